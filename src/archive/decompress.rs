@@ -1,0 +1,159 @@
+//! Recognises compressed streams by their first bytes and reads them.
+
+use std::io::{self, BufReader, Read};
+
+use flate2::read::MultiGzDecoder;
+use liblzma::read::XzDecoder;
+use liblzma::stream::{CONCATENATED, Stream};
+
+use super::blob::Slice;
+use super::tar::Skip;
+
+/// A compression that images and layers come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    /// None.
+    Plain,
+    /// RFC 1952.
+    Gzip,
+    /// RFC 8878.
+    Zstd,
+    /// The xz format.
+    Xz,
+}
+
+/// The most memory that unpacking an xz stream may take, in bytes; `xz -9` asks for 65 MiB.
+const XZ_MEMORY: u64 = 128 << 20;
+
+impl Codec {
+    /// The compression of the bytes that `bytes` stands at.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn detect(bytes: &Slice) -> io::Result<Self> {
+        let mut magic = [0; 6];
+        let length = bytes.len().min(6) as usize;
+        bytes.part(0, 6).read_exact(&mut magic[..length])?;
+        Ok(match magic {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', 0] => Self::Xz,
+            _ => Self::Plain,
+        })
+    }
+
+    /// Its name, for messages and listings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "none",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Xz => "xz",
+        }
+    }
+
+    /// A reader of what `source` holds in this compression.
+    ///
+    /// # Errors
+    /// When the decoder cannot be set up.
+    pub fn decode<'a>(
+        self,
+        source: impl Read + Send + 'a,
+    ) -> io::Result<Box<dyn Read + Send + 'a>> {
+        const BUFFER: usize = 128 << 10;
+        Ok(match self {
+            Self::Plain => Box::new(source),
+            Self::Gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(
+                BUFFER, source,
+            ))),
+            Self::Zstd => Box::new(zstd::Decoder::new(source)?),
+            Self::Xz => {
+                let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)
+                    .map_err(io::Error::other)?;
+                Box::new(XzDecoder::new_stream(
+                    BufReader::with_capacity(BUFFER, source),
+                    stream,
+                ))
+            }
+        })
+    }
+}
+
+/// Counts and hands on what is read, and skips by reading.
+pub struct Counted<R> {
+    inner: R,
+    scratch: Box<[u8]>,
+    count: u64,
+    limit: u64,
+}
+
+impl<R: Read> Counted<R> {
+    /// Reads from `inner`, but no more than `limit` bytes; going beyond is an error.
+    pub fn new(inner: R, limit: u64) -> Self {
+        Self {
+            inner,
+            scratch: vec![0; 64 << 10].into(),
+            count: 0,
+            limit,
+        }
+    }
+
+    /// How many bytes were read so far.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Reads to the end and hands the inner reader back with the count.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn drain(mut self) -> io::Result<(R, u64)> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        while self.read(&mut scratch)? > 0 {}
+        Ok((self.inner, self.count))
+    }
+}
+
+impl<R> std::fmt::Debug for Counted<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Counted")
+            .field("count", &self.count)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.count += count as u64;
+        if self.count > self.limit {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it unpacks to more than 1100 times its size, which only a decompression bomb does",
+            ));
+        }
+        Ok(count)
+    }
+}
+
+impl<R: Read> Skip for Counted<R> {
+    fn skip(&mut self, mut count: u64) -> io::Result<()> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        while count > 0 {
+            let most = count.min(scratch.len() as u64) as usize;
+            match self.read(&mut scratch[..most])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => count -= read as u64,
+            }
+        }
+        self.scratch = scratch;
+        Ok(())
+    }
+}
+
+/// The most that `stored` compressed bytes may unpack to. Deflate cannot exceed 1032 to 1; the allowance
+/// for small inputs is what no machine minds.
+pub fn bomb_limit(stored: u64) -> u64 {
+    stored.saturating_mul(1100).max(64 << 20)
+}

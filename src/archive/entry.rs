@@ -1,0 +1,137 @@
+//! One entry of a layer: a name with its metadata and where its content lies.
+
+use std::cmp::Ordering;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::image::Timestamp;
+
+/// What entries have in common: owner and modification time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// Numeric user.
+    pub uid: u64,
+    /// Numeric group.
+    pub gid: u64,
+    /// Name of the user, at most 31 bytes.
+    pub uname: String,
+    /// Name of the group, at most 31 bytes.
+    pub gname: String,
+    /// Modification time.
+    pub mtime: Timestamp,
+}
+
+impl Default for Attributes {
+    /// Owned by root, dated [`Timestamp::DEFAULT`].
+    fn default() -> Self {
+        let root = || "root".to_owned();
+        Self {
+            uid: 0,
+            gid: 0,
+            uname: root(),
+            gname: root(),
+            mtime: Timestamp::DEFAULT,
+        }
+    }
+}
+
+/// An entry of a layer.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Where it stands in the image, without a slash at either end.
+    pub path: Box<[u8]>,
+    /// The twelve permission bits.
+    pub mode: u32,
+    /// What it is.
+    pub kind: Kind,
+    /// Attributes of its own, where they differ from the layer's.
+    pub attributes: Option<Box<Attributes>>,
+}
+
+/// What an [`Entry`] is.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File(FileContent),
+    /// A symbolic link to this target.
+    Symlink(Box<[u8]>),
+    /// A named pipe.
+    Fifo,
+    /// A character device, by major and minor number.
+    CharDevice(u32, u32),
+    /// A block device, by major and minor number.
+    BlockDevice(u32, u32),
+}
+
+impl Kind {
+    /// What it is, for messages.
+    pub fn noun(&self) -> &'static str {
+        match self {
+            Self::Directory => "a directory",
+            Self::File(_) => "a file",
+            Self::Symlink(_) => "a symlink",
+            Self::Fifo => "a named pipe",
+            Self::CharDevice(..) | Self::BlockDevice(..) => "a device",
+        }
+    }
+}
+
+/// Where a regular file's content lies on this machine, and what it looked like when it was listed.
+#[derive(Clone, Debug)]
+pub struct FileContent {
+    /// The folder it lies in; shared by all entries of that folder, and its name is the entry's.
+    pub folder: Arc<Path>,
+    /// Size in bytes.
+    pub size: u64,
+    /// Modification time, in seconds and nanoseconds.
+    pub modified: (i64, i64),
+}
+
+impl Entry {
+    /// The last component of its path.
+    pub fn name(&self) -> &[u8] {
+        name_of(&self.path)
+    }
+
+    /// The file that holds its content, if it is a regular one.
+    pub fn source(&self) -> Option<PathBuf> {
+        match &self.kind {
+            Kind::File(content) => Some(content.folder.join(OsStr::from_bytes(self.name()))),
+            _ => None,
+        }
+    }
+}
+
+/// The last component of `path`.
+pub fn name_of(path: &[u8]) -> &[u8] {
+    path.rsplit(|b| *b == b'/').next().unwrap_or(path)
+}
+
+/// The path of the directory that `path` lies in; empty for the root.
+pub fn parent_of(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
+    &path[..end]
+}
+
+/// `path` followed by `name`.
+pub fn join(path: &[u8], name: &[u8]) -> Box<[u8]> {
+    if path.is_empty() {
+        name.into()
+    } else {
+        [path, b"/", name].concat().into()
+    }
+}
+
+/// The order of entries in a layer: by components, so that a directory comes right before what it holds.
+pub fn path_order(a: &[u8], b: &[u8]) -> Ordering {
+    a.split(|b| *b == b'/').cmp(b.split(|b| *b == b'/'))
+}
+
+/// Bytes of a path as text for a message, with a slash before it.
+pub fn shown(path: &[u8]) -> String {
+    format!("/{}", String::from_utf8_lossy(path))
+}

@@ -1,0 +1,189 @@
+//! A layer as data: entries with their attributes, from which every byte of its tar follows.
+//!
+//! The position of each byte is known from metadata alone. So a layer can be cut into segments that any
+//! thread can produce by itself, in any order.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::sync::Arc;
+
+use super::ArchiveError;
+use super::entry::{Attributes, Entry, FileContent, Kind};
+use super::header::{self, END, padding};
+
+/// How many bytes of a layer one segment has; the last of a layer has fewer.
+pub const SEGMENT: usize = 512 << 10;
+
+/// The entries of one layer.
+#[derive(Debug)]
+pub struct Layer {
+    entries: Vec<Entry>,
+    attributes: Attributes,
+    size: u64,
+}
+
+/// A stretch of a layer's tar.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    layer: Arc<Layer>,
+    /// The entry it begins in.
+    entry: usize,
+    /// How many bytes of that entry come before it.
+    skip: u64,
+    /// How many bytes it has.
+    length: usize,
+}
+
+impl Layer {
+    /// A layer of `entries`, which are in order and share `attributes`.
+    pub fn new(entries: Vec<Entry>, attributes: Attributes) -> Self {
+        let size = entries.iter().map(record_size).sum::<u64>() + END.len() as u64;
+        Self {
+            entries,
+            attributes,
+            size,
+        }
+    }
+
+    /// The size of its tar in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// How many entries it has.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether it has no entry.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Cuts the tar into segments, in order.
+    pub fn segments(self: &Arc<Self>) -> impl Iterator<Item = Segment> + use<> {
+        let layer = Arc::clone(self);
+        let (mut entry, mut skip, mut left) = (0, 0, layer.size);
+        std::iter::from_fn(move || {
+            let length = left.min(SEGMENT as u64) as usize;
+            let segment = Segment {
+                layer: Arc::clone(&layer),
+                entry,
+                skip,
+                length,
+            };
+            left -= length as u64;
+            skip += length as u64;
+            while let Some(size) = layer
+                .entries
+                .get(entry)
+                .map(record_size)
+                .filter(|size| *size <= skip)
+            {
+                skip -= size;
+                entry += 1;
+            }
+            (length > 0).then_some(segment)
+        })
+    }
+
+    fn encode_header(&self, entry: &Entry, out: &mut Vec<u8>) {
+        let attributes = entry.attributes.as_deref().unwrap_or(&self.attributes);
+        header::encode(&entry.path, entry.mode, &entry.kind, attributes, out);
+    }
+}
+
+/// An entry's header, content and padding.
+fn record_size(entry: &Entry) -> u64 {
+    let header = header::encoded_size(&entry.path, &entry.kind);
+    match &entry.kind {
+        Kind::File(content) => header + content.size + padding(content.size),
+        _ => header,
+    }
+}
+
+impl Segment {
+    /// Puts the segment's bytes into `buffer`, whatever that held.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or is not as it was when it was listed.
+    pub fn read(&self, buffer: &mut Vec<u8>) -> Result<(), ArchiveError> {
+        buffer.clear();
+        let mut skip = self.skip;
+        for entry in &self.layer.entries[self.entry.min(self.layer.entries.len())..] {
+            if buffer.len() >= self.length {
+                break;
+            }
+            self.read_record(entry, skip, buffer)?;
+            skip = 0;
+        }
+        // Behind the last entry stand the zero blocks that end the archive; a header may have gone over.
+        buffer.resize(self.length, 0);
+        Ok(())
+    }
+
+    /// Appends what `entry`'s record has from `skip` on, as far as the segment goes.
+    fn read_record(
+        &self,
+        entry: &Entry,
+        skip: u64,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), ArchiveError> {
+        let header_size = header::encoded_size(&entry.path, &entry.kind);
+        if skip < header_size {
+            let start = buffer.len();
+            self.layer.encode_header(entry, buffer);
+            buffer.drain(start..start + skip as usize);
+        }
+        let Kind::File(content) = &entry.kind else {
+            return Ok(());
+        };
+        let room = self.length.saturating_sub(buffer.len()) as u64;
+        let offset = skip.saturating_sub(header_size);
+        let count = content.size.saturating_sub(offset).min(room);
+        if count > 0 {
+            read_content(entry, content, offset, count as usize, buffer)?;
+        }
+        let filled = content.size + padding(content.size);
+        let zeros = filled
+            .saturating_sub(offset.max(content.size))
+            .min(room - count);
+        if offset + count >= content.size {
+            buffer.resize(buffer.len() + zeros as usize, 0);
+        }
+        Ok(())
+    }
+}
+
+/// Appends `count` bytes of a file from `offset` on, and checks that it is the file that was listed.
+fn read_content(
+    entry: &Entry,
+    content: &FileContent,
+    offset: u64,
+    count: usize,
+    buffer: &mut Vec<u8>,
+) -> Result<(), ArchiveError> {
+    let path = entry.source().unwrap_or_default();
+    let open = File::options()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
+        .open(&path);
+    let file = open.map_err(ArchiveError::read(&path))?;
+    let start = buffer.len();
+    buffer.resize(start + count, 0);
+    match file.read_exact_at(&mut buffer[start..], offset) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(ArchiveError::Changed(path));
+        }
+        result => result.map_err(ArchiveError::read(&path))?,
+    }
+    let metadata = file.metadata().map_err(ArchiveError::read(&path))?;
+    if (metadata.len(), (metadata.mtime(), metadata.mtime_nsec()))
+        == (content.size, content.modified)
+    {
+        Ok(())
+    } else {
+        Err(ArchiveError::Changed(path))
+    }
+}

@@ -1,0 +1,195 @@
+//! Makes layers: lists, reads, hashes and writes at the same time, in bounded memory.
+//!
+//! | stage | threads | does |
+//! |---|---|---|
+//! | list | one | asks each layer for its entries and cuts them into segments |
+//! | read | many | fills a buffer with a segment's bytes, in any order |
+//! | hash | one | takes the segments in order, gives a diff id for each layer |
+//! | write | the caller's | takes the same segments in order into a [`LayerSink`] |
+//!
+//! Buffers go round between the stages and there is a fixed number of them, which bounds memory and lets
+//! a slow stage slow down the others. What comes out depends on the layers alone, never on the threads.
+
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use super::ArchiveError;
+use super::layer::{Layer, SEGMENT, Segment};
+use super::sink::{LayerSink, write_failed};
+use crate::image::DiffId;
+use crate::image::digest::Hasher;
+
+/// Gives one layer's entries when they are wanted.
+pub type Source<'a, E> = Box<dyn FnOnce() -> Result<Layer, E> + Send + 'a>;
+
+/// What a layer turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The digest of its tar.
+    pub diff_id: DiffId,
+    /// The size of its tar in bytes.
+    pub size: u64,
+    /// How many entries it has.
+    pub entries: usize,
+}
+
+/// What the stages hand on, in order.
+enum Step<T> {
+    Begin { size: u64, entries: usize },
+    Data(T),
+    End,
+}
+
+type Filled = Result<Vec<u8>, ArchiveError>;
+
+/// Segments listed ahead of the readers. Each is small; the number lets the next layer be listed while
+/// the last one is read.
+const AHEAD: usize = 64;
+
+/// Makes the layers of `sources`, in order, into `sink`, reading on `threads` threads. `seen` is told how
+/// many bytes each step added.
+///
+/// # Errors
+/// The first error of a source, a reader or the sink; the sink is then left in the middle.
+pub fn run<E: From<ArchiveError> + Send>(
+    sources: Vec<Source<'_, E>>,
+    threads: usize,
+    sink: &mut dyn LayerSink,
+    mut seen: impl FnMut(u64),
+) -> Result<Vec<Made>, E> {
+    let threads = threads.max(1);
+    let buffers = 2 * threads + 6;
+    let (free, empty) = bounded::<Vec<u8>>(buffers);
+    for _ in 0..buffers {
+        let _ = free.send(Vec::with_capacity(SEGMENT + 4096));
+    }
+    let (jobs, queue) = bounded::<(Segment, Sender<Filled>)>(AHEAD);
+    let (listed, steps) = bounded::<Result<Step<Receiver<Filled>>, E>>(AHEAD);
+    thread::scope(|scope| {
+        scope.spawn(move || list(sources, &jobs, &listed));
+        for _ in 0..threads {
+            let (queue, empty) = (queue.clone(), empty.clone());
+            scope.spawn(move || read(&queue, &empty));
+        }
+        drop((queue, empty));
+        let (to_hash, to_hasher) = bounded::<Step<Arc<Vec<u8>>>>(buffers);
+        let (hashed, diff_ids) = unbounded();
+        let returned = free.clone();
+        scope.spawn(move || hash(&to_hasher, &hashed, &returned));
+        write(&steps, &to_hash, &diff_ids, &free, sink, &mut seen)
+    })
+}
+
+/// Lists the layers one after the other. Ends early when nobody listens any more.
+fn list<E>(
+    sources: Vec<Source<'_, E>>,
+    jobs: &Sender<(Segment, Sender<Filled>)>,
+    listed: &Sender<Result<Step<Receiver<Filled>>, E>>,
+) {
+    for source in sources {
+        let layer = match source() {
+            Ok(layer) => Arc::new(layer),
+            Err(error) => {
+                let _ = listed.send(Err(error));
+                return;
+            }
+        };
+        let begin = Step::Begin {
+            size: layer.size(),
+            entries: layer.len(),
+        };
+        if listed.send(Ok(begin)).is_err() {
+            return;
+        }
+        for segment in layer.segments() {
+            let (done, filled) = bounded(1);
+            if jobs.send((segment, done)).is_err() || listed.send(Ok(Step::Data(filled))).is_err() {
+                return;
+            }
+        }
+        if listed.send(Ok(Step::End)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Fills buffers. A buffer is taken before a segment is, so the oldest segment always has one.
+fn read(queue: &Receiver<(Segment, Sender<Filled>)>, empty: &Receiver<Vec<u8>>) {
+    while let Ok(mut buffer) = empty.recv() {
+        let Ok((segment, done)) = queue.recv() else {
+            return;
+        };
+        let filled = segment.read(&mut buffer).map(|()| buffer);
+        if done.send(filled).is_err() {
+            return;
+        }
+    }
+}
+
+fn hash(steps: &Receiver<Step<Arc<Vec<u8>>>>, hashed: &Sender<DiffId>, free: &Sender<Vec<u8>>) {
+    let mut hasher = Hasher::default();
+    for step in steps {
+        match step {
+            Step::Begin { .. } => {}
+            Step::Data(buffer) => {
+                hasher.update(&buffer);
+                give_back(buffer, free);
+            }
+            Step::End => {
+                if hashed.send(DiffId(hasher.finish())).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Whoever of hasher and writer is last with a buffer puts it back.
+fn give_back(buffer: Arc<Vec<u8>>, free: &Sender<Vec<u8>>) {
+    if let Some(buffer) = Arc::into_inner(buffer) {
+        let _ = free.send(buffer);
+    }
+}
+
+fn write<E: From<ArchiveError>>(
+    steps: &Receiver<Result<Step<Receiver<Filled>>, E>>,
+    to_hash: &Sender<Step<Arc<Vec<u8>>>>,
+    diff_ids: &Receiver<DiffId>,
+    free: &Sender<Vec<u8>>,
+    sink: &mut dyn LayerSink,
+    seen: &mut dyn FnMut(u64),
+) -> Result<Vec<Made>, E> {
+    let mut made = Vec::new();
+    let mut current = (0, 0);
+    let failed = |error| E::from(write_failed(error));
+    for step in steps {
+        match step? {
+            Step::Begin { size, entries } => {
+                current = (size, entries);
+                sink.begin(size).map_err(failed)?;
+            }
+            Step::Data(filled) => {
+                let buffer = Arc::new(filled.recv().map_err(|_| ArchiveError::Lost)??);
+                to_hash
+                    .send(Step::Data(Arc::clone(&buffer)))
+                    .map_err(|_| ArchiveError::Lost)?;
+                sink.data(&buffer).map_err(failed)?;
+                seen(buffer.len() as u64);
+                give_back(buffer, free);
+            }
+            Step::End => {
+                to_hash.send(Step::End).map_err(|_| ArchiveError::Lost)?;
+                let diff_id = diff_ids.recv().map_err(|_| ArchiveError::Lost)?;
+                sink.end(diff_id).map_err(failed)?;
+                made.push(Made {
+                    diff_id,
+                    size: current.0,
+                    entries: current.1,
+                });
+            }
+        }
+    }
+    Ok(made)
+}

@@ -1,0 +1,140 @@
+//! A recipe as it is written: keys and types, nothing of what they mean.
+
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::recipe::Layout;
+use crate::suggest;
+
+/// Every key of a recipe. dockerTools' names are accepted beside the own ones.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settings {
+    pub(super) name: String,
+    pub(super) tag: Option<String>,
+    pub(super) layout: Option<Layout>,
+    #[serde(alias = "fromImage")]
+    pub(super) from_image: Option<String>,
+    #[serde(alias = "fromImageName")]
+    pub(super) from_image_name: Option<String>,
+    #[serde(alias = "fromImageTag")]
+    pub(super) from_image_tag: Option<String>,
+    #[serde(alias = "copyToRoot", alias = "copy_to_root")]
+    pub(super) contents: Option<Texts>,
+    pub(super) replace: Option<Texts>,
+    pub(super) architecture: Option<String>,
+    pub(super) variant: Option<String>,
+    pub(super) created: Option<String>,
+    pub(super) mtime: Option<String>,
+    pub(super) uid: Option<u32>,
+    pub(super) gid: Option<u32>,
+    pub(super) uname: Option<String>,
+    pub(super) gname: Option<String>,
+    #[serde(alias = "maxLayers")]
+    pub(super) max_layers: Option<usize>,
+    #[serde(alias = "keepContentsDirlinks")]
+    pub(super) keep_contents_dirlinks: Option<bool>,
+    #[serde(alias = "includeStorePaths")]
+    pub(super) include_store_paths: Option<bool>,
+    pub(super) store: Option<Store>,
+    pub(super) config: Option<Map<String, Value>>,
+    pub(super) inherit: Option<Texts>,
+    pub(super) clear: Option<Texts>,
+}
+
+/// The table `store`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Store {
+    pub(super) dir: Option<String>,
+    pub(super) source: Option<String>,
+    pub(super) closure: Option<String>,
+    pub(super) include: Option<bool>,
+}
+
+impl<'de> Deserialize<'de> for Layout {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "layered" => Ok(Self::Layered),
+            "single" => Ok(Self::Single),
+            other => Err(de::Error::custom(format!(
+                "layout {other:?} must be \"layered\" or \"single\""
+            ))),
+        }
+    }
+}
+
+/// One string, or a list of them.
+#[derive(Debug)]
+pub(super) struct Texts(Vec<String>);
+
+impl From<Texts> for Vec<String> {
+    fn from(texts: Texts) -> Self {
+        texts.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = Texts;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a list of strings")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Texts, E> {
+                Ok(Texts(vec![text.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Texts, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = list.next_element()? {
+                    texts.push(text);
+                }
+                Ok(Texts(texts))
+            }
+        }
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+/// What is wrong with a text, and in which line where that is known.
+type Wrong = (Option<usize>, String);
+
+impl Settings {
+    pub(super) fn from_toml(text: &str) -> Result<Self, Wrong> {
+        toml::from_str(text).map_err(|error| {
+            let line = error
+                .span()
+                .map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            (line, told(error.message()))
+        })
+    }
+
+    pub(super) fn from_json(text: &str) -> Result<Self, Wrong> {
+        serde_json::from_str(text).map_err(|error| {
+            let message = error.to_string();
+            let place = format!(" at line {} column {}", error.line(), error.column());
+            (
+                (error.line() > 0).then_some(error.line()),
+                told(message.strip_suffix(&place).unwrap_or(&message)),
+            )
+        })
+    }
+}
+
+/// serde lists every known key after an unknown one; the nearest helps more.
+fn told(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    match (message.starts_with("unknown field"), quoted.next()) {
+        (true, Some(key)) => format!(
+            "unknown key {key:?}{}",
+            suggest::hint(&suggest::nearest(key, quoted))
+        ),
+        _ => message.lines().collect::<Vec<_>>().join(" "),
+    }
+}

@@ -1,0 +1,63 @@
+//! How the program ends: exit codes and error messages.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::archive::ArchiveError;
+use crate::build::BuildError;
+
+/// Bad input or usage; nothing was written. The same code that the argument parser ends with.
+const BAD_INPUT: u8 = 2;
+/// The environment failed.
+const ENVIRONMENT: u8 = 3;
+
+/// A wrong use of the command line that the argument parser cannot see.
+#[derive(Debug)]
+pub(super) struct Usage(pub(super) &'static str);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Says what went wrong, if anything did, and gives the exit code for it.
+pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    if is_broken_pipe(&error) {
+        return ExitCode::from(ENVIRONMENT);
+    }
+    // Nothing can be done where even this cannot be written.
+    let _ = writeln!(io::stderr(), "seatrial: {error:#}");
+    ExitCode::from(if is_environment(&error) {
+        ENVIRONMENT
+    } else {
+        BAD_INPUT
+    })
+}
+
+fn is_environment(error: &anyhow::Error) -> bool {
+    if let Some(error) = error.downcast_ref::<BuildError>() {
+        error.is_environment()
+    } else if let Some(error) = error.downcast_ref::<ArchiveError>() {
+        error.is_environment()
+    } else {
+        error.is::<io::Error>()
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    error
+        .downcast_ref::<BuildError>()
+        .is_some_and(BuildError::is_broken_pipe)
+        || error
+            .downcast_ref::<ArchiveError>()
+            .is_some_and(ArchiveError::is_broken_pipe)
+        || io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

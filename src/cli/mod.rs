@@ -1,0 +1,101 @@
+//! The command line: one file a subcommand, each of which parses, calls and prints, and decides nothing.
+//!
+//! Results go to standard output, everything else to standard error.
+
+mod build;
+mod exit;
+mod inspect;
+mod progress;
+mod reference;
+mod stream;
+mod summary;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::build::{BuildError, Plan, Recipe};
+
+/// Builds container images with no daemon and no root, the same bytes every time.
+#[derive(Debug, Parser)]
+#[command(
+    name = "seatrial",
+    version,
+    max_term_width = 80,
+    arg_required_else_help = true
+)]
+#[command(after_help = "\
+Examples:
+  seatrial build app.toml                     writes NAME.tar
+  seatrial stream app.toml | docker load      no file in between
+  seatrial inspect app.tar                    what is in an image
+
+A recipe needs no more than:
+  name = \"my/app\"
+  contents = [\"./rootfs\"]
+  [config]
+  Cmd = [\"/bin/app\"]
+
+Exit codes: 0 fine, 2 bad input or usage, 3 the environment failed.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Build(build::Args),
+    Stream(stream::Args),
+    Reference(reference::Args),
+    Inspect(inspect::Args),
+}
+
+/// Runs the program with the process's arguments and says how it ended.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Build(args) => build::run(args),
+        Command::Stream(args) => stream::run(args),
+        Command::Reference(args) => reference::run(args),
+        Command::Inspect(args) => inspect::run(args),
+    };
+    exit::code(result)
+}
+
+/// What every command that reads a recipe takes.
+#[derive(Debug, clap::Args)]
+struct RecipeArgs {
+    /// The recipe: TOML, or JSON with the same keys; `-` for standard input
+    recipe: PathBuf,
+
+    /// Threads to use; the result does not depend on it [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+}
+
+impl RecipeArgs {
+    fn threads(&self) -> usize {
+        threads(self.threads)
+    }
+
+    fn read(&self) -> Result<Recipe, BuildError> {
+        if self.recipe != Path::new("-") {
+            return Recipe::read(&self.recipe);
+        }
+        let place = Path::new("standard input");
+        let text = std::io::read_to_string(std::io::stdin());
+        Recipe::parse(
+            place,
+            &text.map_err(crate::archive::ArchiveError::read(place))?,
+        )
+    }
+
+    fn plan(&self) -> Result<Plan, BuildError> {
+        crate::build::plan(self.read()?, self.threads())
+    }
+}
+
+fn threads(asked: Option<u16>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    asked.map_or_else(cores, usize::from)
+}

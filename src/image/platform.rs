@@ -1,0 +1,243 @@
+//! What an image runs on. Written as GOARCH only, the one vocabulary that engines select images by; read
+//! in the vocabularies of `uname -m`, Rust, Nix and Debian as well.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::suggest;
+
+/// A CPU architecture that Linux containers exist for, named by GOARCH
+/// (Go's `internal/goarch`; OCI image-spec, `config.md`, "architecture").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Arch {
+    Amd64,
+    Arm,
+    Arm64,
+    I386,
+    Loong64,
+    Mips,
+    Mips64,
+    Mips64le,
+    Mipsle,
+    Ppc64,
+    Ppc64le,
+    Riscv64,
+    S390x,
+}
+
+/// GOARCH name, architecture, variant, and the other names by which it is known.
+type Row = (
+    &'static str,
+    Arch,
+    Option<&'static str>,
+    &'static [&'static str],
+);
+
+/// GOARCH, the Debian names, `uname -m` and the first part of Rust triples and Nix systems, which agree.
+#[rustfmt::skip]
+const NAMES: &[Row] = &[
+    ("amd64",    Arch::Amd64,    None,       &["x86_64", "x86-64", "x64"]),
+    ("arm",      Arch::Arm,      None,       &[]),
+    ("arm",      Arch::Arm,      Some("v5"), &["armel", "armv5", "armv5l", "armv5te", "armv5tel", "armv5tejl"]),
+    ("arm",      Arch::Arm,      Some("v6"), &["armv6", "armv6l", "armv6hf"]),
+    ("arm",      Arch::Arm,      Some("v7"), &["armhf", "armv7", "armv7a", "armv7l", "armv7hf", "thumbv7neon"]),
+    ("arm64",    Arch::Arm64,    None,       &["aarch64"]),
+    ("386",      Arch::I386,     None,       &["i386", "i486", "i586", "i686", "x86"]),
+    ("loong64",  Arch::Loong64,  None,       &["loongarch64"]),
+    ("mips",     Arch::Mips,     None,       &[]),
+    ("mips64",   Arch::Mips64,   None,       &[]),
+    ("mips64le", Arch::Mips64le, None,       &["mips64el"]),
+    ("mipsle",   Arch::Mipsle,   None,       &["mipsel"]),
+    ("ppc64",    Arch::Ppc64,    None,       &["powerpc64"]),
+    ("ppc64le",  Arch::Ppc64le,  None,       &["ppc64el", "powerpc64le"]),
+    ("riscv64",  Arch::Riscv64,  None,       &["riscv64gc", "riscv64a23"]),
+    ("s390x",    Arch::S390x,    None,       &[]),
+];
+
+impl Arch {
+    /// Its GOARCH name.
+    pub fn goarch(self) -> &'static str {
+        NAMES
+            .iter()
+            .find(|row| row.1 == self)
+            .map_or("amd64", |row| row.0)
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.goarch())
+    }
+}
+
+/// Architecture and CPU variant; the operating system is always Linux.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Platform {
+    /// The architecture.
+    pub arch: Arch,
+    /// The CPU variant, such as `v7`, where one is demanded.
+    pub variant: Option<String>,
+}
+
+/// A text that names no platform.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlatformError {
+    /// The architecture is in none of the vocabularies.
+    #[error(
+        "unknown architecture {name:?}{hint} (GOARCH, uname -m, Rust, Nix and Debian names are understood)",
+        hint = suggest::hint(.nearest)
+    )]
+    Arch {
+        /// What was written.
+        name: String,
+        /// The nearest known name.
+        nearest: Option<&'static str>,
+    },
+    /// The operating system is not Linux.
+    #[error("{0:?} names the operating system {1:?}; images are built for linux alone")]
+    Os(String, String),
+    /// The variant is none.
+    #[error("{0:?} is not a CPU variant; expected v and a number, such as v7")]
+    Variant(String),
+}
+
+impl Platform {
+    /// The operating system of every image, as GOOS.
+    pub const OS: &'static str = "linux";
+
+    /// The platform that this program runs on.
+    pub fn host() -> Self {
+        let name = match std::env::consts::ARCH {
+            "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
+            "mips64" if cfg!(target_endian = "little") => "mips64le",
+            "mips" if cfg!(target_endian = "little") => "mipsle",
+            name => name,
+        };
+        name.parse().unwrap_or(Self {
+            arch: Arch::Amd64,
+            variant: None,
+        })
+    }
+
+    /// The same with `variant` in place of its own.
+    ///
+    /// # Errors
+    /// When `variant` is not `v` and a number.
+    pub fn with_variant(self, variant: &str) -> Result<Self, PlatformError> {
+        let number = variant.strip_prefix('v').unwrap_or_default();
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !number.splitn(2, '.').all(digits) {
+            return Err(PlatformError::Variant(variant.to_owned()));
+        }
+        Ok(Self {
+            variant: Some(variant.to_owned()),
+            ..self
+        })
+    }
+
+    fn of_name(name: &str) -> Option<Self> {
+        let row = NAMES
+            .iter()
+            .find(|row| (row.0 == name && row.2.is_none()) || row.3.contains(&name))?;
+        Some(Self {
+            arch: row.1,
+            variant: row.2.map(str::to_owned),
+        })
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", Self::OS, self.arch)?;
+        self.variant
+            .iter()
+            .try_for_each(|variant| write!(f, "/{variant}"))
+    }
+}
+
+impl FromStr for Platform {
+    type Err = PlatformError;
+
+    /// Reads an architecture name (`arm64`, `aarch64`), Docker's `[linux/]arch[/variant]`, a Nix system
+    /// (`aarch64-linux`) or a Rust target triple.
+    fn from_str(text: &str) -> Result<Self, PlatformError> {
+        let lower = text.to_lowercase();
+        let mut parts = lower
+            .strip_prefix("linux/")
+            .unwrap_or(&lower)
+            .splitn(2, '/');
+        let (name, variant) = (parts.next().unwrap_or_default(), parts.next());
+        let platform = Self::of_name(name).map_or_else(|| of_triple(text, name), Ok)?;
+        match variant {
+            Some(variant) => platform.with_variant(variant),
+            None => Ok(platform),
+        }
+    }
+}
+
+fn of_triple(text: &str, name: &str) -> Result<Platform, PlatformError> {
+    let (cpu, system) = name.split_once('-').unwrap_or((name, ""));
+    let unknown = || PlatformError::Arch {
+        name: text.to_owned(),
+        nearest: suggest::nearest(
+            name,
+            NAMES
+                .iter()
+                .flat_map(|row| row.3.iter().copied().chain([row.0])),
+        ),
+    };
+    let mut platform = Platform::of_name(cpu).ok_or_else(unknown)?;
+    if cpu == "arm" && system.contains("gnueabi") | system.contains("musleabi") {
+        platform.variant = Some("v6".to_owned());
+    }
+    if system.is_empty() || system.split('-').any(|part| part == Platform::OS) {
+        Ok(platform)
+    } else {
+        Err(PlatformError::Os(text.to_owned(), system.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> String {
+        text.parse::<Platform>()
+            .map_or_else(|e| e.to_string(), |p| p.to_string())
+    }
+
+    #[test]
+    fn names_of_every_vocabulary_are_read() {
+        for (text, platform) in [
+            ("amd64", "linux/amd64"),
+            ("x86_64-linux", "linux/amd64"),
+            ("x86_64-unknown-linux-musl", "linux/amd64"),
+            ("aarch64-linux", "linux/arm64"),
+            ("linux/arm64/v8", "linux/arm64/v8"),
+            ("arm/v7", "linux/arm/v7"),
+            ("armv7l", "linux/arm/v7"),
+            ("armhf", "linux/arm/v7"),
+            ("arm-unknown-linux-gnueabihf", "linux/arm/v6"),
+            ("i686", "linux/386"),
+            ("386", "linux/386"),
+            ("ppc64el", "linux/ppc64le"),
+            ("powerpc64le-unknown-linux-gnu", "linux/ppc64le"),
+            ("mips64el-linux", "linux/mips64le"),
+            ("riscv64gc-unknown-linux-gnu", "linux/riscv64"),
+            ("loongarch64", "linux/loong64"),
+            ("s390x", "linux/s390x"),
+        ] {
+            assert_eq!(read(text), platform, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_platform_is_refused() {
+        assert!(read("amd46").contains("did you mean \"amd64\"?"));
+        assert!(read("aarch64-darwin").contains("images are built for linux alone"));
+        assert!(read("arm/seven").contains("is not a CPU variant"));
+        assert!(read("windows/amd64").contains("unknown architecture"));
+        assert!(read("").contains("unknown architecture"));
+    }
+}

@@ -1,0 +1,305 @@
+//! Names and tags of images, by the grammar of Docker's `distribution/reference`
+//! (docs.docker.com, "docker image tag"; distribution `reference.go`).
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A repository name: `[registry[:port]/]path/of/components`, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
+
+/// A tag: a letter, digit or underscore, then up to 127 of these, dots and dashes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(String);
+
+/// A name with its tag, written `name:tag`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reference {
+    /// The repository.
+    pub name: Name,
+    /// The tag.
+    pub tag: Tag,
+}
+
+/// A name or tag that Docker would refuse, with the rule it breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("image {part} {text:?} is invalid: {rule}")]
+pub struct ReferenceError {
+    /// `name` or `tag`.
+    pub part: &'static str,
+    /// What was written.
+    pub text: String,
+    /// The rule it breaks.
+    pub rule: &'static str,
+}
+
+/// The longest repository name, registry included.
+const NAME_MAX: usize = 255;
+/// The longest tag.
+const TAG_MAX: usize = 128;
+
+impl Name {
+    /// The name as written, registry included.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The last component of the path, from which file names are derived.
+    pub fn base_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
+
+impl FromStr for Name {
+    type Err = ReferenceError;
+
+    /// Reads a name; upper case is lowered.
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        let lower = text.to_lowercase();
+        match broken_name_rule(&lower) {
+            None => Ok(Self(lower)),
+            Some(rule) => Err(ReferenceError {
+                part: "name",
+                text: text.to_owned(),
+                rule,
+            }),
+        }
+    }
+}
+
+fn broken_name_rule(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        return Some("it is empty");
+    }
+    if name.len() > NAME_MAX {
+        return Some("it is longer than 255 characters");
+    }
+    if name.contains('@') {
+        return Some("a name carries no digest; remove the part from '@' on");
+    }
+    let (registry, path) = split_registry(name);
+    if let Some(rule) = registry.and_then(broken_registry_rule) {
+        return Some(rule);
+    }
+    if path.contains(':') {
+        return Some("a name carries no tag; give the part after ':' as the tag");
+    }
+    if registry.is_none() && path.len() == 64 && path.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Some("64 hex digits would be taken for an image id");
+    }
+    path.split('/').find_map(broken_component_rule)
+}
+
+/// Splits off the registry: a first component with a dot or colon, or `localhost`.
+fn split_registry(name: &str) -> (Option<&str>, &str) {
+    match name.split_once('/') {
+        Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) => {
+            (Some(first), rest)
+        }
+        _ => (None, name),
+    }
+}
+
+fn broken_registry_rule(registry: &str) -> Option<&'static str> {
+    let (host, port) = match registry
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        Some((address, "")) => (Err(address), None),
+        Some((address, port)) => (Err(address), Some(port.strip_prefix(':').unwrap_or("x"))),
+        None => match registry.split_once(':') {
+            Some((host, port)) => (Ok(host), Some(port)),
+            None => (Ok(registry), None),
+        },
+    };
+    if port.is_some_and(|port| port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit())) {
+        return Some("the registry's port must be a number");
+    }
+    let label = |label: &str| {
+        let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        !label.is_empty()
+            && label.bytes().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    match host {
+        Ok(host) if host.split('.').all(label) => None,
+        Err(address)
+            if !address.is_empty()
+                && address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') =>
+        {
+            None
+        }
+        _ => Some(
+            "the registry must be a host name of letters, digits, dashes and dots, or an [IPv6] address",
+        ),
+    }
+}
+
+/// A component is runs of letters and digits, joined by one dot, one or two underscores, or dashes.
+fn broken_component_rule(component: &str) -> Option<&'static str> {
+    if component.is_empty() {
+        return Some(
+            "it has an empty path component; check for leading, trailing or doubled slashes",
+        );
+    }
+    let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if !component
+        .chars()
+        .all(|c| alphanumeric(c) || "._-".contains(c))
+    {
+        return Some("only letters, digits, '.', '_' and '-' are allowed between slashes");
+    }
+    if !component.starts_with(alphanumeric) || !component.ends_with(alphanumeric) {
+        return Some("each path component must begin and end with a letter or digit");
+    }
+    let good = |run: &str| matches!(run, "" | "." | "_" | "__") || run.bytes().all(|b| b == b'-');
+    if component.split(alphanumeric).all(good) {
+        None
+    } else {
+        Some("separators within a component are one '.', one or two '_', or any number of '-'")
+    }
+}
+
+impl Tag {
+    /// The tag as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Tag {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let rule = if text.is_empty() {
+            "it is empty"
+        } else if text.len() > TAG_MAX {
+            "it is longer than 128 characters"
+        } else if !text.starts_with(word) {
+            "it must begin with a letter, digit or '_'"
+        } else if !text.chars().all(|c| word(c) || c == '.' || c == '-') {
+            "only letters, digits, '_', '.' and '-' are allowed"
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        Err(ReferenceError {
+            part: "tag",
+            text: text.to_owned(),
+            rule,
+        })
+    }
+}
+
+impl FromStr for Reference {
+    type Err = ReferenceError;
+
+    /// Reads `name[:tag]`; the tag is `latest` where none is given, as Docker takes it.
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        let (name, tag) = match text.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => (name, tag),
+            _ => (text, "latest"),
+        };
+        Ok(Self {
+            name: name.parse()?,
+            tag: tag.parse()?,
+        })
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.name, self.tag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(name: &str) -> &'static str {
+        name.parse::<Name>().map_or_else(|e| e.rule, |_| "fine")
+    }
+
+    #[test]
+    fn names_that_docker_takes_are_taken() {
+        let long = format!("a/{}", "b".repeat(253));
+        for name in [
+            "app",
+            "my/app",
+            "registry.example:5000/my/image",
+            "localhost/app",
+            "localhost:5000/app",
+            "[::1]:5000/app",
+            "f/a.b_c__d---e",
+            "0/1",
+            &long,
+        ] {
+            assert_eq!(rule(name), "fine", "{name}");
+        }
+        assert_eq!(
+            "Registry.Example/My/App".parse::<Name>().unwrap().as_str(),
+            "registry.example/my/app"
+        );
+    }
+
+    #[test]
+    fn names_that_docker_refuses_name_the_rule() {
+        let too_long = "a".repeat(256);
+        let id = "0123456789abcdef".repeat(4);
+        for (name, part) in [
+            ("", "empty"),
+            ("a//b", "empty path component"),
+            ("/a", "empty path component"),
+            ("a/", "empty path component"),
+            ("-a", "begin and end"),
+            ("a_", "begin and end"),
+            ("a..b", "separators"),
+            ("a___b", "separators"),
+            ("a._b", "separators"),
+            ("a b", "only letters"),
+            ("ä", "only letters"),
+            ("app:1.0", "carries no tag"),
+            ("app@sha256:00", "carries no digest"),
+            ("reg.example:x/app", "port"),
+            ("-reg.example/app", "host name"),
+            (&too_long, "longer"),
+            (&id, "image id"),
+        ] {
+            assert!(rule(name).contains(part), "{name}: {}", rule(name));
+        }
+    }
+
+    #[test]
+    fn tags_follow_the_grammar() {
+        for tag in ["1.0", "_x", "latest", "A-b.c_d", &"x".repeat(128)] {
+            assert!(tag.parse::<Tag>().is_ok(), "{tag}");
+        }
+        for tag in ["", ".x", "-x", "a/b", "a:b", "a b", &"x".repeat(129)] {
+            assert!(tag.parse::<Tag>().is_err(), "{tag}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_not_taken_for_a_tag() {
+        let reference: Reference = "registry.example:5000/my/image".parse().unwrap();
+        assert_eq!(
+            reference.to_string(),
+            "registry.example:5000/my/image:latest"
+        );
+        assert_eq!(reference.name.base_name(), "image");
+    }
+}

@@ -1,0 +1,113 @@
+//! Points in time as image configs write them: RFC 3339, whole seconds, UTC.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Seconds since 1970-01-01T00:00:00Z, from 0 to the end of the year 9999.
+///
+/// The lower bound is what a tar header can hold, the upper one what RFC 3339 can write.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Timestamp(i64);
+
+/// 9999-12-30T22:00:00Z, from which on some offset would write a year of five digits.
+const LAST: i64 = 253_402_207_200;
+
+/// A text or number that is no usable time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimeError {
+    /// The text does not follow RFC 3339.
+    #[error("{0:?} is not a time; expected RFC 3339 such as 2024-05-01T12:00:00Z, or \"now\"")]
+    Format(String),
+    /// The time lies before 1970 or after 9999.
+    #[error(
+        "{0} lies outside 1970-01-01 to 9999-12-31, which image configs and tar headers can hold"
+    )]
+    Range(String),
+}
+
+impl Timestamp {
+    /// 1970-01-01T00:00:01Z: the date of files and images that name none, as in a Nix store.
+    pub const DEFAULT: Self = Self(1);
+
+    /// The time `seconds` after 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// When it lies before 1970 or after 9999.
+    pub fn from_seconds(seconds: i64) -> Result<Self, TimeError> {
+        if (0..=LAST).contains(&seconds) {
+            Ok(Self(seconds))
+        } else {
+            Err(TimeError::Range(format!("{seconds} s since 1970")))
+        }
+    }
+
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub fn seconds(self) -> u64 {
+        self.0.unsigned_abs()
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = TimeError;
+
+    /// Reads RFC 3339 with any offset; a part of a second is dropped.
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        let parsed: jiff::Timestamp = text
+            .parse()
+            .map_err(|_| TimeError::Format(text.to_owned()))?;
+        Self::from_seconds(parsed.as_second()).map_err(|_| TimeError::Range(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_second(self.0) {
+            Ok(time) => time.fmt(f),
+            Err(_) => write!(f, "{} s since 1970", self.0),
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_is_applied_and_a_part_of_a_second_dropped() {
+        let time: Timestamp = "2024-05-01T12:00:00.999+02:00".parse().unwrap();
+        assert_eq!(time.to_string(), "2024-05-01T10:00:00Z");
+        assert_eq!(Timestamp::DEFAULT.to_string(), "1970-01-01T00:00:01Z");
+    }
+
+    #[test]
+    fn times_that_no_header_can_hold_are_refused() {
+        assert!(matches!(
+            "1969-12-31T23:59:59Z".parse::<Timestamp>(),
+            Err(TimeError::Range(_))
+        ));
+        assert!(matches!(
+            "yesterday".parse::<Timestamp>(),
+            Err(TimeError::Format(_))
+        ));
+        assert!(Timestamp::from_seconds(LAST + 1).is_err());
+        assert_eq!(
+            Timestamp::from_seconds(LAST).unwrap().to_string(),
+            "9999-12-30T22:00:00Z"
+        );
+    }
+}
