@@ -1,19 +1,11 @@
 //! "Did you mean": the nearest valid name to a mistyped one.
 
 /// The name among `known` that is nearest to `typed`, where one is near enough to be meant.
-pub(crate) fn nearest<'a>(
-    typed: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
     known
         .into_iter()
-        .map(|name| {
-            (
-                strsim::damerau_levenshtein(&typed, &name.to_lowercase()),
-                name,
-            )
-        })
+        .map(|name| (strsim::damerau_levenshtein(&typed, &name.to_lowercase()), name))
         .filter(|(distance, name)| *distance <= name.len().max(3) / 3)
         .min()
         .map(|(_, name)| name)
@@ -21,8 +13,5 @@ pub(crate) fn nearest<'a>(
 
 /// The end of a message that suggests `nearest`.
 pub(crate) fn hint(nearest: &Option<impl AsRef<str>>) -> String {
-    nearest
-        .as_ref()
-        .map(|name| format!("; did you mean {:?}?", name.as_ref()))
-        .unwrap_or_default()
+    nearest.as_ref().map(|name| format!("; did you mean {:?}?", name.as_ref())).unwrap_or_default()
 }

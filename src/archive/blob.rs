@@ -19,11 +19,7 @@ pub struct Slice {
 impl Slice {
     /// The `size` bytes of `file` from `start` on.
     pub fn new(file: Arc<File>, start: u64, size: u64) -> Self {
-        Self {
-            file,
-            position: start,
-            end: start.saturating_add(size),
-        }
+        Self { file, position: start, end: start.saturating_add(size) }
     }
 
     /// The whole of `file`.
@@ -49,11 +45,7 @@ impl Slice {
     #[must_use]
     pub fn part(&self, offset: u64, size: u64) -> Self {
         let start = self.position.saturating_add(offset).min(self.end);
-        Self {
-            file: Arc::clone(&self.file),
-            position: start,
-            end: start.saturating_add(size).min(self.end),
-        }
+        Self { file: Arc::clone(&self.file), position: start, end: start.saturating_add(size).min(self.end) }
     }
 
     /// Everything, where it is at most `limit` bytes; `None` where it is more.
@@ -72,9 +64,7 @@ impl Slice {
 
 impl Read for Slice {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.len())
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
+        let most = usize::try_from(self.len()).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.file.read_at(&mut buffer[..most], self.position)?;
         if count == 0 && most > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

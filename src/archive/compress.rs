@@ -76,9 +76,7 @@ pub struct BlockCompressor {
 
 impl std::fmt::Debug for BlockCompressor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BlockCompressor")
-            .field("codec", &self.codec)
-            .finish_non_exhaustive()
+        f.debug_struct("BlockCompressor").field("codec", &self.codec).finish_non_exhaustive()
     }
 }
 
@@ -140,10 +138,7 @@ impl BlockCompressor {
         self.submit(true, out)?;
         while self.take(out)? {}
         if self.codec == Codec::Gzip {
-            let trailer = [
-                self.crc.sum().to_le_bytes(),
-                self.crc.amount().to_le_bytes(),
-            ];
+            let trailer = [self.crc.sum().to_le_bytes(), self.crc.amount().to_le_bytes()];
             out(&trailer.concat())?;
         }
         self.begun = false;
@@ -197,21 +192,13 @@ fn deflate_block(job: &Job) -> io::Result<Packed> {
     crc.update(&job.block);
     let mut bytes = Vec::with_capacity(job.block.len() / 2 + 1024);
     let mut deflate = Compress::new(flate2::Compression::new(GZIP_LEVEL), false);
-    let flush = if job.last {
-        FlushCompress::Finish
-    } else {
-        FlushCompress::Sync
-    };
+    let flush = if job.last { FlushCompress::Finish } else { FlushCompress::Sync };
     loop {
         bytes.reserve(64 << 10);
         let rest = &job.block[deflate.total_in() as usize..];
         let status = deflate.compress_vec(rest, &mut bytes, flush)?;
         let all_in = deflate.total_in() == job.block.len() as u64;
-        let all_out = if job.last {
-            status == Status::StreamEnd
-        } else {
-            bytes.len() < bytes.capacity()
-        };
+        let all_out = if job.last { status == Status::StreamEnd } else { bytes.len() < bytes.capacity() };
         if all_in && all_out {
             return Ok(Packed { bytes, crc });
         }
@@ -220,10 +207,7 @@ fn deflate_block(job: &Job) -> io::Result<Packed> {
 
 fn zstd_block(job: &Job) -> io::Result<Packed> {
     let bytes = zstd::bulk::compress(&job.block, ZSTD_LEVEL)?;
-    Ok(Packed {
-        bytes,
-        crc: Crc::new(),
-    })
+    Ok(Packed { bytes, crc: Crc::new() })
 }
 
 /// A writer that compresses what it is given and writes that to `inner`.
@@ -236,10 +220,7 @@ pub struct Compressed<W> {
 impl<W: Write> Compressed<W> {
     /// Compresses by `compression` on `threads` threads into `inner`.
     pub fn new(inner: W, compression: Compression, threads: usize) -> Self {
-        Self {
-            inner,
-            compressor: BlockCompressor::new(compression, threads),
-        }
+        Self { inner, compressor: BlockCompressor::new(compression, threads) }
     }
 
     /// Ends the compressed stream and hands the output back.
@@ -278,23 +259,19 @@ mod tests {
 
     fn packed(compression: Compression, threads: usize, stream: &[u8]) -> Vec<u8> {
         let mut writer = Compressed::new(Vec::new(), compression, threads);
-        stream
-            .chunks(70_001)
-            .for_each(|chunk| writer.write_all(chunk).unwrap());
+        stream.chunks(70_001).for_each(|chunk| writer.write_all(chunk).unwrap());
         writer.finish().unwrap()
     }
 
     #[test]
     fn the_bytes_do_not_depend_on_the_number_of_threads_and_unpack_to_the_stream() {
         for size in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 5 * BLOCK + 77] {
-            let stream: Vec<u8> = (0..size as u64).map(|i| (i * i >> 7) as u8).collect();
+            let stream: Vec<u8> = (0..size as u64).map(|i| ((i * i) >> 7) as u8).collect();
             let gzip = packed(Compression::Gzip, 1, &stream);
             assert_eq!(gzip, packed(Compression::Gzip, 5, &stream));
             let mut plain = Vec::new();
             // A single-member decoder: readers that know only one member must see everything.
-            flate2::read::GzDecoder::new(&gzip[..])
-                .read_to_end(&mut plain)
-                .unwrap();
+            flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut plain).unwrap();
             assert_eq!(plain, stream, "{size}");
             let zstd = packed(Compression::Zstd, 1, &stream);
             assert_eq!(zstd, packed(Compression::Zstd, 5, &stream));

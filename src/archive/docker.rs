@@ -15,8 +15,7 @@ use super::header::END;
 use super::members::inner_name;
 use super::open::{Choice, Image, Store, check_digest, json, pair_layers};
 use super::sink::{
-    ImageWriter, LayerSink, copy, layer_bytes, member_header, write_failed, write_member,
-    write_padding,
+    ImageWriter, LayerSink, copy, layer_bytes, member_header, write_failed, write_member, write_padding,
 };
 use super::{ArchiveError, decompress};
 use crate::image::manifest::DockerManifest;
@@ -32,45 +31,26 @@ pub(crate) fn read(path: &Path, store: &Store, choice: &Choice) -> Result<Image,
     let inner = |name: &str| {
         let inner = inner_name(name.as_bytes()).filter(|inner| !inner.is_empty());
         inner.ok_or_else(|| {
-            ArchiveError::invalid(
-                path,
-                format!("{MANIFEST} names {name:?}, outside the archive"),
-            )
+            ArchiveError::invalid(path, format!("{MANIFEST} names {name:?}, outside the archive"))
         })
     };
     let config_name = inner(&manifest.config)?;
     let raw_config = store.document(path, &config_name)?;
     if let Some(digest) = digest_in(&config_name) {
-        check_digest(
-            path,
-            &format!("the config {config_name}"),
-            &raw_config,
-            digest,
-        )?;
+        check_digest(path, &format!("the config {config_name}"), &raw_config, digest)?;
     }
     let config = json(path, &config_name, &raw_config)?;
     let mut blobs = Vec::new();
     for layer in &manifest.layers {
         let name = inner(layer)?;
         let slice = store.get(&name).map_err(ArchiveError::read(path))?;
-        let slice =
-            slice.ok_or_else(|| ArchiveError::invalid(path, format!("it has no layer {name}")))?;
-        let digest = name
-            .starts_with("blobs/")
-            .then(|| digest_in(&name))
-            .flatten();
+        let slice = slice.ok_or_else(|| ArchiveError::invalid(path, format!("it has no layer {name}")))?;
+        let digest = name.starts_with("blobs/").then(|| digest_in(&name)).flatten();
         blobs.push((name, slice, digest));
     }
     let layers = pair_layers(path, &config, blobs)?;
     let (path, references) = (path.to_owned(), manifest.repo_tags);
-    Ok(Image {
-        path,
-        format: "docker-archive",
-        config,
-        raw_config,
-        references,
-        layers,
-    })
+    Ok(Image { path, format: "docker-archive", config, raw_config, references, layers })
 }
 
 /// The digest that a member's name states: `<hex>.json`, or `blobs/sha256/<hex>`.
@@ -84,30 +64,18 @@ fn choose(
     manifests: Vec<DockerManifest>,
     choice: &Choice,
 ) -> Result<DockerManifest, ArchiveError> {
-    let names: Vec<String> = manifests
-        .iter()
-        .flat_map(|manifest| manifest.repo_tags.clone())
-        .collect();
+    let names: Vec<String> = manifests.iter().flat_map(|manifest| manifest.repo_tags.clone()).collect();
     let fits = |manifest: &DockerManifest| {
-        !choice.names()
-            || manifest
-                .repo_tags
-                .iter()
-                .any(|reference| choice.fits(reference))
+        !choice.names() || manifest.repo_tags.iter().any(|reference| choice.fits(reference))
     };
     let mut fitting: Vec<DockerManifest> = manifests.into_iter().filter(fits).collect();
     match (fitting.pop(), fitting.len()) {
         (Some(manifest), 0) => Ok(manifest),
-        (None, _) if names.is_empty() => Err(ArchiveError::invalid(
-            path,
-            format!("{MANIFEST} lists no named image"),
-        )),
+        (None, _) if names.is_empty() => {
+            Err(ArchiveError::invalid(path, format!("{MANIFEST} lists no named image")))
+        }
         (None, _) => {
-            let problem = format!(
-                "no image fits {}; there are {}",
-                choice.shown(),
-                names.join(", ")
-            );
+            let problem = format!("no image fits {}; there are {}", choice.shown(), names.join(", "));
             Err(ArchiveError::invalid(path, problem))
         }
         (Some(_), more) => {
@@ -134,12 +102,7 @@ pub struct DockerWriter<W> {
 impl<W: Write> DockerWriter<W> {
     /// Writes to `output`.
     pub fn new(output: W) -> Self {
-        Self {
-            output,
-            layers: Vec::new(),
-            copied: BTreeMap::new(),
-            size: 0,
-        }
+        Self { output, layers: Vec::new(), copied: BTreeMap::new(), size: 0 }
     }
 
     /// Hands the output back.
@@ -177,13 +140,11 @@ impl<W: Write> ImageWriter for DockerWriter<W> {
             return Ok(());
         }
         // Docker reads plain and gzip layers since 1.10, zstd only since 23.
-        let unpack =
-            |codec: Codec| !matches!(codec, decompress::Codec::Plain | decompress::Codec::Gzip);
+        let unpack = |codec: Codec| !matches!(codec, decompress::Codec::Plain | decompress::Codec::Gzip);
         let read = ArchiveError::read(&layer.place);
         let (bytes, size, _) = layer_bytes(layer, size, unpack).map_err(read)?;
         self.begin_member(size).map_err(write_failed)?;
-        self.copied
-            .extend(self.layers.last().map(|name| (layer.diff_id, name.clone())));
+        self.copied.extend(self.layers.last().map(|name| (layer.diff_id, name.clone())));
         copy(bytes, &layer.place, &mut self.output, |_| ())?;
         write_padding(&mut self.output, size).map_err(write_failed)
     }
@@ -205,15 +166,8 @@ pub(crate) fn write_manifest(
     reference: &Reference,
     layers: Vec<String>,
 ) -> io::Result<()> {
-    let top = layers
-        .last()
-        .and_then(|name| name.strip_suffix("/layer.tar"))
-        .map(str::to_owned);
-    let manifest = [DockerManifest {
-        config,
-        repo_tags: vec![reference.to_string()],
-        layers,
-    }];
+    let top = layers.last().and_then(|name| name.strip_suffix("/layer.tar")).map(str::to_owned);
+    let manifest = [DockerManifest { config, repo_tags: vec![reference.to_string()], layers }];
     write_member(output, MANIFEST, &serde_json::to_vec(&manifest)?)?;
     let Some(top) = top else { return Ok(()) };
     let tag = BTreeMap::from([(reference.tag.as_str(), top)]);

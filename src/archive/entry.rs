@@ -27,13 +27,7 @@ impl Default for Attributes {
     /// Owned by root, dated [`Timestamp::DEFAULT`].
     fn default() -> Self {
         let root = || "root".to_owned();
-        Self {
-            uid: 0,
-            gid: 0,
-            uname: root(),
-            gname: root(),
-            mtime: Timestamp::DEFAULT,
-        }
+        Self { uid: 0, gid: 0, uname: root(), gname: root(), mtime: Timestamp::DEFAULT }
     }
 }
 
@@ -119,11 +113,7 @@ pub fn parent_of(path: &[u8]) -> &[u8] {
 
 /// `path` followed by `name`.
 pub fn join(path: &[u8], name: &[u8]) -> Box<[u8]> {
-    if path.is_empty() {
-        name.into()
-    } else {
-        [path, b"/", name].concat().into()
-    }
+    if path.is_empty() { name.into() } else { [path, b"/", name].concat().into() }
 }
 
 /// The order of entries in a layer: by components, so that a directory comes right before what it holds.

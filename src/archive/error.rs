@@ -55,18 +55,12 @@ pub enum ArchiveError {
 impl ArchiveError {
     /// The failure to read `path`.
     pub fn read(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Read {
-            path: path.as_ref().to_owned(),
-            source,
-        }
+        move |source| Self::Read { path: path.as_ref().to_owned(), source }
     }
 
     /// An image at `path` that has `problem`.
     pub fn invalid(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
-        Self::Invalid {
-            path: path.as_ref().to_owned(),
-            problem: problem.into(),
-        }
+        Self::Invalid { path: path.as_ref().to_owned(), problem: problem.into() }
     }
 
     /// Whether the machine failed rather than the input.

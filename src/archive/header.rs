@@ -31,11 +31,7 @@ pub fn encode(path: &[u8], mode: u32, kind: &Kind, attributes: &Attributes, out:
     if matches!(kind, Kind::Directory) {
         name.push(b'/');
     }
-    let link: &[u8] = if let Kind::Symlink(target) = kind {
-        target
-    } else {
-        b""
-    };
+    let link: &[u8] = if let Kind::Symlink(target) = kind { target } else { b"" };
     if link.len() > NAME_FIELD {
         long_record(b'K', link, out);
     }
@@ -67,18 +63,10 @@ pub fn encode(path: &[u8], mode: u32, kind: &Kind, attributes: &Attributes, out:
 pub fn encoded_size(path: &[u8], kind: &Kind) -> u64 {
     let record = |length: usize| {
         let size = length as u64 + 1;
-        if length > NAME_FIELD {
-            BLOCK + size + padding(size)
-        } else {
-            0
-        }
+        if length > NAME_FIELD { BLOCK + size + padding(size) } else { 0 }
     };
     let name = path.len() + usize::from(matches!(kind, Kind::Directory));
-    let link = if let Kind::Symlink(target) = kind {
-        target.len()
-    } else {
-        0
-    };
+    let link = if let Kind::Symlink(target) = kind { target.len() } else { 0 };
     BLOCK + record(name) + record(link)
 }
 
@@ -94,11 +82,7 @@ fn entry_type(kind: &Kind) -> EntryType {
 }
 
 fn size(kind: &Kind) -> u64 {
-    if let Kind::File(content) = kind {
-        content.size
-    } else {
-        0
-    }
+    if let Kind::File(content) = kind { content.size } else { 0 }
 }
 
 /// A record that holds a name too long for its field, closed by a NUL.

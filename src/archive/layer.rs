@@ -39,11 +39,7 @@ impl Layer {
     /// A layer of `entries`, which are in order and share `attributes`.
     pub fn new(entries: Vec<Entry>, attributes: Attributes) -> Self {
         let size = entries.iter().map(record_size).sum::<u64>() + END.len() as u64;
-        Self {
-            entries,
-            attributes,
-            size,
-        }
+        Self { entries, attributes, size }
     }
 
     /// The size of its tar in bytes.
@@ -67,20 +63,10 @@ impl Layer {
         let (mut entry, mut skip, mut left) = (0, 0, layer.size);
         std::iter::from_fn(move || {
             let length = left.min(SEGMENT as u64) as usize;
-            let segment = Segment {
-                layer: Arc::clone(&layer),
-                entry,
-                skip,
-                length,
-            };
+            let segment = Segment { layer: Arc::clone(&layer), entry, skip, length };
             left -= length as u64;
             skip += length as u64;
-            while let Some(size) = layer
-                .entries
-                .get(entry)
-                .map(record_size)
-                .filter(|size| *size <= skip)
-            {
+            while let Some(size) = layer.entries.get(entry).map(record_size).filter(|size| *size <= skip) {
                 skip -= size;
                 entry += 1;
             }
@@ -124,12 +110,7 @@ impl Segment {
     }
 
     /// Appends what `entry`'s record has from `skip` on, as far as the segment goes.
-    fn read_record(
-        &self,
-        entry: &Entry,
-        skip: u64,
-        buffer: &mut Vec<u8>,
-    ) -> Result<(), ArchiveError> {
+    fn read_record(&self, entry: &Entry, skip: u64, buffer: &mut Vec<u8>) -> Result<(), ArchiveError> {
         let header_size = header::encoded_size(&entry.path, &entry.kind);
         if skip < header_size {
             let start = buffer.len();
@@ -146,9 +127,7 @@ impl Segment {
             read_content(entry, content, offset, count as usize, buffer)?;
         }
         let filled = content.size + padding(content.size);
-        let zeros = filled
-            .saturating_sub(offset.max(content.size))
-            .min(room - count);
+        let zeros = filled.saturating_sub(offset.max(content.size)).min(room - count);
         if offset + count >= content.size {
             buffer.resize(buffer.len() + zeros as usize, 0);
         }
@@ -165,10 +144,8 @@ fn read_content(
     buffer: &mut Vec<u8>,
 ) -> Result<(), ArchiveError> {
     let path = entry.source().unwrap_or_default();
-    let open = File::options()
-        .read(true)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
-        .open(&path);
+    let open =
+        File::options().read(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).open(&path);
     let file = open.map_err(ArchiveError::read(&path))?;
     let start = buffer.len();
     buffer.resize(start + count, 0);
@@ -179,9 +156,7 @@ fn read_content(
         result => result.map_err(ArchiveError::read(&path))?,
     }
     let metadata = file.metadata().map_err(ArchiveError::read(&path))?;
-    if (metadata.len(), (metadata.mtime(), metadata.mtime_nsec()))
-        == (content.size, content.modified)
-    {
+    if (metadata.len(), (metadata.mtime(), metadata.mtime_nsec())) == (content.size, content.modified) {
         Ok(())
     } else {
         Err(ArchiveError::Changed(path))

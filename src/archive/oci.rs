@@ -15,8 +15,8 @@ use super::docker::write_manifest;
 use super::header::{BLOCK, END};
 use super::open::{Choice, Image, Store, check_digest, json, pair_layers};
 use super::sink::{
-    ImageWriter, LayerSink, copy, folder_header, layer_bytes, member_header, write_failed,
-    write_member, write_padding,
+    ImageWriter, LayerSink, copy, folder_header, layer_bytes, member_header, write_failed, write_member,
+    write_padding,
 };
 use crate::image::digest::Hasher;
 use crate::image::manifest::{
@@ -40,28 +40,17 @@ pub(crate) fn read(path: &Path, store: &Store, choice: &Choice) -> Result<Image,
     for layer in &manifest.layers {
         let name = blob_name(layer.digest);
         let slice = store.get(&name).map_err(ArchiveError::read(path))?;
-        let slice =
-            slice.ok_or_else(|| ArchiveError::invalid(path, format!("it has no layer {name}")))?;
+        let slice = slice.ok_or_else(|| ArchiveError::invalid(path, format!("it has no layer {name}")))?;
         if slice.len() != layer.size {
-            let problem = format!(
-                "layer {name} has {} bytes, but the manifest says {}",
-                slice.len(),
-                layer.size
-            );
+            let problem =
+                format!("layer {name} has {} bytes, but the manifest says {}", slice.len(), layer.size);
             return Err(ArchiveError::invalid(path, problem));
         }
         blobs.push((name, slice, Some(layer.digest)));
     }
     let layers = pair_layers(path, &config, blobs)?;
     let references = reference.into_iter().collect();
-    Ok(Image {
-        path: path.to_owned(),
-        format: "OCI layout",
-        config,
-        raw_config,
-        references,
-        layers,
-    })
+    Ok(Image { path: path.to_owned(), format: "OCI layout", config, raw_config, references, layers })
 }
 
 type Named = (Option<String>, Descriptor);
@@ -81,9 +70,7 @@ fn collect(
         match descriptor.media_type.as_str() {
             media_type::INDEX | media_type::DOCKER_LIST if depth > 0 => {
                 // An index may name platforms whose blobs were left out.
-                let Some(_) = store
-                    .get(&blob_name(descriptor.digest))
-                    .map_err(ArchiveError::read(path))?
+                let Some(_) = store.get(&blob_name(descriptor.digest)).map_err(ArchiveError::read(path))?
                 else {
                     continue;
                 };
@@ -101,41 +88,27 @@ fn collect(
 
 /// Attestations travel as manifests of the platform `unknown`.
 fn is_image(descriptor: &Descriptor) -> bool {
-    descriptor
-        .platform
-        .as_ref()
-        .is_none_or(|platform| platform.os != "unknown")
+    descriptor.platform.as_ref().is_none_or(|platform| platform.os != "unknown")
 }
 
 fn name_of(descriptor: &Descriptor) -> Option<String> {
     let annotations = descriptor.annotations.as_ref()?;
-    annotations
-        .get(IMAGE_NAME)
-        .or_else(|| annotations.get(REF_NAME))
-        .cloned()
+    annotations.get(IMAGE_NAME).or_else(|| annotations.get(REF_NAME)).cloned()
 }
 
 fn choose(path: &Path, found: Vec<Named>, choice: &Choice) -> Result<Named, ArchiveError> {
     let list = |found: &[Named]| {
         let shown = |(name, descriptor): &Named| {
-            let platform = descriptor
-                .platform
-                .as_ref()
-                .map(|p| format!(" ({}/{})", p.os, p.architecture));
-            format!(
-                "{}{}",
-                name.as_deref().unwrap_or("unnamed"),
-                platform.unwrap_or_default()
-            )
+            let platform = descriptor.platform.as_ref().map(|p| format!(" ({}/{})", p.os, p.architecture));
+            format!("{}{}", name.as_deref().unwrap_or("unnamed"), platform.unwrap_or_default())
         };
         found.iter().map(shown).collect::<Vec<_>>().join(", ")
     };
     let all = list(&found);
     let fits_name = |named: &Named| {
         // A layout may hold the bare tag alone, the name being the folder's.
-        let fits = |name: &str| {
-            choice.fits(name) || choice.name.is_none() && choice.tag.as_deref() == Some(name)
-        };
+        let fits =
+            |name: &str| choice.fits(name) || choice.name.is_none() && choice.tag.as_deref() == Some(name);
         !choice.names() || named.0.as_deref().is_some_and(fits)
     };
     let fits_platform = |named: &Named| match (&choice.platform, &named.1.platform) {
@@ -151,18 +124,12 @@ fn choose(path: &Path, found: Vec<Named>, choice: &Choice) -> Result<Named, Arch
     fitting.dedup_by_key(|named| named.1.digest);
     match (fitting.pop(), fitting.len()) {
         (Some(one), 0) => Ok(one),
-        (None, _) if all.is_empty() => {
-            Err(ArchiveError::invalid(path, "index.json lists no image"))
+        (None, _) if all.is_empty() => Err(ArchiveError::invalid(path, "index.json lists no image")),
+        (None, _) => {
+            Err(ArchiveError::invalid(path, format!("no image fits {}; there are {all}", choice.shown())))
         }
-        (None, _) => Err(ArchiveError::invalid(
-            path,
-            format!("no image fits {}; there are {all}", choice.shown()),
-        )),
         (Some(_), more) => {
-            let problem = format!(
-                "{} images fit; choose one by name, tag or architecture: {all}",
-                more + 1
-            );
+            let problem = format!("{} images fit; choose one by name, tag or architecture: {all}", more + 1);
             Err(ArchiveError::invalid(path, problem))
         }
     }
@@ -231,10 +198,7 @@ impl<W: Write + Seek> OciWriter<W> {
             self.output.write_all(&folder_header("blobs"))?;
             self.output.write_all(&folder_header("blobs/sha256"))?;
         }
-        self.blob = OpenBlob {
-            start: self.output.stream_position()?,
-            ..OpenBlob::default()
-        };
+        self.blob = OpenBlob { start: self.output.stream_position()?, ..OpenBlob::default() };
         self.output.write_all(&[0; BLOCK as usize])
     }
 
@@ -244,19 +208,12 @@ impl<W: Write + Seek> OciWriter<W> {
             write_padding(&mut self.output, size)?;
             let end = self.output.stream_position()?;
             self.output.seek(SeekFrom::Start(self.blob.start))?;
-            self.output
-                .write_all(&member_header(&blob_name(digest), size))?;
+            self.output.write_all(&member_header(&blob_name(digest), size))?;
             self.output.seek(SeekFrom::Start(end))?;
         } else {
             self.output.seek(SeekFrom::Start(self.blob.start))?;
         }
-        self.layers.push(Descriptor {
-            media_type,
-            digest,
-            size,
-            platform: None,
-            annotations: None,
-        });
+        self.layers.push(Descriptor { media_type, digest, size, platform: None, annotations: None });
         Ok(())
     }
 
@@ -265,13 +222,7 @@ impl<W: Write + Seek> OciWriter<W> {
         if self.written.insert(digest) {
             write_member(&mut self.output, &blob_name(digest), bytes)?;
         }
-        Ok(Descriptor {
-            media_type: media_type.to_owned(),
-            digest,
-            size,
-            platform: None,
-            annotations: None,
-        })
+        Ok(Descriptor { media_type: media_type.to_owned(), digest, size, platform: None, annotations: None })
     }
 }
 
@@ -288,12 +239,7 @@ impl<W: Write + Seek> LayerSink for OciWriter<W> {
     }
 
     fn data(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Self {
-            output,
-            compressor,
-            blob,
-            ..
-        } = self;
+        let Self { output, compressor, blob, .. } = self;
         match compressor {
             None => {
                 blob.size += bytes.len() as u64;
@@ -304,12 +250,7 @@ impl<W: Write + Seek> LayerSink for OciWriter<W> {
     }
 
     fn end(&mut self, diff_id: DiffId) -> io::Result<()> {
-        let Self {
-            output,
-            compressor,
-            blob,
-            ..
-        } = self;
+        let Self { output, compressor, blob, .. } = self;
         let digest = match compressor {
             None => diff_id.0,
             Some(compressor) => {
@@ -335,22 +276,13 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
         self.open_blob().map_err(write_failed)?;
         // The specification knows no xz.
         let read = ArchiveError::read(&layer.place);
-        let (bytes, _, codec) =
-            layer_bytes(layer, size, |codec| codec == Codec::Xz).map_err(read)?;
+        let (bytes, _, codec) = layer_bytes(layer, size, |codec| codec == Codec::Xz).map_err(read)?;
         let mut hasher = Hasher::default();
-        let size = copy(bytes, &layer.place, &mut self.output, |bytes| {
-            hasher.update(bytes)
-        })?;
-        self.close_blob(hasher.finish(), size, layer_media_type(codec))
-            .map_err(write_failed)
+        let size = copy(bytes, &layer.place, &mut self.output, |bytes| hasher.update(bytes))?;
+        self.close_blob(hasher.finish(), size, layer_media_type(codec)).map_err(write_failed)
     }
 
-    fn finish(
-        &mut self,
-        config: &[u8],
-        reference: &Reference,
-        platform: &Platform,
-    ) -> io::Result<()> {
+    fn finish(&mut self, config: &[u8], reference: &Reference, platform: &Platform) -> io::Result<()> {
         if self.layers.is_empty() {
             self.open_blob()?;
             self.output.seek(SeekFrom::Start(self.blob.start))?;
@@ -360,25 +292,15 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
         let layers = std::mem::take(&mut self.layers);
         let layer_names = layers.iter().map(|layer| blob_name(layer.digest)).collect();
         let media_type = Some(media_type::MANIFEST.to_owned());
-        let manifest = OciManifest {
-            schema_version: 2,
-            media_type,
-            config,
-            layers,
-        };
-        let mut manifest =
-            self.small_blob(media_type::MANIFEST, &serde_json::to_vec(&manifest)?)?;
+        let manifest = OciManifest { schema_version: 2, media_type, config, layers };
+        let mut manifest = self.small_blob(media_type::MANIFEST, &serde_json::to_vec(&manifest)?)?;
         manifest.platform = Some(OciPlatform::from(platform));
         manifest.annotations = Some(BTreeMap::from([
             (REF_NAME.to_owned(), reference.tag.to_string()),
             (IMAGE_NAME.to_owned(), containerd_name(reference)),
         ]));
         let media_type = Some(media_type::INDEX.to_owned());
-        let index = OciIndex {
-            schema_version: 2,
-            media_type,
-            manifests: vec![manifest],
-        };
+        let index = OciIndex { schema_version: 2, media_type, manifests: vec![manifest] };
         write_member(&mut self.output, "index.json", &serde_json::to_vec(&index)?)?;
         if self.dual {
             write_manifest(&mut self.output, config_name, reference, layer_names)?;

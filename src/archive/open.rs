@@ -61,11 +61,7 @@ impl Choice {
 
     /// What was asked for, for messages.
     pub(crate) fn shown(&self) -> String {
-        format!(
-            "{}:{}",
-            self.name.as_deref().unwrap_or("*"),
-            self.tag.as_deref().unwrap_or("*")
-        )
+        format!("{}:{}", self.name.as_deref().unwrap_or("*"), self.tag.as_deref().unwrap_or("*"))
     }
 }
 
@@ -99,17 +95,11 @@ impl Store {
     /// The small file called `name`, which must be there.
     pub(crate) fn document(&self, image: &Path, name: &str) -> Result<Vec<u8>, ArchiveError> {
         let slice = self.get(name).map_err(ArchiveError::read(image))?;
-        let slice =
-            slice.ok_or_else(|| ArchiveError::invalid(image, format!("it has no {name}")))?;
-        let read = slice
-            .read_small(DOCUMENT_MAX)
-            .map_err(ArchiveError::read(image))?;
+        let slice = slice.ok_or_else(|| ArchiveError::invalid(image, format!("it has no {name}")))?;
+        let read = slice.read_small(DOCUMENT_MAX).map_err(ArchiveError::read(image))?;
         read.ok_or_else(|| {
             let limit = DOCUMENT_MAX >> 20;
-            ArchiveError::invalid(
-                image,
-                format!("{name} is larger than {limit} MiB, which no real one is"),
-            )
+            ArchiveError::invalid(image, format!("{name} is larger than {limit} MiB, which no real one is"))
         })
     }
 }
@@ -124,10 +114,7 @@ pub fn open(path: &Path, choice: &Choice) -> Result<Image, ArchiveError> {
         let store = Store::Folder(path.to_owned());
         return match store.get("oci-layout").map_err(ArchiveError::read(path))? {
             Some(_) => oci::read(path, &store, choice),
-            None => Err(ArchiveError::invalid(
-                path,
-                "a folder without oci-layout; expected an OCI layout",
-            )),
+            None => Err(ArchiveError::invalid(path, "a folder without oci-layout; expected an OCI layout")),
         };
     }
     let file = File::open(path).map_err(ArchiveError::read(path))?;
@@ -141,10 +128,7 @@ pub fn open(path: &Path, choice: &Choice) -> Result<Image, ArchiveError> {
     } else if oci {
         oci::read(path, &store, choice)
     } else {
-        Err(ArchiveError::invalid(
-            path,
-            "no image: it has neither manifest.json nor oci-layout",
-        ))
+        Err(ArchiveError::invalid(path, "no image: it has neither manifest.json nor oci-layout"))
     }
 }
 
@@ -189,12 +173,7 @@ pub(crate) fn check_digest(
     if found == expected {
         return Ok(());
     }
-    Err(ArchiveError::Corrupted {
-        path: image.to_owned(),
-        what: what.to_owned(),
-        expected,
-        found,
-    })
+    Err(ArchiveError::Corrupted { path: image.to_owned(), what: what.to_owned(), expected, found })
 }
 
 /// Pairs the layers that a manifest lists with the config's diff ids.
@@ -205,20 +184,12 @@ pub(crate) fn pair_layers(
 ) -> Result<Vec<LayerBlob>, ArchiveError> {
     let diff_ids = &config.rootfs.diff_ids;
     if diff_ids.len() != blobs.len() {
-        let problem = format!(
-            "the manifest has {} layers, the config {} diff ids",
-            blobs.len(),
-            diff_ids.len()
-        );
+        let problem =
+            format!("the manifest has {} layers, the config {} diff ids", blobs.len(), diff_ids.len());
         return Err(ArchiveError::invalid(path, problem));
     }
     let pairs = blobs.into_iter().zip(diff_ids);
     Ok(pairs
-        .map(|((place, bytes, digest), diff_id)| LayerBlob {
-            bytes,
-            digest,
-            diff_id: *diff_id,
-            place,
-        })
+        .map(|((place, bytes, digest), diff_id)| LayerBlob { bytes, digest, diff_id: *diff_id, place })
         .collect())
 }

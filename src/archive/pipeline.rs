@@ -67,7 +67,8 @@ pub fn run<E: From<ArchiveError> + Send>(
     }
     let (jobs, queue) = bounded::<(Segment, Sender<Filled>)>(AHEAD);
     let (listed, steps) = bounded::<Result<Step<Receiver<Filled>>, E>>(AHEAD);
-    thread::scope(|scope| {
+    // Everything is moved in: when the writer gives up, its ends of the queues go, and that ends the others.
+    thread::scope(move |scope| {
         scope.spawn(move || list(sources, &jobs, &listed));
         for _ in 0..threads {
             let (queue, empty) = (queue.clone(), empty.clone());
@@ -78,7 +79,7 @@ pub fn run<E: From<ArchiveError> + Send>(
         let (hashed, diff_ids) = unbounded();
         let returned = free.clone();
         scope.spawn(move || hash(&to_hasher, &hashed, &returned));
-        write(&steps, &to_hash, &diff_ids, &free, sink, &mut seen)
+        Writer { steps, to_hash, diff_ids, free }.write(sink, &mut seen)
     })
 }
 
@@ -96,10 +97,7 @@ fn list<E>(
                 return;
             }
         };
-        let begin = Step::Begin {
-            size: layer.size(),
-            entries: layer.len(),
-        };
+        let begin = Step::Begin { size: layer.size(), entries: layer.len() };
         if listed.send(Ok(begin)).is_err() {
             return;
         }
@@ -153,43 +151,44 @@ fn give_back(buffer: Arc<Vec<u8>>, free: &Sender<Vec<u8>>) {
     }
 }
 
-fn write<E: From<ArchiveError>>(
-    steps: &Receiver<Result<Step<Receiver<Filled>>, E>>,
-    to_hash: &Sender<Step<Arc<Vec<u8>>>>,
-    diff_ids: &Receiver<DiffId>,
-    free: &Sender<Vec<u8>>,
-    sink: &mut dyn LayerSink,
-    seen: &mut dyn FnMut(u64),
-) -> Result<Vec<Made>, E> {
-    let mut made = Vec::new();
-    let mut current = (0, 0);
-    let failed = |error| E::from(write_failed(error));
-    for step in steps {
-        match step? {
-            Step::Begin { size, entries } => {
-                current = (size, entries);
-                sink.begin(size).map_err(failed)?;
-            }
-            Step::Data(filled) => {
-                let buffer = Arc::new(filled.recv().map_err(|_| ArchiveError::Lost)??);
-                to_hash
-                    .send(Step::Data(Arc::clone(&buffer)))
-                    .map_err(|_| ArchiveError::Lost)?;
-                sink.data(&buffer).map_err(failed)?;
-                seen(buffer.len() as u64);
-                give_back(buffer, free);
-            }
-            Step::End => {
-                to_hash.send(Step::End).map_err(|_| ArchiveError::Lost)?;
-                let diff_id = diff_ids.recv().map_err(|_| ArchiveError::Lost)?;
-                sink.end(diff_id).map_err(failed)?;
-                made.push(Made {
-                    diff_id,
-                    size: current.0,
-                    entries: current.1,
-                });
+/// The last stage.
+struct Writer<E> {
+    steps: Receiver<Result<Step<Receiver<Filled>>, E>>,
+    to_hash: Sender<Step<Arc<Vec<u8>>>>,
+    diff_ids: Receiver<DiffId>,
+    free: Sender<Vec<u8>>,
+}
+
+impl<E: From<ArchiveError>> Writer<E> {
+    fn write(self, sink: &mut dyn LayerSink, seen: &mut dyn FnMut(u64)) -> Result<Vec<Made>, E> {
+        let mut made = Vec::new();
+        let mut current = (0, 0);
+        let failed = |error| E::from(write_failed(error));
+        for step in &self.steps {
+            match step? {
+                Step::Begin { size, entries } => {
+                    current = (size, entries);
+                    sink.begin(size).map_err(failed)?;
+                }
+                Step::Data(filled) => {
+                    let buffer = Arc::new(filled.recv().map_err(|_| ArchiveError::Lost)??);
+                    self.hash(Step::Data(Arc::clone(&buffer)))?;
+                    sink.data(&buffer).map_err(failed)?;
+                    seen(buffer.len() as u64);
+                    give_back(buffer, &self.free);
+                }
+                Step::End => {
+                    self.hash(Step::End)?;
+                    let diff_id = self.diff_ids.recv().map_err(|_| ArchiveError::Lost)?;
+                    sink.end(diff_id).map_err(failed)?;
+                    made.push(Made { diff_id, size: current.0, entries: current.1 });
+                }
             }
         }
+        Ok(made)
     }
-    Ok(made)
+
+    fn hash(&self, step: Step<Arc<Vec<u8>>>) -> Result<(), ArchiveError> {
+        self.to_hash.send(step).map_err(|_| ArchiveError::Lost)
+    }
 }

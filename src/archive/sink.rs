@@ -36,12 +36,7 @@ pub trait ImageWriter: LayerSink {
     ///
     /// # Errors
     /// When the output cannot be written.
-    fn finish(
-        &mut self,
-        config: &[u8],
-        reference: &Reference,
-        platform: &Platform,
-    ) -> io::Result<()>;
+    fn finish(&mut self, config: &[u8], reference: &Reference, platform: &Platform) -> io::Result<()>;
 }
 
 /// Takes in layers for their digests alone.
@@ -79,32 +74,16 @@ pub(crate) fn layer_bytes(
 
 /// The header of a regular file of the image archive itself.
 pub(crate) fn member_header(name: &str, size: u64) -> Vec<u8> {
-    let content = FileContent {
-        folder: std::path::Path::new("").into(),
-        size,
-        modified: (0, 0),
-    };
+    let content = FileContent { folder: std::path::Path::new("").into(), size, modified: (0, 0) };
     let mut out = Vec::with_capacity(header::BLOCK as usize);
-    header::encode(
-        name.as_bytes(),
-        0o644,
-        &Kind::File(content),
-        &Attributes::default(),
-        &mut out,
-    );
+    header::encode(name.as_bytes(), 0o644, &Kind::File(content), &Attributes::default(), &mut out);
     out
 }
 
 /// The header of a directory of the image archive itself.
 pub(crate) fn folder_header(name: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(header::BLOCK as usize);
-    header::encode(
-        name.as_bytes(),
-        0o755,
-        &Kind::Directory,
-        &Attributes::default(),
-        &mut out,
-    );
+    header::encode(name.as_bytes(), 0o755, &Kind::Directory, &Attributes::default(), &mut out);
     out
 }
 
@@ -142,8 +121,5 @@ pub(crate) fn copy(
 
 /// A failure to write the image; who knows the output's name puts it in.
 pub(crate) fn write_failed(source: io::Error) -> ArchiveError {
-    ArchiveError::Write {
-        target: "the image".to_owned(),
-        source,
-    }
+    ArchiveError::Write { target: "the image".to_owned(), source }
 }

@@ -82,11 +82,7 @@ struct Overrides {
 impl<R: Skip> TarReader<R> {
     /// Reads members from `inner`, which stands at a header.
     pub fn new(inner: R) -> Self {
-        Self {
-            inner,
-            left: 0,
-            data: 0,
-        }
+        Self { inner, left: 0, data: 0 }
     }
 
     /// The next member, or `None` at the end. What was not read of the last one is skipped.
@@ -101,7 +97,7 @@ impl<R: Skip> TarReader<R> {
             let Some(header) = self.header()? else {
                 return Ok(None);
             };
-            let size = header.entry_size()?;
+            let size = if is_blank(&header.as_old().size) { 0 } else { header.entry_size()? };
             match header.entry_type() {
                 EntryType::GNULongName => overrides.path = Some(self.name_record(size)?),
                 EntryType::GNULongLink => overrides.link = Some(self.name_record(size)?),
@@ -123,12 +119,8 @@ impl<R: Skip> TarReader<R> {
     }
 
     fn member(&mut self, header: &Header, size: u64, overrides: Overrides) -> io::Result<Member> {
-        let path = overrides
-            .path
-            .unwrap_or_else(|| header.path_bytes().into_owned());
-        let link = overrides
-            .link
-            .or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned));
+        let path = overrides.path.unwrap_or_else(|| header.path_bytes().into_owned());
+        let link = overrides.link.or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned));
         let kind = match header.entry_type() {
             EntryType::Link => MemberKind::HardLink,
             EntryType::Symlink => MemberKind::Symlink,
@@ -144,15 +136,10 @@ impl<R: Skip> TarReader<R> {
         let stated = overrides.size.unwrap_or(size);
         // Go's reader, which is the engines', takes these to have no content whatever they state.
         let size = if kind == MemberKind::File { stated } else { 0 };
-        if kind == MemberKind::Directory && header.entry_type() == EntryType::Regular && stated > 0
-        {
-            return Err(broken(
-                "a directory with content, which readers disagree on",
-            ));
+        if kind == MemberKind::Directory && header.entry_type() == EntryType::Regular && stated > 0 {
+            return Err(broken("a directory with content, which readers disagree on"));
         }
-        let whole = size
-            .checked_add(BLOCK)
-            .ok_or_else(|| broken("a size beyond all bounds"))?;
+        let whole = size.checked_add(BLOCK).ok_or_else(|| broken("a size beyond all bounds"))?;
         self.data = size;
         self.left = whole - BLOCK + padding(size);
         Ok(Member {
@@ -160,13 +147,11 @@ impl<R: Skip> TarReader<R> {
             kind,
             size,
             link: link.unwrap_or_default(),
-            mode: header.mode()? & 0o7777,
-            uid: overrides.uid.map_or_else(|| header.uid(), Ok)?,
-            gid: overrides.gid.map_or_else(|| header.gid(), Ok)?,
-            mtime: overrides
-                .mtime
-                .map_or_else(|| header.mtime(), Ok)
-                .unwrap_or(0),
+            // Some writers leave fields blank that say nothing to them.
+            mode: header.mode().unwrap_or(0) & 0o7777,
+            uid: overrides.uid.unwrap_or_else(|| header.uid().unwrap_or(0)),
+            gid: overrides.gid.unwrap_or_else(|| header.gid().unwrap_or(0)),
+            mtime: overrides.mtime.unwrap_or_else(|| header.mtime().unwrap_or(0)),
         })
     }
 
@@ -185,11 +170,7 @@ impl<R: Skip> TarReader<R> {
         if block.iter().all(|b| *b == 0) {
             return Ok(None);
         }
-        let sum: u32 = block[..148]
-            .iter()
-            .chain(&block[156..])
-            .map(|b| u32::from(*b))
-            .sum();
+        let sum: u32 = block[..148].iter().chain(&block[156..]).map(|b| u32::from(*b)).sum();
         match header.cksum() {
             Ok(expected) if expected == sum + 8 * u32::from(b' ') => Ok(Some(header)),
             _ => Err(broken("a tar header with a wrong checksum")),
@@ -228,9 +209,7 @@ impl<R: Skip> TarReader<R> {
 impl<R: Skip> Read for TarReader<R> {
     /// Reads the content of the current member.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.data)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
+        let most = usize::try_from(self.data).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.inner.read(&mut buffer[..most])?;
         if count == 0 && most > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -252,14 +231,16 @@ impl Overrides {
                 b"size" => self.size = Some(number(value)?),
                 b"uid" => self.uid = Some(number(value)?),
                 b"gid" => self.gid = Some(number(value)?),
-                b"mtime" => {
-                    self.mtime = number(value.split(|b| *b == b'.').next().unwrap_or(value)).ok()
-                }
+                b"mtime" => self.mtime = number(value.split(|b| *b == b'.').next().unwrap_or(value)).ok(),
                 _ => {}
             }
         }
         Ok(())
     }
+}
+
+fn is_blank(field: &[u8]) -> bool {
+    field.iter().all(|b| matches!(b, 0 | b' '))
 }
 
 fn number(text: &[u8]) -> io::Result<u64> {

@@ -48,12 +48,7 @@ pub struct Meta {
 impl Default for Meta {
     /// What engines give directories that a layer has no entry for.
     fn default() -> Self {
-        Self {
-            mode: 0o755,
-            uid: 0,
-            gid: 0,
-            mtime: Timestamp::DEFAULT,
-        }
+        Self { mode: 0o755, uid: 0, gid: 0, mtime: Timestamp::DEFAULT }
     }
 }
 
@@ -61,13 +56,7 @@ impl From<Meta> for Attributes {
     /// Numbers alone: the names behind them are the base image's.
     fn from(meta: Meta) -> Self {
         let (uname, gname) = (String::new(), String::new());
-        Self {
-            uid: meta.uid,
-            gid: meta.gid,
-            uname,
-            gname,
-            mtime: meta.mtime,
-        }
+        Self { uid: meta.uid, gid: meta.gid, uname, gname, mtime: meta.mtime }
     }
 }
 
@@ -134,18 +123,12 @@ fn node(member: Member) -> Node {
 
 /// `path` without leading slashes, `.` and empty components; `None` for one that climbs or holds a NUL.
 fn clean(path: &[u8]) -> Option<Box<[u8]>> {
-    let parts: Vec<&[u8]> = path
-        .split(|b| *b == b'/')
-        .filter(|part| !matches!(*part, b"" | b"."))
-        .collect();
+    let parts: Vec<&[u8]> = path.split(|b| *b == b'/').filter(|part| !matches!(*part, b"" | b".")).collect();
     (!parts.contains(&&b".."[..]) && !path.contains(&0)).then(|| parts.join(&b'/').into())
 }
 
 fn hostile(what: &str, path: &[u8]) -> io::Error {
-    let text = format!(
-        "{what} {:?} leads out of the image or to nothing",
-        String::from_utf8_lossy(path)
-    );
+    let text = format!("{what} {:?} leads out of the image or to nothing", String::from_utf8_lossy(path));
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
@@ -158,12 +141,8 @@ pub fn resolve<'a>(
     path: &[u8],
     node_at: impl Fn(&[u8]) -> Option<&'a Node>,
 ) -> Result<Box<[u8]>, ResolveError> {
-    let split = |path: &[u8]| -> Vec<Vec<u8>> {
-        path.split(|b| *b == b'/')
-            .rev()
-            .map(<[u8]>::to_vec)
-            .collect()
-    };
+    let split =
+        |path: &[u8]| -> Vec<Vec<u8>> { path.split(|b| *b == b'/').rev().map(<[u8]>::to_vec).collect() };
     let mut ahead = split(path);
     let mut at: Box<[u8]> = Box::default();
     let mut links = 0;
@@ -248,8 +227,7 @@ impl Tree {
     pub fn insert(&mut self, path: Box<[u8]>, node: Node) {
         let mut parent = parent_of(&path);
         while !parent.is_empty() && !matches!(self.nodes.get(parent), Some(Node::Directory(_))) {
-            self.nodes
-                .insert(parent.into(), Node::Directory(Meta::default()));
+            self.nodes.insert(parent.into(), Node::Directory(Meta::default()));
             parent = parent_of(parent);
         }
         if !matches!(node, Node::Directory(_)) {
@@ -270,11 +248,7 @@ impl Tree {
         // Everything below `path` sorts from "path/" up to, not including, "path0".
         let (first, end) = ([path, b"/"].concat(), [path, b"0"].concat());
         let range = first.into_boxed_slice()..end.into_boxed_slice();
-        let below: Vec<Box<[u8]>> = self
-            .nodes
-            .range(range)
-            .map(|(path, _)| path.clone())
-            .collect();
+        let below: Vec<Box<[u8]>> = self.nodes.range(range).map(|(path, _)| path.clone()).collect();
         below.iter().for_each(|path| drop(self.nodes.remove(path)));
     }
 }

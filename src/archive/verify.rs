@@ -48,12 +48,7 @@ pub fn layers(image: &Image, threads: usize) -> Result<Vec<LayerFacts>, ArchiveE
             });
         }
     });
-    let taken = |slot: Mutex<Option<_>>| {
-        slot.into_inner()
-            .ok()
-            .flatten()
-            .unwrap_or(Err(ArchiveError::Lost))
-    };
+    let taken = |slot: Mutex<Option<_>>| slot.into_inner().ok().flatten().unwrap_or(Err(ArchiveError::Lost));
     done.into_iter().map(taken).collect()
 }
 
@@ -71,11 +66,7 @@ fn layer(image: &Image, blob: &LayerBlob) -> Result<LayerFacts, ArchiveError> {
         io::copy(&mut stored, &mut io::sink()).map_err(broken)?;
         check(image, blob, DiffId(digest), DiffId(stored.hasher.finish()))?;
     }
-    let limit = if codec == Codec::Plain {
-        u64::MAX
-    } else {
-        bomb_limit(blob.bytes.len())
-    };
+    let limit = if codec == Codec::Plain { u64::MAX } else { bomb_limit(blob.bytes.len()) };
     let source = codec.decode(blob.bytes.clone()).map_err(broken)?;
     let mut reader = TarReader::new(Counted::new(Hashing::new(source), limit));
     let tree = LayerTree::read(&mut reader).map_err(broken)?;
@@ -84,22 +75,12 @@ fn layer(image: &Image, blob: &LayerBlob) -> Result<LayerFacts, ArchiveError> {
     Ok(LayerFacts { size, codec, tree })
 }
 
-fn check(
-    image: &Image,
-    blob: &LayerBlob,
-    expected: DiffId,
-    found: DiffId,
-) -> Result<(), ArchiveError> {
+fn check(image: &Image, blob: &LayerBlob, expected: DiffId, found: DiffId) -> Result<(), ArchiveError> {
     if expected == found {
         return Ok(());
     }
     let what = format!("layer {}", blob.place);
-    Err(ArchiveError::Corrupted {
-        path: image.path.clone(),
-        what,
-        expected: expected.0,
-        found: found.0,
-    })
+    Err(ArchiveError::Corrupted { path: image.path.clone(), what, expected: expected.0, found: found.0 })
 }
 
 /// Hashes what is read.
@@ -110,10 +91,7 @@ struct Hashing<R> {
 
 impl<R> Hashing<R> {
     fn new(inner: R) -> Self {
-        Self {
-            inner,
-            hasher: Hasher::default(),
-        }
+        Self { inner, hasher: Hasher::default() }
     }
 }
 

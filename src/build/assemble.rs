@@ -14,9 +14,7 @@ use crate::archive::docker::DockerWriter;
 use crate::archive::oci::OciWriter;
 use crate::archive::pipeline::{self, Made};
 use crate::archive::sink::{Discard, ImageWriter};
-use crate::image::{
-    DiffId, Digest, History, ImageConfig, Platform, Reference, RootFs, Summary, Tag,
-};
+use crate::image::{DiffId, Digest, History, ImageConfig, Platform, Reference, RootFs, Summary, Tag};
 
 /// What kind of archive is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,11 +52,7 @@ pub fn assemble(
     output: Output<'_>,
     seen: &mut dyn FnMut(u64),
 ) -> Result<Summary, BuildError> {
-    let Options {
-        format,
-        compression,
-        threads,
-    } = options;
+    let Options { format, compression, threads } = options;
     match (format, output) {
         (Format::Docker, output) => {
             let stream: Box<dyn Write> = match output {
@@ -68,11 +62,7 @@ pub fn assemble(
             let buffered = BufWriter::with_capacity(128 << 10, stream);
             let mut writer = DockerWriter::new(Compressed::new(buffered, compression, threads));
             let summary = write(plan, threads, &mut writer, seen)?;
-            writer
-                .into_inner()
-                .finish()
-                .and_then(|mut output| output.flush())
-                .map_err(write_failed)?;
+            writer.into_inner().finish().and_then(|mut output| output.flush()).map_err(write_failed)?;
             Ok(summary)
         }
         (format, Output::File(file)) => named_by_digest(plan, format, options, file, seen),
@@ -80,9 +70,7 @@ pub fn assemble(
             let mut file = tempfile::tempfile().map_err(write_failed)?;
             let summary = named_by_digest(plan, format, options, &file, seen)?;
             file.rewind().map_err(write_failed)?;
-            io::copy(&mut file, stream)
-                .and_then(|_| stream.flush())
-                .map_err(write_failed)?;
+            io::copy(&mut file, stream).and_then(|_| stream.flush()).map_err(write_failed)?;
             Ok(summary)
         }
     }
@@ -98,11 +86,7 @@ pub enum Output<'a> {
 
 impl std::fmt::Debug for Output<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if matches!(self, Self::File(_)) {
-            "File"
-        } else {
-            "Stream"
-        })
+        f.write_str(if matches!(self, Self::File(_)) { "File" } else { "Stream" })
     }
 }
 
@@ -114,26 +98,15 @@ fn named_by_digest(
     seen: &mut dyn FnMut(u64),
 ) -> Result<Summary, BuildError> {
     let buffered = BufWriter::with_capacity(128 << 10, file);
-    let mut writer = OciWriter::new(
-        buffered,
-        options.compression,
-        options.threads,
-        format == Format::Dual,
-    );
+    let mut writer = OciWriter::new(buffered, options.compression, options.threads, format == Format::Dual);
     let summary = write(plan, options.threads, &mut writer, seen)?;
     let (mut output, length) = writer.into_inner().map_err(write_failed)?;
-    output
-        .flush()
-        .and_then(|()| file.set_len(length))
-        .map_err(write_failed)?;
+    output.flush().and_then(|()| file.set_len(length)).map_err(write_failed)?;
     Ok(summary)
 }
 
 fn write_failed(source: io::Error) -> ArchiveError {
-    ArchiveError::Write {
-        target: "the image".to_owned(),
-        source,
-    }
+    ArchiveError::Write { target: "the image".to_owned(), source }
 }
 
 /// The reference that the image of `plan` carries, without writing an image. Contents outside the store
@@ -147,28 +120,15 @@ pub fn reference(plan: &Plan, threads: usize) -> Result<Reference, BuildError> {
         return Ok(Reference { name, tag });
     }
     plan.check_derivable()?;
-    let unnamed: Vec<PlannedLayer> = plan
-        .layers
-        .iter()
-        .filter(|layer| !layer.named)
-        .cloned()
-        .collect();
+    let unnamed: Vec<PlannedLayer> = plan.layers.iter().filter(|layer| !layer.named).cloned().collect();
     let made = pipeline::run(plan.sources(&unnamed), threads, &mut Discard, |_| ())?;
     let mut diff_ids = made.into_iter().map(|made| made.diff_id);
     let layers: Vec<_> = plan
         .layers
         .iter()
-        .map(|layer| {
-            (
-                layer.clone(),
-                if layer.named { None } else { diff_ids.next() },
-            )
-        })
+        .map(|layer| (layer.clone(), if layer.named { None } else { diff_ids.next() }))
         .collect();
-    Ok(Reference {
-        name,
-        tag: derived(plan, &layers)?,
-    })
+    Ok(Reference { name, tag: derived(plan, &layers)? })
 }
 
 fn derived(plan: &Plan, layers: &[(PlannedLayer, Option<DiffId>)]) -> Result<Tag, BuildError> {
@@ -193,32 +153,16 @@ fn write(
             sizes.push(*size);
         }
     }
-    let made = pipeline::run(
-        plan.sources(&plan.layers),
-        threads,
-        &mut AsLayers(writer),
-        seen,
-    )?;
+    let made = pipeline::run(plan.sources(&plan.layers), threads, &mut AsLayers(writer), seen)?;
     diff_ids.extend(made.iter().map(|made| made.diff_id));
     sizes.extend(made.iter().map(|made| made.size));
     let config = config(plan, diff_ids);
     let raw_config = serde_json::to_vec(&config).map_err(|e| write_failed(e.into()))?;
     let reference = carried_reference(plan, &made)?;
-    writer
-        .finish(&raw_config, &reference, &plan.platform)
-        .map_err(write_failed)?;
-    let mut summary = Summary::new(
-        &config,
-        Digest::of(&raw_config),
-        Some(&reference.to_string()),
-        &sizes,
-    );
+    writer.finish(&raw_config, &reference, &plan.platform).map_err(write_failed)?;
+    let mut summary = Summary::new(&config, Digest::of(&raw_config), Some(&reference.to_string()), &sizes);
     let base = plan.layer_counts().0;
-    summary
-        .layers
-        .iter_mut()
-        .enumerate()
-        .for_each(|(index, layer)| layer.base = index < base);
+    summary.layers.iter_mut().enumerate().for_each(|(index, layer)| layer.base = index < base);
     Ok(summary)
 }
 
@@ -245,29 +189,15 @@ fn carried_reference(plan: &Plan, made: &[Made]) -> Result<Reference, BuildError
         Some(tag) => tag,
         None => {
             let diff_ids = made.iter().map(|made| Some(made.diff_id));
-            derived(
-                plan,
-                &plan
-                    .layers
-                    .iter()
-                    .cloned()
-                    .zip(diff_ids)
-                    .collect::<Vec<_>>(),
-            )?
+            derived(plan, &plan.layers.iter().cloned().zip(diff_ids).collect::<Vec<_>>())?
         }
     };
     Ok(Reference { name, tag })
 }
 
 /// Fields of old base configs that speak of the container they were committed from, not of the image.
-const OF_A_CONTAINER: [&str; 6] = [
-    "container",
-    "container_config",
-    "docker_version",
-    "id",
-    "parent",
-    "throwaway",
-];
+const OF_A_CONTAINER: [&str; 6] =
+    ["container", "container_config", "docker_version", "id", "parent", "throwaway"];
 
 fn config(plan: &Plan, diff_ids: Vec<DiffId>) -> ImageConfig {
     let base = plan.base.as_ref();
@@ -286,9 +216,7 @@ fn config(plan: &Plan, diff_ids: Vec<DiffId>) -> ImageConfig {
             !OF_A_CONTAINER.contains(&name.as_str()) && (inherits_all || name.starts_with("os."))
         })
         .collect();
-    let author = base
-        .filter(|_| inherits_all)
-        .and_then(|base| base.image.config.author.clone());
+    let author = base.filter(|_| inherits_all).and_then(|base| base.image.config.author.clone());
     ImageConfig {
         created: Some(plan.created.to_string()),
         author,

@@ -16,10 +16,7 @@ pub(crate) struct Base {
 }
 
 /// Opens the recipe's base image, if it has one, and settles the image's platform.
-pub(crate) fn settle(
-    recipe: &Recipe,
-    threads: usize,
-) -> Result<(Option<Base>, Platform), BuildError> {
+pub(crate) fn settle(recipe: &Recipe, threads: usize) -> Result<(Option<Base>, Platform), BuildError> {
     let given = recipe.platform.clone();
     let Some(path) = &recipe.from_image else {
         return Ok((None, given.unwrap_or_else(Platform::host)));
@@ -42,10 +39,7 @@ fn inherited_platform(base: &Image) -> Result<Platform, BuildError> {
     let host = Platform::host();
     let (os, name) = (&base.config.os, &base.config.architecture);
     if !os.is_empty() && os != Platform::OS {
-        let problem = format!(
-            "a base image for {os}; only {} images can be built upon",
-            Platform::OS
-        );
+        let problem = format!("a base image for {os}; only {} images can be built upon", Platform::OS);
         return Err(ArchiveError::invalid(&base.path, problem).into());
     }
     if name.is_empty() {
@@ -54,10 +48,7 @@ fn inherited_platform(base: &Image) -> Result<Platform, BuildError> {
     match name.parse::<Platform>() {
         Ok(platform) if platform.arch == host.arch => {
             let variant = base.config.variant.clone().or(platform.variant);
-            Ok(Platform {
-                variant,
-                ..platform
-            })
+            Ok(Platform { variant, ..platform })
         }
         _ => {
             let problem = format!(

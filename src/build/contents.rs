@@ -67,12 +67,7 @@ impl<'a> Placer<'a> {
 
     /// Puts what is at `source` to `place` in the image: what is in it, where it is a folder, else the file
     /// itself under its own name.
-    pub(super) fn add(
-        &mut self,
-        source: &Path,
-        place: &[u8],
-        manner: Manner,
-    ) -> Result<(), BuildError> {
+    pub(super) fn add(&mut self, source: &Path, place: &[u8], manner: Manner) -> Result<(), BuildError> {
         self.origins.push(source.display().to_string());
         let metadata = std::fs::symlink_metadata(source).map_err(ArchiveError::read(source))?;
         if metadata.is_dir() {
@@ -103,11 +98,7 @@ impl<'a> Placer<'a> {
         name: &str,
     ) -> Result<(), BuildError> {
         let metadata = std::fs::symlink_metadata(source).map_err(ArchiveError::read(source))?;
-        let place = if metadata.is_dir() {
-            join(store, name.as_bytes())
-        } else {
-            store.into()
-        };
+        let place = if metadata.is_dir() { join(store, name.as_bytes()) } else { store.into() };
         self.add(source, &place, Manner::Copied)
     }
 
@@ -147,15 +138,7 @@ impl<'a> Placer<'a> {
     fn directory(&mut self, path: &[u8], mode: u32) -> Result<Box<[u8]>, BuildError> {
         let path = self.resolved(path)?;
         if !path.is_empty() {
-            self.push(
-                Entry {
-                    path: path.clone(),
-                    mode,
-                    kind: Kind::Directory,
-                    attributes: None,
-                },
-                None,
-            );
+            self.push(Entry { path: path.clone(), mode, kind: Kind::Directory, attributes: None }, None);
         }
         Ok(path)
     }
@@ -173,55 +156,31 @@ impl<'a> Placer<'a> {
         let (kind, mode, opens) = match (manner, self.in_store(&source)) {
             (Manner::Linked, Some(target)) => {
                 let folder = self.folder_behind(&source).map(|(folder, _)| folder);
-                let opens = folder
-                    .filter(|folder| metadata.is_symlink() && self.in_store(folder).is_some());
+                let opens = folder.filter(|folder| metadata.is_symlink() && self.in_store(folder).is_some());
                 (Kind::Symlink(target), 0o777, opens)
             }
-            _ => (
-                walk::kind(folder, name, metadata)?,
-                walk::mode(metadata),
-                None,
-            ),
+            _ => (walk::kind(folder, name, metadata)?, walk::mode(metadata), None),
         };
-        if let (Some(Node::Directory(_)), false) =
-            (self.rules.base.get(&path), self.replaced(&path))
-        {
+        if let (Some(Node::Directory(_)), false) = (self.rules.base.get(&path), self.replaced(&path)) {
             return Err(self.clash_with_base(path, kind.noun(), "a directory"));
         }
         if let (Kind::Symlink(target), None) = (&kind, &opens) {
-            self.fresh_links
-                .push((path.clone(), Node::Symlink(target.clone())));
+            self.fresh_links.push((path.clone(), Node::Symlink(target.clone())));
         }
-        self.push(
-            Entry {
-                path,
-                mode,
-                kind,
-                attributes: None,
-            },
-            opens,
-        );
+        self.push(Entry { path, mode, kind, attributes: None }, opens);
         Ok(())
     }
 
     fn push(&mut self, entry: Entry, opens: Option<PathBuf>) {
         let origin = self.origins.len() - 1;
-        self.placed.push(Placed {
-            entry,
-            origin,
-            opens,
-        });
+        self.placed.push(Placed { entry, origin, opens });
     }
 
     /// Where the directory `path` really lies, through the links of the base and of earlier contents.
     fn resolved(&self, path: &[u8]) -> Result<Box<[u8]>, BuildError> {
         let node_at = |path: &[u8]| {
             let base = || {
-                if self.replaced(path) {
-                    None
-                } else {
-                    self.rules.base.get(path)
-                }
+                if self.replaced(path) { None } else { self.rules.base.get(path) }
             };
             self.links.get(path).or_else(base)
         };
@@ -233,8 +192,7 @@ impl<'a> Placer<'a> {
 
     fn replaced(&self, path: &[u8]) -> bool {
         self.rules.replace.iter().any(|replaced| {
-            path.strip_prefix(replaced.as_ref())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+            path.strip_prefix(replaced.as_ref()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
         })
     }
 
@@ -242,12 +200,7 @@ impl<'a> Placer<'a> {
         self.origins.last().map_or("", String::as_str)
     }
 
-    fn clash_with_base(
-        &self,
-        path: Box<[u8]>,
-        one: &'static str,
-        other: &'static str,
-    ) -> BuildError {
+    fn clash_with_base(&self, path: Box<[u8]>, one: &'static str, other: &'static str) -> BuildError {
         BuildError::Clash {
             path,
             one,
@@ -279,16 +232,10 @@ impl<'a> Placer<'a> {
         let Some((folder, mode)) = self.folder_behind(source) else {
             return Ok(None);
         };
-        let root = trail
-            .first()
-            .map(|root| root.canonicalize().unwrap_or_else(|_| root.clone()));
-        let inside =
-            root.is_some_and(|root| folder.starts_with(root)) || self.is_readable_store(&folder);
-        let circular = trail.iter().any(|passed| {
-            passed
-                .canonicalize()
-                .is_ok_and(|passed| passed.starts_with(&folder))
-        });
+        let root = trail.first().map(|root| root.canonicalize().unwrap_or_else(|_| root.clone()));
+        let inside = root.is_some_and(|root| folder.starts_with(root)) || self.is_readable_store(&folder);
+        let circular =
+            trail.iter().any(|passed| passed.canonicalize().is_ok_and(|passed| passed.starts_with(&folder)));
         Ok((inside && !circular).then_some((folder, mode)))
     }
 
@@ -300,22 +247,18 @@ impl<'a> Placer<'a> {
     }
 
     fn is_readable_store(&self, folder: &Path) -> bool {
-        let place = self
-            .in_store(folder)
-            .and_then(|place| String::from_utf8(place.into()).ok());
+        let place = self.in_store(folder).and_then(|place| String::from_utf8(place.into()).ok());
         let (Some((dir, _)), Some(place)) = (self.rules.store, place) else {
             return false;
         };
-        dir.split(&place)
-            .is_some_and(|(path, _)| self.rules.closure.contains(&path))
+        dir.split(&place).is_some_and(|(path, _)| self.rules.closure.contains(&path))
     }
 
     /// The entries of the layer, in order: what meets is merged, and every directory that something lies in
     /// has an entry.
     pub(super) fn finish(mut self) -> Result<Vec<Entry>, BuildError> {
         while self.open_links()? {}
-        self.placed
-            .sort_by(|a, b| path_order(&a.entry.path, &b.entry.path));
+        self.placed.sort_by(|a, b| path_order(&a.entry.path, &b.entry.path));
         let mut merged: Vec<Placed> = Vec::with_capacity(self.placed.len());
         for placed in std::mem::take(&mut self.placed) {
             match merged.last() {
@@ -336,16 +279,8 @@ impl<'a> Placer<'a> {
             .filter(|placed| placed.opens.is_some())
             .map(|placed| &*placed.entry.path)
             .collect();
-        for placed in self
-            .placed
-            .iter()
-            .filter(|placed| opening.contains(&*placed.entry.path))
-        {
-            let target = if let Kind::Symlink(target) = &placed.entry.kind {
-                Some(&**target)
-            } else {
-                None
-            };
+        for placed in self.placed.iter().filter(|placed| opening.contains(&*placed.entry.path)) {
+            let target = if let Kind::Symlink(target) = &placed.entry.kind { Some(&**target) } else { None };
             wanted.entry(&placed.entry.path).or_default().insert(target);
         }
         let contested: BTreeSet<Box<[u8]>> = wanted
@@ -401,11 +336,8 @@ impl<'a> Placer<'a> {
             let missing = parent.len() - known.len();
             if missing > 0 {
                 let from = known.len() + usize::from(!known.is_empty());
-                let cuts = parent[from..]
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, b)| **b == b'/')
-                    .map(|(at, _)| from + at);
+                let cuts =
+                    parent[from..].iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| from + at);
                 for end in cuts.chain([parent.len()]) {
                     around.push(parent[..end].into());
                     entries.push(self.described(&parent[..end]));
@@ -427,23 +359,14 @@ impl<'a> Placer<'a> {
     fn described(&self, path: &[u8]) -> Entry {
         let kind = Kind::Directory;
         match self.rules.base.get(path) {
-            Some(Node::Directory(meta)) => Entry {
-                path: path.into(),
-                mode: meta.mode,
-                kind,
-                attributes: Some(Box::new((*meta).into())),
-            },
-            _ => Entry {
-                path: path.into(),
-                mode: Meta::default().mode,
-                kind,
-                attributes: None,
-            },
+            Some(Node::Directory(meta)) => {
+                Entry { path: path.into(), mode: meta.mode, kind, attributes: Some(Box::new((*meta).into())) }
+            }
+            _ => Entry { path: path.into(), mode: Meta::default().mode, kind, attributes: None },
         }
     }
 }
 
 fn is_within(path: &[u8], directory: &[u8]) -> bool {
-    path.strip_prefix(directory)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }

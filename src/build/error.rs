@@ -59,10 +59,7 @@ pub enum BuildError {
 
 impl BuildError {
     pub(crate) fn unfit(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
-        Self::Unfit {
-            path: path.as_ref().to_owned(),
-            problem: problem.into(),
-        }
+        Self::Unfit { path: path.as_ref().to_owned(), problem: problem.into() }
     }
 
     /// Whether the machine failed rather than the input.

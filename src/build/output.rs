@@ -38,23 +38,13 @@ impl OutputFile {
         let folder = folder(target);
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         if let Ok(file) = rustix::fs::openat(CWD, folder, flags, Mode::from_raw_mode(MODE)) {
-            return Ok(Self {
-                file: file.into(),
-                target: target.to_owned(),
-                named: None,
-            });
+            return Ok(Self { file: file.into(), target: target.to_owned(), named: None });
         }
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(MODE);
-        let named = tempfile::Builder::new()
-            .prefix(".seatrial-")
-            .permissions(permissions)
-            .tempfile_in(folder);
+        let named =
+            tempfile::Builder::new().prefix(".seatrial-").permissions(permissions).tempfile_in(folder);
         let (file, named) = named.map(NamedTempFile::into_parts).map_err(failed)?;
-        Ok(Self {
-            file,
-            target: target.to_owned(),
-            named: Some(named),
-        })
+        Ok(Self { file, target: target.to_owned(), named: Some(named) })
     }
 
     /// The file.
@@ -67,11 +57,7 @@ impl OutputFile {
     /// # Errors
     /// When the file cannot be named; it is then gone.
     pub fn persist(self) -> Result<(), ArchiveError> {
-        let Self {
-            file,
-            target,
-            named,
-        } = self;
+        let Self { file, target, named } = self;
         let failed = |source| failed(&target, source);
         match named {
             Some(named) => named.persist(&target).map_err(|error| failed(error.error)),
@@ -84,29 +70,19 @@ impl OutputFile {
 fn link(file: &File, target: &Path) -> io::Result<()> {
     use std::os::fd::AsRawFd;
     let by_number = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let free = tempfile::Builder::new()
-        .prefix(".seatrial-")
-        .make_in(folder(target), |path| {
-            rustix::fs::linkat(CWD, by_number.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)
-                .map_err(io::Error::from)
-        })?;
-    free.into_temp_path()
-        .persist(target)
-        .map_err(|error| error.error)
+    let free = tempfile::Builder::new().prefix(".seatrial-").make_in(folder(target), |path| {
+        rustix::fs::linkat(CWD, by_number.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)
+            .map_err(io::Error::from)
+    })?;
+    free.into_temp_path().persist(target).map_err(|error| error.error)
 }
 
 fn folder(target: &Path) -> &Path {
-    target
-        .parent()
-        .filter(|folder| !folder.as_os_str().as_bytes().is_empty())
-        .unwrap_or(Path::new("."))
+    target.parent().filter(|folder| !folder.as_os_str().as_bytes().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn failed(target: &Path, source: io::Error) -> ArchiveError {
-    ArchiveError::Write {
-        target: target.display().to_string(),
-        source,
-    }
+    ArchiveError::Write { target: target.display().to_string(), source }
 }
 
 /// Whether `target` is something that is written into rather than replaced: a device or a pipe.
@@ -119,9 +95,6 @@ pub fn is_stream(target: &Path) -> bool {
 /// # Errors
 /// When it cannot be opened.
 pub fn open_stream(target: &Path) -> Result<Box<dyn Write>, ArchiveError> {
-    let file = File::options()
-        .write(true)
-        .open(target)
-        .map_err(|source| failed(target, source))?;
+    let file = File::options().write(true).open(target).map_err(|source| failed(target, source))?;
     Ok(Box::new(file))
 }

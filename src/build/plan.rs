@@ -61,10 +61,7 @@ pub fn plan(recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
     let mut recipe = recipe;
     if let Some(store) = &mut recipe.store {
         // Contents are found to lie in the store by their real path.
-        store.source = store
-            .source
-            .canonicalize()
-            .unwrap_or(std::mem::take(&mut store.source));
+        store.source = store.source.canonicalize().unwrap_or(std::mem::take(&mut store.source));
     }
     let contents = contents(&recipe)?;
     let created = created(&recipe)?;
@@ -73,25 +70,14 @@ pub fn plan(recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
     let closure = less_held(closure, &recipe, base.as_ref())?;
     let config = config(&recipe, base.as_ref())?;
     let layers = layers(&recipe, &closure, &contents, base.as_ref())?;
-    Ok(Plan {
-        recipe,
-        base,
-        platform,
-        created,
-        config,
-        layers,
-        closure,
-        contents,
-    })
+    Ok(Plan { recipe, base, platform, created, config, layers, closure, contents })
 }
 
 /// The recipe's `config` over what it inherits of the base's.
 fn config(recipe: &Recipe, base: Option<&Base>) -> Result<ContainerConfig, BuildError> {
     let unfit = |error: serde_json::Error| recipe_error(recipe, format!("config: {error}"));
-    let inherited = base
-        .map(|base| serde_json::to_value(&base.image.config.config))
-        .transpose()
-        .map_err(unfit)?;
+    let inherited =
+        base.map(|base| serde_json::to_value(&base.image.config.config)).transpose().map_err(unfit)?;
     let inherited = match inherited {
         Some(Value::Object(fields)) => fields,
         _ => Map::new(),
@@ -101,10 +87,7 @@ fn config(recipe: &Recipe, base: Option<&Base>) -> Result<ContainerConfig, Build
 }
 
 fn recipe_error(recipe: &Recipe, problem: impl Into<String>) -> BuildError {
-    BuildError::Recipe {
-        recipe: recipe.path.display().to_string(),
-        problem: problem.into(),
-    }
+    BuildError::Recipe { recipe: recipe.path.display().to_string(), problem: problem.into() }
 }
 
 /// What the recipe says, else `SOURCE_DATE_EPOCH` (reproducible-builds.org), else the default.
@@ -112,32 +95,21 @@ fn created(recipe: &Recipe) -> Result<Timestamp, BuildError> {
     if let Some(when) = recipe.created {
         return Ok(when.time());
     }
-    let Some(epoch) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|epoch| !epoch.is_empty())
-    else {
+    let Some(epoch) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|epoch| !epoch.is_empty()) else {
         return Ok(Timestamp::DEFAULT);
     };
     let seconds = epoch.to_str().and_then(|text| text.parse().ok());
-    seconds
-        .and_then(|seconds| Timestamp::from_seconds(seconds).ok())
-        .ok_or_else(|| {
-            recipe_error(
-                recipe,
-                format!(
-                    "SOURCE_DATE_EPOCH is {epoch:?}; it must be a number of seconds since 1970"
-                ),
-            )
-        })
+    seconds.and_then(|seconds| Timestamp::from_seconds(seconds).ok()).ok_or_else(|| {
+        recipe_error(
+            recipe,
+            format!("SOURCE_DATE_EPOCH is {epoch:?}; it must be a number of seconds since 1970"),
+        )
+    })
 }
 
 fn contents(recipe: &Recipe) -> Result<Vec<Content>, BuildError> {
-    let default = StoreDir::new(NIX_STORE)
-        .ok()
-        .map(|dir| (dir, PathBuf::from(NIX_STORE)));
-    let store = recipe
-        .store
-        .as_ref()
-        .map(|store| (store.dir.clone(), store.source.clone()))
-        .or(default);
+    let default = StoreDir::new(NIX_STORE).ok().map(|dir| (dir, PathBuf::from(NIX_STORE)));
+    let store = recipe.store.as_ref().map(|store| (store.dir.clone(), store.source.clone())).or(default);
     let content = |path: &PathBuf| {
         // Inside a relocated store, a content may be named by its place in the image.
         let relocated = store.as_ref().and_then(|(dir, source)| {
@@ -151,7 +123,8 @@ fn contents(recipe: &Recipe) -> Result<Vec<Content>, BuildError> {
             Some(dir.split(&format!("{}/{rest}", dir.as_str()))?.0)
         });
         if inside.is_none() && !source.is_dir() && path.is_symlink() {
-            let problem = "is a symlink to a file; name the file itself, which appears at / under its own name";
+            let problem =
+                "is a symlink to a file; name the file itself, which appears at / under its own name";
             return Err(BuildError::unfit(path, problem));
         }
         if inside.is_some() && recipe.store.is_none() {
@@ -162,10 +135,7 @@ fn contents(recipe: &Recipe) -> Result<Vec<Content>, BuildError> {
             );
             return Err(recipe_error(recipe, problem));
         }
-        Ok(Content {
-            source,
-            store_path: inside,
-        })
+        Ok(Content { source, store_path: inside })
     };
     recipe.contents.iter().map(content).collect()
 }
@@ -184,15 +154,12 @@ fn closure_of(recipe: &Recipe, contents: &[Content]) -> Result<Closure, BuildErr
     for (field, value) in &recipe.config {
         let mut texts = Vec::new();
         strings(value, &mut texts);
-        let named = texts
-            .iter()
-            .flat_map(|text| closure::named_in(text, &store.dir, &graph));
+        let named = texts.iter().flat_map(|text| closure::named_in(text, &store.dir, &graph));
         roots.extend(named.map(|path| (format!("config.{field}"), path)));
     }
     if let (Some((from, path)), None) = (roots.first(), &store.closure) {
-        let problem = format!(
-            "{from} names {path}, but [store] names no closure; add closure = \"graph.json\""
-        );
+        let problem =
+            format!("{from} names {path}, but [store] names no closure; add closure = \"graph.json\"");
         return Err(recipe_error(recipe, problem));
     }
     Ok(graph.closure(roots)?)
@@ -203,8 +170,7 @@ fn graph(store: &Store) -> Result<Graph, BuildError> {
         return Ok(Graph::default());
     };
     let text = std::fs::read_to_string(path).map_err(ArchiveError::read(path))?;
-    closure::parse(&text, &store.dir)
-        .map_err(|error| ArchiveError::invalid(path, error.to_string()).into())
+    closure::parse(&text, &store.dir).map_err(|error| ArchiveError::invalid(path, error.to_string()).into())
 }
 
 /// Every string in `value`, names of objects included.
@@ -223,20 +189,12 @@ fn strings<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
 }
 
 /// The closure less what the base image has already.
-fn less_held(
-    closure: Closure,
-    recipe: &Recipe,
-    base: Option<&Base>,
-) -> Result<Closure, BuildError> {
+fn less_held(closure: Closure, recipe: &Recipe, base: Option<&Base>) -> Result<Closure, BuildError> {
     let (Some(base), Some(store)) = (base, &recipe.store) else {
         return Ok(closure);
     };
     let place = store_place(&base.tree, &store.dir)?;
-    Ok(closure.without(|path| {
-        base.tree
-            .get(&join(&place, path.name().as_bytes()))
-            .is_some()
-    }))
+    Ok(closure.without(|path| base.tree.get(&join(&place, path.name().as_bytes())).is_some()))
 }
 
 fn layers(
@@ -248,39 +206,19 @@ fn layers(
     let any_contents = !contents.is_empty();
     let in_store = contents.iter().all(|content| content.store_path.is_some());
     let base = base.map_or(0, |base| base.image.layers.len());
-    let budget = |contents: bool| Budget {
-        max_layers: recipe.max_layers,
-        base,
-        contents: contents.into(),
-    };
+    let budget = |contents: bool| Budget { max_layers: recipe.max_layers, base, contents: contents.into() };
     if recipe.layout == Layout::Single {
         let paths: Vec<StorePath> = closure.paths().cloned().collect();
         let needed = any_contents || !paths.is_empty();
         budget(needed).available(0)?;
-        let layer = PlannedLayer {
-            paths,
-            contents: any_contents,
-            named: in_store,
-        };
+        let layer = PlannedLayer { paths, contents: any_contents, named: in_store };
         return Ok(if needed { vec![layer] } else { Vec::new() });
     }
     let available = budget(any_contents).available(closure.len())?;
     let store = Strategy::default().layers(closure, available);
-    let of_paths = |paths| PlannedLayer {
-        paths,
-        contents: false,
-        named: true,
-    };
-    let top = PlannedLayer {
-        paths: Vec::new(),
-        contents: true,
-        named: false,
-    };
-    Ok(store
-        .into_iter()
-        .map(of_paths)
-        .chain(any_contents.then_some(top))
-        .collect())
+    let of_paths = |paths| PlannedLayer { paths, contents: false, named: true };
+    let top = PlannedLayer { paths: Vec::new(), contents: true, named: false };
+    Ok(store.into_iter().map(of_paths).chain(any_contents.then_some(top)).collect())
 }
 
 impl Plan {
@@ -291,17 +229,13 @@ impl Plan {
 
     /// How many layers the image will have: the base's, and the new ones.
     pub fn layer_counts(&self) -> (usize, usize) {
-        (
-            self.base.as_ref().map_or(0, |base| base.image.layers.len()),
-            self.layers.len(),
-        )
+        (self.base.as_ref().map_or(0, |base| base.image.layers.len()), self.layers.len())
     }
 
     /// What makes the layers `layers` of this plan.
     pub(super) fn sources<'p>(&'p self, layers: &'p [PlannedLayer]) -> Vec<Source<'p, BuildError>> {
-        let source = |layer: &'p PlannedLayer| -> Source<'p, BuildError> {
-            Box::new(move || self.list(layer))
-        };
+        let source =
+            |layer: &'p PlannedLayer| -> Source<'p, BuildError> { Box::new(move || self.list(layer)) };
         layers.iter().map(source).collect()
     }
 
@@ -310,11 +244,7 @@ impl Plan {
         let nothing = Tree::default();
         let base = self.base.as_ref().map_or(&nothing, |base| &base.tree);
         let single = self.recipe.layout == Layout::Single;
-        let store = self
-            .recipe
-            .store
-            .as_ref()
-            .map(|store| (&store.dir, store.source.as_path()));
+        let store = self.recipe.store.as_ref().map(|store| (&store.dir, store.source.as_path()));
         let mut placer = Placer::new(Rules {
             base,
             replace: &self.recipe.replace,
@@ -325,15 +255,7 @@ impl Plan {
         if layer.contents {
             for content in &self.contents {
                 let linked = !single && content.store_path.is_some();
-                placer.add(
-                    &content.source,
-                    b"",
-                    if linked {
-                        Manner::Linked
-                    } else {
-                        Manner::Copied
-                    },
-                )?;
+                placer.add(&content.source, b"", if linked { Manner::Linked } else { Manner::Copied })?;
             }
         }
         placer.follow_no_dirlinks();
@@ -354,7 +276,8 @@ impl Plan {
     /// Refuses a tag that would change with every build.
     pub(super) fn check_derivable(&self) -> Result<(), BuildError> {
         if self.recipe.mtime == When::Now && self.layers.iter().any(|layer| !layer.named) {
-            let problem = "mtime = \"now\" gives other layers at every build, so no tag can be derived; give a tag";
+            let problem =
+                "mtime = \"now\" gives other layers at every build, so no tag can be derived; give a tag";
             return Err(recipe_error(&self.recipe, problem));
         }
         Ok(())
@@ -367,11 +290,7 @@ impl Plan {
             platform: &self.platform,
             base: self.base.as_ref().map(|base| base.image.id()),
             config: &self.config,
-            contents: self
-                .contents
-                .iter()
-                .map(|content| content.source.as_path())
-                .collect(),
+            contents: self.contents.iter().map(|content| content.source.as_path()).collect(),
         }
     }
 }
@@ -380,9 +299,6 @@ impl Plan {
 fn store_place(base: &Tree, dir: &StoreDir) -> Result<Box<[u8]>, BuildError> {
     let resolved = resolve(dir.as_str().as_bytes(), |path| base.get(path));
     resolved.map_err(|error| {
-        BuildError::unfit(
-            Path::new(dir.as_str()),
-            format!("cannot hold the store: {error}"),
-        )
+        BuildError::unfit(Path::new(dir.as_str()), format!("cannot hold the store: {error}"))
     })
 }

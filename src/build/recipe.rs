@@ -98,8 +98,7 @@ impl Recipe {
     /// # Errors
     /// When it cannot be read, is malformed, has unknown keys, or says something that no image can be.
     pub fn read(path: &Path) -> Result<Self, BuildError> {
-        let text =
-            std::fs::read_to_string(path).map_err(crate::archive::ArchiveError::read(path))?;
+        let text = std::fs::read_to_string(path).map_err(crate::archive::ArchiveError::read(path))?;
         Self::parse(path, &text)
     }
 
@@ -108,29 +107,18 @@ impl Recipe {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse(path: &Path, text: &str) -> Result<Self, BuildError> {
-        let json =
-            path.extension().is_some_and(|e| e == "json") || text.trim_start().starts_with('{');
-        let settings = if json {
-            Settings::from_json(text)
-        } else {
-            Settings::from_toml(text)
-        };
+        let json = path.extension().is_some_and(|e| e == "json") || text.trim_start().starts_with('{');
+        let settings = if json { Settings::from_json(text) } else { Settings::from_toml(text) };
         let settings = settings.map_err(|(line, problem)| BuildError::Recipe {
             recipe: line.map_or_else(|| shown(path), |line| format!("{}:{line}", shown(path))),
             problem,
         })?;
-        check(path, settings).map_err(|problem| BuildError::Recipe {
-            recipe: shown(path),
-            problem,
-        })
+        check(path, settings).map_err(|problem| BuildError::Recipe { recipe: shown(path), problem })
     }
 
     /// The layers' attributes: the recipe's owner and modification time.
     pub fn attributes(&self) -> Attributes {
-        Attributes {
-            mtime: self.mtime.time(),
-            ..self.owner.clone()
-        }
+        Attributes { mtime: self.mtime.time(), ..self.owner.clone() }
     }
 }
 
@@ -140,9 +128,7 @@ impl When {
         match self {
             Self::At(time) => time,
             Self::Now => {
-                let since = SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or_default();
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
                 Timestamp::from_seconds(seconds).unwrap_or(Timestamp::DEFAULT)
             }
@@ -162,46 +148,27 @@ fn text(error: impl std::fmt::Display) -> String {
 fn check(path: &Path, settings: Settings) -> Result<Recipe, String> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let within = |relative: &str| folder.join(relative);
-    let config = config(
-        settings.config.unwrap_or_default(),
-        settings.clear.map(Vec::from),
-    )?;
+    let config = config(settings.config.unwrap_or_default(), settings.clear.map(Vec::from))?;
     let owner_name = |key: &str, name: Option<String>| match name {
-        Some(name) if name.len() > OWNER_NAME_MAX || name.contains('\0') => Err(format!(
-            "{key} {name:?} is longer than {OWNER_NAME_MAX} bytes or holds a NUL"
-        )),
+        Some(name) if name.len() > OWNER_NAME_MAX || name.contains('\0') => {
+            Err(format!("{key} {name:?} is longer than {OWNER_NAME_MAX} bytes or holds a NUL"))
+        }
         name => Ok(name.unwrap_or_else(|| "root".to_owned())),
     };
     let include = settings.store.as_ref().and_then(|store| store.include);
     Ok(Recipe {
         path: path.to_owned(),
         name: settings.name.parse().map_err(text)?,
-        tag: settings
-            .tag
-            .map(|tag| tag.parse().map_err(text))
-            .transpose()?,
+        tag: settings.tag.map(|tag| tag.parse().map_err(text)).transpose()?,
         layout: settings.layout.unwrap_or_default(),
         from_image: settings.from_image.as_deref().map(within),
         from_image_name: settings.from_image_name,
         from_image_tag: settings.from_image_tag,
-        contents: settings
-            .contents
-            .map(Vec::from)
-            .unwrap_or_default()
-            .iter()
-            .map(|c| within(c))
-            .collect(),
+        contents: settings.contents.map(Vec::from).unwrap_or_default().iter().map(|c| within(c)).collect(),
         replace: replace(settings.replace.map(Vec::from).unwrap_or_default())?,
         platform: platform(settings.architecture, settings.variant)?,
-        created: settings
-            .created
-            .map(|when| self::when("created", &when))
-            .transpose()?,
-        mtime: settings
-            .mtime
-            .map_or(Ok(When::At(Timestamp::DEFAULT)), |when| {
-                self::when("mtime", &when)
-            })?,
+        created: settings.created.map(|when| self::when("created", &when)).transpose()?,
+        mtime: settings.mtime.map_or(Ok(When::At(Timestamp::DEFAULT)), |when| self::when("mtime", &when))?,
         owner: Attributes {
             uid: settings.uid.unwrap_or(0).into(),
             gid: settings.gid.unwrap_or(0).into(),
@@ -212,55 +179,41 @@ fn check(path: &Path, settings: Settings) -> Result<Recipe, String> {
         max_layers: settings.max_layers.unwrap_or(MAX_LAYERS),
         keep_contents_dirlinks: settings.keep_contents_dirlinks.unwrap_or(false),
         include_store_paths: include.or(settings.include_store_paths).unwrap_or(true),
-        store: settings
-            .store
-            .map(|store| self::store(store, folder))
-            .transpose()?,
+        store: settings.store.map(|store| self::store(store, folder)).transpose()?,
         config,
         inherit: match settings.inherit.map(Vec::from) {
             None => Inherit::Nothing,
             Some(names) if names == ["none"] => Inherit::Nothing,
             Some(names) if names == ["all"] => Inherit::All,
-            Some(names) => Inherit::fields(names)
-                .map_err(|e| format!("inherit: {e}, or \"all\" or \"none\""))?,
+            Some(names) => {
+                Inherit::fields(names).map_err(|e| format!("inherit: {e}, or \"all\" or \"none\""))?
+            }
         },
     })
 }
 
 /// The checked `config`, with a null for every field that `clear` names.
-fn config(
-    mut config: Map<String, Value>,
-    clear: Option<Vec<String>>,
-) -> Result<Map<String, Value>, String> {
+fn config(mut config: Map<String, Value>, clear: Option<Vec<String>>) -> Result<Map<String, Value>, String> {
     for name in clear.unwrap_or_default() {
         fields::find(&name).map_err(|e| format!("clear: {e}"))?;
-        if config
-            .insert(name.clone(), Value::Null)
-            .is_some_and(|value| !value.is_null())
-        {
-            return Err(format!(
-                "clear names {name:?}, which config sets; leave one of them out"
-            ));
+        if config.insert(name.clone(), Value::Null).is_some_and(|value| !value.is_null()) {
+            return Err(format!("clear names {name:?}, which config sets; leave one of them out"));
         }
     }
     fields::check(&config).map_err(text)?;
     Ok(config)
 }
 
-fn platform(
-    architecture: Option<String>,
-    variant: Option<String>,
-) -> Result<Option<Platform>, String> {
+fn platform(architecture: Option<String>, variant: Option<String>) -> Result<Option<Platform>, String> {
     let platform = architecture
         .map(|name| name.parse::<Platform>())
         .transpose()
         .map_err(|e| format!("architecture: {e}"))?;
     match (platform, variant) {
         (platform, None) => Ok(platform),
-        (Some(platform), Some(variant)) => platform
-            .with_variant(&variant)
-            .map(Some)
-            .map_err(|e| format!("variant: {e}")),
+        (Some(platform), Some(variant)) => {
+            platform.with_variant(&variant).map(Some).map_err(|e| format!("variant: {e}"))
+        }
         (None, Some(_)) => Err("variant needs architecture beside it".to_owned()),
     }
 }
@@ -268,10 +221,7 @@ fn platform(
 fn when(key: &str, text: &str) -> Result<When, String> {
     match text {
         "now" => Ok(When::Now),
-        text => text
-            .parse()
-            .map(When::At)
-            .map_err(|e| format!("{key}: {e}")),
+        text => text.parse().map(When::At).map_err(|e| format!("{key}: {e}")),
     }
 }
 
@@ -279,9 +229,7 @@ fn replace(paths: Vec<String>) -> Result<Vec<Box<[u8]>>, String> {
     let inner = |path: String| {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         if parts.is_empty() || parts.iter().any(|part| matches!(*part, "." | "..")) {
-            return Err(format!(
-                "replace: {path:?} is no path in the image; write it like \"/bin\""
-            ));
+            return Err(format!("replace: {path:?} is no path in the image; write it like \"/bin\""));
         }
         Ok(parts.join("/").into_bytes().into_boxed_slice())
     };
@@ -296,13 +244,7 @@ fn store(settings: super::settings::Store, folder: &Path) -> Result<Store, Strin
              where it lies elsewhere on this machine, say so with store.source"
         )
     })?;
-    let source = settings
-        .source
-        .map_or_else(|| PathBuf::from(dir.as_str()), |source| folder.join(source));
+    let source = settings.source.map_or_else(|| PathBuf::from(dir.as_str()), |source| folder.join(source));
     let closure = settings.closure.map(|closure| folder.join(closure));
-    Ok(Store {
-        dir,
-        source,
-        closure,
-    })
+    Ok(Store { dir, source, closure })
 }

@@ -59,9 +59,7 @@ impl<'de> Deserialize<'de> for Layout {
         match String::deserialize(deserializer)?.as_str() {
             "layered" => Ok(Self::Layered),
             "single" => Ok(Self::Single),
-            other => Err(de::Error::custom(format!(
-                "layout {other:?} must be \"layered\" or \"single\""
-            ))),
+            other => Err(de::Error::custom(format!("layout {other:?} must be \"layered\" or \"single\""))),
         }
     }
 }
@@ -108,9 +106,7 @@ type Wrong = (Option<usize>, String);
 impl Settings {
     pub(super) fn from_toml(text: &str) -> Result<Self, Wrong> {
         toml::from_str(text).map_err(|error| {
-            let line = error
-                .span()
-                .map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             (line, told(error.message()))
         })
     }
@@ -131,10 +127,7 @@ impl Settings {
 fn told(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     match (message.starts_with("unknown field"), quoted.next()) {
-        (true, Some(key)) => format!(
-            "unknown key {key:?}{}",
-            suggest::hint(&suggest::nearest(key, quoted))
-        ),
+        (true, Some(key)) => format!("unknown key {key:?}{}", suggest::hint(&suggest::nearest(key, quoted))),
         _ => message.lines().collect::<Vec<_>>().join(" "),
     }
 }

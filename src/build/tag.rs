@@ -29,10 +29,8 @@ const LENGTH: usize = 32;
 impl Identity<'_> {
     /// The tag, given each layer with its diff id; those of layers that are known by name are not asked for.
     pub(super) fn tag(&self, layers: &[(PlannedLayer, Option<DiffId>)]) -> Option<Tag> {
-        let layers: Option<Vec<Value>> = layers
-            .iter()
-            .map(|(layer, diff_id)| self.layer(layer, *diff_id))
-            .collect();
+        let layers: Option<Vec<Value>> =
+            layers.iter().map(|(layer, diff_id)| self.layer(layer, *diff_id)).collect();
         let recipe = self.recipe;
         let identity = json!({
             "architecture": self.platform.to_string(),
@@ -54,30 +52,14 @@ impl Identity<'_> {
             return Some(json!(diff_id?.to_string()));
         }
         let paths: Vec<&str> = layer.paths.iter().map(|path| path.as_str()).collect();
-        let contents: Vec<String> = if layer.contents {
-            self.store_contents()
-        } else {
-            Vec::new()
-        };
-        Some(
-            json!({ "paths": paths, "contents": contents, "dirlinks": self.recipe.keep_contents_dirlinks }),
-        )
+        let contents: Vec<String> = if layer.contents { self.store_contents() } else { Vec::new() };
+        Some(json!({ "paths": paths, "contents": contents, "dirlinks": self.recipe.keep_contents_dirlinks }))
     }
 
     /// Where the contents are in the store, from its folder on.
     fn store_contents(&self) -> Vec<String> {
-        let root = self
-            .recipe
-            .store
-            .as_ref()
-            .map(|store| store.source.as_path())
-            .unwrap_or(Path::new(""));
-        let inner = |path: &&Path| {
-            path.strip_prefix(root)
-                .unwrap_or(path)
-                .display()
-                .to_string()
-        };
+        let root = self.recipe.store.as_ref().map(|store| store.source.as_path()).unwrap_or(Path::new(""));
+        let inner = |path: &&Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
         self.contents.iter().map(inner).collect()
     }
 }

@@ -23,23 +23,14 @@ pub(super) struct Child {
 pub(super) fn children(folder: &Path) -> Result<Vec<Child>, BuildError> {
     let child = |entry: std::io::Result<DirEntry>| {
         let entry = entry?;
-        Ok(Child {
-            metadata: entry.metadata()?,
-            name: entry.file_name().into_vec().into(),
-        })
+        Ok(Child { metadata: entry.metadata()?, name: entry.file_name().into_vec().into() })
     };
     let listed: std::io::Result<Vec<Child>> =
         fs::read_dir(folder).and_then(|entries| entries.map(child).collect());
     let mut children = listed.map_err(ArchiveError::read(folder))?;
-    if let Some(child) = children
-        .iter()
-        .find(|child| child.name.starts_with(WHITEOUT))
-    {
+    if let Some(child) = children.iter().find(|child| child.name.starts_with(WHITEOUT)) {
         let path = folder.join(OsStr::from_bytes(&child.name));
-        return Err(BuildError::unfit(
-            path,
-            "has a name that a layer takes for a removal; rename it",
-        ));
+        return Err(BuildError::unfit(path, "has a name that a layer takes for a removal; rename it"));
     }
     children.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(children)
@@ -48,11 +39,7 @@ pub(super) fn children(folder: &Path) -> Result<Vec<Child>, BuildError> {
 /// What `name` in `folder` becomes in an image. Hard links are files of their own: how many names a file
 /// has on this machine is this machine's matter (a Nix store that was optimised has more), and the same
 /// contents must give the same bytes everywhere.
-pub(super) fn kind(
-    folder: &Arc<Path>,
-    name: &[u8],
-    metadata: &Metadata,
-) -> Result<Kind, BuildError> {
+pub(super) fn kind(folder: &Arc<Path>, name: &[u8], metadata: &Metadata) -> Result<Kind, BuildError> {
     let path = || folder.join(OsStr::from_bytes(name));
     let kind = metadata.file_type();
     if kind.is_dir() {
@@ -68,19 +55,13 @@ pub(super) fn kind(
         Ok(Kind::Symlink(target.into_os_string().into_vec().into()))
     } else {
         special(kind, metadata).ok_or_else(|| {
-            BuildError::unfit(
-                path(),
-                "is a socket, which no image can hold; remove it from the contents",
-            )
+            BuildError::unfit(path(), "is a socket, which no image can hold; remove it from the contents")
         })
     }
 }
 
 fn special(kind: FileType, metadata: &Metadata) -> Option<Kind> {
-    let (major, minor) = (
-        rustix::fs::major(metadata.rdev()),
-        rustix::fs::minor(metadata.rdev()),
-    );
+    let (major, minor) = (rustix::fs::major(metadata.rdev()), rustix::fs::minor(metadata.rdev()));
     if kind.is_fifo() {
         Some(Kind::Fifo)
     } else if kind.is_char_device() {
@@ -94,9 +75,5 @@ fn special(kind: FileType, metadata: &Metadata) -> Option<Kind> {
 
 /// The twelve permission bits; symlinks have none of their own.
 pub(super) fn mode(metadata: &Metadata) -> u32 {
-    if metadata.is_symlink() {
-        0o777
-    } else {
-        metadata.mode() & 0o7777
-    }
+    if metadata.is_symlink() { 0o777 } else { metadata.mode() & 0o7777 }
 }

@@ -69,11 +69,7 @@ impl Args {
             CompressArg::Gzip => Compression::Gzip,
             CompressArg::Zstd => Compression::Zstd,
         };
-        Options {
-            format,
-            compression,
-            threads: self.recipe.threads(),
-        }
+        Options { format, compression, threads: self.recipe.threads() }
     }
 }
 
@@ -81,64 +77,41 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let options = args.options();
     let to_stdout = args.output.as_deref() == Some(Path::new("-"));
     if to_stdout && io::stdout().is_terminal() {
-        return Err(Usage(
-            "an archive does not go to a terminal; redirect standard output, or use -o FILE",
-        )
-        .into());
+        return Err(
+            Usage("an archive does not go to a terminal; redirect standard output, or use -o FILE").into()
+        );
     }
     let plan = args.recipe.plan()?;
     if to_stdout {
         let summary = to_stream(&plan, options, &mut io::stdout().lock())?;
         return tell(&summary, "standard output", args.json, &mut io::stderr());
     }
-    let target = args
-        .output
-        .unwrap_or_else(|| default_target(&plan, options));
+    let target = args.output.unwrap_or_else(|| default_target(&plan, options));
     let summary = if is_stream(&target) {
         to_stream(&plan, options, &mut open_stream(&target)?)?
     } else {
         to_file(&plan, options, &target)?
     };
-    tell(
-        &summary,
-        &target.display().to_string(),
-        args.json,
-        &mut io::stdout(),
-    )
+    tell(&summary, &target.display().to_string(), args.json, &mut io::stdout())
 }
 
 /// Builds into `stream`, with a progress line.
-pub(super) fn to_stream(
-    plan: &Plan,
-    options: Options,
-    stream: &mut dyn Write,
-) -> anyhow::Result<Summary> {
+pub(super) fn to_stream(plan: &Plan, options: Options, stream: &mut dyn Write) -> anyhow::Result<Summary> {
     let progress = Progress::start(plan.recipe().name.as_str());
-    Ok(assemble(
-        plan,
-        options,
-        Output::Stream(stream),
-        &mut |bytes| progress.add(bytes),
-    )?)
+    Ok(assemble(plan, options, Output::Stream(stream), &mut |bytes| progress.add(bytes))?)
 }
 
 fn to_file(plan: &Plan, options: Options, target: &Path) -> anyhow::Result<Summary> {
     let progress = Progress::start(plan.recipe().name.as_str());
     let output = OutputFile::beside(target)?;
-    let summary = assemble(plan, options, Output::File(output.file()), &mut |bytes| {
-        progress.add(bytes)
-    })?;
+    let summary = assemble(plan, options, Output::File(output.file()), &mut |bytes| progress.add(bytes))?;
     output.persist()?;
     Ok(summary)
 }
 
 /// Only a docker-archive is compressed as a whole.
 fn default_target(plan: &Plan, options: Options) -> PathBuf {
-    let suffix = if options.format == Format::Docker {
-        options.compression.suffix()
-    } else {
-        ""
-    };
+    let suffix = if options.format == Format::Docker { options.compression.suffix() } else { "" };
     format!("{}.tar{suffix}", plan.recipe().name.base_name()).into()
 }
 

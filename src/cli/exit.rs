@@ -34,11 +34,7 @@ pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
     }
     // Nothing can be done where even this cannot be written.
     let _ = writeln!(io::stderr(), "seatrial: {error:#}");
-    ExitCode::from(if is_environment(&error) {
-        ENVIRONMENT
-    } else {
-        BAD_INPUT
-    })
+    ExitCode::from(if is_environment(&error) { ENVIRONMENT } else { BAD_INPUT })
 }
 
 fn is_environment(error: &anyhow::Error) -> bool {
@@ -53,11 +49,7 @@ fn is_environment(error: &anyhow::Error) -> bool {
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io = error.downcast_ref::<io::Error>();
-    error
-        .downcast_ref::<BuildError>()
-        .is_some_and(BuildError::is_broken_pipe)
-        || error
-            .downcast_ref::<ArchiveError>()
-            .is_some_and(ArchiveError::is_broken_pipe)
+    error.downcast_ref::<BuildError>().is_some_and(BuildError::is_broken_pipe)
+        || error.downcast_ref::<ArchiveError>().is_some_and(ArchiveError::is_broken_pipe)
         || io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -37,22 +37,14 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let platform = args.architecture.unwrap_or_else(Platform::host);
-    let choice = Choice {
-        name: args.name,
-        tag: args.tag,
-        platform: Some(platform),
-    };
+    let choice = Choice { name: args.name, tag: args.tag, platform: Some(platform) };
     let image = archive::open(&args.image, &choice)?;
     let summary = describe(&image)?;
     let mut output = io::stdout();
     if args.json {
         writeln!(output, "{}", serde_json::to_string_pretty(&summary)?)?;
     } else {
-        let others = image
-            .references
-            .iter()
-            .skip(1)
-            .map(|other| format!("  {:<12}{other}\n", ""));
+        let others = image.references.iter().skip(1).map(|other| format!("  {:<12}{other}\n", ""));
         write!(
             output,
             "{} ({})\n{}{}",
@@ -68,10 +60,5 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
 fn describe(image: &Image) -> Result<Summary, ArchiveError> {
     let facts = verify::layers(image, threads(None))?;
     let sizes: Vec<u64> = facts.iter().map(|layer| layer.size).collect();
-    Ok(Summary::new(
-        &image.config,
-        image.id(),
-        image.references.first().map(String::as_str),
-        &sizes,
-    ))
+    Ok(Summary::new(&image.config, image.id(), image.references.first().map(String::as_str), &sizes))
 }

@@ -19,12 +19,7 @@ use crate::build::{BuildError, Plan, Recipe};
 
 /// Builds container images with no daemon and no root, the same bytes every time.
 #[derive(Debug, Parser)]
-#[command(
-    name = "seatrial",
-    version,
-    max_term_width = 80,
-    arg_required_else_help = true
-)]
+#[command(name = "seatrial", version, max_term_width = 80, arg_required_else_help = true)]
 #[command(after_help = "\
 Examples:
   seatrial build app.toml                     writes NAME.tar
@@ -84,10 +79,7 @@ impl RecipeArgs {
         }
         let place = Path::new("standard input");
         let text = std::io::read_to_string(std::io::stdin());
-        Recipe::parse(
-            place,
-            &text.map_err(crate::archive::ArchiveError::read(place))?,
-        )
+        Recipe::parse(place, &text.map_err(crate::archive::ArchiveError::read(place))?)
     }
 
     fn plan(&self) -> Result<Plan, BuildError> {

@@ -23,10 +23,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let recipe = args.recipe.read()?;
     let threads = args.recipe.threads();
     let reference = match &recipe.tag {
-        Some(tag) => Reference {
-            name: recipe.name.clone(),
-            tag: tag.clone(),
-        },
+        Some(tag) => Reference { name: recipe.name.clone(), tag: tag.clone() },
         None => assemble::reference(&plan(recipe, threads)?, threads)?,
     };
     writeln!(io::stdout(), "{reference}")?;

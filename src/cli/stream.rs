@@ -21,18 +21,14 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     if io::stdout().is_terminal() {
-        return Err(Usage("an archive does not go to a terminal; pipe it, as in: seatrial stream RECIPE | docker load").into());
+        return Err(Usage(
+            "an archive does not go to a terminal; pipe it, as in: seatrial stream RECIPE | docker load",
+        )
+        .into());
     }
-    let options = Options {
-        format: Format::Docker,
-        compression: Compression::None,
-        threads: args.recipe.threads(),
-    };
+    let options =
+        Options { format: Format::Docker, compression: Compression::None, threads: args.recipe.threads() };
     let summary = build::to_stream(&args.recipe.plan()?, options, &mut io::stdout().lock())?;
-    writeln!(
-        io::stderr(),
-        "streamed {}",
-        summary.reference.unwrap_or_default()
-    )?;
+    writeln!(io::stderr(), "streamed {}", summary.reference.unwrap_or_default())?;
     Ok(())
 }

@@ -29,10 +29,7 @@ impl Graph {
         if self.references.contains_key(&path) {
             return Err(ClosureError::Duplicate(path));
         }
-        let references = references
-            .into_iter()
-            .filter(|reference| *reference != path)
-            .collect();
+        let references = references.into_iter().filter(|reference| *reference != path).collect();
         self.references.insert(path, references);
         Ok(())
     }
@@ -57,16 +54,9 @@ impl Graph {
             if found.contains_key(&path) {
                 continue;
             }
-            let references = self
-                .references
-                .get(&path)
-                .ok_or_else(|| ClosureError::Missing {
-                    from,
-                    to: path.clone(),
-                })?;
-            let unseen = references
-                .iter()
-                .filter(|reference| !found.contains_key(*reference));
+            let references =
+                self.references.get(&path).ok_or_else(|| ClosureError::Missing { from, to: path.clone() })?;
+            let unseen = references.iter().filter(|reference| !found.contains_key(*reference));
             waiting.extend(unseen.map(|reference| (path.to_string(), reference.clone())));
             found.insert(path, references.clone());
         }

@@ -26,8 +26,7 @@ pub fn parse(text: &str, dir: &StoreDir) -> Result<Graph, ClosureError> {
     let nodes: Vec<Node> = serde_json::from_value(list_of_nodes(value)?).map_err(json)?;
     let mut graph = Graph::default();
     for node in nodes {
-        let references: Result<Vec<_>, _> =
-            node.references.iter().map(|r| reference(dir, r)).collect();
+        let references: Result<Vec<_>, _> = node.references.iter().map(|r| reference(dir, r)).collect();
         graph.add(dir.path(&node.path)?, references?)?;
     }
     Ok(graph)
@@ -35,11 +34,7 @@ pub fn parse(text: &str, dir: &StoreDir) -> Result<Graph, ClosureError> {
 
 /// A reference may be a bare name, as the newest `nix path-info` prints them.
 fn reference(dir: &StoreDir, text: &str) -> Result<StorePath, ClosureError> {
-    if text.contains('/') {
-        dir.path(text)
-    } else {
-        dir.path(&format!("{}/{text}", dir.as_str()))
-    }
+    if text.contains('/') { dir.path(text) } else { dir.path(&format!("{}/{text}", dir.as_str())) }
 }
 
 fn list_of_nodes(value: Value) -> Result<Value, ClosureError> {
@@ -55,22 +50,18 @@ fn list_of_nodes(value: Value) -> Result<Value, ClosureError> {
         };
         return Ok(object.into_iter().map(node).collect());
     }
-    let mut lists = object
-        .into_iter()
-        .filter(|(_, value)| is_list_of_paths(value));
+    let mut lists = object.into_iter().filter(|(_, value)| is_list_of_paths(value));
     match (lists.next(), lists.next()) {
         (Some((_, list)), None) => Ok(list),
         (None, _) => Err(ClosureError::Json("no list of paths in it".to_owned())),
-        (Some((one, _)), Some((two, _))) => Err(ClosureError::Json(format!(
-            "both {one:?} and {two:?} are lists of paths"
-        ))),
+        (Some((one, _)), Some((two, _))) => {
+            Err(ClosureError::Json(format!("both {one:?} and {two:?} are lists of paths")))
+        }
     }
 }
 
 fn is_list_of_paths(value: &Value) -> bool {
-    value
-        .as_array()
-        .is_some_and(|list| list.iter().all(|node| node.get("path").is_some()))
+    value.as_array().is_some_and(|list| list.iter().all(|node| node.get("path").is_some()))
 }
 
 #[cfg(test)]
@@ -90,8 +81,7 @@ mod tests {
         let list = r#"[{"path":"/nix/store/a-a","references":["/nix/store/a-a"],"narSize":1},
                        {"path":"/nix/store/b-b","references":["/nix/store/a-a"]}]"#;
         let attributes = format!(r#"{{"name":"x","graph":{list}}}"#);
-        let by_path =
-            r#"{"/nix/store/a-a":{"references":[]},"/nix/store/b-b":{"references":["a-a"]}}"#;
+        let by_path = r#"{"/nix/store/a-a":{"references":[]},"/nix/store/b-b":{"references":["a-a"]}}"#;
         for text in [list, &attributes, by_path] {
             assert_eq!(paths(text).unwrap(), ["a-a", "b-b"], "{text}");
         }
@@ -99,12 +89,8 @@ mod tests {
 
     #[test]
     fn a_missing_reference_names_both_ends() {
-        let error =
-            paths(r#"[{"path":"/nix/store/b-b","references":["/nix/store/c-c"]}]"#).unwrap_err();
-        assert!(
-            error.starts_with("/nix/store/b-b needs /nix/store/c-c"),
-            "{error}"
-        );
+        let error = paths(r#"[{"path":"/nix/store/b-b","references":["/nix/store/c-c"]}]"#).unwrap_err();
+        assert!(error.starts_with("/nix/store/b-b needs /nix/store/c-c"), "{error}");
         let error = paths("[]").unwrap_err();
         assert!(error.starts_with("here needs /nix/store/b-b"), "{error}");
     }
@@ -118,13 +104,7 @@ mod tests {
 
     #[test]
     fn what_is_no_graph_is_refused() {
-        for text in [
-            "",
-            "7",
-            r#"{"a":1}"#,
-            r#"[{"path":"/etc"}]"#,
-            r#"[{"path":"/nix/store/.."}]"#,
-        ] {
+        for text in ["", "7", r#"{"a":1}"#, r#"[{"path":"/etc"}]"#, r#"[{"path":"/nix/store/.."}]"#] {
             assert!(paths(text).is_err(), "{text}");
         }
         let twice = r#"[{"path":"/nix/store/b-b"},{"path":"/nix/store/b-b"}]"#;

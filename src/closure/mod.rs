@@ -80,10 +80,7 @@ impl StoreDir {
     pub fn path(&self, path: &str) -> Result<StorePath, ClosureError> {
         match self.split(path) {
             Some((found, "")) => Ok(found),
-            _ => Err(ClosureError::NotInStore {
-                path: path.to_owned(),
-                dir: self.0.clone(),
-            }),
+            _ => Err(ClosureError::NotInStore { path: path.to_owned(), dir: self.0.clone() }),
         }
     }
 
@@ -93,12 +90,7 @@ impl StoreDir {
         let end = name_and_rest.find('/').unwrap_or(name_and_rest.len());
         let (name, rest) = name_and_rest.split_at(end);
         let named = !matches!(name, "" | "." | "..") && name.chars().all(is_name_char);
-        named.then(|| {
-            (
-                StorePath(format!("{}/{name}", self.0)),
-                rest.strip_prefix('/').unwrap_or(rest),
-            )
-        })
+        named.then(|| (StorePath(format!("{}/{name}", self.0)), rest.strip_prefix('/').unwrap_or(rest)))
     }
 }
 

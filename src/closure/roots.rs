@@ -13,10 +13,7 @@ pub fn named_in(text: &str, dir: &StoreDir, graph: &Graph) -> Vec<StorePath> {
         let rest = &text[start..];
         let end = rest.find(|c| !is_name_char(c)).unwrap_or(rest.len());
         let path = |end: usize| dir.path(&format!("{prefix}{}", &rest[..end])).ok();
-        let known = (1..=end)
-            .rev()
-            .filter_map(path)
-            .find(|path| graph.contains(path));
+        let known = (1..=end).rev().filter_map(path).find(|path| graph.contains(path));
         known.or_else(|| path(end))
     })
     .collect()
@@ -30,14 +27,9 @@ mod tests {
     fn names_are_found_anywhere_and_end_where_a_name_must() {
         let dir = StoreDir::new("/nix/store").unwrap();
         let mut graph = Graph::default();
-        graph
-            .add(dir.path("/nix/store/b-2.0").unwrap(), [])
-            .unwrap();
+        graph.add(dir.path("/nix/store/b-2.0").unwrap(), []).unwrap();
         let text = "PATH=/nix/store/a-1/bin:/nix/store/b-2.0. (/nix/store/ alone) /nix/store/c-3";
-        let names: Vec<_> = named_in(text, &dir, &graph)
-            .iter()
-            .map(|p| p.name().to_owned())
-            .collect();
+        let names: Vec<_> = named_in(text, &dir, &graph).iter().map(|p| p.name().to_owned()).collect();
         assert_eq!(names, ["a-1", "b-2.0", "c-3"]);
     }
 }

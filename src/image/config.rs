@@ -65,10 +65,7 @@ impl Default for RootFs {
 impl RootFs {
     /// The root file system of the layers `diff_ids`, bottom first.
     pub fn new(diff_ids: Vec<DiffId>) -> Self {
-        Self {
-            kind: "layers".to_owned(),
-            diff_ids,
-        }
+        Self { kind: "layers".to_owned(), diff_ids }
     }
 }
 
@@ -128,11 +125,7 @@ pub struct ContainerConfig {
 impl ImageConfig {
     /// One history entry a layer, bottom first, where the history has as many as there are layers.
     pub fn layer_history(&self) -> Option<Vec<&History>> {
-        let steps: Vec<_> = self
-            .history
-            .iter()
-            .filter(|step| !step.empty_layer)
-            .collect();
+        let steps: Vec<_> = self.history.iter().filter(|step| !step.empty_layer).collect();
         (steps.len() == self.rootfs.diff_ids.len()).then_some(steps)
     }
 }

@@ -33,9 +33,7 @@ impl Env {
         let mut env = Self::default();
         for entry in entries {
             let entry = entry.as_ref();
-            let (name, value) = entry
-                .split_once('=')
-                .ok_or_else(|| EnvError::NoEquals(entry.to_owned()))?;
+            let (name, value) = entry.split_once('=').ok_or_else(|| EnvError::NoEquals(entry.to_owned()))?;
             if name.is_empty() {
                 return Err(EnvError::NoName(entry.to_owned()));
             }
@@ -67,23 +65,17 @@ impl Env {
 
     /// The value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value)
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// Names and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The entries as an image config writes them.
     pub fn to_entries(&self) -> Vec<String> {
-        self.iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect()
+        self.iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
 }
 

@@ -50,11 +50,7 @@ pub struct Field {
 }
 
 const fn field(name: &'static str, shape: Shape, meeting: Meeting) -> Field {
-    Field {
-        name,
-        shape,
-        meeting,
-    }
+    Field { name, shape, meeting }
 }
 
 /// Every known field. `Env` is merged by name ([`Env::merged`]), whatever is inherited.
@@ -130,14 +126,11 @@ pub enum FieldError {
 /// # Errors
 /// When there is none; the error names the nearest.
 pub fn find(name: &str) -> Result<&'static Field, FieldError> {
-    FIELDS
-        .iter()
-        .find(|field| field.name == name)
-        .ok_or_else(|| FieldError::Unknown {
-            place: "config".to_owned(),
-            name: name.to_owned(),
-            nearest: suggest::nearest(name, FIELDS.iter().map(|field| field.name)),
-        })
+    FIELDS.iter().find(|field| field.name == name).ok_or_else(|| FieldError::Unknown {
+        place: "config".to_owned(),
+        name: name.to_owned(),
+        nearest: suggest::nearest(name, FIELDS.iter().map(|field| field.name)),
+    })
 }
 
 /// Checks a recipe's `config`: known names, right shapes, sound environment. A null clears the field and
@@ -161,9 +154,9 @@ fn check_shape(place: &str, shape: Shape, value: &Value) -> Result<(), FieldErro
         (_, Value::Null) | (Shape::Text, Value::String(_)) | (Shape::Flag, Value::Bool(_)) => true,
         (Shape::Number, Value::Number(number)) => number.is_i64(),
         (Shape::List, Value::Array(items)) => items.iter().all(Value::is_string),
-        (Shape::Set, Value::Object(names)) => names
-            .values()
-            .all(|v| v.as_object().is_some_and(Map::is_empty)),
+        (Shape::Set, Value::Object(names)) => {
+            names.values().all(|v| v.as_object().is_some_and(Map::is_empty))
+        }
         (Shape::Map, Value::Object(names)) => names.values().all(Value::is_string),
         (Shape::Healthcheck, Value::Object(parts)) => return check_healthcheck(place, parts),
         _ => false,
@@ -200,9 +193,7 @@ fn expected(shape: Shape) -> &'static str {
         Shape::List => "a list of strings",
         Shape::Set => "a table of empty tables",
         Shape::Map => "a table of strings",
-        Shape::Healthcheck => {
-            "a table with Test, Interval, Timeout, StartPeriod, StartInterval, Retries"
-        }
+        Shape::Healthcheck => "a table with Test, Interval, Timeout, StartPeriod, StartInterval, Retries",
     }
 }
 
@@ -262,9 +253,7 @@ mod tests {
 
     #[test]
     fn sets_and_numbers_are_checked() {
-        assert!(
-            problem(json!({"ExposedPorts": ["80/tcp"]})).ends_with(r#"write { "80/tcp" = {} }"#)
-        );
+        assert!(problem(json!({"ExposedPorts": ["80/tcp"]})).ends_with(r#"write { "80/tcp" = {} }"#));
         assert!(problem(json!({"StopTimeout": 1.5})).contains("a whole number"));
         assert!(problem(json!({"Labels": {"a": 1}})).contains("a table of strings"));
         assert!(problem(json!({"Env": ["A"]})).contains("has no '='"));

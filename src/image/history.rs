@@ -34,11 +34,7 @@ const PATHS: &str = "store paths: ";
 impl History {
     /// The entry of a layer of this builder that holds `paths`, in order, in an image on `base` layers.
     pub fn of_layer(created: Timestamp, base: usize, paths: &[String]) -> Self {
-        let created_by = if base == 0 {
-            CREATED_BY.to_owned()
-        } else {
-            format!("{ON_BASE}{base}")
-        };
+        let created_by = if base == 0 { CREATED_BY.to_owned() } else { format!("{ON_BASE}{base}") };
         Self {
             created: Some(created.to_string()),
             created_by: Some(created_by),
@@ -49,34 +45,20 @@ impl History {
 
     /// The entry that stands in for a base layer whose image has no history.
     pub fn of_base_layer(created: Option<String>) -> Self {
-        Self {
-            created,
-            comment: Some("base image layer".to_owned()),
-            ..Self::default()
-        }
+        Self { created, comment: Some("base image layer".to_owned()), ..Self::default() }
     }
 
     /// How many base layers the image has that this layer was made for; `None` where another builder made
     /// the layer.
     pub fn base_layers(&self) -> Option<usize> {
         let created_by = self.created_by.as_deref()?;
-        if created_by == CREATED_BY {
-            Some(0)
-        } else {
-            created_by.strip_prefix(ON_BASE)?.parse().ok()
-        }
+        if created_by == CREATED_BY { Some(0) } else { created_by.strip_prefix(ON_BASE)?.parse().ok() }
     }
 
     /// The store paths that the comment lists, where this builder wrote it.
     pub fn paths(&self) -> Vec<String> {
         let ours = self.base_layers().is_some();
-        let listed = self
-            .comment
-            .as_deref()
-            .filter(|_| ours)
-            .and_then(|comment| comment.strip_prefix(PATHS));
-        listed
-            .map(|paths| paths.split(' ').map(str::to_owned).collect())
-            .unwrap_or_default()
+        let listed = self.comment.as_deref().filter(|_| ours).and_then(|comment| comment.strip_prefix(PATHS));
+        listed.map(|paths| paths.split(' ').map(str::to_owned).collect()).unwrap_or_default()
     }
 }

@@ -28,10 +28,8 @@ impl Inherit {
     /// # Errors
     /// At a name that `config` does not have.
     pub fn fields<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Result<Self, FieldError> {
-        let names: Result<_, _> = names
-            .into_iter()
-            .map(|name| fields::find(name.as_ref()).map(|f| f.name))
-            .collect();
+        let names: Result<_, _> =
+            names.into_iter().map(|name| fields::find(name.as_ref()).map(|f| f.name)).collect();
         Ok(Self::Fields(names?))
     }
 
@@ -91,15 +89,7 @@ pub fn merge(
 
 /// `None` where neither side has an environment, or `own` clears it.
 fn merged_env(base: Option<&Value>, own: Option<&Value>) -> Result<Option<Vec<String>>, EnvError> {
-    let parse = |value: &Value| {
-        Env::parse(
-            value
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str),
-        )
-    };
+    let parse = |value: &Value| Env::parse(value.as_array().into_iter().flatten().filter_map(Value::as_str));
     let base = base.filter(|value| value.is_array());
     Ok(match (base, own) {
         (_, Some(Value::Null)) | (None, None) => None,
@@ -124,10 +114,7 @@ mod tests {
     #[test]
     fn only_the_environment_is_inherited_by_default() {
         let base = json!({"Env": ["A=1"], "Cmd": ["x"], "User": "u", "Labels": {"a": "b"}});
-        assert_eq!(
-            merged(base, json!({}), &Inherit::Nothing),
-            json!({"Env": ["A=1"]})
-        );
+        assert_eq!(merged(base, json!({}), &Inherit::Nothing), json!({"Env": ["A=1"]}));
     }
 
     #[test]
@@ -154,10 +141,7 @@ mod tests {
             merged(base.clone(), json!({"Cmd": []}), &Inherit::All),
             json!({"Cmd": [], "Entrypoint": ["e"]})
         );
-        assert_eq!(
-            merged(base, json!({"Cmd": null}), &Inherit::All),
-            json!({"Entrypoint": ["e"]})
-        );
+        assert_eq!(merged(base, json!({"Cmd": null}), &Inherit::All), json!({"Entrypoint": ["e"]}));
     }
 
     #[test]
@@ -165,12 +149,7 @@ mod tests {
         let base = json!({"Cmd": ["x"], "User": "u"});
         let inherit = Inherit::fields(["User"]).unwrap();
         assert_eq!(merged(base, json!({}), &inherit), json!({"User": "u"}));
-        assert!(
-            Inherit::fields(["Usr"])
-                .unwrap_err()
-                .to_string()
-                .contains("\"User\"")
-        );
+        assert!(Inherit::fields(["Usr"]).unwrap_err().to_string().contains("\"User\""));
     }
 
     #[test]

@@ -27,12 +27,7 @@ pub enum Arch {
 }
 
 /// GOARCH name, architecture, variant, and the other names by which it is known.
-type Row = (
-    &'static str,
-    Arch,
-    Option<&'static str>,
-    &'static [&'static str],
-);
+type Row = (&'static str, Arch, Option<&'static str>, &'static [&'static str]);
 
 /// GOARCH, the Debian names, `uname -m` and the first part of Rust triples and Nix systems, which agree.
 #[rustfmt::skip]
@@ -58,10 +53,7 @@ const NAMES: &[Row] = &[
 impl Arch {
     /// Its GOARCH name.
     pub fn goarch(self) -> &'static str {
-        NAMES
-            .iter()
-            .find(|row| row.1 == self)
-            .map_or("amd64", |row| row.0)
+        NAMES.iter().find(|row| row.1 == self).map_or("amd64", |row| row.0)
     }
 }
 
@@ -114,10 +106,7 @@ impl Platform {
             "mips" if cfg!(target_endian = "little") => "mipsle",
             name => name,
         };
-        name.parse().unwrap_or(Self {
-            arch: Arch::Amd64,
-            variant: None,
-        })
+        name.parse().unwrap_or(Self { arch: Arch::Amd64, variant: None })
     }
 
     /// The same with `variant` in place of its own.
@@ -130,29 +119,19 @@ impl Platform {
         if !number.splitn(2, '.').all(digits) {
             return Err(PlatformError::Variant(variant.to_owned()));
         }
-        Ok(Self {
-            variant: Some(variant.to_owned()),
-            ..self
-        })
+        Ok(Self { variant: Some(variant.to_owned()), ..self })
     }
 
     fn of_name(name: &str) -> Option<Self> {
-        let row = NAMES
-            .iter()
-            .find(|row| (row.0 == name && row.2.is_none()) || row.3.contains(&name))?;
-        Some(Self {
-            arch: row.1,
-            variant: row.2.map(str::to_owned),
-        })
+        let row = NAMES.iter().find(|row| (row.0 == name && row.2.is_none()) || row.3.contains(&name))?;
+        Some(Self { arch: row.1, variant: row.2.map(str::to_owned) })
     }
 }
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", Self::OS, self.arch)?;
-        self.variant
-            .iter()
-            .try_for_each(|variant| write!(f, "/{variant}"))
+        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
     }
 }
 
@@ -163,10 +142,7 @@ impl FromStr for Platform {
     /// (`aarch64-linux`) or a Rust target triple.
     fn from_str(text: &str) -> Result<Self, PlatformError> {
         let lower = text.to_lowercase();
-        let mut parts = lower
-            .strip_prefix("linux/")
-            .unwrap_or(&lower)
-            .splitn(2, '/');
+        let mut parts = lower.strip_prefix("linux/").unwrap_or(&lower).splitn(2, '/');
         let (name, variant) = (parts.next().unwrap_or_default(), parts.next());
         let platform = Self::of_name(name).map_or_else(|| of_triple(text, name), Ok)?;
         match variant {
@@ -180,12 +156,7 @@ fn of_triple(text: &str, name: &str) -> Result<Platform, PlatformError> {
     let (cpu, system) = name.split_once('-').unwrap_or((name, ""));
     let unknown = || PlatformError::Arch {
         name: text.to_owned(),
-        nearest: suggest::nearest(
-            name,
-            NAMES
-                .iter()
-                .flat_map(|row| row.3.iter().copied().chain([row.0])),
-        ),
+        nearest: suggest::nearest(name, NAMES.iter().flat_map(|row| row.3.iter().copied().chain([row.0]))),
     };
     let mut platform = Platform::of_name(cpu).ok_or_else(unknown)?;
     if cpu == "arm" && system.contains("gnueabi") | system.contains("musleabi") {
@@ -203,8 +174,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> String {
-        text.parse::<Platform>()
-            .map_or_else(|e| e.to_string(), |p| p.to_string())
+        text.parse::<Platform>().map_or_else(|e| e.to_string(), |p| p.to_string())
     }
 
     #[test]

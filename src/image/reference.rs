@@ -58,11 +58,7 @@ impl FromStr for Name {
         let lower = text.to_lowercase();
         match broken_name_rule(&lower) {
             None => Ok(Self(lower)),
-            Some(rule) => Err(ReferenceError {
-                part: "name",
-                text: text.to_owned(),
-                rule,
-            }),
+            Some(rule) => Err(ReferenceError { part: "name", text: text.to_owned(), rule }),
         }
     }
 }
@@ -93,18 +89,13 @@ fn broken_name_rule(name: &str) -> Option<&'static str> {
 /// Splits off the registry: a first component with a dot or colon, or `localhost`.
 fn split_registry(name: &str) -> (Option<&str>, &str) {
     match name.split_once('/') {
-        Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) => {
-            (Some(first), rest)
-        }
+        Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) => (Some(first), rest),
         _ => (None, name),
     }
 }
 
 fn broken_registry_rule(registry: &str) -> Option<&'static str> {
-    let (host, port) = match registry
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-    {
+    let (host, port) = match registry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, "")) => (Err(address), None),
         Some((address, port)) => (Err(address), Some(port.strip_prefix(':').unwrap_or("x"))),
         None => match registry.split_once(':') {
@@ -117,37 +108,28 @@ fn broken_registry_rule(registry: &str) -> Option<&'static str> {
     }
     let label = |label: &str| {
         let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-        !label.is_empty()
-            && label.bytes().all(inner)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
+        !label.is_empty() && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
     };
     match host {
         Ok(host) if host.split('.').all(label) => None,
         Err(address)
-            if !address.is_empty()
-                && address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') =>
+            if !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') =>
         {
             None
         }
-        _ => Some(
-            "the registry must be a host name of letters, digits, dashes and dots, or an [IPv6] address",
-        ),
+        _ => {
+            Some("the registry must be a host name of letters, digits, dashes and dots, or an [IPv6] address")
+        }
     }
 }
 
 /// A component is runs of letters and digits, joined by one dot, one or two underscores, or dashes.
 fn broken_component_rule(component: &str) -> Option<&'static str> {
     if component.is_empty() {
-        return Some(
-            "it has an empty path component; check for leading, trailing or doubled slashes",
-        );
+        return Some("it has an empty path component; check for leading, trailing or doubled slashes");
     }
     let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    if !component
-        .chars()
-        .all(|c| alphanumeric(c) || "._-".contains(c))
-    {
+    if !component.chars().all(|c| alphanumeric(c) || "._-".contains(c)) {
         return Some("only letters, digits, '.', '_' and '-' are allowed between slashes");
     }
     if !component.starts_with(alphanumeric) || !component.ends_with(alphanumeric) {
@@ -184,11 +166,7 @@ impl FromStr for Tag {
         } else {
             return Ok(Self(text.to_owned()));
         };
-        Err(ReferenceError {
-            part: "tag",
-            text: text.to_owned(),
-            rule,
-        })
+        Err(ReferenceError { part: "tag", text: text.to_owned(), rule })
     }
 }
 
@@ -201,10 +179,7 @@ impl FromStr for Reference {
             Some((name, tag)) if !tag.contains('/') => (name, tag),
             _ => (text, "latest"),
         };
-        Ok(Self {
-            name: name.parse()?,
-            tag: tag.parse()?,
-        })
+        Ok(Self { name: name.parse()?, tag: tag.parse()? })
     }
 }
 
@@ -250,10 +225,7 @@ mod tests {
         ] {
             assert_eq!(rule(name), "fine", "{name}");
         }
-        assert_eq!(
-            "Registry.Example/My/App".parse::<Name>().unwrap().as_str(),
-            "registry.example/my/app"
-        );
+        assert_eq!("Registry.Example/My/App".parse::<Name>().unwrap().as_str(), "registry.example/my/app");
     }
 
     #[test]
@@ -296,10 +268,7 @@ mod tests {
     #[test]
     fn a_port_is_not_taken_for_a_tag() {
         let reference: Reference = "registry.example:5000/my/image".parse().unwrap();
-        assert_eq!(
-            reference.to_string(),
-            "registry.example:5000/my/image:latest"
-        );
+        assert_eq!(reference.to_string(), "registry.example:5000/my/image:latest");
         assert_eq!(reference.name.base_name(), "image");
     }
 }

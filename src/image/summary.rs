@@ -53,10 +53,7 @@ impl Summary {
         let history = config.layer_history();
         let step = |index: usize| history.as_ref().and_then(|steps| steps.get(index));
         // The topmost layer tells of the last build; what lies below may be an image of this builder too.
-        let base = history
-            .as_ref()
-            .and_then(|steps| steps.last()?.base_layers())
-            .unwrap_or(0);
+        let base = history.as_ref().and_then(|steps| steps.last()?.base_layers()).unwrap_or(0);
         let layer = |(index, (diff_id, size)): (usize, (&super::DiffId, &u64))| LayerSummary {
             digest: diff_id.0,
             size: *size,
@@ -74,14 +71,7 @@ impl Summary {
             created: config.created.clone(),
             env: config.config.env.clone().unwrap_or_default(),
             config: config.config.clone(),
-            layers: config
-                .rootfs
-                .diff_ids
-                .iter()
-                .zip(sizes)
-                .enumerate()
-                .map(layer)
-                .collect(),
+            layers: config.rootfs.diff_ids.iter().zip(sizes).enumerate().map(layer).collect(),
         }
     }
 }

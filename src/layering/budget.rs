@@ -18,9 +18,7 @@ pub struct Budget {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BudgetError {
     /// The limit itself is out of range.
-    #[error(
-        "max_layers is {0}; it must lie between 1 and {DEEPEST}, the deepest stack that Docker takes"
-    )]
+    #[error("max_layers is {0}; it must lie between 1 and {DEEPEST}, the deepest stack that Docker takes")]
     Range(usize),
     /// More layers are needed than allowed.
     #[error(
@@ -45,21 +43,13 @@ impl Budget {
     /// When the limit is out of range, or the base image, the contents and one layer for store paths go
     /// beyond it.
     pub fn available(self, paths: usize) -> Result<usize, BudgetError> {
-        let Self {
-            max_layers,
-            base,
-            contents,
-        } = self;
+        let Self { max_layers, base, contents } = self;
         if !(1..=DEEPEST).contains(&max_layers) {
             return Err(BudgetError::Range(max_layers));
         }
         let own = contents + usize::from(paths > 0);
         if base + own > max_layers {
-            return Err(BudgetError::TooFew {
-                max_layers,
-                base,
-                own,
-            });
+            return Err(BudgetError::TooFew { max_layers, base, own });
         }
         Ok(max_layers - base - contents)
     }

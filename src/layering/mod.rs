@@ -36,10 +36,6 @@ impl Strategy {
         };
         let mut rest = ranked.split_off(alone);
         rest.sort();
-        ranked
-            .into_iter()
-            .map(|path| vec![path])
-            .chain([rest])
-            .collect()
+        ranked.into_iter().map(|path| vec![path]).chain([rest]).collect()
     }
 }

@@ -17,10 +17,8 @@ use crate::closure::{Closure, StorePath};
 
 /// The paths of `closure`, most popular first; equally popular ones by path.
 pub fn ranked(closure: &Closure) -> Vec<StorePath> {
-    let mut counted: Vec<(BigUint, StorePath)> = popularity(closure)
-        .into_iter()
-        .map(|(path, count)| (count, path))
-        .collect();
+    let mut counted: Vec<(BigUint, StorePath)> =
+        popularity(closure).into_iter().map(|(path, count)| (count, path)).collect();
     counted.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
     counted.into_iter().map(|(_, path)| path).collect()
 }
@@ -55,10 +53,8 @@ pub fn popularity(closure: &Closure) -> BTreeMap<StorePath, BigUint> {
 /// dependencies), and which paths it stands for.
 fn acyclic(closure: &Closure) -> (Vec<Vec<usize>>, Vec<Vec<StorePath>>) {
     let mut graph = DiGraph::<&StorePath, ()>::new();
-    let nodes: BTreeMap<&StorePath, NodeIndex> = closure
-        .paths()
-        .map(|path| (path, graph.add_node(path)))
-        .collect();
+    let nodes: BTreeMap<&StorePath, NodeIndex> =
+        closure.paths().map(|path| (path, graph.add_node(path))).collect();
     for (path, references) in closure.iter() {
         for reference in references {
             graph.add_edge(nodes[path], nodes[reference], ());
@@ -71,21 +67,16 @@ fn acyclic(closure: &Closure) -> (Vec<Vec<usize>>, Vec<Vec<StorePath>>) {
         cycle.iter().for_each(|node| knot_of[node.index()] = knot);
     }
     let references = |(knot, cycle): (usize, &Vec<NodeIndex>)| {
-        let mut to: Vec<usize> = cycle
-            .iter()
-            .flat_map(|node| graph.neighbors(*node))
-            .map(|next| knot_of[next.index()])
-            .collect();
+        let mut to: Vec<usize> =
+            cycle.iter().flat_map(|node| graph.neighbors(*node)).map(|next| knot_of[next.index()]).collect();
         to.sort_unstable();
         to.dedup();
         to.retain(|next| *next != knot);
         to
     };
     let knots = cycles.iter().enumerate().map(references).collect();
-    let members = cycles
-        .iter()
-        .map(|cycle| cycle.iter().map(|node| graph[*node].clone()).collect())
-        .collect();
+    let members =
+        cycles.iter().map(|cycle| cycle.iter().map(|node| graph[*node].clone()).collect()).collect();
     (knots, members)
 }
 

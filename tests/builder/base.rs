@@ -1,0 +1,305 @@
+//! Base images of every kind: formats, several in one file, inheritance, what meets what.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::lab::{Built, Lab};
+
+/// A base with merged /usr, a sticky /tmp, an owned directory and a file.
+fn lab() -> Lab {
+    let lab = Lab::new();
+    lab.file("base/usr/bin/sh", "shell");
+    lab.link("base/bin", "usr/bin");
+    lab.link("base/lib", "/usr/lib");
+    lab.file("base/usr/lib/libc.so", "libc");
+    lab.file("base/etc/hosts", "hosts");
+    lab.file("base/tmp/x", "");
+    lab.mode("base/tmp", 0o1777);
+    lab.file(
+        "base.toml",
+        "name='base'\ntag='1'\nuid=7\ngid=8\nmtime='2001-01-01T00:00:00Z'\ncontents='base'\n\
+         [config]\nCmd=['sh']\nEntrypoint=['/init']\nUser='nobody'\nEnv=['A=1']\nLabels={ a = 'b' }\n",
+    );
+    lab.seatrial(["build", "base.toml"]).ok();
+    lab
+}
+
+fn on_base(lab: &Lab, more: &str) -> Built {
+    lab.build(&format!("name='x'\nfrom_image='base.tar'\n{more}"))
+}
+
+#[test]
+fn every_format_and_compression_of_one_base_gives_the_same_layers() {
+    let lab = lab();
+    lab.file("own/a", "");
+    let recipe = "name='x'\ntag='1'\ncontents='own'\nfrom_image=";
+    let expected = lab.build(&format!("{recipe}'base.tar'\n"));
+    for (tool, arguments) in [("gzip", "-k"), ("zstd", "-qk"), ("xz", "-k")] {
+        lab.tool(tool, [arguments, "base.tar"]);
+    }
+    lab.seatrial(["build", "base.toml", "--format", "oci", "-o", "oci.tar"]).ok();
+    lab.seatrial(["build", "base.toml", "--format", "oci", "--compress", "gzip", "-o", "oci-gzip.tar"]).ok();
+    lab.seatrial(["build", "base.toml", "--format", "oci", "--compress", "zstd", "-o", "oci-zstd.tar"]).ok();
+    lab.seatrial(["build", "base.toml", "--format", "dual", "-o", "dual.tar"]).ok();
+    fs::create_dir(lab.path("layout")).unwrap();
+    lab.tool("tar", ["-xf", "oci-gzip.tar", "-C", "layout"]);
+    lab.tool("skopeo", ["copy", "-q", "docker-archive:base.tar", "oci:by-skopeo:1"]);
+    lab.tool("skopeo", ["copy", "-q", "docker-archive:base.tar", "docker-archive:by-skopeo.tar:base:1"]);
+    for base in [
+        "base.tar.gz",
+        "base.tar.zst",
+        "base.tar.xz",
+        "oci.tar",
+        "oci-gzip.tar",
+        "oci-zstd.tar",
+        "dual.tar",
+        "layout",
+        "by-skopeo",
+        "by-skopeo.tar",
+    ] {
+        let built = lab.build(&format!("{recipe}'{base}'\n"));
+        assert_eq!(built.config()["rootfs"], expected.config()["rootfs"], "{base}");
+        assert_eq!(built.layers(), expected.layers().clone(), "{base}");
+        lab.seatrial(["inspect", "out.tar"]).ok();
+    }
+}
+
+/// What `docker save` wrote before version 25: a folder a layer with `json` and `VERSION`, repeated layers
+/// as symlinks.
+fn old_docker_save(lab: &Lab) {
+    let layer = {
+        lab.file("l/etc/old", "old");
+        lab.tool("tar", ["-cf", "layer.tar", "-C", "l", "etc"]);
+        fs::read(lab.path("layer.tar")).unwrap()
+    };
+    let diff_id = lab.tool("sha256sum", ["layer.tar"])[..64].to_owned();
+    let (one, two) = ("1".repeat(64), "2".repeat(64));
+    for id in [&one, &two] {
+        lab.file(format!("save/{id}/VERSION"), "1.0");
+        lab.file(format!("save/{id}/json"), json!({ "id": id, "parent": one }).to_string());
+    }
+    lab.file(format!("save/{one}/layer.tar"), layer);
+    lab.link(&format!("save/{two}/layer.tar"), &format!("../{one}/layer.tar"));
+    let config = json!({
+        "architecture": "amd64", "os": "linux", "container": "c0ffee", "docker_version": "20.10.24",
+        "os.features": ["kept"], "config": {"Env": ["OLD=1"], "Cmd": null, "Volumes": null},
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{diff_id}"), format!("sha256:{diff_id}")]},
+    });
+    lab.file("save/config.json", config.to_string());
+    let manifest = json!([{
+        "Config": "config.json", "RepoTags": null,
+        "Layers": [format!("{one}/layer.tar"), format!("{two}/layer.tar")],
+    }]);
+    lab.file("save/manifest.json", manifest.to_string());
+    lab.tool("tar", ["-cf", "old.tar", "-C", "save", "."]);
+}
+
+#[test]
+fn an_old_docker_save_with_repeated_and_symlinked_layers_is_a_base() {
+    let lab = Lab::new();
+    old_docker_save(&lab);
+    lab.file("own/a", "");
+    let recipe = "name='x'\nfrom_image='old.tar'\narchitecture='amd64'\ncontents='own'\n";
+    for format in ["docker", "oci", "dual"] {
+        let path = format!("{format}.tar");
+        lab.build_with(recipe, &path, &["--format", format]);
+        let seen: Value = serde_json::from_str(&lab.seatrial(["inspect", &path, "--json"]).ok()).unwrap();
+        assert_eq!(seen["layers"].as_array().unwrap().len(), 3, "{format}");
+        assert_eq!(seen["layers"][0]["digest"], seen["layers"][1]["digest"]);
+        assert_eq!(seen["env"], json!(["OLD=1"]));
+    }
+    let config = lab.build(recipe).config();
+    assert_eq!(config["os.features"], json!(["kept"]));
+    assert!(config.get("container").is_none() && config.get("docker_version").is_none());
+    // Where the base has no history, one entry a layer stands in for it.
+    assert_eq!(config["history"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn one_of_several_images_is_picked_by_name_and_tag() {
+    let lab = Lab::new();
+    for (name, tag) in [("a/one", "1"), ("b/two", "2")] {
+        lab.file(format!("{tag}/file{tag}"), tag);
+        lab.file(
+            format!("{tag}.toml"),
+            format!("name='{name}'\ntag='{tag}'\ncontents='{tag}'\n[config]\nEnv=['T={tag}']\n"),
+        );
+        lab.seatrial(["build", &format!("{tag}.toml"), "--format", "docker", "-o", &format!("{tag}.tar")])
+            .ok();
+        fs::create_dir(lab.path(format!("u{tag}"))).unwrap();
+        lab.tool("tar", ["-xf", &format!("{tag}.tar"), "-C", &format!("u{tag}")]);
+        let renamed = fs::read_to_string(lab.path(format!("u{tag}/manifest.json"))).unwrap();
+        lab.file(format!("both/{tag}.manifest"), renamed.replace("001/", &format!("{tag}/")));
+        fs::rename(lab.path(format!("u{tag}/001")), lab.path(format!("both/{tag}"))).unwrap();
+        for entry in fs::read_dir(lab.path(format!("u{tag}"))).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.len() > 64 {
+                fs::rename(lab.path(format!("u{tag}/{name}")), lab.path(format!("both/{name}"))).unwrap();
+            }
+        }
+    }
+    let list = |tag: &str| -> Value {
+        serde_json::from_slice(&fs::read(lab.path(format!("both/{tag}.manifest"))).unwrap()).unwrap()
+    };
+    let both = json!([list("1")[0], list("2")[0]]);
+    lab.file("both/manifest.json", both.to_string());
+    lab.tool("tar", ["-cf", "both.tar", "-C", "both", "."]);
+    let recipe = |more: &str| format!("name='x'\nfrom_image='both.tar'\n{more}");
+    assert_eq!(lab.build(&recipe("from_image_name='b/two'\n")).env(), ["T=2"]);
+    assert_eq!(lab.build(&recipe("fromImageTag='1'\n")).env(), ["T=1"]);
+    let message = lab.refused(&recipe(""));
+    assert!(message.contains("a/one:1, b/two:2"), "{message}");
+    assert!(lab.refused(&recipe("from_image_name='c/three'\n")).contains("no image fits c/three"));
+}
+
+#[test]
+fn an_index_of_several_platforms_gives_the_one_that_is_built_for() {
+    let lab = Lab::new();
+    for architecture in ["amd64", "arm64"] {
+        lab.file(format!("{architecture}/{architecture}"), "");
+        let recipe =
+            format!("name='base'\ntag='1'\narchitecture='{architecture}'\ncontents='{architecture}'\n");
+        lab.file(format!("{architecture}.toml"), recipe);
+        let output = format!("{architecture}.tar");
+        lab.seatrial(["build", &format!("{architecture}.toml"), "--format", "oci", "-o", &output]).ok();
+        fs::create_dir_all(lab.path("layout")).unwrap();
+        lab.tool("tar", ["-xf", &output, "-C", "layout"]);
+        fs::rename(lab.path("layout/index.json"), lab.path(format!("{architecture}.index"))).unwrap();
+    }
+    let manifests: Vec<Value> = ["amd64", "arm64"]
+        .iter()
+        .map(|a| serde_json::from_slice::<Value>(&fs::read(lab.path(format!("{a}.index"))).unwrap()).unwrap()["manifests"][0].take())
+        .collect();
+    lab.file("layout/index.json", json!({ "schemaVersion": 2, "manifests": manifests }).to_string());
+    for architecture in ["amd64", "arm64"] {
+        let built = lab.build(&format!("name='x'\nfrom_image='layout'\narchitecture='{architecture}'\n"));
+        assert!(built.member(architecture).is_some());
+    }
+    let message = lab.refused("name='x'\nfrom_image='layout'\narchitecture='s390x'\n");
+    assert!(message.contains("linux/amd64") && message.contains("linux/arm64"), "{message}");
+}
+
+#[test]
+fn only_the_environment_is_inherited_unless_more_is_asked_for() {
+    let lab = lab();
+    assert_eq!(on_base(&lab, "").config()["config"], json!({"Env": ["A=1"]}));
+    let all = on_base(&lab, "inherit='all'\n").config();
+    assert_eq!(
+        all["config"],
+        json!({"Cmd": ["sh"], "Entrypoint": ["/init"], "Env": ["A=1"], "Labels": {"a": "b"}, "User": "nobody"})
+    );
+    let some = on_base(&lab, "inherit=['User', 'Labels']\n[config]\nLabels={ c = 'd' }\n").config();
+    assert_eq!(some["config"], json!({"Env": ["A=1"], "Labels": {"a": "b", "c": "d"}, "User": "nobody"}));
+}
+
+#[test]
+fn an_own_entrypoint_drops_the_inherited_cmd_and_fields_can_be_cleared_or_empty() {
+    let lab = lab();
+    let config = |more: &str| on_base(&lab, &format!("inherit='all'\n{more}")).config()["config"].clone();
+    let entrypoint = config("[config]\nEntrypoint=['/own']\n");
+    assert_eq!((entrypoint.get("Cmd"), &entrypoint["Entrypoint"]), (None, &json!(["/own"])));
+    let empty = config("[config]\nEntrypoint=[]\n");
+    assert_eq!((empty.get("Cmd"), &empty["Entrypoint"]), (None, &json!([])));
+    let cleared = config("clear=['Entrypoint', 'Env']\n");
+    assert_eq!(
+        (cleared.get("Entrypoint"), cleared.get("Env"), &cleared["Cmd"]),
+        (None, None, &json!(["sh"]))
+    );
+}
+
+#[test]
+fn unknown_fields_of_a_base_config_survive_inheritance() {
+    let lab = Lab::new();
+    old_docker_save(&lab);
+    let config: Value = serde_json::from_slice(&fs::read(lab.path("save/config.json")).unwrap()).unwrap();
+    let mut config = config;
+    config["config"]["VendorThing"] = json!({"a": [1]});
+    config["vendor.top"] = json!("kept");
+    lab.file("save/config.json", config.to_string());
+    lab.tool("tar", ["-cf", "old.tar", "-C", "save", "."]);
+    let recipe = "name='x'\nfrom_image='old.tar'\narchitecture='amd64'\n";
+    let all = lab.build(&format!("{recipe}inherit='all'\n")).config();
+    assert_eq!((&all["config"]["VendorThing"], &all["vendor.top"]), (&json!({"a": [1]}), &json!("kept")));
+    let none = lab.build(recipe).config();
+    assert!(none["config"].get("VendorThing").is_none() && none.get("vendor.top").is_none());
+}
+
+#[test]
+fn contents_go_through_the_symlinks_of_the_base_and_keep_its_directories() {
+    let lab = lab();
+    lab.file("own/bin/tool", "tool");
+    lab.file("own/lib/libx.so", "x");
+    lab.file("own/tmp/y", "");
+    let built = on_base(&lab, "contents='own'\n");
+    let top = built.layers().pop().unwrap();
+    let seen: Vec<_> = top.iter().map(|m| (m.name.as_str(), m.mode, m.owner, m.mtime)).collect();
+    let base_time = 978_307_200;
+    assert_eq!(
+        seen,
+        [
+            ("tmp/", 0o1777, (7, 8), base_time),
+            ("tmp/y", 0o644, (0, 0), 1),
+            ("usr/", 0o755, (7, 8), base_time),
+            ("usr/bin/", 0o755, (7, 8), base_time),
+            ("usr/bin/tool", 0o755 & 0o644, (0, 0), 1),
+            ("usr/lib/", 0o755, (7, 8), base_time),
+            ("usr/lib/libx.so", 0o644, (0, 0), 1),
+        ]
+    );
+}
+
+#[test]
+fn the_links_of_a_base_are_replaced_where_the_recipe_says_so_or_brings_a_link() {
+    let lab = lab();
+    lab.file("own/bin/tool", "tool");
+    assert_eq!(on_base(&lab, "contents='own'\nreplace='/bin'\n").names(1), ["bin/", "bin/tool"]);
+    lab.link("links/bin", "sbin");
+    assert_eq!(on_base(&lab, "contents='links'\n").member("bin").unwrap().link, "sbin");
+}
+
+#[test]
+fn a_file_over_a_directory_and_the_reverse_name_both() {
+    let lab = lab();
+    lab.file("file-over/etc", "file");
+    let message = lab.refused("name='x'\nfrom_image='base.tar'\ncontents='file-over'\n");
+    assert!(
+        message.contains("/etc is a file") && message.contains("a directory in the base image"),
+        "{message}"
+    );
+    lab.file("dir-over/etc/hosts/x", "");
+    let message = lab.refused("name='x'\nfrom_image='base.tar'\ncontents='dir-over'\n");
+    assert!(
+        message.contains("/etc/hosts is a directory") && message.contains("a file in the base image"),
+        "{message}"
+    );
+    on_base(&lab, "contents='dir-over'\nreplace='/etc/hosts'\n");
+}
+
+#[test]
+fn whiteouts_of_a_base_uncover_places() {
+    let lab = lab();
+    // A second layer by others: removes /etc/hosts and everything that was in /tmp.
+    lab.file("w/etc/.wh.hosts", "");
+    lab.file("w/tmp/.wh..wh..opq", "");
+    lab.tool("tar", ["-cf", "w.tar", "-C", "w", "etc", "tmp"]);
+    fs::create_dir(lab.path("u")).unwrap();
+    lab.tool("tar", ["-xf", "base.tar", "-C", "u"]);
+    let mut manifest: Value =
+        serde_json::from_slice(&fs::read(lab.path("u/manifest.json")).unwrap()).unwrap();
+    let name = manifest[0]["Config"].as_str().unwrap().to_owned();
+    let mut config: Value =
+        serde_json::from_slice(&fs::read(lab.path(format!("u/{name}"))).unwrap()).unwrap();
+    let diff_id = format!("sha256:{}", &lab.tool("sha256sum", ["w.tar"])[..64]);
+    config["rootfs"]["diff_ids"].as_array_mut().unwrap().push(diff_id.into());
+    manifest[0]["Layers"].as_array_mut().unwrap().push("w.tar".into());
+    manifest[0]["Config"] = "c".into();
+    lab.file("u/c", config.to_string());
+    lab.file("u/manifest.json", manifest.to_string());
+    fs::rename(lab.path("w.tar"), lab.path("u/w.tar")).unwrap();
+    lab.tool("tar", ["-cf", "base.tar", "-C", "u", "."]);
+    lab.file("own/etc/hosts/now-a-directory", "");
+    lab.file("own/tmp/x/now-a-directory", "");
+    let built = on_base(&lab, "contents='own'\n");
+    assert!(built.member("etc/hosts/now-a-directory").is_some());
+}

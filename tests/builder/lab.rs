@@ -1,0 +1,264 @@
+//! The workbench: a folder that goes away, the program, and a reader of archives that is not the program's
+//! own (the `tar` crate's).
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub struct Lab {
+    folder: TempDir,
+}
+
+impl Lab {
+    pub fn new() -> Self {
+        Self { folder: TempDir::new().unwrap() }
+    }
+
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file and the folders around it.
+    pub fn file(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub fn mode(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    pub fn link(&self, name: &str, target: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(target, path).unwrap();
+    }
+
+    /// Makes a store whose place in the image is /nix/store: paths with their references, each holding one
+    /// file `bin/<name>`. Its table for a recipe is [`STORE`].
+    pub fn store(&self, paths: &[(&str, &[&str])]) {
+        let full = |name: &str| format!("/nix/store/{name}");
+        let graph: Vec<Value> = paths
+            .iter()
+            .map(|(name, references)| {
+                let base = name.split_once('-').unwrap().1;
+                self.file(format!("store/{name}/bin/{base}"), format!("program {base}\n"));
+                json!({ "path": full(name), "references": references.iter().map(|r| full(r)).collect::<Vec<_>>(), "narSize": 1 })
+            })
+            .collect();
+        self.file("graph.json", Value::from(graph).to_string());
+    }
+
+    /// Runs the program in the folder.
+    pub fn seatrial<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
+        let mut command = self.command(env!("CARGO_BIN_EXE_seatrial"));
+        command.args(arguments);
+        Run::of(command)
+    }
+
+    /// A command in the folder, in a plain environment.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.folder.path()).env_remove("SOURCE_DATE_EPOCH").env("TZ", "UTC");
+        command
+    }
+
+    /// Runs another tool, which must succeed, and gives what it printed.
+    pub fn tool<'a>(&self, program: &str, arguments: impl IntoIterator<Item = &'a str>) -> String {
+        let mut command = self.command(program);
+        command.args(arguments);
+        Run::of(command).ok()
+    }
+
+    /// Builds `recipe` and reads what came out.
+    pub fn build(&self, recipe: &str) -> Built {
+        self.build_with(recipe, "out.tar", &[])
+    }
+
+    /// Builds `recipe` into `output` with more arguments.
+    pub fn build_with(&self, recipe: &str, output: &str, arguments: &[&str]) -> Built {
+        self.file("recipe.toml", recipe);
+        let fixed = ["build", "recipe.toml", "--json", "-o", output];
+        let summary = self.seatrial(fixed.iter().chain(arguments)).ok();
+        let bytes = fs::read(self.path(output)).unwrap();
+        Built { bytes, summary: serde_json::from_str(&summary).unwrap() }
+    }
+
+    /// Builds `recipe`, which must fail as bad input and write nothing, and gives the message.
+    pub fn refused(&self, recipe: &str) -> String {
+        self.file("recipe.toml", recipe);
+        self.seatrial(["build", "recipe.toml", "-o", "refused.tar"]).refused(self, "refused.tar")
+    }
+
+    pub fn exists(&self, name: &str) -> bool {
+        self.path(name).symlink_metadata().is_ok()
+    }
+}
+
+/// The table of a recipe for the store that [`Lab::store`] makes.
+pub const STORE: &str = "[store]\nsource = \"store\"\nclosure = \"graph.json\"\n";
+
+/// A program that ran.
+pub struct Run {
+    what: String,
+    pub output: Output,
+}
+
+impl Run {
+    pub fn of(mut command: Command) -> Self {
+        let output = command.output().unwrap_or_else(|e| panic!("{command:?} does not start: {e}"));
+        Self { what: format!("{command:?}"), output }
+    }
+
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    fn report(&self) -> String {
+        format!(
+            "{}\n{}\nstdout:\n{}\nstderr:\n{}",
+            self.what,
+            self.output.status,
+            self.stdout(),
+            self.stderr()
+        )
+    }
+
+    /// What it printed; it must have succeeded.
+    pub fn ok(self) -> String {
+        assert!(self.output.status.success(), "{}", self.report());
+        self.stdout()
+    }
+
+    /// The message of a run that must have ended as bad input: one line, and `output` not written, nor
+    /// anything beside it.
+    pub fn refused(self, lab: &Lab, output: &str) -> String {
+        assert_eq!(self.output.status.code(), Some(2), "{}", self.report());
+        let message = self.stderr();
+        assert_eq!(message.trim_end().lines().count(), 1, "{}", self.report());
+        assert!(message.starts_with("seatrial: "), "{}", self.report());
+        assert!(!lab.exists(output), "{output} was written\n{}", self.report());
+        let left = fs::read_dir(lab.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+        let left: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with(".seatrial")).collect();
+        assert!(left.is_empty(), "{left:?} is left\n{}", self.report());
+        message
+    }
+}
+
+/// A member of a tar, read by the `tar` crate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub name: String,
+    pub kind: char,
+    pub mode: u32,
+    pub owner: (u64, u64),
+    pub mtime: u64,
+    pub link: String,
+    pub content: Vec<u8>,
+}
+
+/// The members of a tar, in order.
+pub fn members(tar: &[u8]) -> Vec<Found> {
+    let mut archive = tar::Archive::new(tar);
+    let member = |entry: std::io::Result<tar::Entry<'_, &[u8]>>| {
+        let mut entry = entry.unwrap();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        let header = entry.header();
+        Found {
+            kind: header.entry_type().as_byte() as char,
+            mode: header.mode().unwrap(),
+            owner: (header.uid().unwrap(), header.gid().unwrap()),
+            mtime: header.mtime().unwrap(),
+            link: entry
+                .link_name_bytes()
+                .map(|l| String::from_utf8_lossy(&l).into_owned())
+                .unwrap_or_default(),
+            name: String::from_utf8_lossy(&entry.path_bytes()).into_owned(),
+            content,
+        }
+    };
+    archive.entries().unwrap().map(member).collect()
+}
+
+/// An image as it was built, whatever becomes of its file.
+pub struct Built {
+    pub bytes: Vec<u8>,
+    pub summary: Value,
+}
+
+impl Built {
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        members(&self.bytes).into_iter().map(|member| (member.name, member.content)).collect()
+    }
+
+    fn json(&self, name: &str) -> Value {
+        serde_json::from_slice(&self.files()[name]).unwrap()
+    }
+
+    pub fn manifest(&self) -> Value {
+        let manifest = self.json("manifest.json");
+        assert_eq!(manifest.as_array().unwrap().len(), 1);
+        manifest[0].clone()
+    }
+
+    pub fn config(&self) -> Value {
+        self.json(self.manifest()["Config"].as_str().unwrap())
+    }
+
+    /// The layer files, bottom first, as `manifest.json` lists them.
+    pub fn layer_files(&self) -> Vec<Vec<u8>> {
+        let files = self.files();
+        texts(&self.manifest()["Layers"]).iter().map(|name| files[name].clone()).collect()
+    }
+
+    /// The members of each layer, bottom first.
+    pub fn layers(&self) -> Vec<Vec<Found>> {
+        let plain = |layer: Vec<u8>| {
+            let mut plain = Vec::new();
+            match layer.starts_with(&[0x1f, 0x8b]) {
+                true => {
+                    flate2::read::GzDecoder::new(&layer[..]).read_to_end(&mut plain).map(|_| plain).unwrap()
+                }
+                false => layer,
+            }
+        };
+        self.layer_files().into_iter().map(|layer| members(&plain(layer))).collect()
+    }
+
+    /// The names of a layer's members.
+    pub fn names(&self, layer: usize) -> Vec<String> {
+        self.layers()[layer].iter().map(|member| member.name.clone()).collect()
+    }
+
+    /// The member called `name` in the topmost layer that has it.
+    pub fn member(&self, name: &str) -> Option<Found> {
+        self.layers().into_iter().rev().find_map(|layer| layer.into_iter().find(|member| member.name == name))
+    }
+
+    pub fn env(&self) -> Vec<String> {
+        texts(&self.config()["config"]["Env"])
+    }
+
+    pub fn tag(&self) -> String {
+        self.summary["tag"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A JSON list of strings.
+pub fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
+}

@@ -1,0 +1,150 @@
+//! What recipes may and may not say.
+
+use serde_json::json;
+
+use crate::lab::{Lab, STORE};
+
+#[test]
+fn a_recipe_may_be_json_with_dockertools_names() {
+    let lab = Lab::new();
+    lab.store(&[("a-app", &["b-libc"]), ("b-libc", &[])]);
+    let toml = format!(
+        "name='x'\ntag='1'\nmax_layers=5\ncontents=['/nix/store/a-app']\n{STORE}[config]\nCmd=['/bin/app']\n"
+    );
+    let by_toml = lab.build(&toml);
+    let recipe = json!({
+        "name": "x", "tag": "1", "fromImage": null, "maxLayers": 5, "copyToRoot": ["/nix/store/a-app"],
+        "includeStorePaths": true, "store": {"source": "store", "closure": "graph.json"},
+        "config": {"Cmd": ["/bin/app"]},
+    });
+    let by_json = lab.build(&recipe.to_string());
+    assert_eq!(by_json.bytes, by_toml.bytes);
+}
+
+#[test]
+fn a_recipe_may_come_on_standard_input() {
+    let lab = Lab::new();
+    let pipe = "echo 'name=\"x\"\ntag=\"1\"' | $SEATRIAL reference -";
+    let mut shell = lab.command("bash");
+    shell.args(["-c", pipe]).env("SEATRIAL", env!("CARGO_BIN_EXE_seatrial"));
+    assert_eq!(crate::lab::Run::of(shell).ok(), "x:1\n");
+}
+
+#[test]
+fn an_unknown_key_names_the_line_and_the_nearest_known_key() {
+    let lab = Lab::new();
+    for (recipe, expected) in [
+        ("name='x'\ncontent=[]\n", "recipe.toml:2: unknown key \"content\"; did you mean \"contents\"?"),
+        (
+            "name='x'\n[store]\nclosur='g'\n",
+            "recipe.toml:3: unknown key \"closur\"; did you mean \"closure\"?",
+        ),
+        (
+            "{\"name\": \"x\",\n \"maxLayer\": 3}",
+            "recipe.toml:2: unknown key \"maxLayer\"; did you mean \"maxLayers\"?",
+        ),
+        (
+            "name='x'\n[config]\nEntryPoint=[]\n",
+            "config has no field \"EntryPoint\"; did you mean \"Entrypoint\"?",
+        ),
+    ] {
+        let message = lab.refused(recipe);
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn wrong_types_and_values_are_named() {
+    let lab = Lab::new();
+    for (recipe, expected) in [
+        ("tag='1'\n", "missing field `name`"),
+        ("name=7\n", "recipe.toml:1: invalid type: integer `7`"),
+        ("name='x'\nuid='root'\n", "recipe.toml:2:"),
+        ("name='x'\nlayout='flat'\n", "must be \"layered\" or \"single\""),
+        ("name='x'\ncreated='yesterday'\n", "created: \"yesterday\" is not a time"),
+        ("name='x'\nmtime='1960-01-01T00:00:00Z'\n", "lies outside"),
+        ("name='x'\nvariant='v7'\n", "variant needs architecture"),
+        ("name='x'\n[config]\nCmd='echo hello'\n", "write [\"echo\", \"hello\"]"),
+        ("name='x'\n[config]\nEnv=['NOVALUE']\n", "has no '='"),
+        ("name='x'\n[config]\nEnv=['=1']\n", "has no name"),
+        ("name='x'\ninherit=['Cmmd']\n", "did you mean \"Cmd\"?"),
+        ("name='x'\nclear='Cmd'\n[config]\nCmd=['x']\n", "leave one of them out"),
+        ("name='x'\nreplace=['..']\n", "is no path in the image"),
+        ("name='x'\n[store]\ndir='store'\n", "must be an absolute path"),
+        ("name='x'\nuname='a-user-name-that-no-tar-header-can-hold'\n", "longer than 31 bytes"),
+        ("name='x\n", "recipe.toml:1:"),
+        ("name='x'\nname='y'\n", "recipe.toml:2:"),
+    ] {
+        let message = lab.refused(recipe);
+        assert!(message.contains(expected), "{expected}: {message}");
+    }
+}
+
+#[test]
+fn missing_inputs_are_named() {
+    let lab = Lab::new();
+    for (recipe, expected) in [
+        ("name='x'\ncontents=['absent']\n", "absent: No such file"),
+        ("name='x'\nfrom_image='absent.tar'\n", "absent.tar: No such file"),
+        ("name='x'\n[store]\nclosure='absent.json'\n", "absent.json: No such file"),
+    ] {
+        let message = lab.refused(recipe);
+        assert!(message.contains("cannot read") && message.contains(expected), "{message}");
+    }
+    let message = lab.seatrial(["build", "absent.toml"]).refused(&lab, "absent.tar");
+    assert!(message.contains("cannot read absent.toml: No such file"), "{message}");
+}
+
+#[test]
+fn a_reference_that_the_graph_lacks_names_both_ends() {
+    let lab = Lab::new();
+    lab.store(&[("a-app", &["z-absent"])]);
+    let message = lab.refused(&format!("name='x'\ncontents='/nix/store/a-app'\n{STORE}"));
+    assert!(message.contains("/nix/store/a-app needs /nix/store/z-absent"), "{message}");
+    let message = lab.refused(&format!("name='x'\n{STORE}[config]\nCmd=['/nix/store/y-gone/bin/x']\n"));
+    assert!(message.contains("config.Cmd needs /nix/store/y-gone"), "{message}");
+}
+
+#[test]
+fn every_store_path_that_the_config_names_is_a_root() {
+    let lab = Lab::new();
+    lab.store(&[("a-cmd", &[]), ("b-env", &["c-dep"]), ("c-dep", &[]), ("d-label", &[]), ("e-none", &[])]);
+    let built = lab.build(&format!(
+        "name='x'\n{STORE}[config]\nCmd=['/nix/store/a-cmd/bin/cmd']\nEnv=['PATH=/bin:/nix/store/b-env/bin']\n\
+         Labels={{ note = 'see /nix/store/d-label.' }}\n"
+    ));
+    let mut paths: Vec<String> = built.summary["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|l| crate::lab::texts(&l["paths"]))
+        .collect();
+    paths.sort();
+    assert_eq!(paths, ["/nix/store/a-cmd", "/nix/store/b-env", "/nix/store/c-dep", "/nix/store/d-label"]);
+}
+
+#[test]
+fn contents_in_a_store_without_a_closure_say_how_to_get_one() {
+    let lab = Lab::new();
+    lab.store(&[("a-app", &[])]);
+    let message = lab.refused("name='x'\ncontents='/nix/store/a-app'\n[store]\nsource='store'\n");
+    assert!(message.contains("names no closure"), "{message}");
+}
+
+#[test]
+fn healthchecks_and_other_docker_fields_reach_the_config() {
+    let lab = Lab::new();
+    let built = lab.build(
+        "name='x'\n[config]\nStopSignal='SIGINT'\nTty=true\nUser='1000'\nWorkingDir='/srv'\n\
+         ExposedPorts={ '80/tcp' = {} }\nVolumes={ '/data' = {} }\nShell=['/bin/sh', '-c']\n\
+         [config.Healthcheck]\nTest=['CMD', 'true']\nInterval=1000000000\n",
+    );
+    assert_eq!(
+        built.config()["config"],
+        json!({
+            "ExposedPorts": {"80/tcp": {}}, "Healthcheck": {"Interval": 1_000_000_000, "Test": ["CMD", "true"]},
+            "Shell": ["/bin/sh", "-c"], "StopSignal": "SIGINT", "Tty": true, "User": "1000",
+            "Volumes": {"/data": {}}, "WorkingDir": "/srv",
+        })
+    );
+}
