@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
 use super::tar::Skip;
@@ -11,24 +11,40 @@ use crate::image::{DiffId, Digest};
 /// A stretch of a file, read without moving the file's own position; clones read independently.
 #[derive(Clone, Debug)]
 pub struct Slice {
-    file: Arc<File>,
+    file: Arc<Stamped>,
     position: u64,
     end: u64,
 }
 
-impl Slice {
-    /// The `size` bytes of `file` from `start` on.
-    pub fn new(file: Arc<File>, start: u64, size: u64) -> Self {
-        Self { file, position: start, end: start.saturating_add(size) }
-    }
+/// A file and what it looked like when it was opened.
+#[derive(Debug)]
+struct Stamped {
+    file: File,
+    stamp: (u64, i64, i64, i64, i64),
+}
 
+/// Size, modification time and change time.
+fn stamp(file: &File) -> io::Result<(u64, i64, i64, i64, i64)> {
+    let metadata = file.metadata()?;
+    Ok((metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()))
+}
+
+impl Slice {
     /// The whole of `file`.
     ///
     /// # Errors
-    /// When its size cannot be asked for.
+    /// When its metadata cannot be asked for.
     pub fn whole(file: File) -> io::Result<Self> {
-        let size = file.metadata()?.len();
-        Ok(Self::new(Arc::new(file), 0, size))
+        let stamp = stamp(&file)?;
+        Ok(Self { file: Arc::new(Stamped { file, stamp }), position: 0, end: stamp.0 })
+    }
+
+    /// Whether the file looks as it did when it was opened.
+    ///
+    /// # Errors
+    /// When its metadata cannot be asked for.
+    pub fn is_unchanged(&self) -> io::Result<bool> {
+        Ok(stamp(&self.file.file)? == self.file.stamp)
     }
 
     /// How many bytes are left to read.
@@ -65,7 +81,7 @@ impl Slice {
 impl Read for Slice {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.len()).unwrap_or(usize::MAX).min(buffer.len());
-        let count = self.file.read_at(&mut buffer[..most], self.position)?;
+        let count = self.file.file.read_at(&mut buffer[..most], self.position)?;
         if count == 0 && most > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

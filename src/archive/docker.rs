@@ -15,7 +15,7 @@ use super::header::END;
 use super::members::inner_name;
 use super::open::{Choice, Image, Store, check_digest, json, pair_layers};
 use super::sink::{
-    ImageWriter, LayerSink, copy, layer_bytes, member_header, write_failed, write_member, write_padding,
+    ImageWriter, LayerSink, copy_layer, layer_bytes, member_header, write_failed, write_member, write_padding,
 };
 use super::{ArchiveError, decompress};
 use crate::image::manifest::DockerManifest;
@@ -145,7 +145,7 @@ impl<W: Write> ImageWriter for DockerWriter<W> {
         let (bytes, size, _) = layer_bytes(layer, size, unpack).map_err(read)?;
         self.begin_member(size).map_err(write_failed)?;
         self.copied.extend(self.layers.last().map(|name| (layer.diff_id, name.clone())));
-        copy(bytes, &layer.place, &mut self.output, |_| ())?;
+        copy_layer(layer, bytes, &mut self.output, |_| ())?;
         write_padding(&mut self.output, size).map_err(write_failed)
     }
 

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use super::blob::{LayerBlob, Slice};
 use super::decompress::{Codec, Counted, bomb_limit};
 use super::members::Members;
-use super::{ArchiveError, docker, oci};
+use super::{ArchiveError, docker, oci, sink};
+use crate::image::reference::familiar;
 use crate::image::{Digest, ImageConfig, Platform};
 
 /// The most bytes that a config, manifest or index may have. Real ones are some KiB; history that lists a
@@ -46,11 +47,11 @@ pub struct Choice {
 impl Choice {
     /// Whether the image called `reference` can be meant.
     pub(crate) fn fits(&self, reference: &str) -> bool {
-        let (name, tag) = match reference.rsplit_once(':') {
+        let (name, tag) = match familiar(reference).rsplit_once(':') {
             Some((name, tag)) if !tag.contains('/') => (name, tag),
-            _ => (reference, "latest"),
+            _ => (familiar(reference), "latest"),
         };
-        self.name.as_deref().is_none_or(|wanted| wanted == name)
+        self.name.as_deref().is_none_or(|wanted| familiar(wanted) == name)
             && self.tag.as_deref().is_none_or(|wanted| wanted == tag)
     }
 
@@ -119,7 +120,7 @@ pub fn open(path: &Path, choice: &Choice) -> Result<Image, ArchiveError> {
     }
     let file = File::open(path).map_err(ArchiveError::read(path))?;
     let stored = Slice::whole(file).map_err(ArchiveError::read(path))?;
-    let archive = unpacked(stored).map_err(|e| not_an_image(path, &e))?;
+    let archive = unpacked(path, stored)?;
     let members = Members::list(&archive).map_err(|e| not_an_image(path, &e))?;
     let (docker, oci) = (members.has("manifest.json"), members.has("oci-layout"));
     let store = Store::Archive(members);
@@ -142,15 +143,22 @@ fn not_an_image(path: &Path, error: &io::Error) -> ArchiveError {
 
 /// The plain tar of an archive that may be compressed as a whole. Members are read out of order, so what
 /// is compressed is unpacked once, into a file that has no name and goes with the process.
-fn unpacked(stored: Slice) -> io::Result<Slice> {
-    let codec = Codec::detect(&stored)?;
+fn unpacked(path: &Path, stored: Slice) -> Result<Slice, ArchiveError> {
+    let read_failed = |error: io::Error| not_an_image(path, &error);
+    let write_failed = |source| ArchiveError::Write { target: "a temporary file".to_owned(), source };
+    let codec = Codec::detect(&stored).map_err(read_failed)?;
     if codec == Codec::Plain {
         return Ok(stored);
     }
     let limit = bomb_limit(stored.len());
-    let mut plain = tempfile::tempfile()?;
-    io::copy(&mut Counted::new(codec.decode(stored)?, limit), &mut plain)?;
-    Slice::whole(plain)
+    let mut plain = tempfile::tempfile().map_err(write_failed)?;
+    let source = Counted::new(codec.decode(stored).map_err(read_failed)?, limit);
+    sink::copy(source, "", &mut plain, |_| ()).map_err(|error| match error {
+        ArchiveError::Read { source, .. } => read_failed(source),
+        ArchiveError::Write { source, .. } => write_failed(source),
+        other => other,
+    })?;
+    Slice::whole(plain).map_err(write_failed)
 }
 
 /// Reads a JSON document of the image at `image`.

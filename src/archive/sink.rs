@@ -119,6 +119,21 @@ pub(crate) fn copy(
     }
 }
 
+/// Copies the bytes `source` of a base image's layer, and makes sure that they are still those that were
+/// verified.
+pub(crate) fn copy_layer(
+    layer: &LayerBlob,
+    source: impl io::Read,
+    output: &mut dyn Write,
+    seen: impl FnMut(&[u8]),
+) -> Result<u64, ArchiveError> {
+    let count = copy(source, &layer.place, output, seen)?;
+    match layer.bytes.is_unchanged().map_err(ArchiveError::read(&layer.place))? {
+        true => Ok(count),
+        false => Err(ArchiveError::Changed(layer.place.clone().into())),
+    }
+}
+
 /// A failure to write the image; who knows the output's name puts it in.
 pub(crate) fn write_failed(source: io::Error) -> ArchiveError {
     ArchiveError::Write { target: "the image".to_owned(), source }

@@ -27,6 +27,11 @@ pub(crate) fn settle(recipe: &Recipe, threads: usize) -> Result<(Option<Base>, P
         platform: Some(given.clone().unwrap_or_else(Platform::host)),
     };
     let image = open(path, &choice)?;
+    let os = &image.config.os;
+    if !os.is_empty() && os != Platform::OS {
+        let problem = format!("a base image for {os}; only {} images can be built upon", Platform::OS);
+        return Err(ArchiveError::invalid(path, problem).into());
+    }
     let platform = given.map_or_else(|| inherited_platform(&image), Ok)?;
     let facts = verify::layers(&image, threads)?;
     let sizes = facts.iter().map(|layer| layer.size).collect();
@@ -37,11 +42,7 @@ pub(crate) fn settle(recipe: &Recipe, threads: usize) -> Result<(Option<Base>, P
 /// The base's platform, which must be the host's where the recipe names none.
 fn inherited_platform(base: &Image) -> Result<Platform, BuildError> {
     let host = Platform::host();
-    let (os, name) = (&base.config.os, &base.config.architecture);
-    if !os.is_empty() && os != Platform::OS {
-        let problem = format!("a base image for {os}; only {} images can be built upon", Platform::OS);
-        return Err(ArchiveError::invalid(&base.path, problem).into());
-    }
+    let name = &base.config.architecture;
     if name.is_empty() {
         return Ok(host);
     }

@@ -62,6 +62,17 @@ impl BuildError {
         Self::Unfit { path: path.as_ref().to_owned(), problem: problem.into() }
     }
 
+    /// The same error, with `target` named as what could not be written.
+    #[must_use]
+    pub fn writing_to(self, target: impl Into<String>) -> Self {
+        match self {
+            Self::Archive(ArchiveError::Write { source, .. }) => {
+                Self::Archive(ArchiveError::Write { target: target.into(), source })
+            }
+            other => other,
+        }
+    }
+
     /// Whether the machine failed rather than the input.
     pub fn is_environment(&self) -> bool {
         matches!(self, Self::Archive(error) if error.is_environment())

@@ -9,6 +9,7 @@ pub mod assemble;
 mod base;
 mod contents;
 mod error;
+mod merge;
 pub mod output;
 pub mod plan;
 pub mod recipe;

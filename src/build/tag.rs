@@ -41,6 +41,7 @@ impl Identity<'_> {
             "layout": if recipe.layout == Layout::Single { "single" } else { "layered" },
             "mtime": when(recipe.mtime),
             "owner": [recipe.owner.uid, recipe.owner.gid],
+            "replace": recipe.replace.iter().map(|path| String::from_utf8_lossy(path)).collect::<Vec<_>>(),
             "ownerNames": [recipe.owner.uname, recipe.owner.gname],
         });
         let digest = Digest::of(identity.to_string().as_bytes()).hex();

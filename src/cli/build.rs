@@ -73,6 +73,9 @@ impl Args {
     }
 }
 
+/// How messages call it.
+pub(super) const STDOUT: &str = "standard output";
+
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let options = args.options();
     let to_stdout = args.output.as_deref() == Some(Path::new("-"));
@@ -83,28 +86,36 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     }
     let plan = args.recipe.plan()?;
     if to_stdout {
-        let summary = to_stream(&plan, options, &mut io::stdout().lock())?;
-        return tell(&summary, "standard output", args.json, &mut io::stderr());
+        let summary = to_stream(&plan, options, &mut io::stdout().lock(), STDOUT)?;
+        return tell(&summary, STDOUT, args.json, &mut io::stderr());
     }
     let target = args.output.unwrap_or_else(|| default_target(&plan, options));
+    let shown = target.display().to_string();
     let summary = if is_stream(&target) {
-        to_stream(&plan, options, &mut open_stream(&target)?)?
+        to_stream(&plan, options, &mut open_stream(&target)?, &shown)?
     } else {
         to_file(&plan, options, &target)?
     };
-    tell(&summary, &target.display().to_string(), args.json, &mut io::stdout())
+    tell(&summary, &shown, args.json, &mut io::stdout())
 }
 
 /// Builds into `stream`, with a progress line.
-pub(super) fn to_stream(plan: &Plan, options: Options, stream: &mut dyn Write) -> anyhow::Result<Summary> {
+pub(super) fn to_stream(
+    plan: &Plan,
+    options: Options,
+    stream: &mut dyn Write,
+    target: &str,
+) -> anyhow::Result<Summary> {
     let progress = Progress::start(plan.recipe().name.as_str());
-    Ok(assemble(plan, options, Output::Stream(stream), &mut |bytes| progress.add(bytes))?)
+    let summary = assemble(plan, options, Output::Stream(stream), &mut |bytes| progress.add(bytes));
+    Ok(summary.map_err(|error| error.writing_to(target))?)
 }
 
 fn to_file(plan: &Plan, options: Options, target: &Path) -> anyhow::Result<Summary> {
     let progress = Progress::start(plan.recipe().name.as_str());
     let output = OutputFile::beside(target)?;
-    let summary = assemble(plan, options, Output::File(output.file()), &mut |bytes| progress.add(bytes))?;
+    let summary = assemble(plan, options, Output::File(output.file()), &mut |bytes| progress.add(bytes));
+    let summary = summary.map_err(|error| error.writing_to(target.display().to_string()))?;
     output.persist()?;
     Ok(summary)
 }

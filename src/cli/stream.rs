@@ -28,7 +28,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     }
     let options =
         Options { format: Format::Docker, compression: Compression::None, threads: args.recipe.threads() };
-    let summary = build::to_stream(&args.recipe.plan()?, options, &mut io::stdout().lock())?;
+    let summary = build::to_stream(&args.recipe.plan()?, options, &mut io::stdout().lock(), build::STDOUT)?;
     writeln!(io::stderr(), "streamed {}", summary.reference.unwrap_or_default())?;
     Ok(())
 }

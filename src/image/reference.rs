@@ -143,6 +143,23 @@ fn broken_component_rule(component: &str) -> Option<&'static str> {
     }
 }
 
+/// `reference` as Docker shows it: without the parts that stand for Docker Hub.
+pub fn familiar(reference: &str) -> &str {
+    let hub = ["docker.io/library/", "index.docker.io/library/", "docker.io/", "index.docker.io/"];
+    hub.iter().find_map(|prefix| reference.strip_prefix(prefix)).unwrap_or(reference)
+}
+
+impl Reference {
+    /// The whole reference, Docker Hub's part spelled out, as containerd knows images.
+    pub fn normalized(&self) -> String {
+        match split_registry(self.name.as_str()) {
+            (Some(_), _) => self.to_string(),
+            (None, path) if path.contains('/') => format!("docker.io/{self}"),
+            (None, _) => format!("docker.io/library/{self}"),
+        }
+    }
+}
+
 impl Tag {
     /// The tag as written.
     pub fn as_str(&self) -> &str {

@@ -148,6 +148,7 @@ fn one_of_several_images_is_picked_by_name_and_tag() {
     let recipe = |more: &str| format!("name='x'\nfrom_image='both.tar'\n{more}");
     assert_eq!(lab.build(&recipe("from_image_name='b/two'\n")).env(), ["T=2"]);
     assert_eq!(lab.build(&recipe("fromImageTag='1'\n")).env(), ["T=1"]);
+    assert_eq!(lab.build(&recipe("from_image_name='docker.io/a/one'\n")).env(), ["T=1"]);
     let message = lab.refused(&recipe(""));
     assert!(message.contains("a/one:1, b/two:2"), "{message}");
     assert!(lab.refused(&recipe("from_image_name='c/three'\n")).contains("no image fits c/three"));

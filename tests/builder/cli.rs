@@ -66,6 +66,12 @@ fn json_has_the_fields_of_the_contract_and_inspect_agrees_with_build() {
     assert_eq!(layer, ["base", "digest", "paths", "size"]);
     let seen: Value = serde_json::from_str(&lab.seatrial(["inspect", "app.tar", "--json"]).ok()).unwrap();
     assert_eq!(seen, built);
+    for format in ["oci", "dual"] {
+        lab.seatrial(["build", "recipe.toml", "--format", format, "-o", "other.tar"]).ok();
+        let seen: Value =
+            serde_json::from_str(&lab.seatrial(["inspect", "other.tar", "--json"]).ok()).unwrap();
+        assert_eq!(seen, built, "{format}");
+    }
 }
 
 #[test]
@@ -139,7 +145,7 @@ fn outputs_that_cannot_be_written_are_the_environments_fault() {
     }
     let run = shell(&lab, "$SEATRIAL stream recipe.toml > /dev/full");
     assert_eq!(run.output.status.code(), Some(3));
-    assert!(run.stderr().contains("No space left"), "{}", run.stderr());
+    assert!(run.stderr().contains("cannot write standard output: No space left"), "{}", run.stderr());
 }
 
 #[test]
@@ -148,7 +154,7 @@ fn a_full_disk_leaves_no_partial_file() {
     // A limit on file sizes stands for the full disk: the same failing write, without root.
     let run = shell(&lab, "trap '' XFSZ; ulimit -f 1024; $SEATRIAL build recipe.toml; echo $?; ls -A");
     assert_eq!(run.stdout(), "3\nrecipe.toml\ntree\n");
-    assert!(run.stderr().contains("cannot write"), "{}", run.stderr());
+    assert!(run.stderr().contains("cannot write app.tar"), "{}", run.stderr());
 }
 
 #[test]

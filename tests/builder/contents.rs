@@ -226,6 +226,15 @@ fn a_link_to_a_folder_in_the_store_opens_when_others_share_its_place() {
 }
 
 #[test]
+fn a_directory_over_a_linked_file_is_a_clash_and_never_lands_in_the_store() {
+    let lab = Lab::new();
+    lab.store(&[("a-one", &[])]);
+    lab.file("tree/bin/one/x", "");
+    let message = lab.refused(&format!("name='x'\ncontents=['/nix/store/a-one', 'tree']\n{STORE}"));
+    assert!(message.contains("/bin/one is a symlink") && message.contains("a directory in"), "{message}");
+}
+
+#[test]
 fn a_single_file_appears_at_the_root() {
     let lab = Lab::new();
     lab.file("hello", "binary");

@@ -1,151 +1,27 @@
-//! The OCI image layout, as a folder or as a tar (OCI image-spec v1.1, `image-layout.md`).
+//! Writes an OCI layout as a tar.
 //!
 //! Blobs are named by their digest, which is known only when the last byte has gone out; so the writer
 //! needs an output that it can step back in, and puts each blob's header there afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::path::Path;
 
-use super::ArchiveError;
-use super::blob::LayerBlob;
-use super::compress::{BlockCompressor, Compression};
-use super::decompress::Codec;
-use super::docker::write_manifest;
-use super::header::{BLOCK, END};
-use super::open::{Choice, Image, Store, check_digest, json, pair_layers};
-use super::sink::{
-    ImageWriter, LayerSink, copy, folder_header, layer_bytes, member_header, write_failed, write_member,
-    write_padding,
+use super::blob_name;
+use crate::archive::ArchiveError;
+use crate::archive::blob::LayerBlob;
+use crate::archive::compress::{BlockCompressor, Compression};
+use crate::archive::decompress::Codec;
+use crate::archive::docker::write_manifest;
+use crate::archive::header::{BLOCK, END};
+use crate::archive::sink::{
+    ImageWriter, LayerSink, copy_layer, folder_header, layer_bytes, member_header, write_failed,
+    write_member, write_padding,
 };
 use crate::image::digest::Hasher;
 use crate::image::manifest::{
     Descriptor, IMAGE_NAME, OCI_LAYOUT, OciIndex, OciManifest, OciPlatform, REF_NAME, media_type,
 };
 use crate::image::{DiffId, Digest, Platform, Reference};
-
-/// How deep indexes may nest.
-const INDEX_DEPTH: usize = 4;
-
-/// Reads the image of the layout `store` that `choice` means.
-pub(crate) fn read(path: &Path, store: &Store, choice: &Choice) -> Result<Image, ArchiveError> {
-    let index: OciIndex = json(path, "index.json", &store.document(path, "index.json")?)?;
-    let mut found = Vec::new();
-    collect(path, store, index, None, INDEX_DEPTH, &mut found)?;
-    let (reference, descriptor) = choose(path, found, choice)?;
-    let manifest: OciManifest = json(path, "the manifest", &blob(path, store, &descriptor)?)?;
-    let raw_config = blob(path, store, &manifest.config)?;
-    let config = json(path, "the config", &raw_config)?;
-    let mut blobs = Vec::new();
-    for layer in &manifest.layers {
-        let name = blob_name(layer.digest);
-        let slice = store.get(&name).map_err(ArchiveError::read(path))?;
-        let slice = slice.ok_or_else(|| ArchiveError::invalid(path, format!("it has no layer {name}")))?;
-        if slice.len() != layer.size {
-            let problem =
-                format!("layer {name} has {} bytes, but the manifest says {}", slice.len(), layer.size);
-            return Err(ArchiveError::invalid(path, problem));
-        }
-        blobs.push((name, slice, Some(layer.digest)));
-    }
-    let layers = pair_layers(path, &config, blobs)?;
-    let references = reference.into_iter().collect();
-    Ok(Image { path: path.to_owned(), format: "OCI layout", config, raw_config, references, layers })
-}
-
-type Named = (Option<String>, Descriptor);
-
-/// Gathers the image manifests of `index` and of the indexes within. A name on an index holds for what
-/// it lists.
-fn collect(
-    path: &Path,
-    store: &Store,
-    index: OciIndex,
-    name: Option<&str>,
-    depth: usize,
-    found: &mut Vec<Named>,
-) -> Result<(), ArchiveError> {
-    for descriptor in index.manifests {
-        let name = name_of(&descriptor).or_else(|| name.map(str::to_owned));
-        match descriptor.media_type.as_str() {
-            media_type::INDEX | media_type::DOCKER_LIST if depth > 0 => {
-                // An index may name platforms whose blobs were left out.
-                let Some(_) = store.get(&blob_name(descriptor.digest)).map_err(ArchiveError::read(path))?
-                else {
-                    continue;
-                };
-                let inner = json(path, "an index", &blob(path, store, &descriptor)?)?;
-                collect(path, store, inner, name.as_deref(), depth - 1, found)?;
-            }
-            media_type::MANIFEST | media_type::DOCKER_MANIFEST if is_image(&descriptor) => {
-                found.push((name, descriptor));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Attestations travel as manifests of the platform `unknown`.
-fn is_image(descriptor: &Descriptor) -> bool {
-    descriptor.platform.as_ref().is_none_or(|platform| platform.os != "unknown")
-}
-
-fn name_of(descriptor: &Descriptor) -> Option<String> {
-    let annotations = descriptor.annotations.as_ref()?;
-    annotations.get(IMAGE_NAME).or_else(|| annotations.get(REF_NAME)).cloned()
-}
-
-fn choose(path: &Path, found: Vec<Named>, choice: &Choice) -> Result<Named, ArchiveError> {
-    let list = |found: &[Named]| {
-        let shown = |(name, descriptor): &Named| {
-            let platform = descriptor.platform.as_ref().map(|p| format!(" ({}/{})", p.os, p.architecture));
-            format!("{}{}", name.as_deref().unwrap_or("unnamed"), platform.unwrap_or_default())
-        };
-        found.iter().map(shown).collect::<Vec<_>>().join(", ")
-    };
-    let all = list(&found);
-    let fits_name = |named: &Named| {
-        // A layout may hold the bare tag alone, the name being the folder's.
-        let fits =
-            |name: &str| choice.fits(name) || choice.name.is_none() && choice.tag.as_deref() == Some(name);
-        !choice.names() || named.0.as_deref().is_some_and(fits)
-    };
-    let fits_platform = |named: &Named| match (&choice.platform, &named.1.platform) {
-        (Some(wanted), Some(platform)) => {
-            platform.architecture == wanted.arch.goarch() && platform.os == Platform::OS
-        }
-        _ => true,
-    };
-    let mut fitting: Vec<Named> = found.into_iter().filter(fits_name).collect();
-    if fitting.len() > 1 {
-        fitting.retain(fits_platform);
-    }
-    fitting.dedup_by_key(|named| named.1.digest);
-    match (fitting.pop(), fitting.len()) {
-        (Some(one), 0) => Ok(one),
-        (None, _) if all.is_empty() => Err(ArchiveError::invalid(path, "index.json lists no image")),
-        (None, _) => {
-            Err(ArchiveError::invalid(path, format!("no image fits {}; there are {all}", choice.shown())))
-        }
-        (Some(_), more) => {
-            let problem = format!("{} images fit; choose one by name, tag or architecture: {all}", more + 1);
-            Err(ArchiveError::invalid(path, problem))
-        }
-    }
-}
-
-fn blob_name(digest: Digest) -> String {
-    format!("blobs/sha256/{}", digest.hex())
-}
-
-/// A small blob, checked against its digest.
-fn blob(path: &Path, store: &Store, descriptor: &Descriptor) -> Result<Vec<u8>, ArchiveError> {
-    let name = blob_name(descriptor.digest);
-    let bytes = store.document(path, &name)?;
-    check_digest(path, &name, &bytes, descriptor.digest)?;
-    Ok(bytes)
-}
 
 /// Writes an OCI layout as a tar; with `dual`, one that is a docker-archive as well.
 #[derive(Debug)]
@@ -278,7 +154,7 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
         let read = ArchiveError::read(&layer.place);
         let (bytes, _, codec) = layer_bytes(layer, size, |codec| codec == Codec::Xz).map_err(read)?;
         let mut hasher = Hasher::default();
-        let size = copy(bytes, &layer.place, &mut self.output, |bytes| hasher.update(bytes))?;
+        let size = copy_layer(layer, bytes, &mut self.output, |bytes| hasher.update(bytes))?;
         self.close_blob(hasher.finish(), size, layer_media_type(codec)).map_err(write_failed)
     }
 
@@ -297,7 +173,7 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
         manifest.platform = Some(OciPlatform::from(platform));
         manifest.annotations = Some(BTreeMap::from([
             (REF_NAME.to_owned(), reference.tag.to_string()),
-            (IMAGE_NAME.to_owned(), containerd_name(reference)),
+            (IMAGE_NAME.to_owned(), reference.normalized()),
         ]));
         let media_type = Some(media_type::INDEX.to_owned());
         let index = OciIndex { schema_version: 2, media_type, manifests: vec![manifest] };
@@ -307,17 +183,5 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
         }
         self.output.write_all(&END)?;
         self.output.flush()
-    }
-}
-
-/// containerd knows images by whole references alone, so Docker Hub's part is spelled out
-/// (distribution, "familiar" and normalized names).
-fn containerd_name(reference: &Reference) -> String {
-    let name = reference.name.as_str();
-    let registry = name.split_once('/').map(|(first, _)| first);
-    match registry {
-        Some(first) if first == "localhost" || first.contains(['.', ':']) => reference.to_string(),
-        Some(_) => format!("docker.io/{reference}"),
-        None => format!("docker.io/library/{reference}"),
     }
 }
