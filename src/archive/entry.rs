@@ -82,7 +82,7 @@ pub struct FileContent {
     /// Size in bytes.
     pub size: u64,
     /// Modification time, in seconds and nanoseconds.
-    pub modified: (i64, i64),
+    pub modified: (i64, u32),
 }
 
 impl Entry {

@@ -156,7 +156,8 @@ fn read_content(
         result => result.map_err(ArchiveError::read(&path))?,
     }
     let metadata = file.metadata().map_err(ArchiveError::read(&path))?;
-    if (metadata.len(), (metadata.mtime(), metadata.mtime_nsec())) == (content.size, content.modified) {
+    if (metadata.len(), (metadata.mtime(), metadata.mtime_nsec() as u32)) == (content.size, content.modified)
+    {
         Ok(())
     } else {
         Err(ArchiveError::Changed(path))

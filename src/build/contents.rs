@@ -35,13 +35,20 @@ pub(super) enum Manner {
     Linked,
 }
 
+/// A path in the image.
+pub(super) type Place = Box<[u8]>;
+
 pub(super) struct Placed {
     pub(super) entry: Entry,
     /// The content it came from, as an index.
-    pub(super) origin: usize,
-    /// The folder that a symlink into the store leads to, where it leads to one: should others want to put
-    /// something there, the link gives way to links to what is in that folder.
-    pub(super) opens: Option<PathBuf>,
+    pub(super) origin: u32,
+}
+
+/// A symlink into the store that leads to a folder: should others want to put something in its place, it
+/// gives way to links to what is in that folder.
+pub(super) struct Openable {
+    pub(super) folder: PathBuf,
+    pub(super) origin: u32,
 }
 
 /// Contents on their way into a layer.
@@ -50,6 +57,8 @@ pub(super) struct Placer<'a> {
     /// What each content is called.
     pub(super) origins: Vec<String>,
     pub(super) placed: Vec<Placed>,
+    /// By place and target.
+    pub(super) openable: BTreeMap<Place, BTreeMap<Place, Openable>>,
     /// Symlinks that contents brought so far; what comes later goes through them.
     links: BTreeMap<Box<[u8]>, Node>,
     fresh_links: Vec<(Box<[u8]>, Node)>,
@@ -61,6 +70,7 @@ impl<'a> Placer<'a> {
             rules,
             origins: Vec::new(),
             placed: Vec::new(),
+            openable: BTreeMap::new(),
             links: BTreeMap::new(),
             fresh_links: Vec::new(),
         }
@@ -139,7 +149,7 @@ impl<'a> Placer<'a> {
     pub(super) fn directory(&mut self, path: &[u8], mode: u32) -> Result<Box<[u8]>, BuildError> {
         let path = self.resolved(path)?;
         if !path.is_empty() {
-            self.push(Entry { path: path.clone(), mode, kind: Kind::Directory, attributes: None }, None);
+            self.push(Entry { path: path.clone(), mode, kind: Kind::Directory, attributes: None });
         }
         Ok(path)
     }
@@ -154,13 +164,17 @@ impl<'a> Placer<'a> {
     ) -> Result<(), BuildError> {
         let path = join(place, name);
         let source = folder.join(OsStr::from_bytes(name));
-        let (kind, mode, opens) = match (manner, self.in_store(&source)) {
+        let (kind, mode) = match (manner, self.in_store(&source)) {
             (Manner::Linked, Some(target)) => {
                 let folder = self.folder_behind(&source).map(|(folder, _)| folder);
                 let opens = folder.filter(|folder| metadata.is_symlink() && self.in_store(folder).is_some());
-                (Kind::Symlink(target), 0o777, opens)
+                if let Some(folder) = opens {
+                    let openable = Openable { folder, origin: self.current() };
+                    self.openable.entry(path.clone()).or_default().insert(target.clone(), openable);
+                }
+                (Kind::Symlink(target), 0o777)
             }
-            _ => (walk::kind(folder, name, metadata)?, walk::mode(metadata), None),
+            _ => (walk::kind(folder, name, metadata)?, walk::mode(metadata)),
         };
         if let (Some(Node::Directory(_)), false) = (self.rules.base.get(&path), self.replaced(&path)) {
             return Err(self.clash_with_base(path, kind.noun(), "a directory"));
@@ -169,13 +183,18 @@ impl<'a> Placer<'a> {
         if let (Kind::Symlink(target), Manner::Copied) = (&kind, manner) {
             self.fresh_links.push((path.clone(), Node::Symlink(target.clone())));
         }
-        self.push(Entry { path, mode, kind, attributes: None }, opens);
+        self.push(Entry { path, mode, kind, attributes: None });
         Ok(())
     }
 
-    fn push(&mut self, entry: Entry, opens: Option<PathBuf>) {
-        let origin = self.origins.len() - 1;
-        self.placed.push(Placed { entry, origin, opens });
+    fn push(&mut self, entry: Entry) {
+        let origin = self.current();
+        self.placed.push(Placed { entry, origin });
+    }
+
+    /// The content that is being placed.
+    fn current(&self) -> u32 {
+        self.origins.len().saturating_sub(1) as u32
     }
 
     /// Where the directory `path` really lies, through the links of the base and of earlier contents.

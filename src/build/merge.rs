@@ -4,57 +4,62 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::BuildError;
-use super::contents::{Manner, Placed, Placer};
+use super::contents::{Manner, Openable, Place, Placed, Placer};
 use crate::archive::entry::{Entry, Kind, parent_of, path_order};
 use crate::archive::tree::{Meta, Node};
 
 impl Placer<'_> {
     /// The entries of the layer, in order: what meets is merged, and every directory that something lies in
-    /// has an entry.
+    /// has an entry. Layers may have millions of entries, so this works in place.
     pub(super) fn finish(mut self) -> Result<Vec<Entry>, BuildError> {
         while self.open_links()? {}
-        self.placed.sort_by(|a, b| path_order(&a.entry.path, &b.entry.path));
-        let mut merged: Vec<Placed> = Vec::with_capacity(self.placed.len());
-        for placed in std::mem::take(&mut self.placed) {
-            match merged.last() {
-                Some(last) if last.entry.path == placed.entry.path => self.meet(last, &placed)?,
-                _ => merged.push(placed),
-            }
+        let mut placed = std::mem::take(&mut self.placed);
+        let order = |a: &Placed, b: &Placed| path_order(&a.entry.path, &b.entry.path);
+        if !placed.is_sorted_by(|a, b| order(a, b).is_le()) {
+            placed.sort_by(order);
         }
-        Ok(self.with_parents(merged))
+        let mut clash = None;
+        placed.dedup_by(|other, one| {
+            let meet = one.entry.path == other.entry.path;
+            if meet && clash.is_none() {
+                clash = self.meet(one, other).err();
+            }
+            meet
+        });
+        match clash {
+            Some(clash) => Err(clash),
+            None => Ok(self.with_parents(placed)),
+        }
     }
 
     /// Where a link into the store and something else want the same place, and the link leads to a folder:
     /// opens that folder instead. Says whether there was such a place.
     fn open_links(&mut self) -> Result<bool, BuildError> {
-        let mut wanted: BTreeMap<&[u8], BTreeSet<Option<&[u8]>>> = BTreeMap::new();
-        let opening: BTreeSet<&[u8]> = self
-            .placed
-            .iter()
-            .filter(|placed| placed.opens.is_some())
-            .map(|placed| &*placed.entry.path)
-            .collect();
-        for placed in self.placed.iter().filter(|placed| opening.contains(&*placed.entry.path)) {
-            let target = if let Kind::Symlink(target) = &placed.entry.kind { Some(&**target) } else { None };
-            wanted.entry(&placed.entry.path).or_default().insert(target);
+        let target = |entry: &Entry| match &entry.kind {
+            Kind::Symlink(target) => Some(target.clone()),
+            _ => None,
+        };
+        let mut wanted: BTreeMap<Place, BTreeSet<Option<Place>>> = BTreeMap::new();
+        if !self.openable.is_empty() {
+            for Placed { entry, .. } in &self.placed {
+                if self.openable.contains_key(&entry.path) {
+                    wanted.entry(entry.path.clone()).or_default().insert(target(entry));
+                }
+            }
         }
-        let contested: BTreeSet<Box<[u8]>> = wanted
-            .into_iter()
-            .filter(|(_, targets)| targets.len() > 1)
-            .map(|(path, _)| path.into())
-            .collect();
-        let (links, rest): (Vec<Placed>, Vec<Placed>) = std::mem::take(&mut self.placed)
-            .into_iter()
-            .partition(|placed| placed.opens.is_some() && contested.contains(&placed.entry.path));
-        self.placed = rest;
-        let any = !links.is_empty();
-        for link in links {
-            let Some(folder) = link.opens else { continue };
-            self.origins.push(self.origins[link.origin].clone());
-            self.directory(&link.entry.path, 0o755)?;
-            self.folder(&folder, &link.entry.path, Manner::Linked, &mut Vec::new())?;
+        wanted.retain(|_, targets| targets.len() > 1);
+        for path in wanted.keys() {
+            let Some(links) = self.openable.remove(path) else { continue };
+            self.placed.retain(|Placed { entry, .. }| {
+                entry.path != *path || target(entry).is_none_or(|target| !links.contains_key(&target))
+            });
+            for Openable { folder, origin } in links.into_values() {
+                self.origins.push(self.origins[origin as usize].clone());
+                self.directory(path, 0o755)?;
+                self.folder(&folder, path, Manner::Linked, &mut Vec::new())?;
+            }
         }
-        Ok(any)
+        Ok(!wanted.is_empty())
     }
 
     /// Two of one path: fine for two directories, of which the first counts, and for two equal links or
@@ -72,41 +77,45 @@ impl Placer<'_> {
         Err(BuildError::Clash {
             path: one.entry.path.clone(),
             one: one.entry.kind.noun(),
-            from: self.origins[one.origin].clone(),
+            from: self.origins[one.origin as usize].clone(),
             other: other.entry.kind.noun(),
-            to: self.origins[other.origin].clone(),
+            to: self.origins[other.origin as usize].clone(),
             mend: "remove it from one of them",
         })
     }
 
     /// A layer must repeat the directories around its files, or engines make them up. One that the base
     /// has keeps the base's owner, mode and time; one that nothing describes is root's, with mode 0755.
-    fn with_parents(&self, placed: Vec<Placed>) -> Vec<Entry> {
-        let mut entries: Vec<Entry> = Vec::with_capacity(placed.len());
+    fn with_parents(&self, mut placed: Vec<Placed>) -> Vec<Entry> {
+        let mut missing: Vec<(usize, Entry)> = Vec::new();
         let mut around: Vec<Box<[u8]>> = Vec::new();
-        for Placed { mut entry, .. } in placed {
-            let parent: Box<[u8]> = parent_of(&entry.path).into();
-            around.retain(|known| is_within(&parent, known));
-            let known = around.last().cloned().unwrap_or_default();
-            let missing = parent.len() - known.len();
-            if missing > 0 {
-                let from = known.len() + usize::from(!known.is_empty());
-                let cuts =
-                    parent[from..].iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| from + at);
-                for end in cuts.chain([parent.len()]) {
-                    around.push(parent[..end].into());
-                    entries.push(self.described(&parent[..end]));
-                }
+        for (index, Placed { entry, .. }) in placed.iter_mut().enumerate() {
+            let parent = parent_of(&entry.path);
+            around.retain(|known| is_within(parent, known));
+            let known = around.last().map_or(0, |known| known.len());
+            for end in (known + 1..=parent.len()).filter(|end| matches!(parent.get(*end), None | Some(b'/')))
+            {
+                around.push(parent[..end].into());
+                missing.push((index, self.described(&parent[..end])));
             }
             if matches!(entry.kind, Kind::Directory) {
                 around.push(entry.path.clone());
-                if let (Some(Node::Directory(_)), false) =
-                    (self.rules.base.get(&entry.path), self.replaced(&entry.path))
-                {
-                    entry = self.described(&entry.path);
+                let held = matches!(self.rules.base.get(&entry.path), Some(Node::Directory(_)));
+                if held && !self.replaced(&entry.path) {
+                    *entry = self.described(&entry.path);
                 }
             }
-            entries.push(entry);
+        }
+        if missing.is_empty() {
+            return placed.into_iter().map(|placed| placed.entry).collect();
+        }
+        let mut entries = Vec::with_capacity(placed.len() + missing.len());
+        let mut missing = missing.into_iter().peekable();
+        for (index, placed) in placed.into_iter().enumerate() {
+            while let Some((_, parent)) = missing.next_if(|(before, _)| *before == index) {
+                entries.push(parent);
+            }
+            entries.push(placed.entry);
         }
         entries
     }

@@ -48,7 +48,7 @@ pub(super) fn kind(folder: &Arc<Path>, name: &[u8], metadata: &Metadata) -> Resu
         Ok(Kind::File(FileContent {
             folder: Arc::clone(folder),
             size: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            modified: (metadata.mtime(), metadata.mtime_nsec() as u32),
         }))
     } else if kind.is_symlink() {
         let target = fs::read_link(path()).map_err(ArchiveError::read(path()))?;

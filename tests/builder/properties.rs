@@ -168,7 +168,7 @@ fn tar_round_trip(files: BTreeMap<String, usize>, threads: usize) -> Result<(), 
             let content = entry::FileContent {
                 folder: own.into(),
                 size: metadata.len(),
-                modified: (metadata.mtime(), metadata.mtime_nsec()),
+                modified: (metadata.mtime(), metadata.mtime_nsec() as u32),
             };
             Entry { path: path.as_bytes().into(), mode: 0o640, kind: Kind::File(content), attributes: None }
         })
