@@ -1,13 +1,16 @@
 //! seatrial builds container images from plain files, package closures or Nix store paths, with no daemon
-//! and no root, bit for bit the same every time.
+//! and no root, bit for bit the same every time; and it tries them on real daemons in throwaway machines.
 //!
 //! Each module is a room with one concern; a room uses the rooms below it and none above:
 //!
 //! | room | concern |
 //! |---|---|
 //! | [`cli`] | the command line: parses, calls, prints |
+//! | `trial` | images in a ready daemon: what they should be beside what they are (feature `vm`) |
 //! | [`build`] | recipe to image |
+//! | `vm` | throwaway machines with a real engine in them (feature `vm`) |
 //! | [`archive`] | image formats, the deterministic tar writer, compression |
+//! | `engine` | a container engine over its API, and when it is ready (feature `vm`) |
 //! | [`layering`] | which store path goes into which layer |
 //! | [`image`] | what an image is: pure data |
 //! | [`closure`] | which store paths an image needs |
@@ -19,6 +22,12 @@ pub mod archive;
 pub mod build;
 pub mod cli;
 pub mod closure;
+#[cfg(feature = "vm")]
+pub mod engine;
 pub mod image;
 pub mod layering;
 mod suggest;
+#[cfg(feature = "vm")]
+pub mod trial;
+#[cfg(feature = "vm")]
+pub mod vm;

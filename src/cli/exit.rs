@@ -42,9 +42,29 @@ fn is_environment(error: &anyhow::Error) -> bool {
         error.is_environment()
     } else if let Some(error) = error.downcast_ref::<ArchiveError>() {
         error.is_environment()
+    } else if is_environment_of_vm(error) {
+        true
     } else {
         error.is::<io::Error>()
     }
+}
+
+/// A machine that does not work is the environment's fault; one that does not exist was asked for wrongly.
+#[cfg(feature = "vm")]
+fn is_environment_of_vm(error: &anyhow::Error) -> bool {
+    use crate::trial::TrialError;
+    use crate::vm::VmError;
+    match (error.downcast_ref::<TrialError>(), error.downcast_ref::<VmError>()) {
+        (Some(TrialError::Vm(VmError::NoGuest { .. })), _) | (_, Some(VmError::NoGuest { .. })) => false,
+        (Some(TrialError::Build(error)), _) => error.is_environment(),
+        (Some(error), _) => !error.is_mismatch(),
+        (None, vm) => vm.is_some(),
+    }
+}
+
+#[cfg(not(feature = "vm"))]
+fn is_environment_of_vm(_: &anyhow::Error) -> bool {
+    false
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

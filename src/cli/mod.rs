@@ -9,6 +9,8 @@ mod progress;
 mod reference;
 mod stream;
 mod summary;
+#[cfg(feature = "vm")]
+mod vm;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -44,6 +46,8 @@ enum Command {
     Stream(stream::Args),
     Reference(reference::Args),
     Inspect(inspect::Args),
+    #[cfg(feature = "vm")]
+    Vm(vm::Args),
 }
 
 /// Runs the program with the process's arguments and says how it ended.
@@ -53,6 +57,8 @@ pub fn main() -> ExitCode {
         Command::Stream(args) => stream::run(args),
         Command::Reference(args) => reference::run(args),
         Command::Inspect(args) => inspect::run(args),
+        #[cfg(feature = "vm")]
+        Command::Vm(args) => vm::run(args),
     };
     exit::code(result)
 }

@@ -1,0 +1,30 @@
+//! What an engine answers when it does not do what it is asked.
+
+use std::time::Duration;
+
+/// A failure of an engine or of the way to it.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The API answered with an error, or not at all.
+    #[error("{doing} failed")]
+    Api {
+        /// What was asked.
+        doing: String,
+        /// The answer.
+        source: bollard::errors::Error,
+    },
+    /// The engine read an image and refused it.
+    #[error("the engine did not load the image: {0}")]
+    Load(String),
+    /// An answer took too long.
+    #[error("{doing} took longer than {} s", limit.as_secs_f32())]
+    Deadline {
+        /// What was asked.
+        doing: String,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// The engine's answer lacks what every engine says.
+    #[error("{0}")]
+    Unexpected(String),
+}

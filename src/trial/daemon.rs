@@ -1,0 +1,152 @@
+//! A Docker daemon in a machine of its own.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use super::stream::{Sender, pipe};
+use super::{LoadedImage, TrialError};
+use crate::archive::Compression;
+use crate::archive::sink;
+use crate::build::assemble::Output;
+use crate::build::{Format, Options as BuildOptions, Recipe, assemble, plan};
+use crate::engine::readiness::{self, NotReady};
+use crate::engine::{Docker, EngineError, Timeline};
+use crate::vm::assemble::{Sources, prepare};
+use crate::vm::{CommandOutput, Machine, Options};
+
+/// A ready daemon. Dropped, it and its machine are gone.
+#[derive(Debug)]
+pub struct Daemon {
+    machine: Machine,
+    docker: Docker,
+    timeline: Timeline,
+}
+
+/// How long a daemon may take from QEMU's start: three times what stock Debian takes under emulation.
+const READY: Duration = Duration::from_secs(100);
+/// How long a load may take; an emulated daemon loads some 10 MB/s.
+const LOAD: Duration = Duration::from_secs(600);
+
+impl Daemon {
+    /// Assembles the guest called `guest` if need be, boots it, and waits until its daemon is ready.
+    ///
+    /// # Errors
+    /// When any of that fails. A daemon that does not get ready comes with what its guest says of it.
+    pub async fn boot(guest: &str, options: Options) -> Result<Self, TrialError> {
+        let name = guest.to_owned();
+        let assembled = tokio::task::spawn_blocking(move || prepare(&name, &Sources::default(), &mut |_| ()));
+        let guest = assembled.await.map_err(|e| EngineError::Unexpected(e.to_string()))??;
+        let machine = Machine::start(&guest, options).await?;
+        let mut timeline = Timeline::since(machine.started());
+        let connect = || Docker::over_tls(machine.port(), machine.folder());
+        let alive = || machine.check_alive().map_err(TrialError::Vm);
+        match readiness::wait(connect, alive, &mut timeline, READY).await {
+            Ok(docker) => Ok(Self { machine, docker, timeline }),
+            Err(TrialError::NotReady(cause)) => Err(with_report(&machine, cause).await),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The daemon's API.
+    pub fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// The machine that it runs in.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// What was true when, from QEMU's start to ready.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// Runs a command in the guest, for `limit` at most.
+    ///
+    /// # Errors
+    /// When the guest agent does not answer or the command does not end.
+    pub async fn guest_run(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        limit: Duration,
+    ) -> Result<CommandOutput, TrialError> {
+        let mut agent = self.machine.agent(Duration::from_secs(5)).await?;
+        Ok(agent.run(program, arguments, limit).await?)
+    }
+
+    /// Builds `recipe` straight into the daemon.
+    ///
+    /// # Errors
+    /// When the image cannot be built, or the daemon refuses it.
+    pub async fn load_recipe(&self, recipe: Recipe) -> Result<LoadedImage<'_>, TrialError> {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let options = BuildOptions { format: Format::Docker, compression: Compression::None, threads };
+        let build = move |sender: &mut Sender| -> Result<String, TrialError> {
+            let summary = assemble(&plan(recipe, threads)?, options, Output::Stream(sender), &mut |_| ())?;
+            Ok(summary.reference.unwrap_or_default())
+        };
+        let reference = self.load(build).await?;
+        Ok(LoadedImage::new(self, reference))
+    }
+
+    /// Loads the archive at `path`, in which there is an image called `reference`.
+    ///
+    /// # Errors
+    /// When the archive cannot be read, or the daemon refuses it or does not know the image afterwards.
+    pub async fn load_archive(&self, path: &Path, reference: &str) -> Result<LoadedImage<'_>, TrialError> {
+        let path = path.to_owned();
+        let read = move |sender: &mut Sender| -> Result<(), TrialError> {
+            let file = File::open(&path).map_err(crate::archive::ArchiveError::read(&path))?;
+            sink::copy(file, &path.display().to_string(), sender, |_| ())?;
+            Ok(())
+        };
+        self.load(read).await?;
+        self.docker.inspect(reference).await?;
+        Ok(LoadedImage::new(self, reference.to_owned()))
+    }
+
+    /// Sends what `write` writes to the daemon. Whichever of the two sides fails first has the last word.
+    async fn load<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut Sender) -> Result<T, TrialError> + Send + 'static,
+    ) -> Result<T, TrialError> {
+        let (mut sender, stream) = pipe();
+        let writer = tokio::task::spawn_blocking(move || {
+            let result = write(&mut sender);
+            match &result {
+                Ok(_) => drop(sender.flush()),
+                Err(_) => sender.fail(),
+            }
+            result
+        });
+        let loaded = tokio::time::timeout(LOAD, self.docker.load(stream)).await;
+        let loaded = loaded.unwrap_or_else(|_| {
+            Err(EngineError::Deadline { doing: "loading the image".to_owned(), limit: LOAD })
+        });
+        let written = writer.await.map_err(|e| EngineError::Unexpected(e.to_string()))?;
+        match (written, loaded) {
+            (Ok(value), Ok(_)) => Ok(value),
+            (Err(TrialError::Build(error)), Err(refused)) if error.is_broken_pipe() => Err(refused.into()),
+            (Err(error), _) => Err(error),
+            (Ok(_), Err(refused)) => Err(refused.into()),
+        }
+    }
+}
+
+/// What the guest says of a daemon that did not get ready.
+async fn with_report(machine: &Machine, cause: NotReady) -> TrialError {
+    let script = "systemctl --no-pager --full status docker.socket docker.service containerd.service; \
+                  journalctl --no-pager -n 40 -o short-monotonic";
+    let limit = Duration::from_secs(20);
+    let asked = async { machine.agent(limit).await?.run("/bin/sh", &["-c", script], limit).await };
+    let guest = match asked.await {
+        Ok(output) => output.stdout,
+        Err(error) => format!("the guest cannot be asked: {error}"),
+    };
+    let report = format!("{guest}\nthe console's last lines:\n{}", machine.console(20));
+    TrialError::NotReadyReport { cause, report }
+}

@@ -1,0 +1,57 @@
+//! Why a trial did not end well.
+
+use crate::archive::ArchiveError;
+use crate::build::BuildError;
+use crate::engine::EngineError;
+use crate::engine::readiness::NotReady;
+use crate::vm::VmError;
+
+/// A trial that failed, or could not be held.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// The machine.
+    #[error(transparent)]
+    Vm(#[from] VmError),
+    /// The engine in it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The image to be tried could not be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The daemon did not get ready in time.
+    #[error("the daemon is {0}")]
+    NotReady(#[from] NotReady),
+    /// The daemon did not get ready in time, and what the guest says of it.
+    #[error("the daemon is {cause}\n{report}")]
+    NotReadyReport {
+        /// What was waited for.
+        cause: NotReady,
+        /// Units, journal and console.
+        report: String,
+    },
+    /// An expectation was not met.
+    #[error("{image}: {what}\n  expected  {expected}\n  found     {found}")]
+    Mismatch {
+        /// The image.
+        image: String,
+        /// What was looked at.
+        what: String,
+        /// What was expected.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+}
+
+impl From<ArchiveError> for TrialError {
+    fn from(error: ArchiveError) -> Self {
+        Self::Build(error.into())
+    }
+}
+
+impl TrialError {
+    /// Whether an expectation failed, rather than the trial itself.
+    pub fn is_mismatch(&self) -> bool {
+        matches!(self, Self::Mismatch { .. })
+    }
+}

@@ -1,0 +1,51 @@
+//! An image on its way from the builder, which writes, to the daemon, which is sent a stream; a few chunks
+//! apart, never whole.
+
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::sync::mpsc;
+
+/// Chunks that may wait between the two.
+const WAITING: usize = 8;
+/// The size of a chunk in bytes.
+const CHUNK: usize = 256 << 10;
+
+/// The end that is written to. What was written but not flushed is lost when it is dropped.
+pub(super) struct Sender {
+    chunks: mpsc::Sender<io::Result<Bytes>>,
+    chunk: Vec<u8>,
+}
+
+impl Sender {
+    /// Makes the stream end in an error, so that nobody takes a part for the whole.
+    pub(super) fn fail(&self) {
+        let _ = self.chunks.blocking_send(Err(io::Error::other("the image could not be built")));
+    }
+}
+
+impl Write for Sender {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.chunk.extend_from_slice(bytes);
+        if self.chunk.len() >= CHUNK {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let chunk = Bytes::from(std::mem::take(&mut self.chunk));
+        self.chunks.blocking_send(Ok(chunk)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+/// A writer for a thread that may block, and the stream of what is written to it.
+pub(super) fn pipe() -> (Sender, impl Stream<Item = io::Result<Bytes>> + Send + 'static) {
+    let (chunks, received) = mpsc::channel(WAITING);
+    let stream = futures_util::stream::unfold(received, |mut received| async {
+        let chunk = received.recv().await?;
+        Some((chunk, received))
+    });
+    (Sender { chunks, chunk: Vec::with_capacity(CHUNK) }, stream)
+}

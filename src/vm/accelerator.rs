@@ -1,0 +1,109 @@
+//! Whether KVM really boots a guest here. Opening `/dev/kvm` proves nothing: on some nested hosts a guest then
+//! spins before its first line of output. So it is tried, once per host and boot.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::str::FromStr;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::places::cached;
+use super::{Guest, VmError};
+
+/// How a machine's CPU is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accelerator {
+    /// By the host's CPU.
+    Kvm,
+    /// Emulated.
+    Tcg,
+}
+
+/// What may be asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wish {
+    /// KVM where it boots a guest, else TCG.
+    #[default]
+    Auto,
+    /// This one.
+    Only(Accelerator),
+}
+
+impl FromStr for Wish {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "kvm" => Ok(Self::Only(Accelerator::Kvm)),
+            "tcg" => Ok(Self::Only(Accelerator::Tcg)),
+            other => Err(format!("{other:?} must be auto, kvm or tcg")),
+        }
+    }
+}
+
+/// How long a kernel under KVM may take to its first line; real ones take well under a second.
+const FIRST_LINE: Duration = Duration::from_secs(5);
+
+/// The accelerator that `wish` comes to on this host.
+///
+/// # Errors
+/// When the answer cannot be cached, or QEMU is not installed.
+pub async fn choose(wish: Wish, guest: &Guest) -> Result<Accelerator, VmError> {
+    match wish {
+        Wish::Only(accelerator) => Ok(accelerator),
+        Wish::Auto if !Path::new("/dev/kvm").exists() => Ok(Accelerator::Tcg),
+        Wish::Auto => {
+            let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+            let answer = cached("kvm")?.join(boot.trim());
+            if let Ok(known) = fs::read_to_string(&answer) {
+                return Ok(if known == "boots" { Accelerator::Kvm } else { Accelerator::Tcg });
+            }
+            let boots = kvm_boots(guest).await?;
+            let text = if boots { "boots" } else { "does not boot" };
+            fs::write(&answer, text).map_err(VmError::file("write", &answer))?;
+            Ok(if boots { Accelerator::Kvm } else { Accelerator::Tcg })
+        }
+    }
+}
+
+async fn kvm_boots(guest: &Guest) -> Result<bool, VmError> {
+    let folder = tempfile::tempdir().map_err(VmError::file("make a folder in", std::env::temp_dir()))?;
+    let console = folder.path().join("console");
+    let serial = format!("file:{}", console.display());
+    let mut qemu = Command::new(super::machine::QEMU);
+    qemu.args([
+        "-machine",
+        "q35",
+        "-accel",
+        "kvm",
+        "-cpu",
+        "host",
+        "-m",
+        "256",
+        "-nodefaults",
+        "-display",
+        "none",
+    ]);
+    qemu.args([
+        "-no-reboot",
+        "-serial",
+        &serial,
+        "-append",
+        "console=ttyS0 earlyprintk=ttyS0 panic=-1",
+        "-kernel",
+    ]);
+    qemu.arg(guest.kernel()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut qemu = qemu.spawn().map_err(|_| super::machine::no_qemu())?;
+    let deadline = Instant::now() + FIRST_LINE;
+    let mut spoke = false;
+    while !spoke && Instant::now() < deadline && matches!(qemu.try_wait(), Ok(None)) {
+        sleep(Duration::from_millis(20)).await;
+        spoke = fs::metadata(&console).is_ok_and(|metadata| metadata.len() > 0);
+    }
+    let _ = qemu.kill();
+    let _ = qemu.wait();
+    Ok(spoke)
+}

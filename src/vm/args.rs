@@ -1,0 +1,161 @@
+//! QEMU's arguments, from small pure functions; each says why (qemu(1)).
+
+use std::path::Path;
+
+use super::Accelerator;
+
+/// What a machine is started with.
+#[derive(Clone, Debug)]
+pub struct Layout<'a> {
+    /// How the CPU is run.
+    pub accelerator: Accelerator,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// CPUs.
+    pub cpus: u32,
+    /// The kernel, its initial RAM disk and its command line.
+    pub kernel: &'a Path,
+    /// The initial RAM disk.
+    pub initrd: &'a Path,
+    /// The kernel's command line.
+    pub cmdline: &'a str,
+    /// The read-only root.
+    pub root: &'a Path,
+    /// The machine's own overlay of the scratch disk, qcow2.
+    pub scratch: &'a Path,
+    /// The machine's private folder.
+    pub folder: &'a Path,
+    /// The loopback port that leads to the engine's API.
+    pub port: u16,
+    /// Whether the guest may reach the network.
+    pub egress: bool,
+}
+
+/// All arguments, in order.
+pub fn all(layout: &Layout<'_>) -> Vec<String> {
+    let parts = [
+        base(),
+        cpu(layout.accelerator, layout.cpus, layout.memory_mib),
+        kernel(layout),
+        disk("root", layout.root, "raw,readonly=on"),
+        disk("scratch", layout.scratch, "qcow2,cache=unsafe,discard=unmap"),
+        network(layout.port, layout.egress),
+        channels(layout.folder),
+        sandbox(),
+    ];
+    parts.concat()
+}
+
+fn owned<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
+}
+
+/// A machine with nothing that was not asked for, that ends rather than reboots.
+fn base() -> Vec<String> {
+    owned(["-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
+}
+
+/// A fixed CPU model, so that the same guest runs the same everywhere; Nehalem, because emulating what newer
+/// ones add costs more than it gives.
+fn cpu(accelerator: Accelerator, cpus: u32, memory_mib: u32) -> Vec<String> {
+    let (accelerator, model) = match accelerator {
+        Accelerator::Kvm => ("kvm", "host"),
+        // Each CPU on a thread of its own, and room for translated code.
+        Accelerator::Tcg => ("tcg,thread=multi,tb-size=1024", "Nehalem"),
+    };
+    let (cpus, memory) = (cpus.to_string(), memory_mib.to_string());
+    owned(["-accel", accelerator, "-cpu", model, "-smp", &cpus, "-m", &memory])
+}
+
+fn kernel(layout: &Layout<'_>) -> Vec<String> {
+    let (kernel, initrd) = (text(layout.kernel), text(layout.initrd));
+    owned(["-kernel", &kernel, "-initrd", &initrd, "-append", layout.cmdline])
+}
+
+fn disk(name: &str, file: &Path, format: &str) -> Vec<String> {
+    let drive = format!("if=none,id={name},file={},format={format}", escaped(file));
+    owned(["-drive", &drive, "-device", &format!("virtio-blk-pci,drive={name}")])
+}
+
+/// User-mode networking: no rights needed. The one way in is a loopback port, behind which nothing answers
+/// without the client's key; the way out is shut unless asked for.
+fn network(port: u16, egress: bool) -> Vec<String> {
+    let restrict = if egress { "off" } else { "on" };
+    let user = format!("user,id=net,restrict={restrict},hostfwd=tcp:127.0.0.1:{port}-:2376");
+    owned(["-netdev", &user, "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"])
+}
+
+/// Console to a file; agent and monitor on sockets in the private folder.
+fn channels(folder: &Path) -> Vec<String> {
+    let console = format!("file:{}", text(&folder.join("console.log")));
+    let agent = format!("socket,id=agent,path={},server=on,wait=off", escaped(&folder.join("agent.sock")));
+    let monitor = format!("unix:{},server=on,wait=off", escaped(&folder.join("qmp.sock")));
+    let port = "virtserialport,chardev=agent,name=org.qemu.guest_agent.0";
+    owned([
+        "-serial",
+        &console,
+        "-device",
+        "virtio-serial-pci",
+        "-chardev",
+        &agent,
+        "-device",
+        port,
+        "-qmp",
+        &monitor,
+    ])
+}
+
+/// QEMU gives up what it does not need: new programs, other users' rights.
+fn sandbox() -> Vec<String> {
+    owned(["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"])
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// QEMU's option parser takes a doubled comma for one.
+fn escaped(path: &Path) -> String {
+    text(path).replace(',', ",,")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(egress: bool) -> String {
+        let layout = Layout {
+            accelerator: Accelerator::Tcg,
+            memory_mib: 1024,
+            cpus: 2,
+            kernel: Path::new("/g/kernel"),
+            initrd: Path::new("/m/initrd"),
+            cmdline: "quiet x=1",
+            root: Path::new("/g,1/root.erofs"),
+            scratch: Path::new("/m/scratch"),
+            folder: Path::new("/m"),
+            port: 4711,
+            egress,
+        };
+        all(&layout).join(" ")
+    }
+
+    #[test]
+    fn the_api_is_on_loopback_alone_and_the_way_out_is_shut() {
+        assert!(arguments(false).contains("restrict=on,hostfwd=tcp:127.0.0.1:4711-:2376"));
+        assert!(arguments(true).contains("restrict=off,hostfwd=tcp:127.0.0.1:4711-:2376"));
+    }
+
+    #[test]
+    fn the_root_is_read_only_and_commas_in_paths_are_doubled() {
+        assert!(arguments(false).contains("file=/g,,1/root.erofs,format=raw,readonly=on"));
+    }
+
+    #[test]
+    fn the_sandbox_is_on_and_nothing_is_there_by_default() {
+        let arguments = arguments(false);
+        for part in ["-sandbox on,", "-nodefaults", "-no-user-config", "-no-reboot"] {
+            assert!(arguments.contains(part), "{part}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Assembles guests from Debian packages, without root, and caches them by what they are made of.
+//!
+//! mmdebstrap checks every package against Debian's signed archive. A guest appears in the cache whole or not
+//! at all; two processes that want the same one wait for each other.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::guest::{CONFIGURE, FILES};
+use super::places::{Lock, cached};
+use super::{Definition, Guest, VmError};
+
+/// The size of a machine's scratch disk in bytes. It is sparse.
+const SCRATCH: u64 = 16 << 30;
+/// Lines of a failed assembly that are shown.
+const SHOWN: usize = 8;
+
+/// Where packages come from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Lines of a `sources.list`, or the address of a mirror; the host's own where not given.
+    pub lines: Vec<String>,
+}
+
+/// The guest called `name`, assembled if it is not in the cache. `said` is told what the assembling program
+/// says, line by line.
+///
+/// # Errors
+/// When there is no such guest, a program is missing, the archive cannot be reached, or the disk is full.
+/// Nothing is left behind then.
+pub fn prepare(name: &str, sources: &Sources, said: &mut dyn FnMut(&str)) -> Result<Guest, VmError> {
+    let guests = cached("guests")?;
+    let guest = described(name, sources)?;
+    let folder = guest.folder().to_owned();
+    if folder.is_dir() {
+        return Ok(guest);
+    }
+    let _lock = Lock::wait(&guests.join(format!("{name}.lock")))?;
+    if folder.is_dir() {
+        return Ok(guest);
+    }
+    let work = tempfile::Builder::new().prefix(".assembling-").tempdir_in(&guests);
+    let work = work.map_err(VmError::file("make a folder in", &guests))?;
+    let made = work.path().join("guest");
+    fs::create_dir(&made).map_err(VmError::file("make", &made))?;
+    debian(&guest, sources, work.path(), &made, said)?;
+    scratch(&made)?;
+    fs::rename(&made, &folder).map_err(VmError::file("name", &folder))?;
+    Ok(guest)
+}
+
+/// The size in bytes of the guest called `name` in the cache; `None` where it is not assembled.
+///
+/// # Errors
+/// When there is no such guest, or the cache cannot be used.
+pub fn is_prepared(name: &str, sources: &Sources) -> Result<Option<u64>, VmError> {
+    let guest = described(name, sources)?;
+    let files = [guest.kernel(), guest.initrd(), guest.root()];
+    let sizes: Option<Vec<u64>> =
+        files.iter().map(|file| file.metadata().ok().map(|metadata| metadata.len())).collect();
+    Ok(sizes.map(|sizes| sizes.iter().sum()))
+}
+
+/// The guest called `name`, assembled or not.
+fn described(name: &str, sources: &Sources) -> Result<Guest, VmError> {
+    let definition = Definition::named(name)?;
+    let digest = definition.digest(&sources.lines.join("\n")).hex();
+    let folder = cached("guests")?.join(format!("{name}-{}", &digest[..16]));
+    Ok(Guest::new(name, definition, folder))
+}
+
+fn debian(
+    guest: &Guest,
+    sources: &Sources,
+    work: &Path,
+    made: &Path,
+    said: &mut dyn FnMut(&str),
+) -> Result<(), VmError> {
+    let files = work.join("files");
+    for (place, content) in FILES {
+        write(&files.join(place), content)?;
+    }
+    let configure = work.join("configure");
+    write(&configure, CONFIGURE)?;
+    // Hooks run as another user, who must be able to read all this.
+    let Definition { suite, packages, modules, .. } = &guest.definition;
+    let (files, configure, out) = (quoted(&files), quoted(&configure), quoted(made));
+    let mut mmdebstrap = Command::new("mmdebstrap");
+    mmdebstrap.args(["--mode=auto", "--variant=minbase", "--format=null", "--quiet"]);
+    mmdebstrap.arg(format!("--include={}", packages.join(",")));
+    mmdebstrap
+        .args(["man", "doc", "locale", "info"].map(|d| format!("--dpkgopt=path-exclude=/usr/share/{d}/*")));
+    mmdebstrap.arg(format!("--customize-hook=sh {configure} \"$1\" {files} {}", modules.join(" ")));
+    mmdebstrap.arg(format!(
+        "--customize-hook=copy-out /out/root.erofs /out/kernel /out/initrd /out/packages {out}"
+    ));
+    mmdebstrap.args([suite.as_str(), "-"]).args(&sources.lines);
+    run(&guest.name, mmdebstrap, "mmdebstrap", "mmdebstrap", said)
+}
+
+/// The file system is made once; machines write to overlays of it.
+fn scratch(made: &Path) -> Result<(), VmError> {
+    let path = made.join("scratch.raw");
+    let file = File::create(&path).and_then(|file| file.set_len(SCRATCH));
+    file.map_err(VmError::file("make", &path))?;
+    let mut mke2fs = Command::new("mke2fs");
+    mke2fs.args(["-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1,nodiscard"]).arg(&path);
+    run("scratch disk", mke2fs, "mke2fs", "e2fsprogs", &mut |_| ())
+}
+
+/// Runs a program that says what it does on standard error.
+fn run(
+    guest: &str,
+    mut command: Command,
+    program: &'static str,
+    package: &'static str,
+    said: &mut dyn FnMut(&str),
+) -> Result<(), VmError> {
+    let failed = |problem: String| VmError::Assembly { guest: guest.to_owned(), problem };
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => VmError::Missing { program, package },
+        _ => failed(format!("{program} does not start: {error}")),
+    })?;
+    let mut last = Vec::new();
+    for line in child.stderr.take().map(BufReader::new).into_iter().flat_map(SplitNewlines::split_newlines) {
+        said(&line);
+        last.push(line);
+        if last.len() > SHOWN {
+            last.remove(0);
+        }
+    }
+    let status = child.wait().map_err(|error| failed(error.to_string()))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(failed(format!("{program} ended with {status}:\n{}", last.join("\n"))))
+    }
+}
+
+/// Lines whatever bytes they are made of.
+trait SplitNewlines: BufRead + Sized {
+    fn split_newlines(self) -> impl Iterator<Item = String> {
+        self.split(b'\n').map_while(Result::ok).map(|line| String::from_utf8_lossy(&line).into_owned())
+    }
+}
+
+impl<R: BufRead> SplitNewlines for R {}
+
+fn write(path: &Path, content: &str) -> Result<(), VmError> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).and_then(|()| fs::write(path, content)).map_err(VmError::file("write", path))
+}
+
+/// A path as one word of a shell.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}

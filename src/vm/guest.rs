@@ -1,0 +1,154 @@
+//! Guest definitions: data, embedded in the program, so that an installed one can assemble its guests.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::VmError;
+use crate::image::Digest;
+use crate::suggest;
+
+/// What a guest is made of.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// What it is, for people.
+    pub description: String,
+    /// The Debian release.
+    pub suite: String,
+    /// The Debian packages, without what they depend on.
+    pub packages: Vec<String>,
+    /// The kernel modules that are loaded first, without what they depend on.
+    pub modules: Vec<String>,
+    /// The kernel's command line.
+    pub cmdline: String,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// CPUs.
+    pub cpus: u32,
+}
+
+/// The guests there are.
+const GUESTS: &[(&str, &str)] = &[("docker-20.10", include_str!("../../vm/guests/docker-20.10.toml"))];
+
+/// The program that turns a Debian tree into a guest, and the guest's first process.
+pub(super) const CONFIGURE: &str = include_str!("../../vm/guest/configure");
+const INIT: &str = include_str!("../../vm/guest/init");
+
+/// What goes into every guest, by its place there.
+pub(super) const FILES: &[(&str, &str)] = &[
+    ("init", INIT),
+    (
+        "etc/systemd/system/docker.service.d/seatrial.conf",
+        include_str!("../../vm/guest/files/etc/systemd/system/docker.service.d/seatrial.conf"),
+    ),
+    (
+        "etc/systemd/system/docker.socket.d/seatrial.conf",
+        include_str!("../../vm/guest/files/etc/systemd/system/docker.socket.d/seatrial.conf"),
+    ),
+    (
+        "etc/systemd/system/seatrial-agent.service",
+        include_str!("../../vm/guest/files/etc/systemd/system/seatrial-agent.service"),
+    ),
+    (
+        "etc/systemd/journald.conf.d/seatrial.conf",
+        include_str!("../../vm/guest/files/etc/systemd/journald.conf.d/seatrial.conf"),
+    ),
+];
+
+impl Definition {
+    /// The names of all guests.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        GUESTS.iter().map(|(name, _)| *name)
+    }
+
+    /// The definition of the guest called `name`.
+    ///
+    /// # Errors
+    /// When there is none; the error names the nearest.
+    pub fn named(name: &str) -> Result<Self, VmError> {
+        let text = GUESTS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
+        let text = text.ok_or_else(|| VmError::NoGuest {
+            name: name.to_owned(),
+            nearest: suggest::nearest(name, Self::names()),
+        })?;
+        toml::from_str(text).map_err(|e| VmError::Assembly { guest: name.to_owned(), problem: e.to_string() })
+    }
+
+    /// The digest of everything that decides what the guest's files become, `sources` included: where its
+    /// packages come from. What version of a package that is, is the archive's choice on the day. How a
+    /// machine is started does not count.
+    pub fn digest(&self, sources: &str) -> Digest {
+        let Self { suite, packages, modules, .. } = self;
+        let mut text = format!("{suite}\n{packages:?}\n{modules:?}\n{sources}\n{CONFIGURE}\n");
+        for (place, content) in FILES {
+            text.push_str(&format!("{place}\n{content}\n"));
+        }
+        Digest::of(text.as_bytes())
+    }
+}
+
+/// A guest that was assembled: files that any number of machines share and none writes to.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    /// Its name.
+    pub name: String,
+    /// What it was made from.
+    pub definition: Definition,
+    folder: PathBuf,
+}
+
+impl Guest {
+    /// The guest called `name` whose files are in `folder`.
+    pub(super) fn new(name: &str, definition: Definition, folder: PathBuf) -> Self {
+        Self { name: name.to_owned(), definition, folder }
+    }
+
+    /// The kernel.
+    pub fn kernel(&self) -> PathBuf {
+        self.folder.join("kernel")
+    }
+
+    /// The initial RAM disk, without what is a machine's own.
+    pub fn initrd(&self) -> PathBuf {
+        self.folder.join("initrd")
+    }
+
+    /// The read-only root, an erofs image.
+    pub fn root(&self) -> PathBuf {
+        self.folder.join("root.erofs")
+    }
+
+    /// An empty file system for what containers write; machines have overlays of it.
+    pub fn scratch(&self) -> PathBuf {
+        self.folder.join("scratch.raw")
+    }
+
+    /// Where it is cached.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_guest_can_be_read_and_its_digest_follows_definition_and_sources() {
+        for name in Definition::names() {
+            let definition = Definition::named(name).unwrap();
+            let mut other = definition.clone();
+            other.packages.push("more".to_owned());
+            assert_ne!(definition.digest(""), other.digest(""));
+            assert_ne!(definition.digest(""), definition.digest("deb x"));
+            assert_eq!(definition.digest(""), Definition::named(name).unwrap().digest(""));
+        }
+    }
+
+    #[test]
+    fn an_unknown_guest_names_the_nearest() {
+        let error = Definition::named("docker-20.1").unwrap_err().to_string();
+        assert_eq!(error, "there is no guest \"docker-20.1\"; did you mean \"docker-20.10\"?");
+    }
+}

@@ -1,0 +1,86 @@
+//! Where guests are cached and machines have their folders.
+
+use std::fs::{self, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use tempfile::TempDir;
+
+use super::VmError;
+
+/// The folder for what can be made again: `$XDG_CACHE_HOME/seatrial`, else `~/.cache/seatrial`.
+pub(super) fn cache() -> Result<PathBuf, VmError> {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
+    private(&cache.unwrap_or_else(std::env::temp_dir).join("seatrial"))
+}
+
+/// The folder `name` of the cache.
+pub(super) fn cached(name: &str) -> Result<PathBuf, VmError> {
+    private(&cache()?.join(name))
+}
+
+/// Makes a folder that its owner alone may enter.
+fn private(path: &Path) -> Result<PathBuf, VmError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(VmError::file("make", path))?;
+    Ok(path.to_owned())
+}
+
+/// A lock on a file, held until it is dropped or the process ends.
+#[derive(Debug)]
+pub(super) struct Lock(#[allow(dead_code)] File);
+
+impl Lock {
+    /// Waits for the lock.
+    pub(super) fn wait(path: &Path) -> Result<Self, VmError> {
+        let file = open(path)?;
+        flock(&file, FlockOperation::LockExclusive).map_err(|e| VmError::file("lock", path)(e.into()))?;
+        Ok(Self(file))
+    }
+
+    /// Takes the lock if nobody holds it.
+    fn take(path: &Path) -> Option<Self> {
+        let file = open(path).ok()?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+        Some(Self(file))
+    }
+}
+
+/// The folder of one machine: private, locked while the machine lives, gone with it. What a killed process
+/// left is removed when the next machine starts.
+#[derive(Debug)]
+pub(super) struct MachineFolder {
+    folder: TempDir,
+    #[allow(dead_code)]
+    lock: Lock,
+}
+
+impl MachineFolder {
+    /// Makes a folder.
+    pub(super) fn make() -> Result<Self, VmError> {
+        let machines = cached("machines")?;
+        // A folder that is not locked yet must not be taken for one that was left.
+        let _all = Lock::wait(&machines.join(".lock"))?;
+        for entry in fs::read_dir(&machines).into_iter().flatten().flatten() {
+            let left = entry.path();
+            if left.is_dir() && Lock::take(&left.join("lock")).is_some() {
+                fs::remove_dir_all(&left).map_err(VmError::file("remove", &left))?;
+            }
+        }
+        let folder = tempfile::Builder::new().prefix("vm-").tempdir_in(&machines);
+        let folder = folder.map_err(VmError::file("make a folder in", &machines))?;
+        let lock = Lock::wait(&folder.path().join("lock"))?;
+        Ok(Self { folder, lock })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+fn open(path: &Path) -> Result<File, VmError> {
+    let file = File::options().create(true).truncate(false).write(true).open(path);
+    file.map_err(VmError::file("open", path))
+}

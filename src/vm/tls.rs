@@ -1,0 +1,81 @@
+//! The keys to a machine's API: an authority of the machine's own, made when it starts and gone with it.
+//!
+//! The engine listens on a port that any user of the host can connect to. Only who holds the client's key,
+//! which lies in the machine's private folder, gets an answer (docs.docker.com, "Protect the Docker daemon
+//! socket").
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    date_time_ymd,
+};
+
+use super::VmError;
+
+/// What the guest gets: file names and contents.
+pub(super) type ServerFiles = [(&'static str, String); 3];
+
+/// Makes the keys. The client's go to `folder`, under the names that the `docker` program looks for.
+pub(super) fn make(folder: &Path) -> Result<ServerFiles, VmError> {
+    let authority_key = KeyPair::generate()?;
+    let mut authority = params("seatrial", Vec::new())?;
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_pem = authority.self_signed(&authority_key)?.pem();
+    let issuer = Issuer::new(authority, authority_key);
+    let signed = |name: &str, usage, names: &[&str]| -> Result<(String, String), VmError> {
+        let key = KeyPair::generate()?;
+        let mut params = params(name, names.iter().map(ToString::to_string).collect())?;
+        params.extended_key_usages = vec![usage];
+        Ok((params.signed_by(&key, &issuer)?.pem(), key.serialize_pem()))
+    };
+    let (server, server_key) =
+        signed("server", ExtendedKeyUsagePurpose::ServerAuth, &["localhost", "127.0.0.1"])?;
+    let (client, client_key) = signed("client", ExtendedKeyUsagePurpose::ClientAuth, &[])?;
+    for (name, content) in [("ca.pem", &authority_pem), ("cert.pem", &client), ("key.pem", &client_key)] {
+        let path = folder.join(name);
+        let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(content.as_bytes()))
+            .map_err(VmError::file("write", &path))?;
+    }
+    Ok([("ca.pem", authority_pem), ("server.pem", server), ("server-key.pem", server_key)])
+}
+
+/// Valid whatever the guest's clock says.
+fn params(name: &str, names: Vec<String>) -> Result<CertificateParams, VmError> {
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = date_time_ymd(2000, 1, 1);
+    params.not_after = date_time_ymd(2100, 1, 1);
+    Ok(params)
+}
+
+/// Writes the machine's initial RAM disk: the guest's, and behind it an archive with the machine's own files
+/// (Linux `Documentation/driver-api/early-userspace/buffer-format.rst`: archives may follow each other).
+pub(super) fn write_initrd(guest: &Path, target: &Path, files: &ServerFiles) -> Result<(), VmError> {
+    let mut initrd = fs::read(guest).map_err(VmError::file("read", guest))?;
+    initrd.resize(initrd.len().next_multiple_of(4), 0);
+    for (name, content) in files {
+        cpio_entry(&mut initrd, &format!("machine/{name}"), 0o100_600, content.as_bytes());
+    }
+    cpio_entry(&mut initrd, "TRAILER!!!", 0, b"");
+    let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(target);
+    file.and_then(|mut file| file.write_all(&initrd)).map_err(VmError::file("write", target))
+}
+
+/// One file in the "newc" format.
+fn cpio_entry(archive: &mut Vec<u8>, name: &str, mode: u32, content: &[u8]) {
+    let start = archive.len();
+    let (name_size, size) = (name.len() + 1, content.len());
+    let fields = [0, mode, 0, 0, 1, 1, size as u32, 0, 0, 0, 0, name_size as u32, 0];
+    archive.extend_from_slice(b"070701");
+    fields.iter().for_each(|field| archive.extend_from_slice(format!("{field:08X}").as_bytes()));
+    archive.extend_from_slice(name.as_bytes());
+    archive.push(0);
+    archive.resize(start + (archive.len() - start).next_multiple_of(4), 0);
+    archive.extend_from_slice(content);
+    archive.resize(archive.len().next_multiple_of(4), 0);
+}
