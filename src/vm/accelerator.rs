@@ -3,13 +3,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::places::cached;
+use super::machine::Process;
+use super::places::{MachineFolder, cached};
 use super::{Guest, VmError};
 
 /// How a machine's CPU is run.
@@ -70,40 +70,21 @@ pub async fn choose(wish: Wish, guest: &Guest) -> Result<Accelerator, VmError> {
 }
 
 async fn kvm_boots(guest: &Guest) -> Result<bool, VmError> {
-    let folder = tempfile::tempdir().map_err(VmError::file("make a folder in", std::env::temp_dir()))?;
-    let console = folder.path().join("console");
-    let serial = format!("file:{}", console.display());
-    let mut qemu = Command::new(super::machine::QEMU);
-    qemu.args([
-        "-machine",
-        "q35",
-        "-accel",
-        "kvm",
-        "-cpu",
-        "host",
-        "-m",
-        "256",
-        "-nodefaults",
-        "-display",
-        "none",
-    ]);
-    qemu.args([
-        "-no-reboot",
-        "-serial",
-        &serial,
-        "-append",
-        "console=ttyS0 earlyprintk=ttyS0 panic=-1",
-        "-kernel",
-    ]);
-    qemu.arg(guest.kernel()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut qemu = qemu.spawn().map_err(|_| super::machine::no_qemu())?;
+    let folder = MachineFolder::make()?;
+    let console = folder.path().join("console.log");
+    let (serial, kernel) = (format!("file:{}", console.display()), guest.kernel().display().to_string());
+    let machine =
+        ["-machine", "q35", "-accel", "kvm", "-cpu", "host", "-m", "256", "-nodefaults", "-no-reboot"];
+    let kernel =
+        ["-display", "none", "-serial", &serial, "-kernel", &kernel, "-append", "console=ttyS0 panic=-1"];
+    let arguments: Vec<String> = machine.iter().chain(&kernel).map(ToString::to_string).collect();
+    let qemu = Process::start(&arguments, &folder.path().join("qemu.log"))?;
     let deadline = Instant::now() + FIRST_LINE;
-    let mut spoke = false;
-    while !spoke && Instant::now() < deadline && matches!(qemu.try_wait(), Ok(None)) {
+    while Instant::now() < deadline && qemu.ended().is_none() {
         sleep(Duration::from_millis(20)).await;
-        spoke = fs::metadata(&console).is_ok_and(|metadata| metadata.len() > 0);
+        if fs::metadata(&console).is_ok_and(|metadata| metadata.len() > 0) {
+            return Ok(true);
+        }
     }
-    let _ = qemu.kill();
-    let _ = qemu.wait();
-    Ok(spoke)
+    Ok(false)
 }

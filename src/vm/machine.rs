@@ -14,9 +14,9 @@ use super::places::MachineFolder;
 use super::{Accelerator, Agent, Guest, VmError, tls};
 
 /// The emulator.
-pub(super) const QEMU: &str = "qemu-system-x86_64";
+const QEMU: &str = "qemu-system-x86_64";
 
-pub(super) fn no_qemu() -> VmError {
+fn no_qemu() -> VmError {
     VmError::Missing { program: QEMU, package: "qemu-system-x86" }
 }
 
@@ -42,7 +42,7 @@ pub struct Machine {
 
 /// QEMU, watched by a thread.
 #[derive(Debug)]
-struct Process {
+pub(super) struct Process {
     pid: rustix::process::Pid,
     ended: Arc<Mutex<Option<ExitStatus>>>,
     watcher: Option<std::thread::JoinHandle<()>>,
@@ -118,8 +118,7 @@ impl Machine {
     /// # Errors
     /// When it does not; the error says how it ended.
     pub fn check_alive(&self) -> Result<(), VmError> {
-        let ended = self.process.ended.lock().map(|ended| *ended).unwrap_or_default();
-        let Some(status) = ended else { return Ok(()) };
+        let Some(status) = self.process.ended() else { return Ok(()) };
         let status = match status.signal() {
             Some(signal) => format!("signal {signal}"),
             None => status.to_string(),
@@ -140,7 +139,7 @@ impl Machine {
 impl Process {
     /// Starts QEMU so that it is killed when this process ends, however that comes about. The kernel sends that
     /// signal when the starting thread ends; so the thread that starts QEMU is the one that waits for it.
-    fn start(arguments: &[String], log: &Path) -> Result<Self, VmError> {
+    pub(super) fn start(arguments: &[String], log: &Path) -> Result<Self, VmError> {
         let stderr = fs::File::create(log).map_err(VmError::file("make", log))?;
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--", QEMU]).args(arguments);
@@ -164,10 +163,17 @@ impl Process {
     }
 }
 
+impl Process {
+    /// How it ended, if it did.
+    pub(super) fn ended(&self) -> Option<ExitStatus> {
+        self.ended.lock().map(|ended| *ended).unwrap_or_default()
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // Until it was waited for, its process id is nobody else's.
-        if let Ok(None) = self.ended.lock().as_deref() {
+        if self.ended().is_none() {
             let _ = rustix::process::kill_process(self.pid, rustix::process::Signal::KILL);
         }
         if let Some(watcher) = self.watcher.take() {

@@ -34,9 +34,21 @@ fn wait_for<T>(what: &str, limit: Duration, mut check: impl FnMut() -> Option<T>
     }
 }
 
-fn up() -> Child {
+/// A `seatrial vm up` that a failing test does not leave behind.
+struct Up(Child);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn up() -> Up {
     let mut up = Command::new(env!("CARGO_BIN_EXE_seatrial"));
-    up.args(["vm", "up", "docker-20.10"]).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
+    let up =
+        up.args(["vm", "up", "docker-20.10"]).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+    Up(up)
 }
 
 fn gone(pid: u32) -> Option<()> {
@@ -46,15 +58,15 @@ fn gone(pid: u32) -> Option<()> {
 #[test]
 fn a_machine_dies_with_its_process_and_what_a_killed_one_leaves_the_next_removes() {
     let mut killed = up();
-    let (qemu, left) = qemu_of(&killed);
-    killed.kill().unwrap();
-    killed.wait().unwrap();
+    let (qemu, left) = qemu_of(&killed.0);
+    killed.0.kill().unwrap();
+    killed.0.wait().unwrap();
     wait_for("QEMU to die with its killed parent", Duration::from_secs(10), || gone(qemu));
 
     let mut asked = up();
-    let (qemu, folder) = qemu_of(&asked);
+    let (qemu, folder) = qemu_of(&asked.0);
     assert!(!Path::new(&left).exists(), "{left} is left");
-    Command::new("kill").args(["-TERM", &asked.id().to_string()]).status().unwrap();
-    assert!(asked.wait().unwrap().success());
+    Command::new("kill").args(["-TERM", &asked.0.id().to_string()]).status().unwrap();
+    assert!(asked.0.wait().unwrap().success());
     assert!(gone(qemu).is_some() && !Path::new(&folder).exists());
 }
