@@ -41,7 +41,9 @@ pub fn prepare(name: &str, sources: &Sources, said: &mut dyn FnMut(&str)) -> Res
     if folder.is_dir() {
         return Ok(guest);
     }
-    let work = tempfile::Builder::new().prefix(".assembling-").tempdir_in(&guests);
+    let unfinished = format!(".assembling-{name}-");
+    remove_left(&guests, &unfinished)?;
+    let work = tempfile::Builder::new().prefix(&unfinished).tempdir_in(&guests);
     let work = work.map_err(VmError::file("make a folder in", &guests))?;
     let made = work.path().join("guest");
     fs::create_dir(&made).map_err(VmError::file("make", &made))?;
@@ -49,6 +51,17 @@ pub fn prepare(name: &str, sources: &Sources, said: &mut dyn FnMut(&str)) -> Res
     scratch(&made)?;
     fs::rename(&made, &folder).map_err(VmError::file("name", &folder))?;
     Ok(guest)
+}
+
+/// Removes what a killed process left of an assembly. Whoever holds the guest's lock knows that nobody works on
+/// it.
+fn remove_left(guests: &Path, prefix: &str) -> Result<(), VmError> {
+    for entry in fs::read_dir(guests).map_err(VmError::file("read", guests))?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            fs::remove_dir_all(entry.path()).map_err(VmError::file("remove", entry.path()))?;
+        }
+    }
+    Ok(())
 }
 
 /// The size in bytes of the guest called `name` in the cache; `None` where it is not assembled.

@@ -20,7 +20,8 @@ fn qemu_of(parent: &Child) -> (u32, String) {
             })
             .next()
     };
-    wait_for("QEMU to start", Duration::from_secs(200), found)
+    // The guest may have to be assembled first, or another test be waited for that does.
+    wait_for("QEMU to start", Duration::from_secs(600), found)
 }
 
 fn wait_for<T>(what: &str, limit: Duration, mut check: impl FnMut() -> Option<T>) -> T {
