@@ -6,10 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::image::Timestamp;
 
 /// What entries have in common: owner and modification time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// Numeric user.
     pub uid: u64,
@@ -32,9 +34,10 @@ impl Default for Attributes {
 }
 
 /// An entry of a layer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entry {
     /// Where it stands in the image, without a slash at either end.
+    #[serde(with = "serde_bytes")]
     pub path: Box<[u8]>,
     /// The twelve permission bits.
     pub mode: u32,
@@ -45,14 +48,14 @@ pub struct Entry {
 }
 
 /// What an [`Entry`] is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Kind {
     /// A directory.
     Directory,
     /// A regular file.
     File(FileContent),
     /// A symbolic link to this target.
-    Symlink(Box<[u8]>),
+    Symlink(#[serde(with = "serde_bytes")] Box<[u8]>),
     /// A named pipe.
     Fifo,
     /// A character device, by major and minor number.
@@ -75,14 +78,25 @@ impl Kind {
 }
 
 /// Where a regular file's content lies on this machine, and what it looked like when it was listed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FileContent {
     /// The folder it lies in; shared by all entries of that folder, and its name is the entry's.
+    #[serde(serialize_with = "path_bytes", deserialize_with = "shared_path")]
     pub folder: Arc<Path>,
     /// Size in bytes.
     pub size: u64,
     /// Modification time, in seconds and nanoseconds.
     pub modified: (i64, u32),
+}
+
+/// Paths need not be UTF-8, which serde would have them be.
+fn path_bytes<S: Serializer>(path: &Arc<Path>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(path.as_os_str().as_bytes())
+}
+
+fn shared_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Path>, D::Error> {
+    let bytes: &[u8] = serde_bytes::deserialize(deserializer)?;
+    Ok(Path::new(OsStr::from_bytes(bytes)).into())
 }
 
 impl Entry {
@@ -118,7 +132,14 @@ pub fn join(path: &[u8], name: &[u8]) -> Box<[u8]> {
 
 /// The order of entries in a layer: by components, so that a directory comes right before what it holds.
 pub fn path_order(a: &[u8], b: &[u8]) -> Ordering {
-    a.split(|b| *b == b'/').cmp(b.split(|b| *b == b'/'))
+    let common = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    // A path that ends comes first, then one whose component ends.
+    let rank = |path: &[u8]| match path.get(common) {
+        None => 0,
+        Some(b'/') => 1,
+        Some(byte) => 2 + u16::from(*byte),
+    };
+    rank(a).cmp(&rank(b))
 }
 
 /// Bytes of a path as text for a message, with a slash before it.

@@ -1,7 +1,7 @@
 //! A layer as data: entries with their attributes, from which every byte of its tar follows.
 //!
 //! The position of each byte is known from metadata alone. So a layer can be cut into segments that any
-//! thread can produce by itself, in any order.
+//! thread can produce by itself, in any order. The list of entries leaves memory when it grows long.
 
 use std::fs::File;
 use std::io;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::ArchiveError;
 use super::entry::{Attributes, Entry, FileContent, Kind};
 use super::header::{self, END, padding};
+use super::spool::{Spool, SpoolWriter};
 
 /// How many bytes of a layer one segment has; the last of a layer has fewer.
 pub const SEGMENT: usize = 512 << 10;
@@ -18,30 +19,69 @@ pub const SEGMENT: usize = 512 << 10;
 /// The entries of one layer.
 #[derive(Debug)]
 pub struct Layer {
-    entries: Vec<Entry>,
+    entries: Spool<Entry>,
+    count: usize,
     attributes: Attributes,
     size: u64,
 }
+
+/// Takes the entries of a layer.
+#[derive(Debug)]
+pub struct LayerBuilder {
+    entries: SpoolWriter<Entry>,
+    count: usize,
+    attributes: Attributes,
+    size: u64,
+}
+
+/// How many bytes of entries stay in memory, some 80 000 of them.
+const IN_MEMORY: usize = 8 << 20;
 
 /// A stretch of a layer's tar.
 #[derive(Clone, Debug)]
 pub struct Segment {
     layer: Arc<Layer>,
-    /// The entry it begins in.
-    entry: usize,
+    /// Where the entry it begins in stands in the layer's list.
+    entry: u64,
     /// How many bytes of that entry come before it.
     skip: u64,
     /// How many bytes it has.
     length: usize,
 }
 
-impl Layer {
-    /// A layer of `entries`, which are in order and share `attributes`.
-    pub fn new(entries: Vec<Entry>, attributes: Attributes) -> Self {
-        let size = entries.iter().map(record_size).sum::<u64>() + END.len() as u64;
-        Self { entries, attributes, size }
+impl LayerBuilder {
+    /// A layer whose entries share `attributes`.
+    pub fn new(attributes: Attributes) -> Self {
+        Self { entries: SpoolWriter::new(IN_MEMORY), count: 0, attributes, size: END.len() as u64 }
     }
 
+    /// Takes the next entry, in order.
+    ///
+    /// # Errors
+    /// When there is no room for a long list of entries in the folder for temporary files.
+    pub fn push(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
+        self.entries.push(entry).map_err(unlisted)?;
+        self.count += 1;
+        self.size += record_size(entry);
+        Ok(())
+    }
+
+    /// The layer.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn finish(self) -> Result<Layer, ArchiveError> {
+        let Self { entries, count, attributes, size } = self;
+        Ok(Layer { entries: entries.finish().map_err(unlisted)?, count, attributes, size })
+    }
+}
+
+/// A list of entries that could not be kept.
+pub(crate) fn unlisted(source: io::Error) -> ArchiveError {
+    ArchiveError::Write { target: "the list of files in the folder for temporary files".to_owned(), source }
+}
+
+impl Layer {
     /// The size of its tar in bytes.
     pub fn size(&self) -> u64 {
         self.size
@@ -49,28 +89,37 @@ impl Layer {
 
     /// How many entries it has.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.count
     }
 
     /// Whether it has no entry.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.count == 0
     }
 
     /// Cuts the tar into segments, in order.
-    pub fn segments(self: &Arc<Self>) -> impl Iterator<Item = Segment> + use<> {
+    pub fn segments(self: &Arc<Self>) -> impl Iterator<Item = Result<Segment, ArchiveError>> + use<> {
         let layer = Arc::clone(self);
-        let (mut entry, mut skip, mut left) = (0, 0, layer.size);
+        let mut entries = self.entries.from(0);
+        // The entry that the next segment begins in, its size, and where the one behind it stands.
+        let (mut entry, mut size, mut next) = (0, 0, 0);
+        let (mut skip, mut left) = (0, layer.size);
         std::iter::from_fn(move || {
+            while size <= skip {
+                skip -= size;
+                entry = next;
+                match entries.next() {
+                    Some(Ok((read, behind))) => (size, next) = (record_size(&read), behind),
+                    Some(Err(error)) => return Some(Err(unlisted(error))),
+                    // Behind the last entry stand the zero blocks.
+                    None => size = u64::MAX,
+                }
+            }
             let length = left.min(SEGMENT as u64) as usize;
             let segment = Segment { layer: Arc::clone(&layer), entry, skip, length };
             left -= length as u64;
             skip += length as u64;
-            while let Some(size) = layer.entries.get(entry).map(record_size).filter(|size| *size <= skip) {
-                skip -= size;
-                entry += 1;
-            }
-            (length > 0).then_some(segment)
+            (length > 0).then_some(Ok(segment))
         })
     }
 
@@ -97,11 +146,11 @@ impl Segment {
     pub fn read(&self, buffer: &mut Vec<u8>) -> Result<(), ArchiveError> {
         buffer.clear();
         let mut skip = self.skip;
-        for entry in &self.layer.entries[self.entry.min(self.layer.entries.len())..] {
-            if buffer.len() >= self.length {
-                break;
-            }
-            self.read_record(entry, skip, buffer)?;
+        let mut entries = self.layer.entries.from(self.entry);
+        while buffer.len() < self.length {
+            let Some(entry) = entries.next() else { break };
+            let (entry, _) = entry.map_err(unlisted)?;
+            self.read_record(&entry, skip, buffer)?;
             skip = 0;
         }
         // Behind the last entry stand the zero blocks that end the archive; a header may have gone over.

@@ -17,6 +17,7 @@ pub mod oci;
 pub mod open;
 pub mod pipeline;
 pub mod sink;
+pub(crate) mod spool;
 pub mod tar;
 pub mod tree;
 pub mod verify;

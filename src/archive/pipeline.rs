@@ -84,7 +84,7 @@ pub fn run<E: From<ArchiveError> + Send>(
 }
 
 /// Lists the layers one after the other. Ends early when nobody listens any more.
-fn list<E>(
+fn list<E: From<ArchiveError>>(
     sources: Vec<Source<'_, E>>,
     jobs: &Sender<(Segment, Sender<Filled>)>,
     listed: &Sender<Result<Step<Receiver<Filled>>, E>>,
@@ -102,6 +102,13 @@ fn list<E>(
             return;
         }
         for segment in layer.segments() {
+            let segment = match segment {
+                Ok(segment) => segment,
+                Err(error) => {
+                    let _ = listed.send(Err(error.into()));
+                    return;
+                }
+            };
             let (done, filled) = bounded(1);
             if jobs.send((segment, done)).is_err() || listed.send(Ok(Step::Data(filled))).is_err() {
                 return;

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::sorter::Sorter;
 use super::{BuildError, walk};
 use crate::archive::ArchiveError;
 use crate::archive::entry::{Entry, Kind, join};
@@ -38,12 +39,6 @@ pub(super) enum Manner {
 /// A path in the image.
 pub(super) type Place = Box<[u8]>;
 
-pub(super) struct Placed {
-    pub(super) entry: Entry,
-    /// The content it came from, as an index.
-    pub(super) origin: u32,
-}
-
 /// A symlink into the store that leads to a folder: should others want to put something in its place, it
 /// gives way to links to what is in that folder.
 pub(super) struct Openable {
@@ -56,12 +51,13 @@ pub(super) struct Placer<'a> {
     pub(super) rules: Rules<'a>,
     /// What each content is called.
     pub(super) origins: Vec<String>,
-    pub(super) placed: Vec<Placed>,
+    pub(super) placed: Sorter,
     /// By place and target.
     pub(super) openable: BTreeMap<Place, BTreeMap<Place, Openable>>,
     /// Symlinks that contents brought so far; what comes later goes through them.
     links: BTreeMap<Box<[u8]>, Node>,
     fresh_links: Vec<(Box<[u8]>, Node)>,
+    keep_links: bool,
 }
 
 impl<'a> Placer<'a> {
@@ -69,10 +65,11 @@ impl<'a> Placer<'a> {
         Self {
             rules,
             origins: Vec::new(),
-            placed: Vec::new(),
+            placed: Sorter::default(),
             openable: BTreeMap::new(),
             links: BTreeMap::new(),
             fresh_links: Vec::new(),
+            keep_links: false,
         }
     }
 
@@ -91,9 +88,14 @@ impl<'a> Placer<'a> {
             let name = source.file_name().unwrap_or_default().as_bytes();
             self.leaf(&folder, name, &metadata, place, manner)?;
         }
-        let fresh = std::mem::take(&mut self.fresh_links);
-        self.links.extend(fresh);
         Ok(())
+    }
+
+    /// From here on what is placed goes through the links that were brought before; those it brings itself are
+    /// kept only where more will `follow`.
+    pub(super) fn go_on(&mut self, follow: bool) {
+        self.links.extend(std::mem::take(&mut self.fresh_links));
+        self.keep_links = follow;
     }
 
     /// From here on symlinks to directories stay what they are.
@@ -124,22 +126,23 @@ impl<'a> Placer<'a> {
         let shared: Arc<Path> = folder.into();
         let place = self.resolved(place)?;
         trail.push(folder.to_owned());
-        for child in walk::children(folder)? {
-            let path = join(&place, &child.name);
-            let source = || folder.join(OsStr::from_bytes(&child.name));
+        // Entered one after the other once this folder is closed, by name, so that what they meet is the same
+        // on every machine.
+        let mut folders = BTreeMap::new();
+        walk::children(folder, |child| {
+            let source = folder.join(OsStr::from_bytes(&child.name));
             if child.metadata.is_dir() {
-                let real = self.directory(&path, walk::mode(&child.metadata))?;
-                self.folder(&source(), &real, manner, trail)?;
-                continue;
+                folders.insert(child.name, (source, walk::mode(&child.metadata)));
+            } else if let Some(followed) = self.followed(&source, &child.metadata, manner, trail)? {
+                folders.insert(child.name, followed);
+            } else {
+                self.leaf(&shared, &child.name, &child.metadata, &place, manner)?;
             }
-            let linked = self.followed(&source(), &child.metadata, manner, trail)?;
-            match linked {
-                Some((target, mode)) => {
-                    let real = self.directory(&path, mode)?;
-                    self.folder(&target, &real, manner, trail)?;
-                }
-                None => self.leaf(&shared, &child.name, &child.metadata, &place, manner)?,
-            }
+            Ok(())
+        })?;
+        for (name, (source, mode)) in folders {
+            let real = self.directory(&join(&place, &name), mode)?;
+            self.folder(&source, &real, manner, trail)?;
         }
         trail.pop();
         Ok(())
@@ -149,7 +152,7 @@ impl<'a> Placer<'a> {
     pub(super) fn directory(&mut self, path: &[u8], mode: u32) -> Result<Box<[u8]>, BuildError> {
         let path = self.resolved(path)?;
         if !path.is_empty() {
-            self.push(Entry { path: path.clone(), mode, kind: Kind::Directory, attributes: None });
+            self.push(Entry { path: path.clone(), mode, kind: Kind::Directory, attributes: None })?;
         }
         Ok(path)
     }
@@ -180,16 +183,15 @@ impl<'a> Placer<'a> {
             return Err(self.clash_with_base(path, kind.noun(), "a directory"));
         }
         // What the farm links to are files; only a link that was brought may lead to a directory.
-        if let (Kind::Symlink(target), Manner::Copied) = (&kind, manner) {
+        if let (Kind::Symlink(target), Manner::Copied, true) = (&kind, manner, self.keep_links) {
             self.fresh_links.push((path.clone(), Node::Symlink(target.clone())));
         }
-        self.push(Entry { path, mode, kind, attributes: None });
-        Ok(())
+        self.push(Entry { path, mode, kind, attributes: None })
     }
 
-    fn push(&mut self, entry: Entry) {
+    fn push(&mut self, entry: Entry) -> Result<(), BuildError> {
         let origin = self.current();
-        self.placed.push(Placed { entry, origin });
+        Ok(self.placed.push(entry, origin)?)
     }
 
     /// The content that is being placed.

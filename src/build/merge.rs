@@ -4,62 +4,76 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::BuildError;
-use super::contents::{Manner, Openable, Place, Placed, Placer};
-use crate::archive::entry::{Entry, Kind, parent_of, path_order};
+use super::contents::{Manner, Openable, Place, Placer};
+use super::sorter::{Placed, Sorted};
+use crate::archive::entry::{Attributes, Entry, Kind, parent_of};
+use crate::archive::layer::{Layer, LayerBuilder};
 use crate::archive::tree::{Meta, Node};
 
 impl Placer<'_> {
-    /// The entries of the layer, in order: what meets is merged, and every directory that something lies in
-    /// has an entry. Layers may have millions of entries, so this works in place.
-    pub(super) fn finish(mut self) -> Result<Vec<Entry>, BuildError> {
-        while self.open_links()? {}
-        let mut placed = std::mem::take(&mut self.placed);
-        let order = |a: &Placed, b: &Placed| path_order(&a.entry.path, &b.entry.path);
-        if !placed.is_sorted_by(|a, b| order(a, b).is_le()) {
-            placed.sort_by(order);
+    /// The layer: what meets is merged, and every directory that something lies in has an entry. A layer may
+    /// have more entries than fit into memory, so they pass one by one.
+    pub(super) fn finish(mut self, attributes: Attributes) -> Result<Layer, BuildError> {
+        let mut sorted = std::mem::take(&mut self.placed).sorted();
+        while self.open_links(&sorted)? {
+            sorted = std::mem::take(&mut self.placed).sorted();
         }
-        let mut clash = None;
-        placed.dedup_by(|other, one| {
-            let meet = one.entry.path == other.entry.path;
-            if meet && clash.is_none() {
-                clash = self.meet(one, other).err();
+        let mut merged = Merged { placer: &self, around: Vec::new(), layer: LayerBuilder::new(attributes) };
+        let mut last: Option<Placed> = None;
+        for placed in sorted.iter()? {
+            let placed = placed?;
+            match &last {
+                Some(one) if one.entry.path == placed.entry.path => self.meet(one, &placed)?,
+                _ => {
+                    if let Some(one) = last.replace(placed) {
+                        merged.push(one.entry)?;
+                    }
+                }
             }
-            meet
-        });
-        match clash {
-            Some(clash) => Err(clash),
-            None => Ok(self.with_parents(placed)),
         }
+        last.map_or(Ok(()), |one| merged.push(one.entry))?;
+        Ok(merged.layer.finish()?)
     }
 
     /// Where a link into the store and something else want the same place, and the link leads to a folder:
-    /// opens that folder instead. Says whether there was such a place.
-    fn open_links(&mut self) -> Result<bool, BuildError> {
+    /// opens that folder instead, and places everything anew. Says whether there was such a place.
+    fn open_links(&mut self, sorted: &Sorted) -> Result<bool, BuildError> {
         let target = |entry: &Entry| match &entry.kind {
             Kind::Symlink(target) => Some(target.clone()),
             _ => None,
         };
+        if self.openable.is_empty() {
+            return Ok(false);
+        }
         let mut wanted: BTreeMap<Place, BTreeSet<Option<Place>>> = BTreeMap::new();
-        if !self.openable.is_empty() {
-            for Placed { entry, .. } in &self.placed {
-                if self.openable.contains_key(&entry.path) {
-                    wanted.entry(entry.path.clone()).or_default().insert(target(entry));
-                }
+        for placed in sorted.iter()? {
+            let entry = placed?.entry;
+            if self.openable.contains_key(&entry.path) {
+                let target = target(&entry);
+                wanted.entry(entry.path).or_default().insert(target);
             }
         }
         wanted.retain(|_, targets| targets.len() > 1);
-        for path in wanted.keys() {
-            let Some(links) = self.openable.remove(path) else { continue };
-            self.placed.retain(|Placed { entry, .. }| {
-                entry.path != *path || target(entry).is_none_or(|target| !links.contains_key(&target))
-            });
-            for Openable { folder, origin } in links.into_values() {
-                self.origins.push(self.origins[origin as usize].clone());
-                self.directory(path, 0o755)?;
-                self.folder(&folder, path, Manner::Linked, &mut Vec::new())?;
+        if wanted.is_empty() {
+            return Ok(false);
+        }
+        let opened: BTreeMap<Place, BTreeMap<Place, Openable>> =
+            wanted.into_keys().filter_map(|path| self.openable.remove_entry(&path)).collect();
+        for placed in sorted.iter()? {
+            let Placed { entry, origin, .. } = placed?;
+            let links = opened.get(&entry.path);
+            if !target(&entry).is_some_and(|target| links.is_some_and(|links| links.contains_key(&target))) {
+                self.placed.push(entry, origin)?;
             }
         }
-        Ok(!wanted.is_empty())
+        for (path, links) in opened {
+            for Openable { folder, origin } in links.into_values() {
+                self.origins.push(self.origins[origin as usize].clone());
+                self.directory(&path, 0o755)?;
+                self.folder(&folder, &path, Manner::Linked, &mut Vec::new())?;
+            }
+        }
+        Ok(true)
     }
 
     /// Two of one path: fine for two directories, of which the first counts, and for two equal links or
@@ -84,42 +98,6 @@ impl Placer<'_> {
         })
     }
 
-    /// A layer must repeat the directories around its files, or engines make them up. One that the base
-    /// has keeps the base's owner, mode and time; one that nothing describes is root's, with mode 0755.
-    fn with_parents(&self, mut placed: Vec<Placed>) -> Vec<Entry> {
-        let mut missing: Vec<(usize, Entry)> = Vec::new();
-        let mut around: Vec<Box<[u8]>> = Vec::new();
-        for (index, Placed { entry, .. }) in placed.iter_mut().enumerate() {
-            let parent = parent_of(&entry.path);
-            around.retain(|known| is_within(parent, known));
-            let known = around.last().map_or(0, |known| known.len());
-            for end in (known + 1..=parent.len()).filter(|end| matches!(parent.get(*end), None | Some(b'/')))
-            {
-                around.push(parent[..end].into());
-                missing.push((index, self.described(&parent[..end])));
-            }
-            if matches!(entry.kind, Kind::Directory) {
-                around.push(entry.path.clone());
-                let held = matches!(self.rules.base.get(&entry.path), Some(Node::Directory(_)));
-                if held && !self.replaced(&entry.path) {
-                    *entry = self.described(&entry.path);
-                }
-            }
-        }
-        if missing.is_empty() {
-            return placed.into_iter().map(|placed| placed.entry).collect();
-        }
-        let mut entries = Vec::with_capacity(placed.len() + missing.len());
-        let mut missing = missing.into_iter().peekable();
-        for (index, placed) in placed.into_iter().enumerate() {
-            while let Some((_, parent)) = missing.next_if(|(before, _)| *before == index) {
-                entries.push(parent);
-            }
-            entries.push(placed.entry);
-        }
-        entries
-    }
-
     fn described(&self, path: &[u8]) -> Entry {
         let kind = Kind::Directory;
         match self.rules.base.get(path) {
@@ -128,6 +106,36 @@ impl Placer<'_> {
             }
             _ => Entry { path: path.into(), mode: Meta::default().mode, kind, attributes: None },
         }
+    }
+}
+
+/// Puts merged entries into a layer, with the directories around them.
+struct Merged<'a> {
+    placer: &'a Placer<'a>,
+    /// The directories around the last entry that have theirs, outermost first.
+    around: Vec<Place>,
+    layer: LayerBuilder,
+}
+
+impl Merged<'_> {
+    /// A layer must repeat the directories around its files, or engines make them up. One that the base
+    /// has keeps the base's owner, mode and time; one that nothing describes is root's, with mode 0755.
+    fn push(&mut self, mut entry: Entry) -> Result<(), BuildError> {
+        let parent = parent_of(&entry.path);
+        self.around.retain(|known| is_within(parent, known));
+        let known = self.around.last().map_or(0, |known| known.len());
+        for end in (known + 1..=parent.len()).filter(|end| matches!(parent.get(*end), None | Some(b'/'))) {
+            self.around.push(parent[..end].into());
+            self.layer.push(&self.placer.described(&parent[..end]))?;
+        }
+        if matches!(entry.kind, Kind::Directory) {
+            self.around.push(entry.path.clone());
+            let held = matches!(self.placer.rules.base.get(&entry.path), Some(Node::Directory(_)));
+            if held && !self.placer.replaced(&entry.path) {
+                entry = self.placer.described(&entry.path);
+            }
+        }
+        Ok(self.layer.push(&entry)?)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod output;
 pub mod plan;
 pub mod recipe;
 mod settings;
+mod sorter;
 mod tag;
 mod walk;
 

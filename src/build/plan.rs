@@ -253,7 +253,8 @@ impl Plan {
             follow_dirlinks: single && layer.contents && !self.recipe.keep_contents_dirlinks,
         });
         if layer.contents {
-            for content in &self.contents {
+            for (index, content) in self.contents.iter().enumerate() {
+                placer.go_on(index + 1 < self.contents.len() || !layer.paths.is_empty());
                 let linked = !single && content.store_path.is_some();
                 placer.add(&content.source, b"", if linked { Manner::Linked } else { Manner::Copied })?;
             }
@@ -261,11 +262,12 @@ impl Plan {
         placer.follow_no_dirlinks();
         if let Some((dir, source)) = store {
             let place = store_place(base, dir)?;
+            placer.go_on(false);
             for path in &layer.paths {
                 placer.add_store_path(&source.join(path.name()), &place, path.name())?;
             }
         }
-        Ok(Layer::new(placer.finish()?, self.recipe.attributes()))
+        placer.finish(self.recipe.attributes())
     }
 
     /// The tag that the image will carry, where it can be known without looking at contents.

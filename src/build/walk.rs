@@ -19,21 +19,24 @@ pub(super) struct Child {
     pub(super) metadata: Metadata,
 }
 
-/// What is in `folder`, sorted by name.
-pub(super) fn children(folder: &Path) -> Result<Vec<Child>, BuildError> {
+/// Tells `each` of everything in `folder`, in no order: a folder may hold more than fits into memory.
+pub(super) fn children(
+    folder: &Path,
+    mut each: impl FnMut(Child) -> Result<(), BuildError>,
+) -> Result<(), BuildError> {
     let child = |entry: std::io::Result<DirEntry>| {
         let entry = entry?;
         Ok(Child { metadata: entry.metadata()?, name: entry.file_name().into_vec().into() })
     };
-    let listed: std::io::Result<Vec<Child>> =
-        fs::read_dir(folder).and_then(|entries| entries.map(child).collect());
-    let mut children = listed.map_err(ArchiveError::read(folder))?;
-    if let Some(child) = children.iter().find(|child| child.name.starts_with(WHITEOUT)) {
-        let path = folder.join(OsStr::from_bytes(&child.name));
-        return Err(BuildError::unfit(path, "has a name that a layer takes for a removal; rename it"));
+    for entry in fs::read_dir(folder).map_err(ArchiveError::read(folder))? {
+        let child = child(entry).map_err(ArchiveError::read(folder))?;
+        if child.name.starts_with(WHITEOUT) {
+            let path = folder.join(OsStr::from_bytes(&child.name));
+            return Err(BuildError::unfit(path, "has a name that a layer takes for a removal; rename it"));
+        }
+        each(child)?;
     }
-    children.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(children)
+    Ok(())
 }
 
 /// What `name` in `folder` becomes in an image. Hard links are files of their own: how many names a file

@@ -127,3 +127,17 @@ fn an_image_without_layers_is_read_by_others() {
         assert_eq!(texts(&inspected(&lab, image)["Env"]), ["A=1"]);
     }
 }
+
+#[test]
+fn crane_reads_what_it_should() {
+    let lab = lab();
+    // crane unpacks no archive that is compressed as a whole, and of layers gzip alone.
+    for (format, compress) in [("docker", "none"), ("dual", "none"), ("dual", "gzip")] {
+        build(&lab, format, compress);
+        let archive = format!("{format}-{compress}.tar");
+        lab.tool(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/crane"),
+            ["validate", "--tarball", &archive],
+        );
+    }
+}

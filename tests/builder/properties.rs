@@ -5,7 +5,7 @@ use std::io::Read;
 
 use num_bigint::BigUint;
 use proptest::prelude::*;
-use seatrial::archive::layer::Layer;
+use seatrial::archive::layer::LayerBuilder;
 use seatrial::archive::pipeline::{self, Source};
 use seatrial::archive::sink::LayerSink;
 use seatrial::archive::{ArchiveError, Attributes, Entry, Kind, entry};
@@ -173,7 +173,11 @@ fn tar_round_trip(files: BTreeMap<String, usize>, threads: usize) -> Result<(), 
             Entry { path: path.as_bytes().into(), mode: 0o640, kind: Kind::File(content), attributes: None }
         })
         .collect();
-    let source: Source<'_, ArchiveError> = Box::new(move || Ok(Layer::new(entries, Attributes::default())));
+    let source: Source<'_, ArchiveError> = Box::new(move || {
+        let mut layer = LayerBuilder::new(Attributes::default());
+        entries.iter().try_for_each(|entry| layer.push(entry))?;
+        layer.finish()
+    });
     let mut sink = Keep::default();
     let made = pipeline::run(vec![source], threads, &mut sink, |_| ()).unwrap();
     prop_assert_eq!(sink.announced, sink.bytes.len() as u64);
