@@ -24,11 +24,26 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// An end that has been explained already.
+#[derive(Debug)]
+pub(super) struct Ended(pub(super) u8);
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ended with {}", self.0)
+    }
+}
+
+impl std::error::Error for Ended {}
+
 /// Says what went wrong, if anything did, and gives the exit code for it.
 pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
+    if let Some(Ended(code)) = error.downcast_ref() {
+        return ExitCode::from(*code);
+    }
     if is_broken_pipe(&error) {
         return ExitCode::from(ENVIRONMENT);
     }
@@ -55,10 +70,10 @@ fn is_environment_of_vm(error: &anyhow::Error) -> bool {
     use crate::trial::TrialError;
     use crate::vm::VmError;
     match (error.downcast_ref::<TrialError>(), error.downcast_ref::<VmError>()) {
-        (Some(TrialError::Vm(VmError::NoGuest { .. })), _) | (_, Some(VmError::NoGuest { .. })) => false,
+        (Some(TrialError::Vm(error)), _) | (None, Some(error)) => error.is_environment(),
         (Some(TrialError::Build(error)), _) => error.is_environment(),
         (Some(error), _) => !error.is_mismatch(),
-        (None, vm) => vm.is_some(),
+        (None, None) => false,
     }
 }
 

@@ -4,42 +4,48 @@
 //! a daemon that never answered. Only answers count, and each try is a new connection with a limit of its
 //! own, because a connection made too early may never be answered.
 
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 
 use super::{Docker, EngineError, Timeline};
 
-/// What must be true of a machine, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// The daemon answers `/_ping` with `OK`.
-    Ping,
-    /// The daemon answers `/version`, and an API version is agreed on.
-    Version,
+/// A try to see whether a condition is met. It gives what the guest's monotonic clock says, where it asked for
+/// that, or says what is there instead.
+pub type Try<'a> = Pin<Box<dyn Future<Output = Result<Option<Duration>, String>> + Send + 'a>>;
+
+/// Something that must be true of a machine.
+pub struct Condition<'a> {
+    /// What is noted when it is met.
+    pub name: &'static str,
+    /// How long it may take once the one before it is met.
+    pub limit: Duration,
+    /// Looks whether it is met.
+    pub attempt: Box<dyn Fn() -> Try<'a> + Send + Sync + 'a>,
 }
 
-impl Condition {
-    /// What is noted when it is met.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ping => "/_ping says OK",
-            Self::Version => "/version answers",
-        }
+impl std::fmt::Debug for Condition<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Condition({:?}, {:?})", self.name, self.limit)
     }
 }
 
-/// A daemon that did not get ready.
+/// An engine that did not get ready.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "not ready after {} s: {} was never met; the last try said: {last}\nwhat was met:\n{timeline}",
-    limit.as_secs_f32(), condition.name()
+    "not ready after {:.1} s: {condition:?} was not met within {:.1} s; the last try said: {last}\n\
+     what was met (host clock, guest clock):\n{timeline}",
+    waited.as_secs_f32(), limit.as_secs_f32()
 )]
 pub struct NotReady {
     /// What was not met.
-    pub condition: Condition,
-    /// How long was waited.
+    pub condition: &'static str,
+    /// How long it had.
     pub limit: Duration,
+    /// How long was waited in all.
+    pub waited: Duration,
     /// What the last try said.
     pub last: String,
     /// What was met, and when.
@@ -48,63 +54,95 @@ pub struct NotReady {
 
 /// How long one try may take.
 const TRY: Duration = Duration::from_secs(2);
-/// Between tries.
-const PAUSE: Duration = Duration::from_millis(25);
+/// The shortest and the longest pause between tries; each is half as long again as the one before.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(40));
 
-/// Waits for `limit` at most until the daemon that `connect` connects to is ready, and gives it with its API
-/// version agreed on. `alive` is asked before each try, and its error ends the wait at once.
+/// Waits for `limit` at most until `conditions` are met, in order, and notes each in `timeline`.
 ///
 /// # Errors
-/// [`NotReady`] at the deadline; the error of `alive`.
-pub async fn wait<E: From<NotReady>>(
-    connect: impl Fn() -> Result<Docker, EngineError>,
-    alive: impl Fn() -> Result<(), E>,
+/// At the first deadline that passes: that of a condition, or the one over all.
+pub async fn wait(
+    conditions: &[Condition<'_>],
     timeline: &mut Timeline,
     limit: Duration,
-) -> Result<Docker, E> {
-    let deadline = Instant::now() + limit;
-    let mut condition = Condition::Ping;
-    loop {
-        alive()?;
-        let last = match timeout(TRY, attempt(&connect, condition)).await {
-            Ok(Ok(ready)) => {
-                timeline.note(condition.name());
-                match condition {
-                    Condition::Ping => condition = Condition::Version,
-                    Condition::Version => return Ok(ready),
+) -> Result<(), NotReady> {
+    let start = Instant::now();
+    for Condition { name, limit: own, attempt } in conditions {
+        let limit = (*own).min((start + limit).saturating_duration_since(Instant::now()));
+        let (began, mut pause) = (Instant::now(), PAUSES.0);
+        loop {
+            let last = match timeout(TRY, attempt()).await {
+                Ok(Ok(guest)) => {
+                    timeline.note(*name, guest);
+                    break;
                 }
-                continue;
+                Ok(Err(problem)) => problem,
+                Err(_) => format!("no answer within {} s", TRY.as_secs()),
+            };
+            if began.elapsed() >= limit {
+                let (waited, timeline) = (start.elapsed(), timeline.clone());
+                return Err(NotReady { condition: name, limit, waited, last, timeline });
             }
-            Ok(Err(error)) => told(&error),
-            Err(_) => format!("no answer within {} s", TRY.as_secs()),
-        };
-        if Instant::now() >= deadline {
-            return Err(NotReady { condition, limit, last, timeline: timeline.clone() }.into());
+            sleep(pause).await;
+            pause = (pause * 3 / 2).min(PAUSES.1);
         }
-        sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// A daemon that one tries to reach. Each try connects anew; the connection that was answered is kept.
+pub struct Reach<F> {
+    connect: F,
+    answered: Mutex<Option<Docker>>,
+}
+
+impl<F> std::fmt::Debug for Reach<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reach")
     }
 }
 
-async fn attempt(
-    connect: &impl Fn() -> Result<Docker, EngineError>,
-    condition: Condition,
-) -> Result<Docker, EngineError> {
-    let docker = connect()?;
-    match condition {
-        Condition::Ping => match docker.ping().await?.as_str() {
-            "OK" => Ok(docker),
-            other => Err(EngineError::Unexpected(format!("/_ping says {other:?}"))),
-        },
-        Condition::Version => {
-            let docker = docker.negotiated().await?;
-            docker.version().await?;
-            Ok(docker)
-        }
+impl<F: Fn() -> Result<Docker, EngineError> + Send + Sync> Reach<F> {
+    /// Reaches the daemon that `connect` connects to.
+    pub fn new(connect: F) -> Self {
+        Self { connect, answered: Mutex::new(None) }
+    }
+
+    /// The daemon answers `/_ping` with `OK`.
+    pub fn ping(&self, limit: Duration) -> Condition<'_> {
+        let attempt = move || -> Try<'_> {
+            Box::pin(async {
+                let docker = (self.connect)().map_err(|error| told(&error))?;
+                match docker.ping().await.map_err(|error| told(&error))?.as_str() {
+                    "OK" => Ok(None),
+                    other => Err(format!("/_ping says {other:?}")),
+                }
+            })
+        };
+        Condition { name: "/_ping says OK", limit, attempt: Box::new(attempt) }
+    }
+
+    /// The daemon answers `/version`, and an API version is agreed on.
+    pub fn version(&self, limit: Duration) -> Condition<'_> {
+        let attempt = move || -> Try<'_> {
+            Box::pin(async {
+                let docker = (self.connect)().map_err(|error| told(&error))?;
+                let docker = docker.negotiated().await.map_err(|error| told(&error))?;
+                *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(docker);
+                Ok(None)
+            })
+        };
+        Condition { name: "/version answers", limit, attempt: Box::new(attempt) }
+    }
+
+    /// The daemon, once [`version`](Self::version) was met.
+    pub fn docker(self) -> Option<Docker> {
+        self.answered.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// An error with its causes in one line.
-fn told(error: &dyn std::error::Error) -> String {
+pub fn told(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -112,4 +150,39 @@ fn told(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn condition(name: &'static str, limit: u64, answer: Result<(), &'static str>) -> Condition<'static> {
+        let attempt = move || -> Try<'static> {
+            Box::pin(async move { answer.map(|()| Some(Duration::from_secs(3))).map_err(str::to_owned) })
+        };
+        Condition { name, limit: Duration::from_millis(limit), attempt: Box::new(attempt) }
+    }
+
+    #[tokio::test]
+    async fn what_was_not_met_is_named_with_its_last_answer_and_all_that_was() {
+        let conditions = [
+            condition("a", 1000, Ok(())),
+            condition("b", 20, Err("no such file")),
+            condition("c", 20, Ok(())),
+        ];
+        let mut timeline = Timeline::since(Instant::now());
+        let error = wait(&conditions, &mut timeline, Duration::from_secs(9)).await.unwrap_err();
+        assert_eq!((error.condition, error.last.as_str()), ("b", "no such file"));
+        let met: Vec<_> = error.timeline.events().iter().map(|event| event.what.as_str()).collect();
+        assert_eq!(met, ["a"]);
+    }
+
+    #[tokio::test]
+    async fn a_try_that_is_never_answered_ends_and_the_deadline_over_all_holds() {
+        let attempt = || -> Try<'static> { Box::pin(std::future::pending()) };
+        let hangs = Condition { name: "hangs", limit: Duration::from_secs(900), attempt: Box::new(attempt) };
+        let mut timeline = Timeline::since(Instant::now());
+        let error = wait(&[hangs], &mut timeline, Duration::from_millis(10)).await.unwrap_err();
+        assert_eq!(error.last, "no answer within 2 s");
+    }
 }

@@ -3,11 +3,22 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+/// Something that became true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When the host saw it, since the start.
+    pub at: Duration,
+    /// What the guest's monotonic clock said then, where it was asked.
+    pub guest: Option<Duration>,
+    /// What.
+    pub what: String,
+}
+
 /// Events in order, each with the time since the start.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     start: Instant,
-    events: Vec<(Duration, String)>,
+    events: Vec<Event>,
 }
 
 impl Timeline {
@@ -16,25 +27,60 @@ impl Timeline {
         Self { start, events: Vec::new() }
     }
 
-    /// Notes that `event` is true now.
-    pub fn note(&mut self, event: impl Into<String>) {
-        self.events.push((self.start.elapsed(), event.into()));
+    /// Notes that `what` is true now, while the guest's clock, if it was asked, says `guest`.
+    pub fn note(&mut self, what: impl Into<String>, guest: Option<Duration>) {
+        self.events.push(Event { at: self.start.elapsed(), guest, what: what.into() });
+    }
+
+    /// Puts in what became true in the guest when its monotonic clock said `guest`. The time on the host follows
+    /// from an event that both clocks are known of; without one nothing is put in.
+    pub fn insert(&mut self, what: impl Into<String>, guest: Duration) {
+        let both = self.events.iter().find_map(|event| Some((event.at, event.guest?)));
+        let Some((at, clock)) = both else { return };
+        let at = (at + guest).saturating_sub(clock);
+        let place = self.events.partition_point(|event| event.at <= at);
+        self.events.insert(place, Event { at, guest: Some(guest), what: what.into() });
     }
 
     /// The events, earliest first.
-    pub fn events(&self) -> &[(Duration, String)] {
+    pub fn events(&self) -> &[Event] {
         &self.events
     }
 
-    /// When `event` was noted.
-    pub fn when(&self, event: &str) -> Option<Duration> {
-        self.events.iter().find(|(_, noted)| noted == event).map(|(at, _)| *at)
+    /// When `what` became true.
+    pub fn when(&self, what: &str) -> Option<Duration> {
+        self.events.iter().find(|event| event.what == what).map(|event| event.at)
     }
 }
 
 impl fmt::Display for Timeline {
-    /// A line an event: seconds, then what was true.
+    /// A line an event: seconds since the start, the guest's clock, what was true.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.events.iter().try_for_each(|(at, event)| writeln!(f, "{:8.3} s  {event}", at.as_secs_f64()))
+        self.events.iter().try_for_each(|Event { at, guest, what }| {
+            let guest = guest.map_or(String::new(), |guest| format!("{:.2}", guest.as_secs_f64()));
+            writeln!(f, "{:8.3} s  {guest:>7}  {what}", at.as_secs_f64())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_guest_dates_is_put_where_it_belongs_on_the_hosts_clock() {
+        let mut timeline = Timeline::since(Instant::now());
+        timeline.insert("nothing to go by", Duration::from_secs(1));
+        timeline.events = [(1, None, "first"), (9, Some(6), "last")]
+            .map(|(at, guest, what)| Event {
+                at: Duration::from_secs(at),
+                guest: guest.map(Duration::from_secs),
+                what: what.to_owned(),
+            })
+            .to_vec();
+        timeline.insert("between", Duration::from_secs(2));
+        let seen: Vec<_> =
+            timeline.events().iter().map(|event| (event.at.as_secs(), event.what.as_str())).collect();
+        assert_eq!(seen, [(1, "first"), (5, "between"), (9, "last")]);
     }
 }

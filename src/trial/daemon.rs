@@ -11,57 +11,48 @@ use crate::archive::Compression;
 use crate::archive::sink;
 use crate::build::assemble::Output;
 use crate::build::{Format, Options as BuildOptions, Recipe, assemble, plan};
-use crate::engine::readiness::{self, NotReady};
 use crate::engine::{Docker, EngineError, Timeline};
 use crate::vm::assemble::{Sources, prepare};
-use crate::vm::{CommandOutput, Machine, Options};
+use crate::vm::{CommandOutput, Machine, Options, Ready, ready};
 
 /// A ready daemon. Dropped, it and its machine are gone.
 #[derive(Debug)]
-pub struct Daemon {
-    machine: Machine,
-    docker: Docker,
-    timeline: Timeline,
-}
+pub struct Daemon(Ready);
 
-/// How long a daemon may take from QEMU's start: three times what stock Debian takes under emulation.
-const READY: Duration = Duration::from_secs(100);
 /// How long a load may take; an emulated daemon loads some 10 MB/s.
 const LOAD: Duration = Duration::from_secs(600);
 
 impl Daemon {
-    /// Assembles the guest called `guest` if need be, boots it, and waits until its daemon is ready.
+    /// A daemon in a machine of its own, made from the guest called `guest`, which is assembled if need be. The machine
+    /// is restored from a template, which is made if need be, unless `options` say otherwise.
     ///
     /// # Errors
     /// When any of that fails. A daemon that does not get ready comes with what its guest says of it.
-    pub async fn boot(guest: &str, options: Options) -> Result<Self, TrialError> {
+    pub async fn start(guest: &str, options: Options) -> Result<Self, TrialError> {
         let name = guest.to_owned();
         let assembled = tokio::task::spawn_blocking(move || prepare(&name, &Sources::default(), &mut |_| ()));
         let guest = assembled.await.map_err(|e| EngineError::Unexpected(e.to_string()))??;
-        let machine = Machine::start(&guest, options).await?;
-        let mut timeline = Timeline::since(machine.started());
-        let connect = || Docker::over_tls(machine.port(), machine.folder());
-        let alive = || machine.check_alive().map_err(TrialError::Vm);
-        match readiness::wait(connect, alive, &mut timeline, READY).await {
-            Ok(docker) => Ok(Self { machine, docker, timeline }),
-            Err(TrialError::NotReady(cause)) => Err(with_report(&machine, cause).await),
-            Err(error) => Err(error),
-        }
+        Ok(Self(ready::start(&guest, options).await?))
     }
 
     /// The daemon's API.
     pub fn docker(&self) -> &Docker {
-        &self.docker
+        &self.0.docker
     }
 
     /// The machine that it runs in.
     pub fn machine(&self) -> &Machine {
-        &self.machine
+        &self.0.machine
     }
 
     /// What was true when, from QEMU's start to ready.
     pub fn timeline(&self) -> &Timeline {
-        &self.timeline
+        &self.0.timeline
+    }
+
+    /// Why the machine was booted although it should have been restored from a template.
+    pub fn fallback(&self) -> Option<&str> {
+        self.0.fallback.as_deref()
     }
 
     /// Runs a command in the guest, for `limit` at most.
@@ -74,7 +65,7 @@ impl Daemon {
         arguments: &[&str],
         limit: Duration,
     ) -> Result<CommandOutput, TrialError> {
-        let mut agent = self.machine.agent(Duration::from_secs(5)).await?;
+        let mut agent = self.machine().agent(Duration::from_secs(5)).await?;
         Ok(agent.run(program, arguments, limit).await?)
     }
 
@@ -105,7 +96,7 @@ impl Daemon {
             Ok(())
         };
         self.load(read).await?;
-        self.docker.inspect(reference).await?;
+        self.docker().inspect(reference).await?;
         Ok(LoadedImage::new(self, reference.to_owned()))
     }
 
@@ -123,7 +114,7 @@ impl Daemon {
             }
             result
         });
-        let loaded = tokio::time::timeout(LOAD, self.docker.load(stream)).await;
+        let loaded = tokio::time::timeout(LOAD, self.docker().load(stream)).await;
         let loaded = loaded.unwrap_or_else(|_| {
             Err(EngineError::Deadline { doing: "loading the image".to_owned(), limit: LOAD })
         });
@@ -135,18 +126,4 @@ impl Daemon {
             (Ok(_), Err(refused)) => Err(refused.into()),
         }
     }
-}
-
-/// What the guest says of a daemon that did not get ready.
-async fn with_report(machine: &Machine, cause: NotReady) -> TrialError {
-    let script = "systemctl --no-pager --full status docker.socket docker.service containerd.service; \
-                  journalctl --no-pager -n 40 -o short-monotonic";
-    let limit = Duration::from_secs(20);
-    let asked = async { machine.agent(limit).await?.run("/bin/sh", &["-c", script], limit).await };
-    let guest = match asked.await {
-        Ok(output) => output.stdout,
-        Err(error) => format!("the guest cannot be asked: {error}"),
-    };
-    let report = format!("{guest}\nthe console's last lines:\n{}", machine.console(20));
-    TrialError::NotReadyReport { cause, report }
 }

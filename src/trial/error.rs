@@ -3,7 +3,6 @@
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
 use crate::engine::EngineError;
-use crate::engine::readiness::NotReady;
 use crate::vm::VmError;
 
 /// A trial that failed, or could not be held.
@@ -18,17 +17,6 @@ pub enum TrialError {
     /// The image to be tried could not be built.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The daemon did not get ready in time.
-    #[error("the daemon is {0}")]
-    NotReady(#[from] NotReady),
-    /// The daemon did not get ready in time, and what the guest says of it.
-    #[error("the daemon is {cause}\n{report}")]
-    NotReadyReport {
-        /// What was waited for.
-        cause: NotReady,
-        /// Units, journal and console.
-        report: String,
-    },
     /// An expectation was not met.
     #[error("{image}: {what}\n  expected  {expected}\n  found     {found}")]
     Mismatch {

@@ -5,7 +5,7 @@
 //! # async fn example() -> Result<(), seatrial::trial::TrialError> {
 //! use seatrial::trial::Daemon;
 //!
-//! let daemon = Daemon::boot("docker-20.10", Default::default()).await?;
+//! let daemon = Daemon::start("docker-20.10", Default::default()).await?;
 //! let image = daemon.load_archive("app.tar".as_ref(), "my/app:1.0").await?;
 //! image.assert_tag().await?;
 //! image.assert_architecture("amd64").await?;

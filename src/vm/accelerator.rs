@@ -6,19 +6,31 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use super::machine::Process;
 use super::places::{MachineFolder, cached};
-use super::{Guest, VmError};
+use super::process::Process;
+use super::{Guest, VmError, tools};
 
 /// How a machine's CPU is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Accelerator {
     /// By the host's CPU.
     Kvm,
     /// Emulated.
     Tcg,
+}
+
+impl Accelerator {
+    /// What QEMU calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+        }
+    }
 }
 
 /// What may be asked for.
@@ -44,6 +56,15 @@ impl FromStr for Wish {
     }
 }
 
+impl std::fmt::Display for Wish {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Only(accelerator) => accelerator.name(),
+        })
+    }
+}
+
 /// How long a kernel under KVM may take to its first line; real ones take well under a second.
 const FIRST_LINE: Duration = Duration::from_secs(5);
 
@@ -61,6 +82,7 @@ pub async fn choose(wish: Wish, guest: &Guest) -> Result<Accelerator, VmError> {
             if let Ok(known) = fs::read_to_string(&answer) {
                 return Ok(if known == "boots" { Accelerator::Kvm } else { Accelerator::Tcg });
             }
+            tools::QEMU.require()?;
             let boots = kvm_boots(guest).await?;
             let text = if boots { "boots" } else { "does not boot" };
             fs::write(&answer, text).map_err(VmError::file("write", &answer))?;
@@ -78,7 +100,7 @@ async fn kvm_boots(guest: &Guest) -> Result<bool, VmError> {
     let kernel =
         ["-display", "none", "-serial", &serial, "-kernel", &kernel, "-append", "console=ttyS0 panic=-1"];
     let arguments: Vec<String> = machine.iter().chain(&kernel).map(ToString::to_string).collect();
-    let qemu = Process::start(&arguments, &folder.path().join("qemu.log"))?;
+    let qemu = Process::start(tools::QEMU.program, &arguments, None, &folder.path().join("qemu.log"))?;
     let deadline = Instant::now() + FIRST_LINE;
     while Instant::now() < deadline && qemu.ended().is_none() {
         sleep(Duration::from_millis(20)).await;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Accelerator;
+use super::{Accelerator, wake};
 
 /// What a machine is started with.
 #[derive(Clone, Debug)]
@@ -13,6 +13,10 @@ pub struct Layout<'a> {
     pub memory_mib: u32,
     /// CPUs.
     pub cpus: u32,
+    /// The file that the memory lies in, and whether what the guest writes goes there rather than to copies.
+    pub ram: Option<(&'a Path, bool)>,
+    /// Whether the machine waits to be given the state of another.
+    pub incoming: bool,
     /// The kernel, its initial RAM disk and its command line.
     pub kernel: &'a Path,
     /// The initial RAM disk.
@@ -36,12 +40,14 @@ pub fn all(layout: &Layout<'_>) -> Vec<String> {
     let parts = [
         base(),
         cpu(layout.accelerator, layout.cpus, layout.memory_mib),
+        memory(layout.memory_mib, layout.ram),
         kernel(layout),
         disk("root", layout.root, "raw,readonly=on"),
         disk("scratch", layout.scratch, "qcow2,cache=unsafe,discard=unmap"),
         network(layout.port, layout.egress),
         channels(layout.folder),
         sandbox(),
+        if layout.incoming { owned(["-incoming", "defer"]) } else { Vec::new() },
     ];
     parts.concat()
 }
@@ -61,10 +67,19 @@ fn cpu(accelerator: Accelerator, cpus: u32, memory_mib: u32) -> Vec<String> {
     let (accelerator, model) = match accelerator {
         Accelerator::Kvm => ("kvm", "host"),
         // Each CPU on a thread of its own, and room for translated code.
-        Accelerator::Tcg => ("tcg,thread=multi,tb-size=1024", "Nehalem"),
+        Accelerator::Tcg => ("tcg,thread=multi,tb-size=256", "Nehalem"),
     };
     let (cpus, memory) = (cpus.to_string(), memory_mib.to_string());
     owned(["-accel", accelerator, "-cpu", model, "-smp", &cpus, "-m", &memory])
+}
+
+/// Memory in a file, so that a template's can be shared, page by page, by all machines restored from it.
+fn memory(memory_mib: u32, ram: Option<(&Path, bool)>) -> Vec<String> {
+    let Some((file, shared)) = ram else { return Vec::new() };
+    let share = if shared { "on" } else { "off" };
+    let path = escaped(file);
+    let file = format!("memory-backend-file,id=ram,size={memory_mib}M,mem-path={path},share={share}");
+    owned(["-object", &file, "-machine", "memory-backend=ram"])
 }
 
 fn kernel(layout: &Layout<'_>) -> Vec<String> {
@@ -85,11 +100,12 @@ fn network(port: u16, egress: bool) -> Vec<String> {
     owned(["-netdev", &user, "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"])
 }
 
-/// Console to a file; agent and monitor on sockets in the private folder.
+/// Console to a file; agent, monitor and waker in the private folder.
 fn channels(folder: &Path) -> Vec<String> {
     let console = format!("file:{}", text(&folder.join("console.log")));
     let agent = format!("socket,id=agent,path={},server=on,wait=off", escaped(&folder.join("agent.sock")));
     let monitor = format!("unix:{},server=on,wait=off", escaped(&folder.join("qmp.sock")));
+    let wake = format!("pipe,id=wake,path={}", escaped(&folder.join(wake::NAME)));
     let port = "virtserialport,chardev=agent,name=org.qemu.guest_agent.0";
     owned([
         "-serial",
@@ -100,6 +116,10 @@ fn channels(folder: &Path) -> Vec<String> {
         &agent,
         "-device",
         port,
+        "-chardev",
+        &wake,
+        "-device",
+        "virtserialport,chardev=wake,name=org.seatrial.wake",
         "-qmp",
         &monitor,
     ])
@@ -123,11 +143,13 @@ fn escaped(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    fn arguments(egress: bool) -> String {
-        let layout = Layout {
+    fn layout(egress: bool) -> Layout<'static> {
+        Layout {
             accelerator: Accelerator::Tcg,
             memory_mib: 1024,
             cpus: 2,
+            ram: None,
+            incoming: false,
             kernel: Path::new("/g/kernel"),
             initrd: Path::new("/m/initrd"),
             cmdline: "quiet x=1",
@@ -136,8 +158,20 @@ mod tests {
             folder: Path::new("/m"),
             port: 4711,
             egress,
-        };
-        all(&layout).join(" ")
+        }
+    }
+
+    fn arguments(egress: bool) -> String {
+        all(&layout(egress)).join(" ")
+    }
+
+    #[test]
+    fn a_restored_machine_copies_the_pages_of_its_template_and_waits_for_its_state() {
+        let ram = Path::new("/t,1/ram");
+        let template = all(&Layout { ram: Some((ram, true)), ..layout(false) }).join(" ");
+        let restored = all(&Layout { ram: Some((ram, false)), incoming: true, ..layout(false) }).join(" ");
+        assert!(template.contains("size=1024M,mem-path=/t,,1/ram,share=on -machine memory-backend=ram"));
+        assert_eq!(template.replace("share=on", "share=off") + " -incoming defer", restored);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::guest::{CONFIGURE, FILES};
-use super::places::{Lock, cached};
+use super::places::{Lock, cached, remove_left};
+use super::tools::{MKE2FS, MKFS_EROFS, MMDEBSTRAP, Tool};
 use super::{Definition, Guest, VmError};
 
 /// The size of a machine's scratch disk in bytes. It is sparse.
@@ -53,31 +54,8 @@ pub fn prepare(name: &str, sources: &Sources, said: &mut dyn FnMut(&str)) -> Res
     Ok(guest)
 }
 
-/// Removes what a killed process left of an assembly. Whoever holds the guest's lock knows that nobody works on
-/// it.
-fn remove_left(guests: &Path, prefix: &str) -> Result<(), VmError> {
-    for entry in fs::read_dir(guests).map_err(VmError::file("read", guests))?.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(prefix) {
-            fs::remove_dir_all(entry.path()).map_err(VmError::file("remove", entry.path()))?;
-        }
-    }
-    Ok(())
-}
-
-/// The size in bytes of the guest called `name` in the cache; `None` where it is not assembled.
-///
-/// # Errors
-/// When there is no such guest, or the cache cannot be used.
-pub fn is_prepared(name: &str, sources: &Sources) -> Result<Option<u64>, VmError> {
-    let guest = described(name, sources)?;
-    let files = [guest.kernel(), guest.initrd(), guest.root()];
-    let sizes: Option<Vec<u64>> =
-        files.iter().map(|file| file.metadata().ok().map(|metadata| metadata.len())).collect();
-    Ok(sizes.map(|sizes| sizes.iter().sum()))
-}
-
 /// The guest called `name`, assembled or not.
-fn described(name: &str, sources: &Sources) -> Result<Guest, VmError> {
+pub(super) fn described(name: &str, sources: &Sources) -> Result<Guest, VmError> {
     let definition = Definition::named(name)?;
     let digest = definition.digest(&sources.lines.join("\n")).hex();
     let folder = cached("guests")?.join(format!("{name}-{}", &digest[..16]));
@@ -100,7 +78,8 @@ fn debian(
     // Hooks run as another user, who must be able to read all this.
     let Definition { suite, packages, modules, .. } = &guest.definition;
     let (files, configure, out) = (quoted(&files), quoted(&configure), quoted(made));
-    let mut mmdebstrap = Command::new("mmdebstrap");
+    MKFS_EROFS.require()?;
+    let mut mmdebstrap = Command::new(MMDEBSTRAP.require()?);
     mmdebstrap.args(["--mode=auto", "--variant=minbase", "--format=null", "--quiet"]);
     mmdebstrap.arg(format!("--include={}", packages.join(",")));
     mmdebstrap
@@ -110,7 +89,7 @@ fn debian(
         "--customize-hook=copy-out /out/root.erofs /out/kernel /out/initrd /out/packages {out}"
     ));
     mmdebstrap.args([suite.as_str(), "-"]).args(&sources.lines);
-    run(&guest.name, mmdebstrap, "mmdebstrap", "mmdebstrap", said)
+    run(&guest.name, mmdebstrap, MMDEBSTRAP, said)
 }
 
 /// The file system is made once; machines write to overlays of it.
@@ -118,25 +97,21 @@ fn scratch(made: &Path) -> Result<(), VmError> {
     let path = made.join("scratch.raw");
     let file = File::create(&path).and_then(|file| file.set_len(SCRATCH));
     file.map_err(VmError::file("make", &path))?;
-    let mut mke2fs = Command::new("mke2fs");
+    let mut mke2fs = Command::new(MKE2FS.require()?);
     mke2fs.args(["-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1,nodiscard"]).arg(&path);
-    run("scratch disk", mke2fs, "mke2fs", "e2fsprogs", &mut |_| ())
+    run("scratch disk", mke2fs, MKE2FS, &mut |_| ())
 }
 
 /// Runs a program that says what it does on standard error.
 fn run(
     guest: &str,
     mut command: Command,
-    program: &'static str,
-    package: &'static str,
+    Tool { program, .. }: Tool,
     said: &mut dyn FnMut(&str),
 ) -> Result<(), VmError> {
     let failed = |problem: String| VmError::Assembly { guest: guest.to_owned(), problem };
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => VmError::Missing { program, package },
-        _ => failed(format!("{program} does not start: {error}")),
-    })?;
+    let mut child = command.spawn().map_err(|error| failed(format!("{program} does not start: {error}")))?;
     let mut last = Vec::new();
     for line in child.stderr.take().map(BufReader::new).into_iter().flat_map(SplitNewlines::split_newlines) {
         said(&line);

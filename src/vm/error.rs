@@ -3,6 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::engine::EngineError;
+use crate::engine::readiness::NotReady;
+
 /// A machine that could not be assembled, started or talked to.
 #[derive(Debug, thiserror::Error)]
 pub enum VmError {
@@ -40,6 +43,27 @@ pub enum VmError {
         /// The nearest there is.
         nearest: Option<&'static str>,
     },
+    /// No such machine is kept.
+    #[error("{}{}", match name {
+        Some(name) => format!("there is no machine {name:?}"),
+        None if there.is_empty() => "no machine is kept; start one with seatrial vm up".to_owned(),
+        None => "there are several machines; name one".to_owned(),
+    }, match nearest {
+        Some(nearest) => format!("; did you mean {nearest:?}?"),
+        None if there.is_empty() => String::new(),
+        None => format!("; there are {}", there.join(", ")),
+    })]
+    NoMachine {
+        /// What was asked for.
+        name: Option<String>,
+        /// The nearest there is.
+        nearest: Option<String>,
+        /// All there are.
+        there: Vec<String>,
+    },
+    /// Another machine is called so.
+    #[error("there is a machine {0:?} already; give another --name, or end it with seatrial vm down {0}")]
+    NameTaken(String),
     /// QEMU ended though nobody asked it to.
     #[error("QEMU ended ({status}): {stderr}\nthe console's last lines:\n{console}")]
     Died {
@@ -50,6 +74,17 @@ pub enum VmError {
         /// What the guest said.
         console: String,
     },
+    /// The engine did not get ready in time.
+    #[error("the daemon is {cause}\n{report}")]
+    NotReady {
+        /// What was waited for.
+        cause: Box<NotReady>,
+        /// What the guest says: units, journal, console.
+        report: String,
+    },
+    /// The engine went away again.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// A certificate could not be made.
     #[error("cannot make the machine's certificates")]
     Certificate(#[from] rcgen::Error),
@@ -66,6 +101,11 @@ pub enum VmError {
 }
 
 impl VmError {
+    /// Whether the machine failed rather than what was asked for.
+    pub fn is_environment(&self) -> bool {
+        !matches!(self, Self::NoGuest { .. } | Self::NoMachine { .. } | Self::NameTaken(_))
+    }
+
     pub(super) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { doing, path, source }

@@ -51,6 +51,11 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../vm/guest/files/etc/systemd/system/seatrial-agent.service"),
     ),
     (
+        "etc/systemd/system/seatrial-wake.service",
+        include_str!("../../vm/guest/files/etc/systemd/system/seatrial-wake.service"),
+    ),
+    ("usr/lib/seatrial/wake", include_str!("../../vm/guest/files/usr/lib/seatrial/wake")),
+    (
         "etc/systemd/journald.conf.d/seatrial.conf",
         include_str!("../../vm/guest/files/etc/systemd/journald.conf.d/seatrial.conf"),
     ),

@@ -1,33 +1,19 @@
 //! A machine: one QEMU process with a private folder. It ends with its handle, and with its process.
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::TcpListener;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::accelerator::{self, Wish};
+use serde_json::json;
+
 use super::args::{self, Layout};
 use super::places::MachineFolder;
-use super::{Accelerator, Agent, Guest, VmError, tls};
-
-/// The emulator.
-const QEMU: &str = "qemu-system-x86_64";
-
-fn no_qemu() -> VmError {
-    VmError::Missing { program: QEMU, package: "qemu-system-x86" }
-}
-
-/// How a machine is started.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    /// Which accelerator.
-    pub accelerator: Wish,
-    /// Whether the guest may reach the network.
-    pub egress: bool,
-}
+use super::process::{Process, tail};
+use super::qmp::Qmp;
+use super::template::Template;
+use super::{Accelerator, Agent, Guest, VmError, tls, tools, wake};
 
 /// A running machine. Dropped, it is gone: the process, its memory, its disk, its keys.
 #[derive(Debug)]
@@ -40,46 +26,116 @@ pub struct Machine {
     started: Instant,
 }
 
-/// QEMU, watched by a thread.
-#[derive(Debug)]
-pub(super) struct Process {
-    pid: rustix::process::Pid,
-    ended: Arc<Mutex<Option<ExitStatus>>>,
-    watcher: Option<std::thread::JoinHandle<()>>,
+/// What is a machine's own when it is started.
+pub(super) struct Own {
+    folder: MachineFolder,
+    scratch: PathBuf,
+    port: u16,
 }
 
-impl Machine {
-    /// Starts a machine of `guest`. It is not ready for anything yet:
-    /// [`readiness`](crate::engine::readiness) waits for that.
-    ///
-    /// # Errors
-    /// When QEMU is missing or does not start.
-    pub async fn start(guest: &Guest, options: Options) -> Result<Self, VmError> {
+impl Own {
+    /// `disk` is what the machine's scratch disk reads from where it was not written to.
+    fn make(disk: (&Path, &str)) -> Result<Self, VmError> {
         let folder = MachineFolder::make()?;
-        let accelerator = accelerator::choose(options.accelerator, guest).await?;
-        let keys = tls::make(folder.path())?;
-        let initrd = folder.path().join("initrd");
-        tls::write_initrd(&guest.initrd(), &initrd, &keys)?;
         let scratch = folder.path().join("scratch.qcow2");
-        overlay(&guest.scratch(), &scratch)?;
-        let port = free_port()?;
-        let (kernel, root) = (guest.kernel(), guest.root());
-        let arguments = args::all(&Layout {
+        overlay(disk, &scratch)?;
+        wake::make(folder.path())?;
+        Ok(Self { scratch, port: free_port()?, folder })
+    }
+
+    fn layout<'a>(
+        &'a self,
+        guest: &'a Guest,
+        paths: &'a [PathBuf; 3],
+        accelerator: Accelerator,
+    ) -> Layout<'a> {
+        let [kernel, initrd, root] = paths;
+        Layout {
             accelerator,
             memory_mib: guest.definition.memory_mib,
             cpus: guest.definition.cpus,
-            kernel: &kernel,
-            initrd: &initrd,
+            ram: None,
+            incoming: false,
+            kernel,
+            initrd,
             cmdline: &guest.definition.cmdline,
-            root: &root,
-            scratch: &scratch,
-            folder: folder.path(),
-            port,
-            egress: options.egress,
-        });
+            root,
+            scratch: &self.scratch,
+            folder: self.folder.path(),
+            port: self.port,
+            egress: false,
+        }
+    }
+
+    fn start(
+        self,
+        layout: &[String],
+        accelerator: Accelerator,
+        stdin: Option<File>,
+    ) -> Result<Machine, VmError> {
+        let Self { folder, port, .. } = self;
+        tools::QEMU.require()?;
         let started = Instant::now();
-        let process = Process::start(&arguments, &folder.path().join("qemu.log"))?;
-        Ok(Self { folder, port, accelerator, started, process })
+        let process = Process::start(tools::QEMU.program, layout, stdin, &folder.path().join("qemu.log"))?;
+        Ok(Machine { process, folder, port, accelerator, started })
+    }
+}
+
+impl Machine {
+    /// Starts a machine of `guest`. It is not ready for anything yet: [`ready`](super::ready) waits for that.
+    /// With `ram`, its memory lies in that file.
+    ///
+    /// # Errors
+    /// When QEMU is missing or does not start.
+    pub(super) fn boot(
+        guest: &Guest,
+        accelerator: Accelerator,
+        egress: bool,
+        ram: Option<&Path>,
+    ) -> Result<Self, VmError> {
+        let own = Own::make((&guest.scratch(), "raw"))?;
+        let keys = tls::make(own.folder.path())?;
+        let paths = [guest.kernel(), own.folder.path().join("initrd"), guest.root()];
+        tls::write_initrd(&guest.initrd(), &paths[1], &keys)?;
+        let ram = ram.map(|ram| (ram, true));
+        let arguments = args::all(&Layout { ram, egress, ..own.layout(guest, &paths, accelerator) });
+        own.start(&arguments, accelerator, None)
+    }
+
+    /// Starts a machine as a copy of the one that `template` was made from, as it was then. It shares the
+    /// template's clock and randomness until it is woken.
+    ///
+    /// # Errors
+    /// When QEMU is missing, or does not take the template.
+    pub(super) async fn restore(guest: &Guest, template: &Template, egress: bool) -> Result<Self, VmError> {
+        let own = Own::make((&template.scratch(), "qcow2"))?;
+        for name in tls::CLIENT_FILES {
+            let (from, to) = (template.folder().join(name), own.folder.path().join(name));
+            fs::copy(&from, &to).map_err(VmError::file("copy", &from))?;
+        }
+        let (ram, state) = (template.ram(), template.state());
+        let state = File::open(&state).map_err(VmError::file("open", &state))?;
+        let paths = [guest.kernel(), guest.initrd(), guest.root()];
+        let accelerator = template.accelerator();
+        let layout = own.layout(guest, &paths, accelerator);
+        let arguments = args::all(&Layout { ram: Some((&ram, false)), incoming: true, egress, ..layout });
+        let machine = own.start(&arguments, accelerator, Some(state))?;
+        machine.unless_it_ends(machine.resume()).await?;
+        Ok(machine)
+    }
+
+    /// Reads the state that is on QEMU's standard input and goes on from there.
+    async fn resume(&self) -> Result<(), VmError> {
+        let mut qmp = self.qmp().await?;
+        qmp.execute("migrate-incoming", json!({ "uri": "fd:0" })).await?;
+        qmp.migrated().await?;
+        qmp.execute("cont", json!({})).await?;
+        Ok(())
+    }
+
+    /// The machine's monitor.
+    pub(super) async fn qmp(&self) -> Result<Qmp, VmError> {
+        Qmp::connect(&self.folder.path().join("qmp.sock")).await
     }
 
     /// The loopback port behind which the engine's API is.
@@ -105,12 +161,17 @@ impl Machine {
 
     /// The process id of QEMU.
     pub fn pid(&self) -> u32 {
-        self.process.pid.as_raw_nonzero().get().unsigned_abs()
+        self.process.pid()
     }
 
     /// The last `lines` lines of the console.
     pub fn console(&self, lines: usize) -> String {
-        tail(&self.folder.path().join("console.log"), lines)
+        tail(&self.console_file(), lines)
+    }
+
+    /// Where the console is written to.
+    pub fn console_file(&self) -> PathBuf {
+        self.folder.path().join("console.log")
     }
 
     /// Whether QEMU still runs.
@@ -118,13 +179,32 @@ impl Machine {
     /// # Errors
     /// When it does not; the error says how it ended.
     pub fn check_alive(&self) -> Result<(), VmError> {
-        let Some(status) = self.process.ended() else { return Ok(()) };
-        let status = match status.signal() {
-            Some(signal) => format!("signal {signal}"),
-            None => status.to_string(),
-        };
-        let stderr = tail(&self.folder.path().join("qemu.log"), 20);
-        Err(VmError::Died { status, stderr, console: self.console(20) })
+        self.process.ended().map_or(Ok(()), |ended| Err(self.died(ended)))
+    }
+
+    /// Waits until QEMU ends, and says how it did.
+    pub async fn end(&self) -> VmError {
+        self.died(self.process.end().await)
+    }
+
+    /// What `doing` comes to, unless QEMU ends first.
+    pub(super) async fn unless_it_ends<T>(
+        &self,
+        doing: impl Future<Output = Result<T, VmError>>,
+    ) -> Result<T, VmError> {
+        tokio::select! {
+            biased;
+            done = doing => match (done, self.process.ended()) {
+                // What failed because of it says less than how QEMU ended.
+                (Err(_), Some(ended)) => Err(self.died(ended)),
+                (done, _) => done,
+            },
+            died = self.end() => Err(died),
+        }
+    }
+
+    fn died(&self, (status, stderr): (String, String)) -> VmError {
+        VmError::Died { status, stderr, console: self.console(20) }
     }
 
     /// The guest's agent, which must answer within `limit`.
@@ -132,79 +212,24 @@ impl Machine {
     /// # Errors
     /// When it does not.
     pub async fn agent(&self, limit: Duration) -> Result<Agent, VmError> {
-        Agent::connect(&self.folder.path().join("agent.sock"), limit).await
+        Agent::connect(self.folder.path(), limit).await
     }
 }
 
-impl Process {
-    /// Starts QEMU so that it is killed when this process ends, however that comes about. The kernel sends that
-    /// signal when the starting thread ends; so the thread that starts QEMU is the one that waits for it.
-    pub(super) fn start(arguments: &[String], log: &Path) -> Result<Self, VmError> {
-        let stderr = fs::File::create(log).map_err(VmError::file("make", log))?;
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--", QEMU]).args(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
-        let ended = Arc::new(Mutex::new(None));
-        let (report, reported) = mpsc::channel();
-        let slot = Arc::clone(&ended);
-        let watcher = std::thread::spawn(move || match command.spawn() {
-            Err(error) => drop(report.send(Err(error))),
-            Ok(mut child) => {
-                let _ = report.send(Ok(rustix::process::Pid::from_child(&child)));
-                if let (Ok(status), Ok(mut slot)) = (child.wait(), slot.lock()) {
-                    *slot = Some(status);
-                }
-            }
-        });
-        match reported.recv() {
-            Ok(Ok(pid)) => Ok(Self { pid, ended, watcher: Some(watcher) }),
-            _ => Err(no_qemu()),
-        }
-    }
-}
-
-impl Process {
-    /// How it ended, if it did.
-    pub(super) fn ended(&self) -> Option<ExitStatus> {
-        self.ended.lock().map(|ended| *ended).unwrap_or_default()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Until it was waited for, its process id is nobody else's.
-        if self.ended().is_none() {
-            let _ = rustix::process::kill_process(self.pid, rustix::process::Signal::KILL);
-        }
-        if let Some(watcher) = self.watcher.take() {
-            let _ = watcher.join();
-        }
-    }
-}
-
-/// A disk that reads from `base` and keeps what is written for itself.
-fn overlay(base: &Path, overlay: &Path) -> Result<(), VmError> {
-    let mut image = Command::new("qemu-img");
-    image.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(base).arg(overlay);
-    let output = image.stdin(Stdio::null()).output();
-    let output = output.map_err(|_| VmError::Missing { program: "qemu-img", package: "qemu-utils" })?;
+/// A disk that reads from `base`, a file and its format, and keeps what is written for itself.
+fn overlay((base, format): (&Path, &str), overlay: &Path) -> Result<(), VmError> {
+    let mut image = Command::new(tools::QEMU_IMG.require()?);
+    image.args(["create", "-q", "-f", "qcow2", "-F", format, "-b"]).arg(base).arg(overlay);
+    let output = image.stdin(Stdio::null()).output().map_err(VmError::file("make", overlay))?;
     if output.status.success() {
         return Ok(());
     }
     let problem = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(VmError::file("make", PathBuf::from(overlay))(std::io::Error::other(problem)))
+    Err(VmError::file("make", overlay)(std::io::Error::other(problem)))
 }
 
 /// A port that nobody uses now. Should somebody take it before QEMU does, QEMU says so and ends.
 fn free_port() -> Result<u16, VmError> {
     let address = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
     address.map(|address| address.port()).map_err(VmError::file("open a port on", "the loopback"))
-}
-
-/// The last `lines` lines of a log, whatever bytes it is made of.
-fn tail(path: &Path, lines: usize) -> String {
-    let bytes = fs::read(path).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let all: Vec<&str> = text.lines().collect();
-    all[all.len().saturating_sub(lines)..].join("\n")
 }

@@ -7,15 +7,35 @@ pub mod accelerator;
 mod agent;
 pub mod args;
 pub mod assemble;
+pub mod budget;
 mod channel;
 mod error;
 pub mod guest;
+pub mod kept;
 pub mod machine;
 mod places;
+mod process;
+mod qmp;
+pub mod ready;
+pub mod stock;
+pub mod template;
 mod tls;
+pub mod tools;
+mod wake;
 
 pub use accelerator::Accelerator;
 pub use agent::{Agent, CommandOutput};
 pub use error::VmError;
 pub use guest::{Definition, Guest};
-pub use machine::{Machine, Options};
+pub use machine::Machine;
+pub use ready::{Options, Ready};
+pub use template::Template;
+
+/// What blocks, on a thread where that is no harm.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, VmError> + Send + 'static,
+) -> Result<T, VmError> {
+    let failed =
+        |error: tokio::task::JoinError| VmError::file("finish", "a thread")(std::io::Error::other(error));
+    tokio::task::spawn_blocking(work).await.map_err(failed)?
+}

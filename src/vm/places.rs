@@ -41,7 +41,7 @@ impl Lock {
     }
 
     /// Takes the lock if nobody holds it.
-    fn take(path: &Path) -> Option<Self> {
+    pub(super) fn take(path: &Path) -> Option<Self> {
         let file = open(path).ok()?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
         Some(Self(file))
@@ -63,12 +63,7 @@ impl MachineFolder {
         let machines = cached("machines")?;
         // A folder that is not locked yet must not be taken for one that was left.
         let _all = Lock::wait(&machines.join(".lock"))?;
-        for entry in fs::read_dir(&machines).into_iter().flatten().flatten() {
-            let left = entry.path();
-            if left.is_dir() && Lock::take(&left.join("lock")).is_some() {
-                fs::remove_dir_all(&left).map_err(VmError::file("remove", &left))?;
-            }
-        }
+        remove_unlocked(&machines)?;
         let folder = tempfile::Builder::new().prefix("vm-").tempdir_in(&machines);
         let folder = folder.map_err(VmError::file("make a folder in", &machines))?;
         let lock = Lock::wait(&folder.path().join("lock"))?;
@@ -78,6 +73,34 @@ impl MachineFolder {
     pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// Removes the folders of machines whose processes were killed.
+pub(super) fn remove_left_machines() -> Result<(), VmError> {
+    let machines = cached("machines")?;
+    let _all = Lock::wait(&machines.join(".lock"))?;
+    remove_unlocked(&machines)
+}
+
+fn remove_unlocked(machines: &Path) -> Result<(), VmError> {
+    for entry in fs::read_dir(machines).into_iter().flatten().flatten() {
+        let left = entry.path();
+        if left.is_dir() && Lock::take(&left.join("lock")).is_some() {
+            fs::remove_dir_all(&left).map_err(VmError::file("remove", &left))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the folders in `folder` whose names begin with `prefix`: what a killed process left unfinished. Whoever
+/// holds the lock that goes with that name knows that nobody works on them.
+pub(super) fn remove_left(folder: &Path, prefix: &str) -> Result<(), VmError> {
+    for entry in fs::read_dir(folder).map_err(VmError::file("read", folder))?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            fs::remove_dir_all(entry.path()).map_err(VmError::file("remove", entry.path()))?;
+        }
+    }
+    Ok(())
 }
 
 fn open(path: &Path) -> Result<File, VmError> {

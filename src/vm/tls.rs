@@ -16,6 +16,9 @@ use rcgen::{
 
 use super::VmError;
 
+/// What who wants to use the API needs, in a machine's folder.
+pub(super) const CLIENT_FILES: [&str; 3] = ["ca.pem", "cert.pem", "key.pem"];
+
 /// What the guest gets: file names and contents.
 pub(super) type ServerFiles = [(&'static str, String); 3];
 
@@ -35,7 +38,7 @@ pub(super) fn make(folder: &Path) -> Result<ServerFiles, VmError> {
     let (server, server_key) =
         signed("server", ExtendedKeyUsagePurpose::ServerAuth, &["localhost", "127.0.0.1"])?;
     let (client, client_key) = signed("client", ExtendedKeyUsagePurpose::ClientAuth, &[])?;
-    for (name, content) in [("ca.pem", &authority_pem), ("cert.pem", &client), ("key.pem", &client_key)] {
+    for (name, content) in CLIENT_FILES.into_iter().zip([&authority_pem, &client, &client_key]) {
         let path = folder.join(name);
         let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path);
         file.and_then(|mut file| file.write_all(content.as_bytes()))

@@ -22,7 +22,8 @@ struct Dock {
 
 impl Dock {
     async fn new() -> Self {
-        let daemon = Daemon::boot("docker-20.10", Default::default()).await.unwrap_or_else(|e| panic!("{e}"));
+        let daemon =
+            Daemon::start("docker-20.10", Default::default()).await.unwrap_or_else(|e| panic!("{e}"));
         let folder = TempDir::new().unwrap();
         let bin = folder.path().join("rootfs/bin");
         std::fs::create_dir_all(&bin).unwrap();

@@ -1,0 +1,29 @@
+//! `seatrial vm down`
+
+use crate::vm::kept::Kept;
+
+/// Ends kept machines; nothing of them is left
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which machines [default: the only one]
+    names: Vec<String>,
+    /// Every one there is
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let machines = if args.all {
+        Kept::all()?
+    } else if args.names.is_empty() {
+        vec![Kept::named(None)?]
+    } else {
+        args.names.iter().map(|name| Kept::named(Some(name))).collect::<Result<_, _>>()?
+    };
+    super::block_on(async {
+        for kept in machines {
+            kept.down().await?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,67 @@
+//! `seatrial vm keep`: the process that owns a machine that `vm up` started. Not for use by hand.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::vm::accelerator::Wish;
+use crate::vm::assemble::{Sources, prepare};
+use crate::vm::kept::Kept;
+use crate::vm::{Options, VmError, ready};
+
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub(super) struct Args {
+    guest: String,
+    name: String,
+    #[arg(long, default_value = "auto")]
+    accel: Wish,
+    #[arg(long)]
+    egress: bool,
+    #[arg(long)]
+    cold: bool,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    // What the terminal sends to the command that is run there is none of ours.
+    let _ = rustix::process::setsid();
+    super::block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            kept = keep(args) => kept,
+        }
+    })
+}
+
+async fn keep(args: &Args) -> anyhow::Result<()> {
+    let guest = prepare(&args.guest, &Sources::default(), &mut |_| ())?;
+    let options = Options { accelerator: args.accel, egress: args.egress, cold: args.cold, at_once: true };
+    let ready = tokio::select! {
+        ready = ready::start(&guest, options) => ready?,
+        () = nobody_waits() => return Ok(()),
+    };
+    if let Some(why) = &ready.fallback {
+        writeln!(io::stderr(), "seatrial: booted, because the template could not be used: {why}")?;
+    }
+    let kept = Kept::announce(&args.name, &args.guest, &ready)?;
+    writeln!(io::stdout(), "{}", serde_json::to_string(&kept)?)?;
+    let died: VmError = ready.machine.end().await;
+    Err(died.into())
+}
+
+/// Waits until the one that asked for the machine is gone.
+async fn nobody_waits() {
+    // Its end of the pipe is all that standard input is for; a thread of tokio's would outlive this wait.
+    use std::os::fd::AsFd;
+    let gone = || {
+        let stdin = io::stdin();
+        let mut poll = [rustix::event::PollFd::from_borrowed_fd(stdin.as_fd(), rustix::event::PollFlags::IN)];
+        let polled = rustix::event::poll(&mut poll, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }));
+        polled.is_ok_and(|count| count > 0)
+    };
+    while !gone() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,55 @@
+//! `seatrial vm`: guests, and machines for hand work.
+
+mod down;
+mod exec;
+mod keep;
+mod list;
+mod logs;
+mod prepare;
+mod prune;
+mod up;
+
+use clap::Subcommand;
+
+/// Assembles guests and keeps machines with a real Docker daemon in them
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  seatrial vm prepare docker-20.10          once; a minute or two
+  eval \"$(seatrial vm up docker-20.10)\"     then: docker ps
+  seatrial vm exec -- systemctl status docker
+  seatrial vm down")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(list::Args),
+    Prepare(prepare::Args),
+    Up(up::Args),
+    Exec(exec::Args),
+    Logs(logs::Args),
+    Down(down::Args),
+    Prune(prune::Args),
+    Keep(keep::Args),
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<()> {
+    match args.command {
+        Command::List(args) => list::run(&args),
+        Command::Prepare(args) => prepare::run(&args),
+        Command::Up(args) => up::run(&args),
+        Command::Exec(args) => exec::run(&args),
+        Command::Logs(args) => logs::run(&args),
+        Command::Down(args) => down::run(&args),
+        Command::Prune(args) => prune::run(&args),
+        Command::Keep(args) => keep::run(&args),
+    }
+}
+
+/// Runs what waits for machines.
+fn block_on<T>(doing: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(doing)
+}

@@ -1,0 +1,64 @@
+//! `seatrial vm prepare`
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::vm::accelerator::Wish;
+use crate::vm::assemble::{Sources, prepare};
+use crate::vm::{Guest, ready};
+
+/// Assembles a guest and makes its template, where they are not there yet
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which; see `seatrial vm list`
+    guest: String,
+    /// A line of a sources.list, or a mirror's address [default: the host's]
+    #[arg(long, value_name = "LINE")]
+    source: Vec<String>,
+    /// kvm, tcg, or auto: KVM where it really boots a guest
+    #[arg(long, default_value = "auto")]
+    accel: Wish,
+    /// Only assemble it
+    #[arg(long)]
+    no_template: bool,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let guest = assemble(&args.guest, &Sources { lines: args.source.clone() })?;
+    if !args.no_template {
+        make_template(&guest, args.accel)?;
+    }
+    Ok(())
+}
+
+/// Assembles `guest`, telling how far that is.
+pub(in crate::cli) fn assemble(guest: &str, sources: &Sources) -> anyhow::Result<Guest> {
+    let line = line(&format!("assembling {guest}, about a minute"));
+    let prepared = prepare(guest, sources, &mut |said| {
+        // mmdebstrap: "I: installing remaining packages inside the chroot..."
+        if let Some(step) = said.strip_prefix("I: ") {
+            line.set_message(format!("assembling {guest}, about a minute: {}", step.trim_end_matches('.')));
+        }
+    });
+    line.finish_and_clear();
+    Ok(prepared?)
+}
+
+/// Makes the template of `guest`.
+pub(in crate::cli) fn make_template(guest: &Guest, accel: Wish) -> anyhow::Result<()> {
+    let line = line(&format!("booting {} once to make its template, half a minute", guest.name));
+    let made = super::block_on(async { Ok(ready::template(guest, accel).await?) });
+    line.finish_and_clear();
+    made.map(drop)
+}
+
+/// A line on the terminal that tells what goes on; none where there is no terminal.
+fn line(message: &str) -> ProgressBar {
+    let line = ProgressBar::new_spinner().with_message(message.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>3} {wide_msg}") {
+        line.set_style(style);
+    }
+    line.enable_steady_tick(Duration::from_millis(120));
+    line
+}

@@ -1,0 +1,77 @@
+//! `seatrial vm up`
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use anyhow::Context;
+
+use super::prepare;
+use crate::cli::exit::Ended;
+use crate::vm::accelerator::Wish;
+use crate::vm::assemble::Sources;
+use crate::vm::kept::Kept;
+
+/// Starts a machine, keeps it until `seatrial vm down`, and prints what to export for `docker`
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which guest; see `seatrial vm list`
+    guest: String,
+    /// What to call the machine [default: as its guest]
+    #[arg(long)]
+    name: Option<String>,
+    /// kvm, tcg, or auto: KVM where it really boots a guest
+    #[arg(long, default_value = "auto")]
+    accel: Wish,
+    /// Let the guest reach the network
+    #[arg(long)]
+    egress: bool,
+    /// Boot afresh rather than restore a template
+    #[arg(long)]
+    cold: bool,
+    /// Print one JSON object instead
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let guest = prepare::assemble(&args.guest, &Sources::default())?;
+    if !args.cold {
+        prepare::make_template(&guest, args.accel)?;
+    }
+    let name = args.name.as_deref().unwrap_or(&args.guest);
+    let mut keeper = Command::new(std::env::current_exe()?);
+    keeper.args(["vm", "keep", &args.guest, name, "--accel", &args.accel.to_string()]);
+    keeper.args(args.egress.then_some("--egress")).args(args.cold.then_some("--cold"));
+    // Should this process end before the machine is ready, its end of the pipe goes, and the keeper with it.
+    let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut line = String::new();
+    if let Some(said) = keeper.stdout.take() {
+        BufReader::new(said).read_line(&mut line)?;
+    }
+    if line.is_empty() {
+        // It has said why itself.
+        let code = keeper.wait()?.code().unwrap_or(3);
+        return Err(Ended(u8::try_from(code).unwrap_or(3)).into());
+    }
+    if args.json {
+        write!(io::stdout(), "{line}")?;
+        return Ok(());
+    }
+    let kept: Kept = serde_json::from_str(&line).context("the keeper said something else than expected")?;
+    writeln!(
+        io::stdout(),
+        "# {} is ready after {:.2} s; seatrial vm down {0} ends it\n\
+         export DOCKER_HOST=tcp://localhost:{}\nexport DOCKER_TLS_VERIFY=1\nexport DOCKER_CERT_PATH={}",
+        kept.name,
+        kept.ready_after,
+        kept.port,
+        shell_word(&kept.folder.display().to_string()),
+    )?;
+    Ok(())
+}
+
+/// `text` as one word of a shell.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}

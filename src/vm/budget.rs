@@ -1,0 +1,79 @@
+//! How many machines run at once: whoever wants one more waits for its turn, across all processes of the user,
+//! rather than have all of them crawl.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::VmError;
+use super::places::{Lock, cached};
+
+/// The right to run a machine. Held until dropped, or until the process ends.
+#[derive(Debug)]
+pub(super) struct Turn(#[allow(dead_code)] Lock);
+
+/// The variable that sets how many machines may run at once.
+pub const MACHINES: &str = "SEATRIAL_MACHINES";
+
+/// What a busy machine takes beside its own memory: QEMU and the code it translated, in MiB.
+const BESIDE_MIB: u64 = 512;
+
+/// How often the next in line looks for a free place.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How many machines of `memory_mib` may run at once: as many as there are CPUs, for a busy one keeps at least
+/// one busy, and no more than fit into three quarters of the memory.
+pub(super) fn places(memory_mib: u32) -> u64 {
+    if let Some(asked) = std::env::var(MACHINES).ok().and_then(|text| text.parse().ok()) {
+        return u64::max(asked, 1);
+    }
+    let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64);
+    let total = total_memory_mib().unwrap_or(u64::MAX) / 4 * 3;
+    cpus.min(total / (u64::from(memory_mib) + BESIDE_MIB)).max(1)
+}
+
+fn total_memory_mib() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kib: u64 = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?
+        .trim()
+        .split(' ')
+        .next()?
+        .parse()
+        .ok()?;
+    Some(kib / 1024)
+}
+
+/// Waits for a turn. Those who wait get theirs in the order of asking.
+pub(super) async fn turn(memory_mib: u32) -> Result<Turn, VmError> {
+    let folder = cached("turns")?;
+    super::blocking(move || wait(&folder, places(memory_mib))).await
+}
+
+fn wait(folder: &Path, places: u64) -> Result<Turn, VmError> {
+    let _first_in_line = Lock::wait(&folder.join("line"))?;
+    loop {
+        if let Some(lock) = (0..places).find_map(|place| Lock::take(&folder.join(place.to_string()))) {
+            return Ok(Turn(lock));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_more_than_there_are_places_waits_until_one_is_free() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let first = wait(folder.path(), 2).unwrap();
+        let _second = wait(folder.path(), 2).unwrap();
+        let path = folder.path().to_owned();
+        let third = std::thread::spawn(move || wait(&path, 2).map(drop));
+        assert!(Lock::take(&folder.path().join("0")).is_none());
+        assert!(!third.is_finished());
+        drop(first);
+        third.join().unwrap().unwrap();
+    }
+}

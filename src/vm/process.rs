@@ -1,0 +1,102 @@
+//! QEMU as a process: it dies with whoever started it, and its end is noticed at once.
+
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::watch;
+
+use super::VmError;
+
+/// A running QEMU, watched by a thread.
+#[derive(Debug)]
+pub(super) struct Process {
+    pid: Pid,
+    ended: watch::Receiver<Option<ExitStatus>>,
+    watcher: Option<std::thread::JoinHandle<()>>,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `program` so that it is killed when this process ends, however that comes about. The kernel sends
+    /// that signal when the starting thread ends; so the thread that starts QEMU is the one that waits for it.
+    /// What QEMU says goes to `log`.
+    pub(super) fn start(
+        program: &'static str,
+        arguments: &[String],
+        stdin: Option<File>,
+        log: &Path,
+    ) -> Result<Self, VmError> {
+        let stderr = File::create(log).map_err(VmError::file("make", log))?;
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", program]).args(arguments);
+        command.stdin(stdin.map_or_else(Stdio::null, Stdio::from)).stdout(Stdio::null()).stderr(stderr);
+        let (tell, ended) = watch::channel(None);
+        let (report, reported) = mpsc::channel();
+        let watcher = std::thread::spawn(move || match command.spawn() {
+            Err(error) => drop(report.send(Err(error))),
+            Ok(mut child) => {
+                let _ = report.send(Ok(Pid::from_child(&child)));
+                if let Ok(status) = child.wait() {
+                    tell.send_replace(Some(status));
+                }
+            }
+        });
+        match reported.recv() {
+            Ok(Ok(pid)) => Ok(Self { pid, ended, watcher: Some(watcher), log: log.to_owned() }),
+            _ => Err(VmError::Missing { program: "setpriv", package: "util-linux" }),
+        }
+    }
+
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// How it ended and what it said, if it did.
+    pub(super) fn ended(&self) -> Option<(String, String)> {
+        let status = *self.ended.borrow();
+        status.map(|status| self.told(status))
+    }
+
+    /// Waits for its end, and tells how it ended and what it said.
+    pub(super) async fn end(&self) -> (String, String) {
+        let mut ended = self.ended.clone();
+        let status = ended.wait_for(Option::is_some).await.map(|status| *status);
+        match status {
+            Ok(Some(status)) => self.told(status),
+            _ => ("unknown".to_owned(), String::new()),
+        }
+    }
+
+    fn told(&self, status: ExitStatus) -> (String, String) {
+        let status = match status.signal() {
+            Some(signal) => format!("signal {signal}"),
+            None => status.to_string(),
+        };
+        (status, tail(&self.log, 20))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Until it was waited for, its process id is nobody else's.
+        if self.ended.borrow().is_none() {
+            let _ = kill_process(self.pid, Signal::KILL);
+        }
+        if let Some(watcher) = self.watcher.take() {
+            let _ = watcher.join();
+        }
+    }
+}
+
+/// The last `lines` lines of a log, whatever bytes it is made of.
+pub(super) fn tail(path: &Path, lines: usize) -> String {
+    let bytes = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}

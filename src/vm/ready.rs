@@ -1,0 +1,223 @@
+//! From a guest to a machine whose engine is ready: restored from a template, or booted.
+
+use std::time::Duration;
+
+use super::accelerator::{self, Wish};
+use super::budget::{self, Turn};
+use super::template::Template;
+use super::{Guest, Machine, VmError, wake};
+use crate::engine::readiness::{self, Condition, NotReady, Reach, Try, told};
+use crate::engine::{Docker, Timeline};
+
+/// How a machine is started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Which accelerator.
+    pub accelerator: Wish,
+    /// Whether the guest may reach the network.
+    pub egress: bool,
+    /// Boot the machine rather than restore it from a template.
+    pub cold: bool,
+    /// Start it at once, however many run already.
+    pub at_once: bool,
+}
+
+/// A machine whose engine is ready. Dropped, it is gone.
+#[derive(Debug)]
+pub struct Ready {
+    /// The machine.
+    pub machine: Machine,
+    /// Its engine.
+    pub docker: Docker,
+    /// What was true when, from QEMU's start to ready.
+    pub timeline: Timeline,
+    /// Why the machine was booted although it should have been restored.
+    pub fallback: Option<String>,
+    #[allow(dead_code)] // held for as long as the machine runs
+    turn: Option<Turn>,
+}
+
+/// How long a booted machine may take until its engine is ready: three times what stock Debian takes under
+/// emulation.
+const BOOT: Duration = Duration::from_secs(120);
+/// How long a restored one may.
+const RESTORE: Duration = Duration::from_secs(30);
+/// How long the guest may take over an answer of its own.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// Starts a machine of `guest` and waits until its engine is ready.
+///
+/// # Errors
+/// When it does not start or its engine does not get ready. What the guest says of that comes with the error.
+pub async fn start(guest: &Guest, options: Options) -> Result<Ready, VmError> {
+    let turn = match options.at_once {
+        true => None,
+        false => Some(budget::turn(guest.definition.memory_mib).await?),
+    };
+    let accelerator = accelerator::choose(options.accelerator, guest).await?;
+    let mut fallback = None;
+    if !options.cold {
+        let making = async |machine: &Machine| booted(machine).await.map(drop);
+        let restored = async {
+            let template = Template::get(guest, accelerator, making).await?;
+            let machine = Machine::restore(guest, &template, options.egress).await?;
+            let (docker, timeline) = self::restored(&machine).await?;
+            Ok::<_, VmError>((machine, docker, timeline))
+        };
+        match restored.await {
+            Ok((machine, docker, timeline)) => {
+                return Ok(Ready { machine, docker, timeline, fallback, turn });
+            }
+            Err(error) => fallback = Some(told(&error)),
+        }
+    }
+    let machine = Machine::boot(guest, accelerator, options.egress, None)?;
+    let (docker, timeline) = booted(&machine).await?;
+    Ok(Ready { machine, docker, timeline, fallback, turn })
+}
+
+/// Makes the template for machines of `guest`, where there is none yet.
+///
+/// # Errors
+/// When its machine does not get ready or cannot be saved.
+pub async fn template(guest: &Guest, wish: Wish) -> Result<Template, VmError> {
+    let accelerator = accelerator::choose(wish, guest).await?;
+    Template::get(guest, accelerator, async |machine: &Machine| booted(machine).await.map(drop)).await
+}
+
+/// Waits for a machine that was booted.
+async fn booted(machine: &Machine) -> Result<(Docker, Timeline), VmError> {
+    let reach = Reach::new(|| Docker::over_tls(machine.port(), machine.folder()));
+    let limit = Duration::from_secs(60);
+    let conditions = [
+        kernel_speaks(machine, limit),
+        guest_answers(machine, limit),
+        agent_answers(machine, limit),
+        socket_listens(machine, limit),
+        reach.ping(limit),
+        reach.version(limit),
+    ];
+    let mut timeline = Timeline::since(machine.started());
+    met(machine, &conditions, &mut timeline, BOOT).await?;
+    drop(conditions);
+    docker(reach, timeline)
+}
+
+/// Makes a machine that was restored its own, and waits for it. Nobody gets at its engine before that.
+async fn restored(machine: &Machine) -> Result<(Docker, Timeline), VmError> {
+    let mut timeline = Timeline::since(machine.started());
+    timeline.note("the template is restored", None);
+    let reach = Reach::new(|| Docker::over_tls(machine.port(), machine.folder()));
+    let limit = Duration::from_secs(10);
+    let own = condition("seed and clock are its own", limit, move || {
+        Box::pin(async { wake::wake(machine.folder(), ANSWER).await.map(Some).map_err(|e| told(&e)) })
+    });
+    let conditions = [own, reach.ping(limit), reach.version(limit)];
+    met(machine, &conditions, &mut timeline, RESTORE).await?;
+    drop(conditions);
+    docker(reach, timeline)
+}
+
+fn docker<F: Fn() -> Result<Docker, crate::engine::EngineError> + Send + Sync>(
+    reach: Reach<F>,
+    timeline: Timeline,
+) -> Result<(Docker, Timeline), VmError> {
+    let nothing = || crate::engine::EngineError::Unexpected("the engine went away".to_owned());
+    Ok((reach.docker().ok_or_else(nothing)?, timeline))
+}
+
+async fn met(
+    machine: &Machine,
+    conditions: &[Condition<'_>],
+    timeline: &mut Timeline,
+    limit: Duration,
+) -> Result<(), VmError> {
+    let wait = async {
+        match readiness::wait(conditions, timeline, limit).await {
+            Ok(()) => Ok(()),
+            Err(cause) => Err(with_report(machine, cause).await),
+        }
+    };
+    machine.unless_it_ends(wait).await
+}
+
+fn condition<'a>(
+    name: &'static str,
+    limit: Duration,
+    attempt: impl Fn() -> Try<'a> + Send + Sync + 'a,
+) -> Condition<'a> {
+    Condition { name, limit, attempt: Box::new(attempt) }
+}
+
+fn kernel_speaks(machine: &Machine, limit: Duration) -> Condition<'_> {
+    condition("the kernel speaks", limit, move || {
+        Box::pin(async {
+            let size = std::fs::metadata(machine.console_file()).map_or(0, |metadata| metadata.len());
+            if size > 0 { Ok(None) } else { Err("nothing on the console".to_owned()) }
+        })
+    })
+}
+
+fn guest_answers(machine: &Machine, limit: Duration) -> Condition<'_> {
+    condition("the guest answers", limit, move || {
+        Box::pin(async { wake::uptime(machine.folder(), ANSWER).await.map(Some).map_err(|e| told(&e)) })
+    })
+}
+
+fn agent_answers(machine: &Machine, limit: Duration) -> Condition<'_> {
+    condition("the guest agent answers", limit, move || {
+        Box::pin(async { machine.agent(ANSWER).await.map(|_| None).map_err(|e| told(&e)) })
+    })
+}
+
+/// The guest's socket, that is: the host's port accepts before there is a guest.
+fn socket_listens(machine: &Machine, limit: Duration) -> Condition<'_> {
+    condition("the API's socket listens", limit, move || {
+        Box::pin(async {
+            let mut agent = machine.agent(ANSWER).await.map_err(|e| told(&e))?;
+            let sockets = agent.read_file("/proc/net/tcp6").await.map_err(|e| told(&e))?;
+            if listens(&sockets, API_PORT) { Ok(None) } else { Err("nothing listens there".to_owned()) }
+        })
+    })
+}
+
+/// The guest's port for the API.
+const API_PORT: u16 = 2376;
+
+/// Whether a table of sockets (proc(5), `/proc/net/tcp6`) has one that listens on `port`.
+fn listens(table: &str, port: u16) -> bool {
+    let ending = format!(":{port:04X}");
+    table.lines().any(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        fields.next().is_some_and(|local| local.ends_with(&ending)) && fields.nth(1) == Some("0A")
+    })
+}
+
+/// What the guest says of an engine that did not get ready.
+async fn with_report(machine: &Machine, cause: NotReady) -> VmError {
+    let script = "systemctl --no-pager --full status docker.socket docker.service containerd.service; \
+                  journalctl --no-pager -n 40 -o short-monotonic";
+    let limit = Duration::from_secs(20);
+    let asked = async { machine.agent(limit).await?.run("/bin/sh", &["-c", script], limit).await };
+    let guest = match asked.await {
+        Ok(output) => output.stdout,
+        Err(error) => format!("the guest cannot be asked: {}", told(&error)),
+    };
+    let report = format!("{guest}\nthe console's last lines:\n{}", machine.console(20));
+    VmError::NotReady { cause: Box::new(cause), report }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_listens_only_in_its_own_state_and_on_its_own_port() {
+        let table = "  sl  local_address                         remote_address                        st tx_queue\n   \
+                     0: 00000000000000000000000000000000:0948 00000000000000000000000000000000:0000 0A 00000000:0\n   \
+                     1: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 01 00000000:0\n";
+        assert!(listens(table, 2376));
+        assert!(!listens(table, 22), "that one is connected");
+        assert!(!listens(table, 80));
+    }
+}
