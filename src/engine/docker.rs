@@ -11,15 +11,20 @@ use bollard::query_parameters::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::EngineError;
+use super::{EngineError, transport};
 
 /// A Docker daemon.
 #[derive(Clone, Debug)]
 pub struct Docker {
     api: bollard::Docker,
 }
+
+/// A version of the API: 1.41 is `ApiVersion(1, 41)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ApiVersion(pub usize, pub usize);
 
 /// What a container printed and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,17 +51,26 @@ fn owned(words: &[&str]) -> Vec<String> {
 
 impl Docker {
     /// Talks to the daemon behind the loopback port `port` with the keys in `keys`: `ca.pem`, `cert.pem`,
-    /// `key.pem`. Nothing is sent yet.
+    /// `key.pem`; in the version `spoken` of the API, where that was agreed on before. Nothing is sent yet.
     ///
     /// # Errors
     /// When the keys cannot be read.
-    pub fn over_tls(port: u16, keys: &Path) -> Result<Self, EngineError> {
-        let file = |name: &str| keys.join(name);
-        let (key, cert, ca) = (file("key.pem"), file("cert.pem"), file("ca.pem"));
-        let address = format!("tcp://localhost:{port}");
-        let version = bollard::API_DEFAULT_VERSION;
-        let api = bollard::Docker::connect_with_ssl(&address, &key, &cert, &ca, ANSWER, version);
+    pub fn over_tls(port: u16, keys: &Path, spoken: Option<ApiVersion>) -> Result<Self, EngineError> {
+        let transport = transport::over_tls(keys)?;
+        let address = format!("https://127.0.0.1:{port}");
+        let version = spoken.map(|ApiVersion(major_version, minor_version)| bollard::ClientVersion {
+            major_version,
+            minor_version,
+        });
+        let version = version.as_ref().unwrap_or(bollard::API_DEFAULT_VERSION);
+        let api = bollard::Docker::connect_with_custom_transport(transport, Some(address), ANSWER, version);
         api.map(|api| Self { api }).map_err(self::api("connecting"))
+    }
+
+    /// The version of the API that is spoken.
+    pub fn api_version(&self) -> ApiVersion {
+        let version = self.api.client_version();
+        ApiVersion(version.major_version, version.minor_version)
     }
 
     /// The same daemon in the newest version of the API that both sides know.

@@ -1,5 +1,6 @@
 //! What an engine answers when it does not do what it is asked.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A failure of an engine or of the way to it.
@@ -12,6 +13,14 @@ pub enum EngineError {
         doing: String,
         /// The answer.
         source: bollard::errors::Error,
+    },
+    /// The keys to the API cannot be used.
+    #[error("cannot use {path}: {problem}", path = path.display())]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
     },
     /// The engine read an image and refused it.
     #[error("the engine did not load the image: {0}")]

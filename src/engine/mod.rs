@@ -6,7 +6,8 @@ pub mod docker;
 mod error;
 pub mod readiness;
 pub mod timeline;
+mod transport;
 
-pub use docker::{Docker, RunOutput};
+pub use docker::{ApiVersion, Docker, RunOutput};
 pub use error::EngineError;
 pub use timeline::Timeline;

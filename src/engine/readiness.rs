@@ -114,7 +114,10 @@ impl<F: Fn() -> Result<Docker, EngineError> + Send + Sync> Reach<F> {
             Box::pin(async {
                 let docker = (self.connect)().map_err(|error| told(&error))?;
                 match docker.ping().await.map_err(|error| told(&error))?.as_str() {
-                    "OK" => Ok(None),
+                    "OK" => {
+                        self.keep(docker);
+                        Ok(None)
+                    }
                     other => Err(format!("/_ping says {other:?}")),
                 }
             })
@@ -128,14 +131,18 @@ impl<F: Fn() -> Result<Docker, EngineError> + Send + Sync> Reach<F> {
             Box::pin(async {
                 let docker = (self.connect)().map_err(|error| told(&error))?;
                 let docker = docker.negotiated().await.map_err(|error| told(&error))?;
-                *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(docker);
+                self.keep(docker);
                 Ok(None)
             })
         };
         Condition { name: "/version answers", limit, attempt: Box::new(attempt) }
     }
 
-    /// The daemon, once [`version`](Self::version) was met.
+    fn keep(&self, docker: Docker) {
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(docker);
+    }
+
+    /// The daemon as it answered last, once one of the conditions was met.
     pub fn docker(self) -> Option<Docker> {
         self.answered.into_inner().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,15 +3,51 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Something that became true.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+
+/// Something that became true. Written out, its times are seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// When the host saw it, since the start.
+    #[serde(with = "seconds")]
     pub at: Duration,
     /// What the guest's monotonic clock said then, where it was asked.
+    #[serde(with = "seconds::option")]
     pub guest: Option<Duration>,
     /// What.
     pub what: String,
+}
+
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        time.as_secs_f64().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+
+    pub(super) mod option {
+        use super::*;
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            time: &Option<Duration>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            time.map(|time| time.as_secs_f64()).serialize(serializer)
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Duration>, D::Error> {
+            let seconds = Option::<f64>::deserialize(deserializer)?;
+            seconds.map(|seconds| Duration::try_from_secs_f64(seconds).map_err(de::Error::custom)).transpose()
+        }
+    }
 }
 
 /// Events in order, each with the time since the start.
@@ -42,6 +78,12 @@ impl Timeline {
         self.events.insert(place, Event { at, guest: Some(guest), what: what.into() });
     }
 
+    /// Puts in what `other`, with the same start, has noted.
+    pub fn merge(&mut self, other: Self) {
+        self.events.extend(other.events);
+        self.events.sort_by_key(|event| event.at);
+    }
+
     /// The events, earliest first.
     pub fn events(&self) -> &[Event] {
         &self.events
@@ -56,10 +98,16 @@ impl Timeline {
 impl fmt::Display for Timeline {
     /// A line an event: seconds since the start, the guest's clock, what was true.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.events.iter().try_for_each(|Event { at, guest, what }| {
-            let guest = guest.map_or(String::new(), |guest| format!("{:.2}", guest.as_secs_f64()));
-            writeln!(f, "{:8.3} s  {guest:>7}  {what}", at.as_secs_f64())
-        })
+        self.events.iter().try_for_each(|event| writeln!(f, "{event}"))
+    }
+}
+
+impl fmt::Display for Event {
+    /// Seconds since the start, the guest's clock, what was true.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, guest, what } = self;
+        let guest = guest.map_or(String::new(), |guest| format!("{:.2}", guest.as_secs_f64()));
+        write!(f, "{:8.3} s  {guest:>7}  {what}", at.as_secs_f64())
     }
 }
 

@@ -41,7 +41,8 @@ pub fn all(layout: &Layout<'_>) -> Vec<String> {
         base(),
         cpu(layout.accelerator, layout.cpus, layout.memory_mib),
         memory(layout.memory_mib, layout.ram),
-        kernel(layout),
+        // A restored machine has its kernel in memory.
+        if layout.incoming { Vec::new() } else { kernel(layout) },
         disk("root", layout.root, "raw,readonly=on"),
         disk("scratch", layout.scratch, "qcow2,cache=unsafe,discard=unmap"),
         network(layout.port, layout.egress),

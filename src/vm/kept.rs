@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::places::{Lock, cached};
 use super::{Agent, Ready, VmError};
+use crate::engine::timeline::Event;
 use crate::suggest;
 
 /// A machine that is kept.
@@ -26,8 +27,8 @@ pub struct Kept {
     pub keeper: u32,
     /// QEMU's process id.
     pub qemu: u32,
-    /// Seconds from QEMU's start until the engine was ready.
-    pub ready_after: f64,
+    /// What was true when, from QEMU's start until the engine was ready.
+    pub timeline: Vec<Event>,
     /// When that was, in seconds since 1970.
     since: u64,
 }
@@ -55,7 +56,7 @@ impl Kept {
             folder: machine.folder().to_owned(),
             keeper: std::process::id(),
             qemu: machine.pid(),
-            ready_after: ready.timeline.events().last().map_or(0.0, |event| event.at.as_secs_f64()),
+            timeline: ready.timeline.events().to_vec(),
             since: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         };
         let path = kept.folder.join(STATE);
@@ -102,6 +103,11 @@ impl Kept {
                 Err(VmError::NoMachine { name: name.map(str::to_owned), nearest, there })
             }
         }
+    }
+
+    /// How long it took from QEMU's start until the engine was ready.
+    pub fn ready_after(&self) -> Duration {
+        self.timeline.last().map_or(Duration::ZERO, |event| event.at)
     }
 
     /// How long it has been ready.

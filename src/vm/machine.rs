@@ -164,6 +164,14 @@ impl Machine {
         self.process.pid()
     }
 
+    /// How much CPU time QEMU has used (proc(5), `/proc/PID/stat`; its unit is a hundredth of a second on Linux).
+    pub fn cpu_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks: u64 = fields.iter().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        Duration::from_millis(10 * ticks)
+    }
+
     /// The last `lines` lines of the console.
     pub fn console(&self, lines: usize) -> String {
         tail(&self.console_file(), lines)

@@ -7,7 +7,7 @@ use super::budget::{self, Turn};
 use super::template::Template;
 use super::{Guest, Machine, VmError, wake};
 use crate::engine::readiness::{self, Condition, NotReady, Reach, Try, told};
-use crate::engine::{Docker, Timeline};
+use crate::engine::{ApiVersion, Docker, Timeline};
 
 /// How a machine is started.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,11 +57,11 @@ pub async fn start(guest: &Guest, options: Options) -> Result<Ready, VmError> {
     let accelerator = accelerator::choose(options.accelerator, guest).await?;
     let mut fallback = None;
     if !options.cold {
-        let making = async |machine: &Machine| booted(machine).await.map(drop);
+        let making = async |machine: &Machine| Ok(booted(machine).await?.0.api_version());
         let restored = async {
             let template = Template::get(guest, accelerator, making).await?;
             let machine = Machine::restore(guest, &template, options.egress).await?;
-            let (docker, timeline) = self::restored(&machine).await?;
+            let (docker, timeline) = self::restored(&machine, template.api()).await?;
             Ok::<_, VmError>((machine, docker, timeline))
         };
         match restored.await {
@@ -82,12 +82,13 @@ pub async fn start(guest: &Guest, options: Options) -> Result<Ready, VmError> {
 /// When its machine does not get ready or cannot be saved.
 pub async fn template(guest: &Guest, wish: Wish) -> Result<Template, VmError> {
     let accelerator = accelerator::choose(wish, guest).await?;
-    Template::get(guest, accelerator, async |machine: &Machine| booted(machine).await.map(drop)).await
+    Template::get(guest, accelerator, async |machine: &Machine| Ok(booted(machine).await?.0.api_version()))
+        .await
 }
 
 /// Waits for a machine that was booted.
 async fn booted(machine: &Machine) -> Result<(Docker, Timeline), VmError> {
-    let reach = Reach::new(|| Docker::over_tls(machine.port(), machine.folder()));
+    let reach = Reach::new(|| Docker::over_tls(machine.port(), machine.folder(), None));
     let limit = Duration::from_secs(60);
     let conditions = [
         kernel_speaks(machine, limit),
@@ -103,18 +104,21 @@ async fn booted(machine: &Machine) -> Result<(Docker, Timeline), VmError> {
     docker(reach, timeline)
 }
 
-/// Makes a machine that was restored its own, and waits for it. Nobody gets at its engine before that.
-async fn restored(machine: &Machine) -> Result<(Docker, Timeline), VmError> {
+/// Makes a machine that was restored its own, and waits for it. Nobody gets at its engine before that; it is only
+/// pinged meanwhile, since it takes both about as long. Its version was asked for when the template was made.
+async fn restored(machine: &Machine, api: ApiVersion) -> Result<(Docker, Timeline), VmError> {
     let mut timeline = Timeline::since(machine.started());
     timeline.note("the template is restored", None);
-    let reach = Reach::new(|| Docker::over_tls(machine.port(), machine.folder()));
+    let reach = Reach::new(|| Docker::over_tls(machine.port(), machine.folder(), Some(api)));
     let limit = Duration::from_secs(10);
     let own = condition("seed and clock are its own", limit, move || {
         Box::pin(async { wake::wake(machine.folder(), ANSWER).await.map(Some).map_err(|e| told(&e)) })
     });
-    let conditions = [own, reach.ping(limit), reach.version(limit)];
-    met(machine, &conditions, &mut timeline, RESTORE).await?;
-    drop(conditions);
+    let mut pinged = Timeline::since(machine.started());
+    let (own, ping) = ([own], [reach.ping(limit)]);
+    tokio::try_join!(met(machine, &own, &mut timeline, RESTORE), met(machine, &ping, &mut pinged, RESTORE))?;
+    drop(ping);
+    timeline.merge(pinged);
     docker(reach, timeline)
 }
 

@@ -16,10 +16,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::UnixListener;
+use tokio::time::{Instant, sleep};
 
 use super::args::{self, Layout};
 use super::places::{Lock, cached};
 use super::{Accelerator, Guest, Machine, VmError, tls, tools};
+use crate::engine::ApiVersion;
 use crate::image::Digest;
 
 /// A saved machine.
@@ -34,6 +36,8 @@ pub struct Template {
 struct About {
     guest: String,
     accelerator: Accelerator,
+    /// The version of the API that its engine was agreed with on.
+    api: ApiVersion,
     /// What `--version` said.
     qemu: String,
     /// Sizes in bytes; a file of another size was damaged.
@@ -91,7 +95,7 @@ impl Template {
     pub(super) async fn get(
         guest: &Guest,
         accelerator: Accelerator,
-        ready: impl AsyncFnOnce(&Machine) -> Result<(), VmError>,
+        ready: impl AsyncFnOnce(&Machine) -> Result<ApiVersion, VmError>,
     ) -> Result<Self, VmError> {
         let (templates, key) = (cached("templates")?, key(guest, accelerator)?);
         let folder = templates.join(&key);
@@ -111,10 +115,11 @@ impl Template {
         let work = tempfile::Builder::new().prefix(&unfinished).tempdir_in(&templates);
         let work = work.map_err(VmError::file("make a folder in", &templates))?;
         let machine = Machine::boot(guest, accelerator, false, Some(&work.path().join("ram")))?;
-        ready(&machine).await?;
+        let api = ready(&machine).await?;
+        machine.unless_it_ends(idle(&machine)).await?;
         machine.unless_it_ends(save(&machine, work.path())).await?;
         stopped(machine, work.path()).await?;
-        describe(guest, accelerator, work.path())?;
+        describe(guest, accelerator, api, work.path())?;
         fs::rename(work.path(), &folder).map_err(VmError::file("name", &folder))?;
         let damaged = || std::io::Error::other("a template that was just made is not whole");
         Self::open(&folder).ok_or_else(|| VmError::file("read", &folder)(damaged()))
@@ -145,6 +150,11 @@ impl Template {
         self.about.accelerator
     }
 
+    /// The version of the API that its engine speaks.
+    pub(super) fn api(&self) -> ApiVersion {
+        self.about.api
+    }
+
     /// The guest it is of.
     pub fn guest(&self) -> &str {
         &self.about.guest
@@ -160,6 +170,25 @@ impl Template {
         (UNIX_EPOCH + Duration::from_secs(self.about.made)).elapsed().unwrap_or_default()
     }
 }
+
+/// Waits until the machine has done what it still had to do after it got ready, for a while at most: what it has
+/// not, every machine restored from it has to do while somebody waits for its first answer.
+async fn idle(machine: &Machine) -> Result<(), VmError> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut before = machine.cpu_time();
+    while Instant::now() < deadline {
+        sleep(LOOK).await;
+        let now = machine.cpu_time();
+        if now.saturating_sub(before) < LOOK / 8 {
+            break;
+        }
+        before = now;
+    }
+    Ok(())
+}
+
+/// How long the CPU time of a machine is looked at to see whether it is idle.
+const LOOK: Duration = Duration::from_millis(400);
 
 /// Stops the machine's CPUs for good, and writes the state of its devices to `folder`. Its memory is there already.
 async fn save(machine: &Machine, folder: &Path) -> Result<(), VmError> {
@@ -197,7 +226,7 @@ async fn stopped(machine: Machine, folder: &Path) -> Result<(), VmError> {
     Ok(())
 }
 
-fn describe(guest: &Guest, accelerator: Accelerator, folder: &Path) -> Result<(), VmError> {
+fn describe(guest: &Guest, accelerator: Accelerator, api: ApiVersion, folder: &Path) -> Result<(), VmError> {
     let version = Command::new(tools::QEMU.require()?).arg("--version").output();
     let version =
         version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
@@ -208,6 +237,7 @@ fn describe(guest: &Guest, accelerator: Accelerator, folder: &Path) -> Result<()
     let about = About {
         guest: guest.name.clone(),
         accelerator,
+        api,
         qemu: version.lines().next().unwrap_or_default().to_owned(),
         ram: size("ram")?,
         state: size("state")?,

@@ -1,5 +1,6 @@
 //! `seatrial vm keep`: the process that owns a machine that `vm up` started. Not for use by hand.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -47,6 +48,10 @@ async fn keep(args: &Args) -> anyhow::Result<()> {
     }
     let kept = Kept::announce(&args.name, &args.guest, &ready)?;
     writeln!(io::stdout(), "{}", serde_json::to_string(&kept)?)?;
+    // Whoever reads what the one that asked prints would wait for this process too.
+    let nowhere = File::options().write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdout(&nowhere)?;
+    rustix::stdio::dup2_stderr(&nowhere)?;
     let died: VmError = ready.machine.end().await;
     Err(died.into())
 }

@@ -28,6 +28,9 @@ pub(super) struct Args {
     /// Boot afresh rather than restore a template
     #[arg(long)]
     cold: bool,
+    /// Also print, to standard error, what was true when
+    #[arg(long)]
+    timeline: bool,
     /// Print one JSON object instead
     #[arg(long)]
     json: bool,
@@ -58,12 +61,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     let kept: Kept = serde_json::from_str(&line).context("the keeper said something else than expected")?;
+    if args.timeline {
+        kept.timeline.iter().try_for_each(|event| writeln!(io::stderr(), "{event}"))?;
+    }
     writeln!(
         io::stdout(),
         "# {} is ready after {:.2} s; seatrial vm down {0} ends it\n\
          export DOCKER_HOST=tcp://localhost:{}\nexport DOCKER_TLS_VERIFY=1\nexport DOCKER_CERT_PATH={}",
         kept.name,
-        kept.ready_after,
+        kept.ready_after().as_secs_f64(),
         kept.port,
         shell_word(&kept.folder.display().to_string()),
     )?;
