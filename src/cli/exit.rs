@@ -10,7 +10,7 @@ use crate::build::BuildError;
 /// Bad input or usage; nothing was written. The same code that the argument parser ends with.
 const BAD_INPUT: u8 = 2;
 /// The environment failed.
-const ENVIRONMENT: u8 = 3;
+pub(super) const ENVIRONMENT: u8 = 3;
 
 /// A wrong use of the command line that the argument parser cannot see.
 #[derive(Debug)]

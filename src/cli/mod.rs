@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error.
 
 mod build;
+mod doctor;
 mod exit;
 mod inspect;
 mod progress;
@@ -48,6 +49,7 @@ enum Command {
     Inspect(inspect::Args),
     #[cfg(feature = "vm")]
     Vm(vm::Args),
+    Doctor(doctor::Args),
 }
 
 /// Runs the program with the process's arguments and says how it ended.
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args),
         #[cfg(feature = "vm")]
         Command::Vm(args) => vm::run(args),
+        Command::Doctor(args) => doctor::run(&args),
     };
     exit::code(result)
 }

@@ -1,18 +1,13 @@
 //! Docker over its API, by bollard. The version of the API is negotiated, never pinned.
 
 use std::path::Path;
-use std::time::Duration;
 
-use bollard::container::LogOutput;
-use bollard::models::{ContainerCreateBody, HostConfig, ImageInspect};
-use bollard::query_parameters::{
-    CreateContainerOptions, ImportImageOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveImageOptions, TagImageOptionsBuilder, WaitContainerOptions,
-};
+use bollard::models::ImageInspect;
+use bollard::query_parameters::{ImportImageOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::{EngineError, transport};
 
@@ -26,27 +21,12 @@ pub struct Docker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ApiVersion(pub usize, pub usize);
 
-/// What a container printed and how it ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunOutput {
-    /// The exit code; 128 and a signal's number when that signal ended the command, as shells count.
-    pub code: i64,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
-}
-
 /// The longest that any one answer may take, loads and runs aside.
 const ANSWER: u64 = 120;
 
-fn api(doing: impl Into<String>) -> impl FnOnce(bollard::errors::Error) -> EngineError {
+pub(super) fn api(doing: impl Into<String>) -> impl FnOnce(bollard::errors::Error) -> EngineError {
     let doing = doing.into();
     move |source| EngineError::Api { doing, source }
-}
-
-fn owned(words: &[&str]) -> Vec<String> {
-    words.iter().map(ToString::to_string).collect()
 }
 
 impl Docker {
@@ -65,6 +45,10 @@ impl Docker {
         let version = version.as_ref().unwrap_or(bollard::API_DEFAULT_VERSION);
         let api = bollard::Docker::connect_with_custom_transport(transport, Some(address), ANSWER, version);
         api.map(|api| Self { api }).map_err(self::api("connecting"))
+    }
+
+    pub(super) fn api(&self) -> &bollard::Docker {
+        &self.api
     }
 
     /// The version of the API that is spoken.
@@ -131,92 +115,21 @@ impl Docker {
         self.api.inspect_image(image).await.map_err(api(format!("inspecting {image}")))
     }
 
-    /// Runs `command` in a container of `image`, or the image's own command where `command` is `None`,
-    /// without a network, and waits for its end for `limit` at most. The container is removed in any case.
+    /// Writes an archive of `image` to `output`, as `docker save` does.
     ///
     /// # Errors
-    /// When the container cannot be made or started, or does not end in time.
-    pub async fn run(
-        &self,
-        image: &str,
-        command: Option<&[&str]>,
-        limit: Duration,
-    ) -> Result<RunOutput, EngineError> {
-        let body = ContainerCreateBody { cmd: command.map(owned), ..ContainerCreateBody::default() };
-        self.run_container(image, body, Vec::new(), limit).await
-    }
-
-    /// Runs a program of the daemon's host, which must need no libraries, in a container of `image`, as
-    /// [`run`](Self::run) does.
-    ///
-    /// # Errors
-    /// As [`run`](Self::run).
-    pub async fn run_tool(
-        &self,
-        image: &str,
-        program: &str,
-        arguments: &[&str],
-        limit: Duration,
-    ) -> Result<RunOutput, EngineError> {
-        // Under its own name, which tells busybox and its like what they are.
-        let name = program.rsplit('/').next().unwrap_or(program);
-        let place = format!("/.seatrial/{name}");
-        let binds = vec![format!("{program}:{place}:ro")];
-        let body = ContainerCreateBody {
-            entrypoint: Some(vec![place]),
-            cmd: Some(owned(arguments)),
-            ..ContainerCreateBody::default()
-        };
-        self.run_container(image, body, binds, limit).await
-    }
-
-    async fn run_container(
-        &self,
-        image: &str,
-        mut body: ContainerCreateBody,
-        binds: Vec<String>,
-        limit: Duration,
-    ) -> Result<RunOutput, EngineError> {
-        body.image = Some(image.to_owned());
-        let network_mode = Some("none".to_owned());
-        body.host_config = Some(HostConfig { network_mode, binds: Some(binds), ..HostConfig::default() });
-        let made = self.api.create_container(None::<CreateContainerOptions>, body).await;
-        let id = made.map_err(api(format!("creating a container of {image}")))?.id;
-        let result = match timeout(limit, self.run_created(&id)).await {
-            Ok(result) => result,
-            Err(_) => Err(EngineError::Deadline { doing: format!("running {image}"), limit }),
-        };
-        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        let removed = self.api.remove_container(&id, Some(options)).await;
-        let output = result?;
-        removed.map_err(api("removing the container"))?;
-        Ok(output)
-    }
-
-    async fn run_created(&self, id: &str) -> Result<RunOutput, EngineError> {
-        self.api.start_container(id, None).await.map_err(api("starting the container"))?;
-        let mut ends = self.api.wait_container(id, None::<WaitContainerOptions>);
-        let code = match ends.next().await {
-            Some(Ok(end)) => end.status_code,
-            // bollard makes an error of every code but zero.
-            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => code,
-            Some(Err(error)) => return Err(api("waiting for the container")(error)),
-            None => return Err(EngineError::Unexpected("the container's end was not told".to_owned())),
-        };
-        let options = LogsOptionsBuilder::default().stdout(true).stderr(true).build();
-        let mut logs = self.api.logs(id, Some(options));
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        while let Some(output) = logs.next().await {
-            match output.map_err(api("reading the container's output"))? {
-                LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
-                LogOutput::StdOut { message } | LogOutput::Console { message } => {
-                    stdout.extend_from_slice(&message)
-                }
-                LogOutput::StdIn { .. } => {}
-            }
+    /// When the daemon does not have it, or `output` cannot be written.
+    pub async fn save(&self, image: &str, output: &mut (impl AsyncWrite + Unpin)) -> Result<(), EngineError> {
+        let doing = || format!("saving {image}");
+        let mut archive = self.api.export_image(image);
+        while let Some(bytes) = archive.next().await {
+            let bytes = bytes.map_err(self::api(doing()))?;
+            output
+                .write_all(&bytes)
+                .await
+                .map_err(|e| EngineError::Unexpected(format!("{}: {e}", doing())))?;
         }
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ok(RunOutput { code, stdout: text(stdout), stderr: text(stderr) })
+        output.flush().await.map_err(|e| EngineError::Unexpected(format!("{}: {e}", doing())))
     }
 
     /// Gives an image another name.

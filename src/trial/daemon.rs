@@ -13,7 +13,7 @@ use crate::build::assemble::Output;
 use crate::build::{Format, Options as BuildOptions, Recipe, assemble, plan};
 use crate::engine::{Docker, EngineError, Timeline};
 use crate::vm::assemble::{Sources, prepare};
-use crate::vm::{CommandOutput, Machine, Options, Ready, ready};
+use crate::vm::{CommandOutput, Machine, Options, Ready, ready, units};
 
 /// A ready daemon. Dropped, it and its machine are gone.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Daemon {
         let name = guest.to_owned();
         let assembled = tokio::task::spawn_blocking(move || prepare(&name, &Sources::default(), &mut |_| ()));
         let guest = assembled.await.map_err(|e| EngineError::Unexpected(e.to_string()))??;
-        Ok(Self(ready::start(&guest, options).await?))
+        Ok(Self(ready::start(&guest, &options).await?))
     }
 
     /// The daemon's API.
@@ -48,6 +48,19 @@ impl Daemon {
     /// What was true when, from QEMU's start to ready.
     pub fn timeline(&self) -> &Timeline {
         &self.0.timeline
+    }
+
+    /// The timeline of a daemon that was booted, with what systemd says of its units put in.
+    ///
+    /// # Errors
+    /// When the guest cannot be asked.
+    pub async fn timeline_with_units(&self) -> Result<Timeline, TrialError> {
+        let mut timeline = self.timeline().clone();
+        let mut agent = self.machine().agent(Duration::from_secs(5)).await?;
+        for (event, guest) in units::became_active(&mut agent).await? {
+            timeline.insert(event, guest);
+        }
+        Ok(timeline)
     }
 
     /// Why the machine was booted although it should have been restored from a template.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Daemon, TrialError};
-use crate::engine::{EngineError, RunOutput};
+use crate::engine::{EngineError, RunOptions, RunOutput};
 use crate::image::Env;
 
 /// An image in a daemon.
@@ -95,7 +95,7 @@ impl<'d> LoadedImage<'d> {
     /// # Errors
     /// When no container of the image runs.
     pub async fn container_env(&self) -> Result<Vec<String>, TrialError> {
-        let output = self.daemon.docker().run_tool(&self.reference, "/bin/busybox", &["env"], LOOK).await?;
+        let output = self.run(&RunOptions::tool("/bin/busybox", &["env"]), LOOK).await?;
         if output.code == 0 {
             return Ok(output.stdout.lines().map(str::to_owned).collect());
         }
@@ -103,12 +103,11 @@ impl<'d> LoadedImage<'d> {
         Err(EngineError::Unexpected(problem).into())
     }
 
-    /// Runs `command`, or the image's own where it is `None`, in a container without network, for `limit` at
-    /// most.
+    /// Runs a container of the image, for `limit` at most.
     ///
     /// # Errors
     /// When the container cannot be made or started, or does not end in time.
-    pub async fn run(&self, command: Option<&[&str]>, limit: Duration) -> Result<RunOutput, TrialError> {
-        Ok(self.daemon.docker().run(&self.reference, command, limit).await?)
+    pub async fn run(&self, options: &RunOptions, limit: Duration) -> Result<RunOutput, TrialError> {
+        Ok(self.daemon.docker().run(&self.reference, options, limit).await?)
     }
 }

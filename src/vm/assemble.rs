@@ -80,7 +80,13 @@ fn debian(
     let (files, configure, out) = (quoted(&files), quoted(&configure), quoted(made));
     MKFS_EROFS.require()?;
     let mut mmdebstrap = Command::new(MMDEBSTRAP.require()?);
-    mmdebstrap.args(["--mode=auto", "--variant=minbase", "--format=null", "--quiet"]);
+    mmdebstrap.args(["--mode=auto", "--variant=minbase", "--format=null"]);
+    // A mirror that does not answer is given up on in a minute rather than in ten.
+    mmdebstrap.args([
+        "--aptopt=Acquire::http::Timeout \"20\"",
+        "--aptopt=Acquire::https::Timeout \"20\"",
+        "--aptopt=Acquire::Retries \"2\"",
+    ]);
     mmdebstrap.arg(format!("--include={}", packages.join(",")));
     mmdebstrap
         .args(["man", "doc", "locale", "info"].map(|d| format!("--dpkgopt=path-exclude=/usr/share/{d}/*")));

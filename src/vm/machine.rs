@@ -26,6 +26,17 @@ pub struct Machine {
     started: Instant,
 }
 
+/// How a machine is booted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Boot<'a> {
+    /// Whether the guest may reach the network.
+    pub(super) egress: bool,
+    /// More for the kernel's command line.
+    pub(super) arguments: &'a str,
+    /// The file that its memory is to lie in.
+    pub(super) ram: Option<&'a Path>,
+}
+
 /// What is a machine's own when it is started.
 pub(super) struct Own {
     folder: MachineFolder,
@@ -83,22 +94,19 @@ impl Own {
 
 impl Machine {
     /// Starts a machine of `guest`. It is not ready for anything yet: [`ready`](super::ready) waits for that.
-    /// With `ram`, its memory lies in that file.
     ///
     /// # Errors
     /// When QEMU is missing or does not start.
-    pub(super) fn boot(
-        guest: &Guest,
-        accelerator: Accelerator,
-        egress: bool,
-        ram: Option<&Path>,
-    ) -> Result<Self, VmError> {
+    pub(super) fn boot(guest: &Guest, accelerator: Accelerator, boot: Boot<'_>) -> Result<Self, VmError> {
+        let Boot { egress, arguments, ram } = boot;
         let own = Own::make((&guest.scratch(), "raw"))?;
         let keys = tls::make(own.folder.path())?;
         let paths = [guest.kernel(), own.folder.path().join("initrd"), guest.root()];
         tls::write_initrd(&guest.initrd(), &paths[1], &keys)?;
         let ram = ram.map(|ram| (ram, true));
-        let arguments = args::all(&Layout { ram, egress, ..own.layout(guest, &paths, accelerator) });
+        let cmdline = &format!("{} {arguments}", guest.definition.cmdline);
+        let layout = own.layout(guest, &paths, accelerator);
+        let arguments = args::all(&Layout { ram, egress, cmdline: cmdline.trim_end(), ..layout });
         own.start(&arguments, accelerator, None)
     }
 

@@ -9,6 +9,7 @@ pub mod args;
 pub mod assemble;
 pub mod budget;
 mod channel;
+pub mod doctor;
 mod error;
 pub mod guest;
 pub mod kept;
@@ -21,6 +22,7 @@ pub mod stock;
 pub mod template;
 mod tls;
 pub mod tools;
+pub mod units;
 mod wake;
 
 pub use accelerator::Accelerator;

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::accelerator::{self, Wish};
 use super::budget::{self, Turn};
+use super::machine::Boot;
 use super::template::Template;
 use super::{Guest, Machine, VmError, wake};
 use crate::engine::readiness::{self, Condition, NotReady, Reach, Try, told};
 use crate::engine::{ApiVersion, Docker, Timeline};
 
 /// How a machine is started.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Which accelerator.
     pub accelerator: Wish,
@@ -20,6 +21,10 @@ pub struct Options {
     pub cold: bool,
     /// Start it at once, however many run already.
     pub at_once: bool,
+    /// How long it may take until the engine is ready, in the place of the limits that suit an emulated CPU.
+    pub deadline: Option<Duration>,
+    /// More for the kernel's command line. A machine that has it is booted.
+    pub kernel_arguments: String,
 }
 
 /// A machine whose engine is ready. Dropped, it is gone.
@@ -49,19 +54,19 @@ const ANSWER: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// When it does not start or its engine does not get ready. What the guest says of that comes with the error.
-pub async fn start(guest: &Guest, options: Options) -> Result<Ready, VmError> {
+pub async fn start(guest: &Guest, options: &Options) -> Result<Ready, VmError> {
     let turn = match options.at_once {
         true => None,
         false => Some(budget::turn(guest.definition.memory_mib).await?),
     };
     let accelerator = accelerator::choose(options.accelerator, guest).await?;
     let mut fallback = None;
-    if !options.cold {
-        let making = async |machine: &Machine| Ok(booted(machine).await?.0.api_version());
+    if !options.cold && options.kernel_arguments.is_empty() {
         let restored = async {
-            let template = Template::get(guest, accelerator, making).await?;
+            let template = Template::get(guest, accelerator, as_template).await?;
             let machine = Machine::restore(guest, &template, options.egress).await?;
-            let (docker, timeline) = self::restored(&machine, template.api()).await?;
+            let (docker, timeline) =
+                self::restored(&machine, template.api(), options.deadline.unwrap_or(RESTORE)).await?;
             Ok::<_, VmError>((machine, docker, timeline))
         };
         match restored.await {
@@ -71,8 +76,9 @@ pub async fn start(guest: &Guest, options: Options) -> Result<Ready, VmError> {
             Err(error) => fallback = Some(told(&error)),
         }
     }
-    let machine = Machine::boot(guest, accelerator, options.egress, None)?;
-    let (docker, timeline) = booted(&machine).await?;
+    let boot = Boot { egress: options.egress, arguments: &options.kernel_arguments, ram: None };
+    let machine = Machine::boot(guest, accelerator, boot)?;
+    let (docker, timeline) = booted(&machine, options.deadline.unwrap_or(BOOT)).await?;
     Ok(Ready { machine, docker, timeline, fallback, turn })
 }
 
@@ -82,12 +88,16 @@ pub async fn start(guest: &Guest, options: Options) -> Result<Ready, VmError> {
 /// When its machine does not get ready or cannot be saved.
 pub async fn template(guest: &Guest, wish: Wish) -> Result<Template, VmError> {
     let accelerator = accelerator::choose(wish, guest).await?;
-    Template::get(guest, accelerator, async |machine: &Machine| Ok(booted(machine).await?.0.api_version()))
-        .await
+    Template::get(guest, accelerator, as_template).await
+}
+
+/// Waits until a machine is as its template is to be.
+async fn as_template(machine: &Machine) -> Result<ApiVersion, VmError> {
+    Ok(booted(machine, BOOT).await?.0.api_version())
 }
 
 /// Waits for a machine that was booted.
-async fn booted(machine: &Machine) -> Result<(Docker, Timeline), VmError> {
+async fn booted(machine: &Machine, within: Duration) -> Result<(Docker, Timeline), VmError> {
     let reach = Reach::new(|| Docker::over_tls(machine.port(), machine.folder(), None));
     let limit = Duration::from_secs(60);
     let conditions = [
@@ -99,14 +109,18 @@ async fn booted(machine: &Machine) -> Result<(Docker, Timeline), VmError> {
         reach.version(limit),
     ];
     let mut timeline = Timeline::since(machine.started());
-    met(machine, &conditions, &mut timeline, BOOT).await?;
+    met(machine, &conditions, &mut timeline, within).await?;
     drop(conditions);
     docker(reach, timeline)
 }
 
 /// Makes a machine that was restored its own, and waits for it. Nobody gets at its engine before that; it is only
 /// pinged meanwhile, since it takes both about as long. Its version was asked for when the template was made.
-async fn restored(machine: &Machine, api: ApiVersion) -> Result<(Docker, Timeline), VmError> {
+async fn restored(
+    machine: &Machine,
+    api: ApiVersion,
+    within: Duration,
+) -> Result<(Docker, Timeline), VmError> {
     let mut timeline = Timeline::since(machine.started());
     timeline.note("the template is restored", None);
     let reach = Reach::new(|| Docker::over_tls(machine.port(), machine.folder(), Some(api)));
@@ -116,7 +130,7 @@ async fn restored(machine: &Machine, api: ApiVersion) -> Result<(Docker, Timelin
     });
     let mut pinged = Timeline::since(machine.started());
     let (own, ping) = ([own], [reach.ping(limit)]);
-    tokio::try_join!(met(machine, &own, &mut timeline, RESTORE), met(machine, &ping, &mut pinged, RESTORE))?;
+    tokio::try_join!(met(machine, &own, &mut timeline, within), met(machine, &ping, &mut pinged, within))?;
     drop(ping);
     timeline.merge(pinged);
     docker(reach, timeline)

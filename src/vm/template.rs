@@ -19,6 +19,7 @@ use tokio::net::UnixListener;
 use tokio::time::{Instant, sleep};
 
 use super::args::{self, Layout};
+use super::machine::Boot;
 use super::places::{Lock, cached};
 use super::{Accelerator, Guest, Machine, VmError, tls, tools};
 use crate::engine::ApiVersion;
@@ -114,7 +115,8 @@ impl Template {
         }
         let work = tempfile::Builder::new().prefix(&unfinished).tempdir_in(&templates);
         let work = work.map_err(VmError::file("make a folder in", &templates))?;
-        let machine = Machine::boot(guest, accelerator, false, Some(&work.path().join("ram")))?;
+        let ram = work.path().join("ram");
+        let machine = Machine::boot(guest, accelerator, Boot { ram: Some(&ram), ..Boot::default() })?;
         let api = ready(&machine).await?;
         machine.unless_it_ends(idle(&machine)).await?;
         machine.unless_it_ends(save(&machine, work.path())).await?;

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::dock::{Dock, GUEST};
+
 /// The QEMU that `parent` started, as soon as it runs, and the folder of its machine.
 fn qemu_of(parent: &Child) -> (u32, String) {
     let found = || {
@@ -35,21 +37,21 @@ fn wait_for<T>(what: &str, limit: Duration, mut check: impl FnMut() -> Option<T>
     }
 }
 
-/// A `seatrial vm up` that a failing test does not leave behind.
-struct Up(Child);
+/// A keeper that a failing test does not leave behind.
+struct Keeper(Child);
 
-impl Drop for Up {
+impl Drop for Keeper {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-fn up() -> Up {
-    let mut up = Command::new(env!("CARGO_BIN_EXE_seatrial"));
-    let up =
-        up.args(["vm", "up", "docker-20.10"]).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
-    Up(up)
+/// The process that owns a machine, started as `vm up` starts it: standard input stays open.
+fn keeper(name: &str) -> Keeper {
+    let mut keeper = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    keeper.args(["vm", "keep", GUEST, name, "--cold"]);
+    Keeper(keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap())
 }
 
 fn gone(pid: u32) -> Option<()> {
@@ -58,16 +60,34 @@ fn gone(pid: u32) -> Option<()> {
 
 #[test]
 fn a_machine_dies_with_its_process_and_what_a_killed_one_leaves_the_next_removes() {
-    let mut killed = up();
+    let mut killed = keeper("killed");
     let (qemu, left) = qemu_of(&killed.0);
     killed.0.kill().unwrap();
     killed.0.wait().unwrap();
     wait_for("QEMU to die with its killed parent", Duration::from_secs(10), || gone(qemu));
 
-    let mut asked = up();
+    let mut asked = keeper("asked");
     let (qemu, folder) = qemu_of(&asked.0);
     assert!(!Path::new(&left).exists(), "{left} is left");
     Command::new("kill").args(["-TERM", &asked.0.id().to_string()]).status().unwrap();
     assert!(asked.0.wait().unwrap().success());
     assert!(gone(qemu).is_some() && !Path::new(&folder).exists());
+
+    let mut left_alone = keeper("left-alone");
+    let (qemu, folder) = qemu_of(&left_alone.0);
+    drop(left_alone.0.stdin.take());
+    assert!(
+        left_alone.0.wait().unwrap().success(),
+        "whoever wanted the machine went away before it was ready"
+    );
+    assert!(gone(qemu).is_some() && !Path::new(&folder).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_daemon_leaves_neither_process_nor_folder() {
+    let dock = Dock::new().await;
+    let (pid, folder) = (dock.daemon.machine().pid(), dock.daemon.machine().folder().to_owned());
+    assert!(gone(pid).is_none() && folder.exists());
+    drop(dock);
+    assert!(gone(pid).is_some() && !folder.exists());
 }

@@ -22,6 +22,10 @@ pub(super) struct Args {
     egress: bool,
     #[arg(long)]
     cold: bool,
+    #[arg(long)]
+    timeout: Option<u64>,
+    #[arg(long, default_value = "", allow_hyphen_values = true)]
+    kernel_arguments: String,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
@@ -38,9 +42,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 async fn keep(args: &Args) -> anyhow::Result<()> {
     let guest = prepare(&args.guest, &Sources::default(), &mut |_| ())?;
-    let options = Options { accelerator: args.accel, egress: args.egress, cold: args.cold, at_once: true };
+    let options = Options {
+        accelerator: args.accel,
+        egress: args.egress,
+        cold: args.cold,
+        at_once: true,
+        deadline: args.timeout.map(Duration::from_secs),
+        kernel_arguments: args.kernel_arguments.clone(),
+    };
     let ready = tokio::select! {
-        ready = ready::start(&guest, options) => ready?,
+        ready = ready::start(&guest, &options) => ready?,
         () = nobody_waits() => return Ok(()),
     };
     if let Some(why) = &ready.fallback {
