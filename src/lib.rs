@@ -22,6 +22,7 @@ pub mod archive;
 pub mod build;
 pub mod cli;
 pub mod closure;
+mod document;
 #[cfg(feature = "vm")]
 pub mod engine;
 pub mod image;

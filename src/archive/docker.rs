@@ -159,6 +159,24 @@ impl<W: Write> ImageWriter for DockerWriter<W> {
     }
 }
 
+/// Writes `image`, whose layers are of `sizes` when unpacked, as a docker-archive under `reference`: the same layers and
+/// the same config, byte for byte.
+///
+/// # Errors
+/// When a layer cannot be read, or `output` cannot be written.
+pub fn repack(
+    image: &Image,
+    sizes: &[u64],
+    reference: &Reference,
+    output: &mut dyn Write,
+) -> Result<(), ArchiveError> {
+    let mut writer = DockerWriter::new(output);
+    for (layer, size) in image.layers.iter().zip(sizes) {
+        writer.copy_layer(layer, *size)?;
+    }
+    writer.finish(&image.raw_config, reference, &Platform::host()).map_err(write_failed)
+}
+
 /// Writes `manifest.json`, and `repositories` for readers that list names by it.
 pub(crate) fn write_manifest(
     output: &mut dyn Write,

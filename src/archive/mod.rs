@@ -10,6 +10,7 @@ pub mod decompress;
 pub mod docker;
 pub mod entry;
 mod error;
+pub mod files;
 pub mod header;
 pub mod layer;
 mod members;

@@ -122,7 +122,7 @@ fn node(member: Member) -> Node {
 }
 
 /// `path` without leading slashes, `.` and empty components; `None` for one that climbs or holds a NUL.
-fn clean(path: &[u8]) -> Option<Box<[u8]>> {
+pub(super) fn clean(path: &[u8]) -> Option<Box<[u8]>> {
     let parts: Vec<&[u8]> = path.split(|b| *b == b'/').filter(|part| !matches!(*part, b"" | b".")).collect();
     (!parts.contains(&&b".."[..]) && !path.contains(&0)).then(|| parts.join(&b'/').into())
 }

@@ -107,8 +107,7 @@ impl Recipe {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse(path: &Path, text: &str) -> Result<Self, BuildError> {
-        let json = path.extension().is_some_and(|e| e == "json") || text.trim_start().starts_with('{');
-        let settings = if json { Settings::from_json(text) } else { Settings::from_toml(text) };
+        let settings: Result<Settings, _> = crate::document::parse(path, text);
         let settings = settings.map_err(|(line, problem)| BuildError::Recipe {
             recipe: line.map_or_else(|| shown(path), |line| format!("{}:{line}", shown(path))),
             problem,

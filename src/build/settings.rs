@@ -6,7 +6,6 @@ use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::recipe::Layout;
-use crate::suggest;
 
 /// Every key of a recipe. dockerTools' names are accepted beside the own ones.
 #[derive(Debug, serde::Deserialize)]
@@ -97,37 +96,5 @@ impl<'de> Deserialize<'de> for Texts {
             }
         }
         deserializer.deserialize_any(OneOrMany)
-    }
-}
-
-/// What is wrong with a text, and in which line where that is known.
-type Wrong = (Option<usize>, String);
-
-impl Settings {
-    pub(super) fn from_toml(text: &str) -> Result<Self, Wrong> {
-        toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-            (line, told(error.message()))
-        })
-    }
-
-    pub(super) fn from_json(text: &str) -> Result<Self, Wrong> {
-        serde_json::from_str(text).map_err(|error| {
-            let message = error.to_string();
-            let place = format!(" at line {} column {}", error.line(), error.column());
-            (
-                (error.line() > 0).then_some(error.line()),
-                told(message.strip_suffix(&place).unwrap_or(&message)),
-            )
-        })
-    }
-}
-
-/// serde lists every known key after an unknown one; the nearest helps more.
-fn told(message: &str) -> String {
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    match (message.starts_with("unknown field"), quoted.next()) {
-        (true, Some(key)) => format!("unknown key {key:?}{}", suggest::hint(&suggest::nearest(key, quoted))),
-        _ => message.lines().collect::<Vec<_>>().join(" "),
     }
 }

@@ -3,6 +3,8 @@
 //! Results go to standard output, everything else to standard error.
 
 mod build;
+#[cfg(feature = "vm")]
+mod check;
 mod doctor;
 mod exit;
 mod inspect;
@@ -48,6 +50,8 @@ enum Command {
     Reference(reference::Args),
     Inspect(inspect::Args),
     #[cfg(feature = "vm")]
+    Check(check::Args),
+    #[cfg(feature = "vm")]
     Vm(vm::Args),
     Doctor(doctor::Args),
 }
@@ -59,6 +63,8 @@ pub fn main() -> ExitCode {
         Command::Stream(args) => stream::run(args),
         Command::Reference(args) => reference::run(args),
         Command::Inspect(args) => inspect::run(args),
+        #[cfg(feature = "vm")]
+        Command::Check(args) => check::run(&args),
         #[cfg(feature = "vm")]
         Command::Vm(args) => vm::run(args),
         Command::Doctor(args) => doctor::run(&args),

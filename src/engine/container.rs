@@ -227,6 +227,19 @@ impl Container {
         Ok(inspected.map_err(api("inspecting the container"))?.state.unwrap_or_default())
     }
 
+    /// Its address on the engine's network.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub async fn address(&self) -> Result<String, EngineError> {
+        let inspected = self.docker.api().inspect_container(&self.id, None::<InspectContainerOptions>).await;
+        let settings = inspected.map_err(api("inspecting the container"))?.network_settings;
+        let networks = settings.and_then(|settings| settings.networks).unwrap_or_default();
+        let address =
+            networks.into_values().filter_map(|network| network.ip_address).find(|ip| !ip.is_empty());
+        address.ok_or_else(|| EngineError::Unexpected("the container has no address".to_owned()))
+    }
+
     /// Asks it to end with the image's stop signal, and kills it where it has not after `grace`.
     ///
     /// # Errors

@@ -5,13 +5,15 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use super::statics::Subject;
 use super::stream::{Sender, pipe};
 use super::{LoadedImage, TrialError};
 use crate::archive::Compression;
-use crate::archive::sink;
+use crate::archive::{docker, oci, sink};
 use crate::build::assemble::Output;
 use crate::build::{Format, Options as BuildOptions, Recipe, assemble, plan};
 use crate::engine::{Docker, EngineError, Timeline};
+use crate::image::Reference;
 use crate::vm::assemble::{Sources, prepare};
 use crate::vm::{CommandOutput, Machine, Options, Ready, ready, units};
 
@@ -111,6 +113,36 @@ impl Daemon {
         self.load(read).await?;
         self.docker().inspect(reference).await?;
         Ok(LoadedImage::new(self, reference.to_owned()))
+    }
+
+    /// Loads an image that was read before from `archive`: that very archive, except where it is an OCI layout, which
+    /// engines may not read; its layers and config are then put into a docker-archive, byte for byte.
+    ///
+    /// # Errors
+    /// As [`load_archive`](Self::load_archive).
+    pub async fn load_subject(
+        &self,
+        archive: &Path,
+        subject: &Subject,
+    ) -> Result<LoadedImage<'_>, TrialError> {
+        let named = subject.image.references.first().cloned();
+        if subject.image.format != oci::FORMAT {
+            let reference = named.unwrap_or_else(|| subject.image.id().to_string());
+            return self.load_archive(archive, &reference).await;
+        }
+        let reference = named.as_deref().unwrap_or("seatrial/unnamed:latest");
+        let reference: Reference =
+            reference.parse().map_err(|error: crate::image::reference::ReferenceError| {
+                crate::archive::ArchiveError::invalid(archive, error.to_string())
+            })?;
+        let (image, sizes, name) = (subject.image.clone(), subject.sizes.clone(), reference.to_string());
+        let repack = move |sender: &mut Sender| -> Result<(), TrialError> {
+            docker::repack(&image, &sizes, &reference, sender)?;
+            Ok(())
+        };
+        self.load(repack).await?;
+        self.docker().inspect(&name).await?;
+        Ok(LoadedImage::new(self, name))
     }
 
     /// Sends what `write` writes to the daemon. Whichever of the two sides fails first has the last word.

@@ -17,6 +17,14 @@ pub enum TrialError {
     /// The image to be tried could not be built.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// A file of expectations is wrong.
+    #[error("{place}: {problem}")]
+    Expectations {
+        /// The file, with the line where that is known.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// An expectation was not met.
     #[error("{image}: {what}\n  expected  {expected}\n  found     {found}")]
     Mismatch {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{Daemon, TrialError};
-use crate::engine::{EngineError, RunOptions, RunOutput};
+use bollard::models::ImageInspect;
+
+use crate::engine::{Container, EngineError, RunOptions, RunOutput};
 use crate::image::Env;
 
 /// An image in a daemon.
@@ -101,6 +103,26 @@ impl<'d> LoadedImage<'d> {
         }
         let problem = format!("env in a container ended with {}: {}", output.code, output.stderr);
         Err(EngineError::Unexpected(problem).into())
+    }
+
+    pub(super) fn daemon(&self) -> &'d Daemon {
+        self.daemon
+    }
+
+    /// What the daemon knows of it.
+    ///
+    /// # Errors
+    /// When the daemon does not have the image.
+    pub async fn inspect(&self) -> Result<ImageInspect, TrialError> {
+        Ok(self.daemon.docker().inspect(&self.reference).await?)
+    }
+
+    /// Starts a container of the image.
+    ///
+    /// # Errors
+    /// When it cannot be made or started.
+    pub async fn start(&self, options: &RunOptions) -> Result<Container, TrialError> {
+        Ok(self.daemon.docker().start(&self.reference, options).await?)
     }
 
     /// Runs a container of the image, for `limit` at most.

@@ -14,11 +14,21 @@
 //! # }
 //! ```
 
+pub mod check;
 mod daemon;
 mod error;
+pub mod expect;
 mod image;
+mod live;
+pub mod report;
+mod service;
+pub mod statics;
 mod stream;
+pub mod text;
+pub mod verdict;
 
 pub use daemon::Daemon;
 pub use error::TrialError;
+pub use expect::Expectations;
 pub use image::LoadedImage;
+pub use verdict::{Case, Outcome, Verdict};

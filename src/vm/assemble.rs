@@ -75,25 +75,29 @@ fn debian(
     }
     let configure = work.join("configure");
     write(&configure, CONFIGURE)?;
-    // Hooks run as another user, who must be able to read all this.
+    MKFS_EROFS.require()?;
     let Definition { suite, packages, modules, .. } = &guest.definition;
     let (files, configure, out) = (quoted(&files), quoted(&configure), quoted(made));
-    MKFS_EROFS.require()?;
     let mut mmdebstrap = Command::new(MMDEBSTRAP.require()?);
     mmdebstrap.args(["--mode=auto", "--variant=minbase", "--format=null"]);
     // A mirror that does not answer is given up on in a minute rather than in ten.
-    mmdebstrap.args([
-        "--aptopt=Acquire::http::Timeout \"20\"",
-        "--aptopt=Acquire::https::Timeout \"20\"",
-        "--aptopt=Acquire::Retries \"2\"",
-    ]);
+    for option in
+        ["Acquire::http::Timeout \"20\"", "Acquire::https::Timeout \"20\"", "Acquire::Retries \"2\""]
+    {
+        mmdebstrap.arg(format!("--aptopt={option}"));
+    }
     mmdebstrap.arg(format!("--include={}", packages.join(",")));
-    mmdebstrap
-        .args(["man", "doc", "locale", "info"].map(|d| format!("--dpkgopt=path-exclude=/usr/share/{d}/*")));
-    mmdebstrap.arg(format!("--customize-hook=sh {configure} \"$1\" {files} {}", modules.join(" ")));
-    mmdebstrap.arg(format!(
-        "--customize-hook=copy-out /out/root.erofs /out/kernel /out/initrd /out/packages {out}"
-    ));
+    for documentation in ["man", "doc", "locale", "info"] {
+        mmdebstrap.arg(format!("--dpkgopt=path-exclude=/usr/share/{documentation}/*"));
+    }
+    // Where the user is not root, hooks run as another one, who may not enter our folders; copies go through.
+    let hooks = [
+        "mkdir \"$1/seatrial\"".to_owned(),
+        format!("copy-in {configure} {files} /seatrial"),
+        format!("sh \"$1/seatrial/configure\" \"$1\" {}", modules.join(" ")),
+        format!("copy-out /out/root.erofs /out/kernel /out/initrd /out/packages {out}"),
+    ];
+    mmdebstrap.args(hooks.map(|hook| format!("--customize-hook={hook}")));
     mmdebstrap.args([suite.as_str(), "-"]).args(&sources.lines);
     run(&guest.name, mmdebstrap, MMDEBSTRAP, said)
 }

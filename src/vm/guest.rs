@@ -54,6 +54,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "etc/systemd/system/seatrial-wake.service",
         include_str!("../../vm/guest/files/etc/systemd/system/seatrial-wake.service"),
     ),
+    ("usr/lib/seatrial/probe", include_str!("../../vm/guest/files/usr/lib/seatrial/probe")),
     ("usr/lib/seatrial/wake", include_str!("../../vm/guest/files/usr/lib/seatrial/wake")),
     (
         "etc/systemd/journald.conf.d/seatrial.conf",

@@ -8,6 +8,9 @@ pub use write::OciWriter;
 
 use crate::image::Digest;
 
+/// What an image that came as an OCI layout alone is said to be.
+pub const FORMAT: &str = "OCI layout";
+
 /// Where the blob with `digest` lies in a layout.
 fn blob_name(digest: Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())

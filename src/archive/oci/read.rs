@@ -35,7 +35,7 @@ pub(crate) fn read(path: &Path, store: &Store, choice: &Choice) -> Result<Image,
     }
     let layers = pair_layers(path, &config, blobs)?;
     let references = reference.into_iter().collect();
-    Ok(Image { path: path.to_owned(), format: "OCI layout", config, raw_config, references, layers })
+    Ok(Image { path: path.to_owned(), format: super::FORMAT, config, raw_config, references, layers })
 }
 
 type Named = (Option<String>, Descriptor);

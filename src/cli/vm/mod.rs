@@ -49,6 +49,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
+/// Assembles `guest` and makes its template where they are not there yet, telling how far that is.
+pub(super) fn ready(guest: &str, accel: crate::vm::accelerator::Wish) -> anyhow::Result<()> {
+    let guest = prepare::assemble(guest, &crate::vm::assemble::Sources::default())?;
+    prepare::make_template(&guest, accel)
+}
+
 /// Runs what waits for machines.
 fn block_on<T>(doing: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(doing)

@@ -1,0 +1,40 @@
+//! What people write: TOML, or JSON with the same keys. Mistakes are told with their line and the nearest valid key.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use crate::suggest;
+
+/// What is wrong with a text, and in which line where that is known.
+pub(crate) type Wrong = (Option<usize>, String);
+
+/// Reads `text`, which is JSON where the file at `path` is called so or where it looks like an object.
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Wrong> {
+    let json = path.extension().is_some_and(|e| e == "json") || text.trim_start().starts_with('{');
+    if json { from_json(text) } else { from_toml(text) }
+}
+
+fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        (line, told(error.message()))
+    })
+}
+
+fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
+    serde_json::from_str(text).map_err(|error| {
+        let message = error.to_string();
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        ((error.line() > 0).then_some(error.line()), told(message.strip_suffix(&place).unwrap_or(&message)))
+    })
+}
+
+/// serde lists every known key after an unknown one; the nearest helps more.
+fn told(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    match (message.starts_with("unknown field"), quoted.next()) {
+        (true, Some(key)) => format!("unknown key {key:?}{}", suggest::hint(&suggest::nearest(key, quoted))),
+        _ => message.lines().collect::<Vec<_>>().join(" "),
+    }
+}

@@ -1,0 +1,219 @@
+//! Holds images against expectations: first what the archive alone tells, then, engine by engine, in a pristine machine
+//! for each image, what a daemon and its containers tell. Nothing is printed here; who wants to know is told events.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::statics::{Subject, left_out};
+use super::verdict::{Case, Look, Outcome, Stage, Verdict};
+use super::{Daemon, Expectations, TrialError, live};
+use crate::archive::{Choice, Compression};
+use crate::build::assemble::{Output, reference};
+use crate::build::{Format, Options as BuildOptions, Recipe, assemble, plan};
+use crate::engine::readiness::told;
+use crate::image::Platform;
+use crate::vm::Options as MachineOptions;
+
+/// An image on trial.
+#[derive(Debug)]
+pub struct Trial {
+    /// The archive.
+    pub archive: PathBuf,
+    /// What is in it.
+    pub subject: Subject,
+    /// Where it was built from, if it was.
+    pub recipe: Option<PathBuf>,
+    // Holds a built archive.
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// A file of expectations.
+#[derive(Clone, Debug)]
+pub struct Paper {
+    /// What is expected.
+    pub expectations: Expectations,
+    /// The folder that paths in it are relative to.
+    pub folder: PathBuf,
+}
+
+/// How a trial is held.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The engines; none for what the archive alone tells.
+    pub engines: Vec<String>,
+    /// Only cases whose name has this.
+    pub filter: Option<String>,
+    /// How machines are started.
+    pub machine: MachineOptions,
+}
+
+/// What is told while a trial is held.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Something that takes a while begins.
+    Doing(String),
+    /// The cases that follow are of this image, and of what this machine tells where there is one.
+    Part(&'a str, Option<&'a Stage>),
+    /// A case has ended.
+    Case(&'a Case),
+}
+
+/// Who is told.
+pub type Listener<'a> = &'a mut (dyn FnMut(Event<'_>) + Send);
+
+impl Trial {
+    /// The image in the archive, or folder, at `path`.
+    ///
+    /// # Errors
+    /// When there is none, or it is broken.
+    pub fn of_archive(path: &Path, threads: usize) -> Result<Self, TrialError> {
+        let choice = Choice { platform: Some(Platform::host()), ..Choice::default() };
+        let subject = Subject::open(path, &choice, threads)?;
+        Ok(Self { archive: path.to_owned(), subject, recipe: None, _folder: None })
+    }
+
+    /// The image that the recipe at `path` makes.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub fn of_recipe(path: &Path, threads: usize) -> Result<Self, TrialError> {
+        let folder = tempfile::TempDir::with_prefix("seatrial-").map_err(built)?;
+        let archive = folder.path().join("image.tar");
+        build(path, &archive, threads)?;
+        let subject = Subject::open(&archive, &Choice::default(), threads)?;
+        Ok(Self { archive, subject, recipe: Some(path.to_owned()), _folder: Some(folder) })
+    }
+
+    /// Whether building it again gives the same image.
+    fn reproduced(&self, threads: usize) -> Result<Case, TrialError> {
+        let (name, what) = (self.subject.name(), "built again");
+        let Some(recipe) = &self.recipe else {
+            let reason = "it is an archive; give its recipe instead".to_owned();
+            return Ok(Case { outcome: Outcome::Skipped { reason }, ..Case::ended(&name, what, Vec::new()) });
+        };
+        let again = Self::of_recipe(recipe, threads)?;
+        let mut look = Look::default();
+        look.same("id", &self.subject.image.id().to_string(), &again.subject.image.id().to_string());
+        Ok(Case::ended(&name, what, look.done()))
+    }
+}
+
+fn built(source: std::io::Error) -> crate::archive::ArchiveError {
+    crate::archive::ArchiveError::Write { target: "the image".to_owned(), source }
+}
+
+fn build(recipe: &Path, archive: &Path, threads: usize) -> Result<(), TrialError> {
+    let plan = plan(Recipe::read(recipe)?, threads)?;
+    reference(&plan, threads)?;
+    let file = std::fs::File::create_new(archive).map_err(built)?;
+    let options = BuildOptions { format: Format::Docker, compression: Compression::None, threads };
+    assemble(&plan, options, Output::File(&file), &mut |_| ())?;
+    Ok(())
+}
+
+/// Holds every one of `trials` against every one of `papers`.
+///
+/// # Errors
+/// When an image that was read cannot be read again. What fails in a machine is a case that ended in an error.
+pub async fn hold(
+    trials: &[Trial],
+    papers: &[Paper],
+    options: &Options,
+    threads: usize,
+    tell: Listener<'_>,
+) -> Result<Verdict, TrialError> {
+    let (begin, mut verdict) = (Instant::now(), Verdict::default());
+    let papers: Vec<Paper> = papers.iter().map(|paper| paper.filtered(options)).collect();
+    for trial in trials {
+        let name = trial.subject.name();
+        tell(Event::Part(&name, None));
+        for paper in &papers {
+            let began = Instant::now();
+            let mut cases = trial.subject.cases(&paper.expectations, &paper.folder)?;
+            if paper.expectations.image.reproducible == Some(true) {
+                tell(Event::Doing(format!("building {name} again")));
+                cases.push(trial.reproduced(threads)?);
+            }
+            if options.engines.is_empty() {
+                cases.extend(left_out(&name, &paper.expectations, "it needs an engine"));
+            }
+            for case in cases {
+                let seconds = began.elapsed().as_secs_f64();
+                keep(&mut verdict, options, Case { seconds, ..case }, tell);
+            }
+        }
+        for engine in &options.engines {
+            on_engine(trial, &papers, engine, options, &mut verdict, tell).await;
+        }
+    }
+    verdict.seconds = begin.elapsed().as_secs_f64();
+    Ok(verdict)
+}
+
+fn keep(verdict: &mut Verdict, options: &Options, case: Case, tell: Listener<'_>) {
+    if options.fits(&case.name) {
+        tell(Event::Case(&case));
+        verdict.cases.push(case);
+    }
+}
+
+async fn on_engine(
+    trial: &Trial,
+    papers: &[Paper],
+    engine: &str,
+    options: &Options,
+    verdict: &mut Verdict,
+    tell: Listener<'_>,
+) {
+    let name = trial.subject.name();
+    let failed = |error: &TrialError| {
+        let outcome = Outcome::Error { problem: told(error) };
+        Case { outcome, ..Case::ended(&name, "the engine", Vec::new()).on(engine, std::time::Duration::ZERO) }
+    };
+    tell(Event::Doing(format!("starting {engine}")));
+    let daemon = match Daemon::start(engine, options.machine.clone()).await {
+        Ok(daemon) => daemon,
+        Err(error) => return keep(verdict, options, failed(&error), tell),
+    };
+    tell(Event::Doing(format!("loading {name} into {engine}")));
+    let began = Instant::now();
+    let image = match daemon.load_subject(&trial.archive, &trial.subject).await {
+        Ok(image) => image,
+        Err(error) => return keep(verdict, options, failed(&error), tell),
+    };
+    let stage = Stage {
+        engine: engine.to_owned(),
+        version: daemon.docker().version().await.unwrap_or_default(),
+        timeline: daemon.timeline().events().to_vec(),
+        fallback: daemon.fallback().map(str::to_owned),
+        load_seconds: began.elapsed().as_secs_f64(),
+    };
+    tell(Event::Part(&name, Some(&stage)));
+    verdict.machines.push(stage);
+    let architecture = &trial.subject.image.config.architecture;
+    let host = Platform::host().arch.goarch().to_owned();
+    for paper in papers {
+        let runnable = match *architecture == host {
+            true => Ok(()),
+            false => Err(format!("the image is for {architecture}, the engine's machine is {host}")),
+        };
+        let mut each = |case: Case| keep(verdict, options, case, tell);
+        live::cases(&image, engine, &paper.expectations, runnable, &mut each).await;
+    }
+}
+
+impl Options {
+    fn fits(&self, name: &str) -> bool {
+        self.filter.as_ref().is_none_or(|part| name.contains(part))
+    }
+}
+
+impl Paper {
+    /// Without the runs and services that the filter leaves out: they take time.
+    fn filtered(&self, options: &Options) -> Self {
+        let mut paper = self.clone();
+        paper.expectations.run.retain(|run| options.fits(&format!("run {}", run.name)));
+        paper.expectations.service.retain(|service| options.fits(&format!("service {}", service.name)));
+        paper
+    }
+}

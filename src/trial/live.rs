@@ -1,0 +1,135 @@
+//! What an engine tells of an image, and what its containers do.
+
+use std::time::{Duration, Instant};
+
+use super::expect::{Container as Wish, EnvExpectations, Expectations, RunExpectations};
+use super::statics::{env, shortened};
+use super::verdict::{Case, Look, Mismatch, Outcome};
+use super::{LoadedImage, TrialError, service};
+use crate::engine::RunOptions;
+
+/// How long a command may take where nothing is said.
+const WITHIN: u64 = 60;
+
+impl Wish {
+    /// How a container is made; `network` where the wish says nothing of it.
+    pub(super) fn options(&self, network: bool) -> RunOptions {
+        let shell = self.shell.as_ref().map(|line| vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()]);
+        RunOptions {
+            command: if shell.is_some() { Some(Vec::new()) } else { self.command.clone() },
+            entrypoint: shell.or_else(|| self.entrypoint.clone()),
+            env: self.env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+            user: self.user.clone(),
+            working_dir: self.working_dir.clone(),
+            network: self.network.unwrap_or(network),
+            stdin: self.stdin.clone(),
+            binds: Vec::new(),
+        }
+    }
+}
+
+/// Tells `each` of every case, as it ends.
+pub(super) async fn cases(
+    image: &LoadedImage<'_>,
+    engine: &str,
+    expected: &Expectations,
+    runnable: Result<(), String>,
+    each: &mut (dyn FnMut(Case) + Send),
+) {
+    let begin = Instant::now();
+    let ended = |name: String, result: Result<(Vec<Mismatch>, String), TrialError>, begin: Instant| {
+        let (mismatches, seen) = match result {
+            Ok(found) => found,
+            Err(error) => {
+                let outcome = Outcome::Error { problem: crate::engine::readiness::told(&error) };
+                let case = Case { outcome, ..Case::ended(image.reference(), name, Vec::new()) };
+                return case.on(engine, begin.elapsed());
+            }
+        };
+        Case { seen, ..Case::ended(image.reference(), name, mismatches).on(engine, begin.elapsed()) }
+    };
+    each(ended("loaded under its name".to_owned(), listed(image).await, begin));
+    if let Err(reason) = runnable {
+        for case in super::statics::left_out(image.reference(), expected, &reason).into_iter().skip(1) {
+            each(case.on(engine, Duration::ZERO));
+        }
+        return;
+    }
+    let begin = Instant::now();
+    each(ended("environment of a container".to_owned(), container_env(image, &expected.env).await, begin));
+    for run in &expected.run {
+        let begin = Instant::now();
+        each(ended(format!("run {}", run.name), self::run(image, run).await, begin));
+    }
+    for expected in &expected.service {
+        let begin = Instant::now();
+        each(ended(format!("service {}", expected.name), service::hold(image, expected).await, begin));
+    }
+}
+
+/// The engine lists the image as it was named, and takes it to be for what its config says.
+async fn listed(image: &LoadedImage<'_>) -> Result<(Vec<Mismatch>, String), TrialError> {
+    let mut look = Look::default();
+    let tags = image.inspect().await?.repo_tags.unwrap_or_default();
+    let fine = tags.iter().any(|tag| tag == image.reference());
+    look.at("tags that the engine lists", image.reference(), tags.join(", "), fine);
+    Ok((look.done(), String::new()))
+}
+
+/// What the process of a container sees: all that the config has, and all that is expected.
+async fn container_env(
+    image: &LoadedImage<'_>,
+    expected: &EnvExpectations,
+) -> Result<(Vec<Mismatch>, String), TrialError> {
+    let (config, container) = (image.config_env().await?, image.container_env().await?);
+    let mut mismatches = env(expected, &container, false);
+    let mut look = Look::default();
+    for entry in &config {
+        let name = entry.split('=').next().unwrap_or_default();
+        let found: Vec<&String> =
+            container.iter().filter(|seen| seen.split('=').next() == Some(name)).collect();
+        look.at(
+            "an entry of the config, in a container",
+            entry,
+            format!("{found:?}"),
+            container.contains(entry),
+        );
+    }
+    mismatches.extend(look.done());
+    Ok((mismatches, container.join("\n")))
+}
+
+async fn run(
+    image: &LoadedImage<'_>,
+    expected: &RunExpectations,
+) -> Result<(Vec<Mismatch>, String), TrialError> {
+    let limit = Duration::from_secs(expected.within.unwrap_or(WITHIN));
+    let mut look = Look::default();
+    let output = match image.run(&expected.container.options(false), limit).await {
+        Err(TrialError::Engine(crate::engine::EngineError::Deadline { .. })) => {
+            look.at("its end", format!("within {} s", limit.as_secs()), "it was still running", false);
+            return Ok((look.done(), String::new()));
+        }
+        output => output?,
+    };
+    let code = expected.exit_code.unwrap_or(0);
+    let found = match output.signal() {
+        Some(signal) => format!("{} (as if by signal {signal})", output.code),
+        None => output.code.to_string(),
+    };
+    let told = if output.stderr.is_empty() || expected.stderr.is_some() {
+        found
+    } else {
+        format!("{found}, and on standard error {}", shortened(&output.stderr))
+    };
+    look.at("exit code", code, told, code == output.code);
+    for (what, expected, found) in [
+        ("standard output", &expected.stdout, &output.stdout),
+        ("standard error", &expected.stderr, &output.stderr),
+    ] {
+        if let Some(text) = expected {
+            look.at(what, text, shortened(found), text.fits(found));
+        }
+    }
+    Ok((look.done(), format!("{}{}", output.stdout, output.stderr)))
+}

@@ -1,0 +1,33 @@
+//! Lines for a terminal of 80 columns.
+
+use crate::trial::verdict::{Case, Outcome, Stage};
+
+/// Where the cases that follow come from.
+pub fn part(image: &str, stage: Option<&Stage>) -> String {
+    match stage {
+        None => format!("{image}\n"),
+        Some(stage) => {
+            let ready = stage.timeline.last().map_or(0.0, |event| event.at.as_secs_f64());
+            let Stage { engine, version, load_seconds, .. } = stage;
+            let note =
+                stage.fallback.as_ref().map(|why| format!("  booted, because: {why}\n")).unwrap_or_default();
+            format!("{engine} ({version}), ready after {ready:.1} s, loaded in {load_seconds:.1} s\n{note}")
+        }
+    }
+}
+
+/// A case, in one line where it passed.
+pub fn case(case: &Case) -> String {
+    let word = match case.outcome {
+        Outcome::Passed => "ok",
+        Outcome::Failed { .. } => "FAIL",
+        Outcome::Error { .. } => "ERROR",
+        Outcome::Skipped { .. } => "skip",
+    };
+    let took = if case.seconds >= 0.1 { format!("{:.1} s", case.seconds) } else { String::new() };
+    let mut text = format!("  {word:<6}{:<60}{took:>8}", case.name).trim_end().to_owned() + "\n";
+    for line in super::lines(case) {
+        text.push_str(&format!("          {line}\n"));
+    }
+    text
+}

@@ -1,0 +1,162 @@
+//! What a trial found: cases, and what they come to.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::engine::timeline::Event as Moment;
+
+/// Something that was not as expected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mismatch {
+    /// What was looked at.
+    pub what: String,
+    /// What was expected.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
+}
+
+/// How a case ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "outcome")]
+pub enum Outcome {
+    /// All is as expected.
+    Passed,
+    /// Something is not.
+    Failed {
+        /// Everything that is not.
+        mismatches: Vec<Mismatch>,
+    },
+    /// It could not be found out.
+    Error {
+        /// Why not.
+        problem: String,
+    },
+    /// It was not looked at. That is no pass.
+    Skipped {
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// One thing that was expected.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Case {
+    /// The image it is of.
+    pub image: String,
+    /// The engine it was found out on; `None` where the archive alone tells.
+    pub engine: Option<String>,
+    /// What it is about.
+    pub name: String,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// What was seen, for who wants to know more.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub seen: String,
+}
+
+/// A machine that was used.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stage {
+    /// The engine in it.
+    pub engine: String,
+    /// What its daemon says it is.
+    pub version: String,
+    /// What was true when, until it was ready.
+    pub timeline: Vec<Moment>,
+    /// Why it was booted although it should have been restored.
+    pub fallback: Option<String>,
+    /// How long loading the image took, in seconds.
+    pub load_seconds: f64,
+}
+
+/// All that was found.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Verdict {
+    /// Every case, in order.
+    pub cases: Vec<Case>,
+    /// The machines that were used.
+    pub machines: Vec<Stage>,
+    /// How long all of it took, in seconds.
+    pub seconds: f64,
+}
+
+/// How many cases ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// As expected.
+    pub passed: usize,
+    /// Not as expected.
+    pub failed: usize,
+    /// Not found out.
+    pub errors: usize,
+    /// Not looked at.
+    pub skipped: usize,
+}
+
+impl Case {
+    /// A case about `name`, not yet ended.
+    pub(super) fn ended(image: &str, name: impl Into<String>, mismatches: Vec<Mismatch>) -> Self {
+        let outcome = match mismatches.is_empty() {
+            true => Outcome::Passed,
+            false => Outcome::Failed { mismatches },
+        };
+        Self {
+            image: image.to_owned(),
+            engine: None,
+            name: name.into(),
+            outcome,
+            seconds: 0.0,
+            seen: String::new(),
+        }
+    }
+
+    pub(super) fn on(mut self, engine: &str, took: Duration) -> Self {
+        self.engine = Some(engine.to_owned());
+        self.seconds = took.as_secs_f64();
+        self
+    }
+}
+
+impl Verdict {
+    /// How many cases ended how.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for case in &self.cases {
+            *match case.outcome {
+                Outcome::Passed => &mut tally.passed,
+                Outcome::Failed { .. } => &mut tally.failed,
+                Outcome::Error { .. } => &mut tally.errors,
+                Outcome::Skipped { .. } => &mut tally.skipped,
+            } += 1;
+        }
+        tally
+    }
+}
+
+/// Collects what is not as expected.
+#[derive(Debug, Default)]
+pub(super) struct Look(Vec<Mismatch>);
+
+impl Look {
+    /// Notes a mismatch unless `fine`.
+    pub(super) fn at(&mut self, what: &str, expected: impl ToString, found: impl ToString, fine: bool) {
+        if !fine {
+            let (expected, found) = (expected.to_string(), found.to_string());
+            self.0.push(Mismatch { what: what.to_owned(), expected, found });
+        }
+    }
+
+    /// Two things that should be the same.
+    pub(super) fn same<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, expected: &T, found: &T) {
+        self.at(what, format!("{expected:?}"), format!("{found:?}"), expected == found);
+    }
+
+    pub(super) fn done(self) -> Vec<Mismatch> {
+        self.0
+    }
+}
