@@ -6,9 +6,10 @@
 //! | room | concern |
 //! |---|---|
 //! | [`cli`] | the command line: parses, calls, prints |
-//! | `trial` | images in a ready daemon: what they should be beside what they are (feature `vm`) |
+//! | `trial` | images on trial: what they should be beside what they are (feature `vm`) |
 //! | [`build`] | recipe to image |
 //! | `vm` | throwaway machines with a real engine in them (feature `vm`) |
+//! | [`lint`] | what in an image will hurt somebody |
 //! | [`archive`] | image formats, the deterministic tar writer, compression |
 //! | `engine` | a container engine over its API, and when it is ready (feature `vm`) |
 //! | [`layering`] | which store path goes into which layer |
@@ -27,6 +28,7 @@ mod document;
 pub mod engine;
 pub mod image;
 pub mod layering;
+pub mod lint;
 mod suggest;
 #[cfg(feature = "vm")]
 pub mod trial;

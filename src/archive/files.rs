@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::ArchiveError;
+use super::blob::LayerBlob;
 use super::decompress::{Codec, Counted, bomb_limit};
 use super::entry::{join, name_of, parent_of};
 use super::open::Image;
@@ -53,20 +54,55 @@ pub fn find(image: &Image, tree: &Tree, paths: &[&str]) -> Result<BTreeMap<Strin
         if wanted.is_empty() {
             break;
         }
-        let read = || -> io::Result<()> {
-            match Codec::detect(&layer.bytes)? {
-                Codec::Plain => look(TarReader::new(layer.bytes.clone()), &mut wanted, &mut found),
-                codec => {
-                    let limit = bomb_limit(layer.bytes.len());
-                    let source = codec.decode(layer.bytes.clone())?;
-                    look(TarReader::new(Counted::new(source, limit)), &mut wanted, &mut found)
-                }
-            }
-        };
-        let mut read = read;
-        read().map_err(ArchiveError::read(&image.path))?;
+        let looked = unpacked(layer).and_then(|reader| look(reader, &mut wanted, &mut found));
+        looked.map_err(ArchiveError::read(&image.path))?;
     }
     Ok(found)
+}
+
+/// Something that a layer has.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    /// Its path, without a slash at either end.
+    pub path: &'a [u8],
+    /// Its metadata.
+    pub member: &'a Member,
+    /// How a file's content begins; up to [`HEAD`] bytes.
+    pub head: &'a [u8],
+}
+
+/// How much of a file is seen.
+pub const HEAD: usize = 64;
+
+/// Tells `seen` of everything in the layers of `image`, bottom first, what layers above hide included.
+///
+/// # Errors
+/// When a layer cannot be read.
+pub fn each(image: &Image, mut seen: impl FnMut(&Seen<'_>)) -> Result<(), ArchiveError> {
+    for layer in &image.layers {
+        let mut pass = || -> io::Result<()> {
+            let mut reader = unpacked(layer)?;
+            while let Some(member) = reader.next_member()? {
+                let mut head = Vec::new();
+                if member.kind == MemberKind::File {
+                    (&mut reader).take(HEAD as u64).read_to_end(&mut head)?;
+                }
+                let path = clean(&member.path).unwrap_or_default();
+                seen(&Seen { path: &path, member: &member, head: &head });
+            }
+            Ok(())
+        };
+        pass().map_err(ArchiveError::read(&image.path))?;
+    }
+    Ok(())
+}
+
+/// A layer's tar. Of one that is stored as it is, what is not asked for is not read.
+fn unpacked(layer: &LayerBlob) -> io::Result<TarReader<Box<dyn Skip + Send>>> {
+    Ok(TarReader::new(match Codec::detect(&layer.bytes)? {
+        Codec::Plain => Box::new(layer.bytes.clone()),
+        codec => Box::new(Counted::new(codec.decode(layer.bytes.clone())?, bomb_limit(layer.bytes.len()))),
+    }))
 }
 
 fn look<R: Skip>(

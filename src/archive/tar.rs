@@ -23,6 +23,12 @@ pub trait Skip: Read {
     fn skip(&mut self, count: u64) -> io::Result<()>;
 }
 
+impl<S: Skip + ?Sized> Skip for Box<S> {
+    fn skip(&mut self, count: u64) -> io::Result<()> {
+        (**self).skip(count)
+    }
+}
+
 /// What kind of member it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberKind {

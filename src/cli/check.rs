@@ -7,7 +7,7 @@ use std::str::FromStr;
 use anyhow::Context;
 use indicatif::ProgressBar;
 
-use super::exit::{ENVIRONMENT, Ended, Usage};
+use super::exit::{ENVIRONMENT, Ended, NOT_AS_EXPECTED, Usage};
 use super::threads;
 use crate::trial::check::{Event, Options, Paper, Trial, hold};
 use crate::trial::report::{self, html, junit, terminal};
@@ -150,7 +150,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     match (tally.errors, tally.failed) {
         (0, 0) => Ok(()),
-        (0, _) => Err(Ended(1).into()),
+        (0, _) => Err(Ended(NOT_AS_EXPECTED).into()),
         _ => Err(Ended(ENVIRONMENT).into()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+#[cfg(feature = "vm")]
 use super::exit::Ended;
 #[cfg(feature = "vm")]
 use crate::vm::doctor;

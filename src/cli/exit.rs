@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
 
+/// Something is not as it was expected to be.
+pub(super) const NOT_AS_EXPECTED: u8 = 1;
 /// Bad input or usage; nothing was written. The same code that the argument parser ends with.
 const BAD_INPUT: u8 = 2;
 /// The environment failed.
@@ -70,9 +72,8 @@ fn is_environment_of_vm(error: &anyhow::Error) -> bool {
     use crate::trial::TrialError;
     use crate::vm::VmError;
     match (error.downcast_ref::<TrialError>(), error.downcast_ref::<VmError>()) {
-        (Some(TrialError::Vm(error)), _) | (None, Some(error)) => error.is_environment(),
-        (Some(TrialError::Build(error)), _) => error.is_environment(),
-        (Some(error), _) => !error.is_mismatch(),
+        (Some(error), _) => error.is_environment(),
+        (None, Some(error)) => error.is_environment(),
         (None, None) => false,
     }
 }

@@ -1,11 +1,15 @@
-//! `seatrial inspect`: what is in an image, verified.
+//! `seatrial inspect`: what is in an image, verified, and what of it will hurt somebody.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use serde::Serialize;
+
+use super::exit::{Ended, NOT_AS_EXPECTED};
 use super::{summary, threads};
-use crate::archive::{self, ArchiveError, Choice, Image, verify};
+use crate::archive::{self, Choice, verify};
 use crate::image::{Platform, Summary};
+use crate::lint::{Finding, Level, lint};
 
 /// Describes an image after checking every digest in it
 #[derive(Debug, clap::Args)]
@@ -13,7 +17,8 @@ use crate::image::{Platform, Summary};
 Examples:
   seatrial inspect app.tar
   seatrial inspect layout-folder --json | jq -r .id
-  seatrial inspect many.tar --name my/app --tag 1.0")]
+  seatrial inspect many.tar --name my/app --tag 1.0
+  seatrial inspect app.tar --deny warnings         for continuous integration")]
 pub(super) struct Args {
     /// A docker-archive (plain, gzip, zstd, xz) or an OCI layout (folder or tar)
     image: PathBuf,
@@ -33,32 +38,67 @@ pub(super) struct Args {
     /// Describe the image as JSON
     #[arg(long)]
     json: bool,
+
+    /// End with exit code 1 where something is noticed that will hurt somebody
+    #[arg(long, value_name = "LEVEL")]
+    deny: Option<Deny>,
+}
+
+/// What is not to be put up with.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Deny {
+    /// What breaks something somewhere.
+    Warnings,
+    /// Anything at all that is noticed.
+    Notes,
+}
+
+/// What `--json` prints: what every description of an image has, and what was noticed.
+#[derive(Serialize)]
+struct Inspected<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    lint: &'a [Finding],
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let platform = args.architecture.unwrap_or_else(Platform::host);
     let choice = Choice { name: args.name, tag: args.tag, platform: Some(platform) };
     let image = archive::open(&args.image, &choice)?;
-    let summary = describe(&image)?;
+    let facts = verify::layers(&image, threads(None))?;
+    let sizes: Vec<u64> = facts.iter().map(|layer| layer.size).collect();
+    let reference = image.references.first().map(String::as_str);
+    let summary = Summary::new(&image.config, image.id(), reference, &sizes);
+    let findings = lint(&image, &facts)?;
     let mut output = io::stdout();
     if args.json {
-        writeln!(output, "{}", serde_json::to_string_pretty(&summary)?)?;
+        let inspected = Inspected { summary: &summary, lint: &findings };
+        writeln!(output, "{}", serde_json::to_string_pretty(&inspected)?)?;
     } else {
         let others = image.references.iter().skip(1).map(|other| format!("  {:<12}{other}\n", ""));
         write!(
             output,
-            "{} ({})\n{}{}",
+            "{} ({})\n{}{}{}",
             args.image.display(),
             image.format,
             summary::draw(&summary),
-            others.collect::<String>()
+            others.collect::<String>(),
+            findings.iter().map(told).collect::<String>()
         )?;
     }
-    Ok(())
+    let denied = match args.deny {
+        Some(Deny::Warnings) => findings.iter().any(|finding| finding.level == Level::Warning),
+        Some(Deny::Notes) => !findings.is_empty(),
+        None => false,
+    };
+    if denied { Err(Ended(NOT_AS_EXPECTED).into()) } else { Ok(()) }
 }
 
-fn describe(image: &Image) -> Result<Summary, ArchiveError> {
-    let facts = verify::layers(image, threads(None))?;
-    let sizes: Vec<u64> = facts.iter().map(|layer| layer.size).collect();
-    Ok(Summary::new(&image.config, image.id(), image.references.first().map(String::as_str), &sizes))
+fn told(finding: &Finding) -> String {
+    let level = match finding.level {
+        Level::Warning => "warning",
+        Level::Note => "note",
+    };
+    let Finding { rule, what, breaks, mend, .. } = finding;
+    format!("{level:<8}{rule}: {what}\n        breaks: {breaks}\n        mend:   {mend}\n")
 }

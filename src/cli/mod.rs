@@ -37,7 +37,8 @@ A recipe needs no more than:
   [config]
   Cmd = [\"/bin/app\"]
 
-Exit codes: 0 fine, 2 bad input or usage, 3 the environment failed.")]
+Exit codes: 0 fine, 1 not as expected, 2 bad input or usage, 3 the environment
+failed.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

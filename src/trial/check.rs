@@ -89,12 +89,15 @@ impl Trial {
         let (name, what) = (self.subject.name(), "built again");
         let Some(recipe) = &self.recipe else {
             let reason = "it is an archive; give its recipe instead".to_owned();
-            return Ok(Case { outcome: Outcome::Skipped { reason }, ..Case::ended(&name, what, Vec::new()) });
+            return Ok(Case {
+                outcome: Outcome::Skipped { reason },
+                ..Case::ended(&name, what, Look::default())
+            });
         };
         let again = Self::of_recipe(recipe, threads)?;
         let mut look = Look::default();
         look.same("id", &self.subject.image.id().to_string(), &again.subject.image.id().to_string());
-        Ok(Case::ended(&name, what, look.done()))
+        Ok(Case::ended(&name, what, look))
     }
 }
 
@@ -168,7 +171,10 @@ async fn on_engine(
     let name = trial.subject.name();
     let failed = |error: &TrialError| {
         let outcome = Outcome::Error { problem: told(error) };
-        Case { outcome, ..Case::ended(&name, "the engine", Vec::new()).on(engine, std::time::Duration::ZERO) }
+        Case {
+            outcome,
+            ..Case::ended(&name, "the engine", Look::default()).on(engine, std::time::Duration::ZERO)
+        }
     };
     tell(Event::Doing(format!("starting {engine}")));
     let daemon = match Daemon::start(engine, options.machine.clone()).await {

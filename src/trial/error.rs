@@ -46,6 +46,16 @@ impl From<ArchiveError> for TrialError {
 }
 
 impl TrialError {
+    /// Whether the environment failed, rather than an image or what was written about it.
+    pub fn is_environment(&self) -> bool {
+        match self {
+            Self::Vm(error) => error.is_environment(),
+            Self::Build(error) => error.is_environment(),
+            Self::Engine(_) => true,
+            Self::Expectations { .. } | Self::Mismatch { .. } => false,
+        }
+    }
+
     /// Whether an expectation failed, rather than the trial itself.
     pub fn is_mismatch(&self) -> bool {
         matches!(self, Self::Mismatch { .. })

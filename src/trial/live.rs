@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::expect::{Container as Wish, EnvExpectations, Expectations, RunExpectations};
 use super::statics::{env, shortened};
-use super::verdict::{Case, Look, Mismatch, Outcome};
+use super::verdict::{Case, Look, Outcome};
 use super::{LoadedImage, TrialError, service};
 use crate::engine::RunOptions;
 
@@ -37,16 +37,16 @@ pub(super) async fn cases(
     each: &mut (dyn FnMut(Case) + Send),
 ) {
     let begin = Instant::now();
-    let ended = |name: String, result: Result<(Vec<Mismatch>, String), TrialError>, begin: Instant| {
-        let (mismatches, seen) = match result {
+    let ended = |name: String, result: Result<(Look, String), TrialError>, begin: Instant| {
+        let (look, seen) = match result {
             Ok(found) => found,
             Err(error) => {
                 let outcome = Outcome::Error { problem: crate::engine::readiness::told(&error) };
-                let case = Case { outcome, ..Case::ended(image.reference(), name, Vec::new()) };
+                let case = Case { outcome, ..Case::ended(image.reference(), name, Look::default()) };
                 return case.on(engine, begin.elapsed());
             }
         };
-        Case { seen, ..Case::ended(image.reference(), name, mismatches).on(engine, begin.elapsed()) }
+        Case { seen, ..Case::ended(image.reference(), name, look).on(engine, begin.elapsed()) }
     };
     each(ended("loaded under its name".to_owned(), listed(image).await, begin));
     if let Err(reason) = runnable {
@@ -68,22 +68,21 @@ pub(super) async fn cases(
 }
 
 /// The engine lists the image as it was named, and takes it to be for what its config says.
-async fn listed(image: &LoadedImage<'_>) -> Result<(Vec<Mismatch>, String), TrialError> {
+async fn listed(image: &LoadedImage<'_>) -> Result<(Look, String), TrialError> {
     let mut look = Look::default();
     let tags = image.inspect().await?.repo_tags.unwrap_or_default();
     let fine = tags.iter().any(|tag| tag == image.reference());
     look.at("tags that the engine lists", image.reference(), tags.join(", "), fine);
-    Ok((look.done(), String::new()))
+    Ok((look, String::new()))
 }
 
 /// What the process of a container sees: all that the config has, and all that is expected.
 async fn container_env(
     image: &LoadedImage<'_>,
     expected: &EnvExpectations,
-) -> Result<(Vec<Mismatch>, String), TrialError> {
+) -> Result<(Look, String), TrialError> {
     let (config, container) = (image.config_env().await?, image.container_env().await?);
-    let mut mismatches = env(expected, &container, false);
-    let mut look = Look::default();
+    let mut look = env(expected, &container, false);
     for entry in &config {
         let name = entry.split('=').next().unwrap_or_default();
         let found: Vec<&String> =
@@ -95,20 +94,17 @@ async fn container_env(
             container.contains(entry),
         );
     }
-    mismatches.extend(look.done());
-    Ok((mismatches, container.join("\n")))
+
+    Ok((look, container.join("\n")))
 }
 
-async fn run(
-    image: &LoadedImage<'_>,
-    expected: &RunExpectations,
-) -> Result<(Vec<Mismatch>, String), TrialError> {
+async fn run(image: &LoadedImage<'_>, expected: &RunExpectations) -> Result<(Look, String), TrialError> {
     let limit = Duration::from_secs(expected.within.unwrap_or(WITHIN));
     let mut look = Look::default();
     let output = match image.run(&expected.container.options(false), limit).await {
         Err(TrialError::Engine(crate::engine::EngineError::Deadline { .. })) => {
             look.at("its end", format!("within {} s", limit.as_secs()), "it was still running", false);
-            return Ok((look.done(), String::new()));
+            return Ok((look, String::new()));
         }
         output => output?,
     };
@@ -131,5 +127,5 @@ async fn run(
             look.at(what, text, shortened(found), text.fits(found));
         }
     }
-    Ok((look.done(), format!("{}{}", output.stdout, output.stderr)))
+    Ok((look, format!("{}{}", output.stdout, output.stderr)))
 }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::expect::{HttpExpectations, ServiceExpectations, StopExpectations, Up};
 use super::statics::shortened;
-use super::verdict::{Look, Mismatch};
+use super::verdict::Look;
 use super::{LoadedImage, TrialError};
 use crate::engine::Container;
 
@@ -23,14 +23,14 @@ const PROBE: &str = "/usr/lib/seatrial/probe";
 pub(super) async fn hold(
     image: &LoadedImage<'_>,
     expected: &ServiceExpectations,
-) -> Result<(Vec<Mismatch>, String), TrialError> {
+) -> Result<(Look, String), TrialError> {
     let container = image.start(&expected.container.options(true)).await?;
     let mut look = Look::default();
     let held = held(image, &container, expected, &mut look).await;
     let logs = container.logs().await.map(|(stdout, stderr)| stdout + &stderr).unwrap_or_default();
     container.remove().await?;
     held?;
-    Ok((look.done(), logs))
+    Ok((look, logs))
 }
 
 async fn held(

@@ -9,7 +9,7 @@ use super::TrialError;
 use super::expect::{
     EnvExpectations, Expectations, FileExpectations, FileType, ImageExpectations, SharedLayers,
 };
-use super::verdict::{Case, Look, Mismatch, Outcome};
+use super::verdict::{Case, Look, Outcome};
 use crate::archive::files::{self, Found};
 use crate::archive::tar::MemberKind;
 use crate::archive::tree::Tree;
@@ -65,7 +65,7 @@ impl Subject {
         Ok(cases)
     }
 
-    fn config(&self, expected: &ImageExpectations, folder: &Path) -> Result<Vec<Mismatch>, TrialError> {
+    fn config(&self, expected: &ImageExpectations, folder: &Path) -> Result<Look, TrialError> {
         let mut look = Look::default();
         let (image, config) = (&self.image.config, &self.image.config.config);
         if let Some(reference) = &expected.reference {
@@ -102,7 +102,7 @@ impl Subject {
         if let Some(shared) = &expected.shares_layers {
             self.shared(shared, folder, &mut look)?;
         }
-        Ok(look.done())
+        Ok(look)
     }
 
     fn lists(&self, expected: &ImageExpectations, config: &ContainerConfig, look: &mut Look) {
@@ -167,9 +167,14 @@ impl Subject {
 }
 
 /// The expectations of an environment, for `entries`: those of a config, or those that a process sees.
-pub(super) fn env(expected: &EnvExpectations, entries: &[String], config: bool) -> Vec<Mismatch> {
+pub(super) fn env(expected: &EnvExpectations, entries: &[String], config: bool) -> Look {
     let mut look = Look::default();
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    let names: BTreeSet<&str> =
+        entries.iter().map(|entry| entry.split('=').next().unwrap_or_default()).collect();
+    if expected.unique != Some(false) && names.len() == entries.len() {
+        look.at("occurrences of every name", "one", "one", true);
+    }
     for entry in entries {
         let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
         if let (Some(before), true) = (seen.insert(name, value), expected.unique != Some(false)) {
@@ -195,15 +200,15 @@ pub(super) fn env(expected: &EnvExpectations, entries: &[String], config: bool) 
         let exactly: BTreeMap<&str, &str> = exactly.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         look.same("all of it", &exactly, &seen);
     }
-    look.done()
+    look
 }
 
-fn file(expected: &FileExpectations, found: Option<&Found>) -> Vec<Mismatch> {
+fn file(expected: &FileExpectations, found: Option<&Found>) -> Look {
     let mut look = Look::default();
     let (exists, there) =
         (expected.exists != Some(false), |there| if there { "it exists" } else { "nothing" });
     look.at("existence", there(exists), there(found.is_some()), exists == found.is_some());
-    let Some(found) = found.filter(|_| exists) else { return look.done() };
+    let Some(found) = found.filter(|_| exists) else { return look };
     if let Some(kind) = expected.kind {
         look.same("type", &kind, &kind_of(found.kind));
     }
@@ -235,7 +240,7 @@ fn file(expected: &FileExpectations, found: Option<&Found>) -> Vec<Mismatch> {
         let fine = content.as_ref().is_some_and(|content| text.fits(content));
         look.at("content", text, content.map_or("none".to_owned(), |content| shortened(&content)), fine);
     }
-    look.done()
+    look
 }
 
 fn kind_of(kind: MemberKind) -> FileType {
@@ -263,7 +268,7 @@ pub(super) fn left_out(image: &str, expected: &Expectations, reason: &str) -> Ve
     let services = expected.service.iter().map(|service| format!("service {}", service.name));
     let skipped = |name: String| Case {
         outcome: Outcome::Skipped { reason: reason.to_owned() },
-        ..Case::ended(image, name, Vec::new())
+        ..Case::ended(image, name, Look::default())
     };
     fixed.into_iter().chain(runs).chain(services).map(skipped).collect()
 }

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use crate::engine::timeline::Event as Moment;
 
-/// Something that was not as expected.
+/// Something that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Mismatch {
+pub struct Check {
     /// What was looked at.
     pub what: String,
     /// What was expected.
@@ -26,7 +26,7 @@ pub enum Outcome {
     /// Something is not.
     Failed {
         /// Everything that is not.
-        mismatches: Vec<Mismatch>,
+        mismatches: Vec<Check>,
     },
     /// It could not be found out.
     Error {
@@ -54,7 +54,10 @@ pub struct Case {
     pub outcome: Outcome,
     /// How long it took, in seconds.
     pub seconds: f64,
-    /// What was seen, for who wants to know more.
+    /// Everything that was looked at and found as expected.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fine: Vec<Check>,
+    /// What was printed, for who wants to know more.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub seen: String,
 }
@@ -99,8 +102,9 @@ pub struct Tally {
 }
 
 impl Case {
-    /// A case about `name`, not yet ended.
-    pub(super) fn ended(image: &str, name: impl Into<String>, mismatches: Vec<Mismatch>) -> Self {
+    /// A case about `name` that ended as `look` has it.
+    pub(super) fn ended(image: &str, name: impl Into<String>, look: Look) -> Self {
+        let Look { fine, mismatches } = look;
         let outcome = match mismatches.is_empty() {
             true => Outcome::Passed,
             false => Outcome::Failed { mismatches },
@@ -111,6 +115,7 @@ impl Case {
             name: name.into(),
             outcome,
             seconds: 0.0,
+            fine,
             seen: String::new(),
         }
     }
@@ -138,25 +143,23 @@ impl Verdict {
     }
 }
 
-/// Collects what is not as expected.
+/// Collects what is as expected, and what is not.
 #[derive(Debug, Default)]
-pub(super) struct Look(Vec<Mismatch>);
+pub(super) struct Look {
+    fine: Vec<Check>,
+    mismatches: Vec<Check>,
+}
 
 impl Look {
-    /// Notes a mismatch unless `fine`.
+    /// Notes what was looked at, and whether that was `fine`.
     pub(super) fn at(&mut self, what: &str, expected: impl ToString, found: impl ToString, fine: bool) {
-        if !fine {
-            let (expected, found) = (expected.to_string(), found.to_string());
-            self.0.push(Mismatch { what: what.to_owned(), expected, found });
-        }
+        let (expected, found) = (expected.to_string(), found.to_string());
+        let checks = if fine { &mut self.fine } else { &mut self.mismatches };
+        checks.push(Check { what: what.to_owned(), expected, found });
     }
 
     /// Two things that should be the same.
     pub(super) fn same<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, expected: &T, found: &T) {
         self.at(what, format!("{expected:?}"), format!("{found:?}"), expected == found);
-    }
-
-    pub(super) fn done(self) -> Vec<Mismatch> {
-        self.0
     }
 }

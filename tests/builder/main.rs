@@ -10,6 +10,7 @@ mod cli; // exit codes, messages, outputs
 mod contents; // what files become
 mod corpus; // a store of real packages
 mod lab; // the workbench of all tests
+mod lint; // what inspect notices
 mod peers; // other tools read what is written
 mod properties; // merges, references, budgets, tar bytes
 mod recipes; // what recipes may and may not say

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod bases; // images on images, Docker's own among them
+mod check; // images on trial
 mod clones; // machines restored from a template
 mod dock; // the workbench
 mod environment; // what is said where the environment fails

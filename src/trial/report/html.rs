@@ -88,6 +88,19 @@ fn row(case: &Case) -> String {
         Outcome::Error { problem } => format!("<pre>{}</pre>", escaped(problem)),
         Outcome::Skipped { reason } => format!("<p class=\"quiet\">{}</p>", escaped(reason)),
     };
+    if !case.fine.is_empty() {
+        let checks: String = case
+            .fine
+            .iter()
+            .map(|check| {
+                let (what, found) = (escaped(&check.what), escaped(&check.found));
+                format!("<dd><span>{what}</span><code>{found}</code></dd>")
+            })
+            .collect();
+        more.push_str(&format!(
+            "<details><summary>what was as expected</summary><dl>{checks}</dl></details>"
+        ));
+    }
     if !case.seen.is_empty() {
         more.push_str(&format!(
             "<details><summary>what it printed</summary><pre>{}</pre></details>",
