@@ -139,8 +139,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         Event::Part(image, stage) => show(&line, quiet, &terminal::part(image, stage)),
         Event::Case(case) => show(&line, quiet, &terminal::case(case)),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let verdict = runtime.block_on(interruptible(hold(&trials, &papers, &options, threads, &mut tell)))?;
+    let verdict = super::vm::block_on(interruptible(hold(&trials, &papers, &options, threads, &mut tell)))?;
     line.finish_and_clear();
     args.report.iter().try_for_each(|report| report.write(&verdict))?;
     let tally = verdict.tally();

@@ -30,6 +30,8 @@ pub struct RunOptions {
     pub working_dir: Option<String>,
     /// Whether it has a network: the engine's default one.
     pub network: bool,
+    /// Places that get an empty volume of their own.
+    pub volumes: Vec<String>,
     /// What of the engine's host is seen in it, as `PLACE:PLACE_IN_IT[:ro]`.
     pub binds: Vec<String>,
     /// What it is given on standard input.
@@ -66,6 +68,7 @@ impl RunOptions {
             env: (!self.env.is_empty()).then(|| self.env.clone()),
             user: self.user.clone(),
             working_dir: self.working_dir.clone(),
+            volumes: (!self.volumes.is_empty()).then(|| self.volumes.clone()),
             attach_stdin: Some(stdin),
             open_stdin: Some(stdin),
             stdin_once: Some(stdin),

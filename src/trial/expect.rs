@@ -167,6 +167,8 @@ pub struct Container {
     pub user: Option<String>,
     /// Where the command starts.
     pub working_dir: Option<String>,
+    /// Places that get an empty volume, over those that the image names.
+    pub volumes: Vec<String>,
     /// Whether it has a network. It has none unless this is true; a service has.
     pub network: Option<bool>,
     /// What it is given on standard input.

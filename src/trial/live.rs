@@ -23,6 +23,7 @@ impl Wish {
             working_dir: self.working_dir.clone(),
             network: self.network.unwrap_or(network),
             stdin: self.stdin.clone(),
+            volumes: self.volumes.clone(),
             binds: Vec::new(),
         }
     }

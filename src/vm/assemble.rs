@@ -98,8 +98,36 @@ fn debian(
         format!("copy-out /out/root.erofs /out/kernel /out/initrd /out/packages {out}"),
     ];
     mmdebstrap.args(hooks.map(|hook| format!("--customize-hook={hook}")));
-    mmdebstrap.args([suite.as_str(), "-"]).args(&sources.lines);
+    mmdebstrap.args([suite.as_str(), "-"]);
+    match sources.lines.is_empty() {
+        true => mmdebstrap.args(host_sources(suite)),
+        false => mmdebstrap.args(&sources.lines),
+    };
     run(&guest.name, mmdebstrap, MMDEBSTRAP, said)
+}
+
+/// Debian releases that get security updates.
+const STABLE: [&str; 3] = ["bullseye", "bookworm", "trixie"];
+
+/// The lines of a `sources.list` that bring `suite` from the mirrors that the host itself uses (apt-get(8),
+/// `indextargets`). None where the host is no Debian machine: mmdebstrap then goes to Debian's own.
+fn host_sources(suite: &str) -> Vec<String> {
+    let mut apt = Command::new("apt-get");
+    apt.args(["indextargets", "--format", "$(LABEL)|$(REPO_URI)", "Created-By: Packages"]);
+    let listed = apt.stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let listed =
+        listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let mirror = |label: &str| {
+        let uri = listed.lines().find_map(|line| line.strip_prefix(label)?.strip_prefix('|'));
+        uri.filter(|uri| uri.starts_with("http")).map(str::to_owned)
+    };
+    let Some(debian) = mirror("Debian") else { return Vec::new() };
+    let mut lines = vec![format!("deb {debian} {suite} main")];
+    if let (Some(security), true) = (mirror("Debian-Security"), STABLE.contains(&suite)) {
+        lines.push(format!("deb {debian} {suite}-updates main"));
+        lines.push(format!("deb {security} {suite}-security main"));
+    }
+    lines
 }
 
 /// The file system is made once; machines write to overlays of it.

@@ -64,10 +64,8 @@ pub async fn start(guest: &Guest, options: &Options) -> Result<Ready, VmError> {
     if !options.cold && options.kernel_arguments.is_empty() {
         let restored = async {
             let template = Template::get(guest, accelerator, as_template).await?;
-            let machine = Machine::restore(guest, &template, options.egress).await?;
-            let (docker, timeline) =
-                self::restored(&machine, template.api(), options.deadline.unwrap_or(RESTORE)).await?;
-            Ok::<_, VmError>((machine, docker, timeline))
+            let own = from_template(guest, &template, options).await;
+            own.inspect_err(|_| template.discard())
         };
         match restored.await {
             Ok((machine, docker, timeline)) => {
@@ -80,6 +78,17 @@ pub async fn start(guest: &Guest, options: &Options) -> Result<Ready, VmError> {
     let machine = Machine::boot(guest, accelerator, boot)?;
     let (docker, timeline) = booted(&machine, options.deadline.unwrap_or(BOOT)).await?;
     Ok(Ready { machine, docker, timeline, fallback, turn })
+}
+
+async fn from_template(
+    guest: &Guest,
+    template: &Template,
+    options: &Options,
+) -> Result<(Machine, Docker, Timeline), VmError> {
+    let machine = Machine::restore(guest, template, options.egress).await?;
+    let within = options.deadline.unwrap_or(RESTORE);
+    let (docker, timeline) = restored(&machine, template.api(), within).await?;
+    Ok((machine, docker, timeline))
 }
 
 /// Makes the template for machines of `guest`, where there is none yet.

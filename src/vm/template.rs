@@ -127,6 +127,12 @@ impl Template {
         Self::open(&folder).ok_or_else(|| VmError::file("read", &folder)(damaged()))
     }
 
+    /// Removes it: it could not be restored, and would fail everybody who comes after.
+    pub(super) fn discard(&self) {
+        // Whatever stays of it is found damaged, or fails again and is removed then.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+
     /// Its folder, which also holds the client's keys.
     pub fn folder(&self) -> &Path {
         &self.folder

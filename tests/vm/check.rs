@@ -316,9 +316,9 @@ name = "by itself"
 stdout = "hello\n"
 [[run]]
 name = "as told"
-container = { shell = "id -u; echo $MORE; cat; exit 3", user = "9", env = { MORE = "more" }, stdin = "given" }
+container = { shell = "id -u; echo $MORE; cat; echo x >/vol/x && echo kept; exit 3", user = "0", env = { MORE = "more" }, stdin = "given", volumes = ["/vol"] }
 exit_code = 3
-stdout = { contains = ["9\n", "more\n", "given"] }
+stdout = { contains = ["0\n", "more\n", "given", "kept"] }
 [[run]]
 name = "wrong"
 container = { command = ["echo out; echo err >&2; exit 4"] }
@@ -377,11 +377,36 @@ fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_s
                  c = r.findall('.//testcase'); print(len(c), len([x for x in c if x.find('failure') is not None]))";
     let counted = Command::new("python3").args(["-c", count]).arg(desk.path("r.xml")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&counted.stdout), "10 3\n", "{counted:?}");
-    let page = std::fs::read_to_string(desk.path("r.html")).unwrap();
+    let page = opened(&desk.path("r.html"));
     assert!(page.contains("<h1>Not as expected</h1>") && page.contains("run slow") && page.contains("<svg"));
     assert!(!page.contains("<h1>ahoy"), "what an image prints is not part of the page");
     let json: Value = serde_json::from_slice(&std::fs::read(desk.path("r.json")).unwrap()).unwrap();
     assert_eq!(json["cases"].as_array().unwrap().len(), 10);
+}
+
+/// The page as a browser has it once it is open; a picture of it is kept under `target/tmp`.
+fn opened(page: &Path) -> String {
+    let profile = TempDir::new().unwrap();
+    let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report.png");
+    let _ = std::fs::remove_file(&picture);
+    let browse = |what: &str| {
+        let quiet = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--no-first-run",
+        ];
+        let mut chromium = Command::new("timeout");
+        chromium.args(["60", "chromium"]).args(quiet).arg("--window-size=1000,1400");
+        chromium.arg(format!("--user-data-dir={}", profile.path().display())).arg(what).arg(page);
+        let output = chromium.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    browse(&format!("--screenshot={}", picture.display()));
+    assert!(std::fs::read(&picture).unwrap().starts_with(b"\x89PNG"));
+    browse("--dump-dom")
 }
 
 #[test]

@@ -102,6 +102,20 @@ fn a_template_may_be_damaged_deleted_stale_or_in_use_by_one_that_is_killed() {
     assert_eq!(template.join("ram").metadata().unwrap().len(), size);
     stdout(&cache.run(&["vm", "down"]));
 
+    // One that is whole and yet cannot be restored: the machine is booted, that is said, and the template goes.
+    let state = template.join("state");
+    std::fs::write(&state, vec![0x5a; state.metadata().unwrap().len() as usize]).unwrap();
+    let up = cache.run(&["vm", "up", GUEST, "--json"]);
+    let kept: Value = serde_json::from_str(&stdout(&up)).unwrap();
+    assert_eq!(kept["timeline"][0]["what"], "the kernel speaks");
+    assert!(
+        String::from_utf8_lossy(&up.stderr).contains("booted, because the template could not be used"),
+        "{up:?}"
+    );
+    assert!(!template.exists());
+    stdout(&cache.run(&["vm", "down"]));
+    stdout(&cache.run(&["vm", "prepare", GUEST]));
+
     // Killed while it restores: no process and, once the next has come, no folder is left.
     for milliseconds in [10, 40, 80, 160] {
         let mut keeper = cache.command(&["vm", "keep", GUEST, "killed"]);

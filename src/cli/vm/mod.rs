@@ -56,6 +56,10 @@ pub(super) fn ready(guest: &str, accel: crate::vm::accelerator::Wish) -> anyhow:
 }
 
 /// Runs what waits for machines.
-fn block_on<T>(doing: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(doing)
+pub(super) fn block_on<T>(doing: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(doing);
+    // A thread that still waits for a lock or a turn is not waited for.
+    runtime.shutdown_background();
+    done
 }
