@@ -6,26 +6,18 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::vm::accelerator::Wish;
+use super::start::Start;
 use crate::vm::assemble::{Sources, prepare};
 use crate::vm::kept::Kept;
-use crate::vm::{Options, VmError, ready};
+use crate::vm::{VmError, ready};
 
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
 pub(super) struct Args {
     guest: String,
     name: String,
-    #[arg(long, default_value = "auto")]
-    accel: Wish,
-    #[arg(long)]
-    egress: bool,
-    #[arg(long)]
-    cold: bool,
-    #[arg(long)]
-    timeout: Option<u64>,
-    #[arg(long, default_value = "", allow_hyphen_values = true)]
-    kernel_arguments: String,
+    #[command(flatten)]
+    start: Start,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
@@ -42,14 +34,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 async fn keep(args: &Args) -> anyhow::Result<()> {
     let guest = prepare(&args.guest, &Sources::default(), &mut |_| ())?;
-    let options = Options {
-        accelerator: args.accel,
-        egress: args.egress,
-        cold: args.cold,
-        at_once: true,
-        deadline: args.timeout.map(Duration::from_secs),
-        kernel_arguments: args.kernel_arguments.clone(),
-    };
+    let options = args.start.options();
     let ready = tokio::select! {
         ready = ready::start(&guest, &options) => ready?,
         () = nobody_waits() => return Ok(()),

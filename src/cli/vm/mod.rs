@@ -7,6 +7,7 @@ mod list;
 mod logs;
 mod prepare;
 mod prune;
+mod start;
 mod up;
 
 use clap::Subcommand;

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use anyhow::Context;
 
 use super::prepare;
+use super::start::Start;
 use crate::cli::exit::Ended;
-use crate::vm::accelerator::Wish;
 use crate::vm::assemble::Sources;
 use crate::vm::kept::Kept;
 
@@ -19,21 +19,8 @@ pub(super) struct Args {
     /// What to call the machine [default: as its guest]
     #[arg(long)]
     name: Option<String>,
-    /// kvm, tcg, or auto: KVM where it really boots a guest
-    #[arg(long, default_value = "auto")]
-    accel: Wish,
-    /// Let the guest reach the network
-    #[arg(long)]
-    egress: bool,
-    /// Boot afresh rather than restore a template
-    #[arg(long)]
-    cold: bool,
-    /// How long it may take until the daemon is ready, in seconds [default: 120, restored 30]
-    #[arg(long, value_name = "SECONDS")]
-    timeout: Option<u64>,
-    /// More for the kernel's command line; the machine is then booted
-    #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
-    kernel_arguments: String,
+    #[command(flatten)]
+    start: Start,
     /// Also print, to standard error, what was true when
     #[arg(long)]
     timeline: bool,
@@ -44,17 +31,12 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let guest = prepare::assemble(&args.guest, &Sources::default())?;
-    if !args.cold && args.kernel_arguments.is_empty() {
-        prepare::make_template(&guest, args.accel)?;
+    if args.start.restores() {
+        prepare::make_template(&guest, args.start.accel)?;
     }
     let name = args.name.as_deref().unwrap_or(&args.guest);
     let mut keeper = Command::new(std::env::current_exe()?);
-    keeper.args(["vm", "keep", &args.guest, name, "--accel", &args.accel.to_string()]);
-    keeper.args(["--kernel-arguments", &args.kernel_arguments]);
-    if let Some(seconds) = args.timeout {
-        keeper.args(["--timeout", &seconds.to_string()]);
-    }
-    keeper.args(args.egress.then_some("--egress")).args(args.cold.then_some("--cold"));
+    keeper.args(["vm", "keep", &args.guest, name]).args(args.start.words());
     // Should this process end before the machine is ready, its end of the pipe goes, and the keeper with it.
     let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
