@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::guest::{CONFIGURE, FILES};
-use super::places::{Lock, cached, remove_left};
+use super::places::{Lock, ROOM, cached, free, remove_left};
 use super::tools::{MKE2FS, MKFS_EROFS, MMDEBSTRAP, Tool};
 use super::{Definition, Guest, VmError};
 
@@ -41,6 +41,12 @@ pub fn prepare(name: &str, sources: &Sources, said: &mut dyn FnMut(&str)) -> Res
     let _lock = Lock::wait(&guests.join(format!("{name}.lock")))?;
     if folder.is_dir() {
         return Ok(guest);
+    }
+    for (path, variable) in [(guests.clone(), "XDG_CACHE_HOME"), (std::env::temp_dir(), "TMPDIR")] {
+        let free = free(&path)?;
+        if free < ROOM {
+            return Err(VmError::NoRoom { path, free, variable });
+        }
     }
     let unfinished = format!(".assembling-{name}-");
     remove_left(&guests, &unfinished)?;

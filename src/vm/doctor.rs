@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::accelerator::{self, Wish};
 use super::assemble::{Sources, described};
-use super::places::cache;
+use super::places::{ROOM, cache, free};
 use super::tools::{self, Tool};
 use super::{Accelerator, Definition, budget};
 
@@ -47,9 +47,6 @@ pub struct Finding {
 fn finding(state: State, what: &str, found: impl Into<String>) -> Finding {
     Finding { state, what: what.to_owned(), found: found.into() }
 }
-
-/// How much room a guest with its template takes, in bytes.
-const ROOM: u64 = 2 << 30;
 
 /// Looks at everything. Whether KVM boots a guest is tried, where a guest is assembled.
 pub async fn look() -> Vec<Finding> {
@@ -124,12 +121,8 @@ async fn kvm() -> Finding {
 }
 
 fn room() -> Finding {
-    let free = cache().and_then(|cache| {
-        let stat =
-            rustix::fs::statvfs(&cache).map_err(|e| super::VmError::file("look at", &cache)(e.into()))?;
-        Ok((cache, stat.f_bavail * stat.f_frsize))
-    });
-    match free {
+    let found = cache().and_then(|cache| free(&cache).map(|free| (cache, free)));
+    match found {
         Err(error) => finding(State::Missing, "cache", error.to_string()),
         Ok((cache, free)) => {
             let found = format!("{}, {:.1} GiB free", cache.display(), free as f64 / f64::from(1 << 30));

@@ -27,6 +27,19 @@ pub enum VmError {
         /// Why not.
         source: io::Error,
     },
+    /// A disk is too full.
+    #[error(
+        "{path} has {} MiB free, and a guest needs {}; make room there, or name another place with {variable}",
+        free >> 20, super::places::ROOM >> 20, path = path.display()
+    )]
+    NoRoom {
+        /// The folder.
+        path: PathBuf,
+        /// How many bytes are free there.
+        free: u64,
+        /// The variable that names another place.
+        variable: &'static str,
+    },
     /// The guest could not be put together.
     #[error("cannot assemble the guest {guest}: {problem}")]
     Assembly {

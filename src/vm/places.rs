@@ -75,6 +75,15 @@ impl MachineFolder {
     }
 }
 
+/// The room that a guest takes with its template, and while it is assembled, in bytes.
+pub(super) const ROOM: u64 = 2 << 30;
+
+/// How many bytes are free where `path` lies.
+pub(super) fn free(path: &Path) -> Result<u64, VmError> {
+    let stat = rustix::fs::statvfs(path).map_err(|error| VmError::file("look at", path)(error.into()))?;
+    Ok(stat.f_bavail * stat.f_frsize)
+}
+
 /// Removes the folders of machines whose processes were killed.
 pub(super) fn remove_left_machines() -> Result<(), VmError> {
     let machines = cached("machines")?;

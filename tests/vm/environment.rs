@@ -45,6 +45,17 @@ fn a_mirror_that_cannot_be_reached_is_said_and_nothing_is_left() {
 }
 
 #[test]
+fn a_disk_without_room_is_said_before_anything_is_done() {
+    let folder = TempDir::new().unwrap();
+    let script = "mount -t tmpfs -o size=100M none \"$1\" && XDG_CACHE_HOME=$1 exec \"$2\" vm prepare \"$3\"";
+    let mut small = Command::new("unshare");
+    small.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]);
+    let output = small.arg(folder.path()).args([env!("CARGO_BIN_EXE_seatrial"), GUEST]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(said(&output).contains("MiB free, and a guest needs 2048; make room there"), "{}", said(&output));
+}
+
+#[test]
 fn an_unknown_guest_is_the_users_mistake() {
     let output = seatrial(&["vm", "up", "docker-20.1"]);
     assert_eq!(output.status.code(), Some(2));
