@@ -51,7 +51,7 @@ pub(super) struct Args {
     /// Only cases whose name has this
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// Also write a report: junit=FILE, json=FILE or html=FILE
+    /// Also write a report: junit=FILE, html=FILE, json=FILE (one object) or jsonl=FILE (a line a case)
     #[arg(long, value_name = "KIND=FILE")]
     report: Vec<Report>,
     /// Print the verdict as one JSON object instead
@@ -75,6 +75,7 @@ struct Report {
 enum Kind {
     Junit,
     Json,
+    JsonLines,
     Html,
 }
 
@@ -86,8 +87,9 @@ impl FromStr for Report {
         let kind = match kind {
             "junit" => Kind::Junit,
             "json" => Kind::Json,
+            "jsonl" => Kind::JsonLines,
             "html" => Kind::Html,
-            other => return Err(format!("{other:?} must be junit, json or html")),
+            other => return Err(format!("{other:?} must be junit, json, jsonl or html")),
         };
         if file.is_empty() {
             return Err(format!("{text:?} names no file; write {text}=FILE"));
@@ -101,6 +103,10 @@ impl Report {
         let text = match self.kind {
             Kind::Junit => junit::xml(verdict)?,
             Kind::Json => serde_json::to_string_pretty(verdict)?,
+            Kind::JsonLines => {
+                let lines: Result<Vec<String>, _> = verdict.cases.iter().map(serde_json::to_string).collect();
+                lines?.join("\n") + "\n"
+            }
             Kind::Html => html::page(verdict),
         };
         std::fs::write(&self.file, text).with_context(|| format!("cannot write {}", self.file.display()))

@@ -39,7 +39,7 @@ pub struct Layout<'a> {
 pub fn all(layout: &Layout<'_>) -> Vec<String> {
     let parts = [
         base(),
-        cpu(layout.accelerator, layout.cpus, layout.memory_mib),
+        cpu(layout),
         memory(layout.memory_mib, layout.ram),
         // A restored machine has its kernel in memory.
         if layout.incoming { Vec::new() } else { kernel(layout) },
@@ -64,11 +64,14 @@ fn base() -> Vec<String> {
 
 /// A fixed CPU model, so that the same guest runs the same everywhere; Nehalem, because emulating what newer
 /// ones add costs more than it gives.
-fn cpu(accelerator: Accelerator, cpus: u32, memory_mib: u32) -> Vec<String> {
+fn cpu(layout: &Layout<'_>) -> Vec<String> {
+    let Layout { accelerator, cpus, memory_mib, .. } = layout;
     let (accelerator, model) = match accelerator {
         Accelerator::Kvm => ("kvm", "host"),
-        // Each CPU on a thread of its own, and room for translated code.
-        Accelerator::Tcg => ("tcg,thread=multi,tb-size=256", "Nehalem"),
+        // Each CPU on a thread of its own, and room for translated code: a boot runs through a lot of it, while of
+        // machines that were restored there are many.
+        Accelerator::Tcg if layout.incoming => ("tcg,thread=multi,tb-size=128", "Nehalem"),
+        Accelerator::Tcg => ("tcg,thread=multi,tb-size=1024", "Nehalem"),
     };
     let (cpus, memory) = (cpus.to_string(), memory_mib.to_string());
     owned(["-accel", accelerator, "-cpu", model, "-smp", &cpus, "-m", &memory])
@@ -173,7 +176,9 @@ mod tests {
         let restored = all(&Layout { ram: Some((ram, false)), incoming: true, ..layout(false) }).join(" ");
         assert!(template.contains("size=1024M,mem-path=/t,,1/ram,share=on -machine memory-backend=ram"));
         let kernel = " -kernel /g/kernel -initrd /m/initrd -append quiet x=1";
-        let expected = template.replace("share=on", "share=off").replace(kernel, "") + " -incoming defer";
+        let expected =
+            template.replace("share=on", "share=off").replace(kernel, "").replace("=1024 ", "=128 ");
+        let expected = expected + " -incoming defer";
         assert_eq!(restored, expected);
     }
 

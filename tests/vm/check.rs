@@ -342,7 +342,16 @@ up = { log = "never said" }
 #[test]
 fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_say_so() {
     let desk = Desk::new();
-    let reports = ["--report", "junit=r.xml", "--report", "html=r.html", "--report", "json=r.json"];
+    let reports = [
+        "--report",
+        "junit=r.xml",
+        "--report",
+        "html=r.html",
+        "--report",
+        "json=r.json",
+        "--report",
+        "jsonl=r.jsonl",
+    ];
     let (output, verdict) = desk.check(LIVE, &reports);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let of = |name: &str| {
@@ -382,6 +391,9 @@ fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_s
     assert!(!page.contains("<h1>ahoy"), "what an image prints is not part of the page");
     let json: Value = serde_json::from_slice(&std::fs::read(desk.path("r.json")).unwrap()).unwrap();
     assert_eq!(json["cases"].as_array().unwrap().len(), 10);
+    let lines = std::fs::read_to_string(desk.path("r.jsonl")).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines, *json["cases"].as_array().unwrap());
 }
 
 /// The page as a browser has it once it is open; a picture of it is kept under `target/tmp`.
