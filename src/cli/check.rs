@@ -9,6 +9,7 @@ use indicatif::ProgressBar;
 
 use super::exit::{ENVIRONMENT, Ended, NOT_AS_EXPECTED, Usage};
 use super::threads;
+use crate::build::output::OutputFile;
 use crate::trial::check::{Event, Options, Paper, Trial, hold};
 use crate::trial::report::{self, html, junit, terminal};
 use crate::trial::{Expectations, Verdict};
@@ -109,7 +110,10 @@ impl Report {
             }
             Kind::Html => html::page(verdict),
         };
-        std::fs::write(&self.file, text).with_context(|| format!("cannot write {}", self.file.display()))
+        let output = OutputFile::beside(&self.file)?;
+        let written = output.file().write_all(text.as_bytes());
+        written.with_context(|| format!("cannot write {}", self.file.display()))?;
+        Ok(output.persist()?)
     }
 }
 

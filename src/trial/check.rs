@@ -8,7 +8,7 @@ use super::statics::{Subject, left_out};
 use super::verdict::{Case, Look, Outcome, Stage, Verdict};
 use super::{Daemon, Expectations, TrialError, live};
 use crate::archive::{Choice, Compression};
-use crate::build::assemble::{Output, reference};
+use crate::build::assemble::Output;
 use crate::build::{Format, Options as BuildOptions, Recipe, assemble, plan};
 use crate::engine::readiness::told;
 use crate::image::Platform;
@@ -107,7 +107,6 @@ fn built(source: std::io::Error) -> crate::archive::ArchiveError {
 
 fn build(recipe: &Path, archive: &Path, threads: usize) -> Result<(), TrialError> {
     let plan = plan(Recipe::read(recipe)?, threads)?;
-    reference(&plan, threads)?;
     let file = std::fs::File::create_new(archive).map_err(built)?;
     let options = BuildOptions { format: Format::Docker, compression: Compression::None, threads };
     assemble(&plan, options, Output::File(&file), &mut |_| ())?;
