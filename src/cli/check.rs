@@ -165,7 +165,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Ends on Ctrl-C and SIGTERM as if by itself, so that machines are dropped.
-async fn interruptible<T, E>(doing: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
+pub(super) async fn interruptible<T, E>(doing: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
 where
     anyhow::Error: From<E>,
 {

@@ -10,6 +10,8 @@ mod exit;
 mod inspect;
 mod progress;
 mod reference;
+#[cfg(feature = "vm")]
+mod replay;
 mod stream;
 mod summary;
 #[cfg(feature = "vm")]
@@ -53,6 +55,8 @@ enum Command {
     #[cfg(feature = "vm")]
     Check(check::Args),
     #[cfg(feature = "vm")]
+    Replay(replay::Args),
+    #[cfg(feature = "vm")]
     Vm(vm::Args),
     Doctor(doctor::Args),
 }
@@ -66,6 +70,8 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args),
         #[cfg(feature = "vm")]
         Command::Check(args) => check::run(&args),
+        #[cfg(feature = "vm")]
+        Command::Replay(args) => replay::run(&args),
         #[cfg(feature = "vm")]
         Command::Vm(args) => vm::run(args),
         Command::Doctor(args) => doctor::run(&args),

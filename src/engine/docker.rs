@@ -21,6 +21,15 @@ pub struct Docker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ApiVersion(pub usize, pub usize);
 
+impl std::str::FromStr for ApiVersion {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
+        Ok(Self(major.parse()?, minor.parse()?))
+    }
+}
+
 /// The longest that any one answer may take, loads and runs aside.
 const ANSWER: u64 = 120;
 
@@ -31,18 +40,19 @@ pub(super) fn api(doing: impl Into<String>) -> impl FnOnce(bollard::errors::Erro
 
 impl Docker {
     /// Talks to the daemon behind the loopback port `port` with the keys in `keys`: `ca.pem`, `cert.pem`,
-    /// `key.pem`; in the version `spoken` of the API, where that was agreed on before. Nothing is sent yet.
+    /// `key.pem`; in the newest version of the API that both sides know, where it is known that the daemon's newest is
+    /// `newest`. Nothing is sent yet.
     ///
     /// # Errors
     /// When the keys cannot be read.
-    pub fn over_tls(port: u16, keys: &Path, spoken: Option<ApiVersion>) -> Result<Self, EngineError> {
+    pub fn over_tls(port: u16, keys: &Path, newest: Option<ApiVersion>) -> Result<Self, EngineError> {
         let transport = transport::over_tls(keys)?;
         let address = format!("https://127.0.0.1:{port}");
-        let version = spoken.map(|ApiVersion(major_version, minor_version)| bollard::ClientVersion {
-            major_version,
-            minor_version,
-        });
-        let version = version.as_ref().unwrap_or(bollard::API_DEFAULT_VERSION);
+        let ours = bollard::API_DEFAULT_VERSION;
+        let spoken = newest.unwrap_or(ApiVersion(usize::MAX, 0));
+        let ApiVersion(major_version, minor_version) =
+            spoken.min(ApiVersion(ours.major_version, ours.minor_version));
+        let version = &bollard::ClientVersion { major_version, minor_version };
         let api = bollard::Docker::connect_with_custom_transport(transport, Some(address), ANSWER, version);
         api.map(|api| Self { api }).map_err(self::api("connecting"))
     }

@@ -5,12 +5,11 @@
 //! own, because a connection made too early may never be answered.
 
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 
-use super::{Docker, EngineError, Timeline};
+use super::Timeline;
 
 /// A try to see whether a condition is met. It gives what the guest's monotonic clock says, where it asked for
 /// that, or says what is there instead.
@@ -88,64 +87,6 @@ pub async fn wait(
         }
     }
     Ok(())
-}
-
-/// A daemon that one tries to reach. Each try connects anew; the connection that was answered is kept.
-pub struct Reach<F> {
-    connect: F,
-    answered: Mutex<Option<Docker>>,
-}
-
-impl<F> std::fmt::Debug for Reach<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Reach")
-    }
-}
-
-impl<F: Fn() -> Result<Docker, EngineError> + Send + Sync> Reach<F> {
-    /// Reaches the daemon that `connect` connects to.
-    pub fn new(connect: F) -> Self {
-        Self { connect, answered: Mutex::new(None) }
-    }
-
-    /// The daemon answers `/_ping` with `OK`.
-    pub fn ping(&self, limit: Duration) -> Condition<'_> {
-        let attempt = move || -> Try<'_> {
-            Box::pin(async {
-                let docker = (self.connect)().map_err(|error| told(&error))?;
-                match docker.ping().await.map_err(|error| told(&error))?.as_str() {
-                    "OK" => {
-                        self.keep(docker);
-                        Ok(None)
-                    }
-                    other => Err(format!("/_ping says {other:?}")),
-                }
-            })
-        };
-        Condition { name: "/_ping says OK", limit, attempt: Box::new(attempt) }
-    }
-
-    /// The daemon answers `/version`, and an API version is agreed on.
-    pub fn version(&self, limit: Duration) -> Condition<'_> {
-        let attempt = move || -> Try<'_> {
-            Box::pin(async {
-                let docker = (self.connect)().map_err(|error| told(&error))?;
-                let docker = docker.negotiated().await.map_err(|error| told(&error))?;
-                self.keep(docker);
-                Ok(None)
-            })
-        };
-        Condition { name: "/version answers", limit, attempt: Box::new(attempt) }
-    }
-
-    fn keep(&self, docker: Docker) {
-        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(docker);
-    }
-
-    /// The daemon as it answered last, once one of the conditions was met.
-    pub fn docker(self) -> Option<Docker> {
-        self.answered.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// An error with its causes in one line.

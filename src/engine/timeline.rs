@@ -63,6 +63,11 @@ impl Timeline {
         Self { start, events: Vec::new() }
     }
 
+    /// Notes that `what` was true at the start, when the guest's clock said `guest`.
+    pub fn begin(&mut self, what: impl Into<String>, guest: Duration) {
+        self.events.insert(0, Event { at: Duration::ZERO, guest: Some(guest), what: what.into() });
+    }
+
     /// Notes that `what` is true now, while the guest's clock, if it was asked, says `guest`.
     pub fn note(&mut self, what: impl Into<String>, guest: Option<Duration>) {
         self.events.push(Event { at: self.start.elapsed(), guest, what: what.into() });

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::args::{self, Layout};
+use super::overlay::Overlay;
 use super::places::MachineFolder;
 use super::process::{Process, tail};
 use super::qmp::Qmp;
 use super::template::Template;
-use super::{Accelerator, Agent, Guest, VmError, tls, tools, wake};
+use super::{Accelerator, Agent, Guest, VmError, initrd, tls, tools, wake};
 
 /// A running machine. Dropped, it is gone: the process, its memory, its disk, its keys.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Machine {
 }
 
 /// How a machine is booted.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Boot<'a> {
     /// Whether the guest may reach the network.
     pub(super) egress: bool,
@@ -35,6 +36,8 @@ pub(super) struct Boot<'a> {
     pub(super) arguments: &'a str,
     /// The file that its memory is to lie in.
     pub(super) ram: Option<&'a Path>,
+    /// What is changed in the guest's root.
+    pub(super) overlay: &'a Overlay,
 }
 
 /// What is a machine's own when it is started.
@@ -98,11 +101,11 @@ impl Machine {
     /// # Errors
     /// When QEMU is missing or does not start.
     pub(super) fn boot(guest: &Guest, accelerator: Accelerator, boot: Boot<'_>) -> Result<Self, VmError> {
-        let Boot { egress, arguments, ram } = boot;
+        let Boot { egress, arguments, ram, overlay } = boot;
         let own = Own::make((&guest.scratch(), "raw"))?;
         let keys = tls::make(own.folder.path())?;
         let paths = [guest.kernel(), own.folder.path().join("initrd"), guest.root()];
-        tls::write_initrd(&guest.initrd(), &paths[1], &keys)?;
+        initrd::write(&guest.initrd(), &paths[1], &keys, overlay)?;
         let ram = ram.map(|ram| (ram, true));
         let cmdline = &format!("{} {arguments}", guest.definition.cmdline);
         let layout = own.layout(guest, &paths, accelerator);
@@ -178,6 +181,27 @@ impl Machine {
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks: u64 = fields.iter().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
         Duration::from_millis(10 * ticks)
+    }
+
+    /// Lets the scratch disk give and take no more than `bytes` a second.
+    ///
+    /// # Errors
+    /// When QEMU does not answer.
+    pub async fn slow_disk(&self, bytes: u64) -> Result<(), VmError> {
+        let zero = ["bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"].map(|name| (name.to_owned(), json!(0)));
+        let mut limits = serde_json::Map::from_iter(zero);
+        limits.extend([("device".to_owned(), json!("scratch")), ("bps".to_owned(), json!(bytes))]);
+        self.qmp().await?.execute("block_set_io_throttle", limits.into()).await.map(drop)
+    }
+
+    /// Lets the machine run for `percent` of the time only, a few milliseconds at a stretch. Its clock goes on.
+    pub fn slow_cpu(&self, percent: u64) {
+        self.process.slow(percent);
+    }
+
+    /// Ends it as a power cut would.
+    pub fn power_off(&self) {
+        self.process.kill();
     }
 
     /// The last `lines` lines of the console.

@@ -5,11 +5,15 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use tokio::sync::watch;
 
 use super::VmError;
+
+/// How long a slowed process runs and stands still in turn.
+const SLICE: Duration = Duration::from_millis(40);
 
 /// A running QEMU, watched by a thread.
 #[derive(Debug)]
@@ -56,6 +60,30 @@ impl Process {
         self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
+    /// Kills it.
+    pub(super) fn kill(&self) {
+        // Until it was waited for, its process id is nobody else's.
+        if self.ended.borrow().is_none() {
+            let _ = kill_process(self.pid, Signal::KILL);
+        }
+    }
+
+    /// Stops it for a while again and again, so that it runs for `percent` of the time, until its end.
+    pub(super) fn slow(&self, percent: u64) {
+        let Ok(process) = pidfd_open(self.pid, PidfdFlags::empty()) else { return };
+        let percent = percent.clamp(1, 100);
+        let mut phases = [(Signal::STOP, 100 - percent), (Signal::CONT, percent)].into_iter().cycle();
+        std::thread::spawn(move || {
+            // An error means that it has ended.
+            while let Some((signal, share)) = phases.next() {
+                if pidfd_send_signal(&process, signal).is_err() {
+                    return;
+                }
+                std::thread::sleep(SLICE / 100 * share as u32);
+            }
+        });
+    }
+
     /// How it ended and what it said, if it did.
     pub(super) fn ended(&self) -> Option<(String, String)> {
         let status = *self.ended.borrow();
@@ -83,10 +111,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Until it was waited for, its process id is nobody else's.
-        if self.ended.borrow().is_none() {
-            let _ = kill_process(self.pid, Signal::KILL);
-        }
+        self.kill();
         if let Some(watcher) = self.watcher.take() {
             let _ = watcher.join();
         }

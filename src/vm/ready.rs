@@ -1,14 +1,16 @@
 //! From a guest to a machine whose engine is ready: restored from a template, or booted.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::accelerator::{self, Wish};
 use super::budget::{self, Turn};
 use super::machine::Boot;
+use super::overlay::Overlay;
 use super::template::Template;
 use super::{Guest, Machine, VmError, wake};
-use crate::engine::readiness::{self, Condition, NotReady, Reach, Try, told};
-use crate::engine::{ApiVersion, Docker, Timeline};
+use crate::engine::readiness::{self, Condition, NotReady, Try, told};
+use crate::engine::{Docker, Timeline};
 
 /// How a machine is started.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +27,15 @@ pub struct Options {
     pub deadline: Option<Duration>,
     /// More for the kernel's command line. A machine that has it is booted.
     pub kernel_arguments: String,
+    /// What is changed in the guest's root. A machine that has any of it is booted.
+    pub overlay: Overlay,
+}
+
+impl Options {
+    /// Whether the machine is restored from a template.
+    pub fn restores(&self) -> bool {
+        !self.cold && self.kernel_arguments.is_empty() && self.overlay == Overlay::default()
+    }
 }
 
 /// A machine whose engine is ready. Dropped, it is gone.
@@ -61,7 +72,7 @@ pub async fn start(guest: &Guest, options: &Options) -> Result<Ready, VmError> {
     };
     let accelerator = accelerator::choose(options.accelerator, guest).await?;
     let mut fallback = None;
-    if !options.cold && options.kernel_arguments.is_empty() {
+    if options.restores() {
         let restored = async {
             let template = Template::get(guest, accelerator, as_template).await?;
             let own = from_template(guest, &template, options).await;
@@ -74,7 +85,8 @@ pub async fn start(guest: &Guest, options: &Options) -> Result<Ready, VmError> {
             Err(error) => fallback = Some(told(&error)),
         }
     }
-    let boot = Boot { egress: options.egress, arguments: &options.kernel_arguments, ram: None };
+    let Options { egress, kernel_arguments: arguments, overlay, .. } = options;
+    let boot = Boot { egress: *egress, arguments, ram: None, overlay };
     let machine = Machine::boot(guest, accelerator, boot)?;
     let (docker, timeline) = booted(&machine, options.deadline.unwrap_or(BOOT)).await?;
     Ok(Ready { machine, docker, timeline, fallback, turn })
@@ -86,8 +98,7 @@ async fn from_template(
     options: &Options,
 ) -> Result<(Machine, Docker, Timeline), VmError> {
     let machine = Machine::restore(guest, template, options.egress).await?;
-    let within = options.deadline.unwrap_or(RESTORE);
-    let (docker, timeline) = restored(&machine, template.api(), within).await?;
+    let (docker, timeline) = restored(&machine, options.deadline.unwrap_or(RESTORE)).await?;
     Ok((machine, docker, timeline))
 }
 
@@ -101,57 +112,63 @@ pub async fn template(guest: &Guest, wish: Wish) -> Result<Template, VmError> {
 }
 
 /// Waits until a machine is as its template is to be.
-async fn as_template(machine: &Machine) -> Result<ApiVersion, VmError> {
-    Ok(booted(machine, BOOT).await?.0.api_version())
+async fn as_template(machine: &Machine) -> Result<(), VmError> {
+    let (docker, _) = booted(machine, BOOT).await?;
+    // Machines restored from it find the code for this translated for the first time, and in the disk's cache.
+    docker.version().await?;
+    Ok(())
 }
 
 /// Waits for a machine that was booted.
 async fn booted(machine: &Machine, within: Duration) -> Result<(Docker, Timeline), VmError> {
-    let reach = Reach::new(|| Docker::over_tls(machine.port(), machine.folder(), None));
     let limit = Duration::from_secs(60);
-    let conditions = [
+    let up = [
         kernel_speaks(machine, limit),
         guest_answers(machine, limit),
         agent_answers(machine, limit),
         socket_listens(machine, limit),
-        reach.ping(limit),
-        reach.version(limit),
     ];
     let mut timeline = Timeline::since(machine.started());
-    met(machine, &conditions, &mut timeline, within).await?;
-    drop(conditions);
-    docker(reach, timeline)
+    met(machine, &up, &mut timeline, within).await?;
+    let left = within.saturating_sub(machine.started().elapsed());
+    engine(machine, timeline, limit.min(left)).await
 }
 
-/// Makes a machine that was restored its own, and waits for it. Nobody gets at its engine before that; it is only
-/// pinged meanwhile, since it takes both about as long. Its version was asked for when the template was made.
-async fn restored(
-    machine: &Machine,
-    api: ApiVersion,
-    within: Duration,
-) -> Result<(Docker, Timeline), VmError> {
+/// Makes a machine that was restored its own, and waits for it.
+async fn restored(machine: &Machine, within: Duration) -> Result<(Docker, Timeline), VmError> {
     let mut timeline = Timeline::since(machine.started());
     timeline.note("the template is restored", None);
-    let reach = Reach::new(|| Docker::over_tls(machine.port(), machine.folder(), Some(api)));
-    let limit = Duration::from_secs(10);
-    let own = condition("seed and clock are its own", limit, move || {
+    let own = condition("seed and clock are its own", Duration::from_secs(10), move || {
         Box::pin(async { wake::wake(machine.folder(), ANSWER).await.map(Some).map_err(|e| told(&e)) })
     });
-    let mut pinged = Timeline::since(machine.started());
-    let (own, ping) = ([own], [reach.ping(limit)]);
-    tokio::try_join!(met(machine, &own, &mut timeline, within), met(machine, &ping, &mut pinged, within))?;
-    drop(ping);
-    timeline.merge(pinged);
-    docker(reach, timeline)
+    met(machine, &[own], &mut timeline, within).await?;
+    engine(machine, timeline, Duration::from_secs(20).min(within)).await
 }
 
-fn docker<F: Fn() -> Result<Docker, crate::engine::EngineError> + Send + Sync>(
-    reach: Reach<F>,
-    timeline: Timeline,
+/// Waits for the engine of a machine that is up. It is asked from inside the guest, at its own socket: that costs an
+/// emulated CPU far less than the first connection over TLS, and the answer says which API it speaks.
+pub(super) async fn engine(
+    machine: &Machine,
+    mut timeline: Timeline,
+    within: Duration,
 ) -> Result<(Docker, Timeline), VmError> {
-    let nothing = || crate::engine::EngineError::Unexpected("the engine went away".to_owned());
-    Ok((reach.docker().ok_or_else(nothing)?, timeline))
+    let newest = Mutex::new(None);
+    let answers = condition(ANSWERS, within, || {
+        Box::pin(async {
+            let (uptime, api) = wake::engine(machine.folder(), 1, ENGINE).await.map_err(|e| told(&e))?;
+            *newest.lock().unwrap_or_else(PoisonError::into_inner) = api;
+            Ok(Some(uptime))
+        })
+    });
+    met(machine, &[answers], &mut timeline, within).await?;
+    let newest = newest.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok((Docker::over_tls(machine.port(), machine.folder(), newest)?, timeline))
 }
+
+/// What is noted when an engine is ready: it says OK, and what it depends on accepts.
+const ANSWERS: &str = "/_ping says OK, containerd accepts";
+/// The engine's socket in the guest, and that of what it depends on.
+const ENGINE: [&str; 2] = ["/run/docker.sock", "/run/containerd/containerd.sock"];
 
 async fn met(
     machine: &Machine,

@@ -20,9 +20,9 @@ use tokio::time::{Instant, sleep};
 
 use super::args::{self, Layout};
 use super::machine::Boot;
+use super::overlay::Overlay;
 use super::places::{Lock, cached};
 use super::{Accelerator, Guest, Machine, VmError, tls, tools};
-use crate::engine::ApiVersion;
 use crate::image::Digest;
 
 /// A saved machine.
@@ -37,8 +37,6 @@ pub struct Template {
 struct About {
     guest: String,
     accelerator: Accelerator,
-    /// The version of the API that its engine was agreed with on.
-    api: ApiVersion,
     /// What `--version` said.
     qemu: String,
     /// Sizes in bytes; a file of another size was damaged.
@@ -73,7 +71,10 @@ pub(super) fn key(guest: &Guest, accelerator: Accelerator) -> Result<String, VmE
     });
     let program = (qemu.display(), file.len(), file.mtime(), file.mtime_nsec());
     let (program, folder) = (format!("{program:?}"), guest.folder().display());
-    let digest = Digest::of(format!("{folder}\n{program}\n{arguments:?}\n{accelerator:?}").as_bytes());
+    // Its kernel was started with this, though a restored machine's command line has no kernel.
+    let booted = &guest.definition.cmdline;
+    let key = format!("{folder}\n{program}\n{booted}\n{arguments:?}\n{accelerator:?}");
+    let digest = Digest::of(key.as_bytes());
     Ok(format!("{}-{}", guest.name, &digest.hex()[..16]))
 }
 
@@ -96,7 +97,7 @@ impl Template {
     pub(super) async fn get(
         guest: &Guest,
         accelerator: Accelerator,
-        ready: impl AsyncFnOnce(&Machine) -> Result<ApiVersion, VmError>,
+        ready: impl AsyncFnOnce(&Machine) -> Result<(), VmError>,
     ) -> Result<Self, VmError> {
         let (templates, key) = (cached("templates")?, key(guest, accelerator)?);
         let folder = templates.join(&key);
@@ -115,16 +116,33 @@ impl Template {
         }
         let work = tempfile::Builder::new().prefix(&unfinished).tempdir_in(&templates);
         let work = work.map_err(VmError::file("make a folder in", &templates))?;
-        let ram = work.path().join("ram");
-        let machine = Machine::boot(guest, accelerator, Boot { ram: Some(&ram), ..Boot::default() })?;
-        let api = ready(&machine).await?;
-        machine.unless_it_ends(idle(&machine)).await?;
-        machine.unless_it_ends(save(&machine, work.path())).await?;
-        stopped(machine, work.path()).await?;
-        describe(guest, accelerator, api, work.path())?;
+        Self::make(guest, accelerator, &Overlay::default(), work.path(), ready).await?;
         fs::rename(work.path(), &folder).map_err(VmError::file("name", &folder))?;
+        Self::made(&folder)
+    }
+
+    /// Makes a template in `folder`, which is empty, of a machine that has `overlay`.
+    pub(super) async fn make(
+        guest: &Guest,
+        accelerator: Accelerator,
+        overlay: &Overlay,
+        folder: &Path,
+        ready: impl AsyncFnOnce(&Machine) -> Result<(), VmError>,
+    ) -> Result<Self, VmError> {
+        let boot = Boot { egress: false, arguments: "", ram: Some(&folder.join("ram")), overlay };
+        let machine = Machine::boot(guest, accelerator, boot)?;
+        ready(&machine).await?;
+        machine.unless_it_ends(idle(&machine)).await?;
+        machine.unless_it_ends(save(&machine, folder)).await?;
+        stopped(machine, folder).await?;
+        describe(guest, accelerator, folder)?;
+        Self::made(folder)
+    }
+
+    /// The template that was just made in `folder`.
+    fn made(folder: &Path) -> Result<Self, VmError> {
         let damaged = || std::io::Error::other("a template that was just made is not whole");
-        Self::open(&folder).ok_or_else(|| VmError::file("read", &folder)(damaged()))
+        Self::open(folder).ok_or_else(|| VmError::file("read", folder)(damaged()))
     }
 
     /// Removes it: it could not be restored, and would fail everybody who comes after.
@@ -156,11 +174,6 @@ impl Template {
     /// How the CPU was run, and is.
     pub fn accelerator(&self) -> Accelerator {
         self.about.accelerator
-    }
-
-    /// The version of the API that its engine speaks.
-    pub(super) fn api(&self) -> ApiVersion {
-        self.about.api
     }
 
     /// The guest it is of.
@@ -234,7 +247,7 @@ async fn stopped(machine: Machine, folder: &Path) -> Result<(), VmError> {
     Ok(())
 }
 
-fn describe(guest: &Guest, accelerator: Accelerator, api: ApiVersion, folder: &Path) -> Result<(), VmError> {
+fn describe(guest: &Guest, accelerator: Accelerator, folder: &Path) -> Result<(), VmError> {
     let version = Command::new(tools::QEMU.require()?).arg("--version").output();
     let version =
         version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
@@ -245,7 +258,6 @@ fn describe(guest: &Guest, accelerator: Accelerator, api: ApiVersion, folder: &P
     let about = About {
         guest: guest.name.clone(),
         accelerator,
-        api,
         qemu: version.lines().next().unwrap_or_default().to_owned(),
         ram: size("ram")?,
         state: size("state")?,

@@ -4,7 +4,7 @@
 //! which lies in the machine's private folder, gets an answer (docs.docker.com, "Protect the Docker daemon
 //! socket").
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -54,31 +54,4 @@ fn params(name: &str, names: Vec<String>) -> Result<CertificateParams, VmError> 
     params.not_before = date_time_ymd(2000, 1, 1);
     params.not_after = date_time_ymd(2100, 1, 1);
     Ok(params)
-}
-
-/// Writes the machine's initial RAM disk: the guest's, and behind it an archive with the machine's own files
-/// (Linux `Documentation/driver-api/early-userspace/buffer-format.rst`: archives may follow each other).
-pub(super) fn write_initrd(guest: &Path, target: &Path, files: &ServerFiles) -> Result<(), VmError> {
-    let mut initrd = fs::read(guest).map_err(VmError::file("read", guest))?;
-    initrd.resize(initrd.len().next_multiple_of(4), 0);
-    for (name, content) in files {
-        cpio_entry(&mut initrd, &format!("machine/{name}"), 0o100_600, content.as_bytes());
-    }
-    cpio_entry(&mut initrd, "TRAILER!!!", 0, b"");
-    let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(target);
-    file.and_then(|mut file| file.write_all(&initrd)).map_err(VmError::file("write", target))
-}
-
-/// One file in the "newc" format.
-fn cpio_entry(archive: &mut Vec<u8>, name: &str, mode: u32, content: &[u8]) {
-    let start = archive.len();
-    let (name_size, size) = (name.len() + 1, content.len());
-    let fields = [0, mode, 0, 0, 1, 1, size as u32, 0, 0, 0, 0, name_size as u32, 0];
-    archive.extend_from_slice(b"070701");
-    fields.iter().for_each(|field| archive.extend_from_slice(format!("{field:08X}").as_bytes()));
-    archive.extend_from_slice(name.as_bytes());
-    archive.push(0);
-    archive.resize(start + (archive.len() - start).next_multiple_of(4), 0);
-    archive.extend_from_slice(content);
-    archive.resize(archive.len().next_multiple_of(4), 0);
 }

@@ -1,5 +1,4 @@
-//! What systemd says of the units that readiness is often taken from: when each became active, by the guest's
-//! monotonic clock (org.freedesktop.systemd1(5), `ActiveEnterTimestampMonotonic`).
+//! What systemd and its journal say of the units that readiness is often taken from, by the guest's monotonic clock.
 
 use std::time::Duration;
 
@@ -8,20 +7,24 @@ use super::{Agent, VmError};
 /// The units, in the order in which they usually become active.
 const UNITS: [&str; 5] =
     ["docker.socket", "sockets.target", "containerd.service", "network-online.target", "docker.service"];
+/// The engine accepts connections: the first moment at which anything could be asked of it.
+pub const SERVES: &str = "the engine serves its API";
+/// How long the guest may take to answer.
+const LIMIT: Duration = Duration::from_secs(60);
 
-/// What became active, and when.
+/// What became active, and when (org.freedesktop.systemd1(5), `ActiveEnterTimestampMonotonic`).
 ///
 /// # Errors
 /// When the guest cannot be asked.
 pub async fn became_active(agent: &mut Agent) -> Result<Vec<(String, Duration)>, VmError> {
     let property = "--property=Id,ActiveEnterTimestampMonotonic";
     let arguments: Vec<&str> = ["show", property].into_iter().chain(UNITS).collect();
-    let output = agent.run("/usr/bin/systemctl", &arguments, Duration::from_secs(20)).await?;
-    Ok(parse(&output.stdout))
+    let output = agent.run("/usr/bin/systemctl", &arguments, LIMIT).await?;
+    Ok(actives(&output.stdout))
 }
 
 /// Blocks of `NAME=value` lines with an empty line between them. A unit that never was active says 0.
-fn parse(text: &str) -> Vec<(String, Duration)> {
+fn actives(text: &str) -> Vec<(String, Duration)> {
     let unit = |block: &str| {
         let value = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
         let microseconds: u64 = value("ActiveEnterTimestampMonotonic=")?.parse().ok()?;
@@ -29,6 +32,39 @@ fn parse(text: &str) -> Vec<(String, Duration)> {
         (microseconds > 0).then(|| (format!("{name} is active"), Duration::from_micros(microseconds)))
     };
     text.split("\n\n").filter_map(unit).collect()
+}
+
+/// What the journal tells of the engine's start: when it began to serve, what ended, what faults were done.
+///
+/// # Errors
+/// When the guest cannot be asked.
+pub async fn told(agent: &mut Agent) -> Result<Vec<(String, Duration)>, VmError> {
+    let units = ["-u", "docker.service", "-u", "containerd.service", "-u", "seatrial-fault-*"];
+    let arguments: Vec<&str> =
+        ["--no-pager", "-q", "-o", "short-monotonic"].into_iter().chain(units).collect();
+    let output = agent.run("/usr/bin/journalctl", &arguments, LIMIT).await?;
+    Ok(events(&output.stdout))
+}
+
+/// Lines such as `[   12.345678] host dockerd[9]: ...` (journalctl(1), `short-monotonic`).
+fn events(journal: &str) -> Vec<(String, Duration)> {
+    let mut serves = false;
+    let event = |line: &str| {
+        let (at, text) = line.strip_prefix('[')?.split_once(']')?;
+        let at = Duration::try_from_secs_f64(at.trim().parse().ok()?).ok()?;
+        let what = if let Some((_, unit)) = text.split_once("does: ") {
+            // systemd: "Starting NAME - does: ..." before it has waited for its moment, "Finished ..." after.
+            text.contains(" Finished ").then(|| unit.trim_end_matches('.').to_owned())?
+        } else if let Some((unit, _)) = text.split_once(": Main process exited") {
+            format!("{} ended", unit.rsplit(' ').next()?)
+        } else if text.contains("API listen on") && !std::mem::replace(&mut serves, true) {
+            SERVES.to_owned()
+        } else {
+            return None;
+        };
+        Some((what, at))
+    };
+    journal.lines().filter_map(event).collect()
 }
 
 #[cfg(test)]
@@ -40,8 +76,23 @@ mod tests {
         let text = "Id=sockets.target\nActiveEnterTimestampMonotonic=4255000\n\n\
                     Id=network-online.target\nActiveEnterTimestampMonotonic=0\n\n\
                     ActiveEnterTimestampMonotonic=9000000\nId=docker.service\n";
-        let seen = parse(text);
+        let seen = actives(text);
         let seen: Vec<(&str, u128)> = seen.iter().map(|(name, at)| (name.as_str(), at.as_millis())).collect();
         assert_eq!(seen, [("sockets.target is active", 4255), ("docker.service is active", 9000)]);
+    }
+
+    #[test]
+    fn the_journal_tells_when_the_engine_serves_and_what_happened_to_it() {
+        let journal = "\
+[    9.100000] seatrial systemd[1]: Starting seatrial-fault-0.service - does: kill containerd...
+[   10.250000] seatrial systemd[1]: containerd.service: Main process exited, code=killed, status=9/KILL
+[   10.300000] seatrial systemd[1]: Finished seatrial-fault-0.service - does: kill containerd.
+[   11.000000] seatrial dockerd[163]: time=\\\"x\\\" level=info msg=\\\"API listen on [::]:2376\\\"
+[   11.000100] seatrial dockerd[163]: time=\\\"x\\\" level=info msg=\\\"API listen on /run/docker.sock\\\"
+";
+        let seen = events(journal);
+        let seen: Vec<(&str, u128)> = seen.iter().map(|(name, at)| (name.as_str(), at.as_millis())).collect();
+        let expected = [("containerd.service ended", 10250), ("kill containerd", 10300), (SERVES, 11000)];
+        assert_eq!(seen, expected);
     }
 }

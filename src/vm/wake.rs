@@ -1,4 +1,5 @@
-//! The way to the program in the guest that makes a restored machine its own (`vm/guest/files/usr/lib/seatrial/wake`).
+//! The way to the program in the guest that makes a restored machine its own and tells when its engine answers
+//! (`vm/guest/files/usr/lib/seatrial/wake`).
 
 use std::fs::File;
 use std::io::Read;
@@ -11,6 +12,7 @@ use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
 use super::VmError;
+use crate::engine::ApiVersion;
 
 /// The two named pipes of the channel, in a machine's folder: QEMU's pipe character device appends the endings.
 /// Pipes rather than a socket, because they count as connected from the start: the guest can wait for input
@@ -34,12 +36,27 @@ pub(super) fn make(folder: &Path) -> Result<(), VmError> {
 pub(super) async fn wake(folder: &Path, limit: Duration) -> Result<Duration, VmError> {
     let seed = random::<SEED>()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    ask(folder, &format!(" {seed} {} {}", now.as_secs(), now.subsec_nanos()), limit).await
+    let answer =
+        ask(folder, "wake", &format!("{seed} {} {}", now.as_secs(), now.subsec_nanos()), limit).await?;
+    answer.uptime()
 }
 
 /// Whether the guest answers; gives how long it says it has been up. Changes nothing in it.
 pub(super) async fn uptime(folder: &Path, limit: Duration) -> Result<Duration, VmError> {
-    ask(folder, "", limit).await
+    ask(folder, "wake", "", limit).await?.uptime()
+}
+
+/// Asks, from inside the guest, the engine behind `socket` for `/_ping` until it says OK and `needed`, the socket of what
+/// it depends on, accepts, for `seconds` at most. Gives how long the guest says it has been up then, and the newest
+/// version of the API that the engine speaks.
+pub(super) async fn engine(
+    folder: &Path,
+    seconds: u64,
+    [socket, needed]: [&str; 2],
+) -> Result<(Duration, Option<ApiVersion>), VmError> {
+    let limit = Duration::from_secs(seconds + 1);
+    let answer = ask(folder, "ready", &format!("{seconds} {socket} {needed}"), limit).await?;
+    Ok((answer.uptime()?, answer.words.get(1).and_then(|api| api.parse().ok())))
 }
 
 /// Random bytes of the host in hex.
@@ -51,14 +68,31 @@ fn random<const N: usize>() -> Result<String, VmError> {
     Ok(hex::encode(bytes))
 }
 
-async fn ask(folder: &Path, request: &str, limit: Duration) -> Result<Duration, VmError> {
+/// What the guest answered, without the word that says what it is and the token.
+struct Answer {
+    words: Vec<String>,
+}
+
+impl Answer {
+    fn uptime(&self) -> Result<Duration, VmError> {
+        let seconds = self.words.first().and_then(|word| word.parse().ok());
+        let uptime = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        uptime.ok_or_else(|| failed("wake", format!("it answered {:?}", self.words.join(" "))))
+    }
+}
+
+fn failed(question: &str, problem: String) -> VmError {
+    VmError::Channel { peer: "the guest", command: question.to_owned(), problem }
+}
+
+async fn ask(folder: &Path, question: &str, more: &str, limit: Duration) -> Result<Answer, VmError> {
     // A question that was given up on may be answered later; the token tells whose answer it is.
     let token = random::<8>()?;
     let asked = async {
         let (to, from) = (folder.join(format!("{NAME}.in")), folder.join(format!("{NAME}.out")));
         let mut from = BufReader::new(pipe::OpenOptions::new().open_receiver(from)?);
-        let question = format!("wake {token}{request}\n");
-        pipe::OpenOptions::new().open_sender(to)?.write_all(question.as_bytes()).await?;
+        let line = format!("{question} {token} {more}\n");
+        pipe::OpenOptions::new().open_sender(to)?.write_all(line.as_bytes()).await?;
         loop {
             let mut answer = String::new();
             if from.read_line(&mut answer).await? == 0 || answer.split(' ').nth(1) == Some(&token) {
@@ -66,18 +100,14 @@ async fn ask(folder: &Path, request: &str, limit: Duration) -> Result<Duration, 
             }
         }
     };
-    let problem = match timeout(limit, asked).await {
-        Err(_) => format!("no answer within {} s", limit.as_secs_f32()),
-        Ok(Err(error)) => error.to_string(),
-        Ok(Ok(answer)) => match answered(&answer) {
-            Some(uptime) => return Ok(uptime),
-            None => answer.trim_end().to_owned(),
-        },
+    let answer = match timeout(limit, asked).await {
+        Err(_) => return Err(failed(question, format!("no answer within {} s", limit.as_secs_f32()))),
+        Ok(Err(error)) => return Err(failed(question, error.to_string())),
+        Ok(Ok(answer)) => answer,
     };
-    Err(VmError::Channel { peer: "the guest", command: "wake".to_owned(), problem })
-}
-
-fn answered(answer: &str) -> Option<Duration> {
-    let (_, uptime) = answer.strip_prefix("awake ")?.trim_end().split_once(' ')?;
-    Duration::try_from_secs_f64(uptime.parse().ok()?).ok()
+    let mut words = answer.split_whitespace().map(str::to_owned);
+    match words.next().as_deref() {
+        Some("awake" | "ready") => Ok(Answer { words: words.skip(1).collect() }),
+        _ => Err(failed(question, words.skip(1).collect::<Vec<_>>().join(" "))),
+    }
 }

@@ -5,7 +5,7 @@ mod exec;
 mod keep;
 mod list;
 mod logs;
-mod prepare;
+pub(super) mod prepare;
 mod prune;
 mod start;
 mod up;

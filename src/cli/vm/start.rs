@@ -27,7 +27,7 @@ pub(super) struct Start {
 impl Start {
     /// Whether a template is used.
     pub(super) fn restores(&self) -> bool {
-        !self.cold && self.kernel_arguments.is_empty()
+        self.options().restores()
     }
 
     /// The same as words of a command line.
@@ -49,6 +49,7 @@ impl Start {
             at_once: true,
             deadline: self.timeout.map(Duration::from_secs),
             kernel_arguments: self.kernel_arguments.clone(),
+            ..Options::default()
         }
     }
 }

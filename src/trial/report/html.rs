@@ -39,10 +39,15 @@ pub fn page(verdict: &Verdict) -> String {
             stage.fallback.as_ref().map_or(String::new(), |why| escaped(&format!(" Booted, because: {why}"))),
         ));
     }
+    document(&format!("{word}: {}", super::tally(tally, verdict.seconds)), &body)
+}
+
+/// A page that needs nothing else.
+pub(super) fn document(title: &str, body: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width\"><title>{word}: {}</title><style>{STYLE}</style></head><body>{body}</body></html>\n",
-        escaped(&super::tally(tally, verdict.seconds)),
+         content=\"width=device-width\"><title>{}</title><style>{STYLE}</style></head><body>{body}</body></html>\n",
+        escaped(title),
     )
 }
 

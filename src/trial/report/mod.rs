@@ -3,6 +3,7 @@
 pub mod html;
 pub mod junit;
 mod picture;
+pub mod replays;
 pub mod terminal;
 
 use super::verdict::{Case, Outcome, Tally};

@@ -1,0 +1,140 @@
+//! `seatrial replay`: what goes wrong while daemons start, policy by policy.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use indicatif::ProgressBar;
+
+use super::check::interruptible;
+use super::exit::{ENVIRONMENT, Ended, NOT_AS_EXPECTED};
+use super::vm::{block_on, prepare};
+use crate::build::output::OutputFile;
+use crate::trial::replay::{Event, Options, Policy, Replay, Scenario, replay};
+use crate::trial::report::replays;
+use crate::vm::accelerator::Wish;
+use crate::vm::assemble::Sources;
+
+/// Replays a daemon's start in which something goes wrong, for every way to wait
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  seatrial replay --list
+  seatrial replay original
+  seatrial replay original --policy unit:sockets.target --policy ready --runs 20
+  seatrial replay my-scenario.toml --timeline
+
+Policies: none, unit:NAME.TYPE, socket-exists, connects, ping, and ready, which
+is how seatrial itself waits.
+
+Exit codes: 0 replayed, 1 ready was said and the client failed all the same,
+2 bad input, 3 an engine could not be had or never got ready.")]
+pub(super) struct Args {
+    /// Scenarios: names of those that are built in, or files
+    #[arg(required_unless_present = "list", value_name = "SCENARIO")]
+    scenarios: Vec<String>,
+    /// List the scenarios that are built in
+    #[arg(long)]
+    list: bool,
+    /// A way to wait [default: all]
+    #[arg(long, value_name = "POLICY")]
+    policy: Vec<Policy>,
+    /// An engine; see `seatrial vm list` [default: docker-20.10]
+    #[arg(long, value_name = "NAME")]
+    engine: Vec<String>,
+    /// How often each
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+    /// How long a policy may wait, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    patience: u64,
+    /// Also print what was true when
+    #[arg(long)]
+    timeline: bool,
+    /// Also write a page for a browser
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Print one JSON object instead
+    #[arg(long)]
+    json: bool,
+    /// kvm, tcg, or auto: KVM where it really boots a guest
+    #[arg(long, default_value = "auto")]
+    accel: Wish,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    if args.list {
+        return list();
+    }
+    let scenarios = args.scenarios.iter().map(|name| Scenario::named(name)).collect::<Result<Vec<_>, _>>()?;
+    let engines = if args.engine.is_empty() { vec!["docker-20.10".to_owned()] } else { args.engine.clone() };
+    let guests = engines.iter().map(|engine| prepare::assemble(engine, &Sources::default()));
+    let guests = guests.collect::<anyhow::Result<Vec<_>>>()?;
+    let options = Options {
+        policies: if args.policy.is_empty() { Policy::all() } else { args.policy.clone() },
+        runs: args.runs.into(),
+        patience: Duration::from_secs(args.patience),
+        accelerator: args.accel,
+    };
+    let line = ProgressBar::new_spinner();
+    let mut tell = |event: Event<'_>| {
+        if let Event::Doing(what) = event {
+            line.set_message(what);
+            line.enable_steady_tick(Duration::from_millis(120));
+        }
+    };
+    let mut all = Vec::new();
+    for (scenario, guest) in
+        scenarios.iter().flat_map(|scenario| guests.iter().map(move |guest| (scenario, guest)))
+    {
+        let replayed = block_on(interruptible(replay(scenario, guest, &options, &mut tell)))?;
+        line.suspend(|| if args.json { Ok(()) } else { show(&replayed, args.timeline) })?;
+        all.push(replayed);
+    }
+    line.finish_and_clear();
+    if args.json {
+        writeln!(io::stdout(), "{}", serde_json::json!({ "replays": all }))?;
+    }
+    if let Some(path) = &args.html {
+        let output = OutputFile::beside(path)?;
+        let written = output.file().write_all(replays::page(&all).as_bytes());
+        written.with_context(|| format!("cannot write {}", path.display()))?;
+        output.persist()?;
+    }
+    ended(&all)
+}
+
+fn ended(all: &[Replay]) -> anyhow::Result<()> {
+    if all.iter().any(Replay::broken_promise) {
+        return Err(Ended(NOT_AS_EXPECTED).into());
+    }
+    match all.iter().any(Replay::unknown) {
+        true => Err(Ended(ENVIRONMENT).into()),
+        false => Ok(()),
+    }
+}
+
+fn show(replayed: &Replay, timeline: bool) -> io::Result<()> {
+    let mut out = io::stdout();
+    write!(
+        out,
+        "{}",
+        replays::head(&format!("{}: {}", replayed.scenario, replayed.title), &replayed.engine)
+    )?;
+    for policy in replayed.policies() {
+        write!(out, "{}", replays::policy(replayed, policy))?;
+    }
+    write!(out, "{}", replays::foot(replayed))?;
+    if timeline {
+        write!(out, "{}", replays::timelines(replayed))?;
+    }
+    Ok(())
+}
+
+fn list() -> anyhow::Result<()> {
+    for name in Scenario::names() {
+        writeln!(io::stdout(), "{name:<22} {}", Scenario::named(name)?.title)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Replays of scenarios: a table for a terminal, a page for a browser.
+
+use super::html::{document, escaped};
+use super::picture;
+use crate::trial::replay::{Outcome, Policy, Replay, Run};
+
+/// The head of a scenario's table, for 80 columns.
+pub fn head(title: &str, engine: &str) -> String {
+    format!("{title}\n  on {engine}\n  {:<22}{:<15}{:>8}{:>9}  said\n", "policy", "client", "waited", "took")
+}
+
+/// What became of all runs with one policy, in one line and a few more where they differ.
+pub fn policy(replay: &Replay, policy: &Policy) -> String {
+    let runs: Vec<&Run> = replay.of(policy).collect();
+    let mut outcomes: Vec<Outcome> = runs.iter().map(|run| run.outcome).collect();
+    outcomes.sort_unstable();
+    outcomes.dedup();
+    let mut text = String::new();
+    for (number, outcome) in outcomes.iter().enumerate() {
+        let these: Vec<&&Run> = runs.iter().filter(|run| run.outcome == *outcome).collect();
+        let times = |of: fn(&Run) -> f64| median(these.iter().map(|run| of(run)).collect());
+        let name = if number == 0 { policy.to_string() } else { String::new() };
+        let count = if runs.len() > 1 { format!("{}/{} ", these.len(), runs.len()) } else { String::new() };
+        let said = these.first().map_or("", |run| run.said.as_str()).lines().next().unwrap_or_default();
+        let line = format!(
+            "  {name:<22}{:<15}{:>6.1} s{:>7.1} s  {}",
+            count + word(*outcome),
+            times(|run| run.waited),
+            times(|run| run.took),
+            said,
+        );
+        text.push_str(&cut(line.trim_end()));
+        text.push('\n');
+    }
+    text
+}
+
+/// What is said below the table.
+pub fn foot(replay: &Replay) -> String {
+    let late: Vec<f64> = replay.of(&Policy::Ready).filter_map(|run| run.late).collect();
+    let mut text = String::new();
+    if !late.is_empty() {
+        text.push_str(&format!(
+            "  ready: content {:.0} ms after the engine began to serve",
+            1000.0 * median(late)
+        ));
+        text.push_str(" (median)\n");
+    }
+    if let Some(place) = &replay.explained {
+        text.push_str(&format!("  why: {place}\n"));
+    }
+    text
+}
+
+/// The timelines of a scenario, the first of each policy.
+pub fn timelines(replay: &Replay) -> String {
+    let mut text = String::new();
+    for policy in replay.policies() {
+        if let Some(run) = replay.of(policy).next() {
+            text.push_str(&format!("  {policy}: {}  (host, guest clock)\n", word(run.outcome)));
+            run.timeline.iter().for_each(|event| text.push_str(&format!("  {event}\n")));
+        }
+    }
+    text
+}
+
+/// One page with all of `replays`.
+pub fn page(replays: &[Replay]) -> String {
+    let broken = replays.iter().any(Replay::broken_promise);
+    let unknown = replays.iter().any(Replay::unknown);
+    let (title, class) = match (broken, unknown) {
+        (true, _) => ("A promise was broken", "failed"),
+        (false, true) => ("Not found out", "error"),
+        (false, false) => ("Ready meant ready", "passed"),
+    };
+    let runs: usize = replays.iter().map(|replay| replay.runs.len()).sum();
+    let lead = format!("{} scenarios replayed, {runs} clients", replays.len());
+    let mut body = format!("<header class=\"{class}\"><h1>{title}</h1><p>{lead}</p></header>");
+    for replay in replays {
+        body.push_str(&format!(
+            "<h2>{}</h2><p>{} <span class=\"quiet\">on {}</span></p>",
+            escaped(&replay.scenario),
+            escaped(&replay.title),
+            escaped(&replay.engine)
+        ));
+        body.push_str("<table class=\"matrix\"><thead><tr><th>policy</th><th>client</th><th>waited</th><th>took</th><th>said</th></tr></thead><tbody>");
+        replay.runs.iter().for_each(|run| body.push_str(&row(run)));
+        body.push_str("</tbody></table>");
+        if let Some(place) = &replay.explained {
+            body.push_str(&format!("<p class=\"quiet\">Why: {}</p>", escaped(place)));
+        }
+        for policy in replay.policies() {
+            if let Some(run) = replay.of(policy).next() {
+                body.push_str(&format!(
+                    "<details{}><summary>{}: what was true when</summary>{}</details>",
+                    if *policy == Policy::Ready { " open" } else { "" },
+                    escaped(&policy.to_string()),
+                    picture::timeline(&run.timeline)
+                ));
+            }
+        }
+    }
+    document(&format!("{title}: {lead}"), &body)
+}
+
+fn row(run: &Run) -> String {
+    let class = match run.outcome {
+        Outcome::Worked => "passed",
+        Outcome::Hung | Outcome::Failed => "failed",
+        Outcome::NeverStarted | Outcome::Error => "error",
+    };
+    format!(
+        "<tr><td>{}</td><td><span class=\"badge {class}\">{}</span></td><td>{:.1} s</td><td>{:.1} s</td><td><code>{}</code></td></tr>",
+        escaped(&run.policy.to_string()),
+        word(run.outcome),
+        run.waited,
+        run.took,
+        escaped(&run.said)
+    )
+}
+
+fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Worked => "worked",
+        Outcome::Hung => "HUNG",
+        Outcome::Failed => "FAILED",
+        Outcome::NeverStarted => "never started",
+        Outcome::Error => "ERROR",
+    }
+}
+
+/// The middle one of `values`, the upper of two; 0 of none.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// A line for a terminal of 80 columns.
+fn cut(line: &str) -> String {
+    match line.char_indices().nth(79) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}

@@ -1,0 +1,123 @@
+//! Machines that are held before anything of their engine starts, and let go as often as one likes: what happens when
+//! an engine starts can then be watched from its first moment, every time from the same state, without a boot.
+//!
+//! The hold is a unit of systemd's that everything after `sysinit.target` waits for: sockets, containerd, the engine.
+//! The guest agent and the program that makes a machine its own come before it.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::accelerator::{self, Wish};
+use super::budget::{self, Turn};
+use super::overlay::Overlay;
+use super::places::MachineFolder;
+use super::template::Template;
+use super::{Guest, Machine, VmError, ready, wake};
+use crate::engine::{Docker, Timeline};
+
+/// A machine that was booted up to the hold and saved there.
+#[derive(Debug)]
+pub struct Held {
+    guest: Guest,
+    template: Template,
+    #[allow(dead_code)] // the template lies in it
+    folder: MachineFolder,
+}
+
+/// A machine that was let go. Dropped, it is gone.
+#[derive(Debug)]
+pub struct Released {
+    /// The machine.
+    pub machine: Machine,
+    /// When it was let go.
+    pub began: Instant,
+    /// What its monotonic clock said then.
+    pub clock: Duration,
+    #[allow(dead_code)] // held for as long as the machine runs
+    turn: Turn,
+}
+
+/// What holds a machine, and what it waits for.
+const UNIT: &str = "[Unit]\nDescription=Holds everything back that comes after sysinit.target\n\
+                    DefaultDependencies=no\nBefore=sysinit.target\n\
+                    [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStartPre=/usr/bin/mkfifo /run/seatrial-hold\n\
+                    ExecStart=/bin/sh -c 'read go </run/seatrial-hold'\n";
+/// How long a guest may take to its hold, and over an answer.
+const BOOT: Duration = Duration::from_secs(90);
+const ANSWER: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl Held {
+    /// Boots a machine of `guest` with `overlay` up to its hold.
+    ///
+    /// # Errors
+    /// When it cannot be booted, or does not get there.
+    pub async fn boot(guest: &Guest, wish: Wish, mut overlay: Overlay) -> Result<Self, VmError> {
+        overlay.file("etc/systemd/system/seatrial-hold.service", UNIT);
+        let wants = "[Unit]\nWants=seatrial-hold.service\n";
+        overlay.file("etc/systemd/system/sysinit.target.d/seatrial-hold.conf", wants);
+        let _turn = budget::turn(guest.definition.memory_mib).await?;
+        let accelerator = accelerator::choose(wish, guest).await?;
+        let folder = MachineFolder::make()?;
+        let held = async |machine: &Machine| machine.unless_it_ends(holds(machine)).await;
+        // The lock of the folder is no part of the template, and harms nothing in it.
+        let template = Template::make(guest, accelerator, &overlay, folder.path(), held).await?;
+        Ok(Self { guest: guest.clone(), template, folder })
+    }
+
+    /// A machine of its own, as it was at the hold, that goes on from there.
+    ///
+    /// # Errors
+    /// When it cannot be restored, or does not answer.
+    pub async fn release(&self) -> Result<Released, VmError> {
+        let turn = budget::turn(self.guest.definition.memory_mib).await?;
+        let machine = Machine::restore(&self.guest, &self.template, false).await?;
+        let woken = async {
+            wake::wake(machine.folder(), ANSWER).await?;
+            let mut agent = machine.agent(ANSWER).await?;
+            let (began, clock) = (Instant::now(), wake::uptime(machine.folder(), ANSWER).await?);
+            agent.run("/bin/sh", &["-c", "echo go >/run/seatrial-hold"], ANSWER).await?;
+            Ok((began, clock))
+        };
+        let (began, clock) = machine.unless_it_ends(woken).await?;
+        Ok(Released { machine, began, clock, turn })
+    }
+}
+
+/// Waits until a machine that boots is held.
+async fn holds(machine: &Machine) -> Result<(), VmError> {
+    let deadline = Instant::now() + BOOT;
+    let test = ["-p", "/run/seatrial-hold"];
+    loop {
+        let asked = async { machine.agent(ANSWER).await?.run("/usr/bin/test", &test, ANSWER).await };
+        let problem = match asked.await {
+            Ok(output) if output.success() => return Ok(()),
+            Ok(_) => "it has not got there".to_owned(),
+            Err(error) => crate::engine::readiness::told(&error),
+        };
+        if Instant::now() >= deadline {
+            let problem = format!("{problem}\nthe console's last lines:\n{}", machine.console(20));
+            return Err(VmError::Channel { peer: "the guest", command: "holding".to_owned(), problem });
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+impl Released {
+    /// Waits until its engine is ready, for `within` at most.
+    ///
+    /// # Errors
+    /// When it does not get ready; what the guest says of that comes with the error.
+    pub async fn ready(&self, within: Duration) -> Result<(Docker, Timeline), VmError> {
+        ready::engine(&self.machine, Timeline::since(self.began), within).await
+    }
+
+    /// What the guest's monotonic clock says now.
+    ///
+    /// # Errors
+    /// When the guest does not answer.
+    pub async fn uptime(&self) -> Result<Duration, VmError> {
+        wake::uptime(self.machine.folder(), ANSWER).await
+    }
+}
