@@ -33,6 +33,12 @@ pub enum EngineError {
         /// How long was waited.
         limit: Duration,
     },
+    /// The engine stopped answering.
+    #[error("the engine has not answered /_ping for {} s", for_at_least.as_secs())]
+    Silent {
+        /// For how long, at least.
+        for_at_least: Duration,
+    },
     /// The engine's answer lacks what every engine says.
     #[error("{0}")]
     Unexpected(String),

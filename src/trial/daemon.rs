@@ -21,6 +21,12 @@ use crate::vm::{CommandOutput, Machine, Options, Ready, ready, units};
 #[derive(Debug)]
 pub struct Daemon(Ready);
 
+impl From<Ready> for Daemon {
+    fn from(ready: Ready) -> Self {
+        Self(ready)
+    }
+}
+
 /// How long a load may take; an emulated daemon loads some 10 MB/s.
 const LOAD: Duration = Duration::from_secs(600);
 
@@ -96,6 +102,7 @@ impl Daemon {
             Ok(summary.reference.unwrap_or_default())
         };
         let reference = self.load(build).await?;
+        self.docker().inspect(&reference).await?;
         Ok(LoadedImage::new(self, reference))
     }
 
@@ -159,16 +166,15 @@ impl Daemon {
             }
             result
         });
-        let loaded = tokio::time::timeout(LOAD, self.docker().load(stream)).await;
-        let loaded = loaded.unwrap_or_else(|_| {
-            Err(EngineError::Deadline { doing: "loading the image".to_owned(), limit: LOAD })
-        });
+        // Whatever the daemon says: what it has afterwards is looked at by whoever loads.
+        let load = async { self.docker().load(stream).await.map_err(TrialError::from) };
+        let loaded = self.watched("loading the image", LOAD, load).await;
         let written = writer.await.map_err(|e| EngineError::Unexpected(e.to_string()))?;
         match (written, loaded) {
             (Ok(value), Ok(_)) => Ok(value),
-            (Err(TrialError::Build(error)), Err(refused)) if error.is_broken_pipe() => Err(refused.into()),
+            (Err(TrialError::Build(error)), Err(refused)) if error.is_broken_pipe() => Err(refused),
             (Err(error), _) => Err(error),
-            (Ok(_), Err(refused)) => Err(refused.into()),
+            (Ok(_), Err(refused)) => Err(refused),
         }
     }
 }

@@ -17,6 +17,15 @@ pub enum TrialError {
     /// The image to be tried could not be built.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// Something failed while something happened to the engine.
+    #[error("{failed}; meanwhile {}", happened.join(", "))]
+    Meanwhile {
+        /// What failed.
+        #[source]
+        failed: Box<TrialError>,
+        /// What happened, as the guest tells.
+        happened: Vec<String>,
+    },
     /// A file of expectations is wrong.
     #[error("{place}: {problem}")]
     Expectations {
@@ -51,7 +60,7 @@ impl TrialError {
         match self {
             Self::Vm(error) => error.is_environment(),
             Self::Build(error) => error.is_environment(),
-            Self::Engine(_) => true,
+            Self::Engine(_) | Self::Meanwhile { .. } => true,
             Self::Expectations { .. } | Self::Mismatch { .. } => false,
         }
     }

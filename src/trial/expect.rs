@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::TrialError;
-use super::text::Text;
+use super::text::{Pattern, Text};
 
 /// Everything that is expected of an image.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -105,7 +105,7 @@ pub struct EnvExpectations {
     /// Names that are not there.
     pub absent: Vec<String>,
     /// Names that are there, with a regular expression that their value matches.
-    pub matches: BTreeMap<String, String>,
+    pub matches: BTreeMap<String, Pattern>,
     /// Whether no name may occur twice. It is looked at unless this is false.
     pub unique: Option<bool>,
 }

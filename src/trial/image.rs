@@ -18,6 +18,9 @@ pub struct LoadedImage<'d> {
 /// How long a look into a container may take.
 const LOOK: Duration = Duration::from_secs(60);
 
+/// How long making, starting or removing a container may take.
+const AROUND: Duration = Duration::from_secs(60);
+
 impl<'d> LoadedImage<'d> {
     pub(super) fn new(daemon: &'d Daemon, reference: String) -> Self {
         Self { daemon, reference }
@@ -122,7 +125,8 @@ impl<'d> LoadedImage<'d> {
     /// # Errors
     /// When it cannot be made or started.
     pub async fn start(&self, options: &RunOptions) -> Result<Container, TrialError> {
-        Ok(self.daemon.docker().start(&self.reference, options).await?)
+        let start = async { Ok(self.daemon.docker().start(&self.reference, options).await?) };
+        self.daemon.watched(&format!("starting {}", self.reference), AROUND, start).await
     }
 
     /// Runs a container of the image, for `limit` at most.
@@ -130,6 +134,8 @@ impl<'d> LoadedImage<'d> {
     /// # Errors
     /// When the container cannot be made or started, or does not end in time.
     pub async fn run(&self, options: &RunOptions, limit: Duration) -> Result<RunOutput, TrialError> {
-        Ok(self.daemon.docker().run(&self.reference, options, limit).await?)
+        let run = async { Ok(self.daemon.docker().run(&self.reference, options, limit).await?) };
+        // The run has its own deadline; making and removing its container come on top.
+        self.daemon.watched(&format!("running {}", self.reference), limit + AROUND, run).await
     }
 }

@@ -28,6 +28,7 @@ pub mod statics;
 mod stream;
 pub mod text;
 pub mod verdict;
+mod watch;
 
 pub use daemon::Daemon;
 pub use error::TrialError;

@@ -16,9 +16,32 @@ pub struct Text {
     matches: Vec<Pattern>,
 }
 
-/// A regular expression.
-#[derive(Clone, Debug)]
-struct Pattern(Regex);
+/// A regular expression; one that does not compile cannot be read.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct Pattern(Regex);
+
+impl TryFrom<String> for Pattern {
+    type Error = regex::Error;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Regex::new(&text).map(Self)
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}/", self.0)
+    }
+}
+
+impl Pattern {
+    /// Whether it matches somewhere in `text`.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
@@ -82,7 +105,7 @@ impl<'de> Deserialize<'de> for Text {
             }
         };
         let matches = Vec::from(rules.matches);
-        let patterns: Result<_, _> = matches.iter().map(|text| Regex::new(text).map(Pattern)).collect();
+        let patterns: Result<_, _> = matches.iter().map(|text| Pattern::try_from(text.clone())).collect();
         Ok(Self {
             equals: rules.equals,
             contains: rules.contains.into(),
@@ -99,7 +122,7 @@ impl Text {
         self.equals.as_ref().is_none_or(|expected| expected == text)
             && self.contains.iter().all(|part| text.contains(part))
             && !self.lacks.iter().any(|part| text.contains(part))
-            && self.matches.iter().all(|Pattern(pattern)| pattern.is_match(text))
+            && self.matches.iter().all(|pattern| pattern.is_match(text))
     }
 }
 
@@ -108,7 +131,7 @@ impl fmt::Display for Text {
         let mut rules: Vec<String> = self.equals.iter().map(|text| format!("{text:?}")).collect();
         rules.extend(self.contains.iter().map(|text| format!("has {text:?}")));
         rules.extend(self.lacks.iter().map(|text| format!("lacks {text:?}")));
-        rules.extend(self.matches.iter().map(|Pattern(pattern)| format!("matches /{pattern}/")));
+        rules.extend(self.matches.iter().map(|pattern| format!("matches {pattern}")));
         f.write_str(&rules.join(", "))
     }
 }

@@ -13,7 +13,7 @@ use super::budget::{self, Turn};
 use super::overlay::Overlay;
 use super::places::MachineFolder;
 use super::template::Template;
-use super::{Guest, Machine, VmError, ready, wake};
+use super::{Guest, Machine, Ready, VmError, ready};
 use crate::engine::{Docker, Timeline};
 
 /// A machine that was booted up to the hold and saved there.
@@ -74,9 +74,9 @@ impl Held {
         let turn = budget::turn(self.guest.definition.memory_mib).await?;
         let machine = Machine::restore(&self.guest, &self.template, false).await?;
         let woken = async {
-            wake::wake(machine.folder(), ANSWER).await?;
+            machine.wake(ANSWER).await?;
             let mut agent = machine.agent(ANSWER).await?;
-            let (began, clock) = (Instant::now(), wake::uptime(machine.folder(), ANSWER).await?);
+            let (began, clock) = (Instant::now(), machine.uptime().await?);
             agent.run("/bin/sh", &["-c", "echo go >/run/seatrial-hold"], ANSWER).await?;
             Ok((began, clock))
         };
@@ -113,11 +113,13 @@ impl Released {
         ready::engine(&self.machine, Timeline::since(self.began), within).await
     }
 
-    /// What the guest's monotonic clock says now.
+    /// The machine with its ready engine.
     ///
     /// # Errors
-    /// When the guest does not answer.
-    pub async fn uptime(&self) -> Result<Duration, VmError> {
-        wake::uptime(self.machine.folder(), ANSWER).await
+    /// As [`ready`](Self::ready).
+    pub async fn into_ready(self, within: Duration) -> Result<Ready, VmError> {
+        let (docker, timeline) = self.ready(within).await?;
+        let Self { machine, turn, .. } = self;
+        Ok(Ready { machine, docker, timeline, fallback: None, turn: Some(turn) })
     }
 }

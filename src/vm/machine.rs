@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::sync::Mutex;
 
 use super::args::{self, Layout};
 use super::overlay::Overlay;
@@ -15,6 +16,7 @@ use super::process::{Process, tail};
 use super::qmp::Qmp;
 use super::template::Template;
 use super::{Accelerator, Agent, Guest, VmError, initrd, tls, tools, wake};
+use crate::engine::ApiVersion;
 
 /// A running machine. Dropped, it is gone: the process, its memory, its disk, its keys.
 #[derive(Debug)]
@@ -25,7 +27,12 @@ pub struct Machine {
     port: u16,
     accelerator: Accelerator,
     started: Instant,
+    /// One question at a time to the program that wakes the guest: they share the way back.
+    waking: Mutex<()>,
 }
+
+/// How long the guest may take over an answer of its own, however slow it is.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// How a machine is booted.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +98,7 @@ impl Own {
         tools::QEMU.require()?;
         let started = Instant::now();
         let process = Process::start(tools::QEMU.program, layout, stdin, &folder.path().join("qemu.log"))?;
-        Ok(Machine { process, folder, port, accelerator, started })
+        Ok(Machine { process, folder, port, accelerator, started, waking: Mutex::new(()) })
     }
 }
 
@@ -142,6 +149,31 @@ impl Machine {
         qmp.migrated().await?;
         qmp.execute("cont", json!({})).await?;
         Ok(())
+    }
+
+    /// Gives the guest randomness of its own and the host's time; gives what its monotonic clock says.
+    pub(super) async fn wake(&self, limit: Duration) -> Result<Duration, VmError> {
+        let _turn = self.waking.lock().await;
+        wake::wake(self.folder(), limit).await
+    }
+
+    /// What the guest's monotonic clock says.
+    ///
+    /// # Errors
+    /// When the guest does not answer.
+    pub async fn uptime(&self) -> Result<Duration, VmError> {
+        let _turn = self.waking.lock().await;
+        wake::uptime(self.folder(), ANSWER).await
+    }
+
+    /// Asks the engine from inside the guest, for `seconds` at most; see [`wake::engine`].
+    pub(super) async fn engine(
+        &self,
+        seconds: u64,
+        sockets: [&str; 2],
+    ) -> Result<(Duration, Option<ApiVersion>), VmError> {
+        let _turn = self.waking.lock().await;
+        wake::engine(self.folder(), seconds, sockets).await
     }
 
     /// The machine's monitor.

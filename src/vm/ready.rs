@@ -8,7 +8,7 @@ use super::budget::{self, Turn};
 use super::machine::Boot;
 use super::overlay::Overlay;
 use super::template::Template;
-use super::{Guest, Machine, VmError, wake};
+use super::{Guest, Machine, VmError};
 use crate::engine::readiness::{self, Condition, NotReady, Try, told};
 use crate::engine::{Docker, Timeline};
 
@@ -50,7 +50,7 @@ pub struct Ready {
     /// Why the machine was booted although it should have been restored.
     pub fallback: Option<String>,
     #[allow(dead_code)] // held for as long as the machine runs
-    turn: Option<Turn>,
+    pub(super) turn: Option<Turn>,
 }
 
 /// How long a booted machine may take until its engine is ready: three times what stock Debian takes under
@@ -139,7 +139,7 @@ async fn restored(machine: &Machine, within: Duration) -> Result<(Docker, Timeli
     let mut timeline = Timeline::since(machine.started());
     timeline.note("the template is restored", None);
     let own = condition("seed and clock are its own", Duration::from_secs(10), move || {
-        Box::pin(async { wake::wake(machine.folder(), ANSWER).await.map(Some).map_err(|e| told(&e)) })
+        Box::pin(async { machine.wake(ANSWER).await.map(Some).map_err(|e| told(&e)) })
     });
     met(machine, &[own], &mut timeline, within).await?;
     engine(machine, timeline, Duration::from_secs(20).min(within)).await
@@ -155,7 +155,7 @@ pub(super) async fn engine(
     let newest = Mutex::new(None);
     let answers = condition(ANSWERS, within, || {
         Box::pin(async {
-            let (uptime, api) = wake::engine(machine.folder(), 1, ENGINE).await.map_err(|e| told(&e))?;
+            let (uptime, api) = machine.engine(1, ENGINE).await.map_err(|e| told(&e))?;
             *newest.lock().unwrap_or_else(PoisonError::into_inner) = api;
             Ok(Some(uptime))
         })
@@ -204,7 +204,7 @@ fn kernel_speaks(machine: &Machine, limit: Duration) -> Condition<'_> {
 
 fn guest_answers(machine: &Machine, limit: Duration) -> Condition<'_> {
     condition("the guest answers", limit, move || {
-        Box::pin(async { wake::uptime(machine.folder(), ANSWER).await.map(Some).map_err(|e| told(&e)) })
+        Box::pin(async { machine.uptime().await.map(Some).map_err(|e| told(&e)) })
     })
 }
 

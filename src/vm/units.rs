@@ -34,6 +34,49 @@ fn actives(text: &str) -> Vec<(String, Duration)> {
     text.split("\n\n").filter_map(unit).collect()
 }
 
+/// How a unit that an engine needs is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Its name.
+    pub unit: String,
+    /// `active`, `activating`, `failed`...
+    pub state: String,
+    /// How it ended last: `success`, `signal`, `exit-code`...
+    pub result: String,
+    /// Since when it has been active, or was last.
+    pub active_since: Duration,
+}
+
+/// How the units that an engine needs are now.
+///
+/// # Errors
+/// When the guest cannot be asked.
+pub async fn now(agent: &mut Agent) -> Result<Vec<Now>, VmError> {
+    let property = "--property=Id,ActiveState,Result,ActiveEnterTimestampMonotonic";
+    let arguments = ["show", property, "docker.service", "containerd.service"];
+    let output = agent.run("/usr/bin/systemctl", &arguments, LIMIT).await?;
+    let unit = |block: &str| {
+        let value = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+        Some(Now {
+            unit: value("Id=")?,
+            state: value("ActiveState=")?,
+            result: value("Result=")?,
+            active_since: Duration::from_micros(value("ActiveEnterTimestampMonotonic=")?.parse().ok()?),
+        })
+    };
+    Ok(output.stdout.split("\n\n").filter_map(unit).collect())
+}
+
+/// Whether nothing more goes onto the disk that the engine writes to.
+///
+/// # Errors
+/// When the guest cannot be asked.
+pub async fn full(agent: &mut Agent) -> Result<bool, VmError> {
+    let arguments = ["--output=avail", "-B1", "/var/lib/docker"];
+    let output = agent.run("/usr/bin/df", &arguments, LIMIT).await?;
+    Ok(output.stdout.lines().last().is_some_and(|free| free.trim() == "0"))
+}
+
 /// What the journal tells of the engine's start: when it began to serve, what ended, what faults were done.
 ///
 /// # Errors

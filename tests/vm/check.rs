@@ -301,6 +301,10 @@ fn mistakes_in_expectations_name_the_line_and_the_nearest_key() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(said, "seatrial: e.toml:3: unknown key \"architectur\"; did you mean \"architecture\"?\n");
+    std::fs::write(desk.path("e.toml"), "[env.matches]\nPATH='('\n").unwrap();
+    let output = desk.seatrial(&["check", "app.tar", "--expect", "e.toml", "--no-vm"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().starts_with("seatrial: e.toml:2: regex parse error"));
     let schema: Value = serde_json::from_slice(&desk.seatrial(&["check", "--schema"]).stdout).unwrap();
     assert!(schema["properties"]["image"].is_object());
 }
@@ -386,6 +390,9 @@ fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_s
                  c = r.findall('.//testcase'); print(len(c), len([x for x in c if x.find('failure') is not None]))";
     let counted = Command::new("python3").args(["-c", count]).arg(desk.path("r.xml")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&counted.stdout), "10 3\n", "{counted:?}");
+    let schema = ["--noout", "--schema", concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/junit.xsd")];
+    let valid = Command::new("xmllint").args(schema).arg(desk.path("r.xml")).output().unwrap();
+    assert!(valid.status.success(), "{valid:?}");
     let page = opened(&desk.path("r.html"));
     assert!(page.contains("<h1>Not as expected</h1>") && page.contains("run slow") && page.contains("<svg"));
     assert!(!page.contains("<h1>ahoy"), "what an image prints is not part of the page");

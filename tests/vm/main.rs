@@ -7,8 +7,10 @@ mod check; // images on trial
 mod clones; // machines restored from a template
 mod dock; // the workbench
 mod environment; // what is said where the environment fails
+mod faults; // an engine to which something happens
 mod images; // what a daemon sees of an image
 mod kept; // machines for hand work
 mod leaving; // nothing outlives its run
 mod network; // the network of containers
+mod replay; // starts that go wrong, for every way to wait
 mod templates; // templates that are damaged, gone or stale
