@@ -46,7 +46,8 @@ async fn main() {
     let folder = TempDir::new().unwrap();
     std::fs::create_dir(folder.path().join("root")).unwrap();
     // What does not compress, and takes an emulated engine a few seconds to load.
-    let bytes: Vec<u8> = (0..12 << 18).flat_map(|n: u32| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let bytes: Vec<u8> =
+        (0..12 << 18).flat_map(|n: u32| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     std::fs::write(folder.path().join("root/file"), bytes).unwrap();
     std::fs::copy("/bin/busybox", folder.path().join("root/busybox")).unwrap();
     let held = Held::boot(&guest, Wish::default(), Overlay::default()).await.unwrap();

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`cli`] | the command line: parses, calls, prints |
 //! | `trial` | images on trial: what they should be beside what they are (feature `vm`) |
+//! | `load` | an image into an engine, no more of it than is missing there (feature `vm`) |
 //! | [`build`] | recipe to image |
 //! | `vm` | throwaway machines with a real engine in them (feature `vm`) |
 //! | [`lint`] | what in an image will hurt somebody |
@@ -29,6 +30,9 @@ pub mod engine;
 pub mod image;
 pub mod layering;
 pub mod lint;
+#[cfg(feature = "vm")]
+pub mod load;
+mod places;
 mod suggest;
 #[cfg(feature = "vm")]
 pub mod trial;

@@ -35,6 +35,15 @@ impl Compression {
         }
     }
 
+    /// How it is done, as a name: whatever is compressed under the same name gives the same bytes. None where nothing is.
+    pub fn recipe(self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Gzip => Some(format!("gzip-{GZIP_LEVEL}-{}", env!("CARGO_PKG_VERSION"))),
+            Self::Zstd => Some(format!("zstd-{ZSTD_LEVEL}-{}", env!("CARGO_PKG_VERSION"))),
+        }
+    }
+
     /// What the names of such files end in, with the dot.
     pub fn suffix(self) -> &'static str {
         match self {

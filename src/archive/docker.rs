@@ -110,8 +110,17 @@ impl<W: Write> DockerWriter<W> {
         self.output
     }
 
+    /// Names a layer that is not in the archive: whoever reads it must have it.
+    pub fn absent(&mut self) {
+        self.layers.push(self.next_name());
+    }
+
+    fn next_name(&self) -> String {
+        format!("{:03}/layer.tar", self.layers.len() + 1)
+    }
+
     fn begin_member(&mut self, size: u64) -> io::Result<()> {
-        let name = format!("{:03}/layer.tar", self.layers.len() + 1);
+        let name = self.next_name();
         self.output.write_all(&member_header(&name, size))?;
         self.layers.push(name);
         self.size = size;
@@ -160,7 +169,7 @@ impl<W: Write> ImageWriter for DockerWriter<W> {
 }
 
 /// Writes `image`, whose layers are of `sizes` when unpacked, as a docker-archive under `reference`: the same layers and
-/// the same config, byte for byte.
+/// the same config, byte for byte. Its first `absent` layers are named, and left out.
 ///
 /// # Errors
 /// When a layer cannot be read, or `output` cannot be written.
@@ -168,10 +177,12 @@ pub fn repack(
     image: &Image,
     sizes: &[u64],
     reference: &Reference,
+    absent: usize,
     output: &mut dyn Write,
 ) -> Result<(), ArchiveError> {
     let mut writer = DockerWriter::new(output);
-    for (layer, size) in image.layers.iter().zip(sizes) {
+    (0..absent).for_each(|_| writer.absent());
+    for (layer, size) in image.layers.iter().zip(sizes).skip(absent) {
         writer.copy_layer(layer, *size)?;
     }
     writer.finish(&image.raw_config, reference, &Platform::host()).map_err(write_failed)

@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -87,6 +89,23 @@ pub struct FileContent {
     pub size: u64,
     /// Modification time, in seconds and nanoseconds.
     pub modified: (i64, u32),
+    /// Time of the last change of content or metadata, likewise.
+    pub changed: (i64, u32),
+    /// Inode number.
+    pub inode: u64,
+}
+
+impl FileContent {
+    /// The content of a file in `folder` that looks as `metadata` says.
+    pub fn of(folder: Arc<Path>, metadata: &Metadata) -> Self {
+        Self {
+            folder,
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec() as u32),
+            changed: (metadata.ctime(), metadata.ctime_nsec() as u32),
+            inode: metadata.ino(),
+        }
+    }
 }
 
 /// Paths need not be UTF-8, which serde would have them be.

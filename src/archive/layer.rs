@@ -7,11 +7,14 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use super::ArchiveError;
 use super::entry::{Attributes, Entry, FileContent, Kind};
 use super::header::{self, END, padding};
 use super::spool::{Spool, SpoolWriter};
+use crate::image::Digest;
+use crate::image::digest::Hasher;
 
 /// How many bytes of a layer one segment has; the last of a layer has fewer.
 pub const SEGMENT: usize = 512 << 10;
@@ -23,6 +26,18 @@ pub struct Layer {
     count: usize,
     attributes: Attributes,
     size: u64,
+    fingerprint: Fingerprint,
+}
+
+/// What a layer looks like without its files being opened: every entry, and of every file its size, its times and its inode,
+/// as git's index has it. Layers with the same fingerprint have the same bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// The digest of all that.
+    pub digest: Digest,
+    /// Whether every file had been left alone for a while when it was listed. One that had not may be changed again without
+    /// looking different, since file systems tell times only so finely (git's "racy" entries).
+    pub settled: bool,
 }
 
 /// Takes the entries of a layer.
@@ -32,7 +47,14 @@ pub struct LayerBuilder {
     count: usize,
     attributes: Attributes,
     size: u64,
+    seen: Hasher,
+    settled: bool,
+    /// The second before which files must have been changed last.
+    settled_before: i64,
 }
+
+/// How long a file must have been left alone, in seconds: as coarse as any file system tells times.
+const SETTLED: i64 = 2;
 
 /// How many bytes of entries stay in memory, some 80 000 of them.
 const IN_MEMORY: usize = 8 << 20;
@@ -52,7 +74,18 @@ pub struct Segment {
 impl LayerBuilder {
     /// A layer whose entries share `attributes`.
     pub fn new(attributes: Attributes) -> Self {
-        Self { entries: SpoolWriter::new(IN_MEMORY), count: 0, attributes, size: END.len() as u64 }
+        let mut seen = Hasher::default();
+        seen.update(format!("{attributes:?}\n").as_bytes());
+        let now = UNIX_EPOCH.elapsed().map_or(0, |now| now.as_secs() as i64);
+        Self {
+            entries: SpoolWriter::new(IN_MEMORY),
+            count: 0,
+            attributes,
+            size: END.len() as u64,
+            seen,
+            settled: true,
+            settled_before: now - SETTLED,
+        }
     }
 
     /// Takes the next entry, in order.
@@ -60,7 +93,10 @@ impl LayerBuilder {
     /// # Errors
     /// When there is no room for a long list of entries in the folder for temporary files.
     pub fn push(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
-        self.entries.push(entry).map_err(unlisted)?;
+        self.entries.push_seen(entry, |bytes| self.seen.update(bytes)).map_err(unlisted)?;
+        if let Kind::File(FileContent { modified, changed, .. }) = &entry.kind {
+            self.settled &= modified.0.max(changed.0) < self.settled_before;
+        }
         self.count += 1;
         self.size += record_size(entry);
         Ok(())
@@ -71,8 +107,9 @@ impl LayerBuilder {
     /// # Errors
     /// As [`push`](Self::push).
     pub fn finish(self) -> Result<Layer, ArchiveError> {
-        let Self { entries, count, attributes, size } = self;
-        Ok(Layer { entries: entries.finish().map_err(unlisted)?, count, attributes, size })
+        let Self { entries, count, attributes, size, mut seen, settled, .. } = self;
+        let fingerprint = Fingerprint { digest: seen.finish(), settled };
+        Ok(Layer { entries: entries.finish().map_err(unlisted)?, count, attributes, size, fingerprint })
     }
 }
 
@@ -85,6 +122,11 @@ impl Layer {
     /// The size of its tar in bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// What it looks like.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 
     /// How many entries it has.

@@ -19,6 +19,7 @@ pub mod open;
 pub mod pipeline;
 pub mod sink;
 pub(crate) mod spool;
+pub mod store;
 pub mod tar;
 pub mod tree;
 pub mod verify;

@@ -16,13 +16,44 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::ArchiveError;
-use super::layer::{Layer, SEGMENT, Segment};
+use super::layer::{Fingerprint, Layer, SEGMENT, Segment};
 use super::sink::{LayerSink, write_failed};
+use super::store::StoredBlob;
 use crate::image::DiffId;
 use crate::image::digest::Hasher;
 
 /// Gives one layer's entries when they are wanted.
 pub type Source<'a, E> = Box<dyn FnOnce() -> Result<Layer, E> + Send + 'a>;
+
+/// What is known of layers from before.
+pub trait Memory: Sync {
+    /// What is known of a layer that looks so.
+    fn recall(&self, fingerprint: &Fingerprint) -> Option<Known>;
+
+    /// Takes in what a layer that looks so turned out to be.
+    fn remember(&self, fingerprint: &Fingerprint, diff_id: DiffId);
+}
+
+/// What is known of a layer before it is read.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The digest of its tar.
+    pub diff_id: DiffId,
+    /// Its compressed bytes, where the sink takes those: it is not read then.
+    pub blob: Option<StoredBlob>,
+}
+
+/// Knows nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct NoMemory;
+
+impl Memory for NoMemory {
+    fn recall(&self, _: &Fingerprint) -> Option<Known> {
+        None
+    }
+
+    fn remember(&self, _: &Fingerprint, _: DiffId) {}
+}
 
 /// What a layer turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +68,14 @@ pub struct Made {
 
 /// What the stages hand on, in order.
 enum Step<T> {
-    Begin { size: u64, entries: usize },
+    Begin { size: u64, entries: usize, fingerprint: Fingerprint, known: Option<Known> },
     Data(T),
+    End,
+}
+
+/// What the hasher is given, in order.
+enum Hash {
+    Data(Arc<Vec<u8>>),
     End,
 }
 
@@ -56,9 +93,11 @@ const AHEAD: usize = 64;
 pub fn run<E: From<ArchiveError> + Send>(
     sources: Vec<Source<'_, E>>,
     threads: usize,
+    memory: &dyn Memory,
     sink: &mut dyn LayerSink,
     mut seen: impl FnMut(u64),
 ) -> Result<Vec<Made>, E> {
+    let wants_bytes = sink.wants_bytes();
     let threads = threads.max(1);
     let buffers = 2 * threads + 6;
     let (free, empty) = bounded::<Vec<u8>>(buffers);
@@ -69,23 +108,25 @@ pub fn run<E: From<ArchiveError> + Send>(
     let (listed, steps) = bounded::<Result<Step<Receiver<Filled>>, E>>(AHEAD);
     // Everything is moved in: when the writer gives up, its ends of the queues go, and that ends the others.
     thread::scope(move |scope| {
-        scope.spawn(move || list(sources, &jobs, &listed));
+        scope.spawn(move || list(sources, memory, wants_bytes, &jobs, &listed));
         for _ in 0..threads {
             let (queue, empty) = (queue.clone(), empty.clone());
             scope.spawn(move || read(&queue, &empty));
         }
         drop((queue, empty));
-        let (to_hash, to_hasher) = bounded::<Step<Arc<Vec<u8>>>>(buffers);
+        let (to_hash, to_hasher) = bounded::<Hash>(buffers);
         let (hashed, diff_ids) = unbounded();
         let returned = free.clone();
         scope.spawn(move || hash(&to_hasher, &hashed, &returned));
-        Writer { steps, to_hash, diff_ids, free }.write(sink, &mut seen)
+        Writer { steps, memory, to_hash, diff_ids, free }.write(sink, &mut seen)
     })
 }
 
 /// Lists the layers one after the other. Ends early when nobody listens any more.
 fn list<E: From<ArchiveError>>(
     sources: Vec<Source<'_, E>>,
+    memory: &dyn Memory,
+    wants_bytes: bool,
     jobs: &Sender<(Segment, Sender<Filled>)>,
     listed: &Sender<Result<Step<Receiver<Filled>>, E>>,
 ) {
@@ -97,9 +138,15 @@ fn list<E: From<ArchiveError>>(
                 return;
             }
         };
-        let begin = Step::Begin { size: layer.size(), entries: layer.len() };
+        let fingerprint = layer.fingerprint();
+        let known = memory.recall(&fingerprint);
+        let unread = known.as_ref().is_some_and(|known| known.blob.is_some() || !wants_bytes);
+        let begin = Step::Begin { size: layer.size(), entries: layer.len(), fingerprint, known };
         if listed.send(Ok(begin)).is_err() {
             return;
+        }
+        if unread {
+            continue;
         }
         for segment in layer.segments() {
             let segment = match segment {
@@ -133,16 +180,15 @@ fn read(queue: &Receiver<(Segment, Sender<Filled>)>, empty: &Receiver<Vec<u8>>) 
     }
 }
 
-fn hash(steps: &Receiver<Step<Arc<Vec<u8>>>>, hashed: &Sender<DiffId>, free: &Sender<Vec<u8>>) {
+fn hash(steps: &Receiver<Hash>, hashed: &Sender<DiffId>, free: &Sender<Vec<u8>>) {
     let mut hasher = Hasher::default();
     for step in steps {
         match step {
-            Step::Begin { .. } => {}
-            Step::Data(buffer) => {
+            Hash::Data(buffer) => {
                 hasher.update(&buffer);
                 give_back(buffer, free);
             }
-            Step::End => {
+            Hash::End => {
                 if hashed.send(DiffId(hasher.finish())).is_err() {
                     return;
                 }
@@ -159,43 +205,67 @@ fn give_back(buffer: Arc<Vec<u8>>, free: &Sender<Vec<u8>>) {
 }
 
 /// The last stage.
-struct Writer<E> {
+struct Writer<'m, E> {
     steps: Receiver<Result<Step<Receiver<Filled>>, E>>,
-    to_hash: Sender<Step<Arc<Vec<u8>>>>,
+    memory: &'m dyn Memory,
+    to_hash: Sender<Hash>,
     diff_ids: Receiver<DiffId>,
     free: Sender<Vec<u8>>,
 }
 
-impl<E: From<ArchiveError>> Writer<E> {
+impl<E: From<ArchiveError>> Writer<'_, E> {
     fn write(self, sink: &mut dyn LayerSink, seen: &mut dyn FnMut(u64)) -> Result<Vec<Made>, E> {
         let mut made = Vec::new();
-        let mut current = (0, 0);
+        let mut current = None;
         let failed = |error| E::from(write_failed(error));
         for step in &self.steps {
             match step? {
-                Step::Begin { size, entries } => {
-                    current = (size, entries);
+                Step::Begin { size, entries, known: Some(Known { diff_id, blob: Some(blob) }), .. } => {
+                    sink.stored(&blob, diff_id).map_err(failed)?;
+                    seen(size);
+                    made.push(Made { diff_id, size, entries });
+                }
+                Step::Begin { size, entries, known: Some(Known { diff_id, .. }), .. }
+                    if !sink.wants_bytes() =>
+                {
+                    made.push(Made { diff_id, size, entries });
+                }
+                Step::Begin { size, entries, fingerprint, known } => {
                     sink.begin(size).map_err(failed)?;
+                    current = Some((size, entries, fingerprint, known.map(|known| known.diff_id)));
                 }
                 Step::Data(filled) => {
                     let buffer = Arc::new(filled.recv().map_err(|_| ArchiveError::Lost)??);
-                    self.hash(Step::Data(Arc::clone(&buffer)))?;
+                    if let Some((.., None)) = current {
+                        self.hash(Hash::Data(Arc::clone(&buffer)))?;
+                    }
                     sink.data(&buffer).map_err(failed)?;
                     seen(buffer.len() as u64);
                     give_back(buffer, &self.free);
                 }
                 Step::End => {
-                    self.hash(Step::End)?;
-                    let diff_id = self.diff_ids.recv().map_err(|_| ArchiveError::Lost)?;
+                    let (size, entries, fingerprint, known) = current.take().ok_or(ArchiveError::Lost)?;
+                    let diff_id = match known {
+                        Some(diff_id) => diff_id,
+                        None => self.hashed(&fingerprint)?,
+                    };
                     sink.end(diff_id).map_err(failed)?;
-                    made.push(Made { diff_id, size: current.0, entries: current.1 });
+                    made.push(Made { diff_id, size, entries });
                 }
             }
         }
         Ok(made)
     }
 
-    fn hash(&self, step: Step<Arc<Vec<u8>>>) -> Result<(), ArchiveError> {
+    /// The digest of the layer that has gone to the hasher.
+    fn hashed(&self, fingerprint: &Fingerprint) -> Result<DiffId, ArchiveError> {
+        self.hash(Hash::End)?;
+        let diff_id = self.diff_ids.recv().map_err(|_| ArchiveError::Lost)?;
+        self.memory.remember(fingerprint, diff_id);
+        Ok(diff_id)
+    }
+
+    fn hash(&self, step: Hash) -> Result<(), ArchiveError> {
         self.to_hash.send(step).map_err(|_| ArchiveError::Lost)
     }
 }

@@ -7,6 +7,7 @@ use super::blob::LayerBlob;
 use super::decompress::Codec;
 use super::entry::{Attributes, FileContent, Kind};
 use super::header;
+use super::store::StoredBlob;
 use crate::image::{DiffId, Platform, Reference};
 
 /// Receives new layers as uncompressed tars.
@@ -17,8 +18,18 @@ pub trait LayerSink {
     /// When the output cannot be written; so for all methods.
     fn begin(&mut self, size: u64) -> io::Result<()>;
 
+    /// Whether it takes the bytes of layers whose digest is known.
+    fn wants_bytes(&self) -> bool {
+        true
+    }
+
     /// The next bytes of the layer.
     fn data(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// A whole layer whose compressed bytes are known. Only asked of sinks that have a store of such.
+    fn stored(&mut self, _: &StoredBlob, _: DiffId) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// The layer is complete; all its bytes together have the digest `diff_id`.
     fn end(&mut self, diff_id: DiffId) -> io::Result<()>;
@@ -44,6 +55,10 @@ pub trait ImageWriter: LayerSink {
 pub struct Discard;
 
 impl LayerSink for Discard {
+    fn wants_bytes(&self) -> bool {
+        false
+    }
+
     fn begin(&mut self, _: u64) -> io::Result<()> {
         Ok(())
     }
@@ -74,7 +89,8 @@ pub(crate) fn layer_bytes(
 
 /// The header of a regular file of the image archive itself.
 pub(crate) fn member_header(name: &str, size: u64) -> Vec<u8> {
-    let content = FileContent { folder: std::path::Path::new("").into(), size, modified: (0, 0) };
+    let folder = std::path::Path::new("").into();
+    let content = FileContent { folder, size, modified: (0, 0), changed: (0, 0), inode: 0 };
     let mut out = Vec::with_capacity(header::BLOCK as usize);
     header::encode(name.as_bytes(), 0o644, &Kind::File(content), &Attributes::default(), &mut out);
     out

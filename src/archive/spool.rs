@@ -47,12 +47,18 @@ impl<T: Serialize> SpoolWriter<T> {
 
     /// Takes `value` and says where it stands.
     pub(crate) fn push(&mut self, value: &T) -> io::Result<u64> {
+        self.push_seen(value, |_| ())
+    }
+
+    /// Takes `value`, shows its bytes to `seen`, and says where it stands.
+    pub(crate) fn push_seen(&mut self, value: &T, seen: impl FnOnce(&[u8])) -> io::Result<u64> {
         let (at, place) = (self.pending.len(), self.spilled + self.pending.len() as u64);
         self.pending.extend_from_slice(&[0; 4]);
         let pending = std::mem::take(&mut self.pending);
         self.pending = postcard::to_extend(value, pending).map_err(io::Error::other)?;
         let size = u32::try_from(self.pending.len() - at - 4).map_err(io::Error::other)?;
         self.pending[at..at + 4].copy_from_slice(&size.to_le_bytes());
+        seen(&self.pending[at..]);
         if self.pending.len() >= if self.file.is_some() { CHUNK } else { self.limit.max(CHUNK) } {
             self.spill()?;
         }

@@ -7,13 +7,15 @@ use std::io::{self, BufWriter, Seek, Write};
 use serde_json::Value;
 
 use super::BuildError;
+use super::cache::{Cache, CacheUse};
 use super::plan::{Plan, PlannedLayer};
 use crate::archive::ArchiveError;
 use crate::archive::compress::{Compressed, Compression};
 use crate::archive::docker::DockerWriter;
 use crate::archive::oci::OciWriter;
-use crate::archive::pipeline::{self, Made};
+use crate::archive::pipeline::{self, Made, Memory, NoMemory};
 use crate::archive::sink::{Discard, ImageWriter};
+use crate::archive::store::StoredBlob;
 use crate::image::{DiffId, Digest, History, ImageConfig, Platform, Reference, RootFs, Summary, Tag};
 
 /// What kind of archive is written.
@@ -37,6 +39,8 @@ pub struct Options {
     pub compression: Compression,
     /// How many threads read, and how many compress. They do not change the result.
     pub threads: usize,
+    /// How what is known from builds before is used. That does not change the result either.
+    pub cache: CacheUse,
 }
 
 /// Builds `plan` into `output`. `seen` is told of every so many bytes of new layers that were made.
@@ -52,7 +56,7 @@ pub fn assemble(
     output: Output<'_>,
     seen: &mut dyn FnMut(u64),
 ) -> Result<Summary, BuildError> {
-    let Options { format, compression, threads } = options;
+    let Options { format, compression, threads, cache } = options;
     match (format, output) {
         (Format::Docker, output) => {
             let stream: Box<dyn Write> = match output {
@@ -61,7 +65,9 @@ pub fn assemble(
             };
             let buffered = BufWriter::with_capacity(128 << 10, stream);
             let mut writer = DockerWriter::new(Compressed::new(buffered, compression, threads));
-            let summary = write(plan, threads, &mut writer, seen)?;
+            // The archive is compressed as a whole, not by layers.
+            let cache = Cache::open(cache, Compression::None);
+            let summary = write(plan, threads, cache.as_ref(), Held::default(), &mut writer, seen)?;
             writer.into_inner().finish().and_then(|mut output| output.flush()).map_err(write_failed)?;
             Ok(summary)
         }
@@ -98,8 +104,11 @@ fn named_by_digest(
     seen: &mut dyn FnMut(u64),
 ) -> Result<Summary, BuildError> {
     let buffered = BufWriter::with_capacity(128 << 10, file);
-    let mut writer = OciWriter::new(buffered, options.compression, options.threads, format == Format::Dual);
-    let summary = write(plan, options.threads, &mut writer, seen)?;
+    let Options { compression, threads, .. } = options;
+    let cache = Cache::open(options.cache, compression);
+    let store = cache.as_ref().and_then(|cache| cache.blobs().cloned());
+    let mut writer = OciWriter::new(buffered, compression, threads, format == Format::Dual, store);
+    let summary = write(plan, threads, cache.as_ref(), Held::default(), &mut writer, seen)?;
     let (mut output, length) = writer.into_inner().map_err(write_failed)?;
     output.flush().and_then(|()| file.set_len(length)).map_err(write_failed)?;
     Ok(summary)
@@ -109,19 +118,55 @@ fn write_failed(source: io::Error) -> ArchiveError {
     ArchiveError::Write { target: "the image".to_owned(), source }
 }
 
+/// What an engine holds of an image already.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Held<'a> {
+    /// How many layers, from the lowest on.
+    pub layers: usize,
+    /// What the new layers are, as [`layers`] found out.
+    pub made: &'a [Made],
+}
+
+/// What the new layers of `plan` are, without writing them. Those that are known from before are not read.
+///
+/// # Errors
+/// When contents cannot be read, change while they are, or clash.
+pub fn layers(plan: &Plan, threads: usize, cache: CacheUse) -> Result<Vec<Made>, BuildError> {
+    let cache = Cache::open(cache, Compression::None);
+    pipeline::run(plan.sources(&plan.layers), threads, memory(cache.as_ref()), &mut Discard, |_| ())
+}
+
+/// Builds `plan` into `stream` as a docker-archive that lacks the layers that are `held`.
+///
+/// # Errors
+/// As [`assemble`].
+pub fn stream_less(
+    plan: &Plan,
+    threads: usize,
+    cache: CacheUse,
+    held: Held<'_>,
+    stream: &mut dyn Write,
+) -> Result<Summary, BuildError> {
+    let cache = Cache::open(cache, Compression::None);
+    let mut writer = DockerWriter::new(BufWriter::with_capacity(128 << 10, stream));
+    (0..held.layers).for_each(|_| writer.absent());
+    write(plan, threads, cache.as_ref(), held, &mut writer, &mut |_| ())
+}
+
 /// The reference that the image of `plan` carries, without writing an image. Contents outside the store
 /// are read where the tag is derived from them.
 ///
 /// # Errors
 /// When contents cannot be read, or no tag can be derived.
-pub fn reference(plan: &Plan, threads: usize) -> Result<Reference, BuildError> {
+pub fn reference(plan: &Plan, threads: usize, cache: CacheUse) -> Result<Reference, BuildError> {
     let name = plan.recipe.name.clone();
     if let Some(tag) = plan.given_tag() {
         return Ok(Reference { name, tag });
     }
     plan.check_derivable()?;
     let unnamed: Vec<PlannedLayer> = plan.layers.iter().filter(|layer| !layer.named).cloned().collect();
-    let made = pipeline::run(plan.sources(&unnamed), threads, &mut Discard, |_| ())?;
+    let cache = Cache::open(cache, Compression::None);
+    let made = pipeline::run(plan.sources(&unnamed), threads, memory(cache.as_ref()), &mut Discard, |_| ())?;
     let mut diff_ids = made.into_iter().map(|made| made.diff_id);
     let layers: Vec<_> = plan
         .layers
@@ -138,6 +183,8 @@ fn derived(plan: &Plan, layers: &[(PlannedLayer, Option<DiffId>)]) -> Result<Tag
 fn write(
     plan: &Plan,
     threads: usize,
+    cache: Option<&Cache>,
+    held: Held<'_>,
     writer: &mut dyn ImageWriter,
     seen: &mut dyn FnMut(u64),
 ) -> Result<Summary, BuildError> {
@@ -147,13 +194,19 @@ fn write(
     let mut diff_ids = Vec::new();
     let mut sizes = Vec::new();
     if let Some(base) = &plan.base {
-        for (layer, size) in base.image.layers.iter().zip(&base.sizes) {
-            writer.copy_layer(layer, *size)?;
+        for (index, (layer, size)) in base.image.layers.iter().zip(&base.sizes).enumerate() {
+            if index >= held.layers {
+                writer.copy_layer(layer, *size)?;
+            }
             diff_ids.push(layer.diff_id);
             sizes.push(*size);
         }
     }
-    let made = pipeline::run(plan.sources(&plan.layers), threads, &mut AsLayers(writer), seen)?;
+    let held_new = held.layers.saturating_sub(diff_ids.len()).min(held.made.len());
+    let mut made = held.made[..held_new].to_vec();
+    let sources = plan.sources(&plan.layers[held_new..]);
+    made.extend(pipeline::run(sources, threads, memory(cache), &mut AsLayers(writer), seen)?);
+    cache.iter().for_each(|cache| cache.prune());
     diff_ids.extend(made.iter().map(|made| made.diff_id));
     sizes.extend(made.iter().map(|made| made.size));
     let config = config(plan, diff_ids);
@@ -164,6 +217,10 @@ fn write(
     let base = plan.layer_counts().0;
     summary.layers.iter_mut().enumerate().for_each(|(index, layer)| layer.base = index < base);
     Ok(summary)
+}
+
+fn memory(cache: Option<&Cache>) -> &dyn Memory {
+    cache.map_or(&NoMemory, |cache| cache)
 }
 
 /// The part of a writer that takes layers.
@@ -180,6 +237,10 @@ impl crate::archive::sink::LayerSink for AsLayers<'_> {
 
     fn end(&mut self, diff_id: DiffId) -> io::Result<()> {
         self.0.end(diff_id)
+    }
+
+    fn stored(&mut self, blob: &StoredBlob, diff_id: DiffId) -> io::Result<()> {
+        self.0.stored(blob, diff_id)
     }
 }
 

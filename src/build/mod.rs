@@ -7,6 +7,7 @@
 
 pub mod assemble;
 mod base;
+mod cache;
 mod contents;
 mod error;
 mod merge;
@@ -19,6 +20,7 @@ mod tag;
 mod walk;
 
 pub use assemble::{Format, Options, assemble};
+pub use cache::CacheUse;
 pub use error::BuildError;
 pub use plan::{Plan, plan};
 pub use recipe::Recipe;

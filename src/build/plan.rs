@@ -15,7 +15,7 @@ use crate::archive::layer::Layer;
 use crate::archive::pipeline::Source;
 use crate::archive::tree::{Tree, resolve};
 use crate::closure::{self, Closure, Graph, StoreDir, StorePath};
-use crate::image::{ContainerConfig, Platform, Tag, Timestamp, inherit};
+use crate::image::{ContainerConfig, DiffId, Platform, Tag, Timestamp, inherit};
 use crate::layering::{Budget, Strategy};
 
 /// A build that is ready to run.
@@ -225,6 +225,12 @@ impl Plan {
     /// The recipe that was planned.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// The diff ids of the base's layers, lowest first.
+    pub fn base_layers(&self) -> Vec<DiffId> {
+        let layers = self.base.iter().flat_map(|base| &base.image.layers);
+        layers.map(|layer| layer.diff_id).collect()
     }
 
     /// How many layers the image will have: the base's, and the new ones.

@@ -48,11 +48,7 @@ pub(super) fn kind(folder: &Arc<Path>, name: &[u8], metadata: &Metadata) -> Resu
     if kind.is_dir() {
         Ok(Kind::Directory)
     } else if kind.is_file() {
-        Ok(Kind::File(FileContent {
-            folder: Arc::clone(folder),
-            size: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec() as u32),
-        }))
+        Ok(Kind::File(FileContent::of(Arc::clone(folder), metadata)))
     } else if kind.is_symlink() {
         let target = fs::read_link(path()).map_err(ArchiveError::read(path()))?;
         Ok(Kind::Symlink(target.into_os_string().into_vec().into()))

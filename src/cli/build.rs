@@ -69,7 +69,7 @@ impl Args {
             CompressArg::Gzip => Compression::Gzip,
             CompressArg::Zstd => Compression::Zstd,
         };
-        Options { format, compression, threads: self.recipe.threads() }
+        Options { format, compression, threads: self.recipe.threads(), cache: self.recipe.cache() }
     }
 }
 

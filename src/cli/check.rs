@@ -8,7 +8,8 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 
 use super::exit::{ENVIRONMENT, Ended, NOT_AS_EXPECTED, Usage};
-use super::threads;
+use super::{is_recipe, threads};
+use crate::build::CacheUse;
 use crate::build::output::OutputFile;
 use crate::trial::check::{Event, Options, Paper, Trial, hold};
 use crate::trial::report::{self, html, junit, terminal};
@@ -190,6 +191,9 @@ fn paper(path: &Path) -> anyhow::Result<Paper> {
 }
 
 fn trial(path: &Path, threads: usize) -> anyhow::Result<Trial> {
-    let recipe = path.extension().is_some_and(|extension| extension == "toml" || extension == "json");
-    Ok(if recipe { Trial::of_recipe(path, threads)? } else { Trial::of_archive(path, threads)? })
+    Ok(if is_recipe(path) {
+        Trial::of_recipe(path, threads, CacheUse::On)?
+    } else {
+        Trial::of_archive(path, threads)?
+    })
 }

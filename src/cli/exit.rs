@@ -71,6 +71,12 @@ fn is_environment(error: &anyhow::Error) -> bool {
 fn is_environment_of_vm(error: &anyhow::Error) -> bool {
     use crate::trial::TrialError;
     use crate::vm::VmError;
+    if let Some(error) = error.downcast_ref::<crate::load::LoadError>() {
+        return error.is_environment();
+    }
+    if error.is::<crate::engine::EngineError>() {
+        return true;
+    }
     match (error.downcast_ref::<TrialError>(), error.downcast_ref::<VmError>()) {
         (Some(error), _) => error.is_environment(),
         (None, Some(error)) => error.is_environment(),

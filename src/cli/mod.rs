@@ -8,6 +8,8 @@ mod check;
 mod doctor;
 mod exit;
 mod inspect;
+#[cfg(feature = "vm")]
+mod load;
 mod progress;
 mod reference;
 #[cfg(feature = "vm")]
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::build::{BuildError, Plan, Recipe};
+use crate::build::{BuildError, CacheUse, Plan, Recipe};
 
 /// Builds container images with no daemon and no root, the same bytes every time.
 #[derive(Debug, Parser)]
@@ -53,6 +55,8 @@ enum Command {
     Reference(reference::Args),
     Inspect(inspect::Args),
     #[cfg(feature = "vm")]
+    Load(load::Args),
+    #[cfg(feature = "vm")]
     Check(check::Args),
     #[cfg(feature = "vm")]
     Replay(replay::Args),
@@ -68,6 +72,8 @@ pub fn main() -> ExitCode {
         Command::Stream(args) => stream::run(args),
         Command::Reference(args) => reference::run(args),
         Command::Inspect(args) => inspect::run(args),
+        #[cfg(feature = "vm")]
+        Command::Load(args) => load::run(&args),
         #[cfg(feature = "vm")]
         Command::Check(args) => check::run(&args),
         #[cfg(feature = "vm")]
@@ -88,9 +94,25 @@ struct RecipeArgs {
     /// Threads to use; the result does not depend on it [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
+
+    /// Neither use nor keep what is known of layers from builds before; the bytes are the same
+    #[arg(long, conflicts_with = "verify")]
+    no_cache: bool,
+
+    /// Read and hash everything anew, and keep that
+    #[arg(long)]
+    verify: bool,
 }
 
 impl RecipeArgs {
+    fn cache(&self) -> CacheUse {
+        match (self.no_cache, self.verify) {
+            (true, _) => CacheUse::Off,
+            (false, true) => CacheUse::Verify,
+            (false, false) => CacheUse::On,
+        }
+    }
+
     fn threads(&self) -> usize {
         threads(self.threads)
     }
@@ -107,6 +129,13 @@ impl RecipeArgs {
     fn plan(&self) -> Result<Plan, BuildError> {
         crate::build::plan(self.read()?, self.threads())
     }
+}
+
+/// Whether `path` is a recipe rather than an image.
+#[cfg(feature = "vm")]
+fn is_recipe(path: &Path) -> bool {
+    path == Path::new("-")
+        || path.extension().is_some_and(|extension| extension == "toml" || extension == "json")
 }
 
 fn threads(asked: Option<u16>) -> usize {

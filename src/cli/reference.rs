@@ -24,7 +24,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let threads = args.recipe.threads();
     let reference = match &recipe.tag {
         Some(tag) => Reference { name: recipe.name.clone(), tag: tag.clone() },
-        None => assemble::reference(&plan(recipe, threads)?, threads)?,
+        None => assemble::reference(&plan(recipe, threads)?, threads, args.recipe.cache())?,
     };
     writeln!(io::stdout(), "{reference}")?;
     Ok(())

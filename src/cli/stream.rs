@@ -26,8 +26,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         )
         .into());
     }
-    let options =
-        Options { format: Format::Docker, compression: Compression::None, threads: args.recipe.threads() };
+    let (threads, cache) = (args.recipe.threads(), args.recipe.cache());
+    let options = Options { format: Format::Docker, compression: Compression::None, threads, cache };
     let summary = build::to_stream(&args.recipe.plan()?, options, &mut io::stdout().lock(), build::STDOUT)?;
     writeln!(io::stderr(), "streamed {}", summary.reference.unwrap_or_default())?;
     Ok(())

@@ -3,13 +3,16 @@
 use std::path::Path;
 
 use bollard::models::ImageInspect;
-use bollard::query_parameters::{ImportImageOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder};
+use bollard::query_parameters::{
+    ImportImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder,
+};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::{EngineError, transport};
+use crate::image::DiffId;
 
 /// A Docker daemon.
 #[derive(Clone, Debug)]
@@ -55,6 +58,31 @@ impl Docker {
         let version = &bollard::ClientVersion { major_version, minor_version };
         let api = bollard::Docker::connect_with_custom_transport(transport, Some(address), ANSWER, version);
         api.map(|api| Self { api }).map_err(self::api("connecting"))
+    }
+
+    /// Talks to the daemon at `host`, as the `docker` program writes it: `unix:///run/docker.sock` or `tcp://HOST:PORT`; over
+    /// TLS with the keys in `keys`, where there are any. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When `host` cannot be used, or the keys cannot be read.
+    pub fn at(host: &str, keys: Option<&Path>) -> Result<Self, EngineError> {
+        let version = bollard::API_DEFAULT_VERSION;
+        let api = match (host.split_once("://"), keys) {
+            (Some(("unix", path)), _) => bollard::Docker::connect_with_unix(path, ANSWER, version),
+            (Some(("tcp" | "https", place)), Some(keys)) => {
+                let (transport, address) = (transport::over_tls(keys)?, format!("https://{place}"));
+                bollard::Docker::connect_with_custom_transport(transport, Some(address), ANSWER, version)
+            }
+            (Some(("tcp" | "http", place)), None) => {
+                bollard::Docker::connect_with_http(&format!("http://{place}"), ANSWER, version)
+            }
+            _ => {
+                let problem =
+                    format!("{host:?} is no place of an engine's; write unix:///PATH or tcp://HOST:PORT");
+                return Err(EngineError::Unexpected(problem));
+            }
+        };
+        api.map(|api| Self { api }).map_err(self::api(format!("connecting to {host}")))
     }
 
     pub(super) fn api(&self) -> &bollard::Docker {
@@ -115,6 +143,37 @@ impl Docker {
             return Ok(said.trim().to_owned());
         }
         Err(EngineError::Load(format!("it ended without naming an image; it said {said:?}")))
+    }
+
+    /// Whether the daemon keeps images in containerd's store, which takes nothing for held.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn wants_every_blob(&self) -> Result<bool, EngineError> {
+        let info = self.api.info().await.map_err(self::api("GET /info"))?;
+        let status = info.driver_status.unwrap_or_default();
+        Ok(status.iter().flatten().any(|word| word.contains("io.containerd.snapshotter")))
+    }
+
+    /// The layers of every image that the daemon has, lowest first; none where it takes nothing for held.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn held_layers(&self) -> Result<Vec<Vec<DiffId>>, EngineError> {
+        if self.wants_every_blob().await? {
+            return Ok(Vec::new());
+        }
+        let options = ListImagesOptionsBuilder::default().all(true).build();
+        let images = self.api.list_images(Some(options)).await.map_err(self::api("listing images"))?;
+        let asked =
+            futures_util::stream::iter(images).map(|image| async move { self.inspect(&image.id).await.ok() });
+        // One that was removed meanwhile holds nothing.
+        let found: Vec<ImageInspect> =
+            asked.buffer_unordered(8).filter_map(async |found| found).collect().await;
+        let layers = found.into_iter().filter_map(|image| image.root_fs?.layers);
+        Ok(layers
+            .map(|layers| layers.iter().map_while(|layer| layer.parse().ok().map(DiffId)).collect())
+            .collect())
     }
 
     /// What the daemon knows of an image.

@@ -9,7 +9,7 @@ use super::verdict::{Case, Look, Outcome, Stage, Verdict};
 use super::{Daemon, Expectations, TrialError, live};
 use crate::archive::{Choice, Compression};
 use crate::build::assemble::Output;
-use crate::build::{Format, Options as BuildOptions, Recipe, assemble, plan};
+use crate::build::{CacheUse, Format, Options as BuildOptions, Recipe, assemble, plan};
 use crate::engine::readiness::told;
 use crate::image::Platform;
 use crate::vm::Options as MachineOptions;
@@ -76,10 +76,10 @@ impl Trial {
     ///
     /// # Errors
     /// When it cannot be built.
-    pub fn of_recipe(path: &Path, threads: usize) -> Result<Self, TrialError> {
+    pub fn of_recipe(path: &Path, threads: usize, cache: CacheUse) -> Result<Self, TrialError> {
         let folder = tempfile::TempDir::with_prefix("seatrial-").map_err(built)?;
         let archive = folder.path().join("image.tar");
-        build(path, &archive, threads)?;
+        build(path, &archive, threads, cache)?;
         let subject = Subject::open(&archive, &Choice::default(), threads)?;
         Ok(Self { archive, subject, recipe: Some(path.to_owned()), _folder: Some(folder) })
     }
@@ -94,7 +94,7 @@ impl Trial {
                 ..Case::ended(&name, what, Look::default())
             });
         };
-        let again = Self::of_recipe(recipe, threads)?;
+        let again = Self::of_recipe(recipe, threads, CacheUse::Verify)?;
         let mut look = Look::default();
         look.same("id", &self.subject.image.id().to_string(), &again.subject.image.id().to_string());
         Ok(Case::ended(&name, what, look))
@@ -105,10 +105,10 @@ fn built(source: std::io::Error) -> crate::archive::ArchiveError {
     crate::archive::ArchiveError::Write { target: "the image".to_owned(), source }
 }
 
-fn build(recipe: &Path, archive: &Path, threads: usize) -> Result<(), TrialError> {
+fn build(recipe: &Path, archive: &Path, threads: usize, cache: CacheUse) -> Result<(), TrialError> {
     let plan = plan(Recipe::read(recipe)?, threads)?;
     let file = std::fs::File::create_new(archive).map_err(built)?;
-    let options = BuildOptions { format: Format::Docker, compression: Compression::None, threads };
+    let options = BuildOptions { format: Format::Docker, compression: Compression::None, threads, cache };
     assemble(&plan, options, Output::File(&file), &mut |_| ())?;
     Ok(())
 }

@@ -1,19 +1,19 @@
 //! A Docker daemon in a machine of its own.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use super::statics::Subject;
-use super::stream::{Sender, pipe};
 use super::{LoadedImage, TrialError};
 use crate::archive::Compression;
 use crate::archive::{docker, oci, sink};
 use crate::build::assemble::Output;
-use crate::build::{Format, Options as BuildOptions, Recipe, assemble, plan};
+use crate::build::{CacheUse, Format, Options as BuildOptions, Recipe, assemble, plan};
 use crate::engine::{Docker, EngineError, Timeline};
 use crate::image::Reference;
+use crate::load;
+use crate::load::stream::Sender;
 use crate::vm::assemble::{Sources, prepare};
 use crate::vm::{CommandOutput, Machine, Options, Ready, ready, units};
 
@@ -96,7 +96,12 @@ impl Daemon {
     /// When the image cannot be built, or the daemon refuses it.
     pub async fn load_recipe(&self, recipe: Recipe) -> Result<LoadedImage<'_>, TrialError> {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let options = BuildOptions { format: Format::Docker, compression: Compression::None, threads };
+        let options = BuildOptions {
+            format: Format::Docker,
+            compression: Compression::None,
+            threads,
+            cache: CacheUse::On,
+        };
         let build = move |sender: &mut Sender| -> Result<String, TrialError> {
             let summary = assemble(&plan(recipe, threads)?, options, Output::Stream(sender), &mut |_| ())?;
             Ok(summary.reference.unwrap_or_default())
@@ -144,7 +149,7 @@ impl Daemon {
             })?;
         let (image, sizes, name) = (subject.image.clone(), subject.sizes.clone(), reference.to_string());
         let repack = move |sender: &mut Sender| -> Result<(), TrialError> {
-            docker::repack(&image, &sizes, &reference, sender)?;
+            docker::repack(&image, &sizes, &reference, 0, sender)?;
             Ok(())
         };
         self.load(repack).await?;
@@ -152,29 +157,12 @@ impl Daemon {
         Ok(LoadedImage::new(self, name))
     }
 
-    /// Sends what `write` writes to the daemon. Whichever of the two sides fails first has the last word.
+    /// Sends what `write` writes to the daemon.
     async fn load<T: Send + 'static>(
         &self,
         write: impl FnOnce(&mut Sender) -> Result<T, TrialError> + Send + 'static,
     ) -> Result<T, TrialError> {
-        let (mut sender, stream) = pipe();
-        let writer = tokio::task::spawn_blocking(move || {
-            let result = write(&mut sender);
-            match &result {
-                Ok(_) => drop(sender.flush()),
-                Err(_) => sender.fail(),
-            }
-            result
-        });
-        // Whatever the daemon says: what it has afterwards is looked at by whoever loads.
-        let load = async { self.docker().load(stream).await.map_err(TrialError::from) };
-        let loaded = self.watched("loading the image", LOAD, load).await;
-        let written = writer.await.map_err(|e| EngineError::Unexpected(e.to_string()))?;
-        match (written, loaded) {
-            (Ok(value), Ok(_)) => Ok(value),
-            (Err(TrialError::Build(error)), Err(refused)) if error.is_broken_pipe() => Err(refused),
-            (Err(error), _) => Err(error),
-            (Ok(_), Err(refused)) => Err(refused),
-        }
+        let load = load::sent(write, |stream| self.docker().load(stream));
+        self.watched("loading the image", LOAD, load).await
     }
 }

@@ -48,6 +48,12 @@ pub enum TrialError {
     },
 }
 
+impl crate::load::Writing for TrialError {
+    fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Build(error) if error.is_broken_pipe())
+    }
+}
+
 impl From<ArchiveError> for TrialError {
     fn from(error: ArchiveError) -> Self {
         Self::Build(error.into())

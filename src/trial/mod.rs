@@ -25,7 +25,6 @@ pub mod replay;
 pub mod report;
 mod service;
 pub mod statics;
-mod stream;
 pub mod text;
 pub mod verdict;
 mod watch;

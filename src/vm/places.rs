@@ -9,11 +9,9 @@ use tempfile::TempDir;
 
 use super::VmError;
 
-/// The folder for what can be made again: `$XDG_CACHE_HOME/seatrial`, else `~/.cache/seatrial`.
+/// The folder for what can be made again.
 pub(super) fn cache() -> Result<PathBuf, VmError> {
-    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-    private(&cache.unwrap_or_else(std::env::temp_dir).join("seatrial"))
+    private(&crate::places::cache())
 }
 
 /// The folder `name` of the cache.

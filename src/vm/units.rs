@@ -9,6 +9,8 @@ const UNITS: [&str; 5] =
     ["docker.socket", "sockets.target", "containerd.service", "network-online.target", "docker.service"];
 /// The engine accepts connections: the first moment at which anything could be asked of it.
 pub const SERVES: &str = "the engine serves its API";
+/// What the engine runs containers with is there.
+pub const CONTAINERD: &str = "containerd.service is active";
 /// How long the guest may take to answer.
 const LIMIT: Duration = Duration::from_secs(60);
 

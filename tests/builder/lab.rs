@@ -14,15 +14,25 @@ use tempfile::TempDir;
 
 pub struct Lab {
     folder: TempDir,
+    cache: TempDir,
 }
 
 impl Lab {
     pub fn new() -> Self {
-        Self { folder: TempDir::new().unwrap() }
+        Self { folder: TempDir::new().unwrap(), cache: TempDir::new().unwrap() }
     }
 
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// What is kept of builds under `name`: files with their paths.
+    pub fn kept(&self, name: &str) -> Vec<PathBuf> {
+        let files =
+            fs::read_dir(self.cache.path().join("seatrial").join(name)).into_iter().flatten().flatten();
+        let mut files: Vec<PathBuf> = files.map(|file| file.path()).collect();
+        files.sort();
+        files
     }
 
     /// Writes a file and the folders around it.
@@ -69,6 +79,7 @@ impl Lab {
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.folder.path()).env_remove("SOURCE_DATE_EPOCH").env("TZ", "UTC");
+        command.env("XDG_CACHE_HOME", self.cache.path());
         command
     }
 

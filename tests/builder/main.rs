@@ -6,6 +6,7 @@
 mod archives; // hostile and broken base images
 mod base; // base images of every kind
 mod behaviours; // B1 to B12 of the design, one by one
+mod cache; // what is kept of builds changes no byte
 mod cli; // exit codes, messages, outputs
 mod contents; // what files become
 mod corpus; // a store of real packages

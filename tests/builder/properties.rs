@@ -6,7 +6,7 @@ use std::io::Read;
 use num_bigint::BigUint;
 use proptest::prelude::*;
 use seatrial::archive::layer::LayerBuilder;
-use seatrial::archive::pipeline::{self, Source};
+use seatrial::archive::pipeline::{self, NoMemory, Source};
 use seatrial::archive::sink::LayerSink;
 use seatrial::archive::{ArchiveError, Attributes, Entry, Kind, entry};
 use seatrial::closure::{Closure, Graph, StoreDir};
@@ -150,7 +150,6 @@ impl LayerSink for Keep {
 }
 
 fn tar_round_trip(files: BTreeMap<String, usize>, threads: usize) -> Result<(), TestCaseError> {
-    use std::os::unix::fs::MetadataExt;
     let folder = tempfile::TempDir::new().unwrap();
     let mut written = BTreeMap::new();
     let entries: Vec<Entry> = files
@@ -165,11 +164,7 @@ fn tar_round_trip(files: BTreeMap<String, usize>, threads: usize) -> Result<(), 
             std::fs::write(&source, &content).unwrap();
             let metadata = source.metadata().unwrap();
             written.insert(path.clone(), content);
-            let content = entry::FileContent {
-                folder: own.into(),
-                size: metadata.len(),
-                modified: (metadata.mtime(), metadata.mtime_nsec() as u32),
-            };
+            let content = entry::FileContent::of(own.into(), &metadata);
             Entry { path: path.as_bytes().into(), mode: 0o640, kind: Kind::File(content), attributes: None }
         })
         .collect();
@@ -179,7 +174,7 @@ fn tar_round_trip(files: BTreeMap<String, usize>, threads: usize) -> Result<(), 
         layer.finish()
     });
     let mut sink = Keep::default();
-    let made = pipeline::run(vec![source], threads, &mut sink, |_| ()).unwrap();
+    let made = pipeline::run(vec![source], threads, &NoMemory, &mut sink, |_| ()).unwrap();
     prop_assert_eq!(sink.announced, sink.bytes.len() as u64);
     prop_assert_eq!(made[0].diff_id.0.hex(), hex::encode(Sha256::digest(&sink.bytes)));
     prop_assert_eq!(sink.diff_id, Some(made[0].diff_id));

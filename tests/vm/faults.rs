@@ -33,7 +33,8 @@ async fn a_machine_that_dies_in_the_middle_of_a_run_is_noticed_at_once() {
     let image = dock.load(RECIPE).await;
     let options = RunOptions::command(&["/bin/sleep", "600"]);
     let run = image.run(&options, RUN);
-    let (output, ()) = tokio::join!(run, inflict(&dock, "power-off", "pgrep -f '^/bin/sleep 600' >/dev/null"));
+    let (output, ()) =
+        tokio::join!(run, inflict(&dock, "power-off", "pgrep -f '^/bin/sleep 600' >/dev/null"));
     let said = output.unwrap_err().to_string();
     assert!(said.starts_with("QEMU ended (signal 9)"), "{said}");
 }

@@ -11,6 +11,7 @@ mod faults; // an engine to which something happens
 mod images; // what a daemon sees of an image
 mod kept; // machines for hand work
 mod leaving; // nothing outlives its run
+mod load; // images into an engine, no more than is missing there
 mod network; // the network of containers
 mod replay; // starts that go wrong, for every way to wait
 mod templates; // templates that are damaged, gone or stale

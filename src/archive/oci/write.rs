@@ -17,6 +17,7 @@ use crate::archive::sink::{
     ImageWriter, LayerSink, copy_layer, folder_header, layer_bytes, member_header, write_failed,
     write_member, write_padding,
 };
+use crate::archive::store::{BlobStore, NewBlob, StoredBlob};
 use crate::image::digest::Hasher;
 use crate::image::manifest::{
     Descriptor, IMAGE_NAME, OCI_LAYOUT, OciIndex, OciManifest, OciPlatform, REF_NAME, media_type,
@@ -33,6 +34,7 @@ pub struct OciWriter<W> {
     layers: Vec<Descriptor>,
     written: BTreeSet<Digest>,
     blob: OpenBlob,
+    store: Option<BlobStore>,
 }
 
 /// The blob that is being written.
@@ -41,11 +43,20 @@ struct OpenBlob {
     start: u64,
     size: u64,
     hasher: Hasher,
+    /// The same, on its way into the store.
+    kept: Option<NewBlob>,
 }
 
 impl<W: Write + Seek> OciWriter<W> {
-    /// Writes to `output`, compressing new layers by `compression` on `threads` threads.
-    pub fn new(output: W, compression: Compression, threads: usize, dual: bool) -> Self {
+    /// Writes to `output`, compressing new layers by `compression` on `threads` threads. Compressed layers are put into
+    /// `store`.
+    pub fn new(
+        output: W,
+        compression: Compression,
+        threads: usize,
+        dual: bool,
+        store: Option<BlobStore>,
+    ) -> Self {
         Self {
             output,
             compressor: BlockCompressor::new(compression, threads),
@@ -54,6 +65,7 @@ impl<W: Write + Seek> OciWriter<W> {
             layers: Vec::new(),
             written: BTreeSet::new(),
             blob: OpenBlob::default(),
+            store,
         }
     }
 
@@ -111,7 +123,15 @@ fn layer_media_type(codec: Codec) -> String {
 
 impl<W: Write + Seek> LayerSink for OciWriter<W> {
     fn begin(&mut self, _: u64) -> io::Result<()> {
-        self.open_blob()
+        self.open_blob()?;
+        self.blob.kept = self.compressor.as_ref().and(self.store.as_ref()).and_then(BlobStore::begin);
+        Ok(())
+    }
+
+    fn stored(&mut self, blob: &StoredBlob, _: DiffId) -> io::Result<()> {
+        self.open_blob()?;
+        let size = io::copy(&mut blob.bytes.clone(), &mut self.output)?;
+        self.close_blob(blob.digest, size, layer_media_type(self.compression.codec()))
     }
 
     fn data(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -131,7 +151,12 @@ impl<W: Write + Seek> LayerSink for OciWriter<W> {
             None => diff_id.0,
             Some(compressor) => {
                 compressor.finish(&mut |packed| blob.packed(output, packed))?;
-                blob.hasher.finish()
+                let digest = blob.hasher.finish();
+                if let (Some(kept), Some(store)) = (blob.kept.take(), &self.store) {
+                    // Without it the next build takes longer, that is all.
+                    let _ = kept.keep(store, diff_id, digest);
+                }
+                digest
             }
         };
         let size = self.blob.size;
@@ -143,6 +168,9 @@ impl OpenBlob {
     fn packed(&mut self, output: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
         self.hasher.update(bytes);
         self.size += bytes.len() as u64;
+        if self.kept.as_mut().is_some_and(|kept| kept.write(bytes).is_err()) {
+            self.kept = None;
+        }
         output.write_all(bytes)
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Policy, Scenario};
 use crate::archive::Compression;
 use crate::build::assemble::Output;
-use crate::build::{Format, Options as BuildOptions, Recipe, assemble, plan};
+use crate::build::{CacheUse, Format, Options as BuildOptions, Recipe, assemble, plan};
 use crate::engine::Timeline;
 use crate::engine::readiness::told;
 use crate::engine::timeline::Event as Moment;
@@ -59,7 +59,7 @@ pub struct Run {
     pub took: f64,
     /// What it was told, or what was seen last.
     pub said: String,
-    /// How long after the engine began to serve its API the policy was content, in seconds; only where it was after.
+    /// How long after the engine could serve a client the policy was content, in seconds; only where it was after.
     pub late: Option<f64>,
     /// What was true when, since the machine was let go.
     pub timeline: Vec<Moment>,
@@ -157,7 +157,12 @@ pub async fn replay(
 fn image() -> Result<Vec<u8>, TrialError> {
     let recipe = Recipe::parse("client.toml".as_ref(), "name = \"seatrial/client\"\ntag = \"1\"\n")?;
     let mut file = tempfile::tempfile().map_err(written)?;
-    let options = BuildOptions { format: Format::Docker, compression: Compression::None, threads: 1 };
+    let options = BuildOptions {
+        format: Format::Docker,
+        compression: Compression::None,
+        threads: 1,
+        cache: CacheUse::Off,
+    };
     assemble(&plan(recipe, 1)?, options, Output::File(&file), &mut |_| ())?;
     let mut archive = Vec::new();
     file.rewind().and_then(|()| std::io::Read::read_to_end(&mut file, &mut archive)).map_err(written)?;
@@ -206,7 +211,8 @@ async fn fill(run: &mut Run, scenario: &Scenario, held: &Held, patience: Duratio
     for (event, guest) in units::told(&mut agent).await? {
         timeline.insert(event, guest);
     }
-    let serves = timeline.when(units::SERVES);
+    // The first moment at which a client could have been served: the engine listens, and what it depends on is there.
+    let serves = timeline.when(units::SERVES).max(timeline.when(units::CONTAINERD));
     run.late = serves.and_then(|serves| content?.checked_sub(serves)).map(|late| late.as_secs_f64());
     // What has no part in it: when the machine was let go all of that was there.
     run.timeline =

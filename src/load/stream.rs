@@ -13,14 +13,20 @@ const WAITING: usize = 8;
 const CHUNK: usize = 256 << 10;
 
 /// The end that is written to. What was written but not flushed is lost when it is dropped.
-pub(super) struct Sender {
+pub(crate) struct Sender {
     chunks: mpsc::Sender<io::Result<Bytes>>,
     chunk: Vec<u8>,
+    sent: u64,
 }
 
 impl Sender {
+    /// How many bytes were written to it.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Makes the stream end in an error, so that nobody takes a part for the whole.
-    pub(super) fn fail(&self) {
+    pub(crate) fn fail(&self) {
         let _ = self.chunks.blocking_send(Err(io::Error::other("the image could not be built")));
     }
 }
@@ -28,6 +34,7 @@ impl Sender {
 impl Write for Sender {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.chunk.extend_from_slice(bytes);
+        self.sent += bytes.len() as u64;
         if self.chunk.len() >= CHUNK {
             self.flush()?;
         }
@@ -41,11 +48,11 @@ impl Write for Sender {
 }
 
 /// A writer for a thread that may block, and the stream of what is written to it.
-pub(super) fn pipe() -> (Sender, impl Stream<Item = io::Result<Bytes>> + Send + 'static) {
+pub(crate) fn pipe() -> (Sender, impl Stream<Item = io::Result<Bytes>> + Send + 'static) {
     let (chunks, received) = mpsc::channel(WAITING);
     let stream = futures_util::stream::unfold(received, |mut received| async {
         let chunk = received.recv().await?;
         Some((chunk, received))
     });
-    (Sender { chunks, chunk: Vec::with_capacity(CHUNK) }, stream)
+    (Sender { chunks, chunk: Vec::with_capacity(CHUNK), sent: 0 }, stream)
 }
