@@ -1,21 +1,20 @@
 //! `seatrial check`: images on trial.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use anyhow::Context;
 use indicatif::ProgressBar;
 
 use super::exit::{ENVIRONMENT, Ended, NOT_AS_EXPECTED, Usage};
+use super::report::Report;
 use super::{is_recipe, threads};
 use crate::build::CacheUse;
-use crate::build::output::OutputFile;
 use crate::trial::check::{Event, Options, Paper, Trial, hold};
-use crate::trial::report::{self, html, junit, terminal};
+use crate::trial::report::{html, junit, tally, terminal};
 use crate::trial::{Expectations, Verdict};
-use crate::vm::Options as MachineOptions;
 use crate::vm::accelerator::Wish;
+use crate::vm::{Definition, Options as MachineOptions};
 
 /// Holds images against expectations: their archives, and what real engines make of them
 #[derive(Debug, clap::Args)]
@@ -44,7 +43,8 @@ pub(super) struct Args {
     /// A file of expectations, TOML or JSON; every image is held against each
     #[arg(long, value_name = "FILE")]
     expect: Vec<PathBuf>,
-    /// An engine to try them on; see `seatrial vm list` [default: docker-20.10]
+    /// An engine to try them on: a name of `seatrial vm list`, `docker` for every
+    /// one of that kind, or `all` [default: docker-20.10]
     #[arg(long, value_name = "NAME")]
     engine: Vec<String>,
     /// Look only at what the archives tell, and say what that leaves out
@@ -54,7 +54,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
     /// Also write a report: junit=FILE, html=FILE, json=FILE (one object) or jsonl=FILE (a line a case)
-    #[arg(long, value_name = "KIND=FILE")]
+    #[arg(long, value_name = "KIND=FILE", value_parser = report)]
     report: Vec<Report>,
     /// Print the verdict as one JSON object instead
     #[arg(long)]
@@ -67,55 +67,23 @@ pub(super) struct Args {
     accel: Wish,
 }
 
-#[derive(Clone, Debug)]
-struct Report {
-    kind: Kind,
-    file: PathBuf,
+/// The kinds of reports there are.
+const REPORTS: [&str; 4] = ["junit", "json", "jsonl", "html"];
+
+fn report(text: &str) -> Result<Report, String> {
+    Report::parse(&REPORTS, text)
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Junit,
-    Json,
-    JsonLines,
-    Html,
-}
-
-impl FromStr for Report {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (kind, file) = text.split_once('=').unwrap_or((text, ""));
-        let kind = match kind {
-            "junit" => Kind::Junit,
-            "json" => Kind::Json,
-            "jsonl" => Kind::JsonLines,
-            "html" => Kind::Html,
-            other => return Err(format!("{other:?} must be junit, json, jsonl or html")),
-        };
-        if file.is_empty() {
-            return Err(format!("{text:?} names no file; write {text}=FILE"));
+fn write(report: &Report, verdict: &Verdict) -> anyhow::Result<()> {
+    report.write(&match report.kind {
+        "junit" => junit::xml(verdict)?,
+        "json" => serde_json::to_string_pretty(verdict)?,
+        "jsonl" => {
+            let lines: Result<Vec<String>, _> = verdict.cases.iter().map(serde_json::to_string).collect();
+            lines?.join("\n") + "\n"
         }
-        Ok(Self { kind, file: file.into() })
-    }
-}
-
-impl Report {
-    fn write(&self, verdict: &Verdict) -> anyhow::Result<()> {
-        let text = match self.kind {
-            Kind::Junit => junit::xml(verdict)?,
-            Kind::Json => serde_json::to_string_pretty(verdict)?,
-            Kind::JsonLines => {
-                let lines: Result<Vec<String>, _> = verdict.cases.iter().map(serde_json::to_string).collect();
-                lines?.join("\n") + "\n"
-            }
-            Kind::Html => html::page(verdict),
-        };
-        let output = OutputFile::beside(&self.file)?;
-        let written = output.file().write_all(text.as_bytes());
-        written.with_context(|| format!("cannot write {}", self.file.display()))?;
-        Ok(output.persist()?)
-    }
+        _ => html::page(verdict),
+    })
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
@@ -129,17 +97,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let papers = args.expect.iter().map(|path| paper(path)).collect::<anyhow::Result<Vec<_>>>()?;
     let threads = threads(None);
     let trials = args.images.iter().map(|path| trial(path, threads)).collect::<anyhow::Result<Vec<_>>>()?;
-    let engines = match (args.no_vm, args.engine.is_empty()) {
-        (true, _) => Vec::new(),
-        (false, true) => vec!["docker-20.10".to_owned()],
-        (false, false) => args.engine.clone(),
-    };
+    let engines = if args.no_vm { Vec::new() } else { meant(&args.engine)? };
+    // Known before anything is started, and told how far it is. One that cannot be had fails alone.
+    let mut unavailable = BTreeMap::new();
     for engine in &engines {
-        // Known before anything is started, and told how far it is.
-        super::vm::ready(engine, args.accel)?;
+        if let Err(error) = super::vm::ready(engine, args.accel) {
+            unavailable.insert(engine.clone(), format!("{error:#}"));
+        }
     }
     let machine = MachineOptions { accelerator: args.accel, ..MachineOptions::default() };
-    let options = Options { engines, filter: args.filter.clone(), machine };
+    let options = Options { engines, unavailable, filter: args.filter.clone(), machine };
     let line = ProgressBar::new_spinner();
     let quiet = args.json;
     let mut tell = |event: Event<'_>| match event {
@@ -152,17 +119,33 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let verdict = super::vm::block_on(interruptible(hold(&trials, &papers, &options, threads, &mut tell)))?;
     line.finish_and_clear();
-    args.report.iter().try_for_each(|report| report.write(&verdict))?;
-    let tally = verdict.tally();
+    args.report.iter().try_for_each(|report| write(report, &verdict))?;
+    let counts = verdict.tally();
     match quiet {
         true => writeln!(io::stdout(), "{}", serde_json::to_string(&verdict)?)?,
-        false => writeln!(io::stdout(), "{}", report::tally(tally, verdict.seconds))?,
+        false => writeln!(io::stdout(), "{}", tally(counts, verdict.seconds))?,
     }
-    match (tally.errors, tally.failed) {
+    match (counts.errors, counts.failed) {
         (0, 0) => Ok(()),
         (0, _) => Err(Ended(NOT_AS_EXPECTED).into()),
         _ => Err(Ended(ENVIRONMENT).into()),
     }
+}
+
+/// The engines that were asked for, each once.
+pub(super) fn meant(asked: &[String]) -> anyhow::Result<Vec<String>> {
+    if asked.is_empty() {
+        return Ok(vec!["docker-20.10".to_owned()]);
+    }
+    let mut engines: Vec<String> = Vec::new();
+    for name in asked {
+        for engine in Definition::meant(name)? {
+            if !engines.iter().any(|known| known == engine) {
+                engines.push(engine.to_owned());
+            }
+        }
+    }
+    Ok(engines)
 }
 
 /// Ends on Ctrl-C and SIGTERM as if by itself, so that machines are dropped.

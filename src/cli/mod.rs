@@ -14,6 +14,8 @@ mod progress;
 mod reference;
 #[cfg(feature = "vm")]
 mod replay;
+#[cfg(feature = "vm")]
+mod report;
 mod stream;
 mod summary;
 #[cfg(feature = "vm")]

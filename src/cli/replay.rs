@@ -1,16 +1,14 @@
 //! `seatrial replay`: what goes wrong while daemons start, policy by policy.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
 use indicatif::ProgressBar;
 
-use super::check::interruptible;
+use super::check::{interruptible, meant};
 use super::exit::{ENVIRONMENT, Ended, NOT_AS_EXPECTED};
+use super::report::Report;
 use super::vm::{block_on, prepare};
-use crate::build::output::OutputFile;
 use crate::trial::replay::{Event, Options, Policy, Replay, Scenario, replay};
 use crate::trial::report::replays;
 use crate::vm::accelerator::Wish;
@@ -40,7 +38,7 @@ pub(super) struct Args {
     /// A way to wait [default: all]
     #[arg(long, value_name = "POLICY")]
     policy: Vec<Policy>,
-    /// An engine; see `seatrial vm list` [default: docker-20.10]
+    /// An engine: a name of `seatrial vm list`, or `all` [default: docker-20.10]
     #[arg(long, value_name = "NAME")]
     engine: Vec<String>,
     /// How often each
@@ -52,9 +50,9 @@ pub(super) struct Args {
     /// Also print what was true when
     #[arg(long)]
     timeline: bool,
-    /// Also write a page for a browser
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+    /// Also write a report: html=FILE or json=FILE
+    #[arg(long, value_name = "KIND=FILE", value_parser = report)]
+    report: Vec<Report>,
     /// Print one JSON object instead
     #[arg(long)]
     json: bool,
@@ -63,12 +61,16 @@ pub(super) struct Args {
     accel: Wish,
 }
 
+fn report(text: &str) -> Result<Report, String> {
+    Report::parse(&["html", "json"], text)
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.list {
         return list();
     }
     let scenarios = args.scenarios.iter().map(|name| Scenario::named(name)).collect::<Result<Vec<_>, _>>()?;
-    let engines = if args.engine.is_empty() { vec!["docker-20.10".to_owned()] } else { args.engine.clone() };
+    let engines = meant(&args.engine)?;
     let guests = engines.iter().map(|engine| prepare::assemble(engine, &Sources::default()));
     let guests = guests.collect::<anyhow::Result<Vec<_>>>()?;
     let options = Options {
@@ -93,14 +95,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         all.push(replayed);
     }
     line.finish_and_clear();
+    let json = serde_json::json!({ "replays": all });
     if args.json {
-        writeln!(io::stdout(), "{}", serde_json::json!({ "replays": all }))?;
+        writeln!(io::stdout(), "{json}")?;
     }
-    if let Some(path) = &args.html {
-        let output = OutputFile::beside(path)?;
-        let written = output.file().write_all(replays::page(&all).as_bytes());
-        written.with_context(|| format!("cannot write {}", path.display()))?;
-        output.persist()?;
+    for report in &args.report {
+        report.write(&if report.kind == "html" { replays::page(&all) } else { format!("{json:#}\n") })?;
     }
     ended(&all)
 }

@@ -1,8 +1,11 @@
 //! Holds images against expectations: first what the archive alone tells, then, engine by engine, in a pristine machine
 //! for each image, what a daemon and its containers tell. Nothing is printed here; who wants to know is told events.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+use futures_util::StreamExt;
 
 use super::statics::{Subject, left_out};
 use super::verdict::{Case, Look, Outcome, Stage, Verdict};
@@ -41,6 +44,8 @@ pub struct Paper {
 pub struct Options {
     /// The engines; none for what the archive alone tells.
     pub engines: Vec<String>,
+    /// Why some of them cannot be had.
+    pub unavailable: BTreeMap<String, String>,
     /// Only cases whose name has this.
     pub filter: Option<String>,
     /// How machines are started.
@@ -144,8 +149,9 @@ pub async fn hold(
                 keep(&mut verdict, options, Case { seconds, ..case }, tell);
             }
         }
-        for engine in &options.engines {
-            on_engine(trial, &papers, engine, options, &mut verdict, tell).await;
+        match &*options.engines {
+            [engine] => on_engine(trial, &papers, engine, options, &mut verdict, tell).await,
+            engines => side_by_side(trial, &papers, engines, options, &mut verdict, tell).await,
         }
     }
     verdict.seconds = begin.elapsed().as_secs_f64();
@@ -156,6 +162,32 @@ fn keep(verdict: &mut Verdict, options: &Options, case: Case, tell: Listener<'_>
     if options.fits(&case.name) {
         tell(Event::Case(&case));
         verdict.cases.push(case);
+    }
+}
+
+/// All engines at once, as far as the machine's budget goes; told of one after the other, in order.
+async fn side_by_side(
+    trial: &Trial,
+    papers: &[Paper],
+    engines: &[String],
+    options: &Options,
+    verdict: &mut Verdict,
+    tell: Listener<'_>,
+) {
+    if !engines.is_empty() {
+        tell(Event::Doing(format!("{} on {} engines", trial.subject.name(), engines.len())));
+    }
+    let held = engines.iter().map(|engine| async move {
+        let mut own = Verdict::default();
+        on_engine(trial, papers, engine, options, &mut own, &mut |_| ()).await;
+        own
+    });
+    let mut held = futures_util::stream::iter(held).buffered(engines.len().max(1));
+    while let Some(own) = held.next().await {
+        own.machines.iter().for_each(|stage| tell(Event::Part(&trial.subject.name(), Some(stage))));
+        own.cases.iter().for_each(|case| tell(Event::Case(case)));
+        verdict.machines.extend(own.machines);
+        verdict.cases.extend(own.cases);
     }
 }
 
@@ -176,6 +208,11 @@ async fn on_engine(
         }
     };
     tell(Event::Doing(format!("starting {engine}")));
+    if let Some(problem) = options.unavailable.get(engine) {
+        let outcome = Outcome::Error { problem: problem.clone() };
+        let case = Case::ended(&name, "the engine", Look::default()).on(engine, std::time::Duration::ZERO);
+        return keep(verdict, options, Case { outcome, ..case }, tell);
+    }
     let daemon = match Daemon::start(engine, options.machine.clone()).await {
         Ok(daemon) => daemon,
         Err(error) => return keep(verdict, options, failed(&error), tell),

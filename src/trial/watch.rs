@@ -36,14 +36,14 @@ impl Daemon {
             died = self.machine().end() => return Err(died.into()),
             silent = self.silence() => silent.into(),
         };
-        if let Err(died) = self.machine().check_alive() {
-            return Err(died.into());
-        }
-        let happened = timeout(TELL, self.happened(since)).await;
-        let happened = match happened {
+        let happened = match timeout(TELL, self.happened(since)).await {
             Ok(Ok(happened)) => happened,
-            Ok(Err(error)) => vec![format!("the guest does not tell what happened: {error}")],
-            Err(_) => vec!["the guest does not tell what happened".to_owned()],
+            // A machine's end is noticed a little later than that of what was asked of it.
+            untold => match (timeout(ASK, self.machine().end()).await, untold) {
+                (Ok(died), _) => return Err(died.into()),
+                (_, Ok(Err(error))) => vec![format!("the guest does not tell what happened: {error}")],
+                _ => vec!["the guest does not tell what happened".to_owned()],
+            },
         };
         Err(if happened.is_empty() {
             failed

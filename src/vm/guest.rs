@@ -29,7 +29,12 @@ pub struct Definition {
 }
 
 /// The guests there are.
-const GUESTS: &[(&str, &str)] = &[("docker-20.10", include_str!("../../vm/guests/docker-20.10.toml"))];
+const GUESTS: &[(&str, &str)] = &[
+    ("docker-20.10.5", include_str!("../../vm/guests/docker-20.10.5.toml")),
+    ("docker-20.10", include_str!("../../vm/guests/docker-20.10.toml")),
+    ("docker-26", include_str!("../../vm/guests/docker-26.toml")),
+    ("docker-28", include_str!("../../vm/guests/docker-28.toml")),
+];
 
 /// The program that turns a Debian tree into a guest, and the guest's first process.
 pub(super) const CONFIGURE: &str = include_str!("../../vm/guest/configure");
@@ -66,6 +71,23 @@ impl Definition {
     /// The names of all guests.
     pub fn names() -> impl Iterator<Item = &'static str> {
         GUESTS.iter().map(|(name, _)| *name)
+    }
+
+    /// The guests that `asked` means: `all`, one by its name, or all whose names begin with it and a dash, as `docker` does
+    /// for `docker-28`.
+    ///
+    /// # Errors
+    /// When there is none; the error names the nearest.
+    pub fn meant(asked: &str) -> Result<Vec<&'static str>, VmError> {
+        let kind = format!("{asked}-");
+        let meant: Vec<_> = Self::names()
+            .filter(|name| asked == "all" || *name == asked || name.starts_with(&kind))
+            .collect();
+        match Self::names().find(|name| *name == asked) {
+            Some(name) => Ok(vec![name]),
+            None if meant.is_empty() => Self::named(asked).map(|_| meant),
+            None => Ok(meant),
+        }
     }
 
     /// The definition of the guest called `name`.
@@ -150,6 +172,14 @@ mod tests {
             assert_ne!(definition.digest(""), definition.digest("deb x"));
             assert_eq!(definition.digest(""), Definition::named(name).unwrap().digest(""));
         }
+    }
+
+    #[test]
+    fn a_kind_of_engine_means_all_of_it_and_a_name_that_one() {
+        assert_eq!(Definition::meant("docker-20.10").unwrap(), ["docker-20.10"]);
+        assert!(Definition::meant("docker").unwrap().iter().all(|name| name.starts_with("docker-")));
+        assert_eq!(Definition::meant("all").unwrap().len(), Definition::names().count());
+        assert!(Definition::meant("dokcer").is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod bases; // images on images, Docker's own among them
 mod check; // images on trial
 mod clones; // machines restored from a template
 mod dock; // the workbench
+mod engines; // what engines make of images
 mod environment; // what is said where the environment fails
 mod faults; // an engine to which something happens
 mod images; // what a daemon sees of an image

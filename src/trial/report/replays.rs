@@ -41,7 +41,7 @@ pub fn foot(replay: &Replay) -> String {
     let mut text = String::new();
     if !late.is_empty() {
         text.push_str(&format!(
-            "  ready: content {:.0} ms after the engine began to serve",
+            "  ready: content {:.0} ms after the engine could serve",
             1000.0 * median(late)
         ));
         text.push_str(" (median)\n");

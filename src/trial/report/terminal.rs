@@ -24,8 +24,13 @@ pub fn case(case: &Case) -> String {
         Outcome::Error { .. } => "ERROR",
         Outcome::Skipped { .. } => "skip",
     };
+    // Where no engine could be had there is no heading that names it.
+    let name = match (&case.outcome, &case.engine) {
+        (Outcome::Error { .. }, Some(engine)) => format!("{} ({engine})", case.name),
+        _ => case.name.clone(),
+    };
     let took = if case.seconds >= 0.1 { format!("{:.1} s", case.seconds) } else { String::new() };
-    let mut text = format!("  {word:<6}{:<60}{took:>8}", case.name).trim_end().to_owned() + "\n";
+    let mut text = format!("  {word:<6}{name:<60}{took:>8}").trim_end().to_owned() + "\n";
     for line in super::lines(case) {
         text.push_str(&format!("          {line}\n"));
     }

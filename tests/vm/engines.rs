@@ -1,0 +1,220 @@
+//! What engines make of images, each looked at in a pristine machine, held against the tables of `docs/engines.md`. The gate
+//! has the oldest and the newest Docker, the nightly run all (`--ignored`); `SEATRIAL_UPDATE=1` writes the tables anew.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use seatrial::engine::{Docker, RunOptions};
+use seatrial::trial::Daemon;
+use seatrial::vm::Definition;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+const RUN: Duration = Duration::from_secs(120);
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/engines.md");
+
+/// What is found out of an engine, in the order of the tables' lines.
+type Facts = Vec<(String, String)>;
+
+struct Trial {
+    daemon: Daemon,
+    folder: TempDir,
+}
+
+impl Trial {
+    async fn new(guest: &str) -> Self {
+        let daemon =
+            Daemon::start(guest, Default::default()).await.unwrap_or_else(|e| panic!("{guest}: {e}"));
+        let folder = TempDir::new().unwrap();
+        fs::create_dir_all(folder.path().join("root")).unwrap();
+        fs::copy("/bin/busybox", folder.path().join("root/busybox")).unwrap();
+        Self { daemon, folder }
+    }
+
+    fn docker(&self) -> &Docker {
+        self.daemon.docker()
+    }
+
+    /// Builds an image that is like no other, and gives its reference and its id.
+    fn build(&self, name: &str, arguments: &[&str]) -> (String, String) {
+        let root = self.folder.path();
+        fs::write(root.join("root/name"), name).unwrap();
+        fs::write(root.join("recipe.toml"), format!("name='{name}'\ntag='1'\ncontents='root'\n")).unwrap();
+        let mut build = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+        build.current_dir(root).args(["build", "recipe.toml", "--json", "-o", "image.tar"]).args(arguments);
+        let output = build.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (format!("{name}:1"), summary["id"].as_str().unwrap().to_owned())
+    }
+
+    async fn load(&self, reference: &str) -> Result<(), String> {
+        let archive = self.folder.path().join("image.tar");
+        let loaded = self.daemon.load_archive(&archive, reference).await;
+        loaded.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// An image whose config nobody of good will would write, by hand.
+    fn write_raw(&self, config: Value) {
+        let mut layer = tar::Builder::new(Vec::new());
+        layer.append_path_with_name(self.folder.path().join("root/busybox"), "busybox").unwrap();
+        let layer = layer.into_inner().unwrap();
+        let mut config = config;
+        config["rootfs"] = json!({ "type": "layers", "diff_ids": [format!("sha256:{}", hex::encode(Sha256::digest(&layer)))] });
+        let manifest = json!([{ "Config": "config.json", "RepoTags": ["raw:1"], "Layers": ["layer.tar"] }]);
+        let mut archive = tar::Builder::new(fs::File::create(self.folder.path().join("image.tar")).unwrap());
+        let files = [
+            ("config.json", config.to_string().into_bytes()),
+            ("layer.tar", layer),
+            ("manifest.json", manifest.to_string().into_bytes()),
+        ];
+        for (name, content) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            archive.append_data(&mut header, name, &content[..]).unwrap();
+        }
+        archive.into_inner().unwrap();
+    }
+
+    async fn printed(&self, reference: &str, arguments: &[&str]) -> Result<String, String> {
+        let options = RunOptions::command(&[&["/busybox"], arguments].concat());
+        let output = self.docker().run(reference, &options, RUN).await.map_err(|error| error.to_string())?;
+        if output.code == 0 { Ok(output.stdout) } else { Err(output.stderr) }
+    }
+}
+
+/// Each format that is written: whether it loads under its name.
+async fn formats(trial: &Trial, facts: &mut Facts) {
+    for format in ["docker", "dual", "oci"] {
+        for compression in ["none", "gzip", "zstd"] {
+            let (reference, _) = trial
+                .build(&format!("{format}-{compression}"), &["--format", format, "--compress", compression]);
+            let told = match trial.load(&reference).await {
+                Ok(()) => "yes",
+                Err(error) if error.contains("No such image") => "without its name",
+                Err(_) => "no",
+            };
+            facts.push((format!("loads `{format}`, {compression}"), told.to_owned()));
+        }
+    }
+}
+
+async fn identity(trial: &Trial, facts: &mut Facts) {
+    let (reference, id) = trial.build("identity", &[]);
+    trial.load(&reference).await.unwrap();
+    let found = trial.docker().inspect(&reference).await.unwrap();
+    let by = if found.id.as_deref() == Some(&*id) { "config" } else { "manifest" };
+    facts.push(("an image's id is the digest of its".to_owned(), by.to_owned()));
+    let held = trial.docker().held_layers().await.unwrap();
+    facts.push((
+        "takes layers from what it holds".to_owned(),
+        if held.is_empty() { "no" } else { "yes" }.to_owned(),
+    ));
+    let env = trial.printed(&reference, &["env"]).await.unwrap();
+    let mut names: Vec<&str> = env.lines().filter_map(|line| line.split('=').next()).collect();
+    names.sort_unstable();
+    facts.push(("adds to an empty environment".to_owned(), names.join(" ")));
+}
+
+/// The questions that this project began with: a name that is twice in the environment, an architecture that is no GOARCH.
+async fn raw_configs(trial: &Trial, facts: &mut Facts) {
+    let env = json!(["PATH=/", "TWICE=first", "TWICE=last"]);
+    trial.write_raw(json!({ "architecture": "amd64", "os": "linux", "config": { "Env": env } }));
+    trial.load("raw:1").await.unwrap();
+    let seen = trial.printed("raw:1", &["env"]).await.unwrap();
+    let values: Vec<&str> = seen.lines().filter_map(|line| line.strip_prefix("TWICE=")).collect();
+    facts.push(("a name twice in `Env`: the process sees".to_owned(), values.join(", then ")));
+    let options =
+        RunOptions { env: vec!["TWICE=run".to_owned()], ..RunOptions::command(&["/busybox", "env"]) };
+    let seen = trial.docker().run("raw:1", &options, RUN).await.unwrap().stdout;
+    let values: Vec<&str> = seen.lines().filter_map(|line| line.strip_prefix("TWICE=")).collect();
+    facts.push(("the same, set when it is run".to_owned(), values.join(", then ")));
+
+    trial.write_raw(json!({ "architecture": "x86_64", "os": "linux", "config": { "Env": ["PATH=/"] } }));
+    let told = match trial.load("raw:1").await {
+        Err(_) => "does not load".to_owned(),
+        Ok(()) => match trial.printed("raw:1", &["echo", "runs"]).await {
+            Ok(_) => {
+                let architecture = trial.docker().inspect("raw:1").await.unwrap().architecture;
+                format!("runs, as {}", architecture.unwrap_or_default())
+            }
+            Err(_) => "loads and does not run".to_owned(),
+        },
+    };
+    facts.push(("architecture `x86_64`".to_owned(), told));
+}
+
+async fn facts(guest: &str) -> Facts {
+    let trial = Trial::new(guest).await;
+    let version = trial.docker().version().await.unwrap();
+    let mut facts = vec![("version".to_owned(), version.split(['+', '-']).next().unwrap().to_owned())];
+    identity(&trial, &mut facts).await;
+    raw_configs(&trial, &mut facts).await;
+    formats(&trial, &mut facts).await;
+    facts
+}
+
+/// The cells of the page's table by line and engine.
+fn page() -> Vec<Vec<String>> {
+    let text = fs::read_to_string(PAGE).unwrap();
+    let lines =
+        text.lines().skip_while(|line| !line.starts_with("| | ")).take_while(|line| line.starts_with('|'));
+    let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+    lines.map(cells).collect()
+}
+
+async fn compare(engines: &[&str]) {
+    let table = page();
+    let head = &table[0];
+    for engine in engines {
+        let column = head
+            .iter()
+            .position(|name| name == engine)
+            .unwrap_or_else(|| panic!("{engine} is not in the page"));
+        let expected: Facts = table[2..].iter().map(|line| (line[0].clone(), line[column].clone())).collect();
+        assert_eq!(facts(engine).await, expected, "{engine}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oldest_docker_is_as_the_page_has_it() {
+    compare(&["docker-20.10.5"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_docker_is_as_the_page_has_it() {
+    compare(&["docker-28"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes; for the nightly run"]
+async fn every_engine_is_as_the_page_has_it() {
+    let engines: Vec<&str> = Definition::names().collect();
+    if std::env::var_os("SEATRIAL_UPDATE").is_none() {
+        return compare(&engines).await;
+    }
+    let mut columns = Vec::new();
+    for engine in &engines {
+        columns.push(facts(engine).await);
+    }
+    let row = |first: &str, cells: Vec<&str>| format!("| {first} | {} |\n", cells.join(" | "));
+    let mut table = row("", engines.clone()) + &row("---", vec!["---"; engines.len()]);
+    for (index, (what, _)) in columns[0].iter().enumerate() {
+        table.push_str(&row(what, columns.iter().map(|facts| facts[index].1.as_str()).collect()));
+    }
+    write(&table);
+}
+
+/// Puts `table` in the place of the page's.
+fn write(table: &str) {
+    let path = Path::new(PAGE);
+    let text = fs::read_to_string(path).unwrap();
+    let mut parts = text.split("<!-- table -->\n");
+    let (before, after) = (parts.next().unwrap(), parts.nth(1).unwrap());
+    let mark = "<!-- table -->\n";
+    fs::write(path, format!("{before}{mark}{table}{mark}{after}")).unwrap();
+}
