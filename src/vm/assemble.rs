@@ -35,10 +35,11 @@ pub fn prepare(name: &str, sources: &Sources, said: &mut dyn FnMut(&str)) -> Res
     let guests = cached("guests")?;
     let guest = described(name, sources)?;
     let folder = guest.folder().to_owned();
+    let name = guest.definition.like.as_deref().unwrap_or(name).to_owned();
     if folder.is_dir() {
         return Ok(guest);
     }
-    let _lock = Lock::wait(&guests.join(format!("{name}.lock")))?;
+    let _lock = Lock::made_by_another(&guests.join(format!("{name}.lock")))?;
     if folder.is_dir() {
         return Ok(guest);
     }
@@ -64,7 +65,8 @@ pub fn prepare(name: &str, sources: &Sources, said: &mut dyn FnMut(&str)) -> Res
 pub(super) fn described(name: &str, sources: &Sources) -> Result<Guest, VmError> {
     let definition = Definition::named(name)?;
     let digest = definition.digest(&sources.lines.join("\n")).hex();
-    let folder = cached("guests")?.join(format!("{name}-{}", &digest[..16]));
+    let assembled = definition.like.as_deref().unwrap_or(name);
+    let folder = cached("guests")?.join(format!("{assembled}-{}", &digest[..16]));
     Ok(Guest::new(name, definition, folder))
 }
 
@@ -112,8 +114,11 @@ fn debian(
     run(&guest.name, mmdebstrap, MMDEBSTRAP, said)
 }
 
-/// Debian releases that get security updates.
-const STABLE: [&str; 3] = ["bullseye", "bookworm", "trixie"];
+/// A guest has chosen versions, not the newest: what signed the archive counts, not how long ago. Old releases and mirrors that
+/// are kept as they were on some day are past the date until which their lists are said to be valid.
+const AGELESS: &str = "[check-valid-until=no]";
+/// Debian releases whose security updates are all to be had; of older ones the lists outlive the packages.
+const STABLE: [&str; 2] = ["bookworm", "trixie"];
 
 /// The lines of a `sources.list` that bring `suite` from the mirrors that the host itself uses (apt-get(8),
 /// `indextargets`). None where the host is no Debian machine: mmdebstrap then goes to Debian's own.
@@ -128,10 +133,10 @@ fn host_sources(suite: &str) -> Vec<String> {
         uri.filter(|uri| uri.starts_with("http")).map(str::to_owned)
     };
     let Some(debian) = mirror("Debian") else { return Vec::new() };
-    let mut lines = vec![format!("deb {debian} {suite} main")];
+    let mut lines = vec![format!("deb {AGELESS} {debian} {suite} main")];
     if let (Some(security), true) = (mirror("Debian-Security"), STABLE.contains(&suite)) {
-        lines.push(format!("deb {debian} {suite}-updates main"));
-        lines.push(format!("deb {security} {suite}-security main"));
+        lines.push(format!("deb {AGELESS} {debian} {suite}-updates main"));
+        lines.push(format!("deb {AGELESS} {security} {suite}-security main"));
     }
     lines
 }

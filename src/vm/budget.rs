@@ -17,6 +17,8 @@ pub const MACHINES: &str = "SEATRIAL_MACHINES";
 /// What a busy machine takes beside its own memory: QEMU and the code it translated, in MiB.
 const BESIDE_MIB: u64 = 512;
 
+/// How long a turn is waited for: longer than any one machine runs in tests.
+const LIMIT: Duration = Duration::from_secs(60 * 60);
 /// How often the next in line looks for a free place.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -47,7 +49,9 @@ fn total_memory_mib() -> Option<u64> {
 /// Waits for a turn. Those who wait get theirs in the order of asking.
 pub(super) async fn turn(memory_mib: u32) -> Result<Turn, VmError> {
     let folder = cached("turns")?;
-    super::blocking(move || wait(&folder, places(memory_mib))).await
+    let waits = super::blocking(move || wait(&folder, places(memory_mib)));
+    let what = "a turn to run a machine, which others run too many of,".to_owned();
+    tokio::time::timeout(LIMIT, waits).await.unwrap_or(Err(VmError::Busy { what, limit: LIMIT }))
 }
 
 fn wait(folder: &Path, places: u64) -> Result<Turn, VmError> {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::engine::EngineError;
 use crate::engine::readiness::NotReady;
@@ -86,6 +87,14 @@ pub enum VmError {
         stderr: String,
         /// What the guest said.
         console: String,
+    },
+    /// Something that others use did not get free in time.
+    #[error("{what} was waited for in vain for {} minutes", limit.as_secs() / 60)]
+    Busy {
+        /// What.
+        what: String,
+        /// How long.
+        limit: Duration,
     },
     /// The engine did not get ready in time.
     #[error("the daemon is {cause}\n{report}")]

@@ -1,10 +1,11 @@
 //! Guest definitions: data, embedded in the program, so that an installed one can assemble its guests.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::VmError;
+use super::{Overlay, VmError};
 use crate::image::Digest;
 use crate::suggest;
 
@@ -26,6 +27,21 @@ pub struct Definition {
     pub memory_mib: u32,
     /// CPUs.
     pub cpus: u32,
+    /// What machines of it have in their root beside what was assembled, by place.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// The guest whose assembled files it shares, where that is another.
+    #[serde(skip)]
+    pub like: Option<String>,
+}
+
+/// A guest that is another one with other files.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Variant {
+    like: String,
+    description: String,
+    files: BTreeMap<String, String>,
 }
 
 /// The guests there are.
@@ -34,6 +50,7 @@ const GUESTS: &[(&str, &str)] = &[
     ("docker-20.10", include_str!("../../vm/guests/docker-20.10.toml")),
     ("docker-26", include_str!("../../vm/guests/docker-26.toml")),
     ("docker-28", include_str!("../../vm/guests/docker-28.toml")),
+    ("docker-28-containerd", include_str!("../../vm/guests/docker-28-containerd.toml")),
 ];
 
 /// The program that turns a Debian tree into a guest, and the guest's first process.
@@ -100,7 +117,20 @@ impl Definition {
             name: name.to_owned(),
             nearest: suggest::nearest(name, Self::names()),
         })?;
-        toml::from_str(text).map_err(|e| VmError::Assembly { guest: name.to_owned(), problem: e.to_string() })
+        let wrong = |e: toml::de::Error| VmError::Assembly { guest: name.to_owned(), problem: e.to_string() };
+        if !text.lines().any(|line| line.starts_with("like =")) {
+            return toml::from_str(text).map_err(wrong);
+        }
+        let Variant { like, description, files } = toml::from_str(text).map_err(wrong)?;
+        Ok(Self { description, files, like: Some(like.clone()), ..Self::named(&like)? })
+    }
+
+    /// What machines of it have in their root: `overlay`, and beside it the guest's own.
+    pub(super) fn laid(&self, overlay: &Overlay) -> Overlay {
+        let mut all = Overlay::default();
+        self.files.iter().for_each(|(place, content)| all.file(place, content.as_str()));
+        all.over(overlay);
+        all
     }
 
     /// The digest of everything that decides what the guest's files become, `sources` included: where its

@@ -112,7 +112,7 @@ impl Machine {
         let own = Own::make((&guest.scratch(), "raw"))?;
         let keys = tls::make(own.folder.path())?;
         let paths = [guest.kernel(), own.folder.path().join("initrd"), guest.root()];
-        initrd::write(&guest.initrd(), &paths[1], &keys, overlay)?;
+        initrd::write(&guest.initrd(), &paths[1], &keys, &guest.definition.laid(overlay))?;
         let ram = ram.map(|ram| (ram, true));
         let cmdline = &format!("{} {arguments}", guest.definition.cmdline);
         let layout = own.layout(guest, &paths, accelerator);

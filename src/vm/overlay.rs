@@ -21,6 +21,12 @@ impl Overlay {
         self.removed.insert(place.trim_start_matches('/').to_owned());
     }
 
+    /// Has also what `other` has, and in the same place that of `other`.
+    pub fn over(&mut self, other: &Self) {
+        self.files.extend(other.files.clone());
+        self.removed.extend(other.removed.clone());
+    }
+
     /// The files, by place.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files.iter().map(|(place, content)| (place.as_str(), content.as_slice()))

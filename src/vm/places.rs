@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
@@ -26,6 +27,10 @@ fn private(path: &Path) -> Result<PathBuf, VmError> {
     Ok(path.to_owned())
 }
 
+/// How long another process may take over what this one needs, and how often that is looked at.
+const ANOTHER: Duration = Duration::from_secs(20 * 60);
+const LOOK: Duration = Duration::from_millis(100);
+
 /// A lock on a file, held until it is dropped or the process ends.
 #[derive(Debug)]
 pub(super) struct Lock(#[allow(dead_code)] File);
@@ -36,6 +41,21 @@ impl Lock {
         let file = open(path)?;
         flock(&file, FlockOperation::LockExclusive).map_err(|e| VmError::file("lock", path)(e.into()))?;
         Ok(Self(file))
+    }
+
+    /// Waits for the lock for as long as it takes another process to assemble a guest or to make a template, and a while.
+    pub(super) fn made_by_another(path: &Path) -> Result<Self, VmError> {
+        let deadline = Instant::now() + ANOTHER;
+        loop {
+            if let Some(lock) = Self::take(path) {
+                return Ok(lock);
+            }
+            if Instant::now() >= deadline {
+                let what = format!("another process, which holds {}", path.display());
+                return Err(VmError::Busy { what, limit: ANOTHER });
+            }
+            std::thread::sleep(LOOK);
+        }
     }
 
     /// Takes the lock if nobody holds it.

@@ -72,8 +72,8 @@ pub(super) fn key(guest: &Guest, accelerator: Accelerator) -> Result<String, VmE
     let program = (qemu.display(), file.len(), file.mtime(), file.mtime_nsec());
     let (program, folder) = (format!("{program:?}"), guest.folder().display());
     // Its kernel was started with this, though a restored machine's command line has no kernel.
-    let booted = &guest.definition.cmdline;
-    let key = format!("{folder}\n{program}\n{booted}\n{arguments:?}\n{accelerator:?}");
+    let booted = (&guest.definition.cmdline, &guest.definition.files);
+    let key = format!("{folder}\n{program}\n{booted:?}\n{arguments:?}\n{accelerator:?}");
     let digest = Digest::of(key.as_bytes());
     Ok(format!("{}-{}", guest.name, &digest.hex()[..16]))
 }
@@ -105,7 +105,7 @@ impl Template {
             return Ok(template);
         }
         let lock = templates.join(format!("{key}.lock"));
-        let _lock = super::blocking(move || Lock::wait(&lock)).await?;
+        let _lock = super::blocking(move || Lock::made_by_another(&lock)).await?;
         if let Some(template) = Self::open(&folder) {
             return Ok(template);
         }
