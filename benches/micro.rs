@@ -37,7 +37,7 @@ fn sha256(bencher: Bencher<'_, '_>, size: usize) {
 #[divan::bench(args = [10, 1000])]
 fn env_merge(bencher: Bencher<'_, '_>, count: usize) {
     let entries = |value: &str| -> Vec<String> { (0..count).map(|n| format!("NAME_{n}={value}")).collect() };
-    let (base, own) = (Env::parse(&entries("base")), Env::parse(&entries("own")));
+    let (base, own) = (Env::parse(entries("base")), Env::parse(entries("own")));
     let (Ok(base), Ok(own)) = (base, own) else { return };
     let bencher = bencher.counter(ItemsCount::new(count)).with_inputs(|| base.clone());
     bencher.bench_values(|base| base.merged(black_box(&own)));

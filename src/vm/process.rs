@@ -72,10 +72,10 @@ impl Process {
     pub(super) fn slow(&self, percent: u64) {
         let Ok(process) = pidfd_open(self.pid, PidfdFlags::empty()) else { return };
         let percent = percent.clamp(1, 100);
-        let mut phases = [(Signal::STOP, 100 - percent), (Signal::CONT, percent)].into_iter().cycle();
+        let phases = [(Signal::STOP, 100 - percent), (Signal::CONT, percent)].into_iter().cycle();
         std::thread::spawn(move || {
             // An error means that it has ended.
-            while let Some((signal, share)) = phases.next() {
+            for (signal, share) in phases {
                 if pidfd_send_signal(&process, signal).is_err() {
                     return;
                 }

@@ -142,3 +142,57 @@ fn cut(line: &str) -> String {
         None => line.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replay(policy: Policy, outcomes: &[Outcome]) -> Replay {
+        let run = |outcome: &Outcome| Run {
+            policy: policy.clone(),
+            outcome: *outcome,
+            waited: 1.25,
+            took: 45.0,
+            said: "<b>Cannot connect to the Docker daemon at unix:///var/run/docker.sock</b>".to_owned(),
+            late: None,
+            timeline: Vec::new(),
+        };
+        Replay {
+            scenario: "x".to_owned(),
+            title: "y".to_owned(),
+            explained: None,
+            engine: "z".to_owned(),
+            runs: outcomes.iter().map(run).collect(),
+        }
+    }
+
+    #[test]
+    fn only_a_client_that_fails_after_ready_was_said_breaks_the_promise() {
+        use Outcome::*;
+        assert!(replay(Policy::Ready, &[Worked, Hung]).broken_promise());
+        assert!(replay(Policy::Ready, &[Failed]).broken_promise());
+        assert!(!replay(Policy::Ready, &[Worked, NeverStarted, Error]).broken_promise());
+        assert!(!replay(Policy::Ping, &[Hung, Failed]).broken_promise());
+        assert!(replay(Policy::Ready, &[NeverStarted]).unknown());
+        assert!(!replay(Policy::Ping, &[NeverStarted]).unknown());
+    }
+
+    #[test]
+    fn the_table_tells_how_often_and_fits_80_columns() {
+        use Outcome::*;
+        let replay = replay(Policy::Unit("sockets.target".to_owned()), &[Hung, Worked, Hung]);
+        let lines = policy(&replay, &replay.runs[0].policy);
+        let lines: Vec<&str> = lines.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with("  unit:sockets.target   1/3 worked"), "{}", lines[0]);
+        assert!(lines[1].starts_with("                        2/3 HUNG"), "{}", lines[1]);
+        assert!(lines.iter().all(|line| line.chars().count() <= 80));
+    }
+
+    #[test]
+    fn what_a_client_was_told_is_no_part_of_the_page() {
+        let page = page(&[replay(Policy::Ready, &[Outcome::Failed])]);
+        assert!(page.contains("<h1>A promise was broken</h1>"));
+        assert!(page.contains("&lt;b&gt;Cannot") && !page.contains("<b>Cannot"));
+    }
+}
