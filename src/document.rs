@@ -30,6 +30,11 @@ fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
     })
 }
 
+/// What `value` describes; what is wrong with it has no line any more.
+pub(crate) fn of_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, String> {
+    serde_json::from_value(value).map_err(|error| told(&error.to_string()))
+}
+
 /// serde lists every known key after an unknown one; the nearest helps more.
 fn told(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);

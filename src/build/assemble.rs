@@ -71,14 +71,8 @@ pub fn assemble(
             writer.into_inner().finish().and_then(|mut output| output.flush()).map_err(write_failed)?;
             Ok(summary)
         }
-        (format, Output::File(file)) => named_by_digest(plan, format, options, file, seen),
-        (format, Output::Stream(stream)) => {
-            let mut file = tempfile::tempfile().map_err(write_failed)?;
-            let summary = named_by_digest(plan, format, options, &file, seen)?;
-            file.rewind().map_err(write_failed)?;
-            io::copy(&mut file, stream).and_then(|_| stream.flush()).map_err(write_failed)?;
-            Ok(summary)
-        }
+        (_, Output::File(file)) => Ok(named_by_digest(&[plan], options, file, seen)?.remove(0)),
+        (_, Output::Stream(stream)) => Ok(by_file(&[plan], options, stream, seen)?.remove(0)),
     }
 }
 
@@ -96,22 +90,63 @@ impl std::fmt::Debug for Output<'_> {
     }
 }
 
+/// Builds `plans`, which differ in their platform, into one archive with an index of all. A docker-archive has no such thing;
+/// one that is `dual` has the image for this machine, or the first, in its other half.
+///
+/// # Errors
+/// As [`assemble`], and when `options` ask for a docker-archive.
+pub fn assemble_all(
+    plans: &[Plan],
+    options: Options,
+    output: Output<'_>,
+    seen: &mut dyn FnMut(u64),
+) -> Result<Vec<Summary>, BuildError> {
+    let plans: Vec<&Plan> = plans.iter().collect();
+    match (&*plans, output) {
+        ([plan], output) => Ok(vec![assemble(plan, options, output, seen)?]),
+        ([first, ..], _) if options.format == Format::Docker => {
+            let recipe = first.recipe().path.display().to_string();
+            let problem =
+                "is for several architectures, and a docker-archive holds one; use --format oci or dual";
+            Err(BuildError::Recipe { recipe, problem: problem.to_owned() })
+        }
+        (plans, Output::File(file)) => named_by_digest(plans, options, file, seen),
+        (plans, Output::Stream(stream)) => by_file(plans, options, stream, seen),
+    }
+}
+
+/// Through a file without a name.
+fn by_file(
+    plans: &[&Plan],
+    options: Options,
+    stream: &mut dyn Write,
+    seen: &mut dyn FnMut(u64),
+) -> Result<Vec<Summary>, BuildError> {
+    let mut file = tempfile::tempfile().map_err(write_failed)?;
+    let summaries = named_by_digest(plans, options, &file, seen)?;
+    file.rewind().map_err(write_failed)?;
+    io::copy(&mut file, stream).and_then(|_| stream.flush()).map_err(write_failed)?;
+    Ok(summaries)
+}
+
 fn named_by_digest(
-    plan: &Plan,
-    format: Format,
+    plans: &[&Plan],
     options: Options,
     file: &File,
     seen: &mut dyn FnMut(u64),
-) -> Result<Summary, BuildError> {
+) -> Result<Vec<Summary>, BuildError> {
     let buffered = BufWriter::with_capacity(128 << 10, file);
-    let Options { compression, threads, .. } = options;
-    let cache = Cache::open(options.cache, compression);
+    let Options { format, compression, threads, cache } = options;
+    let cache = Cache::open(cache, compression);
     let store = cache.as_ref().and_then(|cache| cache.blobs().cloned());
     let mut writer = OciWriter::new(buffered, compression, threads, format == Format::Dual, store);
-    let summary = write(plan, threads, cache.as_ref(), Held::default(), &mut writer, seen)?;
-    let (mut output, length) = writer.into_inner().map_err(write_failed)?;
+    let mut summaries = Vec::new();
+    for plan in plans {
+        summaries.push(write(plan, threads, cache.as_ref(), Held::default(), &mut writer, seen)?);
+    }
+    let (mut output, length) = writer.close().map_err(write_failed)?;
     output.flush().and_then(|()| file.set_len(length)).map_err(write_failed)?;
-    Ok(summary)
+    Ok(summaries)
 }
 
 fn write_failed(source: io::Error) -> ArchiveError {

@@ -15,11 +15,12 @@ pub mod output;
 pub mod plan;
 pub mod recipe;
 mod settings;
+mod several;
 mod sorter;
 mod tag;
 mod walk;
 
-pub use assemble::{Format, Options, assemble};
+pub use assemble::{Format, Options, assemble, assemble_all};
 pub use cache::CacheUse;
 pub use error::BuildError;
 pub use plan::{Plan, plan};

@@ -104,9 +104,15 @@ impl Recipe {
 
     /// Reads the recipe `text`, whose relative paths are relative to the folder of `path`.
     ///
+    /// Of a recipe for several architectures it is that of this machine.
+    ///
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse(path: &Path, text: &str) -> Result<Self, BuildError> {
+        Self::for_host(Self::parse_all(path, text)?)
+    }
+
+    pub(super) fn parse_one(path: &Path, text: &str) -> Result<Self, BuildError> {
         let settings: Result<Settings, _> = crate::document::parse(path, text);
         let settings = settings.map_err(|(line, problem)| BuildError::Recipe {
             recipe: line.map_or_else(|| shown(path), |line| format!("{}:{line}", shown(path))),
@@ -141,6 +147,13 @@ fn shown(path: &Path) -> String {
 
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
+}
+
+/// The recipe that `value` describes, which is said to be from `path`.
+pub(super) fn from_value(path: &Path, value: Value) -> Result<Recipe, BuildError> {
+    let settings: Result<Settings, _> = crate::document::of_value(value);
+    let settings = settings.and_then(|settings| check(path, settings));
+    settings.map_err(|problem| BuildError::Recipe { recipe: shown(path), problem })
 }
 
 /// Turns what was written into what it means.

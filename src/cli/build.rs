@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use serde_json::json;
 
 use super::exit::Usage;
 use super::progress::Progress;
@@ -11,7 +12,7 @@ use super::{RecipeArgs, summary};
 use crate::archive::Compression;
 use crate::build::assemble::Output;
 use crate::build::output::{OutputFile, is_stream, open_stream};
-use crate::build::{Format, Options, Plan, assemble};
+use crate::build::{Format, Options, Plan, assemble_all};
 use crate::image::Summary;
 
 /// Builds the image of a recipe into an archive
@@ -84,53 +85,63 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
             Usage("an archive does not go to a terminal; redirect standard output, or use -o FILE").into()
         );
     }
-    let plan = args.recipe.plan()?;
+    let plans = args.recipe.plan_all()?;
     if to_stdout {
-        let summary = to_stream(&plan, options, &mut io::stdout().lock(), STDOUT)?;
-        return tell(&summary, STDOUT, args.json, &mut io::stderr());
+        let summaries = to_stream(&plans, options, &mut io::stdout().lock(), STDOUT)?;
+        return tell(&summaries, STDOUT, args.json, &mut io::stderr());
     }
-    let target = args.output.unwrap_or_else(|| default_target(&plan, options));
+    let target = args.output.unwrap_or_else(|| default_target(&plans, options));
     let shown = target.display().to_string();
-    let summary = if is_stream(&target) {
-        to_stream(&plan, options, &mut open_stream(&target)?, &shown)?
+    let summaries = if is_stream(&target) {
+        to_stream(&plans, options, &mut open_stream(&target)?, &shown)?
     } else {
-        to_file(&plan, options, &target)?
+        to_file(&plans, options, &target)?
     };
-    tell(&summary, &shown, args.json, &mut io::stdout())
+    tell(&summaries, &shown, args.json, &mut io::stdout())
 }
 
 /// Builds into `stream`, with a progress line.
 pub(super) fn to_stream(
-    plan: &Plan,
+    plans: &[Plan],
     options: Options,
     stream: &mut dyn Write,
     target: &str,
-) -> anyhow::Result<Summary> {
-    let progress = Progress::start(plan.recipe().name.as_str());
-    let summary = assemble(plan, options, Output::Stream(stream), &mut |bytes| progress.add(bytes));
-    Ok(summary.map_err(|error| error.writing_to(target))?)
+) -> anyhow::Result<Vec<Summary>> {
+    let progress = Progress::start(name(plans));
+    let summaries = assemble_all(plans, options, Output::Stream(stream), &mut |bytes| progress.add(bytes));
+    Ok(summaries.map_err(|error| error.writing_to(target))?)
 }
 
-fn to_file(plan: &Plan, options: Options, target: &Path) -> anyhow::Result<Summary> {
-    let progress = Progress::start(plan.recipe().name.as_str());
+fn to_file(plans: &[Plan], options: Options, target: &Path) -> anyhow::Result<Vec<Summary>> {
+    let progress = Progress::start(name(plans));
     let output = OutputFile::beside(target)?;
-    let summary = assemble(plan, options, Output::File(output.file()), &mut |bytes| progress.add(bytes));
-    let summary = summary.map_err(|error| error.writing_to(target.display().to_string()))?;
+    let file = Output::File(output.file());
+    let summaries = assemble_all(plans, options, file, &mut |bytes| progress.add(bytes));
+    let summaries = summaries.map_err(|error| error.writing_to(target.display().to_string()))?;
     output.persist()?;
-    Ok(summary)
+    Ok(summaries)
+}
+
+fn name(plans: &[Plan]) -> &str {
+    plans.first().map_or("", |plan| plan.recipe().name.as_str())
 }
 
 /// Only a docker-archive is compressed as a whole.
-fn default_target(plan: &Plan, options: Options) -> PathBuf {
+fn default_target(plans: &[Plan], options: Options) -> PathBuf {
     let suffix = if options.format == Format::Docker { options.compression.suffix() } else { "" };
-    format!("{}.tar{suffix}", plan.recipe().name.base_name()).into()
+    let name = plans.first().map_or("image", |plan| plan.recipe().name.base_name());
+    format!("{name}.tar{suffix}").into()
 }
 
-fn tell(summary: &Summary, target: &str, json: bool, output: &mut dyn Write) -> anyhow::Result<()> {
-    if json {
-        writeln!(output, "{}", serde_json::to_string_pretty(summary)?)?;
-    } else {
-        write!(output, "wrote {target}\n{}", summary::draw(summary))?;
+/// An image is one object; those of several architectures are a list of such.
+fn tell(summaries: &[Summary], target: &str, json: bool, output: &mut dyn Write) -> anyhow::Result<()> {
+    match (json, summaries) {
+        (true, [summary]) => writeln!(output, "{}", serde_json::to_string_pretty(summary)?)?,
+        (true, all) => writeln!(output, "{}", serde_json::to_string_pretty(&json!({ "images": all }))?)?,
+        (false, all) => {
+            writeln!(output, "wrote {target}")?;
+            all.iter().try_for_each(|summary| write!(output, "{}", summary::draw(summary)))?;
+        }
     }
     Ok(())
 }

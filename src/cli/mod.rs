@@ -119,13 +119,25 @@ impl RecipeArgs {
         threads(self.threads)
     }
 
+    /// The recipe; of one for several architectures, that of this machine.
     fn read(&self) -> Result<Recipe, BuildError> {
-        if self.recipe != Path::new("-") {
-            return Recipe::read(&self.recipe);
-        }
-        let place = Path::new("standard input");
-        let text = std::io::read_to_string(std::io::stdin());
-        Recipe::parse(place, &text.map_err(crate::archive::ArchiveError::read(place))?)
+        let (place, text) = self.text()?;
+        Recipe::parse(place, &text)
+    }
+
+    fn text(&self) -> Result<(&Path, String), BuildError> {
+        let (place, text) = match self.recipe == Path::new("-") {
+            true => (Path::new("standard input"), std::io::read_to_string(std::io::stdin())),
+            false => (&*self.recipe, std::fs::read_to_string(&self.recipe)),
+        };
+        Ok((place, text.map_err(crate::archive::ArchiveError::read(place))?))
+    }
+
+    /// The plans of all architectures that the recipe is for.
+    fn plan_all(&self) -> Result<Vec<Plan>, BuildError> {
+        let (place, text) = self.text()?;
+        let recipes = Recipe::parse_all(place, &text)?;
+        recipes.into_iter().map(|recipe| crate::build::plan(recipe, self.threads())).collect()
     }
 
     fn plan(&self) -> Result<Plan, BuildError> {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod architectures; // one recipe, several images
 mod archives; // hostile and broken base images
 mod base; // base images of every kind
 mod behaviours; // B1 to B12 of the design, one by one

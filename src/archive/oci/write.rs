@@ -35,6 +35,10 @@ pub struct OciWriter<W> {
     written: BTreeSet<Digest>,
     blob: OpenBlob,
     store: Option<BlobStore>,
+    begun: bool,
+    manifests: Vec<Descriptor>,
+    /// What a reader of docker-archives finds: of one image, since it knows no platforms.
+    docker: Option<(String, Reference, Vec<String>)>,
 }
 
 /// The blob that is being written.
@@ -66,22 +70,46 @@ impl<W: Write + Seek> OciWriter<W> {
             written: BTreeSet::new(),
             blob: OpenBlob::default(),
             store,
+            begun: false,
+            manifests: Vec::new(),
+            docker: None,
         }
     }
 
-    /// Hands the output back, with the length that it must be cut to: a blob that was taken back may have
-    /// left bytes behind.
+    /// Writes the index of all images, and hands the output back with the length that it must be cut to: a blob that was
+    /// taken back may have left bytes behind.
     ///
     /// # Errors
-    /// When the output cannot say where it stands.
-    pub fn into_inner(mut self) -> io::Result<(W, u64)> {
+    /// When the output cannot be written.
+    pub fn close(mut self) -> io::Result<(W, u64)> {
+        let mut manifests = std::mem::take(&mut self.manifests);
+        if manifests.len() > 1 {
+            manifests = vec![self.nested(manifests)?];
+        }
+        let index = OciIndex { schema_version: 2, media_type: Some(media_type::INDEX.to_owned()), manifests };
+        write_member(&mut self.output, "index.json", &serde_json::to_vec(&index)?)?;
+        if let Some((config, reference, layers)) = self.docker.take() {
+            write_manifest(&mut self.output, config, &reference, layers)?;
+        }
+        self.output.write_all(&END)?;
+        self.output.flush()?;
         let length = self.output.stream_position()?;
         Ok((self.output, length))
     }
 
+    /// One index for the images of all platforms: readers of layouts take each entry of `index.json` for an image of its own.
+    fn nested(&mut self, mut manifests: Vec<Descriptor>) -> io::Result<Descriptor> {
+        let annotations = manifests.first().and_then(|manifest| manifest.annotations.clone());
+        manifests.iter_mut().for_each(|manifest| manifest.annotations = None);
+        let index = OciIndex { schema_version: 2, media_type: Some(media_type::INDEX.to_owned()), manifests };
+        let mut nested = self.small_blob(media_type::INDEX, &serde_json::to_vec(&index)?)?;
+        nested.annotations = annotations;
+        Ok(nested)
+    }
+
     /// Leaves room for the header of a blob whose digest is not known yet.
     fn open_blob(&mut self) -> io::Result<()> {
-        if self.layers.is_empty() && self.written.is_empty() {
+        if !std::mem::replace(&mut self.begun, true) {
             write_member(&mut self.output, "oci-layout", OCI_LAYOUT.as_bytes())?;
             self.output.write_all(&folder_header("blobs"))?;
             self.output.write_all(&folder_header("blobs/sha256"))?;
@@ -187,7 +215,7 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
     }
 
     fn finish(&mut self, config: &[u8], reference: &Reference, platform: &Platform) -> io::Result<()> {
-        if self.layers.is_empty() {
+        if !self.begun {
             self.open_blob()?;
             self.output.seek(SeekFrom::Start(self.blob.start))?;
         }
@@ -203,13 +231,11 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
             (REF_NAME.to_owned(), reference.tag.to_string()),
             (IMAGE_NAME.to_owned(), reference.normalized()),
         ]));
-        let media_type = Some(media_type::INDEX.to_owned());
-        let index = OciIndex { schema_version: 2, media_type, manifests: vec![manifest] };
-        write_member(&mut self.output, "index.json", &serde_json::to_vec(&index)?)?;
-        if self.dual {
-            write_manifest(&mut self.output, config_name, reference, layer_names)?;
+        self.manifests.push(manifest);
+        let fits = self.docker.is_none() || platform.arch == Platform::host().arch;
+        if self.dual && fits {
+            self.docker = Some((config_name, reference.clone(), layer_names));
         }
-        self.output.write_all(&END)?;
-        self.output.flush()
+        Ok(())
     }
 }
