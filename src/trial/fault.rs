@@ -89,7 +89,7 @@ impl Fault {
             Self::Freeze(process, seconds) => {
                 format!("pkill -STOP -x {process}; sleep {seconds}; pkill -CONT -x {process}")
             }
-            Self::Restart(unit) => format!("systemctl restart {unit}"),
+            Self::Restart(unit) => format!("systemctl restart --no-block {unit}"),
             // All that is free for anybody at once, and then what is kept for root.
             Self::Fill => "cd /var/lib/docker; fallocate -l $(df --output=avail -B1 . | tail -n 1) full; \
                            cat /dev/zero >rest 2>/dev/null; sync"

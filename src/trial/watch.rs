@@ -24,7 +24,13 @@ impl Daemon {
         limit: Duration,
         asked: impl Future<Output = Result<T, TrialError>>,
     ) -> Result<T, TrialError> {
-        let since = self.machine().uptime().await?;
+        let since = match self.machine().uptime().await {
+            Ok(since) => since,
+            Err(error) => {
+                let died = timeout(ASK, self.machine().end()).await;
+                return Err(died.unwrap_or(error).into());
+            }
+        };
         let deadline = || EngineError::Deadline { doing: doing.to_owned(), limit };
         let failed = tokio::select! {
             biased;
