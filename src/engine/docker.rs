@@ -155,14 +155,11 @@ impl Docker {
         Ok(status.iter().flatten().any(|word| word.contains("io.containerd.snapshotter")))
     }
 
-    /// The layers of every image that the daemon has, lowest first; none where it takes nothing for held.
+    /// The layers of every image that the daemon has, lowest first.
     ///
     /// # Errors
     /// When it does not answer.
     pub async fn held_layers(&self) -> Result<Vec<Vec<DiffId>>, EngineError> {
-        if self.wants_every_blob().await? {
-            return Ok(Vec::new());
-        }
         let options = ListImagesOptionsBuilder::default().all(true).build();
         let images = self.api.list_images(Some(options)).await.map_err(self::api("listing images"))?;
         let asked =

@@ -76,7 +76,9 @@ struct Ready {
 /// # Errors
 /// When it cannot be built or read, or the engine refuses it or does not have it afterwards.
 pub async fn load(engine: &Docker, source: Source, options: Options) -> Result<Loaded, LoadError> {
-    let held = match options.whole {
+    // Its id of an image is then not the config's digest, and it takes nothing for held.
+    let every_blob = engine.wants_every_blob().await?;
+    let held = match options.whole || every_blob {
         true => Vec::new(),
         false => engine.held_layers().await?,
     };
@@ -86,7 +88,7 @@ pub async fn load(engine: &Docker, source: Source, options: Options) -> Result<L
     let skip = held::prefix(&ready.diff_ids(), &held);
     let mut because = None;
     if skip > 0 {
-        match send(engine, &ready, options, skip).await {
+        match send(engine, &ready, options, skip, every_blob).await {
             Ok(loaded) => return Ok(loaded),
             Err(error @ (LoadError::Engine(_) | LoadError::Different { .. })) => {
                 because = Some(crate::engine::readiness::told(&error));
@@ -94,7 +96,7 @@ pub async fn load(engine: &Docker, source: Source, options: Options) -> Result<L
             Err(error) => return Err(error),
         }
     }
-    let loaded = send(engine, &ready, options, 0).await?;
+    let loaded = send(engine, &ready, options, 0, every_blob).await?;
     Ok(Loaded { whole_because: because, ..loaded })
 }
 
@@ -153,6 +155,7 @@ async fn send(
     ready: &Arc<Ready>,
     options: Options,
     skip: usize,
+    every_blob: bool,
 ) -> Result<Loaded, LoadError> {
     let ready = Arc::clone(ready);
     let write = move |sender: &mut Sender| -> Result<_, LoadError> {
@@ -163,9 +166,8 @@ async fn send(
     let found = engine.inspect(&reference).await?;
     let has = found.root_fs.and_then(|root| root.layers).unwrap_or_default();
     let meant: Vec<String> = layers.iter().map(ToString::to_string).collect();
-    let stores_configs = !engine.wants_every_blob().await?;
     let found_id = found.id.unwrap_or_default();
-    if has != meant || (stores_configs && found_id != id.to_string()) {
+    if has != meant || (!every_blob && found_id != id.to_string()) {
         return Err(LoadError::Different { reference, meant: id, found: found_id });
     }
     Ok(Loaded { reference, id, layers: layers.len(), sent: layers.len() - skip, bytes, whole_because: None })

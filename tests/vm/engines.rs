@@ -110,11 +110,8 @@ async fn identity(trial: &Trial, facts: &mut Facts) {
     let found = trial.docker().inspect(&reference).await.unwrap();
     let by = if found.id.as_deref() == Some(&*id) { "config" } else { "manifest" };
     facts.push(("an image's id is the digest of its".to_owned(), by.to_owned()));
-    let held = trial.docker().held_layers().await.unwrap();
-    facts.push((
-        "takes layers from what it holds".to_owned(),
-        if held.is_empty() { "no" } else { "yes" }.to_owned(),
-    ));
+    let takes = if trial.docker().wants_every_blob().await.unwrap() { "no" } else { "yes" };
+    facts.push(("takes layers from what it holds".to_owned(), takes.to_owned()));
     let env = trial.printed(&reference, &["env"]).await.unwrap();
     let mut names: Vec<&str> = env.lines().filter_map(|line| line.split('=').next()).collect();
     names.sort_unstable();
