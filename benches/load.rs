@@ -47,7 +47,12 @@ async fn main() {
             all.join(" ")
         );
         let recipe = Recipe::parse(&folder.path().join("recipe.toml"), &text).unwrap();
-        let options = Options { threads: 2, cache: CacheUse::On, whole: false };
+        let options = Options {
+            threads: 2,
+            cache: CacheUse::On,
+            whole: false,
+            limit: std::time::Duration::from_secs(600),
+        };
         let begin = Instant::now();
         let source = Source::Plan(Box::new(plan(recipe, 2).unwrap()));
         let loaded = load(daemon.docker(), source, options).await.unwrap();

@@ -74,8 +74,8 @@ fn is_environment_of_vm(error: &anyhow::Error) -> bool {
     if let Some(error) = error.downcast_ref::<crate::load::LoadError>() {
         return error.is_environment();
     }
-    if error.is::<crate::engine::EngineError>() {
-        return true;
+    if let Some(error) = error.downcast_ref::<crate::engine::EngineError>() {
+        return error.is_environment();
     }
     match (error.downcast_ref::<TrialError>(), error.downcast_ref::<VmError>()) {
         (Some(error), _) => error.is_environment(),

@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 
 use super::exit::Usage;
-use super::vm::block_on;
+use super::vm::{block_on, prepare};
 use super::{RecipeArgs, is_recipe};
 use crate::archive::{Choice, open};
 use crate::engine::Docker;
@@ -36,6 +37,9 @@ pub(super) struct Args {
     /// Send every layer, whatever the daemon holds
     #[arg(long)]
     whole: bool,
+    /// How long the daemon may take to load it, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    timeout: u64,
     /// Print one JSON object instead
     #[arg(long)]
     json: bool,
@@ -43,12 +47,19 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let source = source(args)?;
-    let options = Options { threads: args.recipe.threads(), cache: args.recipe.cache(), whole: args.whole };
+    let options = Options {
+        threads: args.recipe.threads(),
+        cache: args.recipe.cache(),
+        whole: args.whole,
+        limit: Duration::from_secs(args.timeout),
+    };
+    let line = prepare::line(&format!("loading {}", args.recipe.recipe.display()));
     let loaded = block_on(async {
         let engine = engine(args)?.negotiated().await?;
         Ok(load(&engine, source, options).await?)
-    })?;
-    tell(&loaded, args.json)
+    });
+    line.finish_and_clear();
+    tell(&loaded?, args.json)
 }
 
 fn source(args: &Args) -> anyhow::Result<Source> {

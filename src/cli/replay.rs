@@ -80,19 +80,28 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         accelerator: args.accel,
     };
     let line = ProgressBar::new_spinner();
-    let mut tell = |event: Event<'_>| {
-        if let Event::Doing(what) = event {
-            line.set_message(what);
-            line.enable_steady_tick(Duration::from_millis(120));
-        }
-    };
-    let mut all = Vec::new();
+    // What was found before it was stopped took long to find.
+    let (mut all, mut stopped) = (Vec::new(), None);
     for (scenario, guest) in
         scenarios.iter().flat_map(|scenario| guests.iter().map(move |guest| (scenario, guest)))
     {
-        let replayed = block_on(interruptible(replay(scenario, guest, &options, &mut tell)))?;
-        line.suspend(|| if args.json { Ok(()) } else { show(&replayed, args.timeline) })?;
-        all.push(replayed);
+        let mut replayed = Replay::of_none(scenario, guest);
+        let mut tell = |event: Event<'_>| match event {
+            Event::Doing(what) => {
+                line.set_message(what);
+                line.enable_steady_tick(Duration::from_millis(120));
+            }
+            Event::Run(run) => replayed.runs.push(run.clone()),
+        };
+        let done = block_on(interruptible(replay(scenario, guest, &options, &mut tell)));
+        if !replayed.runs.is_empty() {
+            line.suspend(|| if args.json { Ok(()) } else { show(&replayed, args.timeline) })?;
+            all.push(replayed);
+        }
+        if let Err(error) = done {
+            stopped = Some(error);
+            break;
+        }
     }
     line.finish_and_clear();
     let json = serde_json::json!({ "replays": all });
@@ -102,7 +111,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     for report in &args.report {
         report.write(&if report.kind == "html" { replays::page(&all) } else { format!("{json:#}\n") })?;
     }
-    ended(&all)
+    stopped.map_or_else(|| ended(&all), Err)
 }
 
 fn ended(all: &[Replay]) -> anyhow::Result<()> {

@@ -1,8 +1,9 @@
 //! Docker over its API, by bollard. The version of the API is negotiated, never pinned.
 
 use std::path::Path;
+use std::time::Duration;
 
-use bollard::models::ImageInspect;
+use bollard::models::{BuildInfo, ImageInspect};
 use bollard::query_parameters::{
     ImportImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder,
 };
@@ -31,6 +32,22 @@ impl std::str::FromStr for ApiVersion {
         let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
         Ok(Self(major.parse()?, minor.parse()?))
     }
+}
+
+/// All that a daemon says while it loads.
+async fn said_of_load(
+    answers: impl Stream<Item = Result<BuildInfo, bollard::errors::Error>>,
+) -> Result<String, EngineError> {
+    let mut answers = std::pin::pin!(answers);
+    let mut said = String::new();
+    while let Some(answer) = answers.next().await {
+        let answer = answer.map_err(|error| EngineError::Load(error.to_string()))?;
+        if let Some(error) = answer.error_detail {
+            return Err(EngineError::Load(error.message.unwrap_or_default()));
+        }
+        said.push_str(&answer.stream.unwrap_or_default());
+    }
+    Ok(said)
 }
 
 /// The longest that any one answer may take, loads and runs aside.
@@ -77,9 +94,7 @@ impl Docker {
                 bollard::Docker::connect_with_http(&format!("http://{place}"), ANSWER, version)
             }
             _ => {
-                let problem =
-                    format!("{host:?} is no place of an engine's; write unix:///PATH or tcp://HOST:PORT");
-                return Err(EngineError::Unexpected(problem));
+                return Err(EngineError::Host(host.to_owned()));
             }
         };
         api.map(|api| Self { api }).map_err(self::api(format!("connecting to {host}")))
@@ -121,24 +136,21 @@ impl Docker {
         version.version.ok_or_else(|| EngineError::Unexpected("GET /version names no version".to_owned()))
     }
 
-    /// Loads the images of an archive as its bytes come, and gives what the daemon said.
+    /// Loads the images of an archive as its bytes come, within `limit`, and gives what the daemon said.
     ///
     /// # Errors
-    /// When the daemon refuses the archive, also where it says so inside a successful answer.
+    /// When the daemon refuses the archive, also where it says so inside a successful answer, or is not done in time.
     pub async fn load(
         &self,
         archive: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+        limit: Duration,
     ) -> Result<String, EngineError> {
+        // The daemon answers once it has loaded everything; the limit of other answers is not for that.
+        let patient = self.api.clone().with_timeout(limit.max(Duration::from_secs(ANSWER)));
         let options = ImportImageOptionsBuilder::default().quiet(true).build();
-        let mut answers = self.api.import_image_stream(options, archive, None);
-        let mut said = String::new();
-        while let Some(answer) = answers.next().await {
-            let answer = answer.map_err(|error| EngineError::Load(error.to_string()))?;
-            if let Some(error) = answer.error_detail {
-                return Err(EngineError::Load(error.message.unwrap_or_default()));
-            }
-            said.push_str(&answer.stream.unwrap_or_default());
-        }
+        let said = said_of_load(patient.import_image_stream(options, archive, None));
+        let deadline = |_| EngineError::Deadline { doing: "loading the image".to_owned(), limit };
+        let said = tokio::time::timeout(limit, said).await.map_err(deadline)??;
         if said.contains("Loaded image") {
             return Ok(said.trim().to_owned());
         }

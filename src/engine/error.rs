@@ -22,6 +22,9 @@ pub enum EngineError {
         /// Why not.
         problem: String,
     },
+    /// What was given as an engine's place is none.
+    #[error("{0:?} is no place of an engine's; write unix:///PATH or tcp://HOST:PORT")]
+    Host(String),
     /// The engine read an image and refused it.
     #[error("the engine did not load the image: {0}")]
     Load(String),
@@ -42,4 +45,11 @@ pub enum EngineError {
     /// The engine's answer lacks what every engine says.
     #[error("{0}")]
     Unexpected(String),
+}
+
+impl EngineError {
+    /// Whether the engine or the way to it failed, rather than what was asked for.
+    pub fn is_environment(&self) -> bool {
+        !matches!(self, Self::Host(_))
+    }
 }

@@ -37,7 +37,8 @@ impl LoadError {
     /// Whether the environment failed, rather than the image.
     pub fn is_environment(&self) -> bool {
         match self {
-            Self::Engine(_) | Self::Different { .. } => true,
+            Self::Engine(error) => error.is_environment(),
+            Self::Different { .. } => true,
             Self::Build(error) => error.is_environment(),
         }
     }

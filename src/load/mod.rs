@@ -10,6 +10,7 @@ pub mod held;
 pub(crate) mod stream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -43,6 +44,8 @@ pub struct Options {
     pub cache: CacheUse,
     /// Send everything, whatever the engine holds.
     pub whole: bool,
+    /// How long the engine may take to load it.
+    pub limit: Duration,
 }
 
 /// What came of it.
@@ -162,7 +165,7 @@ async fn send(
         let written = ready.write(options, skip, sender)?;
         Ok((written, sender.sent()))
     };
-    let ((reference, id, layers), bytes) = sent(write, |stream| engine.load(stream)).await?;
+    let ((reference, id, layers), bytes) = sent(write, |stream| engine.load(stream, options.limit)).await?;
     let found = engine.inspect(&reference).await?;
     let has = found.root_fs.and_then(|root| root.layers).unwrap_or_default();
     let meant: Vec<String> = layers.iter().map(ToString::to_string).collect();

@@ -159,7 +159,8 @@ pub async fn hold(
 }
 
 fn keep(verdict: &mut Verdict, options: &Options, case: Case, tell: Listener<'_>) {
-    if options.fits(&case.name) {
+    // An engine that could not be had is told whatever was filtered for.
+    if options.fits(&case.name) || matches!(case.outcome, Outcome::Error { .. }) {
         tell(Event::Case(&case));
         verdict.cases.push(case);
     }

@@ -29,6 +29,8 @@ impl From<Ready> for Daemon {
 
 /// How long a load may take; an emulated daemon loads some 10 MB/s.
 const LOAD: Duration = Duration::from_secs(600);
+/// What comes on top of a load's own deadline: the last bytes of its writer.
+const AROUND: Duration = Duration::from_secs(10);
 
 impl Daemon {
     /// A daemon in a machine of its own, made from the guest called `guest`, which is assembled if need be. The machine
@@ -162,7 +164,7 @@ impl Daemon {
         &self,
         write: impl FnOnce(&mut Sender) -> Result<T, TrialError> + Send + 'static,
     ) -> Result<T, TrialError> {
-        let load = load::sent(write, |stream| self.docker().load(stream));
-        self.watched("loading the image", LOAD, load).await
+        let load = load::sent(write, |stream| self.docker().load(stream, LOAD));
+        self.watched("loading the image", LOAD + AROUND, load).await
     }
 }

@@ -102,6 +102,12 @@ fn layers_are_compressed_once_and_damaged_ones_again() {
     let blob = fs::read_dir(store).unwrap().flatten().next().unwrap().path();
     assert_eq!(lab.build_with(RECIPE, "second.tar", &OCI).bytes, plain.bytes);
     let sound = fs::read(&blob).unwrap();
+    // What lies there is taken: other bytes with their own digest behind them go into the archive as they are.
+    let digest = Sha256::digest(b"other bytes");
+    fs::write(&blob, [&b"other bytes"[..], &digest].concat()).unwrap();
+    lab.build_with(RECIPE, "forged.tar", &OCI);
+    let listed = lab.tool("tar", ["-tf", "forged.tar"]);
+    assert!(listed.contains(&hex::encode(digest)), "{listed}");
     for damage in [&sound[..10], &[&sound[..20], &[sound[20] ^ 1], &sound[21..]].concat()] {
         fs::write(&blob, damage).unwrap();
         assert_eq!(lab.build_with(RECIPE, "again.tar", &OCI).bytes, plain.bytes);

@@ -70,3 +70,30 @@ fn a_daemon_that_is_not_there_is_the_environments_fault() {
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere.sock"), "{output:?}");
 }
+
+#[test]
+fn a_place_that_is_none_is_the_users_mistake() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let recipe = folder.path().join("x.toml");
+    std::fs::write(&recipe, "name='x'\n").unwrap();
+    let output = crate::dock::seatrial(&["load", recipe.to_str().unwrap(), "--host", "/run/docker.sock"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("write unix:///PATH"), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_takes_an_image_and_never_answers_is_given_up_on() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let socket = folder.path().join("silent.sock");
+    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+    // Takes everything that comes and says nothing.
+    let silent = tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        tokio::io::copy(&mut connection, &mut tokio::io::sink()).await
+    });
+    let engine = seatrial::engine::Docker::at(&format!("unix://{}", socket.display()), None).unwrap();
+    let archive = futures_util::stream::iter([Ok(bytes::Bytes::from_static(b"an archive"))]);
+    let said = engine.load(archive, std::time::Duration::from_millis(200)).await.unwrap_err().to_string();
+    assert_eq!(said, "loading the image took longer than 0.2 s");
+    silent.abort();
+}

@@ -54,7 +54,7 @@ pub(in crate::cli) fn make_template(guest: &Guest, accel: Wish) -> anyhow::Resul
 }
 
 /// A line on the terminal that tells what goes on; none where there is no terminal.
-fn line(message: &str) -> ProgressBar {
+pub(in crate::cli) fn line(message: &str) -> ProgressBar {
     let line = ProgressBar::new_spinner().with_message(message.to_owned());
     if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>3} {wide_msg}") {
         line.set_style(style);

@@ -81,6 +81,17 @@ pub struct Replay {
 }
 
 impl Replay {
+    /// One that has not begun.
+    pub fn of_none(scenario: &Scenario, guest: &Guest) -> Self {
+        Self {
+            scenario: scenario.name.clone(),
+            title: scenario.title.clone(),
+            explained: scenario.explained.clone(),
+            engine: guest.name.clone(),
+            runs: Vec::new(),
+        }
+    }
+
     /// The runs with one policy.
     pub fn of<'a>(&'a self, policy: &'a Policy) -> impl Iterator<Item = &'a Run> {
         self.runs.iter().filter(move |run| run.policy == *policy)
@@ -118,7 +129,7 @@ pub enum Event<'a> {
     Run(&'a Run),
 }
 
-/// Replays `scenario` on the engine of `guest`.
+/// Replays `scenario` on the engine of `guest`. Each run is told as it ends.
 ///
 /// # Errors
 /// When no machine can be had. What fails later is an outcome.
@@ -127,7 +138,7 @@ pub async fn replay(
     guest: &Guest,
     options: &Options,
     tell: &mut (dyn FnMut(Event<'_>) + Send),
-) -> Result<Replay, TrialError> {
+) -> Result<(), TrialError> {
     tell(Event::Doing(format!(
         "{}: booting {} up to where its engine would start",
         scenario.name, guest.name
@@ -135,22 +146,14 @@ pub async fn replay(
     let image = tokio::task::spawn_blocking(image).await;
     let image = image.map_err(|e| crate::engine::EngineError::Unexpected(e.to_string()))??;
     let held = Held::boot(guest, options.accelerator, scenario.overlay(image)).await?;
-    let mut replay = Replay {
-        scenario: scenario.name.clone(),
-        title: scenario.title.clone(),
-        explained: scenario.explained.clone(),
-        engine: guest.name.clone(),
-        runs: Vec::new(),
-    };
     for number in 1..=options.runs {
         for policy in &options.policies {
             tell(Event::Doing(format!("{}: {policy}, {number} of {}", scenario.name, options.runs)));
             let run = run(scenario, &held, policy, options.patience).await;
             tell(Event::Run(&run));
-            replay.runs.push(run);
         }
     }
-    Ok(replay)
+    Ok(())
 }
 
 /// The image that clients load, as an archive: nothing but a config; the program comes from the guest.
