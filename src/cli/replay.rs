@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use anyhow::bail;
 use indicatif::ProgressBar;
 
 use super::check::{interruptible, meant};
@@ -11,6 +12,7 @@ use super::report::Report;
 use super::vm::{block_on, prepare};
 use crate::trial::replay::{Event, Options, Policy, Replay, Scenario, replay};
 use crate::trial::report::replays;
+use crate::vm::Definition;
 use crate::vm::accelerator::Wish;
 use crate::vm::assemble::Sources;
 
@@ -38,7 +40,7 @@ pub(super) struct Args {
     /// A way to wait [default: all]
     #[arg(long, value_name = "POLICY")]
     policy: Vec<Policy>,
-    /// An engine: a name of `seatrial vm list`, or `all` [default: docker-20.10]
+    /// A Docker: a name of `seatrial vm list`, or `all` [default: docker-20.10]
     #[arg(long, value_name = "NAME")]
     engine: Vec<String>,
     /// How often each
@@ -65,12 +67,25 @@ fn report(text: &str) -> Result<Report, String> {
     Report::parse(&["html", "json"], text)
 }
 
+/// The engines that were asked for. Scenarios are of the start of one unit, which not all of them have.
+fn replayable(asked: &[String]) -> anyhow::Result<Vec<String>> {
+    let (mut engines, unit) = (Vec::new(), "docker.service");
+    for engine in meant(asked)? {
+        if Definition::named(&engine)?.family.units.iter().any(|known| known == unit) {
+            engines.push(engine);
+        } else if asked.contains(&engine) {
+            bail!("scenarios are of the start of {unit}, which {engine} does not have");
+        }
+    }
+    Ok(engines)
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.list {
         return list();
     }
     let scenarios = args.scenarios.iter().map(|name| Scenario::named(name)).collect::<Result<Vec<_>, _>>()?;
-    let engines = meant(&args.engine)?;
+    let engines = replayable(&args.engine)?;
     let guests = engines.iter().map(|engine| prepare::assemble(engine, &Sources::default()));
     let guests = guests.collect::<anyhow::Result<Vec<_>>>()?;
     let options = Options {

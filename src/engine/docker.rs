@@ -157,14 +157,18 @@ impl Docker {
         Err(EngineError::Load(format!("it ended without naming an image; it said {said:?}")))
     }
 
-    /// Whether the daemon keeps images in containerd's store, which takes nothing for held.
+    /// Whether the daemon takes no layer for held when it loads an archive: every store but Docker's classic one.
     ///
     /// # Errors
     /// When it does not answer.
     pub async fn wants_every_blob(&self) -> Result<bool, EngineError> {
         let info = self.api.info().await.map_err(self::api("GET /info"))?;
         let status = info.driver_status.unwrap_or_default();
-        Ok(status.iter().flatten().any(|word| word.contains("io.containerd.snapshotter")))
+        if status.iter().flatten().any(|word| word.contains("io.containerd.snapshotter")) {
+            return Ok(true);
+        }
+        let version = self.api.version().await.map_err(self::api("GET /version"))?;
+        Ok(version.components.iter().flatten().any(|component| component.name.starts_with("Podman")))
     }
 
     /// The layers of every image that the daemon has, lowest first.

@@ -67,7 +67,7 @@ impl Daemon {
     pub async fn timeline_with_units(&self) -> Result<Timeline, TrialError> {
         let mut timeline = self.timeline().clone();
         let mut agent = self.machine().agent(Duration::from_secs(5)).await?;
-        for (event, guest) in units::became_active(&mut agent).await? {
+        for (event, guest) in units::became_active(&mut agent, self.machine().family()).await? {
             timeline.insert(event, guest);
         }
         Ok(timeline)

@@ -49,7 +49,7 @@ impl<'d> LoadedImage<'d> {
             "the tags that the daemon lists",
             &self.reference,
             tags.join(" "),
-            tags.contains(&self.reference),
+            tags.iter().any(|tag| self.daemon.machine().family().names(tag, &self.reference)),
         )
     }
 

@@ -72,7 +72,8 @@ pub(super) async fn cases(
 async fn listed(image: &LoadedImage<'_>) -> Result<(Look, String), TrialError> {
     let mut look = Look::default();
     let tags = image.inspect().await?.repo_tags.unwrap_or_default();
-    let fine = tags.iter().any(|tag| tag == image.reference());
+    let family = image.daemon().machine().family();
+    let fine = tags.iter().any(|tag| family.names(tag, image.reference()));
     look.at("tags that the engine lists", image.reference(), tags.join(", "), fine);
     Ok((look, String::new()))
 }

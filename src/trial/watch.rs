@@ -75,14 +75,14 @@ impl Daemon {
     async fn happened(&self, since: Duration) -> Result<Vec<String>, TrialError> {
         let mut agent = self.machine().agent(TELL).await?;
         let mut happened = Vec::new();
-        for Now { unit, state, result, active_since } in units::now(&mut agent).await? {
+        for Now { unit, state, result, active_since } in units::now(&mut agent, self.machine().family()).await? {
             if state != "active" {
                 happened.push(format!("{unit} is {state} (its last end: {result})"));
             } else if let Some(after) = active_since.checked_sub(since).filter(|after| !after.is_zero()) {
                 happened.push(format!("{unit} was restarted, after {:.1} s", after.as_secs_f64()));
             }
         }
-        if units::full(&mut agent).await? {
+        if units::full(&mut agent, self.machine().family()).await? {
             happened.push("the disk that the engine writes to is full".to_owned());
         }
         Ok(happened)

@@ -84,7 +84,7 @@ fn debian(
     let configure = work.join("configure");
     write(&configure, CONFIGURE)?;
     MKFS_EROFS.require()?;
-    let Definition { suite, packages, modules, .. } = &guest.definition;
+    let Definition { suite, packages, modules, family, .. } = &guest.definition;
     let (files, configure, out) = (quoted(&files), quoted(&configure), quoted(made));
     let mut mmdebstrap = Command::new(MMDEBSTRAP.require()?);
     mmdebstrap.args(["--mode=auto", "--variant=minbase", "--format=null"]);
@@ -102,7 +102,11 @@ fn debian(
     let hooks = [
         "mkdir \"$1/seatrial\"".to_owned(),
         format!("copy-in {configure} {files} /seatrial"),
-        format!("sh \"$1/seatrial/configure\" \"$1\" {}", modules.join(" ")),
+        format!(
+            "sh \"$1/seatrial/configure\" \"$1\" \"{}\" {}",
+            family.units.join(" "),
+            modules.join(" ")
+        ),
         format!("copy-out /out/root.erofs /out/kernel /out/initrd /out/packages {out}"),
     ];
     mmdebstrap.args(hooks.map(|hook| format!("--customize-hook={hook}")));

@@ -55,7 +55,7 @@ pub async fn look() -> Vec<Finding> {
     findings.push(kvm().await);
     findings.push(room());
     let memory = Definition::names().next().and_then(|name| Definition::named(name).ok());
-    let places = budget::places(memory.map_or(1024, |definition| definition.memory_mib));
+    let places = budget::places(memory.map_or(1024, |definition| definition.family.memory_mib));
     let found = format!("{places} at once; {} sets another number", budget::MACHINES);
     findings.push(finding(State::Ok, "machines", found));
     findings

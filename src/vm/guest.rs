@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Overlay, VmError};
+use super::{Family, Overlay, VmError};
 use crate::image::Digest;
 use crate::suggest;
 
 /// What a guest is made of.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Definition {
     /// What it is, for people.
     pub description: String,
@@ -23,16 +22,25 @@ pub struct Definition {
     pub modules: Vec<String>,
     /// The kernel's command line.
     pub cmdline: String,
-    /// Memory in MiB.
-    pub memory_mib: u32,
-    /// CPUs.
-    pub cpus: u32,
     /// What machines of it have in their root beside what was assembled, by place.
-    #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// The engine in it.
+    pub family: Family,
     /// The guest whose assembled files it shares, where that is another.
-    #[serde(skip)]
     pub like: Option<String>,
+}
+
+/// A guest as its file has it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    family: String,
+    description: String,
+    suite: String,
+    #[serde(default)]
+    packages: Vec<String>,
+    #[serde(default)]
+    files: BTreeMap<String, String>,
 }
 
 /// A guest that is another one with other files.
@@ -44,6 +52,17 @@ struct Variant {
     files: BTreeMap<String, String>,
 }
 
+/// What every guest has.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Base {
+    packages: Vec<String>,
+    modules: Vec<String>,
+    cmdline: String,
+}
+
+const BASE: &str = include_str!("../../vm/guest/base.toml");
+
 /// The guests there are.
 const GUESTS: &[(&str, &str)] = &[
     ("docker-20.10.5", include_str!("../../vm/guests/docker-20.10.5.toml")),
@@ -51,6 +70,9 @@ const GUESTS: &[(&str, &str)] = &[
     ("docker-26", include_str!("../../vm/guests/docker-26.toml")),
     ("docker-28", include_str!("../../vm/guests/docker-28.toml")),
     ("docker-28-containerd", include_str!("../../vm/guests/docker-28-containerd.toml")),
+    ("podman-4.3", include_str!("../../vm/guests/podman-4.3.toml")),
+    ("podman-5.4", include_str!("../../vm/guests/podman-5.4.toml")),
+    ("podman-5.8", include_str!("../../vm/guests/podman-5.8.toml")),
 ];
 
 /// The program that turns a Debian tree into a guest, and the guest's first process.
@@ -61,20 +83,16 @@ const INIT: &str = include_str!("../../vm/guest/init");
 pub(super) const FILES: &[(&str, &str)] = &[
     ("init", INIT),
     (
-        "etc/systemd/system/docker.service.d/seatrial.conf",
-        include_str!("../../vm/guest/files/etc/systemd/system/docker.service.d/seatrial.conf"),
-    ),
-    (
-        "etc/systemd/system/docker.socket.d/seatrial.conf",
-        include_str!("../../vm/guest/files/etc/systemd/system/docker.socket.d/seatrial.conf"),
-    ),
-    (
         "etc/systemd/system/seatrial-agent.service",
         include_str!("../../vm/guest/files/etc/systemd/system/seatrial-agent.service"),
     ),
     (
         "etc/systemd/system/seatrial-wake.service",
         include_str!("../../vm/guest/files/etc/systemd/system/seatrial-wake.service"),
+    ),
+    (
+        "etc/systemd/system/seatrial-tls@.service",
+        include_str!("../../vm/guest/files/etc/systemd/system/seatrial-tls@.service"),
     ),
     ("usr/lib/seatrial/probe", include_str!("../../vm/guest/files/usr/lib/seatrial/probe")),
     ("usr/lib/seatrial/wake", include_str!("../../vm/guest/files/usr/lib/seatrial/wake")),
@@ -117,12 +135,34 @@ impl Definition {
             name: name.to_owned(),
             nearest: suggest::nearest(name, Self::names()),
         })?;
-        let wrong = |e: toml::de::Error| VmError::Assembly { guest: name.to_owned(), problem: e.to_string() };
-        if !text.lines().any(|line| line.starts_with("like =")) {
-            return toml::from_str(text).map_err(wrong);
-        }
-        let Variant { like, description, files } = toml::from_str(text).map_err(wrong)?;
-        Ok(Self { description, files, like: Some(like.clone()), ..Self::named(&like)? })
+        let read = || match text.lines().any(|line| line.starts_with("like =")) {
+            true => Self::variant(text),
+            false => Self::written(text),
+        };
+        read().map_err(|problem| VmError::Assembly { guest: name.to_owned(), problem })
+    }
+
+    fn written(text: &str) -> Result<Self, String> {
+        let read = |error: toml::de::Error| error.to_string();
+        let Written { family, description, suite, packages, files } = toml::from_str(text).map_err(read)?;
+        let (base, family): (Base, _) = (toml::from_str(BASE).map_err(read)?, Family::named(&family)?);
+        Ok(Self {
+            description,
+            suite,
+            packages: [base.packages, family.packages.clone(), packages].concat(),
+            modules: [base.modules, family.modules.clone()].concat(),
+            cmdline: base.cmdline,
+            files: family.files.clone().into_iter().chain(files).collect(),
+            family,
+            like: None,
+        })
+    }
+
+    fn variant(text: &str) -> Result<Self, String> {
+        let Variant { like, description, files } = toml::from_str(text).map_err(|error| error.to_string())?;
+        let mut other = Self::named(&like).map_err(|error| error.to_string())?;
+        other.files.extend(files);
+        Ok(Self { description, like: Some(like), ..other })
     }
 
     /// What machines of it have in their root: `overlay`, and beside it the guest's own.
@@ -137,8 +177,9 @@ impl Definition {
     /// packages come from. What version of a package that is, is the archive's choice on the day. How a
     /// machine is started does not count.
     pub fn digest(&self, sources: &str) -> Digest {
-        let Self { suite, packages, modules, .. } = self;
-        let mut text = format!("{suite}\n{packages:?}\n{modules:?}\n{sources}\n{CONFIGURE}\n");
+        let Self { suite, packages, modules, family, .. } = self;
+        let units = &family.units;
+        let mut text = format!("{suite}\n{packages:?}\n{modules:?}\n{units:?}\n{sources}\n{CONFIGURE}\n");
         for (place, content) in FILES {
             text.push_str(&format!("{place}\n{content}\n"));
         }

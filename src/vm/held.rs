@@ -57,7 +57,7 @@ impl Held {
         overlay.file("etc/systemd/system/seatrial-hold.service", UNIT);
         let wants = "[Unit]\nWants=seatrial-hold.service\n";
         overlay.file("etc/systemd/system/sysinit.target.d/seatrial-hold.conf", wants);
-        let _turn = budget::turn(guest.definition.memory_mib).await?;
+        let _turn = budget::turn(guest.definition.family.memory_mib).await?;
         let accelerator = accelerator::choose(wish, guest).await?;
         let folder = MachineFolder::make()?;
         let held = async |machine: &Machine| machine.unless_it_ends(holds(machine)).await;
@@ -71,7 +71,7 @@ impl Held {
     /// # Errors
     /// When it cannot be restored, or does not answer.
     pub async fn release(&self) -> Result<Released, VmError> {
-        let turn = budget::turn(self.guest.definition.memory_mib).await?;
+        let turn = budget::turn(self.guest.definition.family.memory_mib).await?;
         let machine = Machine::restore(&self.guest, &self.template, false).await?;
         let woken = async {
             machine.wake(ANSWER).await?;

@@ -15,7 +15,7 @@ use super::places::MachineFolder;
 use super::process::{Process, tail};
 use super::qmp::Qmp;
 use super::template::Template;
-use super::{Accelerator, Agent, Guest, VmError, initrd, tls, tools, wake};
+use super::{Accelerator, Agent, Family, Guest, VmError, initrd, tls, tools, wake};
 use crate::engine::ApiVersion;
 
 /// A running machine. Dropped, it is gone: the process, its memory, its disk, its keys.
@@ -26,6 +26,7 @@ pub struct Machine {
     folder: MachineFolder,
     port: u16,
     accelerator: Accelerator,
+    family: Family,
     started: Instant,
     /// One question at a time to the program that wakes the guest: they share the way back.
     waking: Mutex<()>,
@@ -73,8 +74,8 @@ impl Own {
         let [kernel, initrd, root] = paths;
         Layout {
             accelerator,
-            memory_mib: guest.definition.memory_mib,
-            cpus: guest.definition.cpus,
+            memory_mib: guest.definition.family.memory_mib,
+            cpus: guest.definition.family.cpus,
             ram: None,
             incoming: false,
             kernel,
@@ -91,6 +92,7 @@ impl Own {
     fn start(
         self,
         layout: &[String],
+        guest: &Guest,
         accelerator: Accelerator,
         stdin: Option<File>,
     ) -> Result<Machine, VmError> {
@@ -98,7 +100,8 @@ impl Own {
         tools::QEMU.require()?;
         let started = Instant::now();
         let process = Process::start(tools::QEMU.program, layout, stdin, &folder.path().join("qemu.log"))?;
-        Ok(Machine { process, folder, port, accelerator, started, waking: Mutex::new(()) })
+        let family = guest.definition.family.clone();
+        Ok(Machine { process, folder, port, accelerator, family, started, waking: Mutex::new(()) })
     }
 }
 
@@ -117,7 +120,7 @@ impl Machine {
         let cmdline = &format!("{} {arguments}", guest.definition.cmdline);
         let layout = own.layout(guest, &paths, accelerator);
         let arguments = args::all(&Layout { ram, egress, cmdline: cmdline.trim_end(), ..layout });
-        own.start(&arguments, accelerator, None)
+        own.start(&arguments, guest, accelerator, None)
     }
 
     /// Starts a machine as a copy of the one that `template` was made from, as it was then. It shares the
@@ -137,7 +140,7 @@ impl Machine {
         let accelerator = template.accelerator();
         let layout = own.layout(guest, &paths, accelerator);
         let arguments = args::all(&Layout { ram: Some((&ram, false)), incoming: true, egress, ..layout });
-        let machine = own.start(&arguments, accelerator, Some(state))?;
+        let machine = own.start(&arguments, guest, accelerator, Some(state))?;
         machine.unless_it_ends(machine.resume()).await?;
         Ok(machine)
     }
@@ -167,13 +170,10 @@ impl Machine {
     }
 
     /// Asks the engine from inside the guest, for `seconds` at most; see [`wake::engine`].
-    pub(super) async fn engine(
-        &self,
-        seconds: u64,
-        sockets: [&str; 2],
-    ) -> Result<(Duration, Option<ApiVersion>), VmError> {
+    pub(super) async fn engine(&self, seconds: u64) -> Result<(Duration, Option<ApiVersion>), VmError> {
+        let Family { socket, needs, .. } = &self.family;
         let _turn = self.waking.lock().await;
-        wake::engine(self.folder(), seconds, sockets).await
+        wake::engine(self.folder(), seconds, [socket, needs.as_deref().unwrap_or("-")]).await
     }
 
     /// The machine's monitor.
@@ -195,6 +195,11 @@ impl Machine {
     /// How its CPU is run.
     pub fn accelerator(&self) -> Accelerator {
         self.accelerator
+    }
+
+    /// The engine in it.
+    pub fn family(&self) -> &Family {
+        &self.family
     }
 
     /// When QEMU was started.

@@ -68,7 +68,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 pub async fn start(guest: &Guest, options: &Options) -> Result<Ready, VmError> {
     let turn = match options.at_once {
         true => None,
-        false => Some(budget::turn(guest.definition.memory_mib).await?),
+        false => Some(budget::turn(guest.definition.family.memory_mib).await?),
     };
     let accelerator = accelerator::choose(options.accelerator, guest).await?;
     let mut fallback = None;
@@ -155,7 +155,7 @@ pub(super) async fn engine(
     let newest = Mutex::new(None);
     let answers = condition(ANSWERS, within, || {
         Box::pin(async {
-            let (uptime, api) = machine.engine(1, ENGINE).await.map_err(|e| told(&e))?;
+            let (uptime, api) = machine.engine(1).await.map_err(|e| told(&e))?;
             *newest.lock().unwrap_or_else(PoisonError::into_inner) = api;
             Ok(Some(uptime))
         })
@@ -166,9 +166,7 @@ pub(super) async fn engine(
 }
 
 /// What is noted when an engine is ready: it says OK, and what it depends on accepts.
-const ANSWERS: &str = "/_ping says OK, containerd accepts";
-/// The engine's socket in the guest, and that of what it depends on.
-const ENGINE: [&str; 2] = ["/run/docker.sock", "/run/containerd/containerd.sock"];
+const ANSWERS: &str = "/_ping says OK, what it needs accepts";
 
 async fn met(
     machine: &Machine,
@@ -239,10 +237,12 @@ fn listens(table: &str, port: u16) -> bool {
 
 /// What the guest says of an engine that did not get ready.
 async fn with_report(machine: &Machine, cause: NotReady) -> VmError {
-    let script = "systemctl --no-pager --full status docker.socket docker.service containerd.service; \
-                  journalctl --no-pager -n 40 -o short-monotonic";
+    let units = machine.family().units.join(" ");
+    let script = format!(
+        "systemctl --no-pager --full status {units}; journalctl --no-pager -n 40 -o short-monotonic"
+    );
     let limit = Duration::from_secs(20);
-    let asked = async { machine.agent(limit).await?.run("/bin/sh", &["-c", script], limit).await };
+    let asked = async { machine.agent(limit).await?.run("/bin/sh", &["-c", &script], limit).await };
     let guest = match asked.await {
         Ok(output) => output.stdout,
         Err(error) => format!("the guest cannot be asked: {}", told(&error)),

@@ -56,8 +56,8 @@ pub(super) fn key(guest: &Guest, accelerator: Accelerator) -> Result<String, VmE
     let nowhere = Path::new("");
     let arguments = args::all(&Layout {
         accelerator,
-        memory_mib: guest.definition.memory_mib,
-        cpus: guest.definition.cpus,
+        memory_mib: guest.definition.family.memory_mib,
+        cpus: guest.definition.family.cpus,
         ram: Some((nowhere, false)),
         incoming: true,
         kernel: nowhere,

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Agent, VmError};
+use super::{Agent, Family, VmError};
 
-/// The units, in the order in which they usually become active.
-const UNITS: [&str; 5] =
-    ["docker.socket", "sockets.target", "containerd.service", "network-online.target", "docker.service"];
+/// The targets that an engine's start is often tied to.
+const TARGETS: [&str; 2] = ["sockets.target", "network-online.target"];
 /// The engine accepts connections: the first moment at which anything could be asked of it.
 pub const SERVES: &str = "the engine serves its API";
 /// What the engine runs containers with is there.
@@ -18,9 +17,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When the guest cannot be asked.
-pub async fn became_active(agent: &mut Agent) -> Result<Vec<(String, Duration)>, VmError> {
+pub async fn became_active(agent: &mut Agent, family: &Family) -> Result<Vec<(String, Duration)>, VmError> {
     let property = "--property=Id,ActiveEnterTimestampMonotonic";
-    let arguments: Vec<&str> = ["show", property].into_iter().chain(UNITS).collect();
+    let units = family.units.iter().map(String::as_str).chain(TARGETS);
+    let arguments: Vec<&str> = ["show", property].into_iter().chain(units).collect();
     let output = agent.run("/usr/bin/systemctl", &arguments, LIMIT).await?;
     Ok(actives(&output.stdout))
 }
@@ -53,9 +53,9 @@ pub struct Now {
 ///
 /// # Errors
 /// When the guest cannot be asked.
-pub async fn now(agent: &mut Agent) -> Result<Vec<Now>, VmError> {
+pub async fn now(agent: &mut Agent, family: &Family) -> Result<Vec<Now>, VmError> {
     let property = "--property=Id,ActiveState,Result,ActiveEnterTimestampMonotonic";
-    let arguments = ["show", property, "docker.service", "containerd.service"];
+    let arguments: Vec<&str> = ["show", property].into_iter().chain(family.services()).collect();
     let output = agent.run("/usr/bin/systemctl", &arguments, LIMIT).await?;
     let unit = |block: &str| {
         let value = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
@@ -73,8 +73,8 @@ pub async fn now(agent: &mut Agent) -> Result<Vec<Now>, VmError> {
 ///
 /// # Errors
 /// When the guest cannot be asked.
-pub async fn full(agent: &mut Agent) -> Result<bool, VmError> {
-    let arguments = ["--output=avail", "-B1", "/var/lib/docker"];
+pub async fn full(agent: &mut Agent, family: &Family) -> Result<bool, VmError> {
+    let arguments = ["--output=avail", "-B1", &family.store];
     let output = agent.run("/usr/bin/df", &arguments, LIMIT).await?;
     Ok(output.stdout.lines().last().is_some_and(|free| free.trim() == "0"))
 }
@@ -83,8 +83,8 @@ pub async fn full(agent: &mut Agent) -> Result<bool, VmError> {
 ///
 /// # Errors
 /// When the guest cannot be asked.
-pub async fn told(agent: &mut Agent) -> Result<Vec<(String, Duration)>, VmError> {
-    let units = ["-u", "docker.service", "-u", "containerd.service", "-u", "seatrial-fault-*"];
+pub async fn told(agent: &mut Agent, family: &Family) -> Result<Vec<(String, Duration)>, VmError> {
+    let units = family.services().chain(["seatrial-fault-*"]).flat_map(|unit| ["-u", unit]);
     let arguments: Vec<&str> =
         ["--no-pager", "-q", "-o", "short-monotonic"].into_iter().chain(units).collect();
     let output = agent.run("/usr/bin/journalctl", &arguments, LIMIT).await?;

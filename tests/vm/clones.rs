@@ -53,7 +53,7 @@ async fn eight_in_a_row_and_four_at_once_are_all_ready() {
 }
 
 /// What is noted of an engine that is ready.
-const ANSWERS: &str = "/_ping says OK, containerd accepts";
+const ANSWERS: &str = "/_ping says OK, what it needs accepts";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_and_a_run_work_after_a_cold_boot_too_and_its_timeline_is_in_order() {

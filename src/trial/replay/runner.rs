@@ -208,10 +208,10 @@ async fn fill(run: &mut Run, scenario: &Scenario, held: &Held, patience: Duratio
         run.outcome = Outcome::NeverStarted;
     }
     let mut agent = released.machine.agent(ANSWER).await?;
-    for (event, guest) in units::became_active(&mut agent).await? {
+    for (event, guest) in units::became_active(&mut agent, released.machine.family()).await? {
         timeline.insert(event, guest);
     }
-    for (event, guest) in units::told(&mut agent).await? {
+    for (event, guest) in units::told(&mut agent, released.machine.family()).await? {
         timeline.insert(event, guest);
     }
     // The first moment at which a client could have been served: the engine listens, and what it depends on is there.

@@ -1,0 +1,57 @@
+//! Families of engines, as data: what a guest of one has in it, where its engine answers, and what that depends on.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// The engines that are put into guests, started and asked in the same way.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Family {
+    /// The Debian packages of its engine, without what they depend on.
+    pub(super) packages: Vec<String>,
+    /// The kernel modules that its engine needs, without what they depend on.
+    pub(super) modules: Vec<String>,
+    /// The units of systemd's that are started with the guest, in the order in which they usually become active.
+    pub units: Vec<String>,
+    /// The engine's socket in the guest.
+    pub socket: String,
+    /// The socket of what the engine depends on.
+    pub needs: Option<String>,
+    /// Where the engine keeps its images, on the scratch disk.
+    pub store: String,
+    /// Whether the engine puts a registry before names that have none.
+    #[serde(default)]
+    pub qualifies_names: bool,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// CPUs.
+    pub cpus: u32,
+    /// What machines have in their root beside what was assembled, by place.
+    #[serde(default)]
+    pub(super) files: BTreeMap<String, String>,
+}
+
+/// The families there are.
+const FAMILIES: &[(&str, &str)] = &[
+    ("docker", include_str!("../../vm/families/docker.toml")),
+    ("podman", include_str!("../../vm/families/podman.toml")),
+];
+
+impl Family {
+    pub(super) fn named(name: &str) -> Result<Self, String> {
+        let text = FAMILIES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
+        toml::from_str(text.ok_or_else(|| format!("there is no family {name:?}"))?).map_err(|e| e.to_string())
+    }
+
+    /// Whether `tag`, which its engine lists, is the name that an image has as `reference`.
+    pub fn names(&self, tag: &str, reference: &str) -> bool {
+        let qualified = || tag.strip_suffix(reference).is_some_and(|registry| registry.ends_with('/'));
+        tag == reference || (self.qualifies_names && qualified())
+    }
+
+    /// Its units that do something rather than wait for somebody.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.units.iter().map(String::as_str).filter(|unit| unit.ends_with(".service"))
+    }
+}
