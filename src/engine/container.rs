@@ -1,167 +1,61 @@
-//! Containers: how they are made, what they print and how they end.
+//! Containers over Docker's API: how they are made, what they print and how they end.
 
 use std::time::Duration;
 
 use bollard::container::LogOutput;
-use bollard::models::{ContainerCreateBody, ContainerState, HostConfig};
+use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptions, InspectContainerOptions, LogsOptionsBuilder,
     RemoveContainerOptionsBuilder, StopContainerOptionsBuilder, WaitContainerOptions,
 };
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
 
 use super::docker::api;
-use super::{Docker, EngineError};
+use super::{Docker, EngineError, RunOptions, RunOutput, State};
 
-/// How a container of an image is run. What is left out is as the image has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RunOptions {
-    /// The command; in the place of the image's `Cmd`.
-    pub command: Option<Vec<String>>,
-    /// In the place of the image's `Entrypoint`.
-    pub entrypoint: Option<Vec<String>>,
-    /// `NAME=value`, over the image's.
-    pub env: Vec<String>,
-    /// The user, by number or name.
-    pub user: Option<String>,
-    /// The working directory.
-    pub working_dir: Option<String>,
-    /// Whether it has a network: the engine's default one.
-    pub network: bool,
-    /// Places that get an empty volume of their own.
-    pub volumes: Vec<String>,
-    /// What of the engine's host is seen in it, as `PLACE:PLACE_IN_IT[:ro]`.
-    pub binds: Vec<String>,
-    /// What it is given on standard input.
-    pub stdin: Option<String>,
-}
-
-impl RunOptions {
-    /// `command` in the place of the image's.
-    pub fn command(command: &[&str]) -> Self {
-        Self { command: Some(owned(command)), ..Self::default() }
-    }
-
-    /// `program` of the engine's host, which must need no libraries, in the place of the image's own.
-    pub fn tool(program: &str, arguments: &[&str]) -> Self {
-        // Under its own name, which tells busybox and its like what they are.
-        let name = program.rsplit('/').next().unwrap_or(program);
-        let place = format!("/.seatrial/{name}");
-        Self {
-            binds: vec![format!("{program}:{place}:ro")],
-            entrypoint: Some(vec![place]),
-            command: Some(owned(arguments)),
-            ..Self::default()
-        }
-    }
-
-    fn body(&self, image: &str) -> ContainerCreateBody {
-        let network_mode = (!self.network).then(|| "none".to_owned());
-        let binds = Some(self.binds.clone());
-        let stdin = self.stdin.is_some();
-        ContainerCreateBody {
-            image: Some(image.to_owned()),
-            cmd: self.command.clone(),
-            entrypoint: self.entrypoint.clone(),
-            env: (!self.env.is_empty()).then(|| self.env.clone()),
-            user: self.user.clone(),
-            working_dir: self.working_dir.clone(),
-            volumes: (!self.volumes.is_empty()).then(|| self.volumes.clone()),
-            attach_stdin: Some(stdin),
-            open_stdin: Some(stdin),
-            stdin_once: Some(stdin),
-            host_config: Some(HostConfig { network_mode, binds, ..HostConfig::default() }),
-            ..ContainerCreateBody::default()
-        }
-    }
-}
-
-fn owned(words: &[&str]) -> Vec<String> {
-    words.iter().map(ToString::to_string).collect()
-}
-
-/// What a container printed and how it ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunOutput {
-    /// The exit code; 128 and a signal's number when that signal ended the command, as shells count.
-    pub code: i64,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
-}
-
-impl RunOutput {
-    /// The signal that ended the command, as far as the engine tells: a command that ends by itself with 137 looks as
-    /// if it had been killed.
-    pub fn signal(&self) -> Option<i64> {
-        Some(self.code - 128).filter(|signal| (1..=64).contains(signal))
+fn body(options: &RunOptions, image: &str) -> ContainerCreateBody {
+    let network_mode = (!options.network).then(|| "none".to_owned());
+    let binds = Some(options.binds.clone());
+    let stdin = options.stdin.is_some();
+    ContainerCreateBody {
+        image: Some(image.to_owned()),
+        cmd: options.command.clone(),
+        entrypoint: options.entrypoint.clone(),
+        env: (!options.env.is_empty()).then(|| options.env.clone()),
+        user: options.user.clone(),
+        working_dir: options.working_dir.clone(),
+        volumes: (!options.volumes.is_empty()).then(|| options.volumes.clone()),
+        attach_stdin: Some(stdin),
+        open_stdin: Some(stdin),
+        stdin_once: Some(stdin),
+        host_config: Some(HostConfig { network_mode, binds, ..HostConfig::default() }),
+        ..ContainerCreateBody::default()
     }
 }
 
 /// A container. It stays in the engine until it is removed.
 #[derive(Clone, Debug)]
-pub struct Container {
+pub struct DockerContainer {
     docker: Docker,
     id: String,
 }
 
 impl Docker {
-    /// Runs a container of `image` and waits for its end for `limit` at most. The container is removed in any case.
-    ///
-    /// # Errors
-    /// When it cannot be made or started, or does not end in time.
-    pub async fn run(
-        &self,
-        image: &str,
-        options: &RunOptions,
-        limit: Duration,
-    ) -> Result<RunOutput, EngineError> {
-        let container = self.create(image, options).await?;
-        let run = async {
-            container.start(options.stdin.as_deref()).await?;
-            container.end().await
-        };
-        let result = match timeout(limit, run).await {
-            Ok(result) => result,
-            Err(_) => Err(EngineError::Deadline { doing: format!("running {image}"), limit }),
-        };
-        let removed = container.remove().await;
-        let output = result?;
-        removed.map(|()| output)
-    }
-
-    /// Makes a container of `image` and starts it.
-    ///
-    /// # Errors
-    /// When it cannot be made or started; nothing of it is left then.
-    pub async fn start(&self, image: &str, options: &RunOptions) -> Result<Container, EngineError> {
-        let container = self.create(image, options).await?;
-        match container.start(options.stdin.as_deref()).await {
-            Ok(()) => Ok(container),
-            Err(error) => {
-                let _ = container.remove().await;
-                Err(error)
-            }
-        }
-    }
-
-    async fn create(&self, image: &str, options: &RunOptions) -> Result<Container, EngineError> {
-        let made = self.api().create_container(None::<CreateContainerOptions>, options.body(image)).await;
+    pub(super) async fn create(&self, image: &str, options: &RunOptions) -> Result<DockerContainer, EngineError> {
+        let made = self.api().create_container(None::<CreateContainerOptions>, body(options, image)).await;
         let id = made.map_err(api(format!("creating a container of {image}")))?.id;
-        Ok(Container { docker: self.clone(), id })
+        Ok(DockerContainer { docker: self.clone(), id })
     }
 }
 
-impl Container {
+impl DockerContainer {
     /// Its id.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    async fn start(&self, stdin: Option<&str>) -> Result<(), EngineError> {
+    pub(super) async fn start(&self, stdin: Option<&str>) -> Result<(), EngineError> {
         let engine = self.docker.api();
         let attached = match stdin {
             None => None,
@@ -225,9 +119,11 @@ impl Container {
     ///
     /// # Errors
     /// When the engine does not tell.
-    pub async fn state(&self) -> Result<ContainerState, EngineError> {
+    pub async fn state(&self) -> Result<State, EngineError> {
         let inspected = self.docker.api().inspect_container(&self.id, None::<InspectContainerOptions>).await;
-        Ok(inspected.map_err(api("inspecting the container"))?.state.unwrap_or_default())
+        let state = inspected.map_err(api("inspecting the container"))?.state.unwrap_or_default();
+        let health = state.health.and_then(|health| health.status).map(|status| status.to_string());
+        Ok(State { running: state.running == Some(true), health })
     }
 
     /// Its address on the engine's network.

@@ -14,6 +14,14 @@ pub enum EngineError {
         /// The answer.
         source: bollard::errors::Error,
     },
+    /// The container runtime interface answered with an error, or not at all.
+    #[error("{doing} failed: {problem}")]
+    Cri {
+        /// What was asked.
+        doing: String,
+        /// The answer.
+        problem: String,
+    },
     /// The keys to the API cannot be used.
     #[error("cannot use {path}: {problem}", path = path.display())]
     Keys {

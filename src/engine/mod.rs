@@ -2,14 +2,20 @@
 //!
 //! Nothing here knows where the engine runs; that is [`vm`](crate::vm)'s business.
 
+pub mod any;
 pub mod container;
+pub mod cri;
 pub mod docker;
 mod error;
 pub mod readiness;
+pub mod run;
 pub mod timeline;
 mod transport;
 
-pub use container::{Container, RunOptions, RunOutput};
+pub use any::{Container, Engine, ImageFacts};
+pub use container::DockerContainer;
+pub use cri::{Cri, CriContainer};
 pub use docker::{ApiVersion, Docker};
 pub use error::EngineError;
+pub use run::{RunOptions, RunOutput, State};
 pub use timeline::Timeline;

@@ -35,7 +35,8 @@ pub(super) fn over_tls(keys: &Path) -> Result<Transport, EngineError> {
     }))
 }
 
-fn config(keys: &Path) -> Result<ClientConfig, EngineError> {
+/// Both sides' keys.
+pub(super) fn config(keys: &Path) -> Result<ClientConfig, EngineError> {
     let failed = |name: &str, problem: String| EngineError::Keys { path: keys.join(name), problem };
     let certificates = |name: &'static str| -> Result<Vec<CertificateDer<'static>>, EngineError> {
         let read = CertificateDer::pem_file_iter(keys.join(name)).and_then(Iterator::collect);

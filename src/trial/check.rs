@@ -226,7 +226,7 @@ async fn on_engine(
     };
     let stage = Stage {
         engine: engine.to_owned(),
-        version: daemon.docker().version().await.unwrap_or_default(),
+        version: daemon.engine().version().await.unwrap_or_default(),
         timeline: daemon.timeline().events().to_vec(),
         fallback: daemon.fallback().map(str::to_owned),
         load_seconds: began.elapsed().as_secs_f64(),

@@ -10,7 +10,7 @@ use crate::archive::Compression;
 use crate::archive::{docker, oci, sink};
 use crate::build::assemble::Output;
 use crate::build::{CacheUse, Format, Options as BuildOptions, Recipe, assemble, plan};
-use crate::engine::{Docker, EngineError, Timeline};
+use crate::engine::{Docker, Engine, EngineError, Timeline};
 use crate::image::Reference;
 use crate::load;
 use crate::load::stream::Sender;
@@ -45,9 +45,14 @@ impl Daemon {
         Ok(Self(ready::start(&guest, &options).await?))
     }
 
-    /// The daemon's API.
-    pub fn docker(&self) -> &Docker {
-        &self.0.docker
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// Docker's API, where the engine speaks it.
+    pub fn docker(&self) -> Option<&Docker> {
+        self.0.engine.docker()
     }
 
     /// The machine that it runs in.
@@ -109,7 +114,7 @@ impl Daemon {
             Ok(summary.reference.unwrap_or_default())
         };
         let reference = self.load(build).await?;
-        self.docker().inspect(&reference).await?;
+        self.engine().inspect(&reference).await?;
         Ok(LoadedImage::new(self, reference))
     }
 
@@ -125,7 +130,7 @@ impl Daemon {
             Ok(())
         };
         self.load(read).await?;
-        self.docker().inspect(reference).await?;
+        self.engine().inspect(reference).await?;
         Ok(LoadedImage::new(self, reference.to_owned()))
     }
 
@@ -155,7 +160,7 @@ impl Daemon {
             Ok(())
         };
         self.load(repack).await?;
-        self.docker().inspect(&name).await?;
+        self.engine().inspect(&name).await?;
         Ok(LoadedImage::new(self, name))
     }
 
@@ -164,7 +169,7 @@ impl Daemon {
         &self,
         write: impl FnOnce(&mut Sender) -> Result<T, TrialError> + Send + 'static,
     ) -> Result<T, TrialError> {
-        let load = load::sent(write, |stream| self.docker().load(stream, LOAD));
+        let load = load::sent(write, |stream| self.engine().load(stream, LOAD));
         self.watched("loading the image", LOAD + AROUND, load).await
     }
 }

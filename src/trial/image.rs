@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use super::{Daemon, TrialError};
-use bollard::models::ImageInspect;
-
-use crate::engine::{Container, EngineError, RunOptions, RunOutput};
+use crate::engine::{Container, EngineError, ImageFacts, RunOptions, RunOutput};
 use crate::image::Env;
 
 /// An image in a daemon.
@@ -44,7 +42,7 @@ impl<'d> LoadedImage<'d> {
     /// # Errors
     /// When it does not.
     pub async fn assert_tag(&self) -> Result<(), TrialError> {
-        let tags = self.daemon.docker().inspect(&self.reference).await?.repo_tags.unwrap_or_default();
+        let tags = self.daemon.engine().inspect(&self.reference).await?.tags;
         self.check(
             "the tags that the daemon lists",
             &self.reference,
@@ -58,7 +56,7 @@ impl<'d> LoadedImage<'d> {
     /// # Errors
     /// When it does not.
     pub async fn assert_architecture(&self, architecture: &str) -> Result<(), TrialError> {
-        let found = self.daemon.docker().inspect(&self.reference).await?.architecture.unwrap_or_default();
+        let found = self.daemon.engine().inspect(&self.reference).await?.architecture;
         let fine = found == architecture;
         self.check("the architecture that the daemon sees", architecture, found, fine)
     }
@@ -90,8 +88,7 @@ impl<'d> LoadedImage<'d> {
     /// # Errors
     /// When the daemon does not have the image.
     pub async fn config_env(&self) -> Result<Vec<String>, TrialError> {
-        let inspected = self.daemon.docker().inspect(&self.reference).await?;
-        Ok(inspected.config.and_then(|config| config.env).unwrap_or_default())
+        Ok(self.inspect().await?.env)
     }
 
     /// The environment that the process of a container sees. The image needs no program for that: the
@@ -116,8 +113,8 @@ impl<'d> LoadedImage<'d> {
     ///
     /// # Errors
     /// When the daemon does not have the image.
-    pub async fn inspect(&self) -> Result<ImageInspect, TrialError> {
-        Ok(self.daemon.docker().inspect(&self.reference).await?)
+    pub async fn inspect(&self) -> Result<ImageFacts, TrialError> {
+        Ok(self.daemon.engine().inspect(&self.reference).await?)
     }
 
     /// Starts a container of the image.
@@ -125,7 +122,7 @@ impl<'d> LoadedImage<'d> {
     /// # Errors
     /// When it cannot be made or started.
     pub async fn start(&self, options: &RunOptions) -> Result<Container, TrialError> {
-        let start = async { Ok(self.daemon.docker().start(&self.reference, options).await?) };
+        let start = async { Ok(self.daemon.engine().start(&self.reference, options).await?) };
         self.daemon.watched(&format!("starting {}", self.reference), AROUND, start).await
     }
 
@@ -134,7 +131,7 @@ impl<'d> LoadedImage<'d> {
     /// # Errors
     /// When the container cannot be made or started, or does not end in time.
     pub async fn run(&self, options: &RunOptions, limit: Duration) -> Result<RunOutput, TrialError> {
-        let run = async { Ok(self.daemon.docker().run(&self.reference, options, limit).await?) };
+        let run = async { Ok(self.daemon.engine().run(&self.reference, options, limit).await?) };
         // The run has its own deadline; making and removing its container come on top.
         self.daemon.watched(&format!("running {}", self.reference), limit + AROUND, run).await
     }

@@ -58,20 +58,33 @@ pub(super) async fn cases(
     }
     let begin = Instant::now();
     each(ended("environment of a container".to_owned(), container_env(image, &expected.env).await, begin));
+    let lacks = |options: &RunOptions| image.daemon().engine().lacks(options);
+    let skipped = |name: String, reason: &str| {
+        let outcome = Outcome::Skipped { reason: reason.to_owned() };
+        let case = Case { outcome, ..Case::ended(image.reference(), name, Look::default()) };
+        case.on(engine, Duration::ZERO)
+    };
     for run in &expected.run {
-        let begin = Instant::now();
-        each(ended(format!("run {}", run.name), self::run(image, run).await, begin));
+        let (begin, name) = (Instant::now(), format!("run {}", run.name));
+        match lacks(&run.container.options(false)) {
+            Some(reason) => each(skipped(name, reason)),
+            None => each(ended(name, self::run(image, run).await, begin)),
+        }
     }
     for expected in &expected.service {
-        let begin = Instant::now();
-        each(ended(format!("service {}", expected.name), service::hold(image, expected).await, begin));
+        let (begin, name) = (Instant::now(), format!("service {}", expected.name));
+        let health = image.daemon().engine().ignores_health().filter(|_| expected.up.healthy == Some(true));
+        match lacks(&expected.container.options(true)).or(health) {
+            Some(reason) => each(skipped(name, reason)),
+            None => each(ended(name, service::hold(image, expected).await, begin)),
+        }
     }
 }
 
 /// The engine lists the image as it was named, and takes it to be for what its config says.
 async fn listed(image: &LoadedImage<'_>) -> Result<(Look, String), TrialError> {
     let mut look = Look::default();
-    let tags = image.inspect().await?.repo_tags.unwrap_or_default();
+    let tags = image.inspect().await?.tags;
     let family = image.daemon().machine().family();
     let fine = tags.iter().any(|tag| family.names(tag, image.reference()));
     look.at("tags that the engine lists", image.reference(), tags.join(", "), fine);

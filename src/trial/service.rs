@@ -66,7 +66,7 @@ async fn up(
             None => break,
             Some(last) => last,
         };
-        if container.state().await?.running != Some(true) {
+        if !container.state().await?.running {
             look.at("the service", format!("it runs, and is up {within}"), "it ended", false);
             return Ok(false);
         }
@@ -94,8 +94,7 @@ async fn not_yet(container: &Container, expected: &Up) -> Result<Option<String>,
         }
     }
     if expected.healthy == Some(true) {
-        let health = container.state().await?.health.and_then(|health| health.status);
-        let health = health.map_or("it has no healthcheck".to_owned(), |status| status.to_string());
+        let health = container.state().await?.health.unwrap_or("it has no healthcheck".to_owned());
         if health != "healthy" {
             return Ok(Some(health));
         }

@@ -63,7 +63,7 @@ impl Daemon {
         let mut silent = Duration::ZERO;
         while silent < SILENCE {
             sleep(ASK).await;
-            match timeout(ASK, self.docker().ping()).await {
+            match timeout(ASK, self.engine().ping()).await {
                 Ok(Ok(_)) => silent = Duration::ZERO,
                 _ => silent += 2 * ASK,
             }

@@ -14,8 +14,11 @@ pub struct Family {
     pub(super) modules: Vec<String>,
     /// The units of systemd's that are started with the guest, in the order in which they usually become active.
     pub units: Vec<String>,
-    /// The engine's socket in the guest.
-    pub socket: String,
+    /// What it speaks.
+    #[serde(default)]
+    pub api: Api,
+    /// The engine's socket in the guest, where it answers `/_ping`.
+    pub socket: Option<String>,
     /// The socket of what the engine depends on.
     pub needs: Option<String>,
     /// Where the engine keeps its images, on the scratch disk.
@@ -32,10 +35,22 @@ pub struct Family {
     pub(super) files: BTreeMap<String, String>,
 }
 
+/// What an engine speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Api {
+    /// Docker's API, over HTTP.
+    #[default]
+    Docker,
+    /// The container runtime interface, over gRPC.
+    Cri,
+}
+
 /// The families there are.
 const FAMILIES: &[(&str, &str)] = &[
     ("docker", include_str!("../../vm/families/docker.toml")),
     ("podman", include_str!("../../vm/families/podman.toml")),
+    ("containerd", include_str!("../../vm/families/containerd.toml")),
 ];
 
 impl Family {

@@ -73,6 +73,9 @@ const GUESTS: &[(&str, &str)] = &[
     ("podman-4.3", include_str!("../../vm/guests/podman-4.3.toml")),
     ("podman-5.4", include_str!("../../vm/guests/podman-5.4.toml")),
     ("podman-5.8", include_str!("../../vm/guests/podman-5.8.toml")),
+    ("containerd-1.6", include_str!("../../vm/guests/containerd-1.6.toml")),
+    ("containerd-1.7", include_str!("../../vm/guests/containerd-1.7.toml")),
+    ("containerd-2.1", include_str!("../../vm/guests/containerd-2.1.toml")),
 ];
 
 /// The program that turns a Debian tree into a guest, and the guest's first process.
@@ -94,6 +97,11 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "etc/systemd/system/seatrial-tls@.service",
         include_str!("../../vm/guest/files/etc/systemd/system/seatrial-tls@.service"),
     ),
+    (
+        "etc/systemd/system/seatrial-pause.service",
+        include_str!("../../vm/guest/files/etc/systemd/system/seatrial-pause.service"),
+    ),
+    ("usr/lib/seatrial/node", include_str!("../../vm/guest/files/usr/lib/seatrial/node")),
     ("usr/lib/seatrial/probe", include_str!("../../vm/guest/files/usr/lib/seatrial/probe")),
     ("usr/lib/seatrial/wake", include_str!("../../vm/guest/files/usr/lib/seatrial/wake")),
     (

@@ -14,7 +14,7 @@ use super::overlay::Overlay;
 use super::places::MachineFolder;
 use super::template::Template;
 use super::{Guest, Machine, Ready, VmError, ready};
-use crate::engine::{Docker, Timeline};
+use crate::engine::{Engine, Timeline};
 
 /// A machine that was booted up to the hold and saved there.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl Released {
     ///
     /// # Errors
     /// When it does not get ready; what the guest says of that comes with the error.
-    pub async fn ready(&self, within: Duration) -> Result<(Docker, Timeline), VmError> {
+    pub async fn ready(&self, within: Duration) -> Result<(Engine, Timeline), VmError> {
         ready::engine(&self.machine, Timeline::since(self.began), within).await
     }
 
@@ -118,8 +118,8 @@ impl Released {
     /// # Errors
     /// As [`ready`](Self::ready).
     pub async fn into_ready(self, within: Duration) -> Result<Ready, VmError> {
-        let (docker, timeline) = self.ready(within).await?;
+        let (engine, timeline) = self.ready(within).await?;
         let Self { machine, turn, .. } = self;
-        Ok(Ready { machine, docker, timeline, fallback: None, turn: Some(turn) })
+        Ok(Ready { machine, engine, timeline, fallback: None, turn: Some(turn) })
     }
 }

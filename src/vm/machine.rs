@@ -173,7 +173,8 @@ impl Machine {
     pub(super) async fn engine(&self, seconds: u64) -> Result<(Duration, Option<ApiVersion>), VmError> {
         let Family { socket, needs, .. } = &self.family;
         let _turn = self.waking.lock().await;
-        wake::engine(self.folder(), seconds, [socket, needs.as_deref().unwrap_or("-")]).await
+        let sockets = [socket, needs].map(|socket| socket.as_deref().unwrap_or("-"));
+        wake::engine(self.folder(), seconds, sockets).await
     }
 
     /// The machine's monitor.

@@ -1,16 +1,17 @@
 //! From a guest to a machine whose engine is ready: restored from a template, or booted.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::accelerator::{self, Wish};
 use super::budget::{self, Turn};
+use super::family::Api;
 use super::machine::Boot;
 use super::overlay::Overlay;
 use super::template::Template;
 use super::{Guest, Machine, VmError};
 use crate::engine::readiness::{self, Condition, NotReady, Try, told};
-use crate::engine::{Docker, Timeline};
+use crate::engine::{Cri, Docker, Engine, Timeline};
 
 /// How a machine is started.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +45,7 @@ pub struct Ready {
     /// The machine.
     pub machine: Machine,
     /// Its engine.
-    pub docker: Docker,
+    pub engine: Engine,
     /// What was true when, from QEMU's start to ready.
     pub timeline: Timeline,
     /// Why the machine was booted although it should have been restored.
@@ -79,8 +80,8 @@ pub async fn start(guest: &Guest, options: &Options) -> Result<Ready, VmError> {
             own.inspect_err(|_| template.discard())
         };
         match restored.await {
-            Ok((machine, docker, timeline)) => {
-                return Ok(Ready { machine, docker, timeline, fallback, turn });
+            Ok((machine, engine, timeline)) => {
+                return Ok(Ready { machine, engine, timeline, fallback, turn });
             }
             Err(error) => fallback = Some(told(&error)),
         }
@@ -88,18 +89,18 @@ pub async fn start(guest: &Guest, options: &Options) -> Result<Ready, VmError> {
     let Options { egress, kernel_arguments: arguments, overlay, .. } = options;
     let boot = Boot { egress: *egress, arguments, ram: None, overlay };
     let machine = Machine::boot(guest, accelerator, boot)?;
-    let (docker, timeline) = booted(&machine, options.deadline.unwrap_or(BOOT)).await?;
-    Ok(Ready { machine, docker, timeline, fallback, turn })
+    let (engine, timeline) = booted(&machine, options.deadline.unwrap_or(BOOT)).await?;
+    Ok(Ready { machine, engine, timeline, fallback, turn })
 }
 
 async fn from_template(
     guest: &Guest,
     template: &Template,
     options: &Options,
-) -> Result<(Machine, Docker, Timeline), VmError> {
+) -> Result<(Machine, Engine, Timeline), VmError> {
     let machine = Machine::restore(guest, template, options.egress).await?;
-    let (docker, timeline) = restored(&machine, options.deadline.unwrap_or(RESTORE)).await?;
-    Ok((machine, docker, timeline))
+    let (engine, timeline) = restored(&machine, options.deadline.unwrap_or(RESTORE)).await?;
+    Ok((machine, engine, timeline))
 }
 
 /// Makes the template for machines of `guest`, where there is none yet.
@@ -113,14 +114,14 @@ pub async fn template(guest: &Guest, wish: Wish) -> Result<Template, VmError> {
 
 /// Waits until a machine is as its template is to be.
 async fn as_template(machine: &Machine) -> Result<(), VmError> {
-    let (docker, _) = booted(machine, BOOT).await?;
+    let (engine, _) = booted(machine, BOOT).await?;
     // Machines restored from it find the code for this translated for the first time, and in the disk's cache.
-    docker.version().await?;
+    engine.version().await?;
     Ok(())
 }
 
 /// Waits for a machine that was booted.
-async fn booted(machine: &Machine, within: Duration) -> Result<(Docker, Timeline), VmError> {
+async fn booted(machine: &Machine, within: Duration) -> Result<(Engine, Timeline), VmError> {
     let limit = Duration::from_secs(60);
     let up = [
         kernel_speaks(machine, limit),
@@ -135,7 +136,7 @@ async fn booted(machine: &Machine, within: Duration) -> Result<(Docker, Timeline
 }
 
 /// Makes a machine that was restored its own, and waits for it.
-async fn restored(machine: &Machine, within: Duration) -> Result<(Docker, Timeline), VmError> {
+async fn restored(machine: &Machine, within: Duration) -> Result<(Engine, Timeline), VmError> {
     let mut timeline = Timeline::since(machine.started());
     timeline.note("the template is restored", None);
     let own = condition("seed and clock are its own", Duration::from_secs(10), move || {
@@ -151,7 +152,7 @@ pub(super) async fn engine(
     machine: &Machine,
     mut timeline: Timeline,
     within: Duration,
-) -> Result<(Docker, Timeline), VmError> {
+) -> Result<(Engine, Timeline), VmError> {
     let newest = Mutex::new(None);
     let answers = condition(ANSWERS, within, || {
         Box::pin(async {
@@ -160,9 +161,31 @@ pub(super) async fn engine(
             Ok(Some(uptime))
         })
     });
+    let began = Instant::now();
     met(machine, &[answers], &mut timeline, within).await?;
     let newest = newest.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok((Docker::over_tls(machine.port(), machine.folder(), newest)?, timeline))
+    match machine.family().api {
+        Api::Docker => {
+            let docker = Docker::over_tls(machine.port(), machine.folder(), newest)?;
+            Ok((Engine::Docker(docker), timeline))
+        }
+        Api::Cri => {
+            let cri = Cri::over_tls(machine.port(), machine.folder())?;
+            let left = within.saturating_sub(began.elapsed());
+            met(machine, &[node_ready(machine, &cri, left)], &mut timeline, left).await?;
+            Ok((Engine::Cri(cri), timeline))
+        }
+    }
+}
+
+/// A kubelet would give it pods.
+fn node_ready<'a>(machine: &'a Machine, cri: &'a Cri, limit: Duration) -> Condition<'a> {
+    condition("runtime and network are ready", limit, move || {
+        Box::pin(async {
+            cri.ready().await.map_err(|e| told(&e))?;
+            machine.uptime().await.map(Some).map_err(|e| told(&e))
+        })
+    })
 }
 
 /// What is noted when an engine is ready: it says OK, and what it depends on accepts.

@@ -35,8 +35,8 @@ pub(super) fn make(folder: &Path) -> Result<ServerFiles, VmError> {
         params.extended_key_usages = vec![usage];
         Ok((params.signed_by(&key, &issuer)?.pem(), key.serialize_pem()))
     };
-    let (server, server_key) =
-        signed("server", ExtendedKeyUsagePurpose::ServerAuth, &["localhost", "127.0.0.1"])?;
+    let names = ["localhost", "node.localhost", "127.0.0.1"];
+    let (server, server_key) = signed("server", ExtendedKeyUsagePurpose::ServerAuth, &names)?;
     let (client, client_key) = signed("client", ExtendedKeyUsagePurpose::ClientAuth, &[])?;
     for (name, content) in CLIENT_FILES.into_iter().zip([&authority_pem, &client, &client_key]) {
         let path = folder.join(name);
