@@ -55,7 +55,7 @@ async fn main() {
         };
         let begin = Instant::now();
         let source = Source::Plan(Box::new(plan(recipe, 2).unwrap()));
-        let loaded = load(daemon.docker(), source, options).await.unwrap();
+        let loaded = load(daemon.docker().unwrap(), source, options).await.unwrap();
         (loaded, begin.elapsed().as_secs_f64())
     };
     let (whole, first) = once("before").await;

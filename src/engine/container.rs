@@ -42,7 +42,11 @@ pub struct DockerContainer {
 }
 
 impl Docker {
-    pub(super) async fn create(&self, image: &str, options: &RunOptions) -> Result<DockerContainer, EngineError> {
+    pub(super) async fn create(
+        &self,
+        image: &str,
+        options: &RunOptions,
+    ) -> Result<DockerContainer, EngineError> {
         let made = self.api().create_container(None::<CreateContainerOptions>, body(options, image)).await;
         let id = made.map_err(api(format!("creating a container of {image}")))?.id;
         Ok(DockerContainer { docker: self.clone(), id })
@@ -65,7 +69,8 @@ impl DockerContainer {
                 Some((attached.map_err(api("attaching to the container"))?, text))
             }
         };
-        engine.start_container(&self.id, None).await.map_err(api("starting the container"))?;
+        let started = engine.start_container(&self.id, None).await;
+        started.map_err(|error| api("starting the container")(error).of_start())?;
         if let Some((mut attached, text)) = attached {
             let written = async {
                 attached.input.write_all(text.as_bytes()).await?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use bollard::errors::Error;
 use bollard::models::{BuildInfo, ImageInspect};
 use bollard::query_parameters::{
     ImportImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder,
@@ -35,13 +36,15 @@ impl std::str::FromStr for ApiVersion {
 }
 
 /// All that a daemon says while it loads.
-async fn said_of_load(
-    answers: impl Stream<Item = Result<BuildInfo, bollard::errors::Error>>,
-) -> Result<String, EngineError> {
+async fn said_of_load(answers: impl Stream<Item = Result<BuildInfo, Error>>) -> Result<String, EngineError> {
     let mut answers = std::pin::pin!(answers);
     let mut said = String::new();
     while let Some(answer) = answers.next().await {
-        let answer = answer.map_err(|error| EngineError::Load(error.to_string()))?;
+        let answer = answer.map_err(|error| match error {
+            Error::DockerStreamError { error } => EngineError::Load(error),
+            Error::DockerResponseServerError { message, .. } => EngineError::Load(message),
+            other => api("loading the image")(other),
+        })?;
         if let Some(error) = answer.error_detail {
             return Err(EngineError::Load(error.message.unwrap_or_default()));
         }
@@ -53,7 +56,7 @@ async fn said_of_load(
 /// The longest that any one answer may take, loads and runs aside.
 const ANSWER: u64 = 120;
 
-pub(super) fn api(doing: impl Into<String>) -> impl FnOnce(bollard::errors::Error) -> EngineError {
+pub(super) fn api(doing: impl Into<String>) -> impl FnOnce(Error) -> EngineError {
     let doing = doing.into();
     move |source| EngineError::Api { doing, source }
 }

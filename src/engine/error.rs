@@ -14,6 +14,9 @@ pub enum EngineError {
         /// The answer.
         source: bollard::errors::Error,
     },
+    /// The engine made a container and could not start it.
+    #[error("the container does not start: {0}")]
+    Start(String),
     /// The container runtime interface answered with an error, or not at all.
     #[error("{doing} failed: {problem}")]
     Cri {
@@ -21,6 +24,8 @@ pub enum EngineError {
         doing: String,
         /// The answer.
         problem: String,
+        /// Whether the runtime itself gave it.
+        answered: bool,
     },
     /// The keys to the API cannot be used.
     #[error("cannot use {path}: {problem}", path = path.display())]
@@ -59,5 +64,15 @@ impl EngineError {
     /// Whether the engine or the way to it failed, rather than what was asked for.
     pub fn is_environment(&self) -> bool {
         !matches!(self, Self::Host(_))
+    }
+
+    /// The same of a container's start, if that failed for a reason of the container's: the engine is fine and says no.
+    pub(super) fn of_start(self) -> Self {
+        use bollard::errors::Error::DockerResponseServerError;
+        match self {
+            Self::Api { source: DockerResponseServerError { message, .. }, .. } => Self::Start(message),
+            Self::Cri { problem, answered: true, .. } => Self::Start(problem),
+            other => other,
+        }
     }
 }

@@ -6,8 +6,10 @@ use super::expect::{Container as Wish, EnvExpectations, Expectations, RunExpecta
 use super::statics::{env, shortened};
 use super::verdict::{Case, Look, Outcome};
 use super::{LoadedImage, TrialError, service};
-use crate::engine::RunOptions;
+use crate::engine::{EngineError, RunOptions};
 
+/// The case that comes first: what the engine made of the archive.
+pub(super) const LOADED: &str = "loaded under its name";
 /// How long a command may take where nothing is said.
 const WITHIN: u64 = 60;
 
@@ -41,6 +43,12 @@ pub(super) async fn cases(
     let ended = |name: String, result: Result<(Look, String), TrialError>, begin: Instant| {
         let (look, seen) = match result {
             Ok(found) => found,
+            // The engine is fine: it is the image, or what was asked of it.
+            Err(TrialError::Engine(EngineError::Start(problem))) => {
+                let mut look = Look::default();
+                look.at("its start", "the command starts", problem, false);
+                (look, String::new())
+            }
             Err(error) => {
                 let outcome = Outcome::Error { problem: crate::engine::readiness::told(&error) };
                 let case = Case { outcome, ..Case::ended(image.reference(), name, Look::default()) };
@@ -49,7 +57,7 @@ pub(super) async fn cases(
         };
         Case { seen, ..Case::ended(image.reference(), name, look).on(engine, begin.elapsed()) }
     };
-    each(ended("loaded under its name".to_owned(), listed(image).await, begin));
+    each(ended(LOADED.to_owned(), listed(image).await, begin));
     if let Err(reason) = runnable {
         for case in super::statics::left_out(image.reference(), expected, &reason).into_iter().skip(1) {
             each(case.on(engine, Duration::ZERO));
@@ -117,7 +125,7 @@ async fn run(image: &LoadedImage<'_>, expected: &RunExpectations) -> Result<(Loo
     let limit = Duration::from_secs(expected.within.unwrap_or(WITHIN));
     let mut look = Look::default();
     let output = match image.run(&expected.container.options(false), limit).await {
-        Err(TrialError::Engine(crate::engine::EngineError::Deadline { .. })) => {
+        Err(TrialError::Engine(EngineError::Deadline { .. })) => {
             look.at("its end", format!("within {} s", limit.as_secs()), "it was still running", false);
             return Ok((look, String::new()));
         }

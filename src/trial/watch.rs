@@ -75,7 +75,9 @@ impl Daemon {
     async fn happened(&self, since: Duration) -> Result<Vec<String>, TrialError> {
         let mut agent = self.machine().agent(TELL).await?;
         let mut happened = Vec::new();
-        for Now { unit, state, result, active_since } in units::now(&mut agent, self.machine().family()).await? {
+        for Now { unit, state, result, active_since } in
+            units::now(&mut agent, self.machine().family()).await?
+        {
             if state != "active" {
                 happened.push(format!("{unit} is {state} (its last end: {result})"));
             } else if let Some(after) = active_since.checked_sub(since).filter(|after| !after.is_zero()) {

@@ -62,7 +62,10 @@ pub fn prepare(name: &str, sources: &Sources, said: &mut dyn FnMut(&str)) -> Res
 }
 
 /// The guest called `name`, assembled or not.
-pub(super) fn described(name: &str, sources: &Sources) -> Result<Guest, VmError> {
+///
+/// # Errors
+/// When there is no such guest.
+pub fn described(name: &str, sources: &Sources) -> Result<Guest, VmError> {
     let definition = Definition::named(name)?;
     let digest = definition.digest(&sources.lines.join("\n")).hex();
     let assembled = definition.like.as_deref().unwrap_or(name);
@@ -102,11 +105,7 @@ fn debian(
     let hooks = [
         "mkdir \"$1/seatrial\"".to_owned(),
         format!("copy-in {configure} {files} /seatrial"),
-        format!(
-            "sh \"$1/seatrial/configure\" \"$1\" \"{}\" {}",
-            family.units.join(" "),
-            modules.join(" ")
-        ),
+        format!("sh \"$1/seatrial/configure\" \"$1\" \"{}\" {}", family.units.join(" "), modules.join(" ")),
         format!("copy-out /out/root.erofs /out/kernel /out/initrd /out/packages {out}"),
     ];
     mmdebstrap.args(hooks.map(|hook| format!("--customize-hook={hook}")));

@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Family {
-    /// The Debian packages of its engine, without what they depend on.
+    /// The Debian packages of its engine, without what they depend on; the engine's own first.
     pub(super) packages: Vec<String>,
     /// The kernel modules that its engine needs, without what they depend on.
     pub(super) modules: Vec<String>,

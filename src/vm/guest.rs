@@ -1,6 +1,7 @@
 //! Guest definitions: data, embedded in the program, so that an installed one can assemble its guests.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -229,6 +230,14 @@ impl Guest {
     /// An empty file system for what containers write; machines have overlays of it.
     pub fn scratch(&self) -> PathBuf {
         self.folder.join("scratch.raw")
+    }
+
+    /// The exact version of its engine's Debian package, once it is assembled.
+    pub fn version(&self) -> Option<String> {
+        let packages = fs::read_to_string(self.folder.join("packages")).ok()?;
+        let engine = self.definition.family.packages.first()?;
+        let version = |line: &str| line.strip_prefix(engine.as_str())?.strip_prefix(' ').map(str::to_owned);
+        packages.lines().find_map(version)
     }
 
     /// Where it is cached.

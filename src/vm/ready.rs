@@ -261,9 +261,8 @@ fn listens(table: &str, port: u16) -> bool {
 /// What the guest says of an engine that did not get ready.
 async fn with_report(machine: &Machine, cause: NotReady) -> VmError {
     let units = machine.family().units.join(" ");
-    let script = format!(
-        "systemctl --no-pager --full status {units}; journalctl --no-pager -n 40 -o short-monotonic"
-    );
+    let script =
+        format!("systemctl --no-pager --full status {units}; journalctl --no-pager -n 40 -o short-monotonic");
     let limit = Duration::from_secs(20);
     let asked = async { machine.agent(limit).await?.run("/bin/sh", &["-c", &script], limit).await };
     let guest = match asked.await {

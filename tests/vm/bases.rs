@@ -28,7 +28,7 @@ async fn layers_are_shared_between_images_and_the_bases_is_the_lowest() {
         let date = format!("200{}-01-01T00:00:00Z", seen.len());
         let recipe = format!("{CHILD}mtime='{date}'\ntag='1'\n").replace("child", name);
         let image = dock.load(&recipe).await;
-        let inspected = dock.daemon.docker().inspect(image.reference()).await.unwrap();
+        let inspected = dock.daemon.docker().unwrap().inspect(image.reference()).await.unwrap();
         seen.push(inspected.root_fs.unwrap().layers.unwrap());
     }
     assert_eq!((seen[0].len(), seen[1].len()), (2, 2));
@@ -42,7 +42,7 @@ async fn what_docker_itself_saved_is_built_upon() {
     let dock = Dock::new().await;
     let base = dock.load(BASE).await;
     let mut saved = tokio::fs::File::create(dock.path("saved.tar")).await.unwrap();
-    dock.daemon.docker().save(base.reference(), &mut saved).await.unwrap();
+    dock.daemon.docker().unwrap().save(base.reference(), &mut saved).await.unwrap();
     let recipe =
         "name='upon'\nfrom_image='saved.tar'\ncontents='more'\n[config]\nCmd=['/bin/cat', '/file']\n";
     let image = dock.load(recipe).await;

@@ -17,7 +17,7 @@ async fn two_restored_in_the_same_second_differ_in_what_they_must_and_share_noth
         random.push(dock.guest("head -c 32 /dev/urandom | od -An -tx1").await);
         let image = dock.load("name='x'\ntag='1'\ncontents='rootfs'\n").await;
         let container =
-            dock.daemon.docker().start(image.reference(), &RunOptions::command(&["/bin/true"])).await;
+            dock.daemon.engine().start(image.reference(), &RunOptions::command(&["/bin/true"])).await;
         containers.push(container.unwrap().id().to_owned());
     }
     assert_ne!(random[0], random[1], "the kernel's random stream");
@@ -25,7 +25,7 @@ async fn two_restored_in_the_same_second_differ_in_what_they_must_and_share_noth
     one.guest("echo mine >/var/lib/docker/mark; echo mine >/mark").await;
     assert_eq!(two.guest("ls /var/lib/docker/mark /mark 2>/dev/null || echo absent").await, "absent\n");
     one.load("name='only-in-one'\ntag='1'\ncontents='rootfs'\n").await;
-    two.daemon.docker().inspect("only-in-one:1").await.unwrap_err();
+    two.daemon.docker().unwrap().inspect("only-in-one:1").await.unwrap_err();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +48,7 @@ async fn eight_in_a_row_and_four_at_once_are_all_ready() {
     let four = || Dock::with(at_once());
     let (a, b, c, d) = tokio::join!(four(), four(), four(), four());
     for dock in [a, b, c, d] {
-        assert_eq!(dock.daemon.docker().ping().await.unwrap(), "OK");
+        assert_eq!(dock.daemon.docker().unwrap().ping().await.unwrap(), "OK");
     }
 }
 

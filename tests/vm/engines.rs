@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use seatrial::engine::{Docker, RunOptions};
+use futures_util::{StreamExt, stream};
+use seatrial::engine::{Engine, RunOptions};
 use seatrial::trial::Daemon;
 use seatrial::vm::Definition;
 use serde_json::{Value, json};
@@ -35,8 +36,8 @@ impl Trial {
         Self { daemon, folder }
     }
 
-    fn docker(&self) -> &Docker {
-        self.daemon.docker()
+    fn engine(&self) -> &Engine {
+        self.daemon.engine()
     }
 
     /// Builds an image that is like no other, and gives its reference and its id.
@@ -58,21 +59,21 @@ impl Trial {
         loaded.map(drop).map_err(|error| error.to_string())
     }
 
-    /// An image whose config nobody of good will would write, by hand.
-    fn write_raw(&self, config: Value) {
+    /// An image whose config nobody of good will would write, by hand; with its layer, or without.
+    fn write_raw(&self, name: &str, config: Value, whole: bool) {
         let mut layer = tar::Builder::new(Vec::new());
         layer.append_path_with_name(self.folder.path().join("root/busybox"), "busybox").unwrap();
         let layer = layer.into_inner().unwrap();
         let mut config = config;
         config["rootfs"] = json!({ "type": "layers", "diff_ids": [format!("sha256:{}", hex::encode(Sha256::digest(&layer)))] });
-        let manifest = json!([{ "Config": "config.json", "RepoTags": ["raw:1"], "Layers": ["layer.tar"] }]);
+        let manifest = json!([{ "Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"] }]);
         let mut archive = tar::Builder::new(fs::File::create(self.folder.path().join("image.tar")).unwrap());
         let files = [
             ("config.json", config.to_string().into_bytes()),
             ("layer.tar", layer),
             ("manifest.json", manifest.to_string().into_bytes()),
         ];
-        for (name, content) in files {
+        for (name, content) in files.into_iter().filter(|(name, _)| whole || *name != "layer.tar") {
             let mut header = tar::Header::new_gnu();
             header.set_size(content.len() as u64);
             header.set_mode(0o644);
@@ -83,7 +84,7 @@ impl Trial {
 
     async fn printed(&self, reference: &str, arguments: &[&str]) -> Result<String, String> {
         let options = RunOptions::command(&[&["/busybox"], arguments].concat());
-        let output = self.docker().run(reference, &options, RUN).await.map_err(|error| error.to_string())?;
+        let output = self.engine().run(reference, &options, RUN).await.map_err(|error| error.to_string())?;
         if output.code == 0 { Ok(output.stdout) } else { Err(output.stderr) }
     }
 }
@@ -107,39 +108,77 @@ async fn formats(trial: &Trial, facts: &mut Facts) {
 async fn identity(trial: &Trial, facts: &mut Facts) {
     let (reference, id) = trial.build("identity", &[]);
     trial.load(&reference).await.unwrap();
-    let found = trial.docker().inspect(&reference).await.unwrap();
-    let by = if found.id.as_deref() == Some(&*id) { "config" } else { "manifest" };
+    let found = trial.engine().inspect(&reference).await.unwrap();
+    let by = if found.id == id { "config" } else { "manifest" };
     facts.push(("an image's id is the digest of its".to_owned(), by.to_owned()));
-    let takes = if trial.docker().wants_every_blob().await.unwrap() { "no" } else { "yes" };
-    facts.push(("takes layers from what it holds".to_owned(), takes.to_owned()));
+    facts.push((format!("lists `{reference}` as"), format!("`{}`", found.tags.join("`, `"))));
     let env = trial.printed(&reference, &["env"]).await.unwrap();
     let mut names: Vec<&str> = env.lines().filter_map(|line| line.split('=').next()).collect();
     names.sort_unstable();
     facts.push(("adds to an empty environment".to_owned(), names.join(" ")));
 }
 
+/// What a config says that no process sees.
+async fn kept(trial: &Trial, facts: &mut Facts) {
+    let config =
+        json!({ "Healthcheck": { "Test": ["CMD", "/busybox", "true"] }, "OnBuild": ["RUN /busybox true"] });
+    let raw = |config| json!({ "architecture": "amd64", "os": "linux", "config": config });
+    trial.write_raw("kept:1", raw(config), true);
+    trial.load("kept:1").await.unwrap();
+    let (mut health, mut on_build) = ("not told", "not told");
+    if let Some(docker) = trial.engine().docker() {
+        let config = docker.inspect("kept:1").await.unwrap().config.unwrap();
+        let told = |is: bool| if is { "kept" } else { "dropped" };
+        health = told(config.healthcheck.is_some());
+        on_build = told(config.on_build.is_some_and(|lines| !lines.is_empty()));
+    }
+    facts.push(("a healthcheck is".to_owned(), health.to_owned()));
+    facts.push(("`OnBuild` is".to_owned(), on_build.to_owned()));
+
+    // The layer that the engine has just been given is not in the archive of an image that has it too.
+    trial.write_raw("held:1", raw(json!({ "Labels": { "another": "image" } })), false);
+    let loaded = trial.load("held:1").await;
+    let takes = match loaded {
+        Ok(()) => trial.printed("held:1", &["echo", "whole"]).await.is_ok(),
+        Err(_) => false,
+    };
+    facts.push(("takes layers from what it holds".to_owned(), if takes { "yes" } else { "no" }.to_owned()));
+    if let Some(docker) = trial.engine().docker() {
+        assert_eq!(docker.wants_every_blob().await.unwrap(), !takes, "what `seatrial load` takes it for");
+    }
+}
+
 /// The questions that this project began with: a name that is twice in the environment, an architecture that is no GOARCH.
 async fn raw_configs(trial: &Trial, facts: &mut Facts) {
     let env = json!(["PATH=/", "TWICE=first", "TWICE=last"]);
-    trial.write_raw(json!({ "architecture": "amd64", "os": "linux", "config": { "Env": env } }));
-    trial.load("raw:1").await.unwrap();
-    let seen = trial.printed("raw:1", &["env"]).await.unwrap();
-    let values: Vec<&str> = seen.lines().filter_map(|line| line.strip_prefix("TWICE=")).collect();
-    facts.push(("a name twice in `Env`: the process sees".to_owned(), values.join(", then ")));
+    trial.write_raw(
+        "twice:1",
+        json!({ "architecture": "amd64", "os": "linux", "config": { "Env": env } }),
+        true,
+    );
+    trial.load("twice:1").await.unwrap();
+    let twice = |seen: &str| {
+        seen.lines().filter_map(|line| line.strip_prefix("TWICE=")).collect::<Vec<_>>().join(", then ")
+    };
+    let seen = trial.printed("twice:1", &["env"]).await.unwrap();
+    facts.push(("a name twice in `Env`: the process sees".to_owned(), twice(&seen)));
+    // What a program that asks its C library gets, and a shell, which keeps one of them.
+    let asked = trial.printed("twice:1", &["sh", "-c", "echo $TWICE"]).await.unwrap();
+    facts.push(("the same, in a shell".to_owned(), asked.trim().to_owned()));
     let options =
         RunOptions { env: vec!["TWICE=run".to_owned()], ..RunOptions::command(&["/busybox", "env"]) };
-    let seen = trial.docker().run("raw:1", &options, RUN).await.unwrap().stdout;
-    let values: Vec<&str> = seen.lines().filter_map(|line| line.strip_prefix("TWICE=")).collect();
-    facts.push(("the same, set when it is run".to_owned(), values.join(", then ")));
+    let seen = trial.engine().run("twice:1", &options, RUN).await.unwrap().stdout;
+    facts.push(("the same, set when it is run".to_owned(), twice(&seen)));
 
-    trial.write_raw(json!({ "architecture": "x86_64", "os": "linux", "config": { "Env": ["PATH=/"] } }));
-    let told = match trial.load("raw:1").await {
+    trial.write_raw(
+        "foreign:1",
+        json!({ "architecture": "x86_64", "os": "linux", "config": { "Env": ["PATH=/"] } }),
+        true,
+    );
+    let told = match trial.load("foreign:1").await {
         Err(_) => "does not load".to_owned(),
-        Ok(()) => match trial.printed("raw:1", &["echo", "runs"]).await {
-            Ok(_) => {
-                let architecture = trial.docker().inspect("raw:1").await.unwrap().architecture;
-                format!("runs, as {}", architecture.unwrap_or_default())
-            }
+        Ok(()) => match trial.printed("foreign:1", &["echo", "runs"]).await {
+            Ok(_) => format!("runs, as {}", trial.engine().inspect("foreign:1").await.unwrap().architecture),
             Err(_) => "loads and does not run".to_owned(),
         },
     };
@@ -148,9 +187,10 @@ async fn raw_configs(trial: &Trial, facts: &mut Facts) {
 
 async fn facts(guest: &str) -> Facts {
     let trial = Trial::new(guest).await;
-    let version = trial.docker().version().await.unwrap();
+    let version = trial.engine().version().await.unwrap();
     let mut facts = vec![("version".to_owned(), version.split(['+', '-']).next().unwrap().to_owned())];
     identity(&trial, &mut facts).await;
+    kept(&trial, &mut facts).await;
     raw_configs(&trial, &mut facts).await;
     formats(&trial, &mut facts).await;
     facts
@@ -196,17 +236,22 @@ async fn every_engine_is_as_the_page_has_it() {
         return compare(&engines).await;
     };
     let old = page();
-    let mut columns: Vec<Facts> = Vec::new();
-    for engine in &engines {
-        let known = old[0]
-            .iter()
-            .position(|name| name == engine)
-            .filter(|_| !update.split(',').any(|name| name == *engine));
-        columns.push(match known {
-            Some(column) => old[2..].iter().map(|line| (line[0].clone(), line[column].clone())).collect(),
-            None => facts(engine).await,
-        });
-    }
+    let known = |engine: &str| {
+        let column = old[0].iter().position(|name| name == engine)?;
+        let anew = update.split(',').any(|name| name == engine || name == "all");
+        (!anew).then(|| old[2..].iter().map(|line| (line[0].clone(), line[column].clone())).collect())
+    };
+    // Two at a time, as many as machines are run at once where there are two CPUs.
+    let columns = engines.iter().map(|engine| {
+        let known: Option<Facts> = known(engine);
+        async move {
+            match known {
+                Some(facts) => facts,
+                None => facts(engine).await,
+            }
+        }
+    });
+    let columns: Vec<Facts> = stream::iter(columns).buffered(2).collect().await;
     let row = |first: &str, cells: Vec<&str>| format!("| {first} | {} |\n", cells.join(" | "));
     let mut table = row("", engines.clone()) + &row("---", vec!["---"; engines.len()]);
     for (index, (what, _)) in columns[0].iter().enumerate() {

@@ -49,7 +49,7 @@ async fn a_container_prints_and_ends_as_its_image_says() {
     let output = image.run(&shell("echo oops >&2; exit 7"), RUN).await.unwrap();
     assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (7, "", "oops\n"));
     // A first process that does not heed the stop signal is killed.
-    let docker = dock.daemon.docker();
+    let docker = dock.daemon.engine();
     let container = docker.start(image.reference(), &shell("trap '' TERM; sleep 1000")).await.unwrap();
     container.stop(Duration::from_secs(1)).await.unwrap();
     let output = container.end().await.unwrap();
@@ -64,8 +64,9 @@ async fn a_container_prints_and_ends_as_its_image_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn architectures_are_seen_as_goarch_and_dates_as_given() {
     let dock = Dock::new().await;
-    let created =
-        async |reference: &str| dock.daemon.docker().inspect(reference).await.unwrap().created.unwrap();
+    let created = async |reference: &str| {
+        dock.daemon.docker().unwrap().inspect(reference).await.unwrap().created.unwrap()
+    };
     let image = dock.load("name='amd'\narchitecture='x86_64-linux'\ncontents='rootfs'\n").await;
     image.assert_architecture("amd64").await.unwrap();
     assert_eq!(created(image.reference()).await.to_string(), "1970-01-01T00:00:01Z");
@@ -104,6 +105,7 @@ async fn images_with_two_layers_and_with_no_store_and_with_nothing_load() {
     let layers = async |reference: &str| {
         dock.daemon
             .docker()
+            .unwrap()
             .inspect(reference)
             .await
             .unwrap()

@@ -47,7 +47,7 @@ async fn after_a_change_only_the_changed_layer_is_sent_and_the_image_is_right() 
     assert_eq!((&second["layers"], &second["sent"]), (&3.into(), &1.into()), "{second}");
     assert!(first["bytes"].as_u64().unwrap() > second["bytes"].as_u64().unwrap() + 800_000);
     let shown = RunOptions::command(&["/bin/cat", "/content"]);
-    let output = dock.daemon.docker().run("load/app:1", &shown, RUN).await.unwrap();
+    let output = dock.daemon.engine().run("load/app:1", &shown, RUN).await.unwrap();
     assert_eq!(output.stdout, "after\n");
 
     // The same from an archive: nothing is missing.

@@ -7,6 +7,7 @@ use indicatif::{HumanBytes, HumanDuration};
 use serde_json::json;
 
 use crate::vm::Definition;
+use crate::vm::assemble::{Sources, described};
 use crate::vm::kept::Kept;
 use crate::vm::stock::{self, Item, Kind};
 
@@ -25,12 +26,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         writeln!(out, "{}", as_json(&stock, &kept)?)?;
         return Ok(());
     }
-    writeln!(out, "GUEST           ASSEMBLED            TEMPLATE             WHAT")?;
+    writeln!(out, "GUEST                ENGINE                                  ASSEMBLED TEMPLATE")?;
     for name in Definition::names() {
-        let about = Definition::named(name)?.description;
-        let of =
-            |kind| state(stock.iter().find(|item| item.current && item.kind == kind && item.guest == name));
-        writeln!(out, "{name:<16}{:<21}{:<21}{about}", of(Kind::Guest), of(Kind::Template))?;
+        let guest = described(name, &Sources::default())?;
+        let size =
+            |item: Option<&Item>| item.map_or("-".to_owned(), |item| HumanBytes(item.size).to_string());
+        let assembled = size(stock.iter().find(|item| item.folder == guest.folder()));
+        let of_it = |item: &&Item| item.current && item.kind == Kind::Template && item.guest == name;
+        let template = size(stock.iter().find(of_it));
+        let engine = guest.version().unwrap_or(guest.definition.description);
+        writeln!(out, "{name:<21}{engine:<40}{assembled:<10} {template}")?;
     }
     let stale: Vec<&Item> = stock.iter().filter(|item| !item.current).collect();
     if !stale.is_empty() {
@@ -38,21 +43,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         writeln!(out, "\n{} of no more use, {size}; `seatrial vm prune` removes them", stale.len())?;
     }
     if !kept.is_empty() {
-        writeln!(out, "\nMACHINE         GUEST                READY SINCE          API")?;
+        writeln!(out, "\nMACHINE              GUEST                READY SINCE   API")?;
     }
     for machine in &kept {
         let since = age(machine.age());
         writeln!(
             out,
-            "{:<16}{:<21}{since:<21}tcp://localhost:{}",
+            "{:<21}{:<21}{since:<14}tcp://localhost:{}",
             machine.name, machine.guest, machine.port
         )?;
     }
     Ok(())
-}
-
-fn state(item: Option<&Item>) -> String {
-    item.map_or("-".to_owned(), |item| format!("{}, {}", HumanBytes(item.size), age(item.age)))
 }
 
 fn age(age: Duration) -> String {
@@ -61,7 +62,11 @@ fn age(age: Duration) -> String {
 
 fn as_json(stock: &[Item], kept: &[Kept]) -> anyhow::Result<serde_json::Value> {
     let guests: Vec<_> = Definition::names()
-        .map(|name| Ok(json!({ "name": name, "description": Definition::named(name)?.description })))
+        .map(|name| {
+            let guest = described(name, &Sources::default())?;
+            let (version, about) = (guest.version(), guest.definition.description);
+            Ok(json!({ "name": name, "description": about, "version": version }))
+        })
         .collect::<anyhow::Result<_>>()?;
     let cache: Vec<_> = stock
         .iter()

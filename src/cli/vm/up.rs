@@ -8,7 +8,9 @@ use anyhow::Context;
 use super::prepare;
 use super::start::Start;
 use crate::cli::exit::Ended;
+use crate::vm::Definition;
 use crate::vm::assemble::Sources;
+use crate::vm::family::Api;
 use crate::vm::kept::Kept;
 
 /// Starts a machine, keeps it until `seatrial vm down`, and prints what to export for `docker`
@@ -56,12 +58,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.timeline {
         kept.timeline.iter().try_for_each(|event| writeln!(io::stderr(), "{event}"))?;
     }
+    let (name, seconds) = (&kept.name, kept.ready_after().as_secs_f64());
+    writeln!(io::stdout(), "# {name} is ready after {seconds:.2} s; seatrial vm down {name} ends it")?;
+    let family = Definition::named(&kept.guest)?.family;
+    if family.api == Api::Cri {
+        writeln!(
+            io::stdout(),
+            "# it speaks CRI; seatrial vm exec {name} -- ctr --namespace k8s.io images list"
+        )?;
+        return Ok(());
+    }
     writeln!(
         io::stdout(),
-        "# {} is ready after {:.2} s; seatrial vm down {0} ends it\n\
-         export DOCKER_HOST=tcp://localhost:{}\nexport DOCKER_TLS_VERIFY=1\nexport DOCKER_CERT_PATH={}",
-        kept.name,
-        kept.ready_after().as_secs_f64(),
+        "export DOCKER_HOST=tcp://localhost:{}\nexport DOCKER_TLS_VERIFY=1\nexport DOCKER_CERT_PATH={}",
         kept.port,
         shell_word(&kept.folder.display().to_string()),
     )?;

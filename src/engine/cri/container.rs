@@ -138,7 +138,7 @@ impl CriContainer {
             .cri
             .call("starting the container", "/runtime.v1.RuntimeService/StartContainer", self.question())
             .await;
-        started.map(|wire::Empty {}| ())
+        started.map(|wire::Empty {}| ()).map_err(EngineError::of_start)
     }
 
     async fn status(&self) -> Result<wire::ContainerStatus, EngineError> {

@@ -72,14 +72,18 @@ impl Cri {
         Question: Message + 'static,
         Answer: Message + Default + 'static,
     {
-        let failed = |problem: String| EngineError::Cri { doing: doing.to_owned(), problem };
+        let failed =
+            |problem: String, answered| EngineError::Cri { doing: doing.to_owned(), problem, answered };
         let mut grpc = self.grpc.clone();
         let called = async {
-            grpc.ready().await.map_err(|error| failed(error.to_string()))?;
+            grpc.ready().await.map_err(|error| failed(error.to_string(), false))?;
             let codec = ProstCodec::<Question, Answer>::default();
             let path = PathAndQuery::from_static(method);
             let answer = grpc.unary(tonic::Request::new(question), path, codec).await;
-            answer.map(tonic::Response::into_inner).map_err(|status| failed(told(&status)))
+            answer.map(tonic::Response::into_inner).map_err(|status| {
+                // What came about on the way has a source; an answer has none.
+                failed(told(&status), std::error::Error::source(&status).is_none())
+            })
         };
         let deadline = |_| EngineError::Deadline { doing: doing.to_owned(), limit: ANSWER };
         timeout(ANSWER, called).await.map_err(deadline)?
@@ -99,7 +103,7 @@ impl Cri {
             None => Err(EngineError::Unexpected("the runtime does not tell its status".to_owned())),
             Some(wire::RuntimeCondition { kind, reason, message, .. }) => {
                 let problem = format!("no {kind}: {reason} {message}").trim_end().to_owned();
-                Err(EngineError::Cri { doing: doing.to_owned(), problem })
+                Err(EngineError::Cri { doing: doing.to_owned(), problem, answered: true })
             }
         }
     }
@@ -151,7 +155,7 @@ impl Cri {
                 });
             }
             if Instant::now() >= deadline {
-                return Err(EngineError::Cri { doing, problem: "No such image".to_owned() });
+                return Err(EngineError::Cri { doing, problem: "No such image".to_owned(), answered: true });
             }
             sleep(PAUSE).await;
         }
@@ -163,9 +167,8 @@ impl Cri {
     /// When the runtime refuses.
     pub async fn remove(&self, image: &str) -> Result<(), EngineError> {
         let question = wire::ImageRequest { image: spec(image), verbose: false };
-        let removed = self
-            .call(&format!("removing {image}"), "/runtime.v1.ImageService/RemoveImage", question)
-            .await;
+        let removed =
+            self.call(&format!("removing {image}"), "/runtime.v1.ImageService/RemoveImage", question).await;
         removed.map(|wire::Empty {}| ())
     }
 

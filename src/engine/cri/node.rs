@@ -62,11 +62,12 @@ impl Node {
                 _ => Ok(said),
             }
         };
-        let said = imported.await.map_err(|error| EngineError::Load(error.to_string()))?;
+        let lost = |problem: &str| unanswered("loading the image", problem);
+        let said = imported.await.map_err(|error| lost(&error.to_string()))?;
         match ended(&said) {
             Some((said, 0)) => Ok(said.to_owned()),
             Some((said, _)) => Err(EngineError::Load(said.to_owned())),
-            None => Err(EngineError::Load(format!("it was cut off; it said {said:?}"))),
+            None => Err(lost(&format!("the answer was cut off; it said {said:?}"))),
         }
     }
 
@@ -77,17 +78,18 @@ impl Node {
             stream.read_to_end(&mut text).await?;
             std::io::Result::Ok(String::from_utf8_lossy(&text).into_owned())
         };
-        let text = read.await.map_err(|error| unread(path, &error.to_string()))?;
+        let unread = |problem: &str| unanswered(&format!("reading {path}"), problem);
+        let text = read.await.map_err(|error| unread(&error.to_string()))?;
         match ended(&text) {
             Some((log, 0)) => Ok(log.to_owned()),
-            Some((problem, _)) => Err(unread(path, problem)),
-            None => Err(unread(path, "it was cut off")),
+            Some((problem, _)) => Err(unread(problem)),
+            None => Err(unread("it was cut off")),
         }
     }
 }
 
-fn unread(path: &str, problem: &str) -> EngineError {
-    EngineError::Cri { doing: format!("reading {path}"), problem: problem.to_owned() }
+fn unanswered(doing: &str, problem: &str) -> EngineError {
+    EngineError::Cri { doing: doing.to_owned(), problem: problem.to_owned(), answered: false }
 }
 
 /// What was said, and how it ended, which the last line says.
