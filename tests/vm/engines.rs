@@ -228,6 +228,91 @@ async fn the_newest_docker_is_as_the_page_has_it() {
     compare(&["docker-28"]).await;
 }
 
+const TRIAL: &str = r#"
+[[run]]
+name = "prints"
+exit_code = 3
+stdout = "out\n"
+stderr = "7:8 in /tmp\n"
+[run.container]
+command = ["/busybox", "sh", "-c", "echo out; echo $(/busybox id -u):$(/busybox id -g) in $PWD >&2; exit $CODE"]
+env = { CODE = "3" }
+user = "7:8"
+working_dir = "/tmp"
+[[run]]
+name = "reads"
+container = { command = ["/busybox", "cat"], stdin = "in\n" }
+stdout = "in\n"
+[[run]]
+name = "is absent"
+container.command = ["/absent"]
+[[service]]
+name = "serves"
+container.command = ["/busybox", "sh", "-c", "/busybox httpd -p 8080; trap 'exit 5' TERM; while :; do /busybox sleep 0.1; done"]
+up.port = 8080
+http = [{ port = 8080, path = "/absent", status = 404 }]
+stop = { within = 9, exit_code = 5 }
+"#;
+
+#[test]
+fn podman_and_a_node_of_kubernetes_run_an_image_or_say_what_they_cannot() {
+    let folder = TempDir::new().unwrap();
+    let root = folder.path();
+    fs::create_dir_all(root.join("root/tmp")).unwrap();
+    fs::copy("/bin/busybox", root.join("root/busybox")).unwrap();
+    fs::write(root.join("app.toml"), "name='app'\ntag='1'\ncontents='root'\n[config]\nEnv=['A=b']\n")
+        .unwrap();
+    fs::write(root.join("expected.toml"), TRIAL).unwrap();
+    let mut check = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    check.current_dir(root).args(["check", "app.toml", "--expect", "expected.toml", "--json"]);
+    let output = check.args(["--engine", "podman-4.3", "--engine", "containerd-1.6"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let cases = verdict["cases"].as_array().unwrap();
+    for (engine, stdin, looks) in [
+        ("podman-4.3", "passed", "executable file `/absent` not found"),
+        ("containerd-1.6", "skipped", "stat /absent: no such file or directory"),
+    ] {
+        let of = cases.iter().filter(|case| case["engine"] == engine);
+        let found: Vec<(&str, &str)> =
+            of.map(|case| (case["name"].as_str().unwrap(), case["outcome"].as_str().unwrap())).collect();
+        let expected = [
+            ("loaded under its name", "passed"),
+            ("environment of a container", "passed"),
+            ("run prints", "passed"),
+            ("run reads", stdin),
+            ("run is absent", "failed"),
+            ("service serves", "passed"),
+        ];
+        assert_eq!(found, expected, "{engine}: {cases:#?}");
+        let absent = cases.iter().find(|case| case["engine"] == engine && case["name"] == "run is absent");
+        assert!(absent.unwrap().to_string().contains(looks), "{absent:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_answers_nobody_without_the_key_neither_its_runtime_nor_its_own_program() {
+    let daemon = Daemon::start("containerd-1.6", Default::default()).await.unwrap_or_else(|e| panic!("{e}"));
+    let (port, keys) = (daemon.machine().port(), daemon.machine().folder());
+    for name in ["localhost", "node.localhost"] {
+        let ask = |with_key: bool| {
+            let mut curl = Command::new("curl");
+            curl.args(["-s", "-m", "10", "--http0.9", "-d", "log /var/log/pods/none", "--cacert"]);
+            curl.arg(keys.join("ca.pem")).args(["--resolve", &format!("{name}:{port}:127.0.0.1")]);
+            if with_key {
+                curl.arg("--cert").arg(keys.join("cert.pem")).arg("--key").arg(keys.join("key.pem"));
+            }
+            let output = curl.arg(format!("https://{name}:{port}/")).output().unwrap();
+            (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        let (code, said) = ask(false);
+        assert!(code != Some(0) && said.is_empty(), "{name}: {code:?} {said:?}");
+        if name == "node.localhost" {
+            assert!(ask(true).1.contains("no such question"), "with the key it answers");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes; for the nightly run"]
 async fn every_engine_is_as_the_page_has_it() {

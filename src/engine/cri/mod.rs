@@ -2,13 +2,14 @@
 //!
 //! Images get to a node in an archive, as `ctr images import` takes it, into the namespace that Kubernetes has in
 //! containerd; what a container printed lies in a file of the node. CRI has no call for either, so a program of the node's
-//! does both ([`node`]).
+//! does both (`node`, in the guest).
 
 mod container;
 mod node;
 mod wire;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,7 +36,7 @@ type Http = Client<HttpsConnector<HttpConnector>, tonic::body::Body>;
 /// A container runtime that Kubernetes could use.
 #[derive(Clone, Debug)]
 pub struct Cri {
-    grpc: Grpc<Http>,
+    grpc: Arc<Grpc<Http>>,
     node: Node,
 }
 
@@ -58,7 +59,7 @@ impl Cri {
         let client = Client::builder(TokioExecutor::new()).http2_only(true).build(https);
         let origin = Uri::try_from(format!("https://localhost:{port}"));
         let origin = origin.map_err(|error| EngineError::Unexpected(error.to_string()))?;
-        Ok(Self { grpc: Grpc::with_origin(client, origin), node })
+        Ok(Self { grpc: Arc::new(Grpc::with_origin(client, origin)), node })
     }
 
     /// Calls a method of the interface; `doing` says what that is, for errors.
@@ -74,7 +75,7 @@ impl Cri {
     {
         let failed =
             |problem: String, answered| EngineError::Cri { doing: doing.to_owned(), problem, answered };
-        let mut grpc = self.grpc.clone();
+        let mut grpc = Grpc::clone(&self.grpc);
         let called = async {
             grpc.ready().await.map_err(|error| failed(error.to_string(), false))?;
             let codec = ProstCodec::<Question, Answer>::default();
