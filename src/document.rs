@@ -35,11 +35,15 @@ pub(crate) fn of_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<
     serde_json::from_value(value).map_err(|error| told(&error.to_string()))
 }
 
-/// serde lists every known key after an unknown one; the nearest helps more.
+/// serde lists every known key after an unknown one; the nearest helps more, where one is near.
 fn told(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
-    match (message.starts_with("unknown field"), quoted.next()) {
-        (true, Some(key)) => format!("unknown key {key:?}{}", suggest::hint(&suggest::nearest(key, quoted))),
-        _ => message.lines().collect::<Vec<_>>().join(" "),
-    }
+    let (true, Some(key)) = (message.starts_with("unknown field"), quoted.next()) else {
+        return message.lines().collect::<Vec<_>>().join(" ");
+    };
+    let known: Vec<&str> = quoted.collect();
+    let nearest = suggest::nearest(key, known.iter().copied());
+    let listed = if known.is_empty() { String::new() } else { format!("; there are: {}", known.join(", ")) };
+    let help = if nearest.is_some() { suggest::hint(&nearest) } else { listed };
+    format!("unknown key {key:?}{help}")
 }

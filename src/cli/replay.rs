@@ -77,6 +77,9 @@ fn replayable(asked: &[String]) -> anyhow::Result<Vec<String>> {
             bail!("scenarios are of the start of {unit}, which {engine} does not have");
         }
     }
+    if engines.is_empty() {
+        bail!("scenarios are of the start of {unit}, which none of {} has", asked.join(", "));
+    }
     Ok(engines)
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 use futures_util::StreamExt;
 
 use super::statics::{Subject, left_out};
-use super::verdict::{Case, Look, Outcome, Stage, Verdict};
+use super::verdict::{Case, LOADED, Look, Outcome, Stage, Verdict};
 use super::{Daemon, Expectations, TrialError, live};
 use crate::archive::{Choice, Compression};
 use crate::build::assemble::Output;
@@ -162,9 +162,13 @@ pub async fn hold(
 fn keep(verdict: &mut Verdict, options: &Options, case: Case, tell: Listener<'_>) {
     // An engine that could not be had is told whatever was filtered for.
     if options.fits(&case.name) || matches!(case.outcome, Outcome::Error { .. }) {
-        tell(Event::Case(&case));
-        verdict.cases.push(case);
+        add(verdict, case, tell);
     }
+}
+
+fn add(verdict: &mut Verdict, case: Case, tell: Listener<'_>) {
+    tell(Event::Case(&case));
+    verdict.cases.push(case);
 }
 
 /// All engines at once, as far as the machine's budget goes; told of one after the other, in order.
@@ -227,8 +231,8 @@ async fn on_engine(
         Err(TrialError::Engine(EngineError::Load(problem))) => {
             let mut look = Look::default();
             look.at("its load", "the engine takes it", problem, false);
-            let case = Case::ended(&name, live::LOADED, look).on(engine, began.elapsed());
-            return keep(verdict, options, case, tell);
+            // Whatever was filtered for: nothing of it can be looked at.
+            return add(verdict, Case::ended(&name, LOADED, look).on(engine, began.elapsed()), tell);
         }
         Err(error) => return keep(verdict, options, failed(&error), tell),
     };

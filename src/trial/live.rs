@@ -4,12 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::expect::{Container as Wish, EnvExpectations, Expectations, RunExpectations};
 use super::statics::{env, shortened};
-use super::verdict::{Case, Look, Outcome};
+use super::verdict::{Case, LOADED, Look, Outcome};
 use super::{LoadedImage, TrialError, service};
 use crate::engine::{EngineError, RunOptions};
 
-/// The case that comes first: what the engine made of the archive.
-pub(super) const LOADED: &str = "loaded under its name";
 /// How long a command may take where nothing is said.
 const WITHIN: u64 = 60;
 

@@ -9,7 +9,7 @@ use super::TrialError;
 use super::expect::{
     EnvExpectations, Expectations, FileExpectations, FileType, ImageExpectations, SharedLayers,
 };
-use super::verdict::{Case, Look, Outcome};
+use super::verdict::{Case, LOADED, Look, Outcome};
 use crate::archive::files::{self, Found};
 use crate::archive::tar::MemberKind;
 use crate::archive::tree::Tree;
@@ -259,7 +259,7 @@ pub(super) fn shortened(text: &str) -> String {
 
 /// The cases that only an engine can tell, as skipped.
 pub(super) fn left_out(image: &str, expected: &Expectations, reason: &str) -> Vec<Case> {
-    let fixed = ["loaded under its name", "environment of a container"].map(str::to_owned);
+    let fixed = [LOADED, "environment of a container"].map(str::to_owned);
     let runs = expected.run.iter().map(|run| format!("run {}", run.name));
     let services = expected.service.iter().map(|service| format!("service {}", service.name));
     let skipped = |name: String| Case {

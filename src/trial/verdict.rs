@@ -6,6 +6,9 @@ use serde::Serialize;
 
 use crate::engine::timeline::Event as Moment;
 
+/// The name of the case that comes first on an engine: what it made of the archive.
+pub(super) const LOADED: &str = "loaded under its name";
+
 /// Something that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {

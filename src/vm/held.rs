@@ -90,7 +90,7 @@ async fn holds(machine: &Machine) -> Result<(), VmError> {
     let deadline = Instant::now() + BOOT;
     let test = ["-p", "/run/seatrial-hold"];
     loop {
-        let asked = async { machine.agent(ANSWER).await?.run("/usr/bin/test", &test, ANSWER).await };
+        let asked = async { machine.agent(ANSWER).await?.run("test", &test, ANSWER).await };
         let problem = match asked.await {
             Ok(output) if output.success() => return Ok(()),
             Ok(_) => "it has not got there".to_owned(),

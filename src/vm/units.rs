@@ -21,7 +21,7 @@ pub async fn became_active(agent: &mut Agent, family: &Family) -> Result<Vec<(St
     let property = "--property=Id,ActiveEnterTimestampMonotonic";
     let units = family.units.iter().map(String::as_str).chain(TARGETS);
     let arguments: Vec<&str> = ["show", property].into_iter().chain(units).collect();
-    let output = agent.run("/usr/bin/systemctl", &arguments, LIMIT).await?;
+    let output = agent.run("systemctl", &arguments, LIMIT).await?;
     Ok(actives(&output.stdout))
 }
 
@@ -56,7 +56,7 @@ pub struct Now {
 pub async fn now(agent: &mut Agent, family: &Family) -> Result<Vec<Now>, VmError> {
     let property = "--property=Id,ActiveState,Result,ActiveEnterTimestampMonotonic";
     let arguments: Vec<&str> = ["show", property].into_iter().chain(family.services()).collect();
-    let output = agent.run("/usr/bin/systemctl", &arguments, LIMIT).await?;
+    let output = agent.run("systemctl", &arguments, LIMIT).await?;
     let unit = |block: &str| {
         let value = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
         Some(Now {
@@ -75,7 +75,7 @@ pub async fn now(agent: &mut Agent, family: &Family) -> Result<Vec<Now>, VmError
 /// When the guest cannot be asked.
 pub async fn full(agent: &mut Agent, family: &Family) -> Result<bool, VmError> {
     let arguments = ["--output=avail", "-B1", &family.store];
-    let output = agent.run("/usr/bin/df", &arguments, LIMIT).await?;
+    let output = agent.run("df", &arguments, LIMIT).await?;
     Ok(output.stdout.lines().last().is_some_and(|free| free.trim() == "0"))
 }
 
@@ -87,7 +87,7 @@ pub async fn told(agent: &mut Agent, family: &Family) -> Result<Vec<(String, Dur
     let units = family.services().chain(["seatrial-fault-*"]).flat_map(|unit| ["-u", unit]);
     let arguments: Vec<&str> =
         ["--no-pager", "-q", "-o", "short-monotonic"].into_iter().chain(units).collect();
-    let output = agent.run("/usr/bin/journalctl", &arguments, LIMIT).await?;
+    let output = agent.run("journalctl", &arguments, LIMIT).await?;
     Ok(events(&output.stdout))
 }
 

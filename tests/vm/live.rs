@@ -149,3 +149,18 @@ fn an_oci_layout_and_an_image_for_another_architecture_are_tried_as_far_as_that_
     ];
     assert_eq!(outcomes, expected);
 }
+
+#[test]
+fn an_image_that_an_engine_refuses_has_failed_whatever_is_filtered_for() {
+    let desk = Desk::new();
+    // zstd came with Docker 23.
+    desk.seatrial(&["build", "app.toml", "--compress", "zstd", "-o", "app.tar"]);
+    let (output, verdict) = desk.check("[[run]]\nname='x'\n", &["--filter", "run"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let cases = verdict["cases"].as_array().unwrap();
+    let found: Vec<(&str, &str)> = cases
+        .iter()
+        .map(|case| (case["name"].as_str().unwrap(), case["outcome"].as_str().unwrap()))
+        .collect();
+    assert_eq!(found, [("loaded under its name", "failed")]);
+}

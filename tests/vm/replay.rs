@@ -49,3 +49,13 @@ fn an_unknown_scenario_or_policy_is_the_users_mistake() {
         assert!(said.contains(hint), "{said}");
     }
 }
+
+#[test]
+fn engines_without_dockers_unit_have_no_scenarios_and_asking_for_them_is_a_mistake() {
+    for engine in ["podman", "containerd-1.6"] {
+        let output = seatrial(&["replay", "original", "--engine", engine]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{engine}: {said}");
+        assert!(said.contains("docker.service") && said.contains(engine), "{said}");
+    }
+}

@@ -9,9 +9,11 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::ANSWER;
 use crate::engine::EngineError;
 
 /// The way to it.
@@ -79,7 +81,8 @@ impl Node {
             std::io::Result::Ok(String::from_utf8_lossy(&text).into_owned())
         };
         let unread = |problem: &str| unanswered(&format!("reading {path}"), problem);
-        let text = read.await.map_err(|error| unread(&error.to_string()))?;
+        let late = |_| EngineError::Deadline { doing: format!("reading {path}"), limit: ANSWER };
+        let text = timeout(ANSWER, read).await.map_err(late)?.map_err(|error| unread(&error.to_string()))?;
         match ended(&text) {
             Some((log, 0)) => Ok(log.to_owned()),
             Some((problem, _)) => Err(unread(problem)),

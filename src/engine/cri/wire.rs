@@ -12,8 +12,6 @@ pub(super) struct VersionRequest {}
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct VersionResponse {
-    #[prost(string, tag = "2")]
-    pub(super) runtime_name: String,
     #[prost(string, tag = "3")]
     pub(super) runtime_version: String,
 }
@@ -93,8 +91,6 @@ pub(super) struct PodSandboxStatusResponse {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct PodSandboxStatus {
-    #[prost(string, tag = "1")]
-    pub(super) id: String,
     #[prost(message, optional, tag = "5")]
     pub(super) network: Option<PodSandboxNetworkStatus>,
 }
@@ -223,10 +219,6 @@ pub(super) struct ContainerStatus {
     pub(super) state: i32,
     #[prost(int32, tag = "7")]
     pub(super) exit_code: i32,
-    #[prost(string, tag = "10")]
-    pub(super) reason: String,
-    #[prost(string, tag = "11")]
-    pub(super) message: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
