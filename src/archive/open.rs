@@ -125,7 +125,11 @@ pub fn open(path: &Path, choice: &Choice) -> Result<Image, ArchiveError> {
     let (docker, oci) = (members.has("manifest.json"), members.has("oci-layout"));
     let store = Store::Archive(members);
     if docker {
-        docker::read(path, &store, choice)
+        let image = docker::read(path, &store, choice)?;
+        // What is both at once has images for other platforms in its other half alone.
+        let other =
+            choice.platform.as_ref().is_some_and(|wanted| image.config.architecture != wanted.arch.goarch());
+        if oci && other { oci::read(path, &store, choice) } else { Ok(image) }
     } else if oci {
         oci::read(path, &store, choice)
     } else {

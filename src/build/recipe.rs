@@ -109,7 +109,7 @@ impl Recipe {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse(path: &Path, text: &str) -> Result<Self, BuildError> {
-        Self::for_host(Self::parse_all(path, text)?)
+        Self::parse_for(path, text, Platform::host().arch)
     }
 
     pub(super) fn parse_one(path: &Path, text: &str) -> Result<Self, BuildError> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::recipe::Recipe;
 use super::{BuildError, recipe};
 use crate::image::Platform;
+use crate::image::platform::Arch;
 
 /// The key that lists the architectures, and the table that says what is different for each.
 const LIST: &str = "architectures";
@@ -67,21 +68,35 @@ impl Recipe {
         Ok(recipes)
     }
 
-    /// The one among `recipes` for this machine's architecture, or the only one.
+    /// The recipe at `path`; of one for several architectures, that of `arch`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and when there are several, and none for `arch`.
+    pub fn read_for(path: &Path, arch: Arch) -> Result<Self, BuildError> {
+        Self::for_arch(Self::read_all(path)?, arch)
+    }
+
+    /// As [`read_for`](Self::read_for), of `text`.
+    ///
+    /// # Errors
+    /// As [`read_for`](Self::read_for).
+    pub fn parse_for(path: &Path, text: &str, arch: Arch) -> Result<Self, BuildError> {
+        Self::for_arch(Self::parse_all(path, text)?, arch)
+    }
+
+    /// The one among `recipes` for `arch`, or the only one.
     ///
     /// # Errors
     /// When there are several, and none for it.
-    pub(super) fn for_host(mut recipes: Vec<Self>) -> Result<Self, BuildError> {
-        let host = Platform::host();
-        let fits =
-            |recipe: &Self| recipe.platform.as_ref().is_some_and(|platform| platform.arch == host.arch);
+    fn for_arch(mut recipes: Vec<Self>, arch: Arch) -> Result<Self, BuildError> {
+        let fits = |recipe: &Self| recipe.platform.as_ref().is_some_and(|platform| platform.arch == arch);
         let index = if recipes.len() == 1 { Some(0) } else { recipes.iter().position(fits) };
         match index {
             Some(index) => Ok(recipes.swap_remove(index)),
             None => {
                 let recipe =
                     recipes.first().map_or(String::new(), |recipe| recipe.path.display().to_string());
-                let problem = format!("none of its {LIST} is this machine's, {}", host.arch.goarch());
+                let problem = format!("none of its {LIST} is {arch}");
                 Err(BuildError::Recipe { recipe, problem })
             }
         }

@@ -10,7 +10,9 @@ use super::exit::{ENVIRONMENT, Ended, NOT_AS_EXPECTED, Usage};
 use super::report::Report;
 use super::{is_recipe, threads};
 use crate::build::CacheUse;
-use crate::trial::check::{Event, Options, Paper, Trial, hold};
+use crate::image::Platform;
+use crate::image::platform::Arch;
+use crate::trial::check::{Event, Options, Paper, Trial, arch_of, hold};
 use crate::trial::report::{html, junit, tally, terminal};
 use crate::trial::{Expectations, Verdict};
 use crate::vm::accelerator::Wish;
@@ -44,7 +46,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     expect: Vec<PathBuf>,
     /// An engine to try them on: a name of `seatrial vm list`, `docker` for every
-    /// one of that kind, or `all` [default: docker-20.10]
+    /// one of that kind, or `all`; `-arm64` behind it for machines of that
+    /// architecture [default: docker-20.10]
     #[arg(long, value_name = "NAME")]
     engine: Vec<String>,
     /// Look only at what the archives tell, and say what that leaves out
@@ -96,8 +99,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let papers = args.expect.iter().map(|path| paper(path)).collect::<anyhow::Result<Vec<_>>>()?;
     let threads = threads(None);
-    let trials = args.images.iter().map(|path| trial(path, threads)).collect::<anyhow::Result<Vec<_>>>()?;
     let engines = if args.no_vm { Vec::new() } else { meant(&args.engine)? };
+    let mut archs: Vec<Arch> = engines.iter().map(|engine| arch_of(engine)).collect();
+    if archs.is_empty() {
+        archs.push(Platform::host().arch);
+    }
+    archs.sort_unstable();
+    archs.dedup();
+    let trials =
+        args.images.iter().flat_map(|path| archs.iter().map(move |arch| trial(path, *arch, threads)));
+    let trials = trials.collect::<anyhow::Result<Vec<_>>>()?;
     // Known before anything is started, and told how far it is. One that cannot be had fails alone.
     let mut unavailable = BTreeMap::new();
     for engine in &engines {
@@ -140,8 +151,8 @@ pub(super) fn meant(asked: &[String]) -> anyhow::Result<Vec<String>> {
     let mut engines: Vec<String> = Vec::new();
     for name in asked {
         for engine in Definition::meant(name)? {
-            if !engines.iter().any(|known| known == engine) {
-                engines.push(engine.to_owned());
+            if !engines.contains(&engine) {
+                engines.push(engine);
             }
         }
     }
@@ -173,10 +184,10 @@ fn paper(path: &Path) -> anyhow::Result<Paper> {
     Ok(Paper { expectations: Expectations::read(path)?, folder })
 }
 
-fn trial(path: &Path, threads: usize) -> anyhow::Result<Trial> {
+fn trial(path: &Path, arch: Arch, threads: usize) -> anyhow::Result<Trial> {
     Ok(if is_recipe(path) {
-        Trial::of_recipe(path, threads, CacheUse::On)?
+        Trial::of_recipe(path, arch, threads, CacheUse::On)?
     } else {
-        Trial::of_archive(path, threads)?
+        Trial::of_archive(path, arch, threads)?
     })
 }

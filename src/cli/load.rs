@@ -11,6 +11,7 @@ use super::vm::{block_on, prepare};
 use super::{RecipeArgs, is_recipe};
 use crate::archive::{Choice, open};
 use crate::engine::Docker;
+use crate::image::platform::Arch;
 use crate::image::{Platform, Reference};
 use crate::load::{Loaded, Options, Source, load};
 
@@ -46,7 +47,6 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let source = source(args)?;
     let options = Options {
         threads: args.recipe.threads(),
         cache: args.recipe.cache(),
@@ -56,21 +56,23 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let line = prepare::line(&format!("loading {}", args.recipe.recipe.display()));
     let loaded = block_on(async {
         let engine = engine(args)?.negotiated().await?;
+        let source = source(args, engine.architecture().await?.unwrap_or_else(|| Platform::host().arch))?;
         Ok(load(&engine, source, options).await?)
     });
     line.finish_and_clear();
     tell(&loaded?, args.json)
 }
 
-fn source(args: &Args) -> anyhow::Result<Source> {
+/// What is to be loaded: of several images, that for `arch`.
+fn source(args: &Args, arch: Arch) -> anyhow::Result<Source> {
     let path = &args.recipe.recipe;
     if is_recipe(path) {
         if args.reference.is_some() {
             return Err(Usage("--reference is for archives; a recipe says its name itself").into());
         }
-        return Ok(Source::Plan(Box::new(args.recipe.plan()?)));
+        return Ok(Source::Plan(Box::new(args.recipe.plan(arch)?)));
     }
-    let mut choice = Choice { platform: Some(Platform::host()), ..Choice::default() };
+    let mut choice = Choice { platform: Some(Platform { arch, variant: None }), ..Choice::default() };
     if let Some(reference) = &args.reference {
         choice.name = Some(reference.name.to_string());
         choice.tag = Some(reference.tag.to_string());

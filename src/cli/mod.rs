@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::build::{BuildError, CacheUse, Plan, Recipe};
+use crate::image::platform::Arch;
 
 /// Builds container images with no daemon and no root, the same bytes every time.
 #[derive(Debug, Parser)]
@@ -140,8 +141,10 @@ impl RecipeArgs {
         recipes.into_iter().map(|recipe| crate::build::plan(recipe, self.threads())).collect()
     }
 
-    fn plan(&self) -> Result<Plan, BuildError> {
-        crate::build::plan(self.read()?, self.threads())
+    /// The plan of the recipe; of one for several architectures, that of `arch`.
+    fn plan(&self, arch: Arch) -> Result<Plan, BuildError> {
+        let (place, text) = self.text()?;
+        crate::build::plan(Recipe::parse_for(place, &text, arch)?, self.threads())
     }
 }
 

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::{EngineError, transport};
-use crate::image::DiffId;
+use crate::image::platform::Arch;
+use crate::image::{DiffId, Platform};
 
 /// A Docker daemon.
 #[derive(Clone, Debug)]
@@ -137,6 +138,16 @@ impl Docker {
     pub async fn version(&self) -> Result<String, EngineError> {
         let version = self.api.version().await.map_err(self::api("GET /version"))?;
         version.version.ok_or_else(|| EngineError::Unexpected("GET /version names no version".to_owned()))
+    }
+
+    /// The architecture of the machine that it runs on, where it tells one that is known.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn architecture(&self) -> Result<Option<Arch>, EngineError> {
+        let version = self.api.version().await.map_err(self::api("GET /version"))?;
+        let platform = version.arch.and_then(|arch| arch.parse::<Platform>().ok());
+        Ok(platform.map(|platform| platform.arch))
     }
 
     /// Loads the images of an archive as its bytes come, within `limit`, and gives what the daemon said.

@@ -16,11 +16,14 @@ use crate::build::{CacheUse, Format, Options as BuildOptions, Recipe, assemble, 
 use crate::engine::EngineError;
 use crate::engine::readiness::told;
 use crate::image::Platform;
-use crate::vm::Options as MachineOptions;
+use crate::image::platform::Arch;
+use crate::vm::{Definition, Options as MachineOptions};
 
 /// An image on trial.
 #[derive(Debug)]
 pub struct Trial {
+    /// The architecture of the engines that it is tried on. The image is that for it, where there are several.
+    pub arch: Arch,
     /// The archive.
     pub archive: PathBuf,
     /// What is in it.
@@ -71,28 +74,42 @@ impl Trial {
     /// The image in the archive, or folder, at `path`.
     ///
     /// # Errors
-    /// When there is none, or it is broken.
-    pub fn of_archive(path: &Path, threads: usize) -> Result<Self, TrialError> {
-        let choice = Choice { platform: Some(Platform::host()), ..Choice::default() };
+    /// When there is none for `arch`, or it is broken.
+    pub fn of_archive(path: &Path, arch: Arch, threads: usize) -> Result<Self, TrialError> {
+        let choice = Choice { platform: Some(Platform { arch, variant: None }), ..Choice::default() };
         let subject = Subject::open(path, &choice, threads)?;
-        Ok(Self { archive: path.to_owned(), subject, recipe: None, _folder: None })
+        Ok(Self { arch, archive: path.to_owned(), subject, recipe: None, _folder: None })
     }
 
     /// The image that the recipe at `path` makes.
     ///
     /// # Errors
     /// When it cannot be built.
-    pub fn of_recipe(path: &Path, threads: usize, cache: CacheUse) -> Result<Self, TrialError> {
+    pub fn of_recipe(path: &Path, arch: Arch, threads: usize, cache: CacheUse) -> Result<Self, TrialError> {
         let folder = tempfile::TempDir::with_prefix("seatrial-").map_err(built)?;
         let archive = folder.path().join("image.tar");
-        build(path, &archive, threads, cache)?;
+        build(path, arch, &archive, threads, cache)?;
         let subject = Subject::open(&archive, &Choice::default(), threads)?;
-        Ok(Self { archive, subject, recipe: Some(path.to_owned()), _folder: Some(folder) })
+        Ok(Self { arch, archive, subject, recipe: Some(path.to_owned()), _folder: Some(folder) })
+    }
+
+    /// What it is called, with its architecture where that is not the host's.
+    fn name(&self) -> String {
+        match self.arch == Platform::host().arch {
+            true => self.subject.name(),
+            false => format!("{} ({})", self.subject.name(), self.arch),
+        }
+    }
+
+    /// The engines of its architecture.
+    fn engines(&self, options: &Options) -> Vec<String> {
+        let fits = |engine: &&String| arch_of(engine) == self.arch;
+        options.engines.iter().filter(fits).cloned().collect()
     }
 
     /// Whether building it again gives the same image.
     fn reproduced(&self, threads: usize) -> Result<Case, TrialError> {
-        let (name, what) = (self.subject.name(), "built again");
+        let (name, what) = (self.name(), "built again");
         let Some(recipe) = &self.recipe else {
             let reason = "it is an archive; give its recipe instead".to_owned();
             return Ok(Case {
@@ -100,26 +117,37 @@ impl Trial {
                 ..Case::ended(&name, what, Look::default())
             });
         };
-        let again = Self::of_recipe(recipe, threads, CacheUse::Verify)?;
+        let again = Self::of_recipe(recipe, self.arch, threads, CacheUse::Verify)?;
         let mut look = Look::default();
         look.same("id", &self.subject.image.id().to_string(), &again.subject.image.id().to_string());
         Ok(Case::ended(&name, what, look))
     }
 }
 
+/// The architecture of the machines that `engine` runs in.
+pub fn arch_of(engine: &str) -> Arch {
+    Definition::named(engine).map_or(Platform::host().arch, |definition| definition.board.arch)
+}
+
 fn built(source: std::io::Error) -> crate::archive::ArchiveError {
     crate::archive::ArchiveError::Write { target: "the image".to_owned(), source }
 }
 
-fn build(recipe: &Path, archive: &Path, threads: usize, cache: CacheUse) -> Result<(), TrialError> {
-    let plan = plan(Recipe::read(recipe)?, threads)?;
+fn build(
+    recipe: &Path,
+    arch: Arch,
+    archive: &Path,
+    threads: usize,
+    cache: CacheUse,
+) -> Result<(), TrialError> {
+    let plan = plan(Recipe::read_for(recipe, arch)?, threads)?;
     let file = std::fs::File::create_new(archive).map_err(built)?;
     let options = BuildOptions { format: Format::Docker, compression: Compression::None, threads, cache };
     assemble(&plan, options, Output::File(&file), &mut |_| ())?;
     Ok(())
 }
 
-/// Holds every one of `trials` against every one of `papers`.
+/// Holds every one of `trials` against every one of `papers`, on the engines of its architecture.
 ///
 /// # Errors
 /// When an image that was read cannot be read again. What fails in a machine is a case that ended in an error.
@@ -133,7 +161,7 @@ pub async fn hold(
     let (begin, mut verdict) = (Instant::now(), Verdict::default());
     let papers: Vec<Paper> = papers.iter().map(|paper| paper.filtered(options)).collect();
     for trial in trials {
-        let name = trial.subject.name();
+        let name = trial.name();
         tell(Event::Part(&name, None));
         for paper in &papers {
             let began = Instant::now();
@@ -147,10 +175,10 @@ pub async fn hold(
             }
             for case in cases {
                 let seconds = began.elapsed().as_secs_f64();
-                keep(&mut verdict, options, Case { seconds, ..case }, tell);
+                keep(&mut verdict, options, Case { seconds, image: name.clone(), ..case }, tell);
             }
         }
-        match &*options.engines {
+        match &*trial.engines(options) {
             [engine] => on_engine(trial, &papers, engine, options, &mut verdict, tell).await,
             engines => side_by_side(trial, &papers, engines, options, &mut verdict, tell).await,
         }
@@ -245,12 +273,11 @@ async fn on_engine(
     };
     tell(Event::Part(&name, Some(&stage)));
     verdict.machines.push(stage);
-    let architecture = &trial.subject.image.config.architecture;
-    let host = Platform::host().arch.goarch().to_owned();
+    let (architecture, machine) = (&trial.subject.image.config.architecture, trial.arch.goarch());
     for paper in papers {
-        let runnable = match *architecture == host {
+        let runnable = match architecture == machine {
             true => Ok(()),
-            false => Err(format!("the image is for {architecture}, the engine's machine is {host}")),
+            false => Err(format!("the image is for {architecture}, the engine's machine is {machine}")),
         };
         let mut each = |case: Case| keep(verdict, options, case, tell);
         live::cases(&image, engine, &paper.expectations, runnable, &mut each).await;

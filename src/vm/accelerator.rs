@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::places::{MachineFolder, cached};
 use super::process::Process;
-use super::{Guest, VmError, tools};
+use super::{Guest, VmError};
 
 /// How a machine's CPU is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,8 +73,13 @@ const FIRST_LINE: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the answer cannot be cached, or QEMU is not installed.
 pub async fn choose(wish: Wish, guest: &Guest) -> Result<Accelerator, VmError> {
+    let board = guest.definition.board;
     match wish {
+        Wish::Only(Accelerator::Kvm) if !board.is_host() => {
+            Err(VmError::NoKvm { guest: guest.name.clone(), architecture: board.arch.goarch() })
+        }
         Wish::Only(accelerator) => Ok(accelerator),
+        Wish::Auto if !board.is_host() => Ok(Accelerator::Tcg),
         Wish::Auto if !Path::new("/dev/kvm").exists() => Ok(Accelerator::Tcg),
         Wish::Auto => {
             let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -82,7 +87,7 @@ pub async fn choose(wish: Wish, guest: &Guest) -> Result<Accelerator, VmError> {
             if let Ok(known) = fs::read_to_string(&answer) {
                 return Ok(if known == "boots" { Accelerator::Kvm } else { Accelerator::Tcg });
             }
-            tools::QEMU.require()?;
+            board.qemu.require()?;
             let boots = kvm_boots(guest).await?;
             let text = if boots { "boots" } else { "does not boot" };
             fs::write(&answer, text).map_err(VmError::file("write", &answer))?;
@@ -95,12 +100,23 @@ async fn kvm_boots(guest: &Guest) -> Result<bool, VmError> {
     let folder = MachineFolder::make()?;
     let console = folder.path().join("console.log");
     let (serial, kernel) = (format!("file:{}", console.display()), guest.kernel().display().to_string());
-    let machine =
-        ["-machine", "q35", "-accel", "kvm", "-cpu", "host", "-m", "256", "-nodefaults", "-no-reboot"];
-    let kernel =
-        ["-display", "none", "-serial", &serial, "-kernel", &kernel, "-append", "console=ttyS0 panic=-1"];
+    let board = guest.definition.board;
+    let append = format!("console={} panic=-1", board.console);
+    let machine = [
+        "-machine",
+        board.machine,
+        "-accel",
+        "kvm",
+        "-cpu",
+        "host",
+        "-m",
+        "256",
+        "-nodefaults",
+        "-no-reboot",
+    ];
+    let kernel = ["-display", "none", "-serial", &serial, "-kernel", &kernel, "-append", &append];
     let arguments: Vec<String> = machine.iter().chain(&kernel).map(ToString::to_string).collect();
-    let qemu = Process::start(tools::QEMU.program, &arguments, None, &folder.path().join("qemu.log"))?;
+    let qemu = Process::start(board.qemu.program, &arguments, None, &folder.path().join("qemu.log"))?;
     let deadline = Instant::now() + FIRST_LINE;
     while Instant::now() < deadline && qemu.ended().is_none() {
         sleep(Duration::from_millis(20)).await;

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use super::{Accelerator, wake};
+use super::{Accelerator, Board, wake};
 
 /// What a machine is started with.
 #[derive(Clone, Debug)]
 pub struct Layout<'a> {
+    /// What it is made of.
+    pub board: &'a Board,
     /// How the CPU is run.
     pub accelerator: Accelerator,
     /// Memory in MiB.
@@ -38,7 +40,7 @@ pub struct Layout<'a> {
 /// All arguments, in order.
 pub fn all(layout: &Layout<'_>) -> Vec<String> {
     let parts = [
-        base(),
+        base(layout.board),
         cpu(layout),
         memory(layout.memory_mib, layout.ram),
         // A restored machine has its kernel in memory.
@@ -58,20 +60,19 @@ fn owned<const N: usize>(words: [&str; N]) -> Vec<String> {
 }
 
 /// A machine with nothing that was not asked for, that ends rather than reboots.
-fn base() -> Vec<String> {
-    owned(["-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
+fn base(board: &Board) -> Vec<String> {
+    owned(["-machine", board.machine, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"])
 }
 
-/// A fixed CPU model, so that the same guest runs the same everywhere; Nehalem, because emulating what newer
-/// ones add costs more than it gives.
+/// The host's CPU, or the model that the board has.
 fn cpu(layout: &Layout<'_>) -> Vec<String> {
-    let Layout { accelerator, cpus, memory_mib, .. } = layout;
+    let Layout { board, accelerator, cpus, memory_mib, .. } = layout;
     let (accelerator, model) = match accelerator {
         Accelerator::Kvm => ("kvm", "host"),
         // Each CPU on a thread of its own, and room for translated code: a boot runs through a lot of it, while of
         // machines that were restored there are many.
-        Accelerator::Tcg if layout.incoming => ("tcg,thread=multi,tb-size=128", "Nehalem"),
-        Accelerator::Tcg => ("tcg,thread=multi,tb-size=1024", "Nehalem"),
+        Accelerator::Tcg if layout.incoming => ("tcg,thread=multi,tb-size=128", board.cpu),
+        Accelerator::Tcg => ("tcg,thread=multi,tb-size=1024", board.cpu),
     };
     let (cpus, memory) = (cpus.to_string(), memory_mib.to_string());
     owned(["-accel", accelerator, "-cpu", model, "-smp", &cpus, "-m", &memory])
@@ -146,9 +147,11 @@ fn escaped(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::platform::Arch;
 
     fn layout(egress: bool) -> Layout<'static> {
         Layout {
+            board: Board::of(Arch::Amd64).unwrap(),
             accelerator: Accelerator::Tcg,
             memory_mib: 1024,
             cpus: 2,

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use super::guest::{CONFIGURE, FILES};
 use super::places::{Lock, ROOM, cached, free, remove_left};
 use super::tools::{MKE2FS, MKFS_EROFS, MMDEBSTRAP, Tool};
-use super::{Definition, Guest, VmError};
+use super::{Definition, Guest, VmError, foreign};
 
 /// The size of a machine's scratch disk in bytes. It is sparse.
 const SCRATCH: u64 = 16 << 30;
@@ -35,7 +35,7 @@ pub fn prepare(name: &str, sources: &Sources, said: &mut dyn FnMut(&str)) -> Res
     let guests = cached("guests")?;
     let guest = described(name, sources)?;
     let folder = guest.folder().to_owned();
-    let name = guest.definition.like.as_deref().unwrap_or(name).to_owned();
+    let name = guest.definition.like.as_deref().unwrap_or(&guest.name).to_owned();
     if folder.is_dir() {
         return Ok(guest);
     }
@@ -68,9 +68,9 @@ pub fn prepare(name: &str, sources: &Sources, said: &mut dyn FnMut(&str)) -> Res
 pub fn described(name: &str, sources: &Sources) -> Result<Guest, VmError> {
     let definition = Definition::named(name)?;
     let digest = definition.digest(&sources.lines.join("\n")).hex();
-    let assembled = definition.like.as_deref().unwrap_or(name);
+    let assembled = definition.like.as_deref().unwrap_or(&definition.name);
     let folder = cached("guests")?.join(format!("{assembled}-{}", &digest[..16]));
-    Ok(Guest::new(name, definition, folder))
+    Ok(Guest::new(definition, folder))
 }
 
 fn debian(
@@ -87,10 +87,14 @@ fn debian(
     let configure = work.join("configure");
     write(&configure, CONFIGURE)?;
     MKFS_EROFS.require()?;
-    let Definition { suite, packages, modules, family, .. } = &guest.definition;
+    let Definition { board, suite, packages, modules, family, .. } = &guest.definition;
     let (files, configure, out) = (quoted(&files), quoted(&configure), quoted(made));
     let mut mmdebstrap = Command::new(MMDEBSTRAP.require()?);
     mmdebstrap.args(["--mode=auto", "--variant=minbase", "--format=null"]);
+    if !board.is_host() {
+        foreign::runs(&guest.name, board)?;
+        mmdebstrap.arg(format!("--architectures={}", board.arch)).arg("--skip=check/qemu");
+    }
     // A mirror that does not answer is given up on in a minute rather than in ten.
     for option in
         ["Acquire::http::Timeout \"20\"", "Acquire::https::Timeout \"20\"", "Acquire::Retries \"2\""]

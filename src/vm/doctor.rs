@@ -8,7 +8,7 @@ use super::accelerator::{self, Wish};
 use super::assemble::{Sources, described};
 use super::places::{ROOM, cache, free};
 use super::tools::{self, Tool};
-use super::{Accelerator, Definition, budget};
+use super::{Accelerator, Board, Definition, budget, foreign};
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -50,7 +50,9 @@ fn finding(state: State, what: &str, found: impl Into<String>) -> Finding {
 
 /// Looks at everything. Whether KVM boots a guest is tried, where a guest is assembled.
 pub async fn look() -> Vec<Finding> {
-    let mut findings: Vec<Finding> = tools::ALL.iter().map(tool).collect();
+    let mut findings = vec![tool(&Board::host().qemu)];
+    findings.extend(tools::ALL.iter().map(tool));
+    findings.extend(Board::all().filter(|board| !board.is_host()).map(other_architecture));
     findings.push(identities());
     findings.push(kvm().await);
     findings.push(room());
@@ -59,6 +61,15 @@ pub async fn look() -> Vec<Finding> {
     let found = format!("{places} at once; {} sets another number", budget::MACHINES);
     findings.push(finding(State::Ok, "machines", found));
     findings
+}
+
+/// Whether there can be machines of another architecture. Nobody needs them for images of the host's.
+fn other_architecture(board: &Board) -> Finding {
+    let what = format!("{} guests", board.arch);
+    match board.qemu.require().and_then(|_| foreign::runs("those", board)) {
+        Ok(()) => finding(State::Ok, &what, "can be assembled, and are emulated"),
+        Err(error) => finding(State::Note, &what, error.to_string()),
+    }
 }
 
 fn tool(tool: &Tool) -> Finding {
@@ -135,7 +146,11 @@ fn room() -> Finding {
 /// The command that installs all packages that are missing.
 pub fn install_line(findings: &[Finding]) -> Option<String> {
     let missing = |program: &str| findings.iter().any(|f| f.state == State::Missing && f.what == program);
-    let packages: Vec<&str> =
-        tools::ALL.iter().filter(|tool| missing(tool.program)).map(|tool| tool.package).collect();
+    let packages: Vec<&str> = tools::ALL
+        .iter()
+        .chain([&Board::host().qemu])
+        .filter(|tool| missing(tool.program))
+        .map(|tool| tool.package)
+        .collect();
     (!packages.is_empty()).then(|| format!("apt-get install --no-install-recommends {}", packages.join(" ")))
 }

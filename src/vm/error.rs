@@ -49,6 +49,28 @@ pub enum VmError {
         /// The last lines that the assembling program printed.
         problem: String,
     },
+    /// Its packages are for an architecture that this host does not run.
+    #[error(
+        "the packages of {guest} are for {architecture}, and this host runs no such programs: install Debian's package \
+         qemu-user-static; where that does not register it, as in a container, run as root: mount -t binfmt_misc none \
+         /proc/sys/fs/binfmt_misc; cat /usr/lib/binfmt.d/qemu-{machine}.conf >/proc/sys/fs/binfmt_misc/register"
+    )]
+    Foreign {
+        /// The guest.
+        guest: String,
+        /// Its architecture, as GOARCH.
+        architecture: &'static str,
+        /// Its architecture, as `uname -m`.
+        machine: &'static str,
+    },
+    /// KVM runs the host's architecture alone.
+    #[error("KVM does not run {guest}, which is for {architecture}; leave --accel out")]
+    NoKvm {
+        /// The guest.
+        guest: String,
+        /// Its architecture, as GOARCH.
+        architecture: &'static str,
+    },
     /// There is no such guest.
     #[error("there is no guest {name:?}{hint}", hint = crate::suggest::hint(nearest))]
     NoGuest {

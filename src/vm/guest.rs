@@ -6,13 +6,17 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Family, Overlay, VmError};
+use super::{Board, Family, Overlay, VmError};
 use crate::image::Digest;
 use crate::suggest;
 
 /// What a guest is made of.
 #[derive(Clone, Debug)]
 pub struct Definition {
+    /// Its name: that of its file, with the architecture behind it where that is not the host's.
+    pub name: String,
+    /// What its machines are made of.
+    pub board: &'static Board,
     /// What it is, for people.
     pub description: String,
     /// The Debian release.
@@ -112,26 +116,26 @@ pub(super) const FILES: &[(&str, &str)] = &[
 ];
 
 impl Definition {
-    /// The names of all guests.
+    /// The names of all guests of the host's architecture. With `-arm64` or `-amd64` behind it, a name means the same
+    /// guest of that one.
     pub fn names() -> impl Iterator<Item = &'static str> {
         GUESTS.iter().map(|(name, _)| *name)
     }
 
-    /// The guests that `asked` means: `all`, one by its name, or all whose names begin with it and a dash, as `docker` does
-    /// for `docker-28`.
+    /// The names of the guests that `asked` means: `all`, one by its name, or all whose names begin with it and a dash, as
+    /// `docker` does for `docker-28`; each may have an architecture behind it, as `docker-28-arm64` and `all-arm64`.
     ///
     /// # Errors
     /// When there is none; the error names the nearest.
-    pub fn meant(asked: &str) -> Result<Vec<&'static str>, VmError> {
-        let kind = format!("{asked}-");
-        let meant: Vec<_> = Self::names()
-            .filter(|name| asked == "all" || *name == asked || name.starts_with(&kind))
-            .collect();
-        match Self::names().find(|name| *name == asked) {
-            Some(name) => Ok(vec![name]),
-            None if meant.is_empty() => Self::named(asked).map(|_| meant),
-            None => Ok(meant),
+    pub fn meant(asked: &str) -> Result<Vec<String>, VmError> {
+        let (asked, board) = Board::named(asked).unwrap_or((asked, Board::host()));
+        if Self::names().any(|name| name == asked) {
+            return Ok(vec![full(asked, board)]);
         }
+        let kind = format!("{asked}-");
+        let meant = Self::names().filter(|name| asked == "all" || name.starts_with(&kind));
+        let meant: Vec<String> = meant.map(|name| full(name, board)).collect();
+        if meant.is_empty() { Self::named(asked).map(|one| vec![one.name]) } else { Ok(meant) }
     }
 
     /// The definition of the guest called `name`.
@@ -139,39 +143,47 @@ impl Definition {
     /// # Errors
     /// When there is none; the error names the nearest.
     pub fn named(name: &str) -> Result<Self, VmError> {
+        let (name, board) = Board::named(name).unwrap_or((name, Board::host()));
         let text = GUESTS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
         let text = text.ok_or_else(|| VmError::NoGuest {
             name: name.to_owned(),
             nearest: suggest::nearest(name, Self::names()),
         })?;
         let read = || match text.lines().any(|line| line.starts_with("like =")) {
-            true => Self::variant(text),
-            false => Self::written(text),
+            true => Self::variant(text, full(name, board), board),
+            false => Self::written(text, full(name, board), board),
         };
         read().map_err(|problem| VmError::Assembly { guest: name.to_owned(), problem })
     }
 
-    fn written(text: &str) -> Result<Self, String> {
+    fn written(text: &str, name: String, board: &'static Board) -> Result<Self, String> {
         let read = |error: toml::de::Error| error.to_string();
         let Written { family, description, suite, packages, files } = toml::from_str(text).map_err(read)?;
         let (base, family): (Base, _) = (toml::from_str(BASE).map_err(read)?, Family::named(&family)?);
+        let arch = board.arch.goarch();
+        let packages = [base.packages, family.packages.clone(), packages].concat();
         Ok(Self {
+            name,
+            board,
             description,
             suite,
-            packages: [base.packages, family.packages.clone(), packages].concat(),
+            packages: packages.iter().map(|package| package.replace("ARCHITECTURE", arch)).collect(),
             modules: [base.modules, family.modules.clone()].concat(),
-            cmdline: base.cmdline,
+            cmdline: format!("console={} {} {}", board.console, base.cmdline, board.cmdline)
+                .trim_end()
+                .to_owned(),
             files: family.files.clone().into_iter().chain(files).collect(),
             family,
             like: None,
         })
     }
 
-    fn variant(text: &str) -> Result<Self, String> {
+    fn variant(text: &str, name: String, board: &'static Board) -> Result<Self, String> {
         let Variant { like, description, files } = toml::from_str(text).map_err(|error| error.to_string())?;
+        let like = full(&like, board);
         let mut other = Self::named(&like).map_err(|error| error.to_string())?;
         other.files.extend(files);
-        Ok(Self { description, like: Some(like), ..other })
+        Ok(Self { name, description, like: Some(like), ..other })
     }
 
     /// What machines of it have in their root: `overlay`, and beside it the guest's own.
@@ -196,6 +208,11 @@ impl Definition {
     }
 }
 
+/// The full name of the guest whose file is called `name`.
+fn full(name: &str, board: &Board) -> String {
+    if board.is_host() { name.to_owned() } else { format!("{name}-{}", board.arch.goarch()) }
+}
+
 /// A guest that was assembled: files that any number of machines share and none writes to.
 #[derive(Clone, Debug)]
 pub struct Guest {
@@ -207,9 +224,9 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// The guest called `name` whose files are in `folder`.
-    pub(super) fn new(name: &str, definition: Definition, folder: PathBuf) -> Self {
-        Self { name: name.to_owned(), definition, folder }
+    /// The guest of `definition` whose files are in `folder`.
+    pub(super) fn new(definition: Definition, folder: PathBuf) -> Self {
+        Self { name: definition.name.clone(), definition, folder }
     }
 
     /// The kernel.
@@ -268,6 +285,18 @@ mod tests {
         assert!(Definition::meant("docker").unwrap().iter().all(|name| name.starts_with("docker-")));
         assert_eq!(Definition::meant("all").unwrap().len(), Definition::names().count());
         assert!(Definition::meant("dokcer").is_err());
+    }
+
+    #[test]
+    fn an_architecture_behind_a_name_means_the_same_guest_of_it() {
+        let other = if Board::host().arch.goarch() == "amd64" { "arm64" } else { "amd64" };
+        let (here, there) = (format!("docker-28-{}", Board::host().arch), format!("docker-28-{other}"));
+        assert_eq!(Definition::meant(&here).unwrap(), ["docker-28"]);
+        assert_eq!(Definition::meant(&there).unwrap(), [there.as_str()]);
+        assert_eq!(Definition::meant(&format!("all-{other}")).unwrap().len(), Definition::names().count());
+        let (here, there) = (Definition::named("docker-28").unwrap(), Definition::named(&there).unwrap());
+        assert_ne!(here.digest(""), there.digest(""));
+        assert!(there.packages.contains(&format!("linux-image-cloud-{other}")));
     }
 
     #[test]

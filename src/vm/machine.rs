@@ -73,6 +73,7 @@ impl Own {
     ) -> Layout<'a> {
         let [kernel, initrd, root] = paths;
         Layout {
+            board: guest.definition.board,
             accelerator,
             memory_mib: guest.definition.family.memory_mib,
             cpus: guest.definition.family.cpus,
@@ -97,9 +98,10 @@ impl Own {
         stdin: Option<File>,
     ) -> Result<Machine, VmError> {
         let Self { folder, port, .. } = self;
-        tools::QEMU.require()?;
+        let qemu = guest.definition.board.qemu;
+        qemu.require()?;
         let started = Instant::now();
-        let process = Process::start(tools::QEMU.program, layout, stdin, &folder.path().join("qemu.log"))?;
+        let process = Process::start(qemu.program, layout, stdin, &folder.path().join("qemu.log"))?;
         let family = guest.definition.family.clone();
         Ok(Machine { process, folder, port, accelerator, family, started, waking: Mutex::new(()) })
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::assemble::{Sources, described};
 use super::places::{Lock, cached, remove_left_machines};
-use super::{Accelerator, Definition, Template, VmError, template};
+use super::{Accelerator, Board, Definition, Template, VmError, template};
 
 /// What something in the cache is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +47,10 @@ pub struct Item {
 pub fn all() -> Result<Vec<Item>, VmError> {
     let mut items = Vec::new();
     let mut current = BTreeSet::new();
-    for name in Definition::names() {
-        let guest = described(name, &Sources::default())?;
+    let foreign = Board::all().filter(|board| !board.is_host());
+    let foreign = foreign.flat_map(|board| Definition::meant(&format!("all-{}", board.arch)));
+    for name in Definition::meant("all").into_iter().chain(foreign).flatten() {
+        let guest = described(&name, &Sources::default())?;
         current.insert(guest.folder().to_owned());
         for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
             if let Ok(key) = template::key(&guest, accelerator) {

@@ -22,7 +22,7 @@ use super::args::{self, Layout};
 use super::machine::Boot;
 use super::overlay::Overlay;
 use super::places::{Lock, cached};
-use super::{Accelerator, Guest, Machine, VmError, tls, tools};
+use super::{Accelerator, Guest, Machine, VmError, tls};
 use crate::image::Digest;
 
 /// A saved machine.
@@ -51,10 +51,11 @@ const ABOUT: &str = "about.json";
 
 /// Everything that a template depends on, as a name for its folder.
 pub(super) fn key(guest: &Guest, accelerator: Accelerator) -> Result<String, VmError> {
-    let qemu = tools::QEMU.require()?;
+    let qemu = guest.definition.board.qemu.require()?;
     let file = qemu.metadata().map_err(VmError::file("look at", &qemu))?;
     let nowhere = Path::new("");
     let arguments = args::all(&Layout {
+        board: guest.definition.board,
         accelerator,
         memory_mib: guest.definition.family.memory_mib,
         cpus: guest.definition.family.cpus,
@@ -248,7 +249,7 @@ async fn stopped(machine: Machine, folder: &Path) -> Result<(), VmError> {
 }
 
 fn describe(guest: &Guest, accelerator: Accelerator, folder: &Path) -> Result<(), VmError> {
-    let version = Command::new(tools::QEMU.require()?).arg("--version").output();
+    let version = Command::new(guest.definition.board.qemu.require()?).arg("--version").output();
     let version =
         version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     let size = |name: &str| {

@@ -15,9 +15,12 @@ pub struct Tool {
     pub purpose: &'static str,
 }
 
-/// The emulator.
-pub const QEMU: Tool =
+/// The emulator of amd64.
+pub const QEMU_X86: Tool =
     Tool { program: "qemu-system-x86_64", package: "qemu-system-x86", purpose: "runs machines" };
+/// The emulator of arm64.
+pub const QEMU_ARM: Tool =
+    Tool { program: "qemu-system-aarch64", package: "qemu-system-arm", purpose: "runs machines" };
 /// Makes disks.
 pub const QEMU_IMG: Tool = Tool { program: "qemu-img", package: "qemu-utils", purpose: "makes their disks" };
 /// Ties QEMU's life to ours.
@@ -36,8 +39,8 @@ pub const MKFS_EROFS: Tool =
 pub const MKE2FS: Tool =
     Tool { program: "mke2fs", package: "e2fsprogs", purpose: "makes the disk for what containers write" };
 
-/// All of them.
-pub const ALL: [Tool; 6] = [QEMU, QEMU_IMG, SETPRIV, MMDEBSTRAP, MKFS_EROFS, MKE2FS];
+/// All that guests need beside the emulator, whatever their architecture.
+pub const ALL: [Tool; 5] = [QEMU_IMG, SETPRIV, MMDEBSTRAP, MKFS_EROFS, MKE2FS];
 
 impl Tool {
     /// Where it is installed; system folders count though they are not on an ordinary user's path.

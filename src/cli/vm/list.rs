@@ -6,10 +6,10 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanDuration};
 use serde_json::json;
 
-use crate::vm::Definition;
 use crate::vm::assemble::{Sources, described};
 use crate::vm::kept::Kept;
 use crate::vm::stock::{self, Item, Kind};
+use crate::vm::{Board, Definition, Guest};
 
 /// Lists the guests there are, what of them is ready to be used, and the machines that are kept
 #[derive(Debug, clap::Args)]
@@ -27,14 +27,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     writeln!(out, "GUEST                ENGINE                                  ASSEMBLED TEMPLATE")?;
-    for name in Definition::names() {
-        let guest = described(name, &Sources::default())?;
+    for guest in guests()? {
         let size =
             |item: Option<&Item>| item.map_or("-".to_owned(), |item| HumanBytes(item.size).to_string());
         let assembled = size(stock.iter().find(|item| item.folder == guest.folder()));
-        let of_it = |item: &&Item| item.current && item.kind == Kind::Template && item.guest == name;
+        let of_it = |item: &&Item| item.current && item.kind == Kind::Template && item.guest == guest.name;
         let template = size(stock.iter().find(of_it));
-        let engine = guest.version().unwrap_or(guest.definition.description);
+        let (name, engine) = (&guest.name, guest.version().unwrap_or(guest.definition.description));
         writeln!(out, "{name:<21}{engine:<40}{assembled:<10} {template}")?;
     }
     let stale: Vec<&Item> = stock.iter().filter(|item| !item.current).collect();
@@ -56,18 +55,32 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The guests there are: all of the host's architecture, and those of others that were assembled.
+fn guests() -> anyhow::Result<Vec<Guest>> {
+    let mut guests = Vec::new();
+    for board in Board::all() {
+        for name in Definition::meant(&format!("all-{}", board.arch))? {
+            let guest = described(&name, &Sources::default())?;
+            if board.is_host() || guest.folder().is_dir() {
+                guests.push(guest);
+            }
+        }
+    }
+    Ok(guests)
+}
+
 fn age(age: Duration) -> String {
     format!("{:#}", HumanDuration(age))
 }
 
 fn as_json(stock: &[Item], kept: &[Kept]) -> anyhow::Result<serde_json::Value> {
-    let guests: Vec<_> = Definition::names()
-        .map(|name| {
-            let guest = described(name, &Sources::default())?;
+    let guests: Vec<_> = guests()?
+        .into_iter()
+        .map(|guest| {
             let (version, about) = (guest.version(), guest.definition.description);
-            Ok(json!({ "name": name, "description": about, "version": version }))
+            json!({ "name": guest.name, "architecture": guest.definition.board.arch.goarch(), "description": about, "version": version })
         })
-        .collect::<anyhow::Result<_>>()?;
+        .collect();
     let cache: Vec<_> = stock
         .iter()
         .map(|item| {
