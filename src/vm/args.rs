@@ -197,6 +197,13 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_of_another_architecture_differs_in_its_board_alone() {
+        let arm = all(&Layout { board: Board::of(Arch::Arm64).unwrap(), ..layout(false) }).join(" ");
+        let expected = arguments(false).replace("-machine q35", "-machine virt,gic-version=max");
+        assert_eq!(arm, expected.replace("-cpu Nehalem", "-cpu cortex-a57"));
+    }
+
+    #[test]
     fn the_sandbox_is_on_and_nothing_is_there_by_default() {
         let arguments = arguments(false);
         for part in ["-sandbox on,", "-nodefaults", "-no-user-config", "-no-reboot"] {

@@ -8,10 +8,9 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::guest::{CONFIGURE, FILES};
 use super::places::{Lock, ROOM, cached, free, remove_left};
-use super::tools::{MKE2FS, MKFS_EROFS, MMDEBSTRAP, Tool};
-use super::{Definition, Guest, VmError, foreign};
+use super::tools::{MKE2FS, MMDEBSTRAP, Tool};
+use super::{Definition, Guest, VmError, debian};
 
 /// The size of a machine's scratch disk in bytes. It is sparse.
 const SCRATCH: u64 = 16 << 30;
@@ -55,7 +54,8 @@ pub fn prepare(name: &str, sources: &Sources, said: &mut dyn FnMut(&str)) -> Res
     let work = work.map_err(VmError::file("make a folder in", &guests))?;
     let made = work.path().join("guest");
     fs::create_dir(&made).map_err(VmError::file("make", &made))?;
-    debian(&guest, sources, work.path(), &made, said)?;
+    let mmdebstrap = debian::assembling(&guest.definition, &sources.lines, work.path(), &made)?;
+    run(&guest.name, mmdebstrap, MMDEBSTRAP, said)?;
     scratch(&made)?;
     fs::rename(&made, &folder).map_err(VmError::file("name", &folder))?;
     Ok(guest)
@@ -71,81 +71,6 @@ pub fn described(name: &str, sources: &Sources) -> Result<Guest, VmError> {
     let assembled = definition.like.as_deref().unwrap_or(&definition.name);
     let folder = cached("guests")?.join(format!("{assembled}-{}", &digest[..16]));
     Ok(Guest::new(definition, folder))
-}
-
-fn debian(
-    guest: &Guest,
-    sources: &Sources,
-    work: &Path,
-    made: &Path,
-    said: &mut dyn FnMut(&str),
-) -> Result<(), VmError> {
-    let files = work.join("files");
-    for (place, content) in FILES {
-        write(&files.join(place), content)?;
-    }
-    let configure = work.join("configure");
-    write(&configure, CONFIGURE)?;
-    MKFS_EROFS.require()?;
-    let Definition { board, suite, packages, modules, family, .. } = &guest.definition;
-    let (files, configure, out) = (quoted(&files), quoted(&configure), quoted(made));
-    let mut mmdebstrap = Command::new(MMDEBSTRAP.require()?);
-    mmdebstrap.args(["--mode=auto", "--variant=minbase", "--format=null"]);
-    if !board.is_host() {
-        foreign::runs(&guest.name, board)?;
-        mmdebstrap.arg(format!("--architectures={}", board.arch)).arg("--skip=check/qemu");
-    }
-    // A mirror that does not answer is given up on in a minute rather than in ten.
-    for option in
-        ["Acquire::http::Timeout \"20\"", "Acquire::https::Timeout \"20\"", "Acquire::Retries \"2\""]
-    {
-        mmdebstrap.arg(format!("--aptopt={option}"));
-    }
-    mmdebstrap.arg(format!("--include={}", packages.join(",")));
-    for documentation in ["man", "doc", "locale", "info"] {
-        mmdebstrap.arg(format!("--dpkgopt=path-exclude=/usr/share/{documentation}/*"));
-    }
-    // Where the user is not root, hooks run as another one, who may not enter our folders; copies go through.
-    let hooks = [
-        "mkdir \"$1/seatrial\"".to_owned(),
-        format!("copy-in {configure} {files} /seatrial"),
-        format!("sh \"$1/seatrial/configure\" \"$1\" \"{}\" {}", family.units.join(" "), modules.join(" ")),
-        format!("copy-out /out/root.erofs /out/kernel /out/initrd /out/packages {out}"),
-    ];
-    mmdebstrap.args(hooks.map(|hook| format!("--customize-hook={hook}")));
-    mmdebstrap.args([suite.as_str(), "-"]);
-    match sources.lines.is_empty() {
-        true => mmdebstrap.args(host_sources(suite)),
-        false => mmdebstrap.args(&sources.lines),
-    };
-    run(&guest.name, mmdebstrap, MMDEBSTRAP, said)
-}
-
-/// A guest has chosen versions, not the newest: what signed the archive counts, not how long ago. Old releases and mirrors that
-/// are kept as they were on some day are past the date until which their lists are said to be valid.
-const AGELESS: &str = "[check-valid-until=no]";
-/// Debian releases whose security updates are all to be had; of older ones the lists outlive the packages.
-const STABLE: [&str; 2] = ["bookworm", "trixie"];
-
-/// The lines of a `sources.list` that bring `suite` from the mirrors that the host itself uses (apt-get(8),
-/// `indextargets`). None where the host is no Debian machine: mmdebstrap then goes to Debian's own.
-fn host_sources(suite: &str) -> Vec<String> {
-    let mut apt = Command::new("apt-get");
-    apt.args(["indextargets", "--format", "$(LABEL)|$(REPO_URI)", "Created-By: Packages"]);
-    let listed = apt.stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let listed =
-        listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    let mirror = |label: &str| {
-        let uri = listed.lines().find_map(|line| line.strip_prefix(label)?.strip_prefix('|'));
-        uri.filter(|uri| uri.starts_with("http")).map(str::to_owned)
-    };
-    let Some(debian) = mirror("Debian") else { return Vec::new() };
-    let mut lines = vec![format!("deb {AGELESS} {debian} {suite} main")];
-    if let (Some(security), true) = (mirror("Debian-Security"), STABLE.contains(&suite)) {
-        lines.push(format!("deb {AGELESS} {debian} {suite}-updates main"));
-        lines.push(format!("deb {AGELESS} {security} {suite}-security main"));
-    }
-    lines
 }
 
 /// The file system is made once; machines write to overlays of it.
@@ -192,13 +117,3 @@ trait SplitNewlines: BufRead + Sized {
 }
 
 impl<R: BufRead> SplitNewlines for R {}
-
-fn write(path: &Path, content: &str) -> Result<(), VmError> {
-    let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).and_then(|()| fs::write(path, content)).map_err(VmError::file("write", path))
-}
-
-/// A path as one word of a shell.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
-}

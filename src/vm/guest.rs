@@ -83,7 +83,9 @@ const GUESTS: &[(&str, &str)] = &[
     ("containerd-2.1", include_str!("../../vm/guests/containerd-2.1.toml")),
 ];
 
-/// The program that turns a Debian tree into a guest, and the guest's first process.
+/// The programs that install packages of another architecture, and that turn a Debian tree into a guest; the guest's first
+/// process.
+pub(super) const INSTALL: &str = include_str!("../../vm/guest/install");
 pub(super) const CONFIGURE: &str = include_str!("../../vm/guest/configure");
 const INIT: &str = include_str!("../../vm/guest/init");
 

@@ -10,6 +10,7 @@ pub mod assemble;
 pub mod board;
 pub mod budget;
 mod channel;
+mod debian;
 pub mod doctor;
 mod error;
 pub mod family;

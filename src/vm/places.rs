@@ -134,3 +134,9 @@ fn open(path: &Path) -> Result<File, VmError> {
     let file = File::options().create(true).truncate(false).write(true).open(path);
     file.map_err(VmError::file("open", path))
 }
+
+/// Writes a file, and the folders it is in.
+pub(super) fn write(path: &Path, content: &str) -> Result<(), VmError> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).and_then(|()| fs::write(path, content)).map_err(VmError::file("write", path))
+}

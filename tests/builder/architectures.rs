@@ -39,6 +39,9 @@ fn each_reader_picks_its_own_image() {
         let built = lab.build_with(RECIPE, "multi.tar", &["--format", format]);
         assert_eq!(built.summary["images"].as_array().unwrap().len(), 2);
         for (architecture, command) in [("amd64", 1), ("arm64", 2)] {
+            let told = lab.seatrial(["inspect", "multi.tar", "--architecture", architecture, "--json"]).ok();
+            let told: Value = serde_json::from_str(&told).unwrap();
+            assert_eq!(told["architecture"], architecture, "{format}");
             let config = inspected(&lab, architecture, "oci-archive:multi.tar");
             assert_eq!(config["architecture"], architecture);
             assert_eq!(config["config"]["Cmd"].as_array().unwrap().len(), command);

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod arm64; // machines of another architecture
 mod bases; // images on images, Docker's own among them
 mod check; // images on trial, by their archives alone
 mod clones; // machines restored from a template

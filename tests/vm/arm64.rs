@@ -1,0 +1,75 @@
+//! Machines of another architecture than the host's: emulated, and with an image of their own.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::desk::Desk;
+use crate::dock::{seatrial, stdout};
+
+const GUEST: &str = "docker-28-arm64";
+const RECIPE: &str = r#"
+name = "desk/multi"
+tag = "1"
+architectures = ["amd64", "arm64"]
+[config]
+Env = ["PATH=/bin", "LAST_LAYER=child"]
+Cmd = ["/bin/busybox", "uname", "-m"]
+[per_architecture.amd64]
+contents = "rootfs"
+[per_architecture.arm64]
+contents = "arm64"
+"#;
+const EXPECTED: &str = "[env]\nhas = { LAST_LAYER = 'child' }\n[[run]]\nname = 'machine'\n";
+
+/// Puts a static program for arm64 into `folder`: the guest's own.
+fn program(folder: &Path) {
+    stdout(&seatrial(&["vm", "prepare", GUEST]));
+    let listed: Value = serde_json::from_str(&stdout(&seatrial(&["vm", "list", "--json"]))).unwrap();
+    let mut cached = listed["cache"].as_array().unwrap().iter();
+    let guest =
+        cached.find(|item| item["kind"] == "guest" && item["guest"] == GUEST && item["current"] == true);
+    let initrd = Path::new(guest.unwrap()["folder"].as_str().unwrap()).join("initrd");
+    std::fs::create_dir_all(folder).unwrap();
+    let unpack = format!("busybox cpio -i -d bin/busybox <'{}'", initrd.display());
+    let output = Command::new("sh").args(["-c", &unpack]).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+#[ignore = "takes minutes; for the nightly run"]
+fn each_engine_runs_the_image_for_its_own_architecture_whatever_the_archive() {
+    let desk = Desk::new();
+    program(&desk.path("arm64"));
+    std::fs::write(desk.path("multi.toml"), RECIPE).unwrap();
+    stdout(&desk.seatrial(&["build", "multi.toml", "--format", "dual", "-o", "dual.tar"]));
+    stdout(&desk.seatrial(&["build", "multi.toml", "--format", "oci", "-o", "app.tar"]));
+    std::fs::write(desk.path("e.toml"), EXPECTED).unwrap();
+    for (image, engines) in
+        [("multi.toml", &["docker-28", GUEST][..]), ("app.tar", &[GUEST]), ("dual.tar", &[GUEST])]
+    {
+        let mut words = vec!["check", image, "--expect", "e.toml", "--json"];
+        engines.iter().for_each(|engine| words.extend(["--engine", engine]));
+        let verdict: Value = serde_json::from_str(&stdout(&desk.seatrial(&words))).unwrap();
+        for (engine, machine) in [("docker-28", "x86_64\n"), (GUEST, "aarch64\n")] {
+            let cases = verdict["cases"].as_array().unwrap();
+            let mut of_it =
+                cases.iter().filter(|case| case["engine"] == engine && case["name"] == "run machine");
+            let said = of_it.next().map(|case| (case["outcome"].as_str(), case["seen"].as_str()));
+            let expected = engines.contains(&engine).then_some((Some("passed"), Some(machine)));
+            assert_eq!(said, expected, "{image} on {engine}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "takes minutes; for the nightly run"]
+fn an_image_for_the_host_alone_is_loaded_there_and_its_runs_are_skipped() {
+    let desk = Desk::new();
+    let (output, verdict) = desk.check("[[run]]\nname='x'\n", &["--engine", GUEST]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let last = verdict["cases"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["outcome"], "skipped");
+    assert_eq!(last["reason"], "the image is for amd64, the engine's machine is arm64");
+}
