@@ -69,9 +69,10 @@ fn cpu(layout: &Layout<'_>) -> Vec<String> {
     let Layout { board, accelerator, cpus, memory_mib, .. } = layout;
     let (accelerator, model) = match accelerator {
         Accelerator::Kvm => ("kvm", "host"),
-        // Each CPU on a thread of its own, and room for translated code: a boot runs through a lot of it, while of
-        // machines that were restored there are many.
-        Accelerator::Tcg if layout.incoming => ("tcg,thread=multi,tb-size=128", board.cpu),
+        // Each CPU on a thread of its own, and room for translated code. A boot runs through a lot of it. Of machines that
+        // were restored there are many; what starting a container takes, some 190 MiB, must fit: where it does not, all of
+        // it is translated again and again.
+        Accelerator::Tcg if layout.incoming => ("tcg,thread=multi,tb-size=256", board.cpu),
         Accelerator::Tcg => ("tcg,thread=multi,tb-size=1024", board.cpu),
     };
     let (cpus, memory) = (cpus.to_string(), memory_mib.to_string());
@@ -180,7 +181,7 @@ mod tests {
         assert!(template.contains("size=1024M,mem-path=/t,,1/ram,share=on -machine memory-backend=ram"));
         let kernel = " -kernel /g/kernel -initrd /m/initrd -append quiet x=1";
         let expected =
-            template.replace("share=on", "share=off").replace(kernel, "").replace("=1024 ", "=128 ");
+            template.replace("share=on", "share=off").replace(kernel, "").replace("=1024 ", "=256 ");
         let expected = expected + " -incoming defer";
         assert_eq!(restored, expected);
     }
