@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 
 use super::docker::api;
+use super::run::OUTPUT_MAX;
 use super::{Docker, EngineError, RunOptions, RunOutput, State};
 
 fn body(options: &RunOptions, image: &str) -> ContainerCreateBody {
@@ -102,7 +103,7 @@ impl DockerContainer {
     /// What it has printed so far: standard output and standard error.
     ///
     /// # Errors
-    /// When the engine does not tell.
+    /// When the engine does not tell, or it is more than [`OUTPUT_MAX`] bytes.
     pub async fn logs(&self) -> Result<(String, String), EngineError> {
         let options = LogsOptionsBuilder::default().stdout(true).stderr(true).build();
         let mut logs = self.docker.api().logs(&self.id, Some(options));
@@ -114,6 +115,9 @@ impl DockerContainer {
                     stdout.extend_from_slice(&message)
                 }
                 LogOutput::StdIn { .. } => {}
+            }
+            if stdout.len() + stderr.len() > OUTPUT_MAX {
+                return Err(EngineError::Output);
             }
         }
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

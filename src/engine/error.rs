@@ -17,6 +17,9 @@ pub enum EngineError {
     /// The engine made a container and could not start it.
     #[error("the container does not start: {0}")]
     Start(String),
+    /// A container printed so much that it was not read to its end.
+    #[error("the container printed more than {} MiB", super::run::OUTPUT_MAX >> 20)]
+    Output,
     /// The container runtime interface answered with an error, or not at all.
     #[error("{doing} failed: {problem}")]
     Cri {

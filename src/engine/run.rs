@@ -1,5 +1,8 @@
 //! How containers are run and how they end, whichever engine runs them.
 
+/// The most bytes of what a container prints that are read.
+pub const OUTPUT_MAX: usize = 16 << 20;
+
 /// How a container of an image is run. What is left out is as the image has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunOptions {

@@ -6,6 +6,7 @@ use super::expect::{Container as Wish, EnvExpectations, Expectations, RunExpecta
 use super::statics::{env, shortened};
 use super::verdict::{Case, LOADED, Look, Outcome};
 use super::{LoadedImage, TrialError, service};
+use crate::engine::run::OUTPUT_MAX;
 use crate::engine::{EngineError, RunOptions};
 
 /// How long a command may take where nothing is said.
@@ -45,6 +46,11 @@ pub(super) async fn cases(
             Err(TrialError::Engine(EngineError::Start(problem))) => {
                 let mut look = Look::default();
                 look.at("its start", "the command starts", problem, false);
+                (look, String::new())
+            }
+            Err(TrialError::Engine(error @ EngineError::Output)) => {
+                let mut look = Look::default();
+                look.at("its output", format!("at most {} MiB", OUTPUT_MAX >> 20), error, false);
                 (look, String::new())
             }
             Err(error) => {

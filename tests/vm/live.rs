@@ -31,6 +31,9 @@ stderr = { lacks = "err" }
 name = "slow"
 container = { command = ["sleep 100"] }
 within = 8
+[[run]]
+name = "chatty"
+container = { shell = "/bin/busybox dd if=/dev/zero bs=1M count=17 | /bin/busybox tr '\\000' x" }
 [[service]]
 name = "web"
 container = { user = "0", shell = "trap 'exit 5' TERM; httpd -p 80 -h /www; echo serving; while :; do sleep 0.2; done" }
@@ -81,6 +84,7 @@ fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_s
         ["exit code: 4", "standard output: \"out\\n\"", "standard error: \"err\\n\""]
     );
     assert_eq!(found("run slow"), ["its end: it was still running"]);
+    assert_eq!(found("run chatty"), ["its output: the container printed more than 16 MiB"]);
     assert_eq!(found("service short-lived"), ["the service: it ended"]);
     assert_eq!(verdict["machines"].as_array().unwrap().len(), 1);
 
@@ -88,7 +92,7 @@ fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_s
     let count = "import sys, xml.etree.ElementTree as t; r = t.parse(sys.argv[1]).getroot(); \
                  c = r.findall('.//testcase'); print(len(c), len([x for x in c if x.find('failure') is not None]))";
     let counted = Command::new("python3").args(["-c", count]).arg(desk.path("r.xml")).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&counted.stdout), "10 3\n", "{counted:?}");
+    assert_eq!(String::from_utf8_lossy(&counted.stdout), "11 4\n", "{counted:?}");
     let schema = ["--noout", "--schema", concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/junit.xsd")];
     let valid = Command::new("xmllint").args(schema).arg(desk.path("r.xml")).output().unwrap();
     assert!(valid.status.success(), "{valid:?}");
@@ -96,7 +100,7 @@ fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_s
     assert!(page.contains("<h1>Not as expected</h1>") && page.contains("run slow") && page.contains("<svg"));
     assert!(!page.contains("<h1>ahoy"), "what an image prints is not part of the page");
     let json: Value = serde_json::from_slice(&std::fs::read(desk.path("r.json")).unwrap()).unwrap();
-    assert_eq!(json["cases"].as_array().unwrap().len(), 10);
+    assert_eq!(json["cases"].as_array().unwrap().len(), 11);
     let lines = std::fs::read_to_string(desk.path("r.jsonl")).unwrap();
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines, *json["cases"].as_array().unwrap());

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::vm::accelerator::Wish;
 use crate::vm::assemble::{Sources, prepare};
-use crate::vm::{Guest, ready};
+use crate::vm::{Definition, Guest, ready};
 
 /// Assembles a guest and makes its template, where they are not there yet
 #[derive(Debug, clap::Args)]
@@ -34,11 +34,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Assembles `guest`, telling how far that is.
 pub(in crate::cli) fn assemble(guest: &str, sources: &Sources) -> anyhow::Result<Guest> {
-    let line = line(&format!("assembling {guest}, about a minute"));
+    let foreign = Definition::named(guest).is_ok_and(|definition| !definition.board.is_host());
+    let begun = format!("assembling {guest}, about {}", if foreign { "three minutes" } else { "a minute" });
+    let line = line(&begun);
     let prepared = prepare(guest, sources, &mut |said| {
         // mmdebstrap: "I: installing remaining packages inside the chroot..."
         if let Some(step) = said.strip_prefix("I: ") {
-            line.set_message(format!("assembling {guest}, about a minute: {}", step.trim_end_matches('.')));
+            line.set_message(format!("{begun}: {}", step.trim_end_matches('.')));
         }
     });
     line.finish_and_clear();

@@ -15,6 +15,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::ANSWER;
 use crate::engine::EngineError;
+use crate::engine::run::OUTPUT_MAX;
 
 /// The way to it.
 #[derive(Clone, Debug)]
@@ -76,20 +77,26 @@ impl Node {
     /// The log at `path`, as it is now.
     pub(super) async fn log(&self, path: &str) -> Result<String, EngineError> {
         let read = async {
-            let (mut stream, mut text) = (self.ask(&format!("log {path}")).await?, Vec::new());
-            stream.read_to_end(&mut text).await?;
-            std::io::Result::Ok(String::from_utf8_lossy(&text).into_owned())
+            let (stream, mut text) = (self.ask(&format!("log {path}")).await?, Vec::new());
+            stream.take(LOG_MAX).read_to_end(&mut text).await?;
+            std::io::Result::Ok(text)
         };
         let unread = |problem: &str| unanswered(&format!("reading {path}"), problem);
         let late = |_| EngineError::Deadline { doing: format!("reading {path}"), limit: ANSWER };
         let text = timeout(ANSWER, read).await.map_err(late)?.map_err(|error| unread(&error.to_string()))?;
-        match ended(&text) {
+        if text.len() as u64 == LOG_MAX {
+            return Err(EngineError::Output);
+        }
+        match ended(&String::from_utf8_lossy(&text)) {
             Some((log, 0)) => Ok(log.to_owned()),
             Some((problem, _)) => Err(unread(problem)),
             None => Err(unread("it was cut off")),
         }
     }
 }
+
+/// The most bytes of a log that are read: each line has its time and its stream before it.
+const LOG_MAX: u64 = 2 * OUTPUT_MAX as u64;
 
 fn unanswered(doing: &str, problem: &str) -> EngineError {
     EngineError::Cri { doing: doing.to_owned(), problem: problem.to_owned(), answered: false }
