@@ -26,6 +26,8 @@ fn body(options: &RunOptions, image: &str) -> ContainerCreateBody {
         env: (!options.env.is_empty()).then(|| options.env.clone()),
         user: options.user.clone(),
         working_dir: options.working_dir.clone(),
+        // dockerd otherwise starts itself once more to set the namespace up.
+        network_disabled: options.bare.then_some(true),
         volumes: (!options.volumes.is_empty()).then(|| options.volumes.clone()),
         attach_stdin: Some(stdin),
         open_stdin: Some(stdin),

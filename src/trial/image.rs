@@ -97,7 +97,8 @@ impl<'d> LoadedImage<'d> {
     /// # Errors
     /// When no container of the image runs.
     pub async fn container_env(&self) -> Result<Vec<String>, TrialError> {
-        let output = self.run(&RunOptions::tool("/bin/busybox", &["env"]), LOOK).await?;
+        let env = RunOptions { bare: true, ..RunOptions::tool("/bin/busybox", &["env"]) };
+        let output = self.run(&env, LOOK).await?;
         if output.code == 0 {
             return Ok(output.stdout.lines().map(str::to_owned).collect());
         }

@@ -25,6 +25,7 @@ impl Wish {
             network: self.network.unwrap_or(network),
             stdin: self.stdin.clone(),
             volumes: self.volumes.clone(),
+            bare: false,
             binds: Vec::new(),
         }
     }

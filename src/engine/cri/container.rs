@@ -38,7 +38,7 @@ impl Cri {
         if let Some(lacking) = Self::lacks(options) {
             return Err(EngineError::Unexpected(lacking.to_owned()));
         }
-        let config = sandbox();
+        let config = sandbox(options);
         let log = format!("{}/{LOG}", config.log_directory);
         let question = wire::RunPodSandboxRequest { config: Some(config.clone()) };
         let pod: wire::RunPodSandboxResponse =
@@ -72,10 +72,13 @@ impl Cri {
 }
 
 /// A pod like no other.
-fn sandbox() -> wire::PodSandboxConfig {
+fn sandbox(options: &RunOptions) -> wire::PodSandboxConfig {
+    let namespace_options = options.bare.then_some(wire::NamespaceOption { network: 2 });
+    let security_context = Some(wire::LinuxSandboxSecurityContext { namespace_options });
     let uid = format!("{:016x}", RandomState::new().build_hasher().finish());
     wire::PodSandboxConfig {
-        hostname: "seatrial".to_owned(),
+        // With the node's network it has the node's name.
+        hostname: if options.bare { String::new() } else { "seatrial".to_owned() },
         log_directory: format!("{LOGS}/{uid}"),
         metadata: Some(wire::PodSandboxMetadata {
             name: format!("pod-{uid}"),
@@ -83,6 +86,7 @@ fn sandbox() -> wire::PodSandboxConfig {
             uid,
             attempt: 0,
         }),
+        linux: Some(wire::LinuxPodSandboxConfig { security_context }),
     }
 }
 

@@ -63,6 +63,27 @@ pub(super) struct PodSandboxConfig {
     pub(super) hostname: String,
     #[prost(string, tag = "3")]
     pub(super) log_directory: String,
+    #[prost(message, optional, tag = "8")]
+    pub(super) linux: Option<LinuxPodSandboxConfig>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LinuxPodSandboxConfig {
+    #[prost(message, optional, tag = "2")]
+    pub(super) security_context: Option<LinuxSandboxSecurityContext>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LinuxSandboxSecurityContext {
+    #[prost(message, optional, tag = "1")]
+    pub(super) namespace_options: Option<NamespaceOption>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct NamespaceOption {
+    /// 0 for the pod's own, 2 for the node's.
+    #[prost(int32, tag = "1")]
+    pub(super) network: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
