@@ -1,6 +1,6 @@
 //! `seatrial check`: images on trial.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -100,12 +100,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let papers = args.expect.iter().map(|path| paper(path)).collect::<anyhow::Result<Vec<_>>>()?;
     let threads = threads(None);
     let engines = if args.no_vm { Vec::new() } else { meant(&args.engine)? };
-    let mut archs: Vec<Arch> = engines.iter().map(|engine| arch_of(engine)).collect();
-    if archs.is_empty() {
-        archs.push(Platform::host().arch);
-    }
-    archs.sort_unstable();
-    archs.dedup();
+    let archs = archs(&engines);
     let trials =
         args.images.iter().flat_map(|path| archs.iter().map(move |arch| trial(path, *arch, threads)));
     let trials = trials.collect::<anyhow::Result<Vec<_>>>()?;
@@ -157,6 +152,12 @@ pub(super) fn meant(asked: &[String]) -> anyhow::Result<Vec<String>> {
         }
     }
     Ok(engines)
+}
+
+/// The architectures of `engines`; the host's where there are none.
+fn archs(engines: &[String]) -> BTreeSet<Arch> {
+    let host = engines.is_empty().then(|| Platform::host().arch);
+    engines.iter().map(|engine| arch_of(engine)).chain(host).collect()
 }
 
 /// Ends on Ctrl-C and SIGTERM as if by itself, so that machines are dropped.
