@@ -66,7 +66,7 @@ pub async fn look() -> Vec<Finding> {
 /// Whether there can be machines of another architecture. Nobody needs them for images of the host's.
 fn other_architecture(board: &Board) -> Finding {
     let what = format!("{} guests", board.arch);
-    match board.qemu.require().and_then(|_| foreign::runs("those", board)) {
+    match board.qemu.require().and_then(|_| foreign::runs(&what, board)) {
         Ok(()) => finding(State::Ok, &what, "can be assembled, and are emulated"),
         Err(error) => finding(State::Note, &what, error.to_string()),
     }

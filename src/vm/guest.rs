@@ -124,6 +124,11 @@ impl Definition {
         GUESTS.iter().map(|(name, _)| *name)
     }
 
+    /// The names of all guests of every architecture.
+    pub fn of_all_architectures() -> impl Iterator<Item = String> {
+        Board::all().flat_map(|board| Self::names().map(|name| full(name, board)))
+    }
+
     /// The names of the guests that `asked` means: `all`, one by its name, or all whose names begin with it and a dash, as
     /// `docker` does for `docker-28`; each may have an architecture behind it, as `docker-28-arm64` and `all-arm64`.
     ///

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::assemble::{Sources, described};
 use super::places::{Lock, cached, remove_left_machines};
-use super::{Accelerator, Board, Definition, Template, VmError, template};
+use super::{Accelerator, Definition, Template, VmError, template};
 
 /// What something in the cache is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +47,7 @@ pub struct Item {
 pub fn all() -> Result<Vec<Item>, VmError> {
     let mut items = Vec::new();
     let mut current = BTreeSet::new();
-    let foreign = Board::all().filter(|board| !board.is_host());
-    let foreign = foreign.flat_map(|board| Definition::meant(&format!("all-{}", board.arch)));
-    for name in Definition::meant("all").into_iter().chain(foreign).flatten() {
+    for name in Definition::of_all_architectures() {
         let guest = described(&name, &Sources::default())?;
         current.insert(guest.folder().to_owned());
         for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {

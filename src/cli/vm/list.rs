@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::vm::assemble::{Sources, described};
 use crate::vm::kept::Kept;
 use crate::vm::stock::{self, Item, Kind};
-use crate::vm::{Board, Definition, Guest};
+use crate::vm::{Definition, Guest};
 
 /// Lists the guests there are, what of them is ready to be used, and the machines that are kept
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         let of_it = |item: &&Item| item.current && item.kind == Kind::Template && item.guest == guest.name;
         let template = size(stock.iter().find(of_it));
         let (name, engine) = (&guest.name, guest.version().unwrap_or(guest.definition.description));
-        writeln!(out, "{name:<21}{engine:<40}{assembled:<10} {template}")?;
+        writeln!(out, "{name:<20} {engine:<39} {assembled:<10} {template}")?;
     }
     let stale: Vec<&Item> = stock.iter().filter(|item| !item.current).collect();
     if !stale.is_empty() {
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         let since = age(machine.age());
         writeln!(
             out,
-            "{:<21}{:<21}{since:<14}tcp://localhost:{}",
+            "{:<20} {:<20} {since:<13} tcp://localhost:{}",
             machine.name, machine.guest, machine.port
         )?;
     }
@@ -58,12 +58,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 /// The guests there are: all of the host's architecture, and those of others that were assembled.
 fn guests() -> anyhow::Result<Vec<Guest>> {
     let mut guests = Vec::new();
-    for board in Board::all() {
-        for name in Definition::meant(&format!("all-{}", board.arch))? {
-            let guest = described(&name, &Sources::default())?;
-            if board.is_host() || guest.folder().is_dir() {
-                guests.push(guest);
-            }
+    for name in Definition::of_all_architectures() {
+        let guest = described(&name, &Sources::default())?;
+        if guest.definition.board.is_host() || guest.folder().is_dir() {
+            guests.push(guest);
         }
     }
     Ok(guests)
@@ -77,8 +75,9 @@ fn as_json(stock: &[Item], kept: &[Kept]) -> anyhow::Result<serde_json::Value> {
     let guests: Vec<_> = guests()?
         .into_iter()
         .map(|guest| {
-            let (version, about) = (guest.version(), guest.definition.description);
-            json!({ "name": guest.name, "architecture": guest.definition.board.arch.goarch(), "description": about, "version": version })
+            let (version, architecture) = (guest.version(), guest.definition.board.arch.goarch());
+            let about = guest.definition.description;
+            json!({ "name": guest.name, "architecture": architecture, "description": about, "version": version })
         })
         .collect();
     let cache: Vec<_> = stock

@@ -175,7 +175,7 @@ impl CriContainer {
     /// What it has printed so far: standard output and standard error.
     ///
     /// # Errors
-    /// When the node does not tell.
+    /// When the node does not tell, or it is more than [`OUTPUT_MAX`](crate::engine::run::OUTPUT_MAX) bytes.
     pub async fn logs(&self) -> Result<(String, String), EngineError> {
         Ok(streams(&self.cri.node.log(&self.log).await?))
     }
