@@ -17,6 +17,7 @@ use crate::engine::EngineError;
 use crate::engine::readiness::told;
 use crate::image::Platform;
 use crate::image::platform::Arch;
+use crate::vm::family::Api;
 use crate::vm::{Definition, Options as MachineOptions};
 
 /// An image on trial.
@@ -129,6 +130,11 @@ pub fn arch_of(engine: &str) -> Arch {
     Definition::named(engine).map_or(Platform::host().arch, |definition| definition.board.arch)
 }
 
+/// Whether `engine` makes a pod around each container, which takes twice as long.
+fn makes_pods(engine: &str) -> bool {
+    Definition::named(engine).is_ok_and(|definition| definition.family.api == Api::Cri)
+}
+
 fn built(source: std::io::Error) -> crate::archive::ArchiveError {
     crate::archive::ArchiveError::Write { target: "the image".to_owned(), source }
 }
@@ -211,17 +217,25 @@ async fn side_by_side(
     if !engines.is_empty() {
         tell(Event::Doing(format!("{} on {} engines", trial.subject.name(), engines.len())));
     }
-    let held = engines.iter().map(|engine| async move {
+    // Those that take longest get their turn first, so that none of them runs alone in the end.
+    let mut order: Vec<usize> = (0..engines.len()).collect();
+    order.sort_by_key(|number| !makes_pods(&engines[*number]));
+    let held = order.into_iter().map(|number| async move {
         let mut own = Verdict::default();
-        on_engine(trial, papers, engine, options, &mut own, &mut |_| ()).await;
-        own
+        on_engine(trial, papers, &engines[number], options, &mut own, &mut |_| ()).await;
+        (number, own)
     });
-    let mut held = futures_util::stream::iter(held).buffered(engines.len().max(1));
-    while let Some(own) = held.next().await {
-        own.machines.iter().for_each(|stage| tell(Event::Part(&trial.subject.name(), Some(stage))));
-        own.cases.iter().for_each(|case| tell(Event::Case(case)));
-        verdict.machines.extend(own.machines);
-        verdict.cases.extend(own.cases);
+    let mut held = futures_util::stream::iter(held).buffer_unordered(engines.len().max(1));
+    let (mut ended, mut next) = (BTreeMap::new(), 0);
+    while let Some((number, own)) = held.next().await {
+        ended.insert(number, own);
+        while let Some(own) = ended.remove(&next) {
+            next += 1;
+            own.machines.iter().for_each(|stage| tell(Event::Part(&trial.subject.name(), Some(stage))));
+            own.cases.iter().for_each(|case| tell(Event::Case(case)));
+            verdict.machines.extend(own.machines);
+            verdict.cases.extend(own.cases);
+        }
     }
 }
 

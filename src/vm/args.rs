@@ -11,6 +11,8 @@ pub struct Layout<'a> {
     pub board: &'a Board,
     /// How the CPU is run.
     pub accelerator: Accelerator,
+    /// Whether other machines want the host's CPUs as well.
+    pub crowded: bool,
     /// Memory in MiB.
     pub memory_mib: u32,
     /// CPUs.
@@ -68,15 +70,20 @@ fn base(board: &Board) -> Vec<String> {
 fn cpu(layout: &Layout<'_>) -> Vec<String> {
     let Layout { board, accelerator, cpus, memory_mib, .. } = layout;
     let (accelerator, model) = match accelerator {
-        Accelerator::Kvm => ("kvm", "host"),
-        // Each CPU on a thread of its own, and room for translated code. A boot runs through a lot of it. Of machines that
-        // were restored there are many; what starting a container takes, some 190 MiB, must fit: where it does not, all of
-        // it is translated again and again.
-        Accelerator::Tcg if layout.incoming => ("tcg,thread=multi,tb-size=256", board.cpu),
-        Accelerator::Tcg => ("tcg,thread=multi,tb-size=1024", board.cpu),
+        Accelerator::Kvm => ("kvm".to_owned(), "host"),
+        Accelerator::Tcg => {
+            // Each CPU on a thread of its own, where the host has a CPU for each. Where it has not, they take turns on one:
+            // a CPU that waits for another one's answer spins until the host lets that one run.
+            let thread = if layout.crowded { "single" } else { "multi" };
+            // Room for translated code. A boot runs through a lot of it. Of machines that were restored there are many;
+            // what starting a container takes, some 190 MiB, must fit: where it does not, all of it is translated again
+            // and again.
+            let room = if layout.incoming { 256 } else { 1024 };
+            (format!("tcg,thread={thread},tb-size={room}"), board.cpu)
+        }
     };
     let (cpus, memory) = (cpus.to_string(), memory_mib.to_string());
-    owned(["-accel", accelerator, "-cpu", model, "-smp", &cpus, "-m", &memory])
+    owned(["-accel", &accelerator, "-cpu", model, "-smp", &cpus, "-m", &memory])
 }
 
 /// Memory in a file, so that a template's can be shared, page by page, by all machines restored from it.
@@ -154,6 +161,7 @@ mod tests {
         Layout {
             board: Board::of(Arch::Amd64).unwrap(),
             accelerator: Accelerator::Tcg,
+            crowded: false,
             memory_mib: 1024,
             cpus: 2,
             ram: None,
@@ -184,6 +192,12 @@ mod tests {
             template.replace("share=on", "share=off").replace(kernel, "").replace("=1024 ", "=256 ");
         let expected = expected + " -incoming defer";
         assert_eq!(restored, expected);
+    }
+
+    #[test]
+    fn where_others_want_the_hosts_cpus_too_a_machine_takes_one_of_them() {
+        let crowded = all(&Layout { crowded: true, ..layout(false) }).join(" ");
+        assert_eq!(crowded, arguments(false).replace("thread=multi", "thread=single"));
     }
 
     #[test]

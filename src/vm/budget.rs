@@ -9,7 +9,23 @@ use super::places::{Lock, cached};
 
 /// The right to run a machine. Held until dropped, or until the process ends.
 #[derive(Debug)]
-pub(super) struct Turn(#[allow(dead_code)] Lock);
+pub(super) struct Turn {
+    #[allow(dead_code)] // held
+    place: Lock,
+    /// How many others ran when it came.
+    others: u64,
+}
+
+impl Turn {
+    /// Whether a machine with so many CPUs and those that run beside it want more CPUs than the host has.
+    pub(super) fn crowded(&self, cpus: u32) -> bool {
+        (1 + self.others) * u64::from(cpus) > host_cpus()
+    }
+}
+
+fn host_cpus() -> u64 {
+    std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64)
+}
 
 /// The variable that sets how many machines may run at once.
 pub const MACHINES: &str = "SEATRIAL_MACHINES";
@@ -28,9 +44,8 @@ pub(super) fn places(memory_mib: u32) -> u64 {
     if let Some(asked) = std::env::var(MACHINES).ok().and_then(|text| text.parse().ok()) {
         return u64::max(asked, 1);
     }
-    let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64);
     let total = total_memory_mib().unwrap_or(u64::MAX) / 4 * 3;
-    cpus.min(total / (u64::from(memory_mib) + BESIDE_MIB)).max(1)
+    host_cpus().min(total / (u64::from(memory_mib) + BESIDE_MIB)).max(1)
 }
 
 fn total_memory_mib() -> Option<u64> {
@@ -57,8 +72,10 @@ pub(super) async fn turn(memory_mib: u32) -> Result<Turn, VmError> {
 fn wait(folder: &Path, places: u64) -> Result<Turn, VmError> {
     let _first_in_line = Lock::wait(&folder.join("line"))?;
     loop {
-        if let Some(lock) = (0..places).find_map(|place| Lock::take(&folder.join(place.to_string()))) {
-            return Ok(Turn(lock));
+        // All that can be had, and all but the first given back at once: nobody else looks meanwhile.
+        let mut free = (0..places).filter_map(|place| Lock::take(&folder.join(place.to_string())));
+        if let Some(place) = free.next() {
+            return Ok(Turn { place, others: places - 1 - free.count() as u64 });
         }
         std::thread::sleep(PAUSE);
     }
@@ -72,7 +89,8 @@ mod tests {
     fn one_more_than_there_are_places_waits_until_one_is_free() {
         let folder = tempfile::TempDir::new().unwrap();
         let first = wait(folder.path(), 2).unwrap();
-        let _second = wait(folder.path(), 2).unwrap();
+        let second = wait(folder.path(), 2).unwrap();
+        assert_eq!([first.others, second.others], [0, 1]);
         let path = folder.path().to_owned();
         let third = std::thread::spawn(move || wait(&path, 2).map(drop));
         assert!(Lock::take(&folder.path().join("0")).is_none());

@@ -72,7 +72,8 @@ impl Held {
     /// When it cannot be restored, or does not answer.
     pub async fn release(&self) -> Result<Released, VmError> {
         let turn = budget::turn(self.guest.definition.family.memory_mib).await?;
-        let machine = Machine::restore(&self.guest, &self.template, false).await?;
+        let crowded = turn.crowded(self.guest.definition.family.cpus);
+        let machine = Machine::restore(&self.guest, &self.template, false, crowded).await?;
         let woken = async {
             machine.wake(ANSWER).await?;
             let mut agent = machine.agent(ANSWER).await?;

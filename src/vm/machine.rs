@@ -40,6 +40,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub(super) struct Boot<'a> {
     /// Whether the guest may reach the network.
     pub(super) egress: bool,
+    /// Whether other machines want the host's CPUs as well.
+    pub(super) crowded: bool,
     /// More for the kernel's command line.
     pub(super) arguments: &'a str,
     /// The file that its memory is to lie in.
@@ -75,6 +77,7 @@ impl Own {
         Layout {
             board: guest.definition.board,
             accelerator,
+            crowded: false,
             memory_mib: guest.definition.family.memory_mib,
             cpus: guest.definition.family.cpus,
             ram: None,
@@ -113,7 +116,7 @@ impl Machine {
     /// # Errors
     /// When QEMU is missing or does not start.
     pub(super) fn boot(guest: &Guest, accelerator: Accelerator, boot: Boot<'_>) -> Result<Self, VmError> {
-        let Boot { egress, arguments, ram, overlay } = boot;
+        let Boot { egress, crowded, arguments, ram, overlay } = boot;
         let own = Own::make((&guest.scratch(), "raw"))?;
         let keys = tls::make(own.folder.path())?;
         let paths = [guest.kernel(), own.folder.path().join("initrd"), guest.root()];
@@ -121,16 +124,21 @@ impl Machine {
         let ram = ram.map(|ram| (ram, true));
         let cmdline = &format!("{} {arguments}", guest.definition.cmdline);
         let layout = own.layout(guest, &paths, accelerator);
-        let arguments = args::all(&Layout { ram, egress, cmdline: cmdline.trim_end(), ..layout });
+        let arguments = args::all(&Layout { ram, egress, crowded, cmdline: cmdline.trim_end(), ..layout });
         own.start(&arguments, guest, accelerator, None)
     }
 
     /// Starts a machine as a copy of the one that `template` was made from, as it was then. It shares the
-    /// template's clock and randomness until it is woken.
+    /// template's clock and randomness until it is woken. `crowded` where other machines want the host's CPUs as well.
     ///
     /// # Errors
     /// When QEMU is missing, or does not take the template.
-    pub(super) async fn restore(guest: &Guest, template: &Template, egress: bool) -> Result<Self, VmError> {
+    pub(super) async fn restore(
+        guest: &Guest,
+        template: &Template,
+        egress: bool,
+        crowded: bool,
+    ) -> Result<Self, VmError> {
         let own = Own::make((&template.scratch(), "qcow2"))?;
         for name in tls::CLIENT_FILES {
             let (from, to) = (template.folder().join(name), own.folder.path().join(name));
@@ -141,7 +149,8 @@ impl Machine {
         let paths = [guest.kernel(), guest.initrd(), guest.root()];
         let accelerator = template.accelerator();
         let layout = own.layout(guest, &paths, accelerator);
-        let arguments = args::all(&Layout { ram: Some((&ram, false)), incoming: true, egress, ..layout });
+        let arguments =
+            args::all(&Layout { ram: Some((&ram, false)), incoming: true, egress, crowded, ..layout });
         let machine = own.start(&arguments, guest, accelerator, Some(state))?;
         machine.unless_it_ends(machine.resume()).await?;
         Ok(machine)

@@ -71,12 +71,13 @@ pub async fn start(guest: &Guest, options: &Options) -> Result<Ready, VmError> {
         true => None,
         false => Some(budget::turn(guest.definition.family.memory_mib).await?),
     };
+    let crowded = turn.as_ref().is_some_and(|turn| turn.crowded(guest.definition.family.cpus));
     let accelerator = accelerator::choose(options.accelerator, guest).await?;
     let mut fallback = None;
     if options.restores() {
         let restored = async {
             let template = Template::get(guest, accelerator, as_template).await?;
-            let own = from_template(guest, &template, options).await;
+            let own = from_template(guest, &template, options, crowded).await;
             own.inspect_err(|_| template.discard())
         };
         match restored.await {
@@ -87,7 +88,7 @@ pub async fn start(guest: &Guest, options: &Options) -> Result<Ready, VmError> {
         }
     }
     let Options { egress, kernel_arguments: arguments, overlay, .. } = options;
-    let boot = Boot { egress: *egress, arguments, ram: None, overlay };
+    let boot = Boot { egress: *egress, crowded, arguments, ram: None, overlay };
     let machine = Machine::boot(guest, accelerator, boot)?;
     let (engine, timeline) = booted(&machine, options.deadline.unwrap_or(BOOT)).await?;
     Ok(Ready { machine, engine, timeline, fallback, turn })
@@ -97,8 +98,9 @@ async fn from_template(
     guest: &Guest,
     template: &Template,
     options: &Options,
+    crowded: bool,
 ) -> Result<(Machine, Engine, Timeline), VmError> {
-    let machine = Machine::restore(guest, template, options.egress).await?;
+    let machine = Machine::restore(guest, template, options.egress, crowded).await?;
     let (engine, timeline) = restored(&machine, options.deadline.unwrap_or(RESTORE)).await?;
     Ok((machine, engine, timeline))
 }

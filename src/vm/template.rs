@@ -57,6 +57,7 @@ pub(super) fn key(guest: &Guest, accelerator: Accelerator) -> Result<String, VmE
     let arguments = args::all(&Layout {
         board: guest.definition.board,
         accelerator,
+        crowded: false, // what is saved is the same
         memory_mib: guest.definition.family.memory_mib,
         cpus: guest.definition.family.cpus,
         ram: Some((nowhere, false)),
@@ -130,7 +131,8 @@ impl Template {
         folder: &Path,
         ready: impl AsyncFnOnce(&Machine) -> Result<(), VmError>,
     ) -> Result<Self, VmError> {
-        let boot = Boot { egress: false, arguments: "", ram: Some(&folder.join("ram")), overlay };
+        let boot =
+            Boot { egress: false, crowded: false, arguments: "", ram: Some(&folder.join("ram")), overlay };
         let machine = Machine::boot(guest, accelerator, boot)?;
         ready(&machine).await?;
         machine.unless_it_ends(idle(&machine)).await?;
