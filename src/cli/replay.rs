@@ -16,7 +16,7 @@ use crate::vm::Definition;
 use crate::vm::accelerator::Wish;
 use crate::vm::assemble::Sources;
 
-/// Replays a daemon's start in which something goes wrong, for every way to wait
+/// Replays an engine's start in which something goes wrong, for every way to wait
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -34,13 +34,14 @@ pub(super) struct Args {
     /// Scenarios: names of those that are built in, or files
     #[arg(required_unless_present = "list", value_name = "SCENARIO")]
     scenarios: Vec<String>,
-    /// List the scenarios that are built in
+    /// List the scenarios that are built in; with --engine, those that can happen to it
     #[arg(long)]
     list: bool,
     /// A way to wait [default: all]
     #[arg(long, value_name = "POLICY")]
     policy: Vec<Policy>,
-    /// A Docker: a name of `seatrial vm list`, or `all` [default: docker-20.10]
+    /// An engine: a name of `seatrial vm list`, `podman` for every one of that kind,
+    /// or `all` to which it can happen [default: docker-20.10]
     #[arg(long, value_name = "NAME")]
     engine: Vec<String>,
     /// How often each
@@ -67,32 +68,37 @@ fn report(text: &str) -> Result<Report, String> {
     Report::parse(&["html", "json"], text)
 }
 
-/// The engines that were asked for. Scenarios are of the start of one unit, which not all of them have.
-fn replayable(asked: &[String]) -> anyhow::Result<Vec<String>> {
-    let (mut engines, unit) = (Vec::new(), "docker.service");
-    for engine in meant(asked)? {
-        if Definition::named(&engine)?.family.units.iter().any(|known| known == unit) {
-            engines.push(engine);
-        } else if asked.contains(&engine) {
-            bail!("scenarios are of the start of {unit}, which {engine} does not have");
+/// Which scenario is replayed on which of the engines that were asked for. Not every one can happen to every engine;
+/// where one was asked for by its name, that is told.
+fn pairs<'a>(scenarios: &'a [Scenario], asked: &[String]) -> anyhow::Result<Vec<(&'a Scenario, String)>> {
+    let (engines, mut pairs) = (meant(asked)?, Vec::new());
+    for scenario in scenarios {
+        let (name, kinds) = (&scenario.name, scenario.families().collect::<Vec<_>>().join(", "));
+        let before = pairs.len();
+        for engine in &engines {
+            if scenario.is_on(&Definition::named(engine)?.family.name) {
+                pairs.push((scenario, engine.clone()));
+            } else if asked.contains(engine) {
+                bail!("{name} cannot happen to {engine}; it does to: {kinds}");
+            }
+        }
+        if pairs.len() == before {
+            bail!("{name} cannot happen to any of {}; it does to: {kinds}", asked.join(", "));
         }
     }
-    if engines.is_empty() {
-        bail!("scenarios are of the start of {unit}, which none of {} has", asked.join(", "));
-    }
-    Ok(engines)
+    Ok(pairs)
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.list {
-        return list();
+        return list(&args.engine);
     }
     let scenarios = args.scenarios.iter().map(|name| Scenario::named(name)).collect::<Result<Vec<_>, _>>()?;
-    let engines = replayable(&args.engine)?;
-    let guests = engines.iter().map(|engine| prepare::assemble(engine, &Sources::default()));
+    let pairs = pairs(&scenarios, &args.engine)?;
+    let guests = pairs.iter().map(|(_, engine)| prepare::assemble(engine, &Sources::default()));
     let guests = guests.collect::<anyhow::Result<Vec<_>>>()?;
     let options = Options {
-        policies: if args.policy.is_empty() { Policy::all() } else { args.policy.clone() },
+        policies: args.policy.clone(),
         runs: args.runs.into(),
         patience: Duration::from_secs(args.patience),
         accelerator: args.accel,
@@ -100,9 +106,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let line = ProgressBar::new_spinner();
     // What was found before it was stopped took long to find.
     let (mut all, mut stopped) = (Vec::new(), None);
-    for (scenario, guest) in
-        scenarios.iter().flat_map(|scenario| guests.iter().map(move |guest| (scenario, guest)))
-    {
+    for ((scenario, _), guest) in pairs.iter().zip(&guests) {
         let mut replayed = Replay::of_none(scenario, guest);
         let mut tell = |event: Event<'_>| match event {
             Event::Doing(what) => {
@@ -159,9 +163,17 @@ fn show(replayed: &Replay, timeline: bool) -> io::Result<()> {
     Ok(())
 }
 
-fn list() -> anyhow::Result<()> {
+/// The scenarios that can happen to all of the engines that were asked for, with the families that they can happen to.
+fn list(asked: &[String]) -> anyhow::Result<()> {
+    let engines = if asked.is_empty() { Vec::new() } else { meant(asked)? };
+    let families = engines.iter().map(|engine| Ok(Definition::named(engine)?.family.name));
+    let families = families.collect::<anyhow::Result<Vec<_>>>()?;
     for name in Scenario::names() {
-        writeln!(io::stdout(), "{name:<22} {}", Scenario::named(name)?.title)?;
+        let scenario = Scenario::named(name)?;
+        if families.iter().all(|family| scenario.is_on(family)) {
+            let kinds = scenario.families().collect::<Vec<_>>().join(", ");
+            writeln!(io::stdout(), "{name:<22} {}\n{:<22} {kinds}", scenario.title, "")?;
+        }
     }
     Ok(())
 }

@@ -83,7 +83,8 @@ impl fmt::Display for Fault {
 
 impl Fault {
     /// What a shell of the guest's does to bring it about; none where it comes from outside the guest.
-    pub fn script(&self) -> Option<String> {
+    /// `store` is where the engine keeps its images.
+    pub fn script(&self, store: &str) -> Option<String> {
         Some(match self {
             Self::Kill(process) => format!("pkill -KILL -x {process}"),
             Self::Freeze(process, seconds) => {
@@ -91,9 +92,10 @@ impl Fault {
             }
             Self::Restart(unit) => format!("systemctl restart --no-block {unit}"),
             // All that is free for anybody at once, and then what is kept for root.
-            Self::Fill => "cd /var/lib/docker; fallocate -l $(df --output=avail -B1 . | tail -n 1) full; \
-                           cat /dev/zero >rest 2>/dev/null; sync"
-                .to_owned(),
+            Self::Fill => format!(
+                "cd {store}; fallocate -l $(df --output=avail -B1 . | tail -n 1) full; \
+                 cat /dev/zero >rest 2>/dev/null; sync"
+            ),
             Self::Clock(seconds) => format!("date -s @$(($(date +%s) + {seconds}))"),
             Self::SlowDisk(_) | Self::SlowCpu(_) | Self::PowerOff => return None,
         })
@@ -109,7 +111,7 @@ impl Fault {
             Self::SlowCpu(percent) => machine.slow_cpu(*percent),
             Self::PowerOff => machine.power_off(),
             inside => {
-                let script = inside.script().unwrap_or_default();
+                let script = inside.script(&machine.family().store).unwrap_or_default();
                 let lasts = matches!(self, Self::Freeze(..));
                 let script = match lasts {
                     true => format!("setsid sh -c '{script}' >/dev/null 2>&1 </dev/null &"),

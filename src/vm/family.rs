@@ -8,12 +8,17 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Family {
+    /// What it is called: the name of its file.
+    #[serde(skip)]
+    pub name: String,
     /// The Debian packages of its engine, without what they depend on; the engine's own first.
     pub(super) packages: Vec<String>,
     /// The kernel modules that its engine needs, without what they depend on.
     pub(super) modules: Vec<String>,
     /// The units of systemd's that are started with the guest, in the order in which they usually become active.
     pub units: Vec<String>,
+    /// How its engine is started.
+    pub start: Start,
     /// What it speaks.
     #[serde(default)]
     pub api: Api,
@@ -33,6 +38,24 @@ pub struct Family {
     /// What machines have in their root beside what was assembled, by place.
     #[serde(default)]
     pub(super) files: BTreeMap<String, String>,
+}
+
+/// How an engine is started, and what is to be changed in its guest for it to be started otherwise, by place.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// The unit that is the engine.
+    pub service: String,
+    /// The unit that listens for it, where one does.
+    pub listens: Option<String>,
+    /// What it logs when it begins to serve its API, where it does.
+    pub serves: Option<String>,
+    /// It makes a socket of its own in the place in which that unit listens.
+    #[serde(default)]
+    pub own: BTreeMap<String, String>,
+    /// It makes a socket of its own, and wants nothing that listens for it.
+    #[serde(default)]
+    pub alone: BTreeMap<String, String>,
 }
 
 /// What an engine speaks.
@@ -56,7 +79,19 @@ const FAMILIES: &[(&str, &str)] = &[
 impl Family {
     pub(super) fn named(name: &str) -> Result<Self, String> {
         let text = FAMILIES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
-        toml::from_str(text.ok_or_else(|| format!("there is no family {name:?}"))?).map_err(|e| e.to_string())
+        let text = text.ok_or_else(|| format!("there is no family {name:?}"))?;
+        let family: Self = toml::from_str(text).map_err(|e| e.to_string())?;
+        Ok(Self { name: name.to_owned(), ..family })
+    }
+
+    /// The names of all.
+    pub fn all() -> impl Iterator<Item = &'static str> {
+        FAMILIES.iter().map(|(name, _)| *name)
+    }
+
+    /// The socket at which a client in the guest finds the engine.
+    pub fn listens_at(&self) -> &str {
+        self.socket.as_deref().or(self.needs.as_deref()).unwrap_or_default()
     }
 
     /// Whether `tag`, which its engine lists, is the name that an image has as `reference`.

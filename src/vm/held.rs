@@ -13,7 +13,7 @@ use super::budget::{self, Turn};
 use super::overlay::Overlay;
 use super::places::MachineFolder;
 use super::template::Template;
-use super::{Guest, Machine, Ready, VmError, ready};
+use super::{Family, Guest, Machine, Ready, VmError, ready};
 use crate::engine::{Engine, Timeline};
 
 /// A machine that was booted up to the hold and saved there.
@@ -64,6 +64,11 @@ impl Held {
         // The lock of the folder is no part of the template, and harms nothing in it.
         let template = Template::make(guest, accelerator, &overlay, folder.path(), held).await?;
         Ok(Self { guest: guest.clone(), template, folder })
+    }
+
+    /// The engine in it.
+    pub fn family(&self) -> &Family {
+        &self.guest.definition.family
     }
 
     /// A machine of its own, as it was at the hold, that goes on from there.

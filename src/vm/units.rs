@@ -88,11 +88,11 @@ pub async fn told(agent: &mut Agent, family: &Family) -> Result<Vec<(String, Dur
     let arguments: Vec<&str> =
         ["--no-pager", "-q", "-o", "short-monotonic"].into_iter().chain(units).collect();
     let output = agent.run("journalctl", &arguments, LIMIT).await?;
-    Ok(events(&output.stdout))
+    Ok(events(&output.stdout, family.start.serves.as_deref()))
 }
 
 /// Lines such as `[   12.345678] host dockerd[9]: ...` (journalctl(1), `short-monotonic`).
-fn events(journal: &str) -> Vec<(String, Duration)> {
+fn events(journal: &str, served: Option<&str>) -> Vec<(String, Duration)> {
     let mut serves = false;
     let event = |line: &str| {
         let (at, text) = line.strip_prefix('[')?.split_once(']')?;
@@ -102,7 +102,7 @@ fn events(journal: &str) -> Vec<(String, Duration)> {
             text.contains(" Finished ").then(|| unit.trim_end_matches('.').to_owned())?
         } else if let Some((unit, _)) = text.split_once(": Main process exited") {
             format!("{} ended", unit.rsplit(' ').next()?)
-        } else if text.contains("API listen on") && !std::mem::replace(&mut serves, true) {
+        } else if served.is_some_and(|words| text.contains(words)) && !std::mem::replace(&mut serves, true) {
             SERVES.to_owned()
         } else {
             return None;
@@ -135,7 +135,7 @@ mod tests {
 [   11.000000] seatrial dockerd[163]: time=\\\"x\\\" level=info msg=\\\"API listen on [::]:2376\\\"
 [   11.000100] seatrial dockerd[163]: time=\\\"x\\\" level=info msg=\\\"API listen on /run/docker.sock\\\"
 ";
-        let seen = events(journal);
+        let seen = events(journal, Some("API listen on"));
         let seen: Vec<(&str, u128)> = seen.iter().map(|(name, at)| (name.as_str(), at.as_millis())).collect();
         let expected = [("containerd.service ended", 10250), ("kill containerd", 10300), (SERVES, 11000)];
         assert_eq!(seen, expected);

@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use crate::dock::{seatrial, stdout};
 
-/// What became of the clients of `scenario`, by policy.
-fn outcomes(scenario: &str, policies: &[&str]) -> Vec<(String, String)> {
-    let mut arguments = vec!["replay", scenario, "--json"];
+/// What became of the clients of `scenario` on `engine`, by policy.
+fn outcomes(engine: &str, scenario: &str, policies: &[&str]) -> Vec<(String, String)> {
+    let mut arguments = vec!["replay", scenario, "--engine", engine, "--json"];
     policies.iter().for_each(|policy| arguments.extend(["--policy", policy]));
     let said: Value = serde_json::from_str(&stdout(&seatrial(&arguments))).unwrap();
     eprintln!("{said:#}"); // shown when a test fails
@@ -17,9 +17,13 @@ fn outcomes(scenario: &str, policies: &[&str]) -> Vec<(String, String)> {
 }
 
 fn expect(scenario: &str, expected: [(&str, &str); 2]) {
+    expect_on("docker-20.10", scenario, expected);
+}
+
+fn expect_on(engine: &str, scenario: &str, expected: [(&str, &str); 2]) {
     let policies = expected.map(|(policy, _)| policy);
     let expected = expected.map(|(policy, outcome)| (policy.to_owned(), outcome.to_owned()));
-    assert_eq!(outcomes(scenario, &policies), expected);
+    assert_eq!(outcomes(engine, scenario, &policies), expected);
 }
 
 #[test]
@@ -51,11 +55,23 @@ fn an_unknown_scenario_or_policy_is_the_users_mistake() {
 }
 
 #[test]
-fn engines_without_dockers_unit_have_no_scenarios_and_asking_for_them_is_a_mistake() {
-    for engine in ["podman", "containerd-1.6"] {
-        let output = seatrial(&["replay", "original", "--engine", engine]);
+fn podmans_unit_is_active_while_nobody_serves_the_socket_of_an_early_client() {
+    expect_on("podman-4.3", "original", [("unit:podman.service", "hung"), ("ready", "worked")]);
+}
+
+#[test]
+fn a_slow_containerd_refuses_an_early_client() {
+    expect_on("containerd-1.6", "slow-start", [("unit:sockets.target", "failed"), ("ready", "worked")]);
+}
+
+#[test]
+fn what_cannot_happen_to_an_engine_is_not_replayed_on_it_and_asking_for_it_is_a_mistake() {
+    for (scenario, engine) in [("containerd-gone", "podman"), ("original", "containerd-1.6")] {
+        let output = seatrial(&["replay", scenario, "--engine", engine]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{engine}: {said}");
-        assert!(said.contains("docker.service") && said.contains(engine), "{said}");
+        assert!(said.contains(scenario) && said.contains(engine) && said.contains("docker"), "{said}");
     }
+    let listed = stdout(&seatrial(&["replay", "--list", "--engine", "containerd-1.6"]));
+    assert!(listed.contains("no-socket") && !listed.contains("original"), "{listed}");
 }

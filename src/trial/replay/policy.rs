@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::vm::Family;
+use crate::vm::family::Api;
+
 /// A way to wait. All but [`Ready`](Self::Ready) look from inside the guest, as scripts do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -17,20 +20,21 @@ pub enum Policy {
     SocketExists,
     /// Until the socket accepts a connection.
     Connects,
-    /// Until `/_ping` is answered, however long its one connection takes.
+    /// Until `/_ping` is answered, however long its one connection takes; until the version is told, where an engine has
+    /// no such question.
     Ping,
     /// Until the engine is ready as this library takes it: asked anew on new connections until it answers.
     Ready,
 }
 
 impl Policy {
-    /// Those that are compared where nothing else is asked for.
-    pub fn all() -> Vec<Self> {
+    /// Those that are compared where nothing else is asked for, for an engine that is the unit `service`.
+    pub fn all(service: &str) -> Vec<Self> {
         let unit = |name: &str| Self::Unit(name.to_owned());
         vec![
             Self::None,
             unit("sockets.target"),
-            unit("docker.service"),
+            unit(service),
             Self::SocketExists,
             Self::Connects,
             Self::Ping,
@@ -39,14 +43,15 @@ impl Policy {
     }
 
     /// What the guest's program that waits is to wait for.
-    pub(super) fn words(&self) -> Option<[&str; 2]> {
-        let socket = "/run/docker.sock";
+    pub(super) fn words<'a>(&'a self, family: &'a Family) -> Option<[&'a str; 2]> {
+        let socket = family.listens_at();
         Some(match self {
             Self::None | Self::Ready => return None,
             Self::Unit(name) => ["unit", name],
             Self::SocketExists => ["path", socket],
             Self::Connects => ["connects", socket],
-            Self::Ping => ["ping", socket],
+            Self::Ping if family.api == Api::Docker => ["ping", socket],
+            Self::Ping => ["version", &family.name],
         })
     }
 }
@@ -107,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_policy_is_written_as_it_is_read() {
-        for policy in Policy::all() {
+        for policy in Policy::all("docker.service") {
             assert_eq!(policy.to_string().parse::<Policy>(), Ok(policy));
         }
         let wrong = "socket-exist".parse::<Policy>().unwrap_err();

@@ -20,7 +20,7 @@ use crate::vm::{Guest, Held, units};
 /// How a scenario is replayed.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The policies, in order.
+    /// The policies, in order; where there are none, [all](Policy::all).
     pub policies: Vec<Policy>,
     /// How often each.
     pub runs: usize,
@@ -145,9 +145,12 @@ pub async fn replay(
     )));
     let image = tokio::task::spawn_blocking(image).await;
     let image = image.map_err(|e| crate::engine::EngineError::Unexpected(e.to_string()))??;
-    let held = Held::boot(guest, options.accelerator, scenario.overlay(image)).await?;
+    let held =
+        Held::boot(guest, options.accelerator, scenario.overlay(&guest.definition.family, image)).await?;
+    let all = Policy::all(&guest.definition.family.start.service);
+    let policies = if options.policies.is_empty() { &all } else { &options.policies };
     for number in 1..=options.runs {
-        for policy in &options.policies {
+        for policy in policies {
             tell(Event::Doing(format!("{}: {policy}, {number} of {}", scenario.name, options.runs)));
             let run = run(scenario, &held, policy, options.patience).await;
             tell(Event::Run(&run));
@@ -194,7 +197,7 @@ async fn run(scenario: &Scenario, held: &Held, policy: &Policy, patience: Durati
 
 async fn fill(run: &mut Run, scenario: &Scenario, held: &Held, patience: Duration) -> Result<(), TrialError> {
     let released = held.release().await?;
-    for fault in scenario.outside() {
+    for fault in scenario.outside(held.family()) {
         fault.inflict(&released.machine).await?;
     }
     let mut timeline = Timeline::since(released.began);
@@ -249,7 +252,9 @@ async fn wait(
             Err(error) => return Err(error.into()),
         }
     }
-    let Some([what, of]) = run.policy.words() else { return Ok(Some(Duration::ZERO)) };
+    let Some([what, of]) = run.policy.words(released.machine.family()) else {
+        return Ok(Some(Duration::ZERO));
+    };
     let seconds = patience.as_secs().to_string();
     let program = ["/usr/lib/seatrial/await", &seconds, what, of];
     let mut agent = released.machine.agent(ANSWER).await?;
@@ -273,8 +278,8 @@ async fn client(
     let within = scenario.client.within;
     let does = serde_json::to_value(scenario.client.does).unwrap_or_default();
     let seconds = within.to_string();
-    let words =
-        ["-s", "KILL", &seconds, "/bin/sh", "/usr/lib/seatrial/client", does.as_str().unwrap_or_default()];
+    let (engine, does) = (&released.machine.family().name, does.as_str().unwrap_or_default());
+    let words = ["-s", "KILL", &seconds, "/bin/sh", "/usr/lib/seatrial/client", engine, does];
     let mut agent = released.machine.agent(ANSWER).await?;
     let started = Instant::now();
     let output = agent.run("/usr/bin/timeout", &words, Duration::from_secs(within) + ANSWER).await?;

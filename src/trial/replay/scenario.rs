@@ -11,7 +11,7 @@ use crate::document;
 use crate::suggest;
 use crate::trial::TrialError;
 use crate::trial::fault::Fault;
-use crate::vm::Overlay;
+use crate::vm::Family;
 
 /// A scenario as it is written, TOML or JSON.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,12 +27,10 @@ pub struct Scenario {
     /// How the engine is started.
     #[serde(default)]
     pub start: Start,
-    /// Where it listens, as options of the engine's; where left out, as its start mode has it.
-    pub hosts: Option<String>,
     /// How many seconds go by before the engine starts, for a reason of the engine's unit's.
     #[serde(default)]
-    pub before_docker: u64,
-    /// Likewise for containerd.
+    pub before_engine: u64,
+    /// Likewise for containerd, which Docker needs.
     #[serde(default)]
     pub before_containerd: u64,
     /// How many seconds it takes until the network is said to be up, which the engine's unit waits for.
@@ -43,6 +41,28 @@ pub struct Scenario {
     pub by_hand_after: u64,
     /// What the client does.
     pub client: Client,
+    /// The policies whose clients fail or hang in it, as far as is known.
+    #[serde(default)]
+    pub breaks: Vec<Policy>,
+    /// More files of the guest's, by their place.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// Places where there is to be nothing.
+    #[serde(default)]
+    pub removed: Vec<String>,
+    /// What goes wrong.
+    #[serde(default, rename = "fault")]
+    pub faults: Vec<At>,
+    /// What is so beside that on those of a family, by its name. On others there is no such scenario; where none is named
+    /// it is one of Docker's.
+    #[serde(default)]
+    pub on: BTreeMap<String, On>,
+}
+
+/// What is so on the engines of a family.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct On {
     /// The policies whose clients fail or hang in it, as far as is known.
     #[serde(default)]
     pub breaks: Vec<Policy>,
@@ -68,6 +88,8 @@ pub enum Start {
     Socket,
     /// At boot, with a socket of its own beside the one that systemd listens on, in the same place.
     SocketOrphaned,
+    /// At boot, with sockets of its own, where systemd listens nowhere.
+    Alone,
     /// By hand; systemd listens nowhere.
     Manual,
 }
@@ -124,8 +146,6 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("slow-machine", include_str!("../../../vm/scenarios/slow-machine.toml")),
 ];
 
-const UNITS: &str = "etc/systemd/system";
-
 impl Scenario {
     /// The names of all that are built in.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -158,7 +178,15 @@ impl Scenario {
             TrialError::Expectations { place, problem }
         };
         let mut scenario: Self = document::parse(path, text).map_err(wrong)?;
-        for At { when, .. } in &scenario.faults {
+        if let Some(unknown) = scenario.on.keys().find(|name| !Family::all().any(|known| known == *name)) {
+            let hint = suggest::hint(&suggest::nearest(unknown, Family::all()));
+            let known = Family::all().collect::<Vec<_>>().join(", ");
+            return Err(wrong((
+                None,
+                format!("{unknown:?} is no family of engines{hint}; there are {known}"),
+            )));
+        }
+        for At { when, .. } in scenario.faults.iter().chain(scenario.on.values().flat_map(|on| &on.faults)) {
             if when.as_ref().is_some_and(|when| moment(when).is_none()) {
                 let problem =
                     format!("{when:?} is no moment; write unit:NAME or path:/PATH", when = when.as_deref());
@@ -169,102 +197,30 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// What it changes in its guest's root. `image` is what the client loads.
-    pub(super) fn overlay(&self, image: Vec<u8>) -> Overlay {
-        let mut overlay = Overlay::default();
-        overlay.file("usr/lib/seatrial/await", include_str!("../../../vm/replay/await"));
-        overlay.file("usr/lib/seatrial/client", include_str!("../../../vm/replay/client"));
-        overlay.file("usr/lib/seatrial/client.tar", image);
-        self.start(&mut overlay);
-        self.delays(&mut overlay);
-        self.files.iter().for_each(|(place, content)| overlay.file(place, content.as_str()));
-        self.removed.iter().for_each(|place| overlay.remove(place));
-        let inside = self.faults.iter().filter_map(|at| Some((at, at.does.script()?)));
-        for (number, (at, script)) in inside.enumerate() {
-            overlay.file(&format!("{UNITS}/seatrial-fault-{number}.service"), fault_unit(at, &script));
-            let wants = format!("[Unit]\nWants=seatrial-fault-{number}.service\n");
-            overlay.file(&format!("{UNITS}/sysinit.target.d/seatrial-fault-{number}.conf"), wants);
-        }
-        overlay
-    }
-
-    fn start(&self, overlay: &mut Overlay) {
-        let (at_boot, own) = (
-            format!("{UNITS}/multi-user.target.wants/docker.service"),
-            "-H unix:///run/docker.sock -H tcp://0.0.0.0:2376",
-        );
-        let mut hosts = self.hosts.as_deref();
-        match self.start {
-            Start::Boot => {}
-            Start::Socket => overlay.remove(&at_boot),
-            Start::SocketOrphaned => {
-                hosts = hosts.or(Some(own));
-                let sockets = "[Socket]\nListenStream=\nListenStream=/run/docker.sock\n";
-                overlay.file(&format!("{UNITS}/docker.socket.d/zz-scenario.conf"), sockets);
-            }
-            Start::Manual => {
-                overlay.remove(&at_boot);
-                overlay.remove(&format!("{UNITS}/sockets.target.wants/docker.socket"));
-                let unit = format!(
-                    "[Unit]\nAfter=multi-user.target\n[Service]\nExecStartPre=/bin/sleep {}\n\
-                     ExecStart=/bin/systemctl start docker.service\n",
-                    self.by_hand_after
-                );
-                overlay.file(&format!("{UNITS}/seatrial-by-hand.service"), unit);
-                let wants = "[Unit]\nWants=seatrial-by-hand.service\n";
-                overlay.file(&format!("{UNITS}/multi-user.target.d/seatrial-by-hand.conf"), wants);
-            }
-        }
-        if let Some(hosts) = hosts {
-            let service = format!("[Service]\nEnvironment=\"SEATRIAL_HOSTS={hosts}\"\n");
-            overlay.file(&format!("{UNITS}/docker.service.d/zz-hosts.conf"), service);
+    /// Whether there is such a scenario on engines of `family`.
+    pub fn is_on(&self, family: &str) -> bool {
+        match self.on.is_empty() {
+            true => family == "docker",
+            false => self.on.contains_key(family),
         }
     }
 
-    fn delays(&self, overlay: &mut Overlay) {
-        for (unit, seconds) in [("docker", self.before_docker), ("containerd", self.before_containerd)] {
-            if seconds > 0 {
-                let before = format!("[Service]\nExecStartPre=/bin/sleep {seconds}\n");
-                overlay.file(&format!("{UNITS}/{unit}.service.d/zz-delay.conf"), before);
-            }
-        }
-        if self.network_online > 0 {
-            let online = format!(
-                "[Unit]\nDefaultDependencies=no\nAfter=sysinit.target\nBefore=network-online.target\n\
-                 [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sleep {}\n",
-                self.network_online
-            );
-            overlay.file(&format!("{UNITS}/seatrial-online.service"), online);
-            let wants = "[Unit]\nWants=seatrial-online.service\n";
-            overlay.file(&format!("{UNITS}/network-online.target.d/seatrial-online.conf"), wants);
-            let waits = "[Unit]\nWants=network-online.target\nAfter=network-online.target\n";
-            overlay.file(&format!("{UNITS}/docker.service.d/zz-online.conf"), waits);
-        }
+    /// The families on whose engines there is such a scenario.
+    pub fn families(&self) -> impl Iterator<Item = &'static str> {
+        Family::all().filter(|family| self.is_on(family))
     }
 
-    /// What is done to the machine from outside, once it is let go.
-    pub(super) fn outside(&self) -> impl Iterator<Item = &Fault> {
-        self.faults.iter().map(|at| &at.does).filter(|fault| fault.script().is_none())
+    /// What goes wrong on an engine of `family`.
+    pub(super) fn faults_on(&self, family: &str) -> impl Iterator<Item = &At> {
+        self.faults.iter().chain(self.on.get(family).into_iter().flat_map(|on| &on.faults))
     }
 }
 
 /// The two words of a moment: what is waited for.
-fn moment(when: &str) -> Option<(&str, &str)> {
+pub(super) fn moment(when: &str) -> Option<(&str, &str)> {
     let (what, of) = when.split_once(':')?;
     let plain = of.chars().all(|c| c.is_ascii_alphanumeric() || "-._@/".contains(c));
     (plain && !of.is_empty() && ["unit", "path"].contains(&what)).then_some((what, of))
-}
-
-fn fault_unit(At { when, after, does }: &At, script: &str) -> String {
-    let wait = when.as_deref().and_then(moment).map_or(String::new(), |(what, of)| {
-        format!("ExecStart=/usr/bin/perl /usr/lib/seatrial/await 600 {what} {of}\n")
-    });
-    format!(
-        "[Unit]\nDescription=does: {does}\nDefaultDependencies=no\nAfter=seatrial-hold.service\n\
-         [Service]\nType=oneshot\nTimeoutStartSec=infinity\n{wait}ExecStart=/bin/sleep {after}\n\
-         ExecStart=/bin/sh -c '{}'\n",
-        script.replace('$', "$$").replace('%', "%%")
-    )
 }
 
 #[cfg(test)]
@@ -276,7 +232,9 @@ mod tests {
         let pages = include_str!("../../../docs/timing.md");
         for name in Scenario::names() {
             let scenario = Scenario::named(name).unwrap_or_else(|e| panic!("{name}: {e}"));
-            assert!(!scenario.breaks.contains(&Policy::Ready), "{name}");
+            let breaks = scenario.breaks.iter().chain(scenario.on.values().flat_map(|on| &on.breaks));
+            assert!(!breaks.clone().any(|policy| *policy == Policy::Ready), "{name}");
+            assert!(breaks.count() > 0 && scenario.families().count() > 0, "{name}");
             let place = scenario.explained.unwrap_or_default();
             let anchor = place.strip_prefix("docs/timing.md#").unwrap_or_else(|| panic!("{name}: {place}"));
             let heading = |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
@@ -288,8 +246,8 @@ mod tests {
     fn an_unknown_scenario_names_the_nearest_and_a_wrong_one_its_line() {
         let error = Scenario::named("orignal").unwrap_err().to_string();
         assert!(error.contains("did you mean \"original\"?"), "{error}");
-        let text = "title = \"x\"\nclient = { does = \"run\", within = 1 }\nbefore_dokcer = 1\n";
+        let text = "title = \"x\"\nclient = { does = \"run\", within = 1 }\nbefore_engin = 1\n";
         let error = Scenario::parse("x", Path::new("x.toml"), text).unwrap_err().to_string();
-        assert_eq!(error, "x.toml:3: unknown key \"before_dokcer\"; did you mean \"before_docker\"?");
+        assert_eq!(error, "x.toml:3: unknown key \"before_engin\"; did you mean \"before_engine\"?");
     }
 }

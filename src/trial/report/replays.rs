@@ -6,7 +6,7 @@ use crate::trial::replay::{Outcome, Policy, Replay, Run};
 
 /// The head of a scenario's table, for 80 columns.
 pub fn head(title: &str, engine: &str) -> String {
-    format!("{title}\n  on {engine}\n  {:<22}{:<15}{:>8}{:>9}  said\n", "policy", "client", "waited", "took")
+    format!("{title}\n  on {engine}\n  {:<24}{:<14}{:>8}{:>9}  said\n", "policy", "client", "waited", "took")
 }
 
 /// What became of all runs with one policy, in one line and a few more where they differ.
@@ -23,7 +23,7 @@ pub fn policy(replay: &Replay, policy: &Policy) -> String {
         let count = if runs.len() > 1 { format!("{}/{} ", these.len(), runs.len()) } else { String::new() };
         let said = these.first().map_or("", |run| run.said.as_str()).lines().next().unwrap_or_default();
         let line = format!(
-            "  {name:<22}{:<15}{:>6.1} s{:>7.1} s  {}",
+            "  {name:<24}{:<14}{:>6.1} s{:>7.1} s  {}",
             count + word(*outcome),
             times(|run| run.waited),
             times(|run| run.took),
@@ -184,8 +184,8 @@ mod tests {
         let lines = policy(&replay, &replay.runs[0].policy);
         let lines: Vec<&str> = lines.lines().collect();
         assert_eq!(lines.len(), 2);
-        assert!(lines[0].starts_with("  unit:sockets.target   1/3 worked"), "{}", lines[0]);
-        assert!(lines[1].starts_with("                        2/3 HUNG"), "{}", lines[1]);
+        assert!(lines[0].starts_with("  unit:sockets.target     1/3 worked"), "{}", lines[0]);
+        assert!(lines[1].starts_with("                          2/3 HUNG"), "{}", lines[1]);
         assert!(lines.iter().all(|line| line.chars().count() <= 80));
     }
 
