@@ -1,5 +1,7 @@
 //! `seatrial replay`: what goes wrong while daemons start, policy by policy.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -95,8 +97,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let scenarios = args.scenarios.iter().map(|name| Scenario::named(name)).collect::<Result<Vec<_>, _>>()?;
     let pairs = pairs(&scenarios, &args.engine)?;
-    let guests = pairs.iter().map(|(_, engine)| prepare::assemble(engine, &Sources::default()));
-    let guests = guests.collect::<anyhow::Result<Vec<_>>>()?;
+    let mut guests = BTreeMap::new();
+    for (_, engine) in &pairs {
+        if let Entry::Vacant(entry) = guests.entry(engine) {
+            entry.insert(prepare::assemble(engine, &Sources::default())?);
+        }
+    }
     let options = Options {
         policies: args.policy.clone(),
         runs: args.runs.into(),
@@ -106,7 +112,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let line = ProgressBar::new_spinner();
     // What was found before it was stopped took long to find.
     let (mut all, mut stopped) = (Vec::new(), None);
-    for ((scenario, _), guest) in pairs.iter().zip(&guests) {
+    for (scenario, engine) in &pairs {
+        let guest = &guests[engine];
         let mut replayed = Replay::of_none(scenario, guest);
         let mut tell = |event: Event<'_>| match event {
             Event::Doing(what) => {

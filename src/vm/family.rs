@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::suggest;
+
 /// The engines that are put into guests, started and asked in the same way.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,9 +79,17 @@ const FAMILIES: &[(&str, &str)] = &[
 ];
 
 impl Family {
-    pub(super) fn named(name: &str) -> Result<Self, String> {
+    /// The family called `name`.
+    ///
+    /// # Errors
+    /// When there is none; the error names the nearest.
+    pub fn named(name: &str) -> Result<Self, String> {
         let text = FAMILIES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
-        let text = text.ok_or_else(|| format!("there is no family {name:?}"))?;
+        let text = text.ok_or_else(|| {
+            let nearest = suggest::hint(&suggest::nearest(name, Self::all()));
+            let known = Self::all().collect::<Vec<_>>().join(", ");
+            format!("there is no family of engines {name:?}{nearest}; there are {known}")
+        })?;
         let family: Self = toml::from_str(text).map_err(|e| e.to_string())?;
         Ok(Self { name: name.to_owned(), ..family })
     }

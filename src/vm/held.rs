@@ -57,12 +57,13 @@ impl Held {
         overlay.file("etc/systemd/system/seatrial-hold.service", UNIT);
         let wants = "[Unit]\nWants=seatrial-hold.service\n";
         overlay.file("etc/systemd/system/sysinit.target.d/seatrial-hold.conf", wants);
-        let _turn = budget::turn(guest.definition.family.memory_mib).await?;
+        let turn = budget::turn(guest.definition.family.memory_mib).await?;
         let accelerator = accelerator::choose(wish, guest).await?;
         let folder = MachineFolder::make()?;
         let held = async |machine: &Machine| machine.unless_it_ends(holds(machine)).await;
+        let crowded = turn.crowded(guest.definition.family.cpus);
         // The lock of the folder is no part of the template, and harms nothing in it.
-        let template = Template::make(guest, accelerator, &overlay, folder.path(), held).await?;
+        let template = Template::make(guest, accelerator, crowded, &overlay, folder.path(), held).await?;
         Ok(Self { guest: guest.clone(), template, folder })
     }
 

@@ -76,7 +76,7 @@ pub async fn start(guest: &Guest, options: &Options) -> Result<Ready, VmError> {
     let mut fallback = None;
     if options.restores() {
         let restored = async {
-            let template = Template::get(guest, accelerator, as_template).await?;
+            let template = Template::get(guest, accelerator, crowded, as_template).await?;
             let own = from_template(guest, &template, options, crowded).await;
             own.inspect_err(|_| template.discard())
         };
@@ -111,7 +111,7 @@ async fn from_template(
 /// When its machine does not get ready or cannot be saved.
 pub async fn template(guest: &Guest, wish: Wish) -> Result<Template, VmError> {
     let accelerator = accelerator::choose(wish, guest).await?;
-    Template::get(guest, accelerator, as_template).await
+    Template::get(guest, accelerator, false, as_template).await
 }
 
 /// Waits until a machine is as its template is to be.

@@ -99,6 +99,7 @@ impl Template {
     pub(super) async fn get(
         guest: &Guest,
         accelerator: Accelerator,
+        crowded: bool,
         ready: impl AsyncFnOnce(&Machine) -> Result<(), VmError>,
     ) -> Result<Self, VmError> {
         let (templates, key) = (cached("templates")?, key(guest, accelerator)?);
@@ -118,21 +119,22 @@ impl Template {
         }
         let work = tempfile::Builder::new().prefix(&unfinished).tempdir_in(&templates);
         let work = work.map_err(VmError::file("make a folder in", &templates))?;
-        Self::make(guest, accelerator, &Overlay::default(), work.path(), ready).await?;
+        Self::make(guest, accelerator, crowded, &Overlay::default(), work.path(), ready).await?;
         fs::rename(work.path(), &folder).map_err(VmError::file("name", &folder))?;
         Self::made(&folder)
     }
 
-    /// Makes a template in `folder`, which is empty, of a machine that has `overlay`.
+    /// Makes a template in `folder`, which is empty, of a machine that has `overlay`; `crowded` where other machines want
+    /// the host's CPUs as well.
     pub(super) async fn make(
         guest: &Guest,
         accelerator: Accelerator,
+        crowded: bool,
         overlay: &Overlay,
         folder: &Path,
         ready: impl AsyncFnOnce(&Machine) -> Result<(), VmError>,
     ) -> Result<Self, VmError> {
-        let boot =
-            Boot { egress: false, crowded: false, arguments: "", ram: Some(&folder.join("ram")), overlay };
+        let boot = Boot { egress: false, crowded, arguments: "", ram: Some(&folder.join("ram")), overlay };
         let machine = Machine::boot(guest, accelerator, boot)?;
         ready(&machine).await?;
         machine.unless_it_ends(idle(&machine)).await?;

@@ -19,12 +19,10 @@ impl Scenario {
         overlay.file("usr/lib/seatrial/client.tar", image);
         self.start(family, &mut overlay);
         self.delays(family, &mut overlay);
-        let on = self.on.get(&family.name);
-        lay(&mut overlay, on.map(|on| &on.files).into_iter().chain([&self.files]));
-        let removed = self.removed.iter().chain(on.into_iter().flat_map(|on| &on.removed));
-        removed.for_each(|place| overlay.remove(place));
-        let inside = self.faults_on(&family.name);
-        let inside = inside.filter_map(|at| Some((at, at.does.script(&family.store)?)));
+        let Some(on) = self.on.get(&family.name) else { return overlay };
+        lay(&mut overlay, &on.files);
+        on.removed.iter().for_each(|place| overlay.remove(place));
+        let inside = on.faults.iter().filter_map(|at| Some((at, at.does.script(&family.store)?)));
         for (number, (at, script)) in inside.enumerate() {
             overlay.file(&format!("{UNITS}/seatrial-fault-{number}.service"), fault_unit(at, &script));
             wanted(&mut overlay, "sysinit.target", &format!("seatrial-fault-{number}"));
@@ -45,10 +43,10 @@ impl Scenario {
         match self.start {
             Start::Boot => {}
             Start::Socket => not_at_boot(overlay),
-            Start::SocketOrphaned => lay(overlay, [&start.own]),
+            Start::SocketOrphaned => lay(overlay, &start.own),
             Start::Alone => {
                 nobody_listens(overlay);
-                lay(overlay, [&start.alone]);
+                lay(overlay, &start.alone);
             }
             Start::Manual => {
                 not_at_boot(overlay);
@@ -89,13 +87,13 @@ impl Scenario {
 
     /// What is done to a machine of `family` from outside, once it is let go.
     pub(super) fn outside<'a>(&'a self, family: &'a Family) -> impl Iterator<Item = &'a Fault> {
-        let faults = self.faults_on(&family.name).map(|at| &at.does);
+        let faults = self.on.get(&family.name).into_iter().flat_map(|on| &on.faults).map(|at| &at.does);
         faults.filter(|fault| fault.script(&family.store).is_none())
     }
 }
 
-fn lay<'a>(overlay: &mut Overlay, files: impl IntoIterator<Item = &'a BTreeMap<String, String>>) {
-    files.into_iter().flatten().for_each(|(place, content)| overlay.file(place, content.as_str()));
+fn lay(overlay: &mut Overlay, files: &BTreeMap<String, String>) {
+    files.iter().for_each(|(place, content)| overlay.file(place, content.as_str()));
 }
 
 /// Has `target` start the service called `name`.

@@ -41,25 +41,11 @@ pub struct Scenario {
     pub by_hand_after: u64,
     /// What the client does.
     pub client: Client,
-    /// The policies whose clients fail or hang in it, as far as is known.
-    #[serde(default)]
-    pub breaks: Vec<Policy>,
-    /// More files of the guest's, by their place.
-    #[serde(default)]
-    pub files: BTreeMap<String, String>,
-    /// Places where there is to be nothing.
-    #[serde(default)]
-    pub removed: Vec<String>,
-    /// What goes wrong.
-    #[serde(default, rename = "fault")]
-    pub faults: Vec<At>,
-    /// What is so beside that on those of a family, by its name. On others there is no such scenario; where none is named
-    /// it is one of Docker's.
-    #[serde(default)]
+    /// What it comes to on the engines of a family, by its name. On those of others there is no such scenario.
     pub on: BTreeMap<String, On>,
 }
 
-/// What is so on the engines of a family.
+/// What a scenario comes to on the engines of a family.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct On {
@@ -178,15 +164,16 @@ impl Scenario {
             TrialError::Expectations { place, problem }
         };
         let mut scenario: Self = document::parse(path, text).map_err(wrong)?;
-        if let Some(unknown) = scenario.on.keys().find(|name| !Family::all().any(|known| known == *name)) {
-            let hint = suggest::hint(&suggest::nearest(unknown, Family::all()));
-            let known = Family::all().collect::<Vec<_>>().join(", ");
-            return Err(wrong((
-                None,
-                format!("{unknown:?} is no family of engines{hint}; there are {known}"),
-            )));
+        for name in scenario.on.keys() {
+            let family = Family::named(name).map_err(|problem| wrong((None, problem)))?;
+            let listened_for = matches!(scenario.start, Start::Socket | Start::SocketOrphaned);
+            if listened_for && family.start.listens.is_none() {
+                let problem =
+                    format!("no unit listens for {name}; start it by \"boot\", \"alone\" or \"manual\"");
+                return Err(wrong((None, problem)));
+            }
         }
-        for At { when, .. } in scenario.faults.iter().chain(scenario.on.values().flat_map(|on| &on.faults)) {
+        for At { when, .. } in scenario.on.values().flat_map(|on| &on.faults) {
             if when.as_ref().is_some_and(|when| moment(when).is_none()) {
                 let problem =
                     format!("{when:?} is no moment; write unit:NAME or path:/PATH", when = when.as_deref());
@@ -199,20 +186,12 @@ impl Scenario {
 
     /// Whether there is such a scenario on engines of `family`.
     pub fn is_on(&self, family: &str) -> bool {
-        match self.on.is_empty() {
-            true => family == "docker",
-            false => self.on.contains_key(family),
-        }
+        self.on.contains_key(family)
     }
 
     /// The families on whose engines there is such a scenario.
     pub fn families(&self) -> impl Iterator<Item = &'static str> {
         Family::all().filter(|family| self.is_on(family))
-    }
-
-    /// What goes wrong on an engine of `family`.
-    pub(super) fn faults_on(&self, family: &str) -> impl Iterator<Item = &At> {
-        self.faults.iter().chain(self.on.get(family).into_iter().flat_map(|on| &on.faults))
     }
 }
 
@@ -232,9 +211,8 @@ mod tests {
         let pages = include_str!("../../../docs/timing.md");
         for name in Scenario::names() {
             let scenario = Scenario::named(name).unwrap_or_else(|e| panic!("{name}: {e}"));
-            let breaks = scenario.breaks.iter().chain(scenario.on.values().flat_map(|on| &on.breaks));
-            assert!(!breaks.clone().any(|policy| *policy == Policy::Ready), "{name}");
-            assert!(breaks.count() > 0 && scenario.families().count() > 0, "{name}");
+            assert!(!scenario.on.is_empty(), "{name}");
+            assert!(!scenario.on.values().any(|on| on.breaks.contains(&Policy::Ready)), "{name}");
             let place = scenario.explained.unwrap_or_default();
             let anchor = place.strip_prefix("docs/timing.md#").unwrap_or_else(|| panic!("{name}: {place}"));
             let heading = |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
@@ -249,5 +227,17 @@ mod tests {
         let text = "title = \"x\"\nclient = { does = \"run\", within = 1 }\nbefore_engin = 1\n";
         let error = Scenario::parse("x", Path::new("x.toml"), text).unwrap_err().to_string();
         assert_eq!(error, "x.toml:3: unknown key \"before_engin\"; did you mean \"before_engine\"?");
+    }
+
+    #[test]
+    fn a_family_that_is_not_there_or_that_nothing_listens_for_is_the_writers_mistake() {
+        let head = "title = \"x\"\nstart = \"socket\"\nclient = { does = \"run\", within = 1 }\n";
+        for (family, problem) in
+            [("podmn", "did you mean \"podman\"?"), ("containerd", "no unit listens for containerd")]
+        {
+            let text = format!("{head}[on.{family}]\n");
+            let error = Scenario::parse("x", Path::new("x.toml"), &text).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
     }
 }
