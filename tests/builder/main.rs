@@ -11,6 +11,7 @@ mod cache; // what is kept of builds changes no byte
 mod cli; // exit codes, messages, outputs
 mod contents; // what files become
 mod corpus; // a store of real packages
+mod golden; // the digests of whole archives
 mod lab; // the workbench of all tests
 mod lint; // what inspect notices
 mod peers; // other tools read what is written
