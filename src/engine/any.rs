@@ -6,7 +6,9 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::time::timeout;
 
-use super::{Cri, CriContainer, Docker, DockerContainer, EngineError, RunOptions, RunOutput, State};
+use super::{
+    Cri, CriContainer, Docker, DockerContainer, EngineError, ImageFacts, RunOptions, RunOutput, State,
+};
 
 /// A container engine.
 #[derive(Clone, Debug)]
@@ -26,19 +28,6 @@ pub enum Container {
     Cri(CriContainer),
 }
 
-/// What an engine knows of an image.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ImageFacts {
-    /// What the engine calls it by: a digest of its config or of its manifest.
-    pub id: String,
-    /// The names that the engine lists it under.
-    pub tags: Vec<String>,
-    /// The architecture that the engine takes it to be for.
-    pub architecture: String,
-    /// The `Env` of its config.
-    pub env: Vec<String>,
-}
-
 impl Engine {
     /// Docker's API, where the engine speaks it.
     pub fn docker(&self) -> Option<&Docker> {
@@ -52,7 +41,7 @@ impl Engine {
     pub fn lacks(&self, options: &RunOptions) -> Option<&'static str> {
         match self {
             Self::Docker(_) => None,
-            Self::Cri(_) => Cri::lacks(options),
+            Self::Cri(_) => Cri::unsupported(options),
         }
     }
 

@@ -7,15 +7,17 @@ pub mod container;
 pub mod cri;
 pub mod docker;
 mod error;
+mod image;
 pub mod readiness;
 pub mod run;
 pub mod timeline;
 mod transport;
 
-pub use any::{Container, Engine, ImageFacts};
+pub use any::{Container, Engine};
 pub use container::DockerContainer;
 pub use cri::{Cri, CriContainer};
 pub use docker::{ApiVersion, Docker};
 pub use error::EngineError;
+pub use image::ImageFacts;
 pub use run::{RunOptions, RunOutput, State};
 pub use timeline::Timeline;

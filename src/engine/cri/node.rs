@@ -1,7 +1,9 @@
-//! The program of a node that imports images and shows logs (`vm/guest/files/usr/lib/seatrial/node`). It is reached through
-//! the runtime's own port: who asks for `node.localhost` in the TLS handshake gets it.
+//! A client of the helper program in the guest (`vm/guest/files/usr/lib/seatrial/node`), which
+//! imports image archives and reads log files. It shares the runtime's port: connections whose TLS
+//! server name is `node.localhost` reach it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -13,100 +15,109 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::ANSWER;
 use crate::engine::EngineError;
 use crate::engine::run::OUTPUT_MAX;
 
-/// The way to it.
+/// The address of the helper program, and the client certificate for it.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     port: u16,
     tls: Arc<ClientConfig>,
 }
 
-const NAME: &str = "node.localhost";
+/// The TLS server name of the helper program.
+const SERVER_NAME: &str = "node.localhost";
+/// The timeout of a call to the node. An emulated node takes some seconds to create a pod.
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(120);
 
 impl Node {
     pub(super) fn new(port: u16, tls: ClientConfig) -> Self {
         Self { port, tls: Arc::new(tls) }
     }
 
-    async fn ask(&self, question: &str) -> std::io::Result<TlsStream<TcpStream>> {
-        let name = ServerName::try_from(NAME).map_err(std::io::Error::other)?;
+    /// Connects and sends `command` as the first line.
+    async fn send(&self, command: &str) -> std::io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(SERVER_NAME).map_err(std::io::Error::other)?;
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
         let mut stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await?;
-        stream.write_all(format!("{question}\n").as_bytes()).await?;
+        stream.write_all(format!("{command}\n").as_bytes()).await?;
         Ok(stream)
     }
 
-    /// Imports an archive; gives what was said of it.
+    /// Imports an image archive, and returns the output of the import.
     pub(super) async fn import(
         &self,
         archive: impl Stream<Item = std::io::Result<Bytes>> + Send,
     ) -> Result<String, EngineError> {
         let imported = async {
             let mut archive = std::pin::pin!(archive);
-            let stream = self.ask("import").await?;
+            let stream = self.send("import").await?;
             let (mut from, mut to) = tokio::io::split(stream);
-            let mut refused = None;
+            let mut write_error = None;
             while let Some(bytes) = archive.next().await {
-                // Who refuses an archive reads no more of it, and has said why.
+                // A program that rejects the archive stops reading; its output has the reason.
                 if let Err(error) = to.write_all(&bytes?).await {
-                    refused = Some(error);
+                    write_error = Some(error);
                     break;
                 }
             }
-            if refused.is_none() {
+            if write_error.is_none() {
                 to.shutdown().await?;
             }
-            let mut said = String::new();
-            match from.read_to_string(&mut said).await {
-                Err(error) if said.is_empty() => Err(refused.unwrap_or(error)),
-                _ => Ok(said),
+            let mut reply = String::new();
+            match from.read_to_string(&mut reply).await {
+                Err(error) if reply.is_empty() => Err(write_error.unwrap_or(error)),
+                _ => Ok(reply),
             }
         };
-        let lost = |problem: &str| unanswered("loading the image", problem);
-        let said = imported.await.map_err(|error| lost(&error.to_string()))?;
-        match ended(&said) {
-            Some((said, 0)) => Ok(said.to_owned()),
-            Some((said, _)) => Err(EngineError::Load(said.to_owned())),
-            None => Err(lost(&format!("the answer was cut off; it said {said:?}"))),
+        let failed = |problem: &str| connection_error("loading the image", problem);
+        let reply = imported.await.map_err(|error| failed(&error.to_string()))?;
+        match parse_reply(&reply) {
+            Some((output, 0)) => Ok(output.to_owned()),
+            Some((output, _)) => Err(EngineError::Load(output.to_owned())),
+            None => {
+                let start = reply.escape_debug();
+                Err(failed(&format!("the connection closed too early, after \"{start}\"")))
+            }
         }
     }
 
-    /// The log at `path`, as it is now.
+    /// Returns the current content of the log file at `path`.
     pub(super) async fn log(&self, path: &str) -> Result<String, EngineError> {
         let read = async {
-            let (stream, mut text) = (self.ask(&format!("log {path}")).await?, Vec::new());
-            stream.take(LOG_MAX).read_to_end(&mut text).await?;
-            std::io::Result::Ok(text)
+            let (stream, mut reply) = (self.send(&format!("log {path}")).await?, Vec::new());
+            stream.take(LOG_MAX).read_to_end(&mut reply).await?;
+            std::io::Result::Ok(reply)
         };
-        let unread = |problem: &str| unanswered(&format!("reading {path}"), problem);
-        let late = |_| EngineError::Deadline { doing: format!("reading {path}"), limit: ANSWER };
-        let text = timeout(ANSWER, read).await.map_err(late)?.map_err(|error| unread(&error.to_string()))?;
-        if text.len() as u64 == LOG_MAX {
+        let doing = format!("reading {path}");
+        let failed = |problem: &str| connection_error(&doing, problem);
+        let late = |_| EngineError::Deadline { doing: doing.clone(), limit: CALL_TIMEOUT };
+        let reply = timeout(CALL_TIMEOUT, read).await.map_err(late)?;
+        let reply = reply.map_err(|error| failed(&error.to_string()))?;
+        if reply.len() as u64 == LOG_MAX {
             return Err(EngineError::Output);
         }
-        match ended(&String::from_utf8_lossy(&text)) {
+        match parse_reply(&String::from_utf8_lossy(&reply)) {
             Some((log, 0)) => Ok(log.to_owned()),
-            Some((problem, _)) => Err(unread(problem)),
-            None => Err(unread("it was cut off")),
+            Some((problem, _)) => Err(failed(problem)),
+            None => Err(failed("the connection closed too early")),
         }
     }
 }
 
-/// The most bytes of a log that are read: each line has its time and its stream before it.
+/// The size limit of a log file. Each line of output has its time and stream in front of it.
 const LOG_MAX: u64 = 2 * OUTPUT_MAX as u64;
 
-fn unanswered(doing: &str, problem: &str) -> EngineError {
+fn connection_error(doing: &str, problem: &str) -> EngineError {
     EngineError::Cri { doing: doing.to_owned(), problem: problem.to_owned(), answered: false }
 }
 
-/// What was said, and how it ended, which the last line says.
-fn ended(text: &str) -> Option<(&str, u32)> {
-    let (said, last) = text.trim_end_matches('\n').rsplit_once('\n').unwrap_or(("", text.trim_end()));
+/// Splits a reply into the output and the exit code, which is the last line: `ended CODE`. Returns
+/// `None` if that line is missing, because the reply is then incomplete.
+fn parse_reply(reply: &str) -> Option<(&str, u32)> {
+    let (output, last) = reply.trim_end_matches('\n').rsplit_once('\n').unwrap_or(("", reply.trim_end()));
     let code = last.strip_prefix("ended ")?.parse().ok()?;
-    Some((said, code))
+    Some((output, code))
 }
 
 #[cfg(test)]
@@ -114,10 +125,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_line_says_how_it_ended_and_without_it_nothing_counts() {
-        assert_eq!(ended("unpacking\ndone\nended 0\n"), Some(("unpacking\ndone", 0)));
-        assert_eq!(ended("ended 1\n"), Some(("", 1)));
-        assert_eq!(ended("unpacking\n"), None);
-        assert_eq!(ended(""), None);
+    fn the_exit_code_is_in_the_last_line_and_a_reply_without_it_is_incomplete() {
+        assert_eq!(parse_reply("unpacking\ndone\nended 0\n"), Some(("unpacking\ndone", 0)));
+        assert_eq!(parse_reply("ended 1\n"), Some(("", 1)));
+        assert_eq!(parse_reply("unpacking\n"), None);
+        assert_eq!(parse_reply(""), None);
     }
 }

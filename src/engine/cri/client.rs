@@ -1,0 +1,202 @@
+//! The CRI client: calls, the state of the runtime, and its images.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use hyper::Uri;
+use hyper::http::uri::PathAndQuery;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::client::Grpc;
+use tonic_prost::ProstCodec;
+
+use super::api::{self, Method};
+use super::node::{CALL_TIMEOUT, Node};
+use crate::engine::{EngineError, ImageFacts, RunOptions, transport};
+
+type Http = Client<HttpsConnector<HttpConnector>, tonic::body::Body>;
+
+/// A container runtime that is reached through CRI.
+#[derive(Clone, Debug)]
+pub struct Cri {
+    grpc: Arc<Grpc<Http>>,
+    pub(super) node: Node,
+}
+
+/// How long an imported image may take to appear in CRI.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(20);
+/// The time between two queries for an imported image.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+impl Cri {
+    /// Creates a client of the runtime at `port` on the loopback interface. `keys` is the folder of
+    /// `ca.pem`, `cert.pem` and `key.pem`. Does not connect yet.
+    ///
+    /// # Errors
+    /// If the keys cannot be read.
+    pub fn over_tls(port: u16, keys: &Path) -> Result<Self, EngineError> {
+        let tls = transport::config(keys)?;
+        let node = Node::new(port, tls.clone());
+        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http2().build();
+        let client = Client::builder(TokioExecutor::new()).http2_only(true).build(https);
+        let origin = Uri::try_from(format!("https://localhost:{port}"));
+        let origin = origin.map_err(|error| EngineError::Unexpected(error.to_string()))?;
+        Ok(Self { grpc: Arc::new(Grpc::with_origin(client, origin)), node })
+    }
+
+    /// Calls the method of the request. Errors name the call by `doing`.
+    pub(super) async fn call<Request: Method>(
+        &self,
+        doing: &str,
+        request: Request,
+    ) -> Result<Request::Response, EngineError> {
+        let failed =
+            |problem: String, answered| EngineError::Cri { doing: doing.to_owned(), problem, answered };
+        let mut grpc = Grpc::clone(&self.grpc);
+        let called = async {
+            grpc.ready().await.map_err(|error| failed(error.to_string(), false))?;
+            let codec = ProstCodec::<Request, Request::Response>::default();
+            let path = PathAndQuery::from_static(Request::PATH);
+            let response = grpc.unary(tonic::Request::new(request), path, codec).await;
+            response.map(tonic::Response::into_inner).map_err(|status| {
+                // Only errors of the connection have a source; the runtime's own have none.
+                let answered = std::error::Error::source(&status).is_none();
+                failed(format_status(&status), answered)
+            })
+        };
+        let late = |_| EngineError::Deadline { doing: doing.to_owned(), limit: CALL_TIMEOUT };
+        timeout(CALL_TIMEOUT, called).await.map_err(late)?
+    }
+
+    /// Checks that the runtime and its network are ready. Does not wait until they are.
+    ///
+    /// # Errors
+    /// If a condition of the runtime is false (the error has its reason), or if the call fails.
+    pub async fn ready(&self) -> Result<(), EngineError> {
+        let doing = "reading the runtime's status";
+        let response = self.call(doing, api::StatusRequest::default()).await?;
+        let conditions = response.status.unwrap_or_default().conditions;
+        match conditions.iter().find(|condition| !condition.status) {
+            None if !conditions.is_empty() => Ok(()),
+            None => Err(EngineError::Unexpected("the runtime reports no conditions".to_owned())),
+            Some(api::RuntimeCondition { r#type, reason, message, .. }) => {
+                let problem = format!("{type} is false: {reason} {message}").trim_end().to_owned();
+                Err(EngineError::Cri { doing: doing.to_owned(), problem, answered: true })
+            }
+        }
+    }
+
+    /// Returns the runtime's version.
+    ///
+    /// # Errors
+    /// If the call fails.
+    pub async fn version(&self) -> Result<String, EngineError> {
+        let version = self.call("reading the version", api::VersionRequest::default()).await?;
+        Ok(version.runtime_version.trim_start_matches('v').to_owned())
+    }
+
+    /// Imports the images of an archive while its bytes arrive, and returns the output of the
+    /// import.
+    ///
+    /// # Errors
+    /// If the archive is rejected or the import takes longer than `limit`.
+    pub async fn load(
+        &self,
+        archive: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+        limit: Duration,
+    ) -> Result<String, EngineError> {
+        let late = |_| EngineError::Deadline { doing: "loading the image".to_owned(), limit };
+        timeout(limit, self.node.import(archive)).await.map_err(late)?
+    }
+
+    /// Returns the ID, tags, architecture and environment of an image.
+    ///
+    /// # Errors
+    /// If the runtime does not have the image, or if the call fails.
+    pub async fn inspect(&self, image: &str) -> Result<ImageFacts, EngineError> {
+        let doing = format!("inspecting {image}");
+        // CRI lists an imported image only after an event from containerd.
+        let deadline = Instant::now() + IMPORT_TIMEOUT;
+        loop {
+            let request = api::ImageStatusRequest { image: image_spec(image), verbose: true };
+            let response = self.call(&doing, request).await?;
+            if let Some(found) = response.image {
+                let info = response.info.get("info").and_then(|info| serde_json::from_str(info).ok());
+                let VerboseInfo { image_spec } = info.unwrap_or_default();
+                return Ok(ImageFacts {
+                    id: found.id,
+                    tags: found.repo_tags,
+                    architecture: image_spec.architecture,
+                    env: image_spec.config.env,
+                });
+            }
+            if Instant::now() >= deadline {
+                return Err(EngineError::Cri { doing, problem: "No such image".to_owned(), answered: true });
+            }
+            sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    /// Removes an image.
+    ///
+    /// # Errors
+    /// If the call fails.
+    pub async fn remove(&self, image: &str) -> Result<(), EngineError> {
+        let request = api::RemoveImageRequest { image: image_spec(image) };
+        self.call(&format!("removing {image}"), request).await?;
+        Ok(())
+    }
+
+    /// Explains which of `options` CRI does not support, if any.
+    pub(in crate::engine) fn unsupported(options: &RunOptions) -> Option<&'static str> {
+        let group = options.user.as_deref().and_then(|user| user.split_once(':')).map(|(_, group)| group);
+        if options.stdin.is_some() {
+            return Some("CRI passes standard input to a container only from a terminal");
+        }
+        if !options.volumes.is_empty() {
+            return Some("CRI creates only the volumes that the image declares");
+        }
+        group
+            .filter(|group| group.parse::<i64>().is_err())
+            .map(|_| "CRI accepts a container's group only as a number")
+    }
+}
+
+/// The `info` of an image as containerd returns it in verbose mode: JSON that CRI leaves to the
+/// runtime.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct VerboseInfo {
+    #[serde(rename = "imageSpec")]
+    image_spec: ImageSpec,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ImageSpec {
+    architecture: String,
+    config: ImageConfig,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ImageConfig {
+    #[serde(rename = "Env")]
+    env: Vec<String>,
+}
+
+pub(super) fn image_spec(image: &str) -> Option<api::ImageSpec> {
+    Some(api::ImageSpec { image: image.to_owned(), ..Default::default() })
+}
+
+/// Formats a gRPC error as its message and the name of its code.
+fn format_status(status: &tonic::Status) -> String {
+    format!("{} ({:?})", status.message(), status.code())
+}
