@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use seatrial::build::Recipe;
 use seatrial::engine::RunOptions;
-use seatrial::trial::fault::Fault;
-use seatrial::trial::{Daemon, TrialError};
-use seatrial::vm::accelerator::Wish;
-use seatrial::vm::assemble::{Sources, prepare};
-use seatrial::vm::{Held, Overlay};
+use seatrial::harness::{Daemon, HarnessError};
+use seatrial::replay::Fault;
+use seatrial::vm::AcceleratorChoice;
+use seatrial::vm::guest::assemble::{Sources, prepare};
+use seatrial::vm::{GuestChanges, PausedVm};
 use tempfile::TempDir;
 
 const GUEST: &str = "docker-20.10";
@@ -36,7 +36,7 @@ const RUN: Duration = Duration::from_secs(60);
 
 struct Bench {
     folder: TempDir,
-    held: Held,
+    held: PausedVm,
 }
 
 #[tokio::main]
@@ -50,11 +50,14 @@ async fn main() {
         (0..12 << 18).flat_map(|n: u32| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     std::fs::write(folder.path().join("root/file"), bytes).unwrap();
     std::fs::copy("/bin/busybox", folder.path().join("root/busybox")).unwrap();
-    let held = Held::boot(&guest, Wish::default(), Overlay::default()).await.unwrap();
+    let held = PausedVm::boot(&guest, AcceleratorChoice::default(), GuestChanges::default())
+        .await
+        .unwrap();
     let bench = Bench { folder, held };
     println!("{:<28}{:<17}{:>7}  outcome / again", "fault", "stage", "s");
     for fault in FAULTS {
-        for stage in STAGES.into_iter().filter(|stage| format!("{fault}, {stage}").contains(&only)) {
+        for stage in STAGES.into_iter().filter(|stage| format!("{fault}, {stage}").contains(&only))
+        {
             bench.line(fault, stage).await;
         }
     }
@@ -96,16 +99,16 @@ impl Bench {
         println!("{fault:<28}{stage:<17}{took:>7.1}  {}{again}", told(&outcome));
     }
 
-    async fn at(&self, daemon: &Daemon, fault: &Fault, stage: &str) -> Result<(), TrialError> {
+    async fn at(&self, daemon: &Daemon, fault: &Fault, stage: &str) -> Result<(), HarnessError> {
         match stage {
             "before the load" => {
-                daemon.inflict(fault).await?;
+                fault.inflict(daemon.vm()).await?;
                 self.load(daemon).await
             }
             "in the load" => {
                 let inflict = async {
                     until_says(daemon, "ls /var/lib/docker/tmp/docker-import-*").await;
-                    daemon.inflict(fault).await
+                    fault.inflict(daemon.vm()).await
                 };
                 let (loaded, inflicted) = tokio::join!(self.load(daemon), inflict);
                 inflicted?;
@@ -116,7 +119,7 @@ impl Bench {
                 let options = RunOptions::command(&["/busybox", "sleep", "8"]);
                 let inflict = async {
                     until_says(daemon, "pgrep -f '^/busybox sleep'").await;
-                    daemon.inflict(fault).await
+                    fault.inflict(daemon.vm()).await
                 };
                 let (output, inflicted) = tokio::join!(image.run(&options, RUN), inflict);
                 inflicted?;
@@ -132,7 +135,7 @@ impl Bench {
         Recipe::parse(place, "name = 'bench'\ntag = '1'\ncontents = 'root'\n").unwrap()
     }
 
-    async fn load(&self, daemon: &Daemon) -> Result<(), TrialError> {
+    async fn load(&self, daemon: &Daemon) -> Result<(), HarnessError> {
         daemon.load_recipe(self.recipe()).await.map(drop)
     }
 }
@@ -153,7 +156,7 @@ async fn until(is: impl AsyncFn() -> bool) {
     }
 }
 
-fn told(outcome: &Result<(), TrialError>) -> String {
+fn told(outcome: &Result<(), HarnessError>) -> String {
     match outcome {
         Ok(()) => "fine".to_owned(),
         Err(error) => error.to_string().lines().next().unwrap_or_default().to_owned(),

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use seatrial::build::{CacheUse, Recipe, plan};
+use seatrial::harness::Daemon;
 use seatrial::load::{Loaded, Options, Source, load};
-use seatrial::trial::Daemon;
 use tempfile::TempDir;
 
 const PATHS: usize = 10;
@@ -41,7 +41,8 @@ async fn main() {
     let daemon = Daemon::start("docker-20.10", Default::default()).await.unwrap();
     let once = async |content: &str| -> (Loaded, f64) {
         fs::write(folder.path().join("top/file"), content).unwrap();
-        let all: Vec<String> = (0..PATHS).map(|number| format!("/nix/store/{}", name(number))).collect();
+        let all: Vec<String> =
+            (0..PATHS).map(|number| format!("/nix/store/{}", name(number))).collect();
         let text = format!(
             "name='bench'\ntag='1'\ncontents='top'\n[store]\nsource='store'\nclosure='graph.json'\n[config.Labels]\nall='{}'\n",
             all.join(" ")
@@ -60,7 +61,9 @@ async fn main() {
     };
     let (whole, first) = once("before").await;
     let (less, second) = once("after").await;
-    for (what, loaded, seconds) in [("a whole load", &whole, first), ("one file changed", &less, second)] {
+    for (what, loaded, seconds) in
+        [("a whole load", &whole, first), ("one file changed", &less, second)]
+    {
         let Loaded { layers, sent, bytes, .. } = loaded;
         println!("{what:<18}{seconds:>8.2} s   {sent} of {layers} layers, {} KiB", bytes >> 10);
     }

@@ -16,12 +16,19 @@ fn main() {
 #[divan::bench(args = [20, 150])]
 fn tar_header(bencher: Bencher<'_, '_>, length: usize) {
     let (path, attributes) = ("directory/".repeat(length / 10), Attributes::default());
-    bencher.counter(ItemsCount::new(1_usize)).with_inputs(|| Vec::with_capacity(4096)).bench_values(
-        |mut out| {
-            header::encode(black_box(path.as_bytes()), 0o755, &Kind::Directory, &attributes, &mut out);
+    bencher
+        .counter(ItemsCount::new(1_usize))
+        .with_inputs(|| Vec::with_capacity(4096))
+        .bench_values(|mut out| {
+            header::encode(
+                black_box(path.as_bytes()),
+                0o755,
+                &Kind::Directory,
+                &attributes,
+                &mut out,
+            );
             out
-        },
-    );
+        });
 }
 
 #[divan::bench(args = [512, 512 << 10])]
@@ -36,7 +43,8 @@ fn sha256(bencher: Bencher<'_, '_>, size: usize) {
 
 #[divan::bench(args = [10, 1000])]
 fn env_merge(bencher: Bencher<'_, '_>, count: usize) {
-    let entries = |value: &str| -> Vec<String> { (0..count).map(|n| format!("NAME_{n}={value}")).collect() };
+    let entries =
+        |value: &str| -> Vec<String> { (0..count).map(|n| format!("NAME_{n}={value}")).collect() };
     let (base, own) = (Env::parse(entries("base")), Env::parse(entries("own")));
     let (Ok(base), Ok(own)) = (base, own) else { return };
     let bencher = bencher.counter(ItemsCount::new(count)).with_inputs(|| base.clone());

@@ -10,11 +10,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use seatrial::engine::RunOptions;
-use seatrial::trial::Daemon;
+use seatrial::harness::Daemon;
 use seatrial::vm::Options;
 
 const GUEST: &str = "docker-20.10";
-const RECIPE: &str = "name='tiny'\ntag='1'\ncontents='rootfs'\n[config]\nCmd=['/bin/busybox', 'true']\n";
+const RECIPE: &str =
+    "name='tiny'\ntag='1'\ncontents='rootfs'\n[config]\nCmd=['/bin/busybox', 'true']\n";
 
 async fn start(cold: bool) -> Daemon {
     let options = Options { cold, at_once: true, ..Options::default() };
@@ -32,10 +33,19 @@ fn floor() -> Duration {
     let folder = tempfile::TempDir::new().unwrap();
     let socket = folder.path().join("qmp");
     let monitor = format!("unix:{},server=on,wait=off", socket.display());
-    let arguments =
-        ["-machine", "none", "-display", "none", "-nodefaults", "-no-user-config", "-qmp", &monitor];
+    let arguments = [
+        "-machine",
+        "none",
+        "-display",
+        "none",
+        "-nodefaults",
+        "-no-user-config",
+        "-qmp",
+        &monitor,
+    ];
     let begin = Instant::now();
-    let mut qemu = Command::new("qemu-system-x86_64").args(arguments).stdin(Stdio::null()).spawn().unwrap();
+    let mut qemu =
+        Command::new("qemu-system-x86_64").args(arguments).stdin(Stdio::null()).spawn().unwrap();
     let mut stream = loop {
         match UnixStream::connect(&socket) {
             Ok(stream) => break stream,
@@ -97,7 +107,7 @@ async fn main() {
         let daemons = tokio::join!(start(false), start(false), start(false), start(false));
         four.push(begin.elapsed());
         let (a, b, c, d) = &daemons;
-        idle = [a, b, c, d].map(|daemon| pss(daemon.machine().pid())).into_iter().max().unwrap();
+        idle = [a, b, c, d].map(|daemon| pss(daemon.vm().pid())).into_iter().max().unwrap();
     }
     row("four restored at once, the last one ready", &mut four);
 
@@ -107,7 +117,8 @@ async fn main() {
     let (mut first, mut second, mut busy) = (Vec::new(), Vec::new(), 0);
     for _ in 0..runs.div_ceil(5) {
         let (daemon, _other) = (start(false).await, start(false).await);
-        let recipe = seatrial::build::Recipe::parse(&folder.path().join("recipe.toml"), RECIPE).unwrap();
+        let recipe =
+            seatrial::build::Recipe::parse(&folder.path().join("recipe.toml"), RECIPE).unwrap();
         let image = daemon.load_recipe(recipe).await.unwrap();
         for (times, is_first) in [(&mut first, true), (&mut second, false)] {
             let begin = Instant::now();
@@ -115,7 +126,7 @@ async fn main() {
             assert_eq!(output.code, 0);
             times.push(begin.elapsed());
             if is_first {
-                busy = busy.max(pss(daemon.machine().pid()));
+                busy = busy.max(pss(daemon.vm().pid()));
             }
         }
     }

@@ -17,8 +17,9 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, W
 
 fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
     toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-        (line, told(error.message()))
+        let line =
+            error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        (line, explain(error.message()))
     })
 }
 
@@ -26,24 +27,28 @@ fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
     serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();
         let place = format!(" at line {} column {}", error.line(), error.column());
-        ((error.line() > 0).then_some(error.line()), told(message.strip_suffix(&place).unwrap_or(&message)))
+        (
+            (error.line() > 0).then_some(error.line()),
+            explain(message.strip_suffix(&place).unwrap_or(&message)),
+        )
     })
 }
 
 /// What `value` describes; what is wrong with it has no line any more.
 pub(crate) fn of_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, String> {
-    serde_json::from_value(value).map_err(|error| told(&error.to_string()))
+    serde_json::from_value(value).map_err(|error| explain(&error.to_string()))
 }
 
 /// serde lists every known key after an unknown one; the nearest helps more, where one is near.
-fn told(message: &str) -> String {
+fn explain(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let (true, Some(key)) = (message.starts_with("unknown field"), quoted.next()) else {
         return message.lines().collect::<Vec<_>>().join(" ");
     };
     let known: Vec<&str> = quoted.collect();
     let nearest = suggest::nearest(key, known.iter().copied());
-    let listed = if known.is_empty() { String::new() } else { format!("; there are: {}", known.join(", ")) };
+    let listed =
+        if known.is_empty() { String::new() } else { format!("; there are: {}", known.join(", ")) };
     let help = if nearest.is_some() { suggest::hint(&nearest) } else { listed };
     format!("unknown key {key:?}{help}")
 }

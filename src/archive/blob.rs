@@ -26,7 +26,13 @@ struct Stamped {
 /// Size, modification time and change time.
 fn stamp(file: &File) -> io::Result<(u64, i64, i64, i64, i64)> {
     let metadata = file.metadata()?;
-    Ok((metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()))
+    Ok((
+        metadata.len(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ctime(),
+        metadata.ctime_nsec(),
+    ))
 }
 
 impl Slice {
@@ -61,7 +67,11 @@ impl Slice {
     #[must_use]
     pub fn part(&self, offset: u64, size: u64) -> Self {
         let start = self.position.saturating_add(offset).min(self.end);
-        Self { file: Arc::clone(&self.file), position: start, end: start.saturating_add(size).min(self.end) }
+        Self {
+            file: Arc::clone(&self.file),
+            position: start,
+            end: start.saturating_add(size).min(self.end),
+        }
     }
 
     /// Everything, where it is at most `limit` bytes; `None` where it is more.

@@ -231,7 +231,8 @@ fn deflate_block(deflate: &mut Compress, job: &Job) -> io::Result<Packed> {
         let rest = &job.block[deflate.total_in() as usize..];
         let status = deflate.compress_vec(rest, &mut bytes, flush)?;
         let all_in = deflate.total_in() == job.block.len() as u64;
-        let all_out = if job.last { status == Status::StreamEnd } else { bytes.len() < bytes.capacity() };
+        let all_out =
+            if job.last { status == Status::StreamEnd } else { bytes.len() < bytes.capacity() };
         if all_in && all_out {
             return Ok(Packed { bytes, crc });
         }

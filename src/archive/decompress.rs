@@ -56,14 +56,18 @@ impl Codec {
     ///
     /// # Errors
     /// When the decoder cannot be set up.
-    pub fn decode<'a>(self, source: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+    pub fn decode<'a>(
+        self,
+        source: impl Read + Send + 'a,
+    ) -> io::Result<Box<dyn Read + Send + 'a>> {
         const BUFFER: usize = 128 << 10;
         Ok(match self {
             Self::Plain => Box::new(source),
             Self::Gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, source))),
             Self::Zstd => Box::new(zstd::Decoder::new(source)?),
             Self::Xz => {
-                let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED).map_err(io::Error::other)?;
+                let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)
+                    .map_err(io::Error::other)?;
                 Box::new(XzDecoder::new_stream(BufReader::with_capacity(BUFFER, source), stream))
             }
         })

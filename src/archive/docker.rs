@@ -13,9 +13,10 @@ use super::blob::LayerBlob;
 use super::decompress::Codec;
 use super::header::END;
 use super::members::inner_name;
-use super::open::{Choice, Image, Store, check_digest, json, pair_layers};
+use super::open::{Image, ImageSelector, Store, check_digest, json, pair_layers};
 use super::sink::{
-    ImageWriter, LayerSink, copy_layer, layer_bytes, member_header, write_failed, write_member, write_padding,
+    ImageWriter, LayerSink, copy_layer, layer_bytes, member_header, write_failed, write_member,
+    write_padding,
 };
 use super::{ArchiveError, decompress};
 use crate::image::manifest::DockerManifest;
@@ -25,7 +26,11 @@ use crate::image::{DiffId, Digest, Platform, Reference};
 pub const MANIFEST: &str = "manifest.json";
 
 /// Reads the image of `store` that `choice` means, through `manifest.json` alone.
-pub(crate) fn read(path: &Path, store: &Store, choice: &Choice) -> Result<Image, ArchiveError> {
+pub(crate) fn read(
+    path: &Path,
+    store: &Store,
+    choice: &ImageSelector,
+) -> Result<Image, ArchiveError> {
     let manifests: Vec<DockerManifest> = json(path, MANIFEST, &store.document(path, MANIFEST)?)?;
     let manifest = choose(path, manifests, choice)?;
     let inner = |name: &str| {
@@ -44,7 +49,8 @@ pub(crate) fn read(path: &Path, store: &Store, choice: &Choice) -> Result<Image,
     for layer in &manifest.layers {
         let name = inner(layer)?;
         let slice = store.get(&name).map_err(ArchiveError::read(path))?;
-        let slice = slice.ok_or_else(|| ArchiveError::invalid(path, format!("it has no layer {name}")))?;
+        let slice =
+            slice.ok_or_else(|| ArchiveError::invalid(path, format!("it has no layer {name}")))?;
         let digest = name.starts_with("blobs/").then(|| digest_in(&name)).flatten();
         blobs.push((name, slice, digest));
     }
@@ -62,9 +68,10 @@ fn digest_in(name: &str) -> Option<Digest> {
 fn choose(
     path: &Path,
     manifests: Vec<DockerManifest>,
-    choice: &Choice,
+    choice: &ImageSelector,
 ) -> Result<DockerManifest, ArchiveError> {
-    let names: Vec<String> = manifests.iter().flat_map(|manifest| manifest.repo_tags.clone()).collect();
+    let names: Vec<String> =
+        manifests.iter().flat_map(|manifest| manifest.repo_tags.clone()).collect();
     let fits = |manifest: &DockerManifest| {
         !choice.names() || manifest.repo_tags.iter().any(|reference| choice.fits(reference))
     };
@@ -75,7 +82,8 @@ fn choose(
             Err(ArchiveError::invalid(path, format!("{MANIFEST} lists no named image")))
         }
         (None, _) => {
-            let problem = format!("no image fits {}; there are {}", choice.shown(), names.join(", "));
+            let problem =
+                format!("no image fits {}; there are {}", choice.shown(), names.join(", "));
             Err(ArchiveError::invalid(path, problem))
         }
         (Some(_), more) => {
@@ -149,7 +157,8 @@ impl<W: Write> ImageWriter for DockerWriter<W> {
             return Ok(());
         }
         // Docker reads plain and gzip layers since 1.10, zstd only since 23.
-        let unpack = |codec: Codec| !matches!(codec, decompress::Codec::Plain | decompress::Codec::Gzip);
+        let unpack =
+            |codec: Codec| !matches!(codec, decompress::Codec::Plain | decompress::Codec::Gzip);
         let read = ArchiveError::read(&layer.place);
         let (bytes, size, _) = layer_bytes(layer, size, unpack).map_err(read)?;
         self.begin_member(size).map_err(write_failed)?;

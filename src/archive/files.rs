@@ -38,7 +38,11 @@ pub const CONTENT_MAX: u64 = 64 << 20;
 ///
 /// # Errors
 /// When a layer cannot be read.
-pub fn find(image: &Image, tree: &Tree, paths: &[&str]) -> Result<BTreeMap<String, Found>, ArchiveError> {
+pub fn find(
+    image: &Image,
+    tree: &Tree,
+    paths: &[&str],
+) -> Result<BTreeMap<String, Found>, ArchiveError> {
     let mut wanted: BTreeMap<Box<[u8]>, Vec<&str>> = BTreeMap::new();
     for path in paths {
         let cleaned = clean(path.as_bytes()).unwrap_or_default();
@@ -101,7 +105,10 @@ pub fn each(image: &Image, mut seen: impl FnMut(&Seen<'_>)) -> Result<(), Archiv
 fn unpacked(layer: &LayerBlob) -> io::Result<TarReader<Box<dyn Skip + Send>>> {
     Ok(TarReader::new(match Codec::detect(&layer.bytes)? {
         Codec::Plain => Box::new(layer.bytes.clone()),
-        codec => Box::new(Counted::new(codec.decode(layer.bytes.clone())?, bomb_limit(layer.bytes.len()))),
+        codec => Box::new(Counted::new(
+            codec.decode(layer.bytes.clone())?,
+            bomb_limit(layer.bytes.len()),
+        )),
     }))
 }
 
@@ -112,7 +119,9 @@ fn look<R: Skip>(
 ) -> io::Result<()> {
     let mut links = Vec::new();
     while let Some(member) = reader.next_member()? {
-        let Some(path) = clean(&member.path).filter(|path| wanted.contains_key(path)) else { continue };
+        let Some(path) = clean(&member.path).filter(|path| wanted.contains_key(path)) else {
+            continue;
+        };
         if member.kind == MemberKind::HardLink {
             links.push((path, clean(&member.link).unwrap_or_default()));
             continue;

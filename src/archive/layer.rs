@@ -109,13 +109,22 @@ impl LayerBuilder {
     pub fn finish(self) -> Result<Layer, ArchiveError> {
         let Self { entries, count, attributes, size, mut seen, settled, .. } = self;
         let fingerprint = Fingerprint { digest: seen.finish(), settled };
-        Ok(Layer { entries: entries.finish().map_err(unlisted)?, count, attributes, size, fingerprint })
+        Ok(Layer {
+            entries: entries.finish().map_err(unlisted)?,
+            count,
+            attributes,
+            size,
+            fingerprint,
+        })
     }
 }
 
 /// A list of entries that could not be kept.
 pub(crate) fn unlisted(source: io::Error) -> ArchiveError {
-    ArchiveError::Write { target: "the list of files in the folder for temporary files".to_owned(), source }
+    ArchiveError::Write {
+        target: "the list of files in the folder for temporary files".to_owned(),
+        source,
+    }
 }
 
 impl Layer {
@@ -140,7 +149,9 @@ impl Layer {
     }
 
     /// Cuts the tar into segments, in order.
-    pub fn segments(self: &Arc<Self>) -> impl Iterator<Item = Result<Segment, ArchiveError>> + use<> {
+    pub fn segments(
+        self: &Arc<Self>,
+    ) -> impl Iterator<Item = Result<Segment, ArchiveError>> + use<> {
         let layer = Arc::clone(self);
         let mut entries = self.entries.from(0);
         // The entry that the next segment begins in, its size, and where the one behind it stands.
@@ -201,7 +212,12 @@ impl Segment {
     }
 
     /// Appends what `entry`'s record has from `skip` on, as far as the segment goes.
-    fn read_record(&self, entry: &Entry, skip: u64, buffer: &mut Vec<u8>) -> Result<(), ArchiveError> {
+    fn read_record(
+        &self,
+        entry: &Entry,
+        skip: u64,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), ArchiveError> {
         let header_size = header::encoded_size(&entry.path, &entry.kind);
         if skip < header_size {
             let start = buffer.len();
@@ -235,8 +251,10 @@ fn read_content(
     buffer: &mut Vec<u8>,
 ) -> Result<(), ArchiveError> {
     let path = entry.source().unwrap_or_default();
-    let open =
-        File::options().read(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).open(&path);
+    let open = File::options()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
+        .open(&path);
     let file = open.map_err(ArchiveError::read(&path))?;
     let start = buffer.len();
     buffer.resize(start + count, 0);
@@ -247,7 +265,8 @@ fn read_content(
         result => result.map_err(ArchiveError::read(&path))?,
     }
     let metadata = file.metadata().map_err(ArchiveError::read(&path))?;
-    if (metadata.len(), (metadata.mtime(), metadata.mtime_nsec() as u32)) == (content.size, content.modified)
+    if (metadata.len(), (metadata.mtime(), metadata.mtime_nsec() as u32))
+        == (content.size, content.modified)
     {
         Ok(())
     } else {

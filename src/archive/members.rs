@@ -38,13 +38,15 @@ impl Members {
                 MemberKind::Directory => continue,
                 MemberKind::File => Found::File(reader.get_ref().part(0, member.size)),
                 MemberKind::Symlink => Found::Link(link_target(&name, &member.link)?),
-                MemberKind::HardLink => {
-                    Found::Link(inner_name(&member.link).ok_or_else(|| hostile("link target", &member.link))?)
-                }
+                MemberKind::HardLink => Found::Link(
+                    inner_name(&member.link).ok_or_else(|| hostile("link target", &member.link))?,
+                ),
                 MemberKind::Special => return Err(hostile("device", &member.path)),
             };
             if members.files.len() == MEMBERS_MAX {
-                return Err(problem(format!("more than {MEMBERS_MAX} members; this is no image archive")));
+                return Err(problem(format!(
+                    "more than {MEMBERS_MAX} members; this is no image archive"
+                )));
             }
             if members.files.insert(name.clone(), found).is_some() {
                 return Err(problem(format!("two members are called {name:?}")));
@@ -74,8 +76,9 @@ impl Members {
 /// `path` as a name within the archive: relative, `.` and empty components dropped; `None` for one that
 /// is absolute, climbs with `..`, or is no UTF-8.
 pub(crate) fn inner_name(path: &[u8]) -> Option<String> {
-    let text =
-        std::str::from_utf8(path).ok().filter(|text| !text.starts_with('/') && !text.contains('\0'))?;
+    let text = std::str::from_utf8(path)
+        .ok()
+        .filter(|text| !text.starts_with('/') && !text.contains('\0'))?;
     let parts: Vec<&str> = text.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     (!parts.contains(&"..")).then(|| parts.join("/"))
 }

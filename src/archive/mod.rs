@@ -27,4 +27,4 @@ pub mod verify;
 pub use compress::Compression;
 pub use entry::{Attributes, Entry, Kind};
 pub use error::ArchiveError;
-pub use open::{Choice, Image, open};
+pub use open::{Image, ImageSelector, open};

@@ -35,7 +35,7 @@ pub struct Image {
 
 /// Which image is meant, where a file holds several.
 #[derive(Clone, Debug, Default)]
-pub struct Choice {
+pub struct ImageSelector {
     /// The name, as stored.
     pub name: Option<String>,
     /// The tag.
@@ -44,7 +44,7 @@ pub struct Choice {
     pub platform: Option<Platform>,
 }
 
-impl Choice {
+impl ImageSelector {
     /// Whether the image called `reference` can be meant.
     pub(crate) fn fits(&self, reference: &str) -> bool {
         let (name, tag) = match familiar(reference).rsplit_once(':') {
@@ -96,11 +96,15 @@ impl Store {
     /// The small file called `name`, which must be there.
     pub(crate) fn document(&self, image: &Path, name: &str) -> Result<Vec<u8>, ArchiveError> {
         let slice = self.get(name).map_err(ArchiveError::read(image))?;
-        let slice = slice.ok_or_else(|| ArchiveError::invalid(image, format!("it has no {name}")))?;
+        let slice =
+            slice.ok_or_else(|| ArchiveError::invalid(image, format!("it has no {name}")))?;
         let read = slice.read_small(DOCUMENT_MAX).map_err(ArchiveError::read(image))?;
         read.ok_or_else(|| {
             let limit = DOCUMENT_MAX >> 20;
-            ArchiveError::invalid(image, format!("{name} is larger than {limit} MiB, which no real one is"))
+            ArchiveError::invalid(
+                image,
+                format!("{name} is larger than {limit} MiB, which no real one is"),
+            )
         })
     }
 }
@@ -109,13 +113,16 @@ impl Store {
 ///
 /// # Errors
 /// When `path` cannot be read, is no image, is broken or hostile, or when the choice fits none or several.
-pub fn open(path: &Path, choice: &Choice) -> Result<Image, ArchiveError> {
+pub fn open(path: &Path, choice: &ImageSelector) -> Result<Image, ArchiveError> {
     let metadata = std::fs::metadata(path).map_err(ArchiveError::read(path))?;
     if metadata.is_dir() {
         let store = Store::Folder(path.to_owned());
         return match store.get("oci-layout").map_err(ArchiveError::read(path))? {
             Some(_) => oci::read(path, &store, choice),
-            None => Err(ArchiveError::invalid(path, "a folder without oci-layout; expected an OCI layout")),
+            None => Err(ArchiveError::invalid(
+                path,
+                "a folder without oci-layout; expected an OCI layout",
+            )),
         };
     }
     let file = File::open(path).map_err(ArchiveError::read(path))?;
@@ -127,8 +134,10 @@ pub fn open(path: &Path, choice: &Choice) -> Result<Image, ArchiveError> {
     if docker {
         let image = docker::read(path, &store, choice)?;
         // What is both at once has images for other platforms in its other half alone.
-        let other =
-            choice.platform.as_ref().is_some_and(|wanted| image.config.architecture != wanted.arch.goarch());
+        let other = choice
+            .platform
+            .as_ref()
+            .is_some_and(|wanted| image.config.architecture != wanted.arch.goarch());
         if oci && other { oci::read(path, &store, choice) } else { Ok(image) }
     } else if oci {
         oci::read(path, &store, choice)
@@ -149,7 +158,8 @@ fn not_an_image(path: &Path, error: &io::Error) -> ArchiveError {
 /// is compressed is unpacked once, into a file that has no name and goes with the process.
 fn unpacked(path: &Path, stored: Slice) -> Result<Slice, ArchiveError> {
     let read_failed = |error: io::Error| not_an_image(path, &error);
-    let write_failed = |source| ArchiveError::Write { target: "a temporary file".to_owned(), source };
+    let write_failed =
+        |source| ArchiveError::Write { target: "a temporary file".to_owned(), source };
     let codec = Codec::detect(&stored).map_err(read_failed)?;
     if codec == Codec::Plain {
         return Ok(stored);
@@ -196,12 +206,20 @@ pub(crate) fn pair_layers(
 ) -> Result<Vec<LayerBlob>, ArchiveError> {
     let diff_ids = &config.rootfs.diff_ids;
     if diff_ids.len() != blobs.len() {
-        let problem =
-            format!("the manifest has {} layers, the config {} diff ids", blobs.len(), diff_ids.len());
+        let problem = format!(
+            "the manifest has {} layers, the config {} diff ids",
+            blobs.len(),
+            diff_ids.len()
+        );
         return Err(ArchiveError::invalid(path, problem));
     }
     let pairs = blobs.into_iter().zip(diff_ids);
     Ok(pairs
-        .map(|((place, bytes, digest), diff_id)| LayerBlob { bytes, digest, diff_id: *diff_id, place })
+        .map(|((place, bytes, digest), diff_id)| LayerBlob {
+            bytes,
+            digest,
+            diff_id: *diff_id,
+            place,
+        })
         .collect())
 }

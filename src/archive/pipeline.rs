@@ -26,17 +26,17 @@ use crate::image::digest::Hasher;
 pub type Source<'a, E> = Box<dyn FnOnce() -> Result<Layer, E> + Send + 'a>;
 
 /// What is known of layers from before.
-pub trait Memory: Sync {
+pub trait LayerCache: Sync {
     /// What is known of a layer that looks so.
-    fn recall(&self, fingerprint: &Fingerprint) -> Option<Known>;
+    fn get(&self, fingerprint: &Fingerprint) -> Option<CachedLayer>;
 
     /// Takes in what a layer that looks so turned out to be.
-    fn remember(&self, fingerprint: &Fingerprint, diff_id: DiffId);
+    fn insert(&self, fingerprint: &Fingerprint, diff_id: DiffId);
 }
 
 /// What is known of a layer before it is read.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct CachedLayer {
     /// The digest of its tar.
     pub diff_id: DiffId,
     /// Its compressed bytes, where the sink takes those: it is not read then.
@@ -45,19 +45,19 @@ pub struct Known {
 
 /// Knows nothing.
 #[derive(Clone, Copy, Debug)]
-pub struct NoMemory;
+pub struct NoCache;
 
-impl Memory for NoMemory {
-    fn recall(&self, _: &Fingerprint) -> Option<Known> {
+impl LayerCache for NoCache {
+    fn get(&self, _: &Fingerprint) -> Option<CachedLayer> {
         None
     }
 
-    fn remember(&self, _: &Fingerprint, _: DiffId) {}
+    fn insert(&self, _: &Fingerprint, _: DiffId) {}
 }
 
 /// What a layer turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Made {
+pub struct LayerInfo {
     /// The digest of its tar.
     pub diff_id: DiffId,
     /// The size of its tar in bytes.
@@ -68,7 +68,7 @@ pub struct Made {
 
 /// What the stages hand on, in order.
 enum Step<T> {
-    Begin { size: u64, entries: usize, fingerprint: Fingerprint, known: Option<Known> },
+    Begin { size: u64, entries: usize, fingerprint: Fingerprint, known: Option<CachedLayer> },
     Data(T),
     End,
 }
@@ -93,10 +93,10 @@ const AHEAD: usize = 64;
 pub fn run<E: From<ArchiveError> + Send>(
     sources: Vec<Source<'_, E>>,
     threads: usize,
-    memory: &dyn Memory,
+    memory: &dyn LayerCache,
     sink: &mut dyn LayerSink,
     mut seen: impl FnMut(u64),
-) -> Result<Vec<Made>, E> {
+) -> Result<Vec<LayerInfo>, E> {
     let wants_bytes = sink.wants_bytes();
     let threads = threads.max(1);
     let buffers = 2 * threads + 6;
@@ -125,7 +125,7 @@ pub fn run<E: From<ArchiveError> + Send>(
 /// Lists the layers one after the other. Ends early when nobody listens any more.
 fn list<E: From<ArchiveError>>(
     sources: Vec<Source<'_, E>>,
-    memory: &dyn Memory,
+    memory: &dyn LayerCache,
     wants_bytes: bool,
     jobs: &Sender<(Segment, Sender<Filled>)>,
     listed: &Sender<Result<Step<Receiver<Filled>>, E>>,
@@ -139,7 +139,7 @@ fn list<E: From<ArchiveError>>(
             }
         };
         let fingerprint = layer.fingerprint();
-        let known = memory.recall(&fingerprint);
+        let known = memory.get(&fingerprint);
         let unread = known.as_ref().is_some_and(|known| known.blob.is_some() || !wants_bytes);
         let begin = Step::Begin { size: layer.size(), entries: layer.len(), fingerprint, known };
         if listed.send(Ok(begin)).is_err() {
@@ -207,28 +207,37 @@ fn give_back(buffer: Arc<Vec<u8>>, free: &Sender<Vec<u8>>) {
 /// The last stage.
 struct Writer<'m, E> {
     steps: Receiver<Result<Step<Receiver<Filled>>, E>>,
-    memory: &'m dyn Memory,
+    memory: &'m dyn LayerCache,
     to_hash: Sender<Hash>,
     diff_ids: Receiver<DiffId>,
     free: Sender<Vec<u8>>,
 }
 
 impl<E: From<ArchiveError>> Writer<'_, E> {
-    fn write(self, sink: &mut dyn LayerSink, seen: &mut dyn FnMut(u64)) -> Result<Vec<Made>, E> {
+    fn write(
+        self,
+        sink: &mut dyn LayerSink,
+        seen: &mut dyn FnMut(u64),
+    ) -> Result<Vec<LayerInfo>, E> {
         let mut made = Vec::new();
         let mut current = None;
         let failed = |error| E::from(write_failed(error));
         for step in &self.steps {
             match step? {
-                Step::Begin { size, entries, known: Some(Known { diff_id, blob: Some(blob) }), .. } => {
+                Step::Begin {
+                    size,
+                    entries,
+                    known: Some(CachedLayer { diff_id, blob: Some(blob) }),
+                    ..
+                } => {
                     sink.stored(&blob, diff_id).map_err(failed)?;
                     seen(size);
-                    made.push(Made { diff_id, size, entries });
+                    made.push(LayerInfo { diff_id, size, entries });
                 }
-                Step::Begin { size, entries, known: Some(Known { diff_id, .. }), .. }
+                Step::Begin { size, entries, known: Some(CachedLayer { diff_id, .. }), .. }
                     if !sink.wants_bytes() =>
                 {
-                    made.push(Made { diff_id, size, entries });
+                    made.push(LayerInfo { diff_id, size, entries });
                 }
                 Step::Begin { size, entries, fingerprint, known } => {
                     sink.begin(size).map_err(failed)?;
@@ -244,13 +253,14 @@ impl<E: From<ArchiveError>> Writer<'_, E> {
                     give_back(buffer, &self.free);
                 }
                 Step::End => {
-                    let (size, entries, fingerprint, known) = current.take().ok_or(ArchiveError::Lost)?;
+                    let (size, entries, fingerprint, known) =
+                        current.take().ok_or(ArchiveError::Lost)?;
                     let diff_id = match known {
                         Some(diff_id) => diff_id,
                         None => self.hashed(&fingerprint)?,
                     };
                     sink.end(diff_id).map_err(failed)?;
-                    made.push(Made { diff_id, size, entries });
+                    made.push(LayerInfo { diff_id, size, entries });
                 }
             }
         }
@@ -261,7 +271,7 @@ impl<E: From<ArchiveError>> Writer<'_, E> {
     fn hashed(&self, fingerprint: &Fingerprint) -> Result<DiffId, ArchiveError> {
         self.hash(Hash::End)?;
         let diff_id = self.diff_ids.recv().map_err(|_| ArchiveError::Lost)?;
-        self.memory.remember(fingerprint, diff_id);
+        self.memory.insert(fingerprint, diff_id);
         Ok(diff_id)
     }
 

@@ -47,7 +47,12 @@ pub trait ImageWriter: LayerSink {
     ///
     /// # Errors
     /// When the output cannot be written.
-    fn finish(&mut self, config: &[u8], reference: &Reference, platform: &Platform) -> io::Result<()>;
+    fn finish(
+        &mut self,
+        config: &[u8],
+        reference: &Reference,
+        platform: &Platform,
+    ) -> io::Result<()>;
 }
 
 /// Takes in layers for their digests alone.

@@ -134,7 +134,8 @@ mod tests {
     fn values_come_back_in_order_from_any_place_on_whether_in_memory_or_on_disk() {
         for limit in [0, usize::MAX] {
             let mut writer = SpoolWriter::new(limit);
-            let values: Vec<String> = (0..30_000).map(|n| "x".repeat(n % 40) + &n.to_string()).collect();
+            let values: Vec<String> =
+                (0..30_000).map(|n| "x".repeat(n % 40) + &n.to_string()).collect();
             let places: Vec<u64> = values.iter().map(|value| writer.push(value).unwrap()).collect();
             let spool = writer.finish().unwrap();
             assert_eq!(matches!(spool.bytes, Bytes::Disk(_)), limit == 0);

@@ -80,7 +80,8 @@ impl BlobStore {
         let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
         let an_hour = std::time::Duration::from_secs(3600);
         for (modified, size, path) in files {
-            let unfinished = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".new-"));
+            let unfinished =
+                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".new-"));
             let left = unfinished && modified.elapsed().is_ok_and(|age| age > an_hour);
             if left || (total > self.limit && !unfinished) {
                 total = total.saturating_sub(size);
@@ -96,7 +97,8 @@ fn read(file: File) -> Option<StoredBlob> {
     let size = whole.len().checked_sub(DIGEST)?;
     let stated = whole.part(size, DIGEST).read_small(DIGEST).ok()??;
     let (bytes, mut hasher) = (whole.part(0, size), Hasher::default());
-    sink::copy(bytes.clone(), "a compressed layer", &mut io::sink(), |some| hasher.update(some)).ok()?;
+    sink::copy(bytes.clone(), "a compressed layer", &mut io::sink(), |some| hasher.update(some))
+        .ok()?;
     let digest = hasher.finish();
     (hex::encode(stated) == digest.hex()).then_some(StoredBlob { bytes, digest })
 }
@@ -114,7 +116,12 @@ impl NewBlob {
     }
 
     /// Keeps it as the compressed layer of `diff_id`; its bytes have the digest `digest`.
-    pub(crate) fn keep(mut self, store: &BlobStore, diff_id: DiffId, digest: Digest) -> io::Result<()> {
+    pub(crate) fn keep(
+        mut self,
+        store: &BlobStore,
+        diff_id: DiffId,
+        digest: Digest,
+    ) -> io::Result<()> {
         self.file.write_all(&hex::decode(digest.hex()).map_err(io::Error::other)?)?;
         self.file.persist(store.place(diff_id)).map(drop).map_err(|error| error.error)
     }

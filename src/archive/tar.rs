@@ -126,7 +126,8 @@ impl<R: Skip> TarReader<R> {
 
     fn member(&mut self, header: &Header, size: u64, overrides: Overrides) -> io::Result<Member> {
         let path = overrides.path.unwrap_or_else(|| header.path_bytes().into_owned());
-        let link = overrides.link.or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned));
+        let link =
+            overrides.link.or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned));
         let kind = match header.entry_type() {
             EntryType::Link => MemberKind::HardLink,
             EntryType::Symlink => MemberKind::Symlink,
@@ -142,7 +143,8 @@ impl<R: Skip> TarReader<R> {
         let stated = overrides.size.unwrap_or(size);
         // Go's reader, which is the engines', takes these to have no content whatever they state.
         let size = if kind == MemberKind::File { stated } else { 0 };
-        if kind == MemberKind::Directory && header.entry_type() == EntryType::Regular && stated > 0 {
+        if kind == MemberKind::Directory && header.entry_type() == EntryType::Regular && stated > 0
+        {
             return Err(broken("a directory with content, which readers disagree on"));
         }
         let whole = size.checked_add(BLOCK).ok_or_else(|| broken("a size beyond all bounds"))?;
@@ -237,7 +239,9 @@ impl Overrides {
                 b"size" => self.size = Some(number(value)?),
                 b"uid" => self.uid = Some(number(value)?),
                 b"gid" => self.gid = Some(number(value)?),
-                b"mtime" => self.mtime = number(value.split(|b| *b == b'.').next().unwrap_or(value)).ok(),
+                b"mtime" => {
+                    self.mtime = number(value.split(|b| *b == b'.').next().unwrap_or(value)).ok()
+                }
                 _ => {}
             }
         }

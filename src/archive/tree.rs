@@ -123,12 +123,14 @@ fn node(member: Member) -> Node {
 
 /// `path` without leading slashes, `.` and empty components; `None` for one that climbs or holds a NUL.
 pub(super) fn clean(path: &[u8]) -> Option<Box<[u8]>> {
-    let parts: Vec<&[u8]> = path.split(|b| *b == b'/').filter(|part| !matches!(*part, b"" | b".")).collect();
+    let parts: Vec<&[u8]> =
+        path.split(|b| *b == b'/').filter(|part| !matches!(*part, b"" | b".")).collect();
     (!parts.contains(&&b".."[..]) && !path.contains(&0)).then(|| parts.join(&b'/').into())
 }
 
 fn hostile(what: &str, path: &[u8]) -> io::Error {
-    let text = format!("{what} {:?} leads out of the image or to nothing", String::from_utf8_lossy(path));
+    let text =
+        format!("{what} {:?} leads out of the image or to nothing", String::from_utf8_lossy(path));
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
@@ -141,8 +143,9 @@ pub fn resolve<'a>(
     path: &[u8],
     node_at: impl Fn(&[u8]) -> Option<&'a Node>,
 ) -> Result<Box<[u8]>, ResolveError> {
-    let split =
-        |path: &[u8]| -> Vec<Vec<u8>> { path.split(|b| *b == b'/').rev().map(<[u8]>::to_vec).collect() };
+    let split = |path: &[u8]| -> Vec<Vec<u8>> {
+        path.split(|b| *b == b'/').rev().map(<[u8]>::to_vec).collect()
+    };
     let mut ahead = split(path);
     let mut at: Box<[u8]> = Box::default();
     let mut links = 0;

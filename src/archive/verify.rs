@@ -48,7 +48,9 @@ pub fn layers(image: &Image, threads: usize) -> Result<Vec<LayerFacts>, ArchiveE
             });
         }
     });
-    let taken = |slot: Mutex<Option<_>>| slot.into_inner().ok().flatten().unwrap_or(Err(ArchiveError::Lost));
+    let taken = |slot: Mutex<Option<_>>| {
+        slot.into_inner().ok().flatten().unwrap_or(Err(ArchiveError::Lost))
+    };
     done.into_iter().map(taken).collect()
 }
 
@@ -75,12 +77,22 @@ fn layer(image: &Image, blob: &LayerBlob) -> Result<LayerFacts, ArchiveError> {
     Ok(LayerFacts { size, codec, tree })
 }
 
-fn check(image: &Image, blob: &LayerBlob, expected: DiffId, found: DiffId) -> Result<(), ArchiveError> {
+fn check(
+    image: &Image,
+    blob: &LayerBlob,
+    expected: DiffId,
+    found: DiffId,
+) -> Result<(), ArchiveError> {
     if expected == found {
         return Ok(());
     }
     let what = format!("layer {}", blob.place);
-    Err(ArchiveError::Corrupted { path: image.path.clone(), what, expected: expected.0, found: found.0 })
+    Err(ArchiveError::Corrupted {
+        path: image.path.clone(),
+        what,
+        expected: expected.0,
+        found: found.0,
+    })
 }
 
 /// Hashes what is read.

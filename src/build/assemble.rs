@@ -13,10 +13,12 @@ use crate::archive::ArchiveError;
 use crate::archive::compress::{Compressed, Compression};
 use crate::archive::docker::DockerWriter;
 use crate::archive::oci::OciWriter;
-use crate::archive::pipeline::{self, Made, Memory, NoMemory};
+use crate::archive::pipeline::{self, LayerCache, LayerInfo, NoCache};
 use crate::archive::sink::{Discard, ImageWriter};
 use crate::archive::store::StoredBlob;
-use crate::image::{DiffId, Digest, History, ImageConfig, Platform, Reference, RootFs, Summary, Tag};
+use crate::image::{
+    DiffId, Digest, History, ImageConfig, Platform, Reference, RootFs, Summary, Tag,
+};
 
 /// What kind of archive is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,8 +69,13 @@ pub fn assemble(
             let mut writer = DockerWriter::new(Compressed::new(buffered, compression, threads));
             // The archive is compressed as a whole, not by layers.
             let cache = Cache::open(cache, Compression::None);
-            let summary = write(plan, threads, cache.as_ref(), Held::default(), &mut writer, seen)?;
-            writer.into_inner().finish().and_then(|mut output| output.flush()).map_err(write_failed)?;
+            let summary =
+                write(plan, threads, cache.as_ref(), PresentLayers::default(), &mut writer, seen)?;
+            writer
+                .into_inner()
+                .finish()
+                .and_then(|mut output| output.flush())
+                .map_err(write_failed)?;
             Ok(summary)
         }
         (_, Output::File(file)) => Ok(named_by_digest(&[plan], options, file, seen)?.remove(0)),
@@ -106,8 +113,7 @@ pub fn assemble_all(
         ([plan], output) => Ok(vec![assemble(plan, options, output, seen)?]),
         ([first, ..], _) if options.format == Format::Docker => {
             let recipe = first.recipe().path.display().to_string();
-            let problem =
-                "is for several architectures, and a docker-archive holds one; use --format oci or dual";
+            let problem = "is for several architectures, and a docker-archive holds one; use --format oci or dual";
             Err(BuildError::Recipe { recipe, problem: problem.to_owned() })
         }
         (plans, Output::File(file)) => named_by_digest(plans, options, file, seen),
@@ -142,7 +148,14 @@ fn named_by_digest(
     let mut writer = OciWriter::new(buffered, compression, threads, format == Format::Dual, store);
     let mut summaries = Vec::new();
     for plan in plans {
-        summaries.push(write(plan, threads, cache.as_ref(), Held::default(), &mut writer, seen)?);
+        summaries.push(write(
+            plan,
+            threads,
+            cache.as_ref(),
+            PresentLayers::default(),
+            &mut writer,
+            seen,
+        )?);
     }
     let (mut output, length) = writer.close().map_err(write_failed)?;
     output.flush().and_then(|()| file.set_len(length)).map_err(write_failed)?;
@@ -155,18 +168,18 @@ fn write_failed(source: io::Error) -> ArchiveError {
 
 /// What an engine holds of an image already.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Held<'a> {
+pub struct PresentLayers<'a> {
     /// How many layers, from the lowest on.
     pub layers: usize,
     /// What the new layers are, as [`layers`] found out.
-    pub made: &'a [Made],
+    pub made: &'a [LayerInfo],
 }
 
 /// What the new layers of `plan` are, without writing them. Those that are known from before are not read.
 ///
 /// # Errors
 /// When contents cannot be read, change while they are, or clash.
-pub fn layers(plan: &Plan, threads: usize, cache: CacheUse) -> Result<Vec<Made>, BuildError> {
+pub fn layers(plan: &Plan, threads: usize, cache: CacheUse) -> Result<Vec<LayerInfo>, BuildError> {
     let cache = Cache::open(cache, Compression::None);
     pipeline::run(plan.sources(&plan.layers), threads, memory(cache.as_ref()), &mut Discard, |_| ())
 }
@@ -179,7 +192,7 @@ pub fn stream_less(
     plan: &Plan,
     threads: usize,
     cache: CacheUse,
-    held: Held<'_>,
+    held: PresentLayers<'_>,
     stream: &mut dyn Write,
 ) -> Result<Summary, BuildError> {
     let cache = Cache::open(cache, Compression::None);
@@ -199,9 +212,16 @@ pub fn reference(plan: &Plan, threads: usize, cache: CacheUse) -> Result<Referen
         return Ok(Reference { name, tag });
     }
     plan.check_derivable()?;
-    let unnamed: Vec<PlannedLayer> = plan.layers.iter().filter(|layer| !layer.named).cloned().collect();
+    let unnamed: Vec<PlannedLayer> =
+        plan.layers.iter().filter(|layer| !layer.named).cloned().collect();
     let cache = Cache::open(cache, Compression::None);
-    let made = pipeline::run(plan.sources(&unnamed), threads, memory(cache.as_ref()), &mut Discard, |_| ())?;
+    let made = pipeline::run(
+        plan.sources(&unnamed),
+        threads,
+        memory(cache.as_ref()),
+        &mut Discard,
+        |_| (),
+    )?;
     let mut diff_ids = made.into_iter().map(|made| made.diff_id);
     let layers: Vec<_> = plan
         .layers
@@ -219,7 +239,7 @@ fn write(
     plan: &Plan,
     threads: usize,
     cache: Option<&Cache>,
-    held: Held<'_>,
+    held: PresentLayers<'_>,
     writer: &mut dyn ImageWriter,
     seen: &mut dyn FnMut(u64),
 ) -> Result<Summary, BuildError> {
@@ -248,14 +268,15 @@ fn write(
     let raw_config = serde_json::to_vec(&config).map_err(|e| write_failed(e.into()))?;
     let reference = carried_reference(plan, &made)?;
     writer.finish(&raw_config, &reference, &plan.platform).map_err(write_failed)?;
-    let mut summary = Summary::new(&config, Digest::of(&raw_config), Some(&reference.to_string()), &sizes);
+    let mut summary =
+        Summary::new(&config, Digest::of(&raw_config), Some(&reference.to_string()), &sizes);
     let base = plan.layer_counts().0;
     summary.layers.iter_mut().enumerate().for_each(|(index, layer)| layer.base = index < base);
     Ok(summary)
 }
 
-fn memory(cache: Option<&Cache>) -> &dyn Memory {
-    cache.map_or(&NoMemory, |cache| cache)
+fn memory(cache: Option<&Cache>) -> &dyn LayerCache {
+    cache.map_or(&NoCache, |cache| cache)
 }
 
 /// The part of a writer that takes layers.
@@ -279,7 +300,7 @@ impl crate::archive::sink::LayerSink for AsLayers<'_> {
     }
 }
 
-fn carried_reference(plan: &Plan, made: &[Made]) -> Result<Reference, BuildError> {
+fn carried_reference(plan: &Plan, made: &[LayerInfo]) -> Result<Reference, BuildError> {
     let name = plan.recipe.name.clone();
     let tag = match plan.given_tag() {
         Some(tag) => tag,

@@ -2,7 +2,7 @@
 
 use super::{BuildError, Recipe};
 use crate::archive::tree::Tree;
-use crate::archive::{ArchiveError, Choice, Image, open, verify};
+use crate::archive::{ArchiveError, Image, ImageSelector, open, verify};
 use crate::image::{History, Platform};
 
 /// A base image, every digest of which was checked.
@@ -16,12 +16,15 @@ pub(crate) struct Base {
 }
 
 /// Opens the recipe's base image, if it has one, and settles the image's platform.
-pub(crate) fn settle(recipe: &Recipe, threads: usize) -> Result<(Option<Base>, Platform), BuildError> {
+pub(crate) fn settle(
+    recipe: &Recipe,
+    threads: usize,
+) -> Result<(Option<Base>, Platform), BuildError> {
     let given = recipe.platform.clone();
     let Some(path) = &recipe.from_image else {
         return Ok((None, given.unwrap_or_else(Platform::host)));
     };
-    let choice = Choice {
+    let choice = ImageSelector {
         name: recipe.from_image_name.clone(),
         tag: recipe.from_image_tag.clone(),
         platform: Some(given.clone().unwrap_or_else(Platform::host)),
@@ -29,7 +32,8 @@ pub(crate) fn settle(recipe: &Recipe, threads: usize) -> Result<(Option<Base>, P
     let image = open(path, &choice)?;
     let os = &image.config.os;
     if !os.is_empty() && os != Platform::OS {
-        let problem = format!("a base image for {os}; only {} images can be built upon", Platform::OS);
+        let problem =
+            format!("a base image for {os}; only {} images can be built upon", Platform::OS);
         return Err(ArchiveError::invalid(path, problem).into());
     }
     let platform = given.map_or_else(|| inherited_platform(&image), Ok)?;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use crate::archive::Compression;
 use crate::archive::layer::Fingerprint;
-use crate::archive::pipeline::{Known, Memory};
+use crate::archive::pipeline::{CachedLayer, LayerCache};
 use crate::archive::store::BlobStore;
 use crate::image::{DiffId, Digest};
 
@@ -45,7 +45,7 @@ impl Cache {
         if using == CacheUse::Off {
             return None;
         }
-        let cache = crate::places::cache();
+        let cache = crate::cache_dir::path();
         let digests = cache.join("layers");
         fs::create_dir_all(&digests).ok()?;
         let asked = std::env::var(VARIABLE).ok().and_then(|text| text.parse::<u64>().ok());
@@ -66,10 +66,14 @@ impl Cache {
         if files.len() <= LAYERS {
             return;
         }
-        let age = |file: &fs::DirEntry| file.metadata().and_then(|metadata| metadata.modified()).ok();
+        let age =
+            |file: &fs::DirEntry| file.metadata().and_then(|metadata| metadata.modified()).ok();
         let mut files: Vec<_> = files.iter().map(|file| (age(file), file.path())).collect();
         files.sort();
-        files.iter().take(files.len() - LAYERS / 2).for_each(|(_, path)| drop(fs::remove_file(path)));
+        files
+            .iter()
+            .take(files.len() - LAYERS / 2)
+            .for_each(|(_, path)| drop(fs::remove_file(path)));
     }
 }
 
@@ -83,8 +87,8 @@ fn key(fingerprint: &Fingerprint) -> Digest {
     Digest::of(format!("{} {}", env!("CARGO_PKG_VERSION"), fingerprint.digest).as_bytes())
 }
 
-impl Memory for Cache {
-    fn recall(&self, fingerprint: &Fingerprint) -> Option<Known> {
+impl LayerCache for Cache {
+    fn get(&self, fingerprint: &Fingerprint) -> Option<CachedLayer> {
         if self.verify {
             return None;
         }
@@ -97,10 +101,10 @@ impl Memory for Cache {
             return None;
         };
         let blob = self.blobs.as_ref().and_then(|blobs| blobs.get(diff_id));
-        Some(Known { diff_id, blob })
+        Some(CachedLayer { diff_id, blob })
     }
 
-    fn remember(&self, fingerprint: &Fingerprint, diff_id: DiffId) {
+    fn insert(&self, fingerprint: &Fingerprint, diff_id: DiffId) {
         if !fingerprint.settled {
             return;
         }

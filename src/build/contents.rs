@@ -29,7 +29,7 @@ pub(super) struct Rules<'a> {
 
 /// How a tree of this machine appears in the image.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
+pub(super) enum Placement {
     /// As copies.
     Copied,
     /// As directories full of symlinks to where the files are in the store.
@@ -75,7 +75,12 @@ impl<'a> Placer<'a> {
 
     /// Puts what is at `source` to `place` in the image: what is in it, where it is a folder, else the file
     /// itself under its own name.
-    pub(super) fn add(&mut self, source: &Path, place: &[u8], manner: Manner) -> Result<(), BuildError> {
+    pub(super) fn add(
+        &mut self,
+        source: &Path,
+        place: &[u8],
+        manner: Placement,
+    ) -> Result<(), BuildError> {
         self.origins.push(source.display().to_string());
         let metadata = std::fs::symlink_metadata(source).map_err(ArchiveError::read(source))?;
         if metadata.is_dir() {
@@ -112,7 +117,7 @@ impl<'a> Placer<'a> {
     ) -> Result<(), BuildError> {
         let metadata = std::fs::symlink_metadata(source).map_err(ArchiveError::read(source))?;
         let place = if metadata.is_dir() { join(store, name.as_bytes()) } else { store.into() };
-        self.add(source, &place, Manner::Copied)
+        self.add(source, &place, Placement::Copied)
     }
 
     /// `trail` holds the folders on the way here, so that links among them are not followed for ever.
@@ -120,7 +125,7 @@ impl<'a> Placer<'a> {
         &mut self,
         folder: &Path,
         place: &[u8],
-        manner: Manner,
+        manner: Placement,
         trail: &mut Vec<PathBuf>,
     ) -> Result<(), BuildError> {
         let shared: Arc<Path> = folder.into();
@@ -163,14 +168,15 @@ impl<'a> Placer<'a> {
         name: &[u8],
         metadata: &std::fs::Metadata,
         place: &[u8],
-        manner: Manner,
+        manner: Placement,
     ) -> Result<(), BuildError> {
         let path = join(place, name);
         let source = folder.join(OsStr::from_bytes(name));
         let (kind, mode) = match (manner, self.in_store(&source)) {
-            (Manner::Linked, Some(target)) => {
+            (Placement::Linked, Some(target)) => {
                 let folder = self.folder_behind(&source).map(|(folder, _)| folder);
-                let opens = folder.filter(|folder| metadata.is_symlink() && self.in_store(folder).is_some());
+                let opens = folder
+                    .filter(|folder| metadata.is_symlink() && self.in_store(folder).is_some());
                 if let Some(folder) = opens {
                     let openable = Openable { folder, origin: self.current() };
                     self.openable.entry(path.clone()).or_default().insert(target.clone(), openable);
@@ -179,11 +185,13 @@ impl<'a> Placer<'a> {
             }
             _ => (walk::kind(folder, name, metadata)?, walk::mode(metadata)),
         };
-        if let (Some(Node::Directory(_)), false) = (self.rules.base.get(&path), self.replaced(&path)) {
-            return Err(self.clash_with_base(path, kind.noun(), "a directory"));
+        if let (Some(Node::Directory(_)), false) =
+            (self.rules.base.get(&path), self.replaced(&path))
+        {
+            return Err(self.conflict_with_base(path, kind.noun(), "a directory"));
         }
         // What the farm links to are files; only a link that was brought may lead to a directory.
-        if let (Kind::Symlink(target), Manner::Copied, true) = (&kind, manner, self.keep_links) {
+        if let (Kind::Symlink(target), Placement::Copied, true) = (&kind, manner, self.keep_links) {
             self.fresh_links.push((path.clone(), Node::Symlink(target.clone())));
         }
         self.push(Entry { path, mode, kind, attributes: None })
@@ -208,14 +216,15 @@ impl<'a> Placer<'a> {
             self.links.get(path).or_else(base)
         };
         resolve(path, node_at).map_err(|error| match error {
-            ResolveError::File(_, file) => self.clash_with_base(file, "a directory", "a file"),
+            ResolveError::File(_, file) => self.conflict_with_base(file, "a directory", "a file"),
             ResolveError::Loop(_) => BuildError::unfit(self.origin(), error.to_string()),
         })
     }
 
     pub(super) fn replaced(&self, path: &[u8]) -> bool {
         self.rules.replace.iter().any(|replaced| {
-            path.strip_prefix(replaced.as_ref()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+            path.strip_prefix(replaced.as_ref())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
         })
     }
 
@@ -223,8 +232,13 @@ impl<'a> Placer<'a> {
         self.origins.last().map_or("", String::as_str)
     }
 
-    fn clash_with_base(&self, path: Box<[u8]>, one: &'static str, other: &'static str) -> BuildError {
-        BuildError::Clash {
+    fn conflict_with_base(
+        &self,
+        path: Box<[u8]>,
+        one: &'static str,
+        other: &'static str,
+    ) -> BuildError {
+        BuildError::Conflict {
             path,
             one,
             from: self.origin().to_owned(),
@@ -246,19 +260,21 @@ impl<'a> Placer<'a> {
         &self,
         source: &Path,
         metadata: &std::fs::Metadata,
-        manner: Manner,
+        manner: Placement,
         trail: &[PathBuf],
     ) -> Result<Option<(PathBuf, u32)>, BuildError> {
-        if !self.rules.follow_dirlinks || manner == Manner::Linked || !metadata.is_symlink() {
+        if !self.rules.follow_dirlinks || manner == Placement::Linked || !metadata.is_symlink() {
             return Ok(None);
         }
         let Some((folder, mode)) = self.folder_behind(source) else {
             return Ok(None);
         };
         let root = trail.first().map(|root| root.canonicalize().unwrap_or_else(|_| root.clone()));
-        let inside = root.is_some_and(|root| folder.starts_with(root)) || self.is_readable_store(&folder);
-        let circular =
-            trail.iter().any(|passed| passed.canonicalize().is_ok_and(|passed| passed.starts_with(&folder)));
+        let inside =
+            root.is_some_and(|root| folder.starts_with(root)) || self.is_readable_store(&folder);
+        let circular = trail
+            .iter()
+            .any(|passed| passed.canonicalize().is_ok_and(|passed| passed.starts_with(&folder)));
         Ok((inside && !circular).then_some((folder, mode)))
     }
 

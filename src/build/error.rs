@@ -33,7 +33,7 @@ pub enum BuildError {
     BaseEnv(#[from] EnvError),
     /// Two things want the same place.
     #[error("{} is {one} from {from} and {other} in {to}; {mend}", shown(.path))]
-    Clash {
+    Conflict {
         /// The place in the image.
         path: Box<[u8]>,
         /// What one is.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::BuildError;
-use super::contents::{Manner, Openable, Place, Placer};
+use super::contents::{Openable, Place, Placement, Placer};
 use super::sorter::{Placed, Sorted};
 use crate::archive::entry::{Attributes, Entry, Kind, parent_of};
 use crate::archive::layer::{Layer, LayerBuilder};
@@ -18,7 +18,8 @@ impl Placer<'_> {
         while self.open_links(&sorted)? {
             sorted = std::mem::take(&mut self.placed).sorted();
         }
-        let mut merged = Merged { placer: &self, around: Vec::new(), layer: LayerBuilder::new(attributes) };
+        let mut merged =
+            Merged { placer: &self, around: Vec::new(), layer: LayerBuilder::new(attributes) };
         let mut last: Option<Placed> = None;
         for placed in sorted.iter()? {
             let placed = placed?;
@@ -62,7 +63,9 @@ impl Placer<'_> {
         for placed in sorted.iter()? {
             let Placed { entry, origin, .. } = placed?;
             let links = opened.get(&entry.path);
-            if !target(&entry).is_some_and(|target| links.is_some_and(|links| links.contains_key(&target))) {
+            if !target(&entry)
+                .is_some_and(|target| links.is_some_and(|links| links.contains_key(&target)))
+            {
                 self.placed.push(entry, origin)?;
             }
         }
@@ -70,7 +73,7 @@ impl Placer<'_> {
             for Openable { folder, origin } in links.into_values() {
                 self.origins.push(self.origins[origin as usize].clone());
                 self.directory(&path, 0o755)?;
-                self.folder(&folder, &path, Manner::Linked, &mut Vec::new())?;
+                self.folder(&folder, &path, Placement::Linked, &mut Vec::new())?;
             }
         }
         Ok(true)
@@ -88,7 +91,7 @@ impl Placer<'_> {
         if same {
             return Ok(());
         }
-        Err(BuildError::Clash {
+        Err(BuildError::Conflict {
             path: one.entry.path.clone(),
             one: one.entry.kind.noun(),
             from: self.origins[one.origin as usize].clone(),
@@ -101,9 +104,12 @@ impl Placer<'_> {
     fn described(&self, path: &[u8]) -> Entry {
         let kind = Kind::Directory;
         match self.rules.base.get(path) {
-            Some(Node::Directory(meta)) => {
-                Entry { path: path.into(), mode: meta.mode, kind, attributes: Some(Box::new((*meta).into())) }
-            }
+            Some(Node::Directory(meta)) => Entry {
+                path: path.into(),
+                mode: meta.mode,
+                kind,
+                attributes: Some(Box::new((*meta).into())),
+            },
             _ => Entry { path: path.into(), mode: Meta::default().mode, kind, attributes: None },
         }
     }
@@ -124,7 +130,9 @@ impl Merged<'_> {
         let parent = parent_of(&entry.path);
         self.around.retain(|known| is_within(parent, known));
         let known = self.around.last().map_or(0, |known| known.len());
-        for end in (known + 1..=parent.len()).filter(|end| matches!(parent.get(*end), None | Some(b'/'))) {
+        for end in
+            (known + 1..=parent.len()).filter(|end| matches!(parent.get(*end), None | Some(b'/')))
+        {
             self.around.push(parent[..end].into());
             self.layer.push(&self.placer.described(&parent[..end]))?;
         }

@@ -41,8 +41,10 @@ impl OutputFile {
             return Ok(Self { file: file.into(), target: target.to_owned(), named: None });
         }
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(MODE);
-        let named =
-            tempfile::Builder::new().prefix(".seatrial-").permissions(permissions).tempfile_in(folder);
+        let named = tempfile::Builder::new()
+            .prefix(".seatrial-")
+            .permissions(permissions)
+            .tempfile_in(folder);
         let (file, named) = named.map(NamedTempFile::into_parts).map_err(failed)?;
         Ok(Self { file, target: target.to_owned(), named: Some(named) })
     }
@@ -78,7 +80,10 @@ fn link(file: &File, target: &Path) -> io::Result<()> {
 }
 
 fn folder(target: &Path) -> &Path {
-    target.parent().filter(|folder| !folder.as_os_str().as_bytes().is_empty()).unwrap_or(Path::new("."))
+    target
+        .parent()
+        .filter(|folder| !folder.as_os_str().as_bytes().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 fn failed(target: &Path, source: io::Error) -> ArchiveError {

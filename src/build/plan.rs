@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::base::{self, Base};
-use super::contents::{Manner, Placer, Rules};
+use super::contents::{Placement, Placer, Rules};
 use super::recipe::{Layout, NIX_STORE, Recipe, Store, When};
 use super::{BuildError, tag};
 use crate::archive::ArchiveError;
@@ -76,8 +76,10 @@ pub fn plan(recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
 /// The recipe's `config` over what it inherits of the base's.
 fn config(recipe: &Recipe, base: Option<&Base>) -> Result<ContainerConfig, BuildError> {
     let unfit = |error: serde_json::Error| recipe_error(recipe, format!("config: {error}"));
-    let inherited =
-        base.map(|base| serde_json::to_value(&base.image.config.config)).transpose().map_err(unfit)?;
+    let inherited = base
+        .map(|base| serde_json::to_value(&base.image.config.config))
+        .transpose()
+        .map_err(unfit)?;
     let inherited = match inherited {
         Some(Value::Object(fields)) => fields,
         _ => Map::new(),
@@ -95,7 +97,8 @@ fn created(recipe: &Recipe) -> Result<Timestamp, BuildError> {
     if let Some(when) = recipe.created {
         return Ok(when.time());
     }
-    let Some(epoch) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|epoch| !epoch.is_empty()) else {
+    let Some(epoch) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|epoch| !epoch.is_empty())
+    else {
         return Ok(Timestamp::DEFAULT);
     };
     let seconds = epoch.to_str().and_then(|text| text.parse().ok());
@@ -109,7 +112,8 @@ fn created(recipe: &Recipe) -> Result<Timestamp, BuildError> {
 
 fn contents(recipe: &Recipe) -> Result<Vec<Content>, BuildError> {
     let default = StoreDir::new(NIX_STORE).ok().map(|dir| (dir, PathBuf::from(NIX_STORE)));
-    let store = recipe.store.as_ref().map(|store| (store.dir.clone(), store.source.clone())).or(default);
+    let store =
+        recipe.store.as_ref().map(|store| (store.dir.clone(), store.source.clone())).or(default);
     let content = |path: &PathBuf| {
         // Inside a relocated store, a content may be named by its place in the image.
         let relocated = store.as_ref().and_then(|(dir, source)| {
@@ -123,8 +127,7 @@ fn contents(recipe: &Recipe) -> Result<Vec<Content>, BuildError> {
             Some(dir.split(&format!("{}/{rest}", dir.as_str()))?.0)
         });
         if inside.is_none() && !source.is_dir() && path.is_symlink() {
-            let problem =
-                "is a symlink to a file; name the file itself, which appears at / under its own name";
+            let problem = "is a symlink to a file; name the file itself, which appears at / under its own name";
             return Err(BuildError::unfit(path, problem));
         }
         if inside.is_some() && recipe.store.is_none() {
@@ -158,8 +161,9 @@ fn closure_of(recipe: &Recipe, contents: &[Content]) -> Result<Closure, BuildErr
         roots.extend(named.map(|path| (format!("config.{field}"), path)));
     }
     if let (Some((from, path)), None) = (roots.first(), &store.closure) {
-        let problem =
-            format!("{from} names {path}, but [store] names no closure; add closure = \"graph.json\"");
+        let problem = format!(
+            "{from} names {path}, but [store] names no closure; add closure = \"graph.json\""
+        );
         return Err(recipe_error(recipe, problem));
     }
     Ok(graph.closure(roots)?)
@@ -170,7 +174,8 @@ fn graph(store: &Store) -> Result<Graph, BuildError> {
         return Ok(Graph::default());
     };
     let text = std::fs::read_to_string(path).map_err(ArchiveError::read(path))?;
-    closure::parse(&text, &store.dir).map_err(|error| ArchiveError::invalid(path, error.to_string()).into())
+    closure::parse(&text, &store.dir)
+        .map_err(|error| ArchiveError::invalid(path, error.to_string()).into())
 }
 
 /// Every string in `value`, names of objects included.
@@ -189,7 +194,11 @@ fn strings<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
 }
 
 /// The closure less what the base image has already.
-fn less_held(closure: Closure, recipe: &Recipe, base: Option<&Base>) -> Result<Closure, BuildError> {
+fn less_held(
+    closure: Closure,
+    recipe: &Recipe,
+    base: Option<&Base>,
+) -> Result<Closure, BuildError> {
     let (Some(base), Some(store)) = (base, &recipe.store) else {
         return Ok(closure);
     };
@@ -206,7 +215,8 @@ fn layers(
     let any_contents = !contents.is_empty();
     let in_store = contents.iter().all(|content| content.store_path.is_some());
     let base = base.map_or(0, |base| base.image.layers.len());
-    let budget = |contents: bool| Budget { max_layers: recipe.max_layers, base, contents: contents.into() };
+    let budget =
+        |contents: bool| Budget { max_layers: recipe.max_layers, base, contents: contents.into() };
     if recipe.layout == Layout::Single {
         let paths: Vec<StorePath> = closure.paths().cloned().collect();
         let needed = any_contents || !paths.is_empty();
@@ -240,8 +250,9 @@ impl Plan {
 
     /// What makes the layers `layers` of this plan.
     pub(super) fn sources<'p>(&'p self, layers: &'p [PlannedLayer]) -> Vec<Source<'p, BuildError>> {
-        let source =
-            |layer: &'p PlannedLayer| -> Source<'p, BuildError> { Box::new(move || self.list(layer)) };
+        let source = |layer: &'p PlannedLayer| -> Source<'p, BuildError> {
+            Box::new(move || self.list(layer))
+        };
         layers.iter().map(source).collect()
     }
 
@@ -262,7 +273,11 @@ impl Plan {
             for (index, content) in self.contents.iter().enumerate() {
                 placer.go_on(index + 1 < self.contents.len() || !layer.paths.is_empty());
                 let linked = !single && content.store_path.is_some();
-                placer.add(&content.source, b"", if linked { Manner::Linked } else { Manner::Copied })?;
+                placer.add(
+                    &content.source,
+                    b"",
+                    if linked { Placement::Linked } else { Placement::Copied },
+                )?;
             }
         }
         placer.follow_no_dirlinks();
@@ -284,8 +299,7 @@ impl Plan {
     /// Refuses a tag that would change with every build.
     pub(super) fn check_derivable(&self) -> Result<(), BuildError> {
         if self.recipe.mtime == When::Now && self.layers.iter().any(|layer| !layer.named) {
-            let problem =
-                "mtime = \"now\" gives other layers at every build, so no tag can be derived; give a tag";
+            let problem = "mtime = \"now\" gives other layers at every build, so no tag can be derived; give a tag";
             return Err(recipe_error(&self.recipe, problem));
         }
         Ok(())

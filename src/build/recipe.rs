@@ -98,7 +98,8 @@ impl Recipe {
     /// # Errors
     /// When it cannot be read, is malformed, has unknown keys, or says something that no image can be.
     pub fn read(path: &Path) -> Result<Self, BuildError> {
-        let text = std::fs::read_to_string(path).map_err(crate::archive::ArchiveError::read(path))?;
+        let text =
+            std::fs::read_to_string(path).map_err(crate::archive::ArchiveError::read(path))?;
         Self::parse(path, &text)
     }
 
@@ -176,11 +177,19 @@ fn check(path: &Path, settings: Settings) -> Result<Recipe, String> {
         from_image: settings.from_image.as_deref().map(within),
         from_image_name: settings.from_image_name,
         from_image_tag: settings.from_image_tag,
-        contents: settings.contents.map(Vec::from).unwrap_or_default().iter().map(|c| within(c)).collect(),
+        contents: settings
+            .contents
+            .map(Vec::from)
+            .unwrap_or_default()
+            .iter()
+            .map(|c| within(c))
+            .collect(),
         replace: replace(settings.replace.map(Vec::from).unwrap_or_default())?,
         platform: platform(settings.architecture, settings.variant)?,
         created: settings.created.map(|when| self::when("created", &when)).transpose()?,
-        mtime: settings.mtime.map_or(Ok(When::At(Timestamp::DEFAULT)), |when| self::when("mtime", &when))?,
+        mtime: settings
+            .mtime
+            .map_or(Ok(When::At(Timestamp::DEFAULT)), |when| self::when("mtime", &when))?,
         owner: Attributes {
             uid: settings.uid.unwrap_or(0).into(),
             gid: settings.gid.unwrap_or(0).into(),
@@ -197,15 +206,17 @@ fn check(path: &Path, settings: Settings) -> Result<Recipe, String> {
             None => Inherit::Nothing,
             Some(names) if names == ["none"] => Inherit::Nothing,
             Some(names) if names == ["all"] => Inherit::All,
-            Some(names) => {
-                Inherit::fields(names).map_err(|e| format!("inherit: {e}, or \"all\" or \"none\""))?
-            }
+            Some(names) => Inherit::fields(names)
+                .map_err(|e| format!("inherit: {e}, or \"all\" or \"none\""))?,
         },
     })
 }
 
 /// The checked `config`, with a null for every field that `clear` names.
-fn config(mut config: Map<String, Value>, clear: Option<Vec<String>>) -> Result<Map<String, Value>, String> {
+fn config(
+    mut config: Map<String, Value>,
+    clear: Option<Vec<String>>,
+) -> Result<Map<String, Value>, String> {
     for name in clear.unwrap_or_default() {
         fields::find(&name).map_err(|e| format!("clear: {e}"))?;
         if config.insert(name.clone(), Value::Null).is_some_and(|value| !value.is_null()) {
@@ -216,7 +227,10 @@ fn config(mut config: Map<String, Value>, clear: Option<Vec<String>>) -> Result<
     Ok(config)
 }
 
-fn platform(architecture: Option<String>, variant: Option<String>) -> Result<Option<Platform>, String> {
+fn platform(
+    architecture: Option<String>,
+    variant: Option<String>,
+) -> Result<Option<Platform>, String> {
     let platform = architecture
         .map(|name| name.parse::<Platform>())
         .transpose()
@@ -241,7 +255,9 @@ fn replace(paths: Vec<String>) -> Result<Vec<Box<[u8]>>, String> {
     let inner = |path: String| {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         if parts.is_empty() || parts.iter().any(|part| matches!(*part, "." | "..")) {
-            return Err(format!("replace: {path:?} is no path in the image; write it like \"/bin\""));
+            return Err(format!(
+                "replace: {path:?} is no path in the image; write it like \"/bin\""
+            ));
         }
         Ok(parts.join("/").into_bytes().into_boxed_slice())
     };
@@ -256,7 +272,8 @@ fn store(settings: super::settings::Store, folder: &Path) -> Result<Store, Strin
              where it lies elsewhere on this machine, say so with store.source"
         )
     })?;
-    let source = settings.source.map_or_else(|| PathBuf::from(dir.as_str()), |source| folder.join(source));
+    let source =
+        settings.source.map_or_else(|| PathBuf::from(dir.as_str()), |source| folder.join(source));
     let closure = settings.closure.map(|closure| folder.join(closure));
     Ok(Store { dir, source, closure })
 }

@@ -21,8 +21,8 @@ pub(super) struct Settings {
     #[serde(alias = "fromImageTag")]
     pub(super) from_image_tag: Option<String>,
     #[serde(alias = "copyToRoot", alias = "copy_to_root")]
-    pub(super) contents: Option<Texts>,
-    pub(super) replace: Option<Texts>,
+    pub(super) contents: Option<StringOrList>,
+    pub(super) replace: Option<StringOrList>,
     pub(super) architecture: Option<String>,
     pub(super) variant: Option<String>,
     pub(super) created: Option<String>,
@@ -39,8 +39,8 @@ pub(super) struct Settings {
     pub(super) include_store_paths: Option<bool>,
     pub(super) store: Option<Store>,
     pub(super) config: Option<Map<String, Value>>,
-    pub(super) inherit: Option<Texts>,
-    pub(super) clear: Option<Texts>,
+    pub(super) inherit: Option<StringOrList>,
+    pub(super) clear: Option<StringOrList>,
 }
 
 /// The table `store`.
@@ -58,41 +58,43 @@ impl<'de> Deserialize<'de> for Layout {
         match String::deserialize(deserializer)?.as_str() {
             "layered" => Ok(Self::Layered),
             "single" => Ok(Self::Single),
-            other => Err(de::Error::custom(format!("layout {other:?} must be \"layered\" or \"single\""))),
+            other => Err(de::Error::custom(format!(
+                "layout {other:?} must be \"layered\" or \"single\""
+            ))),
         }
     }
 }
 
 /// One string, or a list of them.
 #[derive(Debug)]
-pub(super) struct Texts(Vec<String>);
+pub(super) struct StringOrList(Vec<String>);
 
-impl From<Texts> for Vec<String> {
-    fn from(texts: Texts) -> Self {
+impl From<StringOrList> for Vec<String> {
+    fn from(texts: StringOrList) -> Self {
         texts.0
     }
 }
 
-impl<'de> Deserialize<'de> for Texts {
+impl<'de> Deserialize<'de> for StringOrList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct OneOrMany;
         impl<'de> Visitor<'de> for OneOrMany {
-            type Value = Texts;
+            type Value = StringOrList;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string or a list of strings")
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Texts, E> {
-                Ok(Texts(vec![text.to_owned()]))
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<StringOrList, E> {
+                Ok(StringOrList(vec![text.to_owned()]))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Texts, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<StringOrList, A::Error> {
                 let mut texts = Vec::new();
                 while let Some(text) = list.next_element()? {
                     texts.push(text);
                 }
-                Ok(Texts(texts))
+                Ok(StringOrList(texts))
             }
         }
         deserializer.deserialize_any(OneOrMany)

@@ -75,12 +75,16 @@ impl Sorter {
 
 impl Sorted {
     /// All of it, in order.
-    pub(super) fn iter(&self) -> Result<impl Iterator<Item = Result<Placed, ArchiveError>>, ArchiveError> {
+    pub(super) fn iter(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<Placed, ArchiveError>>, ArchiveError> {
         merged(self.last.clone(), &self.runs)
     }
 }
 
-fn spooled(run: impl Iterator<Item = Result<Placed, ArchiveError>>) -> Result<Spool<Placed>, ArchiveError> {
+fn spooled(
+    run: impl Iterator<Item = Result<Placed, ArchiveError>>,
+) -> Result<Spool<Placed>, ArchiveError> {
     let mut writer = SpoolWriter::new(0);
     for placed in run {
         writer.push(&placed?).map_err(unlisted)?;
@@ -118,7 +122,9 @@ fn merged(
     runs: &[Spool<Placed>],
 ) -> Result<impl Iterator<Item = Result<Placed, ArchiveError>> + use<>, ArchiveError> {
     let mut all: Vec<Run> = vec![Box::new(last.into_iter().map(Ok))];
-    all.extend(runs.iter().map(|run| Box::new(run.iter().map(|read| read.map_err(unlisted))) as Run));
+    all.extend(
+        runs.iter().map(|run| Box::new(run.iter().map(|read| read.map_err(unlisted))) as Run),
+    );
     let mut heads = BinaryHeap::new();
     for (index, run) in all.iter_mut().enumerate() {
         heads.extend(run.next().transpose()?.map(|placed| Reverse(Head(placed, index))));
@@ -145,7 +151,8 @@ mod tests {
         for number in 0..count {
             // Every path twice, in an order that is not the sorted one.
             let path = format!("{:08}", (number * 7919) % (count / 2 + 1));
-            let entry = Entry { path: path.as_bytes().into(), mode: 0, kind: Kind::Fifo, attributes: None };
+            let entry =
+                Entry { path: path.as_bytes().into(), mode: 0, kind: Kind::Fifo, attributes: None };
             sorter.push(entry, (number % 3) as u32).unwrap();
         }
         let (mut seen, mut before) = (0, None::<Placed>);

@@ -54,12 +54,15 @@ impl Identity<'_> {
         }
         let paths: Vec<&str> = layer.paths.iter().map(|path| path.as_str()).collect();
         let contents: Vec<String> = if layer.contents { self.store_contents() } else { Vec::new() };
-        Some(json!({ "paths": paths, "contents": contents, "dirlinks": self.recipe.keep_contents_dirlinks }))
+        Some(
+            json!({ "paths": paths, "contents": contents, "dirlinks": self.recipe.keep_contents_dirlinks }),
+        )
     }
 
     /// Where the contents are in the store, from its folder on.
     fn store_contents(&self) -> Vec<String> {
-        let root = self.recipe.store.as_ref().map(|store| store.source.as_path()).unwrap_or(Path::new(""));
+        let root =
+            self.recipe.store.as_ref().map(|store| store.source.as_path()).unwrap_or(Path::new(""));
         let inner = |path: &&Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
         self.contents.iter().map(inner).collect()
     }

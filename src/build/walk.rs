@@ -32,7 +32,10 @@ pub(super) fn children(
         let child = child(entry).map_err(ArchiveError::read(folder))?;
         if child.name.starts_with(WHITEOUT) {
             let path = folder.join(OsStr::from_bytes(&child.name));
-            return Err(BuildError::unfit(path, "has a name that a layer takes for a removal; rename it"));
+            return Err(BuildError::unfit(
+                path,
+                "has a name that a layer takes for a removal; rename it",
+            ));
         }
         each(child)?;
     }
@@ -42,7 +45,11 @@ pub(super) fn children(
 /// What `name` in `folder` becomes in an image. Hard links are files of their own: how many names a file
 /// has on this machine is this machine's matter (a Nix store that was optimised has more), and the same
 /// contents must give the same bytes everywhere.
-pub(super) fn kind(folder: &Arc<Path>, name: &[u8], metadata: &Metadata) -> Result<Kind, BuildError> {
+pub(super) fn kind(
+    folder: &Arc<Path>,
+    name: &[u8],
+    metadata: &Metadata,
+) -> Result<Kind, BuildError> {
     let path = || folder.join(OsStr::from_bytes(name));
     let kind = metadata.file_type();
     if kind.is_dir() {
@@ -54,7 +61,10 @@ pub(super) fn kind(folder: &Arc<Path>, name: &[u8], metadata: &Metadata) -> Resu
         Ok(Kind::Symlink(target.into_os_string().into_vec().into()))
     } else {
         special(kind, metadata).ok_or_else(|| {
-            BuildError::unfit(path(), "is a socket, which no image can hold; remove it from the contents")
+            BuildError::unfit(
+                path(),
+                "is a socket, which no image can hold; remove it from the contents",
+            )
         })
     }
 }

@@ -81,9 +81,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let options = args.options();
     let to_stdout = args.output.as_deref() == Some(Path::new("-"));
     if to_stdout && io::stdout().is_terminal() {
-        return Err(
-            Usage("an archive does not go to a terminal; redirect standard output, or use -o FILE").into()
-        );
+        return Err(Usage(
+            "an archive does not go to a terminal; redirect standard output, or use -o FILE",
+        )
+        .into());
     }
     let plans = args.recipe.plan_all()?;
     if to_stdout {
@@ -108,7 +109,8 @@ pub(super) fn to_stream(
     target: &str,
 ) -> anyhow::Result<Vec<Summary>> {
     let progress = Progress::start(name(plans));
-    let summaries = assemble_all(plans, options, Output::Stream(stream), &mut |bytes| progress.add(bytes));
+    let summaries =
+        assemble_all(plans, options, Output::Stream(stream), &mut |bytes| progress.add(bytes));
     Ok(summaries.map_err(|error| error.writing_to(target))?)
 }
 
@@ -134,10 +136,17 @@ fn default_target(plans: &[Plan], options: Options) -> PathBuf {
 }
 
 /// An image is one object; those of several architectures are a list of such.
-fn tell(summaries: &[Summary], target: &str, json: bool, output: &mut dyn Write) -> anyhow::Result<()> {
+fn tell(
+    summaries: &[Summary],
+    target: &str,
+    json: bool,
+    output: &mut dyn Write,
+) -> anyhow::Result<()> {
     match (json, summaries) {
         (true, [summary]) => writeln!(output, "{}", serde_json::to_string_pretty(summary)?)?,
-        (true, all) => writeln!(output, "{}", serde_json::to_string_pretty(&json!({ "images": all }))?)?,
+        (true, all) => {
+            writeln!(output, "{}", serde_json::to_string_pretty(&json!({ "images": all }))?)?
+        }
         (false, all) => {
             writeln!(output, "wrote {target}")?;
             all.iter().try_for_each(|summary| write!(output, "{}", summary::draw(summary)))?;

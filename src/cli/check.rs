@@ -10,13 +10,13 @@ use super::exit::{ENVIRONMENT, Ended, NOT_AS_EXPECTED, Usage};
 use super::report::Report;
 use super::{is_recipe, threads};
 use crate::build::CacheUse;
+use crate::check::{self, CheckInput, Event, ExpectationFile, Options, arch_of};
+use crate::check::{Expectations, Verdict};
 use crate::image::Platform;
 use crate::image::platform::Arch;
-use crate::trial::check::{Event, Options, Paper, Trial, arch_of, hold};
-use crate::trial::report::{html, junit, tally, terminal};
-use crate::trial::{Expectations, Verdict};
-use crate::vm::accelerator::Wish;
-use crate::vm::{Definition, Options as MachineOptions};
+use crate::report::{html, junit, tally, terminal};
+use crate::vm::AcceleratorChoice;
+use crate::vm::{Definition, Options as VmOptions};
 
 /// Holds images against expectations: their archives, and what real engines make of them
 #[derive(Debug, clap::Args)]
@@ -50,7 +50,7 @@ pub(super) struct Args {
     /// architecture [default: docker-20.10]
     #[arg(long, value_name = "NAME")]
     engine: Vec<String>,
-    /// Look only at what the archives tell, and say what that leaves out
+    /// Checks only at what the archives tell, and say what that leaves out
     #[arg(long, conflicts_with = "engine")]
     no_vm: bool,
     /// Only cases whose name has this
@@ -67,7 +67,7 @@ pub(super) struct Args {
     schema: bool,
     /// kvm, tcg, or auto: KVM where it really boots a guest
     #[arg(long, default_value = "auto")]
-    accel: Wish,
+    accel: AcceleratorChoice,
 }
 
 /// The kinds of reports there are.
@@ -82,7 +82,8 @@ fn write(report: &Report, verdict: &Verdict) -> anyhow::Result<()> {
         "junit" => junit::xml(verdict)?,
         "json" => serde_json::to_string_pretty(verdict)?,
         "jsonl" => {
-            let lines: Result<Vec<String>, _> = verdict.cases.iter().map(serde_json::to_string).collect();
+            let lines: Result<Vec<String>, _> =
+                verdict.cases.iter().map(serde_json::to_string).collect();
             lines?.join("\n") + "\n"
         }
         _ => html::page(verdict),
@@ -101,17 +102,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = threads(None);
     let engines = if args.no_vm { Vec::new() } else { meant(&args.engine)? };
     let archs = archs(&engines);
-    let trials =
-        args.images.iter().flat_map(|path| archs.iter().map(move |arch| trial(path, *arch, threads)));
+    let trials = args
+        .images
+        .iter()
+        .flat_map(|path| archs.iter().map(move |arch| trial(path, *arch, threads)));
     let trials = trials.collect::<anyhow::Result<Vec<_>>>()?;
-    // Known before anything is started, and told how far it is. One that cannot be had fails alone.
+    // CachedLayer before anything is started, and told how far it is. One that cannot be had fails alone.
     let mut unavailable = BTreeMap::new();
     for engine in &engines {
         if let Err(error) = super::vm::ready(engine, args.accel) {
             unavailable.insert(engine.clone(), format!("{error:#}"));
         }
     }
-    let machine = MachineOptions { accelerator: args.accel, ..MachineOptions::default() };
+    let machine = VmOptions { accelerator: args.accel, ..VmOptions::default() };
     let options = Options { engines, unavailable, filter: args.filter.clone(), machine };
     let line = ProgressBar::new_spinner();
     let quiet = args.json;
@@ -121,9 +124,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             line.enable_steady_tick(std::time::Duration::from_millis(120));
         }
         Event::Part(image, stage) => show(&line, quiet, &terminal::part(image, stage)),
-        Event::Case(case) => show(&line, quiet, &terminal::case(case)),
+        Event::TestCase(case) => show(&line, quiet, &terminal::case(case)),
     };
-    let verdict = super::vm::block_on(interruptible(hold(&trials, &papers, &options, threads, &mut tell)))?;
+    let verdict = super::vm::block_on(interruptible(check::run(
+        &trials, &papers, &options, threads, &mut tell,
+    )))?;
     line.finish_and_clear();
     args.report.iter().try_for_each(|report| write(report, &verdict))?;
     let counts = verdict.tally();
@@ -161,7 +166,9 @@ fn archs(engines: &[String]) -> BTreeSet<Arch> {
 }
 
 /// Ends on Ctrl-C and SIGTERM as if by itself, so that machines are dropped.
-pub(super) async fn interruptible<T, E>(doing: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
+pub(super) async fn interruptible<T, E>(
+    doing: impl Future<Output = Result<T, E>>,
+) -> anyhow::Result<T>
 where
     anyhow::Error: From<E>,
 {
@@ -180,15 +187,15 @@ fn show(line: &ProgressBar, quiet: bool, text: &str) {
     }
 }
 
-fn paper(path: &Path) -> anyhow::Result<Paper> {
+fn paper(path: &Path) -> anyhow::Result<ExpectationFile> {
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    Ok(Paper { expectations: Expectations::read(path)?, folder })
+    Ok(ExpectationFile { expectations: Expectations::read(path)?, folder })
 }
 
-fn trial(path: &Path, arch: Arch, threads: usize) -> anyhow::Result<Trial> {
+fn trial(path: &Path, arch: Arch, threads: usize) -> anyhow::Result<CheckInput> {
     Ok(if is_recipe(path) {
-        Trial::of_recipe(path, arch, threads, CacheUse::On)?
+        CheckInput::of_recipe(path, arch, threads, CacheUse::On)?
     } else {
-        Trial::of_archive(path, arch, threads)?
+        CheckInput::of_archive(path, arch, threads)?
     })
 }

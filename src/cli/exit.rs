@@ -66,22 +66,21 @@ fn is_environment(error: &anyhow::Error) -> bool {
     }
 }
 
-/// A machine that does not work is the environment's fault; one that does not exist was asked for wrongly.
+/// Whether an error of the feature `vm` is a failure of the environment.
 #[cfg(feature = "vm")]
 fn is_environment_of_vm(error: &anyhow::Error) -> bool {
-    use crate::trial::TrialError;
+    use crate::check::CheckError;
+    use crate::engine::EngineError;
+    use crate::harness::HarnessError;
+    use crate::load::LoadError;
+    use crate::replay::ReplayError;
     use crate::vm::VmError;
-    if let Some(error) = error.downcast_ref::<crate::load::LoadError>() {
-        return error.is_environment();
-    }
-    if let Some(error) = error.downcast_ref::<crate::engine::EngineError>() {
-        return error.is_environment();
-    }
-    match (error.downcast_ref::<TrialError>(), error.downcast_ref::<VmError>()) {
-        (Some(error), _) => error.is_environment(),
-        (None, Some(error)) => error.is_environment(),
-        (None, None) => false,
-    }
+    error.downcast_ref().is_some_and(LoadError::is_environment)
+        || error.downcast_ref().is_some_and(EngineError::is_environment)
+        || error.downcast_ref().is_some_and(HarnessError::is_environment)
+        || error.downcast_ref().is_some_and(CheckError::is_environment)
+        || error.downcast_ref().is_some_and(ReplayError::is_environment)
+        || error.downcast_ref().is_some_and(VmError::is_environment)
 }
 
 #[cfg(not(feature = "vm"))]

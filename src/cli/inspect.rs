@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::exit::{Ended, NOT_AS_EXPECTED};
 use super::{summary, threads};
-use crate::archive::{self, Choice, verify};
+use crate::archive::{self, ImageSelector, verify};
 use crate::image::{Platform, Summary};
 use crate::lint::{Finding, Level, lint};
 
@@ -63,7 +63,7 @@ struct Inspected<'a> {
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let platform = args.architecture.unwrap_or_else(Platform::host);
-    let choice = Choice { name: args.name, tag: args.tag, platform: Some(platform) };
+    let choice = ImageSelector { name: args.name, tag: args.tag, platform: Some(platform) };
     let image = archive::open(&args.image, &choice)?;
     let facts = verify::layers(&image, threads(None))?;
     let sizes: Vec<u64> = facts.iter().map(|layer| layer.size).collect();

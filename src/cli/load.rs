@@ -9,7 +9,7 @@ use anyhow::Context;
 use super::exit::Usage;
 use super::vm::{block_on, prepare};
 use super::{RecipeArgs, is_recipe};
-use crate::archive::{Choice, open};
+use crate::archive::{ImageSelector, open};
 use crate::engine::Docker;
 use crate::image::platform::Arch;
 use crate::image::{Platform, Reference};
@@ -56,7 +56,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let line = prepare::line(&format!("loading {}", args.recipe.recipe.display()));
     let loaded = block_on(async {
         let engine = engine(args)?.negotiated().await?;
-        let source = source(args, engine.architecture().await?.unwrap_or_else(|| Platform::host().arch))?;
+        let source =
+            source(args, engine.architecture().await?.unwrap_or_else(|| Platform::host().arch))?;
         Ok(load(&engine, source, options).await?)
     });
     line.finish_and_clear();
@@ -72,14 +73,18 @@ fn source(args: &Args, arch: Arch) -> anyhow::Result<Source> {
         }
         return Ok(Source::Plan(Box::new(args.recipe.plan(arch)?)));
     }
-    let mut choice = Choice { platform: Some(Platform { arch, variant: None }), ..Choice::default() };
+    let mut choice = ImageSelector {
+        platform: Some(Platform { arch, variant: None }),
+        ..ImageSelector::default()
+    };
     if let Some(reference) = &args.reference {
         choice.name = Some(reference.name.to_string());
         choice.tag = Some(reference.tag.to_string());
     }
     // One that has no name is called as was asked; one that has is picked by it.
     let named = open(path, &choice).or_else(|error| match &args.reference {
-        Some(_) => open(path, &Choice { name: None, tag: None, ..choice.clone() }).map_err(|_| error),
+        Some(_) => open(path, &ImageSelector { name: None, tag: None, ..choice.clone() })
+            .map_err(|_| error),
         None => Err(error),
     })?;
     let reference = match (&args.reference, named.references.first()) {
@@ -88,7 +93,9 @@ fn source(args: &Args, arch: Arch) -> anyhow::Result<Source> {
             first.parse().with_context(|| format!("{} names its image {first}", path.display()))?
         }
         (None, None) => {
-            return Err(Usage("the image has no name; give it one with --reference NAME:TAG").into());
+            return Err(
+                Usage("the image has no name; give it one with --reference NAME:TAG").into()
+            );
         }
     };
     Ok(Source::Image(Box::new(named), reference))

@@ -12,11 +12,11 @@ use super::check::{interruptible, meant};
 use super::exit::{ENVIRONMENT, Ended, NOT_AS_EXPECTED};
 use super::report::Report;
 use super::vm::{block_on, prepare};
-use crate::trial::replay::{Event, Options, Policy, Replay, Scenario, replay};
-use crate::trial::report::replays;
+use crate::replay::{Event, Options, Replay, Scenario, WaitStrategy, replay};
+use crate::report::replays;
+use crate::vm::AcceleratorChoice;
 use crate::vm::Definition;
-use crate::vm::accelerator::Wish;
-use crate::vm::assemble::Sources;
+use crate::vm::guest::assemble::Sources;
 
 /// Replays an engine's start in which something goes wrong, for every way to wait
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,7 @@ pub(super) struct Args {
     list: bool,
     /// A way to wait [default: all]
     #[arg(long, value_name = "POLICY")]
-    policy: Vec<Policy>,
+    policy: Vec<WaitStrategy>,
     /// An engine: a name of `seatrial vm list`, `podman` for every one of that kind,
     /// or `all` to which it can happen [default: docker-20.10]
     #[arg(long, value_name = "NAME")]
@@ -63,7 +63,7 @@ pub(super) struct Args {
     json: bool,
     /// kvm, tcg, or auto: KVM where it really boots a guest
     #[arg(long, default_value = "auto")]
-    accel: Wish,
+    accel: AcceleratorChoice,
 }
 
 fn report(text: &str) -> Result<Report, String> {
@@ -72,7 +72,10 @@ fn report(text: &str) -> Result<Report, String> {
 
 /// Which scenario is replayed on which of the engines that were asked for. Not every one can happen to every engine;
 /// where one was asked for by its name, that is told.
-fn pairs<'a>(scenarios: &'a [Scenario], asked: &[String]) -> anyhow::Result<Vec<(&'a Scenario, String)>> {
+fn pairs<'a>(
+    scenarios: &'a [Scenario],
+    asked: &[String],
+) -> anyhow::Result<Vec<(&'a Scenario, String)>> {
     let (engines, mut pairs) = (meant(asked)?, Vec::new());
     for scenario in scenarios {
         let (name, kinds) = (&scenario.name, scenario.families().collect::<Vec<_>>().join(", "));
@@ -95,7 +98,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.list {
         return list(&args.engine);
     }
-    let scenarios = args.scenarios.iter().map(|name| Scenario::named(name)).collect::<Result<Vec<_>, _>>()?;
+    let scenarios =
+        args.scenarios.iter().map(|name| Scenario::named(name)).collect::<Result<Vec<_>, _>>()?;
     let pairs = pairs(&scenarios, &args.engine)?;
     let mut guests = BTreeMap::new();
     for (_, engine) in &pairs {
@@ -138,7 +142,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         writeln!(io::stdout(), "{json}")?;
     }
     for report in &args.report {
-        report.write(&if report.kind == "html" { replays::page(&all) } else { format!("{json:#}\n") })?;
+        report.write(&if report.kind == "html" {
+            replays::page(&all)
+        } else {
+            format!("{json:#}\n")
+        })?;
     }
     stopped.map_or_else(|| ended(&all), Err)
 }

@@ -27,9 +27,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         .into());
     }
     let (threads, cache) = (args.recipe.threads(), args.recipe.cache());
-    let options = Options { format: Format::Docker, compression: Compression::None, threads, cache };
+    let options =
+        Options { format: Format::Docker, compression: Compression::None, threads, cache };
     let plans = [args.recipe.plan(crate::image::Platform::host().arch)?];
-    let summary = build::to_stream(&plans, options, &mut io::stdout().lock(), build::STDOUT)?.remove(0);
+    let summary =
+        build::to_stream(&plans, options, &mut io::stdout().lock(), build::STDOUT)?.remove(0);
     writeln!(io::stderr(), "streamed {}", summary.reference.unwrap_or_default())?;
     Ok(())
 }

@@ -26,14 +26,16 @@ pub(super) fn draw(summary: &Summary) -> String {
     };
     list("entrypoint", &config.entrypoint);
     list("cmd", &config.cmd);
-    let mut text = |label, value: &Option<String>| lines.extend(value.clone().map(|value| (label, value)));
+    let mut text =
+        |label, value: &Option<String>| lines.extend(value.clone().map(|value| (label, value)));
     text("user", &config.user);
     text("workdir", &config.working_dir);
     let mut drawn = String::new();
     let mut last = "";
     for (label, value) in &lines {
         let label = if *label == std::mem::replace(&mut last, label) { "" } else { *label };
-        let value: String = value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let value: String =
+            value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
         // An id stays whole, to be copied.
         let value = if value.starts_with("sha256:") { value } else { cut(&value, WIDTH - INDENT) };
         let _ = writeln!(drawn, "  {label:<12}{value}");
@@ -53,8 +55,10 @@ const SHOWN: usize = 12;
 fn layers(layers: &[LayerSummary]) -> String {
     let base = layers.iter().filter(|layer| layer.base).count();
     let size: u64 = layers.iter().map(|layer| layer.size).sum();
-    let from_base = if base > 0 { format!(", {base} of them from the base image") } else { String::new() };
-    let mut drawn = format!("  {:<12}{}, {}{from_base}\n", "layers", layers.len(), BinaryBytes(size));
+    let from_base =
+        if base > 0 { format!(", {base} of them from the base image") } else { String::new() };
+    let mut drawn =
+        format!("  {:<12}{}, {}{from_base}\n", "layers", layers.len(), BinaryBytes(size));
     let (head, tail) = if layers.len() > SHOWN {
         (SHOWN / 2, layers.len() - SHOWN / 2)
     } else {
@@ -67,8 +71,12 @@ fn layers(layers: &[LayerSummary]) -> String {
         if index < head || index >= tail {
             let size = BinaryBytes(layer.size).to_string();
             let digest = &layer.digest.hex()[..12];
-            let _ =
-                writeln!(drawn, "  {:>12}{size:>11}  {digest}  {}", index + 1, cut(&what(layer), WIDTH - 41));
+            let _ = writeln!(
+                drawn,
+                "  {:>12}{size:>11}  {digest}  {}",
+                index + 1,
+                cut(&what(layer), WIDTH - 41)
+            );
         }
     }
     drawn

@@ -54,8 +54,10 @@ impl Graph {
             if found.contains_key(&path) {
                 continue;
             }
-            let references =
-                self.references.get(&path).ok_or_else(|| ClosureError::Missing { from, to: path.clone() })?;
+            let references = self
+                .references
+                .get(&path)
+                .ok_or_else(|| ClosureError::Missing { from, to: path.clone() })?;
             let unseen = references.iter().filter(|reference| !found.contains_key(*reference));
             waiting.extend(unseen.map(|reference| (path.to_string(), reference.clone())));
             found.insert(path, references.clone());

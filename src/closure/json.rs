@@ -26,7 +26,8 @@ pub fn parse(text: &str, dir: &StoreDir) -> Result<Graph, ClosureError> {
     let nodes: Vec<Node> = serde_json::from_value(list_of_nodes(value)?).map_err(json)?;
     let mut graph = Graph::default();
     for node in nodes {
-        let references: Result<Vec<_>, _> = node.references.iter().map(|r| reference(dir, r)).collect();
+        let references: Result<Vec<_>, _> =
+            node.references.iter().map(|r| reference(dir, r)).collect();
         graph.add(dir.path(&node.path)?, references?)?;
     }
     Ok(graph)
@@ -81,7 +82,8 @@ mod tests {
         let list = r#"[{"path":"/nix/store/a-a","references":["/nix/store/a-a"],"narSize":1},
                        {"path":"/nix/store/b-b","references":["/nix/store/a-a"]}]"#;
         let attributes = format!(r#"{{"name":"x","graph":{list}}}"#);
-        let by_path = r#"{"/nix/store/a-a":{"references":[]},"/nix/store/b-b":{"references":["a-a"]}}"#;
+        let by_path =
+            r#"{"/nix/store/a-a":{"references":[]},"/nix/store/b-b":{"references":["a-a"]}}"#;
         for text in [list, &attributes, by_path] {
             assert_eq!(paths(text).unwrap(), ["a-a", "b-b"], "{text}");
         }
@@ -89,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_missing_reference_names_both_ends() {
-        let error = paths(r#"[{"path":"/nix/store/b-b","references":["/nix/store/c-c"]}]"#).unwrap_err();
+        let error =
+            paths(r#"[{"path":"/nix/store/b-b","references":["/nix/store/c-c"]}]"#).unwrap_err();
         assert!(error.starts_with("/nix/store/b-b needs /nix/store/c-c"), "{error}");
         let error = paths("[]").unwrap_err();
         assert!(error.starts_with("here needs /nix/store/b-b"), "{error}");
@@ -104,7 +107,8 @@ mod tests {
 
     #[test]
     fn what_is_no_graph_is_refused() {
-        for text in ["", "7", r#"{"a":1}"#, r#"[{"path":"/etc"}]"#, r#"[{"path":"/nix/store/.."}]"#] {
+        for text in ["", "7", r#"{"a":1}"#, r#"[{"path":"/etc"}]"#, r#"[{"path":"/nix/store/.."}]"#]
+        {
             assert!(paths(text).is_err(), "{text}");
         }
         let twice = r#"[{"path":"/nix/store/b-b"},{"path":"/nix/store/b-b"}]"#;

@@ -90,7 +90,9 @@ impl StoreDir {
         let end = name_and_rest.find('/').unwrap_or(name_and_rest.len());
         let (name, rest) = name_and_rest.split_at(end);
         let named = !matches!(name, "" | "." | "..") && name.chars().all(is_name_char);
-        named.then(|| (StorePath(format!("{}/{name}", self.0)), rest.strip_prefix('/').unwrap_or(rest)))
+        named.then(|| {
+            (StorePath(format!("{}/{name}", self.0)), rest.strip_prefix('/').unwrap_or(rest))
+        })
     }
 }
 

@@ -29,7 +29,8 @@ mod tests {
         let mut graph = Graph::default();
         graph.add(dir.path("/nix/store/b-2.0").unwrap(), []).unwrap();
         let text = "PATH=/nix/store/a-1/bin:/nix/store/b-2.0. (/nix/store/ alone) /nix/store/c-3";
-        let names: Vec<_> = named_in(text, &dir, &graph).iter().map(|p| p.name().to_owned()).collect();
+        let names: Vec<_> =
+            named_in(text, &dir, &graph).iter().map(|p| p.name().to_owned()).collect();
         assert_eq!(names, ["a-1", "b-2.0", "c-3"]);
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptions, InspectContainerOptions, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, StopContainerOptionsBuilder, WaitContainerOptions,
+    AttachContainerOptionsBuilder, CreateContainerOptions, InspectContainerOptions,
+    LogsOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+    WaitContainerOptions,
 };
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
@@ -50,7 +51,8 @@ impl Docker {
         image: &str,
         options: &RunOptions,
     ) -> Result<DockerContainer, EngineError> {
-        let made = self.api().create_container(None::<CreateContainerOptions>, body(options, image)).await;
+        let made =
+            self.api().create_container(None::<CreateContainerOptions>, body(options, image)).await;
         let id = made.map_err(api(format!("creating a container of {image}")))?.id;
         Ok(DockerContainer { docker: self.clone(), id })
     }
@@ -67,7 +69,8 @@ impl DockerContainer {
         let attached = match stdin {
             None => None,
             Some(text) => {
-                let options = AttachContainerOptionsBuilder::default().stdin(true).stream(true).build();
+                let options =
+                    AttachContainerOptionsBuilder::default().stdin(true).stream(true).build();
                 let attached = engine.attach_container(&self.id, Some(options)).await;
                 Some((attached.map_err(api("attaching to the container"))?, text))
             }
@@ -96,7 +99,9 @@ impl DockerContainer {
             // bollard makes an error of every code but zero.
             Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => code,
             Some(Err(error)) => return Err(api("waiting for the container")(error)),
-            None => return Err(EngineError::Unexpected("the container's end was not told".to_owned())),
+            None => {
+                return Err(EngineError::Unexpected("the container's end was not told".to_owned()));
+            }
         };
         let (stdout, stderr) = self.logs().await?;
         Ok(RunOutput { code, stdout, stderr })
@@ -131,7 +136,8 @@ impl DockerContainer {
     /// # Errors
     /// When the engine does not tell.
     pub async fn state(&self) -> Result<State, EngineError> {
-        let inspected = self.docker.api().inspect_container(&self.id, None::<InspectContainerOptions>).await;
+        let inspected =
+            self.docker.api().inspect_container(&self.id, None::<InspectContainerOptions>).await;
         let state = inspected.map_err(api("inspecting the container"))?.state.unwrap_or_default();
         let health = state.health.and_then(|health| health.status).map(|status| status.to_string());
         Ok(State { running: state.running == Some(true), health })
@@ -142,11 +148,14 @@ impl DockerContainer {
     /// # Errors
     /// When it has none.
     pub async fn address(&self) -> Result<String, EngineError> {
-        let inspected = self.docker.api().inspect_container(&self.id, None::<InspectContainerOptions>).await;
+        let inspected =
+            self.docker.api().inspect_container(&self.id, None::<InspectContainerOptions>).await;
         let settings = inspected.map_err(api("inspecting the container"))?.network_settings;
         let networks = settings.and_then(|settings| settings.networks).unwrap_or_default();
-        let address =
-            networks.into_values().filter_map(|network| network.ip_address).find(|ip| !ip.is_empty());
+        let address = networks
+            .into_values()
+            .filter_map(|network| network.ip_address)
+            .find(|ip| !ip.is_empty());
         address.ok_or_else(|| EngineError::Unexpected("the container has no address".to_owned()))
     }
 

@@ -37,7 +37,9 @@ impl std::str::FromStr for ApiVersion {
 }
 
 /// All that a daemon says while it loads.
-async fn said_of_load(answers: impl Stream<Item = Result<BuildInfo, Error>>) -> Result<String, EngineError> {
+async fn said_of_load(
+    answers: impl Stream<Item = Result<BuildInfo, Error>>,
+) -> Result<String, EngineError> {
     let mut answers = std::pin::pin!(answers);
     let mut said = String::new();
     while let Some(answer) = answers.next().await {
@@ -69,7 +71,11 @@ impl Docker {
     ///
     /// # Errors
     /// When the keys cannot be read.
-    pub fn over_tls(port: u16, keys: &Path, newest: Option<ApiVersion>) -> Result<Self, EngineError> {
+    pub fn over_tls(
+        port: u16,
+        keys: &Path,
+        newest: Option<ApiVersion>,
+    ) -> Result<Self, EngineError> {
         let transport = transport::over_tls(keys)?;
         let address = format!("https://127.0.0.1:{port}");
         let ours = bollard::API_DEFAULT_VERSION;
@@ -77,7 +83,12 @@ impl Docker {
         let ApiVersion(major_version, minor_version) =
             spoken.min(ApiVersion(ours.major_version, ours.minor_version));
         let version = &bollard::ClientVersion { major_version, minor_version };
-        let api = bollard::Docker::connect_with_custom_transport(transport, Some(address), ANSWER, version);
+        let api = bollard::Docker::connect_with_custom_transport(
+            transport,
+            Some(address),
+            ANSWER,
+            version,
+        );
         api.map(|api| Self { api }).map_err(self::api("connecting"))
     }
 
@@ -92,7 +103,12 @@ impl Docker {
             (Some(("unix", path)), _) => bollard::Docker::connect_with_unix(path, ANSWER, version),
             (Some(("tcp" | "https", place)), Some(keys)) => {
                 let (transport, address) = (transport::over_tls(keys)?, format!("https://{place}"));
-                bollard::Docker::connect_with_custom_transport(transport, Some(address), ANSWER, version)
+                bollard::Docker::connect_with_custom_transport(
+                    transport,
+                    Some(address),
+                    ANSWER,
+                    version,
+                )
             }
             (Some(("tcp" | "http", place)), None) => {
                 bollard::Docker::connect_with_http(&format!("http://{place}"), ANSWER, version)
@@ -119,7 +135,8 @@ impl Docker {
     /// # Errors
     /// When the daemon does not answer.
     pub async fn negotiated(self) -> Result<Self, EngineError> {
-        let api = self.api.negotiate_version().await.map_err(self::api("agreeing on an API version"))?;
+        let api =
+            self.api.negotiate_version().await.map_err(self::api("agreeing on an API version"))?;
         Ok(Self { api })
     }
 
@@ -137,7 +154,9 @@ impl Docker {
     /// When it does not answer, or without a version.
     pub async fn version(&self) -> Result<String, EngineError> {
         let version = self.api.version().await.map_err(self::api("GET /version"))?;
-        version.version.ok_or_else(|| EngineError::Unexpected("GET /version names no version".to_owned()))
+        version
+            .version
+            .ok_or_else(|| EngineError::Unexpected("GET /version names no version".to_owned()))
     }
 
     /// The architecture of the machine that it runs on, where it tells one that is known.
@@ -182,7 +201,11 @@ impl Docker {
             return Ok(true);
         }
         let version = self.api.version().await.map_err(self::api("GET /version"))?;
-        Ok(version.components.iter().flatten().any(|component| component.name.starts_with("Podman")))
+        Ok(version
+            .components
+            .iter()
+            .flatten()
+            .any(|component| component.name.starts_with("Podman")))
     }
 
     /// The layers of every image that the daemon has, lowest first.
@@ -191,9 +214,10 @@ impl Docker {
     /// When it does not answer.
     pub async fn held_layers(&self) -> Result<Vec<Vec<DiffId>>, EngineError> {
         let options = ListImagesOptionsBuilder::default().all(true).build();
-        let images = self.api.list_images(Some(options)).await.map_err(self::api("listing images"))?;
-        let asked =
-            futures_util::stream::iter(images).map(|image| async move { self.inspect(&image.id).await.ok() });
+        let images =
+            self.api.list_images(Some(options)).await.map_err(self::api("listing images"))?;
+        let asked = futures_util::stream::iter(images)
+            .map(|image| async move { self.inspect(&image.id).await.ok() });
         // One that was removed meanwhile holds nothing.
         let found: Vec<ImageInspect> =
             asked.buffer_unordered(8).filter_map(async |found| found).collect().await;
@@ -215,7 +239,11 @@ impl Docker {
     ///
     /// # Errors
     /// When the daemon does not have it, or `output` cannot be written.
-    pub async fn save(&self, image: &str, output: &mut (impl AsyncWrite + Unpin)) -> Result<(), EngineError> {
+    pub async fn save(
+        &self,
+        image: &str,
+        output: &mut (impl AsyncWrite + Unpin),
+    ) -> Result<(), EngineError> {
         let doing = || format!("saving {image}");
         let mut archive = self.api.export_image(image);
         while let Some(bytes) = archive.next().await {

@@ -73,7 +73,9 @@ impl EngineError {
     pub(super) fn of_start(self) -> Self {
         use bollard::errors::Error::DockerResponseServerError;
         match self {
-            Self::Api { source: DockerResponseServerError { message, .. }, .. } => Self::Start(message),
+            Self::Api { source: DockerResponseServerError { message, .. }, .. } => {
+                Self::Start(message)
+            }
             Self::Cri { problem, answered: true, .. } => Self::Start(problem),
             other => other,
         }

@@ -10,6 +10,7 @@ mod error;
 mod image;
 pub mod readiness;
 pub mod run;
+pub(crate) mod stream;
 pub mod timeline;
 mod transport;
 
@@ -20,4 +21,5 @@ pub use docker::{ApiVersion, Docker};
 pub use error::EngineError;
 pub use image::ImageFacts;
 pub use run::{RunOptions, RunOutput, State};
+pub(crate) use stream::Writing;
 pub use timeline::Timeline;

@@ -89,24 +89,19 @@ pub async fn wait(
     Ok(())
 }
 
-/// An error with its causes in one line.
-pub fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn condition(name: &'static str, limit: u64, answer: Result<(), &'static str>) -> Condition<'static> {
+    fn condition(
+        name: &'static str,
+        limit: u64,
+        answer: Result<(), &'static str>,
+    ) -> Condition<'static> {
         let attempt = move || -> Try<'static> {
-            Box::pin(async move { answer.map(|()| Some(Duration::from_secs(3))).map_err(str::to_owned) })
+            Box::pin(
+                async move { answer.map(|()| Some(Duration::from_secs(3))).map_err(str::to_owned) },
+            )
         };
         Condition { name, limit: Duration::from_millis(limit), attempt: Box::new(attempt) }
     }
@@ -128,7 +123,11 @@ mod tests {
     #[tokio::test]
     async fn a_try_that_is_never_answered_ends_and_the_deadline_over_all_holds() {
         let attempt = || -> Try<'static> { Box::pin(std::future::pending()) };
-        let hangs = Condition { name: "hangs", limit: Duration::from_secs(900), attempt: Box::new(attempt) };
+        let hangs = Condition {
+            name: "hangs",
+            limit: Duration::from_secs(900),
+            attempt: Box::new(attempt),
+        };
         let mut timeline = Timeline::since(Instant::now());
         let error = wait(&[hangs], &mut timeline, Duration::from_millis(10)).await.unwrap_err();
         assert_eq!(error.last, "no answer within 2 s");

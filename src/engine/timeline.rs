@@ -23,11 +23,16 @@ mod seconds {
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        time: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         time.as_secs_f64().serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
         Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 
@@ -45,7 +50,9 @@ mod seconds {
             deserializer: D,
         ) -> Result<Option<Duration>, D::Error> {
             let seconds = Option::<f64>::deserialize(deserializer)?;
-            seconds.map(|seconds| Duration::try_from_secs_f64(seconds).map_err(de::Error::custom)).transpose()
+            seconds
+                .map(|seconds| Duration::try_from_secs_f64(seconds).map_err(de::Error::custom))
+                .transpose()
         }
     }
 }
@@ -132,8 +139,11 @@ mod tests {
             })
             .to_vec();
         timeline.insert("between", Duration::from_secs(2));
-        let seen: Vec<_> =
-            timeline.events().iter().map(|event| (event.at.as_secs(), event.what.as_str())).collect();
+        let seen: Vec<_> = timeline
+            .events()
+            .iter()
+            .map(|event| (event.at.as_secs(), event.what.as_str()))
+            .collect();
         assert_eq!(seen, [(1, "first"), (5, "between"), (9, "last")]);
     }
 }

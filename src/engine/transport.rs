@@ -21,13 +21,17 @@ use rustls::{ClientConfig, RootCertStore};
 use super::EngineError;
 
 /// Carries requests to an engine.
-pub(super) type Transport =
-    Box<dyn Fn(BollardRequest) -> BoxFuture<'static, Result<Response<Incoming>, Error>> + Send + Sync>;
+pub(super) type Transport = Box<
+    dyn Fn(BollardRequest) -> BoxFuture<'static, Result<Response<Incoming>, Error>> + Send + Sync,
+>;
 
 /// Goes to whoever proves to hold a key signed by `ca.pem` in `keys`, with `cert.pem` and `key.pem`.
 pub(super) fn over_tls(keys: &Path) -> Result<Transport, EngineError> {
-    let https =
-        HttpsConnectorBuilder::new().with_tls_config(config(keys)?).https_only().enable_http1().build();
+    let https = HttpsConnectorBuilder::new()
+        .with_tls_config(config(keys)?)
+        .https_only()
+        .enable_http1()
+        .build();
     let client = Client::builder(TokioExecutor::new()).build(https);
     Ok(Box::new(move |request| {
         let answer = client.request(request);
@@ -49,7 +53,8 @@ pub(super) fn config(keys: &Path) -> Result<ClientConfig, EngineError> {
     let key = PrivateKeyDer::from_pem_file(keys.join("key.pem"));
     let key = key.map_err(|error| failed("key.pem", error.to_string()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(|error| EngineError::Unexpected(error.to_string()))?;
     let config = config.with_root_certificates(authorities);
     config

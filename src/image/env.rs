@@ -33,7 +33,8 @@ impl Env {
         let mut env = Self::default();
         for entry in entries {
             let entry = entry.as_ref();
-            let (name, value) = entry.split_once('=').ok_or_else(|| EnvError::NoEquals(entry.to_owned()))?;
+            let (name, value) =
+                entry.split_once('=').ok_or_else(|| EnvError::NoEquals(entry.to_owned()))?;
             if name.is_empty() {
                 return Err(EnvError::NoName(entry.to_owned()));
             }

@@ -193,7 +193,9 @@ fn expected(shape: Shape) -> &'static str {
         Shape::List => "a list of strings",
         Shape::Set => "a table of empty tables",
         Shape::Map => "a table of strings",
-        Shape::Healthcheck => "a table with Test, Interval, Timeout, StartPeriod, StartInterval, Retries",
+        Shape::Healthcheck => {
+            "a table with Test, Interval, Timeout, StartPeriod, StartInterval, Retries"
+        }
     }
 }
 
@@ -253,7 +255,9 @@ mod tests {
 
     #[test]
     fn sets_and_numbers_are_checked() {
-        assert!(problem(json!({"ExposedPorts": ["80/tcp"]})).ends_with(r#"write { "80/tcp" = {} }"#));
+        assert!(
+            problem(json!({"ExposedPorts": ["80/tcp"]})).ends_with(r#"write { "80/tcp" = {} }"#)
+        );
         assert!(problem(json!({"StopTimeout": 1.5})).contains("a whole number"));
         assert!(problem(json!({"Labels": {"a": 1}})).contains("a table of strings"));
         assert!(problem(json!({"Env": ["A"]})).contains("has no '='"));

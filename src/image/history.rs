@@ -52,13 +52,21 @@ impl History {
     /// the layer.
     pub fn base_layers(&self) -> Option<usize> {
         let created_by = self.created_by.as_deref()?;
-        if created_by == CREATED_BY { Some(0) } else { created_by.strip_prefix(ON_BASE)?.parse().ok() }
+        if created_by == CREATED_BY {
+            Some(0)
+        } else {
+            created_by.strip_prefix(ON_BASE)?.parse().ok()
+        }
     }
 
     /// The store paths that the comment lists, where this builder wrote it.
     pub fn paths(&self) -> Vec<String> {
         let ours = self.base_layers().is_some();
-        let listed = self.comment.as_deref().filter(|_| ours).and_then(|comment| comment.strip_prefix(PATHS));
+        let listed = self
+            .comment
+            .as_deref()
+            .filter(|_| ours)
+            .and_then(|comment| comment.strip_prefix(PATHS));
         listed.map(|paths| paths.split(' ').map(str::to_owned).collect()).unwrap_or_default()
     }
 }

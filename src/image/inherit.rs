@@ -89,7 +89,9 @@ pub fn merge(
 
 /// `None` where neither side has an environment, or `own` clears it.
 fn merged_env(base: Option<&Value>, own: Option<&Value>) -> Result<Option<Vec<String>>, EnvError> {
-    let parse = |value: &Value| Env::parse(value.as_array().into_iter().flatten().filter_map(Value::as_str));
+    let parse = |value: &Value| {
+        Env::parse(value.as_array().into_iter().flatten().filter_map(Value::as_str))
+    };
     let base = base.filter(|value| value.is_array());
     Ok(match (base, own) {
         (_, Some(Value::Null)) | (None, None) => None,

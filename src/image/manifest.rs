@@ -22,7 +22,9 @@ pub struct DockerManifest {
     pub layers: Vec<String>,
 }
 
-fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -65,7 +67,7 @@ pub struct Descriptor {
     pub annotations: Option<BTreeMap<String, String>>,
 }
 
-/// The `platform` of a descriptor. Kept as text: an index written by others may say `unknown`.
+/// The `platform` of a descriptor. NamedVm as text: an index written by others may say `unknown`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OciPlatform {
     /// GOARCH.

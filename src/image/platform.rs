@@ -123,7 +123,8 @@ impl Platform {
     }
 
     fn of_name(name: &str) -> Option<Self> {
-        let row = NAMES.iter().find(|row| (row.0 == name && row.2.is_none()) || row.3.contains(&name))?;
+        let row =
+            NAMES.iter().find(|row| (row.0 == name && row.2.is_none()) || row.3.contains(&name))?;
         Some(Self { arch: row.1, variant: row.2.map(str::to_owned) })
     }
 }
@@ -156,7 +157,10 @@ fn of_triple(text: &str, name: &str) -> Result<Platform, PlatformError> {
     let (cpu, system) = name.split_once('-').unwrap_or((name, ""));
     let unknown = || PlatformError::Arch {
         name: text.to_owned(),
-        nearest: suggest::nearest(name, NAMES.iter().flat_map(|row| row.3.iter().copied().chain([row.0]))),
+        nearest: suggest::nearest(
+            name,
+            NAMES.iter().flat_map(|row| row.3.iter().copied().chain([row.0])),
+        ),
     };
     let mut platform = Platform::of_name(cpu).ok_or_else(unknown)?;
     if cpu == "arm" && system.contains("gnueabi") | system.contains("musleabi") {

@@ -89,7 +89,9 @@ fn broken_name_rule(name: &str) -> Option<&'static str> {
 /// Splits off the registry: a first component with a dot or colon, or `localhost`.
 fn split_registry(name: &str) -> (Option<&str>, &str) {
     match name.split_once('/') {
-        Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) => (Some(first), rest),
+        Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) => {
+            (Some(first), rest)
+        }
         _ => (None, name),
     }
 }
@@ -108,25 +110,31 @@ fn broken_registry_rule(registry: &str) -> Option<&'static str> {
     }
     let label = |label: &str| {
         let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-        !label.is_empty() && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+        !label.is_empty()
+            && label.bytes().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
     };
     match host {
         Ok(host) if host.split('.').all(label) => None,
         Err(address)
-            if !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') =>
+            if !address.is_empty()
+                && address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') =>
         {
             None
         }
-        _ => {
-            Some("the registry must be a host name of letters, digits, dashes and dots, or an [IPv6] address")
-        }
+        _ => Some(
+            "the registry must be a host name of letters, digits, dashes and dots, or an [IPv6] address",
+        ),
     }
 }
 
 /// A component is runs of letters and digits, joined by one dot, one or two underscores, or dashes.
 fn broken_component_rule(component: &str) -> Option<&'static str> {
     if component.is_empty() {
-        return Some("it has an empty path component; check for leading, trailing or doubled slashes");
+        return Some(
+            "it has an empty path component; check for leading, trailing or doubled slashes",
+        );
     }
     let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     if !component.chars().all(|c| alphanumeric(c) || "._-".contains(c)) {
@@ -242,7 +250,10 @@ mod tests {
         ] {
             assert_eq!(rule(name), "fine", "{name}");
         }
-        assert_eq!("Registry.Example/My/App".parse::<Name>().unwrap().as_str(), "registry.example/my/app");
+        assert_eq!(
+            "Registry.Example/My/App".parse::<Name>().unwrap().as_str(),
+            "registry.example/my/app"
+        );
     }
 
     #[test]

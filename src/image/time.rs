@@ -21,7 +21,9 @@ pub enum TimeError {
     #[error("{0:?} is not a time; expected RFC 3339 such as 2024-05-01T12:00:00Z, or \"now\"")]
     Format(String),
     /// The time lies before 1970 or after 9999.
-    #[error("{0} lies outside 1970-01-01 to 9999-12-31, which image configs and tar headers can hold")]
+    #[error(
+        "{0} lies outside 1970-01-01 to 9999-12-31, which image configs and tar headers can hold"
+    )]
     Range(String),
 }
 
@@ -52,7 +54,8 @@ impl FromStr for Timestamp {
 
     /// Reads RFC 3339 with any offset; a part of a second is dropped.
     fn from_str(text: &str) -> Result<Self, TimeError> {
-        let parsed: jiff::Timestamp = text.parse().map_err(|_| TimeError::Format(text.to_owned()))?;
+        let parsed: jiff::Timestamp =
+            text.parse().map_err(|_| TimeError::Format(text.to_owned()))?;
         Self::from_seconds(parsed.as_second()).map_err(|_| TimeError::Range(text.to_owned()))
     }
 }

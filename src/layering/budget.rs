@@ -18,7 +18,9 @@ pub struct Budget {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BudgetError {
     /// The limit itself is out of range.
-    #[error("max_layers is {0}; it must lie between 1 and {DEEPEST}, the deepest stack that Docker takes")]
+    #[error(
+        "max_layers is {0}; it must lie between 1 and {DEEPEST}, the deepest stack that Docker takes"
+    )]
     Range(usize),
     /// More layers are needed than allowed.
     #[error(

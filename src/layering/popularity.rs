@@ -67,16 +67,21 @@ fn acyclic(closure: &Closure) -> (Vec<Vec<usize>>, Vec<Vec<StorePath>>) {
         cycle.iter().for_each(|node| knot_of[node.index()] = knot);
     }
     let references = |(knot, cycle): (usize, &Vec<NodeIndex>)| {
-        let mut to: Vec<usize> =
-            cycle.iter().flat_map(|node| graph.neighbors(*node)).map(|next| knot_of[next.index()]).collect();
+        let mut to: Vec<usize> = cycle
+            .iter()
+            .flat_map(|node| graph.neighbors(*node))
+            .map(|next| knot_of[next.index()])
+            .collect();
         to.sort_unstable();
         to.dedup();
         to.retain(|next| *next != knot);
         to
     };
     let knots = cycles.iter().enumerate().map(references).collect();
-    let members =
-        cycles.iter().map(|cycle| cycle.iter().map(|node| graph[*node].clone()).collect()).collect();
+    let members = cycles
+        .iter()
+        .map(|cycle| cycle.iter().map(|node| graph[*node].clone()).collect())
+        .collect();
     (knots, members)
 }
 

@@ -45,7 +45,8 @@ fn entries(image: &Image) -> impl Iterator<Item = (&str, &str)> {
 fn twice(image: &Image) -> Option<Finding> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     entries(image).for_each(|(name, _)| *counts.entry(name).or_default() += 1);
-    let names: Vec<&str> = counts.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect();
+    let names: Vec<&str> =
+        counts.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect();
     (!names.is_empty()).then(|| {
         warning(
             "duplicate-env",

@@ -24,8 +24,12 @@ const AUTHORITIES: [&str; 4] =
 const BUILD: u64 = 24 * 60 * 60;
 
 pub(super) fn look(image: &Image) -> Result<Vec<Finding>, ArchiveError> {
-    let created: Option<u64> =
-        image.config.created.as_ref().and_then(|text| text.parse::<Timestamp>().ok()).map(Timestamp::seconds);
+    let created: Option<u64> = image
+        .config
+        .created
+        .as_ref()
+        .and_then(|text| text.parse::<Timestamp>().ok())
+        .map(Timestamp::seconds);
     let mut counts = Counts::default();
     files::each(image, |seen| counts.add(seen, &image.config.architecture, created))?;
     Ok(counts.findings(image))
@@ -52,7 +56,9 @@ impl Counts {
         }
         let mtime = seen.member.mtime;
         if created.is_some_and(|created| {
-            created > BUILD && (created - BUILD..created + BUILD).contains(&mtime) && mtime != created
+            created > BUILD
+                && (created - BUILD..created + BUILD).contains(&mtime)
+                && mtime != created
         }) {
             self.fresh.get_or_insert_with(|| (path(), 0)).1 += 1;
         }

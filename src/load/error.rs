@@ -1,9 +1,8 @@
 //! Why an image did not get into an engine.
 
-use super::Writing;
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Writing};
 use crate::image::Digest;
 
 /// An image that could not be loaded.

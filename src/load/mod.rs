@@ -6,25 +6,21 @@
 //! engine has another image than was meant, everything is sent.
 
 mod error;
-pub mod held;
-pub(crate) mod stream;
+pub mod present;
 
 use std::sync::Arc;
 use std::time::Duration;
-
-use bytes::Bytes;
-use futures_util::Stream;
 
 pub use error::LoadError;
 
 use crate::archive::Image;
 use crate::archive::docker;
-use crate::archive::pipeline::Made;
+use crate::archive::pipeline::LayerInfo;
 use crate::archive::verify;
 use crate::build::{CacheUse, Plan, assemble};
 use crate::engine::Docker;
+use crate::engine::stream::{Sender, sent};
 use crate::image::{DiffId, Digest, Reference};
-use stream::{Sender, pipe};
 
 /// What is loaded.
 #[derive(Debug)]
@@ -69,7 +65,7 @@ pub struct Loaded {
 struct Ready {
     source: Source,
     /// Its new layers, where they were looked at before sending: those of a plan.
-    made: Vec<Made>,
+    made: Vec<LayerInfo>,
     /// The uncompressed sizes of its layers, where it is an archive.
     sizes: Vec<u64>,
 }
@@ -88,13 +84,13 @@ pub async fn load(engine: &Docker, source: Source, options: Options) -> Result<L
     let nothing_held = held.is_empty();
     let ready = blocking(move || Ready::look(source, options, nothing_held)).await?;
     let ready = Arc::new(ready);
-    let skip = held::prefix(&ready.diff_ids(), &held);
+    let skip = present::prefix(&ready.diff_ids(), &held);
     let mut because = None;
     if skip > 0 {
         match send(engine, &ready, options, skip, every_blob).await {
             Ok(loaded) => return Ok(loaded),
             Err(error @ (LoadError::Engine(_) | LoadError::Different { .. })) => {
-                because = Some(crate::engine::readiness::told(&error));
+                because = Some(crate::errors::chain(&error));
             }
             Err(error) => return Err(error),
         }
@@ -123,9 +119,11 @@ impl Ready {
     fn diff_ids(&self) -> Vec<DiffId> {
         match &self.source {
             Source::Plan(_) if self.made.is_empty() => Vec::new(),
-            Source::Plan(plan) => {
-                plan.base_layers().into_iter().chain(self.made.iter().map(|made| made.diff_id)).collect()
-            }
+            Source::Plan(plan) => plan
+                .base_layers()
+                .into_iter()
+                .chain(self.made.iter().map(|made| made.diff_id))
+                .collect(),
             Source::Image(image, _) => image.layers.iter().map(|layer| layer.diff_id).collect(),
         }
     }
@@ -139,8 +137,9 @@ impl Ready {
     ) -> Result<(String, Digest, Vec<DiffId>), LoadError> {
         match &self.source {
             Source::Plan(plan) => {
-                let held = assemble::Held { layers: skip, made: &self.made };
-                let summary = assemble::stream_less(plan, options.threads, options.cache, held, sender)?;
+                let held = assemble::PresentLayers { layers: skip, made: &self.made };
+                let summary =
+                    assemble::stream_less(plan, options.threads, options.cache, held, sender)?;
                 let layers = summary.layers.iter().map(|layer| DiffId(layer.digest)).collect();
                 Ok((summary.reference.unwrap_or_default(), summary.id, layers))
             }
@@ -165,7 +164,8 @@ async fn send(
         let written = ready.write(options, skip, sender)?;
         Ok((written, sender.sent()))
     };
-    let ((reference, id, layers), bytes) = sent(write, |stream| engine.load(stream, options.limit)).await?;
+    let ((reference, id, layers), bytes) =
+        sent(write, |stream| engine.load(stream, options.limit)).await?;
     let found = engine.inspect(&reference).await?;
     let has = found.root_fs.and_then(|root| root.layers).unwrap_or_default();
     let meant: Vec<String> = layers.iter().map(ToString::to_string).collect();
@@ -173,42 +173,14 @@ async fn send(
     if has != meant || (!every_blob && found_id != id.to_string()) {
         return Err(LoadError::Different { reference, meant: id, found: found_id });
     }
-    Ok(Loaded { reference, id, layers: layers.len(), sent: layers.len() - skip, bytes, whole_because: None })
-}
-
-/// Has `write` write what `load` is given as a stream. Whichever of the two sides fails first has the last word.
-pub(crate) async fn sent<T, E, F>(
-    write: impl FnOnce(&mut Sender) -> Result<T, E> + Send + 'static,
-    load: impl FnOnce(std::pin::Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>) -> F,
-) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<crate::engine::EngineError> + Writing + Send + 'static,
-    F: Future<Output = Result<String, crate::engine::EngineError>>,
-{
-    let (mut sender, stream) = pipe();
-    let writer = tokio::task::spawn_blocking(move || {
-        let result = write(&mut sender);
-        match &result {
-            Ok(_) => drop(std::io::Write::flush(&mut sender)),
-            Err(_) => sender.fail(),
-        }
-        result
-    });
-    let loaded = load(Box::pin(stream)).await;
-    let written = writer.await.map_err(|e| crate::engine::EngineError::Unexpected(e.to_string()))?;
-    match (written, loaded) {
-        (Ok(value), Ok(_)) => Ok(value),
-        (Err(error), Err(refused)) if error.is_broken_pipe() => Err(refused.into()),
-        (Err(error), _) => Err(error),
-        (Ok(_), Err(refused)) => Err(refused.into()),
-    }
-}
-
-/// An error of a side that writes.
-pub(crate) trait Writing {
-    /// Whether it is no more than that nobody reads any longer.
-    fn is_broken_pipe(&self) -> bool;
+    Ok(Loaded {
+        reference,
+        id,
+        layers: layers.len(),
+        sent: layers.len() - skip,
+        bytes,
+        whole_because: None,
+    })
 }
 
 async fn blocking<T: Send + 'static>(

@@ -4,11 +4,15 @@ use std::process::Command;
 
 use serde::Serialize;
 
-use super::accelerator::{self, Wish};
-use super::assemble::{Sources, described};
-use super::places::{ROOM, cache, free};
-use super::tools::{self, Tool};
-use super::{Accelerator, Board, Definition, budget, foreign};
+use crate::vm::folders::{ROOM, cache, free};
+use crate::vm::guest::Definition;
+use crate::vm::guest::MachineType;
+use crate::vm::guest::assemble::{Sources, described};
+use crate::vm::guest::foreign;
+use crate::vm::instance::Accelerator;
+use crate::vm::instance::accelerator::{self, AcceleratorChoice};
+use crate::vm::pool::slots;
+use crate::vm::tools::{self, Tool};
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -50,23 +54,25 @@ fn finding(state: State, what: &str, found: impl Into<String>) -> Finding {
 
 /// Looks at everything. Whether KVM boots a guest is tried, where a guest is assembled.
 pub async fn look() -> Vec<Finding> {
-    let mut findings = vec![tool(&Board::host().qemu)];
+    let mut findings = vec![tool(&MachineType::host().qemu)];
     findings.extend(tools::ALL.iter().map(tool));
-    findings.extend(Board::all().filter(|board| !board.is_host()).map(other_architecture));
+    findings.extend(
+        MachineType::all().filter(|machine_type| !machine_type.is_host()).map(other_architecture),
+    );
     findings.push(identities());
     findings.push(kvm().await);
     findings.push(room());
     let memory = Definition::names().next().and_then(|name| Definition::named(name).ok());
-    let places = budget::places(memory.map_or(1024, |definition| definition.family.memory_mib));
-    let found = format!("{places} at once; {} sets another number", budget::MACHINES);
+    let places = slots::places(memory.map_or(1024, |definition| definition.family.memory_mib));
+    let found = format!("{places} at once; {} sets another number", slots::MACHINES);
     findings.push(finding(State::Ok, "machines", found));
     findings
 }
 
 /// Whether there can be machines of another architecture. Nobody needs them for images of the host's.
-fn other_architecture(board: &Board) -> Finding {
-    let what = format!("{} guests", board.arch);
-    match board.qemu.require().and_then(|_| foreign::runs(&what, board)) {
+fn other_architecture(machine_type: &MachineType) -> Finding {
+    let what = format!("{} guests", machine_type.arch);
+    match machine_type.qemu.require().and_then(|_| foreign::runs(&what, machine_type)) {
         Ok(()) => finding(State::Ok, &what, "can be assembled, and are emulated"),
         Err(error) => finding(State::Note, &what, error.to_string()),
     }
@@ -80,9 +86,14 @@ fn tool(tool: &Tool) -> Finding {
     };
     let version = Command::new(&path).arg("--version").output().ok();
     let version = version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let version = version.as_deref().and_then(|text| text.lines().next()).unwrap_or_default().to_owned();
+    let version =
+        version.as_deref().and_then(|text| text.lines().next()).unwrap_or_default().to_owned();
     let version = version.split(" (").next().unwrap_or_default().to_owned();
-    finding(State::Ok, program, if version.is_empty() { path.display().to_string() } else { version })
+    finding(
+        State::Ok,
+        program,
+        if version.is_empty() { path.display().to_string() } else { version },
+    )
 }
 
 /// Whoever is not root needs user ids to give to the files of a guest.
@@ -122,7 +133,7 @@ async fn kvm() -> Finding {
             "/dev/kvm is there; seatrial vm prepare tells whether it boots a guest",
         );
     };
-    match accelerator::choose(Wish::Auto, &guest).await {
+    match accelerator::choose(AcceleratorChoice::Auto, &guest).await {
         Ok(Accelerator::Kvm) => finding(State::Ok, "KVM", "boots a guest"),
         Ok(Accelerator::Tcg) => {
             finding(State::Note, "KVM", format!("/dev/kvm boots no guest here; {emulated}"))
@@ -136,7 +147,8 @@ fn room() -> Finding {
     match found {
         Err(error) => finding(State::Missing, "cache", error.to_string()),
         Ok((cache, free)) => {
-            let found = format!("{}, {:.1} GiB free", cache.display(), free as f64 / f64::from(1 << 30));
+            let found =
+                format!("{}, {:.1} GiB free", cache.display(), free as f64 / f64::from(1 << 30));
             let state = if free < ROOM { State::Missing } else { State::Ok };
             finding(state, "cache", if free < ROOM { found + "; a guest needs 2" } else { found })
         }
@@ -145,12 +157,14 @@ fn room() -> Finding {
 
 /// The command that installs all packages that are missing.
 pub fn install_line(findings: &[Finding]) -> Option<String> {
-    let missing = |program: &str| findings.iter().any(|f| f.state == State::Missing && f.what == program);
+    let missing =
+        |program: &str| findings.iter().any(|f| f.state == State::Missing && f.what == program);
     let packages: Vec<&str> = tools::ALL
         .iter()
-        .chain([&Board::host().qemu])
+        .chain([&MachineType::host().qemu])
         .filter(|tool| missing(tool.program))
         .map(|tool| tool.package)
         .collect();
-    (!packages.is_empty()).then(|| format!("apt-get install --no-install-recommends {}", packages.join(" ")))
+    (!packages.is_empty())
+        .then(|| format!("apt-get install --no-install-recommends {}", packages.join(" ")))
 }

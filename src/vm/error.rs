@@ -31,7 +31,7 @@ pub enum VmError {
     /// A disk is too full.
     #[error(
         "{path} has {} MiB free, and a guest needs {}; make room there, or name another place with {variable}",
-        free >> 20, super::places::ROOM >> 20, path = path.display()
+        free >> 20, crate::vm::folders::ROOM >> 20, path = path.display()
     )]
     NoRoom {
         /// The folder.
@@ -89,7 +89,7 @@ pub enum VmError {
         None if there.is_empty() => String::new(),
         None => format!("; there are {}", there.join(", ")),
     })]
-    NoMachine {
+    NoVm {
         /// What was asked for.
         name: Option<String>,
         /// The nearest there is.
@@ -98,7 +98,9 @@ pub enum VmError {
         there: Vec<String>,
     },
     /// Another machine is called so.
-    #[error("there is a machine {0:?} already; give another --name, or end it with seatrial vm down {0}")]
+    #[error(
+        "there is a machine {0:?} already; give another --name, or end it with seatrial vm down {0}"
+    )]
     NameTaken(String),
     /// QEMU ended though nobody asked it to.
     #[error("QEMU ended ({status}): {stderr}\nthe console's last lines:\n{console}")]
@@ -147,10 +149,13 @@ pub enum VmError {
 impl VmError {
     /// Whether the machine failed rather than what was asked for.
     pub fn is_environment(&self) -> bool {
-        !matches!(self, Self::NoGuest { .. } | Self::NoMachine { .. } | Self::NameTaken(_))
+        !matches!(self, Self::NoGuest { .. } | Self::NoVm { .. } | Self::NameTaken(_))
     }
 
-    pub(super) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn file(
+        doing: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { doing, path, source }
     }

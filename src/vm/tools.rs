@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::VmError;
+use crate::vm::VmError;
 
 /// A program that must be installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,8 @@ pub const QEMU_X86: Tool =
 pub const QEMU_ARM: Tool =
     Tool { program: "qemu-system-aarch64", package: "qemu-system-arm", purpose: "runs machines" };
 /// Makes disks.
-pub const QEMU_IMG: Tool = Tool { program: "qemu-img", package: "qemu-utils", purpose: "makes their disks" };
+pub const QEMU_IMG: Tool =
+    Tool { program: "qemu-img", package: "qemu-utils", purpose: "makes their disks" };
 /// Ties QEMU's life to ours.
 pub const SETPRIV: Tool = Tool {
     program: "setpriv",
@@ -30,14 +31,20 @@ pub const SETPRIV: Tool = Tool {
     purpose: "ends them with the process that started them",
 };
 /// Assembles guests.
-pub const MMDEBSTRAP: Tool =
-    Tool { program: "mmdebstrap", package: "mmdebstrap", purpose: "assembles guests from Debian packages" };
+pub const MMDEBSTRAP: Tool = Tool {
+    program: "mmdebstrap",
+    package: "mmdebstrap",
+    purpose: "assembles guests from Debian packages",
+};
 /// Makes the root image.
 pub const MKFS_EROFS: Tool =
     Tool { program: "mkfs.erofs", package: "erofs-utils", purpose: "packs the root of a guest" };
 /// Makes the scratch disk's file system.
-pub const MKE2FS: Tool =
-    Tool { program: "mke2fs", package: "e2fsprogs", purpose: "makes the disk for what containers write" };
+pub const MKE2FS: Tool = Tool {
+    program: "mke2fs",
+    package: "e2fsprogs",
+    purpose: "makes the disk for what containers write",
+};
 
 /// All that guests need beside the emulator, whatever their architecture.
 pub const ALL: [Tool; 5] = [QEMU_IMG, SETPRIV, MMDEBSTRAP, MKFS_EROFS, MKE2FS];

@@ -39,7 +39,9 @@ fn each_reader_picks_its_own_image() {
         let built = lab.build_with(RECIPE, "multi.tar", &["--format", format]);
         assert_eq!(built.summary["images"].as_array().unwrap().len(), 2);
         for (architecture, command) in [("amd64", 1), ("arm64", 2)] {
-            let told = lab.seatrial(["inspect", "multi.tar", "--architecture", architecture, "--json"]).ok();
+            let told = lab
+                .seatrial(["inspect", "multi.tar", "--architecture", architecture, "--json"])
+                .ok();
             let told: Value = serde_json::from_str(&told).unwrap();
             assert_eq!(told["architecture"], architecture, "{format}");
             let config = inspected(&lab, architecture, "oci-archive:multi.tar");
@@ -66,8 +68,10 @@ fn what_architectures_share_is_in_the_archive_once() {
     lab.build_with(same, "multi.tar", &["--format", "oci"]);
     let listed = lab.tool("tar", ["-tf", "multi.tar"]);
     // One layer, a config and a manifest for each, and the index of them.
-    let blobs =
-        listed.lines().filter(|name| name.starts_with("blobs/sha256/") && !name.ends_with('/')).count();
+    let blobs = listed
+        .lines()
+        .filter(|name| name.starts_with("blobs/sha256/") && !name.ends_with('/'))
+        .count();
     assert_eq!(blobs, 1 + 3 * 2 + 1, "{listed}");
 }
 
@@ -77,10 +81,16 @@ fn a_docker_archive_holds_one_architecture() {
     assert!(lab.refused(RECIPE).contains("a docker-archive holds one; use --format oci or dual"));
     // A stream is for this machine's daemon.
     lab.file("recipe.toml", RECIPE);
-    lab.tool("bash", ["-c", &format!("{} stream recipe.toml > image.tar", env!("CARGO_BIN_EXE_seatrial"))]);
+    lab.tool(
+        "bash",
+        ["-c", &format!("{} stream recipe.toml > image.tar", env!("CARGO_BIN_EXE_seatrial"))],
+    );
     let told = lab.seatrial(["inspect", "image.tar", "--json"]).ok();
     let told: Value = serde_json::from_str(&told).unwrap();
-    assert_eq!(told["architecture"], if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" });
+    assert_eq!(
+        told["architecture"],
+        if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" }
+    );
 }
 
 #[test]
@@ -90,7 +100,10 @@ fn mistakes_are_told() {
         ("name='x'\ntag='1'\narchitectures=[]\n", "must be a list of names"),
         ("name='x'\narchitectures=['amd64','arm64']\n", "needs a tag"),
         ("name='x'\ntag='1'\narchitectures=['amd64','x86_64']\n", "lists linux/amd64 twice"),
-        ("name='x'\ntag='1'\narchitectures=['amd64']\narchitecture='arm64'\n", "exclude each other"),
+        (
+            "name='x'\ntag='1'\narchitectures=['amd64']\narchitecture='arm64'\n",
+            "exclude each other",
+        ),
         ("name='x'\n[per_architecture.arm64]\n", "but architectures lists none"),
         (
             "name='x'\ntag='1'\narchitectures=['arm64','amd64']\n[per_architecture.arm46]\n",

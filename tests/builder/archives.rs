@@ -43,7 +43,8 @@ fn hex256(bytes: &[u8]) -> String {
 }
 
 fn config(layers: &[&[u8]]) -> Vec<u8> {
-    let diff_ids: Vec<String> = layers.iter().map(|layer| format!("sha256:{}", hex256(layer))).collect();
+    let diff_ids: Vec<String> =
+        layers.iter().map(|layer| format!("sha256:{}", hex256(layer))).collect();
     let rootfs = json!({ "type": "layers", "diff_ids": diff_ids });
     json!({ "architecture": "amd64", "os": "linux", "rootfs": rootfs }).to_string().into_bytes()
 }
@@ -114,7 +115,10 @@ fn corrupted_layers_and_configs_are_refused_with_both_digests() {
         .file("c.json", &config(&[&layer]))
         .file("manifest.json", &manifest("c.json", &["l.tar"]))
         .file("l.tar", &bent);
-    refused(&base.finish(), &format!("expected sha256:{}, found sha256:{}", hex256(&layer), hex256(&bent)));
+    refused(
+        &base.finish(),
+        &format!("expected sha256:{}, found sha256:{}", hex256(&layer), hex256(&bent)),
+    );
     let config = config(&[&layer]);
     let name = format!("{}.json", hex256(b"another"));
     let base = Forge::new()
@@ -135,7 +139,9 @@ fn names_that_leave_the_archive_are_refused() {
     }
     let layer = good_layer();
     for place in ["../l.tar", "/l.tar"] {
-        let base = Forge::new().file("c", &config(&[&layer])).file("manifest.json", &manifest("c", &[place]));
+        let base = Forge::new()
+            .file("c", &config(&[&layer]))
+            .file("manifest.json", &manifest("c", &[place]));
         refused(&base.finish(), "outside the archive");
     }
     let evil = Forge::new().file("../etc/passwd", b"root").finish();
@@ -156,7 +162,8 @@ fn circular_links_end() {
     let lab = Lab::new();
     lab.file("base.tar", image(&layer).finish());
     lab.file("own/a/x", "");
-    let message = lab.refused("name='x'\nfrom_image='base.tar'\narchitecture='amd64'\ncontents='own'\n");
+    let message =
+        lab.refused("name='x'\nfrom_image='base.tar'\narchitecture='amd64'\ncontents='own'\n");
     assert!(message.contains("more than 40 symlinks"), "{message}");
 }
 
@@ -167,7 +174,10 @@ fn duplicates_are_refused() {
         &image(&good_layer()).file("manifest.json", &other).finish(),
         "two members are called \"manifest.json\"",
     );
-    refused(&image(&good_layer()).file("./l.tar", b"").finish(), "two members are called \"l.tar\"");
+    refused(
+        &image(&good_layer()).file("./l.tar", b"").finish(),
+        "two members are called \"l.tar\"",
+    );
 }
 
 #[test]
@@ -176,10 +186,13 @@ fn oversized_documents_and_records_are_refused_without_being_read() {
     let layer = good_layer();
     let base = Forge::new().file("manifest.json", &big).file("l.tar", &layer);
     refused(&base.finish(), "larger than 16 MiB");
-    let base =
-        Forge::new().file("c", &big).file("manifest.json", &manifest("c", &["l.tar"])).file("l.tar", &layer);
+    let base = Forge::new()
+        .file("c", &big)
+        .file("manifest.json", &manifest("c", &["l.tar"]))
+        .file("l.tar", &layer);
     refused(&base.finish(), "larger than 16 MiB");
-    let record = Forge::new().raw("././@LongLink", tar::EntryType::GNULongName, "", &big).file("x", b"");
+    let record =
+        Forge::new().raw("././@LongLink", tar::EntryType::GNULongName, "", &big).file("x", b"");
     refused(&image(&record.finish()).finish(), "more than 1 MiB");
 }
 
@@ -202,7 +215,8 @@ fn decompression_bombs_are_refused() {
     lab.tool("bash", ["-c", bomb]);
     let bomb = fs::read(lab.path("bomb.zst")).unwrap();
     refused(&image(&bomb).finish(), "decompression bomb");
-    let huge = "{ printf x; head -c 511 /dev/zero; head -c 300M /dev/zero; } | zstd -q -19 -o archive.zst";
+    let huge =
+        "{ printf x; head -c 511 /dev/zero; head -c 300M /dev/zero; } | zstd -q -19 -o archive.zst";
     lab.tool("bash", ["-c", huge]);
     let archive = fs::read(lab.path("archive.zst")).unwrap();
     refused(&archive, "decompression bomb");
@@ -226,7 +240,10 @@ fn manifests_that_do_not_fit_are_refused() {
             .file("l.tar", &layer)
             .finish()
     };
-    refused(&with(&manifest("c", &["l.tar", "l.tar"])), "the manifest has 2 layers, the config 1 diff ids");
+    refused(
+        &with(&manifest("c", &["l.tar", "l.tar"])),
+        "the manifest has 2 layers, the config 1 diff ids",
+    );
     refused(&with(&manifest("c", &["absent.tar"])), "it has no layer absent.tar");
     refused(&with(&manifest("absent", &["l.tar"])), "it has no absent");
     refused(&with(b"{}"), "manifest.json: ");
@@ -241,11 +258,15 @@ fn an_oci_layout_with_bent_missing_or_short_blobs_is_refused() {
     lab.file("base.toml", "name='base'\ntag='1'\ncontents='tree'\n");
     lab.seatrial(["build", "base.toml", "--format", "oci", "-o", "oci.tar"]).ok();
     let files = members(&fs::read(lab.path("oci.tar")).unwrap());
-    let blobs: Vec<_> =
-        files.iter().filter(|file| file.name.starts_with("blobs/sha256/") && file.kind == '0').collect();
+    let blobs: Vec<_> = files
+        .iter()
+        .filter(|file| file.name.starts_with("blobs/sha256/") && file.kind == '0')
+        .collect();
     assert_eq!(blobs.len(), 3);
     for blob in blobs {
-        for (what, content) in [("bent", Some([&b"!"[..], &blob.content[1..]].concat())), ("missing", None)] {
+        for (what, content) in
+            [("bent", Some([&b"!"[..], &blob.content[1..]].concat())), ("missing", None)]
+        {
             let folder = lab.path(format!("{what}-{}", &blob.name[13..20]));
             fs::create_dir(&folder).unwrap();
             lab.tool("tar", ["-xf", "oci.tar", "-C", folder.to_str().unwrap()]);
@@ -262,7 +283,11 @@ fn an_oci_layout_with_bent_missing_or_short_blobs_is_refused() {
         }
     }
     let index: Value =
-        serde_json::from_slice(&files.iter().find(|f| f.name == "index.json").unwrap().content).unwrap();
+        serde_json::from_slice(&files.iter().find(|f| f.name == "index.json").unwrap().content)
+            .unwrap();
     assert_eq!(index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"], "1");
-    assert_eq!(index["manifests"][0]["annotations"]["io.containerd.image.name"], "docker.io/library/base:1");
+    assert_eq!(
+        index["manifests"][0]["annotations"]["io.containerd.image.name"],
+        "docker.io/library/base:1"
+    );
 }

@@ -39,13 +39,36 @@ fn every_format_and_compression_of_one_base_gives_the_same_layers() {
         lab.tool(tool, [arguments, "base.tar"]);
     }
     lab.seatrial(["build", "base.toml", "--format", "oci", "-o", "oci.tar"]).ok();
-    lab.seatrial(["build", "base.toml", "--format", "oci", "--compress", "gzip", "-o", "oci-gzip.tar"]).ok();
-    lab.seatrial(["build", "base.toml", "--format", "oci", "--compress", "zstd", "-o", "oci-zstd.tar"]).ok();
+    lab.seatrial([
+        "build",
+        "base.toml",
+        "--format",
+        "oci",
+        "--compress",
+        "gzip",
+        "-o",
+        "oci-gzip.tar",
+    ])
+    .ok();
+    lab.seatrial([
+        "build",
+        "base.toml",
+        "--format",
+        "oci",
+        "--compress",
+        "zstd",
+        "-o",
+        "oci-zstd.tar",
+    ])
+    .ok();
     lab.seatrial(["build", "base.toml", "--format", "dual", "-o", "dual.tar"]).ok();
     fs::create_dir(lab.path("layout")).unwrap();
     lab.tool("tar", ["-xf", "oci-gzip.tar", "-C", "layout"]);
     lab.tool("skopeo", ["copy", "-q", "docker-archive:base.tar", "oci:by-skopeo:1"]);
-    lab.tool("skopeo", ["copy", "-q", "docker-archive:base.tar", "docker-archive:by-skopeo.tar:base:1"]);
+    lab.tool(
+        "skopeo",
+        ["copy", "-q", "docker-archive:base.tar", "docker-archive:by-skopeo.tar:base:1"],
+    );
     for base in [
         "base.tar.gz",
         "base.tar.zst",
@@ -104,7 +127,8 @@ fn an_old_docker_save_with_repeated_and_symlinked_layers_is_a_base() {
     for format in ["docker", "oci", "dual"] {
         let path = format!("{format}.tar");
         lab.build_with(recipe, &path, &["--format", format]);
-        let seen: Value = serde_json::from_str(&lab.seatrial(["inspect", &path, "--json"]).ok()).unwrap();
+        let seen: Value =
+            serde_json::from_str(&lab.seatrial(["inspect", &path, "--json"]).ok()).unwrap();
         assert_eq!(seen["layers"].as_array().unwrap().len(), 3, "{format}");
         assert_eq!(seen["layers"][0]["digest"], seen["layers"][1]["digest"]);
         assert_eq!(seen["env"], json!(["OLD=1"]));
@@ -125,8 +149,15 @@ fn one_of_several_images_is_picked_by_name_and_tag() {
             format!("{tag}.toml"),
             format!("name='{name}'\ntag='{tag}'\ncontents='{tag}'\n[config]\nEnv=['T={tag}']\n"),
         );
-        lab.seatrial(["build", &format!("{tag}.toml"), "--format", "docker", "-o", &format!("{tag}.tar")])
-            .ok();
+        lab.seatrial([
+            "build",
+            &format!("{tag}.toml"),
+            "--format",
+            "docker",
+            "-o",
+            &format!("{tag}.tar"),
+        ])
+        .ok();
         fs::create_dir(lab.path(format!("u{tag}"))).unwrap();
         lab.tool("tar", ["-xf", &format!("{tag}.tar"), "-C", &format!("u{tag}")]);
         let renamed = fs::read_to_string(lab.path(format!("u{tag}/manifest.json"))).unwrap();
@@ -135,12 +166,14 @@ fn one_of_several_images_is_picked_by_name_and_tag() {
         for entry in fs::read_dir(lab.path(format!("u{tag}"))).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             if name.len() > 64 {
-                fs::rename(lab.path(format!("u{tag}/{name}")), lab.path(format!("both/{name}"))).unwrap();
+                fs::rename(lab.path(format!("u{tag}/{name}")), lab.path(format!("both/{name}")))
+                    .unwrap();
             }
         }
     }
     let list = |tag: &str| -> Value {
-        serde_json::from_slice(&fs::read(lab.path(format!("both/{tag}.manifest"))).unwrap()).unwrap()
+        serde_json::from_slice(&fs::read(lab.path(format!("both/{tag}.manifest"))).unwrap())
+            .unwrap()
     };
     let both = json!([list("1")[0], list("2")[0]]);
     lab.file("both/manifest.json", both.to_string());
@@ -159,22 +192,33 @@ fn an_index_of_several_platforms_gives_the_one_that_is_built_for() {
     let lab = Lab::new();
     for architecture in ["amd64", "arm64"] {
         lab.file(format!("{architecture}/{architecture}"), "");
-        let recipe =
-            format!("name='base'\ntag='1'\narchitecture='{architecture}'\ncontents='{architecture}'\n");
+        let recipe = format!(
+            "name='base'\ntag='1'\narchitecture='{architecture}'\ncontents='{architecture}'\n"
+        );
         lab.file(format!("{architecture}.toml"), recipe);
         let output = format!("{architecture}.tar");
-        lab.seatrial(["build", &format!("{architecture}.toml"), "--format", "oci", "-o", &output]).ok();
+        lab.seatrial(["build", &format!("{architecture}.toml"), "--format", "oci", "-o", &output])
+            .ok();
         fs::create_dir_all(lab.path("layout")).unwrap();
         lab.tool("tar", ["-xf", &output, "-C", "layout"]);
-        fs::rename(lab.path("layout/index.json"), lab.path(format!("{architecture}.index"))).unwrap();
+        fs::rename(lab.path("layout/index.json"), lab.path(format!("{architecture}.index")))
+            .unwrap();
     }
     let manifests: Vec<Value> = ["amd64", "arm64"]
         .iter()
-        .map(|a| serde_json::from_slice::<Value>(&fs::read(lab.path(format!("{a}.index"))).unwrap()).unwrap()["manifests"][0].take())
+        .map(|a| {
+            serde_json::from_slice::<Value>(&fs::read(lab.path(format!("{a}.index"))).unwrap())
+                .unwrap()["manifests"][0]
+                .take()
+        })
         .collect();
-    lab.file("layout/index.json", json!({ "schemaVersion": 2, "manifests": manifests }).to_string());
+    lab.file(
+        "layout/index.json",
+        json!({ "schemaVersion": 2, "manifests": manifests }).to_string(),
+    );
     for architecture in ["amd64", "arm64"] {
-        let built = lab.build(&format!("name='x'\nfrom_image='layout'\narchitecture='{architecture}'\n"));
+        let built =
+            lab.build(&format!("name='x'\nfrom_image='layout'\narchitecture='{architecture}'\n"));
         assert!(built.member(architecture).is_some());
     }
     let message = lab.refused("name='x'\nfrom_image='layout'\narchitecture='s390x'\n");
@@ -191,13 +235,17 @@ fn only_the_environment_is_inherited_unless_more_is_asked_for() {
         json!({"Cmd": ["sh"], "Entrypoint": ["/init"], "Env": ["A=1"], "Labels": {"a": "b"}, "User": "nobody"})
     );
     let some = on_base(&lab, "inherit=['User', 'Labels']\n[config]\nLabels={ c = 'd' }\n").config();
-    assert_eq!(some["config"], json!({"Env": ["A=1"], "Labels": {"a": "b", "c": "d"}, "User": "nobody"}));
+    assert_eq!(
+        some["config"],
+        json!({"Env": ["A=1"], "Labels": {"a": "b", "c": "d"}, "User": "nobody"})
+    );
 }
 
 #[test]
 fn an_own_entrypoint_drops_the_inherited_cmd_and_fields_can_be_cleared_or_empty() {
     let lab = lab();
-    let config = |more: &str| on_base(&lab, &format!("inherit='all'\n{more}")).config()["config"].clone();
+    let config =
+        |more: &str| on_base(&lab, &format!("inherit='all'\n{more}")).config()["config"].clone();
     let entrypoint = config("[config]\nEntrypoint=['/own']\n");
     assert_eq!((entrypoint.get("Cmd"), &entrypoint["Entrypoint"]), (None, &json!(["/own"])));
     let empty = config("[config]\nEntrypoint=[]\n");
@@ -213,7 +261,8 @@ fn an_own_entrypoint_drops_the_inherited_cmd_and_fields_can_be_cleared_or_empty(
 fn unknown_fields_of_a_base_config_survive_inheritance() {
     let lab = Lab::new();
     old_docker_save(&lab);
-    let config: Value = serde_json::from_slice(&fs::read(lab.path("save/config.json")).unwrap()).unwrap();
+    let config: Value =
+        serde_json::from_slice(&fs::read(lab.path("save/config.json")).unwrap()).unwrap();
     let mut config = config;
     config["config"]["VendorThing"] = json!({"a": [1]});
     config["vendor.top"] = json!("kept");
@@ -221,7 +270,10 @@ fn unknown_fields_of_a_base_config_survive_inheritance() {
     lab.tool("tar", ["-cf", "old.tar", "-C", "save", "."]);
     let recipe = "name='x'\nfrom_image='old.tar'\narchitecture='amd64'\n";
     let all = lab.build(&format!("{recipe}inherit='all'\n")).config();
-    assert_eq!((&all["config"]["VendorThing"], &all["vendor.top"]), (&json!({"a": [1]}), &json!("kept")));
+    assert_eq!(
+        (&all["config"]["VendorThing"], &all["vendor.top"]),
+        (&json!({"a": [1]}), &json!("kept"))
+    );
     let none = lab.build(recipe).config();
     assert!(none["config"].get("VendorThing").is_none() && none.get("vendor.top").is_none());
 }
@@ -271,7 +323,8 @@ fn a_file_over_a_directory_and_the_reverse_name_both() {
     lab.file("dir-over/etc/hosts/x", "");
     let message = lab.refused("name='x'\nfrom_image='base.tar'\ncontents='dir-over'\n");
     assert!(
-        message.contains("/etc/hosts is a directory") && message.contains("a file in the base image"),
+        message.contains("/etc/hosts is a directory")
+            && message.contains("a file in the base image"),
         "{message}"
     );
     on_base(&lab, "contents='dir-over'\nreplace='/etc/hosts'\n");

@@ -24,7 +24,8 @@ fn sha256(bytes: &[u8]) -> String {
 #[test]
 fn b1_a_single_image_has_one_new_layer_with_contents_and_closure() {
     let lab = shop();
-    let built = lab.build(&format!("name='x'\nlayout='single'\ncontents=['/nix/store/a-app']\n{STORE}"));
+    let built =
+        lab.build(&format!("name='x'\nlayout='single'\ncontents=['/nix/store/a-app']\n{STORE}"));
     assert_eq!(
         built.names(0),
         [
@@ -51,14 +52,22 @@ fn b1_a_single_image_has_one_new_layer_with_contents_and_closure() {
 #[test]
 fn b1_only_store_paths_that_no_base_layer_holds_are_added() {
     let lab = shop();
-    lab.build_with(&format!("name='base'\ncontents=['/nix/store/b-zlib']\n{STORE}"), "base.tar", &[]);
+    lab.build_with(
+        &format!("name='base'\ncontents=['/nix/store/b-zlib']\n{STORE}"),
+        "base.tar",
+        &[],
+    );
     for layout in ["single", "layered"] {
         let built = lab.build(&format!(
             "name='x'\nlayout='{layout}'\nfrom_image='base.tar'\ncontents=['/nix/store/a-app']\n{STORE}"
         ));
-        let added: Vec<String> = built.layers().into_iter().skip(3).flatten().map(|m| m.name).collect();
+        let added: Vec<String> =
+            built.layers().into_iter().skip(3).flatten().map(|m| m.name).collect();
         assert!(added.contains(&"nix/store/a-app/bin/app".to_owned()), "{added:?}");
-        assert!(!added.iter().any(|name| name.contains("libc") || name.contains("zlib")), "{added:?}");
+        assert!(
+            !added.iter().any(|name| name.contains("libc") || name.contains("zlib")),
+            "{added:?}"
+        );
     }
 }
 
@@ -66,7 +75,8 @@ fn b1_only_store_paths_that_no_base_layer_holds_are_added() {
 fn b2_popular_paths_get_layers_of_their_own_and_the_rest_share_one() {
     let lab = shop();
     // By the popularity contest libc counts 6, zlib 3, app 1; of four layers one is for the contents.
-    let recipe = |max| format!("name='x'\nmax_layers={max}\ncontents=['/nix/store/a-app']\n{STORE}");
+    let recipe =
+        |max| format!("name='x'\nmax_layers={max}\ncontents=['/nix/store/a-app']\n{STORE}");
     let paths = |max| {
         let built = lab.build(&recipe(max));
         let layers = built.summary["layers"].as_array().unwrap().clone();
@@ -84,7 +94,8 @@ fn b2_popular_paths_get_layers_of_their_own_and_the_rest_share_one() {
 #[test]
 fn b2_the_customisation_layer_links_into_the_store() {
     let lab = shop();
-    let built = lab.build(&format!("name='x'\ncontents=['/nix/store/a-app', '/nix/store/b-zlib']\n{STORE}"));
+    let built = lab
+        .build(&format!("name='x'\ncontents=['/nix/store/a-app', '/nix/store/b-zlib']\n{STORE}"));
     let top = built.layers().pop().unwrap();
     let seen: Vec<_> = top.iter().map(|m| (m.name.as_str(), m.kind, m.link.as_str())).collect();
     assert_eq!(
@@ -115,7 +126,9 @@ fn b4_base_layers_come_first_byte_for_byte_in_every_builder() {
     let lab = shop();
     let base = lab.build_with("name='base'\ncontents='store/d-unrelated'\n", "base.tar", &[]);
     for layout in ["single", "layered"] {
-        let recipe = format!("name='x'\nlayout='{layout}'\nfrom_image='base.tar'\ncontents='store/c-libc'\n");
+        let recipe = format!(
+            "name='x'\nlayout='{layout}'\nfrom_image='base.tar'\ncontents='store/c-libc'\n"
+        );
         for format in ["docker", "dual"] {
             let built = lab.build_with(&recipe, "out.tar", &["--format", format]);
             assert_eq!(built.layer_files()[..1], base.layer_files()[..], "{layout} {format}");
@@ -141,7 +154,9 @@ fn b4_too_few_layers_is_an_error_that_names_the_numbers() {
     let message = lab.refused(&recipe(5));
     assert!(message.contains("max_layers is 5"), "{message}");
     assert!(
-        message.contains("4 layers") && message.contains("2 more") && message.contains("at least 6"),
+        message.contains("4 layers")
+            && message.contains("2 more")
+            && message.contains("at least 6"),
         "{message}"
     );
     assert_eq!(lab.build(&recipe(6)).layers().len(), 6);
@@ -153,12 +168,16 @@ fn b4_too_few_layers_is_an_error_that_names_the_numbers() {
 fn b5_any_image_can_be_the_base_of_any_other() {
     let lab = shop();
     let (single, layered) = ("layout='single'", "layout='layered'");
-    for (lower, upper) in [(layered, single), (single, layered), (layered, layered), (single, single)] {
+    for (lower, upper) in
+        [(layered, single), (single, layered), (layered, layered), (single, single)]
+    {
         let base = format!(
             "name='base'\n{lower}\ncontents='/nix/store/b-zlib'\n[config]\nEnv=['LAYER=base']\n{STORE}"
         );
         let base = lab.build_with(&base, "base.tar", &[]);
-        let built = format!("name='x'\n{upper}\nfrom_image='base.tar'\ncontents='/nix/store/a-app'\n{STORE}");
+        let built = format!(
+            "name='x'\n{upper}\nfrom_image='base.tar'\ncontents='/nix/store/a-app'\n{STORE}"
+        );
         let built = lab.build(&built);
         let below = base.layers().len();
         assert_eq!(built.layer_files()[..below], base.layer_files()[..], "{upper} on {lower}");
@@ -170,8 +189,7 @@ fn b5_any_image_can_be_the_base_of_any_other() {
 #[test]
 fn b6_the_environment_is_base_then_own_each_name_once_in_its_first_place() {
     let lab = shop();
-    let base =
-        "name='base'\ncontents='store/c-libc'\n[config]\nEnv=['PATH=/bin', 'LAST=base', 'PATH=/usr/bin']\n";
+    let base = "name='base'\ncontents='store/c-libc'\n[config]\nEnv=['PATH=/bin', 'LAST=base', 'PATH=/usr/bin']\n";
     assert_eq!(lab.build_with(base, "base.tar", &[]).env(), ["PATH=/usr/bin", "LAST=base"]);
     for layout in ["single", "layered"] {
         let built = lab.build(&format!(
@@ -200,9 +218,11 @@ fn b7_names_with_a_registry_are_kept_and_files_take_the_base_name() {
         let reference = lab.seatrial(["reference", "recipe.toml"]).ok();
         assert_eq!(reference, "registry.example:5000/my/image:1.0\n");
     }
-    let built = lab.build("name='registry.example:5000/my/image'\ntag='1.0'\ncontents='store/c-libc'\n");
+    let built =
+        lab.build("name='registry.example:5000/my/image'\ntag='1.0'\ncontents='store/c-libc'\n");
     assert_eq!(texts(&built.manifest()["RepoTags"]), ["registry.example:5000/my/image:1.0"]);
-    let repositories: serde_json::Value = serde_json::from_slice(&built.files()["repositories"]).unwrap();
+    let repositories: serde_json::Value =
+        serde_json::from_slice(&built.files()["repositories"]).unwrap();
     assert!(repositories["registry.example:5000/my/image"]["1.0"].is_string());
 }
 
@@ -255,7 +275,9 @@ fn b9_a_given_tag_is_carried_and_a_derived_one_is_known_without_building() {
     for recipe in [
         "name='x'\ncontents='store/c-libc'\n".to_owned(),
         format!("name='x'\ncontents='/nix/store/a-app'\n{STORE}"),
-        format!("name='x'\nlayout='single'\ncontents=['/nix/store/a-app', 'store/../graph.json']\n{STORE}"),
+        format!(
+            "name='x'\nlayout='single'\ncontents=['/nix/store/a-app', 'store/../graph.json']\n{STORE}"
+        ),
     ] {
         let built = lab.build(&recipe);
         let reference = lab.seatrial(["reference", "recipe.toml"]).ok();
@@ -300,10 +322,12 @@ fn b9_a_derived_tag_changes_with_the_inputs_and_with_nothing_else() {
 fn b10_an_image_may_have_no_store_path_or_no_contents_at_all() {
     let lab = shop();
     for layout in ["single", "layered"] {
-        let empty = lab.build(&format!("name='x'\nlayout='{layout}'\n[config]\nCmd=['/bin/app']\n"));
+        let empty =
+            lab.build(&format!("name='x'\nlayout='{layout}'\n[config]\nCmd=['/bin/app']\n"));
         assert_eq!(empty.manifest()["Layers"], json!([]));
         assert_eq!(empty.config()["rootfs"], json!({"type": "layers", "diff_ids": []}));
-        let plain = lab.build(&format!("name='x'\nlayout='{layout}'\ncontents='store/c-libc'\n{STORE}"));
+        let plain =
+            lab.build(&format!("name='x'\nlayout='{layout}'\ncontents='store/c-libc'\n{STORE}"));
         // In the store, but by its folder; so it is a store path after all.
         assert_eq!(plain.names(0)[0], if layout == "single" { "bin/" } else { "nix/" });
         lab.file("tree/a", "");
@@ -321,7 +345,8 @@ fn b10_store_paths_can_be_left_out() {
         assert_eq!(built.layers().len(), 1);
         assert_eq!(built.member("bin/app").unwrap().link, "/nix/store/a-app/bin/app");
     }
-    let built = lab.build(&format!("name='x'\ncontents='/nix/store/a-app'\n{STORE}include=false\n"));
+    let built =
+        lab.build(&format!("name='x'\ncontents='/nix/store/a-app'\n{STORE}include=false\n"));
     assert_eq!(built.layers().len(), 1);
 }
 
@@ -373,7 +398,8 @@ fn b12_the_same_bytes_for_any_number_of_threads_any_time_and_any_place() {
 #[test]
 fn b12_created_is_fixed_given_or_now_and_changes_no_layer() {
     let lab = shop();
-    let build = |more: &str| lab.build(&format!("name='x'\ntag='1'\ncontents='store/c-libc'\n{more}"));
+    let build =
+        |more: &str| lab.build(&format!("name='x'\ntag='1'\ncontents='store/c-libc'\n{more}"));
     let fixed = build("");
     assert_eq!(fixed.config()["created"], "1970-01-01T00:00:01Z");
     let given = build("created='2024-05-01T12:00:00.75+02:00'\n");
@@ -383,7 +409,11 @@ fn b12_created_is_fixed_given_or_now_and_changes_no_layer() {
     let year = lab.tool("date", ["-u", "+%Y"]);
     assert!(now.config()["created"].as_str().unwrap().starts_with(year.trim()));
     assert_eq!(now.layer_files(), fixed.layer_files());
-    assert!(build("mtime='2024-05-01T10:00:00Z'\n").layers()[0].iter().all(|m| m.mtime == 1_714_557_600));
+    assert!(
+        build("mtime='2024-05-01T10:00:00Z'\n").layers()[0]
+            .iter()
+            .all(|m| m.mtime == 1_714_557_600)
+    );
     assert!(fixed.layers()[0].iter().all(|m| m.mtime == 1 && m.owner == (0, 0)));
 }
 
@@ -393,13 +423,16 @@ fn b12_source_date_epoch_is_created_where_the_recipe_says_nothing() {
     let created = |recipe: &str, epoch: &str| {
         lab.file("recipe.toml", recipe);
         let mut command = lab.command(env!("CARGO_BIN_EXE_seatrial"));
-        command.args(["build", "recipe.toml", "--json", "-o", "x.tar"]).env("SOURCE_DATE_EPOCH", epoch);
+        command
+            .args(["build", "recipe.toml", "--json", "-o", "x.tar"])
+            .env("SOURCE_DATE_EPOCH", epoch);
         let run = crate::lab::Run::of(command);
         if run.output.status.success() { run.ok() } else { run.refused(&lab, "refused.tar") }
     };
     assert!(created("name='x'\n", "1714557600").contains("2024-05-01T10:00:00Z"));
     assert!(
-        created("name='x'\ncreated='2020-01-01T00:00:00Z'\n", "1714557600").contains("2020-01-01T00:00:00Z")
+        created("name='x'\ncreated='2020-01-01T00:00:00Z'\n", "1714557600")
+            .contains("2020-01-01T00:00:00Z")
     );
     assert!(created("name='x'\n", "yesterday").contains("SOURCE_DATE_EPOCH"));
 }
@@ -407,8 +440,9 @@ fn b12_source_date_epoch_is_created_where_the_recipe_says_nothing() {
 #[test]
 fn b12_owner_is_the_recipes_and_host_attributes_stay_out() {
     let lab = shop();
-    let built =
-        lab.build("name='x'\nuid=1000\ngid=100\nuname='user'\ngname='users'\ncontents='store/c-libc'\n");
+    let built = lab.build(
+        "name='x'\nuid=1000\ngid=100\nuname='user'\ngname='users'\ncontents='store/c-libc'\n",
+    );
     let layer = built.layer_files().remove(0);
     assert!(built.layers()[0].iter().all(|member| member.owner == (1000, 100)));
     // ustar: user name at 265, group name at 297.

@@ -71,9 +71,12 @@ fn a_damaged_entry_is_dropped() {
     let plain = lab.build_with(RECIPE, "plain.tar", &["--no-cache"]);
     let file = &lab.kept("layers")[0];
     let sound = fs::read(file).unwrap();
-    for damage in
-        [&b""[..], b"rubbish", &sound[..sound.len() - 5], &[&b"sha256:00"[..], &sound[9..]].concat()]
-    {
+    for damage in [
+        &b""[..],
+        b"rubbish",
+        &sound[..sound.len() - 5],
+        &[&b"sha256:00"[..], &sound[9..]].concat(),
+    ] {
         fs::write(file, damage).unwrap();
         assert_eq!(lab.build(RECIPE).bytes, plain.bytes);
         assert_eq!(fs::read(file).unwrap(), sound);

@@ -30,13 +30,21 @@ fn a_build_says_what_it_wrote_within_80_columns() {
     let run = lab.seatrial(["build", "recipe.toml"]);
     assert_eq!(run.stderr(), "", "nothing but results where no terminal is");
     let text = run.ok();
-    for part in
-        ["wrote app.tar", "my/app:1", "sha256:", "linux/", "A=1", "/bin/app", "1, 3.00 MiB", "contents"]
-    {
+    for part in [
+        "wrote app.tar",
+        "my/app:1",
+        "sha256:",
+        "linux/",
+        "A=1",
+        "/bin/app",
+        "1, 3.00 MiB",
+        "contents",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     // The id stays whole, to be copied; it alone may be wider.
-    let wide: Vec<&str> = text.lines().filter(|line| line.len() > 80 && !line.contains("sha256:")).collect();
+    let wide: Vec<&str> =
+        text.lines().filter(|line| line.len() > 80 && !line.contains("sha256:")).collect();
     assert!(wide.is_empty(), "{wide:?}");
     let seen = lab.seatrial(["inspect", "app.tar"]).ok();
     let (built, seen) = (text.split_once('\n').unwrap().1, seen.split_once('\n').unwrap().1);
@@ -46,7 +54,8 @@ fn a_build_says_what_it_wrote_within_80_columns() {
 #[test]
 fn json_has_the_fields_of_the_contract_and_inspect_agrees_with_build() {
     let lab = lab();
-    let built: Value = serde_json::from_str(&lab.seatrial(["build", "recipe.toml", "--json"]).ok()).unwrap();
+    let built: Value =
+        serde_json::from_str(&lab.seatrial(["build", "recipe.toml", "--json"]).ok()).unwrap();
     let fields: Vec<&str> = built.as_object().unwrap().keys().map(String::as_str).collect();
     let contract = [
         "architecture",
@@ -62,7 +71,8 @@ fn json_has_the_fields_of_the_contract_and_inspect_agrees_with_build() {
         "variant",
     ];
     assert_eq!(fields, contract);
-    let layer: Vec<&str> = built["layers"][0].as_object().unwrap().keys().map(String::as_str).collect();
+    let layer: Vec<&str> =
+        built["layers"][0].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(layer, ["base", "digest", "paths", "size"]);
     assert_eq!(inspected(&lab, "app.tar"), built);
     for format in ["oci", "dual"] {
@@ -73,7 +83,8 @@ fn json_has_the_fields_of_the_contract_and_inspect_agrees_with_build() {
 
 /// What `inspect` says of an image, less what it noticed, which `build` does not tell.
 fn inspected(lab: &Lab, image: &str) -> Value {
-    let mut seen: Value = serde_json::from_str(&lab.seatrial(["inspect", image, "--json"]).ok()).unwrap();
+    let mut seen: Value =
+        serde_json::from_str(&lab.seatrial(["inspect", image, "--json"]).ok()).unwrap();
     seen.as_object_mut().unwrap().remove("lint").unwrap();
     seen
 }
@@ -87,9 +98,10 @@ fn inspect_knows_the_base_layers_of_an_image_on_an_image() {
         let recipe = format!("name='{next}'\ntag='1'\nfrom_image='{base}.tar'\ncontents='more'\n");
         lab.file("next.toml", recipe.as_str());
         let output = format!("{next}.tar");
-        let built: Value =
-            serde_json::from_str(&lab.seatrial(["build", "next.toml", "--json", "-o", &output]).ok())
-                .unwrap();
+        let built: Value = serde_json::from_str(
+            &lab.seatrial(["build", "next.toml", "--json", "-o", &output]).ok(),
+        )
+        .unwrap();
         assert_eq!(inspected(&lab, &output), built);
     }
 }
@@ -151,14 +163,19 @@ fn outputs_that_cannot_be_written_are_the_environments_fault() {
     }
     let run = shell(&lab, "$SEATRIAL stream recipe.toml > /dev/full");
     assert_eq!(run.output.status.code(), Some(3));
-    assert!(run.stderr().contains("cannot write standard output: No space left"), "{}", run.stderr());
+    assert!(
+        run.stderr().contains("cannot write standard output: No space left"),
+        "{}",
+        run.stderr()
+    );
 }
 
 #[test]
 fn a_full_disk_leaves_no_partial_file() {
     let lab = lab();
     // A limit on file sizes stands for the full disk: the same failing write, without root.
-    let run = shell(&lab, "trap '' XFSZ; ulimit -f 1024; $SEATRIAL build recipe.toml; echo $?; ls -A");
+    let run =
+        shell(&lab, "trap '' XFSZ; ulimit -f 1024; $SEATRIAL build recipe.toml; echo $?; ls -A");
     assert_eq!(run.stdout(), "3\nrecipe.toml\ntree\n");
     assert!(run.stderr().contains("cannot write app.tar"), "{}", run.stderr());
 }
@@ -178,7 +195,8 @@ fn a_killed_build_leaves_no_partial_file() {
 #[test]
 fn a_broken_pipe_ends_quietly_with_a_code_that_is_not_zero() {
     let lab = lab();
-    let run = shell(&lab, "$SEATRIAL stream recipe.toml | head -c 1000 | wc -c; echo ${PIPESTATUS[0]}");
+    let run =
+        shell(&lab, "$SEATRIAL stream recipe.toml | head -c 1000 | wc -c; echo ${PIPESTATUS[0]}");
     assert_eq!(run.stdout(), "1000\n3\n");
     assert_eq!(run.stderr(), "");
 }
@@ -207,6 +225,9 @@ fn usage_errors_have_code_2_and_help_has_examples() {
     assert!(lab.seatrial(["biuld"]).stderr().contains("'build'"));
     for command in ["build", "stream", "reference", "inspect"] {
         let help = lab.seatrial([command, "--help"]).ok();
-        assert!(help.contains("Example") && help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        assert!(
+            help.contains("Example") && help.lines().all(|line| line.chars().count() <= 80),
+            "{help}"
+        );
     }
 }

@@ -55,7 +55,8 @@ fn symlinks_stay_as_they_are_and_are_never_followed_out_of_the_tree() {
     lab.link("tree/inner", "real");
     for layout in ["layered", "single"] {
         let built = lab.build(&format!("name='x'\nlayout='{layout}'\ncontents='tree'\n"));
-        for (name, target) in [("out", "../secret"), ("absolute", "/etc"), ("dangling", "nowhere")] {
+        for (name, target) in [("out", "../secret"), ("absolute", "/etc"), ("dangling", "nowhere")]
+        {
             let member = built.member(name).unwrap();
             assert_eq!((member.kind, member.link.as_str()), ('2', target), "{layout}");
         }
@@ -152,7 +153,10 @@ fn a_file_over_8_gib_has_its_true_size() {
     let mut shell: Command = lab.command("bash");
     shell.args(["-c", pipe]).env("SEATRIAL", env!("CARGO_BIN_EXE_seatrial"));
     let listed = String::from_utf8(shell.output().unwrap().stdout).unwrap();
-    assert!(listed.contains(&format!(" {size} ")) && listed.trim_end().ends_with("a-huge"), "{listed}");
+    assert!(
+        listed.contains(&format!(" {size} ")) && listed.trim_end().ends_with("a-huge"),
+        "{listed}"
+    );
 }
 
 #[test]
@@ -188,10 +192,16 @@ fn contents_are_merged_and_a_clash_names_both_sides() {
     let lab = Lab::new();
     lab.file("one/etc/a", "1");
     lab.file("two/etc/b", "2");
-    assert_eq!(lab.build("name='x'\ncontents=['one', 'two']\n").names(0), ["etc/", "etc/a", "etc/b"]);
+    assert_eq!(
+        lab.build("name='x'\ncontents=['one', 'two']\n").names(0),
+        ["etc/", "etc/a", "etc/b"]
+    );
     lab.file("two/etc/a", "3");
     let message = lab.refused("name='x'\ncontents=['one', 'two']\n");
-    assert!(message.contains("/etc/a") && message.contains("/one") && message.contains("/two"), "{message}");
+    assert!(
+        message.contains("/etc/a") && message.contains("/one") && message.contains("/two"),
+        "{message}"
+    );
     lab.file("three/etc", "a file");
     let message = lab.refused("name='x'\ncontents=['one', 'three']\n");
     assert!(message.contains("/etc is a directory") && message.contains("a file in"), "{message}");
@@ -202,8 +212,8 @@ fn store_paths_that_clash_name_both_and_shared_folders_merge() {
     let lab = Lab::new();
     lab.store(&[("a-one", &[]), ("b-two", &[])]);
     lab.file("store/b-two/bin/one", "another");
-    let message =
-        lab.refused(&format!("name='x'\ncontents=['/nix/store/a-one', '/nix/store/b-two']\n{STORE}"));
+    let message = lab
+        .refused(&format!("name='x'\ncontents=['/nix/store/a-one', '/nix/store/b-two']\n{STORE}"));
     assert!(
         message.contains("/bin/one") && message.contains("a-one") && message.contains("b-two"),
         "{message}"
@@ -231,7 +241,10 @@ fn a_directory_over_a_linked_file_is_a_clash_and_never_lands_in_the_store() {
     lab.store(&[("a-one", &[])]);
     lab.file("tree/bin/one/x", "");
     let message = lab.refused(&format!("name='x'\ncontents=['/nix/store/a-one', 'tree']\n{STORE}"));
-    assert!(message.contains("/bin/one is a symlink") && message.contains("a directory in"), "{message}");
+    assert!(
+        message.contains("/bin/one is a symlink") && message.contains("a directory in"),
+        "{message}"
+    );
 }
 
 #[test]

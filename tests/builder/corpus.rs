@@ -17,8 +17,12 @@ fn a_store_of_real_packages_comes_out_whole_with_every_path_once() {
         [generator.to_str().unwrap(), lab.path("store").to_str().unwrap(), "graph.json", "25"],
     );
     let graph: Value = serde_json::from_slice(&fs::read(lab.path("graph.json")).unwrap()).unwrap();
-    let paths: BTreeSet<String> =
-        graph.as_array().unwrap().iter().map(|node| node["path"].as_str().unwrap().to_owned()).collect();
+    let paths: BTreeSet<String> = graph
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| node["path"].as_str().unwrap().to_owned())
+        .collect();
     assert!(paths.len() > 20, "{}", paths.len());
     let store = lab.path("store").to_str().unwrap().to_owned();
     let labels = paths.iter().map(String::as_str).collect::<Vec<_>>().join(" ");

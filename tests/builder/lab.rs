@@ -28,8 +28,10 @@ impl Lab {
 
     /// What is kept of builds under `name`: files with their paths.
     pub fn kept(&self, name: &str) -> Vec<PathBuf> {
-        let files =
-            fs::read_dir(self.cache.path().join("seatrial").join(name)).into_iter().flatten().flatten();
+        let files = fs::read_dir(self.cache.path().join("seatrial").join(name))
+            .into_iter()
+            .flatten()
+            .flatten();
         let mut files: Vec<PathBuf> = files.map(|file| file.path()).collect();
         files.sort();
         files
@@ -163,7 +165,8 @@ impl Run {
         assert!(message.starts_with("seatrial: "), "{}", self.report());
         assert!(!lab.exists(output), "{output} was written\n{}", self.report());
         let left = fs::read_dir(lab.path("")).unwrap().map(|entry| entry.unwrap().file_name());
-        let left: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with(".seatrial")).collect();
+        let left: Vec<_> =
+            left.filter(|name| name.to_string_lossy().starts_with(".seatrial")).collect();
         assert!(left.is_empty(), "{left:?} is left\n{}", self.report());
         message
     }
@@ -241,9 +244,10 @@ impl Built {
         let plain = |layer: Vec<u8>| {
             let mut plain = Vec::new();
             match layer.starts_with(&[0x1f, 0x8b]) {
-                true => {
-                    flate2::read::GzDecoder::new(&layer[..]).read_to_end(&mut plain).map(|_| plain).unwrap()
-                }
+                true => flate2::read::GzDecoder::new(&layer[..])
+                    .read_to_end(&mut plain)
+                    .map(|_| plain)
+                    .unwrap(),
                 false => layer,
             }
         };
@@ -257,7 +261,10 @@ impl Built {
 
     /// The member called `name` in the topmost layer that has it.
     pub fn member(&self, name: &str) -> Option<Found> {
-        self.layers().into_iter().rev().find_map(|layer| layer.into_iter().find(|member| member.name == name))
+        self.layers()
+            .into_iter()
+            .rev()
+            .find_map(|layer| layer.into_iter().find(|member| member.name == name))
     }
 
     pub fn env(&self) -> Vec<String> {

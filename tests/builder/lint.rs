@@ -11,7 +11,8 @@ fn elf(machine: u8) -> Vec<u8> {
 
 /// The rules that `inspect` names for `image`.
 fn rules(lab: &Lab, image: &str) -> Vec<String> {
-    let seen: Value = serde_json::from_str(&lab.seatrial(["inspect", image, "--json"]).ok()).unwrap();
+    let seen: Value =
+        serde_json::from_str(&lab.seatrial(["inspect", image, "--json"]).ok()).unwrap();
     let rules = seen["lint"].as_array().unwrap().iter();
     rules.map(|finding| finding["rule"].as_str().unwrap().to_owned()).collect()
 }
@@ -21,16 +22,17 @@ fn changed(lab: &Lab, recipe: &str, reference: &str, change: impl Fn(&mut Value)
     let built = lab.build(recipe);
     let mut config = built.config();
     change(&mut config);
-    let manifest =
-        json!([{ "Config": "config.json", "RepoTags": [reference], "Layers": built.manifest()["Layers"] }]);
+    let manifest = json!([{ "Config": "config.json", "RepoTags": [reference], "Layers": built.manifest()["Layers"] }]);
     let mut archive = tar::Builder::new(Vec::new());
     let documents = [
         ("config.json", config.to_string().into_bytes()),
         ("manifest.json", manifest.to_string().into_bytes()),
     ];
-    let layers = members(&built.bytes).into_iter().filter(|member| member.name.ends_with("/layer.tar"));
+    let layers =
+        members(&built.bytes).into_iter().filter(|member| member.name.ends_with("/layer.tar"));
     let layers = layers.map(|member| (member.name, member.content));
-    for (name, content) in layers.chain(documents.map(|(name, content)| (name.to_owned(), content))) {
+    for (name, content) in layers.chain(documents.map(|(name, content)| (name.to_owned(), content)))
+    {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
@@ -66,16 +68,25 @@ fn a_config_that_will_hurt_somebody_is_noticed() {
         rules(&lab, "changed.tar")
     };
     assert_eq!(named("app:1", &|_| ()), [""; 0]);
-    assert_eq!(named("app:1", &|config| config["config"]["Env"] = json!(["A=1", "A=2"])), ["duplicate-env"]);
+    assert_eq!(
+        named("app:1", &|config| config["config"]["Env"] = json!(["A=1", "A=2"])),
+        ["duplicate-env"]
+    );
     assert_eq!(
         named("app:1", &|config| config["config"]["Env"] = json!(["DB_PASSWORD=x"])),
         ["secret-in-env"]
     );
-    assert_eq!(named("app:1", &|config| config["config"]["Env"] = json!(["DB_PASSWORD_FILE=/x"])), [""; 0]);
+    assert_eq!(
+        named("app:1", &|config| config["config"]["Env"] = json!(["DB_PASSWORD_FILE=/x"])),
+        [""; 0]
+    );
     assert_eq!(named("My/App:1", &|_| ()), ["upper-case-name"]);
     let foreign = named("app:1", &|config| config["architecture"] = json!("x86_64"));
     assert_eq!(foreign, ["architecture-not-goarch", "architecture-of-files"]);
-    assert_eq!(named("app:1", &|config| config["config"]["User"] = json!("web")), ["user-without-passwd"]);
+    assert_eq!(
+        named("app:1", &|config| config["config"]["User"] = json!("web")),
+        ["user-without-passwd"]
+    );
 }
 
 #[test]
@@ -99,7 +110,10 @@ fn files_that_will_hurt_somebody_are_noticed() {
     lab.build(&SOUND.replace("'7'", "'web'"));
     assert_eq!(rules(&lab, "out.tar"), ["user-by-name"]);
 
-    lab.build(&SOUND.replace("tag=", "created='2024-05-01T12:00:00Z'\nmtime='2024-05-01T11:59:00Z'\ntag="));
+    lab.build(
+        &SOUND
+            .replace("tag=", "created='2024-05-01T12:00:00Z'\nmtime='2024-05-01T11:59:00Z'\ntag="),
+    );
     assert_eq!(rules(&lab, "out.tar"), ["build-time-in-files"]);
 
     std::fs::remove_dir_all(lab.path("root/etc/ssl")).unwrap();
@@ -122,5 +136,8 @@ fn what_is_noticed_says_what_it_breaks_and_how_to_mend_it_and_can_be_denied() {
     std::fs::remove_dir_all(lab.path("root/etc/ssl")).unwrap();
     lab.build(SOUND);
     lab.seatrial(["inspect", "out.tar", "--deny", "warnings"]).ok();
-    assert_eq!(lab.seatrial(["inspect", "out.tar", "--deny", "notes"]).output.status.code(), Some(1));
+    assert_eq!(
+        lab.seatrial(["inspect", "out.tar", "--deny", "notes"]).output.status.code(),
+        Some(1)
+    );
 }

@@ -34,7 +34,8 @@ fn build(lab: &Lab, format: &str, compress: &str) -> Built {
 }
 
 fn inspected(lab: &Lab, image: &str) -> Value {
-    serde_json::from_str(&lab.tool("skopeo", ["--override-arch", "arm64", "inspect", image])).unwrap()
+    serde_json::from_str(&lab.tool("skopeo", ["--override-arch", "arm64", "inspect", image]))
+        .unwrap()
 }
 
 #[test]
@@ -100,8 +101,10 @@ fn umoci_unpacks_the_oci_layout_to_the_same_tree_as_gnu_tar() {
     assert_eq!(listing("by-tar"), listing("bundle/rootfs"));
     assert!(listing("by-tar").contains("etc/conf -rwsr-x---"));
     let stat: Value =
-        serde_json::from_str(&lab.tool("umoci", ["stat", "--json", "--image", "layout:1.0"])).unwrap();
-    let layers = stat["history"].as_array().unwrap().iter().filter(|step| !step["layer"].is_null()).count();
+        serde_json::from_str(&lab.tool("umoci", ["stat", "--json", "--image", "layout:1.0"]))
+            .unwrap();
+    let layers =
+        stat["history"].as_array().unwrap().iter().filter(|step| !step["layer"].is_null()).count();
     assert_eq!(layers, 3);
 }
 

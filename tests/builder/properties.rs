@@ -6,7 +6,7 @@ use std::io::Read;
 use num_bigint::BigUint;
 use proptest::prelude::*;
 use seatrial::archive::layer::LayerBuilder;
-use seatrial::archive::pipeline::{self, NoMemory, Source};
+use seatrial::archive::pipeline::{self, NoCache, Source};
 use seatrial::archive::sink::LayerSink;
 use seatrial::archive::{ArchiveError, Attributes, Entry, Kind, entry};
 use seatrial::closure::{Closure, Graph, StoreDir};
@@ -103,7 +103,10 @@ proptest! {
 
 /// The popularity contest as it is told: every path of a forest counts one, and what the contest of its own
 /// trees counted, one more each time.
-fn contest(forest: &BTreeSet<usize>, children: &BTreeMap<usize, BTreeSet<usize>>) -> BTreeMap<usize, u64> {
+fn contest(
+    forest: &BTreeSet<usize>,
+    children: &BTreeMap<usize, BTreeSet<usize>>,
+) -> BTreeMap<usize, u64> {
     let mut counts = BTreeMap::new();
     for path in forest {
         *counts.entry(*path).or_default() += 1;
@@ -119,7 +122,8 @@ fn closure(count: usize, edges: &[(usize, usize)]) -> Closure {
     let path = |number: usize| dir.path(&format!("/nix/store/p-{number}")).unwrap();
     let mut graph = Graph::default();
     for from in 0..count {
-        let references = edges.iter().filter(|(f, to)| *f == from && *to < count).map(|(_, to)| path(*to));
+        let references =
+            edges.iter().filter(|(f, to)| *f == from && *to < count).map(|(_, to)| path(*to));
         graph.add(path(from), references).unwrap();
     }
     graph.closure((0..count).map(|number| ("test".to_owned(), path(number)))).unwrap()
@@ -165,7 +169,12 @@ fn tar_round_trip(files: BTreeMap<String, usize>, threads: usize) -> Result<(), 
             let metadata = source.metadata().unwrap();
             written.insert(path.clone(), content);
             let content = entry::FileContent::of(own.into(), &metadata);
-            Entry { path: path.as_bytes().into(), mode: 0o640, kind: Kind::File(content), attributes: None }
+            Entry {
+                path: path.as_bytes().into(),
+                mode: 0o640,
+                kind: Kind::File(content),
+                attributes: None,
+            }
         })
         .collect();
     let source: Source<'_, ArchiveError> = Box::new(move || {
@@ -174,7 +183,7 @@ fn tar_round_trip(files: BTreeMap<String, usize>, threads: usize) -> Result<(), 
         layer.finish()
     });
     let mut sink = Keep::default();
-    let made = pipeline::run(vec![source], threads, &NoMemory, &mut sink, |_| ()).unwrap();
+    let made = pipeline::run(vec![source], threads, &NoCache, &mut sink, |_| ()).unwrap();
     prop_assert_eq!(sink.announced, sink.bytes.len() as u64);
     prop_assert_eq!(made[0].diff_id.0.hex(), hex::encode(Sha256::digest(&sink.bytes)));
     prop_assert_eq!(sink.diff_id, Some(made[0].diff_id));
@@ -202,7 +211,10 @@ fn popularity_equals_the_published_example() {
 #[test]
 fn cycles_count_as_one_and_ties_are_broken_by_path() {
     let order = |edges: &[(usize, usize)]| {
-        popularity::ranked(&closure(3, edges)).iter().map(|p| p.name()[2..].to_owned()).collect::<Vec<_>>()
+        popularity::ranked(&closure(3, edges))
+            .iter()
+            .map(|p| p.name()[2..].to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(order(&[]), ["0", "1", "2"]);
     assert_eq!(order(&[(0, 1), (1, 0), (1, 1)]), ["0", "1", "2"]);

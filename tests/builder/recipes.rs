@@ -34,7 +34,10 @@ fn a_recipe_may_come_on_standard_input() {
 fn an_unknown_key_names_the_line_and_the_nearest_known_key() {
     let lab = Lab::new();
     for (recipe, expected) in [
-        ("name='x'\ncontent=[]\n", "recipe.toml:2: unknown key \"content\"; did you mean \"contents\"?"),
+        (
+            "name='x'\ncontent=[]\n",
+            "recipe.toml:2: unknown key \"content\"; did you mean \"contents\"?",
+        ),
         (
             "name='x'\n[store]\nclosur='g'\n",
             "recipe.toml:3: unknown key \"closur\"; did you mean \"closure\"?",
@@ -101,14 +104,21 @@ fn a_reference_that_the_graph_lacks_names_both_ends() {
     lab.store(&[("a-app", &["z-absent"])]);
     let message = lab.refused(&format!("name='x'\ncontents='/nix/store/a-app'\n{STORE}"));
     assert!(message.contains("/nix/store/a-app needs /nix/store/z-absent"), "{message}");
-    let message = lab.refused(&format!("name='x'\n{STORE}[config]\nCmd=['/nix/store/y-gone/bin/x']\n"));
+    let message =
+        lab.refused(&format!("name='x'\n{STORE}[config]\nCmd=['/nix/store/y-gone/bin/x']\n"));
     assert!(message.contains("config.Cmd needs /nix/store/y-gone"), "{message}");
 }
 
 #[test]
 fn every_store_path_that_the_config_names_is_a_root() {
     let lab = Lab::new();
-    lab.store(&[("a-cmd", &[]), ("b-env", &["c-dep"]), ("c-dep", &[]), ("d-label", &[]), ("e-none", &[])]);
+    lab.store(&[
+        ("a-cmd", &[]),
+        ("b-env", &["c-dep"]),
+        ("c-dep", &[]),
+        ("d-label", &[]),
+        ("e-none", &[]),
+    ]);
     let built = lab.build(&format!(
         "name='x'\n{STORE}[config]\nCmd=['/nix/store/a-cmd/bin/cmd']\nEnv=['PATH=/bin:/nix/store/b-env/bin']\n\
          Labels={{ note = 'see /nix/store/d-label.' }}\n"
@@ -120,7 +130,10 @@ fn every_store_path_that_the_config_names_is_a_root() {
         .flat_map(|l| crate::lab::texts(&l["paths"]))
         .collect();
     paths.sort();
-    assert_eq!(paths, ["/nix/store/a-cmd", "/nix/store/b-env", "/nix/store/c-dep", "/nix/store/d-label"]);
+    assert_eq!(
+        paths,
+        ["/nix/store/a-cmd", "/nix/store/b-env", "/nix/store/c-dep", "/nix/store/d-label"]
+    );
 }
 
 #[test]

@@ -26,10 +26,11 @@ const EXPECTED: &str = "[env]\nhas = { LAST_LAYER = 'child' }\n[[run]]\nname = '
 /// Puts a static program for arm64 into `folder`: the guest's own.
 fn program(folder: &Path) {
     stdout(&seatrial(&["vm", "prepare", GUEST]));
-    let listed: Value = serde_json::from_str(&stdout(&seatrial(&["vm", "list", "--json"]))).unwrap();
+    let listed: Value =
+        serde_json::from_str(&stdout(&seatrial(&["vm", "list", "--json"]))).unwrap();
     let mut cached = listed["cache"].as_array().unwrap().iter();
-    let guest =
-        cached.find(|item| item["kind"] == "guest" && item["guest"] == GUEST && item["current"] == true);
+    let guest = cached
+        .find(|item| item["kind"] == "guest" && item["guest"] == GUEST && item["current"] == true);
     let initrd = Path::new(guest.unwrap()["folder"].as_str().unwrap()).join("initrd");
     std::fs::create_dir_all(folder).unwrap();
     let unpack = format!("busybox cpio -i -d bin/busybox <'{}'", initrd.display());
@@ -54,8 +55,9 @@ fn each_engine_runs_the_image_for_its_own_architecture_whatever_the_archive() {
         let verdict: Value = serde_json::from_str(&stdout(&desk.seatrial(&words))).unwrap();
         for (engine, machine) in [("docker-28", "x86_64\n"), (GUEST, "aarch64\n")] {
             let cases = verdict["cases"].as_array().unwrap();
-            let mut of_it =
-                cases.iter().filter(|case| case["engine"] == engine && case["name"] == "run machine");
+            let mut of_it = cases
+                .iter()
+                .filter(|case| case["engine"] == engine && case["name"] == "run machine");
             let said = of_it.next().map(|case| (case["outcome"].as_str(), case["seen"].as_str()));
             let expected = engines.contains(&engine).then_some((Some("passed"), Some(machine)));
             assert_eq!(said, expected, "{image} on {engine}");

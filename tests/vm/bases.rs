@@ -4,8 +4,7 @@ use seatrial::engine::RunOptions;
 
 use crate::dock::{Dock, RUN};
 
-const BASE: &str =
-    "name='base'\ntag='1'\ncontents='rootfs'\n[config]\nEnv=['PATH=/bin', 'LAST_LAYER=base', 'BASE=1']\n";
+const BASE: &str = "name='base'\ntag='1'\ncontents='rootfs'\n[config]\nEnv=['PATH=/bin', 'LAST_LAYER=base', 'BASE=1']\n";
 const CHILD: &str = "name='child'\nfrom_image='base.tar'\ncontents='more'\n";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,7 +31,8 @@ async fn layers_are_shared_between_images_and_the_bases_is_the_lowest() {
         seen.push(inspected.root_fs.unwrap().layers.unwrap());
     }
     assert_eq!((seen[0].len(), seen[1].len()), (2, 2));
-    let shared = seen[0].iter().collect::<BTreeSet<_>>().intersection(&seen[1].iter().collect()).count();
+    let shared =
+        seen[0].iter().collect::<BTreeSet<_>>().intersection(&seen[1].iter().collect()).count();
     assert_eq!(shared, 1);
     assert_eq!(seen[0][0], seen[1][0]);
 }
@@ -43,8 +43,7 @@ async fn what_docker_itself_saved_is_built_upon() {
     let base = dock.load(BASE).await;
     let mut saved = tokio::fs::File::create(dock.path("saved.tar")).await.unwrap();
     dock.daemon.docker().unwrap().save(base.reference(), &mut saved).await.unwrap();
-    let recipe =
-        "name='upon'\nfrom_image='saved.tar'\ncontents='more'\n[config]\nCmd=['/bin/cat', '/file']\n";
+    let recipe = "name='upon'\nfrom_image='saved.tar'\ncontents='more'\n[config]\nCmd=['/bin/cat', '/file']\n";
     let image = dock.load(recipe).await;
     assert_eq!(image.run(&RunOptions::default(), RUN).await.unwrap().stdout, "more");
     image.assert_env(&["LAST_LAYER=base"]).await.unwrap();

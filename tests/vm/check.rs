@@ -20,8 +20,16 @@ const STATIC: &[(&str, &str, &str)] = &[
         "[image]\narchitecture='arm64'",
         r#"config: architecture: expected "arm64", found "amd64""#,
     ),
-    ("[image]\nos='linux'", "[image]\nos='windows'", r#"config: os: expected "windows", found "linux""#),
-    ("[image]\nuser='7:8'", "[image]\nuser='root'", r#"config: user: expected "root", found "7:8""#),
+    (
+        "[image]\nos='linux'",
+        "[image]\nos='windows'",
+        r#"config: os: expected "windows", found "linux""#,
+    ),
+    (
+        "[image]\nuser='7:8'",
+        "[image]\nuser='root'",
+        r#"config: user: expected "root", found "7:8""#,
+    ),
     (
         "[image]\nworking_dir='/www'",
         "[image]\nworking_dir='/'",
@@ -57,7 +65,11 @@ const STATIC: &[(&str, &str, &str)] = &[
         "[image]\nexposed_ports=['8/udp']",
         r#"config: exposed ports: expected {"8/udp"}, found {"80/tcp"}"#,
     ),
-    ("[image]\nvolumes=['/data']", "[image]\nvolumes=[]", r#"config: volumes: expected {}, found {"/data"}"#),
+    (
+        "[image]\nvolumes=['/data']",
+        "[image]\nvolumes=[]",
+        r#"config: volumes: expected {}, found {"/data"}"#,
+    ),
     (
         "[image.labels]\nteam='deck'",
         "[image.labels]\nteam='x'",
@@ -195,7 +207,9 @@ fn a_name_that_is_there_twice_fails_unless_that_is_allowed() {
     let said = desk.mismatches("");
     assert_eq!(
         said,
-        [r#"environment of the config: occurrences of PATH: expected one, found "/bin" and "/sbin""#]
+        [
+            r#"environment of the config: occurrences of PATH: expected one, found "/bin" and "/sbin""#
+        ]
     );
     assert_eq!(desk.mismatches("[env]\nunique=false"), [""; 0]);
 }
@@ -203,14 +217,18 @@ fn a_name_that_is_there_twice_fails_unless_that_is_allowed() {
 #[test]
 fn without_a_machine_what_needs_one_is_skipped_and_never_passed() {
     let desk = Desk::new();
-    let (output, verdict) = desk.check("[[run]]\nname='x'\n[[service]]\nname='y'\nup={}\n", &["--no-vm"]);
+    let (output, verdict) =
+        desk.check("[[run]]\nname='x'\n[[service]]\nname='y'\nup={}\n", &["--no-vm"]);
     assert_eq!(output.status.code(), Some(0));
     let outcomes = verdict["cases"].as_array().unwrap().iter();
     let skipped: Vec<&str> = outcomes
         .filter(|case| case["outcome"] == "skipped" && case["reason"] == "it needs an engine")
         .map(|case| case["name"].as_str().unwrap())
         .collect();
-    assert_eq!(skipped, ["loaded under its name", "environment of a container", "run x", "service y"]);
+    assert_eq!(
+        skipped,
+        ["loaded under its name", "environment of a container", "run x", "service y"]
+    );
     let (output, _) = desk.check("[image]\narchitecture='s390x'\n", &["--no-vm"]);
     assert_eq!(output.status.code(), Some(1));
 }
@@ -237,7 +255,10 @@ fn mistakes_in_expectations_name_the_line_and_the_nearest_key() {
     let output = desk.seatrial(&["check", "app.tar", "--expect", "e.toml", "--no-vm"]);
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(said, "seatrial: e.toml:3: unknown key \"architectur\"; did you mean \"architecture\"?\n");
+    assert_eq!(
+        said,
+        "seatrial: e.toml:3: unknown key \"architectur\"; did you mean \"architecture\"?\n"
+    );
     std::fs::write(desk.path("e.toml"), "[[run]]\nname='x'\ncommand=['y']\n").unwrap();
     let output = desk.seatrial(&["check", "app.tar", "--expect", "e.toml", "--no-vm"]);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -246,7 +267,12 @@ fn mistakes_in_expectations_name_the_line_and_the_nearest_key() {
     std::fs::write(desk.path("e.toml"), "[env.matches]\nPATH='('\n").unwrap();
     let output = desk.seatrial(&["check", "app.tar", "--expect", "e.toml", "--no-vm"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8(output.stderr).unwrap().starts_with("seatrial: e.toml:2: regex parse error"));
-    let schema: Value = serde_json::from_slice(&desk.seatrial(&["check", "--schema"]).stdout).unwrap();
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .starts_with("seatrial: e.toml:2: regex parse error")
+    );
+    let schema: Value =
+        serde_json::from_slice(&desk.seatrial(&["check", "--schema"]).stdout).unwrap();
     assert!(schema["properties"]["image"].is_object());
 }

@@ -16,14 +16,20 @@ async fn two_restored_in_the_same_second_differ_in_what_they_must_and_share_noth
     for dock in [&one, &two] {
         random.push(dock.guest("head -c 32 /dev/urandom | od -An -tx1").await);
         let image = dock.load("name='x'\ntag='1'\ncontents='rootfs'\n").await;
-        let container =
-            dock.daemon.engine().start(image.reference(), &RunOptions::command(&["/bin/true"])).await;
+        let container = dock
+            .daemon
+            .engine()
+            .start(image.reference(), &RunOptions::command(&["/bin/true"]))
+            .await;
         containers.push(container.unwrap().id().to_owned());
     }
     assert_ne!(random[0], random[1], "the kernel's random stream");
     assert_ne!(containers[0], containers[1], "what dockerd makes of it");
     one.guest("echo mine >/var/lib/docker/mark; echo mine >/mark").await;
-    assert_eq!(two.guest("ls /var/lib/docker/mark /mark 2>/dev/null || echo absent").await, "absent\n");
+    assert_eq!(
+        two.guest("ls /var/lib/docker/mark /mark 2>/dev/null || echo absent").await,
+        "absent\n"
+    );
     one.load("name='only-in-one'\ntag='1'\ncontents='rootfs'\n").await;
     two.daemon.docker().unwrap().inspect("only-in-one:1").await.unwrap_err();
 }
@@ -42,7 +48,8 @@ async fn eight_in_a_row_and_four_at_once_are_all_ready() {
     for _ in 0..8 {
         kept.push(Dock::with(at_once()).await);
     }
-    let pids: std::collections::BTreeSet<u32> = kept.iter().map(|dock| dock.daemon.machine().pid()).collect();
+    let pids: std::collections::BTreeSet<u32> =
+        kept.iter().map(|dock| dock.daemon.vm().pid()).collect();
     assert_eq!(pids.len(), 8);
     drop(kept);
     let four = || Dock::with(at_once());
@@ -70,8 +77,12 @@ async fn a_load_and_a_run_work_after_a_cold_boot_too_and_its_timeline_is_in_orde
     assert_eq!(names, expected);
     assert!(events.is_sorted_by_key(|event| event.at));
     let timeline = dock.daemon.timeline_with_units().await.unwrap();
-    let when = |what: &str| timeline.when(what).unwrap_or_else(|| panic!("{what} is not in\n{timeline}"));
-    assert!(when("sockets.target is active") + Duration::from_secs(1) < when(ANSWERS), "{timeline}");
+    let when =
+        |what: &str| timeline.when(what).unwrap_or_else(|| panic!("{what} is not in\n{timeline}"));
+    assert!(
+        when("sockets.target is active") + Duration::from_secs(1) < when(ANSWERS),
+        "{timeline}"
+    );
     assert!(when("containerd.service is active") <= when(ANSWERS), "{timeline}");
     let image = dock.load("name='x'\ntag='1'\ncontents='rootfs'\n").await;
     let output = image.run(&RunOptions::command(&["/bin/echo", "hello"]), RUN).await.unwrap();

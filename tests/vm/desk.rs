@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use seatrial::archive::Choice;
-use seatrial::trial::statics::Subject;
-use seatrial::trial::{Case, Expectations, Outcome};
+use seatrial::archive::ImageSelector;
+use seatrial::check::ImageUnderTest;
+use seatrial::check::{Expectations, Outcome, TestCase};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -59,27 +59,31 @@ impl Desk {
 
     /// What does not pass, line by line, of the expectations `text`, by the archive alone.
     pub fn mismatches(&self, text: &str) -> Vec<String> {
-        let subject = Subject::open(&self.path("app.tar"), &Choice::default(), 2).unwrap();
-        let expected =
-            Expectations::parse(Path::new("e.toml"), text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        let subject =
+            ImageUnderTest::open(&self.path("app.tar"), &ImageSelector::default(), 2).unwrap();
+        let expected = Expectations::parse(Path::new("e.toml"), text)
+            .unwrap_or_else(|e| panic!("{text}: {e}"));
         let cases = subject.cases(&expected, self.0.path()).unwrap();
         cases.iter().flat_map(told).collect()
     }
 
     pub fn check(&self, expectations: &str, arguments: &[&str]) -> (Output, Value) {
         std::fs::write(self.path("e.toml"), expectations).unwrap();
-        let output =
-            self.seatrial(&[&["check", "app.tar", "--expect", "e.toml", "--json"], arguments].concat());
-        let verdict = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
+        let output = self
+            .seatrial(&[&["check", "app.tar", "--expect", "e.toml", "--json"], arguments].concat());
+        let verdict =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
         (output, verdict)
     }
 }
 
-fn told(case: &Case) -> Vec<String> {
+fn told(case: &TestCase) -> Vec<String> {
     match &case.outcome {
         Outcome::Failed { mismatches } => mismatches
             .iter()
-            .map(|m| format!("{}: {}: expected {}, found {}", case.name, m.what, m.expected, m.found))
+            .map(|m| {
+                format!("{}: {}: expected {}, found {}", case.name, m.what, m.expected, m.found)
+            })
             .collect(),
         _ => Vec::new(),
     }

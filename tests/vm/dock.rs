@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use seatrial::build::Recipe;
-use seatrial::trial::{Daemon, LoadedImage};
+use seatrial::harness::{Daemon, LoadedImage};
 use seatrial::vm::Options;
 use tempfile::TempDir;
 
@@ -54,8 +54,10 @@ impl Dock {
     pub fn build(&self, text: &str, output: &str) {
         std::fs::write(self.path("built.toml"), text).unwrap();
         let mut build = Command::new(env!("CARGO_BIN_EXE_seatrial"));
-        let output =
-            build.current_dir(self.folder.path()).args(["build", "built.toml", "-o", output]).output();
+        let output = build
+            .current_dir(self.folder.path())
+            .args(["build", "built.toml", "-o", output])
+            .output();
         let output = output.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
@@ -74,6 +76,11 @@ pub fn seatrial(arguments: &[&str]) -> Output {
 }
 
 pub fn stdout(output: &Output) -> String {
-    assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout.clone()).unwrap()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use seatrial::engine::{Engine, RunOptions};
-use seatrial::trial::Daemon;
+use seatrial::harness::Daemon;
 use seatrial::vm::Definition;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -21,15 +21,16 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/engines.md");
 /// What is found out of an engine, in the order of the tables' lines.
 type Facts = Vec<(String, String)>;
 
-struct Trial {
+struct CheckInput {
     daemon: Daemon,
     folder: TempDir,
 }
 
-impl Trial {
+impl CheckInput {
     async fn new(guest: &str) -> Self {
-        let daemon =
-            Daemon::start(guest, Default::default()).await.unwrap_or_else(|e| panic!("{guest}: {e}"));
+        let daemon = Daemon::start(guest, Default::default())
+            .await
+            .unwrap_or_else(|e| panic!("{guest}: {e}"));
         let folder = TempDir::new().unwrap();
         fs::create_dir_all(folder.path().join("root")).unwrap();
         fs::copy("/bin/busybox", folder.path().join("root/busybox")).unwrap();
@@ -44,9 +45,13 @@ impl Trial {
     fn build(&self, name: &str, arguments: &[&str]) -> (String, String) {
         let root = self.folder.path();
         fs::write(root.join("root/name"), name).unwrap();
-        fs::write(root.join("recipe.toml"), format!("name='{name}'\ntag='1'\ncontents='root'\n")).unwrap();
+        fs::write(root.join("recipe.toml"), format!("name='{name}'\ntag='1'\ncontents='root'\n"))
+            .unwrap();
         let mut build = Command::new(env!("CARGO_BIN_EXE_seatrial"));
-        build.current_dir(root).args(["build", "recipe.toml", "--json", "-o", "image.tar"]).args(arguments);
+        build
+            .current_dir(root)
+            .args(["build", "recipe.toml", "--json", "-o", "image.tar"])
+            .args(arguments);
         let output = build.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -66,8 +71,10 @@ impl Trial {
         let layer = layer.into_inner().unwrap();
         let mut config = config;
         config["rootfs"] = json!({ "type": "layers", "diff_ids": [format!("sha256:{}", hex::encode(Sha256::digest(&layer)))] });
-        let manifest = json!([{ "Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"] }]);
-        let mut archive = tar::Builder::new(fs::File::create(self.folder.path().join("image.tar")).unwrap());
+        let manifest =
+            json!([{ "Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"] }]);
+        let mut archive =
+            tar::Builder::new(fs::File::create(self.folder.path().join("image.tar")).unwrap());
         let files = [
             ("config.json", config.to_string().into_bytes()),
             ("layer.tar", layer),
@@ -84,17 +91,20 @@ impl Trial {
 
     async fn printed(&self, reference: &str, arguments: &[&str]) -> Result<String, String> {
         let options = RunOptions::command(&[&["/busybox"], arguments].concat());
-        let output = self.engine().run(reference, &options, RUN).await.map_err(|error| error.to_string())?;
+        let output =
+            self.engine().run(reference, &options, RUN).await.map_err(|error| error.to_string())?;
         if output.code == 0 { Ok(output.stdout) } else { Err(output.stderr) }
     }
 }
 
 /// Each format that is written: whether it loads under its name.
-async fn formats(trial: &Trial, facts: &mut Facts) {
+async fn formats(trial: &CheckInput, facts: &mut Facts) {
     for format in ["docker", "dual", "oci"] {
         for compression in ["none", "gzip", "zstd"] {
-            let (reference, _) = trial
-                .build(&format!("{format}-{compression}"), &["--format", format, "--compress", compression]);
+            let (reference, _) = trial.build(
+                &format!("{format}-{compression}"),
+                &["--format", format, "--compress", compression],
+            );
             let told = match trial.load(&reference).await {
                 Ok(()) => "yes",
                 Err(error) if error.contains("No such image") => "without its name",
@@ -105,7 +115,7 @@ async fn formats(trial: &Trial, facts: &mut Facts) {
     }
 }
 
-async fn identity(trial: &Trial, facts: &mut Facts) {
+async fn identity(trial: &CheckInput, facts: &mut Facts) {
     let (reference, id) = trial.build("identity", &[]);
     trial.load(&reference).await.unwrap();
     let found = trial.engine().inspect(&reference).await.unwrap();
@@ -119,9 +129,8 @@ async fn identity(trial: &Trial, facts: &mut Facts) {
 }
 
 /// What a config says that no process sees.
-async fn kept(trial: &Trial, facts: &mut Facts) {
-    let config =
-        json!({ "Healthcheck": { "Test": ["CMD", "/busybox", "true"] }, "OnBuild": ["RUN /busybox true"] });
+async fn kept(trial: &CheckInput, facts: &mut Facts) {
+    let config = json!({ "Healthcheck": { "Test": ["CMD", "/busybox", "true"] }, "OnBuild": ["RUN /busybox true"] });
     let raw = |config| json!({ "architecture": "amd64", "os": "linux", "config": config });
     trial.write_raw("kept:1", raw(config), true);
     trial.load("kept:1").await.unwrap();
@@ -142,14 +151,21 @@ async fn kept(trial: &Trial, facts: &mut Facts) {
         Ok(()) => trial.printed("held:1", &["echo", "whole"]).await.is_ok(),
         Err(_) => false,
     };
-    facts.push(("takes layers from what it holds".to_owned(), if takes { "yes" } else { "no" }.to_owned()));
+    facts.push((
+        "takes layers from what it holds".to_owned(),
+        if takes { "yes" } else { "no" }.to_owned(),
+    ));
     if let Some(docker) = trial.engine().docker() {
-        assert_eq!(docker.wants_every_blob().await.unwrap(), !takes, "what `seatrial load` takes it for");
+        assert_eq!(
+            docker.wants_every_blob().await.unwrap(),
+            !takes,
+            "what `seatrial load` takes it for"
+        );
     }
 }
 
 /// The questions that this project began with: a name that is twice in the environment, an architecture that is no GOARCH.
-async fn raw_configs(trial: &Trial, facts: &mut Facts) {
+async fn raw_configs(trial: &CheckInput, facts: &mut Facts) {
     let env = json!(["PATH=/", "TWICE=first", "TWICE=last"]);
     trial.write_raw(
         "twice:1",
@@ -158,15 +174,20 @@ async fn raw_configs(trial: &Trial, facts: &mut Facts) {
     );
     trial.load("twice:1").await.unwrap();
     let twice = |seen: &str| {
-        seen.lines().filter_map(|line| line.strip_prefix("TWICE=")).collect::<Vec<_>>().join(", then ")
+        seen.lines()
+            .filter_map(|line| line.strip_prefix("TWICE="))
+            .collect::<Vec<_>>()
+            .join(", then ")
     };
     let seen = trial.printed("twice:1", &["env"]).await.unwrap();
     facts.push(("a name twice in `Env`: the process sees".to_owned(), twice(&seen)));
     // What a program that asks its C library gets, and a shell, which keeps one of them.
     let asked = trial.printed("twice:1", &["sh", "-c", "echo $TWICE"]).await.unwrap();
     facts.push(("the same, in a shell".to_owned(), asked.trim().to_owned()));
-    let options =
-        RunOptions { env: vec!["TWICE=run".to_owned()], ..RunOptions::command(&["/busybox", "env"]) };
+    let options = RunOptions {
+        env: vec!["TWICE=run".to_owned()],
+        ..RunOptions::command(&["/busybox", "env"])
+    };
     let seen = trial.engine().run("twice:1", &options, RUN).await.unwrap().stdout;
     facts.push(("the same, set when it is run".to_owned(), twice(&seen)));
 
@@ -178,7 +199,10 @@ async fn raw_configs(trial: &Trial, facts: &mut Facts) {
     let told = match trial.load("foreign:1").await {
         Err(_) => "does not load".to_owned(),
         Ok(()) => match trial.printed("foreign:1", &["echo", "runs"]).await {
-            Ok(_) => format!("runs, as {}", trial.engine().inspect("foreign:1").await.unwrap().architecture),
+            Ok(_) => format!(
+                "runs, as {}",
+                trial.engine().inspect("foreign:1").await.unwrap().architecture
+            ),
             Err(_) => "loads and does not run".to_owned(),
         },
     };
@@ -186,9 +210,10 @@ async fn raw_configs(trial: &Trial, facts: &mut Facts) {
 }
 
 async fn facts(guest: &str) -> Facts {
-    let trial = Trial::new(guest).await;
+    let trial = CheckInput::new(guest).await;
     let version = trial.engine().version().await.unwrap();
-    let mut facts = vec![("version".to_owned(), version.split(['+', '-']).next().unwrap().to_owned())];
+    let mut facts =
+        vec![("version".to_owned(), version.split(['+', '-']).next().unwrap().to_owned())];
     identity(&trial, &mut facts).await;
     kept(&trial, &mut facts).await;
     raw_configs(&trial, &mut facts).await;
@@ -199,9 +224,12 @@ async fn facts(guest: &str) -> Facts {
 /// The cells of the page's table by line and engine.
 fn page() -> Vec<Vec<String>> {
     let text = fs::read_to_string(PAGE).unwrap();
-    let lines =
-        text.lines().skip_while(|line| !line.starts_with("|  |")).take_while(|line| line.starts_with('|'));
-    let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+    let lines = text
+        .lines()
+        .skip_while(|line| !line.starts_with("|  |"))
+        .take_while(|line| line.starts_with('|'));
+    let cells =
+        |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
     lines.map(cells).collect()
 }
 
@@ -213,7 +241,8 @@ async fn compare(engines: &[&str]) {
             .iter()
             .position(|name| name == engine)
             .unwrap_or_else(|| panic!("{engine} is not in the page"));
-        let expected: Facts = table[2..].iter().map(|line| (line[0].clone(), line[column].clone())).collect();
+        let expected: Facts =
+            table[2..].iter().map(|line| (line[0].clone(), line[column].clone())).collect();
         assert_eq!(facts(engine).await, expected, "{engine}");
     }
 }
@@ -260,12 +289,16 @@ fn podman_and_a_node_of_kubernetes_run_an_image_or_say_what_they_cannot() {
     let root = folder.path();
     fs::create_dir_all(root.join("root/tmp")).unwrap();
     fs::copy("/bin/busybox", root.join("root/busybox")).unwrap();
-    fs::write(root.join("app.toml"), "name='app'\ntag='1'\ncontents='root'\n[config]\nEnv=['A=b']\n")
-        .unwrap();
+    fs::write(
+        root.join("app.toml"),
+        "name='app'\ntag='1'\ncontents='root'\n[config]\nEnv=['A=b']\n",
+    )
+    .unwrap();
     fs::write(root.join("expected.toml"), TRIAL).unwrap();
     let mut check = Command::new(env!("CARGO_BIN_EXE_seatrial"));
     check.current_dir(root).args(["check", "app.toml", "--expect", "expected.toml", "--json"]);
-    let output = check.args(["--engine", "podman-4.3", "--engine", "containerd-1.6"]).output().unwrap();
+    let output =
+        check.args(["--engine", "podman-4.3", "--engine", "containerd-1.6"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
     let cases = verdict["cases"].as_array().unwrap();
@@ -274,8 +307,9 @@ fn podman_and_a_node_of_kubernetes_run_an_image_or_say_what_they_cannot() {
         ("containerd-1.6", "skipped", "stat /absent: no such file or directory"),
     ] {
         let of = cases.iter().filter(|case| case["engine"] == engine);
-        let found: Vec<(&str, &str)> =
-            of.map(|case| (case["name"].as_str().unwrap(), case["outcome"].as_str().unwrap())).collect();
+        let found: Vec<(&str, &str)> = of
+            .map(|case| (case["name"].as_str().unwrap(), case["outcome"].as_str().unwrap()))
+            .collect();
         let expected = [
             ("loaded under its name", "passed"),
             ("environment of a container", "passed"),
@@ -285,22 +319,27 @@ fn podman_and_a_node_of_kubernetes_run_an_image_or_say_what_they_cannot() {
             ("service serves", "passed"),
         ];
         assert_eq!(found, expected, "{engine}: {cases:#?}");
-        let absent = cases.iter().find(|case| case["engine"] == engine && case["name"] == "run is absent");
+        let absent =
+            cases.iter().find(|case| case["engine"] == engine && case["name"] == "run is absent");
         assert!(absent.unwrap().to_string().contains(looks), "{absent:#?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_answers_nobody_without_the_key_neither_its_runtime_nor_its_own_program() {
-    let daemon = Daemon::start("containerd-1.6", Default::default()).await.unwrap_or_else(|e| panic!("{e}"));
-    let (port, keys) = (daemon.machine().port(), daemon.machine().folder());
+    let daemon =
+        Daemon::start("containerd-1.6", Default::default()).await.unwrap_or_else(|e| panic!("{e}"));
+    let (port, keys) = (daemon.vm().port(), daemon.vm().folder());
     for name in ["localhost", "node.localhost"] {
         let ask = |with_key: bool| {
             let mut curl = Command::new("curl");
             curl.args(["-s", "-m", "10", "--http0.9", "-d", "log /var/log/pods/none", "--cacert"]);
             curl.arg(keys.join("ca.pem")).args(["--resolve", &format!("{name}:{port}:127.0.0.1")]);
             if with_key {
-                curl.arg("--cert").arg(keys.join("cert.pem")).arg("--key").arg(keys.join("key.pem"));
+                curl.arg("--cert")
+                    .arg(keys.join("cert.pem"))
+                    .arg("--key")
+                    .arg(keys.join("key.pem"));
             }
             let output = curl.arg(format!("https://{name}:{port}/")).output().unwrap();
             (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
@@ -324,7 +363,8 @@ async fn every_engine_is_as_the_page_has_it() {
     let known = |engine: &str| {
         let column = old[0].iter().position(|name| name == engine)?;
         let anew = update.split(',').any(|name| name == engine || name == "all");
-        (!anew).then(|| old[2..].iter().map(|line| (line[0].clone(), line[column].clone())).collect())
+        (!anew)
+            .then(|| old[2..].iter().map(|line| (line[0].clone(), line[column].clone())).collect())
     };
     // Two at a time, as many as machines are run at once where there are two CPUs.
     let columns = engines.iter().map(|engine| {

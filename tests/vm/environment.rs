@@ -1,7 +1,7 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use seatrial::trial::Daemon;
+use seatrial::harness::Daemon;
 use seatrial::vm::Options;
 use tempfile::TempDir;
 
@@ -11,8 +11,12 @@ use crate::dock::{GUEST, seatrial};
 fn elsewhere(path: &str, arguments: &[&str]) -> (Output, TempDir) {
     let cache = TempDir::new().unwrap();
     let mut program = Command::new(env!("CARGO_BIN_EXE_seatrial"));
-    let output =
-        program.args(arguments).env("XDG_CACHE_HOME", cache.path()).env("PATH", path).output().unwrap();
+    let output = program
+        .args(arguments)
+        .env("XDG_CACHE_HOME", cache.path())
+        .env("PATH", path)
+        .output()
+        .unwrap();
     (output, cache)
 }
 
@@ -50,9 +54,14 @@ fn a_disk_without_room_is_said_before_anything_is_done() {
     let script = "mount -t tmpfs -o size=100M none \"$1\" && XDG_CACHE_HOME=$1 exec \"$2\" vm prepare \"$3\"";
     let mut small = Command::new("unshare");
     small.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]);
-    let output = small.arg(folder.path()).args([env!("CARGO_BIN_EXE_seatrial"), GUEST]).output().unwrap();
+    let output =
+        small.arg(folder.path()).args([env!("CARGO_BIN_EXE_seatrial"), GUEST]).output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{output:?}");
-    assert!(said(&output).contains("MiB free, and a guest needs 2048; make room there"), "{}", said(&output));
+    assert!(
+        said(&output).contains("MiB free, and a guest needs 2048; make room there"),
+        "{}",
+        said(&output)
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! `ci/bench faults` does every fault at every stage.
 
 use seatrial::engine::RunOptions;
-use seatrial::trial::fault::Fault;
+use seatrial::replay::Fault;
 
 use crate::dock::{Dock, RUN};
 
@@ -10,7 +10,7 @@ const RECIPE: &str = "name='x'\ntag='1'\ncontents='rootfs'\n";
 
 async fn inflict(dock: &Dock, fault: &str, once: &str) {
     dock.guest(&format!("until {once}; do :; done")).await;
-    dock.daemon.inflict(&fault.parse::<Fault>().unwrap()).await.unwrap();
+    fault.parse::<Fault>().unwrap().inflict(dock.daemon.vm()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

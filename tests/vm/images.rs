@@ -2,7 +2,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use seatrial::engine::RunOptions;
-use seatrial::trial::TrialError;
+use seatrial::harness::HarnessError;
 
 use crate::dock::{Dock, RUN};
 
@@ -25,8 +25,9 @@ async fn tags_given_and_derived_are_listed_under_a_name_with_a_registry() {
     for layout in ["layered", "single"] {
         for tag in ["", "tag='1.0'\n"] {
             let name = "registry.example:5000/my/image";
-            let image =
-                dock.load(&format!("name='{name}'\nlayout='{layout}'\n{tag}contents='rootfs'\n")).await;
+            let image = dock
+                .load(&format!("name='{name}'\nlayout='{layout}'\n{tag}contents='rootfs'\n"))
+                .await;
             assert!(image.reference().starts_with(name));
             image.assert_tag().await.unwrap();
         }
@@ -50,7 +51,8 @@ async fn a_container_prints_and_ends_as_its_image_says() {
     assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (7, "", "oops\n"));
     // A first process that does not heed the stop signal is killed.
     let docker = dock.daemon.engine();
-    let container = docker.start(image.reference(), &shell("trap '' TERM; sleep 1000")).await.unwrap();
+    let container =
+        docker.start(image.reference(), &shell("trap '' TERM; sleep 1000")).await.unwrap();
     container.stop(Duration::from_secs(1)).await.unwrap();
     let output = container.end().await.unwrap();
     assert_eq!((output.code, output.signal()), (137, Some(9)));
@@ -71,8 +73,9 @@ async fn architectures_are_seen_as_goarch_and_dates_as_given() {
     image.assert_architecture("amd64").await.unwrap();
     assert_eq!(created(image.reference()).await.to_string(), "1970-01-01T00:00:01Z");
     let before = std::time::SystemTime::now();
-    let image =
-        dock.load("name='arm'\ntag='1'\narchitecture='aarch64'\ncreated='now'\ncontents='more'\n").await;
+    let image = dock
+        .load("name='arm'\ntag='1'\narchitecture='aarch64'\ncreated='now'\ncontents='more'\n")
+        .await;
     image.assert_architecture("arm64").await.unwrap();
     let seen = created(image.reference()).await.to_string();
     let seen = seen.parse::<seatrial::image::Timestamp>().unwrap().seconds();
@@ -86,10 +89,15 @@ async fn the_store_is_readable_by_anybody_and_its_links_are_whole() {
     let store = store(&dock);
     let config = "[config]\nUser='65534:65534'\nEntrypoint=['/nix/store/b-tools/bin/busybox']\n";
     let image = dock
-        .load(&format!("name='store'\narchitecture='amd64'\ncontents='/nix/store/a-app'\n{store}{config}"))
+        .load(&format!(
+            "name='store'\narchitecture='amd64'\ncontents='/nix/store/a-app'\n{store}{config}"
+        ))
         .await;
     let list = image.run(&RunOptions::command(&["ls", "/nix/store"]), RUN).await.unwrap();
-    assert_eq!((list.code, list.stdout.as_str(), list.stderr.as_str()), (0, "a-app\nb-tools\n", ""));
+    assert_eq!(
+        (list.code, list.stdout.as_str(), list.stderr.as_str()),
+        (0, "a-app\nb-tools\n", "")
+    );
     // A symlink in the store, and the one at / to it.
     let links = "readlink /nix/store/a-app/bin/cat; readlink /bin/cat";
     let read = image.run(&RunOptions::command(&["sh", "-c", links]), RUN).await.unwrap();
@@ -115,11 +123,13 @@ async fn images_with_two_layers_and_with_no_store_and_with_nothing_load() {
             .unwrap_or_default()
             .len()
     };
-    let image = dock.load(&format!("name='two'\nmax_layers=2\ncontents='/nix/store/a-app'\n{store}")).await;
+    let image =
+        dock.load(&format!("name='two'\nmax_layers=2\ncontents='/nix/store/a-app'\n{store}")).await;
     assert_eq!(layers(image.reference()).await, 2);
     let image = dock.load("name='plain'\ncontents='rootfs'\n").await;
     assert_eq!(layers(image.reference()).await, 1);
-    let list = image.run(&RunOptions::command(&["/bin/busybox", "ls", "-d", "/nix"]), RUN).await.unwrap();
+    let list =
+        image.run(&RunOptions::command(&["/bin/busybox", "ls", "-d", "/nix"]), RUN).await.unwrap();
     assert_ne!(list.code, 0, "there is a folder for a store that is not there: {list:?}");
     let image = dock.load("name='nothing'\n[config]\nCmd=['/x']\n").await;
     assert_eq!(layers(image.reference()).await, 0);
@@ -129,7 +139,8 @@ async fn images_with_two_layers_and_with_no_store_and_with_nothing_load() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_expectation_shows_both_sides() {
     let dock = Dock::new().await;
-    let image = dock.load("name='wrong'\ntag='1'\ncontents='rootfs'\n[config]\nEnv=['A=1']\n").await;
+    let image =
+        dock.load("name='wrong'\ntag='1'\ncontents='rootfs'\n[config]\nEnv=['A=1']\n").await;
     let error = image.assert_env(&["A=2"]).await.unwrap_err();
     assert!(error.is_mismatch());
     let text = error.to_string();
@@ -144,11 +155,12 @@ async fn a_refused_image_is_an_error_and_the_api_answers_nobody_without_the_key(
     let archive = dock.path("nonsense.tar");
     std::fs::write(&archive, vec![7; 4096]).unwrap();
     let error = dock.daemon.load_archive(&archive, "x:1").await.unwrap_err();
-    assert!(matches!(error, TrialError::Engine(_)), "{error:?}");
-    let error = dock.daemon.load_recipe(dock.recipe("name='x'\ncontents='absent'\n")).await.unwrap_err();
-    assert!(matches!(error, TrialError::Build(_)), "{error:?}");
+    assert!(matches!(error, HarnessError::Engine(_)), "{error:?}");
+    let error =
+        dock.daemon.load_recipe(dock.recipe("name='x'\ncontents='absent'\n")).await.unwrap_err();
+    assert!(matches!(error, HarnessError::Build(_)), "{error:?}");
     for address in ["https", "http"]
-        .map(|scheme| format!("{scheme}://127.0.0.1:{}/version", dock.daemon.machine().port()))
+        .map(|scheme| format!("{scheme}://127.0.0.1:{}/version", dock.daemon.vm().port()))
     {
         let output = Command::new("curl").args(["-sk", "-m", "10", &address]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);

@@ -15,12 +15,16 @@ impl Drop for Up {
 fn a_kept_machine_is_listed_and_serves_docker_until_it_is_taken_down() {
     let up = Up("kept-by-a-test");
     let kept: serde_json::Value =
-        serde_json::from_str(&stdout(&seatrial(&["vm", "up", GUEST, "--name", up.0, "--json"]))).unwrap();
+        serde_json::from_str(&stdout(&seatrial(&["vm", "up", GUEST, "--name", up.0, "--json"])))
+            .unwrap();
     let folder = kept["folder"].as_str().unwrap();
     assert!(stdout(&seatrial(&["vm", "list"])).contains(up.0));
     let again = seatrial(&["vm", "up", GUEST, "--name", up.0]);
     assert_eq!(again.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&again.stderr).contains("there is a machine \"kept-by-a-test\" already"));
+    assert!(
+        String::from_utf8_lossy(&again.stderr)
+            .contains("there is a machine \"kept-by-a-test\" already")
+    );
 
     // An ordinary client with the exported keys.
     let key = |name: &str| format!("{folder}/{name}.pem");
@@ -30,7 +34,15 @@ fn a_kept_machine_is_listed_and_serves_docker_until_it_is_taken_down() {
     let version = stdout(&Command::new("curl").args(client).output().unwrap());
     assert!(version.contains("\"Version\":\"20.10."), "{version}");
 
-    let ran = seatrial(&["vm", "exec", up.0, "--", "sh", "-c", "echo in the guest; echo oops >&2; exit 5"]);
+    let ran = seatrial(&[
+        "vm",
+        "exec",
+        up.0,
+        "--",
+        "sh",
+        "-c",
+        "echo in the guest; echo oops >&2; exit 5",
+    ]);
     assert_eq!(
         (ran.status.code(), &ran.stdout[..], &ran.stderr[..]),
         (Some(5), &b"in the guest\n"[..], &b"oops\n"[..])
@@ -42,5 +54,7 @@ fn a_kept_machine_is_listed_and_serves_docker_until_it_is_taken_down() {
     assert!(!std::path::Path::new(folder).exists());
     let gone = seatrial(&["vm", "exec", up.0, "--", "true"]);
     assert_eq!(gone.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&gone.stderr).contains("there is no machine \"kept-by-a-test\""));
+    assert!(
+        String::from_utf8_lossy(&gone.stderr).contains("there is no machine \"kept-by-a-test\"")
+    );
 }

@@ -14,11 +14,13 @@ fn qemu_of(parent: &Child) -> (u32, String) {
             .filter_map(|process| {
                 let pid: u32 = process.file_name().to_str()?.parse().ok()?;
                 let stat = std::fs::read_to_string(process.path().join("stat")).ok()?;
-                let parent_of: u32 = stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()?;
+                let parent_of: u32 =
+                    stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()?;
                 let line = std::fs::read_to_string(process.path().join("cmdline")).ok()?;
                 let console = line.split('\0').find_map(|word| word.strip_prefix("file:"))?;
                 let folder = Path::new(console).parent()?.to_str()?.to_owned();
-                (parent_of == parent.id() && line.starts_with("qemu-system")).then_some((pid, folder))
+                (parent_of == parent.id() && line.starts_with("qemu-system"))
+                    .then_some((pid, folder))
             })
             .next()
     };
@@ -51,7 +53,14 @@ impl Drop for Keeper {
 fn keeper(name: &str) -> Keeper {
     let mut keeper = Command::new(env!("CARGO_BIN_EXE_seatrial"));
     keeper.args(["vm", "keep", GUEST, name, "--cold"]);
-    Keeper(keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap())
+    Keeper(
+        keeper
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap(),
+    )
 }
 
 fn gone(pid: u32) -> Option<()> {
@@ -86,7 +95,7 @@ fn a_machine_dies_with_its_process_and_what_a_killed_one_leaves_the_next_removes
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_daemon_leaves_neither_process_nor_folder() {
     let dock = Dock::new().await;
-    let (pid, folder) = (dock.daemon.machine().pid(), dock.daemon.machine().folder().to_owned());
+    let (pid, folder) = (dock.daemon.vm().pid(), dock.daemon.vm().folder().to_owned());
     assert!(gone(pid).is_none() && folder.exists());
     drop(dock);
     assert!(gone(pid).is_some() && !folder.exists());

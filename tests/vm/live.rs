@@ -62,7 +62,10 @@ fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_s
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let of = |name: &str| {
         let cases = verdict["cases"].as_array().unwrap();
-        cases.iter().find(|case| case["name"] == name).unwrap_or_else(|| panic!("no {name} in {verdict:#}"))
+        cases
+            .iter()
+            .find(|case| case["name"] == name)
+            .unwrap_or_else(|| panic!("no {name} in {verdict:#}"))
     };
     for name in [
         "config",
@@ -75,7 +78,8 @@ fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_s
         assert_eq!(of(name)["outcome"], "passed", "{:#}", of(name));
     }
     let found = |name: &str| -> Vec<String> {
-        let mismatches = of(name)["mismatches"].as_array().unwrap_or_else(|| panic!("{:#}", of(name)));
+        let mismatches =
+            of(name)["mismatches"].as_array().unwrap_or_else(|| panic!("{:#}", of(name)));
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         mismatches.iter().map(|m| format!("{}: {}", text(&m["what"]), text(&m["found"]))).collect()
     };
@@ -91,13 +95,19 @@ fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_s
     // Read by another: Python's parser of XML counts the same.
     let count = "import sys, xml.etree.ElementTree as t; r = t.parse(sys.argv[1]).getroot(); \
                  c = r.findall('.//testcase'); print(len(c), len([x for x in c if x.find('failure') is not None]))";
-    let counted = Command::new("python3").args(["-c", count]).arg(desk.path("r.xml")).output().unwrap();
+    let counted =
+        Command::new("python3").args(["-c", count]).arg(desk.path("r.xml")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&counted.stdout), "11 4\n", "{counted:?}");
-    let schema = ["--noout", "--schema", concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/junit.xsd")];
+    let schema =
+        ["--noout", "--schema", concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/junit.xsd")];
     let valid = Command::new("xmllint").args(schema).arg(desk.path("r.xml")).output().unwrap();
     assert!(valid.status.success(), "{valid:?}");
     let page = opened(&desk.path("r.html"));
-    assert!(page.contains("<h1>Not as expected</h1>") && page.contains("run slow") && page.contains("<svg"));
+    assert!(
+        page.contains("<h1>Not as expected</h1>")
+            && page.contains("run slow")
+            && page.contains("<svg")
+    );
     assert!(!page.contains("<h1>ahoy"), "what an image prints is not part of the page");
     let json: Value = serde_json::from_slice(&std::fs::read(desk.path("r.json")).unwrap()).unwrap();
     assert_eq!(json["cases"].as_array().unwrap().len(), 11);

@@ -25,7 +25,7 @@ fn layered(dock: &Dock, content: &str) -> String {
 }
 
 fn load(dock: &Dock, arguments: &[&str]) -> Value {
-    let machine = dock.daemon.machine();
+    let machine = dock.daemon.vm();
     let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
     command.args(["load", "--json"]).args(arguments).current_dir(dock.path("."));
     command.env("DOCKER_HOST", format!("tcp://localhost:{}", machine.port()));
@@ -66,7 +66,12 @@ fn a_daemon_that_is_not_there_is_the_environments_fault() {
     let folder = tempfile::TempDir::new().unwrap();
     let recipe = folder.path().join("x.toml");
     std::fs::write(&recipe, "name='x'\n").unwrap();
-    let output = crate::dock::seatrial(&["load", recipe.to_str().unwrap(), "--host", "unix:///nowhere.sock"]);
+    let output = crate::dock::seatrial(&[
+        "load",
+        recipe.to_str().unwrap(),
+        "--host",
+        "unix:///nowhere.sock",
+    ]);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere.sock"), "{output:?}");
 }
@@ -76,7 +81,8 @@ fn a_place_that_is_none_is_the_users_mistake() {
     let folder = tempfile::TempDir::new().unwrap();
     let recipe = folder.path().join("x.toml");
     std::fs::write(&recipe, "name='x'\n").unwrap();
-    let output = crate::dock::seatrial(&["load", recipe.to_str().unwrap(), "--host", "/run/docker.sock"]);
+    let output =
+        crate::dock::seatrial(&["load", recipe.to_str().unwrap(), "--host", "/run/docker.sock"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("write unix:///PATH"), "{output:?}");
 }
@@ -91,9 +97,11 @@ async fn a_daemon_that_takes_an_image_and_never_answers_is_given_up_on() {
         let (mut connection, _) = listener.accept().await.unwrap();
         tokio::io::copy(&mut connection, &mut tokio::io::sink()).await
     });
-    let engine = seatrial::engine::Docker::at(&format!("unix://{}", socket.display()), None).unwrap();
+    let engine =
+        seatrial::engine::Docker::at(&format!("unix://{}", socket.display()), None).unwrap();
     let archive = futures_util::stream::iter([Ok(bytes::Bytes::from_static(b"an archive"))]);
-    let said = engine.load(archive, std::time::Duration::from_millis(200)).await.unwrap_err().to_string();
+    let said =
+        engine.load(archive, std::time::Duration::from_millis(200)).await.unwrap_err().to_string();
     assert_eq!(said, "loading the image took longer than 0.2 s");
     silent.abort();
 }

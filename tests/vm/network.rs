@@ -10,7 +10,10 @@ async fn bridge_published_ports_and_user_defined_networks_work() {
     let dock = Dock::new().await;
     dock.load("name='net'\ntag='1'\ncontents='rootfs'\n").await;
     let serve = "nc -ll -p 80 -e /bin/echo hello";
-    dock.guest(&format!("docker run -d -p 8080:80 --name published net:1 /bin/sh -c '{serve}' >&2")).await;
+    dock.guest(&format!(
+        "docker run -d -p 8080:80 --name published net:1 /bin/sh -c '{serve}' >&2"
+    ))
+    .await;
     // Docker's proxy accepts before the server in the container does.
     let ask = |address: &str| {
         format!(

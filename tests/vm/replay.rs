@@ -61,7 +61,11 @@ fn podmans_unit_is_active_while_nobody_serves_the_socket_of_an_early_client() {
 
 #[test]
 fn a_slow_containerd_refuses_an_early_client() {
-    expect_on("containerd-1.6", "slow-start", [("unit:sockets.target", "failed"), ("ready", "worked")]);
+    expect_on(
+        "containerd-1.6",
+        "slow-start",
+        [("unit:sockets.target", "failed"), ("ready", "worked")],
+    );
 }
 
 #[test]
@@ -70,7 +74,10 @@ fn what_cannot_happen_to_an_engine_is_not_replayed_on_it_and_asking_for_it_is_a_
         let output = seatrial(&["replay", scenario, "--engine", engine]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{engine}: {said}");
-        assert!(said.contains(scenario) && said.contains(engine) && said.contains("docker"), "{said}");
+        assert!(
+            said.contains(scenario) && said.contains(engine) && said.contains("docker"),
+            "{said}"
+        );
     }
     let listed = stdout(&seatrial(&["replay", "--list", "--engine", "containerd-1.6"]));
     assert!(listed.contains("no-socket") && !listed.contains("original"), "{listed}");

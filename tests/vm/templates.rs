@@ -15,8 +15,10 @@ struct Cache(TempDir);
 impl Cache {
     fn new() -> Self {
         stdout(&seatrial(&["vm", "prepare", GUEST, "--no-template"]));
-        let list: Value = serde_json::from_str(&stdout(&seatrial(&["vm", "list", "--json"]))).unwrap();
-        let guest = items(&list, "guest").find(|item| item["current"] == true).unwrap()["folder"].clone();
+        let list: Value =
+            serde_json::from_str(&stdout(&seatrial(&["vm", "list", "--json"]))).unwrap();
+        let guest =
+            items(&list, "guest").find(|item| item["current"] == true).unwrap()["folder"].clone();
         let guest = Path::new(guest.as_str().unwrap());
         // On the same file system, so that the guest's files can be had as links.
         let cache = TempDir::new_in(guest.ancestors().nth(2).unwrap()).unwrap();
@@ -40,14 +42,16 @@ impl Cache {
 
     /// Starts a machine, and gives it and how it got ready.
     fn up(&self) -> (Value, Vec<String>) {
-        let kept: Value = serde_json::from_str(&stdout(&self.run(&["vm", "up", GUEST, "--json"]))).unwrap();
+        let kept: Value =
+            serde_json::from_str(&stdout(&self.run(&["vm", "up", GUEST, "--json"]))).unwrap();
         let events = kept["timeline"].as_array().unwrap().iter();
         let events = events.map(|event| event["what"].as_str().unwrap().to_owned()).collect();
         (kept, events)
     }
 
     fn template(&self) -> PathBuf {
-        let list: Value = serde_json::from_str(&stdout(&self.run(&["vm", "list", "--json"]))).unwrap();
+        let list: Value =
+            serde_json::from_str(&stdout(&self.run(&["vm", "list", "--json"]))).unwrap();
         items(&list, "template").next().unwrap()["folder"].as_str().unwrap().into()
     }
 
@@ -108,7 +112,8 @@ fn a_template_may_be_damaged_deleted_stale_or_in_use_by_one_that_is_killed() {
     let kept: Value = serde_json::from_str(&stdout(&up)).unwrap();
     assert_eq!(kept["timeline"][0]["what"], "the kernel speaks");
     assert!(
-        String::from_utf8_lossy(&up.stderr).contains("booted, because the template could not be used"),
+        String::from_utf8_lossy(&up.stderr)
+            .contains("booted, because the template could not be used"),
         "{up:?}"
     );
     assert!(!template.exists());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::blob_name;
 use crate::archive::ArchiveError;
-use crate::archive::open::{Choice, Image, Store, check_digest, json, pair_layers};
+use crate::archive::open::{Image, ImageSelector, Store, check_digest, json, pair_layers};
 use crate::image::Platform;
 use crate::image::manifest::{Descriptor, IMAGE_NAME, OciIndex, OciManifest, REF_NAME, media_type};
 use crate::image::reference::familiar;
@@ -13,7 +13,11 @@ use crate::image::reference::familiar;
 const INDEX_DEPTH: usize = 4;
 
 /// Reads the image of the layout `store` that `choice` means.
-pub(crate) fn read(path: &Path, store: &Store, choice: &Choice) -> Result<Image, ArchiveError> {
+pub(crate) fn read(
+    path: &Path,
+    store: &Store,
+    choice: &ImageSelector,
+) -> Result<Image, ArchiveError> {
     let index: OciIndex = json(path, "index.json", &store.document(path, "index.json")?)?;
     let mut found = Vec::new();
     collect(path, store, index, None, INDEX_DEPTH, &mut found)?;
@@ -25,17 +29,28 @@ pub(crate) fn read(path: &Path, store: &Store, choice: &Choice) -> Result<Image,
     for layer in &manifest.layers {
         let name = blob_name(layer.digest);
         let slice = store.get(&name).map_err(ArchiveError::read(path))?;
-        let slice = slice.ok_or_else(|| ArchiveError::invalid(path, format!("it has no layer {name}")))?;
+        let slice =
+            slice.ok_or_else(|| ArchiveError::invalid(path, format!("it has no layer {name}")))?;
         if slice.len() != layer.size {
-            let problem =
-                format!("layer {name} has {} bytes, but the manifest says {}", slice.len(), layer.size);
+            let problem = format!(
+                "layer {name} has {} bytes, but the manifest says {}",
+                slice.len(),
+                layer.size
+            );
             return Err(ArchiveError::invalid(path, problem));
         }
         blobs.push((name, slice, Some(layer.digest)));
     }
     let layers = pair_layers(path, &config, blobs)?;
     let references = reference.into_iter().collect();
-    Ok(Image { path: path.to_owned(), format: super::FORMAT, config, raw_config, references, layers })
+    Ok(Image {
+        path: path.to_owned(),
+        format: super::FORMAT,
+        config,
+        raw_config,
+        references,
+        layers,
+    })
 }
 
 type Named = (Option<String>, Descriptor);
@@ -55,7 +70,8 @@ fn collect(
         match descriptor.media_type.as_str() {
             media_type::INDEX | media_type::DOCKER_LIST if depth > 0 => {
                 // An index may name platforms whose blobs were left out.
-                let Some(_) = store.get(&blob_name(descriptor.digest)).map_err(ArchiveError::read(path))?
+                let Some(_) =
+                    store.get(&blob_name(descriptor.digest)).map_err(ArchiveError::read(path))?
                 else {
                     continue;
                 };
@@ -82,10 +98,11 @@ fn name_of(descriptor: &Descriptor) -> Option<String> {
     Some(familiar(name).to_owned())
 }
 
-fn choose(path: &Path, found: Vec<Named>, choice: &Choice) -> Result<Named, ArchiveError> {
+fn choose(path: &Path, found: Vec<Named>, choice: &ImageSelector) -> Result<Named, ArchiveError> {
     let list = |found: &[Named]| {
         let shown = |(name, descriptor): &Named| {
-            let platform = descriptor.platform.as_ref().map(|p| format!(" ({}/{})", p.os, p.architecture));
+            let platform =
+                descriptor.platform.as_ref().map(|p| format!(" ({}/{})", p.os, p.architecture));
             format!("{}{}", name.as_deref().unwrap_or("unnamed"), platform.unwrap_or_default())
         };
         found.iter().map(shown).collect::<Vec<_>>().join(", ")
@@ -93,8 +110,9 @@ fn choose(path: &Path, found: Vec<Named>, choice: &Choice) -> Result<Named, Arch
     let all = list(&found);
     let fits_name = |named: &Named| {
         // A layout may hold the bare tag alone, the name being the folder's.
-        let fits =
-            |name: &str| choice.fits(name) || choice.name.is_none() && choice.tag.as_deref() == Some(name);
+        let fits = |name: &str| {
+            choice.fits(name) || choice.name.is_none() && choice.tag.as_deref() == Some(name)
+        };
         !choice.names() || named.0.as_deref().is_some_and(fits)
     };
     let fits_platform = |named: &Named| match (&choice.platform, &named.1.platform) {
@@ -110,12 +128,16 @@ fn choose(path: &Path, found: Vec<Named>, choice: &Choice) -> Result<Named, Arch
     fitting.dedup_by_key(|named| named.1.digest);
     match (fitting.pop(), fitting.len()) {
         (Some(one), 0) => Ok(one),
-        (None, _) if all.is_empty() => Err(ArchiveError::invalid(path, "index.json lists no image")),
-        (None, _) => {
-            Err(ArchiveError::invalid(path, format!("no image fits {}; there are {all}", choice.shown())))
+        (None, _) if all.is_empty() => {
+            Err(ArchiveError::invalid(path, "index.json lists no image"))
         }
+        (None, _) => Err(ArchiveError::invalid(
+            path,
+            format!("no image fits {}; there are {all}", choice.shown()),
+        )),
         (Some(_), more) => {
-            let problem = format!("{} images fit; choose one by name, tag or architecture: {all}", more + 1);
+            let problem =
+                format!("{} images fit; choose one by name, tag or architecture: {all}", more + 1);
             Err(ArchiveError::invalid(path, problem))
         }
     }

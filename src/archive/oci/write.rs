@@ -86,7 +86,11 @@ impl<W: Write + Seek> OciWriter<W> {
         if manifests.len() > 1 {
             manifests = vec![self.nested(manifests)?];
         }
-        let index = OciIndex { schema_version: 2, media_type: Some(media_type::INDEX.to_owned()), manifests };
+        let index = OciIndex {
+            schema_version: 2,
+            media_type: Some(media_type::INDEX.to_owned()),
+            manifests,
+        };
         write_member(&mut self.output, "index.json", &serde_json::to_vec(&index)?)?;
         if let Some((config, reference, layers)) = self.docker.take() {
             write_manifest(&mut self.output, config, &reference, layers)?;
@@ -101,7 +105,11 @@ impl<W: Write + Seek> OciWriter<W> {
     fn nested(&mut self, mut manifests: Vec<Descriptor>) -> io::Result<Descriptor> {
         let annotations = manifests.first().and_then(|manifest| manifest.annotations.clone());
         manifests.iter_mut().for_each(|manifest| manifest.annotations = None);
-        let index = OciIndex { schema_version: 2, media_type: Some(media_type::INDEX.to_owned()), manifests };
+        let index = OciIndex {
+            schema_version: 2,
+            media_type: Some(media_type::INDEX.to_owned()),
+            manifests,
+        };
         let mut nested = self.small_blob(media_type::INDEX, &serde_json::to_vec(&index)?)?;
         nested.annotations = annotations;
         Ok(nested)
@@ -129,7 +137,13 @@ impl<W: Write + Seek> OciWriter<W> {
         } else {
             self.output.seek(SeekFrom::Start(self.blob.start))?;
         }
-        self.layers.push(Descriptor { media_type, digest, size, platform: None, annotations: None });
+        self.layers.push(Descriptor {
+            media_type,
+            digest,
+            size,
+            platform: None,
+            annotations: None,
+        });
         Ok(())
     }
 
@@ -138,7 +152,13 @@ impl<W: Write + Seek> OciWriter<W> {
         if self.written.insert(digest) {
             write_member(&mut self.output, &blob_name(digest), bytes)?;
         }
-        Ok(Descriptor { media_type: media_type.to_owned(), digest, size, platform: None, annotations: None })
+        Ok(Descriptor {
+            media_type: media_type.to_owned(),
+            digest,
+            size,
+            platform: None,
+            annotations: None,
+        })
     }
 }
 
@@ -152,7 +172,8 @@ fn layer_media_type(codec: Codec) -> String {
 impl<W: Write + Seek> LayerSink for OciWriter<W> {
     fn begin(&mut self, _: u64) -> io::Result<()> {
         self.open_blob()?;
-        self.blob.kept = self.compressor.as_ref().and(self.store.as_ref()).and_then(BlobStore::begin);
+        self.blob.kept =
+            self.compressor.as_ref().and(self.store.as_ref()).and_then(BlobStore::begin);
         Ok(())
     }
 
@@ -208,13 +229,19 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
         self.open_blob().map_err(write_failed)?;
         // The specification knows no xz.
         let read = ArchiveError::read(&layer.place);
-        let (bytes, _, codec) = layer_bytes(layer, size, |codec| codec == Codec::Xz).map_err(read)?;
+        let (bytes, _, codec) =
+            layer_bytes(layer, size, |codec| codec == Codec::Xz).map_err(read)?;
         let mut hasher = Hasher::default();
         let size = copy_layer(layer, bytes, &mut self.output, |bytes| hasher.update(bytes))?;
         self.close_blob(hasher.finish(), size, layer_media_type(codec)).map_err(write_failed)
     }
 
-    fn finish(&mut self, config: &[u8], reference: &Reference, platform: &Platform) -> io::Result<()> {
+    fn finish(
+        &mut self,
+        config: &[u8],
+        reference: &Reference,
+        platform: &Platform,
+    ) -> io::Result<()> {
         if !self.begun {
             self.open_blob()?;
             self.output.seek(SeekFrom::Start(self.blob.start))?;
@@ -225,7 +252,8 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
         let layer_names = layers.iter().map(|layer| blob_name(layer.digest)).collect();
         let media_type = Some(media_type::MANIFEST.to_owned());
         let manifest = OciManifest { schema_version: 2, media_type, config, layers };
-        let mut manifest = self.small_blob(media_type::MANIFEST, &serde_json::to_vec(&manifest)?)?;
+        let mut manifest =
+            self.small_blob(media_type::MANIFEST, &serde_json::to_vec(&manifest)?)?;
         manifest.platform = Some(OciPlatform::from(platform));
         manifest.annotations = Some(BTreeMap::from([
             (REF_NAME.to_owned(), reference.tag.to_string()),

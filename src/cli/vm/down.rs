@@ -1,6 +1,6 @@
 //! `seatrial vm down`
 
-use crate::vm::kept::Kept;
+use crate::vm::NamedVm;
 
 /// Ends kept machines; nothing of them is left
 #[derive(Debug, clap::Args)]
@@ -14,11 +14,11 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let machines = if args.all {
-        Kept::all()?
+        NamedVm::all()?
     } else if args.names.is_empty() {
-        vec![Kept::named(None)?]
+        vec![NamedVm::named(None)?]
     } else {
-        args.names.iter().map(|name| Kept::named(Some(name))).collect::<Result<_, _>>()?
+        args.names.iter().map(|name| NamedVm::named(Some(name))).collect::<Result<_, _>>()?
     };
     super::block_on(async {
         for kept in machines {

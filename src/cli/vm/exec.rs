@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::cli::exit::Ended;
-use crate::vm::kept::Kept;
+use crate::vm::NamedVm;
 
 /// Runs a command in a kept machine, as root, and ends as it does: with its exit code, or 128 and the signal's number
 #[derive(Debug, clap::Args)]
@@ -21,8 +21,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let output = super::block_on(async {
-        let kept = Kept::named(args.name.as_deref())?;
-        let (program, arguments) = args.command.split_first().map_or(("", [].as_slice()), |(p, a)| (p, a));
+        let kept = NamedVm::named(args.name.as_deref())?;
+        let (program, arguments) =
+            args.command.split_first().map_or(("", [].as_slice()), |(p, a)| (p, a));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut agent = kept.agent(Duration::from_secs(10)).await?;
         Ok(agent.run(program, &arguments, Duration::from_secs(args.timeout)).await?)

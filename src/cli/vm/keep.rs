@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::start::Start;
-use crate::vm::assemble::{Sources, prepare};
-use crate::vm::kept::Kept;
-use crate::vm::{VmError, ready};
+use crate::vm::NamedVm;
+use crate::vm::VmError;
+use crate::vm::guest::assemble::{Sources, prepare};
+use crate::vm::pool::start;
 
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
@@ -36,13 +37,13 @@ async fn keep(args: &Args) -> anyhow::Result<()> {
     let guest = prepare(&args.guest, &Sources::default(), &mut |_| ())?;
     let options = args.start.options();
     let ready = tokio::select! {
-        ready = ready::start(&guest, &options) => ready?,
+        ready = start::start(&guest, &options) => ready?,
         () = nobody_waits() => return Ok(()),
     };
     if let Some(why) = &ready.fallback {
         writeln!(io::stderr(), "seatrial: booted, because the template could not be used: {why}")?;
     }
-    let kept = Kept::announce(&args.name, &args.guest, &ready)?;
+    let kept = NamedVm::announce(&args.name, &args.guest, &ready)?;
     writeln!(io::stdout(), "{}", serde_json::to_string(&kept)?)?;
     // Whoever reads what the one that asked prints would wait for this process too.
     let nowhere = File::options().write(true).open("/dev/null")?;
@@ -58,8 +59,12 @@ async fn nobody_waits() {
     use std::os::fd::AsFd;
     let gone = || {
         let stdin = io::stdin();
-        let mut poll = [rustix::event::PollFd::from_borrowed_fd(stdin.as_fd(), rustix::event::PollFlags::IN)];
-        let polled = rustix::event::poll(&mut poll, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }));
+        let mut poll =
+            [rustix::event::PollFd::from_borrowed_fd(stdin.as_fd(), rustix::event::PollFlags::IN)];
+        let polled = rustix::event::poll(
+            &mut poll,
+            Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }),
+        );
         polled.is_ok_and(|count| count > 0)
     };
     while !gone() {

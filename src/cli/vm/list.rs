@@ -6,9 +6,9 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanDuration};
 use serde_json::json;
 
-use crate::vm::assemble::{Sources, described};
-use crate::vm::kept::Kept;
-use crate::vm::stock::{self, Item, Kind};
+use crate::vm::NamedVm;
+use crate::vm::guest::assemble::{Sources, described};
+use crate::vm::inventory::{self, Item, Kind};
 use crate::vm::{Definition, Guest};
 
 /// Lists the guests there are, what of them is ready to be used, and the machines that are kept
@@ -20,26 +20,35 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let (stock, kept) = (stock::all()?, Kept::all()?);
+    let (cached, kept) = (inventory::all()?, NamedVm::all()?);
     let mut out = io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", as_json(&stock, &kept)?)?;
+        writeln!(out, "{}", as_json(&cached, &kept)?)?;
         return Ok(());
     }
-    writeln!(out, "GUEST                ENGINE                                  ASSEMBLED TEMPLATE")?;
+    writeln!(
+        out,
+        "GUEST                ENGINE                                  ASSEMBLED TEMPLATE"
+    )?;
     for guest in guests()? {
-        let size =
-            |item: Option<&Item>| item.map_or("-".to_owned(), |item| HumanBytes(item.size).to_string());
-        let assembled = size(stock.iter().find(|item| item.folder == guest.folder()));
-        let of_it = |item: &&Item| item.current && item.kind == Kind::Template && item.guest == guest.name;
-        let template = size(stock.iter().find(of_it));
+        let size = |item: Option<&Item>| {
+            item.map_or("-".to_owned(), |item| HumanBytes(item.size).to_string())
+        };
+        let assembled = size(cached.iter().find(|item| item.folder == guest.folder()));
+        let of_it =
+            |item: &&Item| item.current && item.kind == Kind::Snapshot && item.guest == guest.name;
+        let template = size(cached.iter().find(of_it));
         let (name, engine) = (&guest.name, guest.version().unwrap_or(guest.definition.description));
         writeln!(out, "{name:<20} {engine:<39} {assembled:<10} {template}")?;
     }
-    let stale: Vec<&Item> = stock.iter().filter(|item| !item.current).collect();
+    let stale: Vec<&Item> = cached.iter().filter(|item| !item.current).collect();
     if !stale.is_empty() {
         let size = HumanBytes(stale.iter().map(|item| item.size).sum());
-        writeln!(out, "\n{} of no more use, {size}; `seatrial vm prune` removes them", stale.len())?;
+        writeln!(
+            out,
+            "\n{} of no more use, {size}; `seatrial vm prune` removes them",
+            stale.len()
+        )?;
     }
     if !kept.is_empty() {
         writeln!(out, "\nMACHINE              GUEST                READY SINCE   API")?;
@@ -60,7 +69,7 @@ fn guests() -> anyhow::Result<Vec<Guest>> {
     let mut guests = Vec::new();
     for name in Definition::of_all_architectures() {
         let guest = described(&name, &Sources::default())?;
-        if guest.definition.board.is_host() || guest.folder().is_dir() {
+        if guest.definition.machine_type.is_host() || guest.folder().is_dir() {
             guests.push(guest);
         }
     }
@@ -71,16 +80,16 @@ fn age(age: Duration) -> String {
     format!("{:#}", HumanDuration(age))
 }
 
-fn as_json(stock: &[Item], kept: &[Kept]) -> anyhow::Result<serde_json::Value> {
+fn as_json(cached: &[Item], kept: &[NamedVm]) -> anyhow::Result<serde_json::Value> {
     let guests: Vec<_> = guests()?
         .into_iter()
         .map(|guest| {
-            let (version, architecture) = (guest.version(), guest.definition.board.arch.goarch());
+            let (version, architecture) = (guest.version(), guest.definition.machine_type.arch.goarch());
             let about = guest.definition.description;
             json!({ "name": guest.name, "architecture": architecture, "description": about, "version": version })
         })
         .collect();
-    let cache: Vec<_> = stock
+    let cache: Vec<_> = cached
         .iter()
         .map(|item| {
             let kind = format!("{:?}", item.kind).to_lowercase();

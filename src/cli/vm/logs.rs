@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::vm::kept::Kept;
+use crate::vm::NamedVm;
 
 /// Prints what a kept machine's guest has logged
 #[derive(Debug, clap::Args)]
@@ -21,10 +21,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let kept = Kept::named(args.name.as_deref())?;
+    let kept = NamedVm::named(args.name.as_deref())?;
     if args.console {
         let path = kept.console_file();
-        let console = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let console =
+            std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         return Ok(io::stdout().write_all(&console)?);
     }
     let mut journal = vec!["--no-pager", "--output=short-monotonic"];
@@ -33,7 +34,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let limit = Duration::from_secs(60);
     let output = super::block_on(async {
-        Ok(kept.agent(Duration::from_secs(10)).await?.run("/usr/bin/journalctl", &journal, limit).await?)
+        Ok(kept
+            .agent(Duration::from_secs(10))
+            .await?
+            .run("/usr/bin/journalctl", &journal, limit)
+            .await?)
     })?;
     if !output.success() {
         bail!("journalctl in the guest: {}", output.stderr);

@@ -51,8 +51,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// Assembles `guest` and makes its template where they are not there yet, telling how far that is.
-pub(super) fn ready(guest: &str, accel: crate::vm::accelerator::Wish) -> anyhow::Result<()> {
-    let guest = prepare::assemble(guest, &crate::vm::assemble::Sources::default())?;
+pub(super) fn ready(guest: &str, accel: crate::vm::AcceleratorChoice) -> anyhow::Result<()> {
+    let guest = prepare::assemble(guest, &crate::vm::guest::assemble::Sources::default())?;
     prepare::make_template(&guest, accel)
 }
 

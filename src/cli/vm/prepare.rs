@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::vm::accelerator::Wish;
-use crate::vm::assemble::{Sources, prepare};
-use crate::vm::{Definition, Guest, ready};
+use crate::vm::AcceleratorChoice;
+use crate::vm::guest::assemble::{Sources, prepare};
+use crate::vm::pool::start;
+use crate::vm::{Definition, Guest};
 
 /// Assembles a guest and makes its template, where they are not there yet
 #[derive(Debug, clap::Args)]
@@ -18,7 +19,7 @@ pub(super) struct Args {
     source: Vec<String>,
     /// kvm, tcg, or auto: KVM where it really boots a guest
     #[arg(long, default_value = "auto")]
-    accel: Wish,
+    accel: AcceleratorChoice,
     /// Only assemble it
     #[arg(long)]
     no_template: bool,
@@ -34,8 +35,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Assembles `guest`, telling how far that is.
 pub(in crate::cli) fn assemble(guest: &str, sources: &Sources) -> anyhow::Result<Guest> {
-    let foreign = Definition::named(guest).is_ok_and(|definition| !definition.board.is_host());
-    let begun = format!("assembling {guest}, about {}", if foreign { "three minutes" } else { "a minute" });
+    let foreign =
+        Definition::named(guest).is_ok_and(|definition| !definition.machine_type.is_host());
+    let begun =
+        format!("assembling {guest}, about {}", if foreign { "three minutes" } else { "a minute" });
     let line = line(&begun);
     let prepared = prepare(guest, sources, &mut |said| {
         // mmdebstrap: "I: installing remaining packages inside the chroot..."
@@ -48,9 +51,9 @@ pub(in crate::cli) fn assemble(guest: &str, sources: &Sources) -> anyhow::Result
 }
 
 /// Makes the template of `guest`.
-pub(in crate::cli) fn make_template(guest: &Guest, accel: Wish) -> anyhow::Result<()> {
+pub(in crate::cli) fn make_template(guest: &Guest, accel: AcceleratorChoice) -> anyhow::Result<()> {
     let line = line(&format!("booting {} once to make its template, half a minute", guest.name));
-    let made = super::block_on(async { Ok(ready::template(guest, accel).await?) });
+    let made = super::block_on(async { Ok(start::template(guest, accel).await?) });
     line.finish_and_clear();
     made.map(drop)
 }

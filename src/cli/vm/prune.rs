@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use indicatif::HumanBytes;
 
-use crate::vm::stock;
+use crate::vm::inventory;
 
 /// Removes guests and templates that are of no more use, and what killed processes have left
 #[derive(Debug, clap::Args)]
@@ -15,7 +15,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let removed = stock::prune(args.all)?;
+    let removed = inventory::prune(args.all)?;
     let size = HumanBytes(removed.iter().map(|item| item.size).sum());
     for item in &removed {
         writeln!(io::stdout(), "removed {}", item.folder.display())?;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use crate::vm::AcceleratorChoice;
 use crate::vm::Options;
-use crate::vm::accelerator::Wish;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Start {
     /// kvm, tcg, or auto: KVM where it really boots a guest
     #[arg(long, default_value = "auto")]
-    pub(super) accel: Wish,
+    pub(super) accel: AcceleratorChoice,
     /// Let the guest reach the network
     #[arg(long)]
     egress: bool,

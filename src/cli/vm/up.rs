@@ -9,9 +9,9 @@ use super::prepare;
 use super::start::Start;
 use crate::cli::exit::Ended;
 use crate::vm::Definition;
-use crate::vm::assemble::Sources;
-use crate::vm::family::Api;
-use crate::vm::kept::Kept;
+use crate::vm::NamedVm;
+use crate::vm::guest::Api;
+use crate::vm::guest::assemble::Sources;
 
 /// Starts a machine, keeps it until `seatrial vm down`, and prints what to export for `docker`
 #[derive(Debug, clap::Args)]
@@ -54,12 +54,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         write!(io::stdout(), "{line}")?;
         return Ok(());
     }
-    let kept: Kept = serde_json::from_str(&line).context("the keeper said something else than expected")?;
+    let kept: NamedVm =
+        serde_json::from_str(&line).context("the keeper said something else than expected")?;
     if args.timeline {
         kept.timeline.iter().try_for_each(|event| writeln!(io::stderr(), "{event}"))?;
     }
     let (name, seconds) = (&kept.name, kept.ready_after().as_secs_f64());
-    writeln!(io::stdout(), "# {name} is ready after {seconds:.2} s; seatrial vm down {name} ends it")?;
+    writeln!(
+        io::stdout(),
+        "# {name} is ready after {seconds:.2} s; seatrial vm down {name} ends it"
+    )?;
     let family = Definition::named(&kept.guest)?.family;
     if family.api == Api::Cri {
         writeln!(
@@ -80,5 +84,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 /// `text` as one word of a shell.
 fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }

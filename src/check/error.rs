@@ -1,0 +1,43 @@
+//! Failures of a check as a whole. An expectation that is not met is no error: it is part of the verdict.
+
+use crate::archive::ArchiveError;
+use crate::build::BuildError;
+use crate::harness::HarnessError;
+
+/// A check that could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The image could not be read, built or loaded.
+    #[error(transparent)]
+    Harness(#[from] HarnessError),
+    /// An expectation file is wrong.
+    #[error("{place}: {problem}")]
+    Expectations {
+        /// The file, with the line where that is known.
+        place: String,
+        /// The mistake.
+        problem: String,
+    },
+}
+
+impl From<ArchiveError> for CheckError {
+    fn from(error: ArchiveError) -> Self {
+        Self::Harness(error.into())
+    }
+}
+
+impl From<BuildError> for CheckError {
+    fn from(error: BuildError) -> Self {
+        Self::Harness(error.into())
+    }
+}
+
+impl CheckError {
+    /// Whether the environment failed, rather than an image or an expectation file.
+    pub fn is_environment(&self) -> bool {
+        match self {
+            Self::Harness(error) => error.is_environment(),
+            Self::Expectations { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! A machine's initial RAM disk: the guest's, and behind it an archive with the machine's own files
+//! (Linux `Documentation/driver-api/early-userspace/buffer-format.rst`: archives may follow each other).
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::vm::VmError;
+use crate::vm::guest::changes::GuestChanges;
+use crate::vm::instance::tls::ServerFiles;
+
+/// Writes it to `target`. The guest's first process looks for keys in `/machine`, for files of its root's in
+/// `/overlay`, and for what it must not have in `/machine/removed`.
+pub(in crate::vm) fn write(
+    guest: &Path,
+    target: &Path,
+    keys: &ServerFiles,
+    overlay: &GuestChanges,
+) -> Result<(), VmError> {
+    let mut initrd = fs::read(guest).map_err(VmError::file("read", guest))?;
+    initrd.resize(initrd.len().next_multiple_of(4), 0);
+    for (name, content) in keys {
+        entry(&mut initrd, &format!("machine/{name}"), 0o100_600, content.as_bytes());
+    }
+    entry(&mut initrd, "machine/removed", 0o100_644, overlay.removals().as_bytes());
+    entry(&mut initrd, "overlay", 0o040_755, b"");
+    for folder in overlay.folders() {
+        entry(&mut initrd, &format!("overlay/{folder}"), 0o040_755, b"");
+    }
+    for (place, content) in overlay.files() {
+        entry(&mut initrd, &format!("overlay/{place}"), 0o100_644, content);
+    }
+    entry(&mut initrd, "TRAILER!!!", 0, b"");
+    let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(target);
+    file.and_then(|mut file| file.write_all(&initrd)).map_err(VmError::file("write", target))
+}
+
+/// One file or folder in the "newc" format.
+fn entry(archive: &mut Vec<u8>, name: &str, mode: u32, content: &[u8]) {
+    let start = archive.len();
+    let (name_size, size) = (name.len() + 1, content.len());
+    let fields = [0, mode, 0, 0, 1, 1, size as u32, 0, 0, 0, 0, name_size as u32, 0];
+    archive.extend_from_slice(b"070701");
+    fields.iter().for_each(|field| archive.extend_from_slice(format!("{field:08X}").as_bytes()));
+    archive.extend_from_slice(name.as_bytes());
+    archive.push(0);
+    archive.resize(start + (archive.len() - start).next_multiple_of(4), 0);
+    archive.extend_from_slice(content);
+    archive.resize(archive.len().next_multiple_of(4), 0);
+}

@@ -1,0 +1,20 @@
+//! One VM: a QEMU process with a private folder, its monitor and guest agent, and its snapshot.
+//! Nothing here decides how many VMs run or when an engine is ready; that is [`pool`](super::pool).
+
+pub mod accelerator;
+mod agent;
+mod channel;
+mod initrd;
+mod process;
+pub mod qemu_args;
+mod qmp;
+pub mod snapshot;
+mod tls;
+pub mod units;
+pub(in crate::vm) mod vm;
+mod wake;
+
+pub use accelerator::{Accelerator, AcceleratorChoice};
+pub use agent::{Agent, CommandOutput};
+pub use snapshot::Snapshot;
+pub use vm::Vm;
