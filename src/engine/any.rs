@@ -7,7 +7,8 @@ use futures_util::Stream;
 use tokio::time::timeout;
 
 use super::{
-    Cri, CriContainer, Docker, DockerContainer, EngineError, ImageFacts, RunOptions, RunOutput, State,
+    Cri, CriContainer, Docker, DockerContainer, EngineError, ImageFacts, RunOptions, RunOutput,
+    State,
 };
 
 /// A container engine.

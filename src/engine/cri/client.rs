@@ -44,7 +44,8 @@ impl Cri {
     pub fn over_tls(port: u16, keys: &Path) -> Result<Self, EngineError> {
         let tls = transport::config(keys)?;
         let node = Node::new(port, tls.clone());
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http2().build();
+        let https =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http2().build();
         let client = Client::builder(TokioExecutor::new()).http2_only(true).build(https);
         let origin = Uri::try_from(format!("https://localhost:{port}"));
         let origin = origin.map_err(|error| EngineError::Unexpected(error.to_string()))?;
@@ -57,8 +58,11 @@ impl Cri {
         doing: &str,
         request: Request,
     ) -> Result<Request::Response, EngineError> {
-        let failed =
-            |problem: String, answered| EngineError::Cri { doing: doing.to_owned(), problem, answered };
+        let failed = |problem: String, answered| EngineError::Cri {
+            doing: doing.to_owned(),
+            problem,
+            answered,
+        };
         let mut grpc = Grpc::clone(&self.grpc);
         let called = async {
             grpc.ready().await.map_err(|error| failed(error.to_string(), false))?;
@@ -128,7 +132,8 @@ impl Cri {
             let request = api::ImageStatusRequest { image: image_spec(image), verbose: true };
             let response = self.call(&doing, request).await?;
             if let Some(found) = response.image {
-                let info = response.info.get("info").and_then(|info| serde_json::from_str(info).ok());
+                let info =
+                    response.info.get("info").and_then(|info| serde_json::from_str(info).ok());
                 let VerboseInfo { image_spec } = info.unwrap_or_default();
                 return Ok(ImageFacts {
                     id: found.id,
@@ -138,7 +143,11 @@ impl Cri {
                 });
             }
             if Instant::now() >= deadline {
-                return Err(EngineError::Cri { doing, problem: "No such image".to_owned(), answered: true });
+                return Err(EngineError::Cri {
+                    doing,
+                    problem: "No such image".to_owned(),
+                    answered: true,
+                });
             }
             sleep(POLL_INTERVAL).await;
         }
@@ -156,7 +165,8 @@ impl Cri {
 
     /// Explains which of `options` CRI does not support, if any.
     pub(in crate::engine) fn unsupported(options: &RunOptions) -> Option<&'static str> {
-        let group = options.user.as_deref().and_then(|user| user.split_once(':')).map(|(_, group)| group);
+        let group =
+            options.user.as_deref().and_then(|user| user.split_once(':')).map(|(_, group)| group);
         if options.stdin.is_some() {
             return Some("CRI passes standard input to a container only from a terminal");
         }

@@ -39,7 +39,8 @@ impl Cri {
         }
         let sandbox = sandbox_config(options);
         let log = format!("{}/{LOG_FILE}", sandbox.log_directory);
-        let request = api::RunPodSandboxRequest { config: Some(sandbox.clone()), ..Default::default() };
+        let request =
+            api::RunPodSandboxRequest { config: Some(sandbox.clone()), ..Default::default() };
         let pod = self.call("creating a pod", request).await?.pod_sandbox_id;
         let request = api::CreateContainerRequest {
             pod_sandbox_id: pod.clone(),
@@ -47,7 +48,9 @@ impl Cri {
             sandbox_config: Some(sandbox),
         };
         match self.call(&format!("creating a container of {image}"), request).await {
-            Ok(created) => Ok(CriContainer { cri: self.clone(), pod, id: created.container_id, log }),
+            Ok(created) => {
+                Ok(CriContainer { cri: self.clone(), pod, id: created.container_id, log })
+            }
             Err(error) => {
                 let _ = self.remove_pod(&pod).await;
                 Err(error)
@@ -67,10 +70,12 @@ impl Cri {
 
 /// Returns the configuration of a pod with a random UID.
 fn sandbox_config(options: &RunOptions) -> api::PodSandboxConfig {
-    let namespace_options = options
-        .bare
-        .then(|| api::NamespaceOption { network: NamespaceMode::Node.into(), ..Default::default() });
-    let security_context = Some(api::LinuxSandboxSecurityContext { namespace_options, ..Default::default() });
+    let namespace_options = options.bare.then(|| api::NamespaceOption {
+        network: NamespaceMode::Node.into(),
+        ..Default::default()
+    });
+    let security_context =
+        Some(api::LinuxSandboxSecurityContext { namespace_options, ..Default::default() });
     let uid = format!("{:016x}", RandomState::new().build_hasher().finish());
     api::PodSandboxConfig {
         // A pod in the node's network namespace has the node's host name.
@@ -89,8 +94,10 @@ fn sandbox_config(options: &RunOptions) -> api::PodSandboxConfig {
 
 fn container_config(image: &str, options: &RunOptions) -> api::ContainerConfig {
     let security_context = options.user.as_deref().map(security_context);
-    let linux = security_context
-        .map(|context| api::LinuxContainerConfig { security_context: Some(context), ..Default::default() });
+    let linux = security_context.map(|context| api::LinuxContainerConfig {
+        security_context: Some(context),
+        ..Default::default()
+    });
     api::ContainerConfig {
         metadata: Some(api::ContainerMetadata { name: "container".to_owned(), attempt: 0 }),
         image: image_spec(image),
@@ -124,7 +131,8 @@ fn mount(bind: &str) -> Option<api::Mount> {
 
 /// Parses `USER[:GROUP]`. The user is a number or a name, the group a number.
 fn security_context(user: &str) -> api::LinuxContainerSecurityContext {
-    let (user, group) = user.split_once(':').map_or((user, None), |(user, group)| (user, Some(group)));
+    let (user, group) =
+        user.split_once(':').map_or((user, None), |(user, group)| (user, Some(group)));
     let number = |text: &str| text.parse().ok().map(|value| api::Int64Value { value });
     let run_as_user = number(user);
     api::LinuxContainerSecurityContext {
@@ -148,7 +156,8 @@ impl CriContainer {
     }
 
     async fn status(&self) -> Result<api::ContainerStatus, EngineError> {
-        let request = api::ContainerStatusRequest { container_id: self.id.clone(), ..Default::default() };
+        let request =
+            api::ContainerStatusRequest { container_id: self.id.clone(), ..Default::default() };
         let response = self.cri.call("inspecting the container", request).await?;
         let missing = || EngineError::Unexpected("the container has no status".to_owned());
         response.status.ok_or_else(missing)
@@ -196,7 +205,8 @@ impl CriContainer {
     /// # Errors
     /// If the pod has no address, or if the call fails.
     pub async fn address(&self) -> Result<String, EngineError> {
-        let request = api::PodSandboxStatusRequest { pod_sandbox_id: self.pod.clone(), ..Default::default() };
+        let request =
+            api::PodSandboxStatusRequest { pod_sandbox_id: self.pod.clone(), ..Default::default() };
         let response = self.cri.call("inspecting the pod", request).await?;
         let address = response.status.and_then(|status| status.network).map(|network| network.ip);
         let missing = || EngineError::Unexpected("the pod has no address".to_owned());
@@ -229,7 +239,9 @@ fn split_log(log: &str) -> (String, String) {
     let (mut stdout, mut stderr) = (String::new(), String::new());
     for line in log.lines() {
         let mut parts = line.splitn(4, ' ').skip(1);
-        let (Some(stream), Some(tag), text) = (parts.next(), parts.next(), parts.next()) else { continue };
+        let (Some(stream), Some(tag), text) = (parts.next(), parts.next(), parts.next()) else {
+            continue;
+        };
         let to = if stream == "stderr" { &mut stderr } else { &mut stdout };
         to.push_str(text.unwrap_or_default());
         if !tag.split(':').any(|tag| tag == "P") {

@@ -115,7 +115,8 @@ fn connection_error(doing: &str, problem: &str) -> EngineError {
 /// Splits a reply into the output and the exit code, which is the last line: `ended CODE`. Returns
 /// `None` if that line is missing, because the reply is then incomplete.
 fn parse_reply(reply: &str) -> Option<(&str, u32)> {
-    let (output, last) = reply.trim_end_matches('\n').rsplit_once('\n').unwrap_or(("", reply.trim_end()));
+    let (output, last) =
+        reply.trim_end_matches('\n').rsplit_once('\n').unwrap_or(("", reply.trim_end()));
     let code = last.strip_prefix("ended ")?.parse().ok()?;
     Some((output, code))
 }
