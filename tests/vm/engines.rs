@@ -120,12 +120,12 @@ async fn identity(trial: &CheckInput, facts: &mut Facts) {
     trial.load(&reference).await.unwrap();
     let found = trial.engine().inspect(&reference).await.unwrap();
     let by = if found.id == id { "config" } else { "manifest" };
-    facts.push(("an image's id is the digest of its".to_owned(), by.to_owned()));
+    facts.push(("image ID: digest of the".to_owned(), by.to_owned()));
     facts.push((format!("lists `{reference}` as"), format!("`{}`", found.tags.join("`, `"))));
     let env = trial.printed(&reference, &["env"]).await.unwrap();
     let mut names: Vec<&str> = env.lines().filter_map(|line| line.split('=').next()).collect();
     names.sort_unstable();
-    facts.push(("adds to an empty environment".to_owned(), names.join(" ")));
+    facts.push(("variables added to an empty environment".to_owned(), names.join(" ")));
 }
 
 /// What a config says that no process sees.
@@ -134,15 +134,15 @@ async fn kept(trial: &CheckInput, facts: &mut Facts) {
     let raw = |config| json!({ "architecture": "amd64", "os": "linux", "config": config });
     trial.write_raw("kept:1", raw(config), true);
     trial.load("kept:1").await.unwrap();
-    let (mut health, mut on_build) = ("not told", "not told");
+    let (mut health, mut on_build) = ("not in CRI", "not in CRI");
     if let Some(docker) = trial.engine().docker() {
         let config = docker.inspect("kept:1").await.unwrap().config.unwrap();
         let told = |is: bool| if is { "kept" } else { "dropped" };
         health = told(config.healthcheck.is_some());
         on_build = told(config.on_build.is_some_and(|lines| !lines.is_empty()));
     }
-    facts.push(("a healthcheck is".to_owned(), health.to_owned()));
-    facts.push(("`OnBuild` is".to_owned(), on_build.to_owned()));
+    facts.push(("health check".to_owned(), health.to_owned()));
+    facts.push(("`OnBuild`".to_owned(), on_build.to_owned()));
 
     // The layer that the engine has just been given is not in the archive of an image that has it too.
     trial.write_raw("held:1", raw(json!({ "Labels": { "another": "image" } })), false);
@@ -152,7 +152,7 @@ async fn kept(trial: &CheckInput, facts: &mut Facts) {
         Err(_) => false,
     };
     facts.push((
-        "takes layers from what it holds".to_owned(),
+        "reuses layers already present".to_owned(),
         if takes { "yes" } else { "no" }.to_owned(),
     ));
     if let Some(docker) = trial.engine().docker() {
@@ -180,16 +180,16 @@ async fn raw_configs(trial: &CheckInput, facts: &mut Facts) {
             .join(", then ")
     };
     let seen = trial.printed("twice:1", &["env"]).await.unwrap();
-    facts.push(("a name twice in `Env`: the process sees".to_owned(), twice(&seen)));
+    facts.push(("`Env` with a name twice: the process sees".to_owned(), twice(&seen)));
     // What a program that asks its C library gets, and a shell, which keeps one of them.
     let asked = trial.printed("twice:1", &["sh", "-c", "echo $TWICE"]).await.unwrap();
-    facts.push(("the same, in a shell".to_owned(), asked.trim().to_owned()));
+    facts.push(("`Env` with a name twice: a shell sees".to_owned(), asked.trim().to_owned()));
     let options = RunOptions {
         env: vec!["TWICE=run".to_owned()],
         ..RunOptions::command(&["/busybox", "env"])
     };
     let seen = trial.engine().run("twice:1", &options, RUN).await.unwrap().stdout;
-    facts.push(("the same, set when it is run".to_owned(), twice(&seen)));
+    facts.push(("`Env` with a name twice, and set at start".to_owned(), twice(&seen)));
 
     trial.write_raw(
         "foreign:1",
@@ -347,7 +347,7 @@ async fn a_node_answers_nobody_without_the_key_neither_its_runtime_nor_its_own_p
         let (code, said) = ask(false);
         assert!(code != Some(0) && said.is_empty(), "{name}: {code:?} {said:?}");
         if name == "node.localhost" {
-            assert!(ask(true).1.contains("no such question"), "with the key it answers");
+            assert!(ask(true).1.contains("unknown request"), "with the key it answers");
         }
     }
 }
