@@ -43,7 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let proto = std::env::args().nth(1).ok_or("usage: seatrial-cri-codegen api.proto")?;
     let folder = Path::new(&proto).parent().ok_or("api.proto needs a path")?;
     let mut files = protox::compile([&proto], [folder])?.file;
-    let mut file = files.pop().filter(|_| files.is_empty()).ok_or("api.proto imports other files")?;
+    let mut file =
+        files.pop().filter(|_| files.is_empty()).ok_or("api.proto imports other files")?;
     prune(&mut file)?;
     let module = Module::from_protobuf_package_name(file.package());
     let mut config = Config::new();
