@@ -10,11 +10,10 @@ use crate::archive::{docker, oci, sink};
 use crate::build::assemble::Output;
 use crate::build::{CacheUse, Format, Options as BuildOptions, Recipe, assemble, plan};
 use crate::engine::stream::{self, Sender};
-use crate::engine::{Docker, Engine, EngineError, Timeline};
+use crate::engine::{Docker, Engine, Timeline};
 use crate::image::Reference;
-use crate::vm::guest::assemble::{Sources, prepare};
 use crate::vm::instance::units;
-use crate::vm::pool::start;
+use crate::vm::pool::{PrepareOptions, prepare, start};
 use crate::vm::{CommandOutput, Options, ReadyVm, Vm};
 
 /// A ready daemon. Dropped, it and its machine are gone.
@@ -39,10 +38,9 @@ impl Daemon {
     /// # Errors
     /// When any of that fails. A daemon that does not get ready comes with what its guest says of it.
     pub async fn start(guest: &str, options: Options) -> Result<Self, HarnessError> {
-        let name = guest.to_owned();
-        let assembled =
-            tokio::task::spawn_blocking(move || prepare(&name, &Sources::default(), &mut |_| ()));
-        let guest = assembled.await.map_err(|e| EngineError::Unexpected(e.to_string()))??;
+        // Starting the VM makes the snapshot, if it needs one.
+        let only_assemble = PrepareOptions { snapshot: false, ..PrepareOptions::default() };
+        let guest = prepare(guest, &only_assemble, &mut |_| ()).await?;
         Ok(Self(start::start(&guest, &options).await?))
     }
 

@@ -95,6 +95,17 @@ impl Snapshot {
         (sizes == [ram, state, scratch]).then_some(template)
     }
 
+    /// The snapshot of `guest`, if there is one.
+    ///
+    /// # Errors
+    /// If QEMU is not installed, or the cache cannot be used.
+    pub(in crate::vm) fn find(
+        guest: &Guest,
+        accelerator: Accelerator,
+    ) -> Result<Option<Self>, VmError> {
+        Ok(Self::open(&cached("templates")?.join(key(guest, accelerator)?)))
+    }
+
     /// The template for machines of `guest`. Where there is none, or a damaged one, a machine is booted, brought to
     /// where `ready` wants it, and saved. Processes that want the same one wait for each other.
     ///

@@ -1,11 +1,16 @@
 //! VMs whose engine is ready: how many run at once, how one is started and waited for, VMs that are
 //! paused before their engine starts, and named VMs that outlive the command that started them.
+//!
+//! [`prepare()`] assembles a guest and makes its snapshot, if they are missing. The command line, and
+//! whatever else starts VMs, calls it first.
 
 pub mod named;
 pub mod paused;
+pub mod prepare;
 pub mod slots;
 pub mod start;
 
 pub use named::NamedVm;
 pub use paused::{PausedVm, ResumedVm};
+pub use prepare::{PrepareOptions, Progress, prepare};
 pub use start::{Options, ReadyVm};
