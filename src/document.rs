@@ -39,6 +39,10 @@ pub(crate) fn of_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<
     serde_json::from_value(value).map_err(|error| explain(&error.to_string()))
 }
 
+/// Keys that had another name in earlier versions: old name, new name.
+const RENAMED: &[(&str, &str)] =
+    &[("within", "timeout"), ("lacks", "not_contains"), ("up", "ready")];
+
 /// serde lists every known key after an unknown one; the nearest helps more, where one is near.
 fn explain(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
@@ -46,6 +50,10 @@ fn explain(message: &str) -> String {
         return message.lines().collect::<Vec<_>>().join(" ");
     };
     let known: Vec<&str> = quoted.collect();
+    let renamed = RENAMED.iter().find(|(old, new)| *old == key && known.contains(new));
+    if let Some((_, new)) = renamed {
+        return format!("unknown key {key:?}; it is now called {new:?}");
+    }
     let nearest = suggest::nearest(key, known.iter().copied());
     let listed =
         if known.is_empty() { String::new() } else { format!("; there are: {}", known.join(", ")) };

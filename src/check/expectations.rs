@@ -1,79 +1,80 @@
-//! What an image should be: expectations as people write them, TOML or JSON. Plain data; unknown keys are errors.
+//! Expectations of an image as a user writes them, in TOML or JSON: plain data. Unknown keys are
+//! errors. The doc comments of the fields become descriptions in the JSON schema.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::CheckError;
 use super::text::{Pattern, Text};
 
-/// Everything that is expected of an image.
+/// Everything that is expected of an image. What is left out is not checked.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expectations {
-    /// What the image's config says.
+    /// The image's config and layers.
     pub image: ImageExpectations,
-    /// The environment, in the config and in a running container alike.
+    /// The environment, in the config and in a running container.
     pub env: EnvExpectations,
     /// Files in the image.
     #[serde(alias = "files")]
     pub file: Vec<FileExpectations>,
-    /// Commands that are run in containers, to their end.
+    /// Commands that are run in containers until they end.
     #[serde(alias = "runs")]
     pub run: Vec<RunExpectations>,
-    /// Services that are started, probed and stopped.
+    /// Services that are started, sent requests and stopped.
     #[serde(alias = "services")]
     pub service: Vec<ServiceExpectations>,
 }
 
-/// What the image's config says. What is left out is not looked at.
+/// Expectations of the image's config and layers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageExpectations {
-    /// `name:tag`, as the image carries it and the engine lists it.
+    /// `name:tag`, in the archive and in the engine's list of images.
     pub reference: Option<String>,
     /// The tag alone.
     pub tag: Option<String>,
-    /// GOARCH, such as `amd64` or `arm64`.
+    /// The architecture as Go names it, such as `amd64` or `arm64`.
     pub architecture: Option<String>,
     /// The variant of the architecture, such as `v7`.
     pub variant: Option<String>,
-    /// GOOS.
+    /// The operating system as Go names it.
     pub os: Option<String>,
-    /// `Entrypoint`; an empty list is met by none and by an empty one.
+    /// `Entrypoint`; an empty list also matches an image without one.
     pub entrypoint: Option<Vec<String>>,
-    /// `Cmd`, likewise.
+    /// `Cmd`; an empty list also matches an image without one.
     pub cmd: Option<Vec<String>>,
     /// `User`.
     pub user: Option<String>,
     /// `WorkingDir`.
     pub working_dir: Option<String>,
-    /// Labels that are there, with their values.
+    /// Labels with their values; other labels are allowed.
     pub labels: BTreeMap<String, String>,
-    /// Exactly these `ExposedPorts`, such as `80/tcp`.
+    /// Exactly these `ExposedPorts`, such as `80/tcp`, in any order.
     pub exposed_ports: Option<Vec<String>>,
-    /// Exactly these `Volumes`.
+    /// Exactly these `Volumes`, in any order.
     pub volumes: Option<Vec<String>>,
     /// `StopSignal`.
     pub stop_signal: Option<String>,
-    /// `Healthcheck`, as Docker writes it.
+    /// `Healthcheck`, as Docker's JSON has it.
     pub healthcheck: Option<Value>,
-    /// `Shell`.
+    /// `Shell`; an empty list also matches an image without one.
     pub shell: Option<Vec<String>>,
-    /// `created`, RFC 3339.
+    /// The creation date, RFC 3339.
     pub created: Option<String>,
-    /// Exactly so many layers.
+    /// The exact number of layers.
     pub layers: Option<usize>,
-    /// No more layers than these.
+    /// The maximum number of layers.
     pub max_layers: Option<usize>,
-    /// No more bytes in all layers, uncompressed, than these.
+    /// The maximum size of all layers together, uncompressed, in bytes.
     pub max_size: Option<u64>,
-    /// Whether building it again gives the same image; for recipes alone.
+    /// Whether a second build must give the same image; for recipes only.
     pub reproducible: Option<bool>,
-    /// Another image, relative to this file, and how many of its layers this one has, from the bottom.
+    /// Layers in common with another image.
     pub shares_layers: Option<SharedLayers>,
 }
 
@@ -84,61 +85,61 @@ impl ImageExpectations {
     }
 }
 
-/// Layers that are had in common with another image.
+/// The lowest layers, in common with another image.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SharedLayers {
-    /// The other image.
+    /// The path of the other image, relative to this file.
     pub with: String,
-    /// How many at least; all of the other's where left out.
+    /// The minimum number of common layers; by default all layers of the other image.
     pub at_least: Option<usize>,
 }
 
-/// The environment.
+/// Expectations of the environment.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnvExpectations {
-    /// Names that are there, with their values.
+    /// Variables with their values; others are allowed.
     pub has: BTreeMap<String, String>,
-    /// Exactly these names and values in the config, and no others.
+    /// Exactly these variables and values in the config, and no others.
     pub exactly: Option<BTreeMap<String, String>>,
-    /// Names that are not there.
+    /// Variables that must not exist.
     pub absent: Vec<String>,
-    /// Names that are there, with a regular expression that their value matches.
+    /// Variables with a regular expression that must match their value.
     pub matches: BTreeMap<String, Pattern>,
-    /// Whether no name may occur twice. It is looked at unless this is false.
+    /// Whether each name must occur only once; true by default.
     pub unique: Option<bool>,
 }
 
-/// A file in the image.
+/// Expectations of a file in the image.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileExpectations {
-    /// Where. Symlinks on the way are followed, one at the end is not.
+    /// The path. Symlinks in parent folders are followed, a symlink at the path itself is not.
     pub path: String,
-    /// Whether there is anything at all; it is unless this is false.
+    /// Whether the file exists; true by default.
     pub exists: Option<bool>,
-    /// What it is.
+    /// The type of the file.
     #[serde(rename = "type")]
     pub kind: Option<FileType>,
     /// The permission bits in octal, such as `"0755"`.
     pub mode: Option<String>,
-    /// The numeric user.
+    /// The numeric user ID.
     pub uid: Option<u64>,
-    /// The numeric group.
+    /// The numeric group ID.
     pub gid: Option<u64>,
     /// The size in bytes.
     pub size: Option<u64>,
-    /// Where a symlink leads.
+    /// The target of a symlink.
     pub target: Option<String>,
-    /// The digest of the content, 64 hex digits.
+    /// The SHA-256 digest of the content, 64 hex digits.
     pub sha256: Option<String>,
     /// The content as text.
     pub content: Option<Text>,
 }
 
-/// What a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+/// The type of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FileType {
     /// A regular file.
@@ -147,106 +148,106 @@ pub enum FileType {
     Directory,
     /// A symlink.
     Symlink,
-    /// A device or a pipe.
+    /// A device or a named pipe.
     Special,
 }
 
-/// How a container is run.
+/// How a container is started. What is left out is as in the image.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ContainerSpec {
-    /// The command, in the place of the image's.
+    /// The command; replaces the image's `Cmd`.
     pub command: Option<Vec<String>>,
-    /// A line for the image's `/bin/sh`, in the place of entrypoint and command.
+    /// A command line for the image's `/bin/sh`; replaces `Entrypoint` and `Cmd`.
     pub shell: Option<String>,
-    /// In the place of the image's entrypoint.
+    /// The entrypoint; replaces the image's `Entrypoint`.
     pub entrypoint: Option<Vec<String>>,
-    /// Over the image's environment.
+    /// Variables that are added to the image's environment or override it.
     pub env: BTreeMap<String, String>,
     /// The user, by number or name.
     pub user: Option<String>,
-    /// Where the command starts.
+    /// The folder in which the command starts.
     pub working_dir: Option<String>,
-    /// Places that get an empty volume, over those that the image names.
+    /// Paths that get an empty volume, in addition to the image's volumes.
     pub volumes: Vec<String>,
-    /// Whether it has a network. It has none unless this is true; a service has.
+    /// Whether the container has a network; by default false for `run`, true for `service`.
     pub network: Option<bool>,
-    /// What it is given on standard input.
+    /// Text on standard input.
     pub stdin: Option<String>,
 }
 
-/// A command that is run to its end.
+/// A command that is run until it ends.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunExpectations {
-    /// What it shows, for the report.
+    /// The name of the test case.
     pub name: String,
-    /// How it is run.
+    /// How the container is started.
     #[serde(default)]
     pub container: ContainerSpec,
-    /// How it ends; 0 where left out. A command that a signal ends has 128 and the signal's number.
+    /// The exit code; 0 by default. A command that a signal ends has 128 plus the signal's number.
     pub exit_code: Option<i64>,
-    /// What it prints on standard output.
+    /// The text on standard output.
     pub stdout: Option<Text>,
-    /// What it prints on standard error.
+    /// The text on standard error.
     pub stderr: Option<Text>,
-    /// How many seconds it may take; 60 where left out.
-    pub within: Option<u64>,
+    /// The time limit for the command in seconds; 60 by default.
+    pub timeout: Option<u64>,
 }
 
 /// A service.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceExpectations {
-    /// What it is, for the report.
+    /// The name of the test case.
     pub name: String,
-    /// How it is run.
+    /// How the container is started.
     #[serde(default)]
     pub container: ContainerSpec,
-    /// When it is up.
-    pub up: Up,
-    /// What is asked of it over HTTP, from outside its container.
+    /// When the service is ready.
+    pub ready: ReadyConditions,
+    /// HTTP requests from outside of the container, with the expected answers.
     #[serde(default)]
     pub http: Vec<HttpExpectations>,
-    /// How it stops.
+    /// How the service stops.
     pub stop: Option<StopExpectations>,
 }
 
-/// When a service is up: all of what is given must be so.
+/// When a service is ready: all given conditions must be met.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Up {
-    /// A port accepts connections from outside the container.
+pub struct ReadyConditions {
+    /// A TCP port that accepts connections from outside of the container.
     pub port: Option<u16>,
-    /// It has printed a line with this text.
+    /// Text that the container has printed.
     pub log: Option<String>,
-    /// The image's own healthcheck says so.
+    /// Whether the image's own health check must succeed.
     pub healthy: Option<bool>,
-    /// How many seconds it may take; 60 where left out.
-    pub within: Option<u64>,
+    /// The time limit in seconds; 60 by default.
+    pub timeout: Option<u64>,
 }
 
-/// A request and its answer.
+/// An HTTP request and its answer.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpExpectations {
     /// The port of the container.
     pub port: u16,
-    /// The path; `/` where left out.
+    /// The path of the GET request; `/` by default.
     pub path: Option<String>,
-    /// The status; 200 where left out.
+    /// The status; 200 by default.
     pub status: Option<u16>,
     /// The body.
     pub body: Option<Text>,
 }
 
-/// How a service stops when it is asked to.
+/// How a service stops after its stop signal.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StopExpectations {
-    /// Within how many seconds, or it is killed; 10 where left out.
-    pub within: Option<u64>,
-    /// With this exit code.
+    /// The time until the service is killed, in seconds; 10 by default. Being killed is a failure.
+    pub timeout: Option<u64>,
+    /// The exit code.
     pub exit_code: Option<i64>,
 }
 
@@ -254,17 +255,17 @@ impl Expectations {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// When it cannot be read, is malformed, or has unknown keys.
+    /// If the file cannot be read, is malformed, or has unknown keys.
     pub fn read(path: &Path) -> Result<Self, CheckError> {
         let text =
             std::fs::read_to_string(path).map_err(crate::archive::ArchiveError::read(path))?;
         Self::parse(path, &text)
     }
 
-    /// Reads `text`, which is said to be from `path`.
+    /// Parses `text`; errors name `path` as its file.
     ///
     /// # Errors
-    /// As [`read`](Self::read).
+    /// If the text is malformed or has unknown keys.
     pub fn parse(path: &Path, text: &str) -> Result<Self, CheckError> {
         crate::document::parse(path, text).map_err(|(line, problem)| {
             let place = line.map_or_else(
@@ -275,8 +276,47 @@ impl Expectations {
         })
     }
 
-    /// The JSON schema of what such a file may hold.
+    /// Returns the JSON schema of an expectations file.
     pub fn schema() -> Value {
         schemars::schema_for!(Self).to_value()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Expectations::parse(Path::new("e.toml"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_renamed_key_is_an_error_that_names_the_new_key() {
+        for (text, line, old, new) in [
+            ("[[run]]\nname='x'\nwithin=5\n", 3, "within", "timeout"),
+            ("[[service]]\nname='x'\nup={ port=80 }\n", 3, "up", "ready"),
+            ("[[service]]\nname='x'\n[service.ready]\nwithin=5\n", 4, "within", "timeout"),
+            ("[[service]]\nname='x'\nready={}\n[service.stop]\nwithin=5\n", 5, "within", "timeout"),
+            ("[[run]]\nname='x'\n[run.stdout]\nlacks='y'\n", 4, "lacks", "not_contains"),
+        ] {
+            let expected = format!("e.toml:{line}: unknown key {old:?}; it is now called {new:?}");
+            assert_eq!(error(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_old_name_is_an_unknown_key_where_the_new_name_is_none() {
+        let error = error("[image]\nwithin=5\n");
+        assert!(
+            error.starts_with("e.toml:2: unknown key \"within\"; there are: reference"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_text_of_another_type_is_an_error_with_its_line() {
+        let error = error("[[run]]\nname='x'\nstdout=5\n");
+        assert!(error.starts_with("e.toml:3: invalid type: integer"), "{error}");
+        assert!(error.contains("expected a string, or a table of equals, contains"), "{error}");
     }
 }

@@ -10,6 +10,7 @@ mod runtime_checks;
 mod service;
 mod static_checks;
 pub mod text;
+mod value;
 pub mod verdict;
 
 pub use error::CheckError;

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::expectations::{ContainerSpec, EnvExpectations, Expectations, RunExpectations};
 use super::service;
-use super::static_checks::{env, shortened};
+use super::static_checks::env;
+use super::value::excerpt;
 use super::verdict::{Checks, LOADED, Outcome, TestCase};
 use crate::engine::run::OUTPUT_MAX;
 use crate::engine::{EngineError, RunOptions};
@@ -103,8 +104,11 @@ pub(super) async fn cases(
     }
     for expected in &expected.service {
         let (begin, name) = (Instant::now(), format!("service {}", expected.name));
-        let health =
-            image.daemon().engine().ignores_health().filter(|_| expected.up.healthy == Some(true));
+        let health = image
+            .daemon()
+            .engine()
+            .ignores_health()
+            .filter(|_| expected.ready.healthy == Some(true));
         match lacks(&expected.container.options(true)).or(health) {
             Some(reason) => each(skipped(name, reason)),
             None => each(ended(name, service::hold(image, expected).await, begin)),
@@ -148,7 +152,7 @@ async fn run(
     image: &LoadedImage<'_>,
     expected: &RunExpectations,
 ) -> Result<(Checks, String), HarnessError> {
-    let limit = Duration::from_secs(expected.within.unwrap_or(WITHIN));
+    let limit = Duration::from_secs(expected.timeout.unwrap_or(WITHIN));
     let mut look = Checks::default();
     let output = match image.run(&expected.container.options(false), limit).await {
         Err(HarnessError::Engine(EngineError::Deadline { .. })) => {
@@ -170,7 +174,7 @@ async fn run(
     let told = if output.stderr.is_empty() || expected.stderr.is_some() {
         found
     } else {
-        format!("{found}, and on standard error {}", shortened(&output.stderr))
+        format!("{found}, and on standard error {}", excerpt(&output.stderr))
     };
     look.at("exit code", code, told, code == output.code);
     for (what, expected, found) in [
@@ -178,7 +182,7 @@ async fn run(
         ("standard error", &expected.stderr, &output.stderr),
     ] {
         if let Some(text) = expected {
-            look.at(what, text, shortened(found), text.fits(found));
+            look.at(what, text, excerpt(found), text.is_match(found));
         }
     }
     Ok((look, format!("{}{}", output.stdout, output.stderr)))

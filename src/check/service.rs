@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::expectations::{HttpExpectations, ServiceExpectations, StopExpectations, Up};
-use super::static_checks::shortened;
+use super::expectations::{
+    HttpExpectations, ReadyConditions, ServiceExpectations, StopExpectations,
+};
+use super::value::excerpt;
 use super::verdict::Checks;
 use crate::engine::Container;
 use crate::harness::{HarnessError, LoadedImage};
@@ -39,7 +41,7 @@ async fn held(
     expected: &ServiceExpectations,
     look: &mut Checks,
 ) -> Result<(), HarnessError> {
-    if !up(image, container, &expected.up, look).await? {
+    if !up(image, container, &expected.ready, look).await? {
         return Ok(());
     }
     for request in &expected.http {
@@ -55,10 +57,10 @@ async fn held(
 async fn up(
     image: &LoadedImage<'_>,
     container: &Container,
-    expected: &Up,
+    expected: &ReadyConditions,
     look: &mut Checks,
 ) -> Result<bool, HarnessError> {
-    let seconds = expected.within.unwrap_or(UP);
+    let seconds = expected.timeout.unwrap_or(UP);
     let deadline = Instant::now() + Duration::from_secs(seconds);
     let within = format!("within {seconds} s");
     loop {
@@ -82,7 +84,7 @@ async fn up(
         look.at(
             &format!("port {port}"),
             format!("it accepts {within}"),
-            shortened(&probed.1),
+            excerpt(&probed.1),
             probed.0,
         );
         return Ok(probed.0);
@@ -91,11 +93,14 @@ async fn up(
 }
 
 /// What is still missing of its log and its health.
-async fn not_yet(container: &Container, expected: &Up) -> Result<Option<String>, HarnessError> {
+async fn not_yet(
+    container: &Container,
+    expected: &ReadyConditions,
+) -> Result<Option<String>, HarnessError> {
     if let Some(text) = &expected.log {
         let (stdout, stderr) = container.logs().await?;
         if !stdout.contains(text) && !stderr.contains(text) {
-            return Ok(Some(format!("no {text:?} in its log: {}", shortened(&(stdout + &stderr)))));
+            return Ok(Some(format!("no {text:?} in its log: {}", excerpt(&(stdout + &stderr)))));
         }
     }
     if expected.healthy == Some(true) {
@@ -117,15 +122,15 @@ async fn http(
     let what = format!("GET {path} at port {}", expected.port);
     let (answered, answer) = probe(image, container, "http", expected.port, 20, path).await?;
     if !answered {
-        look.at(&what, "an answer", shortened(&answer), false);
+        look.at(&what, "an answer", excerpt(&answer), false);
         return Ok(());
     }
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok());
     let wanted = expected.status.unwrap_or(200);
-    look.at(&format!("status of {what}"), wanted, shortened(head), status == Some(wanted));
+    look.at(&format!("status of {what}"), wanted, excerpt(head), status == Some(wanted));
     if let Some(text) = &expected.body {
-        look.at(&format!("body of {what}"), text, shortened(body), text.fits(body));
+        look.at(&format!("body of {what}"), text, excerpt(body), text.is_match(body));
     }
     Ok(())
 }
@@ -151,7 +156,7 @@ async fn stopped(
     expected: &StopExpectations,
     look: &mut Checks,
 ) -> Result<(), HarnessError> {
-    let seconds = expected.within.unwrap_or(STOP);
+    let seconds = expected.timeout.unwrap_or(STOP);
     let begin = Instant::now();
     container.stop(Duration::from_secs(seconds)).await?;
     let (took, output) = (begin.elapsed(), container.end().await?);

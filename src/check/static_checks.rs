@@ -9,6 +9,7 @@ use super::CheckError;
 use super::expectations::{
     EnvExpectations, Expectations, FileExpectations, FileType, ImageExpectations, SharedLayers,
 };
+use super::value::excerpt;
 use super::verdict::{Checks, LOADED, Outcome, TestCase};
 use crate::archive::files::{self, Found};
 use crate::archive::tar::MemberKind;
@@ -257,11 +258,11 @@ fn file(expected: &FileExpectations, found: Option<&Found>) -> Checks {
     }
     if let Some(text) = &expected.content {
         let content = content.map(String::from_utf8_lossy);
-        let fine = content.as_ref().is_some_and(|content| text.fits(content));
+        let fine = content.as_ref().is_some_and(|content| text.is_match(content));
         look.at(
             "content",
             text,
-            content.map_or("none".to_owned(), |content| shortened(&content)),
+            content.map_or("none".to_owned(), |content| excerpt(&content)),
             fine,
         );
     }
@@ -274,15 +275,6 @@ fn kind_of(kind: MemberKind) -> FileType {
         MemberKind::Directory => FileType::Directory,
         MemberKind::Symlink => FileType::Symlink,
         MemberKind::Special => FileType::Special,
-    }
-}
-
-/// A text for a report: quoted, and not too long.
-pub(super) fn shortened(text: &str) -> String {
-    const SHOWN: usize = 600;
-    match text.char_indices().nth(SHOWN) {
-        None => format!("{text:?}"),
-        Some((end, _)) => format!("{:?} and {} bytes more", &text[..end], text.len() - end),
     }
 }
 

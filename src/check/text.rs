@@ -1,22 +1,21 @@
-//! What a text should be.
+//! Rules for a text, such as the output of a command.
 
 use std::fmt;
 
 use regex::Regex;
 use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// What a text should be: all of what is given must be so. A plain string stands for `equals`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
-#[schemars(with = "Written")]
-pub struct Text {
-    equals: Option<String>,
-    contains: Vec<String>,
-    lacks: Vec<String>,
-    matches: Vec<Pattern>,
-}
+use super::value;
 
-/// A regular expression; one that does not compile cannot be read.
+/// Rules for a text, all of which must hold. A plain string is short for `equals`.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "StringOrRules")]
+pub struct Text(Rules);
+
+/// A regular expression. One that does not compile is an error when it is parsed.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String")]
@@ -37,7 +36,7 @@ impl fmt::Display for Pattern {
 }
 
 impl Pattern {
-    /// Whether it matches somewhere in `text`.
+    /// Whether the regular expression matches anywhere in `text`.
     pub fn is_match(&self, text: &str) -> bool {
         self.0.is_match(text)
     }
@@ -51,89 +50,123 @@ impl PartialEq for Pattern {
 
 impl Eq for Pattern {}
 
-/// A text, or rules for one.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Rules {
+    /// The text is exactly this.
+    equals: Option<String>,
+    /// The text contains this string, or all strings of a list.
+    #[serde(deserialize_with = "one_or_more")]
+    #[schemars(with = "StringOrList")]
+    contains: Vec<String>,
+    /// The text contains none of these: a string or a list.
+    #[serde(deserialize_with = "one_or_more")]
+    #[schemars(with = "StringOrList")]
+    not_contains: Vec<String>,
+    /// The text is matched by this regular expression, or by all of a list.
+    #[serde(deserialize_with = "one_or_more")]
+    #[schemars(with = "StringOrList")]
+    matches: Vec<Pattern>,
+    /// The text is matched by none of these: a regular expression or a list.
+    #[serde(deserialize_with = "one_or_more")]
+    #[schemars(with = "StringOrList")]
+    not_matches: Vec<Pattern>,
+}
+
+/// The JSON schema of [`Text`].
+#[derive(JsonSchema)]
 #[serde(untagged)]
-enum Written {
-    Plain(String),
+#[allow(dead_code)] // only its schema is used
+enum StringOrRules {
+    String(String),
     Rules(Rules),
 }
 
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct Rules {
-    /// It is exactly this.
-    equals: Option<String>,
-    /// It has this, or all of these, somewhere.
-    contains: Several,
-    /// It has this, or any of these, nowhere.
-    lacks: Several,
-    /// This regular expression, or all of these, match somewhere in it.
-    matches: Several,
-}
-
-#[derive(Deserialize, JsonSchema)]
+/// The JSON schema of what [`one_or_more`] reads.
+#[derive(JsonSchema)]
 #[serde(untagged)]
-enum Several {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl Default for Several {
-    fn default() -> Self {
-        Self::Many(Vec::new())
-    }
-}
-
-impl From<Several> for Vec<String> {
-    fn from(several: Several) -> Self {
-        match several {
-            Several::One(text) => vec![text],
-            Several::Many(texts) => texts,
-        }
-    }
+#[allow(dead_code)] // only its schema is used
+enum StringOrList {
+    String(String),
+    List(Vec<String>),
 }
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let rules = match Written::deserialize(deserializer) {
-            Ok(Written::Plain(text)) => Rules { equals: Some(text), ..Rules::default() },
-            Ok(Written::Rules(rules)) => rules,
-            Err(_) => {
-                let expected =
-                    "a text must be a string, or a table of equals, contains, lacks and matches";
-                return Err(serde::de::Error::custom(expected));
+        struct TextVisitor;
+        // An untagged enum would hide the reason why a table is wrong.
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "a string, or a table of equals, contains, not_contains, matches, not_matches",
+                )
             }
-        };
-        let matches = Vec::from(rules.matches);
-        let patterns: Result<_, _> =
-            matches.iter().map(|text| Pattern::try_from(text.clone())).collect();
-        Ok(Self {
-            equals: rules.equals,
-            contains: rules.contains.into(),
-            lacks: rules.lacks.into(),
-            matches: patterns
-                .map_err(|error| serde::de::Error::custom(error.to_string().replace('\n', " ")))?,
-        })
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(Rules { equals: Some(text.to_owned()), ..Rules::default() }))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Text, A::Error> {
+                Rules::deserialize(MapAccessDeserializer::new(map)).map(Text)
+            }
+        }
+        deserializer.deserialize_any(TextVisitor)
     }
 }
 
+/// Reads one string or a list of strings.
+fn one_or_more<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<String, Error: fmt::Display>,
+{
+    struct ListVisitor;
+    impl<'de> Visitor<'de> for ListVisitor {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string or a list of strings")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<String>, E> {
+            Ok(vec![text.to_owned()])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
+            let mut texts = Vec::new();
+            while let Some(text) = list.next_element()? {
+                texts.push(text);
+            }
+            Ok(texts)
+        }
+    }
+    let texts = deserializer.deserialize_any(ListVisitor)?;
+    texts.into_iter().map(|text| T::try_from(text).map_err(de::Error::custom)).collect()
+}
+
 impl Text {
-    /// Whether `text` is as it should be.
-    pub fn fits(&self, text: &str) -> bool {
-        self.equals.as_ref().is_none_or(|expected| expected == text)
-            && self.contains.iter().all(|part| text.contains(part))
-            && !self.lacks.iter().any(|part| text.contains(part))
-            && self.matches.iter().all(|pattern| pattern.is_match(text))
+    /// Whether all rules hold for `text`.
+    pub fn is_match(&self, text: &str) -> bool {
+        let Rules { equals, contains, not_contains, matches, not_matches } = &self.0;
+        equals.as_ref().is_none_or(|expected| expected == text)
+            && contains.iter().all(|part| text.contains(part))
+            && !not_contains.iter().any(|part| text.contains(part))
+            && matches.iter().all(|pattern| pattern.is_match(text))
+            && !not_matches.iter().any(|pattern| pattern.is_match(text))
     }
 }
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rules: Vec<String> = self.equals.iter().map(|text| format!("{text:?}")).collect();
-        rules.extend(self.contains.iter().map(|text| format!("has {text:?}")));
-        rules.extend(self.lacks.iter().map(|text| format!("lacks {text:?}")));
-        rules.extend(self.matches.iter().map(|pattern| format!("matches {pattern}")));
+        let Rules { equals, contains, not_contains, matches, not_matches } = &self.0;
+        let mut rules: Vec<String> = equals.iter().map(value::quote).collect();
+        rules.extend(contains.iter().map(|text| format!("contains {}", value::quote(text))));
+        let not_contains = not_contains.iter().map(value::quote);
+        rules.extend(not_contains.map(|text| format!("does not contain {text}")));
+        rules.extend(matches.iter().map(|pattern| format!("matches {pattern}")));
+        rules.extend(not_matches.iter().map(|pattern| format!("does not match {pattern}")));
         f.write_str(&rules.join(", "))
     }
 }
@@ -146,20 +179,44 @@ mod tests {
         serde_json::from_str(json).unwrap()
     }
 
+    fn error(json: &str) -> String {
+        serde_json::from_str::<Text>(json).unwrap_err().to_string()
+    }
+
     #[test]
-    fn all_rules_must_hold_and_a_string_stands_for_the_whole() {
-        assert!(text(r#""a\n""#).fits("a\n") && !text(r#""a""#).fits("a\n"));
-        let rules = text(r#"{"contains": "b", "lacks": ["x", "y"], "matches": "^a.c$"}"#);
-        assert!(rules.fits("abc"));
-        for wrong in ["adc", "abcx", "zabc"] {
-            assert!(!rules.fits(wrong), "{wrong}");
-        }
-        assert!(serde_json::from_str::<Text>(r#"{"contain": "b"}"#).is_err());
-        assert!(
-            serde_json::from_str::<Text>(r#"{"matches": "("}"#)
-                .unwrap_err()
-                .to_string()
-                .contains("regex")
+    fn a_string_must_equal_the_whole_text() {
+        assert!(text(r#""a\n""#).is_match("a\n"));
+        assert!(!text(r#""a""#).is_match("a\n"));
+    }
+
+    #[test]
+    fn all_rules_of_a_table_must_hold() {
+        let rules = text(
+            r#"{"contains": "b", "not_contains": ["x", "y"],
+                "matches": "^a.c", "not_matches": ["[0-9]$", "^abcd"]}"#,
         );
+        assert!(rules.is_match("abc"));
+        for wrong in ["adc", "abcx", "zabc", "abc1", "abcd"] {
+            assert!(!rules.is_match(wrong), "{wrong}");
+        }
+        assert_eq!(
+            rules.to_string(),
+            r#"contains "b", does not contain "x", does not contain "y", matches /^a.c/, does not match /[0-9]$/, does not match /^abcd/"# // lang-ok: one string
+        );
+    }
+
+    #[test]
+    fn not_matches_takes_one_regular_expression_or_a_list() {
+        assert!(!text(r#"{"not_matches": "^E[0-9]+"}"#).is_match("E12: broken"));
+        assert!(text(r#"{"not_matches": "^E[0-9]+"}"#).is_match("fine, no E12"));
+        assert!(!text(r#"{"not_matches": ["a", "b"]}"#).is_match("b"));
+    }
+
+    #[test]
+    fn mistakes_are_errors_that_show_the_reason() {
+        assert!(error(r#"{"contain": "b"}"#).contains("unknown field `contain`"));
+        assert!(error(r#"{"matches": "("}"#).contains("regex parse error"));
+        assert!(error(r#"{"not_matches": ["("]}"#).contains("regex parse error"));
+        assert!(error(r#"{"contains": 5}"#).contains("a string or a list of strings"));
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::value;
 use crate::engine::timeline::Event as Moment;
 
 /// The name of the case that comes first on an engine: what it made of the archive.
@@ -168,12 +169,7 @@ impl Checks {
     }
 
     /// Two things that should be the same.
-    pub(super) fn same<T: PartialEq + std::fmt::Debug>(
-        &mut self,
-        what: &str,
-        expected: &T,
-        found: &T,
-    ) {
-        self.at(what, format!("{expected:?}"), format!("{found:?}"), expected == found);
+    pub(super) fn same<T: PartialEq + Serialize>(&mut self, what: &str, expected: &T, found: &T) {
+        self.at(what, value::format(expected), value::format(found), expected == found);
     }
 }

@@ -278,9 +278,9 @@ container.command = ["/absent"]
 [[service]]
 name = "serves"
 container.command = ["/busybox", "sh", "-c", "/busybox httpd -p 8080; trap 'exit 5' TERM; while :; do /busybox sleep 0.1; done"]
-up.port = 8080
+ready.port = 8080
 http = [{ port = 8080, path = "/absent", status = 404 }]
-stop = { within = 9, exit_code = 5 }
+stop = { timeout = 9, exit_code = 5 }
 "#;
 
 #[test]

@@ -26,23 +26,23 @@ stdout = { contains = ["0\n", "more\n", "given", "kept"] }
 name = "wrong"
 container = { command = ["echo out; echo err >&2; exit 4"] }
 stdout = "other\n"
-stderr = { lacks = "err" }
+stderr = { not_contains = "err" }
 [[run]]
 name = "slow"
 container = { command = ["sleep 100"] }
-within = 8
+timeout = 8
 [[run]]
 name = "chatty"
 container = { shell = "/bin/busybox dd if=/dev/zero bs=1M count=17 | /bin/busybox tr '\\000' x" }
 [[service]]
 name = "web"
 container = { user = "0", shell = "trap 'exit 5' TERM; httpd -p 80 -h /www; echo serving; while :; do sleep 0.2; done" }
-up = { port = 80, log = "serving" }
+ready = { port = 80, log = "serving" }
 http = [{ port = 80, path = "/index.html", body = { contains = "ahoy" } }, { port = 80, path = "/absent", status = 404 }]
-stop = { within = 20, exit_code = 5 }
+stop = { timeout = 20, exit_code = 5 }
 [[service]]
 name = "short-lived"
-up = { log = "never said" }
+ready = { log = "never said" }
 "#;
 
 #[test]
