@@ -12,7 +12,7 @@ use seatrial::engine::RunOptions;
 use seatrial::harness::{Daemon, HarnessError};
 use seatrial::replay::Fault;
 use seatrial::vm::AcceleratorChoice;
-use seatrial::vm::guest::assemble::{Sources, prepare};
+use seatrial::vm::guest::assemble::{Sources, assemble};
 use seatrial::vm::{GuestChanges, PausedVm};
 use tempfile::TempDir;
 
@@ -42,7 +42,7 @@ struct Bench {
 #[tokio::main]
 async fn main() {
     let only = std::env::args().skip(1).find(|word| !word.starts_with("--")).unwrap_or_default();
-    let guest = prepare(GUEST, &Sources::default(), &mut |_| ()).unwrap();
+    let guest = assemble(GUEST, &Sources::default(), &mut |_| ()).unwrap();
     let folder = TempDir::new().unwrap();
     std::fs::create_dir(folder.path().join("root")).unwrap();
     // What does not compress, and takes an emulated engine a few seconds to load.
@@ -68,14 +68,14 @@ impl Bench {
         let (parsed, begin) = (fault.parse::<Fault>().unwrap(), Instant::now());
         let (daemon, outcome) = match stage {
             "before ready" => {
-                let released = self.held.release().await.unwrap();
+                let released = self.held.resume().await.unwrap();
                 until(async || {
-                    let agent = released.machine.agent(RUN).await;
+                    let agent = released.vm.agent(RUN).await;
                     let mut agent = agent.unwrap();
                     agent.run("/usr/bin/pgrep", &["-x", "dockerd"], RUN).await.unwrap().success()
                 })
                 .await;
-                parsed.inflict(&released.machine).await.unwrap();
+                parsed.inflict(&released.vm).await.unwrap();
                 match released.into_ready(READY).await {
                     Ok(ready) => {
                         let daemon = Daemon::from(ready);

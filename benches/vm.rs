@@ -18,7 +18,7 @@ const RECIPE: &str =
     "name='tiny'\ntag='1'\ncontents='rootfs'\n[config]\nCmd=['/bin/busybox', 'true']\n";
 
 async fn start(cold: bool) -> Daemon {
-    let options = Options { cold, at_once: true, ..Options::default() };
+    let options = Options { cold, skip_slot_queue: true, ..Options::default() };
     let daemon = Daemon::start(GUEST, options).await.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(daemon.fallback(), None);
     daemon

@@ -121,7 +121,7 @@ async fn listed(image: &LoadedImage<'_>) -> Result<(Checks, String), HarnessErro
     let mut look = Checks::default();
     let tags = image.inspect().await?.tags;
     let family = image.daemon().vm().family();
-    let fine = tags.iter().any(|tag| family.names(tag, image.reference()));
+    let fine = tags.iter().any(|tag| family.tag_matches(tag, image.reference()));
     look.at("tags that the engine lists", image.reference(), tags.join(", "), fine);
     Ok((look, String::new()))
 }

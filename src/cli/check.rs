@@ -150,7 +150,7 @@ pub(super) fn meant(asked: &[String]) -> anyhow::Result<Vec<String>> {
     }
     let mut engines: Vec<String> = Vec::new();
     for name in asked {
-        for engine in Definition::meant(name)? {
+        for engine in Definition::matching(name)? {
             if !engines.contains(&engine) {
                 engines.push(engine);
             }

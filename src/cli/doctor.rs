@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 #[cfg(feature = "vm")]
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let findings = runtime.block_on(doctor::look());
+    let findings = runtime.block_on(doctor::check_host());
     if args.json {
         writeln!(io::stdout(), "{}", serde_json::to_string(&findings)?)?;
     } else {
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             let doctor::Finding { state, what, found } = finding;
             writeln!(out, "{:<9}{what:<20}{found}", state.word())?;
         }
-        if let Some(line) = doctor::install_line(&findings) {
+        if let Some(line) = doctor::install_command(&findings) {
             writeln!(out, "\nas root, run:\n  {line}")?;
         }
     }

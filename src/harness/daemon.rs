@@ -56,7 +56,7 @@ impl Daemon {
 
     /// The machine that it runs in.
     pub fn vm(&self) -> &Vm {
-        &self.0.machine
+        &self.0.vm
     }
 
     /// What was true when, from QEMU's start to ready.
@@ -71,7 +71,7 @@ impl Daemon {
     pub async fn timeline_with_units(&self) -> Result<Timeline, HarnessError> {
         let mut timeline = self.timeline().clone();
         let mut agent = self.vm().agent(Duration::from_secs(5)).await?;
-        for (event, guest) in units::became_active(&mut agent, self.vm().family()).await? {
+        for (event, guest) in units::activations(&mut agent, self.vm().family()).await? {
             timeline.insert(event, guest);
         }
         Ok(timeline)

@@ -53,7 +53,7 @@ impl<'d> LoadedImage<'d> {
             "the tags that the daemon lists",
             &self.reference,
             tags.join(" "),
-            tags.iter().any(|tag| self.daemon.vm().family().names(tag, &self.reference)),
+            tags.iter().any(|tag| self.daemon.vm().family().tag_matches(tag, &self.reference)),
         )
     }
 

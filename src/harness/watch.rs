@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Daemon, HarnessError};
 use crate::engine::EngineError;
-use crate::vm::instance::units::{self, Now};
+use crate::vm::instance::units::{self, UnitState};
 
 /// For how long an engine that has much to do may leave `/_ping` unanswered.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ impl Daemon {
         let since = match self.vm().uptime().await {
             Ok(since) => since,
             Err(error) => {
-                let died = timeout(ASK, self.vm().end()).await;
+                let died = timeout(ASK, self.vm().wait_for_exit()).await;
                 return Err(died.unwrap_or(error).into());
             }
         };
@@ -39,13 +39,13 @@ impl Daemon {
                 Ok(answer) => return answer,
                 Err(_) => deadline().into(),
             },
-            died = self.vm().end() => return Err(died.into()),
+            died = self.vm().wait_for_exit() => return Err(died.into()),
             silent = self.silence() => silent.into(),
         };
         let happened = match timeout(TELL, self.happened(since)).await {
             Ok(Ok(happened)) => happened,
             // A machine's end is noticed a little later than that of what was asked of it.
-            unanswered => match (timeout(ASK, self.vm().end()).await, unanswered) {
+            unanswered => match (timeout(ASK, self.vm().wait_for_exit()).await, unanswered) {
                 (Ok(died), _) => return Err(died.into()),
                 (_, Ok(Err(error))) => {
                     vec![format!("the guest does not tell what happened: {error}")]
@@ -77,8 +77,8 @@ impl Daemon {
     async fn happened(&self, since: Duration) -> Result<Vec<String>, HarnessError> {
         let mut agent = self.vm().agent(TELL).await?;
         let mut happened = Vec::new();
-        for Now { unit, state, result, active_since } in
-            units::now(&mut agent, self.vm().family()).await?
+        for UnitState { unit, state, result, active_since } in
+            units::states(&mut agent, self.vm().family()).await?
         {
             if state != "active" {
                 happened.push(format!("{unit} is {state} (its last end: {result})"));
@@ -88,7 +88,7 @@ impl Daemon {
                 happened.push(format!("{unit} was restarted, after {:.1} s", after.as_secs_f64()));
             }
         }
-        if units::full(&mut agent, self.vm().family()).await? {
+        if units::disk_is_full(&mut agent, self.vm().family()).await? {
             happened.push("the disk that the engine writes to is full".to_owned());
         }
         Ok(happened)

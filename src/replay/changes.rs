@@ -14,9 +14,9 @@ impl Scenario {
     /// What it changes in the root of a guest of `family`. `image` is what the client loads.
     pub(super) fn overlay(&self, family: &Family, image: Vec<u8>) -> GuestChanges {
         let mut overlay = GuestChanges::default();
-        overlay.file("usr/lib/seatrial/await", include_str!("../../vm/replay/await"));
-        overlay.file("usr/lib/seatrial/client", include_str!("../../vm/replay/client"));
-        overlay.file("usr/lib/seatrial/client.tar", image);
+        overlay.add_file("usr/lib/seatrial/await", include_str!("../../vm/replay/await"));
+        overlay.add_file("usr/lib/seatrial/client", include_str!("../../vm/replay/client"));
+        overlay.add_file("usr/lib/seatrial/client.tar", image);
         self.start(family, &mut overlay);
         self.delays(family, &mut overlay);
         let Some(on) = self.on.get(&family.name) else { return overlay };
@@ -24,8 +24,10 @@ impl Scenario {
         on.removed.iter().for_each(|place| overlay.remove(place));
         let inside = on.faults.iter().filter_map(|at| Some((at, at.does.script(&family.store)?)));
         for (number, (at, script)) in inside.enumerate() {
-            overlay
-                .file(&format!("{UNITS}/seatrial-fault-{number}.service"), fault_unit(at, &script));
+            overlay.add_file(
+                &format!("{UNITS}/seatrial-fault-{number}.service"),
+                fault_unit(at, &script),
+            );
             wanted(&mut overlay, "sysinit.target", &format!("seatrial-fault-{number}"));
         }
         overlay
@@ -40,17 +42,17 @@ impl Scenario {
         };
         let nobody_listens = |overlay: &mut GuestChanges| {
             start
-                .listens
+                .socket_unit
                 .iter()
                 .for_each(|it| overlay.remove(&format!("{UNITS}/sockets.target.wants/{it}")));
         };
         match self.start {
             Start::Boot => {}
             Start::Socket => not_at_boot(overlay),
-            Start::SocketOrphaned => lay(overlay, &start.own),
+            Start::SocketOrphaned => lay(overlay, &start.orphaned_socket),
             Start::Alone => {
                 nobody_listens(overlay);
-                lay(overlay, &start.alone);
+                lay(overlay, &start.no_socket_unit);
             }
             Start::Manual => {
                 not_at_boot(overlay);
@@ -60,7 +62,7 @@ impl Scenario {
                      ExecStart=/bin/systemctl start {}\n",
                     self.by_hand_after, start.service
                 );
-                overlay.file(&format!("{UNITS}/seatrial-by-hand.service"), unit);
+                overlay.add_file(&format!("{UNITS}/seatrial-by-hand.service"), unit);
                 wanted(overlay, "multi-user.target", "seatrial-by-hand");
             }
         }
@@ -73,7 +75,7 @@ impl Scenario {
         {
             if seconds > 0 {
                 let before = format!("[Service]\nExecStartPre=/bin/sleep {seconds}\n");
-                overlay.file(&format!("{UNITS}/{unit}.d/zz-delay.conf"), before);
+                overlay.add_file(&format!("{UNITS}/{unit}.d/zz-delay.conf"), before);
             }
         }
         if self.network_online > 0 {
@@ -82,10 +84,10 @@ impl Scenario {
                  [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sleep {}\n",
                 self.network_online
             );
-            overlay.file(&format!("{UNITS}/seatrial-online.service"), online);
+            overlay.add_file(&format!("{UNITS}/seatrial-online.service"), online);
             wanted(overlay, "network-online.target", "seatrial-online");
             let waits = "[Unit]\nWants=network-online.target\nAfter=network-online.target\n";
-            overlay.file(&format!("{UNITS}/{service}.d/zz-online.conf"), waits);
+            overlay.add_file(&format!("{UNITS}/{service}.d/zz-online.conf"), waits);
         }
     }
 
@@ -98,13 +100,13 @@ impl Scenario {
 }
 
 fn lay(overlay: &mut GuestChanges, files: &BTreeMap<String, String>) {
-    files.iter().for_each(|(place, content)| overlay.file(place, content.as_str()));
+    files.iter().for_each(|(place, content)| overlay.add_file(place, content.as_str()));
 }
 
 /// Has `target` start the service called `name`.
 fn wanted(overlay: &mut GuestChanges, target: &str, name: &str) {
     let wants = format!("[Unit]\nWants={name}.service\n");
-    overlay.file(&format!("{UNITS}/{target}.d/{name}.conf"), wants);
+    overlay.add_file(&format!("{UNITS}/{target}.d/{name}.conf"), wants);
 }
 
 fn fault_unit(At { when, after, does }: &At, script: &str) -> String {

@@ -110,8 +110,8 @@ impl Fault {
     /// When the machine cannot be reached.
     pub async fn inflict(&self, machine: &Vm) -> Result<(), VmError> {
         match self {
-            Self::SlowDisk(mib) => machine.slow_disk(mib << 20).await?,
-            Self::SlowCpu(percent) => machine.slow_cpu(*percent),
+            Self::SlowDisk(mib) => machine.throttle_disk(mib << 20).await?,
+            Self::SlowCpu(percent) => machine.throttle_cpu(*percent),
             Self::PowerOff => machine.power_off(),
             inside => {
                 let script = inside.script(&machine.family().store).unwrap_or_default();

@@ -219,36 +219,36 @@ async fn fill(
     held: &PausedVm,
     patience: Duration,
 ) -> Result<(), ReplayError> {
-    let released = held.release().await?;
+    let released = held.resume().await?;
     for fault in scenario.outside(held.family()) {
-        fault.inflict(&released.machine).await?;
+        fault.inflict(&released.vm).await?;
     }
-    let mut timeline = Timeline::since(released.began);
-    timeline.begin("let go: the engine may start", released.clock);
+    let mut timeline = Timeline::since(released.resumed_at);
+    timeline.begin("let go: the engine may start", released.guest_uptime);
     let content = wait(run, &released, patience, &mut timeline).await?;
-    run.waited = content.map_or(released.began.elapsed().as_secs_f64(), |at| at.as_secs_f64());
+    run.waited = content.map_or(released.resumed_at.elapsed().as_secs_f64(), |at| at.as_secs_f64());
     if let Some(at) = content {
-        timeline.insert(format!("{} is content", run.policy), released.clock + at);
+        timeline.insert(format!("{} is content", run.policy), released.guest_uptime + at);
         client(run, scenario, &released, &mut timeline).await?;
     } else {
         run.outcome = Outcome::NeverStarted;
     }
-    let mut agent = released.machine.agent(ANSWER).await?;
-    for (event, guest) in units::became_active(&mut agent, released.machine.family()).await? {
+    let mut agent = released.vm.agent(ANSWER).await?;
+    for (event, guest) in units::activations(&mut agent, released.vm.family()).await? {
         timeline.insert(event, guest);
     }
-    for (event, guest) in units::journal_events(&mut agent, released.machine.family()).await? {
+    for (event, guest) in units::journal_events(&mut agent, released.vm.family()).await? {
         timeline.insert(event, guest);
     }
     // The first moment at which a client could have been served: the engine listens, and what it depends on is there.
-    let serves = timeline.when(units::SERVES).max(timeline.when(units::CONTAINERD));
+    let serves = timeline.when(units::ENGINE_SERVES).max(timeline.when(units::CONTAINERD_ACTIVE));
     run.late =
         serves.and_then(|serves| content?.checked_sub(serves)).map(|late| late.as_secs_f64());
     // What has no part in it: when the machine was let go all of that was there.
     run.timeline = timeline
         .events()
         .iter()
-        .filter(|event| event.guest >= Some(released.clock))
+        .filter(|event| event.guest >= Some(released.guest_uptime))
         .cloned()
         .collect();
     Ok(())
@@ -267,9 +267,9 @@ async fn wait(
     if run.policy == WaitStrategy::Ready {
         match released.ready(patience).await {
             Ok((_, ready)) => {
-                let at = released.began.elapsed();
+                let at = released.resumed_at.elapsed();
                 for event in ready.events() {
-                    timeline.insert(&event.what, released.clock + event.at);
+                    timeline.insert(&event.what, released.guest_uptime + event.at);
                 }
                 return Ok(Some(at));
             }
@@ -280,12 +280,12 @@ async fn wait(
             Err(error) => return Err(error.into()),
         }
     }
-    let Some([what, of]) = run.policy.words(released.machine.family()) else {
+    let Some([what, of]) = run.policy.words(released.vm.family()) else {
         return Ok(Some(Duration::ZERO));
     };
     let seconds = patience.as_secs().to_string();
     let program = ["/usr/lib/seatrial/await", &seconds, what, of];
-    let mut agent = released.machine.agent(ANSWER).await?;
+    let mut agent = released.vm.agent(ANSWER).await?;
     let waited = agent.run("/usr/bin/perl", &program, patience + ANSWER).await?;
     match waited
         .stdout
@@ -294,7 +294,7 @@ async fn wait(
         .ok()
         .and_then(|at| Duration::try_from_secs_f64(at).ok())
     {
-        Some(at) if waited.success() => Ok(Some(at.saturating_sub(released.clock))),
+        Some(at) if waited.success() => Ok(Some(at.saturating_sub(released.guest_uptime))),
         _ => {
             run.said =
                 format!("{} {}", waited.stdout.trim(), waited.stderr.trim()).trim().to_owned();
@@ -313,9 +313,9 @@ async fn client(
     let within = scenario.client.within;
     let does = serde_json::to_value(scenario.client.does).unwrap_or_default();
     let seconds = within.to_string();
-    let (engine, does) = (&released.machine.family().name, does.as_str().unwrap_or_default());
+    let (engine, does) = (&released.vm.family().name, does.as_str().unwrap_or_default());
     let words = ["-s", "KILL", &seconds, "/bin/sh", "/usr/lib/seatrial/client", engine, does];
-    let mut agent = released.machine.agent(ANSWER).await?;
+    let mut agent = released.vm.agent(ANSWER).await?;
     let started = Instant::now();
     let output =
         agent.run("/usr/bin/timeout", &words, Duration::from_secs(within) + ANSWER).await?;

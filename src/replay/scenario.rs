@@ -168,7 +168,7 @@ impl Scenario {
         for name in scenario.on.keys() {
             let family = Family::named(name).map_err(|problem| wrong((None, problem)))?;
             let listened_for = matches!(scenario.start, Start::Socket | Start::SocketOrphaned);
-            if listened_for && family.start.listens.is_none() {
+            if listened_for && family.start.socket_unit.is_none() {
                 let problem = format!(
                     "no unit listens for {name}; start it by \"boot\", \"alone\" or \"manual\""
                 );
@@ -195,7 +195,7 @@ impl Scenario {
 
     /// The families on whose engines there is such a scenario.
     pub fn families(&self) -> impl Iterator<Item = &'static str> {
-        Family::all().filter(|family| self.is_on(family))
+        Family::names().filter(|family| self.is_on(family))
     }
 }
 

@@ -44,7 +44,7 @@ impl WaitStrategy {
 
     /// What the guest's program that waits is to wait for.
     pub(super) fn words<'a>(&'a self, family: &'a Family) -> Option<[&'a str; 2]> {
-        let socket = family.listens_at();
+        let socket = family.client_socket();
         Some(match self {
             Self::None | Self::Ready => return None,
             Self::Unit(name) => ["unit", name],

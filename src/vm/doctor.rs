@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::vm::folders::{ROOM, cache, free};
 use crate::vm::guest::Definition;
 use crate::vm::guest::MachineType;
-use crate::vm::guest::assemble::{Sources, described};
+use crate::vm::guest::assemble::{Sources, locate};
 use crate::vm::guest::foreign;
 use crate::vm::instance::Accelerator;
 use crate::vm::instance::accelerator::{self, AcceleratorChoice};
@@ -53,7 +53,7 @@ fn finding(state: State, what: &str, found: impl Into<String>) -> Finding {
 }
 
 /// Looks at everything. Whether KVM boots a guest is tried, where a guest is assembled.
-pub async fn look() -> Vec<Finding> {
+pub async fn check_host() -> Vec<Finding> {
     let mut findings = vec![tool(&MachineType::host().qemu)];
     findings.extend(tools::ALL.iter().map(tool));
     findings.extend(
@@ -124,7 +124,7 @@ async fn kvm() -> Finding {
         return finding(State::Note, "KVM", format!("no /dev/kvm; {emulated}"));
     }
     let assembled = Definition::names()
-        .filter_map(|name| described(name, &Sources::default()).ok())
+        .filter_map(|name| locate(name, &Sources::default()).ok())
         .find(|guest| guest.folder().is_dir());
     let Some(guest) = assembled else {
         return finding(
@@ -156,7 +156,7 @@ fn room() -> Finding {
 }
 
 /// The command that installs all packages that are missing.
-pub fn install_line(findings: &[Finding]) -> Option<String> {
+pub fn install_command(findings: &[Finding]) -> Option<String> {
     let missing =
         |program: &str| findings.iter().any(|f| f.state == State::Missing && f.what == program);
     let packages: Vec<&str> = tools::ALL

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::vm::VmError;
 use crate::vm::folders::{Lock, cached, remove_left_machines};
 use crate::vm::guest::Definition;
-use crate::vm::guest::assemble::{Sources, described};
+use crate::vm::guest::assemble::{Sources, locate};
 use crate::vm::instance::Accelerator;
 use crate::vm::instance::Snapshot;
 use crate::vm::instance::snapshot;
@@ -48,11 +48,11 @@ pub struct Item {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn all() -> Result<Vec<Item>, VmError> {
+pub fn list() -> Result<Vec<Item>, VmError> {
     let mut items = Vec::new();
     let mut current = BTreeSet::new();
-    for name in Definition::of_all_architectures() {
-        let guest = described(&name, &Sources::default())?;
+    for name in Definition::all_names() {
+        let guest = locate(&name, &Sources::default())?;
         current.insert(guest.folder().to_owned());
         for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
             if let Ok(key) = snapshot::key(&guest, accelerator) {
@@ -112,7 +112,7 @@ fn size_on_disk(folder: &Path) -> u64 {
 pub fn prune(everything: bool) -> Result<Vec<Item>, VmError> {
     remove_left_machines()?;
     let mut removed = Vec::new();
-    for item in all()?.into_iter().filter(|item| everything || !item.current) {
+    for item in list()?.into_iter().filter(|item| everything || !item.current) {
         if free(&item) {
             fs::remove_dir_all(&item.folder).map_err(VmError::file("remove", &item.folder))?;
             removed.push(item);

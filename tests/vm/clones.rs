@@ -6,7 +6,7 @@ use seatrial::vm::Options;
 use crate::dock::{Dock, RUN};
 
 fn at_once() -> Options {
-    Options { at_once: true, ..Options::default() }
+    Options { skip_slot_queue: true, ..Options::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,7 +74,7 @@ fn an_unknown_guest_is_the_users_mistake() {
 async fn not_ready(kernel_arguments: &str) -> String {
     let options = Options {
         kernel_arguments: kernel_arguments.to_owned(),
-        deadline: Some(Duration::from_secs(25)),
+        timeout: Some(Duration::from_secs(25)),
         ..Options::default()
     };
     Daemon::start(GUEST, options).await.unwrap_err().to_string()

@@ -14,15 +14,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let machines = if args.all {
-        NamedVm::all()?
+        NamedVm::list()?
     } else if args.names.is_empty() {
-        vec![NamedVm::named(None)?]
+        vec![NamedVm::find(None)?]
     } else {
-        args.names.iter().map(|name| NamedVm::named(Some(name))).collect::<Result<_, _>>()?
+        args.names.iter().map(|name| NamedVm::find(Some(name))).collect::<Result<_, _>>()?
     };
     super::block_on(async {
         for kept in machines {
-            kept.down().await?;
+            kept.stop().await?;
         }
         Ok(())
     })

@@ -21,7 +21,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let output = super::block_on(async {
-        let kept = NamedVm::named(args.name.as_deref())?;
+        let kept = NamedVm::find(args.name.as_deref())?;
         let (program, arguments) =
             args.command.split_first().map_or(("", [].as_slice()), |(p, a)| (p, a));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::start::Start;
 use crate::vm::NamedVm;
 use crate::vm::VmError;
-use crate::vm::guest::assemble::{Sources, prepare};
+use crate::vm::guest::assemble::{Sources, assemble};
 use crate::vm::pool::start;
 
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 async fn keep(args: &Args) -> anyhow::Result<()> {
-    let guest = prepare(&args.guest, &Sources::default(), &mut |_| ())?;
+    let guest = assemble(&args.guest, &Sources::default(), &mut |_| ())?;
     let options = args.start.options();
     let ready = tokio::select! {
         ready = start::start(&guest, &options) => ready?,
@@ -43,13 +43,13 @@ async fn keep(args: &Args) -> anyhow::Result<()> {
     if let Some(why) = &ready.fallback {
         writeln!(io::stderr(), "seatrial: booted, because the template could not be used: {why}")?;
     }
-    let kept = NamedVm::announce(&args.name, &args.guest, &ready)?;
+    let kept = NamedVm::register(&args.name, &args.guest, &ready)?;
     writeln!(io::stdout(), "{}", serde_json::to_string(&kept)?)?;
     // Whoever reads what the one that asked prints would wait for this process too.
     let nowhere = File::options().write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdout(&nowhere)?;
     rustix::stdio::dup2_stderr(&nowhere)?;
-    let died: VmError = ready.machine.end().await;
+    let died: VmError = ready.vm.wait_for_exit().await;
     Err(died.into())
 }
 

@@ -7,7 +7,7 @@ use indicatif::{HumanBytes, HumanDuration};
 use serde_json::json;
 
 use crate::vm::NamedVm;
-use crate::vm::guest::assemble::{Sources, described};
+use crate::vm::guest::assemble::{Sources, locate};
 use crate::vm::inventory::{self, Item, Kind};
 use crate::vm::{Definition, Guest};
 
@@ -20,7 +20,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let (cached, kept) = (inventory::all()?, NamedVm::all()?);
+    let (cached, kept) = (inventory::list()?, NamedVm::list()?);
     let mut out = io::stdout().lock();
     if args.json {
         writeln!(out, "{}", as_json(&cached, &kept)?)?;
@@ -38,7 +38,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         let of_it =
             |item: &&Item| item.current && item.kind == Kind::Snapshot && item.guest == guest.name;
         let template = size(cached.iter().find(of_it));
-        let (name, engine) = (&guest.name, guest.version().unwrap_or(guest.definition.description));
+        let (name, engine) =
+            (&guest.name, guest.engine_version().unwrap_or(guest.definition.description));
         writeln!(out, "{name:<20} {engine:<39} {assembled:<10} {template}")?;
     }
     let stale: Vec<&Item> = cached.iter().filter(|item| !item.current).collect();
@@ -67,8 +68,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 /// The guests there are: all of the host's architecture, and those of others that were assembled.
 fn guests() -> anyhow::Result<Vec<Guest>> {
     let mut guests = Vec::new();
-    for name in Definition::of_all_architectures() {
-        let guest = described(&name, &Sources::default())?;
+    for name in Definition::all_names() {
+        let guest = locate(&name, &Sources::default())?;
         if guest.definition.machine_type.is_host() || guest.folder().is_dir() {
             guests.push(guest);
         }
@@ -84,7 +85,7 @@ fn as_json(cached: &[Item], kept: &[NamedVm]) -> anyhow::Result<serde_json::Valu
     let guests: Vec<_> = guests()?
         .into_iter()
         .map(|guest| {
-            let (version, architecture) = (guest.version(), guest.definition.machine_type.arch.goarch());
+            let (version, architecture) = (guest.engine_version(), guest.definition.machine_type.arch.goarch());
             let about = guest.definition.description;
             json!({ "name": guest.name, "architecture": architecture, "description": about, "version": version })
         })

@@ -21,7 +21,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let kept = NamedVm::named(args.name.as_deref())?;
+    let kept = NamedVm::find(args.name.as_deref())?;
     if args.console {
         let path = kept.console_file();
         let console =

@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::vm::AcceleratorChoice;
-use crate::vm::guest::assemble::{Sources, prepare};
+use crate::vm::guest::assemble::{self, Sources};
 use crate::vm::pool::start;
 use crate::vm::{Definition, Guest};
 
@@ -40,7 +40,7 @@ pub(in crate::cli) fn assemble(guest: &str, sources: &Sources) -> anyhow::Result
     let begun =
         format!("assembling {guest}, about {}", if foreign { "three minutes" } else { "a minute" });
     let line = line(&begun);
-    let prepared = prepare(guest, sources, &mut |said| {
+    let prepared = assemble::assemble(guest, sources, &mut |said| {
         // mmdebstrap: "I: installing remaining packages inside the chroot..."
         if let Some(step) = said.strip_prefix("I: ") {
             line.set_message(format!("{begun}: {}", step.trim_end_matches('.')));
@@ -53,7 +53,7 @@ pub(in crate::cli) fn assemble(guest: &str, sources: &Sources) -> anyhow::Result
 /// Makes the template of `guest`.
 pub(in crate::cli) fn make_template(guest: &Guest, accel: AcceleratorChoice) -> anyhow::Result<()> {
     let line = line(&format!("booting {} once to make its template, half a minute", guest.name));
-    let made = super::block_on(async { Ok(start::template(guest, accel).await?) });
+    let made = super::block_on(async { Ok(start::make_snapshot(guest, accel).await?) });
     line.finish_and_clear();
     made.map(drop)
 }

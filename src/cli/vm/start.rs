@@ -46,8 +46,8 @@ impl Start {
             accelerator: self.accel,
             egress: self.egress,
             cold: self.cold,
-            at_once: true,
-            deadline: self.timeout.map(Duration::from_secs),
+            skip_slot_queue: true,
+            timeout: self.timeout.map(Duration::from_secs),
             kernel_arguments: self.kernel_arguments.clone(),
             ..Options::default()
         }

@@ -33,13 +33,13 @@ pub struct Sources {
 /// # Errors
 /// When there is no such guest, a program is missing, the archive cannot be reached, or the disk is full.
 /// Nothing is left behind then.
-pub fn prepare(
+pub fn assemble(
     name: &str,
     sources: &Sources,
     said: &mut dyn FnMut(&str),
 ) -> Result<Guest, VmError> {
     let guests = cached("guests")?;
-    let guest = described(name, sources)?;
+    let guest = locate(name, sources)?;
     let folder = guest.folder().to_owned();
     let name = guest.definition.like.as_deref().unwrap_or(&guest.name).to_owned();
     if folder.is_dir() {
@@ -72,7 +72,7 @@ pub fn prepare(
 ///
 /// # Errors
 /// When there is no such guest.
-pub fn described(name: &str, sources: &Sources) -> Result<Guest, VmError> {
+pub fn locate(name: &str, sources: &Sources) -> Result<Guest, VmError> {
     let definition = Definition::named(name)?;
     let digest = definition.digest(&sources.lines.join("\n")).hex();
     let assembled = definition.like.as_deref().unwrap_or(&definition.name);

@@ -12,7 +12,7 @@ pub struct GuestChanges {
 
 impl GuestChanges {
     /// Has a file at `place`, which every user of the guest may read.
-    pub fn file(&mut self, place: &str, content: impl Into<Vec<u8>>) {
+    pub fn add_file(&mut self, place: &str, content: impl Into<Vec<u8>>) {
         self.files.insert(place.trim_start_matches('/').to_owned(), content.into());
     }
 
@@ -22,7 +22,7 @@ impl GuestChanges {
     }
 
     /// Has also what `other` has, and in the same place that of `other`.
-    pub fn over(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         self.files.extend(other.files.clone());
         self.removed.extend(other.removed.clone());
     }
@@ -53,8 +53,8 @@ mod tests {
     #[test]
     fn every_folder_comes_once_and_before_what_is_in_it() {
         let mut overlay = GuestChanges::default();
-        overlay.file("/etc/systemd/system/a.service", "");
-        overlay.file("etc/systemd/system/b.service.d/c.conf", "");
+        overlay.add_file("/etc/systemd/system/a.service", "");
+        overlay.add_file("etc/systemd/system/b.service.d/c.conf", "");
         let folders: Vec<&str> = overlay.folders().into_iter().collect();
         let expected =
             ["etc", "etc/systemd", "etc/systemd/system", "etc/systemd/system/b.service.d"];

@@ -128,7 +128,7 @@ impl Definition {
     }
 
     /// The names of all guests of every architecture.
-    pub fn of_all_architectures() -> impl Iterator<Item = String> {
+    pub fn all_names() -> impl Iterator<Item = String> {
         MachineType::all()
             .flat_map(|machine_type| Self::names().map(|name| full(name, machine_type)))
     }
@@ -138,16 +138,20 @@ impl Definition {
     ///
     /// # Errors
     /// When there is none; the error names the nearest.
-    pub fn meant(asked: &str) -> Result<Vec<String>, VmError> {
+    pub fn matching(asked: &str) -> Result<Vec<String>, VmError> {
         let (asked, machine_type) =
             MachineType::named(asked).unwrap_or((asked, MachineType::host()));
         if Self::names().any(|name| name == asked) {
             return Ok(vec![full(asked, machine_type)]);
         }
         let kind = format!("{asked}-");
-        let meant = Self::names().filter(|name| asked == "all" || name.starts_with(&kind));
-        let meant: Vec<String> = meant.map(|name| full(name, machine_type)).collect();
-        if meant.is_empty() { Self::named(asked).map(|one| vec![one.name]) } else { Ok(meant) }
+        let matching = Self::names().filter(|name| asked == "all" || name.starts_with(&kind));
+        let matching: Vec<String> = matching.map(|name| full(name, machine_type)).collect();
+        if matching.is_empty() {
+            Self::named(asked).map(|one| vec![one.name])
+        } else {
+            Ok(matching)
+        }
     }
 
     /// The definition of the guest called `name`.
@@ -216,10 +220,10 @@ impl Definition {
     }
 
     /// What machines of it have in their root: `overlay`, and beside it the guest's own.
-    pub(in crate::vm) fn laid(&self, overlay: &GuestChanges) -> GuestChanges {
+    pub(in crate::vm) fn with_changes(&self, overlay: &GuestChanges) -> GuestChanges {
         let mut all = GuestChanges::default();
-        self.files.iter().for_each(|(place, content)| all.file(place, content.as_str()));
-        all.over(overlay);
+        self.files.iter().for_each(|(place, content)| all.add_file(place, content.as_str()));
+        all.merge(overlay);
         all
     }
 
@@ -284,7 +288,7 @@ impl Guest {
     }
 
     /// The exact version of its engine's Debian package, once it is assembled.
-    pub fn version(&self) -> Option<String> {
+    pub fn engine_version(&self) -> Option<String> {
         let packages = fs::read_to_string(self.folder.join("packages")).ok()?;
         let engine = self.definition.family.packages.first()?;
         let version =
@@ -316,12 +320,12 @@ mod tests {
 
     #[test]
     fn a_kind_of_engine_means_all_of_it_and_a_name_that_one() {
-        assert_eq!(Definition::meant("docker-20.10").unwrap(), ["docker-20.10"]);
+        assert_eq!(Definition::matching("docker-20.10").unwrap(), ["docker-20.10"]);
         assert!(
-            Definition::meant("docker").unwrap().iter().all(|name| name.starts_with("docker-"))
+            Definition::matching("docker").unwrap().iter().all(|name| name.starts_with("docker-"))
         );
-        assert_eq!(Definition::meant("all").unwrap().len(), Definition::names().count());
-        assert!(Definition::meant("dokcer").is_err());
+        assert_eq!(Definition::matching("all").unwrap().len(), Definition::names().count());
+        assert!(Definition::matching("dokcer").is_err());
     }
 
     #[test]
@@ -329,10 +333,10 @@ mod tests {
         let other = if MachineType::host().arch.goarch() == "amd64" { "arm64" } else { "amd64" };
         let (here, there) =
             (format!("docker-28-{}", MachineType::host().arch), format!("docker-28-{other}"));
-        assert_eq!(Definition::meant(&here).unwrap(), ["docker-28"]);
-        assert_eq!(Definition::meant(&there).unwrap(), [there.as_str()]);
+        assert_eq!(Definition::matching(&here).unwrap(), ["docker-28"]);
+        assert_eq!(Definition::matching(&there).unwrap(), [there.as_str()]);
         assert_eq!(
-            Definition::meant(&format!("all-{other}")).unwrap().len(),
+            Definition::matching(&format!("all-{other}")).unwrap().len(),
             Definition::names().count()
         );
         let (here, there) =

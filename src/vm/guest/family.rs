@@ -49,15 +49,15 @@ pub struct Start {
     /// The unit that is the engine.
     pub service: String,
     /// The unit that listens for it, where one does.
-    pub listens: Option<String>,
+    pub socket_unit: Option<String>,
     /// What it logs when it begins to serve its API, where it does.
-    pub serves: Option<String>,
+    pub serving_message: Option<String>,
     /// It makes a socket of its own in the place in which that unit listens.
     #[serde(default)]
-    pub own: BTreeMap<String, String>,
+    pub orphaned_socket: BTreeMap<String, String>,
     /// It makes a socket of its own, and wants nothing that listens for it.
     #[serde(default)]
-    pub alone: BTreeMap<String, String>,
+    pub no_socket_unit: BTreeMap<String, String>,
 }
 
 /// What an engine speaks.
@@ -86,8 +86,8 @@ impl Family {
     pub fn named(name: &str) -> Result<Self, String> {
         let text = FAMILIES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
         let text = text.ok_or_else(|| {
-            let nearest = suggest::hint(&suggest::nearest(name, Self::all()));
-            let known = Self::all().collect::<Vec<_>>().join(", ");
+            let nearest = suggest::hint(&suggest::nearest(name, Self::names()));
+            let known = Self::names().collect::<Vec<_>>().join(", ");
             format!("there is no family of engines {name:?}{nearest}; there are {known}")
         })?;
         let family: Self = toml::from_str(text).map_err(|e| e.to_string())?;
@@ -95,17 +95,17 @@ impl Family {
     }
 
     /// The names of all.
-    pub fn all() -> impl Iterator<Item = &'static str> {
+    pub fn names() -> impl Iterator<Item = &'static str> {
         FAMILIES.iter().map(|(name, _)| *name)
     }
 
     /// The socket at which a client in the guest finds the engine.
-    pub fn listens_at(&self) -> &str {
+    pub fn client_socket(&self) -> &str {
         self.socket.as_deref().or(self.needs.as_deref()).unwrap_or_default()
     }
 
     /// Whether `tag`, which its engine lists, is the name that an image has as `reference`.
-    pub fn names(&self, tag: &str, reference: &str) -> bool {
+    pub fn tag_matches(&self, tag: &str, reference: &str) -> bool {
         let qualified =
             || tag.strip_suffix(reference).is_some_and(|registry| registry.ends_with('/'));
         tag == reference || (self.qualifies_names && qualified())

@@ -56,13 +56,13 @@ impl MachineType {
     }
 
     /// Those of `arch`, where there are guests of it.
-    pub fn of(arch: Arch) -> Option<&'static Self> {
+    pub fn for_arch(arch: Arch) -> Option<&'static Self> {
         MACHINE_TYPES.iter().find(|machine_type| machine_type.arch == arch)
     }
 
     /// Those of this host's architecture; of amd64 where there are no guests of the host's.
     pub fn host() -> &'static Self {
-        Self::of(crate::image::Platform::host().arch).unwrap_or(&MACHINE_TYPES[0])
+        Self::for_arch(crate::image::Platform::host().arch).unwrap_or(&MACHINE_TYPES[0])
     }
 
     /// The machine_type that a guest's full name ends with, and the name without it.

@@ -128,7 +128,7 @@ async fn kvm_boots(guest: &Guest) -> Result<bool, VmError> {
         &folder.path().join("qemu.log"),
     )?;
     let deadline = Instant::now() + FIRST_LINE;
-    while Instant::now() < deadline && qemu.ended().is_none() {
+    while Instant::now() < deadline && qemu.exit_status().is_none() {
         sleep(Duration::from_millis(20)).await;
         if fs::metadata(&console).is_ok_and(|metadata| metadata.len() > 0) {
             return Ok(true);

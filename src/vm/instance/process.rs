@@ -72,7 +72,7 @@ impl Process {
     }
 
     /// Stops it for a while again and again, so that it runs for `percent` of the time, until its end.
-    pub(in crate::vm) fn slow(&self, percent: u64) {
+    pub(in crate::vm) fn throttle(&self, percent: u64) {
         let Ok(process) = pidfd_open(self.pid, PidfdFlags::empty()) else { return };
         let percent = percent.clamp(1, 100);
         let phases = [(Signal::STOP, 100 - percent), (Signal::CONT, percent)].into_iter().cycle();
@@ -88,13 +88,13 @@ impl Process {
     }
 
     /// How it ended and what it said, if it did.
-    pub(in crate::vm) fn ended(&self) -> Option<(String, String)> {
+    pub(in crate::vm) fn exit_status(&self) -> Option<(String, String)> {
         let status = *self.ended.borrow();
         status.map(|status| self.exit_report(status))
     }
 
     /// Waits for its end, and tells how it ended and what it said.
-    pub(in crate::vm) async fn end(&self) -> (String, String) {
+    pub(in crate::vm) async fn wait_for_exit(&self) -> (String, String) {
         let mut ended = self.ended.clone();
         let status = ended.wait_for(Option::is_some).await.map(|status| *status);
         match status {

@@ -14,7 +14,7 @@ pub struct Layout<'a> {
     /// How the CPU is run.
     pub accelerator: Accelerator,
     /// Whether other machines want the host's CPUs as well.
-    pub crowded: bool,
+    pub single_thread: bool,
     /// Memory in MiB.
     pub memory_mib: u32,
     /// CPUs.
@@ -84,7 +84,7 @@ fn cpu(layout: &Layout<'_>) -> Vec<String> {
         Accelerator::Tcg => {
             // Each CPU on a thread of its own, where the host has a CPU for each. Where it has not, they take turns on one:
             // a CPU that waits for another one's answer spins until the host lets that one run.
-            let thread = if layout.crowded { "single" } else { "multi" };
+            let thread = if layout.single_thread { "single" } else { "multi" };
             // Room for translated code. A boot runs through a lot of it. Of machines that were restored there are many;
             // what starting a container takes, some 190 MiB, must fit: where it does not, all of it is translated again
             // and again.
@@ -171,9 +171,9 @@ mod tests {
 
     fn layout(egress: bool) -> Layout<'static> {
         Layout {
-            machine_type: MachineType::of(Arch::Amd64).unwrap(),
+            machine_type: MachineType::for_arch(Arch::Amd64).unwrap(),
             accelerator: Accelerator::Tcg,
-            crowded: false,
+            single_thread: false,
             memory_mib: 1024,
             cpus: 2,
             ram: None,
@@ -213,8 +213,8 @@ mod tests {
 
     #[test]
     fn where_others_want_the_hosts_cpus_too_a_machine_takes_one_of_them() {
-        let crowded = all(&Layout { crowded: true, ..layout(false) }).join(" ");
-        assert_eq!(crowded, arguments(false).replace("thread=multi", "thread=single"));
+        let single_thread = all(&Layout { single_thread: true, ..layout(false) }).join(" ");
+        assert_eq!(single_thread, arguments(false).replace("thread=multi", "thread=single"));
     }
 
     #[test]
@@ -230,9 +230,11 @@ mod tests {
 
     #[test]
     fn a_machine_of_another_architecture_differs_in_its_board_alone() {
-        let arm =
-            all(&Layout { machine_type: MachineType::of(Arch::Arm64).unwrap(), ..layout(false) })
-                .join(" ");
+        let arm = all(&Layout {
+            machine_type: MachineType::for_arch(Arch::Arm64).unwrap(),
+            ..layout(false)
+        })
+        .join(" ");
         let expected = arguments(false).replace("-machine q35", "-machine virt,gic-version=max");
         assert_eq!(arm, expected.replace("-cpu Nehalem", "-cpu cortex-a57"));
     }

@@ -61,7 +61,7 @@ pub(in crate::vm) fn key(guest: &Guest, accelerator: Accelerator) -> Result<Stri
     let arguments = qemu_args::all(&Layout {
         machine_type: guest.definition.machine_type,
         accelerator,
-        crowded: false, // what is saved is the same
+        single_thread: false, // what is saved is the same
         memory_mib: guest.definition.family.memory_mib,
         cpus: guest.definition.family.cpus,
         ram: Some((nowhere, false)),
@@ -114,7 +114,7 @@ impl Snapshot {
     pub(in crate::vm) async fn get(
         guest: &Guest,
         accelerator: Accelerator,
-        crowded: bool,
+        single_thread: bool,
         ready: impl AsyncFnOnce(&Vm) -> Result<(), VmError>,
     ) -> Result<Self, VmError> {
         let (templates, key) = (cached("templates")?, key(guest, accelerator)?);
@@ -134,28 +134,33 @@ impl Snapshot {
         }
         let work = tempfile::Builder::new().prefix(&unfinished).tempdir_in(&templates);
         let work = work.map_err(VmError::file("make a folder in", &templates))?;
-        Self::make(guest, accelerator, crowded, &GuestChanges::default(), work.path(), ready)
+        Self::make(guest, accelerator, single_thread, &GuestChanges::default(), work.path(), ready)
             .await?;
         fs::rename(work.path(), &folder).map_err(VmError::file("name", &folder))?;
         Self::made(&folder)
     }
 
-    /// Makes a template in `folder`, which is empty, of a machine that has `overlay`; `crowded` where other machines want
+    /// Makes a template in `folder`, which is empty, of a machine that has `overlay`; `single_thread` where other machines want
     /// the host's CPUs as well.
     pub(in crate::vm) async fn make(
         guest: &Guest,
         accelerator: Accelerator,
-        crowded: bool,
+        single_thread: bool,
         overlay: &GuestChanges,
         folder: &Path,
         ready: impl AsyncFnOnce(&Vm) -> Result<(), VmError>,
     ) -> Result<Self, VmError> {
-        let boot =
-            Boot { egress: false, crowded, arguments: "", ram: Some(&folder.join("ram")), overlay };
+        let boot = Boot {
+            egress: false,
+            single_thread,
+            arguments: "",
+            ram: Some(&folder.join("ram")),
+            overlay,
+        };
         let machine = Vm::boot(guest, accelerator, boot)?;
         ready(&machine).await?;
-        machine.unless_it_ends(idle(&machine)).await?;
-        machine.unless_it_ends(save(&machine, folder)).await?;
+        machine.or_exit(idle(&machine)).await?;
+        machine.or_exit(save(&machine, folder)).await?;
         stopped(machine, folder).await?;
         describe(guest, accelerator, folder)?;
         Self::made(folder)
@@ -256,7 +261,7 @@ async fn save(machine: &Vm, folder: &Path) -> Result<(), VmError> {
 
 /// Waits for a saved machine's end, and takes what stays of it.
 async fn stopped(machine: Vm, folder: &Path) -> Result<(), VmError> {
-    let ended = tokio::time::timeout(Duration::from_secs(30), machine.end()).await;
+    let ended = tokio::time::timeout(Duration::from_secs(30), machine.wait_for_exit()).await;
     ended.map_err(|_| VmError::Channel {
         peer: "QEMU's monitor",
         command: "quit".to_owned(),

@@ -9,9 +9,9 @@ use crate::vm::instance::Agent;
 /// The targets that an engine's start is often tied to.
 const TARGETS: [&str; 2] = ["sockets.target", "network-online.target"];
 /// The engine accepts connections: the first moment at which anything could be asked of it.
-pub const SERVES: &str = "the engine serves its API";
+pub const ENGINE_SERVES: &str = "the engine serves its API";
 /// What the engine runs containers with is there.
-pub const CONTAINERD: &str = "containerd.service is active";
+pub const CONTAINERD_ACTIVE: &str = "containerd.service is active";
 /// How long the guest may take to answer.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When the guest cannot be asked.
-pub async fn became_active(
+pub async fn activations(
     agent: &mut Agent,
     family: &Family,
 ) -> Result<Vec<(String, Duration)>, VmError> {
@@ -44,7 +44,7 @@ fn actives(text: &str) -> Vec<(String, Duration)> {
 
 /// How a unit that an engine needs is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Now {
+pub struct UnitState {
     /// Its name.
     pub unit: String,
     /// `active`, `activating`, `failed`...
@@ -59,14 +59,14 @@ pub struct Now {
 ///
 /// # Errors
 /// When the guest cannot be asked.
-pub async fn now(agent: &mut Agent, family: &Family) -> Result<Vec<Now>, VmError> {
+pub async fn states(agent: &mut Agent, family: &Family) -> Result<Vec<UnitState>, VmError> {
     let property = "--property=Id,ActiveState,Result,ActiveEnterTimestampMonotonic";
     let arguments: Vec<&str> = ["show", property].into_iter().chain(family.services()).collect();
     let output = agent.run("systemctl", &arguments, LIMIT).await?;
     let unit = |block: &str| {
         let value =
             |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-        Some(Now {
+        Some(UnitState {
             unit: value("Id=")?,
             state: value("ActiveState=")?,
             result: value("Result=")?,
@@ -82,7 +82,7 @@ pub async fn now(agent: &mut Agent, family: &Family) -> Result<Vec<Now>, VmError
 ///
 /// # Errors
 /// When the guest cannot be asked.
-pub async fn full(agent: &mut Agent, family: &Family) -> Result<bool, VmError> {
+pub async fn disk_is_full(agent: &mut Agent, family: &Family) -> Result<bool, VmError> {
     let arguments = ["--output=avail", "-B1", &family.store];
     let output = agent.run("df", &arguments, LIMIT).await?;
     Ok(output.stdout.lines().last().is_some_and(|free| free.trim() == "0"))
@@ -100,7 +100,7 @@ pub async fn journal_events(
     let arguments: Vec<&str> =
         ["--no-pager", "-q", "-o", "short-monotonic"].into_iter().chain(units).collect();
     let output = agent.run("journalctl", &arguments, LIMIT).await?;
-    Ok(events(&output.stdout, family.start.serves.as_deref()))
+    Ok(events(&output.stdout, family.start.serving_message.as_deref()))
 }
 
 /// Lines such as `[   12.345678] host dockerd[9]: ...` (journalctl(1), `short-monotonic`).
@@ -117,7 +117,7 @@ fn events(journal: &str, served: Option<&str>) -> Vec<(String, Duration)> {
         } else if served.is_some_and(|words| text.contains(words))
             && !std::mem::replace(&mut serves, true)
         {
-            SERVES.to_owned()
+            ENGINE_SERVES.to_owned()
         } else {
             return None;
         };
@@ -153,8 +153,11 @@ mod tests {
         let seen = events(journal, Some("API listen on"));
         let seen: Vec<(&str, u128)> =
             seen.iter().map(|(name, at)| (name.as_str(), at.as_millis())).collect();
-        let expected =
-            [("containerd.service ended", 10250), ("kill containerd", 10300), (SERVES, 11000)];
+        let expected = [
+            ("containerd.service ended", 10250),
+            ("kill containerd", 10300),
+            (ENGINE_SERVES, 11000),
+        ];
         assert_eq!(seen, expected);
     }
 }

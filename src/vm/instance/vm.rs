@@ -49,7 +49,7 @@ pub(in crate::vm) struct Boot<'a> {
     /// Whether the guest may reach the network.
     pub(in crate::vm) egress: bool,
     /// Whether other machines want the host's CPUs as well.
-    pub(in crate::vm) crowded: bool,
+    pub(in crate::vm) single_thread: bool,
     /// More for the kernel's command line.
     pub(in crate::vm) arguments: &'a str,
     /// The file that its memory is to lie in.
@@ -85,7 +85,7 @@ impl Own {
         Layout {
             machine_type: guest.definition.machine_type,
             accelerator,
-            crowded: false,
+            single_thread: false,
             memory_mib: guest.definition.family.memory_mib,
             cpus: guest.definition.family.cpus,
             ram: None,
@@ -128,21 +128,26 @@ impl Vm {
         accelerator: Accelerator,
         boot: Boot<'_>,
     ) -> Result<Self, VmError> {
-        let Boot { egress, crowded, arguments, ram, overlay } = boot;
+        let Boot { egress, single_thread, arguments, ram, overlay } = boot;
         let own = Own::make((&guest.scratch(), "raw"))?;
         let keys = tls::make(own.folder.path())?;
         let paths = [guest.kernel(), own.folder.path().join("initrd"), guest.root()];
-        initrd::write(&guest.initrd(), &paths[1], &keys, &guest.definition.laid(overlay))?;
+        initrd::write(&guest.initrd(), &paths[1], &keys, &guest.definition.with_changes(overlay))?;
         let ram = ram.map(|ram| (ram, true));
         let cmdline = &format!("{} {arguments}", guest.definition.cmdline);
         let layout = own.layout(guest, &paths, accelerator);
-        let arguments =
-            qemu_args::all(&Layout { ram, egress, crowded, cmdline: cmdline.trim_end(), ..layout });
+        let arguments = qemu_args::all(&Layout {
+            ram,
+            egress,
+            single_thread,
+            cmdline: cmdline.trim_end(),
+            ..layout
+        });
         own.start(&arguments, guest, accelerator, None)
     }
 
     /// Starts a machine as a copy of the one that `template` was made from, as it was then. It shares the
-    /// template's clock and randomness until it is woken. `crowded` where other machines want the host's CPUs as well.
+    /// template's clock and randomness until it is woken. `single_thread` where other machines want the host's CPUs as well.
     ///
     /// # Errors
     /// When QEMU is missing, or does not take the template.
@@ -150,7 +155,7 @@ impl Vm {
         guest: &Guest,
         template: &Snapshot,
         egress: bool,
-        crowded: bool,
+        single_thread: bool,
     ) -> Result<Self, VmError> {
         let own = Own::make((&template.scratch(), "qcow2"))?;
         for name in tls::CLIENT_FILES {
@@ -166,11 +171,11 @@ impl Vm {
             ram: Some((&ram, false)),
             incoming: true,
             egress,
-            crowded,
+            single_thread,
             ..layout
         });
         let machine = own.start(&arguments, guest, accelerator, Some(state))?;
-        machine.unless_it_ends(machine.resume()).await?;
+        machine.or_exit(machine.resume()).await?;
         Ok(machine)
     }
 
@@ -259,7 +264,7 @@ impl Vm {
     ///
     /// # Errors
     /// When QEMU does not answer.
-    pub async fn slow_disk(&self, bytes: u64) -> Result<(), VmError> {
+    pub async fn throttle_disk(&self, bytes: u64) -> Result<(), VmError> {
         let zero = ["bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"]
             .map(|name| (name.to_owned(), json!(0)));
         let mut limits = serde_json::Map::from_iter(zero);
@@ -268,8 +273,8 @@ impl Vm {
     }
 
     /// Lets the machine run for `percent` of the time only, a few milliseconds at a stretch. Its clock goes on.
-    pub fn slow_cpu(&self, percent: u64) {
-        self.process.slow(percent);
+    pub fn throttle_cpu(&self, percent: u64) {
+        self.process.throttle(percent);
     }
 
     /// Ends it as a power cut would.
@@ -292,27 +297,27 @@ impl Vm {
     /// # Errors
     /// When it does not; the error says how it ended.
     pub fn check_alive(&self) -> Result<(), VmError> {
-        self.process.ended().map_or(Ok(()), |ended| Err(self.died(ended)))
+        self.process.exit_status().map_or(Ok(()), |ended| Err(self.died(ended)))
     }
 
     /// Waits until QEMU ends, and says how it did.
-    pub async fn end(&self) -> VmError {
-        self.died(self.process.end().await)
+    pub async fn wait_for_exit(&self) -> VmError {
+        self.died(self.process.wait_for_exit().await)
     }
 
     /// What `doing` comes to, unless QEMU ends first.
-    pub(in crate::vm) async fn unless_it_ends<T>(
+    pub(in crate::vm) async fn or_exit<T>(
         &self,
         doing: impl Future<Output = Result<T, VmError>>,
     ) -> Result<T, VmError> {
         tokio::select! {
             biased;
-            done = doing => match (done, self.process.ended()) {
+            done = doing => match (done, self.process.exit_status()) {
                 // What failed because of it says less than how QEMU ended.
                 (Err(_), Some(ended)) => Err(self.died(ended)),
                 (done, _) => done,
             },
-            died = self.end() => Err(died),
+            died = self.wait_for_exit() => Err(died),
         }
     }
 

@@ -26,9 +26,9 @@ pub struct NamedVm {
     /// The machine's folder; the keys to the API are in it.
     pub folder: PathBuf,
     /// The keeper's process id.
-    pub keeper: u32,
+    pub background_pid: u32,
     /// QEMU's process id.
-    pub qemu: u32,
+    pub qemu_pid: u32,
     /// What was true when, from QEMU's start until the engine was ready.
     pub timeline: Vec<Event>,
     /// When that was, in seconds since 1970.
@@ -45,19 +45,19 @@ impl NamedVm {
     ///
     /// # Errors
     /// When that name is taken.
-    pub fn announce(name: &str, guest: &str, ready: &ReadyVm) -> Result<Self, VmError> {
+    pub fn register(name: &str, guest: &str, ready: &ReadyVm) -> Result<Self, VmError> {
         let _naming = Lock::wait(&cached("machines")?.join(".names"))?;
-        if Self::all()?.iter().any(|kept| kept.name == name) {
+        if Self::list()?.iter().any(|kept| kept.name == name) {
             return Err(VmError::NameTaken(name.to_owned()));
         }
-        let machine = &ready.machine;
+        let machine = &ready.vm;
         let kept = Self {
             name: name.to_owned(),
             guest: guest.to_owned(),
             port: machine.port(),
             folder: machine.folder().to_owned(),
-            keeper: std::process::id(),
-            qemu: machine.pid(),
+            background_pid: std::process::id(),
+            qemu_pid: machine.pid(),
             timeline: ready.timeline.events().to_vec(),
             since: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         };
@@ -72,7 +72,7 @@ impl NamedVm {
     ///
     /// # Errors
     /// When the folder of machines cannot be read.
-    pub fn all() -> Result<Vec<Self>, VmError> {
+    pub fn list() -> Result<Vec<Self>, VmError> {
         let machines = cached("machines")?;
         let folders = fs::read_dir(&machines).map_err(VmError::file("read", &machines))?;
         let mut all: Vec<Self> =
@@ -91,8 +91,8 @@ impl NamedVm {
     ///
     /// # Errors
     /// When there is none, or several to choose from; the error names them.
-    pub fn named(name: Option<&str>) -> Result<Self, VmError> {
-        let mut all = Self::all()?;
+    pub fn find(name: Option<&str>) -> Result<Self, VmError> {
+        let mut all = Self::list()?;
         let wanted = match name {
             None if all.len() == 1 => Some(0),
             None => None,
@@ -137,9 +137,9 @@ impl NamedVm {
     ///
     /// # Errors
     /// When its keeper does not end it.
-    pub async fn down(&self) -> Result<(), VmError> {
+    pub async fn stop(&self) -> Result<(), VmError> {
         // The keeper holds the folder's lock for as long as it lives, so the number is still its own.
-        let keeper = i32::try_from(self.keeper).ok().and_then(Pid::from_raw);
+        let keeper = i32::try_from(self.background_pid).ok().and_then(Pid::from_raw);
         if let (Some(keeper), Some(_)) = (keeper, Self::read(&self.folder)) {
             let sent = kill_process(keeper, Signal::TERM);
             sent.map_err(|error| VmError::file("end the keeper of", &self.folder)(error.into()))?;
@@ -147,7 +147,8 @@ impl NamedVm {
         let deadline = Instant::now() + DOWN;
         while self.folder.exists() {
             if Instant::now() >= deadline {
-                let problem = format!("its keeper, process {}, did not end it", self.keeper);
+                let problem =
+                    format!("its keeper, process {}, did not end it", self.background_pid);
                 return Err(VmError::file("remove", &self.folder)(std::io::Error::other(problem)));
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

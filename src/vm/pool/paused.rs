@@ -34,11 +34,11 @@ pub struct PausedVm {
 #[derive(Debug)]
 pub struct ResumedVm {
     /// The machine.
-    pub machine: Vm,
+    pub vm: Vm,
     /// When it was let go.
-    pub began: Instant,
+    pub resumed_at: Instant,
     /// What its monotonic clock said then.
-    pub clock: Duration,
+    pub guest_uptime: Duration,
     #[allow(dead_code)] // held for as long as the machine runs
     turn: VmSlot,
 }
@@ -63,17 +63,18 @@ impl PausedVm {
         wish: AcceleratorChoice,
         mut overlay: GuestChanges,
     ) -> Result<Self, VmError> {
-        overlay.file("etc/systemd/system/seatrial-hold.service", UNIT);
+        overlay.add_file("etc/systemd/system/seatrial-hold.service", UNIT);
         let wants = "[Unit]\nWants=seatrial-hold.service\n";
-        overlay.file("etc/systemd/system/sysinit.target.d/seatrial-hold.conf", wants);
+        overlay.add_file("etc/systemd/system/sysinit.target.d/seatrial-hold.conf", wants);
         let turn = slots::acquire(guest.definition.family.memory_mib).await?;
         let accelerator = accelerator::choose(wish, guest).await?;
         let folder = VmFolder::make()?;
-        let held = async |machine: &Vm| machine.unless_it_ends(holds(machine)).await;
-        let crowded = turn.crowded(guest.definition.family.cpus);
+        let held = async |machine: &Vm| machine.or_exit(holds(machine)).await;
+        let single_thread = turn.single_thread(guest.definition.family.cpus);
         // The lock of the folder is no part of the template, and harms nothing in it.
         let template =
-            Snapshot::make(guest, accelerator, crowded, &overlay, folder.path(), held).await?;
+            Snapshot::make(guest, accelerator, single_thread, &overlay, folder.path(), held)
+                .await?;
         Ok(Self { guest: guest.clone(), template, folder })
     }
 
@@ -86,10 +87,10 @@ impl PausedVm {
     ///
     /// # Errors
     /// When it cannot be restored, or does not answer.
-    pub async fn release(&self) -> Result<ResumedVm, VmError> {
+    pub async fn resume(&self) -> Result<ResumedVm, VmError> {
         let turn = slots::acquire(self.guest.definition.family.memory_mib).await?;
-        let crowded = turn.crowded(self.guest.definition.family.cpus);
-        let machine = Vm::restore(&self.guest, &self.template, false, crowded).await?;
+        let single_thread = turn.single_thread(self.guest.definition.family.cpus);
+        let machine = Vm::restore(&self.guest, &self.template, false, single_thread).await?;
         let woken = async {
             machine.wake(ANSWER).await?;
             let mut agent = machine.agent(ANSWER).await?;
@@ -97,8 +98,8 @@ impl PausedVm {
             agent.run("/bin/sh", &["-c", "echo go >/run/seatrial-hold"], ANSWER).await?;
             Ok((began, clock))
         };
-        let (began, clock) = machine.unless_it_ends(woken).await?;
-        Ok(ResumedVm { machine, began, clock, turn })
+        let (began, clock) = machine.or_exit(woken).await?;
+        Ok(ResumedVm { vm: machine, resumed_at: began, guest_uptime: clock, turn })
     }
 }
 
@@ -131,7 +132,7 @@ impl ResumedVm {
     /// # Errors
     /// When it does not get ready; what the guest says of that comes with the error.
     pub async fn ready(&self, within: Duration) -> Result<(Engine, Timeline), VmError> {
-        start::engine(&self.machine, Timeline::since(self.began), within).await
+        start::wait_for_engine(&self.vm, Timeline::since(self.resumed_at), within).await
     }
 
     /// The machine with its ready engine.
@@ -140,7 +141,7 @@ impl ResumedVm {
     /// As [`ready`](Self::ready).
     pub async fn into_ready(self, within: Duration) -> Result<ReadyVm, VmError> {
         let (engine, timeline) = self.ready(within).await?;
-        let Self { machine, turn, .. } = self;
-        Ok(ReadyVm { machine, engine, timeline, fallback: None, turn: Some(turn) })
+        let Self { vm, turn, .. } = self;
+        Ok(ReadyVm { vm, engine, timeline, fallback: None, turn: Some(turn) })
     }
 }

@@ -88,7 +88,7 @@ pub async fn prepare(
         let accelerator = accelerator::choose(options.accelerator, &guest).await?;
         if Snapshot::find(&guest, accelerator)?.is_none() {
             report(Progress::MakingSnapshot { guest: &guest.name });
-            start::template(&guest, options.accelerator).await?;
+            start::make_snapshot(&guest, options.accelerator).await?;
         }
     }
     Ok(guest)
@@ -99,7 +99,7 @@ async fn assemble(
     sources: &Sources,
     report: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Guest, VmError> {
-    let guest = assemble::described(name, sources)?;
+    let guest = assemble::locate(name, sources)?;
     if guest.folder().is_dir() {
         return Ok(guest);
     }
@@ -110,7 +110,7 @@ async fn assemble(
     let (sender, mut steps) = mpsc::unbounded_channel::<String>();
     let (guest_name, sources) = (name.to_owned(), sources.clone());
     let assembled = crate::vm::blocking(move || {
-        assemble::prepare(&guest_name, &sources, &mut |line| {
+        assemble::assemble(&guest_name, &sources, &mut |line| {
             // mmdebstrap: "I: installing remaining packages inside the chroot..."
             if let Some(step) = line.strip_prefix("I: ") {
                 let _ = sender.send(step.trim_end_matches('.').to_owned());

@@ -18,7 +18,7 @@ pub(in crate::vm) struct VmSlot {
 
 impl VmSlot {
     /// Whether a machine with so many CPUs and those that run beside it want more CPUs than the host has.
-    pub(in crate::vm) fn crowded(&self, cpus: u32) -> bool {
+    pub(in crate::vm) fn single_thread(&self, cpus: u32) -> bool {
         (1 + self.others) * u64::from(cpus) > host_cpus()
     }
 }

@@ -26,19 +26,19 @@ pub struct Options {
     /// Boot the machine rather than restore it from a template.
     pub cold: bool,
     /// Start it at once, however many run already.
-    pub at_once: bool,
+    pub skip_slot_queue: bool,
     /// How long it may take until the engine is ready, in the place of the limits that suit an emulated CPU.
-    pub deadline: Option<Duration>,
+    pub timeout: Option<Duration>,
     /// More for the kernel's command line. A machine that has it is booted.
     pub kernel_arguments: String,
     /// What is changed in the guest's root. A machine that has any of it is booted.
-    pub overlay: GuestChanges,
+    pub changes: GuestChanges,
 }
 
 impl Options {
     /// Whether the machine is restored from a template.
     pub fn restores(&self) -> bool {
-        !self.cold && self.kernel_arguments.is_empty() && self.overlay == GuestChanges::default()
+        !self.cold && self.kernel_arguments.is_empty() && self.changes == GuestChanges::default()
     }
 }
 
@@ -46,7 +46,7 @@ impl Options {
 #[derive(Debug)]
 pub struct ReadyVm {
     /// The machine.
-    pub machine: Vm,
+    pub vm: Vm,
     /// Its engine.
     pub engine: Engine,
     /// What was true when, from QEMU's start to ready.
@@ -70,41 +70,42 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// # Errors
 /// When it does not start or its engine does not get ready. What the guest says of that comes with the error.
 pub async fn start(guest: &Guest, options: &Options) -> Result<ReadyVm, VmError> {
-    let turn = match options.at_once {
+    let turn = match options.skip_slot_queue {
         true => None,
         false => Some(slots::acquire(guest.definition.family.memory_mib).await?),
     };
-    let crowded = turn.as_ref().is_some_and(|turn| turn.crowded(guest.definition.family.cpus));
+    let single_thread =
+        turn.as_ref().is_some_and(|turn| turn.single_thread(guest.definition.family.cpus));
     let accelerator = accelerator::choose(options.accelerator, guest).await?;
     let mut fallback = None;
     if options.restores() {
         let restored = async {
-            let template = Snapshot::get(guest, accelerator, crowded, as_template).await?;
-            let own = from_template(guest, &template, options, crowded).await;
+            let template = Snapshot::get(guest, accelerator, single_thread, as_template).await?;
+            let own = from_template(guest, &template, options, single_thread).await;
             own.inspect_err(|_| template.discard())
         };
         match restored.await {
             Ok((machine, engine, timeline)) => {
-                return Ok(ReadyVm { machine, engine, timeline, fallback, turn });
+                return Ok(ReadyVm { vm: machine, engine, timeline, fallback, turn });
             }
             Err(error) => fallback = Some(chain(&error)),
         }
     }
-    let Options { egress, kernel_arguments: arguments, overlay, .. } = options;
-    let boot = Boot { egress: *egress, crowded, arguments, ram: None, overlay };
+    let Options { egress, kernel_arguments: arguments, changes, .. } = options;
+    let boot = Boot { egress: *egress, single_thread, arguments, ram: None, overlay: changes };
     let machine = Vm::boot(guest, accelerator, boot)?;
-    let (engine, timeline) = booted(&machine, options.deadline.unwrap_or(BOOT)).await?;
-    Ok(ReadyVm { machine, engine, timeline, fallback, turn })
+    let (engine, timeline) = booted(&machine, options.timeout.unwrap_or(BOOT)).await?;
+    Ok(ReadyVm { vm: machine, engine, timeline, fallback, turn })
 }
 
 async fn from_template(
     guest: &Guest,
     template: &Snapshot,
     options: &Options,
-    crowded: bool,
+    single_thread: bool,
 ) -> Result<(Vm, Engine, Timeline), VmError> {
-    let machine = Vm::restore(guest, template, options.egress, crowded).await?;
-    let (engine, timeline) = restored(&machine, options.deadline.unwrap_or(RESTORE)).await?;
+    let machine = Vm::restore(guest, template, options.egress, single_thread).await?;
+    let (engine, timeline) = restored(&machine, options.timeout.unwrap_or(RESTORE)).await?;
     Ok((machine, engine, timeline))
 }
 
@@ -112,7 +113,7 @@ async fn from_template(
 ///
 /// # Errors
 /// When its machine does not get ready or cannot be saved.
-pub async fn template(guest: &Guest, wish: AcceleratorChoice) -> Result<Snapshot, VmError> {
+pub async fn make_snapshot(guest: &Guest, wish: AcceleratorChoice) -> Result<Snapshot, VmError> {
     let accelerator = accelerator::choose(wish, guest).await?;
     Snapshot::get(guest, accelerator, false, as_template).await
 }
@@ -137,7 +138,7 @@ async fn booted(machine: &Vm, within: Duration) -> Result<(Engine, Timeline), Vm
     let mut timeline = Timeline::since(machine.started());
     met(machine, &up, &mut timeline, within).await?;
     let left = within.saturating_sub(machine.started().elapsed());
-    engine(machine, timeline, limit.min(left)).await
+    wait_for_engine(machine, timeline, limit.min(left)).await
 }
 
 /// Makes a machine that was restored its own, and waits for it.
@@ -148,12 +149,12 @@ async fn restored(machine: &Vm, within: Duration) -> Result<(Engine, Timeline), 
         Box::pin(async { machine.wake(ANSWER).await.map(Some).map_err(|e| chain(&e)) })
     });
     met(machine, &[own], &mut timeline, within).await?;
-    engine(machine, timeline, Duration::from_secs(20).min(within)).await
+    wait_for_engine(machine, timeline, Duration::from_secs(20).min(within)).await
 }
 
 /// Waits for the engine of a machine that is up. It is asked from inside the guest, at its own socket: that costs an
 /// emulated CPU far less than the first connection over TLS, and the answer says which API it speaks.
-pub(in crate::vm) async fn engine(
+pub(in crate::vm) async fn wait_for_engine(
     machine: &Vm,
     mut timeline: Timeline,
     within: Duration,
@@ -208,7 +209,7 @@ async fn met(
             Err(cause) => Err(with_report(machine, cause).await),
         }
     };
-    machine.unless_it_ends(wait).await
+    machine.or_exit(wait).await
 }
 
 fn condition<'a>(
