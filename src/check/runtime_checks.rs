@@ -54,7 +54,7 @@ pub(super) async fn cases(
                 look.at("its start", "the command starts", problem, false);
                 (look, String::new())
             }
-            Err(HarnessError::Engine(error @ EngineError::Output)) => {
+            Err(HarnessError::Engine(error @ EngineError::OutputTooLarge)) => {
                 let mut look = Checks::default();
                 look.at("its output", format!("at most {} MiB", OUTPUT_MAX >> 20), error, false);
                 (look, String::new())
@@ -88,7 +88,7 @@ pub(super) async fn cases(
         container_env(image, &expected.env).await,
         begin,
     ));
-    let lacks = |options: &RunOptions| image.daemon().engine().lacks(options);
+    let lacks = |options: &RunOptions| image.daemon().engine().unsupported(options);
     let skipped = |name: String, reason: &str| {
         let outcome = Outcome::Skipped { reason: reason.to_owned() };
         let case =
@@ -107,7 +107,7 @@ pub(super) async fn cases(
         let health = image
             .daemon()
             .engine()
-            .ignores_health()
+            .health_check_unsupported()
             .filter(|_| expected.ready.healthy == Some(true));
         match lacks(&expected.container.options(true)).or(health) {
             Some(reason) => each(skipped(name, reason)),
@@ -155,7 +155,7 @@ async fn run(
     let limit = Duration::from_secs(expected.timeout.unwrap_or(WITHIN));
     let mut look = Checks::default();
     let output = match image.run(&expected.container.options(false), limit).await {
-        Err(HarnessError::Engine(EngineError::Deadline { .. })) => {
+        Err(HarnessError::Engine(EngineError::Timeout { .. })) => {
             look.at(
                 "its end",
                 format!("within {} s", limit.as_secs()),

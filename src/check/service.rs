@@ -159,7 +159,7 @@ async fn stopped(
     let seconds = expected.timeout.unwrap_or(STOP);
     let begin = Instant::now();
     container.stop(Duration::from_secs(seconds)).await?;
-    let (took, output) = (begin.elapsed(), container.end().await?);
+    let (took, output) = (begin.elapsed(), container.wait().await?);
     let killed = took >= Duration::from_secs(seconds) && output.signal() == Some(9);
     let found = if killed {
         "it had to be killed".to_owned()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::value;
-use crate::engine::timeline::Event as Moment;
+use crate::engine::TimelineEvent;
 
 /// The name of the case that comes first on an engine: what it made of the archive.
 pub(super) const LOADED: &str = "loaded under its name";
@@ -74,7 +74,7 @@ pub struct EngineRun {
     /// What its daemon says it is.
     pub version: String,
     /// What was true when, until it was ready.
-    pub timeline: Vec<Moment>,
+    pub timeline: Vec<TimelineEvent>,
     /// Why it was booted although it should have been restored.
     pub fallback: Option<String>,
     /// How long loading the image took, in seconds.

@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let line = prepare::line(&format!("loading {}", args.recipe.recipe.display()));
     let loaded = block_on(async {
-        let engine = engine(args)?.negotiated().await?;
+        let engine = engine(args)?.negotiate_version().await?;
         let source =
             source(args, engine.architecture().await?.unwrap_or_else(|| Platform::host().arch))?;
         Ok(load(&engine, source, options).await?)
@@ -106,7 +106,7 @@ fn engine(args: &Args) -> anyhow::Result<Docker> {
     let host = args.host.clone().or_else(|| set("DOCKER_HOST"));
     let host = host.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
     let keys = set("DOCKER_TLS_VERIFY").and_then(|_| set("DOCKER_CERT_PATH")).map(PathBuf::from);
-    Ok(Docker::at(&host, keys.as_deref())?)
+    Ok(Docker::from_host(&host, keys.as_deref())?)
 }
 
 fn tell(loaded: &Loaded, json: bool) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! An engine, whichever API it speaks: what trials ask of every one of them.
+//! An engine and its containers, independent of the API that the engine has.
 
 use std::time::Duration;
 
@@ -14,23 +14,23 @@ use super::{
 /// A container engine.
 #[derive(Clone, Debug)]
 pub enum Engine {
-    /// Docker's API, which Podman speaks too.
+    /// An engine with Docker's API: Docker or Podman.
     Docker(Docker),
-    /// The container runtime interface of Kubernetes.
+    /// A runtime with Kubernetes' CRI: containerd.
     Cri(Cri),
 }
 
-/// A container. It stays in the engine until it is removed.
+/// A container. It exists until it is removed.
 #[derive(Clone, Debug)]
 pub enum Container {
-    /// One over Docker's API.
+    /// A container of Docker or Podman.
     Docker(DockerContainer),
-    /// One in a pod of its own.
+    /// A container in a pod of its own.
     Cri(CriContainer),
 }
 
 impl Engine {
-    /// Docker's API, where the engine speaks it.
+    /// Returns the client of Docker's API, or `None` for an engine with another API.
     pub fn docker(&self) -> Option<&Docker> {
         match self {
             Self::Docker(docker) => Some(docker),
@@ -38,26 +38,26 @@ impl Engine {
         }
     }
 
-    /// Why containers cannot be run as `options` have it, where the engine lacks something of that.
-    pub fn lacks(&self, options: &RunOptions) -> Option<&'static str> {
+    /// Explains which of `options` the engine does not support, if any.
+    pub fn unsupported(&self, options: &RunOptions) -> Option<&'static str> {
         match self {
             Self::Docker(_) => None,
             Self::Cri(_) => Cri::unsupported(options),
         }
     }
 
-    /// Why it tells nothing of an image's healthcheck, where that is so.
-    pub fn ignores_health(&self) -> Option<&'static str> {
+    /// Explains why the engine ignores image health checks, if it does.
+    pub fn health_check_unsupported(&self) -> Option<&'static str> {
         match self {
             Self::Docker(_) => None,
-            Self::Cri(_) => Some("CRI heeds no healthcheck of an image's"),
+            Self::Cri(_) => Some("CRI ignores image health checks"),
         }
     }
 
-    /// Whether it answers.
+    /// Checks that the engine answers.
     ///
     /// # Errors
-    /// When it does not.
+    /// If it does not.
     pub async fn ping(&self) -> Result<(), EngineError> {
         match self {
             Self::Docker(docker) => docker.ping().await.map(drop),
@@ -65,10 +65,10 @@ impl Engine {
         }
     }
 
-    /// Its version.
+    /// Returns the engine's version.
     ///
     /// # Errors
-    /// When it does not answer, or without a version.
+    /// If the engine does not answer, or its answer has no version.
     pub async fn version(&self) -> Result<String, EngineError> {
         match self {
             Self::Docker(docker) => docker.version().await,
@@ -76,10 +76,10 @@ impl Engine {
         }
     }
 
-    /// Loads the images of an archive as its bytes come, within `limit`, and gives what the engine said.
+    /// Loads the images of an archive while its bytes arrive, and returns the engine's output.
     ///
     /// # Errors
-    /// When it refuses the archive, or is not done in time.
+    /// If the engine rejects the archive, or takes longer than `limit`.
     pub async fn load(
         &self,
         archive: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
@@ -91,10 +91,10 @@ impl Engine {
         }
     }
 
-    /// What it knows of an image.
+    /// Returns the ID, tags, architecture and environment of an image.
     ///
     /// # Errors
-    /// When it does not have it.
+    /// If the engine does not have the image.
     pub async fn inspect(&self, image: &str) -> Result<ImageFacts, EngineError> {
         match self {
             Self::Cri(cri) => cri.inspect(image).await,
@@ -110,10 +110,10 @@ impl Engine {
         }
     }
 
-    /// Removes an image's name, and the image with its last one.
+    /// Removes a tag, and the image itself with its last tag.
     ///
     /// # Errors
-    /// When the engine does not have it, or a container uses it.
+    /// If the engine does not have the image, or a container uses it.
     pub async fn remove(&self, image: &str) -> Result<(), EngineError> {
         match self {
             Self::Docker(docker) => docker.remove(image).await,
@@ -121,10 +121,10 @@ impl Engine {
         }
     }
 
-    /// Runs a container of `image` and waits for its end for `limit` at most. The container is removed in any case.
+    /// Runs a container of `image`, waits until it exits, and removes it in any case.
     ///
     /// # Errors
-    /// When it cannot be made or started, or does not end in time.
+    /// If the container cannot be created or started, or runs longer than `limit`.
     pub async fn run(
         &self,
         image: &str,
@@ -134,21 +134,21 @@ impl Engine {
         let container = self.create(image, options).await?;
         let run = async {
             container.start(options).await?;
-            container.end().await
+            container.wait().await
         };
         let result = match timeout(limit, run).await {
             Ok(result) => result,
-            Err(_) => Err(EngineError::Deadline { doing: format!("running {image}"), limit }),
+            Err(_) => Err(EngineError::Timeout { action: format!("run {image}"), limit }),
         };
         let removed = container.remove().await;
         let output = result?;
         removed.map(|()| output)
     }
 
-    /// Makes a container of `image` and starts it.
+    /// Creates a container of `image` and starts it.
     ///
     /// # Errors
-    /// When it cannot be made or started; nothing of it is left then.
+    /// If the container cannot be created or started. It is removed then.
     pub async fn start(&self, image: &str, options: &RunOptions) -> Result<Container, EngineError> {
         let container = self.create(image, options).await?;
         match container.start(options).await {
@@ -169,7 +169,7 @@ impl Engine {
 }
 
 impl Container {
-    /// Its id.
+    /// The container's ID.
     pub fn id(&self) -> &str {
         match self {
             Self::Docker(container) => container.id(),
@@ -184,21 +184,21 @@ impl Container {
         }
     }
 
-    /// Waits for its end, and gives what it printed.
+    /// Waits until the container exits, and returns its exit code and output.
     ///
     /// # Errors
-    /// When the engine does not tell.
-    pub async fn end(&self) -> Result<RunOutput, EngineError> {
+    /// If the request fails, or the output is too large.
+    pub async fn wait(&self) -> Result<RunOutput, EngineError> {
         match self {
-            Self::Docker(container) => container.end().await,
-            Self::Cri(container) => container.end().await,
+            Self::Docker(container) => container.wait().await,
+            Self::Cri(container) => container.wait().await,
         }
     }
 
-    /// What it has printed so far: standard output and standard error.
+    /// Returns the container's standard output and standard error up to now.
     ///
     /// # Errors
-    /// When the engine does not tell.
+    /// If the request fails, or the output is too large.
     pub async fn logs(&self) -> Result<(String, String), EngineError> {
         match self {
             Self::Docker(container) => container.logs().await,
@@ -206,10 +206,10 @@ impl Container {
         }
     }
 
-    /// How it is now.
+    /// Returns the container's current state.
     ///
     /// # Errors
-    /// When the engine does not tell.
+    /// If the request fails.
     pub async fn state(&self) -> Result<State, EngineError> {
         match self {
             Self::Docker(container) => container.state().await,
@@ -217,10 +217,10 @@ impl Container {
         }
     }
 
-    /// Its address on the engine's network.
+    /// Returns the container's IP address on the engine's network.
     ///
     /// # Errors
-    /// When it has none.
+    /// If the container has no address, or the request fails.
     pub async fn address(&self) -> Result<String, EngineError> {
         match self {
             Self::Docker(container) => container.address().await,
@@ -228,10 +228,10 @@ impl Container {
         }
     }
 
-    /// Asks it to end with the image's stop signal, and kills it where it has not after `grace`.
+    /// Sends the image's stop signal, and kills the container if it has not exited after `grace`.
     ///
     /// # Errors
-    /// When the engine refuses.
+    /// If the request fails.
     pub async fn stop(&self, grace: Duration) -> Result<(), EngineError> {
         match self {
             Self::Docker(container) => container.stop(grace).await,
@@ -239,10 +239,10 @@ impl Container {
         }
     }
 
-    /// Removes it, killed if need be, and its volumes.
+    /// Removes the container and its volumes. A running container is killed.
     ///
     /// # Errors
-    /// When the engine refuses.
+    /// If the request fails.
     pub async fn remove(self) -> Result<(), EngineError> {
         match self {
             Self::Docker(container) => container.remove().await,

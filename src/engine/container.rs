@@ -1,4 +1,4 @@
-//! Containers over Docker's API: how they are made, what they print and how they end.
+//! Containers over Docker's API: create, start, wait, read the output, remove.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::docker::api;
 use super::run::OUTPUT_MAX;
 use super::{Docker, EngineError, RunOptions, RunOutput, State};
 
-fn body(options: &RunOptions, image: &str) -> ContainerCreateBody {
+fn create_body(options: &RunOptions, image: &str) -> ContainerCreateBody {
     let network_mode = (!options.network).then(|| "none".to_owned());
     let binds = Some(options.binds.clone());
     let stdin = options.stdin.is_some();
@@ -27,7 +27,7 @@ fn body(options: &RunOptions, image: &str) -> ContainerCreateBody {
         env: (!options.env.is_empty()).then(|| options.env.clone()),
         user: options.user.clone(),
         working_dir: options.working_dir.clone(),
-        // dockerd otherwise starts itself once more to set the namespace up.
+        // Otherwise dockerd starts another process of itself to set up the network namespace.
         network_disabled: options.bare.then_some(true),
         volumes: (!options.volumes.is_empty()).then(|| options.volumes.clone()),
         attach_stdin: Some(stdin),
@@ -38,7 +38,7 @@ fn body(options: &RunOptions, image: &str) -> ContainerCreateBody {
     }
 }
 
-/// A container. It stays in the engine until it is removed.
+/// A container of an engine with Docker's API. It exists until it is removed.
 #[derive(Clone, Debug)]
 pub struct DockerContainer {
     docker: Docker,
@@ -51,15 +51,17 @@ impl Docker {
         image: &str,
         options: &RunOptions,
     ) -> Result<DockerContainer, EngineError> {
-        let made =
-            self.api().create_container(None::<CreateContainerOptions>, body(options, image)).await;
-        let id = made.map_err(api(format!("creating a container of {image}")))?.id;
+        let created = self
+            .api()
+            .create_container(None::<CreateContainerOptions>, create_body(options, image))
+            .await;
+        let id = created.map_err(api(format!("create a container of {image}")))?.id;
         Ok(DockerContainer { docker: self.clone(), id })
     }
 }
 
 impl DockerContainer {
-    /// Its id.
+    /// The container's ID.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -72,51 +74,52 @@ impl DockerContainer {
                 let options =
                     AttachContainerOptionsBuilder::default().stdin(true).stream(true).build();
                 let attached = engine.attach_container(&self.id, Some(options)).await;
-                Some((attached.map_err(api("attaching to the container"))?, text))
+                Some((attached.map_err(api("attach to the container"))?, text))
             }
         };
         let started = engine.start_container(&self.id, None).await;
-        started.map_err(|error| api("starting the container")(error).of_start())?;
+        started.map_err(|error| api("start the container")(error).into_start_error())?;
         if let Some((mut attached, text)) = attached {
             let written = async {
                 attached.input.write_all(text.as_bytes()).await?;
                 attached.input.shutdown().await
             };
-            // A command that ends before it has read everything is fine.
+            // The command may exit before it has read all of its input.
             let _ = written.await;
         }
         Ok(())
     }
 
-    /// Waits for its end, and gives what it printed.
+    /// Waits until the container exits, and returns its exit code and output.
     ///
     /// # Errors
-    /// When the engine does not tell.
-    pub async fn end(&self) -> Result<RunOutput, EngineError> {
-        let mut ends = self.docker.api().wait_container(&self.id, None::<WaitContainerOptions>);
-        let code = match ends.next().await {
-            Some(Ok(end)) => end.status_code,
-            // bollard makes an error of every code but zero.
+    /// If a request fails, or the output has more than [`OUTPUT_MAX`] bytes.
+    pub async fn wait(&self) -> Result<RunOutput, EngineError> {
+        let mut exits = self.docker.api().wait_container(&self.id, None::<WaitContainerOptions>);
+        let code = match exits.next().await {
+            Some(Ok(exit)) => exit.status_code,
+            // bollard returns an error for each exit code except 0.
             Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => code,
-            Some(Err(error)) => return Err(api("waiting for the container")(error)),
+            Some(Err(error)) => return Err(api("wait for the container")(error)),
             None => {
-                return Err(EngineError::Unexpected("the container's end was not told".to_owned()));
+                let problem = "the engine did not report the container's exit code";
+                return Err(EngineError::Unexpected(problem.to_owned()));
             }
         };
         let (stdout, stderr) = self.logs().await?;
         Ok(RunOutput { code, stdout, stderr })
     }
 
-    /// What it has printed so far: standard output and standard error.
+    /// Returns the container's standard output and standard error up to now.
     ///
     /// # Errors
-    /// When the engine does not tell, or it is more than [`OUTPUT_MAX`] bytes.
+    /// If the request fails, or the output has more than [`OUTPUT_MAX`] bytes.
     pub async fn logs(&self) -> Result<(String, String), EngineError> {
         let options = LogsOptionsBuilder::default().stdout(true).stderr(true).build();
         let mut logs = self.docker.api().logs(&self.id, Some(options));
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         while let Some(output) = logs.next().await {
-            match output.map_err(api("reading the container's output"))? {
+            match output.map_err(api("read the container's output"))? {
                 LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
                 LogOutput::StdOut { message } | LogOutput::Console { message } => {
                     stdout.extend_from_slice(&message)
@@ -124,33 +127,33 @@ impl DockerContainer {
                 LogOutput::StdIn { .. } => {}
             }
             if stdout.len() + stderr.len() > OUTPUT_MAX {
-                return Err(EngineError::Output);
+                return Err(EngineError::OutputTooLarge);
             }
         }
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok((text(stdout), text(stderr)))
     }
 
-    /// Its state: whether it runs, how it ended, how healthy it is.
+    /// Returns the container's current state.
     ///
     /// # Errors
-    /// When the engine does not tell.
+    /// If the request fails.
     pub async fn state(&self) -> Result<State, EngineError> {
         let inspected =
             self.docker.api().inspect_container(&self.id, None::<InspectContainerOptions>).await;
-        let state = inspected.map_err(api("inspecting the container"))?.state.unwrap_or_default();
+        let state = inspected.map_err(api("inspect the container"))?.state.unwrap_or_default();
         let health = state.health.and_then(|health| health.status).map(|status| status.to_string());
         Ok(State { running: state.running == Some(true), health })
     }
 
-    /// Its address on the engine's network.
+    /// Returns the container's IP address on the engine's network.
     ///
     /// # Errors
-    /// When it has none.
+    /// If the container has no address, or the request fails.
     pub async fn address(&self) -> Result<String, EngineError> {
         let inspected =
             self.docker.api().inspect_container(&self.id, None::<InspectContainerOptions>).await;
-        let settings = inspected.map_err(api("inspecting the container"))?.network_settings;
+        let settings = inspected.map_err(api("inspect the container"))?.network_settings;
         let networks = settings.and_then(|settings| settings.networks).unwrap_or_default();
         let address = networks
             .into_values()
@@ -159,24 +162,24 @@ impl DockerContainer {
         address.ok_or_else(|| EngineError::Unexpected("the container has no address".to_owned()))
     }
 
-    /// Asks it to end with the image's stop signal, and kills it where it has not after `grace`.
+    /// Sends the image's stop signal, and kills the container if it has not exited after `grace`.
     ///
     /// # Errors
-    /// When the engine refuses.
+    /// If the request fails.
     pub async fn stop(&self, grace: Duration) -> Result<(), EngineError> {
         let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::default().t(seconds).build();
         let stopped = self.docker.api().stop_container(&self.id, Some(options)).await;
-        stopped.map_err(api("stopping the container"))
+        stopped.map_err(api("stop the container"))
     }
 
-    /// Removes it, killed if need be, and its volumes.
+    /// Removes the container and its volumes. A running container is killed.
     ///
     /// # Errors
-    /// When the engine refuses.
+    /// If the request fails.
     pub async fn remove(self) -> Result<(), EngineError> {
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         let removed = self.docker.api().remove_container(&self.id, Some(options)).await;
-        removed.map_err(api("removing the container"))
+        removed.map_err(api("remove the container"))
     }
 }

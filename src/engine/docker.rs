@@ -1,5 +1,6 @@
-//! Docker over its API, by bollard. The version of the API is negotiated, never pinned.
+//! A client of Docker's API. The API version is negotiated, never fixed.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,13 +18,13 @@ use super::{EngineError, transport};
 use crate::image::platform::Arch;
 use crate::image::{DiffId, Platform};
 
-/// A Docker daemon.
+/// A Docker daemon, or another engine with Docker's API.
 #[derive(Clone, Debug)]
 pub struct Docker {
     api: bollard::Docker,
 }
 
-/// A version of the API: 1.41 is `ApiVersion(1, 41)`.
+/// A version of Docker's API: 1.41 is `ApiVersion(1, 41)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ApiVersion(pub usize, pub usize);
 
@@ -36,41 +37,42 @@ impl std::str::FromStr for ApiVersion {
     }
 }
 
-/// All that a daemon says while it loads.
-async fn said_of_load(
-    answers: impl Stream<Item = Result<BuildInfo, Error>>,
+/// Collects the daemon's output while it loads an image.
+async fn load_output(
+    messages: impl Stream<Item = Result<BuildInfo, Error>>,
 ) -> Result<String, EngineError> {
-    let mut answers = std::pin::pin!(answers);
-    let mut said = String::new();
-    while let Some(answer) = answers.next().await {
-        let answer = answer.map_err(|error| match error {
+    let mut messages = std::pin::pin!(messages);
+    let mut output = String::new();
+    while let Some(message) = messages.next().await {
+        let message = message.map_err(|error| match error {
             Error::DockerStreamError { error } => EngineError::Load(error),
             Error::DockerResponseServerError { message, .. } => EngineError::Load(message),
-            other => api("loading the image")(other),
+            other => api("load the image")(other),
         })?;
-        if let Some(error) = answer.error_detail {
+        if let Some(error) = message.error_detail {
             return Err(EngineError::Load(error.message.unwrap_or_default()));
         }
-        said.push_str(&answer.stream.unwrap_or_default());
+        output.push_str(&message.stream.unwrap_or_default());
     }
-    Ok(said)
+    Ok(output)
 }
 
-/// The longest that any one answer may take, loads and runs aside.
-const ANSWER: u64 = 120;
+/// The timeout of a request in seconds. Loading an image and running a container have their own.
+const REQUEST_TIMEOUT: u64 = 120;
 
-pub(super) fn api(doing: impl Into<String>) -> impl FnOnce(Error) -> EngineError {
-    let doing = doing.into();
-    move |source| EngineError::Api { doing, source }
+/// Converts an error of the API into one that says what failed: `action` follows "failed to".
+pub(super) fn api(action: impl Into<String>) -> impl FnOnce(Error) -> EngineError {
+    let action = action.into();
+    move |source| EngineError::Api { action, source }
 }
 
 impl Docker {
-    /// Talks to the daemon behind the loopback port `port` with the keys in `keys`: `ca.pem`, `cert.pem`,
-    /// `key.pem`; in the newest version of the API that both sides know, where it is known that the daemon's newest is
-    /// `newest`. Nothing is sent yet.
+    /// Creates a client of the daemon at `port` on the loopback interface. `keys` is the folder of
+    /// `ca.pem`, `cert.pem` and `key.pem`. The client uses API version `newest` if it supports that
+    /// version, otherwise its own newest. Does not connect yet.
     ///
     /// # Errors
-    /// When the keys cannot be read.
+    /// If the keys cannot be read.
     pub fn over_tls(
         port: u16,
         keys: &Path,
@@ -78,129 +80,136 @@ impl Docker {
     ) -> Result<Self, EngineError> {
         let transport = transport::over_tls(keys)?;
         let address = format!("https://127.0.0.1:{port}");
-        let ours = bollard::API_DEFAULT_VERSION;
-        let spoken = newest.unwrap_or(ApiVersion(usize::MAX, 0));
+        let client_newest = bollard::API_DEFAULT_VERSION;
+        let client_newest = ApiVersion(client_newest.major_version, client_newest.minor_version);
         let ApiVersion(major_version, minor_version) =
-            spoken.min(ApiVersion(ours.major_version, ours.minor_version));
+            newest.map_or(client_newest, |newest| newest.min(client_newest));
         let version = &bollard::ClientVersion { major_version, minor_version };
         let api = bollard::Docker::connect_with_custom_transport(
             transport,
             Some(address),
-            ANSWER,
+            REQUEST_TIMEOUT,
             version,
         );
-        api.map(|api| Self { api }).map_err(self::api("connecting"))
+        api.map(|api| Self { api }).map_err(self::api("connect to the engine"))
     }
 
-    /// Talks to the daemon at `host`, as the `docker` program writes it: `unix:///run/docker.sock` or `tcp://HOST:PORT`; over
-    /// TLS with the keys in `keys`, where there are any. Nothing is sent yet.
+    /// Creates a client of the daemon at `host`, in the syntax of `DOCKER_HOST`:
+    /// `unix:///run/docker.sock` or `tcp://HOST:PORT`. With `keys`, the folder of `ca.pem`,
+    /// `cert.pem` and `key.pem`, it uses TLS. Does not connect yet.
     ///
     /// # Errors
-    /// When `host` cannot be used, or the keys cannot be read.
-    pub fn at(host: &str, keys: Option<&Path>) -> Result<Self, EngineError> {
+    /// If `host` is invalid, or the keys cannot be read.
+    pub fn from_host(host: &str, keys: Option<&Path>) -> Result<Self, EngineError> {
         let version = bollard::API_DEFAULT_VERSION;
         let api = match (host.split_once("://"), keys) {
-            (Some(("unix", path)), _) => bollard::Docker::connect_with_unix(path, ANSWER, version),
+            (Some(("unix", path)), _) => {
+                bollard::Docker::connect_with_unix(path, REQUEST_TIMEOUT, version)
+            }
             (Some(("tcp" | "https", place)), Some(keys)) => {
                 let (transport, address) = (transport::over_tls(keys)?, format!("https://{place}"));
                 bollard::Docker::connect_with_custom_transport(
                     transport,
                     Some(address),
-                    ANSWER,
+                    REQUEST_TIMEOUT,
                     version,
                 )
             }
-            (Some(("tcp" | "http", place)), None) => {
-                bollard::Docker::connect_with_http(&format!("http://{place}"), ANSWER, version)
-            }
+            (Some(("tcp" | "http", place)), None) => bollard::Docker::connect_with_http(
+                &format!("http://{place}"),
+                REQUEST_TIMEOUT,
+                version,
+            ),
             _ => {
                 return Err(EngineError::Host(host.to_owned()));
             }
         };
-        api.map(|api| Self { api }).map_err(self::api(format!("connecting to {host}")))
+        api.map(|api| Self { api }).map_err(self::api(format!("connect to {host}")))
     }
 
     pub(super) fn api(&self) -> &bollard::Docker {
         &self.api
     }
 
-    /// The version of the API that is spoken.
+    /// The API version that the client uses.
     pub fn api_version(&self) -> ApiVersion {
         let version = self.api.client_version();
         ApiVersion(version.major_version, version.minor_version)
     }
 
-    /// The same daemon in the newest version of the API that both sides know.
+    /// Asks the daemon for its API version, and uses the newest that both sides support.
     ///
     /// # Errors
-    /// When the daemon does not answer.
-    pub async fn negotiated(self) -> Result<Self, EngineError> {
-        let api =
-            self.api.negotiate_version().await.map_err(self::api("agreeing on an API version"))?;
-        Ok(Self { api })
+    /// If the daemon does not answer.
+    pub async fn negotiate_version(self) -> Result<Self, EngineError> {
+        let negotiated = self.api.negotiate_version().await;
+        Ok(Self { api: negotiated.map_err(self::api("negotiate an API version"))? })
     }
 
-    /// Whether the daemon answers a ping with `OK`.
+    /// Returns the daemon's answer to a ping: `OK`.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// If the daemon does not answer.
     pub async fn ping(&self) -> Result<String, EngineError> {
-        self.api.ping().await.map_err(self::api("GET /_ping"))
+        self.api.ping().await.map_err(self::api("ping the engine"))
     }
 
-    /// The daemon's version.
+    /// Returns the daemon's version.
     ///
     /// # Errors
-    /// When it does not answer, or without a version.
+    /// If the daemon does not answer, or its answer has no version.
     pub async fn version(&self) -> Result<String, EngineError> {
-        let version = self.api.version().await.map_err(self::api("GET /version"))?;
-        version
-            .version
-            .ok_or_else(|| EngineError::Unexpected("GET /version names no version".to_owned()))
+        let version = self.api.version().await.map_err(self::api("read the engine's version"))?;
+        version.version.ok_or_else(|| {
+            EngineError::Unexpected("the engine did not report its version".to_owned())
+        })
     }
 
-    /// The architecture of the machine that it runs on, where it tells one that is known.
+    /// Returns the architecture of the daemon's host, if the daemon reports a known one.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// If the daemon does not answer.
     pub async fn architecture(&self) -> Result<Option<Arch>, EngineError> {
-        let version = self.api.version().await.map_err(self::api("GET /version"))?;
+        let version = self.api.version().await.map_err(self::api("read the engine's version"))?;
         let platform = version.arch.and_then(|arch| arch.parse::<Platform>().ok());
         Ok(platform.map(|platform| platform.arch))
     }
 
-    /// Loads the images of an archive as its bytes come, within `limit`, and gives what the daemon said.
+    /// Loads the images of an archive while its bytes arrive, and returns the daemon's output.
     ///
     /// # Errors
-    /// When the daemon refuses the archive, also where it says so inside a successful answer, or is not done in time.
+    /// If the daemon rejects the archive (it may do so in a response with status 200), or takes
+    /// longer than `limit`.
     pub async fn load(
         &self,
-        archive: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+        archive: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
         limit: Duration,
     ) -> Result<String, EngineError> {
-        // The daemon answers once it has loaded everything; the limit of other answers is not for that.
-        let patient = self.api.clone().with_timeout(limit.max(Duration::from_secs(ANSWER)));
+        // The daemon responds only after it has loaded everything.
+        let api = self.api.clone().with_timeout(limit.max(Duration::from_secs(REQUEST_TIMEOUT)));
         let options = ImportImageOptionsBuilder::default().quiet(true).build();
-        let said = said_of_load(patient.import_image_stream(options, archive, None));
-        let deadline = |_| EngineError::Deadline { doing: "loading the image".to_owned(), limit };
-        let said = tokio::time::timeout(limit, said).await.map_err(deadline)??;
-        if said.contains("Loaded image") {
-            return Ok(said.trim().to_owned());
+        let output = load_output(api.import_image_stream(options, archive, None));
+        let late = |_| EngineError::Timeout { action: "load the image".to_owned(), limit };
+        let output = tokio::time::timeout(limit, output).await.map_err(late)??;
+        let output = output.trim();
+        if output.contains("Loaded image") {
+            return Ok(output.to_owned());
         }
-        Err(EngineError::Load(format!("it ended without naming an image; it said {said:?}")))
+        Err(EngineError::Load(format!("the output does not name an image: \"{output}\"")))
     }
 
-    /// Whether the daemon takes no layer for held when it loads an archive: every store but Docker's classic one.
+    /// Whether an archive must contain all layers, even those that the engine already has. Only
+    /// Docker's classic image store accepts an archive without them.
     ///
     /// # Errors
-    /// When it does not answer.
-    pub async fn wants_every_blob(&self) -> Result<bool, EngineError> {
-        let info = self.api.info().await.map_err(self::api("GET /info"))?;
+    /// If the daemon does not answer.
+    pub async fn needs_all_layers(&self) -> Result<bool, EngineError> {
+        let info = self.api.info().await.map_err(self::api("read the engine's configuration"))?;
         let status = info.driver_status.unwrap_or_default();
         if status.iter().flatten().any(|word| word.contains("io.containerd.snapshotter")) {
             return Ok(true);
         }
-        let version = self.api.version().await.map_err(self::api("GET /version"))?;
+        let version = self.api.version().await.map_err(self::api("read the engine's version"))?;
         Ok(version
             .components
             .iter()
@@ -208,69 +217,67 @@ impl Docker {
             .any(|component| component.name.starts_with("Podman")))
     }
 
-    /// The layers of every image that the daemon has, lowest first.
+    /// Returns the layers of each image that the daemon has, lowest layer first.
     ///
     /// # Errors
-    /// When it does not answer.
-    pub async fn held_layers(&self) -> Result<Vec<Vec<DiffId>>, EngineError> {
+    /// If the daemon does not answer.
+    pub async fn present_layers(&self) -> Result<Vec<Vec<DiffId>>, EngineError> {
         let options = ListImagesOptionsBuilder::default().all(true).build();
-        let images =
-            self.api.list_images(Some(options)).await.map_err(self::api("listing images"))?;
-        let asked = futures_util::stream::iter(images)
+        let images = self.api.list_images(Some(options)).await.map_err(self::api("list images"))?;
+        let inspected = futures_util::stream::iter(images)
             .map(|image| async move { self.inspect(&image.id).await.ok() });
-        // One that was removed meanwhile holds nothing.
+        // An image may have been removed since the list was made.
         let found: Vec<ImageInspect> =
-            asked.buffer_unordered(8).filter_map(async |found| found).collect().await;
+            inspected.buffer_unordered(8).filter_map(async |found| found).collect().await;
         let layers = found.into_iter().filter_map(|image| image.root_fs?.layers);
         Ok(layers
             .map(|layers| layers.iter().map_while(|layer| layer.parse().ok().map(DiffId)).collect())
             .collect())
     }
 
-    /// What the daemon knows of an image.
+    /// Returns the daemon's description of an image.
     ///
     /// # Errors
-    /// When it does not have it.
+    /// If the daemon does not have the image.
     pub async fn inspect(&self, image: &str) -> Result<ImageInspect, EngineError> {
-        self.api.inspect_image(image).await.map_err(api(format!("inspecting {image}")))
+        self.api.inspect_image(image).await.map_err(api(format!("inspect {image}")))
     }
 
-    /// Writes an archive of `image` to `output`, as `docker save` does.
+    /// Writes an archive of `image` to `output`, like `docker save`.
     ///
     /// # Errors
-    /// When the daemon does not have it, or `output` cannot be written.
+    /// If the daemon does not have the image, or `output` cannot be written.
     pub async fn save(
         &self,
         image: &str,
         output: &mut (impl AsyncWrite + Unpin),
     ) -> Result<(), EngineError> {
-        let doing = || format!("saving {image}");
+        let action = format!("save {image}");
+        let write_error =
+            |error: io::Error| EngineError::Unexpected(format!("failed to {action}: {error}"));
         let mut archive = self.api.export_image(image);
         while let Some(bytes) = archive.next().await {
-            let bytes = bytes.map_err(self::api(doing()))?;
-            output
-                .write_all(&bytes)
-                .await
-                .map_err(|e| EngineError::Unexpected(format!("{}: {e}", doing())))?;
+            let bytes = bytes.map_err(self::api(&action))?;
+            output.write_all(&bytes).await.map_err(write_error)?;
         }
-        output.flush().await.map_err(|e| EngineError::Unexpected(format!("{}: {e}", doing())))
+        output.flush().await.map_err(write_error)
     }
 
-    /// Gives an image another name.
+    /// Gives an image an additional tag.
     ///
     /// # Errors
-    /// When the daemon does not have it, or refuses the name.
+    /// If the daemon does not have the image, or rejects the tag.
     pub async fn tag(&self, image: &str, name: &str, tag: &str) -> Result<(), EngineError> {
         let options = TagImageOptionsBuilder::default().repo(name).tag(tag).build();
-        self.api.tag_image(image, Some(options)).await.map_err(api(format!("tagging {image}")))
+        self.api.tag_image(image, Some(options)).await.map_err(api(format!("tag {image}")))
     }
 
-    /// Removes an image's name, and the image with its last one.
+    /// Removes a tag, and the image itself with its last tag.
     ///
     /// # Errors
-    /// When the daemon does not have it, or a container uses it.
+    /// If the daemon does not have the image, or a container uses it.
     pub async fn remove(&self, image: &str) -> Result<(), EngineError> {
         let removed = self.api.remove_image(image, None::<RemoveImageOptions>, None).await;
-        removed.map(drop).map_err(api(format!("removing {image}")))
+        removed.map(drop).map_err(api(format!("remove {image}")))
     }
 }

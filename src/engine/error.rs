@@ -1,76 +1,77 @@
-//! What an engine answers when it does not do what it is asked.
+//! Errors of an engine, and of the connection to it.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A failure of an engine or of the way to it.
+/// A failed request to an engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The API answered with an error, or not at all.
-    #[error("{doing} failed")]
+    /// Docker's API returned an error, or the connection failed.
+    #[error("failed to {action}")]
     Api {
-        /// What was asked.
-        doing: String,
-        /// The answer.
+        /// The action that failed, in the infinitive: "load the image".
+        action: String,
+        /// The cause.
         source: bollard::errors::Error,
     },
-    /// The engine made a container and could not start it.
-    #[error("the container does not start: {0}")]
+    /// The engine created a container but could not start it.
+    #[error("failed to start the container: {0}")]
     Start(String),
-    /// A container printed so much that it was not read to its end.
-    #[error("the container printed more than {} MiB", super::run::OUTPUT_MAX >> 20)]
-    Output,
-    /// The container runtime interface answered with an error, or not at all.
-    #[error("{doing} failed: {problem}")]
+    /// A container's output exceeds the limit.
+    #[error("the container's output is larger than {} MiB", super::run::OUTPUT_MAX >> 20)]
+    OutputTooLarge,
+    /// CRI returned an error, or the connection failed.
+    #[error("failed to {action}: {problem}")]
     Cri {
-        /// What was asked.
-        doing: String,
-        /// The answer.
+        /// The action that failed, in the infinitive.
+        action: String,
+        /// The cause.
         problem: String,
-        /// Whether the runtime itself gave it.
+        /// Whether the runtime itself returned the error.
         answered: bool,
     },
-    /// The keys to the API cannot be used.
-    #[error("cannot use {path}: {problem}", path = path.display())]
+    /// A key or certificate of the connection cannot be used.
+    #[error("failed to read {path}: {problem}", path = path.display())]
     Keys {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         problem: String,
     },
-    /// What was given as an engine's place is none.
-    #[error("{0:?} is no place of an engine's; write unix:///PATH or tcp://HOST:PORT")]
+    /// An invalid address of an engine.
+    #[error("invalid engine address \"{0}\"; write unix:///PATH or tcp://HOST:PORT")]
     Host(String),
-    /// The engine read an image and refused it.
-    #[error("the engine did not load the image: {0}")]
+    /// The engine rejected an image archive.
+    #[error("the engine rejected the image: {0}")]
     Load(String),
-    /// An answer took too long.
-    #[error("{doing} took longer than {} s", limit.as_secs_f32())]
-    Deadline {
-        /// What was asked.
-        doing: String,
-        /// How long was waited.
+    /// A request took too long.
+    #[error("failed to {action}: timed out after {} s", limit.as_secs_f32())]
+    Timeout {
+        /// The action that failed, in the infinitive.
+        action: String,
+        /// The timeout.
         limit: Duration,
     },
-    /// The engine stopped answering.
-    #[error("the engine has not answered /_ping for {} s", for_at_least.as_secs())]
-    Silent {
-        /// For how long, at least.
-        for_at_least: Duration,
+    /// The engine stopped answering pings while it handled a request.
+    #[error("the engine has not answered pings for {} s", silent_for.as_secs())]
+    Unresponsive {
+        /// The time without an answer.
+        silent_for: Duration,
     },
-    /// The engine's answer lacks what every engine says.
+    /// A response lacks required data.
     #[error("{0}")]
     Unexpected(String),
 }
 
 impl EngineError {
-    /// Whether the engine or the way to it failed, rather than what was asked for.
+    /// Whether the environment failed, rather than the user's input.
     pub fn is_environment(&self) -> bool {
         !matches!(self, Self::Host(_))
     }
 
-    /// The same of a container's start, if that failed for a reason of the container's: the engine is fine and says no.
-    pub(super) fn of_start(self) -> Self {
+    /// Converts an error that the engine returned for a container's start into
+    /// [`Start`](Self::Start): the engine works, the container does not.
+    pub(super) fn into_start_error(self) -> Self {
         use bollard::errors::Error::DockerResponseServerError;
         match self {
             Self::Api { source: DockerResponseServerError { message, .. }, .. } => {

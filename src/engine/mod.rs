@@ -1,17 +1,18 @@
-//! A container engine over its API: connect, wait until it is ready, load, inspect, run.
+//! Clients of container engines: connect, wait until the engine is ready, load and inspect images,
+//! run containers. Two APIs are supported: Docker's, which Podman has too, and Kubernetes' CRI.
 //!
-//! Nothing here knows where the engine runs; that is [`vm`](crate::vm)'s business.
+//! This module does not know where an engine runs; see [`vm`](crate::vm).
 
-pub mod any;
-pub mod container;
-pub mod cri;
-pub mod docker;
+mod any;
+mod container;
+mod cri;
+mod docker;
 mod error;
 mod image;
-pub mod readiness;
-pub mod run;
+pub(crate) mod readiness;
+pub(crate) mod run;
 pub(crate) mod stream;
-pub mod timeline;
+mod timeline;
 mod transport;
 
 pub use any::{Container, Engine};
@@ -20,6 +21,7 @@ pub use cri::{Cri, CriContainer};
 pub use docker::{ApiVersion, Docker};
 pub use error::EngineError;
 pub use image::ImageFacts;
+pub use readiness::NotReady;
 pub use run::{RunOptions, RunOutput, State};
-pub(crate) use stream::Writing;
-pub use timeline::Timeline;
+pub(crate) use stream::WriteError;
+pub use timeline::{Timeline, TimelineEvent};

@@ -1,8 +1,9 @@
-//! Waits until an engine is usable, one condition after the other, and says which one was not met.
+//! Waits until an engine is ready: one condition after the other, each with a timeout.
 //!
-//! A socket that exists, a port that accepts and a unit that is active prove nothing: each has been seen with
-//! a daemon that never answered. Only answers count, and each try is a new connection with a limit of its
-//! own, because a connection made too early may never be answered.
+//! An existing socket, a port that accepts connections and an active unit prove nothing: each has
+//! been observed with a daemon that never answered. So conditions require answers, and each probe
+//! uses a new connection with a timeout, because a connection that was made too early may never be
+//! answered.
 
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -11,18 +12,19 @@ use tokio::time::{sleep, timeout};
 
 use super::Timeline;
 
-/// A try to see whether a condition is met. It gives what the guest's monotonic clock says, where it asked for
-/// that, or says what is there instead.
-pub type Try<'a> = Pin<Box<dyn Future<Output = Result<Option<Duration>, String>> + Send + 'a>>;
+/// The result of a probe: the time of the guest's monotonic clock, if the probe asked for it, or
+/// the reason why the condition is not met.
+pub type ProbeFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<Option<Duration>, String>> + Send + 'a>>;
 
-/// Something that must be true of a machine.
+/// A condition of readiness.
 pub struct Condition<'a> {
-    /// What is noted when it is met.
+    /// The condition's name, which is also the event of the timeline.
     pub name: &'static str,
-    /// How long it may take once the one before it is met.
+    /// The timeout, counted from the moment at which the previous condition was met.
     pub limit: Duration,
-    /// Looks whether it is met.
-    pub attempt: Box<dyn Fn() -> Try<'a> + Send + Sync + 'a>,
+    /// Checks whether the condition is met.
+    pub probe: Box<dyn Fn() -> ProbeFuture<'a> + Send + Sync + 'a>,
 }
 
 impl std::fmt::Debug for Condition<'_> {
@@ -31,59 +33,62 @@ impl std::fmt::Debug for Condition<'_> {
     }
 }
 
-/// An engine that did not get ready.
+/// An engine that did not become ready.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "not ready after {:.1} s: {condition:?} was not met within {:.1} s; the last try said: {last}\n\
-     what was met (host clock, guest clock):\n{timeline}",
+    "not ready after {:.1} s: \"{condition}\" was not met within {:.1} s; last result: {last}\n\
+     conditions that were met (host clock, guest clock):\n{timeline}",
     waited.as_secs_f32(), limit.as_secs_f32()
 )]
 pub struct NotReady {
-    /// What was not met.
+    /// The condition that was not met.
     pub condition: &'static str,
-    /// How long it had.
+    /// Its timeout.
     pub limit: Duration,
-    /// How long was waited in all.
+    /// The time that was waited for all conditions.
     pub waited: Duration,
-    /// What the last try said.
+    /// The result of its last probe.
     pub last: String,
-    /// What was met, and when.
+    /// The conditions that were met, with their times.
     pub timeline: Timeline,
 }
 
-/// How long one try may take.
-const TRY: Duration = Duration::from_secs(2);
-/// The shortest and the longest pause between tries; each is half as long again as the one before.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(40));
+/// The timeout of a probe.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The first pause between two probes. Each further pause is 1.5 times as long, up to
+/// [`PAUSE_MAX`].
+const PAUSE_FIRST: Duration = Duration::from_millis(2);
+const PAUSE_MAX: Duration = Duration::from_millis(40);
 
-/// Waits for `limit` at most until `conditions` are met, in order, and notes each in `timeline`.
+/// Waits until all `conditions` are met, in order, and adds each to `timeline`. `limit` is the
+/// timeout for all of them together.
 ///
 /// # Errors
-/// At the first deadline that passes: that of a condition, or the one over all.
+/// If the timeout of a condition, or that of all, expires.
 pub async fn wait(
     conditions: &[Condition<'_>],
     timeline: &mut Timeline,
     limit: Duration,
 ) -> Result<(), NotReady> {
     let start = Instant::now();
-    for Condition { name, limit: own, attempt } in conditions {
-        let limit = (*own).min((start + limit).saturating_duration_since(Instant::now()));
-        let (began, mut pause) = (Instant::now(), PAUSES.0);
+    for Condition { name, limit: own_limit, probe } in conditions {
+        let limit = (*own_limit).min((start + limit).saturating_duration_since(Instant::now()));
+        let (began, mut pause) = (Instant::now(), PAUSE_FIRST);
         loop {
-            let last = match timeout(TRY, attempt()).await {
+            let last = match timeout(PROBE_TIMEOUT, probe()).await {
                 Ok(Ok(guest)) => {
-                    timeline.note(*name, guest);
+                    timeline.add(*name, guest);
                     break;
                 }
                 Ok(Err(problem)) => problem,
-                Err(_) => format!("no answer within {} s", TRY.as_secs()),
+                Err(_) => format!("no answer within {} s", PROBE_TIMEOUT.as_secs()),
             };
             if began.elapsed() >= limit {
                 let (waited, timeline) = (start.elapsed(), timeline.clone());
                 return Err(NotReady { condition: name, limit, waited, last, timeline });
             }
             sleep(pause).await;
-            pause = (pause * 3 / 2).min(PAUSES.1);
+            pause = (pause * 3 / 2).min(PAUSE_MAX);
         }
     }
     Ok(())
@@ -98,22 +103,22 @@ mod tests {
         limit: u64,
         answer: Result<(), &'static str>,
     ) -> Condition<'static> {
-        let attempt = move || -> Try<'static> {
+        let probe = move || -> ProbeFuture<'static> {
             Box::pin(
                 async move { answer.map(|()| Some(Duration::from_secs(3))).map_err(str::to_owned) },
             )
         };
-        Condition { name, limit: Duration::from_millis(limit), attempt: Box::new(attempt) }
+        Condition { name, limit: Duration::from_millis(limit), probe: Box::new(probe) }
     }
 
     #[tokio::test]
-    async fn what_was_not_met_is_named_with_its_last_answer_and_all_that_was() {
+    async fn the_error_has_the_unmet_condition_its_last_result_and_the_met_conditions() {
         let conditions = [
             condition("a", 1000, Ok(())),
             condition("b", 20, Err("no such file")),
             condition("c", 20, Ok(())),
         ];
-        let mut timeline = Timeline::since(Instant::now());
+        let mut timeline = Timeline::new(Instant::now());
         let error = wait(&conditions, &mut timeline, Duration::from_secs(9)).await.unwrap_err();
         assert_eq!((error.condition, error.last.as_str()), ("b", "no such file"));
         let met: Vec<_> = error.timeline.events().iter().map(|event| event.what.as_str()).collect();
@@ -121,14 +126,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_try_that_is_never_answered_ends_and_the_deadline_over_all_holds() {
-        let attempt = || -> Try<'static> { Box::pin(std::future::pending()) };
-        let hangs = Condition {
-            name: "hangs",
-            limit: Duration::from_secs(900),
-            attempt: Box::new(attempt),
-        };
-        let mut timeline = Timeline::since(Instant::now());
+    async fn a_probe_without_an_answer_times_out_and_so_does_the_wait_as_a_whole() {
+        let probe = || -> ProbeFuture<'static> { Box::pin(std::future::pending()) };
+        let hangs =
+            Condition { name: "hangs", limit: Duration::from_secs(900), probe: Box::new(probe) };
+        let mut timeline = Timeline::new(Instant::now());
         let error = wait(&[hangs], &mut timeline, Duration::from_millis(10)).await.unwrap_err();
         assert_eq!(error.last, "no answer within 2 s");
     }

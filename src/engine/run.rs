@@ -1,48 +1,49 @@
-//! How containers are run and how they end, whichever engine runs them.
+//! Options and results of containers, the same for all engines.
 
-/// The most bytes of what a container prints that are read.
+/// The limit of a container's output in bytes.
 pub const OUTPUT_MAX: usize = 16 << 20;
 
-/// How a container of an image is run. What is left out is as the image has it.
+/// Options for a container. Options that are not set keep the image's values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunOptions {
-    /// The command; in the place of the image's `Cmd`.
+    /// Replaces the image's `Cmd`.
     pub command: Option<Vec<String>>,
-    /// In the place of the image's `Entrypoint`.
+    /// Replaces the image's `Entrypoint`.
     pub entrypoint: Option<Vec<String>>,
-    /// `NAME=value`, over the image's.
+    /// Variables as `NAME=VALUE`, which override the image's.
     pub env: Vec<String>,
-    /// The user, by number or name.
+    /// The user, as a number or name.
     pub user: Option<String>,
     /// The working directory.
     pub working_dir: Option<String>,
-    /// Whether it has a network: the engine's default one.
+    /// Whether the container is on the engine's default network.
     pub network: bool,
-    /// Whether nothing is set up for it to reach, not even its own loopback: faster by far, for what only looks at itself.
-    /// In a pod, which is never without a network, it then has the node's.
+    /// Whether the container gets no network interface, not even loopback, which makes it start
+    /// much faster. In a pod, it uses the node's network instead.
     pub bare: bool,
-    /// Places that get an empty volume of their own.
+    /// Paths at which anonymous volumes are mounted.
     pub volumes: Vec<String>,
-    /// What of the engine's host is seen in it, as `PLACE:PLACE_IN_IT[:ro]`.
+    /// Bind mounts as `HOST_PATH:CONTAINER_PATH[:ro]`.
     pub binds: Vec<String>,
-    /// What it is given on standard input.
+    /// The text on standard input.
     pub stdin: Option<String>,
 }
 
 impl RunOptions {
-    /// `command` in the place of the image's.
+    /// Options that replace the image's `Cmd` by `command`.
     pub fn command(command: &[&str]) -> Self {
         Self { command: Some(owned(command)), ..Self::default() }
     }
 
-    /// `program` of the engine's host, which must need no libraries, in the place of the image's own.
+    /// Options that run `program`, a statically linked program of the engine's host, instead of the
+    /// image's own.
     pub fn tool(program: &str, arguments: &[&str]) -> Self {
-        // Under its own name, which tells busybox and its like what they are.
+        // A program like busybox selects its function by the name under which it is run.
         let name = program.rsplit('/').next().unwrap_or(program);
-        let place = format!("/.seatrial/{name}");
+        let path = format!("/.seatrial/{name}");
         Self {
-            binds: vec![format!("{program}:{place}:ro")],
-            entrypoint: Some(vec![place]),
+            binds: vec![format!("{program}:{path}:ro")],
+            entrypoint: Some(vec![path]),
             command: Some(owned(arguments)),
             ..Self::default()
         }
@@ -53,10 +54,10 @@ fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(ToString::to_string).collect()
 }
 
-/// What a container printed and how it ended.
+/// The exit code and output of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunOutput {
-    /// The exit code; 128 and a signal's number when that signal ended the command, as shells count.
+    /// The exit code. If a signal ended the command: 128 plus the signal's number, as in shells.
     pub code: i64,
     /// Standard output.
     pub stdout: String,
@@ -65,18 +66,18 @@ pub struct RunOutput {
 }
 
 impl RunOutput {
-    /// The signal that ended the command, as far as the engine tells: a command that ends by itself with 137 looks as
-    /// if it had been killed.
+    /// The signal that ended the command, according to the exit code. A command that exits with 137
+    /// itself cannot be distinguished from one that was killed.
     pub fn signal(&self) -> Option<i64> {
         Some(self.code - 128).filter(|signal| (1..=64).contains(signal))
     }
 }
 
-/// How a container is now.
+/// The state of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// Whether it runs.
+    /// Whether the container is running.
     pub running: bool,
-    /// What its healthcheck says, where the image has one that the engine heeds.
+    /// The status of the health check, if the image has one and the engine supports it.
     pub health: Option<String>,
 }

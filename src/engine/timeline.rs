@@ -1,20 +1,20 @@
-//! What was true when, while one waited.
+//! The timeline of a start: which event happened when.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// Something that became true. Written out, its times are seconds.
+/// An event of a timeline. Its times are serialized in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Event {
-    /// When the host saw it, since the start.
+pub struct TimelineEvent {
+    /// The host's time since the start.
     #[serde(with = "seconds")]
     pub at: Duration,
-    /// What the guest's monotonic clock said then, where it was asked.
+    /// The time of the guest's monotonic clock, if it is known.
     #[serde(with = "seconds::option")]
     pub guest: Option<Duration>,
-    /// What.
+    /// The event.
     pub what: String,
 }
 
@@ -57,65 +57,66 @@ mod seconds {
     }
 }
 
-/// Events in order, each with the time since the start.
+/// Events in the order of time, counted from a start.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     start: Instant,
-    events: Vec<Event>,
+    events: Vec<TimelineEvent>,
 }
 
 impl Timeline {
-    /// Begins at `start`.
-    pub fn since(start: Instant) -> Self {
+    /// An empty timeline that starts at `start`.
+    pub fn new(start: Instant) -> Self {
         Self { start, events: Vec::new() }
     }
 
-    /// Notes that `what` was true at the start, when the guest's clock said `guest`.
-    pub fn begin(&mut self, what: impl Into<String>, guest: Duration) {
-        self.events.insert(0, Event { at: Duration::ZERO, guest: Some(guest), what: what.into() });
+    /// Adds an event at the start, when the guest's clock was `guest`.
+    pub fn add_start(&mut self, what: impl Into<String>, guest: Duration) {
+        self.events
+            .insert(0, TimelineEvent { at: Duration::ZERO, guest: Some(guest), what: what.into() });
     }
 
-    /// Notes that `what` is true now, while the guest's clock, if it was asked, says `guest`.
-    pub fn note(&mut self, what: impl Into<String>, guest: Option<Duration>) {
-        self.events.push(Event { at: self.start.elapsed(), guest, what: what.into() });
+    /// Adds an event that happens now, with the time of the guest's clock if it is known.
+    pub fn add(&mut self, what: impl Into<String>, guest: Option<Duration>) {
+        self.events.push(TimelineEvent { at: self.start.elapsed(), guest, what: what.into() });
     }
 
-    /// Puts in what became true in the guest when its monotonic clock said `guest`. The time on the host follows
-    /// from an event that both clocks are known of; without one nothing is put in.
-    pub fn insert(&mut self, what: impl Into<String>, guest: Duration) {
+    /// Adds an event that happened when the guest's clock was `guest`. The host's time is computed
+    /// from an event for which both times are known; without one, nothing is added.
+    pub fn add_guest_event(&mut self, what: impl Into<String>, guest: Duration) {
         let both = self.events.iter().find_map(|event| Some((event.at, event.guest?)));
         let Some((at, clock)) = both else { return };
         let at = (at + guest).saturating_sub(clock);
-        let place = self.events.partition_point(|event| event.at <= at);
-        self.events.insert(place, Event { at, guest: Some(guest), what: what.into() });
+        let index = self.events.partition_point(|event| event.at <= at);
+        self.events.insert(index, TimelineEvent { at, guest: Some(guest), what: what.into() });
     }
 
-    /// Puts in what `other`, with the same start, has noted.
+    /// Adds the events of `other`, which must have the same start.
     pub fn merge(&mut self, other: Self) {
         self.events.extend(other.events);
         self.events.sort_by_key(|event| event.at);
     }
 
     /// The events, earliest first.
-    pub fn events(&self) -> &[Event] {
+    pub fn events(&self) -> &[TimelineEvent] {
         &self.events
     }
 
-    /// When `what` became true.
-    pub fn when(&self, what: &str) -> Option<Duration> {
+    /// The host's time of the event `what`.
+    pub fn time_of(&self, what: &str) -> Option<Duration> {
         self.events.iter().find(|event| event.what == what).map(|event| event.at)
     }
 }
 
 impl fmt::Display for Timeline {
-    /// A line an event: seconds since the start, the guest's clock, what was true.
+    /// Writes one line for each event.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.events.iter().try_for_each(|event| writeln!(f, "{event}"))
     }
 }
 
-impl fmt::Display for Event {
-    /// Seconds since the start, the guest's clock, what was true.
+impl fmt::Display for TimelineEvent {
+    /// Writes the host's time, the guest's time and the event.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, guest, what } = self;
         let guest = guest.map_or(String::new(), |guest| format!("{:.2}", guest.as_secs_f64()));
@@ -128,17 +129,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_guest_dates_is_put_where_it_belongs_on_the_hosts_clock() {
-        let mut timeline = Timeline::since(Instant::now());
-        timeline.insert("nothing to go by", Duration::from_secs(1));
+    fn an_event_with_the_guests_time_is_placed_by_the_hosts_clock() {
+        let mut timeline = Timeline::new(Instant::now());
+        timeline.add_guest_event("without a reference", Duration::from_secs(1));
         timeline.events = [(1, None, "first"), (9, Some(6), "last")]
-            .map(|(at, guest, what)| Event {
+            .map(|(at, guest, what)| TimelineEvent {
                 at: Duration::from_secs(at),
                 guest: guest.map(Duration::from_secs),
                 what: what.to_owned(),
             })
             .to_vec();
-        timeline.insert("between", Duration::from_secs(2));
+        timeline.add_guest_event("between", Duration::from_secs(2));
         let seen: Vec<_> = timeline
             .events()
             .iter()

@@ -1,6 +1,6 @@
-//! The way to an engine's API over TLS, with keys of both sides from one authority and nobody else's: the host's
-//! list of authorities does not count. Connections are kept and used again, since agreeing on keys takes an emulated
-//! engine longer than most answers.
+//! The connection to an engine's API over TLS. Both sides' certificates must be signed by one
+//! certificate authority; the host's list of authorities is not used. Connections are reused,
+//! because an emulated engine needs more time for a TLS handshake than for most responses.
 
 use std::io;
 use std::path::Path;
@@ -20,12 +20,13 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::EngineError;
 
-/// Carries requests to an engine.
+/// Sends requests to an engine.
 pub(super) type Transport = Box<
     dyn Fn(BollardRequest) -> BoxFuture<'static, Result<Response<Incoming>, Error>> + Send + Sync,
 >;
 
-/// Goes to whoever proves to hold a key signed by `ca.pem` in `keys`, with `cert.pem` and `key.pem`.
+/// Connects to an engine whose certificate is signed by `ca.pem` in the folder `keys`, with the
+/// client certificate `cert.pem` and its key `key.pem`.
 pub(super) fn over_tls(keys: &Path) -> Result<Transport, EngineError> {
     let https = HttpsConnectorBuilder::new()
         .with_tls_config(config(keys)?)
@@ -34,12 +35,12 @@ pub(super) fn over_tls(keys: &Path) -> Result<Transport, EngineError> {
         .build();
     let client = Client::builder(TokioExecutor::new()).build(https);
     Ok(Box::new(move |request| {
-        let answer = client.request(request);
-        Box::pin(async move { answer.await.map_err(Error::from) })
+        let response = client.request(request);
+        Box::pin(async move { response.await.map_err(Error::from) })
     }))
 }
 
-/// Both sides' keys.
+/// The TLS configuration with the keys in the folder `keys`.
 pub(super) fn config(keys: &Path) -> Result<ClientConfig, EngineError> {
     let failed = |name: &str, problem: String| EngineError::Keys { path: keys.join(name), problem };
     let certificates = |name: &'static str| -> Result<Vec<CertificateDer<'static>>, EngineError> {

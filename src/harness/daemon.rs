@@ -72,7 +72,7 @@ impl Daemon {
         let mut timeline = self.timeline().clone();
         let mut agent = self.vm().agent(Duration::from_secs(5)).await?;
         for (event, guest) in units::activations(&mut agent, self.vm().family()).await? {
-            timeline.insert(event, guest);
+            timeline.add_guest_event(event, guest);
         }
         Ok(timeline)
     }
@@ -174,7 +174,7 @@ impl Daemon {
         &self,
         write: impl FnOnce(&mut Sender) -> Result<T, HarnessError> + Send + 'static,
     ) -> Result<T, HarnessError> {
-        let load = stream::sent(write, |stream| self.engine().load(stream, LOAD));
-        self.watched("loading the image", LOAD + AROUND, load).await
+        let load = stream::transfer(write, |stream| self.engine().load(stream, LOAD));
+        self.watched("load the image", LOAD + AROUND, load).await
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
-use crate::engine::{EngineError, Writing};
+use crate::engine::{EngineError, WriteError};
 use crate::vm::VmError;
 
 /// A failed assertion, or an engine that could not be started or asked.
@@ -40,7 +40,7 @@ pub enum HarnessError {
     },
 }
 
-impl Writing for HarnessError {
+impl WriteError for HarnessError {
     fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Build(error) if error.is_broken_pipe())
     }

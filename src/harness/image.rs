@@ -147,7 +147,7 @@ impl<'d> LoadedImage<'d> {
     /// When it cannot be made or started.
     pub async fn start(&self, options: &RunOptions) -> Result<Container, HarnessError> {
         let start = async { Ok(self.daemon.engine().start(&self.reference, options).await?) };
-        self.daemon.watched(&format!("starting {}", self.reference), AROUND, start).await
+        self.daemon.watched(&format!("start {}", self.reference), AROUND, start).await
     }
 
     /// Runs a container of the image, for `limit` at most.
@@ -161,6 +161,6 @@ impl<'d> LoadedImage<'d> {
     ) -> Result<RunOutput, HarnessError> {
         let run = async { Ok(self.daemon.engine().run(&self.reference, options, limit).await?) };
         // The run has its own deadline; making and removing its container come on top.
-        self.daemon.watched(&format!("running {}", self.reference), limit + AROUND, run).await
+        self.daemon.watched(&format!("run {}", self.reference), limit + AROUND, run).await
     }
 }

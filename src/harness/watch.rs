@@ -17,10 +17,10 @@ const ASK: Duration = Duration::from_secs(2);
 const TELL: Duration = Duration::from_secs(20);
 
 impl Daemon {
-    /// What `asked` comes to. `doing` says what that is, for errors.
+    /// What `asked` comes to. `action` says what that is, for errors: "load the image".
     pub(super) async fn watched<T>(
         &self,
-        doing: &str,
+        action: &str,
         limit: Duration,
         asked: impl Future<Output = Result<T, HarnessError>>,
     ) -> Result<T, HarnessError> {
@@ -31,7 +31,7 @@ impl Daemon {
                 return Err(died.unwrap_or(error).into());
             }
         };
-        let deadline = || EngineError::Deadline { doing: doing.to_owned(), limit };
+        let deadline = || EngineError::Timeout { action: action.to_owned(), limit };
         let failed = tokio::select! {
             biased;
             answer = timeout(limit, asked) => match answer {
@@ -70,7 +70,7 @@ impl Daemon {
                 _ => silent += 2 * ASK,
             }
         }
-        EngineError::Silent { for_at_least: SILENCE }
+        EngineError::Unresponsive { silent_for: SILENCE }
     }
 
     /// What happened to the engine since the guest's clock said `since`.

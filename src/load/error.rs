@@ -2,7 +2,7 @@
 
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
-use crate::engine::{EngineError, Writing};
+use crate::engine::{EngineError, WriteError};
 use crate::image::Digest;
 
 /// An image that could not be loaded.
@@ -43,7 +43,7 @@ impl LoadError {
     }
 }
 
-impl Writing for LoadError {
+impl WriteError for LoadError {
     fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Build(error) if error.is_broken_pipe())
     }

@@ -19,7 +19,7 @@ use crate::archive::pipeline::LayerInfo;
 use crate::archive::verify;
 use crate::build::{CacheUse, Plan, assemble};
 use crate::engine::Docker;
-use crate::engine::stream::{Sender, sent};
+use crate::engine::stream::{Sender, transfer};
 use crate::image::{DiffId, Digest, Reference};
 
 /// What is loaded.
@@ -76,10 +76,10 @@ struct Ready {
 /// When it cannot be built or read, or the engine refuses it or does not have it afterwards.
 pub async fn load(engine: &Docker, source: Source, options: Options) -> Result<Loaded, LoadError> {
     // Its id of an image is then not the config's digest, and it takes nothing for held.
-    let every_blob = engine.wants_every_blob().await?;
+    let every_blob = engine.needs_all_layers().await?;
     let held = match options.whole || every_blob {
         true => Vec::new(),
-        false => engine.held_layers().await?,
+        false => engine.present_layers().await?,
     };
     let nothing_held = held.is_empty();
     let ready = blocking(move || Ready::look(source, options, nothing_held)).await?;
@@ -165,7 +165,7 @@ async fn send(
         Ok((written, sender.sent()))
     };
     let ((reference, id, layers), bytes) =
-        sent(write, |stream| engine.load(stream, options.limit)).await?;
+        transfer(write, |stream| engine.load(stream, options.limit)).await?;
     let found = engine.inspect(&reference).await?;
     let has = found.root_fs.and_then(|root| root.layers).unwrap_or_default();
     let meant: Vec<String> = layers.iter().map(ToString::to_string).collect();

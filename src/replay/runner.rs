@@ -10,8 +10,7 @@ use super::{Scenario, WaitStrategy};
 use crate::archive::Compression;
 use crate::build::assemble::Output;
 use crate::build::{CacheUse, Format, Options as BuildOptions, Recipe, assemble, plan};
-use crate::engine::Timeline;
-use crate::engine::timeline::Event as Moment;
+use crate::engine::{Timeline, TimelineEvent};
 use crate::errors;
 use crate::vm::AcceleratorChoice;
 use crate::vm::ResumedVm;
@@ -63,7 +62,7 @@ pub struct Run {
     /// How long after the engine could serve a client the policy was content, in seconds; only where it was after.
     pub late: Option<f64>,
     /// What was true when, since the machine was let go.
-    pub timeline: Vec<Moment>,
+    pub timeline: Vec<TimelineEvent>,
 }
 
 /// A scenario that was replayed on an engine.
@@ -223,25 +222,26 @@ async fn fill(
     for fault in scenario.outside(held.family()) {
         fault.inflict(&released.vm).await?;
     }
-    let mut timeline = Timeline::since(released.resumed_at);
-    timeline.begin("let go: the engine may start", released.guest_uptime);
+    let mut timeline = Timeline::new(released.resumed_at);
+    timeline.add_start("let go: the engine may start", released.guest_uptime);
     let content = wait(run, &released, patience, &mut timeline).await?;
     run.waited = content.map_or(released.resumed_at.elapsed().as_secs_f64(), |at| at.as_secs_f64());
     if let Some(at) = content {
-        timeline.insert(format!("{} is content", run.policy), released.guest_uptime + at);
+        timeline.add_guest_event(format!("{} is content", run.policy), released.guest_uptime + at);
         client(run, scenario, &released, &mut timeline).await?;
     } else {
         run.outcome = Outcome::NeverStarted;
     }
     let mut agent = released.vm.agent(ANSWER).await?;
     for (event, guest) in units::activations(&mut agent, released.vm.family()).await? {
-        timeline.insert(event, guest);
+        timeline.add_guest_event(event, guest);
     }
     for (event, guest) in units::journal_events(&mut agent, released.vm.family()).await? {
-        timeline.insert(event, guest);
+        timeline.add_guest_event(event, guest);
     }
     // The first moment at which a client could have been served: the engine listens, and what it depends on is there.
-    let serves = timeline.when(units::ENGINE_SERVES).max(timeline.when(units::CONTAINERD_ACTIVE));
+    let serves =
+        timeline.time_of(units::ENGINE_SERVES).max(timeline.time_of(units::CONTAINERD_ACTIVE));
     run.late =
         serves.and_then(|serves| content?.checked_sub(serves)).map(|late| late.as_secs_f64());
     // What has no part in it: when the machine was let go all of that was there.
@@ -269,7 +269,7 @@ async fn wait(
             Ok((_, ready)) => {
                 let at = released.resumed_at.elapsed();
                 for event in ready.events() {
-                    timeline.insert(&event.what, released.guest_uptime + event.at);
+                    timeline.add_guest_event(&event.what, released.guest_uptime + event.at);
                 }
                 return Ok(Some(at));
             }
@@ -336,7 +336,7 @@ async fn client(
         (false, Some(_)) => (Outcome::Failed, line(&output.stderr)),
     };
     if let Some(began) = began {
-        timeline.insert("the client begins", began);
+        timeline.add_guest_event("the client begins", began);
     }
     if let Some(ended) = ended {
         let how = if run.outcome == Outcome::Worked {
@@ -344,7 +344,7 @@ async fn client(
         } else {
             "the client failed"
         };
-        timeline.insert(how, ended);
+        timeline.add_guest_event(how, ended);
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! A timeline as a picture (SVG).
 
-use crate::engine::timeline::Event;
+use crate::engine::TimelineEvent;
 
 const WIDTH: f64 = 720.0;
 const ROW: f64 = 22.0;
@@ -8,7 +8,7 @@ const ROW: f64 = 22.0;
 const LINE: (f64, f64) = (10.0, 420.0);
 
 /// Dots on a line, one row an event, and what each is beside it.
-pub(super) fn timeline(events: &[Event]) -> String {
+pub(super) fn timeline(events: &[TimelineEvent]) -> String {
     let end = events.last().map_or(1.0, |event| event.at.as_secs_f64()).max(0.001);
     let height = ROW * events.len() as f64 + 8.0;
     let mut rows = String::new();

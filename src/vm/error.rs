@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::engine::EngineError;
-use crate::engine::readiness::NotReady;
+use crate::engine::NotReady;
 
 /// A machine that could not be assembled, started or talked to.
 #[derive(Debug, thiserror::Error)]

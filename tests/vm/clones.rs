@@ -77,8 +77,9 @@ async fn a_load_and_a_run_work_after_a_cold_boot_too_and_its_timeline_is_in_orde
     assert_eq!(names, expected);
     assert!(events.is_sorted_by_key(|event| event.at));
     let timeline = dock.daemon.timeline_with_units().await.unwrap();
-    let when =
-        |what: &str| timeline.when(what).unwrap_or_else(|| panic!("{what} is not in\n{timeline}"));
+    let when = |what: &str| {
+        timeline.time_of(what).unwrap_or_else(|| panic!("{what} is not in\n{timeline}"))
+    };
     assert!(
         when("sockets.target is active") + Duration::from_secs(1) < when(ANSWERS),
         "{timeline}"

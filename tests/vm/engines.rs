@@ -157,7 +157,7 @@ async fn kept(trial: &CheckInput, facts: &mut Facts) {
     ));
     if let Some(docker) = trial.engine().docker() {
         assert_eq!(
-            docker.wants_every_blob().await.unwrap(),
+            docker.needs_all_layers().await.unwrap(),
             !takes,
             "what `seatrial load` takes it for"
         );

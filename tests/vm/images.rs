@@ -54,13 +54,13 @@ async fn a_container_prints_and_ends_as_its_image_says() {
     let container =
         docker.start(image.reference(), &shell("trap '' TERM; sleep 1000")).await.unwrap();
     container.stop(Duration::from_secs(1)).await.unwrap();
-    let output = container.end().await.unwrap();
+    let output = container.wait().await.unwrap();
     assert_eq!((output.code, output.signal()), (137, Some(9)));
     container.remove().await.unwrap();
     let stdin = RunOptions { stdin: Some("from outside".to_owned()), ..shell("cat") };
     assert_eq!(image.run(&stdin, RUN).await.unwrap().stdout, "from outside");
     let slow = image.run(&shell("sleep 1000"), Duration::from_secs(8)).await.unwrap_err();
-    assert!(slow.to_string().contains("took longer than 8 s"), "{slow}");
+    assert!(slow.to_string().contains("timed out after 8 s"), "{slow}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -98,10 +98,10 @@ async fn a_daemon_that_takes_an_image_and_never_answers_is_given_up_on() {
         tokio::io::copy(&mut connection, &mut tokio::io::sink()).await
     });
     let engine =
-        seatrial::engine::Docker::at(&format!("unix://{}", socket.display()), None).unwrap();
+        seatrial::engine::Docker::from_host(&format!("unix://{}", socket.display()), None).unwrap();
     let archive = futures_util::stream::iter([Ok(bytes::Bytes::from_static(b"an archive"))]);
     let said =
         engine.load(archive, std::time::Duration::from_millis(200)).await.unwrap_err().to_string();
-    assert_eq!(said, "loading the image took longer than 0.2 s");
+    assert_eq!(said, "failed to load the image: timed out after 0.2 s");
     silent.abort();
 }

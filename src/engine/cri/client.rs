@@ -52,14 +52,14 @@ impl Cri {
         Ok(Self { grpc: Arc::new(Grpc::with_origin(client, origin)), node })
     }
 
-    /// Calls the method of the request. Errors name the call by `doing`.
+    /// Calls the method of the request. `action` completes an error's "failed to".
     pub(super) async fn call<Request: Method>(
         &self,
-        doing: &str,
+        action: &str,
         request: Request,
     ) -> Result<Request::Response, EngineError> {
         let failed = |problem: String, answered| EngineError::Cri {
-            doing: doing.to_owned(),
+            action: action.to_owned(),
             problem,
             answered,
         };
@@ -75,7 +75,7 @@ impl Cri {
                 failed(format_status(&status), answered)
             })
         };
-        let late = |_| EngineError::Deadline { doing: doing.to_owned(), limit: CALL_TIMEOUT };
+        let late = |_| EngineError::Timeout { action: action.to_owned(), limit: CALL_TIMEOUT };
         timeout(CALL_TIMEOUT, called).await.map_err(late)?
     }
 
@@ -84,15 +84,15 @@ impl Cri {
     /// # Errors
     /// If a condition of the runtime is false (the error has its reason), or if the call fails.
     pub async fn ready(&self) -> Result<(), EngineError> {
-        let doing = "reading the runtime's status";
-        let response = self.call(doing, api::StatusRequest::default()).await?;
+        let action = "read the runtime's status";
+        let response = self.call(action, api::StatusRequest::default()).await?;
         let conditions = response.status.unwrap_or_default().conditions;
         match conditions.iter().find(|condition| !condition.status) {
             None if !conditions.is_empty() => Ok(()),
             None => Err(EngineError::Unexpected("the runtime reports no conditions".to_owned())),
             Some(api::RuntimeCondition { r#type, reason, message, .. }) => {
                 let problem = format!("{type} is false: {reason} {message}").trim_end().to_owned();
-                Err(EngineError::Cri { doing: doing.to_owned(), problem, answered: true })
+                Err(EngineError::Cri { action: action.to_owned(), problem, answered: true })
             }
         }
     }
@@ -102,7 +102,8 @@ impl Cri {
     /// # Errors
     /// If the call fails.
     pub async fn version(&self) -> Result<String, EngineError> {
-        let version = self.call("reading the version", api::VersionRequest::default()).await?;
+        let version =
+            self.call("read the runtime's version", api::VersionRequest::default()).await?;
         Ok(version.runtime_version.trim_start_matches('v').to_owned())
     }
 
@@ -116,7 +117,7 @@ impl Cri {
         archive: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
         limit: Duration,
     ) -> Result<String, EngineError> {
-        let late = |_| EngineError::Deadline { doing: "loading the image".to_owned(), limit };
+        let late = |_| EngineError::Timeout { action: "load the image".to_owned(), limit };
         timeout(limit, self.node.import(archive)).await.map_err(late)?
     }
 
@@ -125,12 +126,12 @@ impl Cri {
     /// # Errors
     /// If the runtime does not have the image, or if the call fails.
     pub async fn inspect(&self, image: &str) -> Result<ImageFacts, EngineError> {
-        let doing = format!("inspecting {image}");
+        let action = format!("inspect {image}");
         // CRI lists an imported image only after an event from containerd.
         let deadline = Instant::now() + IMPORT_TIMEOUT;
         loop {
             let request = api::ImageStatusRequest { image: image_spec(image), verbose: true };
-            let response = self.call(&doing, request).await?;
+            let response = self.call(&action, request).await?;
             if let Some(found) = response.image {
                 let info =
                     response.info.get("info").and_then(|info| serde_json::from_str(info).ok());
@@ -144,7 +145,7 @@ impl Cri {
             }
             if Instant::now() >= deadline {
                 return Err(EngineError::Cri {
-                    doing,
+                    action,
                     problem: "No such image".to_owned(),
                     answered: true,
                 });
@@ -159,7 +160,7 @@ impl Cri {
     /// If the call fails.
     pub async fn remove(&self, image: &str) -> Result<(), EngineError> {
         let request = api::RemoveImageRequest { image: image_spec(image) };
-        self.call(&format!("removing {image}"), request).await?;
+        self.call(&format!("remove {image}"), request).await?;
         Ok(())
     }
 

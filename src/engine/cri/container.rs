@@ -41,13 +41,13 @@ impl Cri {
         let log = format!("{}/{LOG_FILE}", sandbox.log_directory);
         let request =
             api::RunPodSandboxRequest { config: Some(sandbox.clone()), ..Default::default() };
-        let pod = self.call("creating a pod", request).await?.pod_sandbox_id;
+        let pod = self.call("create a pod", request).await?.pod_sandbox_id;
         let request = api::CreateContainerRequest {
             pod_sandbox_id: pod.clone(),
             config: Some(container_config(image, options)),
             sandbox_config: Some(sandbox),
         };
-        match self.call(&format!("creating a container of {image}"), request).await {
+        match self.call(&format!("create a container of {image}"), request).await {
             Ok(created) => {
                 Ok(CriContainer { cri: self.clone(), pod, id: created.container_id, log })
             }
@@ -61,9 +61,9 @@ impl Cri {
     /// Stops a pod and its containers, and removes them.
     async fn remove_pod(&self, pod: &str) -> Result<(), EngineError> {
         let request = api::StopPodSandboxRequest { pod_sandbox_id: pod.to_owned() };
-        self.call("stopping the pod", request).await?;
+        self.call("stop the pod", request).await?;
         let request = api::RemovePodSandboxRequest { pod_sandbox_id: pod.to_owned() };
-        self.call("removing the pod", request).await?;
+        self.call("remove the pod", request).await?;
         Ok(())
     }
 }
@@ -151,14 +151,14 @@ impl CriContainer {
 
     pub(in crate::engine) async fn start(&self) -> Result<(), EngineError> {
         let request = api::StartContainerRequest { container_id: self.id.clone() };
-        let started = self.cri.call("starting the container", request).await;
-        started.map(drop).map_err(EngineError::of_start)
+        let started = self.cri.call("start the container", request).await;
+        started.map(drop).map_err(EngineError::into_start_error)
     }
 
     async fn status(&self) -> Result<api::ContainerStatus, EngineError> {
         let request =
             api::ContainerStatusRequest { container_id: self.id.clone(), ..Default::default() };
-        let response = self.cri.call("inspecting the container", request).await?;
+        let response = self.cri.call("inspect the container", request).await?;
         let missing = || EngineError::Unexpected("the container has no status".to_owned());
         response.status.ok_or_else(missing)
     }
@@ -167,7 +167,7 @@ impl CriContainer {
     ///
     /// # Errors
     /// If a call fails.
-    pub async fn end(&self) -> Result<RunOutput, EngineError> {
+    pub async fn wait(&self) -> Result<RunOutput, EngineError> {
         let mut pause = POLL_FIRST;
         let code = loop {
             let status = self.status().await?;
@@ -207,7 +207,7 @@ impl CriContainer {
     pub async fn address(&self) -> Result<String, EngineError> {
         let request =
             api::PodSandboxStatusRequest { pod_sandbox_id: self.pod.clone(), ..Default::default() };
-        let response = self.cri.call("inspecting the pod", request).await?;
+        let response = self.cri.call("inspect the pod", request).await?;
         let address = response.status.and_then(|status| status.network).map(|network| network.ip);
         let missing = || EngineError::Unexpected("the pod has no address".to_owned());
         address.filter(|ip| !ip.is_empty()).ok_or_else(missing)
@@ -220,7 +220,7 @@ impl CriContainer {
     pub async fn stop(&self, grace: Duration) -> Result<(), EngineError> {
         let timeout = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
         let request = api::StopContainerRequest { container_id: self.id.clone(), timeout };
-        self.cri.call("stopping the container", request).await.map(drop)
+        self.cri.call("stop the container", request).await.map(drop)
     }
 
     /// Removes the container and its pod. A running container is killed.

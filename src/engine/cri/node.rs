@@ -70,7 +70,7 @@ impl Node {
                 _ => Ok(reply),
             }
         };
-        let failed = |problem: &str| connection_error("loading the image", problem);
+        let failed = |problem: &str| connection_error("load the image", problem);
         let reply = imported.await.map_err(|error| failed(&error.to_string()))?;
         match parse_reply(&reply) {
             Some((output, 0)) => Ok(output.to_owned()),
@@ -89,13 +89,13 @@ impl Node {
             stream.take(LOG_MAX).read_to_end(&mut reply).await?;
             std::io::Result::Ok(reply)
         };
-        let doing = format!("reading {path}");
-        let failed = |problem: &str| connection_error(&doing, problem);
-        let late = |_| EngineError::Deadline { doing: doing.clone(), limit: CALL_TIMEOUT };
+        let action = format!("read {path}");
+        let failed = |problem: &str| connection_error(&action, problem);
+        let late = |_| EngineError::Timeout { action: action.clone(), limit: CALL_TIMEOUT };
         let reply = timeout(CALL_TIMEOUT, read).await.map_err(late)?;
         let reply = reply.map_err(|error| failed(&error.to_string()))?;
         if reply.len() as u64 == LOG_MAX {
-            return Err(EngineError::Output);
+            return Err(EngineError::OutputTooLarge);
         }
         match parse_reply(&String::from_utf8_lossy(&reply)) {
             Some((log, 0)) => Ok(log.to_owned()),
@@ -108,8 +108,8 @@ impl Node {
 /// The size limit of a log file. Each line of output has its time and stream in front of it.
 const LOG_MAX: u64 = 2 * OUTPUT_MAX as u64;
 
-fn connection_error(doing: &str, problem: &str) -> EngineError {
-    EngineError::Cri { doing: doing.to_owned(), problem: problem.to_owned(), answered: false }
+fn connection_error(action: &str, problem: &str) -> EngineError {
+    EngineError::Cri { action: action.to_owned(), problem: problem.to_owned(), answered: false }
 }
 
 /// Splits a reply into the output and the exit code, which is the last line: `ended CODE`. Returns

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::timeline::Event;
+use crate::engine::TimelineEvent;
 use crate::suggest;
 use crate::vm::VmError;
 use crate::vm::folders::{Lock, cached};
@@ -30,7 +30,7 @@ pub struct NamedVm {
     /// QEMU's process id.
     pub qemu_pid: u32,
     /// What was true when, from QEMU's start until the engine was ready.
-    pub timeline: Vec<Event>,
+    pub timeline: Vec<TimelineEvent>,
     /// When that was, in seconds since 1970.
     since: u64,
 }

@@ -132,7 +132,7 @@ impl ResumedVm {
     /// # Errors
     /// When it does not get ready; what the guest says of that comes with the error.
     pub async fn ready(&self, within: Duration) -> Result<(Engine, Timeline), VmError> {
-        start::wait_for_engine(&self.vm, Timeline::since(self.resumed_at), within).await
+        start::wait_for_engine(&self.vm, Timeline::new(self.resumed_at), within).await
     }
 
     /// The machine with its ready engine.

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::engine::readiness::{self, Condition, NotReady, Try};
+use crate::engine::readiness::{self, Condition, NotReady, ProbeFuture};
 use crate::engine::{Cri, Docker, Engine, Timeline};
 use crate::errors::chain;
 use crate::vm::VmError;
@@ -135,7 +135,7 @@ async fn booted(machine: &Vm, within: Duration) -> Result<(Engine, Timeline), Vm
         agent_answers(machine, limit),
         socket_listens(machine, limit),
     ];
-    let mut timeline = Timeline::since(machine.started());
+    let mut timeline = Timeline::new(machine.started());
     met(machine, &up, &mut timeline, within).await?;
     let left = within.saturating_sub(machine.started().elapsed());
     wait_for_engine(machine, timeline, limit.min(left)).await
@@ -143,8 +143,8 @@ async fn booted(machine: &Vm, within: Duration) -> Result<(Engine, Timeline), Vm
 
 /// Makes a machine that was restored its own, and waits for it.
 async fn restored(machine: &Vm, within: Duration) -> Result<(Engine, Timeline), VmError> {
-    let mut timeline = Timeline::since(machine.started());
-    timeline.note("the template is restored", None);
+    let mut timeline = Timeline::new(machine.started());
+    timeline.add("the template is restored", None);
     let own = condition("seed and clock are its own", Duration::from_secs(10), move || {
         Box::pin(async { machine.wake(ANSWER).await.map(Some).map_err(|e| chain(&e)) })
     });
@@ -215,9 +215,9 @@ async fn met(
 fn condition<'a>(
     name: &'static str,
     limit: Duration,
-    attempt: impl Fn() -> Try<'a> + Send + Sync + 'a,
+    probe: impl Fn() -> ProbeFuture<'a> + Send + Sync + 'a,
 ) -> Condition<'a> {
-    Condition { name, limit, attempt: Box::new(attempt) }
+    Condition { name, limit, probe: Box::new(probe) }
 }
 
 fn kernel_speaks(machine: &Vm, limit: Duration) -> Condition<'_> {
