@@ -119,22 +119,22 @@ impl CheckInput {
 
     /// Whether building it again gives the same image.
     fn reproduced(&self, threads: usize) -> Result<TestCase, CheckError> {
-        let (name, what) = (self.name(), "built again");
+        let (name, what) = (self.name(), "reproducible build");
         let Some(recipe) = &self.recipe else {
             let reason = "it is an archive; give its recipe instead".to_owned();
             return Ok(TestCase {
                 outcome: Outcome::Skipped { reason },
-                ..TestCase::ended(&name, what, Checks::default())
+                ..TestCase::finished(&name, what, Checks::default())
             });
         };
         let again = Self::of_recipe(recipe, self.arch, threads, CacheUse::Verify)?;
-        let mut look = Checks::default();
-        look.same(
+        let mut checks = Checks::default();
+        checks.expect_equal(
             "id",
             &self.subject.image.id().to_string(),
             &again.subject.image.id().to_string(),
         );
-        Ok(TestCase::ended(&name, what, look))
+        Ok(TestCase::finished(&name, what, checks))
     }
 }
 
@@ -251,11 +251,11 @@ async fn side_by_side(
         ended.insert(number, own);
         while let Some(own) = ended.remove(&next) {
             next += 1;
-            own.machines
+            own.engine_runs
                 .iter()
                 .for_each(|stage| tell(Event::Part(&trial.subject.name(), Some(stage))));
             own.cases.iter().for_each(|case| tell(Event::TestCase(case)));
-            verdict.machines.extend(own.machines);
+            verdict.engine_runs.extend(own.engine_runs);
             verdict.cases.extend(own.cases);
         }
     }
@@ -274,15 +274,15 @@ async fn on_engine(
         let outcome = Outcome::Error { problem: errors::chain(error) };
         TestCase {
             outcome,
-            ..TestCase::ended(&name, "the engine", Checks::default())
-                .on(engine, std::time::Duration::ZERO)
+            ..TestCase::finished(&name, "the engine", Checks::default())
+                .on_engine(engine, std::time::Duration::ZERO)
         }
     };
     tell(Event::Doing(format!("starting {engine}")));
     if let Some(problem) = options.unavailable.get(engine) {
         let outcome = Outcome::Error { problem: problem.clone() };
-        let case = TestCase::ended(&name, "the engine", Checks::default())
-            .on(engine, std::time::Duration::ZERO);
+        let case = TestCase::finished(&name, "the engine", Checks::default())
+            .on_engine(engine, std::time::Duration::ZERO);
         return keep(verdict, options, TestCase { outcome, ..case }, tell);
     }
     let daemon = match Daemon::start(engine, options.machine.clone()).await {
@@ -298,12 +298,12 @@ async fn on_engine(
         Ok(image) => image,
         // The engine is fine, and will not have it: that is what engines are asked for.
         Err(HarnessError::Engine(EngineError::Load(problem))) => {
-            let mut look = Checks::default();
-            look.at("its load", "the engine takes it", problem, false);
+            let mut checks = Checks::default();
+            checks.record("its load", "the engine takes it", problem, false);
             // Whatever was filtered for: nothing of it can be looked at.
             return add(
                 verdict,
-                TestCase::ended(&name, LOADED, look).on(engine, began.elapsed()),
+                TestCase::finished(&name, LOADED, checks).on_engine(engine, began.elapsed()),
                 tell,
             );
         }
@@ -317,7 +317,7 @@ async fn on_engine(
         load_seconds: began.elapsed().as_secs_f64(),
     };
     tell(Event::Part(&name, Some(&stage)));
-    verdict.machines.push(stage);
+    verdict.engine_runs.push(stage);
     let (architecture, machine) = (&trial.subject.image.config.architecture, trial.arch.goarch());
     for paper in papers {
         let runnable = match architecture == machine {

@@ -46,31 +46,36 @@ pub(super) async fn cases(
 ) {
     let begin = Instant::now();
     let ended = |name: String, result: Result<(Checks, String), HarnessError>, begin: Instant| {
-        let (look, seen) = match result {
+        let (checks, output) = match result {
             Ok(found) => found,
             // The engine is fine: it is the image, or what was asked of it.
             Err(HarnessError::Engine(EngineError::Start(problem))) => {
-                let mut look = Checks::default();
-                look.at("its start", "the command starts", problem, false);
-                (look, String::new())
+                let mut checks = Checks::default();
+                checks.record("its start", "the command starts", problem, false);
+                (checks, String::new())
             }
             Err(HarnessError::Engine(error @ EngineError::OutputTooLarge)) => {
-                let mut look = Checks::default();
-                look.at("its output", format!("at most {} MiB", OUTPUT_MAX >> 20), error, false);
-                (look, String::new())
+                let mut checks = Checks::default();
+                checks.record(
+                    "its output",
+                    format!("at most {} MiB", OUTPUT_MAX >> 20),
+                    error,
+                    false,
+                );
+                (checks, String::new())
             }
             Err(error) => {
                 let outcome = Outcome::Error { problem: crate::errors::chain(&error) };
                 let case = TestCase {
                     outcome,
-                    ..TestCase::ended(image.reference(), name, Checks::default())
+                    ..TestCase::finished(image.reference(), name, Checks::default())
                 };
-                return case.on(engine, begin.elapsed());
+                return case.on_engine(engine, begin.elapsed());
             }
         };
         TestCase {
-            seen,
-            ..TestCase::ended(image.reference(), name, look).on(engine, begin.elapsed())
+            output,
+            ..TestCase::finished(image.reference(), name, checks).on_engine(engine, begin.elapsed())
         }
     };
     each(ended(LOADED.to_owned(), listed(image).await, begin));
@@ -78,7 +83,7 @@ pub(super) async fn cases(
         for case in
             super::static_checks::left_out(image.reference(), expected, &reason).into_iter().skip(1)
         {
-            each(case.on(engine, Duration::ZERO));
+            each(case.on_engine(engine, Duration::ZERO));
         }
         return;
     }
@@ -92,8 +97,8 @@ pub(super) async fn cases(
     let skipped = |name: String, reason: &str| {
         let outcome = Outcome::Skipped { reason: reason.to_owned() };
         let case =
-            TestCase { outcome, ..TestCase::ended(image.reference(), name, Checks::default()) };
-        case.on(engine, Duration::ZERO)
+            TestCase { outcome, ..TestCase::finished(image.reference(), name, Checks::default()) };
+        case.on_engine(engine, Duration::ZERO)
     };
     for run in &expected.run {
         let (begin, name) = (Instant::now(), format!("run {}", run.name));
@@ -118,12 +123,12 @@ pub(super) async fn cases(
 
 /// The engine lists the image as it was named, and takes it to be for what its config says.
 async fn listed(image: &LoadedImage<'_>) -> Result<(Checks, String), HarnessError> {
-    let mut look = Checks::default();
+    let mut checks = Checks::default();
     let tags = image.inspect().await?.tags;
     let family = image.daemon().vm().family();
     let fine = tags.iter().any(|tag| family.tag_matches(tag, image.reference()));
-    look.at("tags that the engine lists", image.reference(), tags.join(", "), fine);
-    Ok((look, String::new()))
+    checks.record("tags that the engine lists", image.reference(), tags.join(", "), fine);
+    Ok((checks, String::new()))
 }
 
 /// What the process of a container sees: all that the config has, and all that is expected.
@@ -132,12 +137,12 @@ async fn container_env(
     expected: &EnvExpectations,
 ) -> Result<(Checks, String), HarnessError> {
     let (config, container) = (image.config_env().await?, image.container_env().await?);
-    let mut look = env(expected, &container, false);
+    let mut checks = env(expected, &container, false);
     for entry in &config {
         let name = entry.split('=').next().unwrap_or_default();
         let found: Vec<&String> =
             container.iter().filter(|seen| seen.split('=').next() == Some(name)).collect();
-        look.at(
+        checks.record(
             "an entry of the config, in a container",
             entry,
             format!("{found:?}"),
@@ -145,7 +150,7 @@ async fn container_env(
         );
     }
 
-    Ok((look, container.join("\n")))
+    Ok((checks, container.join("\n")))
 }
 
 async fn run(
@@ -153,16 +158,16 @@ async fn run(
     expected: &RunExpectations,
 ) -> Result<(Checks, String), HarnessError> {
     let limit = Duration::from_secs(expected.timeout.unwrap_or(WITHIN));
-    let mut look = Checks::default();
+    let mut checks = Checks::default();
     let output = match image.run(&expected.container.options(false), limit).await {
         Err(HarnessError::Engine(EngineError::Timeout { .. })) => {
-            look.at(
+            checks.record(
                 "its end",
                 format!("within {} s", limit.as_secs()),
                 "it was still running",
                 false,
             );
-            return Ok((look, String::new()));
+            return Ok((checks, String::new()));
         }
         output => output?,
     };
@@ -176,14 +181,14 @@ async fn run(
     } else {
         format!("{found}, and on standard error {}", excerpt(&output.stderr))
     };
-    look.at("exit code", code, told, code == output.code);
+    checks.record("exit code", code, told, code == output.code);
     for (what, expected, found) in [
         ("standard output", &expected.stdout, &output.stdout),
         ("standard error", &expected.stderr, &output.stderr),
     ] {
         if let Some(text) = expected {
-            look.at(what, text, excerpt(found), text.is_match(found));
+            checks.record(what, text, excerpt(found), text.is_match(found));
         }
     }
-    Ok((look, format!("{}{}", output.stdout, output.stderr)))
+    Ok((checks, format!("{}{}", output.stdout, output.stderr)))
 }

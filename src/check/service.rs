@@ -27,28 +27,28 @@ pub(super) async fn hold(
     expected: &ServiceExpectations,
 ) -> Result<(Checks, String), HarnessError> {
     let container = image.start(&expected.container.options(true)).await?;
-    let mut look = Checks::default();
-    let held = held(image, &container, expected, &mut look).await;
+    let mut checks = Checks::default();
+    let held = held(image, &container, expected, &mut checks).await;
     let logs = container.logs().await.map(|(stdout, stderr)| stdout + &stderr).unwrap_or_default();
     container.remove().await?;
     held?;
-    Ok((look, logs))
+    Ok((checks, logs))
 }
 
 async fn held(
     image: &LoadedImage<'_>,
     container: &Container,
     expected: &ServiceExpectations,
-    look: &mut Checks,
+    checks: &mut Checks,
 ) -> Result<(), HarnessError> {
-    if !up(image, container, &expected.ready, look).await? {
+    if !up(image, container, &expected.ready, checks).await? {
         return Ok(());
     }
     for request in &expected.http {
-        http(image, container, request, look).await?;
+        http(image, container, request, checks).await?;
     }
     match &expected.stop {
-        Some(stop) => stopped(container, stop, look).await,
+        Some(stop) => stopped(container, stop, checks).await,
         None => Ok(()),
     }
 }
@@ -58,7 +58,7 @@ async fn up(
     image: &LoadedImage<'_>,
     container: &Container,
     expected: &ReadyConditions,
-    look: &mut Checks,
+    checks: &mut Checks,
 ) -> Result<bool, HarnessError> {
     let seconds = expected.timeout.unwrap_or(UP);
     let deadline = Instant::now() + Duration::from_secs(seconds);
@@ -69,11 +69,11 @@ async fn up(
             Some(last) => last,
         };
         if !container.state().await?.running {
-            look.at("the service", format!("it runs, and is up {within}"), "it ended", false);
+            checks.record("the service", format!("it runs, and is up {within}"), "it ended", false);
             return Ok(false);
         }
         if Instant::now() >= deadline {
-            look.at("the service", format!("it is up {within}"), last, false);
+            checks.record("the service", format!("it is up {within}"), last, false);
             return Ok(false);
         }
         sleep(PAUSE).await;
@@ -81,7 +81,7 @@ async fn up(
     if let Some(port) = expected.port {
         let left = deadline.saturating_duration_since(Instant::now()).as_secs().max(1);
         let probed = probe(image, container, "port", port, left, "").await?;
-        look.at(
+        checks.record(
             &format!("port {port}"),
             format!("it accepts {within}"),
             excerpt(&probed.1),
@@ -116,21 +116,21 @@ async fn http(
     image: &LoadedImage<'_>,
     container: &Container,
     expected: &HttpExpectations,
-    look: &mut Checks,
+    checks: &mut Checks,
 ) -> Result<(), HarnessError> {
     let path = expected.path.as_deref().unwrap_or("/");
     let what = format!("GET {path} at port {}", expected.port);
     let (answered, answer) = probe(image, container, "http", expected.port, 20, path).await?;
     if !answered {
-        look.at(&what, "an answer", excerpt(&answer), false);
+        checks.record(&what, "an answer", excerpt(&answer), false);
         return Ok(());
     }
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok());
     let wanted = expected.status.unwrap_or(200);
-    look.at(&format!("status of {what}"), wanted, excerpt(head), status == Some(wanted));
+    checks.record(&format!("status of {what}"), wanted, excerpt(head), status == Some(wanted));
     if let Some(text) = &expected.body {
-        look.at(&format!("body of {what}"), text, excerpt(body), text.is_match(body));
+        checks.record(&format!("body of {what}"), text, excerpt(body), text.is_match(body));
     }
     Ok(())
 }
@@ -154,7 +154,7 @@ async fn probe(
 async fn stopped(
     container: &Container,
     expected: &StopExpectations,
-    look: &mut Checks,
+    checks: &mut Checks,
 ) -> Result<(), HarnessError> {
     let seconds = expected.timeout.unwrap_or(STOP);
     let begin = Instant::now();
@@ -166,9 +166,9 @@ async fn stopped(
     } else {
         format!("{:.1} s", took.as_secs_f32())
     };
-    look.at("its stop", format!("within {seconds} s"), found, !killed);
+    checks.record("its stop", format!("within {seconds} s"), found, !killed);
     if let Some(code) = expected.exit_code {
-        look.same("exit code after its stop", &code, &output.code);
+        checks.expect_equal("exit code after its stop", &code, &output.code);
     }
     Ok(())
 }

@@ -60,12 +60,12 @@ impl ImageUnderTest {
     ) -> Result<Vec<TestCase>, CheckError> {
         let name = self.name();
         let mut cases =
-            vec![TestCase::ended(&name, "config", self.config(&expected.image, folder)?)];
+            vec![TestCase::finished(&name, "config", self.config(&expected.image, folder)?)];
         if expected.image.is_empty() {
             cases.clear();
         }
         let entries = self.image.config.config.env.clone().unwrap_or_default();
-        cases.push(TestCase::ended(
+        cases.push(TestCase::finished(
             &name,
             "environment of the config",
             env(&expected.env, &entries, true),
@@ -74,17 +74,21 @@ impl ImageUnderTest {
         let found = files::find(&self.image, &self.tree, &paths)?;
         for file in &expected.file {
             let at = found.get(&file.path);
-            cases.push(TestCase::ended(&name, format!("file {}", file.path), self::file(file, at)));
+            cases.push(TestCase::finished(
+                &name,
+                format!("file {}", file.path),
+                self::file(file, at),
+            ));
         }
         Ok(cases)
     }
 
     fn config(&self, expected: &ImageExpectations, folder: &Path) -> Result<Checks, CheckError> {
-        let mut look = Checks::default();
+        let mut checks = Checks::default();
         let (image, config) = (&self.image.config, &self.image.config.config);
         if let Some(reference) = &expected.reference {
             let all = self.image.references.join(", ");
-            look.at("reference", reference, &all, self.image.references.contains(reference));
+            checks.record("reference", reference, &all, self.image.references.contains(reference));
         }
         if let Some(tag) = &expected.tag {
             let tags: Vec<&str> = self
@@ -94,7 +98,7 @@ impl ImageUnderTest {
                 .filter_map(|name| name.rsplit_once(':'))
                 .map(|(_, tag)| tag)
                 .collect();
-            look.at("tag", tag, tags.join(", "), tags.contains(&tag.as_str()));
+            checks.record("tag", tag, tags.join(", "), tags.contains(&tag.as_str()));
         }
         let texts = [
             ("architecture", &expected.architecture, Some(&image.architecture)),
@@ -108,18 +112,23 @@ impl ImageUnderTest {
         for (what, expected, found) in texts {
             if let Some(expected) = expected {
                 let found = found.map_or("", String::as_str);
-                look.at(what, format!("{expected:?}"), format!("{found:?}"), expected == found);
+                checks.record(
+                    what,
+                    format!("{expected:?}"),
+                    format!("{found:?}"),
+                    expected == found,
+                );
             }
         }
-        self.lists(expected, config, &mut look);
-        self.counts(expected, &mut look);
+        self.lists(expected, config, &mut checks);
+        self.counts(expected, &mut checks);
         if let Some(shared) = &expected.shares_layers {
-            self.shared(shared, folder, &mut look)?;
+            self.shared(shared, folder, &mut checks)?;
         }
-        Ok(look)
+        Ok(checks)
     }
 
-    fn lists(&self, expected: &ImageExpectations, config: &ContainerConfig, look: &mut Checks) {
+    fn lists(&self, expected: &ImageExpectations, config: &ContainerConfig, checks: &mut Checks) {
         let lists = [
             ("entrypoint", &expected.entrypoint, config.entrypoint.clone()),
             ("command", &expected.cmd, config.cmd.clone()),
@@ -127,7 +136,7 @@ impl ImageUnderTest {
         ];
         for (what, expected, found) in lists {
             if let Some(expected) = expected {
-                look.same(what, expected, &found.unwrap_or_default());
+                checks.expect_equal(what, expected, &found.unwrap_or_default());
             }
         }
         let sets = [
@@ -138,29 +147,33 @@ impl ImageUnderTest {
             if let Some(expected) = expected {
                 let names = |set: &Set| set.keys().cloned().collect::<BTreeSet<String>>();
                 let expected: BTreeSet<String> = expected.iter().cloned().collect();
-                look.same(what, &expected, &found.as_ref().map(names).unwrap_or_default());
+                checks.expect_equal(
+                    what,
+                    &expected,
+                    &found.as_ref().map(names).unwrap_or_default(),
+                );
             }
         }
         let labels = config.labels.clone().unwrap_or_default();
         for (label, value) in &expected.labels {
-            look.same(&format!("label {label}"), &Some(value), &labels.get(label));
+            checks.expect_equal(&format!("label {label}"), &Some(value), &labels.get(label));
         }
         if let Some(healthcheck) = &expected.healthcheck {
-            look.same("healthcheck", &Some(healthcheck), &config.healthcheck.as_ref());
+            checks.expect_equal("healthcheck", &Some(healthcheck), &config.healthcheck.as_ref());
         }
     }
 
-    fn counts(&self, expected: &ImageExpectations, look: &mut Checks) {
+    fn counts(&self, expected: &ImageExpectations, checks: &mut Checks) {
         let layers = self.image.layers.len();
         if let Some(exactly) = expected.layers {
-            look.same("number of layers", &exactly, &layers);
+            checks.expect_equal("number of layers", &exactly, &layers);
         }
         if let Some(most) = expected.max_layers {
-            look.at("number of layers", format!("{most} at most"), layers, layers <= most);
+            checks.record("number of layers", format!("{most} at most"), layers, layers <= most);
         }
         if let Some(most) = expected.max_size {
             let size: u64 = self.sizes.iter().sum();
-            look.at(
+            checks.record(
                 "size of all layers",
                 format!("{most} bytes at most"),
                 format!("{size} bytes"),
@@ -173,31 +186,31 @@ impl ImageUnderTest {
         &self,
         shared: &SharedLayers,
         folder: &Path,
-        look: &mut Checks,
+        checks: &mut Checks,
     ) -> Result<(), CheckError> {
         let other = open(&folder.join(&shared.with), &ImageSelector::default())?;
         let pairs = self.image.layers.iter().zip(&other.layers);
         let common = pairs.take_while(|(one, other)| one.diff_id == other.diff_id).count();
         let least = shared.at_least.unwrap_or(other.layers.len());
         let what = format!("layers in common with {}", shared.with);
-        look.at(&what, format!("{least} at least"), common, common >= least);
+        checks.record(&what, format!("{least} at least"), common, common >= least);
         Ok(())
     }
 }
 
 /// The expectations of an environment, for `entries`: those of a config, or those that a process sees.
 pub(super) fn env(expected: &EnvExpectations, entries: &[String], config: bool) -> Checks {
-    let mut look = Checks::default();
+    let mut checks = Checks::default();
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
     let names: BTreeSet<&str> =
         entries.iter().map(|entry| entry.split('=').next().unwrap_or_default()).collect();
     if expected.unique != Some(false) && names.len() == entries.len() {
-        look.at("occurrences of every name", "one", "one", true);
+        checks.record("occurrences of every name", "one", "one", true);
     }
     for entry in entries {
         let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
         if let (Some(before), true) = (seen.insert(name, value), expected.unique != Some(false)) {
-            look.at(
+            checks.record(
                 &format!("occurrences of {name}"),
                 "one",
                 format!("{before:?} and {value:?}"),
@@ -206,36 +219,36 @@ pub(super) fn env(expected: &EnvExpectations, entries: &[String], config: bool) 
         }
     }
     for (name, value) in &expected.has {
-        look.same(name, &Some(value.as_str()), &seen.get(name.as_str()).copied());
+        checks.expect_equal(name, &Some(value.as_str()), &seen.get(name.as_str()).copied());
     }
     for name in &expected.absent {
-        look.same(name, &None, &seen.get(name.as_str()).copied());
+        checks.expect_equal(name, &None, &seen.get(name.as_str()).copied());
     }
     for (name, pattern) in &expected.matches {
         let found = seen.get(name.as_str()).copied();
         let fine = found.is_some_and(|value| pattern.is_match(value));
-        look.at(name, format!("matches {pattern}"), format!("{found:?}"), fine);
+        checks.record(name, format!("matches {pattern}"), format!("{found:?}"), fine);
     }
     if let (Some(exactly), true) = (&expected.exactly, config) {
         let exactly: BTreeMap<&str, &str> =
             exactly.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        look.same("all of it", &exactly, &seen);
+        checks.expect_equal("all of it", &exactly, &seen);
     }
-    look
+    checks
 }
 
 fn file(expected: &FileExpectations, found: Option<&Found>) -> Checks {
-    let mut look = Checks::default();
+    let mut checks = Checks::default();
     let (exists, there) =
         (expected.exists != Some(false), |there| if there { "it exists" } else { "nothing" });
-    look.at("existence", there(exists), there(found.is_some()), exists == found.is_some());
-    let Some(found) = found.filter(|_| exists) else { return look };
+    checks.record("existence", there(exists), there(found.is_some()), exists == found.is_some());
+    let Some(found) = found.filter(|_| exists) else { return checks };
     if let Some(kind) = expected.kind {
-        look.same("type", &kind, &kind_of(found.kind));
+        checks.expect_equal("type", &kind, &kind_of(found.kind));
     }
     if let Some(mode) = &expected.mode {
         let number = u32::from_str_radix(mode.trim_start_matches("0o"), 8);
-        look.at("mode", mode, format!("{:04o}", found.mode), number == Ok(found.mode));
+        checks.record("mode", mode, format!("{:04o}", found.mode), number == Ok(found.mode));
     }
     let numbers = [
         ("user", expected.uid, found.uid),
@@ -244,29 +257,34 @@ fn file(expected: &FileExpectations, found: Option<&Found>) -> Checks {
     ];
     for (what, expected, found) in numbers {
         if let Some(expected) = expected {
-            look.same(what, &expected, &found);
+            checks.expect_equal(what, &expected, &found);
         }
     }
     if let Some(target) = &expected.target {
-        look.same("target", &target.as_str(), &String::from_utf8_lossy(&found.link).as_ref());
+        checks.expect_equal(
+            "target",
+            &target.as_str(),
+            &String::from_utf8_lossy(&found.link).as_ref(),
+        );
     }
     let content = found.content.as_deref();
     if let Some(sha256) = &expected.sha256 {
-        let digest = content
-            .map_or("no content to look at".to_owned(), |bytes| hex::encode(Sha256::digest(bytes)));
-        look.at("sha256", sha256, &digest, *sha256 == digest);
+        let digest = content.map_or("no content to checks at".to_owned(), |bytes| {
+            hex::encode(Sha256::digest(bytes))
+        });
+        checks.record("sha256", sha256, &digest, *sha256 == digest);
     }
     if let Some(text) = &expected.content {
         let content = content.map(String::from_utf8_lossy);
         let fine = content.as_ref().is_some_and(|content| text.is_match(content));
-        look.at(
+        checks.record(
             "content",
             text,
             content.map_or("none".to_owned(), |content| excerpt(&content)),
             fine,
         );
     }
-    look
+    checks
 }
 
 fn kind_of(kind: MemberKind) -> FileType {
@@ -285,7 +303,7 @@ pub(super) fn left_out(image: &str, expected: &Expectations, reason: &str) -> Ve
     let services = expected.service.iter().map(|service| format!("service {}", service.name));
     let skipped = |name: String| TestCase {
         outcome: Outcome::Skipped { reason: reason.to_owned() },
-        ..TestCase::ended(image, name, Checks::default())
+        ..TestCase::finished(image, name, Checks::default())
     };
     fixed.into_iter().chain(runs).chain(services).map(skipped).collect()
 }

@@ -1,5 +1,6 @@
-//! What a trial found: cases, and what they come to.
+//! The verdict: all test cases of a run with their results. It is serialized as the JSON report.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -7,132 +8,147 @@ use serde::Serialize;
 use super::value;
 use crate::engine::TimelineEvent;
 
-/// The name of the case that comes first on an engine: what it made of the archive.
-pub(super) const LOADED: &str = "loaded under its name";
+/// The name of the first test case on an engine.
+pub(super) const LOADED: &str = "loads with the expected name";
 
-/// Something that was looked at.
+/// A comparison of an expected value with the one found. Both are text for a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at.
-    pub what: String,
-    /// What was expected.
+    /// The property that was compared, such as `architecture`.
+    pub subject: String,
+    /// The expected value.
     pub expected: String,
-    /// What was found.
+    /// The value found.
     pub found: String,
 }
 
-/// How a case ended.
+/// The result of a test case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "outcome")]
 pub enum Outcome {
-    /// All is as expected.
+    /// All checks passed.
     Passed,
-    /// Something is not.
+    /// At least one check did not pass.
     Failed {
-        /// Everything that is not.
+        /// All checks that did not pass.
         mismatches: Vec<Check>,
     },
-    /// It could not be found out.
+    /// The test case could not be run: the environment failed.
     Error {
-        /// Why not.
+        /// The reason.
         problem: String,
     },
-    /// It was not looked at. That is no pass.
+    /// The test case was not run.
     Skipped {
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 }
 
-/// One thing that was expected.
+/// A named group of checks with one result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TestCase {
-    /// The image it is of.
+    /// The image that was checked.
     pub image: String,
-    /// The engine it was found out on; `None` where the archive alone tells.
+    /// The engine of a runtime check; `None` for static checks.
     pub engine: Option<String>,
-    /// What it is about.
+    /// The name, such as `file /bin/app`.
     pub name: String,
-    /// How it ended.
+    /// The result.
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// How long it took, in seconds.
+    /// The duration in seconds.
     pub seconds: f64,
-    /// Everything that was looked at and found as expected.
+    /// All checks that passed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub fine: Vec<Check>,
-    /// What was printed, for who wants to know more.
+    pub passed_checks: Vec<Check>,
+    /// The output of the container.
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub seen: String,
+    pub output: String,
 }
 
-/// A machine that was used.
+/// An engine in a VM of its own, with one image loaded.
 #[derive(Clone, Debug, Serialize)]
 pub struct EngineRun {
-    /// The engine in it.
+    /// The name of the engine.
     pub engine: String,
-    /// What its daemon says it is.
+    /// The version that the engine reports.
     pub version: String,
-    /// What was true when, until it was ready.
+    /// The events from the start of the VM until the engine was ready.
     pub timeline: Vec<TimelineEvent>,
-    /// Why it was booted although it should have been restored.
+    /// The reason why the VM was booted instead of restored from a snapshot.
     pub fallback: Option<String>,
-    /// How long loading the image took, in seconds.
+    /// The duration of loading the image, in seconds.
     pub load_seconds: f64,
 }
 
-/// All that was found.
+/// All test cases of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Verdict {
-    /// Every case, in order.
+    /// The test cases, in order.
     pub cases: Vec<TestCase>,
-    /// The machines that were used.
-    pub machines: Vec<EngineRun>,
-    /// How long all of it took, in seconds.
+    /// The engines that were started, in order.
+    pub engine_runs: Vec<EngineRun>,
+    /// The duration of the run, in seconds.
     pub seconds: f64,
 }
 
-/// How many cases ended how.
+/// The number of test cases with each result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// As expected.
+    /// Test cases that passed.
     pub passed: usize,
-    /// Not as expected.
+    /// Test cases that failed.
     pub failed: usize,
-    /// Not found out.
+    /// Test cases that could not be run.
     pub errors: usize,
-    /// Not looked at.
+    /// Test cases that were skipped.
     pub skipped: usize,
 }
 
 impl TestCase {
-    /// A case about `name` that ended as `look` has it.
-    pub(super) fn ended(image: &str, name: impl Into<String>, look: Checks) -> Self {
-        let Checks { fine, mismatches } = look;
+    /// Creates a test case with the result of `checks`.
+    pub(super) fn finished(image: &str, name: impl Into<String>, checks: Checks) -> Self {
+        let Checks { passed, mismatches } = checks;
         let outcome = match mismatches.is_empty() {
             true => Outcome::Passed,
             false => Outcome::Failed { mismatches },
         };
+        Self { passed_checks: passed, ..Self::with_outcome(image, name, outcome) }
+    }
+
+    /// Creates a test case that was not run.
+    pub(super) fn skipped(image: &str, name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::with_outcome(image, name, Outcome::Skipped { reason: reason.into() })
+    }
+
+    /// Creates a test case that could not be run.
+    pub(super) fn error(image: &str, name: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::with_outcome(image, name, Outcome::Error { problem: problem.into() })
+    }
+
+    fn with_outcome(image: &str, name: impl Into<String>, outcome: Outcome) -> Self {
         Self {
             image: image.to_owned(),
             engine: None,
             name: name.into(),
             outcome,
             seconds: 0.0,
-            fine,
-            seen: String::new(),
+            passed_checks: Vec::new(),
+            output: String::new(),
         }
     }
 
-    pub(super) fn on(mut self, engine: &str, took: Duration) -> Self {
+    /// Sets the engine and the duration.
+    pub(super) fn on_engine(mut self, engine: &str, duration: Duration) -> Self {
         self.engine = Some(engine.to_owned());
-        self.seconds = took.as_secs_f64();
+        self.seconds = duration.as_secs_f64();
         self
     }
 }
 
 impl Verdict {
-    /// How many cases ended how.
+    /// Counts the test cases by result.
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for case in &self.cases {
@@ -147,29 +163,52 @@ impl Verdict {
     }
 }
 
-/// Collects what is as expected, and what is not.
+/// Collects the checks of a test case.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
-    fine: Vec<Check>,
+    passed: Vec<Check>,
     mismatches: Vec<Check>,
 }
 
 impl Checks {
-    /// Notes what was looked at, and whether that was `fine`.
-    pub(super) fn at(
+    /// Records a check with its result.
+    pub(super) fn record(
         &mut self,
-        what: &str,
-        expected: impl ToString,
-        found: impl ToString,
-        fine: bool,
+        subject: &str,
+        expected: impl Display,
+        found: impl Display,
+        passed: bool,
     ) {
         let (expected, found) = (expected.to_string(), found.to_string());
-        let checks = if fine { &mut self.fine } else { &mut self.mismatches };
-        checks.push(Check { what: what.to_owned(), expected, found });
+        let checks = if passed { &mut self.passed } else { &mut self.mismatches };
+        checks.push(Check { subject: subject.to_owned(), expected, found });
     }
 
-    /// Two things that should be the same.
-    pub(super) fn same<T: PartialEq + Serialize>(&mut self, what: &str, expected: &T, found: &T) {
-        self.at(what, value::format(expected), value::format(found), expected == found);
+    /// Compares two values and records the check.
+    pub(super) fn expect_equal<T: PartialEq + Serialize>(
+        &mut self,
+        subject: &str,
+        expected: &T,
+        found: &T,
+    ) {
+        self.record(subject, value::format(expected), value::format(found), expected == found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_case_fails_if_one_check_does_not_pass_and_lists_the_others_as_passed() {
+        let mut checks = Checks::default();
+        checks.expect_equal("architecture", &Some("amd64"), &Some("amd64"));
+        checks.expect_equal("user", &Some("root"), &None);
+        let case = TestCase::finished("app:1", "config", checks);
+        assert_eq!(case.passed_checks.len(), 1);
+        let Outcome::Failed { mismatches } = case.outcome else { panic!("{case:?}") };
+        assert_eq!(mismatches.len(), 1);
+        assert_eq!(mismatches[0].expected, "\"root\"");
+        assert_eq!(mismatches[0].found, "nothing");
     }
 }

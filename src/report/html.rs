@@ -30,7 +30,7 @@ pub fn page(verdict: &Verdict) -> String {
             body.push_str(&part(&format!("On {engine}"), &cases, Some(engine)));
         }
     }
-    for stage in &verdict.machines {
+    for stage in &verdict.engine_runs {
         body.push_str(&format!(
             "<section><h3>{} ({}): what was ready when</h3>{}<p class=\"quiet\">The image was loaded in {:.1} s.{}</p></section>",
             escaped(&stage.engine),
@@ -96,7 +96,7 @@ fn row(case: &TestCase) -> String {
             .map(|m| {
                 format!(
                     "<dl><dt>{}</dt><dd><span>expected</span><code>{}</code></dd><dd><span>found</span><code>{}</code></dd></dl>",
-                    escaped(&m.what),
+                    escaped(&m.subject),
                     escaped(&m.expected),
                     escaped(&m.found)
                 )
@@ -105,23 +105,23 @@ fn row(case: &TestCase) -> String {
         Outcome::Error { problem } => format!("<pre>{}</pre>", escaped(problem)),
         Outcome::Skipped { reason } => format!("<p class=\"quiet\">{}</p>", escaped(reason)),
     };
-    if !case.fine.is_empty() {
+    if !case.passed_checks.is_empty() {
         let checks: String = case
-            .fine
+            .passed_checks
             .iter()
             .map(|check| {
-                let (what, found) = (escaped(&check.what), escaped(&check.found));
+                let (what, found) = (escaped(&check.subject), escaped(&check.found));
                 format!("<dd><span>{what}</span><code>{found}</code></dd>")
             })
             .collect();
         more.push_str(&format!(
-            "<details><summary>what was as expected</summary><dl>{checks}</dl></details>"
+            "<details><summary>passed checks</summary><dl>{checks}</dl></details>"
         ));
     }
-    if !case.seen.is_empty() {
+    if !case.output.is_empty() {
         more.push_str(&format!(
-            "<details><summary>what it printed</summary><pre>{}</pre></details>",
-            escaped(&case.seen)
+            "<details><summary>output</summary><pre>{}</pre></details>",
+            escaped(&case.output)
         ));
     }
     format!(

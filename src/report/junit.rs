@@ -51,7 +51,7 @@ fn test_case(case: &TestCase) -> quick_junit::TestCase {
         Outcome::Passed => TestCaseStatus::success(),
         Outcome::Failed { mismatches } => {
             let what: Vec<&str> =
-                mismatches.iter().map(|mismatch| mismatch.what.as_str()).collect();
+                mismatches.iter().map(|mismatch| mismatch.subject.as_str()).collect();
             failed(NonSuccessKind::Failure, format!("not as expected: {}", what.join(", ")))
         }
         Outcome::Error { problem } => {
@@ -65,8 +65,8 @@ fn test_case(case: &TestCase) -> quick_junit::TestCase {
     };
     let mut test_case = quick_junit::TestCase::new(case.name.as_str(), status);
     test_case.set_classname(suite(case)).set_time(Duration::from_secs_f64(case.seconds));
-    if !case.seen.is_empty() {
-        test_case.set_system_out(case.seen.as_str());
+    if !case.output.is_empty() {
+        test_case.set_system_out(case.output.as_str());
     }
     test_case
 }

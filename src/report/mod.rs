@@ -31,7 +31,7 @@ fn lines(case: &TestCase) -> Vec<String> {
             .iter()
             .flat_map(|m| {
                 [
-                    m.what.clone(),
+                    m.subject.clone(),
                     format!("  expected  {}", m.expected),
                     format!("  found     {}", m.found),
                 ]

@@ -58,7 +58,7 @@ fn each_engine_runs_the_image_for_its_own_architecture_whatever_the_archive() {
             let mut of_it = cases
                 .iter()
                 .filter(|case| case["engine"] == engine && case["name"] == "run machine");
-            let said = of_it.next().map(|case| (case["outcome"].as_str(), case["seen"].as_str()));
+            let said = of_it.next().map(|case| (case["outcome"].as_str(), case["output"].as_str()));
             let expected = engines.contains(&engine).then_some((Some("passed"), Some(machine)));
             assert_eq!(said, expected, "{image} on {engine}");
         }

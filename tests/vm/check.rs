@@ -227,7 +227,7 @@ fn without_a_machine_what_needs_one_is_skipped_and_never_passed() {
         .collect();
     assert_eq!(
         skipped,
-        ["loaded under its name", "environment of a container", "run x", "service y"]
+        ["loads with the expected name", "environment of a container", "run x", "service y"]
     );
     let (output, _) = desk.check("[image]\narchitecture='s390x'\n", &["--no-vm"]);
     assert_eq!(output.status.code(), Some(1));

@@ -82,7 +82,7 @@ fn told(case: &TestCase) -> Vec<String> {
         Outcome::Failed { mismatches } => mismatches
             .iter()
             .map(|m| {
-                format!("{}: {}: expected {}, found {}", case.name, m.what, m.expected, m.found)
+                format!("{}: {}: expected {}, found {}", case.name, m.subject, m.expected, m.found)
             })
             .collect(),
         _ => Vec::new(),

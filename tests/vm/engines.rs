@@ -311,7 +311,7 @@ fn podman_and_a_node_of_kubernetes_run_an_image_or_say_what_they_cannot() {
             .map(|case| (case["name"].as_str().unwrap(), case["outcome"].as_str().unwrap()))
             .collect();
         let expected = [
-            ("loaded under its name", "passed"),
+            ("loads with the expected name", "passed"),
             ("environment of a container", "passed"),
             ("run prints", "passed"),
             ("run reads", stdin),

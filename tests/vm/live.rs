@@ -69,7 +69,7 @@ fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_s
     };
     for name in [
         "config",
-        "loaded under its name",
+        "loads with the expected name",
         "environment of a container",
         "run by itself",
         "run as told",
@@ -81,7 +81,10 @@ fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_s
         let mismatches =
             of(name)["mismatches"].as_array().unwrap_or_else(|| panic!("{:#}", of(name)));
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        mismatches.iter().map(|m| format!("{}: {}", text(&m["what"]), text(&m["found"]))).collect()
+        mismatches
+            .iter()
+            .map(|m| format!("{}: {}", text(&m["subject"]), text(&m["found"])))
+            .collect()
     };
     assert_eq!(
         found("run wrong"),
@@ -90,7 +93,7 @@ fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_s
     assert_eq!(found("run slow"), ["its end: it was still running"]);
     assert_eq!(found("run chatty"), ["its output: the container printed more than 16 MiB"]);
     assert_eq!(found("service short-lived"), ["the service: it ended"]);
-    assert_eq!(verdict["machines"].as_array().unwrap().len(), 1);
+    assert_eq!(verdict["engine_runs"].as_array().unwrap().len(), 1);
 
     // Read by another: Python's parser of XML counts the same.
     let count = "import sys, xml.etree.ElementTree as t; r = t.parse(sys.argv[1]).getroot(); \
@@ -157,7 +160,7 @@ fn an_oci_layout_and_an_image_for_another_architecture_are_tried_as_far_as_that_
     let expected = [
         ("config", "passed"),
         ("environment of the config", "passed"),
-        ("loaded under its name", "passed"),
+        ("loads with the expected name", "passed"),
         ("environment of a container", "skipped"),
         ("run x", "skipped"),
     ];
@@ -176,5 +179,5 @@ fn an_image_that_an_engine_refuses_has_failed_whatever_is_filtered_for() {
         .iter()
         .map(|case| (case["name"].as_str().unwrap(), case["outcome"].as_str().unwrap()))
         .collect();
-    assert_eq!(found, [("loaded under its name", "failed")]);
+    assert_eq!(found, [("loads with the expected name", "failed")]);
 }
