@@ -8,7 +8,7 @@ use super::decompress::Codec;
 use super::entry::{Attributes, FileContent, Kind};
 use super::header;
 use super::store::StoredBlob;
-use crate::image::{DiffId, Platform, Reference};
+use crate::image::{DiffId, Digest, Platform, Reference};
 
 /// Receives new layers as uncompressed tars.
 pub trait LayerSink {
@@ -42,6 +42,12 @@ pub trait ImageWriter: LayerSink {
     /// # Errors
     /// When the layer cannot be read or the output cannot be written.
     fn copy_layer(&mut self, layer: &LayerBlob, size: u64) -> Result<(), ArchiveError>;
+
+    /// The digests of the image's layers as stored, lowest first; empty if the format does not
+    /// name layers by digest.
+    fn layer_digests(&self) -> Vec<Digest> {
+        Vec::new()
+    }
 
     /// Writes the config `config` and everything that ties it to the layers and to the image's name.
     ///

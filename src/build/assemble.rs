@@ -113,7 +113,7 @@ pub fn assemble_all(
         ([plan], output) => Ok(vec![assemble(plan, options, output, seen)?]),
         ([first, ..], _) if options.format == Format::Docker => {
             let recipe = first.recipe().path.display().to_string();
-            let problem = "is for several architectures, and a docker-archive holds one; use --format oci or dual";
+            let problem = "has several platforms, and a docker-archive holds one image; use --format oci or dual";
             Err(BuildError::Recipe { recipe, problem: problem.to_owned() })
         }
         (plans, Output::File(file)) => named_by_digest(plans, options, file, seen),
@@ -267,9 +267,15 @@ fn write(
     let config = config(plan, diff_ids);
     let raw_config = serde_json::to_vec(&config).map_err(|e| write_failed(e.into()))?;
     let reference = carried_reference(plan, &made)?;
+    let blobs: Vec<_> = writer.layer_digests().into_iter().map(Some).collect();
     writer.finish(&raw_config, &reference, &plan.platform).map_err(write_failed)?;
-    let mut summary =
-        Summary::new(&config, Digest::of(&raw_config), Some(&reference.to_string()), &sizes);
+    let mut summary = Summary::new(
+        &config,
+        Digest::of(&raw_config),
+        Some(&reference.to_string()),
+        &sizes,
+        &blobs,
+    );
     let base = plan.layer_counts().0;
     summary.layers.iter_mut().enumerate().for_each(|(index, layer)| layer.base = index < base);
     Ok(summary)

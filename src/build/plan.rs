@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::base::{self, Base};
 use super::contents::{Placement, Placer, Rules};
-use super::recipe::{Layout, NIX_STORE, Recipe, Store, When};
+use super::recipe::{NIX_STORE, Recipe, Store, When};
 use super::{BuildError, tag};
 use crate::archive::ArchiveError;
 use crate::archive::entry::join;
@@ -217,7 +217,7 @@ fn layers(
     let base = base.map_or(0, |base| base.image.layers.len());
     let budget =
         |contents: bool| Budget { max_layers: recipe.max_layers, base, contents: contents.into() };
-    if recipe.layout == Layout::Single {
+    if recipe.layering == Strategy::Single {
         let paths: Vec<StorePath> = closure.paths().cloned().collect();
         let needed = any_contents || !paths.is_empty();
         budget(needed).available(0)?;
@@ -225,7 +225,7 @@ fn layers(
         return Ok(if needed { vec![layer] } else { Vec::new() });
     }
     let available = budget(any_contents).available(closure.len())?;
-    let store = Strategy::default().layers(closure, available);
+    let store = recipe.layering.layers(closure, available);
     let of_paths = |paths| PlannedLayer { paths, contents: false, named: true };
     let top = PlannedLayer { paths: Vec::new(), contents: true, named: false };
     Ok(store.into_iter().map(of_paths).chain(any_contents.then_some(top)).collect())
@@ -260,7 +260,7 @@ impl Plan {
     fn list(&self, layer: &PlannedLayer) -> Result<Layer, BuildError> {
         let nothing = Tree::default();
         let base = self.base.as_ref().map_or(&nothing, |base| &base.tree);
-        let single = self.recipe.layout == Layout::Single;
+        let single = self.recipe.layering == Strategy::Single;
         let store = self.recipe.store.as_ref().map(|store| (&store.dir, store.source.as_path()));
         let mut placer = Placer::new(Rules {
             base,

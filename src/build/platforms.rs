@@ -1,4 +1,4 @@
-//! Recipes for several architectures: one recipe each, made of what they share and what is said of each alone.
+//! Recipes with several `platforms`: a recipe for each, made of the shared keys and its own keys.
 
 use std::path::Path;
 
@@ -6,89 +6,72 @@ use serde_json::{Map, Value};
 
 use super::recipe::Recipe;
 use super::{BuildError, recipe};
+use crate::archive::ArchiveError;
 use crate::image::Platform;
 use crate::image::platform::Arch;
+use crate::{document, suggest};
 
-/// The key that lists the architectures, and the table that says what is different for each.
-const LIST: &str = "architectures";
-const EACH: &str = "per_architecture";
+/// The key that lists the platforms.
+const PLATFORMS: &str = "platforms";
+/// The table with the keys that differ between platforms.
+const PER_PLATFORM: &str = "per_platform";
+/// Keys that cannot differ between platforms.
+const COMMON_KEYS: [&str; 2] = ["name", "tag"];
+/// Keys for recipes with one platform.
+const ONE_PLATFORM_KEYS: [&str; 2] = ["architecture", "variant"];
 
 impl Recipe {
-    /// The recipes of all architectures that the recipe at `path` is for; one where it lists none.
+    /// Reads the recipe at `path`: one recipe for each of its `platforms`, or a single one.
     ///
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_all(path: &Path) -> Result<Vec<Self>, BuildError> {
-        let text =
-            std::fs::read_to_string(path).map_err(crate::archive::ArchiveError::read(path))?;
+        let text = std::fs::read_to_string(path).map_err(ArchiveError::read(path))?;
         Self::parse_all(path, &text)
     }
 
-    /// As [`read_all`](Self::read_all), of `text`.
+    /// Parses `text` like [`read_all`](Self::read_all); `path` is where it is from.
     ///
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse_all(path: &Path, text: &str) -> Result<Vec<Self>, BuildError> {
-        // Whatever is wrong with the text itself is told better where it is taken for one recipe.
-        let Ok(Value::Object(mut shared)) = crate::document::parse(path, text) else {
+        // `parse_one` reports problems of the text itself better: it knows the line.
+        let Ok(Value::Object(mut shared)) = document::parse(path, text) else {
             return Ok(vec![Self::parse_one(path, text)?]);
         };
-        let wrong =
+        let error =
             |problem: String| BuildError::Recipe { recipe: path.display().to_string(), problem };
-        let each = shared.remove(EACH);
-        let Some(list) = shared.remove(LIST) else {
-            return match each {
-                Some(_) => {
-                    Err(wrong(format!("{EACH} says what is different, but {LIST} lists none")))
-                }
+        let per_platform = shared.remove(PER_PLATFORM);
+        let Some(platforms) = shared.remove(PLATFORMS) else {
+            return match per_platform {
+                Some(_) => Err(error(format!("{PER_PLATFORM} needs a list of {PLATFORMS}"))),
                 None => Ok(vec![Self::parse_one(path, text)?]),
             };
         };
-        let names: Vec<String> = serde_json::from_value(list)
-            .ok()
-            .filter(|names: &Vec<String>| !names.is_empty())
-            .ok_or_else(|| {
-                wrong(format!("{LIST} must be a list of names, such as [\"amd64\", \"arm64\"]"))
-            })?;
-        if shared.contains_key("architecture") {
-            return Err(wrong(format!("{LIST} and architecture exclude each other")));
-        }
-        if !shared.contains_key("tag") {
-            return Err(wrong(format!(
-                "an image of several {LIST} needs a tag, which all of them carry"
-            )));
-        }
-        let mut each: Map<String, Value> = match each.map(serde_json::from_value).transpose() {
-            Ok(each) => each.unwrap_or_default(),
-            Err(_) => {
-                return Err(wrong(format!(
-                    "{EACH} must be a table with a table for each of {LIST}"
-                )));
-            }
-        };
+        let platforms = platform_names(platforms).map_err(error)?;
+        check_shared_keys(&shared).map_err(error)?;
+        let mut per_platform = tables(per_platform).map_err(error)?;
         let mut recipes = Vec::new();
-        for name in &names {
-            let own = each.remove(name).unwrap_or_default();
-            recipes.push(recipe::from_value(path, own_over(&shared, name, own).map_err(wrong)?)?);
+        for name in &platforms {
+            let own = per_platform.remove(name).unwrap_or_default();
+            recipes
+                .push(recipe::from_value(path, with_own_keys(&shared, name, own).map_err(error)?)?);
         }
-        if let Some(name) = each.keys().next() {
-            let nearest = crate::suggest::nearest(name, names.iter().map(String::as_str));
-            let hint = crate::suggest::hint(&nearest);
-            return Err(wrong(format!("{EACH} has {name:?}, which {LIST} does not list{hint}")));
+        if let Some(name) = per_platform.keys().next() {
+            return Err(error(unlisted(name, &platforms)));
         }
-        check_distinct(&recipes).map_err(wrong)?;
         Ok(recipes)
     }
 
-    /// The recipe at `path`; of one for several architectures, that of `arch`.
+    /// Reads the recipe at `path`; if it has several `platforms`, the recipe for `arch`.
     ///
     /// # Errors
-    /// As [`read`](Self::read), and when there are several, and none for `arch`.
+    /// As [`read`](Self::read), or if there are several platforms and none is for `arch`.
     pub fn read_for(path: &Path, arch: Arch) -> Result<Self, BuildError> {
         Self::for_arch(Self::read_all(path)?, arch)
     }
 
-    /// As [`read_for`](Self::read_for), of `text`.
+    /// Parses `text` like [`read_for`](Self::read_for); `path` is where it is from.
     ///
     /// # Errors
     /// As [`read_for`](Self::read_for).
@@ -96,52 +79,95 @@ impl Recipe {
         Self::for_arch(Self::parse_all(path, text)?, arch)
     }
 
-    /// The one among `recipes` for `arch`, or the only one.
-    ///
-    /// # Errors
-    /// When there are several, and none for it.
+    /// Selects the recipe for `arch`, or the only one.
     fn for_arch(mut recipes: Vec<Self>, arch: Arch) -> Result<Self, BuildError> {
-        let fits =
+        let is_for_arch =
             |recipe: &Self| recipe.platform.as_ref().is_some_and(|platform| platform.arch == arch);
-        let index = if recipes.len() == 1 { Some(0) } else { recipes.iter().position(fits) };
+        let index = if recipes.len() == 1 { Some(0) } else { recipes.iter().position(is_for_arch) };
         match index {
             Some(index) => Ok(recipes.swap_remove(index)),
             None => {
                 let recipe = recipes
                     .first()
                     .map_or(String::new(), |recipe| recipe.path.display().to_string());
-                let problem = format!("none of its {LIST} is {arch}");
+                let problem = format!("none of its {PLATFORMS} is for {arch}");
                 Err(BuildError::Recipe { recipe, problem })
             }
         }
     }
 }
 
-/// What is shared, with what is `own` to the architecture `name` in its place.
-fn own_over(shared: &Map<String, Value>, name: &str, own: Value) -> Result<Value, String> {
+/// The entries of `platforms`, checked.
+fn platform_names(list: Value) -> Result<Vec<String>, String> {
+    let names: Vec<String> = serde_json::from_value(list).unwrap_or_default();
+    if names.is_empty() {
+        return Err(format!(
+            "{PLATFORMS} must be a list such as [\"linux/amd64\", \"linux/arm64\"]"
+        ));
+    }
+    let mut seen: Vec<Platform> = Vec::new();
+    for name in &names {
+        let platform =
+            Platform::from_specifier(name).map_err(|error| format!("{PLATFORMS}: {error}"))?;
+        if seen.contains(&platform) {
+            return Err(format!("{PLATFORMS} lists {platform} twice"));
+        }
+        seen.push(platform);
+    }
+    Ok(names)
+}
+
+fn check_shared_keys(shared: &Map<String, Value>) -> Result<(), String> {
+    if let Some(key) = ONE_PLATFORM_KEYS.into_iter().find(|key| shared.contains_key(*key)) {
+        return Err(format!("{PLATFORMS} and {key} exclude each other; remove one of them"));
+    }
+    if !shared.contains_key("tag") {
+        return Err(format!("a recipe with {PLATFORMS} needs a tag, the same for all of them"));
+    }
+    Ok(())
+}
+
+/// The tables within `per_platform`, by platform.
+fn tables(per_platform: Option<Value>) -> Result<Map<String, Value>, String> {
+    match per_platform {
+        None => Ok(Map::new()),
+        Some(Value::Object(tables)) => Ok(tables),
+        Some(_) => Err(format!("{PER_PLATFORM} must be a table with a table for each platform")),
+    }
+}
+
+/// The keys of the recipe for the platform `name`: its own keys replace shared ones.
+fn with_own_keys(shared: &Map<String, Value>, name: &str, own: Value) -> Result<Value, String> {
     let own = match own {
         Value::Object(own) => own,
         Value::Null => Map::new(),
-        _ => return Err(format!("{EACH}.{name} must be a table")),
+        _ => return Err(format!("{PER_PLATFORM}.{name:?} must be a table")),
     };
     let mut all = shared.clone();
     all.insert("architecture".to_owned(), name.into());
     for (key, value) in own {
-        if ["name", "tag", "architecture"].contains(&key.as_str()) {
-            return Err(format!("{EACH}.{name} has {key}, which is the same for all"));
+        if COMMON_KEYS.contains(&key.as_str()) {
+            return Err(format!(
+                "{PER_PLATFORM}.{name:?} has {key}, which is the same for all platforms"
+            ));
+        }
+        if ONE_PLATFORM_KEYS.contains(&key.as_str()) {
+            return Err(format!("{PER_PLATFORM}.{name:?} has {key}; {PLATFORMS} sets it"));
         }
         all.insert(key, value);
     }
     Ok(Value::Object(all))
 }
 
-fn check_distinct(recipes: &[Recipe]) -> Result<(), String> {
-    let mut seen: Vec<&Platform> = Vec::new();
-    for platform in recipes.iter().filter_map(|recipe| recipe.platform.as_ref()) {
-        if seen.contains(&platform) {
-            return Err(format!("{LIST} lists {platform} twice"));
-        }
-        seen.push(platform);
-    }
-    Ok(())
+/// Describes the table `name` of `per_platform`, which is not the table of a platform.
+fn unlisted(name: &str, platforms: &[String]) -> String {
+    let platform = name.parse::<Platform>().ok();
+    let same = |listed: &&String| platform.is_some() && listed.parse().ok() == platform;
+    let nearest = platforms
+        .iter()
+        .find(same)
+        .map(String::as_str)
+        .or_else(|| suggest::nearest(name, platforms.iter().map(String::as_str)));
+    let hint = suggest::hint(&nearest);
+    format!("{PER_PLATFORM} has {name:?}, which {PLATFORMS} does not list{hint}")
 }

@@ -11,16 +11,7 @@ use crate::archive::Attributes;
 use crate::closure::StoreDir;
 use crate::image::fields;
 use crate::image::{Inherit, Name, Platform, Tag, Timestamp};
-
-/// How the contents are put into layers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Layout {
-    /// A layer for each popular store path, one for the rest, one for the contents.
-    #[default]
-    Layered,
-    /// One layer for everything.
-    Single,
-}
+use crate::layering::Strategy;
 
 /// What a recipe says of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +42,8 @@ pub struct Recipe {
     pub name: Name,
     /// The tag; derived from the inputs where not given.
     pub tag: Option<Tag>,
-    /// How the contents are put into layers.
-    pub layout: Layout,
+    /// How files are split into layers.
+    pub layering: Strategy,
     /// The base image.
     pub from_image: Option<PathBuf>,
     /// The name of the base image among several.
@@ -105,7 +96,7 @@ impl Recipe {
 
     /// Reads the recipe `text`, whose relative paths are relative to the folder of `path`.
     ///
-    /// Of a recipe for several architectures it is that of this machine.
+    /// If the recipe has `platforms`, the result is the recipe for the host's.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -152,13 +143,16 @@ fn text(error: impl std::fmt::Display) -> String {
 
 /// The recipe that `value` describes, which is said to be from `path`.
 pub(super) fn from_value(path: &Path, value: Value) -> Result<Recipe, BuildError> {
-    let settings: Result<Settings, _> = crate::document::of_value(value);
+    let settings: Result<Settings, _> = crate::document::from_value(value);
     let settings = settings.and_then(|settings| check(path, settings));
     settings.map_err(|problem| BuildError::Recipe { recipe: shown(path), problem })
 }
 
 /// Turns what was written into what it means.
 fn check(path: &Path, settings: Settings) -> Result<Recipe, String> {
+    if settings.platforms.is_some() || settings.per_platform.is_some() {
+        return Err("a table of per_platform cannot contain platforms or per_platform".to_owned());
+    }
     let folder = path.parent().unwrap_or(Path::new(""));
     let within = |relative: &str| folder.join(relative);
     let config = config(settings.config.unwrap_or_default(), settings.clear.map(Vec::from))?;
@@ -173,7 +167,7 @@ fn check(path: &Path, settings: Settings) -> Result<Recipe, String> {
         path: path.to_owned(),
         name: settings.name.parse().map_err(text)?,
         tag: settings.tag.map(|tag| tag.parse().map_err(text)).transpose()?,
-        layout: settings.layout.unwrap_or_default(),
+        layering: settings.layering.unwrap_or_default(),
         from_image: settings.from_image.as_deref().map(within),
         from_image_name: settings.from_image_name,
         from_image_tag: settings.from_image_tag,

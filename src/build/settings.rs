@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::recipe::Layout;
+use crate::layering::Strategy;
 
 /// Every key of a recipe. dockerTools' names are accepted beside the own ones.
 #[derive(Debug, serde::Deserialize)]
@@ -13,7 +13,7 @@ use super::recipe::Layout;
 pub(super) struct Settings {
     pub(super) name: String,
     pub(super) tag: Option<String>,
-    pub(super) layout: Option<Layout>,
+    pub(super) layering: Option<Strategy>,
     #[serde(alias = "fromImage")]
     pub(super) from_image: Option<String>,
     #[serde(alias = "fromImageName")]
@@ -25,6 +25,9 @@ pub(super) struct Settings {
     pub(super) replace: Option<StringOrList>,
     pub(super) architecture: Option<String>,
     pub(super) variant: Option<String>,
+    /// Evaluated before, in `platforms.rs`; listed here so that errors can suggest it.
+    pub(super) platforms: Option<IgnoredAny>,
+    pub(super) per_platform: Option<IgnoredAny>,
     pub(super) created: Option<String>,
     pub(super) mtime: Option<String>,
     pub(super) uid: Option<u32>,
@@ -51,18 +54,6 @@ pub(super) struct Store {
     pub(super) source: Option<String>,
     pub(super) closure: Option<String>,
     pub(super) include: Option<bool>,
-}
-
-impl<'de> Deserialize<'de> for Layout {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "layered" => Ok(Self::Layered),
-            "single" => Ok(Self::Single),
-            other => Err(de::Error::custom(format!(
-                "layout {other:?} must be \"layered\" or \"single\""
-            ))),
-        }
-    }
 }
 
 /// One string, or a list of them.

@@ -10,8 +10,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::plan::PlannedLayer;
-use super::recipe::{Layout, Recipe, When};
+use super::recipe::{Recipe, When};
 use crate::image::{ContainerConfig, DiffId, Digest, Platform, Tag, Timestamp};
+use crate::layering::Strategy;
 
 /// What a tag is derived from, layers aside.
 pub(super) struct Identity<'a> {
@@ -38,7 +39,7 @@ impl Identity<'_> {
             "config": self.config,
             "created": when(recipe.created.unwrap_or(When::At(Timestamp::DEFAULT))),
             "layers": layers?,
-            "layout": if recipe.layout == Layout::Single { "single" } else { "layered" },
+            "layout": layout(recipe.layering),
             "mtime": when(recipe.mtime),
             "owner": [recipe.owner.uid, recipe.owner.gid],
             "replace": recipe.replace.iter().map(|path| String::from_utf8_lossy(path)).collect::<Vec<_>>(),
@@ -65,6 +66,14 @@ impl Identity<'_> {
             self.recipe.store.as_ref().map(|store| store.source.as_path()).unwrap_or(Path::new(""));
         let inner = |path: &&Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
         self.contents.iter().map(inner).collect()
+    }
+}
+
+/// The word for the layering strategy; derived tags depend on it, so it never changes.
+fn layout(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::Single => "single",
+        Strategy::Popularity => "layered",
     }
 }
 

@@ -308,7 +308,7 @@ mod tests {
     fn an_old_name_is_an_unknown_key_where_the_new_name_is_none() {
         let error = error("[image]\nwithin=5\n");
         assert!(
-            error.starts_with("e.toml:2: unknown key \"within\"; there are: reference"),
+            error.starts_with("e.toml:2: unknown key \"within\"; valid keys: reference"),
             "{error}"
         );
     }

@@ -67,8 +67,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let image = archive::open(&args.image, &choice)?;
     let facts = verify::layers(&image, threads(None))?;
     let sizes: Vec<u64> = facts.iter().map(|layer| layer.size).collect();
+    let blobs: Vec<_> = image.layers.iter().map(|layer| layer.digest).collect();
     let reference = image.references.first().map(String::as_str);
-    let summary = Summary::new(&image.config, image.id(), reference, &sizes);
+    let summary = Summary::new(&image.config, image.id(), reference, &sizes, &blobs);
     let findings = lint(&image, &facts)?;
     let mut output = io::stdout();
     if args.json {

@@ -70,7 +70,7 @@ fn layers(layers: &[LayerSummary]) -> String {
         }
         if index < head || index >= tail {
             let size = BinaryBytes(layer.size).to_string();
-            let digest = &layer.digest.hex()[..12];
+            let digest = &layer.diff_id.0.hex()[..12];
             let _ = writeln!(
                 drawn,
                 "  {:>12}{size:>11}  {digest}  {}",

@@ -87,8 +87,11 @@ pub enum PlatformError {
         nearest: Option<&'static str>,
     },
     /// The operating system is not Linux.
-    #[error("{0:?} names the operating system {1:?}; images are built for linux alone")]
+    #[error("{0:?} names the operating system {1:?}; only linux images can be built")]
     Os(String, String),
+    /// The operating system is missing.
+    #[error("{0:?} is not a platform; expected linux/ARCHITECTURE[/VARIANT]{1}")]
+    Incomplete(String, String),
     /// The variant is none.
     #[error("{0:?} is not a CPU variant; expected v and a number, such as v7")]
     Variant(String),
@@ -107,6 +110,22 @@ impl Platform {
             name => name,
         };
         name.parse().unwrap_or(Self { arch: Arch::Amd64, variant: None })
+    }
+
+    /// Reads a platform as Docker writes it: `linux/architecture[/variant]`.
+    ///
+    /// # Errors
+    /// If the operating system is missing or is not linux, or the rest is not a platform.
+    pub fn from_specifier(text: &str) -> Result<Self, PlatformError> {
+        match (text.split_once('/'), text.parse::<Self>()) {
+            (Some((Self::OS, _)), parsed) => parsed,
+            (_, Ok(platform)) => {
+                let hint = format!("; did you mean \"{platform}\"?");
+                Err(PlatformError::Incomplete(text.to_owned(), hint))
+            }
+            (Some((os, _)), Err(_)) => Err(PlatformError::Os(text.to_owned(), os.to_owned())),
+            (None, Err(_)) => Err(PlatformError::Incomplete(text.to_owned(), String::new())),
+        }
     }
 
     /// The same with `variant` in place of its own.
@@ -209,7 +228,7 @@ mod tests {
     #[test]
     fn what_is_no_platform_is_refused() {
         assert!(read("amd46").contains("did you mean \"amd64\"?"));
-        assert!(read("aarch64-darwin").contains("images are built for linux alone"));
+        assert!(read("aarch64-darwin").contains("only linux images can be built"));
         assert!(read("arm/seven").contains("is not a CPU variant"));
         assert!(read("windows/amd64").contains("unknown architecture"));
         assert!(read("").contains("unknown architecture"));

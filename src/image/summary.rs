@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{ContainerConfig, Digest, ImageConfig, Reference};
+use super::{ContainerConfig, DiffId, Digest, ImageConfig, Reference};
 
 /// An image, described.
 #[derive(Clone, Debug, Serialize)]
@@ -35,8 +35,10 @@ pub struct Summary {
 /// A layer, described.
 #[derive(Clone, Debug, Serialize)]
 pub struct LayerSummary {
-    /// The diff id.
-    pub digest: Digest,
+    /// The digest of the uncompressed tar.
+    pub diff_id: DiffId,
+    /// The digest of the blob as stored; null if the image's format does not name layers by digest.
+    pub digest: Option<Digest>,
     /// The size of the uncompressed tar in bytes.
     pub size: u64,
     /// Whether it came with the base image.
@@ -46,16 +48,23 @@ pub struct LayerSummary {
 }
 
 impl Summary {
-    /// Describes the image with `config`, whose bytes have the digest `id`, named `reference`. `sizes` are
-    /// those of the uncompressed layers, bottom first.
-    pub fn new(config: &ImageConfig, id: Digest, reference: Option<&str>, sizes: &[u64]) -> Self {
+    /// Describes the image with `config`, whose bytes have the digest `id`, named `reference`. Its
+    /// layers have these uncompressed sizes and these blobs, lowest first; `blobs` may be shorter.
+    pub fn new(
+        config: &ImageConfig,
+        id: Digest,
+        reference: Option<&str>,
+        sizes: &[u64],
+        blobs: &[Option<Digest>],
+    ) -> Self {
         let parsed = reference.and_then(|text| text.parse::<Reference>().ok());
         let history = config.layer_history();
         let step = |index: usize| history.as_ref().and_then(|steps| steps.get(index));
         // The topmost layer tells of the last build; what lies below may be an image of this builder too.
         let base = history.as_ref().and_then(|steps| steps.last()?.base_layers()).unwrap_or(0);
-        let layer = |(index, (diff_id, size)): (usize, (&super::DiffId, &u64))| LayerSummary {
-            digest: diff_id.0,
+        let layer = |(index, (diff_id, size)): (usize, (&DiffId, &u64))| LayerSummary {
+            diff_id: *diff_id,
+            digest: blobs.get(index).copied().flatten(),
             size: *size,
             base: index < base,
             paths: step(index).map(|step| step.paths()).unwrap_or_default(),

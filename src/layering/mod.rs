@@ -1,41 +1,85 @@
-//! Which store path goes into which layer.
+//! Layering: which store path goes into which layer.
 //!
-//! A strategy ranks the paths of a closure, the budget says how many layers there may be, and
-//! [`Strategy::layers`] cuts the ranking into layers. Nothing here touches a file.
+//! A [`Strategy`] ranks the store paths of a closure, a [`Budget`] limits the number of layers, and
+//! [`Strategy::layers`] splits the ranked paths into layers. This room works on names alone and
+//! never touches a file.
 
 pub mod budget;
 pub mod popularity;
 
 pub use budget::{Budget, BudgetError};
 
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer};
+
 use crate::closure::{Closure, StorePath};
 
-/// How store paths are ranked before they are cut into layers.
+/// How files are split into layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strategy {
-    /// Paths that much depends upon come first, see [`popularity`].
+    /// A layer for each of the most popular store paths (see [`popularity`]), one for the other
+    /// store paths, and one for the contents.
     #[default]
     Popularity,
+    /// One layer for everything.
+    Single,
+}
+
+/// A text that does not name a strategy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StrategyError {
+    /// The name that `popularity` had before.
+    #[error("layering \"layered\" is now called \"popularity\"")]
+    Renamed,
+    /// Any other text.
+    #[error("unknown layering {0:?}; expected \"popularity\" or \"single\"")]
+    Unknown(String),
+}
+
+impl FromStr for Strategy {
+    type Err = StrategyError;
+
+    fn from_str(text: &str) -> Result<Self, StrategyError> {
+        match text {
+            "popularity" => Ok(Self::Popularity),
+            "single" => Ok(Self::Single),
+            "layered" => Err(StrategyError::Renamed),
+            other => Err(StrategyError::Unknown(other.to_owned())),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Strategy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 impl Strategy {
-    /// The paths of `closure` in at most `available` layers, bottom first: the best ranked paths in a
-    /// layer each, the rest together in the last. None for an empty closure.
+    /// Splits the paths of `closure` into at most `available` layers, lowest first. No layer is
+    /// empty.
     ///
-    /// With `available` zero there is no place for any path; [`Budget::available`] never gives that for a
-    /// closure that has one.
+    /// With `available` zero the result is empty; [`Budget::available`] never returns zero for a
+    /// closure that has paths.
     pub fn layers(self, closure: &Closure, available: usize) -> Vec<Vec<StorePath>> {
-        let mut ranked = match self {
-            Self::Popularity => popularity::ranked(closure),
-        };
-        if ranked.len() <= available {
-            return ranked.into_iter().map(|path| vec![path]).collect();
+        match self {
+            Self::Popularity => one_each(popularity::ranked(closure), available),
+            Self::Single if closure.is_empty() || available == 0 => Vec::new(),
+            Self::Single => vec![closure.paths().cloned().collect()],
         }
-        let Some(alone) = available.checked_sub(1) else {
-            return Vec::new();
-        };
-        let mut rest = ranked.split_off(alone);
-        rest.sort();
-        ranked.into_iter().map(|path| vec![path]).chain([rest]).collect()
     }
+}
+
+/// Gives each of the first `ranked` paths a layer; those that exceed `available` share the last.
+fn one_each(mut ranked: Vec<StorePath>, available: usize) -> Vec<Vec<StorePath>> {
+    if ranked.len() <= available {
+        return ranked.into_iter().map(|path| vec![path]).collect();
+    }
+    let Some(alone) = available.checked_sub(1) else {
+        return Vec::new();
+    };
+    let mut rest = ranked.split_off(alone);
+    rest.sort();
+    ranked.into_iter().map(|path| vec![path]).chain([rest]).collect()
 }

@@ -140,7 +140,7 @@ impl Ready {
                 let held = assemble::PresentLayers { layers: skip, made: &self.made };
                 let summary =
                     assemble::stream_less(plan, options.threads, options.cache, held, sender)?;
-                let layers = summary.layers.iter().map(|layer| DiffId(layer.digest)).collect();
+                let layers = summary.layers.iter().map(|layer| layer.diff_id).collect();
                 Ok((summary.reference.unwrap_or_default(), summary.id, layers))
             }
             Source::Image(image, reference) => {

@@ -130,7 +130,7 @@ fn an_old_docker_save_with_repeated_and_symlinked_layers_is_a_base() {
         let seen: Value =
             serde_json::from_str(&lab.seatrial(["inspect", &path, "--json"]).ok()).unwrap();
         assert_eq!(seen["layers"].as_array().unwrap().len(), 3, "{format}");
-        assert_eq!(seen["layers"][0]["digest"], seen["layers"][1]["digest"]);
+        assert_eq!(seen["layers"][0]["diff_id"], seen["layers"][1]["diff_id"]);
         assert_eq!(seen["env"], json!(["OLD=1"]));
     }
     let config = lab.build(recipe).config();

@@ -25,7 +25,7 @@ fn sha256(bytes: &[u8]) -> String {
 fn b1_a_single_image_has_one_new_layer_with_contents_and_closure() {
     let lab = shop();
     let built =
-        lab.build(&format!("name='x'\nlayout='single'\ncontents=['/nix/store/a-app']\n{STORE}"));
+        lab.build(&format!("name='x'\nlayering='single'\ncontents=['/nix/store/a-app']\n{STORE}"));
     assert_eq!(
         built.names(0),
         [
@@ -57,9 +57,9 @@ fn b1_only_store_paths_that_no_base_layer_holds_are_added() {
         "base.tar",
         &[],
     );
-    for layout in ["single", "layered"] {
+    for layering in ["single", "popularity"] {
         let built = lab.build(&format!(
-            "name='x'\nlayout='{layout}'\nfrom_image='base.tar'\ncontents=['/nix/store/a-app']\n{STORE}"
+            "name='x'\nlayering='{layering}'\nfrom_image='base.tar'\ncontents=['/nix/store/a-app']\n{STORE}"
         ));
         let added: Vec<String> =
             built.layers().into_iter().skip(3).flatten().map(|m| m.name).collect();
@@ -125,13 +125,13 @@ fn b3_a_stream_is_byte_for_byte_the_archive_and_needs_no_temporary_file() {
 fn b4_base_layers_come_first_byte_for_byte_in_every_builder() {
     let lab = shop();
     let base = lab.build_with("name='base'\ncontents='store/d-unrelated'\n", "base.tar", &[]);
-    for layout in ["single", "layered"] {
+    for layering in ["single", "popularity"] {
         let recipe = format!(
-            "name='x'\nlayout='{layout}'\nfrom_image='base.tar'\ncontents='store/c-libc'\n"
+            "name='x'\nlayering='{layering}'\nfrom_image='base.tar'\ncontents='store/c-libc'\n"
         );
         for format in ["docker", "dual"] {
             let built = lab.build_with(&recipe, "out.tar", &["--format", format]);
-            assert_eq!(built.layer_files()[..1], base.layer_files()[..], "{layout} {format}");
+            assert_eq!(built.layer_files()[..1], base.layer_files()[..], "{layering} {format}");
             assert_eq!(built.layers().len(), 2);
             assert_eq!(built.summary["layers"][0]["base"], true);
             assert_eq!(built.summary["layers"][1]["base"], false);
@@ -167,7 +167,7 @@ fn b4_too_few_layers_is_an_error_that_names_the_numbers() {
 #[test]
 fn b5_any_image_can_be_the_base_of_any_other() {
     let lab = shop();
-    let (single, layered) = ("layout='single'", "layout='layered'");
+    let (single, layered) = ("layering='single'", "layering='popularity'");
     for (lower, upper) in
         [(layered, single), (single, layered), (layered, layered), (single, single)]
     {
@@ -191,12 +191,12 @@ fn b6_the_environment_is_base_then_own_each_name_once_in_its_first_place() {
     let lab = shop();
     let base = "name='base'\ncontents='store/c-libc'\n[config]\nEnv=['PATH=/bin', 'LAST=base', 'PATH=/usr/bin']\n";
     assert_eq!(lab.build_with(base, "base.tar", &[]).env(), ["PATH=/usr/bin", "LAST=base"]);
-    for layout in ["single", "layered"] {
+    for layering in ["single", "popularity"] {
         let built = lab.build(&format!(
-            "name='x'\nlayout='{layout}'\nfrom_image='base.tar'\ncontents='store/b-zlib'\n\
+            "name='x'\nlayering='{layering}'\nfrom_image='base.tar'\ncontents='store/b-zlib'\n\
              [config]\nEnv=['NEW=1', 'LAST=child', 'NEW=2=3']\n"
         ));
-        assert_eq!(built.env(), ["PATH=/usr/bin", "LAST=child", "NEW=2=3"], "{layout}");
+        assert_eq!(built.env(), ["PATH=/usr/bin", "LAST=child", "NEW=2=3"], "{layering}");
     }
     let stream = lab.seatrial(["stream", "recipe.toml"]);
     assert!(
@@ -208,10 +208,10 @@ fn b6_the_environment_is_base_then_own_each_name_once_in_its_first_place() {
 #[test]
 fn b7_names_with_a_registry_are_kept_and_files_take_the_base_name() {
     let lab = shop();
-    for layout in ["single", "layered"] {
+    for layering in ["single", "popularity"] {
         lab.file(
             "recipe.toml",
-            format!("name='Registry.example:5000/My/Image'\ntag='1.0'\nlayout='{layout}'\n"),
+            format!("name='Registry.example:5000/My/Image'\ntag='1.0'\nlayering='{layering}'\n"),
         );
         lab.seatrial(["build", "recipe.toml"]).ok();
         assert!(lab.exists("image.tar"));
@@ -276,7 +276,7 @@ fn b9_a_given_tag_is_carried_and_a_derived_one_is_known_without_building() {
         "name='x'\ncontents='store/c-libc'\n".to_owned(),
         format!("name='x'\ncontents='/nix/store/a-app'\n{STORE}"),
         format!(
-            "name='x'\nlayout='single'\ncontents=['/nix/store/a-app', 'store/../graph.json']\n{STORE}"
+            "name='x'\nlayering='single'\ncontents=['/nix/store/a-app', 'store/../graph.json']\n{STORE}"
         ),
     ] {
         let built = lab.build(&recipe);
@@ -321,17 +321,18 @@ fn b9_a_derived_tag_changes_with_the_inputs_and_with_nothing_else() {
 #[test]
 fn b10_an_image_may_have_no_store_path_or_no_contents_at_all() {
     let lab = shop();
-    for layout in ["single", "layered"] {
+    for layering in ["single", "popularity"] {
         let empty =
-            lab.build(&format!("name='x'\nlayout='{layout}'\n[config]\nCmd=['/bin/app']\n"));
+            lab.build(&format!("name='x'\nlayering='{layering}'\n[config]\nCmd=['/bin/app']\n"));
         assert_eq!(empty.manifest()["Layers"], json!([]));
         assert_eq!(empty.config()["rootfs"], json!({"type": "layers", "diff_ids": []}));
-        let plain =
-            lab.build(&format!("name='x'\nlayout='{layout}'\ncontents='store/c-libc'\n{STORE}"));
+        let plain = lab
+            .build(&format!("name='x'\nlayering='{layering}'\ncontents='store/c-libc'\n{STORE}"));
         // In the store, but by its folder; so it is a store path after all.
-        assert_eq!(plain.names(0)[0], if layout == "single" { "bin/" } else { "nix/" });
+        assert_eq!(plain.names(0)[0], if layering == "single" { "bin/" } else { "nix/" });
         lab.file("tree/a", "");
-        let plain = lab.build(&format!("name='x'\nlayout='{layout}'\ncontents='tree'\n{STORE}"));
+        let plain =
+            lab.build(&format!("name='x'\nlayering='{layering}'\ncontents='tree'\n{STORE}"));
         assert_eq!(plain.names(0), ["a"]);
         assert_eq!(plain.layers().len(), 1);
     }

@@ -46,7 +46,7 @@ fn what_is_known_is_not_hashed_again_and_the_bytes_are_the_same() {
     // Only who does not hash would believe this.
     let wrong = format!("sha256:{}", "ab".repeat(32));
     forge(&lab.kept("layers")[0], &wrong);
-    assert_eq!(lab.build(RECIPE).summary["layers"][0]["digest"], wrong);
+    assert_eq!(lab.build(RECIPE).summary["layers"][0]["diff_id"], wrong);
 
     let verified = lab.build_with(RECIPE, "verified.tar", &["--verify"]);
     assert_eq!(verified.bytes, plain.bytes);
@@ -61,7 +61,7 @@ fn no_cache_neither_looks_nor_keeps() {
     forge(file, &wrong);
     let forged = fs::read(file).unwrap();
     let built = lab.build_with(RECIPE, "out.tar", &["--no-cache"]);
-    assert_ne!(built.summary["layers"][0]["digest"], wrong);
+    assert_ne!(built.summary["layers"][0]["diff_id"], wrong);
     assert_eq!(fs::read(file).unwrap(), forged);
 }
 

@@ -53,12 +53,12 @@ fn symlinks_stay_as_they_are_and_are_never_followed_out_of_the_tree() {
     lab.link("tree/dangling", "nowhere");
     lab.file("tree/real/file", "");
     lab.link("tree/inner", "real");
-    for layout in ["layered", "single"] {
-        let built = lab.build(&format!("name='x'\nlayout='{layout}'\ncontents='tree'\n"));
+    for layering in ["popularity", "single"] {
+        let built = lab.build(&format!("name='x'\nlayering='{layering}'\ncontents='tree'\n"));
         for (name, target) in [("out", "../secret"), ("absolute", "/etc"), ("dangling", "nowhere")]
         {
             let member = built.member(name).unwrap();
-            assert_eq!((member.kind, member.link.as_str()), ('2', target), "{layout}");
+            assert_eq!((member.kind, member.link.as_str()), ('2', target), "{layering}");
         }
         assert!(!built.bytes.windows(11).any(|w| w == b"do not copy"));
     }
@@ -70,7 +70,7 @@ fn in_a_single_layer_links_to_directories_are_copied_unless_kept() {
     lab.file("tree/usr/bin/tool", "tool");
     lab.link("tree/bin", "usr/bin");
     lab.link("tree/usr/loop", "..");
-    let recipe = "name='x'\nlayout='single'\ncontents='tree'\n";
+    let recipe = "name='x'\nlayering='single'\ncontents='tree'\n";
     let copied = lab.build(recipe);
     assert_eq!(copied.member("bin/").unwrap().kind, '5');
     assert_eq!(copied.member("bin/tool").unwrap().content, b"tool");
@@ -146,7 +146,7 @@ fn a_file_over_8_gib_has_its_true_size() {
     lab.file("tree/after", "after");
     let size = 8 * (1u64 << 30) + 513;
     fs::File::create(lab.path("tree/a-huge")).unwrap().set_len(size).unwrap();
-    lab.file("recipe.toml", "name='x'\ntag='1'\nlayout='single'\ncontents='tree'\n");
+    lab.file("recipe.toml", "name='x'\ntag='1'\nlayering='single'\ncontents='tree'\n");
     // The first bytes are enough: both the archive's member and the layer's are over 8 GiB.
     let pipe = "$SEATRIAL stream recipe.toml 2>/dev/null | head -c 1M | tar -xOf - 001/layer.tar 2>/dev/null \
                 | tar -tvf - --numeric-owner 2>/dev/null";

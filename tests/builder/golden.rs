@@ -36,7 +36,7 @@ const PINS: &[Pin] = &[
         recipe: r#"
 name = "registry.example:5000/x/single"
 tag = "1"
-layout = "single"
+layering = "single"
 architecture = "amd64"
 created = "2024-02-29T12:34:56Z"
 mtime = "2001-09-09T01:46:40Z"
@@ -69,7 +69,7 @@ ExposedPorts = { "80/tcp" = {} }
     Pin {
         name: "single layer with a store",
         format: "docker",
-        recipe: "name='x/single'\nlayout='single'\narchitecture='arm64'\n\
+        recipe: "name='x/single'\nlayering='single'\narchitecture='arm64'\n\
                  contents=['/nix/store/a-app', '/nix/store/b-zlib']\n",
         sha256: "02a9e04e2bad205575f6ea754ff3535b84d4c33f285398e040c472efec7d40e8",
     },
@@ -83,7 +83,7 @@ ExposedPorts = { "80/tcp" = {} }
     Pin {
         name: "single layer on a base image of docker save",
         format: "docker",
-        recipe: "name='x/on-saved'\ntag='1'\nlayout='single'\narchitecture='amd64'\n\
+        recipe: "name='x/on-saved'\ntag='1'\nlayering='single'\narchitecture='amd64'\n\
                  from_image='saved.tar'\ncontents='own'\nconfig={ Env=['B=2', 'A=2'] }\n",
         sha256: "3cf824d99a18cae8147b62c58ae82034caee4558030c86cd0cbc135cf272fbc1",
     },
@@ -111,8 +111,8 @@ ExposedPorts = { "80/tcp" = {} }
     Pin {
         name: "two platforms",
         format: "oci",
-        recipe: "name='x/multi'\ntag='1'\narchitectures=['amd64', 'arm64']\ncontents='own'\n\
-                 [per_architecture.arm64]\ncontents=['own', 'tree']\n",
+        recipe: "name='x/multi'\ntag='1'\nplatforms=['linux/amd64', 'linux/arm64']\ncontents='own'\n\
+                 [per_platform.\"linux/arm64\"]\ncontents=['own', 'tree']\n",
         sha256: "4f117007de81ef65930cbce030f6b16cb8ce38eab45561beded7a1ddfdccdcbd",
     },
 ];
@@ -205,7 +205,7 @@ fn base(lab: &Lab) {
     lab.file("base/usr/bin/sh", "shell");
     lab.link("base/bin", "usr/bin");
     lab.file("base/etc/hosts", "replaced");
-    let recipe = "name='base'\ntag='1'\nlayout='single'\narchitecture='amd64'\ncontents='base'\n\
+    let recipe = "name='base'\ntag='1'\nlayering='single'\narchitecture='amd64'\ncontents='base'\n\
                   keep_contents_dirlinks=true\n\
                   [config]\nEntrypoint=['/init']\nEnv=['A=1', 'PATH=/bin']\nLabels={ a='b' }\n";
     lab.file("base.toml", recipe);

@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod architectures; // one recipe, several images
 mod archives; // hostile and broken base images
 mod base; // base images of every kind
 mod behaviours; // B1 to B12 of the design, one by one
@@ -15,5 +14,6 @@ mod golden; // the digests of whole archives
 mod lab; // the workbench of all tests
 mod lint; // what inspect notices
 mod peers; // other tools read what is written
+mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes
 mod recipes; // what recipes may and may not say

@@ -57,13 +57,48 @@ fn an_unknown_key_names_the_line_and_the_nearest_known_key() {
 }
 
 #[test]
+fn a_renamed_key_is_an_error_that_names_the_new_one() {
+    let lab = Lab::new();
+    for (recipe, expected) in [
+        (
+            "name='x'\nlayout='single'\n",
+            "recipe.toml:2: unknown key \"layout\"; it is now called \"layering\"",
+        ),
+        (
+            "name='x'\nlayering='layered'\n",
+            "recipe.toml:2: layering \"layered\" is now called \"popularity\"",
+        ),
+        (
+            "name='x'\narchitectures=['amd64']\n",
+            "recipe.toml:2: unknown key \"architectures\"; it is now called \"platforms\"",
+        ),
+        (
+            "{\"name\": \"x\", \"architectures\": [\"amd64\"]}",
+            "unknown key \"architectures\"; it is now called \"platforms\"",
+        ),
+        (
+            "name='x'\n[per_architecture.amd64]\n",
+            "unknown key \"per_architecture\"; it is now called \"per_platform\"",
+        ),
+        (
+            "name='x'\ntag='1'\nplatforms=['linux/arm64']\n[per_architecture.arm64]\n",
+            "it is now called \"per_platform\"",
+        ),
+        ("name='x'\nplatfroms=['linux/arm64']\n", "did you mean \"platforms\"?"),
+    ] {
+        let message = lab.refused(recipe);
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
 fn wrong_types_and_values_are_named() {
     let lab = Lab::new();
     for (recipe, expected) in [
         ("tag='1'\n", "missing field `name`"),
         ("name=7\n", "recipe.toml:1: invalid type: integer `7`"),
         ("name='x'\nuid='root'\n", "recipe.toml:2:"),
-        ("name='x'\nlayout='flat'\n", "must be \"layered\" or \"single\""),
+        ("name='x'\nlayering='flat'\n", "expected \"popularity\" or \"single\""),
         ("name='x'\ncreated='yesterday'\n", "created: \"yesterday\" is not a time"),
         ("name='x'\nmtime='1960-01-01T00:00:00Z'\n", "lies outside"),
         ("name='x'\nvariant='v7'\n", "variant needs architecture"),

@@ -12,13 +12,13 @@ const GUEST: &str = "docker-28-arm64";
 const RECIPE: &str = r#"
 name = "desk/multi"
 tag = "1"
-architectures = ["amd64", "arm64"]
+platforms = ["linux/amd64", "linux/arm64"]
 [config]
 Env = ["PATH=/bin", "LAST_LAYER=child"]
 Cmd = ["/bin/busybox", "uname", "-m"]
-[per_architecture.amd64]
+[per_platform."linux/amd64"]
 contents = "rootfs"
-[per_architecture.arm64]
+[per_platform."linux/arm64"]
 contents = "arm64"
 "#;
 const EXPECTED: &str = "[env]\nhas = { LAST_LAYER = 'child' }\n[[run]]\nname = 'machine'\n";

@@ -10,10 +10,12 @@ const CHILD: &str = "name='child'\nfrom_image='base.tar'\ncontents='more'\n";
 #[tokio::test(flavor = "multi_thread")]
 async fn the_environment_is_the_same_in_config_and_container_whatever_is_built_on_what() {
     let dock = Dock::new().await;
-    for (lower, upper) in [("layered", "single"), ("single", "layered"), ("layered", "layered")] {
-        dock.build(&format!("layout='{lower}'\n{BASE}"), "base.tar");
+    for (lower, upper) in
+        [("popularity", "single"), ("single", "popularity"), ("popularity", "popularity")]
+    {
+        dock.build(&format!("layering='{lower}'\n{BASE}"), "base.tar");
         let config = "[config]\nEnv=['LAST_LAYER=child', 'CHILD=2']\n";
-        let image = dock.load(&format!("layout='{upper}'\n{CHILD}{config}")).await;
+        let image = dock.load(&format!("layering='{upper}'\n{CHILD}{config}")).await;
         image.assert_env(&["PATH=/bin", "LAST_LAYER=child", "BASE=1", "CHILD=2"]).await.unwrap();
     }
 }

@@ -263,7 +263,7 @@ fn mistakes_in_expectations_name_the_line_and_the_nearest_key() {
     let output = desk.seatrial(&["check", "app.tar", "--expect", "e.toml", "--no-vm"]);
     let said = String::from_utf8(output.stderr).unwrap();
     let known = "name, container, exit_code, stdout, stderr, timeout";
-    assert_eq!(said, format!("seatrial: e.toml:3: unknown key \"command\"; there are: {known}\n"));
+    assert_eq!(said, format!("seatrial: e.toml:3: unknown key \"command\"; valid keys: {known}\n"));
     std::fs::write(desk.path("e.toml"), "[env.matches]\nPATH='('\n").unwrap();
     let output = desk.seatrial(&["check", "app.tar", "--expect", "e.toml", "--no-vm"]);
     assert_eq!(output.status.code(), Some(2));

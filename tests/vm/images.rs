@@ -22,11 +22,11 @@ fn store(dock: &Dock) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn tags_given_and_derived_are_listed_under_a_name_with_a_registry() {
     let dock = Dock::new().await;
-    for layout in ["layered", "single"] {
+    for layering in ["popularity", "single"] {
         for tag in ["", "tag='1.0'\n"] {
             let name = "registry.example:5000/my/image";
             let image = dock
-                .load(&format!("name='{name}'\nlayout='{layout}'\n{tag}contents='rootfs'\n"))
+                .load(&format!("name='{name}'\nlayering='{layering}'\n{tag}contents='rootfs'\n"))
                 .await;
             assert!(image.reference().starts_with(name));
             image.assert_tag().await.unwrap();

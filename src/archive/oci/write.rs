@@ -236,6 +236,10 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
         self.close_blob(hasher.finish(), size, layer_media_type(codec)).map_err(write_failed)
     }
 
+    fn layer_digests(&self) -> Vec<Digest> {
+        self.layers.iter().map(|layer| layer.digest).collect()
+    }
+
     fn finish(
         &mut self,
         config: &[u8],

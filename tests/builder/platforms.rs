@@ -1,0 +1,151 @@
+//! Recipes with several platforms: one archive with an index, from which readers select an image.
+
+use serde_json::Value;
+
+use crate::lab::Lab;
+
+const RECIPE: &str = r#"
+name = "x/multi"
+tag = "1"
+platforms = ["linux/amd64", "linux/arm64"]
+contents = "shared"
+[config]
+Cmd = ["/app"]
+[per_platform."linux/amd64"]
+contents = ["shared", "for-amd64"]
+[per_platform."linux/arm64"]
+contents = ["shared", "for-arm64"]
+[per_platform."linux/arm64".config]
+Cmd = ["/app", "--arm"]
+"#;
+
+fn lab() -> Lab {
+    let lab = Lab::new();
+    lab.file("shared/etc/shared", "for all\n");
+    lab.file("for-amd64/app", "amd64 program\n");
+    lab.file("for-arm64/app", "arm64 program\n");
+    lab
+}
+
+/// The architecture of the host, as GOARCH.
+fn host() -> &'static str {
+    if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" }
+}
+
+/// The config of the image for `architecture`, read by skopeo.
+fn config(lab: &Lab, architecture: &str, image: &str) -> Value {
+    let config =
+        lab.tool("skopeo", ["--override-arch", architecture, "inspect", "--config", image]);
+    serde_json::from_str(&config).unwrap()
+}
+
+/// The output of `seatrial inspect --json`.
+fn inspect(lab: &Lab, arguments: &[&str]) -> Value {
+    let summary = lab.seatrial(["inspect", "--json"].iter().chain(arguments)).ok();
+    serde_json::from_str(&summary).unwrap()
+}
+
+#[test]
+fn readers_select_the_image_for_their_platform() {
+    let lab = lab();
+    for format in ["oci", "dual"] {
+        let built = lab.build_with(RECIPE, "multi.tar", &["--format", format]);
+        assert_eq!(built.summary["images"].as_array().unwrap().len(), 2);
+        for (architecture, words) in [("amd64", 1), ("arm64", 2)] {
+            let summary = inspect(&lab, &["multi.tar", "--architecture", architecture]);
+            assert_eq!(summary["architecture"], architecture, "{format}");
+            let config = config(&lab, architecture, "oci-archive:multi.tar");
+            assert_eq!(config["architecture"], architecture);
+            assert_eq!(config["config"]["Cmd"].as_array().unwrap().len(), words);
+            let copy = format!("dir:{format}-{architecture}");
+            lab.tool(
+                "skopeo",
+                ["--override-arch", architecture, "copy", "-q", "oci-archive:multi.tar", &copy],
+            );
+        }
+    }
+    // A docker-archive holds one platform: a dual archive has the image for the host there.
+    let config = config(&lab, host(), "docker-archive:multi.tar");
+    assert_eq!(config["architecture"], host());
+}
+
+#[test]
+fn a_layer_that_platforms_share_is_stored_once() {
+    let lab = lab();
+    let recipe = "name='x'\ntag='1'\ncontents='shared'\n\
+                  platforms=['linux/amd64','linux/arm64','linux/s390x']\n";
+    lab.build_with(recipe, "multi.tar", &["--format", "oci"]);
+    let listed = lab.tool("tar", ["-tf", "multi.tar"]);
+    let blobs = listed
+        .lines()
+        .filter(|name| name.starts_with("blobs/sha256/") && !name.ends_with('/'))
+        .count();
+    // One layer, a config and a manifest for each platform, and an index.
+    assert_eq!(blobs, 1 + 3 * 2 + 1, "{listed}");
+}
+
+#[test]
+fn a_platform_may_have_a_variant() {
+    let lab = lab();
+    let recipe = "name='x'\ntag='1'\ncontents='shared'\nplatforms=['linux/arm/v6','linux/arm/v7']\n\
+                  [per_platform.\"linux/arm/v7\"]\nuid=7\n";
+    let built = lab.build_with(recipe, "multi.tar", &["--format", "oci"]);
+    let images = built.summary["images"].as_array().unwrap();
+    let variants: Vec<_> = images.iter().map(|image| &image["variant"]).collect();
+    assert_eq!(variants, ["v6", "v7"]);
+    assert!(images.iter().all(|image| image["architecture"] == "arm" && image["os"] == "linux"));
+    assert_ne!(images[0]["layers"][0]["diff_id"], images[1]["layers"][0]["diff_id"]);
+}
+
+#[test]
+fn a_docker_archive_holds_one_platform() {
+    let lab = lab();
+    let message = lab.refused(RECIPE);
+    assert!(message.contains("holds one image; use --format oci or dual"), "{message}");
+    // A stream is for the host's daemon.
+    lab.file("recipe.toml", RECIPE);
+    lab.tool(
+        "bash",
+        ["-c", &format!("{} stream recipe.toml > image.tar", env!("CARGO_BIN_EXE_seatrial"))],
+    );
+    assert_eq!(inspect(&lab, &["image.tar"])["architecture"], host());
+}
+
+#[test]
+fn mistakes_in_platforms_are_explained() {
+    let lab = lab();
+    let platforms = "name='x'\ntag='1'\nplatforms=['linux/arm64']\n";
+    for (recipe, problem) in [
+        ("name='x'\ntag='1'\nplatforms=[]\n", "must be a list such as"),
+        ("name='x'\nplatforms=['linux/amd64','linux/arm64']\n", "needs a tag"),
+        (
+            "name='x'\ntag='1'\nplatforms=['linux/amd64','linux/x86_64']\n",
+            "lists linux/amd64 twice",
+        ),
+        ("name='x'\ntag='1'\nplatforms=['aarch64']\n", "did you mean \"linux/arm64\"?"),
+        ("name='x'\ntag='1'\nplatforms=['linux/amd46']\n", "did you mean \"amd64\"?"),
+        ("name='x'\ntag='1'\nplatforms=['windows/amd64']\n", "only linux images can be built"),
+        (
+            "name='x'\ntag='1'\nplatforms=['linux/amd64']\narchitecture='arm64'\n",
+            "platforms and architecture exclude each other",
+        ),
+        ("name='x'\n[per_platform.\"linux/arm64\"]\n", "per_platform needs a list of platforms"),
+        (&format!("{platforms}[per_platform.\"linux/arm46\"]\n"), "did you mean \"linux/arm64\"?"),
+        (&format!("{platforms}[per_platform.arm64]\n"), "did you mean \"linux/arm64\"?"),
+        (
+            &format!("{platforms}[per_platform.\"linux/arm64\"]\ntag='2'\n"),
+            "has tag, which is the same for all platforms",
+        ),
+        (
+            &format!("{platforms}[per_platform.\"linux/arm64\"]\nvariant='v8'\n"),
+            "has variant; platforms sets it",
+        ),
+        (
+            &format!("{platforms}[per_platform.\"linux/arm64\"]\ncontnets='a'\n"),
+            "did you mean \"contents\"?",
+        ),
+    ] {
+        let message = lab.refused(recipe);
+        assert!(message.contains(problem), "{recipe}\n{message}");
+    }
+}
