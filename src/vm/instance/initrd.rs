@@ -10,8 +10,8 @@ use crate::vm::VmError;
 use crate::vm::guest::changes::GuestChanges;
 use crate::vm::instance::tls::ServerFiles;
 
-/// Writes it to `target`. The guest's first process looks for keys in `/machine`, for files of its root's in
-/// `/overlay`, and for what it must not have in `/machine/removed`.
+/// Writes it to `target`. The guest's first process looks for keys in `/vm`, for files of its root's in
+/// `/changes`, and for what it must not have in `/vm/removed`.
 pub(in crate::vm) fn write(
     guest: &Path,
     target: &Path,
@@ -21,15 +21,15 @@ pub(in crate::vm) fn write(
     let mut initrd = fs::read(guest).map_err(VmError::file("read", guest))?;
     initrd.resize(initrd.len().next_multiple_of(4), 0);
     for (name, content) in keys {
-        entry(&mut initrd, &format!("machine/{name}"), 0o100_600, content.as_bytes());
+        entry(&mut initrd, &format!("vm/{name}"), 0o100_600, content.as_bytes());
     }
-    entry(&mut initrd, "machine/removed", 0o100_644, overlay.removals().as_bytes());
-    entry(&mut initrd, "overlay", 0o040_755, b"");
+    entry(&mut initrd, "vm/removed", 0o100_644, overlay.removals().as_bytes());
+    entry(&mut initrd, "changes", 0o040_755, b"");
     for folder in overlay.folders() {
-        entry(&mut initrd, &format!("overlay/{folder}"), 0o040_755, b"");
+        entry(&mut initrd, &format!("changes/{folder}"), 0o040_755, b"");
     }
     for (place, content) in overlay.files() {
-        entry(&mut initrd, &format!("overlay/{place}"), 0o100_644, content);
+        entry(&mut initrd, &format!("changes/{place}"), 0o100_644, content);
     }
     entry(&mut initrd, "TRAILER!!!", 0, b"");
     let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(target);
