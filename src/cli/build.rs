@@ -1,21 +1,20 @@
-//! `seatrial build`: a recipe becomes an archive.
+//! `seatrial build`: builds a recipe's image into an archive.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::exit::Usage;
-use super::progress::Progress;
-use super::{RecipeArgs, summary};
+use super::args::RecipeArgs;
+use super::output::{STDOUT, refuse_terminal, write_to_file, write_to_stream};
+use super::summary;
 use crate::archive::Compression;
-use crate::build::assemble::Output;
-use crate::build::output::{OutputFile, is_stream, open_stream};
-use crate::build::{Format, Options, Plan, assemble_all};
+use crate::build::output::{is_stream, open_stream};
+use crate::build::{Format, Options, Plan};
 use crate::image::Summary;
 
-/// Builds the image of a recipe into an archive
+/// Builds a recipe's image into an archive
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -27,19 +26,19 @@ pub(super) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
 
-    /// Where to write; `-` for standard output [default: NAME.tar, here]
+    /// File to write; `-` for standard output [default: NAME.tar]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// docker: docker-archive; oci: OCI layout tar; dual: one tar that is both
+    /// Docker-archive, OCI layout in a tar, or dual: both in one tar
     #[arg(long, value_enum, default_value_t = FormatArg::Docker)]
     format: FormatArg,
 
     /// Compress the archive (docker) or each new layer (oci, dual)
-    #[arg(long, value_enum, default_value_t = CompressArg::None)]
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t = CompressArg::None)]
     compress: CompressArg,
 
-    /// Describe the image as JSON
+    /// Describe the image as one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -74,69 +73,40 @@ impl Args {
     }
 }
 
-/// How messages call it.
-pub(super) const STDOUT: &str = "standard output";
-
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let options = args.options();
     let to_stdout = args.output.as_deref() == Some(Path::new("-"));
-    if to_stdout && io::stdout().is_terminal() {
-        return Err(Usage(
-            "an archive does not go to a terminal; redirect standard output, or use -o FILE",
-        )
-        .into());
+    if to_stdout {
+        refuse_terminal(
+            "failed to write the archive: standard output is a terminal; redirect it, or use \
+             -o FILE",
+        )?;
     }
     let plans = args.recipe.plan_all()?;
     if to_stdout {
-        let summaries = to_stream(&plans, options, &mut io::stdout().lock(), STDOUT)?;
-        return tell(&summaries, STDOUT, args.json, &mut io::stderr());
+        let summaries = write_to_stream(&plans, options, &mut io::stdout().lock(), STDOUT)?;
+        return print(&summaries, STDOUT, args.json, &mut io::stderr());
     }
-    let target = args.output.unwrap_or_else(|| default_target(&plans, options));
-    let shown = target.display().to_string();
-    let summaries = if is_stream(&target) {
-        to_stream(&plans, options, &mut open_stream(&target)?, &shown)?
+    let path = args.output.unwrap_or_else(|| default_output(&plans, options));
+    let target = path.display().to_string();
+    let summaries = if is_stream(&path) {
+        write_to_stream(&plans, options, &mut open_stream(&path)?, &target)?
     } else {
-        to_file(&plans, options, &target)?
+        write_to_file(&plans, options, &path)?
     };
-    tell(&summaries, &shown, args.json, &mut io::stdout())
+    print(&summaries, &target, args.json, &mut io::stdout())
 }
 
-/// Builds into `stream`, with a progress line.
-pub(super) fn to_stream(
-    plans: &[Plan],
-    options: Options,
-    stream: &mut dyn Write,
-    target: &str,
-) -> anyhow::Result<Vec<Summary>> {
-    let progress = Progress::start(name(plans));
-    let summaries =
-        assemble_all(plans, options, Output::Stream(stream), &mut |bytes| progress.add(bytes));
-    Ok(summaries.map_err(|error| error.writing_to(target))?)
-}
-
-fn to_file(plans: &[Plan], options: Options, target: &Path) -> anyhow::Result<Vec<Summary>> {
-    let progress = Progress::start(name(plans));
-    let output = OutputFile::beside(target)?;
-    let file = Output::File(output.file());
-    let summaries = assemble_all(plans, options, file, &mut |bytes| progress.add(bytes));
-    let summaries = summaries.map_err(|error| error.writing_to(target.display().to_string()))?;
-    output.persist()?;
-    Ok(summaries)
-}
-
-fn name(plans: &[Plan]) -> &str {
-    plans.first().map_or("", |plan| plan.recipe().name.as_str())
-}
-
-/// Only a docker-archive is compressed as a whole.
-fn default_target(plans: &[Plan], options: Options) -> PathBuf {
+/// Returns `NAME.tar`, with a suffix if the archive is compressed as a whole.
+fn default_output(plans: &[Plan], options: Options) -> PathBuf {
     let suffix = if options.format == Format::Docker { options.compression.suffix() } else { "" };
     let name = plans.first().map_or("image", |plan| plan.recipe().name.base_name());
     format!("{name}.tar{suffix}").into()
 }
 
-/// An image is one object; those of several architectures are a list of such.
-fn tell(
+/// Describes the images that were written. In JSON, one image is one object; images for several
+/// platforms are a list in an object.
+fn print(
     summaries: &[Summary],
     target: &str,
     json: bool,
@@ -149,7 +119,7 @@ fn tell(
         }
         (false, all) => {
             writeln!(output, "wrote {target}")?;
-            all.iter().try_for_each(|summary| write!(output, "{}", summary::draw(summary)))?;
+            all.iter().try_for_each(|summary| write!(output, "{}", summary::render(summary)))?;
         }
     }
     Ok(())

@@ -1,18 +1,24 @@
-//! `seatrial doctor`
+//! `seatrial doctor`: checks the host.
 
 use std::io::{self, Write};
 
 #[cfg(feature = "vm")]
-use super::exit::Ended;
+use super::exit::ExitWith;
+#[cfg(feature = "vm")]
+use super::runtime::block_on;
 #[cfg(feature = "vm")]
 use crate::vm::doctor;
 
-/// Says what this machine has of what is needed, what it lacks, and how to get that
-///
-/// Building images needs nothing but this program. Machines need a few others; without KVM they are emulated.
+/// Checks this host for required programs and permissions
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Building images needs no other programs. VMs do; without KVM, their CPUs are
+emulated.
+
+Example:
+  seatrial doctor")]
 pub(super) struct Args {
-    /// Print one JSON object instead
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -23,30 +29,32 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         writeln!(io::stdout(), "{}", serde_json::json!({ "build": true, "vm": false }))?;
         return Ok(());
     }
-    writeln!(io::stdout(), "building images   fine; nothing else is needed")?;
-    writeln!(io::stdout(), "machines          not in this build; install it with --features vm")?;
+    print(&mut io::stdout(), "ok", "building images", "no other programs needed")?;
+    print(&mut io::stdout(), "note", "VMs", "this program was compiled without feature vm")?;
     Ok(())
 }
 
 #[cfg(feature = "vm")]
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let findings = runtime.block_on(doctor::check_host());
+    let findings = block_on(async { Ok(doctor::check_host().await) })?;
     if args.json {
         writeln!(io::stdout(), "{}", serde_json::to_string(&findings)?)?;
     } else {
-        let mut out = io::stdout().lock();
-        writeln!(out, "ok       building images     nothing else is needed")?;
-        for finding in &findings {
-            let doctor::Finding { state, what, found } = finding;
-            writeln!(out, "{:<9}{what:<20}{found}", state.word())?;
+        let mut output = io::stdout().lock();
+        print(&mut output, "ok", "building images", "no other programs needed")?;
+        for doctor::Finding { state, what, found } in &findings {
+            print(&mut output, state.word(), what, found)?;
         }
-        if let Some(line) = doctor::install_command(&findings) {
-            writeln!(out, "\nas root, run:\n  {line}")?;
+        if let Some(command) = doctor::install_command(&findings) {
+            writeln!(output, "\nas root, run:\n  {command}")?;
         }
     }
     match findings.iter().any(|finding| finding.state == doctor::State::Missing) {
-        true => Err(Ended(super::exit::ENVIRONMENT).into()),
+        true => Err(ExitWith::ENVIRONMENT.into()),
         false => Ok(()),
     }
+}
+
+fn print(output: &mut dyn Write, state: &str, what: &str, found: &str) -> io::Result<()> {
+    writeln!(output, "{state:<9}{what:<20}{found}")
 }

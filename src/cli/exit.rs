@@ -1,4 +1,4 @@
-//! How the program ends: exit codes and error messages.
+//! Exit codes, and the message that a failed command prints.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -7,68 +7,77 @@ use std::process::ExitCode;
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
 
-/// Something is not as it was expected to be.
-pub(super) const NOT_AS_EXPECTED: u8 = 1;
-/// Bad input or usage; nothing was written. The same code that the argument parser ends with.
+/// Bad input or usage; nothing was written. The argument parser exits with the same code.
 const BAD_INPUT: u8 = 2;
 /// The environment failed.
-pub(super) const ENVIRONMENT: u8 = 3;
+const ENVIRONMENT: u8 = 3;
 
-/// A wrong use of the command line that the argument parser cannot see.
+/// A usage error that the argument parser cannot detect.
 #[derive(Debug)]
-pub(super) struct Usage(pub(super) &'static str);
+pub(super) struct UsageError(pub(super) &'static str);
 
-impl fmt::Display for Usage {
+impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
 }
 
-impl std::error::Error for Usage {}
+impl std::error::Error for UsageError {}
 
-/// An end that has been explained already.
+/// An exit code for which nothing is printed, because the command has printed the reason.
 #[derive(Debug)]
-pub(super) struct Ended(pub(super) u8);
+pub(super) struct ExitWith(pub(super) u8);
 
-impl fmt::Display for Ended {
+impl ExitWith {
+    /// Something is not as expected.
+    pub(super) const NOT_AS_EXPECTED: Self = Self(1);
+    /// The environment failed.
+    #[cfg(feature = "vm")]
+    pub(super) const ENVIRONMENT: Self = Self(ENVIRONMENT);
+    /// Ctrl-C (SIGINT) ended the command.
+    #[cfg(feature = "vm")]
+    pub(super) const INTERRUPTED: Self = Self(130);
+    /// SIGTERM ended the command.
+    #[cfg(feature = "vm")]
+    pub(super) const TERMINATED: Self = Self(143);
+}
+
+impl fmt::Display for ExitWith {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ended with {}", self.0)
+        write!(f, "exit code {}", self.0)
     }
 }
 
-impl std::error::Error for Ended {}
+impl std::error::Error for ExitWith {}
 
-/// Says what went wrong, if anything did, and gives the exit code for it.
+/// Prints the error of a failed command and returns the exit code.
 pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
-    if let Some(Ended(code)) = error.downcast_ref() {
+    if let Some(ExitWith(code)) = error.downcast_ref() {
         return ExitCode::from(*code);
     }
+    // As other programs do, it ends silently if the reader of its output has gone.
     if is_broken_pipe(&error) {
         return ExitCode::from(ENVIRONMENT);
     }
-    // Nothing can be done where even this cannot be written.
+    // If standard error cannot be written either, the exit code remains.
     let _ = writeln!(io::stderr(), "seatrial: {error:#}");
     ExitCode::from(if is_environment(&error) { ENVIRONMENT } else { BAD_INPUT })
 }
 
+/// Whether the environment failed rather than the input.
 fn is_environment(error: &anyhow::Error) -> bool {
-    if let Some(error) = error.downcast_ref::<BuildError>() {
-        error.is_environment()
-    } else if let Some(error) = error.downcast_ref::<ArchiveError>() {
-        error.is_environment()
-    } else if is_environment_of_vm(error) {
-        true
-    } else {
-        error.is::<io::Error>()
-    }
+    error.is::<io::Error>()
+        || error.downcast_ref().is_some_and(BuildError::is_environment)
+        || error.downcast_ref().is_some_and(ArchiveError::is_environment)
+        || is_vm_environment(error)
 }
 
 /// Whether an error of the feature `vm` is a failure of the environment.
 #[cfg(feature = "vm")]
-fn is_environment_of_vm(error: &anyhow::Error) -> bool {
+fn is_vm_environment(error: &anyhow::Error) -> bool {
     use crate::check::CheckError;
     use crate::engine::EngineError;
     use crate::harness::HarnessError;
@@ -84,13 +93,13 @@ fn is_environment_of_vm(error: &anyhow::Error) -> bool {
 }
 
 #[cfg(not(feature = "vm"))]
-fn is_environment_of_vm(_: &anyhow::Error) -> bool {
+fn is_vm_environment(_: &anyhow::Error) -> bool {
     false
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io = error.downcast_ref::<io::Error>();
-    error.downcast_ref::<BuildError>().is_some_and(BuildError::is_broken_pipe)
-        || error.downcast_ref::<ArchiveError>().is_some_and(ArchiveError::is_broken_pipe)
+    error.downcast_ref().is_some_and(BuildError::is_broken_pipe)
+        || error.downcast_ref().is_some_and(ArchiveError::is_broken_pipe)
         || io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

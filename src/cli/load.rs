@@ -1,4 +1,4 @@
-//! `seatrial load`: an image into an engine.
+//! `seatrial load`: loads an image into an engine.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -6,42 +6,46 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::exit::Usage;
-use super::vm::{block_on, prepare};
-use super::{RecipeArgs, is_recipe};
-use crate::archive::{ImageSelector, open};
+use super::args::{RecipeArgs, is_recipe};
+use super::exit::UsageError;
+use super::progress::StatusLine;
+use super::runtime::block_on;
+use crate::archive::{Image, ImageSelector, open};
 use crate::engine::Docker;
 use crate::image::platform::Arch;
 use crate::image::{Platform, Reference};
 use crate::load::{Loaded, Options, Source, load};
 
-/// Loads an image into a Docker daemon, sending only the layers that it lacks
+/// Loads an image into a running daemon, sending only layers that are missing there
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("recipe", |argument| argument
+    .value_name("RECIPE|IMAGE")
+    .help("Recipe (.toml, .json or `-`), docker-archive or OCI layout")))]
 #[command(after_help = "\
 Examples:
-  seatrial load app.toml                      into the daemon of DOCKER_HOST
+  seatrial load app.toml   # into the daemon that DOCKER_HOST names
   seatrial load app.tar --host unix:///run/docker.sock
   eval \"$(seatrial vm up docker-20.10)\"; seatrial load app.toml
 
-The daemon is found as the docker program finds it: DOCKER_HOST, else
-unix:///var/run/docker.sock; with DOCKER_TLS_VERIFY, over TLS with the keys in
-DOCKER_CERT_PATH.")]
+The daemon's address is found as by the docker command: DOCKER_HOST, else
+unix:///var/run/docker.sock. If DOCKER_TLS_VERIFY is set, the connection uses
+TLS with the client certificate in DOCKER_CERT_PATH.")]
 pub(super) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
-    /// The daemon: unix:///PATH or tcp://HOST:PORT
+    /// Daemon: unix:///PATH or tcp://HOST:PORT [default: see below]
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
-    /// The name and tag of an image that has none, or of one among several
+    /// Name for an image that has none, or select one of several images
     #[arg(long, value_name = "NAME:TAG")]
     reference: Option<Reference>,
-    /// Send every layer, whatever the daemon holds
+    /// Send every layer, even those that the daemon has
     #[arg(long)]
     whole: bool,
-    /// How long the daemon may take to load it, in seconds
+    /// Time limit for the daemon to load the image
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     timeout: u64,
-    /// Print one JSON object instead
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -53,76 +57,77 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         whole: args.whole,
         limit: Duration::from_secs(args.timeout),
     };
-    let line = prepare::line(&format!("loading {}", args.recipe.recipe.display()));
+    let line = StatusLine::new();
+    line.set(format!("loading {}", args.recipe.recipe.display()));
     let loaded = block_on(async {
         let engine = engine(args)?.negotiate_version().await?;
-        let source =
-            source(args, engine.architecture().await?.unwrap_or_else(|| Platform::host().arch))?;
-        Ok(load(&engine, source, options).await?)
+        let arch = engine.architecture().await?.unwrap_or_else(|| Platform::host().arch);
+        Ok(load(&engine, source(args, arch)?, options).await?)
     });
-    line.finish_and_clear();
-    tell(&loaded?, args.json)
+    drop(line);
+    print(&loaded?, args.json)
 }
 
-/// What is to be loaded: of several images, that for `arch`.
+/// Returns the recipe or image to load; of several platforms, the one for `arch`.
 fn source(args: &Args, arch: Arch) -> anyhow::Result<Source> {
     let path = &args.recipe.recipe;
-    if is_recipe(path) {
-        if args.reference.is_some() {
-            return Err(Usage("--reference is for archives; a recipe says its name itself").into());
-        }
-        return Ok(Source::Plan(Box::new(args.recipe.plan(arch)?)));
+    if !is_recipe(path) {
+        let image = open_image(args, arch)?;
+        let reference = reference(args, &image)?;
+        return Ok(Source::Image(Box::new(image), reference));
     }
-    let mut choice = ImageSelector {
-        platform: Some(Platform { arch, variant: None }),
-        ..ImageSelector::default()
+    if args.reference.is_some() {
+        return Err(UsageError("--reference is only for images; a recipe has a name").into());
+    }
+    Ok(Source::Plan(Box::new(args.recipe.plan(arch)?)))
+}
+
+/// Opens the image that has the requested name, or else the only image, which has none.
+fn open_image(args: &Args, arch: Arch) -> anyhow::Result<Image> {
+    let path = &args.recipe.recipe;
+    let platform = Some(Platform { arch, variant: None });
+    let any = ImageSelector { name: None, tag: None, platform };
+    let Some(reference) = &args.reference else {
+        return Ok(open(path, &any)?);
     };
-    if let Some(reference) = &args.reference {
-        choice.name = Some(reference.name.to_string());
-        choice.tag = Some(reference.tag.to_string());
-    }
-    // One that has no name is called as was asked; one that has is picked by it.
-    let named = open(path, &choice).or_else(|error| match &args.reference {
-        Some(_) => open(path, &ImageSelector { name: None, tag: None, ..choice.clone() })
-            .map_err(|_| error),
-        None => Err(error),
-    })?;
-    let reference = match (&args.reference, named.references.first()) {
-        (Some(reference), _) => reference.clone(),
-        (None, Some(first)) => {
-            first.parse().with_context(|| format!("{} names its image {first}", path.display()))?
-        }
+    let (name, tag) = (Some(reference.name.to_string()), Some(reference.tag.to_string()));
+    let named = open(path, &ImageSelector { name, tag, ..any.clone() });
+    Ok(named.or_else(|error| open(path, &any).map_err(|_| error))?)
+}
+
+/// Returns the requested reference, or the image's own.
+fn reference(args: &Args, image: &Image) -> anyhow::Result<Reference> {
+    match (&args.reference, image.references.first()) {
+        (Some(reference), _) => Ok(reference.clone()),
+        (None, Some(first)) => first.parse().with_context(|| {
+            let path = args.recipe.recipe.display();
+            format!("{path} has an invalid image reference {first:?}; use --reference NAME:TAG")
+        }),
         (None, None) => {
-            return Err(
-                Usage("the image has no name; give it one with --reference NAME:TAG").into()
-            );
+            Err(UsageError("the image has no name; give one with --reference NAME:TAG").into())
         }
-    };
-    Ok(Source::Image(Box::new(named), reference))
+    }
 }
 
 fn engine(args: &Args) -> anyhow::Result<Docker> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let host = args.host.clone().or_else(|| set("DOCKER_HOST"));
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let host = args.host.clone().or_else(|| variable("DOCKER_HOST"));
     let host = host.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
-    let keys = set("DOCKER_TLS_VERIFY").and_then(|_| set("DOCKER_CERT_PATH")).map(PathBuf::from);
-    Ok(Docker::from_host(&host, keys.as_deref())?)
+    let certificates = variable("DOCKER_TLS_VERIFY").and_then(|_| variable("DOCKER_CERT_PATH"));
+    Ok(Docker::from_host(&host, certificates.map(PathBuf::from).as_deref())?)
 }
 
-fn tell(loaded: &Loaded, json: bool) -> anyhow::Result<()> {
-    let mut out = io::stdout();
+fn print(loaded: &Loaded, json: bool) -> anyhow::Result<()> {
+    let mut output = io::stdout();
     if json {
-        writeln!(out, "{}", serde_json::to_string(loaded)?)?;
+        writeln!(output, "{}", serde_json::to_string(loaded)?)?;
         return Ok(());
     }
     let Loaded { reference, id, layers, sent, bytes, whole_because } = loaded;
-    writeln!(
-        out,
-        "loaded {reference} ({id})\nsent {sent} of {layers} layers, {}",
-        indicatif::HumanBytes(*bytes)
-    )?;
-    if let Some(because) = whole_because {
-        writeln!(out, "everything was sent, because: {because}")?;
+    let size = indicatif::HumanBytes(*bytes);
+    writeln!(output, "loaded {reference} ({id})\nsent {sent} of {layers} layers, {size}")?;
+    if let Some(reason) = whole_because {
+        writeln!(output, "sent all layers because {reason}")?;
     }
     Ok(())
 }

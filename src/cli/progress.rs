@@ -1,34 +1,69 @@
-//! The progress line: on standard error, and only where that is a terminal.
+//! Progress lines: on standard error, and only if that is a terminal.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A line that tells how far a build is; gone when dropped.
-pub(super) struct Progress(ProgressBar);
+const REDRAW_INTERVAL: Duration = Duration::from_millis(120);
 
-impl Progress {
-    /// Starts the line for the image called `name`.
+/// The number of bytes that a build has written. Disappears when dropped.
+pub(super) struct BuildProgress(ProgressBar);
+
+impl BuildProgress {
+    /// Shows the progress of the image called `name`.
     pub(super) fn start(name: &str) -> Self {
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) =
-            ProgressStyle::with_template("{spinner} {msg}: {binary_bytes}, {binary_bytes_per_sec}")
-        {
-            bar.set_style(style);
-        }
+        let bar = bar("{spinner} {msg}: {binary_bytes}, {binary_bytes_per_sec}");
         bar.set_message(name.to_owned());
-        bar.enable_steady_tick(Duration::from_millis(120));
+        bar.enable_steady_tick(REDRAW_INTERVAL);
         Self(bar)
     }
 
-    /// Says that `bytes` more were made.
+    /// Adds `bytes` to the number shown.
     pub(super) fn add(&self, bytes: u64) {
         self.0.inc(bytes);
     }
 }
 
-impl Drop for Progress {
+impl Drop for BuildProgress {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
+}
+
+/// The current step of a command, and how long the command has run. Shows nothing until it is set, and disappears when
+/// dropped.
+#[cfg(feature = "vm")]
+pub(super) struct StatusLine(ProgressBar);
+
+#[cfg(feature = "vm")]
+impl StatusLine {
+    pub(super) fn new() -> Self {
+        Self(bar("{spinner} {elapsed:>3} {wide_msg}"))
+    }
+
+    /// Shows `status` instead of the previous one.
+    pub(super) fn set(&self, status: impl Into<String>) {
+        self.0.set_message(status.into());
+        self.0.enable_steady_tick(REDRAW_INTERVAL);
+    }
+
+    /// Prints something above the line.
+    pub(super) fn print_above<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
+    }
+}
+
+#[cfg(feature = "vm")]
+impl Drop for StatusLine {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+fn bar(template: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
 }

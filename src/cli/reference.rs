@@ -1,16 +1,16 @@
-//! `seatrial reference`: the name and tag that a recipe's image carries.
+//! `seatrial reference`: prints `name:tag` of a recipe's image.
 
 use std::io::{self, Write};
 
-use super::RecipeArgs;
+use super::args::RecipeArgs;
 use crate::build::{assemble, plan};
 use crate::image::Reference;
 
-/// Prints name:tag of a recipe's image, building nothing
+/// Prints name:tag of a recipe's image without building the image
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Where the recipe gives no tag, the printed one is derived from the inputs:
-store paths count by name, everything else by content.
+If the recipe has no tag, the tag is derived from the inputs: from the names of
+store paths, and from the content of all other files.
 
 Example:
   docker run --rm $(seatrial reference app.toml)")]
@@ -19,7 +19,7 @@ pub(super) struct Args {
     recipe: RecipeArgs,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let recipe = args.recipe.read()?;
     let threads = args.recipe.threads();
     let reference = match &recipe.tag {

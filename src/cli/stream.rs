@@ -1,13 +1,14 @@
-//! `seatrial stream`: a recipe becomes a docker-archive on standard output.
+//! `seatrial stream`: writes a recipe's image to standard output.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
-use super::exit::Usage;
-use super::{RecipeArgs, build};
+use super::args::RecipeArgs;
+use super::output::{STDOUT, refuse_terminal, write_to_stream};
 use crate::archive::Compression;
 use crate::build::{Format, Options};
+use crate::image::Platform;
 
-/// Writes the image of a recipe to standard output, uncompressed, for `docker load`
+/// Writes a recipe's image to standard output as an uncompressed docker-archive
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -19,19 +20,16 @@ pub(super) struct Args {
     recipe: RecipeArgs,
 }
 
-pub(super) fn run(args: Args) -> anyhow::Result<()> {
-    if io::stdout().is_terminal() {
-        return Err(Usage(
-            "an archive does not go to a terminal; pipe it, as in: seatrial stream RECIPE | docker load",
-        )
-        .into());
-    }
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    refuse_terminal(
+        "failed to write the archive: standard output is a terminal; pipe it, as in: seatrial \
+         stream RECIPE | docker load",
+    )?;
     let (threads, cache) = (args.recipe.threads(), args.recipe.cache());
     let options =
         Options { format: Format::Docker, compression: Compression::None, threads, cache };
-    let plans = [args.recipe.plan(crate::image::Platform::host().arch)?];
-    let summary =
-        build::to_stream(&plans, options, &mut io::stdout().lock(), build::STDOUT)?.remove(0);
+    let plans = [args.recipe.plan(Platform::host().arch)?];
+    let summary = write_to_stream(&plans, options, &mut io::stdout().lock(), STDOUT)?.remove(0);
     writeln!(io::stderr(), "streamed {}", summary.reference.unwrap_or_default())?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Draws an image's summary for people, within 80 columns.
+//! Renders an image's summary for people, within 80 columns.
 
 use std::fmt::Write;
 
@@ -8,40 +8,47 @@ use crate::image::Summary;
 use crate::image::summary::LayerSummary;
 
 const WIDTH: usize = 80;
-/// Where values begin.
+/// The column in which values begin.
 const INDENT: usize = 14;
+/// The number of layers up to which each is listed.
+const MAX_LAYERS: usize = 12;
 
-/// The summary as lines of text, each ended by a newline.
-pub(super) fn draw(summary: &Summary) -> String {
-    let mut lines = vec![
-        ("reference", summary.reference.clone().unwrap_or_else(|| "none".to_owned())),
-        ("id", summary.id.to_string()),
-        ("platform", platform(summary)),
-        ("created", summary.created.clone().unwrap_or_else(|| "unknown".to_owned())),
-    ];
-    let config = &summary.config;
-    lines.extend(summary.env.iter().map(|entry| ("env", entry.clone())));
-    let mut list = |label, value: &Option<Vec<String>>| {
-        lines.extend(value.as_ref().map(|words| (label, format!("{words:?}"))));
-    };
-    list("entrypoint", &config.entrypoint);
-    list("cmd", &config.cmd);
-    let mut text =
-        |label, value: &Option<String>| lines.extend(value.clone().map(|value| (label, value)));
-    text("user", &config.user);
-    text("workdir", &config.working_dir);
-    let mut drawn = String::new();
-    let mut last = "";
-    for (label, value) in &lines {
-        let label = if *label == std::mem::replace(&mut last, label) { "" } else { *label };
+/// Renders the summary as lines of text, each with a newline at its end.
+pub(super) fn render(summary: &Summary) -> String {
+    let mut text = String::new();
+    let mut previous = "";
+    for (label, value) in values(summary) {
+        let shown_label = if label == previous { "" } else { label };
+        previous = label;
         let value: String =
             value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        // An id stays whole, to be copied.
-        let value = if value.starts_with("sha256:") { value } else { cut(&value, WIDTH - INDENT) };
-        let _ = writeln!(drawn, "  {label:<12}{value}");
+        // An ID is printed in full, so that it can be copied.
+        let value =
+            if value.starts_with("sha256:") { value } else { truncate(&value, WIDTH - INDENT) };
+        let _ = writeln!(text, "  {shown_label:<12}{value}");
     }
-    drawn.push_str(&layers(&summary.layers));
-    drawn
+    text.push_str(&layers(&summary.layers));
+    text
+}
+
+/// Returns labels and values, except the layers.
+fn values(summary: &Summary) -> Vec<(&'static str, String)> {
+    let or = |value: &Option<String>, default: &str| value.as_deref().unwrap_or(default).to_owned();
+    let mut values = vec![
+        ("reference", or(&summary.reference, "none")),
+        ("id", summary.id.to_string()),
+        ("platform", platform(summary)),
+        ("created", or(&summary.created, "unknown")),
+    ];
+    let config = &summary.config;
+    values.extend(summary.env.iter().map(|entry| ("env", entry.clone())));
+    for (label, command) in [("entrypoint", &config.entrypoint), ("cmd", &config.cmd)] {
+        values.extend(command.as_ref().map(|words| (label, serde_json::json!(words).to_string())));
+    }
+    for (label, value) in [("user", &config.user), ("workdir", &config.working_dir)] {
+        values.extend(value.clone().map(|value| (label, value)));
+    }
+    values
 }
 
 fn platform(summary: &Summary) -> String {
@@ -49,51 +56,46 @@ fn platform(summary: &Summary) -> String {
     format!("{}/{}{variant}", summary.os, summary.architecture)
 }
 
-/// How many layers are shown one by one.
-const SHOWN: usize = 12;
-
+/// Renders the number of layers and the layers, without those in the middle if there are many.
 fn layers(layers: &[LayerSummary]) -> String {
     let base = layers.iter().filter(|layer| layer.base).count();
     let size: u64 = layers.iter().map(|layer| layer.size).sum();
     let from_base =
         if base > 0 { format!(", {base} of them from the base image") } else { String::new() };
-    let mut drawn =
+    let mut text =
         format!("  {:<12}{}, {}{from_base}\n", "layers", layers.len(), BinaryBytes(size));
-    let (head, tail) = if layers.len() > SHOWN {
-        (SHOWN / 2, layers.len() - SHOWN / 2)
+    let omitted = if layers.len() > MAX_LAYERS {
+        MAX_LAYERS / 2..layers.len() - MAX_LAYERS / 2
     } else {
-        (layers.len(), layers.len())
+        0..0
     };
     for (index, layer) in layers.iter().enumerate() {
-        if index == head && head < tail {
-            let _ = writeln!(drawn, "  {:>12}", format!("({} more)", tail - head));
+        if omitted.contains(&index) {
+            if index == omitted.start {
+                let _ = writeln!(text, "  {:>12}", format!("({} more)", omitted.len()));
+            }
+            continue;
         }
-        if index < head || index >= tail {
-            let size = BinaryBytes(layer.size).to_string();
-            let digest = &layer.diff_id.0.hex()[..12];
-            let _ = writeln!(
-                drawn,
-                "  {:>12}{size:>11}  {digest}  {}",
-                index + 1,
-                cut(&what(layer), WIDTH - 41)
-            );
-        }
+        let (number, size) = (index + 1, BinaryBytes(layer.size).to_string());
+        let digest = &layer.diff_id.0.hex()[..12];
+        let contents = truncate(&contents(layer), WIDTH - 41);
+        let _ = writeln!(text, "  {number:>12}{size:>11}  {digest}  {contents}");
     }
-    drawn
+    text
 }
 
-fn what(layer: &LayerSummary) -> String {
+fn contents(layer: &LayerSummary) -> String {
     let names: Vec<&str> = layer.paths.iter().filter_map(|path| path.rsplit('/').next()).collect();
     match (layer.base, names.as_slice()) {
         (true, _) => "base".to_owned(),
         (_, []) => "contents".to_owned(),
-        // The hash says nothing to people, and takes the room of the name.
+        // Without the hash of the store path there is more space for the name.
         (_, [one]) => one.split_once('-').map_or(*one, |(_, name)| name).to_owned(),
         (_, many) => format!("{} store paths", many.len()),
     }
 }
 
-fn cut(text: &str, width: usize) -> String {
+fn truncate(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }

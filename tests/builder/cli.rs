@@ -25,10 +25,10 @@ fn shell(lab: &Lab, script: &str) -> Run {
 }
 
 #[test]
-fn a_build_says_what_it_wrote_within_80_columns() {
+fn build_prints_the_file_and_the_image_within_80_columns() {
     let lab = lab();
     let run = lab.seatrial(["build", "recipe.toml"]);
-    assert_eq!(run.stderr(), "", "nothing but results where no terminal is");
+    assert_eq!(run.stderr(), "", "progress is shown only on a terminal");
     let text = run.ok();
     for part in [
         "wrote app.tar",
@@ -42,7 +42,7 @@ fn a_build_says_what_it_wrote_within_80_columns() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    // The id stays whole, to be copied; it alone may be wider.
+    // The ID is printed in full, so that it can be copied; other lines are not wider.
     let wide: Vec<&str> =
         text.lines().filter(|line| line.len() > 80 && !line.contains("sha256:")).collect();
     assert!(wide.is_empty(), "{wide:?}");
@@ -52,7 +52,7 @@ fn a_build_says_what_it_wrote_within_80_columns() {
 }
 
 #[test]
-fn json_has_the_fields_of_the_contract_and_inspect_agrees_with_build() {
+fn json_has_the_documented_fields_and_is_the_same_for_build_and_inspect() {
     let lab = lab();
     let built: Value =
         serde_json::from_str(&lab.seatrial(["build", "recipe.toml", "--json"]).ok()).unwrap();
@@ -87,7 +87,7 @@ fn json_has_the_fields_of_the_contract_and_inspect_agrees_with_build() {
     }
 }
 
-/// What `inspect` says of an image, less what it noticed, which `build` does not tell.
+/// The output of `inspect`, without findings, which `build` does not print.
 fn inspected(lab: &Lab, image: &str) -> Value {
     let mut seen: Value =
         serde_json::from_str(&lab.seatrial(["inspect", image, "--json"]).ok()).unwrap();
@@ -96,7 +96,7 @@ fn inspected(lab: &Lab, image: &str) -> Value {
 }
 
 #[test]
-fn inspect_knows_the_base_layers_of_an_image_on_an_image() {
+fn inspect_recognizes_the_base_layers_of_images_built_on_each_other() {
     let lab = lab();
     lab.seatrial(["build", "recipe.toml", "-o", "one.tar"]).ok();
     lab.file("more/x", "");
@@ -113,7 +113,7 @@ fn inspect_knows_the_base_layers_of_an_image_on_an_image() {
 }
 
 #[test]
-fn an_archive_on_standard_output_keeps_the_summary_out_of_it() {
+fn the_summary_goes_to_standard_error_if_the_archive_goes_to_standard_output() {
     let lab = lab();
     lab.seatrial(["build", "recipe.toml", "-o", "file.tar"]).ok();
     for format in ["docker", "oci", "dual"] {
@@ -126,20 +126,19 @@ fn an_archive_on_standard_output_keeps_the_summary_out_of_it() {
 }
 
 #[test]
-fn a_device_or_pipe_is_written_into_and_stays() {
+fn devices_and_pipes_are_written_to_and_not_replaced() {
     let lab = lab();
     lab.seatrial(["build", "recipe.toml", "-o", "/dev/null"]).ok();
     lab.seatrial(["build", "recipe.toml", "-o", "file.tar"]).ok();
-    let run = shell(
-        &lab,
-        "mkfifo pipe; cat pipe > copy.tar & $SEATRIAL build recipe.toml -o pipe; wait; cmp copy.tar file.tar",
-    );
+    let script = "mkfifo pipe; cat pipe > copy.tar & $SEATRIAL build recipe.toml -o pipe; wait
+                  cmp copy.tar file.tar";
+    let run = shell(&lab, script);
     assert!(run.ok().contains("wrote pipe"));
     assert!(lab.exists("pipe"));
 }
 
 #[test]
-fn an_output_keeps_to_the_umask_and_replaces_what_was_there() {
+fn an_output_file_respects_the_umask_and_replaces_an_existing_file() {
     let lab = lab();
     lab.file("app.tar", "before");
     shell(&lab, "umask 027; $SEATRIAL build recipe.toml").ok();
@@ -148,7 +147,7 @@ fn an_output_keeps_to_the_umask_and_replaces_what_was_there() {
 }
 
 #[test]
-fn a_failed_build_leaves_the_old_output_as_it_was() {
+fn a_failed_build_does_not_change_an_existing_output_file() {
     let lab = lab();
     lab.file("app.tar", "before");
     fs::remove_dir_all(lab.path("tree")).unwrap();
@@ -158,7 +157,7 @@ fn a_failed_build_leaves_the_old_output_as_it_was() {
 }
 
 #[test]
-fn outputs_that_cannot_be_written_are_the_environments_fault() {
+fn an_output_that_cannot_be_written_is_a_failure_of_the_environment() {
     let lab = lab();
     for (output, expected) in
         [("absent/x.tar", "cannot write absent/x.tar: No such file"), ("tree", "is a directory")]
@@ -179,7 +178,7 @@ fn outputs_that_cannot_be_written_are_the_environments_fault() {
 #[test]
 fn a_full_disk_leaves_no_partial_file() {
     let lab = lab();
-    // A limit on file sizes stands for the full disk: the same failing write, without root.
+    // A limit on file sizes makes a write fail as a full disk does, without root.
     let run =
         shell(&lab, "trap '' XFSZ; ulimit -f 1024; $SEATRIAL build recipe.toml; echo $?; ls -A");
     assert_eq!(run.stdout(), "3\nrecipe.toml\ntree\n");
@@ -190,16 +189,17 @@ fn a_full_disk_leaves_no_partial_file() {
 fn a_killed_build_leaves_no_partial_file() {
     let lab = lab();
     lab.tool("mkfifo", ["blocked"]);
-    // The archive waits for its recipe's base; the kill comes in the middle of the build.
+    // The build is killed when its output file, which has no name yet, is open.
     let script = "truncate -s 4G tree/big; $SEATRIAL build recipe.toml & pid=$!
-                  for i in $(seq 500); do [ -n \"$(ls -l /proc/$pid/fd 2>/dev/null | grep -E \"deleted|#\")\" ] && break; sleep 0.01; done
+                  is_open() { ls -l /proc/$pid/fd 2>/dev/null | grep -qE 'deleted|#'; }
+                  for i in $(seq 500); do is_open && break; sleep 0.01; done
                   kill -9 $pid; wait $pid; rm tree/big; ls -A";
     let run = shell(&lab, script);
     assert_eq!(run.stdout(), "blocked\nrecipe.toml\ntree\n", "{}", run.stderr());
 }
 
 #[test]
-fn a_broken_pipe_ends_quietly_with_a_code_that_is_not_zero() {
+fn a_broken_pipe_ends_the_program_silently_with_exit_code_3() {
     let lab = lab();
     let run =
         shell(&lab, "$SEATRIAL stream recipe.toml | head -c 1000 | wc -c; echo ${PIPESTATUS[0]}");
@@ -214,11 +214,11 @@ fn an_archive_is_not_written_to_a_terminal() {
     let command = format!("{} stream recipe.toml; echo code=$?", env!("CARGO_BIN_EXE_seatrial"));
     script.args(["-qec", &command, "/dev/null"]).stdin(Stdio::null());
     let text = Run::of(script).stdout();
-    assert!(text.contains("does not go to a terminal") && text.contains("code=2"), "{text}");
+    assert!(text.contains("standard output is a terminal") && text.contains("code=2"), "{text}");
 }
 
 #[test]
-fn usage_errors_have_code_2_and_help_has_examples() {
+fn usage_errors_have_exit_code_2() {
     let lab = lab();
     for arguments in [
         &["biuld"][..],
@@ -229,11 +229,42 @@ fn usage_errors_have_code_2_and_help_has_examples() {
         assert_eq!(lab.seatrial(arguments).output.status.code(), Some(2), "{arguments:?}");
     }
     assert!(lab.seatrial(["biuld"]).stderr().contains("'build'"));
-    for command in ["build", "stream", "reference", "inspect"] {
-        let help = lab.seatrial([command, "--help"]).ok();
+}
+
+#[test]
+fn every_command_has_a_summary_and_examples_within_80_columns() {
+    let lab = lab();
+    let mut commands = vec!["build", "stream", "reference", "inspect", "doctor"];
+    if cfg!(feature = "vm") {
+        commands.extend(["load", "check", "replay", "vm", "vm list", "vm prepare", "vm up"]);
+        commands.extend(["vm exec", "vm logs", "vm down", "vm prune"]);
+    }
+    for command in commands {
+        let help = lab.seatrial(command.split(' ').chain(["--help"])).ok();
+        let verb = help.split(' ').next().unwrap();
         assert!(
-            help.contains("Example") && help.lines().all(|line| line.chars().count() <= 80),
-            "{help}"
+            verb.trim_end_matches(',').ends_with('s'),
+            "summaries begin with a verb in the third person: {help}"
         );
+        assert!(help.contains("\nExample"), "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+    }
+}
+
+#[test]
+#[cfg(feature = "vm")]
+fn renamed_flags_are_errors_that_name_the_new_flags() {
+    let lab = lab();
+    for (arguments, old, new) in [
+        (["replay", "original", "--policy=ready"], "--policy", "--wait"),
+        (["replay", "original", "--patience=9"], "--patience", "--timeout"),
+        (["vm", "prepare", "--no-template"], "--no-template", "--no-snapshot"),
+    ] {
+        let run = lab.seatrial(arguments);
+        assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+        let expected = format!(
+            "error: unexpected argument '{old}' found\n\n  tip: '{old}' was renamed; use '{new}'\n"
+        );
+        assert!(run.stderr().starts_with(&expected), "{}", run.stderr());
     }
 }

@@ -52,7 +52,7 @@ impl Drop for Keeper {
 /// The process that owns a machine, started as `vm up` starts it: standard input stays open.
 fn keeper(name: &str) -> Keeper {
     let mut keeper = Command::new(env!("CARGO_BIN_EXE_seatrial"));
-    keeper.args(["vm", "keep", GUEST, name, "--cold"]);
+    keeper.args(["vm", "background", GUEST, name, "--cold"]);
     Keeper(
         keeper
             .stdin(Stdio::piped())

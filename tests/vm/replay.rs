@@ -8,7 +8,7 @@ use crate::dock::{seatrial, stdout};
 /// What became of the clients of `scenario` on `engine`, by policy.
 fn outcomes(engine: &str, scenario: &str, policies: &[&str]) -> Vec<(String, String)> {
     let mut arguments = vec!["replay", scenario, "--engine", engine, "--json"];
-    policies.iter().for_each(|policy| arguments.extend(["--policy", policy]));
+    policies.iter().for_each(|policy| arguments.extend(["--wait", policy]));
     let said: Value = serde_json::from_str(&stdout(&seatrial(&arguments))).unwrap();
     eprintln!("{said:#}"); // shown when a test fails
     let runs = said["replays"][0]["runs"].as_array().unwrap();
@@ -45,7 +45,7 @@ fn a_ping_is_not_enough_where_containerd_is_gone() {
 fn an_unknown_scenario_or_policy_is_the_users_mistake() {
     for (arguments, hint) in [
         (["replay", "orignal"].as_slice(), "did you mean \"original\"?"),
-        (&["replay", "original", "--policy", "raedy"], "did you mean \"ready\"?"),
+        (&["replay", "original", "--wait", "raedy"], "did you mean \"ready\"?"),
     ] {
         let output = seatrial(arguments);
         let said = String::from_utf8_lossy(&output.stderr);

@@ -14,7 +14,7 @@ struct Cache(TempDir);
 
 impl Cache {
     fn new() -> Self {
-        stdout(&seatrial(&["vm", "prepare", GUEST, "--no-template"]));
+        stdout(&seatrial(&["vm", "prepare", GUEST, "--no-snapshot"]));
         let list: Value =
             serde_json::from_str(&stdout(&seatrial(&["vm", "list", "--json"]))).unwrap();
         let guest =
@@ -122,7 +122,7 @@ fn a_template_may_be_damaged_deleted_stale_or_in_use_by_one_that_is_killed() {
 
     // Killed while it restores: no process and, once the next has come, no folder is left.
     for milliseconds in [10, 40, 80, 160] {
-        let mut keeper = cache.command(&["vm", "keep", GUEST, "killed"]);
+        let mut keeper = cache.command(&["vm", "background", GUEST, "killed"]);
         let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_millis(milliseconds) {

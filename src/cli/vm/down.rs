@@ -1,28 +1,34 @@
-//! `seatrial vm down`
+//! `seatrial vm down`: kills named VMs.
 
+use crate::cli::runtime::block_on;
 use crate::vm::NamedVm;
 
-/// Ends kept machines; nothing of them is left
+/// Kills named VMs and removes their files
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  seatrial vm down
+  seatrial vm down docker-28 podman-5.4")]
 pub(super) struct Args {
-    /// Which machines [default: the only one]
+    /// Names of VMs [default: the only VM]
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Every one there is
+    /// Kill all named VMs
     #[arg(long, conflicts_with = "names")]
     all: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let machines = if args.all {
+    let vms = if args.all {
         NamedVm::list()?
     } else if args.names.is_empty() {
         vec![NamedVm::find(None)?]
     } else {
         args.names.iter().map(|name| NamedVm::find(Some(name))).collect::<Result<_, _>>()?
     };
-    super::block_on(async {
-        for kept in machines {
-            kept.stop().await?;
+    block_on(async {
+        for vm in vms {
+            vm.stop().await?;
         }
         Ok(())
     })

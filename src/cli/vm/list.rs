@@ -1,71 +1,72 @@
-//! `seatrial vm list`
+//! `seatrial vm list`: lists guests and named VMs.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanDuration};
 use serde_json::json;
 
-use crate::vm::NamedVm;
 use crate::vm::guest::assemble::{Sources, locate};
 use crate::vm::inventory::{self, Item, Kind};
-use crate::vm::{Definition, Guest};
+use crate::vm::{Definition, Guest, NamedVm};
 
-/// Lists the guests there are, what of them is ready to be used, and the machines that are kept
+/// Lists guests, what is cached of them, and named VMs
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  seatrial vm list
+  seatrial vm list --json | jq -r '.guests[].name'")]
 pub(super) struct Args {
-    /// Print one JSON object instead
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let (cached, kept) = (inventory::list()?, NamedVm::list()?);
-    let mut out = io::stdout().lock();
+    let (cached, vms) = (inventory::list()?, NamedVm::list()?);
+    let mut output = io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", as_json(&cached, &kept)?)?;
+        writeln!(output, "{}", to_json(&cached, &vms)?)?;
         return Ok(());
     }
-    writeln!(
-        out,
-        "GUEST                ENGINE                                  ASSEMBLED TEMPLATE"
-    )?;
-    for guest in guests()? {
-        let size = |item: Option<&Item>| {
-            item.map_or("-".to_owned(), |item| HumanBytes(item.size).to_string())
-        };
-        let assembled = size(cached.iter().find(|item| item.folder == guest.folder()));
-        let of_it =
-            |item: &&Item| item.current && item.kind == Kind::Snapshot && item.guest == guest.name;
-        let template = size(cached.iter().find(of_it));
-        let (name, engine) =
-            (&guest.name, guest.engine_version().unwrap_or(guest.definition.description));
-        writeln!(out, "{name:<20} {engine:<39} {assembled:<10} {template}")?;
+    print_guests(&mut output, &cached)?;
+    let unused: Vec<&Item> = cached.iter().filter(|item| !item.current).collect();
+    if !unused.is_empty() {
+        let size = HumanBytes(unused.iter().map(|item| item.size).sum());
+        let count = unused.len();
+        writeln!(output, "\nunused: {count}, {size}; `seatrial vm prune` removes them")?;
     }
-    let stale: Vec<&Item> = cached.iter().filter(|item| !item.current).collect();
-    if !stale.is_empty() {
-        let size = HumanBytes(stale.iter().map(|item| item.size).sum());
-        writeln!(
-            out,
-            "\n{} of no more use, {size}; `seatrial vm prune` removes them",
-            stale.len()
-        )?;
-    }
-    if !kept.is_empty() {
-        writeln!(out, "\nMACHINE              GUEST                READY SINCE   API")?;
-    }
-    for machine in &kept {
-        let since = age(machine.age());
-        writeln!(
-            out,
-            "{:<20} {:<20} {since:<13} tcp://localhost:{}",
-            machine.name, machine.guest, machine.port
-        )?;
+    if !vms.is_empty() {
+        print_vms(&mut output, &vms)?;
     }
     Ok(())
 }
 
-/// The guests there are: all of the host's architecture, and those of others that were assembled.
+fn print_guests(output: &mut dyn Write, cached: &[Item]) -> anyhow::Result<()> {
+    let size =
+        |item: Option<&Item>| item.map_or("-".to_owned(), |item| HumanBytes(item.size).to_string());
+    writeln!(output, "{:<20} {:<39} {:<10} SNAPSHOT", "GUEST", "ENGINE", "ASSEMBLED")?;
+    for guest in guests()? {
+        let is_snapshot =
+            |item: &&Item| item.current && item.kind == Kind::Snapshot && item.guest == guest.name;
+        let assembled = size(cached.iter().find(|item| item.folder == guest.folder()));
+        let snapshot = size(cached.iter().find(is_snapshot));
+        let engine = guest.engine_version().unwrap_or(guest.definition.description);
+        writeln!(output, "{:<20} {engine:<39} {assembled:<10} {snapshot}", guest.name)?;
+    }
+    Ok(())
+}
+
+fn print_vms(output: &mut dyn Write, vms: &[NamedVm]) -> io::Result<()> {
+    writeln!(output, "\n{:<20} {:<20} {:<13} API", "VM", "GUEST", "READY FOR")?;
+    for vm in vms {
+        let age = format!("{:#}", HumanDuration(vm.age()));
+        let (name, guest, port) = (&vm.name, &vm.guest, vm.port);
+        writeln!(output, "{name:<20} {guest:<20} {age:<13} tcp://localhost:{port}")?;
+    }
+    Ok(())
+}
+
+/// Returns all guests of the host's architecture, and those of others that are assembled.
 fn guests() -> anyhow::Result<Vec<Guest>> {
     let mut guests = Vec::new();
     for name in Definition::all_names() {
@@ -77,28 +78,27 @@ fn guests() -> anyhow::Result<Vec<Guest>> {
     Ok(guests)
 }
 
-fn age(age: Duration) -> String {
-    format!("{:#}", HumanDuration(age))
-}
-
-fn as_json(cached: &[Item], kept: &[NamedVm]) -> anyhow::Result<serde_json::Value> {
-    let guests: Vec<_> = guests()?
-        .into_iter()
-        .map(|guest| {
-            let (version, architecture) = (guest.engine_version(), guest.definition.machine_type.arch.goarch());
-            let about = guest.definition.description;
-            json!({ "name": guest.name, "architecture": architecture, "description": about, "version": version })
+fn to_json(cached: &[Item], vms: &[NamedVm]) -> anyhow::Result<serde_json::Value> {
+    let guest = |guest: Guest| {
+        json!({
+            "name": guest.name,
+            "architecture": guest.definition.machine_type.arch.goarch(),
+            "description": guest.definition.description,
+            "version": guest.engine_version(),
         })
-        .collect();
-    let cache: Vec<_> = cached
-        .iter()
-        .map(|item| {
-            let kind = format!("{:?}", item.kind).to_lowercase();
-            json!({
-                "kind": kind, "guest": item.guest, "folder": item.folder, "size": item.size,
-                "age": item.age.as_secs(), "current": item.current, "about": item.about,
-            })
+    };
+    let item = |item: &Item| {
+        let kind = match item.kind {
+            Kind::Guest => "guest",
+            Kind::Snapshot => "snapshot",
+            Kind::Unfinished => "unfinished",
+        };
+        json!({
+            "kind": kind, "guest": item.guest, "folder": item.folder, "size": item.size,
+            "age": item.age.as_secs(), "current": item.current, "about": item.about,
         })
-        .collect();
-    Ok(json!({ "guests": guests, "cache": cache, "machines": kept }))
+    };
+    let guests: Vec<_> = guests()?.into_iter().map(guest).collect();
+    let cache: Vec<_> = cached.iter().map(item).collect();
+    Ok(json!({ "guests": guests, "cache": cache, "vms": vms }))
 }

@@ -1,47 +1,52 @@
-//! `seatrial vm logs`
+//! `seatrial vm logs`: prints the logs of a named VM.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::cli::runtime::block_on;
 use crate::vm::NamedVm;
 
-/// Prints what a kept machine's guest has logged
+const AGENT_TIMEOUT: Duration = Duration::from_secs(10);
+const JOURNAL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Prints the journal or the console of a named VM
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  seatrial vm logs
+  seatrial vm logs docker-28 --unit docker.service
+  seatrial vm logs --console | tail")]
 pub(super) struct Args {
-    /// Which machine [default: the only one]
+    /// Name of the VM [default: the only VM]
     name: Option<String>,
-    /// What this unit has logged alone, such as docker.service
+    /// Print only messages of this systemd unit, such as docker.service
     #[arg(long, conflicts_with = "console")]
     unit: Option<String>,
-    /// What was printed on the console, which works though the guest may not
+    /// Print the serial console; works even if the guest does not respond
     #[arg(long)]
     console: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let kept = NamedVm::find(args.name.as_deref())?;
+    let vm = NamedVm::find(args.name.as_deref())?;
     if args.console {
-        let path = kept.console_file();
-        let console =
-            std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let path = vm.console_file();
+        let console = std::fs::read(&path);
+        let console = console.with_context(|| format!("failed to read {}", path.display()))?;
         return Ok(io::stdout().write_all(&console)?);
     }
     let mut journal = vec!["--no-pager", "--output=short-monotonic"];
     if let Some(unit) = &args.unit {
         journal.extend(["--unit", unit]);
     }
-    let limit = Duration::from_secs(60);
-    let output = super::block_on(async {
-        Ok(kept
-            .agent(Duration::from_secs(10))
-            .await?
-            .run("/usr/bin/journalctl", &journal, limit)
-            .await?)
+    let output = block_on(async {
+        let mut agent = vm.agent(AGENT_TIMEOUT).await?;
+        Ok(agent.run("/usr/bin/journalctl", &journal, JOURNAL_TIMEOUT).await?)
     })?;
     if !output.success() {
-        bail!("journalctl in the guest: {}", output.stderr);
+        bail!("failed to read the journal of {}: {}", vm.name, output.stderr.trim_end());
     }
     Ok(io::stdout().write_all(output.stdout.as_bytes())?)
 }

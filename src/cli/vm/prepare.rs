@@ -1,69 +1,36 @@
-//! `seatrial vm prepare`
+//! `seatrial vm prepare`: assembles a guest and makes its snapshot.
 
-use std::time::Duration;
-
-use indicatif::{ProgressBar, ProgressStyle};
-
+use crate::cli::guests::prepare_guest;
 use crate::vm::AcceleratorChoice;
-use crate::vm::guest::assemble::{self, Sources};
-use crate::vm::pool::start;
-use crate::vm::{Definition, Guest};
+use crate::vm::guest::assemble::Sources;
+use crate::vm::pool::PrepareOptions;
 
-/// Assembles a guest and makes its template, where they are not there yet
+/// Assembles a guest and makes its snapshot, unless they exist
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  seatrial vm prepare docker-20.10
+  seatrial vm prepare podman-5.4 --source https://deb.debian.org/debian")]
 pub(super) struct Args {
-    /// Which; see `seatrial vm list`
+    /// Guest to prepare; `seatrial vm list` lists all
     guest: String,
-    /// A line of a sources.list, or a mirror's address [default: the host's]
+    /// Line for sources.list, or address of a Debian mirror; may be repeated
+    /// [default: the host's mirrors]
     #[arg(long, value_name = "LINE")]
     source: Vec<String>,
-    /// kvm, tcg, or auto: KVM where it really boots a guest
+    /// kvm, tcg (emulation), or auto: KVM if it boots a guest on this host
     #[arg(long, default_value = "auto")]
     accel: AcceleratorChoice,
-    /// Only assemble it
+    /// Only assemble the guest
     #[arg(long)]
-    no_template: bool,
+    no_snapshot: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let guest = assemble(&args.guest, &Sources { lines: args.source.clone() })?;
-    if !args.no_template {
-        make_template(&guest, args.accel)?;
-    }
-    Ok(())
-}
-
-/// Assembles `guest`, telling how far that is.
-pub(in crate::cli) fn assemble(guest: &str, sources: &Sources) -> anyhow::Result<Guest> {
-    let foreign =
-        Definition::named(guest).is_ok_and(|definition| !definition.machine_type.is_host());
-    let begun =
-        format!("assembling {guest}, about {}", if foreign { "three minutes" } else { "a minute" });
-    let line = line(&begun);
-    let prepared = assemble::assemble(guest, sources, &mut |said| {
-        // mmdebstrap: "I: installing remaining packages inside the chroot..."
-        if let Some(step) = said.strip_prefix("I: ") {
-            line.set_message(format!("{begun}: {}", step.trim_end_matches('.')));
-        }
-    });
-    line.finish_and_clear();
-    Ok(prepared?)
-}
-
-/// Makes the template of `guest`.
-pub(in crate::cli) fn make_template(guest: &Guest, accel: AcceleratorChoice) -> anyhow::Result<()> {
-    let line = line(&format!("booting {} once to make its template, half a minute", guest.name));
-    let made = super::block_on(async { Ok(start::make_snapshot(guest, accel).await?) });
-    line.finish_and_clear();
-    made.map(drop)
-}
-
-/// A line on the terminal that tells what goes on; none where there is no terminal.
-pub(in crate::cli) fn line(message: &str) -> ProgressBar {
-    let line = ProgressBar::new_spinner().with_message(message.to_owned());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>3} {wide_msg}") {
-        line.set_style(style);
-    }
-    line.enable_steady_tick(Duration::from_millis(120));
-    line
+    let options = PrepareOptions {
+        sources: Sources { lines: args.source.clone() },
+        accelerator: args.accel,
+        snapshot: !args.no_snapshot,
+    };
+    prepare_guest(&args.guest, &options).map(drop)
 }

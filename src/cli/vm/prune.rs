@@ -1,4 +1,4 @@
-//! `seatrial vm prune`
+//! `seatrial vm prune`: removes what is cached of guests.
 
 use std::io::{self, Write};
 
@@ -6,10 +6,13 @@ use indicatif::HumanBytes;
 
 use crate::vm::inventory;
 
-/// Removes guests and templates that are of no more use, and what killed processes have left
+/// Removes unused guests and snapshots, and files left by killed processes
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  seatrial vm prune")]
 pub(super) struct Args {
-    /// Remove every guest and template, though they would have to be made again
+    /// Remove all guests and snapshots; they are made again when needed
     #[arg(long)]
     all: bool,
 }

@@ -1,88 +1,100 @@
-//! `seatrial vm up`
+//! `seatrial vm up`: starts a named VM.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
 
-use super::prepare;
-use super::start::Start;
-use crate::cli::exit::Ended;
-use crate::vm::Definition;
-use crate::vm::NamedVm;
+use super::vm_args::VmArgs;
+use crate::cli::exit::ExitWith;
+use crate::cli::guests::prepare_guest;
 use crate::vm::guest::Api;
-use crate::vm::guest::assemble::Sources;
+use crate::vm::pool::PrepareOptions;
+use crate::vm::{Definition, NamedVm};
 
-/// Starts a machine, keeps it until `seatrial vm down`, and prints what to export for `docker`
+/// Starts a named VM and prints shell commands that point docker to it
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A background process owns the VM until `seatrial vm down`.
+
+Examples:
+  eval \"$(seatrial vm up docker-20.10)\"
+  seatrial vm up podman-5.4 --name test --egress")]
 pub(super) struct Args {
-    /// Which guest; see `seatrial vm list`
+    /// Guest to start; `seatrial vm list` lists all
     guest: String,
-    /// What to call the machine [default: as its guest]
+    /// Name of the VM [default: the guest's name]
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
-    start: Start,
-    /// Also print, to standard error, what was true when
+    vm: VmArgs,
+    /// Also print the order of events, to standard error
     #[arg(long)]
     timeline: bool,
-    /// Print one JSON object instead
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let guest = prepare::assemble(&args.guest, &Sources::default())?;
-    if args.start.restores() {
-        prepare::make_template(&guest, args.start.accel)?;
-    }
-    let name = args.name.as_deref().unwrap_or(&args.guest);
-    let mut keeper = Command::new(std::env::current_exe()?);
-    keeper.args(["vm", "keep", &args.guest, name]).args(args.start.words());
-    // Should this process end before the machine is ready, its end of the pipe goes, and the keeper with it.
-    let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    let mut line = String::new();
-    if let Some(said) = keeper.stdout.take() {
-        BufReader::new(said).read_line(&mut line)?;
-    }
-    if line.is_empty() {
-        // It has said why itself.
-        let code = keeper.wait()?.code().unwrap_or(3);
-        return Err(Ended(u8::try_from(code).unwrap_or(3)).into());
-    }
+    let snapshot = args.vm.options().restores();
+    let accelerator = args.vm.accel;
+    let options = PrepareOptions { accelerator, snapshot, ..PrepareOptions::default() };
+    prepare_guest(&args.guest, &options)?;
+    let description = start_background_process(args)?;
     if args.json {
-        write!(io::stdout(), "{line}")?;
+        write!(io::stdout(), "{description}")?;
         return Ok(());
     }
-    let kept: NamedVm =
-        serde_json::from_str(&line).context("the keeper said something else than expected")?;
+    let vm: NamedVm = serde_json::from_str(&description)
+        .context("failed to understand the background process")?;
     if args.timeline {
-        kept.timeline.iter().try_for_each(|event| writeln!(io::stderr(), "{event}"))?;
+        vm.timeline.iter().try_for_each(|event| writeln!(io::stderr(), "{event}"))?;
     }
-    let (name, seconds) = (&kept.name, kept.ready_after().as_secs_f64());
+    print_environment(&vm)
+}
+
+/// Starts the process that owns the VM, and returns the line that it prints when the VM is ready.
+fn start_background_process(args: &Args) -> anyhow::Result<String> {
+    let name = args.name.as_deref().unwrap_or(&args.guest);
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["vm", "background", &args.guest, name]).args(args.vm.to_words());
+    // If this process ends before the VM is ready, the pipe closes and the background process ends.
+    let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut line = String::new();
+    if let Some(output) = process.stdout.take() {
+        BufReader::new(output).read_line(&mut line)?;
+    }
+    if !line.is_empty() {
+        return Ok(line);
+    }
+    // The background process has printed the error.
+    let code = process.wait()?.code().and_then(|code| u8::try_from(code).ok());
+    Err(code.map_or(ExitWith::ENVIRONMENT, ExitWith).into())
+}
+
+/// Prints what a shell needs to reach the VM's engine.
+fn print_environment(vm: &NamedVm) -> anyhow::Result<()> {
+    let mut output = io::stdout();
+    let (name, seconds) = (&vm.name, vm.ready_after().as_secs_f64());
     writeln!(
-        io::stdout(),
-        "# {name} is ready after {seconds:.2} s; seatrial vm down {name} ends it"
+        output,
+        "# {name} is ready after {seconds:.2} s; to kill it: seatrial vm down {name}"
     )?;
-    let family = Definition::named(&kept.guest)?.family;
-    if family.api == Api::Cri {
-        writeln!(
-            io::stdout(),
-            "# it speaks CRI; seatrial vm exec {name} -- ctr --namespace k8s.io images list"
-        )?;
+    if Definition::named(&vm.guest)?.family.api == Api::Cri {
+        let command = format!("seatrial vm exec {name} -- ctr --namespace k8s.io images list");
+        writeln!(output, "# it has a CRI engine, without a Docker API; try: {command}")?;
         return Ok(());
     }
-    writeln!(
-        io::stdout(),
-        "export DOCKER_HOST=tcp://localhost:{}\nexport DOCKER_TLS_VERIFY=1\nexport DOCKER_CERT_PATH={}",
-        kept.port,
-        shell_word(&kept.folder.display().to_string()),
-    )?;
+    writeln!(output, "export DOCKER_HOST=tcp://localhost:{}", vm.port)?;
+    writeln!(output, "export DOCKER_TLS_VERIFY=1")?;
+    let folder = vm.folder.display().to_string();
+    writeln!(output, "export DOCKER_CERT_PATH={}", shell_quoted(&folder))?;
     Ok(())
 }
 
-/// `text` as one word of a shell.
-fn shell_word(text: &str) -> String {
+/// Quotes `text` for a shell, if necessary.
+fn shell_quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     if text.chars().all(plain) {
         text.to_owned()

@@ -1,4 +1,4 @@
-//! How a machine is started: what `vm up` takes, and hands to the machine's keeper.
+//! How a named VM is started: arguments of `vm up`, which passes them on to `vm background`.
 
 use std::time::Duration;
 
@@ -6,32 +6,28 @@ use crate::vm::AcceleratorChoice;
 use crate::vm::Options;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Start {
-    /// kvm, tcg, or auto: KVM where it really boots a guest
+pub(super) struct VmArgs {
+    /// kvm, tcg (emulation), or auto: KVM if it boots a guest on this host
     #[arg(long, default_value = "auto")]
     pub(super) accel: AcceleratorChoice,
     /// Let the guest reach the network
     #[arg(long)]
     egress: bool,
-    /// Boot afresh rather than restore a template
+    /// Boot instead of restoring a snapshot
     #[arg(long)]
     cold: bool,
-    /// How long it may take until the daemon is ready, in seconds [default: 120, restored 30]
+    /// Time limit until the engine is ready [default: 120; 30 for a restored VM]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
-    /// More for the kernel's command line; the machine is then booted
-    #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
+    /// Append to the kernel command line, and boot instead of restoring
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(allow_hyphen_values = true)]
     kernel_arguments: String,
 }
 
-impl Start {
-    /// Whether a template is used.
-    pub(super) fn restores(&self) -> bool {
-        self.options().restores()
-    }
-
-    /// The same as words of a command line.
-    pub(super) fn words(&self) -> Vec<String> {
+impl VmArgs {
+    /// Formats the arguments as words of a command line.
+    pub(super) fn to_words(&self) -> Vec<String> {
         let mut words = vec![format!("--accel={}", self.accel)];
         words.extend(self.egress.then(|| "--egress".to_owned()));
         words.extend(self.cold.then(|| "--cold".to_owned()));
@@ -40,7 +36,7 @@ impl Start {
         words
     }
 
-    /// What it means. A machine for hand work does not wait for its turn.
+    /// Returns the options of the VM. Users wait for named VMs, so that these skip the queue.
     pub(super) fn options(&self) -> Options {
         Options {
             accelerator: self.accel,

@@ -1,0 +1,17 @@
+//! Arguments that several commands share.
+
+#[cfg(feature = "vm")]
+mod engines;
+mod recipe;
+#[cfg(feature = "vm")]
+mod report;
+mod threads;
+
+#[cfg(feature = "vm")]
+pub(super) use engines::selected_engines;
+pub(super) use recipe::RecipeArgs;
+#[cfg(feature = "vm")]
+pub(super) use recipe::is_recipe;
+#[cfg(feature = "vm")]
+pub(super) use report::ReportFile;
+pub(super) use threads::thread_count;

@@ -1,0 +1,77 @@
+//! The recipe, and how it is built.
+
+use std::path::{Path, PathBuf};
+
+use super::thread_count;
+use crate::archive::ArchiveError;
+use crate::build::{BuildError, CacheUse, Plan, Recipe, plan};
+use crate::image::platform::Arch;
+
+/// The arguments of every command that reads a recipe.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct RecipeArgs {
+    /// Recipe, TOML or JSON; `-` for standard input
+    #[arg(value_name = "RECIPE")]
+    pub(in crate::cli) recipe: PathBuf,
+
+    /// Number of threads; does not change the output [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+
+    /// Do not read or write the layer cache
+    #[arg(long, conflicts_with = "verify")]
+    no_cache: bool,
+
+    /// Ignore cached digests: read and hash everything again
+    #[arg(long)]
+    verify: bool,
+}
+
+impl RecipeArgs {
+    pub(in crate::cli) fn cache(&self) -> CacheUse {
+        match (self.no_cache, self.verify) {
+            (true, _) => CacheUse::Off,
+            (false, true) => CacheUse::Verify,
+            (false, false) => CacheUse::On,
+        }
+    }
+
+    pub(in crate::cli) fn threads(&self) -> usize {
+        thread_count(self.threads)
+    }
+
+    /// Reads the recipe; if it has several platforms, for the host's.
+    pub(in crate::cli) fn read(&self) -> Result<Recipe, BuildError> {
+        let (name, text) = self.text()?;
+        Recipe::parse(name, &text)
+    }
+
+    /// Plans the images of all platforms of the recipe.
+    pub(in crate::cli) fn plan_all(&self) -> Result<Vec<Plan>, BuildError> {
+        let (name, text) = self.text()?;
+        let recipes = Recipe::parse_all(name, &text)?;
+        recipes.into_iter().map(|recipe| plan(recipe, self.threads())).collect()
+    }
+
+    /// Plans the recipe's image; if it has several platforms, the image for `arch`.
+    pub(in crate::cli) fn plan(&self, arch: Arch) -> Result<Plan, BuildError> {
+        let (name, text) = self.text()?;
+        plan(Recipe::parse_for(name, &text, arch)?, self.threads())
+    }
+
+    /// Returns the recipe's text, and how messages name the recipe.
+    fn text(&self) -> Result<(&Path, String), BuildError> {
+        let (name, text) = match self.recipe == Path::new("-") {
+            true => (Path::new("standard input"), std::io::read_to_string(std::io::stdin())),
+            false => (&*self.recipe, std::fs::read_to_string(&self.recipe)),
+        };
+        Ok((name, text.map_err(ArchiveError::read(name))?))
+    }
+}
+
+/// Whether `path` is a recipe rather than an image.
+#[cfg(feature = "vm")]
+pub(in crate::cli) fn is_recipe(path: &Path) -> bool {
+    path == Path::new("-")
+        || path.extension().is_some_and(|extension| extension == "toml" || extension == "json")
+}

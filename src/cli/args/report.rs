@@ -1,0 +1,38 @@
+//! `--report KIND=FILE`: a report in a file, in addition to what the command prints.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::build::output::OutputFile;
+
+/// A report to write.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct ReportFile {
+    /// The kind of report, one of those that the command supports.
+    pub(in crate::cli) kind: &'static str,
+    path: PathBuf,
+}
+
+impl ReportFile {
+    /// Parses `KIND=FILE`, where the kind is one of `kinds`.
+    pub(in crate::cli) fn parse(kinds: &[&'static str], text: &str) -> Result<Self, String> {
+        let (kind, path) = text.split_once('=').unwrap_or((text, ""));
+        let Some(kind) = kinds.iter().find(|supported| **supported == kind) else {
+            return Err(format!("unknown kind of report; expected one of {}", kinds.join(", ")));
+        };
+        if path.is_empty() {
+            return Err(format!("the file is missing; write {kind}=FILE"));
+        }
+        Ok(Self { kind, path: path.into() })
+    }
+
+    /// Writes the whole report or nothing.
+    pub(in crate::cli) fn write(&self, text: &str) -> anyhow::Result<()> {
+        let output = OutputFile::beside(&self.path)?;
+        let written = output.file().write_all(text.as_bytes());
+        written.with_context(|| format!("failed to write {}", self.path.display()))?;
+        Ok(output.persist()?)
+    }
+}
