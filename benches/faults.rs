@@ -75,7 +75,7 @@ impl Bench {
                     agent.run("/usr/bin/pgrep", &["-x", "dockerd"], RUN).await.unwrap().success()
                 })
                 .await;
-                parsed.inflict(&released.vm).await.unwrap();
+                parsed.apply(&released.vm).await.unwrap();
                 match released.into_ready(READY).await {
                     Ok(ready) => {
                         let daemon = Daemon::from(ready);
@@ -102,13 +102,13 @@ impl Bench {
     async fn at(&self, daemon: &Daemon, fault: &Fault, stage: &str) -> Result<(), HarnessError> {
         match stage {
             "before the load" => {
-                fault.inflict(daemon.vm()).await?;
+                fault.apply(daemon.vm()).await?;
                 self.load(daemon).await
             }
             "in the load" => {
                 let inflict = async {
                     until_says(daemon, "ls /var/lib/docker/tmp/docker-import-*").await;
-                    fault.inflict(daemon.vm()).await
+                    fault.apply(daemon.vm()).await
                 };
                 let (loaded, inflicted) = tokio::join!(self.load(daemon), inflict);
                 inflicted?;
@@ -119,7 +119,7 @@ impl Bench {
                 let options = RunOptions::command(&["/busybox", "sleep", "8"]);
                 let inflict = async {
                     until_says(daemon, "pgrep -f '^/busybox sleep'").await;
-                    fault.inflict(daemon.vm()).await
+                    fault.apply(daemon.vm()).await
                 };
                 let (output, inflicted) = tokio::join!(image.run(&options, RUN), inflict);
                 inflicted?;

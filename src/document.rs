@@ -19,6 +19,13 @@ const RENAMED: &[(&str, &str)] = &[
     ("layout", "layering"),
     ("architectures", "platforms"),
     ("per_architecture", "per_platform"),
+    ("explained", "link"),
+    ("before_engine", "engine_delay"),
+    ("before_containerd", "containerd_delay"),
+    ("network_online", "network_delay"),
+    ("by_hand_after", "manual_delay"),
+    ("does", "action"),
+    ("on", "seen_with"),
 ];
 
 /// Parses `text`: JSON if the name of `path` ends in `.json` or the text begins with `{`, else

@@ -97,10 +97,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         })?;
     }
     result?;
-    if replays.iter().any(Replay::broken_promise) {
+    if replays.iter().any(Replay::ready_but_failed) {
         return Err(ExitWith::NOT_AS_EXPECTED.into());
     }
-    match replays.iter().any(Replay::unknown) {
+    match replays.iter().any(Replay::undetermined) {
         true => Err(ExitWith::ENVIRONMENT.into()),
         false => Ok(()),
     }
@@ -118,7 +118,7 @@ fn pairs<'a>(
         let families = scenario.families().collect::<Vec<_>>().join(", ");
         let before = pairs.len();
         for engine in &engines {
-            if scenario.is_on(&Definition::named(engine)?.family.name) {
+            if scenario.supports(&Definition::named(engine)?.family.name) {
                 pairs.push((scenario, engine.clone()));
             } else if requested.contains(engine) {
                 bail!("scenario {name} does not apply to {engine}; it applies to: {families}");
@@ -156,16 +156,16 @@ fn replay_scenario(
     replays: &mut Vec<Replay>,
 ) -> anyhow::Result<()> {
     let options = Options {
-        policies: args.wait.clone(),
+        strategies: args.wait.clone(),
         runs: args.runs.into(),
-        patience: Duration::from_secs(args.timeout),
+        timeout: Duration::from_secs(args.timeout),
         accelerator: args.accel,
     };
     let line = StatusLine::new();
-    let mut replayed = Replay::of_none(scenario, guest);
+    let mut replayed = Replay::new(scenario, guest);
     let mut report = |event: Event<'_>| match event {
-        Event::Doing(status) => line.set(status),
-        Event::Run(run) => replayed.runs.push(run.clone()),
+        Event::Progress(status) => line.set(status),
+        Event::Finished(run) => replayed.runs.push(run.clone()),
     };
     let result = block_on(interruptible(replay(scenario, guest, &options, &mut report)));
     drop(line);
@@ -182,7 +182,7 @@ fn print(replayed: &Replay, timeline: bool) -> io::Result<()> {
     let mut output = io::stdout();
     let title = format!("{}: {}", replayed.scenario, replayed.title);
     write!(output, "{}", replays::head(&title, &replayed.engine))?;
-    for strategy in replayed.policies() {
+    for strategy in replayed.strategies() {
         write!(output, "{}", replays::policy(replayed, strategy))?;
     }
     write!(output, "{}", replays::foot(replayed))?;
@@ -199,7 +199,7 @@ fn list(requested: &[String]) -> anyhow::Result<()> {
     let families = families.collect::<anyhow::Result<Vec<_>>>()?;
     for name in Scenario::names() {
         let scenario = Scenario::named(name)?;
-        if families.iter().all(|family| scenario.is_on(family)) {
+        if families.iter().all(|family| scenario.supports(family)) {
             let applies_to = scenario.families().collect::<Vec<_>>().join(", ");
             writeln!(io::stdout(), "{name:<22} {}\n{:<22} {applies_to}", scenario.title, "")?;
         }

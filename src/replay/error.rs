@@ -1,4 +1,4 @@
-//! Failures of a replay as a whole. The outcome of a client is not an error.
+//! Errors of a replay as a whole. A client that fails is an outcome, not an error.
 
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
@@ -11,16 +11,16 @@ pub enum ReplayError {
     /// The VM failed.
     #[error(transparent)]
     Vm(#[from] VmError),
-    /// The engine in it failed.
+    /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The client's image could not be built, or a scenario file could not be read.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// A scenario file is wrong.
+    /// A scenario is unknown or invalid.
     #[error("{place}: {problem}")]
     Scenario {
-        /// The file, with the line where that is known.
+        /// The scenario's name or file, with the line if it is known.
         place: String,
         /// The mistake.
         problem: String,
@@ -34,7 +34,7 @@ impl From<ArchiveError> for ReplayError {
 }
 
 impl ReplayError {
-    /// Whether the environment failed, rather than a scenario file.
+    /// Whether the environment failed, rather than the user's input.
     pub fn is_environment(&self) -> bool {
         match self {
             Self::Vm(error) => error.is_environment(),

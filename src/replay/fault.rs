@@ -1,4 +1,4 @@
-//! Faults: what happens to engines in the wild, done to one on purpose.
+//! Faults that are injected into a VM while its engine starts or runs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,36 +8,38 @@ use serde::Deserialize;
 
 use crate::vm::{Vm, VmError};
 
-/// Something that goes wrong. Written as a few words: `kill dockerd`, `freeze dockerd 10`, `restart containerd`,
-/// `fill`, `clock +3600`, `slow-disk 2`, `slow-cpu 25`, `power-off`.
+/// A fault, written as `kill dockerd`, `freeze dockerd 10`, `restart containerd`, `fill`,
+/// `clock +3600`, `slow-disk 2`, `slow-cpu 25` or `power-off`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Fault {
-    /// A process of the guest's is killed (SIGKILL); systemd may start it again.
+    /// Kills a process (SIGKILL). systemd may start it again.
     Kill(String),
-    /// A process of the guest's is stopped (SIGSTOP) for some seconds.
+    /// Stops a process (SIGSTOP) for a number of seconds.
     Freeze(String, u64),
-    /// A unit of systemd's is restarted.
+    /// Restarts a systemd unit.
     Restart(String),
-    /// The disk that the engine writes to is filled to the last block.
+    /// Fills the disk on which the engine keeps its data.
     Fill,
-    /// The guest's clock jumps by some seconds.
+    /// Moves the guest's clock by a number of seconds.
     Clock(i64),
-    /// That disk gives and takes no more than some MiB a second.
+    /// Limits that disk to a number of MiB per second.
     SlowDisk(u64),
-    /// The machine gets no more than some percent of the CPU time it wants.
+    /// Limits the VM to a percentage of CPU time.
     SlowCpu(u64),
-    /// The machine ends.
+    /// Ends the VM, like a power cut.
     PowerOff,
 }
+
+/// The syntax of all faults.
+const SYNTAX: &str = "kill PROCESS, freeze PROCESS SECONDS, restart UNIT, fill, clock +SECONDS, \
+                      slow-disk MIB, slow-cpu PERCENT, power-off";
 
 impl FromStr for Fault {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let known = "kill PROCESS, freeze PROCESS SECONDS, restart UNIT, fill, clock +SECONDS, slow-disk MIB, \
-                     slow-cpu PERCENT, power-off";
-        let wrong = || format!("{text:?} is no fault; there are: {known}");
+        let wrong = || format!("unknown fault \"{text}\"; known faults: {SYNTAX}");
         let number =
             |word: &str| word.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(wrong);
         let name = |word: &str| match word
@@ -84,17 +86,22 @@ impl fmt::Display for Fault {
     }
 }
 
+/// The timeout for a connection to the guest agent.
+const AGENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The timeout of a script in the guest. Filling a disk takes a while.
+const SCRIPT_TIMEOUT: Duration = Duration::from_secs(120);
+
 impl Fault {
-    /// What a shell of the guest's does to bring it about; none where it comes from outside the guest.
-    /// `store` is where the engine keeps its images.
-    pub fn script(&self, store: &str) -> Option<String> {
+    /// Returns the shell script that injects the fault from within the guest, or `None` if the host
+    /// injects it. `store` is the folder of the engine's data.
+    pub(super) fn script(&self, store: &str) -> Option<String> {
         Some(match self {
             Self::Kill(process) => format!("pkill -KILL -x {process}"),
             Self::Freeze(process, seconds) => {
                 format!("pkill -STOP -x {process}; sleep {seconds}; pkill -CONT -x {process}")
             }
             Self::Restart(unit) => format!("systemctl restart --no-block {unit}"),
-            // All that is free for anybody at once, and then what is kept for root.
+            // First the blocks that are free for all users at once, then those reserved for root.
             Self::Fill => format!(
                 "cd {store}; fallocate -l $(df --output=avail -B1 . | tail -n 1) full; \
                  cat /dev/zero >rest 2>/dev/null; sync"
@@ -104,24 +111,25 @@ impl Fault {
         })
     }
 
-    /// Does it to `machine`, and returns once it is done; what lasts goes on in the guest.
+    /// Injects the fault into a VM. Does not wait for the end of a fault that lasts.
     ///
     /// # Errors
-    /// When the machine cannot be reached.
-    pub async fn inflict(&self, machine: &Vm) -> Result<(), VmError> {
+    /// If QEMU or the guest agent does not answer.
+    pub async fn apply(&self, vm: &Vm) -> Result<(), VmError> {
         match self {
-            Self::SlowDisk(mib) => machine.throttle_disk(mib << 20).await?,
-            Self::SlowCpu(percent) => machine.throttle_cpu(*percent),
-            Self::PowerOff => machine.power_off(),
-            inside => {
-                let script = inside.script(&machine.family().store).unwrap_or_default();
-                let lasts = matches!(self, Self::Freeze(..));
-                let script = match lasts {
-                    true => format!("setsid sh -c '{script}' >/dev/null 2>&1 </dev/null &"),
-                    false => script,
+            Self::SlowDisk(mib) => vm.throttle_disk(mib << 20).await?,
+            Self::SlowCpu(percent) => vm.throttle_cpu(*percent),
+            Self::PowerOff => vm.power_off(),
+            _ => {
+                let script = self.script(&vm.family().store).unwrap_or_default();
+                let script = match self {
+                    Self::Freeze(..) => {
+                        format!("setsid sh -c '{script}' >/dev/null 2>&1 </dev/null &")
+                    }
+                    _ => script,
                 };
-                let mut agent = machine.agent(Duration::from_secs(10)).await?;
-                agent.run("/bin/sh", &["-c", &script], Duration::from_secs(120)).await?;
+                let mut agent = vm.agent(AGENT_TIMEOUT).await?;
+                agent.run("/bin/sh", &["-c", &script], SCRIPT_TIMEOUT).await?;
             }
         }
         Ok(())
@@ -133,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_written_as_it_is_read_and_runs_no_more_than_it_names() {
+    fn a_fault_is_printed_as_it_is_written_and_its_arguments_are_checked() {
         for text in [
             "kill dockerd",
             "freeze dockerd 10",
@@ -148,7 +156,7 @@ mod tests {
             ["", "kill", "kill a;b", "freeze dockerd", "freeze dockerd 0", "clock soon", "burn cpu"]
         {
             assert!(
-                text.parse::<Fault>().unwrap_err().contains("there are: kill PROCESS"),
+                text.parse::<Fault>().unwrap_err().contains("known faults: kill PROCESS"),
                 "{text}"
             );
         }

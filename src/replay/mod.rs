@@ -1,15 +1,21 @@
-//! Replays what goes wrong while an engine starts: the same scenario for every wait strategy, each time
-//! in a VM that resumes from the same state, and the outcome of a client that waited that way.
+//! Replays of start-up problems: starts an engine as a scenario describes, with a client that waits
+//! by each wait strategy, and reports whether the client worked.
+//!
+//! For every run, a VM resumes from the same paused state. This module prints nothing; reports are
+//! in [`report`](crate::report).
 
-mod changes;
 mod error;
 mod fault;
+mod guest_changes;
+mod outcome;
+mod run;
 mod runner;
-pub mod scenario;
-mod wait;
+mod scenario;
+mod wait_strategy;
 
 pub use error::ReplayError;
 pub use fault::Fault;
-pub use runner::{Event, Options, Outcome, Replay, Run, replay};
+pub use outcome::{Outcome, Replay, Run};
+pub use runner::{Event, Options, replay};
 pub use scenario::Scenario;
-pub use wait::WaitStrategy;
+pub use wait_strategy::WaitStrategy;

@@ -1,100 +1,102 @@
-//! Scenarios: how an engine is started, what goes wrong meanwhile, and what a client wants of it. Data; they are applied to a
-//! guest without assembling it again.
+//! Scenario files: how an engine is started, what goes wrong meanwhile, and what a client does.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::WaitStrategy;
-use super::{Fault, ReplayError};
+use super::{Fault, ReplayError, WaitStrategy};
+use crate::archive::ArchiveError;
 use crate::document;
 use crate::suggest;
 use crate::vm::Family;
 
-/// A scenario as it is written, TOML or JSON.
+/// A scenario file, TOML or JSON.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// What it is called; the file's name where it comes from a file.
+    /// The name: that of the built-in scenario, or the file's name without its extension.
     #[serde(skip)]
     pub name: String,
-    /// What it is about, in a line.
+    /// A description in one line.
     pub title: String,
-    /// Where it is explained, as a link.
-    pub explained: Option<String>,
+    /// A link to an explanation.
+    pub link: Option<String>,
     /// How the engine is started.
     #[serde(default)]
-    pub start: Start,
-    /// How many seconds go by before the engine starts, for a reason of the engine's unit's.
+    pub(super) start: StartMode,
+    /// The seconds by which the engine's unit delays the start.
     #[serde(default)]
-    pub before_engine: u64,
-    /// Likewise for containerd, which Docker needs.
+    pub(super) engine_delay: u64,
+    /// The same for `containerd.service`, which Docker needs.
     #[serde(default)]
-    pub before_containerd: u64,
-    /// How many seconds it takes until the network is said to be up, which the engine's unit waits for.
+    pub(super) containerd_delay: u64,
+    /// The seconds until `network-online.target` is reached, for which the engine's unit waits.
     #[serde(default)]
-    pub network_online: u64,
-    /// How many seconds go by until the engine is started by hand, where that is the start mode.
+    pub(super) network_delay: u64,
+    /// The seconds until the engine is started, with [`StartMode::Manual`].
     #[serde(default)]
-    pub by_hand_after: u64,
-    /// What the client does.
-    pub client: Client,
-    /// What it comes to on the engines of a family, by its name. On those of others there is no such scenario.
-    pub on: BTreeMap<String, On>,
+    pub(super) manual_delay: u64,
+    /// The client.
+    pub(super) client: Client,
+    /// The settings for the engines of a family, by the family's name. The scenario cannot be
+    /// replayed on engines of other families.
+    pub(super) on: BTreeMap<String, FamilySettings>,
 }
 
-/// What a scenario comes to on the engines of a family.
+/// The settings of a scenario for the engines of a family.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct On {
-    /// The policies whose clients fail or hang in it, as far as is known.
+pub(super) struct FamilySettings {
+    /// The wait strategies whose clients are known to fail or hang. For readers of the file only.
     #[serde(default)]
-    pub breaks: Vec<WaitStrategy>,
-    /// More files of the guest's, by their place.
+    #[cfg_attr(not(test), expect(dead_code, reason = "documentation, which is checked"))]
+    pub(super) breaks: Vec<WaitStrategy>,
+    /// Files to add to the guest: path and content.
     #[serde(default)]
-    pub files: BTreeMap<String, String>,
-    /// Places where there is to be nothing.
+    pub(super) files: BTreeMap<String, String>,
+    /// Paths to remove from the guest.
     #[serde(default)]
-    pub removed: Vec<String>,
-    /// What goes wrong.
+    pub(super) removed: Vec<String>,
+    /// The faults.
     #[serde(default, rename = "fault")]
-    pub faults: Vec<At>,
+    pub(super) faults: Vec<TimedFault>,
 }
 
 /// How the engine is started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Start {
-    /// At boot, with sockets that systemd listens on and hands over.
+pub(super) enum StartMode {
+    /// At boot, with sockets on which systemd listens and which it passes to the engine.
     #[default]
     Boot,
     /// By the first client that connects to such a socket.
-    Socket,
-    /// At boot, with a socket of its own beside the one that systemd listens on, in the same place.
-    SocketOrphaned,
-    /// At boot, with sockets of its own, where systemd listens nowhere.
-    Alone,
-    /// By hand; systemd listens nowhere.
+    SocketActivation,
+    /// At boot. The engine creates its own socket, on the path on which systemd already listens.
+    OrphanedSocket,
+    /// At boot. The engine creates its own sockets, and systemd does not listen.
+    NoSocketUnit,
+    /// Later, by `systemctl start`. systemd does not listen.
     Manual,
 }
 
-/// What the client does.
+/// The client of a scenario.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Client {
-    /// What.
-    pub does: Does,
-    /// How many seconds it has; after that it counts as hung.
-    pub within: u64,
-    /// The policy that the scenario was met with.
-    pub on: Option<WaitStrategy>,
+pub(super) struct Client {
+    /// The client's action.
+    pub(super) action: ClientAction,
+    /// The seconds after which the client counts as hung.
+    pub(super) timeout: u64,
+    /// The wait strategy with which the problem was first seen. For readers of the file only.
+    #[expect(dead_code, reason = "documentation, which is checked")]
+    pub(super) seen_with: Option<WaitStrategy>,
 }
 
-/// What a client does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+/// The action of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Does {
+pub(super) enum ClientAction {
     /// Asks for the version.
     Version,
     /// Loads an image.
@@ -103,20 +105,22 @@ pub enum Does {
     Run,
 }
 
-/// Something that goes wrong at some moment.
+/// A fault, and when it is injected.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct At {
-    /// `unit:NAME` (it is active) or `path:PATH` (it exists); at once where left out.
-    pub when: Option<String>,
-    /// How many seconds after that.
+pub(super) struct TimedFault {
+    /// The condition that triggers the fault: `unit:NAME` (the unit is active) or `path:PATH` (the
+    /// file exists). Without it, the fault is injected at once.
+    pub(super) when: Option<String>,
+    /// The seconds between the condition and the fault.
     #[serde(default)]
-    pub after: f64,
-    /// What.
-    pub does: Fault,
+    pub(super) after: f64,
+    /// The fault.
+    #[serde(rename = "action")]
+    pub(super) fault: Fault,
 }
 
-/// The scenarios there are.
+/// The built-in scenarios: name and file.
 const SCENARIOS: &[(&str, &str)] = &[
     ("original", include_str!("../../vm/scenarios/original.toml")),
     ("socket-activated", include_str!("../../vm/scenarios/socket-activated.toml")),
@@ -132,15 +136,15 @@ const SCENARIOS: &[(&str, &str)] = &[
 ];
 
 impl Scenario {
-    /// The names of all that are built in.
+    /// The names of the built-in scenarios.
     pub fn names() -> impl Iterator<Item = &'static str> {
         SCENARIOS.iter().map(|(name, _)| *name)
     }
 
-    /// The one that is called `name`, or that the file `name` describes.
+    /// Returns the built-in scenario `name`, or reads the file `name`.
     ///
     /// # Errors
-    /// When there is none, or it is malformed.
+    /// If there is neither, or the file is invalid.
     pub fn named(name: &str) -> Result<Self, ReplayError> {
         let path = Path::new(name);
         if let Some((_, text)) = SCENARIOS.iter().find(|(known, _)| *known == name) {
@@ -149,11 +153,10 @@ impl Scenario {
         if !path.exists() {
             let known = Self::names().collect::<Vec<_>>().join(", ");
             let hint = suggest::hint(&suggest::nearest(name, Self::names()));
-            let problem = format!("there is no such scenario or file{hint}; there are {known}");
+            let problem = format!("no such scenario or file{hint}; built-in scenarios: {known}");
             return Err(ReplayError::Scenario { place: name.to_owned(), problem });
         }
-        let text =
-            std::fs::read_to_string(path).map_err(crate::archive::ArchiveError::read(path))?;
+        let text = std::fs::read_to_string(path).map_err(ArchiveError::read(path))?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         Self::parse(&stem, path, &text)
     }
@@ -165,45 +168,50 @@ impl Scenario {
             ReplayError::Scenario { place, problem }
         };
         let mut scenario: Self = document::parse(path, text).map_err(wrong)?;
-        for name in scenario.on.keys() {
-            let family = Family::named(name).map_err(|problem| wrong((None, problem)))?;
-            let listened_for = matches!(scenario.start, Start::Socket | Start::SocketOrphaned);
-            if listened_for && family.start.socket_unit.is_none() {
-                let problem = format!(
-                    "no unit listens for {name}; start it by \"boot\", \"alone\" or \"manual\""
-                );
-                return Err(wrong((None, problem)));
-            }
-        }
-        for At { when, .. } in scenario.on.values().flat_map(|on| &on.faults) {
-            if when.as_ref().is_some_and(|when| moment(when).is_none()) {
-                let problem = format!(
-                    "{when:?} is no moment; write unit:NAME or path:/PATH",
-                    when = when.as_deref()
-                );
-                return Err(wrong((None, problem)));
-            }
-        }
         scenario.name = name.to_owned();
+        scenario.check().map_err(|problem| wrong((None, problem)))?;
         Ok(scenario)
     }
 
-    /// Whether there is such a scenario on engines of `family`.
-    pub fn is_on(&self, family: &str) -> bool {
+    /// Checks what the types of the fields cannot express.
+    fn check(&self) -> Result<(), String> {
+        for name in self.on.keys() {
+            let family = Family::named(name)?;
+            let needs_unit =
+                matches!(self.start, StartMode::SocketActivation | StartMode::OrphanedSocket);
+            if needs_unit && family.start.socket_unit.is_none() {
+                return Err(format!(
+                    "systemd does not listen for {name}; start it by \"boot\", \"no-socket-unit\" \
+                     or \"manual\""
+                ));
+            }
+        }
+        let triggers = self.on.values().flat_map(|on| &on.faults).filter_map(|at| at.when.as_ref());
+        for when in triggers {
+            if parse_trigger(when).is_none() {
+                return Err(format!("invalid \"when\": \"{when}\"; write unit:NAME or path:/PATH"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the scenario can be replayed on engines of `family`.
+    pub fn supports(&self, family: &str) -> bool {
         self.on.contains_key(family)
     }
 
-    /// The families on whose engines there is such a scenario.
+    /// The families on whose engines the scenario can be replayed.
     pub fn families(&self) -> impl Iterator<Item = &'static str> {
-        Family::names().filter(|family| self.is_on(family))
+        Family::names().filter(|family| self.supports(family))
     }
 }
 
-/// The two words of a moment: what is waited for.
-pub(super) fn moment(when: &str) -> Option<(&str, &str)> {
-    let (what, of) = when.split_once(':')?;
-    let plain = of.chars().all(|c| c.is_ascii_alphanumeric() || "-._@/".contains(c));
-    (plain && !of.is_empty() && ["unit", "path"].contains(&what)).then_some((what, of))
+/// Splits the condition of a fault into its kind and its target, a unit or path. They become part
+/// of a command line, so only some characters are allowed.
+pub(super) fn parse_trigger(when: &str) -> Option<(&str, &str)> {
+    let (kind, target) = when.split_once(':')?;
+    let plain = target.chars().all(|c| c.is_ascii_alphanumeric() || "-._@/".contains(c));
+    (plain && !target.is_empty() && ["unit", "path"].contains(&kind)).then_some((kind, target))
 }
 
 #[cfg(test)]
@@ -211,18 +219,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_scenario_can_be_read_and_has_its_page() {
+    fn every_built_in_scenario_is_valid_and_has_a_section_in_the_documentation() {
         let pages = include_str!("../../docs/timing.md");
         for name in Scenario::names() {
             let scenario = Scenario::named(name).unwrap_or_else(|e| panic!("{name}: {e}"));
             assert!(!scenario.on.is_empty(), "{name}");
-            assert!(
-                !scenario.on.values().any(|on| on.breaks.contains(&WaitStrategy::Ready)),
-                "{name}"
-            );
-            let place = scenario.explained.unwrap_or_default();
+            let broken = |on: &FamilySettings| on.breaks.contains(&WaitStrategy::Ready);
+            assert!(!scenario.on.values().any(broken), "{name}");
+            let link = scenario.link.unwrap_or_default();
             let anchor =
-                place.strip_prefix("docs/timing.md#").unwrap_or_else(|| panic!("{name}: {place}"));
+                link.strip_prefix("docs/timing.md#").unwrap_or_else(|| panic!("{name}: {link}"));
             let heading =
                 |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
             assert!(
@@ -232,24 +238,54 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_unknown_scenario_names_the_nearest_and_a_wrong_one_its_line() {
-        let error = Scenario::named("orignal").unwrap_err().to_string();
-        assert!(error.contains("did you mean \"original\"?"), "{error}");
-        let text = "title = \"x\"\nclient = { does = \"run\", within = 1 }\nbefore_engin = 1\n";
-        let error = Scenario::parse("x", Path::new("x.toml"), text).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "x.toml:3: unknown key \"before_engin\"; did you mean \"before_engine\"?"
-        );
+    /// The keys of a table, from the error for an unknown key.
+    fn keys<T: serde::de::DeserializeOwned>() -> Vec<String> {
+        let error = serde_json::from_str::<T>(r#"{ "?": 0 }"#).err().unwrap().to_string();
+        error.split('`').skip(3).step_by(2).map(str::to_owned).collect()
     }
 
     #[test]
-    fn a_family_that_is_not_there_or_that_nothing_listens_for_is_the_writers_mistake() {
-        let head = "title = \"x\"\nstart = \"socket\"\nclient = { does = \"run\", within = 1 }\n";
+    fn every_key_of_a_scenario_file_is_documented() {
+        let page = include_str!("../../docs/scenarios.md");
+        for (table, keys) in [
+            ("", keys::<Scenario>()),
+            ("client.", keys::<Client>()),
+            ("on.FAMILY.", keys::<FamilySettings>()),
+            ("", keys::<TimedFault>()),
+        ] {
+            assert!(!keys.is_empty(), "{table}");
+            for key in keys.iter().filter(|key| *key != "on") {
+                assert!(page.contains(&format!("| `{table}{key}` |")), "{table}{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_old_key_is_an_error_that_names_the_new_one() {
+        for (old, new) in [("action = \"run\", within", "timeout"), ("does", "action")] {
+            let text = format!("title = \"x\"\nclient = {{ {old} = 1 }}\non = {{}}\n");
+            let error = Scenario::parse("x", Path::new("x.toml"), &text).unwrap_err().to_string();
+            assert!(error.contains(&format!("it is now called {new:?}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_scenario_is_an_error_with_the_nearest_name_and_an_unknown_key_one_with_its_line()
+    {
+        let error = Scenario::named("orignal").unwrap_err().to_string();
+        assert!(error.contains("did you mean \"original\"?"), "{error}");
+        let text = "title = \"x\"\nclient = { action = \"run\", timeout = 1 }\nengine_dela = 1\n";
+        let error = Scenario::parse("x", Path::new("x.toml"), text).unwrap_err().to_string();
+        assert_eq!(error, "x.toml:3: unknown key \"engine_dela\"; did you mean \"engine_delay\"?");
+    }
+
+    #[test]
+    fn an_unknown_family_and_socket_activation_of_a_family_without_it_are_errors() {
+        let head = "title = \"x\"\nstart = \"socket-activation\"\n\
+                    client = { action = \"run\", timeout = 1 }\n";
         for (family, problem) in [
             ("podmn", "did you mean \"podman\"?"),
-            ("containerd", "no unit listens for containerd"),
+            ("containerd", "systemd does not listen for containerd"),
         ] {
             let text = format!("{head}[on.{family}]\n");
             let error = Scenario::parse("x", Path::new("x.toml"), &text).unwrap_err().to_string();

@@ -14,7 +14,7 @@ pub fn head(title: &str, engine: &str) -> String {
 
 /// What became of all runs with one policy, in one line and a few more where they differ.
 pub fn policy(replay: &Replay, policy: &WaitStrategy) -> String {
-    let runs: Vec<&Run> = replay.of(policy).collect();
+    let runs: Vec<&Run> = replay.runs_with(policy).collect();
     let mut outcomes: Vec<Outcome> = runs.iter().map(|run| run.outcome).collect();
     outcomes.sort_unstable();
     outcomes.dedup();
@@ -26,7 +26,7 @@ pub fn policy(replay: &Replay, policy: &WaitStrategy) -> String {
         let count =
             if runs.len() > 1 { format!("{}/{} ", these.len(), runs.len()) } else { String::new() };
         let said =
-            these.first().map_or("", |run| run.said.as_str()).lines().next().unwrap_or_default();
+            these.first().map_or("", |run| run.message.as_str()).lines().next().unwrap_or_default();
         let line = format!(
             "  {name:<24}{:<14}{:>6.1} s{:>7.1} s  {}",
             count + word(*outcome),
@@ -42,7 +42,7 @@ pub fn policy(replay: &Replay, policy: &WaitStrategy) -> String {
 
 /// What is said below the table.
 pub fn foot(replay: &Replay) -> String {
-    let late: Vec<f64> = replay.of(&WaitStrategy::Ready).filter_map(|run| run.late).collect();
+    let late: Vec<f64> = replay.runs_with(&WaitStrategy::Ready).filter_map(|run| run.lag).collect();
     let mut text = String::new();
     if !late.is_empty() {
         text.push_str(&format!(
@@ -51,7 +51,7 @@ pub fn foot(replay: &Replay) -> String {
         ));
         text.push_str(" (median)\n");
     }
-    if let Some(place) = &replay.explained {
+    if let Some(place) = &replay.link {
         text.push_str(&format!("  why: {place}\n"));
     }
     text
@@ -60,8 +60,8 @@ pub fn foot(replay: &Replay) -> String {
 /// The timelines of a scenario, the first of each policy.
 pub fn timelines(replay: &Replay) -> String {
     let mut text = String::new();
-    for policy in replay.policies() {
-        if let Some(run) = replay.of(policy).next() {
+    for policy in replay.strategies() {
+        if let Some(run) = replay.runs_with(policy).next() {
             text.push_str(&format!("  {policy}: {}  (host, guest clock)\n", word(run.outcome)));
             run.timeline.iter().for_each(|event| text.push_str(&format!("  {event}\n")));
         }
@@ -71,8 +71,8 @@ pub fn timelines(replay: &Replay) -> String {
 
 /// One page with all of `replays`.
 pub fn page(replays: &[Replay]) -> String {
-    let broken = replays.iter().any(Replay::broken_promise);
-    let unknown = replays.iter().any(Replay::unknown);
+    let broken = replays.iter().any(Replay::ready_but_failed);
+    let unknown = replays.iter().any(Replay::undetermined);
     let (title, class) = match (broken, unknown) {
         (true, _) => ("A promise was broken", "failed"),
         (false, true) => ("Not found out", "error"),
@@ -91,11 +91,11 @@ pub fn page(replays: &[Replay]) -> String {
         body.push_str("<table class=\"matrix\"><thead><tr><th>policy</th><th>client</th><th>waited</th><th>took</th><th>said</th></tr></thead><tbody>");
         replay.runs.iter().for_each(|run| body.push_str(&row(run)));
         body.push_str("</tbody></table>");
-        if let Some(place) = &replay.explained {
+        if let Some(place) = &replay.link {
             body.push_str(&format!("<p class=\"quiet\">Why: {}</p>", escaped(place)));
         }
-        for policy in replay.policies() {
-            if let Some(run) = replay.of(policy).next() {
+        for policy in replay.strategies() {
+            if let Some(run) = replay.runs_with(policy).next() {
                 body.push_str(&format!(
                     "<details{}><summary>{}: what was true when</summary>{}</details>",
                     if *policy == WaitStrategy::Ready { " open" } else { "" },
@@ -116,11 +116,11 @@ fn row(run: &Run) -> String {
     };
     format!(
         "<tr><td>{}</td><td><span class=\"badge {class}\">{}</span></td><td>{:.1} s</td><td>{:.1} s</td><td><code>{}</code></td></tr>",
-        escaped(&run.policy.to_string()),
+        escaped(&run.strategy.to_string()),
         word(run.outcome),
         run.waited,
         run.took,
-        escaped(&run.said)
+        escaped(&run.message)
     )
 }
 
@@ -154,40 +154,29 @@ mod tests {
 
     fn replay(policy: WaitStrategy, outcomes: &[Outcome]) -> Replay {
         let run = |outcome: &Outcome| Run {
-            policy: policy.clone(),
+            strategy: policy.clone(),
             outcome: *outcome,
             waited: 1.25,
             took: 45.0,
-            said: "<b>Cannot connect to the Docker daemon at unix:///var/run/docker.sock</b>"
+            message: "<b>Cannot connect to the Docker daemon at unix:///var/run/docker.sock</b>"
                 .to_owned(),
-            late: None,
+            lag: None,
             timeline: Vec::new(),
         };
         Replay {
             scenario: "x".to_owned(),
             title: "y".to_owned(),
-            explained: None,
+            link: None,
             engine: "z".to_owned(),
             runs: outcomes.iter().map(run).collect(),
         }
     }
 
     #[test]
-    fn only_a_client_that_fails_after_ready_was_said_breaks_the_promise() {
-        use Outcome::*;
-        assert!(replay(WaitStrategy::Ready, &[Worked, Hung]).broken_promise());
-        assert!(replay(WaitStrategy::Ready, &[Failed]).broken_promise());
-        assert!(!replay(WaitStrategy::Ready, &[Worked, NeverStarted, Error]).broken_promise());
-        assert!(!replay(WaitStrategy::Ping, &[Hung, Failed]).broken_promise());
-        assert!(replay(WaitStrategy::Ready, &[NeverStarted]).unknown());
-        assert!(!replay(WaitStrategy::Ping, &[NeverStarted]).unknown());
-    }
-
-    #[test]
     fn the_table_tells_how_often_and_fits_80_columns() {
         use Outcome::*;
         let replay = replay(WaitStrategy::Unit("sockets.target".to_owned()), &[Hung, Worked, Hung]);
-        let lines = policy(&replay, &replay.runs[0].policy);
+        let lines = policy(&replay, &replay.runs[0].strategy);
         let lines: Vec<&str> = lines.lines().collect();
         assert_eq!(lines.len(), 2);
         assert!(lines[0].starts_with("  unit:sockets.target     1/3 worked"), "{}", lines[0]);

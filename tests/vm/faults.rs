@@ -10,7 +10,7 @@ const RECIPE: &str = "name='x'\ntag='1'\ncontents='rootfs'\n";
 
 async fn inflict(dock: &Dock, fault: &str, once: &str) {
     dock.guest(&format!("until {once}; do :; done")).await;
-    fault.parse::<Fault>().unwrap().inflict(dock.daemon.vm()).await.unwrap();
+    fault.parse::<Fault>().unwrap().apply(dock.daemon.vm()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,84 +1,80 @@
-//! `seatrial replay`: the start-up race that this project began with and two of its siblings, each for a way to wait that
-//! it breaks and for ours. All scenarios on all engines are for the nightly run.
+//! `seatrial replay`: the start-up race that seatrial began with and two similar ones, each with a
+//! wait strategy that fails and with `ready`. The nightly run replays all scenarios on all engines.
 
 use serde_json::Value;
 
 use crate::dock::{seatrial, stdout};
 
-/// What became of the clients of `scenario` on `engine`, by policy.
-fn outcomes(engine: &str, scenario: &str, policies: &[&str]) -> Vec<(String, String)> {
+/// Replays `scenario` on `engine`, and returns the outcome of each wait strategy.
+fn outcomes(engine: &str, scenario: &str, strategies: &[&str]) -> Vec<(String, String)> {
     let mut arguments = vec!["replay", scenario, "--engine", engine, "--json"];
-    policies.iter().for_each(|policy| arguments.extend(["--wait", policy]));
-    let said: Value = serde_json::from_str(&stdout(&seatrial(&arguments))).unwrap();
-    eprintln!("{said:#}"); // shown when a test fails
-    let runs = said["replays"][0]["runs"].as_array().unwrap();
-    let text = |run: &Value, name: &str| run[name].as_str().unwrap().to_owned();
-    runs.iter().map(|run| (text(run, "policy"), text(run, "outcome"))).collect()
+    strategies.iter().for_each(|strategy| arguments.extend(["--wait", strategy]));
+    let output: Value = serde_json::from_str(&stdout(&seatrial(&arguments))).unwrap();
+    eprintln!("{output:#}"); // shown when a test fails
+    let runs = output["replays"][0]["runs"].as_array().unwrap();
+    let text = |run: &Value, key: &str| run[key].as_str().unwrap().to_owned();
+    runs.iter().map(|run| (text(run, "strategy"), text(run, "outcome"))).collect()
 }
 
-fn expect(scenario: &str, expected: [(&str, &str); 2]) {
-    expect_on("docker-20.10", scenario, expected);
-}
-
-fn expect_on(engine: &str, scenario: &str, expected: [(&str, &str); 2]) {
-    let policies = expected.map(|(policy, _)| policy);
-    let expected = expected.map(|(policy, outcome)| (policy.to_owned(), outcome.to_owned()));
-    assert_eq!(outcomes(engine, scenario, &policies), expected);
+fn assert_outcomes(engine: &str, scenario: &str, expected: [(&str, &str); 2]) {
+    let strategies = expected.map(|(strategy, _)| strategy);
+    let expected = expected.map(|(strategy, outcome)| (strategy.to_owned(), outcome.to_owned()));
+    assert_eq!(outcomes(engine, scenario, &strategies), expected);
 }
 
 #[test]
-fn the_original_race_hangs_who_waits_for_sockets_target_and_not_who_waits_for_answers() {
-    expect("original", [("unit:sockets.target", "hung"), ("ready", "worked")]);
+fn in_the_original_race_a_client_hangs_after_sockets_target_and_works_after_ready() {
+    let expected = [("unit:sockets.target", "hung"), ("ready", "worked")];
+    assert_outcomes("docker-20.10", "original", expected);
 }
 
 #[test]
-fn where_nobody_listens_yet_who_waits_for_sockets_target_is_refused() {
-    expect("no-socket", [("unit:sockets.target", "failed"), ("ready", "worked")]);
+fn without_a_listening_socket_a_client_is_refused_after_sockets_target() {
+    let expected = [("unit:sockets.target", "failed"), ("ready", "worked")];
+    assert_outcomes("docker-20.10", "no-socket", expected);
 }
 
 #[test]
-fn a_ping_is_not_enough_where_containerd_is_gone() {
-    expect("containerd-gone", [("ping", "failed"), ("ready", "worked")]);
+fn without_containerd_a_client_fails_although_ping_was_answered() {
+    let expected = [("ping", "failed"), ("ready", "worked")];
+    assert_outcomes("docker-20.10", "containerd-gone", expected);
 }
 
 #[test]
-fn an_unknown_scenario_or_policy_is_the_users_mistake() {
+fn podmans_unit_is_active_while_the_connection_of_an_early_client_is_orphaned() {
+    let expected = [("unit:podman.service", "hung"), ("ready", "worked")];
+    assert_outcomes("podman-4.3", "original", expected);
+}
+
+#[test]
+fn a_containerd_that_starts_slowly_refuses_an_early_client() {
+    let expected = [("unit:sockets.target", "failed"), ("ready", "worked")];
+    assert_outcomes("containerd-1.6", "slow-start", expected);
+}
+
+#[test]
+fn an_unknown_scenario_or_wait_strategy_is_bad_input_and_the_error_has_the_nearest_name() {
     for (arguments, hint) in [
         (["replay", "orignal"].as_slice(), "did you mean \"original\"?"),
         (&["replay", "original", "--wait", "raedy"], "did you mean \"ready\"?"),
     ] {
         let output = seatrial(arguments);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(hint), "{said}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(hint), "{error}");
     }
 }
 
 #[test]
-fn podmans_unit_is_active_while_nobody_serves_the_socket_of_an_early_client() {
-    expect_on("podman-4.3", "original", [("unit:podman.service", "hung"), ("ready", "worked")]);
-}
-
-#[test]
-fn a_slow_containerd_refuses_an_early_client() {
-    expect_on(
-        "containerd-1.6",
-        "slow-start",
-        [("unit:sockets.target", "failed"), ("ready", "worked")],
-    );
-}
-
-#[test]
-fn what_cannot_happen_to_an_engine_is_not_replayed_on_it_and_asking_for_it_is_a_mistake() {
+fn a_scenario_is_bad_input_for_an_engine_to_which_it_does_not_apply() {
     for (scenario, engine) in [("containerd-gone", "podman"), ("original", "containerd-1.6")] {
         let output = seatrial(&["replay", scenario, "--engine", engine]);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{engine}: {said}");
-        assert!(
-            said.contains(scenario) && said.contains(engine) && said.contains("docker"),
-            "{said}"
-        );
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{engine}: {error}");
+        for name in [scenario, engine, "docker"] {
+            assert!(error.contains(name), "{name}: {error}");
+        }
     }
-    let listed = stdout(&seatrial(&["replay", "--list", "--engine", "containerd-1.6"]));
-    assert!(listed.contains("no-socket") && !listed.contains("original"), "{listed}");
+    let list = stdout(&seatrial(&["replay", "--list", "--engine", "containerd-1.6"]));
+    assert!(list.contains("no-socket") && !list.contains("original"), "{list}");
 }

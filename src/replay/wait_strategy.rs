@@ -1,4 +1,4 @@
-//! Ways to wait for an engine: those that people use, and ours.
+//! Wait strategies: how scripts and programs wait for an engine, and how seatrial does.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,27 +8,28 @@ use serde::{Deserialize, Serialize};
 use crate::vm::Family;
 use crate::vm::guest::Api;
 
-/// A way to wait. All but [`Ready`](Self::Ready) look from inside the guest, as scripts do.
+/// A way to wait for an engine. All except [`Ready`](Self::Ready) run in the guest, as scripts do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum WaitStrategy {
-    /// Not at all.
+    /// Does not wait.
     None,
-    /// Until systemd calls a unit active.
+    /// Waits until systemd reports a unit as active.
     Unit(String),
-    /// Until the socket's file exists.
+    /// Waits until the socket's file exists.
     SocketExists,
-    /// Until the socket accepts a connection.
+    /// Waits until the socket accepts a connection.
     Connects,
-    /// Until `/_ping` is answered, however long its one connection takes; until the version is told, where an engine has
-    /// no such question.
+    /// Waits until `/_ping` is answered on the first connection, however long that takes. For an
+    /// engine without `/_ping`, waits until its client gets the version.
     Ping,
-    /// Until the engine is ready as this library takes it: asked anew on new connections until it answers.
+    /// Waits until the engine is ready, as seatrial itself does: asks on new connections until the
+    /// engine answers.
     Ready,
 }
 
 impl WaitStrategy {
-    /// Those that are compared where nothing else is asked for, for an engine that is the unit `service`.
+    /// The strategies that are compared by default, for an engine whose unit is `service`.
     pub fn all(service: &str) -> Vec<Self> {
         let unit = |name: &str| Self::Unit(name.to_owned());
         vec![
@@ -42,8 +43,8 @@ impl WaitStrategy {
         ]
     }
 
-    /// What the guest's program that waits is to wait for.
-    pub(super) fn words<'a>(&'a self, family: &'a Family) -> Option<[&'a str; 2]> {
+    /// The arguments of the program `await` in the guest: the kind of condition and its target.
+    pub(super) fn guest_arguments<'a>(&'a self, family: &'a Family) -> Option<[&'a str; 2]> {
         let socket = family.client_socket();
         Some(match self {
             Self::None | Self::Ready => return None,
@@ -74,9 +75,9 @@ impl FromStr for WaitStrategy {
                 let known =
                     ["none", "unit:NAME.TYPE", "socket-exists", "connects", "ping", "ready"];
                 let nearest = crate::suggest::hint(&crate::suggest::nearest(text, known));
+                let known = known.join(", ");
                 return Err(format!(
-                    "{text:?} is no way to wait{nearest}; there are {}",
-                    known.join(", ")
+                    "unknown wait strategy \"{text}\"{nearest}; known strategies: {known}"
                 ));
             }
         })
@@ -92,8 +93,8 @@ impl TryFrom<String> for WaitStrategy {
 }
 
 impl From<WaitStrategy> for String {
-    fn from(policy: WaitStrategy) -> Self {
-        policy.to_string()
+    fn from(strategy: WaitStrategy) -> Self {
+        strategy.to_string()
     }
 }
 
@@ -115,11 +116,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_policy_is_written_as_it_is_read() {
-        for policy in WaitStrategy::all("docker.service") {
-            assert_eq!(policy.to_string().parse::<WaitStrategy>(), Ok(policy));
+    fn a_wait_strategy_is_printed_as_it_is_written() {
+        for strategy in WaitStrategy::all("docker.service") {
+            assert_eq!(strategy.to_string().parse::<WaitStrategy>(), Ok(strategy));
         }
-        let wrong = "socket-exist".parse::<WaitStrategy>().unwrap_err();
-        assert!(wrong.contains("did you mean \"socket-exists\"?"), "{wrong}");
+        let error = "socket-exist".parse::<WaitStrategy>().unwrap_err();
+        assert!(error.contains("did you mean \"socket-exists\"?"), "{error}");
     }
 }
