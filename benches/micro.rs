@@ -1,4 +1,4 @@
-//! `ci/bench micro`: the small things that a build does very often.
+//! `ci/bench micro`: small operations that a build repeats often.
 
 #![allow(missing_docs)]
 

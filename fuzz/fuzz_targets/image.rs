@@ -1,5 +1,4 @@
-//! Reading an image that others wrote never panics, never hangs and never takes unbounded memory; what it
-//! accepts, it can describe.
+//! Opening and verifying an untrusted image never panics, hangs or takes unbounded memory.
 #![no_main]
 
 use std::io::Write;
@@ -16,5 +15,5 @@ fuzz_target!(|data: &[u8]| {
     let Ok(image) = open(file.path(), &ImageSelector::default()) else { return };
     let Ok(layers) = verify::layers(&image, 1) else { return };
     assert_eq!(layers.len(), image.config.rootfs.diff_ids.len());
-    Tree::of(layers.into_iter().map(|layer| layer.tree));
+    Tree::from_layers(layers.into_iter().map(|layer| layer.tree));
 });

@@ -1,4 +1,5 @@
-//! Reading a recipe never panics, in TOML and in JSON; a name that it accepts is read back unchanged.
+//! Parsing a recipe in TOML or JSON never panics, and parsing an accepted name again gives the same
+//! name.
 #![no_main]
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Bytes that lie in a file: a whole one, or a member of a tar.
+//! Byte ranges of files: a whole file, or a member of a tar.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,17 +8,18 @@ use std::sync::Arc;
 use super::tar::Skip;
 use crate::image::{DiffId, Digest};
 
-/// A stretch of a file, read without moving the file's own position; clones read independently.
+/// A byte range of a file. Reading does not move the file's own position, so clones read
+/// independently.
 #[derive(Clone, Debug)]
-pub struct Slice {
-    file: Arc<Stamped>,
+pub struct FileSlice {
+    file: Arc<OpenFile>,
     position: u64,
     end: u64,
 }
 
-/// A file and what it looked like when it was opened.
+/// A file, and its size and times when it was opened.
 #[derive(Debug)]
-struct Stamped {
+struct OpenFile {
     file: File,
     stamp: (u64, i64, i64, i64, i64),
 }
@@ -35,25 +36,25 @@ fn stamp(file: &File) -> io::Result<(u64, i64, i64, i64, i64)> {
     ))
 }
 
-impl Slice {
+impl FileSlice {
     /// The whole of `file`.
     ///
     /// # Errors
-    /// When its metadata cannot be asked for.
+    /// If its metadata cannot be read.
     pub fn whole(file: File) -> io::Result<Self> {
         let stamp = stamp(&file)?;
-        Ok(Self { file: Arc::new(Stamped { file, stamp }), position: 0, end: stamp.0 })
+        Ok(Self { file: Arc::new(OpenFile { file, stamp }), position: 0, end: stamp.0 })
     }
 
-    /// Whether the file looks as it did when it was opened.
+    /// Whether the file's size and times are the same as when it was opened.
     ///
     /// # Errors
-    /// When its metadata cannot be asked for.
+    /// If its metadata cannot be read.
     pub fn is_unchanged(&self) -> io::Result<bool> {
         Ok(stamp(&self.file.file)? == self.file.stamp)
     }
 
-    /// How many bytes are left to read.
+    /// The number of bytes left to read.
     pub fn len(&self) -> u64 {
         self.end - self.position
     }
@@ -63,7 +64,7 @@ impl Slice {
         self.len() == 0
     }
 
-    /// The `size` bytes from `offset` on, counted from where this slice stands.
+    /// The `size` bytes from `offset` on, relative to the current position.
     #[must_use]
     pub fn part(&self, offset: u64, size: u64) -> Self {
         let start = self.position.saturating_add(offset).min(self.end);
@@ -74,10 +75,10 @@ impl Slice {
         }
     }
 
-    /// Everything, where it is at most `limit` bytes; `None` where it is more.
+    /// Reads everything; `None` if that is more than `limit` bytes.
     ///
     /// # Errors
-    /// When reading fails or the file is shorter than it was.
+    /// If reading fails or the file has become shorter.
     pub fn read_small(mut self, limit: u64) -> io::Result<Option<Vec<u8>>> {
         if self.len() > limit {
             return Ok(None);
@@ -88,7 +89,7 @@ impl Slice {
     }
 }
 
-impl Read for Slice {
+impl Read for FileSlice {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.len()).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.file.file.read_at(&mut buffer[..most], self.position)?;
@@ -100,7 +101,7 @@ impl Read for Slice {
     }
 }
 
-impl Skip for Slice {
+impl Skip for FileSlice {
     fn skip(&mut self, count: u64) -> io::Result<()> {
         if count > self.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -110,15 +111,15 @@ impl Skip for Slice {
     }
 }
 
-/// A layer as an image holds it.
+/// A layer of an image as it is stored.
 #[derive(Clone, Debug)]
 pub struct LayerBlob {
-    /// Its bytes as stored.
-    pub bytes: Slice,
-    /// The digest of its bytes as stored, where the image names it.
+    /// The bytes as stored.
+    pub bytes: FileSlice,
+    /// The digest of the bytes as stored, if the image has it.
     pub digest: Option<Digest>,
-    /// The digest of its uncompressed tar, as the config names it.
+    /// The digest of the uncompressed tar according to the config.
     pub diff_id: DiffId,
-    /// Where it lies in the image, for messages.
-    pub place: String,
+    /// The name of its file in the image, for messages.
+    pub name: String,
 }

@@ -1,8 +1,8 @@
-//! Compression on all cores that gives the same bytes on any number of them.
+//! Parallel compression whose output does not depend on the number of threads.
 //!
-//! The stream is cut into blocks of one size, each block is compressed by itself, and the results are put
-//! together in order. For gzip the blocks form a single member, byte-aligned as RFC 1951's stored blocks
-//! allow; for zstd each is a frame of its own (RFC 8878, section 3.1).
+//! The stream is cut into blocks of a fixed size, which are compressed independently and written in
+//! order. For gzip, the blocks form a single member, since RFC 1951 allows to align blocks to bytes
+//! with empty stored blocks; for zstd, each block is a frame (RFC 8878, section 3.1).
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -13,10 +13,10 @@ use flate2::{Compress, Crc, FlushCompress, Status};
 
 use super::decompress::Codec;
 
-/// How a stream is compressed.
+/// The compression of new layers and archives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     #[default]
     None,
     /// gzip, level 6.
@@ -26,7 +26,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// What a reader has to undo.
+    /// The codec that decompresses it.
     pub fn codec(self) -> Codec {
         match self {
             Self::None => Codec::Plain,
@@ -35,8 +35,9 @@ impl Compression {
         }
     }
 
-    /// How it is done, as a name: whatever is compressed under the same name gives the same bytes. None where nothing is.
-    pub fn recipe(self) -> Option<String> {
+    /// A name for the compression and its parameters, under which caches can store its results:
+    /// equal keys mean equal bytes. `None` for no compression.
+    pub fn cache_key(self) -> Option<String> {
         match self {
             Self::None => None,
             Self::Gzip => Some(format!("gzip-{GZIP_LEVEL}-{}", env!("CARGO_PKG_VERSION"))),
@@ -44,7 +45,7 @@ impl Compression {
         }
     }
 
-    /// What the names of such files end in, with the dot.
+    /// The suffix of file names, with the dot.
     pub fn suffix(self) -> &'static str {
         match self {
             Self::None => "",
@@ -54,10 +55,10 @@ impl Compression {
     }
 }
 
-/// Fixed, because it decides the bytes.
+/// The size of a block in bytes. The output depends on it, so it never changes.
 const BLOCK: usize = 1 << 20;
 const GZIP_LEVEL: u32 = 6;
-/// Two thirds of the time of zstd's own default, 3, for 4 % more bytes.
+/// Takes two thirds of the time of zstd's default level, 3, for 4 % more bytes.
 const ZSTD_LEVEL: i32 = 2;
 /// RFC 1952: magic, deflate, no flags, no time, no hint, unknown system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
@@ -65,22 +66,22 @@ const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 struct Job {
     block: Vec<u8>,
     last: bool,
-    done: Sender<io::Result<Packed>>,
+    result: Sender<io::Result<CompressedBlock>>,
 }
 
-struct Packed {
+struct CompressedBlock {
     bytes: Vec<u8>,
     crc: Crc,
 }
 
-/// Compresses one stream after the other, in blocks, on threads of its own.
+/// Compresses streams, one after the other, in blocks on its own threads.
 pub struct BlockCompressor {
     codec: Codec,
     jobs: Option<Sender<Job>>,
     workers: Vec<JoinHandle<()>>,
-    waiting: VecDeque<Receiver<io::Result<Packed>>>,
+    pending: VecDeque<Receiver<io::Result<CompressedBlock>>>,
     block: Vec<u8>,
-    begun: bool,
+    started: bool,
     crc: Crc,
 }
 
@@ -90,11 +91,11 @@ impl std::fmt::Debug for BlockCompressor {
     }
 }
 
-/// Where compressed bytes go.
-type Out<'a> = &'a mut dyn FnMut(&[u8]) -> io::Result<()>;
+/// Receives compressed bytes.
+type Output<'a> = &'a mut dyn FnMut(&[u8]) -> io::Result<()>;
 
 impl BlockCompressor {
-    /// A compressor with `threads` workers; `None` where nothing is to be compressed.
+    /// A compressor with `threads` threads; `None` for no compression.
     pub fn new(compression: Compression, threads: usize) -> Option<Self> {
         let codec = compression.codec();
         if !matches!(codec, Codec::Gzip | Codec::Zstd) {
@@ -105,10 +106,10 @@ impl BlockCompressor {
         let worker = |_| {
             let queue = queue.clone();
             std::thread::spawn(move || {
-                let mut packer = Packer::new(codec);
+                let mut compressor = BlockCodec::new(codec);
                 for job in queue {
-                    // The other side is gone only when the whole build failed.
-                    let _ = job.done.send(packer.pack(&job));
+                    // The receiver is dropped only if the whole build fails.
+                    let _ = job.result.send(compressor.compress(&job));
                 }
             })
         };
@@ -116,21 +117,22 @@ impl BlockCompressor {
             codec,
             workers: (0..threads).map(worker).collect(),
             jobs: Some(jobs),
-            waiting: VecDeque::new(),
+            pending: VecDeque::new(),
             block: Vec::with_capacity(BLOCK),
-            begun: false,
+            started: false,
             crc: Crc::new(),
         })
     }
 
-    /// Takes in the next bytes of the stream; compressed ones go to `out` as they are ready.
+    /// Compresses the next bytes of the stream; `output` receives compressed bytes as they are
+    /// ready.
     ///
     /// # Errors
-    /// When compressing or `out` fails.
-    pub fn push(&mut self, mut bytes: &[u8], out: Out<'_>) -> io::Result<()> {
+    /// If compressing or `output` fails.
+    pub fn push(&mut self, mut bytes: &[u8], output: Output<'_>) -> io::Result<()> {
         while !bytes.is_empty() {
             if self.block.len() == BLOCK {
-                self.submit(false, out)?;
+                self.submit(false, output)?;
             }
             let count = bytes.len().min(BLOCK - self.block.len());
             self.block.extend_from_slice(&bytes[..count]);
@@ -139,46 +141,46 @@ impl BlockCompressor {
         Ok(())
     }
 
-    /// Ends the stream; the next byte begins another.
+    /// Ends the stream; the next byte begins another stream.
     ///
     /// # Errors
-    /// When compressing or `out` fails.
-    pub fn finish(&mut self, out: Out<'_>) -> io::Result<()> {
-        self.submit(true, out)?;
-        while self.take(out)? {}
+    /// If compressing or `output` fails.
+    pub fn finish(&mut self, output: Output<'_>) -> io::Result<()> {
+        self.submit(true, output)?;
+        while self.write_oldest(output)? {}
         if self.codec == Codec::Gzip {
             let trailer = [self.crc.sum().to_le_bytes(), self.crc.amount().to_le_bytes()];
-            out(&trailer.concat())?;
+            output(&trailer.concat())?;
         }
-        self.begun = false;
+        self.started = false;
         self.crc = Crc::new();
         Ok(())
     }
 
-    fn submit(&mut self, last: bool, out: Out<'_>) -> io::Result<()> {
-        if !self.begun && self.codec == Codec::Gzip {
-            out(&GZIP_HEADER)?;
+    fn submit(&mut self, last: bool, output: Output<'_>) -> io::Result<()> {
+        if !self.started && self.codec == Codec::Gzip {
+            output(&GZIP_HEADER)?;
         }
-        self.begun = true;
-        if self.waiting.len() > self.workers.len() {
-            self.take(out)?;
+        self.started = true;
+        if self.pending.len() > self.workers.len() {
+            self.write_oldest(output)?;
         }
         let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));
-        let (done, result) = bounded(1);
-        let jobs = self.jobs.as_ref().ok_or_else(lost)?;
-        jobs.send(Job { block, last, done }).map_err(|_| lost())?;
-        self.waiting.push_back(result);
+        let (result, pending) = bounded(1);
+        let jobs = self.jobs.as_ref().ok_or_else(worker_lost)?;
+        jobs.send(Job { block, last, result }).map_err(|_| worker_lost())?;
+        self.pending.push_back(pending);
         Ok(())
     }
 
-    /// Hands on the oldest block; false where there is none.
-    fn take(&mut self, out: Out<'_>) -> io::Result<bool> {
-        let Some(result) = self.waiting.pop_front() else {
+    /// Waits for the oldest block and writes it; false if there is none.
+    fn write_oldest(&mut self, output: Output<'_>) -> io::Result<bool> {
+        let Some(pending) = self.pending.pop_front() else {
             return Ok(false);
         };
-        let packed = result.recv().map_err(|_| lost())??;
-        self.crc.combine(&packed.crc);
-        out(&packed.bytes)?;
+        let block = pending.recv().map_err(|_| worker_lost())??;
+        self.crc.combine(&block.crc);
+        output(&block.bytes)?;
         Ok(true)
     }
 }
@@ -192,18 +194,19 @@ impl Drop for BlockCompressor {
     }
 }
 
-fn lost() -> io::Error {
-    io::Error::other("a compression thread ended early")
+fn worker_lost() -> io::Error {
+    io::Error::other("a compression thread stopped unexpectedly")
 }
 
-/// What a worker compresses blocks with. Its tables are made once: clearing them costs less than making them.
-enum Packer {
+/// The compressor of one thread. It is reused, since clearing its tables costs less than allocating
+/// them.
+enum BlockCodec {
     Gzip(Compress),
     Zstd(zstd::bulk::Compressor<'static>),
     Broken,
 }
 
-impl Packer {
+impl BlockCodec {
     fn new(codec: Codec) -> Self {
         match codec {
             Codec::Gzip => Self::Gzip(Compress::new(flate2::Compression::new(GZIP_LEVEL), false)),
@@ -211,16 +214,18 @@ impl Packer {
         }
     }
 
-    fn pack(&mut self, job: &Job) -> io::Result<Packed> {
+    fn compress(&mut self, job: &Job) -> io::Result<CompressedBlock> {
         match self {
             Self::Gzip(deflate) => deflate_block(deflate, job),
-            Self::Zstd(zstd) => Ok(Packed { bytes: zstd.compress(&job.block)?, crc: Crc::new() }),
-            Self::Broken => Err(lost()),
+            Self::Zstd(zstd) => {
+                Ok(CompressedBlock { bytes: zstd.compress(&job.block)?, crc: Crc::new() })
+            }
+            Self::Broken => Err(worker_lost()),
         }
     }
 }
 
-fn deflate_block(deflate: &mut Compress, job: &Job) -> io::Result<Packed> {
+fn deflate_block(deflate: &mut Compress, job: &Job) -> io::Result<CompressedBlock> {
     let mut crc = Crc::new();
     crc.update(&job.block);
     let mut bytes = Vec::with_capacity(job.block.len() / 2 + 1024);
@@ -234,43 +239,43 @@ fn deflate_block(deflate: &mut Compress, job: &Job) -> io::Result<Packed> {
         let all_out =
             if job.last { status == Status::StreamEnd } else { bytes.len() < bytes.capacity() };
         if all_in && all_out {
-            return Ok(Packed { bytes, crc });
+            return Ok(CompressedBlock { bytes, crc });
         }
     }
 }
 
-/// A writer that compresses what it is given and writes that to `inner`.
+/// A writer that compresses into an inner writer.
 #[derive(Debug)]
-pub struct Compressed<W> {
+pub struct CompressingWriter<W> {
     inner: W,
     compressor: Option<BlockCompressor>,
 }
 
-impl<W: Write> Compressed<W> {
-    /// Compresses by `compression` on `threads` threads into `inner`.
+impl<W: Write> CompressingWriter<W> {
+    /// Compresses with `compression` on `threads` threads into `inner`.
     pub fn new(inner: W, compression: Compression, threads: usize) -> Self {
         Self { inner, compressor: BlockCompressor::new(compression, threads) }
     }
 
-    /// Ends the compressed stream and hands the output back.
+    /// Ends the compressed stream and returns the inner writer.
     ///
     /// # Errors
-    /// When the last blocks cannot be written.
+    /// If the last blocks cannot be written.
     pub fn finish(mut self) -> io::Result<W> {
         if let Some(compressor) = &mut self.compressor {
-            compressor.finish(&mut |packed| self.inner.write_all(packed))?;
+            compressor.finish(&mut |compressed| self.inner.write_all(compressed))?;
         }
         self.inner.flush()?;
         Ok(self.inner)
     }
 }
 
-impl<W: Write> Write for Compressed<W> {
+impl<W: Write> Write for CompressingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.compressor {
             None => self.inner.write(bytes),
             Some(compressor) => {
-                compressor.push(bytes, &mut |packed| self.inner.write_all(packed))?;
+                compressor.push(bytes, &mut |compressed| self.inner.write_all(compressed))?;
                 Ok(bytes.len())
             }
         }
@@ -286,24 +291,24 @@ mod tests {
     use super::*;
     use std::io::Read;
 
-    fn packed(compression: Compression, threads: usize, stream: &[u8]) -> Vec<u8> {
-        let mut writer = Compressed::new(Vec::new(), compression, threads);
+    fn compressed(compression: Compression, threads: usize, stream: &[u8]) -> Vec<u8> {
+        let mut writer = CompressingWriter::new(Vec::new(), compression, threads);
         stream.chunks(70_001).for_each(|chunk| writer.write_all(chunk).unwrap());
         writer.finish().unwrap()
     }
 
     #[test]
-    fn the_bytes_do_not_depend_on_the_number_of_threads_and_unpack_to_the_stream() {
+    fn the_output_does_not_depend_on_the_number_of_threads_and_decompresses_to_the_input() {
         for size in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 5 * BLOCK + 77] {
             let stream: Vec<u8> = (0..size as u64).map(|i| ((i * i) >> 7) as u8).collect();
-            let gzip = packed(Compression::Gzip, 1, &stream);
-            assert_eq!(gzip, packed(Compression::Gzip, 5, &stream));
+            let gzip = compressed(Compression::Gzip, 1, &stream);
+            assert_eq!(gzip, compressed(Compression::Gzip, 5, &stream));
             let mut plain = Vec::new();
-            // A single-member decoder: readers that know only one member must see everything.
+            // This decoder reads one member only, as some other readers do.
             flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut plain).unwrap();
             assert_eq!(plain, stream, "{size}");
-            let zstd = packed(Compression::Zstd, 1, &stream);
-            assert_eq!(zstd, packed(Compression::Zstd, 5, &stream));
+            let zstd = compressed(Compression::Zstd, 1, &stream);
+            assert_eq!(zstd, compressed(Compression::Zstd, 5, &stream));
             assert_eq!(zstd::decode_all(&zstd[..]).unwrap(), stream, "{size}");
         }
     }

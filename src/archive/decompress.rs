@@ -1,4 +1,4 @@
-//! Recognises compressed streams by their first bytes and reads them.
+//! Detects compressed streams by their first bytes, and decompresses them.
 
 use std::io::{self, BufReader, Read};
 
@@ -6,31 +6,31 @@ use flate2::read::MultiGzDecoder;
 use liblzma::read::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
 
-use super::blob::Slice;
+use super::blob::FileSlice;
 use super::tar::Skip;
 
-/// A compression that images and layers come in.
+/// The compression of an image or layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
-    /// None.
+    /// No compression.
     Plain,
-    /// RFC 1952.
+    /// gzip (RFC 1952).
     Gzip,
-    /// RFC 8878.
+    /// Zstandard (RFC 8878).
     Zstd,
     /// The xz format.
     Xz,
 }
 
-/// The most memory that unpacking an xz stream may take, in bytes; `xz -9` asks for 65 MiB.
+/// The most memory that decompressing an xz stream may take, in bytes; `xz -9` needs 65 MiB.
 const XZ_MEMORY: u64 = 128 << 20;
 
 impl Codec {
-    /// The compression of the bytes that `bytes` stands at.
+    /// Detects the compression of `bytes`.
     ///
     /// # Errors
-    /// When they cannot be read.
-    pub fn detect(bytes: &Slice) -> io::Result<Self> {
+    /// If they cannot be read.
+    pub fn detect(bytes: &FileSlice) -> io::Result<Self> {
         let mut magic = [0; 6];
         let length = bytes.len().min(6) as usize;
         bytes.part(0, 6).read_exact(&mut magic[..length])?;
@@ -42,7 +42,7 @@ impl Codec {
         })
     }
 
-    /// Its name, for messages and listings.
+    /// The compression's name, for messages and media types.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "none",
@@ -52,10 +52,10 @@ impl Codec {
         }
     }
 
-    /// A reader of what `source` holds in this compression.
+    /// Returns a reader that decompresses `source`.
     ///
     /// # Errors
-    /// When the decoder cannot be set up.
+    /// If the decoder cannot be created.
     pub fn decode<'a>(
         self,
         source: impl Read + Send + 'a,
@@ -74,29 +74,24 @@ impl Codec {
     }
 }
 
-/// Counts and hands on what is read, and skips by reading.
-pub struct Counted<R> {
+/// Counts the bytes that are read, up to a limit; skips by reading.
+pub struct CountingReader<R> {
     inner: R,
     scratch: Box<[u8]>,
     count: u64,
     limit: u64,
 }
 
-impl<R: Read> Counted<R> {
-    /// Reads from `inner`, but no more than `limit` bytes; going beyond is an error.
+impl<R: Read> CountingReader<R> {
+    /// Reads from `inner`; more than `limit` bytes are an error.
     pub fn new(inner: R, limit: u64) -> Self {
         Self { inner, scratch: vec![0; 64 << 10].into(), count: 0, limit }
     }
 
-    /// How many bytes were read so far.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// Reads to the end and hands the inner reader back with the count.
+    /// Reads to the end, and returns the inner reader and the number of all bytes.
     ///
     /// # Errors
-    /// When reading fails.
+    /// If reading fails.
     pub fn drain(mut self) -> io::Result<(R, u64)> {
         let mut scratch = std::mem::take(&mut self.scratch);
         while self.read(&mut scratch)? > 0 {}
@@ -104,30 +99,30 @@ impl<R: Read> Counted<R> {
     }
 }
 
-impl<R> std::fmt::Debug for Counted<R> {
+impl<R> std::fmt::Debug for CountingReader<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Counted")
+        f.debug_struct("CountingReader")
             .field("count", &self.count)
             .field("limit", &self.limit)
             .finish_non_exhaustive()
     }
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.count += count as u64;
         if self.count > self.limit {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "it unpacks to more than 1100 times its size, which only a decompression bomb does",
+                "decompression bomb: it decompresses to more than 1100 times its size",
             ));
         }
         Ok(count)
     }
 }
 
-impl<R: Read> Skip for Counted<R> {
+impl<R: Read> Skip for CountingReader<R> {
     fn skip(&mut self, mut count: u64) -> io::Result<()> {
         let mut scratch = std::mem::take(&mut self.scratch);
         while count > 0 {
@@ -142,8 +137,8 @@ impl<R: Read> Skip for Counted<R> {
     }
 }
 
-/// The most that `stored` compressed bytes may unpack to. Deflate cannot exceed 1032 to 1; the allowance
-/// for small inputs is what no machine minds.
-pub fn bomb_limit(stored: u64) -> u64 {
+/// The most bytes that `stored` compressed bytes may decompress to. Deflate cannot exceed 1032 to
+/// 1; small inputs may always reach 64 MiB.
+pub fn decompressed_limit(stored: u64) -> u64 {
     stored.saturating_mul(1100).max(64 << 20)
 }

@@ -1,46 +1,48 @@
-//! The docker-archive: what `docker save` writes and `docker load` reads
+//! The docker-archive, which `docker save` writes and `docker load` reads
 //! (moby `image/spec`, "Combined Image JSON + Filesystem Changeset Format").
 //!
-//! Written in one pass: a layer's member name is its place in the stack rather than its digest, so that
-//! layers are hashed while they are written, and the config and `manifest.json`, which name the digests,
-//! come last. Every reader goes by `manifest.json`.
+//! It is written in one pass: a layer's file is named by the layer's position rather than by its
+//! digest, so layers are hashed while they are written. The config and `manifest.json`, which
+//! contain the digests, come last. All readers find everything through `manifest.json`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::ArchiveError;
 use super::blob::LayerBlob;
 use super::decompress::Codec;
 use super::header::END;
+use super::image::{Image, ImageSelector, check_digest, json, pair_layers};
+use super::image_files::ImageFiles;
 use super::members::inner_name;
-use super::open::{Image, ImageSelector, Store, check_digest, json, pair_layers};
-use super::sink::{
-    ImageWriter, LayerSink, copy_layer, layer_bytes, member_header, write_failed, write_member,
-    write_padding,
+use super::sink::{ImageWriter, LayerSink};
+use super::write::{
+    copy_layer, layer_bytes, member_header, write_failed, write_member, write_padding,
 };
-use super::{ArchiveError, decompress};
 use crate::image::manifest::DockerManifest;
 use crate::image::{DiffId, Digest, Platform, Reference};
 
 /// The name of the file that lists the images.
-pub const MANIFEST: &str = "manifest.json";
+const MANIFEST: &str = "manifest.json";
 
-/// Reads the image of `store` that `choice` means, through `manifest.json` alone.
+/// Reads the image in `files` that `selector` selects.
 pub(crate) fn read(
     path: &Path,
-    store: &Store,
-    choice: &ImageSelector,
+    files: &ImageFiles,
+    selector: &ImageSelector,
 ) -> Result<Image, ArchiveError> {
-    let manifests: Vec<DockerManifest> = json(path, MANIFEST, &store.document(path, MANIFEST)?)?;
-    let manifest = choose(path, manifests, choice)?;
+    let manifests: Vec<DockerManifest> = json(path, MANIFEST, &files.document(path, MANIFEST)?)?;
+    let manifest = select(path, manifests, selector)?;
     let inner = |name: &str| {
         let inner = inner_name(name.as_bytes()).filter(|inner| !inner.is_empty());
         inner.ok_or_else(|| {
-            ArchiveError::invalid(path, format!("{MANIFEST} names {name:?}, outside the archive"))
+            let problem = format!("{MANIFEST} names a file outside the archive: {name:?}");
+            ArchiveError::invalid(path, problem)
         })
     };
     let config_name = inner(&manifest.config)?;
-    let raw_config = store.document(path, &config_name)?;
+    let raw_config = files.document(path, &config_name)?;
     if let Some(digest) = digest_in(&config_name) {
         check_digest(path, &format!("the config {config_name}"), &raw_config, digest)?;
     }
@@ -48,9 +50,7 @@ pub(crate) fn read(
     let mut blobs = Vec::new();
     for layer in &manifest.layers {
         let name = inner(layer)?;
-        let slice = store.get(&name).map_err(ArchiveError::read(path))?;
-        let slice =
-            slice.ok_or_else(|| ArchiveError::invalid(path, format!("it has no layer {name}")))?;
+        let slice = files.layer(path, &name)?;
         let digest = name.starts_with("blobs/").then(|| digest_in(&name)).flatten();
         blobs.push((name, slice, digest));
     }
@@ -59,38 +59,38 @@ pub(crate) fn read(
     Ok(Image { path, format: "docker-archive", config, raw_config, references, layers })
 }
 
-/// The digest that a member's name states: `<hex>.json`, or `blobs/sha256/<hex>`.
+/// The digest in a file name: `<hex>.json`, or `blobs/sha256/<hex>`.
 fn digest_in(name: &str) -> Option<Digest> {
     let base = name.rsplit('/').next().unwrap_or(name);
     Digest::from_hex(base.strip_suffix(".json").unwrap_or(base)).ok()
 }
 
-fn choose(
+fn select(
     path: &Path,
     manifests: Vec<DockerManifest>,
-    choice: &ImageSelector,
+    selector: &ImageSelector,
 ) -> Result<DockerManifest, ArchiveError> {
     let names: Vec<String> =
         manifests.iter().flat_map(|manifest| manifest.repo_tags.clone()).collect();
-    let fits = |manifest: &DockerManifest| {
-        !choice.names() || manifest.repo_tags.iter().any(|reference| choice.fits(reference))
+    let matches = |manifest: &DockerManifest| {
+        !selector.has_name_or_tag()
+            || manifest.repo_tags.iter().any(|reference| selector.matches(reference))
     };
-    let mut fitting: Vec<DockerManifest> = manifests.into_iter().filter(fits).collect();
-    match (fitting.pop(), fitting.len()) {
+    let mut matching: Vec<DockerManifest> = manifests.into_iter().filter(matches).collect();
+    match (matching.pop(), matching.len()) {
         (Some(manifest), 0) => Ok(manifest),
         (None, _) if names.is_empty() => {
             Err(ArchiveError::invalid(path, format!("{MANIFEST} lists no named image")))
         }
         (None, _) => {
             let problem =
-                format!("no image fits {}; there are {}", choice.shown(), names.join(", "));
+                format!("no image matches {selector}; the archive has {}", names.join(", "));
             Err(ArchiveError::invalid(path, problem))
         }
         (Some(_), more) => {
             let problem = format!(
-                "{} images fit {}; choose one by name and tag: {}",
+                "{} images match {selector}; select one by name and tag: {}",
                 more + 1,
-                choice.shown(),
                 names.join(", ")
             );
             Err(ArchiveError::invalid(path, problem))
@@ -113,13 +113,14 @@ impl<W: Write> DockerWriter<W> {
         Self { output, layers: Vec::new(), copied: BTreeMap::new(), size: 0 }
     }
 
-    /// Hands the output back.
+    /// Returns the output.
     pub fn into_inner(self) -> W {
         self.output
     }
 
-    /// Names a layer that is not in the archive: whoever reads it must have it.
-    pub fn absent(&mut self) {
+    /// Adds a layer to the manifest, but not to the archive: the daemon that loads it has the
+    /// layer.
+    pub fn add_absent_layer(&mut self) {
         self.layers.push(self.next_name());
     }
 
@@ -156,11 +157,10 @@ impl<W: Write> ImageWriter for DockerWriter<W> {
             self.layers.push(name.clone());
             return Ok(());
         }
-        // Docker reads plain and gzip layers since 1.10, zstd only since 23.
-        let unpack =
-            |codec: Codec| !matches!(codec, decompress::Codec::Plain | decompress::Codec::Gzip);
-        let read = ArchiveError::read(&layer.place);
-        let (bytes, size, _) = layer_bytes(layer, size, unpack).map_err(read)?;
+        // Docker supports plain and gzip layers since 1.10, zstd only since 23.
+        let decompress = |codec: Codec| !matches!(codec, Codec::Plain | Codec::Gzip);
+        let read_failed = ArchiveError::read(&layer.name);
+        let (bytes, size, _) = layer_bytes(layer, size, decompress).map_err(read_failed)?;
         self.begin_member(size).map_err(write_failed)?;
         self.copied.extend(self.layers.last().map(|name| (layer.diff_id, name.clone())));
         copy_layer(layer, bytes, &mut self.output, |_| ())?;
@@ -177,11 +177,12 @@ impl<W: Write> ImageWriter for DockerWriter<W> {
     }
 }
 
-/// Writes `image`, whose layers are of `sizes` when unpacked, as a docker-archive under `reference`: the same layers and
-/// the same config, byte for byte. Its first `absent` layers are named, and left out.
+/// Writes `image`, whose uncompressed layers have `sizes`, as a docker-archive with the name
+/// `reference`. Layers and config stay the same, byte for byte. The lowest `absent` layers are
+/// listed in the manifest, but not written.
 ///
 /// # Errors
-/// When a layer cannot be read, or `output` cannot be written.
+/// If a layer cannot be read, or `output` cannot be written.
 pub fn repack(
     image: &Image,
     sizes: &[u64],
@@ -190,14 +191,14 @@ pub fn repack(
     output: &mut dyn Write,
 ) -> Result<(), ArchiveError> {
     let mut writer = DockerWriter::new(output);
-    (0..absent).for_each(|_| writer.absent());
+    (0..absent).for_each(|_| writer.add_absent_layer());
     for (layer, size) in image.layers.iter().zip(sizes).skip(absent) {
         writer.copy_layer(layer, *size)?;
     }
     writer.finish(&image.raw_config, reference, &Platform::host()).map_err(write_failed)
 }
 
-/// Writes `manifest.json`, and `repositories` for readers that list names by it.
+/// Writes `manifest.json`, and `repositories` for readers that take names from it.
 pub(crate) fn write_manifest(
     output: &mut dyn Write,
     config: String,

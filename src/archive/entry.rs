@@ -1,4 +1,4 @@
-//! One entry of a layer: a name with its metadata and where its content lies.
+//! An entry of a layer: path, metadata, and the location of its content.
 
 use std::cmp::Ordering;
 use std::ffi::OsStr;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::image::Timestamp;
 
-/// What entries have in common: owner and modification time.
+/// Owner and modification time of entries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// Numeric user.
@@ -38,18 +38,18 @@ impl Default for Attributes {
 /// An entry of a layer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entry {
-    /// Where it stands in the image, without a slash at either end.
+    /// Its path in the image, without a slash at either end.
     #[serde(with = "serde_bytes")]
     pub path: Box<[u8]>,
     /// The twelve permission bits.
     pub mode: u32,
-    /// What it is.
+    /// Its kind, with what belongs to that.
     pub kind: Kind,
-    /// Attributes of its own, where they differ from the layer's.
+    /// Its attributes, if they differ from the layer's.
     pub attributes: Option<Box<Attributes>>,
 }
 
-/// What an [`Entry`] is.
+/// The kind of an [`Entry`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Kind {
     /// A directory.
@@ -67,7 +67,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What it is, for messages.
+    /// The kind as a noun, for messages.
     pub fn noun(&self) -> &'static str {
         match self {
             Self::Directory => "a directory",
@@ -79,25 +79,26 @@ impl Kind {
     }
 }
 
-/// Where a regular file's content lies on this machine, and what it looked like when it was listed.
+/// The location of a regular file's content on this host, and its metadata when it was listed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FileContent {
-    /// The folder it lies in; shared by all entries of that folder, and its name is the entry's.
+    /// The folder with the file; shared by all entries of that folder. The file has the entry's
+    /// name.
     #[serde(serialize_with = "path_bytes", deserialize_with = "shared_path")]
     pub folder: Arc<Path>,
     /// Size in bytes.
     pub size: u64,
     /// Modification time, in seconds and nanoseconds.
     pub modified: (i64, u32),
-    /// Time of the last change of content or metadata, likewise.
+    /// Time of the last change of content or metadata, in seconds and nanoseconds.
     pub changed: (i64, u32),
     /// Inode number.
     pub inode: u64,
 }
 
 impl FileContent {
-    /// The content of a file in `folder` that looks as `metadata` says.
-    pub fn of(folder: Arc<Path>, metadata: &Metadata) -> Self {
+    /// The content of a file in `folder` with `metadata`.
+    pub fn new(folder: Arc<Path>, metadata: &Metadata) -> Self {
         Self {
             folder,
             size: metadata.len(),
@@ -108,7 +109,7 @@ impl FileContent {
     }
 }
 
-/// Paths need not be UTF-8, which serde would have them be.
+/// Serializes a path as bytes: serde's own format for paths fails if one is not UTF-8.
 fn path_bytes<S: Serializer>(path: &Arc<Path>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bytes(path.as_os_str().as_bytes())
 }
@@ -124,7 +125,7 @@ impl Entry {
         name_of(&self.path)
     }
 
-    /// The file that holds its content, if it is a regular one.
+    /// The file on this host with its content, if it is a regular file.
     pub fn source(&self) -> Option<PathBuf> {
         match &self.kind {
             Kind::File(content) => Some(content.folder.join(OsStr::from_bytes(self.name()))),
@@ -138,7 +139,7 @@ pub fn name_of(path: &[u8]) -> &[u8] {
     path.rsplit(|b| *b == b'/').next().unwrap_or(path)
 }
 
-/// The path of the directory that `path` lies in; empty for the root.
+/// The path of the directory that contains `path`; empty for the root.
 pub fn parent_of(path: &[u8]) -> &[u8] {
     let end = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
     &path[..end]
@@ -149,10 +150,11 @@ pub fn join(path: &[u8], name: &[u8]) -> Box<[u8]> {
     if path.is_empty() { name.into() } else { [path, b"/", name].concat().into() }
 }
 
-/// The order of entries in a layer: by components, so that a directory comes right before what it holds.
+/// The order of entries in a layer: by components, so that a directory comes right before its
+/// contents.
 pub fn path_order(a: &[u8], b: &[u8]) -> Ordering {
     let common = a.iter().zip(b).take_while(|(a, b)| a == b).count();
-    // A path that ends comes first, then one whose component ends.
+    // First the path that ends here, then one whose component ends here.
     let rank = |path: &[u8]| match path.get(common) {
         None => 0,
         Some(b'/') => 1,
@@ -161,7 +163,7 @@ pub fn path_order(a: &[u8], b: &[u8]) -> Ordering {
     rank(a).cmp(&rank(b))
 }
 
-/// Bytes of a path as text for a message, with a slash before it.
-pub fn shown(path: &[u8]) -> String {
+/// A path as text for messages, with a leading slash.
+pub fn display_path(path: &[u8]) -> String {
     format!("/{}", String::from_utf8_lossy(path))
 }

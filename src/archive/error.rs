@@ -1,4 +1,4 @@
-//! What can go wrong while images are read and written.
+//! Errors of reading and writing images.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub enum ArchiveError {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The output cannot be written.
@@ -21,54 +21,60 @@ pub enum ArchiveError {
     Write {
         /// The output: a path, or `standard output`.
         target: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// An image is not what it should be.
+    /// An image is broken or hostile, or not an image.
     #[error("{path}: {problem}", path = path.display())]
     Invalid {
         /// The image.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The problem, and where it is.
         problem: String,
     },
-    /// Some content does not have the digest it is named by.
-    #[error("{path}: {what} is corrupted: expected {expected}, found {found}", path = path.display())]
+    /// Content does not match its digest.
+    #[error(
+        "{path}: {part} is corrupted: expected {expected}, found {found}",
+        path = path.display()
+    )]
     Corrupted {
         /// The image.
         path: PathBuf,
-        /// The part.
-        what: String,
-        /// The digest by which the image names it.
+        /// The part of the image.
+        part: String,
+        /// The digest according to the image.
         expected: Digest,
-        /// The digest of what is there.
+        /// The digest of the content.
         found: Digest,
     },
-    /// A file changed between being listed and being read.
-    #[error("{path} changed while it was read; build again when nothing writes to it", path = .0.display())]
+    /// A file changed after it was listed or verified.
+    #[error(
+        "{path} changed while it was read; make sure that nothing writes to it, and try again",
+        path = .0.display()
+    )]
     Changed(PathBuf),
-    /// A worker thread ended without a word.
-    #[error("a worker thread of the pipeline ended early")]
-    Lost,
+    /// A worker thread stopped without a result.
+    #[error("a worker thread stopped unexpectedly")]
+    WorkerLost,
 }
 
 impl ArchiveError {
-    /// The failure to read `path`.
+    /// Maps a failure to read `path`.
     pub fn read(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Read { path: path.as_ref().to_owned(), source }
     }
 
-    /// An image at `path` that has `problem`.
+    /// The image at `path` has `problem`.
     pub fn invalid(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
         Self::Invalid { path: path.as_ref().to_owned(), problem: problem.into() }
     }
 
-    /// Whether the machine failed rather than the input.
+    /// Whether the host failed rather than the input.
     pub fn is_environment(&self) -> bool {
-        matches!(self, Self::Write { .. } | Self::Lost)
+        matches!(self, Self::Write { .. } | Self::WorkerLost)
     }
 
-    /// Whether whoever read the output went away.
+    /// Whether the reader of the output closed it.
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
     }

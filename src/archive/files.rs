@@ -1,20 +1,20 @@
-//! Single files of an image: what a container finds at a path, without one.
+//! The files of an image, as a container sees them, without running one.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::ArchiveError;
 use super::blob::LayerBlob;
-use super::decompress::{Codec, Counted, bomb_limit};
+use super::decompress::{Codec, CountingReader, decompressed_limit};
 use super::entry::{join, name_of, parent_of};
-use super::open::Image;
+use super::image::Image;
 use super::tar::{Member, MemberKind, Skip, TarReader};
-use super::tree::{Tree, clean, resolve};
+use super::tree::{Tree, normalize, resolve};
 
-/// What is at a path.
+/// A file, folder or symlink of an image.
 #[derive(Clone, Debug)]
-pub struct Found {
-    /// What it is.
+pub struct FileInfo {
+    /// Its kind.
     pub kind: MemberKind,
     /// The twelve permission bits.
     pub mode: u32,
@@ -24,106 +24,114 @@ pub struct Found {
     pub gid: u64,
     /// Size of the content in bytes.
     pub size: u64,
-    /// Where a symlink leads.
+    /// The target of a symlink.
     pub link: Vec<u8>,
-    /// A file's content; `None` for what is no file, or is larger than [`CONTENT_MAX`].
+    /// The content of a regular file; `None` if it is larger than [`CONTENT_MAX`].
     pub content: Option<Vec<u8>>,
 }
 
-/// The largest file whose content is looked at, in bytes.
+/// The size of the largest file whose content is read, in bytes.
 pub const CONTENT_MAX: u64 = 64 << 20;
 
-/// Looks for `paths` in `image`, whose layers show `tree`. Symlinks on the way to a path are followed, one that the path
-/// itself is is not. Paths at which there is nothing are left out.
+/// Finds `paths` in `image`, whose layers make up `tree`. Symlinks in parent folders are followed,
+/// a symlink at the path itself is not. The result lacks paths that do not exist.
 ///
 /// # Errors
-/// When a layer cannot be read.
+/// If a layer cannot be read.
 pub fn find(
     image: &Image,
     tree: &Tree,
     paths: &[&str],
-) -> Result<BTreeMap<String, Found>, ArchiveError> {
+) -> Result<BTreeMap<String, FileInfo>, ArchiveError> {
     let mut wanted: BTreeMap<Box<[u8]>, Vec<&str>> = BTreeMap::new();
     for path in paths {
-        let cleaned = clean(path.as_bytes()).unwrap_or_default();
-        let Ok(parent) = resolve(parent_of(&cleaned), |path| tree.get(path)) else { continue };
-        let real = join(&parent, name_of(&cleaned));
+        let path_in_image = normalize(path.as_bytes()).unwrap_or_default();
+        let parent = resolve(parent_of(&path_in_image), |path| tree.get(path));
+        let Ok(parent) = parent else { continue };
+        let real = join(&parent, name_of(&path_in_image));
         if tree.get(&real).is_some() {
             wanted.entry(real).or_default().push(path);
         }
     }
     let mut found = BTreeMap::new();
-    // What is on top counts; the tree has told already that nothing above removes it.
+    // The topmost entry counts. Nothing above removes it, or `tree` would not have the path.
     for layer in image.layers.iter().rev() {
         if wanted.is_empty() {
             break;
         }
-        let looked = unpacked(layer).and_then(|reader| look(reader, &mut wanted, &mut found));
-        looked.map_err(ArchiveError::read(&image.path))?;
+        let result =
+            decompressed(layer).and_then(|reader| find_in(reader, &mut wanted, &mut found));
+        result.map_err(ArchiveError::read(&image.path))?;
     }
     Ok(found)
 }
 
-/// Something that a layer has.
+/// An entry of one layer.
 #[derive(Debug)]
-pub struct Seen<'a> {
+pub struct LayerEntry<'a> {
     /// Its path, without a slash at either end.
     pub path: &'a [u8],
     /// Its metadata.
     pub member: &'a Member,
-    /// How a file's content begins; up to [`HEAD`] bytes.
+    /// The first bytes of a regular file, at most [`HEAD_SIZE`].
     pub head: &'a [u8],
 }
 
-/// How much of a file is seen.
-pub const HEAD: usize = 64;
+/// The number of bytes that [`for_each_entry`] reads of a file.
+pub const HEAD_SIZE: usize = 64;
 
-/// Tells `seen` of everything in the layers of `image`, bottom first, what layers above hide included.
+/// Calls `visit` for every entry in the layers of `image`, lowest layer first, including entries
+/// that layers above hide.
 ///
 /// # Errors
-/// When a layer cannot be read.
-pub fn each(image: &Image, mut seen: impl FnMut(&Seen<'_>)) -> Result<(), ArchiveError> {
+/// If a layer cannot be read.
+pub fn for_each_entry(
+    image: &Image,
+    mut visit: impl FnMut(&LayerEntry<'_>),
+) -> Result<(), ArchiveError> {
     for layer in &image.layers {
-        let mut pass = || -> io::Result<()> {
-            let mut reader = unpacked(layer)?;
+        let mut visit_layer = || -> io::Result<()> {
+            let mut reader = decompressed(layer)?;
             while let Some(member) = reader.next_member()? {
                 let mut head = Vec::new();
                 if member.kind == MemberKind::File {
-                    (&mut reader).take(HEAD as u64).read_to_end(&mut head)?;
+                    (&mut reader).take(HEAD_SIZE as u64).read_to_end(&mut head)?;
                 }
-                let path = clean(&member.path).unwrap_or_default();
-                seen(&Seen { path: &path, member: &member, head: &head });
+                let path = normalize(&member.path).unwrap_or_default();
+                visit(&LayerEntry { path: &path, member: &member, head: &head });
             }
             Ok(())
         };
-        pass().map_err(ArchiveError::read(&image.path))?;
+        visit_layer().map_err(ArchiveError::read(&image.path))?;
     }
     Ok(())
 }
 
-/// A layer's tar. Of one that is stored as it is, what is not asked for is not read.
-fn unpacked(layer: &LayerBlob) -> io::Result<TarReader<Box<dyn Skip + Send>>> {
+/// Returns a reader of a layer's tar. In an uncompressed layer, it skips content without reading
+/// it.
+fn decompressed(layer: &LayerBlob) -> io::Result<TarReader<Box<dyn Skip + Send>>> {
     Ok(TarReader::new(match Codec::detect(&layer.bytes)? {
         Codec::Plain => Box::new(layer.bytes.clone()),
-        codec => Box::new(Counted::new(
+        codec => Box::new(CountingReader::new(
             codec.decode(layer.bytes.clone())?,
-            bomb_limit(layer.bytes.len()),
+            decompressed_limit(layer.bytes.len()),
         )),
     }))
 }
 
-fn look<R: Skip>(
+/// Moves the paths that a layer has from `wanted` to `found`.
+fn find_in<R: Skip>(
     mut reader: TarReader<R>,
     wanted: &mut BTreeMap<Box<[u8]>, Vec<&str>>,
-    found: &mut BTreeMap<String, Found>,
+    found: &mut BTreeMap<String, FileInfo>,
 ) -> io::Result<()> {
     let mut links = Vec::new();
     while let Some(member) = reader.next_member()? {
-        let Some(path) = clean(&member.path).filter(|path| wanted.contains_key(path)) else {
+        let Some(path) = normalize(&member.path).filter(|path| wanted.contains_key(path)) else {
             continue;
         };
         if member.kind == MemberKind::HardLink {
-            links.push((path, clean(&member.link).unwrap_or_default()));
+            links.push((path, normalize(&member.link).unwrap_or_default()));
             continue;
         }
         let mut content = None;
@@ -132,10 +140,10 @@ fn look<R: Skip>(
             content.as_mut().map(|content| reader.read_to_end(content)).transpose()?;
         }
         for name in wanted.remove(&path).unwrap_or_default() {
-            found.insert(name.to_owned(), as_found(&member, content.clone()));
+            found.insert(name.to_owned(), file_info(&member, content.clone()));
         }
     }
-    // A hard link is what it leads to, in this layer or one below.
+    // The content of a hard link is in its target, in this layer or a lower one.
     for (path, target) in links {
         let names = wanted.remove(&path).unwrap_or_default();
         wanted.entry(target).or_default().extend(names);
@@ -143,7 +151,7 @@ fn look<R: Skip>(
     Ok(())
 }
 
-fn as_found(member: &Member, content: Option<Vec<u8>>) -> Found {
+fn file_info(member: &Member, content: Option<Vec<u8>>) -> FileInfo {
     let Member { kind, mode, uid, gid, size, link, .. } = member.clone();
-    Found { kind, mode, uid, gid, size, link, content }
+    FileInfo { kind, mode, uid, gid, size, link, content }
 }

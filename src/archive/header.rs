@@ -1,8 +1,9 @@
-//! The deterministic tar writer: headers in GNU format, from an entry and nothing else.
+//! The deterministic tar writer: headers that depend on nothing but the entry.
 //!
-//! GNU format rather than PAX, because it carries names that are not UTF-8 and every reader of layers takes
-//! it (GNU tar manual, "Basic Tar Format"): names beyond 100 bytes go into `L` and `K` records, numbers
-//! beyond their octal fields are written in base 256.
+//! They have the GNU format (GNU tar manual, "Basic Tar Format") rather than PAX, because it can
+//! store names that are not UTF-8 and every reader of layers supports it. Names of more than 100
+//! bytes are stored in `L` and `K` records; numbers that do not fit their octal fields are stored
+//! in base 256.
 
 use ::tar::{EntryType, Header};
 
@@ -13,19 +14,19 @@ pub const BLOCK: u64 = 512;
 /// The two zero blocks that end an archive.
 pub const END: [u8; 1024] = [0; 1024];
 
-/// The name that GNU long-name records carry.
+/// The name of GNU long-name records.
 const LONG_LINK: &[u8] = b"././@LongLink";
-/// What fits into the name and link fields.
+/// The size of the name and link fields in bytes.
 const NAME_FIELD: usize = 100;
 
-/// How many zero bytes fill `size` bytes up to whole blocks.
+/// The number of zero bytes that fill `size` bytes up to whole blocks.
 pub fn padding(size: u64) -> u64 {
     size.next_multiple_of(BLOCK) - size
 }
 
 /// Appends the header blocks of an entry to `out`: everything before its content.
 ///
-/// `path` carries no slash at either end.
+/// `path` has no slash at either end.
 pub fn encode(path: &[u8], mode: u32, kind: &Kind, attributes: &Attributes, out: &mut Vec<u8>) {
     let mut name = path.to_vec();
     if matches!(kind, Kind::Directory) {
@@ -59,7 +60,7 @@ pub fn encode(path: &[u8], mode: u32, kind: &Kind, attributes: &Attributes, out:
     out.extend_from_slice(header.as_bytes());
 }
 
-/// How many bytes [`encode`] appends.
+/// The number of bytes that [`encode`] appends.
 pub fn encoded_size(path: &[u8], kind: &Kind) -> u64 {
     let record = |length: usize| {
         let size = length as u64 + 1;
@@ -85,7 +86,7 @@ fn size(kind: &Kind) -> u64 {
     if let Kind::File(content) = kind { content.size } else { 0 }
 }
 
-/// A record that holds a name too long for its field, closed by a NUL.
+/// Appends a record with a name that is too long for its field, terminated by a NUL.
 fn long_record(kind: u8, name: &[u8], out: &mut Vec<u8>) {
     let size = name.len() as u64 + 1;
     let mut header = Header::new_gnu();

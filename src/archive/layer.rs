@@ -1,7 +1,8 @@
-//! A layer as data: entries with their attributes, from which every byte of its tar follows.
+//! A layer as a list of entries, which determines every byte of its tar.
 //!
-//! The position of each byte is known from metadata alone. So a layer can be cut into segments that any
-//! thread can produce by itself, in any order. The list of entries leaves memory when it grows long.
+//! The position of each byte follows from metadata, so a layer can be cut into segments that
+//! threads produce independently, in any order. A long list of entries is stored in a temporary
+//! file.
 
 use std::fs::File;
 use std::io;
@@ -16,8 +17,8 @@ use super::spool::{Spool, SpoolWriter};
 use crate::image::Digest;
 use crate::image::digest::Hasher;
 
-/// How many bytes of a layer one segment has; the last of a layer has fewer.
-pub const SEGMENT: usize = 512 << 10;
+/// The size of a segment in bytes; the last one of a layer is smaller.
+pub const SEGMENT_SIZE: usize = 512 << 10;
 
 /// The entries of one layer.
 #[derive(Debug)]
@@ -29,88 +30,91 @@ pub struct Layer {
     fingerprint: Fingerprint,
 }
 
-/// What a layer looks like without its files being opened: every entry, and of every file its size, its times and its inode,
-/// as git's index has it. Layers with the same fingerprint have the same bytes.
+/// A digest of a layer's metadata: every entry, and size, times and inode of every file, as in
+/// git's index. Layers with equal fingerprints have equal bytes. No file is opened to compute it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// The digest of all that.
+    /// The digest of the metadata.
     pub digest: Digest,
-    /// Whether every file had been left alone for a while when it was listed. One that had not may be changed again without
-    /// looking different, since file systems tell times only so finely (git's "racy" entries).
-    pub settled: bool,
+    /// Whether no file had changed in the last seconds before it was listed. Otherwise a file may
+    /// change again without a new modification time, since file systems store times with limited
+    /// resolution (git calls such entries "racy").
+    pub stable: bool,
 }
 
-/// Takes the entries of a layer.
+/// Builds a layer from its entries.
 #[derive(Debug)]
 pub struct LayerBuilder {
     entries: SpoolWriter<Entry>,
     count: usize,
     attributes: Attributes,
     size: u64,
-    seen: Hasher,
-    settled: bool,
-    /// The second before which files must have been changed last.
-    settled_before: i64,
+    metadata: Hasher,
+    stable: bool,
+    /// Files that changed before this second are stable.
+    stable_before: i64,
 }
 
-/// How long a file must have been left alone, in seconds: as coarse as any file system tells times.
-const SETTLED: i64 = 2;
+/// The age of the last change from which on a file is stable, in seconds: the coarsest time
+/// resolution of any file system.
+const STABLE_AGE: i64 = 2;
 
-/// How many bytes of entries stay in memory, some 80 000 of them.
-const IN_MEMORY: usize = 8 << 20;
+/// The size of the longest list of entries that stays in memory, in bytes: about 80 000 entries.
+const MEMORY_LIMIT: usize = 8 << 20;
 
-/// A stretch of a layer's tar.
+/// A range of a layer's tar.
 #[derive(Clone, Debug)]
 pub struct Segment {
     layer: Arc<Layer>,
-    /// Where the entry it begins in stands in the layer's list.
+    /// The position in the layer's list of the entry that the segment begins in.
     entry: u64,
-    /// How many bytes of that entry come before it.
+    /// The number of bytes of that entry before the segment.
     skip: u64,
-    /// How many bytes it has.
+    /// The segment's size in bytes.
     length: usize,
 }
 
 impl LayerBuilder {
-    /// A layer whose entries share `attributes`.
+    /// Begins a layer whose entries have `attributes` by default.
     pub fn new(attributes: Attributes) -> Self {
-        let mut seen = Hasher::default();
-        seen.update(format!("{attributes:?}\n").as_bytes());
+        let mut metadata = Hasher::default();
+        metadata.update(format!("{attributes:?}\n").as_bytes());
         let now = UNIX_EPOCH.elapsed().map_or(0, |now| now.as_secs() as i64);
         Self {
-            entries: SpoolWriter::new(IN_MEMORY),
+            entries: SpoolWriter::new(MEMORY_LIMIT),
             count: 0,
             attributes,
             size: END.len() as u64,
-            seen,
-            settled: true,
-            settled_before: now - SETTLED,
+            metadata,
+            stable: true,
+            stable_before: now - STABLE_AGE,
         }
     }
 
-    /// Takes the next entry, in order.
+    /// Adds the next entry; entries must come in order.
     ///
     /// # Errors
-    /// When there is no room for a long list of entries in the folder for temporary files.
+    /// If a long list of entries cannot be written to the folder for temporary files.
     pub fn push(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
-        self.entries.push_seen(entry, |bytes| self.seen.update(bytes)).map_err(unlisted)?;
+        let hash = |bytes: &[u8]| self.metadata.update(bytes);
+        self.entries.push_inspected(entry, hash).map_err(file_list_failed)?;
         if let Kind::File(FileContent { modified, changed, .. }) = &entry.kind {
-            self.settled &= modified.0.max(changed.0) < self.settled_before;
+            self.stable &= modified.0.max(changed.0) < self.stable_before;
         }
         self.count += 1;
         self.size += record_size(entry);
         Ok(())
     }
 
-    /// The layer.
+    /// Returns the layer.
     ///
     /// # Errors
-    /// As [`push`](Self::push).
+    /// Those of [`push`](Self::push).
     pub fn finish(self) -> Result<Layer, ArchiveError> {
-        let Self { entries, count, attributes, size, mut seen, settled, .. } = self;
-        let fingerprint = Fingerprint { digest: seen.finish(), settled };
+        let Self { entries, count, attributes, size, mut metadata, stable, .. } = self;
+        let fingerprint = Fingerprint { digest: metadata.finish(), stable };
         Ok(Layer {
-            entries: entries.finish().map_err(unlisted)?,
+            entries: entries.finish().map_err(file_list_failed)?,
             count,
             attributes,
             size,
@@ -119,8 +123,8 @@ impl LayerBuilder {
     }
 }
 
-/// A list of entries that could not be kept.
-pub(crate) fn unlisted(source: io::Error) -> ArchiveError {
+/// A failure to write or read the list of entries.
+pub(crate) fn file_list_failed(source: io::Error) -> ArchiveError {
     ArchiveError::Write {
         target: "the list of files in the folder for temporary files".to_owned(),
         source,
@@ -128,22 +132,22 @@ pub(crate) fn unlisted(source: io::Error) -> ArchiveError {
 }
 
 impl Layer {
-    /// The size of its tar in bytes.
+    /// The size of the tar in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// What it looks like.
+    /// The fingerprint of its metadata.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
-    /// How many entries it has.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether it has no entry.
+    /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -154,7 +158,7 @@ impl Layer {
     ) -> impl Iterator<Item = Result<Segment, ArchiveError>> + use<> {
         let layer = Arc::clone(self);
         let mut entries = self.entries.from(0);
-        // The entry that the next segment begins in, its size, and where the one behind it stands.
+        // The entry that the next segment begins in, its size, and the position of the next entry.
         let (mut entry, mut size, mut next) = (0, 0, 0);
         let (mut skip, mut left) = (0, layer.size);
         std::iter::from_fn(move || {
@@ -162,13 +166,13 @@ impl Layer {
                 skip -= size;
                 entry = next;
                 match entries.next() {
-                    Some(Ok((read, behind))) => (size, next) = (record_size(&read), behind),
-                    Some(Err(error)) => return Some(Err(unlisted(error))),
-                    // Behind the last entry stand the zero blocks.
+                    Some(Ok((read, after))) => (size, next) = (record_size(&read), after),
+                    Some(Err(error)) => return Some(Err(file_list_failed(error))),
+                    // The zero blocks that end the tar.
                     None => size = u64::MAX,
                 }
             }
-            let length = left.min(SEGMENT as u64) as usize;
+            let length = left.min(SEGMENT_SIZE as u64) as usize;
             let segment = Segment { layer: Arc::clone(&layer), entry, skip, length };
             left -= length as u64;
             skip += length as u64;
@@ -182,7 +186,7 @@ impl Layer {
     }
 }
 
-/// An entry's header, content and padding.
+/// The size of an entry's header, content and padding.
 fn record_size(entry: &Entry) -> u64 {
     let header = header::encoded_size(&entry.path, &entry.kind);
     match &entry.kind {
@@ -192,26 +196,26 @@ fn record_size(entry: &Entry) -> u64 {
 }
 
 impl Segment {
-    /// Puts the segment's bytes into `buffer`, whatever that held.
+    /// Replaces the content of `buffer` by the segment's bytes.
     ///
     /// # Errors
-    /// When a file cannot be read, or is not as it was when it was listed.
+    /// If a file cannot be read, or has changed since it was listed.
     pub fn read(&self, buffer: &mut Vec<u8>) -> Result<(), ArchiveError> {
         buffer.clear();
         let mut skip = self.skip;
         let mut entries = self.layer.entries.from(self.entry);
         while buffer.len() < self.length {
             let Some(entry) = entries.next() else { break };
-            let (entry, _) = entry.map_err(unlisted)?;
+            let (entry, _) = entry.map_err(file_list_failed)?;
             self.read_record(&entry, skip, buffer)?;
             skip = 0;
         }
-        // Behind the last entry stand the zero blocks that end the archive; a header may have gone over.
+        // Adds the zero blocks that end the tar, or cuts a header that exceeds the segment.
         buffer.resize(self.length, 0);
         Ok(())
     }
 
-    /// Appends what `entry`'s record has from `skip` on, as far as the segment goes.
+    /// Appends the bytes of `entry`'s record from `skip` on, up to the end of the segment.
     fn read_record(
         &self,
         entry: &Entry,
@@ -227,14 +231,14 @@ impl Segment {
         let Kind::File(content) = &entry.kind else {
             return Ok(());
         };
-        let room = self.length.saturating_sub(buffer.len()) as u64;
+        let space = self.length.saturating_sub(buffer.len()) as u64;
         let offset = skip.saturating_sub(header_size);
-        let count = content.size.saturating_sub(offset).min(room);
+        let count = content.size.saturating_sub(offset).min(space);
         if count > 0 {
             read_content(entry, content, offset, count as usize, buffer)?;
         }
         let filled = content.size + padding(content.size);
-        let zeros = filled.saturating_sub(offset.max(content.size)).min(room - count);
+        let zeros = filled.saturating_sub(offset.max(content.size)).min(space - count);
         if offset + count >= content.size {
             buffer.resize(buffer.len() + zeros as usize, 0);
         }
@@ -242,7 +246,8 @@ impl Segment {
     }
 }
 
-/// Appends `count` bytes of a file from `offset` on, and checks that it is the file that was listed.
+/// Appends `count` bytes of a file from `offset` on, and checks that the file has not changed since
+/// it was listed.
 fn read_content(
     entry: &Entry,
     content: &FileContent,

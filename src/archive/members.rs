@@ -1,80 +1,85 @@
-//! The members of an image archive by name: read once, header by header, without their content.
+//! The members of an image archive by name. Only headers are read to list them.
 
 use std::collections::BTreeMap;
 use std::io;
 
-use super::blob::Slice;
+use super::blob::FileSlice;
 use super::tar::{MemberKind, TarReader};
 
-/// How many symlinks a name may lead through.
+/// The most links that are followed from one name.
 const LINKS_MAX: usize = 8;
-/// How many members an image archive may have. 125 layers of three files each are an old `docker save`;
-/// several images may share one.
+/// The most members that an image archive may have. An archive of an old `docker save` has up to
+/// 125 layers of three files each, and may contain several images.
 const MEMBERS_MAX: usize = 100_000;
 
-/// Where each file of a tar lies.
+/// The files of a tar.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
-    files: BTreeMap<String, Found>,
+    files: BTreeMap<String, Content>,
 }
 
 #[derive(Debug)]
-enum Found {
-    File(Slice),
+enum Content {
+    File(FileSlice),
     Link(String),
 }
 
 impl Members {
     /// Lists the members of the tar `archive`.
     ///
-    /// Names that leave the archive, names that are no UTF-8 and two members of one name are refused: no
-    /// image writer makes them, and readers disagree on what they mean.
-    pub(crate) fn list(archive: &Slice) -> io::Result<Self> {
+    /// Names outside the archive, names that are not UTF-8, and duplicate names are errors: image
+    /// writers do not use them, and readers interpret them differently.
+    pub(crate) fn list(archive: &FileSlice) -> io::Result<Self> {
         let mut members = Self::default();
         let mut reader = TarReader::new(archive.clone());
         while let Some(member) = reader.next_member()? {
-            let name = inner_name(&member.path).ok_or_else(|| hostile("name", &member.path))?;
-            let found = match member.kind {
+            let name =
+                inner_name(&member.path).ok_or_else(|| unsafe_member("name", &member.path))?;
+            let content = match member.kind {
                 MemberKind::Directory => continue,
-                MemberKind::File => Found::File(reader.get_ref().part(0, member.size)),
-                MemberKind::Symlink => Found::Link(link_target(&name, &member.link)?),
-                MemberKind::HardLink => Found::Link(
-                    inner_name(&member.link).ok_or_else(|| hostile("link target", &member.link))?,
+                MemberKind::File => Content::File(reader.get_ref().part(0, member.size)),
+                MemberKind::Symlink => Content::Link(link_target(&name, &member.link)?),
+                MemberKind::HardLink => Content::Link(
+                    inner_name(&member.link)
+                        .ok_or_else(|| unsafe_member("link target", &member.link))?,
                 ),
-                MemberKind::Special => return Err(hostile("device", &member.path)),
+                MemberKind::Special => {
+                    let name = String::from_utf8_lossy(&member.path);
+                    return Err(invalid(format!("the archive contains a device: {name:?}")));
+                }
             };
             if members.files.len() == MEMBERS_MAX {
-                return Err(problem(format!(
-                    "more than {MEMBERS_MAX} members; this is no image archive"
+                return Err(invalid(format!(
+                    "not an image archive: it has more than {MEMBERS_MAX} members"
                 )));
             }
-            if members.files.insert(name.clone(), found).is_some() {
-                return Err(problem(format!("two members are called {name:?}")));
+            if members.files.insert(name.clone(), content).is_some() {
+                return Err(invalid(format!("the archive has two members {name:?}")));
             }
         }
         Ok(members)
     }
 
-    /// The content of the file called `name`, symlinks within the archive followed.
-    pub(crate) fn get(&self, name: &str) -> Option<&Slice> {
+    /// The content of the file `name`, following symlinks within the archive.
+    pub(crate) fn get(&self, name: &str) -> Option<&FileSlice> {
         let mut name = name;
         for _ in 0..LINKS_MAX {
             match self.files.get(name)? {
-                Found::File(slice) => return Some(slice),
-                Found::Link(target) => name = target,
+                Content::File(slice) => return Some(slice),
+                Content::Link(target) => name = target,
             }
         }
         None
     }
 
-    /// Whether there is a member called `name`.
+    /// Whether there is a member `name`.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.files.contains_key(name)
     }
 }
 
-/// `path` as a name within the archive: relative, `.` and empty components dropped; `None` for one that
-/// is absolute, climbs with `..`, or is no UTF-8.
+/// `path` as a name in the archive, without `.` and empty components; `None` if it is absolute,
+/// contains `..`, or is not UTF-8.
 pub(crate) fn inner_name(path: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(path)
         .ok()
@@ -83,32 +88,30 @@ pub(crate) fn inner_name(path: &[u8]) -> Option<String> {
     (!parts.contains(&"..")).then(|| parts.join("/"))
 }
 
-/// Where the symlink `name` leads within the archive, as `docker save` writes repeated layers
-/// (`<id>/layer.tar -> ../<other id>/layer.tar`).
+/// The name in the archive that the symlink `name` points to. `docker save` writes repeated layers
+/// as symlinks (`<id>/layer.tar -> ../<other id>/layer.tar`).
 fn link_target(name: &str, target: &[u8]) -> io::Result<String> {
-    let text = std::str::from_utf8(target).map_err(|_| hostile("link target", target))?;
-    let mut at: Vec<&str> = name.split('/').collect();
-    at.pop();
+    let text = std::str::from_utf8(target).map_err(|_| unsafe_member("link target", target))?;
+    let mut parts: Vec<&str> = name.split('/').collect();
+    parts.pop();
     if text.starts_with('/') {
-        return Err(hostile("link target", target));
+        return Err(unsafe_member("link target", target));
     }
     for part in text.split('/') {
         match part {
             "" | "." => {}
-            ".." => drop(at.pop().ok_or_else(|| hostile("link target", target))?),
-            part => at.push(part),
+            ".." => drop(parts.pop().ok_or_else(|| unsafe_member("link target", target))?),
+            part => parts.push(part),
         }
     }
-    Ok(at.join("/"))
+    Ok(parts.join("/"))
 }
 
-fn hostile(what: &str, text: &[u8]) -> io::Error {
-    problem(format!(
-        "a member's {what} that leaves the archive or is none: {:?}",
-        String::from_utf8_lossy(text)
-    ))
+fn unsafe_member(part: &str, text: &[u8]) -> io::Error {
+    let text = String::from_utf8_lossy(text);
+    invalid(format!("a member's {part} is outside the archive, or not valid: {text:?}"))
 }
 
-fn problem(text: String) -> io::Error {
+fn invalid(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }

@@ -1,10 +1,12 @@
-//! Image formats: reading docker-archives and OCI layouts, the deterministic tar writer, compression.
+//! Image formats: reads docker-archives and OCI layouts, and writes them with a deterministic tar
+//! writer and compression.
 //!
-//! What is read here was written by others and is hostile until proven sound: names, links and sizes are
-//! checked, records have limits, every digest is computed anew. What an image should contain is decided
-//! above, in [`build`](crate::build); here it is only read and written.
+//! Images come from others and are treated as hostile: names, links and sizes are checked, records
+//! have limits, and every digest is computed again. This module decides nothing about the contents
+//! of an image; that is the task of [`build`](crate::build).
 
 pub mod blob;
+pub mod blob_cache;
 pub mod compress;
 pub mod decompress;
 pub mod docker;
@@ -12,19 +14,22 @@ pub mod entry;
 mod error;
 pub mod files;
 pub mod header;
+mod image;
+mod image_files;
 pub mod layer;
 mod members;
 pub mod oci;
-pub mod open;
+mod open;
 pub mod pipeline;
 pub mod sink;
 pub(crate) mod spool;
-pub mod store;
 pub mod tar;
 pub mod tree;
 pub mod verify;
+pub(crate) mod write;
 
 pub use compress::Compression;
 pub use entry::{Attributes, Entry, Kind};
 pub use error::ArchiveError;
-pub use open::{Image, ImageSelector, open};
+pub use image::{Image, ImageSelector};
+pub use open::open;

@@ -1,14 +1,14 @@
-//! Makes layers: lists, reads, hashes and writes at the same time, in bounded memory.
+//! Produces layers: lists, reads, hashes and writes in parallel, in bounded memory.
 //!
-//! | stage | threads | does |
+//! | stage | threads | task |
 //! |---|---|---|
-//! | list | one | asks each layer for its entries and cuts them into segments |
-//! | read | many | fills a buffer with a segment's bytes, in any order |
-//! | hash | one | takes the segments in order, gives a diff id for each layer |
-//! | write | the caller's | takes the same segments in order into a [`LayerSink`] |
+//! | list | one | lists the entries of each layer and cuts them into segments |
+//! | read | several | fill buffers with the bytes of segments, in any order |
+//! | hash | one | hashes the segments in order and computes each layer's diff ID |
+//! | write | the caller's | writes the same segments in order into a [`LayerSink`] |
 //!
-//! Buffers go round between the stages and there is a fixed number of them, which bounds memory and lets
-//! a slow stage slow down the others. What comes out depends on the layers alone, never on the threads.
+//! A fixed number of buffers circulates between the stages, which bounds memory and makes fast
+//! stages wait for slow ones. The output depends on the layers only, not on the number of threads.
 
 use std::sync::Arc;
 use std::thread;
@@ -16,34 +16,35 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::ArchiveError;
-use super::layer::{Fingerprint, Layer, SEGMENT, Segment};
-use super::sink::{LayerSink, write_failed};
-use super::store::StoredBlob;
+use super::blob_cache::CachedBlob;
+use super::layer::{Fingerprint, Layer, SEGMENT_SIZE, Segment};
+use super::sink::LayerSink;
+use super::write::write_failed;
 use crate::image::DiffId;
 use crate::image::digest::Hasher;
 
-/// Gives one layer's entries when they are wanted.
-pub type Source<'a, E> = Box<dyn FnOnce() -> Result<Layer, E> + Send + 'a>;
+/// Lists the entries of one layer when the pipeline gets to it.
+pub type LayerSource<'a, E> = Box<dyn FnOnce() -> Result<Layer, E> + Send + 'a>;
 
-/// What is known of layers from before.
+/// A cache of the digests and compressed bytes of layers from earlier builds.
 pub trait LayerCache: Sync {
-    /// What is known of a layer that looks so.
+    /// Returns the cached layer with `fingerprint`.
     fn get(&self, fingerprint: &Fingerprint) -> Option<CachedLayer>;
 
-    /// Takes in what a layer that looks so turned out to be.
+    /// Adds the digest of the layer with `fingerprint`.
     fn insert(&self, fingerprint: &Fingerprint, diff_id: DiffId);
 }
 
-/// What is known of a layer before it is read.
+/// A layer from a [`LayerCache`].
 #[derive(Clone, Debug)]
 pub struct CachedLayer {
-    /// The digest of its tar.
+    /// The diff ID: the digest of its tar.
     pub diff_id: DiffId,
-    /// Its compressed bytes, where the sink takes those: it is not read then.
-    pub blob: Option<StoredBlob>,
+    /// Its compressed bytes, if the sink needs these; then the layer's files are not read.
+    pub blob: Option<CachedBlob>,
 }
 
-/// Knows nothing.
+/// A cache that is always empty.
 #[derive(Clone, Copy, Debug)]
 pub struct NoCache;
 
@@ -55,80 +56,82 @@ impl LayerCache for NoCache {
     fn insert(&self, _: &Fingerprint, _: DiffId) {}
 }
 
-/// What a layer turned out to be.
+/// The digest and size of a produced layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerInfo {
-    /// The digest of its tar.
+    /// The diff ID: the digest of its tar.
     pub diff_id: DiffId,
     /// The size of its tar in bytes.
     pub size: u64,
-    /// How many entries it has.
+    /// The number of its entries.
     pub entries: usize,
 }
 
-/// What the stages hand on, in order.
+/// A step of writing layers, from the list stage to the write stage.
 enum Step<T> {
-    Begin { size: u64, entries: usize, fingerprint: Fingerprint, known: Option<CachedLayer> },
+    Begin { size: u64, entries: usize, fingerprint: Fingerprint, cached: Option<CachedLayer> },
     Data(T),
     End,
 }
 
-/// What the hasher is given, in order.
-enum Hash {
+/// A step of hashing layers, from the write stage to the hash stage.
+enum HashStep {
     Data(Arc<Vec<u8>>),
     End,
 }
 
-type Filled = Result<Vec<u8>, ArchiveError>;
+/// A buffer with the bytes of a segment.
+type FilledBuffer = Result<Vec<u8>, ArchiveError>;
 
-/// Segments listed ahead of the readers. Each is small; the number lets the next layer be listed while
-/// the last one is read.
-const AHEAD: usize = 64;
+/// How many segments are listed ahead of the read stage, so that a layer is listed while the
+/// previous one is read. A listed segment is small.
+const QUEUE_LENGTH: usize = 64;
 
-/// Makes the layers of `sources`, in order, into `sink`, reading on `threads` threads. `seen` is told how
-/// many bytes each step added.
+/// Writes the layers of `sources`, in order, into `sink`; `threads` threads read files. `progress`
+/// is called with the number of bytes of each step.
 ///
 /// # Errors
-/// The first error of a source, a reader or the sink; the sink is then left in the middle.
+/// The first error of a source, a reader or the sink; the sink may then have an incomplete layer.
 pub fn run<E: From<ArchiveError> + Send>(
-    sources: Vec<Source<'_, E>>,
+    sources: Vec<LayerSource<'_, E>>,
     threads: usize,
-    memory: &dyn LayerCache,
+    cache: &dyn LayerCache,
     sink: &mut dyn LayerSink,
-    mut seen: impl FnMut(u64),
+    mut progress: impl FnMut(u64),
 ) -> Result<Vec<LayerInfo>, E> {
     let wants_bytes = sink.wants_bytes();
     let threads = threads.max(1);
     let buffers = 2 * threads + 6;
     let (free, empty) = bounded::<Vec<u8>>(buffers);
     for _ in 0..buffers {
-        let _ = free.send(Vec::with_capacity(SEGMENT + 4096));
+        let _ = free.send(Vec::with_capacity(SEGMENT_SIZE + 4096));
     }
-    let (jobs, queue) = bounded::<(Segment, Sender<Filled>)>(AHEAD);
-    let (listed, steps) = bounded::<Result<Step<Receiver<Filled>>, E>>(AHEAD);
-    // Everything is moved in: when the writer gives up, its ends of the queues go, and that ends the others.
+    let (jobs, queue) = bounded::<(Segment, Sender<FilledBuffer>)>(QUEUE_LENGTH);
+    let (listed, steps) = bounded::<Result<Step<Receiver<FilledBuffer>>, E>>(QUEUE_LENGTH);
+    // Everything is moved in, so that an error drops the writer's ends of the queues, which ends
+    // the other stages.
     thread::scope(move |scope| {
-        scope.spawn(move || list(sources, memory, wants_bytes, &jobs, &listed));
+        scope.spawn(move || list(sources, cache, wants_bytes, &jobs, &listed));
         for _ in 0..threads {
             let (queue, empty) = (queue.clone(), empty.clone());
             scope.spawn(move || read(&queue, &empty));
         }
         drop((queue, empty));
-        let (to_hash, to_hasher) = bounded::<Hash>(buffers);
+        let (to_hash, to_hasher) = bounded::<HashStep>(buffers);
         let (hashed, diff_ids) = unbounded();
         let returned = free.clone();
         scope.spawn(move || hash(&to_hasher, &hashed, &returned));
-        Writer { steps, memory, to_hash, diff_ids, free }.write(sink, &mut seen)
+        Writer { steps, cache, to_hash, diff_ids, free }.write(sink, &mut progress)
     })
 }
 
-/// Lists the layers one after the other. Ends early when nobody listens any more.
+/// The list stage. Ends early if the other stages have ended.
 fn list<E: From<ArchiveError>>(
-    sources: Vec<Source<'_, E>>,
-    memory: &dyn LayerCache,
+    sources: Vec<LayerSource<'_, E>>,
+    cache: &dyn LayerCache,
     wants_bytes: bool,
-    jobs: &Sender<(Segment, Sender<Filled>)>,
-    listed: &Sender<Result<Step<Receiver<Filled>>, E>>,
+    jobs: &Sender<(Segment, Sender<FilledBuffer>)>,
+    listed: &Sender<Result<Step<Receiver<FilledBuffer>>, E>>,
 ) {
     for source in sources {
         let layer = match source() {
@@ -139,13 +142,14 @@ fn list<E: From<ArchiveError>>(
             }
         };
         let fingerprint = layer.fingerprint();
-        let known = memory.get(&fingerprint);
-        let unread = known.as_ref().is_some_and(|known| known.blob.is_some() || !wants_bytes);
-        let begin = Step::Begin { size: layer.size(), entries: layer.len(), fingerprint, known };
+        let cached = cache.get(&fingerprint);
+        let needs_no_bytes =
+            cached.as_ref().is_some_and(|cached| cached.blob.is_some() || !wants_bytes);
+        let begin = Step::Begin { size: layer.size(), entries: layer.len(), fingerprint, cached };
         if listed.send(Ok(begin)).is_err() {
             return;
         }
-        if unread {
+        if needs_no_bytes {
             continue;
         }
         for segment in layer.segments() {
@@ -156,8 +160,9 @@ fn list<E: From<ArchiveError>>(
                     return;
                 }
             };
-            let (done, filled) = bounded(1);
-            if jobs.send((segment, done)).is_err() || listed.send(Ok(Step::Data(filled))).is_err() {
+            let (result, filled) = bounded(1);
+            if jobs.send((segment, result)).is_err() || listed.send(Ok(Step::Data(filled))).is_err()
+            {
                 return;
             }
         }
@@ -167,28 +172,29 @@ fn list<E: From<ArchiveError>>(
     }
 }
 
-/// Fills buffers. A buffer is taken before a segment is, so the oldest segment always has one.
-fn read(queue: &Receiver<(Segment, Sender<Filled>)>, empty: &Receiver<Vec<u8>>) {
+/// The read stage. Takes a buffer before it takes a segment, so the oldest segment always has one.
+fn read(queue: &Receiver<(Segment, Sender<FilledBuffer>)>, empty: &Receiver<Vec<u8>>) {
     while let Ok(mut buffer) = empty.recv() {
-        let Ok((segment, done)) = queue.recv() else {
+        let Ok((segment, result)) = queue.recv() else {
             return;
         };
         let filled = segment.read(&mut buffer).map(|()| buffer);
-        if done.send(filled).is_err() {
+        if result.send(filled).is_err() {
             return;
         }
     }
 }
 
-fn hash(steps: &Receiver<Hash>, hashed: &Sender<DiffId>, free: &Sender<Vec<u8>>) {
+/// The hash stage.
+fn hash(steps: &Receiver<HashStep>, hashed: &Sender<DiffId>, free: &Sender<Vec<u8>>) {
     let mut hasher = Hasher::default();
     for step in steps {
         match step {
-            Hash::Data(buffer) => {
+            HashStep::Data(buffer) => {
                 hasher.update(&buffer);
-                give_back(buffer, free);
+                recycle(buffer, free);
             }
-            Hash::End => {
+            HashStep::End => {
                 if hashed.send(DiffId(hasher.finish())).is_err() {
                     return;
                 }
@@ -197,18 +203,18 @@ fn hash(steps: &Receiver<Hash>, hashed: &Sender<DiffId>, free: &Sender<Vec<u8>>)
     }
 }
 
-/// Whoever of hasher and writer is last with a buffer puts it back.
-fn give_back(buffer: Arc<Vec<u8>>, free: &Sender<Vec<u8>>) {
+/// Returns a buffer for reuse, unless the other of hash and write stage still needs it.
+fn recycle(buffer: Arc<Vec<u8>>, free: &Sender<Vec<u8>>) {
     if let Some(buffer) = Arc::into_inner(buffer) {
         let _ = free.send(buffer);
     }
 }
 
-/// The last stage.
-struct Writer<'m, E> {
-    steps: Receiver<Result<Step<Receiver<Filled>>, E>>,
-    memory: &'m dyn LayerCache,
-    to_hash: Sender<Hash>,
+/// The write stage.
+struct Writer<'c, E> {
+    steps: Receiver<Result<Step<Receiver<FilledBuffer>>, E>>,
+    cache: &'c dyn LayerCache,
+    to_hash: Sender<HashStep>,
     diff_ids: Receiver<DiffId>,
     free: Sender<Vec<u8>>,
 }
@@ -217,9 +223,9 @@ impl<E: From<ArchiveError>> Writer<'_, E> {
     fn write(
         self,
         sink: &mut dyn LayerSink,
-        seen: &mut dyn FnMut(u64),
+        progress: &mut dyn FnMut(u64),
     ) -> Result<Vec<LayerInfo>, E> {
-        let mut made = Vec::new();
+        let mut layers = Vec::new();
         let mut current = None;
         let failed = |error| E::from(write_failed(error));
         for step in &self.steps {
@@ -227,55 +233,56 @@ impl<E: From<ArchiveError>> Writer<'_, E> {
                 Step::Begin {
                     size,
                     entries,
-                    known: Some(CachedLayer { diff_id, blob: Some(blob) }),
+                    cached: Some(CachedLayer { diff_id, blob: Some(blob) }),
                     ..
                 } => {
-                    sink.stored(&blob, diff_id).map_err(failed)?;
-                    seen(size);
-                    made.push(LayerInfo { diff_id, size, entries });
+                    sink.cached(&blob, diff_id).map_err(failed)?;
+                    progress(size);
+                    layers.push(LayerInfo { diff_id, size, entries });
                 }
-                Step::Begin { size, entries, known: Some(CachedLayer { diff_id, .. }), .. }
-                    if !sink.wants_bytes() =>
-                {
-                    made.push(LayerInfo { diff_id, size, entries });
+                Step::Begin {
+                    size, entries, cached: Some(CachedLayer { diff_id, .. }), ..
+                } if !sink.wants_bytes() => {
+                    layers.push(LayerInfo { diff_id, size, entries });
                 }
-                Step::Begin { size, entries, fingerprint, known } => {
+                Step::Begin { size, entries, fingerprint, cached } => {
                     sink.begin(size).map_err(failed)?;
-                    current = Some((size, entries, fingerprint, known.map(|known| known.diff_id)));
+                    let diff_id = cached.map(|cached| cached.diff_id);
+                    current = Some((size, entries, fingerprint, diff_id));
                 }
                 Step::Data(filled) => {
-                    let buffer = Arc::new(filled.recv().map_err(|_| ArchiveError::Lost)??);
+                    let buffer = Arc::new(filled.recv().map_err(|_| ArchiveError::WorkerLost)??);
                     if let Some((.., None)) = current {
-                        self.hash(Hash::Data(Arc::clone(&buffer)))?;
+                        self.hash(HashStep::Data(Arc::clone(&buffer)))?;
                     }
                     sink.data(&buffer).map_err(failed)?;
-                    seen(buffer.len() as u64);
-                    give_back(buffer, &self.free);
+                    progress(buffer.len() as u64);
+                    recycle(buffer, &self.free);
                 }
                 Step::End => {
-                    let (size, entries, fingerprint, known) =
-                        current.take().ok_or(ArchiveError::Lost)?;
-                    let diff_id = match known {
+                    let (size, entries, fingerprint, cached) =
+                        current.take().ok_or(ArchiveError::WorkerLost)?;
+                    let diff_id = match cached {
                         Some(diff_id) => diff_id,
-                        None => self.hashed(&fingerprint)?,
+                        None => self.diff_id(&fingerprint)?,
                     };
                     sink.end(diff_id).map_err(failed)?;
-                    made.push(LayerInfo { diff_id, size, entries });
+                    layers.push(LayerInfo { diff_id, size, entries });
                 }
             }
         }
-        Ok(made)
+        Ok(layers)
     }
 
-    /// The digest of the layer that has gone to the hasher.
-    fn hashed(&self, fingerprint: &Fingerprint) -> Result<DiffId, ArchiveError> {
-        self.hash(Hash::End)?;
-        let diff_id = self.diff_ids.recv().map_err(|_| ArchiveError::Lost)?;
-        self.memory.insert(fingerprint, diff_id);
+    /// Waits for the diff ID of the layer that was sent to the hash stage, and caches it.
+    fn diff_id(&self, fingerprint: &Fingerprint) -> Result<DiffId, ArchiveError> {
+        self.hash(HashStep::End)?;
+        let diff_id = self.diff_ids.recv().map_err(|_| ArchiveError::WorkerLost)?;
+        self.cache.insert(fingerprint, diff_id);
         Ok(diff_id)
     }
 
-    fn hash(&self, step: Hash) -> Result<(), ArchiveError> {
-        self.to_hash.send(step).map_err(|_| ArchiveError::Lost)
+    fn hash(&self, step: HashStep) -> Result<(), ArchiveError> {
+        self.to_hash.send(step).map_err(|_| ArchiveError::WorkerLost)
     }
 }

@@ -1,8 +1,9 @@
-//! Reads tar streams that others wrote: one member after the other, every record within limits.
+//! Reads tar streams from untrusted sources: one member after the other, with limits on all
+//! records.
 //!
-//! Field decoding is the `tar` crate's; the walk from header to header is done here, because what a name
-//! record may weigh and which size counts decide over safety (a reader that trusts a different size than
-//! the engine does can be shown another archive).
+//! The `tar` crate decodes the fields. Stepping from header to header is done here for safety: name
+//! records need a limit, and the size of a member must be the one that engines use (a reader that
+//! uses a different size sees a different archive).
 
 use std::io::{self, Read};
 
@@ -10,16 +11,16 @@ use ::tar::{EntryType, Header, PaxExtensions};
 
 use super::header::{BLOCK, padding};
 
-/// The most bytes that a long-name or PAX record may have. Linux paths end at 4096 bytes; PAX records
-/// carry extended attributes too, of up to 64 KiB each.
+/// The most bytes that a long-name or PAX record may have. Linux paths have up to 4096 bytes; PAX
+/// records also contain extended attributes of up to 64 KiB each.
 const RECORD_MAX: u64 = 1 << 20;
 
-/// A reader that can leave bytes out.
+/// A reader that can skip bytes.
 pub trait Skip: Read {
-    /// Passes over `count` bytes; running out of them is an error of kind `UnexpectedEof`.
+    /// Skips `count` bytes.
     ///
     /// # Errors
-    /// When reading fails or the stream ends before.
+    /// If reading fails; of kind `UnexpectedEof` if there are fewer bytes.
     fn skip(&mut self, count: u64) -> io::Result<()>;
 }
 
@@ -29,10 +30,10 @@ impl<S: Skip + ?Sized> Skip for Box<S> {
     }
 }
 
-/// What kind of member it is.
+/// The kind of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberKind {
-    /// A regular file, or something that is to be treated as one.
+    /// A regular file, or a kind of file that engines treat as one.
     File,
     /// Another name for an earlier member.
     HardLink,
@@ -44,14 +45,14 @@ pub enum MemberKind {
     Special,
 }
 
-/// A member's metadata, its long names and PAX records applied.
+/// A member's metadata, with long names and PAX records applied.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// Its name as written.
+    /// Its name as stored.
     pub path: Vec<u8>,
-    /// What it is.
+    /// Its kind.
     pub kind: MemberKind,
-    /// Size of the content that follows, in bytes.
+    /// Size of its content in bytes.
     pub size: u64,
     /// The target of a link.
     pub link: Vec<u8>,
@@ -69,12 +70,13 @@ pub struct Member {
 #[derive(Debug)]
 pub struct TarReader<R> {
     inner: R,
-    /// Content and padding of the current member that have not been read.
+    /// Unread bytes of the current member, with padding.
     left: u64,
-    data: u64,
+    /// Unread bytes of the current member's content.
+    content_left: u64,
 }
 
-/// Values that records before a header set for the member it begins.
+/// Values for a member from the records before its header.
 #[derive(Default)]
 struct Overrides {
     path: Option<Vec<u8>>,
@@ -86,20 +88,20 @@ struct Overrides {
 }
 
 impl<R: Skip> TarReader<R> {
-    /// Reads members from `inner`, which stands at a header.
+    /// Reads members from `inner`, which is at a header.
     pub fn new(inner: R) -> Self {
-        Self { inner, left: 0, data: 0 }
+        Self { inner, left: 0, content_left: 0 }
     }
 
-    /// The next member, or `None` at the end. What was not read of the last one is skipped.
+    /// Returns the next member, or `None` at the end. Skips unread content of the previous one.
     ///
     /// # Errors
-    /// When reading fails, the stream ends within a member, or a header or record is broken.
+    /// If reading fails, the stream ends within a member, or a header or record is invalid.
     pub fn next_member(&mut self) -> io::Result<Option<Member>> {
         let mut overrides = Overrides::default();
         loop {
             self.inner.skip(self.left)?;
-            (self.left, self.data) = (0, 0);
+            (self.left, self.content_left) = (0, 0);
             let Some(header) = self.header()? else {
                 return Ok(None);
             };
@@ -114,12 +116,12 @@ impl<R: Skip> TarReader<R> {
         }
     }
 
-    /// Hands back the reader, which stands behind the last header that was read.
+    /// Returns the inner reader, which is after the last header that was read.
     pub fn into_inner(self) -> R {
         self.inner
     }
 
-    /// The reader; it must not be moved.
+    /// The inner reader.
     pub fn get_ref(&self) -> &R {
         &self.inner
     }
@@ -140,22 +142,25 @@ impl<R: Skip> TarReader<R> {
             }
             _ => MemberKind::File,
         };
-        let stated = overrides.size.unwrap_or(size);
-        // Go's reader, which is the engines', takes these to have no content whatever they state.
-        let size = if kind == MemberKind::File { stated } else { 0 };
-        if kind == MemberKind::Directory && header.entry_type() == EntryType::Regular && stated > 0
+        let declared = overrides.size.unwrap_or(size);
+        // Go's tar reader, which engines use, ignores the declared size of other kinds.
+        let size = if kind == MemberKind::File { declared } else { 0 };
+        if kind == MemberKind::Directory
+            && header.entry_type() == EntryType::Regular
+            && declared > 0
         {
-            return Err(broken("a directory with content, which readers disagree on"));
+            return Err(invalid("ambiguous tar header: a directory with content"));
         }
-        let whole = size.checked_add(BLOCK).ok_or_else(|| broken("a size beyond all bounds"))?;
-        self.data = size;
+        let whole =
+            size.checked_add(BLOCK).ok_or_else(|| invalid("tar header with an impossible size"))?;
+        self.content_left = size;
         self.left = whole - BLOCK + padding(size);
         Ok(Member {
             path,
             kind,
             size,
             link: link.unwrap_or_default(),
-            // Some writers leave fields blank that say nothing to them.
+            // Some writers leave fields blank that they do not use.
             mode: header.mode().unwrap_or(0) & 0o7777,
             uid: overrides.uid.unwrap_or_else(|| header.uid().unwrap_or(0)),
             gid: overrides.gid.unwrap_or_else(|| header.gid().unwrap_or(0)),
@@ -163,7 +168,7 @@ impl<R: Skip> TarReader<R> {
         })
     }
 
-    /// `None` at a zero block or at the end of the stream.
+    /// Reads a header; `None` at a zero block or at the end of the stream.
     fn header(&mut self) -> io::Result<Option<Header>> {
         let mut header = Header::new_old();
         let block = header.as_mut_bytes();
@@ -181,13 +186,13 @@ impl<R: Skip> TarReader<R> {
         let sum: u32 = block[..148].iter().chain(&block[156..]).map(|b| u32::from(*b)).sum();
         match header.cksum() {
             Ok(expected) if expected == sum + 8 * u32::from(b' ') => Ok(Some(header)),
-            _ => Err(broken("a tar header with a wrong checksum")),
+            _ => Err(invalid("tar header with a wrong checksum")),
         }
     }
 
     fn record(&mut self, size: u64) -> io::Result<Vec<u8>> {
         if size > RECORD_MAX {
-            return Err(broken("a name or PAX record of more than 1 MiB"));
+            return Err(invalid("tar name or PAX record of more than 1 MiB"));
         }
         let mut record = vec![0; size as usize];
         self.inner.read_exact(&mut record)?;
@@ -202,7 +207,7 @@ impl<R: Skip> TarReader<R> {
         Ok(name)
     }
 
-    /// Passes over the blocks that continue the map of an old GNU sparse file.
+    /// Skips the blocks that continue the map of an old GNU sparse file.
     fn skip_sparse_map(&mut self, header: &Header) -> io::Result<()> {
         let mut more = header.as_gnu().is_some_and(|gnu| gnu.is_extended());
         while more {
@@ -217,12 +222,12 @@ impl<R: Skip> TarReader<R> {
 impl<R: Skip> Read for TarReader<R> {
     /// Reads the content of the current member.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.data).unwrap_or(usize::MAX).min(buffer.len());
+        let most = usize::try_from(self.content_left).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.inner.read(&mut buffer[..most])?;
         if count == 0 && most > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.data -= count as u64;
+        self.content_left -= count as u64;
         self.left -= count as u64;
         Ok(count)
     }
@@ -256,9 +261,9 @@ fn is_blank(field: &[u8]) -> bool {
 fn number(text: &[u8]) -> io::Result<u64> {
     let text = std::str::from_utf8(text).ok();
     text.and_then(|text| text.parse().ok())
-        .ok_or_else(|| broken("a PAX record with no number where one must be"))
+        .ok_or_else(|| invalid("PAX record with an invalid number"))
 }
 
-fn broken(problem: &'static str) -> io::Error {
+fn invalid(problem: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, problem)
 }

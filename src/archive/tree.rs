@@ -1,40 +1,40 @@
-//! What the layers of an image make of each other: the directories, links and files that a container of it
-//! finds, with whiteouts applied (OCI image-spec, `layer.md`).
+//! The file tree of an image: all layers on top of each other, with whiteouts applied (OCI
+//! image-spec, `layer.md`).
 //!
-//! Only what a layer laid over it must know is kept: what each path is, where links lead, and the metadata
-//! of directories, which a layer that puts something into them has to repeat.
+//! It has only what is needed to build a layer on top: the kind of each path, the targets of
+//! symlinks, and the metadata of directories, which a layer that adds files to them must repeat.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use super::entry::{Attributes, join, name_of, parent_of, shown};
+use super::entry::{Attributes, display_path, join, name_of, parent_of};
 use super::tar::{Member, MemberKind, Skip, TarReader};
 use crate::image::Timestamp;
 
-/// What a name that marks a removal begins with.
+/// The prefix of an entry that removes a path of a lower layer.
 pub const WHITEOUT: &[u8] = b".wh.";
-/// The name that marks a directory whose lower content is hidden.
+/// The name of an entry that hides the lower layers' contents of its directory.
 const OPAQUE: &[u8] = b".wh..wh..opq";
-/// What AUFS put its own files under.
+/// The prefix of AUFS' internal files.
 const AUFS: &[u8] = b".wh..wh.";
 
-/// How many symlinks one path may lead through (Linux stops at 40).
+/// The most symlinks that are followed in one path (as in Linux).
 const LINKS_MAX: usize = 40;
 
 /// A path of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
     /// A directory.
-    Directory(Meta),
+    Directory(DirMetadata),
     /// A symlink to this target.
     Symlink(Box<[u8]>),
-    /// A file, device or pipe.
+    /// A regular file, device or named pipe.
     File,
 }
 
 /// The metadata of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Meta {
+pub struct DirMetadata {
     /// The twelve permission bits.
     pub mode: u32,
     /// Numeric user.
@@ -45,41 +45,41 @@ pub struct Meta {
     pub mtime: Timestamp,
 }
 
-impl Default for Meta {
-    /// What engines give directories that a layer has no entry for.
+impl Default for DirMetadata {
+    /// The metadata that engines give to directories without an entry.
     fn default() -> Self {
         Self { mode: 0o755, uid: 0, gid: 0, mtime: Timestamp::DEFAULT }
     }
 }
 
-impl From<Meta> for Attributes {
-    /// Numbers alone: the names behind them are the base image's.
-    fn from(meta: Meta) -> Self {
+impl From<DirMetadata> for Attributes {
+    /// Without names of user and group: the base image defines them.
+    fn from(metadata: DirMetadata) -> Self {
         let (uname, gname) = (String::new(), String::new());
-        Self { uid: meta.uid, gid: meta.gid, uname, gname, mtime: meta.mtime }
+        Self { uid: metadata.uid, gid: metadata.gid, uname, gname, mtime: metadata.mtime }
     }
 }
 
-/// What one layer says.
+/// The changes of one layer to the tree.
 #[derive(Debug, Default)]
 pub struct LayerTree {
     nodes: BTreeMap<Box<[u8]>, Node>,
     removed: BTreeSet<Box<[u8]>>,
     opaque: BTreeSet<Box<[u8]>>,
-    /// How many entries the tar has.
+    /// The number of entries in the tar.
     pub entries: usize,
 }
 
 impl LayerTree {
-    /// Reads a layer's tar to its end.
+    /// Reads a layer's tar to the end.
     ///
     /// # Errors
-    /// When it is broken, or has a name that no layer may have.
+    /// If it is invalid, or has an unsafe name.
     pub fn read<R: Skip>(reader: &mut TarReader<R>) -> io::Result<Self> {
         let mut layer = Self::default();
         while let Some(member) = reader.next_member()? {
             layer.entries += 1;
-            let path = clean(&member.path).ok_or_else(|| hostile("the name", &member.path))?;
+            let path = normalize(&member.path).ok_or_else(|| unsafe_path(&member.path))?;
             layer.add(path, member)?;
         }
         Ok(layer)
@@ -90,12 +90,12 @@ impl LayerTree {
         if name == OPAQUE {
             self.opaque.insert(parent_of(&path).into());
         } else if name == WHITEOUT {
-            return Err(hostile("a whiteout without a name,", &member.path));
+            return Err(unsafe_path(&member.path));
         } else if name.starts_with(AUFS) {
-            // AUFS's bookkeeping, which every engine passes over.
+            // Engines ignore AUFS' internal files.
         } else if let Some(hidden) = name.strip_prefix(WHITEOUT) {
             if matches!(hidden, b"." | b"..") {
-                return Err(hostile("the whiteout", &member.path));
+                return Err(unsafe_path(&member.path));
             }
             self.removed.insert(join(parent_of(&path), hidden));
         } else if !path.is_empty() {
@@ -107,7 +107,7 @@ impl LayerTree {
 
 fn node(member: Member) -> Node {
     match member.kind {
-        MemberKind::Directory => Node::Directory(Meta {
+        MemberKind::Directory => Node::Directory(DirMetadata {
             mode: member.mode,
             uid: member.uid,
             gid: member.gid,
@@ -121,24 +121,23 @@ fn node(member: Member) -> Node {
     }
 }
 
-/// `path` without leading slashes, `.` and empty components; `None` for one that climbs or holds a NUL.
-pub(super) fn clean(path: &[u8]) -> Option<Box<[u8]>> {
+/// `path` without leading slashes, `.` and empty components; `None` if it contains `..` or NUL.
+pub(super) fn normalize(path: &[u8]) -> Option<Box<[u8]>> {
     let parts: Vec<&[u8]> =
         path.split(|b| *b == b'/').filter(|part| !matches!(*part, b"" | b".")).collect();
     (!parts.contains(&&b".."[..]) && !path.contains(&0)).then(|| parts.join(&b'/').into())
 }
 
-fn hostile(what: &str, path: &[u8]) -> io::Error {
-    let text =
-        format!("{what} {:?} leads out of the image or to nothing", String::from_utf8_lossy(path));
+fn unsafe_path(path: &[u8]) -> io::Error {
+    let text = format!("unsafe or empty path: {:?}", String::from_utf8_lossy(path));
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-/// Where the directory `path` really lies, when `node_at` tells what a path is: every symlink on the way,
-/// the last included, is followed within the image. What does not exist stays as it is named.
+/// Resolves the symlinks in the path of a directory, including the last component, within the
+/// image. `node_at` returns the node at a path. Components that do not exist stay as they are.
 ///
 /// # Errors
-/// When links lead in a circle, or a file is in the way.
+/// If symlinks form a loop, or a component is a file.
 pub fn resolve<'a>(
     path: &[u8],
     node_at: impl Fn(&[u8]) -> Option<&'a Node>,
@@ -146,19 +145,19 @@ pub fn resolve<'a>(
     let split = |path: &[u8]| -> Vec<Vec<u8>> {
         path.split(|b| *b == b'/').rev().map(<[u8]>::to_vec).collect()
     };
-    let mut ahead = split(path);
-    let mut at: Box<[u8]> = Box::default();
+    let mut remaining = split(path);
+    let mut resolved: Box<[u8]> = Box::default();
     let mut links = 0;
-    while let Some(part) = ahead.pop() {
+    while let Some(part) = remaining.pop() {
         match part.as_slice() {
             b"" | b"." => continue,
             b".." => {
-                at = parent_of(&at).into();
+                resolved = parent_of(&resolved).into();
                 continue;
             }
             _ => {}
         }
-        let next = join(&at, &part);
+        let next = join(&resolved, &part);
         match node_at(&next) {
             Some(Node::Symlink(target)) => {
                 links += 1;
@@ -166,43 +165,47 @@ pub fn resolve<'a>(
                     return Err(ResolveError::Loop(path.into()));
                 }
                 if target.starts_with(b"/") {
-                    at = Box::default();
+                    resolved = Box::default();
                 }
-                ahead.extend(split(target));
+                remaining.extend(split(target));
             }
             Some(Node::File) => return Err(ResolveError::File(path.into(), next)),
-            Some(Node::Directory(_)) | None => at = next,
+            Some(Node::Directory(_)) | None => resolved = next,
         }
     }
-    Ok(at)
+    Ok(resolved)
 }
 
-/// What all layers of an image together show.
+/// The file tree of all layers of an image.
 #[derive(Debug, Default)]
 pub struct Tree {
     nodes: BTreeMap<Box<[u8]>, Node>,
 }
 
-/// A path that leads nowhere.
+/// A path that cannot be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
-    /// Links lead in a circle.
-    #[error("{} leads through more than {LINKS_MAX} symlinks of the base image", shown(.0))]
+    /// Symlinks form a loop.
+    #[error("{} contains more than {LINKS_MAX} symlinks of the base image", display_path(.0))]
     Loop(Box<[u8]>),
-    /// Something that is no directory stands in the way.
-    #[error("{} lies below {}, which is a file in the base image", shown(.0), shown(.1))]
+    /// A component of the path is not a directory.
+    #[error(
+        "{} is below {}, which is a file in the base image",
+        display_path(.0),
+        display_path(.1)
+    )]
     File(Box<[u8]>, Box<[u8]>),
 }
 
 impl Tree {
-    /// What the layers `layers`, bottom first, make of each other.
-    pub fn of(layers: impl IntoIterator<Item = LayerTree>) -> Self {
+    /// The tree of `layers`, lowest first.
+    pub fn from_layers(layers: impl IntoIterator<Item = LayerTree>) -> Self {
         let mut tree = Self::default();
         layers.into_iter().for_each(|layer| tree.apply(layer));
         tree
     }
 
-    /// Lays `layer` over what is there.
+    /// Applies `layer` on top of the tree.
     pub fn apply(&mut self, layer: LayerTree) {
         for path in &layer.opaque {
             self.remove_below(path);
@@ -215,22 +218,22 @@ impl Tree {
         }
     }
 
-    /// What is at `path`, links in its parents not followed.
+    /// The node at `path`. Symlinks in the path are not followed.
     pub fn get(&self, path: &[u8]) -> Option<&Node> {
         self.nodes.get(path)
     }
 
-    /// Whether nothing is there at all.
+    /// Whether the tree has no paths.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
-    /// Puts `node` at `path`. Parents that are missing or are no directories become directories; what a
-    /// file replaces goes with all below it.
+    /// Inserts `node` at `path`. Parents that are missing or not directories become directories. If
+    /// `node` is not a directory, everything below `path` is removed.
     pub fn insert(&mut self, path: Box<[u8]>, node: Node) {
         let mut parent = parent_of(&path);
         while !parent.is_empty() && !matches!(self.nodes.get(parent), Some(Node::Directory(_))) {
-            self.nodes.insert(parent.into(), Node::Directory(Meta::default()));
+            self.nodes.insert(parent.into(), Node::Directory(DirMetadata::default()));
             parent = parent_of(parent);
         }
         if !matches!(node, Node::Directory(_)) {
@@ -248,7 +251,7 @@ impl Tree {
         if path.is_empty() {
             return self.nodes.clear();
         }
-        // Everything below `path` sorts from "path/" up to, not including, "path0".
+        // Everything below `path` sorts between "path/" and "path0", since '0' comes after '/'.
         let (first, end) = ([path, b"/"].concat(), [path, b"0"].concat());
         let range = first.into_boxed_slice()..end.into_boxed_slice();
         let below: Vec<Box<[u8]>> = self.nodes.range(range).map(|(path, _)| path.clone()).collect();

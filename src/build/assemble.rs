@@ -10,12 +10,12 @@ use super::BuildError;
 use super::cache::{Cache, CacheUse};
 use super::plan::{Plan, PlannedLayer};
 use crate::archive::ArchiveError;
-use crate::archive::compress::{Compressed, Compression};
+use crate::archive::blob_cache::CachedBlob;
+use crate::archive::compress::{CompressingWriter, Compression};
 use crate::archive::docker::DockerWriter;
 use crate::archive::oci::OciWriter;
 use crate::archive::pipeline::{self, LayerCache, LayerInfo, NoCache};
 use crate::archive::sink::{Discard, ImageWriter};
-use crate::archive::store::StoredBlob;
 use crate::image::{
     DiffId, Digest, History, ImageConfig, Platform, Reference, RootFs, Summary, Tag,
 };
@@ -66,7 +66,8 @@ pub fn assemble(
                 Output::File(file) => Box::new(file),
             };
             let buffered = BufWriter::with_capacity(128 << 10, stream);
-            let mut writer = DockerWriter::new(Compressed::new(buffered, compression, threads));
+            let mut writer =
+                DockerWriter::new(CompressingWriter::new(buffered, compression, threads));
             // The archive is compressed as a whole, not by layers.
             let cache = Cache::open(cache, Compression::None);
             let summary =
@@ -197,7 +198,7 @@ pub fn stream_less(
 ) -> Result<Summary, BuildError> {
     let cache = Cache::open(cache, Compression::None);
     let mut writer = DockerWriter::new(BufWriter::with_capacity(128 << 10, stream));
-    (0..held.layers).for_each(|_| writer.absent());
+    (0..held.layers).for_each(|_| writer.add_absent_layer());
     write(plan, threads, cache.as_ref(), held, &mut writer, &mut |_| ())
 }
 
@@ -232,7 +233,7 @@ pub fn reference(plan: &Plan, threads: usize, cache: CacheUse) -> Result<Referen
 }
 
 fn derived(plan: &Plan, layers: &[(PlannedLayer, Option<DiffId>)]) -> Result<Tag, BuildError> {
-    Ok(plan.identity().tag(layers).ok_or(ArchiveError::Lost)?)
+    Ok(plan.identity().tag(layers).ok_or(ArchiveError::WorkerLost)?)
 }
 
 fn write(
@@ -301,8 +302,8 @@ impl crate::archive::sink::LayerSink for AsLayers<'_> {
         self.0.end(diff_id)
     }
 
-    fn stored(&mut self, blob: &StoredBlob, diff_id: DiffId) -> io::Result<()> {
-        self.0.stored(blob, diff_id)
+    fn cached(&mut self, blob: &CachedBlob, diff_id: DiffId) -> io::Result<()> {
+        self.0.cached(blob, diff_id)
     }
 }
 

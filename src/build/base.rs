@@ -39,7 +39,7 @@ pub(crate) fn settle(
     let platform = given.map_or_else(|| inherited_platform(&image), Ok)?;
     let facts = verify::layers(&image, threads)?;
     let sizes = facts.iter().map(|layer| layer.size).collect();
-    let tree = Tree::of(facts.into_iter().map(|layer| layer.tree));
+    let tree = Tree::from_layers(facts.into_iter().map(|layer| layer.tree));
     Ok((Some(Base { image, sizes, tree }), platform))
 }
 

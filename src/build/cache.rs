@@ -8,9 +8,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::archive::Compression;
+use crate::archive::blob_cache::BlobCache;
 use crate::archive::layer::Fingerprint;
 use crate::archive::pipeline::{CachedLayer, LayerCache};
-use crate::archive::store::BlobStore;
 use crate::image::{DiffId, Digest};
 
 /// How what is known from before is used.
@@ -29,7 +29,7 @@ pub enum CacheUse {
 #[derive(Debug)]
 pub(super) struct Cache {
     digests: PathBuf,
-    blobs: Option<BlobStore>,
+    blobs: Option<BlobCache>,
     verify: bool,
 }
 
@@ -50,18 +50,18 @@ impl Cache {
         fs::create_dir_all(&digests).ok()?;
         let asked = std::env::var(VARIABLE).ok().and_then(|text| text.parse::<u64>().ok());
         let limit = asked.unwrap_or(BLOBS_MIB) << 20;
-        let blobs = BlobStore::open(&cache.join("blobs"), compression, limit);
+        let blobs = BlobCache::open(&cache.join("blobs"), compression, limit);
         Some(Self { digests, blobs, verify: using == CacheUse::Verify })
     }
 
     /// Where compressed layers are kept.
-    pub(super) fn blobs(&self) -> Option<&BlobStore> {
+    pub(super) fn blobs(&self) -> Option<&BlobCache> {
         self.blobs.as_ref()
     }
 
     /// Forgets what has not been used for longest, where there is too much.
     pub(super) fn prune(&self) {
-        self.blobs.iter().for_each(BlobStore::prune);
+        self.blobs.iter().for_each(BlobCache::prune);
         let files: Vec<_> = fs::read_dir(&self.digests).into_iter().flatten().flatten().collect();
         if files.len() <= LAYERS {
             return;
@@ -105,7 +105,7 @@ impl LayerCache for Cache {
     }
 
     fn insert(&self, fingerprint: &Fingerprint, diff_id: DiffId) {
-        if !fingerprint.settled {
+        if !fingerprint.stable {
             return;
         }
         let key = key(fingerprint);

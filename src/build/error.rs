@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::archive::ArchiveError;
-use crate::archive::entry::shown;
+use crate::archive::entry::display_path;
 use crate::closure::ClosureError;
 use crate::image::env::EnvError;
 use crate::layering::BudgetError;
@@ -32,7 +32,7 @@ pub enum BuildError {
     #[error("the base image's environment is broken")]
     BaseEnv(#[from] EnvError),
     /// Two things want the same place.
-    #[error("{} is {one} from {from} and {other} in {to}; {mend}", shown(.path))]
+    #[error("{} is {one} from {from} and {other} in {to}; {mend}", display_path(.path))]
     Conflict {
         /// The place in the image.
         path: Box<[u8]>,

@@ -8,7 +8,7 @@ use super::contents::{Openable, Place, Placement, Placer};
 use super::sorter::{Placed, Sorted};
 use crate::archive::entry::{Attributes, Entry, Kind, parent_of};
 use crate::archive::layer::{Layer, LayerBuilder};
-use crate::archive::tree::{Meta, Node};
+use crate::archive::tree::{DirMetadata, Node};
 
 impl Placer<'_> {
     /// The layer: what meets is merged, and every directory that something lies in has an entry. A layer may
@@ -110,7 +110,12 @@ impl Placer<'_> {
                 kind,
                 attributes: Some(Box::new((*meta).into())),
             },
-            _ => Entry { path: path.into(), mode: Meta::default().mode, kind, attributes: None },
+            _ => Entry {
+                path: path.into(),
+                mode: DirMetadata::default().mode,
+                kind,
+                attributes: None,
+            },
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{BuildError, tag};
 use crate::archive::ArchiveError;
 use crate::archive::entry::join;
 use crate::archive::layer::Layer;
-use crate::archive::pipeline::Source;
+use crate::archive::pipeline::LayerSource;
 use crate::archive::tree::{Tree, resolve};
 use crate::closure::{self, Closure, Graph, StoreDir, StorePath};
 use crate::image::{ContainerConfig, DiffId, Platform, Tag, Timestamp, inherit};
@@ -249,8 +249,11 @@ impl Plan {
     }
 
     /// What makes the layers `layers` of this plan.
-    pub(super) fn sources<'p>(&'p self, layers: &'p [PlannedLayer]) -> Vec<Source<'p, BuildError>> {
-        let source = |layer: &'p PlannedLayer| -> Source<'p, BuildError> {
+    pub(super) fn sources<'p>(
+        &'p self,
+        layers: &'p [PlannedLayer],
+    ) -> Vec<LayerSource<'p, BuildError>> {
+        let source = |layer: &'p PlannedLayer| -> LayerSource<'p, BuildError> {
             Box::new(move || self.list(layer))
         };
         layers.iter().map(source).collect()

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::ArchiveError;
 use crate::archive::entry::{Entry, path_order};
-use crate::archive::layer::unlisted;
+use crate::archive::layer::file_list_failed;
 use crate::archive::spool::{Spool, SpoolWriter};
 
 /// Something that contents put into a layer.
@@ -87,9 +87,9 @@ fn spooled(
 ) -> Result<Spool<Placed>, ArchiveError> {
     let mut writer = SpoolWriter::new(0);
     for placed in run {
-        writer.push(&placed?).map_err(unlisted)?;
+        writer.push(&placed?).map_err(file_list_failed)?;
     }
-    writer.finish().map_err(unlisted)
+    writer.finish().map_err(file_list_failed)
 }
 
 /// The first of a run that was not taken yet, and which run that is.
@@ -123,7 +123,8 @@ fn merged(
 ) -> Result<impl Iterator<Item = Result<Placed, ArchiveError>> + use<>, ArchiveError> {
     let mut all: Vec<Run> = vec![Box::new(last.into_iter().map(Ok))];
     all.extend(
-        runs.iter().map(|run| Box::new(run.iter().map(|read| read.map_err(unlisted))) as Run),
+        runs.iter()
+            .map(|run| Box::new(run.iter().map(|read| read.map_err(file_list_failed))) as Run),
     );
     let mut heads = BinaryHeap::new();
     for (index, run) in all.iter_mut().enumerate() {

@@ -55,7 +55,7 @@ pub(super) fn kind(
     if kind.is_dir() {
         Ok(Kind::Directory)
     } else if kind.is_file() {
-        Ok(Kind::File(FileContent::of(Arc::clone(folder), metadata)))
+        Ok(Kind::File(FileContent::new(Arc::clone(folder), metadata)))
     } else if kind.is_symlink() {
         let target = fs::read_link(path()).map_err(ArchiveError::read(path()))?;
         Ok(Kind::Symlink(target.into_os_string().into_vec().into()))

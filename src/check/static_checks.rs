@@ -11,7 +11,7 @@ use super::expectations::{
 };
 use super::value::excerpt;
 use super::verdict::{Checks, LOADED, Outcome, TestCase};
-use crate::archive::files::{self, Found};
+use crate::archive::files::{self, FileInfo};
 use crate::archive::tar::MemberKind;
 use crate::archive::tree::Tree;
 use crate::archive::{Image, ImageSelector, open, verify};
@@ -37,7 +37,11 @@ impl ImageUnderTest {
         let image = open(path, choice)?;
         let facts = verify::layers(&image, threads)?;
         let sizes = facts.iter().map(|layer| layer.size).collect();
-        Ok(Self { tree: Tree::of(facts.into_iter().map(|layer| layer.tree)), image, sizes })
+        Ok(Self {
+            tree: Tree::from_layers(facts.into_iter().map(|layer| layer.tree)),
+            image,
+            sizes,
+        })
     }
 
     /// What it is called: its first reference, or where it lies.
@@ -237,7 +241,7 @@ pub(super) fn env(expected: &EnvExpectations, entries: &[String], config: bool) 
     checks
 }
 
-fn file(expected: &FileExpectations, found: Option<&Found>) -> Checks {
+fn file(expected: &FileExpectations, found: Option<&FileInfo>) -> Checks {
     let mut checks = Checks::default();
     let (exists, there) =
         (expected.exists != Some(false), |there| if there { "it exists" } else { "nothing" });

@@ -99,13 +99,13 @@ fn print(path: &Path, image: &Image, summary: &Summary, findings: &[Finding]) ->
     for reference in image.references.iter().skip(1) {
         writeln!(output, "  {:<12}{reference}", "")?;
     }
-    for Finding { level, rule, what, breaks, mend, .. } in findings {
+    for Finding { level, rule, problem, impact, fix } in findings {
         let level = match level {
             Level::Warning => "warning",
             Level::Note => "note",
         };
-        writeln!(output, "{level:<8}{rule}: {what}")?;
-        writeln!(output, "        breaks: {breaks}\n        mend:   {mend}")?;
+        writeln!(output, "{level:<8}{rule}: {problem}")?;
+        writeln!(output, "        impact: {impact}\n        fix:    {fix}")?;
     }
     Ok(())
 }

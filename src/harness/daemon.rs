@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{HarnessError, LoadedImage};
 use crate::archive::{Compression, Image};
-use crate::archive::{docker, oci, sink};
+use crate::archive::{docker, oci, write};
 use crate::build::assemble::Output;
 use crate::build::{CacheUse, Format, Options as BuildOptions, Recipe, assemble, plan};
 use crate::engine::stream::{self, Sender};
@@ -130,7 +130,7 @@ impl Daemon {
         let path = path.to_owned();
         let read = move |sender: &mut Sender| -> Result<(), HarnessError> {
             let file = File::open(&path).map_err(crate::archive::ArchiveError::read(&path))?;
-            sink::copy(file, &path.display().to_string(), sender, |_| ())?;
+            write::copy(file, &path.display().to_string(), sender, |_| ())?;
             Ok(())
         };
         self.load(read).await?;

@@ -1,4 +1,4 @@
-//! Hostile and broken base images: exit code 2, one clear line, nothing written.
+//! Hostile and broken images are rejected with exit code 2, a one-line error, and no output file.
 
 use std::fs;
 
@@ -7,16 +7,16 @@ use sha2::{Digest, Sha256};
 
 use crate::lab::{Lab, members};
 
-/// Members of a tar under construction: name, type, link, content.
-struct Forge(tar::Builder<Vec<u8>>);
+/// Builds tars, including invalid ones.
+struct TarBuilder(tar::Builder<Vec<u8>>);
 
-impl Forge {
+impl TarBuilder {
     fn new() -> Self {
         Self(tar::Builder::new(Vec::new()))
     }
 
-    /// Adds a member under a name that the `tar` crate itself would refuse.
-    fn raw(mut self, name: &str, kind: tar::EntryType, link: &str, content: &[u8]) -> Self {
+    /// Adds a member with any name, even one that the `tar` crate rejects.
+    fn member(mut self, name: &str, kind: tar::EntryType, link: &str, content: &[u8]) -> Self {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(kind);
         header.set_size(content.len() as u64);
@@ -30,7 +30,7 @@ impl Forge {
     }
 
     fn file(self, name: &str, content: &[u8]) -> Self {
-        self.raw(name, tar::EntryType::Regular, "", content)
+        self.member(name, tar::EntryType::Regular, "", content)
     }
 
     fn finish(self) -> Vec<u8> {
@@ -53,15 +53,16 @@ fn manifest(config: &str, layers: &[&str]) -> Vec<u8> {
     json!([{ "Config": config, "RepoTags": ["base:1"], "Layers": layers }]).to_string().into_bytes()
 }
 
-/// A docker-archive around one layer.
-fn image(layer: &[u8]) -> Forge {
-    Forge::new()
+/// A docker-archive with one layer.
+fn image(layer: &[u8]) -> TarBuilder {
+    TarBuilder::new()
         .file("c.json", &config(&[layer]))
         .file("manifest.json", &manifest("c.json", &["l.tar"]))
         .file("l.tar", layer)
 }
 
-fn refused(base: &[u8], expected: &str) {
+/// Asserts that `build` and `inspect` reject an image with an error that contains `expected`.
+fn assert_rejected(base: &[u8], expected: &str) {
     let lab = Lab::new();
     lab.file("base.tar", base);
     let message = lab.refused("name='x'\nfrom_image='base.tar'\narchitecture='amd64'\n");
@@ -70,30 +71,30 @@ fn refused(base: &[u8], expected: &str) {
     assert!(message.contains(expected), "{expected}: {message}");
 }
 
-fn good_layer() -> Vec<u8> {
-    Forge::new().file("etc/x", b"x").finish()
+fn valid_layer() -> Vec<u8> {
+    TarBuilder::new().file("etc/x", b"x").finish()
 }
 
 #[test]
-fn the_forged_image_itself_is_fine() {
+fn the_test_image_without_defects_is_accepted() {
     let lab = Lab::new();
-    lab.file("base.tar", image(&good_layer()).finish());
+    lab.file("base.tar", image(&valid_layer()).finish());
     lab.seatrial(["inspect", "base.tar"]).ok();
 }
 
 #[test]
-fn what_is_no_image_is_refused() {
-    refused(b"", "neither manifest.json nor oci-layout");
-    refused(&[b'x'; 4096], "checksum");
-    refused(&good_layer(), "neither manifest.json nor oci-layout");
+fn files_and_folders_that_are_not_images_are_rejected() {
+    assert_rejected(b"", "neither manifest.json nor oci-layout");
+    assert_rejected(&[b'x'; 4096], "checksum");
+    assert_rejected(&valid_layer(), "neither manifest.json nor oci-layout");
     let lab = Lab::new();
     fs::create_dir(lab.path("folder")).unwrap();
-    assert!(lab.seatrial(["inspect", "folder"]).refused(&lab, "x").contains("without oci-layout"));
+    assert!(lab.seatrial(["inspect", "folder"]).refused(&lab, "x").contains("no file oci-layout"));
 }
 
 #[test]
-fn truncated_images_are_refused_wherever_they_end() {
-    let whole = image(&good_layer()).finish();
+fn truncated_images_are_rejected() {
+    let whole = image(&valid_layer()).finish();
     for end in [100, 700, 2000, whole.len() - 1600] {
         let lab = Lab::new();
         lab.file("base.tar", &whole[..end]);
@@ -102,62 +103,62 @@ fn truncated_images_are_refused_wherever_they_end() {
     let lab = Lab::new();
     lab.file("base.tar", whole);
     lab.tool("gzip", ["base.tar"]);
-    let packed = fs::read(lab.path("base.tar.gz")).unwrap();
-    refused(&packed[..packed.len() / 2], "cut short");
+    let compressed = fs::read(lab.path("base.tar.gz")).unwrap();
+    assert_rejected(&compressed[..compressed.len() / 2], "truncated");
 }
 
 #[test]
-fn corrupted_layers_and_configs_are_refused_with_both_digests() {
-    let layer = good_layer();
-    let mut bent = layer.clone();
-    bent[512] = b'y';
-    let base = Forge::new()
+fn corrupted_layers_and_configs_are_rejected_with_both_digests() {
+    let layer = valid_layer();
+    let mut corrupted = layer.clone();
+    corrupted[512] = b'y';
+    let base = TarBuilder::new()
         .file("c.json", &config(&[&layer]))
         .file("manifest.json", &manifest("c.json", &["l.tar"]))
-        .file("l.tar", &bent);
-    refused(
+        .file("l.tar", &corrupted);
+    assert_rejected(
         &base.finish(),
-        &format!("expected sha256:{}, found sha256:{}", hex256(&layer), hex256(&bent)),
+        &format!("expected sha256:{}, found sha256:{}", hex256(&layer), hex256(&corrupted)),
     );
     let config = config(&[&layer]);
     let name = format!("{}.json", hex256(b"another"));
-    let base = Forge::new()
+    let base = TarBuilder::new()
         .file(&name, &config)
         .file("manifest.json", &manifest(&name, &["l.tar"]))
         .file("l.tar", &layer);
-    refused(&base.finish(), "is corrupted");
+    assert_rejected(&base.finish(), "is corrupted");
 }
 
 #[test]
-fn names_that_leave_the_archive_are_refused() {
+fn names_outside_the_archive_are_rejected() {
     for name in ["../evil", "/evil", "a/../../evil"] {
-        refused(&image(&good_layer()).file(name, b"").finish(), "leaves the archive");
+        assert_rejected(&image(&valid_layer()).file(name, b"").finish(), "is outside the archive");
     }
     for target in ["../../etc/passwd", "/etc/passwd"] {
-        let base = image(&good_layer()).raw("evil", tar::EntryType::Symlink, target, b"");
-        refused(&base.finish(), "leaves the archive");
+        let base = image(&valid_layer()).member("evil", tar::EntryType::Symlink, target, b"");
+        assert_rejected(&base.finish(), "is outside the archive");
     }
-    let layer = good_layer();
+    let layer = valid_layer();
     for place in ["../l.tar", "/l.tar"] {
-        let base = Forge::new()
+        let base = TarBuilder::new()
             .file("c", &config(&[&layer]))
             .file("manifest.json", &manifest("c", &[place]));
-        refused(&base.finish(), "outside the archive");
+        assert_rejected(&base.finish(), "names a file outside the archive");
     }
-    let evil = Forge::new().file("../etc/passwd", b"root").finish();
-    refused(&image(&evil).finish(), "leads out of the image");
+    let evil = TarBuilder::new().file("../etc/passwd", b"root").finish();
+    assert_rejected(&image(&evil).finish(), "unsafe or empty path: \"../etc/passwd\"");
 }
 
 #[test]
-fn circular_links_end() {
-    let base = Forge::new()
-        .raw("c.json", tar::EntryType::Symlink, "d.json", b"")
-        .raw("d.json", tar::EntryType::Symlink, "c.json", b"")
+fn circular_symlinks_are_rejected() {
+    let base = TarBuilder::new()
+        .member("c.json", tar::EntryType::Symlink, "d.json", b"")
+        .member("d.json", tar::EntryType::Symlink, "c.json", b"")
         .file("manifest.json", &manifest("c.json", &[]));
-    refused(&base.finish(), "it has no c.json");
-    let layer = Forge::new()
-        .raw("a", tar::EntryType::Symlink, "b", b"")
-        .raw("b", tar::EntryType::Symlink, "a", b"")
+    assert_rejected(&base.finish(), "c.json is missing");
+    let layer = TarBuilder::new()
+        .member("a", tar::EntryType::Symlink, "b", b"")
+        .member("b", tar::EntryType::Symlink, "a", b"")
         .finish();
     let lab = Lab::new();
     lab.file("base.tar", image(&layer).finish());
@@ -168,91 +169,92 @@ fn circular_links_end() {
 }
 
 #[test]
-fn duplicates_are_refused() {
+fn duplicate_members_are_rejected() {
     let other = manifest("other", &[]);
-    refused(
-        &image(&good_layer()).file("manifest.json", &other).finish(),
-        "two members are called \"manifest.json\"",
+    assert_rejected(
+        &image(&valid_layer()).file("manifest.json", &other).finish(),
+        "the archive has two members \"manifest.json\"",
     );
-    refused(
-        &image(&good_layer()).file("./l.tar", b"").finish(),
-        "two members are called \"l.tar\"",
+    assert_rejected(
+        &image(&valid_layer()).file("./l.tar", b"").finish(),
+        "the archive has two members \"l.tar\"",
     );
 }
 
 #[test]
-fn oversized_documents_and_records_are_refused_without_being_read() {
+fn oversized_documents_and_records_are_rejected() {
     let big = vec![b' '; 17 << 20];
-    let layer = good_layer();
-    let base = Forge::new().file("manifest.json", &big).file("l.tar", &layer);
-    refused(&base.finish(), "larger than 16 MiB");
-    let base = Forge::new()
+    let layer = valid_layer();
+    let base = TarBuilder::new().file("manifest.json", &big).file("l.tar", &layer);
+    assert_rejected(&base.finish(), "larger than 16 MiB");
+    let base = TarBuilder::new()
         .file("c", &big)
         .file("manifest.json", &manifest("c", &["l.tar"]))
         .file("l.tar", &layer);
-    refused(&base.finish(), "larger than 16 MiB");
-    let record =
-        Forge::new().raw("././@LongLink", tar::EntryType::GNULongName, "", &big).file("x", b"");
-    refused(&image(&record.finish()).finish(), "more than 1 MiB");
+    assert_rejected(&base.finish(), "larger than 16 MiB");
+    let record = TarBuilder::new()
+        .member("././@LongLink", tar::EntryType::GNULongName, "", &big)
+        .file("x", b"");
+    assert_rejected(&image(&record.finish()).finish(), "more than 1 MiB");
 }
 
 #[test]
-fn sizes_that_lie_are_refused() {
+fn members_larger_than_the_archive_are_rejected() {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Regular);
     header.set_size(u64::MAX >> 1);
     header.as_gnu_mut().unwrap().name[0] = b'x';
     header.set_cksum();
-    refused(&[&header.as_bytes()[..], &[0; 1024]].concat(), "cut short");
-    refused(&image(&header.as_bytes()[..]).finish(), "cut short");
+    assert_rejected(&[&header.as_bytes()[..], &[0; 1024]].concat(), "truncated");
+    assert_rejected(&image(&header.as_bytes()[..]).finish(), "truncated");
 }
 
 #[test]
-fn decompression_bombs_are_refused() {
+fn decompression_bombs_are_rejected() {
     let lab = Lab::new();
-    // zstd packs zeros some 20 000 to 1; deflate cannot reach the limit.
+    // zstd compresses zeros about 20 000 to 1; deflate cannot reach the limit.
     let bomb = "head -c 300M /dev/zero | zstd -q -19 -o bomb.zst";
     lab.tool("bash", ["-c", bomb]);
     let bomb = fs::read(lab.path("bomb.zst")).unwrap();
-    refused(&image(&bomb).finish(), "decompression bomb");
+    assert_rejected(&image(&bomb).finish(), "decompression bomb");
     let huge =
         "{ printf x; head -c 511 /dev/zero; head -c 300M /dev/zero; } | zstd -q -19 -o archive.zst";
     lab.tool("bash", ["-c", huge]);
     let archive = fs::read(lab.path("archive.zst")).unwrap();
-    refused(&archive, "decompression bomb");
+    assert_rejected(&archive, "decompression bomb");
 }
 
 #[test]
-fn bare_whiteouts_are_refused() {
+fn whiteouts_without_a_valid_name_are_rejected() {
     for name in ["etc/.wh.", ".wh.", "etc/.wh...", "etc/.wh.."] {
-        let layer = Forge::new().file(name, b"").finish();
-        refused(&image(&layer).finish(), "to nothing");
+        let layer = TarBuilder::new().file(name, b"").finish();
+        assert_rejected(&image(&layer).finish(), "unsafe or empty path");
     }
 }
 
 #[test]
-fn manifests_that_do_not_fit_are_refused() {
-    let layer = good_layer();
+fn manifests_that_contradict_the_archive_are_rejected() {
+    let layer = valid_layer();
     let with = |manifest: &[u8]| {
-        Forge::new()
+        TarBuilder::new()
             .file("c", &config(&[&layer]))
             .file("manifest.json", manifest)
             .file("l.tar", &layer)
             .finish()
     };
-    refused(
+    assert_rejected(
         &with(&manifest("c", &["l.tar", "l.tar"])),
-        "the manifest has 2 layers, the config 1 diff ids",
+        "the manifest has 2 layers, but the config has 1 diff IDs",
     );
-    refused(&with(&manifest("c", &["absent.tar"])), "it has no layer absent.tar");
-    refused(&with(&manifest("absent", &["l.tar"])), "it has no absent");
-    refused(&with(b"{}"), "manifest.json: ");
-    refused(&with(b"[]"), "lists no named image");
-    refused(&with(b"[nonsense"), "manifest.json: ");
+    assert_rejected(&with(&manifest("c", &["absent.tar"])), "layer absent.tar is missing");
+    assert_rejected(&with(&manifest("absent", &["l.tar"])), "absent is missing");
+    assert_rejected(&with(b"{}"), "manifest.json: ");
+    assert_rejected(&with(b"[]"), "lists no named image");
+    assert_rejected(&with(b"[nonsense"), "manifest.json: ");
 }
 
 #[test]
-fn an_oci_layout_with_bent_missing_or_short_blobs_is_refused() {
+fn oci_layouts_with_corrupted_or_missing_blobs_are_rejected() {
     let lab = Lab::new();
     lab.file("tree/a", "a");
     lab.file("base.toml", "name='base'\ntag='1'\ncontents='tree'\n");
@@ -264,10 +266,10 @@ fn an_oci_layout_with_bent_missing_or_short_blobs_is_refused() {
         .collect();
     assert_eq!(blobs.len(), 3);
     for blob in blobs {
-        for (what, content) in
-            [("bent", Some([&b"!"[..], &blob.content[1..]].concat())), ("missing", None)]
+        for (defect, content) in
+            [("corrupted", Some([&b"!"[..], &blob.content[1..]].concat())), ("missing", None)]
         {
-            let folder = lab.path(format!("{what}-{}", &blob.name[13..20]));
+            let folder = lab.path(format!("{defect}-{}", &blob.name[13..20]));
             fs::create_dir(&folder).unwrap();
             lab.tool("tar", ["-xf", "oci.tar", "-C", folder.to_str().unwrap()]);
             match content {
@@ -275,9 +277,9 @@ fn an_oci_layout_with_bent_missing_or_short_blobs_is_refused() {
                 None => fs::remove_file(folder.join(&blob.name)).unwrap(),
             }
             let message = lab.seatrial(["inspect", folder.to_str().unwrap()]).refused(&lab, "x");
-            let expected = if what == "bent" { "corrupted" } else { "has no" };
+            let expected = if defect == "corrupted" { "corrupted" } else { "is missing" };
             assert!(
-                message.contains(expected) || what == "bent" && message.contains("checksum"),
+                message.contains(expected) || defect == "corrupted" && message.contains("checksum"),
                 "{message}"
             );
         }

@@ -1,4 +1,4 @@
-//! Base images of every kind: formats, several in one file, inheritance, what meets what.
+//! Base images: formats, archives with several images, inheritance, conflicts with contents.
 
 use std::fs;
 
@@ -19,7 +19,8 @@ fn lab() -> Lab {
     lab.file(
         "base.toml",
         "name='base'\ntag='1'\nuid=7\ngid=8\nmtime='2001-01-01T00:00:00Z'\ncontents='base'\n\
-         [config]\nCmd=['sh']\nEntrypoint=['/init']\nUser='nobody'\nEnv=['A=1']\nLabels={ a = 'b' }\n",
+         [config]\nCmd=['sh']\nEntrypoint=['/init']\nUser='nobody'\nEnv=['A=1']\n\
+         Labels={ a = 'b' }\n",
     );
     lab.seatrial(["build", "base.toml"]).ok();
     lab
@@ -30,7 +31,7 @@ fn on_base(lab: &Lab, more: &str) -> Built {
 }
 
 #[test]
-fn every_format_and_compression_of_one_base_gives_the_same_layers() {
+fn a_base_gives_the_same_layers_in_every_format_and_compression() {
     let lab = lab();
     lab.file("own/a", "");
     let recipe = "name='x'\ntag='1'\ncontents='own'\nfrom_image=";
@@ -88,8 +89,8 @@ fn every_format_and_compression_of_one_base_gives_the_same_layers() {
     }
 }
 
-/// What `docker save` wrote before version 25: a folder a layer with `json` and `VERSION`, repeated layers
-/// as symlinks.
+/// Writes `old.tar` in the format of `docker save` before version 25: each layer has a folder with
+/// `json` and `VERSION`, and repeated layers are symlinks.
 fn old_docker_save(lab: &Lab) {
     let layer = {
         lab.file("l/etc/old", "old");
@@ -107,7 +108,7 @@ fn old_docker_save(lab: &Lab) {
     let config = json!({
         "architecture": "amd64", "os": "linux", "container": "c0ffee", "docker_version": "20.10.24",
         "os.features": ["kept"], "config": {"Env": ["OLD=1"], "Cmd": null, "Volumes": null},
-        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{diff_id}"), format!("sha256:{diff_id}")]},
+        "rootfs": {"type": "layers", "diff_ids": vec![format!("sha256:{diff_id}"); 2]},
     });
     lab.file("save/config.json", config.to_string());
     let manifest = json!([{
@@ -127,21 +128,21 @@ fn an_old_docker_save_with_repeated_and_symlinked_layers_is_a_base() {
     for format in ["docker", "oci", "dual"] {
         let path = format!("{format}.tar");
         lab.build_with(recipe, &path, &["--format", format]);
-        let seen: Value =
+        let summary: Value =
             serde_json::from_str(&lab.seatrial(["inspect", &path, "--json"]).ok()).unwrap();
-        assert_eq!(seen["layers"].as_array().unwrap().len(), 3, "{format}");
-        assert_eq!(seen["layers"][0]["diff_id"], seen["layers"][1]["diff_id"]);
-        assert_eq!(seen["env"], json!(["OLD=1"]));
+        assert_eq!(summary["layers"].as_array().unwrap().len(), 3, "{format}");
+        assert_eq!(summary["layers"][0]["diff_id"], summary["layers"][1]["diff_id"]);
+        assert_eq!(summary["env"], json!(["OLD=1"]));
     }
     let config = lab.build(recipe).config();
     assert_eq!(config["os.features"], json!(["kept"]));
     assert!(config.get("container").is_none() && config.get("docker_version").is_none());
-    // Where the base has no history, one entry a layer stands in for it.
+    // The base has no history, so there is one entry per layer instead.
     assert_eq!(config["history"].as_array().unwrap().len(), 3);
 }
 
 #[test]
-fn one_of_several_images_is_picked_by_name_and_tag() {
+fn name_and_tag_select_one_of_several_images() {
     let lab = Lab::new();
     for (name, tag) in [("a/one", "1"), ("b/two", "2")] {
         lab.file(format!("{tag}/file{tag}"), tag);
@@ -184,11 +185,13 @@ fn one_of_several_images_is_picked_by_name_and_tag() {
     assert_eq!(lab.build(&recipe("from_image_name='docker.io/a/one'\n")).env(), ["T=1"]);
     let message = lab.refused(&recipe(""));
     assert!(message.contains("a/one:1, b/two:2"), "{message}");
-    assert!(lab.refused(&recipe("from_image_name='c/three'\n")).contains("no image fits c/three"));
+    assert!(
+        lab.refused(&recipe("from_image_name='c/three'\n")).contains("no image matches c/three")
+    );
 }
 
 #[test]
-fn an_index_of_several_platforms_gives_the_one_that_is_built_for() {
+fn the_base_is_the_image_in_the_index_for_the_recipes_platform() {
     let lab = Lab::new();
     for architecture in ["amd64", "arm64"] {
         lab.file(format!("{architecture}/{architecture}"), "");
@@ -226,13 +229,16 @@ fn an_index_of_several_platforms_gives_the_one_that_is_built_for() {
 }
 
 #[test]
-fn only_the_environment_is_inherited_unless_more_is_asked_for() {
+fn only_the_environment_is_inherited_by_default() {
     let lab = lab();
     assert_eq!(on_base(&lab, "").config()["config"], json!({"Env": ["A=1"]}));
     let all = on_base(&lab, "inherit='all'\n").config();
     assert_eq!(
         all["config"],
-        json!({"Cmd": ["sh"], "Entrypoint": ["/init"], "Env": ["A=1"], "Labels": {"a": "b"}, "User": "nobody"})
+        json!({
+            "Cmd": ["sh"], "Entrypoint": ["/init"], "Env": ["A=1"], "Labels": {"a": "b"},
+            "User": "nobody",
+        })
     );
     let some = on_base(&lab, "inherit=['User', 'Labels']\n[config]\nLabels={ c = 'd' }\n").config();
     assert_eq!(
@@ -242,7 +248,7 @@ fn only_the_environment_is_inherited_unless_more_is_asked_for() {
 }
 
 #[test]
-fn an_own_entrypoint_drops_the_inherited_cmd_and_fields_can_be_cleared_or_empty() {
+fn an_entrypoint_drops_the_inherited_cmd_and_fields_can_be_cleared_or_empty() {
     let lab = lab();
     let config =
         |more: &str| on_base(&lab, &format!("inherit='all'\n{more}")).config()["config"].clone();
@@ -279,17 +285,17 @@ fn unknown_fields_of_a_base_config_survive_inheritance() {
 }
 
 #[test]
-fn contents_go_through_the_symlinks_of_the_base_and_keep_its_directories() {
+fn contents_follow_symlinks_of_the_base_and_keep_the_metadata_of_its_directories() {
     let lab = lab();
     lab.file("own/bin/tool", "tool");
     lab.file("own/lib/libx.so", "x");
     lab.file("own/tmp/y", "");
     let built = on_base(&lab, "contents='own'\n");
     let top = built.layers().pop().unwrap();
-    let seen: Vec<_> = top.iter().map(|m| (m.name.as_str(), m.mode, m.owner, m.mtime)).collect();
+    let entries: Vec<_> = top.iter().map(|m| (m.name.as_str(), m.mode, m.owner, m.mtime)).collect();
     let base_time = 978_307_200;
     assert_eq!(
-        seen,
+        entries,
         [
             ("tmp/", 0o1777, (7, 8), base_time),
             ("tmp/y", 0o644, (0, 0), 1),
@@ -303,7 +309,7 @@ fn contents_go_through_the_symlinks_of_the_base_and_keep_its_directories() {
 }
 
 #[test]
-fn the_links_of_a_base_are_replaced_where_the_recipe_says_so_or_brings_a_link() {
+fn symlinks_of_the_base_are_replaced_by_replace_and_by_symlinks_of_the_contents() {
     let lab = lab();
     lab.file("own/bin/tool", "tool");
     assert_eq!(on_base(&lab, "contents='own'\nreplace='/bin'\n").names(1), ["bin/", "bin/tool"]);
@@ -312,7 +318,7 @@ fn the_links_of_a_base_are_replaced_where_the_recipe_says_so_or_brings_a_link() 
 }
 
 #[test]
-fn a_file_over_a_directory_and_the_reverse_name_both() {
+fn conflicts_between_files_and_directories_name_both_sides() {
     let lab = lab();
     lab.file("file-over/etc", "file");
     let message = lab.refused("name='x'\nfrom_image='base.tar'\ncontents='file-over'\n");
@@ -331,9 +337,9 @@ fn a_file_over_a_directory_and_the_reverse_name_both() {
 }
 
 #[test]
-fn whiteouts_of_a_base_uncover_places() {
+fn contents_can_reuse_paths_that_whiteouts_of_the_base_removed() {
     let lab = lab();
-    // A second layer by others: removes /etc/hosts and everything that was in /tmp.
+    // A second layer removes /etc/hosts and everything in /tmp.
     lab.file("w/etc/.wh.hosts", "");
     lab.file("w/tmp/.wh..wh..opq", "");
     lab.tool("tar", ["-cf", "w.tar", "-C", "w", "etc", "tmp"]);
@@ -352,8 +358,8 @@ fn whiteouts_of_a_base_uncover_places() {
     lab.file("u/manifest.json", manifest.to_string());
     fs::rename(lab.path("w.tar"), lab.path("u/w.tar")).unwrap();
     lab.tool("tar", ["-cf", "base.tar", "-C", "u", "."]);
-    lab.file("own/etc/hosts/now-a-directory", "");
-    lab.file("own/tmp/x/now-a-directory", "");
+    lab.file("own/etc/hosts/new-directory", "");
+    lab.file("own/tmp/x/new-directory", "");
     let built = on_base(&lab, "contents='own'\n");
-    assert!(built.member("etc/hosts/now-a-directory").is_some());
+    assert!(built.member("etc/hosts/new-directory").is_some());
 }

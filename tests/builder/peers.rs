@@ -1,5 +1,5 @@
-//! Tools of others read what is written, and agree on what it is. They are Debian packages; `ci/setup`
-//! installs them.
+//! Other tools read the images and agree on their contents. `ci/setup` installs the tools, which
+//! are Debian packages.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::lab::{Built, Lab, STORE, texts};
 
-/// Two store layers and one of contents, with the awkward things in it.
+/// Two store layers and a layer of contents with symlinks, long names and special modes.
 fn lab() -> Lab {
     let lab = Lab::new();
     lab.store(&[("a-app", &["b-libc"]), ("b-libc", &[])]);
@@ -20,7 +20,8 @@ fn lab() -> Lab {
 
 fn recipe() -> String {
     format!(
-        "name='registry.example/my/app'\ntag='1.0'\narchitecture='arm64'\ncontents=['/nix/store/a-app', 'tree']\n\
+        "name='registry.example/my/app'\ntag='1.0'\narchitecture='arm64'\n\
+         contents=['/nix/store/a-app', 'tree']\n\
          {STORE}[config]\nEnv=['A=1', 'B=2']\nCmd=['/bin/app']\nLabels={{ l = 'v' }}\n"
     )
 }
@@ -42,15 +43,15 @@ fn inspected(lab: &Lab, image: &str) -> Value {
 fn skopeo_agrees_on_docker_archives() {
     let lab = lab();
     let built = build(&lab, "docker", "none");
-    // Debian's skopeo 1.9 reads no gzip archives at all, its own included; so zstd stands for compressed ones.
+    // Debian's skopeo 1.9 cannot read gzip archives, so zstd represents compressed ones.
     build(&lab, "docker", "zstd");
     build(&lab, "dual", "none");
     for image in ["docker-none", "docker-zstd", "dual-none"] {
-        let seen = inspected(&lab, &format!("docker-archive:{image}.tar"));
-        assert_eq!(seen["Layers"], built.config()["rootfs"]["diff_ids"], "{image}");
-        assert_eq!(texts(&seen["Env"]), ["A=1", "B=2"]);
-        assert_eq!(seen["Architecture"], "arm64");
-        assert_eq!(seen["Labels"]["l"], "v");
+        let config = inspected(&lab, &format!("docker-archive:{image}.tar"));
+        assert_eq!(config["Layers"], built.config()["rootfs"]["diff_ids"], "{image}");
+        assert_eq!(texts(&config["Env"]), ["A=1", "B=2"]);
+        assert_eq!(config["Architecture"], "arm64");
+        assert_eq!(config["Labels"]["l"], "v");
         lab.tool(
             "skopeo",
             [
@@ -70,11 +71,11 @@ fn skopeo_agrees_on_oci_archives() {
         for compress in ["none", "gzip", "zstd"] {
             build(&lab, format, compress);
             let image = format!("oci-archive:{format}-{compress}.tar:1.0");
-            let seen = inspected(&lab, &image);
-            assert_eq!(texts(&seen["Env"]), ["A=1", "B=2"]);
-            assert_eq!(seen["Architecture"], "arm64");
-            assert_eq!(texts(&seen["Layers"]).len(), 3);
-            // A copy reads, and checks, every blob.
+            let config = inspected(&lab, &image);
+            assert_eq!(texts(&config["Env"]), ["A=1", "B=2"]);
+            assert_eq!(config["Architecture"], "arm64");
+            assert_eq!(texts(&config["Layers"]).len(), 3);
+            // A copy reads and checks every blob.
             lab.tool("skopeo", ["copy", "-q", &image, &format!("dir:{format}-{compress}")]);
         }
     }
@@ -109,7 +110,7 @@ fn umoci_unpacks_the_oci_layout_to_the_same_tree_as_gnu_tar() {
 }
 
 #[test]
-fn the_tree_of_the_layers_is_the_tree_that_went_in() {
+fn an_unpacked_layer_equals_the_contents() {
     let lab = lab();
     let built = lab.build("name='x'\ncontents='tree'\n");
     fs::write(lab.path("layer.tar"), &built.layer_files()[0]).unwrap();
@@ -119,7 +120,7 @@ fn the_tree_of_the_layers_is_the_tree_that_went_in() {
 }
 
 #[test]
-fn an_image_without_layers_is_read_by_others() {
+fn other_tools_read_an_image_without_layers() {
     let lab = Lab::new();
     lab.build_with(
         "name='x'\ntag='1'\narchitecture='arm64'\n[config]\nEnv=['A=1']\n",
@@ -132,9 +133,9 @@ fn an_image_without_layers_is_read_by_others() {
 }
 
 #[test]
-fn crane_reads_what_it_should() {
+fn crane_reads_the_archives_that_it_supports() {
     let lab = lab();
-    // crane unpacks no archive that is compressed as a whole, and of layers gzip alone.
+    // crane does not support archives that are compressed as a whole, nor zstd layers.
     for (format, compress) in [("docker", "none"), ("dual", "none"), ("dual", "gzip")] {
         build(&lab, format, compress);
         let archive = format!("{format}-{compress}.tar");

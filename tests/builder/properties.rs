@@ -1,4 +1,4 @@
-//! Properties of the pure rules, and of the tar writer byte by byte.
+//! Properties of pure functions and of the tar writer, for random inputs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -6,7 +6,7 @@ use std::io::Read;
 use num_bigint::BigUint;
 use proptest::prelude::*;
 use seatrial::archive::layer::LayerBuilder;
-use seatrial::archive::pipeline::{self, NoCache, Source};
+use seatrial::archive::pipeline::{self, LayerSource, NoCache};
 use seatrial::archive::sink::LayerSink;
 use seatrial::archive::{ArchiveError, Attributes, Entry, Kind, entry};
 use seatrial::closure::{Closure, Graph, StoreDir};
@@ -24,7 +24,9 @@ fn name(entry: &str) -> &str {
 
 proptest! {
     #[test]
-    fn merged_environments_have_each_name_once_and_the_last_value_wins(base in env_entries(), own in env_entries()) {
+    fn merged_environments_have_each_name_once_and_the_last_value_wins(
+        base in env_entries(), own in env_entries(),
+    ) {
         let merged = Env::parse(&base).unwrap().merged(&Env::parse(&own).unwrap()).to_entries();
         let names: Vec<&str> = merged.iter().map(|entry| name(entry)).collect();
         prop_assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
@@ -47,23 +49,30 @@ proptest! {
     }
 
     #[test]
-    fn references_are_read_back_as_they_are_written(
-        text in "([a-z0-9]{1,5}(\\.[a-z]{2,3})(:[0-9]{1,4})?/)?[a-z0-9]{1,8}((\\.|_|__|-{1,3})[a-z0-9]{1,3})?(/[a-z0-9]{1,5}){0,2}:[A-Za-z0-9_][A-Za-z0-9_.-]{0,9}"
+    fn parsing_a_formatted_reference_gives_the_same_reference(
+        text in concat!(
+            "([a-z0-9]{1,5}(\\.[a-z]{2,3})(:[0-9]{1,4})?/)?",
+            "[a-z0-9]{1,8}((\\.|_|__|-{1,3})[a-z0-9]{1,3})?(/[a-z0-9]{1,5}){0,2}",
+            ":[A-Za-z0-9_][A-Za-z0-9_.-]{0,9}",
+        )
     ) {
         let reference: Reference = text.parse().unwrap();
         prop_assert_eq!(reference.to_string(), text);
     }
 
     #[test]
-    fn reading_any_reference_never_panics_and_what_is_read_is_read_again(text in "\\PC{0,40}") {
+    fn parsing_any_text_as_a_reference_never_panics(text in "\\PC{0,40}") {
         if let Ok(reference) = text.parse::<Reference>() {
             prop_assert_eq!(reference.to_string().parse::<Reference>().unwrap(), reference);
         }
     }
 
     #[test]
-    fn layers_never_exceed_the_budget_and_hold_every_path_once(
-        edges in prop::collection::vec((0usize..12, 0usize..12), 0..40), count in 0usize..12, max in 1usize..15, base in 0usize..4,
+    fn layers_never_exceed_the_limit_and_have_every_path_once(
+        edges in prop::collection::vec((0usize..12, 0usize..12), 0..40),
+        count in 0usize..12,
+        max in 1usize..15,
+        base in 0usize..4,
     ) {
         let closure = closure(count, &edges);
         let budget = Budget { max_layers: max, base, contents: 1 };
@@ -80,13 +89,17 @@ proptest! {
     }
 
     #[test]
-    fn popularity_equals_the_contest_counted_on_the_unfolded_tree(edges in prop::collection::vec((0usize..7, 0usize..7), 0..16)) {
-        // References lead to higher numbers alone, so that the tree ends.
+    fn popularity_equals_the_count_on_the_unfolded_tree(
+        edges in prop::collection::vec((0usize..7, 0usize..7), 0..16),
+    ) {
+        // Only references to higher numbers, so that the tree is finite.
         let edges: Vec<_> = edges.into_iter().filter(|(from, to)| from < to).collect();
-        let mut children: BTreeMap<usize, BTreeSet<usize>> = (0..7).map(|n| (n, BTreeSet::new())).collect();
+        let mut children: BTreeMap<usize, BTreeSet<usize>> =
+            (0..7).map(|n| (n, BTreeSet::new())).collect();
         edges.iter().for_each(|(from, to)| { children.get_mut(from).unwrap().insert(*to); });
-        let roots: BTreeSet<usize> = (0..7).filter(|n| !edges.iter().any(|(_, to)| to == n)).collect();
-        let expected = contest(&roots, &children);
+        let roots: BTreeSet<usize> =
+            (0..7).filter(|n| !edges.iter().any(|(_, to)| to == n)).collect();
+        let expected = count_occurrences(&roots, &children);
         for (path, count) in popularity::popularity(&closure(7, &edges)) {
             let number: usize = path.name()[2..].parse().unwrap();
             prop_assert_eq!(count, BigUint::from(expected[&number]), "{}", path);
@@ -94,23 +107,24 @@ proptest! {
     }
 
     #[test]
-    fn tars_are_read_back_byte_by_byte(
-        files in prop::collection::btree_map("[a-z]{1,3}(/[a-z]{1,130}){0,2}", 0usize..1600, 1..6), threads in 1usize..4,
+    fn the_tar_crate_reads_the_same_files_that_were_written(
+        files in prop::collection::btree_map("[a-z]{1,3}(/[a-z]{1,130}){0,2}", 0usize..1600, 1..6),
+        threads in 1usize..4,
     ) {
         tar_round_trip(files, threads)?;
     }
 }
 
-/// The popularity contest as it is told: every path of a forest counts one, and what the contest of its own
-/// trees counted, one more each time.
-fn contest(
+/// The popularity contest as nixpkgs describes it: each path of a forest counts one, and every path
+/// in the count of its subtrees counts one more than there.
+fn count_occurrences(
     forest: &BTreeSet<usize>,
     children: &BTreeMap<usize, BTreeSet<usize>>,
 ) -> BTreeMap<usize, u64> {
     let mut counts = BTreeMap::new();
     for path in forest {
         *counts.entry(*path).or_default() += 1;
-        for (below, count) in contest(&children[path], children) {
+        for (below, count) in count_occurrences(&children[path], children) {
             *counts.entry(below).or_default() += count + 1;
         }
     }
@@ -130,13 +144,13 @@ fn closure(count: usize, edges: &[(usize, usize)]) -> Closure {
 }
 
 #[derive(Default)]
-struct Keep {
+struct MemorySink {
     announced: u64,
     bytes: Vec<u8>,
     diff_id: Option<DiffId>,
 }
 
-impl LayerSink for Keep {
+impl LayerSink for MemorySink {
     fn begin(&mut self, size: u64) -> std::io::Result<()> {
         self.announced = size;
         Ok(())
@@ -160,15 +174,15 @@ fn tar_round_trip(files: BTreeMap<String, usize>, threads: usize) -> Result<(), 
         .iter()
         .enumerate()
         .map(|(number, (path, size))| {
-            // A source is called like its entry; so each lies in a folder of its own.
-            let own = folder.path().join(number.to_string());
-            std::fs::create_dir(&own).unwrap();
+            // A file has the name of its entry, so each one is in a separate folder.
+            let own_folder = folder.path().join(number.to_string());
+            std::fs::create_dir(&own_folder).unwrap();
             let content: Vec<u8> = (0..*size).map(|i| (i * 31 + number) as u8).collect();
-            let source = own.join(path.rsplit('/').next().unwrap());
+            let source = own_folder.join(path.rsplit('/').next().unwrap());
             std::fs::write(&source, &content).unwrap();
             let metadata = source.metadata().unwrap();
             written.insert(path.clone(), content);
-            let content = entry::FileContent::of(own.into(), &metadata);
+            let content = entry::FileContent::new(own_folder.into(), &metadata);
             Entry {
                 path: path.as_bytes().into(),
                 mode: 0o640,
@@ -177,16 +191,16 @@ fn tar_round_trip(files: BTreeMap<String, usize>, threads: usize) -> Result<(), 
             }
         })
         .collect();
-    let source: Source<'_, ArchiveError> = Box::new(move || {
+    let source: LayerSource<'_, ArchiveError> = Box::new(move || {
         let mut layer = LayerBuilder::new(Attributes::default());
         entries.iter().try_for_each(|entry| layer.push(entry))?;
         layer.finish()
     });
-    let mut sink = Keep::default();
-    let made = pipeline::run(vec![source], threads, &NoCache, &mut sink, |_| ()).unwrap();
+    let mut sink = MemorySink::default();
+    let layers = pipeline::run(vec![source], threads, &NoCache, &mut sink, |_| ()).unwrap();
     prop_assert_eq!(sink.announced, sink.bytes.len() as u64);
-    prop_assert_eq!(made[0].diff_id.0.hex(), hex::encode(Sha256::digest(&sink.bytes)));
-    prop_assert_eq!(sink.diff_id, Some(made[0].diff_id));
+    prop_assert_eq!(layers[0].diff_id.0.hex(), hex::encode(Sha256::digest(&sink.bytes)));
+    prop_assert_eq!(sink.diff_id, Some(layers[0].diff_id));
     let mut archive = tar::Archive::new(&sink.bytes[..]);
     let mut read = BTreeMap::new();
     for member in archive.entries().unwrap() {
@@ -201,15 +215,15 @@ fn tar_round_trip(files: BTreeMap<String, usize>, threads: usize) -> Result<(), 
 }
 
 #[test]
-fn popularity_equals_the_published_example() {
-    // nixpkgs' own test of its contest: foo 1, bar 2, baz 4, tux 6.
+fn popularity_equals_the_example_of_nixpkgs() {
+    // From the tests of nixpkgs: foo 1, bar 2, baz 4, tux 6.
     let closure = closure(4, &[(0, 1), (0, 2), (1, 2), (2, 3)]);
     let counts: Vec<BigUint> = popularity::popularity(&closure).into_values().collect();
     assert_eq!(counts, [1u32, 2, 4, 6].map(BigUint::from));
 }
 
 #[test]
-fn cycles_count_as_one_and_ties_are_broken_by_path() {
+fn cycles_count_as_one_and_equal_counts_are_ordered_by_path() {
     let order = |edges: &[(usize, usize)]| {
         popularity::ranked(&closure(3, edges))
             .iter()
@@ -222,7 +236,7 @@ fn cycles_count_as_one_and_ties_are_broken_by_path() {
 }
 
 #[test]
-fn the_edges_of_the_budget() {
+fn paths_are_split_into_at_most_the_available_layers() {
     let layers = |paths: usize, available: usize| {
         let layers = Layering::Popularity.layers(&closure(paths, &[]), available);
         layers.iter().map(Vec::len).collect::<Vec<_>>()
@@ -237,7 +251,7 @@ fn the_edges_of_the_budget() {
 
 #[test]
 fn counts_beyond_128_bits_stay_exact() {
-    // A ladder of 200 rungs: every rung doubles the number of ways down.
+    // A ladder of 200 rungs: every rung doubles the number of paths through it.
     let edges: Vec<(usize, usize)> = (0..200)
         .flat_map(|n| {
             [(2 * n, 2 * n + 2), (2 * n, 2 * n + 3), (2 * n + 1, 2 * n + 2), (2 * n + 1, 2 * n + 3)]

@@ -1,39 +1,38 @@
-//! Reads an image from an OCI layout: index, manifest and config, each checked against its digest.
+//! Reads an image from an OCI layout: index, manifest and config, with their digests checked.
 
 use std::path::Path;
 
-use super::blob_name;
+use super::layout::{FORMAT, blob_name};
 use crate::archive::ArchiveError;
-use crate::archive::open::{Image, ImageSelector, Store, check_digest, json, pair_layers};
+use crate::archive::image::{Image, ImageSelector, check_digest, json, pair_layers};
+use crate::archive::image_files::ImageFiles;
 use crate::image::Platform;
 use crate::image::manifest::{Descriptor, IMAGE_NAME, OciIndex, OciManifest, REF_NAME, media_type};
 use crate::image::reference::familiar;
 
-/// How deep indexes may nest.
+/// The most levels of nested indexes.
 const INDEX_DEPTH: usize = 4;
 
-/// Reads the image of the layout `store` that `choice` means.
+/// Reads the image in the layout `files` that `selector` selects.
 pub(crate) fn read(
     path: &Path,
-    store: &Store,
-    choice: &ImageSelector,
+    files: &ImageFiles,
+    selector: &ImageSelector,
 ) -> Result<Image, ArchiveError> {
-    let index: OciIndex = json(path, "index.json", &store.document(path, "index.json")?)?;
+    let index: OciIndex = json(path, "index.json", &files.document(path, "index.json")?)?;
     let mut found = Vec::new();
-    collect(path, store, index, None, INDEX_DEPTH, &mut found)?;
-    let (reference, descriptor) = choose(path, found, choice)?;
-    let manifest: OciManifest = json(path, "the manifest", &blob(path, store, &descriptor)?)?;
-    let raw_config = blob(path, store, &manifest.config)?;
+    collect(path, files, index, None, INDEX_DEPTH, &mut found)?;
+    let (reference, descriptor) = select(path, found, selector)?;
+    let manifest: OciManifest = json(path, "the manifest", &blob(path, files, &descriptor)?)?;
+    let raw_config = blob(path, files, &manifest.config)?;
     let config = json(path, "the config", &raw_config)?;
     let mut blobs = Vec::new();
     for layer in &manifest.layers {
         let name = blob_name(layer.digest);
-        let slice = store.get(&name).map_err(ArchiveError::read(path))?;
-        let slice =
-            slice.ok_or_else(|| ArchiveError::invalid(path, format!("it has no layer {name}")))?;
+        let slice = files.layer(path, &name)?;
         if slice.len() != layer.size {
             let problem = format!(
-                "layer {name} has {} bytes, but the manifest says {}",
+                "layer {name} has {} bytes, but {} according to the manifest",
                 slice.len(),
                 layer.size
             );
@@ -43,40 +42,35 @@ pub(crate) fn read(
     }
     let layers = pair_layers(path, &config, blobs)?;
     let references = reference.into_iter().collect();
-    Ok(Image {
-        path: path.to_owned(),
-        format: super::FORMAT,
-        config,
-        raw_config,
-        references,
-        layers,
-    })
+    let path = path.to_owned();
+    Ok(Image { path, format: FORMAT, config, raw_config, references, layers })
 }
 
-type Named = (Option<String>, Descriptor);
+/// A manifest's descriptor, and the image's name.
+type NamedManifest = (Option<String>, Descriptor);
 
-/// Gathers the image manifests of `index` and of the indexes within. A name on an index holds for what
-/// it lists.
+/// Collects the image manifests of `index` and of the indexes in it. The name of an index applies
+/// to the manifests that it lists.
 fn collect(
     path: &Path,
-    store: &Store,
+    files: &ImageFiles,
     index: OciIndex,
     name: Option<&str>,
     depth: usize,
-    found: &mut Vec<Named>,
+    found: &mut Vec<NamedManifest>,
 ) -> Result<(), ArchiveError> {
     for descriptor in index.manifests {
         let name = name_of(&descriptor).or_else(|| name.map(str::to_owned));
         match descriptor.media_type.as_str() {
             media_type::INDEX | media_type::DOCKER_LIST if depth > 0 => {
-                // An index may name platforms whose blobs were left out.
+                // A layout may lack the blobs of some platforms.
                 let Some(_) =
-                    store.get(&blob_name(descriptor.digest)).map_err(ArchiveError::read(path))?
+                    files.get(&blob_name(descriptor.digest)).map_err(ArchiveError::read(path))?
                 else {
                     continue;
                 };
-                let inner = json(path, "an index", &blob(path, store, &descriptor)?)?;
-                collect(path, store, inner, name.as_deref(), depth - 1, found)?;
+                let inner = json(path, "an index", &blob(path, files, &descriptor)?)?;
+                collect(path, files, inner, name.as_deref(), depth - 1, found)?;
             }
             media_type::MANIFEST | media_type::DOCKER_MANIFEST if is_image(&descriptor) => {
                 found.push((name, descriptor));
@@ -87,7 +81,7 @@ fn collect(
     Ok(())
 }
 
-/// Attestations travel as manifests of the platform `unknown`.
+/// Whether a manifest is an image rather than an attestation, which has the platform `unknown`.
 fn is_image(descriptor: &Descriptor) -> bool {
     descriptor.platform.as_ref().is_none_or(|platform| platform.os != "unknown")
 }
@@ -98,55 +92,57 @@ fn name_of(descriptor: &Descriptor) -> Option<String> {
     Some(familiar(name).to_owned())
 }
 
-fn choose(path: &Path, found: Vec<Named>, choice: &ImageSelector) -> Result<Named, ArchiveError> {
-    let list = |found: &[Named]| {
-        let shown = |(name, descriptor): &Named| {
-            let platform =
-                descriptor.platform.as_ref().map(|p| format!(" ({}/{})", p.os, p.architecture));
-            format!("{}{}", name.as_deref().unwrap_or("unnamed"), platform.unwrap_or_default())
-        };
-        found.iter().map(shown).collect::<Vec<_>>().join(", ")
-    };
+fn select(
+    path: &Path,
+    found: Vec<NamedManifest>,
+    selector: &ImageSelector,
+) -> Result<NamedManifest, ArchiveError> {
     let all = list(&found);
-    let fits_name = |named: &Named| {
-        // A layout may hold the bare tag alone, the name being the folder's.
-        let fits = |name: &str| {
-            choice.fits(name) || choice.name.is_none() && choice.tag.as_deref() == Some(name)
+    let matches_name = |(name, _): &NamedManifest| {
+        // The name in a layout may be the tag alone.
+        let matches = |name: &str| {
+            selector.matches(name)
+                || selector.name.is_none() && selector.tag.as_deref() == Some(name)
         };
-        !choice.names() || named.0.as_deref().is_some_and(fits)
+        !selector.has_name_or_tag() || name.as_deref().is_some_and(matches)
     };
-    let fits_platform = |named: &Named| match (&choice.platform, &named.1.platform) {
-        (Some(wanted), Some(platform)) => {
-            platform.architecture == wanted.arch.goarch() && platform.os == Platform::OS
-        }
-        _ => true,
-    };
-    let mut fitting: Vec<Named> = found.into_iter().filter(fits_name).collect();
-    if fitting.len() > 1 {
-        fitting.retain(fits_platform);
+    let matches_platform =
+        |(_, descriptor): &NamedManifest| match (&selector.platform, &descriptor.platform) {
+            (Some(wanted), Some(platform)) => {
+                platform.architecture == wanted.arch.goarch() && platform.os == Platform::OS
+            }
+            _ => true,
+        };
+    let mut matching: Vec<NamedManifest> = found.into_iter().filter(matches_name).collect();
+    if matching.len() > 1 {
+        matching.retain(matches_platform);
     }
-    fitting.dedup_by_key(|named| named.1.digest);
-    match (fitting.pop(), fitting.len()) {
-        (Some(one), 0) => Ok(one),
-        (None, _) if all.is_empty() => {
-            Err(ArchiveError::invalid(path, "index.json lists no image"))
-        }
-        (None, _) => Err(ArchiveError::invalid(
-            path,
-            format!("no image fits {}; there are {all}", choice.shown()),
-        )),
+    matching.dedup_by_key(|(_, descriptor)| descriptor.digest);
+    let problem = match (matching.pop(), matching.len()) {
+        (Some(one), 0) => return Ok(one),
+        (None, _) if all.is_empty() => "index.json lists no image".to_owned(),
+        (None, _) => format!("no image matches {selector}; the layout has {all}"),
         (Some(_), more) => {
-            let problem =
-                format!("{} images fit; choose one by name, tag or architecture: {all}", more + 1);
-            Err(ArchiveError::invalid(path, problem))
+            format!("{} images match; select one by name, tag or architecture: {all}", more + 1)
         }
-    }
+    };
+    Err(ArchiveError::invalid(path, problem))
 }
 
-/// A small blob, checked against its digest.
-fn blob(path: &Path, store: &Store, descriptor: &Descriptor) -> Result<Vec<u8>, ArchiveError> {
+/// The names and platforms of manifests, for messages.
+fn list(manifests: &[NamedManifest]) -> String {
+    let text = |(name, descriptor): &NamedManifest| {
+        let platform =
+            descriptor.platform.as_ref().map(|p| format!(" ({}/{})", p.os, p.architecture));
+        format!("{}{}", name.as_deref().unwrap_or("unnamed"), platform.unwrap_or_default())
+    };
+    manifests.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+/// Reads a small blob and checks its digest.
+fn blob(path: &Path, files: &ImageFiles, descriptor: &Descriptor) -> Result<Vec<u8>, ArchiveError> {
     let name = blob_name(descriptor.digest);
-    let bytes = store.document(path, &name)?;
+    let bytes = files.document(path, &name)?;
     check_digest(path, &name, &bytes, descriptor.digest)?;
     Ok(bytes)
 }

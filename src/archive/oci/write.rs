@@ -1,30 +1,31 @@
 //! Writes an OCI layout as a tar.
 //!
-//! Blobs are named by their digest, which is known only when the last byte has gone out; so the writer
-//! needs an output that it can step back in, and puts each blob's header there afterwards.
+//! A blob is named by its digest, which is known only after its last byte. So the writer needs an
+//! output that can seek, and writes each blob's header after its content.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Seek, SeekFrom, Write};
 
-use super::blob_name;
+use super::layout::blob_name;
 use crate::archive::ArchiveError;
 use crate::archive::blob::LayerBlob;
+use crate::archive::blob_cache::{BlobCache, BlobWriter, CachedBlob};
 use crate::archive::compress::{BlockCompressor, Compression};
 use crate::archive::decompress::Codec;
 use crate::archive::docker::write_manifest;
 use crate::archive::header::{BLOCK, END};
-use crate::archive::sink::{
-    ImageWriter, LayerSink, copy_layer, folder_header, layer_bytes, member_header, write_failed,
-    write_member, write_padding,
+use crate::archive::sink::{ImageWriter, LayerSink};
+use crate::archive::write::{
+    copy_layer, folder_header, layer_bytes, member_header, write_failed, write_member,
+    write_padding,
 };
-use crate::archive::store::{BlobStore, NewBlob, StoredBlob};
 use crate::image::digest::Hasher;
 use crate::image::manifest::{
     Descriptor, IMAGE_NAME, OCI_LAYOUT, OciIndex, OciManifest, OciPlatform, REF_NAME, media_type,
 };
 use crate::image::{DiffId, Digest, Platform, Reference};
 
-/// Writes an OCI layout as a tar; with `dual`, one that is a docker-archive as well.
+/// Writes an OCI layout as a tar; with `dual`, the tar is a docker-archive as well.
 #[derive(Debug)]
 pub struct OciWriter<W> {
     output: W,
@@ -34,10 +35,11 @@ pub struct OciWriter<W> {
     layers: Vec<Descriptor>,
     written: BTreeSet<Digest>,
     blob: OpenBlob,
-    store: Option<BlobStore>,
-    begun: bool,
+    cache: Option<BlobCache>,
+    started: bool,
     manifests: Vec<Descriptor>,
-    /// What a reader of docker-archives finds: of one image, since it knows no platforms.
+    /// Config, name and layers of the image that the docker-archive has. It has one image only,
+    /// since docker-archives do not support platforms.
     docker: Option<(String, Reference, Vec<String>)>,
 }
 
@@ -47,19 +49,19 @@ struct OpenBlob {
     start: u64,
     size: u64,
     hasher: Hasher,
-    /// The same, on its way into the store.
-    kept: Option<NewBlob>,
+    /// Its copy in the layer cache.
+    cached: Option<BlobWriter>,
 }
 
 impl<W: Write + Seek> OciWriter<W> {
-    /// Writes to `output`, compressing new layers by `compression` on `threads` threads. Compressed layers are put into
-    /// `store`.
+    /// Writes to `output`. New layers are compressed with `compression` on `threads` threads, and
+    /// their compressed bytes are added to `cache`.
     pub fn new(
         output: W,
         compression: Compression,
         threads: usize,
         dual: bool,
-        store: Option<BlobStore>,
+        cache: Option<BlobCache>,
     ) -> Self {
         Self {
             output,
@@ -69,18 +71,18 @@ impl<W: Write + Seek> OciWriter<W> {
             layers: Vec::new(),
             written: BTreeSet::new(),
             blob: OpenBlob::default(),
-            store,
-            begun: false,
+            cache,
+            started: false,
             manifests: Vec::new(),
             docker: None,
         }
     }
 
-    /// Writes the index of all images, and hands the output back with the length that it must be cut to: a blob that was
-    /// taken back may have left bytes behind.
+    /// Writes the index of all images. Returns the output and the length to truncate it to: a blob
+    /// that turned out to be a duplicate may have left bytes at the end.
     ///
     /// # Errors
-    /// When the output cannot be written.
+    /// If the output cannot be written.
     pub fn close(mut self) -> io::Result<(W, u64)> {
         let mut manifests = std::mem::take(&mut self.manifests);
         if manifests.len() > 1 {
@@ -101,7 +103,8 @@ impl<W: Write + Seek> OciWriter<W> {
         Ok((self.output, length))
     }
 
-    /// One index for the images of all platforms: readers of layouts take each entry of `index.json` for an image of its own.
+    /// Writes an index of the images for all platforms. It is nested in `index.json`, since readers
+    /// of layouts interpret each entry there as a separate image.
     fn nested(&mut self, mut manifests: Vec<Descriptor>) -> io::Result<Descriptor> {
         let annotations = manifests.first().and_then(|manifest| manifest.annotations.clone());
         manifests.iter_mut().for_each(|manifest| manifest.annotations = None);
@@ -115,9 +118,9 @@ impl<W: Write + Seek> OciWriter<W> {
         Ok(nested)
     }
 
-    /// Leaves room for the header of a blob whose digest is not known yet.
+    /// Begins a blob with space for its header, since its digest is not known yet.
     fn open_blob(&mut self) -> io::Result<()> {
-        if !std::mem::replace(&mut self.begun, true) {
+        if !std::mem::replace(&mut self.started, true) {
             write_member(&mut self.output, "oci-layout", OCI_LAYOUT.as_bytes())?;
             self.output.write_all(&folder_header("blobs"))?;
             self.output.write_all(&folder_header("blobs/sha256"))?;
@@ -126,7 +129,7 @@ impl<W: Write + Seek> OciWriter<W> {
         self.output.write_all(&[0; BLOCK as usize])
     }
 
-    /// Puts the header in place, or takes the blob back where the archive has it already.
+    /// Writes the blob's header, or removes the blob if the archive already has it.
     fn close_blob(&mut self, digest: Digest, size: u64, media_type: String) -> io::Result<()> {
         if self.written.insert(digest) {
             write_padding(&mut self.output, size)?;
@@ -172,12 +175,12 @@ fn layer_media_type(codec: Codec) -> String {
 impl<W: Write + Seek> LayerSink for OciWriter<W> {
     fn begin(&mut self, _: u64) -> io::Result<()> {
         self.open_blob()?;
-        self.blob.kept =
-            self.compressor.as_ref().and(self.store.as_ref()).and_then(BlobStore::begin);
+        self.blob.cached =
+            self.compressor.as_ref().and(self.cache.as_ref()).and_then(BlobCache::begin);
         Ok(())
     }
 
-    fn stored(&mut self, blob: &StoredBlob, _: DiffId) -> io::Result<()> {
+    fn cached(&mut self, blob: &CachedBlob, _: DiffId) -> io::Result<()> {
         self.open_blob()?;
         let size = io::copy(&mut blob.bytes.clone(), &mut self.output)?;
         self.close_blob(blob.digest, size, layer_media_type(self.compression.codec()))
@@ -190,7 +193,9 @@ impl<W: Write + Seek> LayerSink for OciWriter<W> {
                 blob.size += bytes.len() as u64;
                 output.write_all(bytes)
             }
-            Some(compressor) => compressor.push(bytes, &mut |packed| blob.packed(output, packed)),
+            Some(compressor) => {
+                compressor.push(bytes, &mut |compressed| blob.write(output, compressed))
+            }
         }
     }
 
@@ -199,11 +204,11 @@ impl<W: Write + Seek> LayerSink for OciWriter<W> {
         let digest = match compressor {
             None => diff_id.0,
             Some(compressor) => {
-                compressor.finish(&mut |packed| blob.packed(output, packed))?;
+                compressor.finish(&mut |compressed| blob.write(output, compressed))?;
                 let digest = blob.hasher.finish();
-                if let (Some(kept), Some(store)) = (blob.kept.take(), &self.store) {
-                    // Without it the next build takes longer, that is all.
-                    let _ = kept.keep(store, diff_id, digest);
+                if let (Some(cached), Some(cache)) = (blob.cached.take(), &self.cache) {
+                    // If this fails, the next build only takes longer.
+                    let _ = cached.finish(cache, diff_id, digest);
                 }
                 digest
             }
@@ -214,11 +219,12 @@ impl<W: Write + Seek> LayerSink for OciWriter<W> {
 }
 
 impl OpenBlob {
-    fn packed(&mut self, output: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    /// Writes compressed bytes to `output` and to the layer cache.
+    fn write(&mut self, output: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
         self.hasher.update(bytes);
         self.size += bytes.len() as u64;
-        if self.kept.as_mut().is_some_and(|kept| kept.write(bytes).is_err()) {
-            self.kept = None;
+        if self.cached.as_mut().is_some_and(|cached| cached.write(bytes).is_err()) {
+            self.cached = None;
         }
         output.write_all(bytes)
     }
@@ -227,10 +233,10 @@ impl OpenBlob {
 impl<W: Write + Seek> ImageWriter for OciWriter<W> {
     fn copy_layer(&mut self, layer: &LayerBlob, size: u64) -> Result<(), ArchiveError> {
         self.open_blob().map_err(write_failed)?;
-        // The specification knows no xz.
-        let read = ArchiveError::read(&layer.place);
+        // The specification has no media type for xz.
+        let read_failed = ArchiveError::read(&layer.name);
         let (bytes, _, codec) =
-            layer_bytes(layer, size, |codec| codec == Codec::Xz).map_err(read)?;
+            layer_bytes(layer, size, |codec| codec == Codec::Xz).map_err(read_failed)?;
         let mut hasher = Hasher::default();
         let size = copy_layer(layer, bytes, &mut self.output, |bytes| hasher.update(bytes))?;
         self.close_blob(hasher.finish(), size, layer_media_type(codec)).map_err(write_failed)
@@ -246,7 +252,7 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
         reference: &Reference,
         platform: &Platform,
     ) -> io::Result<()> {
-        if !self.begun {
+        if !self.started {
             self.open_blob()?;
             self.output.seek(SeekFrom::Start(self.blob.start))?;
         }
@@ -264,8 +270,9 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
             (IMAGE_NAME.to_owned(), reference.normalized()),
         ]));
         self.manifests.push(manifest);
-        let fits = self.docker.is_none() || platform.arch == Platform::host().arch;
-        if self.dual && fits {
+        // The docker-archive has the image for the host's platform, or else the first one.
+        let preferred = self.docker.is_none() || platform.arch == Platform::host().arch;
+        if self.dual && preferred {
             self.docker = Some((config_name, reference.clone(), layer_names));
         }
         Ok(())
