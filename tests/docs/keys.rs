@@ -13,7 +13,8 @@ fn listed(text: &str, command: &[&str]) -> Vec<String> {
     let path = folder.path().join("file.toml").display().to_string();
     fs::write(&path, text).unwrap();
     let error = seatrial(&[command, &[path.as_str()]].concat());
-    let list = error.trim().rsplit_once(": ").map_or("", |(_, list)| list);
+    let line = error.lines().next().unwrap_or_default();
+    let list = line.rsplit_once(": ").map_or("", |(_, list)| list);
     list.split(", ").map(str::to_owned).collect()
 }
 
@@ -59,9 +60,21 @@ fn every_key_of_a_scenario_is_in_its_reference() {
     ] {
         assert_documented(listed(text, &["replay"]), &page, "docs/scenarios.md");
     }
-    let faults = listed("title = 'x'\n[[on.docker.fault]]\ndoes = 'qq'\n", &["replay"]);
-    let faults = faults.iter().filter_map(|fault| fault.split([' ', '\n']).next());
+    let faults = listed("title = 'x'\n[[on.docker.fault]]\naction = 'qq'\n", &["replay"]);
+    let faults = faults.iter().filter_map(|fault| fault.split(' ').next());
     assert_documented(faults, &page, "docs/scenarios.md");
+    // "unknown variant `qq`, expected one of `boot`, ..."
+    let modes = listed("title = 'x'\nstart = 'qq'\n", &["replay"]);
+    let modes = modes.iter().filter_map(|mode| mode.split('`').rev().nth(1));
+    assert_documented(modes.skip(1), &page, "docs/scenarios.md");
+}
+
+#[test]
+#[cfg(feature = "vm")]
+fn every_wait_strategy_is_in_the_page_on_timing() {
+    let strategies = listed("", &["replay", "--wait", "qq"]);
+    let strategies = strategies.iter().filter_map(|strategy| strategy.split(':').next());
+    assert_documented(strategies, &read("docs/timing.md"), "docs/timing.md");
 }
 
 /// Every Rust file below src, without its tests.
