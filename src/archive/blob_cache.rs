@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use tempfile::NamedTempFile;
 
 use super::blob::FileSlice;
-use super::compress::Compression;
+use super::compression::Compression;
 use super::write;
 use crate::image::digest::Hasher;
 use crate::image::{DiffId, Digest};

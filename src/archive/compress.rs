@@ -11,55 +11,11 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use flate2::{Compress, Crc, FlushCompress, Status};
 
+use super::compression::{Compression, GZIP_LEVEL, ZSTD_LEVEL};
 use super::decompress::Codec;
-
-/// The compression of new layers and archives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// No compression.
-    #[default]
-    None,
-    /// gzip, level 6.
-    Gzip,
-    /// zstd, level 2.
-    Zstd,
-}
-
-impl Compression {
-    /// The codec that decompresses it.
-    pub fn codec(self) -> Codec {
-        match self {
-            Self::None => Codec::Plain,
-            Self::Gzip => Codec::Gzip,
-            Self::Zstd => Codec::Zstd,
-        }
-    }
-
-    /// A name for the compression and its parameters, under which caches can store its results:
-    /// equal keys mean equal bytes. `None` for no compression.
-    pub fn cache_key(self) -> Option<String> {
-        match self {
-            Self::None => None,
-            Self::Gzip => Some(format!("gzip-{GZIP_LEVEL}-{}", env!("CARGO_PKG_VERSION"))),
-            Self::Zstd => Some(format!("zstd-{ZSTD_LEVEL}-{}", env!("CARGO_PKG_VERSION"))),
-        }
-    }
-
-    /// The suffix of file names, with the dot.
-    pub fn suffix(self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::Gzip => ".gz",
-            Self::Zstd => ".zst",
-        }
-    }
-}
 
 /// The size of a block in bytes. The output depends on it, so it never changes.
 const BLOCK: usize = 1 << 20;
-const GZIP_LEVEL: u32 = 6;
-/// Takes two thirds of the time of zstd's default level, 3, for 4 % more bytes.
-const ZSTD_LEVEL: i32 = 2;
 /// RFC 1952: magic, deflate, no flags, no time, no hint, unknown system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 

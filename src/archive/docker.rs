@@ -13,7 +13,7 @@ use super::ArchiveError;
 use super::blob::LayerBlob;
 use super::decompress::Codec;
 use super::header::END;
-use super::image::{Image, ImageSelector, check_digest, json, pair_layers};
+use super::image::{Image, ImageFormat, ImageSelector, check_digest, json, pair_layers};
 use super::image_files::ImageFiles;
 use super::members::inner_name;
 use super::sink::{ImageWriter, LayerSink};
@@ -56,7 +56,8 @@ pub(crate) fn read(
     }
     let layers = pair_layers(path, &config, blobs)?;
     let (path, references) = (path.to_owned(), manifest.repo_tags);
-    Ok(Image { path, format: "docker-archive", config, raw_config, references, layers })
+    let format = ImageFormat::DockerArchive;
+    Ok(Image { path, format, config, raw_config, references, layers })
 }
 
 /// The digest in a file name: `<hex>.json`, or `blobs/sha256/<hex>`.
@@ -183,6 +184,7 @@ impl<W: Write> ImageWriter for DockerWriter<W> {
 ///
 /// # Errors
 /// If a layer cannot be read, or `output` cannot be written.
+#[cfg(feature = "vm")]
 pub fn repack(
     image: &Image,
     sizes: &[u64],

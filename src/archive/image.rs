@@ -13,8 +13,8 @@ use crate::image::{Digest, ImageConfig, Platform};
 pub struct Image {
     /// The file or folder that it was opened from.
     pub path: PathBuf,
-    /// The format's name for messages: `docker-archive` or `OCI layout`.
-    pub format: &'static str,
+    /// The format that it was read in.
+    pub format: ImageFormat,
     /// The config.
     pub config: ImageConfig,
     /// The config as stored; its digest is the image ID.
@@ -29,6 +29,24 @@ impl Image {
     /// The image ID in Docker's classic image store: the digest of the config.
     pub fn id(&self) -> Digest {
         Digest::of(&self.raw_config)
+    }
+}
+
+/// The format of an image. A dual archive counts as a docker-archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageFormat {
+    /// The format of `docker save`.
+    DockerArchive,
+    /// An OCI layout.
+    OciLayout,
+}
+
+impl fmt::Display for ImageFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DockerArchive => "docker-archive",
+            Self::OciLayout => "OCI layout",
+        })
     }
 }
 

@@ -6,10 +6,11 @@
 //! of an image; that is the task of [`build`](crate::build).
 
 pub mod blob;
-pub mod blob_cache;
-pub mod compress;
+pub(crate) mod blob_cache;
+pub(crate) mod compress;
+mod compression;
 pub mod decompress;
-pub mod docker;
+pub(crate) mod docker;
 pub mod entry;
 mod error;
 pub mod files;
@@ -18,7 +19,7 @@ mod image;
 mod image_files;
 pub mod layer;
 mod members;
-pub mod oci;
+pub(crate) mod oci;
 mod open;
 pub mod pipeline;
 pub mod sink;
@@ -28,8 +29,8 @@ pub mod tree;
 pub mod verify;
 pub(crate) mod write;
 
-pub use compress::Compression;
+pub use compression::Compression;
 pub use entry::{Attributes, Entry, Kind};
 pub use error::ArchiveError;
-pub use image::{Image, ImageSelector};
+pub use image::{Image, ImageFormat, ImageSelector};
 pub use open::open;

@@ -9,13 +9,13 @@ use serde_json::Value;
 use super::BuildError;
 use super::cache::{Cache, CacheUse};
 use super::plan::{Plan, PlannedLayer};
-use crate::archive::ArchiveError;
 use crate::archive::blob_cache::CachedBlob;
-use crate::archive::compress::{CompressingWriter, Compression};
+use crate::archive::compress::CompressingWriter;
 use crate::archive::docker::DockerWriter;
 use crate::archive::oci::OciWriter;
 use crate::archive::pipeline::{self, LayerCache, LayerInfo, NoCache};
 use crate::archive::sink::{Discard, ImageWriter};
+use crate::archive::{ArchiveError, Compression};
 use crate::image::{
     DiffId, Digest, History, ImageConfig, Platform, Reference, RootFs, Summary, Tag,
 };

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{HarnessError, LoadedImage};
-use crate::archive::{Compression, Image};
-use crate::archive::{docker, oci, write};
+use crate::archive::{Compression, Image, ImageFormat};
+use crate::archive::{docker, write};
 use crate::build::assemble::Output;
 use crate::build::{CacheUse, Format, Options as BuildOptions, Recipe, assemble, plan};
 use crate::engine::stream::{self, Sender};
@@ -150,7 +150,7 @@ impl Daemon {
         sizes: &[u64],
     ) -> Result<LoadedImage<'_>, HarnessError> {
         let named = image.references.first().cloned();
-        if image.format != oci::FORMAT {
+        if image.format != ImageFormat::OciLayout {
             let reference = named.unwrap_or_else(|| image.id().to_string());
             return self.load_archive(archive, &reference).await;
         }

@@ -4,6 +4,5 @@ mod layout;
 mod read;
 mod write;
 
-pub use layout::FORMAT;
 pub(crate) use read::read;
-pub use write::OciWriter;
+pub(crate) use write::OciWriter;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::layout::{FORMAT, blob_name};
+use super::layout::blob_name;
 use crate::archive::ArchiveError;
-use crate::archive::image::{Image, ImageSelector, check_digest, json, pair_layers};
+use crate::archive::image::{Image, ImageFormat, ImageSelector, check_digest, json, pair_layers};
 use crate::archive::image_files::ImageFiles;
 use crate::image::Platform;
 use crate::image::manifest::{Descriptor, IMAGE_NAME, OciIndex, OciManifest, REF_NAME, media_type};
@@ -43,7 +43,7 @@ pub(crate) fn read(
     let layers = pair_layers(path, &config, blobs)?;
     let references = reference.into_iter().collect();
     let path = path.to_owned();
-    Ok(Image { path, format: FORMAT, config, raw_config, references, layers })
+    Ok(Image { path, format: ImageFormat::OciLayout, config, raw_config, references, layers })
 }
 
 /// A manifest's descriptor, and the image's name.
