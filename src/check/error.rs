@@ -1,4 +1,5 @@
-//! Failures of a check as a whole. An expectation that is not met is no error: it is part of the verdict.
+//! Errors of a check as a whole. An expectation that is not met is not an error: it is part of the
+//! verdict.
 
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
@@ -7,13 +8,13 @@ use crate::harness::HarnessError;
 /// A check that could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// The image could not be read, built or loaded.
+    /// An image could not be read, built or loaded.
     #[error(transparent)]
     Harness(#[from] HarnessError),
-    /// An expectation file is wrong.
+    /// An expectations file is malformed.
     #[error("{place}: {problem}")]
     Expectations {
-        /// The file, with the line where that is known.
+        /// The file, with the line if it is known.
         place: String,
         /// The mistake.
         problem: String,
@@ -33,7 +34,7 @@ impl From<BuildError> for CheckError {
 }
 
 impl CheckError {
-    /// Whether the environment failed, rather than an image or an expectation file.
+    /// Whether the environment failed, rather than an image or an expectations file.
     pub fn is_environment(&self) -> bool {
         match self {
             Self::Harness(error) => error.is_environment(),

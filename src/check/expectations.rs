@@ -2,7 +2,7 @@
 //! errors. The doc comments of the fields become descriptions in the JSON schema.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,28 @@ pub struct Expectations {
     /// Services that are started, sent requests and stopped.
     #[serde(alias = "services")]
     pub service: Vec<ServiceExpectations>,
+}
+
+/// An expectations file.
+#[derive(Clone, Debug)]
+pub struct ExpectationsFile {
+    /// The expectations in the file.
+    pub expectations: Expectations,
+    /// The folder of the file; paths in the file are relative to it.
+    pub folder: PathBuf,
+}
+
+impl ExpectationsFile {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is malformed, or has unknown keys.
+    pub fn read(path: &Path) -> Result<Self, CheckError> {
+        let text =
+            std::fs::read_to_string(path).map_err(crate::archive::ArchiveError::read(path))?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self { expectations: Expectations::parse(path, &text)?, folder })
+    }
 }
 
 /// Expectations of the image's config and layers.
@@ -252,16 +274,6 @@ pub struct StopExpectations {
 }
 
 impl Expectations {
-    /// Reads the file at `path`.
-    ///
-    /// # Errors
-    /// If the file cannot be read, is malformed, or has unknown keys.
-    pub fn read(path: &Path) -> Result<Self, CheckError> {
-        let text =
-            std::fs::read_to_string(path).map_err(crate::archive::ArchiveError::read(path))?;
-        Self::parse(path, &text)
-    }
-
     /// Parses `text`; errors name `path` as its file.
     ///
     /// # Errors

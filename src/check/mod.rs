@@ -1,20 +1,45 @@
-//! Tests images against expectation files: first the archive alone (static checks), then containers on
-//! real engines (runtime checks). The result is a [`Verdict`].
+//! Tests images against expectations files: first the archive alone (static checks), then
+//! containers on real engines (runtime checks). The result is a [`Verdict`].
 //!
-//! Nothing is printed here: the runner reports events, and [`report`](crate::report) formats a verdict.
+//! ```no_run
+//! # async fn example() -> Result<(), seatrial::check::CheckError> {
+//! use std::path::Path;
+//!
+//! use seatrial::check::{self, CheckInput, Event, ExpectationsFile, Options, arch_of};
+//!
+//! let engine = "docker-28".to_owned();
+//! let input = CheckInput::from_archive(Path::new("app.tar"), arch_of(&engine), 4)?;
+//! let file = ExpectationsFile::read(Path::new("app.expect.toml"))?;
+//! let options = Options { engines: vec![engine], ..Options::default() };
+//! let mut reporter = |event: Event<'_>| {
+//!     if let Event::TestCase(case) = event {
+//!         println!("{}: {:?}", case.name, case.outcome);
+//!     }
+//! };
+//! let verdict = check::run(&[input], &[file], &options, 4, &mut reporter).await?;
+//! assert_eq!(verdict.tally().failed, 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Static checks need no VM; [`ImageUnderTest::static_checks`] runs them alone.
+//!
+//! Nothing is printed here: the runner reports events, and [`report`](crate::report) formats a
+//! verdict.
 
 mod error;
 pub mod expectations;
+mod image;
+mod input;
 mod runner;
 mod runtime_checks;
-mod service;
 mod static_checks;
 pub mod text;
-mod value;
 pub mod verdict;
 
 pub use error::CheckError;
-pub use expectations::Expectations;
-pub use runner::{CheckInput, Event, ExpectationFile, Options, Reporter, arch_of, run};
-pub use static_checks::ImageUnderTest;
+pub use expectations::{Expectations, ExpectationsFile};
+pub use image::ImageUnderTest;
+pub use input::CheckInput;
+pub use runner::{Event, Options, Reporter, arch_of, run};
 pub use verdict::{EngineRun, Outcome, TestCase, Verdict};

@@ -5,11 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::value;
 use crate::engine::TimelineEvent;
-
-/// The name of the first test case on an engine.
-pub(super) const LOADED: &str = "loads with the expected name";
+use crate::harness::value;
 
 /// A comparison of an expected value with the one found. Both are text for a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

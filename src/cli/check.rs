@@ -1,21 +1,19 @@
 //! `seatrial check`: tests images against expectations.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::args::{ReportFile, is_recipe, selected_engines, thread_count};
 use super::exit::{ExitWith, UsageError};
-use super::guests::prepare_guest;
 use super::progress::StatusLine;
 use super::runtime::{block_on, interruptible};
 use crate::build::CacheUse;
-use crate::check::{self, CheckInput, Event, ExpectationFile, Options, arch_of};
+use crate::check::{self, CheckInput, Event, ExpectationsFile, Options, arch_of};
 use crate::check::{Expectations, Verdict};
 use crate::image::Platform;
 use crate::image::platform::Arch;
 use crate::report::{html, junit, tally, terminal};
-use crate::vm::pool::PrepareOptions;
 use crate::vm::{AcceleratorChoice, Options as VmOptions};
 
 /// Tests images against expectations, on real engines
@@ -115,31 +113,20 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Runs all checks and prints test cases as they end.
 fn verdict(args: &Args) -> anyhow::Result<Verdict> {
-    let expectations = args.expect.iter().map(|path| expectation_file(path));
-    let expectations = expectations.collect::<anyhow::Result<Vec<_>>>()?;
+    let expectations = args.expect.iter().map(|path| ExpectationsFile::read(path));
+    let expectations = expectations.collect::<Result<Vec<_>, _>>()?;
     let threads = thread_count(None);
     let engines = if args.no_vm { Vec::new() } else { selected_engines(&args.engine)? };
     let archs = archs(&engines);
     let inputs =
         args.images.iter().flat_map(|path| archs.iter().map(|arch| input(path, *arch, threads)));
     let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
-    // An engine that cannot be prepared makes only its own test cases fail.
-    let mut unavailable = BTreeMap::new();
-    let prepare = PrepareOptions { accelerator: args.accel, ..PrepareOptions::default() };
-    for engine in &engines {
-        if let Err(error) = prepare_guest(engine, &prepare) {
-            if error.is::<ExitWith>() {
-                return Err(error);
-            }
-            unavailable.insert(engine.clone(), format!("{error:#}"));
-        }
-    }
-    let machine = VmOptions { accelerator: args.accel, ..VmOptions::default() };
-    let options = Options { engines, unavailable, filter: args.filter.clone(), machine };
+    let vm = VmOptions { accelerator: args.accel, ..VmOptions::default() };
+    let options = Options { engines, filter: args.filter.clone(), vm };
     let line = StatusLine::new();
     let mut report = |event: Event<'_>| match event {
-        Event::Doing(status) => line.set(status),
-        Event::Part(image, run) => print(&line, args.json, &terminal::part(image, run)),
+        Event::Progress(status) => line.set(status),
+        Event::Section(image, run) => print(&line, args.json, &terminal::part(image, run)),
         Event::TestCase(case) => print(&line, args.json, &terminal::case(case)),
     };
     block_on(interruptible(check::run(&inputs, &expectations, &options, threads, &mut report)))
@@ -158,15 +145,10 @@ fn print(line: &StatusLine, quiet: bool, text: &str) {
     }
 }
 
-fn expectation_file(path: &Path) -> anyhow::Result<ExpectationFile> {
-    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    Ok(ExpectationFile { expectations: Expectations::read(path)?, folder })
-}
-
 fn input(path: &Path, arch: Arch, threads: usize) -> anyhow::Result<CheckInput> {
     Ok(if is_recipe(path) {
-        CheckInput::of_recipe(path, arch, threads, CacheUse::On)?
+        CheckInput::from_recipe(path, arch, threads, CacheUse::On)?
     } else {
-        CheckInput::of_archive(path, arch, threads)?
+        CheckInput::from_archive(path, arch, threads)?
     })
 }

@@ -1,38 +1,38 @@
-//! Failures of the harness.
+//! Errors of the harness.
 
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
 use crate::engine::{EngineError, WriteError};
+use crate::errors::chain;
 use crate::vm::VmError;
 
-/// A failed assertion, or an engine that could not be started or asked.
+/// A failed assertion, or a failure of the VM, the engine or the image.
 #[derive(Debug, thiserror::Error)]
 pub enum HarnessError {
     /// The VM failed.
     #[error(transparent)]
     Vm(#[from] VmError),
-    /// The engine in it failed.
+    /// The engine failed or rejected a request.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The image could not be read or built.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// A request failed while something happened to the engine.
-    #[error("{failed}; meanwhile {}", happened.join(", "))]
+    /// A request failed, and the guest reports events that may be the cause.
+    #[error("{}; meanwhile, {}", chain(failure), events.join(", "))]
     Meanwhile {
-        /// The failure.
-        #[source]
-        failed: Box<HarnessError>,
-        /// The events that the guest reports.
-        happened: Vec<String>,
+        /// The error of the request.
+        failure: Box<HarnessError>,
+        /// The events, such as "docker.service was restarted after 2.1 s".
+        events: Vec<String>,
     },
     /// An assertion failed.
-    #[error("{image}: {what}\n  expected  {expected}\n  found     {found}")]
+    #[error("{image}: {subject}\n  expected  {expected}\n  found     {found}")]
     Mismatch {
         /// The image.
         image: String,
         /// The subject of the assertion.
-        what: String,
+        subject: String,
         /// The expected value.
         expected: String,
         /// The value found.

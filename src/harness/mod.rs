@@ -1,27 +1,49 @@
-//! A ready engine in a VM of its own and the images loaded into it: what tests of images are written
-//! against.
+//! A ready engine in a VM of its own, and the images loaded into it: the interface for tests of
+//! images that are written in Rust.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), seatrial::harness::HarnessError> {
 //! use seatrial::harness::Daemon;
 //!
-//! let daemon = Daemon::start("docker-20.10", Default::default()).await?;
+//! let daemon = Daemon::start("docker-20.10", Default::default()).await?; // a VM of its own
 //! let image = daemon.load_archive("app.tar".as_ref(), "my/app:1.0").await?;
 //! image.assert_tag().await?;
 //! image.assert_architecture("amd64").await?;
-//! image.assert_env(&["LAST_LAYER=child"]).await?;
+//! image.assert_env(&["LAST_LAYER=child"]).await?; // in the config and in a running container
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Expectations written in files belong to [`check`](crate::check), scenarios of an engine's start to
-//! [`replay`](crate::replay).
+//! To build an image and test it without a file in between, load its recipe:
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use std::path::Path;
+//! use std::time::Duration;
+//!
+//! use seatrial::build::Recipe;
+//! use seatrial::engine::RunOptions;
+//! use seatrial::harness::Daemon;
+//!
+//! let daemon = Daemon::start("docker-28", Default::default()).await?;
+//! let image = daemon.load_recipe(Recipe::read(Path::new("app.toml"))?).await?;
+//! let options = RunOptions::command(&["/bin/app", "--version"]);
+//! let output = image.run(&options, Duration::from_secs(60)).await?;
+//! assert_eq!((output.code, output.stdout.as_str()), (0, "app 1.0\n"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Expectations in files belong to [`check`](crate::check), scenarios of an engine's start to
+//! [`replay`](crate::replay). Nothing here prints.
 
 mod daemon;
 mod error;
-mod image;
+mod load;
+mod loaded_image;
+pub(crate) mod value;
 mod watch;
 
 pub use daemon::Daemon;
 pub use error::HarnessError;
-pub use image::LoadedImage;
+pub use loaded_image::LoadedImage;

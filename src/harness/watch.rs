@@ -1,96 +1,103 @@
-//! What happens to an engine while something is asked of it. A question ends with its answer, with the machine, when the
-//! engine falls silent, or at its deadline; and when it fails, the guest is asked what happened meanwhile.
+//! Watches an engine during a request. The request ends with its answer, when the VM exits, when
+//! the engine stops answering pings, or at its timeout. If it fails, the guest is asked which units
+//! failed or restarted meanwhile.
 
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::{Daemon, HarnessError};
+use super::daemon::Daemon;
+use super::error::HarnessError;
 use crate::engine::EngineError;
 use crate::vm::instance::units::{self, UnitState};
 
-/// For how long an engine that has much to do may leave `/_ping` unanswered.
-const SILENCE: Duration = Duration::from_secs(30);
-/// How often it is asked, and how long it has for an answer.
-const ASK: Duration = Duration::from_secs(2);
-/// How long the guest may take to tell what happened.
-const TELL: Duration = Duration::from_secs(20);
+/// The time for which a busy engine may leave pings unanswered.
+const UNRESPONSIVE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time between two pings.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
+/// The time limit for the answer to a ping.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time limit for the guest's report.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(20);
+/// The time in which the exit of a VM is noticed after a request to it failed.
+const EXIT_NOTICE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Daemon {
-    /// What `asked` comes to. `action` says what that is, for errors: "load the image".
+    /// Waits for `request`, for `limit` at most. `action` names the request in errors, in the
+    /// infinitive: "load the image".
     pub(super) async fn watched<T>(
         &self,
         action: &str,
         limit: Duration,
-        asked: impl Future<Output = Result<T, HarnessError>>,
+        request: impl Future<Output = Result<T, HarnessError>>,
     ) -> Result<T, HarnessError> {
-        let since = match self.vm().uptime().await {
-            Ok(since) => since,
-            Err(error) => {
-                let died = timeout(ASK, self.vm().wait_for_exit()).await;
-                return Err(died.unwrap_or(error).into());
-            }
+        let started = match self.vm().uptime().await {
+            Ok(uptime) => uptime,
+            Err(error) => return Err(self.exit_error().await.unwrap_or(error.into())),
         };
-        let deadline = || EngineError::Timeout { action: action.to_owned(), limit };
-        let failed = tokio::select! {
+        let timed_out = || EngineError::Timeout { action: action.to_owned(), limit };
+        let failure = tokio::select! {
             biased;
-            answer = timeout(limit, asked) => match answer {
+            answer = timeout(limit, request) => match answer {
                 Ok(Err(error)) if error.is_environment() => error,
                 Ok(answer) => return answer,
-                Err(_) => deadline().into(),
+                Err(_) => timed_out().into(),
             },
-            died = self.vm().wait_for_exit() => return Err(died.into()),
-            silent = self.silence() => silent.into(),
+            exited = self.vm().wait_for_exit() => return Err(exited.into()),
+            unresponsive = self.unresponsive() => unresponsive.into(),
         };
-        let happened = match timeout(TELL, self.happened(since)).await {
-            Ok(Ok(happened)) => happened,
-            // A machine's end is noticed a little later than that of what was asked of it.
-            unanswered => match (timeout(ASK, self.vm().wait_for_exit()).await, unanswered) {
-                (Ok(died), _) => return Err(died.into()),
-                (_, Ok(Err(error))) => {
-                    vec![format!("the guest does not tell what happened: {error}")]
-                }
-                _ => vec!["the guest does not tell what happened".to_owned()],
+        let events = match timeout(REPORT_TIMEOUT, self.events_since(started)).await {
+            Ok(Ok(events)) => events,
+            // The exit of a VM is noticed a little later than the failure of the request.
+            no_report => match (self.exit_error().await, no_report) {
+                (Some(exited), _) => return Err(exited),
+                (None, Ok(Err(error))) => vec![format!("the guest does not answer: {error}")],
+                (None, _) => vec!["the guest does not answer".to_owned()],
             },
         };
-        Err(if happened.is_empty() {
-            failed
-        } else {
-            HarnessError::Meanwhile { failed: failed.into(), happened }
-        })
+        if events.is_empty() {
+            return Err(failure);
+        }
+        Err(HarnessError::Meanwhile { failure: failure.into(), events })
     }
 
-    /// Returns once the engine has not answered for too long.
-    async fn silence(&self) -> EngineError {
-        let mut silent = Duration::ZERO;
-        while silent < SILENCE {
-            sleep(ASK).await;
-            match timeout(ASK, self.engine().ping()).await {
-                Ok(Ok(_)) => silent = Duration::ZERO,
-                _ => silent += 2 * ASK,
+    /// Returns the error of a VM that has exited, or exits within a moment.
+    async fn exit_error(&self) -> Option<HarnessError> {
+        let exited = timeout(EXIT_NOTICE_TIMEOUT, self.vm().wait_for_exit()).await;
+        exited.ok().map(HarnessError::from)
+    }
+
+    /// Returns once the engine has not answered pings for too long.
+    async fn unresponsive(&self) -> EngineError {
+        let mut silent_for = Duration::ZERO;
+        while silent_for < UNRESPONSIVE_TIMEOUT {
+            sleep(PING_INTERVAL).await;
+            match timeout(PING_TIMEOUT, self.engine().ping()).await {
+                Ok(Ok(_)) => silent_for = Duration::ZERO,
+                _ => silent_for += PING_INTERVAL + PING_TIMEOUT,
             }
         }
-        EngineError::Unresponsive { silent_for: SILENCE }
+        EngineError::Unresponsive { silent_for: UNRESPONSIVE_TIMEOUT }
     }
 
-    /// What happened to the engine since the guest's clock said `since`.
-    async fn happened(&self, since: Duration) -> Result<Vec<String>, HarnessError> {
-        let mut agent = self.vm().agent(TELL).await?;
-        let mut happened = Vec::new();
-        for UnitState { unit, state, result, active_since } in
-            units::states(&mut agent, self.vm().family()).await?
-        {
+    /// Returns which of the engine's units failed or restarted since the guest's uptime was
+    /// `started`, and whether its disk is full.
+    async fn events_since(&self, started: Duration) -> Result<Vec<String>, HarnessError> {
+        let mut agent = self.vm().agent(REPORT_TIMEOUT).await?;
+        let mut events = Vec::new();
+        let states = units::states(&mut agent, self.vm().family()).await?;
+        for UnitState { unit, state, result, active_since } in states {
+            let restarted_after = active_since.checked_sub(started).unwrap_or_default();
             if state != "active" {
-                happened.push(format!("{unit} is {state} (its last end: {result})"));
-            } else if let Some(after) =
-                active_since.checked_sub(since).filter(|after| !after.is_zero())
-            {
-                happened.push(format!("{unit} was restarted, after {:.1} s", after.as_secs_f64()));
+                events.push(format!("{unit} is {state} (last result: {result})"));
+            } else if !restarted_after.is_zero() {
+                let seconds = restarted_after.as_secs_f64();
+                events.push(format!("{unit} was restarted after {seconds:.1} s"));
             }
         }
         if units::disk_is_full(&mut agent, self.vm().family()).await? {
-            happened.push("the disk that the engine writes to is full".to_owned());
+            events.push("the engine's disk is full".to_owned());
         }
-        Ok(happened)
+        Ok(events)
     }
 }

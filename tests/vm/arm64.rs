@@ -5,12 +5,12 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::desk::Desk;
 use crate::dock::{seatrial, stdout};
+use crate::sample_image::SampleImage;
 
 const GUEST: &str = "docker-28-arm64";
 const RECIPE: &str = r#"
-name = "desk/multi"
+name = "sample/multi"
 tag = "1"
 platforms = ["linux/amd64", "linux/arm64"]
 [config]
@@ -41,18 +41,18 @@ fn program(folder: &Path) {
 #[test]
 #[ignore = "takes minutes; for the nightly run"]
 fn each_engine_runs_the_image_for_its_own_architecture_whatever_the_archive() {
-    let desk = Desk::new();
-    program(&desk.path("arm64"));
-    std::fs::write(desk.path("multi.toml"), RECIPE).unwrap();
-    stdout(&desk.seatrial(&["build", "multi.toml", "--format", "dual", "-o", "dual.tar"]));
-    stdout(&desk.seatrial(&["build", "multi.toml", "--format", "oci", "-o", "app.tar"]));
-    std::fs::write(desk.path("e.toml"), EXPECTED).unwrap();
+    let sample = SampleImage::new();
+    program(&sample.path("arm64"));
+    std::fs::write(sample.path("multi.toml"), RECIPE).unwrap();
+    stdout(&sample.seatrial(&["build", "multi.toml", "--format", "dual", "-o", "dual.tar"]));
+    stdout(&sample.seatrial(&["build", "multi.toml", "--format", "oci", "-o", "app.tar"]));
+    std::fs::write(sample.path("e.toml"), EXPECTED).unwrap();
     for (image, engines) in
         [("multi.toml", &["docker-28", GUEST][..]), ("app.tar", &[GUEST]), ("dual.tar", &[GUEST])]
     {
         let mut words = vec!["check", image, "--expect", "e.toml", "--json"];
         engines.iter().for_each(|engine| words.extend(["--engine", engine]));
-        let verdict: Value = serde_json::from_str(&stdout(&desk.seatrial(&words))).unwrap();
+        let verdict: Value = serde_json::from_str(&stdout(&sample.seatrial(&words))).unwrap();
         for (engine, machine) in [("docker-28", "x86_64\n"), (GUEST, "aarch64\n")] {
             let cases = verdict["cases"].as_array().unwrap();
             let mut of_it = cases
@@ -68,10 +68,10 @@ fn each_engine_runs_the_image_for_its_own_architecture_whatever_the_archive() {
 #[test]
 #[ignore = "takes minutes; for the nightly run"]
 fn an_image_for_the_host_alone_is_loaded_there_and_its_runs_are_skipped() {
-    let desk = Desk::new();
-    let (output, verdict) = desk.check("[[run]]\nname='x'\n", &["--engine", GUEST]);
+    let sample = SampleImage::new();
+    let (output, verdict) = sample.check("[[run]]\nname='x'\n", &["--engine", GUEST]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let last = verdict["cases"].as_array().unwrap().last().unwrap();
     assert_eq!(last["outcome"], "skipped");
-    assert_eq!(last["reason"], "the image is for amd64, the engine's machine is arm64");
+    assert_eq!(last["reason"], "the image is for amd64, the VM is arm64");
 }

@@ -3,19 +3,19 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod arm64; // machines of another architecture
-mod bases; // images on images, Docker's own among them
-mod check; // images on trial, by their archives alone
+mod base_images; // images on base images, some of them saved by Docker
 mod clones; // machines restored from a template
-mod desk; // the workbench of images on trial
 mod dock; // the workbench
-mod engines; // what engines make of images
-mod environment; // what is said where the environment fails
-mod faults; // an engine to which something happens
-mod images; // what a daemon sees of an image
+mod engines; // the table of docs/engines.md
+mod environment_failures; // missing programs, mirrors, disk space
+mod faults; // an engine that fails during a request
+mod images; // images as Docker sees them
 mod kept; // machines for hand work
 mod leaving; // nothing outlives its run
-mod live; // images on trial, on a real engine
-mod load; // images into an engine, no more than is missing there
+mod load; // `seatrial load`
 mod network; // the network of containers
 mod replay; // starts that go wrong, for every way to wait
+mod runtime_checks; // `seatrial check` on an engine
+mod sample_image; // the image that the tests of `seatrial check` use
+mod static_checks; // `seatrial check` without an engine
 mod templates; // templates that are damaged, gone or stale

@@ -1,11 +1,11 @@
-//! Values as reports show them: strings quoted, lists and objects as in JSON, and "nothing" for an
-//! absent value.
+//! Values as mismatches show them: strings quoted, lists and objects as in JSON, and "nothing" for
+//! an absent value.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// Formats `value` for a report.
-pub(super) fn format(value: impl Serialize) -> String {
+/// Formats `value` for a mismatch.
+pub(crate) fn format(value: impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(value) => format_json(&value),
         Err(error) => format!("a value without a representation in JSON: {error}"),
@@ -31,13 +31,13 @@ fn format_json(value: &Value) -> String {
 }
 
 /// Quotes `text`, and escapes whatever a terminal would not print as a character.
-pub(super) fn quote(text: impl AsRef<str>) -> String {
+pub(crate) fn quote(text: impl AsRef<str>) -> String {
     // Unlike JSON, this escapes control characters above U+007F and those that reverse text, too.
     format!("{:?}", text.as_ref())
 }
 
 /// Quotes the beginning of `text`, and counts the bytes that are left out.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     const MAX_CHARS: usize = 600;
     match text.char_indices().nth(MAX_CHARS) {
         None => quote(text),

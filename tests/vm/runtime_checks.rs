@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::desk::{Desk, RECIPE};
+use crate::sample_image::{RECIPE, SampleImage};
 
 /// What runs and services are, and of those that are wrong what is said.
 const LIVE: &str = r#"
@@ -47,7 +47,7 @@ ready = { log = "never said" }
 
 #[test]
 fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_say_so() {
-    let desk = Desk::new();
+    let sample = SampleImage::new();
     let reports = [
         "--report",
         "junit=r.xml",
@@ -58,7 +58,7 @@ fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_s
         "--report",
         "jsonl=r.jsonl",
     ];
-    let (output, verdict) = desk.check(LIVE, &reports);
+    let (output, verdict) = sample.check(LIVE, &reports);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let of = |name: &str| {
         let cases = verdict["cases"].as_array().unwrap();
@@ -99,22 +99,23 @@ fn runs_and_services_on_a_real_engine_pass_and_fail_as_they_should_and_reports_s
     let count = "import sys, xml.etree.ElementTree as t; r = t.parse(sys.argv[1]).getroot(); \
                  c = r.findall('.//testcase'); print(len(c), len([x for x in c if x.find('failure') is not None]))";
     let counted =
-        Command::new("python3").args(["-c", count]).arg(desk.path("r.xml")).output().unwrap();
+        Command::new("python3").args(["-c", count]).arg(sample.path("r.xml")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&counted.stdout), "11 4\n", "{counted:?}");
     let schema =
         ["--noout", "--schema", concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/junit.xsd")];
-    let valid = Command::new("xmllint").args(schema).arg(desk.path("r.xml")).output().unwrap();
+    let valid = Command::new("xmllint").args(schema).arg(sample.path("r.xml")).output().unwrap();
     assert!(valid.status.success(), "{valid:?}");
-    let page = opened(&desk.path("r.html"));
+    let page = opened(&sample.path("r.html"));
     assert!(
         page.contains("<h1>Not as expected</h1>")
             && page.contains("run slow")
             && page.contains("<svg")
     );
     assert!(!page.contains("<h1>ahoy"), "what an image prints is not part of the page");
-    let json: Value = serde_json::from_slice(&std::fs::read(desk.path("r.json")).unwrap()).unwrap();
+    let json: Value =
+        serde_json::from_slice(&std::fs::read(sample.path("r.json")).unwrap()).unwrap();
     assert_eq!(json["cases"].as_array().unwrap().len(), 11);
-    let lines = std::fs::read_to_string(desk.path("r.jsonl")).unwrap();
+    let lines = std::fs::read_to_string(sample.path("r.jsonl")).unwrap();
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines, *json["cases"].as_array().unwrap());
 }
@@ -146,10 +147,10 @@ fn opened(page: &Path) -> String {
 
 #[test]
 fn an_oci_layout_and_an_image_for_another_architecture_are_tried_as_far_as_that_goes() {
-    let desk = Desk::new();
-    std::fs::write(desk.path("app.toml"), RECIPE.replace("amd64", "arm64")).unwrap();
-    desk.seatrial(&["build", "app.toml", "--format", "oci", "-o", "app.tar"]);
-    let (output, verdict) = desk.check("[image]\narchitecture='arm64'\n[[run]]\nname='x'\n", &[]);
+    let sample = SampleImage::new();
+    std::fs::write(sample.path("app.toml"), RECIPE.replace("amd64", "arm64")).unwrap();
+    sample.seatrial(&["build", "app.toml", "--format", "oci", "-o", "app.tar"]);
+    let (output, verdict) = sample.check("[image]\narchitecture='arm64'\n[[run]]\nname='x'\n", &[]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let outcomes: Vec<(&str, &str)> = verdict["cases"]
         .as_array()
@@ -169,10 +170,10 @@ fn an_oci_layout_and_an_image_for_another_architecture_are_tried_as_far_as_that_
 
 #[test]
 fn an_image_that_an_engine_refuses_has_failed_whatever_is_filtered_for() {
-    let desk = Desk::new();
+    let sample = SampleImage::new();
     // zstd came with Docker 23.
-    desk.seatrial(&["build", "app.toml", "--compress", "zstd", "-o", "app.tar"]);
-    let (output, verdict) = desk.check("[[run]]\nname='x'\n", &["--filter", "run"]);
+    sample.seatrial(&["build", "app.toml", "--compress", "zstd", "-o", "app.tar"]);
+    let (output, verdict) = sample.check("[[run]]\nname='x'\n", &["--filter", "run"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let cases = verdict["cases"].as_array().unwrap();
     let found: Vec<(&str, &str)> = cases

@@ -1,0 +1,41 @@
+//! An image that was read completely, for static checks.
+
+use std::path::Path;
+
+use super::CheckError;
+use crate::archive::tree::Tree;
+use crate::archive::{Image, ImageSelector, open, verify};
+
+/// An image that was read completely, and whose digests are correct.
+#[derive(Debug)]
+pub struct ImageUnderTest {
+    /// The image.
+    pub image: Image,
+    /// The files of all layers together.
+    pub(super) tree: Tree,
+    /// The uncompressed sizes of the layers in bytes.
+    pub(super) layer_sizes: Vec<u64>,
+}
+
+impl ImageUnderTest {
+    /// Reads the image at `path`.
+    ///
+    /// # Errors
+    /// If there is no such image, or it is damaged.
+    pub fn open(path: &Path, selector: &ImageSelector, threads: usize) -> Result<Self, CheckError> {
+        let image = open(path, selector)?;
+        let layers = verify::layers(&image, threads)?;
+        let layer_sizes = layers.iter().map(|layer| layer.size).collect();
+        Ok(Self {
+            tree: Tree::from_layers(layers.into_iter().map(|layer| layer.tree)),
+            image,
+            layer_sizes,
+        })
+    }
+
+    /// Returns the image's first reference, or the path of the archive if the image has none.
+    pub fn name(&self) -> String {
+        let path = || self.image.path.display().to_string();
+        self.image.references.first().cloned().unwrap_or_else(path)
+    }
+}

@@ -1,0 +1,102 @@
+//! The inputs of a check: images from archives or recipes.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::CheckError;
+use super::image::ImageUnderTest;
+use super::verdict::{Checks, TestCase};
+use crate::archive::{ArchiveError, Compression, ImageSelector};
+use crate::build::assemble::Output;
+use crate::build::{CacheUse, Format, Options as BuildOptions, Recipe, assemble, plan};
+use crate::image::Platform;
+use crate::image::platform::Arch;
+
+/// An image to check.
+#[derive(Debug)]
+pub struct CheckInput {
+    /// The architecture of the engines on which the image is checked. If an archive or a recipe has
+    /// images for several platforms, this selects one.
+    pub arch: Arch,
+    /// The path of the archive.
+    pub archive: PathBuf,
+    /// The image.
+    pub image: ImageUnderTest,
+    /// The recipe, if the image was built from one.
+    pub recipe: Option<PathBuf>,
+    // Deletes an archive that was built from a recipe.
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl CheckInput {
+    /// Opens the image for `arch` in the archive or OCI layout at `path`.
+    ///
+    /// # Errors
+    /// If there is no such image, or it is damaged.
+    pub fn from_archive(path: &Path, arch: Arch, threads: usize) -> Result<Self, CheckError> {
+        let selector = ImageSelector {
+            platform: Some(Platform { arch, variant: None }),
+            ..ImageSelector::default()
+        };
+        let image = ImageUnderTest::open(path, &selector, threads)?;
+        Ok(Self { arch, archive: path.to_owned(), image, recipe: None, _folder: None })
+    }
+
+    /// Builds the image for `arch` of the recipe at `path`.
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    pub fn from_recipe(
+        path: &Path,
+        arch: Arch,
+        threads: usize,
+        cache: CacheUse,
+    ) -> Result<Self, CheckError> {
+        let folder = tempfile::TempDir::with_prefix("seatrial-").map_err(write_error)?;
+        let archive = folder.path().join("image.tar");
+        build(path, arch, &archive, threads, cache)?;
+        let image = ImageUnderTest::open(&archive, &ImageSelector::default(), threads)?;
+        Ok(Self { arch, archive, image, recipe: Some(path.to_owned()), _folder: Some(folder) })
+    }
+
+    /// Returns the image's name, with the architecture if that is not the host's.
+    pub(super) fn name(&self) -> String {
+        match self.arch == Platform::host().arch {
+            true => self.image.name(),
+            false => format!("{} ({})", self.image.name(), self.arch),
+        }
+    }
+
+    /// Builds the recipe a second time and compares the image IDs.
+    pub(super) fn reproducible_build(&self, threads: usize) -> Result<TestCase, CheckError> {
+        let (image, name) = (self.name(), "reproducible build");
+        let Some(recipe) = &self.recipe else {
+            let reason = "an archive cannot be built again; pass its recipe instead";
+            return Ok(TestCase::skipped(&image, name, reason));
+        };
+        let second = Self::from_recipe(recipe, self.arch, threads, CacheUse::Verify)?;
+        let id = |input: &Self| input.image.image.id().to_string();
+        let mut checks = Checks::default();
+        checks.expect_equal("image ID", &id(self), &id(&second));
+        Ok(TestCase::finished(&image, name, checks))
+    }
+}
+
+fn build(
+    recipe: &Path,
+    arch: Arch,
+    archive: &Path,
+    threads: usize,
+    cache: CacheUse,
+) -> Result<(), CheckError> {
+    let plan = plan(Recipe::read_for(recipe, arch)?, threads)?;
+    let file = File::create_new(archive).map_err(write_error)?;
+    let options =
+        BuildOptions { format: Format::Docker, compression: Compression::None, threads, cache };
+    assemble(&plan, options, Output::File(&file), &mut |_| ())?;
+    Ok(())
+}
+
+fn write_error(source: std::io::Error) -> ArchiveError {
+    ArchiveError::Write { target: "the image".to_owned(), source }
+}

@@ -1,0 +1,166 @@
+//! Runtime checks: they compare expectations with an image that is loaded into an engine, and with
+//! its containers.
+
+mod container;
+mod run;
+mod service;
+
+use std::time::{Duration, Instant};
+
+use super::expectations::{EnvExpectations, Expectations, RunExpectations, ServiceExpectations};
+use super::static_checks::environment;
+use super::verdict::{Checks, TestCase};
+use crate::engine::EngineError;
+use crate::engine::run::OUTPUT_MAX;
+use crate::errors::chain;
+use crate::harness::{HarnessError, LoadedImage, value};
+
+/// The name of the test case about loading.
+pub(super) const LOAD: &str = "loads with the expected name";
+/// The name of the test case about the environment.
+const ENVIRONMENT: &str = "environment of a container";
+
+/// Returns the name of a test case about a command.
+pub(super) fn run_name(run: &RunExpectations) -> String {
+    format!("run {}", run.name)
+}
+
+/// Returns the name of a test case about a service.
+pub(super) fn service_name(service: &ServiceExpectations) -> String {
+    format!("service {}", service.name)
+}
+
+/// The checks of a test case, and the output of its container.
+type Findings = Result<(Checks, String), HarnessError>;
+
+/// Runs the runtime checks of one image on one engine.
+pub(super) struct RuntimeChecks<'a> {
+    /// The image.
+    pub image: &'a LoadedImage<'a>,
+    /// The name of the engine.
+    pub engine: &'a str,
+    /// Called with each test case as it ends.
+    pub report: &'a mut (dyn FnMut(TestCase) + Send),
+}
+
+impl RuntimeChecks<'_> {
+    /// Checks that the engine lists the image under its name.
+    pub(super) async fn check_load(&mut self) {
+        let begin = Instant::now();
+        let findings = listed(self.image).await;
+        self.finish(LOAD.to_owned(), findings, begin);
+    }
+
+    /// Runs all test cases that need a container.
+    pub(super) async fn check_containers(&mut self, expected: &Expectations) {
+        let begin = Instant::now();
+        let findings = container_env(self.image, &expected.env).await;
+        self.finish(ENVIRONMENT.to_owned(), findings, begin);
+        for run in &expected.run {
+            self.check_run(run).await;
+        }
+        for service in &expected.service {
+            self.check_service(service).await;
+        }
+    }
+
+    /// Reports all test cases that need a container as skipped.
+    pub(super) fn skip_containers(&mut self, expected: &Expectations, reason: &str) {
+        container_cases(expected).for_each(|name| self.skip(name, reason));
+    }
+
+    async fn check_run(&mut self, expected: &RunExpectations) {
+        let (begin, name) = (Instant::now(), run_name(expected));
+        let options = expected.container.options(false);
+        if let Some(reason) = self.image.daemon().engine().unsupported(&options) {
+            return self.skip(name, reason);
+        }
+        let findings = run::check(self.image, expected).await;
+        self.finish(name, findings, begin);
+    }
+
+    async fn check_service(&mut self, expected: &ServiceExpectations) {
+        let (begin, name) = (Instant::now(), service_name(expected));
+        let engine = self.image.daemon().engine();
+        let needs_health = expected.ready.healthy == Some(true);
+        let unsupported = engine
+            .unsupported(&expected.container.options(true))
+            .or(engine.health_check_unsupported().filter(|_| needs_health));
+        if let Some(reason) = unsupported {
+            return self.skip(name, reason);
+        }
+        let findings = service::check(self.image, expected).await;
+        self.finish(name, findings, begin);
+    }
+
+    fn skip(&mut self, name: String, reason: &str) {
+        let case = TestCase::skipped(self.image.reference(), name, reason);
+        (self.report)(case.on_engine(self.engine, Duration::ZERO));
+    }
+
+    fn finish(&mut self, name: String, findings: Findings, begin: Instant) {
+        let image = self.image.reference();
+        let case = match findings {
+            Ok((checks, output)) => TestCase { output, ..TestCase::finished(image, name, checks) },
+            Err(error) => match rejection(&error) {
+                Some(checks) => TestCase::finished(image, name, checks),
+                None => TestCase::error(image, name, chain(&error)),
+            },
+        };
+        (self.report)(case.on_engine(self.engine, begin.elapsed()));
+    }
+}
+
+/// Converts an error into a failed check, if the image is the cause rather than the engine.
+fn rejection(error: &HarnessError) -> Option<Checks> {
+    let HarnessError::Engine(error) = error else { return None };
+    let mut checks = Checks::default();
+    match error {
+        EngineError::Start(problem) => {
+            checks.record("start", "the command starts", problem, false);
+        }
+        EngineError::OutputTooLarge => {
+            let (limit, found) = (OUTPUT_MAX >> 20, "more");
+            checks.record("size of the output", format!("at most {limit} MiB"), found, false);
+        }
+        _ => return None,
+    }
+    Some(checks)
+}
+
+/// Returns all runtime checks of `expected` as skipped test cases.
+pub(super) fn all_skipped(image: &str, expected: &Expectations, reason: &str) -> Vec<TestCase> {
+    let names = std::iter::once(LOAD.to_owned()).chain(container_cases(expected));
+    names.map(|name| TestCase::skipped(image, name, reason)).collect()
+}
+
+/// Returns the names of all test cases that need a container.
+fn container_cases(expected: &Expectations) -> impl Iterator<Item = String> {
+    let runs = expected.run.iter().map(run_name);
+    let services = expected.service.iter().map(service_name);
+    std::iter::once(ENVIRONMENT.to_owned()).chain(runs).chain(services)
+}
+
+/// Checks that the engine lists the image under its name.
+async fn listed(image: &LoadedImage<'_>) -> Findings {
+    let mut checks = Checks::default();
+    let tags = image.inspect().await?.tags;
+    let (expected, found) = (value::quote(image.reference()), value::format(&tags));
+    checks.record("tags that the engine lists", expected, found, image.is_listed_in(&tags));
+    Ok((checks, String::new()))
+}
+
+/// Compares the environment of a process in a container with the config and with `expected`.
+async fn container_env(image: &LoadedImage<'_>, expected: &EnvExpectations) -> Findings {
+    let (config, container) = (image.config_env().await?, image.container_env().await?);
+    let mut checks = environment::check(expected, &container);
+    let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+    for entry in &config {
+        let same_name = container.iter().filter(|found| name(found) == name(entry));
+        let found: Vec<&String> = same_name.collect();
+        let found = if found.is_empty() { "nothing".to_owned() } else { value::format(&found) };
+        let subject = format!("{} of the config, in a container", name(entry));
+        checks.record(&subject, value::quote(entry), found, container.contains(entry));
+    }
+    Ok((checks, container.join("\n")))
+}

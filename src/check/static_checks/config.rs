@@ -1,0 +1,136 @@
+//! Checks of the image's config and layers.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::archive::{ImageSelector, open};
+use crate::check::CheckError;
+use crate::check::expectations::{ImageExpectations, SharedLayers};
+use crate::check::image::ImageUnderTest;
+use crate::check::verdict::Checks;
+use crate::harness::value;
+use crate::image::config::{ContainerConfig, Set};
+
+/// Compares the config and the layers of `image` with `expected`. Paths of other images are
+/// relative to `folder`.
+pub(super) fn check(
+    image: &ImageUnderTest,
+    expected: &ImageExpectations,
+    folder: &Path,
+) -> Result<Checks, CheckError> {
+    let mut checks = Checks::default();
+    check_names(image, expected, &mut checks);
+    check_texts(image, expected, &mut checks);
+    let config = &image.image.config.config;
+    check_lists(config, expected, &mut checks);
+    check_objects(config, expected, &mut checks);
+    check_sizes(image, expected, &mut checks);
+    if let Some(shared) = &expected.shares_layers {
+        check_shared_layers(image, shared, folder, &mut checks)?;
+    }
+    Ok(checks)
+}
+
+fn check_names(image: &ImageUnderTest, expected: &ImageExpectations, checks: &mut Checks) {
+    let references = &image.image.references;
+    let tags: Vec<String> = references
+        .iter()
+        .filter_map(|reference| reference.rsplit_once(':'))
+        .map(|(_, tag)| tag.to_owned())
+        .collect();
+    let names = [("reference", &expected.reference, references), ("tag", &expected.tag, &tags)];
+    for (subject, expected, found) in names {
+        let Some(expected) = expected else { continue };
+        let shown = match &found[..] {
+            [] => value::format(None::<&str>),
+            [name] => value::quote(name),
+            names => value::format(names),
+        };
+        checks.record(subject, value::quote(expected), shown, found.contains(expected));
+    }
+}
+
+fn check_texts(image: &ImageUnderTest, expected: &ImageExpectations, checks: &mut Checks) {
+    let image = &image.image.config;
+    let config = &image.config;
+    let texts = [
+        ("architecture", &expected.architecture, Some(&image.architecture)),
+        ("variant", &expected.variant, image.variant.as_ref()),
+        ("os", &expected.os, Some(&image.os)),
+        ("user", &expected.user, config.user.as_ref()),
+        ("working directory", &expected.working_dir, config.working_dir.as_ref()),
+        ("stop signal", &expected.stop_signal, config.stop_signal.as_ref()),
+        ("created", &expected.created, image.created.as_ref()),
+    ];
+    for (subject, expected, found) in texts {
+        if let Some(expected) = expected {
+            // An expected "" also matches an image that does not set the field.
+            let passed = expected == found.map_or("", String::as_str);
+            checks.record(subject, value::quote(expected), value::format(found), passed);
+        }
+    }
+}
+
+fn check_lists(config: &ContainerConfig, expected: &ImageExpectations, checks: &mut Checks) {
+    let lists = [
+        ("entrypoint", &expected.entrypoint, &config.entrypoint),
+        ("command", &expected.cmd, &config.cmd),
+        ("shell", &expected.shell, &config.shell),
+    ];
+    for (subject, expected, found) in lists {
+        if let Some(expected) = expected {
+            checks.expect_equal(subject, expected, &found.clone().unwrap_or_default());
+        }
+    }
+    let sets = [
+        ("exposed ports", &expected.exposed_ports, &config.exposed_ports),
+        ("volumes", &expected.volumes, &config.volumes),
+    ];
+    for (subject, expected, found) in sets {
+        if let Some(expected) = expected {
+            let names = |set: &Set| set.keys().cloned().collect::<BTreeSet<String>>();
+            let expected: BTreeSet<String> = expected.iter().cloned().collect();
+            checks.expect_equal(subject, &expected, &found.as_ref().map(names).unwrap_or_default());
+        }
+    }
+}
+
+fn check_objects(config: &ContainerConfig, expected: &ImageExpectations, checks: &mut Checks) {
+    let labels = config.labels.clone().unwrap_or_default();
+    for (label, value) in &expected.labels {
+        checks.expect_equal(&format!("label {label}"), &Some(value), &labels.get(label));
+    }
+    if let Some(healthcheck) = &expected.healthcheck {
+        checks.expect_equal("health check", &Some(healthcheck), &config.healthcheck.as_ref());
+    }
+}
+
+fn check_sizes(image: &ImageUnderTest, expected: &ImageExpectations, checks: &mut Checks) {
+    let layers = image.image.layers.len();
+    if let Some(number) = expected.layers {
+        checks.expect_equal("number of layers", &number, &layers);
+    }
+    if let Some(max) = expected.max_layers {
+        checks.record("number of layers", format!("at most {max}"), layers, layers <= max);
+    }
+    if let Some(max) = expected.max_size {
+        let size: u64 = image.layer_sizes.iter().sum();
+        let (limit, found) = (format!("at most {max} bytes"), format!("{size} bytes"));
+        checks.record("size of all layers", limit, found, size <= max);
+    }
+}
+
+fn check_shared_layers(
+    image: &ImageUnderTest,
+    expected: &SharedLayers,
+    folder: &Path,
+    checks: &mut Checks,
+) -> Result<(), CheckError> {
+    let other = open(&folder.join(&expected.with), &ImageSelector::default())?;
+    let pairs = image.image.layers.iter().zip(&other.layers);
+    let common = pairs.take_while(|(one, other)| one.diff_id == other.diff_id).count();
+    let min = expected.at_least.unwrap_or(other.layers.len());
+    let subject = format!("layers in common with {}", expected.with);
+    checks.record(&subject, format!("at least {min}"), common, common >= min);
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! Checks of a file in the image.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::archive::files::FileInfo;
+use crate::archive::tar::MemberKind;
+use crate::check::expectations::{FileExpectations, FileType};
+use crate::check::verdict::Checks;
+use crate::harness::value;
+
+/// Compares the file that was found, if any, with `expected`.
+pub(super) fn check(expected: &FileExpectations, found: Option<&FileInfo>) -> Checks {
+    let mut checks = Checks::default();
+    let must_exist = expected.exists != Some(false);
+    let shown = |exists| if exists { "exists" } else { "does not exist" };
+    let exists = found.is_some();
+    checks.record("existence", shown(must_exist), shown(exists), must_exist == exists);
+    if let (true, Some(found)) = (must_exist, found) {
+        check_metadata(expected, found, &mut checks);
+        check_content(expected, found, &mut checks);
+    }
+    checks
+}
+
+fn check_metadata(expected: &FileExpectations, found: &FileInfo, checks: &mut Checks) {
+    if let Some(kind) = expected.kind {
+        checks.expect_equal("type", &kind, &file_type(found.kind));
+    }
+    if let Some(mode) = &expected.mode {
+        let passed = u32::from_str_radix(mode.trim_start_matches("0o"), 8) == Ok(found.mode);
+        let found = format!("{:04o}", found.mode);
+        checks.record("mode", value::quote(mode), value::quote(found), passed);
+    }
+    let numbers = [
+        ("user ID", expected.uid, found.uid),
+        ("group ID", expected.gid, found.gid),
+        ("size in bytes", expected.size, found.size),
+    ];
+    for (subject, expected, found) in numbers {
+        if let Some(expected) = expected {
+            checks.expect_equal(subject, &expected, &found);
+        }
+    }
+    if let Some(target) = &expected.target {
+        let found = (found.kind == MemberKind::Symlink)
+            .then(|| String::from_utf8_lossy(&found.link).into_owned());
+        checks.expect_equal("symlink target", &Some(target.clone()), &found);
+    }
+}
+
+fn check_content(expected: &FileExpectations, found: &FileInfo, checks: &mut Checks) {
+    let content = found.content.as_deref();
+    if let Some(sha256) = &expected.sha256 {
+        let found = content.map(|bytes| hex::encode(Sha256::digest(bytes)));
+        checks.expect_equal("sha256", &Some(sha256.clone()), &found);
+    }
+    if let Some(text) = &expected.content {
+        let content = content.map(String::from_utf8_lossy);
+        let passed = content.as_ref().is_some_and(|content| text.is_match(content));
+        let found = content.map_or("nothing".to_owned(), |content| value::excerpt(&content));
+        checks.record("content", text, found, passed);
+    }
+}
+
+fn file_type(kind: MemberKind) -> FileType {
+    match kind {
+        MemberKind::File | MemberKind::HardLink => FileType::File,
+        MemberKind::Directory => FileType::Directory,
+        MemberKind::Symlink => FileType::Symlink,
+        MemberKind::Special => FileType::Special,
+    }
+}

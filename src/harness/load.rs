@@ -1,0 +1,112 @@
+//! Loads images into a [`Daemon`]: from a recipe, from an archive, or from an image that is open.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use super::daemon::Daemon;
+use super::error::HarnessError;
+use super::loaded_image::LoadedImage;
+use crate::archive::{ArchiveError, Compression, Image, ImageFormat};
+use crate::archive::{docker, write};
+use crate::build::assemble::Output;
+use crate::build::{CacheUse, Format, Options as BuildOptions, Recipe, assemble, plan};
+use crate::engine::stream::{self, Sender};
+use crate::image::Reference;
+
+/// The time limit for loading an image. An emulated engine loads about 10 MB/s.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(600);
+/// Additional time for the writer to finish after a load timed out.
+const WRITER_GRACE: Duration = Duration::from_secs(10);
+/// The name under which an image without a name is loaded.
+const DEFAULT_REFERENCE: &str = "seatrial/unnamed:latest";
+
+impl Daemon {
+    /// Builds the image of `recipe` and streams it into the engine.
+    ///
+    /// # Errors
+    /// If the image cannot be built, or the engine rejects it.
+    pub async fn load_recipe(&self, recipe: Recipe) -> Result<LoadedImage<'_>, HarnessError> {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let options = BuildOptions {
+            format: Format::Docker,
+            compression: Compression::None,
+            threads,
+            cache: CacheUse::On,
+        };
+        let build = move |sender: &mut Sender| -> Result<String, HarnessError> {
+            let summary =
+                assemble(&plan(recipe, threads)?, options, Output::Stream(sender), &mut |_| ())?;
+            Ok(summary.reference.unwrap_or_default())
+        };
+        let reference = self.load(build).await?;
+        self.loaded_image(reference).await
+    }
+
+    /// Loads the archive at `path`, which must have an image called `reference`.
+    ///
+    /// # Errors
+    /// If the archive cannot be read, the engine rejects it, or the engine has no image called
+    /// `reference` afterwards.
+    pub async fn load_archive(
+        &self,
+        path: &Path,
+        reference: &str,
+    ) -> Result<LoadedImage<'_>, HarnessError> {
+        let path = path.to_owned();
+        let read = move |sender: &mut Sender| -> Result<(), HarnessError> {
+            let file = File::open(&path).map_err(ArchiveError::read(&path))?;
+            write::copy(file, &path.display().to_string(), sender, |_| ())?;
+            Ok(())
+        };
+        self.load(read).await?;
+        self.loaded_image(reference.to_owned()).await
+    }
+
+    /// Loads an open image: the archive it was read from, unless that is an OCI layout, which some
+    /// engines do not read. Its layers and config are then put into a docker-archive unchanged.
+    /// `sizes` are the uncompressed sizes of the layers.
+    ///
+    /// # Errors
+    /// Like [`load_archive`](Self::load_archive).
+    pub(crate) async fn load_opened(
+        &self,
+        archive: &Path,
+        image: &Image,
+        sizes: &[u64],
+    ) -> Result<LoadedImage<'_>, HarnessError> {
+        let reference = image.references.first().cloned();
+        if image.format != ImageFormat::OciLayout {
+            let reference = reference.unwrap_or_else(|| image.id().to_string());
+            return self.load_archive(archive, &reference).await;
+        }
+        let reference: Reference =
+            reference.as_deref().unwrap_or(DEFAULT_REFERENCE).parse().map_err(
+                |error: crate::image::reference::ReferenceError| {
+                    ArchiveError::invalid(archive, error.to_string())
+                },
+            )?;
+        let (image, sizes, name) = (image.clone(), sizes.to_vec(), reference.to_string());
+        let repack = move |sender: &mut Sender| -> Result<(), HarnessError> {
+            docker::repack(&image, &sizes, &reference, 0, sender)?;
+            Ok(())
+        };
+        self.load(repack).await?;
+        self.loaded_image(name).await
+    }
+
+    /// Streams what `write` writes into the engine.
+    async fn load<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&mut Sender) -> Result<T, HarnessError> + Send + 'static,
+    ) -> Result<T, HarnessError> {
+        let load = stream::transfer(write, |stream| self.engine().load(stream, LOAD_TIMEOUT));
+        self.watched("load the image", LOAD_TIMEOUT + WRITER_GRACE, load).await
+    }
+
+    /// Returns the image called `reference`, if the engine has it.
+    async fn loaded_image(&self, reference: String) -> Result<LoadedImage<'_>, HarnessError> {
+        self.engine().inspect(&reference).await?;
+        Ok(LoadedImage::new(self, reference))
+    }
+}

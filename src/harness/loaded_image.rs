@@ -1,0 +1,179 @@
+//! An image in an engine, and assertions about it.
+
+use std::time::Duration;
+
+use super::daemon::Daemon;
+use super::error::HarnessError;
+use super::value;
+use crate::engine::{Container, EngineError, ImageFacts, RunOptions, RunOutput};
+use crate::image::Env;
+
+/// An image in an engine.
+#[derive(Debug)]
+pub struct LoadedImage<'d> {
+    daemon: &'d Daemon,
+    reference: String,
+}
+
+/// The time limit for `env` in a container.
+const ENV_TIMEOUT: Duration = Duration::from_secs(60);
+/// The time limit for creating, starting or removing a container.
+const CONTAINER_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl<'d> LoadedImage<'d> {
+    pub(super) fn new(daemon: &'d Daemon, reference: String) -> Self {
+        Self { daemon, reference }
+    }
+
+    /// Returns the name and tag under which the image was loaded.
+    pub fn reference(&self) -> &str {
+        &self.reference
+    }
+
+    /// Returns the engine that has the image.
+    pub fn daemon(&self) -> &'d Daemon {
+        self.daemon
+    }
+
+    /// Asserts that the engine lists the image under its name and tag.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn assert_tag(&self) -> Result<(), HarnessError> {
+        let tags = self.inspect().await?.tags;
+        let listed = self.is_listed_in(&tags);
+        self.assert(
+            "tags that the engine lists",
+            value::quote(&self.reference),
+            value::format(&tags),
+            listed,
+        )
+    }
+
+    /// Asserts that the image is for `architecture` (as Go names it) according to the engine.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub async fn assert_architecture(&self, architecture: &str) -> Result<(), HarnessError> {
+        let found = self.inspect().await?.architecture;
+        let equal = found == architecture;
+        let subject = "architecture that the engine reports";
+        self.assert(subject, value::quote(architecture), value::quote(found), equal)
+    }
+
+    /// Asserts that the config and the environment of a container have each of the `expected`
+    /// entries, that no name occurs twice in either, and that the container has every entry of the
+    /// config. The engine may add variables of its own to a container.
+    ///
+    /// # Errors
+    /// If any of this does not hold.
+    pub async fn assert_env(&self, expected: &[&str]) -> Result<(), HarnessError> {
+        let config = self.config_env().await?;
+        let container = self.container_env().await?;
+        let found = || {
+            format!("config {}, container {}", value::format(&config), value::format(&container))
+        };
+        for entry in expected {
+            let exists = [&config, &container]
+                .iter()
+                .all(|entries| entries.iter().any(|found| found == entry));
+            let subject = "entry of the environment, in config and container";
+            self.assert(subject, value::quote(entry), found(), exists)?;
+        }
+        let unique = |entries: &[String]| {
+            Env::parse(entries).is_ok_and(|env| env.to_entries().len() == entries.len())
+        };
+        self.assert(
+            "names in the environment",
+            "each once, in config and container".to_owned(),
+            found(),
+            unique(&config) && unique(&container),
+        )?;
+        self.assert(
+            "environment of a container",
+            format!("all entries of the config, {}", value::format(&config)),
+            value::format(&container),
+            config.iter().all(|entry| container.contains(entry)),
+        )
+    }
+
+    fn assert(
+        &self,
+        subject: &str,
+        expected: String,
+        found: String,
+        holds: bool,
+    ) -> Result<(), HarnessError> {
+        if holds {
+            return Ok(());
+        }
+        let (image, subject) = (self.reference.clone(), subject.to_owned());
+        Err(HarnessError::Mismatch { image, subject, expected, found })
+    }
+
+    /// Whether one of `tags`, as the engine lists them, is the name of this image. Some engines put
+    /// a registry before names that have none.
+    pub(crate) fn is_listed_in(&self, tags: &[String]) -> bool {
+        let family = self.daemon.vm().family();
+        tags.iter().any(|tag| family.tag_matches(tag, &self.reference))
+    }
+
+    /// Returns the engine's description of the image.
+    ///
+    /// # Errors
+    /// If the engine does not have the image.
+    pub async fn inspect(&self) -> Result<ImageFacts, HarnessError> {
+        Ok(self.daemon.engine().inspect(&self.reference).await?)
+    }
+
+    /// Returns `Env` of the image's config, as the engine reports it.
+    ///
+    /// # Errors
+    /// If the engine does not have the image.
+    pub async fn config_env(&self) -> Result<Vec<String>, HarnessError> {
+        Ok(self.inspect().await?.env)
+    }
+
+    /// Returns the environment of a process in a container. The image needs no program for this: a
+    /// program of the guest is mounted into the container.
+    ///
+    /// # Errors
+    /// If a container of the image cannot be run.
+    pub async fn container_env(&self) -> Result<Vec<String>, HarnessError> {
+        let env = RunOptions { bare: true, ..RunOptions::tool("/bin/busybox", &["env"]) };
+        let output = self.run(&env, ENV_TIMEOUT).await?;
+        if output.code == 0 {
+            return Ok(output.stdout.lines().map(str::to_owned).collect());
+        }
+        let problem = format!(
+            "failed to read the environment of a container: exit code {}: {}",
+            output.code,
+            output.stderr.trim_end()
+        );
+        Err(EngineError::Unexpected(problem).into())
+    }
+
+    /// Starts a container of the image.
+    ///
+    /// # Errors
+    /// If it cannot be created or started.
+    pub async fn start(&self, options: &RunOptions) -> Result<Container, HarnessError> {
+        let start = async { Ok(self.daemon.engine().start(&self.reference, options).await?) };
+        self.daemon.watched(&format!("start {}", self.reference), CONTAINER_TIMEOUT, start).await
+    }
+
+    /// Runs a container of the image until it ends, with a time limit.
+    ///
+    /// # Errors
+    /// If the container cannot be created or started, or does not end in time.
+    pub async fn run(
+        &self,
+        options: &RunOptions,
+        limit: Duration,
+    ) -> Result<RunOutput, HarnessError> {
+        let run = async { Ok(self.daemon.engine().run(&self.reference, options, limit).await?) };
+        // The run has a timeout of its own; creating and removing the container take time, too.
+        let limit = limit + CONTAINER_TIMEOUT;
+        self.daemon.watched(&format!("run {}", self.reference), limit, run).await
+    }
+}

@@ -1,0 +1,338 @@
+//! `seatrial check --no-vm`: static checks, and mistakes in expectations files.
+
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::sample_image::{SampleImage, outcomes};
+
+/// Expectations that the sample image meets, others that it does not, and the beginning of the
+/// mismatch that is shown then. `SHA` stands for the digest of a file according to sha256sum(1).
+const STATIC: &[(&str, &str, &str)] = &[
+    (
+        "[image]\nreference='sample/app:1.0'",
+        "[image]\nreference='a:1'",
+        r#"config: reference: expected "a:1", found "sample/app:1.0""#,
+    ),
+    ("[image]\ntag='1.0'", "[image]\ntag='2'", r#"config: tag: expected "2", found "1.0""#),
+    (
+        "[image]\narchitecture='amd64'",
+        "[image]\narchitecture='arm64'",
+        r#"config: architecture: expected "arm64", found "amd64""#,
+    ),
+    (
+        "[image]\nvariant=''",
+        "[image]\nvariant='v8'",
+        r#"config: variant: expected "v8", found nothing"#,
+    ),
+    (
+        "[image]\nos='linux'",
+        "[image]\nos='windows'",
+        r#"config: os: expected "windows", found "linux""#,
+    ),
+    (
+        "[image]\nuser='7:8'",
+        "[image]\nuser='root'",
+        r#"config: user: expected "root", found "7:8""#,
+    ),
+    (
+        "[image]\nworking_dir='/www'",
+        "[image]\nworking_dir='/'",
+        r#"config: working directory: expected "/", found "/www""#,
+    ),
+    (
+        "[image]\nstop_signal='SIGTERM'",
+        "[image]\nstop_signal='SIGINT'",
+        r#"config: stop signal: expected "SIGINT", found "SIGTERM""#,
+    ),
+    (
+        "[image]\ncreated='1970-01-01T00:00:01Z'",
+        "[image]\ncreated='now'",
+        r#"config: created: expected "now", found "1970-01-01T00:00:01Z""#,
+    ),
+    (
+        "[image]\nentrypoint=['/bin/sh', '-c']",
+        "[image]\nentrypoint=[]",
+        r#"config: entrypoint: expected [], found ["/bin/sh", "-c"]"#,
+    ),
+    (
+        "[image]\ncmd=['echo hello']",
+        "[image]\ncmd=['x']",
+        r#"config: command: expected ["x"], found ["echo hello"]"#,
+    ),
+    (
+        "[image]\nshell=['/bin/sh']",
+        "[image]\nshell=['x']",
+        r#"config: shell: expected ["x"], found ["/bin/sh"]"#,
+    ),
+    (
+        "[image]\nexposed_ports=['80/tcp']",
+        "[image]\nexposed_ports=['8/udp']",
+        r#"config: exposed ports: expected ["8/udp"], found ["80/tcp"]"#,
+    ),
+    (
+        "[image]\nvolumes=['/data']",
+        "[image]\nvolumes=[]",
+        r#"config: volumes: expected [], found ["/data"]"#,
+    ),
+    (
+        "[image.labels]\nteam='deck'",
+        "[image.labels]\nteam='x'",
+        r#"config: label team: expected "x", found "deck""#,
+    ),
+    (
+        "[image.labels]\nteam='deck'",
+        "[image.labels]\ncrew='x'",
+        r#"config: label crew: expected "x", found nothing"#,
+    ),
+    (
+        "[image]\nhealthcheck={ Test = ['CMD', '/bin/true'] }",
+        "[image]\nhealthcheck={ Test = ['NONE'] }",
+        r#"config: health check: expected {"Test": ["NONE"]}, found {"Test": ["CMD", "#,
+    ),
+    ("[image]\nlayers=1", "[image]\nlayers=2", r#"config: number of layers: expected 2, found 1"#),
+    (
+        "[image]\nmax_layers=1",
+        "[image]\nmax_layers=0",
+        r#"config: number of layers: expected at most 0, found 1"#,
+    ),
+    (
+        "[image]\nmax_size=9000000",
+        "[image]\nmax_size=10",
+        r#"config: size of all layers: expected at most 10 bytes, found "#,
+    ),
+    (
+        "[image]\nshares_layers={ with = 'app.tar' }",
+        "[image]\nshares_layers={ with = 'app.tar', at_least = 2 }",
+        r#"config: layers in common with app.tar: expected at least 2, found 1"#,
+    ),
+    (
+        "[env]\nhas={ PATH = '/bin' }",
+        "[env]\nhas={ PATH = '/sbin' }",
+        r#"environment of the config: PATH: expected "/sbin", found "/bin""#,
+    ),
+    (
+        "[env]\nhas={ PATH = '/bin' }",
+        "[env]\nhas={ HOME = '/' }",
+        r#"environment of the config: HOME: expected "/", found nothing"#,
+    ),
+    (
+        "[env]\nabsent=['DEBUG']",
+        "[env]\nabsent=['PATH']",
+        r#"environment of the config: PATH: expected nothing, found "/bin""#,
+    ),
+    (
+        "[env]\nmatches={ VERSION = '^1\\.' }",
+        "[env]\nmatches={ VERSION = '^2' }",
+        r#"environment of the config: VERSION: expected matches /^2/, found "1.2.3""#,
+    ),
+    (
+        "[env]\nexactly={ PATH = '/bin', VERSION = '1.2.3' }",
+        "[env]\nexactly={ PATH = '/bin' }",
+        r#"environment of the config: all variables: expected {"PATH": "/bin"}, found {"PATH""#,
+    ),
+    (
+        "[[file]]\npath='/bin/sh'",
+        "[[file]]\npath='/bin/bash'",
+        r#"file /bin/bash: existence: expected exists, found does not exist"#,
+    ),
+    (
+        "[[file]]\npath='/x'\nexists=false",
+        "[[file]]\npath='/bin/sh'\nexists=false",
+        r#"file /bin/sh: existence: expected does not exist, found exists"#,
+    ),
+    (
+        "[[file]]\npath='/bin'\ntype='directory'",
+        "[[file]]\npath='/bin'\ntype='file'",
+        r#"file /bin: type: expected "file", found "directory""#,
+    ),
+    (
+        "[[file]]\npath='/bin/busybox'\nmode='0755'",
+        "[[file]]\npath='/bin/busybox'\nmode='0700'",
+        r#"file /bin/busybox: mode: expected "0700", found "0755""#,
+    ),
+    (
+        "[[file]]\npath='/bin/busybox'\nuid=0\ngid=0",
+        "[[file]]\npath='/bin/busybox'\nuid=1",
+        r#"file /bin/busybox: user ID: expected 1, found 0"#,
+    ),
+    (
+        "[[file]]\npath='/www/index.html'\nsize=14",
+        "[[file]]\npath='/www/index.html'\nsize=1",
+        r#"file /www/index.html: size in bytes: expected 1, found 14"#,
+    ),
+    (
+        "[[file]]\npath='/bin/sh'\ntarget='busybox'",
+        "[[file]]\npath='/bin/sh'\ntarget='dash'",
+        r#"file /bin/sh: symlink target: expected "dash", found "busybox""#,
+    ),
+    (
+        "[[file]]\npath='/www/index.html'\nsha256='SHA'",
+        "[[file]]\npath='/www/index.html'\nsha256='0'",
+        r#"file /www/index.html: sha256: expected "0", found "SHA""#,
+    ),
+    (
+        "[[file]]\npath='/bin'\nexists=true",
+        "[[file]]\npath='/bin'\nsha256='0'",
+        r#"file /bin: sha256: expected "0", found nothing"#,
+    ),
+    (
+        "[[file]]\npath='/www/index.html'\ncontent={ contains = 'ahoy', not_matches = '[0-9]{2}' }",
+        "[[file]]\npath='/www/index.html'\ncontent='x'",
+        r#"file /www/index.html: content: expected "x", found "<h1>ahoy</h1>\n""#,
+    ),
+    (
+        "[[file]]\npath='/www/index.html'\ncontent={ not_contains = 'x' }",
+        "[[file]]\npath='/www/index.html'\ncontent={ not_contains = 'ahoy' }",
+        r#"file /www/index.html: content: expected does not contain "ahoy", found "<h1>"#,
+    ),
+    (
+        "[[file]]\npath='/www/index.html'\ncontent={ not_matches = 'x' }",
+        "[[file]]\npath='/www/index.html'\ncontent={ not_matches = 'a.o' }",
+        r#"file /www/index.html: content: expected does not match /a.o/, found "<h1>ahoy</h1>\n""#,
+    ),
+];
+
+#[test]
+fn a_static_check_passes_or_fails_and_shows_the_expected_and_the_found_value() {
+    let sample = SampleImage::new();
+    let sum = Command::new("sha256sum").arg(sample.path("rootfs/www/index.html")).output().unwrap();
+    let sum = String::from_utf8(sum.stdout).unwrap()[..64].to_owned();
+    for (met, unmet, mismatch) in STATIC {
+        assert_eq!(sample.static_mismatches(&met.replace("SHA", &sum)), [""; 0], "{met}");
+        let (mismatch, found) = (mismatch.replace("SHA", &sum), sample.static_mismatches(unmet));
+        assert!(
+            found.len() == 1 && found[0].starts_with(&mismatch),
+            "{unmet}\n{found:?}\n{mismatch}"
+        );
+    }
+}
+
+#[test]
+fn a_duplicate_name_in_the_environment_fails_unless_it_is_allowed() {
+    let sample = SampleImage::new();
+    // seatrial does not build such images, so change the config in the archive.
+    let archive = std::fs::read(sample.path("app.tar")).unwrap();
+    let mut reader = tar::Archive::new(&archive[..]);
+    let mut writer = tar::Builder::new(std::fs::File::create(sample.path("app.tar")).unwrap());
+    for entry in reader.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let mut content = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut content).unwrap();
+        let mut name = entry.path().unwrap().to_str().unwrap().to_owned();
+        let text = String::from_utf8_lossy(&content).into_owned();
+        if name.ends_with(".json") && text.contains("\"PATH=/bin\"") {
+            content = text.replace("\"PATH=/bin\"", "\"PATH=/bin\",\"PATH=/sbin\"").into_bytes();
+            name = "config.json".to_owned();
+        } else if name == "manifest.json" {
+            let mut manifest: Value = serde_json::from_slice(&content).unwrap();
+            manifest[0]["Config"] = "config.json".into();
+            content = manifest.to_string().into_bytes();
+        }
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        writer.append_data(&mut header, name, &content[..]).unwrap();
+    }
+    writer.finish().unwrap();
+    drop(writer);
+    let mismatch =
+        r#"environment of the config: values of PATH: expected one, found ["/bin", "/sbin"]"#;
+    assert_eq!(sample.static_mismatches(""), [mismatch]);
+    assert_eq!(sample.static_mismatches("[env]\nunique=false"), [""; 0]);
+}
+
+#[test]
+fn without_an_engine_runtime_checks_are_skipped_with_the_reason() {
+    let sample = SampleImage::new();
+    let expectations = "[[run]]\nname='x'\n[[service]]\nname='y'\nready={}\n";
+    let (output, verdict) = sample.check(expectations, &["--no-vm"]);
+    assert_eq!(output.status.code(), Some(0));
+    let skipped: Vec<&str> = verdict["cases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|case| case["outcome"] == "skipped" && case["reason"] == "no engine was selected")
+        .map(|case| case["name"].as_str().unwrap())
+        .collect();
+    let expected =
+        ["loads with the expected name", "environment of a container", "run x", "service y"];
+    assert_eq!(skipped, expected);
+}
+
+#[test]
+fn a_failed_static_check_ends_with_exit_code_1_even_without_an_engine() {
+    let sample = SampleImage::new();
+    let (output, _) = sample.check("[image]\narchitecture='s390x'\n", &["--no-vm"]);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_reproducible_build_passes_for_a_recipe_and_is_skipped_for_an_archive() {
+    let sample = SampleImage::new();
+    std::fs::write(sample.path("e.toml"), "[image]\nreproducible=true\n").unwrap();
+    let images = ["check", "app.toml", "app.tar", "--expect", "e.toml", "--no-vm", "--json"];
+    let output = sample.seatrial(&images);
+    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let builds: Vec<(&str, &str)> =
+        outcomes(&verdict).into_iter().filter(|(name, _)| *name == "reproducible build").collect();
+    let expected = [("reproducible build", "passed"), ("reproducible build", "skipped")];
+    assert_eq!(builds, expected, "{verdict:#}");
+}
+
+#[test]
+fn an_engine_that_cannot_be_started_is_an_error_whatever_the_filter_selects() {
+    let sample = SampleImage::new();
+    std::fs::write(sample.path("e.toml"), "[[run]]\nname='x'\nstdout=''\n").unwrap();
+    let arguments = ["check", "app.tar", "--expect", "e.toml", "--filter", "run x", "--json"];
+    let cache = TempDir::new().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    // Without programs, a guest cannot be assembled.
+    command.env("PATH", "/nowhere").env("XDG_CACHE_HOME", cache.path());
+    let output = command.args(arguments).current_dir(sample.0.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(verdict["cases"][0]["outcome"], "error");
+}
+
+/// Runs `seatrial check` with mistaken expectations, and returns the error.
+fn mistake(sample: &SampleImage, expectations: &str) -> String {
+    std::fs::write(sample.path("e.toml"), expectations).unwrap();
+    let output = sample.seatrial(&["check", "app.tar", "--expect", "e.toml", "--no-vm"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn mistakes_in_expectations_name_the_line_and_the_nearest_key() {
+    let sample = SampleImage::new();
+    assert_eq!(
+        mistake(&sample, "[image]\n\narchitectur='x'\n"),
+        "seatrial: e.toml:3: unknown key \"architectur\"; did you mean \"architecture\"?\n"
+    );
+    assert_eq!(
+        mistake(&sample, "[[run]]\nname='x'\ncommand=['y']\n"),
+        "seatrial: e.toml:3: unknown key \"command\"; \
+         valid keys: name, container, exit_code, stdout, stderr, timeout\n"
+    );
+    let error = mistake(&sample, "[env.matches]\nPATH='('\n");
+    assert!(error.starts_with("seatrial: e.toml:2: regex parse error"), "{error}");
+}
+
+#[test]
+fn an_old_name_of_a_key_is_an_error_that_names_the_new_one() {
+    let sample = SampleImage::new();
+    let expectations = "[[service]]\nname='x'\nup={ port=80 }\n";
+    let error = "seatrial: e.toml:3: unknown key \"up\"; it is now called \"ready\"\n";
+    assert_eq!(mistake(&sample, expectations), error);
+}
+
+#[test]
+fn the_schema_describes_the_keys_of_an_expectations_file() {
+    let output = SampleImage::new().seatrial(&["check", "--schema"]);
+    let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(schema["properties"]["image"].is_object());
+    let rules = &schema["$defs"]["Rules"]["properties"]["not_matches"];
+    assert!(rules["description"].is_string(), "{schema:#}");
+}
