@@ -85,7 +85,7 @@ fn write_report(report: &ReportFile, verdict: &Verdict) -> anyhow::Result<()> {
                 verdict.cases.iter().map(serde_json::to_string).collect();
             lines?.join("\n") + "\n"
         }
-        _ => html::page(verdict),
+        _ => html::check_page(verdict),
     })
 }
 
@@ -126,8 +126,8 @@ fn verdict(args: &Args) -> anyhow::Result<Verdict> {
     let line = StatusLine::new();
     let mut report = |event: Event<'_>| match event {
         Event::Progress(status) => line.set(status),
-        Event::Section(image, run) => print(&line, args.json, &terminal::part(image, run)),
-        Event::TestCase(case) => print(&line, args.json, &terminal::case(case)),
+        Event::Section(image, run) => print(&line, args.json, &terminal::heading(image, run)),
+        Event::TestCase(case) => print(&line, args.json, &terminal::test_case(case)),
     };
     block_on(interruptible(check::run(&inputs, &expectations, &options, threads, &mut report)))
 }

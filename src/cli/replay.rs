@@ -13,7 +13,7 @@ use super::guests::prepare_guest;
 use super::progress::StatusLine;
 use super::runtime::{block_on, interruptible};
 use crate::replay::{Event, Options, Replay, Scenario, WaitStrategy, replay};
-use crate::report::replays;
+use crate::report::{html, terminal};
 use crate::vm::pool::PrepareOptions;
 use crate::vm::{AcceleratorChoice, Definition, Guest};
 
@@ -92,7 +92,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     for report in &args.report {
         report.write(&match report.kind {
-            "html" => replays::page(&replays),
+            "html" => html::replay_page(&replays),
             _ => format!("{json:#}\n"),
         })?;
     }
@@ -171,25 +171,11 @@ fn replay_scenario(
     drop(line);
     if !replayed.runs.is_empty() {
         if !args.json {
-            print(&replayed, args.timeline)?;
+            write!(io::stdout(), "{}", terminal::replay(&replayed, args.timeline))?;
         }
         replays.push(replayed);
     }
     result
-}
-
-fn print(replayed: &Replay, timeline: bool) -> io::Result<()> {
-    let mut output = io::stdout();
-    let title = format!("{}: {}", replayed.scenario, replayed.title);
-    write!(output, "{}", replays::head(&title, &replayed.engine))?;
-    for strategy in replayed.strategies() {
-        write!(output, "{}", replays::policy(replayed, strategy))?;
-    }
-    write!(output, "{}", replays::foot(replayed))?;
-    if timeline {
-        write!(output, "{}", replays::timelines(replayed))?;
-    }
-    Ok(())
 }
 
 /// Lists the scenarios that apply to all requested engines, and their families.

@@ -1,61 +1,61 @@
-//! JUnit's XML, as continuous integration reads it: a suite for each image and engine.
+//! Reports as JUnit XML for CI systems: a test suite for each image and engine.
 
 use std::time::Duration;
 
-use quick_junit::{NonSuccessKind, Report, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Report, SerializeError, TestCaseStatus, TestSuite};
 
 use crate::check::verdict::{Outcome, TestCase, Verdict};
 
-/// The report.
+/// Formats a verdict as JUnit XML.
 ///
 /// # Errors
-/// When it cannot be written as XML.
-pub fn xml(verdict: &Verdict) -> Result<String, quick_junit::SerializeError> {
+/// If a text cannot be represented in XML.
+pub fn xml(verdict: &Verdict) -> Result<String, SerializeError> {
     let mut report = Report::new("seatrial");
     report.set_time(Duration::from_secs_f64(verdict.seconds));
     let mut suites: Vec<TestSuite> = Vec::new();
     for case in &verdict.cases {
-        let name = suite(case);
-        if !suites.iter().any(|suite| suite.name.as_str() == name) {
+        let name = suite_name(case);
+        let index = suites.iter().position(|suite| suite.name.as_str() == name);
+        let index = index.unwrap_or_else(|| {
             suites.push(TestSuite::new(name.as_str()));
-        }
-        if let Some(suite) = suites.iter_mut().find(|suite| suite.name.as_str() == name) {
-            suite.add_test_case(test_case(case));
-        }
+            suites.len() - 1
+        });
+        suites[index].add_test_case(test_case(case));
     }
     report.add_test_suites(suites);
-    Ok(without_skipped(&report.to_string()?))
+    Ok(remove_total_skipped(&report.to_string()?))
 }
 
-/// The report without the count of what was skipped on its root, where the schema that Jenkins has does not know it; each
-/// suite has its own.
-fn without_skipped(xml: &str) -> String {
+/// Removes the attribute `skipped` of the root element, which Jenkins' schema does not allow. Each
+/// test suite has its own.
+fn remove_total_skipped(xml: &str) -> String {
     let Some((head, rest)) = xml.split_once("<testsuites ") else { return xml.to_owned() };
-    let (root, rest) = rest.split_once('>').unwrap_or((rest, ""));
-    let kept: Vec<&str> =
-        root.split(' ').filter(|attribute| !attribute.starts_with("skipped=")).collect();
-    format!("{head}<testsuites {}>{rest}", kept.join(" "))
+    let (attributes, rest) = rest.split_once('>').unwrap_or((rest, ""));
+    let attributes: Vec<&str> =
+        attributes.split(' ').filter(|attribute| !attribute.starts_with("skipped=")).collect();
+    format!("{head}<testsuites {}>{rest}", attributes.join(" "))
 }
 
-fn suite(case: &TestCase) -> String {
+fn suite_name(case: &TestCase) -> String {
     format!("{} on {}", case.image, case.engine.as_deref().unwrap_or("no engine"))
 }
 
 fn test_case(case: &TestCase) -> quick_junit::TestCase {
-    let failed = |kind, message: String| {
+    let not_passed = |kind, message: String| {
         let mut status = TestCaseStatus::non_success(kind);
-        status.set_message(message).set_description(super::lines(case).join("\n"));
+        status.set_message(message).set_description(super::explanation(case).join("\n"));
         status
     };
     let status = match &case.outcome {
         Outcome::Passed => TestCaseStatus::success(),
         Outcome::Failed { mismatches } => {
-            let what: Vec<&str> =
+            let subjects: Vec<&str> =
                 mismatches.iter().map(|mismatch| mismatch.subject.as_str()).collect();
-            failed(NonSuccessKind::Failure, format!("not as expected: {}", what.join(", ")))
+            not_passed(NonSuccessKind::Failure, format!("mismatch: {}", subjects.join(", ")))
         }
         Outcome::Error { problem } => {
-            failed(NonSuccessKind::Error, problem.lines().next().unwrap_or_default().to_owned())
+            not_passed(NonSuccessKind::Error, problem.lines().next().unwrap_or_default().to_owned())
         }
         Outcome::Skipped { reason } => {
             let mut status = TestCaseStatus::skipped();
@@ -64,7 +64,7 @@ fn test_case(case: &TestCase) -> quick_junit::TestCase {
         }
     };
     let mut test_case = quick_junit::TestCase::new(case.name.as_str(), status);
-    test_case.set_classname(suite(case)).set_time(Duration::from_secs_f64(case.seconds));
+    test_case.set_classname(suite_name(case)).set_time(Duration::from_secs_f64(case.seconds));
     if !case.output.is_empty() {
         test_case.set_system_out(case.output.as_str());
     }

@@ -1,39 +1,40 @@
-//! Reports of a verdict: for people at a terminal, for continuous integration, for a browser. They only draw.
+//! Reports of a verdict and of replays: text for a terminal, JUnit XML for CI systems, HTML for a
+//! browser. JSON reports need no code here: a verdict and a replay serialize themselves.
+//!
+//! This module formats results and decides nothing.
 
 pub mod html;
 pub mod junit;
-mod picture;
-pub mod replays;
 pub mod terminal;
 
 use crate::check::verdict::{Outcome, Tally, TestCase};
 
-/// The end of a report in one line.
+/// Formats the number of test cases with each result, and the duration of the run.
 pub fn tally(tally: Tally, seconds: f64) -> String {
     let Tally { passed, failed, errors, skipped } = tally;
-    let part = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let part = |count: usize, word: &str| (count > 0).then(|| format!("{count} {word}"));
     let parts = [
         Some(format!("{passed} passed")),
         part(failed, "failed"),
-        part(errors, "not found out"),
+        part(errors, if errors == 1 { "error" } else { "errors" }),
         part(skipped, "skipped"),
     ];
     format!("{} in {seconds:.1} s", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
-/// What there is to say of a case that did not pass, line by line.
-fn lines(case: &TestCase) -> Vec<String> {
+/// Explains in lines why a test case did not pass.
+fn explanation(case: &TestCase) -> Vec<String> {
     match &case.outcome {
         Outcome::Passed => Vec::new(),
         Outcome::Error { problem } => problem.lines().map(str::to_owned).collect(),
         Outcome::Skipped { reason } => vec![reason.clone()],
         Outcome::Failed { mismatches } => mismatches
             .iter()
-            .flat_map(|m| {
+            .flat_map(|mismatch| {
                 [
-                    m.subject.clone(),
-                    format!("  expected  {}", m.expected),
-                    format!("  found     {}", m.found),
+                    mismatch.subject.clone(),
+                    format!("  expected  {}", mismatch.expected),
+                    format!("  found     {}", mismatch.found),
                 ]
             })
             .collect(),

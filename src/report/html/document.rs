@@ -1,0 +1,72 @@
+//! The frame of a page: head, style and header.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// The result of a page as a whole.
+#[derive(Clone, Copy)]
+pub(super) enum Status {
+    Passed,
+    Failed,
+    Undetermined,
+}
+
+impl Status {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Passed => "Passed",
+            Self::Failed => "Failed",
+            Self::Undetermined => "Could not be determined",
+        }
+    }
+
+    fn class(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Undetermined => "error",
+        }
+    }
+}
+
+/// Returns a whole page. `summary` holds the lines below the page's title.
+///
+/// Templates escape text from images and engines, so that it cannot become markup. Its control
+/// characters, which HTML does not allow, are replaced here.
+pub(super) fn page(status: Status, summary: &[String], body: Markup) -> String {
+    let title = status.title();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width";
+                title { (title) @if let Some(line) = summary.first() { ": " (line) } }
+                style { (PreEscaped(include_str!("page.css"))) }
+            }
+            body {
+                header class=(status.class()) {
+                    h1 { (title) }
+                    @for line in summary { p { (line) } }
+                }
+                (body)
+            }
+        }
+    };
+    let forbidden = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    page.into_string().replace(forbidden, "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_in_a_page_is_escaped_and_has_no_control_characters() {
+        let text = "<script>\u{1b}[31m \"a\" & b\0\u{9b}\r\n\t</script>";
+        let body = html! { p title=(text) { (text) } };
+        let page = page(Status::Passed, &[text.to_owned()], body);
+        assert!(!page.contains("<script>") && !page.contains("title=\"<"), "{page}");
+        assert_eq!(page.matches("&lt;script&gt;\u{fffd}[31m &quot;a&quot; &amp; b").count(), 4);
+        assert!(page.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'), "{page:?}");
+    }
+}

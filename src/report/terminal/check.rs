@@ -1,0 +1,38 @@
+//! A verdict as text: test cases are printed one by one, as they end.
+
+use crate::check::verdict::{EngineRun, Outcome, TestCase};
+use crate::report;
+
+/// Formats the heading of the test cases that follow: those of an image, or those on an engine.
+pub fn heading(image: &str, run: Option<&EngineRun>) -> String {
+    let Some(EngineRun { engine, version, timeline, fallback, load_seconds }) = run else {
+        return format!("{image}\n");
+    };
+    let ready = timeline.last().map_or(0.0, |event| event.at.as_secs_f64());
+    let note = fallback.as_ref().map(|reason| format!("  booted instead of restored: {reason}\n"));
+    format!(
+        "{engine} ({version}), ready after {ready:.1} s, loaded in {load_seconds:.1} s\n{}",
+        note.unwrap_or_default()
+    )
+}
+
+/// Formats a test case: one line, and further lines if it did not pass.
+pub fn test_case(case: &TestCase) -> String {
+    let word = match case.outcome {
+        Outcome::Passed => "ok",
+        Outcome::Failed { .. } => "FAIL",
+        Outcome::Error { .. } => "ERROR",
+        Outcome::Skipped { .. } => "skip",
+    };
+    // An engine that could not be started has no heading.
+    let name = match (&case.outcome, &case.engine) {
+        (Outcome::Error { .. }, Some(engine)) => format!("{} ({engine})", case.name),
+        _ => case.name.clone(),
+    };
+    let took = if case.seconds >= 0.1 { format!("{:.1} s", case.seconds) } else { String::new() };
+    let mut text = format!("  {word:<6}{name:<60}{took:>8}").trim_end().to_owned() + "\n";
+    for line in report::explanation(case) {
+        text.push_str(&format!("          {line}\n"));
+    }
+    text
+}
