@@ -52,7 +52,7 @@ async fn main() {
             threads: 2,
             cache: CacheUse::On,
             whole: false,
-            limit: std::time::Duration::from_secs(600),
+            timeout: std::time::Duration::from_secs(600),
         };
         let begin = Instant::now();
         let source = Source::Plan(Box::new(plan(recipe, 2).unwrap()));

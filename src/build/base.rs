@@ -1,22 +1,22 @@
-//! The base image: opened, verified, and what its layers show.
+//! The base image: opens and verifies it, and lists its files.
 
 use super::{BuildError, Recipe};
 use crate::archive::tree::Tree;
 use crate::archive::{ArchiveError, Image, ImageSelector, open, verify};
 use crate::image::{History, Platform};
 
-/// A base image, every digest of which was checked.
+/// A verified base image.
 #[derive(Debug)]
 pub(crate) struct Base {
     pub(crate) image: Image,
-    /// The sizes of its uncompressed layers in bytes, bottom first.
+    /// The sizes of its uncompressed layers in bytes, lowest first.
     pub(crate) sizes: Vec<u64>,
-    /// What its layers show.
+    /// The files of all its layers together.
     pub(crate) tree: Tree,
 }
 
-/// Opens the recipe's base image, if it has one, and settles the image's platform.
-pub(crate) fn settle(
+/// Opens the recipe's base image, if any, and determines the platform of the new image.
+pub(crate) fn open_base(
     recipe: &Recipe,
     threads: usize,
 ) -> Result<(Option<Base>, Platform), BuildError> {
@@ -24,16 +24,15 @@ pub(crate) fn settle(
     let Some(path) = &recipe.from_image else {
         return Ok((None, given.unwrap_or_else(Platform::host)));
     };
-    let choice = ImageSelector {
+    let selector = ImageSelector {
         name: recipe.from_image_name.clone(),
         tag: recipe.from_image_tag.clone(),
         platform: Some(given.clone().unwrap_or_else(Platform::host)),
     };
-    let image = open(path, &choice)?;
+    let image = open(path, &selector)?;
     let os = &image.config.os;
     if !os.is_empty() && os != Platform::OS {
-        let problem =
-            format!("a base image for {os}; only {} images can be built upon", Platform::OS);
+        let problem = format!("the base image is for {os}; only {} is supported", Platform::OS);
         return Err(ArchiveError::invalid(path, problem).into());
     }
     let platform = given.map_or_else(|| inherited_platform(&image), Ok)?;
@@ -43,7 +42,7 @@ pub(crate) fn settle(
     Ok((Some(Base { image, sizes, tree }), platform))
 }
 
-/// The base's platform, which must be the host's where the recipe names none.
+/// The base's platform. It must be the host's, because the recipe names none.
 fn inherited_platform(base: &Image) -> Result<Platform, BuildError> {
     let host = Platform::host();
     let name = &base.config.architecture;
@@ -57,8 +56,9 @@ fn inherited_platform(base: &Image) -> Result<Platform, BuildError> {
         }
         _ => {
             let problem = format!(
-                "a base image for {name}, while this machine is {}; set architecture = {name:?} in the recipe to \
-                 build for the base's, or another to override it",
+                "the base image is for {name}, but the host is {}; set \
+                 architecture = {name:?} in the recipe to build for the base's platform, or another \
+                 architecture to override it",
                 host.arch
             );
             Err(ArchiveError::invalid(&base.path, problem).into())
@@ -67,7 +67,8 @@ fn inherited_platform(base: &Image) -> Result<Platform, BuildError> {
 }
 
 impl Base {
-    /// One history entry a layer at least; an image without history, or with a broken one, gets plain ones.
+    /// The image's history, with at least one entry for each layer. If the image has none, or not
+    /// one for each layer, the entries are placeholders.
     pub(crate) fn history(&self) -> Vec<History> {
         let config = &self.image.config;
         match config.layer_history() {

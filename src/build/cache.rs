@@ -1,7 +1,7 @@
-//! What is known of layers from builds before: the diff id of a layer that looks as it did, and its compressed bytes.
+//! The layer cache on disk: diff IDs of layers by fingerprint, and compressed layers.
 //!
-//! It only saves time: whatever fails here, a build goes on without, and gives the same bytes. Any number of processes
-//! may use it at once, since its files appear whole or not at all.
+//! The cache only saves time. If it fails, the build goes on without it, and the output is the
+//! same. Any number of processes may use it at once, because files appear complete or not at all.
 
 use std::fs;
 use std::io::Write;
@@ -11,92 +11,98 @@ use crate::archive::Compression;
 use crate::archive::blob_cache::BlobCache;
 use crate::archive::layer::Fingerprint;
 use crate::archive::pipeline::{CachedLayer, LayerCache};
+
+use crate::cache_dir;
 use crate::image::{DiffId, Digest};
 
-/// How what is known from before is used.
+/// How a build uses the layer cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CacheUse {
-    /// What is known is taken for true, and what is found out is kept.
+    /// Read and write it.
     #[default]
     On,
-    /// Everything is found out anew, and kept.
+    /// Ignore cached digests: read and hash everything again, and write the result.
     Verify,
-    /// It is neither looked at nor written to.
+    /// Do not read or write it.
     Off,
 }
 
-/// What is known.
+/// The layer cache in the user's cache folder.
 #[derive(Debug)]
-pub(super) struct Cache {
-    digests: PathBuf,
+pub(super) struct DiskCache {
+    /// The folder with diff IDs, or `None` without a cache.
+    diff_ids: Option<PathBuf>,
+    /// Compressed layers.
     blobs: Option<BlobCache>,
-    verify: bool,
+    ignore_cached: bool,
 }
 
-/// How many layers are remembered; each takes a file of one block.
-const LAYERS: usize = 20_000;
-/// How much room compressed layers may take, in MiB, and the variable that says otherwise.
-const BLOBS_MIB: u64 = 4096;
-const VARIABLE: &str = "SEATRIAL_CACHE_MIB";
+/// The maximum number of cached diff IDs; each takes a file of one block.
+const MAX_DIFF_IDS: usize = 20_000;
+/// The default limit for compressed layers, in MiB.
+const DEFAULT_BLOBS_MIB: u64 = 4096;
+/// The variable that overrides it.
+const BLOBS_MIB_VARIABLE: &str = "SEATRIAL_CACHE_MIB";
 
-impl Cache {
-    /// What is known, for a build that compresses layers by `compression`.
-    pub(super) fn open(using: CacheUse, compression: Compression) -> Option<Self> {
-        if using == CacheUse::Off {
-            return None;
+impl DiskCache {
+    /// Opens the cache for a build whose layers are compressed by `compression`.
+    pub(super) fn open(using: CacheUse, compression: Compression) -> Self {
+        let closed = Self { diff_ids: None, blobs: None, ignore_cached: true };
+        let folder = cache_dir::path();
+        let diff_ids = folder.join("layers");
+        if using == CacheUse::Off || fs::create_dir_all(&diff_ids).is_err() {
+            return closed;
         }
-        let cache = crate::cache_dir::path();
-        let digests = cache.join("layers");
-        fs::create_dir_all(&digests).ok()?;
-        let asked = std::env::var(VARIABLE).ok().and_then(|text| text.parse::<u64>().ok());
-        let limit = asked.unwrap_or(BLOBS_MIB) << 20;
-        let blobs = BlobCache::open(&cache.join("blobs"), compression, limit);
-        Some(Self { digests, blobs, verify: using == CacheUse::Verify })
+        let limit = std::env::var(BLOBS_MIB_VARIABLE).ok().and_then(|text| text.parse().ok());
+        let limit = limit.unwrap_or(DEFAULT_BLOBS_MIB) << 20;
+        let blobs = BlobCache::open(&folder.join("blobs"), compression, limit);
+        Self { diff_ids: Some(diff_ids), blobs, ignore_cached: using == CacheUse::Verify }
     }
 
-    /// Where compressed layers are kept.
+    /// The compressed layers.
     pub(super) fn blobs(&self) -> Option<&BlobCache> {
         self.blobs.as_ref()
     }
 
-    /// Forgets what has not been used for longest, where there is too much.
+    /// Removes the least recently used entries if the cache exceeds its limits.
     pub(super) fn prune(&self) {
         self.blobs.iter().for_each(BlobCache::prune);
-        let files: Vec<_> = fs::read_dir(&self.digests).into_iter().flatten().flatten().collect();
-        if files.len() <= LAYERS {
+        let entries = self.diff_ids.as_ref().and_then(|folder| fs::read_dir(folder).ok());
+        let files: Vec<_> = entries.into_iter().flatten().flatten().collect();
+        if files.len() <= MAX_DIFF_IDS {
             return;
         }
-        let age =
+        let modified =
             |file: &fs::DirEntry| file.metadata().and_then(|metadata| metadata.modified()).ok();
-        let mut files: Vec<_> = files.iter().map(|file| (age(file), file.path())).collect();
+        let mut files: Vec<_> = files.iter().map(|file| (modified(file), file.path())).collect();
         files.sort();
-        files
-            .iter()
-            .take(files.len() - LAYERS / 2)
-            .for_each(|(_, path)| drop(fs::remove_file(path)));
+        for (_, path) in &files[..files.len() - MAX_DIFF_IDS / 2] {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 
-/// What a file says: the diff id, and a digest of that and of the file's name, so that damage is seen.
-fn line(key: &Digest, diff_id: DiffId) -> String {
+/// The text of an entry: the diff ID, and a checksum over it and the entry's name.
+fn entry_text(key: &Digest, diff_id: DiffId) -> String {
     format!("{diff_id} {}\n", Digest::of(format!("{key} {diff_id}").as_bytes()).hex())
 }
 
-/// The name of what is known of a layer that looks so. Other versions of the program may write other bytes for it.
+/// The name of the entry for a fingerprint. It depends on the version of the program, which may
+/// write other bytes for the same layer.
 fn key(fingerprint: &Fingerprint) -> Digest {
     Digest::of(format!("{} {}", env!("CARGO_PKG_VERSION"), fingerprint.digest).as_bytes())
 }
 
-impl LayerCache for Cache {
+impl LayerCache for DiskCache {
     fn get(&self, fingerprint: &Fingerprint) -> Option<CachedLayer> {
-        if self.verify {
+        if self.ignore_cached {
             return None;
         }
         let key = key(fingerprint);
-        let path = self.digests.join(key.hex());
-        let said = fs::read_to_string(&path).ok()?;
-        let diff_id = said.split(' ').next().and_then(|text| text.parse().ok()).map(DiffId);
-        let Some(diff_id) = diff_id.filter(|diff_id| line(&key, *diff_id) == said) else {
+        let path = self.diff_ids.as_ref()?.join(key.hex());
+        let text = fs::read_to_string(&path).ok()?;
+        let diff_id = text.split(' ').next().and_then(|text| text.parse().ok()).map(DiffId);
+        let Some(diff_id) = diff_id.filter(|diff_id| entry_text(&key, *diff_id) == text) else {
             let _ = fs::remove_file(path);
             return None;
         };
@@ -105,15 +111,15 @@ impl LayerCache for Cache {
     }
 
     fn insert(&self, fingerprint: &Fingerprint, diff_id: DiffId) {
-        if !fingerprint.stable {
+        let Some(folder) = self.diff_ids.as_ref().filter(|_| fingerprint.stable) else {
             return;
-        }
+        };
         let key = key(fingerprint);
-        let kept = tempfile::NamedTempFile::new_in(&self.digests).and_then(|mut file| {
-            file.write_all(line(&key, diff_id).as_bytes())?;
-            file.persist(self.digests.join(key.hex())).map_err(|error| error.error)
+        let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+            file.write_all(entry_text(&key, diff_id).as_bytes())?;
+            file.persist(folder.join(key.hex())).map_err(|error| error.error)
         });
-        // Without it the next build takes longer, that is all.
-        drop(kept);
+        // If this fails, the next build takes longer; nothing else changes.
+        drop(written);
     }
 }

@@ -1,4 +1,5 @@
-//! Lays contents out at `/`: where each file lands, what meets what, and which directories stand around it.
+//! Places contents in a layer: decides the path of each file in the image and detects conflicts
+//! with the base image.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -13,51 +14,55 @@ use crate::archive::entry::{Entry, Kind, join};
 use crate::archive::tree::{Node, ResolveError, Tree, resolve};
 use crate::closure::{Closure, StoreDir};
 
-/// What the placing of contents goes by.
+/// What the placement of contents depends on.
 pub(super) struct Rules<'a> {
-    /// What the base image shows.
+    /// The files of the base image.
     pub(super) base: &'a Tree,
-    /// Places where the base may be replaced.
+    /// Paths where contents may replace the base's files.
     pub(super) replace: &'a [Box<[u8]>],
-    /// The store: its place in the image and on this machine.
+    /// The store: its path in the image and on the host.
     pub(super) store: Option<(&'a StoreDir, &'a Path)>,
     /// The store paths that may be read.
     pub(super) closure: &'a Closure,
-    /// Whether symlinks to directories become directories.
+    /// Whether symlinks to directories become copies of the directories.
     pub(super) follow_dirlinks: bool,
 }
 
-/// How a tree of this machine appears in the image.
+/// How a content appears in the image.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Placement {
-    /// As copies.
+    /// As a copy.
     Copied,
-    /// As directories full of symlinks to where the files are in the store.
+    /// As directories with symlinks to the files in the store.
     Linked,
 }
 
-/// A path in the image.
-pub(super) type Place = Box<[u8]>;
+/// A path in the image, without slashes at either end.
+pub(super) type ImagePath = Box<[u8]>;
 
-/// A symlink into the store that leads to a folder: should others want to put something in its place, it
-/// gives way to links to what is in that folder.
-pub(super) struct Openable {
+/// A symlink into the store that leads to a folder. If another content needs the same path, it is
+/// expanded to a directory with links to the folder's files.
+pub(super) struct ExpandableLink {
+    /// The folder on the host.
     pub(super) folder: PathBuf,
+    /// The content, as an index.
     pub(super) origin: u32,
 }
 
-/// Contents on their way into a layer.
+/// Places contents and collects the entries of their layer.
 pub(super) struct Placer<'a> {
     pub(super) rules: Rules<'a>,
-    /// What each content is called.
+    /// The names of the contents, for errors.
     pub(super) origins: Vec<String>,
     pub(super) placed: Sorter,
-    /// By place and target.
-    pub(super) openable: BTreeMap<Place, BTreeMap<Place, Openable>>,
-    /// Symlinks that contents brought so far; what comes later goes through them.
-    links: BTreeMap<Box<[u8]>, Node>,
-    fresh_links: Vec<(Box<[u8]>, Node)>,
-    keep_links: bool,
+    /// By path, then by target.
+    pub(super) expandable: BTreeMap<ImagePath, BTreeMap<ImagePath, ExpandableLink>>,
+    /// Symlinks of earlier contents, which later contents follow.
+    links: BTreeMap<ImagePath, Node>,
+    /// Symlinks of the current content.
+    new_links: Vec<(ImagePath, Node)>,
+    /// Whether symlinks of the current content are needed later.
+    collect_links: bool,
 }
 
 impl<'a> Placer<'a> {
@@ -66,49 +71,49 @@ impl<'a> Placer<'a> {
             rules,
             origins: Vec::new(),
             placed: Sorter::default(),
-            openable: BTreeMap::new(),
+            expandable: BTreeMap::new(),
             links: BTreeMap::new(),
-            fresh_links: Vec::new(),
-            keep_links: false,
+            new_links: Vec::new(),
+            collect_links: false,
         }
     }
 
-    /// Puts what is at `source` to `place` in the image: what is in it, where it is a folder, else the file
-    /// itself under its own name.
+    /// Places `source` at `path` in the image: a folder's files directly, another file under its
+    /// own name.
     pub(super) fn add(
         &mut self,
         source: &Path,
-        place: &[u8],
-        manner: Placement,
+        path: &[u8],
+        placement: Placement,
     ) -> Result<(), BuildError> {
         self.origins.push(source.display().to_string());
         let metadata = std::fs::symlink_metadata(source).map_err(ArchiveError::read(source))?;
         if metadata.is_dir() {
-            if !place.is_empty() {
-                self.directory(place, walk::mode(&metadata))?;
+            if !path.is_empty() {
+                self.directory(path, walk::mode(&metadata))?;
             }
-            self.folder(source, place, manner, &mut Vec::new())?;
+            self.folder(source, path, placement, &mut Vec::new())?;
         } else {
             let folder: Arc<Path> = source.parent().unwrap_or(Path::new("")).into();
             let name = source.file_name().unwrap_or_default().as_bytes();
-            self.leaf(&folder, name, &metadata, place, manner)?;
+            self.leaf(&folder, name, &metadata, path, placement)?;
         }
         Ok(())
     }
 
-    /// From here on what is placed goes through the links that were brought before; those it brings itself are
-    /// kept only where more will `follow`.
-    pub(super) fn go_on(&mut self, follow: bool) {
-        self.links.extend(std::mem::take(&mut self.fresh_links));
-        self.keep_links = follow;
+    /// Begins the next content, which follows the symlinks of all contents before. Its own symlinks
+    /// are collected only if `more_follow`.
+    pub(super) fn begin_content(&mut self, more_follow: bool) {
+        self.links.extend(std::mem::take(&mut self.new_links));
+        self.collect_links = more_follow;
     }
 
-    /// From here on symlinks to directories stay what they are.
-    pub(super) fn follow_no_dirlinks(&mut self) {
+    /// Keeps symlinks to directories from here on.
+    pub(super) fn keep_dirlinks(&mut self) {
         self.rules.follow_dirlinks = false;
     }
 
-    /// Puts the store path whose name is `name` to its place under `store` in the image.
+    /// Places the store path `name` in the image's store at `store`.
     pub(super) fn add_store_path(
         &mut self,
         source: &Path,
@@ -116,45 +121,47 @@ impl<'a> Placer<'a> {
         name: &str,
     ) -> Result<(), BuildError> {
         let metadata = std::fs::symlink_metadata(source).map_err(ArchiveError::read(source))?;
-        let place = if metadata.is_dir() { join(store, name.as_bytes()) } else { store.into() };
-        self.add(source, &place, Placement::Copied)
+        let path = if metadata.is_dir() { join(store, name.as_bytes()) } else { store.into() };
+        self.add(source, &path, Placement::Copied)
     }
 
-    /// `trail` holds the folders on the way here, so that links among them are not followed for ever.
+    /// Places the files of `folder`. `ancestors` are the folders on the way to it, so that symlinks
+    /// between them are not followed forever.
     pub(super) fn folder(
         &mut self,
         folder: &Path,
-        place: &[u8],
-        manner: Placement,
-        trail: &mut Vec<PathBuf>,
+        path: &[u8],
+        placement: Placement,
+        ancestors: &mut Vec<PathBuf>,
     ) -> Result<(), BuildError> {
         let shared: Arc<Path> = folder.into();
-        let place = self.resolved(place)?;
-        trail.push(folder.to_owned());
-        // Entered one after the other once this folder is closed, by name, so that what they meet is the same
-        // on every machine.
-        let mut folders = BTreeMap::new();
+        let path = self.resolved(path)?;
+        ancestors.push(folder.to_owned());
+        // Subfolders follow when this folder is closed, sorted by name, so that conflicts are the
+        // same on every host.
+        let mut subfolders = BTreeMap::new();
         walk::children(folder, |child| {
             let source = folder.join(OsStr::from_bytes(&child.name));
+            let target = self.followed(&source, &child.metadata, placement, ancestors);
             if child.metadata.is_dir() {
-                folders.insert(child.name, (source, walk::mode(&child.metadata)));
-            } else if let Some(followed) = self.followed(&source, &child.metadata, manner, trail)? {
-                folders.insert(child.name, followed);
+                subfolders.insert(child.name, (source, walk::mode(&child.metadata)));
+            } else if let Some(target) = target {
+                subfolders.insert(child.name, target);
             } else {
-                self.leaf(&shared, &child.name, &child.metadata, &place, manner)?;
+                self.leaf(&shared, &child.name, &child.metadata, &path, placement)?;
             }
             Ok(())
         })?;
-        for (name, (source, mode)) in folders {
-            let real = self.directory(&join(&place, &name), mode)?;
-            self.folder(&source, &real, manner, trail)?;
+        for (name, (source, mode)) in subfolders {
+            let path = self.directory(&join(&path, &name), mode)?;
+            self.folder(&source, &path, placement, ancestors)?;
         }
-        trail.pop();
+        ancestors.pop();
         Ok(())
     }
 
-    /// Places a directory and says where it really lies.
-    pub(super) fn directory(&mut self, path: &[u8], mode: u32) -> Result<Box<[u8]>, BuildError> {
+    /// Places a directory, and returns its path after following symlinks.
+    pub(super) fn directory(&mut self, path: &[u8], mode: u32) -> Result<ImagePath, BuildError> {
         let path = self.resolved(path)?;
         if !path.is_empty() {
             self.push(Entry { path: path.clone(), mode, kind: Kind::Directory, attributes: None })?;
@@ -162,134 +169,146 @@ impl<'a> Placer<'a> {
         Ok(path)
     }
 
+    /// Places anything but a directory.
     fn leaf(
         &mut self,
         folder: &Arc<Path>,
         name: &[u8],
         metadata: &std::fs::Metadata,
-        place: &[u8],
-        manner: Placement,
+        parent: &[u8],
+        placement: Placement,
     ) -> Result<(), BuildError> {
-        let path = join(place, name);
+        let path = join(parent, name);
         let source = folder.join(OsStr::from_bytes(name));
-        let (kind, mode) = match (manner, self.in_store(&source)) {
+        let (kind, mode) = match (placement, self.path_in_store(&source)) {
             (Placement::Linked, Some(target)) => {
-                let folder = self.folder_behind(&source).map(|(folder, _)| folder);
-                let opens = folder
-                    .filter(|folder| metadata.is_symlink() && self.in_store(folder).is_some());
-                if let Some(folder) = opens {
-                    let openable = Openable { folder, origin: self.current() };
-                    self.openable.entry(path.clone()).or_default().insert(target.clone(), openable);
+                if metadata.is_symlink() {
+                    self.note_expandable(&path, &target, &source);
                 }
                 (Kind::Symlink(target), 0o777)
             }
             _ => (walk::kind(folder, name, metadata)?, walk::mode(metadata)),
         };
-        if let (Some(Node::Directory(_)), false) =
-            (self.rules.base.get(&path), self.replaced(&path))
-        {
+        let base_has_directory = matches!(self.rules.base.get(&path), Some(Node::Directory(_)));
+        if base_has_directory && !self.is_replaced(&path) {
             return Err(self.conflict_with_base(path, kind.noun(), "a directory"));
         }
-        // What the farm links to are files; only a link that was brought may lead to a directory.
-        if let (Kind::Symlink(target), Placement::Copied, true) = (&kind, manner, self.keep_links) {
-            self.fresh_links.push((path.clone(), Node::Symlink(target.clone())));
+        // Links into the store lead to files; only a copied symlink may lead to a directory.
+        if let (Kind::Symlink(target), Placement::Copied, true) =
+            (&kind, placement, self.collect_links)
+        {
+            self.new_links.push((path.clone(), Node::Symlink(target.clone())));
         }
         self.push(Entry { path, mode, kind, attributes: None })
     }
 
+    /// Records the link from `path` to `target` as expandable if `source` leads to a folder in the
+    /// store.
+    fn note_expandable(&mut self, path: &[u8], target: &[u8], source: &Path) {
+        let folder = directory_behind(source).map(|(folder, _)| folder);
+        if let Some(folder) = folder.filter(|folder| self.path_in_store(folder).is_some()) {
+            let link = ExpandableLink { folder, origin: self.current_origin() };
+            self.expandable.entry(path.into()).or_default().insert(target.into(), link);
+        }
+    }
+
     fn push(&mut self, entry: Entry) -> Result<(), BuildError> {
-        let origin = self.current();
+        let origin = self.current_origin();
         Ok(self.placed.push(entry, origin)?)
     }
 
-    /// The content that is being placed.
-    fn current(&self) -> u32 {
+    /// The index of the current content.
+    fn current_origin(&self) -> u32 {
         self.origins.len().saturating_sub(1) as u32
     }
 
-    /// Where the directory `path` really lies, through the links of the base and of earlier contents.
-    fn resolved(&self, path: &[u8]) -> Result<Box<[u8]>, BuildError> {
+    fn current_origin_name(&self) -> &str {
+        self.origins.last().map_or("", String::as_str)
+    }
+
+    /// The path of the directory `path` after following symlinks of the base and of earlier
+    /// contents.
+    fn resolved(&self, path: &[u8]) -> Result<ImagePath, BuildError> {
         let node_at = |path: &[u8]| {
             let base = || {
-                if self.replaced(path) { None } else { self.rules.base.get(path) }
+                if self.is_replaced(path) { None } else { self.rules.base.get(path) }
             };
             self.links.get(path).or_else(base)
         };
         resolve(path, node_at).map_err(|error| match error {
             ResolveError::File(_, file) => self.conflict_with_base(file, "a directory", "a file"),
-            ResolveError::Loop(_) => BuildError::unfit(self.origin(), error.to_string()),
+            ResolveError::Loop(_) => {
+                BuildError::content(self.current_origin_name(), error.to_string())
+            }
         })
     }
 
-    pub(super) fn replaced(&self, path: &[u8]) -> bool {
+    /// Whether the recipe lets contents replace the base's file at `path`.
+    pub(super) fn is_replaced(&self, path: &[u8]) -> bool {
         self.rules.replace.iter().any(|replaced| {
             path.strip_prefix(replaced.as_ref())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
         })
     }
 
-    fn origin(&self) -> &str {
-        self.origins.last().map_or("", String::as_str)
-    }
-
     fn conflict_with_base(
         &self,
-        path: Box<[u8]>,
-        one: &'static str,
-        other: &'static str,
+        path: ImagePath,
+        first: &'static str,
+        second: &'static str,
     ) -> BuildError {
         BuildError::Conflict {
             path,
-            one,
-            from: self.origin().to_owned(),
-            other,
-            to: "the base image".to_owned(),
-            mend: "list the path under replace to put it in the base's place",
+            first,
+            first_origin: self.current_origin_name().to_owned(),
+            second,
+            second_origin: "the base image".to_owned(),
+            hint: "list the path in replace to replace what the base has",
         }
     }
 
-    /// The path in the image of something in the store, where `source` is.
-    fn in_store(&self, source: &Path) -> Option<Box<[u8]>> {
+    /// The path in the image of `source`, if that is in the store.
+    fn path_in_store(&self, source: &Path) -> Option<ImagePath> {
         let (dir, store) = self.rules.store?;
         let rest = source.strip_prefix(store).ok()?.as_os_str().as_bytes();
         Some([dir.as_str().as_bytes(), b"/", rest].concat().into())
     }
 
-    /// The folder to copy in the place of a symlink to it, and its mode; `None` where the link stays.
+    /// The folder to copy instead of the symlink `source`, and its mode; `None` if the symlink
+    /// stays. Only folders within the same content or the closure are copied.
     fn followed(
         &self,
         source: &Path,
         metadata: &std::fs::Metadata,
-        manner: Placement,
-        trail: &[PathBuf],
-    ) -> Result<Option<(PathBuf, u32)>, BuildError> {
-        if !self.rules.follow_dirlinks || manner == Placement::Linked || !metadata.is_symlink() {
-            return Ok(None);
+        placement: Placement,
+        ancestors: &[PathBuf],
+    ) -> Option<(PathBuf, u32)> {
+        let follow = self.rules.follow_dirlinks && placement == Placement::Copied;
+        if !follow || !metadata.is_symlink() {
+            return None;
         }
-        let Some((folder, mode)) = self.folder_behind(source) else {
-            return Ok(None);
-        };
-        let root = trail.first().map(|root| root.canonicalize().unwrap_or_else(|_| root.clone()));
-        let inside =
-            root.is_some_and(|root| folder.starts_with(root)) || self.is_readable_store(&folder);
-        let circular = trail
+        let (folder, mode) = directory_behind(source)?;
+        let canonical = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+        let is_inside = ancestors.first().is_some_and(|root| folder.starts_with(canonical(root)))
+            || self.is_in_closure(&folder);
+        let is_circular = ancestors
             .iter()
-            .any(|passed| passed.canonicalize().is_ok_and(|passed| passed.starts_with(&folder)));
-        Ok((inside && !circular).then_some((folder, mode)))
+            .any(|ancestor| ancestor.canonicalize().is_ok_and(|path| path.starts_with(&folder)));
+        (is_inside && !is_circular).then_some((folder, mode))
     }
 
-    /// The folder that a symlink leads to on this machine, and its mode.
-    fn folder_behind(&self, link: &Path) -> Option<(PathBuf, u32)> {
-        let real = link.canonicalize().ok()?;
-        let metadata = real.metadata().ok().filter(std::fs::Metadata::is_dir)?;
-        Some((real, walk::mode(&metadata)))
-    }
-
-    fn is_readable_store(&self, folder: &Path) -> bool {
-        let place = self.in_store(folder).and_then(|place| String::from_utf8(place.into()).ok());
-        let (Some((dir, _)), Some(place)) = (self.rules.store, place) else {
+    fn is_in_closure(&self, folder: &Path) -> bool {
+        let path = self.path_in_store(folder).and_then(|path| String::from_utf8(path.into()).ok());
+        let (Some((dir, _)), Some(path)) = (self.rules.store, path) else {
             return false;
         };
-        dir.split(&place).is_some_and(|(path, _)| self.rules.closure.contains(&path))
+        dir.split(&path).is_some_and(|(path, _)| self.rules.closure.contains(&path))
     }
+}
+
+/// The folder that a symlink leads to on the host, and its mode.
+fn directory_behind(link: &Path) -> Option<(PathBuf, u32)> {
+    let folder = link.canonicalize().ok()?;
+    let metadata = folder.metadata().ok().filter(std::fs::Metadata::is_dir)?;
+    Some((folder, walk::mode(&metadata)))
 }

@@ -1,4 +1,4 @@
-//! What can go wrong between a recipe and its image.
+//! Errors of a build.
 
 use std::path::{Path, PathBuf};
 
@@ -11,58 +11,64 @@ use crate::layering::BudgetError;
 /// A build that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The recipe is wrong.
+    /// The recipe is invalid.
     #[error("{recipe}: {problem}")]
     Recipe {
-        /// The recipe, with the line where that is known.
+        /// The recipe's path, with the line if that is known.
         recipe: String,
-        /// What is wrong with it and how to mend it.
+        /// The problem, and how to fix it.
         problem: String,
     },
-    /// Reading inputs or writing the image failed.
+    /// An input cannot be read, or the image cannot be written.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// The closure is not whole.
+    /// The closure is incomplete.
     #[error(transparent)]
     Closure(#[from] ClosureError),
-    /// There are too few layers.
+    /// The image would have too many layers.
     #[error(transparent)]
     Budget(#[from] BudgetError),
-    /// The base image's environment is wrong.
-    #[error("the base image's environment is broken")]
+    /// The environment of the base image is invalid.
+    #[error("the base image has an invalid environment")]
     BaseEnv(#[from] EnvError),
-    /// Two things want the same place.
-    #[error("{} is {one} from {from} and {other} in {to}; {mend}", display_path(.path))]
+    /// Two contents, or a content and the base, need the same path for different things.
+    #[error("conflict at {}: {first} in {first_origin}, {second} in {second_origin}; {hint}", display_path(.path))]
     Conflict {
-        /// The place in the image.
+        /// The path in the image.
         path: Box<[u8]>,
-        /// What one is.
-        one: &'static str,
-        /// Where it comes from.
-        from: String,
-        /// What the other is.
-        other: &'static str,
-        /// Where that is.
-        to: String,
-        /// What to do about it.
-        mend: &'static str,
+        /// The kind of the first file.
+        first: &'static str,
+        /// The content that has it.
+        first_origin: String,
+        /// The kind of the second file.
+        second: &'static str,
+        /// The content, or the base image, that has it.
+        second_origin: String,
+        /// How to resolve the conflict.
+        hint: &'static str,
     },
-    /// A file that cannot go into an image.
-    #[error("{path} {problem}", path = path.display())]
-    Unfit {
-        /// The file on this machine.
+    /// A file of the contents cannot be put into an image.
+    #[error("{path}: {problem}", path = path.display())]
+    Content {
+        /// The file on the host.
         path: PathBuf,
-        /// Why not, and how to mend it.
+        /// The reason, and how to fix it.
         problem: String,
     },
 }
 
 impl BuildError {
-    pub(crate) fn unfit(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
-        Self::Unfit { path: path.as_ref().to_owned(), problem: problem.into() }
+    /// A problem of the recipe at `path`.
+    pub(crate) fn recipe(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Recipe { recipe: path.display().to_string(), problem: problem.into() }
     }
 
-    /// The same error, with `target` named as what could not be written.
+    /// A problem of the file at `path`.
+    pub(crate) fn content(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Self::Content { path: path.as_ref().to_owned(), problem: problem.into() }
+    }
+
+    /// Replaces the output's name in an error to write it.
     #[must_use]
     pub fn writing_to(self, target: impl Into<String>) -> Self {
         match self {
@@ -73,12 +79,12 @@ impl BuildError {
         }
     }
 
-    /// Whether the machine failed rather than the input.
+    /// Whether the host failed, not the input.
     pub fn is_environment(&self) -> bool {
         matches!(self, Self::Archive(error) if error.is_environment())
     }
 
-    /// Whether whoever read the output went away.
+    /// Whether the reader of the output closed it.
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Archive(error) if error.is_broken_pipe())
     }

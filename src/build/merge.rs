@@ -1,76 +1,67 @@
-//! What was placed becomes the entries of a layer: what meets is merged or refused, and every directory
-//! around it gets an entry.
+//! Merges placed contents into a layer: shared directories become one, other duplicates are
+//! conflicts, and every parent directory gets an entry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::BuildError;
-use super::contents::{Openable, Place, Placement, Placer};
+use super::contents::{ExpandableLink, ImagePath, Placement, Placer};
 use super::sorter::{Placed, Sorted};
 use crate::archive::entry::{Attributes, Entry, Kind, parent_of};
 use crate::archive::layer::{Layer, LayerBuilder};
 use crate::archive::tree::{DirMetadata, Node};
 
 impl Placer<'_> {
-    /// The layer: what meets is merged, and every directory that something lies in has an entry. A layer may
-    /// have more entries than fit into memory, so they pass one by one.
+    /// Merges everything that was placed into a layer. A layer may have more entries than fit into
+    /// memory, so they pass one by one.
     pub(super) fn finish(mut self, attributes: Attributes) -> Result<Layer, BuildError> {
         let mut sorted = std::mem::take(&mut self.placed).sorted();
-        while self.open_links(&sorted)? {
+        while self.expand_links(&sorted)? {
             sorted = std::mem::take(&mut self.placed).sorted();
         }
-        let mut merged =
-            Merged { placer: &self, around: Vec::new(), layer: LayerBuilder::new(attributes) };
-        let mut last: Option<Placed> = None;
+        let mut layer = MergedLayer {
+            placer: &self,
+            parents: Vec::new(),
+            builder: LayerBuilder::new(attributes),
+        };
+        let mut previous: Option<Placed> = None;
         for placed in sorted.iter()? {
             let placed = placed?;
-            match &last {
-                Some(one) if one.entry.path == placed.entry.path => self.meet(one, &placed)?,
+            match &previous {
+                Some(first) if first.entry.path == placed.entry.path => {
+                    self.check_mergeable(first, &placed)?;
+                }
                 _ => {
-                    if let Some(one) = last.replace(placed) {
-                        merged.push(one.entry)?;
+                    if let Some(first) = previous.replace(placed) {
+                        layer.push(first.entry)?;
                     }
                 }
             }
         }
-        last.map_or(Ok(()), |one| merged.push(one.entry))?;
-        Ok(merged.layer.finish()?)
+        previous.map_or(Ok(()), |last| layer.push(last.entry))?;
+        Ok(layer.builder.finish()?)
     }
 
-    /// Where a link into the store and something else want the same place, and the link leads to a folder:
-    /// opens that folder instead, and places everything anew. Says whether there was such a place.
-    fn open_links(&mut self, sorted: &Sorted) -> Result<bool, BuildError> {
-        let target = |entry: &Entry| match &entry.kind {
-            Kind::Symlink(target) => Some(target.clone()),
-            _ => None,
-        };
-        if self.openable.is_empty() {
+    /// Expands links into the store that lead to a folder and whose path another content needs:
+    /// places everything again, with the folder's files instead of the link. Returns whether there
+    /// was such a link.
+    fn expand_links(&mut self, sorted: &Sorted) -> Result<bool, BuildError> {
+        let contested = self.contested_links(sorted)?;
+        if contested.is_empty() {
             return Ok(false);
         }
-        let mut wanted: BTreeMap<Place, BTreeSet<Option<Place>>> = BTreeMap::new();
-        for placed in sorted.iter()? {
-            let entry = placed?.entry;
-            if self.openable.contains_key(&entry.path) {
-                let target = target(&entry);
-                wanted.entry(entry.path).or_default().insert(target);
-            }
-        }
-        wanted.retain(|_, targets| targets.len() > 1);
-        if wanted.is_empty() {
-            return Ok(false);
-        }
-        let opened: BTreeMap<Place, BTreeMap<Place, Openable>> =
-            wanted.into_keys().filter_map(|path| self.openable.remove_entry(&path)).collect();
+        let expanded: BTreeMap<ImagePath, BTreeMap<ImagePath, ExpandableLink>> =
+            contested.into_iter().filter_map(|path| self.expandable.remove_entry(&path)).collect();
         for placed in sorted.iter()? {
             let Placed { entry, origin, .. } = placed?;
-            let links = opened.get(&entry.path);
-            if !target(&entry)
-                .is_some_and(|target| links.is_some_and(|links| links.contains_key(&target)))
-            {
+            let links = expanded.get(&entry.path);
+            let target = symlink_target(&entry);
+            let is_expanded = links.zip(target).is_some_and(|(links, to)| links.contains_key(to));
+            if !is_expanded {
                 self.placed.push(entry, origin)?;
             }
         }
-        for (path, links) in opened {
-            for Openable { folder, origin } in links.into_values() {
+        for (path, links) in expanded {
+            for ExpandableLink { folder, origin } in links.into_values() {
                 self.origins.push(self.origins[origin as usize].clone());
                 self.directory(&path, 0o755)?;
                 self.folder(&folder, &path, Placement::Linked, &mut Vec::new())?;
@@ -79,29 +70,47 @@ impl Placer<'_> {
         Ok(true)
     }
 
-    /// Two of one path: fine for two directories, of which the first counts, and for two equal links or
-    /// the same file named twice.
-    fn meet(&self, one: &Placed, other: &Placed) -> Result<(), BuildError> {
-        let same = match (&one.entry.kind, &other.entry.kind) {
+    /// The paths of expandable links where something else was placed too.
+    fn contested_links(&self, sorted: &Sorted) -> Result<Vec<ImagePath>, BuildError> {
+        if self.expandable.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut targets: BTreeMap<ImagePath, BTreeSet<Option<ImagePath>>> = BTreeMap::new();
+        for placed in sorted.iter()? {
+            let entry = placed?.entry;
+            if self.expandable.contains_key(&entry.path) {
+                let target = symlink_target(&entry).cloned();
+                targets.entry(entry.path).or_default().insert(target);
+            }
+        }
+        targets.retain(|_, targets| targets.len() > 1);
+        Ok(targets.into_keys().collect())
+    }
+
+    /// Checks that two entries with the same path are the same: two directories, of which the first
+    /// counts, two equal symlinks, or one file that was named twice.
+    fn check_mergeable(&self, first: &Placed, second: &Placed) -> Result<(), BuildError> {
+        let same = match (&first.entry.kind, &second.entry.kind) {
             (Kind::Directory, Kind::Directory) => true,
-            (Kind::Symlink(one), Kind::Symlink(other)) => one == other,
-            (Kind::File(_), Kind::File(_)) => one.entry.source() == other.entry.source(),
+            (Kind::Symlink(first), Kind::Symlink(second)) => first == second,
+            (Kind::File(_), Kind::File(_)) => first.entry.source() == second.entry.source(),
             _ => false,
         };
         if same {
             return Ok(());
         }
         Err(BuildError::Conflict {
-            path: one.entry.path.clone(),
-            one: one.entry.kind.noun(),
-            from: self.origins[one.origin as usize].clone(),
-            other: other.entry.kind.noun(),
-            to: self.origins[other.origin as usize].clone(),
-            mend: "remove it from one of them",
+            path: first.entry.path.clone(),
+            first: first.entry.kind.noun(),
+            first_origin: self.origins[first.origin as usize].clone(),
+            second: second.entry.kind.noun(),
+            second_origin: self.origins[second.origin as usize].clone(),
+            hint: "remove it from one of them",
         })
     }
 
-    fn described(&self, path: &[u8]) -> Entry {
+    /// The entry of a directory that no content describes: as in the base, else the default.
+    fn directory_entry(&self, path: &[u8]) -> Entry {
         let kind = Kind::Directory;
         match self.rules.base.get(path) {
             Some(Node::Directory(meta)) => Entry {
@@ -120,35 +129,43 @@ impl Placer<'_> {
     }
 }
 
-/// Puts merged entries into a layer, with the directories around them.
-struct Merged<'a> {
-    placer: &'a Placer<'a>,
-    /// The directories around the last entry that have theirs, outermost first.
-    around: Vec<Place>,
-    layer: LayerBuilder,
+fn symlink_target(entry: &Entry) -> Option<&ImagePath> {
+    match &entry.kind {
+        Kind::Symlink(target) => Some(target),
+        _ => None,
+    }
 }
 
-impl Merged<'_> {
-    /// A layer must repeat the directories around its files, or engines make them up. One that the base
-    /// has keeps the base's owner, mode and time; one that nothing describes is root's, with mode 0755.
+/// Takes merged entries in order and adds entries for their parent directories.
+struct MergedLayer<'a> {
+    placer: &'a Placer<'a>,
+    /// The parent directories of the last entry, outermost first. They have entries.
+    parents: Vec<ImagePath>,
+    builder: LayerBuilder,
+}
+
+impl MergedLayer<'_> {
+    /// Adds `entry`. A layer must repeat the parent directories of its files, or engines make them
+    /// up. A directory of the base keeps its owner, mode and time there; one that nothing describes
+    /// is owned by root and has mode 0755.
     fn push(&mut self, mut entry: Entry) -> Result<(), BuildError> {
         let parent = parent_of(&entry.path);
-        self.around.retain(|known| is_within(parent, known));
-        let known = self.around.last().map_or(0, |known| known.len());
-        for end in
-            (known + 1..=parent.len()).filter(|end| matches!(parent.get(*end), None | Some(b'/')))
-        {
-            self.around.push(parent[..end].into());
-            self.layer.push(&self.placer.described(&parent[..end]))?;
+        self.parents.retain(|written| is_within(parent, written));
+        let written = self.parents.last().map_or(0, |written| written.len());
+        let ends = written + 1..=parent.len();
+        for end in ends.filter(|end| matches!(parent.get(*end), None | Some(b'/'))) {
+            self.parents.push(parent[..end].into());
+            self.builder.push(&self.placer.directory_entry(&parent[..end]))?;
         }
         if matches!(entry.kind, Kind::Directory) {
-            self.around.push(entry.path.clone());
-            let held = matches!(self.placer.rules.base.get(&entry.path), Some(Node::Directory(_)));
-            if held && !self.placer.replaced(&entry.path) {
-                entry = self.placer.described(&entry.path);
+            self.parents.push(entry.path.clone());
+            let base = self.placer.rules.base.get(&entry.path);
+            let in_base = matches!(base, Some(Node::Directory(_)));
+            if in_base && !self.placer.is_replaced(&entry.path) {
+                entry = self.placer.directory_entry(&entry.path);
             }
         }
-        Ok(self.layer.push(&entry)?)
+        Ok(self.builder.push(&entry)?)
     }
 }
 

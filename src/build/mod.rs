@@ -1,27 +1,37 @@
-//! Recipe to image: the base, the contents, how they are laid out in layers, and the assembly.
+//! From a recipe to an image.
 //!
-//! Decisions are made before the first byte goes out: [`plan`](plan::plan) reads the recipe's inputs as far
-//! as names and metadata and finds every mistake that can be found there; [`assemble`](assemble::assemble)
-//! then reads the contents once and writes. Formats and tar are the business of
-//! [`archive`](crate::archive).
+//! [`plan`](plan::plan) makes every decision before the first byte is written: it reads names and
+//! metadata of the inputs, verifies the base image, and finds every mistake that does not take the
+//! contents of files. [`assemble`](assemble::assemble) then reads the contents once and writes the
+//! image. Archive formats and tar belong to [`archive`](crate::archive), the split into layers to
+//! [`layering`](crate::layering).
 
 pub mod assemble;
 mod base;
 mod cache;
 mod contents;
 mod error;
+pub mod format;
+mod image_config;
+pub mod incremental;
+mod inputs;
+mod listing;
 mod merge;
 pub mod output;
 pub mod plan;
 mod platforms;
 pub mod recipe;
+pub mod reference;
 mod settings;
 mod sorter;
 mod tag;
 mod walk;
+mod write_image;
 
-pub use assemble::{Format, Options, assemble, assemble_all};
+pub use assemble::{assemble, assemble_all};
 pub use cache::CacheUse;
 pub use error::BuildError;
+pub use format::{Format, Options, Output};
 pub use plan::{Plan, plan};
 pub use recipe::Recipe;
+pub use reference::reference;

@@ -1,11 +1,12 @@
-//! Recipes with several `platforms`: a recipe for each, made of the shared keys and its own keys.
+//! Reads recipes. A recipe with several `platforms` becomes a recipe for each of them, made of the
+//! shared keys and the platform's own keys.
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::recipe::Recipe;
-use super::{BuildError, recipe};
+use super::BuildError;
+use super::recipe::{self, Recipe};
 use crate::archive::ArchiveError;
 use crate::image::Platform;
 use crate::image::platform::Arch;
@@ -21,6 +22,24 @@ const COMMON_KEYS: [&str; 2] = ["name", "tag"];
 const ONE_PLATFORM_KEYS: [&str; 2] = ["architecture", "variant"];
 
 impl Recipe {
+    /// Reads the recipe at `path`: TOML, or JSON if the file's name ends in `.json` or the text
+    /// begins with `{`. If it has several `platforms`, the result is the recipe for the host's.
+    ///
+    /// # Errors
+    /// If it cannot be read, is malformed, has unknown keys, or describes an impossible image.
+    pub fn read(path: &Path) -> Result<Self, BuildError> {
+        Self::read_for(path, Platform::host().arch)
+    }
+
+    /// Parses `text` like [`read`](Self::read). Relative paths are relative to the folder of
+    /// `path`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn parse(path: &Path, text: &str) -> Result<Self, BuildError> {
+        Self::parse_for(path, text, Platform::host().arch)
+    }
+
     /// Reads the recipe at `path`: one recipe for each of its `platforms`, or a single one.
     ///
     /// # Errors
@@ -35,17 +54,16 @@ impl Recipe {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse_all(path: &Path, text: &str) -> Result<Vec<Self>, BuildError> {
-        // `parse_one` reports problems of the text itself better: it knows the line.
+        // `from_text` reports problems of the text itself better: it knows the line.
         let Ok(Value::Object(mut shared)) = document::parse(path, text) else {
-            return Ok(vec![Self::parse_one(path, text)?]);
+            return Ok(vec![recipe::from_text(path, text)?]);
         };
-        let error =
-            |problem: String| BuildError::Recipe { recipe: path.display().to_string(), problem };
+        let error = |problem: String| BuildError::recipe(path, problem);
         let per_platform = shared.remove(PER_PLATFORM);
         let Some(platforms) = shared.remove(PLATFORMS) else {
             return match per_platform {
                 Some(_) => Err(error(format!("{PER_PLATFORM} needs a list of {PLATFORMS}"))),
-                None => Ok(vec![Self::parse_one(path, text)?]),
+                None => Ok(vec![recipe::from_text(path, text)?]),
             };
         };
         let platforms = platform_names(platforms).map_err(error)?;
@@ -87,11 +105,8 @@ impl Recipe {
         match index {
             Some(index) => Ok(recipes.swap_remove(index)),
             None => {
-                let recipe = recipes
-                    .first()
-                    .map_or(String::new(), |recipe| recipe.path.display().to_string());
-                let problem = format!("none of its {PLATFORMS} is for {arch}");
-                Err(BuildError::Recipe { recipe, problem })
+                let path = recipes.first().map_or(Path::new(""), |recipe| &recipe.path);
+                Err(BuildError::recipe(path, format!("none of its {PLATFORMS} is for {arch}")))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The recipe: what an image is made of, checked and with its paths resolved.
+//! The recipe: the description of an image, checked, with resolved paths.
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,121 +6,95 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value};
 
 use super::BuildError;
-use super::settings::Settings;
+use super::settings::{Settings, StoreSettings, StringOrList};
 use crate::archive::Attributes;
 use crate::closure::StoreDir;
+use crate::document;
 use crate::image::fields;
 use crate::image::{Inherit, Name, Platform, Tag, Timestamp};
 use crate::layering::Strategy;
 
-/// What a recipe says of a time.
+/// A date in a recipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
+pub enum TimeSetting {
     /// The time of the build.
     Now,
-    /// This time.
+    /// A fixed time.
     At(Timestamp),
 }
 
-/// Where store paths come from.
+/// The source of store paths.
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// The store's place in the image.
+    /// The store's path in the image.
     pub dir: StoreDir,
-    /// The folder on this machine that holds it.
+    /// The folder on the host that holds the store.
     pub source: PathBuf,
     /// The file with the reference graph.
     pub closure: Option<PathBuf>,
 }
 
-/// An image to be built. All paths are absolute or relative to the working directory.
+/// The description of an image for one platform. All paths are absolute or relative to the working
+/// directory.
 #[derive(Clone, Debug)]
 pub struct Recipe {
-    /// Where the recipe was read, for messages.
+    /// The recipe's file, for messages.
     pub path: PathBuf,
-    /// The repository.
+    /// The repository name.
     pub name: Name,
-    /// The tag; derived from the inputs where not given.
+    /// The tag; if not given, it is derived from the inputs.
     pub tag: Option<Tag>,
     /// How files are split into layers.
     pub layering: Strategy,
     /// The base image.
     pub from_image: Option<PathBuf>,
-    /// The name of the base image among several.
+    /// The name of the base image, if its file holds several.
     pub from_image_name: Option<String>,
-    /// The tag of the base image among several.
+    /// The tag of the base image, if its file holds several.
     pub from_image_tag: Option<String>,
-    /// What appears at `/`.
+    /// The files, folders and store paths to put at `/`.
     pub contents: Vec<PathBuf>,
-    /// Where the base may be replaced, without slashes at either end.
+    /// Paths where contents may replace what the base has, without slashes at either end.
     pub replace: Vec<Box<[u8]>>,
-    /// The platform, where given; else the host's, which must then be the base's.
+    /// The platform; if not given, it is the base's, which must then be the host's.
     pub platform: Option<Platform>,
-    /// When the image was made, where given.
-    pub created: Option<When>,
+    /// The creation date.
+    pub created: Option<TimeSetting>,
     /// The modification time of every file.
-    pub mtime: When,
-    /// The owner of every file; the time within is not used.
+    pub mtime: TimeSetting,
+    /// The owner of every file; its `mtime` is not used.
     pub owner: Attributes,
-    /// The most layers the image may have.
+    /// The maximum number of layers, base included.
     pub max_layers: usize,
-    /// In a single layer: whether symlinks to directories stay symlinks.
+    /// Whether symlinks to directories stay symlinks in a single layer.
     pub keep_contents_dirlinks: bool,
     /// Whether store paths go into the image.
     pub include_store_paths: bool,
-    /// The store, where there is one.
+    /// The store.
     pub store: Option<Store>,
     /// The image's `config`, checked; null clears a field.
     pub config: Map<String, Value>,
-    /// What is inherited of the base's `config` besides the environment.
+    /// The fields of the base's `config` to inherit, in addition to the environment.
     pub inherit: Inherit,
 }
 
-/// nixpkgs' default, which leaves some room below Docker's limit for images built upon the image.
-const MAX_LAYERS: usize = 100;
-/// Where Nix has its store.
+/// The default of nixpkgs' dockerTools. It leaves room below Docker's limit for images that use
+/// this one as their base.
+const DEFAULT_MAX_LAYERS: usize = 100;
+/// The path of the Nix store.
 pub(crate) const NIX_STORE: &str = "/nix/store";
-/// The size of the user and group name fields of a tar header, less a closing NUL.
+/// The size of the user and group name fields of a tar header, without the NUL at the end.
 const OWNER_NAME_MAX: usize = 31;
 
 impl Recipe {
-    /// Reads the recipe at `path`: TOML, or JSON when the name ends in `.json` or the text begins with `{`.
-    ///
-    /// # Errors
-    /// When it cannot be read, is malformed, has unknown keys, or says something that no image can be.
-    pub fn read(path: &Path) -> Result<Self, BuildError> {
-        let text =
-            std::fs::read_to_string(path).map_err(crate::archive::ArchiveError::read(path))?;
-        Self::parse(path, &text)
-    }
-
-    /// Reads the recipe `text`, whose relative paths are relative to the folder of `path`.
-    ///
-    /// If the recipe has `platforms`, the result is the recipe for the host's.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn parse(path: &Path, text: &str) -> Result<Self, BuildError> {
-        Self::parse_for(path, text, Platform::host().arch)
-    }
-
-    pub(super) fn parse_one(path: &Path, text: &str) -> Result<Self, BuildError> {
-        let settings: Result<Settings, _> = crate::document::parse(path, text);
-        let settings = settings.map_err(|(line, problem)| BuildError::Recipe {
-            recipe: line.map_or_else(|| shown(path), |line| format!("{}:{line}", shown(path))),
-            problem,
-        })?;
-        check(path, settings).map_err(|problem| BuildError::Recipe { recipe: shown(path), problem })
-    }
-
-    /// The layers' attributes: the recipe's owner and modification time.
+    /// The attributes of the image's files: the recipe's owner and modification time.
     pub fn attributes(&self) -> Attributes {
         Attributes { mtime: self.mtime.time(), ..self.owner.clone() }
     }
 }
 
-impl When {
-    /// The time itself.
+impl TimeSetting {
+    /// The time.
     pub fn time(self) -> Timestamp {
         match self {
             Self::At(time) => time,
@@ -133,92 +107,102 @@ impl When {
     }
 }
 
-fn shown(path: &Path) -> String {
-    path.display().to_string()
+/// Parses a recipe for one platform.
+pub(super) fn from_text(path: &Path, text: &str) -> Result<Recipe, BuildError> {
+    let settings: Result<Settings, _> = document::parse(path, text);
+    let settings = settings.map_err(|(line, problem)| {
+        let path = path.display();
+        let recipe = line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}"));
+        BuildError::Recipe { recipe, problem }
+    })?;
+    from_settings(path, settings).map_err(|problem| BuildError::recipe(path, problem))
 }
 
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
-}
-
-/// The recipe that `value` describes, which is said to be from `path`.
+/// Reads a recipe for one platform from `value`, a part of the document at `path`.
 pub(super) fn from_value(path: &Path, value: Value) -> Result<Recipe, BuildError> {
-    let settings: Result<Settings, _> = crate::document::from_value(value);
-    let settings = settings.and_then(|settings| check(path, settings));
-    settings.map_err(|problem| BuildError::Recipe { recipe: shown(path), problem })
+    let settings: Result<Settings, _> = document::from_value(value);
+    let recipe = settings.and_then(|settings| from_settings(path, settings));
+    recipe.map_err(|problem| BuildError::recipe(path, problem))
 }
 
-/// Turns what was written into what it means.
-fn check(path: &Path, settings: Settings) -> Result<Recipe, String> {
+/// Checks settings and resolves their paths.
+fn from_settings(path: &Path, settings: Settings) -> Result<Recipe, String> {
     if settings.platforms.is_some() || settings.per_platform.is_some() {
         return Err("a table of per_platform cannot contain platforms or per_platform".to_owned());
     }
     let folder = path.parent().unwrap_or(Path::new(""));
-    let within = |relative: &str| folder.join(relative);
-    let config = config(settings.config.unwrap_or_default(), settings.clear.map(Vec::from))?;
-    let owner_name = |key: &str, name: Option<String>| match name {
-        Some(name) if name.len() > OWNER_NAME_MAX || name.contains('\0') => {
-            Err(format!("{key} {name:?} is longer than {OWNER_NAME_MAX} bytes or holds a NUL"))
-        }
-        name => Ok(name.unwrap_or_else(|| "root".to_owned())),
-    };
+    let owner = owner(&settings)?;
     let include = settings.store.as_ref().and_then(|store| store.include);
+    let contents: Vec<String> = settings.contents.unwrap_or_default().into();
+    let mtime = settings.mtime.map(|time| time_setting("mtime", &time)).transpose()?;
     Ok(Recipe {
         path: path.to_owned(),
-        name: settings.name.parse().map_err(text)?,
-        tag: settings.tag.map(|tag| tag.parse().map_err(text)).transpose()?,
+        name: settings.name.parse().map_err(to_text)?,
+        tag: settings.tag.map(|tag| tag.parse().map_err(to_text)).transpose()?,
         layering: settings.layering.unwrap_or_default(),
-        from_image: settings.from_image.as_deref().map(within),
+        from_image: settings.from_image.map(|path| folder.join(path)),
         from_image_name: settings.from_image_name,
         from_image_tag: settings.from_image_tag,
-        contents: settings
-            .contents
-            .map(Vec::from)
-            .unwrap_or_default()
-            .iter()
-            .map(|c| within(c))
-            .collect(),
-        replace: replace(settings.replace.map(Vec::from).unwrap_or_default())?,
+        contents: contents.iter().map(|path| folder.join(path)).collect(),
+        replace: replace(settings.replace.unwrap_or_default())?,
         platform: platform(settings.architecture, settings.variant)?,
-        created: settings.created.map(|when| self::when("created", &when)).transpose()?,
-        mtime: settings
-            .mtime
-            .map_or(Ok(When::At(Timestamp::DEFAULT)), |when| self::when("mtime", &when))?,
-        owner: Attributes {
-            uid: settings.uid.unwrap_or(0).into(),
-            gid: settings.gid.unwrap_or(0).into(),
-            uname: owner_name("uname", settings.uname)?,
-            gname: owner_name("gname", settings.gname)?,
-            mtime: Timestamp::DEFAULT,
-        },
-        max_layers: settings.max_layers.unwrap_or(MAX_LAYERS),
+        created: settings.created.map(|time| time_setting("created", &time)).transpose()?,
+        mtime: mtime.unwrap_or(TimeSetting::At(Timestamp::DEFAULT)),
+        owner,
+        max_layers: settings.max_layers.unwrap_or(DEFAULT_MAX_LAYERS),
         keep_contents_dirlinks: settings.keep_contents_dirlinks.unwrap_or(false),
         include_store_paths: include.or(settings.include_store_paths).unwrap_or(true),
         store: settings.store.map(|store| self::store(store, folder)).transpose()?,
-        config,
-        inherit: match settings.inherit.map(Vec::from) {
-            None => Inherit::Nothing,
-            Some(names) if names == ["none"] => Inherit::Nothing,
-            Some(names) if names == ["all"] => Inherit::All,
-            Some(names) => Inherit::fields(names)
-                .map_err(|e| format!("inherit: {e}, or \"all\" or \"none\""))?,
-        },
+        config: config(settings.config.unwrap_or_default(), settings.clear.unwrap_or_default())?,
+        inherit: inherit(settings.inherit)?,
     })
 }
 
-/// The checked `config`, with a null for every field that `clear` names.
+fn to_text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn owner(settings: &Settings) -> Result<Attributes, String> {
+    let name = |key: &str, name: &Option<String>| match name {
+        Some(name) if name.len() > OWNER_NAME_MAX || name.contains('\0') => {
+            Err(format!("{key} {name:?} is longer than {OWNER_NAME_MAX} bytes or contains a NUL"))
+        }
+        name => Ok(name.clone().unwrap_or_else(|| "root".to_owned())),
+    };
+    Ok(Attributes {
+        uid: settings.uid.unwrap_or(0).into(),
+        gid: settings.gid.unwrap_or(0).into(),
+        uname: name("uname", &settings.uname)?,
+        gname: name("gname", &settings.gname)?,
+        mtime: Timestamp::DEFAULT,
+    })
+}
+
+/// The checked `config`, with a null for every field in `clear`.
 fn config(
     mut config: Map<String, Value>,
-    clear: Option<Vec<String>>,
+    clear: StringOrList,
 ) -> Result<Map<String, Value>, String> {
-    for name in clear.unwrap_or_default() {
+    for name in Vec::from(clear) {
         fields::find(&name).map_err(|e| format!("clear: {e}"))?;
         if config.insert(name.clone(), Value::Null).is_some_and(|value| !value.is_null()) {
-            return Err(format!("clear names {name:?}, which config sets; leave one of them out"));
+            return Err(format!(
+                "clear lists {name:?}, but config sets it; remove it from one of them"
+            ));
         }
     }
-    fields::check(&config).map_err(text)?;
+    fields::check(&config).map_err(to_text)?;
     Ok(config)
+}
+
+fn inherit(names: Option<StringOrList>) -> Result<Inherit, String> {
+    match names.map(Vec::from) {
+        None => Ok(Inherit::Nothing),
+        Some(names) if names == ["none"] => Ok(Inherit::Nothing),
+        Some(names) if names == ["all"] => Ok(Inherit::All),
+        Some(names) => Inherit::fields(names)
+            .map_err(|e| format!("inherit: {e}; \"all\" and \"none\" are valid too")),
+    }
 }
 
 fn platform(
@@ -234,36 +218,37 @@ fn platform(
         (Some(platform), Some(variant)) => {
             platform.with_variant(&variant).map(Some).map_err(|e| format!("variant: {e}"))
         }
-        (None, Some(_)) => Err("variant needs architecture beside it".to_owned()),
+        (None, Some(_)) => Err("variant needs architecture; add it".to_owned()),
     }
 }
 
-fn when(key: &str, text: &str) -> Result<When, String> {
+fn time_setting(key: &str, text: &str) -> Result<TimeSetting, String> {
     match text {
-        "now" => Ok(When::Now),
-        text => text.parse().map(When::At).map_err(|e| format!("{key}: {e}")),
+        "now" => Ok(TimeSetting::Now),
+        text => text.parse().map(TimeSetting::At).map_err(|e| format!("{key}: {e}")),
     }
 }
 
-fn replace(paths: Vec<String>) -> Result<Vec<Box<[u8]>>, String> {
-    let inner = |path: String| {
+/// The paths of `replace`, without slashes at either end.
+fn replace(paths: StringOrList) -> Result<Vec<Box<[u8]>>, String> {
+    let image_path = |path: String| {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         if parts.is_empty() || parts.iter().any(|part| matches!(*part, "." | "..")) {
             return Err(format!(
-                "replace: {path:?} is no path in the image; write it like \"/bin\""
+                "replace: {path:?} is not a path in the image; expected a path such as \"/bin\""
             ));
         }
         Ok(parts.join("/").into_bytes().into_boxed_slice())
     };
-    paths.into_iter().map(inner).collect()
+    Vec::from(paths).into_iter().map(image_path).collect()
 }
 
-fn store(settings: super::settings::Store, folder: &Path) -> Result<Store, String> {
+fn store(settings: StoreSettings, folder: &Path) -> Result<Store, String> {
     let dir = settings.dir.as_deref().unwrap_or(NIX_STORE);
     let dir = StoreDir::new(dir).map_err(|dir| {
         format!(
-            "store.dir {dir:?} must be an absolute path without '.' and '..', the store's place in the image; \
-             where it lies elsewhere on this machine, say so with store.source"
+            "store.dir {dir:?} must be an absolute path without '.' and '..': the store's path in \
+             the image; if the store is elsewhere on this host, set store.source"
         )
     })?;
     let source =

@@ -1,4 +1,4 @@
-//! A recipe as it is written: keys and types, nothing of what they mean.
+//! The keys of a recipe and their types, as written.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::layering::Strategy;
 
-/// Every key of a recipe. dockerTools' names are accepted beside the own ones.
+/// Every key of a recipe, and dockerTools' names for some.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Settings {
@@ -25,8 +25,9 @@ pub(super) struct Settings {
     pub(super) replace: Option<StringOrList>,
     pub(super) architecture: Option<String>,
     pub(super) variant: Option<String>,
-    /// Evaluated before, in `platforms.rs`; listed here so that errors can suggest it.
+    /// Resolved before, by `platforms.rs`; it is here so that errors can suggest it.
     pub(super) platforms: Option<IgnoredAny>,
+    /// Likewise.
     pub(super) per_platform: Option<IgnoredAny>,
     pub(super) created: Option<String>,
     pub(super) mtime: Option<String>,
@@ -40,7 +41,7 @@ pub(super) struct Settings {
     pub(super) keep_contents_dirlinks: Option<bool>,
     #[serde(alias = "includeStorePaths")]
     pub(super) include_store_paths: Option<bool>,
-    pub(super) store: Option<Store>,
+    pub(super) store: Option<StoreSettings>,
     pub(super) config: Option<Map<String, Value>>,
     pub(super) inherit: Option<StringOrList>,
     pub(super) clear: Option<StringOrList>,
@@ -49,20 +50,20 @@ pub(super) struct Settings {
 /// The table `store`.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Store {
+pub(super) struct StoreSettings {
     pub(super) dir: Option<String>,
     pub(super) source: Option<String>,
     pub(super) closure: Option<String>,
     pub(super) include: Option<bool>,
 }
 
-/// One string, or a list of them.
-#[derive(Debug)]
+/// A string, or a list of strings.
+#[derive(Debug, Default)]
 pub(super) struct StringOrList(Vec<String>);
 
 impl From<StringOrList> for Vec<String> {
-    fn from(texts: StringOrList) -> Self {
-        texts.0
+    fn from(strings: StringOrList) -> Self {
+        strings.0
     }
 }
 
@@ -81,11 +82,11 @@ impl<'de> Deserialize<'de> for StringOrList {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<StringOrList, A::Error> {
-                let mut texts = Vec::new();
+                let mut strings = Vec::new();
                 while let Some(text) = list.next_element()? {
-                    texts.push(text);
+                    strings.push(text);
                 }
-                Ok(StringOrList(texts))
+                Ok(StringOrList(strings))
             }
         }
         deserializer.deserialize_any(OneOrMany)

@@ -1,5 +1,5 @@
-//! Sorts what is placed in a layer in bounded memory: sorted runs of it, which lie in temporary files when there
-//! are many, are merged.
+//! Sorts the placed entries of a layer in bounded memory: an external merge sort, with sorted runs in
+//! temporary files.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -11,36 +11,44 @@ use crate::archive::entry::{Entry, path_order};
 use crate::archive::layer::file_list_failed;
 use crate::archive::spool::{Spool, SpoolWriter};
 
-/// Something that contents put into a layer.
+/// An entry that a content placed in a layer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Placed {
     pub(super) entry: Entry,
-    /// The content it came from, as an index.
+    /// The content, as an index.
     pub(super) origin: u32,
-    /// How many were placed before it.
+    /// The number of entries that were placed before it.
     number: u64,
 }
 
-/// How many are sorted at once; some 5 MB of them.
-const RUN: usize = 32 << 10;
-/// How many runs are merged at once; each is an open file.
-const RUNS: usize = 64;
+/// The number of entries in a run; they take about 5 MB.
+const RUN_LENGTH: usize = 32 << 10;
+/// The maximum number of runs; each is an open file.
+const MAX_RUNS: usize = 64;
 
+/// Collects entries, and sorts them by path.
 #[derive(Debug)]
 pub(super) struct Sorter {
     pending: Vec<Placed>,
     runs: Vec<Spool<Placed>>,
     number: u64,
-    limits: (usize, usize),
+    run_length: usize,
+    max_runs: usize,
 }
 
 impl Default for Sorter {
     fn default() -> Self {
-        Self { pending: Vec::new(), runs: Vec::new(), number: 0, limits: (RUN, RUNS) }
+        Self {
+            pending: Vec::new(),
+            runs: Vec::new(),
+            number: 0,
+            run_length: RUN_LENGTH,
+            max_runs: MAX_RUNS,
+        }
     }
 }
 
-/// What was placed, by path, and in the order of placing where paths are the same.
+/// Entries sorted by path; those with the same path in the order in which they were placed.
 #[derive(Debug)]
 pub(super) struct Sorted {
     last: Vec<Placed>,
@@ -55,14 +63,14 @@ impl Sorter {
     pub(super) fn push(&mut self, entry: Entry, origin: u32) -> Result<(), ArchiveError> {
         self.pending.push(Placed { entry, origin, number: self.number });
         self.number += 1;
-        if self.pending.len() >= self.limits.0 {
+        if self.pending.len() >= self.run_length {
             self.pending.sort_unstable_by(order);
             let run = std::mem::take(&mut self.pending).into_iter().map(Ok);
-            self.runs.push(spooled(run)?);
+            self.runs.push(write_run(run)?);
         }
-        if self.runs.len() >= self.limits.1 {
-            let merged = merged(Vec::new(), &self.runs)?;
-            self.runs = vec![spooled(merged)?];
+        if self.runs.len() >= self.max_runs {
+            let merged = merge(Vec::new(), &self.runs)?;
+            self.runs = vec![write_run(merged)?];
         }
         Ok(())
     }
@@ -74,15 +82,15 @@ impl Sorter {
 }
 
 impl Sorted {
-    /// All of it, in order.
+    /// The entries, in order.
     pub(super) fn iter(
         &self,
     ) -> Result<impl Iterator<Item = Result<Placed, ArchiveError>>, ArchiveError> {
-        merged(self.last.clone(), &self.runs)
+        merge(self.last.clone(), &self.runs)
     }
 }
 
-fn spooled(
+fn write_run(
     run: impl Iterator<Item = Result<Placed, ArchiveError>>,
 ) -> Result<Spool<Placed>, ArchiveError> {
     let mut writer = SpoolWriter::new(0);
@@ -92,7 +100,7 @@ fn spooled(
     writer.finish().map_err(file_list_failed)
 }
 
-/// The first of a run that was not taken yet, and which run that is.
+/// The next entry of a run, and the index of the run.
 struct Head(Placed, usize);
 
 impl Ord for Head {
@@ -117,7 +125,7 @@ impl Eq for Head {}
 
 type Run = Box<dyn Iterator<Item = Result<Placed, ArchiveError>> + Send>;
 
-fn merged(
+fn merge(
     last: Vec<Placed>,
     runs: &[Spool<Placed>],
 ) -> Result<impl Iterator<Item = Result<Placed, ArchiveError>> + use<>, ArchiveError> {
@@ -146,23 +154,23 @@ mod tests {
     use crate::archive::Kind;
 
     #[test]
-    fn runs_beyond_memory_and_beyond_one_merge_come_out_in_order_and_first_placed_first() {
-        let mut sorter = Sorter { limits: (100, 8), ..Sorter::default() };
+    fn entries_are_sorted_by_path_and_order_of_placement_across_many_runs() {
+        let mut sorter = Sorter { run_length: 100, max_runs: 8, ..Sorter::default() };
         let count = 100 * 30 + 7;
         for number in 0..count {
-            // Every path twice, in an order that is not the sorted one.
+            // Every path twice, not sorted.
             let path = format!("{:08}", (number * 7919) % (count / 2 + 1));
             let entry =
                 Entry { path: path.as_bytes().into(), mode: 0, kind: Kind::Fifo, attributes: None };
             sorter.push(entry, (number % 3) as u32).unwrap();
         }
-        let (mut seen, mut before) = (0, None::<Placed>);
+        let (mut seen, mut previous) = (0, None::<Placed>);
         for placed in sorter.sorted().iter().unwrap().map(Result::unwrap) {
-            if let Some(before) = before {
-                let paths = before.entry.path.cmp(&placed.entry.path);
-                assert!(paths.then(before.number.cmp(&placed.number)).is_lt());
+            if let Some(previous) = previous {
+                let paths = previous.entry.path.cmp(&placed.entry.path);
+                assert!(paths.then(previous.number.cmp(&placed.number)).is_lt());
             }
-            before = Some(placed);
+            previous = Some(placed);
             seen += 1;
         }
         assert_eq!(seen, count);

@@ -1,85 +1,100 @@
-//! The tag of an image whose recipe gives none: a digest of its inputs.
+//! The derived tag, for recipes that give none: a digest of the image's inputs.
 //!
-//! Store paths count by name, which is their identity; everything else by content, through the diff id of
-//! the layer it is in. So the tag is known from the inputs without writing an image, costs no reading that
-//! the build does not do anyway, and is the same on every machine. The image's name and where inputs lie
-//! on this machine do not count.
+//! Store paths count by name, which identifies their content; all other files count by content,
+//! through the diff ID of their layer. So the tag is known without writing an image, takes no
+//! reading that the build does not do anyway, and is the same on every host. The image's name and
+//! the location of the inputs on the host do not count.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::plan::PlannedLayer;
-use super::recipe::{Recipe, When};
-use crate::image::{ContainerConfig, DiffId, Digest, Platform, Tag, Timestamp};
+use super::BuildError;
+use super::plan::{Plan, PlannedLayer};
+use super::recipe::TimeSetting;
+use crate::image::{DiffId, Digest, Tag, Timestamp};
 use crate::layering::Strategy;
 
-/// What a tag is derived from, layers aside.
-pub(super) struct Identity<'a> {
-    pub(super) recipe: &'a Recipe,
-    pub(super) platform: &'a Platform,
-    pub(super) base: Option<Digest>,
-    pub(super) config: &'a ContainerConfig,
-    /// The contents; only those that lie in the store count by their path.
-    pub(super) contents: Vec<&'a Path>,
-}
-
-/// The first 32 hex digits of a digest: as unlikely to collide as a Nix store path.
+/// The length of a derived tag in hex digits: collisions are as unlikely as for Nix store paths.
 const LENGTH: usize = 32;
 
-impl Identity<'_> {
-    /// The tag, given each layer with its diff id; those of layers that are known by name are not asked for.
-    pub(super) fn tag(&self, layers: &[(PlannedLayer, Option<DiffId>)]) -> Option<Tag> {
-        let layers: Option<Vec<Value>> =
-            layers.iter().map(|(layer, diff_id)| self.layer(layer, *diff_id)).collect();
-        let recipe = self.recipe;
-        let identity = json!({
-            "architecture": self.platform.to_string(),
-            "base": self.base.map(|id| id.to_string()),
-            "config": self.config,
-            "created": when(recipe.created.unwrap_or(When::At(Timestamp::DEFAULT))),
-            "layers": layers?,
-            "layout": layout(recipe.layering),
-            "mtime": when(recipe.mtime),
-            "owner": [recipe.owner.uid, recipe.owner.gid],
-            "replace": recipe.replace.iter().map(|path| String::from_utf8_lossy(path)).collect::<Vec<_>>(),
-            "ownerNames": [recipe.owner.uname, recipe.owner.gname],
-        });
-        let digest = Digest::of(identity.to_string().as_bytes()).hex();
-        digest[..LENGTH].parse().ok()
+/// Checks that a tag can be derived, if the recipe gives none: it must not change with every build.
+pub(super) fn check_derivable(plan: &Plan) -> Result<(), BuildError> {
+    let recipe = &plan.recipe;
+    let changing =
+        recipe.mtime == TimeSetting::Now && plan.layers.iter().any(|layer| !layer.only_store_paths);
+    if recipe.tag.is_none() && changing {
+        let problem = "mtime = \"now\" changes the layers with every build, so no tag can be \
+                       derived; set a tag";
+        return Err(BuildError::recipe(&recipe.path, problem));
     }
-
-    fn layer(&self, layer: &PlannedLayer, diff_id: Option<DiffId>) -> Option<Value> {
-        if !layer.named {
-            return Some(json!(diff_id?.to_string()));
-        }
-        let paths: Vec<&str> = layer.paths.iter().map(|path| path.as_str()).collect();
-        let contents: Vec<String> = if layer.contents { self.store_contents() } else { Vec::new() };
-        Some(
-            json!({ "paths": paths, "contents": contents, "dirlinks": self.recipe.keep_contents_dirlinks }),
-        )
-    }
-
-    /// Where the contents are in the store, from its folder on.
-    fn store_contents(&self) -> Vec<String> {
-        let root =
-            self.recipe.store.as_ref().map(|store| store.source.as_path()).unwrap_or(Path::new(""));
-        let inner = |path: &&Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
-        self.contents.iter().map(inner).collect()
-    }
+    Ok(())
 }
 
-/// The word for the layering strategy; derived tags depend on it, so it never changes.
-fn layout(strategy: Strategy) -> &'static str {
+/// Derives the tag of the image of `plan`. `diff_ids` are those of its new layers, lowest first;
+/// layers that are identified by store paths need none. Returns `None` if one is missing.
+pub(super) fn derived(plan: &Plan, diff_ids: &[Option<DiffId>]) -> Option<Tag> {
+    let digest = Digest::of(tag_input(plan, diff_ids)?.to_string().as_bytes()).hex();
+    digest[..LENGTH].parse().ok()
+}
+
+/// The tag input: everything that a derived tag depends on. Derived tags must never change, so
+/// neither may the words in here.
+fn tag_input(plan: &Plan, diff_ids: &[Option<DiffId>]) -> Option<Value> {
+    let layers: Option<Vec<Value>> = plan
+        .layers
+        .iter()
+        .zip(diff_ids)
+        .map(|(layer, diff_id)| layer_input(plan, layer, *diff_id))
+        .collect();
+    let recipe = &plan.recipe;
+    let created = recipe.created.unwrap_or(TimeSetting::At(Timestamp::DEFAULT));
+    let replace: Vec<_> = recipe.replace.iter().map(|path| String::from_utf8_lossy(path)).collect();
+    Some(json!({
+        "architecture": plan.platform.to_string(),
+        "base": plan.base.as_ref().map(|base| base.image.id().to_string()),
+        "config": plan.config,
+        "created": time_input(created),
+        "layers": layers?,
+        "layout": layering_input(recipe.layering),
+        "mtime": time_input(recipe.mtime),
+        "owner": [recipe.owner.uid, recipe.owner.gid],
+        "replace": replace,
+        "ownerNames": [recipe.owner.uname, recipe.owner.gname],
+    }))
+}
+
+fn layer_input(plan: &Plan, layer: &PlannedLayer, diff_id: Option<DiffId>) -> Option<Value> {
+    if !layer.only_store_paths {
+        return Some(json!(diff_id?.to_string()));
+    }
+    let paths: Vec<&str> = layer.paths.iter().map(|path| path.as_str()).collect();
+    let contents = if layer.has_contents { contents_in_store(plan) } else { Vec::new() };
+    let dirlinks = plan.recipe.keep_contents_dirlinks;
+    Some(json!({ "paths": paths, "contents": contents, "dirlinks": dirlinks }))
+}
+
+/// The paths of the contents within the store's folder.
+fn contents_in_store(plan: &Plan) -> Vec<String> {
+    let store = plan.recipe.store.as_ref();
+    let root = store.map_or(Path::new(""), |store| store.source.as_path());
+    plan.contents
+        .iter()
+        .map(|content| content.source.strip_prefix(root).unwrap_or(&content.source))
+        .map(|path| path.display().to_string())
+        .collect()
+}
+
+fn layering_input(strategy: Strategy) -> &'static str {
     match strategy {
         Strategy::Single => "single",
         Strategy::Popularity => "layered",
     }
 }
 
-fn when(when: When) -> String {
-    match when {
-        When::Now => "now".to_owned(),
-        When::At(time) => time.to_string(),
+fn time_input(time: TimeSetting) -> String {
+    match time {
+        TimeSetting::Now => "now".to_owned(),
+        TimeSetting::At(time) => time.to_string(),
     }
 }

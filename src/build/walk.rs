@@ -1,5 +1,5 @@
-//! Looks at files of this machine and says what they become in an image. Nothing is opened, no symlink is
-//! followed.
+//! Reads folders of the host and converts files to layer entries. Opens no file and follows no
+//! symlink.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry, FileType, Metadata};
@@ -13,13 +13,14 @@ use crate::archive::ArchiveError;
 use crate::archive::entry::{FileContent, Kind};
 use crate::archive::tree::WHITEOUT;
 
-/// Something found in a folder.
+/// An entry of a folder.
 pub(super) struct Child {
     pub(super) name: Box<[u8]>,
     pub(super) metadata: Metadata,
 }
 
-/// Tells `each` of everything in `folder`, in no order: a folder may hold more than fits into memory.
+/// Calls `each` for every entry of `folder`, in no particular order: a folder may have more entries
+/// than fit into memory.
 pub(super) fn children(
     folder: &Path,
     mut each: impl FnMut(Child) -> Result<(), BuildError>,
@@ -32,19 +33,17 @@ pub(super) fn children(
         let child = child(entry).map_err(ArchiveError::read(folder))?;
         if child.name.starts_with(WHITEOUT) {
             let path = folder.join(OsStr::from_bytes(&child.name));
-            return Err(BuildError::unfit(
-                path,
-                "has a name that a layer takes for a removal; rename it",
-            ));
+            let problem = "names that begin with \".wh.\" mean a removal in a layer; rename it";
+            return Err(BuildError::content(path, problem));
         }
         each(child)?;
     }
     Ok(())
 }
 
-/// What `name` in `folder` becomes in an image. Hard links are files of their own: how many names a file
-/// has on this machine is this machine's matter (a Nix store that was optimised has more), and the same
-/// contents must give the same bytes everywhere.
+/// The kind of entry that `name` in `folder` becomes. Hard links become separate files: the number
+/// of links differs between hosts (an optimised Nix store has more), and the same contents must
+/// give the same bytes everywhere.
 pub(super) fn kind(
     folder: &Arc<Path>,
     name: &[u8],
@@ -61,10 +60,8 @@ pub(super) fn kind(
         Ok(Kind::Symlink(target.into_os_string().into_vec().into()))
     } else {
         special(kind, metadata).ok_or_else(|| {
-            BuildError::unfit(
-                path(),
-                "is a socket, which no image can hold; remove it from the contents",
-            )
+            let problem = "an image cannot contain a socket; remove it from the contents";
+            BuildError::content(path(), problem)
         })
     }
 }
@@ -82,7 +79,7 @@ fn special(kind: FileType, metadata: &Metadata) -> Option<Kind> {
     }
 }
 
-/// The twelve permission bits; symlinks have none of their own.
+/// The permission bits, including setuid, setgid and sticky. Those of symlinks have no meaning.
 pub(super) fn mode(metadata: &Metadata) -> u32 {
     if metadata.is_symlink() { 0o777 } else { metadata.mode() & 0o7777 }
 }

@@ -7,8 +7,7 @@ use super::CheckError;
 use super::image::ImageUnderTest;
 use super::verdict::{Checks, TestCase};
 use crate::archive::{ArchiveError, Compression, ImageSelector};
-use crate::build::assemble::Output;
-use crate::build::{CacheUse, Format, Options as BuildOptions, Recipe, assemble, plan};
+use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan};
 use crate::image::Platform;
 use crate::image::platform::Arch;
 

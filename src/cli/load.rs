@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         threads: args.recipe.threads(),
         cache: args.recipe.cache(),
         whole: args.whole,
-        limit: Duration::from_secs(args.timeout),
+        timeout: Duration::from_secs(args.timeout),
     };
     let line = StatusLine::new();
     line.set(format!("loading {}", args.recipe.recipe.display()));

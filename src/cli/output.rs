@@ -5,9 +5,8 @@ use std::path::Path;
 
 use super::exit::UsageError;
 use super::progress::BuildProgress;
-use crate::build::assemble::Output;
 use crate::build::output::OutputFile;
-use crate::build::{BuildError, Options, Plan, assemble_all};
+use crate::build::{BuildError, Options, Output, Plan, assemble_all};
 use crate::image::Summary;
 
 /// How messages name standard output.

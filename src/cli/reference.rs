@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::args::RecipeArgs;
-use crate::build::{assemble, plan};
+use crate::build::{plan, reference};
 use crate::image::Reference;
 
 /// Prints name:tag of a recipe's image without building the image
@@ -24,7 +24,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.recipe.threads();
     let reference = match &recipe.tag {
         Some(tag) => Reference { name: recipe.name.clone(), tag: tag.clone() },
-        None => assemble::reference(&plan(recipe, threads)?, threads, args.recipe.cache())?,
+        None => reference(&plan(recipe, threads)?, threads, args.recipe.cache())?,
     };
     writeln!(io::stdout(), "{reference}")?;
     Ok(())

@@ -9,8 +9,7 @@ use super::error::HarnessError;
 use super::loaded_image::LoadedImage;
 use crate::archive::{ArchiveError, Compression, Image, ImageFormat};
 use crate::archive::{docker, write};
-use crate::build::assemble::Output;
-use crate::build::{CacheUse, Format, Options as BuildOptions, Recipe, assemble, plan};
+use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan};
 use crate::engine::stream::{self, Sender};
 use crate::image::Reference;
 

@@ -1,4 +1,4 @@
-//! Why an image did not get into an engine.
+//! Errors of loading an image.
 
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
@@ -8,20 +8,20 @@ use crate::image::Digest;
 /// An image that could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The engine failed or refused it.
+    /// The engine failed, or rejected the image.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// It could not be built or read.
+    /// The image could not be built or read.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The engine has another image than was sent.
-    #[error("the engine has {found} as {reference}, which was to be {meant}")]
-    Different {
+    /// After loading, the engine has another image under the reference than was sent.
+    #[error("the engine has image {found} as {reference}, expected {expected}; load it again")]
+    Mismatch {
         /// The image's reference.
         reference: String,
-        /// The id that was meant.
-        meant: Digest,
-        /// The id that the engine tells.
+        /// The ID of the image that was sent.
+        expected: Digest,
+        /// The ID that the engine reports.
         found: String,
     },
 }
@@ -33,11 +33,11 @@ impl From<ArchiveError> for LoadError {
 }
 
 impl LoadError {
-    /// Whether the environment failed, rather than the image.
+    /// Whether the environment failed, not the image.
     pub fn is_environment(&self) -> bool {
         match self {
             Self::Engine(error) => error.is_environment(),
-            Self::Different { .. } => true,
+            Self::Mismatch { .. } => true,
             Self::Build(error) => error.is_environment(),
         }
     }

@@ -1,9 +1,9 @@
-//! Brings an image into an engine, and sends no more of it than the engine lacks.
+//! Loads an image into an engine, and sends only the layers that the engine does not have.
 //!
-//! Docker's classic image store takes a layer whose chain id it holds from itself, and its file may be absent from the
-//! archive (moby `image/tarexport/load.go`); so what it holds is asked for, and only the layers above that are sent. The
-//! containerd image store wants every blob, and so gets every one. What came of it is looked at afterwards: where the
-//! engine has another image than was meant, everything is sent.
+//! Docker's classic image store does not read a layer whose chain ID it has, so the layer may be
+//! missing in the archive (moby `image/tarexport/load.go`). The containerd image store needs every
+//! blob. Afterwards the engine's image is compared with what was sent; if they differ, all layers
+//! are sent.
 
 mod error;
 pub mod present;
@@ -17,95 +17,103 @@ use crate::archive::Image;
 use crate::archive::docker;
 use crate::archive::pipeline::LayerInfo;
 use crate::archive::verify;
-use crate::build::{CacheUse, Plan, assemble};
+use crate::build::incremental::{self, PresentLayers};
+use crate::build::{CacheUse, Plan};
 use crate::engine::Docker;
 use crate::engine::stream::{Sender, transfer};
 use crate::image::{DiffId, Digest, Reference};
 
-/// What is loaded.
+/// The image to load.
 #[derive(Debug)]
 pub enum Source {
-    /// The image that a plan makes.
+    /// The image of a plan, which is built.
     Plan(Box<Plan>),
-    /// An image that lies in an archive, under this reference.
+    /// The image of an archive, and the reference to load it under.
     Image(Box<Image>, Reference),
 }
 
-/// How it is loaded.
+/// How an image is loaded.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// How many threads read and hash.
+    /// The number of threads that read and hash.
     pub threads: usize,
-    /// How what is known from builds before is used.
+    /// How the layer cache is used.
     pub cache: CacheUse,
-    /// Send everything, whatever the engine holds.
+    /// Whether to send every layer, even those that the engine has.
     pub whole: bool,
-    /// How long the engine may take to load it.
-    pub limit: Duration,
+    /// The time limit for the engine to load the image.
+    pub timeout: Duration,
 }
 
-/// What came of it.
+/// A loaded image.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Loaded {
     /// The image's reference.
     pub reference: String,
-    /// Its id: the digest of its config.
+    /// The image's ID: the digest of its config.
     pub id: Digest,
-    /// How many layers it has.
+    /// The number of layers.
     pub layers: usize,
-    /// How many of them were sent.
+    /// The number of layers that were sent.
     pub sent: usize,
-    /// How many bytes were sent.
+    /// The number of bytes that were sent.
     pub bytes: u64,
-    /// Why everything was sent although the engine holds some of it, if that was so.
+    /// The reason for sending every layer although the engine has some, if that happened.
     pub whole_because: Option<String>,
 }
 
-/// An image that is ready to be sent: what its layers are is known.
-struct Ready {
+/// An image whose layers are known, as far as that decides what is sent.
+struct Prepared {
     source: Source,
-    /// Its new layers, where they were looked at before sending: those of a plan.
-    made: Vec<LayerInfo>,
-    /// The uncompressed sizes of its layers, where it is an archive.
+    /// The new layers of a plan, if the engine may have some.
+    new_layers: Vec<LayerInfo>,
+    /// The uncompressed sizes of an archive's layers.
     sizes: Vec<u64>,
+}
+
+/// What was sent to the engine.
+struct Sent {
+    reference: String,
+    id: Digest,
+    diff_ids: Vec<DiffId>,
 }
 
 /// Loads `source` into the engine.
 ///
 /// # Errors
-/// When it cannot be built or read, or the engine refuses it or does not have it afterwards.
+/// If the image cannot be built or read, or the engine rejects it or does not have it afterwards.
 pub async fn load(engine: &Docker, source: Source, options: Options) -> Result<Loaded, LoadError> {
-    // Its id of an image is then not the config's digest, and it takes nothing for held.
-    let every_blob = engine.needs_all_layers().await?;
-    let held = match options.whole || every_blob {
+    // Such an engine also has other image IDs than the digest of the config.
+    let all_layers = engine.needs_all_layers().await?;
+    let present = match options.whole || all_layers {
         true => Vec::new(),
         false => engine.present_layers().await?,
     };
-    let nothing_held = held.is_empty();
-    let ready = blocking(move || Ready::look(source, options, nothing_held)).await?;
-    let ready = Arc::new(ready);
-    let skip = present::prefix(&ready.diff_ids(), &held);
-    let mut because = None;
+    let none_present = present.is_empty();
+    let image = blocking(move || Prepared::new(source, options, none_present)).await?;
+    let image = Arc::new(image);
+    let skip = present::common_layers(&image.diff_ids(), &present);
+    let mut whole_because = None;
     if skip > 0 {
-        match send(engine, &ready, options, skip, every_blob).await {
+        match send(engine, &image, options, skip, all_layers).await {
             Ok(loaded) => return Ok(loaded),
-            Err(error @ (LoadError::Engine(_) | LoadError::Different { .. })) => {
-                because = Some(crate::errors::chain(&error));
+            Err(error @ (LoadError::Engine(_) | LoadError::Mismatch { .. })) => {
+                whole_because = Some(crate::errors::chain(&error));
             }
             Err(error) => return Err(error),
         }
     }
-    let loaded = send(engine, &ready, options, 0, every_blob).await?;
-    Ok(Loaded { whole_because: because, ..loaded })
+    let loaded = send(engine, &image, options, 0, all_layers).await?;
+    Ok(Loaded { whole_because, ..loaded })
 }
 
-impl Ready {
-    /// Finds out what the layers are, where that decides what is sent.
-    fn look(source: Source, options: Options, nothing_held: bool) -> Result<Self, LoadError> {
-        let (mut made, mut sizes) = (Vec::new(), Vec::new());
+impl Prepared {
+    /// Computes the layers of `source`, as far as they are needed.
+    fn new(source: Source, options: Options, none_present: bool) -> Result<Self, LoadError> {
+        let (mut new_layers, mut sizes) = (Vec::new(), Vec::new());
         match &source {
-            Source::Plan(plan) if !nothing_held => {
-                made = assemble::layers(plan, options.threads, options.cache)?;
+            Source::Plan(plan) if !none_present => {
+                new_layers = incremental::new_layers(plan, options.threads, options.cache)?;
             }
             Source::Plan(_) => {}
             Source::Image(image, _) => {
@@ -113,76 +121,81 @@ impl Ready {
                 sizes = facts.into_iter().map(|layer| layer.size).collect();
             }
         }
-        Ok(Self { source, made, sizes })
+        Ok(Self { source, new_layers, sizes })
     }
 
+    /// The diff IDs of the image, or none if they were not computed.
     fn diff_ids(&self) -> Vec<DiffId> {
         match &self.source {
-            Source::Plan(_) if self.made.is_empty() => Vec::new(),
+            Source::Plan(_) if self.new_layers.is_empty() => Vec::new(),
             Source::Plan(plan) => plan
                 .base_layers()
                 .into_iter()
-                .chain(self.made.iter().map(|made| made.diff_id))
+                .chain(self.new_layers.iter().map(|layer| layer.diff_id))
                 .collect(),
             Source::Image(image, _) => image.layers.iter().map(|layer| layer.diff_id).collect(),
         }
     }
 
-    /// Writes the archive without its first `skip` layers; gives the image's reference, id and layers.
-    fn write(
-        &self,
-        options: Options,
-        skip: usize,
-        sender: &mut Sender,
-    ) -> Result<(String, Digest, Vec<DiffId>), LoadError> {
+    /// Writes the archive without its first `skip` layers.
+    fn write(&self, options: Options, skip: usize, sender: &mut Sender) -> Result<Sent, LoadError> {
         match &self.source {
             Source::Plan(plan) => {
-                let held = assemble::PresentLayers { layers: skip, made: &self.made };
+                let present = PresentLayers { count: skip, new_layers: &self.new_layers };
+                let Options { threads, cache, .. } = options;
                 let summary =
-                    assemble::stream_less(plan, options.threads, options.cache, held, sender)?;
-                let layers = summary.layers.iter().map(|layer| layer.diff_id).collect();
-                Ok((summary.reference.unwrap_or_default(), summary.id, layers))
+                    incremental::stream_missing_layers(plan, threads, cache, present, sender)?;
+                Ok(Sent {
+                    reference: summary.reference.unwrap_or_default(),
+                    id: summary.id,
+                    diff_ids: summary.layers.iter().map(|layer| layer.diff_id).collect(),
+                })
             }
             Source::Image(image, reference) => {
                 docker::repack(image, &self.sizes, reference, skip, sender)?;
-                Ok((reference.to_string(), image.id(), self.diff_ids()))
+                Ok(Sent {
+                    reference: reference.to_string(),
+                    id: image.id(),
+                    diff_ids: self.diff_ids(),
+                })
             }
         }
     }
 }
 
-/// Sends all but the first `skip` layers, and makes sure that the engine has what was meant.
+/// Sends all but the first `skip` layers, and checks that the engine has the image afterwards.
 async fn send(
     engine: &Docker,
-    ready: &Arc<Ready>,
+    image: &Arc<Prepared>,
     options: Options,
     skip: usize,
-    every_blob: bool,
+    all_layers: bool,
 ) -> Result<Loaded, LoadError> {
-    let ready = Arc::clone(ready);
+    let image = Arc::clone(image);
     let write = move |sender: &mut Sender| -> Result<_, LoadError> {
-        let written = ready.write(options, skip, sender)?;
-        Ok((written, sender.sent()))
+        let sent = image.write(options, skip, sender)?;
+        Ok((sent, sender.sent()))
     };
-    let ((reference, id, layers), bytes) =
-        transfer(write, |stream| engine.load(stream, options.limit)).await?;
-    let found = engine.inspect(&reference).await?;
-    let has = found.root_fs.and_then(|root| root.layers).unwrap_or_default();
-    let meant: Vec<String> = layers.iter().map(ToString::to_string).collect();
-    let found_id = found.id.unwrap_or_default();
-    if has != meant || (!every_blob && found_id != id.to_string()) {
-        return Err(LoadError::Different { reference, meant: id, found: found_id });
+    let (Sent { reference, id, diff_ids }, bytes) =
+        transfer(write, |stream| engine.load(stream, options.timeout)).await?;
+    let inspected = engine.inspect(&reference).await?;
+    let found_layers = inspected.root_fs.and_then(|root| root.layers).unwrap_or_default();
+    let expected_layers: Vec<String> = diff_ids.iter().map(ToString::to_string).collect();
+    let found = inspected.id.unwrap_or_default();
+    if found_layers != expected_layers || (!all_layers && found != id.to_string()) {
+        return Err(LoadError::Mismatch { reference, expected: id, found });
     }
     Ok(Loaded {
         reference,
         id,
-        layers: layers.len(),
-        sent: layers.len() - skip,
+        layers: diff_ids.len(),
+        sent: diff_ids.len() - skip,
         bytes,
         whole_because: None,
     })
 }
 
+/// Runs blocking `work` on a thread for it.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
 ) -> Result<T, LoadError> {

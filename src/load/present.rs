@@ -1,12 +1,13 @@
-//! What an engine holds of an image. Decisions alone; nothing is asked here.
+//! Which of an image's layers an engine has already.
 
 use crate::image::DiffId;
 
-/// How many of the lowest `layers` an engine holds that has images with the layers `held`. A layer counts only together with
-/// all that is below it, as a chain id does (OCI image-spec, `config.md`, "Layer ChainID").
-pub fn prefix(layers: &[DiffId], held: &[Vec<DiffId>]) -> usize {
-    let common = |image: &Vec<DiffId>| layers.iter().zip(image).take_while(|(a, b)| a == b).count();
-    held.iter().map(common).max().unwrap_or(0)
+/// The number of layers of `image`, counted from the lowest, that an engine has which holds the
+/// images `present`. A layer counts only together with all layers below it, as in a chain ID (OCI
+/// image-spec, `config.md`, "Layer ChainID").
+pub fn common_layers(image: &[DiffId], present: &[Vec<DiffId>]) -> usize {
+    let common = |other: &Vec<DiffId>| image.iter().zip(other).take_while(|(a, b)| a == b).count();
+    present.iter().map(common).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -19,11 +20,11 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_is_held_only_on_top_of_the_same_layers() {
-        let held = [layers("abc"), layers("xbcd"), layers("")];
+    fn a_layer_is_present_only_on_top_of_the_same_layers() {
+        let present = [layers("abc"), layers("xbcd"), layers("")];
         for (image, expected) in [("abd", 2), ("abc", 3), ("abcd", 3), ("bc", 0), ("x", 1), ("", 0)]
         {
-            assert_eq!(prefix(&layers(image), &held), expected, "{image}");
+            assert_eq!(common_layers(&layers(image), &present), expected, "{image}");
         }
     }
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::{ReplayError, Run, Scenario, WaitStrategy, run};
 use crate::archive::{ArchiveError, Compression};
-use crate::build::assemble::Output;
-use crate::build::{CacheUse, Format, Options as BuildOptions, Recipe, assemble, plan};
+use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan};
 use crate::engine::EngineError;
 use crate::vm::{AcceleratorChoice, Guest, PausedVm};
 

@@ -323,13 +323,14 @@ fn conflicts_between_files_and_directories_name_both_sides() {
     lab.file("file-over/etc", "file");
     let message = lab.refused("name='x'\nfrom_image='base.tar'\ncontents='file-over'\n");
     assert!(
-        message.contains("/etc is a file") && message.contains("a directory in the base image"),
+        message.contains("conflict at /etc: a file in")
+            && message.contains("a directory in the base image"),
         "{message}"
     );
     lab.file("dir-over/etc/hosts/x", "");
     let message = lab.refused("name='x'\nfrom_image='base.tar'\ncontents='dir-over'\n");
     assert!(
-        message.contains("/etc/hosts is a directory")
+        message.contains("conflict at /etc/hosts: a directory in")
             && message.contains("a file in the base image"),
         "{message}"
     );

@@ -315,7 +315,7 @@ fn b9_a_derived_tag_changes_with_the_inputs_and_with_nothing_else() {
     let all: std::collections::BTreeSet<&String> = changed.iter().chain([&first]).collect();
     assert_eq!(all.len(), changed.len() + 1, "{all:?}");
     assert_eq!(tag(&lab, "name='x'\ncreated='now'\n"), tag(&lab, "name='x'\ncreated='now'\n"));
-    assert!(lab.refused("name='x'\nmtime='now'\ncontents='tree'\n").contains("give a tag"));
+    assert!(lab.refused("name='x'\nmtime='now'\ncontents='tree'\n").contains("set a tag"));
 }
 
 #[test]

@@ -110,14 +110,14 @@ fn sockets_are_refused_and_pipes_and_devices_kept() {
     }
     let _socket = std::os::unix::net::UnixListener::bind(lab.path("tree/socket")).unwrap();
     let message = lab.refused("name='x'\ncontents='tree'\n");
-    assert!(message.contains("tree/socket is a socket"), "{message}");
+    assert!(message.contains("tree/socket: an image cannot contain a socket"), "{message}");
 }
 
 #[test]
 fn a_name_that_means_a_removal_is_refused() {
     let lab = Lab::new();
     lab.file("tree/etc/.wh.passwd", "");
-    assert!(lab.refused("name='x'\ncontents='tree'\n").contains("takes for a removal"));
+    assert!(lab.refused("name='x'\ncontents='tree'\n").contains("mean a removal"));
 }
 
 #[test]
@@ -204,7 +204,10 @@ fn contents_are_merged_and_a_clash_names_both_sides() {
     );
     lab.file("three/etc", "a file");
     let message = lab.refused("name='x'\ncontents=['one', 'three']\n");
-    assert!(message.contains("/etc is a directory") && message.contains("a file in"), "{message}");
+    assert!(
+        message.contains("conflict at /etc: a directory in") && message.contains("a file in"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -242,7 +245,8 @@ fn a_directory_over_a_linked_file_is_a_clash_and_never_lands_in_the_store() {
     lab.file("tree/bin/one/x", "");
     let message = lab.refused(&format!("name='x'\ncontents=['/nix/store/a-one', 'tree']\n{STORE}"));
     assert!(
-        message.contains("/bin/one is a symlink") && message.contains("a directory in"),
+        message.contains("conflict at /bin/one: a symlink in")
+            && message.contains("a directory in"),
         "{message}"
     );
 }

@@ -106,8 +106,8 @@ fn wrong_types_and_values_are_named() {
         ("name='x'\n[config]\nEnv=['NOVALUE']\n", "has no '='"),
         ("name='x'\n[config]\nEnv=['=1']\n", "has no name"),
         ("name='x'\ninherit=['Cmmd']\n", "did you mean \"Cmd\"?"),
-        ("name='x'\nclear='Cmd'\n[config]\nCmd=['x']\n", "leave one of them out"),
-        ("name='x'\nreplace=['..']\n", "is no path in the image"),
+        ("name='x'\nclear='Cmd'\n[config]\nCmd=['x']\n", "remove it from one of them"),
+        ("name='x'\nreplace=['..']\n", "is not a path in the image"),
         ("name='x'\n[store]\ndir='store'\n", "must be an absolute path"),
         ("name='x'\nuname='a-user-name-that-no-tar-header-can-hold'\n", "longer than 31 bytes"),
         ("name='x\n", "recipe.toml:1:"),
@@ -176,7 +176,7 @@ fn contents_in_a_store_without_a_closure_say_how_to_get_one() {
     let lab = Lab::new();
     lab.store(&[("a-app", &[])]);
     let message = lab.refused("name='x'\ncontents='/nix/store/a-app'\n[store]\nsource='store'\n");
-    assert!(message.contains("names no closure"), "{message}");
+    assert!(message.contains("has no closure"), "{message}");
 }
 
 #[test]

@@ -1,0 +1,46 @@
+//! Incremental output: an archive without the layers that its reader has already.
+
+use std::io::{BufWriter, Write};
+
+use super::assemble::BUFFER_SIZE;
+use super::cache::DiskCache;
+use super::write_image::write_image;
+use super::{BuildError, CacheUse, Plan};
+use crate::archive::Compression;
+use crate::archive::docker::DockerWriter;
+use crate::archive::pipeline::{self, LayerInfo};
+use crate::archive::sink::Discard;
+use crate::image::Summary;
+
+pub use super::write_image::PresentLayers;
+
+/// Computes the new layers of `plan` without writing them. Cached layers are not read.
+///
+/// # Errors
+/// If contents cannot be read, change while they are read, or conflict.
+pub fn new_layers(
+    plan: &Plan,
+    threads: usize,
+    cache: CacheUse,
+) -> Result<Vec<LayerInfo>, BuildError> {
+    let cache = DiskCache::open(cache, Compression::None);
+    pipeline::run(plan.sources(&plan.layers), threads, &cache, &mut Discard, |_| ())
+}
+
+/// Writes the image of `plan` to `stream`, as a docker-archive without the layers that are
+/// `present`.
+///
+/// # Errors
+/// As [`assemble`](super::assemble()).
+pub fn stream_missing_layers(
+    plan: &Plan,
+    threads: usize,
+    cache: CacheUse,
+    present: PresentLayers<'_>,
+    stream: &mut dyn Write,
+) -> Result<Summary, BuildError> {
+    let cache = DiskCache::open(cache, Compression::None);
+    let mut writer = DockerWriter::new(BufWriter::with_capacity(BUFFER_SIZE, stream));
+    (0..present.count).for_each(|_| writer.add_absent_layer());
+    write_image(plan, threads, &cache, present, &mut writer, &mut |_| ())
+}

@@ -1,0 +1,56 @@
+//! Lists the entries of planned layers.
+
+use super::BuildError;
+use super::contents::{Placement, Placer, Rules};
+use super::inputs::resolved_store_dir;
+use super::plan::{Plan, PlannedLayer};
+use crate::archive::layer::Layer;
+use crate::archive::pipeline::LayerSource;
+use crate::archive::tree::Tree;
+use crate::layering::Strategy;
+
+impl Plan {
+    /// The sources of `layers`, which list their entries on demand.
+    pub(super) fn sources<'p>(
+        &'p self,
+        layers: &'p [PlannedLayer],
+    ) -> Vec<LayerSource<'p, BuildError>> {
+        let source = |layer: &'p PlannedLayer| -> LayerSource<'p, BuildError> {
+            Box::new(move || self.list(layer))
+        };
+        layers.iter().map(source).collect()
+    }
+
+    /// Reads the metadata of the files of `layer` and lists its entries.
+    fn list(&self, layer: &PlannedLayer) -> Result<Layer, BuildError> {
+        let no_base = Tree::default();
+        let base = self.base.as_ref().map_or(&no_base, |base| &base.tree);
+        let single = self.recipe.layering == Strategy::Single;
+        let store = self.recipe.store.as_ref().map(|store| (&store.dir, store.source.as_path()));
+        let mut placer = Placer::new(Rules {
+            base,
+            replace: &self.recipe.replace,
+            store,
+            closure: &self.closure,
+            follow_dirlinks: single && layer.has_contents && !self.recipe.keep_contents_dirlinks,
+        });
+        if layer.has_contents {
+            for (index, content) in self.contents.iter().enumerate() {
+                let more_follow = index + 1 < self.contents.len() || !layer.paths.is_empty();
+                placer.begin_content(more_follow);
+                let linked = !single && content.store_path.is_some();
+                let placement = if linked { Placement::Linked } else { Placement::Copied };
+                placer.add(&content.source, b"", placement)?;
+            }
+        }
+        placer.keep_dirlinks();
+        if let Some((dir, source)) = store {
+            let dir = resolved_store_dir(base, dir)?;
+            placer.begin_content(false);
+            for path in &layer.paths {
+                placer.add_store_path(&source.join(path.name()), &dir, path.name())?;
+            }
+        }
+        placer.finish(self.recipe.attributes())
+    }
+}

@@ -1,0 +1,47 @@
+//! The reference of a recipe's image: its name, and its tag as given or derived.
+
+use super::cache::DiskCache;
+use super::plan::{Plan, PlannedLayer};
+use super::{BuildError, CacheUse, tag};
+use crate::archive::pipeline::{self, LayerInfo};
+use crate::archive::sink::Discard;
+use crate::archive::{ArchiveError, Compression};
+use crate::image::{DiffId, Reference};
+
+/// Computes the reference of the image of `plan` without writing it. Contents outside of the store
+/// are read if the tag is derived from them.
+///
+/// # Errors
+/// If contents cannot be read, or no tag can be derived.
+pub fn reference(plan: &Plan, threads: usize, cache: CacheUse) -> Result<Reference, BuildError> {
+    if plan.recipe.tag.is_some() {
+        return of_diff_ids(plan, &[]);
+    }
+    tag::check_derivable(plan)?;
+    let unnamed: Vec<PlannedLayer> =
+        plan.layers.iter().filter(|layer| !layer.only_store_paths).cloned().collect();
+    let cache = DiskCache::open(cache, Compression::None);
+    let sources = plan.sources(&unnamed);
+    let computed = pipeline::run(sources, threads, &cache, &mut Discard, |_| ())?;
+    let mut computed = computed.into_iter().map(|layer| layer.diff_id);
+    let diff_ids: Vec<Option<DiffId>> = plan
+        .layers
+        .iter()
+        .map(|layer| if layer.only_store_paths { None } else { computed.next() })
+        .collect();
+    of_diff_ids(plan, &diff_ids)
+}
+
+/// The reference of the image of `plan`, whose new layers are known.
+pub(super) fn of_layers(plan: &Plan, new_layers: &[LayerInfo]) -> Result<Reference, BuildError> {
+    let diff_ids: Vec<_> = new_layers.iter().map(|layer| Some(layer.diff_id)).collect();
+    of_diff_ids(plan, &diff_ids)
+}
+
+fn of_diff_ids(plan: &Plan, diff_ids: &[Option<DiffId>]) -> Result<Reference, BuildError> {
+    let tag = match &plan.recipe.tag {
+        Some(tag) => tag.clone(),
+        None => tag::derived(plan, diff_ids).ok_or(ArchiveError::WorkerLost)?,
+    };
+    Ok(Reference { name: plan.recipe.name.clone(), tag })
+}

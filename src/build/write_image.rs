@@ -1,0 +1,61 @@
+//! Writes a planned image in one pass: base layers, new layers, config and name.
+
+use super::cache::DiskCache;
+use super::plan::Plan;
+use super::{BuildError, image_config, reference, tag};
+use crate::archive::pipeline::{self, LayerInfo};
+use crate::archive::sink::{ImageWriter, LayerSink};
+use crate::archive::write::write_failed;
+use crate::image::{Digest, Summary};
+
+/// The layers of an image that its reader has already.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PresentLayers<'a> {
+    /// The number of layers, counted from the lowest.
+    pub count: usize,
+    /// The new layers of the image, as returned by
+    /// [`new_layers`](super::incremental::new_layers).
+    pub new_layers: &'a [LayerInfo],
+}
+
+/// Writes the image of `plan` to `writer`, without the layers that are `present`.
+pub(super) fn write_image(
+    plan: &Plan,
+    threads: usize,
+    cache: &DiskCache,
+    present: PresentLayers<'_>,
+    writer: &mut dyn ImageWriter,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Summary, BuildError> {
+    tag::check_derivable(plan)?;
+    let (mut diff_ids, mut sizes) = (Vec::new(), Vec::new());
+    if let Some(base) = &plan.base {
+        for (index, (layer, size)) in base.image.layers.iter().zip(&base.sizes).enumerate() {
+            if index >= present.count {
+                writer.copy_layer(layer, *size)?;
+            }
+            diff_ids.push(layer.diff_id);
+            sizes.push(*size);
+        }
+    }
+    let base_layers = diff_ids.len();
+    let present_new = present.count.saturating_sub(base_layers).min(present.new_layers.len());
+    let mut new_layers = present.new_layers[..present_new].to_vec();
+    let sources = plan.sources(&plan.layers[present_new..]);
+    let sink: &mut dyn LayerSink = writer;
+    new_layers.extend(pipeline::run(sources, threads, cache, sink, progress)?);
+    cache.prune();
+    diff_ids.extend(new_layers.iter().map(|layer| layer.diff_id));
+    sizes.extend(new_layers.iter().map(|layer| layer.size));
+    let config = image_config::image_config(plan, diff_ids);
+    let raw_config = serde_json::to_vec(&config).map_err(|error| write_failed(error.into()))?;
+    let reference = reference::of_layers(plan, &new_layers)?;
+    let blobs: Vec<_> = writer.layer_digests().into_iter().map(Some).collect();
+    writer.finish(&raw_config, &reference, &plan.platform).map_err(write_failed)?;
+    let id = Digest::of(&raw_config);
+    let mut summary = Summary::new(&config, id, Some(&reference.to_string()), &sizes, &blobs);
+    for (index, layer) in summary.layers.iter_mut().enumerate() {
+        layer.base = index < base_layers;
+    }
+    Ok(summary)
+}
