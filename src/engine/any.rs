@@ -39,7 +39,7 @@ impl Engine {
     }
 
     /// Explains which of `options` the engine does not support, if any.
-    pub fn unsupported(&self, options: &RunOptions) -> Option<&'static str> {
+    pub(crate) fn unsupported(&self, options: &RunOptions) -> Option<&'static str> {
         match self {
             Self::Docker(_) => None,
             Self::Cri(_) => Cri::unsupported(options),
@@ -47,7 +47,7 @@ impl Engine {
     }
 
     /// Explains why the engine ignores image health checks, if it does.
-    pub fn health_check_unsupported(&self) -> Option<&'static str> {
+    pub(crate) fn health_check_unsupported(&self) -> Option<&'static str> {
         match self {
             Self::Docker(_) => None,
             Self::Cri(_) => Some("CRI ignores image health checks"),

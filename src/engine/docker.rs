@@ -73,7 +73,7 @@ impl Docker {
     ///
     /// # Errors
     /// If the keys cannot be read.
-    pub fn over_tls(
+    pub(crate) fn over_tls(
         port: u16,
         keys: &Path,
         newest: Option<ApiVersion>,

@@ -66,35 +66,29 @@ pub struct Timeline {
 
 impl Timeline {
     /// An empty timeline that starts at `start`.
-    pub fn new(start: Instant) -> Self {
+    pub(crate) fn new(start: Instant) -> Self {
         Self { start, events: Vec::new() }
     }
 
     /// Adds an event at the start, when the guest's clock was `guest`.
-    pub fn add_start(&mut self, what: impl Into<String>, guest: Duration) {
+    pub(crate) fn add_start(&mut self, what: impl Into<String>, guest: Duration) {
         self.events
             .insert(0, TimelineEvent { at: Duration::ZERO, guest: Some(guest), what: what.into() });
     }
 
     /// Adds an event that happens now, with the time of the guest's clock if it is known.
-    pub fn add(&mut self, what: impl Into<String>, guest: Option<Duration>) {
+    pub(crate) fn add(&mut self, what: impl Into<String>, guest: Option<Duration>) {
         self.events.push(TimelineEvent { at: self.start.elapsed(), guest, what: what.into() });
     }
 
     /// Adds an event that happened when the guest's clock was `guest`. The host's time is computed
     /// from an event for which both times are known; without one, nothing is added.
-    pub fn add_guest_event(&mut self, what: impl Into<String>, guest: Duration) {
+    pub(crate) fn add_guest_event(&mut self, what: impl Into<String>, guest: Duration) {
         let both = self.events.iter().find_map(|event| Some((event.at, event.guest?)));
         let Some((at, clock)) = both else { return };
         let at = (at + guest).saturating_sub(clock);
         let index = self.events.partition_point(|event| event.at <= at);
         self.events.insert(index, TimelineEvent { at, guest: Some(guest), what: what.into() });
-    }
-
-    /// Adds the events of `other`, which must have the same start.
-    pub fn merge(&mut self, other: Self) {
-        self.events.extend(other.events);
-        self.events.sort_by_key(|event| event.at);
     }
 
     /// The events, earliest first.

@@ -41,7 +41,7 @@ impl Cri {
     ///
     /// # Errors
     /// If the keys cannot be read.
-    pub fn over_tls(port: u16, keys: &Path) -> Result<Self, EngineError> {
+    pub(crate) fn over_tls(port: u16, keys: &Path) -> Result<Self, EngineError> {
         let tls = transport::config(keys)?;
         let node = Node::new(port, tls.clone());
         let https =
