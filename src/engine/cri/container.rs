@@ -184,8 +184,7 @@ impl CriContainer {
     /// Returns the container's standard output and standard error up to now.
     ///
     /// # Errors
-    /// If the log cannot be read, or if it has more than
-    /// [`OUTPUT_MAX`](crate::engine::run::OUTPUT_MAX) bytes.
+    /// If the log cannot be read, or is too long.
     pub async fn logs(&self) -> Result<(String, String), EngineError> {
         Ok(split_log(&self.cri.node.log(&self.log).await?))
     }
