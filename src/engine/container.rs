@@ -113,7 +113,7 @@ impl DockerContainer {
     /// Returns the container's standard output and standard error up to now.
     ///
     /// # Errors
-    /// If the request fails, or the output has more than [`OUTPUT_MAX`] bytes.
+    /// If the request fails, or the output is too long.
     pub async fn logs(&self) -> Result<(String, String), EngineError> {
         let options = LogsOptionsBuilder::default().stdout(true).stderr(true).build();
         let mut logs = self.docker.api().logs(&self.id, Some(options));
