@@ -93,7 +93,7 @@ impl DockerContainer {
     /// Waits until the container exits, and returns its exit code and output.
     ///
     /// # Errors
-    /// If a request fails, or the output has more than [`OUTPUT_MAX`] bytes.
+    /// If a request fails, or the output is too long.
     pub async fn wait(&self) -> Result<RunOutput, EngineError> {
         let mut exits = self.docker.api().wait_container(&self.id, None::<WaitContainerOptions>);
         let code = match exits.next().await {

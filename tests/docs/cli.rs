@@ -5,7 +5,9 @@ use std::fs;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{assert_documented, documented, read, seatrial};
+#[cfg(feature = "vm")]
+use crate::documented;
+use crate::{assert_documented, read, seatrial};
 
 /// The section of docs/cli.md that describes `command`, such as `vm up`.
 fn section(command: &str) -> String {
