@@ -201,7 +201,8 @@ mod tests {
         }
         assert_eq!(
             rules.to_string(),
-            r#"contains "b", does not contain "x", does not contain "y", matches /^a.c/, does not match /[0-9]$/, does not match /^abcd/"# // lang-ok: one string
+            "contains \"b\", does not contain \"x\", does not contain \"y\", \
+             matches /^a.c/, does not match /[0-9]$/, does not match /^abcd/"
         );
     }
 

@@ -1,6 +1,6 @@
-//! What engines make of images, each looked at in a pristine machine, held against the tables of `docs/engines.md`. The gate
-//! has the oldest and the newest Docker, the nightly run all (`--ignored`); with `SEATRIAL_UPDATE=ENGINE,...` the columns of
-//! those engines, and of new ones, are written anew.
+//! Compares the table in `docs/engines.md` with engines, each in a new VM. The gate tests the
+//! oldest and the newest Docker, the nightly run all engines (`--ignored`). With
+//! `SEATRIAL_UPDATE=ENGINE,...`, that test writes the columns of these engines, and of new ones.
 
 use std::fs;
 use std::path::Path;
@@ -15,18 +15,19 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-const RUN: Duration = Duration::from_secs(120);
+const RUN_TIMEOUT: Duration = Duration::from_secs(120);
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/engines.md");
 
-/// What is found out of an engine, in the order of the tables' lines.
+/// The rows of the table for one engine: property and value.
 type Facts = Vec<(String, String)>;
 
-struct CheckInput {
+/// An engine, and a folder in which images are made for it.
+struct Fixture {
     daemon: Daemon,
     folder: TempDir,
 }
 
-impl CheckInput {
+impl Fixture {
     async fn new(guest: &str) -> Self {
         let daemon = Daemon::start(guest, Default::default())
             .await
@@ -41,18 +42,15 @@ impl CheckInput {
         self.daemon.engine()
     }
 
-    /// Builds an image that is like no other, and gives its reference and its id.
+    /// Builds an image that differs from all others, and returns its reference and ID.
     fn build(&self, name: &str, arguments: &[&str]) -> (String, String) {
         let root = self.folder.path();
+        let recipe = format!("name='{name}'\ntag='1'\ncontents='root'\n");
         fs::write(root.join("root/name"), name).unwrap();
-        fs::write(root.join("recipe.toml"), format!("name='{name}'\ntag='1'\ncontents='root'\n"))
-            .unwrap();
+        fs::write(root.join("recipe.toml"), recipe).unwrap();
         let mut build = Command::new(env!("CARGO_BIN_EXE_seatrial"));
-        build
-            .current_dir(root)
-            .args(["build", "recipe.toml", "--json", "-o", "image.tar"])
-            .args(arguments);
-        let output = build.output().unwrap();
+        build.args(["build", "recipe.toml", "--json", "-o", "image.tar"]).args(arguments);
+        let output = build.current_dir(root).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
         (format!("{name}:1"), summary["id"].as_str().unwrap().to_owned())
@@ -64,23 +62,26 @@ impl CheckInput {
         loaded.map(drop).map_err(|error| error.to_string())
     }
 
-    /// An image whose config nobody of good will would write, by hand; with its layer, or without.
-    fn write_raw(&self, name: &str, config: Value, whole: bool) {
+    /// Writes an image with a config that seatrial would not write. Its archive can omit the layer.
+    fn write_raw(&self, name: &str, config: Value, with_layer: bool) {
         let mut layer = tar::Builder::new(Vec::new());
         layer.append_path_with_name(self.folder.path().join("root/busybox"), "busybox").unwrap();
         let layer = layer.into_inner().unwrap();
+        let diff_id = format!("sha256:{}", hex::encode(Sha256::digest(&layer)));
         let mut config = config;
-        config["rootfs"] = json!({ "type": "layers", "diff_ids": [format!("sha256:{}", hex::encode(Sha256::digest(&layer)))] });
+        config["rootfs"] = json!({ "type": "layers", "diff_ids": [diff_id] });
         let manifest =
             json!([{ "Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"] }]);
-        let mut archive =
-            tar::Builder::new(fs::File::create(self.folder.path().join("image.tar")).unwrap());
-        let files = [
+        let mut files = vec![
             ("config.json", config.to_string().into_bytes()),
-            ("layer.tar", layer),
             ("manifest.json", manifest.to_string().into_bytes()),
         ];
-        for (name, content) in files.into_iter().filter(|(name, _)| whole || *name != "layer.tar") {
+        if with_layer {
+            files.insert(1, ("layer.tar", layer));
+        }
+        let archive = fs::File::create(self.folder.path().join("image.tar")).unwrap();
+        let mut archive = tar::Builder::new(archive);
+        for (name, content) in files {
             let mut header = tar::Header::new_gnu();
             header.set_size(content.len() as u64);
             header.set_mode(0o644);
@@ -89,140 +90,138 @@ impl CheckInput {
         archive.into_inner().unwrap();
     }
 
-    async fn printed(&self, reference: &str, arguments: &[&str]) -> Result<String, String> {
+    /// Runs busybox in a container of the image, and returns its output.
+    async fn busybox(&self, reference: &str, arguments: &[&str]) -> Result<String, String> {
         let options = RunOptions::command(&[&["/busybox"], arguments].concat());
-        let output =
-            self.engine().run(reference, &options, RUN).await.map_err(|error| error.to_string())?;
+        let output = self.engine().run(reference, &options, RUN_TIMEOUT).await;
+        let output = output.map_err(|error| error.to_string())?;
         if output.code == 0 { Ok(output.stdout) } else { Err(output.stderr) }
     }
 }
 
-/// Each format that is written: whether it loads under its name.
-async fn formats(trial: &CheckInput, facts: &mut Facts) {
+/// Tests whether each archive format loads with the image's name.
+async fn archive_formats(fixture: &Fixture, facts: &mut Facts) {
     for format in ["docker", "dual", "oci"] {
         for compression in ["none", "gzip", "zstd"] {
-            let (reference, _) = trial.build(
-                &format!("{format}-{compression}"),
-                &["--format", format, "--compress", compression],
-            );
-            let told = match trial.load(&reference).await {
+            let arguments = ["--format", format, "--compress", compression];
+            let (reference, _) = fixture.build(&format!("{format}-{compression}"), &arguments);
+            let result = match fixture.load(&reference).await {
                 Ok(()) => "yes",
                 Err(error) if error.contains("No such image") => "without its name",
                 Err(_) => "no",
             };
-            facts.push((format!("loads `{format}`, {compression}"), told.to_owned()));
+            facts.push((format!("loads `{format}`, {compression}"), result.to_owned()));
         }
     }
 }
 
-async fn identity(trial: &CheckInput, facts: &mut Facts) {
-    let (reference, id) = trial.build("identity", &[]);
-    trial.load(&reference).await.unwrap();
-    let found = trial.engine().inspect(&reference).await.unwrap();
-    let by = if found.id == id { "config" } else { "manifest" };
-    facts.push(("image ID: digest of the".to_owned(), by.to_owned()));
+async fn identity(fixture: &Fixture, facts: &mut Facts) {
+    let (reference, id) = fixture.build("identity", &[]);
+    fixture.load(&reference).await.unwrap();
+    let found = fixture.engine().inspect(&reference).await.unwrap();
+    let document = if found.id == id { "config" } else { "manifest" };
+    facts.push(("image ID: digest of the".to_owned(), document.to_owned()));
     facts.push((format!("lists `{reference}` as"), format!("`{}`", found.tags.join("`, `"))));
-    let env = trial.printed(&reference, &["env"]).await.unwrap();
+    let env = fixture.busybox(&reference, &["env"]).await.unwrap();
     let mut names: Vec<&str> = env.lines().filter_map(|line| line.split('=').next()).collect();
     names.sort_unstable();
     facts.push(("variables added to an empty environment".to_owned(), names.join(" ")));
 }
 
-/// What a config says that no process sees.
-async fn kept(trial: &CheckInput, facts: &mut Facts) {
-    let config = json!({ "Healthcheck": { "Test": ["CMD", "/busybox", "true"] }, "OnBuild": ["RUN /busybox true"] });
-    let raw = |config| json!({ "architecture": "amd64", "os": "linux", "config": config });
-    trial.write_raw("kept:1", raw(config), true);
-    trial.load("kept:1").await.unwrap();
+/// Tests which fields of a config the engine keeps.
+async fn config_fields(fixture: &Fixture, facts: &mut Facts) {
+    let healthcheck = json!({ "Test": ["CMD", "/busybox", "true"] });
+    let config = json!({ "Healthcheck": healthcheck, "OnBuild": ["RUN /busybox true"] });
+    fixture.write_raw("fields:1", raw(config), true);
+    fixture.load("fields:1").await.unwrap();
     let (mut health, mut on_build) = ("not in CRI", "not in CRI");
-    if let Some(docker) = trial.engine().docker() {
-        let config = docker.inspect("kept:1").await.unwrap().config.unwrap();
-        let told = |is: bool| if is { "kept" } else { "dropped" };
-        health = told(config.healthcheck.is_some());
-        on_build = told(config.on_build.is_some_and(|lines| !lines.is_empty()));
+    if let Some(docker) = fixture.engine().docker() {
+        let config = docker.inspect("fields:1").await.unwrap().config.unwrap();
+        let word = |kept: bool| if kept { "kept" } else { "dropped" };
+        health = word(config.healthcheck.is_some());
+        on_build = word(config.on_build.is_some_and(|lines| !lines.is_empty()));
     }
     facts.push(("health check".to_owned(), health.to_owned()));
     facts.push(("`OnBuild`".to_owned(), on_build.to_owned()));
+}
 
-    // The layer that the engine has just been given is not in the archive of an image that has it too.
-    trial.write_raw("held:1", raw(json!({ "Labels": { "another": "image" } })), false);
-    let loaded = trial.load("held:1").await;
-    let takes = match loaded {
-        Ok(()) => trial.printed("held:1", &["echo", "whole"]).await.is_ok(),
+/// Tests whether an archive may omit a layer that the engine has from another image.
+async fn layer_reuse(fixture: &Fixture, facts: &mut Facts) {
+    fixture.write_raw("reuse:1", raw(json!({ "Labels": { "another": "image" } })), false);
+    let reuses = match fixture.load("reuse:1").await {
+        Ok(()) => fixture.busybox("reuse:1", &["echo", "complete"]).await.is_ok(),
         Err(_) => false,
     };
-    facts.push((
-        "reuses layers already present".to_owned(),
-        if takes { "yes" } else { "no" }.to_owned(),
-    ));
-    if let Some(docker) = trial.engine().docker() {
-        assert_eq!(
-            docker.needs_all_layers().await.unwrap(),
-            !takes,
-            "what `seatrial load` takes it for"
-        );
+    let word = if reuses { "yes" } else { "no" };
+    facts.push(("reuses layers already present".to_owned(), word.to_owned()));
+    if let Some(docker) = fixture.engine().docker() {
+        let needs_all = docker.needs_all_layers().await.unwrap();
+        assert_eq!(needs_all, !reuses, "`seatrial load` relies on this");
     }
 }
 
-/// The questions that this project began with: a name that is twice in the environment, an architecture that is no GOARCH.
-async fn raw_configs(trial: &CheckInput, facts: &mut Facts) {
+fn raw(config: Value) -> Value {
+    json!({ "architecture": "amd64", "os": "linux", "config": config })
+}
+
+/// Tests an environment with a duplicate name.
+async fn duplicate_variable(fixture: &Fixture, facts: &mut Facts) {
     let env = json!(["PATH=/", "TWICE=first", "TWICE=last"]);
-    trial.write_raw(
-        "twice:1",
-        json!({ "architecture": "amd64", "os": "linux", "config": { "Env": env } }),
-        true,
-    );
-    trial.load("twice:1").await.unwrap();
-    let twice = |seen: &str| {
-        seen.lines()
-            .filter_map(|line| line.strip_prefix("TWICE="))
-            .collect::<Vec<_>>()
-            .join(", then ")
+    fixture.write_raw("twice:1", raw(json!({ "Env": env })), true);
+    fixture.load("twice:1").await.unwrap();
+    let values = |env: &str| {
+        let values = env.lines().filter_map(|line| line.strip_prefix("TWICE="));
+        values.collect::<Vec<_>>().join(", then ")
     };
-    let seen = trial.printed("twice:1", &["env"]).await.unwrap();
-    facts.push(("`Env` with a name twice: the process sees".to_owned(), twice(&seen)));
-    // What a program that asks its C library gets, and a shell, which keeps one of them.
-    let asked = trial.printed("twice:1", &["sh", "-c", "echo $TWICE"]).await.unwrap();
-    facts.push(("`Env` with a name twice: a shell sees".to_owned(), asked.trim().to_owned()));
+    let env = fixture.busybox("twice:1", &["env"]).await.unwrap();
+    facts.push(("`Env` with a name twice: the process sees".to_owned(), values(&env)));
+    // The C library and shells keep one of the values.
+    let shell = fixture.busybox("twice:1", &["sh", "-c", "echo $TWICE"]).await.unwrap();
+    facts.push(("`Env` with a name twice: a shell sees".to_owned(), shell.trim().to_owned()));
     let options = RunOptions {
         env: vec!["TWICE=run".to_owned()],
         ..RunOptions::command(&["/busybox", "env"])
     };
-    let seen = trial.engine().run("twice:1", &options, RUN).await.unwrap().stdout;
-    facts.push(("`Env` with a name twice, and set at start".to_owned(), twice(&seen)));
+    let output = fixture.engine().run("twice:1", &options, RUN_TIMEOUT).await.unwrap();
+    let value = values(&output.stdout);
+    facts.push(("`Env` with a name twice, and set at start".to_owned(), value));
+}
 
-    trial.write_raw(
-        "foreign:1",
-        json!({ "architecture": "x86_64", "os": "linux", "config": { "Env": ["PATH=/"] } }),
-        true,
-    );
-    let told = match trial.load("foreign:1").await {
+/// Tests an architecture that is not named as Go names it.
+async fn uname_architecture(fixture: &Fixture, facts: &mut Facts) {
+    let mut config = raw(json!({ "Env": ["PATH=/"] }));
+    config["architecture"] = "x86_64".into();
+    fixture.write_raw("foreign:1", config, true);
+    let result = match fixture.load("foreign:1").await {
         Err(_) => "does not load".to_owned(),
-        Ok(()) => match trial.printed("foreign:1", &["echo", "runs"]).await {
-            Ok(_) => format!(
-                "runs, as {}",
-                trial.engine().inspect("foreign:1").await.unwrap().architecture
-            ),
+        Ok(()) => match fixture.busybox("foreign:1", &["echo", "runs"]).await {
+            Ok(_) => {
+                let found = fixture.engine().inspect("foreign:1").await.unwrap();
+                format!("runs, as {}", found.architecture)
+            }
             Err(_) => "loads and does not run".to_owned(),
         },
     };
-    facts.push(("architecture `x86_64`".to_owned(), told));
+    facts.push(("architecture `x86_64`".to_owned(), result));
 }
 
+/// Measures all rows of the table for one engine, in the order of the table.
 async fn facts(guest: &str) -> Facts {
-    let trial = CheckInput::new(guest).await;
-    let version = trial.engine().version().await.unwrap();
-    let mut facts =
-        vec![("version".to_owned(), version.split(['+', '-']).next().unwrap().to_owned())];
-    identity(&trial, &mut facts).await;
-    kept(&trial, &mut facts).await;
-    raw_configs(&trial, &mut facts).await;
-    formats(&trial, &mut facts).await;
+    let fixture = Fixture::new(guest).await;
+    let version = fixture.engine().version().await.unwrap();
+    let version = version.split(['+', '-']).next().unwrap().to_owned();
+    let mut facts = vec![("version".to_owned(), version)];
+    identity(&fixture, &mut facts).await;
+    config_fields(&fixture, &mut facts).await;
+    layer_reuse(&fixture, &mut facts).await;
+    duplicate_variable(&fixture, &mut facts).await;
+    uname_architecture(&fixture, &mut facts).await;
+    archive_formats(&fixture, &mut facts).await;
     facts
 }
 
-/// The cells of the page's table by line and engine.
-fn page() -> Vec<Vec<String>> {
+/// Returns the cells of the table in the documentation.
+fn table() -> Vec<Vec<String>> {
     let text = fs::read_to_string(PAGE).unwrap();
     let lines = text
         .lines()
@@ -233,38 +232,37 @@ fn page() -> Vec<Vec<String>> {
     lines.map(cells).collect()
 }
 
+/// Compares engines with the table.
 async fn compare(engines: &[&str]) {
-    let table = page();
-    let head = &table[0];
+    let table = table();
     for engine in engines {
-        let column = head
-            .iter()
-            .position(|name| name == engine)
-            .unwrap_or_else(|| panic!("{engine} is not in the page"));
+        let column = table[0].iter().position(|name| name == engine);
+        let column = column.unwrap_or_else(|| panic!("{engine} is not in {PAGE}"));
         let expected: Facts =
-            table[2..].iter().map(|line| (line[0].clone(), line[column].clone())).collect();
+            table[2..].iter().map(|row| (row[0].clone(), row[column].clone())).collect();
         assert_eq!(facts(engine).await, expected, "{engine}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_oldest_docker_is_as_the_page_has_it() {
+async fn the_oldest_docker_behaves_as_documented() {
     compare(&["docker-20.10.5"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_newest_docker_is_as_the_page_has_it() {
+async fn the_newest_docker_behaves_as_documented() {
     compare(&["docker-28"]).await;
 }
 
-const TRIAL: &str = r#"
+const EXPECTATIONS: &str = r#"
 [[run]]
 name = "prints"
 exit_code = 3
 stdout = "out\n"
 stderr = "7:8 in /tmp\n"
 [run.container]
-command = ["/busybox", "sh", "-c", "echo out; echo $(/busybox id -u):$(/busybox id -g) in $PWD >&2; exit $CODE"]
+command = ["/busybox", "sh", "-c", """
+echo out; echo $(/busybox id -u):$(/busybox id -g) in $PWD >&2; exit $CODE"""]
 env = { CODE = "3" }
 user = "7:8"
 working_dir = "/tmp"
@@ -277,37 +275,40 @@ name = "is absent"
 container.command = ["/absent"]
 [[service]]
 name = "serves"
-container.command = ["/busybox", "sh", "-c", "/busybox httpd -p 8080; trap 'exit 5' TERM; while :; do /busybox sleep 0.1; done"]
+container.command = ["/busybox", "sh", "-c", """
+/busybox httpd -p 8080; trap 'exit 5' TERM; while :; do /busybox sleep 0.1; done"""]
 ready.port = 8080
 http = [{ port = 8080, path = "/absent", status = 404 }]
 stop = { timeout = 9, exit_code = 5 }
 "#;
 
 #[test]
-fn podman_and_a_node_of_kubernetes_run_an_image_or_say_what_they_cannot() {
+fn podman_and_containerd_run_an_image_and_skip_what_they_do_not_support() {
     let folder = TempDir::new().unwrap();
     let root = folder.path();
+    let recipe = "name='app'\ntag='1'\ncontents='root'\n[config]\nEnv=['A=b']\n";
     fs::create_dir_all(root.join("root/tmp")).unwrap();
     fs::copy("/bin/busybox", root.join("root/busybox")).unwrap();
-    fs::write(
-        root.join("app.toml"),
-        "name='app'\ntag='1'\ncontents='root'\n[config]\nEnv=['A=b']\n",
-    )
-    .unwrap();
-    fs::write(root.join("expected.toml"), TRIAL).unwrap();
+    fs::write(root.join("app.toml"), recipe).unwrap();
+    fs::write(root.join("expected.toml"), EXPECTATIONS).unwrap();
     let mut check = Command::new(env!("CARGO_BIN_EXE_seatrial"));
     check.current_dir(root).args(["check", "app.toml", "--expect", "expected.toml", "--json"]);
-    let output =
-        check.args(["--engine", "podman-4.3", "--engine", "containerd-1.6"]).output().unwrap();
+    check.args(["--engine", "podman-4.3", "--engine", "containerd-1.6"]);
+    let output = check.output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let cases = verdict["cases"].as_array().unwrap();
-    for (engine, stdin, looks) in [
+    for (engine, stdin, start_error) in [
         ("podman-4.3", "passed", "executable file `/absent` not found"),
         ("containerd-1.6", "skipped", "stat /absent: no such file or directory"),
     ] {
-        let of = cases.iter().filter(|case| case["engine"] == engine);
-        let found: Vec<(&str, &str)> = of
+        let cases: Vec<&Value> = verdict["cases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|case| case["engine"] == engine)
+            .collect();
+        let outcomes: Vec<(&str, &str)> = cases
+            .iter()
             .map(|case| (case["name"].as_str().unwrap(), case["outcome"].as_str().unwrap()))
             .collect();
         let expected = [
@@ -318,79 +319,80 @@ fn podman_and_a_node_of_kubernetes_run_an_image_or_say_what_they_cannot() {
             ("run is absent", "failed"),
             ("service serves", "passed"),
         ];
-        assert_eq!(found, expected, "{engine}: {cases:#?}");
-        let absent =
-            cases.iter().find(|case| case["engine"] == engine && case["name"] == "run is absent");
-        assert!(absent.unwrap().to_string().contains(looks), "{absent:#?}");
+        assert_eq!(outcomes, expected, "{engine}: {cases:#?}");
+        let absent = cases.iter().find(|case| case["name"] == "run is absent").unwrap();
+        assert!(absent.to_string().contains(start_error), "{absent:#?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_answers_nobody_without_the_key_neither_its_runtime_nor_its_own_program() {
+async fn a_containerd_node_rejects_requests_without_a_client_certificate() {
     let daemon =
         Daemon::start("containerd-1.6", Default::default()).await.unwrap_or_else(|e| panic!("{e}"));
     let (port, keys) = (daemon.vm().port(), daemon.vm().folder());
+    // The first name is that of CRI, the second that of the node's own service.
     for name in ["localhost", "node.localhost"] {
-        let ask = |with_key: bool| {
+        let request = |with_certificate: bool| {
             let mut curl = Command::new("curl");
-            curl.args(["-s", "-m", "10", "--http0.9", "-d", "log /var/log/pods/none", "--cacert"]);
-            curl.arg(keys.join("ca.pem")).args(["--resolve", &format!("{name}:{port}:127.0.0.1")]);
-            if with_key {
-                curl.arg("--cert")
-                    .arg(keys.join("cert.pem"))
-                    .arg("--key")
-                    .arg(keys.join("key.pem"));
+            curl.args(["-s", "-m", "10", "--http0.9", "-d", "log /var/log/pods/none"]);
+            curl.arg("--cacert").arg(keys.join("ca.pem"));
+            curl.args(["--resolve", &format!("{name}:{port}:127.0.0.1")]);
+            if with_certificate {
+                curl.arg("--cert").arg(keys.join("cert.pem"));
+                curl.arg("--key").arg(keys.join("key.pem"));
             }
             let output = curl.arg(format!("https://{name}:{port}/")).output().unwrap();
             (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
         };
-        let (code, said) = ask(false);
-        assert!(code != Some(0) && said.is_empty(), "{name}: {code:?} {said:?}");
+        let (code, answer) = request(false);
+        assert!(code != Some(0) && answer.is_empty(), "{name}: {code:?} {answer:?}");
         if name == "node.localhost" {
-            assert!(ask(true).1.contains("unknown request"), "with the key it answers");
+            let (_, answer) = request(true);
+            assert!(answer.contains("unknown request"), "{answer}");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes; for the nightly run"]
-async fn every_engine_is_as_the_page_has_it() {
+async fn every_engine_behaves_as_documented() {
     let engines: Vec<&str> = Definition::names().collect();
     let Ok(update) = std::env::var("SEATRIAL_UPDATE") else {
         return compare(&engines).await;
     };
-    let old = page();
-    let known = |engine: &str| {
+    let old = table();
+    let documented = |engine: &str| -> Option<Facts> {
         let column = old[0].iter().position(|name| name == engine)?;
-        let anew = update.split(',').any(|name| name == engine || name == "all");
-        (!anew)
-            .then(|| old[2..].iter().map(|line| (line[0].clone(), line[column].clone())).collect())
+        let measure = update.split(',').any(|name| name == engine || name == "all");
+        let rows = old[2..].iter().map(|row| (row[0].clone(), row[column].clone()));
+        (!measure).then(|| rows.collect())
     };
-    // Two at a time, as many as machines are run at once where there are two CPUs.
     let columns = engines.iter().map(|engine| {
-        let known: Option<Facts> = known(engine);
+        let documented = documented(engine);
         async move {
-            match known {
+            match documented {
                 Some(facts) => facts,
                 None => facts(engine).await,
             }
         }
     });
+    // Two at a time: as many VMs as run at once on two CPUs.
     let columns: Vec<Facts> = stream::iter(columns).buffered(2).collect().await;
     let row = |first: &str, cells: Vec<&str>| format!("| {first} | {} |\n", cells.join(" | "));
     let mut table = row("", engines.clone()) + &row("---", vec!["---"; engines.len()]);
-    for (index, (what, _)) in columns[0].iter().enumerate() {
-        table.push_str(&row(what, columns.iter().map(|facts| facts[index].1.as_str()).collect()));
+    for (index, (property, _)) in columns[0].iter().enumerate() {
+        let cells = columns.iter().map(|facts| facts[index].1.as_str()).collect();
+        table.push_str(&row(property, cells));
     }
-    write(&table);
+    replace_table(&table);
 }
 
-/// Puts `table` in the place of the page's.
-fn write(table: &str) {
+/// Replaces the table in the documentation.
+fn replace_table(table: &str) {
+    const MARK: &str = "<!-- table -->\n";
     let path = Path::new(PAGE);
     let text = fs::read_to_string(path).unwrap();
-    let mut parts = text.split("<!-- table -->\n");
+    let mut parts = text.split(MARK);
     let (before, after) = (parts.next().unwrap(), parts.nth(1).unwrap());
-    let mark = "<!-- table -->\n";
-    fs::write(path, format!("{before}{mark}{table}{mark}{after}")).unwrap();
+    fs::write(path, format!("{before}{MARK}{table}{MARK}{after}")).unwrap();
 }

@@ -1,3 +1,6 @@
+//! Errors when the environment fails: missing programs, an unreachable mirror, a full disk, a VM
+//! whose engine does not become ready.
+
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -7,8 +10,8 @@ use tempfile::TempDir;
 
 use crate::dock::{GUEST, seatrial};
 
-/// Runs the program with a cache of its own and with `path` in the place of the PATH.
-fn elsewhere(path: &str, arguments: &[&str]) -> (Output, TempDir) {
+/// Runs the program with an empty cache and with `path` as `PATH`.
+fn with_empty_cache(path: &str, arguments: &[&str]) -> (Output, TempDir) {
     let cache = TempDir::new().unwrap();
     let mut program = Command::new(env!("CARGO_BIN_EXE_seatrial"));
     let output = program
@@ -20,57 +23,59 @@ fn elsewhere(path: &str, arguments: &[&str]) -> (Output, TempDir) {
     (output, cache)
 }
 
-fn said(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// What is in the cache, lock files aside.
-fn left(cache: &TempDir) -> Vec<String> {
+/// Returns the names of files in the cache, except for lock files.
+fn cached_files(cache: &TempDir) -> Vec<String> {
     let guests = std::fs::read_dir(cache.path().join("seatrial/guests")).unwrap().flatten();
     let names = guests.map(|entry| entry.file_name().into_string().unwrap());
     names.filter(|name| !name.ends_with(".lock")).collect()
 }
 
 #[test]
-fn a_missing_program_is_named_with_its_package() {
-    let (output, _cache) = elsewhere("/nowhere", &["vm", "prepare", GUEST]);
+fn an_error_about_a_missing_program_names_its_package() {
+    let (output, _cache) = with_empty_cache("/nowhere", &["vm", "prepare", GUEST]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(said(&output).contains("install Debian's package"), "{}", said(&output));
+    assert!(stderr(&output).contains("install Debian's package"), "{}", stderr(&output));
 }
 
 #[test]
-fn a_mirror_that_cannot_be_reached_is_said_and_nothing_is_left() {
+fn an_unreachable_mirror_is_named_and_no_files_are_left_behind() {
     let path = std::env::var("PATH").unwrap();
     let source = "deb [trusted=yes] http://127.0.0.1:9/debian bookworm main";
-    let (output, cache) = elsewhere(&path, &["vm", "prepare", GUEST, "--source", source]);
+    let (output, cache) = with_empty_cache(&path, &["vm", "prepare", GUEST, "--source", source]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(said(&output).contains("127.0.0.1"), "{}", said(&output));
-    assert_eq!(left(&cache), [""; 0]);
+    assert!(stderr(&output).contains("127.0.0.1"), "{}", stderr(&output));
+    assert_eq!(cached_files(&cache), [""; 0]);
 }
 
 #[test]
-fn a_disk_without_room_is_said_before_anything_is_done() {
+fn a_full_disk_is_an_error_before_anything_is_written() {
     let folder = TempDir::new().unwrap();
-    let script = "mount -t tmpfs -o size=100M none \"$1\" && XDG_CACHE_HOME=$1 exec \"$2\" vm prepare \"$3\"";
+    let script = "mount -t tmpfs -o size=100M none \"$1\" && \
+                  XDG_CACHE_HOME=$1 exec \"$2\" vm prepare \"$3\"";
     let mut small = Command::new("unshare");
     small.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]);
     let output =
         small.arg(folder.path()).args([env!("CARGO_BIN_EXE_seatrial"), GUEST]).output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(
-        said(&output).contains("MiB free, and a guest needs 2048; make room there"),
+        stderr(&output).contains("MiB free, and a guest needs 2048; make room there"),
         "{}",
-        said(&output)
+        stderr(&output)
     );
 }
 
 #[test]
-fn an_unknown_guest_is_the_users_mistake() {
+fn an_unknown_guest_is_bad_input_and_the_nearest_name_is_suggested() {
     let output = seatrial(&["vm", "up", "docker-20.1"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(said(&output).contains("did you mean \"docker-20.10\""), "{}", said(&output));
+    assert!(stderr(&output).contains("did you mean \"docker-20.10\""), "{}", stderr(&output));
 }
 
+/// Returns the error of a VM that does not become ready with these kernel arguments.
 async fn not_ready(kernel_arguments: &str) -> String {
     let options = Options {
         kernel_arguments: kernel_arguments.to_owned(),
@@ -81,13 +86,13 @@ async fn not_ready(kernel_arguments: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kernel_that_never_speaks_is_told_from_a_daemon_that_never_gets_ready() {
-    let said = not_ready("initcall_blacklist=serial8250_init loglevel=0").await;
-    assert!(said.contains("\"the kernel speaks\" was not met"), "{said}");
+async fn the_error_tells_a_kernel_that_does_not_boot_from_an_engine_that_is_not_ready() {
+    let error = not_ready("initcall_blacklist=serial8250_init loglevel=0").await;
+    assert!(error.contains("\"the kernel speaks\" was not met"), "{error}");
 
-    let said = not_ready("systemd.unit=sysinit.target").await;
-    assert!(said.contains("\"the API's socket listens\" was not met"), "{said}");
-    assert!(said.contains("the guest agent answers"), "what was met: {said}");
-    assert!(said.contains("docker.service - Docker"), "the units: {said}");
-    assert!(said.contains("systemd[1]"), "the journal: {said}");
+    let error = not_ready("systemd.unit=sysinit.target").await;
+    assert!(error.contains("\"the API's socket listens\" was not met"), "{error}");
+    assert!(error.contains("the guest agent answers"), "conditions that were met: {error}");
+    assert!(error.contains("docker.service - Docker"), "units: {error}");
+    assert!(error.contains("systemd[1]"), "journal: {error}");
 }

@@ -1,5 +1,5 @@
-//! An engine to which something happens: what is asked of it ends in time, and the error says what happened.
-//! `ci/bench faults` does every fault at every stage.
+//! Faults of an engine during a request: the request ends in time, and the error names the fault.
+//! `ci/bench faults` tests every fault at every stage.
 
 use seatrial::engine::RunOptions;
 use seatrial::replay::Fault;
@@ -8,19 +8,20 @@ use crate::dock::{Dock, RUN};
 
 const RECIPE: &str = "name='x'\ntag='1'\ncontents='rootfs'\n";
 
-async fn inflict(dock: &Dock, fault: &str, once: &str) {
-    dock.guest(&format!("until {once}; do :; done")).await;
+/// Inflicts a fault once the shell command `condition` succeeds in the guest.
+async fn inflict(dock: &Dock, fault: &str, condition: &str) {
+    dock.guest(&format!("until {condition}; do :; done")).await;
     fault.parse::<Fault>().unwrap().apply(dock.daemon.vm()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_killed_in_the_middle_of_a_load_is_named_and_a_retry_works() {
+async fn a_daemon_that_is_killed_during_a_load_is_named_and_the_next_load_works() {
     let dock = Dock::new().await;
     let importing = "ls /var/lib/docker/tmp/docker-import-* >/dev/null 2>&1";
     let load = dock.daemon.load_recipe(dock.recipe(RECIPE));
     let (loaded, ()) = tokio::join!(load, inflict(&dock, "kill dockerd", importing));
-    let said = loaded.unwrap_err().to_string();
-    assert!(said.contains("meanwhile docker.service"), "{said}");
+    let error = loaded.unwrap_err().to_string();
+    assert!(error.contains("meanwhile, docker.service"), "{error}");
 
     let image = dock.load(RECIPE).await;
     let output = image.run(&RunOptions::command(&["/bin/echo", "again"]), RUN).await.unwrap();
@@ -28,21 +29,21 @@ async fn a_daemon_killed_in_the_middle_of_a_load_is_named_and_a_retry_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_that_dies_in_the_middle_of_a_run_is_noticed_at_once() {
+async fn a_vm_that_dies_during_a_run_is_noticed_at_once() {
     let dock = Dock::new().await;
     let image = dock.load(RECIPE).await;
     let options = RunOptions::command(&["/bin/sleep", "600"]);
     let run = image.run(&options, RUN);
     let (output, ()) =
         tokio::join!(run, inflict(&dock, "power-off", "pgrep -f '^/bin/sleep 600' >/dev/null"));
-    let said = output.unwrap_err().to_string();
-    assert!(said.starts_with("QEMU ended (signal 9)"), "{said}");
+    let error = output.unwrap_err().to_string();
+    assert!(error.starts_with("QEMU ended (signal 9)"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_named_when_a_load_fails() {
+async fn a_failed_load_names_a_full_disk() {
     let dock = Dock::new().await;
     inflict(&dock, "fill", "true").await;
-    let said = dock.daemon.load_recipe(dock.recipe(RECIPE)).await.unwrap_err().to_string();
-    assert!(said.contains("the disk that the engine writes to is full"), "{said}");
+    let error = dock.daemon.load_recipe(dock.recipe(RECIPE)).await.unwrap_err().to_string();
+    assert!(error.contains("the engine's disk is full"), "{error}");
 }

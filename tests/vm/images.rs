@@ -1,3 +1,5 @@
+//! Images as Docker sees them.
+
 use std::process::Command;
 use std::time::Duration;
 
@@ -6,21 +8,24 @@ use seatrial::harness::HarnessError;
 
 use crate::dock::{Dock, RUN};
 
-/// A store of two paths, one of which links to the other.
+/// Creates a store with two paths, one of which has a symlink to the other. Returns the part of a
+/// recipe that names it.
 fn store(dock: &Dock) -> String {
-    let at = |name: &str| dock.path(&format!("store/{name}"));
-    std::fs::create_dir_all(at("b-tools/bin")).unwrap();
-    std::fs::copy("/bin/busybox", at("b-tools/bin/busybox")).unwrap();
-    std::fs::create_dir_all(at("a-app/bin")).unwrap();
-    std::os::unix::fs::symlink("/nix/store/b-tools/bin/busybox", at("a-app/bin/cat")).unwrap();
-    let graph = r#"[{"path": "/nix/store/a-app", "references": ["/nix/store/b-tools"], "narSize": 1},
-                    {"path": "/nix/store/b-tools", "references": [], "narSize": 1}]"#;
+    let path = |name: &str| dock.path(&format!("store/{name}"));
+    std::fs::create_dir_all(path("b-tools/bin")).unwrap();
+    std::fs::copy("/bin/busybox", path("b-tools/bin/busybox")).unwrap();
+    std::fs::create_dir_all(path("a-app/bin")).unwrap();
+    std::os::unix::fs::symlink("/nix/store/b-tools/bin/busybox", path("a-app/bin/cat")).unwrap();
+    let graph = r#"[
+        {"path": "/nix/store/a-app", "references": ["/nix/store/b-tools"], "narSize": 1},
+        {"path": "/nix/store/b-tools", "references": [], "narSize": 1}
+    ]"#;
     std::fs::write(dock.path("graph.json"), graph).unwrap();
     "[store]\nsource='store'\nclosure='graph.json'\n".to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tags_given_and_derived_are_listed_under_a_name_with_a_registry() {
+async fn given_and_derived_tags_are_listed_with_a_name_that_has_a_registry() {
     let dock = Dock::new().await;
     for layering in ["popularity", "single"] {
         for tag in ["", "tag='1.0'\n"] {
@@ -35,7 +40,7 @@ async fn tags_given_and_derived_are_listed_under_a_name_with_a_registry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_container_prints_and_ends_as_its_image_says() {
+async fn a_container_runs_the_images_command_and_returns_output_and_exit_code() {
     let dock = Dock::new().await;
     let image = dock
         .load("name='echo'\ncontents='rootfs'\n[config]\nEntrypoint=['/bin/echo']\nCmd=['hello']\n")
@@ -49,7 +54,7 @@ async fn a_container_prints_and_ends_as_its_image_says() {
     };
     let output = image.run(&shell("echo oops >&2; exit 7"), RUN).await.unwrap();
     assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (7, "", "oops\n"));
-    // A first process that does not heed the stop signal is killed.
+    // A process that ignores the stop signal is killed.
     let docker = dock.daemon.engine();
     let container =
         docker.start(image.reference(), &shell("trap '' TERM; sleep 1000")).await.unwrap();
@@ -64,7 +69,7 @@ async fn a_container_prints_and_ends_as_its_image_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn architectures_are_seen_as_goarch_and_dates_as_given() {
+async fn docker_reports_architectures_as_go_names_them_and_dates_as_given() {
     let dock = Dock::new().await;
     let created = async |reference: &str| {
         dock.daemon.docker().unwrap().inspect(reference).await.unwrap().created.unwrap()
@@ -77,14 +82,14 @@ async fn architectures_are_seen_as_goarch_and_dates_as_given() {
         .load("name='arm'\ntag='1'\narchitecture='aarch64'\ncreated='now'\ncontents='more'\n")
         .await;
     image.assert_architecture("arm64").await.unwrap();
-    let seen = created(image.reference()).await.to_string();
-    let seen = seen.parse::<seatrial::image::Timestamp>().unwrap().seconds();
+    let seconds = created(image.reference()).await.to_string();
+    let seconds = seconds.parse::<seatrial::image::Timestamp>().unwrap().seconds();
     let before = before.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    assert!((before..before + 60).contains(&seen), "{seen} is not now, {before}");
+    assert!((before..before + 60).contains(&seconds), "{seconds} is not close to {before}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_store_is_readable_by_anybody_and_its_links_are_whole() {
+async fn any_user_can_read_the_store_and_its_symlinks_work() {
     let dock = Dock::new().await;
     let store = store(&dock);
     let config = "[config]\nUser='65534:65534'\nEntrypoint=['/nix/store/b-tools/bin/busybox']\n";
@@ -98,7 +103,7 @@ async fn the_store_is_readable_by_anybody_and_its_links_are_whole() {
         (list.code, list.stdout.as_str(), list.stderr.as_str()),
         (0, "a-app\nb-tools\n", "")
     );
-    // A symlink in the store, and the one at / to it.
+    // A symlink in the store, and the one at / that leads to it.
     let links = "readlink /nix/store/a-app/bin/cat; readlink /bin/cat";
     let read = image.run(&RunOptions::command(&["sh", "-c", links]), RUN).await.unwrap();
     assert_eq!(read.stdout, "/nix/store/b-tools/bin/busybox\n/nix/store/a-app/bin/cat\n");
@@ -107,7 +112,7 @@ async fn the_store_is_readable_by_anybody_and_its_links_are_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn images_with_two_layers_and_with_no_store_and_with_nothing_load() {
+async fn images_load_with_two_layers_without_a_store_and_without_contents() {
     let dock = Dock::new().await;
     let store = store(&dock);
     let layers = async |reference: &str| {
@@ -130,27 +135,27 @@ async fn images_with_two_layers_and_with_no_store_and_with_nothing_load() {
     assert_eq!(layers(image.reference()).await, 1);
     let list =
         image.run(&RunOptions::command(&["/bin/busybox", "ls", "-d", "/nix"]), RUN).await.unwrap();
-    assert_ne!(list.code, 0, "there is a folder for a store that is not there: {list:?}");
+    assert_ne!(list.code, 0, "there is a store folder, but no store: {list:?}");
     let image = dock.load("name='nothing'\n[config]\nCmd=['/x']\n").await;
     assert_eq!(layers(image.reference()).await, 0);
     image.assert_tag().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_expectation_shows_both_sides() {
+async fn a_failed_assertion_shows_the_expected_and_the_found_value() {
     let dock = Dock::new().await;
     let image =
         dock.load("name='wrong'\ntag='1'\ncontents='rootfs'\n[config]\nEnv=['A=1']\n").await;
     let error = image.assert_env(&["A=2"]).await.unwrap_err();
     assert!(error.is_mismatch());
     let text = error.to_string();
-    let shown = ["expected  A=2", "config [\"A=1\"]", "container ["];
+    let shown = ["expected  \"A=2\"", "config [\"A=1\"]", "container ["];
     assert!(shown.iter().all(|part| text.contains(part)), "{text}");
     assert!(image.assert_architecture("s390x").await.unwrap_err().is_mismatch());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_image_is_an_error_and_the_api_answers_nobody_without_the_key() {
+async fn a_rejected_image_and_a_failed_build_are_errors() {
     let dock = Dock::new().await;
     let archive = dock.path("nonsense.tar");
     std::fs::write(&archive, vec![7; 4096]).unwrap();
@@ -159,11 +164,16 @@ async fn a_refused_image_is_an_error_and_the_api_answers_nobody_without_the_key(
     let error =
         dock.daemon.load_recipe(dock.recipe("name='x'\ncontents='absent'\n")).await.unwrap_err();
     assert!(matches!(error, HarnessError::Build(_)), "{error:?}");
-    for address in ["https", "http"]
-        .map(|scheme| format!("{scheme}://127.0.0.1:{}/version", dock.daemon.vm().port()))
-    {
-        let output = Command::new("curl").args(["-sk", "-m", "10", &address]).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(!said.contains("Version"), "{address}: {output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_rejects_requests_without_a_client_certificate() {
+    let dock = Dock::new().await;
+    let port = dock.daemon.vm().port();
+    for scheme in ["https", "http"] {
+        let url = format!("{scheme}://127.0.0.1:{port}/version");
+        let output = Command::new("curl").args(["-sk", "-m", "10", &url]).output().unwrap();
+        let answer = String::from_utf8_lossy(&output.stdout);
+        assert!(!answer.contains("Version"), "{url}: {output:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Images on real Docker daemons, each test in a pristine machine of its own.
+//! Tests with real engines, each in a new VM.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
