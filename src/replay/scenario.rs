@@ -238,28 +238,6 @@ mod tests {
         }
     }
 
-    /// The keys of a table, from the error for an unknown key.
-    fn keys<T: serde::de::DeserializeOwned>() -> Vec<String> {
-        let error = serde_json::from_str::<T>(r#"{ "?": 0 }"#).err().unwrap().to_string();
-        error.split('`').skip(3).step_by(2).map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn every_key_of_a_scenario_file_is_documented() {
-        let page = include_str!("../../docs/scenarios.md");
-        for (table, keys) in [
-            ("", keys::<Scenario>()),
-            ("client.", keys::<Client>()),
-            ("on.FAMILY.", keys::<FamilySettings>()),
-            ("", keys::<TimedFault>()),
-        ] {
-            assert!(!keys.is_empty(), "{table}");
-            for key in keys.iter().filter(|key| *key != "on") {
-                assert!(page.contains(&format!("| `{table}{key}` |")), "{table}{key}");
-            }
-        }
-    }
-
     #[test]
     fn an_old_key_is_an_error_that_names_the_new_one() {
         for (old, new) in [("action = \"run\", within", "timeout"), ("does", "action")] {
