@@ -1,6 +1,6 @@
-//! "Did you mean": the nearest valid name to a mistyped one.
+//! Suggestions for mistyped names: "did you mean ...?"
 
-/// The name among `known` that is nearest to `typed`, where one is near enough to be meant.
+/// The name in `known` that is nearest to `typed`, if it is near enough.
 pub(crate) fn nearest<'a>(
     typed: &str,
     known: impl IntoIterator<Item = &'a str>,
@@ -14,7 +14,7 @@ pub(crate) fn nearest<'a>(
         .map(|(_, name)| name)
 }
 
-/// The end of a message that suggests `nearest`.
+/// The end of a message that suggests `nearest`; empty if there is none.
 pub(crate) fn hint(nearest: &Option<impl AsRef<str>>) -> String {
     nearest.as_ref().map(|name| format!("; did you mean {:?}?", name.as_ref())).unwrap_or_default()
 }

@@ -14,7 +14,7 @@ use crate::archive::entry::{Entry, Kind, join};
 use crate::archive::tree::{Node, ResolveError, Tree, resolve};
 use crate::closure::{Closure, StoreDir};
 
-/// What the placement of contents depends on.
+/// The inputs of a placement, in addition to the contents.
 pub(super) struct Rules<'a> {
     /// The files of the base image.
     pub(super) base: &'a Tree,

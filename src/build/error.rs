@@ -32,7 +32,10 @@ pub enum BuildError {
     #[error("the base image has an invalid environment")]
     BaseEnv(#[from] EnvError),
     /// Two contents, or a content and the base, need the same path for different things.
-    #[error("conflict at {}: {first} in {first_origin}, {second} in {second_origin}; {hint}", display_path(.path))]
+    #[error(
+        "conflict at {}: {first} in {first_origin}, {second} in {second_origin}; {hint}",
+        display_path(.path)
+    )]
     Conflict {
         /// The path in the image.
         path: Box<[u8]>,

@@ -1,4 +1,4 @@
-//! Where an image goes: a file that appears whole or not at all, or a stream.
+//! Output files that appear complete or not at all, and streams.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -10,8 +10,9 @@ use tempfile::{NamedTempFile, TempPath};
 
 use crate::archive::ArchiveError;
 
-/// An output file in the making. Dropped without [`persist`](Self::persist), it leaves nothing behind; on
-/// file systems that can make files without a name, not even when the process is killed.
+/// An output file that is being written. If it is dropped without [`persist`](Self::persist), it
+/// leaves nothing behind, and on file systems with unnamed files, not even if the process is
+/// killed.
 #[derive(Debug)]
 pub struct OutputFile {
     file: File,
@@ -19,20 +20,20 @@ pub struct OutputFile {
     named: Option<TempPath>,
 }
 
-/// Permissions of an output file, before the umask.
+/// The permissions of an output file, before the umask.
 const MODE: u32 = 0o666;
 
 impl OutputFile {
-    /// A file beside `target`, on the same file system.
+    /// Creates a file in the folder of `target`, on the same file system.
     ///
     /// # Errors
-    /// When no file can be made there.
+    /// If a file cannot be created there.
     pub fn beside(target: &Path) -> Result<Self, ArchiveError> {
         let failed = |source| failed(target, source);
         if target.is_dir() {
             return Err(failed(io::Error::new(
                 io::ErrorKind::IsADirectory,
-                "it is a directory; name a file",
+                "it is a folder; name a file",
             )));
         }
         let folder = folder(target);
@@ -54,10 +55,10 @@ impl OutputFile {
         &self.file
     }
 
-    /// Gives the finished file its name, in the place of one that has it already.
+    /// Gives the complete file its name, and replaces a file that has it.
     ///
     /// # Errors
-    /// When the file cannot be named; it is then gone.
+    /// If the file cannot be named; it is then removed.
     pub fn persist(self) -> Result<(), ArchiveError> {
         let Self { file, target, named } = self;
         let failed = |source| failed(&target, source);
@@ -68,15 +69,16 @@ impl OutputFile {
     }
 }
 
-/// A file without a name can be given one that is free only; so one beside it is taken and renamed.
+/// Names an unnamed file. Linux does not let it replace another, so it gets a free name first and
+/// is then renamed.
 fn link(file: &File, target: &Path) -> io::Result<()> {
     use std::os::fd::AsRawFd;
-    let by_number = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let free = tempfile::Builder::new().prefix(".seatrial-").make_in(folder(target), |path| {
-        rustix::fs::linkat(CWD, by_number.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)
+    let by_descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let named = tempfile::Builder::new().prefix(".seatrial-").make_in(folder(target), |path| {
+        rustix::fs::linkat(CWD, by_descriptor.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)
             .map_err(io::Error::from)
     })?;
-    free.into_temp_path().persist(target).map_err(|error| error.error)
+    named.into_temp_path().persist(target).map_err(|error| error.error)
 }
 
 fn folder(target: &Path) -> &Path {
@@ -90,7 +92,7 @@ fn failed(target: &Path, source: io::Error) -> ArchiveError {
     ArchiveError::Write { target: target.display().to_string(), source }
 }
 
-/// Whether `target` is something that is written into rather than replaced: a device or a pipe.
+/// Whether `target` is a device or a pipe, which are written to instead of being replaced.
 pub fn is_stream(target: &Path) -> bool {
     std::fs::metadata(target).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
@@ -98,7 +100,7 @@ pub fn is_stream(target: &Path) -> bool {
 /// Opens a device or pipe for writing.
 ///
 /// # Errors
-/// When it cannot be opened.
+/// If it cannot be opened.
 pub fn open_stream(target: &Path) -> Result<Box<dyn Write>, ArchiveError> {
     let file = File::options().write(true).open(target).map_err(|source| failed(target, source))?;
     Ok(Box::new(file))

@@ -1,5 +1,5 @@
-//! Sorts the placed entries of a layer in bounded memory: an external merge sort, with sorted runs in
-//! temporary files.
+//! Sorts the placed entries of a layer in bounded memory: an external merge sort, with sorted runs
+//! in temporary files.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;

@@ -1,26 +1,26 @@
-//! The reference graph and the part of it that some roots reach.
+//! The reference graph, and its part that is reachable from roots.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ClosureError, StorePath};
 
-/// Store paths and the paths each refers to.
+/// Store paths, and the paths that each refers to.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     references: BTreeMap<StorePath, BTreeSet<StorePath>>,
 }
 
-/// A graph in which every reference leads to a path of the graph.
+/// Store paths together with all store paths that they refer to.
 #[derive(Clone, Debug, Default)]
 pub struct Closure {
     references: BTreeMap<StorePath, BTreeSet<StorePath>>,
 }
 
 impl Graph {
-    /// Adds `path` with what it refers to; a reference to itself says nothing and is dropped.
+    /// Adds `path` with its references. A reference to itself is ignored.
     ///
     /// # Errors
-    /// When the path is there already.
+    /// If the graph has the path already.
     pub fn add(
         &mut self,
         path: StorePath,
@@ -34,23 +34,23 @@ impl Graph {
         Ok(())
     }
 
-    /// Whether the graph has `path`.
+    /// Whether the graph contains `path`.
     pub fn contains(&self, path: &StorePath) -> bool {
         self.references.contains_key(path)
     }
 
-    /// Every path that `roots` reach, the roots included. A root comes with the place that names it, for
-    /// the error message. Cycles are fine.
+    /// Returns every path that is reachable from `roots`, including the roots. With each root comes
+    /// the key that names it, for errors. Cycles are allowed.
     ///
     /// # Errors
-    /// When a root or a reference on the way is not in the graph.
+    /// If the graph does not have a root or a reference.
     pub fn closure(
         &self,
         roots: impl IntoIterator<Item = (String, StorePath)>,
     ) -> Result<Closure, ClosureError> {
         let mut found = BTreeMap::new();
-        let mut waiting: Vec<(String, StorePath)> = roots.into_iter().collect();
-        while let Some((from, path)) = waiting.pop() {
+        let mut pending: Vec<(String, StorePath)> = roots.into_iter().collect();
+        while let Some((from, path)) = pending.pop() {
             if found.contains_key(&path) {
                 continue;
             }
@@ -59,7 +59,7 @@ impl Graph {
                 .get(&path)
                 .ok_or_else(|| ClosureError::Missing { from, to: path.clone() })?;
             let unseen = references.iter().filter(|reference| !found.contains_key(*reference));
-            waiting.extend(unseen.map(|reference| (path.to_string(), reference.clone())));
+            pending.extend(unseen.map(|reference| (path.to_string(), reference.clone())));
             found.insert(path, references.clone());
         }
         Ok(Closure { references: found })
@@ -72,32 +72,32 @@ impl Closure {
         self.references.keys()
     }
 
-    /// Whether `path` is in it.
+    /// Whether the closure contains `path`.
     pub fn contains(&self, path: &StorePath) -> bool {
         self.references.contains_key(path)
     }
 
-    /// The paths with what each refers to, sorted.
+    /// The paths and the references of each, sorted.
     pub fn iter(&self) -> impl Iterator<Item = (&StorePath, &BTreeSet<StorePath>)> {
         self.references.iter()
     }
 
-    /// How many paths there are.
+    /// The number of paths.
     pub fn len(&self) -> usize {
         self.references.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no paths.
     pub fn is_empty(&self) -> bool {
         self.references.is_empty()
     }
 
-    /// The closure less the paths for which `drop` says so, and less the references to them.
+    /// Removes the paths for which `remove` returns true, and the references to them.
     #[must_use]
-    pub fn without(mut self, drop: impl Fn(&StorePath) -> bool) -> Self {
-        self.references.retain(|path, _| !drop(path));
+    pub fn without(mut self, remove: impl Fn(&StorePath) -> bool) -> Self {
+        self.references.retain(|path, _| !remove(path));
         for references in self.references.values_mut() {
-            references.retain(|reference| !drop(reference));
+            references.retain(|reference| !remove(reference));
         }
         self
     }

@@ -1,8 +1,8 @@
-//! Reads the reference graphs that Nix writes.
+//! Parses the reference graphs that Nix writes.
 //!
-//! Three shapes exist: the list of `exportReferencesGraph` under structured attributes, that list as the
-//! one member of an object (the attributes file itself), and the object keyed by path that newer
-//! `nix path-info --json --recursive` prints.
+//! There are three formats: the list of `exportReferencesGraph` with structured attributes, an
+//! object that contains this list (the attributes file itself), and an object with a field for each
+//! path, which newer versions of `nix path-info --json --recursive` print.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,10 +16,10 @@ struct Node {
     references: Vec<String>,
 }
 
-/// Reads the reference graph `text` of the store at `dir`.
+/// Parses the reference graph of the store at `dir`.
 ///
 /// # Errors
-/// When the text is no graph, or a path lies outside the store or stands there twice.
+/// If the text is not a reference graph, or a path is outside of the store or listed twice.
 pub fn parse(text: &str, dir: &StoreDir) -> Result<Graph, ClosureError> {
     let json = |e: serde_json::Error| ClosureError::Json(e.to_string());
     let value = serde_json::from_str(text).map_err(json)?;
@@ -33,7 +33,8 @@ pub fn parse(text: &str, dir: &StoreDir) -> Result<Graph, ClosureError> {
     Ok(graph)
 }
 
-/// A reference may be a bare name, as the newest `nix path-info` prints them.
+/// Parses a reference, which may be a name without the store's folder: the newest `nix path-info`
+/// prints names.
 fn reference(dir: &StoreDir, text: &str) -> Result<StorePath, ClosureError> {
     if text.contains('/') { dir.path(text) } else { dir.path(&format!("{}/{text}", dir.as_str())) }
 }
@@ -54,7 +55,7 @@ fn list_of_nodes(value: Value) -> Result<Value, ClosureError> {
     let mut lists = object.into_iter().filter(|(_, value)| is_list_of_paths(value));
     match (lists.next(), lists.next()) {
         (Some((_, list)), None) => Ok(list),
-        (None, _) => Err(ClosureError::Json("no list of paths in it".to_owned())),
+        (None, _) => Err(ClosureError::Json("there is no list of paths in it".to_owned())),
         (Some((one, _)), Some((two, _))) => {
             Err(ClosureError::Json(format!("both {one:?} and {two:?} are lists of paths")))
         }
@@ -72,13 +73,13 @@ mod tests {
     fn paths(text: &str) -> Result<Vec<String>, String> {
         let dir = StoreDir::new("/nix/store").unwrap();
         let graph = parse(text, &dir).map_err(|e| e.to_string())?;
-        let root = ("here".to_owned(), dir.path("/nix/store/b-b").unwrap());
+        let root = ("contents".to_owned(), dir.path("/nix/store/b-b").unwrap());
         let closure = graph.closure([root]).map_err(|e| e.to_string())?;
         Ok(closure.paths().map(|path| path.name().to_owned()).collect())
     }
 
     #[test]
-    fn the_three_shapes_that_nix_writes_are_read() {
+    fn all_formats_of_nix_are_parsed() {
         let list = r#"[{"path":"/nix/store/a-a","references":["/nix/store/a-a"],"narSize":1},
                        {"path":"/nix/store/b-b","references":["/nix/store/a-a"]}]"#;
         let attributes = format!(r#"{{"name":"x","graph":{list}}}"#);
@@ -90,23 +91,23 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_reference_names_both_ends() {
+    fn the_error_for_a_missing_reference_names_both_paths() {
         let error =
             paths(r#"[{"path":"/nix/store/b-b","references":["/nix/store/c-c"]}]"#).unwrap_err();
-        assert!(error.starts_with("/nix/store/b-b needs /nix/store/c-c"), "{error}");
+        assert!(error.starts_with("/nix/store/b-b refers to /nix/store/c-c"), "{error}");
         let error = paths("[]").unwrap_err();
-        assert!(error.starts_with("here needs /nix/store/b-b"), "{error}");
+        assert!(error.starts_with("contents refers to /nix/store/b-b"), "{error}");
     }
 
     #[test]
-    fn cycles_and_self_references_are_fine() {
+    fn cycles_and_self_references_are_allowed() {
         let text = r#"[{"path":"/nix/store/a-a","references":["/nix/store/b-b"]},
-                       {"path":"/nix/store/b-b","references":["/nix/store/b-b","/nix/store/a-a"]}]"#;
+            {"path":"/nix/store/b-b","references":["/nix/store/b-b","/nix/store/a-a"]}]"#;
         assert_eq!(paths(text).unwrap(), ["a-a", "b-b"]);
     }
 
     #[test]
-    fn what_is_no_graph_is_refused() {
+    fn invalid_graphs_are_rejected() {
         for text in ["", "7", r#"{"a":1}"#, r#"[{"path":"/etc"}]"#, r#"[{"path":"/nix/store/.."}]"#]
         {
             assert!(paths(text).is_err(), "{text}");

@@ -1,6 +1,7 @@
-//! Which store paths an image needs: the reference graph, where it comes from, and what is reachable.
+//! The closure: which store paths an image needs.
 //!
-//! Paths are names here; nothing in this room looks at the files behind them.
+//! Parses reference graphs, finds store paths in text, and computes the paths that are reachable.
+//! This room works on names alone and never touches the files behind them.
 
 pub mod graph;
 pub mod json;
@@ -12,85 +13,87 @@ pub use roots::named_in;
 
 use std::fmt;
 
-/// A problem with a reference graph or with what it is asked for.
+/// An invalid or incomplete reference graph.
 #[derive(Debug, thiserror::Error)]
 pub enum ClosureError {
-    /// The text is no reference graph.
+    /// The text is not a reference graph.
     #[error(
-        "not a reference graph: {0}; expected a list of {{path, references}} objects, as Nix's exportReferencesGraph writes it"
+        "not a reference graph: {0}; expected the output of nix path-info --json --recursive, or a \
+         list of {{path, references}} objects as Nix's exportReferencesGraph writes it"
     )]
     Json(String),
-    /// A path does not lie directly in the store.
-    #[error("{path:?} is not a path of the store {dir:?}; expected {dir}/NAME")]
+    /// A path is not directly in the store.
+    #[error("{path:?} is not a path of the store {dir}; expected {dir}/NAME")]
     NotInStore {
         /// The path.
         path: String,
-        /// The store's directory.
+        /// The store's folder.
         dir: String,
     },
-    /// A path stands in the graph twice.
-    #[error("{0} stands in the reference graph twice")]
+    /// The graph lists a path twice.
+    #[error("the reference graph lists {0} twice")]
     Duplicate(StorePath),
-    /// Something needs a path that the graph does not have.
+    /// Something refers to a path that the graph does not have.
     #[error(
-        "{from} needs {to}, which the reference graph lacks; write the graph anew from the whole closure"
+        "{from} refers to {to}, which the reference graph does not have; write the graph with: \
+         nix path-info --json --recursive {to}"
     )]
     Missing {
-        /// Who needs it: a store path, or a place in the recipe.
+        /// A store path, or a key of the recipe.
         from: String,
-        /// The path that is missing.
+        /// The missing path.
         to: StorePath,
     },
 }
 
-/// The directory that holds a store, such as `/nix/store`: absolute, without a slash at its end.
+/// The folder of a store, such as `/nix/store`: absolute, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreDir(String);
 
-/// A path directly in a store, such as `/nix/store/<hash>-hello-2.12`. Its content never changes: the
-/// name is its identity.
+/// A path directly in a store, such as `/nix/store/<hash>-hello-2.12`. Its content never changes,
+/// so the name identifies it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StorePath(String);
 
 impl StoreDir {
-    /// The store at `dir`.
+    /// Creates the store folder `dir`.
     ///
     /// # Errors
-    /// Gives `dir` back when it is not absolute, is `/`, or has empty, `.` or `..` components.
+    /// Returns `dir` if it is not absolute, is `/`, or has empty, `.` or `..` components.
     pub fn new(dir: &str) -> Result<Self, String> {
         let trimmed = dir.strip_suffix('/').unwrap_or(dir);
-        let sound = |part: &str| !matches!(part, "" | "." | "..");
+        let is_valid = |part: &str| !matches!(part, "" | "." | "..");
         match trimmed.strip_prefix('/') {
-            Some(rest) if rest.split('/').all(sound) && !trimmed.contains('\0') => {
+            Some(rest) if rest.split('/').all(is_valid) && !trimmed.contains('\0') => {
                 Ok(Self(trimmed.to_owned()))
             }
             _ => Err(dir.to_owned()),
         }
     }
 
-    /// The directory.
+    /// The folder.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Reads `path` as a path directly in this store.
+    /// Parses a path directly in this store.
     ///
     /// # Errors
-    /// When it lies elsewhere or deeper.
+    /// If the path is elsewhere or deeper.
     pub fn path(&self, path: &str) -> Result<StorePath, ClosureError> {
         match self.split(path) {
-            Some((found, "")) => Ok(found),
+            Some((store_path, "")) => Ok(store_path),
             _ => Err(ClosureError::NotInStore { path: path.to_owned(), dir: self.0.clone() }),
         }
     }
 
-    /// The store path that `path` lies in and the rest behind it, where it lies in this store at all.
+    /// Splits `path` into a store path and the rest; `None` if it is not in this store.
     pub fn split<'a>(&self, path: &'a str) -> Option<(StorePath, &'a str)> {
         let name_and_rest = path.strip_prefix(&self.0)?.strip_prefix('/')?;
         let end = name_and_rest.find('/').unwrap_or(name_and_rest.len());
         let (name, rest) = name_and_rest.split_at(end);
-        let named = !matches!(name, "" | "." | "..") && name.chars().all(is_name_char);
-        named.then(|| {
+        let is_valid = !matches!(name, "" | "." | "..") && name.chars().all(is_name_char);
+        is_valid.then(|| {
             (StorePath(format!("{}/{name}", self.0)), rest.strip_prefix('/').unwrap_or(rest))
         })
     }
@@ -102,7 +105,7 @@ pub(crate) fn is_name_char(c: char) -> bool {
 }
 
 impl StorePath {
-    /// The whole path.
+    /// The path.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,8 +1,8 @@
-//! The image config: what an image runs, where, and of which layers it is made
-//! (OCI image-spec, `config.md`; moby `image/spec`).
+//! The image config: platform, layers, and how a container runs (OCI image-spec, `config.md`; moby
+//! `image/spec`).
 //!
-//! The types here read and write any valid config; fields they do not know are kept in `extra`. The rules
-//! for what a recipe may say are in [`fields`](super::fields).
+//! These types read and write any valid config; unknown fields are kept in `extra`. The rules for a
+//! recipe's `config` are in [`fields`](super::fields).
 
 use std::collections::BTreeMap;
 
@@ -17,41 +17,41 @@ pub type Set = BTreeMap<String, Value>;
 /// An image config.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ImageConfig {
-    /// RFC 3339; absent in some images of others.
+    /// The creation date, RFC 3339; some builders leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
-    /// Who made it.
+    /// The author.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// GOARCH.
+    /// The CPU architecture, as GOARCH.
     #[serde(default)]
     pub architecture: String,
     /// The CPU variant, such as `v7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    /// GOOS.
+    /// The operating system, as GOOS.
     #[serde(default)]
     pub os: String,
-    /// How to run it.
+    /// How a container of the image runs.
     #[serde(default, deserialize_with = "null_is_default")]
     pub config: ContainerConfig,
-    /// The layers' diff ids.
+    /// The layers, by diff ID.
     pub rootfs: RootFs,
-    /// How each layer came to be, bottom first, empty steps included.
+    /// The build steps, oldest first, including steps without a layer.
     #[serde(default, deserialize_with = "null_is_default")]
     pub history: Vec<History>,
-    /// Fields that this program does not know.
+    /// Unknown fields.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
 }
 
-/// The layers of an image by content.
+/// The layers of an image, by diff ID.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootFs {
     /// Always `layers`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Bottom first.
+    /// The diff IDs, lowest layer first.
     #[serde(default, deserialize_with = "null_is_default")]
     pub diff_ids: Vec<DiffId>,
 }
@@ -63,7 +63,7 @@ impl Default for RootFs {
 }
 
 impl RootFs {
-    /// The root file system of the layers `diff_ids`, bottom first.
+    /// The root file system of the layers `diff_ids`, lowest first.
     pub fn new(diff_ids: Vec<DiffId>) -> Self {
         Self { kind: "layers".to_owned(), diff_ids }
     }
@@ -77,7 +77,8 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// The `config` object: how a container of the image runs. `None` is "not set"; an empty list is a value.
+/// The `config` object: how a container of the image runs. `None` means "not set"; an empty list is
+/// a value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ContainerConfig {
@@ -90,40 +91,40 @@ pub struct ContainerConfig {
     /// `NAME=value` entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<Vec<String>>,
-    /// The command, before `cmd`.
+    /// The start of the command line; `cmd` follows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<Vec<String>>,
-    /// The default command, or the entrypoint's default arguments.
+    /// The default command, or default arguments of the entrypoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cmd: Option<Vec<String>>,
-    /// Directories that hold data of their own.
+    /// Directories that get a volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volumes: Option<Set>,
-    /// Where the command starts.
+    /// The working directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// Free labels.
+    /// Labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
-    /// The signal that asks the command to stop.
+    /// The signal that stops the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
-    /// Docker's health probe, as Docker writes it.
+    /// Docker's health check, in Docker's JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Value>,
-    /// Docker's triggers for images built upon this one.
+    /// Docker's build triggers for images that use this one as their base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_build: Option<Vec<String>>,
-    /// Docker's shell for the shell form of commands.
+    /// The shell for commands in shell form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell: Option<Vec<String>>,
-    /// Every other field.
+    /// Other fields.
     #[serde(flatten)]
     pub extra: BTreeMap<String, Value>,
 }
 
 impl ImageConfig {
-    /// One history entry a layer, bottom first, where the history has as many as there are layers.
+    /// The history entry of each layer, lowest first; `None` if their numbers differ.
     pub fn layer_history(&self) -> Option<Vec<&History>> {
         let steps: Vec<_> = self.history.iter().filter(|step| !step.empty_layer).collect();
         (steps.len() == self.rootfs.diff_ids.len()).then_some(steps)

@@ -1,7 +1,7 @@
-//! Content digests: [`Digest`] names a blob's bytes as stored, [`DiffId`] a layer's uncompressed tar.
+//! Digests: a [`Digest`] identifies bytes as stored, a [`DiffId`] the uncompressed tar of a layer.
 //!
-//! Only SHA-256 is written and read, the one algorithm that every engine supports
-//! (OCI image-spec, `descriptor.md`, "Registered algorithms").
+//! SHA-256 is the only algorithm, because it is the one that every engine supports (OCI image-spec,
+//! `descriptor.md`, "Registered algorithms").
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,13 +9,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-/// The SHA-256 of some bytes, written `sha256:<64 lower-case hex digits>`.
+/// A SHA-256 digest, written `sha256:<64 lower-case hex digits>`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
-/// A text that is no SHA-256 digest.
+/// A text that is not a SHA-256 digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a digest; expected sha256: and 64 lower-case hex digits")]
+#[error("invalid digest {0:?}; expected sha256: and 64 lower-case hex digits")]
 pub struct DigestError(String);
 
 impl Digest {
@@ -29,10 +29,10 @@ impl Digest {
         hex::encode(self.0)
     }
 
-    /// Reads 64 lower-case hex digits.
+    /// Parses 64 lower-case hex digits.
     ///
     /// # Errors
-    /// When `text` is anything else.
+    /// If `text` is anything else.
     pub fn from_hex(text: &str) -> Result<Self, DigestError> {
         let mut bytes = [0; 32];
         let lower = !text.bytes().any(|b| b.is_ascii_uppercase());
@@ -97,12 +97,12 @@ impl fmt::Display for DiffId {
 pub struct Hasher(Sha256);
 
 impl Hasher {
-    /// Takes in the next bytes.
+    /// Adds the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The digest of all bytes taken in; the hasher starts anew.
+    /// Returns the digest of all bytes, and resets the hasher.
     pub fn finish(&mut self) -> Digest {
         Digest(self.0.finalize_reset().into())
     }
@@ -122,7 +122,7 @@ mod tests {
     const ABC: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]
-    fn digest_of_abc_is_the_published_one() {
+    fn the_digest_of_a_known_text_is_the_published_one() {
         assert_eq!(Digest::of(b"abc").to_string(), ABC);
         let mut hasher = Hasher::default();
         hasher.update(b"a");
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_digest_is_refused() {
+    fn invalid_digests_are_rejected() {
         let upper = ABC.to_uppercase().replace("SHA256", "sha256");
         for text in ["", "sha256:", "sha512:00", &ABC[7..], &ABC[..70], &upper] {
             assert!(text.parse::<Digest>().is_err(), "{text}");

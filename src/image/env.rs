@@ -1,15 +1,15 @@
-//! The environment of an image: `NAME=value` entries in which every name occurs once.
+//! The environment of an image: `NAME=value` entries, with every name at most once.
 //!
-//! Docker takes the last of two entries with one name; Kubernetes promises nothing. So an image must
-//! never carry two, and [`Env`] cannot hold them.
+//! If a name occurs twice, Docker uses the last entry, while Kubernetes defines nothing. So an
+//! image must never have a name twice, and [`Env`] cannot represent it.
 
 use serde::Serialize;
 
-/// Environment entries in order, each name once.
+/// Environment variables in order, each name once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Env(Vec<(String, String)>);
 
-/// An entry that is no `NAME=value`.
+/// An entry that is not `NAME=value`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvError {
     /// The entry has no `=`.
@@ -18,17 +18,17 @@ pub enum EnvError {
     /// The entry begins with `=`.
     #[error("env entry {0:?} has no name before its '='")]
     NoName(String),
-    /// The entry holds a NUL byte, which no process environment can carry.
-    #[error("env entry {0:?} holds a NUL byte, which no environment can carry")]
+    /// The entry contains a NUL byte.
+    #[error("env entry {0:?} contains a NUL byte, which an environment cannot hold; remove it")]
     Nul(String),
 }
 
 impl Env {
-    /// Reads `NAME=value` entries in order. A name that occurs again keeps its first place and takes the
-    /// last value.
+    /// Parses `NAME=value` entries in order. A name that occurs again keeps its first position and
+    /// gets the last value.
     ///
     /// # Errors
-    /// At the first entry without `=`, without a name, or with a NUL byte.
+    /// If an entry has no `=`, has no name, or contains a NUL byte.
     pub fn parse<S: AsRef<str>>(entries: impl IntoIterator<Item = S>) -> Result<Self, EnvError> {
         let mut env = Self::default();
         for entry in entries {
@@ -46,16 +46,16 @@ impl Env {
         Ok(env)
     }
 
-    /// Sets `name`: in place where it is there already, else at the end.
+    /// Sets `name`: in its position if it exists, else at the end.
     pub fn set(&mut self, name: &str, value: &str) {
-        match self.0.iter_mut().find(|(known, _)| known == name) {
+        match self.0.iter_mut().find(|(existing, _)| existing == name) {
             Some(entry) => value.clone_into(&mut entry.1),
             None => self.0.push((name.to_owned(), value.to_owned())),
         }
     }
 
-    /// `self` with `other` laid over it: the names of `self` keep their places, values of `other` win, new
-    /// names follow in their own order.
+    /// Merges `other` into this environment: names keep their positions, values of `other` win, and
+    /// new names follow in their order.
     #[must_use]
     pub fn merged(mut self, other: &Self) -> Self {
         for (name, value) in &other.0 {
@@ -66,15 +66,15 @@ impl Env {
 
     /// The value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        self.iter().find(|(existing, _)| *existing == name).map(|(_, value)| value)
     }
 
-    /// Names and values in order.
+    /// Names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The entries as an image config writes them.
+    /// The entries, as in an image config.
     pub fn to_entries(&self) -> Vec<String> {
         self.iter().map(|(name, value)| format!("{name}={value}")).collect()
     }

@@ -1,147 +1,149 @@
-//! The fields that a recipe's `config` may set: name, shape, and how each combines with a base image's.
+//! The fields of a recipe's `config`: name, type, and how a value is merged with the base image's.
 //!
-//! One table decides all three, so that a field cannot be checked by one rule and inherited by another.
-//! Names and shapes are those of moby's `container.Config` and of the OCI image-spec's `config.md`.
+//! All three are in one table, so that a field cannot be checked by one rule and inherited by
+//! another. Names and types are those of moby's `container.Config` and of the OCI image-spec's
+//! `config.md`.
 
 use serde_json::{Map, Value};
 
 use super::{Env, env::EnvError};
 use crate::suggest;
 
-/// What a field's value looks like in JSON.
+/// The JSON type of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum FieldType {
     /// A string.
-    Text,
-    /// A boolean.
-    Flag,
+    String,
+    /// True or false.
+    Boolean,
     /// A whole number.
-    Number,
+    Integer,
     /// A list of strings.
-    List,
-    /// Names with empty objects as values.
-    Set,
-    /// Names with strings as values.
-    Map,
-    /// Docker's health probe.
+    StringList,
+    /// An object of empty objects.
+    NameSet,
+    /// An object of strings.
+    StringMap,
+    /// Docker's health check.
     Healthcheck,
 }
 
-/// How a value of a recipe meets the base image's value of the same field, where that is inherited.
+/// How a recipe's value is merged with an inherited value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meeting {
-    /// The recipe's value stands alone.
+pub enum MergeRule {
+    /// The recipe's value replaces the inherited one.
     Replace,
-    /// Names of both; the recipe's values win.
+    /// Merged by name; the recipe's values win.
     Merge,
-    /// The base's entries, then the recipe's.
+    /// The inherited entries, then the recipe's.
     Append,
 }
 
 /// One field of `config`.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
-    /// Docker's name for it.
+    /// The name, as in Docker's config.
     pub name: &'static str,
-    /// Its shape.
-    pub shape: Shape,
-    /// Its rule of inheritance.
-    pub meeting: Meeting,
+    /// The type of its value.
+    pub field_type: FieldType,
+    /// How its value is merged.
+    pub rule: MergeRule,
 }
 
-const fn field(name: &'static str, shape: Shape, meeting: Meeting) -> Field {
-    Field { name, shape, meeting }
+const fn field(name: &'static str, field_type: FieldType, rule: MergeRule) -> Field {
+    Field { name, field_type, rule }
 }
 
-/// Every known field. `Env` is merged by name ([`Env::merged`]), whatever is inherited.
+/// Every known field. `Env` is always merged by name, with [`Env::merged`].
 pub const FIELDS: &[Field] = &[
-    field("ArgsEscaped", Shape::Flag, Meeting::Replace),
-    field("AttachStderr", Shape::Flag, Meeting::Replace),
-    field("AttachStdin", Shape::Flag, Meeting::Replace),
-    field("AttachStdout", Shape::Flag, Meeting::Replace),
-    field("Cmd", Shape::List, Meeting::Replace),
-    field("Domainname", Shape::Text, Meeting::Replace),
-    field("Entrypoint", Shape::List, Meeting::Replace),
-    field("Env", Shape::List, Meeting::Merge),
-    field("ExposedPorts", Shape::Set, Meeting::Merge),
-    field("Healthcheck", Shape::Healthcheck, Meeting::Replace),
-    field("Hostname", Shape::Text, Meeting::Replace),
-    field("Image", Shape::Text, Meeting::Replace),
-    field("Labels", Shape::Map, Meeting::Merge),
-    field("MacAddress", Shape::Text, Meeting::Replace),
-    field("NetworkDisabled", Shape::Flag, Meeting::Replace),
-    field("OnBuild", Shape::List, Meeting::Append),
-    field("OpenStdin", Shape::Flag, Meeting::Replace),
-    field("Shell", Shape::List, Meeting::Replace),
-    field("StdinOnce", Shape::Flag, Meeting::Replace),
-    field("StopSignal", Shape::Text, Meeting::Replace),
-    field("StopTimeout", Shape::Number, Meeting::Replace),
-    field("Tty", Shape::Flag, Meeting::Replace),
-    field("User", Shape::Text, Meeting::Replace),
-    field("Volumes", Shape::Set, Meeting::Merge),
-    field("WorkingDir", Shape::Text, Meeting::Replace),
+    field("ArgsEscaped", FieldType::Boolean, MergeRule::Replace),
+    field("AttachStderr", FieldType::Boolean, MergeRule::Replace),
+    field("AttachStdin", FieldType::Boolean, MergeRule::Replace),
+    field("AttachStdout", FieldType::Boolean, MergeRule::Replace),
+    field("Cmd", FieldType::StringList, MergeRule::Replace),
+    field("Domainname", FieldType::String, MergeRule::Replace),
+    field("Entrypoint", FieldType::StringList, MergeRule::Replace),
+    field("Env", FieldType::StringList, MergeRule::Merge),
+    field("ExposedPorts", FieldType::NameSet, MergeRule::Merge),
+    field("Healthcheck", FieldType::Healthcheck, MergeRule::Replace),
+    field("Hostname", FieldType::String, MergeRule::Replace),
+    field("Image", FieldType::String, MergeRule::Replace),
+    field("Labels", FieldType::StringMap, MergeRule::Merge),
+    field("MacAddress", FieldType::String, MergeRule::Replace),
+    field("NetworkDisabled", FieldType::Boolean, MergeRule::Replace),
+    field("OnBuild", FieldType::StringList, MergeRule::Append),
+    field("OpenStdin", FieldType::Boolean, MergeRule::Replace),
+    field("Shell", FieldType::StringList, MergeRule::Replace),
+    field("StdinOnce", FieldType::Boolean, MergeRule::Replace),
+    field("StopSignal", FieldType::String, MergeRule::Replace),
+    field("StopTimeout", FieldType::Integer, MergeRule::Replace),
+    field("Tty", FieldType::Boolean, MergeRule::Replace),
+    field("User", FieldType::String, MergeRule::Replace),
+    field("Volumes", FieldType::NameSet, MergeRule::Merge),
+    field("WorkingDir", FieldType::String, MergeRule::Replace),
 ];
 
-const HEALTHCHECK: &[(&str, Shape)] = &[
-    ("Test", Shape::List),
-    ("Interval", Shape::Number),
-    ("Timeout", Shape::Number),
-    ("StartPeriod", Shape::Number),
-    ("StartInterval", Shape::Number),
-    ("Retries", Shape::Number),
+/// The fields of a health check.
+const HEALTHCHECK: &[(&str, FieldType)] = &[
+    ("Test", FieldType::StringList),
+    ("Interval", FieldType::Integer),
+    ("Timeout", FieldType::Integer),
+    ("StartPeriod", FieldType::Integer),
+    ("StartInterval", FieldType::Integer),
+    ("Retries", FieldType::Integer),
 ];
 
-/// A `config` that Docker would refuse or misread.
+/// A `config` that Docker would reject or misread.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FieldError {
-    /// No such field.
-    #[error("{place} has no field {name:?}{hint}", hint = suggest::hint(.nearest))]
+    /// There is no such field.
+    #[error("{object} has no field {name:?}{hint}", hint = suggest::hint(.nearest))]
     Unknown {
-        /// Where: `config` or an object within.
-        place: String,
-        /// What was written.
+        /// The object: `config`, or one in it.
+        object: String,
+        /// The given name.
         name: String,
         /// The nearest known name.
         nearest: Option<&'static str>,
     },
-    /// The value has another shape.
-    #[error("{field} must be {expected}, but is {found}{mend}")]
-    Shape {
-        /// Where.
+    /// The value has another type.
+    #[error("{field} must be {expected}, but is {found}{hint}")]
+    Type {
+        /// The field.
         field: String,
-        /// The shape it must have.
+        /// The expected type.
         expected: &'static str,
-        /// What was found.
+        /// A description of the value.
         found: String,
-        /// What to write instead, with its separator, or nothing.
-        mend: String,
+        /// A suggestion after a semicolon; may be empty.
+        hint: String,
     },
-    /// An entry of `Env` is none.
+    /// An entry of `Env` is invalid.
     #[error("config.Env: {0}")]
     Env(EnvError),
 }
 
-/// The field called `name`.
+/// Finds the field `name`.
 ///
 /// # Errors
-/// When there is none; the error names the nearest.
+/// If there is none; the error names the nearest.
 pub fn find(name: &str) -> Result<&'static Field, FieldError> {
     FIELDS.iter().find(|field| field.name == name).ok_or_else(|| FieldError::Unknown {
-        place: "config".to_owned(),
+        object: "config".to_owned(),
         name: name.to_owned(),
         nearest: suggest::nearest(name, FIELDS.iter().map(|field| field.name)),
     })
 }
 
-/// Checks a recipe's `config`: known names, right shapes, sound environment. A null clears the field and
-/// fits every shape.
+/// Checks the names and types of a recipe's `config`, and its environment. A null clears a field
+/// and matches every type.
 ///
 /// # Errors
-/// At the first field that is wrong.
+/// If a field is invalid; the error is about the first.
 pub fn check(config: &Map<String, Value>) -> Result<(), FieldError> {
     for (name, value) in config {
         let field = find(name)?;
-        check_shape(&format!("config.{name}"), field.shape, value)?;
+        check_type(&format!("config.{name}"), field.field_type, value)?;
     }
     if let Some(Value::Array(entries)) = config.get("Env") {
         Env::parse(entries.iter().filter_map(Value::as_str)).map_err(FieldError::Env)?;
@@ -149,78 +151,81 @@ pub fn check(config: &Map<String, Value>) -> Result<(), FieldError> {
     Ok(())
 }
 
-fn check_shape(place: &str, shape: Shape, value: &Value) -> Result<(), FieldError> {
-    let fits = match (shape, value) {
-        (_, Value::Null) | (Shape::Text, Value::String(_)) | (Shape::Flag, Value::Bool(_)) => true,
-        (Shape::Number, Value::Number(number)) => number.is_i64(),
-        (Shape::List, Value::Array(items)) => items.iter().all(Value::is_string),
-        (Shape::Set, Value::Object(names)) => {
+fn check_type(field: &str, field_type: FieldType, value: &Value) -> Result<(), FieldError> {
+    let matches = match (field_type, value) {
+        (_, Value::Null)
+        | (FieldType::String, Value::String(_))
+        | (FieldType::Boolean, Value::Bool(_)) => true,
+        (FieldType::Integer, Value::Number(number)) => number.is_i64(),
+        (FieldType::StringList, Value::Array(items)) => items.iter().all(Value::is_string),
+        (FieldType::NameSet, Value::Object(names)) => {
             names.values().all(|v| v.as_object().is_some_and(Map::is_empty))
         }
-        (Shape::Map, Value::Object(names)) => names.values().all(Value::is_string),
-        (Shape::Healthcheck, Value::Object(parts)) => return check_healthcheck(place, parts),
+        (FieldType::StringMap, Value::Object(names)) => names.values().all(Value::is_string),
+        (FieldType::Healthcheck, Value::Object(parts)) => return check_healthcheck(field, parts),
         _ => false,
     };
-    if fits {
+    if matches {
         return Ok(());
     }
-    Err(FieldError::Shape {
-        field: place.to_owned(),
-        expected: expected(shape),
-        found: found(value),
-        mend: mend(shape, value),
+    Err(FieldError::Type {
+        field: field.to_owned(),
+        expected: type_name(field_type),
+        found: describe(value),
+        hint: hint(field_type, value),
     })
 }
 
-fn check_healthcheck(place: &str, parts: &Map<String, Value>) -> Result<(), FieldError> {
+fn check_healthcheck(field: &str, parts: &Map<String, Value>) -> Result<(), FieldError> {
     for (name, value) in parts {
         let known = HEALTHCHECK.iter().find(|(known, _)| known == name);
-        let (_, shape) = known.ok_or_else(|| FieldError::Unknown {
-            place: place.to_owned(),
+        let (_, field_type) = known.ok_or_else(|| FieldError::Unknown {
+            object: field.to_owned(),
             name: name.clone(),
             nearest: suggest::nearest(name, HEALTHCHECK.iter().map(|(known, _)| *known)),
         })?;
-        check_shape(&format!("{place}.{name}"), *shape, value)?;
+        check_type(&format!("{field}.{name}"), *field_type, value)?;
     }
     Ok(())
 }
 
-fn expected(shape: Shape) -> &'static str {
-    match shape {
-        Shape::Text => "a string",
-        Shape::Flag => "true or false",
-        Shape::Number => "a whole number",
-        Shape::List => "a list of strings",
-        Shape::Set => "a table of empty tables",
-        Shape::Map => "a table of strings",
-        Shape::Healthcheck => {
+fn type_name(field_type: FieldType) -> &'static str {
+    match field_type {
+        FieldType::String => "a string",
+        FieldType::Boolean => "true or false",
+        FieldType::Integer => "a whole number",
+        FieldType::StringList => "a list of strings",
+        FieldType::NameSet => "a table of empty tables",
+        FieldType::StringMap => "a table of strings",
+        FieldType::Healthcheck => {
             "a table with Test, Interval, Timeout, StartPeriod, StartInterval, Retries"
         }
     }
 }
 
-fn found(value: &Value) -> String {
+fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
         Value::String(text) => format!("the string {text:?}"),
         Value::Array(items) if items.iter().all(Value::is_string) => "a list".to_owned(),
-        Value::Array(_) => "a list with an item that is no string".to_owned(),
+        Value::Array(_) => "a list with an item that is not a string".to_owned(),
         Value::Object(_) => "a table with other values".to_owned(),
     }
 }
 
-fn mend(shape: Shape, value: &Value) -> String {
-    match (shape, value) {
-        (Shape::List, Value::String(text)) => {
+/// Suggests what to write instead of `value`, if that is clear.
+fn hint(field_type: FieldType, value: &Value) -> String {
+    match (field_type, value) {
+        (FieldType::StringList, Value::String(text)) => {
             let words: Vec<&str> = text.split_whitespace().collect();
             format!("; write {words:?}")
         }
-        (Shape::Set, Value::Array(items)) => match items.iter().find_map(Value::as_str) {
+        (FieldType::NameSet, Value::Array(items)) => match items.iter().find_map(Value::as_str) {
             Some(first) => format!("; write {{ {first:?} = {{}} }}"),
             None => String::new(),
         },
-        (Shape::Text | Shape::Map, Value::Number(_) | Value::Bool(_)) => {
+        (FieldType::String | FieldType::StringMap, Value::Number(_) | Value::Bool(_)) => {
             format!("; write \"{value}\"")
         }
         _ => String::new(),
@@ -237,15 +242,16 @@ mod tests {
     }
 
     #[test]
-    fn a_string_where_docker_wants_a_list_names_the_mend() {
+    fn the_error_for_a_string_instead_of_a_list_shows_the_list() {
         assert_eq!(
             problem(json!({"Cmd": "echo hello"})),
-            r#"config.Cmd must be a list of strings, but is the string "echo hello"; write ["echo", "hello"]"#
+            "config.Cmd must be a list of strings, but is the string \"echo hello\"; \
+             write [\"echo\", \"hello\"]"
         );
     }
 
     #[test]
-    fn an_unknown_field_names_the_nearest() {
+    fn the_error_for_an_unknown_field_names_the_nearest() {
         assert_eq!(
             problem(json!({"EntryPoint": []})),
             r#"config has no field "EntryPoint"; did you mean "Entrypoint"?"#
@@ -264,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_config_passes() {
+    fn a_valid_config_passes() {
         let config = json!({
             "Cmd": [], "Entrypoint": null, "Env": ["A=b=c"], "ExposedPorts": {"80/tcp": {}},
             "Healthcheck": {"Test": ["CMD", "true"], "Interval": 1_000_000_000},

@@ -4,35 +4,36 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 
-/// How a layer came to be.
+/// A build step.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
-    /// When, as the base image's author wrote it or as this build's `created`.
+    /// The date of the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
-    /// The command that made the layer; this builder's names itself and the number of base layers.
+    /// The command; this builder writes its name and the number of base layers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
     /// The author.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// A free comment; this builder lists the layer's store paths here.
+    /// A comment; this builder lists the layer's store paths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// True where the step made no layer.
+    /// Whether the step made no layer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub empty_layer: bool,
 }
 
-/// What `created_by` says on the layers of this builder: this alone, or this with a number of base layers.
+/// `created_by` of layers of this builder, without a base.
 const CREATED_BY: &str = "seatrial";
+/// The same with a base; the number of base layers follows.
 const ON_BASE: &str = "seatrial, base layers: ";
 
-/// What a comment that lists store paths begins with.
+/// The start of a comment that lists store paths.
 const PATHS: &str = "store paths: ";
 
 impl History {
-    /// The entry of a layer of this builder that holds `paths`, in order, in an image on `base` layers.
+    /// The entry of a new layer with the store paths `paths`, in an image with `base` base layers.
     pub fn of_layer(created: Timestamp, base: usize, paths: &[String]) -> Self {
         let created_by = if base == 0 { CREATED_BY.to_owned() } else { format!("{ON_BASE}{base}") };
         Self {
@@ -43,13 +44,13 @@ impl History {
         }
     }
 
-    /// The entry that stands in for a base layer whose image has no history.
+    /// A placeholder for a base layer whose image has no history.
     pub fn of_base_layer(created: Option<String>) -> Self {
         Self { created, comment: Some("base image layer".to_owned()), ..Self::default() }
     }
 
-    /// How many base layers the image has that this layer was made for; `None` where another builder made
-    /// the layer.
+    /// The number of base layers of the image that this layer was built for; `None` if another
+    /// builder made the layer.
     pub fn base_layers(&self) -> Option<usize> {
         let created_by = self.created_by.as_deref()?;
         if created_by == CREATED_BY {
@@ -59,7 +60,7 @@ impl History {
         }
     }
 
-    /// The store paths that the comment lists, where this builder wrote it.
+    /// The store paths in the comment, if this builder wrote it.
     pub fn paths(&self) -> Vec<String> {
         let ours = self.base_layers().is_some();
         let listed = self

@@ -1,40 +1,40 @@
-//! How a base image's `config` and a recipe's become one.
+//! Merges a recipe's `config` with the base image's.
 //!
-//! The environment is always merged. Of the rest nothing is inherited unless asked for; where it is, a
-//! Dockerfile's rules hold: an own value replaces, tables merge by name, and setting `Entrypoint` drops
-//! the inherited `Cmd`, which was meant for another program (docs.docker.com, "Understand how CMD and
-//! ENTRYPOINT interact").
+//! The environment is always merged. Other fields are inherited only on request, by the rules of
+//! Dockerfiles: a value replaces the inherited one, tables are merged by name, and `Entrypoint`
+//! drops the inherited `Cmd`, which was meant for another program (docs.docker.com, "Understand how
+//! CMD and ENTRYPOINT interact").
 
 use serde_json::{Map, Value};
 
-use super::fields::{self, Field, FieldError, Meeting};
+use super::fields::{self, Field, FieldError, MergeRule};
 use super::{Env, env::EnvError};
 
-/// Which fields of the base image's config an image takes over, besides `Env`.
+/// The fields of the base image's `config` to inherit, in addition to `Env`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Inherit {
     /// None.
     #[default]
     Nothing,
-    /// All, those that this program does not know included.
+    /// All, including unknown fields.
     All,
     /// The named ones.
     Fields(Vec<&'static str>),
 }
 
 impl Inherit {
-    /// Reads a list of field names.
+    /// Creates it from field names.
     ///
     /// # Errors
-    /// At a name that `config` does not have.
+    /// If a field does not exist.
     pub fn fields<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Result<Self, FieldError> {
         let names: Result<_, _> =
             names.into_iter().map(|name| fields::find(name.as_ref()).map(|f| f.name)).collect();
         Ok(Self::Fields(names?))
     }
 
-    /// Whether the field called `name` is taken over.
-    pub fn takes(&self, name: &str) -> bool {
+    /// Whether the field `name` is inherited.
+    pub fn includes(&self, name: &str) -> bool {
         match self {
             Self::Nothing => false,
             Self::All => true,
@@ -43,13 +43,14 @@ impl Inherit {
     }
 }
 
-/// The `config` of an image: `own`, checked by [`fields::check`], over what it inherits from `base`.
+/// Merges `own`, a config checked by [`fields::check`], with the fields of `base` that `inherit`
+/// includes.
 ///
-/// A field left out of `own` is inherited where `inherit` takes it; a null clears it; any other value,
-/// empty ones included, is set. `Env` is inherited unless cleared and never holds a name twice.
+/// A field that `own` does not have is inherited; a null clears it; any other value sets it, even
+/// an empty one. `Env` is inherited unless cleared, and never has a name twice.
 ///
 /// # Errors
-/// When an environment entry of either side is none.
+/// If an environment is invalid.
 pub fn merge(
     base: &Map<String, Value>,
     own: &Map<String, Value>,
@@ -57,22 +58,22 @@ pub fn merge(
 ) -> Result<Map<String, Value>, EnvError> {
     let mut merged: Map<String, Value> = base
         .iter()
-        .filter(|(name, value)| !value.is_null() && *name != "Env" && inherit.takes(name))
+        .filter(|(name, value)| !value.is_null() && *name != "Env" && inherit.includes(name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     if own.get("Entrypoint").is_some_and(|value| !value.is_null()) {
         merged.remove("Cmd");
     }
     for (name, value) in own.iter().filter(|(name, _)| *name != "Env") {
-        let meeting = fields::find(name).map_or(Meeting::Replace, |Field { meeting, .. }| *meeting);
-        match (meeting, merged.get_mut(name), value) {
+        let rule = fields::find(name).map_or(MergeRule::Replace, |Field { rule, .. }| *rule);
+        match (rule, merged.get_mut(name), value) {
             (_, _, Value::Null) => {
                 merged.remove(name);
             }
-            (Meeting::Merge, Some(Value::Object(inherited)), Value::Object(own)) => {
+            (MergeRule::Merge, Some(Value::Object(inherited)), Value::Object(own)) => {
                 inherited.extend(own.clone());
             }
-            (Meeting::Append, Some(Value::Array(inherited)), Value::Array(own)) => {
+            (MergeRule::Append, Some(Value::Array(inherited)), Value::Array(own)) => {
                 inherited.extend(own.clone());
             }
             _ => {
@@ -87,7 +88,7 @@ pub fn merge(
     Ok(merged)
 }
 
-/// `None` where neither side has an environment, or `own` clears it.
+/// `None` if neither side has an environment, or `own` clears it.
 fn merged_env(base: Option<&Value>, own: Option<&Value>) -> Result<Option<Vec<String>>, EnvError> {
     let parse = |value: &Value| {
         Env::parse(value.as_array().into_iter().flatten().filter_map(Value::as_str))
@@ -120,23 +121,23 @@ mod tests {
     }
 
     #[test]
-    fn inheriting_all_follows_the_dockerfile_rules() {
+    fn everything_is_inherited_by_the_rules_of_dockerfiles() {
         let base = json!({
             "Cmd": ["x"], "Entrypoint": ["e"], "Labels": {"a": "1", "b": "2"}, "OnBuild": ["RUN a"],
-            "User": "u", "Vendor": {"kept": true}, "Volumes": null,
+            "User": "u", "Vendor": {"unknown": true}, "Volumes": null,
         });
         let own = json!({"Entrypoint": ["f"], "Labels": {"b": "3"}, "OnBuild": ["RUN b"]});
         assert_eq!(
             merged(base, own, &Inherit::All),
             json!({
                 "Entrypoint": ["f"], "Labels": {"a": "1", "b": "3"}, "OnBuild": ["RUN a", "RUN b"],
-                "User": "u", "Vendor": {"kept": true},
+                "User": "u", "Vendor": {"unknown": true},
             })
         );
     }
 
     #[test]
-    fn unset_empty_and_cleared_are_three_things() {
+    fn a_field_can_be_unset_empty_or_cleared() {
         let base = json!({"Cmd": ["x"], "Entrypoint": ["e"]});
         assert_eq!(merged(base.clone(), json!({}), &Inherit::All), base);
         assert_eq!(
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_names_inherits_these_alone() {
+    fn a_list_of_names_inherits_only_these_fields() {
         let base = json!({"Cmd": ["x"], "User": "u"});
         let inherit = Inherit::fields(["User"]).unwrap();
         assert_eq!(merged(base, json!({}), &inherit), json!({"User": "u"}));
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn clearing_the_environment_drops_the_bases() {
+    fn clearing_the_environment_drops_the_environment_of_the_base() {
         let base = json!({"Env": ["A=1"]});
         assert_eq!(merged(base, json!({"Env": null}), &Inherit::All), json!({}));
     }

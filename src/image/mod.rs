@@ -1,6 +1,6 @@
-//! What an image is: reference, platform, environment, config, digest, manifest.
+//! The parts of an image: reference, platform, environment, config, digest, manifest.
 //!
-//! Pure data and the rules over it. No file, socket or clock is touched here; what needs one belongs in
+//! Pure data, and rules for it. Code that needs a file, a socket or a clock belongs in
 //! [`archive`](crate::archive) or [`build`](crate::build).
 
 pub mod config;

@@ -1,13 +1,13 @@
-//! What an image runs on. Written as GOARCH only, the one vocabulary that engines select images by; read
-//! in the vocabularies of `uname -m`, Rust, Nix and Debian as well.
+//! The platform of an image. It is written with Go's architecture names (GOARCH), by which engines
+//! select images; the names of `uname -m`, Rust, Nix and Debian are accepted as input.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::suggest;
 
-/// A CPU architecture that Linux containers exist for, named by GOARCH
-/// (Go's `internal/goarch`; OCI image-spec, `config.md`, "architecture").
+/// A CPU architecture for Linux containers, named by GOARCH (Go's `internal/goarch`; OCI
+/// image-spec, `config.md`, "architecture").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 pub enum Arch {
@@ -26,17 +26,18 @@ pub enum Arch {
     S390x,
 }
 
-/// GOARCH name, architecture, variant, and the other names by which it is known.
+/// GOARCH name, architecture, variant, and other names for it.
 type Row = (&'static str, Arch, Option<&'static str>, &'static [&'static str]);
 
-/// GOARCH, the Debian names, `uname -m` and the first part of Rust triples and Nix systems, which agree.
+/// The names of GOARCH, Debian, `uname -m`, and the first part of Rust triples and Nix systems;
+/// none means two things.
 #[rustfmt::skip]
 const NAMES: &[Row] = &[
     ("amd64",    Arch::Amd64,    None,       &["x86_64", "x86-64", "x64"]),
     ("arm",      Arch::Arm,      None,       &[]),
-    ("arm",      Arch::Arm,      Some("v5"), &["armel", "armv5", "armv5l", "armv5te", "armv5tel", "armv5tejl"]),
+    ("arm",      Arch::Arm,      Some("v5"), ARM_V5),
     ("arm",      Arch::Arm,      Some("v6"), &["armv6", "armv6l", "armv6hf"]),
-    ("arm",      Arch::Arm,      Some("v7"), &["armhf", "armv7", "armv7a", "armv7l", "armv7hf", "thumbv7neon"]),
+    ("arm",      Arch::Arm,      Some("v7"), ARM_V7),
     ("arm64",    Arch::Arm64,    None,       &["aarch64"]),
     ("386",      Arch::I386,     None,       &["i386", "i486", "i586", "i686", "x86"]),
     ("loong64",  Arch::Loong64,  None,       &["loongarch64"]),
@@ -50,8 +51,11 @@ const NAMES: &[Row] = &[
     ("s390x",    Arch::S390x,    None,       &[]),
 ];
 
+const ARM_V5: &[&str] = &["armel", "armv5", "armv5l", "armv5te", "armv5tel", "armv5tejl"];
+const ARM_V7: &[&str] = &["armhf", "armv7", "armv7a", "armv7l", "armv7hf", "thumbv7neon"];
+
 impl Arch {
-    /// Its GOARCH name.
+    /// The GOARCH name.
     pub fn goarch(self) -> &'static str {
         NAMES.iter().find(|row| row.1 == self).map_or("amd64", |row| row.0)
     }
@@ -68,40 +72,40 @@ impl fmt::Display for Arch {
 pub struct Platform {
     /// The architecture.
     pub arch: Arch,
-    /// The CPU variant, such as `v7`, where one is demanded.
+    /// The CPU variant, such as `v7`, if one is required.
     pub variant: Option<String>,
 }
 
-/// A text that names no platform.
+/// A text that does not name a platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlatformError {
-    /// The architecture is in none of the vocabularies.
+    /// The architecture is unknown.
     #[error(
-        "unknown architecture {name:?}{hint} (GOARCH, uname -m, Rust, Nix and Debian names are understood)",
+        "unknown architecture {name:?}{hint} (names of Go, uname -m, Rust, Nix and Debian are valid)",
         hint = suggest::hint(.nearest)
     )]
     Arch {
-        /// What was written.
+        /// The given name.
         name: String,
         /// The nearest known name.
         nearest: Option<&'static str>,
     },
     /// The operating system is not Linux.
-    #[error("{0:?} names the operating system {1:?}; only linux images can be built")]
+    #[error("{0:?} is for the operating system {1:?}; only linux images can be built")]
     Os(String, String),
     /// The operating system is missing.
-    #[error("{0:?} is not a platform; expected linux/ARCHITECTURE[/VARIANT]{1}")]
+    #[error("invalid platform {0:?}; expected linux/ARCHITECTURE[/VARIANT]{1}")]
     Incomplete(String, String),
-    /// The variant is none.
-    #[error("{0:?} is not a CPU variant; expected v and a number, such as v7")]
+    /// The variant is invalid.
+    #[error("invalid CPU variant {0:?}; expected v and a number, such as v7")]
     Variant(String),
 }
 
 impl Platform {
-    /// The operating system of every image, as GOOS.
+    /// The operating system of every image that can be built, as GOOS.
     pub const OS: &'static str = "linux";
 
-    /// The platform that this program runs on.
+    /// The platform of the host.
     pub fn host() -> Self {
         let name = match std::env::consts::ARCH {
             "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
@@ -112,7 +116,7 @@ impl Platform {
         name.parse().unwrap_or(Self { arch: Arch::Amd64, variant: None })
     }
 
-    /// Reads a platform as Docker writes it: `linux/architecture[/variant]`.
+    /// Parses a platform as Docker writes it: `linux/architecture[/variant]`.
     ///
     /// # Errors
     /// If the operating system is missing or is not linux, or the rest is not a platform.
@@ -128,10 +132,10 @@ impl Platform {
         }
     }
 
-    /// The same with `variant` in place of its own.
+    /// Replaces the variant.
     ///
     /// # Errors
-    /// When `variant` is not `v` and a number.
+    /// If `variant` is not `v` and a number.
     pub fn with_variant(self, variant: &str) -> Result<Self, PlatformError> {
         let number = variant.strip_prefix('v').unwrap_or_default();
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -141,7 +145,8 @@ impl Platform {
         Ok(Self { variant: Some(variant.to_owned()), ..self })
     }
 
-    fn of_name(name: &str) -> Option<Self> {
+    /// The platform that `name` means in one of the vocabularies.
+    fn from_name(name: &str) -> Option<Self> {
         let row =
             NAMES.iter().find(|row| (row.0 == name && row.2.is_none()) || row.3.contains(&name))?;
         Some(Self { arch: row.1, variant: row.2.map(str::to_owned) })
@@ -158,13 +163,13 @@ impl fmt::Display for Platform {
 impl FromStr for Platform {
     type Err = PlatformError;
 
-    /// Reads an architecture name (`arm64`, `aarch64`), Docker's `[linux/]arch[/variant]`, a Nix system
-    /// (`aarch64-linux`) or a Rust target triple.
+    /// Parses an architecture name (`arm64`, `aarch64`), Docker's `[linux/]arch[/variant]`, a Nix
+    /// system (`aarch64-linux`) or a Rust target triple.
     fn from_str(text: &str) -> Result<Self, PlatformError> {
         let lower = text.to_lowercase();
         let mut parts = lower.strip_prefix("linux/").unwrap_or(&lower).splitn(2, '/');
         let (name, variant) = (parts.next().unwrap_or_default(), parts.next());
-        let platform = Self::of_name(name).map_or_else(|| of_triple(text, name), Ok)?;
+        let platform = Self::from_name(name).map_or_else(|| from_triple(text, name), Ok)?;
         match variant {
             Some(variant) => platform.with_variant(variant),
             None => Ok(platform),
@@ -172,7 +177,8 @@ impl FromStr for Platform {
     }
 }
 
-fn of_triple(text: &str, name: &str) -> Result<Platform, PlatformError> {
+/// Parses a Nix system or a Rust target triple, `name`, written as `text`.
+fn from_triple(text: &str, name: &str) -> Result<Platform, PlatformError> {
     let (cpu, system) = name.split_once('-').unwrap_or((name, ""));
     let unknown = || PlatformError::Arch {
         name: text.to_owned(),
@@ -181,7 +187,7 @@ fn of_triple(text: &str, name: &str) -> Result<Platform, PlatformError> {
             NAMES.iter().flat_map(|row| row.3.iter().copied().chain([row.0])),
         ),
     };
-    let mut platform = Platform::of_name(cpu).ok_or_else(unknown)?;
+    let mut platform = Platform::from_name(cpu).ok_or_else(unknown)?;
     if cpu == "arm" && system.contains("gnueabi") | system.contains("musleabi") {
         platform.variant = Some("v6".to_owned());
     }
@@ -196,12 +202,12 @@ fn of_triple(text: &str, name: &str) -> Result<Platform, PlatformError> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> String {
+    fn parse(text: &str) -> String {
         text.parse::<Platform>().map_or_else(|e| e.to_string(), |p| p.to_string())
     }
 
     #[test]
-    fn names_of_every_vocabulary_are_read() {
+    fn names_of_every_vocabulary_are_accepted() {
         for (text, platform) in [
             ("amd64", "linux/amd64"),
             ("x86_64-linux", "linux/amd64"),
@@ -221,16 +227,16 @@ mod tests {
             ("loongarch64", "linux/loong64"),
             ("s390x", "linux/s390x"),
         ] {
-            assert_eq!(read(text), platform, "{text}");
+            assert_eq!(parse(text), platform, "{text}");
         }
     }
 
     #[test]
-    fn what_is_no_platform_is_refused() {
-        assert!(read("amd46").contains("did you mean \"amd64\"?"));
-        assert!(read("aarch64-darwin").contains("only linux images can be built"));
-        assert!(read("arm/seven").contains("is not a CPU variant"));
-        assert!(read("windows/amd64").contains("unknown architecture"));
-        assert!(read("").contains("unknown architecture"));
+    fn unknown_platforms_are_rejected() {
+        assert!(parse("amd46").contains("did you mean \"amd64\"?"));
+        assert!(parse("aarch64-darwin").contains("only linux images can be built"));
+        assert!(parse("arm/seven").contains("invalid CPU variant"));
+        assert!(parse("windows/amd64").contains("unknown architecture"));
+        assert!(parse("").contains("unknown architecture"));
     }
 }

@@ -1,5 +1,5 @@
-//! Names and tags of images, by the grammar of Docker's `distribution/reference`
-//! (docs.docker.com, "docker image tag"; distribution `reference.go`).
+//! Names and tags of images, by the grammar of Docker's `distribution/reference` (docs.docker.com,
+//! "docker image tag"; distribution `reference.go`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,43 +8,44 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
-/// A tag: a letter, digit or underscore, then up to 127 of these, dots and dashes.
+/// A tag: a letter, digit or underscore, then up to 127 letters, digits, underscores, dots and
+/// dashes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(String);
 
-/// A name with its tag, written `name:tag`.
+/// A name and a tag, written `name:tag`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference {
-    /// The repository.
+    /// The repository name.
     pub name: Name,
     /// The tag.
     pub tag: Tag,
 }
 
-/// A name or tag that Docker would refuse, with the rule it breaks.
+/// A name or tag that Docker rejects.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("image {part} {text:?} is invalid: {rule}")]
+#[error("invalid image {part} {text:?}: {rule}")]
 pub struct ReferenceError {
     /// `name` or `tag`.
     pub part: &'static str,
-    /// What was written.
+    /// The given text.
     pub text: String,
-    /// The rule it breaks.
+    /// The rule that it breaks.
     pub rule: &'static str,
 }
 
-/// The longest repository name, registry included.
+/// The maximum length of a repository name, including the registry.
 const NAME_MAX: usize = 255;
-/// The longest tag.
+/// The maximum length of a tag.
 const TAG_MAX: usize = 128;
 
 impl Name {
-    /// The name as written, registry included.
+    /// The name, including the registry.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The last component of the path, from which file names are derived.
+    /// The last component of the path.
     pub fn base_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
@@ -53,7 +54,7 @@ impl Name {
 impl FromStr for Name {
     type Err = ReferenceError;
 
-    /// Reads a name; upper case is lowered.
+    /// Parses a name, and converts it to lower case.
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
         let lower = text.to_lowercase();
         match broken_name_rule(&lower) {
@@ -71,22 +72,22 @@ fn broken_name_rule(name: &str) -> Option<&'static str> {
         return Some("it is longer than 255 characters");
     }
     if name.contains('@') {
-        return Some("a name carries no digest; remove the part from '@' on");
+        return Some("a name cannot contain a digest; remove the part from '@' on");
     }
     let (registry, path) = split_registry(name);
     if let Some(rule) = registry.and_then(broken_registry_rule) {
         return Some(rule);
     }
     if path.contains(':') {
-        return Some("a name carries no tag; give the part after ':' as the tag");
+        return Some("a name cannot contain a tag; put the part after ':' into the tag");
     }
     if registry.is_none() && path.len() == 64 && path.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Some("64 hex digits would be taken for an image id");
+        return Some("64 hex digits would be read as an image ID");
     }
     path.split('/').find_map(broken_component_rule)
 }
 
-/// Splits off the registry: a first component with a dot or colon, or `localhost`.
+/// Splits off the registry: the first component if it has a dot or colon, or is `localhost`.
 fn split_registry(name: &str) -> (Option<&str>, &str) {
     match name.split_once('/') {
         Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) => {
@@ -124,12 +125,13 @@ fn broken_registry_rule(registry: &str) -> Option<&'static str> {
             None
         }
         _ => Some(
-            "the registry must be a host name of letters, digits, dashes and dots, or an [IPv6] address",
+            "the registry must be a host name (letters, digits, dashes and dots) or an [IPv6] address",
         ),
     }
 }
 
-/// A component is runs of letters and digits, joined by one dot, one or two underscores, or dashes.
+/// A component consists of runs of letters and digits, joined by one dot, one or two underscores,
+/// or dashes.
 fn broken_component_rule(component: &str) -> Option<&'static str> {
     if component.is_empty() {
         return Some(
@@ -143,22 +145,23 @@ fn broken_component_rule(component: &str) -> Option<&'static str> {
     if !component.starts_with(alphanumeric) || !component.ends_with(alphanumeric) {
         return Some("each path component must begin and end with a letter or digit");
     }
-    let good = |run: &str| matches!(run, "" | "." | "_" | "__") || run.bytes().all(|b| b == b'-');
-    if component.split(alphanumeric).all(good) {
+    let is_separator =
+        |run: &str| matches!(run, "" | "." | "_" | "__") || run.bytes().all(|b| b == b'-');
+    if component.split(alphanumeric).all(is_separator) {
         None
     } else {
-        Some("separators within a component are one '.', one or two '_', or any number of '-'")
+        Some("a separator within a component is one '.', one or two '_', or any number of '-'")
     }
 }
 
-/// `reference` as Docker shows it: without the parts that stand for Docker Hub.
+/// `reference` as Docker shows it: without the parts that mean Docker Hub.
 pub fn familiar(reference: &str) -> &str {
     let hub = ["docker.io/library/", "index.docker.io/library/", "docker.io/", "index.docker.io/"];
     hub.iter().find_map(|prefix| reference.strip_prefix(prefix)).unwrap_or(reference)
 }
 
 impl Reference {
-    /// The whole reference, Docker Hub's part spelled out, as containerd knows images.
+    /// The reference as containerd writes it: with the parts that mean Docker Hub.
     pub fn normalized(&self) -> String {
         match split_registry(self.name.as_str()) {
             (Some(_), _) => self.to_string(),
@@ -169,7 +172,7 @@ impl Reference {
 }
 
 impl Tag {
-    /// The tag as written.
+    /// The tag.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -198,7 +201,7 @@ impl FromStr for Tag {
 impl FromStr for Reference {
     type Err = ReferenceError;
 
-    /// Reads `name[:tag]`; the tag is `latest` where none is given, as Docker takes it.
+    /// Parses `name[:tag]`; without a tag, it is `latest`, as in Docker.
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
         let (name, tag) = match text.rsplit_once(':') {
             Some((name, tag)) if !tag.contains('/') => (name, tag),
@@ -235,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_docker_takes_are_taken() {
+    fn names_that_docker_accepts_are_valid() {
         let long = format!("a/{}", "b".repeat(253));
         for name in [
             "app",
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_docker_refuses_name_the_rule() {
+    fn errors_about_names_name_the_rule() {
         let too_long = "a".repeat(256);
         let id = "0123456789abcdef".repeat(4);
         for (name, part) in [
@@ -267,24 +270,24 @@ mod tests {
             ("a/", "empty path component"),
             ("-a", "begin and end"),
             ("a_", "begin and end"),
-            ("a..b", "separators"),
-            ("a___b", "separators"),
-            ("a._b", "separators"),
+            ("a..b", "a separator"),
+            ("a___b", "a separator"),
+            ("a._b", "a separator"),
             ("a b", "only letters"),
             ("ä", "only letters"),
-            ("app:1.0", "carries no tag"),
-            ("app@sha256:00", "carries no digest"),
+            ("app:1.0", "cannot contain a tag"),
+            ("app@sha256:00", "cannot contain a digest"),
             ("reg.example:x/app", "port"),
             ("-reg.example/app", "host name"),
             (&too_long, "longer"),
-            (&id, "image id"),
+            (&id, "image ID"),
         ] {
             assert!(rule(name).contains(part), "{name}: {}", rule(name));
         }
     }
 
     #[test]
-    fn tags_follow_the_grammar() {
+    fn tags_follow_the_grammar_of_docker() {
         for tag in ["1.0", "_x", "latest", "A-b.c_d", &"x".repeat(128)] {
             assert!(tag.parse::<Tag>().is_ok(), "{tag}");
         }
@@ -294,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_not_taken_for_a_tag() {
+    fn a_port_is_not_a_tag() {
         let reference: Reference = "registry.example:5000/my/image".parse().unwrap();
         assert_eq!(reference.to_string(), "registry.example:5000/my/image:latest");
         assert_eq!(reference.name.base_name(), "image");

@@ -1,38 +1,39 @@
-//! An image in one object: what `--json` prints, the same for an image that was built and one that was
-//! inspected. Other programs read this; fields are added, never changed.
+//! The description of an image that `--json` prints, the same after building and inspecting.
+//!
+//! Other programs read it: fields may be added, but existing fields do not change.
 
 use serde::Serialize;
 
 use super::{ContainerConfig, DiffId, Digest, ImageConfig, Reference};
 
-/// An image, described.
+/// The description of an image.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
-    /// `name:tag`; null for an image without a name.
+    /// The reference, `name:tag`; null if the image has no name.
     pub reference: Option<String>,
-    /// The repository.
+    /// The repository name.
     pub name: Option<String>,
     /// The tag.
     pub tag: Option<String>,
-    /// The digest of the config.
+    /// The image ID: the digest of the config.
     pub id: Digest,
-    /// GOARCH.
+    /// The CPU architecture, as GOARCH.
     pub architecture: String,
     /// The CPU variant.
     pub variant: Option<String>,
-    /// GOOS.
+    /// The operating system, as GOOS.
     pub os: String,
-    /// RFC 3339.
+    /// The creation date, RFC 3339.
     pub created: Option<String>,
-    /// `NAME=value` entries.
+    /// The environment, as `NAME=value` entries.
     pub env: Vec<String>,
-    /// How a container runs.
+    /// How a container of the image runs.
     pub config: ContainerConfig,
-    /// Bottom first.
+    /// The layers, lowest first.
     pub layers: Vec<LayerSummary>,
 }
 
-/// A layer, described.
+/// The description of a layer.
 #[derive(Clone, Debug, Serialize)]
 pub struct LayerSummary {
     /// The digest of the uncompressed tar.
@@ -41,9 +42,9 @@ pub struct LayerSummary {
     pub digest: Option<Digest>,
     /// The size of the uncompressed tar in bytes.
     pub size: u64,
-    /// Whether it came with the base image.
+    /// Whether the layer is from the base image.
     pub base: bool,
-    /// The store paths that make it, as far as the image's history tells.
+    /// The store paths in the layer, if the image's history lists them.
     pub paths: Vec<String>,
 }
 
@@ -60,7 +61,8 @@ impl Summary {
         let parsed = reference.and_then(|text| text.parse::<Reference>().ok());
         let history = config.layer_history();
         let step = |index: usize| history.as_ref().and_then(|steps| steps.get(index));
-        // The topmost layer tells of the last build; what lies below may be an image of this builder too.
+        // The top layer's entry is from the last build; the base may be an image of this builder
+        // too.
         let base = history.as_ref().and_then(|steps| steps.last()?.base_layers()).unwrap_or(0);
         let layer = |(index, (diff_id, size)): (usize, (&DiffId, &u64))| LayerSummary {
             diff_id: *diff_id,

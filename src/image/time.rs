@@ -1,4 +1,4 @@
-//! Points in time as image configs write them: RFC 3339, whole seconds, UTC.
+//! Points in time, as in image configs: RFC 3339, whole seconds, UTC.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,34 +7,32 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Seconds since 1970-01-01T00:00:00Z, from 0 to the end of the year 9999.
 ///
-/// The lower bound is what a tar header can hold, the upper one what RFC 3339 can write.
+/// A tar header cannot hold earlier times, and RFC 3339 cannot write later ones.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Timestamp(i64);
 
-/// 9999-12-30T22:00:00Z, from which on some offset would write a year of five digits.
+/// 9999-12-30T22:00:00Z: in some time zones, later times have a year of five digits.
 const LAST: i64 = 253_402_207_200;
 
-/// A text or number that is no usable time.
+/// A text or number that is not a valid time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     /// The text does not follow RFC 3339.
-    #[error("{0:?} is not a time; expected RFC 3339 such as 2024-05-01T12:00:00Z, or \"now\"")]
+    #[error("invalid time {0:?}; expected RFC 3339 such as 2024-05-01T12:00:00Z, or \"now\"")]
     Format(String),
-    /// The time lies before 1970 or after 9999.
-    #[error(
-        "{0} lies outside 1970-01-01 to 9999-12-31, which image configs and tar headers can hold"
-    )]
+    /// The time is before 1970 or after 9999.
+    #[error("{0} is out of range; image configs and tar headers hold 1970-01-01 to 9999-12-31")]
     Range(String),
 }
 
 impl Timestamp {
-    /// 1970-01-01T00:00:01Z: the date of files and images that name none, as in a Nix store.
+    /// 1970-01-01T00:00:01Z: the default date of files and images, as in a Nix store.
     pub const DEFAULT: Self = Self(1);
 
     /// The time `seconds` after 1970-01-01T00:00:00Z.
     ///
     /// # Errors
-    /// When it lies before 1970 or after 9999.
+    /// If it is before 1970 or after 9999.
     pub fn from_seconds(seconds: i64) -> Result<Self, TimeError> {
         if (0..=LAST).contains(&seconds) {
             Ok(Self(seconds))
@@ -52,7 +50,7 @@ impl Timestamp {
 impl FromStr for Timestamp {
     type Err = TimeError;
 
-    /// Reads RFC 3339 with any offset; a part of a second is dropped.
+    /// Parses RFC 3339 with any offset; fractions of a second are dropped.
     fn from_str(text: &str) -> Result<Self, TimeError> {
         let parsed: jiff::Timestamp =
             text.parse().map_err(|_| TimeError::Format(text.to_owned()))?;
@@ -87,14 +85,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_offset_is_applied_and_a_part_of_a_second_dropped() {
+    fn offsets_are_applied_and_fractions_of_a_second_dropped() {
         let time: Timestamp = "2024-05-01T12:00:00.999+02:00".parse().unwrap();
         assert_eq!(time.to_string(), "2024-05-01T10:00:00Z");
         assert_eq!(Timestamp::DEFAULT.to_string(), "1970-01-01T00:00:01Z");
     }
 
     #[test]
-    fn times_that_no_header_can_hold_are_refused() {
+    fn times_out_of_range_are_rejected() {
         assert!(matches!("1969-12-31T23:59:59Z".parse::<Timestamp>(), Err(TimeError::Range(_))));
         assert!(matches!("yesterday".parse::<Timestamp>(), Err(TimeError::Format(_))));
         assert!(Timestamp::from_seconds(LAST + 1).is_err());

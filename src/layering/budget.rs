@@ -1,57 +1,56 @@
-//! How many layers an image may have, and how many of them are left for store paths.
+//! The limit on the number of layers, and the layers that it leaves for store paths.
 
-/// Docker refuses to stack more (moby `layer/layer_store.go`, `maxLayerDepth`).
-pub const DEEPEST: usize = 125;
+/// Docker rejects images with more layers (moby `layer/layer_store.go`, `maxLayerDepth`).
+pub const MAX_LAYERS: usize = 125;
 
-/// The layers an image may have and those that are spoken for.
+/// The maximum number of layers of an image, and the layers that are needed for other things than
+/// store paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// The most layers the image may have.
+    /// The maximum number of layers.
     pub max_layers: usize,
     /// The layers of the base image.
     pub base: usize,
-    /// The layers that hold something else than store paths alone: the contents.
+    /// The layers with contents.
     pub contents: usize,
 }
 
-/// A budget that cannot be kept.
+/// An image that would have too many layers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BudgetError {
-    /// The limit itself is out of range.
-    #[error(
-        "max_layers is {0}; it must lie between 1 and {DEEPEST}, the deepest stack that Docker takes"
-    )]
+    /// The limit is out of range.
+    #[error("max_layers is {0}; it must be between 1 and {MAX_LAYERS}, which is Docker's limit")]
     Range(usize),
-    /// More layers are needed than allowed.
+    /// The image needs more layers than the limit.
     #[error(
-        "max_layers is {max_layers}, but the base image has {base} layers and {own} more are needed; \
-         raise max_layers to at least {least}", least = base + own
+        "max_layers is {max_layers}, but the base image has {base} layers and {new} more are \
+         needed; raise max_layers to at least {least}",
+        least = base + new
     )]
     TooFew {
         /// The limit.
         max_layers: usize,
         /// The base image's layers.
         base: usize,
-        /// The fewest layers that must be added.
-        own: usize,
+        /// The minimum number of new layers.
+        new: usize,
     },
 }
 
 impl Budget {
-    /// How many layers store paths may use, where there are `paths` of them: at least one if there is any
-    /// path.
+    /// The number of layers for `paths` store paths: at least one if there are any.
     ///
     /// # Errors
-    /// When the limit is out of range, or the base image, the contents and one layer for store paths go
-    /// beyond it.
+    /// If the limit is out of range, or too low for the base, the contents, and one layer for store
+    /// paths.
     pub fn available(self, paths: usize) -> Result<usize, BudgetError> {
         let Self { max_layers, base, contents } = self;
-        if !(1..=DEEPEST).contains(&max_layers) {
+        if !(1..=MAX_LAYERS).contains(&max_layers) {
             return Err(BudgetError::Range(max_layers));
         }
-        let own = contents + usize::from(paths > 0);
-        if base + own > max_layers {
-            return Err(BudgetError::TooFew { max_layers, base, own });
+        let new = contents + usize::from(paths > 0);
+        if base + new > max_layers {
+            return Err(BudgetError::TooFew { max_layers, base, new });
         }
         Ok(max_layers - base - contents)
     }

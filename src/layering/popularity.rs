@@ -1,11 +1,12 @@
-//! The "popularity contest" of the Nix community: paths that much depends upon get a layer of their own,
-//! because they are the ones that other images share.
+//! The "popularity contest" of the Nix community: store paths that many others depend on get a
+//! layer each, because other images are likely to share them.
 //!
-//! Unfold the closure from its roots into a tree. A path's popularity is the sum, over itself and every
-//! path that depends on it directly or not, of how often that path occurs in the tree. (Graham
-//! Christensen, "Optimising Docker Layers for Better Caching with Nix"; the counts equal those of nixpkgs'
-//! `graph_popularity_contest`.) The tree is never built: occurrences are counted along the graph. Paths
-//! that depend on each other in a cycle count as one.
+//! Think of the closure as a tree, unfolded from its roots, that repeats a path for each dependent.
+//! The popularity of a path is the number of times that it and its direct and indirect dependents
+//! occur in the tree, added up. (Graham Christensen, "Optimising Docker Layers for Better Caching
+//! with Nix"; the numbers equal those of nixpkgs' `graph_popularity_contest`.) The tree is never
+//! built: the occurrences are counted along the graph. Paths that depend on each other, a strongly
+//! connected component (`scc`), count as one.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::closure::{Closure, StorePath};
 
-/// The paths of `closure`, most popular first; equally popular ones by path.
+/// The paths of `closure`, most popular first; equally popular paths are sorted.
 pub fn ranked(closure: &Closure) -> Vec<StorePath> {
     let mut counted: Vec<(BigUint, StorePath)> =
         popularity(closure).into_iter().map(|(path, count)| (count, path)).collect();
@@ -23,21 +24,22 @@ pub fn ranked(closure: &Closure) -> Vec<StorePath> {
     counted.into_iter().map(|(_, path)| path).collect()
 }
 
-/// Every path's popularity. The counts grow exponentially with depth, hence the big integers.
+/// The popularity of each path. It grows exponentially with the depth of the graph, which takes big
+/// integers.
 pub fn popularity(closure: &Closure) -> BTreeMap<StorePath, BigUint> {
-    let (knots, members) = acyclic(closure);
-    let occurrences = occurrences(&knots);
-    let mut popularity: Vec<BigUint> = vec![BigUint::default(); knots.len()];
-    let mut seen_by = vec![usize::MAX; knots.len()];
-    for ancestor in 0..knots.len() {
-        let mut waiting = vec![ancestor];
-        seen_by[ancestor] = ancestor;
-        while let Some(knot) = waiting.pop() {
-            popularity[knot] += &occurrences[ancestor];
-            for &next in &knots[knot] {
-                if seen_by[next] != ancestor {
-                    seen_by[next] = ancestor;
-                    waiting.push(next);
+    let Components { members, references } = components(closure);
+    let occurrences = occurrences(&references);
+    let mut popularity: Vec<BigUint> = vec![BigUint::default(); references.len()];
+    let mut visited_from = vec![usize::MAX; references.len()];
+    for dependent in 0..references.len() {
+        let mut pending = vec![dependent];
+        visited_from[dependent] = dependent;
+        while let Some(scc) = pending.pop() {
+            popularity[scc] += &occurrences[dependent];
+            for &next in &references[scc] {
+                if visited_from[next] != dependent {
+                    visited_from[next] = dependent;
+                    pending.push(next);
                 }
             }
         }
@@ -49,9 +51,15 @@ pub fn popularity(closure: &Closure) -> BTreeMap<StorePath, BigUint> {
         .collect()
 }
 
-/// The closure with each cycle drawn together into one knot: what every knot refers to (dependents before
-/// dependencies), and which paths it stands for.
-fn acyclic(closure: &Closure) -> (Vec<Vec<usize>>, Vec<Vec<StorePath>>) {
+/// The strongly connected components of a closure, dependents before dependencies.
+struct Components {
+    /// The paths of each component.
+    members: Vec<Vec<StorePath>>,
+    /// The other components that each component refers to.
+    references: Vec<Vec<usize>>,
+}
+
+fn components(closure: &Closure) -> Components {
     let mut graph = DiGraph::<&StorePath, ()>::new();
     let nodes: BTreeMap<&StorePath, NodeIndex> =
         closure.paths().map(|path| (path, graph.add_node(path))).collect();
@@ -60,41 +68,40 @@ fn acyclic(closure: &Closure) -> (Vec<Vec<usize>>, Vec<Vec<StorePath>>) {
             graph.add_edge(nodes[path], nodes[reference], ());
         }
     }
-    let mut cycles = tarjan_scc(&graph);
-    cycles.reverse(); // petgraph gives dependencies first
-    let mut knot_of = vec![0; graph.node_count()];
-    for (knot, cycle) in cycles.iter().enumerate() {
-        cycle.iter().for_each(|node| knot_of[node.index()] = knot);
+    let mut sccs = tarjan_scc(&graph);
+    sccs.reverse(); // petgraph returns dependencies first
+    let mut scc_of = vec![0; graph.node_count()];
+    for (index, scc) in sccs.iter().enumerate() {
+        scc.iter().for_each(|node| scc_of[node.index()] = index);
     }
-    let references = |(knot, cycle): (usize, &Vec<NodeIndex>)| {
-        let mut to: Vec<usize> = cycle
+    let references = |(index, scc): (usize, &Vec<NodeIndex>)| {
+        let mut others: Vec<usize> = scc
             .iter()
             .flat_map(|node| graph.neighbors(*node))
-            .map(|next| knot_of[next.index()])
+            .map(|node| scc_of[node.index()])
             .collect();
-        to.sort_unstable();
-        to.dedup();
-        to.retain(|next| *next != knot);
-        to
+        others.sort_unstable();
+        others.dedup();
+        others.retain(|other| *other != index);
+        others
     };
-    let knots = cycles.iter().enumerate().map(references).collect();
-    let members = cycles
-        .iter()
-        .map(|cycle| cycle.iter().map(|node| graph[*node].clone()).collect())
-        .collect();
-    (knots, members)
+    let members = |scc: &Vec<NodeIndex>| scc.iter().map(|node| graph[*node].clone()).collect();
+    Components {
+        members: sccs.iter().map(members).collect(),
+        references: sccs.iter().enumerate().map(references).collect(),
+    }
 }
 
-/// How often each knot occurs in the tree: once if nothing refers to it, else as often as all its
-/// dependents together.
-fn occurrences(knots: &[Vec<usize>]) -> Vec<BigUint> {
-    let mut counts: Vec<BigUint> = vec![BigUint::default(); knots.len()];
-    for knot in 0..knots.len() {
-        if counts[knot] == BigUint::default() {
-            counts[knot] = 1u32.into();
+/// The number of times that each component occurs in the tree: once if nothing refers to it, else
+/// as often as all its dependents together.
+fn occurrences(references: &[Vec<usize>]) -> Vec<BigUint> {
+    let mut counts: Vec<BigUint> = vec![BigUint::default(); references.len()];
+    for scc in 0..references.len() {
+        if counts[scc] == BigUint::default() {
+            counts[scc] = 1u32.into();
         }
-        let count = counts[knot].clone();
-        knots[knot].iter().for_each(|&next| counts[next] += &count);
+        let count = counts[scc].clone();
+        references[scc].iter().for_each(|&next| counts[next] += &count);
     }
     counts
 }

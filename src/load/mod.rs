@@ -71,7 +71,7 @@ struct Prepared {
     sizes: Vec<u64>,
 }
 
-/// What was sent to the engine.
+/// The image that was sent to the engine.
 struct Sent {
     reference: String,
     id: Digest,

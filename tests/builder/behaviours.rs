@@ -230,7 +230,7 @@ fn b7_names_with_a_registry_are_kept_and_files_take_the_base_name() {
 fn b7_a_name_that_docker_refuses_is_refused_with_its_rule() {
     let lab = Lab::new();
     assert!(lab.refused("name='a//b'\n").contains("empty path component"));
-    assert!(lab.refused("name='app:1'\n").contains("carries no tag"));
+    assert!(lab.refused("name='app:1'\n").contains("cannot contain a tag"));
     assert!(lab.refused("name='app'\ntag='.x'\n").contains("must begin with"));
 }
 

@@ -99,8 +99,8 @@ fn wrong_types_and_values_are_named() {
         ("name=7\n", "recipe.toml:1: invalid type: integer `7`"),
         ("name='x'\nuid='root'\n", "recipe.toml:2:"),
         ("name='x'\nlayering='flat'\n", "expected \"popularity\" or \"single\""),
-        ("name='x'\ncreated='yesterday'\n", "created: \"yesterday\" is not a time"),
-        ("name='x'\nmtime='1960-01-01T00:00:00Z'\n", "lies outside"),
+        ("name='x'\ncreated='yesterday'\n", "created: invalid time \"yesterday\""),
+        ("name='x'\nmtime='1960-01-01T00:00:00Z'\n", "out of range"),
         ("name='x'\nvariant='v7'\n", "variant needs architecture"),
         ("name='x'\n[config]\nCmd='echo hello'\n", "write [\"echo\", \"hello\"]"),
         ("name='x'\n[config]\nEnv=['NOVALUE']\n", "has no '='"),
@@ -138,10 +138,10 @@ fn a_reference_that_the_graph_lacks_names_both_ends() {
     let lab = Lab::new();
     lab.store(&[("a-app", &["z-absent"])]);
     let message = lab.refused(&format!("name='x'\ncontents='/nix/store/a-app'\n{STORE}"));
-    assert!(message.contains("/nix/store/a-app needs /nix/store/z-absent"), "{message}");
+    assert!(message.contains("/nix/store/a-app refers to /nix/store/z-absent"), "{message}");
     let message =
         lab.refused(&format!("name='x'\n{STORE}[config]\nCmd=['/nix/store/y-gone/bin/x']\n"));
-    assert!(message.contains("config.Cmd needs /nix/store/y-gone"), "{message}");
+    assert!(message.contains("config.Cmd refers to /nix/store/y-gone"), "{message}");
 }
 
 #[test]
