@@ -1,19 +1,17 @@
-//! `ci/bench faults [TEXT]`: what the library says of an engine to which something happens: every fault, before the
-//! engine is ready, between that and a load, in the middle of a load, in the middle of a run. Each must end within its
-//! deadline, in success or in an error that says what happened; `again` is the same asked once more afterwards.
+//! `ci/bench faults [TEXT]`: faults in an engine, and the error that the library returns. Every
+//! fault happens before the engine is ready, before an image is loaded, during the load, and during
+//! the run of a container. Each operation must end within its timeout, with success or with an
+//! error that names the cause. `retry` is the result of a load afterwards.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use seatrial::build::Recipe;
 use seatrial::engine::RunOptions;
 use seatrial::harness::{Daemon, HarnessError};
 use seatrial::replay::Fault;
-use seatrial::vm::AcceleratorChoice;
-use seatrial::vm::guest::assemble::{Sources, assemble};
-use seatrial::vm::{GuestChanges, PausedVm};
+use seatrial::vm::{AcceleratorChoice, GuestChanges, PausedVm, PrepareOptions, prepare};
 use tempfile::TempDir;
 
 const GUEST: &str = "docker-20.10";
@@ -30,109 +28,117 @@ const FAULTS: [&str; 11] = [
     "slow-cpu 25",
     "power-off",
 ];
-const STAGES: [&str; 4] = ["before ready", "before the load", "in the load", "in the run"];
-const READY: Duration = Duration::from_secs(150);
-const RUN: Duration = Duration::from_secs(60);
+const STAGES: [&str; 4] = ["before ready", "before the load", "during the load", "during the run"];
+const READY_TIMEOUT: Duration = Duration::from_secs(150);
+const RUN_TIMEOUT: Duration = Duration::from_secs(60);
 
 struct Bench {
     folder: TempDir,
-    held: PausedVm,
+    paused: PausedVm,
 }
 
 #[tokio::main]
 async fn main() {
-    let only = std::env::args().skip(1).find(|word| !word.starts_with("--")).unwrap_or_default();
-    let guest = assemble(GUEST, &Sources::default(), &mut |_| ()).unwrap();
+    let filter = std::env::args().skip(1).find(|word| !word.starts_with("--")).unwrap_or_default();
+    let only_assemble = PrepareOptions { snapshot: false, ..PrepareOptions::default() };
+    let guest = prepare(GUEST, &only_assemble, &mut |_| ()).await.unwrap();
     let folder = TempDir::new().unwrap();
     std::fs::create_dir(folder.path().join("root")).unwrap();
-    // What does not compress, and takes an emulated engine a few seconds to load.
+    // Bytes that do not compress, and that an emulated engine loads in a few seconds.
     let bytes: Vec<u8> =
         (0..12 << 18).flat_map(|n: u32| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     std::fs::write(folder.path().join("root/file"), bytes).unwrap();
     std::fs::copy("/bin/busybox", folder.path().join("root/busybox")).unwrap();
-    let held = PausedVm::boot(&guest, AcceleratorChoice::default(), GuestChanges::default())
-        .await
-        .unwrap();
-    let bench = Bench { folder, held };
-    println!("{:<28}{:<17}{:>7}  outcome / again", "fault", "stage", "s");
+    let (accelerator, changes) = (AcceleratorChoice::default(), GuestChanges::default());
+    let paused = PausedVm::boot(&guest, accelerator, changes).await.unwrap();
+    let bench = Bench { folder, paused };
+    println!("{:<28}{:<17}{:>7}  result / retry", "fault", "stage", "s");
     for fault in FAULTS {
-        for stage in STAGES.into_iter().filter(|stage| format!("{fault}, {stage}").contains(&only))
-        {
-            bench.line(fault, stage).await;
+        let name = |stage: &str| format!("{fault}, {stage}");
+        for stage in STAGES.into_iter().filter(|stage| name(stage).contains(&filter)) {
+            bench.run(fault, stage).await;
         }
     }
 }
 
 impl Bench {
-    async fn line(&self, fault: &str, stage: &str) {
-        let (parsed, begin) = (fault.parse::<Fault>().unwrap(), Instant::now());
-        let (daemon, outcome) = match stage {
-            "before ready" => {
-                let released = self.held.resume().await.unwrap();
-                until(async || {
-                    let agent = released.vm.agent(RUN).await;
-                    let mut agent = agent.unwrap();
-                    agent.run("/usr/bin/pgrep", &["-x", "dockerd"], RUN).await.unwrap().success()
-                })
-                .await;
-                parsed.apply(&released.vm).await.unwrap();
-                match released.into_ready(READY).await {
-                    Ok(ready) => {
-                        let daemon = Daemon::from(ready);
-                        let outcome = self.load(&daemon).await;
-                        (Some(daemon), outcome)
-                    }
-                    Err(error) => (None, Err(error.into())),
-                }
-            }
+    /// Injects a fault at a stage, and prints the results.
+    async fn run(&self, fault: &str, stage: &str) {
+        let (parsed, start) = (fault.parse::<Fault>().unwrap(), Instant::now());
+        let (daemon, result) = match stage {
+            "before ready" => self.before_ready(&parsed).await,
             stage => {
                 let daemon = Daemon::start(GUEST, Default::default()).await.unwrap();
-                let outcome = self.at(&daemon, &parsed, stage).await;
-                (Some(daemon), outcome)
+                let result = self.after_ready(&daemon, &parsed, stage).await;
+                (Some(daemon), result)
             }
         };
-        let took = begin.elapsed().as_secs_f64();
-        let again = match &daemon {
+        let seconds = start.elapsed().as_secs_f64();
+        let retry = match &daemon {
             None => String::new(),
-            Some(daemon) => format!(" / {}", told(&self.load(daemon).await)),
+            Some(daemon) => format!(" / {}", summary(&self.load(daemon).await)),
         };
-        println!("{fault:<28}{stage:<17}{took:>7.1}  {}{again}", told(&outcome));
+        println!("{fault:<28}{stage:<17}{seconds:>7.1}  {}{retry}", summary(&result));
     }
 
-    async fn at(&self, daemon: &Daemon, fault: &Fault, stage: &str) -> Result<(), HarnessError> {
+    async fn before_ready(&self, fault: &Fault) -> (Option<Daemon>, Result<(), HarnessError>) {
+        let resumed = self.paused.resume().await.unwrap();
+        wait_until(async || {
+            let mut agent = resumed.vm.agent(RUN_TIMEOUT).await.unwrap();
+            let pgrep = agent.run("/usr/bin/pgrep", &["-x", "dockerd"], RUN_TIMEOUT).await;
+            pgrep.unwrap().success()
+        })
+        .await;
+        fault.apply(&resumed.vm).await.unwrap();
+        match resumed.into_ready(READY_TIMEOUT).await {
+            Ok(ready) => {
+                let daemon = Daemon::from(ready);
+                let result = self.load(&daemon).await;
+                (Some(daemon), result)
+            }
+            Err(error) => (None, Err(error.into())),
+        }
+    }
+
+    async fn after_ready(
+        &self,
+        daemon: &Daemon,
+        fault: &Fault,
+        stage: &str,
+    ) -> Result<(), HarnessError> {
         match stage {
             "before the load" => {
                 fault.apply(daemon.vm()).await?;
                 self.load(daemon).await
             }
-            "in the load" => {
-                let inflict = async {
-                    until_says(daemon, "ls /var/lib/docker/tmp/docker-import-*").await;
+            "during the load" => {
+                let inject = async {
+                    wait_until_succeeds(daemon, "ls /var/lib/docker/tmp/docker-import-*").await;
                     fault.apply(daemon.vm()).await
                 };
-                let (loaded, inflicted) = tokio::join!(self.load(daemon), inflict);
-                inflicted?;
+                let (loaded, injected) = tokio::join!(self.load(daemon), inject);
+                injected?;
                 loaded
             }
             _ => {
                 let image = daemon.load_recipe(self.recipe()).await?;
                 let options = RunOptions::command(&["/busybox", "sleep", "8"]);
-                let inflict = async {
-                    until_says(daemon, "pgrep -f '^/busybox sleep'").await;
+                let inject = async {
+                    wait_until_succeeds(daemon, "pgrep -f '^/busybox sleep'").await;
                     fault.apply(daemon.vm()).await
                 };
-                let (output, inflicted) = tokio::join!(image.run(&options, RUN), inflict);
-                inflicted?;
+                let (output, injected) = tokio::join!(image.run(&options, RUN_TIMEOUT), inject);
+                injected?;
                 let output = output?;
-                assert_eq!(output.code, 0, "a success that was none: {output:?}");
+                assert_eq!(output.code, 0, "the command failed without an error: {output:?}");
                 Ok(())
             }
         }
     }
 
     fn recipe(&self) -> Recipe {
-        let place: &Path = &self.folder.path().join("recipe.toml");
-        Recipe::parse(place, "name = 'bench'\ntag = '1'\ncontents = 'root'\n").unwrap()
+        let path = self.folder.path().join("recipe.toml");
+        Recipe::parse(&path, "name = 'bench'\ntag = '1'\ncontents = 'root'\n").unwrap()
     }
 
     async fn load(&self, daemon: &Daemon) -> Result<(), HarnessError> {
@@ -140,25 +146,26 @@ impl Bench {
     }
 }
 
-/// Waits until a script of the guest's ends well.
-async fn until_says(daemon: &Daemon, script: &str) {
-    until(async || {
-        let said = daemon.guest_run("/bin/sh", &["-c", script], RUN).await;
-        said.map_or(true, |said| said.success())
+/// Waits until a shell script in the guest succeeds, or the guest does not answer.
+async fn wait_until_succeeds(daemon: &Daemon, script: &str) {
+    wait_until(async || {
+        let output = daemon.guest_run("/bin/sh", &["-c", script], RUN_TIMEOUT).await;
+        output.map_or(true, |output| output.success())
     })
     .await;
 }
 
-async fn until(is: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + RUN;
-    while !is().await {
-        assert!(Instant::now() < deadline, "what the fault was to follow did not come");
+async fn wait_until(condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + RUN_TIMEOUT;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "timed out waiting for the moment of the fault");
     }
 }
 
-fn told(outcome: &Result<(), HarnessError>) -> String {
-    match outcome {
-        Ok(()) => "fine".to_owned(),
+/// `ok`, or the first line of the error.
+fn summary(result: &Result<(), HarnessError>) -> String {
+    match result {
+        Ok(()) => "ok".to_owned(),
         Err(error) => error.to_string().lines().next().unwrap_or_default().to_owned(),
     }
 }

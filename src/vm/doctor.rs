@@ -1,10 +1,10 @@
-//! What a host has of what machines need.
+//! Checks the host for the programs, permissions and disk space that VMs need.
 
 use std::process::Command;
 
 use serde::Serialize;
 
-use crate::vm::folders::{ROOM, cache, free};
+use crate::vm::folders::{NEEDED_SPACE, cache_root, free_space};
 use crate::vm::guest::Definition;
 use crate::vm::guest::MachineType;
 use crate::vm::guest::assemble::{Sources, locate};
@@ -14,20 +14,20 @@ use crate::vm::instance::accelerator::{self, AcceleratorChoice};
 use crate::vm::pool::slots;
 use crate::vm::tools::{self, Tool};
 
-/// How something is.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// As it should be.
+    /// Everything is as it should be.
     Ok,
-    /// Machines work without it, but worse.
+    /// VMs work, but slower or not all of them.
     Note,
-    /// Machines do not work without it.
+    /// VMs do not work.
     Missing,
 }
 
 impl State {
-    /// The word for it.
+    /// Returns the word that reports show.
     pub fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -37,14 +37,14 @@ impl State {
     }
 }
 
-/// Something that was looked at.
+/// A check of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How it is.
+    /// The result.
     pub state: State,
-    /// What.
+    /// The subject of the check.
     pub what: String,
-    /// What was found, and where it is not as it should be, how to mend it.
+    /// The result in words and, if there is a problem, its solution.
     pub found: String,
 }
 
@@ -52,28 +52,25 @@ fn finding(state: State, what: &str, found: impl Into<String>) -> Finding {
     Finding { state, what: what.to_owned(), found: found.into() }
 }
 
-/// Looks at everything. Whether KVM boots a guest is tried, where a guest is assembled.
+/// Runs all checks. If a guest is assembled, one of them boots it with KVM.
 pub async fn check_host() -> Vec<Finding> {
     let mut findings = vec![tool(&MachineType::host().qemu)];
     findings.extend(tools::ALL.iter().map(tool));
     findings.extend(
         MachineType::all().filter(|machine_type| !machine_type.is_host()).map(other_architecture),
     );
-    findings.push(identities());
+    findings.push(user_ids());
     findings.push(kvm().await);
-    findings.push(room());
-    let memory = Definition::names().next().and_then(|name| Definition::named(name).ok());
-    let places = slots::places(memory.map_or(1024, |definition| definition.family.memory_mib));
-    let found = format!("{places} at once; {} sets another number", slots::MACHINES);
-    findings.push(finding(State::Ok, "machines", found));
+    findings.push(cache());
+    findings.push(vm_slots());
     findings
 }
 
-/// Whether there can be machines of another architecture. Nobody needs them for images of the host's.
+/// Checks for guests of another architecture, which only images for that architecture need.
 fn other_architecture(machine_type: &MachineType) -> Finding {
     let what = format!("{} guests", machine_type.arch);
-    match machine_type.qemu.require().and_then(|_| foreign::runs(&what, machine_type)) {
-        Ok(()) => finding(State::Ok, &what, "can be assembled, and are emulated"),
+    match machine_type.qemu.require().and_then(|_| foreign::check(&what, machine_type)) {
+        Ok(()) => finding(State::Ok, &what, "can be assembled; their VMs are emulated"),
         Err(error) => finding(State::Note, &what, error.to_string()),
     }
 }
@@ -81,81 +78,90 @@ fn other_architecture(machine_type: &MachineType) -> Finding {
 fn tool(tool: &Tool) -> Finding {
     let Tool { program, package, purpose } = tool;
     let Some(path) = tool.path() else {
-        let found = format!("{purpose}; install Debian's package {package}");
+        let found = format!("{purpose}; install the Debian package {package}");
         return finding(State::Missing, program, found);
     };
-    let version = Command::new(&path).arg("--version").output().ok();
-    let version = version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let version =
-        version.as_deref().and_then(|text| text.lines().next()).unwrap_or_default().to_owned();
-    let version = version.split(" (").next().unwrap_or_default().to_owned();
-    finding(
-        State::Ok,
-        program,
-        if version.is_empty() { path.display().to_string() } else { version },
-    )
+    let output = Command::new(&path).arg("--version").output().ok();
+    let output = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let first_line = output.as_deref().and_then(|text| text.lines().next()).unwrap_or_default();
+    let version = first_line.split(" (").next().unwrap_or_default().to_owned();
+    let found = if version.is_empty() { path.display().to_string() } else { version };
+    finding(State::Ok, program, found)
 }
 
-/// Whoever is not root needs user ids to give to the files of a guest.
-fn identities() -> Finding {
+/// Checks for the user IDs that own the files of a guest while it is assembled.
+fn user_ids() -> Finding {
     if rustix::process::geteuid().is_root() {
-        return finding(State::Ok, "user ids", "root has all of them");
+        return finding(State::Ok, "user IDs", "root may use all");
     }
     let user = std::env::var("USER").unwrap_or_default();
-    let listed = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
-    let has = !user.is_empty() && listed.lines().any(|line| line.starts_with(&format!("{user}:")));
+    let ranges = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
+    let has_range =
+        !user.is_empty() && ranges.lines().any(|line| line.starts_with(&format!("{user}:")));
     let newuidmap = Tool { program: "newuidmap", package: "uidmap", purpose: "" }.path().is_some();
-    match (has, newuidmap) {
-        (true, true) => finding(State::Ok, "user ids", "/etc/subuid has a range"),
-        (_, false) => finding(State::Missing, "user ids", "install Debian's package uidmap"),
+    match (has_range, newuidmap) {
+        (true, true) => finding(State::Ok, "user IDs", "/etc/subuid has a range"),
+        (_, false) => finding(State::Missing, "user IDs", "install the Debian package uidmap"),
         (false, _) => {
-            let mend = format!(
-                "none in /etc/subuid; as root, run: usermod --add-subuids 100000-165535 \
-                                --add-subgids 100000-165535 {user}"
+            let found = format!(
+                "/etc/subuid has no range; run as root: \
+                 usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
             );
-            finding(State::Missing, "user ids", mend)
+            finding(State::Missing, "user IDs", found)
         }
     }
 }
 
 async fn kvm() -> Finding {
-    let emulated = "machines are emulated";
     if !std::path::Path::new("/dev/kvm").exists() {
-        return finding(State::Note, "KVM", format!("no /dev/kvm; {emulated}"));
+        return finding(State::Note, "KVM", "there is no /dev/kvm; VMs are emulated");
     }
     let assembled = Definition::names()
         .filter_map(|name| locate(name, &Sources::default()).ok())
         .find(|guest| guest.folder().is_dir());
     let Some(guest) = assembled else {
-        return finding(
-            State::Note,
-            "KVM",
-            "/dev/kvm is there; seatrial vm prepare tells whether it boots a guest",
-        );
+        let found = "/dev/kvm exists; whether it works is checked once a guest is assembled";
+        return finding(State::Note, "KVM", found);
     };
     match accelerator::choose(AcceleratorChoice::Auto, &guest).await {
         Ok(Accelerator::Kvm) => finding(State::Ok, "KVM", "boots a guest"),
         Ok(Accelerator::Tcg) => {
-            finding(State::Note, "KVM", format!("/dev/kvm boots no guest here; {emulated}"))
+            finding(State::Note, "KVM", "/dev/kvm exists but cannot boot a guest; VMs are emulated")
         }
-        Err(error) => finding(State::Note, "KVM", format!("not tried: {error}")),
+        Err(error) => finding(State::Note, "KVM", format!("not checked: {error}")),
     }
 }
 
-fn room() -> Finding {
-    let found = cache().and_then(|cache| free(&cache).map(|free| (cache, free)));
-    match found {
-        Err(error) => finding(State::Missing, "cache", error.to_string()),
-        Ok((cache, free)) => {
-            let found =
-                format!("{}, {:.1} GiB free", cache.display(), free as f64 / f64::from(1 << 30));
-            let state = if free < ROOM { State::Missing } else { State::Ok };
-            finding(state, "cache", if free < ROOM { found + "; a guest needs 2" } else { found })
+fn cache() -> Finding {
+    let space = cache_root().and_then(|cache| free_space(&cache).map(|free| (cache, free)));
+    let (cache, free) = match space {
+        Ok(space) => space,
+        Err(error) => return finding(State::Missing, "cache", error.to_string()),
+    };
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    let found = format!("{}, {:.1} GiB free", cache.display(), gib(free));
+    match free < NEEDED_SPACE {
+        true => {
+            let needed = format!("{found}; a guest needs {:.0} GiB", gib(NEEDED_SPACE));
+            finding(State::Missing, "cache", needed)
         }
+        false => finding(State::Ok, "cache", found),
     }
 }
 
-/// The command that installs all packages that are missing.
+fn vm_slots() -> Finding {
+    let guest = Definition::names().next().and_then(|name| Definition::named(name).ok());
+    let memory_mib = guest.map_or(1024, |definition| definition.family.memory_mib);
+    match slots::count(memory_mib) {
+        Ok(count) => {
+            let found = format!("{count} concurrent VMs; {} sets another number", slots::VARIABLE);
+            finding(State::Ok, "VM slots", found)
+        }
+        Err(error) => finding(State::Missing, "VM slots", error.to_string()),
+    }
+}
+
+/// Returns the command that installs all missing packages.
 pub fn install_command(findings: &[Finding]) -> Option<String> {
     let missing =
         |program: &str| findings.iter().any(|f| f.state == State::Missing && f.what == program);

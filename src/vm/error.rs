@@ -1,4 +1,4 @@
-//! What can go wrong with machines. All of it is the environment's fault, never the image's.
+//! Failures of VMs. Except for wrong names and variables, they are failures of the environment.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,156 +7,187 @@ use std::time::Duration;
 use crate::engine::EngineError;
 use crate::engine::NotReady;
 
-/// A machine that could not be assembled, started or talked to.
+/// A guest that could not be assembled, or a VM that could not be started or used.
 #[derive(Debug, thiserror::Error)]
 pub enum VmError {
-    /// A program that is needed is not installed.
-    #[error("{program} is not installed; install Debian's package {package}")]
+    /// A required program is not installed.
+    #[error("{program} is not installed; install the Debian package {package}")]
     Missing {
         /// The program.
         program: &'static str,
-        /// The package that has it.
+        /// The Debian package that contains it.
         package: &'static str,
     },
-    /// A file or folder of ours cannot be used.
-    #[error("cannot {doing} {path}", path = path.display())]
+    /// A file, folder or socket cannot be used.
+    #[error("failed to {action} {path}", path = path.display())]
     File {
-        /// What was tried.
-        doing: &'static str,
-        /// On what.
+        /// The action that failed, as a verb.
+        action: &'static str,
+        /// The path.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// A disk is too full.
+    /// A disk does not have enough free space.
     #[error(
-        "{path} has {} MiB free, and a guest needs {}; make room there, or name another place with {variable}",
-        free >> 20, crate::vm::folders::ROOM >> 20, path = path.display()
+        "{path} has {} MiB free, but a guest needs {} MiB; free some space there, or set \
+         {variable} to a folder on another disk",
+        free >> 20, needed >> 20, path = path.display()
     )]
-    NoRoom {
+    DiskFull {
         /// The folder.
         path: PathBuf,
-        /// How many bytes are free there.
+        /// The free space in bytes.
         free: u64,
-        /// The variable that names another place.
+        /// The space in bytes that a guest needs.
+        needed: u64,
+        /// The environment variable that names the folder.
         variable: &'static str,
     },
-    /// The guest could not be put together.
-    #[error("cannot assemble the guest {guest}: {problem}")]
+    /// The guest could not be assembled.
+    #[error("failed to assemble the guest {guest}: {problem}")]
     Assembly {
-        /// Which.
+        /// The guest.
         guest: String,
-        /// The last lines that the assembling program printed.
+        /// The cause, with the last lines of the failed program.
         problem: String,
     },
-    /// Its packages are for an architecture that this host does not run.
+    /// The guest's packages contain programs that this host cannot run.
     #[error(
-        "the packages of {guest} are for {architecture}, and this host runs no such programs: install Debian's package \
-         qemu-user-static; where that does not register it, as in a container, run as root: mount -t binfmt_misc none \
-         /proc/sys/fs/binfmt_misc; cat /usr/lib/binfmt.d/qemu-{machine}.conf >/proc/sys/fs/binfmt_misc/register"
+        "failed to assemble {guest}: this host does not run programs for {architecture}; install \
+         the Debian package qemu-user-static; if that does not register QEMU, as in containers, \
+         run as root: mount -t binfmt_misc none /proc/sys/fs/binfmt_misc; \
+         cat /usr/lib/binfmt.d/qemu-{machine}.conf >/proc/sys/fs/binfmt_misc/register"
     )]
-    Foreign {
+    ForeignArchitecture {
         /// The guest.
         guest: String,
         /// Its architecture, as GOARCH.
         architecture: &'static str,
-        /// Its architecture, as `uname -m`.
+        /// Its architecture, as `uname -m` prints it.
         machine: &'static str,
     },
-    /// KVM runs the host's architecture alone.
-    #[error("KVM does not run {guest}, which is for {architecture}; leave --accel out")]
-    NoKvm {
+    /// KVM was required for a guest of another architecture.
+    #[error("KVM does not run {guest}, which is for {architecture}; omit --accel")]
+    KvmArchitecture {
         /// The guest.
         guest: String,
         /// Its architecture, as GOARCH.
         architecture: &'static str,
     },
-    /// There is no such guest.
-    #[error("there is no guest {name:?}{hint}", hint = crate::suggest::hint(nearest))]
-    NoGuest {
-        /// What was asked for.
+    /// There is no guest with this name.
+    #[error("there is no guest \"{name}\"{hint}", hint = crate::suggest::hint(nearest))]
+    UnknownGuest {
+        /// The name.
         name: String,
-        /// The nearest there is.
+        /// The most similar name of a guest.
         nearest: Option<&'static str>,
     },
-    /// No such machine is kept.
+    /// There is no named VM with this name, or none was given and there is not exactly one.
     #[error("{}{}", match name {
-        Some(name) => format!("there is no machine {name:?}"),
-        None if there.is_empty() => "no machine is kept; start one with seatrial vm up".to_owned(),
-        None => "there are several machines; name one".to_owned(),
+        Some(name) => format!("there is no VM named \"{name}\""),
+        None if running.is_empty() => "no named VM is running; start one with seatrial vm up".into(),
+        None => "several VMs are running; give the name of one".to_owned(),
     }, match nearest {
-        Some(nearest) => format!("; did you mean {nearest:?}?"),
-        None if there.is_empty() => String::new(),
-        None => format!("; there are {}", there.join(", ")),
+        Some(nearest) => format!("; did you mean \"{nearest}\"?"),
+        None if running.is_empty() => String::new(),
+        None => format!(": {}", running.join(", ")),
     })]
-    NoVm {
-        /// What was asked for.
+    UnknownVm {
+        /// The name, if one was given.
         name: Option<String>,
-        /// The nearest there is.
+        /// The most similar name of a running VM.
         nearest: Option<String>,
-        /// All there are.
-        there: Vec<String>,
+        /// The names of all running VMs.
+        running: Vec<String>,
     },
-    /// Another machine is called so.
+    /// Another named VM has this name.
     #[error(
-        "there is a machine {0:?} already; give another --name, or end it with seatrial vm down {0}"
+        "a VM named \"{0}\" is running; choose another --name, or end it with: seatrial vm down {0}"
     )]
     NameTaken(String),
-    /// QEMU ended though nobody asked it to.
-    #[error("QEMU ended ({status}): {stderr}\nthe console's last lines:\n{console}")]
-    Died {
-        /// How.
+    /// An environment variable was renamed, and is set under its old name.
+    #[error("{old} is now named {new}; set {new} instead")]
+    RenamedVariable {
+        /// The old name.
+        old: &'static str,
+        /// The new name.
+        new: &'static str,
+    },
+    /// QEMU exited unexpectedly.
+    #[error("QEMU exited ({status}): {stderr}\nlast lines of the console:\n{console}")]
+    QemuExited {
+        /// The exit status or signal.
         status: String,
-        /// What it said.
+        /// The last lines of QEMU's standard error.
         stderr: String,
-        /// What the guest said.
+        /// The last lines of the console.
         console: String,
     },
-    /// Something that others use did not get free in time.
-    #[error("{what} was waited for in vain for {} minutes", limit.as_secs() / 60)]
-    Busy {
-        /// What.
-        what: String,
-        /// How long.
+    /// Too many other VMs were running for too long.
+    #[error(
+        "timed out after {} min waiting for a VM slot; too many VMs are running",
+        limit.as_secs() / 60
+    )]
+    SlotTimeout {
+        /// The timeout.
         limit: Duration,
     },
-    /// The engine did not get ready in time.
-    #[error("the daemon is {cause}\n{report}")]
+    /// Another process assembles the same guest, or makes the same snapshot, and does not finish.
+    #[error(
+        "timed out after {} min waiting for another process, which holds the lock {lock}",
+        limit.as_secs() / 60, lock = lock.display()
+    )]
+    LockTimeout {
+        /// The lock file.
+        lock: PathBuf,
+        /// The timeout.
+        limit: Duration,
+    },
+    /// The engine did not become ready in time.
+    #[error("the engine is {cause}\n{report}")]
     NotReady {
-        /// What was waited for.
+        /// The condition that was not met.
         cause: Box<NotReady>,
-        /// What the guest says: units, journal, console.
+        /// The state of the guest: units, journal, console.
         report: String,
     },
-    /// The engine went away again.
+    /// A request to the engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// A certificate could not be made.
-    #[error("cannot make the machine's certificates")]
+    /// A certificate could not be created.
+    #[error("failed to create the VM's certificates")]
     Certificate(#[from] rcgen::Error),
-    /// The guest agent or QEMU's monitor answered with an error, or not at all.
-    #[error("{peer} failed at {command}: {problem}")]
-    Channel {
-        /// Who.
+    /// The guest or QEMU's monitor answered a command with an error, or did not answer.
+    #[error("{peer} failed to run {command}: {problem}")]
+    Command {
+        /// The program that was to run the command.
         peer: &'static str,
-        /// What it was asked.
+        /// The command.
         command: String,
-        /// What it answered.
+        /// The error.
         problem: String,
     },
 }
 
 impl VmError {
-    /// Whether the machine failed rather than what was asked for.
+    /// Whether the environment failed, rather than the user's input.
     pub fn is_environment(&self) -> bool {
-        !matches!(self, Self::NoGuest { .. } | Self::NoVm { .. } | Self::NameTaken(_))
+        !matches!(
+            self,
+            Self::UnknownGuest { .. }
+                | Self::UnknownVm { .. }
+                | Self::NameTaken(_)
+                | Self::RenamedVariable { .. }
+        )
     }
 
+    /// Returns a function that makes a [`VmError::File`] of an I/O error.
     pub(super) fn file(
-        doing: &'static str,
+        action: &'static str,
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { doing, path, source }
+        move |source| Self::File { action, path, source }
     }
 }

@@ -1,4 +1,4 @@
-//! Where guests are cached and machines have their folders.
+//! Folders of the cache and of VMs, and the locks that processes share.
 
 use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt;
@@ -10,65 +10,72 @@ use tempfile::TempDir;
 
 use crate::vm::VmError;
 
-/// The folder for what can be made again.
-pub(super) fn cache() -> Result<PathBuf, VmError> {
-    private(&crate::cache_dir::path())
+/// Assembled guests.
+pub(super) const GUESTS: &str = "guests";
+/// Snapshots.
+pub(super) const SNAPSHOTS: &str = "snapshots";
+/// A folder for each VM that runs.
+pub(super) const VMS: &str = "vms";
+
+/// Returns the cache folder, and creates it if it is missing.
+pub(super) fn cache_root() -> Result<PathBuf, VmError> {
+    create_private(&crate::cache_dir::path())
 }
 
-/// The folder `name` of the cache.
-pub(super) fn cached(name: &str) -> Result<PathBuf, VmError> {
-    private(&cache()?.join(name))
+/// Returns the folder `name` in the cache, and creates it if it is missing.
+pub(super) fn cache_folder(name: &str) -> Result<PathBuf, VmError> {
+    create_private(&cache_root()?.join(name))
 }
 
-/// Makes a folder that its owner alone may enter.
-fn private(path: &Path) -> Result<PathBuf, VmError> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(VmError::file("make", path))?;
+/// Creates a folder that only its owner may enter.
+fn create_private(path: &Path) -> Result<PathBuf, VmError> {
+    let created = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    created.map_err(VmError::file("create", path))?;
     Ok(path.to_owned())
 }
 
-/// How long another process may take over what this one needs, and how often that is looked at.
-const ANOTHER: Duration = Duration::from_secs(20 * 60);
-const LOOK: Duration = Duration::from_millis(100);
+/// How long another process may assemble a guest or make a snapshot.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(20 * 60);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A lock on a file, held until it is dropped or the process ends.
+/// A lock on a file, held until it is dropped or the process exits.
 #[derive(Debug)]
 pub(super) struct Lock(#[allow(dead_code)] File);
 
 impl Lock {
-    /// Waits for the lock.
-    pub(super) fn wait(path: &Path) -> Result<Self, VmError> {
+    /// Waits for the lock, without a timeout.
+    pub(super) fn acquire(path: &Path) -> Result<Self, VmError> {
         let file = open(path)?;
         flock(&file, FlockOperation::LockExclusive)
             .map_err(|e| VmError::file("lock", path)(e.into()))?;
         Ok(Self(file))
     }
 
-    /// Waits for the lock for as long as it takes another process to assemble a guest or to make a template, and a while.
-    pub(super) fn made_by_another(path: &Path) -> Result<Self, VmError> {
-        let deadline = Instant::now() + ANOTHER;
+    /// Waits for the lock, as long as another process needs to assemble a guest or to make a
+    /// snapshot.
+    pub(super) fn acquire_with_timeout(path: &Path) -> Result<Self, VmError> {
+        let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
-            if let Some(lock) = Self::take(path) {
+            if let Some(lock) = Self::try_acquire(path) {
                 return Ok(lock);
             }
             if Instant::now() >= deadline {
-                let what = format!("another process, which holds {}", path.display());
-                return Err(VmError::Busy { what, limit: ANOTHER });
+                return Err(VmError::LockTimeout { lock: path.to_owned(), limit: LOCK_TIMEOUT });
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
-    /// Takes the lock if nobody holds it.
-    pub(super) fn take(path: &Path) -> Option<Self> {
+    /// Acquires the lock if it is free.
+    pub(super) fn try_acquire(path: &Path) -> Option<Self> {
         let file = open(path).ok()?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
         Some(Self(file))
     }
 }
 
-/// The folder of one machine: private, locked while the machine lives, gone with it. What a killed process
-/// left is removed when the next machine starts.
+/// The private folder of a VM. It is locked while its process runs and removed when it is dropped.
+/// If a process was killed, the next VM that starts removes its folders.
 #[derive(Debug)]
 pub(super) struct VmFolder {
     folder: TempDir,
@@ -77,15 +84,15 @@ pub(super) struct VmFolder {
 }
 
 impl VmFolder {
-    /// Makes a folder.
-    pub(super) fn make() -> Result<Self, VmError> {
-        let machines = cached("machines")?;
-        // A folder that is not locked yet must not be taken for one that was left.
-        let _all = Lock::wait(&machines.join(".lock"))?;
-        remove_unlocked(&machines)?;
-        let folder = tempfile::Builder::new().prefix("vm-").tempdir_in(&machines);
-        let folder = folder.map_err(VmError::file("make a folder in", &machines))?;
-        let lock = Lock::wait(&folder.path().join("lock"))?;
+    /// Creates a folder, and removes those that killed processes have left.
+    pub(super) fn create() -> Result<Self, VmError> {
+        let vms = cache_folder(VMS)?;
+        // Otherwise, another process could remove the new folder before it is locked.
+        let _all = Lock::acquire(&vms.join(".lock"))?;
+        remove_unlocked(&vms)?;
+        let folder = tempfile::Builder::new().prefix("vm-").tempdir_in(&vms);
+        let folder = folder.map_err(VmError::file("create a folder in", &vms))?;
+        let lock = Lock::acquire(&folder.path().join("lock"))?;
         Ok(Self { folder, lock })
     }
 
@@ -94,36 +101,36 @@ impl VmFolder {
     }
 }
 
-/// The room that a guest takes with its template, and while it is assembled, in bytes.
-pub(super) const ROOM: u64 = 2 << 30;
+/// The space in bytes that a guest and its snapshot need, and the assembly of the guest.
+pub(super) const NEEDED_SPACE: u64 = 2 << 30;
 
-/// How many bytes are free where `path` lies.
-pub(super) fn free(path: &Path) -> Result<u64, VmError> {
-    let stat =
-        rustix::fs::statvfs(path).map_err(|error| VmError::file("look at", path)(error.into()))?;
+/// Returns the free space, in bytes, on the disk that `path` is on.
+pub(super) fn free_space(path: &Path) -> Result<u64, VmError> {
+    let stat = rustix::fs::statvfs(path)
+        .map_err(|error| VmError::file("read the free space of", path)(error.into()))?;
     Ok(stat.f_bavail * stat.f_frsize)
 }
 
-/// Removes the folders of machines whose processes were killed.
-pub(super) fn remove_left_machines() -> Result<(), VmError> {
-    let machines = cached("machines")?;
-    let _all = Lock::wait(&machines.join(".lock"))?;
-    remove_unlocked(&machines)
+/// Removes the folders of VMs whose processes were killed.
+pub(super) fn remove_abandoned_vms() -> Result<(), VmError> {
+    let vms = cache_folder(VMS)?;
+    let _all = Lock::acquire(&vms.join(".lock"))?;
+    remove_unlocked(&vms)
 }
 
-fn remove_unlocked(machines: &Path) -> Result<(), VmError> {
-    for entry in fs::read_dir(machines).into_iter().flatten().flatten() {
-        let left = entry.path();
-        if left.is_dir() && Lock::take(&left.join("lock")).is_some() {
-            fs::remove_dir_all(&left).map_err(VmError::file("remove", &left))?;
+fn remove_unlocked(vms: &Path) -> Result<(), VmError> {
+    for entry in fs::read_dir(vms).into_iter().flatten().flatten() {
+        let folder = entry.path();
+        if folder.is_dir() && Lock::try_acquire(&folder.join("lock")).is_some() {
+            fs::remove_dir_all(&folder).map_err(VmError::file("remove", &folder))?;
         }
     }
     Ok(())
 }
 
-/// Removes the folders in `folder` whose names begin with `prefix`: what a killed process left unfinished. Whoever
-/// holds the lock that goes with that name knows that nobody works on them.
-pub(super) fn remove_left(folder: &Path, prefix: &str) -> Result<(), VmError> {
+/// Removes the folders in `folder` whose names begin with `prefix`: unfinished work of killed
+/// processes. The caller holds the lock of that name, so no process works on them.
+pub(super) fn remove_unfinished(folder: &Path, prefix: &str) -> Result<(), VmError> {
     for entry in fs::read_dir(folder).map_err(VmError::file("read", folder))?.flatten() {
         if entry.file_name().to_string_lossy().starts_with(prefix) {
             fs::remove_dir_all(entry.path()).map_err(VmError::file("remove", entry.path()))?;
@@ -137,7 +144,7 @@ fn open(path: &Path) -> Result<File, VmError> {
     file.map_err(VmError::file("open", path))
 }
 
-/// Writes a file, and the folders it is in.
+/// Writes a file, and creates the folders on its path.
 pub(super) fn write(path: &Path, content: &str) -> Result<(), VmError> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder)

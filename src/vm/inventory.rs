@@ -1,4 +1,4 @@
-//! What lies in the cache: guests and templates, with their sizes and ages, and which of it is of no more use.
+//! The guests and snapshots in the cache, and removal of those that are no longer used.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry};
@@ -7,47 +7,47 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::vm::VmError;
-use crate::vm::folders::{Lock, cached, remove_left_machines};
+use crate::vm::folders::{GUESTS, Lock, SNAPSHOTS, cache_folder, remove_abandoned_vms};
 use crate::vm::guest::Definition;
-use crate::vm::guest::assemble::{Sources, locate};
+use crate::vm::guest::assemble::{self, Sources, locate};
 use crate::vm::instance::Accelerator;
 use crate::vm::instance::Snapshot;
 use crate::vm::instance::snapshot;
 
-/// What something in the cache is.
+/// The kind of an entry in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// An assembled guest.
     Guest,
-    /// A saved machine.
+    /// A snapshot.
     Snapshot,
-    /// What was left in the middle of making either.
+    /// A guest or snapshot that is unfinished or damaged.
     Unfinished,
 }
 
-/// Something in the cache.
+/// An entry in the cache.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Its folder.
     pub folder: PathBuf,
-    /// The guest it is, or is of.
+    /// The name of the guest.
     pub guest: String,
-    /// What it takes on the disk, in bytes.
+    /// Its size on disk in bytes.
     pub size: u64,
-    /// How long ago it was made.
+    /// Its age.
     pub age: Duration,
-    /// Whether a machine that is started now would use it.
+    /// Whether a VM that starts now would use it.
     pub current: bool,
-    /// What more there is to say, for people.
+    /// For a snapshot, the accelerator and QEMU's version.
     pub about: String,
 }
 
-/// Everything in the cache.
+/// Lists everything in the cache.
 ///
 /// # Errors
-/// When it cannot be read.
+/// If the cache cannot be read.
 pub fn list() -> Result<Vec<Item>, VmError> {
     let mut items = Vec::new();
     let mut current = BTreeSet::new();
@@ -56,13 +56,13 @@ pub fn list() -> Result<Vec<Item>, VmError> {
         current.insert(guest.folder().to_owned());
         for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
             if let Ok(key) = snapshot::key(&guest, accelerator) {
-                current.insert(cached("templates")?.join(key));
+                current.insert(cache_folder(SNAPSHOTS)?.join(key));
             }
         }
     }
-    for (place, kind) in [("guests", Kind::Guest), ("templates", Kind::Snapshot)] {
-        let place = cached(place)?;
-        for entry in fs::read_dir(&place).map_err(VmError::file("read", &place))?.flatten() {
+    for (folder, kind) in [(GUESTS, Kind::Guest), (SNAPSHOTS, Kind::Snapshot)] {
+        let folder = cache_folder(folder)?;
+        for entry in fs::read_dir(&folder).map_err(VmError::file("read", &folder))?.flatten() {
             if entry.path().is_dir() {
                 items.push(item(&entry, kind, &current));
             }
@@ -75,25 +75,23 @@ pub fn list() -> Result<Vec<Item>, VmError> {
 fn item(entry: &DirEntry, kind: Kind, current: &BTreeSet<PathBuf>) -> Item {
     let folder = entry.path();
     let name = entry.file_name().to_string_lossy().into_owned();
-    let template = Snapshot::open(&folder);
-    let whole = match kind {
+    let snapshot = Snapshot::open(&folder);
+    let finished = match kind {
         Kind::Guest => !name.starts_with('.'),
-        _ => template.is_some(),
+        _ => snapshot.is_some(),
     };
-    let age = folder
-        .metadata()
-        .and_then(|metadata| metadata.modified())
-        .ok()
-        .and_then(|time| time.elapsed().ok());
+    let modified = folder.metadata().and_then(|metadata| metadata.modified());
+    let age = modified.ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
+    let about = snapshot.map_or(String::new(), |snapshot| {
+        format!("{}, {}", snapshot.accelerator().name(), snapshot.qemu())
+    });
     Item {
-        kind: if whole { kind } else { Kind::Unfinished },
+        kind: if finished { kind } else { Kind::Unfinished },
         guest: name.rsplit_once('-').map_or(name.as_str(), |(guest, _)| guest).to_owned(),
         size: size_on_disk(&folder),
-        age: age.unwrap_or_default(),
-        current: whole && current.contains(&folder),
-        about: template.map_or(String::new(), |template| {
-            format!("{}, {}", template.accelerator().name(), template.qemu())
-        }),
+        age,
+        current: finished && current.contains(&folder),
+        about,
         folder,
     }
 }
@@ -103,17 +101,17 @@ fn size_on_disk(folder: &Path) -> u64 {
     files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.blocks() * 512).sum()
 }
 
-/// Removes what no machine that is started from now on would use, or with `everything` all of the cache, and what
-/// processes that were killed have left. What is being made or looked at by somebody is left alone; machines that
-/// run lose nothing.
+/// Removes guests and snapshots that no VM that starts now would use, or all of them if
+/// `everything` is set, and what killed processes have left. Entries that another process is
+/// working on are kept. Running VMs are not affected.
 ///
 /// # Errors
-/// When something cannot be removed.
+/// If something cannot be removed.
 pub fn prune(everything: bool) -> Result<Vec<Item>, VmError> {
-    remove_left_machines()?;
+    remove_abandoned_vms()?;
     let mut removed = Vec::new();
     for item in list()?.into_iter().filter(|item| everything || !item.current) {
-        if free(&item) {
+        if is_unlocked(&item) {
             fs::remove_dir_all(&item.folder).map_err(VmError::file("remove", &item.folder))?;
             removed.push(item);
         }
@@ -121,15 +119,16 @@ pub fn prune(everything: bool) -> Result<Vec<Item>, VmError> {
     Ok(removed)
 }
 
-/// Whether nobody works on it: the lock that goes with its name is free.
-fn free(item: &Item) -> bool {
+/// Whether the lock of an entry's name is free, so that no process is working on it.
+fn is_unlocked(item: &Item) -> bool {
     let name = item.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let (name, place) = match name.strip_prefix(".assembling-").or(name.strip_prefix(".making-")) {
-        Some(rest) => {
-            (rest.rsplit_once('-').map_or(rest, |(name, _)| name).to_owned(), item.folder.parent())
-        }
-        None if item.kind == Kind::Guest => (item.guest.clone(), item.folder.parent()),
-        None => (name, item.folder.parent()),
+    let unfinished =
+        name.strip_prefix(assemble::UNFINISHED).or(name.strip_prefix(snapshot::UNFINISHED));
+    let name = match unfinished {
+        Some(rest) => rest.rsplit_once('-').map_or(rest, |(name, _)| name),
+        None if item.kind == Kind::Guest => &item.guest,
+        None => &name,
     };
-    place.is_some_and(|place| Lock::take(&place.join(format!("{name}.lock"))).is_some())
+    let lock = item.folder.parent().map(|parent| parent.join(format!("{name}.lock")));
+    lock.is_some_and(|lock| Lock::try_acquire(&lock).is_some())
 }

@@ -6,7 +6,8 @@
 //! | [`instance`] | one VM: QEMU's arguments and process, its monitor, the guest agent, snapshots |
 //! | [`guest`] | guest definitions, and guests assembled from Debian packages |
 //!
-//! The API of an engine belongs to [`engine`](crate::engine). Nothing here knows about images.
+//! [`doctor`] checks the host, and [`inventory`] lists and prunes the cache. Requests to an engine
+//! belong to [`engine`](crate::engine). Nothing here knows about images.
 
 pub mod doctor;
 mod error;
@@ -20,14 +21,14 @@ pub mod tools;
 pub use error::VmError;
 pub use guest::{Definition, Family, Guest, GuestChanges, MachineType};
 pub use instance::{Accelerator, AcceleratorChoice, Agent, CommandOutput, Snapshot, Vm};
-pub use pool::{NamedVm, Options, PausedVm, ReadyVm, ResumedVm};
+pub use pool::{NamedVm, Options, PausedVm, PrepareOptions, Progress, ReadyVm, ResumedVm, prepare};
 
-/// Runs blocking `work` on a thread where it does not hold up other tasks.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, VmError> + Send + 'static,
+/// Runs a function that blocks on a thread of its own, so that async tasks continue meanwhile.
+async fn run_blocking<T: Send + 'static>(
+    function: impl FnOnce() -> Result<T, VmError> + Send + 'static,
 ) -> Result<T, VmError> {
     let failed = |error: tokio::task::JoinError| {
-        VmError::file("finish", "a thread")(std::io::Error::other(error))
+        VmError::file("wait for", "a background thread")(std::io::Error::other(error))
     };
-    tokio::task::spawn_blocking(work).await.map_err(failed)?
+    tokio::task::spawn_blocking(function).await.map_err(failed)?
 }

@@ -1,12 +1,12 @@
-//! Machines of another architecture than the host's: emulated, and with an image of their own.
+//! VMs of another architecture than the host's: emulated, and with images of their own.
 
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::dock::{seatrial, stdout};
 use crate::sample_image::SampleImage;
+use crate::workbench::{seatrial, stdout};
 
 const GUEST: &str = "docker-28-arm64";
 const RECIPE: &str = r#"
@@ -23,13 +23,12 @@ contents = "arm64"
 "#;
 const EXPECTED: &str = "[env]\nhas = { LAST_LAYER = 'child' }\n[[run]]\nname = 'machine'\n";
 
-/// Puts a static program for arm64 into `folder`: the guest's own.
-fn program(folder: &Path) {
+/// Puts a static arm64 program into `folder`, from the initial RAM disk of the guest.
+fn extract_busybox(folder: &Path) {
     stdout(&seatrial(&["vm", "prepare", GUEST]));
-    let listed: Value =
-        serde_json::from_str(&stdout(&seatrial(&["vm", "list", "--json"]))).unwrap();
-    let mut cached = listed["cache"].as_array().unwrap().iter();
-    let guest = cached
+    let list: Value = serde_json::from_str(&stdout(&seatrial(&["vm", "list", "--json"]))).unwrap();
+    let mut cache = list["cache"].as_array().unwrap().iter();
+    let guest = cache
         .find(|item| item["kind"] == "guest" && item["guest"] == GUEST && item["current"] == true);
     let initrd = Path::new(guest.unwrap()["folder"].as_str().unwrap()).join("initrd");
     std::fs::create_dir_all(folder).unwrap();
@@ -40,9 +39,9 @@ fn program(folder: &Path) {
 
 #[test]
 #[ignore = "takes minutes; for the nightly run"]
-fn each_engine_runs_the_image_for_its_own_architecture_whatever_the_archive() {
+fn each_engine_runs_the_image_for_its_own_architecture_from_every_kind_of_archive() {
     let sample = SampleImage::new();
-    program(&sample.path("arm64"));
+    extract_busybox(&sample.path("arm64"));
     std::fs::write(sample.path("multi.toml"), RECIPE).unwrap();
     stdout(&sample.seatrial(&["build", "multi.toml", "--format", "dual", "-o", "dual.tar"]));
     stdout(&sample.seatrial(&["build", "multi.toml", "--format", "oci", "-o", "app.tar"]));
@@ -55,19 +54,18 @@ fn each_engine_runs_the_image_for_its_own_architecture_whatever_the_archive() {
         let verdict: Value = serde_json::from_str(&stdout(&sample.seatrial(&words))).unwrap();
         for (engine, machine) in [("docker-28", "x86_64\n"), (GUEST, "aarch64\n")] {
             let cases = verdict["cases"].as_array().unwrap();
-            let mut of_it = cases
-                .iter()
-                .filter(|case| case["engine"] == engine && case["name"] == "run machine");
-            let said = of_it.next().map(|case| (case["outcome"].as_str(), case["output"].as_str()));
+            let case =
+                cases.iter().find(|case| case["engine"] == engine && case["name"] == "run machine");
+            let result = case.map(|case| (case["outcome"].as_str(), case["output"].as_str()));
             let expected = engines.contains(&engine).then_some((Some("passed"), Some(machine)));
-            assert_eq!(said, expected, "{image} on {engine}");
+            assert_eq!(result, expected, "{image} on {engine}");
         }
     }
 }
 
 #[test]
 #[ignore = "takes minutes; for the nightly run"]
-fn an_image_for_the_host_alone_is_loaded_there_and_its_runs_are_skipped() {
+fn an_image_for_another_architecture_loads_but_its_runs_are_skipped() {
     let sample = SampleImage::new();
     let (output, verdict) = sample.check("[[run]]\nname='x'\n", &["--engine", GUEST]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");

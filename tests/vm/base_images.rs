@@ -2,7 +2,7 @@
 
 use seatrial::engine::RunOptions;
 
-use crate::dock::{Dock, RUN};
+use crate::workbench::{RUN_TIMEOUT, Workbench};
 
 const BASE: &str = "\
 name='base'
@@ -15,27 +15,27 @@ const CHILD: &str = "name='child'\nfrom_image='base.tar'\ncontents='more'\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_environment_of_base_and_child_is_merged_for_every_combination_of_layerings() {
-    let dock = Dock::new().await;
+    let bench = Workbench::new().await;
     for (lower, upper) in
         [("popularity", "single"), ("single", "popularity"), ("popularity", "popularity")]
     {
-        dock.build(&format!("layering='{lower}'\n{BASE}"), "base.tar");
+        bench.build(&format!("layering='{lower}'\n{BASE}"), "base.tar");
         let config = "[config]\nEnv=['LAST_LAYER=child', 'CHILD=2']\n";
-        let image = dock.load(&format!("layering='{upper}'\n{CHILD}{config}")).await;
+        let image = bench.load(&format!("layering='{upper}'\n{CHILD}{config}")).await;
         image.assert_env(&["PATH=/bin", "LAST_LAYER=child", "BASE=1", "CHILD=2"]).await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_images_share_the_layer_of_their_base_as_the_lowest() {
-    let dock = Dock::new().await;
-    dock.build(BASE, "base.tar");
+    let bench = Workbench::new().await;
+    bench.build(BASE, "base.tar");
     let mut layers: Vec<Vec<String>> = Vec::new();
     for name in ["one", "two"] {
         let date = format!("200{}-01-01T00:00:00Z", layers.len());
         let recipe = format!("{CHILD}mtime='{date}'\ntag='1'\n").replace("child", name);
-        let image = dock.load(&recipe).await;
-        let inspected = dock.daemon.docker().unwrap().inspect(image.reference()).await.unwrap();
+        let image = bench.load(&recipe).await;
+        let inspected = bench.daemon.docker().unwrap().inspect(image.reference()).await.unwrap();
         layers.push(inspected.root_fs.unwrap().layers.unwrap());
     }
     assert_eq!((layers[0].len(), layers[1].len()), (2, 2));
@@ -45,13 +45,13 @@ async fn two_images_share_the_layer_of_their_base_as_the_lowest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_saved_by_docker_works_as_a_base() {
-    let dock = Dock::new().await;
-    let base = dock.load(BASE).await;
-    let mut saved = tokio::fs::File::create(dock.path("saved.tar")).await.unwrap();
-    dock.daemon.docker().unwrap().save(base.reference(), &mut saved).await.unwrap();
+    let bench = Workbench::new().await;
+    let base = bench.load(BASE).await;
+    let mut saved = tokio::fs::File::create(bench.path("saved.tar")).await.unwrap();
+    bench.daemon.docker().unwrap().save(base.reference(), &mut saved).await.unwrap();
     let recipe = "name='child'\nfrom_image='saved.tar'\ncontents='more'\n\
                   [config]\nCmd=['/bin/cat', '/file']\n";
-    let image = dock.load(recipe).await;
-    assert_eq!(image.run(&RunOptions::default(), RUN).await.unwrap().stdout, "more");
+    let image = bench.load(recipe).await;
+    assert_eq!(image.run(&RunOptions::default(), RUN_TIMEOUT).await.unwrap().stdout, "more");
     image.assert_env(&["LAST_LAYER=base"]).await.unwrap();
 }

@@ -8,7 +8,7 @@ use seatrial::harness::Daemon;
 use seatrial::vm::Options;
 use tempfile::TempDir;
 
-use crate::dock::{GUEST, seatrial};
+use crate::workbench::{GUEST, seatrial};
 
 /// Runs the program with an empty cache and with `path` as `PATH`.
 fn with_empty_cache(path: &str, arguments: &[&str]) -> (Output, TempDir) {
@@ -62,7 +62,7 @@ fn a_full_disk_is_an_error_before_anything_is_written() {
         small.arg(folder.path()).args([env!("CARGO_BIN_EXE_seatrial"), GUEST]).output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(
-        stderr(&output).contains("MiB free, and a guest needs 2048; make room there"),
+        stderr(&output).contains("MiB free, but a guest needs 2048 MiB; free some space there"),
         "{}",
         stderr(&output)
     );
@@ -88,11 +88,11 @@ async fn not_ready(kernel_arguments: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_error_tells_a_kernel_that_does_not_boot_from_an_engine_that_is_not_ready() {
     let error = not_ready("initcall_blacklist=serial8250_init loglevel=0").await;
-    assert!(error.contains("\"the kernel speaks\" was not met"), "{error}");
+    assert!(error.contains("\"first console output\" was not met"), "{error}");
 
     let error = not_ready("systemd.unit=sysinit.target").await;
-    assert!(error.contains("\"the API's socket listens\" was not met"), "{error}");
-    assert!(error.contains("the guest agent answers"), "conditions that were met: {error}");
+    assert!(error.contains("\"API socket listens\" was not met"), "{error}");
+    assert!(error.contains("guest agent responds"), "conditions that were met: {error}");
     assert!(error.contains("docker.service - Docker"), "units: {error}");
     assert!(error.contains("systemd[1]"), "journal: {error}");
 }

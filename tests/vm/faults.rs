@@ -4,46 +4,47 @@
 use seatrial::engine::RunOptions;
 use seatrial::replay::Fault;
 
-use crate::dock::{Dock, RUN};
+use crate::workbench::{RUN_TIMEOUT, Workbench};
 
 const RECIPE: &str = "name='x'\ntag='1'\ncontents='rootfs'\n";
 
 /// Inflicts a fault once the shell command `condition` succeeds in the guest.
-async fn inflict(dock: &Dock, fault: &str, condition: &str) {
-    dock.guest(&format!("until {condition}; do :; done")).await;
-    fault.parse::<Fault>().unwrap().apply(dock.daemon.vm()).await.unwrap();
+async fn inflict(bench: &Workbench, fault: &str, condition: &str) {
+    bench.guest(&format!("until {condition}; do :; done")).await;
+    fault.parse::<Fault>().unwrap().apply(bench.daemon.vm()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_is_killed_during_a_load_is_named_and_the_next_load_works() {
-    let dock = Dock::new().await;
+    let bench = Workbench::new().await;
     let importing = "ls /var/lib/docker/tmp/docker-import-* >/dev/null 2>&1";
-    let load = dock.daemon.load_recipe(dock.recipe(RECIPE));
-    let (loaded, ()) = tokio::join!(load, inflict(&dock, "kill dockerd", importing));
+    let load = bench.daemon.load_recipe(bench.recipe(RECIPE));
+    let (loaded, ()) = tokio::join!(load, inflict(&bench, "kill dockerd", importing));
     let error = loaded.unwrap_err().to_string();
     assert!(error.contains("meanwhile, docker.service"), "{error}");
 
-    let image = dock.load(RECIPE).await;
-    let output = image.run(&RunOptions::command(&["/bin/echo", "again"]), RUN).await.unwrap();
+    let image = bench.load(RECIPE).await;
+    let output =
+        image.run(&RunOptions::command(&["/bin/echo", "again"]), RUN_TIMEOUT).await.unwrap();
     assert_eq!(output.stdout, "again\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vm_that_dies_during_a_run_is_noticed_at_once() {
-    let dock = Dock::new().await;
-    let image = dock.load(RECIPE).await;
+    let bench = Workbench::new().await;
+    let image = bench.load(RECIPE).await;
     let options = RunOptions::command(&["/bin/sleep", "600"]);
-    let run = image.run(&options, RUN);
+    let run = image.run(&options, RUN_TIMEOUT);
     let (output, ()) =
-        tokio::join!(run, inflict(&dock, "power-off", "pgrep -f '^/bin/sleep 600' >/dev/null"));
+        tokio::join!(run, inflict(&bench, "power-off", "pgrep -f '^/bin/sleep 600' >/dev/null"));
     let error = output.unwrap_err().to_string();
-    assert!(error.starts_with("QEMU ended (signal 9)"), "{error}");
+    assert!(error.starts_with("QEMU exited (signal 9)"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_load_names_a_full_disk() {
-    let dock = Dock::new().await;
-    inflict(&dock, "fill", "true").await;
-    let error = dock.daemon.load_recipe(dock.recipe(RECIPE)).await.unwrap_err().to_string();
+    let bench = Workbench::new().await;
+    inflict(&bench, "fill", "true").await;
+    let error = bench.daemon.load_recipe(bench.recipe(RECIPE)).await.unwrap_err().to_string();
     assert!(error.contains("the engine's disk is full"), "{error}");
 }

@@ -5,16 +5,16 @@ use std::process::Command;
 use seatrial::engine::RunOptions;
 use serde_json::Value;
 
-use crate::dock::{Dock, RUN};
+use crate::workbench::{RUN_TIMEOUT, Workbench};
 
 /// The store paths of the layers that stay the same.
 const ONE: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-one";
 const TWO: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-two";
 
 /// Returns a recipe with two layers that stay the same and one on top that has `content`.
-fn recipe(dock: &Dock, content: &str) -> String {
+fn recipe(bench: &Workbench, content: &str) -> String {
     for name in [ONE, TWO] {
-        let path = dock.path("store").join(name);
+        let path = bench.path("store").join(name);
         std::fs::create_dir_all(&path).unwrap();
         std::fs::write(path.join("file"), [name.as_bytes()[0]; 400_000]).unwrap();
     }
@@ -23,8 +23,8 @@ fn recipe(dock: &Dock, content: &str) -> String {
         { "path": one, "references": [], "narSize": 1 },
         { "path": two, "references": [one], "narSize": 1 },
     ]);
-    std::fs::write(dock.path("graph.json"), graph.to_string()).unwrap();
-    std::fs::write(dock.path("rootfs/content"), content).unwrap();
+    std::fs::write(bench.path("graph.json"), graph.to_string()).unwrap();
+    std::fs::write(bench.path("rootfs/content"), content).unwrap();
     format!(
         "name='load/app'\ntag='1'\ncontents='rootfs'\n\
          [store]\nsource='store'\nclosure='graph.json'\n\
@@ -32,10 +32,10 @@ fn recipe(dock: &Dock, content: &str) -> String {
     )
 }
 
-fn load(dock: &Dock, arguments: &[&str]) -> Value {
-    let vm = dock.daemon.vm();
+fn load(bench: &Workbench, arguments: &[&str]) -> Value {
+    let vm = bench.daemon.vm();
     let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
-    command.args(["load", "--json"]).args(arguments).current_dir(dock.path("."));
+    command.args(["load", "--json"]).args(arguments).current_dir(bench.path("."));
     command.env("DOCKER_HOST", format!("tcp://localhost:{}", vm.port()));
     command.env("DOCKER_TLS_VERIFY", "1").env("DOCKER_CERT_PATH", vm.folder());
     let output = command.output().unwrap();
@@ -45,27 +45,27 @@ fn load(dock: &Dock, arguments: &[&str]) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_change_only_the_changed_layer_is_sent_and_the_image_is_complete() {
-    let dock = Dock::new().await;
-    std::fs::write(dock.path("app.toml"), recipe(&dock, "before\n")).unwrap();
-    let first = load(&dock, &["app.toml"]);
+    let bench = Workbench::new().await;
+    std::fs::write(bench.path("app.toml"), recipe(&bench, "before\n")).unwrap();
+    let first = load(&bench, &["app.toml"]);
     assert_eq!((&first["layers"], &first["sent"]), (&3.into(), &3.into()), "{first}");
 
-    std::fs::write(dock.path("app.toml"), recipe(&dock, "after\n")).unwrap();
-    let second = load(&dock, &["app.toml"]);
+    std::fs::write(bench.path("app.toml"), recipe(&bench, "after\n")).unwrap();
+    let second = load(&bench, &["app.toml"]);
     assert_eq!((&second["layers"], &second["sent"]), (&3.into(), &1.into()), "{second}");
     assert!(first["bytes"].as_u64().unwrap() > second["bytes"].as_u64().unwrap() + 800_000);
     let shown = RunOptions::command(&["/bin/cat", "/content"]);
-    let output = dock.daemon.engine().run("load/app:1", &shown, RUN).await.unwrap();
+    let output = bench.daemon.engine().run("load/app:1", &shown, RUN_TIMEOUT).await.unwrap();
     assert_eq!(output.stdout, "after\n");
 
     // From an archive with the same image, nothing is missing.
-    dock.build(&recipe(&dock, "after\n"), "app.tar");
-    let third = load(&dock, &["app.tar"]);
+    bench.build(&recipe(&bench, "after\n"), "app.tar");
+    let third = load(&bench, &["app.tar"]);
     assert_eq!(
         (&third["sent"], &third["id"], &third["whole_because"]),
         (&0.into(), &second["id"], &Value::Null)
     );
-    let whole = load(&dock, &["app.tar", "--whole"]);
+    let whole = load(&bench, &["app.tar", "--whole"]);
     assert_eq!((&whole["sent"], &whole["id"]), (&3.into(), &second["id"]));
 }
 
@@ -74,7 +74,7 @@ fn an_unreachable_daemon_ends_with_exit_code_3() {
     let folder = tempfile::TempDir::new().unwrap();
     let recipe = folder.path().join("x.toml");
     std::fs::write(&recipe, "name='x'\n").unwrap();
-    let output = crate::dock::seatrial(&[
+    let output = crate::workbench::seatrial(&[
         "load",
         recipe.to_str().unwrap(),
         "--host",
@@ -89,8 +89,12 @@ fn an_invalid_address_of_a_daemon_ends_with_exit_code_2() {
     let folder = tempfile::TempDir::new().unwrap();
     let recipe = folder.path().join("x.toml");
     std::fs::write(&recipe, "name='x'\n").unwrap();
-    let output =
-        crate::dock::seatrial(&["load", recipe.to_str().unwrap(), "--host", "/run/docker.sock"]);
+    let output = crate::workbench::seatrial(&[
+        "load",
+        recipe.to_str().unwrap(),
+        "--host",
+        "/run/docker.sock",
+    ]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("write unix:///PATH"), "{output:?}");
 }

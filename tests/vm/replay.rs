@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::dock::{seatrial, stdout};
+use crate::workbench::{seatrial, stdout};
 
 /// Replays `scenario` on `engine`, and returns the outcome of each wait strategy.
 fn outcomes(engine: &str, scenario: &str, strategies: &[&str]) -> Vec<(String, String)> {

@@ -1,7 +1,8 @@
-//! Assembles guests from Debian packages, without root, and caches them by what they are made of.
+//! Assembles guests from Debian packages, without root, and caches them by the digest of their
+//! definition.
 //!
-//! mmdebstrap checks every package against Debian's signed archive. A guest appears in the cache whole or not
-//! at all; two processes that want the same one wait for each other.
+//! mmdebstrap verifies every package with Debian's signatures. A guest appears in the cache only
+//! when it is complete. Processes that need the same guest wait for each other.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -9,125 +10,118 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::vm::VmError;
-use crate::vm::folders::{Lock, ROOM, cached, free, remove_left};
+use crate::vm::folders::{self, GUESTS, Lock, NEEDED_SPACE, cache_folder, free_space};
 use crate::vm::guest::Definition;
 use crate::vm::guest::Guest;
 use crate::vm::guest::debian;
 use crate::vm::tools::{MKE2FS, MMDEBSTRAP, Tool};
 
-/// The size of a machine's scratch disk in bytes. It is sparse.
-const SCRATCH: u64 = 16 << 30;
-/// Lines of a failed assembly that are shown.
-const SHOWN: usize = 8;
+/// The size of a VM's scratch disk in bytes. It is sparse.
+const SCRATCH_SIZE: u64 = 16 << 30;
+/// The number of lines of a failed program's output in errors.
+const ERROR_LINES: usize = 8;
+/// The beginning of the names of unfinished guests' folders; the guest's name and a dash follow.
+pub(in crate::vm) const UNFINISHED: &str = ".assembling-";
 
-/// Where packages come from.
+/// The Debian mirrors that packages come from.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// Lines of a `sources.list`, or the address of a mirror; the host's own where not given.
+    /// Lines of a `sources.list`, or the address of a mirror. Empty for the host's mirrors.
     pub lines: Vec<String>,
 }
 
-/// The guest called `name`, assembled if it is not in the cache. `said` is told what the assembling program
-/// says, line by line.
+/// Returns the guest called `name`, and assembles it if it is not in the cache. Each line that
+/// mmdebstrap prints is passed to `on_output`.
 ///
 /// # Errors
-/// When there is no such guest, a program is missing, the archive cannot be reached, or the disk is full.
-/// Nothing is left behind then.
+/// If there is no such guest, a program is missing, the mirror does not respond, or the disk is
+/// full. Nothing is left in the cache then.
 pub fn assemble(
     name: &str,
     sources: &Sources,
-    said: &mut dyn FnMut(&str),
+    on_output: &mut dyn FnMut(&str),
 ) -> Result<Guest, VmError> {
-    let guests = cached("guests")?;
+    let guests = cache_folder(GUESTS)?;
     let guest = locate(name, sources)?;
     let folder = guest.folder().to_owned();
-    let name = guest.definition.like.as_deref().unwrap_or(&guest.name).to_owned();
+    let name = guest.definition.assembled_name().to_owned();
     if folder.is_dir() {
         return Ok(guest);
     }
-    let _lock = Lock::made_by_another(&guests.join(format!("{name}.lock")))?;
+    let _lock = Lock::acquire_with_timeout(&guests.join(format!("{name}.lock")))?;
     if folder.is_dir() {
         return Ok(guest);
     }
-    for (path, variable) in [(guests.clone(), "XDG_CACHE_HOME"), (std::env::temp_dir(), "TMPDIR")] {
-        let free = free(&path)?;
-        if free < ROOM {
-            return Err(VmError::NoRoom { path, free, variable });
-        }
-    }
-    let unfinished = format!(".assembling-{name}-");
-    remove_left(&guests, &unfinished)?;
+    check_space(&guests, "XDG_CACHE_HOME")?;
+    check_space(&std::env::temp_dir(), "TMPDIR")?;
+    let unfinished = format!("{UNFINISHED}{name}-");
+    folders::remove_unfinished(&guests, &unfinished)?;
     let work = tempfile::Builder::new().prefix(&unfinished).tempdir_in(&guests);
-    let work = work.map_err(VmError::file("make a folder in", &guests))?;
-    let made = work.path().join("guest");
-    fs::create_dir(&made).map_err(VmError::file("make", &made))?;
-    let mmdebstrap = debian::assembling(&guest.definition, &sources.lines, work.path(), &made)?;
-    run(&guest.name, mmdebstrap, MMDEBSTRAP, said)?;
-    scratch(&made)?;
-    fs::rename(&made, &folder).map_err(VmError::file("name", &folder))?;
+    let work = work.map_err(VmError::file("create a folder in", &guests))?;
+    let output = work.path().join("guest");
+    fs::create_dir(&output).map_err(VmError::file("create", &output))?;
+    let mmdebstrap = debian::mmdebstrap(&guest.definition, &sources.lines, work.path(), &output)?;
+    run(&guest.name, mmdebstrap, MMDEBSTRAP, on_output)?;
+    create_scratch_disk(&guest.name, &output)?;
+    fs::rename(&output, &folder).map_err(VmError::file("rename a folder to", &folder))?;
     Ok(guest)
 }
 
-/// The guest called `name`, assembled or not.
+/// Returns the guest called `name`, whether it is assembled or not.
 ///
 /// # Errors
-/// When there is no such guest.
+/// If there is no such guest.
 pub fn locate(name: &str, sources: &Sources) -> Result<Guest, VmError> {
     let definition = Definition::named(name)?;
     let digest = definition.digest(&sources.lines.join("\n")).hex();
-    let assembled = definition.like.as_deref().unwrap_or(&definition.name);
-    let folder = cached("guests")?.join(format!("{assembled}-{}", &digest[..16]));
-    Ok(Guest::new(definition, folder))
+    let folder = format!("{}-{}", definition.assembled_name(), &digest[..16]);
+    Ok(Guest::new(definition, cache_folder(GUESTS)?.join(folder)))
 }
 
-/// The file system is made once; machines write to overlays of it.
-fn scratch(made: &Path) -> Result<(), VmError> {
-    let path = made.join("scratch.raw");
-    let file = File::create(&path).and_then(|file| file.set_len(SCRATCH));
-    file.map_err(VmError::file("make", &path))?;
+fn check_space(folder: &Path, variable: &'static str) -> Result<(), VmError> {
+    let (path, free, needed) = (folder.to_owned(), free_space(folder)?, NEEDED_SPACE);
+    match free < needed {
+        true => Err(VmError::DiskFull { path, free, needed, variable }),
+        false => Ok(()),
+    }
+}
+
+/// Creates the empty file system that the scratch disks of VMs are based on.
+fn create_scratch_disk(guest: &str, folder: &Path) -> Result<(), VmError> {
+    let path = folder.join("scratch.raw");
+    let file = File::create(&path).and_then(|file| file.set_len(SCRATCH_SIZE));
+    file.map_err(VmError::file("create", &path))?;
     let mut mke2fs = Command::new(MKE2FS.require()?);
     mke2fs
         .args(["-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1,nodiscard"])
         .arg(&path);
-    run("scratch disk", mke2fs, MKE2FS, &mut |_| ())
+    run(guest, mke2fs, MKE2FS, &mut |_| ())
 }
 
-/// Runs a program that says what it does on standard error.
+/// Runs a program that prints its progress to standard error.
 fn run(
     guest: &str,
     mut command: Command,
     Tool { program, .. }: Tool,
-    said: &mut dyn FnMut(&str),
+    on_output: &mut dyn FnMut(&str),
 ) -> Result<(), VmError> {
     let failed = |problem: String| VmError::Assembly { guest: guest.to_owned(), problem };
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child =
-        command.spawn().map_err(|error| failed(format!("{program} does not start: {error}")))?;
+        command.spawn().map_err(|error| failed(format!("failed to start {program}: {error}")))?;
     let mut last = Vec::new();
-    for line in
-        child.stderr.take().map(BufReader::new).into_iter().flat_map(SplitNewlines::split_newlines)
-    {
-        said(&line);
+    let output = child.stderr.take().map(BufReader::new);
+    for line in output.into_iter().flat_map(|output| output.split(b'\n')).map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line).into_owned();
+        on_output(&line);
         last.push(line);
-        if last.len() > SHOWN {
+        if last.len() > ERROR_LINES {
             last.remove(0);
         }
     }
     let status = child.wait().map_err(|error| failed(error.to_string()))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(failed(format!("{program} ended with {status}:\n{}", last.join("\n"))))
+    match status.success() {
+        true => Ok(()),
+        false => Err(failed(format!("{program} failed with {status}:\n{}", last.join("\n")))),
     }
 }
-
-/// Lines whatever bytes they are made of.
-trait SplitNewlines: BufRead + Sized {
-    fn split_newlines(self) -> impl Iterator<Item = String> {
-        self.split(b'\n')
-            .map_while(Result::ok)
-            .map(|line| String::from_utf8_lossy(&line).into_owned())
-    }
-}
-
-impl<R: BufRead> SplitNewlines for R {}

@@ -1,9 +1,9 @@
-//! What a machine has in its guest's root beside, or in the place of, what the guest was assembled with: put there
-//! before systemd starts, so that a guest is tried in many states and assembled once.
+//! Guest changes: files that are added to or removed from a guest's root for one VM, before systemd
+//! starts. So a guest is assembled once and can be tested in many states.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Changes to the root of a guest, for one machine. Places are relative to `/`.
+/// Files that are added to or removed from a guest's root for one VM. Paths are relative to `/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GuestChanges {
     files: BTreeMap<String, Vec<u8>>,
@@ -11,38 +11,36 @@ pub struct GuestChanges {
 }
 
 impl GuestChanges {
-    /// Has a file at `place`, which every user of the guest may read.
-    pub fn add_file(&mut self, place: &str, content: impl Into<Vec<u8>>) {
-        self.files.insert(place.trim_start_matches('/').to_owned(), content.into());
+    /// Adds or replaces the file at `path`, readable for every user of the guest.
+    pub fn add_file(&mut self, path: &str, content: impl Into<Vec<u8>>) {
+        self.files.insert(path.trim_start_matches('/').to_owned(), content.into());
     }
 
-    /// Has nothing at `place`.
-    pub fn remove(&mut self, place: &str) {
-        self.removed.insert(place.trim_start_matches('/').to_owned());
+    /// Removes the file or folder at `path`.
+    pub fn remove(&mut self, path: &str) {
+        self.removed.insert(path.trim_start_matches('/').to_owned());
     }
 
-    /// Has also what `other` has, and in the same place that of `other`.
+    /// Adds the changes of `other`, which take precedence.
     pub fn merge(&mut self, other: &Self) {
         self.files.extend(other.files.clone());
         self.removed.extend(other.removed.clone());
     }
 
-    /// The files, by place.
-    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.files.iter().map(|(place, content)| (place.as_str(), content.as_slice()))
+    /// Returns paths and contents of the added files.
+    pub(in crate::vm) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.files.iter().map(|(path, content)| (path.as_str(), content.as_slice()))
     }
 
-    /// The folders that the files lie in, each before what is in it.
+    /// Returns the folders that contain added files, each before its subfolders.
     pub(in crate::vm) fn folders(&self) -> BTreeSet<&str> {
-        let places = self.files.keys();
-        places
-            .flat_map(|place| place.match_indices('/').map(|(slash, _)| &place[..slash]))
-            .collect()
+        let paths = self.files.keys();
+        paths.flat_map(|path| path.match_indices('/').map(|(slash, _)| &path[..slash])).collect()
     }
 
-    /// The places at which there is to be nothing, one a line.
+    /// Returns the removed paths, one a line.
     pub(in crate::vm) fn removals(&self) -> String {
-        self.removed.iter().map(|place| format!("{place}\n")).collect()
+        self.removed.iter().map(|path| format!("{path}\n")).collect()
     }
 }
 
@@ -51,11 +49,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_folder_comes_once_and_before_what_is_in_it() {
-        let mut overlay = GuestChanges::default();
-        overlay.add_file("/etc/systemd/system/a.service", "");
-        overlay.add_file("etc/systemd/system/b.service.d/c.conf", "");
-        let folders: Vec<&str> = overlay.folders().into_iter().collect();
+    fn every_folder_is_listed_once_and_before_its_subfolders() {
+        let mut changes = GuestChanges::default();
+        changes.add_file("/etc/systemd/system/a.service", "");
+        changes.add_file("etc/systemd/system/b.service.d/c.conf", "");
+        let folders: Vec<&str> = changes.folders().into_iter().collect();
         let expected =
             ["etc", "etc/systemd", "etc/systemd/system", "etc/systemd/system/b.service.d"];
         assert_eq!(folders, expected);

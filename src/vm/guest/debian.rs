@@ -1,4 +1,4 @@
-//! What mmdebstrap is asked for: the packages of a guest, where they come from, and what is made of them.
+//! The mmdebstrap command for a guest: its packages, their mirrors, and what is made of them.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -6,91 +6,89 @@ use std::process::{Command, Stdio};
 use crate::vm::VmError;
 use crate::vm::folders::write;
 use crate::vm::guest::Definition;
-use crate::vm::guest::definition::{CONFIGURE, FILES, INSTALL};
+use crate::vm::guest::embedded::{CONFIGURE, FILES, INSTALL};
 use crate::vm::guest::foreign;
 use crate::vm::tools::{MKFS_EROFS, MMDEBSTRAP};
 
-/// The command that assembles a guest of `definition` into the folder `made`, from `sources` or the host's own; `work` is a
-/// folder for what goes into it.
+/// Options of apt: a mirror that does not answer fails after one minute, not ten.
+const APT_OPTIONS: [&str; 3] =
+    ["Acquire::http::Timeout \"20\"", "Acquire::https::Timeout \"20\"", "Acquire::Retries \"2\""];
+/// Folders below `/usr` that no guest needs.
+const EXCLUDED: [&str; 5] =
+    ["share/man", "share/doc", "share/locale", "share/info", "lib/udev/hwdb.d"];
+
+/// Returns the command that assembles a guest of `definition` in the folder `output`, from
+/// `sources` or the host's. `work` is a folder for input files.
 ///
 /// # Errors
-/// When a program is missing, the host cannot run what the packages have, or `work` cannot be written.
-pub(in crate::vm) fn assembling(
+/// If a program is missing, the host does not run the programs in the packages, or `work` cannot be
+/// written to.
+pub(in crate::vm) fn mmdebstrap(
     definition: &Definition,
     sources: &[String],
     work: &Path,
-    made: &Path,
+    output: &Path,
 ) -> Result<Command, VmError> {
-    let Definition { machine_type, suite, packages, modules, family, .. } = definition;
+    let Definition { machine_type, suite, packages, .. } = definition;
     let files = work.join("files");
-    for (place, content) in FILES {
-        write(&files.join(place), content)?;
+    for (path, content) in FILES {
+        write(&files.join(path), content)?;
     }
     let configure = work.join("configure");
     write(&configure, CONFIGURE)?;
     MKFS_EROFS.require()?;
-    let mut mmdebstrap = Command::new(MMDEBSTRAP.require()?);
-    mmdebstrap
-        .args(["--mode=auto", "--format=null"])
-        .arg(format!("--include={}", packages.join(",")));
+    let mut command = Command::new(MMDEBSTRAP.require()?);
+    command.args(["--mode=auto", "--format=null"]).arg(format!("--include={}", packages.join(",")));
     match machine_type.is_host() {
-        true => mmdebstrap.arg("--variant=minbase"),
+        true => command.arg("--variant=minbase"),
         false => {
-            foreign::runs(&definition.name, machine_type)?;
-            mmdebstrap.args([
-                "--variant=extract",
-                "--include=?essential",
-                "--skip=check/qemu,download/empty",
-            ]);
-            mmdebstrap
+            foreign::check(&definition.name, machine_type)?;
+            command
+                .args(["--variant=extract", "--include=?essential"])
+                .arg("--skip=check/qemu,download/empty")
                 .arg(format!("--architectures={}", machine_type.arch))
                 .arg(format!("--extract-hook={INSTALL}"))
         }
     };
-    // A mirror that does not answer is given up on in a minute rather than in ten.
-    for option in [
-        "Acquire::http::Timeout \"20\"",
-        "Acquire::https::Timeout \"20\"",
-        "Acquire::Retries \"2\"",
-    ] {
-        mmdebstrap.arg(format!("--aptopt={option}"));
-    }
-    for unread in ["share/man", "share/doc", "share/locale", "share/info", "lib/udev/hwdb.d"] {
-        mmdebstrap.arg(format!("--dpkgopt=path-exclude=/usr/{unread}/*"));
-    }
-    // The guest's is made without initramfs-tools.
-    mmdebstrap.env("INITRD", "No");
-    let (files, configure, out) = (quoted(&files), quoted(&configure), quoted(made));
-    // Where the user is not root, hooks run as another one, who may not enter our folders; copies go through.
-    let hooks = [
-        "mkdir \"$1/seatrial\"".to_owned(),
-        format!("copy-in {configure} {files} /seatrial"),
-        format!(
-            "sh \"$1/seatrial/configure\" \"$1\" \"{}\" {}",
-            family.units.join(" "),
-            modules.join(" ")
-        ),
-        format!("copy-out /out/root.erofs /out/kernel /out/initrd /out/packages {out}"),
-    ];
-    // What is only extracted has no other ones.
-    let last = if machine_type.is_host() { "customize" } else { "extract" };
-    mmdebstrap.args(hooks.map(|hook| format!("--{last}-hook={hook}")));
-    mmdebstrap.args([suite.as_str(), "-"]);
+    command.args(APT_OPTIONS.map(|option| format!("--aptopt={option}")));
+    command.args(EXCLUDED.map(|path| format!("--dpkgopt=path-exclude=/usr/{path}/*")));
+    // configure makes the initial RAM disk, without initramfs-tools.
+    command.env("INITRD", "No");
+    // The extract variant does not run customize hooks.
+    let stage = if machine_type.is_host() { "customize" } else { "extract" };
+    let hooks = hooks(definition, &files, &configure, output);
+    command.args(hooks.map(|hook| format!("--{stage}-hook={hook}")));
+    command.args([suite.as_str(), "-"]);
     match sources.is_empty() {
-        true => mmdebstrap.args(host_sources(suite)),
-        false => mmdebstrap.args(sources),
+        true => command.args(host_sources(suite)),
+        false => command.args(sources),
     };
-    Ok(mmdebstrap)
+    Ok(command)
 }
 
-/// A guest has chosen versions, not the newest: what signed the archive counts, not how long ago. Old releases and mirrors that
-/// are kept as they were on some day are past the date until which their lists are said to be valid.
-const AGELESS: &str = "[check-valid-until=no]";
-/// Debian releases whose security updates are all to be had; of older ones the lists outlive the packages.
-const STABLE: [&str; 2] = ["bookworm", "trixie"];
+/// The hooks that run `configure` and copy its output. Without root, hooks run as another user, who
+/// may not enter our folders, so files are copied with mmdebstrap's own commands.
+fn hooks(definition: &Definition, files: &Path, configure: &Path, output: &Path) -> [String; 4] {
+    let (files, configure, output) = (quote(files), quote(configure), quote(output));
+    let (units, modules) = (definition.family.units.join(" "), definition.modules.join(" "));
+    [
+        "mkdir \"$1/seatrial\"".to_owned(),
+        format!("copy-in {configure} {files} /seatrial"),
+        format!("sh \"$1/seatrial/configure\" \"$1\" \"{units}\" {modules}"),
+        format!("copy-out /out/root.erofs /out/kernel /out/initrd /out/packages {output}"),
+    ]
+}
 
-/// The lines of a `sources.list` that bring `suite` from the mirrors that the host itself uses (apt-get(8),
-/// `indextargets`). None where the host is no Debian machine: mmdebstrap then goes to Debian's own.
+/// Accepts package lists past their expiry date, as those of old releases and archived mirrors are:
+/// the signature matters, but not its age, because guests have chosen versions, not the newest.
+const SOURCE_OPTIONS: &str = "[check-valid-until=no]";
+/// Debian releases whose security updates can all be downloaded. Package lists of older releases
+/// name packages that no longer exist.
+const WITH_SECURITY_UPDATES: [&str; 2] = ["bookworm", "trixie"];
+
+/// Returns lines of a `sources.list` for `suite` with the mirrors that the host uses (apt-get(8),
+/// `indextargets`). If the host is not a Debian system, there are none, and mmdebstrap uses
+/// Debian's own servers.
 fn host_sources(suite: &str) -> Vec<String> {
     let mut apt = Command::new("apt-get");
     apt.args(["indextargets", "--format", "$(LABEL)|$(REPO_URI)", "Created-By: Packages"]);
@@ -103,15 +101,18 @@ fn host_sources(suite: &str) -> Vec<String> {
         uri.filter(|uri| uri.starts_with("http")).map(str::to_owned)
     };
     let Some(debian) = mirror("Debian") else { return Vec::new() };
-    let mut lines = vec![format!("deb {AGELESS} {debian} {suite} main")];
-    if let (Some(security), true) = (mirror("Debian-Security"), STABLE.contains(&suite)) {
-        lines.push(format!("deb {AGELESS} {debian} {suite}-updates main"));
-        lines.push(format!("deb {AGELESS} {security} {suite}-security main"));
+    let line = |uri: &str, suite: &str| format!("deb {SOURCE_OPTIONS} {uri} {suite} main");
+    let mut lines = vec![line(&debian, suite)];
+    if let (Some(security), true) =
+        (mirror("Debian-Security"), WITH_SECURITY_UPDATES.contains(&suite))
+    {
+        lines.push(line(&debian, &format!("{suite}-updates")));
+        lines.push(line(&security, &format!("{suite}-security")));
     }
     lines
 }
 
-/// A path as one word of a shell.
-fn quoted(path: &Path) -> String {
+/// Returns a path as one word of a shell.
+fn quote(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }

@@ -1,4 +1,5 @@
-//! Families of engines, as data: what a guest of one has in it, where its engine answers, and what that depends on.
+//! Families of engines, as data: the packages of their guests, their units and sockets, and how
+//! they are started.
 
 use std::collections::BTreeMap;
 
@@ -6,61 +7,62 @@ use serde::Deserialize;
 
 use crate::suggest;
 
-/// The engines that are put into guests, started and asked in the same way.
+/// The guests of one kind of engine.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Family {
-    /// What it is called: the name of its file.
+    /// The name: that of its file.
     #[serde(skip)]
     pub name: String,
-    /// The Debian packages of its engine, without what they depend on; the engine's own first.
+    /// The Debian packages of the engine, without dependencies. The engine's own is the first.
     pub(in crate::vm) packages: Vec<String>,
-    /// The kernel modules that its engine needs, without what they depend on.
+    /// The kernel modules that the engine needs, without dependencies.
     pub(in crate::vm) modules: Vec<String>,
-    /// The units of systemd's that are started with the guest, in the order in which they usually become active.
+    /// The systemd units that start at boot, in the order in which they usually become active.
     pub units: Vec<String>,
-    /// How its engine is started.
+    /// How the engine is started.
     pub start: Start,
-    /// What it speaks.
+    /// The API of the engine.
     #[serde(default)]
     pub api: Api,
-    /// The engine's socket in the guest, where it answers `/_ping`.
+    /// The engine's socket in the guest, on which it answers `/_ping`.
     pub socket: Option<String>,
-    /// The socket of what the engine depends on.
+    /// The socket of the service that the engine depends on.
     pub needs: Option<String>,
-    /// Where the engine keeps its images, on the scratch disk.
+    /// The folder for images, on the scratch disk.
     pub store: String,
-    /// Whether the engine puts a registry before names that have none.
+    /// Whether the engine adds a registry to image names that have none.
     #[serde(default)]
     pub qualifies_names: bool,
     /// Memory in MiB.
     pub memory_mib: u32,
-    /// CPUs.
+    /// The number of CPUs.
     pub cpus: u32,
-    /// What machines have in their root beside what was assembled, by place.
+    /// Files that are added to the root of every VM, by path.
     #[serde(default)]
     pub(in crate::vm) files: BTreeMap<String, String>,
 }
 
-/// How an engine is started, and what is to be changed in its guest for it to be started otherwise, by place.
+/// How an engine is started, and the files that make it start in another way, by path.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
-    /// The unit that is the engine.
+    /// The unit of the engine.
     pub service: String,
-    /// The unit that listens for it, where one does.
+    /// The unit that listens for the engine, if there is one.
     pub socket_unit: Option<String>,
-    /// What it logs when it begins to serve its API, where it does.
+    /// The message in the journal with which the engine begins to serve its API, if there is one.
     pub serving_message: Option<String>,
-    /// It makes a socket of its own in the place in which that unit listens.
+    /// Files with which the engine creates its own socket on the path on which the socket unit
+    /// listens.
     #[serde(default)]
     pub orphaned_socket: BTreeMap<String, String>,
-    /// It makes a socket of its own, and wants nothing that listens for it.
+    /// Files with which the engine creates its own socket and does not need the socket unit.
     #[serde(default)]
     pub no_socket_unit: BTreeMap<String, String>,
 }
 
-/// What an engine speaks.
+/// The API of an engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Api {
@@ -71,7 +73,6 @@ pub enum Api {
     Cri,
 }
 
-/// The families there are.
 const FAMILIES: &[(&str, &str)] = &[
     ("docker", include_str!("../../../vm/families/docker.toml")),
     ("podman", include_str!("../../../vm/families/podman.toml")),
@@ -79,39 +80,39 @@ const FAMILIES: &[(&str, &str)] = &[
 ];
 
 impl Family {
-    /// The family called `name`.
+    /// Returns the family called `name`.
     ///
     /// # Errors
-    /// When there is none; the error names the nearest.
+    /// If there is none; the error suggests the most similar name.
     pub fn named(name: &str) -> Result<Self, String> {
         let text = FAMILIES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
         let text = text.ok_or_else(|| {
             let nearest = suggest::hint(&suggest::nearest(name, Self::names()));
-            let known = Self::names().collect::<Vec<_>>().join(", ");
-            format!("there is no family of engines {name:?}{nearest}; there are {known}")
+            let names = Self::names().collect::<Vec<_>>().join(", ");
+            format!("there is no family of engines \"{name}\"{nearest}; the families are {names}")
         })?;
         let family: Self = toml::from_str(text).map_err(|e| e.to_string())?;
         Ok(Self { name: name.to_owned(), ..family })
     }
 
-    /// The names of all.
+    /// Returns the names of all families.
     pub fn names() -> impl Iterator<Item = &'static str> {
         FAMILIES.iter().map(|(name, _)| *name)
     }
 
-    /// The socket at which a client in the guest finds the engine.
+    /// Returns the socket that a client in the guest connects to.
     pub fn client_socket(&self) -> &str {
         self.socket.as_deref().or(self.needs.as_deref()).unwrap_or_default()
     }
 
-    /// Whether `tag`, which its engine lists, is the name that an image has as `reference`.
+    /// Whether `tag`, as the engine lists it, is the name of an image called `reference`.
     pub fn tag_matches(&self, tag: &str, reference: &str) -> bool {
         let qualified =
             || tag.strip_suffix(reference).is_some_and(|registry| registry.ends_with('/'));
         tag == reference || (self.qualifies_names && qualified())
     }
 
-    /// Its units that do something rather than wait for somebody.
+    /// Returns the services among the units.
     pub fn services(&self) -> impl Iterator<Item = &str> {
         self.units.iter().map(String::as_str).filter(|unit| unit.ends_with(".service"))
     }

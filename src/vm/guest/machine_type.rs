@@ -1,27 +1,26 @@
-//! What machines of a CPU architecture are made of: the one thing about a guest that its engine's family and its
-//! Debian release do not decide.
+//! Machine types: the hardware that QEMU emulates for an architecture, and what else depends on the
+//! architecture alone.
 
 use crate::image::platform::Arch;
-
 use crate::vm::tools::{QEMU_ARM, QEMU_X86, Tool};
 
-/// The machines of an architecture.
+/// The hardware that QEMU emulates for an architecture.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MachineType {
-    /// The architecture; Debian calls these as GOARCH does.
+    /// The architecture. Debian uses the same names as GOARCH for those listed here.
     pub arch: Arch,
-    /// The program that runs them.
-    pub qemu: Tool,
+    /// The QEMU program.
+    pub(in crate::vm) qemu: Tool,
     /// QEMU's machine type.
-    pub machine: &'static str,
-    /// The CPU model where it is emulated: a fixed one, so that the same guest runs the same everywhere.
-    pub cpu: &'static str,
-    /// The console that its first serial port is.
-    pub console: &'static str,
-    /// What its kernel is told beside that.
-    pub cmdline: &'static str,
-    /// How `uname -m`, and programs named after it, call the architecture.
-    pub machine_name: &'static str,
+    pub(in crate::vm) machine: &'static str,
+    /// The emulated CPU model: a fixed one, so that a guest behaves the same on every host.
+    pub(in crate::vm) cpu: &'static str,
+    /// The console on the first serial port.
+    pub(in crate::vm) console: &'static str,
+    /// Arguments for the kernel.
+    pub(in crate::vm) cmdline: &'static str,
+    /// The architecture as `uname -m` prints it, which is also part of QEMU's program names.
+    pub(in crate::vm) machine_name: &'static str,
 }
 
 const MACHINE_TYPES: [MachineType; 2] = [
@@ -29,19 +28,19 @@ const MACHINE_TYPES: [MachineType; 2] = [
         arch: Arch::Amd64,
         qemu: QEMU_X86,
         machine: "q35",
-        // Emulating what newer ones add costs more than it gives.
+        // Emulating the extensions of newer models is slower than not having them.
         cpu: "Nehalem",
         console: "ttyS0",
-        // Trusting the emulated clock.
+        // Skip the calibration of the emulated clock.
         cmdline: "tsc=reliable no_timer_check",
         machine_name: "x86_64",
     },
     MachineType {
         arch: Arch::Arm64,
         qemu: QEMU_ARM,
-        // The newest interrupt controller that the accelerator has.
+        // The newest interrupt controller that the accelerator supports.
         machine: "virt,gic-version=max",
-        // Newer ones sign pointers, which is slow to emulate.
+        // Newer models sign pointers, which is slow to emulate.
         cpu: "cortex-a57",
         console: "ttyAMA0",
         cmdline: "",
@@ -50,30 +49,31 @@ const MACHINE_TYPES: [MachineType; 2] = [
 ];
 
 impl MachineType {
-    /// All there are.
-    pub fn all() -> impl Iterator<Item = &'static Self> {
+    /// Returns all machine types.
+    pub(in crate::vm) fn all() -> impl Iterator<Item = &'static Self> {
         MACHINE_TYPES.iter()
     }
 
-    /// Those of `arch`, where there are guests of it.
-    pub fn for_arch(arch: Arch) -> Option<&'static Self> {
+    /// Returns the machine type for `arch`, if there are guests for it.
+    pub(in crate::vm) fn for_arch(arch: Arch) -> Option<&'static Self> {
         MACHINE_TYPES.iter().find(|machine_type| machine_type.arch == arch)
     }
 
-    /// Those of this host's architecture; of amd64 where there are no guests of the host's.
+    /// Returns the machine type for the host's architecture, or for amd64 if there are no guests
+    /// for the host's.
     pub fn host() -> &'static Self {
         Self::for_arch(crate::image::Platform::host().arch).unwrap_or(&MACHINE_TYPES[0])
     }
 
-    /// The machine_type that a guest's full name ends with, and the name without it.
-    pub(in crate::vm) fn named(name: &str) -> Option<(&str, &'static Self)> {
+    /// Splits the architecture from the full name of a guest, if there is one.
+    pub(in crate::vm) fn split_name(name: &str) -> Option<(&str, &'static Self)> {
         MACHINE_TYPES.iter().find_map(|machine_type| {
             let rest = name.strip_suffix(machine_type.arch.goarch())?.strip_suffix('-')?;
             Some((rest, machine_type))
         })
     }
 
-    /// Whether the host's CPU is of its kind, so that it need not be emulated.
+    /// Whether this is the host's architecture, so that KVM may be used.
     pub fn is_host(&self) -> bool {
         crate::image::Platform::host().arch == self.arch
     }

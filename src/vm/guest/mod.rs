@@ -1,15 +1,18 @@
-//! Guests: what a VM boots. Definitions are data embedded in the program; guests are assembled from
-//! Debian packages and cached. Nothing here starts a VM.
+//! Guests: what runs in a VM. Definitions are data embedded in the program; guests are assembled
+//! from Debian packages and cached. Nothing here starts a VM.
 
 pub mod assemble;
-pub mod changes;
+mod assembled;
+pub(in crate::vm) mod changes;
 mod debian;
-pub mod definition;
-pub mod family;
+mod definition;
+mod embedded;
+pub(in crate::vm) mod family;
 pub(in crate::vm) mod foreign;
-pub mod machine_type;
+pub(in crate::vm) mod machine_type;
 
+pub use assembled::Guest;
 pub use changes::GuestChanges;
-pub use definition::{Definition, Guest};
+pub use definition::Definition;
 pub use family::{Api, Family};
 pub use machine_type::MachineType;

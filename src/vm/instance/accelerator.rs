@@ -1,5 +1,6 @@
-//! Whether KVM really boots a guest here. Opening `/dev/kvm` proves nothing: on some nested hosts a guest then
-//! spins before its first line of output. So it is tried, once per host and boot.
+//! The accelerator, and whether KVM can boot a guest on this host. An accessible `/dev/kvm` does
+//! not prove it: on some nested hosts, a guest hangs before its first line of output. So a kernel
+//! is booted with KVM, once for each boot of the host.
 
 use std::fs;
 use std::path::Path;
@@ -10,22 +11,22 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use crate::vm::VmError;
-use crate::vm::folders::{VmFolder, cached};
+use crate::vm::folders::{VmFolder, cache_folder};
 use crate::vm::guest::Guest;
 use crate::vm::instance::process::Process;
 
-/// How a machine's CPU is run.
+/// How the CPUs of a VM run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Accelerator {
-    /// By the host's CPU.
+    /// On the host's CPUs.
     Kvm,
     /// Emulated.
     Tcg,
 }
 
 impl Accelerator {
-    /// What QEMU calls it.
+    /// Returns QEMU's name for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kvm => "kvm",
@@ -34,13 +35,13 @@ impl Accelerator {
     }
 }
 
-/// What may be asked for.
+/// The accelerator that a user asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AcceleratorChoice {
-    /// KVM where it boots a guest, else TCG.
+    /// KVM if it can boot a guest, otherwise TCG.
     #[default]
     Auto,
-    /// This one.
+    /// A specific accelerator.
     Only(Accelerator),
 }
 
@@ -52,7 +53,7 @@ impl FromStr for AcceleratorChoice {
             "auto" => Ok(Self::Auto),
             "kvm" => Ok(Self::Only(Accelerator::Kvm)),
             "tcg" => Ok(Self::Only(Accelerator::Tcg)),
-            other => Err(format!("{other:?} must be auto, kvm or tcg")),
+            other => Err(format!("\"{other}\" must be auto, kvm or tcg")),
         }
     }
 }
@@ -66,18 +67,21 @@ impl std::fmt::Display for AcceleratorChoice {
     }
 }
 
-/// How long a kernel under KVM may take to its first line; real ones take well under a second.
-const FIRST_LINE: Duration = Duration::from_secs(5);
+/// How long a kernel may take until its first output with KVM; usually well below a second.
+const FIRST_OUTPUT_TIMEOUT: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The accelerator that `wish` comes to on this host.
+/// Returns the accelerator for `choice` on this host. [`AcceleratorChoice::Auto`] boots a kernel
+/// with KVM, unless the result is cached.
 ///
 /// # Errors
-/// When the answer cannot be cached, or QEMU is not installed.
-pub async fn choose(wish: AcceleratorChoice, guest: &Guest) -> Result<Accelerator, VmError> {
+/// If KVM is required for a guest of another architecture, the result cannot be cached, or QEMU is
+/// not installed.
+pub async fn choose(choice: AcceleratorChoice, guest: &Guest) -> Result<Accelerator, VmError> {
     let machine_type = guest.definition.machine_type;
-    match wish {
+    match choice {
         AcceleratorChoice::Only(Accelerator::Kvm) if !machine_type.is_host() => {
-            Err(VmError::NoKvm {
+            Err(VmError::KvmArchitecture {
                 guest: guest.name.clone(),
                 architecture: machine_type.arch.goarch(),
             })
@@ -86,50 +90,40 @@ pub async fn choose(wish: AcceleratorChoice, guest: &Guest) -> Result<Accelerato
         AcceleratorChoice::Auto if !machine_type.is_host() => Ok(Accelerator::Tcg),
         AcceleratorChoice::Auto if !Path::new("/dev/kvm").exists() => Ok(Accelerator::Tcg),
         AcceleratorChoice::Auto => {
-            let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-            let answer = cached("kvm")?.join(boot.trim());
-            if let Ok(known) = fs::read_to_string(&answer) {
-                return Ok(if known == "boots" { Accelerator::Kvm } else { Accelerator::Tcg });
-            }
-            machine_type.qemu.require()?;
-            let boots = kvm_boots(guest).await?;
-            let text = if boots { "boots" } else { "does not boot" };
-            fs::write(&answer, text).map_err(VmError::file("write", &answer))?;
+            let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+            let cache_file = cache_folder("kvm")?.join(boot_id.trim());
+            let boots = match fs::read_to_string(&cache_file) {
+                Ok(cached) => cached == "boots",
+                Err(_) => {
+                    machine_type.qemu.require()?;
+                    let boots = kvm_boots(guest).await?;
+                    let text = if boots { "boots" } else { "does not boot" };
+                    fs::write(&cache_file, text).map_err(VmError::file("write", &cache_file))?;
+                    boots
+                }
+            };
             Ok(if boots { Accelerator::Kvm } else { Accelerator::Tcg })
         }
     }
 }
 
 async fn kvm_boots(guest: &Guest) -> Result<bool, VmError> {
-    let folder = VmFolder::make()?;
+    let folder = VmFolder::create()?;
     let console = folder.path().join("console.log");
-    let (serial, kernel) =
-        (format!("file:{}", console.display()), guest.kernel().display().to_string());
+    let serial = format!("file:{}", console.display());
+    let kernel = guest.kernel().display().to_string();
     let machine_type = guest.definition.machine_type;
     let append = format!("console={} panic=-1", machine_type.console);
-    let machine = [
-        "-machine",
-        machine_type.machine,
-        "-accel",
-        "kvm",
-        "-cpu",
-        "host",
-        "-m",
-        "256",
-        "-nodefaults",
-        "-no-reboot",
-    ];
-    let kernel = ["-display", "none", "-serial", &serial, "-kernel", &kernel, "-append", &append];
-    let arguments: Vec<String> = machine.iter().chain(&kernel).map(ToString::to_string).collect();
-    let qemu = Process::start(
-        machine_type.qemu.program,
-        &arguments,
-        None,
-        &folder.path().join("qemu.log"),
-    )?;
-    let deadline = Instant::now() + FIRST_LINE;
+    let machine = ["-machine", machine_type.machine, "-accel", "kvm", "-cpu", "host", "-m", "256"];
+    let bare = ["-nodefaults", "-no-reboot", "-display", "none"];
+    let boot = ["-serial", &serial, "-kernel", &kernel, "-append", &append];
+    let arguments: Vec<String> =
+        machine.iter().chain(&bare).chain(&boot).map(ToString::to_string).collect();
+    let log = folder.path().join("qemu.log");
+    let qemu = Process::start(machine_type.qemu.program, &arguments, None, &log)?;
+    let deadline = Instant::now() + FIRST_OUTPUT_TIMEOUT;
     while Instant::now() < deadline && qemu.exit_status().is_none() {
-        sleep(Duration::from_millis(20)).await;
+        sleep(POLL_INTERVAL).await;
         if fs::metadata(&console).is_ok_and(|metadata| metadata.len() > 0) {
             return Ok(true);
         }

@@ -1,4 +1,4 @@
-//! Commands in the guest, through QEMU's guest agent.
+//! Runs commands in the guest through the QEMU guest agent.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,30 +12,30 @@ use crate::vm::VmError;
 use crate::vm::folders::Lock;
 use crate::vm::instance::channel::Channel;
 
-/// What a command in the guest printed and how it ended.
+/// The output and exit code of a command in the guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandOutput {
-    /// The exit code; `None` when a signal ended the command.
+    /// The exit code; `None` if a signal killed the command.
     pub code: Option<i64>,
-    /// The signal that ended the command.
+    /// The signal that killed the command.
     pub signal: Option<i64>,
-    /// Standard output.
+    /// The standard output.
     pub stdout: String,
-    /// Standard error.
+    /// The standard error.
     pub stderr: String,
 }
 
 impl CommandOutput {
-    /// Whether the command ended by itself with code 0.
+    /// Whether the command exited with code 0.
     pub fn success(&self) -> bool {
         self.code == Some(0)
     }
 }
 
-/// The guest agent of a machine.
+/// A connection to the guest agent of a VM.
 pub struct Agent {
     channel: Channel,
-    _turn: Lock,
+    _lock: Lock,
 }
 
 impl std::fmt::Debug for Agent {
@@ -45,66 +45,63 @@ impl std::fmt::Debug for Agent {
 }
 
 const PEER: &str = "the guest agent";
-/// The most that is read of a file, in bytes.
-const FILE_MAX: usize = 48 << 20;
-/// How long the agent may take over an answer of its own.
-const ANSWER: Duration = Duration::from_secs(5);
-/// How often a running command is asked after.
-const POLL: Duration = Duration::from_millis(10);
+/// The limit for the size of a file that is read, in bytes.
+const FILE_SIZE_LIMIT: usize = 48 << 20;
+/// How long the agent may take to answer a request.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a running command is polled, and a lock that is in use.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 impl Agent {
-    /// Connects to the agent of the machine in `folder` and makes sure that it answers within `limit`. One at a time:
-    /// whoever else talks to it is waited for.
+    /// Connects to the agent of the VM in `folder`, and checks that it answers within `limit`. The
+    /// agent has one connection at a time; this waits until other connections are closed.
     pub(in crate::vm) async fn connect(folder: &Path, limit: Duration) -> Result<Self, VmError> {
         let deadline = Instant::now() + limit;
-        let lock = folder.join("agent.lock");
-        let turn = loop {
-            if let Some(turn) = Lock::take(&lock) {
-                break turn;
+        let lock_file = folder.join("agent.lock");
+        let lock = loop {
+            if let Some(lock) = Lock::try_acquire(&lock_file) {
+                break lock;
             }
             if Instant::now() >= deadline {
-                let problem = format!("it was busy for {} s", limit.as_secs_f32());
-                return Err(VmError::Channel {
-                    peer: PEER,
-                    command: "connecting".to_owned(),
-                    problem,
-                });
+                let seconds = limit.as_secs_f32();
+                let problem = format!("another connection was using it for {seconds} s");
+                let command = "any command".to_owned();
+                return Err(VmError::Command { peer: PEER, command, problem });
             }
-            sleep(POLL).await;
+            sleep(POLL_INTERVAL).await;
         };
         let mut channel = Channel::connect(PEER, &folder.join("agent.sock")).await?;
-        // Whoever was connected before may have gone in the middle of an answer.
-        let number = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_micros() as u64;
-        channel.synchronize("guest-sync", json!({ "id": number }), limit).await?;
-        Ok(Self { channel, _turn: turn })
+        // An earlier connection may have been closed in the middle of an answer.
+        let id = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_micros() as u64;
+        channel.synchronize("guest-sync", json!({ "id": id }), limit).await?;
+        Ok(Self { channel, _lock: lock })
     }
 
-    /// The content of a file of the guest, up to 48 MB of it.
+    /// Returns the content of a file of the guest, or the first 48 MiB of it.
     ///
     /// # Errors
-    /// When it cannot be read, or the agent does not answer.
+    /// If the file cannot be read, or the agent does not answer.
     pub async fn read_file(&mut self, path: &str) -> Result<String, VmError> {
-        let handle = self
-            .channel
-            .ask("guest-file-open", json!({ "path": path, "mode": "r" }), ANSWER)
-            .await?;
+        let open = json!({ "path": path, "mode": "r" });
+        let handle = self.channel.execute("guest-file-open", open, ANSWER_TIMEOUT).await?;
         let mut bytes = Vec::new();
         loop {
-            let some = json!({ "handle": handle, "count": 1 << 20 });
-            let read = self.channel.ask("guest-file-read", some, ANSWER).await?;
-            bytes.extend(decoded(&read["buf-b64"]));
-            if read["eof"] == true || read["count"] == 0 || bytes.len() > FILE_MAX {
+            let chunk = json!({ "handle": handle, "count": 1 << 20 });
+            let read = self.channel.execute("guest-file-read", chunk, ANSWER_TIMEOUT).await?;
+            bytes.extend(decode(&read["buf-b64"]));
+            if read["eof"] == true || read["count"] == 0 || bytes.len() > FILE_SIZE_LIMIT {
                 break;
             }
         }
-        self.channel.ask("guest-file-close", json!({ "handle": handle }), ANSWER).await?;
+        let close = json!({ "handle": handle });
+        self.channel.execute("guest-file-close", close, ANSWER_TIMEOUT).await?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Runs `program` with `arguments` and waits for its end for `limit` at most.
+    /// Runs `program` with `arguments`, and waits up to `limit` until it exits.
     ///
     /// # Errors
-    /// When the program cannot be started, does not end in time, or the agent does not answer.
+    /// If the program cannot be started or does not exit in time, or the agent does not answer.
     pub async fn run(
         &mut self,
         program: &str,
@@ -113,29 +110,27 @@ impl Agent {
     ) -> Result<CommandOutput, VmError> {
         let deadline = Instant::now() + limit;
         let start = json!({ "path": program, "arg": arguments, "capture-output": true });
-        let started = self.channel.ask("guest-exec", start, ANSWER).await?;
+        let started = self.channel.execute("guest-exec", start, ANSWER_TIMEOUT).await?;
         loop {
-            let status = self
-                .channel
-                .ask("guest-exec-status", json!({ "pid": started["pid"] }), ANSWER)
-                .await?;
+            let poll = json!({ "pid": started["pid"] });
+            let status = self.channel.execute("guest-exec-status", poll, ANSWER_TIMEOUT).await?;
             if status["exited"] == true {
-                return Ok(ended(&status));
+                return Ok(command_output(&status));
             }
             if Instant::now() >= deadline {
                 let problem = format!("still running after {} s", limit.as_secs_f32());
                 let command = format!("{program} {}", arguments.join(" "));
-                return Err(VmError::Channel { peer: "the guest", command, problem });
+                return Err(VmError::Command { peer: "the guest", command, problem });
             }
-            sleep(POLL).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 }
 
-fn ended(status: &Value) -> CommandOutput {
-    let text = |name: &str| String::from_utf8_lossy(&decoded(&status[name])).into_owned();
+fn command_output(status: &Value) -> CommandOutput {
+    let text = |name: &str| String::from_utf8_lossy(&decode(&status[name])).into_owned();
     CommandOutput {
-        // Absent when a signal ended the command: never to be taken for a zero.
+        // Absent if a signal killed the command; must not be read as 0.
         code: status["exitcode"].as_i64(),
         signal: status["signal"].as_i64(),
         stdout: text("out-data"),
@@ -143,8 +138,8 @@ fn ended(status: &Value) -> CommandOutput {
     }
 }
 
-fn decoded(text: &Value) -> Vec<u8> {
-    text.as_str().and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default()
+fn decode(base64: &Value) -> Vec<u8> {
+    base64.as_str().and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -152,8 +147,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signal_is_never_an_exit_code() {
-        let output = ended(&json!({ "exited": true, "signal": 9 }));
+    fn a_killed_command_has_a_signal_but_no_exit_code() {
+        let output = command_output(&json!({ "exited": true, "signal": 9 }));
         assert_eq!((output.code, output.signal, output.success()), (None, Some(9), false));
     }
 }

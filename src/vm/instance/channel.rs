@@ -1,5 +1,5 @@
-//! A line of JSON out, a line of JSON back: what QEMU's monitor and its guest agent both speak
-//! (QEMU's `qmp-spec.rst`, qemu-ga's reference).
+//! The line protocol of QEMU's monitor and guest agent: one JSON document a line for each command
+//! and each answer (QEMU's `qmp-spec.rst` and the reference of `qemu-ga`).
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,11 +13,11 @@ use tokio::time::timeout;
 
 use crate::vm::VmError;
 
-/// A connection to one of the two.
+/// A connection to a monitor or guest agent.
 pub(in crate::vm) struct Channel {
     peer: &'static str,
     stream: BufReader<UnixStream>,
-    /// Events that came while an answer was waited for.
+    /// Events that arrived before the answer to a command.
     events: VecDeque<Value>,
 }
 
@@ -28,19 +28,20 @@ impl Channel {
         Ok(Self { peer, stream: BufReader::new(stream), events: VecDeque::new() })
     }
 
-    /// Asks `command` and waits for its answer for `limit` at most. An answer that came too late would be taken
-    /// for another's, so a channel on which a question failed must not be used again.
-    pub(in crate::vm) async fn ask(
+    /// Sends `command` and waits up to `limit` for its answer. After an error, the channel must not
+    /// be used again: an answer that arrives late would be taken for the answer to the next
+    /// command.
+    pub(in crate::vm) async fn execute(
         &mut self,
         command: &str,
         arguments: Value,
         limit: Duration,
     ) -> Result<Value, VmError> {
-        let question = format!("{}\n", json!({ "execute": command, "arguments": arguments }));
+        let request = format!("{}\n", json!({ "execute": command, "arguments": arguments }));
         let answer = async {
-            self.stream.write_all(question.as_bytes()).await?;
+            self.stream.write_all(request.as_bytes()).await?;
             loop {
-                let message = self.message().await?;
+                let message = self.read_message().await?;
                 if message.get("return").is_some() || message.get("error").is_some() {
                     return Ok(message);
                 }
@@ -50,7 +51,7 @@ impl Channel {
             }
         };
         let answer = timeout(limit, answer).await;
-        match self.within(command, limit, answer)? {
+        match self.check(command, limit, answer)? {
             answer if answer.get("error").is_some() => {
                 Err(self.failed(command, answer["error"].to_string()))
             }
@@ -58,8 +59,8 @@ impl Channel {
         }
     }
 
-    /// Asks `command`, whose `id` its answer repeats, and passes over all that comes before that answer: what was
-    /// left by somebody who went away.
+    /// Sends `command`, whose `id` its answer repeats, and skips everything before that answer:
+    /// answers to an earlier connection.
     pub(in crate::vm) async fn synchronize(
         &mut self,
         command: &str,
@@ -67,12 +68,12 @@ impl Channel {
         limit: Duration,
     ) -> Result<(), VmError> {
         let id = arguments["id"].clone();
-        let question = format!("{}\n", json!({ "execute": command, "arguments": arguments }));
+        let request = format!("{}\n", json!({ "execute": command, "arguments": arguments }));
         let answer = async {
-            // 0xFF makes the agent drop what it was told half of.
-            self.stream.write_all(&[&[0xff], question.as_bytes()].concat()).await?;
+            // 0xFF makes the agent discard an incomplete command.
+            self.stream.write_all(&[&[0xff], request.as_bytes()].concat()).await?;
             loop {
-                match self.message().await {
+                match self.read_message().await {
                     Ok(message) if message["return"] == id => return Ok(message),
                     Err(error) if error.kind() != io::ErrorKind::InvalidData => return Err(error),
                     _ => {}
@@ -80,10 +81,10 @@ impl Channel {
             }
         };
         let answer = timeout(limit, answer).await;
-        self.within(command, limit, answer).map(drop)
+        self.check(command, limit, answer).map(drop)
     }
 
-    /// The data of the next event called `name`, which must come within `limit`; other events are passed over.
+    /// Waits up to `limit` for the event `name`, skips other events, and returns its data.
     pub(in crate::vm) async fn event(
         &mut self,
         name: &str,
@@ -93,7 +94,7 @@ impl Channel {
             loop {
                 let message = match self.events.pop_front() {
                     Some(event) => event,
-                    None => self.message().await?,
+                    None => self.read_message().await?,
                 };
                 if message["event"] == name {
                     return Ok(message);
@@ -101,21 +102,22 @@ impl Channel {
             }
         };
         let event = timeout(limit, event).await;
-        self.within(name, limit, event).map(|mut event| event["data"].take())
+        self.check(name, limit, event).map(|mut event| event["data"].take())
     }
 
-    async fn message(&mut self) -> io::Result<Value> {
+    async fn read_message(&mut self) -> io::Result<Value> {
         let mut line = Vec::new();
         if self.stream.read_until(b'\n', &mut line).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        // The agent may put a 0xFF before its first answer.
+        // The agent may send 0xFF before its first answer.
         let text = line.strip_prefix(&[0xff]).unwrap_or(&line);
         serde_json::from_slice(text)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
-    fn within(
+    /// Turns a timeout or an I/O error into an error that names the command.
+    fn check(
         &self,
         command: &str,
         limit: Duration,
@@ -131,6 +133,6 @@ impl Channel {
     }
 
     fn failed(&self, command: &str, problem: String) -> VmError {
-        VmError::Channel { peer: self.peer, command: command.to_owned(), problem }
+        VmError::Command { peer: self.peer, command: command.to_owned(), problem }
     }
 }

@@ -1,5 +1,5 @@
-//! A machine's initial RAM disk: the guest's, and behind it an archive with the machine's own files
-//! (Linux `Documentation/driver-api/early-userspace/buffer-format.rst`: archives may follow each other).
+//! A VM's initial RAM disk: the guest's, followed by an archive with the VM's own files (Linux
+//! `Documentation/driver-api/early-userspace/buffer-format.rst`: archives may be concatenated).
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -10,34 +10,34 @@ use crate::vm::VmError;
 use crate::vm::guest::changes::GuestChanges;
 use crate::vm::instance::tls::ServerFiles;
 
-/// Writes it to `target`. The guest's first process looks for keys in `/vm`, for files of its root's in
-/// `/changes`, and for what it must not have in `/vm/removed`.
+/// Writes the initial RAM disk to `target`. `vm/guest/init` expects certificates in `/vm`, files
+/// for the root in `/changes`, and a list of paths to remove in `/vm/removed`.
 pub(in crate::vm) fn write(
     guest: &Path,
     target: &Path,
-    keys: &ServerFiles,
-    overlay: &GuestChanges,
+    certificates: &ServerFiles,
+    changes: &GuestChanges,
 ) -> Result<(), VmError> {
     let mut initrd = fs::read(guest).map_err(VmError::file("read", guest))?;
     initrd.resize(initrd.len().next_multiple_of(4), 0);
-    for (name, content) in keys {
-        entry(&mut initrd, &format!("vm/{name}"), 0o100_600, content.as_bytes());
+    for (name, content) in certificates {
+        append(&mut initrd, &format!("vm/{name}"), 0o100_600, content.as_bytes());
     }
-    entry(&mut initrd, "vm/removed", 0o100_644, overlay.removals().as_bytes());
-    entry(&mut initrd, "changes", 0o040_755, b"");
-    for folder in overlay.folders() {
-        entry(&mut initrd, &format!("changes/{folder}"), 0o040_755, b"");
+    append(&mut initrd, "vm/removed", 0o100_644, changes.removals().as_bytes());
+    append(&mut initrd, "changes", 0o040_755, b"");
+    for folder in changes.folders() {
+        append(&mut initrd, &format!("changes/{folder}"), 0o040_755, b"");
     }
-    for (place, content) in overlay.files() {
-        entry(&mut initrd, &format!("changes/{place}"), 0o100_644, content);
+    for (path, content) in changes.files() {
+        append(&mut initrd, &format!("changes/{path}"), 0o100_644, content);
     }
-    entry(&mut initrd, "TRAILER!!!", 0, b"");
+    append(&mut initrd, "TRAILER!!!", 0, b"");
     let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(target);
     file.and_then(|mut file| file.write_all(&initrd)).map_err(VmError::file("write", target))
 }
 
-/// One file or folder in the "newc" format.
-fn entry(archive: &mut Vec<u8>, name: &str, mode: u32, content: &[u8]) {
+/// Appends a file or folder in the "newc" format of cpio.
+fn append(archive: &mut Vec<u8>, name: &str, mode: u32, content: &[u8]) {
     let start = archive.len();
     let (name_size, size) = (name.len() + 1, content.len());
     let fields = [0, mode, 0, 0, 1, 1, size as u32, 0, 0, 0, 0, name_size as u32, 0];

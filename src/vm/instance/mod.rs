@@ -1,16 +1,17 @@
 //! One VM: a QEMU process with a private folder, its monitor and guest agent, and its snapshot.
 //! Nothing here decides how many VMs run or when an engine is ready; that is [`pool`](super::pool).
 
-pub mod accelerator;
+pub(crate) mod accelerator;
 mod agent;
 mod channel;
 mod initrd;
+mod parts;
 mod process;
-pub mod qemu_args;
+mod qemu_args;
 mod qmp;
-pub mod snapshot;
+pub(in crate::vm) mod snapshot;
 mod tls;
-pub mod units;
+pub(crate) mod units;
 pub(in crate::vm) mod vm;
 mod wake;
 

@@ -1,4 +1,4 @@
-//! QEMU's arguments, from small pure functions; each says why (qemu(1)).
+//! QEMU's arguments (qemu(1)), made by small pure functions.
 
 use std::path::Path;
 
@@ -6,55 +6,64 @@ use crate::vm::guest::MachineType;
 use crate::vm::instance::Accelerator;
 use crate::vm::instance::wake;
 
-/// What a machine is started with.
+/// Everything that QEMU's arguments depend on.
 #[derive(Clone, Debug)]
-pub struct Layout<'a> {
-    /// What it is made of.
-    pub machine_type: &'a MachineType,
-    /// How the CPU is run.
-    pub accelerator: Accelerator,
-    /// Whether other machines want the host's CPUs as well.
-    pub single_thread: bool,
+pub(in crate::vm) struct QemuOptions<'a> {
+    /// The emulated hardware.
+    pub(in crate::vm) machine_type: &'a MachineType,
+    /// How the CPUs run.
+    pub(in crate::vm) accelerator: Accelerator,
+    /// Whether one thread emulates all CPUs, because VMs compete for the host's CPUs.
+    pub(in crate::vm) single_thread: bool,
     /// Memory in MiB.
-    pub memory_mib: u32,
-    /// CPUs.
-    pub cpus: u32,
-    /// The file that the memory lies in, and whether what the guest writes goes there rather than to copies.
-    pub ram: Option<(&'a Path, bool)>,
-    /// Whether the machine waits to be given the state of another.
-    pub incoming: bool,
-    /// The kernel, its initial RAM disk and its command line.
-    pub kernel: &'a Path,
+    pub(in crate::vm) memory_mib: u32,
+    /// The number of CPUs.
+    pub(in crate::vm) cpus: u32,
+    /// The file that backs the memory, if it is not anonymous.
+    pub(in crate::vm) ram: Option<RamFile<'a>>,
+    /// Whether the VM is restored instead of booted.
+    pub(in crate::vm) restored: bool,
+    /// The kernel.
+    pub(in crate::vm) kernel: &'a Path,
     /// The initial RAM disk.
-    pub initrd: &'a Path,
+    pub(in crate::vm) initrd: &'a Path,
     /// The kernel's command line.
-    pub cmdline: &'a str,
-    /// The read-only root.
-    pub root: &'a Path,
-    /// The machine's own overlay of the scratch disk, qcow2.
-    pub scratch: &'a Path,
-    /// The machine's private folder.
-    pub folder: &'a Path,
-    /// The loopback port that leads to the engine's API.
-    pub port: u16,
+    pub(in crate::vm) cmdline: &'a str,
+    /// The read-only root image.
+    pub(in crate::vm) root: &'a Path,
+    /// The VM's scratch disk, a qcow2 image.
+    pub(in crate::vm) scratch: &'a Path,
+    /// The VM's private folder.
+    pub(in crate::vm) folder: &'a Path,
+    /// The port on the loopback interface that is forwarded to the engine's API.
+    pub(in crate::vm) port: u16,
     /// Whether the guest may reach the network.
-    pub egress: bool,
+    pub(in crate::vm) egress: bool,
 }
 
-/// All arguments, in order.
-pub fn all(layout: &Layout<'_>) -> Vec<String> {
+/// A file that backs the memory of a VM.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::vm) struct RamFile<'a> {
+    /// The file.
+    pub(in crate::vm) path: &'a Path,
+    /// Whether the guest writes to the file. Otherwise, its changes are private.
+    pub(in crate::vm) shared: bool,
+}
+
+/// Returns all arguments.
+pub(in crate::vm) fn arguments(options: &QemuOptions<'_>) -> Vec<String> {
     let parts = [
-        base(layout.machine_type),
-        cpu(layout),
-        memory(layout.memory_mib, layout.ram),
-        // A restored machine has its kernel in memory.
-        if layout.incoming { Vec::new() } else { kernel(layout) },
-        disk("root", layout.root, "raw,readonly=on"),
-        disk("scratch", layout.scratch, "qcow2,cache=unsafe,discard=unmap"),
-        network(layout.port, layout.egress),
-        channels(layout.folder),
+        machine(options.machine_type),
+        cpu(options),
+        memory(options.memory_mib, options.ram),
+        // A restored VM has its kernel in memory.
+        if options.restored { Vec::new() } else { kernel(options) },
+        disk("root", options.root, "raw,readonly=on"),
+        disk("scratch", options.scratch, "qcow2,cache=unsafe,discard=unmap"),
+        network(options.port, options.egress),
+        channels(options.folder),
         sandbox(),
-        if layout.incoming { owned(["-incoming", "defer"]) } else { Vec::new() },
+        if options.restored { owned(["-incoming", "defer"]) } else { Vec::new() },
     ];
     parts.concat()
 }
@@ -63,8 +72,8 @@ fn owned<const N: usize>(words: [&str; N]) -> Vec<String> {
     words.map(str::to_owned).to_vec()
 }
 
-/// A machine with nothing that was not asked for, that ends rather than reboots.
-fn base(machine_type: &MachineType) -> Vec<String> {
+/// A machine without default devices, which exits instead of rebooting.
+fn machine(machine_type: &MachineType) -> Vec<String> {
     owned([
         "-machine",
         machine_type.machine,
@@ -76,61 +85,63 @@ fn base(machine_type: &MachineType) -> Vec<String> {
     ])
 }
 
-/// The host's CPU, or the model that the machine_type has.
-fn cpu(layout: &Layout<'_>) -> Vec<String> {
-    let Layout { machine_type, accelerator, cpus, memory_mib, .. } = layout;
+/// The host's CPU model with KVM, and the machine type's under emulation.
+fn cpu(options: &QemuOptions<'_>) -> Vec<String> {
+    let QemuOptions { machine_type, accelerator, cpus, memory_mib, .. } = options;
     let (accelerator, model) = match accelerator {
         Accelerator::Kvm => ("kvm".to_owned(), "host"),
         Accelerator::Tcg => {
-            // Each CPU on a thread of its own, where the host has a CPU for each. Where it has not, they take turns on one:
-            // a CPU that waits for another one's answer spins until the host lets that one run.
-            let thread = if layout.single_thread { "single" } else { "multi" };
-            // Room for translated code. A boot runs through a lot of it. Of machines that were restored there are many;
-            // what starting a container takes, some 190 MiB, must fit: where it does not, all of it is translated again
-            // and again.
-            let room = if layout.incoming { 256 } else { 1024 };
-            (format!("tcg,thread={thread},tb-size={room}"), machine_type.cpu)
+            // A thread for each CPU is faster only if the host has a CPU for each: a CPU that waits
+            // for another one spins until the host schedules that one.
+            let thread = if options.single_thread { "single" } else { "multi" };
+            // The buffer for translated code, in MiB. A boot translates much code. Restored VMs are
+            // many, but starting a container translates about 190 MiB, and if the buffer is too
+            // small for that, QEMU translates everything again and again.
+            let size = if options.restored { 256 } else { 1024 };
+            (format!("tcg,thread={thread},tb-size={size}"), machine_type.cpu)
         }
     };
     let (cpus, memory) = (cpus.to_string(), memory_mib.to_string());
     owned(["-accel", &accelerator, "-cpu", model, "-smp", &cpus, "-m", &memory])
 }
 
-/// Memory in a file, so that a template's can be shared, page by page, by all machines restored from it.
-fn memory(memory_mib: u32, ram: Option<(&Path, bool)>) -> Vec<String> {
-    let Some((file, shared)) = ram else { return Vec::new() };
+/// Memory in a file, so that VMs restored from one snapshot share its pages.
+fn memory(memory_mib: u32, ram: Option<RamFile<'_>>) -> Vec<String> {
+    let Some(RamFile { path, shared }) = ram else { return Vec::new() };
     let share = if shared { "on" } else { "off" };
-    let path = escaped(file);
+    let path = escape(path);
     let file =
         format!("memory-backend-file,id=ram,size={memory_mib}M,mem-path={path},share={share}");
     owned(["-object", &file, "-machine", "memory-backend=ram"])
 }
 
-fn kernel(layout: &Layout<'_>) -> Vec<String> {
-    let (kernel, initrd) = (text(layout.kernel), text(layout.initrd));
-    owned(["-kernel", &kernel, "-initrd", &initrd, "-append", layout.cmdline])
+fn kernel(options: &QemuOptions<'_>) -> Vec<String> {
+    let (kernel, initrd) = (text(options.kernel), text(options.initrd));
+    owned(["-kernel", &kernel, "-initrd", &initrd, "-append", options.cmdline])
 }
 
 fn disk(name: &str, file: &Path, format: &str) -> Vec<String> {
-    let drive = format!("if=none,id={name},file={},format={format}", escaped(file));
+    let drive = format!("if=none,id={name},file={},format={format}", escape(file));
     owned(["-drive", &drive, "-device", &format!("virtio-blk-pci,drive={name}")])
 }
 
-/// User-mode networking: no rights needed. The one way in is a loopback port, behind which nothing answers
-/// without the client's key; the way out is shut unless asked for.
+/// User-mode networking, which needs no privileges. The only way in is a port on the loopback
+/// interface, behind which the engine requires a client certificate. There is no way out unless
+/// `egress` is set.
 fn network(port: u16, egress: bool) -> Vec<String> {
     let restrict = if egress { "off" } else { "on" };
     let user = format!("user,id=net,restrict={restrict},hostfwd=tcp:127.0.0.1:{port}-:2376");
     owned(["-netdev", &user, "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"])
 }
 
-/// Console to a file; agent, monitor and waker in the private folder.
+/// The console log, and the sockets and pipes of agent, monitor and wake program, in the private
+/// folder.
 fn channels(folder: &Path) -> Vec<String> {
     let console = format!("file:{}", text(&folder.join("console.log")));
     let agent =
-        format!("socket,id=agent,path={},server=on,wait=off", escaped(&folder.join("agent.sock")));
-    let monitor = format!("unix:{},server=on,wait=off", escaped(&folder.join("qmp.sock")));
-    let wake = format!("pipe,id=wake,path={}", escaped(&folder.join(wake::NAME)));
+        format!("socket,id=agent,path={},server=on,wait=off", escape(&folder.join("agent.sock")));
+    let monitor = format!("unix:{},server=on,wait=off", escape(&folder.join("qmp.sock")));
+    let wake = format!("pipe,id=wake,path={}", escape(&folder.join(wake::PIPE_NAME)));
     let port = "virtserialport,chardev=agent,name=org.qemu.guest_agent.0";
     owned([
         "-serial",
@@ -150,7 +161,7 @@ fn channels(folder: &Path) -> Vec<String> {
     ])
 }
 
-/// QEMU gives up what it does not need: new programs, other users' rights.
+/// QEMU's seccomp sandbox: it cannot start programs or gain privileges.
 fn sandbox() -> Vec<String> {
     owned(["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"])
 }
@@ -159,8 +170,8 @@ fn text(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// QEMU's option parser takes a doubled comma for one.
-fn escaped(path: &Path) -> String {
+/// Doubles commas, which separate options in QEMU's arguments.
+fn escape(path: &Path) -> String {
     text(path).replace(',', ",,")
 }
 
@@ -169,15 +180,15 @@ mod tests {
     use super::*;
     use crate::image::platform::Arch;
 
-    fn layout(egress: bool) -> Layout<'static> {
-        Layout {
+    fn options(egress: bool) -> QemuOptions<'static> {
+        QemuOptions {
             machine_type: MachineType::for_arch(Arch::Amd64).unwrap(),
             accelerator: Accelerator::Tcg,
             single_thread: false,
             memory_mib: 1024,
             cpus: 2,
             ram: None,
-            incoming: false,
+            restored: false,
             kernel: Path::new("/g/kernel"),
             initrd: Path::new("/m/initrd"),
             cmdline: "quiet x=1",
@@ -189,61 +200,60 @@ mod tests {
         }
     }
 
-    fn arguments(egress: bool) -> String {
-        all(&layout(egress)).join(" ")
+    fn command_line(options: &QemuOptions<'_>) -> String {
+        arguments(options).join(" ")
     }
 
     #[test]
-    fn a_restored_machine_copies_the_pages_of_its_template_and_waits_for_its_state() {
-        let ram = Path::new("/t,1/ram");
-        let template = all(&Layout { ram: Some((ram, true)), ..layout(false) }).join(" ");
+    fn a_restored_vm_maps_the_memory_of_its_snapshot_privately_and_waits_for_its_state() {
+        let ram = |shared| Some(RamFile { path: Path::new("/t,1/ram"), shared });
+        let saved = command_line(&QemuOptions { ram: ram(true), ..options(false) });
         let restored =
-            all(&Layout { ram: Some((ram, false)), incoming: true, ..layout(false) }).join(" ");
+            command_line(&QemuOptions { ram: ram(false), restored: true, ..options(false) });
         assert!(
-            template.contains("size=1024M,mem-path=/t,,1/ram,share=on -machine memory-backend=ram")
+            saved.contains("size=1024M,mem-path=/t,,1/ram,share=on -machine memory-backend=ram")
         );
         let kernel = " -kernel /g/kernel -initrd /m/initrd -append quiet x=1";
-        let expected = template
-            .replace("share=on", "share=off")
-            .replace(kernel, "")
-            .replace("=1024 ", "=256 ");
-        let expected = expected + " -incoming defer";
-        assert_eq!(restored, expected);
+        let expected =
+            saved.replace("share=on", "share=off").replace(kernel, "").replace("=1024 ", "=256 ");
+        assert_eq!(restored, expected + " -incoming defer");
     }
 
     #[test]
-    fn where_others_want_the_hosts_cpus_too_a_machine_takes_one_of_them() {
-        let single_thread = all(&Layout { single_thread: true, ..layout(false) }).join(" ");
-        assert_eq!(single_thread, arguments(false).replace("thread=multi", "thread=single"));
+    fn one_thread_emulates_all_cpus_if_vms_compete_for_the_hosts() {
+        let single = command_line(&QemuOptions { single_thread: true, ..options(false) });
+        let multi = command_line(&options(false));
+        assert_eq!(single, multi.replace("thread=multi", "thread=single"));
     }
 
     #[test]
-    fn the_api_is_on_loopback_alone_and_the_way_out_is_shut() {
-        assert!(arguments(false).contains("restrict=on,hostfwd=tcp:127.0.0.1:4711-:2376"));
-        assert!(arguments(true).contains("restrict=off,hostfwd=tcp:127.0.0.1:4711-:2376"));
+    fn the_api_is_on_the_loopback_interface_and_only_egress_allows_connections_to_the_network() {
+        let forward = ",hostfwd=tcp:127.0.0.1:4711-:2376";
+        for (egress, restrict) in [(false, "restrict=on"), (true, "restrict=off")] {
+            assert!(command_line(&options(egress)).contains(&format!("{restrict}{forward}")));
+        }
     }
 
     #[test]
     fn the_root_is_read_only_and_commas_in_paths_are_doubled() {
-        assert!(arguments(false).contains("file=/g,,1/root.erofs,format=raw,readonly=on"));
+        let root = "file=/g,,1/root.erofs,format=raw,readonly=on";
+        assert!(command_line(&options(false)).contains(root));
     }
 
     #[test]
-    fn a_machine_of_another_architecture_differs_in_its_board_alone() {
-        let arm = all(&Layout {
-            machine_type: MachineType::for_arch(Arch::Arm64).unwrap(),
-            ..layout(false)
-        })
-        .join(" ");
-        let expected = arguments(false).replace("-machine q35", "-machine virt,gic-version=max");
-        assert_eq!(arm, expected.replace("-cpu Nehalem", "-cpu cortex-a57"));
+    fn a_vm_of_another_architecture_differs_only_in_its_machine_type() {
+        let machine_type = MachineType::for_arch(Arch::Arm64).unwrap();
+        let arm64 = command_line(&QemuOptions { machine_type, ..options(false) });
+        let amd64 = command_line(&options(false));
+        let expected = amd64.replace("-machine q35", "-machine virt,gic-version=max");
+        assert_eq!(arm64, expected.replace("-cpu Nehalem", "-cpu cortex-a57"));
     }
 
     #[test]
-    fn the_sandbox_is_on_and_nothing_is_there_by_default() {
-        let arguments = arguments(false);
+    fn the_sandbox_is_on_and_there_are_no_default_devices() {
+        let command_line = command_line(&options(false));
         for part in ["-sandbox on,", "-nodefaults", "-no-user-config", "-no-reboot"] {
-            assert!(arguments.contains(part), "{part}");
+            assert!(command_line.contains(part), "{part}");
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Templates: a machine that got ready once, saved with its memory, devices and disk, so that others start from
-//! there in a fraction of a second.
+//! Snapshots: a VM whose engine is ready, saved with its memory, devices and disk, from which other
+//! VMs are restored in a fraction of a second.
 //!
-//! A template is restored only where everything is as it was when it was saved: guest, QEMU, accelerator and
-//! arguments are its key. Machines restored from it map its memory copy on write and have overlays of its disk,
-//! so none can change it. They also share its keys: whoever may start machines owns them all, the client's key
-//! lies in folders that only the owner may enter, and a guest holds no more than the server's, with which nobody
-//! gets into another machine.
+//! A snapshot is restored only under the conditions it was saved under: its key consists of guest,
+//! QEMU, accelerator and arguments. Restored VMs map its memory copy-on-write and write to disks of
+//! their own, so they cannot change it. They share its certificates: the user who may start VMs
+//! owns all of them, the client's key is in folders that only the owner may enter, and a guest only
+//! has the server's key, which does not give access to other VMs.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -20,52 +20,67 @@ use tokio::time::{Instant, sleep};
 
 use crate::image::Digest;
 use crate::vm::VmError;
-use crate::vm::folders::{Lock, cached};
+use crate::vm::folders::{self, Lock, SNAPSHOTS, cache_folder};
 use crate::vm::guest::Guest;
 use crate::vm::guest::changes::GuestChanges;
 use crate::vm::instance::Accelerator;
 use crate::vm::instance::Vm;
-use crate::vm::instance::qemu_args::{self, Layout};
+use crate::vm::instance::parts::SavedState;
+use crate::vm::instance::qemu_args::{self, QemuOptions, RamFile};
 use crate::vm::instance::tls;
-use crate::vm::instance::vm::Boot;
+use crate::vm::instance::vm::BootOptions;
 
-/// A saved machine.
+/// A saved VM.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     folder: PathBuf,
-    about: About,
+    metadata: Metadata,
 }
 
-/// What is written beside a template's files.
+/// The metadata of a snapshot, stored with its files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct About {
+struct Metadata {
     guest: String,
     accelerator: Accelerator,
-    /// What `--version` said.
+    /// The first line of `qemu --version`.
     qemu: String,
-    /// Sizes in bytes; a file of another size was damaged.
+    /// Sizes in bytes. A file with another size is damaged.
     ram: u64,
     state: u64,
     scratch: u64,
-    /// Seconds since 1970.
-    made: u64,
+    /// The time of creation in seconds since 1970.
+    created: u64,
 }
 
-const ABOUT: &str = "about.json";
+const METADATA: &str = "snapshot.json";
+const RAM: &str = "ram";
+const STATE: &str = "state";
+const SCRATCH: &str = "scratch.qcow2";
 
-/// Everything that a template depends on, as a name for its folder.
+/// The beginning of the names of unfinished snapshots' folders; the key and a dash follow.
+pub(in crate::vm) const UNFINISHED: &str = ".making-";
+
+/// How long QEMU may take to exit once the VM is saved.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a VM that is to be saved may take to become idle.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The interval in which a VM's CPU time is compared to decide whether it is idle.
+const IDLE_INTERVAL: Duration = Duration::from_millis(400);
+
+/// Returns the name of a snapshot's folder, which depends on everything that the snapshot depends
+/// on.
 pub(in crate::vm) fn key(guest: &Guest, accelerator: Accelerator) -> Result<String, VmError> {
     let qemu = guest.definition.machine_type.qemu.require()?;
-    let file = qemu.metadata().map_err(VmError::file("look at", &qemu))?;
+    let file = qemu.metadata().map_err(VmError::file("read the metadata of", &qemu))?;
     let nowhere = Path::new("");
-    let arguments = qemu_args::all(&Layout {
+    let arguments = qemu_args::arguments(&QemuOptions {
         machine_type: guest.definition.machine_type,
         accelerator,
-        single_thread: false, // what is saved is the same
+        single_thread: false, // does not change what is saved
         memory_mib: guest.definition.family.memory_mib,
         cpus: guest.definition.family.cpus,
-        ram: Some((nowhere, false)),
-        incoming: true,
+        ram: Some(RamFile { path: nowhere, shared: false }),
+        restored: true,
         kernel: nowhere,
         initrd: nowhere,
         cmdline: &guest.definition.cmdline,
@@ -77,7 +92,7 @@ pub(in crate::vm) fn key(guest: &Guest, accelerator: Accelerator) -> Result<Stri
     });
     let program = (qemu.display(), file.len(), file.mtime(), file.mtime_nsec());
     let (program, folder) = (format!("{program:?}"), guest.folder().display());
-    // Its kernel was started with this, though a restored machine's command line has no kernel.
+    // The kernel was booted with this, although a restored VM has no kernel arguments.
     let booted = (&guest.definition.cmdline, &guest.definition.files);
     let key = format!("{folder}\n{program}\n{booted:?}\n{arguments:?}\n{accelerator:?}");
     let digest = Digest::of(key.as_bytes());
@@ -85,17 +100,17 @@ pub(in crate::vm) fn key(guest: &Guest, accelerator: Accelerator) -> Result<Stri
 }
 
 impl Snapshot {
-    /// The template in `folder`, if there is a whole one.
+    /// Opens the snapshot in `folder`, if there is one and it is undamaged.
     pub(in crate::vm) fn open(folder: &Path) -> Option<Self> {
-        let about: About = serde_json::from_slice(&fs::read(folder.join(ABOUT)).ok()?).ok()?;
-        let template = Self { folder: folder.to_owned(), about };
-        let size = |path: PathBuf| path.metadata().map_or(0, |metadata| metadata.len());
-        let About { ram, state, scratch, .. } = template.about;
-        let sizes = [size(template.ram()), size(template.state()), size(template.scratch())];
-        (sizes == [ram, state, scratch]).then_some(template)
+        let json = fs::read(folder.join(METADATA)).ok()?;
+        let metadata: Metadata = serde_json::from_slice(&json).ok()?;
+        let size = |name: &str| folder.join(name).metadata().map_or(0, |metadata| metadata.len());
+        let expected = [metadata.ram, metadata.state, metadata.scratch];
+        let undamaged = [RAM, STATE, SCRATCH].map(size) == expected;
+        undamaged.then(|| Self { folder: folder.to_owned(), metadata })
     }
 
-    /// The snapshot of `guest`, if there is one.
+    /// Returns the snapshot of `guest`, if there is one.
     ///
     /// # Errors
     /// If QEMU is not installed, or the cache cannot be used.
@@ -103,131 +118,108 @@ impl Snapshot {
         guest: &Guest,
         accelerator: Accelerator,
     ) -> Result<Option<Self>, VmError> {
-        Ok(Self::open(&cached("templates")?.join(key(guest, accelerator)?)))
+        Ok(Self::open(&cache_folder(SNAPSHOTS)?.join(key(guest, accelerator)?)))
     }
 
-    /// The template for machines of `guest`. Where there is none, or a damaged one, a machine is booted, brought to
-    /// where `ready` wants it, and saved. Processes that want the same one wait for each other.
+    /// Returns the snapshot of `guest`. If there is none, or it is damaged, a VM boots, `ready`
+    /// waits until it can be saved, and it is saved. Processes that need the same snapshot wait for
+    /// each other.
     ///
     /// # Errors
-    /// When that machine cannot be booted or saved. Nothing is left behind then.
-    pub(in crate::vm) async fn get(
+    /// If the VM cannot be booted or saved. Nothing is left in the cache then.
+    pub(in crate::vm) async fn find_or_create(
         guest: &Guest,
         accelerator: Accelerator,
         single_thread: bool,
         ready: impl AsyncFnOnce(&Vm) -> Result<(), VmError>,
     ) -> Result<Self, VmError> {
-        let (templates, key) = (cached("templates")?, key(guest, accelerator)?);
-        let folder = templates.join(&key);
-        if let Some(template) = Self::open(&folder) {
-            return Ok(template);
+        let (snapshots, key) = (cache_folder(SNAPSHOTS)?, key(guest, accelerator)?);
+        let folder = snapshots.join(&key);
+        if let Some(snapshot) = Self::open(&folder) {
+            return Ok(snapshot);
         }
-        let lock = templates.join(format!("{key}.lock"));
-        let _lock = crate::vm::blocking(move || Lock::made_by_another(&lock)).await?;
-        if let Some(template) = Self::open(&folder) {
-            return Ok(template);
+        let lock = snapshots.join(format!("{key}.lock"));
+        let _lock = crate::vm::run_blocking(move || Lock::acquire_with_timeout(&lock)).await?;
+        if let Some(snapshot) = Self::open(&folder) {
+            return Ok(snapshot);
         }
-        let unfinished = format!(".making-{key}-");
-        crate::vm::folders::remove_left(&templates, &unfinished)?;
+        let unfinished = format!("{UNFINISHED}{key}-");
+        folders::remove_unfinished(&snapshots, &unfinished)?;
         if folder.exists() {
             fs::remove_dir_all(&folder).map_err(VmError::file("remove", &folder))?;
         }
-        let work = tempfile::Builder::new().prefix(&unfinished).tempdir_in(&templates);
-        let work = work.map_err(VmError::file("make a folder in", &templates))?;
-        Self::make(guest, accelerator, single_thread, &GuestChanges::default(), work.path(), ready)
-            .await?;
-        fs::rename(work.path(), &folder).map_err(VmError::file("name", &folder))?;
-        Self::made(&folder)
+        let work = tempfile::Builder::new().prefix(&unfinished).tempdir_in(&snapshots);
+        let work = work.map_err(VmError::file("create a folder in", &snapshots))?;
+        let changes = GuestChanges::default();
+        Self::create(guest, accelerator, single_thread, &changes, work.path(), ready).await?;
+        fs::rename(work.path(), &folder).map_err(VmError::file("rename a folder to", &folder))?;
+        Self::open_new(&folder)
     }
 
-    /// Makes a template in `folder`, which is empty, of a machine that has `overlay`; `single_thread` where other machines want
-    /// the host's CPUs as well.
-    pub(in crate::vm) async fn make(
+    /// Boots a VM with `changes`, waits with `ready`, and saves it in `folder`, which is empty.
+    pub(in crate::vm) async fn create(
         guest: &Guest,
         accelerator: Accelerator,
         single_thread: bool,
-        overlay: &GuestChanges,
+        changes: &GuestChanges,
         folder: &Path,
         ready: impl AsyncFnOnce(&Vm) -> Result<(), VmError>,
     ) -> Result<Self, VmError> {
-        let boot = Boot {
-            egress: false,
-            single_thread,
-            arguments: "",
-            ram: Some(&folder.join("ram")),
-            overlay,
-        };
-        let machine = Vm::boot(guest, accelerator, boot)?;
-        ready(&machine).await?;
-        machine.or_exit(idle(&machine)).await?;
-        machine.or_exit(save(&machine, folder)).await?;
-        stopped(machine, folder).await?;
-        describe(guest, accelerator, folder)?;
-        Self::made(folder)
+        let ram = folder.join(RAM);
+        let (egress, kernel_arguments, ram) = (false, "", Some(ram.as_path()));
+        let options = BootOptions { egress, single_thread, kernel_arguments, ram, changes };
+        let vm = Vm::boot(guest, accelerator, options)?;
+        ready(&vm).await?;
+        vm.or_exit(wait_until_idle(&vm)).await?;
+        vm.or_exit(save(&vm, folder)).await?;
+        take_files(vm, folder).await?;
+        write_metadata(guest, accelerator, folder)?;
+        Self::open_new(folder)
     }
 
-    /// The template that was just made in `folder`.
-    fn made(folder: &Path) -> Result<Self, VmError> {
-        let damaged = || std::io::Error::other("a template that was just made is not whole");
+    /// Opens the snapshot that was just created in `folder`.
+    fn open_new(folder: &Path) -> Result<Self, VmError> {
+        let damaged = || std::io::Error::other("the new snapshot is incomplete");
         Self::open(folder).ok_or_else(|| VmError::file("read", folder)(damaged()))
     }
 
-    /// Removes it: it could not be restored, and would fail everybody who comes after.
+    /// Removes the snapshot after it could not be restored, because that would fail again.
     pub(in crate::vm) fn discard(&self) {
-        // Whatever stays of it is found damaged, or fails again and is removed then.
+        // If a part remains, the next VM finds it damaged, or fails again and removes it.
         let _ = fs::remove_dir_all(&self.folder);
     }
 
-    /// Its folder, which also holds the client's keys.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// Returns the files that a VM is restored from.
+    pub(in crate::vm) fn saved_state(&self) -> SavedState {
+        SavedState {
+            folder: self.folder.clone(),
+            ram: self.folder.join(RAM),
+            devices: self.folder.join(STATE),
+            scratch: self.folder.join(SCRATCH),
+            accelerator: self.metadata.accelerator,
+        }
     }
 
-    /// Memory.
-    pub(in crate::vm) fn ram(&self) -> PathBuf {
-        self.folder.join("ram")
-    }
-
-    /// The state of the devices.
-    pub(in crate::vm) fn state(&self) -> PathBuf {
-        self.folder.join("state")
-    }
-
-    /// What was written to the scratch disk.
-    pub(in crate::vm) fn scratch(&self) -> PathBuf {
-        self.folder.join("scratch.qcow2")
-    }
-
-    /// How the CPU was run, and is.
+    /// Returns the accelerator of the VM that was saved, and of those that are restored from it.
     pub fn accelerator(&self) -> Accelerator {
-        self.about.accelerator
+        self.metadata.accelerator
     }
 
-    /// The guest it is of.
-    pub fn guest(&self) -> &str {
-        &self.about.guest
-    }
-
-    /// The version of QEMU that saved it.
+    /// Returns the version of the QEMU that saved it.
     pub fn qemu(&self) -> &str {
-        &self.about.qemu
-    }
-
-    /// How long ago it was made.
-    pub fn age(&self) -> Duration {
-        (UNIX_EPOCH + Duration::from_secs(self.about.made)).elapsed().unwrap_or_default()
+        &self.metadata.qemu
     }
 }
 
-/// Waits until the machine has done what it still had to do after it got ready, for a while at most: what it has
-/// not, every machine restored from it has to do while somebody waits for its first answer.
-async fn idle(machine: &Vm) -> Result<(), VmError> {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let mut before = machine.cpu_time();
+/// Waits for a limited time until a ready VM is idle: unfinished work would delay the first answer
+/// of every VM that is restored from the snapshot.
+async fn wait_until_idle(vm: &Vm) -> Result<(), VmError> {
+    let deadline = Instant::now() + IDLE_TIMEOUT;
+    let mut before = vm.cpu_time();
     while Instant::now() < deadline {
-        sleep(LOOK).await;
-        let now = machine.cpu_time();
-        if now.saturating_sub(before) < LOOK / 8 {
+        sleep(IDLE_INTERVAL).await;
+        let now = vm.cpu_time();
+        if now.saturating_sub(before) < IDLE_INTERVAL / 8 {
             break;
         }
         before = now;
@@ -235,65 +227,64 @@ async fn idle(machine: &Vm) -> Result<(), VmError> {
     Ok(())
 }
 
-/// How long the CPU time of a machine is looked at to see whether it is idle.
-const LOOK: Duration = Duration::from_millis(400);
-
-/// Stops the machine's CPUs for good, and writes the state of its devices to `folder`. Its memory is there already.
-async fn save(machine: &Vm, folder: &Path) -> Result<(), VmError> {
-    let socket = machine.folder().join("state.sock");
-    let listener = UnixListener::bind(&socket).map_err(VmError::file("listen at", &socket))?;
-    let mut qmp = machine.qmp().await?;
+/// Stops the VM's CPUs, writes the state of its devices to `folder`, and has QEMU exit. The memory
+/// is in `folder` already.
+async fn save(vm: &Vm, folder: &Path) -> Result<(), VmError> {
+    let socket = vm.folder().join("state.sock");
+    let listener = UnixListener::bind(&socket).map_err(VmError::file("listen on", &socket))?;
+    let mut qmp = vm.qmp().await?;
     qmp.execute("stop", json!({})).await?;
     qmp.execute("migrate", json!({ "uri": format!("unix:{}", socket.display()) })).await?;
-    let state = folder.join("state");
+    let state = folder.join(STATE);
     let received = async {
         let (mut from, _) = listener.accept().await?;
         let mut to = tokio::fs::File::create(&state).await?;
         tokio::io::copy(&mut from, &mut to).await?;
         to.sync_all().await
     };
-    let (received, migrated) = tokio::join!(received, qmp.migrated());
+    let (received, migrated) = tokio::join!(received, qmp.wait_for_migration());
     migrated?;
     received.map_err(VmError::file("write", &state))?;
-    // Quitting, QEMU writes out what its disks still hold back.
+    // When QEMU exits, it writes the cached blocks of its disks.
     qmp.execute("quit", json!({})).await.map(drop)
 }
 
-/// Waits for a saved machine's end, and takes what stays of it.
-async fn stopped(machine: Vm, folder: &Path) -> Result<(), VmError> {
-    let ended = tokio::time::timeout(Duration::from_secs(30), machine.wait_for_exit()).await;
-    ended.map_err(|_| VmError::Channel {
+/// Waits until the QEMU of a saved VM exits, and moves certificates and disk to `folder`.
+async fn take_files(vm: Vm, folder: &Path) -> Result<(), VmError> {
+    let exited = tokio::time::timeout(EXIT_TIMEOUT, vm.wait_for_exit()).await;
+    exited.map_err(|_| VmError::Command {
         peer: "QEMU's monitor",
         command: "quit".to_owned(),
-        problem: "QEMU does not end".to_owned(),
+        problem: format!("QEMU did not exit within {} s", EXIT_TIMEOUT.as_secs()),
     })?;
-    for name in tls::CLIENT_FILES.into_iter().chain(["scratch.qcow2"]) {
-        let from = machine.folder().join(name);
+    for name in tls::CLIENT_FILES.into_iter().chain([SCRATCH]) {
+        let from = vm.folder().join(name);
         fs::rename(&from, folder.join(name)).map_err(VmError::file("move", &from))?;
     }
     Ok(())
 }
 
-fn describe(guest: &Guest, accelerator: Accelerator, folder: &Path) -> Result<(), VmError> {
-    let version =
-        Command::new(guest.definition.machine_type.qemu.require()?).arg("--version").output();
+fn write_metadata(guest: &Guest, accelerator: Accelerator, folder: &Path) -> Result<(), VmError> {
+    let qemu = guest.definition.machine_type.qemu.require()?;
+    let version = Command::new(qemu).arg("--version").output();
     let version = version
         .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
         .unwrap_or_default();
     let size = |name: &str| {
         let path = folder.join(name);
-        path.metadata().map(|metadata| metadata.len()).map_err(VmError::file("look at", path))
+        let metadata = path.metadata().map_err(VmError::file("read the metadata of", path))?;
+        Ok::<u64, VmError>(metadata.len())
     };
-    let about = About {
+    let metadata = Metadata {
         guest: guest.name.clone(),
         accelerator,
         qemu: version.lines().next().unwrap_or_default().to_owned(),
-        ram: size("ram")?,
-        state: size("state")?,
-        scratch: size("scratch.qcow2")?,
-        made: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        ram: size(RAM)?,
+        state: size(STATE)?,
+        scratch: size(SCRATCH)?,
+        created: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
     };
-    let path = folder.join(ABOUT);
-    let written = File::create(&path).and_then(|file| Ok(serde_json::to_writer(file, &about)?));
+    let path = folder.join(METADATA);
+    let written = File::create(&path).and_then(|file| Ok(serde_json::to_writer(file, &metadata)?));
     written.map_err(VmError::file("write", path))
 }

@@ -1,8 +1,8 @@
-//! The keys to a machine's API: an authority of the machine's own, made when it starts and gone with it.
+//! Certificates for the API of a VM's engine, signed by an authority that exists for this VM only.
 //!
-//! The engine listens on a port that any user of the host can connect to. Only who holds the client's key,
-//! which lies in the machine's private folder, gets an answer (docs.docker.com, "Protect the Docker daemon
-//! socket").
+//! The engine listens on a port that every user of the host can connect to. It only answers clients
+//! with the client's certificate and key, which are in the VM's private folder (docs.docker.com,
+//! "Protect the Docker daemon socket").
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -16,28 +16,28 @@ use rcgen::{
 
 use crate::vm::VmError;
 
-/// What who wants to use the API needs, in a machine's folder.
+/// The files that a client needs, in the VM's folder, with the names that `docker` expects.
 pub(in crate::vm) const CLIENT_FILES: [&str; 3] = ["ca.pem", "cert.pem", "key.pem"];
 
-/// What the guest gets: file names and contents.
+/// The files for the guest: names and contents.
 pub(in crate::vm) type ServerFiles = [(&'static str, String); 3];
 
-/// Makes the keys. The client's go to `folder`, under the names that the `docker` program looks for.
-pub(in crate::vm) fn make(folder: &Path) -> Result<ServerFiles, VmError> {
+/// Creates the certificates. The client's files are written to `folder`, the server's are returned.
+pub(in crate::vm) fn create(folder: &Path) -> Result<ServerFiles, VmError> {
     let authority_key = KeyPair::generate()?;
     let mut authority = params("seatrial", Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_pem = authority.self_signed(&authority_key)?.pem();
     let issuer = Issuer::new(authority, authority_key);
-    let signed = |name: &str, usage, names: &[&str]| -> Result<(String, String), VmError> {
+    let sign = |name: &str, usage, names: &[&str]| -> Result<(String, String), VmError> {
         let key = KeyPair::generate()?;
         let mut params = params(name, names.iter().map(ToString::to_string).collect())?;
         params.extended_key_usages = vec![usage];
         Ok((params.signed_by(&key, &issuer)?.pem(), key.serialize_pem()))
     };
     let names = ["localhost", "node.localhost", "127.0.0.1"];
-    let (server, server_key) = signed("server", ExtendedKeyUsagePurpose::ServerAuth, &names)?;
-    let (client, client_key) = signed("client", ExtendedKeyUsagePurpose::ClientAuth, &[])?;
+    let (server, server_key) = sign("server", ExtendedKeyUsagePurpose::ServerAuth, &names)?;
+    let (client, client_key) = sign("client", ExtendedKeyUsagePurpose::ClientAuth, &[])?;
     for (name, content) in CLIENT_FILES.into_iter().zip([&authority_pem, &client, &client_key]) {
         let path = folder.join(name);
         let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path);
@@ -47,7 +47,7 @@ pub(in crate::vm) fn make(folder: &Path) -> Result<ServerFiles, VmError> {
     Ok([("ca.pem", authority_pem), ("server.pem", server), ("server-key.pem", server_key)])
 }
 
-/// Valid whatever the guest's clock says.
+/// Returns the parameters of a certificate that is valid with any time on the guest's clock.
 fn params(name: &str, names: Vec<String>) -> Result<CertificateParams, VmError> {
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, name);

@@ -1,5 +1,5 @@
-//! The way to the program in the guest that makes a restored machine its own and tells when its engine answers
-//! (`vm/guest/files/usr/lib/seatrial/wake`).
+//! Requests to the program in the guest that reseeds the random number generator and sets the clock
+//! of a restored VM, and that waits for the engine (`vm/guest/files/usr/lib/seatrial/wake`).
 
 use std::fs::File;
 use std::io::Read;
@@ -14,54 +14,57 @@ use tokio::time::timeout;
 use crate::engine::ApiVersion;
 use crate::vm::VmError;
 
-/// The two named pipes of the channel, in a machine's folder: QEMU's pipe character device appends the endings.
-/// Pipes rather than a socket, because they count as connected from the start: the guest can wait for input
-/// without having to look for a connection again and again.
-pub(in crate::vm) const NAME: &str = "wake";
+/// The name of the two pipes in a VM's folder, to which QEMU appends `.in` and `.out`. Pipes rather
+/// than a socket, because the guest's end of a pipe always counts as connected: the program can
+/// block on it, instead of checking repeatedly for a connection.
+pub(in crate::vm) const PIPE_NAME: &str = "wake";
 
-/// How many random bytes of the host a machine gets: twice what the kernel's generator has for a key.
-const SEED: usize = 64;
+/// The number of random bytes for a VM: twice the size of a key of the kernel's generator.
+const SEED_SIZE: usize = 64;
 
-/// Makes the pipes. QEMU opens them.
-pub(in crate::vm) fn make(folder: &Path) -> Result<(), VmError> {
+/// Creates the pipes, which QEMU opens.
+pub(in crate::vm) fn create_pipes(folder: &Path) -> Result<(), VmError> {
     for ending in ["in", "out"] {
-        let path = folder.join(format!("{NAME}.{ending}"));
-        let made = mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0);
-        made.map_err(|error| VmError::file("make", &path)(error.into()))?;
+        let path = folder.join(format!("{PIPE_NAME}.{ending}"));
+        let created = mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0);
+        created.map_err(|error| VmError::file("create", &path)(error.into()))?;
     }
     Ok(())
 }
 
-/// Gives the guest randomness of its own and the host's time, and gives how long the guest says it has been up.
-pub(in crate::vm) async fn wake(folder: &Path, limit: Duration) -> Result<Duration, VmError> {
-    let seed = random::<SEED>()?;
+/// Reseeds the guest's random number generator and sets its clock to the host's time. Returns the
+/// guest's uptime.
+pub(in crate::vm) async fn reseed_and_set_clock(
+    folder: &Path,
+    limit: Duration,
+) -> Result<Duration, VmError> {
+    let seed = random_hex::<SEED_SIZE>()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let answer =
-        ask(folder, "wake", &format!("{seed} {} {}", now.as_secs(), now.subsec_nanos()), limit)
-            .await?;
-    answer.uptime()
+    let arguments = format!("{seed} {} {}", now.as_secs(), now.subsec_nanos());
+    request(folder, "wake", &arguments, limit).await?.uptime()
 }
 
-/// Whether the guest answers; gives how long it says it has been up. Changes nothing in it.
+/// Returns the guest's uptime, without changing anything in the guest.
 pub(in crate::vm) async fn uptime(folder: &Path, limit: Duration) -> Result<Duration, VmError> {
-    ask(folder, "wake", "", limit).await?.uptime()
+    request(folder, "wake", "", limit).await?.uptime()
 }
 
-/// Asks, from inside the guest, the engine behind `socket` for `/_ping` until it says OK and `needed`, the socket of what
-/// it depends on, accepts, for `seconds` at most. Gives how long the guest says it has been up then, and the newest
-/// version of the API that the engine speaks.
-pub(in crate::vm) async fn engine(
+/// Has the guest send `/_ping` to the engine behind `socket` for up to `seconds`, until the answer
+/// is OK and `needed_socket`, which the engine depends on, accepts connections. Returns the guest's
+/// uptime at that moment, and the newest API version that the engine supports.
+pub(in crate::vm) async fn wait_for_engine(
     folder: &Path,
     seconds: u64,
-    [socket, needed]: [&str; 2],
+    [socket, needed_socket]: [&str; 2],
 ) -> Result<(Duration, Option<ApiVersion>), VmError> {
     let limit = Duration::from_secs(seconds + 1);
-    let answer = ask(folder, "ready", &format!("{seconds} {socket} {needed}"), limit).await?;
+    let arguments = format!("{seconds} {socket} {needed_socket}");
+    let answer = request(folder, "ready", &arguments, limit).await?;
     Ok((answer.uptime()?, answer.words.get(1).and_then(|api| api.parse().ok())))
 }
 
-/// Random bytes of the host in hex.
-fn random<const N: usize>() -> Result<String, VmError> {
+/// Returns `N` random bytes from the host in hex.
+fn random_hex<const N: usize>() -> Result<String, VmError> {
     let (source, mut bytes) = ("/dev/urandom", [0; N]);
     File::open(source)
         .and_then(|mut file| file.read_exact(&mut bytes))
@@ -69,7 +72,7 @@ fn random<const N: usize>() -> Result<String, VmError> {
     Ok(hex::encode(bytes))
 }
 
-/// What the guest answered, without the word that says what it is and the token.
+/// An answer of the guest, without its first word and the token.
 struct Answer {
     words: Vec<String>,
 }
@@ -78,44 +81,47 @@ impl Answer {
     fn uptime(&self) -> Result<Duration, VmError> {
         let seconds = self.words.first().and_then(|word| word.parse().ok());
         let uptime = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        uptime.ok_or_else(|| failed("wake", format!("it answered {:?}", self.words.join(" "))))
+        uptime.ok_or_else(|| failed("wake", format!("it answered \"{}\"", self.words.join(" "))))
     }
 }
 
-fn failed(question: &str, problem: String) -> VmError {
-    VmError::Channel { peer: "the guest", command: question.to_owned(), problem }
+fn failed(command: &str, problem: String) -> VmError {
+    VmError::Command { peer: "the guest", command: command.to_owned(), problem }
 }
 
-async fn ask(
+async fn request(
     folder: &Path,
-    question: &str,
-    more: &str,
+    command: &str,
+    arguments: &str,
     limit: Duration,
 ) -> Result<Answer, VmError> {
-    // A question that was given up on may be answered later; the token tells whose answer it is.
-    let token = random::<8>()?;
-    let asked = async {
-        let (to, from) = (folder.join(format!("{NAME}.in")), folder.join(format!("{NAME}.out")));
-        let mut from = BufReader::new(pipe::OpenOptions::new().open_receiver(from)?);
-        let line = format!("{question} {token} {more}\n");
-        pipe::OpenOptions::new().open_sender(to)?.write_all(line.as_bytes()).await?;
+    // The answer to a request that timed out may arrive later; the token identifies it.
+    let token = random_hex::<8>()?;
+    let answer = async {
+        let pipe_in = folder.join(format!("{PIPE_NAME}.in"));
+        let pipe_out = folder.join(format!("{PIPE_NAME}.out"));
+        let mut answers = BufReader::new(pipe::OpenOptions::new().open_receiver(pipe_out)?);
+        let line = format!("{command} {token} {arguments}\n");
+        pipe::OpenOptions::new().open_sender(pipe_in)?.write_all(line.as_bytes()).await?;
         loop {
             let mut answer = String::new();
-            if from.read_line(&mut answer).await? == 0 || answer.split(' ').nth(1) == Some(&token) {
+            if answers.read_line(&mut answer).await? == 0
+                || answer.split(' ').nth(1) == Some(&token)
+            {
                 return std::io::Result::Ok(answer);
             }
         }
     };
-    let answer = match timeout(limit, asked).await {
+    let answer = match timeout(limit, answer).await {
         Err(_) => {
-            return Err(failed(question, format!("no answer within {} s", limit.as_secs_f32())));
+            return Err(failed(command, format!("no answer within {} s", limit.as_secs_f32())));
         }
-        Ok(Err(error)) => return Err(failed(question, error.to_string())),
+        Ok(Err(error)) => return Err(failed(command, error.to_string())),
         Ok(Ok(answer)) => answer,
     };
     let mut words = answer.split_whitespace().map(str::to_owned);
     match words.next().as_deref() {
         Some("awake" | "ready") => Ok(Answer { words: words.skip(1).collect() }),
-        _ => Err(failed(question, words.skip(1).collect::<Vec<_>>().join(" "))),
+        _ => Err(failed(command, words.skip(1).collect::<Vec<_>>().join(" "))),
     }
 }

@@ -1,14 +1,15 @@
 //! VMs whose engine is ready: how many run at once, how one is started and waited for, VMs that are
 //! paused before their engine starts, and named VMs that outlive the command that started them.
 //!
-//! [`prepare()`] assembles a guest and makes its snapshot, if they are missing. The command line, and
-//! whatever else starts VMs, calls it first.
+//! [`prepare()`] assembles a guest and makes its snapshot, if they are missing. The command line,
+//! and everything else that starts VMs, calls it first.
 
-pub mod named;
-pub mod paused;
-pub mod prepare;
-pub mod slots;
-pub mod start;
+pub(in crate::vm) mod named;
+pub(in crate::vm) mod paused;
+pub(in crate::vm) mod prepare;
+mod readiness;
+pub(in crate::vm) mod slots;
+pub(crate) mod start;
 
 pub use named::NamedVm;
 pub use paused::{PausedVm, ResumedVm};

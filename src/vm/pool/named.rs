@@ -1,4 +1,4 @@
-//! Machines that are kept for hand work: a keeper, a process of its own, owns each; others find them by name.
+//! Named VMs: a background process owns each, and other processes find them by name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,148 +10,150 @@ use serde::{Deserialize, Serialize};
 use crate::engine::TimelineEvent;
 use crate::suggest;
 use crate::vm::VmError;
-use crate::vm::folders::{Lock, cached};
+use crate::vm::folders::{Lock, VMS, cache_folder};
 use crate::vm::instance::Agent;
 use crate::vm::pool::ReadyVm;
 
-/// A machine that is kept.
+/// A named VM that is running.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NamedVm {
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// The guest it runs.
+    /// The guest.
     pub guest: String,
-    /// The loopback port behind which the engine's API is.
+    /// The port on the loopback interface that is forwarded to the engine's API.
     pub port: u16,
-    /// The machine's folder; the keys to the API are in it.
+    /// The VM's folder, with the client's certificate and key.
     pub folder: PathBuf,
-    /// The keeper's process id.
+    /// The ID of the background process.
     pub background_pid: u32,
-    /// QEMU's process id.
+    /// The ID of the QEMU process.
     pub qemu_pid: u32,
-    /// What was true when, from QEMU's start until the engine was ready.
+    /// The events from the start of QEMU until the engine was ready.
     pub timeline: Vec<TimelineEvent>,
-    /// When that was, in seconds since 1970.
+    /// When the engine was ready, in seconds since 1970.
     since: u64,
 }
 
-/// What is written to a kept machine's folder.
-const STATE: &str = "machine.json";
-/// How long a keeper may take to end its machine.
-const DOWN: Duration = Duration::from_secs(20);
+/// The file in a VM's folder that describes a named VM.
+const STATE_FILE: &str = "vm.json";
+/// How long a background process may take to end its VM.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 impl NamedVm {
-    /// Makes a ready machine known as `name`. It stays for as long as `ready` is not dropped.
+    /// Registers a ready VM as `name`. It stays registered until `ready` is dropped.
     ///
     /// # Errors
-    /// When that name is taken.
+    /// If the name is in use.
     pub fn register(name: &str, guest: &str, ready: &ReadyVm) -> Result<Self, VmError> {
-        let _naming = Lock::wait(&cached("machines")?.join(".names"))?;
-        if Self::list()?.iter().any(|kept| kept.name == name) {
+        let _names = Lock::acquire(&cache_folder(VMS)?.join(".names"))?;
+        if Self::list()?.iter().any(|other| other.name == name) {
             return Err(VmError::NameTaken(name.to_owned()));
         }
-        let machine = &ready.vm;
-        let kept = Self {
+        let vm = &ready.vm;
+        let named = Self {
             name: name.to_owned(),
             guest: guest.to_owned(),
-            port: machine.port(),
-            folder: machine.folder().to_owned(),
+            port: vm.port(),
+            folder: vm.folder().to_owned(),
             background_pid: std::process::id(),
-            qemu_pid: machine.pid(),
+            qemu_pid: vm.pid(),
             timeline: ready.timeline.events().to_vec(),
             since: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         };
-        let path = kept.folder.join(STATE);
-        let text =
-            serde_json::to_string(&kept).map_err(|e| VmError::file("write", &path)(e.into()))?;
-        fs::write(&path, text).map_err(VmError::file("write", &path))?;
-        Ok(kept)
+        let path = named.folder.join(STATE_FILE);
+        let json =
+            serde_json::to_string(&named).map_err(|e| VmError::file("write", &path)(e.into()))?;
+        fs::write(&path, json).map_err(VmError::file("write", &path))?;
+        Ok(named)
     }
 
-    /// All machines that are kept now, by name.
+    /// Lists all running named VMs, sorted by name.
     ///
     /// # Errors
-    /// When the folder of machines cannot be read.
+    /// If the folder of VMs cannot be read.
     pub fn list() -> Result<Vec<Self>, VmError> {
-        let machines = cached("machines")?;
-        let folders = fs::read_dir(&machines).map_err(VmError::file("read", &machines))?;
+        let vms = cache_folder(VMS)?;
+        let folders = fs::read_dir(&vms).map_err(VmError::file("read", &vms))?;
         let mut all: Vec<Self> =
             folders.flatten().filter_map(|folder| Self::read(&folder.path())).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
     }
 
-    /// The machine kept in `folder`, if there is one and its keeper lives.
+    /// Returns the named VM in `folder`, if there is one and its background process is running.
     fn read(folder: &Path) -> Option<Self> {
-        let kept: Self = serde_json::from_slice(&fs::read(folder.join(STATE)).ok()?).ok()?;
-        Lock::take(&folder.join("lock")).is_none().then_some(kept)
+        let named: Self = serde_json::from_slice(&fs::read(folder.join(STATE_FILE)).ok()?).ok()?;
+        Lock::try_acquire(&folder.join("lock")).is_none().then_some(named)
     }
 
-    /// The machine called `name`; the only one there is where no name is given.
+    /// Returns the VM called `name`, or the only VM if no name is given.
     ///
     /// # Errors
-    /// When there is none, or several to choose from; the error names them.
+    /// If there is none, or there are several and no name is given; the error lists the names.
     pub fn find(name: Option<&str>) -> Result<Self, VmError> {
         let mut all = Self::list()?;
-        let wanted = match name {
+        let position = match name {
             None if all.len() == 1 => Some(0),
             None => None,
-            Some(name) => all.iter().position(|kept| kept.name == name),
+            Some(name) => all.iter().position(|named| named.name == name),
         };
-        match wanted {
+        match position {
             Some(index) => Ok(all.swap_remove(index)),
             None => {
-                let names = all.iter().map(|kept| kept.name.as_str());
+                let names = all.iter().map(|named| named.name.as_str());
                 let nearest =
                     name.and_then(|name| suggest::nearest(name, names.clone())).map(str::to_owned);
-                let there = names.map(str::to_owned).collect();
-                Err(VmError::NoVm { name: name.map(str::to_owned), nearest, there })
+                let running = names.map(str::to_owned).collect();
+                Err(VmError::UnknownVm { name: name.map(str::to_owned), nearest, running })
             }
         }
     }
 
-    /// How long it took from QEMU's start until the engine was ready.
+    /// Returns how long it took from the start of QEMU until the engine was ready.
     pub fn ready_after(&self) -> Duration {
         self.timeline.last().map_or(Duration::ZERO, |event| event.at)
     }
 
-    /// How long it has been ready.
+    /// Returns for how long the engine has been ready.
     pub fn age(&self) -> Duration {
         (UNIX_EPOCH + Duration::from_secs(self.since)).elapsed().unwrap_or_default()
     }
 
-    /// The guest's agent, which must answer within `limit`.
+    /// Connects to the guest agent, which must answer within `limit`.
     ///
     /// # Errors
-    /// When it does not.
+    /// If it does not.
     pub async fn agent(&self, limit: Duration) -> Result<Agent, VmError> {
         Agent::connect(&self.folder, limit).await
     }
 
-    /// Where its console is written to.
+    /// Returns the path of the console log.
     pub fn console_file(&self) -> PathBuf {
         self.folder.join("console.log")
     }
 
-    /// Ends it, and waits until nothing of it is left.
+    /// Ends the VM, and waits until its folder is removed.
     ///
     /// # Errors
-    /// When its keeper does not end it.
+    /// If the background process does not end it in time.
     pub async fn stop(&self) -> Result<(), VmError> {
-        // The keeper holds the folder's lock for as long as it lives, so the number is still its own.
-        let keeper = i32::try_from(self.background_pid).ok().and_then(Pid::from_raw);
-        if let (Some(keeper), Some(_)) = (keeper, Self::read(&self.folder)) {
-            let sent = kill_process(keeper, Signal::TERM);
-            sent.map_err(|error| VmError::file("end the keeper of", &self.folder)(error.into()))?;
+        // The background process holds the folder's lock while it runs, so its ID is still valid.
+        let pid = i32::try_from(self.background_pid).ok().and_then(Pid::from_raw);
+        if let (Some(pid), Some(_)) = (pid, Self::read(&self.folder)) {
+            let sent = kill_process(pid, Signal::TERM);
+            sent.map_err(|error| VmError::file("end the VM in", &self.folder)(error.into()))?;
         }
-        let deadline = Instant::now() + DOWN;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         while self.folder.exists() {
             if Instant::now() >= deadline {
+                let (pid, seconds) = (self.background_pid, STOP_TIMEOUT.as_secs());
                 let problem =
-                    format!("its keeper, process {}, did not end it", self.background_pid);
+                    format!("the background process {pid} did not exit within {seconds} s");
                 return Err(VmError::file("remove", &self.folder)(std::io::Error::other(problem)));
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Ok(())
     }

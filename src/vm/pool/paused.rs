@@ -1,8 +1,9 @@
-//! Machines that are held before anything of their engine starts, and let go as often as one likes: what happens when
-//! an engine starts can then be watched from its first moment, every time from the same state, without a boot.
+//! Paused VMs: a VM that is saved before its engine starts and resumed as often as needed. So the
+//! start of an engine can be observed from its first moment, each time from the same state, without
+//! booting again.
 //!
-//! The hold is a unit of systemd's that everything after `sysinit.target` waits for: sockets, containerd, the engine.
-//! The guest agent and the program that makes a machine its own come before it.
+//! A systemd unit pauses the boot. Everything ordered after `sysinit.target` waits for it: sockets,
+//! containerd, the engine. The guest agent and the wake program start before it.
 
 use std::time::{Duration, Instant};
 
@@ -18,130 +19,139 @@ use crate::vm::instance::Vm;
 use crate::vm::instance::accelerator::{self, AcceleratorChoice};
 use crate::vm::instance::snapshot::Snapshot;
 use crate::vm::pool::ReadyVm;
+use crate::vm::pool::readiness;
 use crate::vm::pool::slots::{self, VmSlot};
-use crate::vm::pool::start;
 
-/// A machine that was booted up to the hold and saved there.
+/// A VM that was saved before its engine starts.
 #[derive(Debug)]
 pub struct PausedVm {
     guest: Guest,
-    template: Snapshot,
-    #[allow(dead_code)] // the template lies in it
+    snapshot: Snapshot,
+    #[allow(dead_code)] // contains the snapshot
     folder: VmFolder,
 }
 
-/// A machine that was let go. Dropped, it is gone.
+/// A VM that continues from a paused VM. It ends when it is dropped.
 #[derive(Debug)]
 pub struct ResumedVm {
-    /// The machine.
+    /// The VM.
     pub vm: Vm,
-    /// When it was let go.
+    /// When its engine was allowed to start.
     pub resumed_at: Instant,
-    /// What its monotonic clock said then.
+    /// The guest's uptime at that moment.
     pub guest_uptime: Duration,
-    #[allow(dead_code)] // held for as long as the machine runs
-    turn: VmSlot,
+    #[allow(dead_code)] // keeps the slot while the VM runs
+    slot: VmSlot,
 }
 
-/// What holds a machine, and what it waits for.
-const UNIT: &str = "[Unit]\nDescription=Holds everything back that comes after sysinit.target\n\
+/// The pipe on which the boot waits.
+const PIPE: &str = "/run/seatrial-hold";
+/// The unit that pauses the boot.
+const UNIT: &str = "[Unit]\nDescription=Pauses the boot before sysinit.target\n\
                     DefaultDependencies=no\nBefore=sysinit.target\n\
-                    [Service]\nType=oneshot\nRemainAfterExit=yes\nExecStartPre=/usr/bin/mkfifo /run/seatrial-hold\n\
+                    [Service]\nType=oneshot\nRemainAfterExit=yes\n\
+                    ExecStartPre=/usr/bin/mkfifo /run/seatrial-hold\n\
                     ExecStart=/bin/sh -c 'read go </run/seatrial-hold'\n";
-/// How long a guest may take to its hold, and over an answer.
-const BOOT: Duration = Duration::from_secs(90);
-const ANSWER: Duration = Duration::from_secs(5);
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long a guest may boot until it pauses.
+const BOOT_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long the guest may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The number of lines of the console in errors.
+const CONSOLE_LINES: usize = 20;
 
 impl PausedVm {
-    /// Boots a machine of `guest` with `overlay` up to its hold.
+    /// Boots a VM of `guest` with `changes` until it pauses, and saves it.
     ///
     /// # Errors
-    /// When it cannot be booted, or does not get there.
+    /// If it cannot be booted, does not pause, or cannot be saved.
     pub async fn boot(
         guest: &Guest,
-        wish: AcceleratorChoice,
-        mut overlay: GuestChanges,
+        accelerator: AcceleratorChoice,
+        mut changes: GuestChanges,
     ) -> Result<Self, VmError> {
-        overlay.add_file("etc/systemd/system/seatrial-hold.service", UNIT);
+        changes.add_file("etc/systemd/system/seatrial-hold.service", UNIT);
         let wants = "[Unit]\nWants=seatrial-hold.service\n";
-        overlay.add_file("etc/systemd/system/sysinit.target.d/seatrial-hold.conf", wants);
-        let turn = slots::acquire(guest.definition.family.memory_mib).await?;
-        let accelerator = accelerator::choose(wish, guest).await?;
-        let folder = VmFolder::make()?;
-        let held = async |machine: &Vm| machine.or_exit(holds(machine)).await;
-        let single_thread = turn.single_thread(guest.definition.family.cpus);
-        // The lock of the folder is no part of the template, and harms nothing in it.
-        let template =
-            Snapshot::make(guest, accelerator, single_thread, &overlay, folder.path(), held)
-                .await?;
-        Ok(Self { guest: guest.clone(), template, folder })
+        changes.add_file("etc/systemd/system/sysinit.target.d/seatrial-hold.conf", wants);
+        let slot = slots::acquire(guest.definition.family.memory_mib).await?;
+        let single_thread = slot.single_thread(guest.definition.family.cpus);
+        let accelerator = accelerator::choose(accelerator, guest).await?;
+        // Its lock file in the snapshot's folder does no harm.
+        let folder = VmFolder::create()?;
+        let paused = async |vm: &Vm| vm.or_exit(wait_until_paused(vm)).await;
+        let path = folder.path();
+        let snapshot =
+            Snapshot::create(guest, accelerator, single_thread, &changes, path, paused).await?;
+        Ok(Self { guest: guest.clone(), snapshot, folder })
     }
 
-    /// The engine in it.
+    /// Returns the family of the engine.
     pub fn family(&self) -> &Family {
         &self.guest.definition.family
     }
 
-    /// A machine of its own, as it was at the hold, that goes on from there.
+    /// Restores a VM and lets its engine start.
     ///
     /// # Errors
-    /// When it cannot be restored, or does not answer.
+    /// If it cannot be restored, or does not answer.
     pub async fn resume(&self) -> Result<ResumedVm, VmError> {
-        let turn = slots::acquire(self.guest.definition.family.memory_mib).await?;
-        let single_thread = turn.single_thread(self.guest.definition.family.cpus);
-        let machine = Vm::restore(&self.guest, &self.template, false, single_thread).await?;
-        let woken = async {
-            machine.wake(ANSWER).await?;
-            let mut agent = machine.agent(ANSWER).await?;
-            let (began, clock) = (Instant::now(), machine.uptime().await?);
-            agent.run("/bin/sh", &["-c", "echo go >/run/seatrial-hold"], ANSWER).await?;
-            Ok((began, clock))
+        let slot = slots::acquire(self.family().memory_mib).await?;
+        let single_thread = slot.single_thread(self.family().cpus);
+        let saved = self.snapshot.saved_state();
+        let vm = Vm::restore(&self.guest, &saved, false, single_thread).await?;
+        let resumed = async {
+            vm.reseed_and_set_clock(ANSWER_TIMEOUT).await?;
+            let mut agent = vm.agent(ANSWER_TIMEOUT).await?;
+            let (resumed_at, guest_uptime) = (Instant::now(), vm.uptime().await?);
+            let resume = format!("echo go >{PIPE}");
+            agent.run("/bin/sh", &["-c", &resume], ANSWER_TIMEOUT).await?;
+            Ok((resumed_at, guest_uptime))
         };
-        let (began, clock) = machine.or_exit(woken).await?;
-        Ok(ResumedVm { vm: machine, resumed_at: began, guest_uptime: clock, turn })
+        let (resumed_at, guest_uptime) = vm.or_exit(resumed).await?;
+        Ok(ResumedVm { vm, resumed_at, guest_uptime, slot })
     }
 }
 
-/// Waits until a machine that boots is held.
-async fn holds(machine: &Vm) -> Result<(), VmError> {
-    let deadline = Instant::now() + BOOT;
-    let test = ["-p", "/run/seatrial-hold"];
+/// Waits until a VM that boots has paused.
+async fn wait_until_paused(vm: &Vm) -> Result<(), VmError> {
+    let deadline = Instant::now() + BOOT_TIMEOUT;
+    let test = ["-p", PIPE];
     loop {
-        let asked = async { machine.agent(ANSWER).await?.run("test", &test, ANSWER).await };
-        let problem = match asked.await {
+        let test =
+            async { vm.agent(ANSWER_TIMEOUT).await?.run("test", &test, ANSWER_TIMEOUT).await };
+        let problem = match test.await {
             Ok(output) if output.success() => return Ok(()),
-            Ok(_) => "it has not got there".to_owned(),
+            Ok(_) => "seatrial-hold.service has not started".to_owned(),
             Err(error) => crate::errors::chain(&error),
         };
         if Instant::now() >= deadline {
-            let problem = format!("{problem}\nthe console's last lines:\n{}", machine.console(20));
-            return Err(VmError::Channel {
+            let console = vm.console_tail(CONSOLE_LINES);
+            return Err(VmError::Command {
                 peer: "the guest",
-                command: "holding".to_owned(),
-                problem,
+                command: "seatrial-hold.service".to_owned(),
+                problem: format!("{problem}\nlast lines of the console:\n{console}"),
             });
         }
-        sleep(PAUSE).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
 impl ResumedVm {
-    /// Waits until its engine is ready, for `within` at most.
+    /// Waits up to `timeout` until the engine is ready.
     ///
     /// # Errors
-    /// When it does not get ready; what the guest says of that comes with the error.
-    pub async fn ready(&self, within: Duration) -> Result<(Engine, Timeline), VmError> {
-        start::wait_for_engine(&self.vm, Timeline::new(self.resumed_at), within).await
+    /// If the engine does not become ready; the error contains the state of the guest.
+    pub async fn ready(&self, timeout: Duration) -> Result<(Engine, Timeline), VmError> {
+        readiness::wait_for_engine(&self.vm, Timeline::new(self.resumed_at), timeout).await
     }
 
-    /// The machine with its ready engine.
+    /// Waits up to `timeout` until the engine is ready, and returns the VM with its engine.
     ///
     /// # Errors
-    /// As [`ready`](Self::ready).
-    pub async fn into_ready(self, within: Duration) -> Result<ReadyVm, VmError> {
-        let (engine, timeline) = self.ready(within).await?;
-        let Self { vm, turn, .. } = self;
-        Ok(ReadyVm { vm, engine, timeline, fallback: None, turn: Some(turn) })
+    /// If the engine does not become ready; the error contains the state of the guest.
+    pub async fn into_ready(self, timeout: Duration) -> Result<ReadyVm, VmError> {
+        let (engine, timeline) = self.ready(timeout).await?;
+        let Self { vm, slot, .. } = self;
+        Ok(ReadyVm { vm, engine, timeline, fallback: None, slot: Some(slot) })
     }
 }

@@ -88,7 +88,7 @@ pub async fn prepare(
         let accelerator = accelerator::choose(options.accelerator, &guest).await?;
         if Snapshot::find(&guest, accelerator)?.is_none() {
             report(Progress::MakingSnapshot { guest: &guest.name });
-            start::make_snapshot(&guest, options.accelerator).await?;
+            start::make_snapshot(&guest, accelerator).await?;
         }
     }
     Ok(guest)
@@ -109,7 +109,7 @@ async fn assemble(
     report(None);
     let (sender, mut steps) = mpsc::unbounded_channel::<String>();
     let (guest_name, sources) = (name.to_owned(), sources.clone());
-    let assembled = crate::vm::blocking(move || {
+    let assembled = crate::vm::run_blocking(move || {
         assemble::assemble(&guest_name, &sources, &mut |line| {
             // mmdebstrap: "I: installing remaining packages inside the chroot..."
             if let Some(step) = line.strip_prefix("I: ") {

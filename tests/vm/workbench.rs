@@ -1,4 +1,5 @@
-//! The workbench: a daemon in a machine of its own, and a folder with a static program and recipes.
+//! A Docker daemon in a VM of its own, and a folder with a static program, from which recipes build
+//! images.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -10,14 +11,15 @@ use seatrial::vm::Options;
 use tempfile::TempDir;
 
 pub const GUEST: &str = "docker-20.10";
-pub const RUN: Duration = Duration::from_secs(60);
+/// The timeout for commands in the guest and in containers.
+pub const RUN_TIMEOUT: Duration = Duration::from_secs(60);
 
-pub struct Dock {
+pub struct Workbench {
     pub daemon: Daemon,
     folder: TempDir,
 }
 
-impl Dock {
+impl Workbench {
     pub async fn new() -> Self {
         Self::with(Options::default()).await
     }
@@ -25,7 +27,7 @@ impl Dock {
     pub async fn with(options: Options) -> Self {
         let daemon = Daemon::start(GUEST, options).await.unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(daemon.fallback(), None);
-        eprint!("{}", daemon.timeline()); // shown when a test fails
+        eprint!("{}", daemon.timeline()); // shown if the test fails
         let folder = TempDir::new().unwrap();
         let bin = folder.path().join("rootfs/bin");
         std::fs::create_dir_all(&bin).unwrap();
@@ -42,29 +44,28 @@ impl Dock {
         self.folder.path().join(name)
     }
 
+    /// Parses a recipe whose paths are relative to the folder.
     pub fn recipe(&self, text: &str) -> Recipe {
         Recipe::parse(&self.path("recipe.toml"), text).unwrap()
     }
 
+    /// Builds a recipe and loads its image into the daemon.
     pub async fn load(&self, text: &str) -> LoadedImage<'_> {
         self.daemon.load_recipe(self.recipe(text)).await.unwrap_or_else(|e| panic!("{text}\n{e:?}"))
     }
 
-    /// Builds into a file of the folder.
+    /// Builds a recipe with the program, into the file `output` in the folder.
     pub fn build(&self, text: &str, output: &str) {
         std::fs::write(self.path("built.toml"), text).unwrap();
         let mut build = Command::new(env!("CARGO_BIN_EXE_seatrial"));
-        let output = build
-            .current_dir(self.folder.path())
-            .args(["build", "built.toml", "-o", output])
-            .output();
-        let output = output.unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        build.current_dir(self.folder.path()).args(["build", "built.toml", "-o", output]);
+        stdout(&build.output().unwrap());
     }
 
-    /// What a script of the guest's shell prints.
+    /// Runs a shell script in the guest, and returns its standard output.
     pub async fn guest(&self, script: &str) -> String {
-        let output = self.daemon.guest_run("/bin/sh", &["-ec", script], RUN).await.unwrap();
+        let arguments = ["-ec", script];
+        let output = self.daemon.guest_run("/bin/sh", &arguments, RUN_TIMEOUT).await.unwrap();
         assert!(output.success(), "{script}\n{output:?}");
         output.stdout
     }
@@ -75,12 +76,9 @@ pub fn seatrial(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_seatrial")).args(arguments).output().unwrap()
 }
 
+/// The standard output of a program that must have succeeded.
 pub fn stdout(output: &Output) -> String {
-    assert!(
-        output.status.success(),
-        "{}: {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", output.status);
     String::from_utf8(output.stdout.clone()).unwrap()
 }
