@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::scenario::{StartMode, TimedFault, parse_trigger};
 use super::{Fault, Scenario};
+use crate::vm::instance::units::FAULT_MARKER;
 use crate::vm::{Family, GuestChanges};
 
 const UNITS: &str = "etc/systemd/system";
@@ -107,14 +108,15 @@ fn want_service(changes: &mut GuestChanges, target: &str, name: &str) {
     changes.add_file(&format!("{UNITS}/{target}.d/{name}.conf"), wants);
 }
 
-/// The unit that injects a fault. The journal has its description, from which the timeline gets the
-/// time of the fault.
+/// The unit that injects a fault. Its description is in the journal, from which the timeline gets
+/// the time of the fault.
 fn fault_unit(TimedFault { when, after, fault }: &TimedFault, script: &str) -> String {
     let wait = when.as_deref().and_then(parse_trigger).map(|(kind, target)| {
         format!("ExecStart=/usr/bin/perl /usr/lib/seatrial/await 600 {kind} {target}\n")
     });
     format!(
-        "[Unit]\nDescription=does: {fault}\nDefaultDependencies=no\nAfter=seatrial-hold.service\n\
+        "[Unit]\nDescription={FAULT_MARKER}{fault}\nDefaultDependencies=no\n\
+         After=seatrial-hold.service\n\
          [Service]\nType=oneshot\nTimeoutStartSec=infinity\n{}ExecStart=/bin/sleep {after}\n\
          ExecStart=/bin/sh -c '{}'\n",
         wait.unwrap_or_default(),

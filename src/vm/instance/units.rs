@@ -130,7 +130,7 @@ fn parse_journal(journal: &str, serving_message: Option<&str>) -> Vec<(String, D
 }
 
 /// The beginning of the descriptions of `seatrial-fault-*` units.
-pub(crate) const FAULT_MARKER: &str = "does: ";
+pub(crate) const FAULT_MARKER: &str = "fault: ";
 
 #[cfg(test)]
 mod tests {
@@ -150,9 +150,9 @@ mod tests {
     #[test]
     fn the_journal_shows_when_the_engine_serves_and_which_faults_were_injected() {
         let journal = "\
-[    9.100000] seatrial systemd[1]: Starting seatrial-fault-0.service - does: kill containerd...
+[    9.100000] seatrial systemd[1]: Starting seatrial-fault-0.service - fault: kill containerd...
 [   10.250000] seatrial systemd[1]: containerd.service: Main process exited, code=killed
-[   10.300000] seatrial systemd[1]: Finished seatrial-fault-0.service - does: kill containerd.
+[   10.300000] seatrial systemd[1]: Finished seatrial-fault-0.service - fault: kill containerd.
 [   11.000000] seatrial dockerd[163]: level=info msg=\\\"API listen on [::]:2376\\\"
 [   11.000100] seatrial dockerd[163]: level=info msg=\\\"API listen on /run/docker.sock\\\"
 ";
