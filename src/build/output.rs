@@ -33,7 +33,7 @@ impl OutputFile {
         if target.is_dir() {
             return Err(failed(io::Error::new(
                 io::ErrorKind::IsADirectory,
-                "it is a folder; name a file",
+                "it is a directory; name a file",
             )));
         }
         let folder = folder(target);

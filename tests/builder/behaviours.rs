@@ -1,12 +1,12 @@
-//! The builder's behaviours B1 to B12, one or more tests each, named after them.
+//! The builder's main behaviours: layers, base images, environment, names, tags, reproducibility.
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::lab::{Lab, STORE, texts};
+use crate::lab::{Lab, STORE, strings};
 
-/// libc under everything, zlib under one, an application on top.
-fn shop() -> Lab {
+/// A store in which an application depends on zlib and libc, and zlib on libc.
+fn lab_with_store() -> Lab {
     let lab = Lab::new();
     lab.store(&[
         ("a-app", &["b-zlib", "c-libc", "a-app"]),
@@ -22,8 +22,8 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn b1_a_single_image_has_one_new_layer_with_contents_and_closure() {
-    let lab = shop();
+fn a_single_layer_image_has_one_new_layer_with_contents_and_closure() {
+    let lab = lab_with_store();
     let built =
         lab.build(&format!("name='x'\nlayering='single'\ncontents=['/nix/store/a-app']\n{STORE}"));
     assert_eq!(
@@ -45,13 +45,13 @@ fn b1_a_single_image_has_one_new_layer_with_contents_and_closure() {
         ]
     );
     assert_eq!(built.layers().len(), 1);
-    // In a single layer contents are copies, not links.
+    // In a single layer, contents are copies, not links.
     assert_eq!(built.member("bin/app").unwrap().content, b"program app\n");
 }
 
 #[test]
-fn b1_only_store_paths_that_no_base_layer_holds_are_added() {
-    let lab = shop();
+fn store_paths_of_the_base_are_not_added_again() {
+    let lab = lab_with_store();
     lab.build_with(
         &format!("name='base'\ncontents=['/nix/store/b-zlib']\n{STORE}"),
         "base.tar",
@@ -59,7 +59,8 @@ fn b1_only_store_paths_that_no_base_layer_holds_are_added() {
     );
     for layering in ["single", "popularity"] {
         let built = lab.build(&format!(
-            "name='x'\nlayering='{layering}'\nfrom_image='base.tar'\ncontents=['/nix/store/a-app']\n{STORE}"
+            "name='x'\nlayering='{layering}'\nfrom_image='base.tar'\n\
+             contents=['/nix/store/a-app']\n{STORE}"
         ));
         let added: Vec<String> =
             built.layers().into_iter().skip(3).flatten().map(|m| m.name).collect();
@@ -72,9 +73,9 @@ fn b1_only_store_paths_that_no_base_layer_holds_are_added() {
 }
 
 #[test]
-fn b2_popular_paths_get_layers_of_their_own_and_the_rest_share_one() {
-    let lab = shop();
-    // By the popularity contest libc counts 6, zlib 3, app 1; of four layers one is for the contents.
+fn popular_store_paths_get_a_layer_each_and_the_rest_share_one() {
+    let lab = lab_with_store();
+    // The popularity of libc is 6, of zlib 3, of app 1. One layer is for the contents.
     let recipe =
         |max| format!("name='x'\nmax_layers={max}\ncontents=['/nix/store/a-app']\n{STORE}");
     let paths = |max| {
@@ -82,7 +83,7 @@ fn b2_popular_paths_get_layers_of_their_own_and_the_rest_share_one() {
         let layers = built.summary["layers"].as_array().unwrap().clone();
         layers
             .iter()
-            .map(|layer| texts(&layer["paths"]).join(" ").replace("/nix/store/", ""))
+            .map(|layer| strings(&layer["paths"]).join(" ").replace("/nix/store/", ""))
             .collect::<Vec<_>>()
     };
     assert_eq!(paths(9), ["c-libc", "b-zlib", "a-app", ""]);
@@ -92,8 +93,8 @@ fn b2_popular_paths_get_layers_of_their_own_and_the_rest_share_one() {
 }
 
 #[test]
-fn b2_the_customisation_layer_links_into_the_store() {
-    let lab = shop();
+fn the_layer_with_contents_links_into_the_store() {
+    let lab = lab_with_store();
     let built = lab
         .build(&format!("name='x'\ncontents=['/nix/store/a-app', '/nix/store/b-zlib']\n{STORE}"));
     let top = built.layers().pop().unwrap();
@@ -109,11 +110,11 @@ fn b2_the_customisation_layer_links_into_the_store() {
 }
 
 #[test]
-fn b3_a_stream_is_byte_for_byte_the_archive_and_needs_no_temporary_file() {
-    let lab = shop();
+fn a_stream_equals_the_archive_and_needs_no_temporary_file() {
+    let lab = lab_with_store();
     let built = lab.build(&format!("name='x'\ncontents=['/nix/store/a-app']\n{STORE}"));
     let mut stream = lab.command(env!("CARGO_BIN_EXE_seatrial"));
-    // No folder for temporary files, so that asking for one would fail.
+    // Without a folder for temporary files, creating one would fail.
     stream.args(["stream", "recipe.toml"]).env("TMPDIR", lab.path("absent"));
     let stream = stream.output().unwrap();
     assert!(stream.status.success(), "{}", String::from_utf8_lossy(&stream.stderr));
@@ -122,8 +123,8 @@ fn b3_a_stream_is_byte_for_byte_the_archive_and_needs_no_temporary_file() {
 }
 
 #[test]
-fn b4_base_layers_come_first_byte_for_byte_in_every_builder() {
-    let lab = shop();
+fn base_layers_come_first_and_are_copied_byte_for_byte() {
+    let lab = lab_with_store();
     let base = lab.build_with("name='base'\ncontents='store/d-unrelated'\n", "base.tar", &[]);
     for layering in ["single", "popularity"] {
         let recipe = format!(
@@ -143,12 +144,13 @@ fn b4_base_layers_come_first_byte_for_byte_in_every_builder() {
 }
 
 #[test]
-fn b4_too_few_layers_is_an_error_that_names_the_numbers() {
-    let lab = shop();
+fn a_max_layers_that_is_too_low_is_an_error_with_the_numbers() {
+    let lab = lab_with_store();
     lab.build_with(&format!("name='base'\ncontents='/nix/store/a-app'\n{STORE}"), "base.tar", &[]);
     let recipe = |max| {
         format!(
-            "name='x'\nmax_layers={max}\nfrom_image='base.tar'\ncontents='/nix/store/d-unrelated'\n{STORE}"
+            "name='x'\nmax_layers={max}\nfrom_image='base.tar'\n\
+             contents='/nix/store/d-unrelated'\n{STORE}"
         )
     };
     let message = lab.refused(&recipe(5));
@@ -165,14 +167,15 @@ fn b4_too_few_layers_is_an_error_that_names_the_numbers() {
 }
 
 #[test]
-fn b5_any_image_can_be_the_base_of_any_other() {
-    let lab = shop();
-    let (single, layered) = ("layering='single'", "layering='popularity'");
+fn an_image_of_either_layering_can_be_the_base_of_the_other() {
+    let lab = lab_with_store();
+    let (single, popularity) = ("layering='single'", "layering='popularity'");
     for (lower, upper) in
-        [(layered, single), (single, layered), (layered, layered), (single, single)]
+        [(popularity, single), (single, popularity), (popularity, popularity), (single, single)]
     {
         let base = format!(
-            "name='base'\n{lower}\ncontents='/nix/store/b-zlib'\n[config]\nEnv=['LAYER=base']\n{STORE}"
+            "name='base'\n{lower}\ncontents='/nix/store/b-zlib'\n\
+             [config]\nEnv=['LAYER=base']\n{STORE}"
         );
         let base = lab.build_with(&base, "base.tar", &[]);
         let built = format!(
@@ -187,9 +190,10 @@ fn b5_any_image_can_be_the_base_of_any_other() {
 }
 
 #[test]
-fn b6_the_environment_is_base_then_own_each_name_once_in_its_first_place() {
-    let lab = shop();
-    let base = "name='base'\ncontents='store/c-libc'\n[config]\nEnv=['PATH=/bin', 'LAST=base', 'PATH=/usr/bin']\n";
+fn the_environment_is_merged_with_the_bases_and_has_each_name_once() {
+    let lab = lab_with_store();
+    let base = "name='base'\ncontents='store/c-libc'\n\
+                [config]\nEnv=['PATH=/bin', 'LAST=base', 'PATH=/usr/bin']\n";
     assert_eq!(lab.build_with(base, "base.tar", &[]).env(), ["PATH=/usr/bin", "LAST=base"]);
     for layering in ["single", "popularity"] {
         let built = lab.build(&format!(
@@ -206,8 +210,8 @@ fn b6_the_environment_is_base_then_own_each_name_once_in_its_first_place() {
 }
 
 #[test]
-fn b7_names_with_a_registry_are_kept_and_files_take_the_base_name() {
-    let lab = shop();
+fn a_name_may_have_a_registry_and_the_output_file_gets_the_last_component() {
+    let lab = lab_with_store();
     for layering in ["single", "popularity"] {
         lab.file(
             "recipe.toml",
@@ -220,14 +224,14 @@ fn b7_names_with_a_registry_are_kept_and_files_take_the_base_name() {
     }
     let built =
         lab.build("name='registry.example:5000/my/image'\ntag='1.0'\ncontents='store/c-libc'\n");
-    assert_eq!(texts(&built.manifest()["RepoTags"]), ["registry.example:5000/my/image:1.0"]);
+    assert_eq!(strings(&built.manifest()["RepoTags"]), ["registry.example:5000/my/image:1.0"]);
     let repositories: serde_json::Value =
         serde_json::from_slice(&built.files()["repositories"]).unwrap();
     assert!(repositories["registry.example:5000/my/image"]["1.0"].is_string());
 }
 
 #[test]
-fn b7_a_name_that_docker_refuses_is_refused_with_its_rule() {
+fn the_error_for_an_invalid_name_names_the_rule() {
     let lab = Lab::new();
     assert!(lab.refused("name='a//b'\n").contains("empty path component"));
     assert!(lab.refused("name='app:1'\n").contains("cannot contain a tag"));
@@ -235,7 +239,7 @@ fn b7_a_name_that_docker_refuses_is_refused_with_its_rule() {
 }
 
 #[test]
-fn b8_the_architecture_is_written_as_goarch_and_the_hosts_by_default() {
+fn the_architecture_is_written_as_goarch_and_defaults_to_the_hosts() {
     let lab = Lab::new();
     let host = lab.tool("dpkg", ["--print-architecture"]).trim().replace("i386", "386");
     assert_eq!(lab.build("name='x'\n").config()["architecture"], host);
@@ -256,8 +260,8 @@ fn b8_the_architecture_is_written_as_goarch_and_the_hosts_by_default() {
 }
 
 #[test]
-fn b8_a_base_of_another_architecture_needs_it_said() {
-    let lab = shop();
+fn a_base_for_another_architecture_requires_the_architecture_key() {
+    let lab = lab_with_store();
     lab.build_with("name='base'\narchitecture='s390x'\ncontents='store/c-libc'\n", "base.tar", &[]);
     let recipe = "name='x'\nfrom_image='base.tar'\n";
     let message = lab.refused(recipe);
@@ -269,27 +273,28 @@ fn b8_a_base_of_another_architecture_needs_it_said() {
 }
 
 #[test]
-fn b9_a_given_tag_is_carried_and_a_derived_one_is_known_without_building() {
-    let lab = shop();
+fn reference_prints_the_given_or_derived_tag_of_the_image() {
+    let lab = lab_with_store();
     assert_eq!(lab.build("name='x'\ntag='1.0'\n").tag(), "1.0");
     for recipe in [
         "name='x'\ncontents='store/c-libc'\n".to_owned(),
         format!("name='x'\ncontents='/nix/store/a-app'\n{STORE}"),
         format!(
-            "name='x'\nlayering='single'\ncontents=['/nix/store/a-app', 'store/../graph.json']\n{STORE}"
+            "name='x'\nlayering='single'\n\
+             contents=['/nix/store/a-app', 'store/../graph.json']\n{STORE}"
         ),
     ] {
         let built = lab.build(&recipe);
         let reference = lab.seatrial(["reference", "recipe.toml"]).ok();
         assert_eq!(reference.trim(), built.summary["reference"].as_str().unwrap());
-        assert_eq!(texts(&built.manifest()["RepoTags"]), [reference.trim()]);
+        assert_eq!(strings(&built.manifest()["RepoTags"]), [reference.trim()]);
         assert_eq!(built.tag().len(), 32);
     }
 }
 
 #[test]
-fn b9_a_derived_tag_changes_with_the_inputs_and_with_nothing_else() {
-    let lab = shop();
+fn a_derived_tag_depends_on_the_inputs_alone() {
+    let lab = lab_with_store();
     let tag = |lab: &Lab, recipe: &str| {
         lab.file("recipe.toml", recipe);
         lab.seatrial(["reference", "recipe.toml"]).ok()
@@ -298,7 +303,7 @@ fn b9_a_derived_tag_changes_with_the_inputs_and_with_nothing_else() {
     lab.file("tree/a", "one");
     let first = tag(&lab, recipe);
     assert_eq!(tag(&lab, recipe), first);
-    // The same files elsewhere, newer.
+    // The same files, in another folder and newer.
     let other = Lab::new();
     other.file("tree/a", "one");
     assert_eq!(tag(&other, recipe), first);
@@ -319,8 +324,8 @@ fn b9_a_derived_tag_changes_with_the_inputs_and_with_nothing_else() {
 }
 
 #[test]
-fn b10_an_image_may_have_no_store_path_or_no_contents_at_all() {
-    let lab = shop();
+fn an_image_may_have_no_store_paths_or_no_contents() {
+    let lab = lab_with_store();
     for layering in ["single", "popularity"] {
         let empty =
             lab.build(&format!("name='x'\nlayering='{layering}'\n[config]\nCmd=['/bin/app']\n"));
@@ -328,7 +333,7 @@ fn b10_an_image_may_have_no_store_path_or_no_contents_at_all() {
         assert_eq!(empty.config()["rootfs"], json!({"type": "layers", "diff_ids": []}));
         let plain = lab
             .build(&format!("name='x'\nlayering='{layering}'\ncontents='store/c-libc'\n{STORE}"));
-        // In the store, but by its folder; so it is a store path after all.
+        // A path into the store's folder is a store path too.
         assert_eq!(plain.names(0)[0], if layering == "single" { "bin/" } else { "nix/" });
         lab.file("tree/a", "");
         let plain =
@@ -339,8 +344,8 @@ fn b10_an_image_may_have_no_store_path_or_no_contents_at_all() {
 }
 
 #[test]
-fn b10_store_paths_can_be_left_out() {
-    let lab = shop();
+fn store_paths_can_be_left_out() {
+    let lab = lab_with_store();
     for key in ["include_store_paths=false", "includeStorePaths=false"] {
         let built = lab.build(&format!("name='x'\n{key}\ncontents='/nix/store/a-app'\n{STORE}"));
         assert_eq!(built.layers().len(), 1);
@@ -352,28 +357,28 @@ fn b10_store_paths_can_be_left_out() {
 }
 
 #[test]
-fn b11_layers_diff_ids_and_history_are_in_one_order_bottom_first() {
-    let lab = shop();
+fn layers_diff_ids_and_history_are_in_the_same_order() {
+    let lab = lab_with_store();
     let built = lab.build(&format!("name='x'\ncontents='/nix/store/a-app'\n{STORE}"));
     let config = built.config();
     let files = built.layer_files();
     let diff_ids: Vec<String> = files.iter().map(|layer| sha256(layer)).collect();
-    assert_eq!(texts(&config["rootfs"]["diff_ids"]), diff_ids);
+    assert_eq!(strings(&config["rootfs"]["diff_ids"]), diff_ids);
     let history = config["history"].as_array().unwrap();
     assert_eq!(history.len(), files.len());
     for (step, path) in history.iter().zip(["c-libc", "b-zlib", "a-app"]) {
         assert_eq!(step["comment"], format!("store paths: /nix/store/{path}"));
         assert_eq!(step["created"], "1970-01-01T00:00:01Z");
     }
-    // The config is named by its digest, and that is the id.
+    // The config is named by its digest, which is the image ID.
     let name = built.manifest()["Config"].as_str().unwrap().to_owned();
     assert_eq!(sha256(&built.files()[&name]), format!("sha256:{}", name.trim_end_matches(".json")));
     assert_eq!(built.summary["id"], sha256(&built.files()[&name]));
 }
 
 #[test]
-fn b12_the_same_bytes_for_any_number_of_threads_any_time_and_any_place() {
-    let lab = shop();
+fn the_output_does_not_depend_on_threads_time_or_folder() {
+    let lab = lab_with_store();
     let big: Vec<u8> = (0..3_000_000u32).map(|i| (i >> 8) as u8).collect();
     lab.file("tree/big", big);
     lab.mode("store/a-app/bin/app", 0o4755);
@@ -387,7 +392,7 @@ fn b12_the_same_bytes_for_any_number_of_threads_any_time_and_any_place() {
             let one = build(&lab, "1");
             assert!(one == build(&lab, "7"), "{format} {compress}");
             // A copy in another folder, with newer files.
-            let other = shop();
+            let other = lab_with_store();
             std::fs::create_dir_all(other.path("tree")).unwrap();
             std::fs::copy(lab.path("tree/big"), other.path("tree/big")).unwrap();
             other.mode("store/a-app/bin/app", 0o4755);
@@ -397,8 +402,8 @@ fn b12_the_same_bytes_for_any_number_of_threads_any_time_and_any_place() {
 }
 
 #[test]
-fn b12_created_is_fixed_given_or_now_and_changes_no_layer() {
-    let lab = shop();
+fn the_creation_date_changes_no_layer() {
+    let lab = lab_with_store();
     let build =
         |more: &str| lab.build(&format!("name='x'\ntag='1'\ncontents='store/c-libc'\n{more}"));
     let fixed = build("");
@@ -419,7 +424,7 @@ fn b12_created_is_fixed_given_or_now_and_changes_no_layer() {
 }
 
 #[test]
-fn b12_source_date_epoch_is_created_where_the_recipe_says_nothing() {
+fn source_date_epoch_is_the_default_creation_date() {
     let lab = Lab::new();
     let created = |recipe: &str, epoch: &str| {
         lab.file("recipe.toml", recipe);
@@ -439,8 +444,8 @@ fn b12_source_date_epoch_is_created_where_the_recipe_says_nothing() {
 }
 
 #[test]
-fn b12_owner_is_the_recipes_and_host_attributes_stay_out() {
-    let lab = shop();
+fn every_file_has_the_owner_of_the_recipe() {
+    let lab = lab_with_store();
     let built = lab.build(
         "name='x'\nuid=1000\ngid=100\nuname='user'\ngname='users'\ncontents='store/c-libc'\n",
     );

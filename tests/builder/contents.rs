@@ -1,4 +1,4 @@
-//! What files become: modes, links, special files, names, sizes, merging.
+//! Contents: modes, links, special files, names, sizes, merging and conflicts.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -6,7 +6,8 @@ use std::process::Command;
 
 use crate::lab::{Built, Lab, Run, STORE};
 
-fn plain(lab: &Lab) -> Built {
+/// Builds an image with the folder `tree`.
+fn build_tree(lab: &Lab) -> Built {
     lab.build("name='x'\ncontents='tree'\n")
 }
 
@@ -21,7 +22,7 @@ fn modes_are_kept_with_setuid_setgid_and_sticky() {
     }
     lab.file("tree/tmp/x", "");
     lab.mode("tree/tmp", 0o1777);
-    let built = plain(&lab);
+    let built = build_tree(&lab);
     for (name, mode) in
         [("suid", 0o4755), ("sgid", 0o2711), ("secret", 0o600), ("open", 0o666), ("tmp/", 0o1777)]
     {
@@ -34,18 +35,18 @@ fn hard_links_become_files_of_their_own() {
     let lab = Lab::new();
     lab.file("tree/a", "same");
     fs::hard_link(lab.path("tree/a"), lab.path("tree/b")).unwrap();
-    let linked = plain(&lab);
+    let linked = build_tree(&lab);
     for name in ["a", "b"] {
         let member = linked.member(name).unwrap();
         assert_eq!((member.kind, member.content.as_slice()), ('0', &b"same"[..]));
     }
     fs::remove_file(lab.path("tree/b")).unwrap();
     lab.file("tree/b", "same");
-    assert_eq!(plain(&lab).bytes, linked.bytes);
+    assert_eq!(build_tree(&lab).bytes, linked.bytes);
 }
 
 #[test]
-fn symlinks_stay_as_they_are_and_are_never_followed_out_of_the_tree() {
+fn symlinks_are_kept_and_never_followed_out_of_the_contents() {
     let lab = Lab::new();
     lab.file("secret/key", "do not copy");
     lab.link("tree/out", "../secret");
@@ -65,7 +66,7 @@ fn symlinks_stay_as_they_are_and_are_never_followed_out_of_the_tree() {
 }
 
 #[test]
-fn in_a_single_layer_links_to_directories_are_copied_unless_kept() {
+fn a_single_layer_has_copies_of_linked_directories_unless_links_are_kept() {
     let lab = Lab::new();
     lab.file("tree/usr/bin/tool", "tool");
     lab.link("tree/bin", "usr/bin");
@@ -74,7 +75,7 @@ fn in_a_single_layer_links_to_directories_are_copied_unless_kept() {
     let copied = lab.build(recipe);
     assert_eq!(copied.member("bin/").unwrap().kind, '5');
     assert_eq!(copied.member("bin/tool").unwrap().content, b"tool");
-    assert_eq!(copied.member("usr/loop").unwrap().link, "..", "a link to a folder around it stays");
+    assert_eq!(copied.member("usr/loop").unwrap().link, "..", "a link to a parent folder is kept");
     for key in ["keep_contents_dirlinks", "keepContentsDirlinks"] {
         let kept = lab.build(&format!("{recipe}{key}=true\n"));
         assert_eq!(kept.member("bin").unwrap().link, "usr/bin");
@@ -83,7 +84,7 @@ fn in_a_single_layer_links_to_directories_are_copied_unless_kept() {
 }
 
 #[test]
-fn a_directory_goes_through_the_link_that_earlier_contents_put_there() {
+fn directories_follow_symlinks_of_earlier_contents() {
     let lab = Lab::new();
     lab.file("one/usr/bin/a", "");
     lab.link("one/bin", "usr/bin");
@@ -93,17 +94,17 @@ fn a_directory_goes_through_the_link_that_earlier_contents_put_there() {
 }
 
 #[test]
-fn sockets_are_refused_and_pipes_and_devices_kept() {
+fn pipes_and_devices_are_kept_and_sockets_are_errors() {
     let lab = Lab::new();
     lab.file("tree/x", "");
     lab.tool("mkfifo", ["tree/pipe"]);
-    // Devices can be made by root alone, and not in every sandbox.
+    // Only root can create devices, and not in every sandbox.
     let device = Run::of({
         let mut command = lab.command("mknod");
         command.args(["tree/null", "c", "1", "3"]);
         command
     });
-    let built = plain(&lab);
+    let built = build_tree(&lab);
     assert_eq!(built.member("pipe").unwrap().kind, '6');
     if device.output.status.success() {
         assert_eq!(built.member("null").unwrap().kind, '3');
@@ -114,14 +115,14 @@ fn sockets_are_refused_and_pipes_and_devices_kept() {
 }
 
 #[test]
-fn a_name_that_means_a_removal_is_refused() {
+fn a_name_that_means_a_removal_is_an_error() {
     let lab = Lab::new();
     lab.file("tree/etc/.wh.passwd", "");
     assert!(lab.refused("name='x'\ncontents='tree'\n").contains("mean a removal"));
 }
 
 #[test]
-fn names_of_any_bytes_and_length_survive_gnu_tar() {
+fn gnu_tar_extracts_names_of_any_bytes_and_length() {
     let lab = Lab::new();
     let long = format!("tree/{}/{}/{}", "d".repeat(90), "e".repeat(200), "f".repeat(255));
     lab.file(&long, "deep");
@@ -133,7 +134,7 @@ fn names_of_any_bytes_and_length_survive_gnu_tar() {
     let raw = std::ffi::OsStr::from_bytes(b"tree/not-\xff-utf8");
     fs::write(lab.path(raw), "raw").unwrap();
     lab.file("tree/\u{fc}ml\u{e4}ut \n newline", "");
-    let built = plain(&lab);
+    let built = build_tree(&lab);
     fs::write(lab.path("layer.tar"), &built.layer_files()[0]).unwrap();
     fs::create_dir(lab.path("unpacked")).unwrap();
     lab.tool("tar", ["-xf", "layer.tar", "-C", "unpacked"]);
@@ -141,15 +142,15 @@ fn names_of_any_bytes_and_length_survive_gnu_tar() {
 }
 
 #[test]
-fn a_file_over_8_gib_has_its_true_size() {
+fn a_file_over_8_gib_has_the_right_size() {
     let lab = Lab::new();
     lab.file("tree/after", "after");
     let size = 8 * (1u64 << 30) + 513;
     fs::File::create(lab.path("tree/a-huge")).unwrap().set_len(size).unwrap();
     lab.file("recipe.toml", "name='x'\ntag='1'\nlayering='single'\ncontents='tree'\n");
-    // The first bytes are enough: both the archive's member and the layer's are over 8 GiB.
-    let pipe = "$SEATRIAL stream recipe.toml 2>/dev/null | head -c 1M | tar -xOf - 001/layer.tar 2>/dev/null \
-                | tar -tvf - --numeric-owner 2>/dev/null";
+    // The first bytes suffice: the members of the archive and of the layer are both over 8 GiB.
+    let pipe = "$SEATRIAL stream recipe.toml 2>/dev/null | head -c 1M \
+                | tar -xOf - 001/layer.tar 2>/dev/null | tar -tvf - --numeric-owner 2>/dev/null";
     let mut shell: Command = lab.command("bash");
     shell.args(["-c", pipe]).env("SEATRIAL", env!("CARGO_BIN_EXE_seatrial"));
     let listed = String::from_utf8(shell.output().unwrap().stdout).unwrap();
@@ -160,7 +161,7 @@ fn a_file_over_8_gib_has_its_true_size() {
 }
 
 #[test]
-fn file_sizes_around_the_block_size_survive_gnu_tar() {
+fn gnu_tar_extracts_files_of_sizes_around_the_block_size() {
     let lab = Lab::new();
     let segment = 512 << 10;
     for size in [
@@ -180,7 +181,7 @@ fn file_sizes_around_the_block_size_survive_gnu_tar() {
     ] {
         lab.file(format!("tree/{size:07}"), (0..size).map(|i| (i / 7) as u8).collect::<Vec<u8>>());
     }
-    let built = plain(&lab);
+    let built = build_tree(&lab);
     fs::write(lab.path("layer.tar"), &built.layer_files()[0]).unwrap();
     fs::create_dir(lab.path("unpacked")).unwrap();
     lab.tool("tar", ["-xf", "layer.tar", "-C", "unpacked"]);
@@ -188,7 +189,7 @@ fn file_sizes_around_the_block_size_survive_gnu_tar() {
 }
 
 #[test]
-fn contents_are_merged_and_a_clash_names_both_sides() {
+fn contents_share_folders_and_a_conflict_names_both_contents() {
     let lab = Lab::new();
     lab.file("one/etc/a", "1");
     lab.file("two/etc/b", "2");
@@ -211,7 +212,7 @@ fn contents_are_merged_and_a_clash_names_both_sides() {
 }
 
 #[test]
-fn store_paths_that_clash_name_both_and_shared_folders_merge() {
+fn a_conflict_of_store_paths_names_both() {
     let lab = Lab::new();
     lab.store(&[("a-one", &[]), ("b-two", &[])]);
     lab.file("store/b-two/bin/one", "another");
@@ -224,7 +225,7 @@ fn store_paths_that_clash_name_both_and_shared_folders_merge() {
 }
 
 #[test]
-fn a_link_to_a_folder_in_the_store_opens_when_others_share_its_place() {
+fn a_link_to_a_folder_in_the_store_is_expanded_if_other_contents_share_the_folder() {
     let lab = Lab::new();
     lab.store(&[("a-env", &["b-pkg"]), ("b-pkg", &[]), ("c-more", &[])]);
     lab.file("store/b-pkg/share/doc", "");
@@ -239,7 +240,7 @@ fn a_link_to_a_folder_in_the_store_opens_when_others_share_its_place() {
 }
 
 #[test]
-fn a_directory_over_a_linked_file_is_a_clash_and_never_lands_in_the_store() {
+fn a_directory_at_the_path_of_a_linked_file_is_a_conflict() {
     let lab = Lab::new();
     lab.store(&[("a-one", &[])]);
     lab.file("tree/bin/one/x", "");
@@ -252,7 +253,7 @@ fn a_directory_over_a_linked_file_is_a_clash_and_never_lands_in_the_store() {
 }
 
 #[test]
-fn a_single_file_appears_at_the_root() {
+fn a_file_appears_at_the_root() {
     let lab = Lab::new();
     lab.file("hello", "binary");
     lab.mode("hello", 0o755);
@@ -266,7 +267,7 @@ fn a_single_file_appears_at_the_root() {
 }
 
 #[test]
-fn a_result_link_stands_for_the_store_path_behind_it() {
+fn a_symlink_to_a_store_path_means_the_store_path() {
     let lab = Lab::new();
     lab.store(&[("a-tool", &[])]);
     lab.link("result", "store/a-tool");
@@ -275,7 +276,7 @@ fn a_result_link_stands_for_the_store_path_behind_it() {
 }
 
 #[test]
-fn a_file_that_changes_while_it_is_read_is_an_error_and_never_a_corrupt_image() {
+fn a_file_that_changes_during_the_build_is_an_error() {
     let lab = Lab::new();
     lab.file("tree/a-growing", vec![0; 200 << 20]);
     lab.file("tree/b-log", "short");
@@ -286,7 +287,7 @@ fn a_file_that_changes_while_it_is_read_is_an_error_and_never_a_corrupt_image() 
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped());
     let mut child = stream.spawn().unwrap();
-    // The pipe is full long before the second file is read: everything was listed, little was read.
+    // All files have been listed, but the pipe is full before the second one is read.
     let mut first = [0; 512];
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
     fs::write(lab.path("tree/b-log"), "longer than before").unwrap();

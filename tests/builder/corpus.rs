@@ -1,4 +1,4 @@
-//! One image of a store of real packages: this machine's Debian packages with their dependencies.
+//! An image of a store with real packages: Debian packages of the host with their dependencies.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::lab::{Lab, texts};
+use crate::lab::{Lab, strings};
 
 #[test]
-fn a_store_of_real_packages_comes_out_whole_with_every_path_once() {
+fn an_image_of_real_packages_is_complete_and_has_every_store_path_once() {
     let lab = Lab::new();
     let generator = Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/mkstore.py");
     lab.tool(
@@ -27,13 +27,14 @@ fn a_store_of_real_packages_comes_out_whole_with_every_path_once() {
     let store = lab.path("store").to_str().unwrap().to_owned();
     let labels = paths.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
     let built = lab.build(&format!(
-        "name='corpus'\nmax_layers=20\n[store]\ndir='{store}'\nclosure='graph.json'\n[config]\nLabels={{ all='{labels}' }}\n"
+        "name='corpus'\nmax_layers=20\n[store]\ndir='{store}'\nclosure='graph.json'\n\
+         [config]\nLabels={{ all='{labels}' }}\n"
     ));
     let layers = built.summary["layers"].as_array().unwrap();
     assert_eq!(layers.len(), 20);
-    let placed: Vec<String> = layers.iter().flat_map(|layer| texts(&layer["paths"])).collect();
-    assert_eq!(placed.len(), paths.len());
-    assert_eq!(placed.into_iter().collect::<BTreeSet<_>>(), paths);
+    let in_layers: Vec<String> = layers.iter().flat_map(|layer| strings(&layer["paths"])).collect();
+    assert_eq!(in_layers.len(), paths.len());
+    assert_eq!(in_layers.into_iter().collect::<BTreeSet<_>>(), paths);
     fs::create_dir(lab.path("unpacked")).unwrap();
     for layer in built.layer_files() {
         fs::write(lab.path("layer.tar"), layer).unwrap();

@@ -1,4 +1,4 @@
-//! Golden pins: the sha256 of whole uncompressed archives, which never change by accident.
+//! The SHA-256 digests of whole uncompressed archives, which must not change by accident.
 //!
 //! The inputs are written here with fixed modes, the architectures are fixed, and each recipe is
 //! built twice, in two folders and with different numbers of threads. So the digests depend on the
@@ -111,8 +111,8 @@ ExposedPorts = { "80/tcp" = {} }
     Pin {
         name: "two platforms",
         format: "oci",
-        recipe: "name='x/multi'\ntag='1'\nplatforms=['linux/amd64', 'linux/arm64']\ncontents='own'\n\
-                 [per_platform.\"linux/arm64\"]\ncontents=['own', 'tree']\n",
+        recipe: "name='x/multi'\ntag='1'\nplatforms=['linux/amd64', 'linux/arm64']\n\
+                 contents='own'\n[per_platform.\"linux/arm64\"]\ncontents=['own', 'tree']\n",
         sha256: "4f117007de81ef65930cbce030f6b16cb8ce38eab45561beded7a1ddfdccdcbd",
     },
 ];

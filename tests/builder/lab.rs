@@ -1,5 +1,5 @@
-//! The workbench: a folder that goes away, the program, and a reader of archives that is not the program's
-//! own (the `tar` crate's).
+//! The fixture of all tests: a temporary folder to run the program in, and a reader of its archives
+//! that uses the `tar` crate instead of the program's own code.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -12,6 +12,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// A temporary folder in which the program runs, with a cache of its own.
 pub struct Lab {
     folder: TempDir,
     cache: TempDir,
@@ -26,8 +27,8 @@ impl Lab {
         self.folder.path().join(name)
     }
 
-    /// What is kept of builds under `name`: files with their paths.
-    pub fn kept(&self, name: &str) -> Vec<PathBuf> {
+    /// The paths of the files in the folder `name` of the cache.
+    pub fn cached_files(&self, name: &str) -> Vec<PathBuf> {
         let files = fs::read_dir(self.cache.path().join("seatrial").join(name))
             .into_iter()
             .flatten()
@@ -37,7 +38,7 @@ impl Lab {
         files
     }
 
-    /// Writes a file and the folders around it.
+    /// Writes a file, and creates its parent folders.
     pub fn file(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -55,8 +56,8 @@ impl Lab {
         std::os::unix::fs::symlink(target, path).unwrap();
     }
 
-    /// Makes a store whose place in the image is /nix/store: paths with their references, each holding one
-    /// file `bin/<name>`. Its table for a recipe is [`STORE`].
+    /// Creates a store for `/nix/store`: store paths with their references, each with a file
+    /// `bin/<name>`. [`STORE`] is its table for a recipe.
     pub fn store(&self, paths: &[(&str, &[&str])]) {
         let full = |name: &str| format!("/nix/store/{name}");
         let graph: Vec<Value> = paths
@@ -64,20 +65,21 @@ impl Lab {
             .map(|(name, references)| {
                 let base = name.split_once('-').unwrap().1;
                 self.file(format!("store/{name}/bin/{base}"), format!("program {base}\n"));
-                json!({ "path": full(name), "references": references.iter().map(|r| full(r)).collect::<Vec<_>>(), "narSize": 1 })
+                let references: Vec<String> = references.iter().map(|name| full(name)).collect();
+                json!({ "path": full(name), "references": references, "narSize": 1 })
             })
             .collect();
         self.file("graph.json", Value::from(graph).to_string());
     }
 
-    /// Runs the program in the folder.
+    /// Runs `seatrial` in the folder.
     pub fn seatrial<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Run {
         let mut command = self.command(env!("CARGO_BIN_EXE_seatrial"));
         command.args(arguments);
         Run::of(command)
     }
 
-    /// A command in the folder, in a plain environment.
+    /// A command that runs in the folder, in a clean environment.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.folder.path()).env_remove("SOURCE_DATE_EPOCH").env("TZ", "UTC");
@@ -85,19 +87,19 @@ impl Lab {
         command
     }
 
-    /// Runs another tool, which must succeed, and gives what it printed.
+    /// Runs another program, which must succeed, and returns its output.
     pub fn tool<'a>(&self, program: &str, arguments: impl IntoIterator<Item = &'a str>) -> String {
         let mut command = self.command(program);
         command.args(arguments);
         Run::of(command).ok()
     }
 
-    /// Builds `recipe` and reads what came out.
+    /// Builds `recipe` and reads the image.
     pub fn build(&self, recipe: &str) -> Built {
         self.build_with(recipe, "out.tar", &[])
     }
 
-    /// Builds `recipe` into `output` with more arguments.
+    /// Builds `recipe` into `output`, with more arguments.
     pub fn build_with(&self, recipe: &str, output: &str, arguments: &[&str]) -> Built {
         self.file("recipe.toml", recipe);
         let fixed = ["build", "recipe.toml", "--json", "-o", output];
@@ -106,7 +108,7 @@ impl Lab {
         Built { bytes, summary: serde_json::from_str(&summary).unwrap() }
     }
 
-    /// Builds `recipe`, which must fail as bad input and write nothing, and gives the message.
+    /// Builds `recipe`, which must fail as invalid input and write nothing. Returns the message.
     pub fn refused(&self, recipe: &str) -> String {
         self.file("recipe.toml", recipe);
         self.seatrial(["build", "recipe.toml", "-o", "refused.tar"]).refused(self, "refused.tar")
@@ -117,19 +119,19 @@ impl Lab {
     }
 }
 
-/// The table of a recipe for the store that [`Lab::store`] makes.
+/// A recipe's table for the store that [`Lab::store`] creates.
 pub const STORE: &str = "[store]\nsource = \"store\"\nclosure = \"graph.json\"\n";
 
-/// A program that ran.
+/// A finished program.
 pub struct Run {
-    what: String,
+    command: String,
     pub output: Output,
 }
 
 impl Run {
     pub fn of(mut command: Command) -> Self {
         let output = command.output().unwrap_or_else(|e| panic!("{command:?} does not start: {e}"));
-        Self { what: format!("{command:?}"), output }
+        Self { command: format!("{command:?}"), output }
     }
 
     pub fn stdout(&self) -> String {
@@ -143,21 +145,21 @@ impl Run {
     fn report(&self) -> String {
         format!(
             "{}\n{}\nstdout:\n{}\nstderr:\n{}",
-            self.what,
+            self.command,
             self.output.status,
             self.stdout(),
             self.stderr()
         )
     }
 
-    /// What it printed; it must have succeeded.
+    /// The output of the program, which must have succeeded.
     pub fn ok(self) -> String {
         assert!(self.output.status.success(), "{}", self.report());
         self.stdout()
     }
 
-    /// The message of a run that must have ended as bad input: one line, and `output` not written, nor
-    /// anything beside it.
+    /// The message of the program, which must have failed because of invalid input, with a message
+    /// of one line, and without writing `output` or leaving a temporary file.
     pub fn refused(self, lab: &Lab, output: &str) -> String {
         assert_eq!(self.output.status.code(), Some(2), "{}", self.report());
         let message = self.stderr();
@@ -174,7 +176,7 @@ impl Run {
 
 /// A member of a tar, read by the `tar` crate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct Member {
     pub name: String,
     pub kind: char,
     pub mode: u32,
@@ -185,14 +187,14 @@ pub struct Found {
 }
 
 /// The members of a tar, in order.
-pub fn members(tar: &[u8]) -> Vec<Found> {
+pub fn members(tar: &[u8]) -> Vec<Member> {
     let mut archive = tar::Archive::new(tar);
     let member = |entry: std::io::Result<tar::Entry<'_, &[u8]>>| {
         let mut entry = entry.unwrap();
         let mut content = Vec::new();
         entry.read_to_end(&mut content).unwrap();
         let header = entry.header();
-        Found {
+        Member {
             kind: header.entry_type().as_byte() as char,
             mode: header.mode().unwrap(),
             owner: (header.uid().unwrap(), header.gid().unwrap()),
@@ -208,7 +210,7 @@ pub fn members(tar: &[u8]) -> Vec<Found> {
     archive.entries().unwrap().map(member).collect()
 }
 
-/// An image as it was built, whatever becomes of its file.
+/// A built image, and the JSON that `build` printed.
 pub struct Built {
     pub bytes: Vec<u8>,
     pub summary: Value,
@@ -233,14 +235,14 @@ impl Built {
         self.json(self.manifest()["Config"].as_str().unwrap())
     }
 
-    /// The layer files, bottom first, as `manifest.json` lists them.
+    /// The layers as stored, lowest first, in the order of `manifest.json`.
     pub fn layer_files(&self) -> Vec<Vec<u8>> {
         let files = self.files();
-        texts(&self.manifest()["Layers"]).iter().map(|name| files[name].clone()).collect()
+        strings(&self.manifest()["Layers"]).iter().map(|name| files[name].clone()).collect()
     }
 
-    /// The members of each layer, bottom first.
-    pub fn layers(&self) -> Vec<Vec<Found>> {
+    /// The members of each layer, lowest first.
+    pub fn layers(&self) -> Vec<Vec<Member>> {
         let plain = |layer: Vec<u8>| {
             let mut plain = Vec::new();
             match layer.starts_with(&[0x1f, 0x8b]) {
@@ -259,8 +261,8 @@ impl Built {
         self.layers()[layer].iter().map(|member| member.name.clone()).collect()
     }
 
-    /// The member called `name` in the topmost layer that has it.
-    pub fn member(&self, name: &str) -> Option<Found> {
+    /// The member `name` in the highest layer that has it.
+    pub fn member(&self, name: &str) -> Option<Member> {
         self.layers()
             .into_iter()
             .rev()
@@ -268,7 +270,7 @@ impl Built {
     }
 
     pub fn env(&self) -> Vec<String> {
-        texts(&self.config()["config"]["Env"])
+        strings(&self.config()["config"]["Env"])
     }
 
     pub fn tag(&self) -> String {
@@ -277,6 +279,6 @@ impl Built {
 }
 
 /// A JSON list of strings.
-pub fn texts(value: &Value) -> Vec<String> {
+pub fn strings(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
 }

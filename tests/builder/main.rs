@@ -1,19 +1,19 @@
-//! Tests of the builder through its command line, judged by what others wrote: GNU tar, skopeo, umoci, the
-//! specifications' rules.
+//! Tests of the builder through its command line. The results are checked with other programs (GNU
+//! tar, skopeo, umoci, crane) and against the specifications.
 
 #![allow(clippy::unwrap_used)]
 
-mod archives; // hostile and broken base images
-mod base; // base images of every kind
-mod behaviours; // B1 to B12 of the design, one by one
-mod cache; // what is kept of builds changes no byte
+mod archives; // invalid and hostile images
+mod base; // base images of all formats
+mod behaviours; // layers, environment, names, tags, reproducibility
+mod cache; // the layer cache
 mod cli; // exit codes, messages, outputs
-mod contents; // what files become
+mod contents; // files of all kinds in images
 mod corpus; // a store of real packages
-mod golden; // the digests of whole archives
-mod lab; // the workbench of all tests
-mod lint; // what inspect notices
-mod peers; // other tools read what is written
+mod golden; // digests of whole archives
+mod lab; // the fixture of all tests
+mod lint; // findings of inspect
+mod peers; // other programs read the archives
 mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes
-mod recipes; // what recipes may and may not say
+mod recipes; // keys of recipes and errors for mistakes

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::lab::{Built, Lab, STORE, texts};
+use crate::lab::{Built, Lab, STORE, strings};
 
 /// Two store layers and a layer of contents with symlinks, long names and special modes.
 fn lab() -> Lab {
@@ -49,7 +49,7 @@ fn skopeo_agrees_on_docker_archives() {
     for image in ["docker-none", "docker-zstd", "dual-none"] {
         let config = inspected(&lab, &format!("docker-archive:{image}.tar"));
         assert_eq!(config["Layers"], built.config()["rootfs"]["diff_ids"], "{image}");
-        assert_eq!(texts(&config["Env"]), ["A=1", "B=2"]);
+        assert_eq!(strings(&config["Env"]), ["A=1", "B=2"]);
         assert_eq!(config["Architecture"], "arm64");
         assert_eq!(config["Labels"]["l"], "v");
         lab.tool(
@@ -72,9 +72,9 @@ fn skopeo_agrees_on_oci_archives() {
             build(&lab, format, compress);
             let image = format!("oci-archive:{format}-{compress}.tar:1.0");
             let config = inspected(&lab, &image);
-            assert_eq!(texts(&config["Env"]), ["A=1", "B=2"]);
+            assert_eq!(strings(&config["Env"]), ["A=1", "B=2"]);
             assert_eq!(config["Architecture"], "arm64");
-            assert_eq!(texts(&config["Layers"]).len(), 3);
+            assert_eq!(strings(&config["Layers"]).len(), 3);
             // A copy reads and checks every blob.
             lab.tool("skopeo", ["copy", "-q", &image, &format!("dir:{format}-{compress}")]);
         }
@@ -128,7 +128,7 @@ fn other_tools_read_an_image_without_layers() {
         &["--format", "dual"],
     );
     for image in ["docker-archive:dual.tar", "oci-archive:dual.tar"] {
-        assert_eq!(texts(&inspected(&lab, image)["Env"]), ["A=1"]);
+        assert_eq!(strings(&inspected(&lab, image)["Env"]), ["A=1"]);
     }
 }
 

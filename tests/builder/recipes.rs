@@ -1,19 +1,21 @@
-//! What recipes may and may not say.
+//! Recipes: formats, keys, and the errors for mistakes.
 
 use serde_json::json;
 
 use crate::lab::{Lab, STORE};
 
 #[test]
-fn a_recipe_may_be_json_with_dockertools_names() {
+fn a_recipe_may_be_json_with_the_names_of_dockertools() {
     let lab = Lab::new();
     lab.store(&[("a-app", &["b-libc"]), ("b-libc", &[])]);
     let toml = format!(
-        "name='x'\ntag='1'\nmax_layers=5\ncontents=['/nix/store/a-app']\n{STORE}[config]\nCmd=['/bin/app']\n"
+        "name='x'\ntag='1'\nmax_layers=5\ncontents=['/nix/store/a-app']\n\
+         {STORE}[config]\nCmd=['/bin/app']\n"
     );
     let by_toml = lab.build(&toml);
     let recipe = json!({
-        "name": "x", "tag": "1", "fromImage": null, "maxLayers": 5, "copyToRoot": ["/nix/store/a-app"],
+        "name": "x", "tag": "1", "fromImage": null, "maxLayers": 5,
+        "copyToRoot": ["/nix/store/a-app"],
         "includeStorePaths": true, "store": {"source": "store", "closure": "graph.json"},
         "config": {"Cmd": ["/bin/app"]},
     });
@@ -22,7 +24,7 @@ fn a_recipe_may_be_json_with_dockertools_names() {
 }
 
 #[test]
-fn a_recipe_may_come_on_standard_input() {
+fn a_recipe_may_be_read_from_standard_input() {
     let lab = Lab::new();
     let pipe = "echo 'name=\"x\"\ntag=\"1\"' | $SEATRIAL reference -";
     let mut shell = lab.command("bash");
@@ -31,7 +33,7 @@ fn a_recipe_may_come_on_standard_input() {
 }
 
 #[test]
-fn an_unknown_key_names_the_line_and_the_nearest_known_key() {
+fn the_error_for_an_unknown_key_has_its_line_and_the_nearest_key() {
     let lab = Lab::new();
     for (recipe, expected) in [
         (
@@ -92,7 +94,7 @@ fn a_renamed_key_is_an_error_that_names_the_new_one() {
 }
 
 #[test]
-fn wrong_types_and_values_are_named() {
+fn errors_for_wrong_types_and_values_explain_them() {
     let lab = Lab::new();
     for (recipe, expected) in [
         ("tag='1'\n", "missing field `name`"),
@@ -119,7 +121,7 @@ fn wrong_types_and_values_are_named() {
 }
 
 #[test]
-fn missing_inputs_are_named() {
+fn errors_for_missing_inputs_name_the_file() {
     let lab = Lab::new();
     for (recipe, expected) in [
         ("name='x'\ncontents=['absent']\n", "absent: No such file"),
@@ -134,7 +136,7 @@ fn missing_inputs_are_named() {
 }
 
 #[test]
-fn a_reference_that_the_graph_lacks_names_both_ends() {
+fn the_error_for_an_incomplete_graph_names_both_store_paths() {
     let lab = Lab::new();
     lab.store(&[("a-app", &["z-absent"])]);
     let message = lab.refused(&format!("name='x'\ncontents='/nix/store/a-app'\n{STORE}"));
@@ -145,7 +147,7 @@ fn a_reference_that_the_graph_lacks_names_both_ends() {
 }
 
 #[test]
-fn every_store_path_that_the_config_names_is_a_root() {
+fn the_image_has_every_store_path_that_the_config_names() {
     let lab = Lab::new();
     lab.store(&[
         ("a-cmd", &[]),
@@ -155,14 +157,15 @@ fn every_store_path_that_the_config_names_is_a_root() {
         ("e-none", &[]),
     ]);
     let built = lab.build(&format!(
-        "name='x'\n{STORE}[config]\nCmd=['/nix/store/a-cmd/bin/cmd']\nEnv=['PATH=/bin:/nix/store/b-env/bin']\n\
+        "name='x'\n{STORE}[config]\nCmd=['/nix/store/a-cmd/bin/cmd']\n\
+         Env=['PATH=/bin:/nix/store/b-env/bin']\n\
          Labels={{ note = 'see /nix/store/d-label.' }}\n"
     ));
     let mut paths: Vec<String> = built.summary["layers"]
         .as_array()
         .unwrap()
         .iter()
-        .flat_map(|l| crate::lab::texts(&l["paths"]))
+        .flat_map(|l| crate::lab::strings(&l["paths"]))
         .collect();
     paths.sort();
     assert_eq!(
@@ -172,7 +175,7 @@ fn every_store_path_that_the_config_names_is_a_root() {
 }
 
 #[test]
-fn contents_in_a_store_without_a_closure_say_how_to_get_one() {
+fn contents_in_a_store_without_a_closure_are_an_error_with_a_hint() {
     let lab = Lab::new();
     lab.store(&[("a-app", &[])]);
     let message = lab.refused("name='x'\ncontents='/nix/store/a-app'\n[store]\nsource='store'\n");
@@ -190,7 +193,8 @@ fn healthchecks_and_other_docker_fields_reach_the_config() {
     assert_eq!(
         built.config()["config"],
         json!({
-            "ExposedPorts": {"80/tcp": {}}, "Healthcheck": {"Interval": 1_000_000_000, "Test": ["CMD", "true"]},
+            "ExposedPorts": {"80/tcp": {}},
+            "Healthcheck": {"Interval": 1_000_000_000, "Test": ["CMD", "true"]},
             "Shell": ["/bin/sh", "-c"], "StopSignal": "SIGINT", "Tty": true, "User": "1000",
             "Volumes": {"/data": {}}, "WorkingDir": "/srv",
         })
