@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 
 use super::CheckError;
-use super::expectations::{Expectations, ExpectationsFile};
+use super::expectations::ExpectationsFile;
 use super::input::CheckInput;
+use super::recorder::{Event, Options, Recorder, Reporter};
 use super::runtime_checks::{self, RuntimeChecks};
-use super::verdict::{Checks, EngineRun, Outcome, TestCase, Verdict};
+use super::verdict::{Checks, EngineRun, TestCase, Verdict};
 use crate::engine::EngineError;
 use crate::errors::chain;
 use crate::harness::{Daemon, HarnessError, LoadedImage};
@@ -18,32 +19,7 @@ use crate::image::Platform;
 use crate::image::platform::Arch;
 use crate::vm::guest::Api;
 use crate::vm::pool::{PrepareOptions, prepare};
-use crate::vm::{Definition, Guest, Options as VmOptions};
-
-/// Options of a run.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The names of the engines; if there are none, runtime checks are skipped.
-    pub engines: Vec<String>,
-    /// Selects test cases: those whose name contains this text.
-    pub filter: Option<String>,
-    /// Options of the VMs.
-    pub vm: VmOptions,
-}
-
-/// An event of a run.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// A step begins that takes a while.
-    Progress(String),
-    /// The test cases that follow belong to this image, and to this engine unless it is `None`.
-    Section(&'a str, Option<&'a EngineRun>),
-    /// A test case has ended.
-    TestCase(&'a TestCase),
-}
-
-/// A function that receives the events of a run.
-pub type Reporter<'a> = &'a mut (dyn FnMut(Event<'_>) + Send);
+use crate::vm::{Definition, Guest};
 
 /// Returns the architecture of the VMs of `engine`; the host's, if there is no such engine.
 pub fn arch_of(engine: &str) -> Arch {
@@ -252,68 +228,6 @@ async fn run_runtime_checks(
             let reason = format!("the image is for {image_arch}, the VM is {vm_arch}");
             checks.skip_containers(expectations, &reason);
         }
-    }
-}
-
-/// Collects the verdict and reports events.
-struct Recorder<'a> {
-    verdict: Verdict,
-    options: &'a Options,
-    reporter: Reporter<'a>,
-}
-
-impl<'a> Recorder<'a> {
-    fn new(options: &'a Options, reporter: Reporter<'a>) -> Self {
-        Self { verdict: Verdict::default(), options, reporter }
-    }
-
-    fn progress(&mut self, step: String) {
-        (self.reporter)(Event::Progress(step));
-    }
-
-    fn section(&mut self, image: &str, engine_run: Option<&EngineRun>) {
-        (self.reporter)(Event::Section(image, engine_run));
-    }
-
-    fn engine_section(&mut self, image: &str, engine_run: EngineRun) {
-        self.section(image, Some(&engine_run));
-        self.verdict.engine_runs.push(engine_run);
-    }
-
-    /// Records a test case if the filter selects it. An error is always recorded.
-    fn record(&mut self, case: TestCase) {
-        if self.options.selects(&case.name) || matches!(case.outcome, Outcome::Error { .. }) {
-            self.record_unfiltered(case);
-        }
-    }
-
-    fn record_unfiltered(&mut self, case: TestCase) {
-        (self.reporter)(Event::TestCase(&case));
-        self.verdict.cases.push(case);
-    }
-
-    /// Records the verdict of an engine, which is filtered already.
-    fn append(&mut self, image: &str, verdict: Verdict) {
-        for engine_run in verdict.engine_runs {
-            self.engine_section(image, engine_run);
-        }
-        verdict.cases.into_iter().for_each(|case| self.record_unfiltered(case));
-    }
-}
-
-impl Options {
-    /// Whether the filter selects the test case called `name`.
-    fn selects(&self, name: &str) -> bool {
-        self.filter.as_ref().is_none_or(|part| name.contains(part))
-    }
-
-    /// Returns `file` without the commands and services that the filter excludes: they take time.
-    fn select(&self, file: &ExpectationsFile) -> ExpectationsFile {
-        let mut file = file.clone();
-        let Expectations { run, service, .. } = &mut file.expectations;
-        run.retain(|run| self.selects(&runtime_checks::run_name(run)));
-        service.retain(|service| self.selects(&runtime_checks::service_name(service)));
-        file
     }
 }
 

@@ -1,0 +1,94 @@
+//! Collects the verdict of a run, and reports events while it is running.
+
+use super::expectations::{Expectations, ExpectationsFile};
+use super::runtime_checks;
+use super::verdict::{EngineRun, Outcome, TestCase, Verdict};
+use crate::vm::Options as VmOptions;
+
+/// Options of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The names of the engines; if there are none, runtime checks are skipped.
+    pub engines: Vec<String>,
+    /// Selects test cases: those whose name contains this text.
+    pub filter: Option<String>,
+    /// Options of the VMs.
+    pub vm: VmOptions,
+}
+
+/// An event of a run.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A step begins that takes a while.
+    Progress(String),
+    /// The test cases that follow belong to this image, and to this engine unless it is `None`.
+    Section(&'a str, Option<&'a EngineRun>),
+    /// A test case has ended.
+    TestCase(&'a TestCase),
+}
+
+/// A function that receives the events of a run.
+pub type Reporter<'a> = &'a mut (dyn FnMut(Event<'_>) + Send);
+
+/// Collects the verdict and reports events.
+pub(super) struct Recorder<'a> {
+    /// The verdict so far.
+    pub verdict: Verdict,
+    options: &'a Options,
+    reporter: Reporter<'a>,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn new(options: &'a Options, reporter: Reporter<'a>) -> Self {
+        Self { verdict: Verdict::default(), options, reporter }
+    }
+
+    pub(super) fn progress(&mut self, step: String) {
+        (self.reporter)(Event::Progress(step));
+    }
+
+    pub(super) fn section(&mut self, image: &str, engine_run: Option<&EngineRun>) {
+        (self.reporter)(Event::Section(image, engine_run));
+    }
+
+    pub(super) fn engine_section(&mut self, image: &str, engine_run: EngineRun) {
+        self.section(image, Some(&engine_run));
+        self.verdict.engine_runs.push(engine_run);
+    }
+
+    /// Records a test case if the filter selects it. An error is always recorded.
+    pub(super) fn record(&mut self, case: TestCase) {
+        if self.options.selects(&case.name) || matches!(case.outcome, Outcome::Error { .. }) {
+            self.record_unfiltered(case);
+        }
+    }
+
+    pub(super) fn record_unfiltered(&mut self, case: TestCase) {
+        (self.reporter)(Event::TestCase(&case));
+        self.verdict.cases.push(case);
+    }
+
+    /// Records the verdict of an engine, which is filtered already.
+    pub(super) fn append(&mut self, image: &str, verdict: Verdict) {
+        for engine_run in verdict.engine_runs {
+            self.engine_section(image, engine_run);
+        }
+        verdict.cases.into_iter().for_each(|case| self.record_unfiltered(case));
+    }
+}
+
+impl Options {
+    /// Whether the filter selects the test case called `name`.
+    fn selects(&self, name: &str) -> bool {
+        self.filter.as_ref().is_none_or(|part| name.contains(part))
+    }
+
+    /// Returns `file` without the commands and services that the filter excludes: they take time.
+    pub(super) fn select(&self, file: &ExpectationsFile) -> ExpectationsFile {
+        let mut file = file.clone();
+        let Expectations { run, service, .. } = &mut file.expectations;
+        run.retain(|run| self.selects(&runtime_checks::run_name(run)));
+        service.retain(|service| self.selects(&runtime_checks::service_name(service)));
+        file
+    }
+}
