@@ -59,9 +59,14 @@ pub(crate) fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Resul
     serde_json::from_value(value).map_err(|error| explain(&error.to_string()))
 }
 
-/// Rewrites serde's message about an unknown key, which lists all known keys: the new name of a
+/// Rewrites serde's messages. The one about an unknown key lists all known keys: the new name of a
 /// renamed key, or the nearest key, is more useful.
 fn explain(message: &str) -> String {
+    if let Some(key) =
+        message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'))
+    {
+        return format!("missing key {key:?}");
+    }
     let mut quoted = message.split('`').skip(1).step_by(2);
     let (true, Some(key)) = (message.starts_with("unknown field"), quoted.next()) else {
         return message.lines().collect::<Vec<_>>().join(" ");
@@ -72,10 +77,13 @@ fn explain(message: &str) -> String {
         return format!("unknown key {key:?}; it is now called {new:?}");
     }
     let nearest = suggest::nearest(key, known.iter().copied());
+    // Names in camelCase are aliases, which dockerTools uses.
+    let is_alias = |key: &&&str| key.contains(|c: char| c.is_ascii_uppercase());
+    let listed: Vec<&str> = known.iter().filter(|key| !is_alias(key)).copied().collect();
     let hint = match (&nearest, known.is_empty()) {
         (Some(_), _) => suggest::hint(&nearest),
         (None, true) => String::new(),
-        (None, false) => format!("; valid keys: {}", known.join(", ")),
+        (None, false) => format!("; valid keys: {}", listed.join(", ")),
     };
     format!("unknown key {key:?}{hint}")
 }

@@ -116,7 +116,6 @@ pub mod closure;
 mod document;
 #[cfg(feature = "vm")]
 pub mod engine;
-#[cfg(feature = "vm")]
 mod errors;
 #[cfg(feature = "vm")]
 pub mod harness;

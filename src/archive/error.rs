@@ -9,7 +9,7 @@ use crate::image::Digest;
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// An input cannot be read.
-    #[error("cannot read {path}", path = path.display())]
+    #[error("failed to read {path}", path = path.display())]
     Read {
         /// The file or folder.
         path: PathBuf,
@@ -17,7 +17,7 @@ pub enum ArchiveError {
         source: io::Error,
     },
     /// The output cannot be written.
-    #[error("cannot write {target}")]
+    #[error("failed to write {target}")]
     Write {
         /// The output: a path, or `standard output`.
         target: String,

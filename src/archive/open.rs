@@ -10,6 +10,7 @@ use super::decompress::{Codec, CountingReader, decompressed_limit};
 use super::image::{Image, ImageSelector};
 use super::image_files::ImageFiles;
 use super::members::Members;
+use super::tar::TarReader;
 use super::{ArchiveError, docker, oci, write};
 
 /// Opens the image at `path`; `selector` selects one of several.
@@ -32,6 +33,10 @@ pub fn open(path: &Path, selector: &ImageSelector) -> Result<Image, ArchiveError
     let file = File::open(path).map_err(ArchiveError::read(path))?;
     let stored = FileSlice::whole(file).map_err(ArchiveError::read(path))?;
     let archive = decompressed(path, stored)?;
+    if !TarReader::new(archive.clone()).starts_with_header() {
+        let problem = "not an image; expected a docker-archive or an OCI layout";
+        return Err(ArchiveError::invalid(path, problem));
+    }
     let members = Members::list(&archive).map_err(|e| not_an_image(path, &e))?;
     let (docker, oci) = (members.has("manifest.json"), members.has("oci-layout"));
     let files = ImageFiles::Archive(members);
@@ -48,7 +53,7 @@ pub fn open(path: &Path, selector: &ImageSelector) -> Result<Image, ArchiveError
     } else {
         Err(ArchiveError::invalid(
             path,
-            "not an image: it has neither manifest.json nor oci-layout",
+            "not an image: the archive has neither manifest.json nor oci-layout",
         ))
     }
 }

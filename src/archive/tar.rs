@@ -168,6 +168,11 @@ impl<R: Skip> TarReader<R> {
         })
     }
 
+    /// Whether the archive begins with a valid header, or is empty.
+    pub(crate) fn starts_with_header(mut self) -> bool {
+        self.header().is_ok()
+    }
+
     /// Reads a header; `None` at a zero block or at the end of the stream.
     fn header(&mut self) -> io::Result<Option<Header>> {
         let mut header = Header::new_old();

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::archive::ArchiveError;
@@ -38,8 +39,15 @@ impl OutputFile {
         }
         let folder = folder(target);
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        if let Ok(file) = rustix::fs::openat(CWD, folder, flags, Mode::from_raw_mode(MODE)) {
-            return Ok(Self { file: file.into(), target: target.to_owned(), named: None });
+        match rustix::fs::openat(CWD, folder, flags, Mode::from_raw_mode(MODE)) {
+            Ok(file) => {
+                return Ok(Self { file: file.into(), target: target.to_owned(), named: None });
+            }
+            // A file with a name would fail for the same reason.
+            Err(error @ (Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::ROFS)) => {
+                return Err(failed(error.into()));
+            }
+            Err(_) => {}
         }
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(MODE);
         let named = tempfile::Builder::new()

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
+use crate::errors::chain;
 
 /// Bad input or usage; nothing was written. The argument parser exits with the same code.
 const BAD_INPUT: u8 = 2;
@@ -63,7 +64,7 @@ pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
         return ExitCode::from(ENVIRONMENT);
     }
     // If standard error cannot be written either, the exit code remains.
-    let _ = writeln!(io::stderr(), "seatrial: {error:#}");
+    let _ = writeln!(io::stderr(), "seatrial: {}", chain(&*error));
     ExitCode::from(if is_environment(&error) { ENVIRONMENT } else { BAD_INPUT })
 }
 

@@ -85,7 +85,7 @@ fn the_test_image_without_defects_is_accepted() {
 #[test]
 fn files_and_folders_that_are_not_images_are_rejected() {
     assert_rejected(b"", "neither manifest.json nor oci-layout");
-    assert_rejected(&[b'x'; 4096], "checksum");
+    assert_rejected(&[b'x'; 4096], "not an image; expected a docker-archive or an OCI layout");
     assert_rejected(&valid_layer(), "neither manifest.json nor oci-layout");
     let lab = Lab::new();
     fs::create_dir(lab.path("folder")).unwrap();

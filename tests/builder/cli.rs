@@ -159,9 +159,10 @@ fn a_failed_build_does_not_change_an_existing_output_file() {
 #[test]
 fn an_output_that_cannot_be_written_is_a_failure_of_the_environment() {
     let lab = lab();
-    for (output, expected) in
-        [("absent/x.tar", "cannot write absent/x.tar: No such file"), ("tree", "is a directory")]
-    {
+    for (output, expected) in [
+        ("absent/x.tar", "failed to write absent/x.tar: No such file or directory (os error 2)\n"),
+        ("tree", "failed to write tree: it is a "),
+    ] {
         let run = lab.seatrial(["build", "recipe.toml", "-o", output]);
         assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
         assert!(run.stderr().contains(expected), "{}", run.stderr());
@@ -169,7 +170,7 @@ fn an_output_that_cannot_be_written_is_a_failure_of_the_environment() {
     let run = shell(&lab, "$SEATRIAL stream recipe.toml > /dev/full");
     assert_eq!(run.output.status.code(), Some(3));
     assert!(
-        run.stderr().contains("cannot write standard output: No space left"),
+        run.stderr().contains("failed to write standard output: No space left"),
         "{}",
         run.stderr()
     );
@@ -182,7 +183,7 @@ fn a_full_disk_leaves_no_partial_file() {
     let run =
         shell(&lab, "trap '' XFSZ; ulimit -f 1024; $SEATRIAL build recipe.toml; echo $?; ls -A");
     assert_eq!(run.stdout(), "3\nrecipe.toml\ntree\n");
-    assert!(run.stderr().contains("cannot write app.tar"), "{}", run.stderr());
+    assert!(run.stderr().contains("failed to write app.tar"), "{}", run.stderr());
 }
 
 #[test]
@@ -215,6 +216,101 @@ fn an_archive_is_not_written_to_a_terminal() {
     script.args(["-qec", &command, "/dev/null"]).stdin(Stdio::null());
     let text = Run::of(script).stdout();
     assert!(text.contains("standard output is a terminal") && text.contains("code=2"), "{text}");
+}
+
+#[test]
+fn common_mistakes_are_explained_in_one_line() {
+    let lab = lab();
+    lab.file("typo.toml", "name = 'app'\ncontent = ['tree']\n");
+    lab.file("renamed.toml", "name = 'app'\nlayout = 'single'\n");
+    lab.file("nameless.toml", "contents = ['tree']\n");
+    lab.file("name.toml", "name = 'My App'\n");
+    lab.file("text.toml", "name = 'app'\n[config]\nCmd = '/bin/app'\n");
+    lab.file("field.toml", "name = 'app'\n[config]\nCmdd = ['/bin/app']\n");
+    lab.file("base.toml", "name = 'app'\nfrom_image = 'recipe.toml'\n");
+    lab.file("absent.toml", "name = 'app'\ncontents = ['absent']\n");
+    let platforms = "name = 'app'\ntag = '1'\nplatforms = ['linux/amd64', 'linux/arm64']\n";
+    lab.file("platforms.toml", platforms);
+    for (recipe, expected) in [
+        ("typo.toml", "typo.toml:2: unknown key \"content\"; did you mean \"contents\"?"),
+        ("renamed.toml", "renamed.toml:2: unknown key \"layout\"; it is now called \"layering\""),
+        ("nameless.toml", "nameless.toml:1: missing key \"name\""),
+        (
+            "name.toml",
+            "name.toml: image name \"My App\" is invalid: only letters, digits, '.', '_' and '-' \
+             are allowed between slashes",
+        ),
+        (
+            "text.toml",
+            "text.toml: config.Cmd must be a list of strings, but is the string \"/bin/app\"; \
+             write [\"/bin/app\"]",
+        ),
+        ("field.toml", "field.toml: config has no field \"Cmdd\"; did you mean \"Cmd\"?"),
+        ("base.toml", "recipe.toml: not an image; expected a docker-archive or an OCI layout"),
+        ("absent.toml", "failed to read absent: No such file or directory (os error 2)"),
+        ("missing.toml", "failed to read missing.toml: No such file or directory (os error 2)"),
+        (
+            "platforms.toml",
+            "platforms.toml: has several platforms, and a docker-archive holds one image; use \
+             --format oci or dual",
+        ),
+    ] {
+        let message = lab.seatrial(["build", recipe, "-o", "x.tar"]).refused(&lab, "x.tar");
+        assert_eq!(message, format!("seatrial: {expected}\n"));
+    }
+}
+
+#[test]
+fn a_recipe_can_be_read_from_standard_input() {
+    let lab = lab();
+    let run = shell(&lab, "$SEATRIAL build - < recipe.toml; $SEATRIAL build - < /dev/null");
+    assert!(run.stdout().starts_with("wrote app.tar\n"), "{}", run.stderr());
+    assert_eq!(run.stderr(), "seatrial: standard input:1: missing key \"name\"\n");
+}
+
+#[test]
+fn an_image_that_inspect_does_not_find_is_an_error_that_lists_those_in_the_archive() {
+    let lab = lab();
+    lab.seatrial(["build", "recipe.toml"]).ok();
+    let message = lab.seatrial(["inspect", "app.tar", "--name", "other"]).refused(&lab, "x");
+    let expected = "seatrial: app.tar: no image matches other:*; the archive has my/app:1\n";
+    assert_eq!(message, expected);
+}
+
+#[test]
+#[cfg(feature = "vm")]
+fn mistakes_about_engines_are_found_before_a_vm_starts() {
+    let lab = lab();
+    lab.file("app.expect.toml", "[env]\nhas = { A = '1' }\n");
+    let check = ["check", "recipe.toml", "--expect", "app.expect.toml", "--engine"];
+    for (arguments, expected) in [
+        (
+            [&check[..], &["dokcer-28"]].concat(),
+            "there is no guest \"dokcer-28\"; did you mean \"docker-28\"?",
+        ),
+        (vec!["check", "recipe.toml"], "there are no expectations; give --expect FILE"),
+        (
+            vec!["replay", "containerd-gone", "--engine", "docker-28", "--engine", "podman-5.4"],
+            "scenario containerd-gone does not apply to podman-5.4; it applies to: docker",
+        ),
+        (
+            vec!["load", "recipe.toml", "--host", "localhost"],
+            "invalid engine address \"localhost\"; write unix:///PATH or tcp://HOST:PORT",
+        ),
+    ] {
+        let message = lab.seatrial(arguments).refused(&lab, "x");
+        assert_eq!(message, format!("seatrial: {expected}\n"));
+    }
+    let arguments = [&check[..], &["docker-28"]].concat();
+    let mut command = lab.command(env!("CARGO_BIN_EXE_seatrial"));
+    command.args(arguments).env("PATH", "/nowhere");
+    let run = Run::of(command);
+    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+    assert!(
+        run.stdout().contains("is not installed; install Debian's package "),
+        "{}",
+        run.stdout()
+    );
 }
 
 #[test]

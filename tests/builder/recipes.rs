@@ -97,7 +97,7 @@ fn a_renamed_key_is_an_error_that_names_the_new_one() {
 fn errors_for_wrong_types_and_values_explain_them() {
     let lab = Lab::new();
     for (recipe, expected) in [
-        ("tag='1'\n", "missing field `name`"),
+        ("tag='1'\n", "missing key \"name\""),
         ("name=7\n", "recipe.toml:1: invalid type: integer `7`"),
         ("name='x'\nuid='root'\n", "recipe.toml:2:"),
         ("name='x'\nlayering='flat'\n", "expected \"popularity\" or \"single\""),
@@ -129,10 +129,10 @@ fn errors_for_missing_inputs_name_the_file() {
         ("name='x'\n[store]\nclosure='absent.json'\n", "absent.json: No such file"),
     ] {
         let message = lab.refused(recipe);
-        assert!(message.contains("cannot read") && message.contains(expected), "{message}");
+        assert!(message.contains("failed to read") && message.contains(expected), "{message}");
     }
     let message = lab.seatrial(["build", "absent.toml"]).refused(&lab, "absent.tar");
-    assert!(message.contains("cannot read absent.toml: No such file"), "{message}");
+    assert!(message.contains("failed to read absent.toml: No such file"), "{message}");
 }
 
 #[test]
