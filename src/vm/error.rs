@@ -86,7 +86,7 @@ pub enum VmError {
     /// There is no named VM with this name, or none was given and there is not exactly one.
     #[error("{}{}", match name {
         Some(name) => format!("there is no VM named \"{name}\""),
-        None if running.is_empty() => "no named VM is running; start one with seatrial vm up".into(),
+        None if running.is_empty() => "no named VM is running; run seatrial vm up".into(),
         None => "several VMs are running; give the name of one".to_owned(),
     }, match nearest {
         Some(nearest) => format!("; did you mean \"{nearest}\"?"),

@@ -18,7 +18,7 @@ pub struct Definition {
     /// The name: that of its file, with the architecture appended unless it is the host's.
     pub name: String,
     /// The hardware of its VMs.
-    pub machine_type: &'static MachineType,
+    pub(crate) machine_type: &'static MachineType,
     /// A description for users.
     pub description: String,
     /// The Debian release.

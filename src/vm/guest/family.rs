@@ -21,7 +21,7 @@ pub struct Family {
     /// The systemd units that start at boot, in the order in which they usually become active.
     pub units: Vec<String>,
     /// How the engine is started.
-    pub start: Start,
+    pub(crate) start: Start,
     /// The API of the engine.
     #[serde(default)]
     pub api: Api,
@@ -46,7 +46,7 @@ pub struct Family {
 /// How an engine is started, and the files that make it start in another way, by path.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Start {
+pub(crate) struct Start {
     /// The unit of the engine.
     pub service: String,
     /// The unit that listens for the engine, if there is one.

@@ -6,7 +6,7 @@ use crate::vm::tools::{QEMU_ARM, QEMU_X86, Tool};
 
 /// The hardware that QEMU emulates for an architecture.
 #[derive(Debug, PartialEq, Eq)]
-pub struct MachineType {
+pub(crate) struct MachineType {
     /// The architecture. Debian uses the same names as GOARCH for those listed here.
     pub arch: Arch,
     /// The QEMU program.

@@ -15,4 +15,4 @@ pub use assembled::Guest;
 pub use changes::GuestChanges;
 pub use definition::Definition;
 pub use family::{Api, Family};
-pub use machine_type::MachineType;
+pub(crate) use machine_type::MachineType;
