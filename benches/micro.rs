@@ -6,8 +6,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use seatrial::archive::entry::{Attributes, Kind};
 use seatrial::archive::header;
-use seatrial::image::digest::Hasher;
-use seatrial::image::{Digest, Env};
+use seatrial::image::{Digest, Env, Hasher};
 
 fn main() {
     divan::main();

@@ -121,6 +121,7 @@ impl<W: Write> DockerWriter<W> {
 
     /// Adds a layer to the manifest, but not to the archive: the daemon that loads it has the
     /// layer.
+    #[cfg(feature = "vm")]
     pub fn add_absent_layer(&mut self) {
         self.layers.push(self.next_name());
     }

@@ -12,13 +12,13 @@ use crate::archive::pipeline::{self, LayerInfo};
 use crate::archive::sink::Discard;
 use crate::image::Summary;
 
-pub use super::write_image::PresentLayers;
+pub(crate) use super::write_image::PresentLayers;
 
 /// Computes the new layers of `plan` without writing them. Cached layers are not read.
 ///
 /// # Errors
 /// If contents cannot be read, change while they are read, or conflict.
-pub fn new_layers(
+pub(crate) fn new_layers(
     plan: &Plan,
     threads: usize,
     cache: CacheUse,
@@ -32,7 +32,7 @@ pub fn new_layers(
 ///
 /// # Errors
 /// As [`assemble`](super::assemble()).
-pub fn stream_missing_layers(
+pub(crate) fn stream_missing_layers(
     plan: &Plan,
     threads: usize,
     cache: CacheUse,

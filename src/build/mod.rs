@@ -1,27 +1,28 @@
 //! From a recipe to an image.
 //!
-//! [`plan`](plan::plan) makes every decision before the first byte is written: it reads names and
+//! [`plan`](plan()) makes every decision before the first byte is written: it reads names and
 //! metadata of the inputs, verifies the base image, and finds every mistake that does not take the
-//! contents of files. [`assemble`](assemble::assemble) then reads the contents once and writes the
+//! contents of files. [`assemble`](assemble()) then reads the contents once and writes the
 //! image. Archive formats and tar belong to [`archive`](crate::archive), the split into layers to
 //! [`layering`](crate::layering).
 
-pub mod assemble;
+mod assemble;
 mod base;
 mod cache;
 mod contents;
 mod error;
-pub mod format;
+mod format;
 mod image_config;
-pub mod incremental;
+#[cfg(feature = "vm")]
+pub(crate) mod incremental;
 mod inputs;
 mod listing;
 mod merge;
-pub mod output;
-pub mod plan;
+pub(crate) mod output;
+mod plan;
 mod platforms;
-pub mod recipe;
-pub mod reference;
+mod recipe;
+mod reference;
 mod settings;
 mod sorter;
 mod tag;
@@ -33,5 +34,5 @@ pub use cache::CacheUse;
 pub use error::BuildError;
 pub use format::{Format, Options, Output};
 pub use plan::{Plan, plan};
-pub use recipe::Recipe;
+pub use recipe::{Recipe, Store, TimeSetting};
 pub use reference::reference;

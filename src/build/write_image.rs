@@ -10,12 +10,12 @@ use crate::image::{Digest, Summary};
 
 /// The layers of an image that its reader has already.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PresentLayers<'a> {
+pub(crate) struct PresentLayers<'a> {
     /// The number of layers, counted from the lowest.
-    pub count: usize,
+    pub(crate) count: usize,
     /// The new layers of the image, as returned by
     /// [`new_layers`](super::incremental::new_layers).
-    pub new_layers: &'a [LayerInfo],
+    pub(crate) new_layers: &'a [LayerInfo],
 }
 
 /// Writes the image of `plan` to `writer`, without the layers that are `present`.

@@ -3,9 +3,9 @@
 //! Parses reference graphs, finds store paths in text, and computes the paths that are reachable.
 //! This room works on names alone and never touches the files behind them.
 
-pub mod graph;
-pub mod json;
-pub mod roots;
+mod graph;
+mod json;
+mod roots;
 
 pub use graph::{Closure, Graph};
 pub use json::parse;

@@ -3,24 +3,25 @@
 //! Pure data, and rules for it. Code that needs a file, a socket or a clock belongs in
 //! [`archive`](crate::archive) or [`build`](crate::build).
 
-pub mod config;
-pub mod digest;
-pub mod env;
-pub mod fields;
-pub mod history;
-pub mod inherit;
-pub mod manifest;
-pub mod platform;
-pub mod reference;
-pub mod summary;
-pub mod time;
+pub(crate) mod config;
+pub(crate) mod digest;
+pub(crate) mod env;
+pub(crate) mod fields;
+pub(crate) mod history;
+pub(crate) mod inherit;
+pub(crate) mod manifest;
+pub(crate) mod platform;
+pub(crate) mod reference;
+pub(crate) mod summary;
+pub(crate) mod time;
 
-pub use config::{ContainerConfig, ImageConfig, RootFs};
-pub use digest::{DiffId, Digest};
-pub use env::Env;
+pub use config::{ContainerConfig, ImageConfig, RootFs, Set};
+pub use digest::{DiffId, Digest, DigestError, Hasher};
+pub use env::{Env, EnvError};
+pub use fields::FieldError;
 pub use history::History;
 pub use inherit::Inherit;
-pub use platform::{Arch, Platform};
-pub use reference::{Name, Reference, Tag};
-pub use summary::Summary;
-pub use time::Timestamp;
+pub use platform::{Arch, Platform, PlatformError};
+pub use reference::{Name, Reference, ReferenceError, Tag};
+pub use summary::{LayerSummary, Summary};
+pub use time::{TimeError, Timestamp};

@@ -4,10 +4,10 @@
 //! [`Strategy::layers`] splits the ranked paths into layers. This room works on names alone and
 //! never touches a file.
 
-pub mod budget;
+mod budget;
 pub mod popularity;
 
-pub use budget::{Budget, BudgetError};
+pub use budget::{Budget, BudgetError, MAX_LAYERS};
 
 use std::str::FromStr;
 

@@ -6,7 +6,7 @@
 //! are sent.
 
 mod error;
-pub mod present;
+mod present;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -23,6 +23,18 @@ impl Lab {
         Self { folder: TempDir::new().unwrap(), cache: TempDir::new().unwrap() }
     }
 
+    /// A folder with a store, in which an application depends on zlib and libc, and zlib on libc.
+    pub fn with_store() -> Self {
+        let lab = Self::new();
+        lab.store(&[
+            ("a-app", &["b-zlib", "c-libc", "a-app"]),
+            ("b-zlib", &["c-libc"]),
+            ("c-libc", &[]),
+            ("d-unrelated", &[]),
+        ]);
+        lab
+    }
+
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(name)
     }

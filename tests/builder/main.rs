@@ -5,14 +5,15 @@
 
 mod archives; // invalid and hostile images
 mod base; // base images of all formats
-mod behaviours; // layers, environment, names, tags, reproducibility
 mod cache; // the layer cache
 mod cli; // exit codes, messages, outputs
 mod contents; // files of all kinds in images
 mod corpus; // a store of real packages
 mod golden; // digests of whole archives
 mod lab; // the fixture of all tests
+mod layers; // layering, base layers, order, reproducibility
 mod lint; // findings of inspect
+mod metadata; // environment, names, architecture, tags, dates
 mod peers; // other programs read the archives
 mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes
