@@ -129,5 +129,6 @@ pub mod replay;
 #[cfg(feature = "vm")]
 pub mod report;
 mod suggest;
+mod text;
 #[cfg(feature = "vm")]
 pub mod vm;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::image::Timestamp;
+use crate::text;
 
 /// Owner and modification time of entries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,5 +166,5 @@ pub fn path_order(a: &[u8], b: &[u8]) -> Ordering {
 
 /// A path as text for messages, with a leading slash.
 pub fn display_path(path: &[u8]) -> String {
-    format!("/{}", String::from_utf8_lossy(path))
+    format!("/{}", text::bytes(path))
 }

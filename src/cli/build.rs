@@ -1,6 +1,6 @@
 //! `seatrial build`: builds a recipe's image into an archive.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -8,11 +8,13 @@ use serde_json::json;
 
 use super::args::RecipeArgs;
 use super::output::{STDOUT, refuse_terminal, write_to_file, write_to_stream};
+use super::streams::{pretty_json, raw_stdout, stderr, stdout};
 use super::summary;
 use crate::archive::Compression;
 use crate::build::output::{is_stream, open_stream};
 use crate::build::{Format, Options, Plan};
 use crate::image::Summary;
+use crate::text;
 
 /// Builds a recipe's image into an archive
 #[derive(Debug, clap::Args)]
@@ -84,17 +86,17 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     }
     let plans = args.recipe.plan_all()?;
     if to_stdout {
-        let summaries = write_to_stream(&plans, options, &mut io::stdout().lock(), STDOUT)?;
-        return print(&summaries, STDOUT, args.json, &mut io::stderr());
+        let summaries = write_to_stream(&plans, options, &mut raw_stdout().lock(), STDOUT)?;
+        return print(&summaries, STDOUT, args.json, &mut stderr());
     }
     let path = args.output.unwrap_or_else(|| default_output(&plans, options));
-    let target = path.display().to_string();
+    let target = text::path(&path);
     let summaries = if is_stream(&path) {
         write_to_stream(&plans, options, &mut open_stream(&path)?, &target)?
     } else {
         write_to_file(&plans, options, &path)?
     };
-    print(&summaries, &target, args.json, &mut io::stdout())
+    print(&summaries, &target, args.json, &mut stdout())
 }
 
 /// Returns `NAME.tar`, with a suffix if the archive is compressed as a whole.
@@ -113,10 +115,8 @@ fn print(
     output: &mut dyn Write,
 ) -> anyhow::Result<()> {
     match (json, summaries) {
-        (true, [summary]) => writeln!(output, "{}", serde_json::to_string_pretty(summary)?)?,
-        (true, all) => {
-            writeln!(output, "{}", serde_json::to_string_pretty(&json!({ "images": all }))?)?
-        }
+        (true, [summary]) => writeln!(output, "{}", pretty_json(summary)?)?,
+        (true, all) => writeln!(output, "{}", pretty_json(&json!({ "images": all }))?)?,
         (false, all) => {
             writeln!(output, "wrote {target}")?;
             all.iter().try_for_each(|summary| write!(output, "{}", summary::render(summary)))?;

@@ -1,13 +1,14 @@
 //! `seatrial check`: tests images against expectations.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::args::{ReportFile, is_recipe, selected_engines, thread_count};
 use super::exit::{ExitWith, UsageError};
 use super::progress::StatusLine;
 use super::runtime::{block_on, interruptible};
+use super::streams::{json, pretty_json, stdout};
 use crate::build::CacheUse;
 use crate::check::{self, CheckInput, Event, ExpectationsFile, Options, arch_of};
 use crate::check::{Expectations, Verdict};
@@ -79,10 +80,9 @@ fn report(text: &str) -> Result<ReportFile, String> {
 fn write_report(report: &ReportFile, verdict: &Verdict) -> anyhow::Result<()> {
     report.write(&match report.kind {
         "junit" => junit::xml(verdict)?,
-        "json" => serde_json::to_string_pretty(verdict)?,
+        "json" => pretty_json(verdict)?,
         "jsonl" => {
-            let lines: Result<Vec<String>, _> =
-                verdict.cases.iter().map(serde_json::to_string).collect();
+            let lines: Result<Vec<String>, _> = verdict.cases.iter().map(json).collect();
             lines?.join("\n") + "\n"
         }
         _ => html::check_page(verdict),
@@ -91,7 +91,7 @@ fn write_report(report: &ReportFile, verdict: &Verdict) -> anyhow::Result<()> {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.schema {
-        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&Expectations::schema())?)?;
+        writeln!(stdout(), "{}", pretty_json(&Expectations::schema())?)?;
         return Ok(());
     }
     if args.expect.is_empty() {
@@ -101,8 +101,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     args.report.iter().try_for_each(|report| write_report(report, &verdict))?;
     let counts = verdict.tally();
     match args.json {
-        true => writeln!(io::stdout(), "{}", serde_json::to_string(&verdict)?)?,
-        false => writeln!(io::stdout(), "{}", tally(counts, verdict.seconds))?,
+        true => writeln!(stdout(), "{}", json(&verdict)?)?,
+        false => writeln!(stdout(), "{}", tally(counts, verdict.seconds))?,
     }
     match (counts.errors, counts.failed) {
         (0, 0) => Ok(()),
@@ -141,7 +141,7 @@ fn archs(engines: &[String]) -> BTreeSet<Arch> {
 fn print(line: &StatusLine, quiet: bool, text: &str) {
     if !quiet {
         // If the reader has gone, the exit code still reports the result.
-        line.print_above(|| drop(write!(io::stdout(), "{text}")));
+        line.print_above(|| drop(write!(stdout(), "{text}")));
     }
 }
 

@@ -7,6 +7,9 @@ use super::exit::ExitWith;
 #[cfg(feature = "vm")]
 use super::runtime::block_on;
 #[cfg(feature = "vm")]
+use super::streams::json;
+use super::streams::stdout;
+#[cfg(feature = "vm")]
 use crate::vm::doctor;
 
 /// Checks this host for required programs and permissions
@@ -26,11 +29,11 @@ pub(super) struct Args {
 #[cfg(not(feature = "vm"))]
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.json {
-        writeln!(io::stdout(), "{}", serde_json::json!({ "build": true, "vm": false }))?;
+        writeln!(stdout(), "{}", serde_json::json!({ "build": true, "vm": false }))?;
         return Ok(());
     }
-    print(&mut io::stdout(), "ok", "building images", "no other programs needed")?;
-    print(&mut io::stdout(), "note", "VMs", "this program was compiled without feature vm")?;
+    print(&mut stdout(), "ok", "building images", "no other programs needed")?;
+    print(&mut stdout(), "note", "VMs", "this program was compiled without feature vm")?;
     Ok(())
 }
 
@@ -38,9 +41,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let findings = block_on(async { Ok(doctor::check_host().await) })?;
     if args.json {
-        writeln!(io::stdout(), "{}", serde_json::to_string(&findings)?)?;
+        writeln!(stdout(), "{}", json(&findings)?)?;
     } else {
-        let mut output = io::stdout().lock();
+        let mut output = stdout();
         print(&mut output, "ok", "building images", "no other programs needed")?;
         for doctor::Finding { state, what, found } in &findings {
             print(&mut output, state.word(), what, found)?;

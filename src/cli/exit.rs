@@ -4,9 +4,11 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use super::streams::stderr;
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
 use crate::errors::chain;
+use crate::text;
 
 /// Bad input or usage; nothing was written. The argument parser exits with the same code.
 const BAD_INPUT: u8 = 2;
@@ -64,8 +66,19 @@ pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
         return ExitCode::from(ENVIRONMENT);
     }
     // If standard error cannot be written either, the exit code remains.
-    let _ = writeln!(io::stderr(), "seatrial: {}", chain(&*error));
+    let _ = writeln!(stderr(), "seatrial: {}", text::message(&chain(&*error)));
     ExitCode::from(if is_environment(&error) { ENVIRONMENT } else { BAD_INPUT })
+}
+
+/// Prints an error of the argument parser, or the help, and exits.
+pub(super) fn with_usage(error: &clap::Error) -> ! {
+    let text = error.render().to_string();
+    // Arguments may be names of files that others chose. Escaped text has no colors.
+    if text::lines(&text) == text {
+        error.exit();
+    }
+    let _ = writeln!(stderr(), "{}", text::message(&text));
+    std::process::exit(error.exit_code())
 }
 
 /// Whether the environment failed rather than the input.

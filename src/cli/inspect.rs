@@ -7,10 +7,12 @@ use serde::Serialize;
 
 use super::args::thread_count;
 use super::exit::ExitWith;
+use super::streams::{pretty_json, stdout};
 use super::summary;
 use crate::archive::{self, Image, ImageSelector, verify};
 use crate::image::{Platform, Summary};
 use crate::lint::{Finding, Level, lint};
+use crate::text;
 
 /// Verifies, describes and lints an image
 #[derive(Debug, clap::Args)]
@@ -80,7 +82,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let findings = lint(&image, &layers)?;
     if args.json {
         let inspected = Inspected { summary: &summary, lint: &findings };
-        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&inspected)?)?;
+        writeln!(stdout(), "{}", pretty_json(&inspected)?)?;
     } else {
         print(&args.image, &image, &summary, &findings)?;
     }
@@ -92,12 +94,19 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
+/// The most names of an image that are listed below the first.
+const REFERENCES_MAX: usize = 10;
+
 fn print(path: &Path, image: &Image, summary: &Summary, findings: &[Finding]) -> io::Result<()> {
-    let mut output = io::stdout();
-    writeln!(output, "{} ({})", path.display(), image.format)?;
+    let mut output = stdout();
+    writeln!(output, "{} ({})", text::path(path), image.format)?;
     write!(output, "{}", summary::render(summary))?;
-    for reference in image.references.iter().skip(1) {
-        writeln!(output, "  {:<12}{reference}", "")?;
+    for reference in image.references.iter().skip(1).take(REFERENCES_MAX) {
+        writeln!(output, "  {:<12}{}", "", text::shorten(reference))?;
+    }
+    let more = image.references.len().saturating_sub(1 + REFERENCES_MAX);
+    if more > 0 {
+        writeln!(output, "  {:<12}({more} more names)", "")?;
     }
     for Finding { level, rule, problem, impact, fix } in findings {
         let level = match level {

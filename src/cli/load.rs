@@ -1,6 +1,6 @@
 //! `seatrial load`: loads an image into an engine.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,11 +10,13 @@ use super::args::{RecipeArgs, is_recipe};
 use super::exit::UsageError;
 use super::progress::StatusLine;
 use super::runtime::block_on;
+use super::streams::{json, stdout};
 use crate::archive::{Image, ImageSelector, open};
 use crate::engine::Docker;
 use crate::image::platform::Arch;
 use crate::image::{Platform, Reference};
 use crate::load::{Loaded, Options, Source, load};
+use crate::text;
 
 /// Loads an image into a running daemon, sending only layers that are missing there
 #[derive(Debug, clap::Args)]
@@ -58,7 +60,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         timeout: Duration::from_secs(args.timeout),
     };
     let line = StatusLine::new();
-    line.set(format!("loading {}", args.recipe.recipe.display()));
+    line.set(format!("loading {}", text::path(&args.recipe.recipe)));
     let loaded = block_on(async {
         let engine = engine(args)?.negotiate_version().await?;
         let arch = engine.architecture().await?.unwrap_or_else(|| Platform::host().arch);
@@ -100,8 +102,8 @@ fn reference(args: &Args, image: &Image) -> anyhow::Result<Reference> {
     match (&args.reference, image.references.first()) {
         (Some(reference), _) => Ok(reference.clone()),
         (None, Some(first)) => first.parse().with_context(|| {
-            let path = args.recipe.recipe.display();
-            format!("{path} has an invalid image reference {first:?}; use --reference NAME:TAG")
+            let (path, first) = (text::path(&args.recipe.recipe), text::quote(first));
+            format!("{path} has an invalid image reference {first}; use --reference NAME:TAG")
         }),
         (None, None) => {
             Err(UsageError("the image has no name; give one with --reference NAME:TAG").into())
@@ -117,10 +119,10 @@ fn engine(args: &Args) -> anyhow::Result<Docker> {
     Ok(Docker::from_host(&host, certificates.map(PathBuf::from).as_deref())?)
 }
 
-fn print(loaded: &Loaded, json: bool) -> anyhow::Result<()> {
-    let mut output = io::stdout();
-    if json {
-        writeln!(output, "{}", serde_json::to_string(loaded)?)?;
+fn print(loaded: &Loaded, as_json: bool) -> anyhow::Result<()> {
+    let mut output = stdout();
+    if as_json {
+        writeln!(output, "{}", json(loaded)?)?;
         return Ok(());
     }
     let Loaded { reference, id, layers, sent, bytes, whole_because } = loaded;

@@ -23,6 +23,7 @@ mod replay;
 #[cfg(feature = "vm")]
 mod runtime;
 mod stream;
+mod streams;
 mod summary;
 #[cfg(feature = "vm")]
 mod vm;
@@ -89,7 +90,7 @@ fn parse() -> Cli {
     Cli::try_parse().unwrap_or_else(|error| {
         let command_line: Vec<_> =
             std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
-        renamed::explain(error, &command_line).exit()
+        exit::with_usage(&renamed::explain(error, &command_line))
     })
 }
 

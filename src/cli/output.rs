@@ -1,20 +1,22 @@
 //! Images written to a file or a stream, with a progress line.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use super::exit::UsageError;
 use super::progress::BuildProgress;
+use super::streams::raw_stdout;
 use crate::build::output::OutputFile;
 use crate::build::{BuildError, Options, Output, Plan, assemble_all};
 use crate::image::Summary;
+use crate::text;
 
 /// How messages name standard output.
 pub(super) const STDOUT: &str = "standard output";
 
 /// Fails with `message` if standard output is a terminal.
 pub(super) fn refuse_terminal(message: &'static str) -> Result<(), UsageError> {
-    if io::stdout().is_terminal() { Err(UsageError(message)) } else { Ok(()) }
+    if raw_stdout().is_terminal() { Err(UsageError(message)) } else { Ok(()) }
 }
 
 /// Builds into `stream`, which messages call `target`.
@@ -35,7 +37,7 @@ pub(super) fn write_to_file(
 ) -> Result<Vec<Summary>, BuildError> {
     let file = OutputFile::beside(path)?;
     let output = Output::File(file.file());
-    let summaries = build(plans, options, output, &path.display().to_string())?;
+    let summaries = build(plans, options, output, &text::path(path))?;
     file.persist()?;
     Ok(summaries)
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::text;
+
 const REDRAW_INTERVAL: Duration = Duration::from_millis(120);
 
 /// The number of bytes that a build has written. Disappears when dropped.
@@ -13,7 +15,7 @@ impl BuildProgress {
     /// Shows the progress of the image called `name`.
     pub(super) fn start(name: &str) -> Self {
         let bar = bar("{spinner} {msg}: {binary_bytes}, {binary_bytes_per_sec}");
-        bar.set_message(name.to_owned());
+        bar.set_message(text::shorten(name).into_owned());
         bar.enable_steady_tick(REDRAW_INTERVAL);
         Self(bar)
     }
@@ -30,8 +32,8 @@ impl Drop for BuildProgress {
     }
 }
 
-/// The current step of a command, and how long the command has run. Shows nothing until it is set, and disappears when
-/// dropped.
+/// The current step of a command, and how long the command has run. Shows nothing until it is set,
+/// and disappears when dropped.
 #[cfg(feature = "vm")]
 pub(super) struct StatusLine(ProgressBar);
 
@@ -42,8 +44,8 @@ impl StatusLine {
     }
 
     /// Shows `status` instead of the previous one.
-    pub(super) fn set(&self, status: impl Into<String>) {
-        self.0.set_message(status.into());
+    pub(super) fn set(&self, status: impl AsRef<str>) {
+        self.0.set_message(text::escape(status.as_ref()).into_owned());
         self.0.enable_steady_tick(REDRAW_INTERVAL);
     }
 

@@ -1,8 +1,9 @@
 //! `seatrial reference`: prints `name:tag` of a recipe's image.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use super::args::RecipeArgs;
+use super::streams::stdout;
 use crate::build::{plan, reference};
 use crate::image::Reference;
 
@@ -26,6 +27,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         Some(tag) => Reference { name: recipe.name.clone(), tag: tag.clone() },
         None => reference(&plan(recipe, threads)?, threads, args.recipe.cache())?,
     };
-    writeln!(io::stdout(), "{reference}")?;
+    writeln!(stdout(), "{reference}")?;
     Ok(())
 }

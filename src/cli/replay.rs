@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -12,6 +12,7 @@ use super::exit::ExitWith;
 use super::guests::prepare_guest;
 use super::progress::StatusLine;
 use super::runtime::{block_on, interruptible};
+use super::streams::{json, pretty_json, stdout};
 use crate::replay::{Event, Options, Replay, Scenario, WaitStrategy, replay};
 use crate::report::{html, terminal};
 use crate::vm::pool::PrepareOptions;
@@ -86,14 +87,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let result = pairs.iter().try_for_each(|(scenario, engine)| {
         replay_scenario(scenario, &guests[engine.as_str()], args, &mut replays)
     });
-    let json = serde_json::json!({ "replays": replays });
+    let object = serde_json::json!({ "replays": replays });
     if args.json {
-        writeln!(io::stdout(), "{json}")?;
+        writeln!(stdout(), "{}", json(&object)?)?;
     }
     for report in &args.report {
         report.write(&match report.kind {
             "html" => html::replay_page(&replays),
-            _ => format!("{json:#}\n"),
+            _ => pretty_json(&object)? + "\n",
         })?;
     }
     result?;
@@ -171,7 +172,7 @@ fn replay_scenario(
     drop(line);
     if !replayed.runs.is_empty() {
         if !args.json {
-            write!(io::stdout(), "{}", terminal::replay(&replayed, args.timeline))?;
+            write!(stdout(), "{}", terminal::replay(&replayed, args.timeline))?;
         }
         replays.push(replayed);
     }
@@ -187,7 +188,7 @@ fn list(requested: &[String]) -> anyhow::Result<()> {
         let scenario = Scenario::named(name)?;
         if families.iter().all(|family| scenario.supports(family)) {
             let applies_to = scenario.families().collect::<Vec<_>>().join(", ");
-            writeln!(io::stdout(), "{name:<22} {}\n{:<22} {applies_to}", scenario.title, "")?;
+            writeln!(stdout(), "{name:<22} {}\n{:<22} {applies_to}", scenario.title, "")?;
         }
     }
     Ok(())

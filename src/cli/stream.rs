@@ -1,9 +1,10 @@
 //! `seatrial stream`: writes a recipe's image to standard output.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use super::args::RecipeArgs;
 use super::output::{STDOUT, refuse_terminal, write_to_stream};
+use super::streams::{raw_stdout, stderr};
 use crate::archive::Compression;
 use crate::build::{Format, Options};
 use crate::image::Platform;
@@ -29,7 +30,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let options =
         Options { format: Format::Docker, compression: Compression::None, threads, cache };
     let plans = [args.recipe.plan(Platform::host().arch)?];
-    let summary = write_to_stream(&plans, options, &mut io::stdout().lock(), STDOUT)?.remove(0);
-    writeln!(io::stderr(), "streamed {}", summary.reference.unwrap_or_default())?;
+    let summary = write_to_stream(&plans, options, &mut raw_stdout().lock(), STDOUT)?.remove(0);
+    writeln!(stderr(), "streamed {}", summary.reference.unwrap_or_default())?;
     Ok(())
 }

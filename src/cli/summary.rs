@@ -6,6 +6,7 @@ use indicatif::BinaryBytes;
 
 use crate::image::Summary;
 use crate::image::summary::LayerSummary;
+use crate::text;
 
 const WIDTH: usize = 80;
 /// The column in which values begin.
@@ -15,20 +16,18 @@ const MAX_LAYERS: usize = 12;
 
 /// Renders the summary as lines of text, each with a newline at its end.
 pub(super) fn render(summary: &Summary) -> String {
-    let mut text = String::new();
+    let mut output = String::new();
     let mut previous = "";
     for (label, value) in values(summary) {
         let shown_label = if label == previous { "" } else { label };
         previous = label;
-        let value: String =
-            value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let value = text::shorten(&value);
         // An ID is printed in full, so that it can be copied.
-        let value =
-            if value.starts_with("sha256:") { value } else { truncate(&value, WIDTH - INDENT) };
-        let _ = writeln!(text, "  {shown_label:<12}{value}");
+        let value = if label == "id" { value.into() } else { truncate(&value, WIDTH - INDENT) };
+        let _ = writeln!(output, "  {shown_label:<12}{value}");
     }
-    text.push_str(&layers(&summary.layers));
-    text
+    output.push_str(&layers(&summary.layers));
+    output
 }
 
 /// Returns labels and values, except the layers.
@@ -62,7 +61,7 @@ fn layers(layers: &[LayerSummary]) -> String {
     let size: u64 = layers.iter().map(|layer| layer.size).sum();
     let from_base =
         if base > 0 { format!(", {base} of them from the base image") } else { String::new() };
-    let mut text =
+    let mut output =
         format!("  {:<12}{}, {}{from_base}\n", "layers", layers.len(), BinaryBytes(size));
     let omitted = if layers.len() > MAX_LAYERS {
         MAX_LAYERS / 2..layers.len() - MAX_LAYERS / 2
@@ -72,16 +71,16 @@ fn layers(layers: &[LayerSummary]) -> String {
     for (index, layer) in layers.iter().enumerate() {
         if omitted.contains(&index) {
             if index == omitted.start {
-                let _ = writeln!(text, "  {:>12}", format!("({} more)", omitted.len()));
+                let _ = writeln!(output, "  {:>12}", format!("({} more)", omitted.len()));
             }
             continue;
         }
         let (number, size) = (index + 1, BinaryBytes(layer.size).to_string());
         let digest = &layer.diff_id.0.hex()[..12];
-        let contents = truncate(&contents(layer), WIDTH - 41);
-        let _ = writeln!(text, "  {number:>12}{size:>11}  {digest}  {contents}");
+        let contents = truncate(&text::shorten(&contents(layer)), WIDTH - 41);
+        let _ = writeln!(output, "  {number:>12}{size:>11}  {digest}  {contents}");
     }
-    text
+    output
 }
 
 fn contents(layer: &LayerSummary) -> String {

@@ -6,6 +6,7 @@ use super::finding::Finding;
 use crate::archive::Image;
 use crate::archive::verify::VerifiedLayer;
 use crate::image::Platform;
+use crate::text;
 
 /// The most layers that Docker and most other engines support.
 const LAYERS_MAX: usize = 125;
@@ -36,7 +37,7 @@ fn duplicate_env(image: &Image) -> Option<Finding> {
     (!names.is_empty()).then(|| {
         Finding::warning(
             "duplicate-env",
-            format!("duplicate environment variables: {}", names.join(", ")),
+            format!("duplicate environment variables: {}", text::list(names)),
             "Docker uses the last value; Kubernetes does not specify which one it uses",
             "set each variable once, as seatrial build does",
         )
@@ -58,7 +59,7 @@ fn secret_in_env(image: &Image) -> Option<Finding> {
     (!names.is_empty()).then(|| {
         Finding::warning(
             "secret-in-env",
-            format!("environment variables that seem to be secrets: {}", names.join(", ")),
+            format!("environment variables that seem to be secrets: {}", text::list(names)),
             "everyone who can pull the image can read them",
             "pass secrets to the container when it starts",
         )
@@ -71,7 +72,7 @@ fn architecture(image: &Image) -> Option<Finding> {
     (goarch.as_deref() != Ok(name.as_str())).then(|| {
         Finding::warning(
             "architecture-not-goarch",
-            format!("the architecture is {name:?}, which is not a GOARCH value"),
+            format!("the architecture is {}, which is not a GOARCH value", text::quote(name)),
             "engines that select images by platform do not find it; others refuse to run it",
             "use Go's name, such as amd64 or arm64, as seatrial build does",
         )
@@ -88,7 +89,7 @@ fn upper_case_name(image: &Image) -> Option<Finding> {
     (!names.is_empty()).then(|| {
         Finding::warning(
             "upper-case-name",
-            format!("names with upper-case letters: {}", names.join(", ")),
+            format!("names with upper-case letters: {}", text::list(names)),
             "registries and most engines reject them",
             "use lower case, as seatrial build does",
         )

@@ -1,10 +1,12 @@
 //! Rules about the files of an image.
 
 use super::finding::Finding;
+use crate::archive::entry::display_path;
 use crate::archive::files::{self, LayerEntry};
 use crate::archive::tar::MemberKind;
 use crate::archive::{ArchiveError, Image};
 use crate::image::Timestamp;
+use crate::text;
 
 /// Results of the rules: counts, each with the first path that was found.
 #[derive(Default)]
@@ -40,7 +42,7 @@ pub(super) fn check(image: &Image) -> Result<Vec<Finding>, ArchiveError> {
 impl Results {
     fn add(&mut self, entry: &LayerEntry<'_>, architecture: &str, created: Option<u64>) {
         let text = String::from_utf8_lossy(entry.path);
-        let path = || format!("/{text}");
+        let path = || display_path(entry.path);
         self.has_passwd |= text == "etc/passwd";
         self.has_certificate_authorities |= CERTIFICATE_AUTHORITIES
             .iter()
@@ -68,7 +70,7 @@ impl Results {
 
     fn findings(self, image: &Image) -> Vec<Finding> {
         let foreign = self.foreign.map(|(path, found, count)| {
-            let architecture = &image.config.architecture;
+            let architecture = text::shorten(&image.config.architecture);
             Finding::warning(
                 "architecture-of-files",
                 format!(
@@ -117,14 +119,14 @@ fn user_by_name(image: &Image, has_passwd: bool) -> Option<Finding> {
     Some(if has_passwd {
         Finding::note(
             "user-by-name",
-            format!("User is {user:?}"),
+            format!("User is {}", text::quote(&user)),
             "Kubernetes' runAsNonRoot requires a numeric user",
             "give the user by number",
         )
     } else {
         Finding::warning(
             "user-without-passwd",
-            format!("User is {user:?}, but there is no /etc/passwd"),
+            format!("User is {}, but there is no /etc/passwd", text::quote(&user)),
             "engines cannot find the user and refuse to start the container",
             "give the user by number, or add /etc/passwd",
         )

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::vm_args::VmArgs;
 use crate::cli::runtime::block_on;
+use crate::cli::streams::{json, stderr, stdout};
 use crate::vm::guest::assemble::{Sources, assemble};
 use crate::vm::pool::start;
 use crate::vm::{NamedVm, VmError};
@@ -47,10 +48,10 @@ async fn own_vm(args: &Args) -> anyhow::Result<()> {
         () = standard_input_closes() => return Ok(()),
     };
     if let Some(reason) = &ready.fallback {
-        writeln!(io::stderr(), "seatrial: booted instead of restoring the snapshot: {reason}")?;
+        writeln!(stderr(), "seatrial: booted instead of restoring the snapshot: {reason}")?;
     }
     let vm = NamedVm::register(&args.name, &args.guest, &ready)?;
-    writeln!(io::stdout(), "{}", serde_json::to_string(&vm)?)?;
+    writeln!(stdout(), "{}", json(&vm)?)?;
     // A program that reads the output of `vm up` reads until these are closed, too.
     let null = File::options().write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdout(&null)?;

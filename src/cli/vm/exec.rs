@@ -1,10 +1,12 @@
 //! `seatrial vm exec`: runs a command in a named VM.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use crate::cli::exit::ExitWith;
 use crate::cli::runtime::block_on;
+use crate::cli::streams::{raw_stderr, raw_stdout};
+use crate::text::SafeWriter;
 use crate::vm::NamedVm;
 
 const AGENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,11 +39,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         let mut agent = vm.agent(AGENT_TIMEOUT).await?;
         Ok(agent.run(program, arguments, Duration::from_secs(args.timeout)).await?)
     })?;
-    io::stdout().write_all(output.stdout.as_bytes())?;
-    io::stderr().write_all(output.stderr.as_bytes())?;
+    print(raw_stdout(), &output.stdout)?;
+    print(raw_stderr(), &output.stderr)?;
     match (output.code, output.signal) {
         (Some(0), _) => Ok(()),
         (Some(code), _) => Err(ExitWith(u8::try_from(code).unwrap_or(255)).into()),
         (None, signal) => Err(ExitWith(128u8.wrapping_add(signal.unwrap_or(0) as u8)).into()),
+    }
+}
+
+/// Prints the output of the command: exactly for a program, escaped for a terminal.
+fn print(mut stream: impl Write + IsTerminal, output: &str) -> io::Result<()> {
+    match stream.is_terminal() {
+        true => SafeWriter(stream).write_all(output.as_bytes()),
+        false => stream.write_all(output.as_bytes()),
     }
 }

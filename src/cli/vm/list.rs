@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use indicatif::{HumanBytes, HumanDuration};
-use serde_json::json;
+use serde_json::Value;
 
+use crate::cli::streams::{json, stdout};
 use crate::vm::guest::assemble::{Sources, locate};
 use crate::vm::inventory::{self, Item, Kind};
 use crate::vm::{Definition, Guest, NamedVm};
@@ -23,9 +24,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let (cached, vms) = (inventory::list()?, NamedVm::list()?);
-    let mut output = io::stdout().lock();
+    let mut output = stdout();
     if args.json {
-        writeln!(output, "{}", to_json(&cached, &vms)?)?;
+        writeln!(output, "{}", json(&to_json(&cached, &vms)?)?)?;
         return Ok(());
     }
     print_guests(&mut output, &cached)?;
@@ -78,9 +79,9 @@ fn guests() -> anyhow::Result<Vec<Guest>> {
     Ok(guests)
 }
 
-fn to_json(cached: &[Item], vms: &[NamedVm]) -> anyhow::Result<serde_json::Value> {
+fn to_json(cached: &[Item], vms: &[NamedVm]) -> anyhow::Result<Value> {
     let guest = |guest: Guest| {
-        json!({
+        serde_json::json!({
             "name": guest.name,
             "architecture": guest.definition.machine_type.arch.goarch(),
             "description": guest.definition.description,
@@ -93,12 +94,12 @@ fn to_json(cached: &[Item], vms: &[NamedVm]) -> anyhow::Result<serde_json::Value
             Kind::Snapshot => "snapshot",
             Kind::Unfinished => "unfinished",
         };
-        json!({
+        serde_json::json!({
             "kind": kind, "guest": item.guest, "folder": item.folder, "size": item.size,
             "age": item.age.as_secs(), "current": item.current, "about": item.about,
         })
     };
     let guests: Vec<_> = guests()?.into_iter().map(guest).collect();
     let cache: Vec<_> = cached.iter().map(item).collect();
-    Ok(json!({ "guests": guests, "cache": cache, "vms": vms }))
+    Ok(serde_json::json!({ "guests": guests, "cache": cache, "vms": vms }))
 }

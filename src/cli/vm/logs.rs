@@ -1,11 +1,13 @@
 //! `seatrial vm logs`: prints the logs of a named VM.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 
 use crate::cli::runtime::block_on;
+use crate::cli::streams::stdout;
+use crate::text;
 use crate::vm::NamedVm;
 
 const AGENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,8 +36,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.console {
         let path = vm.console_file();
         let console = std::fs::read(&path);
-        let console = console.with_context(|| format!("failed to read {}", path.display()))?;
-        return Ok(io::stdout().write_all(&console)?);
+        let console = console.with_context(|| format!("failed to read {}", text::path(&path)))?;
+        return Ok(stdout().write_all(&console)?);
     }
     let mut journal = vec!["--no-pager", "--output=short-monotonic"];
     if let Some(unit) = &args.unit {
@@ -48,5 +50,5 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if !output.success() {
         bail!("failed to read the journal of {}: {}", vm.name, output.stderr.trim_end());
     }
-    Ok(io::stdout().write_all(output.stdout.as_bytes())?)
+    Ok(stdout().write_all(output.stdout.as_bytes())?)
 }

@@ -1,9 +1,11 @@
 //! `seatrial vm prune`: removes what is cached of guests.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use indicatif::HumanBytes;
 
+use crate::cli::streams::stdout;
+use crate::text;
 use crate::vm::inventory;
 
 /// Removes unused guests and snapshots, and files left by killed processes
@@ -21,8 +23,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let removed = inventory::prune(args.all)?;
     let size = HumanBytes(removed.iter().map(|item| item.size).sum());
     for item in &removed {
-        writeln!(io::stdout(), "removed {}", item.folder.display())?;
+        writeln!(stdout(), "removed {}", text::path(&item.folder))?;
     }
-    writeln!(io::stdout(), "{size} freed")?;
+    writeln!(stdout(), "{size} freed")?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `seatrial vm up`: starts a named VM.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
@@ -8,6 +8,7 @@ use anyhow::Context;
 use super::vm_args::VmArgs;
 use crate::cli::exit::ExitWith;
 use crate::cli::guests::prepare_guest;
+use crate::cli::streams::{raw_stdout, stderr, stdout};
 use crate::vm::guest::Api;
 use crate::vm::pool::PrepareOptions;
 use crate::vm::{Definition, NamedVm};
@@ -43,13 +44,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     prepare_guest(&args.guest, &options)?;
     let description = start_background_process(args)?;
     if args.json {
-        write!(io::stdout(), "{description}")?;
+        write!(stdout(), "{description}")?;
         return Ok(());
     }
     let vm: NamedVm = serde_json::from_str(&description)
         .context("failed to understand the background process")?;
     if args.timeline {
-        vm.timeline.iter().try_for_each(|event| writeln!(io::stderr(), "{event}"))?;
+        vm.timeline.iter().try_for_each(|event| writeln!(stderr(), "{event}"))?;
     }
     print_environment(&vm)
 }
@@ -75,7 +76,8 @@ fn start_background_process(args: &Args) -> anyhow::Result<String> {
 
 /// Prints what a shell needs to reach the VM's engine.
 fn print_environment(vm: &NamedVm) -> anyhow::Result<()> {
-    let mut output = io::stdout();
+    // A shell evaluates the lines, so that they must be exact.
+    let mut output = raw_stdout();
     let (name, seconds) = (&vm.name, vm.ready_after().as_secs_f64());
     writeln!(
         output,
