@@ -12,7 +12,7 @@ use super::progress::StatusLine;
 use super::runtime::block_on;
 use super::streams::{json, stdout};
 use crate::archive::{Image, ImageSelector, open};
-use crate::engine::Docker;
+use crate::engine::{Docker, EngineError};
 use crate::image::platform::Arch;
 use crate::image::{Platform, Reference};
 use crate::load::{Loaded, Options, Source, load};
@@ -62,8 +62,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let line = StatusLine::new();
     line.set(format!("loading {}", text::path(&args.recipe.recipe)));
     let loaded = block_on(async {
-        let engine = engine(args)?.negotiate_version().await?;
-        let arch = engine.architecture().await?.unwrap_or_else(|| Platform::host().arch);
+        let (engine, arch) = connect(args).await?;
         Ok(load(&engine, source(args, arch)?, options).await?)
     });
     drop(line);
@@ -111,12 +110,23 @@ fn reference(args: &Args, image: &Image) -> anyhow::Result<Reference> {
     }
 }
 
-fn engine(args: &Args) -> anyhow::Result<Docker> {
+/// Connects to the daemon, and returns it with its architecture.
+async fn connect(args: &Args) -> anyhow::Result<(Docker, Arch)> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let host = args.host.clone().or_else(|| variable("DOCKER_HOST"));
     let host = host.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
     let certificates = variable("DOCKER_TLS_VERIFY").and_then(|_| variable("DOCKER_CERT_PATH"));
-    Ok(Docker::from_host(&host, certificates.map(PathBuf::from).as_deref())?)
+    let connected = async {
+        let engine = Docker::from_host(&host, certificates.map(PathBuf::from).as_deref())?;
+        let engine = engine.negotiate_version().await?;
+        let arch = engine.architecture().await?;
+        Ok((engine, arch.unwrap_or_else(|| Platform::host().arch)))
+    };
+    connected.await.map_err(|error: EngineError| match error.is_environment() {
+        true => anyhow::Error::new(error)
+            .context(format!("failed to use the daemon at {host} (see --host and DOCKER_HOST)")),
+        false => error.into(),
+    })
 }
 
 fn print(loaded: &Loaded, as_json: bool) -> anyhow::Result<()> {

@@ -76,7 +76,10 @@ pub enum VmError {
         architecture: &'static str,
     },
     /// There is no guest with this name.
-    #[error("there is no guest \"{name}\"{hint}", hint = crate::suggest::hint(nearest))]
+    #[error("there is no guest \"{name}\"{}", match nearest {
+        Some(nearest) => format!("; did you mean \"{nearest}\"?"),
+        None => "; `seatrial vm list` lists all".to_owned(),
+    })]
     UnknownGuest {
         /// The name.
         name: String,
@@ -86,12 +89,12 @@ pub enum VmError {
     /// There is no named VM with this name, or none was given and there is not exactly one.
     #[error("{}{}", match name {
         Some(name) => format!("there is no VM named \"{name}\""),
-        None if running.is_empty() => "no named VM is running; run seatrial vm up".into(),
+        None if running.is_empty() => "no named VM is running; run `seatrial vm up`".to_owned(),
         None => "several VMs are running; give the name of one".to_owned(),
     }, match nearest {
         Some(nearest) => format!("; did you mean \"{nearest}\"?"),
         None if running.is_empty() => String::new(),
-        None => format!(": {}", running.join(", ")),
+        None => format!("; running: {}", running.join(", ")),
     })]
     UnknownVm {
         /// The name, if one was given.

@@ -288,6 +288,10 @@ fn mistakes_about_engines_are_found_before_a_vm_starts() {
             [&check[..], &["dokcer-28"]].concat(),
             "there is no guest \"dokcer-28\"; did you mean \"docker-28\"?",
         ),
+        (
+            [&check[..], &["debian"]].concat(),
+            "there is no guest \"debian\"; `seatrial vm list` lists all",
+        ),
         (vec!["check", "recipe.toml"], "there are no expectations; give --expect FILE"),
         (
             vec!["replay", "containerd-gone", "--engine", "docker-28", "--engine", "podman-5.4"],
@@ -301,6 +305,11 @@ fn mistakes_about_engines_are_found_before_a_vm_starts() {
         let message = lab.seatrial(arguments).refused(&lab, "x");
         assert_eq!(message, format!("seatrial: {expected}\n"));
     }
+    let run = lab.seatrial(["load", "recipe.toml", "--host", "unix:///nowhere/docker.sock"]);
+    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+    let expected = "seatrial: failed to use the daemon at unix:///nowhere/docker.sock (see --host \
+                    and DOCKER_HOST): failed to connect to ";
+    assert!(run.stderr().starts_with(expected), "{}", run.stderr());
     let arguments = [&check[..], &["docker-28"]].concat();
     let mut command = lab.command(env!("CARGO_BIN_EXE_seatrial"));
     command.args(arguments).env("PATH", "/nowhere");

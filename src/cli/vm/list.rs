@@ -51,7 +51,10 @@ fn print_guests(output: &mut dyn Write, cached: &[Item]) -> anyhow::Result<()> {
             |item: &&Item| item.current && item.kind == Kind::Snapshot && item.guest == guest.name;
         let assembled = size(cached.iter().find(|item| item.folder == guest.folder()));
         let snapshot = size(cached.iter().find(is_snapshot));
-        let engine = guest.engine_version().unwrap_or(guest.definition.description);
+        let engine = match guest.engine_version() {
+            Some(version) => format!("{} {version}", guest.definition.family.name),
+            None => guest.definition.description.to_owned(),
+        };
         writeln!(output, "{:<20} {engine:<39} {assembled:<10} {snapshot}", guest.name)?;
     }
     Ok(())
