@@ -237,7 +237,7 @@ fn common_mistakes_are_explained_in_one_line() {
         ("nameless.toml", "nameless.toml:1: missing key \"name\""),
         (
             "name.toml",
-            "name.toml: image name \"My App\" is invalid: only letters, digits, '.', '_' and '-' \
+            "name.toml: invalid image name \"My App\": only letters, digits, '.', '_' and '-' \
              are allowed between slashes",
         ),
         (
@@ -316,7 +316,7 @@ fn mistakes_about_engines_are_found_before_a_vm_starts() {
     let run = Run::of(command);
     assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
     assert!(
-        run.stdout().contains("is not installed; install Debian's package "),
+        run.stdout().contains("is not installed; install the Debian package "),
         "{}",
         run.stdout()
     );
