@@ -13,18 +13,22 @@ use super::ArchiveError;
 use super::blob::LayerBlob;
 use super::decompress::Codec;
 use super::header::END;
-use super::image::{Image, ImageFormat, ImageSelector, check_digest, json, pair_layers};
+use super::image::{
+    Image, ImageFormat, ImageSelector, StoredLayer, best_by_rank, check_digest, check_layer_count,
+    list_some, pair_layers,
+};
 use super::image_files::ImageFiles;
+use super::json;
 use super::members::inner_name;
 use super::sink::{ImageWriter, LayerSink};
 use super::write::{
     copy_layer, layer_bytes, member_header, write_failed, write_member, write_padding,
 };
-use crate::image::manifest::DockerManifest;
-use crate::image::{DiffId, Digest, Platform, Reference};
+use crate::image::manifest::{DockerManifest, OciPlatform};
+use crate::image::{DiffId, Digest, ImageConfig, Platform, Reference, schema};
 
-/// The name of the file that lists the images.
-const MANIFEST: &str = "manifest.json";
+/// The file that lists the images.
+pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// Reads the image in `files` that `selector` selects.
 pub(crate) fn read(
@@ -32,71 +36,150 @@ pub(crate) fn read(
     files: &ImageFiles,
     selector: &ImageSelector,
 ) -> Result<Image, ArchiveError> {
-    let manifests: Vec<DockerManifest> = json(path, MANIFEST, &files.document(path, MANIFEST)?)?;
-    let manifest = select(path, manifests, selector)?;
-    let inner = |name: &str| {
-        let inner = inner_name(name.as_bytes()).filter(|inner| !inner.is_empty());
-        inner.ok_or_else(|| {
-            let problem = format!("{MANIFEST} names a file outside the archive: {name:?}");
-            ArchiveError::invalid(path, problem)
-        })
-    };
-    let config_name = inner(&manifest.config)?;
-    let raw_config = files.document(path, &config_name)?;
-    if let Some(digest) = digest_in(&config_name) {
-        check_digest(path, &format!("the config {config_name}"), &raw_config, digest)?;
-    }
-    let config = json(path, &config_name, &raw_config)?;
-    let mut blobs = Vec::new();
-    for layer in &manifest.layers {
-        let name = inner(layer)?;
-        let slice = files.layer(path, &name)?;
-        let digest = name.starts_with("blobs/").then(|| digest_in(&name)).flatten();
-        blobs.push((name, slice, digest));
-    }
-    let layers = pair_layers(path, &config, blobs)?;
+    let archive = DockerArchive { path, files };
+    let manifest = archive.select(selector)?;
+    let (name, raw_config) = archive.config_file(&manifest)?;
+    let config = archive.parse_config(&name, &raw_config)?;
+    let layers = pair_layers(path, &config, archive.layers(&manifest)?)?;
     let (path, references) = (path.to_owned(), manifest.repo_tags);
     let format = ImageFormat::DockerArchive;
     Ok(Image { path, format, config, raw_config, references, layers })
 }
 
-/// The digest in a file name: `<hex>.json`, or `blobs/sha256/<hex>`.
-fn digest_in(name: &str) -> Option<Digest> {
-    let base = name.rsplit('/').next().unwrap_or(name);
-    Digest::from_hex(base.strip_suffix(".json").unwrap_or(base)).ok()
+/// A docker-archive that is read.
+struct DockerArchive<'a> {
+    path: &'a Path,
+    files: &'a ImageFiles,
 }
 
-fn select(
-    path: &Path,
-    manifests: Vec<DockerManifest>,
-    selector: &ImageSelector,
-) -> Result<DockerManifest, ArchiveError> {
-    let names: Vec<String> =
-        manifests.iter().flat_map(|manifest| manifest.repo_tags.clone()).collect();
-    let matches = |manifest: &DockerManifest| {
-        !selector.has_name_or_tag()
-            || manifest.repo_tags.iter().any(|reference| selector.matches(reference))
-    };
-    let mut matching: Vec<DockerManifest> = manifests.into_iter().filter(matches).collect();
-    match (matching.pop(), matching.len()) {
-        (Some(manifest), 0) => Ok(manifest),
-        (None, _) if names.is_empty() => {
-            Err(ArchiveError::invalid(path, format!("{MANIFEST} lists no named image")))
+impl DockerArchive<'_> {
+    fn invalid(&self, problem: impl Into<String>) -> ArchiveError {
+        ArchiveError::invalid(self.path, problem)
+    }
+
+    /// Selects one of the images that the archive lists.
+    fn select(&self, selector: &ImageSelector) -> Result<DockerManifest, ArchiveError> {
+        let bytes = self.files.document(self.path, MANIFEST)?;
+        let all: Option<Vec<DockerManifest>> =
+            json::parse(self.path, MANIFEST, &bytes, schema::DOCKER_MANIFESTS)?;
+        let all = without_duplicates(all.unwrap_or_default());
+        let (named, others): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|manifest| has_name(manifest, selector));
+        if named.is_empty() {
+            return Err(self.invalid(match others.is_empty() {
+                true => format!("{MANIFEST} lists no image"),
+                false => format!("no image matches {selector}; the archive has {}", list(&others)),
+            }));
         }
-        (None, _) => {
-            let problem =
-                format!("no image matches {selector}; the archive has {}", names.join(", "));
-            Err(ArchiveError::invalid(path, problem))
-        }
-        (Some(_), more) => {
-            let problem = format!(
-                "{} images match {selector}; select one by name and tag: {}",
-                more + 1,
-                names.join(", ")
-            );
-            Err(ArchiveError::invalid(path, problem))
+        let mut images = self.for_platform(named, selector)?;
+        match (images.pop(), images.len()) {
+            (Some(manifest), 0) => Ok(manifest),
+            (last, _) => {
+                images.extend(last);
+                let problem = format!(
+                    "{} images match {selector}; select one by name and tag: {}",
+                    images.len(),
+                    list(&images)
+                );
+                Err(self.invalid(problem))
+            }
         }
     }
+
+    /// Of several images, keeps those that suit the selected platform best, if there are any.
+    fn for_platform(
+        &self,
+        images: Vec<DockerManifest>,
+        selector: &ImageSelector,
+    ) -> Result<Vec<DockerManifest>, ArchiveError> {
+        let Some(wanted) = selector.platform.as_ref().filter(|_| images.len() > 1) else {
+            return Ok(images);
+        };
+        let (mut ranks, mut ranks_of_configs) = (Vec::new(), BTreeMap::new());
+        for manifest in &images {
+            let rank = match ranks_of_configs.get(&manifest.config) {
+                Some(rank) => *rank,
+                None => {
+                    let (name, config) = self.config_file(manifest)?;
+                    let platform = OciPlatform::from(&self.parse_config(&name, &config)?);
+                    platform.rank_for(wanted)
+                }
+            };
+            ranks_of_configs.insert(&manifest.config, rank);
+            ranks.push(rank);
+        }
+        Ok(best_by_rank(images, &ranks))
+    }
+
+    /// The name and the content of the config.
+    fn config_file(&self, manifest: &DockerManifest) -> Result<(String, Vec<u8>), ArchiveError> {
+        let name = self.member_name(&manifest.config)?;
+        let content = self.files.document(self.path, &name)?;
+        if let Some(digest) = digest_in(&name) {
+            check_digest(self.path, &format!("the config {name}"), &content, digest)?;
+        }
+        Ok((name, content))
+    }
+
+    fn parse_config(&self, name: &str, content: &[u8]) -> Result<ImageConfig, ArchiveError> {
+        json::parse(self.path, name, content, schema::CONFIG)
+    }
+
+    fn layers(&self, manifest: &DockerManifest) -> Result<Vec<StoredLayer>, ArchiveError> {
+        check_layer_count(self.path, manifest.layers.len())?;
+        let layer = |name: &String| {
+            let name = self.member_name(name)?;
+            let bytes = self.files.layer(self.path, &name)?;
+            let digest = name.starts_with("blobs/").then(|| digest_in(&name)).flatten();
+            Ok(StoredLayer { name, bytes, digest })
+        };
+        manifest.layers.iter().map(layer).collect()
+    }
+
+    /// The name of a member that the manifest names.
+    fn member_name(&self, name: &str) -> Result<String, ArchiveError> {
+        let inner = inner_name(name.as_bytes()).filter(|inner| !inner.is_empty());
+        inner.ok_or_else(|| {
+            self.invalid(format!("{MANIFEST} names a file outside the archive: {name:?}"))
+        })
+    }
+}
+
+/// The digest in a file name: `<hex>.json`, `sha256:<hex>` or `blobs/sha256/<hex>`.
+fn digest_in(name: &str) -> Option<Digest> {
+    let base = name.rsplit('/').next().unwrap_or(name);
+    let hex = base.strip_prefix("sha256:").unwrap_or(base);
+    Digest::from_hex(hex.strip_suffix(".json").unwrap_or(hex)).ok()
+}
+
+/// Joins entries for the same image: some writers list it once for each of its names.
+fn without_duplicates(all: Vec<DockerManifest>) -> Vec<DockerManifest> {
+    let mut positions: BTreeMap<(String, Vec<String>), usize> = BTreeMap::new();
+    let mut unique: Vec<DockerManifest> = Vec::new();
+    for manifest in all {
+        let key = (manifest.config.clone(), manifest.layers.clone());
+        match positions.get(&key).and_then(|position| unique.get_mut(*position)) {
+            Some(known) => known.repo_tags.extend(manifest.repo_tags),
+            None => {
+                positions.insert(key, unique.len());
+                unique.push(manifest);
+            }
+        }
+    }
+    unique
+}
+
+fn has_name(manifest: &DockerManifest, selector: &ImageSelector) -> bool {
+    !selector.has_name_or_tag()
+        || manifest.repo_tags.iter().any(|reference| selector.matches(reference))
+}
+
+/// The names of images, for messages.
+fn list(images: &[DockerManifest]) -> String {
+    list_some(images.iter().map(|image| match image.repo_tags.first() {
+        Some(name) => name.clone(),
+        None => format!("an unnamed one with the config {}", image.config),
+    }))
 }
 
 /// Writes a docker-archive to a stream.

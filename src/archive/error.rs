@@ -69,6 +69,13 @@ impl ArchiveError {
         Self::Invalid { path: path.as_ref().to_owned(), problem: problem.into() }
     }
 
+    /// Maps a failure to create or write a temporary file.
+    pub fn temporary_file(source: io::Error) -> Self {
+        let folder = std::env::temp_dir();
+        let hint = "set TMPDIR to use another folder";
+        Self::Write { target: format!("a temporary file in {} ({hint})", folder.display()), source }
+    }
+
     /// Whether the host failed rather than the input.
     pub fn is_environment(&self) -> bool {
         matches!(self, Self::Write { .. } | Self::WorkerLost)

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::ArchiveError;
 use super::blob::{FileSlice, LayerBlob};
+use super::decompress::Codec;
 use crate::image::reference::familiar;
-use crate::image::{Digest, ImageConfig, Platform};
+use crate::image::{DiffId, Digest, ImageConfig, Platform};
 
 /// An opened image: its config has been read, its layers have not.
 #[derive(Clone, Debug)]
@@ -86,15 +87,6 @@ impl fmt::Display for ImageSelector {
     }
 }
 
-/// Parses a JSON document of the image at `image`.
-pub(crate) fn json<T: serde::de::DeserializeOwned>(
-    image: &Path,
-    name: &str,
-    bytes: &[u8],
-) -> Result<T, ArchiveError> {
-    serde_json::from_slice(bytes).map_err(|e| ArchiveError::invalid(image, format!("{name}: {e}")))
-}
-
 /// Checks `bytes` against the digest that names them; `part` is what they are in the image.
 pub(crate) fn check_digest(
     image: &Path,
@@ -109,27 +101,84 @@ pub(crate) fn check_digest(
     Err(ArchiveError::Corrupted { path: image.to_owned(), part: part.to_owned(), expected, found })
 }
 
+/// The most layers that an image may have: no engine runs more, since overlayfs takes at most 500
+/// (Linux, `OVL_MAX_STACK`). Docker takes 125.
+const LAYERS_MAX: usize = 500;
+
+/// Checks the number of layers in the manifest of the image at `path`.
+pub(crate) fn check_layer_count(path: &Path, count: usize) -> Result<(), ArchiveError> {
+    if count <= LAYERS_MAX {
+        return Ok(());
+    }
+    let problem = format!("the image has {count} layers; engines run at most {LAYERS_MAX}");
+    Err(ArchiveError::invalid(path, problem))
+}
+
+/// A layer as a manifest lists it.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredLayer {
+    /// The name of its file in the image.
+    pub(crate) name: String,
+    pub(crate) bytes: FileSlice,
+    /// The digest of its bytes, if the manifest or the name of its file contains it.
+    pub(crate) digest: Option<Digest>,
+}
+
 /// Pairs the layers that a manifest lists with the diff IDs of the config.
 pub(crate) fn pair_layers(
     path: &Path,
     config: &ImageConfig,
-    blobs: Vec<(String, FileSlice, Option<Digest>)>,
+    stored: Vec<StoredLayer>,
 ) -> Result<Vec<LayerBlob>, ArchiveError> {
     let diff_ids = &config.rootfs.diff_ids;
-    if diff_ids.len() != blobs.len() {
+    if diff_ids.len() != stored.len() {
         let problem = format!(
             "the manifest has {} layers, but the config has {} diff IDs",
-            blobs.len(),
+            stored.len(),
             diff_ids.len()
         );
         return Err(ArchiveError::invalid(path, problem));
     }
-    let pairs = blobs.into_iter().zip(diff_ids);
-    let blob = |((name, bytes, digest), diff_id): ((String, _, _), &_)| LayerBlob {
-        bytes,
-        digest,
-        diff_id: *diff_id,
-        name,
-    };
-    Ok(pairs.map(blob).collect())
+    let pairs = stored.into_iter().zip(diff_ids);
+    pairs.map(|(stored, diff_id)| pair_layer(path, stored, *diff_id)).collect()
+}
+
+fn pair_layer(
+    path: &Path,
+    stored: StoredLayer,
+    diff_id: DiffId,
+) -> Result<LayerBlob, ArchiveError> {
+    let StoredLayer { name, bytes, digest } = stored;
+    // The digest of a plain layer is its diff ID, which is checked when the layer is read.
+    if let Some(digest) = digest.filter(|digest| *digest != diff_id.0) {
+        let codec = Codec::detect(&bytes).map_err(ArchiveError::read(path))?;
+        if codec == Codec::Plain {
+            let problem = format!(
+                "layer {name} is not compressed, so its digest and its diff ID must be the same, \
+                 but they are {digest} and {diff_id}"
+            );
+            return Err(ArchiveError::invalid(path, problem));
+        }
+    }
+    Ok(LayerBlob { bytes, digest, diff_id, name })
+}
+
+/// Keeps the items with the lowest rank.
+pub(crate) fn best_by_rank<T>(items: Vec<T>, ranks: &[Option<u32>]) -> Vec<T> {
+    let best = ranks.iter().flatten().min();
+    let ranked = items.into_iter().zip(ranks);
+    ranked.filter(|(_, rank)| rank.as_ref() == best).map(|(item, _)| item).collect()
+}
+
+/// The most items that a message lists.
+const LISTED_MAX: usize = 10;
+
+/// Joins `items` for a message, of many only the first ones.
+pub(crate) fn list_some(items: impl ExactSizeIterator<Item = String>) -> String {
+    let more = items.len().saturating_sub(LISTED_MAX);
+    let mut list = items.take(LISTED_MAX).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        list.push_str(&format!(" and {more} more"));
+    }
+    list
 }

@@ -1,17 +1,23 @@
 //! Opens an image of any supported format: docker-archive, OCI layout, or both in one file.
 //! Archives may be compressed as a whole; OCI layouts may be folders.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use super::blob::FileSlice;
 use super::decompress::{Codec, CountingReader, decompressed_limit};
+use super::folder::Folder;
 use super::image::{Image, ImageSelector};
 use super::image_files::ImageFiles;
-use super::members::Members;
+use super::members::{Listing, Members};
+use super::not_an_image::{self, not_a_file, not_found};
 use super::tar::TarReader;
 use super::{ArchiveError, docker, oci, write};
+use crate::image::manifest::OciPlatform;
 
 /// Opens the image at `path`; `selector` selects one of several.
 ///
@@ -19,70 +25,110 @@ use super::{ArchiveError, docker, oci, write};
 /// If `path` cannot be read, is not an image, or is a broken or hostile one, or if `selector`
 /// matches no image or several.
 pub fn open(path: &Path, selector: &ImageSelector) -> Result<Image, ArchiveError> {
-    let metadata = std::fs::metadata(path).map_err(ArchiveError::read(path))?;
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) => return Err(not_found(path, error)),
+    };
     if metadata.is_dir() {
-        let files = ImageFiles::Folder(path.to_owned());
-        return match files.get("oci-layout").map_err(ArchiveError::read(path))? {
-            Some(_) => oci::read(path, &files, selector),
-            None => Err(ArchiveError::invalid(
-                path,
-                "not an OCI layout: the folder has no file oci-layout",
-            )),
-        };
+        return open_folder(path, selector);
     }
-    let file = File::open(path).map_err(ArchiveError::read(path))?;
-    let stored = FileSlice::whole(file).map_err(ArchiveError::read(path))?;
+    if !metadata.is_file() {
+        return Err(not_a_file(path, metadata.file_type()));
+    }
+    let stored = open_file(path)?;
     let archive = decompressed(path, stored)?;
-    if !TarReader::new(archive.clone()).starts_with_header() {
-        let problem = "not an image; expected a docker-archive or an OCI layout";
-        return Err(ArchiveError::invalid(path, problem));
-    }
-    let members = Members::list(&archive).map_err(|e| not_an_image(path, &e))?;
-    let (docker, oci) = (members.has("manifest.json"), members.has("oci-layout"));
+    let members = members(path, &archive)?;
+    let (docker, oci) = (members.has(docker::MANIFEST), members.has(oci::LAYOUT));
     let files = ImageFiles::Archive(members);
-    if docker {
-        let image = docker::read(path, &files, selector)?;
-        // A dual archive has images for other platforms in its OCI half only.
-        let other_platform = selector
-            .platform
-            .as_ref()
-            .is_some_and(|wanted| image.config.architecture != wanted.arch.goarch());
-        if oci && other_platform { oci::read(path, &files, selector) } else { Ok(image) }
-    } else if oci {
-        oci::read(path, &files, selector)
+    if !docker {
+        return oci::read(path, &files, selector);
+    }
+    let image = docker::read(path, &files, selector)?;
+    if !oci {
+        return Ok(image);
+    }
+    oci::check_lists(path, &files, &image)?;
+    // A dual archive has images for other platforms in its OCI half only.
+    let platform = OciPlatform::from(&image.config);
+    let runs = |wanted| platform.rank_for(wanted).is_some();
+    if selector.platform.as_ref().is_none_or(runs) {
+        Ok(image)
     } else {
-        Err(ArchiveError::invalid(
-            path,
-            "not an image: the archive has neither manifest.json nor oci-layout",
-        ))
+        oci::read(path, &files, selector)
     }
 }
 
-fn not_an_image(path: &Path, error: &io::Error) -> ArchiveError {
-    let problem = match error.kind() {
+fn open_folder(path: &Path, selector: &ImageSelector) -> Result<Image, ArchiveError> {
+    let folder = Folder::open_root(path).map_err(ArchiveError::read(path))?;
+    let files = ImageFiles::Folder(folder);
+    if files.document_if_present(path, oci::LAYOUT)?.is_some() {
+        return oci::read(path, &files, selector);
+    }
+    let hint = match files.document_if_present(path, docker::MANIFEST)? {
+        Some(_) => "; it has a manifest.json: pack its files into a tar to make a docker-archive",
+        None => "",
+    };
+    let problem = format!("not an OCI layout: the folder has no file {}{hint}", oci::LAYOUT);
+    Err(ArchiveError::invalid(path, problem))
+}
+
+/// Opens a regular file, without waiting if it has been replaced by a pipe.
+fn open_file(path: &Path) -> Result<FileSlice, ArchiveError> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
+    let flags = i32::try_from(flags).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = file.map_err(ArchiveError::read(path))?;
+    let file_type = file.metadata().map_err(ArchiveError::read(path))?.file_type();
+    if !file_type.is_file() {
+        return Err(not_a_file(path, file_type));
+    }
+    FileSlice::whole(file).map_err(ArchiveError::read(path))
+}
+
+const NOT_AN_IMAGE: &str = "not an image; expected a docker-archive or an OCI layout";
+
+/// The members of an image archive.
+fn members(path: &Path, archive: &FileSlice) -> Result<Members, ArchiveError> {
+    let listing = Listing::read(archive);
+    let is_image = listing.members.has(docker::MANIFEST) || listing.members.has(oci::LAYOUT);
+    let problem = match listing.problem {
+        None if is_image => return Ok(listing.members),
+        Some(error) if is_image => read_problem(&error),
+        error => {
+            let content = not_an_image::content(archive, &listing.root_directories);
+            let is_tar = TarReader::new(archive.clone()).starts_with_header();
+            content.map_err(ArchiveError::read(path))?.unwrap_or_else(|| match error {
+                _ if !is_tar => NOT_AN_IMAGE.to_owned(),
+                Some(error) => read_problem(&error),
+                None => "not an image: the archive has neither manifest.json nor oci-layout".into(),
+            })
+        }
+    };
+    Err(ArchiveError::invalid(path, problem))
+}
+
+fn read_problem(error: &io::Error) -> String {
+    match error.kind() {
         io::ErrorKind::UnexpectedEof => "the archive is truncated".to_owned(),
         _ => error.to_string(),
-    };
-    ArchiveError::invalid(path, problem)
+    }
 }
 
 /// The plain tar of an archive that may be compressed as a whole. Members are read out of order, so
 /// a compressed archive is decompressed once, into an unnamed temporary file.
 fn decompressed(path: &Path, stored: FileSlice) -> Result<FileSlice, ArchiveError> {
-    let read_failed = |error: io::Error| not_an_image(path, &error);
-    let write_failed =
-        |source| ArchiveError::Write { target: "a temporary file".to_owned(), source };
+    let read_failed = |error: io::Error| ArchiveError::invalid(path, read_problem(&error));
     let codec = Codec::detect(&stored).map_err(read_failed)?;
     if codec == Codec::Plain {
         return Ok(stored);
     }
     let limit = decompressed_limit(stored.len());
-    let mut plain = tempfile::tempfile().map_err(write_failed)?;
+    let mut plain: File = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
     let source = CountingReader::new(codec.decode(stored).map_err(read_failed)?, limit);
     write::copy(source, "", &mut plain, |_| ()).map_err(|error| match error {
         ArchiveError::Read { source, .. } => read_failed(source),
-        ArchiveError::Write { source, .. } => write_failed(source),
+        ArchiveError::Write { source, .. } => ArchiveError::temporary_file(source),
         other => other,
     })?;
-    FileSlice::whole(plain).map_err(write_failed)
+    FileSlice::whole(plain).map_err(ArchiveError::temporary_file)
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{DiffId, History};
+use super::{DiffId, History, null};
 
 /// A map of names to empty objects, the shape of `ExposedPorts` and `Volumes`.
 pub type Set = BTreeMap<String, Value>;
@@ -24,21 +24,21 @@ pub struct ImageConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
     /// The CPU architecture, as GOARCH.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null::as_default")]
     pub architecture: String,
     /// The CPU variant, such as `v7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
     /// The operating system, as GOOS.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null::as_default")]
     pub os: String,
     /// How a container of the image runs.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "null::as_default")]
     pub config: ContainerConfig,
     /// The layers, by diff ID.
     pub rootfs: RootFs,
     /// The build steps, oldest first, including steps without a layer.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "null::in_list")]
     pub history: Vec<History>,
     /// Unknown fields.
     #[serde(flatten)]
@@ -49,10 +49,10 @@ pub struct ImageConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootFs {
     /// Always `layers`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", default, deserialize_with = "null::as_default")]
     pub kind: String,
     /// The diff IDs, lowest layer first.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default, deserialize_with = "null::as_default")]
     pub diff_ids: Vec<DiffId>,
 }
 
@@ -69,14 +69,6 @@ impl RootFs {
     }
 }
 
-fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
 /// The `config` object: how a container of the image runs. `None` means "not set"; an empty list is
 /// a value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -89,13 +81,25 @@ pub struct ContainerConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exposed_ports: Option<Set>,
     /// `NAME=value` entries.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "null::in_optional_list"
+    )]
     pub env: Option<Vec<String>>,
     /// The start of the command line; `cmd` follows it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "null::in_optional_list"
+    )]
     pub entrypoint: Option<Vec<String>>,
     /// The default command, or default arguments of the entrypoint.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "null::in_optional_list"
+    )]
     pub cmd: Option<Vec<String>>,
     /// Directories that get a volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,7 +108,11 @@ pub struct ContainerConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
     /// Labels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "null::in_optional_map"
+    )]
     pub labels: Option<BTreeMap<String, String>>,
     /// The signal that stops the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,10 +121,18 @@ pub struct ContainerConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Value>,
     /// Docker's build triggers for images that use this one as their base.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "null::in_optional_list"
+    )]
     pub on_build: Option<Vec<String>>,
     /// The shell for commands in shell form.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "null::in_optional_list"
+    )]
     pub shell: Option<Vec<String>>,
     /// Other fields.
     #[serde(flatten)]

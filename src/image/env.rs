@@ -3,11 +3,17 @@
 //! If a name occurs twice, Docker uses the last entry, while Kubernetes defines nothing. So an
 //! image must never have a name twice, and [`Env`] cannot represent it.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 /// Environment variables in order, each name once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Env(Vec<(String, String)>);
+pub struct Env {
+    entries: Vec<(String, String)>,
+    /// The positions of the names in `entries`.
+    positions: HashMap<String, usize>,
+}
 
 /// An entry that is not `NAME=value`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,9 +54,13 @@ impl Env {
 
     /// Sets `name`: in its position if it exists, else at the end.
     pub fn set(&mut self, name: &str, value: &str) {
-        match self.0.iter_mut().find(|(existing, _)| existing == name) {
+        let position = self.positions.get(name).copied();
+        match position.and_then(|position| self.entries.get_mut(position)) {
             Some(entry) => value.clone_into(&mut entry.1),
-            None => self.0.push((name.to_owned(), value.to_owned())),
+            None => {
+                self.positions.insert(name.to_owned(), self.entries.len());
+                self.entries.push((name.to_owned(), value.to_owned()));
+            }
         }
     }
 
@@ -58,7 +68,7 @@ impl Env {
     /// new names follow in their order.
     #[must_use]
     pub fn merged(mut self, other: &Self) -> Self {
-        for (name, value) in &other.0 {
+        for (name, value) in &other.entries {
             self.set(name, value);
         }
         self
@@ -66,12 +76,13 @@ impl Env {
 
     /// The value of `name`.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(existing, _)| *existing == name).map(|(_, value)| value)
+        let position = self.positions.get(name)?;
+        self.entries.get(*position).map(|(_, value)| value.as_str())
     }
 
     /// Names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.entries.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The entries, as in an image config.

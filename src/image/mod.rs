@@ -10,8 +10,10 @@ pub(crate) mod fields;
 pub(crate) mod history;
 pub(crate) mod inherit;
 pub(crate) mod manifest;
+mod null;
 pub(crate) mod platform;
 pub(crate) mod reference;
+pub(crate) mod schema;
 pub(crate) mod summary;
 pub(crate) mod time;
 

@@ -1,6 +1,12 @@
-//! Names in an OCI layout.
+//! Names of files in an OCI layout.
 
 use crate::image::Digest;
+
+/// The file that marks an OCI layout.
+pub(crate) const LAYOUT: &str = "oci-layout";
+
+/// The file that lists the images.
+pub(super) const INDEX: &str = "index.json";
 
 /// The path of the blob `digest` in a layout.
 pub(super) fn blob_name(digest: Digest) -> String {

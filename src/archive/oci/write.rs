@@ -89,11 +89,7 @@ impl<W: Write + Seek> OciWriter<W> {
         if manifests.len() > 1 {
             manifests = vec![self.nested(manifests)?];
         }
-        let index = OciIndex {
-            schema_version: 2,
-            media_type: Some(media_type::INDEX.to_owned()),
-            manifests,
-        };
+        let index = OciIndex::new(manifests);
         write_member(&mut self.output, "index.json", &serde_json::to_vec(&index)?)?;
         if let Some((config, reference, layers)) = self.docker.take() {
             write_manifest(&mut self.output, config, &reference, layers)?;
@@ -109,11 +105,7 @@ impl<W: Write + Seek> OciWriter<W> {
     fn nested(&mut self, mut manifests: Vec<Descriptor>) -> io::Result<Descriptor> {
         let annotations = manifests.first().and_then(|manifest| manifest.annotations.clone());
         manifests.iter_mut().for_each(|manifest| manifest.annotations = None);
-        let index = OciIndex {
-            schema_version: 2,
-            media_type: Some(media_type::INDEX.to_owned()),
-            manifests,
-        };
+        let index = OciIndex::new(manifests);
         let mut nested = self.small_blob(media_type::INDEX, &serde_json::to_vec(&index)?)?;
         nested.annotations = annotations;
         Ok(nested)
@@ -146,6 +138,7 @@ impl<W: Write + Seek> OciWriter<W> {
             digest,
             size,
             platform: None,
+            artifact_type: None,
             annotations: None,
         });
         Ok(())
@@ -161,6 +154,7 @@ impl<W: Write + Seek> OciWriter<W> {
             digest,
             size,
             platform: None,
+            artifact_type: None,
             annotations: None,
         })
     }
@@ -261,8 +255,7 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
         let config_name = blob_name(config.digest);
         let layers = std::mem::take(&mut self.layers);
         let layer_names = layers.iter().map(|layer| blob_name(layer.digest)).collect();
-        let media_type = Some(media_type::MANIFEST.to_owned());
-        let manifest = OciManifest { schema_version: 2, media_type, config, layers };
+        let manifest = OciManifest::new(config, layers);
         let mut manifest =
             self.small_blob(media_type::MANIFEST, &serde_json::to_vec(&manifest)?)?;
         manifest.platform = Some(OciPlatform::from(platform));

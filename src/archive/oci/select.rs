@@ -1,0 +1,134 @@
+//! Selects one of the images in a layout, by name and platform.
+
+use std::collections::BTreeMap;
+
+use super::artifact::is_artifact;
+use super::documents::Documents;
+use super::index::{ListedImage, ListedImages};
+use crate::archive::ArchiveError;
+use crate::archive::image::{ImageSelector, best_by_rank, list_some};
+use crate::archive::json;
+use crate::image::manifest::OciPlatform;
+use crate::image::{Digest, ImageConfig, schema};
+
+/// Selects the image in `listed` that `selector` matches.
+pub(super) fn select(
+    documents: Documents<'_>,
+    listed: ListedImages,
+    selector: &ImageSelector,
+) -> Result<ListedImage, ArchiveError> {
+    let mut artifacts = listed.artifacts;
+    let (named, others): (Vec<_>, Vec<_>) =
+        listed.images.into_iter().partition(|image| has_name(image, selector));
+    if named.is_empty() && !others.is_empty() {
+        let problem = format!("no image matches {selector}; the layout has");
+        return Err(documents.invalid(format!("{problem} {}", list(documents, &others))));
+    }
+    let mut images = Vec::new();
+    let mut about_others = Vec::new();
+    for image in named {
+        match documents.manifest_if_present(&image.descriptor)? {
+            Some(manifest) if is_artifact(&manifest) => artifacts += 1,
+            Some(manifest) if manifest.has_subject => about_others.push(image),
+            _ => images.push(image),
+        }
+    }
+    if images.is_empty() {
+        images = about_others;
+    }
+    if images.len() > 1 {
+        images = for_platform(documents, images, selector)?;
+    }
+    match (images.pop(), images.len()) {
+        (Some(image), 0) => Ok(image),
+        (Some(last), more) => {
+            images.push(last);
+            let problem =
+                format!("{} images match; select one by name, tag or platform:", more + 1);
+            Err(documents.invalid(format!("{problem} {}", list(documents, &images))))
+        }
+        (None, _) if artifacts > 0 => {
+            let problem = "index.json lists no image, only signatures or other artifacts";
+            Err(documents.invalid(problem))
+        }
+        (None, _) => Err(documents.invalid("index.json lists no image")),
+    }
+}
+
+/// Keeps the images that suit the selected platform best; an error if there are none.
+fn for_platform(
+    documents: Documents<'_>,
+    images: Vec<ListedImage>,
+    selector: &ImageSelector,
+) -> Result<Vec<ListedImage>, ArchiveError> {
+    let Some(wanted) = &selector.platform else {
+        return Ok(images);
+    };
+    let (mut platforms, mut ranks) = (Platforms::new(documents), Vec::new());
+    for image in &images {
+        ranks.push(platforms.get(image)?.and_then(|platform| platform.rank_for(wanted)));
+    }
+    if ranks.iter().all(Option::is_none) {
+        let problem = format!("no image is for {wanted}; the layout has");
+        return Err(documents.invalid(format!("{problem} {}", list(documents, &images))));
+    }
+    Ok(best_by_rank(images, &ranks))
+}
+
+fn has_name(image: &ListedImage, selector: &ImageSelector) -> bool {
+    // The name in a layout may be the tag alone.
+    let matches = |name: &String| {
+        selector.matches(name)
+            || selector.name.is_none() && selector.tag.as_deref() == Some(name.as_str())
+    };
+    !selector.has_name_or_tag() || image.names.iter().any(matches)
+}
+
+/// Finds out the platforms of images.
+struct Platforms<'a> {
+    documents: Documents<'a>,
+    /// The platforms of configs that have been read.
+    of_configs: BTreeMap<Digest, Option<OciPlatform>>,
+}
+
+impl<'a> Platforms<'a> {
+    fn new(documents: Documents<'a>) -> Self {
+        Self { documents, of_configs: BTreeMap::new() }
+    }
+
+    /// The platform of an image, according to the index or else to its config. `None` if neither
+    /// has it, or if the layout lacks the config.
+    fn get(&mut self, image: &ListedImage) -> Result<Option<OciPlatform>, ArchiveError> {
+        if let Some(platform) = image.platform() {
+            return Ok(Some(platform.clone()));
+        }
+        let Some(manifest) = self.documents.manifest_if_present(&image.descriptor)? else {
+            return Ok(None);
+        };
+        if let Some(platform) = self.of_configs.get(&manifest.config.digest) {
+            return Ok(platform.clone());
+        }
+        let platform = match self.documents.blob_if_present(&manifest.config)? {
+            Some(bytes) => {
+                let path = self.documents.path;
+                let config: ImageConfig = json::parse(path, "the config", &bytes, schema::CONFIG)?;
+                Some(OciPlatform::from(&config))
+            }
+            None => None,
+        };
+        self.of_configs.insert(manifest.config.digest, platform.clone());
+        Ok(platform)
+    }
+}
+
+/// The names and platforms of images, for messages.
+fn list(documents: Documents<'_>, images: &[ListedImage]) -> String {
+    let mut platforms = Platforms::new(documents);
+    list_some(images.iter().map(|image| {
+        let name = image.names.first().map_or("unnamed", String::as_str);
+        match platforms.get(image) {
+            Ok(Some(platform)) => format!("{name} ({platform})"),
+            _ => name.to_owned(),
+        }
+    }))
+}
