@@ -93,7 +93,8 @@ pub struct Platform {
 pub enum PlatformError {
     /// The architecture is unknown.
     #[error(
-        "unknown architecture {name:?}{hint} (names of Go, uname -m, Rust, Nix and Debian are valid)",
+        "unknown architecture {name:?}{hint} (names of Go, uname -m, Rust, Nix and Debian are \
+         valid)",
         hint = suggest::hint(.nearest)
     )]
     Arch {

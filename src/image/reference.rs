@@ -125,7 +125,8 @@ fn broken_registry_rule(registry: &str) -> Option<&'static str> {
             None
         }
         _ => Some(
-            "the registry must be a host name (letters, digits, dashes and dots) or an [IPv6] address",
+            "the registry must be a host name (letters, digits, dashes and dots) or an [IPv6] \
+             address",
         ),
     }
 }
