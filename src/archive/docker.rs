@@ -15,7 +15,7 @@ use super::decompress::Codec;
 use super::header::END;
 use super::image::{
     Image, ImageFormat, ImageSelector, StoredLayer, best_by_rank, check_digest, check_layer_count,
-    list_some, pair_layers,
+    pair_layers,
 };
 use super::image_files::ImageFiles;
 use super::json;
@@ -26,6 +26,7 @@ use super::write::{
 };
 use crate::image::manifest::{DockerManifest, OciPlatform};
 use crate::image::{DiffId, Digest, ImageConfig, Platform, Reference, schema};
+use crate::text;
 
 /// The file that lists the images.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -140,7 +141,10 @@ impl DockerArchive<'_> {
     fn member_name(&self, name: &str) -> Result<String, ArchiveError> {
         let inner = inner_name(name.as_bytes()).filter(|inner| !inner.is_empty());
         inner.ok_or_else(|| {
-            self.invalid(format!("{MANIFEST} names a file outside the archive: {name:?}"))
+            self.invalid(format!(
+                "{MANIFEST} names a file outside the archive: {}",
+                text::quote(name)
+            ))
         })
     }
 }
@@ -176,7 +180,7 @@ fn has_name(manifest: &DockerManifest, selector: &ImageSelector) -> bool {
 
 /// The names of images, for messages.
 fn list(images: &[DockerManifest]) -> String {
-    list_some(images.iter().map(|image| match image.repo_tags.first() {
+    text::list(images.iter().map(|image| match image.repo_tags.first() {
         Some(name) => name.clone(),
         None => format!("an unnamed one with the config {}", image.config),
     }))

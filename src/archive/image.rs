@@ -169,16 +169,3 @@ pub(crate) fn best_by_rank<T>(items: Vec<T>, ranks: &[Option<u32>]) -> Vec<T> {
     let ranked = items.into_iter().zip(ranks);
     ranked.filter(|(_, rank)| rank.as_ref() == best).map(|(item, _)| item).collect()
 }
-
-/// The most items that a message lists.
-const LISTED_MAX: usize = 10;
-
-/// Joins `items` for a message, of many only the first ones.
-pub(crate) fn list_some(items: impl ExactSizeIterator<Item = String>) -> String {
-    let more = items.len().saturating_sub(LISTED_MAX);
-    let mut list = items.take(LISTED_MAX).collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        list.push_str(&format!(" and {more} more"));
-    }
-    list
-}

@@ -12,6 +12,7 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Error, MapAccess, SeqAccess, 
 
 use super::ArchiveError;
 use crate::image::schema::{Object, Shape};
+use crate::text;
 
 /// The most values that a document may have. Small values take more memory than text: 2 MiB of
 /// zeros in a list would take 60 MiB. A large index has 10 000 manifests with ten values each.
@@ -33,7 +34,17 @@ pub(crate) fn parse<T: DeserializeOwned>(
     let text = std::str::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8 text"))?;
     check(text, shape)
         .and_then(|()| serde_json::from_str(text))
-        .map_err(|error| invalid(&error.to_string()))
+        .map_err(|error| invalid(&describe(&error)))
+}
+
+/// The message of `error`, which may contain a long value of the document.
+fn describe(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    match message.strip_suffix(&position) {
+        Some(message) => format!("{}{position}", text::shorten(message)),
+        None => text::shorten(&message).into_owned(),
+    }
 }
 
 /// Checks the keys and the number of values in `text`.

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use super::blob::FileSlice;
 use super::entry::path_order;
 use super::tar::{Member, MemberKind, TarReader};
+use crate::text;
 
 /// The most links that are followed from one name.
 const LINKS_MAX: usize = 8;
@@ -89,7 +90,10 @@ impl Members {
                     .ok_or_else(|| unsafe_member("link target", &member.link))?,
             ),
             MemberKind::Special => {
-                return Err(invalid(format!("the archive contains a device: {name:?}")));
+                return Err(invalid(format!(
+                    "the archive contains a device: {}",
+                    text::quote(&name)
+                )));
             }
         };
         self.names_size += name.len();
@@ -100,7 +104,8 @@ impl Members {
             Entry::Vacant(entry) => drop(entry.insert(content)),
             Entry::Occupied(entry) if is_same(entry.get(), &content)? => {}
             Entry::Occupied(entry) => {
-                let problem = format!("the archive has two different members {:?}", entry.key());
+                let name = text::quote(entry.key());
+                let problem = format!("the archive has two different members {name}");
                 return Err(invalid(problem));
             }
         }
@@ -127,7 +132,8 @@ impl Members {
             let [parent, name] = pair else { continue };
             let is_below = name.strip_prefix(parent).is_some_and(|rest| rest.starts_with('/'));
             if is_below && !matches!(self.by_name.get(*parent), Some(Content::Directory)) {
-                let problem = format!("the member {parent:?} is not a directory, but has members");
+                let parent = text::quote(parent);
+                let problem = format!("the member {parent} is not a directory, but has members");
                 return Err(invalid(problem));
             }
         }
@@ -210,8 +216,8 @@ fn link_target(name: &str, target: &[u8]) -> io::Result<String> {
 }
 
 fn unsafe_member(part: &str, text: &[u8]) -> io::Error {
-    let text = String::from_utf8_lossy(text);
-    invalid(format!("a member's {part} is outside the archive, or not valid: {text:?}"))
+    let text = text::bytes(text);
+    invalid(format!("a member's {part} is outside the archive, or not valid: \"{text}\""))
 }
 
 fn invalid(text: String) -> io::Error {

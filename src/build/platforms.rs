@@ -9,7 +9,6 @@ use super::BuildError;
 use super::recipe::{self, Recipe};
 use crate::archive::ArchiveError;
 use crate::image::Platform;
-use crate::image::platform::Arch;
 use crate::{document, suggest};
 
 /// The key that lists the platforms.
@@ -28,7 +27,7 @@ impl Recipe {
     /// # Errors
     /// If it cannot be read, is malformed, has unknown keys, or describes an impossible image.
     pub fn read(path: &Path) -> Result<Self, BuildError> {
-        Self::read_for(path, Platform::host().arch)
+        Self::read_for(path, &Platform::host())
     }
 
     /// Parses `text` like [`read`](Self::read). Relative paths are relative to the folder of
@@ -37,7 +36,7 @@ impl Recipe {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse(path: &Path, text: &str) -> Result<Self, BuildError> {
-        Self::parse_for(path, text, Platform::host().arch)
+        Self::parse_for(path, text, &Platform::host())
     }
 
     /// Reads the recipe at `path`: one recipe for each of its `platforms`, or a single one.
@@ -81,32 +80,37 @@ impl Recipe {
         Ok(recipes)
     }
 
-    /// Reads the recipe at `path`; if it has several `platforms`, the recipe for `arch`.
+    /// Reads the recipe at `path`; if it has several `platforms`, the recipe for `platform`.
     ///
     /// # Errors
-    /// As [`read`](Self::read), or if there are several platforms and none is for `arch`.
-    pub fn read_for(path: &Path, arch: Arch) -> Result<Self, BuildError> {
-        Self::for_arch(Self::read_all(path)?, arch)
+    /// As [`read`](Self::read), or if there are several platforms and none is for `platform`.
+    pub fn read_for(path: &Path, platform: &Platform) -> Result<Self, BuildError> {
+        Self::for_platform(Self::read_all(path)?, platform)
     }
 
     /// Parses `text` like [`read_for`](Self::read_for); `path` is where it is from.
     ///
     /// # Errors
     /// As [`read_for`](Self::read_for).
-    pub fn parse_for(path: &Path, text: &str, arch: Arch) -> Result<Self, BuildError> {
-        Self::for_arch(Self::parse_all(path, text)?, arch)
+    pub fn parse_for(path: &Path, text: &str, platform: &Platform) -> Result<Self, BuildError> {
+        Self::for_platform(Self::parse_all(path, text)?, platform)
     }
 
-    /// Selects the recipe for `arch`, or the only one.
-    fn for_arch(mut recipes: Vec<Self>, arch: Arch) -> Result<Self, BuildError> {
-        let is_for_arch =
-            |recipe: &Self| recipe.platform.as_ref().is_some_and(|platform| platform.arch == arch);
-        let index = if recipes.len() == 1 { Some(0) } else { recipes.iter().position(is_for_arch) };
-        match index {
+    /// Selects the recipe for `platform`, or the only one. Among variants of its architecture, the
+    /// nearest lower one is preferred.
+    fn for_platform(mut recipes: Vec<Self>, platform: &Platform) -> Result<Self, BuildError> {
+        let rank = |recipe: &Self| {
+            let own = recipe.platform.as_ref().filter(|own| own.arch == platform.arch)?;
+            Some(platform.rank_of_variant(own.variant.as_deref()).unwrap_or(u32::MAX))
+        };
+        let ranks = recipes.iter().map(rank).enumerate();
+        let best = ranks.filter_map(|(index, rank)| Some((rank?, index))).min();
+        let only = (recipes.len() == 1).then_some(0);
+        match only.or(best.map(|(_, index)| index)) {
             Some(index) => Ok(recipes.swap_remove(index)),
             None => {
                 let path = recipes.first().map_or(Path::new(""), |recipe| &recipe.path);
-                Err(BuildError::recipe(path, format!("none of its {PLATFORMS} is for {arch}")))
+                Err(BuildError::recipe(path, format!("none of its {PLATFORMS} is for {platform}")))
             }
         }
     }

@@ -9,14 +9,13 @@ use super::verdict::{Checks, TestCase};
 use crate::archive::{ArchiveError, Compression, ImageSelector};
 use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan};
 use crate::image::Platform;
-use crate::image::platform::Arch;
 
 /// An image to check.
 #[derive(Debug)]
 pub struct CheckInput {
-    /// The architecture of the engines on which the image is checked. If an archive or a recipe has
-    /// images for several platforms, this selects one.
-    pub arch: Arch,
+    /// The platform for which the image was selected, if an archive or a recipe has images for
+    /// several. It is checked on engines of this architecture.
+    pub platform: Platform,
     /// The path of the archive.
     pub archive: PathBuf,
     /// The image.
@@ -28,41 +27,43 @@ pub struct CheckInput {
 }
 
 impl CheckInput {
-    /// Opens the image for `arch` in the archive or OCI layout at `path`.
+    /// Opens the image for `platform` in the archive or OCI layout at `path`.
     ///
     /// # Errors
     /// If there is no such image, or it is damaged.
-    pub fn from_archive(path: &Path, arch: Arch, threads: usize) -> Result<Self, CheckError> {
-        let selector = ImageSelector {
-            platform: Some(Platform { arch, variant: None }),
-            ..ImageSelector::default()
-        };
+    pub fn from_archive(
+        path: &Path,
+        platform: Platform,
+        threads: usize,
+    ) -> Result<Self, CheckError> {
+        let selector =
+            ImageSelector { platform: Some(platform.clone()), ..ImageSelector::default() };
         let image = ImageUnderTest::open(path, &selector, threads)?;
-        Ok(Self { arch, archive: path.to_owned(), image, recipe: None, _folder: None })
+        Ok(Self { platform, archive: path.to_owned(), image, recipe: None, _folder: None })
     }
 
-    /// Builds the image for `arch` of the recipe at `path`.
+    /// Builds the image for `platform` of the recipe at `path`.
     ///
     /// # Errors
     /// If it cannot be built.
     pub fn from_recipe(
         path: &Path,
-        arch: Arch,
+        platform: Platform,
         threads: usize,
         cache: CacheUse,
     ) -> Result<Self, CheckError> {
         let folder = tempfile::TempDir::with_prefix("seatrial-").map_err(write_error)?;
         let archive = folder.path().join("image.tar");
-        build(path, arch, &archive, threads, cache)?;
+        build(path, &platform, &archive, threads, cache)?;
         let image = ImageUnderTest::open(&archive, &ImageSelector::default(), threads)?;
-        Ok(Self { arch, archive, image, recipe: Some(path.to_owned()), _folder: Some(folder) })
+        Ok(Self { platform, archive, image, recipe: Some(path.to_owned()), _folder: Some(folder) })
     }
 
     /// Returns the image's name, with the architecture if that is not the host's.
     pub(super) fn name(&self) -> String {
-        match self.arch == Platform::host().arch {
+        match self.platform.arch == Platform::host().arch {
             true => self.image.name(),
-            false => format!("{} ({})", self.image.name(), self.arch),
+            false => format!("{} ({})", self.image.name(), self.platform.arch),
         }
     }
 
@@ -73,7 +74,7 @@ impl CheckInput {
             let reason = "an archive cannot be built again; pass its recipe instead";
             return Ok(TestCase::skipped(&image, name, reason));
         };
-        let second = Self::from_recipe(recipe, self.arch, threads, CacheUse::Verify)?;
+        let second = Self::from_recipe(recipe, self.platform.clone(), threads, CacheUse::Verify)?;
         let id = |input: &Self| input.image.image.id().to_string();
         let mut checks = Checks::default();
         checks.expect_equal("image ID", &id(self), &id(&second));
@@ -83,12 +84,12 @@ impl CheckInput {
 
 fn build(
     recipe: &Path,
-    arch: Arch,
+    platform: &Platform,
     archive: &Path,
     threads: usize,
     cache: CacheUse,
 ) -> Result<(), CheckError> {
-    let plan = plan(Recipe::read_for(recipe, arch)?, threads)?;
+    let plan = plan(Recipe::read_for(recipe, platform)?, threads)?;
     let file = File::create_new(archive).map_err(write_error)?;
     let options =
         BuildOptions { format: Format::Docker, compression: Compression::None, threads, cache };

@@ -217,7 +217,8 @@ async fn run_runtime_checks(
     image: &LoadedImage<'_>,
     recorder: &mut Recorder<'_>,
 ) {
-    let (image_arch, vm_arch) = (&input.image.image.config.architecture, input.arch.goarch());
+    let (image_arch, vm_arch) =
+        (&input.image.image.config.architecture, input.platform.arch.goarch());
     for ExpectationsFile { expectations, .. } in files {
         let report = &mut |case: TestCase| recorder.record(case);
         let mut checks = RuntimeChecks { image, engine, report };
@@ -234,7 +235,7 @@ async fn run_runtime_checks(
 impl CheckInput {
     /// Returns the engines of the input's architecture.
     fn engines(&self, options: &Options) -> Vec<String> {
-        let same_arch = |engine: &&String| arch_of(engine) == self.arch;
+        let same_arch = |engine: &&String| arch_of(engine) == self.platform.arch;
         options.engines.iter().filter(same_arch).cloned().collect()
     }
 }

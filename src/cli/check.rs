@@ -13,7 +13,6 @@ use crate::build::CacheUse;
 use crate::check::{self, CheckInput, Event, ExpectationsFile, Options, arch_of};
 use crate::check::{Expectations, Verdict};
 use crate::image::Platform;
-use crate::image::platform::Arch;
 use crate::report::{html, junit, tally, terminal};
 use crate::vm::{AcceleratorChoice, Options as VmOptions};
 
@@ -52,6 +51,9 @@ pub(super) struct Args {
     /// [default: docker-20.10]
     #[arg(long, value_name = "NAME")]
     engine: Vec<String>,
+    /// Select one of several platforms [default: those of the engines]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<Platform>,
     /// Run static checks only; report engine checks as skipped
     #[arg(long, conflicts_with = "engine")]
     no_vm: bool,
@@ -117,9 +119,12 @@ fn verdict(args: &Args) -> anyhow::Result<Verdict> {
     let expectations = expectations.collect::<Result<Vec<_>, _>>()?;
     let threads = thread_count(None);
     let engines = if args.no_vm { Vec::new() } else { selected_engines(&args.engine)? };
-    let archs = archs(&engines);
-    let inputs =
-        args.images.iter().flat_map(|path| archs.iter().map(|arch| input(path, *arch, threads)));
+    let platforms = platforms(&engines, args.platform.as_ref())?;
+    let platforms = platforms.iter();
+    let inputs = args
+        .images
+        .iter()
+        .flat_map(|path| platforms.clone().map(|platform| input(path, platform.clone(), threads)));
     let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
     let vm = VmOptions { accelerator: args.accel, ..VmOptions::default() };
     let options = Options { engines, filter: args.filter.clone(), vm };
@@ -132,10 +137,23 @@ fn verdict(args: &Args) -> anyhow::Result<Verdict> {
     block_on(interruptible(check::run(&inputs, &expectations, &options, threads, &mut report)))
 }
 
-/// Returns the architectures of `engines`, or the host's if there are none.
-fn archs(engines: &[String]) -> BTreeSet<Arch> {
-    let host = engines.is_empty().then(|| Platform::host().arch);
-    engines.iter().map(|engine| arch_of(engine)).chain(host).collect()
+/// Returns the platforms for which images are selected: `requested`, or those of `engines`, or the
+/// host's if there are no engines.
+fn platforms(
+    engines: &[String],
+    requested: Option<&Platform>,
+) -> Result<BTreeSet<Platform>, UsageError> {
+    let archs = engines.iter().map(|engine| arch_of(engine));
+    let Some(requested) = requested else {
+        let host = engines.is_empty().then(Platform::host);
+        return Ok(archs.map(Platform::from).chain(host).collect());
+    };
+    if !engines.is_empty() && !archs.into_iter().any(|arch| arch == requested.arch) {
+        return Err(UsageError(
+            "none of the engines has the architecture of --platform; use --no-vm",
+        ));
+    }
+    Ok(BTreeSet::from([requested.clone()]))
 }
 
 fn print(line: &StatusLine, quiet: bool, text: &str) {
@@ -145,10 +163,10 @@ fn print(line: &StatusLine, quiet: bool, text: &str) {
     }
 }
 
-fn input(path: &Path, arch: Arch, threads: usize) -> anyhow::Result<CheckInput> {
+fn input(path: &Path, platform: Platform, threads: usize) -> anyhow::Result<CheckInput> {
     Ok(if is_recipe(path) {
-        CheckInput::from_recipe(path, arch, threads, CacheUse::On)?
+        CheckInput::from_recipe(path, platform, threads, CacheUse::On)?
     } else {
-        CheckInput::from_archive(path, arch, threads)?
+        CheckInput::from_archive(path, platform, threads)?
     })
 }

@@ -21,6 +21,7 @@ Examples:
   seatrial inspect app.tar
   seatrial inspect layout-folder --json | jq -r .id
   seatrial inspect many.tar --name my/app --tag 1.0
+  seatrial inspect multi.tar --platform linux/arm/v7
   seatrial inspect app.tar --deny warnings   # for continuous integration")]
 pub(super) struct Args {
     /// Docker-archive (plain, gzip, zstd, xz) or OCI layout (folder or tar)
@@ -34,9 +35,9 @@ pub(super) struct Args {
     #[arg(long)]
     tag: Option<String>,
 
-    /// Select one of several images by architecture [default: the host's]
-    #[arg(long, value_name = "ARCH")]
-    architecture: Option<Platform>,
+    /// Select one of several images by platform [default: the host's]
+    #[arg(long, value_name = "PLATFORM", alias = "architecture")]
+    platform: Option<Platform>,
 
     /// Describe the image and the findings as one JSON object
     #[arg(long)]
@@ -71,7 +72,7 @@ struct Inspected<'a> {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
-    let platform = args.architecture.unwrap_or_else(Platform::host);
+    let platform = args.platform.unwrap_or_else(Platform::host);
     let selector = ImageSelector { name: args.name, tag: args.tag, platform: Some(platform) };
     let image = archive::open(&args.image, &selector)?;
     let layers = verify::layers(&image, thread_count(None))?;

@@ -13,7 +13,6 @@ use super::runtime::block_on;
 use super::streams::{json, stdout};
 use crate::archive::{Image, ImageSelector, open};
 use crate::engine::{Docker, EngineError};
-use crate::image::platform::Arch;
 use crate::image::{Platform, Reference};
 use crate::load::{Loaded, Options, Source, load};
 use crate::text;
@@ -38,6 +37,9 @@ pub(super) struct Args {
     /// Daemon: unix:///PATH or tcp://HOST:PORT [default: see below]
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
+    /// Select one of several platforms [default: the daemon's]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<Platform>,
     /// Name for an image that has none, or select one of several images
     #[arg(long, value_name = "NAME:TAG")]
     reference: Option<Reference>,
@@ -62,32 +64,33 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let line = StatusLine::new();
     line.set(format!("loading {}", text::path(&args.recipe.recipe)));
     let loaded = block_on(async {
-        let (engine, arch) = connect(args).await?;
-        Ok(load(&engine, source(args, arch)?, options).await?)
+        let (engine, platform) = connect(args).await?;
+        let platform = args.platform.as_ref().unwrap_or(&platform);
+        Ok(load(&engine, source(args, platform)?, options).await?)
     });
     drop(line);
     print(&loaded?, args.json)
 }
 
-/// Returns the recipe or image to load; of several platforms, the one for `arch`.
-fn source(args: &Args, arch: Arch) -> anyhow::Result<Source> {
+/// Returns the recipe or image to load; of several platforms, the one for `platform`.
+fn source(args: &Args, platform: &Platform) -> anyhow::Result<Source> {
     let path = &args.recipe.recipe;
     if !is_recipe(path) {
-        let image = open_image(args, arch)?;
+        let image = open_image(args, platform)?;
         let reference = reference(args, &image)?;
         return Ok(Source::Image(Box::new(image), reference));
     }
     if args.reference.is_some() {
         return Err(UsageError("--reference is only for images; a recipe has a name").into());
     }
-    Ok(Source::Plan(Box::new(args.recipe.plan(arch)?)))
+    Ok(Source::Plan(Box::new(args.recipe.plan(platform)?)))
 }
 
 /// Opens the image that has the requested name, or else the only image, which has none.
-fn open_image(args: &Args, arch: Arch) -> anyhow::Result<Image> {
+fn open_image(args: &Args, platform: &Platform) -> anyhow::Result<Image> {
     let path = &args.recipe.recipe;
-    let platform = Some(Platform { arch, variant: None });
-    let any = ImageSelector { name: None, tag: None, platform };
+    let platform = Some(platform.clone());
+    let any = ImageSelector { platform, ..ImageSelector::default() };
     let Some(reference) = &args.reference else {
         return Ok(open(path, &any)?);
     };
@@ -110,8 +113,8 @@ fn reference(args: &Args, image: &Image) -> anyhow::Result<Reference> {
     }
 }
 
-/// Connects to the daemon, and returns it with its architecture.
-async fn connect(args: &Args) -> anyhow::Result<(Docker, Arch)> {
+/// Connects to the daemon, and returns it with its platform.
+async fn connect(args: &Args) -> anyhow::Result<(Docker, Platform)> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let host = args.host.clone().or_else(|| variable("DOCKER_HOST"));
     let host = host.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
@@ -120,7 +123,7 @@ async fn connect(args: &Args) -> anyhow::Result<(Docker, Arch)> {
         let engine = Docker::from_host(&host, certificates.map(PathBuf::from).as_deref())?;
         let engine = engine.negotiate_version().await?;
         let arch = engine.architecture().await?;
-        Ok((engine, arch.unwrap_or_else(|| Platform::host().arch)))
+        Ok((engine, arch.map_or_else(Platform::host, Platform::from)))
     };
     connected.await.map_err(|error: EngineError| match error.is_environment() {
         true => anyhow::Error::new(error)

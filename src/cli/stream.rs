@@ -29,7 +29,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let (threads, cache) = (args.recipe.threads(), args.recipe.cache());
     let options =
         Options { format: Format::Docker, compression: Compression::None, threads, cache };
-    let plans = [args.recipe.plan(Platform::host().arch)?];
+    let plans = [args.recipe.plan(&Platform::host())?];
     let summary = write_to_stream(&plans, options, &mut raw_stdout().lock(), STDOUT)?.remove(0);
     writeln!(stderr(), "streamed {}", summary.reference.unwrap_or_default())?;
     Ok(())

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::suggest;
+use crate::{suggest, text};
 
 /// A CPU architecture for Linux containers, named by GOARCH (Go's `internal/goarch`; OCI
 /// image-spec, `config.md`, "architecture").
@@ -88,13 +88,20 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
+impl From<Arch> for Platform {
+    fn from(arch: Arch) -> Self {
+        Self { arch, variant: None }
+    }
+}
+
 /// A text that does not name a platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlatformError {
     /// The architecture is unknown.
     #[error(
-        "unknown architecture {name:?}{hint} (names of Go, uname -m, Rust, Nix and Debian are \
+        "unknown architecture {name}{hint} (names of Go, uname -m, Rust, Nix and Debian are \
          valid)",
+        name = text::quote(.name),
         hint = suggest::hint(.nearest)
     )]
     Arch {
@@ -160,7 +167,7 @@ impl Platform {
 
     /// How well an image for `variant` of the architecture suits this platform: 0 if exactly, more
     /// for lower variants; `None` if this platform cannot run it (containerd `platforms.Only`).
-    pub(super) fn rank_of_variant(&self, variant: Option<&str>) -> Option<u32> {
+    pub(crate) fn rank_of_variant(&self, variant: Option<&str>) -> Option<u32> {
         let default = self.arch.default_variant();
         let wanted = self.variant.as_deref().or(default);
         let offered = variant.or(default);

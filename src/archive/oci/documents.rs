@@ -9,6 +9,7 @@ use crate::archive::image_files::ImageFiles;
 use crate::archive::json;
 use crate::image::manifest::{Descriptor, OciIndex, OciLayout, OciManifest, media_type};
 use crate::image::schema;
+use crate::text;
 
 /// The first part of all versions of the layout's format that are compatible with 1.0.0.
 const LAYOUT_VERSION: &str = "1.";
@@ -32,7 +33,8 @@ impl Documents<'_> {
         let layout: OciLayout = json::parse(self.path, LAYOUT, &layout, schema::OCI_LAYOUT)?;
         let version = layout.image_layout_version;
         if !version.starts_with(LAYOUT_VERSION) {
-            let problem = format!("{LAYOUT}: unknown version {version:?}; expected \"1.0.0\"");
+            let problem =
+                format!("{LAYOUT}: unknown version {}; expected \"1.0.0\"", text::quote(&version));
             return Err(self.invalid(problem));
         }
         self.index(INDEX, &self.files.document(self.path, INDEX)?)

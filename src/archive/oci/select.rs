@@ -6,10 +6,11 @@ use super::artifact::is_artifact;
 use super::documents::Documents;
 use super::index::{ListedImage, ListedImages};
 use crate::archive::ArchiveError;
-use crate::archive::image::{ImageSelector, best_by_rank, list_some};
+use crate::archive::image::{ImageSelector, best_by_rank};
 use crate::archive::json;
 use crate::image::manifest::OciPlatform;
 use crate::image::{Digest, ImageConfig, schema};
+use crate::text;
 
 /// Selects the image in `listed` that `selector` matches.
 pub(super) fn select(
@@ -124,7 +125,7 @@ impl<'a> Platforms<'a> {
 /// The names and platforms of images, for messages.
 fn list(documents: Documents<'_>, images: &[ListedImage]) -> String {
     let mut platforms = Platforms::new(documents);
-    list_some(images.iter().map(|image| {
+    text::list(images.iter().map(|image| {
         let name = image.names.first().map_or("unnamed", String::as_str);
         match platforms.get(image) {
             Ok(Some(platform)) => format!("{name} ({platform})"),

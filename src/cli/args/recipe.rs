@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::thread_count;
 use crate::archive::ArchiveError;
 use crate::build::{BuildError, CacheUse, Plan, Recipe, plan};
-use crate::image::platform::Arch;
+use crate::image::Platform;
 
 /// The arguments of every command that reads a recipe.
 #[derive(Debug, clap::Args)]
@@ -53,10 +53,10 @@ impl RecipeArgs {
         recipes.into_iter().map(|recipe| plan(recipe, self.threads())).collect()
     }
 
-    /// Plans the recipe's image; if it has several platforms, the image for `arch`.
-    pub(in crate::cli) fn plan(&self, arch: Arch) -> Result<Plan, BuildError> {
+    /// Plans the recipe's image; if it has several platforms, the image for `platform`.
+    pub(in crate::cli) fn plan(&self, platform: &Platform) -> Result<Plan, BuildError> {
         let (name, text) = self.text()?;
-        plan(Recipe::parse_for(name, &text, arch)?, self.threads())
+        plan(Recipe::parse_for(name, &text, platform)?, self.threads())
     }
 
     /// Returns the recipe's text, and how messages name the recipe.
