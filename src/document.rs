@@ -8,8 +8,13 @@ use serde::de::DeserializeOwned;
 
 use crate::suggest;
 
-/// A problem in a document, and its line if that is known.
-pub(crate) type Wrong = (Option<usize>, String);
+/// A malformed document.
+pub(crate) struct DocumentError {
+    /// The path of the document, with the line if that is known.
+    pub(crate) place: String,
+    /// The problem, and how to fix it.
+    pub(crate) problem: String,
+}
 
 /// Keys that had another name in earlier versions: old name, new name.
 const RENAMED: &[(&str, &str)] = &[
@@ -30,12 +35,20 @@ const RENAMED: &[(&str, &str)] = &[
 
 /// Parses `text`: JSON if the name of `path` ends in `.json` or the text begins with `{`, else
 /// TOML.
-pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Wrong> {
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, DocumentError> {
     let json = path.extension().is_some_and(|e| e == "json") || text.trim_start().starts_with('{');
-    if json { from_json(text) } else { from_toml(text) }
+    let parsed = if json { from_json(text) } else { from_toml(text) };
+    parsed.map_err(|(line, problem)| {
+        let path = path.display();
+        let place = line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}"));
+        DocumentError { place, problem }
+    })
 }
 
-fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
+/// A line number, and a message.
+type LineError = (Option<usize>, String);
+
+fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, LineError> {
     toml::from_str(text).map_err(|error| {
         let line =
             error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
@@ -43,7 +56,7 @@ fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
     })
 }
 
-fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
+fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, LineError> {
     serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();
         let position = format!(" at line {} column {}", error.line(), error.column());

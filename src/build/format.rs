@@ -1,4 +1,4 @@
-//! How an image is written: format, compression, and where it goes.
+//! How an image is written: format, compression, output.
 
 use std::fmt;
 use std::fs::File;
@@ -33,7 +33,7 @@ pub struct Options {
     pub cache: CacheUse,
 }
 
-/// Where an image is written to.
+/// The output of an image.
 pub enum Output<'a> {
     /// A regular file, which can be written out of order.
     File(&'a File),

@@ -9,7 +9,7 @@ use super::BuildError;
 use super::settings::{Settings, StoreSettings, StringOrList};
 use crate::archive::Attributes;
 use crate::closure::StoreDir;
-use crate::document;
+use crate::document::{self, DocumentError};
 use crate::image::fields;
 use crate::image::{Inherit, Name, Platform, Tag, Timestamp};
 use crate::layering::Strategy;
@@ -110,10 +110,9 @@ impl TimeSetting {
 /// Parses a recipe for one platform.
 pub(super) fn from_text(path: &Path, text: &str) -> Result<Recipe, BuildError> {
     let settings: Result<Settings, _> = document::parse(path, text);
-    let settings = settings.map_err(|(line, problem)| {
-        let path = path.display();
-        let recipe = line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}"));
-        BuildError::Recipe { recipe, problem }
+    let settings = settings.map_err(|DocumentError { place, problem }| BuildError::Recipe {
+        recipe: place,
+        problem,
     })?;
     from_settings(path, settings).map_err(|problem| BuildError::recipe(path, problem))
 }

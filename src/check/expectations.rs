@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::CheckError;
 use super::text::{Pattern, Text};
+use crate::document::{self, DocumentError};
 
 /// Everything that is expected of an image. What is left out is not checked.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -279,13 +280,8 @@ impl Expectations {
     /// # Errors
     /// If the text is malformed or has unknown keys.
     pub fn parse(path: &Path, text: &str) -> Result<Self, CheckError> {
-        crate::document::parse(path, text).map_err(|(line, problem)| {
-            let place = line.map_or_else(
-                || path.display().to_string(),
-                |line| format!("{}:{line}", path.display()),
-            );
-            CheckError::Expectations { place, problem }
-        })
+        document::parse(path, text)
+            .map_err(|DocumentError { place, problem }| CheckError::Expectations { place, problem })
     }
 
     /// Returns the JSON schema of an expectations file.

@@ -1,7 +1,7 @@
 //! The closure: which store paths an image needs.
 //!
 //! Parses reference graphs, finds store paths in text, and computes the paths that are reachable.
-//! This room works on names alone and never touches the files behind them.
+//! This module works on names alone and never touches the files behind them.
 
 mod graph;
 mod json;

@@ -1,7 +1,7 @@
 //! Layering: which store path goes into which layer.
 //!
 //! A [`Strategy`] ranks the store paths of a closure, a [`Budget`] limits the number of layers, and
-//! [`Strategy::layers`] splits the ranked paths into layers. This room works on names alone and
+//! [`Strategy::layers`] splits the ranked paths into layers. This module works on names alone and
 //! never touches a file.
 
 mod budget;

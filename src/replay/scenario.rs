@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{Fault, ReplayError, WaitStrategy};
 use crate::archive::ArchiveError;
-use crate::document;
+use crate::document::{self, DocumentError};
 use crate::suggest;
 use crate::vm::Family;
 
@@ -162,14 +162,11 @@ impl Scenario {
     }
 
     fn parse(name: &str, path: &Path, text: &str) -> Result<Self, ReplayError> {
-        let wrong = |(line, problem): document::Wrong| {
-            let place =
-                line.map_or_else(|| name.to_owned(), |line| format!("{}:{line}", path.display()));
-            ReplayError::Scenario { place, problem }
-        };
-        let mut scenario: Self = document::parse(path, text).map_err(wrong)?;
+        let mut scenario: Self = document::parse(path, text)
+            .map_err(|DocumentError { place, problem }| ReplayError::Scenario { place, problem })?;
         scenario.name = name.to_owned();
-        scenario.check().map_err(|problem| wrong((None, problem)))?;
+        let invalid = |problem| ReplayError::Scenario { place: name.to_owned(), problem };
+        scenario.check().map_err(invalid)?;
         Ok(scenario)
     }
 

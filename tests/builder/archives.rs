@@ -65,9 +65,9 @@ fn image(layer: &[u8]) -> TarBuilder {
 fn assert_rejected(base: &[u8], expected: &str) {
     let lab = Lab::new();
     lab.file("base.tar", base);
-    let message = lab.refused("name='x'\nfrom_image='base.tar'\narchitecture='amd64'\n");
+    let message = lab.rejected("name='x'\nfrom_image='base.tar'\narchitecture='amd64'\n");
     assert!(message.contains("base.tar") && message.contains(expected), "{expected}: {message}");
-    let message = lab.seatrial(["inspect", "base.tar"]).refused(&lab, "refused.tar");
+    let message = lab.seatrial(["inspect", "base.tar"]).rejected(&lab, "rejected.tar");
     assert!(message.contains(expected), "{expected}: {message}");
 }
 
@@ -89,7 +89,7 @@ fn files_and_folders_that_are_not_images_are_rejected() {
     assert_rejected(&valid_layer(), "neither manifest.json nor oci-layout");
     let lab = Lab::new();
     fs::create_dir(lab.path("folder")).unwrap();
-    assert!(lab.seatrial(["inspect", "folder"]).refused(&lab, "x").contains("no file oci-layout"));
+    assert!(lab.seatrial(["inspect", "folder"]).rejected(&lab, "x").contains("no file oci-layout"));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn truncated_images_are_rejected() {
     for end in [100, 700, 2000, whole.len() - 1600] {
         let lab = Lab::new();
         lab.file("base.tar", &whole[..end]);
-        lab.seatrial(["inspect", "base.tar"]).refused(&lab, "x");
+        lab.seatrial(["inspect", "base.tar"]).rejected(&lab, "x");
     }
     let lab = Lab::new();
     lab.file("base.tar", whole);
@@ -164,7 +164,7 @@ fn circular_symlinks_are_rejected() {
     lab.file("base.tar", image(&layer).finish());
     lab.file("own/a/x", "");
     let message =
-        lab.refused("name='x'\nfrom_image='base.tar'\narchitecture='amd64'\ncontents='own'\n");
+        lab.rejected("name='x'\nfrom_image='base.tar'\narchitecture='amd64'\ncontents='own'\n");
     assert!(message.contains("more than 40 symlinks"), "{message}");
 }
 
@@ -276,7 +276,7 @@ fn oci_layouts_with_corrupted_or_missing_blobs_are_rejected() {
                 Some(content) => fs::write(folder.join(&blob.name), content).unwrap(),
                 None => fs::remove_file(folder.join(&blob.name)).unwrap(),
             }
-            let message = lab.seatrial(["inspect", folder.to_str().unwrap()]).refused(&lab, "x");
+            let message = lab.seatrial(["inspect", folder.to_str().unwrap()]).rejected(&lab, "x");
             let expected = if defect == "corrupted" { "corrupted" } else { "is missing" };
             assert!(
                 message.contains(expected) || defect == "corrupted" && message.contains("checksum"),

@@ -183,10 +183,10 @@ fn name_and_tag_select_one_of_several_images() {
     assert_eq!(lab.build(&recipe("from_image_name='b/two'\n")).env(), ["T=2"]);
     assert_eq!(lab.build(&recipe("fromImageTag='1'\n")).env(), ["T=1"]);
     assert_eq!(lab.build(&recipe("from_image_name='docker.io/a/one'\n")).env(), ["T=1"]);
-    let message = lab.refused(&recipe(""));
+    let message = lab.rejected(&recipe(""));
     assert!(message.contains("a/one:1, b/two:2"), "{message}");
     assert!(
-        lab.refused(&recipe("from_image_name='c/three'\n")).contains("no image matches c/three")
+        lab.rejected(&recipe("from_image_name='c/three'\n")).contains("no image matches c/three")
     );
 }
 
@@ -224,7 +224,7 @@ fn the_base_is_the_image_in_the_index_for_the_recipes_platform() {
             lab.build(&format!("name='x'\nfrom_image='layout'\narchitecture='{architecture}'\n"));
         assert!(built.member(architecture).is_some());
     }
-    let message = lab.refused("name='x'\nfrom_image='layout'\narchitecture='s390x'\n");
+    let message = lab.rejected("name='x'\nfrom_image='layout'\narchitecture='s390x'\n");
     assert!(message.contains("linux/amd64") && message.contains("linux/arm64"), "{message}");
 }
 
@@ -321,14 +321,14 @@ fn symlinks_of_the_base_are_replaced_by_replace_and_by_symlinks_of_the_contents(
 fn conflicts_between_files_and_directories_name_both_sides() {
     let lab = lab();
     lab.file("file-over/etc", "file");
-    let message = lab.refused("name='x'\nfrom_image='base.tar'\ncontents='file-over'\n");
+    let message = lab.rejected("name='x'\nfrom_image='base.tar'\ncontents='file-over'\n");
     assert!(
         message.contains("conflict at /etc: a file in")
             && message.contains("a directory in the base image"),
         "{message}"
     );
     lab.file("dir-over/etc/hosts/x", "");
-    let message = lab.refused("name='x'\nfrom_image='base.tar'\ncontents='dir-over'\n");
+    let message = lab.rejected("name='x'\nfrom_image='base.tar'\ncontents='dir-over'\n");
     assert!(
         message.contains("conflict at /etc/hosts: a directory in")
             && message.contains("a file in the base image"),

@@ -255,7 +255,7 @@ fn common_mistakes_are_explained_in_one_line() {
              --format oci or dual",
         ),
     ] {
-        let message = lab.seatrial(["build", recipe, "-o", "x.tar"]).refused(&lab, "x.tar");
+        let message = lab.seatrial(["build", recipe, "-o", "x.tar"]).rejected(&lab, "x.tar");
         assert_eq!(message, format!("seatrial: {expected}\n"));
     }
 }
@@ -272,7 +272,7 @@ fn a_recipe_can_be_read_from_standard_input() {
 fn an_image_that_inspect_does_not_find_is_an_error_that_lists_those_in_the_archive() {
     let lab = lab();
     lab.seatrial(["build", "recipe.toml"]).ok();
-    let message = lab.seatrial(["inspect", "app.tar", "--name", "other"]).refused(&lab, "x");
+    let message = lab.seatrial(["inspect", "app.tar", "--name", "other"]).rejected(&lab, "x");
     let expected = "seatrial: app.tar: no image matches other:*; the archive has my/app:1\n";
     assert_eq!(message, expected);
 }
@@ -302,7 +302,7 @@ fn mistakes_about_engines_are_found_before_a_vm_starts() {
             "invalid engine address \"localhost\"; write unix:///PATH or tcp://HOST:PORT",
         ),
     ] {
-        let message = lab.seatrial(arguments).refused(&lab, "x");
+        let message = lab.seatrial(arguments).rejected(&lab, "x");
         assert_eq!(message, format!("seatrial: {expected}\n"));
     }
     let run = lab.seatrial(["load", "recipe.toml", "--host", "unix:///nowhere/docker.sock"]);

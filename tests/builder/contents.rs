@@ -110,7 +110,7 @@ fn pipes_and_devices_are_kept_and_sockets_are_errors() {
         assert_eq!(built.member("null").unwrap().kind, '3');
     }
     let _socket = std::os::unix::net::UnixListener::bind(lab.path("tree/socket")).unwrap();
-    let message = lab.refused("name='x'\ncontents='tree'\n");
+    let message = lab.rejected("name='x'\ncontents='tree'\n");
     assert!(message.contains("tree/socket: an image cannot contain a socket"), "{message}");
 }
 
@@ -118,7 +118,7 @@ fn pipes_and_devices_are_kept_and_sockets_are_errors() {
 fn a_name_that_means_a_removal_is_an_error() {
     let lab = Lab::new();
     lab.file("tree/etc/.wh.passwd", "");
-    assert!(lab.refused("name='x'\ncontents='tree'\n").contains("mean a removal"));
+    assert!(lab.rejected("name='x'\ncontents='tree'\n").contains("mean a removal"));
 }
 
 #[test]
@@ -198,13 +198,13 @@ fn contents_share_folders_and_a_conflict_names_both_contents() {
         ["etc/", "etc/a", "etc/b"]
     );
     lab.file("two/etc/a", "3");
-    let message = lab.refused("name='x'\ncontents=['one', 'two']\n");
+    let message = lab.rejected("name='x'\ncontents=['one', 'two']\n");
     assert!(
         message.contains("/etc/a") && message.contains("/one") && message.contains("/two"),
         "{message}"
     );
     lab.file("three/etc", "a file");
-    let message = lab.refused("name='x'\ncontents=['one', 'three']\n");
+    let message = lab.rejected("name='x'\ncontents=['one', 'three']\n");
     assert!(
         message.contains("conflict at /etc: a directory in") && message.contains("a file in"),
         "{message}"
@@ -217,7 +217,7 @@ fn a_conflict_of_store_paths_names_both() {
     lab.store(&[("a-one", &[]), ("b-two", &[])]);
     lab.file("store/b-two/bin/one", "another");
     let message = lab
-        .refused(&format!("name='x'\ncontents=['/nix/store/a-one', '/nix/store/b-two']\n{STORE}"));
+        .rejected(&format!("name='x'\ncontents=['/nix/store/a-one', '/nix/store/b-two']\n{STORE}"));
     assert!(
         message.contains("/bin/one") && message.contains("a-one") && message.contains("b-two"),
         "{message}"
@@ -244,7 +244,8 @@ fn a_directory_at_the_path_of_a_linked_file_is_a_conflict() {
     let lab = Lab::new();
     lab.store(&[("a-one", &[])]);
     lab.file("tree/bin/one/x", "");
-    let message = lab.refused(&format!("name='x'\ncontents=['/nix/store/a-one', 'tree']\n{STORE}"));
+    let message =
+        lab.rejected(&format!("name='x'\ncontents=['/nix/store/a-one', 'tree']\n{STORE}"));
     assert!(
         message.contains("conflict at /bin/one: a symlink in")
             && message.contains("a directory in"),

@@ -121,9 +121,9 @@ impl Lab {
     }
 
     /// Builds `recipe`, which must fail as invalid input and write nothing. Returns the message.
-    pub fn refused(&self, recipe: &str) -> String {
+    pub fn rejected(&self, recipe: &str) -> String {
         self.file("recipe.toml", recipe);
-        self.seatrial(["build", "recipe.toml", "-o", "refused.tar"]).refused(self, "refused.tar")
+        self.seatrial(["build", "recipe.toml", "-o", "rejected.tar"]).rejected(self, "rejected.tar")
     }
 
     pub fn exists(&self, name: &str) -> bool {
@@ -172,7 +172,7 @@ impl Run {
 
     /// The message of the program, which must have failed because of invalid input, with a message
     /// of one line, and without writing `output` or leaving a temporary file.
-    pub fn refused(self, lab: &Lab, output: &str) -> String {
+    pub fn rejected(self, lab: &Lab, output: &str) -> String {
         assert_eq!(self.output.status.code(), Some(2), "{}", self.report());
         let message = self.stderr();
         assert_eq!(message.trim_end().lines().count(), 1, "{}", self.report());

@@ -141,7 +141,7 @@ fn a_max_layers_that_is_too_low_is_an_error_with_the_numbers() {
              contents='/nix/store/d-unrelated'\n{STORE}"
         )
     };
-    let message = lab.refused(&recipe(5));
+    let message = lab.rejected(&recipe(5));
     assert!(message.contains("max_layers is 5"), "{message}");
     assert!(
         message.contains("4 layers")
@@ -150,8 +150,8 @@ fn a_max_layers_that_is_too_low_is_an_error_with_the_numbers() {
         "{message}"
     );
     assert_eq!(lab.build(&recipe(6)).layers().len(), 6);
-    assert!(lab.refused(&recipe(0)).contains("between 1 and 125"));
-    assert!(lab.refused(&recipe(126)).contains("between 1 and 125"));
+    assert!(lab.rejected(&recipe(0)).contains("between 1 and 125"));
+    assert!(lab.rejected(&recipe(126)).contains("between 1 and 125"));
 }
 
 #[test]

@@ -46,9 +46,9 @@ fn a_name_may_have_a_registry_and_the_output_file_gets_the_last_component() {
 #[test]
 fn the_error_for_an_invalid_name_names_the_rule() {
     let lab = Lab::new();
-    assert!(lab.refused("name='a//b'\n").contains("empty path component"));
-    assert!(lab.refused("name='app:1'\n").contains("cannot contain a tag"));
-    assert!(lab.refused("name='app'\ntag='.x'\n").contains("must begin with"));
+    assert!(lab.rejected("name='a//b'\n").contains("empty path component"));
+    assert!(lab.rejected("name='app:1'\n").contains("cannot contain a tag"));
+    assert!(lab.rejected("name='app'\ntag='.x'\n").contains("must begin with"));
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn the_architecture_is_written_as_goarch_and_defaults_to_the_hosts() {
     }
     let config = lab.build("name='x'\narchitecture='arm'\nvariant='v6'\n").config();
     assert_eq!(config["variant"], "v6");
-    assert!(lab.refused("name='x'\narchitecture='amd46'\n").contains("did you mean \"amd64\"?"));
+    assert!(lab.rejected("name='x'\narchitecture='amd46'\n").contains("did you mean \"amd64\"?"));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_base_for_another_architecture_requires_the_architecture_key() {
     let lab = Lab::with_store();
     lab.build_with("name='base'\narchitecture='s390x'\ncontents='store/c-libc'\n", "base.tar", &[]);
     let recipe = "name='x'\nfrom_image='base.tar'\n";
-    let message = lab.refused(recipe);
+    let message = lab.rejected(recipe);
     assert!(message.contains("s390x") && message.contains("set architecture"), "{message}");
     let built = lab.build(&format!("{recipe}architecture='s390x'\n"));
     assert_eq!(built.config()["architecture"], "s390x");
@@ -133,7 +133,7 @@ fn a_derived_tag_depends_on_the_inputs_alone() {
     let all: std::collections::BTreeSet<&String> = changed.iter().chain([&first]).collect();
     assert_eq!(all.len(), changed.len() + 1, "{all:?}");
     assert_eq!(tag(&lab, "name='x'\ncreated='now'\n"), tag(&lab, "name='x'\ncreated='now'\n"));
-    assert!(lab.refused("name='x'\nmtime='now'\ncontents='tree'\n").contains("set a tag"));
+    assert!(lab.rejected("name='x'\nmtime='now'\ncontents='tree'\n").contains("set a tag"));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn source_date_epoch_is_the_default_creation_date() {
             .args(["build", "recipe.toml", "--json", "-o", "x.tar"])
             .env("SOURCE_DATE_EPOCH", epoch);
         let run = crate::lab::Run::of(command);
-        if run.output.status.success() { run.ok() } else { run.refused(&lab, "refused.tar") }
+        if run.output.status.success() { run.ok() } else { run.rejected(&lab, "rejected.tar") }
     };
     assert!(created("name='x'\n", "1714557600").contains("2024-05-01T10:00:00Z"));
     assert!(

@@ -100,7 +100,7 @@ fn a_platform_may_have_a_variant() {
 #[test]
 fn a_docker_archive_holds_one_platform() {
     let lab = lab();
-    let message = lab.refused(RECIPE);
+    let message = lab.rejected(RECIPE);
     assert!(message.contains("holds one image; use --format oci or dual"), "{message}");
     // A stream is for the host's daemon.
     lab.file("recipe.toml", RECIPE);
@@ -145,7 +145,7 @@ fn mistakes_in_platforms_are_explained() {
             "did you mean \"contents\"?",
         ),
     ] {
-        let message = lab.refused(recipe);
+        let message = lab.rejected(recipe);
         assert!(message.contains(problem), "{recipe}\n{message}");
     }
 }

@@ -53,7 +53,7 @@ fn the_error_for_an_unknown_key_has_its_line_and_the_nearest_key() {
             "config has no field \"EntryPoint\"; did you mean \"Entrypoint\"?",
         ),
     ] {
-        let message = lab.refused(recipe);
+        let message = lab.rejected(recipe);
         assert!(message.contains(expected), "{message}");
     }
 }
@@ -88,7 +88,7 @@ fn a_renamed_key_is_an_error_that_names_the_new_one() {
         ),
         ("name='x'\nplatfroms=['linux/arm64']\n", "did you mean \"platforms\"?"),
     ] {
-        let message = lab.refused(recipe);
+        let message = lab.rejected(recipe);
         assert!(message.contains(expected), "{message}");
     }
 }
@@ -115,7 +115,7 @@ fn errors_for_wrong_types_and_values_explain_them() {
         ("name='x\n", "recipe.toml:1:"),
         ("name='x'\nname='y'\n", "recipe.toml:2:"),
     ] {
-        let message = lab.refused(recipe);
+        let message = lab.rejected(recipe);
         assert!(message.contains(expected), "{expected}: {message}");
     }
 }
@@ -128,10 +128,10 @@ fn errors_for_missing_inputs_name_the_file() {
         ("name='x'\nfrom_image='absent.tar'\n", "absent.tar: No such file"),
         ("name='x'\n[store]\nclosure='absent.json'\n", "absent.json: No such file"),
     ] {
-        let message = lab.refused(recipe);
+        let message = lab.rejected(recipe);
         assert!(message.contains("failed to read") && message.contains(expected), "{message}");
     }
-    let message = lab.seatrial(["build", "absent.toml"]).refused(&lab, "absent.tar");
+    let message = lab.seatrial(["build", "absent.toml"]).rejected(&lab, "absent.tar");
     assert!(message.contains("failed to read absent.toml: No such file"), "{message}");
 }
 
@@ -139,10 +139,10 @@ fn errors_for_missing_inputs_name_the_file() {
 fn the_error_for_an_incomplete_graph_names_both_store_paths() {
     let lab = Lab::new();
     lab.store(&[("a-app", &["z-absent"])]);
-    let message = lab.refused(&format!("name='x'\ncontents='/nix/store/a-app'\n{STORE}"));
+    let message = lab.rejected(&format!("name='x'\ncontents='/nix/store/a-app'\n{STORE}"));
     assert!(message.contains("/nix/store/a-app refers to /nix/store/z-absent"), "{message}");
     let message =
-        lab.refused(&format!("name='x'\n{STORE}[config]\nCmd=['/nix/store/y-gone/bin/x']\n"));
+        lab.rejected(&format!("name='x'\n{STORE}[config]\nCmd=['/nix/store/y-gone/bin/x']\n"));
     assert!(message.contains("config.Cmd refers to /nix/store/y-gone"), "{message}");
 }
 
@@ -178,7 +178,7 @@ fn the_image_has_every_store_path_that_the_config_names() {
 fn contents_in_a_store_without_a_closure_are_an_error_with_a_hint() {
     let lab = Lab::new();
     lab.store(&[("a-app", &[])]);
-    let message = lab.refused("name='x'\ncontents='/nix/store/a-app'\n[store]\nsource='store'\n");
+    let message = lab.rejected("name='x'\ncontents='/nix/store/a-app'\n[store]\nsource='store'\n");
     assert!(message.contains("has no closure"), "{message}");
 }
 
