@@ -251,7 +251,7 @@ fn common_mistakes_are_explained_in_one_line() {
         ("missing.toml", "failed to read missing.toml: No such file or directory (os error 2)"),
         (
             "platforms.toml",
-            "platforms.toml: has several platforms, and a docker-archive holds one image; use \
+            "platforms.toml: a docker-archive holds one platform, but the recipe has several; use \
              --format oci or dual",
         ),
     ] {

@@ -101,7 +101,7 @@ fn a_platform_may_have_a_variant() {
 fn a_docker_archive_holds_one_platform() {
     let lab = lab();
     let message = lab.rejected(RECIPE);
-    assert!(message.contains("holds one image; use --format oci or dual"), "{message}");
+    assert!(message.contains("the recipe has several; use --format oci or dual"), "{message}");
     // A stream is for the host's daemon.
     lab.file("recipe.toml", RECIPE);
     lab.tool(
