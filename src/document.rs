@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use crate::suggest;
+use crate::text;
 
 /// A malformed document.
 pub(crate) struct DocumentError {
@@ -39,7 +40,7 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, D
     let json = path.extension().is_some_and(|e| e == "json") || text.trim_start().starts_with('{');
     let parsed = if json { from_json(text) } else { from_toml(text) };
     parsed.map_err(|(line, problem)| {
-        let path = path.display();
+        let path = text::path(path);
         let place = line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}"));
         DocumentError { place, problem }
     })
@@ -78,16 +79,16 @@ fn explain(message: &str) -> String {
     if let Some(key) =
         message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'))
     {
-        return format!("missing key {key:?}");
+        return format!("missing key {}", text::quote(key));
     }
     let mut quoted = message.split('`').skip(1).step_by(2);
     let (true, Some(key)) = (message.starts_with("unknown field"), quoted.next()) else {
-        return message.lines().collect::<Vec<_>>().join(" ");
+        return text::excerpt(&message.lines().collect::<Vec<_>>().join(" ")).into_owned();
     };
     let known: Vec<&str> = quoted.collect();
     let renamed = RENAMED.iter().find(|(old, new)| *old == key && known.contains(new));
     if let Some((_, new)) = renamed {
-        return format!("unknown key {key:?}; it is now called {new:?}");
+        return format!("unknown key {}; it is now called {new:?}", text::quote(key));
     }
     let nearest = suggest::nearest(key, known.iter().copied());
     // Names in camelCase are aliases, which dockerTools uses.
@@ -98,5 +99,5 @@ fn explain(message: &str) -> String {
         (None, true) => String::new(),
         (None, false) => format!("; valid keys: {}", listed.join(", ")),
     };
-    format!("unknown key {key:?}{hint}")
+    format!("unknown key {}{hint}", text::quote(key))
 }

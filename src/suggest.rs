@@ -1,10 +1,19 @@
 //! Suggestions for mistyped names: "did you mean ...?"
 
+use crate::text;
+
+/// The length in bytes of the longest name for which a suggestion is made.
+const TYPED_MAX: usize = 100;
+
 /// The name in `known` that is nearest to `typed`, if it is near enough.
 pub(crate) fn nearest<'a>(
     typed: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    // The time and memory for a distance grow with the length.
+    if typed.len() > TYPED_MAX {
+        return None;
+    }
     let typed = typed.to_lowercase();
     known
         .into_iter()
@@ -16,5 +25,8 @@ pub(crate) fn nearest<'a>(
 
 /// The end of a message that suggests `nearest`; empty if there is none.
 pub(crate) fn hint(nearest: &Option<impl AsRef<str>>) -> String {
-    nearest.as_ref().map(|name| format!("; did you mean {:?}?", name.as_ref())).unwrap_or_default()
+    nearest
+        .as_ref()
+        .map(|name| format!("; did you mean {}?", text::quote(name.as_ref())))
+        .unwrap_or_default()
 }

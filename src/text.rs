@@ -16,6 +16,8 @@ const VALUE_MAX: usize = 200;
 /// The most characters of a path on this host that a message shows: longer than paths are in
 /// practice, because a path is of little use without its end.
 const PATH_MAX: usize = 1000;
+/// The most characters of a value in a report, where users compare values.
+const EXCERPT_MAX: usize = 2000;
 /// The most values of a list that a message shows.
 const LIST_MAX: usize = 10;
 /// The most characters of a line of an error message: it may contain several values and paths.
@@ -76,6 +78,11 @@ fn escape_if(text: &str, escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
 /// Escapes `text` and cuts it to the length of a value in a message.
 pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
     cut(text, VALUE_MAX)
+}
+
+/// Escapes `text` and cuts it to the length of a value in a report.
+pub(crate) fn excerpt(text: &str) -> Cow<'_, str> {
+    cut(text, EXCERPT_MAX)
 }
 
 /// Quotes `text`, escaped and cut to the length of a value in a message.

@@ -4,12 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::image::Digest;
+use crate::text;
 
 /// A failure to read or write an image or a file that goes into one.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// An input cannot be read.
-    #[error("failed to read {path}", path = path.display())]
+    #[error("failed to read {path}", path = text::path(path))]
     Read {
         /// The file or folder.
         path: PathBuf,
@@ -25,7 +26,7 @@ pub enum ArchiveError {
         source: io::Error,
     },
     /// An image is broken or hostile, or not an image.
-    #[error("{path}: {problem}", path = path.display())]
+    #[error("{}: {}", text::path(path), text::excerpt(problem))]
     Invalid {
         /// The image.
         path: PathBuf,
@@ -35,7 +36,7 @@ pub enum ArchiveError {
     /// Content does not match its digest.
     #[error(
         "{path}: {part} is corrupted: expected {expected}, found {found}",
-        path = path.display()
+        path = text::path(path), part = text::shorten(part)
     )]
     Corrupted {
         /// The image.
@@ -50,7 +51,7 @@ pub enum ArchiveError {
     /// A file changed after it was listed or verified.
     #[error(
         "{path} changed while it was read; make sure that nothing writes to it, and try again",
-        path = .0.display()
+        path = text::path(.0)
     )]
     Changed(PathBuf),
     /// A worker thread stopped without a result.

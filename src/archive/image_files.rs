@@ -7,6 +7,7 @@ use super::ArchiveError;
 use super::blob::FileSlice;
 use super::folder::Folder;
 use super::members::Members;
+use crate::text;
 
 /// The most bytes that a config, manifest or index may have, as in registries (distribution's limit
 /// for manifests is 4 MiB). Real ones have some KiB; a history with a thousand store paths makes a
@@ -32,13 +33,17 @@ impl ImageFiles {
     /// The layer in the file `name`; an error if `image` has no such file.
     pub(crate) fn layer(&self, image: &Path, name: &str) -> Result<FileSlice, ArchiveError> {
         let slice = self.get(name).map_err(failed(image, name))?;
-        slice.ok_or_else(|| ArchiveError::invalid(image, format!("layer {name} is missing")))
+        slice.ok_or_else(|| {
+            ArchiveError::invalid(image, format!("layer {} is missing", text::shorten(name)))
+        })
     }
 
     /// The content of the small file `name`; an error if `image` has no such file.
     pub(crate) fn document(&self, image: &Path, name: &str) -> Result<Vec<u8>, ArchiveError> {
         let document = self.document_if_present(image, name)?;
-        document.ok_or_else(|| ArchiveError::invalid(image, format!("{name} is missing")))
+        document.ok_or_else(|| {
+            ArchiveError::invalid(image, format!("{} is missing", text::shorten(name)))
+        })
     }
 
     /// The content of the small file `name`, if there is such a file.
@@ -52,7 +57,8 @@ impl ImageFiles {
         };
         let content = slice.read_small(DOCUMENT_MAX).map_err(failed(image, name))?;
         content.map(Some).ok_or_else(|| {
-            let problem = format!("{name} is larger than {} MiB", DOCUMENT_MAX >> 20);
+            let problem =
+                format!("{} is larger than {} MiB", text::shorten(name), DOCUMENT_MAX >> 20);
             ArchiveError::invalid(image, problem)
         })
     }

@@ -10,6 +10,7 @@ use std::io;
 use super::entry::{Attributes, display_path, join, name_of, parent_of};
 use super::tar::{Member, MemberKind, Skip, TarReader};
 use crate::image::Timestamp;
+use crate::text;
 
 /// The prefix of an entry that removes a path of a lower layer.
 pub const WHITEOUT: &[u8] = b".wh.";
@@ -129,7 +130,7 @@ pub(super) fn normalize(path: &[u8]) -> Option<Box<[u8]>> {
 }
 
 fn unsafe_path(path: &[u8]) -> io::Error {
-    let text = format!("unsafe or empty path: {:?}", String::from_utf8_lossy(path));
+    let text = format!("unsafe or empty path: \"{}\"", text::bytes(path));
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 

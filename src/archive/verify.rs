@@ -13,6 +13,7 @@ use super::tar::TarReader;
 use super::tree::LayerTree;
 use crate::image::Digest;
 use crate::image::digest::Hasher;
+use crate::text;
 
 /// A layer whose digests are correct.
 #[derive(Debug)]
@@ -60,7 +61,10 @@ fn verify(image: &Image, blob: &LayerBlob) -> Result<VerifiedLayer, ArchiveError
             io::ErrorKind::UnexpectedEof => "it is truncated".to_owned(),
             _ => error.to_string(),
         };
-        ArchiveError::invalid(&image.path, format!("layer {}: {problem}", blob.name))
+        ArchiveError::invalid(
+            &image.path,
+            format!("layer {}: {problem}", text::shorten(&blob.name)),
+        )
     };
     let codec = Codec::detect(&blob.bytes).map_err(invalid)?;
     if let (Some(digest), false) = (blob.digest, codec == Codec::Plain) {

@@ -4,6 +4,7 @@ use super::{BuildError, Recipe};
 use crate::archive::tree::Tree;
 use crate::archive::{ArchiveError, Image, ImageSelector, open, verify};
 use crate::image::{History, Platform};
+use crate::text;
 
 /// A verified base image.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ pub(crate) fn open_base(
     let image = open(path, &selector)?;
     let os = &image.config.os;
     if !os.is_empty() && os != Platform::OS {
+        let os = text::shorten(os);
         let problem = format!("the base image is for {os}; only {} is supported", Platform::OS);
         return Err(ArchiveError::invalid(path, problem).into());
     }
@@ -56,9 +58,10 @@ fn inherited_platform(base: &Image) -> Result<Platform, BuildError> {
         }
         _ => {
             let problem = format!(
-                "the base image is for {name}, but the host is {}; set architecture = {name:?} in \
+                "the base image is for {name}, but the host is {}; set architecture = \"{name}\" in \
                  the recipe to build for the base's platform, or another one to override it",
-                host.arch
+                host.arch,
+                name = text::shorten(name)
             );
             Err(ArchiveError::invalid(&base.path, problem).into())
         }

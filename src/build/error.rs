@@ -7,12 +7,13 @@ use crate::archive::entry::display_path;
 use crate::closure::ClosureError;
 use crate::image::env::EnvError;
 use crate::layering::BudgetError;
+use crate::text;
 
 /// A build that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The recipe is invalid.
-    #[error("{recipe}: {problem}")]
+    #[error("{recipe}: {}", text::excerpt(.problem))]
     Recipe {
         /// The recipe's path, with the line if that is known.
         recipe: String,
@@ -33,8 +34,8 @@ pub enum BuildError {
     BaseEnv(#[from] EnvError),
     /// Two contents, or a content and the base, need the same path for different things.
     #[error(
-        "conflict at {}: {first} in {first_origin}, {second} in {second_origin}; {hint}",
-        display_path(.path)
+        "conflict at {}: {first} in {}, {second} in {}; {hint}",
+        display_path(.path), text::shorten(.first_origin), text::shorten(.second_origin)
     )]
     Conflict {
         /// The path in the image.
@@ -51,7 +52,7 @@ pub enum BuildError {
         hint: &'static str,
     },
     /// A file of the contents cannot be put into an image.
-    #[error("{path}: {problem}", path = path.display())]
+    #[error("{}: {}", text::path(.path), text::excerpt(.problem))]
     Content {
         /// The file on the host.
         path: PathBuf,
@@ -63,7 +64,7 @@ pub enum BuildError {
 impl BuildError {
     /// A problem of the recipe at `path`.
     pub(crate) fn recipe(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Recipe { recipe: path.display().to_string(), problem: problem.into() }
+        Self::Recipe { recipe: text::path(path), problem: problem.into() }
     }
 
     /// A problem of the file at `path`.

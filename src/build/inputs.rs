@@ -11,6 +11,7 @@ use crate::archive::ArchiveError;
 use crate::archive::entry::join;
 use crate::archive::tree::{Tree, resolve};
 use crate::closure::{self, Closure, Graph, StoreDir, StorePath};
+use crate::text;
 
 /// An entry of the recipe's `contents`.
 #[derive(Clone, Debug)]
@@ -54,7 +55,7 @@ fn content(
         let problem = format!(
             "contents has {}, which is in {NIX_STORE}, but there is no [store] with its closure; \
              write the closure with: nix path-info --json --recursive {0} > graph.json",
-            path.display()
+            text::path(path)
         );
         return Err(BuildError::recipe(&recipe.path, problem));
     }

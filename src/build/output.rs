@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::archive::ArchiveError;
+use crate::text;
 
 /// An output file that is being written. If it is dropped without [`persist`](Self::persist), it
 /// leaves nothing behind, and on file systems with unnamed files, not even if the process is
@@ -97,7 +98,7 @@ fn folder(target: &Path) -> &Path {
 }
 
 fn failed(target: &Path, source: io::Error) -> ArchiveError {
-    ArchiveError::Write { target: target.display().to_string(), source }
+    ArchiveError::Write { target: text::path(target), source }
 }
 
 /// Whether `target` is a device or a pipe, which are written to instead of being replaced.

@@ -10,6 +10,7 @@ use super::recipe::Recipe;
 use crate::closure::{Closure, StorePath};
 use crate::image::{ContainerConfig, DiffId, Platform, Timestamp, inherit};
 use crate::layering::{Budget, Strategy};
+use crate::text;
 
 /// A build that is ready to run.
 #[derive(Debug)]
@@ -88,7 +89,7 @@ fn created(recipe: &Recipe) -> Result<Timestamp, BuildError> {
     seconds.and_then(|seconds| Timestamp::from_seconds(seconds).ok()).ok_or_else(|| {
         let problem = format!(
             "invalid SOURCE_DATE_EPOCH \"{}\"; expected a number of seconds since 1970",
-            epoch.display()
+            text::path(epoch.as_ref())
         );
         BuildError::recipe(&recipe.path, problem)
     })

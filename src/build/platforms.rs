@@ -9,7 +9,7 @@ use super::BuildError;
 use super::recipe::{self, Recipe};
 use crate::archive::ArchiveError;
 use crate::image::Platform;
-use crate::{document, suggest};
+use crate::{document, suggest, text};
 
 /// The key that lists the platforms.
 const PLATFORMS: &str = "platforms";
@@ -160,18 +160,22 @@ fn with_own_keys(shared: &Map<String, Value>, name: &str, own: Value) -> Result<
     let own = match own {
         Value::Object(own) => own,
         Value::Null => Map::new(),
-        _ => return Err(format!("{PER_PLATFORM}.{name:?} must be a table")),
+        _ => return Err(format!("{PER_PLATFORM}.{} must be a table", text::quote(&name))),
     };
     let mut all = shared.clone();
     all.insert("architecture".to_owned(), name.into());
     for (key, value) in own {
         if COMMON_KEYS.contains(&key.as_str()) {
             return Err(format!(
-                "{PER_PLATFORM}.{name:?} has {key}, which is the same for all platforms"
+                "{PER_PLATFORM}.{} has {key}, which is the same for all platforms",
+                text::quote(&name)
             ));
         }
         if ONE_PLATFORM_KEYS.contains(&key.as_str()) {
-            return Err(format!("{PER_PLATFORM}.{name:?} has {key}; {PLATFORMS} sets it"));
+            return Err(format!(
+                "{PER_PLATFORM}.{} has {key}; {PLATFORMS} sets it",
+                text::quote(&name)
+            ));
         }
         all.insert(key, value);
     }
@@ -188,5 +192,5 @@ fn unlisted(name: &str, platforms: &[String]) -> String {
         .map(String::as_str)
         .or_else(|| suggest::nearest(name, platforms.iter().map(String::as_str)));
     let hint = suggest::hint(&nearest);
-    format!("{PER_PLATFORM} has {name:?}, which {PLATFORMS} does not list{hint}")
+    format!("{PER_PLATFORM} has {}, which {PLATFORMS} does not list{hint}", text::quote(name))
 }

@@ -13,6 +13,7 @@ use crate::document::{self, DocumentError};
 use crate::image::fields;
 use crate::image::{Inherit, Name, Platform, Tag, Timestamp};
 use crate::layering::Strategy;
+use crate::text;
 
 /// A date in a recipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,7 +165,8 @@ fn to_text(error: impl std::fmt::Display) -> String {
 fn owner(settings: &Settings) -> Result<Attributes, String> {
     let name = |key: &str, name: &Option<String>| match name {
         Some(name) if name.len() > OWNER_NAME_MAX || name.contains('\0') => {
-            Err(format!("{key} {name:?} is longer than {OWNER_NAME_MAX} bytes or contains a NUL"))
+            let name = text::quote(&name);
+            Err(format!("{key} {name} is longer than {OWNER_NAME_MAX} bytes or contains a NUL"))
         }
         name => Ok(name.clone().unwrap_or_else(|| "root".to_owned())),
     };
@@ -186,7 +188,8 @@ fn config(
         fields::find(&name).map_err(|e| format!("clear: {e}"))?;
         if config.insert(name.clone(), Value::Null).is_some_and(|value| !value.is_null()) {
             return Err(format!(
-                "clear lists {name:?}, but config sets it; remove it from one of them"
+                "clear lists {}, but config sets it; remove it from one of them",
+                text::quote(&name)
             ));
         }
     }
@@ -234,7 +237,8 @@ fn replace(paths: StringOrList) -> Result<Vec<Box<[u8]>>, String> {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         if parts.is_empty() || parts.iter().any(|part| matches!(*part, "." | "..")) {
             return Err(format!(
-                "replace: {path:?} is not a path in the image; expected a path such as \"/bin\""
+                "replace: {} is not a path in the image; expected a path such as \"/bin\"",
+                text::quote(&path)
             ));
         }
         Ok(parts.join("/").into_bytes().into_boxed_slice())
@@ -246,8 +250,9 @@ fn store(settings: StoreSettings, folder: &Path) -> Result<Store, String> {
     let dir = settings.dir.as_deref().unwrap_or(NIX_STORE);
     let dir = StoreDir::new(dir).map_err(|dir| {
         format!(
-            "store.dir {dir:?} must be an absolute path without '.' and '..': the store's path in \
-             the image; if the store is elsewhere on this host, set store.source"
+            "store.dir {} must be an absolute path without '.' and '..': the store's path in \
+             the image; if the store is elsewhere on this host, set store.source",
+            text::quote(&dir)
         )
     })?;
     let source =

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{ClosureError, Graph, StoreDir, StorePath};
+use crate::text;
 
 #[derive(Deserialize)]
 struct Node {
@@ -57,7 +58,8 @@ fn list_of_nodes(value: Value) -> Result<Value, ClosureError> {
         (Some((_, list)), None) => Ok(list),
         (None, _) => Err(ClosureError::Json("there is no list of paths in it".to_owned())),
         (Some((one, _)), Some((two, _))) => {
-            Err(ClosureError::Json(format!("both {one:?} and {two:?} are lists of paths")))
+            let (one, two) = (text::quote(&one), text::quote(&two));
+            Err(ClosureError::Json(format!("both {one} and {two} are lists of paths")))
         }
     }
 }

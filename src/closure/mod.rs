@@ -13,17 +13,20 @@ pub use roots::named_in;
 
 use std::fmt;
 
+use crate::text;
+
 /// An invalid or incomplete reference graph.
 #[derive(Debug, thiserror::Error)]
 pub enum ClosureError {
     /// The text is not a reference graph.
     #[error(
-        "not a reference graph: {0}; expected the output of nix path-info --json --recursive, or a \
-         list of {{path, references}} objects as Nix's exportReferencesGraph writes it"
+        "not a reference graph: {}; expected the output of nix path-info --json --recursive, or a \
+         list of {{path, references}} objects as Nix's exportReferencesGraph writes it",
+        text::excerpt(.0)
     )]
     Json(String),
     /// A path is not directly in the store.
-    #[error("{path:?} is not a path of the store {dir}; expected {dir}/NAME")]
+    #[error("{} is not a path of the store {dir}; expected {dir}/NAME", text::quote(.path))]
     NotInStore {
         /// The path.
         path: String,
@@ -31,12 +34,13 @@ pub enum ClosureError {
         dir: String,
     },
     /// The graph lists a path twice.
-    #[error("the reference graph lists {0} twice")]
+    #[error("the reference graph lists {} twice", text::shorten(.0.as_str()))]
     Duplicate(StorePath),
     /// Something refers to a path that the graph does not have.
     #[error(
         "{from} refers to {to}, which the reference graph does not have; write the graph with: \
-         nix path-info --json --recursive {to}"
+         nix path-info --json --recursive {to}",
+        from = text::shorten(.from), to = text::shorten(.to.as_str())
     )]
     Missing {
         /// A store path, or a key of the recipe.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::text;
+
 /// A failed request to an engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -15,13 +17,13 @@ pub enum EngineError {
         source: bollard::errors::Error,
     },
     /// The engine created a container but could not start it.
-    #[error("failed to start the container: {0}")]
+    #[error("failed to start the container: {}", text::excerpt(.0))]
     Start(String),
     /// A container's output exceeds the limit.
     #[error("the container's output is larger than {} MiB", super::run::OUTPUT_MAX >> 20)]
     OutputTooLarge,
     /// CRI returned an error, or the connection failed.
-    #[error("failed to {action}: {problem}")]
+    #[error("failed to {}: {}", text::excerpt(.action), text::excerpt(.problem))]
     Cri {
         /// The action that failed, in the infinitive.
         action: String,
@@ -31,7 +33,7 @@ pub enum EngineError {
         answered: bool,
     },
     /// A key or certificate of the connection cannot be used.
-    #[error("failed to read {path}: {problem}", path = path.display())]
+    #[error("failed to read {}: {}", text::path(path), text::excerpt(.problem))]
     Keys {
         /// The file.
         path: PathBuf,
@@ -39,10 +41,10 @@ pub enum EngineError {
         problem: String,
     },
     /// An invalid address of an engine.
-    #[error("invalid engine address \"{0}\"; write unix:///PATH or tcp://HOST:PORT")]
+    #[error("invalid engine address {}; write unix:///PATH or tcp://HOST:PORT", text::quote(.0))]
     Host(String),
     /// The engine rejected an image archive.
-    #[error("the engine rejected the image: {0}")]
+    #[error("the engine rejected the image: {}", text::excerpt(.0))]
     Load(String),
     /// A request took too long.
     #[error("failed to {action}: timed out after {} s", limit.as_secs_f32())]
@@ -59,7 +61,7 @@ pub enum EngineError {
         silent_for: Duration,
     },
     /// A response lacks required data.
-    #[error("{0}")]
+    #[error("{}", text::excerpt(.0))]
     Unexpected(String),
 }
 

@@ -4,6 +4,7 @@ use crate::archive::ArchiveError;
 use crate::build::BuildError;
 use crate::engine::{EngineError, WriteError};
 use crate::errors::chain;
+use crate::text;
 use crate::vm::VmError;
 
 /// A failed assertion, or a failure of the VM, the engine or the image.
@@ -27,7 +28,11 @@ pub enum HarnessError {
         events: Vec<String>,
     },
     /// An assertion failed.
-    #[error("{image}: {subject}\n  expected  {expected}\n  found     {found}")]
+    #[error(
+        "{}: {}\n  expected  {}\n  found     {}",
+        text::shorten(.image), text::shorten(.subject), text::excerpt(.expected),
+        text::excerpt(.found)
+    )]
     Mismatch {
         /// The image.
         image: String,

@@ -4,6 +4,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::text;
+
 /// Formats `value` for a mismatch.
 pub(crate) fn format(value: impl Serialize) -> String {
     match serde_json::to_value(value) {
@@ -33,18 +35,13 @@ fn format_json(value: &Value) -> String {
 /// Quotes `text`, and escapes whatever a terminal would not print as a character.
 pub(crate) fn quote(text: impl AsRef<str>) -> String {
     // Unlike JSON, this escapes control characters above U+007F and those that reverse text, too.
-    format!("{:?}", text.as_ref())
+    text::quote_up_to(text.as_ref(), usize::MAX)
 }
 
 /// Quotes the beginning of `text`, and counts the bytes that are left out.
 pub(crate) fn excerpt(text: &str) -> String {
     const MAX_CHARS: usize = 600;
-    match text.char_indices().nth(MAX_CHARS) {
-        None => quote(text),
-        Some((end, _)) => {
-            format!("{} and {} more bytes", quote(&text[..end]), text.len() - end)
-        }
-    }
+    text::quote_up_to(text, MAX_CHARS)
 }
 
 #[cfg(test)]
@@ -74,6 +71,6 @@ mod tests {
     fn an_excerpt_of_a_long_text_counts_the_bytes_that_are_left_out() {
         assert_eq!(excerpt("short"), r#""short""#);
         let long = "é".repeat(601);
-        assert!(excerpt(&long).ends_with("é\" and 2 more bytes"));
+        assert!(excerpt(&long).ends_with("é\"... (2 more bytes)"));
     }
 }

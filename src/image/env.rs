@@ -7,6 +7,8 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use crate::text;
+
 /// Environment variables in order, each name once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Env {
@@ -19,13 +21,20 @@ pub struct Env {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvError {
     /// The entry has no `=`.
-    #[error("env entry {0:?} has no '='; write \"{0}=value\", or \"{0}=\" for an empty value")]
+    #[error(
+        "env entry \"{entry}\" has no '='; write \"{entry}=value\", or \"{entry}=\" for an empty \
+         value",
+        entry = text::shorten(.0)
+    )]
     NoEquals(String),
     /// The entry begins with `=`.
-    #[error("env entry {0:?} has no name before its '='")]
+    #[error("env entry {} has no name before its '='", text::quote(.0))]
     NoName(String),
     /// The entry contains a NUL byte.
-    #[error("env entry {0:?} contains a NUL byte, which an environment cannot hold; remove it")]
+    #[error(
+        "env entry {} contains a NUL byte, which an environment cannot hold; remove it",
+        text::quote(.0)
+    )]
     Nul(String),
 }
 

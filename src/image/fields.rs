@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{Env, env::EnvError};
 use crate::suggest;
+use crate::text;
 
 /// The JSON type of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +98,7 @@ const HEALTHCHECK: &[(&str, FieldType)] = &[
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FieldError {
     /// There is no such field.
-    #[error("{object} has no field {name:?}{hint}", hint = suggest::hint(.nearest))]
+    #[error("{object} has no field {}{}", text::quote(.name), suggest::hint(.nearest))]
     Unknown {
         /// The object: `config`, or one in it.
         object: String,
@@ -107,7 +108,7 @@ pub enum FieldError {
         nearest: Option<&'static str>,
     },
     /// The value has another type.
-    #[error("{field} must be {expected}, but is {found}{hint}")]
+    #[error("{} must be {expected}, but is {found}{hint}", text::shorten(.field))]
     Type {
         /// The field.
         field: String,
@@ -207,7 +208,7 @@ fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
-        Value::String(text) => format!("the string {text:?}"),
+        Value::String(string) => format!("the string {}", text::quote(string)),
         Value::Array(items) if items.iter().all(Value::is_string) => "a list".to_owned(),
         Value::Array(_) => "a list with an item that is not a string".to_owned(),
         Value::Object(_) => "a table with other values".to_owned(),
@@ -218,11 +219,11 @@ fn describe(value: &Value) -> String {
 fn hint(field_type: FieldType, value: &Value) -> String {
     match (field_type, value) {
         (FieldType::StringList, Value::String(text)) => {
-            let words: Vec<&str> = text.split_whitespace().collect();
-            format!("; write {words:?}")
+            let words = text.split_whitespace().map(text::quote);
+            format!("; write [{}]", text::list(words))
         }
         (FieldType::NameSet, Value::Array(items)) => match items.iter().find_map(Value::as_str) {
-            Some(first) => format!("; write {{ {first:?} = {{}} }}"),
+            Some(first) => format!("; write {{ {} = {{}} }}", text::quote(first)),
             None => String::new(),
         },
         (FieldType::String | FieldType::StringMap, Value::Number(_) | Value::Bool(_)) => {

@@ -111,13 +111,16 @@ pub enum PlatformError {
         nearest: Option<&'static str>,
     },
     /// The operating system is not Linux.
-    #[error("{0:?} is for the operating system {1:?}; only linux images can be built")]
+    #[error(
+        "{} is for the operating system {}; only linux images can be built",
+        text::quote(.0), text::quote(.1)
+    )]
     Os(String, String),
     /// The operating system is missing.
-    #[error("invalid platform {0:?}; expected linux/ARCHITECTURE[/VARIANT]{1}")]
+    #[error("invalid platform {}; expected linux/ARCHITECTURE[/VARIANT]{}", text::quote(.0), .1)]
     Incomplete(String, String),
     /// The variant is invalid.
-    #[error("invalid CPU variant {0:?}; expected v and a number, such as v7")]
+    #[error("invalid CPU variant {}; expected v and a number, such as v7", text::quote(.0))]
     Variant(String),
 }
 

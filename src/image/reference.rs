@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text;
+
 /// A repository name: `[registry[:port]/]path/of/components`, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
@@ -24,7 +26,7 @@ pub struct Reference {
 
 /// A name or tag that Docker rejects.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid image {part} {text:?}: {rule}")]
+#[error("invalid image {part} {}: {rule}", text::quote(.text))]
 pub struct ReferenceError {
     /// `name` or `tag`.
     pub part: &'static str,

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::text;
+
 /// Seconds since 1970-01-01T00:00:00Z, from 0 to the end of the year 9999.
 ///
 /// A tar header cannot hold earlier times, and RFC 3339 cannot write later ones.
@@ -18,10 +20,16 @@ const LAST: i64 = 253_402_207_200;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     /// The text does not follow RFC 3339.
-    #[error("invalid time {0:?}; expected RFC 3339 such as 2024-05-01T12:00:00Z, or \"now\"")]
+    #[error(
+        "invalid time {}; expected RFC 3339 such as 2024-05-01T12:00:00Z, or \"now\"",
+        text::quote(.0)
+    )]
     Format(String),
     /// The time is before 1970 or after 9999.
-    #[error("{0} is out of range; image configs and tar headers hold 1970-01-01 to 9999-12-31")]
+    #[error(
+        "{} is out of range; image configs and tar headers hold 1970-01-01 to 9999-12-31",
+        text::shorten(.0)
+    )]
     Range(String),
 }
 

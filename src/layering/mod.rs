@@ -14,6 +14,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer};
 
 use crate::closure::{Closure, StorePath};
+use crate::text;
 
 /// How files are split into layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub enum StrategyError {
     #[error("layering \"layered\" is now called \"popularity\"")]
     Renamed,
     /// Any other text.
-    #[error("unknown layering {0:?}; expected \"popularity\" or \"single\"")]
+    #[error("unknown layering {}; expected \"popularity\" or \"single\"", text::quote(.0))]
     Unknown(String),
 }
 

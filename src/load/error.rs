@@ -4,6 +4,7 @@ use crate::archive::ArchiveError;
 use crate::build::BuildError;
 use crate::engine::{EngineError, WriteError};
 use crate::image::Digest;
+use crate::text;
 
 /// An image that could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +16,10 @@ pub enum LoadError {
     #[error(transparent)]
     Build(#[from] BuildError),
     /// After loading, the engine has another image under the reference than was sent.
-    #[error("the engine has image {found} as {reference}, expected {expected}; load it again")]
+    #[error(
+        "the engine has image {} as {}, expected {expected}; load it again",
+        text::shorten(.found), text::shorten(.reference)
+    )]
     Mismatch {
         /// The image's reference.
         reference: String,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCaseStatus, TestSuite};
 
 use crate::check::verdict::{Outcome, TestCase, Verdict};
+use crate::text;
 
 /// Formats a verdict as JUnit XML.
 ///
@@ -38,7 +39,7 @@ fn remove_total_skipped(xml: &str) -> String {
 }
 
 fn suite_name(case: &TestCase) -> String {
-    format!("{} on {}", case.image, case.engine.as_deref().unwrap_or("no engine"))
+    format!("{} on {}", text::shorten(&case.image), case.engine.as_deref().unwrap_or("no engine"))
 }
 
 fn test_case(case: &TestCase) -> quick_junit::TestCase {
@@ -50,23 +51,23 @@ fn test_case(case: &TestCase) -> quick_junit::TestCase {
     let status = match &case.outcome {
         Outcome::Passed => TestCaseStatus::success(),
         Outcome::Failed { mismatches } => {
-            let subjects: Vec<&str> =
-                mismatches.iter().map(|mismatch| mismatch.subject.as_str()).collect();
-            not_passed(NonSuccessKind::Failure, format!("mismatch: {}", subjects.join(", ")))
+            let subjects = text::list(mismatches.iter().map(|mismatch| &mismatch.subject));
+            not_passed(NonSuccessKind::Failure, format!("mismatch: {subjects}"))
         }
         Outcome::Error { problem } => {
-            not_passed(NonSuccessKind::Error, problem.lines().next().unwrap_or_default().to_owned())
+            let first_line = problem.lines().next().unwrap_or_default();
+            not_passed(NonSuccessKind::Error, text::excerpt(first_line).into_owned())
         }
         Outcome::Skipped { reason } => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(reason.as_str());
+            status.set_message(text::excerpt(reason).as_ref());
             status
         }
     };
-    let mut test_case = quick_junit::TestCase::new(case.name.as_str(), status);
+    let mut test_case = quick_junit::TestCase::new(text::shorten(&case.name).as_ref(), status);
     test_case.set_classname(suite_name(case)).set_time(Duration::from_secs_f64(case.seconds));
     if !case.output.is_empty() {
-        test_case.set_system_out(case.output.as_str());
+        test_case.set_system_out(text::lines(&case.output).as_ref());
     }
     test_case
 }

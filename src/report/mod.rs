@@ -8,6 +8,7 @@ pub mod junit;
 pub mod terminal;
 
 use crate::check::verdict::{Outcome, Tally, TestCase};
+use crate::text;
 
 /// Formats the number of test cases with each result, and the duration of the run.
 pub fn tally(tally: Tally, seconds: f64) -> String {
@@ -22,19 +23,19 @@ pub fn tally(tally: Tally, seconds: f64) -> String {
     format!("{} in {seconds:.1} s", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
-/// Explains in lines why a test case did not pass.
+/// Explains in lines why a test case did not pass. Text of images and engines is escaped.
 fn explanation(case: &TestCase) -> Vec<String> {
     match &case.outcome {
         Outcome::Passed => Vec::new(),
-        Outcome::Error { problem } => problem.lines().map(str::to_owned).collect(),
-        Outcome::Skipped { reason } => vec![reason.clone()],
+        Outcome::Error { problem } => text::message(problem).lines().map(str::to_owned).collect(),
+        Outcome::Skipped { reason } => vec![text::excerpt(reason).into_owned()],
         Outcome::Failed { mismatches } => mismatches
             .iter()
             .flat_map(|mismatch| {
                 [
-                    mismatch.subject.clone(),
-                    format!("  expected  {}", mismatch.expected),
-                    format!("  found     {}", mismatch.found),
+                    text::shorten(&mismatch.subject).into_owned(),
+                    format!("  expected  {}", text::excerpt(&mismatch.expected)),
+                    format!("  found     {}", text::excerpt(&mismatch.found)),
                 ]
             })
             .collect(),

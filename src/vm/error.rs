@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::engine::EngineError;
 use crate::engine::NotReady;
+use crate::text;
 
 /// A guest that could not be assembled, or a VM that could not be started or used.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +20,7 @@ pub enum VmError {
         package: &'static str,
     },
     /// A file, folder or socket cannot be used.
-    #[error("failed to {action} {path}", path = path.display())]
+    #[error("failed to {action} {path}", path = text::path(path))]
     File {
         /// The action that failed, as a verb.
         action: &'static str,
@@ -32,7 +33,7 @@ pub enum VmError {
     #[error(
         "{path} has {} MiB free, but a guest needs {} MiB; free some space there, or set \
          {variable} to a folder on another disk",
-        free >> 20, needed >> 20, path = path.display()
+        free >> 20, needed >> 20, path = text::path(path)
     )]
     DiskFull {
         /// The folder.
@@ -76,7 +77,7 @@ pub enum VmError {
         architecture: &'static str,
     },
     /// There is no guest with this name.
-    #[error("there is no guest \"{name}\"{}", match nearest {
+    #[error("there is no guest {}{}", text::quote(.name), match nearest {
         Some(nearest) => format!("; did you mean \"{nearest}\"?"),
         None => "; `seatrial vm list` lists all".to_owned(),
     })]
@@ -88,13 +89,13 @@ pub enum VmError {
     },
     /// There is no named VM with this name, or none was given and there is not exactly one.
     #[error("{}{}", match name {
-        Some(name) => format!("there is no VM named \"{name}\""),
+        Some(name) => format!("there is no VM named {}", text::quote(name)),
         None if running.is_empty() => "no named VM is running; run `seatrial vm up`".to_owned(),
         None => "several VMs are running; give the name of one".to_owned(),
     }, match nearest {
         Some(nearest) => format!("; did you mean \"{nearest}\"?"),
         None if running.is_empty() => String::new(),
-        None => format!("; running: {}", running.join(", ")),
+        None => format!("; running: {}", text::list(running)),
     })]
     UnknownVm {
         /// The name, if one was given.
@@ -139,7 +140,7 @@ pub enum VmError {
     /// Another process assembles the same guest, or makes the same snapshot, and does not finish.
     #[error(
         "timed out after {} min waiting for another process, which holds the lock {lock}",
-        limit.as_secs() / 60, lock = lock.display()
+        limit.as_secs() / 60, lock = text::path(lock)
     )]
     LockTimeout {
         /// The lock file.
@@ -162,7 +163,7 @@ pub enum VmError {
     #[error("failed to create the VM's certificates")]
     Certificate(#[from] rcgen::Error),
     /// The guest or QEMU's monitor answered a command with an error, or did not answer.
-    #[error("{peer} failed to run {command}: {problem}")]
+    #[error("{peer} failed to run {}: {problem}", text::excerpt(.command))]
     Command {
         /// The program that was to run the command.
         peer: &'static str,

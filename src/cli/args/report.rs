@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use crate::build::output::OutputFile;
+use crate::text;
 
 /// A report to write.
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ impl ReportFile {
     pub(in crate::cli) fn write(&self, text: &str) -> anyhow::Result<()> {
         let output = OutputFile::beside(&self.path)?;
         let written = output.file().write_all(text.as_bytes());
-        written.with_context(|| format!("failed to write {}", self.path.display()))?;
+        written.with_context(|| format!("failed to write {}", text::path(&self.path)))?;
         Ok(output.persist()?)
     }
 }

@@ -6,6 +6,7 @@ use super::document::{Status, page};
 use super::timeline::timeline;
 use crate::check::verdict::{Check, EngineRun, Outcome, TestCase, Verdict};
 use crate::report;
+use crate::text;
 
 /// Returns the page of `verdict`.
 pub fn check_page(verdict: &Verdict) -> String {
@@ -28,7 +29,7 @@ fn image_section(image: &str, cases: &[TestCase]) -> Markup {
     let cases: Vec<&TestCase> = cases.iter().filter(|case| case.image == image).collect();
     let engines = unique(cases.iter().filter_map(|case| case.engine.as_deref()));
     html! {
-        h2 { (image) }
+        h2 { (text::shorten(image)) }
         @if engines.len() > 1 { (matrix(&cases, &engines)) }
         (case_table("Static checks", &cases, None))
         @for engine in engines {
@@ -79,7 +80,7 @@ fn case_row(case: &TestCase) -> Markup {
         tr {
             td class="result" { (badge(case)) }
             td {
-                (case.name)
+                (text::shorten(&case.name))
                 (outcome(&case.outcome))
                 @if !case.passed_checks.is_empty() {
                     details {
@@ -103,20 +104,20 @@ fn outcome(outcome: &Outcome) -> Markup {
             Outcome::Failed { mismatches } => {
                 @for mismatch in mismatches {
                     dl {
-                        dt { (mismatch.subject) }
-                        dd { span { "expected" } code { (mismatch.expected) } }
-                        dd { span { "found" } code { (mismatch.found) } }
+                        dt { (text::shorten(&mismatch.subject)) }
+                        dd { span { "expected" } code { (text::excerpt(&mismatch.expected)) } }
+                        dd { span { "found" } code { (text::excerpt(&mismatch.found)) } }
                     }
                 }
             },
-            Outcome::Error { problem } => pre { (problem) },
-            Outcome::Skipped { reason } => p class="quiet" { (reason) },
+            Outcome::Error { problem } => pre { (text::message(problem)) },
+            Outcome::Skipped { reason } => p class="quiet" { (text::excerpt(reason)) },
         }
     }
 }
 
 fn passed_check(check: &Check) -> Markup {
-    html! { dd { span { (check.subject) } code { (check.found) } } }
+    html! { dd { span { (text::shorten(&check.subject)) } code { (text::excerpt(&check.found)) } } }
 }
 
 fn badge(case: &TestCase) -> Markup {

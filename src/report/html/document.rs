@@ -2,6 +2,8 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::text;
+
 /// The result of a page as a whole.
 #[derive(Clone, Copy)]
 pub(super) enum Status {
@@ -31,7 +33,7 @@ impl Status {
 /// Returns a whole page. `summary` holds the lines below the page's title.
 ///
 /// Templates escape text from images and engines, so that it cannot become markup. Its control
-/// characters, which HTML does not allow, are replaced here.
+/// characters, which HTML does not allow, and its invisible characters are escaped here.
 pub(super) fn page(status: Status, summary: &[String], body: Markup) -> String {
     let title = status.title();
     let page = html! {
@@ -52,8 +54,7 @@ pub(super) fn page(status: Status, summary: &[String], body: Markup) -> String {
             }
         }
     };
-    let forbidden = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    page.into_string().replace(forbidden, "\u{fffd}")
+    text::lines(&page.into_string()).into_owned()
 }
 
 #[cfg(test)]
@@ -62,11 +63,12 @@ mod tests {
 
     #[test]
     fn text_in_a_page_is_escaped_and_has_no_control_characters() {
-        let text = "<script>\u{1b}[31m \"a\" & b\0\u{9b}\r\n\t</script>";
+        let text = "<script>\u{1b}[31m \"a\" & b\0\u{9b}\u{202e}\r\n\t</script>";
         let body = html! { p title=(text) { (text) } };
         let page = page(Status::Passed, &[text.to_owned()], body);
         assert!(!page.contains("<script>") && !page.contains("title=\"<"), "{page}");
-        assert_eq!(page.matches("&lt;script&gt;\u{fffd}[31m &quot;a&quot; &amp; b").count(), 4);
+        assert_eq!(page.matches("&lt;script&gt;\\u{1b}[31m &quot;a&quot; &amp; b").count(), 4);
+        assert!(page.contains("b\\u{0}\\u{9b}\\u{202e}\n\t&lt;/script&gt;"), "{page}");
         assert!(page.chars().all(|c| !c.is_control() || c == '\n' || c == '\t'), "{page:?}");
     }
 }

@@ -2,14 +2,18 @@
 
 use crate::check::verdict::{EngineRun, Outcome, TestCase};
 use crate::report;
+use crate::text;
 
 /// Formats the heading of the test cases that follow: those of an image, or those on an engine.
 pub fn heading(image: &str, run: Option<&EngineRun>) -> String {
     let Some(EngineRun { engine, version, timeline, fallback, load_seconds }) = run else {
-        return format!("{image}\n");
+        return format!("{}\n", text::shorten(image));
     };
     let ready = timeline.last().map_or(0.0, |event| event.at.as_secs_f64());
-    let note = fallback.as_ref().map(|reason| format!("  booted instead of restored: {reason}\n"));
+    let note = fallback
+        .as_ref()
+        .map(|reason| format!("  booted instead of restored: {}\n", text::message(reason)));
+    let version = text::shorten(version);
     format!(
         "{engine} ({version}), ready after {ready:.1} s, loaded in {load_seconds:.1} s\n{}",
         note.unwrap_or_default()
@@ -26,8 +30,10 @@ pub fn test_case(case: &TestCase) -> String {
     };
     // An engine that could not be started has no heading.
     let name = match (&case.outcome, &case.engine) {
-        (Outcome::Error { .. }, Some(engine)) => format!("{} ({engine})", case.name),
-        _ => case.name.clone(),
+        (Outcome::Error { .. }, Some(engine)) => {
+            format!("{} ({engine})", text::shorten(&case.name))
+        }
+        _ => text::shorten(&case.name).into_owned(),
     };
     let took = if case.seconds >= 0.1 { format!("{:.1} s", case.seconds) } else { String::new() };
     let mut text = format!("  {word:<6}{name:<60}{took:>8}").trim_end().to_owned() + "\n";

@@ -1,6 +1,7 @@
 //! A replay as text: a table with one line for each wait strategy and outcome.
 
 use crate::replay::{Outcome, Replay, Run, WaitStrategy};
+use crate::text;
 
 /// Formats a replay. With `timelines`, adds the timeline of each wait strategy's first run.
 pub fn replay(replay: &Replay, timelines: bool) -> String {
@@ -33,7 +34,7 @@ fn rows(replay: &Replay, strategy: &WaitStrategy) -> String {
     let mut outcomes: Vec<Outcome> = runs.iter().map(|run| run.outcome).collect();
     outcomes.sort_unstable();
     outcomes.dedup();
-    let mut text = String::new();
+    let mut rows = String::new();
     for (index, outcome) in outcomes.iter().enumerate() {
         let same: Vec<&&Run> = runs.iter().filter(|run| run.outcome == *outcome).collect();
         let time = |seconds: fn(&Run) -> f64| {
@@ -43,16 +44,17 @@ fn rows(replay: &Replay, strategy: &WaitStrategy) -> String {
         let count =
             if runs.len() > 1 { format!("{}/{} ", same.len(), runs.len()) } else { String::new() };
         let message = same.first().and_then(|run| run.message.lines().next()).unwrap_or_default();
+        let message = text::escape(message);
         let line = format!(
             "  {name:<24}{:<14}{:>6.1} s{:>7.1} s  {message}",
             count + word(*outcome),
             time(|run| run.waited),
             time(|run| run.took),
         );
-        text.push_str(&truncate(line.trim_end()));
-        text.push('\n');
+        rows.push_str(&truncate(line.trim_end()));
+        rows.push('\n');
     }
-    text
+    rows
 }
 
 fn first_timelines(replay: &Replay) -> String {
