@@ -60,7 +60,8 @@ pub fn assemble_all(
         ([plan], output) => Ok(vec![assemble(plan, options, output, progress)?]),
         ([first, ..], _) if options.format == Format::Docker => Err(BuildError::recipe(
             &first.recipe().path,
-            "a docker-archive holds one platform, but the recipe has several; use --format oci or dual",
+            "a docker-archive holds one platform, but the recipe has several; \
+             use --format oci or dual",
         )),
         (plans, Output::File(file)) => oci(plans, options, file, progress),
         (plans, Output::Stream(stream)) => oci_to_stream(plans, options, stream, progress),
