@@ -2,55 +2,17 @@
 
 use std::fs;
 
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::Value;
 
+use crate::forge::{self, TarBuilder, hex256, valid_layer};
 use crate::lab::{Lab, members};
 
-/// Builds tars, including invalid ones.
-struct TarBuilder(tar::Builder<Vec<u8>>);
-
-impl TarBuilder {
-    fn new() -> Self {
-        Self(tar::Builder::new(Vec::new()))
-    }
-
-    /// Adds a member with any name, even one that the `tar` crate rejects.
-    fn member(mut self, name: &str, kind: tar::EntryType, link: &str, content: &[u8]) -> Self {
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(kind);
-        header.set_size(content.len() as u64);
-        header.set_mode(0o644);
-        let gnu = header.as_gnu_mut().unwrap();
-        gnu.name[..name.len()].copy_from_slice(name.as_bytes());
-        gnu.linkname[..link.len()].copy_from_slice(link.as_bytes());
-        header.set_cksum();
-        self.0.append(&header, content).unwrap();
-        self
-    }
-
-    fn file(self, name: &str, content: &[u8]) -> Self {
-        self.member(name, tar::EntryType::Regular, "", content)
-    }
-
-    fn finish(self) -> Vec<u8> {
-        self.0.into_inner().unwrap()
-    }
-}
-
-fn hex256(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
-}
-
 fn config(layers: &[&[u8]]) -> Vec<u8> {
-    let diff_ids: Vec<String> =
-        layers.iter().map(|layer| format!("sha256:{}", hex256(layer))).collect();
-    let rootfs = json!({ "type": "layers", "diff_ids": diff_ids });
-    json!({ "architecture": "amd64", "os": "linux", "rootfs": rootfs }).to_string().into_bytes()
+    forge::config(layers).to_string().into_bytes()
 }
 
 fn manifest(config: &str, layers: &[&str]) -> Vec<u8> {
-    json!([{ "Config": config, "RepoTags": ["base:1"], "Layers": layers }]).to_string().into_bytes()
+    forge::manifest(config, layers).to_string().into_bytes()
 }
 
 /// A docker-archive with one layer.
@@ -69,10 +31,6 @@ fn assert_rejected(base: &[u8], expected: &str) {
     assert!(message.contains("base.tar") && message.contains(expected), "{expected}: {message}");
     let message = lab.seatrial(["inspect", "base.tar"]).rejected(&lab, "rejected.tar");
     assert!(message.contains(expected), "{expected}: {message}");
-}
-
-fn valid_layer() -> Vec<u8> {
-    TarBuilder::new().file("etc/x", b"x").finish()
 }
 
 #[test]

@@ -9,7 +9,10 @@ mod cache; // the layer cache
 mod cli; // exit codes, messages, outputs
 mod contents; // files of all kinds in images
 mod corpus; // a store of real packages
+mod documents; // JSON documents of images, and the files around them
+mod forge; // forged images for tests
 mod golden; // digests of whole archives
+mod hostile; // images that would take much time or memory
 mod lab; // the fixture of all tests
 mod layers; // layering, base layers, order, reproducibility
 mod lint; // findings of inspect

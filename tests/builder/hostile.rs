@@ -1,0 +1,194 @@
+//! Images that would take much time or memory are rejected within fixed limits.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+
+use crate::forge::{
+    OCI_CONFIG, OCI_INDEX, OCI_LAYER, OciFolder, TarBuilder, config, docker_archive, manifest,
+    valid_layer, with,
+};
+use crate::lab::{Lab, Run};
+
+/// The address space that the program may use: 256 MiB of memory, and what it maps but does not
+/// use, such as stacks and its own code.
+const MEMORY_KIB: u32 = 512 << 10;
+/// A generous limit, so that a busy host does not fail the test; without limits in the program, the
+/// inputs take minutes or forever.
+const TIME: Duration = Duration::from_secs(60);
+
+/// Runs `inspect` within limits of time and memory.
+fn inspect_within_limits(lab: &Lab, image: &str) -> Run {
+    let script = format!("ulimit -v {MEMORY_KIB}; exec \"$@\"");
+    let seconds = TIME.as_secs().to_string();
+    let mut command: Command = lab.command("timeout");
+    command
+        .args(["-s", "KILL", &seconds, "bash", "-c", &script, "-"])
+        .args([env!("CARGO_BIN_EXE_seatrial"), "inspect", image])
+        .env("MALLOC_ARENA_MAX", "1");
+    let start = Instant::now();
+    let run = Run::of(command);
+    assert!(start.elapsed() < TIME, "{image} took {:?}", start.elapsed());
+    run
+}
+
+fn assert_rejected(lab: &Lab, image: &str, expected: &str) {
+    let message = inspect_within_limits(lab, image).rejected(lab, "x");
+    assert!(message.contains(expected), "{expected}: {message}");
+    assert!(message.len() < 4000, "a message of {} bytes", message.len());
+}
+
+/// A docker-archive with one layer and this config.
+fn image(config: &Value) -> Vec<u8> {
+    docker_archive(config.to_string().as_bytes(), &valid_layer())
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    std::io::Write::write_all(&mut encoder, bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn configs_with_very_many_values_are_rejected() {
+    let lab = Lab::new();
+    let names = |count: usize| (0..count).map(|n| format!("V{n}=")).collect::<Vec<_>>();
+    let ports: serde_json::Map<String, Value> =
+        (0..210_000).map(|n| (format!("{n}"), json!({}))).collect();
+    let history = vec![json!({ "created_by": "x" }); 110_000];
+    for more in [
+        json!({ "config": { "Env": names(210_000) } }),
+        json!({ "config": { "ExposedPorts": ports } }),
+        json!({ "history": history }),
+        json!({ "unknown": vec![0; 1_500_000] }),
+        json!({ "config": { "unknown": vec![json!([]); 900_000] } }),
+    ] {
+        let config = with(config(&[&valid_layer()]), more);
+        lab.file("base.tar", image(&config));
+        assert_rejected(&lab, "base.tar", "more than 200000 values");
+    }
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let text = config(&[&valid_layer()]).to_string();
+    let text = format!("{},\"deep\":{deep}}}", text.strip_suffix('}').unwrap());
+    lab.file("base.tar", docker_archive(text.as_bytes(), &valid_layer()));
+    assert_rejected(&lab, "base.tar", "recursion limit exceeded");
+    let config = with(config(&[&valid_layer()]), json!({ "author": "x".repeat(5 << 20) }));
+    lab.file("base.tar", image(&config));
+    assert_rejected(&lab, "base.tar", "c.json is larger than 4 MiB");
+}
+
+#[test]
+fn configs_below_the_limits_take_little_time() {
+    let lab = Lab::new();
+    let names: Vec<String> = (0..190_000).map(|n| format!("V{n}=")).collect();
+    let config = with(config(&[&valid_layer()]), json!({ "config": { "Env": names } }));
+    lab.file("base.tar", image(&config));
+    inspect_within_limits(&lab, "base.tar").ok();
+    // Merging the environments of base and recipe once took time in the square of their size.
+    lab.file("r.toml", "name='x'\ntag='1'\nfrom_image='base.tar'\narchitecture='amd64'\n");
+    let start = Instant::now();
+    lab.seatrial(["build", "r.toml"]).ok();
+    assert!(start.elapsed() < TIME, "{:?}", start.elapsed());
+}
+
+#[test]
+fn long_values_are_shortened_in_messages() {
+    let lab = Lab::new();
+    let long = "x".repeat(3 << 20);
+    let base = config(&[&valid_layer()]);
+    for config in [
+        with(base.clone(), json!({ "rootfs": { "type": "layers", "diff_ids": [long] } })),
+        with(base.clone(), json!({ "history": long })),
+        with(base, json!({ "config": long })),
+    ] {
+        lab.file("base.tar", image(&config));
+        assert_rejected(&lab, "base.tar", "more bytes");
+    }
+    let item = |n: usize| {
+        let name = format!("n{n}:1");
+        json!({ "Config": "c", "RepoTags": [name], "Layers": [n.to_string()] })
+    };
+    let many: Vec<Value> = (0..30_000).map(item).collect();
+    let archive = TarBuilder::new()
+        .file("manifest.json", Value::from(many).to_string().as_bytes())
+        .file("c", config(&[]).to_string().as_bytes());
+    lab.file("base.tar", archive.finish());
+    assert_rejected(&lab, "base.tar", "and 29990 more");
+    let message = lab.seatrial(["inspect", "base.tar", "--name", "absent"]).rejected(&lab, "x");
+    assert!(message.contains("and 29990 more"), "{message}");
+}
+
+#[test]
+fn archives_with_very_many_images_are_rejected() {
+    let lab = Lab::new();
+    let many = Value::from(vec![json!({}); 300_000]).to_string();
+    let archive = TarBuilder::new().file("manifest.json", many.as_bytes());
+    lab.file("base.tar.gz", gzip(&archive.finish()));
+    assert_rejected(&lab, "base.tar.gz", "more than 200000 values");
+}
+
+#[test]
+fn a_layer_that_is_listed_very_often_is_rejected() {
+    let lab = Lab::new();
+    let layer = valid_layer();
+    let layers = vec!["l"; 20_000];
+    let archive = TarBuilder::new()
+        .file("manifest.json", manifest("c", &layers).to_string().as_bytes())
+        .file("c", config(&vec![&layer[..]; 20_000]).to_string().as_bytes())
+        .file("l", &layer);
+    lab.file("base.tar.gz", gzip(&archive.finish()));
+    assert_rejected(&lab, "base.tar.gz", "the image has 20000 layers; engines run at most 500");
+    let oci = OciFolder::new(&lab, "oci");
+    let descriptor = oci.blob(&layer, OCI_LAYER);
+    let config = oci.document(OCI_CONFIG, &config(&[&layer]));
+    oci.index(&[oci.manifest(config, &vec![descriptor; 501])]);
+    assert_rejected(&lab, "oci", "the image has 501 layers");
+}
+
+#[test]
+fn indexes_that_fan_out_are_rejected() {
+    let lab = Lab::new();
+    let oci = OciFolder::new(&lab, "oci");
+    let index = |entries: Vec<Value>| {
+        oci.document(OCI_INDEX, &json!({ "schemaVersion": 2, "manifests": entries }))
+    };
+    let named = |descriptor: &Value, n: usize| {
+        let annotations = json!({ "org.opencontainers.image.ref.name": n.to_string() });
+        with(descriptor.clone(), json!({ "annotations": annotations }))
+    };
+    let fan_out = |descriptor: &Value| (0..1000).map(|n| named(descriptor, n)).collect::<Vec<_>>();
+    let image = oci.image(&config(&[&valid_layer()]));
+    for lowest in [index(vec![image]), index(Vec::new())] {
+        let (one, two) = (index(fan_out(&lowest)), &fan_out(&lowest));
+        let two = index([fan_out(&one), two.clone()].concat());
+        oci.index(&fan_out(&two));
+        assert_rejected(&lab, "oci", "its indexes list more than 50000 images");
+    }
+    let mut nested = index(Vec::new());
+    for _ in 0..5 {
+        nested = index(vec![nested]);
+    }
+    oci.index(&[nested]);
+    assert_rejected(&lab, "oci", "more than 4 levels of nested indexes");
+    // The same in an archive of a few kilobytes.
+    lab.tool("tar", ["-C", "oci", "-czf", "oci.tar.gz", "."]);
+    assert_rejected(&lab, "oci.tar.gz", "more than 4 levels of nested indexes");
+}
+
+#[test]
+fn archives_with_very_long_names_are_rejected() {
+    let lab = Lab::new();
+    // 10 000 names of 4 000 bytes, which compress well.
+    let mut builder = tar::Builder::new(Vec::new());
+    for n in 0..10_000 {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        let name = format!("{}{n}", "d/".repeat(2000));
+        builder.append_data(&mut header, name, std::io::empty()).unwrap();
+    }
+    lab.file("base.tar.gz", gzip(&builder.into_inner().unwrap()));
+    assert_rejected(&lab, "base.tar.gz", "not an image archive");
+}
