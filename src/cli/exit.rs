@@ -70,14 +70,9 @@ pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
     ExitCode::from(if is_environment(&error) { ENVIRONMENT } else { BAD_INPUT })
 }
 
-/// Prints an error of the argument parser, or the help, and exits.
+/// Prints an error of the argument parser without colors, and exits.
 pub(super) fn with_usage(error: &clap::Error) -> ! {
-    let text = error.render().to_string();
-    // Arguments may be names of files that others chose. Escaped text has no colors.
-    if text::lines(&text) == text {
-        error.exit();
-    }
-    let _ = writeln!(stderr(), "{}", text::message(&text));
+    let _ = writeln!(stderr(), "{}", text::message(&error.render().to_string()));
     std::process::exit(error.exit_code())
 }
 

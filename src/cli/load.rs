@@ -126,8 +126,10 @@ async fn connect(args: &Args) -> anyhow::Result<(Docker, Platform)> {
         Ok((engine, arch.map_or_else(Platform::host, Platform::from)))
     };
     connected.await.map_err(|error: EngineError| match error.is_environment() {
-        true => anyhow::Error::new(error)
-            .context(format!("failed to use the daemon at {host} (see --host and DOCKER_HOST)")),
+        true => anyhow::Error::new(error).context(format!(
+            "failed to use the daemon at {} (see --host and DOCKER_HOST)",
+            text::shorten(&host)
+        )),
         false => error.into(),
     })
 }

@@ -32,6 +32,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::text;
+
 const ABOUT: &str = if cfg!(feature = "vm") {
     "Builds container images without a daemon or root, and tests them on real engines in VMs"
 } else {
@@ -88,9 +90,14 @@ pub fn main() -> ExitCode {
 /// Parses the arguments; prints help and usage errors, and exits, by itself.
 fn parse() -> Cli {
     Cli::try_parse().unwrap_or_else(|error| {
-        let command_line: Vec<_> =
-            std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
-        exit::with_usage(&renamed::explain(error, &command_line))
+        // An error quotes arguments, which may be names of files that others chose. So it is made
+        // again from escaped arguments.
+        let escaped: Vec<String> =
+            std::env::args_os().map(|argument| text::path(argument.as_ref())).collect();
+        match Cli::try_parse_from(&escaped) {
+            Err(error) => renamed::explain(error, &escaped).exit(),
+            Ok(_) => exit::with_usage(&error),
+        }
     })
 }
 

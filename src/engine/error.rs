@@ -9,7 +9,7 @@ use crate::text;
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// Docker's API returned an error, or the connection failed.
-    #[error("failed to {action}")]
+    #[error("failed to {}", text::excerpt(.action))]
     Api {
         /// The action that failed, in the infinitive: "load the image".
         action: String,
@@ -47,7 +47,7 @@ pub enum EngineError {
     #[error("the engine rejected the image: {}", text::excerpt(.0))]
     Load(String),
     /// A request took too long.
-    #[error("failed to {action}: timed out after {} s", limit.as_secs_f32())]
+    #[error("failed to {}: timed out after {} s", text::excerpt(.action), limit.as_secs_f32())]
     Timeout {
         /// The action that failed, in the infinitive.
         action: String,

@@ -21,3 +21,4 @@ mod peers; // other programs read the archives
 mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes
 mod recipes; // keys of recipes and errors for mistakes
+mod terminal; // hostile names and messages
