@@ -112,15 +112,20 @@ pub(crate) fn path(path: &Path) -> String {
 
 /// Lists the first values, escaped and shortened, and counts the others.
 pub(crate) fn list<T: AsRef<str>>(values: impl IntoIterator<Item = T>) -> String {
-    let mut values = values.into_iter();
-    let mut text = String::new();
-    for value in values.by_ref().take(LIST_MAX) {
-        let separator = if text.is_empty() { "" } else { ", " };
-        let _ = write!(text, "{separator}{}", shorten(value.as_ref()));
-    }
+    join(values.into_iter().map(|value| shorten(value.as_ref()).into_owned()))
+}
+
+/// Lists the first values, quoted and shortened, and counts the others.
+pub(crate) fn quoted_list<T: AsRef<str>>(values: impl IntoIterator<Item = T>) -> String {
+    join(values.into_iter().map(|value| quote(value.as_ref())))
+}
+
+fn join(mut values: impl Iterator<Item = String>) -> String {
+    let shown: Vec<String> = values.by_ref().take(LIST_MAX).collect();
+    let shown = shown.join(", ");
     match values.count() {
-        0 => text,
-        more => format!("{text} and {more} more"),
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 
@@ -254,6 +259,7 @@ mod tests {
     #[test]
     fn long_lists_show_ten_values_and_count_the_others() {
         assert_eq!(list(["a", "b\n"]), r"a, b\n");
+        assert_eq!(quoted_list(["a", "b\n"]), r#""a", "b\n""#);
         let numbers = (1..=12).map(|number| number.to_string());
         assert_eq!(list(numbers), "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more");
     }

@@ -219,8 +219,7 @@ fn describe(value: &Value) -> String {
 fn hint(field_type: FieldType, value: &Value) -> String {
     match (field_type, value) {
         (FieldType::StringList, Value::String(text)) => {
-            let words = text.split_whitespace().map(text::quote);
-            format!("; write [{}]", text::list(words))
+            format!("; write [{}]", text::quoted_list(text.split_whitespace()))
         }
         (FieldType::NameSet, Value::Array(items)) => match items.iter().find_map(Value::as_str) {
             Some(first) => format!("; write {{ {} = {{}} }}", text::quote(first)),

@@ -1,11 +1,10 @@
-//! Rules about the config, the names and the number of layers.
-
-use std::collections::BTreeMap;
+//! Rules about the platform, the dates, the names and the number of layers.
 
 use super::finding::Finding;
 use crate::archive::Image;
 use crate::archive::verify::VerifiedLayer;
-use crate::image::Platform;
+use crate::image::time::TimeError;
+use crate::image::{Platform, Timestamp};
 use crate::text;
 
 /// The most layers that Docker and most other engines support.
@@ -13,57 +12,13 @@ const LAYERS_MAX: usize = 125;
 
 pub(super) fn check(image: &Image, layers: &[VerifiedLayer]) -> Vec<Finding> {
     let findings = [
-        duplicate_env(image),
-        secret_in_env(image),
         architecture(image),
+        invalid_date(image),
         upper_case_name(image),
         too_many_layers(image),
         empty_layers(layers),
     ];
     findings.into_iter().flatten().collect()
-}
-
-/// Names and values of the environment.
-fn env(image: &Image) -> impl Iterator<Item = (&str, &str)> {
-    let entries = image.config.config.env.iter().flatten();
-    entries.map(|entry| entry.split_once('=').unwrap_or((entry, "")))
-}
-
-fn duplicate_env(image: &Image) -> Option<Finding> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    env(image).for_each(|(name, _)| *counts.entry(name).or_default() += 1);
-    let names: Vec<&str> =
-        counts.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect();
-    (!names.is_empty()).then(|| {
-        Finding::warning(
-            "duplicate-env",
-            format!("duplicate environment variables: {}", text::list(names)),
-            "Docker uses the last value; Kubernetes does not specify which one it uses",
-            "set each variable once, as seatrial build does",
-        )
-    })
-}
-
-/// Words in the names of variables with secrets, and suffixes of names without.
-const SECRET: [&str; 6] = ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "API_KEY", "PRIVATE_KEY"];
-const NO_SECRET: [&str; 3] = ["_FILE", "_PATH", "_DIR"];
-
-fn secret_in_env(image: &Image) -> Option<Finding> {
-    let is_secret = |(name, value): &(&str, &str)| {
-        let name = name.to_uppercase();
-        !value.is_empty()
-            && SECRET.iter().any(|word| name.contains(word))
-            && !NO_SECRET.iter().any(|suffix| name.ends_with(suffix))
-    };
-    let names: Vec<&str> = env(image).filter(is_secret).map(|(name, _)| name).collect();
-    (!names.is_empty()).then(|| {
-        Finding::warning(
-            "secret-in-env",
-            format!("environment variables that seem to be secrets: {}", text::list(names)),
-            "everyone who can pull the image can read them",
-            "pass secrets to the container when it starts",
-        )
-    })
 }
 
 fn architecture(image: &Image) -> Option<Finding> {
@@ -77,6 +32,28 @@ fn architecture(image: &Image) -> Option<Finding> {
             "use Go's name, such as amd64 or arm64, as seatrial build does",
         )
     })
+}
+
+fn invalid_date(image: &Image) -> Option<Finding> {
+    let config = &image.config;
+    let dates = config.history.iter().filter_map(|step| step.created.as_deref());
+    let mut invalid = config.created.as_deref().into_iter().chain(dates).filter(|d| !is_date(d));
+    invalid.next().map(|date| {
+        Finding::warning(
+            "invalid-date",
+            format!("{} is not a date in the format of RFC 3339", text::quote(date)),
+            "Docker and containerd cannot read the config and reject the image",
+            "write dates such as 2024-05-01T12:00:00Z",
+        )
+    })
+}
+
+/// Whether `text` is a date that Go reads: RFC 3339, of any year.
+fn is_date(text: &str) -> bool {
+    let shape = text.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
+    shape.take(19).eq(*b"0000-00-00T00:00:00")
+        && !text.contains([',', '['])
+        && !matches!(text.parse::<Timestamp>(), Err(TimeError::Format(_)))
 }
 
 fn upper_case_name(image: &Image) -> Option<Finding> {
@@ -118,4 +95,32 @@ fn empty_layers(layers: &[VerifiedLayer]) -> Option<Finding> {
             "remove the build steps that create them",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_have_the_format_of_rfc_3339() {
+        for date in
+            ["0001-01-01T00:00:00Z", "2024-05-01T12:00:00.123456789Z", "2024-05-01T12:00:00+02:00"]
+        {
+            assert!(is_date(date), "{date}");
+        }
+        for date in [
+            "",
+            "yesterday",
+            "1714557600",
+            "2024-05-01",
+            "2024-05-01 12:00:00Z",
+            "2024-05-01T12:00:00",
+            "2024-13-01T12:00:00Z",
+            "2024-05-01T12:00:00,5Z",
+            "20240501T120000Z",
+            "2024-05-01T12:00:00Z[UTC]",
+        ] {
+            assert!(!is_date(date), "{date}");
+        }
+    }
 }

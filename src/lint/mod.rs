@@ -2,6 +2,7 @@
 //! insecure. There are only rules here; [`archive`](crate::archive) reads the images.
 
 mod config;
+mod container;
 mod files;
 mod finding;
 
@@ -15,7 +16,8 @@ use crate::archive::{ArchiveError, Image};
 /// # Errors
 /// If a layer cannot be read.
 pub fn lint(image: &Image, layers: &[VerifiedLayer]) -> Result<Vec<Finding>, ArchiveError> {
-    let mut findings = config::check(image, layers);
+    let mut findings = container::check(&image.config.config);
+    findings.extend(config::check(image, layers));
     findings.extend(files::check(image)?);
     Ok(findings)
 }

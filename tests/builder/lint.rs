@@ -95,6 +95,72 @@ fn problems_of_the_config_are_found() {
 }
 
 #[test]
+fn values_of_the_config_that_engines_reject_are_found() {
+    let lab = lab();
+    let with = |field: &str, value: Value| {
+        build_changed(&lab, CLEAN, "app:1", |config| config["config"][field] = value.clone());
+        rules(&lab, "changed.tar")
+    };
+    // Podman before 5.8.4 takes the host's value of A, and of all variables for `*`
+    // (CVE-2026-57231).
+    for entry in ["A", "*", "=1", "", "A=\0"] {
+        assert_eq!(with("Env", json!(["B=1", entry])), ["invalid-env"], "{entry:?}");
+    }
+    assert_eq!(with("Env", json!(["B=", "C=a=b"])), [""; 0]);
+
+    // moby daemon/container.go, verifyContainerConfig and validateHealthCheck
+    assert_eq!(with("WorkingDir", json!("app")), ["relative-working-dir"]);
+    assert_eq!(with("WorkingDir", json!("/app")), [""; 0]);
+    for signal in ["SIGNOTHING", "0", "TERM "] {
+        assert_eq!(with("StopSignal", json!(signal)), ["unknown-stop-signal"], "{signal}");
+    }
+    assert_eq!(with("StopSignal", json!("SIGRTMIN+3")), [""; 0]);
+    for healthcheck in [
+        json!({ "Test": ["CMD", "x"], "Interval": 999_999 }),
+        json!({ "Test": ["CMD", "x"], "Timeout": -1_000_000_000 }),
+        json!({ "Test": ["CMD", "x"], "StartPeriod": 1 }),
+        json!({ "Test": ["CMD", "x"], "StartInterval": -1 }),
+        json!({ "Test": ["CMD", "x"], "Retries": -1 }),
+        json!({ "Test": ["/bin/check"] }),
+    ] {
+        let rules = with("Healthcheck", healthcheck.clone());
+        assert_eq!(rules, ["invalid-healthcheck"], "{healthcheck}");
+    }
+    let healthcheck =
+        json!({ "Test": ["CMD-SHELL", "x"], "Interval": 1_000_000, "Timeout": 0, "Retries": 3 });
+    assert_eq!(with("Healthcheck", healthcheck), [""; 0]);
+
+    // docker/go-connections nat.ParsePortSpec
+    for port in ["0", "65536/tcp", "http", "80/icmp", "90-80/tcp", "8080:80"] {
+        assert_eq!(with("ExposedPorts", json!({ port: {} })), ["invalid-port"], "{port}");
+    }
+    assert_eq!(
+        with("ExposedPorts", json!({ "80/tcp": {}, "53/udp": {}, "8000-8010": {} })),
+        [""; 0]
+    );
+    for path in ["data", "/", "", "./data"] {
+        assert_eq!(with("Volumes", json!({ path: {} })), ["invalid-volume"], "{path}");
+    }
+    assert_eq!(with("Volumes", json!({ "/data": {} })), [""; 0]);
+}
+
+#[test]
+fn dates_that_engines_cannot_parse_are_found() {
+    let lab = lab();
+    let rules = |change: &dyn Fn(&mut Value)| {
+        build_changed(&lab, CLEAN, "app:1", change);
+        rules(&lab, "changed.tar")
+    };
+    // Go's encoding/json reads time.Time as RFC 3339 only.
+    for date in ["yesterday", "", "2024-05-01", "2024-05-01 12:00:00Z"] {
+        assert_eq!(rules(&|config| config["created"] = json!(date)), ["invalid-date"], "{date}");
+    }
+    assert_eq!(rules(&|config| config["history"][0]["created"] = json!("x")), ["invalid-date"]);
+    // Docker writes this date into images without one.
+    assert_eq!(rules(&|config| config["created"] = json!("0001-01-01T00:00:00Z")), [""; 0]);
+}
+
+#[test]
 fn problems_of_files_are_found() {
     let lab = lab();
     lab.file("root/bin/other", elf(183));
