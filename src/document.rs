@@ -2,8 +2,12 @@
 //!
 //! Errors name the line, if it is known, and the nearest valid key.
 
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 
 use crate::suggest;
@@ -34,9 +38,59 @@ const RENAMED: &[(&str, &str)] = &[
     ("on", "seen_with"),
 ];
 
+/// The size limit of recipes, expectations and scenarios in bytes: far more than people write, and
+/// little enough to parse at once.
+pub(crate) const MAX_SIZE: u64 = 4 << 20;
+
+/// Reads the text of the document at `path`, of at most `limit` bytes.
+///
+/// # Errors
+/// If it cannot be read, is longer, or is not a regular file: a pipe or a device may have no end,
+/// so it is not read at all.
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<String> {
+    // Devices may react to being opened.
+    check_regular(&std::fs::metadata(path)?)?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    check_regular(&file.metadata()?)?;
+    read_text(file, limit)
+}
+
+fn check_regular(metadata: &Metadata) -> io::Result<()> {
+    let kind = metadata.file_type();
+    let problem = match () {
+        () if kind.is_file() => return Ok(()),
+        () if kind.is_dir() => "it is a folder, not a file",
+        () if kind.is_fifo() => "it is a pipe, not a regular file",
+        () if kind.is_socket() => "it is a socket, not a regular file",
+        () => "it is a device, not a regular file",
+    };
+    Err(io::Error::other(problem))
+}
+
+/// Reads the text of a document of at most `limit` bytes from `source`.
+///
+/// # Errors
+/// If it cannot be read, is longer, or is not UTF-8.
+pub(crate) fn read_text(source: impl Read, limit: u64) -> io::Result<String> {
+    let mut text = String::new();
+    let count = source.take(limit + 1).read_to_string(&mut text)?;
+    if count as u64 > limit {
+        let problem = format!("it is longer than the limit of {} MiB", limit >> 20);
+        return Err(io::Error::other(problem));
+    }
+    Ok(text)
+}
+
+/// The text without the byte order mark that some editors put at its beginning.
+pub(crate) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 /// Parses `text`: JSON if the name of `path` ends in `.json` or the text begins with `{`, else
 /// TOML.
 pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, DocumentError> {
+    let text = without_mark(text);
     let json = path.extension().is_some_and(|e| e == "json") || text.trim_start().starts_with('{');
     let parsed = if json { from_json(text) } else { from_toml(text) };
     parsed.map_err(|(line, problem)| {

@@ -11,6 +11,7 @@ use crate::archive::ArchiveError;
 use crate::archive::entry::join;
 use crate::archive::tree::{Tree, resolve};
 use crate::closure::{self, Closure, Graph, StoreDir, StorePath};
+use crate::document;
 use crate::text;
 
 /// An entry of the recipe's `contents`.
@@ -93,7 +94,7 @@ fn graph(store: &Store) -> Result<Graph, BuildError> {
     let Some(path) = &store.closure else {
         return Ok(Graph::default());
     };
-    let text = std::fs::read_to_string(path).map_err(ArchiveError::read(path))?;
+    let text = document::read(path, closure::MAX_SIZE).map_err(ArchiveError::read(path))?;
     closure::parse(&text, &store.dir)
         .map_err(|error| ArchiveError::invalid(path, error.to_string()).into())
 }

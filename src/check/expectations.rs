@@ -46,8 +46,8 @@ impl ExpectationsFile {
     /// # Errors
     /// If the file cannot be read, is malformed, or has unknown keys.
     pub fn read(path: &Path) -> Result<Self, CheckError> {
-        let text =
-            std::fs::read_to_string(path).map_err(crate::archive::ArchiveError::read(path))?;
+        let text = crate::document::read(path, crate::document::MAX_SIZE)
+            .map_err(crate::archive::ArchiveError::read(path))?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         Ok(Self { expectations: Expectations::parse(path, &text)?, folder })
     }

@@ -1,6 +1,7 @@
 //! The reference graph, and its part that is reachable from roots.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{ClosureError, StorePath};
 
@@ -49,17 +50,18 @@ impl Graph {
         roots: impl IntoIterator<Item = (String, StorePath)>,
     ) -> Result<Closure, ClosureError> {
         let mut found = BTreeMap::new();
-        let mut pending: Vec<(String, StorePath)> = roots.into_iter().collect();
+        let mut pending: Vec<(Arc<str>, StorePath)> =
+            roots.into_iter().map(|(key, path)| (key.into(), path)).collect();
         while let Some((from, path)) = pending.pop() {
             if found.contains_key(&path) {
                 continue;
             }
-            let references = self
-                .references
-                .get(&path)
-                .ok_or_else(|| ClosureError::Missing { from, to: path.clone() })?;
+            let references = self.references.get(&path).ok_or_else(|| ClosureError::Missing {
+                from: from.to_string(),
+                to: path.clone(),
+            })?;
             let unseen = references.iter().filter(|reference| !found.contains_key(*reference));
-            pending.extend(unseen.map(|reference| (path.to_string(), reference.clone())));
+            pending.extend(unseen.map(|reference| (path.shared(), reference.clone())));
             found.insert(path, references.clone());
         }
         Ok(Closure { references: found })

@@ -4,68 +4,315 @@
 //! object that contains this list (the attributes file itself), and an object with a field for each
 //! path, which newer versions of `nix path-info --json --recursive` print.
 
-use serde::Deserialize;
-use serde_json::Value;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{ClosureError, Graph, StoreDir, StorePath};
+use crate::document;
 use crate::text;
 
-#[derive(Deserialize)]
-struct Node {
-    path: String,
-    #[serde(default)]
-    references: Vec<String>,
-}
+/// The size limit of a reference graph's file in bytes. `nix path-info --json` prints about 1 KB
+/// for a path.
+pub(crate) const MAX_SIZE: u64 = 128 << 20;
+/// The most paths in a graph: about as many as nixpkgs has packages.
+const MAX_PATHS: usize = 100_000;
+/// The most references in a graph. Each takes about 30 bytes of memory.
+const MAX_REFERENCES: usize = 2_000_000;
 
 /// Parses the reference graph of the store at `dir`.
 ///
 /// # Errors
-/// If the text is not a reference graph, or a path is outside of the store or listed twice.
+/// If the text is not a reference graph, a path is outside of the store or listed twice, or the
+/// graph is too large.
 pub fn parse(text: &str, dir: &StoreDir) -> Result<Graph, ClosureError> {
-    let json = |e: serde_json::Error| ClosureError::Json(e.to_string());
-    let value = serde_json::from_str(text).map_err(json)?;
-    let nodes: Vec<Node> = serde_json::from_value(list_of_nodes(value)?).map_err(json)?;
+    let mut reader = Reader { dir, known: HashSet::new(), nodes: 0, references: 0, problem: None };
+    let mut deserializer = serde_json::Deserializer::from_str(document::without_mark(text));
+    let nodes = deserializer.deserialize_any(DocumentVisitor(&mut reader));
+    let nodes = nodes.and_then(|nodes| deserializer.end().map(|()| nodes));
+    let nodes = match (reader.problem, nodes) {
+        (Some(problem), _) => return Err(problem),
+        (None, nodes) => nodes.map_err(|error| ClosureError::Json(error.to_string()))?,
+    };
     let mut graph = Graph::default();
-    for node in nodes {
-        let references: Result<Vec<_>, _> =
-            node.references.iter().map(|r| reference(dir, r)).collect();
-        graph.add(dir.path(&node.path)?, references?)?;
+    for Node { path, references } in nodes {
+        graph.add(path, references)?;
     }
     Ok(graph)
 }
 
-/// Parses a reference, which may be a name without the store's folder: the newest `nix path-info`
-/// prints names.
-fn reference(dir: &StoreDir, text: &str) -> Result<StorePath, ClosureError> {
-    if text.contains('/') { dir.path(text) } else { dir.path(&format!("{}/{text}", dir.as_str())) }
+/// Converts what is parsed to store paths at once: the text of a large graph as a tree of JSON
+/// values would take much more memory than the graph.
+struct Reader<'d> {
+    dir: &'d StoreDir,
+    /// The paths so far. Each is in memory once, however many others refer to it.
+    known: HashSet<StorePath>,
+    nodes: usize,
+    references: usize,
+    /// The error that ended parsing, if it is not one of JSON.
+    problem: Option<ClosureError>,
 }
 
-fn list_of_nodes(value: Value) -> Result<Value, ClosureError> {
-    let Value::Object(object) = value else {
-        return Ok(value);
-    };
-    if object.keys().all(|key| key.starts_with('/')) {
-        let node = |(path, mut info): (String, Value)| {
-            if let Some(info) = info.as_object_mut() {
-                info.insert("path".to_owned(), path.into());
-            }
-            info
-        };
-        return Ok(object.into_iter().map(node).collect());
+impl Reader<'_> {
+    fn path<E: Error>(&mut self, text: &str) -> Result<StorePath, E> {
+        if let Some(path) = self.known.get(text) {
+            return Ok(path.clone());
+        }
+        let path = self.dir.path(text).map_err(|problem| self.fail(problem))?;
+        self.known.insert(path.clone());
+        Ok(path)
     }
-    let mut lists = object.into_iter().filter(|(_, value)| is_list_of_paths(value));
-    match (lists.next(), lists.next()) {
-        (Some((_, list)), None) => Ok(list),
-        (None, _) => Err(ClosureError::Json("there is no list of paths in it".to_owned())),
-        (Some((one, _)), Some((two, _))) => {
-            let (one, two) = (text::quote(&one), text::quote(&two));
-            Err(ClosureError::Json(format!("both {one} and {two} are lists of paths")))
+
+    /// Parses a reference, which may be a name without the store's folder: the newest `nix
+    /// path-info` prints names.
+    fn reference<E: Error>(&mut self, text: &str) -> Result<StorePath, E> {
+        self.references += 1;
+        if self.references > MAX_REFERENCES {
+            return Err(self.fail(ClosureError::TooLarge("references", MAX_REFERENCES)));
+        }
+        match text.contains('/') {
+            true => self.path(text),
+            false => self.path(&format!("{}/{text}", self.dir.as_str())),
+        }
+    }
+
+    fn count_node<E: Error>(&mut self) -> Result<(), E> {
+        self.nodes += 1;
+        match self.nodes > MAX_PATHS {
+            true => Err(self.fail(ClosureError::TooLarge("paths", MAX_PATHS))),
+            false => Ok(()),
+        }
+    }
+
+    fn fail<E: Error>(&mut self, problem: ClosureError) -> E {
+        let error = E::custom(&problem);
+        self.problem = Some(problem);
+        error
+    }
+}
+
+/// A path of the graph.
+struct Node {
+    path: StorePath,
+    references: Vec<StorePath>,
+}
+
+/// A visitor method that ignores a value of a type that no graph has in this place.
+macro_rules! ignore {
+    ($($method:ident: $kind:ty),*) => {
+        $(fn $method<E: Error>(self, _: $kind) -> Result<Self::Value, E> { Ok(None) })*
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> { Ok(None) }
+    };
+}
+
+/// The document: a list of nodes, an object by path, or an object with a list of nodes.
+struct DocumentVisitor<'r, 'd>(&'r mut Reader<'d>);
+
+impl<'de> Visitor<'de> for DocumentVisitor<'_, '_> {
+    type Value = Vec<Node>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list or an object")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<Node>, A::Error> {
+        let nodes = NodeList(self.0).visit_seq(list)?;
+        nodes.ok_or_else(|| A::Error::custom("there is an entry without a path"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Vec<Node>, A::Error> {
+        let mut by_path = Vec::new();
+        let mut lists: Vec<(String, Vec<Node>)> = Vec::new();
+        let mut others = false;
+        while let Some(key) = object.next_key::<String>()? {
+            if key.starts_with('/') {
+                let path = self.0.path(&key)?;
+                let info = object.next_value_seed(InfoSeed(self.0))?;
+                let Info { references, .. } = info.ok_or_else(|| {
+                    A::Error::custom(format_args!("{} is not an object", text::quote(&key)))
+                })?;
+                by_path.push(Node { path, references });
+            } else {
+                others = true;
+                let list = object.next_value_seed(NodeList(self.0))?;
+                lists.extend(list.map(|list| (key, list)));
+            }
+        }
+        if !others {
+            return Ok(by_path);
+        }
+        // Other attributes may be empty lists.
+        if lists.iter().any(|(_, list)| !list.is_empty()) {
+            lists.retain(|(_, list)| !list.is_empty());
+        }
+        match (lists.pop(), lists.pop()) {
+            (Some((_, list)), None) => Ok(list),
+            (Some((_, list)), Some(_)) if list.is_empty() => Ok(list),
+            (None, _) => Err(A::Error::custom("there is no list of paths in it")),
+            (Some((two, _)), Some((one, _))) => Err(A::Error::custom(format_args!(
+                "both {} and {} are lists of paths",
+                text::quote(&one),
+                text::quote(&two)
+            ))),
         }
     }
 }
 
-fn is_list_of_paths(value: &Value) -> bool {
-    value.as_array().is_some_and(|list| list.iter().all(|node| node.get("path").is_some()))
+/// A list of nodes; `None` for anything else.
+struct NodeList<'r, 'd>(&'r mut Reader<'d>);
+
+impl<'de> DeserializeSeed<'de> for NodeList<'_, '_> {
+    type Value = Option<Vec<Node>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NodeList<'_, '_> {
+    type Value = Option<Vec<Node>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of paths")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut nodes = Vec::new();
+        while let Some(info) = list.next_element_seed(InfoSeed(self.0))? {
+            let Some(Info { path: Some(path), references }) = info else {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                return Ok(None);
+            };
+            nodes.push(Node { path, references });
+        }
+        Ok(Some(nodes))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    ignore!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
+}
+
+/// The facts about a path.
+struct Info {
+    path: Option<StorePath>,
+    references: Vec<StorePath>,
+}
+
+/// The facts about a path; `None` if it is not an object.
+struct InfoSeed<'r, 'd>(&'r mut Reader<'d>);
+
+impl<'de> DeserializeSeed<'de> for InfoSeed<'_, '_> {
+    type Value = Option<Info>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for InfoSeed<'_, '_> {
+    type Value = Option<Info>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with path and references")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        self.0.count_node()?;
+        let mut info = Info { path: None, references: Vec::new() };
+        while let Some(key) = object.next_key::<std::borrow::Cow<'de, str>>()? {
+            match &*key {
+                "path" => info.path = Some(object.next_value_seed(PathSeed(self.0))?),
+                "references" => info.references = object.next_value_seed(References(self.0))?,
+                _ => drop(object.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(Some(info))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    ignore!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
+}
+
+/// A store path.
+struct PathSeed<'r, 'd>(&'r mut Reader<'d>);
+
+impl<'de> DeserializeSeed<'de> for PathSeed<'_, '_> {
+    type Value = StorePath;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<StorePath, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for PathSeed<'_, '_> {
+    type Value = StorePath;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a store path")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<StorePath, E> {
+        self.0.path(text)
+    }
+}
+
+/// A list of references.
+struct References<'r, 'd>(&'r mut Reader<'d>);
+
+impl<'de> DeserializeSeed<'de> for References<'_, '_> {
+    type Value = Vec<StorePath>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for References<'_, '_> {
+    type Value = Vec<StorePath>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of store paths")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut references = Vec::new();
+        while let Some(reference) = list.next_element_seed(Reference(self.0))? {
+            references.push(reference);
+        }
+        Ok(references)
+    }
+}
+
+/// A reference: a store path or its name.
+struct Reference<'r, 'd>(&'r mut Reader<'d>);
+
+impl<'de> DeserializeSeed<'de> for Reference<'_, '_> {
+    type Value = StorePath;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<StorePath, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Reference<'_, '_> {
+    type Value = StorePath;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a store path or its name")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<StorePath, E> {
+        self.0.reference(text)
+    }
 }
 
 #[cfg(test)]

@@ -8,10 +8,13 @@ mod json;
 mod roots;
 
 pub use graph::{Closure, Graph};
+pub(crate) use json::MAX_SIZE;
 pub use json::parse;
 pub use roots::named_in;
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::text;
 
@@ -36,6 +39,9 @@ pub enum ClosureError {
     /// The graph lists a path twice.
     #[error("the reference graph lists {} twice", text::shorten(.0.as_str()))]
     Duplicate(StorePath),
+    /// The graph has more paths or references than the limit.
+    #[error("the reference graph has more than {1} {0}, which is the limit")]
+    TooLarge(&'static str, usize),
     /// Something refers to a path that the graph does not have.
     #[error(
         "{from} refers to {to}, which the reference graph does not have; write the graph with: \
@@ -57,7 +63,7 @@ pub struct StoreDir(String);
 /// A path directly in a store, such as `/nix/store/<hash>-hello-2.12`. Its content never changes,
 /// so the name identifies it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StorePath(String);
+pub struct StorePath(Arc<str>);
 
 impl StoreDir {
     /// Creates the store folder `dir`.
@@ -98,7 +104,7 @@ impl StoreDir {
         let (name, rest) = name_and_rest.split_at(end);
         let is_valid = !matches!(name, "" | "." | "..") && name.chars().all(is_name_char);
         is_valid.then(|| {
-            (StorePath(format!("{}/{name}", self.0)), rest.strip_prefix('/').unwrap_or(rest))
+            (StorePath(format!("{}/{name}", self.0).into()), rest.strip_prefix('/').unwrap_or(rest))
         })
     }
 }
@@ -114,9 +120,20 @@ impl StorePath {
         &self.0
     }
 
+    /// The path, which shares its memory.
+    fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     /// The last component.
     pub fn name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
+
+impl Borrow<str> for StorePath {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

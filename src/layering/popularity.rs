@@ -8,10 +8,10 @@
 //! built: the occurrences are counted along the graph. Paths that depend on each other, a strongly
 //! connected component (`scc`), count as one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use num_bigint::BigUint;
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::closure::{Closure, StorePath};
@@ -29,26 +29,70 @@ pub fn ranked(closure: &Closure) -> Vec<StorePath> {
 pub fn popularity(closure: &Closure) -> BTreeMap<StorePath, BigUint> {
     let Components { members, references } = components(closure);
     let occurrences = occurrences(&references);
-    let mut popularity: Vec<BigUint> = vec![BigUint::default(); references.len()];
-    let mut visited_from = vec![usize::MAX; references.len()];
-    for dependent in 0..references.len() {
-        let mut pending = vec![dependent];
-        visited_from[dependent] = dependent;
-        while let Some(scc) = pending.pop() {
-            popularity[scc] += &occurrences[dependent];
-            for &next in &references[scc] {
-                if visited_from[next] != dependent {
-                    visited_from[next] = dependent;
-                    pending.push(next);
-                }
-            }
-        }
-    }
+    let popularity = sums_over_dependents(&references, &occurrences);
     members
         .into_iter()
         .zip(popularity)
         .flat_map(|(paths, count)| paths.into_iter().map(move |path| (path, count.clone())))
         .collect()
+}
+
+/// The number of components whose dependencies are computed together: the bits of a word.
+const BLOCK: usize = u64::BITS as usize;
+
+/// The sum of `occurrences` over each component and all its direct and indirect dependents. The
+/// components are numbered from dependents to dependencies.
+///
+/// The dependencies of a block of components are computed in one pass over the graph, as a word of
+/// bits for each component. Few different words occur, so most sums are computed once for a block.
+/// A component with one dependent needs no sum: it has the same dependents and that one.
+fn sums_over_dependents(references: &[Vec<usize>], occurrences: &[BigUint]) -> Vec<BigUint> {
+    let count = references.len();
+    let mut dependents: Vec<usize> = vec![0; count];
+    let mut only_dependent = vec![0; count];
+    for (scc, next) in references.iter().enumerate() {
+        for &next in next {
+            dependents[next] += 1;
+            only_dependent[next] = scc;
+        }
+    }
+    let mut sums: Vec<BigUint> = vec![BigUint::default(); count];
+    for start in (0..count).step_by(BLOCK) {
+        let block = &occurrences[start..count.min(start + BLOCK)];
+        let mut reached: Vec<u64> = vec![0; count - start];
+        (0..block.len()).for_each(|bit| reached[bit] |= 1 << bit);
+        let mut sums_of_words: HashMap<u64, BigUint> = HashMap::new();
+        for scc in start..count {
+            let word = reached[scc - start];
+            if word == 0 {
+                continue;
+            }
+            references[scc].iter().for_each(|&next| reached[next - start] |= word);
+            if dependents[scc] != 1 {
+                let sum = sums_of_words.entry(word).or_insert_with(|| {
+                    (0..block.len()).filter(|bit| word >> bit & 1 == 1).map(|bit| &block[bit]).sum()
+                });
+                add(&mut sums[scc], sum);
+            }
+        }
+    }
+    for scc in (0..count).filter(|scc| dependents[*scc] == 1) {
+        let mut sum = sums[only_dependent[scc]].clone();
+        add(&mut sum, &occurrences[scc]);
+        sums[scc] = sum;
+    }
+    sums
+}
+
+/// The number of bits up to which counts are exact. A closure of real packages has a few hundred.
+const MAX_BITS: u64 = 4096;
+
+/// Adds `more` to `count`, up to a maximum that bounds the memory of all counts.
+fn add(count: &mut BigUint, more: &BigUint) {
+    *count += more;
+    if count.bits() > MAX_BITS {
+        *count = BigUint::from(1u32) << MAX_BITS;
+    }
 }
 
 /// The strongly connected components of a closure, dependents before dependencies.
@@ -68,7 +112,8 @@ fn components(closure: &Closure) -> Components {
             graph.add_edge(nodes[path], nodes[reference], ());
         }
     }
-    let mut sccs = tarjan_scc(&graph);
+    // Tarjan's algorithm in petgraph is recursive, and a long cycle overflows the stack.
+    let mut sccs = kosaraju_scc(&graph);
     sccs.reverse(); // petgraph returns dependencies first
     let mut scc_of = vec![0; graph.node_count()];
     for (index, scc) in sccs.iter().enumerate() {
@@ -101,7 +146,7 @@ fn occurrences(references: &[Vec<usize>]) -> Vec<BigUint> {
             counts[scc] = 1u32.into();
         }
         let count = counts[scc].clone();
-        references[scc].iter().for_each(|&next| counts[next] += &count);
+        references[scc].iter().for_each(|&next| add(&mut counts[next], &count));
     }
     counts
 }

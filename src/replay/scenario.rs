@@ -156,7 +156,7 @@ impl Scenario {
             let problem = format!("no such scenario or file{hint}; built-in scenarios: {known}");
             return Err(ReplayError::Scenario { place: name.to_owned(), problem });
         }
-        let text = std::fs::read_to_string(path).map_err(ArchiveError::read(path))?;
+        let text = document::read(path, document::MAX_SIZE).map_err(ArchiveError::read(path))?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         Self::parse(&stem, path, &text)
     }
