@@ -44,7 +44,7 @@ impl Recipe {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_all(path: &Path) -> Result<Vec<Self>, BuildError> {
-        let text = std::fs::read_to_string(path).map_err(ArchiveError::read(path))?;
+        let text = document::read(path, document::MAX_SIZE).map_err(ArchiveError::read(path))?;
         Self::parse_all(path, &text)
     }
 
@@ -53,16 +53,17 @@ impl Recipe {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse_all(path: &Path, text: &str) -> Result<Vec<Self>, BuildError> {
+        let now = recipe::now();
         // `from_text` reports problems of the text itself better: it knows the line.
         let Ok(Value::Object(mut shared)) = document::parse(path, text) else {
-            return Ok(vec![recipe::from_text(path, text)?]);
+            return Ok(vec![recipe::from_text(path, text, now)?]);
         };
         let error = |problem: String| BuildError::recipe(path, problem);
         let per_platform = shared.remove(PER_PLATFORM);
         let Some(platforms) = shared.remove(PLATFORMS) else {
             return match per_platform {
                 Some(_) => Err(error(format!("{PER_PLATFORM} needs a list of {PLATFORMS}"))),
-                None => Ok(vec![recipe::from_text(path, text)?]),
+                None => Ok(vec![recipe::from_text(path, text, now)?]),
             };
         };
         let platforms = platform_names(platforms).map_err(error)?;
@@ -71,8 +72,8 @@ impl Recipe {
         let mut recipes = Vec::new();
         for name in &platforms {
             let own = per_platform.remove(name).unwrap_or_default();
-            recipes
-                .push(recipe::from_value(path, with_own_keys(&shared, name, own).map_err(error)?)?);
+            let value = with_own_keys(&shared, name, own).map_err(error)?;
+            recipes.push(recipe::from_value(path, value, now)?);
         }
         if let Some(name) = per_platform.keys().next() {
             return Err(error(unlisted(name, &platforms)));
@@ -160,7 +161,7 @@ fn with_own_keys(shared: &Map<String, Value>, name: &str, own: Value) -> Result<
     let own = match own {
         Value::Object(own) => own,
         Value::Null => Map::new(),
-        _ => return Err(format!("{PER_PLATFORM}.{} must be a table", text::quote(&name))),
+        _ => return Err(format!("{PER_PLATFORM}.{} must be a table", text::quote(name))),
     };
     let mut all = shared.clone();
     all.insert("architecture".to_owned(), name.into());
@@ -168,13 +169,13 @@ fn with_own_keys(shared: &Map<String, Value>, name: &str, own: Value) -> Result<
         if COMMON_KEYS.contains(&key.as_str()) {
             return Err(format!(
                 "{PER_PLATFORM}.{} has {key}, which is the same for all platforms",
-                text::quote(&name)
+                text::quote(name)
             ));
         }
         if ONE_PLATFORM_KEYS.contains(&key.as_str()) {
             return Err(format!(
                 "{PER_PLATFORM}.{} has {key}; {PLATFORMS} sets it",
-                text::quote(&name)
+                text::quote(name)
             ));
         }
         all.insert(key, value);

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value};
 
 use super::BuildError;
-use super::settings::{Settings, StoreSettings, StringOrList};
+use super::settings::{Settings, StoreSettings, StringOrList, TimeText};
 use crate::archive::Attributes;
 use crate::closure::StoreDir;
 use crate::document::{self, DocumentError};
@@ -18,8 +18,8 @@ use crate::text;
 /// A date in a recipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeSetting {
-    /// The time of the build.
-    Now,
+    /// The time at which the recipe was read, so that it is the same for all files and platforms.
+    Now(Timestamp),
     /// A fixed time.
     At(Timestamp),
 }
@@ -98,35 +98,38 @@ impl TimeSetting {
     /// The time.
     pub fn time(self) -> Timestamp {
         match self {
-            Self::At(time) => time,
-            Self::Now => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
-                Timestamp::from_seconds(seconds).unwrap_or(Timestamp::DEFAULT)
-            }
+            Self::At(time) | Self::Now(time) => time,
         }
     }
 }
 
-/// Parses a recipe for one platform.
-pub(super) fn from_text(path: &Path, text: &str) -> Result<Recipe, BuildError> {
+/// The current time.
+pub(super) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
+    Timestamp::from_seconds(seconds).unwrap_or(Timestamp::DEFAULT)
+}
+
+/// Parses a recipe for one platform, read at the time `now`.
+pub(super) fn from_text(path: &Path, text: &str, now: Timestamp) -> Result<Recipe, BuildError> {
     let settings: Result<Settings, _> = document::parse(path, text);
     let settings = settings.map_err(|DocumentError { place, problem }| BuildError::Recipe {
         recipe: place,
         problem,
     })?;
-    from_settings(path, settings).map_err(|problem| BuildError::recipe(path, problem))
+    from_settings(path, settings, now).map_err(|problem| BuildError::recipe(path, problem))
 }
 
-/// Reads a recipe for one platform from `value`, a part of the document at `path`.
-pub(super) fn from_value(path: &Path, value: Value) -> Result<Recipe, BuildError> {
+/// Reads a recipe for one platform from `value`, a part of the document at `path` that was read at
+/// the time `now`.
+pub(super) fn from_value(path: &Path, value: Value, now: Timestamp) -> Result<Recipe, BuildError> {
     let settings: Result<Settings, _> = document::from_value(value);
-    let recipe = settings.and_then(|settings| from_settings(path, settings));
+    let recipe = settings.and_then(|settings| from_settings(path, settings, now));
     recipe.map_err(|problem| BuildError::recipe(path, problem))
 }
 
 /// Checks settings and resolves their paths.
-fn from_settings(path: &Path, settings: Settings) -> Result<Recipe, String> {
+fn from_settings(path: &Path, settings: Settings, now: Timestamp) -> Result<Recipe, String> {
     if settings.platforms.is_some() || settings.per_platform.is_some() {
         return Err("a table of per_platform cannot contain platforms or per_platform".to_owned());
     }
@@ -134,7 +137,9 @@ fn from_settings(path: &Path, settings: Settings) -> Result<Recipe, String> {
     let owner = owner(&settings)?;
     let include = settings.store.as_ref().and_then(|store| store.include);
     let contents: Vec<String> = settings.contents.unwrap_or_default().into();
-    let mtime = settings.mtime.map(|time| time_setting("mtime", &time)).transpose()?;
+    let time = |key, text: Option<TimeText>| text.map(|text| time_setting(key, &text.0, now));
+    let created = time("created", settings.created).transpose()?;
+    let mtime = time("mtime", settings.mtime).transpose()?;
     Ok(Recipe {
         path: path.to_owned(),
         name: settings.name.parse().map_err(to_text)?,
@@ -146,7 +151,7 @@ fn from_settings(path: &Path, settings: Settings) -> Result<Recipe, String> {
         contents: contents.iter().map(|path| folder.join(path)).collect(),
         replace: replace(settings.replace.unwrap_or_default())?,
         platform: platform(settings.architecture, settings.variant)?,
-        created: settings.created.map(|time| time_setting("created", &time)).transpose()?,
+        created,
         mtime: mtime.unwrap_or(TimeSetting::At(Timestamp::DEFAULT)),
         owner,
         max_layers: settings.max_layers.unwrap_or(DEFAULT_MAX_LAYERS),
@@ -165,7 +170,7 @@ fn to_text(error: impl std::fmt::Display) -> String {
 fn owner(settings: &Settings) -> Result<Attributes, String> {
     let name = |key: &str, name: &Option<String>| match name {
         Some(name) if name.len() > OWNER_NAME_MAX || name.contains('\0') => {
-            let name = text::quote(&name);
+            let name = text::quote(name);
             Err(format!("{key} {name} is longer than {OWNER_NAME_MAX} bytes or contains a NUL"))
         }
         name => Ok(name.clone().unwrap_or_else(|| "root".to_owned())),
@@ -224,9 +229,9 @@ fn platform(
     }
 }
 
-fn time_setting(key: &str, text: &str) -> Result<TimeSetting, String> {
+fn time_setting(key: &str, text: &str, now: Timestamp) -> Result<TimeSetting, String> {
     match text {
-        "now" => Ok(TimeSetting::Now),
+        "now" => Ok(TimeSetting::Now(now)),
         text => text.parse().map(TimeSetting::At).map_err(|e| format!("{key}: {e}")),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::layering::Strategy;
@@ -29,8 +29,8 @@ pub(super) struct Settings {
     pub(super) platforms: Option<IgnoredAny>,
     /// Likewise.
     pub(super) per_platform: Option<IgnoredAny>,
-    pub(super) created: Option<String>,
-    pub(super) mtime: Option<String>,
+    pub(super) created: Option<TimeText>,
+    pub(super) mtime: Option<TimeText>,
     pub(super) uid: Option<u32>,
     pub(super) gid: Option<u32>,
     pub(super) uname: Option<String>,
@@ -90,5 +90,37 @@ impl<'de> Deserialize<'de> for StringOrList {
             }
         }
         deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+/// A time as text, or as a date-time of TOML, which has no quotes.
+#[derive(Debug)]
+pub(super) struct TimeText(pub(super) String);
+
+/// The name by which the `toml` crate hands out a date-time as a table with one key.
+const TOML_DATETIME: &str = "$__toml_private_datetime";
+
+impl<'de> Deserialize<'de> for TimeText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = TimeText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time such as \"2024-01-31T12:00:00Z\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<TimeText, E> {
+                Ok(TimeText(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<TimeText, A::Error> {
+                match table.next_key::<String>()? {
+                    Some(key) if key == TOML_DATETIME => Ok(TimeText(table.next_value()?)),
+                    _ => Err(de::Error::invalid_type(de::Unexpected::Map, &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Text)
     }
 }

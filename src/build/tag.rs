@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::BuildError;
 use super::plan::{Plan, PlannedLayer};
 use super::recipe::TimeSetting;
-use crate::image::{DiffId, Digest, Tag, Timestamp};
+use crate::image::{DiffId, Digest, Tag};
 use crate::layering::Strategy;
 
 /// The length of a derived tag in hex digits: collisions are as unlikely as for Nix store paths.
@@ -21,8 +21,8 @@ const LENGTH: usize = 32;
 /// Checks that a tag can be derived, if the recipe gives none: it must not change with every build.
 pub(super) fn check_derivable(plan: &Plan) -> Result<(), BuildError> {
     let recipe = &plan.recipe;
-    let changing =
-        recipe.mtime == TimeSetting::Now && plan.layers.iter().any(|layer| !layer.only_store_paths);
+    let changing = matches!(recipe.mtime, TimeSetting::Now(_))
+        && plan.layers.iter().any(|layer| !layer.only_store_paths);
     if recipe.tag.is_none() && changing {
         let problem = "mtime = \"now\" changes the layers with every build, so no tag can be \
                        derived; set a tag";
@@ -48,7 +48,8 @@ fn tag_input(plan: &Plan, diff_ids: &[Option<DiffId>]) -> Option<Value> {
         .map(|(layer, diff_id)| layer_input(plan, layer, *diff_id))
         .collect();
     let recipe = &plan.recipe;
-    let created = recipe.created.unwrap_or(TimeSetting::At(Timestamp::DEFAULT));
+    // `SOURCE_DATE_EPOCH` counts like a date in the recipe.
+    let created = recipe.created.unwrap_or(TimeSetting::At(plan.created));
     let replace: Vec<_> = recipe.replace.iter().map(|path| String::from_utf8_lossy(path)).collect();
     Some(json!({
         "architecture": plan.platform.to_string(),
@@ -94,7 +95,7 @@ fn layering_input(strategy: Strategy) -> &'static str {
 
 fn time_input(time: TimeSetting) -> String {
     match time {
-        TimeSetting::Now => "now".to_owned(),
+        TimeSetting::Now(_) => "now".to_owned(),
         TimeSetting::At(time) => time.to_string(),
     }
 }

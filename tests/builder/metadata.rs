@@ -177,3 +177,54 @@ fn source_date_epoch_is_the_default_creation_date() {
     );
     assert!(created("name='x'\n", "yesterday").contains("SOURCE_DATE_EPOCH"));
 }
+
+#[test]
+fn a_derived_tag_depends_on_source_date_epoch() {
+    let lab = Lab::new();
+    lab.file("tree/file", "x");
+    lab.file("recipe.toml", "name='x'\ncontents='tree'\n");
+    lab.file("fixed.toml", "name='x'\ncontents='tree'\ncreated='2024-05-01T10:00:00Z'\n");
+    let tag = |recipe: &str, epoch: Option<&str>| {
+        let mut command = lab.command(env!("CARGO_BIN_EXE_seatrial"));
+        command.args(["reference", recipe]);
+        epoch.map(|epoch| command.env("SOURCE_DATE_EPOCH", epoch));
+        crate::lab::Run::of(command).ok()
+    };
+    assert_eq!(tag("recipe.toml", Some("1714557600")), tag("fixed.toml", None));
+    assert_ne!(tag("recipe.toml", Some("1714557600")), tag("recipe.toml", None));
+    assert_eq!(tag("recipe.toml", Some("1")), tag("recipe.toml", None), "the default is 1");
+    assert_eq!(tag("fixed.toml", Some("1")), tag("fixed.toml", None));
+}
+
+#[test]
+fn dates_may_be_date_times_of_toml() {
+    let lab = Lab::new();
+    lab.file("tree/file", "x");
+    let text =
+        "name='x'\ncontents='tree'\ncreated='2024-05-01T10:00:00Z'\nmtime='2020-01-01T00:00:00Z'\n";
+    let quoted = lab.build(text);
+    assert_eq!(lab.build(&text.replace("='20", "=20").replace("Z'", "Z")).bytes, quoted.bytes);
+    assert_eq!(quoted.config()["created"], "2024-05-01T10:00:00Z");
+    assert!(lab.rejected("name='x'\ncreated=2024-05-01\n").contains("created"));
+    assert!(lab.rejected("name='x'\ncreated={a=1}\n").contains("a time such as"));
+}
+
+#[test]
+fn now_is_the_same_time_for_all_platforms() {
+    let lab = Lab::new();
+    // Large enough that the platforms are built at different seconds.
+    lab.file("tree/file", vec![7; 100 << 20]);
+    lab.file(
+        "recipe.toml",
+        "name='x'\ntag='1'\ncontents='tree'\ncreated='now'\nmtime='now'\n\
+         platforms=['linux/amd64', 'linux/arm64', 'linux/s390x']\n",
+    );
+    let build = ["build", "recipe.toml", "--format", "oci", "--json", "-o", "x.tar"];
+    let summary: serde_json::Value = serde_json::from_str(&lab.seatrial(build).ok()).unwrap();
+    let images = summary["images"].as_array().unwrap();
+    assert_eq!(images.len(), 3);
+    for image in images {
+        assert_eq!(image["created"], images[0]["created"]);
+        assert_eq!(image["layers"][0]["diff_id"], images[0]["layers"][0]["diff_id"]);
+    }
+}
