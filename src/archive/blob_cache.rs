@@ -5,14 +5,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
 
 use super::blob::FileSlice;
-use super::compression::Compression;
 use super::write;
+use crate::cache_dir;
 use crate::image::digest::Hasher;
 use crate::image::{DiffId, Digest};
 
@@ -40,12 +40,10 @@ const UNFINISHED: &str = ".new-";
 const UNFINISHED_MAX_AGE: Duration = Duration::from_secs(3600);
 
 impl BlobCache {
-    /// The cache in `folder` for layers with `compression`, of at most `limit` bytes. `None` if
-    /// layers are not compressed, or if the folder cannot be created: a build works without cache.
-    pub fn open(folder: &Path, compression: Compression, limit: u64) -> Option<Self> {
-        let folder = folder.join(compression.cache_key()?);
-        fs::create_dir_all(&folder).ok()?;
-        Some(Self { folder, limit })
+    /// The cache in `folder`, which must exist and is for one kind of compression, of at most
+    /// `limit` bytes.
+    pub fn new(folder: PathBuf, limit: u64) -> Self {
+        Self { folder, limit }
     }
 
     fn path(&self, diff_id: DiffId) -> PathBuf {
@@ -56,6 +54,9 @@ impl BlobCache {
     pub fn get(&self, diff_id: DiffId) -> Option<CachedBlob> {
         let path = self.path(diff_id);
         let file = File::options().read(true).write(true).open(&path).ok()?;
+        if !cache_dir::is_own(&file.metadata().ok()?) {
+            return None;
+        }
         // `prune` removes the files with the oldest modification times.
         let _ = file.set_modified(SystemTime::now());
         let blob = read(file);

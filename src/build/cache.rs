@@ -3,8 +3,8 @@
 //! The cache only saves time. If it fails, the build goes on without it, and the output is the
 //! same. Any number of processes may use it at once, because files appear complete or not at all.
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::archive::Compression;
@@ -13,6 +13,7 @@ use crate::archive::layer::Fingerprint;
 use crate::archive::pipeline::{CachedLayer, LayerCache};
 
 use crate::cache_dir;
+use crate::errors;
 use crate::image::{DiffId, Digest};
 
 /// How a build uses the layer cache.
@@ -37,6 +38,10 @@ pub(super) struct DiskCache {
     ignore_cached: bool,
 }
 
+/// The folder of diff IDs in the cache.
+const DIFF_IDS: &str = "layers";
+/// The folder of compressed layers in the cache, with one for each kind of compression.
+const BLOBS: &str = "blobs";
 /// The maximum number of cached diff IDs; each takes a file of one block.
 const MAX_DIFF_IDS: usize = 20_000;
 /// The default limit for compressed layers, in MiB.
@@ -44,19 +49,26 @@ const DEFAULT_BLOBS_MIB: u64 = 4096;
 /// The variable that overrides it.
 const BLOBS_MIB_VARIABLE: &str = "SEATRIAL_CACHE_MIB";
 
+/// The reason for which builds do not use the layer cache, if it is one that the user should know:
+/// another user can write to its folder.
+pub fn cache_problem() -> Option<String> {
+    let error = [&[DIFF_IDS], &[BLOBS]].iter().find_map(|parts| cache_dir::folder(*parts).err());
+    error.filter(|error| error.is_unsafe).map(|error| errors::chain(&error))
+}
+
 impl DiskCache {
     /// Opens the cache for a build whose layers are compressed by `compression`.
     pub(super) fn open(using: CacheUse, compression: Compression) -> Self {
-        let closed = Self { diff_ids: None, blobs: None, ignore_cached: true };
-        let folder = cache_dir::path();
-        let diff_ids = folder.join("layers");
-        if using == CacheUse::Off || fs::create_dir_all(&diff_ids).is_err() {
-            return closed;
+        let folder = |parts: &[&str]| cache_dir::folder(parts).ok();
+        let diff_ids = if using == CacheUse::Off { None } else { folder(&[DIFF_IDS]) };
+        if diff_ids.is_none() {
+            return Self { diff_ids, blobs: None, ignore_cached: true };
         }
         let limit = std::env::var(BLOBS_MIB_VARIABLE).ok().and_then(|text| text.parse().ok());
         let limit = limit.unwrap_or(DEFAULT_BLOBS_MIB) << 20;
-        let blobs = BlobCache::open(&folder.join("blobs"), compression, limit);
-        Self { diff_ids: Some(diff_ids), blobs, ignore_cached: using == CacheUse::Verify }
+        let blobs = compression.cache_key().and_then(|key| folder(&[BLOBS, &key]));
+        let blobs = blobs.map(|folder| BlobCache::new(folder, limit));
+        Self { diff_ids, blobs, ignore_cached: using == CacheUse::Verify }
     }
 
     /// The compressed layers.
@@ -95,12 +107,16 @@ fn key(fingerprint: &Fingerprint) -> Digest {
 
 impl LayerCache for DiskCache {
     fn get(&self, fingerprint: &Fingerprint) -> Option<CachedLayer> {
-        if self.ignore_cached {
+        if self.ignore_cached || !fingerprint.stable {
             return None;
         }
         let key = key(fingerprint);
         let path = self.diff_ids.as_ref()?.join(key.hex());
-        let text = fs::read_to_string(&path).ok()?;
+        let file = File::open(&path).ok()?;
+        if !cache_dir::is_own(&file.metadata().ok()?) {
+            return None;
+        }
+        let text = io::read_to_string(file).ok()?;
         let diff_id = text.split(' ').next().and_then(|text| text.parse().ok()).map(DiffId);
         let Some(diff_id) = diff_id.filter(|diff_id| entry_text(&key, *diff_id) == text) else {
             let _ = fs::remove_file(path);

@@ -1,7 +1,6 @@
 //! Folders of the cache and of VMs, and the locks that processes share.
 
 use std::fs::{self, File};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,19 +18,16 @@ pub(super) const VMS: &str = "vms";
 
 /// Returns the cache folder, and creates it if it is missing.
 pub(super) fn cache_root() -> Result<PathBuf, VmError> {
-    create_private(&crate::cache_dir::path())
+    cache_folder_of(&[])
 }
 
 /// Returns the folder `name` in the cache, and creates it if it is missing.
 pub(super) fn cache_folder(name: &str) -> Result<PathBuf, VmError> {
-    create_private(&cache_root()?.join(name))
+    cache_folder_of(&[name])
 }
 
-/// Creates a folder that only its owner may enter.
-fn create_private(path: &Path) -> Result<PathBuf, VmError> {
-    let created = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    created.map_err(VmError::file("create", path))?;
-    Ok(path.to_owned())
+fn cache_folder_of(parts: &[&str]) -> Result<PathBuf, VmError> {
+    crate::cache_dir::folder(parts).map_err(|error| VmError::file("use", error.path)(error.source))
 }
 
 /// How long another process may assemble a guest or make a snapshot.

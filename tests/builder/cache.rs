@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use crate::lab::Lab;
+use crate::lab::{Lab, Run};
 
 const RECIPE: &str = "name = 'x'\ntag = '1'\ncontents = 'root'\n";
 const OCI: [&str; 4] = ["--format", "oci", "--compress", "zstd"];
@@ -52,6 +52,117 @@ fn a_cached_layer_is_not_hashed_again_and_the_output_is_the_same() {
     let verified = lab.build_with(RECIPE, "verified.tar", &["--verify"]);
     assert_eq!(verified.bytes, plain.bytes);
     assert_eq!(lab.build(RECIPE).bytes, plain.bytes, "--verify writes the cache");
+}
+
+/// The warning about a cache that cannot be used, if there is one, of a build in `lab` that gives
+/// the same image as without a cache.
+fn warning(lab: &Lab, variables: &[(&str, Option<&str>)]) -> String {
+    lab.file("recipe.toml", RECIPE);
+    let plain = lab.build_with(RECIPE, "plain.tar", &["--no-cache"]).bytes;
+    let mut command = lab.command(env!("CARGO_BIN_EXE_seatrial"));
+    command.args(["build", "recipe.toml", "-o", "out.tar"]);
+    for (name, value) in variables {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let run = Run::of(command);
+    let warning = run.stderr();
+    run.ok();
+    assert_eq!(fs::read(lab.path("out.tar")).unwrap(), plain);
+    warning
+}
+
+#[test]
+fn a_cache_that_others_can_write_to_is_not_used() {
+    for folder in ["seatrial", "seatrial/layers"] {
+        let lab = lab_with_cache();
+        assert_eq!(warning(&lab, &[]), "");
+        let wrong = format!("sha256:{}", "ab".repeat(32));
+        replace_diff_id(&lab.cached_files("layers")[0], &wrong);
+        let mode = |mode| {
+            let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            fs::set_permissions(lab.cache_path(folder), permissions).unwrap();
+        };
+        for unsafe_mode in [0o770, 0o707] {
+            mode(unsafe_mode);
+            let warning = warning(&lab, &[]);
+            assert_eq!(warning.lines().count(), 1, "{warning}");
+            assert!(warning.contains("other users can write to it"), "{warning}");
+            let summary = lab.build(RECIPE).summary;
+            assert_ne!(summary["layers"][0]["diff_id"], wrong);
+        }
+    }
+}
+
+#[test]
+fn a_cache_of_another_user_is_not_used() {
+    let lab = lab_with_cache();
+    // Only root can give files away.
+    if std::os::unix::fs::chown(lab.cache_path("seatrial"), Some(12345), None).is_err() {
+        return;
+    }
+    let message = warning(&lab, &[]);
+    assert!(message.contains("another user (uid 12345)"), "{message}");
+    // A link of another user to a folder of one's own.
+    std::os::unix::fs::chown(lab.cache_path("seatrial"), Some(0), None).unwrap();
+    fs::rename(lab.cache_path("seatrial"), lab.cache_path("own")).unwrap();
+    std::os::unix::fs::symlink("own", lab.cache_path("seatrial")).unwrap();
+    assert_eq!(warning(&lab, &[]), "");
+    std::os::unix::fs::lchown(lab.cache_path("seatrial"), Some(12345), None).unwrap();
+    assert!(warning(&lab, &[]).contains("symlink of another user"));
+}
+
+#[test]
+fn new_folders_of_the_cache_are_private() {
+    let lab = lab_with_cache();
+    lab.build_with(RECIPE, "out.tar", &OCI);
+    for folder in ["seatrial", "seatrial/layers", "seatrial/blobs"] {
+        let mode = fs::metadata(lab.cache_path(folder)).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o700, "{folder}");
+    }
+}
+
+#[test]
+fn without_a_home_there_is_no_cache() {
+    let lab = lab_with_cache();
+    let temporary = lab.path("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let temporary = temporary.to_str().unwrap();
+    let variables = [("HOME", None), ("XDG_CACHE_HOME", None), ("TMPDIR", Some(temporary))];
+    assert_eq!(warning(&lab, &variables), "");
+    assert!(fs::read_dir(temporary).unwrap().next().is_none());
+}
+
+#[test]
+fn layers_from_images_of_filesystems_are_not_cached() {
+    // Two images with the same dates, sizes and inodes, mounted one after the other.
+    let lab = Lab::new();
+    fs::create_dir(lab.path("mounted")).unwrap();
+    let recipe = "name='x'\ntag='1'\ncontents='mounted'\n";
+    for version in ["1", "2"] {
+        lab.file("source/app", format!("version {version}\n"));
+        let uuid = "00000000-0000-0000-0000-000000000000";
+        let mut make = lab.command("mkfs.erofs");
+        make.args(["-T", "1700000000", "-U", uuid, "image", "source"]);
+        let is_made = make.output().is_ok_and(|output| output.status.success());
+        let mut mount = lab.command("mount");
+        mount.args(["-t", "erofs", "-o", "loop,ro", "image", "mounted"]);
+        if !is_made || !mount.output().is_ok_and(|output| output.status.success()) {
+            return; // needs root, and erofs in the kernel
+        }
+        let built = [
+            lab.build(recipe),
+            lab.build_with(recipe, "oci.tar", &OCI),
+            lab.build_with(recipe, "oci.tar", &OCI),
+        ];
+        let plain = lab.build_with(recipe, "plain.tar", &["--no-cache"]);
+        lab.tool("umount", ["mounted"]);
+        fs::remove_file(lab.path("image")).unwrap();
+        assert!(built.iter().all(|built| built.summary["id"] == plain.summary["id"]));
+    }
+    assert!(lab.cached_files("layers").is_empty());
 }
 
 #[test]

@@ -39,6 +39,11 @@ impl Lab {
         self.folder.path().join(name)
     }
 
+    /// A path in the folder for caches.
+    pub fn cache_path(&self, name: &str) -> PathBuf {
+        self.cache.path().join(name)
+    }
+
     /// The paths of the files in the folder `name` of the cache.
     pub fn cached_files(&self, name: &str) -> Vec<PathBuf> {
         let files = fs::read_dir(self.cache.path().join("seatrial").join(name))
