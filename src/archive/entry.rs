@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::host::Filesystem;
 use crate::image::Timestamp;
 use crate::text;
 
@@ -95,10 +96,13 @@ pub struct FileContent {
     pub changed: (i64, u32),
     /// Inode number.
     pub inode: u64,
+    /// The filesystem; the default if it is not known.
+    pub(crate) filesystem: Filesystem,
 }
 
 impl FileContent {
-    /// The content of a file in `folder` with `metadata`.
+    /// The content of a file in `folder` with `metadata`, on a filesystem that is not known. Layers
+    /// with such files are not cached.
     pub fn new(folder: Arc<Path>, metadata: &Metadata) -> Self {
         Self {
             folder,
@@ -106,6 +110,7 @@ impl FileContent {
             modified: (metadata.mtime(), metadata.mtime_nsec() as u32),
             changed: (metadata.ctime(), metadata.ctime_nsec() as u32),
             inode: metadata.ino(),
+            filesystem: Filesystem::default(),
         }
     }
 }

@@ -4,15 +4,16 @@
 //! threads produce independently, in any order. A long list of entries is stored in a temporary
 //! file.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::ArchiveError;
 use super::entry::{Attributes, Entry, FileContent, Kind};
 use super::header::{self, END, padding};
+use super::host;
 use super::spool::{Spool, SpoolWriter};
 use crate::image::Digest;
 use crate::image::digest::Hasher;
@@ -30,15 +31,17 @@ pub struct Layer {
     fingerprint: Fingerprint,
 }
 
-/// A digest of a layer's metadata: every entry, and size, times and inode of every file, as in
-/// git's index. Layers with equal fingerprints have equal bytes. No file is opened to compute it.
+/// A digest of a layer's metadata: every entry, and size, times, inode and filesystem of every
+/// file, similar to git's index. Layers with equal fingerprints that are stable have equal bytes.
+/// No file is opened to compute it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     /// The digest of the metadata.
     pub digest: Digest,
-    /// Whether no file had changed in the last seconds before it was listed. Otherwise a file may
-    /// change again without a new modification time, since file systems store times with limited
-    /// resolution (git calls such entries "racy").
+    /// Whether every file is on a filesystem with a real ctime, and no file had changed in the last
+    /// seconds before it was listed. Otherwise a file may change without new metadata, since file
+    /// systems store times with limited resolution (git calls such entries "racy"). A layer whose
+    /// fingerprint is not stable is never looked up in the layer cache.
     pub stable: bool,
 }
 
@@ -72,6 +75,8 @@ pub struct Segment {
     skip: u64,
     /// The segment's size in bytes.
     length: usize,
+    /// Whether files must have exactly the metadata of the layer's fingerprint.
+    unchanged_files: bool,
 }
 
 impl LayerBuilder {
@@ -98,8 +103,9 @@ impl LayerBuilder {
     pub fn push(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
         let hash = |bytes: &[u8]| self.metadata.update(bytes);
         self.entries.push_inspected(entry, hash).map_err(file_list_failed)?;
-        if let Kind::File(FileContent { modified, changed, .. }) = &entry.kind {
-            self.stable &= modified.0.max(changed.0) < self.stable_before;
+        if let Kind::File(FileContent { modified, changed, filesystem, .. }) = &entry.kind {
+            let is_old = modified.0.max(changed.0) < self.stable_before;
+            self.stable &= is_old && filesystem.has_ctime;
         }
         self.count += 1;
         self.size += record_size(entry);
@@ -125,7 +131,10 @@ impl LayerBuilder {
 
 /// A failure to write or read the list of entries.
 pub(crate) fn file_list_failed(source: io::Error) -> ArchiveError {
-    ArchiveError::temporary_file(source)
+    ArchiveError::Write {
+        target: "the list of files in the folder for temporary files".to_owned(),
+        source,
+    }
 }
 
 impl Layer {
@@ -170,7 +179,8 @@ impl Layer {
                 }
             }
             let length = left.min(SEGMENT_SIZE as u64) as usize;
-            let segment = Segment { layer: Arc::clone(&layer), entry, skip, length };
+            let segment =
+                Segment { layer: Arc::clone(&layer), entry, skip, length, unchanged_files: false };
             left -= length as u64;
             skip += length as u64;
             (length > 0).then_some(Ok(segment))
@@ -193,6 +203,12 @@ fn record_size(entry: &Entry) -> u64 {
 }
 
 impl Segment {
+    /// The segment, which is an error to read if a file no longer has all metadata that it has in
+    /// the layer's fingerprint: it may have been replaced by one of the same size and date.
+    pub(super) fn with_unchanged_files(self) -> Self {
+        Self { unchanged_files: true, ..self }
+    }
+
     /// Replaces the content of `buffer` by the segment's bytes.
     ///
     /// # Errors
@@ -232,7 +248,12 @@ impl Segment {
         let offset = skip.saturating_sub(header_size);
         let count = content.size.saturating_sub(offset).min(space);
         if count > 0 {
-            read_content(entry, content, offset, count as usize, buffer)?;
+            let metadata = read_content(entry, content, offset, count as usize, buffer)?;
+            let ctime = (metadata.ctime(), metadata.ctime_nsec() as u32);
+            let is_same = (ctime, metadata.ino()) == (content.changed, content.inode);
+            if self.unchanged_files && !is_same {
+                return Err(ArchiveError::Changed(entry.source().unwrap_or_default()));
+            }
         }
         let filled = content.size + padding(content.size);
         let zeros = filled.saturating_sub(offset.max(content.size)).min(space - count);
@@ -244,20 +265,21 @@ impl Segment {
 }
 
 /// Appends `count` bytes of a file from `offset` on, and checks that the file has not changed since
-/// it was listed.
+/// it was listed. Returns its metadata.
 fn read_content(
     entry: &Entry,
     content: &FileContent,
     offset: u64,
     count: usize,
     buffer: &mut Vec<u8>,
-) -> Result<(), ArchiveError> {
+) -> Result<Metadata, ArchiveError> {
     let path = entry.source().unwrap_or_default();
-    let open = File::options()
-        .read(true)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
-        .open(&path);
-    let file = open.map_err(ArchiveError::read(&path))?;
+    let file = match host::open(&path, rustix::fs::OFlags::RDONLY) {
+        Ok(file) => File::from(file),
+        // It was no symlink, and there was none on the way, when it was listed.
+        Err(error) if host::is_symlink_error(&error) => return Err(ArchiveError::Changed(path)),
+        Err(error) => return Err(ArchiveError::read(&path)(error)),
+    };
     let start = buffer.len();
     buffer.resize(start + count, 0);
     match file.read_exact_at(&mut buffer[start..], offset) {
@@ -270,7 +292,7 @@ fn read_content(
     if (metadata.len(), (metadata.mtime(), metadata.mtime_nsec() as u32))
         == (content.size, content.modified)
     {
-        Ok(())
+        Ok(metadata)
     } else {
         Err(ArchiveError::Changed(path))
     }

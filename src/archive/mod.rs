@@ -16,6 +16,7 @@ mod error;
 pub mod files;
 mod folder;
 pub mod header;
+pub(crate) mod host;
 mod image;
 mod image_files;
 mod json;

@@ -31,7 +31,7 @@ pub trait LayerCache: Sync {
     /// Returns the cached layer with `fingerprint`.
     fn get(&self, fingerprint: &Fingerprint) -> Option<CachedLayer>;
 
-    /// Adds the digest of the layer with `fingerprint`.
+    /// Adds the digest of the layer with `fingerprint`, and replaces one that it has.
     fn insert(&self, fingerprint: &Fingerprint, diff_id: DiffId);
 }
 
@@ -143,6 +143,7 @@ fn list<E: From<ArchiveError>>(
         };
         let fingerprint = layer.fingerprint();
         let cached = cache.get(&fingerprint);
+        let is_cached = cached.is_some();
         let needs_no_bytes =
             cached.as_ref().is_some_and(|cached| cached.blob.is_some() || !wants_bytes);
         let begin = Step::Begin { size: layer.size(), entries: layer.len(), fingerprint, cached };
@@ -154,6 +155,8 @@ fn list<E: From<ArchiveError>>(
         }
         for segment in layer.segments() {
             let segment = match segment {
+                // The cached digest is written with these bytes, which are not hashed.
+                Ok(segment) if is_cached => segment.with_unchanged_files(),
                 Ok(segment) => segment,
                 Err(error) => {
                     let _ = listed.send(Err(error.into()));
@@ -247,8 +250,8 @@ impl<E: From<ArchiveError>> Writer<'_, E> {
                 }
                 Step::Begin { size, entries, fingerprint, cached } => {
                     sink.begin(size).map_err(failed)?;
-                    let diff_id = cached.map(|cached| cached.diff_id);
-                    current = Some((size, entries, fingerprint, diff_id));
+                    let cached = cached.map(|cached| cached.diff_id);
+                    current = Some((size, entries, fingerprint, cached));
                 }
                 Step::Data(filled) => {
                     let buffer = Arc::new(filled.recv().map_err(|_| ArchiveError::WorkerLost)??);

@@ -8,6 +8,7 @@ use super::blob::LayerBlob;
 use super::decompress::Codec;
 use super::entry::{Attributes, FileContent, Kind};
 use super::header;
+use super::host::Filesystem;
 
 /// The bytes of a base layer as they go into an image, their number and their compression: as
 /// stored, or decompressed if `decompress` returns true because readers of the target format may
@@ -28,7 +29,9 @@ pub(crate) fn layer_bytes(
 /// The header of a regular file of the image archive itself.
 pub(crate) fn member_header(name: &str, size: u64) -> Vec<u8> {
     let folder = Path::new("").into();
-    let content = FileContent { folder, size, modified: (0, 0), changed: (0, 0), inode: 0 };
+    let filesystem = Filesystem::default();
+    let content =
+        FileContent { folder, size, modified: (0, 0), changed: (0, 0), inode: 0, filesystem };
     let mut out = Vec::with_capacity(header::BLOCK as usize);
     header::encode(name.as_bytes(), 0o644, &Kind::File(content), &Attributes::default(), &mut out);
     out

@@ -2,14 +2,13 @@
 //! with the base image.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
+use super::BuildError;
+use super::notices::Notices;
 use super::sorter::Sorter;
-use super::{BuildError, walk};
-use crate::archive::ArchiveError;
+use super::walk::{Filesystems, Folder, Metadata};
 use crate::archive::entry::{Entry, Kind, join};
 use crate::archive::tree::{Node, ResolveError, Tree, resolve};
 use crate::closure::{Closure, StoreDir};
@@ -26,6 +25,8 @@ pub(super) struct Rules<'a> {
     pub(super) closure: &'a Closure,
     /// Whether symlinks to directories become copies of the directories.
     pub(super) follow_dirlinks: bool,
+    /// The output, which is left out of the contents, and what the user must know.
+    pub(super) notices: &'a Notices,
 }
 
 /// How a content appears in the image.
@@ -63,7 +64,12 @@ pub(super) struct Placer<'a> {
     new_links: Vec<(ImagePath, Node)>,
     /// Whether symlinks of the current content are needed later.
     collect_links: bool,
+    filesystems: Filesystems,
 }
+
+/// The mode of a directory with links into the store: that of the directory in the store has no
+/// permission to write, which is of use there only.
+const LINKED_DIRECTORY_MODE: u32 = 0o755;
 
 impl<'a> Placer<'a> {
     pub(super) fn new(rules: Rules<'a>) -> Self {
@@ -75,6 +81,7 @@ impl<'a> Placer<'a> {
             links: BTreeMap::new(),
             new_links: Vec::new(),
             collect_links: false,
+            filesystems: Filesystems::new(),
         }
     }
 
@@ -87,14 +94,20 @@ impl<'a> Placer<'a> {
         placement: Placement,
     ) -> Result<(), BuildError> {
         self.origins.push(source.display().to_string());
-        let metadata = std::fs::symlink_metadata(source).map_err(ArchiveError::read(source))?;
+        let metadata = Metadata::of(source)?;
         if metadata.is_dir() {
             if !path.is_empty() {
-                self.directory(path, walk::mode(&metadata))?;
+                self.directory(path, metadata.mode())?;
             }
             self.folder(source, path, placement, &mut Vec::new())?;
         } else {
-            let folder: Arc<Path> = source.parent().unwrap_or(Path::new("")).into();
+            if self.rules.notices.is_output(metadata.id()) {
+                let problem = "the output would replace this file, which is one of the contents; \
+                               choose another output";
+                return Err(BuildError::content(source, problem));
+            }
+            let parent = source.parent().unwrap_or(Path::new(""));
+            let folder = Folder::open(parent, &mut self.filesystems)?;
             let name = source.file_name().unwrap_or_default().as_bytes();
             self.leaf(&folder, name, &metadata, path, placement)?;
         }
@@ -120,8 +133,11 @@ impl<'a> Placer<'a> {
         store: &[u8],
         name: &str,
     ) -> Result<(), BuildError> {
-        let metadata = std::fs::symlink_metadata(source).map_err(ArchiveError::read(source))?;
-        let path = if metadata.is_dir() { join(store, name.as_bytes()) } else { store.into() };
+        let path = if Metadata::of(source)?.is_dir() {
+            join(store, name.as_bytes())
+        } else {
+            store.into()
+        };
         self.add(source, &path, Placement::Copied)
     }
 
@@ -134,25 +150,30 @@ impl<'a> Placer<'a> {
         placement: Placement,
         ancestors: &mut Vec<PathBuf>,
     ) -> Result<(), BuildError> {
-        let shared: Arc<Path> = folder.into();
+        let opened = Folder::open(folder, &mut self.filesystems)?;
         let path = self.resolved(path)?;
         ancestors.push(folder.to_owned());
         // Subfolders follow when this folder is closed, sorted by name, so that conflicts are the
         // same on every host.
         let mut subfolders = BTreeMap::new();
-        walk::children(folder, |child| {
-            let source = folder.join(OsStr::from_bytes(&child.name));
+        opened.children(|child| {
+            let source = opened.child_path(&child.name);
             let target = self.followed(&source, &child.metadata, placement, ancestors);
             if child.metadata.is_dir() {
-                subfolders.insert(child.name, (source, walk::mode(&child.metadata)));
+                subfolders.insert(child.name, (source, child.metadata.mode()));
             } else if let Some(target) = target {
                 subfolders.insert(child.name, target);
+            } else if self.rules.notices.is_output(child.metadata.id()) {
+                self.rules.notices.left_out(&source);
             } else {
-                self.leaf(&shared, &child.name, &child.metadata, &path, placement)?;
+                self.leaf(&opened, &child.name, &child.metadata, &path, placement)?;
             }
             Ok(())
         })?;
+        drop(opened);
         for (name, (source, mode)) in subfolders {
+            let is_linked = placement == Placement::Linked;
+            let mode = if is_linked { LINKED_DIRECTORY_MODE } else { mode };
             let path = self.directory(&join(&path, &name), mode)?;
             self.folder(&source, &path, placement, ancestors)?;
         }
@@ -172,14 +193,14 @@ impl<'a> Placer<'a> {
     /// Places anything but a directory.
     fn leaf(
         &mut self,
-        folder: &Arc<Path>,
+        folder: &Folder,
         name: &[u8],
-        metadata: &std::fs::Metadata,
+        metadata: &Metadata,
         parent: &[u8],
         placement: Placement,
     ) -> Result<(), BuildError> {
         let path = join(parent, name);
-        let source = folder.join(OsStr::from_bytes(name));
+        let source = folder.child_path(name);
         let (kind, mode) = match (placement, self.path_in_store(&source)) {
             (Placement::Linked, Some(target)) => {
                 if metadata.is_symlink() {
@@ -187,7 +208,7 @@ impl<'a> Placer<'a> {
                 }
                 (Kind::Symlink(target), 0o777)
             }
-            _ => (walk::kind(folder, name, metadata)?, walk::mode(metadata)),
+            _ => (folder.kind(name, metadata)?, metadata.mode()),
         };
         let base_has_directory = matches!(self.rules.base.get(&path), Some(Node::Directory(_)));
         if base_has_directory && !self.is_replaced(&path) {
@@ -205,7 +226,7 @@ impl<'a> Placer<'a> {
     /// Records the link from `path` to `target` as expandable if `source` leads to a folder in the
     /// store.
     fn note_expandable(&mut self, path: &[u8], target: &[u8], source: &Path) {
-        let folder = directory_behind(source).map(|(folder, _)| folder);
+        let folder = self.directory_behind(source).map(|(folder, _)| folder);
         if let Some(folder) = folder.filter(|folder| self.path_in_store(folder).is_some()) {
             let link = ExpandableLink { folder, origin: self.current_origin() };
             self.expandable.entry(path.into()).or_default().insert(target.into(), link);
@@ -279,7 +300,7 @@ impl<'a> Placer<'a> {
     fn followed(
         &self,
         source: &Path,
-        metadata: &std::fs::Metadata,
+        metadata: &Metadata,
         placement: Placement,
         ancestors: &[PathBuf],
     ) -> Option<(PathBuf, u32)> {
@@ -287,7 +308,7 @@ impl<'a> Placer<'a> {
         if !follow || !metadata.is_symlink() {
             return None;
         }
-        let (folder, mode) = directory_behind(source)?;
+        let (folder, mode) = self.directory_behind(source)?;
         let canonical = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
         let is_inside = ancestors.first().is_some_and(|root| folder.starts_with(canonical(root)))
             || self.is_in_closure(&folder);
@@ -304,11 +325,33 @@ impl<'a> Placer<'a> {
         };
         dir.split(&path).is_some_and(|(path, _)| self.rules.closure.contains(&path))
     }
+
+    /// The folder that a symlink leads to on the host, and its mode.
+    fn directory_behind(&self, link: &Path) -> Option<(PathBuf, u32)> {
+        let folder = self.relocated(link.to_owned()).canonicalize().ok()?;
+        let metadata = Metadata::of(&folder).ok().filter(Metadata::is_dir)?;
+        Some((folder, metadata.mode()))
+    }
+
+    /// Follows symlinks to absolute paths in the store to where the store is on this host, so that
+    /// a store gives the same image wherever it is. Returns the path with the first other link.
+    fn relocated(&self, mut path: PathBuf) -> PathBuf {
+        let Some((dir, store)) = self.rules.store else {
+            return path;
+        };
+        if store == Path::new(dir.as_str()) {
+            return path;
+        }
+        for _ in 0..MAX_LINKS {
+            let target = std::fs::read_link(&path).unwrap_or_default();
+            match target.strip_prefix(dir.as_str()) {
+                Ok(rest) => path = store.join(rest),
+                Err(_) => break,
+            }
+        }
+        path
+    }
 }
 
-/// The folder that a symlink leads to on the host, and its mode.
-fn directory_behind(link: &Path) -> Option<(PathBuf, u32)> {
-    let folder = link.canonicalize().ok()?;
-    let metadata = folder.metadata().ok().filter(std::fs::Metadata::is_dir)?;
-    Some((folder, walk::mode(&metadata)))
-}
+/// The most symlinks in a row that are followed, as in Linux.
+const MAX_LINKS: usize = 40;

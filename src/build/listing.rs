@@ -32,6 +32,7 @@ impl Plan {
             replace: &self.recipe.replace,
             store,
             closure: &self.closure,
+            notices: &self.notices,
             follow_dirlinks: single && layer.has_contents && !self.recipe.keep_contents_dirlinks,
         });
         if layer.has_contents {

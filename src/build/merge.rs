@@ -163,6 +163,9 @@ impl MergedLayer<'_> {
             let in_base = matches!(base, Some(Node::Directory(_)));
             if in_base && !self.placer.is_replaced(&entry.path) {
                 entry = self.placer.directory_entry(&entry.path);
+                if let Some(kept) = &entry.attributes {
+                    self.placer.rules.notices.base_owner(&entry.path, (kept.uid, kept.gid));
+                }
             }
         }
         Ok(self.builder.push(&entry)?)

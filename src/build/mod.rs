@@ -18,6 +18,7 @@ pub(crate) mod incremental;
 mod inputs;
 mod listing;
 mod merge;
+mod notices;
 pub(crate) mod output;
 mod plan;
 mod platforms;
@@ -30,7 +31,7 @@ mod walk;
 mod write_image;
 
 pub use assemble::{assemble, assemble_all};
-pub use cache::CacheUse;
+pub use cache::{CacheUse, cache_problem};
 pub use error::BuildError;
 pub use format::{Format, Options, Output};
 pub use plan::{Plan, plan};

@@ -1,7 +1,8 @@
 //! Output files that appear complete or not at all, and streams.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -25,38 +26,83 @@ pub struct OutputFile {
 /// The permissions of an output file, before the umask.
 const MODE: u32 = 0o666;
 
+/// The destination that an output path leads to.
+enum Destination {
+    /// A file, or nothing yet.
+    File(PathBuf),
+    /// A device, a pipe, or a file that another process opened: it is written to, because a file
+    /// could not replace it.
+    Stream,
+}
+
+/// The most symlinks in a row that are followed, as in Linux.
+const MAX_LINKS: usize = 40;
+
+/// Follows symlinks at the end of `target`: what they lead to is written, and they stay.
+fn destination(target: &Path) -> Result<Destination, ArchiveError> {
+    let mut path = target.to_owned();
+    for _ in 0..MAX_LINKS {
+        match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_symlink() => {
+                // `/proc/self/fd/1`, to which `/dev/stdout` leads, is not a path.
+                if is_on_proc(folder(&path)) {
+                    return Ok(Destination::Stream);
+                }
+                let to = path.read_link().map_err(|source| failed(target, source))?;
+                path = folder(&path).join(to);
+            }
+            Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => {
+                return Ok(Destination::Stream);
+            }
+            // If it cannot be read, creating the file fails with the reason.
+            Ok(_) | Err(_) => return Ok(Destination::File(path)),
+        }
+    }
+    Err(failed(target, Errno::LOOP.into()))
+}
+
+fn is_on_proc(folder: &Path) -> bool {
+    rustix::fs::statfs(folder).is_ok_and(|info| info.f_type == rustix::fs::PROC_SUPER_MAGIC)
+}
+
 impl OutputFile {
-    /// Creates a file in the folder of `target`, on the same file system.
+    /// Creates a file in the folder of `target`, on the same file system. If `target` is a symlink,
+    /// that is the folder of the file that it leads to.
     ///
     /// # Errors
     /// If a file cannot be created there.
     pub fn beside(target: &Path) -> Result<Self, ArchiveError> {
         let failed = |source| failed(target, source);
-        if target.is_dir() {
+        let path = match destination(target)? {
+            Destination::File(path) => path,
+            Destination::Stream => target.to_owned(),
+        };
+        if path.is_dir() {
             return Err(failed(io::Error::new(
                 io::ErrorKind::IsADirectory,
                 "it is a directory; name a file",
             )));
         }
-        let folder = folder(target);
+        let folder = folder(&path);
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        match rustix::fs::openat(CWD, folder, flags, Mode::from_raw_mode(MODE)) {
-            Ok(file) => {
-                return Ok(Self { file: file.into(), target: target.to_owned(), named: None });
+        // An unnamed file gets its name through `/proc`.
+        if Path::new(DESCRIPTORS).is_dir() {
+            match rustix::fs::openat(CWD, folder, flags, Mode::from_raw_mode(MODE)) {
+                Ok(file) => return Ok(Self { file: file.into(), target: path, named: None }),
+                // A file with a name would fail for the same reason.
+                Err(error @ (Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::ROFS)) => {
+                    return Err(failed(error.into()));
+                }
+                Err(_) => {}
             }
-            // A file with a name would fail for the same reason.
-            Err(error @ (Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::ROFS)) => {
-                return Err(failed(error.into()));
-            }
-            Err(_) => {}
         }
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(MODE);
         let named = tempfile::Builder::new()
-            .prefix(".seatrial-")
+            .prefix(UNFINISHED)
             .permissions(permissions)
             .tempfile_in(folder);
         let (file, named) = named.map(NamedTempFile::into_parts).map_err(failed)?;
-        Ok(Self { file, target: target.to_owned(), named: Some(named) })
+        Ok(Self { file, target: path, named: Some(named) })
     }
 
     /// The file.
@@ -64,26 +110,35 @@ impl OutputFile {
         &self.file
     }
 
-    /// Gives the complete file its name, and replaces a file that has it.
+    /// Writes the complete file to the disk, gives it its name, and replaces a file that has it.
     ///
     /// # Errors
     /// If the file cannot be named; it is then removed.
     pub fn persist(self) -> Result<(), ArchiveError> {
         let Self { file, target, named } = self;
         let failed = |source| failed(&target, source);
+        // Otherwise a crash of the host can leave an empty file in the place of a good one.
+        file.sync_all().map_err(failed)?;
         match named {
             Some(named) => named.persist(&target).map_err(|error| failed(error.error)),
             None => link(&file, &target).map_err(failed),
-        }
+        }?;
+        // Not all file systems can do this for a folder.
+        let _ = File::open(folder(&target)).and_then(|folder| folder.sync_all());
+        Ok(())
     }
 }
+
+/// The descriptors of this process as files.
+const DESCRIPTORS: &str = "/proc/self/fd";
+/// The names of unfinished output files begin with this.
+pub(super) const UNFINISHED: &str = ".seatrial-";
 
 /// Names an unnamed file. Linux does not let it replace another, so it gets a free name first and
 /// is then renamed.
 fn link(file: &File, target: &Path) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
-    let by_descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let named = tempfile::Builder::new().prefix(".seatrial-").make_in(folder(target), |path| {
+    let by_descriptor = format!("{DESCRIPTORS}/{}", file.as_raw_fd());
+    let named = tempfile::Builder::new().prefix(UNFINISHED).make_in(folder(target), |path| {
         rustix::fs::linkat(CWD, by_descriptor.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)
             .map_err(io::Error::from)
     })?;
@@ -101,16 +156,28 @@ fn failed(target: &Path, source: io::Error) -> ArchiveError {
     ArchiveError::Write { target: text::path(target), source }
 }
 
-/// Whether `target` is a device or a pipe, which are written to instead of being replaced.
+/// Whether `target` is written to instead of being replaced: a device, a pipe, or a path such as
+/// `/dev/stdout` to a file that is open already.
 pub fn is_stream(target: &Path) -> bool {
-    std::fs::metadata(target).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+    matches!(destination(target), Ok(Destination::Stream))
 }
 
-/// Opens a device or pipe for writing.
+/// Whether `target` is standard output by another name, such as `/dev/stdout`.
+pub fn is_standard_output(target: &Path) -> bool {
+    let (Ok(output), Ok(target_status)) =
+        (rustix::fs::fstat(rustix::stdio::stdout()), rustix::fs::stat(target))
+    else {
+        return false;
+    };
+    let same = (output.st_dev, output.st_ino) == (target_status.st_dev, target_status.st_ino);
+    same && is_stream(target)
+}
+
+/// Opens a stream for writing.
 ///
 /// # Errors
 /// If it cannot be opened.
-pub fn open_stream(target: &Path) -> Result<Box<dyn Write>, ArchiveError> {
-    let file = File::options().write(true).open(target).map_err(|source| failed(target, source))?;
-    Ok(Box::new(file))
+pub fn open_stream(target: &Path) -> Result<File, ArchiveError> {
+    let file = File::options().write(true).truncate(true).open(target);
+    file.map_err(|source| failed(target, source))
 }

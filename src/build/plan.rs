@@ -1,11 +1,14 @@
 //! The plan of a build: everything that can be known, and every mistake that can be found, before
 //! the contents of files are read.
 
+use std::os::unix::fs::MetadataExt;
+
 use serde_json::{Map, Value};
 
 use super::BuildError;
 use super::base::{self, Base};
 use super::inputs::{self, Content};
+use super::notices::Notices;
 use super::recipe::Recipe;
 use crate::closure::{Closure, StorePath};
 use crate::image::{ContainerConfig, DiffId, Platform, Timestamp, inherit};
@@ -26,6 +29,7 @@ pub struct Plan {
     /// The store paths that the image needs and the base does not have.
     pub(super) closure: Closure,
     pub(super) contents: Vec<Content>,
+    pub(super) notices: Notices,
 }
 
 /// A new layer of a planned image.
@@ -56,7 +60,8 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
     let closure = inputs::missing_in_base(closure, &recipe, base.as_ref())?;
     let config = config(&recipe, base.as_ref())?;
     let layers = layers(&recipe, &closure, &contents, base.as_ref())?;
-    Ok(Plan { recipe, base, platform, created, config, layers, closure, contents })
+    let notices = Notices::new((recipe.owner.uid, recipe.owner.gid));
+    Ok(Plan { recipe, base, platform, created, config, layers, closure, contents, notices })
 }
 
 /// The recipe's `config`, with what it inherits from the base's.
@@ -125,6 +130,17 @@ impl Plan {
     /// The recipe.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// Leaves the file `output`, which the build is going to write, out of the contents.
+    pub fn leave_out(&mut self, output: &std::fs::Metadata) {
+        self.notices.add_output((output.dev(), output.ino()));
+    }
+
+    /// Notices about the image, a sentence each, as far as its layers were listed: contents that
+    /// were left out, and settings that had no effect.
+    pub fn notices(&self) -> Vec<String> {
+        self.notices.all()
     }
 
     /// The diff IDs of the base's layers, lowest first.

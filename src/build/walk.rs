@@ -1,17 +1,40 @@
 //! Reads folders of the host and converts files to layer entries. Opens no file and follows no
 //! symlink.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, DirEntry, FileType, Metadata};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Dir, FileType, OFlags, Stat};
 
 use super::BuildError;
 use crate::archive::ArchiveError;
 use crate::archive::entry::{FileContent, Kind};
+use crate::archive::host::{self, Filesystem};
 use crate::archive::tree::WHITEOUT;
+
+/// The metadata of a file.
+#[derive(Clone, Copy)]
+pub(super) struct Metadata(Stat);
+
+/// A device and an inode number, which identify a file.
+pub(super) type FileId = (u64, u64);
+
+/// An open folder. Its entries are read through it, so that they are all from the same folder even
+/// if its path leads elsewhere by then.
+pub(super) struct Folder {
+    file: OwnedFd,
+    pub(super) path: Arc<Path>,
+    device: u64,
+    filesystem: Filesystem,
+}
+
+/// The filesystems of folders that were opened, by device.
+pub(super) type Filesystems = BTreeMap<u64, Filesystem>;
 
 /// An entry of a folder.
 pub(super) struct Child {
@@ -19,67 +42,118 @@ pub(super) struct Child {
     pub(super) metadata: Metadata,
 }
 
-/// Calls `each` for every entry of `folder`, in no particular order: a folder may have more entries
-/// than fit into memory.
-pub(super) fn children(
-    folder: &Path,
-    mut each: impl FnMut(Child) -> Result<(), BuildError>,
-) -> Result<(), BuildError> {
-    let child = |entry: std::io::Result<DirEntry>| {
-        let entry = entry?;
-        Ok(Child { metadata: entry.metadata()?, name: entry.file_name().into_vec().into() })
-    };
-    for entry in fs::read_dir(folder).map_err(ArchiveError::read(folder))? {
-        let child = child(entry).map_err(ArchiveError::read(folder))?;
-        if child.name.starts_with(WHITEOUT) {
-            let path = folder.join(OsStr::from_bytes(&child.name));
-            let problem = "names that begin with \".wh.\" mean a removal in a layer; rename it";
-            return Err(BuildError::content(path, problem));
+impl Metadata {
+    /// Reads the metadata of `path` itself, if it is a symlink.
+    pub(super) fn of(path: &Path) -> Result<Self, BuildError> {
+        let status = rustix::fs::lstat(path).map_err(io::Error::from);
+        Ok(Self(status.map_err(ArchiveError::read(path))?))
+    }
+
+    fn file_type(&self) -> FileType {
+        FileType::from_raw_mode(self.0.st_mode)
+    }
+
+    pub(super) fn is_dir(&self) -> bool {
+        self.file_type() == FileType::Directory
+    }
+
+    pub(super) fn is_symlink(&self) -> bool {
+        self.file_type() == FileType::Symlink
+    }
+
+    pub(super) fn id(&self) -> FileId {
+        (self.0.st_dev, self.0.st_ino)
+    }
+
+    /// The permission bits, including setuid, setgid and sticky. Those of symlinks have no meaning.
+    pub(super) fn mode(&self) -> u32 {
+        if self.is_symlink() { 0o777 } else { self.0.st_mode & 0o7777 }
+    }
+}
+
+impl Folder {
+    /// Opens the folder at `path`, which must not lead through symlinks.
+    pub(super) fn open(path: &Path, filesystems: &mut Filesystems) -> Result<Self, BuildError> {
+        let failed = |error: io::Error| match host::is_symlink_error(&error) {
+            true => ArchiveError::Changed(path.to_owned()),
+            false => ArchiveError::read(path)(error),
+        };
+        let opened = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let file = host::open(opened, OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed)?;
+        let status = rustix::fs::fstat(&file).map_err(|error| failed(error.into()))?;
+        let filesystem =
+            filesystems.entry(status.st_dev).or_insert_with(|| Filesystem::of(file.as_fd()));
+        Ok(Self { path: path.into(), device: status.st_dev, filesystem: *filesystem, file })
+    }
+
+    /// Calls `each` for every entry, in no particular order: a folder may have more entries than
+    /// fit into memory.
+    pub(super) fn children(
+        &self,
+        mut each: impl FnMut(Child) -> Result<(), BuildError>,
+    ) -> Result<(), BuildError> {
+        let failed = |error: rustix::io::Errno| ArchiveError::read(&self.path)(error.into());
+        for entry in Dir::read_from(&self.file).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            if name.starts_with(WHITEOUT) {
+                let problem = "names that begin with \".wh.\" mean a removal in a layer; rename it";
+                return Err(BuildError::content(self.child_path(name), problem));
+            }
+            each(Child { name: name.into(), metadata: self.metadata(name).map_err(failed)? })?;
         }
-        each(child)?;
+        Ok(())
     }
-    Ok(())
-}
 
-/// The kind of entry that `name` in `folder` becomes. Hard links become separate files: the number
-/// of links differs between hosts (an optimised Nix store has more), and the same contents must
-/// give the same bytes everywhere.
-pub(super) fn kind(
-    folder: &Arc<Path>,
-    name: &[u8],
-    metadata: &Metadata,
-) -> Result<Kind, BuildError> {
-    let path = || folder.join(OsStr::from_bytes(name));
-    let kind = metadata.file_type();
-    if kind.is_dir() {
-        Ok(Kind::Directory)
-    } else if kind.is_file() {
-        Ok(Kind::File(FileContent::new(Arc::clone(folder), metadata)))
-    } else if kind.is_symlink() {
-        let target = fs::read_link(path()).map_err(ArchiveError::read(path()))?;
-        Ok(Kind::Symlink(target.into_os_string().into_vec().into()))
-    } else {
-        special(kind, metadata).ok_or_else(|| {
-            let problem = "an image cannot contain a socket; remove it from the contents";
-            BuildError::content(path(), problem)
-        })
+    /// Reads the metadata of the entry `name`.
+    fn metadata(&self, name: &[u8]) -> rustix::io::Result<Metadata> {
+        rustix::fs::statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW).map(Metadata)
     }
-}
 
-fn special(kind: FileType, metadata: &Metadata) -> Option<Kind> {
-    let (major, minor) = (rustix::fs::major(metadata.rdev()), rustix::fs::minor(metadata.rdev()));
-    if kind.is_fifo() {
-        Some(Kind::Fifo)
-    } else if kind.is_char_device() {
-        Some(Kind::CharDevice(major, minor))
-    } else if kind.is_block_device() {
-        Some(Kind::BlockDevice(major, minor))
-    } else {
-        None
+    /// The path of the entry `name`.
+    pub(super) fn child_path(&self, name: &[u8]) -> PathBuf {
+        self.path.join(OsStr::from_bytes(name))
     }
-}
 
-/// The permission bits, including setuid, setgid and sticky. Those of symlinks have no meaning.
-pub(super) fn mode(metadata: &Metadata) -> u32 {
-    if metadata.is_symlink() { 0o777 } else { metadata.mode() & 0o7777 }
+    /// The kind of entry that `name` becomes. Hard links become separate files: the number of links
+    /// differs between hosts (an optimised Nix store has more), and the same contents must give the
+    /// same bytes everywhere.
+    pub(super) fn kind(&self, name: &[u8], metadata: &Metadata) -> Result<Kind, BuildError> {
+        let device = metadata.0.st_rdev;
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        match metadata.file_type() {
+            FileType::Directory => Ok(Kind::Directory),
+            FileType::RegularFile => Ok(Kind::File(self.content(metadata))),
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(&self.file, name, Vec::new());
+                let target = target.map_err(io::Error::from);
+                let target = target.map_err(ArchiveError::read(self.child_path(name)))?;
+                Ok(Kind::Symlink(target.into_bytes().into()))
+            }
+            FileType::Fifo => Ok(Kind::Fifo),
+            FileType::CharacterDevice => Ok(Kind::CharDevice(major, minor)),
+            FileType::BlockDevice => Ok(Kind::BlockDevice(major, minor)),
+            FileType::Socket | FileType::Unknown => {
+                let problem = "an image cannot contain a socket; remove it from the contents";
+                Err(BuildError::content(self.child_path(name), problem))
+            }
+        }
+    }
+
+    fn content(&self, metadata: &Metadata) -> FileContent {
+        let status = &metadata.0;
+        // A file that is mounted on its own may be on any filesystem.
+        let is_same = status.st_dev == self.device;
+        FileContent {
+            folder: Arc::clone(&self.path),
+            size: status.st_size as u64,
+            modified: (status.st_mtime, status.st_mtime_nsec as u32),
+            changed: (status.st_ctime, status.st_ctime_nsec as u32),
+            inode: status.st_ino,
+            filesystem: if is_same { self.filesystem } else { Filesystem::default() },
+        }
+    }
 }

@@ -7,11 +7,11 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::args::RecipeArgs;
-use super::output::{STDOUT, refuse_terminal, write_to_file, write_to_stream};
+use super::output::{STDOUT, refuse_terminal, stdout_metadata, write_to_file, write_to_stream};
 use super::streams::{pretty_json, raw_stdout, stderr, stdout};
 use super::summary;
 use crate::archive::Compression;
-use crate::build::output::{is_stream, open_stream};
+use crate::build::output::{is_standard_output, is_stream, open_stream};
 use crate::build::{Format, Options, Plan};
 use crate::image::Summary;
 use crate::text;
@@ -77,24 +77,31 @@ impl Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let options = args.options();
-    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
+    let is_stdout = |path: &Path| path == Path::new("-") || is_standard_output(path);
+    let to_stdout = args.output.as_deref().is_some_and(is_stdout);
     if to_stdout {
         refuse_terminal(
             "failed to write the archive: standard output is a terminal; redirect it, or use \
              -o FILE",
         )?;
     }
-    let plans = args.recipe.plan_all()?;
+    let mut plans = args.recipe.plan_all()?;
     if to_stdout {
-        let summaries = write_to_stream(&plans, options, &mut raw_stdout().lock(), STDOUT)?;
+        let summaries = {
+            let file = stdout_metadata();
+            let output = &mut raw_stdout().lock();
+            write_to_stream(&mut plans, file.as_ref(), options, output, STDOUT)?
+        };
         return print(&summaries, STDOUT, args.json, &mut stderr());
     }
     let path = args.output.unwrap_or_else(|| default_output(&plans, options));
     let target = text::path(&path);
     let summaries = if is_stream(&path) {
-        write_to_stream(&plans, options, &mut open_stream(&path)?, &target)?
+        let mut stream = open_stream(&path)?;
+        let file = stream.metadata().ok();
+        write_to_stream(&mut plans, file.as_ref(), options, &mut stream, &target)?
     } else {
-        write_to_file(&plans, options, &path)?
+        write_to_file(&mut plans, options, &path)?
     };
     print(&summaries, &target, args.json, &mut stdout())
 }

@@ -1,11 +1,14 @@
 //! Images written to a file or a stream, with a progress line.
 
+use std::collections::BTreeSet;
+use std::fs::{File, Metadata};
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::exit::UsageError;
 use super::progress::BuildProgress;
-use super::streams::raw_stdout;
+use super::streams::{raw_stdout, stderr};
 use crate::build::output::OutputFile;
 use crate::build::{BuildError, Options, Output, Plan, assemble_all};
 use crate::image::Summary;
@@ -19,23 +22,41 @@ pub(super) fn refuse_terminal(message: &'static str) -> Result<(), UsageError> {
     if raw_stdout().is_terminal() { Err(UsageError(message)) } else { Ok(()) }
 }
 
-/// Builds into `stream`, which messages call `target`.
+/// Builds into `stream`, which messages call `target`. If the stream is a file, its `metadata` is
+/// given.
 pub(super) fn write_to_stream(
-    plans: &[Plan],
+    plans: &mut [Plan],
+    metadata: Option<&Metadata>,
     options: Options,
     stream: &mut dyn Write,
     target: &str,
 ) -> Result<Vec<Summary>, BuildError> {
+    leave_out(plans, metadata);
     build(plans, options, Output::Stream(stream), target)
+}
+
+/// The metadata of standard output, which may be a file.
+pub(super) fn stdout_metadata() -> Option<Metadata> {
+    let file = raw_stdout().as_fd().try_clone_to_owned().ok()?;
+    File::from(file).metadata().ok()
+}
+
+/// Leaves a file that is written out of the contents of images.
+fn leave_out(plans: &mut [Plan], file: Option<&Metadata>) {
+    if let Some(file) = file.filter(|file| file.is_file()) {
+        plans.iter_mut().for_each(|plan| plan.leave_out(file));
+    }
 }
 
 /// Builds into a file, which appears when it is complete.
 pub(super) fn write_to_file(
-    plans: &[Plan],
+    plans: &mut [Plan],
     options: Options,
     path: &Path,
 ) -> Result<Vec<Summary>, BuildError> {
     let file = OutputFile::beside(path)?;
+    leave_out(plans, file.file().metadata().ok().as_ref());
+    leave_out(plans, path.metadata().ok().as_ref());
     let output = Output::File(file.file());
     let summaries = build(plans, options, output, &text::path(path))?;
     file.persist()?;
@@ -50,6 +71,13 @@ fn build(
 ) -> Result<Vec<Summary>, BuildError> {
     let name = plans.first().map_or("", |plan| plan.recipe().name.as_str());
     let progress = BuildProgress::start(name);
-    assemble_all(plans, options, output, &mut |bytes| progress.add(bytes))
-        .map_err(|error| error.writing_to(target))
+    let summaries = assemble_all(plans, options, output, &mut |bytes| progress.add(bytes))
+        .map_err(|error| error.writing_to(target))?;
+    drop(progress);
+    let notices: BTreeSet<String> = plans.iter().flat_map(Plan::notices).collect();
+    for notice in notices {
+        // The image is complete, whether this can be printed or not.
+        let _ = writeln!(stderr(), "note: {notice}");
+    }
+    Ok(summaries)
 }

@@ -7,16 +7,19 @@ mod archives; // invalid and hostile images
 mod base; // base images of all formats
 mod cache; // the layer cache
 mod cli; // exit codes, messages, outputs
+mod closures; // sizes and shapes of reference graphs
 mod contents; // files of all kinds in images
 mod corpus; // a store of real packages
 mod documents; // JSON documents of images, and the files around them
 mod forge; // forged images for tests
 mod golden; // digests of whole archives
 mod hostile; // images that would take much time or memory
+mod hostile_contents; // contents that are not what they seem
 mod lab; // the fixture of all tests
 mod layers; // layering, base layers, order, reproducibility
 mod lint; // findings of inspect
 mod metadata; // environment, names, architecture, tags, dates
+mod outputs; // output files, links, devices and pipes
 mod peers; // other programs read the archives
 mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes

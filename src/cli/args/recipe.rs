@@ -1,10 +1,14 @@
 //! The recipe, and how it is built.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use super::thread_count;
 use crate::archive::ArchiveError;
-use crate::build::{BuildError, CacheUse, Plan, Recipe, plan};
+use crate::build::{BuildError, CacheUse, Plan, Recipe, cache_problem, plan};
+use crate::cli::streams::stderr;
+use crate::document;
 use crate::image::Platform;
 
 /// The arguments of every command that reads a recipe.
@@ -28,7 +32,16 @@ pub(in crate::cli) struct RecipeArgs {
 }
 
 impl RecipeArgs {
+    /// How the layer cache is used. Prints a warning if it cannot be used.
     pub(in crate::cli) fn cache(&self) -> CacheUse {
+        static WARNED: Once = Once::new();
+        if !self.no_cache {
+            WARNED.call_once(|| {
+                if let Some(problem) = cache_problem() {
+                    let _ = writeln!(stderr(), "warning: {problem}; going on without a cache");
+                }
+            });
+        }
         match (self.no_cache, self.verify) {
             (true, _) => CacheUse::Off,
             (false, true) => CacheUse::Verify,
@@ -62,8 +75,11 @@ impl RecipeArgs {
     /// Returns the recipe's text, and how messages name the recipe.
     fn text(&self) -> Result<(&Path, String), BuildError> {
         let (name, text) = match self.recipe == Path::new("-") {
-            true => (Path::new("standard input"), std::io::read_to_string(std::io::stdin())),
-            false => (&*self.recipe, std::fs::read_to_string(&self.recipe)),
+            true => {
+                let text = document::read_text(std::io::stdin(), document::MAX_SIZE);
+                (Path::new("standard input"), text)
+            }
+            false => (&*self.recipe, document::read(&self.recipe, document::MAX_SIZE)),
         };
         Ok((name, text.map_err(ArchiveError::read(name))?))
     }

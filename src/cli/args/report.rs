@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::build::output::OutputFile;
+use crate::build::output::{OutputFile, is_standard_output, is_stream, open_stream};
+use crate::cli::streams::raw_stdout;
 use crate::text;
 
 /// A report to write.
@@ -31,9 +32,15 @@ impl ReportFile {
 
     /// Writes the whole report or nothing.
     pub(in crate::cli) fn write(&self, text: &str) -> anyhow::Result<()> {
+        let failed = || format!("failed to write {}", text::path(&self.path));
+        if is_standard_output(&self.path) {
+            return raw_stdout().write_all(text.as_bytes()).with_context(failed);
+        }
+        if is_stream(&self.path) {
+            return open_stream(&self.path)?.write_all(text.as_bytes()).with_context(failed);
+        }
         let output = OutputFile::beside(&self.path)?;
-        let written = output.file().write_all(text.as_bytes());
-        written.with_context(|| format!("failed to write {}", text::path(&self.path)))?;
+        output.file().write_all(text.as_bytes()).with_context(failed)?;
         Ok(output.persist()?)
     }
 }

@@ -1,0 +1,85 @@
+//! Notices about an image that was built: contents that were left out, and settings that had no
+//! effect.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::output::UNFINISHED;
+use super::walk::FileId;
+use crate::archive::entry::display_path;
+use crate::text;
+
+/// Collects notices while layers are listed, from several threads.
+#[derive(Debug, Default)]
+pub(super) struct Notices {
+    /// The files that the build writes.
+    outputs: Vec<FileId>,
+    /// The owner of the image's files.
+    owner: (u64, u64),
+    found: Mutex<Found>,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    /// Outputs in the contents.
+    left_out: BTreeSet<String>,
+    /// Folders that keep the owner that they have in the base.
+    base_owner: BTreeSet<String>,
+}
+
+impl Notices {
+    /// Notices for an image whose files belong to `owner`.
+    pub(super) fn new(owner: (u64, u64)) -> Self {
+        Self { owner, ..Self::default() }
+    }
+
+    /// Registers a file that the build writes.
+    pub(super) fn add_output(&mut self, file: FileId) {
+        self.outputs.push(file);
+    }
+
+    /// Whether `file` is an output.
+    pub(super) fn is_output(&self, file: FileId) -> bool {
+        self.outputs.contains(&file)
+    }
+
+    /// Notes that the output at `path` is in the contents, and was left out.
+    pub(super) fn left_out(&self, path: &Path) {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        if !name.starts_with(UNFINISHED.as_bytes()) {
+            self.found().left_out.insert(text::path(path));
+        }
+    }
+
+    /// Notes that the folder at `path` in the image keeps its `owner` in the base, if the recipe
+    /// sets another one.
+    pub(super) fn base_owner(&self, path: &[u8], owner: (u64, u64)) {
+        if self.owner != (0, 0) && owner != self.owner {
+            self.found().base_owner.insert(display_path(path));
+        }
+    }
+
+    /// The notices, a sentence each.
+    pub(super) fn all(&self) -> Vec<String> {
+        let found = self.found();
+        let mut notices: Vec<String> = Vec::new();
+        if !found.left_out.is_empty() {
+            let paths = text::list(&found.left_out);
+            notices.push(format!("left {paths} out of the contents, because it is the output"));
+        }
+        if !found.base_owner.is_empty() {
+            let paths = text::list(&found.base_owner);
+            let (uid, gid) = self.owner;
+            notices.push(format!(
+                "uid {uid} and gid {gid} do not apply to folders that the base image has: {paths}; \
+                 list them in replace to change their owner"
+            ));
+        }
+        notices
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
