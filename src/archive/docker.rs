@@ -77,11 +77,9 @@ impl DockerArchive<'_> {
             (Some(manifest), 0) => Ok(manifest),
             (last, _) => {
                 images.extend(last);
-                let problem = format!(
-                    "{} images match {selector}; select one by name and tag: {}",
-                    images.len(),
-                    list(&images)
-                );
+                let matching = selector.describe_matching(images.len());
+                let found = list(&images);
+                let problem = format!("{matching}; select one by name, tag or platform: {found}");
                 Err(self.invalid(problem))
             }
         }

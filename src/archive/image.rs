@@ -73,6 +73,14 @@ impl ImageSelector {
             && self.tag.as_deref().is_none_or(|wanted| wanted == tag)
     }
 
+    /// Says for a message that `count` images match.
+    pub(crate) fn describe_matching(&self, count: usize) -> String {
+        match self.has_name_or_tag() {
+            true => format!("{count} images match {self}"),
+            false => format!("there are {count} images"),
+        }
+    }
+
     /// Whether a name or a tag is given.
     pub(crate) fn has_name_or_tag(&self) -> bool {
         self.name.is_some() || self.tag.is_some()

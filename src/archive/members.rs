@@ -173,8 +173,8 @@ fn has_same_bytes(mut one: FileSlice, mut other: FileSlice) -> io::Result<bool> 
     if one.len() != other.len() {
         return Ok(false);
     }
-    let mut buffers = [vec![0; 64 << 10], vec![0; 64 << 10]];
-    let [first, second] = &mut buffers;
+    let size = one.len().min(64 << 10) as usize;
+    let (mut first, mut second) = (vec![0; size], vec![0; size]);
     while !one.is_empty() {
         let size = one.len().min(first.len() as u64) as usize;
         one.read_exact(&mut first[..size])?;

@@ -316,6 +316,13 @@ fn the_nearest_lower_variant_of_a_platform_is_selected() {
         let seen: Value = serde_json::from_str(&seen).unwrap();
         assert_eq!(seen["variant"], expected);
     }
+    #[cfg(feature = "vm")]
+    {
+        lab.file("expect.toml", "[image]\narchitecture = 'arm'\nvariant = 'v5'\n");
+        let platform = ["--platform", "linux/arm/v6"];
+        let check = ["check", "oci", "--expect", "expect.toml", "--no-vm"];
+        lab.seatrial(check.iter().chain(&platform)).ok();
+    }
     let recipe = "name='x'\ntag='1'\nfrom_image='oci'\narchitecture='arm'\nvariant='v6'\n";
     let built = lab.build(recipe);
     assert_eq!(built.config()["variant"], "v6");

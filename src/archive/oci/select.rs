@@ -44,9 +44,10 @@ pub(super) fn select(
         (Some(image), 0) => Ok(image),
         (Some(last), more) => {
             images.push(last);
-            let problem =
-                format!("{} images match; select one by name, tag or platform:", more + 1);
-            Err(documents.invalid(format!("{problem} {}", list(documents, &images))))
+            let (matching, found) =
+                (selector.describe_matching(more + 1), list(documents, &images));
+            let problem = format!("{matching}; select one by name, tag or platform: {found}");
+            Err(documents.invalid(problem))
         }
         (None, _) if artifacts > 0 => {
             let problem = "index.json lists no image, only signatures or other artifacts";
