@@ -6,7 +6,7 @@
 //! === layer.tar gzip
 //! (a tar, whose checksums are repaired, and which is then compressed)
 //! === config.json
-//! {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": ["sha256:$0"]}}
+//! {"architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": ["sha256:$0"]}}
 //! === manifest.json
 //! [{"Config": "config.json", "Layers": ["layer.tar"]}]
 //! ```
