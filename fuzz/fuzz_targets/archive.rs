@@ -1,8 +1,7 @@
 //! Any bytes as an image archive: plain or compressed, docker-archive or OCI layout.
 //!
-//! Invariant: opening, verifying and linting never panic, and take bounded time and memory. An
-//! accepted image can be written as another archive, which is accepted with the same config and
-//! layers, and can be built on.
+//! Invariant: opening, verifying, linting and building on it never panic, and take bounded time and
+//! memory. What is built on an accepted image is accepted again, and has the same layers.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -49,10 +49,8 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(link.path, last(b"path").unwrap_or(b"name"));
     assert_eq!(link.link, last(b"linkpath").unwrap_or(b"target"));
     assert_eq!(link.kind, MemberKind::Symlink);
-    if !file.path.ends_with(b"/") {
-        assert_eq!(file.path, last(b"path").unwrap_or(b"name"));
-        assert_eq!((file.kind, file.size), (MemberKind::File, CONTENT as u64));
-    }
+    assert_eq!(file.path, last(b"path").unwrap_or(b"name"));
+    assert_eq!((file.kind, file.size), (MemberKind::File, CONTENT as u64));
 });
 
 /// Splits records of the form `LENGTH KEY=VALUE\n`; `None` if one is malformed.

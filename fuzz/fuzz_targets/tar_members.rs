@@ -2,7 +2,7 @@
 //!
 //! Invariant: reading never panics; members and errors are the same if contents are read and if
 //! they are skipped; each content has the size that its member states, and all together are not
-//! larger than the tar; what a layer made of it shows can be read.
+//! larger than the tar; paths of a layer that is made of it can be resolved.
 #![no_main]
 
 use std::io::{self, Read};
@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(format!("{skipped:?}"), format!("{read:?}"));
     assert_eq!(format!("{skipped:?}"), format!("{skipped_by_reading:?}"));
     let total: u64 = read.iter().map(|member| member.size).sum();
-    assert!(total <= tar.len() as u64, "contents of {total} bytes in {}", tar.len());
+    assert!(read_failed || total <= tar.len() as u64, "{total} bytes in {}", tar.len());
     if let Ok(layer) = LayerTree::read(&mut TarReader::new(Seekable(&tar))) {
         let tree = Tree::from_layers([layer]);
         for member in read {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a tree that a Linux filesystem holds can be built, unless a name marks a removal;
 //! the image has exactly its files, with their kinds, modes, owners, times, targets and contents;
-//! a second build, in another format and with other threads, gives the same image ID.
+//! other threads give the same bytes, and another format the same image ID.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

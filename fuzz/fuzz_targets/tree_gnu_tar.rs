@@ -37,7 +37,13 @@ fuzz_target!(|input: Input| {
 
 fn extract(mut source: impl io::Read, folder: &Path) {
     let mut tar = Command::new("tar")
-        .args(["--extract", "--preserve-permissions", "--numeric-owner", "--directory"])
+        .args([
+            "--extract",
+            "--preserve-permissions",
+            "--numeric-owner",
+            "--warning=no-timestamp",
+            "--directory",
+        ])
         .arg(folder)
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())

@@ -134,9 +134,13 @@ impl Input {
         assert!(!names_a_removal, "a name that begins with .wh. is accepted");
         let verified = reading::verified(file.path()).expect("an image that was built is accepted");
         assert_eq!(verified.image.id(), summary.id);
-        let (_, plain) = reading::build(&recipe_path, &recipe.to_string(), reading::PLAIN)
-            .expect("a second build succeeds");
-        assert_eq!(plain.id, summary.id, "the second build gives another image");
+        let again = |options: Options| {
+            reading::build(&recipe_path, &recipe.to_string(), options).expect("it is built again")
+        };
+        let (same, _) = again(Options { threads: 4 - self.options().threads, ..self.options() });
+        let bytes = |file: &Path| fs::read(file).expect("a temporary file is read");
+        assert!(bytes(same.path()) == bytes(file.path()), "the threads change the bytes");
+        assert_eq!(again(reading::PLAIN).1.id, summary.id, "the format changes the image");
         let owner = (self.uid.into(), self.gid.into());
         Some(Built { verified, expected, owner, mtime, _folder: folder, _file: file })
     }
