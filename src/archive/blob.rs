@@ -54,6 +54,12 @@ impl FileSlice {
         Ok(stamp(&self.file.file)? == self.file.stamp)
     }
 
+    /// Whether `other` is the same range of the same opened file.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.file, &other.file)
+            && (self.position, self.end) == (other.position, other.end)
+    }
+
     /// The number of bytes left to read.
     pub fn len(&self) -> u64 {
         self.end - self.position

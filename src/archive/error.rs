@@ -25,6 +25,17 @@ pub enum ArchiveError {
         /// The cause.
         source: io::Error,
     },
+    /// A temporary file cannot be created, written or read.
+    #[error(
+        "failed to write a temporary file in {} (set TMPDIR to use another folder)",
+        text::path(.folder)
+    )]
+    TemporaryFile {
+        /// The folder for temporary files.
+        folder: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
     /// An image is broken or hostile, or not an image.
     #[error("{}: {}", text::path(path), text::excerpt(problem))]
     Invalid {
@@ -70,16 +81,14 @@ impl ArchiveError {
         Self::Invalid { path: path.as_ref().to_owned(), problem: problem.into() }
     }
 
-    /// Maps a failure to create or write a temporary file.
-    pub fn temporary_file(source: io::Error) -> Self {
-        let folder = std::env::temp_dir();
-        let hint = "set TMPDIR to use another folder";
-        Self::Write { target: format!("a temporary file in {} ({hint})", folder.display()), source }
+    /// Maps a failure to create, write or read a temporary file.
+    pub(crate) fn temporary_file(source: io::Error) -> Self {
+        Self::TemporaryFile { folder: std::env::temp_dir(), source }
     }
 
     /// Whether the host failed rather than the input.
     pub fn is_environment(&self) -> bool {
-        matches!(self, Self::Write { .. } | Self::WorkerLost)
+        matches!(self, Self::Write { .. } | Self::TemporaryFile { .. } | Self::WorkerLost)
     }
 
     /// Whether the reader of the output closed it.

@@ -131,10 +131,7 @@ impl LayerBuilder {
 
 /// A failure to write or read the list of entries.
 pub(crate) fn file_list_failed(source: io::Error) -> ArchiveError {
-    ArchiveError::Write {
-        target: "the list of files in the folder for temporary files".to_owned(),
-        source,
-    }
+    ArchiveError::temporary_file(source)
 }
 
 impl Layer {

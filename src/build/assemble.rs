@@ -7,11 +7,11 @@ use super::cache::DiskCache;
 use super::write_image::{PresentLayers, write_image};
 
 use super::{BuildError, Format, Options, Output, Plan};
-use crate::archive::Compression;
 use crate::archive::compress::CompressingWriter;
 use crate::archive::docker::DockerWriter;
 use crate::archive::oci::OciWriter;
 use crate::archive::write::write_failed;
+use crate::archive::{ArchiveError, Compression};
 use crate::image::Summary;
 
 /// The size of the output's buffer.
@@ -115,9 +115,14 @@ fn oci_to_stream(
     stream: &mut dyn Write,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<Summary>, BuildError> {
-    let mut file = tempfile::tempfile().map_err(write_failed)?;
-    let summaries = oci(plans, options, &file, progress)?;
-    file.rewind().map_err(write_failed)?;
+    let mut file = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
+    let summaries = oci(plans, options, &file, progress).map_err(|error| match error {
+        BuildError::Archive(ArchiveError::Write { source, .. }) => {
+            ArchiveError::temporary_file(source).into()
+        }
+        error => error,
+    })?;
+    file.rewind().map_err(ArchiveError::temporary_file)?;
     io::copy(&mut file, stream).and_then(|_| stream.flush()).map_err(write_failed)?;
     Ok(summaries)
 }

@@ -257,6 +257,15 @@ fn a_dual_archive_must_list_the_same_image_in_both_halves() {
                cd tree.d && tar -cf ../mixed.tar *";
     lab.tool("bash", ["-c", mix]);
     assert_rejected(&lab, "mixed.tar", "manifest.json and index.json list different images");
+    // The same layer twice, of which the layout has another copy.
+    let text = fs::read_to_string(lab.path("other.d/manifest.json")).unwrap();
+    let mut manifest: Value = serde_json::from_str(&text).unwrap();
+    let layer = manifest[0]["Layers"][0].as_str().unwrap();
+    fs::copy(lab.path("other.d").join(layer), lab.path("other.d/l.tar")).unwrap();
+    manifest[0]["Layers"] = json!(["l.tar"]);
+    lab.file("other.d/manifest.json", manifest.to_string());
+    lab.tool("bash", ["-c", "cd other.d && tar -cf ../copy.tar *"]);
+    assert_rejected(&lab, "copy.tar", "name different files for the same layers");
 }
 
 #[test]
@@ -526,4 +535,22 @@ fn errors_about_other_files_say_what_they_are() {
     let output = lab.command("bash").args(["-c", &piped]).output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("it is a pipe") && message.contains("a file first"), "{message}");
+}
+
+#[test]
+fn errors_about_temporary_files_name_their_folder() {
+    let lab = Lab::new();
+    let layer = valid_layer();
+    lab.file("image.tar", docker_archive(config(&[&layer]).to_string().as_bytes(), &layer));
+    lab.tool("gzip", ["image.tar"]);
+    let mut command = lab.command(env!("CARGO_BIN_EXE_seatrial"));
+    command.args(["inspect", "image.tar.gz"]).env("TMPDIR", lab.path("absent"));
+    let output = command.output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    let expected = format!(
+        "seatrial: failed to write a temporary file in {} (set TMPDIR to use another folder): ",
+        lab.path("absent").display()
+    );
+    assert!(message.starts_with(&expected), "{message}");
+    assert_eq!(output.status.code(), Some(3));
 }

@@ -122,6 +122,14 @@ fn long_values_are_shortened_in_messages() {
 }
 
 #[test]
+fn a_very_long_architecture_takes_little_memory() {
+    let lab = Lab::new();
+    let config = with(config(&[&valid_layer()]), json!({ "architecture": "x".repeat(3 << 20) }));
+    lab.file("base.tar", image(&config));
+    inspect_within_limits(&lab, "base.tar").ok();
+}
+
+#[test]
 fn archives_with_very_many_images_are_rejected() {
     let lab = Lab::new();
     let many = Value::from(vec![json!({}); 300_000]).to_string();

@@ -87,8 +87,7 @@ pub(crate) fn check_lists(
                 image.raw_config.len() as u64,
                 manifest.config.size,
             )?;
-            layers(documents, &manifest)?;
-            return Ok(());
+            return check_same_layers(documents, image, &layers(documents, &manifest)?);
         }
     }
     let problem = format!(
@@ -96,5 +95,21 @@ pub(crate) fn check_lists(
          ({INDEX} has none with the config {})",
         image.id()
     );
+    Err(documents.invalid(problem))
+}
+
+/// Checks that the layout's layers of `image` are the files that its docker-archive names, so that
+/// verifying the one verifies the other.
+fn check_same_layers(
+    documents: Documents<'_>,
+    image: &Image,
+    layers: &[StoredLayer],
+) -> Result<(), ArchiveError> {
+    let pairs = image.layers.iter().zip(layers);
+    let mut different = pairs.filter(|(one, other)| !one.bytes.is_same(&other.bytes));
+    if layers.len() == image.layers.len() && different.next().is_none() {
+        return Ok(());
+    }
+    let problem = format!("manifest.json and {INDEX} name different files for the same layers");
     Err(documents.invalid(problem))
 }
