@@ -37,6 +37,8 @@ impl Codec {
         Ok(match magic {
             [0x1f, 0x8b, ..] => Self::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
+            // A skippable frame, with which pzstd begins (RFC 8878, section 3.1.2).
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
             [0xfd, b'7', b'z', b'X', b'Z', 0] => Self::Xz,
             _ => Self::Plain,
         })
@@ -74,18 +76,17 @@ impl Codec {
     }
 }
 
-/// Counts the bytes that are read, up to a limit; skips by reading.
+/// Counts the bytes that are read; skips by reading.
 pub struct CountingReader<R> {
     inner: R,
     scratch: Box<[u8]>,
     count: u64,
-    limit: u64,
 }
 
 impl<R: Read> CountingReader<R> {
-    /// Reads from `inner`; more than `limit` bytes are an error.
-    pub fn new(inner: R, limit: u64) -> Self {
-        Self { inner, scratch: vec![0; 64 << 10].into(), count: 0, limit }
+    /// Reads from `inner`.
+    pub fn new(inner: R) -> Self {
+        Self { inner, scratch: vec![0; 64 << 10].into(), count: 0 }
     }
 
     /// Reads to the end, and returns the inner reader and the number of all bytes.
@@ -101,10 +102,7 @@ impl<R: Read> CountingReader<R> {
 
 impl<R> std::fmt::Debug for CountingReader<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CountingReader")
-            .field("count", &self.count)
-            .field("limit", &self.limit)
-            .finish_non_exhaustive()
+        f.debug_struct("CountingReader").field("count", &self.count).finish_non_exhaustive()
     }
 }
 
@@ -112,12 +110,6 @@ impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.count += count as u64;
-        if self.count > self.limit {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "decompression bomb: it decompresses to more than 1100 times its size",
-            ));
-        }
         Ok(count)
     }
 }
@@ -135,10 +127,4 @@ impl<R: Read> Skip for CountingReader<R> {
         self.scratch = scratch;
         Ok(())
     }
-}
-
-/// The most bytes that `stored` compressed bytes may decompress to. Deflate cannot exceed 1032 to
-/// 1; small inputs may always reach 64 MiB.
-pub fn decompressed_limit(stored: u64) -> u64 {
-    stored.saturating_mul(1100).max(64 << 20)
 }

@@ -44,7 +44,8 @@ pub(crate) fn read(
     let layers = pair_layers(path, &config, archive.layers(&manifest)?)?;
     let (path, references) = (path.to_owned(), manifest.repo_tags);
     let format = ImageFormat::DockerArchive;
-    Ok(Image { path, format, config, raw_config, references, layers })
+    let limits = selector.limits;
+    Ok(Image { path, format, config, raw_config, references, layers, limits })
 }
 
 /// A docker-archive that is read.

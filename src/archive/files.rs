@@ -1,15 +1,18 @@
 //! The files of an image, as a container sees them, without running one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
 use super::ArchiveError;
 use super::blob::LayerBlob;
-use super::decompress::{Codec, CountingReader, decompressed_limit};
+use super::decompress::{Codec, CountingReader};
 use super::entry::{join, name_of, parent_of};
 use super::image::Image;
+use super::layer_tree::{LayerTree, normalize};
+use super::limits::Budget;
+use super::resolve::resolve;
 use super::tar::{Member, MemberKind, Skip, TarReader};
-use super::tree::{Tree, normalize, resolve};
+use super::tree::Tree;
 
 /// A file, folder or symlink of an image.
 #[derive(Clone, Debug)]
@@ -59,8 +62,7 @@ pub fn find(
         if wanted.is_empty() {
             break;
         }
-        let result =
-            decompressed(layer).and_then(|reader| find_in(reader, &mut wanted, &mut found));
+        let result = find_in(image, layer, &mut wanted, &mut found);
         result.map_err(ArchiveError::read(&image.path))?;
     }
     Ok(found)
@@ -91,7 +93,8 @@ pub fn for_each_entry(
 ) -> Result<(), ArchiveError> {
     for layer in &image.layers {
         let mut visit_layer = || -> io::Result<()> {
-            let mut reader = decompressed(layer)?;
+            let budget = budget(image);
+            let mut reader = decompressed(layer, &budget)?;
             while let Some(member) = reader.next_member()? {
                 let mut head = Vec::new();
                 if member.kind == MemberKind::File {
@@ -107,51 +110,111 @@ pub fn for_each_entry(
     Ok(())
 }
 
+/// The budget for reading layers of `image` again, all of them at most.
+fn budget(image: &Image) -> Budget {
+    Budget::new(&image.limits, image.layers.iter().map(|layer| layer.bytes.len()).sum())
+}
+
 /// Returns a reader of a layer's tar. In an uncompressed layer, it skips content without reading
 /// it.
-fn decompressed(layer: &LayerBlob) -> io::Result<TarReader<Box<dyn Skip + Send>>> {
+fn decompressed<'b>(
+    layer: &LayerBlob,
+    budget: &'b Budget,
+) -> io::Result<TarReader<Box<dyn Skip + Send + 'b>>> {
     Ok(TarReader::new(match Codec::detect(&layer.bytes)? {
         Codec::Plain => Box::new(layer.bytes.clone()),
-        codec => Box::new(CountingReader::new(
-            codec.decode(layer.bytes.clone())?,
-            decompressed_limit(layer.bytes.len()),
-        )),
+        codec => {
+            let bytes = budget.reader(codec.decode(layer.bytes.clone())?);
+            Box::new(CountingReader::new(bytes))
+        }
     }))
 }
 
+/// The last entry of a layer for a wanted path, and the number of the entry with its content.
+struct Entry {
+    member: Member,
+    content: usize,
+}
+
 /// Moves the paths that a layer has from `wanted` to `found`.
-fn find_in<R: Skip>(
-    mut reader: TarReader<R>,
+fn find_in(
+    image: &Image,
+    layer: &LayerBlob,
     wanted: &mut BTreeMap<Box<[u8]>, Vec<&str>>,
     found: &mut BTreeMap<String, FileInfo>,
 ) -> io::Result<()> {
-    let mut links = Vec::new();
-    while let Some(member) = reader.next_member()? {
-        let Some(path) = normalize(&member.path).filter(|path| wanted.contains_key(path)) else {
-            continue;
-        };
-        if member.kind == MemberKind::HardLink {
-            links.push((path, normalize(&member.link).unwrap_or_default()));
-            continue;
-        }
-        let mut content = None;
-        if member.kind == MemberKind::File && member.size <= CONTENT_MAX {
-            content = Some(Vec::new());
-            content.as_mut().map(|content| reader.read_to_end(content)).transpose()?;
-        }
+    let entries = entries(image, layer, wanted)?;
+    let numbers: BTreeSet<usize> = entries.values().map(|entry| entry.content).collect();
+    let contents = contents(image, layer, &numbers)?;
+    for (path, Entry { member, content }) in entries {
+        // A hard link to a file of a lower layer, which Docker rejects, has no content.
+        let (kind, size, bytes) =
+            contents.get(&content).cloned().unwrap_or((MemberKind::File, member.size, None));
         for name in wanted.remove(&path).unwrap_or_default() {
-            found.insert(name.to_owned(), file_info(&member, content.clone()));
+            let Member { mode, uid, gid, link, .. } = member.clone();
+            let content = bytes.clone();
+            found.insert(name.to_owned(), FileInfo { kind, mode, uid, gid, size, link, content });
         }
-    }
-    // The content of a hard link is in its target, in this layer or a lower one.
-    for (path, target) in links {
-        let names = wanted.remove(&path).unwrap_or_default();
-        wanted.entry(target).or_default().extend(names);
     }
     Ok(())
 }
 
-fn file_info(member: &Member, content: Option<Vec<u8>>) -> FileInfo {
-    let Member { kind, mode, uid, gid, size, link, .. } = member.clone();
-    FileInfo { kind, mode, uid, gid, size, link, content }
+/// Finds the last entry of a layer for each wanted path. Of a hard link, the content is that of the
+/// entry that its target had at that point.
+fn entries(
+    image: &Image,
+    layer: &LayerBlob,
+    wanted: &BTreeMap<Box<[u8]>, Vec<&str>>,
+) -> io::Result<BTreeMap<Box<[u8]>, Entry>> {
+    let budget = budget(image);
+    let mut reader = decompressed(layer, &budget)?;
+    let (mut tree, mut number) = (LayerTree::default(), 0);
+    let (mut contents, mut entries) = (BTreeMap::new(), BTreeMap::new());
+    while let Some(member) = reader.next_member()? {
+        number += 1;
+        budget.take_entry(&member)?;
+        let Some(path) = tree.add(&member)? else { continue };
+        let target = normalize(&member.link).unwrap_or_default();
+        let content = match member.kind {
+            MemberKind::HardLink => contents.get(&target).copied().unwrap_or(number),
+            _ => number,
+        };
+        if wanted.contains_key(&path) {
+            entries.insert(path.clone(), Entry { member, content });
+        }
+        contents.insert(path, content);
+    }
+    Ok(entries)
+}
+
+type Content = (MemberKind, u64, Option<Vec<u8>>);
+
+/// Reads kind, size and content of the entries with `numbers`, which begin at 1.
+fn contents(
+    image: &Image,
+    layer: &LayerBlob,
+    numbers: &BTreeSet<usize>,
+) -> io::Result<BTreeMap<usize, Content>> {
+    let budget = budget(image);
+    let mut reader = decompressed(layer, &budget)?;
+    let (mut contents, mut number) = (BTreeMap::new(), 0);
+    while contents.len() < numbers.len() {
+        let Some(member) = reader.next_member()? else { break };
+        number += 1;
+        if !numbers.contains(&number) {
+            continue;
+        }
+        let mut content = None;
+        if member.kind == MemberKind::File && member.size <= CONTENT_MAX {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes)?;
+            content = Some(bytes);
+        }
+        let kind = match member.kind {
+            MemberKind::HardLink => MemberKind::File,
+            kind => kind,
+        };
+        contents.insert(number, (kind, member.size, content));
+    }
+    Ok(contents)
 }

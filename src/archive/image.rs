@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::ArchiveError;
 use super::blob::{FileSlice, LayerBlob};
 use super::decompress::Codec;
+use super::limits::Limits;
 use crate::image::reference::familiar;
 use crate::image::{DiffId, Digest, ImageConfig, Platform};
 
@@ -24,6 +25,8 @@ pub struct Image {
     pub references: Vec<String>,
     /// The layers, lowest first; as many as the config has diff IDs.
     pub layers: Vec<LayerBlob>,
+    /// The limits within which it is read.
+    pub limits: Limits,
 }
 
 impl Image {
@@ -60,6 +63,8 @@ pub struct ImageSelector {
     pub tag: Option<String>,
     /// The platform, for an index of several platforms.
     pub platform: Option<Platform>,
+    /// The limits within which the image is read.
+    pub limits: Limits,
 }
 
 impl ImageSelector {

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 
 use super::blob::FileSlice;
 use super::entry::path_order;
+use super::invalid_data::invalid_data;
 use super::tar::{Member, MemberKind, TarReader};
 use crate::text;
 
@@ -83,6 +84,12 @@ impl Members {
         let name = inner_name(&member.path).ok_or_else(|| unsafe_member("name", &member.path))?;
         let content = match member.kind {
             MemberKind::Directory => Content::Directory,
+            MemberKind::File if member.sparse => {
+                return Err(invalid_data(format!(
+                    "the archive contains a sparse file: {}; write it without --sparse",
+                    text::quote(&name)
+                )));
+            }
             MemberKind::File => Content::File(rest.part(0, member.size)),
             MemberKind::Symlink => Content::Link(link_target(&name, &member.link)?),
             MemberKind::HardLink => Content::Link(
@@ -90,7 +97,7 @@ impl Members {
                     .ok_or_else(|| unsafe_member("link target", &member.link))?,
             ),
             MemberKind::Special => {
-                return Err(invalid(format!(
+                return Err(invalid_data(format!(
                     "the archive contains a device: {}",
                     text::quote(&name)
                 )));
@@ -106,7 +113,7 @@ impl Members {
             Entry::Occupied(entry) => {
                 let name = text::quote(entry.key());
                 let problem = format!("the archive has two different members {name}");
-                return Err(invalid(problem));
+                return Err(invalid_data(problem));
             }
         }
         Ok(())
@@ -115,7 +122,7 @@ impl Members {
     fn check_limits(&self) -> io::Result<()> {
         if self.by_name.len() > MEMBERS_MAX || self.names_size > NAMES_MAX {
             let names = NAMES_MAX >> 20;
-            return Err(invalid(format!(
+            return Err(invalid_data(format!(
                 "not an image archive: it has more than {MEMBERS_MAX} members, or more than \
                  {names} MiB of names"
             )));
@@ -134,7 +141,7 @@ impl Members {
             if is_below && !matches!(self.by_name.get(*parent), Some(Content::Directory)) {
                 let parent = text::quote(parent);
                 let problem = format!("the member {parent} is not a directory, but has members");
-                return Err(invalid(problem));
+                return Err(invalid_data(problem));
             }
         }
         Ok(())
@@ -217,9 +224,5 @@ fn link_target(name: &str, target: &[u8]) -> io::Result<String> {
 
 fn unsafe_member(part: &str, text: &[u8]) -> io::Error {
     let text = text::bytes(text);
-    invalid(format!("a member's {part} is outside the archive, or not valid: \"{text}\""))
-}
-
-fn invalid(text: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, text)
+    invalid_data(format!("a member's {part} is outside the archive, or not valid: \"{text}\""))
 }

@@ -9,10 +9,11 @@ use std::path::Path;
 use rustix::fs::OFlags;
 
 use super::blob::FileSlice;
-use super::decompress::{Codec, CountingReader, decompressed_limit};
+use super::decompress::Codec;
 use super::folder::Folder;
 use super::image::{Image, ImageSelector};
 use super::image_files::ImageFiles;
+use super::limits::{Budget, Limits};
 use super::members::{Listing, Members};
 use super::not_an_image::{self, not_a_file, not_found};
 use super::tar::TarReader;
@@ -36,7 +37,8 @@ pub fn open(path: &Path, selector: &ImageSelector) -> Result<Image, ArchiveError
         return Err(not_a_file(path, metadata.file_type()));
     }
     let stored = open_file(path)?;
-    let archive = decompressed(path, stored)?;
+    let (archive, limits) = decompressed(path, stored, selector.limits)?;
+    let selector = &ImageSelector { limits, ..selector.clone() };
     let members = members(path, &archive)?;
     let (docker, oci) = (members.has(docker::MANIFEST), members.has(oci::LAYOUT));
     let files = ImageFiles::Archive(members);
@@ -116,19 +118,25 @@ fn read_problem(error: &io::Error) -> String {
 
 /// The plain tar of an archive that may be compressed as a whole. Members are read out of order, so
 /// a compressed archive is decompressed once, into an unnamed temporary file.
-fn decompressed(path: &Path, stored: FileSlice) -> Result<FileSlice, ArchiveError> {
+fn decompressed(
+    path: &Path,
+    stored: FileSlice,
+    limits: Limits,
+) -> Result<(FileSlice, Limits), ArchiveError> {
     let read_failed = |error: io::Error| ArchiveError::invalid(path, read_problem(&error));
     let codec = Codec::detect(&stored).map_err(read_failed)?;
     if codec == Codec::Plain {
-        return Ok(stored);
+        return Ok((stored, limits));
     }
-    let limit = decompressed_limit(stored.len());
+    // What is compressed within counts against the size of the file, not of what it contains.
+    let limits = Limits { size: Some(limits.decompressed(stored.len())), ..limits };
+    let budget = Budget::new(&limits, stored.len());
     let mut plain: File = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
-    let source = CountingReader::new(codec.decode(stored).map_err(read_failed)?, limit);
+    let source = budget.reader(codec.decode(stored).map_err(read_failed)?);
     write::copy(source, "", &mut plain, |_| ()).map_err(|error| match error {
         ArchiveError::Read { source, .. } => read_failed(source),
         ArchiveError::Write { source, .. } => ArchiveError::temporary_file(source),
         other => other,
     })?;
-    FileSlice::whole(plain).map_err(ArchiveError::temporary_file)
+    Ok((FileSlice::whole(plain).map_err(ArchiveError::temporary_file)?, limits))
 }

@@ -4,23 +4,11 @@
 //! It has only what is needed to build a layer on top: the kind of each path, the targets of
 //! symlinks, and the metadata of directories, which a layer that adds files to them must repeat.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 
-use super::entry::{Attributes, display_path, join, name_of, parent_of};
-use super::tar::{Member, MemberKind, Skip, TarReader};
+use super::entry::Attributes;
 use crate::image::Timestamp;
-use crate::text;
-
-/// The prefix of an entry that removes a path of a lower layer.
-pub const WHITEOUT: &[u8] = b".wh.";
-/// The name of an entry that hides the lower layers' contents of its directory.
-const OPAQUE: &[u8] = b".wh..wh..opq";
-/// The prefix of AUFS' internal files.
-const AUFS: &[u8] = b".wh..wh.";
-
-/// The most symlinks that are followed in one path (as in Linux).
-const LINKS_MAX: usize = 40;
 
 /// A path of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,167 +49,45 @@ impl From<DirMetadata> for Attributes {
     }
 }
 
-/// The changes of one layer to the tree.
-#[derive(Debug, Default)]
-pub struct LayerTree {
-    nodes: BTreeMap<Box<[u8]>, Node>,
-    removed: BTreeSet<Box<[u8]>>,
-    opaque: BTreeSet<Box<[u8]>>,
-    /// The number of entries in the tar.
-    pub entries: usize,
-}
-
-impl LayerTree {
-    /// Reads a layer's tar to the end.
-    ///
-    /// # Errors
-    /// If it is invalid, or has an unsafe name.
-    pub fn read<R: Skip>(reader: &mut TarReader<R>) -> io::Result<Self> {
-        let mut layer = Self::default();
-        while let Some(member) = reader.next_member()? {
-            layer.entries += 1;
-            let path = normalize(&member.path).ok_or_else(|| unsafe_path(&member.path))?;
-            layer.add(path, member)?;
-        }
-        Ok(layer)
-    }
-
-    fn add(&mut self, path: Box<[u8]>, member: Member) -> io::Result<()> {
-        let name = name_of(&path);
-        if name == OPAQUE {
-            self.opaque.insert(parent_of(&path).into());
-        } else if name == WHITEOUT {
-            return Err(unsafe_path(&member.path));
-        } else if name.starts_with(AUFS) {
-            // Engines ignore AUFS' internal files.
-        } else if let Some(hidden) = name.strip_prefix(WHITEOUT) {
-            if matches!(hidden, b"." | b"..") {
-                return Err(unsafe_path(&member.path));
-            }
-            self.removed.insert(join(parent_of(&path), hidden));
-        } else if !path.is_empty() {
-            self.nodes.insert(path, node(member));
-        }
-        Ok(())
-    }
-}
-
-fn node(member: Member) -> Node {
-    match member.kind {
-        MemberKind::Directory => Node::Directory(DirMetadata {
-            mode: member.mode,
-            uid: member.uid,
-            gid: member.gid,
-            mtime: i64::try_from(member.mtime)
-                .ok()
-                .and_then(|s| Timestamp::from_seconds(s).ok())
-                .unwrap_or(Timestamp::DEFAULT),
-        }),
-        MemberKind::Symlink => Node::Symlink(member.link.into()),
-        MemberKind::File | MemberKind::HardLink | MemberKind::Special => Node::File,
-    }
-}
-
-/// `path` without leading slashes, `.` and empty components; `None` if it contains `..` or NUL.
-pub(super) fn normalize(path: &[u8]) -> Option<Box<[u8]>> {
-    let parts: Vec<&[u8]> =
-        path.split(|b| *b == b'/').filter(|part| !matches!(*part, b"" | b".")).collect();
-    (!parts.contains(&&b".."[..]) && !path.contains(&0)).then(|| parts.join(&b'/').into())
-}
-
-fn unsafe_path(path: &[u8]) -> io::Error {
-    let text = format!("unsafe or empty path: \"{}\"", text::bytes(path));
-    io::Error::new(io::ErrorKind::InvalidData, text)
-}
-
-/// Resolves the symlinks in the path of a directory, including the last component, within the
-/// image. `node_at` returns the node at a path. Components that do not exist stay as they are.
+/// The file tree of an image, or of a part of its layers.
 ///
-/// # Errors
-/// If symlinks form a loop, or a component is a file.
-pub fn resolve<'a>(
-    path: &[u8],
-    node_at: impl Fn(&[u8]) -> Option<&'a Node>,
-) -> Result<Box<[u8]>, ResolveError> {
-    let split = |path: &[u8]| -> Vec<Vec<u8>> {
-        path.split(|b| *b == b'/').rev().map(<[u8]>::to_vec).collect()
-    };
-    let mut remaining = split(path);
-    let mut resolved: Box<[u8]> = Box::default();
-    let mut links = 0;
-    while let Some(part) = remaining.pop() {
-        match part.as_slice() {
-            b"" | b"." => continue,
-            b".." => {
-                resolved = parent_of(&resolved).into();
-                continue;
-            }
-            _ => {}
-        }
-        let next = join(&resolved, &part);
-        match node_at(&next) {
-            Some(Node::Symlink(target)) => {
-                links += 1;
-                if links > LINKS_MAX {
-                    return Err(ResolveError::Loop(path.into()));
-                }
-                if target.starts_with(b"/") {
-                    resolved = Box::default();
-                }
-                remaining.extend(split(target));
-            }
-            Some(Node::File) => return Err(ResolveError::File(path.into(), next)),
-            Some(Node::Directory(_)) | None => resolved = next,
-        }
-    }
-    Ok(resolved)
-}
-
-/// The file tree of all layers of an image.
-#[derive(Debug, Default)]
+/// Directories without an entry of their own take no room: they follow from what is in them.
+#[derive(Clone, Debug, Default)]
 pub struct Tree {
+    /// By key. Nothing is below a node that is not a directory.
     nodes: BTreeMap<Box<[u8]>, Node>,
 }
 
-/// A path that cannot be resolved.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ResolveError {
-    /// Symlinks form a loop.
-    #[error("{} contains more than {LINKS_MAX} symlinks of the base image", display_path(.0))]
-    Loop(Box<[u8]>),
-    /// A component of the path is not a directory.
-    #[error(
-        "{} is below {}, which is a file in the base image",
-        display_path(.0),
-        display_path(.1)
-    )]
-    File(Box<[u8]>, Box<[u8]>),
+/// A directory that has no entry.
+static IMPLIED: Node =
+    Node::Directory(DirMetadata { mode: 0o755, uid: 0, gid: 0, mtime: Timestamp::DEFAULT });
+
+/// The key of a path: ordered by components, so that whatever is below a path follows it directly.
+/// No path contains NUL.
+fn key(path: &[u8]) -> Box<[u8]> {
+    path.iter().map(|byte| if *byte == b'/' { 0 } else { *byte }).collect()
+}
+
+fn path(key: &[u8]) -> Box<[u8]> {
+    key.iter().map(|byte| if *byte == 0 { b'/' } else { *byte }).collect()
+}
+
+/// Whether the path of `key` is below that of `above`.
+fn is_below(key: &[u8], above: &[u8]) -> bool {
+    match key.strip_prefix(above) {
+        Some(rest) => !rest.is_empty() && (above.is_empty() || rest[0] == 0),
+        None => false,
+    }
 }
 
 impl Tree {
-    /// The tree of `layers`, lowest first.
-    pub fn from_layers(layers: impl IntoIterator<Item = LayerTree>) -> Self {
-        let mut tree = Self::default();
-        layers.into_iter().for_each(|layer| tree.apply(layer));
-        tree
-    }
-
-    /// Applies `layer` on top of the tree.
-    pub fn apply(&mut self, layer: LayerTree) {
-        for path in &layer.opaque {
-            self.remove_below(path);
-        }
-        for path in &layer.removed {
-            self.remove(path);
-        }
-        for (path, node) in layer.nodes {
-            self.insert(path, node);
-        }
-    }
-
     /// The node at `path`. Symlinks in the path are not followed.
     pub fn get(&self, path: &[u8]) -> Option<&Node> {
-        self.nodes.get(path)
+        let key = key(path);
+        match self.nodes.get(&key) {
+            Some(node) => Some(node),
+            None => self.has_below(&key).then_some(&IMPLIED),
+        }
     }
 
     /// Whether the tree has no paths.
@@ -229,33 +95,100 @@ impl Tree {
         self.nodes.is_empty()
     }
 
-    /// Inserts `node` at `path`. Parents that are missing or not directories become directories. If
-    /// `node` is not a directory, everything below `path` is removed.
-    pub fn insert(&mut self, path: Box<[u8]>, node: Node) {
-        let mut parent = parent_of(&path);
-        while !parent.is_empty() && !matches!(self.nodes.get(parent), Some(Node::Directory(_))) {
-            self.nodes.insert(parent.into(), Node::Directory(DirMetadata::default()));
-            parent = parent_of(parent);
+    /// Inserts `node` at `path`. A parent that is not a directory becomes one. If `node` is not a
+    /// directory, everything below `path` is removed.
+    pub fn insert(&mut self, path: &[u8], node: Node) {
+        self.insert_key(key(path), node);
+    }
+
+    /// The symlink, file or device above `path` in the way to it, with its path.
+    pub(super) fn obstacle(&self, path: &[u8]) -> Option<(Box<[u8]>, &Node)> {
+        let (key, node) = self.obstacle_key(&key(path))?;
+        Some((self::path(key), node))
+    }
+
+    /// Nothing is below a node that is not a directory, so nothing is between such a node and a
+    /// path below it: it precedes the path directly.
+    fn obstacle_key(&self, key: &[u8]) -> Option<(&[u8], &Node)> {
+        let (above, node) =
+            self.nodes.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(key))).next_back()?;
+        let is_obstacle = is_below(key, above) && !matches!(node, Node::Directory(_));
+        is_obstacle.then_some((above, node))
+    }
+
+    fn insert_key(&mut self, key: Box<[u8]>, node: Node) {
+        if let Some(obstacle) = self.obstacle_key(&key).map(|(above, _)| Box::from(above)) {
+            self.nodes.remove::<[u8]>(&obstacle);
         }
         if !matches!(node, Node::Directory(_)) {
-            self.remove_below(&path);
+            self.remove_below_key(&key);
         }
-        self.nodes.insert(path, node);
+        self.nodes.insert(key, node);
     }
 
-    fn remove(&mut self, path: &[u8]) {
+    /// Removes `path` and everything below it.
+    pub(super) fn remove(&mut self, path: &[u8]) {
         self.remove_below(path);
-        self.nodes.remove(path);
+        self.nodes.remove(&key(path));
     }
 
-    fn remove_below(&mut self, path: &[u8]) {
-        if path.is_empty() {
-            return self.nodes.clear();
+    /// Removes everything below `path`.
+    pub(super) fn remove_below(&mut self, path: &[u8]) {
+        self.remove_below_key(&key(path));
+    }
+
+    /// Inserts all nodes of `other`.
+    pub(super) fn insert_all(&mut self, other: Self) {
+        other.nodes.into_iter().for_each(|(key, node)| self.insert_key(key, node));
+    }
+
+    fn has_below(&self, key: &[u8]) -> bool {
+        self.after(key).next().is_some_and(|(next, _)| is_below(next, key))
+    }
+
+    fn remove_below_key(&mut self, key: &[u8]) {
+        let below = self.after(key).map(|(next, _)| next).take_while(|next| is_below(next, key));
+        let below: Vec<Box<[u8]>> = below.cloned().collect();
+        below.iter().for_each(|key| drop(self.nodes.remove(key)));
+    }
+
+    fn after(&self, key: &[u8]) -> impl Iterator<Item = (&Box<[u8]>, &Node)> {
+        self.nodes.range::<[u8], _>((Bound::Excluded(key), Bound::Unbounded))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(paths: &[&str]) -> Tree {
+        let mut tree = Tree::default();
+        paths.iter().for_each(|path| tree.insert(path.as_bytes(), Node::File));
+        tree
+    }
+
+    #[test]
+    fn directories_follow_from_what_is_in_them_and_names_that_sort_between_do_not_matter() {
+        let mut tree = tree(&["a/b/c", "a-b/c", "a.d"]);
+        for directory in ["a", "a/b", "a-b"] {
+            assert_eq!(tree.get(directory.as_bytes()), Some(&IMPLIED), "{directory}");
         }
-        // Everything below `path` sorts between "path/" and "path0", since '0' comes after '/'.
-        let (first, end) = ([path, b"/"].concat(), [path, b"0"].concat());
-        let range = first.into_boxed_slice()..end.into_boxed_slice();
-        let below: Vec<Box<[u8]>> = self.nodes.range(range).map(|(path, _)| path.clone()).collect();
-        below.iter().for_each(|path| drop(self.nodes.remove(path)));
+        assert_eq!(tree.get(b"a/b/c/d"), None);
+        assert_eq!(tree.get(b"a/bc"), None);
+        tree.remove(b"a");
+        assert_eq!(tree.get(b"a"), None);
+        assert_eq!(tree.get(b"a-b/c"), Some(&Node::File));
+    }
+
+    #[test]
+    fn a_file_below_a_symlink_replaces_it_and_a_file_in_the_place_of_a_folder_what_is_in_it() {
+        let mut tree = tree(&["a/x", "b-c"]);
+        tree.insert(b"b", Node::Symlink(b"a".as_slice().into()));
+        assert_eq!(tree.obstacle(b"b/d/e").map(|(path, _)| path), Some(b"b".as_slice().into()));
+        assert_eq!(tree.obstacle(b"a/d"), None);
+        tree.insert(b"b/d/e", Node::File);
+        assert_eq!(tree.get(b"b"), Some(&IMPLIED));
+        tree.insert(b"a", Node::File);
+        assert_eq!(tree.get(b"a/x"), None);
     }
 }

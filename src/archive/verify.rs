@@ -1,5 +1,6 @@
 //! Verifies an image's layers: reads them completely, checks every digest, and lists every entry.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,16 +8,17 @@ use std::thread;
 
 use super::ArchiveError;
 use super::blob::LayerBlob;
-use super::decompress::{Codec, CountingReader, decompressed_limit};
+use super::decompress::{Codec, CountingReader};
 use super::image::Image;
+use super::layer_tree::LayerTree;
+use super::limits::Budget;
 use super::tar::TarReader;
-use super::tree::LayerTree;
 use crate::image::Digest;
 use crate::image::digest::Hasher;
 use crate::text;
 
 /// A layer whose digests are correct.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct VerifiedLayer {
     /// The size of its uncompressed tar in bytes.
     pub size: u64,
@@ -32,16 +34,28 @@ pub struct VerifiedLayer {
 /// For the lowest layer that cannot be read, is not a tar, or does not match its digest.
 pub fn layers(image: &Image, threads: usize) -> Result<Vec<VerifiedLayer>, ArchiveError> {
     let next = AtomicUsize::new(0);
-    let results: Vec<Mutex<Option<_>>> = image.layers.iter().map(|_| Mutex::new(None)).collect();
+    // An image may contain a layer many times; it is read once.
+    let mut distinct: Vec<&LayerBlob> = Vec::new();
+    let mut numbers: Vec<usize> = Vec::new();
+    let mut seen = BTreeMap::new();
+    for layer in &image.layers {
+        let number = *seen.entry((&layer.name, layer.diff_id, layer.digest)).or_insert_with(|| {
+            distinct.push(layer);
+            distinct.len() - 1
+        });
+        numbers.push(number);
+    }
+    let budget = Budget::new(&image.limits, distinct.iter().map(|layer| layer.bytes.len()).sum());
+    let results: Vec<Mutex<Option<_>>> = distinct.iter().map(|_| Mutex::new(None)).collect();
     thread::scope(|scope| {
-        for _ in 0..threads.clamp(1, image.layers.len().max(1)) {
+        for _ in 0..threads.clamp(1, distinct.len().max(1)) {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some((blob, slot)) = image.layers.get(index).zip(results.get(index)) else {
+                    let Some((blob, slot)) = distinct.get(index).zip(results.get(index)) else {
                         return;
                     };
-                    let result = verify(image, blob);
+                    let result = verify(image, blob, &budget);
                     if let Ok(mut slot) = slot.lock() {
                         *slot = Some(result);
                     }
@@ -52,10 +66,12 @@ pub fn layers(image: &Image, threads: usize) -> Result<Vec<VerifiedLayer>, Archi
     let result = |slot: Mutex<Option<_>>| {
         slot.into_inner().ok().flatten().unwrap_or(Err(ArchiveError::WorkerLost))
     };
-    results.into_iter().map(result).collect()
+    let verified: Result<Vec<VerifiedLayer>, _> = results.into_iter().map(result).collect();
+    let verified = verified?;
+    Ok(numbers.into_iter().map(|number| verified[number].clone()).collect())
 }
 
-fn verify(image: &Image, blob: &LayerBlob) -> Result<VerifiedLayer, ArchiveError> {
+fn verify(image: &Image, blob: &LayerBlob, budget: &Budget) -> Result<VerifiedLayer, ArchiveError> {
     let invalid = |error: io::Error| {
         let problem = match error.kind() {
             io::ErrorKind::UnexpectedEof => "it is truncated".to_owned(),
@@ -72,12 +88,18 @@ fn verify(image: &Image, blob: &LayerBlob) -> Result<VerifiedLayer, ArchiveError
         io::copy(&mut stored, &mut io::sink()).map_err(invalid)?;
         check(image, blob, digest, stored.hasher.finish())?;
     }
-    let limit = if codec == Codec::Plain { u64::MAX } else { decompressed_limit(blob.bytes.len()) };
-    let source = codec.decode(blob.bytes.clone()).map_err(invalid)?;
-    let mut reader = TarReader::new(CountingReader::new(HashingReader::new(source), limit));
-    let tree = LayerTree::read(&mut reader).map_err(invalid)?;
+    let source: Box<dyn Read + Send> = match codec {
+        Codec::Plain => Box::new(blob.bytes.clone()),
+        codec => Box::new(budget.reader(codec.decode(blob.bytes.clone()).map_err(invalid)?)),
+    };
+    let mut reader = TarReader::new(CountingReader::new(HashingReader::new(source)));
+    let tree = LayerTree::read(&mut reader, budget).map_err(invalid)?;
     let (mut source, size) = reader.into_inner().drain().map_err(invalid)?;
-    check(image, blob, blob.diff_id.0, source.hasher.finish())?;
+    let found = source.hasher.finish();
+    check(image, blob, blob.diff_id.0, found)?;
+    if let (Some(digest), Codec::Plain) = (blob.digest, codec) {
+        check(image, blob, digest, found)?;
+    }
     Ok(VerifiedLayer { size, codec, tree })
 }
 

@@ -29,6 +29,7 @@ pub(crate) fn open_base(
         name: recipe.from_image_name.clone(),
         tag: recipe.from_image_tag.clone(),
         platform: Some(given.clone().unwrap_or_else(Platform::host)),
+        limits: recipe.limits,
     };
     let image = open(path, &selector)?;
     let os = &image.config.os;

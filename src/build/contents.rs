@@ -10,7 +10,8 @@ use super::notices::Notices;
 use super::sorter::Sorter;
 use super::walk::{Filesystems, Folder, Metadata};
 use crate::archive::entry::{Entry, Kind, join};
-use crate::archive::tree::{Node, ResolveError, Tree, resolve};
+use crate::archive::resolve::{ResolveError, resolve};
+use crate::archive::tree::{Node, Tree};
 use crate::closure::{Closure, StoreDir};
 
 /// The inputs of a placement, in addition to the contents.
@@ -258,7 +259,7 @@ impl<'a> Placer<'a> {
         };
         resolve(path, node_at).map_err(|error| match error {
             ResolveError::File(_, file) => self.conflict_with_base(file, "a directory", "a file"),
-            ResolveError::Loop(_) => {
+            ResolveError::Loop(_) | ResolveError::TooLong(_) => {
                 BuildError::content(self.current_origin_name(), error.to_string())
             }
         })

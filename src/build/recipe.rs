@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::BuildError;
 use super::settings::{Settings, StoreSettings, StringOrList, TimeText};
-use crate::archive::Attributes;
+use crate::archive::{Attributes, Limits};
 use crate::closure::StoreDir;
 use crate::document::{self, DocumentError};
 use crate::image::fields;
@@ -77,6 +77,8 @@ pub struct Recipe {
     pub config: Map<String, Value>,
     /// The fields of the base's `config` to inherit, in addition to the environment.
     pub inherit: Inherit,
+    /// The limits within which the base image is read; not part of the recipe file.
+    pub limits: Limits,
 }
 
 /// The default of nixpkgs' dockerTools. It leaves room below Docker's limit for images that use
@@ -160,6 +162,7 @@ fn from_settings(path: &Path, settings: Settings, now: Timestamp) -> Result<Reci
         store: settings.store.map(|store| self::store(store, folder)).transpose()?,
         config: config(settings.config.unwrap_or_default(), settings.clear.unwrap_or_default())?,
         inherit: inherit(settings.inherit)?,
+        limits: Limits::default(),
     })
 }
 

@@ -15,7 +15,7 @@ use super::BuildError;
 use crate::archive::ArchiveError;
 use crate::archive::entry::{FileContent, Kind};
 use crate::archive::host::{self, Filesystem};
-use crate::archive::tree::WHITEOUT;
+use crate::archive::layer_tree::WHITEOUT;
 
 /// The metadata of a file.
 #[derive(Clone, Copy)]

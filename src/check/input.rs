@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::CheckError;
 use super::image::ImageUnderTest;
 use super::verdict::{Checks, TestCase};
-use crate::archive::{ArchiveError, Compression, ImageSelector};
+use crate::archive::{ArchiveError, Compression, ImageSelector, Limits};
 use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan};
 use crate::image::Platform;
 
@@ -22,41 +22,48 @@ pub struct CheckInput {
     pub image: ImageUnderTest,
     /// The recipe, if the image was built from one.
     pub recipe: Option<PathBuf>,
+    limits: Limits,
     // Deletes an archive that was built from a recipe.
     _folder: Option<tempfile::TempDir>,
 }
 
 impl CheckInput {
-    /// Opens the image for `platform` in the archive or OCI layout at `path`.
+    /// Opens the image for `platform` in the archive or OCI layout at `path`, within `limits`.
     ///
     /// # Errors
     /// If there is no such image, or it is damaged.
     pub fn from_archive(
         path: &Path,
         platform: Platform,
+        limits: Limits,
         threads: usize,
     ) -> Result<Self, CheckError> {
         let selector =
-            ImageSelector { platform: Some(platform.clone()), ..ImageSelector::default() };
+            ImageSelector { platform: Some(platform.clone()), limits, ..ImageSelector::default() };
         let image = ImageUnderTest::open(path, &selector, threads)?;
-        Ok(Self { platform, archive: path.to_owned(), image, recipe: None, _folder: None })
+        let archive = path.to_owned();
+        Ok(Self { platform, archive, image, recipe: None, limits, _folder: None })
     }
 
-    /// Builds the image for `platform` of the recipe at `path`.
+    /// Builds the image for `platform` of the recipe at `path`; its base is read within `limits`.
     ///
     /// # Errors
     /// If it cannot be built.
     pub fn from_recipe(
         path: &Path,
         platform: Platform,
+        limits: Limits,
         threads: usize,
         cache: CacheUse,
     ) -> Result<Self, CheckError> {
         let folder = tempfile::TempDir::with_prefix("seatrial-").map_err(write_error)?;
         let archive = folder.path().join("image.tar");
-        build(path, &platform, &archive, threads, cache)?;
-        let image = ImageUnderTest::open(&archive, &ImageSelector::default(), threads)?;
-        Ok(Self { platform, archive, image, recipe: Some(path.to_owned()), _folder: Some(folder) })
+        let recipe = Recipe { limits, ..Recipe::read_for(path, &platform)? };
+        build(recipe, &archive, threads, cache)?;
+        let selector = ImageSelector { limits, ..ImageSelector::default() };
+        let image = ImageUnderTest::open(&archive, &selector, threads)?;
+        let (recipe, folder) = (Some(path.to_owned()), Some(folder));
+        Ok(Self { platform, archive, image, recipe, limits, _folder: folder })
     }
 
     /// Returns the image's name, with the architecture if that is not the host's.
@@ -74,7 +81,13 @@ impl CheckInput {
             let reason = "an archive cannot be built again; pass its recipe instead";
             return Ok(TestCase::skipped(&image, name, reason));
         };
-        let second = Self::from_recipe(recipe, self.platform.clone(), threads, CacheUse::Verify)?;
+        let second = Self::from_recipe(
+            recipe,
+            self.platform.clone(),
+            self.limits,
+            threads,
+            CacheUse::Verify,
+        )?;
         let id = |input: &Self| input.image.image.id().to_string();
         let mut checks = Checks::default();
         checks.expect_equal("image ID", &id(self), &id(&second));
@@ -83,13 +96,12 @@ impl CheckInput {
 }
 
 fn build(
-    recipe: &Path,
-    platform: &Platform,
+    recipe: Recipe,
     archive: &Path,
     threads: usize,
     cache: CacheUse,
 ) -> Result<(), CheckError> {
-    let plan = plan(Recipe::read_for(recipe, platform)?, threads)?;
+    let plan = plan(recipe, threads)?;
     let file = File::create_new(archive).map_err(write_error)?;
     let options =
         BuildOptions { format: Format::Docker, compression: Compression::None, threads, cache };

@@ -8,7 +8,8 @@
 //! use seatrial::check::{self, CheckInput, Event, ExpectationsFile, Options, arch_of};
 //!
 //! let engine = "docker-28".to_owned();
-//! let input = CheckInput::from_archive(Path::new("app.tar"), arch_of(&engine).into(), 4)?;
+//! let (archive, limits) = (Path::new("app.tar"), Default::default());
+//! let input = CheckInput::from_archive(archive, arch_of(&engine).into(), limits, 4)?;
 //! let file = ExpectationsFile::read(Path::new("app.expect.toml"))?;
 //! let options = Options { engines: vec![engine], ..Options::default() };
 //! let mut reporter = |event: Event<'_>| {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::args::{ReportFile, is_recipe, selected_engines, thread_count};
+use super::args::{LimitArgs, ReportFile, is_recipe, selected_engines, thread_count};
 use super::exit::{ExitWith, UsageError};
 use super::progress::StatusLine;
 use super::runtime::{block_on, interruptible};
@@ -73,6 +73,8 @@ pub(super) struct Args {
     /// kvm, tcg (emulation), or auto: KVM if it boots a guest on this host
     #[arg(long, default_value = "auto")]
     accel: AcceleratorChoice,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 fn report(text: &str) -> Result<ReportFile, String> {
@@ -124,7 +126,7 @@ fn verdict(args: &Args) -> anyhow::Result<Verdict> {
     let inputs = args
         .images
         .iter()
-        .flat_map(|path| platforms.clone().map(|platform| input(path, platform.clone(), threads)));
+        .flat_map(|path| platforms.clone().map(|platform| input(args, path, platform, threads)));
     let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
     let vm = VmOptions { accelerator: args.accel, ..VmOptions::default() };
     let options = Options { engines, filter: args.filter.clone(), vm };
@@ -163,10 +165,16 @@ fn print(line: &StatusLine, quiet: bool, text: &str) {
     }
 }
 
-fn input(path: &Path, platform: Platform, threads: usize) -> anyhow::Result<CheckInput> {
+fn input(
+    args: &Args,
+    path: &Path,
+    platform: &Platform,
+    threads: usize,
+) -> anyhow::Result<CheckInput> {
+    let (platform, limits) = (platform.clone(), args.limits.limits());
     Ok(if is_recipe(path) {
-        CheckInput::from_recipe(path, platform, threads, CacheUse::On)?
+        CheckInput::from_recipe(path, platform, limits, threads, CacheUse::On)?
     } else {
-        CheckInput::from_archive(path, platform, threads)?
+        CheckInput::from_archive(path, platform, limits, threads)?
     })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::args::thread_count;
+use super::args::{LimitArgs, thread_count};
 use super::exit::ExitWith;
 use super::streams::{pretty_json, stdout};
 use super::summary;
@@ -46,6 +46,9 @@ pub(super) struct Args {
     /// Exit with code 1 if there are findings at this level or above
     #[arg(long, value_name = "LEVEL")]
     deny: Option<Deny>,
+
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -73,7 +76,12 @@ struct Inspected<'a> {
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let platform = args.platform.unwrap_or_else(Platform::host);
-    let selector = ImageSelector { name: args.name, tag: args.tag, platform: Some(platform) };
+    let selector = ImageSelector {
+        name: args.name,
+        tag: args.tag,
+        platform: Some(platform),
+        limits: args.limits.limits(),
+    };
     let image = archive::open(&args.image, &selector)?;
     let layers = verify::layers(&image, thread_count(None))?;
     let sizes: Vec<u64> = layers.iter().map(|layer| layer.size).collect();

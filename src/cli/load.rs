@@ -90,7 +90,8 @@ fn source(args: &Args, platform: &Platform) -> anyhow::Result<Source> {
 fn open_image(args: &Args, platform: &Platform) -> anyhow::Result<Image> {
     let path = &args.recipe.recipe;
     let platform = Some(platform.clone());
-    let any = ImageSelector { platform, ..ImageSelector::default() };
+    let limits = args.recipe.limits();
+    let any = ImageSelector { platform, limits, ..ImageSelector::default() };
     let Some(reference) = &args.reference else {
         return Ok(open(path, &any)?);
     };

@@ -35,7 +35,8 @@ pub(crate) fn read(
     let layers = pair_layers(path, &config, layers(documents, &manifest)?)?;
     let references = with_matching_first(image.names, selector);
     let path = path.to_owned();
-    Ok(Image { path, format: ImageFormat::OciLayout, config, raw_config, references, layers })
+    let (format, limits) = (ImageFormat::OciLayout, selector.limits);
+    Ok(Image { path, format, config, raw_config, references, layers, limits })
 }
 
 /// The layers of `manifest`, with their sizes checked. A layer that is listed repeatedly is opened

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "vm")]
 mod engines;
+mod limits;
 mod recipe;
 #[cfg(feature = "vm")]
 mod report;
@@ -9,6 +10,7 @@ mod threads;
 
 #[cfg(feature = "vm")]
 pub(super) use engines::selected_engines;
+pub(super) use limits::LimitArgs;
 pub(super) use recipe::RecipeArgs;
 #[cfg(feature = "vm")]
 pub(super) use recipe::is_recipe;

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
-use super::thread_count;
-use crate::archive::ArchiveError;
+use super::{LimitArgs, thread_count};
+use crate::archive::{ArchiveError, Limits};
 use crate::build::{BuildError, CacheUse, Plan, Recipe, cache_problem, plan};
 use crate::cli::streams::stderr;
 use crate::document;
@@ -29,6 +29,9 @@ pub(in crate::cli) struct RecipeArgs {
     /// Ignore cached digests: read and hash everything again
     #[arg(long)]
     verify: bool,
+
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 impl RecipeArgs {
@@ -56,20 +59,30 @@ impl RecipeArgs {
     /// Reads the recipe; if it has several platforms, for the host's.
     pub(in crate::cli) fn read(&self) -> Result<Recipe, BuildError> {
         let (name, text) = self.text()?;
-        Recipe::parse(name, &text)
+        Ok(self.with_limits(Recipe::parse(name, &text)?))
     }
 
     /// Plans the images of all platforms of the recipe.
     pub(in crate::cli) fn plan_all(&self) -> Result<Vec<Plan>, BuildError> {
         let (name, text) = self.text()?;
         let recipes = Recipe::parse_all(name, &text)?;
-        recipes.into_iter().map(|recipe| plan(recipe, self.threads())).collect()
+        let plan = |recipe| plan(self.with_limits(recipe), self.threads());
+        recipes.into_iter().map(plan).collect()
     }
 
     /// Plans the recipe's image; if it has several platforms, the image for `platform`.
     pub(in crate::cli) fn plan(&self, platform: &Platform) -> Result<Plan, BuildError> {
         let (name, text) = self.text()?;
-        plan(Recipe::parse_for(name, &text, platform)?, self.threads())
+        plan(self.with_limits(Recipe::parse_for(name, &text, platform)?), self.threads())
+    }
+
+    /// The limits within which images are read.
+    pub(in crate::cli) fn limits(&self) -> Limits {
+        self.limits.limits()
+    }
+
+    fn with_limits(&self, recipe: Recipe) -> Recipe {
+        Recipe { limits: self.limits(), ..recipe }
     }
 
     /// Returns the recipe's text, and how messages name the recipe.

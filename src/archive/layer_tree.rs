@@ -1,0 +1,131 @@
+//! The changes of one layer to the file tree of an image: its entries and whiteouts (OCI
+//! image-spec, `layer.md`), as Docker and containerd unpack them.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use super::entry::{display_path, join, name_of, parent_of};
+use super::invalid_data::invalid_data;
+use super::limits::Budget;
+use super::resolve::resolve;
+use super::tar::{Member, MemberKind, Skip, TarReader};
+use super::tree::{DirMetadata, Node, Tree};
+use crate::image::Timestamp;
+use crate::text;
+
+/// The prefix of an entry that removes a path of a lower layer.
+pub const WHITEOUT: &[u8] = b".wh.";
+/// The name of an entry that hides the lower layers' contents of its directory.
+const OPAQUE: &[u8] = b".wh..wh..opq";
+/// The prefix of AUFS' internal files.
+const AUFS: &[u8] = b".wh..wh.";
+
+/// The changes of one layer to the tree.
+#[derive(Clone, Debug, Default)]
+pub struct LayerTree {
+    tree: Tree,
+    removed: BTreeSet<Box<[u8]>>,
+    opaque: BTreeSet<Box<[u8]>>,
+    /// The number of entries in the tar.
+    pub entries: usize,
+}
+
+impl LayerTree {
+    /// Reads a layer's tar to the end. Its entries count against `budget`.
+    ///
+    /// # Errors
+    /// If it is invalid, has an unsafe path, or too many entries.
+    pub(super) fn read<R: Skip>(reader: &mut TarReader<R>, budget: &Budget) -> io::Result<Self> {
+        let mut layer = Self::default();
+        while let Some(member) = reader.next_member()? {
+            budget.take_entry(&member)?;
+            layer.add(&member)?;
+        }
+        Ok(layer)
+    }
+
+    /// Adds an entry, and returns the path at which an engine creates it: it follows symlinks that
+    /// the layer has created before. `None` for the root and for whiteouts.
+    pub(super) fn add(&mut self, member: &Member) -> io::Result<Option<Box<[u8]>>> {
+        self.entries += 1;
+        let path = normalize(&member.path).ok_or_else(|| unsafe_path(&member.path))?;
+        let path = self.through_symlinks(path)?;
+        let name = name_of(&path);
+        if name == OPAQUE {
+            self.opaque.insert(parent_of(&path).into());
+        } else if name == WHITEOUT {
+            return Err(unsafe_path(&member.path));
+        } else if name.starts_with(AUFS) {
+            // Engines ignore AUFS' internal files.
+        } else if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+            if matches!(hidden, b"." | b"..") {
+                return Err(unsafe_path(&member.path));
+            }
+            self.removed.insert(join(parent_of(&path), hidden));
+        } else if !path.is_empty() {
+            self.tree.insert(&path, node(member));
+            return Ok(Some(path));
+        }
+        Ok(None)
+    }
+
+    /// Resolves symlinks in the parents of `path` that are in this layer. An engine unpacks a layer
+    /// by itself, so those of lower layers are not followed.
+    fn through_symlinks(&self, path: Box<[u8]>) -> io::Result<Box<[u8]>> {
+        match self.tree.obstacle(&path) {
+            None => Ok(path),
+            Some((_, Node::Symlink(_))) => {
+                let parent = resolve(parent_of(&path), |path| self.tree.get(path));
+                let parent = parent.map_err(|error| invalid_data(error.to_string()))?;
+                Ok(join(&parent, name_of(&path)))
+            }
+            Some((above, _)) => {
+                let (path, above) = (display_path(&path), display_path(&above));
+                Err(invalid_data(format!("{path} is below {above}, which is not a directory")))
+            }
+        }
+    }
+}
+
+impl Tree {
+    /// The tree of `layers`, lowest first.
+    pub fn from_layers(layers: impl IntoIterator<Item = LayerTree>) -> Self {
+        let mut tree = Self::default();
+        layers.into_iter().for_each(|layer| tree.apply(layer));
+        tree
+    }
+
+    /// Applies `layer` on top of the tree.
+    pub fn apply(&mut self, layer: LayerTree) {
+        layer.opaque.iter().for_each(|path| self.remove_below(path));
+        layer.removed.iter().for_each(|path| self.remove(path));
+        self.insert_all(layer.tree);
+    }
+}
+
+fn node(member: &Member) -> Node {
+    match member.kind {
+        MemberKind::Directory => Node::Directory(DirMetadata {
+            mode: member.mode,
+            uid: member.uid,
+            gid: member.gid,
+            mtime: i64::try_from(member.mtime)
+                .ok()
+                .and_then(|s| Timestamp::from_seconds(s).ok())
+                .unwrap_or(Timestamp::DEFAULT),
+        }),
+        MemberKind::Symlink => Node::Symlink(member.link.as_slice().into()),
+        MemberKind::File | MemberKind::HardLink | MemberKind::Special => Node::File,
+    }
+}
+
+/// `path` without leading slashes, `.` and empty components; `None` if it contains `..` or NUL.
+pub(super) fn normalize(path: &[u8]) -> Option<Box<[u8]>> {
+    let parts: Vec<&[u8]> =
+        path.split(|b| *b == b'/').filter(|part| !matches!(*part, b"" | b".")).collect();
+    (!parts.contains(&&b".."[..]) && !path.contains(&0)).then(|| parts.join(&b'/').into())
+}
+
+fn unsafe_path(path: &[u8]) -> io::Error {
+    invalid_data(format!("unsafe or empty path: \"{}\"", text::bytes(path)))
+}

@@ -1,0 +1,109 @@
+//! Limits on what an image may cost its reader: an archive of a few kilobytes can decompress to
+//! terabytes or list millions of paths.
+
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::invalid_data::invalid_data;
+use super::tar::Member;
+
+/// Limits on an image that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most bytes that the compressed layers of an image may decompress to together; the same
+    /// for an archive that is compressed as a whole. `None` for 8 GiB, or 1100 times the
+    /// compressed size if that is more.
+    pub size: Option<u64>,
+    /// The most entries in all layers together.
+    pub entries: u64,
+}
+
+/// The default limit in bytes. Most images that are shipped have less than 1 GiB.
+const SIZE: u64 = 8 << 30;
+/// Deflate cannot compress more than 1032 to 1, so large images in gzip are never refused.
+const RATIO: u64 = 1100;
+/// Large images have some 300 000 entries. A million takes up to 256 MiB of memory.
+const ENTRIES: u64 = 1_000_000;
+/// The average length of a path and link target that the limit of entries allows for, in bytes.
+const ENTRY_BYTES: u64 = 96;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { size: None, entries: ENTRIES }
+    }
+}
+
+impl Limits {
+    /// The most bytes that `stored` compressed bytes may decompress to.
+    pub(super) fn decompressed(&self, stored: u64) -> u64 {
+        self.size.unwrap_or_else(|| stored.saturating_mul(RATIO).max(SIZE))
+    }
+}
+
+/// Counts what one image costs against its limits; shared by the threads that read it.
+#[derive(Debug)]
+pub(super) struct Budget {
+    size_limit: u64,
+    entry_limit: u64,
+    size: AtomicU64,
+    entries: AtomicU64,
+    path_bytes: AtomicU64,
+}
+
+impl Budget {
+    /// The budget of an image whose compressed parts take `stored` bytes.
+    pub(super) fn new(limits: &Limits, stored: u64) -> Self {
+        Self {
+            size_limit: limits.decompressed(stored),
+            entry_limit: limits.entries,
+            size: AtomicU64::new(0),
+            entries: AtomicU64::new(0),
+            path_bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts an entry of a layer.
+    pub(super) fn take_entry(&self, member: &Member) -> io::Result<()> {
+        let bytes = (member.path.len() + member.link.len()) as u64;
+        let entries = self.entries.fetch_add(1, Ordering::Relaxed) + 1;
+        let bytes = self.path_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if entries <= self.entry_limit && bytes <= self.entry_limit.saturating_mul(ENTRY_BYTES) {
+            return Ok(());
+        }
+        let limit = self.entry_limit;
+        Err(invalid_data(format!(
+            "the image has more than {limit} entries, or their paths are too long; if you trust \
+             it, raise the limit with --max-entries"
+        )))
+    }
+
+    /// Returns a reader of the decompressed bytes `inner`, which counts them.
+    pub(super) fn reader<R: Read>(&self, inner: R) -> BudgetReader<'_, R> {
+        BudgetReader { inner, budget: self }
+    }
+
+    fn take_bytes(&self, count: u64) -> io::Result<()> {
+        if self.size.fetch_add(count, Ordering::Relaxed) + count <= self.size_limit {
+            return Ok(());
+        }
+        let limit = self.size_limit;
+        Err(invalid_data(format!(
+            "the image decompresses to more than {limit} bytes; if you trust it, raise the limit \
+             with --max-size"
+        )))
+    }
+}
+
+/// Counts what is read.
+pub(super) struct BudgetReader<'b, R> {
+    inner: R,
+    budget: &'b Budget,
+}
+
+impl<R: Read> Read for BudgetReader<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.budget.take_bytes(count as u64)?;
+        Ok(count)
+    }
+}

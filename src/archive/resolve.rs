@@ -1,0 +1,72 @@
+//! Symlinks within an image: where a path really is.
+
+use super::entry::{display_path, join, parent_of};
+use super::tar::PATH_MAX;
+use super::tree::Node;
+
+/// The most symlinks that are followed in one path (as in Linux).
+const LINKS_MAX: usize = 40;
+
+/// A path that cannot be resolved.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    /// Symlinks form a loop.
+    #[error("{} contains more than {LINKS_MAX} symlinks of the image", display_path(.0))]
+    Loop(Box<[u8]>),
+    /// Symlinks make the path too long.
+    #[error("{} leads through symlinks to a path of more than {PATH_MAX} bytes", display_path(.0))]
+    TooLong(Box<[u8]>),
+    /// A component of the path is not a directory.
+    #[error(
+        "{} is below {}, which is a file in the image",
+        display_path(.0),
+        display_path(.1)
+    )]
+    File(Box<[u8]>, Box<[u8]>),
+}
+
+/// Resolves the symlinks in the path of a directory, including the last component, within the
+/// image. `node_at` returns the node at a path. Components that do not exist stay as they are.
+///
+/// # Errors
+/// If symlinks form a loop or make the path too long, or a component is a file.
+pub fn resolve<'a>(
+    path: &[u8],
+    node_at: impl Fn(&[u8]) -> Option<&'a Node>,
+) -> Result<Box<[u8]>, ResolveError> {
+    let split = |path: &[u8]| -> Vec<Vec<u8>> {
+        path.split(|b| *b == b'/').rev().map(<[u8]>::to_vec).collect()
+    };
+    let mut remaining = split(path);
+    let mut resolved: Box<[u8]> = Box::default();
+    let mut links = 0;
+    while let Some(part) = remaining.pop() {
+        match part.as_slice() {
+            b"" | b"." => continue,
+            b".." => {
+                resolved = parent_of(&resolved).into();
+                continue;
+            }
+            _ => {}
+        }
+        let next = join(&resolved, &part);
+        match node_at(&next) {
+            Some(Node::Symlink(target)) => {
+                links += 1;
+                if links > LINKS_MAX {
+                    return Err(ResolveError::Loop(path.into()));
+                }
+                if target.starts_with(b"/") {
+                    resolved = Box::default();
+                }
+                remaining.extend(split(target));
+            }
+            Some(Node::File) => return Err(ResolveError::File(path.into(), next)),
+            Some(Node::Directory(_)) | None => resolved = next,
+        }
+        if resolved.len() > PATH_MAX {
+            return Err(ResolveError::TooLong(path.into()));
+        }
+    }
+    Ok(resolved)
+}
