@@ -179,7 +179,7 @@ fn images_that_decompress_to_more_than_the_limit_are_rejected() {
     lab.file("archive.tar.zst", compress("head -c 10240 layer.tar; head -c 30M /dev/zero"));
     for image in ["layer.tar", "archive.tar.zst"] {
         let run = lab.seatrial(["inspect", image, "--max-size", "20M"]);
-        let error = run.refused(&lab, "none");
+        let error = run.rejected(&lab, "none");
         assert!(
             error.contains("more than 20971520 bytes") && error.contains("--max-size"),
             "{error}"
