@@ -36,7 +36,7 @@ pub(super) struct Args {
     tag: Option<String>,
 
     /// Select one of several images by platform [default: the host's]
-    #[arg(long, value_name = "PLATFORM", alias = "architecture")]
+    #[arg(long, value_name = "PLATFORM", visible_alias = "architecture")]
     platform: Option<Platform>,
 
     /// Describe the image and the findings as one JSON object
