@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek, Write};
 
 use libfuzzer_sys::fuzz_target;
 use seatrial::archive::blob::FileSlice;
-use seatrial::archive::decompress::{Codec, CountingReader};
+use seatrial::archive::decompress::Codec;
 
 /// A limit below the project's own, so that a decompression bomb ends soon.
 const LIMIT: u64 = 4 << 20;
@@ -31,7 +31,7 @@ fn decompressed(data: &[u8], piece: usize) -> io::Result<Vec<u8>> {
     file.write_all(data)?;
     file.rewind()?;
     let slice = FileSlice::whole(file)?;
-    let mut reader = CountingReader::new(Codec::detect(&slice)?.decode(slice)?, LIMIT);
+    let mut reader = Codec::detect(&slice)?.decode(slice)?.take(LIMIT);
     let (mut bytes, mut buffer) = (Vec::new(), vec![0; piece]);
     loop {
         match reader.read(&mut buffer)? {

@@ -11,8 +11,10 @@ use std::io::{self, Read};
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
+use seatrial::archive::Limits;
+use seatrial::archive::layer_tree::LayerTree;
 use seatrial::archive::tar::{Skip, TarReader};
-use seatrial::archive::tree::{LayerTree, Node, Tree};
+use seatrial::archive::tree::{Node, Tree};
 use seatrial_fuzz::rawtar;
 
 #[derive(Arbitrary, Debug)]
@@ -40,7 +42,7 @@ fuzz_target!(|layers: Vec<Entries>| {
             return;
         }
         let mut reader = TarReader::new(Bytes(tar(&entries)));
-        trees.push(LayerTree::read(&mut reader).expect("the layer is valid"));
+        trees.push(LayerTree::read(&mut reader, &Limits::default()).expect("the layer is valid"));
         apply(&mut model, &entries);
     }
     let tree = Tree::from_layers(trees);

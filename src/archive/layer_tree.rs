@@ -6,7 +6,7 @@ use std::io;
 
 use super::entry::{display_path, join, name_of, parent_of};
 use super::invalid_data::invalid_data;
-use super::limits::Budget;
+use super::limits::{Budget, Limits};
 use super::resolve::resolve;
 use super::tar::{Member, MemberKind, Skip, TarReader};
 use super::tree::{DirMetadata, Node, Tree};
@@ -31,11 +31,19 @@ pub struct LayerTree {
 }
 
 impl LayerTree {
-    /// Reads a layer's tar to the end. Its entries count against `budget`.
+    /// Reads a layer's tar to the end, within `limits`.
     ///
     /// # Errors
     /// If it is invalid, has an unsafe path, or too many entries.
-    pub(super) fn read<R: Skip>(reader: &mut TarReader<R>, budget: &Budget) -> io::Result<Self> {
+    pub fn read<R: Skip>(reader: &mut TarReader<R>, limits: &Limits) -> io::Result<Self> {
+        Self::read_within(reader, &Budget::new(limits, 0))
+    }
+
+    /// Reads a layer's tar to the end. Its entries count against `budget`.
+    pub(super) fn read_within<R: Skip>(
+        reader: &mut TarReader<R>,
+        budget: &Budget,
+    ) -> io::Result<Self> {
         let mut layer = Self::default();
         while let Some(member) = reader.next_member()? {
             budget.take_entry(&member)?;

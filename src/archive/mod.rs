@@ -29,7 +29,7 @@ mod not_an_image;
 pub(crate) mod oci;
 mod open;
 pub mod pipeline;
-pub(crate) mod resolve;
+pub mod resolve;
 pub mod sink;
 pub(crate) mod spool;
 pub mod tar;

@@ -93,7 +93,7 @@ fn verify(image: &Image, blob: &LayerBlob, budget: &Budget) -> Result<VerifiedLa
         codec => Box::new(budget.reader(codec.decode(blob.bytes.clone()).map_err(invalid)?)),
     };
     let mut reader = TarReader::new(CountingReader::new(HashingReader::new(source)));
-    let tree = LayerTree::read(&mut reader, budget).map_err(invalid)?;
+    let tree = LayerTree::read_within(&mut reader, budget).map_err(invalid)?;
     let (mut source, size) = reader.into_inner().drain().map_err(invalid)?;
     let found = source.hasher.finish();
     check(image, blob, blob.diff_id.0, found)?;

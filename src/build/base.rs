@@ -59,8 +59,8 @@ fn inherited_platform(base: &Image) -> Result<Platform, BuildError> {
         }
         _ => {
             let problem = format!(
-                "the base image is for {name}, but the host is {}; set architecture = \"{name}\" in \
-                 the recipe to build for the base's platform, or another one to override it",
+                "the base image is for {name}, but the host is {}; set architecture = \"{name}\" \
+                 in the recipe to build for the base's platform, or another one to override it",
                 host.arch,
                 name = text::shorten(name)
             );

@@ -24,9 +24,5 @@ mod peers; // other programs read the archives
 mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes
 mod recipes; // keys of recipes and errors for mistakes
-mod tar_layers;
-<<<<<<< HEAD
-mod terminal; // hostile names and messages // layers as engines read them // keys of recipes and errors for mistakes
-=======
-mod terminal; // hostile names and messages // layers as engines read them
->>>>>>> 94d01a6 (The alias --architecture is visible in the help of inspect)
+mod tar_layers; // layers as engines read them
+mod terminal; // hostile names and messages
