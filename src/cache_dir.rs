@@ -41,7 +41,7 @@ pub(crate) fn folder(parts: &[&str]) -> Result<PathBuf, CacheDirError> {
         move |source| CacheDirError { path, source, is_unsafe }
     };
     DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(error(&path, false))?;
-    check(&path).map_err(error(&path, true))?;
+    check_parent(&path).and_then(|()| check(&path)).map_err(error(&path, true))?;
     for part in parts {
         path.push(part);
         match DirBuilder::new().mode(0o700).create(&path) {
@@ -52,6 +52,23 @@ pub(crate) fn folder(parts: &[&str]) -> Result<PathBuf, CacheDirError> {
         }
     }
     Ok(path)
+}
+
+/// Checks that no other user can replace the folder at `path` by one of their own.
+fn check_parent(path: &Path) -> io::Result<()> {
+    let parent = fs::metadata(path.parent().unwrap_or(path))?;
+    let user = rustix::process::geteuid().as_raw();
+    let can_replace = parent.mode() & 0o002 != 0 && parent.mode() & 0o1000 == 0;
+    if can_replace || ![user, 0].contains(&parent.uid()) {
+        return Err(unsafe_folder(
+            "other users can replace it; set XDG_CACHE_HOME to a folder of your own",
+        ));
+    }
+    Ok(())
+}
+
+fn unsafe_folder(problem: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, problem.into())
 }
 
 /// Checks that the folder at `path` belongs to this user, that no other user can write to it, and
@@ -74,7 +91,7 @@ fn check(path: &Path) -> io::Result<()> {
     } else {
         return Ok(());
     };
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, problem))
+    Err(unsafe_folder(problem))
 }
 
 /// Whether the open file with `metadata` belongs to this user.

@@ -294,3 +294,39 @@ fn read_content(
         Err(ArchiveError::Changed(path))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_a_cached_digest_a_file_that_was_replaced_is_an_error() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().canonicalize().unwrap();
+        let path = folder.join("file");
+        std::fs::write(&path, "first ").unwrap();
+        let metadata = path.metadata().unwrap();
+        let mut layer = LayerBuilder::new(Attributes::default());
+        let content = FileContent::new(folder.as_path().into(), &metadata);
+        let kind = Kind::File(content);
+        layer
+            .push(&Entry { path: b"file"[..].into(), mode: 0o644, kind, attributes: None })
+            .unwrap();
+        let segment = Arc::new(layer.finish().unwrap()).segments().next().unwrap().unwrap();
+        let (hashed, cached) = (segment.clone(), segment.with_unchanged_files());
+        let mut buffer = Vec::new();
+        hashed.read(&mut buffer).unwrap();
+        cached.read(&mut buffer).unwrap();
+        // A file of the same size and date.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "second").unwrap();
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(metadata.modified().unwrap())
+            .unwrap();
+        hashed.read(&mut buffer).unwrap();
+        assert!(matches!(cached.read(&mut buffer), Err(ArchiveError::Changed(_))));
+    }
+}

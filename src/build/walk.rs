@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Dir, FileType, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, OFlags, RawDir, Stat};
 
 use super::BuildError;
 use crate::archive::ArchiveError;
@@ -32,6 +32,9 @@ pub(super) struct Folder {
     device: u64,
     filesystem: Filesystem,
 }
+
+/// The size of the buffer for the entries of a folder.
+const BUFFER_SIZE: usize = 32 << 10;
 
 /// The filesystems of folders that were opened, by device.
 pub(super) type Filesystems = BTreeMap<u64, Filesystem>;
@@ -87,13 +90,15 @@ impl Folder {
     }
 
     /// Calls `each` for every entry, in no particular order: a folder may have more entries than
-    /// fit into memory.
+    /// fit into memory. Works once for an opened folder.
     pub(super) fn children(
         &self,
         mut each: impl FnMut(Child) -> Result<(), BuildError>,
     ) -> Result<(), BuildError> {
         let failed = |error: rustix::io::Errno| ArchiveError::read(&self.path)(error.into());
-        for entry in Dir::read_from(&self.file).map_err(failed)? {
+        let mut buffer = Vec::with_capacity(BUFFER_SIZE);
+        let mut entries = RawDir::new(&self.file, buffer.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_bytes();
             if matches!(name, b"." | b"..") {

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::args::{LimitArgs, ReportFile, is_recipe, selected_engines, thread_count};
+use super::args::{
+    LimitArgs, ReportFile, is_recipe, selected_engines, thread_count, warn_of_cache_problem,
+};
 use super::exit::{ExitWith, UsageError};
 use super::progress::StatusLine;
 use super::runtime::{block_on, interruptible};
@@ -173,6 +175,7 @@ fn input(
 ) -> anyhow::Result<CheckInput> {
     let (platform, limits) = (platform.clone(), args.limits.limits());
     Ok(if is_recipe(path) {
+        warn_of_cache_problem();
         CheckInput::from_recipe(path, platform, limits, threads, CacheUse::On)?
     } else {
         CheckInput::from_archive(path, platform, limits, threads)?

@@ -35,6 +35,11 @@ impl Graph {
         Ok(())
     }
 
+    /// The path of the graph with the text `path`.
+    pub(super) fn get(&self, path: &str) -> Option<&StorePath> {
+        self.references.get_key_value(path).map(|(path, _)| path)
+    }
+
     /// Whether the graph contains `path`.
     pub fn contains(&self, path: &StorePath) -> bool {
         self.references.contains_key(path)

@@ -2,6 +2,9 @@
 
 use super::{Graph, StoreDir, StorePath, is_name_char};
 
+/// The maximum length of the name of a store path: that of a file name in Linux.
+const MAX_NAME: usize = 255;
+
 /// Returns every store path of `dir` in `text`, in order, as often as it occurs.
 ///
 /// A name ends at the first character that a store path cannot have. In a sentence, a full stop may
@@ -14,9 +17,9 @@ pub fn named_in(text: &str, dir: &StoreDir, graph: &Graph) -> Vec<StorePath> {
         .filter_map(|start| {
             let rest = &text[start..];
             let end = rest.find(|c| !is_name_char(c)).unwrap_or(rest.len());
-            let path = |end: usize| dir.path(&format!("{prefix}{}", &rest[..end])).ok();
-            let known = (1..=end).rev().filter_map(path).find(|path| graph.contains(path));
-            known.or_else(|| path(end))
+            let path = |end: usize| &text[start - prefix.len()..start + end];
+            let known = (1..=end.min(MAX_NAME)).rev().find_map(|end| graph.get(path(end)));
+            known.cloned().or_else(|| dir.path(path(end)).ok())
         })
         .collect()
 }

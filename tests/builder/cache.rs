@@ -105,8 +105,12 @@ fn a_cache_of_another_user_is_not_used() {
     }
     let message = warning(&lab, &[]);
     assert!(message.contains("another user (uid 12345)"), "{message}");
-    // A link of another user to a folder of one's own.
+    // A folder in a folder of another user.
     std::os::unix::fs::chown(lab.cache_path("seatrial"), Some(0), None).unwrap();
+    std::os::unix::fs::chown(lab.cache_path(""), Some(12345), None).unwrap();
+    assert!(warning(&lab, &[]).contains("other users can replace it"));
+    std::os::unix::fs::chown(lab.cache_path(""), Some(0), None).unwrap();
+    // A link of another user to a folder of one's own.
     fs::rename(lab.cache_path("seatrial"), lab.cache_path("own")).unwrap();
     std::os::unix::fs::symlink("own", lab.cache_path("seatrial")).unwrap();
     assert_eq!(warning(&lab, &[]), "");

@@ -13,7 +13,7 @@ pub(super) use engines::selected_engines;
 pub(super) use limits::LimitArgs;
 pub(super) use recipe::RecipeArgs;
 #[cfg(feature = "vm")]
-pub(super) use recipe::is_recipe;
+pub(super) use recipe::{is_recipe, warn_of_cache_problem};
 #[cfg(feature = "vm")]
 pub(super) use report::ReportFile;
 pub(super) use threads::thread_count;

@@ -37,13 +37,8 @@ pub(in crate::cli) struct RecipeArgs {
 impl RecipeArgs {
     /// How the layer cache is used. Prints a warning if it cannot be used.
     pub(in crate::cli) fn cache(&self) -> CacheUse {
-        static WARNED: Once = Once::new();
         if !self.no_cache {
-            WARNED.call_once(|| {
-                if let Some(problem) = cache_problem() {
-                    let _ = writeln!(stderr(), "warning: {problem}; going on without a cache");
-                }
-            });
+            warn_of_cache_problem();
         }
         match (self.no_cache, self.verify) {
             (true, _) => CacheUse::Off,
@@ -96,6 +91,17 @@ impl RecipeArgs {
         };
         Ok((name, text.map_err(ArchiveError::read(name))?))
     }
+}
+
+/// Prints a warning, once, if the layer cache cannot be used.
+pub(in crate::cli) fn warn_of_cache_problem() {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
+        if let Some(problem) = cache_problem() {
+            // The build goes on, whether this can be printed or not.
+            let _ = writeln!(stderr(), "warning: {problem}; going on without a cache");
+        }
+    });
 }
 
 /// Whether `path` is a recipe rather than an image.
