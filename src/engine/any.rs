@@ -85,10 +85,11 @@ impl Engine {
         archive: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
         limit: Duration,
     ) -> Result<String, EngineError> {
-        match self {
+        let loaded = match self {
             Self::Docker(docker) => docker.load(archive, limit).await,
             Self::Cri(cri) => cri.load(archive, limit).await,
-        }
+        };
+        loaded.map_err(EngineError::or_disk_full)
     }
 
     /// Returns the ID, tags, architecture and environment of an image.

@@ -12,7 +12,8 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
 
-use super::docker::api;
+use super::docker::{REQUEST_TIMEOUT, api};
+use super::inspected::Inspected;
 use super::run::OUTPUT_MAX;
 use super::{Docker, EngineError, RunOptions, RunOutput, State};
 
@@ -55,7 +56,8 @@ impl Docker {
             .api()
             .create_container(None::<CreateContainerOptions>, create_body(options, image))
             .await;
-        let id = created.map_err(api(format!("create a container of {image}")))?.id;
+        let created = created.map_err(api(format!("create a container of {image}")));
+        let id = created.map_err(EngineError::into_start_error)?.id;
         Ok(DockerContainer { docker: self.clone(), id })
     }
 }
@@ -139,11 +141,12 @@ impl DockerContainer {
     /// # Errors
     /// If the request fails.
     pub async fn state(&self) -> Result<State, EngineError> {
-        let inspected =
-            self.docker.api().inspect_container(&self.id, None::<InspectContainerOptions>).await;
-        let state = inspected.map_err(api("inspect the container"))?.state.unwrap_or_default();
-        let health = state.health.and_then(|health| health.status).map(|status| status.to_string());
-        Ok(State { running: state.running == Some(true), health })
+        Ok(self.inspect().await?.state.unwrap_or_default().into())
+    }
+
+    async fn inspect(&self) -> Result<Inspected, EngineError> {
+        let options = None::<InspectContainerOptions>;
+        Inspected::parse(self.docker.api().inspect_container(&self.id, options).await)
     }
 
     /// Returns the container's IP address on the engine's network.
@@ -151,15 +154,10 @@ impl DockerContainer {
     /// # Errors
     /// If the container has no address, or the request fails.
     pub async fn address(&self) -> Result<String, EngineError> {
-        let inspected =
-            self.docker.api().inspect_container(&self.id, None::<InspectContainerOptions>).await;
-        let settings = inspected.map_err(api("inspect the container"))?.network_settings;
-        let networks = settings.and_then(|settings| settings.networks).unwrap_or_default();
-        let address = networks
-            .into_values()
-            .filter_map(|network| network.ip_address)
-            .find(|ip| !ip.is_empty());
-        address.ok_or_else(|| EngineError::Unexpected("the container has no address".to_owned()))
+        let settings = self.inspect().await?.network_settings.unwrap_or_default();
+        let networks = settings.networks.unwrap_or_default().into_values();
+        let mut addresses = networks.filter_map(|network| network.ip_address);
+        addresses.find(|ip| !ip.is_empty()).ok_or(EngineError::NoAddress)
     }
 
     /// Sends the image's stop signal, and kills the container if it has not exited after `grace`.
@@ -169,7 +167,10 @@ impl DockerContainer {
     pub async fn stop(&self, grace: Duration) -> Result<(), EngineError> {
         let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::default().t(seconds).build();
-        let stopped = self.docker.api().stop_container(&self.id, Some(options)).await;
+        // The engine responds only after the container has exited.
+        let limit = grace.saturating_add(Duration::from_secs(REQUEST_TIMEOUT));
+        let engine = self.docker.api().clone().with_timeout(limit);
+        let stopped = engine.stop_container(&self.id, Some(options)).await;
         stopped.map_err(api("stop the container"))
     }
 

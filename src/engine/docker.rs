@@ -58,7 +58,7 @@ async fn load_output(
 }
 
 /// The timeout of a request in seconds. Loading an image and running a container have their own.
-const REQUEST_TIMEOUT: u64 = 120;
+pub(super) const REQUEST_TIMEOUT: u64 = 120;
 
 /// Converts an error of the API into one that says what failed: `action` follows "failed to".
 pub(super) fn api(action: impl Into<String>) -> impl FnOnce(Error) -> EngineError {

@@ -60,6 +60,12 @@ pub enum EngineError {
         /// The time without an answer.
         silent_for: Duration,
     },
+    /// The engine has no space for an image or a container.
+    #[error("the engine's disk is full: {0}")]
+    DiskFull(String),
+    /// A container has no address: it has exited, or it is not on the engine's network.
+    #[error("the container has no address on the engine's network")]
+    NoAddress,
     /// A response lacks required data.
     #[error("{}", text::excerpt(.0))]
     Unexpected(String),
@@ -71,15 +77,29 @@ impl EngineError {
         !matches!(self, Self::Host(_))
     }
 
-    /// Converts an error that the engine returned for a container's start into
+    /// Converts an error that the engine returned when a container was created or started into
     /// [`Start`](Self::Start): the engine works, the container does not.
     pub(super) fn into_start_error(self) -> Self {
         use bollard::errors::Error::DockerResponseServerError;
-        match self {
+        let rejection = match self {
             Self::Api { source: DockerResponseServerError { message, .. }, .. } => {
                 Self::Start(message)
             }
             Self::Cri { problem, answered: true, .. } => Self::Start(problem),
+            other => other,
+        };
+        rejection.or_disk_full()
+    }
+
+    /// Converts a rejection into [`DiskFull`](Self::DiskFull) if the engine had no space: then the
+    /// environment is the cause, not the image.
+    pub(super) fn or_disk_full(self) -> Self {
+        match self {
+            Self::Load(problem) | Self::Start(problem)
+                if problem.to_lowercase().contains("no space left on device") =>
+            {
+                Self::DiskFull(problem)
+            }
             other => other,
         }
     }

@@ -1,5 +1,8 @@
 //! Options and results of containers, the same for all engines.
 
+use std::fmt;
+use std::time::Duration;
+
 /// The limit of a container's output in bytes.
 pub const OUTPUT_MAX: usize = 16 << 20;
 
@@ -69,7 +72,45 @@ impl RunOutput {
     /// The signal that ended the command, according to the exit code. A command that exits with 137
     /// itself cannot be distinguished from one that was killed.
     pub fn signal(&self) -> Option<i64> {
-        Some(self.code - 128).filter(|signal| (1..=64).contains(signal))
+        signal(self.code)
+    }
+}
+
+fn signal(code: i64) -> Option<i64> {
+    Some(code - 128).filter(|signal| (1..=64).contains(signal))
+}
+
+/// The exit of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// The exit code, as in [`RunOutput::code`].
+    pub code: i64,
+    /// Whether the kernel killed the command because memory was exhausted.
+    pub out_of_memory: bool,
+    /// The time for which the container ran, if the engine reports it.
+    pub duration: Option<Duration>,
+}
+
+impl Exit {
+    /// The signal that ended the command, according to the exit code.
+    pub fn signal(&self) -> Option<i64> {
+        signal(self.code)
+    }
+}
+
+impl fmt::Display for Exit {
+    /// Writes the exit code, the signal and the duration, as far as they are known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit code {}", self.code)?;
+        match self.signal() {
+            _ if self.out_of_memory => f.write_str(" (killed because memory was exhausted)")?,
+            Some(signal) => write!(f, " (probably ended by signal {signal})")?,
+            None => {}
+        }
+        match self.duration {
+            Some(duration) => write!(f, " after {:.1} s", duration.as_secs_f64()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -78,6 +119,8 @@ impl RunOutput {
 pub struct State {
     /// Whether the container is running.
     pub running: bool,
+    /// How the container exited, if it has exited.
+    pub exit: Option<Exit>,
     /// The status of the health check, if the image has one and the engine supports it.
     pub health: Option<String>,
 }

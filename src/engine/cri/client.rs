@@ -58,6 +58,16 @@ impl Cri {
         action: &str,
         request: Request,
     ) -> Result<Request::Response, EngineError> {
+        self.call_within(action, request, CALL_TIMEOUT).await
+    }
+
+    /// Calls the method of the request like [`call`](Self::call), with a time limit of its own.
+    pub(super) async fn call_within<Request: Method>(
+        &self,
+        action: &str,
+        request: Request,
+        limit: Duration,
+    ) -> Result<Request::Response, EngineError> {
         let failed = |problem: String, answered| EngineError::Cri {
             action: action.to_owned(),
             problem,
@@ -75,8 +85,8 @@ impl Cri {
                 failed(format_status(&status), answered)
             })
         };
-        let late = |_| EngineError::Timeout { action: action.to_owned(), limit: CALL_TIMEOUT };
-        timeout(CALL_TIMEOUT, called).await.map_err(late)?
+        let late = |_| EngineError::Timeout { action: action.to_owned(), limit };
+        timeout(limit, called).await.map_err(late)?
     }
 
     /// Checks that the runtime and its network are ready. Does not wait until they are.

@@ -7,7 +7,8 @@ use tokio::time::sleep;
 
 use super::api::{self, ContainerState, NamespaceMode};
 use super::client::{Cri, image_spec};
-use crate::engine::{EngineError, RunOptions, RunOutput, State};
+use super::node::CALL_TIMEOUT;
+use crate::engine::{EngineError, Exit, RunOptions, RunOutput, State};
 
 /// A container in a pod of its own. Both exist until they are removed.
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ impl Cri {
             }
             Err(error) => {
                 let _ = self.remove_pod(&pod).await;
-                Err(error)
+                Err(error.into_start_error())
             }
         }
     }
@@ -195,8 +196,16 @@ impl CriContainer {
     /// # Errors
     /// If the call fails.
     pub async fn state(&self) -> Result<State, EngineError> {
-        let running = self.status().await?.state() == ContainerState::ContainerRunning;
-        Ok(State { running, health: None })
+        let status = self.status().await?;
+        let exited = status.state() == ContainerState::ContainerExited;
+        let nanoseconds = u64::try_from(status.finished_at - status.started_at).ok();
+        let exit = exited.then(|| Exit {
+            code: status.exit_code.into(),
+            out_of_memory: status.reason == "OOMKilled",
+            duration: nanoseconds.map(Duration::from_nanos),
+        });
+        let running = status.state() == ContainerState::ContainerRunning;
+        Ok(State { running, exit, health: None })
     }
 
     /// Returns the IP address of the container's pod.
@@ -208,8 +217,7 @@ impl CriContainer {
             api::PodSandboxStatusRequest { pod_sandbox_id: self.pod.clone(), ..Default::default() };
         let response = self.cri.call("inspect the pod", request).await?;
         let address = response.status.and_then(|status| status.network).map(|network| network.ip);
-        let missing = || EngineError::Unexpected("the pod has no address".to_owned());
-        address.filter(|ip| !ip.is_empty()).ok_or_else(missing)
+        address.filter(|ip| !ip.is_empty()).ok_or(EngineError::NoAddress)
     }
 
     /// Sends the image's stop signal, and kills the container if it has not exited after `grace`.
@@ -219,7 +227,8 @@ impl CriContainer {
     pub async fn stop(&self, grace: Duration) -> Result<(), EngineError> {
         let timeout = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
         let request = api::StopContainerRequest { container_id: self.id.clone(), timeout };
-        self.cri.call("stop the container", request).await.map(drop)
+        let limit = grace.saturating_add(CALL_TIMEOUT);
+        self.cri.call_within("stop the container", request, limit).await.map(drop)
     }
 
     /// Removes the container and its pod. A running container is killed.
