@@ -19,6 +19,14 @@ pub enum CheckError {
         /// The mistake.
         problem: String,
     },
+    /// The filter excludes every test case.
+    #[error("no test case has a name that contains \"{filter}\"; the test cases are: {names}")]
+    Filter {
+        /// The filter.
+        filter: String,
+        /// The names of test cases.
+        names: String,
+    },
 }
 
 impl From<ArchiveError> for CheckError {
@@ -38,7 +46,7 @@ impl CheckError {
     pub fn is_environment(&self) -> bool {
         match self {
             Self::Harness(error) => error.is_environment(),
-            Self::Expectations { .. } => false,
+            Self::Expectations { .. } | Self::Filter { .. } => false,
         }
     }
 }

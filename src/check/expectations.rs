@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::CheckError;
+use super::rules::{Mode, Sha256Digest, container, contradiction};
 use super::text::{Pattern, Text};
 use crate::document::{self, DocumentError};
+use crate::text;
 
 /// Everything that is expected of an image. What is left out is not checked.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -146,7 +148,7 @@ pub struct FileExpectations {
     #[serde(rename = "type")]
     pub kind: Option<FileType>,
     /// The permission bits in octal, such as `"0755"`.
-    pub mode: Option<String>,
+    pub mode: Option<Mode>,
     /// The numeric user ID.
     pub uid: Option<u64>,
     /// The numeric group ID.
@@ -156,7 +158,7 @@ pub struct FileExpectations {
     /// The target of a symlink.
     pub target: Option<String>,
     /// The SHA-256 digest of the content, 64 hex digits.
-    pub sha256: Option<String>,
+    pub sha256: Option<Sha256Digest>,
     /// The content as text.
     pub content: Option<Text>,
 }
@@ -181,7 +183,8 @@ pub enum FileType {
 pub struct ContainerSpec {
     /// The command; replaces the image's `Cmd`.
     pub command: Option<Vec<String>>,
-    /// A command line for the image's `/bin/sh`; replaces `Entrypoint` and `Cmd`.
+    /// A command line for the image's `/bin/sh`; replaces `Entrypoint` and `Cmd`. Cannot be combined
+    /// with `command` and `entrypoint`.
     pub shell: Option<String>,
     /// The entrypoint; replaces the image's `Entrypoint`.
     pub entrypoint: Option<Vec<String>>,
@@ -189,7 +192,7 @@ pub struct ContainerSpec {
     pub env: BTreeMap<String, String>,
     /// The user, by number or name.
     pub user: Option<String>,
-    /// The folder in which the command starts.
+    /// The folder in which the command starts: an absolute path.
     pub working_dir: Option<String>,
     /// Paths that get an empty volume, in addition to the image's volumes.
     pub volumes: Vec<String>,
@@ -206,7 +209,7 @@ pub struct RunExpectations {
     /// The name of the test case.
     pub name: String,
     /// How the container is started.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "container")]
     pub container: ContainerSpec,
     /// The exit code; 0 by default. A command that a signal ends has 128 plus the signal's number.
     pub exit_code: Option<i64>,
@@ -225,7 +228,7 @@ pub struct ServiceExpectations {
     /// The name of the test case.
     pub name: String,
     /// How the container is started.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "container")]
     pub container: ContainerSpec,
     /// When the service is ready.
     pub ready: ReadyConditions,
@@ -234,6 +237,9 @@ pub struct ServiceExpectations {
     pub http: Vec<HttpExpectations>,
     /// How the service stops.
     pub stop: Option<StopExpectations>,
+    /// The exit code of a service that ends by itself after the requests. Without it, the service
+    /// must not end before it is stopped.
+    pub exit_code: Option<i64>,
 }
 
 /// When a service is ready: all given conditions must be met.
@@ -280,8 +286,14 @@ impl Expectations {
     /// # Errors
     /// If the text is malformed or has unknown keys.
     pub fn parse(path: &Path, text: &str) -> Result<Self, CheckError> {
-        document::parse(path, text)
-            .map_err(|DocumentError { place, problem }| CheckError::Expectations { place, problem })
+        let expectations: Self =
+            document::parse(path, text).map_err(|DocumentError { place, problem }| {
+                CheckError::Expectations { place, problem }
+            })?;
+        match contradiction(&expectations) {
+            None => Ok(expectations),
+            Some(problem) => Err(CheckError::Expectations { place: text::path(path), problem }),
+        }
     }
 
     /// Returns the JSON schema of an expectations file.
@@ -319,6 +331,73 @@ mod tests {
             error.starts_with("e.toml:2: unknown key \"within\"; valid keys: reference"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_malformed_value_is_an_error_with_its_line() {
+        for (text, line, problem) in [
+            (
+                "[[file]]\npath='/x'\nmode='rwx'\n",
+                3,
+                "invalid mode \"rwx\"; expected permission bits in octal, such as \"0755\"",
+            ),
+            (
+                "[[file]]\npath='/x'\nmode='17777'\n",
+                3,
+                "invalid mode \"17777\"; expected permission bits in octal, such as \"0755\"",
+            ),
+            (
+                "[[file]]\npath='/x'\nsha256='sha256:12'\n",
+                3,
+                "invalid SHA-256 digest \"sha256:12\"; expected 64 hexadecimal digits",
+            ),
+            (
+                "[[run]]\nname='x'\ncontainer={ shell='x', command=['y'] }\n",
+                3,
+                "\"shell\" cannot be combined with \"command\": it replaces both Entrypoint and Cmd",
+            ),
+            (
+                "[[run]]\nname='x'\ncontainer={ shell='x', entrypoint=['y'] }\n",
+                3,
+                "\"shell\" cannot be combined with \"entrypoint\": it replaces both Entrypoint and Cmd",
+            ),
+            (
+                "[[run]]\nname='x'\ncontainer={ working_dir='srv' }\n",
+                3,
+                "invalid working_dir \"srv\"; expected an absolute path",
+            ),
+        ] {
+            assert_eq!(error(text), format!("e.toml:{line}: {problem}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_contradicts_itself_is_an_error_that_names_it() {
+        for (keys, problem) in [
+            (
+                "ready={ port=80 }\ncontainer={ network=false }",
+                "service \"x\" has no network, so its port cannot be reached; leave out network",
+            ),
+            (
+                "ready={}\nhttp=[{ port=80 }]\ncontainer={ network=false }",
+                "service \"x\" has no network, so its port cannot be reached; leave out network",
+            ),
+            (
+                "ready={}\nexit_code=0\nstop={}",
+                "service \"x\" ends by itself with exit_code, so it cannot be stopped; leave out stop",
+            ),
+        ] {
+            let text = format!("[[service]]\nname='x'\n{keys}\n");
+            assert_eq!(error(&text), format!("e.toml: {problem}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mode_may_have_a_prefix_and_a_digest_upper_case_digits() {
+        for (key, value) in [("mode", "0o4755"), ("mode", "755"), ("sha256", &"Ab".repeat(32))] {
+            let text = format!("[[file]]\npath='/x'\n{key}='{value}'\n");
+            assert!(Expectations::parse(Path::new("e.toml"), &text).is_ok(), "{text}");
+        }
     }
 
     #[test]

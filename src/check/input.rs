@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::CheckError;
 use super::image::ImageUnderTest;
+use super::static_checks;
 use super::verdict::{Checks, TestCase};
 use crate::archive::{ArchiveError, Compression, ImageSelector, Limits};
 use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan};
@@ -76,7 +77,7 @@ impl CheckInput {
 
     /// Builds the recipe a second time and compares the image IDs.
     pub(super) fn reproducible_build(&self, threads: usize) -> Result<TestCase, CheckError> {
-        let (image, name) = (self.name(), "reproducible build");
+        let (image, name) = (self.name(), static_checks::REPRODUCIBLE);
         let Some(recipe) = &self.recipe else {
             let reason = "an archive cannot be built again; pass its recipe instead";
             return Ok(TestCase::skipped(&image, name, reason));

@@ -1,8 +1,9 @@
 //! Collects the verdict of a run, and reports events while it is running.
 
 use super::expectations::{Expectations, ExpectationsFile};
-use super::runtime_checks;
 use super::verdict::{EngineRun, Outcome, TestCase, Verdict};
+use super::{CheckError, runtime_checks, static_checks};
+use crate::text;
 use crate::vm::Options as VmOptions;
 
 /// Options of a run.
@@ -81,6 +82,26 @@ impl Options {
     /// Whether the filter selects the test case called `name`.
     fn selects(&self, name: &str) -> bool {
         self.filter.as_ref().is_none_or(|part| name.contains(part))
+    }
+
+    /// Checks that the filter selects a test case of `files`.
+    ///
+    /// # Errors
+    /// If it excludes all: then a misspelled filter would pass.
+    pub(super) fn check_filter(&self, files: &[ExpectationsFile]) -> Result<(), CheckError> {
+        let Some(filter) = &self.filter else { return Ok(()) };
+        let names = files.iter().flat_map(|file| {
+            let ExpectationsFile { expectations, .. } = file;
+            [static_checks::names(expectations), runtime_checks::names(expectations)].concat()
+        });
+        let names: Vec<String> = names.collect();
+        match names.iter().any(|name| self.selects(name)) {
+            true => Ok(()),
+            false => Err(CheckError::Filter {
+                filter: text::escape(filter).into_owned(),
+                names: text::list(&names),
+            }),
+        }
     }
 
     /// Returns `file` without the commands and services that the filter excludes: they take time.

@@ -32,7 +32,8 @@ pub fn arch_of(engine: &str) -> Arch {
 /// as there are VM slots, and are reported in order.
 ///
 /// # Errors
-/// If an image cannot be read again. A failure of an engine is an error of a test case instead.
+/// If an image cannot be read again, or the filter excludes all test cases. A failure of an engine
+/// is an error of a test case instead.
 pub async fn run(
     inputs: &[CheckInput],
     files: &[ExpectationsFile],
@@ -41,6 +42,7 @@ pub async fn run(
     reporter: Reporter<'_>,
 ) -> Result<Verdict, CheckError> {
     let begin = Instant::now();
+    options.check_filter(files)?;
     let files: Vec<ExpectationsFile> = files.iter().map(|file| options.select(file)).collect();
     let mut recorder = Recorder::new(options, reporter);
     let mut guests = BTreeMap::new();
@@ -191,7 +193,8 @@ async fn run_on_engine(
         // The engine works but rejects the image: a result of the test.
         Err(HarnessError::Engine(EngineError::Load(problem))) => {
             let mut checks = Checks::default();
-            checks.record("load", "the engine accepts the image", problem, false);
+            let found = format!("{} rejects it: {problem}", engine.name);
+            checks.record("load", "the engine accepts the image", found, false);
             let case = TestCase::finished(&image, runtime_checks::LOAD, checks);
             // Recorded whatever the filter is: no other runtime check can run.
             recorder.record_unfiltered(case.on_engine(engine.name, begin.elapsed()));

@@ -61,7 +61,7 @@ pub enum EngineError {
         silent_for: Duration,
     },
     /// The engine has no space for an image or a container.
-    #[error("the engine's disk is full: {0}")]
+    #[error("the engine's disk is full: {}", text::excerpt(.0))]
     DiskFull(String),
     /// A container has no address: it has exited, or it is not on the engine's network.
     #[error("the container has no address on the engine's network")]

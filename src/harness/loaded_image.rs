@@ -1,6 +1,10 @@
 //! An image in an engine, and assertions about it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::daemon::Daemon;
 use super::error::HarnessError;
@@ -15,7 +19,7 @@ pub struct LoadedImage<'d> {
     reference: String,
 }
 
-/// The time limit for `env` in a container.
+/// The time limit for reading the environment of a container.
 const ENV_TIMEOUT: Duration = Duration::from_secs(60);
 /// The time limit for creating, starting or removing a container.
 const CONTAINER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -70,30 +74,29 @@ impl<'d> LoadedImage<'d> {
     pub async fn assert_env(&self, expected: &[&str]) -> Result<(), HarnessError> {
         let config = self.config_env().await?;
         let container = self.container_env().await?;
-        let found = || {
-            format!("config {}, container {}", value::format(&config), value::format(&container))
-        };
+        let shown: Vec<String> = container.iter().map(|entry| value::quote_bytes(entry)).collect();
+        let shown = format!("[{}]", shown.join(", "));
+        let found = || format!("config {}, container {shown}", value::format(&config));
+        let in_container = |entry: &str| container.iter().any(|found| found == entry.as_bytes());
         for entry in expected {
-            let exists = [&config, &container]
-                .iter()
-                .all(|entries| entries.iter().any(|found| found == entry));
+            let exists = config.iter().any(|found| found == entry) && in_container(entry);
             let subject = "entry of the environment, in config and container";
             self.assert(subject, value::quote(entry), found(), exists)?;
         }
-        let unique = |entries: &[String]| {
-            Env::parse(entries).is_ok_and(|env| env.to_entries().len() == entries.len())
-        };
+        let name = |entry: &[u8]| entry.split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
+        let names: BTreeSet<_> = container.iter().map(|entry| name(entry)).collect();
+        let unique = Env::parse(&config).is_ok_and(|env| env.to_entries().len() == config.len());
         self.assert(
             "names in the environment",
             "each once, in config and container".to_owned(),
             found(),
-            unique(&config) && unique(&container),
+            unique && names.len() == container.len(),
         )?;
         self.assert(
             "environment of a container",
             format!("all entries of the config, {}", value::format(&config)),
-            value::format(&container),
-            config.iter().all(|entry| container.contains(entry)),
+            shown.clone(),
+            config.iter().all(|entry| in_container(entry)),
         )
     }
 
@@ -134,16 +137,21 @@ impl<'d> LoadedImage<'d> {
         Ok(self.inspect().await?.env)
     }
 
-    /// Returns the environment of a process in a container. The image needs no program for this: a
-    /// program of the guest is mounted into the container.
+    /// Returns the environment of a process in a container, each entry as the bytes that the kernel
+    /// passed to it. The image needs no program for this: a program of the guest is mounted into
+    /// the container.
     ///
     /// # Errors
     /// If a container of the image cannot be run.
-    pub async fn container_env(&self) -> Result<Vec<String>, HarnessError> {
-        let env = RunOptions { bare: true, ..RunOptions::tool("/bin/busybox", &["env"]) };
+    pub async fn container_env(&self) -> Result<Vec<Vec<u8>>, HarnessError> {
+        // In Base64, because engines change output that is not UTF-8.
+        let arguments = ["base64", "/proc/self/environ"];
+        let env = RunOptions { bare: true, ..RunOptions::tool("/bin/busybox", &arguments) };
         let output = self.run(&env, ENV_TIMEOUT).await?;
-        if output.code == 0 {
-            return Ok(output.stdout.lines().map(str::to_owned).collect());
+        let text: String = output.stdout.split_ascii_whitespace().collect();
+        if let (0, Ok(bytes)) = (output.code, STANDARD.decode(text)) {
+            let entries = bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec);
+            return Ok(entries.filter(|entry| !entry.is_empty()).collect());
         }
         let problem = format!(
             "failed to read the environment of a container: exit code {}: {}",

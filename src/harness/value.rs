@@ -38,10 +38,35 @@ pub(crate) fn quote(text: impl AsRef<str>) -> String {
     text::quote_up_to(text.as_ref(), usize::MAX)
 }
 
+/// Quotes bytes that are text, as far as they are UTF-8; the others are escaped as `\xff`.
+pub(crate) fn quote_bytes(bytes: &[u8]) -> String {
+    let mut text = String::from("\"");
+    for chunk in bytes.utf8_chunks() {
+        let quoted = quote(chunk.valid());
+        text.push_str(&quoted[1..quoted.len() - 1]);
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+    }
+    text + "\""
+}
+
 /// Quotes the beginning of `text`, and counts the bytes that are left out.
 pub(crate) fn excerpt(text: &str) -> String {
     const MAX_CHARS: usize = 600;
     text::quote_up_to(text, MAX_CHARS)
+}
+
+/// Quotes the end of `text`, where programs explain why they failed, and counts the bytes that are
+/// left out. It begins with a whole line, if there is one.
+pub(crate) fn excerpt_of_end(text: &str) -> String {
+    const MAX_CHARS: usize = 600;
+    let Some((start, _)) = text.char_indices().rev().nth(MAX_CHARS - 1) else {
+        return quote(text);
+    };
+    if start == 0 {
+        return quote(text);
+    }
+    let next_line = text[start..].trim_end().find('\n').map_or(start, |line| start + line + 1);
+    format!("{} bytes that end with {}", text.len(), quote(&text[next_line..]))
 }
 
 #[cfg(test)]
@@ -72,5 +97,22 @@ mod tests {
         assert_eq!(excerpt("short"), r#""short""#);
         let long = "é".repeat(601);
         assert!(excerpt(&long).ends_with("é\"... (2 more bytes)"));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_are_escaped() {
+        assert_eq!(quote_bytes(b"a\n\xff\"b\""), r#""a\n\xff\"b\"""#);
+        assert_eq!(quote_bytes(b""), "\"\"");
+    }
+
+    #[test]
+    fn an_excerpt_of_the_end_of_a_long_text_begins_with_a_whole_line() {
+        assert_eq!(excerpt_of_end("short\n"), "\"short\\n\"");
+        let lines = "a line\n".repeat(100) + "the cause\n";
+        let excerpt = excerpt_of_end(&lines);
+        assert!(excerpt.starts_with("710 bytes that end with \"a line\\n"), "{excerpt}");
+        assert!(excerpt.ends_with("a line\\nthe cause\\n\""), "{excerpt}");
+        assert!(excerpt_of_end(&"é".repeat(601)).starts_with("1202 bytes that end with \"é"));
+        assert_eq!(excerpt_of_end(&"é".repeat(600)), quote("é".repeat(600)));
     }
 }

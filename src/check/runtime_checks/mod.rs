@@ -2,6 +2,7 @@
 //! its containers.
 
 mod container;
+mod probe;
 mod run;
 mod service;
 
@@ -14,6 +15,7 @@ use crate::engine::EngineError;
 use crate::engine::run::OUTPUT_MAX;
 use crate::errors::chain;
 use crate::harness::{HarnessError, LoadedImage, value};
+use crate::text;
 
 /// The name of the test case about loading.
 pub(super) const LOAD: &str = "loads with the expected name";
@@ -102,7 +104,7 @@ impl RuntimeChecks<'_> {
         let image = self.image.reference();
         let case = match findings {
             Ok((checks, output)) => TestCase { output, ..TestCase::finished(image, name, checks) },
-            Err(error) => match rejection(&error) {
+            Err(error) => match rejection(self.engine, &error) {
                 Some(checks) => TestCase::finished(image, name, checks),
                 None => TestCase::error(image, name, chain(&error)),
             },
@@ -112,12 +114,13 @@ impl RuntimeChecks<'_> {
 }
 
 /// Converts an error into a failed check, if the image is the cause rather than the engine.
-fn rejection(error: &HarnessError) -> Option<Checks> {
+fn rejection(engine: &str, error: &HarnessError) -> Option<Checks> {
     let HarnessError::Engine(error) = error else { return None };
     let mut checks = Checks::default();
     match error {
         EngineError::Start(problem) => {
-            checks.record("start", "the command starts", problem, false);
+            let found = format!("{engine} reports: {problem}");
+            checks.record("start", "the command starts", found, false);
         }
         EngineError::OutputTooLarge => {
             let (limit, found) = (OUTPUT_MAX >> 20, "more");
@@ -130,8 +133,13 @@ fn rejection(error: &HarnessError) -> Option<Checks> {
 
 /// Returns all runtime checks of `expected` as skipped test cases.
 pub(super) fn all_skipped(image: &str, expected: &Expectations, reason: &str) -> Vec<TestCase> {
-    let names = std::iter::once(LOAD.to_owned()).chain(container_cases(expected));
-    names.map(|name| TestCase::skipped(image, name, reason)).collect()
+    let skipped = |name| TestCase::skipped(image, name, reason);
+    names(expected).into_iter().map(skipped).collect()
+}
+
+/// Returns the names of all runtime test cases of `expected`.
+pub(super) fn names(expected: &Expectations) -> Vec<String> {
+    std::iter::once(LOAD.to_owned()).chain(container_cases(expected)).collect()
 }
 
 /// Returns the names of all test cases that need a container.
@@ -154,13 +162,19 @@ async fn listed(image: &LoadedImage<'_>) -> Findings {
 async fn container_env(image: &LoadedImage<'_>, expected: &EnvExpectations) -> Findings {
     let (config, container) = (image.config_env().await?, image.container_env().await?);
     let mut checks = environment::check(expected, &container);
-    let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
     for entry in &config {
-        let same_name = container.iter().filter(|found| name(found) == name(entry));
-        let found: Vec<&String> = same_name.collect();
-        let found = if found.is_empty() { "nothing".to_owned() } else { value::format(&found) };
-        let subject = format!("{} of the config, in a container", name(entry));
-        checks.record(&subject, value::quote(entry), found, container.contains(entry));
+        let (name, _) = environment::split(entry.as_bytes());
+        let same_name = container.iter().filter(|found| environment::split(found).0 == name);
+        let found: Vec<String> = same_name.map(|entry| value::quote_bytes(entry)).collect();
+        let found = match &found[..] {
+            [] => "nothing".to_owned(),
+            [entry] => entry.clone(),
+            entries => format!("[{}]", entries.join(", ")),
+        };
+        let subject = format!("{} of the config, in a container", text::bytes(name));
+        let passed = container.iter().any(|found| found == entry.as_bytes());
+        checks.record(&subject, value::quote(entry), found, passed);
     }
-    Ok((checks, container.join("\n")))
+    let output: Vec<String> = container.iter().map(|entry| text::bytes(entry)).collect();
+    Ok((checks, output.join("\n")))
 }

@@ -39,7 +39,7 @@ fn check_output(expected: &RunExpectations, output: &RunOutput, checks: &mut Che
     }
     // Usually explains the exit code.
     if expected.stderr.is_none() && !output.stderr.is_empty() {
-        found += &format!(", standard error {}", value::excerpt(&output.stderr));
+        found += &format!(", standard error {}", value::excerpt_of_end(&output.stderr));
     }
     checks.record("exit code", code, found, code == output.code);
     let texts = [

@@ -1,38 +1,42 @@
 //! Checks of a service: it is started, waited for, sent requests from outside of its container, and
-//! stopped.
+//! stopped. A service that ends by itself fails, unless that is expected.
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
+use super::probe::{self, Answer, HTTP_TIMEOUT, Probe};
 use crate::check::expectations::{
     HttpExpectations, ReadyConditions, ServiceExpectations, StopExpectations,
 };
 use crate::check::verdict::Checks;
-use crate::engine::Container;
+use crate::engine::{Container, Exit, State};
 use crate::harness::{HarnessError, LoadedImage, value};
 
 /// The default timeout of `ready` in seconds.
 const DEFAULT_READY_TIMEOUT: u64 = 60;
 /// The default timeout of `stop` in seconds.
 const DEFAULT_STOP_TIMEOUT: u64 = 10;
-/// The timeout of an HTTP request in seconds.
-const HTTP_TIMEOUT: u64 = 20;
-/// Additional time for the guest to run a probe.
-const PROBE_GRACE: u64 = 10;
+/// The time in which a service must end that ends by itself, in seconds.
+const EXIT_TIMEOUT: u64 = 60;
 /// The time between two looks at the conditions of `ready`.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
-/// The guest's program that connects to services.
-const PROBE: &str = "/usr/lib/seatrial/probe";
+/// Bounds of the time for which a ready service must keep running. In between, it is the time that
+/// the engine needed to start the container, which grows with the load of the host.
+const SETTLE_MIN: Duration = Duration::from_millis(500);
+const SETTLE_MAX: Duration = Duration::from_secs(5);
 
 /// Starts the service, compares it with `expected`, and removes it.
 pub(super) async fn check(
     image: &LoadedImage<'_>,
     expected: &ServiceExpectations,
 ) -> Result<(Checks, String), HarnessError> {
+    let begin = Instant::now();
     let container = image.start(&expected.container.options(true)).await?;
-    let mut service = Service { image, container: &container, checks: Checks::default() };
-    let result = service.check(expected).await;
+    let settle_time = begin.elapsed().clamp(SETTLE_MIN, SETTLE_MAX);
+    let checks = Checks::default();
+    let mut service = Service { image, container: &container, expected, settle_time, checks };
+    let result = service.check().await;
     let checks = service.checks;
     let logs = container.logs().await.map(|(stdout, stderr)| stdout + &stderr).unwrap_or_default();
     container.remove().await?;
@@ -44,67 +48,139 @@ pub(super) async fn check(
 struct Service<'a> {
     image: &'a LoadedImage<'a>,
     container: &'a Container,
+    expected: &'a ServiceExpectations,
+    /// The time for which a ready service must keep running.
+    settle_time: Duration,
     checks: Checks,
 }
 
 impl Service<'_> {
-    async fn check(&mut self, expected: &ServiceExpectations) -> Result<(), HarnessError> {
-        if !self.is_ready(&expected.ready).await? {
+    async fn check(&mut self) -> Result<(), HarnessError> {
+        if !self.becomes_ready(&self.expected.ready).await? {
             return Ok(());
         }
-        for request in &expected.http {
+        let settled = Instant::now() + self.settle_time;
+        for request in &self.expected.http {
             self.check_http(request).await?;
         }
-        match &expected.stop {
+        if let Some(code) = self.expected.exit_code {
+            return self.check_exit(code).await;
+        }
+        sleep_until(settled).await;
+        if self.has_ended("keeps running").await? {
+            return Ok(());
+        }
+        match &self.expected.stop {
             Some(stop) => self.check_stop(stop).await,
             None => Ok(()),
         }
     }
 
     /// Waits until the service is ready, and returns whether it is.
-    async fn is_ready(&mut self, expected: &ReadyConditions) -> Result<bool, HarnessError> {
+    async fn becomes_ready(&mut self, expected: &ReadyConditions) -> Result<bool, HarnessError> {
         let seconds = expected.timeout.unwrap_or(DEFAULT_READY_TIMEOUT);
         let deadline = Instant::now() + Duration::from_secs(seconds);
         let ready = format!("ready within {seconds} s");
-        while let Some(unmet) = unmet_condition(self.container, expected).await? {
-            if !self.container.state().await?.running {
-                self.checks.record("service", ready, "its command ended", false);
+        loop {
+            let unmet = self.unmet_condition(expected).await?;
+            let may_end = unmet.is_none() && self.expected.exit_code.is_some();
+            // After the conditions: the command may end right after it has met all of them.
+            if !may_end && self.has_ended(&ready).await? {
                 return Ok(false);
             }
-            if Instant::now() >= deadline {
-                self.checks.record("service", ready, unmet, false);
-                return Ok(false);
+            match unmet {
+                None => {
+                    self.checks.record("service", &ready, "ready", true);
+                    return Ok(true);
+                }
+                Some(unmet) if Instant::now() >= deadline => {
+                    self.checks.record("service", &ready, unmet, false);
+                    return Ok(false);
+                }
+                Some(_) => sleep(POLL_INTERVAL).await,
             }
-            sleep(POLL_INTERVAL).await;
         }
-        let Some(port) = expected.port else { return Ok(true) };
-        let left = deadline.saturating_duration_since(Instant::now()).as_secs().max(1);
-        let (accepts, answer) = self.probe("port", port, left, "").await?;
-        let expected = format!("accepts connections within {seconds} s");
-        self.checks.record(&format!("port {port}"), expected, value::excerpt(&answer), accepts);
-        Ok(accepts)
+    }
+
+    /// Returns a description of the first condition that is not met yet.
+    async fn unmet_condition(
+        &self,
+        expected: &ReadyConditions,
+    ) -> Result<Option<String>, HarnessError> {
+        if let Some(text) = &expected.log {
+            let (stdout, stderr) = self.container.logs().await?;
+            if !stdout.contains(text) && !stderr.contains(text) {
+                let logs = value::excerpt_of_end(&(stdout + &stderr));
+                return Ok(Some(format!("a log without {}: {logs}", value::quote(text))));
+            }
+        }
+        if expected.healthy == Some(true) {
+            match self.container.state().await?.health.as_deref() {
+                Some("healthy") => {}
+                Some(health) => return Ok(Some(format!("health status {}", value::quote(health)))),
+                None => return Ok(Some("an image without a health check".to_owned())),
+            }
+        }
+        let Some(port) = expected.port else { return Ok(None) };
+        match probe::connect(self.image.daemon(), self.container, port).await? {
+            Probe::Connected(()) => Ok(None),
+            Probe::Refused(problem) => Ok(Some(format!("no connection to port {port}: {problem}"))),
+        }
     }
 
     async fn check_http(&mut self, expected: &HttpExpectations) -> Result<(), HarnessError> {
         let path = expected.path.as_deref().unwrap_or("/");
         let request = format!("GET {path} at port {}", expected.port);
-        let (answered, answer) = self.probe("http", expected.port, HTTP_TIMEOUT, path).await?;
-        if !answered {
-            self.checks.record(&request, "an answer", value::excerpt(&answer), false);
-            return Ok(());
+        let deadline = Instant::now() + Duration::from_secs(HTTP_TIMEOUT);
+        loop {
+            match probe::get(self.image.daemon(), self.container, expected.port, path).await? {
+                Probe::Connected(answer) => {
+                    self.check_answer(&request, expected, &answer);
+                    return Ok(());
+                }
+                Probe::Refused(problem) => {
+                    let state = self.container.state().await?;
+                    if state.running && Instant::now() < deadline {
+                        sleep(POLL_INTERVAL).await;
+                        continue;
+                    }
+                    let found = match state.running {
+                        true => format!("no connection: {problem}"),
+                        false => self.describe_end(&state).await,
+                    };
+                    self.checks.record(&request, "an answer", found, false);
+                    return Ok(());
+                }
+            }
         }
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        let status = head.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok());
+    }
+
+    fn check_answer(&mut self, request: &str, expected: &HttpExpectations, answer: &Answer) {
+        let Answer { status, problem, body } = answer;
         let expected_status = expected.status.unwrap_or(200);
-        let passed = status == Some(expected_status);
-        // Without a status line, the whole answer explains more than "nothing".
-        let found = status.map_or_else(|| value::excerpt(head), |status| status.to_string());
+        let passed = *status == Some(expected_status);
+        let found = match (status, problem) {
+            (Some(status), _) => status.to_string(),
+            (None, Some(problem)) if body.is_empty() => format!("no status: {problem}"),
+            (None, problem) => {
+                let problem = problem.as_deref().unwrap_or_default();
+                format!("no status: {problem}: {}", value::excerpt(body))
+            }
+        };
         self.checks.record(&format!("status of {request}"), expected_status, found, passed);
-        if let Some(text) = &expected.body {
-            let (subject, passed) = (format!("body of {request}"), text.is_match(body));
-            self.checks.record(&subject, text, value::excerpt(body), passed);
+        let subject = format!("body of {request}");
+        match (problem, &expected.body) {
+            (Some(problem), text) if status.is_some() => {
+                let complete = || format!("a complete body within {HTTP_TIMEOUT} s");
+                let expected = text.as_ref().map_or_else(complete, ToString::to_string);
+                let found = format!("{problem}; until then {}", value::excerpt(body));
+                self.checks.record(&subject, expected, found, false);
+            }
+            (None, Some(text)) => {
+                self.checks.record(&subject, text, value::excerpt(body), text.is_match(body));
+            }
+            _ => {}
         }
-        Ok(())
     }
 
     async fn check_stop(&mut self, expected: &StopExpectations) -> Result<(), HarnessError> {
@@ -125,40 +201,48 @@ impl Service<'_> {
         Ok(())
     }
 
-    /// Runs the guest's probe. Returns whether it succeeded, and its output.
-    async fn probe(
-        &self,
-        kind: &str,
-        port: u16,
-        seconds: u64,
-        path: &str,
-    ) -> Result<(bool, String), HarnessError> {
-        let address = self.container.address().await?;
-        let arguments = [PROBE, kind, &address, &port.to_string(), &seconds.to_string(), path];
-        let limit = Duration::from_secs(seconds + PROBE_GRACE);
-        let output = self.image.daemon().guest_run("/usr/bin/perl", &arguments, limit).await?;
-        Ok(if output.success() { (true, output.stdout) } else { (false, output.stderr) })
+    /// Waits until the service ends by itself, and compares its exit code with `expected`.
+    async fn check_exit(&mut self, expected: i64) -> Result<(), HarnessError> {
+        let deadline = Instant::now() + Duration::from_secs(EXIT_TIMEOUT);
+        let mut state = self.container.state().await?;
+        while state.running && Instant::now() < deadline {
+            sleep(POLL_INTERVAL).await;
+            state = self.container.state().await?;
+        }
+        let wanted = format!("exit code {expected} within {EXIT_TIMEOUT} s");
+        let passed = state.exit.as_ref().is_some_and(|exit| exit.code == expected);
+        let found = match (state.running, passed, &state.exit) {
+            (true, ..) => "it is still running".to_owned(),
+            (false, true, Some(exit)) => exit.to_string(),
+            _ => self.describe_end(&state).await,
+        };
+        self.checks.record("service", wanted, found, passed);
+        Ok(())
     }
-}
 
-/// Returns a description of the first condition about logs and health that is not met yet.
-async fn unmet_condition(
-    container: &Container,
-    expected: &ReadyConditions,
-) -> Result<Option<String>, HarnessError> {
-    if let Some(text) = &expected.log {
-        let (stdout, stderr) = container.logs().await?;
-        if !stdout.contains(text) && !stderr.contains(text) {
-            let logs = value::excerpt(&(stdout + &stderr));
-            return Ok(Some(format!("a log without {}: {logs}", value::quote(text))));
+    /// Whether the service has ended, which is recorded as a mismatch.
+    async fn has_ended(&mut self, expected: &str) -> Result<bool, HarnessError> {
+        let state = self.container.state().await?;
+        if state.running {
+            return Ok(false);
         }
+        let found = self.describe_end(&state).await;
+        self.checks.record("service", expected, found, false);
+        Ok(true)
     }
-    if expected.healthy == Some(true) {
-        match container.state().await?.health.as_deref() {
-            Some("healthy") => {}
-            Some(health) => return Ok(Some(format!("health status {}", value::quote(health)))),
-            None => return Ok(Some("an image without a health check".to_owned())),
+
+    /// Describes how the command ended, with the end of its output.
+    async fn describe_end(&self, state: &State) -> String {
+        let exit = state.exit.as_ref().map(Exit::to_string);
+        let mut text = format!("its command ended with {}", exit.as_deref().unwrap_or("no code"));
+        let Ok((stdout, stderr)) = self.container.logs().await else { return text };
+        for (name, output) in [("standard error", stderr), ("standard output", stdout)] {
+            let output = match output.is_empty() {
+                true => "nothing".to_owned(),
+                false => value::excerpt_of_end(&output),
+            };
+            text += &format!("; {name} {output}");
         }
+        text
     }
-    Ok(None)
 }

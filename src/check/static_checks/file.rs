@@ -27,9 +27,9 @@ fn check_metadata(expected: &FileExpectations, found: &FileInfo, checks: &mut Ch
         checks.expect_equal("type", &kind, &file_type(found.kind));
     }
     if let Some(mode) = &expected.mode {
-        let passed = u32::from_str_radix(mode.trim_start_matches("0o"), 8) == Ok(found.mode);
+        let passed = mode.bits() == found.mode;
         let found = format!("{:04o}", found.mode);
-        checks.record("mode", value::quote(mode), value::quote(found), passed);
+        checks.record("mode", value::quote(mode.to_string()), value::quote(found), passed);
     }
     let numbers = [
         ("user ID", expected.uid, found.uid),
@@ -52,7 +52,7 @@ fn check_content(expected: &FileExpectations, found: &FileInfo, checks: &mut Che
     let content = found.content.as_deref();
     if let Some(sha256) = &expected.sha256 {
         let found = content.map(|bytes| hex::encode(Sha256::digest(bytes)));
-        checks.expect_equal("sha256", &Some(sha256.clone()), &found);
+        checks.expect_equal("sha256", &Some(sha256.as_ref()), &found.as_deref());
     }
     if let Some(text) = &expected.content {
         let content = content.map(String::from_utf8_lossy);
