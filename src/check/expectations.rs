@@ -2,16 +2,14 @@
 //! errors. The doc comments of the fields become descriptions in the JSON schema.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::CheckError;
-use super::rules::{Mode, Sha256Digest, container, contradiction};
 use super::text::{Pattern, Text};
-use crate::document::{self, DocumentError};
+use super::values::{Mode, Sha256Digest};
 use crate::text;
 
 /// Everything that is expected of an image. What is left out is not checked.
@@ -31,28 +29,6 @@ pub struct Expectations {
     /// Services that are started, sent requests and stopped.
     #[serde(alias = "services")]
     pub service: Vec<ServiceExpectations>,
-}
-
-/// An expectations file.
-#[derive(Clone, Debug)]
-pub struct ExpectationsFile {
-    /// The expectations in the file.
-    pub expectations: Expectations,
-    /// The folder of the file; paths in the file are relative to it.
-    pub folder: PathBuf,
-}
-
-impl ExpectationsFile {
-    /// Reads the file at `path`.
-    ///
-    /// # Errors
-    /// If the file cannot be read, is malformed, or has unknown keys.
-    pub fn read(path: &Path) -> Result<Self, CheckError> {
-        let text = crate::document::read(path, crate::document::MAX_SIZE)
-            .map_err(crate::archive::ArchiveError::read(path))?;
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        Ok(Self { expectations: Expectations::parse(path, &text)?, folder })
-    }
 }
 
 /// Expectations of the image's config and layers.
@@ -183,8 +159,8 @@ pub enum FileType {
 pub struct ContainerSpec {
     /// The command; replaces the image's `Cmd`.
     pub command: Option<Vec<String>>,
-    /// A command line for the image's `/bin/sh`; replaces `Entrypoint` and `Cmd`. Cannot be combined
-    /// with `command` and `entrypoint`.
+    /// A command line for the image's `/bin/sh`; replaces `Entrypoint` and `Cmd`, so neither
+    /// `command` nor `entrypoint` may be given too.
     pub shell: Option<String>,
     /// The entrypoint; replaces the image's `Entrypoint`.
     pub entrypoint: Option<Vec<String>>,
@@ -280,130 +256,20 @@ pub struct StopExpectations {
     pub exit_code: Option<i64>,
 }
 
-impl Expectations {
-    /// Parses `text`; errors name `path` as its file.
-    ///
-    /// # Errors
-    /// If the text is malformed or has unknown keys.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, CheckError> {
-        let expectations: Self =
-            document::parse(path, text).map_err(|DocumentError { place, problem }| {
-                CheckError::Expectations { place, problem }
-            })?;
-        match contradiction(&expectations) {
-            None => Ok(expectations),
-            Some(problem) => Err(CheckError::Expectations { place: text::path(path), problem }),
-        }
+/// Reads a container whose keys do not contradict each other.
+fn container<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ContainerSpec, D::Error> {
+    let spec = ContainerSpec::deserialize(deserializer)?;
+    let replaced = [("command", spec.command.is_some()), ("entrypoint", spec.entrypoint.is_some())];
+    if let (true, Some((key, _))) = (spec.shell.is_some(), replaced.iter().find(|(_, set)| *set)) {
+        return Err(D::Error::custom(format!(
+            "\"shell\" and \"{key}\" exclude each other: a shell replaces both"
+        )));
     }
-
-    /// Returns the JSON schema of an expectations file.
-    pub fn schema() -> Value {
-        schemars::schema_for!(Self).to_value()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error(text: &str) -> String {
-        Expectations::parse(Path::new("e.toml"), text).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_renamed_key_is_an_error_that_names_the_new_key() {
-        for (text, line, old, new) in [
-            ("[[run]]\nname='x'\nwithin=5\n", 3, "within", "timeout"),
-            ("[[service]]\nname='x'\nup={ port=80 }\n", 3, "up", "ready"),
-            ("[[service]]\nname='x'\n[service.ready]\nwithin=5\n", 4, "within", "timeout"),
-            ("[[service]]\nname='x'\nready={}\n[service.stop]\nwithin=5\n", 5, "within", "timeout"),
-            ("[[run]]\nname='x'\n[run.stdout]\nlacks='y'\n", 4, "lacks", "not_contains"),
-        ] {
-            let expected = format!("e.toml:{line}: unknown key {old:?}; it is now called {new:?}");
-            assert_eq!(error(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn an_old_name_is_an_unknown_key_where_the_new_name_is_none() {
-        let error = error("[image]\nwithin=5\n");
-        assert!(
-            error.starts_with("e.toml:2: unknown key \"within\"; valid keys: reference"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_malformed_value_is_an_error_with_its_line() {
-        for (text, line, problem) in [
-            (
-                "[[file]]\npath='/x'\nmode='rwx'\n",
-                3,
-                "invalid mode \"rwx\"; expected permission bits in octal, such as \"0755\"",
-            ),
-            (
-                "[[file]]\npath='/x'\nmode='17777'\n",
-                3,
-                "invalid mode \"17777\"; expected permission bits in octal, such as \"0755\"",
-            ),
-            (
-                "[[file]]\npath='/x'\nsha256='sha256:12'\n",
-                3,
-                "invalid SHA-256 digest \"sha256:12\"; expected 64 hexadecimal digits",
-            ),
-            (
-                "[[run]]\nname='x'\ncontainer={ shell='x', command=['y'] }\n",
-                3,
-                "\"shell\" cannot be combined with \"command\": it replaces both Entrypoint and Cmd",
-            ),
-            (
-                "[[run]]\nname='x'\ncontainer={ shell='x', entrypoint=['y'] }\n",
-                3,
-                "\"shell\" cannot be combined with \"entrypoint\": it replaces both Entrypoint and Cmd",
-            ),
-            (
-                "[[run]]\nname='x'\ncontainer={ working_dir='srv' }\n",
-                3,
-                "invalid working_dir \"srv\"; expected an absolute path",
-            ),
-        ] {
-            assert_eq!(error(text), format!("e.toml:{line}: {problem}"), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_service_that_contradicts_itself_is_an_error_that_names_it() {
-        for (keys, problem) in [
-            (
-                "ready={ port=80 }\ncontainer={ network=false }",
-                "service \"x\" has no network, so its port cannot be reached; leave out network",
-            ),
-            (
-                "ready={}\nhttp=[{ port=80 }]\ncontainer={ network=false }",
-                "service \"x\" has no network, so its port cannot be reached; leave out network",
-            ),
-            (
-                "ready={}\nexit_code=0\nstop={}",
-                "service \"x\" ends by itself with exit_code, so it cannot be stopped; leave out stop",
-            ),
-        ] {
-            let text = format!("[[service]]\nname='x'\n{keys}\n");
-            assert_eq!(error(&text), format!("e.toml: {problem}"), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_mode_may_have_a_prefix_and_a_digest_upper_case_digits() {
-        for (key, value) in [("mode", "0o4755"), ("mode", "755"), ("sha256", &"Ab".repeat(32))] {
-            let text = format!("[[file]]\npath='/x'\n{key}='{value}'\n");
-            assert!(Expectations::parse(Path::new("e.toml"), &text).is_ok(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_text_of_another_type_is_an_error_with_its_line() {
-        let error = error("[[run]]\nname='x'\nstdout=5\n");
-        assert!(error.starts_with("e.toml:3: invalid type: integer"), "{error}");
-        assert!(error.contains("expected a string, or a table of equals, contains"), "{error}");
+    match spec.working_dir.as_deref().filter(|path| !path.starts_with('/')) {
+        None => Ok(spec),
+        Some(path) => Err(D::Error::custom(format!(
+            "invalid working_dir {}; expected an absolute path",
+            text::quote(path)
+        ))),
     }
 }

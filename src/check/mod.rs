@@ -30,21 +30,23 @@
 
 mod error;
 pub mod expectations;
+mod expectations_file;
 mod image;
 mod input;
 mod recorder;
-mod rules;
 mod runner;
 mod runtime_checks;
 mod static_checks;
 pub mod text;
+mod values;
 pub mod verdict;
 
 pub use error::CheckError;
-pub use expectations::{Expectations, ExpectationsFile};
+pub use expectations::Expectations;
+pub use expectations_file::ExpectationsFile;
 pub use image::ImageUnderTest;
 pub use input::CheckInput;
 pub use recorder::{Event, Options, Reporter};
-pub use rules::{Mode, Sha256Digest};
 pub use runner::{arch_of, run};
+pub use values::{Mode, Sha256Digest};
 pub use verdict::{EngineRun, Outcome, TestCase, Verdict};

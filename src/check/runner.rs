@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 
 use super::CheckError;
-use super::expectations::ExpectationsFile;
+use super::expectations_file::ExpectationsFile;
 use super::input::CheckInput;
 use super::recorder::{Event, Options, Recorder, Reporter};
 use super::runtime_checks::{self, RuntimeChecks};

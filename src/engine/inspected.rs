@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use bollard::errors::Error;
 use bollard::models::ContainerInspectResponse;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::docker::api;
@@ -91,11 +92,14 @@ impl From<InspectedState> for State {
     }
 }
 
-/// Returns the time between two times in RFC 3339.
+/// Returns the time between two times in RFC 3339. A time before 1970 stands for none.
 fn duration(start: Option<&str>, end: Option<&str>) -> Option<std::time::Duration> {
-    let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let time =
+        |text: &str| text.parse::<Timestamp>().ok().filter(|time| *time > Timestamp::UNIX_EPOCH);
     let (start, end) = (time(start?)?, time(end?)?);
-    std::time::Duration::try_from(end.duration_since(start)).ok()
+    // Docker may note the start of a short command after its exit.
+    let ran_for = end.duration_since(start).max(SignedDuration::ZERO);
+    ran_for.try_into().ok()
 }
 
 #[cfg(test)]
@@ -125,6 +129,15 @@ mod tests {
             Exit { code: 3, out_of_memory: false, duration: Some(Duration::from_millis(2500)) };
         assert_eq!(found, State { running: false, exit: Some(exit.clone()), health: None });
         assert_eq!(exit.to_string(), "exit code 3 after 2.5 s");
+    }
+
+    #[test]
+    fn a_command_that_exited_before_its_start_was_noted_ran_for_no_time() {
+        let found = state(
+            r#"{"State": {"Status": "exited", "StartedAt": "2026-01-02T03:04:05.5Z",
+                "FinishedAt": "2026-01-02T03:04:05.4Z"}}"#,
+        );
+        assert_eq!(found.exit.and_then(|exit| exit.duration), Some(Duration::ZERO));
     }
 
     #[test]

@@ -198,7 +198,7 @@ impl CriContainer {
     pub async fn state(&self) -> Result<State, EngineError> {
         let status = self.status().await?;
         let exited = status.state() == ContainerState::ContainerExited;
-        let nanoseconds = u64::try_from(status.finished_at - status.started_at).ok();
+        let nanoseconds = u64::try_from(status.finished_at.saturating_sub(status.started_at)).ok();
         let exit = exited.then(|| Exit {
             code: status.exit_code.into(),
             out_of_memory: status.reason == "OOMKilled",

@@ -1,0 +1,177 @@
+//! An expectations file: reading it, and mistakes that concern several keys.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::CheckError;
+use super::expectations::{Expectations, ServiceExpectations};
+use crate::archive::ArchiveError;
+use crate::document::{self, DocumentError};
+use crate::text;
+
+/// An expectations file.
+#[derive(Clone, Debug)]
+pub struct ExpectationsFile {
+    /// The expectations in the file.
+    pub expectations: Expectations,
+    /// The folder of the file; paths in the file are relative to it.
+    pub folder: PathBuf,
+}
+
+impl ExpectationsFile {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is malformed, or has unknown keys.
+    pub fn read(path: &Path) -> Result<Self, CheckError> {
+        let text = document::read(path, document::MAX_SIZE).map_err(ArchiveError::read(path))?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self { expectations: Expectations::parse(path, &text)?, folder })
+    }
+}
+
+impl Expectations {
+    /// Parses `text`; errors name `path` as its file.
+    ///
+    /// # Errors
+    /// If the text is malformed or has unknown keys.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, CheckError> {
+        let expectations: Self =
+            document::parse(path, text).map_err(|DocumentError { place, problem }| {
+                CheckError::Expectations { place, problem }
+            })?;
+        match contradiction(&expectations) {
+            None => Ok(expectations),
+            Some(problem) => Err(CheckError::Expectations { place: text::path(path), problem }),
+        }
+    }
+
+    /// Returns the JSON schema of an expectations file.
+    pub fn schema() -> Value {
+        schemars::schema_for!(Self).to_value()
+    }
+}
+
+/// Describes how a service of `expectations` contradicts itself, if one does.
+fn contradiction(expectations: &Expectations) -> Option<String> {
+    expectations.service.iter().find_map(contradiction_of_service)
+}
+
+fn contradiction_of_service(service: &ServiceExpectations) -> Option<String> {
+    let name = text::quote(&service.name);
+    let needs_network = service.ready.port.is_some() || !service.http.is_empty();
+    if service.container.network == Some(false) && needs_network {
+        return Some(format!(
+            "service {name} has no network, so its port cannot be reached; leave out network"
+        ));
+    }
+    (service.exit_code.is_some() && service.stop.is_some())
+        .then(|| format!("service {name} ends by itself with exit_code; leave out stop"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Expectations::parse(Path::new("e.toml"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_renamed_key_is_an_error_that_names_the_new_key() {
+        for (text, line, old, new) in [
+            ("[[run]]\nname='x'\nwithin=5\n", 3, "within", "timeout"),
+            ("[[service]]\nname='x'\nup={ port=80 }\n", 3, "up", "ready"),
+            ("[[service]]\nname='x'\n[service.ready]\nwithin=5\n", 4, "within", "timeout"),
+            ("[[service]]\nname='x'\nready={}\n[service.stop]\nwithin=5\n", 5, "within", "timeout"),
+            ("[[run]]\nname='x'\n[run.stdout]\nlacks='y'\n", 4, "lacks", "not_contains"),
+        ] {
+            let expected = format!("e.toml:{line}: unknown key {old:?}; it is now called {new:?}");
+            assert_eq!(error(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_old_name_is_an_unknown_key_where_the_new_name_is_none() {
+        let error = error("[image]\nwithin=5\n");
+        assert!(
+            error.starts_with("e.toml:2: unknown key \"within\"; valid keys: reference"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_malformed_value_is_an_error_with_its_line() {
+        for (text, line, problem) in [
+            (
+                "[[file]]\npath='/x'\nmode='rwx'\n",
+                3,
+                "invalid mode \"rwx\"; expected permission bits in octal, such as \"0755\"",
+            ),
+            (
+                "[[file]]\npath='/x'\nmode='17777'\n",
+                3,
+                "invalid mode \"17777\"; expected permission bits in octal, such as \"0755\"",
+            ),
+            (
+                "[[file]]\npath='/x'\nsha256='sha256:12'\n",
+                3,
+                "invalid SHA-256 digest \"sha256:12\"; expected 64 hexadecimal digits",
+            ),
+            (
+                "[[run]]\nname='x'\ncontainer={ shell='x', command=['y'] }\n",
+                3,
+                "\"shell\" and \"command\" exclude each other: a shell replaces both",
+            ),
+            (
+                "[[run]]\nname='x'\ncontainer={ shell='x', entrypoint=['y'] }\n",
+                3,
+                "\"shell\" and \"entrypoint\" exclude each other: a shell replaces both",
+            ),
+            (
+                "[[run]]\nname='x'\ncontainer={ working_dir='srv' }\n",
+                3,
+                "invalid working_dir \"srv\"; expected an absolute path",
+            ),
+        ] {
+            assert_eq!(error(text), format!("e.toml:{line}: {problem}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_contradicts_itself_is_an_error_that_names_it() {
+        for (keys, problem) in [
+            (
+                "ready={ port=80 }\ncontainer={ network=false }",
+                "service \"x\" has no network, so its port cannot be reached; leave out network",
+            ),
+            (
+                "ready={}\nhttp=[{ port=80 }]\ncontainer={ network=false }",
+                "service \"x\" has no network, so its port cannot be reached; leave out network",
+            ),
+            (
+                "ready={}\nexit_code=0\nstop={}",
+                "service \"x\" ends by itself with exit_code; leave out stop",
+            ),
+        ] {
+            let text = format!("[[service]]\nname='x'\n{keys}\n");
+            assert_eq!(error(&text), format!("e.toml: {problem}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mode_may_have_a_prefix_and_a_digest_upper_case_digits() {
+        for (key, value) in [("mode", "0o4755"), ("mode", "755"), ("sha256", &"Ab".repeat(32))] {
+            let text = format!("[[file]]\npath='/x'\n{key}='{value}'\n");
+            assert!(Expectations::parse(Path::new("e.toml"), &text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_another_type_is_an_error_with_its_line() {
+        let error = error("[[run]]\nname='x'\nstdout=5\n");
+        assert!(error.starts_with("e.toml:3: invalid type: integer"), "{error}");
+        assert!(error.contains("expected a string, or a table of equals, contains"), "{error}");
+    }
+}
