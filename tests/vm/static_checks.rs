@@ -8,7 +8,8 @@ use tempfile::TempDir;
 use crate::sample_image::{SampleImage, outcomes};
 
 /// Expectations that the sample image meets, others that it does not, and the beginning of the
-/// mismatch that is shown then. `SHA` stands for the digest of a file according to sha256sum(1).
+/// mismatch that is shown then. `SHA` stands for the digest of a file according to sha256sum(1),
+/// `ZERO` for another.
 const STATIC: &[(&str, &str, &str)] = &[
     (
         "[image]\nreference='sample/app:1.0'",
@@ -169,13 +170,13 @@ const STATIC: &[(&str, &str, &str)] = &[
     ),
     (
         "[[file]]\npath='/www/index.html'\nsha256='SHA'",
-        "[[file]]\npath='/www/index.html'\nsha256='0'",
-        r#"file /www/index.html: sha256: expected "0", found "SHA""#,
+        "[[file]]\npath='/www/index.html'\nsha256='ZERO'",
+        r#"file /www/index.html: sha256: expected "ZERO", found "SHA""#,
     ),
     (
         "[[file]]\npath='/bin'\nexists=true",
-        "[[file]]\npath='/bin'\nsha256='0'",
-        r#"file /bin: sha256: expected "0", found nothing"#,
+        "[[file]]\npath='/bin'\nsha256='ZERO'",
+        r#"file /bin: sha256: expected "ZERO", found nothing"#,
     ),
     (
         "[[file]]\npath='/www/index.html'\ncontent={ contains = 'ahoy', not_matches = '[0-9]{2}' }",
@@ -200,8 +201,9 @@ fn a_static_check_passes_or_fails_and_shows_the_expected_and_the_found_value() {
     let sum = Command::new("sha256sum").arg(sample.path("rootfs/www/index.html")).output().unwrap();
     let sum = String::from_utf8(sum.stdout).unwrap()[..64].to_owned();
     for (met, unmet, mismatch) in STATIC {
-        assert_eq!(sample.static_mismatches(&met.replace("SHA", &sum)), [""; 0], "{met}");
-        let (mismatch, found) = (mismatch.replace("SHA", &sum), sample.static_mismatches(unmet));
+        let digests = |text: &str| text.replace("SHA", &sum).replace("ZERO", &"0".repeat(64));
+        assert_eq!(sample.static_mismatches(&digests(met)), [""; 0], "{met}");
+        let (mismatch, found) = (digests(mismatch), sample.static_mismatches(&digests(unmet)));
         assert!(
             found.len() == 1 && found[0].starts_with(&mismatch),
             "{unmet}\n{found:?}\n{mismatch}"
@@ -259,6 +261,19 @@ fn without_an_engine_runtime_checks_are_skipped_with_the_reason() {
     let expected =
         ["loads with the expected name", "environment of a container", "run x", "service y"];
     assert_eq!(skipped, expected);
+}
+
+#[test]
+fn a_filter_that_selects_no_test_case_is_bad_input_and_the_names_are_listed() {
+    let sample = SampleImage::new();
+    std::fs::write(sample.path("e.toml"), "[[run]]\nname='greets'\n").unwrap();
+    let arguments = ["check", "app.tar", "--expect", "e.toml", "--no-vm", "--filter", "greats"];
+    let output = sample.seatrial(&arguments);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let error = "seatrial: no test case has a name that contains \"greats\"; the test cases are: \
+                 environment of the config, loads with the expected name, \
+                 environment of a container, run greets\n";
+    assert_eq!(String::from_utf8_lossy(&output.stderr), error);
 }
 
 #[test]
