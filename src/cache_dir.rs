@@ -5,9 +5,11 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::text;
+
 /// A cache folder that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the cache folder {path} cannot be used", path = path.display())]
+#[error("the cache folder {path} cannot be used", path = text::path(path))]
 pub(crate) struct CacheDirError {
     pub(crate) path: PathBuf,
     pub(crate) source: io::Error,

@@ -71,6 +71,8 @@ pub fn find(
 /// An entry of one layer.
 #[derive(Debug)]
 pub struct LayerEntry<'a> {
+    /// The index of the layer.
+    pub layer: usize,
     /// Its path, without a slash at either end.
     pub path: &'a [u8],
     /// Its metadata.
@@ -91,17 +93,17 @@ pub fn for_each_entry(
     image: &Image,
     mut visit: impl FnMut(&LayerEntry<'_>),
 ) -> Result<(), ArchiveError> {
-    for layer in &image.layers {
+    for (layer, blob) in image.layers.iter().enumerate() {
         let mut visit_layer = || -> io::Result<()> {
             let budget = budget(image);
-            let mut reader = decompressed(layer, &budget)?;
+            let mut reader = decompressed(blob, &budget)?;
             while let Some(member) = reader.next_member()? {
                 let mut head = Vec::new();
                 if member.kind == MemberKind::File {
                     (&mut reader).take(HEAD_SIZE as u64).read_to_end(&mut head)?;
                 }
                 let path = normalize(&member.path).unwrap_or_default();
-                visit(&LayerEntry { path: &path, member: &member, head: &head });
+                visit(&LayerEntry { layer, path: &path, member: &member, head: &head });
             }
             Ok(())
         };

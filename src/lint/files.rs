@@ -1,5 +1,9 @@
 //! Rules about the files of an image.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+use super::elf::elf_architecture;
 use super::finding::Finding;
 use crate::archive::entry::display_path;
 use crate::archive::files::{self, LayerEntry};
@@ -8,16 +12,65 @@ use crate::archive::{ArchiveError, Image};
 use crate::image::Timestamp;
 use crate::text;
 
-/// Results of the rules: counts, each with the first path that was found.
+/// The paths that a rule found: the first one, and their number.
+#[derive(Default)]
+struct Paths {
+    first: String,
+    count: usize,
+}
+
+impl Paths {
+    fn add(&mut self, path: &[u8]) {
+        if self.count == 0 {
+            self.first = display_path(path);
+        }
+        self.count += 1;
+    }
+
+    /// Makes a finding, if there are any paths.
+    fn finding(self, finding: impl FnOnce(usize, String) -> Finding) -> Option<Finding> {
+        (self.count > 0).then(|| finding(self.count, self.first))
+    }
+}
+
+/// Results of the rules.
 #[derive(Default)]
 struct Results {
     /// Programs and libraries for another architecture, and the architecture of the first.
-    foreign: Option<(String, &'static str, usize)>,
-    world_writable: Option<(String, usize)>,
+    foreign: Paths,
+    foreign_architecture: &'static str,
+    /// 32-bit Arm programs in a 64-bit Arm image.
+    arm_32_bit: Paths,
+    world_writable: Paths,
+    duplicates: Duplicates,
+    capabilities: Paths,
     has_passwd: bool,
     has_certificate_authorities: bool,
     has_programs: bool,
-    build_time: Option<(String, usize)>,
+    build_time: Paths,
+}
+
+/// Paths that occur more than once in one layer.
+#[derive(Default)]
+struct Duplicates {
+    /// The layer, and hashes of its paths so far.
+    layer: usize,
+    seen: HashSet<u64>,
+    hashes: RandomState,
+    paths: Paths,
+}
+
+impl Duplicates {
+    fn add(&mut self, entry: &LayerEntry<'_>) {
+        if entry.layer != self.layer {
+            (self.layer, self.seen) = (entry.layer, HashSet::new());
+        }
+        // Engines take "./a" and "a" for one path, but not "/a".
+        let hash = self.hashes.hash_one((entry.path, entry.member.path.starts_with(b"/")));
+        if !self.seen.insert(hash) {
+            self.paths.add(entry.path);
+        }
+    }
 }
 
 /// Where programs look for certificate authorities.
@@ -42,7 +95,10 @@ pub(super) fn check(image: &Image) -> Result<Vec<Finding>, ArchiveError> {
 impl Results {
     fn add(&mut self, entry: &LayerEntry<'_>, architecture: &str, created: Option<u64>) {
         let text = String::from_utf8_lossy(entry.path);
-        let path = || display_path(entry.path);
+        self.duplicates.add(entry);
+        if entry.member.capabilities {
+            self.capabilities.add(entry.path);
+        }
         self.has_passwd |= text == "etc/passwd";
         self.has_certificate_authorities |= CERTIFICATE_AUTHORITIES
             .iter()
@@ -50,12 +106,22 @@ impl Results {
         let sticky = entry.member.mode & 0o1000 != 0;
         let link = matches!(entry.member.kind, MemberKind::Symlink | MemberKind::HardLink);
         if entry.member.mode & 0o002 != 0 && !link && !sticky {
-            self.world_writable.get_or_insert_with(|| (path(), 0)).1 += 1;
+            self.world_writable.add(entry.path);
         }
         if let Some(found) = elf_architecture(entry.head) {
             self.has_programs = true;
-            if found != architecture {
-                self.foreign.get_or_insert_with(|| (path(), found, 0)).2 += 1;
+            match (architecture, found) {
+                // 64-bit x86 CPUs run 32-bit programs.
+                ("amd64", "386") => {}
+                // Some 64-bit Arm CPUs do.
+                ("arm64", "arm") => self.arm_32_bit.add(entry.path),
+                _ if found == architecture => {}
+                _ => {
+                    if self.foreign.count == 0 {
+                        self.foreign_architecture = found;
+                    }
+                    self.foreign.add(entry.path);
+                }
             }
         }
         let mtime = entry.member.mtime;
@@ -64,50 +130,93 @@ impl Results {
                 && (created - BUILD_TIME..created + BUILD_TIME).contains(&mtime)
                 && mtime != created
         }) {
-            self.build_time.get_or_insert_with(|| (path(), 0)).1 += 1;
+            self.build_time.add(entry.path);
         }
     }
 
     fn findings(self, image: &Image) -> Vec<Finding> {
-        let foreign = self.foreign.map(|(path, found, count)| {
-            let architecture = text::shorten(&image.config.architecture);
-            Finding::warning(
-                "architecture-of-files",
-                format!(
-                    "{count} programs or libraries are not for {architecture}, \
-                     such as {path} for {found}"
-                ),
-                "they fail to start: exec format error",
-                "build all programs for the architecture of the image",
-            )
-        });
-        let world_writable = self.world_writable.map(|(path, count)| {
-            Finding::warning(
-                "world-writable",
-                format!("{count} files or folders are writable by every user, such as {path}"),
-                "any process in a container can change them",
-                "run chmod o-w on them, or chmod +t on a shared folder",
-            )
-        });
-        let no_authorities = (self.has_programs && !self.has_certificate_authorities).then(|| {
-            Finding::note(
-                "no-certificate-authorities",
-                "there are no certificate authorities".to_owned(),
-                "TLS clients reject every server",
-                "if a program needs TLS, add them: Debian's ca-certificates or nixpkgs' cacert",
-            )
-        });
-        let build_time = self.build_time.map(|(path, count)| {
-            Finding::warning(
-                "build-time-in-files",
-                format!("{count} files have the time of the build, such as {path}"),
-                "the same build gives different layers at another time",
-                "set a fixed mtime, as seatrial build does",
-            )
-        });
-        let user = user_by_name(image, self.has_passwd);
-        [foreign, world_writable, user, no_authorities, build_time].into_iter().flatten().collect()
+        let architecture = text::shorten(&image.config.architecture);
+        let found = self.foreign_architecture;
+        let no_authorities = self.has_programs && !self.has_certificate_authorities;
+        let findings = [
+            self.foreign.finding(|count, path| foreign(count, path, found, &architecture)),
+            self.arm_32_bit.finding(arm_32_bit),
+            self.duplicates.paths.finding(duplicate_path),
+            self.world_writable.finding(world_writable),
+            self.capabilities.finding(capabilities),
+            user_by_name(image, self.has_passwd),
+            no_authorities.then(no_certificate_authorities),
+            self.build_time.finding(build_time),
+        ];
+        findings.into_iter().flatten().collect()
     }
+}
+
+fn foreign(count: usize, path: String, found: &str, architecture: &str) -> Finding {
+    Finding::warning(
+        "architecture-of-files",
+        format!(
+            "{count} programs or libraries are not for {architecture}, such as {path} for {found}"
+        ),
+        "they fail to start: exec format error",
+        "build all programs for the architecture of the image",
+    )
+}
+
+fn arm_32_bit(count: usize, path: String) -> Finding {
+    Finding::note(
+        "32-bit-arm",
+        format!("{count} programs or libraries are for 32-bit arm, such as {path}"),
+        "they fail to start on arm64 CPUs without 32-bit mode, which many servers have",
+        "build them for arm64",
+    )
+}
+
+fn duplicate_path(count: usize, path: String) -> Finding {
+    Finding::warning(
+        "duplicate-path",
+        format!("{count} entries repeat a path of the same layer, such as {path}"),
+        "Docker and Podman reject the layer (duplicates of file paths not supported); other \
+         engines use the last entry",
+        "give each path one entry, as seatrial build does",
+    )
+}
+
+fn world_writable(count: usize, path: String) -> Finding {
+    Finding::warning(
+        "world-writable",
+        format!("{count} files or folders are writable by every user, such as {path}"),
+        "any process in a container can change them",
+        "run chmod o-w on them, or chmod +t on a shared folder",
+    )
+}
+
+fn capabilities(count: usize, path: String) -> Finding {
+    Finding::note(
+        "file-capabilities",
+        format!("{count} files have capabilities, such as {path}"),
+        "containers that lack these capabilities cannot run the files, and Kubernetes' \
+         allowPrivilegeEscalation: false takes the capabilities away",
+        "remove them with setcap -r, and grant capabilities to the container",
+    )
+}
+
+fn no_certificate_authorities() -> Finding {
+    Finding::note(
+        "no-certificate-authorities",
+        "there are no certificate authorities".to_owned(),
+        "TLS clients reject every server",
+        "if a program needs TLS, add them: Debian's ca-certificates or nixpkgs' cacert",
+    )
+}
+
+fn build_time(count: usize, path: String) -> Finding {
+    Finding::warning(
+        "build-time-in-files",
+        format!("{count} files have the time of the build, such as {path}"),
+        "the same build gives different layers at another time",
+        "set a fixed mtime, as seatrial build does",
+    )
 }
 
 fn user_by_name(image: &Image, has_passwd: bool) -> Option<Finding> {
@@ -131,48 +240,4 @@ fn user_by_name(image: &Image, has_passwd: bool) -> Option<Finding> {
             "give the user by number, or add /etc/passwd",
         )
     })
-}
-
-/// The GOARCH value of an ELF program or library (elf(5), `e_machine`); `None` for other files and
-/// unknown architectures.
-fn elf_architecture(head: &[u8]) -> Option<&'static str> {
-    let rest = head.strip_prefix(b"\x7fELF")?;
-    let little_endian = *rest.get(1)? == 1;
-    let bytes = [*head.get(18)?, *head.get(19)?];
-    let machine = if little_endian { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) };
-    let kind = if little_endian { *head.get(16)? } else { *head.get(17)? };
-    let is_64_bit = *rest.first()? == 2;
-    if !matches!(kind, 2 | 3) {
-        return None;
-    }
-    match (machine, is_64_bit, little_endian) {
-        (3, ..) => Some("386"),
-        (62, true, _) => Some("amd64"),
-        (40, ..) => Some("arm"),
-        (183, ..) => Some("arm64"),
-        (21, _, true) => Some("ppc64le"),
-        (21, _, false) => Some("ppc64"),
-        (22, ..) => Some("s390x"),
-        (243, true, _) => Some("riscv64"),
-        (258, true, _) => Some("loong64"),
-        (8, true, true) => Some("mips64le"),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_architecture_is_read_in_the_byte_order_of_the_file() {
-        let elf = |class: u8, order: u8, kind: [u8; 2], machine: [u8; 2]| {
-            [&b"\x7fELF"[..], &[class, order, 1], &[0; 9], &kind, &machine].concat()
-        };
-        assert_eq!(elf_architecture(&elf(2, 1, [2, 0], [62, 0])), Some("amd64"));
-        assert_eq!(elf_architecture(&elf(2, 2, [0, 3], [0, 22])), Some("s390x"));
-        assert_eq!(elf_architecture(&elf(2, 1, [1, 0], [62, 0])), None, "an object file");
-        assert_eq!(elf_architecture(b"#!/bin/sh"), None);
-        assert_eq!(elf_architecture(b"\x7fELF"), None);
-    }
 }

@@ -3,6 +3,7 @@
 
 mod config;
 mod container;
+mod elf;
 mod files;
 mod finding;
 

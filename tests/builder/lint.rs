@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::forge::{TarBuilder, config, docker_archive};
 use crate::lab::{Lab, members};
 
 /// The header of a little-endian 64-bit ELF program for `machine` (elf(5)).
@@ -190,6 +191,87 @@ fn problems_of_files_are_found() {
     std::fs::remove_dir_all(lab.path("root/etc/ssl")).unwrap();
     lab.build(CLEAN);
     assert_eq!(rules(&lab, "out.tar"), ["no-certificate-authorities"]);
+}
+
+#[test]
+fn a_path_that_occurs_twice_in_a_layer_is_found() {
+    // vbatts/tar-split, which Docker and Podman use, compares the paths as filepath.Clean gives
+    // them.
+    let lab = Lab::new();
+    let rules_of = |paths: &[&str]| {
+        let mut layer = TarBuilder::new();
+        for path in paths {
+            let kind = match path.ends_with('/') {
+                true => tar::EntryType::Directory,
+                false => tar::EntryType::Regular,
+            };
+            layer = layer.member(path, kind, "", b"");
+        }
+        let layer = layer.finish();
+        let config = config(&[&layer]).to_string();
+        lab.file("forged.tar", docker_archive(config.as_bytes(), &layer));
+        rules(&lab, "forged.tar")
+    };
+    assert_eq!(rules_of(&["a", "b", "d/", "d/a"]), [""; 0]);
+    for paths in [["a", "a"], ["a", "./a"], ["d/", "d/"], ["d/", "./d"], ["a/b", "a//b"]] {
+        assert_eq!(rules_of(&paths), ["duplicate-path"], "{paths:?}");
+    }
+}
+
+#[test]
+fn a_path_may_occur_in_several_layers() {
+    let lab = Lab::new();
+    let layer = TarBuilder::new().file("a", b"").finish();
+    let config = config(&[&layer, &layer]).to_string();
+    let manifest =
+        json!([{ "Config": "c.json", "RepoTags": null, "Layers": ["1.tar", "2.tar"] }]).to_string();
+    let archive = TarBuilder::new()
+        .file("c.json", config.as_bytes())
+        .file("manifest.json", manifest.as_bytes())
+        .file("1.tar", &layer)
+        .file("2.tar", &layer);
+    lab.file("forged.tar", archive.finish());
+    assert_eq!(rules(&lab, "forged.tar"), [""; 0]);
+}
+
+#[test]
+fn file_capabilities_are_found() {
+    let lab = Lab::new();
+    // vfs_cap_data of revision 2 (capabilities(7)): cap_net_raw, and cap_linux_immutable with
+    // cap_net_broadcast, whose bits contain a newline.
+    for permitted in [0x2000_u32, 0x0a00] {
+        let data = [0x0200_0001, permitted, 0, 0, 0].map(u32::to_le_bytes).concat();
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.append_pax_extensions([("SCHILY.xattr.security.capability", &data[..])]).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(0);
+        header.set_mode(0o755);
+        builder.append_data(&mut header, "ping", &b""[..]).unwrap();
+        let layer = builder.into_inner().unwrap();
+        let config = config(&[&layer]).to_string();
+        lab.file("forged.tar", docker_archive(config.as_bytes(), &layer));
+        assert_eq!(rules(&lab, "forged.tar"), ["file-capabilities"]);
+    }
+}
+
+#[test]
+fn programs_that_the_architecture_runs_too_are_not_foreign() {
+    let lab = lab();
+    let elf_32_bit = |machine: u8| {
+        let mut elf = elf(machine);
+        elf[4] = 1;
+        elf
+    };
+    lab.file("root/bin/other", elf_32_bit(3)); // i386
+    lab.build(CLEAN);
+    assert_eq!(rules(&lab, "out.tar"), [""; 0]);
+    lab.file("root/bin/other", elf_32_bit(40)); // arm
+    lab.build(CLEAN);
+    assert_eq!(rules(&lab, "out.tar"), ["architecture-of-files"]);
+    lab.file("root/bin/app", elf(183));
+    lab.build(&CLEAN.replace("amd64", "arm64"));
+    assert_eq!(rules(&lab, "out.tar"), ["32-bit-arm"]);
+    lab.seatrial(["inspect", "out.tar", "--deny", "warnings"]).ok();
 }
 
 #[test]

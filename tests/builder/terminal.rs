@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
+use crate::forge::{TarBuilder, config, with};
 use crate::lab::{Lab, Run};
 
 /// Commands to a terminal (ECMA-48: erase the line, back to its start; CSI as one character, BEL,
@@ -47,35 +47,17 @@ fn fails(run: Run) -> String {
 
 /// Writes a docker-archive with one layer, whose only file is called `file`.
 fn archive(lab: &Lab, name: &str, references: Value, file: &str, change: impl Fn(&mut Value)) {
-    let tar = |members: &[(&str, &[u8])]| {
-        let mut tar = tar::Builder::new(Vec::new());
-        for (name, content) in members {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(content.len() as u64);
-            header.set_mode(0o666);
-            header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
-            header.set_cksum();
-            tar.append(&header, *content).unwrap();
-        }
-        tar.into_inner().unwrap()
-    };
-    let layer = tar(&[(file, b"x")]);
-    let diff_id = format!("sha256:{}", hex::encode(Sha256::digest(&layer)));
-    let mut config = json!({
-        "architecture": "amd64", "os": "linux", "config": {},
-        "rootfs": { "type": "layers", "diff_ids": [diff_id] },
-    });
+    let layer = TarBuilder::new().file(file, b"x").finish();
+    let mut config = with(config(&[&layer]), json!({ "config": {} }));
     change(&mut config);
     let layer_name = format!("layer{HOSTILE}.tar");
     let manifest =
         json!([{ "Config": "config.json", "RepoTags": references, "Layers": [layer_name] }]);
-    let (manifest, config) = (manifest.to_string(), config.to_string());
-    let members: [(&str, &[u8]); 3] = [
-        ("manifest.json", manifest.as_bytes()),
-        ("config.json", config.as_bytes()),
-        (&layer_name, &layer),
-    ];
-    lab.file(name, tar(&members));
+    let archive = TarBuilder::new()
+        .file("manifest.json", manifest.to_string().as_bytes())
+        .file("config.json", config.to_string().as_bytes())
+        .file(&layer_name, &layer);
+    lab.file(name, archive.finish());
 }
 
 fn hostile_config(config: &mut Value) {
@@ -124,12 +106,8 @@ fn errors_about_an_image_escape_its_names() {
         json!({ HOSTILE: HOSTILE }),
     ];
     for manifest in manifests {
-        let mut tar = tar::Builder::new(Vec::new());
-        let content = manifest.to_string();
-        let mut header = tar::Header::new_gnu();
-        header.set_size(content.len() as u64);
-        tar.append_data(&mut header, "manifest.json", content.as_bytes()).unwrap();
-        lab.file("manifest.tar", tar.into_inner().unwrap());
+        let archive = TarBuilder::new().file("manifest.json", manifest.to_string().as_bytes());
+        lab.file("manifest.tar", archive.finish());
         fails(lab.seatrial(["inspect", "manifest.tar"]));
     }
 }

@@ -15,6 +15,10 @@ const RECORD_MAX: u64 = 1 << 20;
 /// The most bytes of a path or link target (`PATH_MAX` of Linux).
 pub(in crate::archive) const PATH_MAX: usize = 4096;
 
+/// The PAX record with file capabilities, in the namespace that GNU tar and Go use for extended
+/// attributes.
+const CAPABILITIES: &[u8] = b"SCHILY.xattr.security.capability";
+
 /// The kind of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberKind {
@@ -51,6 +55,8 @@ pub struct Member {
     pub gid: u64,
     /// Seconds since 1970.
     pub mtime: u64,
+    /// Whether it has file capabilities (capabilities(7)).
+    pub capabilities: bool,
 }
 
 /// Reads members from a tar stream.
@@ -173,6 +179,7 @@ impl<R: Skip> TarReader<R> {
             uid: unsigned("uid", header.uid)?,
             gid: unsigned("gid", header.gid)?,
             mtime: u64::try_from(header.mtime).unwrap_or(0),
+            capabilities: overrides.records.get(CAPABILITIES).is_some(),
         })
     }
 
