@@ -123,6 +123,14 @@ impl OciPlatform {
     }
 }
 
+impl OciPlatform {
+    /// The number of bytes of all its parts.
+    pub(crate) fn text_length(&self) -> usize {
+        let variant = self.variant.as_deref().unwrap_or_default();
+        self.os.len() + self.architecture.len() + variant.len()
+    }
+}
+
 impl fmt::Display for OciPlatform {
     /// Writes `os/architecture[/variant]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

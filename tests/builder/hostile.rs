@@ -8,14 +8,14 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::forge::{
-    OCI_CONFIG, OCI_INDEX, OCI_LAYER, OciFolder, TarBuilder, config, docker_archive, manifest,
-    valid_layer, with,
+    OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, OciFolder, TarBuilder, config, docker_archive,
+    manifest, valid_layer, with,
 };
 use crate::lab::{Lab, Run};
 
 /// The address space that the program may use: 256 MiB of memory, and what it maps but does not
 /// use, such as stacks and its own code.
-const MEMORY_KIB: u32 = 512 << 10;
+const MEMORY_KIB: u32 = 320 << 10;
 /// A generous limit, so that a busy host does not fail the test; without limits in the program, the
 /// inputs take minutes or forever.
 const TIME: Duration = Duration::from_secs(60);
@@ -184,6 +184,45 @@ fn indexes_that_fan_out_are_rejected() {
     // The same in an archive of a few kilobytes.
     lab.tool("tar", ["-C", "oci", "-czf", "oci.tar.gz", "."]);
     assert_rejected(&lab, "oci.tar.gz", "more than 4 levels of nested indexes");
+}
+
+#[test]
+fn long_texts_in_indexes_take_little_memory() {
+    let lab = Lab::new();
+    let layout = |entries: &dyn Fn(&OciFolder<'_>, Value) -> Vec<Value>| {
+        let _ = std::fs::remove_dir_all(lab.path("oci"));
+        let oci = OciFolder::new(&lab, "oci");
+        let image = oci.image(&config(&[&valid_layer()]));
+        oci.index(&entries(&oci, image));
+        lab.tool("tar", ["-C", "oci", "-czf", "oci.tar.gz", "."]);
+    };
+    let index = |oci: &OciFolder<'_>, entries: &[Value]| {
+        oci.document(OCI_INDEX, &json!({ "schemaVersion": 2, "manifests": entries }))
+    };
+    let long = "x".repeat(3 << 20);
+    layout(&|oci, image| {
+        let nested = |n: usize| {
+            let more = json!({ "annotations": { "x": long, "n": n.to_string() } });
+            index(oci, &[with(image.clone(), more)])
+        };
+        (0..50).map(nested).collect()
+    });
+    inspect_within_limits(&lab, "oci.tar.gz").ok();
+    layout(&|oci, _| {
+        let image = |n: usize| oci.blob(n.to_string().as_bytes(), OCI_MANIFEST);
+        let images: Vec<Value> = (0..500).map(image).collect();
+        let name = json!({ "annotations": { "org.opencontainers.image.ref.name": long } });
+        vec![with(index(oci, &images), name)]
+    });
+    assert_rejected(&lab, "oci.tar.gz", "a name or platform of 3145728 bytes");
+    layout(&|oci, _| {
+        let image = |n: usize| {
+            let more = json!({ "architecture": long, "author": n.to_string() });
+            oci.image(&with(config(&[&valid_layer()]), more))
+        };
+        (0..50).map(image).collect()
+    });
+    assert_rejected(&lab, "oci.tar.gz", "no image is for linux/");
 }
 
 #[test]

@@ -15,13 +15,16 @@ const DEPTH_MAX: usize = 4;
 /// The most entries of all indexes together, each counted as often as it is listed. 4 MiB, the most
 /// that `index.json` may have, hold about 15 000 entries.
 const ENTRIES_MAX: usize = 50_000;
+/// The most bytes that the name of an image may have. References have at most 384.
+const NAME_MAX: usize = 512;
 
 /// An image in a layout.
 #[derive(Debug)]
 pub(super) struct ListedImage {
+    /// The descriptor, without annotations.
     pub(super) descriptor: Descriptor,
     /// The names by which it is listed.
-    pub(super) names: Vec<String>,
+    pub(super) names: Vec<Rc<str>>,
 }
 
 impl ListedImage {
@@ -38,7 +41,7 @@ pub(super) struct ListedImages {
     /// The number of signatures, attestations and other artifacts.
     pub(super) artifacts: usize,
     by_digest: BTreeMap<Digest, usize>,
-    names: BTreeSet<(usize, String)>,
+    names: BTreeSet<(usize, Rc<str>)>,
 }
 
 impl ListedImages {
@@ -46,75 +49,113 @@ impl ListedImages {
     pub(super) fn read(documents: Documents<'_>, index: OciIndex) -> Result<Self, ArchiveError> {
         let mut walk =
             Walk { documents, found: Self::default(), indexes: BTreeMap::new(), left: ENTRIES_MAX };
-        walk.visit(&index, None, DEPTH_MAX)?;
+        let entries = walk.entries(index)?;
+        walk.visit(&entries, None, DEPTH_MAX)?;
         Ok(walk.found)
     }
 
-    fn add(&mut self, descriptor: &Descriptor, name: Option<&str>) {
+    fn add(&mut self, descriptor: &Descriptor, name: Option<&Rc<str>>) {
         let index = *self.by_digest.entry(descriptor.digest).or_insert_with(|| {
             self.images.push(ListedImage { descriptor: descriptor.clone(), names: Vec::new() });
             self.images.len() - 1
         });
         let Some((image, name)) = self.images.get_mut(index).zip(name) else { return };
-        if self.names.insert((index, name.to_owned())) {
-            image.names.push(name.to_owned());
+        if self.names.insert((index, Rc::clone(name))) {
+            image.names.push(Rc::clone(name));
         }
     }
+}
+
+/// An entry of an index, without what does not matter here: annotations can be large.
+#[derive(Debug)]
+struct Entry {
+    descriptor: Descriptor,
+    name: Option<Rc<str>>,
+    is_artifact: bool,
 }
 
 struct Walk<'a> {
     documents: Documents<'a>,
     found: ListedImages,
-    /// Nested indexes that have been read; `None` for one that the layout lacks.
-    indexes: BTreeMap<Digest, Option<Rc<OciIndex>>>,
+    /// The entries of nested indexes that have been read.
+    indexes: BTreeMap<Digest, Rc<[Entry]>>,
     /// The number of entries that may still be visited.
     left: usize,
 }
 
 impl Walk<'_> {
-    /// Visits the entries of `index`. The name of an index applies to the images that it lists.
+    /// Visits the entries of an index. The name of an index applies to the images that it lists.
     fn visit(
         &mut self,
-        index: &OciIndex,
-        name: Option<&str>,
+        entries: &[Entry],
+        name: Option<&Rc<str>>,
         depth: usize,
     ) -> Result<(), ArchiveError> {
-        let left = self.left.checked_sub(index.manifests.len());
-        self.left = left.ok_or_else(|| {
-            self.documents.invalid(format!("its indexes list more than {ENTRIES_MAX} images"))
-        })?;
-        for descriptor in &index.manifests {
-            let own_name = name_of(descriptor);
-            let name = own_name.or(name);
-            if is_artifact_descriptor(descriptor, name) {
+        self.take(entries.len())?;
+        for Entry { descriptor, name: own_name, is_artifact } in entries {
+            let name = own_name.as_ref().or(name);
+            if *is_artifact {
                 self.found.artifacts += 1;
             } else if is_manifest(&descriptor.media_type) {
                 self.found.add(descriptor, name);
-            } else if is_index(&descriptor.media_type) {
-                if depth == 0 {
-                    let problem = format!("it has more than {DEPTH_MAX} levels of nested indexes");
-                    return Err(self.documents.invalid(problem));
-                }
-                let Some(nested) = self.nested(descriptor)? else { continue };
-                if is_artifact_type(nested.artifact_type.as_deref()) {
-                    self.found.artifacts += 1;
-                } else {
-                    self.visit(&nested, name, depth - 1)?;
-                }
+            } else if depth == 0 {
+                let problem = format!("it has more than {DEPTH_MAX} levels of nested indexes");
+                return Err(self.documents.invalid(problem));
             } else {
-                self.found.artifacts += 1;
+                let nested = self.nested(descriptor)?;
+                self.visit(&nested, name, depth - 1)?;
             }
         }
         Ok(())
     }
 
-    fn nested(&mut self, descriptor: &Descriptor) -> Result<Option<Rc<OciIndex>>, ArchiveError> {
-        if let Some(index) = self.indexes.get(&descriptor.digest) {
-            return Ok(index.clone());
+    fn take(&mut self, entries: usize) -> Result<(), ArchiveError> {
+        let left = self.left.checked_sub(entries);
+        self.left = left.ok_or_else(|| {
+            self.documents.invalid(format!("its indexes list more than {ENTRIES_MAX} images"))
+        })?;
+        Ok(())
+    }
+
+    /// The entries of a nested index; none if the layout lacks it, or if it lists artifacts.
+    fn nested(&mut self, descriptor: &Descriptor) -> Result<Rc<[Entry]>, ArchiveError> {
+        if let Some(entries) = self.indexes.get(&descriptor.digest) {
+            return Ok(Rc::clone(entries));
         }
-        let index = self.documents.nested_index(descriptor)?.map(Rc::new);
-        self.indexes.insert(descriptor.digest, index.clone());
-        Ok(index)
+        let entries: Rc<[Entry]> = match self.documents.nested_index(descriptor)? {
+            Some(index) if is_artifact_type(index.artifact_type.as_deref()) => {
+                self.found.artifacts += 1;
+                Rc::default()
+            }
+            Some(index) => self.entries(index)?.into(),
+            None => Rc::default(),
+        };
+        self.indexes.insert(descriptor.digest, Rc::clone(&entries));
+        Ok(entries)
+    }
+
+    fn entries(&self, index: OciIndex) -> Result<Vec<Entry>, ArchiveError> {
+        index.manifests.into_iter().map(|descriptor| self.entry(descriptor)).collect()
+    }
+
+    fn entry(&self, mut descriptor: Descriptor) -> Result<Entry, ArchiveError> {
+        let name = name_of(&descriptor);
+        let platform = descriptor.platform.as_ref();
+        let name_length = name.map_or(0, str::len);
+        let length = name_length.max(platform.map_or(0, OciPlatform::text_length));
+        if length > NAME_MAX {
+            let problem = format!("an index has a name or platform of {length} bytes");
+            return Err(self.documents.invalid(problem));
+        }
+        let media_type = descriptor.media_type.as_str();
+        let is_artifact = is_artifact_descriptor(&descriptor, name)
+            || !(is_manifest(media_type) || is_index(media_type));
+        let name = name.map(Rc::from);
+        descriptor.annotations = None;
+        if is_artifact {
+            (descriptor.media_type, descriptor.artifact_type) = (String::new(), None);
+        }
+        Ok(Entry { descriptor, name, is_artifact })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::documents::Documents;
 use super::index::ListedImages;
@@ -33,7 +34,7 @@ pub(crate) fn read(
     let raw_config = documents.blob(&manifest.config)?;
     let config = json::parse(path, "the config", &raw_config, schema::CONFIG)?;
     let layers = pair_layers(path, &config, layers(documents, &manifest)?)?;
-    let references = with_matching_first(image.names, selector);
+    let references = with_matching_first(&image.names, selector);
     let path = path.to_owned();
     let (format, limits) = (ImageFormat::OciLayout, selector.limits);
     Ok(Image { path, format, config, raw_config, references, layers, limits })
@@ -64,11 +65,10 @@ fn layers(
     Ok(layers)
 }
 
-fn with_matching_first(names: Vec<String>, selector: &ImageSelector) -> Vec<String> {
-    let (mut first, others): (Vec<_>, Vec<_>) =
-        names.into_iter().partition(|name| selector.matches(name));
-    first.extend(others);
-    first
+fn with_matching_first(names: &[Rc<str>], selector: &ImageSelector) -> Vec<String> {
+    let (matching, others): (Vec<_>, Vec<_>) =
+        names.iter().partition(|name| selector.matches(name));
+    matching.into_iter().chain(others).map(ToString::to_string).collect()
 }
 
 /// Checks that the layout in a dual archive lists `image`, which was read from its docker-archive:

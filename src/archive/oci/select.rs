@@ -79,12 +79,14 @@ fn for_platform(
 
 fn has_name(image: &ListedImage, selector: &ImageSelector) -> bool {
     // The name in a layout may be the tag alone.
-    let matches = |name: &String| {
-        selector.matches(name)
-            || selector.name.is_none() && selector.tag.as_deref() == Some(name.as_str())
+    let matches = |name: &str| {
+        selector.matches(name) || selector.name.is_none() && selector.tag.as_deref() == Some(name)
     };
-    !selector.has_name_or_tag() || image.names.iter().any(matches)
+    !selector.has_name_or_tag() || image.names.iter().any(|name| matches(name))
 }
+
+/// The most bytes of a platform's names; longer ones mean nothing, and many of them take memory.
+const TEXT_MAX: usize = 512;
 
 /// Finds out the platforms of images.
 struct Platforms<'a> {
@@ -115,6 +117,7 @@ impl<'a> Platforms<'a> {
                 let path = self.documents.path;
                 let config: ImageConfig = json::parse(path, "the config", &bytes, schema::CONFIG)?;
                 Some(OciPlatform::from(&config))
+                    .filter(|platform| platform.text_length() < TEXT_MAX)
             }
             None => None,
         };
@@ -127,7 +130,7 @@ impl<'a> Platforms<'a> {
 fn list(documents: Documents<'_>, images: &[ListedImage]) -> String {
     let mut platforms = Platforms::new(documents);
     text::list(images.iter().map(|image| {
-        let name = image.names.first().map_or("unnamed", String::as_str);
+        let name = image.names.first().map_or("unnamed", |name| name);
         match platforms.get(image) {
             Ok(Some(platform)) => format!("{name} ({platform})"),
             _ => name.to_owned(),
