@@ -1,7 +1,6 @@
 //! `seatrial load`: loads an image into an engine.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,7 +11,7 @@ use super::progress::StatusLine;
 use super::runtime::block_on;
 use super::streams::{json, stdout};
 use crate::archive::{Image, ImageSelector, open};
-use crate::engine::{Docker, EngineError};
+use crate::engine::{Address, Docker, EngineError};
 use crate::image::{Platform, Reference};
 use crate::load::{Loaded, Options, Source, load};
 use crate::text;
@@ -28,9 +27,10 @@ Examples:
   seatrial load app.tar --host unix:///run/docker.sock
   eval \"$(seatrial vm up docker-20.10)\"; seatrial load app.toml
 
-The daemon's address is found as by the docker command: DOCKER_HOST, else
-unix:///var/run/docker.sock. If DOCKER_TLS_VERIFY is set, the connection uses
-TLS with the client certificate in DOCKER_CERT_PATH.")]
+The daemon's address is found as by the docker command: DOCKER_HOST, else the
+context in DOCKER_CONTEXT, else the current context of ~/.docker/config.json,
+else unix:///var/run/docker.sock. If DOCKER_TLS_VERIFY is set, the connection
+uses TLS with the client certificate in DOCKER_CERT_PATH or ~/.docker.")]
 pub(super) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
@@ -116,12 +116,9 @@ fn reference(args: &Args, image: &Image) -> anyhow::Result<Reference> {
 
 /// Connects to the daemon, and returns it with its platform.
 async fn connect(args: &Args) -> anyhow::Result<(Docker, Platform)> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let host = args.host.clone().or_else(|| variable("DOCKER_HOST"));
-    let host = host.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
-    let certificates = variable("DOCKER_TLS_VERIFY").and_then(|_| variable("DOCKER_CERT_PATH"));
+    let Address { host, keys } = Address::find(args.host.as_deref(), |n| std::env::var(n).ok())?;
     let connected = async {
-        let engine = Docker::from_host(&host, certificates.map(PathBuf::from).as_deref())?;
+        let engine = Docker::from_host(&host, keys.as_deref())?;
         let engine = engine.negotiate_version().await?;
         let arch = engine.architecture().await?;
         Ok((engine, arch.map_or_else(Platform::host, Platform::from)))

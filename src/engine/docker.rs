@@ -57,6 +57,20 @@ async fn load_output(
     Ok(output)
 }
 
+/// The ports of a daemon whose address has none, without and with TLS.
+const PORT: u16 = 2375;
+const TLS_PORT: u16 = 2376;
+
+/// Returns `HOST:PORT` of an address `HOST`, `HOST:PORT` or `[IPV6]:PORT`, with a path or without.
+fn with_port(place: &str, port: u16) -> String {
+    let place = place.trim_end_matches('/');
+    let after_host = place.rsplit_once(']').map_or(place, |(_, after)| after);
+    match after_host.contains([':', '/']) {
+        true => place.to_owned(),
+        false => format!("{place}:{port}"),
+    }
+}
+
 /// The timeout of a request in seconds. Loading an image and running a container have their own.
 pub(super) const REQUEST_TIMEOUT: u64 = 120;
 
@@ -107,7 +121,8 @@ impl Docker {
                 bollard::Docker::connect_with_unix(path, REQUEST_TIMEOUT, version)
             }
             (Some(("tcp" | "https", place)), Some(keys)) => {
-                let (transport, address) = (transport::over_tls(keys)?, format!("https://{place}"));
+                let transport = transport::over_tls(keys)?;
+                let address = format!("https://{}", with_port(place, TLS_PORT));
                 bollard::Docker::connect_with_custom_transport(
                     transport,
                     Some(address),
@@ -116,13 +131,12 @@ impl Docker {
                 )
             }
             (Some(("tcp" | "http", place)), None) => bollard::Docker::connect_with_http(
-                &format!("http://{place}"),
+                &format!("http://{}", with_port(place, PORT)),
                 REQUEST_TIMEOUT,
                 version,
             ),
-            _ => {
-                return Err(EngineError::Host(host.to_owned()));
-            }
+            (Some(("ssh", _)), _) => return Err(EngineError::Ssh { host: host.to_owned() }),
+            _ => return Err(EngineError::Host(host.to_owned())),
         };
         api.map(|api| Self { api }).map_err(self::api(format!("connect to {host}")))
     }

@@ -40,6 +40,24 @@ pub enum EngineError {
         /// The cause.
         problem: String,
     },
+    /// A context of the `docker` command cannot be used.
+    #[error("failed to use Docker's context \"{name}\": {problem}")]
+    Context {
+        /// The context.
+        name: String,
+        /// The cause.
+        problem: String,
+    },
+    /// The address of an engine that is reached over SSH.
+    #[error(
+        "failed to connect to {host}: SSH is not supported; forward the socket with: \
+         ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock {}; then use \
+         --host unix:///tmp/docker.sock", host.trim_start_matches("ssh://")
+    )]
+    Ssh {
+        /// The address.
+        host: String,
+    },
     /// An invalid address of an engine.
     #[error("invalid engine address {}; write unix:///PATH or tcp://HOST:PORT", text::quote(.0))]
     Host(String),
@@ -74,7 +92,7 @@ pub enum EngineError {
 impl EngineError {
     /// Whether the environment failed, rather than the user's input.
     pub fn is_environment(&self) -> bool {
-        !matches!(self, Self::Host(_))
+        !matches!(self, Self::Host(_) | Self::Ssh { .. } | Self::Context { .. })
     }
 
     /// Converts an error that the engine returned when a container was created or started into

@@ -3,6 +3,7 @@
 //!
 //! This module does not know where an engine runs; see [`vm`](crate::vm).
 
+mod address;
 mod any;
 mod container;
 mod cri;
@@ -16,6 +17,7 @@ pub(crate) mod stream;
 mod timeline;
 mod transport;
 
+pub(crate) use address::Address;
 pub use any::{Container, Engine};
 pub use container::DockerContainer;
 pub use cri::{Cri, CriContainer};

@@ -26,7 +26,7 @@ pub(super) type Transport = Box<
 >;
 
 /// Connects to an engine whose certificate is signed by `ca.pem` in the folder `keys`, with the
-/// client certificate `cert.pem` and its key `key.pem`.
+/// client certificate `cert.pem` and its key `key.pem`, if they exist.
 pub(super) fn over_tls(keys: &Path) -> Result<Transport, EngineError> {
     let https = HttpsConnectorBuilder::new()
         .with_tls_config(config(keys)?)
@@ -51,13 +51,16 @@ pub(super) fn config(keys: &Path) -> Result<ClientConfig, EngineError> {
     for authority in certificates("ca.pem")? {
         authorities.add(authority).map_err(|error| failed("ca.pem", error.to_string()))?;
     }
-    let key = PrivateKeyDer::from_pem_file(keys.join("key.pem"));
-    let key = key.map_err(|error| failed("key.pem", error.to_string()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(|error| EngineError::Unexpected(error.to_string()))?;
     let config = config.with_root_certificates(authorities);
+    if !["cert.pem", "key.pem"].iter().any(|name| keys.join(name).exists()) {
+        return Ok(config.with_no_client_auth());
+    }
+    let key = PrivateKeyDer::from_pem_file(keys.join("key.pem"));
+    let key = key.map_err(|error| failed("key.pem", error.to_string()))?;
     config
         .with_client_auth_cert(certificates("cert.pem")?, key)
         .map_err(|error| failed("cert.pem", io::Error::other(error).to_string()))
