@@ -1,6 +1,7 @@
 //! The inputs of a check: images from archives or recipes.
 
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use super::CheckError;
@@ -24,8 +25,9 @@ pub struct CheckInput {
     /// The recipe, if the image was built from one.
     pub recipe: Option<PathBuf>,
     limits: Limits,
-    // Deletes an archive that was built from a recipe.
-    _folder: Option<tempfile::TempDir>,
+    // An archive that was built from a recipe: a file without a name, which disappears with this
+    // process however that ends.
+    _built: Option<File>,
 }
 
 impl CheckInput {
@@ -43,7 +45,7 @@ impl CheckInput {
             ImageSelector { platform: Some(platform.clone()), limits, ..ImageSelector::default() };
         let image = ImageUnderTest::open(path, &selector, threads)?;
         let archive = path.to_owned();
-        Ok(Self { platform, archive, image, recipe: None, limits, _folder: None })
+        Ok(Self { platform, archive, image, recipe: None, limits, _built: None })
     }
 
     /// Builds the image for `platform` of the recipe at `path`; its base is read within `limits`.
@@ -57,14 +59,14 @@ impl CheckInput {
         threads: usize,
         cache: CacheUse,
     ) -> Result<Self, CheckError> {
-        let folder = tempfile::TempDir::with_prefix("seatrial-").map_err(write_error)?;
-        let archive = folder.path().join("image.tar");
+        let built = tempfile::tempfile().map_err(write_error)?;
         let recipe = Recipe { limits, ..Recipe::read_for(path, &platform)? };
-        build(recipe, &archive, threads, cache)?;
+        build(recipe, &built, threads, cache)?;
+        let archive = PathBuf::from(format!("/proc/self/fd/{}", built.as_raw_fd()));
         let selector = ImageSelector { limits, ..ImageSelector::default() };
         let image = ImageUnderTest::open(&archive, &selector, threads)?;
-        let (recipe, folder) = (Some(path.to_owned()), Some(folder));
-        Ok(Self { platform, archive, image, recipe, limits, _folder: folder })
+        let (recipe, built) = (Some(path.to_owned()), Some(built));
+        Ok(Self { platform, archive, image, recipe, limits, _built: built })
     }
 
     /// Returns the image's name, with the architecture if that is not the host's.
@@ -98,15 +100,14 @@ impl CheckInput {
 
 fn build(
     recipe: Recipe,
-    archive: &Path,
+    archive: &File,
     threads: usize,
     cache: CacheUse,
 ) -> Result<(), CheckError> {
     let plan = plan(recipe, threads)?;
-    let file = File::create_new(archive).map_err(write_error)?;
     let options =
         BuildOptions { format: Format::Docker, compression: Compression::None, threads, cache };
-    assemble(&plan, options, Output::File(&file), &mut |_| ())?;
+    assemble(&plan, options, Output::File(archive), &mut |_| ())?;
     Ok(())
 }
 

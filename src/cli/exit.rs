@@ -40,6 +40,9 @@ impl ExitWith {
     /// Ctrl-C (SIGINT) ended the command.
     #[cfg(feature = "vm")]
     pub(super) const INTERRUPTED: Self = Self(130);
+    /// The terminal was closed (SIGHUP).
+    #[cfg(feature = "vm")]
+    pub(super) const HUNG_UP: Self = Self(129);
     /// SIGTERM ended the command.
     #[cfg(feature = "vm")]
     pub(super) const TERMINATED: Self = Self(143);
