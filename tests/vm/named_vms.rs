@@ -1,8 +1,37 @@
 //! Named VMs: `seatrial vm up`, `list`, `exec`, `logs` and `down`.
 
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use crate::workbench::{GUEST, seatrial, stdout};
+
+/// Runs `vm exec` with `input`, and returns the exit code and both streams.
+fn exec(vm: &str, command: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
+    let mut exec = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    exec.args(["vm", "exec", vm, "--"]).args(command);
+    exec.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut exec = exec.spawn().unwrap();
+    let mut stdin = exec.stdin.take().unwrap();
+    stdin.write_all(input).unwrap();
+    drop(stdin);
+    let output = exec.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), output.stdout, stderr)
+}
+
+fn exec_passes_input_and_exits_like_the_command(vm: &str) {
+    let bytes: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+    assert_eq!(exec(vm, &["cat"], &bytes), (Some(0), bytes, String::new()));
+    let (code, ..) = exec(vm, &["sh", "-c", "kill -KILL $$"], b"");
+    assert_eq!(code, Some(128 + 9));
+    let (code, _, error) = exec(vm, &["no-such-program"], b"");
+    let expected = "seatrial: failed to run no-such-program in the guest: No such file or \
+                    directory\n";
+    assert_eq!((code, error.as_str()), (Some(127), expected));
+    let (code, _, error) = exec(vm, &["/etc/passwd"], b"");
+    let expected = "seatrial: failed to run /etc/passwd in the guest: Permission denied\n";
+    assert_eq!((code, error.as_str()), (Some(126), expected));
+}
 
 /// A named VM that ends even if the test fails.
 struct Up(&'static str);
@@ -39,6 +68,7 @@ fn a_named_vm_is_listed_and_serves_docker_until_it_is_ended() {
         (output.status.code(), &output.stdout[..], &output.stderr[..]),
         (Some(5), &b"in the guest\n"[..], &b"oops\n"[..])
     );
+    exec_passes_input_and_exits_like_the_command(up.0);
     let logs = stdout(&seatrial(&["vm", "logs", up.0, "--unit", "docker.service"]));
     assert!(logs.contains("API listen on"), "{logs}");
 

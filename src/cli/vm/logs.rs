@@ -1,5 +1,6 @@
 //! `seatrial vm logs`: prints the logs of a named VM.
 
+use std::fs::File;
 use std::io::Write;
 use std::time::Duration;
 
@@ -35,9 +36,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let vm = NamedVm::find(args.name.as_deref())?;
     if args.console {
         let path = vm.console_file();
-        let console = std::fs::read(&path);
-        let console = console.with_context(|| format!("failed to read {}", text::path(&path)))?;
-        return Ok(stdout().write_all(&console)?);
+        let console = File::open(&path);
+        let mut console =
+            console.with_context(|| format!("failed to read {}", text::path(&path)))?;
+        // The guest decides how long the console is.
+        std::io::copy(&mut console, &mut stdout())?;
+        return Ok(());
     }
     let mut journal = vec!["--no-pager", "--output=short-monotonic"];
     if let Some(unit) = &args.unit {

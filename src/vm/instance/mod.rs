@@ -16,6 +16,7 @@ pub(in crate::vm) mod vm;
 mod wake;
 
 pub use accelerator::{Accelerator, AcceleratorChoice};
+pub(crate) use agent::STDIN_MAX;
 pub use agent::{Agent, CommandOutput};
 pub use snapshot::Snapshot;
 pub use vm::Vm;

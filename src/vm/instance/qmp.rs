@@ -13,7 +13,11 @@ use crate::vm::instance::channel::Channel;
 /// A connection to the monitor of a VM.
 pub(in crate::vm) struct Qmp(Channel);
 
-const PEER: &str = "QEMU's monitor";
+pub(in crate::vm) const PEER: &str = "QEMU's monitor";
+/// The command in the error of a migration that failed.
+pub(in crate::vm) const MIGRATE: &str = "migrate";
+/// The most bytes of a line: the longest answers, descriptions of all devices, have some 100 KiB.
+const LINE_MAX: usize = 1 << 20;
 /// How long QEMU may take to answer; saving and restoring take a fraction of that.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The pause between attempts to connect.
@@ -24,7 +28,7 @@ impl Qmp {
     pub(in crate::vm) async fn connect(socket: &Path) -> Result<Self, VmError> {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         let mut channel = loop {
-            match Channel::connect(PEER, socket).await {
+            match Channel::connect(PEER, socket, LINE_MAX).await {
                 Err(VmError::File { source, .. })
                     if matches!(
                         source.kind(),
@@ -59,9 +63,12 @@ impl Qmp {
             match self.0.event("MIGRATION", ANSWER_TIMEOUT).await?["status"].as_str() {
                 Some("completed") => return Ok(()),
                 Some("failed") => {
-                    let status = self.execute("query-migrate", json!({})).await?;
-                    let problem = status["error-desc"].to_string();
-                    let command = "migrate".to_owned();
+                    // QEMU exits at once if it cannot restore a VM.
+                    let problem = match self.execute("query-migrate", json!({})).await {
+                        Ok(status) => status["error-desc"].to_string(),
+                        Err(_) => "QEMU reported a failure and exited".to_owned(),
+                    };
+                    let command = MIGRATE.to_owned();
                     return Err(VmError::Command { peer: PEER, command, problem });
                 }
                 _ => {}

@@ -7,18 +7,21 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
 use crate::engine::ApiVersion;
 use crate::vm::VmError;
+use crate::vm::instance::channel::read_line;
 
 /// The name of the two pipes in a VM's folder, to which QEMU appends `.in` and `.out`. Pipes rather
 /// than a socket, because the guest's end of a pipe always counts as connected: the program can
 /// block on it, instead of checking repeatedly for a connection.
 pub(in crate::vm) const PIPE_NAME: &str = "wake";
 
+/// The most bytes of an answer: a word, a token, and a time or the reason of a failure.
+const LINE_MAX: usize = 4096;
 /// The number of random bytes for a VM: twice the size of a key of the kernel's generator.
 const SEED_SIZE: usize = 64;
 
@@ -104,10 +107,9 @@ async fn request(
         let line = format!("{command} {token} {arguments}\n");
         pipe::OpenOptions::new().open_sender(pipe_in)?.write_all(line.as_bytes()).await?;
         loop {
-            let mut answer = String::new();
-            if answers.read_line(&mut answer).await? == 0
-                || answer.split(' ').nth(1) == Some(&token)
-            {
+            let answer = read_line(&mut answers, LINE_MAX).await?;
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            if answer.is_empty() || answer.split(' ').nth(1) == Some(&token) {
                 return std::io::Result::Ok(answer);
             }
         }
