@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::HarnessError;
 use crate::engine::{Docker, Engine, Timeline};
 use crate::vm::instance::units;
-use crate::vm::pool::{PrepareOptions, prepare, start};
+use crate::vm::pool::{OwnVms, PrepareOptions, prepare, start};
 use crate::vm::{CommandOutput, Guest, Options, ReadyVm, Vm};
 
 /// The time limit for a connection to the guest agent.
@@ -32,15 +32,16 @@ impl Daemon {
         // Starting the VM makes the snapshot, if it needs one.
         let only_assemble = PrepareOptions { snapshot: false, ..PrepareOptions::default() };
         let guest = prepare(guest, &only_assemble, &mut |_| ()).await?;
-        Self::start_guest(&guest, &options).await
+        Ok(Self(start::start(&guest, &options, OwnVms::Stay).await?))
     }
 
-    /// Starts a VM of an assembled guest; otherwise like [`start`](Self::start).
+    /// Starts a VM of an assembled guest; otherwise like [`start`](Self::start). If all VM slots
+    /// are in use by VMs of the same task, waits until one of them ends.
     pub(crate) async fn start_guest(
         guest: &Guest,
         options: &Options,
     ) -> Result<Self, HarnessError> {
-        Ok(Self(start::start(guest, options).await?))
+        Ok(Self(start::start(guest, options, OwnVms::End).await?))
     }
 
     /// Returns the engine.

@@ -29,6 +29,41 @@ pub enum VmError {
         /// The cause.
         source: io::Error,
     },
+    /// Other users can change or replace the cache.
+    #[error(
+        "the cache {cache} is not safe from other users: {folder} {problem}; set XDG_CACHE_HOME to \
+         a folder of your own{}",
+        if *writable { format!(", or run: chmod go-w {}", folder.display()) } else { "".into() },
+        cache = cache.display(), folder = folder.display()
+    )]
+    UnsafeCache {
+        /// The cache.
+        cache: PathBuf,
+        /// The cache, or a folder above it.
+        folder: PathBuf,
+        /// The problem of the folder's owner or mode.
+        problem: String,
+        /// Whether the folder's mode is the problem.
+        writable: bool,
+    },
+    /// A program on this host could not be started.
+    #[error("failed to start {program}")]
+    Spawn {
+        /// The program.
+        program: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// This host's disk was full, so that QEMU could not continue.
+    #[error(
+        "the disk of this host is full: a VM could not write to {folder}; free some space there, \
+         or set XDG_CACHE_HOME to a folder on another disk",
+        folder = folder.display()
+    )]
+    HostDiskFull {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A disk does not have enough free space.
     #[error(
         "{path} has {} MiB free, but a guest needs {} MiB; free some space there, or set \
@@ -130,12 +165,25 @@ pub enum VmError {
     },
     /// Too many other VMs were running for too long.
     #[error(
-        "timed out after {} min waiting for a VM slot; too many VMs are running",
+        "timed out after {} min waiting for a VM slot; {holders}",
         limit.as_secs() / 60
     )]
     SlotTimeout {
         /// The timeout.
         limit: Duration,
+        /// The processes that hold the slots.
+        holders: String,
+    },
+    /// All VM slots are held by the test or task that waits for another one, so that it would wait
+    /// for itself.
+    #[error(
+        "all VM slots ({count}) are held by VMs of this very task; end one of them before you \
+         start another, set SEATRIAL_VMS to a larger number, or start without a slot \
+         (Options::skip_slot_queue)"
+    )]
+    OwnSlots {
+        /// The number of slots.
+        count: u64,
     },
     /// Another process assembles the same guest, or makes the same snapshot, and does not finish.
     #[error(
@@ -162,6 +210,14 @@ pub enum VmError {
     /// A certificate could not be created.
     #[error("failed to create the VM's certificates")]
     Certificate(#[from] rcgen::Error),
+    /// A program in the guest could not be started.
+    #[error("failed to run {program} in the guest: {problem}")]
+    GuestProgram {
+        /// The program.
+        program: String,
+        /// The cause, such as "No such file or directory".
+        problem: String,
+    },
     /// The guest or QEMU's monitor answered a command with an error, or did not answer.
     #[error("{peer} failed to run {}: {problem}", text::excerpt(.command))]
     Command {
@@ -183,6 +239,7 @@ impl VmError {
                 | Self::UnknownVm { .. }
                 | Self::NameTaken(_)
                 | Self::RenamedVariable { .. }
+                | Self::GuestProgram { .. }
         )
     }
 

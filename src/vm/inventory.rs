@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::vm::VmError;
-use crate::vm::folders::{GUESTS, Lock, SNAPSHOTS, cache_folder, remove_abandoned_vms};
+use crate::vm::folders::{GUESTS, SNAPSHOTS, cache_folder, remove_abandoned_vms, remove_folder};
 use crate::vm::guest::Definition;
 use crate::vm::guest::assemble::{self, Sources, locate};
 use crate::vm::instance::Accelerator;
 use crate::vm::instance::Snapshot;
 use crate::vm::instance::snapshot;
+use crate::vm::locks::Lock;
 
 /// The kind of an entry in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,16 +112,16 @@ pub fn prune(everything: bool) -> Result<Vec<Item>, VmError> {
     remove_abandoned_vms()?;
     let mut removed = Vec::new();
     for item in list()?.into_iter().filter(|item| everything || !item.current) {
-        if is_unlocked(&item) {
-            fs::remove_dir_all(&item.folder).map_err(VmError::file("remove", &item.folder))?;
+        if let Some(_lock) = lock(&item)? {
+            remove_folder(&item.folder)?;
             removed.push(item);
         }
     }
     Ok(removed)
 }
 
-/// Whether the lock of an entry's name is free, so that no process is working on it.
-fn is_unlocked(item: &Item) -> bool {
+/// Acquires the lock of an entry's name, unless a process is working on that entry.
+fn lock(item: &Item) -> Result<Option<Lock>, VmError> {
     let name = item.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let unfinished =
         name.strip_prefix(assemble::UNFINISHED).or(name.strip_prefix(snapshot::UNFINISHED));
@@ -130,5 +131,5 @@ fn is_unlocked(item: &Item) -> bool {
         None => &name,
     };
     let lock = item.folder.parent().map(|parent| parent.join(format!("{name}.lock")));
-    lock.is_some_and(|lock| Lock::try_acquire(&lock).is_some())
+    lock.map_or(Ok(None), |lock| Lock::try_acquire(&lock))
 }

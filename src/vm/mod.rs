@@ -19,6 +19,7 @@ mod folders;
 pub(crate) mod guest;
 pub(crate) mod instance;
 pub(crate) mod inventory;
+mod locks;
 pub(crate) mod pool;
 mod tools;
 

@@ -1,6 +1,8 @@
 //! Programs on the host that VMs need, and the Debian packages that contain them.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::vm::VmError;
 
@@ -68,4 +70,12 @@ impl Tool {
     pub fn require(&self) -> Result<PathBuf, VmError> {
         self.path().ok_or(VmError::Missing { program: self.program, package: self.package })
     }
+}
+
+/// Returns a command that runs `program` with a umask of 077: all files and sockets that it creates
+/// are private. A shell sets the umask, because a process has one umask for all its threads.
+pub(super) fn private_command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "umask 077 && exec \"$@\"", "sh"]).arg(program);
+    command
 }

@@ -70,12 +70,14 @@ fn a_vm_ends_with_its_process_and_the_next_vm_removes_what_a_killed_process_left
     let exited = || has_exited(qemu).then_some(());
     wait_for("QEMU to exit with its killed parent", Duration::from_secs(10), exited);
 
-    let mut terminated = background("terminated");
-    let (qemu, folder) = qemu_of(&terminated.0);
-    assert!(!Path::new(&abandoned).exists(), "{abandoned} remains");
-    Command::new("kill").args(["-TERM", &terminated.0.id().to_string()]).status().unwrap();
-    assert!(terminated.0.wait().unwrap().success());
-    assert!(has_exited(qemu) && !Path::new(&folder).exists());
+    for signal in ["-TERM", "-HUP"] {
+        let mut terminated = background("terminated");
+        let (qemu, folder) = qemu_of(&terminated.0);
+        assert!(!Path::new(&abandoned).exists(), "{abandoned} remains");
+        Command::new("kill").args([signal, &terminated.0.id().to_string()]).status().unwrap();
+        assert!(terminated.0.wait().unwrap().success(), "{signal}");
+        assert!(has_exited(qemu) && !Path::new(&folder).exists(), "{signal}");
+    }
 
     let mut unwanted = background("unwanted");
     let (qemu, folder) = qemu_of(&unwanted.0);
@@ -83,6 +85,38 @@ fn a_vm_ends_with_its_process_and_the_next_vm_removes_what_a_killed_process_left
     let status = unwanted.0.wait().unwrap();
     assert!(status.success(), "`vm up` exited before the VM was ready: {status}");
     assert!(has_exited(qemu) && !Path::new(&folder).exists());
+}
+
+/// Runs `check` on a recipe, whose temporary files are in the folder `tmp` of the one returned.
+fn started_check() -> (Background, tempfile::TempDir) {
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::create_dir(folder.path().join("tmp")).unwrap();
+    std::fs::write(folder.path().join("secret"), "s").unwrap();
+    let recipe = "name='secret'\ntag='1'\ncontents='secret'\n";
+    std::fs::write(folder.path().join("secret.toml"), recipe).unwrap();
+    let expectations = "[[run]]\nname='r'\ncontainer={command=['/x']}\n";
+    std::fs::write(folder.path().join("e.toml"), expectations).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    command.args(["check", "secret.toml", "--expect", "e.toml", "--engine", GUEST]);
+    command.current_dir(folder.path()).env("TMPDIR", folder.path().join("tmp"));
+    command.stdout(Stdio::null()).stderr(Stdio::inherit());
+    (Background(command.spawn().unwrap()), folder)
+}
+
+#[test]
+fn a_check_that_is_ended_leaves_neither_vm_nor_built_image() {
+    for (signal, code) in [("-KILL", None), ("-HUP", Some(129)), ("-TERM", Some(143))] {
+        let (mut check, folder) = started_check();
+        let (qemu, vm_folder) = qemu_of(&check.0);
+        Command::new("kill").args([signal, &check.0.id().to_string()]).status().unwrap();
+        assert_eq!(check.0.wait().unwrap().code(), code, "{signal}");
+        let exited = || has_exited(qemu).then_some(());
+        wait_for("QEMU to exit", Duration::from_secs(10), exited);
+        let files = std::fs::read_dir(folder.path().join("tmp")).unwrap().flatten();
+        let files: Vec<_> = files.map(|file| file.file_name()).collect();
+        assert_eq!(files, [""; 0], "{signal}");
+        assert!(signal == "-KILL" || !Path::new(&vm_folder).exists(), "{signal}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

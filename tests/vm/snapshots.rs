@@ -1,6 +1,7 @@
 //! Snapshots that are damaged, deleted, no longer used, or in use by a process that is killed. The
 //! test has a cache of its own, with the assembled guest of the usual one.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -32,7 +33,9 @@ impl Cache {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+        // Whatever the umask is, VMs and snapshots are private.
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask 000; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_seatrial")]);
         command.args(arguments).env("XDG_CACHE_HOME", self.0.path());
         command
     }
@@ -70,6 +73,17 @@ impl Drop for Cache {
     }
 }
 
+/// Asserts that only the owner can use the folder at `path` and everything in it.
+fn assert_private(path: &Path) {
+    let mode = path.symlink_metadata().unwrap().permissions().mode() & 0o7777;
+    let expected = if path.is_dir() { 0o700 } else { 0o600 };
+    let owner_only = mode & 0o077 == 0 && mode & expected == expected;
+    assert!(owner_only, "{} has mode {mode:o}", path.display());
+    if path.is_dir() {
+        std::fs::read_dir(path).unwrap().flatten().for_each(|entry| assert_private(&entry.path()));
+    }
+}
+
 fn json(output: &Output) -> Value {
     serde_json::from_str(&stdout(output)).unwrap()
 }
@@ -83,6 +97,15 @@ fn damaged_and_deleted_snapshots_are_made_again_and_unused_ones_are_pruned() {
     let cache = Cache::new();
     let restored = "snapshot restored".to_owned();
     assert!(cache.up().contains(&restored));
+    assert_private(&cache.0.path().join("seatrial/vms"));
+    assert_private(&cache.0.path().join("seatrial/snapshots"));
+
+    // Another failure than a rejected snapshot does not delete it: QEMU has no memory for the VM.
+    let mut limited = Command::new("prlimit");
+    limited.arg("--as=1200000000").arg(env!("CARGO_BIN_EXE_seatrial"));
+    limited.args(["vm", "up", GUEST, "--name", "limited"]).env("XDG_CACHE_HOME", cache.0.path());
+    assert!(!limited.output().unwrap().status.success());
+    assert_eq!(cache.snapshots().len(), 1);
 
     // A VM continues to run when its snapshot is deleted.
     let snapshot = cache.snapshots().remove(0);

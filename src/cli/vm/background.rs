@@ -10,10 +10,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::vm_args::VmArgs;
-use crate::cli::runtime::block_on;
+use crate::cli::runtime::{block_on, hangup};
 use crate::cli::streams::{json, stderr, stdout};
 use crate::vm::guest::assemble::{Sources, assemble};
-use crate::vm::pool::start;
+use crate::vm::pool::{OwnVms, start};
 use crate::vm::{NamedVm, VmError};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -34,6 +34,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
             _ = terminate.recv() => Ok(()),
+            () = hangup() => Ok(()),
             result = own_vm(args) => result,
         }
     })
@@ -44,7 +45,7 @@ async fn own_vm(args: &Args) -> anyhow::Result<()> {
     let guest = assemble(&args.guest, &Sources::default(), &mut |_| ())?;
     let options = args.vm.options();
     let ready = tokio::select! {
-        ready = start::start(&guest, &options) => ready?,
+        ready = start::start(&guest, &options, OwnVms::End) => ready?,
         () = standard_input_closes() => return Ok(()),
     };
     if let Some(reason) = &ready.fallback {

@@ -10,7 +10,8 @@ pub(super) struct VmArgs {
     /// kvm, tcg (emulation), or auto: KVM if it boots a guest on this host
     #[arg(long, default_value = "auto")]
     pub(super) accel: AcceleratorChoice,
-    /// Let the guest reach the network
+    /// Let the guest reach the network, and this host: also services that listen
+    /// only on its loopback interface (127.0.0.1), as 10.0.2.2
     #[arg(long)]
     egress: bool,
     /// Boot instead of restoring a snapshot

@@ -10,10 +10,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::vm::VmError;
-use crate::vm::folders::{self, GUESTS, Lock, NEEDED_SPACE, cache_folder, free_space};
+use crate::vm::folders::{self, GUESTS, NEEDED_SPACE, cache_folder, free_space};
 use crate::vm::guest::Definition;
 use crate::vm::guest::Guest;
 use crate::vm::guest::debian;
+use crate::vm::locks::Lock;
 use crate::vm::tools::{MKE2FS, MMDEBSTRAP, Tool};
 
 /// The size of a VM's scratch disk in bytes. It is sparse.

@@ -3,11 +3,13 @@
 //! is booted with KVM, once for each boot of the host.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 use tokio::time::{Instant, sleep};
 
 use crate::vm::VmError;
@@ -92,19 +94,40 @@ pub async fn choose(choice: AcceleratorChoice, guest: &Guest) -> Result<Accelera
         AcceleratorChoice::Auto => {
             let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
             let cache_file = cache_folder("kvm")?.join(boot_id.trim());
-            let boots = match fs::read_to_string(&cache_file) {
-                Ok(cached) => cached == "boots",
-                Err(_) => {
-                    machine_type.qemu.require()?;
+            let boots = match cached(&cache_file) {
+                Some(boots) => boots,
+                None => {
                     let boots = kvm_boots(guest).await?;
-                    let text = if boots { "boots" } else { "does not boot" };
-                    fs::write(&cache_file, text).map_err(VmError::file("write", &cache_file))?;
+                    store(&cache_file, boots)?;
                     boots
                 }
             };
             Ok(if boots { Accelerator::Kvm } else { Accelerator::Tcg })
         }
     }
+}
+
+const BOOTS: &str = "boots";
+const DOES_NOT_BOOT: &str = "does not boot";
+
+/// Returns the cached result, unless there is none or it is damaged.
+fn cached(file: &Path) -> Option<bool> {
+    match fs::read_to_string(file).ok()?.as_str() {
+        BOOTS => Some(true),
+        DOES_NOT_BOOT => Some(false),
+        _ => None,
+    }
+}
+
+/// Caches the result. The file appears when it is complete.
+fn store(file: &Path, boots: bool) -> Result<(), VmError> {
+    let folder = file.parent().unwrap_or(file);
+    let text = if boots { BOOTS } else { DOES_NOT_BOOT };
+    let stored = NamedTempFile::new_in(folder).and_then(|mut temporary| {
+        temporary.write_all(text.as_bytes())?;
+        Ok(temporary.persist(file)?)
+    });
+    stored.map(drop).map_err(VmError::file("write", file))
 }
 
 async fn kvm_boots(guest: &Guest) -> Result<bool, VmError> {
@@ -120,7 +143,7 @@ async fn kvm_boots(guest: &Guest) -> Result<bool, VmError> {
     let arguments: Vec<String> =
         machine.iter().chain(&bare).chain(&boot).map(ToString::to_string).collect();
     let log = folder.path().join("qemu.log");
-    let qemu = Process::start(machine_type.qemu.program, &arguments, None, &log)?;
+    let qemu = Process::start(machine_type.qemu, &arguments, None, &log)?;
     let deadline = Instant::now() + FIRST_OUTPUT_TIMEOUT;
     while Instant::now() < deadline && qemu.exit_status().is_none() {
         sleep(POLL_INTERVAL).await;
@@ -129,4 +152,24 @@ async fn kvm_boots(guest: &Guest) -> Result<bool, VmError> {
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_is_cached_and_an_empty_or_damaged_file_is_no_result() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("boot-id");
+        assert_eq!(cached(&file), None);
+        for boots in [false, true] {
+            store(&file, boots).unwrap();
+            assert_eq!(cached(&file), Some(boots));
+        }
+        for damaged in ["", "boot", "does not"] {
+            fs::write(&file, damaged).unwrap();
+            assert_eq!(cached(&file), None, "{damaged:?}");
+        }
+    }
 }

@@ -1,12 +1,12 @@
 //! A VM's initial RAM disk: the guest's, followed by an archive with the VM's own files (Linux
 //! `Documentation/driver-api/early-userspace/buffer-format.rst`: archives may be concatenated).
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::vm::VmError;
+use crate::vm::folders::create_file;
 use crate::vm::guest::changes::GuestChanges;
 use crate::vm::instance::tls::ServerFiles;
 
@@ -32,8 +32,7 @@ pub(in crate::vm) fn write(
         append(&mut initrd, &format!("changes/{path}"), 0o100_644, content);
     }
     append(&mut initrd, "TRAILER!!!", 0, b"");
-    let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(target);
-    file.and_then(|mut file| file.write_all(&initrd)).map_err(VmError::file("write", target))
+    create_file(target)?.write_all(&initrd).map_err(VmError::file("write", target))
 }
 
 /// Appends a file or folder in the "newc" format of cpio.

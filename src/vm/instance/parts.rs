@@ -3,7 +3,7 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::vm::VmError;
 use crate::vm::folders::VmFolder;
@@ -80,9 +80,10 @@ impl VmParts {
 
 /// Creates a qcow2 image that reads unwritten blocks from `backing`.
 fn create_disk((backing, format): (&Path, &str), path: &Path) -> Result<(), VmError> {
-    let mut qemu_img = Command::new(tools::QEMU_IMG.require()?);
+    let mut qemu_img = tools::private_command(tools::QEMU_IMG.require()?);
     qemu_img.args(["create", "-q", "-f", "qcow2", "-F", format, "-b"]).arg(backing).arg(path);
-    let output = qemu_img.stdin(Stdio::null()).output().map_err(VmError::file("create", path))?;
+    let failed = |source| VmError::Spawn { program: tools::QEMU_IMG.program.to_owned(), source };
+    let output = qemu_img.stdin(Stdio::null()).output().map_err(failed)?;
     if output.status.success() {
         return Ok(());
     }

@@ -1,82 +1,92 @@
 //! The QEMU process. It is killed when the process that started it exits, and its own exit is
 //! noticed at once.
 
-use std::fs::{self, File};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::sync::watch;
 
 use crate::vm::VmError;
+use crate::vm::folders::create_file;
+use crate::vm::tools::{SETPRIV, Tool, private_command};
 
 /// The period in which a throttled process is stopped once.
 const THROTTLE_PERIOD: Duration = Duration::from_millis(40);
 /// The number of lines of QEMU's log in errors.
 const LOG_LINES: usize = 20;
+/// The bytes at the end of a file that [`tail`] reads: the guest decides how long the console is.
+const TAIL_BYTES: u64 = 64 << 10;
 
 /// A running QEMU, and the thread that waits for it.
 #[derive(Debug)]
 pub(in crate::vm) struct Process {
-    pid: Pid,
+    pid: u32,
+    /// Signals go through this, so that they cannot reach another process with the same ID.
+    pidfd: Arc<OwnedFd>,
     status: watch::Receiver<Option<ExitStatus>>,
     waiter: Option<std::thread::JoinHandle<()>>,
     log: PathBuf,
 }
 
 impl Process {
-    /// Starts `program`, and has the kernel kill it when this process exits for any reason. The
+    /// Starts `tool`, and has the kernel kill it when this process exits for any reason. The
     /// kernel sends that signal already when the thread that started QEMU ends, so that thread also
     /// waits for it. QEMU's standard error goes to `log`.
     pub(in crate::vm) fn start(
-        program: &'static str,
+        tool: Tool,
         arguments: &[String],
         stdin: Option<File>,
         log: &Path,
     ) -> Result<Self, VmError> {
-        let stderr = File::create(log).map_err(VmError::file("create", log))?;
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--", program]).args(arguments);
+        let setpriv = SETPRIV.require()?;
+        tool.require()?;
+        let stderr = create_file(log)?;
+        let mut command = private_command(setpriv);
+        command.args(["--pdeathsig", "KILL", "--"]).arg(tool.program).args(arguments);
         command
             .stdin(stdin.map_or_else(Stdio::null, Stdio::from))
             .stdout(Stdio::null())
             .stderr(stderr);
         let (status_sender, status) = watch::channel(None);
         let (start_sender, started) = mpsc::channel();
-        let waiter = std::thread::spawn(move || match command.spawn() {
+        let wait = move || match spawn(&mut command) {
             Err(error) => drop(start_sender.send(Err(error))),
-            Ok(mut child) => {
-                let _ = start_sender.send(Ok(Pid::from_child(&child)));
+            Ok((mut child, pidfd)) => {
+                let _ = start_sender.send(Ok((child.id(), pidfd)));
                 if let Ok(status) = child.wait() {
                     status_sender.send_replace(Some(status));
                 }
             }
-        });
-        match started.recv() {
-            Ok(Ok(pid)) => Ok(Self { pid, status, waiter: Some(waiter), log: log.to_owned() }),
-            _ => Err(VmError::Missing { program: "setpriv", package: "util-linux" }),
-        }
+        };
+        let failed = |source| VmError::Spawn { program: tool.program.to_owned(), source };
+        let waiter = std::thread::Builder::new().spawn(wait).map_err(failed)?;
+        let started = started.recv().unwrap_or_else(|error| Err(io::Error::other(error)));
+        let (pid, pidfd) = started.map_err(failed)?;
+        let (pidfd, log) = (Arc::new(pidfd), log.to_owned());
+        Ok(Self { pid, pidfd, status, waiter: Some(waiter), log })
     }
 
     /// Returns the process ID.
     pub(in crate::vm) fn pid(&self) -> u32 {
-        self.pid.as_raw_nonzero().get().unsigned_abs()
+        self.pid
     }
 
     /// Kills the process.
     pub(in crate::vm) fn kill(&self) {
-        // The kernel reuses a process ID only after the thread has waited for the process.
-        if self.status.borrow().is_none() {
-            let _ = kill_process(self.pid, Signal::KILL);
-        }
+        // Fails if the process has exited.
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
     }
 
     /// Stops the process regularly, so that it runs for `percent` of the time, until it exits.
     pub(in crate::vm) fn throttle(&self, percent: u64) {
-        let Ok(process) = pidfd_open(self.pid, PidfdFlags::empty()) else { return };
+        let process = Arc::clone(&self.pidfd);
         let percent = percent.clamp(1, 100);
         let phases = [(Signal::STOP, 100 - percent), (Signal::CONT, percent)].into_iter().cycle();
         std::thread::spawn(move || {
@@ -124,9 +134,30 @@ impl Drop for Process {
     }
 }
 
+/// Spawns a process, and opens it before it is waited for, while its ID is still its own.
+fn spawn(command: &mut Command) -> io::Result<(Child, OwnedFd)> {
+    let mut child = command.spawn()?;
+    match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
+        Ok(pidfd) => Ok((child, pidfd)),
+        Err(error) => {
+            child.kill()?;
+            child.wait()?;
+            Err(error.into())
+        }
+    }
+}
+
 /// Returns the last `lines` lines of a file, with invalid UTF-8 replaced.
 pub(in crate::vm) fn tail(path: &Path, lines: usize) -> String {
-    let bytes = fs::read(path).unwrap_or_default();
+    let read = || {
+        let mut file = File::open(path)?;
+        let start = file.metadata()?.len().saturating_sub(TAIL_BYTES);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        io::Result::Ok(bytes)
+    };
+    let bytes = read().unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let all: Vec<&str> = text.lines().collect();
     all[all.len().saturating_sub(lines)..].join("\n")

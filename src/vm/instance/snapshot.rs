@@ -7,8 +7,9 @@
 //! owns all of them, the client's key is in folders that only the owner may enter, and a guest only
 //! has the server's key, which does not give access to other VMs.
 
-use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,15 +21,17 @@ use tokio::time::{Instant, sleep};
 
 use crate::image::Digest;
 use crate::vm::VmError;
-use crate::vm::folders::{self, Lock, SNAPSHOTS, cache_folder};
+use crate::vm::folders::{self, SNAPSHOTS, cache_folder, create_file};
 use crate::vm::guest::Guest;
 use crate::vm::guest::changes::GuestChanges;
 use crate::vm::instance::Accelerator;
 use crate::vm::instance::Vm;
 use crate::vm::instance::parts::SavedState;
 use crate::vm::instance::qemu_args::{self, QemuOptions, RamFile};
+use crate::vm::instance::qmp;
 use crate::vm::instance::tls;
 use crate::vm::instance::vm::BootOptions;
+use crate::vm::locks::Lock;
 
 /// A saved VM.
 #[derive(Clone, Debug)]
@@ -60,6 +63,8 @@ const SCRATCH: &str = "scratch.qcow2";
 /// The beginning of the names of unfinished snapshots' folders; the key and a dash follow.
 pub(in crate::vm) const UNFINISHED: &str = ".making-";
 
+/// QEMU's message when it rejects the state of a VM (`migration/migration.c`).
+const LOAD_FAILED: &str = "load of migration failed";
 /// How long QEMU may take to exit once the VM is saved.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a VM that is to be saved may take to become idle.
@@ -136,6 +141,7 @@ impl Snapshot {
         let (snapshots, key) = (cache_folder(SNAPSHOTS)?, key(guest, accelerator)?);
         let folder = snapshots.join(&key);
         if let Some(snapshot) = Self::open(&folder) {
+            folders::make_private(&folder)?;
             return Ok(snapshot);
         }
         let lock = snapshots.join(format!("{key}.lock"));
@@ -145,11 +151,8 @@ impl Snapshot {
         }
         let unfinished = format!("{UNFINISHED}{key}-");
         folders::remove_unfinished(&snapshots, &unfinished)?;
-        if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(VmError::file("remove", &folder))?;
-        }
-        let work = tempfile::Builder::new().prefix(&unfinished).tempdir_in(&snapshots);
-        let work = work.map_err(VmError::file("create a folder in", &snapshots))?;
+        folders::remove_folder(&folder)?;
+        let work = folders::temporary_folder(&snapshots, &unfinished)?;
         let changes = GuestChanges::default();
         Self::create(guest, accelerator, single_thread, &changes, work.path(), ready).await?;
         fs::rename(work.path(), &folder).map_err(VmError::file("rename a folder to", &folder))?;
@@ -183,10 +186,19 @@ impl Snapshot {
         Self::open(folder).ok_or_else(|| VmError::file("read", folder)(damaged()))
     }
 
-    /// Removes the snapshot after it could not be restored, because that would fail again.
-    pub(in crate::vm) fn discard(&self) {
-        // If a part remains, the next VM finds it damaged, or fails again and removes it.
-        let _ = fs::remove_dir_all(&self.folder);
+    /// Removes the snapshot if `error`, with which a VM could not be restored from it, means that
+    /// QEMU rejected it: that would happen again. Other errors, such as too little memory for one
+    /// more QEMU, say nothing about the snapshot.
+    pub(in crate::vm) fn discard_if_rejected(&self, error: &VmError) {
+        let rejected = match error {
+            VmError::QemuExited { stderr, .. } => stderr.contains(LOAD_FAILED),
+            VmError::Command { peer, command, .. } => *peer == qmp::PEER && command == qmp::MIGRATE,
+            _ => false,
+        };
+        if rejected {
+            // If a part remains, the next VM finds it damaged, or fails again and removes it.
+            let _ = folders::remove_folder(&self.folder);
+        }
     }
 
     /// Returns the files that a VM is restored from.
@@ -232,19 +244,21 @@ async fn wait_until_idle(vm: &Vm) -> Result<(), VmError> {
 async fn save(vm: &Vm, folder: &Path) -> Result<(), VmError> {
     let socket = vm.folder().join("state.sock");
     let listener = UnixListener::bind(&socket).map_err(VmError::file("listen on", &socket))?;
+    fs::set_permissions(&socket, Permissions::from_mode(0o600))
+        .map_err(VmError::file("set the mode of", &socket))?;
     let mut qmp = vm.qmp().await?;
     qmp.execute("stop", json!({})).await?;
     qmp.execute("migrate", json!({ "uri": format!("unix:{}", socket.display()) })).await?;
     let state = folder.join(STATE);
+    let mut to = tokio::fs::File::from_std(create_file(&state)?);
     let received = async {
         let (mut from, _) = listener.accept().await?;
-        let mut to = tokio::fs::File::create(&state).await?;
         tokio::io::copy(&mut from, &mut to).await?;
         to.sync_all().await
     };
-    let (received, migrated) = tokio::join!(received, qmp.wait_for_migration());
-    migrated?;
-    received.map_err(VmError::file("write", &state))?;
+    // If the state cannot be written, as on a full disk, QEMU cannot send it either.
+    let received = async { received.await.map_err(VmError::file("write", &state)) };
+    tokio::try_join!(received, qmp.wait_for_migration())?;
     // When QEMU exits, it writes the cached blocks of its disks.
     qmp.execute("quit", json!({})).await.map(drop)
 }
@@ -285,6 +299,7 @@ fn write_metadata(guest: &Guest, accelerator: Accelerator, folder: &Path) -> Res
         created: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
     };
     let path = folder.join(METADATA);
-    let written = File::create(&path).and_then(|file| Ok(serde_json::to_writer(file, &metadata)?));
-    written.map_err(VmError::file("write", path))
+    let json =
+        serde_json::to_vec(&metadata).map_err(|e| VmError::file("write", &path)(e.into()))?;
+    create_file(&path)?.write_all(&json).map_err(VmError::file("write", path))
 }

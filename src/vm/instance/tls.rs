@@ -4,9 +4,7 @@
 //! with the client's certificate and key, which are in the VM's private folder (docs.docker.com,
 //! "Protect the Docker daemon socket").
 
-use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rcgen::{
@@ -15,6 +13,7 @@ use rcgen::{
 };
 
 use crate::vm::VmError;
+use crate::vm::folders::create_file;
 
 /// The files that a client needs, in the VM's folder, with the names that `docker` expects.
 pub(in crate::vm) const CLIENT_FILES: [&str; 3] = ["ca.pem", "cert.pem", "key.pem"];
@@ -40,9 +39,7 @@ pub(in crate::vm) fn create(folder: &Path) -> Result<ServerFiles, VmError> {
     let (client, client_key) = sign("client", ExtendedKeyUsagePurpose::ClientAuth, &[])?;
     for (name, content) in CLIENT_FILES.into_iter().zip([&authority_pem, &client, &client_key]) {
         let path = folder.join(name);
-        let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path);
-        file.and_then(|mut file| file.write_all(content.as_bytes()))
-            .map_err(VmError::file("write", &path))?;
+        create_file(&path)?.write_all(content.as_bytes()).map_err(VmError::file("write", &path))?;
     }
     Ok([("ca.pem", authority_pem), ("server.pem", server), ("server-key.pem", server_key)])
 }

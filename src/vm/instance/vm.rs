@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
 
 use crate::engine::ApiVersion;
 use crate::vm::VmError;
-use crate::vm::folders::VmFolder;
+use crate::vm::folders::{VmFolder, create_file, free_space};
 use crate::vm::guest::Family;
 use crate::vm::guest::Guest;
 use crate::vm::guest::changes::GuestChanges;
@@ -42,6 +43,15 @@ pub struct Vm {
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The number of lines of the console in errors.
 const CONSOLE_LINES: usize = 20;
+
+/// How long it may take until the exit of a QEMU is noticed that has closed its connections.
+const EXIT_NOTICE: Duration = Duration::from_millis(300);
+/// How often the free space of the host's disk is read.
+const DISK_INTERVAL: Duration = Duration::from_millis(500);
+/// A disk with fewer free bytes counts as full: file systems keep some for themselves.
+const FULL_DISK: u64 = 16 << 20;
+/// The exit status of a QEMU that SIGBUS killed.
+const SIGBUS: &str = "signal 7";
 
 /// How a VM boots.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +85,10 @@ impl Vm {
         let paths = [guest.kernel(), parts.folder.path().join("initrd"), guest.root()];
         let changes = guest.definition.with_changes(changes);
         initrd::write(&guest.initrd(), &paths[1], &certificates, &changes)?;
+        if let Some(ram) = ram {
+            // QEMU itself would create it readable by all.
+            create_file(ram)?;
+        }
         let ram = ram.map(|path| RamFile { path, shared: true });
         let cmdline = format!("{} {kernel_arguments}", guest.definition.cmdline);
         let cmdline = cmdline.trim_end();
@@ -120,10 +134,9 @@ impl Vm {
     ) -> Result<Self, VmError> {
         let VmParts { folder, port, .. } = parts;
         let qemu = guest.definition.machine_type.qemu;
-        qemu.require()?;
         let started = Instant::now();
         let log = folder.path().join("qemu.log");
-        let process = Process::start(qemu.program, arguments, stdin, &log)?;
+        let process = Process::start(qemu, arguments, stdin, &log)?;
         let family = guest.definition.family.clone();
         Ok(Self { process, folder, port, accelerator, family, started, wake_lock: Mutex::new(()) })
     }
@@ -246,9 +259,38 @@ impl Vm {
         self.folder.path().join("console.log")
     }
 
-    /// Waits until QEMU exits, and returns an error that describes it.
+    /// Waits until QEMU exits or cannot continue because the host's disk is full, and returns an
+    /// error that describes it.
     pub async fn wait_for_exit(&self) -> VmError {
-        self.exited(self.process.wait_for_exit().await)
+        tokio::select! {
+            status = self.process.wait_for_exit() => self.exited(status),
+            () = self.host_disk_is_full() => self.host_disk_full(),
+        }
+    }
+
+    /// Waits until QEMU has stopped the guest because it could not write to a disk of the VM, and
+    /// the host's disk is full. QEMU continues the guest only on command.
+    async fn host_disk_is_full(&self) {
+        loop {
+            sleep(DISK_INTERVAL).await;
+            if !self.disk_has_space() {
+                let status = timeout(ANSWER_TIMEOUT, async {
+                    self.qmp().await?.execute("query-status", json!({})).await
+                });
+                if matches!(status.await, Ok(Ok(status)) if status["status"] == "io-error") {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Whether the disk that the VM's folder is on has space left.
+    fn disk_has_space(&self) -> bool {
+        free_space(self.folder.path()).map_or(true, |free| free >= FULL_DISK)
+    }
+
+    fn host_disk_full(&self) -> VmError {
+        VmError::HostDiskFull { folder: self.folder.path().to_owned() }
     }
 
     /// Awaits `operation`, or returns an error if QEMU exits first.
@@ -258,16 +300,23 @@ impl Vm {
     ) -> Result<T, VmError> {
         tokio::select! {
             biased;
-            result = operation => match (result, self.process.exit_status()) {
-                // The exit is the cause of the error.
-                (Err(_), Some(status)) => Err(self.exited(status)),
-                (result, _) => result,
+            result = operation => match result {
+                // If QEMU exits, that is the cause of the error.
+                Err(error) => match timeout(EXIT_NOTICE, self.process.wait_for_exit()).await {
+                    Ok(status) => Err(self.exited(status)),
+                    Err(_) => Err(error),
+                },
+                result => result,
             },
             error = self.wait_for_exit() => Err(error),
         }
     }
 
     fn exited(&self, (status, stderr): (String, String)) -> VmError {
+        // QEMU gets SIGBUS if the file of the guest's memory cannot grow.
+        if status == SIGBUS && !self.disk_has_space() {
+            return self.host_disk_full();
+        }
         VmError::QemuExited { status, stderr, console: self.console_tail(CONSOLE_LINES) }
     }
 

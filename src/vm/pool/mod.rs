@@ -8,10 +8,11 @@ pub(in crate::vm) mod named;
 pub(in crate::vm) mod paused;
 pub(in crate::vm) mod prepare;
 mod readiness;
-pub(in crate::vm) mod slots;
+pub(crate) mod slots;
 pub(crate) mod start;
 
 pub use named::NamedVm;
 pub use paused::{PausedVm, ResumedVm};
 pub use prepare::{PrepareOptions, Progress, prepare};
+pub(crate) use slots::OwnVms;
 pub use start::{Options, ReadyVm};

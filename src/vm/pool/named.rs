@@ -1,17 +1,19 @@
 //! Named VMs: a background process owns each, and other processes find them by name.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::TimelineEvent;
 use crate::suggest;
 use crate::vm::VmError;
-use crate::vm::folders::{Lock, VMS, cache_folder};
+use crate::vm::folders::{VMS, cache_folder, create_file};
 use crate::vm::instance::Agent;
+use crate::vm::locks::Lock;
 use crate::vm::pool::ReadyVm;
 
 /// A named VM that is running.
@@ -65,7 +67,8 @@ impl NamedVm {
         let path = named.folder.join(STATE_FILE);
         let json =
             serde_json::to_string(&named).map_err(|e| VmError::file("write", &path)(e.into()))?;
-        fs::write(&path, json).map_err(VmError::file("write", &path))?;
+        let written = create_file(&path)?.write_all(json.as_bytes());
+        written.map_err(VmError::file("write", &path))?;
         Ok(named)
     }
 
@@ -85,7 +88,7 @@ impl NamedVm {
     /// Returns the named VM in `folder`, if there is one and its background process is running.
     fn read(folder: &Path) -> Option<Self> {
         let named: Self = serde_json::from_slice(&fs::read(folder.join(STATE_FILE)).ok()?).ok()?;
-        Lock::try_acquire(&folder.join("lock")).is_none().then_some(named)
+        Lock::is_held(&folder.join("lock")).is_ok_and(|held| held).then_some(named)
     }
 
     /// Returns the VM called `name`, or the only VM if no name is given.
@@ -139,11 +142,17 @@ impl NamedVm {
     /// # Errors
     /// If the background process does not end it in time.
     pub async fn stop(&self) -> Result<(), VmError> {
-        // The background process holds the folder's lock while it runs, so its ID is still valid.
         let pid = i32::try_from(self.background_pid).ok().and_then(Pid::from_raw);
-        if let (Some(pid), Some(_)) = (pid, Self::read(&self.folder)) {
-            let sent = kill_process(pid, Signal::TERM);
-            sent.map_err(|error| VmError::file("end the VM in", &self.folder)(error.into()))?;
+        let process = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        // The background process holds the folder's lock while it runs. If the lock is held after
+        // the process was opened, the ID was still its own then.
+        if let (Some(process), Some(_)) = (process, Self::read(&self.folder)) {
+            match pidfd_send_signal(&process, Signal::TERM) {
+                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                Err(error) => {
+                    return Err(VmError::file("end the VM in", &self.folder)(error.into()));
+                }
+            }
         }
         let deadline = Instant::now() + STOP_TIMEOUT;
         while self.folder.exists() {

@@ -20,7 +20,7 @@ use crate::vm::instance::accelerator::{self, AcceleratorChoice};
 use crate::vm::instance::snapshot::Snapshot;
 use crate::vm::pool::ReadyVm;
 use crate::vm::pool::readiness;
-use crate::vm::pool::slots::{self, VmSlot};
+use crate::vm::pool::slots::{self, OwnVms, VmSlot};
 
 /// A VM that was saved before its engine starts.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl PausedVm {
         changes.add_file("etc/systemd/system/seatrial-hold.service", UNIT);
         let wants = "[Unit]\nWants=seatrial-hold.service\n";
         changes.add_file("etc/systemd/system/sysinit.target.d/seatrial-hold.conf", wants);
-        let slot = slots::acquire(guest.definition.family.memory_mib).await?;
+        let slot = slots::acquire(guest.definition.family.memory_mib, OwnVms::Stay).await?;
         let single_thread = slot.single_thread(guest.definition.family.cpus);
         let accelerator = accelerator::choose(accelerator, guest).await?;
         // Its lock file in the snapshot's folder does no harm.
@@ -95,7 +95,7 @@ impl PausedVm {
     /// # Errors
     /// If it cannot be restored, or does not answer.
     pub async fn resume(&self) -> Result<ResumedVm, VmError> {
-        let slot = slots::acquire(self.family().memory_mib).await?;
+        let slot = slots::acquire(self.family().memory_mib, OwnVms::Stay).await?;
         let single_thread = slot.single_thread(self.family().cpus);
         let saved = self.snapshot.saved_state();
         let vm = Vm::restore(&self.guest, &saved, false, single_thread).await?;

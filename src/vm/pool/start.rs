@@ -13,7 +13,7 @@ use crate::vm::instance::accelerator::{self, AcceleratorChoice};
 use crate::vm::instance::snapshot::Snapshot;
 use crate::vm::instance::vm::BootOptions;
 use crate::vm::pool::readiness;
-use crate::vm::pool::slots::{self, VmSlot};
+use crate::vm::pool::slots::{self, OwnVms, VmSlot};
 
 /// How a VM is started.
 #[derive(Clone, Debug, Default)]
@@ -62,16 +62,17 @@ const BOOT_TIMEOUT: Duration = Duration::from_secs(120);
 const RESTORE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Starts a VM of `guest` and waits until its engine is ready. If its snapshot is missing, makes it
-/// first.
+/// first. `own_vms` says whether the VMs that the same task has started end while it waits for a VM
+/// slot.
 ///
 /// # Errors
 /// If the VM does not start, or its engine does not become ready; the error contains the state of
 /// the guest.
-pub async fn start(guest: &Guest, options: &Options) -> Result<ReadyVm, VmError> {
+pub async fn start(guest: &Guest, options: &Options, own_vms: OwnVms) -> Result<ReadyVm, VmError> {
     let family = &guest.definition.family;
     let slot = match options.skip_slot_queue {
         true => None,
-        false => Some(slots::acquire(family.memory_mib).await?),
+        false => Some(slots::acquire(family.memory_mib, own_vms).await?),
     };
     let single_thread = slot.as_ref().is_some_and(|slot| slot.single_thread(family.cpus));
     let accelerator = accelerator::choose(options.accelerator, guest).await?;
@@ -82,7 +83,7 @@ pub async fn start(guest: &Guest, options: &Options) -> Result<ReadyVm, VmError>
                 Snapshot::find_or_create(guest, accelerator, single_thread, wait_for_saving)
                     .await?;
             let restored = restore(guest, &snapshot, options, single_thread).await;
-            restored.inspect_err(|_| snapshot.discard())
+            restored.inspect_err(|error| snapshot.discard_if_rejected(error))
         };
         match restored.await {
             Ok((vm, engine, timeline)) => {

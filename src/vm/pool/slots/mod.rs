@@ -1,0 +1,10 @@
+//! VM slots: the number of concurrent VMs is limited, across all processes of the user. A VM that
+//! does not get a slot waits for one, because too many VMs would all become too slow.
+
+mod count;
+mod owners;
+mod queue;
+
+pub(in crate::vm) use count::{VARIABLE, count};
+pub(crate) use owners::OwnVms;
+pub(in crate::vm) use queue::{VmSlot, acquire};
