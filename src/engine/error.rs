@@ -122,3 +122,23 @@ impl EngineError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejection_because_the_engine_has_no_space_is_not_a_rejection_of_the_image() {
+        // Forms in which Podman and Docker report it.
+        for problem in [
+            "payload does not match any of the supported image formats: writing blob: storing blob \
+             to file \"/var/tmp/storage1/1\": write /var/tmp/storage1/1: no space left on device",
+            "Error processing tar file(exit status 1): write /blob: No space left on device",
+        ] {
+            let error = EngineError::Load(problem.to_owned()).or_disk_full();
+            assert!(matches!(error, EngineError::DiskFull(_)), "{error}");
+        }
+        let other = EngineError::Load("invalid tar header".to_owned()).or_disk_full();
+        assert!(matches!(other, EngineError::Load(_)), "{other}");
+    }
+}
