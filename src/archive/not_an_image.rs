@@ -33,34 +33,35 @@ const KINDS: &[(&[u8], &str, &str)] = &[
     (b"[", "a JSON document", "give the archive or the folder with the whole image"),
 ];
 
-/// Describes a file that is not an image archive; `None` if nothing is known about it.
-/// `root_directories` are the directories of a root file system that it has.
-pub(crate) fn content(
-    file: &FileSlice,
-    root_directories: &BTreeSet<&str>,
-) -> io::Result<Option<String>> {
-    if root_directories.len() > 1 {
-        let some: Vec<&str> = root_directories.iter().copied().take(3).collect();
-        return Ok(Some(format!(
+/// Describes a tar that is not an image archive. `root_directories` are the directories of a root
+/// file system that it has.
+pub(crate) fn tar(root_directories: &BTreeSet<&str>) -> Option<String> {
+    let some: Vec<&str> = root_directories.iter().copied().take(3).collect();
+    (some.len() > 1).then(|| {
+        format!(
             "not an image but a root file system, with {}: docker export writes such archives; \
              use docker save, or unpack it and name the folder in a recipe's contents",
             some.join(", ")
-        )));
-    }
+        )
+    })
+}
+
+/// Describes a file that is not a tar.
+pub(crate) fn file(file: &FileSlice) -> io::Result<String> {
     let size = file.len().min(HEAD_SIZE);
     let mut head = vec![0; size as usize];
     file.part(0, size).read_exact(&mut head)?;
     if head.is_empty() {
-        return Ok(Some("not an image: the file is empty".to_owned()));
+        return Ok("not an image: the file is empty".to_owned());
     }
     if let Some((_, kind, hint)) = KINDS.iter().find(|(magic, ..)| head.starts_with(magic)) {
-        return Ok(Some(format!("this is {kind}, not a tar archive; {hint}")));
+        return Ok(format!("this is {kind}, not a tar archive; {hint}"));
     }
     if is_html(&head) {
         let hint = "check the address from which it was downloaded";
-        return Ok(Some(format!("this is a web page, not a tar archive; {hint}")));
+        return Ok(format!("this is a web page, not a tar archive; {hint}"));
     }
-    Ok(None)
+    Ok("not an image; expected a docker-archive or an OCI layout".to_owned())
 }
 
 fn is_html(head: &[u8]) -> bool {

@@ -87,8 +87,6 @@ fn open_file(path: &Path) -> Result<FileSlice, ArchiveError> {
     FileSlice::whole(file).map_err(ArchiveError::read(path))
 }
 
-const NOT_AN_IMAGE: &str = "not an image; expected a docker-archive or an OCI layout";
-
 /// The members of an image archive.
 fn members(path: &Path, archive: &FileSlice) -> Result<Members, ArchiveError> {
     let listing = Listing::read(archive);
@@ -97,13 +95,16 @@ fn members(path: &Path, archive: &FileSlice) -> Result<Members, ArchiveError> {
         None if is_image => return Ok(listing.members),
         Some(error) if is_image => read_problem(&error),
         error => {
-            let content = not_an_image::content(archive, &listing.root_directories);
             let is_tar = TarReader::new(archive.clone()).starts_with_header();
-            content.map_err(ArchiveError::read(path))?.unwrap_or_else(|| match error {
-                _ if !is_tar => NOT_AN_IMAGE.to_owned(),
-                Some(error) => read_problem(&error),
-                None => "not an image: the archive has neither manifest.json nor oci-layout".into(),
-            })
+            if !is_tar || archive.is_empty() {
+                not_an_image::file(archive).map_err(ArchiveError::read(path))?
+            } else if let Some(problem) = not_an_image::tar(&listing.root_directories) {
+                problem
+            } else if let Some(error) = error {
+                read_problem(&error)
+            } else {
+                "not an image: the archive has neither manifest.json nor oci-layout".to_owned()
+            }
         }
     };
     Err(ArchiveError::invalid(path, problem))
