@@ -2,7 +2,8 @@
 //!
 //! Invariant: reading never panics; members and errors are the same if contents are read and if
 //! they are skipped; each content has the size that its member states, and all that are not
-//! sparse are together not larger than the tar; paths of a layer that is made of it can be resolved.
+//! sparse are together not larger than the tar; paths of a layer that is made of it can be
+//! resolved.
 #![no_main]
 
 use std::io::{self, Read};
