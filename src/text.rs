@@ -2,8 +2,8 @@
 //! messages of daemons. Everything that is printed goes through this module.
 //!
 //! A value is escaped and shortened where a message is composed: [`shorten`], [`quote`],
-//! [`bytes()`], [`path`], [`list`]. What is printed is escaped once more as a whole, except for its line breaks:
-//! [`lines`], [`message`], [`SafeWriter`]. Escaping twice changes nothing.
+//! [`bytes()`], [`path`], [`list`]. What is printed is escaped once more as a whole, except for
+//! its line breaks: [`lines`], [`message`], [`SafeWriter`]. Escaping twice changes nothing.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
