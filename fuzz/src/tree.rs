@@ -114,8 +114,10 @@ impl Input {
         // The calendar of recipes begins in 1970, at a second that is not zero in tar headers.
         let mtime = u64::from(self.mtime);
         let time = seatrial::image::Timestamp::from_seconds(self.mtime.into()).ok()?;
+        // The highest number means "no change" to chown, and owns no file.
+        let (uid, gid) = (self.uid % u32::MAX, self.gid % u32::MAX);
         let recipe = serde_json::json!({
-            "name": "tree", "tag": "1", "contents": ["tree"], "uid": self.uid, "gid": self.gid,
+            "name": "tree", "tag": "1", "contents": ["tree"], "uid": uid, "gid": gid,
             "layering": if self.single { "single" } else { "popularity" },
             "keep_contents_dirlinks": true, "mtime": time.to_string(),
         });
@@ -141,7 +143,7 @@ impl Input {
         let bytes = |file: &Path| fs::read(file).expect("a temporary file is read");
         assert!(bytes(same.path()) == bytes(file.path()), "the threads change the bytes");
         assert_eq!(again(reading::PLAIN).1.id, summary.id, "the format changes the image");
-        let owner = (self.uid.into(), self.gid.into());
+        let owner = (uid.into(), gid.into());
         Some(Built { verified, expected, owner, mtime, _folder: folder, _file: file })
     }
 
