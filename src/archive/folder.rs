@@ -8,6 +8,8 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::invalid_data::invalid_data;
+
 /// The most links that are followed from one name.
 const LINKS_MAX: usize = 8;
 
@@ -88,7 +90,7 @@ fn open_no_follow(parent: &OwnedFd, name: &[u8], flags: OFlags) -> rustix::io::R
 }
 
 fn outside(name: &str) -> io::Error {
-    invalid(format!(
+    invalid_data(format!(
         "{name} is a link that leads out of the folder; if you trust it, copy the folder with \
          cp -rL"
     ))
@@ -102,13 +104,9 @@ fn not_a_file(name: &str, kind: FileType) -> io::Error {
         FileType::CharacterDevice | FileType::BlockDevice => "a device",
         _ => "a special file",
     };
-    invalid(format!("{name} is {kind}, not a regular file"))
+    invalid_data(format!("{name} is {kind}, not a regular file"))
 }
 
 fn changed(name: &str) -> io::Error {
-    invalid(format!("{name} was replaced while it was opened"))
-}
-
-fn invalid(problem: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, problem)
+    invalid_data(format!("{name} was replaced while it was opened"))
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::ArchiveError;
 use super::blob::{FileSlice, LayerBlob};
-use super::decompress::Codec;
 use super::limits::Limits;
 use crate::image::reference::familiar;
 use crate::image::{DiffId, Digest, ImageConfig, Platform};
@@ -153,27 +152,13 @@ pub(crate) fn pair_layers(
         return Err(ArchiveError::invalid(path, problem));
     }
     let pairs = stored.into_iter().zip(diff_ids);
-    pairs.map(|(stored, diff_id)| pair_layer(path, stored, *diff_id)).collect()
-}
-
-fn pair_layer(
-    path: &Path,
-    stored: StoredLayer,
-    diff_id: DiffId,
-) -> Result<LayerBlob, ArchiveError> {
-    let StoredLayer { name, bytes, digest } = stored;
-    // The digest of a plain layer is its diff ID, which is checked when the layer is read.
-    if let Some(digest) = digest.filter(|digest| *digest != diff_id.0) {
-        let codec = Codec::detect(&bytes).map_err(ArchiveError::read(path))?;
-        if codec == Codec::Plain {
-            let problem = format!(
-                "layer {name} is not compressed, so its digest and its diff ID must be the same, \
-                 but they are {digest} and {diff_id}"
-            );
-            return Err(ArchiveError::invalid(path, problem));
-        }
-    }
-    Ok(LayerBlob { bytes, digest, diff_id, name })
+    let layer = |(StoredLayer { name, bytes, digest }, diff_id): (_, &DiffId)| LayerBlob {
+        bytes,
+        digest,
+        diff_id: *diff_id,
+        name,
+    };
+    Ok(pairs.map(layer).collect())
 }
 
 /// Keeps the items with the lowest rank.

@@ -157,6 +157,23 @@ fn a_layer_that_is_listed_very_often_is_rejected() {
 }
 
 #[test]
+fn a_layer_that_is_listed_through_many_links_is_read_once() {
+    let lab = Lab::new();
+    let layer = TarBuilder::new().file("zeros", &vec![0; 64 << 20]).finish();
+    let names: Vec<String> = (0..200).map(|n| format!("l{n}")).collect();
+    let layers: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut archive = TarBuilder::new()
+        .file("manifest.json", manifest("c", &layers).to_string().as_bytes())
+        .file("c", config(&vec![&layer[..]; 200]).to_string().as_bytes())
+        .file("l", &gzip(&layer));
+    for name in &layers {
+        archive = archive.member(name, tar::EntryType::Symlink, "l", b"");
+    }
+    lab.file("base.tar", archive.finish());
+    inspect_within_limits(&lab, "base.tar").ok();
+}
+
+#[test]
 fn indexes_that_fan_out_are_rejected() {
     let lab = Lab::new();
     let oci = OciFolder::new(&lab, "oci");

@@ -1,35 +1,21 @@
-//! The docker-archive, which `docker save` writes and `docker load` reads
-//! (moby `image/spec`, "Combined Image JSON + Filesystem Changeset Format").
-//!
-//! It is written in one pass: a layer's file is named by the layer's position rather than by its
-//! digest, so layers are hashed while they are written. The config and `manifest.json`, which
-//! contain the digests, come last. All readers find everything through `manifest.json`.
+//! Reads an image from a docker-archive: `manifest.json` and the config, and the digests that name
+//! files.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::path::Path;
 
-use super::ArchiveError;
-use super::blob::LayerBlob;
-use super::decompress::Codec;
-use super::header::END;
-use super::image::{
+use super::layout::MANIFEST;
+use crate::archive::ArchiveError;
+use crate::archive::image::{
     Image, ImageFormat, ImageSelector, StoredLayer, best_by_rank, check_digest, check_layer_count,
     pair_layers,
 };
-use super::image_files::ImageFiles;
-use super::json;
-use super::members::inner_name;
-use super::sink::{ImageWriter, LayerSink};
-use super::write::{
-    copy_layer, layer_bytes, member_header, write_failed, write_member, write_padding,
-};
+use crate::archive::image_files::ImageFiles;
+use crate::archive::json;
+use crate::archive::members::inner_name;
 use crate::image::manifest::{DockerManifest, OciPlatform};
-use crate::image::{DiffId, Digest, ImageConfig, Platform, Reference, schema};
+use crate::image::{Digest, ImageConfig, schema};
 use crate::text;
-
-/// The file that lists the images.
-pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// Reads the image in `files` that `selector` selects.
 pub(crate) fn read(
@@ -127,13 +113,19 @@ impl DockerArchive<'_> {
 
     fn layers(&self, manifest: &DockerManifest) -> Result<Vec<StoredLayer>, ArchiveError> {
         check_layer_count(self.path, manifest.layers.len())?;
-        let layer = |name: &String| {
+        let mut layers: Vec<StoredLayer> = Vec::new();
+        for name in &manifest.layers {
             let name = self.member_name(name)?;
             let bytes = self.files.layer(self.path, &name)?;
             let digest = name.starts_with("blobs/").then(|| digest_in(&name)).flatten();
-            Ok(StoredLayer { name, bytes, digest })
-        };
-        manifest.layers.iter().map(layer).collect()
+            // One file may be listed under several names: repeated layers can be links.
+            let is_same = |layer: &&StoredLayer| {
+                layer.bytes.is_same(&bytes) && (digest.is_none() || layer.digest == digest)
+            };
+            let known = layers.iter().find(is_same).cloned();
+            layers.push(known.unwrap_or(StoredLayer { name, bytes, digest }));
+        }
+        Ok(layers)
     }
 
     /// The name of a member that the manifest names.
@@ -183,122 +175,4 @@ fn list(images: &[DockerManifest]) -> String {
         Some(name) => name.clone(),
         None => format!("an unnamed one with the config {}", image.config),
     }))
-}
-
-/// Writes a docker-archive to a stream.
-#[derive(Debug)]
-pub struct DockerWriter<W> {
-    output: W,
-    layers: Vec<String>,
-    copied: BTreeMap<DiffId, String>,
-    size: u64,
-}
-
-impl<W: Write> DockerWriter<W> {
-    /// Writes to `output`.
-    pub fn new(output: W) -> Self {
-        Self { output, layers: Vec::new(), copied: BTreeMap::new(), size: 0 }
-    }
-
-    /// Returns the output.
-    pub fn into_inner(self) -> W {
-        self.output
-    }
-
-    /// Adds a layer to the manifest, but not to the archive: the daemon that loads it has the
-    /// layer.
-    #[cfg(feature = "vm")]
-    pub fn add_absent_layer(&mut self) {
-        self.layers.push(self.next_name());
-    }
-
-    fn next_name(&self) -> String {
-        format!("{:03}/layer.tar", self.layers.len() + 1)
-    }
-
-    fn begin_member(&mut self, size: u64) -> io::Result<()> {
-        let name = self.next_name();
-        self.output.write_all(&member_header(&name, size))?;
-        self.layers.push(name);
-        self.size = size;
-        Ok(())
-    }
-}
-
-impl<W: Write> LayerSink for DockerWriter<W> {
-    fn begin(&mut self, size: u64) -> io::Result<()> {
-        self.begin_member(size)
-    }
-
-    fn data(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.output.write_all(bytes)
-    }
-
-    fn end(&mut self, _: DiffId) -> io::Result<()> {
-        write_padding(&mut self.output, self.size)
-    }
-}
-
-impl<W: Write> ImageWriter for DockerWriter<W> {
-    fn copy_layer(&mut self, layer: &LayerBlob, size: u64) -> Result<(), ArchiveError> {
-        if let Some(name) = self.copied.get(&layer.diff_id) {
-            self.layers.push(name.clone());
-            return Ok(());
-        }
-        // Docker supports plain and gzip layers since 1.10, zstd only since 23.
-        let decompress = |codec: Codec| !matches!(codec, Codec::Plain | Codec::Gzip);
-        let read_failed = ArchiveError::read(&layer.name);
-        let (bytes, size, _) = layer_bytes(layer, size, decompress).map_err(read_failed)?;
-        self.begin_member(size).map_err(write_failed)?;
-        self.copied.extend(self.layers.last().map(|name| (layer.diff_id, name.clone())));
-        copy_layer(layer, bytes, &mut self.output, |_| ())?;
-        write_padding(&mut self.output, size).map_err(write_failed)
-    }
-
-    fn finish(&mut self, config: &[u8], reference: &Reference, _: &Platform) -> io::Result<()> {
-        let config_name = format!("{}.json", Digest::of(config).hex());
-        write_member(&mut self.output, &config_name, config)?;
-        let layers = std::mem::take(&mut self.layers);
-        write_manifest(&mut self.output, config_name, reference, layers)?;
-        self.output.write_all(&END)?;
-        self.output.flush()
-    }
-}
-
-/// Writes `image`, whose uncompressed layers have `sizes`, as a docker-archive with the name
-/// `reference`. Layers and config stay the same, byte for byte. The lowest `absent` layers are
-/// listed in the manifest, but not written.
-///
-/// # Errors
-/// If a layer cannot be read, or `output` cannot be written.
-#[cfg(feature = "vm")]
-pub fn repack(
-    image: &Image,
-    sizes: &[u64],
-    reference: &Reference,
-    absent: usize,
-    output: &mut dyn Write,
-) -> Result<(), ArchiveError> {
-    let mut writer = DockerWriter::new(output);
-    (0..absent).for_each(|_| writer.add_absent_layer());
-    for (layer, size) in image.layers.iter().zip(sizes).skip(absent) {
-        writer.copy_layer(layer, *size)?;
-    }
-    writer.finish(&image.raw_config, reference, &Platform::host()).map_err(write_failed)
-}
-
-/// Writes `manifest.json`, and `repositories` for readers that take names from it.
-pub(crate) fn write_manifest(
-    output: &mut dyn Write,
-    config: String,
-    reference: &Reference,
-    layers: Vec<String>,
-) -> io::Result<()> {
-    let top = layers.last().and_then(|name| name.strip_suffix("/layer.tar")).map(str::to_owned);
-    let manifest = [DockerManifest { config, repo_tags: vec![reference.to_string()], layers }];
-    write_member(output, MANIFEST, &serde_json::to_vec(&manifest)?)?;
-    let Some(top) = top else { return Ok(()) };
-    let tag = BTreeMap::from([(reference.tag.as_str(), top)]);
-    let repositories = BTreeMap::from([(reference.name.as_str(), tag)]);
-    write_member(output, "repositories", &serde_json::to_vec(&repositories)?)
 }

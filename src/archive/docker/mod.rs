@@ -1,0 +1,12 @@
+//! The docker-archive, which `docker save` writes and `docker load` reads
+//! (moby `image/spec`, "Combined Image JSON + Filesystem Changeset Format").
+
+mod layout;
+mod read;
+mod write;
+
+pub(crate) use layout::MANIFEST;
+pub(crate) use read::read;
+#[cfg(feature = "vm")]
+pub(crate) use write::repack;
+pub(crate) use write::{DockerWriter, write_manifest};
