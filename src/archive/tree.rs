@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::entry::Attributes;
+use super::entry::{Attributes, parent_of};
 use crate::image::Timestamp;
 
 /// A path of an image.
@@ -126,15 +126,24 @@ impl Tree {
         self.nodes.insert(key, node);
     }
 
-    /// Removes `path` and everything below it.
+    /// Removes `path` and everything below it. The directory that it is in stays.
     pub(super) fn remove(&mut self, path: &[u8]) {
+        self.keep_directory(parent_of(path));
         self.remove_below(path);
         self.nodes.remove(&key(path));
     }
 
-    /// Removes everything below `path`.
+    /// Removes everything below `path`, which stays if it is a directory.
     pub(super) fn remove_below(&mut self, path: &[u8]) {
+        self.keep_directory(path);
         self.remove_below_key(&key(path));
+    }
+
+    /// Makes sure that a directory does not vanish with what is in it.
+    fn keep_directory(&mut self, path: &[u8]) {
+        if !path.is_empty() && matches!(self.get(path), Some(Node::Directory(_))) {
+            self.nodes.entry(key(path)).or_insert_with(|| IMPLIED.clone());
+        }
     }
 
     /// Inserts all nodes of `other`.
@@ -175,9 +184,13 @@ mod tests {
         }
         assert_eq!(tree.get(b"a/b/c/d"), None);
         assert_eq!(tree.get(b"a/bc"), None);
+        tree.remove(b"a/b/c");
+        assert_eq!(tree.get(b"a/b"), Some(&IMPLIED), "an empty directory");
+        tree.remove_below(b"a-b");
+        assert_eq!(tree.get(b"a-b"), Some(&IMPLIED), "an empty directory");
         tree.remove(b"a");
         assert_eq!(tree.get(b"a"), None);
-        assert_eq!(tree.get(b"a-b/c"), Some(&Node::File));
+        assert_eq!(tree.get(b"a.d"), Some(&Node::File));
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn cached_files(cache: &TempDir) -> Vec<String> {
 fn an_error_about_a_missing_program_names_its_package() {
     let (output, _cache) = with_empty_cache("/nowhere", &["vm", "prepare", GUEST]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(stderr(&output).contains("install Debian's package"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("install the Debian package"), "{}", stderr(&output));
 }
 
 #[test]
