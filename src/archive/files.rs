@@ -85,7 +85,7 @@ pub struct LayerEntry<'a> {
 pub const HEAD_SIZE: usize = 64;
 
 /// Calls `visit` for every entry in the layers of `image`, lowest layer first, including entries
-/// that layers above hide.
+/// that layers above hide. A layer that the image contains several times is visited once.
 ///
 /// # Errors
 /// If a layer cannot be read.
@@ -93,7 +93,11 @@ pub fn for_each_entry(
     image: &Image,
     mut visit: impl FnMut(&LayerEntry<'_>),
 ) -> Result<(), ArchiveError> {
+    let mut visited = BTreeSet::new();
     for (layer, blob) in image.layers.iter().enumerate() {
+        if !visited.insert((&blob.name, blob.diff_id)) {
+            continue;
+        }
         let mut visit_layer = || -> io::Result<()> {
             let budget = budget(image);
             let mut reader = decompressed(blob, &budget)?;
