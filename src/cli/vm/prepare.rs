@@ -10,7 +10,7 @@ use crate::vm::pool::PrepareOptions;
 #[command(after_help = "\
 Examples:
   seatrial vm prepare docker-20.10
-  seatrial vm prepare podman-5.4 --source https://deb.debian.org/debian")]
+  seatrial vm prepare podman-5.4 --source https://mirror.example/debian")]
 pub(super) struct Args {
     /// Guest to prepare; `seatrial vm list` lists all
     guest: String,
