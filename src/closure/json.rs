@@ -149,7 +149,7 @@ impl<'de> Visitor<'de> for DocumentVisitor<'_, '_> {
         match (lists.pop(), lists.pop()) {
             (Some((_, list)), None) => Ok(list),
             (Some((_, list)), Some(_)) if list.is_empty() => Ok(list),
-            (None, _) => Err(A::Error::custom("there is no list of paths in it")),
+            (None, _) => Err(A::Error::custom("the object has no list of store paths")),
             (Some((two, _)), Some((one, _))) => Err(A::Error::custom(format_args!(
                 "both {} and {} are lists of paths",
                 text::quote(&one),

@@ -89,7 +89,7 @@ impl Family {
         let text = text.ok_or_else(|| {
             let nearest = suggest::hint(&suggest::nearest(name, Self::names()));
             let names = Self::names().collect::<Vec<_>>().join(", ");
-            format!("there is no family of engines \"{name}\"{nearest}; the families are {names}")
+            format!("unknown engine family \"{name}\"{nearest}; known: {names}")
         })?;
         let family: Self = toml::from_str(text).map_err(|e| e.to_string())?;
         Ok(Self { name: name.to_owned(), ..family })
