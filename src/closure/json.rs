@@ -36,8 +36,8 @@ pub fn parse(text: &str, dir: &StoreDir) -> Result<Graph, ClosureError> {
         (None, nodes) => nodes.map_err(|error| ClosureError::Json(error.to_string()))?,
     };
     let mut graph = Graph::default();
-    for Node { path, references } in nodes {
-        graph.add(path, references)?;
+    for Node { path, references, nar_size } in nodes {
+        graph.add(path, references, nar_size)?;
     }
     Ok(graph)
 }
@@ -96,6 +96,7 @@ impl Reader<'_> {
 struct Node {
     path: StorePath,
     references: Vec<StorePath>,
+    nar_size: Option<u64>,
 }
 
 /// A visitor method that ignores a value of a type that no graph has in this place.
@@ -129,10 +130,10 @@ impl<'de> Visitor<'de> for DocumentVisitor<'_, '_> {
             if key.starts_with('/') {
                 let path = self.0.path(&key)?;
                 let info = object.next_value_seed(InfoSeed(self.0))?;
-                let Info { references, .. } = info.ok_or_else(|| {
+                let Info { references, nar_size, .. } = info.ok_or_else(|| {
                     A::Error::custom(format_args!("{} is not an object", text::quote(&key)))
                 })?;
-                by_path.push(Node { path, references });
+                by_path.push(Node { path, references, nar_size });
             } else {
                 others = true;
                 let list = object.next_value_seed(NodeList(self.0))?;
@@ -180,11 +181,11 @@ impl<'de> Visitor<'de> for NodeList<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut nodes = Vec::new();
         while let Some(info) = list.next_element_seed(InfoSeed(self.0))? {
-            let Some(Info { path: Some(path), references }) = info else {
+            let Some(Info { path: Some(path), references, nar_size }) = info else {
                 while list.next_element::<IgnoredAny>()?.is_some() {}
                 return Ok(None);
             };
-            nodes.push(Node { path, references });
+            nodes.push(Node { path, references, nar_size });
         }
         Ok(Some(nodes))
     }
@@ -201,6 +202,7 @@ impl<'de> Visitor<'de> for NodeList<'_, '_> {
 struct Info {
     path: Option<StorePath>,
     references: Vec<StorePath>,
+    nar_size: Option<u64>,
 }
 
 /// The facts about a path; `None` if it is not an object.
@@ -223,11 +225,12 @@ impl<'de> Visitor<'de> for InfoSeed<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
         self.0.count_node()?;
-        let mut info = Info { path: None, references: Vec::new() };
+        let mut info = Info { path: None, references: Vec::new(), nar_size: None };
         while let Some(key) = object.next_key::<std::borrow::Cow<'de, str>>()? {
             match &*key {
                 "path" => info.path = Some(object.next_value_seed(PathSeed(self.0))?),
                 "references" => info.references = object.next_value_seed(References(self.0))?,
+                "narSize" => info.nar_size = object.next_value()?,
                 _ => drop(object.next_value::<IgnoredAny>()?),
             }
         }
@@ -337,6 +340,18 @@ mod tests {
         for text in [list, &attributes, by_path] {
             assert_eq!(paths(text).unwrap(), ["a-a", "b-b"], "{text}");
         }
+    }
+
+    #[test]
+    fn sizes_are_kept() {
+        let dir = StoreDir::new("/nix/store").unwrap();
+        let text = r#"[{"path":"/nix/store/a-a","references":[],"narSize":226504},
+                       {"path":"/nix/store/b-b","references":["/nix/store/a-a"]}]"#;
+        let path = |name: &str| dir.path(&format!("/nix/store/{name}")).unwrap();
+        let root = ("contents".to_owned(), path("b-b"));
+        let closure = parse(text, &dir).unwrap().closure([root]).unwrap();
+        assert_eq!(closure.nar_size(&path("a-a")), Some(226_504));
+        assert_eq!(closure.nar_size(&path("b-b")), None);
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod tests {
     fn store_paths_are_found_anywhere_in_text_and_without_punctuation() {
         let dir = StoreDir::new("/nix/store").unwrap();
         let mut graph = Graph::default();
-        graph.add(dir.path("/nix/store/b-2.0").unwrap(), []).unwrap();
+        graph.add(dir.path("/nix/store/b-2.0").unwrap(), [], None).unwrap();
         let text = "PATH=/nix/store/a-1/bin:/nix/store/b-2.0. (/nix/store/ alone) /nix/store/c-3";
         let names: Vec<_> =
             named_in(text, &dir, &graph).iter().map(|p| p.name().to_owned()).collect();

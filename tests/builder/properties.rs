@@ -138,7 +138,7 @@ fn closure(count: usize, edges: &[(usize, usize)]) -> Closure {
     for from in 0..count {
         let references =
             edges.iter().filter(|(f, to)| *f == from && *to < count).map(|(_, to)| path(*to));
-        graph.add(path(from), references).unwrap();
+        graph.add(path(from), references, None).unwrap();
     }
     graph.closure((0..count).map(|number| ("test".to_owned(), path(number)))).unwrap()
 }
