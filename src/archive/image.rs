@@ -20,6 +20,8 @@ pub struct Image {
     pub config: ImageConfig,
     /// The config as stored; its digest is the image ID.
     pub raw_config: Vec<u8>,
+    /// The digest of its manifest; `None` in a docker-archive, which has no such manifest.
+    pub manifest: Option<Digest>,
     /// The references that the archive has for it.
     pub references: Vec<String>,
     /// The layers, lowest first; as many as the config has diff IDs.

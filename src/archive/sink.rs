@@ -1,5 +1,6 @@
 //! Interfaces of what receives an image during a build: layers in order, then the config.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::ArchiveError;
@@ -33,6 +34,17 @@ pub trait LayerSink {
     fn end(&mut self, diff_id: DiffId) -> io::Result<()>;
 }
 
+/// The description of an image outside of its config.
+#[derive(Clone, Debug)]
+pub struct ImageMetadata {
+    /// Its references, the main one first.
+    pub references: Vec<Reference>,
+    /// Its platform.
+    pub platform: Platform,
+    /// The annotations of its manifest; a docker-archive has no place for them.
+    pub annotations: BTreeMap<String, String>,
+}
+
 /// Writes an image: base layers, then new layers, then [`finish`](Self::finish).
 pub trait ImageWriter: LayerSink {
     /// Copies a layer of a base image. `size` is the size of its uncompressed tar.
@@ -47,16 +59,12 @@ pub trait ImageWriter: LayerSink {
         Vec::new()
     }
 
-    /// Writes `config` and the documents that connect it with the layers and with the image's name.
+    /// Writes `config` and the documents that connect it with the layers and with the image's
+    /// names.
     ///
     /// # Errors
     /// If the output cannot be written.
-    fn finish(
-        &mut self,
-        config: &[u8],
-        reference: &Reference,
-        platform: &Platform,
-    ) -> io::Result<()>;
+    fn finish(&mut self, config: &[u8], metadata: &ImageMetadata) -> io::Result<()>;
 }
 
 /// Discards the layers; for callers that need only their digests.

@@ -6,6 +6,7 @@
 //! image. Archive formats and tar belong to [`archive`](crate::archive), the split into layers to
 //! [`layering`](crate::layering).
 
+mod annotations;
 mod assemble;
 mod base;
 mod cache;
@@ -20,6 +21,7 @@ mod listing;
 mod merge;
 mod notices;
 pub(crate) mod output;
+mod overrides;
 mod plan;
 mod platforms;
 mod recipe;
@@ -30,10 +32,12 @@ mod tag;
 mod walk;
 mod write_image;
 
+pub use annotations::Annotations;
 pub use assemble::{assemble, assemble_all};
 pub use cache::{CacheUse, cache_problem};
 pub use error::BuildError;
 pub use format::{Format, Options, Output};
+pub use overrides::Overrides;
 pub use plan::{Plan, plan};
 pub use recipe::{Recipe, Store, TimeSetting};
-pub use reference::reference;
+pub use reference::references;

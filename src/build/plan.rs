@@ -1,6 +1,7 @@
 //! The plan of a build: everything that can be known, and every mistake that can be found, before
 //! the contents of files are read.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 
 use serde_json::{Map, Value};
@@ -130,6 +131,12 @@ impl Plan {
     /// The recipe.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// The annotations of the image's manifest.
+    pub(super) fn annotations(&self) -> BTreeMap<String, String> {
+        let base = self.base.as_ref().map(|base| &base.image);
+        self.recipe.annotations.of_image(base, &self.config)
     }
 
     /// Leaves the file `output`, which the build is going to write, out of the contents.

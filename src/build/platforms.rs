@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::BuildError;
+use super::overrides::Overrides;
 use super::recipe::{self, Recipe};
 use crate::archive::ArchiveError;
 use crate::image::Platform;
@@ -16,7 +17,7 @@ const PLATFORMS: &str = "platforms";
 /// The table with the keys that differ between platforms.
 const PER_PLATFORM: &str = "per_platform";
 /// Keys that cannot differ between platforms.
-const COMMON_KEYS: [&str; 2] = ["name", "tag"];
+const COMMON_KEYS: [&str; 3] = ["name", "tag", "tags"];
 /// Keys for recipes with one platform.
 const ONE_PLATFORM_KEYS: [&str; 2] = ["architecture", "variant"];
 
@@ -36,7 +37,7 @@ impl Recipe {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse(path: &Path, text: &str) -> Result<Self, BuildError> {
-        Self::parse_for(path, text, &Platform::host())
+        Self::parse_for(path, text, &Platform::host(), &Overrides::default())
     }
 
     /// Reads the recipe at `path`: one recipe for each of its `platforms`, or a single one.
@@ -45,14 +46,25 @@ impl Recipe {
     /// As [`read`](Self::read).
     pub fn read_all(path: &Path) -> Result<Vec<Self>, BuildError> {
         let text = document::read(path, document::MAX_SIZE).map_err(ArchiveError::read(path))?;
-        Self::parse_all(path, &text)
+        Self::parse_all(path, &text, &Overrides::default())
     }
 
-    /// Parses `text` like [`read_all`](Self::read_all); `path` is where it is from.
+    /// Parses `text` like [`read_all`](Self::read_all), and applies `overrides`; `path` is where
+    /// the text is from.
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn parse_all(path: &Path, text: &str) -> Result<Vec<Self>, BuildError> {
+    pub fn parse_all(
+        path: &Path,
+        text: &str,
+        overrides: &Overrides,
+    ) -> Result<Vec<Self>, BuildError> {
+        let recipes = Self::parse_platforms(path, text, !overrides.tags.is_empty())?;
+        Ok(recipes.into_iter().map(|recipe| overrides.apply(recipe)).collect())
+    }
+
+    /// Parses a recipe, which needs no tag of its own if `has_tag` is true.
+    fn parse_platforms(path: &Path, text: &str, has_tag: bool) -> Result<Vec<Self>, BuildError> {
         let now = recipe::now();
         // `from_text` reports problems of the text itself better: it knows the line.
         let Ok(Value::Object(mut shared)) = document::parse(path, text) else {
@@ -67,7 +79,7 @@ impl Recipe {
             };
         };
         let platforms = platform_names(platforms).map_err(error)?;
-        check_shared_keys(&shared).map_err(error)?;
+        check_shared_keys(&shared, has_tag).map_err(error)?;
         let mut per_platform = tables(per_platform).map_err(error)?;
         let mut recipes = Vec::new();
         for name in &platforms {
@@ -89,12 +101,18 @@ impl Recipe {
         Self::for_platform(Self::read_all(path)?, platform)
     }
 
-    /// Parses `text` like [`read_for`](Self::read_for); `path` is where it is from.
+    /// Parses `text` like [`read_for`](Self::read_for), and applies `overrides`; `path` is where
+    /// the text is from.
     ///
     /// # Errors
     /// As [`read_for`](Self::read_for).
-    pub fn parse_for(path: &Path, text: &str, platform: &Platform) -> Result<Self, BuildError> {
-        Self::for_platform(Self::parse_all(path, text)?, platform)
+    pub fn parse_for(
+        path: &Path,
+        text: &str,
+        platform: &Platform,
+        overrides: &Overrides,
+    ) -> Result<Self, BuildError> {
+        Self::for_platform(Self::parse_all(path, text, overrides)?, platform)
     }
 
     /// Selects the recipe for `platform`, or the only one. Among variants of its architecture, the
@@ -137,11 +155,11 @@ fn platform_names(list: Value) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-fn check_shared_keys(shared: &Map<String, Value>) -> Result<(), String> {
+fn check_shared_keys(shared: &Map<String, Value>, has_tag: bool) -> Result<(), String> {
     if let Some(key) = ONE_PLATFORM_KEYS.into_iter().find(|key| shared.contains_key(*key)) {
         return Err(format!("{PLATFORMS} and {key} exclude each other; remove one of them"));
     }
-    if !shared.contains_key("tag") {
+    if !has_tag && !shared.contains_key("tag") && !shared.contains_key("tags") {
         return Err(format!("a recipe with {PLATFORMS} needs a tag, the same for all of them"));
     }
     Ok(())

@@ -6,12 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value};
 
 use super::BuildError;
+use super::annotations::Annotations;
 use super::settings::{Settings, StoreSettings, StringOrList, TimeText};
 use crate::archive::{Attributes, Limits};
 use crate::closure::StoreDir;
 use crate::document::{self, DocumentError};
 use crate::image::fields;
-use crate::image::{Inherit, Name, Platform, Tag, Timestamp};
+use crate::image::{Inherit, Name, Platform, Reference, Tag, Timestamp};
 use crate::layering::Strategy;
 use crate::text;
 
@@ -43,8 +44,8 @@ pub struct Recipe {
     pub path: PathBuf,
     /// The repository name.
     pub name: Name,
-    /// The tag; if not given, it is derived from the inputs.
-    pub tag: Option<Tag>,
+    /// The tags, the main one first; if there are none, one is derived from the inputs.
+    pub tags: Vec<Tag>,
     /// How files are split into layers.
     pub layering: Strategy,
     /// The base image.
@@ -73,6 +74,8 @@ pub struct Recipe {
     pub include_store_paths: bool,
     /// The store.
     pub store: Option<Store>,
+    /// The annotations of its manifest.
+    pub annotations: Annotations,
     /// The image's `config`, checked; null clears a field.
     pub config: Map<String, Value>,
     /// The fields of the base's `config` to inherit, in addition to the environment.
@@ -93,6 +96,12 @@ impl Recipe {
     /// The attributes of the image's files: the recipe's owner and modification time.
     pub fn attributes(&self) -> Attributes {
         Attributes { mtime: self.mtime.time(), ..self.owner.clone() }
+    }
+
+    /// The image's references, one for each tag that the recipe has.
+    pub fn references(&self) -> Vec<Reference> {
+        let reference = |tag: &Tag| Reference { name: self.name.clone(), tag: tag.clone() };
+        self.tags.iter().map(reference).collect()
     }
 }
 
@@ -145,7 +154,7 @@ fn from_settings(path: &Path, settings: Settings, now: Timestamp) -> Result<Reci
     Ok(Recipe {
         path: path.to_owned(),
         name: settings.name.parse().map_err(to_text)?,
-        tag: settings.tag.map(|tag| tag.parse().map_err(to_text)).transpose()?,
+        tags: tags(settings.tag, settings.tags)?,
         layering: settings.layering.unwrap_or_default(),
         from_image: settings.from_image.map(|path| folder.join(path)),
         from_image_name: settings.from_image_name,
@@ -160,6 +169,7 @@ fn from_settings(path: &Path, settings: Settings, now: Timestamp) -> Result<Reci
         keep_contents_dirlinks: settings.keep_contents_dirlinks.unwrap_or(false),
         include_store_paths: include.or(settings.include_store_paths).unwrap_or(true),
         store: settings.store.map(|store| self::store(store, folder)).transpose()?,
+        annotations: Annotations::new(settings.annotations, settings.annotations_from_labels)?,
         config: config(settings.config.unwrap_or_default(), settings.clear.unwrap_or_default())?,
         inherit: inherit(settings.inherit)?,
         limits: Limits::default(),
@@ -168,6 +178,28 @@ fn from_settings(path: &Path, settings: Settings, now: Timestamp) -> Result<Reci
 
 fn to_text(error: impl std::fmt::Display) -> String {
     error.to_string()
+}
+
+/// The tags of `tag` or `tags`.
+fn tags(tag: Option<String>, tags: Option<StringOrList>) -> Result<Vec<Tag>, String> {
+    let tags: Vec<String> = match (tag, tags.map(Vec::from)) {
+        (Some(_), Some(_)) => {
+            return Err("tag and tags exclude each other; move the tag to tags".to_owned());
+        }
+        (None, Some(tags)) if tags.is_empty() => {
+            return Err("tags is empty; remove it to get a derived tag".to_owned());
+        }
+        (tag, tags) => tags.unwrap_or_else(|| tag.into_iter().collect()),
+    };
+    let mut parsed: Vec<Tag> = Vec::new();
+    for tag in tags {
+        let tag: Tag = tag.parse().map_err(to_text)?;
+        if parsed.contains(&tag) {
+            return Err(format!("tags lists {tag} twice"));
+        }
+        parsed.push(tag);
+    }
+    Ok(parsed)
 }
 
 fn owner(settings: &Settings) -> Result<Attributes, String> {
@@ -235,7 +267,10 @@ fn platform(
 fn time_setting(key: &str, text: &str, now: Timestamp) -> Result<TimeSetting, String> {
     match text {
         "now" => Ok(TimeSetting::Now(now)),
-        text => text.parse().map(TimeSetting::At).map_err(|e| format!("{key}: {e}")),
+        text => {
+            let time = Timestamp::from_recipe(text);
+            time.map(TimeSetting::At).map_err(|e| format!("{key}: {e}"))
+        }
     }
 }
 

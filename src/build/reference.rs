@@ -1,4 +1,4 @@
-//! The reference of a recipe's image: its name, and its tag as given or derived.
+//! The references of a recipe's image: its name, and each of its tags, or the derived one.
 
 use super::cache::DiskCache;
 use super::plan::{Plan, PlannedLayer};
@@ -8,13 +8,17 @@ use crate::archive::sink::Discard;
 use crate::archive::{ArchiveError, Compression};
 use crate::image::{DiffId, Reference};
 
-/// Computes the reference of the image of `plan` without writing it. Contents outside of the store
-/// are read if the tag is derived from them.
+/// Computes the references of the image of `plan`, the main one first, without writing it. Contents
+/// outside of the store are read if the tag is derived from them.
 ///
 /// # Errors
 /// If contents cannot be read, or no tag can be derived.
-pub fn reference(plan: &Plan, threads: usize, cache: CacheUse) -> Result<Reference, BuildError> {
-    if plan.recipe.tag.is_some() {
+pub fn references(
+    plan: &Plan,
+    threads: usize,
+    cache: CacheUse,
+) -> Result<Vec<Reference>, BuildError> {
+    if !plan.recipe.tags.is_empty() {
         return of_diff_ids(plan, &[]);
     }
     tag::check_derivable(plan)?;
@@ -32,16 +36,20 @@ pub fn reference(plan: &Plan, threads: usize, cache: CacheUse) -> Result<Referen
     of_diff_ids(plan, &diff_ids)
 }
 
-/// The reference of the image of `plan`, whose new layers are known.
-pub(super) fn of_layers(plan: &Plan, new_layers: &[LayerInfo]) -> Result<Reference, BuildError> {
+/// The references of the image of `plan`, whose new layers are known.
+pub(super) fn of_layers(
+    plan: &Plan,
+    new_layers: &[LayerInfo],
+) -> Result<Vec<Reference>, BuildError> {
     let diff_ids: Vec<_> = new_layers.iter().map(|layer| Some(layer.diff_id)).collect();
     of_diff_ids(plan, &diff_ids)
 }
 
-fn of_diff_ids(plan: &Plan, diff_ids: &[Option<DiffId>]) -> Result<Reference, BuildError> {
-    let tag = match &plan.recipe.tag {
-        Some(tag) => tag.clone(),
-        None => tag::derived(plan, diff_ids).ok_or(ArchiveError::WorkerLost)?,
-    };
-    Ok(Reference { name: plan.recipe.name.clone(), tag })
+fn of_diff_ids(plan: &Plan, diff_ids: &[Option<DiffId>]) -> Result<Vec<Reference>, BuildError> {
+    let given = plan.recipe.references();
+    if !given.is_empty() {
+        return Ok(given);
+    }
+    let tag = tag::derived(plan, diff_ids).ok_or(ArchiveError::WorkerLost)?;
+    Ok(vec![Reference { name: plan.recipe.name.clone(), tag }])
 }

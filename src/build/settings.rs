@@ -1,5 +1,6 @@
 //! The keys of a recipe and their types, as written.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -13,6 +14,7 @@ use crate::layering::Strategy;
 pub(super) struct Settings {
     pub(super) name: String,
     pub(super) tag: Option<String>,
+    pub(super) tags: Option<StringOrList>,
     pub(super) layering: Option<Strategy>,
     #[serde(alias = "fromImage")]
     pub(super) from_image: Option<String>,
@@ -42,6 +44,8 @@ pub(super) struct Settings {
     #[serde(alias = "includeStorePaths")]
     pub(super) include_store_paths: Option<bool>,
     pub(super) store: Option<StoreSettings>,
+    pub(super) annotations: Option<BTreeMap<String, String>>,
+    pub(super) annotations_from_labels: Option<bool>,
     pub(super) config: Option<Map<String, Value>>,
     pub(super) inherit: Option<StringOrList>,
     pub(super) clear: Option<StringOrList>,
@@ -107,7 +111,10 @@ impl<'de> Deserialize<'de> for TimeText {
             type Value = TimeText;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time such as \"2024-01-31T12:00:00Z\"")
+                f.write_str(
+                    "a time such as \"2024-01-31T12:00:00Z\", \"2024-01-31\", or \"@1706702400\" \
+                     for seconds since 1970",
+                )
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<TimeText, E> {

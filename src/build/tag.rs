@@ -23,7 +23,7 @@ pub(super) fn check_derivable(plan: &Plan) -> Result<(), BuildError> {
     let recipe = &plan.recipe;
     let changing = matches!(recipe.mtime, TimeSetting::Now(_))
         && plan.layers.iter().any(|layer| !layer.only_store_paths);
-    if recipe.tag.is_none() && changing {
+    if recipe.tags.is_empty() && changing {
         let problem = "mtime = \"now\" changes the layers with every build, so no tag can be \
                        derived; set a tag";
         return Err(BuildError::recipe(&recipe.path, problem));
@@ -51,7 +51,7 @@ fn tag_input(plan: &Plan, diff_ids: &[Option<DiffId>]) -> Option<Value> {
     // `SOURCE_DATE_EPOCH` counts like a date in the recipe.
     let created = recipe.created.unwrap_or(TimeSetting::At(plan.created));
     let replace: Vec<_> = recipe.replace.iter().map(|path| String::from_utf8_lossy(path)).collect();
-    Some(json!({
+    let mut input = json!({
         "architecture": plan.platform.to_string(),
         "base": plan.base.as_ref().map(|base| base.image.id().to_string()),
         "config": plan.config,
@@ -62,7 +62,11 @@ fn tag_input(plan: &Plan, diff_ids: &[Option<DiffId>]) -> Option<Value> {
         "owner": [recipe.owner.uid, recipe.owner.gid],
         "replace": replace,
         "ownerNames": [recipe.owner.uname, recipe.owner.gname],
-    }))
+    });
+    if recipe.annotations.are_wanted() {
+        input["annotations"] = json!(plan.annotations());
+    }
+    Some(input)
 }
 
 fn layer_input(plan: &Plan, layer: &PlannedLayer, diff_id: Option<DiffId>) -> Option<Value> {

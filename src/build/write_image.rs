@@ -4,7 +4,7 @@ use super::cache::DiskCache;
 use super::plan::Plan;
 use super::{BuildError, image_config, reference, tag};
 use crate::archive::pipeline::{self, LayerInfo};
-use crate::archive::sink::{ImageWriter, LayerSink};
+use crate::archive::sink::{ImageMetadata, ImageWriter, LayerSink};
 use crate::archive::write::write_failed;
 use crate::image::{Digest, Summary};
 
@@ -49,11 +49,16 @@ pub(super) fn write_image(
     sizes.extend(new_layers.iter().map(|layer| layer.size));
     let config = image_config::image_config(plan, diff_ids);
     let raw_config = serde_json::to_vec(&config).map_err(|error| write_failed(error.into()))?;
-    let reference = reference::of_layers(plan, &new_layers)?;
+    let metadata = ImageMetadata {
+        references: reference::of_layers(plan, &new_layers)?,
+        platform: plan.platform.clone(),
+        annotations: plan.annotations(),
+    };
     let blobs: Vec<_> = writer.layer_digests().into_iter().map(Some).collect();
-    writer.finish(&raw_config, &reference, &plan.platform).map_err(write_failed)?;
+    writer.finish(&raw_config, &metadata).map_err(write_failed)?;
     let id = Digest::of(&raw_config);
-    let mut summary = Summary::new(&config, id, Some(&reference.to_string()), &sizes, &blobs);
+    let references: Vec<String> = metadata.references.iter().map(ToString::to_string).collect();
+    let mut summary = Summary::new(&config, id, &references, &sizes, &blobs);
     for (index, layer) in summary.layers.iter_mut().enumerate() {
         layer.base = index < base_layers;
     }

@@ -86,8 +86,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let layers = verify::layers(&image, thread_count(None))?;
     let sizes: Vec<u64> = layers.iter().map(|layer| layer.size).collect();
     let blobs: Vec<_> = image.layers.iter().map(|layer| layer.digest).collect();
-    let reference = image.references.first().map(String::as_str);
-    let summary = Summary::new(&image.config, image.id(), reference, &sizes, &blobs);
+    let summary = Summary::new(&image.config, image.id(), &image.references, &sizes, &blobs);
     let findings = lint(&image, &layers)?;
     if args.json {
         let inspected = Inspected { summary: &summary, lint: &findings };
@@ -103,20 +102,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// The most names of an image that are listed below the first.
-const REFERENCES_MAX: usize = 10;
-
 fn print(path: &Path, image: &Image, summary: &Summary, findings: &[Finding]) -> io::Result<()> {
     let mut output = stdout();
     writeln!(output, "{} ({})", text::path(path), image.format)?;
     write!(output, "{}", summary::render(summary))?;
-    for reference in image.references.iter().skip(1).take(REFERENCES_MAX) {
-        writeln!(output, "  {:<12}{}", "", text::shorten(reference))?;
-    }
-    let more = image.references.len().saturating_sub(1 + REFERENCES_MAX);
-    if more > 0 {
-        writeln!(output, "  {:<12}({more} more names)", "")?;
-    }
     for Finding { level, rule, problem, impact, fix } in findings {
         let level = match level {
             Level::Warning => "warning",

@@ -11,6 +11,7 @@ use super::progress::StatusLine;
 use super::runtime::block_on;
 use super::streams::{json, stdout};
 use crate::archive::{Image, ImageSelector, open};
+use crate::build::Overrides;
 use crate::engine::{Address, Docker, EngineError};
 use crate::image::{Platform, Reference};
 use crate::load::{Loaded, Options, Source, load};
@@ -76,12 +77,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 fn source(args: &Args, platform: &Platform) -> anyhow::Result<Source> {
     let path = &args.recipe.recipe;
     if !is_recipe(path) {
+        if args.recipe.overrides() != Overrides::default() {
+            return Err(UsageError("--name and --tag are for recipes; use --reference").into());
+        }
         let image = open_image(args, platform)?;
         let reference = reference(args, &image)?;
         return Ok(Source::Image(Box::new(image), reference));
     }
     if args.reference.is_some() {
-        return Err(UsageError("--reference is only for images; a recipe has a name").into());
+        return Err(UsageError(
+            "--reference is only for images; for a recipe, use --name and --tag",
+        )
+        .into());
     }
     Ok(Source::Plan(Box::new(args.recipe.plan(platform)?)))
 }

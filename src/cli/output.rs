@@ -10,7 +10,7 @@ use super::exit::UsageError;
 use super::progress::BuildProgress;
 use super::streams::{raw_stdout, stderr};
 use crate::build::output::OutputFile;
-use crate::build::{BuildError, Options, Output, Plan, assemble_all};
+use crate::build::{BuildError, Format, Options, Output, Plan, assemble_all};
 use crate::image::Summary;
 use crate::text;
 
@@ -75,6 +75,12 @@ fn build(
         .map_err(|error| error.writing_to(target))?;
     drop(progress);
     let notices: BTreeSet<String> = plans.iter().flat_map(Plan::notices).collect();
+    let annotated = plans.iter().any(|plan| plan.recipe().annotations.are_wanted());
+    if annotated && options.format == Format::Docker {
+        let notice = "left out the annotations: a docker-archive has no place for them; use \
+                      --format oci or dual";
+        let _ = writeln!(stderr(), "note: {notice}");
+    }
     for notice in notices {
         // The image is complete, whether this can be printed or not.
         let _ = writeln!(stderr(), "note: {notice}");

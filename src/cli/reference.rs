@@ -4,10 +4,9 @@ use std::io::Write;
 
 use super::args::RecipeArgs;
 use super::streams::stdout;
-use crate::build::{plan, reference};
-use crate::image::Reference;
+use crate::build::{self, plan};
 
-/// Prints name:tag of a recipe's image without building the image
+/// Prints each name:tag of a recipe's image without building the image
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 If the recipe has no tag, the tag is derived from the inputs: from the names of
@@ -23,10 +22,12 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let recipe = args.recipe.read()?;
     let threads = args.recipe.threads();
-    let reference = match &recipe.tag {
-        Some(tag) => Reference { name: recipe.name.clone(), tag: tag.clone() },
-        None => reference(&plan(recipe, threads)?, threads, args.recipe.cache())?,
-    };
-    writeln!(stdout(), "{reference}")?;
+    let mut references = recipe.references();
+    if references.is_empty() {
+        references = build::references(&plan(recipe, threads)?, threads, args.recipe.cache())?;
+    }
+    for reference in references {
+        writeln!(stdout(), "{reference}")?;
+    }
     Ok(())
 }

@@ -13,6 +13,8 @@ const WIDTH: usize = 80;
 const INDENT: usize = 14;
 /// The number of layers up to which each is listed.
 const MAX_LAYERS: usize = 12;
+/// The most names of an image that are listed below the first.
+const REFERENCES_MAX: usize = 10;
 
 /// Renders the summary as lines of text, each with a newline at its end.
 pub(super) fn render(summary: &Summary) -> String {
@@ -33,12 +35,18 @@ pub(super) fn render(summary: &Summary) -> String {
 /// Returns labels and values, except the layers.
 fn values(summary: &Summary) -> Vec<(&'static str, String)> {
     let or = |value: &Option<String>, default: &str| value.as_deref().unwrap_or(default).to_owned();
-    let mut values = vec![
-        ("reference", or(&summary.reference, "none")),
+    let mut values = vec![("reference", or(&summary.reference, "none"))];
+    let others = summary.references.iter().skip(1);
+    values.extend(others.clone().take(REFERENCES_MAX).map(|other| ("reference", other.clone())));
+    let more = others.count().saturating_sub(REFERENCES_MAX);
+    if more > 0 {
+        values.push(("reference", format!("({more} more names)")));
+    }
+    values.extend([
         ("id", summary.id.to_string()),
         ("platform", platform(summary)),
         ("created", or(&summary.created, "unknown")),
-    ];
+    ]);
     let config = &summary.config;
     values.extend(summary.env.iter().map(|entry| ("env", entry.clone())));
     for (label, command) in [("entrypoint", &config.entrypoint), ("cmd", &config.cmd)] {

@@ -30,6 +30,9 @@ pub enum EnvError {
     /// The entry begins with `=`.
     #[error("env entry {} has no name before its '='", text::quote(.0))]
     NoName(String),
+    /// The name, in a table of names and values, contains `=`.
+    #[error("env variable {} cannot contain '=' in its name", text::quote(.0))]
+    NameWithEquals(String),
     /// The entry contains a NUL byte.
     #[error(
         "env entry {} contains a NUL byte, which an environment cannot hold; remove it",
@@ -57,6 +60,23 @@ impl Env {
                 return Err(EnvError::Nul(entry.to_owned()));
             }
             env.set(name, value);
+        }
+        Ok(env)
+    }
+
+    /// The variables with these names and values, in order.
+    ///
+    /// # Errors
+    /// If a name is empty or contains `=`, or a name or value contains a NUL byte.
+    pub fn from_variables<'a>(
+        variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, EnvError> {
+        let mut env = Self::default();
+        for (name, value) in variables {
+            if name.contains('=') {
+                return Err(EnvError::NameWithEquals(name.to_owned()));
+            }
+            env = env.merged(&Self::parse([format!("{name}={value}")])?);
         }
         Ok(env)
     }

@@ -21,6 +21,8 @@ pub enum FieldType {
     Integer,
     /// A list of strings.
     StringList,
+    /// A list of `NAME=value` strings, or an object of strings.
+    Environment,
     /// An object of empty objects.
     NameSet,
     /// An object of strings.
@@ -64,7 +66,7 @@ pub const FIELDS: &[Field] = &[
     field("Cmd", FieldType::StringList, MergeRule::Replace),
     field("Domainname", FieldType::String, MergeRule::Replace),
     field("Entrypoint", FieldType::StringList, MergeRule::Replace),
-    field("Env", FieldType::StringList, MergeRule::Merge),
+    field("Env", FieldType::Environment, MergeRule::Merge),
     field("ExposedPorts", FieldType::NameSet, MergeRule::Merge),
     field("Healthcheck", FieldType::Healthcheck, MergeRule::Replace),
     field("Hostname", FieldType::String, MergeRule::Replace),
@@ -146,10 +148,24 @@ pub fn check(config: &Map<String, Value>) -> Result<(), FieldError> {
         let field = find(name)?;
         check_type(&format!("config.{name}"), field.field_type, value)?;
     }
-    if let Some(Value::Array(entries)) = config.get("Env") {
-        Env::parse(entries.iter().filter_map(Value::as_str)).map_err(FieldError::Env)?;
+    if let Some(env) = config.get("Env") {
+        env_from(env).map_err(FieldError::Env)?;
     }
     Ok(())
+}
+
+/// The environment in a value of `Env` that [`check`] has accepted: a list, or an object in the
+/// order of its names.
+///
+/// # Errors
+/// If an entry is invalid.
+pub fn env_from(value: &Value) -> Result<Env, EnvError> {
+    match value {
+        Value::Object(variables) => Env::from_variables(
+            variables.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))),
+        ),
+        list => Env::parse(list.as_array().into_iter().flatten().filter_map(Value::as_str)),
+    }
 }
 
 fn check_type(field: &str, field_type: FieldType, value: &Value) -> Result<(), FieldError> {
@@ -158,11 +174,15 @@ fn check_type(field: &str, field_type: FieldType, value: &Value) -> Result<(), F
         | (FieldType::String, Value::String(_))
         | (FieldType::Boolean, Value::Bool(_)) => true,
         (FieldType::Integer, Value::Number(number)) => number.is_i64(),
-        (FieldType::StringList, Value::Array(items)) => items.iter().all(Value::is_string),
+        (FieldType::StringList | FieldType::Environment, Value::Array(items)) => {
+            items.iter().all(Value::is_string)
+        }
         (FieldType::NameSet, Value::Object(names)) => {
             names.values().all(|v| v.as_object().is_some_and(Map::is_empty))
         }
-        (FieldType::StringMap, Value::Object(names)) => names.values().all(Value::is_string),
+        (FieldType::StringMap | FieldType::Environment, Value::Object(names)) => {
+            names.values().all(Value::is_string)
+        }
         (FieldType::Healthcheck, Value::Object(parts)) => return check_healthcheck(field, parts),
         _ => false,
     };
@@ -196,6 +216,7 @@ fn type_name(field_type: FieldType) -> &'static str {
         FieldType::Boolean => "true or false",
         FieldType::Integer => "a whole number",
         FieldType::StringList => "a list of strings",
+        FieldType::Environment => "a list of \"NAME=value\" strings, or a table of strings",
         FieldType::NameSet => "a table of empty tables",
         FieldType::StringMap => "a table of strings",
         FieldType::Healthcheck => {
@@ -220,6 +241,16 @@ fn hint(field_type: FieldType, value: &Value) -> String {
     match (field_type, value) {
         (FieldType::StringList, Value::String(text)) => {
             format!("; write [{}]", text::quoted_list(text.split_whitespace()))
+        }
+        (FieldType::Environment, Value::String(entry)) => {
+            format!("; write [{}]", text::quote(entry))
+        }
+        (FieldType::Environment, Value::Object(variables)) => {
+            let other = variables.iter().find(|(_, value)| value.is_number() || value.is_boolean());
+            let write = |(name, value): (&String, &Value)| {
+                format!("; write {} = \"{value}\"", text::shorten(name))
+            };
+            other.map(write).unwrap_or_default()
         }
         (FieldType::NameSet, Value::Array(items)) => match items.iter().find_map(Value::as_str) {
             Some(first) => format!("; write {{ {} = {{}} }}", text::quote(first)),
@@ -267,6 +298,10 @@ mod tests {
         assert!(problem(json!({"StopTimeout": 1.5})).contains("a whole number"));
         assert!(problem(json!({"Labels": {"a": 1}})).contains("a table of strings"));
         assert!(problem(json!({"Env": ["A"]})).contains("has no '='"));
+        assert!(problem(json!({"Env": {"A": 1}})).ends_with("; write A = \"1\""));
+        assert!(problem(json!({"Env": {"A=B": "1"}})).contains("cannot contain '='"));
+        assert!(problem(json!({"Env": {"": "1"}})).contains("has no name"));
+        assert!(problem(json!({"Env": "A=1"})).ends_with("; write [\"A=1\"]"));
     }
 
     #[test]

@@ -7,8 +7,8 @@
 
 use serde_json::{Map, Value};
 
+use super::env::EnvError;
 use super::fields::{self, Field, FieldError, MergeRule};
-use super::{Env, env::EnvError};
 
 /// The fields of the base image's `config` to inherit, in addition to `Env`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,15 +90,12 @@ pub fn merge(
 
 /// `None` if neither side has an environment, or `own` clears it.
 fn merged_env(base: Option<&Value>, own: Option<&Value>) -> Result<Option<Vec<String>>, EnvError> {
-    let parse = |value: &Value| {
-        Env::parse(value.as_array().into_iter().flatten().filter_map(Value::as_str))
-    };
     let base = base.filter(|value| value.is_array());
     Ok(match (base, own) {
         (_, Some(Value::Null)) | (None, None) => None,
         (base, own) => {
-            let base = base.map(parse).transpose()?.unwrap_or_default();
-            let own = own.map(parse).transpose()?.unwrap_or_default();
+            let base = base.map(fields::env_from).transpose()?.unwrap_or_default();
+            let own = own.map(fields::env_from).transpose()?.unwrap_or_default();
             Some(base.merged(&own).to_entries())
         }
     })

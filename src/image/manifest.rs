@@ -156,6 +156,9 @@ pub struct OciManifest {
     /// The layers, lowest first.
     #[serde(default, deserialize_with = "null::as_default")]
     pub layers: Vec<Descriptor>,
+    /// Annotations; they are not read.
+    #[serde(skip_deserializing, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// The type of an artifact that is not an image, such as a signature.
     #[serde(default, skip_serializing)]
     pub artifact_type: Option<String>,
@@ -180,6 +183,9 @@ pub struct OciIndex {
     /// Manifests, or further indexes.
     #[serde(default, deserialize_with = "null::as_default")]
     pub manifests: Vec<Descriptor>,
+    /// Annotations; they are not read.
+    #[serde(skip_deserializing, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// The type of the artifacts that it lists, if they are not images.
     #[serde(default, skip_serializing)]
     pub artifact_type: Option<String>,
@@ -193,12 +199,17 @@ pub struct OciIndex {
 
 impl OciManifest {
     /// The manifest of an image.
-    pub(crate) fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
+    pub(crate) fn new(
+        config: Descriptor,
+        layers: Vec<Descriptor>,
+        annotations: BTreeMap<String, String>,
+    ) -> Self {
         Self {
             schema_version: 2,
             media_type: Some(media_type::MANIFEST.to_owned()),
             config,
             layers,
+            annotations,
             artifact_type: None,
             has_subject: false,
             has_manifests: false,
@@ -208,11 +219,12 @@ impl OciManifest {
 
 impl OciIndex {
     /// An index of images.
-    pub(crate) fn new(manifests: Vec<Descriptor>) -> Self {
+    pub(crate) fn new(manifests: Vec<Descriptor>, annotations: BTreeMap<String, String>) -> Self {
         Self {
             schema_version: 2,
             media_type: Some(media_type::INDEX.to_owned()),
             manifests,
+            annotations,
             artifact_type: None,
             has_config: false,
             has_layers: false,

@@ -9,8 +9,10 @@ use super::{ContainerConfig, DiffId, Digest, ImageConfig, Reference};
 /// The description of an image.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
-    /// The reference, `name:tag`; null if the image has no name.
+    /// The main reference, `name:tag`; null if the image has no name.
     pub reference: Option<String>,
+    /// All references, the main one first.
+    pub references: Vec<String>,
     /// The repository name.
     pub name: Option<String>,
     /// The tag.
@@ -49,15 +51,16 @@ pub struct LayerSummary {
 }
 
 impl Summary {
-    /// Describes the image with `config`, whose bytes have the digest `id`, named `reference`. Its
+    /// Describes the image with `config`, whose bytes have the digest `id`, named `references`. Its
     /// layers have these uncompressed sizes and these blobs, lowest first; `blobs` may be shorter.
     pub fn new(
         config: &ImageConfig,
         id: Digest,
-        reference: Option<&str>,
+        references: &[String],
         sizes: &[u64],
         blobs: &[Option<Digest>],
     ) -> Self {
+        let reference = references.first();
         let parsed = reference.and_then(|text| text.parse::<Reference>().ok());
         let history = config.layer_history();
         let step = |index: usize| history.as_ref().and_then(|steps| steps.get(index));
@@ -72,7 +75,8 @@ impl Summary {
             paths: step(index).map(|step| step.paths()).unwrap_or_default(),
         };
         Self {
-            reference: reference.map(str::to_owned),
+            reference: reference.cloned(),
+            references: references.to_vec(),
             name: parsed.as_ref().map(|reference| reference.name.to_string()),
             tag: parsed.as_ref().map(|reference| reference.tag.to_string()),
             id,

@@ -19,9 +19,10 @@ const LAST: i64 = 253_402_207_200;
 /// A text or number that is not a valid time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
-    /// The text does not follow RFC 3339.
+    /// The text does not follow RFC 3339, and is none of the forms that recipes allow.
     #[error(
-        "invalid time {}; expected RFC 3339 such as 2024-05-01T12:00:00Z, or \"now\"",
+        "invalid time {}; expected RFC 3339 such as 2024-05-01T12:00:00Z, a date such as \
+         2024-05-01, seconds since 1970 such as @1714564800, or \"now\"",
         text::quote(.0)
     )]
     Format(String),
@@ -47,6 +48,37 @@ impl Timestamp {
         } else {
             Err(TimeError::Range(format!("{seconds} s since 1970")))
         }
+    }
+
+    /// Parses a time as recipes write it: RFC 3339, a date and time without an offset or a date
+    /// alone, which are in UTC, or `@` and seconds since 1970.
+    ///
+    /// # Errors
+    /// If the text has none of these forms, or the time is before 1970 or after 9999.
+    pub fn from_recipe(text: &str) -> Result<Self, TimeError> {
+        let format = || TimeError::Format(text.to_owned());
+        if let Some(seconds) = text.strip_prefix('@') {
+            let digits = seconds.strip_prefix('-').unwrap_or(seconds);
+            if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(format());
+            }
+            let range = || TimeError::Range(text.to_owned());
+            let seconds = seconds.parse().map_err(|_| range())?;
+            return Self::from_seconds(seconds).map_err(|_| range());
+        }
+        match text.parse() {
+            Err(TimeError::Format(_)) => {}
+            parsed => return parsed,
+        }
+        // A date has ten characters: 2024-05-01.
+        let in_utc = match text.len() {
+            10 => format!("{text}T00:00:00Z"),
+            _ => format!("{text}Z"),
+        };
+        in_utc.parse().map_err(|error| match error {
+            TimeError::Format(_) => format(),
+            TimeError::Range(_) => TimeError::Range(text.to_owned()),
+        })
     }
 
     /// Seconds since 1970-01-01T00:00:00Z.
@@ -97,6 +129,30 @@ mod tests {
         let time: Timestamp = "2024-05-01T12:00:00.999+02:00".parse().unwrap();
         assert_eq!(time.to_string(), "2024-05-01T10:00:00Z");
         assert_eq!(Timestamp::DEFAULT.to_string(), "1970-01-01T00:00:01Z");
+    }
+
+    // The seconds are those that `date -u -d TEXT +%s` of GNU coreutils prints.
+    #[test]
+    fn recipes_may_have_dates_local_times_and_seconds_in_utc() {
+        for (text, seconds) in [
+            ("2024-05-01T12:00:00+02:00", 1_714_557_600),
+            ("2024-05-01T12:00:00", 1_714_564_800),
+            ("2024-05-01 12:00:00", 1_714_564_800),
+            ("2024-05-01", 1_714_521_600),
+            ("@1714564800", 1_714_564_800),
+            ("@0", 0),
+        ] {
+            assert_eq!(Timestamp::from_recipe(text).unwrap().seconds(), seconds, "{text}");
+        }
+        for text in ["@", "@+1", "@1.5", "1714564800", "07:32:00", "2024-05", "2024-5-1", "", "é"]
+        {
+            let parsed = Timestamp::from_recipe(text);
+            assert!(matches!(parsed, Err(TimeError::Format(_))), "{text}: {parsed:?}");
+        }
+        for text in ["@-1", "@99999999999999999999", "1969-12-31", "1969-12-31T23:59:59"] {
+            let parsed = Timestamp::from_recipe(text);
+            assert!(matches!(parsed, Err(TimeError::Range(_))), "{text}: {parsed:?}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod lab; // the fixture of all tests
 mod layers; // layering, base layers, order, reproducibility
 mod lint; // findings of inspect
 mod metadata; // environment, names, architecture, tags, dates
+mod names; // several tags, names from the command line, annotations
 mod outputs; // output files, links, devices and pipes
 mod peers; // other programs read the archives
 mod platforms; // recipes with several platforms

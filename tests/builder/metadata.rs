@@ -205,8 +205,52 @@ fn dates_may_be_date_times_of_toml() {
     let quoted = lab.build(text);
     assert_eq!(lab.build(&text.replace("='20", "=20").replace("Z'", "Z")).bytes, quoted.bytes);
     assert_eq!(quoted.config()["created"], "2024-05-01T10:00:00Z");
-    assert!(lab.rejected("name='x'\ncreated=2024-05-01\n").contains("created"));
     assert!(lab.rejected("name='x'\ncreated={a=1}\n").contains("a time such as"));
+    assert!(lab.rejected("name='x'\ncreated=07:32:00\n").contains("invalid time \"07:32:00\""));
+    assert!(lab.rejected("name='x'\nmtime=1714557600\n").contains("\"@1706702400\""));
+}
+
+#[test]
+fn dates_may_be_seconds_days_and_times_in_utc() {
+    let lab = Lab::new();
+    lab.file("tree/file", "x");
+    for (written, date) in [
+        ("'@1714557600'", "2024-05-01 10:00:00"),
+        ("'2024-05-01'", "2024-05-01"),
+        ("2024-05-01", "2024-05-01"),
+        ("2024-05-01T10:00:00", "2024-05-01 10:00:00"),
+        ("2024-05-01 12:00:00+02:00", "2024-05-01 10:00:00"),
+    ] {
+        let built =
+            lab.build(&format!("name='x'\ncontents='tree'\ncreated={written}\nmtime={written}\n"));
+        let seconds = lab.tool("date", ["-u", "-d", date, "+%s"]);
+        let seconds: u64 = seconds.trim().parse().unwrap();
+        assert_eq!(built.layers()[0][0].mtime, seconds, "{written}");
+        let iso = lab.tool("date", ["-u", "-d", date, "+%Y-%m-%dT%H:%M:%SZ"]);
+        assert_eq!(built.config()["created"], iso.trim(), "{written}");
+    }
+    let message = lab.rejected("name='x'\nmtime='@1.5'\n");
+    assert!(message.contains("mtime: invalid time \"@1.5\"; expected RFC 3339"), "{message}");
+}
+
+#[test]
+fn the_environment_may_be_a_table_which_is_written_in_the_order_of_its_names() {
+    let lab = Lab::new();
+    let table = lab.build("name='x'\n[config.Env]\nPATH='/bin:/usr/bin'\nA='b=c'\n");
+    assert_eq!(table.env(), ["A=b=c", "PATH=/bin:/usr/bin"]);
+    let list = lab.build("name='x'\n[config]\nEnv=['A=b=c', 'PATH=/bin:/usr/bin']\n");
+    assert_eq!(table.bytes, list.bytes);
+    lab.build_with("name='base'\n[config]\nEnv=['Z=1', 'A=1']\n", "base.tar", &[]);
+    let child = lab.build("name='x'\nfrom_image='base.tar'\n[config.Env]\nA='2'\nB='3'\n");
+    assert_eq!(child.env(), ["Z=1", "A=2", "B=3"]);
+    for (mistake, expected) in [
+        ("A=1", "; write A = \"1\""),
+        ("'A=B'='1'", "env variable \"A=B\" cannot contain '=' in its name"),
+        ("''='1'", "has no name"),
+    ] {
+        let message = lab.rejected(&format!("name='x'\n[config.Env]\n{mistake}\n"));
+        assert!(message.contains(expected), "{message}");
+    }
 }
 
 #[test]

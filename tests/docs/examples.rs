@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use seatrial::build::Recipe;
+use seatrial::build::{Overrides, Recipe};
 
 use crate::read;
 
@@ -18,7 +18,7 @@ fn every_recipe_in_the_pages_can_be_read() {
     let mut count = 0;
     for page in ["README.md", "docs/recipe.md"] {
         for text in blocks(page).iter().filter(|text| text.starts_with("name = ")) {
-            let recipe = Recipe::parse_all(Path::new("app.toml"), text);
+            let recipe = Recipe::parse_all(Path::new("app.toml"), text, &Overrides::default());
             recipe.unwrap_or_else(|error| panic!("{page}: {error}\n{text}"));
             count += 1;
         }

@@ -9,4 +9,4 @@ pub(crate) use layout::MANIFEST;
 pub(crate) use read::read;
 #[cfg(feature = "vm")]
 pub(crate) use write::repack;
-pub(crate) use write::{DockerWriter, write_manifest};
+pub(crate) use write::{DockerWriter, ListedImage, write_manifest};

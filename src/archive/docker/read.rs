@@ -31,7 +31,7 @@ pub(crate) fn read(
     let (path, references) = (path.to_owned(), manifest.repo_tags);
     let format = ImageFormat::DockerArchive;
     let limits = selector.limits;
-    Ok(Image { path, format, config, raw_config, references, layers, limits })
+    Ok(Image { path, format, config, raw_config, manifest: None, references, layers, limits })
 }
 
 /// A docker-archive that is read.

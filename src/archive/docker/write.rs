@@ -14,12 +14,14 @@ use crate::archive::decompress::Codec;
 use crate::archive::header::END;
 #[cfg(feature = "vm")]
 use crate::archive::image::Image;
-use crate::archive::sink::{ImageWriter, LayerSink};
+use crate::archive::sink::{ImageMetadata, ImageWriter, LayerSink};
 use crate::archive::write::{
     copy_layer, layer_bytes, member_header, write_failed, write_member, write_padding,
 };
+#[cfg(feature = "vm")]
+use crate::image::Platform;
 use crate::image::manifest::DockerManifest;
-use crate::image::{DiffId, Digest, Platform, Reference};
+use crate::image::{DiffId, Digest, Reference};
 
 /// Writes a docker-archive to a stream.
 #[derive(Debug)]
@@ -91,11 +93,12 @@ impl<W: Write> ImageWriter for DockerWriter<W> {
         write_padding(&mut self.output, size).map_err(write_failed)
     }
 
-    fn finish(&mut self, config: &[u8], reference: &Reference, _: &Platform) -> io::Result<()> {
+    fn finish(&mut self, config: &[u8], metadata: &ImageMetadata) -> io::Result<()> {
         let config_name = format!("{}.json", Digest::of(config).hex());
         write_member(&mut self.output, &config_name, config)?;
         let layers = std::mem::take(&mut self.layers);
-        write_manifest(&mut self.output, config_name, reference, layers)?;
+        let image = ListedImage { config: config_name, layers, references: &metadata.references };
+        write_manifest(&mut self.output, &[image])?;
         self.output.write_all(&END)?;
         self.output.flush()
     }
@@ -120,21 +123,43 @@ pub fn repack(
     for (layer, size) in image.layers.iter().zip(sizes).skip(absent) {
         writer.copy_layer(layer, *size)?;
     }
-    writer.finish(&image.raw_config, reference, &Platform::host()).map_err(write_failed)
+    let metadata = ImageMetadata {
+        references: vec![reference.clone()],
+        platform: Platform::host(),
+        annotations: BTreeMap::new(),
+    };
+    writer.finish(&image.raw_config, &metadata).map_err(write_failed)
+}
+
+/// An image in `manifest.json`.
+#[derive(Debug)]
+pub(crate) struct ListedImage<'a> {
+    /// The name of the config's member.
+    pub(crate) config: String,
+    /// The names of the layers' members, lowest first.
+    pub(crate) layers: Vec<String>,
+    pub(crate) references: &'a [Reference],
 }
 
 /// Writes `manifest.json`, and `repositories` for readers that take names from it.
-pub(crate) fn write_manifest(
-    output: &mut dyn Write,
-    config: String,
-    reference: &Reference,
-    layers: Vec<String>,
-) -> io::Result<()> {
-    let top = layers.last().and_then(|name| name.strip_suffix("/layer.tar")).map(str::to_owned);
-    let manifest = [DockerManifest { config, repo_tags: vec![reference.to_string()], layers }];
-    write_member(output, MANIFEST, &serde_json::to_vec(&manifest)?)?;
-    let Some(top) = top else { return Ok(()) };
-    let tag = BTreeMap::from([(reference.tag.as_str(), top)]);
-    let repositories = BTreeMap::from([(reference.name.as_str(), tag)]);
-    write_member(output, "repositories", &serde_json::to_vec(&repositories)?)
+pub(crate) fn write_manifest(output: &mut dyn Write, images: &[ListedImage<'_>]) -> io::Result<()> {
+    let manifest = images.iter().map(|image| DockerManifest {
+        config: image.config.clone(),
+        repo_tags: image.references.iter().map(ToString::to_string).collect(),
+        layers: image.layers.clone(),
+    });
+    let manifests: Vec<DockerManifest> = manifest.collect();
+    write_member(output, MANIFEST, &serde_json::to_vec(&manifests)?)?;
+    let mut repositories: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
+    for image in images {
+        let top = image.layers.last().and_then(|name| name.strip_suffix("/layer.tar"));
+        for (reference, top) in image.references.iter().filter_map(|name| Some((name, top?))) {
+            let tags = repositories.entry(reference.name.as_str()).or_default();
+            tags.insert(reference.tag.as_str(), top);
+        }
+    }
+    match repositories.is_empty() {
+        true => Ok(()),
+        false => write_member(output, "repositories", &serde_json::to_vec(&repositories)?),
+    }
 }

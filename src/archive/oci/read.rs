@@ -37,7 +37,8 @@ pub(crate) fn read(
     let references = with_matching_first(&image.names, selector);
     let path = path.to_owned();
     let (format, limits) = (ImageFormat::OciLayout, selector.limits);
-    Ok(Image { path, format, config, raw_config, references, layers, limits })
+    let digest = Some(image.descriptor.digest);
+    Ok(Image { path, format, config, raw_config, manifest: digest, references, layers, limits })
 }
 
 /// The layers of `manifest`, with their sizes checked. A layer that is listed repeatedly is opened

@@ -13,9 +13,9 @@ use crate::archive::blob_cache::{BlobCache, BlobWriter, CachedBlob};
 use crate::archive::compress::BlockCompressor;
 use crate::archive::compression::Compression;
 use crate::archive::decompress::Codec;
-use crate::archive::docker::write_manifest;
+use crate::archive::docker::{ListedImage, write_manifest};
 use crate::archive::header::{BLOCK, END};
-use crate::archive::sink::{ImageWriter, LayerSink};
+use crate::archive::sink::{ImageMetadata, ImageWriter, LayerSink};
 use crate::archive::write::{
     copy_layer, folder_header, layer_bytes, member_header, write_failed, write_member,
     write_padding,
@@ -38,10 +38,18 @@ pub struct OciWriter<W> {
     blob: OpenBlob,
     cache: Option<BlobCache>,
     started: bool,
-    manifests: Vec<Descriptor>,
-    /// Config, name and layers of the image that the docker-archive has. It has one image only,
+    images: Vec<WrittenImage>,
+    /// Config, names and layers of the image that the docker-archive has. It has one image only,
     /// since docker-archives do not support platforms.
-    docker: Option<(String, Reference, Vec<String>)>,
+    docker: Option<(String, Vec<Reference>, Vec<String>)>,
+}
+
+/// An image whose manifest is written.
+#[derive(Debug)]
+struct WrittenImage {
+    manifest: Descriptor,
+    references: Vec<Reference>,
+    annotations: BTreeMap<String, String>,
 }
 
 /// The blob that is being written.
@@ -74,7 +82,7 @@ impl<W: Write + Seek> OciWriter<W> {
             blob: OpenBlob::default(),
             cache,
             started: false,
-            manifests: Vec::new(),
+            images: Vec::new(),
             docker: None,
         }
     }
@@ -85,14 +93,18 @@ impl<W: Write + Seek> OciWriter<W> {
     /// # Errors
     /// If the output cannot be written.
     pub fn close(mut self) -> io::Result<(W, u64)> {
-        let mut manifests = std::mem::take(&mut self.manifests);
-        if manifests.len() > 1 {
-            manifests = vec![self.nested(manifests)?];
-        }
-        let index = OciIndex::new(manifests);
+        let images = std::mem::take(&mut self.images);
+        let references = images.first().map(|image| image.references.clone()).unwrap_or_default();
+        let descriptor = match <[WrittenImage; 1]>::try_from(images) {
+            Ok([image]) => image.manifest,
+            Err(images) => self.nested(images)?,
+        };
+        let named = references.iter().map(|reference| named(&descriptor, reference));
+        let index = OciIndex::new(named.collect(), BTreeMap::new());
         write_member(&mut self.output, "index.json", &serde_json::to_vec(&index)?)?;
-        if let Some((config, reference, layers)) = self.docker.take() {
-            write_manifest(&mut self.output, config, &reference, layers)?;
+        if let Some((config, references, layers)) = self.docker.take() {
+            let image = ListedImage { config, layers, references: &references };
+            write_manifest(&mut self.output, &[image])?;
         }
         self.output.write_all(&END)?;
         self.output.flush()?;
@@ -102,13 +114,14 @@ impl<W: Write + Seek> OciWriter<W> {
 
     /// Writes an index of the images for all platforms. It is nested in `index.json`, since readers
     /// of layouts interpret each entry there as a separate image.
-    fn nested(&mut self, mut manifests: Vec<Descriptor>) -> io::Result<Descriptor> {
-        let annotations = manifests.first().and_then(|manifest| manifest.annotations.clone());
-        manifests.iter_mut().for_each(|manifest| manifest.annotations = None);
-        let index = OciIndex::new(manifests);
-        let mut nested = self.small_blob(media_type::INDEX, &serde_json::to_vec(&index)?)?;
-        nested.annotations = annotations;
-        Ok(nested)
+    /// It has the annotations that all images share.
+    fn nested(&mut self, images: Vec<WrittenImage>) -> io::Result<Descriptor> {
+        let mut all = images.iter().map(|image| &image.annotations);
+        let mut annotations = all.next().cloned().unwrap_or_default();
+        all.for_each(|other| annotations.retain(|name, value| other.get(name) == Some(value)));
+        let manifests = images.into_iter().map(|image| image.manifest).collect();
+        let index = OciIndex::new(manifests, annotations);
+        self.small_blob(media_type::INDEX, &serde_json::to_vec(&index)?)
     }
 
     /// Begins a blob with space for its header, since its digest is not known yet.
@@ -158,6 +171,16 @@ impl<W: Write + Seek> OciWriter<W> {
             annotations: None,
         })
     }
+}
+
+/// `descriptor` as `index.json` lists it for one of its references. Readers find an image by the
+/// annotation with its name, so it is listed once for each.
+fn named(descriptor: &Descriptor, reference: &Reference) -> Descriptor {
+    let annotations = BTreeMap::from([
+        (REF_NAME.to_owned(), reference.tag.to_string()),
+        (IMAGE_NAME.to_owned(), reference.normalized()),
+    ]);
+    Descriptor { annotations: Some(annotations), ..descriptor.clone() }
 }
 
 fn layer_media_type(codec: Codec) -> String {
@@ -241,12 +264,8 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
         self.layers.iter().map(|layer| layer.digest).collect()
     }
 
-    fn finish(
-        &mut self,
-        config: &[u8],
-        reference: &Reference,
-        platform: &Platform,
-    ) -> io::Result<()> {
+    fn finish(&mut self, config: &[u8], metadata: &ImageMetadata) -> io::Result<()> {
+        let ImageMetadata { references, platform, annotations } = metadata;
         if !self.started {
             self.open_blob()?;
             self.output.seek(SeekFrom::Start(self.blob.start))?;
@@ -255,19 +274,19 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
         let config_name = blob_name(config.digest);
         let layers = std::mem::take(&mut self.layers);
         let layer_names = layers.iter().map(|layer| blob_name(layer.digest)).collect();
-        let manifest = OciManifest::new(config, layers);
+        let manifest = OciManifest::new(config, layers, annotations.clone());
         let mut manifest =
             self.small_blob(media_type::MANIFEST, &serde_json::to_vec(&manifest)?)?;
         manifest.platform = Some(OciPlatform::from(platform));
-        manifest.annotations = Some(BTreeMap::from([
-            (REF_NAME.to_owned(), reference.tag.to_string()),
-            (IMAGE_NAME.to_owned(), reference.normalized()),
-        ]));
-        self.manifests.push(manifest);
+        self.images.push(WrittenImage {
+            manifest,
+            references: references.clone(),
+            annotations: annotations.clone(),
+        });
         // The docker-archive has the image for the host's platform, or else the first one.
         let preferred = self.docker.is_none() || platform.arch == Platform::host().arch;
         if self.dual && preferred {
-            self.docker = Some((config_name, reference.clone(), layer_names));
+            self.docker = Some((config_name, references.clone(), layer_names));
         }
         Ok(())
     }

@@ -6,10 +6,10 @@ use std::sync::Once;
 
 use super::{LimitArgs, thread_count};
 use crate::archive::{ArchiveError, Limits};
-use crate::build::{BuildError, CacheUse, Plan, Recipe, cache_problem, plan};
+use crate::build::{BuildError, CacheUse, Overrides, Plan, Recipe, cache_problem, plan};
 use crate::cli::streams::stderr;
 use crate::document;
-use crate::image::Platform;
+use crate::image::{Name, Platform, Tag};
 
 /// The arguments of every command that reads a recipe.
 #[derive(Debug, clap::Args)]
@@ -17,6 +17,14 @@ pub(in crate::cli) struct RecipeArgs {
     /// Recipe, TOML or JSON; `-` for standard input
     #[arg(value_name = "RECIPE")]
     pub(in crate::cli) recipe: PathBuf,
+
+    /// Tag that replaces the tags of the recipe; may be repeated
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<Tag>,
+
+    /// Repository name that replaces the name of the recipe
+    #[arg(long, value_name = "NAME")]
+    name: Option<Name>,
 
     /// Number of threads; does not change the output [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -54,13 +62,14 @@ impl RecipeArgs {
     /// Reads the recipe; if it has several platforms, for the host's.
     pub(in crate::cli) fn read(&self) -> Result<Recipe, BuildError> {
         let (name, text) = self.text()?;
-        Ok(self.with_limits(Recipe::parse(name, &text)?))
+        let recipe = Recipe::parse_for(name, &text, &Platform::host(), &self.overrides())?;
+        Ok(self.with_limits(recipe))
     }
 
     /// Plans the images of all platforms of the recipe.
     pub(in crate::cli) fn plan_all(&self) -> Result<Vec<Plan>, BuildError> {
         let (name, text) = self.text()?;
-        let recipes = Recipe::parse_all(name, &text)?;
+        let recipes = Recipe::parse_all(name, &text, &self.overrides())?;
         let plan = |recipe| plan(self.with_limits(recipe), self.threads());
         recipes.into_iter().map(plan).collect()
     }
@@ -68,12 +77,18 @@ impl RecipeArgs {
     /// Plans the recipe's image; if it has several platforms, the image for `platform`.
     pub(in crate::cli) fn plan(&self, platform: &Platform) -> Result<Plan, BuildError> {
         let (name, text) = self.text()?;
-        plan(self.with_limits(Recipe::parse_for(name, &text, platform)?), self.threads())
+        let recipe = Recipe::parse_for(name, &text, platform, &self.overrides())?;
+        plan(self.with_limits(recipe), self.threads())
     }
 
     /// The limits within which images are read.
     pub(in crate::cli) fn limits(&self) -> Limits {
         self.limits.limits()
+    }
+
+    /// The name and tags that replace those of the recipe.
+    pub(in crate::cli) fn overrides(&self) -> Overrides {
+        Overrides { name: self.name.clone(), tags: self.tag.clone() }
     }
 
     fn with_limits(&self, recipe: Recipe) -> Recipe {
