@@ -4,7 +4,7 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use seatrial::archive::entry::{Attributes, Kind};
+use seatrial::archive::entry::{Attributes, Entry, Kind};
 use seatrial::archive::header;
 use seatrial::image::{Digest, Env, Hasher};
 
@@ -15,17 +15,12 @@ fn main() {
 #[divan::bench(args = [20, 150])]
 fn tar_header(bencher: Bencher<'_, '_>, length: usize) {
     let (path, attributes) = ("directory/".repeat(length / 10), Attributes::default());
+    let entry = Entry::new(path.as_bytes(), 0o755, Kind::Directory);
     bencher
         .counter(ItemsCount::new(1_usize))
         .with_inputs(|| Vec::with_capacity(4096))
         .bench_values(|mut out| {
-            header::encode(
-                black_box(path.as_bytes()),
-                0o755,
-                &Kind::Directory,
-                &attributes,
-                &mut out,
-            );
+            header::encode(black_box(&entry), &attributes, &mut out);
             out
         });
 }

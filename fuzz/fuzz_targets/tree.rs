@@ -8,7 +8,7 @@
 use libfuzzer_sys::fuzz_target;
 use seatrial::archive::entry::path_order;
 use seatrial::archive::files;
-use seatrial::archive::tar::MemberKind;
+use seatrial::archive::tar::{MemberKind, SpecialKind};
 use seatrial::archive::tree::Tree;
 use seatrial_fuzz::reading::Verified;
 use seatrial_fuzz::tree::{Built, Found, Input};
@@ -25,7 +25,7 @@ fuzz_target!(|input: Input| {
             Found::Folder => (MemberKind::Directory, 0, &[][..]),
             Found::File(content) => (MemberKind::File, content.len(), &[][..]),
             Found::Symlink(target) => (MemberKind::Symlink, 0, &target[..]),
-            Found::Pipe => (MemberKind::Special, 0, &[][..]),
+            Found::Pipe => (MemberKind::Special(SpecialKind::Fifo), 0, &[][..]),
         };
         assert_eq!((member.kind, member.size, &member.link[..]), (kind, size as u64, link));
         assert_eq!((member.mode, member.mtime), (entry.mode, mtime));

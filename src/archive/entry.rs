@@ -1,6 +1,7 @@
 //! An entry of a layer: path, metadata, and the location of its content.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
@@ -37,6 +38,10 @@ impl Default for Attributes {
     }
 }
 
+/// Extended attributes by full name, such as `user.comment`. No name contains `=` or NUL, and no
+/// value is empty: PAX records cannot express either.
+pub type Xattrs = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
 /// An entry of a layer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entry {
@@ -49,6 +54,8 @@ pub struct Entry {
     pub kind: Kind,
     /// Its attributes, if they differ from the layer's.
     pub attributes: Option<Box<Attributes>>,
+    /// Its extended attributes.
+    pub xattrs: Xattrs,
 }
 
 /// The kind of an [`Entry`].
@@ -60,6 +67,8 @@ pub enum Kind {
     File(FileContent),
     /// A symbolic link to this target.
     Symlink(#[serde(with = "serde_bytes")] Box<[u8]>),
+    /// Another name of the file at this path, which comes earlier in the same layer.
+    HardLink(#[serde(with = "serde_bytes")] Box<[u8]>),
     /// A named pipe.
     Fifo,
     /// A character device, by major and minor number.
@@ -75,19 +84,40 @@ impl Kind {
             Self::Directory => "a directory",
             Self::File(_) => "a file",
             Self::Symlink(_) => "a symlink",
+            Self::HardLink(_) => "a hard link",
             Self::Fifo => "a named pipe",
             Self::CharDevice(..) | Self::BlockDevice(..) => "a device",
         }
     }
 }
 
-/// The location of a regular file's content on this host, and its metadata when it was listed.
+/// The content of a regular file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct FileContent {
-    /// The folder with the file; shared by all entries of that folder. The file has the entry's
-    /// name.
+pub enum FileContent {
+    /// That of a file on this host.
+    Host(HostFile),
+    /// These bytes.
+    Inline(#[serde(with = "serde_bytes")] Box<[u8]>),
+    /// A range of one of the layer's tars.
+    Part {
+        /// The tar, as an index into the layer's list.
+        tar: u32,
+        /// The position of the first byte.
+        offset: u64,
+        /// The number of bytes.
+        size: u64,
+    },
+}
+
+/// A regular file on this host, and its metadata when it was listed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HostFile {
+    /// The folder with the file; shared by all entries of that folder.
     #[serde(serialize_with = "path_bytes", deserialize_with = "shared_path")]
     pub folder: Arc<Path>,
+    /// The file's name in that folder, if it differs from the entry's.
+    #[serde(with = "serde_bytes")]
+    pub name: Option<Box<[u8]>>,
     /// Size in bytes.
     pub size: u64,
     /// Modification time, in seconds and nanoseconds.
@@ -101,11 +131,23 @@ pub struct FileContent {
 }
 
 impl FileContent {
-    /// The content of a file in `folder` with `metadata`, on a filesystem that is not known. Layers
-    /// with such files are not cached.
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Host(file) => file.size,
+            Self::Inline(bytes) => bytes.len() as u64,
+            Self::Part { size, .. } => *size,
+        }
+    }
+}
+
+impl HostFile {
+    /// A file in `folder` with `metadata` and the name of its entry, on a filesystem that is not
+    /// known. Layers with such files are not cached.
     pub fn new(folder: Arc<Path>, metadata: &Metadata) -> Self {
         Self {
             folder,
+            name: None,
             size: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec() as u32),
             changed: (metadata.ctime(), metadata.ctime_nsec() as u32),
@@ -126,17 +168,28 @@ fn shared_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Path>, 
 }
 
 impl Entry {
+    /// An entry with the layer's attributes and without extended attributes.
+    pub fn new(path: impl Into<Box<[u8]>>, mode: u32, kind: Kind) -> Self {
+        Self { path: path.into(), mode, kind, attributes: None, xattrs: Xattrs::new() }
+    }
+
     /// The last component of its path.
     pub fn name(&self) -> &[u8] {
         name_of(&self.path)
     }
 
-    /// The file on this host with its content, if it is a regular file.
+    /// The file on this host with its content, if there is one.
     pub fn source(&self) -> Option<PathBuf> {
         match &self.kind {
-            Kind::File(content) => Some(content.folder.join(OsStr::from_bytes(self.name()))),
+            Kind::File(FileContent::Host(file)) => Some(self.host_path(file)),
             _ => None,
         }
+    }
+
+    /// The path on this host of `file`, which has its content.
+    pub(super) fn host_path(&self, file: &HostFile) -> PathBuf {
+        let name = file.name.as_deref().unwrap_or_else(|| self.name());
+        file.folder.join(OsStr::from_bytes(name))
     }
 }
 

@@ -5,16 +5,17 @@
 //! file.
 
 use std::fs::{File, Metadata};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::ArchiveError;
-use super::entry::{Attributes, Entry, FileContent, Kind};
+use super::entry::{Attributes, Entry, FileContent, HostFile, Kind};
 use super::header::{self, END, padding};
 use super::host;
 use super::spool::{Spool, SpoolWriter};
+use super::tar_file::TarFile;
 use crate::image::Digest;
 use crate::image::digest::Hasher;
 
@@ -25,6 +26,9 @@ pub const SEGMENT_SIZE: usize = 512 << 10;
 #[derive(Debug)]
 pub struct Layer {
     entries: Spool<Entry>,
+    /// The tars that contents of files are parts of. A finished tar has no entries and is the only
+    /// one.
+    tars: Vec<TarFile>,
     count: usize,
     attributes: Attributes,
     size: u64,
@@ -49,6 +53,7 @@ pub struct Fingerprint {
 #[derive(Debug)]
 pub struct LayerBuilder {
     entries: SpoolWriter<Entry>,
+    tars: Vec<TarFile>,
     count: usize,
     attributes: Attributes,
     size: u64,
@@ -87,6 +92,7 @@ impl LayerBuilder {
         let now = UNIX_EPOCH.elapsed().map_or(0, |now| now.as_secs() as i64);
         Self {
             entries: SpoolWriter::new(MEMORY_LIMIT),
+            tars: Vec::new(),
             count: 0,
             attributes,
             size: END.len() as u64,
@@ -96,6 +102,16 @@ impl LayerBuilder {
         }
     }
 
+    /// Sets the tars whose parts are contents of the entries.
+    pub fn with_tars(mut self, tars: Vec<TarFile>) -> Self {
+        self.tars = tars;
+        for tar in &self.tars {
+            self.metadata.update(tar.identity().as_bytes());
+            self.stable &= tar.is_stable(self.stable_before);
+        }
+        self
+    }
+
     /// Adds the next entry; entries must come in order.
     ///
     /// # Errors
@@ -103,12 +119,14 @@ impl LayerBuilder {
     pub fn push(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
         let hash = |bytes: &[u8]| self.metadata.update(bytes);
         self.entries.push_inspected(entry, hash).map_err(file_list_failed)?;
-        if let Kind::File(FileContent { modified, changed, filesystem, .. }) = &entry.kind {
+        if let Kind::File(FileContent::Host(HostFile { modified, changed, filesystem, .. })) =
+            &entry.kind
+        {
             let is_old = modified.0.max(changed.0) < self.stable_before;
             self.stable &= is_old && filesystem.has_ctime;
         }
         self.count += 1;
-        self.size += record_size(entry);
+        self.size += record_size(entry, &self.attributes);
         Ok(())
     }
 
@@ -117,10 +135,12 @@ impl LayerBuilder {
     /// # Errors
     /// Those of [`push`](Self::push).
     pub fn finish(self) -> Result<Layer, ArchiveError> {
-        let Self { entries, count, attributes, size, mut metadata, stable, .. } = self;
+        let Self { entries, tars, count, attributes, size, mut metadata, stable, .. } = self;
         let fingerprint = Fingerprint { digest: metadata.finish(), stable };
         Ok(Layer {
             entries: entries.finish().map_err(file_list_failed)?,
+            // Tars without entries mean a finished layer.
+            tars: if count == 0 { Vec::new() } else { tars },
             count,
             attributes,
             size,
@@ -135,6 +155,22 @@ pub(crate) fn file_list_failed(source: io::Error) -> ArchiveError {
 }
 
 impl Layer {
+    /// A layer that is `tar`, byte for byte. The tar has `entries` entries.
+    ///
+    /// # Errors
+    /// If the empty list of entries cannot be made.
+    pub fn finished(tar: TarFile, entries: usize) -> Result<Self, ArchiveError> {
+        let size = tar.bytes().len();
+        let builder = LayerBuilder::new(Attributes::default()).with_tars(vec![tar]);
+        let tars = builder.tars.clone();
+        Ok(Self { tars, count: entries, size, ..builder.finish()? })
+    }
+
+    /// The finished tar that the layer is, if it is one.
+    fn finished_tar(&self) -> Option<&TarFile> {
+        self.tars.first().filter(|_| self.entries.is_empty())
+    }
+
     /// The size of the tar in bytes.
     pub fn size(&self) -> u64 {
         self.size
@@ -164,12 +200,17 @@ impl Layer {
         // The entry that the next segment begins in, its size, and the position of the next entry.
         let (mut entry, mut size, mut next) = (0, 0, 0);
         let (mut skip, mut left) = (0, layer.size);
+        if self.finished_tar().is_some() {
+            size = u64::MAX;
+        }
         std::iter::from_fn(move || {
             while size <= skip {
                 skip -= size;
                 entry = next;
                 match entries.next() {
-                    Some(Ok((read, after))) => (size, next) = (record_size(&read), after),
+                    Some(Ok((read, after))) => {
+                        (size, next) = (record_size(&read, &layer.attributes), after);
+                    }
                     Some(Err(error)) => return Some(Err(file_list_failed(error))),
                     // The zero blocks that end the tar.
                     None => size = u64::MAX,
@@ -185,16 +226,15 @@ impl Layer {
     }
 
     fn encode_header(&self, entry: &Entry, out: &mut Vec<u8>) {
-        let attributes = entry.attributes.as_deref().unwrap_or(&self.attributes);
-        header::encode(&entry.path, entry.mode, &entry.kind, attributes, out);
+        header::encode(entry, &self.attributes, out);
     }
 }
 
 /// The size of an entry's header, content and padding.
-fn record_size(entry: &Entry) -> u64 {
-    let header = header::encoded_size(&entry.path, &entry.kind);
+fn record_size(entry: &Entry, attributes: &Attributes) -> u64 {
+    let header = header::encoded_size(entry, attributes);
     match &entry.kind {
-        Kind::File(content) => header + content.size + padding(content.size),
+        Kind::File(content) => header + content.size() + padding(content.size()),
         _ => header,
     }
 }
@@ -212,6 +252,9 @@ impl Segment {
     /// If a file cannot be read, or has changed since it was listed.
     pub fn read(&self, buffer: &mut Vec<u8>) -> Result<(), ArchiveError> {
         buffer.clear();
+        if let Some(tar) = self.layer.finished_tar() {
+            return read_part(tar, self.skip, self.length, buffer);
+        }
         let mut skip = self.skip;
         let mut entries = self.layer.entries.from(self.entry);
         while buffer.len() < self.length {
@@ -232,7 +275,7 @@ impl Segment {
         skip: u64,
         buffer: &mut Vec<u8>,
     ) -> Result<(), ArchiveError> {
-        let header_size = header::encoded_size(&entry.path, &entry.kind);
+        let header_size = header::encoded_size(entry, &self.layer.attributes);
         if skip < header_size {
             let start = buffer.len();
             self.layer.encode_header(entry, buffer);
@@ -243,34 +286,82 @@ impl Segment {
         };
         let space = self.length.saturating_sub(buffer.len()) as u64;
         let offset = skip.saturating_sub(header_size);
-        let count = content.size.saturating_sub(offset).min(space);
+        let size = content.size();
+        let count = size.saturating_sub(offset).min(space);
         if count > 0 {
-            let metadata = read_content(entry, content, offset, count as usize, buffer)?;
-            let ctime = (metadata.ctime(), metadata.ctime_nsec() as u32);
-            let is_same = (ctime, metadata.ino()) == (content.changed, content.inode);
-            if self.unchanged_files && !is_same {
-                return Err(ArchiveError::Changed(entry.source().unwrap_or_default()));
-            }
+            self.read_content(entry, content, offset, count as usize, buffer)?;
         }
-        let filled = content.size + padding(content.size);
-        let zeros = filled.saturating_sub(offset.max(content.size)).min(space - count);
-        if offset + count >= content.size {
+        let filled = size + padding(size);
+        let zeros = filled.saturating_sub(offset.max(size)).min(space - count);
+        if offset + count >= size {
             buffer.resize(buffer.len() + zeros as usize, 0);
         }
         Ok(())
+    }
+
+    /// Appends `count` bytes of the content of `entry` from `offset` on.
+    fn read_content(
+        &self,
+        entry: &Entry,
+        content: &FileContent,
+        offset: u64,
+        count: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), ArchiveError> {
+        match content {
+            FileContent::Host(file) => {
+                let metadata = read_file(entry, file, offset, count, buffer)?;
+                let ctime = (metadata.ctime(), metadata.ctime_nsec() as u32);
+                let is_same = (ctime, metadata.ino()) == (file.changed, file.inode);
+                if self.unchanged_files && !is_same {
+                    return Err(ArchiveError::Changed(entry.host_path(file)));
+                }
+                Ok(())
+            }
+            FileContent::Inline(bytes) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                buffer.extend(bytes[start..].iter().take(count));
+                Ok(())
+            }
+            FileContent::Part { tar, offset: start, .. } => {
+                let tar = self.layer.tars.get(*tar as usize).ok_or(ArchiveError::WorkerLost)?;
+                read_part(tar, start.saturating_add(offset), count, buffer)
+            }
+        }
+    }
+}
+
+/// Appends `count` bytes of `tar` from `offset` on, and checks that it has not changed since it was
+/// opened.
+fn read_part(
+    tar: &TarFile,
+    offset: u64,
+    count: usize,
+    buffer: &mut Vec<u8>,
+) -> Result<(), ArchiveError> {
+    let start = buffer.len();
+    buffer.resize(start + count, 0);
+    let read = tar.bytes().part(offset, count as u64).read_exact(&mut buffer[start..]);
+    match read.and_then(|()| tar.bytes().is_unchanged()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(ArchiveError::Changed(tar.path().to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(ArchiveError::Changed(tar.path().to_owned()))
+        }
+        Err(error) => Err(ArchiveError::read(tar.path())(error)),
     }
 }
 
 /// Appends `count` bytes of a file from `offset` on, and checks that the file has not changed since
 /// it was listed. Returns its metadata.
-fn read_content(
+fn read_file(
     entry: &Entry,
-    content: &FileContent,
+    content: &HostFile,
     offset: u64,
     count: usize,
     buffer: &mut Vec<u8>,
 ) -> Result<Metadata, ArchiveError> {
-    let path = entry.source().unwrap_or_default();
+    let path = entry.host_path(content);
     let file = match host::open(&path, rustix::fs::OFlags::RDONLY) {
         Ok(file) => File::from(file),
         // It was no symlink, and there was none on the way, when it was listed.
@@ -307,11 +398,9 @@ mod tests {
         std::fs::write(&path, "first ").unwrap();
         let metadata = path.metadata().unwrap();
         let mut layer = LayerBuilder::new(Attributes::default());
-        let content = FileContent::new(folder.as_path().into(), &metadata);
-        let kind = Kind::File(content);
-        layer
-            .push(&Entry { path: b"file"[..].into(), mode: 0o644, kind, attributes: None })
-            .unwrap();
+        let content = HostFile::new(folder.as_path().into(), &metadata);
+        let kind = Kind::File(FileContent::Host(content));
+        layer.push(&Entry::new(&b"file"[..], 0o644, kind)).unwrap();
         let segment = Arc::new(layer.finish().unwrap()).segments().next().unwrap().unwrap();
         let (hashed, cached) = (segment.clone(), segment.with_unchanged_files());
         let mut buffer = Vec::new();

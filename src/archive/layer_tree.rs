@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::Arc;
 
 use super::entry::{display_path, join, name_of, parent_of};
 use super::invalid_data::invalid_data;
@@ -121,9 +122,10 @@ fn node(member: &Member) -> Node {
                 .ok()
                 .and_then(|s| Timestamp::from_seconds(s).ok())
                 .unwrap_or(Timestamp::DEFAULT),
+            xattrs: (!member.xattrs.is_empty()).then(|| Arc::new(member.xattrs.clone())),
         }),
         MemberKind::Symlink => Node::Symlink(member.link.as_slice().into()),
-        MemberKind::File | MemberKind::HardLink | MemberKind::Special => Node::File,
+        MemberKind::File | MemberKind::HardLink | MemberKind::Special(_) => Node::File,
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::invalid_data::invalid_data;
-use super::tar::Member;
+use super::tar::{Member, MemberKind};
 
 /// Limits on an image that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,12 @@ impl Budget {
 
     /// Counts an entry of a layer.
     pub(super) fn take_entry(&self, member: &Member) -> io::Result<()> {
-        let bytes = (member.path.len() + member.link.len()) as u64;
+        let mut bytes = (member.path.len() + member.link.len()) as u64;
+        // Those of directories stay in memory.
+        if member.kind == MemberKind::Directory {
+            let sizes = member.xattrs.iter().map(|(name, value)| name.len() + value.len());
+            bytes += sizes.sum::<usize>() as u64;
+        }
         let entries = self.entries.fetch_add(1, Ordering::Relaxed) + 1;
         let bytes = self.path_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if entries <= self.entry_limit && bytes <= self.entry_limit.saturating_mul(ENTRY_BYTES) {

@@ -96,7 +96,7 @@ impl Members {
                 inner_name(&member.link)
                     .ok_or_else(|| unsafe_member("link target", &member.link))?,
             ),
-            MemberKind::Special => {
+            MemberKind::Special(_) => {
                 return Err(invalid_data(format!(
                     "the archive contains a device: {}",
                     text::quote(&name)

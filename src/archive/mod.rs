@@ -33,6 +33,7 @@ pub mod resolve;
 pub mod sink;
 pub(crate) mod spool;
 pub mod tar;
+pub mod tar_file;
 pub mod tree;
 pub mod verify;
 pub(crate) mod write;

@@ -94,6 +94,16 @@ impl<T: Serialize> SpoolWriter<T> {
     }
 }
 
+impl<T> Spool<T> {
+    /// Whether there are no values.
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.bytes {
+            Bytes::Memory(bytes) => bytes.is_empty(),
+            Bytes::Disk(slice) => slice.is_empty(),
+        }
+    }
+}
+
 impl<T: DeserializeOwned> Spool<T> {
     /// The values from `position` on, each with the position of the next.
     pub(crate) fn from(

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
-use super::entry::{Attributes, parent_of};
+use super::entry::{Attributes, Xattrs, parent_of};
 use crate::image::Timestamp;
 
 /// A path of an image.
@@ -22,7 +23,7 @@ pub enum Node {
 }
 
 /// The metadata of a directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirMetadata {
     /// The twelve permission bits.
     pub mode: u32,
@@ -32,18 +33,20 @@ pub struct DirMetadata {
     pub gid: u64,
     /// Modification time.
     pub mtime: Timestamp,
+    /// Extended attributes, if it has any.
+    pub xattrs: Option<Arc<Xattrs>>,
 }
 
 impl Default for DirMetadata {
     /// The metadata that engines give to directories without an entry.
     fn default() -> Self {
-        Self { mode: 0o755, uid: 0, gid: 0, mtime: Timestamp::DEFAULT }
+        Self { mode: 0o755, uid: 0, gid: 0, mtime: Timestamp::DEFAULT, xattrs: None }
     }
 }
 
-impl From<DirMetadata> for Attributes {
+impl From<&DirMetadata> for Attributes {
     /// Without names of user and group: the base image defines them.
-    fn from(metadata: DirMetadata) -> Self {
+    fn from(metadata: &DirMetadata) -> Self {
         let (uname, gname) = (String::new(), String::new());
         Self { uid: metadata.uid, gid: metadata.gid, uname, gname, mtime: metadata.mtime }
     }
@@ -59,8 +62,13 @@ pub struct Tree {
 }
 
 /// A directory that has no entry.
-static IMPLIED: Node =
-    Node::Directory(DirMetadata { mode: 0o755, uid: 0, gid: 0, mtime: Timestamp::DEFAULT });
+static IMPLIED: Node = Node::Directory(DirMetadata {
+    mode: 0o755,
+    uid: 0,
+    gid: 0,
+    mtime: Timestamp::DEFAULT,
+    xattrs: None,
+});
 
 /// The key of a path: ordered by components, so that whatever is below a path follows it directly.
 /// No path contains NUL.

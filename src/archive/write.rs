@@ -6,7 +6,7 @@ use std::path::Path;
 use super::ArchiveError;
 use super::blob::LayerBlob;
 use super::decompress::Codec;
-use super::entry::{Attributes, FileContent, Kind};
+use super::entry::{Attributes, Entry, FileContent, HostFile, Kind};
 use super::header;
 use super::host::Filesystem;
 
@@ -30,17 +30,19 @@ pub(crate) fn layer_bytes(
 pub(crate) fn member_header(name: &str, size: u64) -> Vec<u8> {
     let folder = Path::new("").into();
     let filesystem = Filesystem::default();
-    let content =
-        FileContent { folder, size, modified: (0, 0), changed: (0, 0), inode: 0, filesystem };
+    let (modified, changed) = ((0, 0), (0, 0));
+    let file = HostFile { folder, name: None, size, modified, changed, inode: 0, filesystem };
+    let entry = Entry::new(name.as_bytes(), 0o644, Kind::File(FileContent::Host(file)));
     let mut out = Vec::with_capacity(header::BLOCK as usize);
-    header::encode(name.as_bytes(), 0o644, &Kind::File(content), &Attributes::default(), &mut out);
+    header::encode(&entry, &Attributes::default(), &mut out);
     out
 }
 
 /// The header of a directory of the image archive itself.
 pub(crate) fn folder_header(name: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(header::BLOCK as usize);
-    header::encode(name.as_bytes(), 0o755, &Kind::Directory, &Attributes::default(), &mut out);
+    let entry = Entry::new(name.as_bytes(), 0o755, Kind::Directory);
+    header::encode(&entry, &Attributes::default(), &mut out);
     out
 }
 

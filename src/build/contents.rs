@@ -186,7 +186,7 @@ impl<'a> Placer<'a> {
     pub(super) fn directory(&mut self, path: &[u8], mode: u32) -> Result<ImagePath, BuildError> {
         let path = self.resolved(path)?;
         if !path.is_empty() {
-            self.push(Entry { path: path.clone(), mode, kind: Kind::Directory, attributes: None })?;
+            self.push(Entry::new(path.clone(), mode, Kind::Directory))?;
         }
         Ok(path)
     }
@@ -221,7 +221,7 @@ impl<'a> Placer<'a> {
         {
             self.new_links.push((path.clone(), Node::Symlink(target.clone())));
         }
-        self.push(Entry { path, mode, kind, attributes: None })
+        self.push(Entry::new(path, mode, kind))
     }
 
     /// Records the link from `path` to `target` as expandable if `source` leads to a folder in the

@@ -111,20 +111,13 @@ impl Placer<'_> {
 
     /// The entry of a directory that no content describes: as in the base, else the default.
     fn directory_entry(&self, path: &[u8]) -> Entry {
-        let kind = Kind::Directory;
         match self.rules.base.get(path) {
             Some(Node::Directory(meta)) => Entry {
-                path: path.into(),
-                mode: meta.mode,
-                kind,
-                attributes: Some(Box::new((*meta).into())),
+                attributes: Some(Box::new(meta.into())),
+                xattrs: meta.xattrs.as_deref().cloned().unwrap_or_default(),
+                ..Entry::new(path, meta.mode, Kind::Directory)
             },
-            _ => Entry {
-                path: path.into(),
-                mode: DirMetadata::default().mode,
-                kind,
-                attributes: None,
-            },
+            _ => Entry::new(path, DirMetadata::default().mode, Kind::Directory),
         }
     }
 }

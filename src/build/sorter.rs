@@ -160,8 +160,7 @@ mod tests {
         for number in 0..count {
             // Every path twice, not sorted.
             let path = format!("{:08}", (number * 7919) % (count / 2 + 1));
-            let entry =
-                Entry { path: path.as_bytes().into(), mode: 0, kind: Kind::Fifo, attributes: None };
+            let entry = Entry::new(path.as_bytes(), 0, Kind::Fifo);
             sorter.push(entry, (number % 3) as u32).unwrap();
         }
         let (mut seen, mut previous) = (0, None::<Placed>);

@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, FileType, OFlags, RawDir, Stat};
 
 use super::BuildError;
 use crate::archive::ArchiveError;
-use crate::archive::entry::{FileContent, Kind};
+use crate::archive::entry::{FileContent, HostFile, Kind};
 use crate::archive::host::{self, Filesystem};
 use crate::archive::layer_tree::WHITEOUT;
 
@@ -131,7 +131,7 @@ impl Folder {
         let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
         match metadata.file_type() {
             FileType::Directory => Ok(Kind::Directory),
-            FileType::RegularFile => Ok(Kind::File(self.content(metadata))),
+            FileType::RegularFile => Ok(Kind::File(FileContent::Host(self.file(metadata)))),
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(&self.file, name, Vec::new());
                 let target = target.map_err(io::Error::from);
@@ -148,12 +148,13 @@ impl Folder {
         }
     }
 
-    fn content(&self, metadata: &Metadata) -> FileContent {
+    fn file(&self, metadata: &Metadata) -> HostFile {
         let status = &metadata.0;
         // A file that is mounted on its own may be on any filesystem.
         let is_same = status.st_dev == self.device;
-        FileContent {
+        HostFile {
             folder: Arc::clone(&self.path),
+            name: None,
             size: status.st_size as u64,
             modified: (status.st_mtime, status.st_mtime_nsec as u32),
             changed: (status.st_ctime, status.st_ctime_nsec as u32),

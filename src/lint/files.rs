@@ -96,7 +96,7 @@ impl Results {
     fn add(&mut self, entry: &LayerEntry<'_>, architecture: &str, created: Option<u64>) {
         let text = String::from_utf8_lossy(entry.path);
         self.duplicates.add(entry);
-        if entry.member.capabilities {
+        if entry.member.has_capabilities() {
             self.capabilities.add(entry.path);
         }
         self.has_passwd |= text == "etc/passwd";

@@ -11,6 +11,7 @@ mod closures; // sizes and shapes of reference graphs
 mod contents; // files of all kinds in images
 mod corpus; // a store of real packages
 mod documents; // JSON documents of images, and the files around them
+mod entries; // entries of every kind, as other programs unpack them
 mod forge; // forged images for tests
 mod golden; // digests of whole archives
 mod hostile; // images that would take much time or memory

@@ -182,13 +182,8 @@ fn tar_round_trip(files: BTreeMap<String, usize>, threads: usize) -> Result<(), 
             std::fs::write(&source, &content).unwrap();
             let metadata = source.metadata().unwrap();
             written.insert(path.clone(), content);
-            let content = entry::FileContent::new(own_folder.into(), &metadata);
-            Entry {
-                path: path.as_bytes().into(),
-                mode: 0o640,
-                kind: Kind::File(content),
-                attributes: None,
-            }
+            let file = entry::HostFile::new(own_folder.into(), &metadata);
+            Entry::new(path.as_bytes(), 0o640, Kind::File(entry::FileContent::Host(file)))
         })
         .collect();
     let source: LayerSource<'_, ArchiveError> = Box::new(move || {

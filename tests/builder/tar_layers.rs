@@ -75,7 +75,7 @@ fn layer(members: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// Writes an OCI layout with one layer to the folder `layout`.
-fn layout(lab: &Lab, layer: &[u8]) {
+pub fn layout(lab: &Lab, layer: &[u8]) {
     let blob = |bytes: &[u8], media_type: &str| {
         let digest = hex::encode(Sha256::digest(bytes));
         lab.file(format!("layout/blobs/sha256/{digest}"), bytes);

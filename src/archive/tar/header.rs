@@ -34,6 +34,10 @@ pub(super) struct Header {
     pub(super) gid: i64,
     pub(super) size: i64,
     pub(super) mtime: i64,
+    pub(super) uname: Vec<u8>,
+    pub(super) gname: Vec<u8>,
+    /// Major and minor number of a device.
+    pub(super) device: (i64, i64),
 }
 
 impl Header {
@@ -46,6 +50,7 @@ impl Header {
         let field = |name, from, length| number(name, &block[from..from + length]);
         let mode = field("mode", 100, 8)?;
         let name = text(&block[..100]);
+        let extension = |field| if format == Format::V7 { Vec::new() } else { text(field) };
         Ok(Self {
             format,
             typeflag: block[156],
@@ -59,6 +64,12 @@ impl Header {
             gid: field("gid", 116, 8)?,
             size: field("size", 124, 12)?,
             mtime: field("mtime", 136, 12)?,
+            uname: extension(&block[265..297]),
+            gname: extension(&block[297..329]),
+            device: match format {
+                Format::V7 => (0, 0),
+                _ => (field("major number", 329, 8)?, field("minor number", 337, 8)?),
+            },
         })
     }
 }

@@ -12,5 +12,5 @@ mod skip;
 mod sparse;
 
 pub(super) use reader::PATH_MAX;
-pub use reader::{Member, MemberKind, TarReader};
+pub use reader::{Member, MemberKind, SpecialKind, TarReader};
 pub use skip::Skip;

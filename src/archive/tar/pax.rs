@@ -46,6 +46,17 @@ impl Records {
         self.0.get(key).map(Vec::as_slice).filter(|value| !value.is_empty())
     }
 
+    /// The records whose key begins with `prefix`, without it.
+    pub(super) fn with_prefix<'r>(
+        &'r self,
+        prefix: &'r [u8],
+    ) -> impl Iterator<Item = (&'r [u8], &'r [u8])> {
+        let records = self.0.range(prefix.to_vec()..);
+        let records =
+            records.map_while(move |(key, value)| Some((key.strip_prefix(prefix)?, value)));
+        records.map(|(key, value)| (key, value.as_slice())).filter(|(_, value)| !value.is_empty())
+    }
+
     /// The value of `key` as a decimal number.
     pub(super) fn number(&self, key: &str) -> io::Result<Option<i64>> {
         let number = |value| decimal(value).ok_or_else(|| not_a_number(key));

@@ -1,12 +1,14 @@
 //! The reader: from header to header, and the content in between.
 
 use std::io::{self, Read};
+use std::mem::take;
 
 use super::header::{Block, Format, Header, text};
 use super::pax::Records;
 use super::skip::Skip;
 use super::sparse;
-use crate::archive::header::{BLOCK, padding};
+use crate::archive::entry::Xattrs;
+use crate::archive::header::{BLOCK, XATTR, padding};
 use crate::archive::invalid_data::invalid_data;
 
 /// The most bytes that a long-name or PAX record may have, as in Go. Linux paths have up to 4096
@@ -15,9 +17,8 @@ const RECORD_MAX: u64 = 1 << 20;
 /// The most bytes of a path or link target (`PATH_MAX` of Linux).
 pub(in crate::archive) const PATH_MAX: usize = 4096;
 
-/// The PAX record with file capabilities, in the namespace that GNU tar and Go use for extended
-/// attributes.
-const CAPABILITIES: &[u8] = b"SCHILY.xattr.security.capability";
+/// The extended attribute with file capabilities.
+const CAPABILITIES: &[u8] = b"security.capability";
 
 /// The kind of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,18 @@ pub enum MemberKind {
     /// A directory.
     Directory,
     /// A device or named pipe.
-    Special,
+    Special(SpecialKind),
+}
+
+/// The kind of a special file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecialKind {
+    /// A named pipe.
+    Fifo,
+    /// A character device, by major and minor number.
+    CharDevice(u32, u32),
+    /// A block device, by major and minor number.
+    BlockDevice(u32, u32),
 }
 
 /// A member's metadata, with long names and PAX records applied.
@@ -53,10 +65,21 @@ pub struct Member {
     pub uid: u64,
     /// Numeric group.
     pub gid: u64,
+    /// Name of the user; empty if it has none.
+    pub uname: Vec<u8>,
+    /// Name of the group; empty if it has none.
+    pub gname: Vec<u8>,
     /// Seconds since 1970.
     pub mtime: u64,
+    /// Its extended attributes.
+    pub xattrs: Xattrs,
+}
+
+impl Member {
     /// Whether it has file capabilities (capabilities(7)).
-    pub capabilities: bool,
+    pub fn has_capabilities(&self) -> bool {
+        self.xattrs.contains_key(CAPABILITIES)
+    }
 }
 
 /// Reads members from a tar stream.
@@ -179,7 +202,13 @@ impl<R: Skip> TarReader<R> {
             uid: unsigned("uid", header.uid)?,
             gid: unsigned("gid", header.gid)?,
             mtime: u64::try_from(header.mtime).unwrap_or(0),
-            capabilities: overrides.records.get(CAPABILITIES).is_some(),
+            uname: header.uname,
+            gname: header.gname,
+            xattrs: overrides
+                .records
+                .with_prefix(XATTR)
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
         })
     }
 
@@ -275,6 +304,9 @@ impl Overrides {
         header.uid = records.number("uid")?.unwrap_or(header.uid);
         header.gid = records.number("gid")?.unwrap_or(header.gid);
         header.mtime = records.seconds("mtime")?.unwrap_or(header.mtime);
+        for (key, name) in [("uname", &mut header.uname), ("gname", &mut header.gname)] {
+            *name = records.get(key.as_bytes()).map_or_else(|| take(name), <[u8]>::to_vec);
+        }
         for unused in ["atime", "ctime"] {
             records.seconds(unused)?;
         }
@@ -284,13 +316,18 @@ impl Overrides {
 
 /// The kind of a member, as Docker and containerd unpack it.
 fn kind(header: &Header) -> io::Result<MemberKind> {
+    let number =
+        |number| u32::try_from(number).map_err(|_| invalid_data("a device number too large"));
+    let (major, minor) = (number(header.device.0), number(header.device.1));
     Ok(match header.typeflag {
         // In archives older than `ustar`, a slash at the end makes a directory.
         0 if header.name.ends_with(b"/") => MemberKind::Directory,
         0 | b'0' | b'S' => MemberKind::File,
         b'1' => MemberKind::HardLink,
         b'2' => MemberKind::Symlink,
-        b'3' | b'4' | b'6' => MemberKind::Special,
+        b'3' => MemberKind::Special(SpecialKind::CharDevice(major?, minor?)),
+        b'4' => MemberKind::Special(SpecialKind::BlockDevice(major?, minor?)),
+        b'6' => MemberKind::Special(SpecialKind::Fifo),
         b'5' => MemberKind::Directory,
         other => {
             let other = char::from(other).escape_default();

@@ -67,6 +67,6 @@ fn file_type(kind: MemberKind) -> FileType {
         MemberKind::File | MemberKind::HardLink => FileType::File,
         MemberKind::Directory => FileType::Directory,
         MemberKind::Symlink => FileType::Symlink,
-        MemberKind::Special => FileType::Special,
+        MemberKind::Special(_) => FileType::Special,
     }
 }
