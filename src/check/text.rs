@@ -156,6 +156,15 @@ impl Text {
             && matches.iter().all(|pattern| pattern.is_match(text))
             && !not_matches.iter().any(|pattern| pattern.is_match(text))
     }
+
+    /// Returns the rules for the same text without the carriage returns before newlines. Regular
+    /// expressions stay as they are.
+    pub(super) fn without_carriage_returns(&self) -> Self {
+        let mut rules = self.0.clone();
+        let texts = rules.equals.iter_mut().chain(&mut rules.contains);
+        texts.for_each(|text| *text = text.replace("\r\n", "\n"));
+        Self(rules)
+    }
 }
 
 impl fmt::Display for Text {
@@ -187,6 +196,13 @@ mod tests {
     fn a_string_must_equal_the_whole_text() {
         assert!(text(r#""a\n""#).is_match("a\n"));
         assert!(!text(r#""a""#).is_match("a\n"));
+    }
+
+    #[test]
+    fn rules_without_carriage_returns_match_the_text_without_those_before_newlines() {
+        let rules = text(r#"{"equals": "a\rb\r\n", "contains": "b\r\n"}"#);
+        assert!(rules.is_match("a\rb\r\n") && !rules.is_match("a\rb\n"));
+        assert!(rules.without_carriage_returns().is_match("a\rb\n"));
     }
 
     #[test]

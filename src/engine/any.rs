@@ -54,6 +54,12 @@ impl Engine {
         }
     }
 
+    /// Whether the engine removes carriage returns before newlines from a container's output, as
+    /// containerd does when it writes a log for a kubelet.
+    pub(crate) fn drops_carriage_returns(&self) -> bool {
+        matches!(self, Self::Cri(_))
+    }
+
     /// Checks that the engine answers.
     ///
     /// # Errors
@@ -181,7 +187,7 @@ impl Container {
     async fn start(&self, options: &RunOptions) -> Result<(), EngineError> {
         match self {
             Self::Docker(container) => container.start(options.stdin.as_deref()).await,
-            Self::Cri(container) => container.start().await,
+            Self::Cri(container) => container.start(options.stdin.as_deref()).await,
         }
     }
 

@@ -271,6 +271,9 @@ name = "reads"
 container = { command = ["/busybox", "cat"], stdin = "in\n" }
 stdout = "in\n"
 [[run]]
+name = "writes"
+container = { command = ["/busybox", "touch", "/volume/file"], volumes = ["/volume"] }
+[[run]]
 name = "is absent"
 container.command = ["/absent"]
 [[service]]
@@ -297,7 +300,7 @@ fn podman_and_containerd_run_an_image_and_skip_what_they_do_not_support() {
     let output = check.output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
-    for (engine, stdin, start_error) in [
+    for (engine, volume, start_error) in [
         ("podman-4.3", "passed", "executable file `/absent` not found"),
         ("containerd-1.6", "skipped", "stat /absent: no such file or directory"),
     ] {
@@ -315,7 +318,8 @@ fn podman_and_containerd_run_an_image_and_skip_what_they_do_not_support() {
             ("loads with the expected name", "passed"),
             ("environment of a container", "passed"),
             ("run prints", "passed"),
-            ("run reads", stdin),
+            ("run reads", "passed"),
+            ("run writes", volume),
             ("run is absent", "failed"),
             ("service serves", "passed"),
         ];
@@ -330,8 +334,8 @@ async fn a_containerd_node_rejects_requests_without_a_client_certificate() {
     let daemon =
         Daemon::start("containerd-1.6", Default::default()).await.unwrap_or_else(|e| panic!("{e}"));
     let (port, keys) = (daemon.vm().port(), daemon.vm().folder());
-    // The first name is that of CRI, the second that of the node's own service.
-    for name in ["localhost", "node.localhost"] {
+    // CRI, the node's own service, and the server for standard input.
+    for name in ["localhost", "node.localhost", "stream.localhost"] {
         let request = |with_certificate: bool| {
             let mut curl = Command::new("curl");
             curl.args(["-s", "-m", "10", "--http0.9", "-d", "log /var/log/pods/none"]);
@@ -349,6 +353,10 @@ async fn a_containerd_node_rejects_requests_without_a_client_certificate() {
         if name == "node.localhost" {
             let (_, answer) = request(true);
             assert!(answer.contains("unknown request"), "{answer}");
+        }
+        if name == "stream.localhost" {
+            let (_, answer) = request(true);
+            assert!(answer.contains("404"), "{answer}");
         }
     }
 }

@@ -13,6 +13,7 @@ mod isolation; // limits for guests and for other users of the host
 mod load; // `seatrial load`
 mod named_vms; // `seatrial vm up`
 mod network; // the network of containers
+mod pods; // pods of containerd, as a kubelet makes them
 mod replay; // `seatrial replay`
 mod restored_vms; // VMs restored from a snapshot
 mod runtime_checks; // `seatrial check` on an engine

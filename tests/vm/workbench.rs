@@ -25,7 +25,16 @@ impl Workbench {
     }
 
     pub async fn with(options: Options) -> Self {
-        let daemon = Daemon::start(GUEST, options).await.unwrap_or_else(|e| panic!("{e}"));
+        Self::start(GUEST, options).await
+    }
+
+    /// An engine other than [`GUEST`].
+    pub async fn on(engine: &str) -> Self {
+        Self::start(engine, Options::default()).await
+    }
+
+    async fn start(engine: &str, options: Options) -> Self {
+        let daemon = Daemon::start(engine, options).await.unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(daemon.fallback(), None);
         eprint!("{}", daemon.timeline()); // shown if the test fails
         let folder = TempDir::new().unwrap();

@@ -12,7 +12,8 @@ use prost_build::{Config, Module, Service, ServiceGenerator};
 use prost_types::{DescriptorProto, FileDescriptorProto};
 
 /// The RPC methods that seatrial calls.
-const METHODS: [&str; 12] = [
+const METHODS: [&str; 13] = [
+    "Attach",
     "ContainerStatus",
     "CreateContainer",
     "ImageStatus",

@@ -692,6 +692,24 @@ pub struct ContainerUser {
     #[prost(message, optional, tag = "1")]
     pub linux: ::core::option::Option<LinuxContainerUser>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AttachRequest {
+    #[prost(string, tag = "1")]
+    pub container_id: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub stdin: bool,
+    #[prost(bool, tag = "3")]
+    pub tty: bool,
+    #[prost(bool, tag = "4")]
+    pub stdout: bool,
+    #[prost(bool, tag = "5")]
+    pub stderr: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AttachResponse {
+    #[prost(string, tag = "1")]
+    pub url: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Image {
     #[prost(string, tag = "1")]
@@ -1218,6 +1236,10 @@ impl Method for StopContainerRequest {
 impl Method for ContainerStatusRequest {
     type Response = ContainerStatusResponse;
     const PATH: &'static str = "/runtime.v1.RuntimeService/ContainerStatus";
+}
+impl Method for AttachRequest {
+    type Response = AttachResponse;
+    const PATH: &'static str = "/runtime.v1.RuntimeService/Attach";
 }
 impl Method for StatusRequest {
     type Response = StatusResponse;

@@ -140,8 +140,7 @@ impl Cri {
         // CRI lists an imported image only after an event from containerd.
         let deadline = Instant::now() + IMPORT_TIMEOUT;
         loop {
-            let request = api::ImageStatusRequest { image: image_spec(image), verbose: true };
-            let response = self.call(&action, request).await?;
+            let response = self.image_status(image).await?;
             if let Some(found) = response.image {
                 let info =
                     response.info.get("info").and_then(|info| serde_json::from_str(info).ok());
@@ -164,6 +163,15 @@ impl Cri {
         }
     }
 
+    /// Returns the description of an image, with its config, if the runtime has it.
+    pub(super) async fn image_status(
+        &self,
+        image: &str,
+    ) -> Result<api::ImageStatusResponse, EngineError> {
+        let request = api::ImageStatusRequest { image: image_spec(image), verbose: true };
+        self.call(&format!("inspect {image}"), request).await
+    }
+
     /// Removes an image.
     ///
     /// # Errors
@@ -178,9 +186,6 @@ impl Cri {
     pub(in crate::engine) fn unsupported(options: &RunOptions) -> Option<&'static str> {
         let group =
             options.user.as_deref().and_then(|user| user.split_once(':')).map(|(_, group)| group);
-        if options.stdin.is_some() {
-            return Some("CRI passes standard input to a container only from a terminal");
-        }
         if !options.volumes.is_empty() {
             return Some("CRI creates only the volumes that the image declares");
         }

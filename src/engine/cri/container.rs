@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::api::{self, ContainerState, NamespaceMode};
+use super::api::{self, ContainerState};
 use super::client::{Cri, image_spec};
+use super::kubelet::{self, User};
+use super::log;
 use super::node::CALL_TIMEOUT;
 use crate::engine::{EngineError, Exit, RunOptions, RunOutput, State};
 
@@ -27,6 +29,9 @@ const POLL_MAX: Duration = Duration::from_millis(300);
 const LOG_ROOT: &str = "/var/log/pods";
 /// The container's log file in the log folder of its pod.
 const LOG_FILE: &str = "container.log";
+/// The pod's name, which is its host name, too (`pkg/kubelet/kubelet_pods.go`,
+/// `GeneratePodHostNameAndDomain`).
+const POD_NAME: &str = "seatrial";
 
 impl Cri {
     /// Creates a pod and a container of `image` in it. Does not start the container.
@@ -38,6 +43,10 @@ impl Cri {
         if let Some(problem) = Self::unsupported(options) {
             return Err(EngineError::Unexpected(problem.to_owned()));
         }
+        let mut user = User::of_image(self.image_status(image).await?.image.as_ref());
+        if let Some(text) = &options.user {
+            user = user.replaced_by(text);
+        }
         let sandbox = sandbox_config(options);
         let log = format!("{}/{LOG_FILE}", sandbox.log_directory);
         let request =
@@ -45,7 +54,7 @@ impl Cri {
         let pod = self.call("create a pod", request).await?.pod_sandbox_id;
         let request = api::CreateContainerRequest {
             pod_sandbox_id: pod.clone(),
-            config: Some(container_config(image, options)),
+            config: Some(container_config(image, options, user)),
             sandbox_config: Some(sandbox),
         };
         match self.call(&format!("create a container of {image}"), request).await {
@@ -71,34 +80,24 @@ impl Cri {
 
 /// Returns the configuration of a pod with a random UID.
 fn sandbox_config(options: &RunOptions) -> api::PodSandboxConfig {
-    let namespace_options = options.bare.then(|| api::NamespaceOption {
-        network: NamespaceMode::Node.into(),
-        ..Default::default()
-    });
-    let security_context =
-        Some(api::LinuxSandboxSecurityContext { namespace_options, ..Default::default() });
     let uid = format!("{:016x}", RandomState::new().build_hasher().finish());
     api::PodSandboxConfig {
         // A pod in the node's network namespace has the node's host name.
-        hostname: if options.bare { String::new() } else { "seatrial".to_owned() },
+        hostname: if options.bare { String::new() } else { POD_NAME.to_owned() },
         log_directory: format!("{LOG_ROOT}/{uid}"),
         metadata: Some(api::PodSandboxMetadata {
-            name: format!("pod-{uid}"),
+            name: POD_NAME.to_owned(),
             namespace: "seatrial".to_owned(),
             uid,
             attempt: 0,
         }),
-        linux: Some(api::LinuxPodSandboxConfig { security_context, ..Default::default() }),
+        linux: Some(kubelet::pod(options.bare)),
         ..Default::default()
     }
 }
 
-fn container_config(image: &str, options: &RunOptions) -> api::ContainerConfig {
-    let security_context = options.user.as_deref().map(security_context);
-    let linux = security_context.map(|context| api::LinuxContainerConfig {
-        security_context: Some(context),
-        ..Default::default()
-    });
+fn container_config(image: &str, options: &RunOptions, user: User) -> api::ContainerConfig {
+    let stdin = options.stdin.is_some();
     api::ContainerConfig {
         metadata: Some(api::ContainerMetadata { name: "container".to_owned(), attempt: 0 }),
         image: image_spec(image),
@@ -108,7 +107,9 @@ fn container_config(image: &str, options: &RunOptions) -> api::ContainerConfig {
         envs: options.env.iter().filter_map(|entry| variable(entry)).collect(),
         mounts: options.binds.iter().filter_map(|bind| mount(bind)).collect(),
         log_path: LOG_FILE.to_owned(),
-        linux,
+        stdin,
+        stdin_once: stdin,
+        linux: Some(kubelet::container(user, options.bare)),
         ..Default::default()
     }
 }
@@ -130,30 +131,26 @@ fn mount(bind: &str) -> Option<api::Mount> {
     })
 }
 
-/// Parses `USER[:GROUP]`. The user is a number or a name, the group a number.
-fn security_context(user: &str) -> api::LinuxContainerSecurityContext {
-    let (user, group) =
-        user.split_once(':').map_or((user, None), |(user, group)| (user, Some(group)));
-    let number = |text: &str| text.parse().ok().map(|value| api::Int64Value { value });
-    let run_as_user = number(user);
-    api::LinuxContainerSecurityContext {
-        run_as_username: if run_as_user.is_none() { user.to_owned() } else { String::new() },
-        run_as_user,
-        run_as_group: group.and_then(number),
-        ..Default::default()
-    }
-}
-
 impl CriContainer {
     /// The container's ID.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    pub(in crate::engine) async fn start(&self) -> Result<(), EngineError> {
+    pub(in crate::engine) async fn start(&self, stdin: Option<&str>) -> Result<(), EngineError> {
         let request = api::StartContainerRequest { container_id: self.id.clone() };
         let started = self.cri.call("start the container", request).await;
-        started.map(drop).map_err(EngineError::into_start_error)
+        started.map_err(EngineError::into_start_error)?;
+        let Some(text) = stdin else { return Ok(()) };
+        match self.cri.write_stdin(&self.id, text).await {
+            // A command that has ended does not need its standard input.
+            Err(error) if !self.has_exited().await? => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn has_exited(&self) -> Result<bool, EngineError> {
+        Ok(self.status().await?.state() == ContainerState::ContainerExited)
     }
 
     async fn status(&self) -> Result<api::ContainerStatus, EngineError> {
@@ -187,7 +184,7 @@ impl CriContainer {
     /// # Errors
     /// If the log cannot be read, or is too long.
     pub async fn logs(&self) -> Result<(String, String), EngineError> {
-        Ok(split_log(&self.cri.node.log(&self.log).await?))
+        Ok(log::split(&self.cri.node.log(&self.log).await?))
     }
 
     /// Returns the container's state. CRI ignores image health checks; a kubelet runs probes of its
@@ -240,25 +237,6 @@ impl CriContainer {
     }
 }
 
-/// Splits a log in CRI's format into standard output and standard error. Each line is
-/// `TIME STREAM TAG TEXT`; a line that was too long for one entry has the tag `P` (partial) on all
-/// its entries except the last.
-fn split_log(log: &str) -> (String, String) {
-    let (mut stdout, mut stderr) = (String::new(), String::new());
-    for line in log.lines() {
-        let mut parts = line.splitn(4, ' ').skip(1);
-        let (Some(stream), Some(tag), text) = (parts.next(), parts.next(), parts.next()) else {
-            continue;
-        };
-        let to = if stream == "stderr" { &mut stderr } else { &mut stdout };
-        to.push_str(text.unwrap_or_default());
-        if !tag.split(':').any(|tag| tag == "P") {
-            to.push('\n');
-        }
-    }
-    (stdout, stderr)
-}
-
 #[cfg(test)]
 mod tests {
     use prost::Message;
@@ -269,9 +247,13 @@ mod tests {
     /// Encodes a length-delimited field: text, or the fields of a message.
     fn field(number: u8, content: impl AsRef<[u8]>) -> Vec<u8> {
         let content = content.as_ref();
-        let mut bytes = vec![number << 3 | 2];
-        encode_varint(content.len() as u64, &mut bytes);
-        [&bytes, content].concat()
+        [&[number << 3 | 2], &varint(content.len() as u64)[..], content].concat()
+    }
+
+    fn varint(value: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_varint(value, &mut bytes);
+        bytes
     }
 
     /// Encodes a number or a bool.
@@ -289,14 +271,44 @@ mod tests {
             user: Some("7:8".to_owned()),
             working_dir: Some("/srv".to_owned()),
             binds: owned(&["/host:/in:ro"]),
+            stdin: Some("input".to_owned()),
             ..RunOptions::default()
         };
         let request = api::CreateContainerRequest {
             pod_sandbox_id: "pod".to_owned(),
-            config: Some(container_config("app:1", &options)),
+            config: Some(container_config("app:1", &options, User::default().replaced_by("7:8"))),
             sandbox_config: None,
         };
-        let security_context = [field(5, number(1, 7)), field(12, number(1, 8))].concat();
+        let paths = |number, paths: &[&str]| -> Vec<u8> {
+            paths.iter().flat_map(|path| field(number, path)).collect()
+        };
+        let masked = [
+            "/proc/asound",
+            "/proc/acpi",
+            "/proc/kcore",
+            "/proc/keys",
+            "/proc/latency_stats",
+            "/proc/timer_list",
+            "/proc/timer_stats",
+            "/proc/sched_debug",
+            "/proc/scsi",
+            "/sys/firmware",
+            "/sys/devices/virtual/powercap",
+        ];
+        let readonly = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+        let security_context = [
+            field(3, number(2, 1)),  // namespace_options: pid = CONTAINER
+            field(5, number(1, 7)),  // run_as_user
+            field(12, number(1, 8)), // run_as_group
+            paths(13, &masked),
+            paths(14, &readonly),
+            field(15, number(1, 1)), // seccomp: Unconfined
+        ];
+        let resources = [
+            number(3, 2),                          // cpu_shares
+            [vec![5 << 3], varint(1000)].concat(), // oom_score_adj
+        ];
+        let linux = [field(1, resources.concat()), field(2, security_context.concat())];
         let config = [
             field(1, field(1, "container")), // metadata.name
             field(2, field(1, "app:1")),     // image.image
@@ -307,7 +319,9 @@ mod tests {
             field(6, [field(1, "A"), field(2, "b=c")].concat()), // envs
             field(7, [field(1, "/in"), field(2, "/host"), number(3, 1)].concat()), // mounts
             field(11, "container.log"),                          // log_path
-            field(15, field(2, security_context)),               // linux.security_context
+            number(12, 1),                                       // stdin
+            number(13, 1),                                       // stdin_once
+            field(15, linux.concat()),
         ];
         let expected = [field(1, "pod"), field(2, config.concat())].concat();
         assert_eq!(request.encode_to_vec(), expected);
@@ -319,32 +333,14 @@ mod tests {
         let config = sandbox_config(&options);
         let uid = config.metadata.clone().unwrap_or_default().uid;
         let request = api::RunPodSandboxRequest { config: Some(config), ..Default::default() };
-        let metadata = [field(1, format!("pod-{uid}")), field(2, &uid), field(3, "seatrial")];
-        let namespace_options = field(1, number(1, 2)); // network = NODE
+        let metadata = [field(1, "seatrial"), field(2, &uid), field(3, "seatrial")];
+        let namespace_options = field(1, [number(1, 2), number(2, 1)].concat()); // NODE, CONTAINER
+        let security_context = [namespace_options, field(9, [])]; // seccomp = RuntimeDefault
         let config = [
             field(1, metadata.concat()),
             field(3, format!("/var/log/pods/{uid}")), // log_directory
-            field(8, field(2, namespace_options)),    // linux.security_context
+            field(8, field(2, security_context.concat())), // linux.security_context
         ];
         assert_eq!(request.encode_to_vec(), field(1, config.concat()));
-    }
-
-    #[test]
-    fn a_log_is_split_into_its_streams_and_partial_lines_are_joined() {
-        let log = "2016-10-06T00:17:09.669794202Z stdout P log content 1\n\
-                   2016-10-06T00:17:09.669794203Z stderr F log content 2\n\
-                   2016-10-06T00:17:09.669794204Z stdout F , and more\n\
-                   2016-10-06T00:17:09.669794205Z stdout F \n";
-        let expected = ("log content 1, and more\n\n".to_owned(), "log content 2\n".to_owned());
-        assert_eq!(split_log(log), expected);
-    }
-
-    #[test]
-    fn a_user_is_a_number_or_a_name_and_a_group_is_a_number() {
-        let number = security_context("7:8");
-        assert_eq!(number.run_as_user.map(|id| id.value), Some(7));
-        assert_eq!(number.run_as_group.map(|id| id.value), Some(8));
-        let name = security_context("nobody");
-        assert_eq!((name.run_as_username.as_str(), name.run_as_user), ("nobody", None));
     }
 }

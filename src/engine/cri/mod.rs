@@ -14,8 +14,11 @@
 )]
 #[rustfmt::skip]
 mod api;
+mod attach;
 mod client;
 mod container;
+mod kubelet;
+mod log;
 mod node;
 
 pub use client::Cri;

@@ -1,6 +1,6 @@
 //! A client of the helper program in the guest (`vm/guest/files/usr/lib/seatrial/node`), which
 //! imports image archives and reads log files. It shares the runtime's port: connections whose TLS
-//! server name is `node.localhost` reach it.
+//! server name is `node.localhost` reach it, and `stream.localhost` the runtime's streaming server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +25,13 @@ pub(super) struct Node {
     tls: Arc<ClientConfig>,
 }
 
+/// A connection to the node.
+pub(super) type Connection = TlsStream<TcpStream>;
+
 /// The TLS server name of the helper program.
-const SERVER_NAME: &str = "node.localhost";
+const HELPER: &str = "node.localhost";
+/// The TLS server name of the runtime's streaming server.
+const STREAMING_SERVER: &str = "stream.localhost";
 /// The timeout of a call to the node. An emulated node takes some seconds to create a pod.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -35,11 +40,20 @@ impl Node {
         Self { port, tls: Arc::new(tls) }
     }
 
-    /// Connects and sends `command` as the first line.
-    async fn send(&self, command: &str) -> std::io::Result<TlsStream<TcpStream>> {
-        let name = ServerName::try_from(SERVER_NAME).map_err(std::io::Error::other)?;
+    async fn connect(&self, name: &'static str) -> std::io::Result<Connection> {
+        let name = ServerName::try_from(name).map_err(std::io::Error::other)?;
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
-        let mut stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await?;
+        TlsConnector::from(self.tls.clone()).connect(name, stream).await
+    }
+
+    /// Connects to the runtime's streaming server, which speaks HTTP.
+    pub(super) async fn streaming_server(&self) -> std::io::Result<Connection> {
+        self.connect(STREAMING_SERVER).await
+    }
+
+    /// Connects to the helper program and sends `command` as the first line.
+    async fn send(&self, command: &str) -> std::io::Result<Connection> {
+        let mut stream = self.connect(HELPER).await?;
         stream.write_all(format!("{command}\n").as_bytes()).await?;
         Ok(stream)
     }

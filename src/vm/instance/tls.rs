@@ -34,7 +34,7 @@ pub(in crate::vm) fn create(folder: &Path) -> Result<ServerFiles, VmError> {
         params.extended_key_usages = vec![usage];
         Ok((params.signed_by(&key, &issuer)?.pem(), key.serialize_pem()))
     };
-    let names = ["localhost", "node.localhost", "127.0.0.1"];
+    let names = ["localhost", "node.localhost", "stream.localhost", "127.0.0.1"];
     let (server, server_key) = sign("server", ExtendedKeyUsagePurpose::ServerAuth, &names)?;
     let (client, client_key) = sign("client", ExtendedKeyUsagePurpose::ClientAuth, &[])?;
     for (name, content) in CLIENT_FILES.into_iter().zip([&authority_pem, &client, &client_key]) {

@@ -1,0 +1,44 @@
+//! Log files in CRI's format (Kubernetes' design document "CRI: log management").
+
+/// Splits a log into standard output and standard error. Each line is `TIME STREAM TAG TEXT`; the
+/// tag `P` (partial) marks a piece of a line that does not end in a newline.
+///
+/// containerd removes a carriage return before a newline when it writes the log
+/// (`pkg/cri/io/logger.go`, `readLine`); all others are in the log.
+pub(super) fn split(log: &str) -> (String, String) {
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    for line in log.split_terminator('\n') {
+        let mut parts = line.splitn(4, ' ').skip(1);
+        let (Some(stream), Some(tag), text) = (parts.next(), parts.next(), parts.next()) else {
+            continue;
+        };
+        let to = if stream == "stderr" { &mut stderr } else { &mut stdout };
+        to.push_str(text.unwrap_or_default());
+        if !tag.split(':').any(|tag| tag == "P") {
+            to.push('\n');
+        }
+    }
+    (stdout, stderr)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn a_log_is_split_into_its_streams_and_partial_lines_are_joined() {
+        let log = "2016-10-06T00:17:09.669794202Z stdout P log content 1\n\
+                   2016-10-06T00:17:09.669794203Z stderr F log content 2\n\
+                   2016-10-06T00:17:09.669794204Z stdout F , and more\n\
+                   2016-10-06T00:17:09.669794205Z stdout F \n";
+        let expected = ("log content 1, and more\n\n".to_owned(), "log content 2\n".to_owned());
+        assert_eq!(split(log), expected);
+    }
+
+    #[test]
+    fn carriage_returns_in_a_log_are_kept() {
+        let log = "2016-10-06T00:17:09.669794202Z stdout F 10%\r20%\r\n\
+                   2016-10-06T00:17:09.669794203Z stdout P \r\n";
+        assert_eq!(split(log).0, "10%\r20%\r\n\r");
+    }
+}
