@@ -78,6 +78,22 @@ impl LayerTree {
         Ok(None)
     }
 
+    /// The paths that the layer removes from the layers below it.
+    pub(super) fn removed(&self) -> impl Iterator<Item = &[u8]> {
+        self.removed.iter().map(|path| &**path)
+    }
+
+    /// The directories whose contents in the layers below it the layer hides.
+    pub(super) fn opaque(&self) -> impl Iterator<Item = &[u8]> {
+        self.opaque.iter().map(|path| &**path)
+    }
+
+    /// The path of the file that `member`, a hard link, is another name of.
+    pub(super) fn link_target(&self, member: &Member) -> io::Result<Box<[u8]>> {
+        let target = normalize(&member.link).ok_or_else(|| unsafe_path(&member.link))?;
+        self.through_symlinks(target)
+    }
+
     /// Resolves symlinks in the parents of `path` that are in this layer. An engine unpacks a layer
     /// by itself, so those of lower layers are not followed.
     fn through_symlinks(&self, path: Box<[u8]>) -> io::Result<Box<[u8]>> {

@@ -26,22 +26,8 @@ use crate::image::manifest::OciPlatform;
 /// If `path` cannot be read, is not an image, or is a broken or hostile one, or if `selector`
 /// matches no image or several.
 pub fn open(path: &Path, selector: &ImageSelector) -> Result<Image, ArchiveError> {
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) => return Err(not_found(path, error)),
-    };
-    if metadata.is_dir() {
-        return open_folder(path, selector);
-    }
-    if !metadata.is_file() {
-        return Err(not_a_file(path, metadata.file_type()));
-    }
-    let stored = open_file(path)?;
-    let (archive, limits) = decompressed(path, stored, selector.limits)?;
+    let OpenFiles { files, docker, oci, limits } = open_files(path, selector.limits)?;
     let selector = &ImageSelector { limits, ..selector.clone() };
-    let members = members(path, &archive)?;
-    let (docker, oci) = (members.has(docker::MANIFEST), members.has(oci::LAYOUT));
-    let files = ImageFiles::Archive(members);
     if !docker {
         return oci::read(path, &files, selector);
     }
@@ -60,11 +46,41 @@ pub fn open(path: &Path, selector: &ImageSelector) -> Result<Image, ArchiveError
     }
 }
 
-fn open_folder(path: &Path, selector: &ImageSelector) -> Result<Image, ArchiveError> {
+/// The files of a file or folder that is an image or has several.
+pub(super) struct OpenFiles {
+    pub(super) files: ImageFiles,
+    /// Whether they are a docker-archive.
+    pub(super) docker: bool,
+    /// Whether they are an OCI layout; a dual archive is both.
+    pub(super) oci: bool,
+    pub(super) limits: Limits,
+}
+
+/// Opens the file or folder at `path`.
+pub(super) fn open_files(path: &Path, limits: Limits) -> Result<OpenFiles, ArchiveError> {
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) => return Err(not_found(path, error)),
+    };
+    if metadata.is_dir() {
+        let files = open_folder(path)?;
+        return Ok(OpenFiles { files, docker: false, oci: true, limits });
+    }
+    if !metadata.is_file() {
+        return Err(not_a_file(path, metadata.file_type()));
+    }
+    let stored = open_file(path)?;
+    let (archive, limits) = decompressed(path, stored, limits)?;
+    let members = members(path, &archive)?;
+    let (docker, oci) = (members.has(docker::MANIFEST), members.has(oci::LAYOUT));
+    Ok(OpenFiles { files: ImageFiles::Archive(members), docker, oci, limits })
+}
+
+fn open_folder(path: &Path) -> Result<ImageFiles, ArchiveError> {
     let folder = Folder::open_root(path).map_err(ArchiveError::read(path))?;
     let files = ImageFiles::Folder(folder);
     if files.document_if_present(path, oci::LAYOUT)?.is_some() {
-        return oci::read(path, &files, selector);
+        return Ok(files);
     }
     let hint = match files.document_if_present(path, docker::MANIFEST)? {
         Some(_) => "; it has a manifest.json: pack its files into a tar to make a docker-archive",

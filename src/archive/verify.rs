@@ -33,8 +33,20 @@ pub struct VerifiedLayer {
 /// # Errors
 /// For the lowest layer that cannot be read, is not a tar, or does not match its digest.
 pub fn layers(image: &Image, threads: usize) -> Result<Vec<VerifiedLayer>, ArchiveError> {
+    for_each_layer(image, threads, verify)
+}
+
+/// Calls `work` for the layers of `image`, on `threads` threads, and returns its results, lowest
+/// layer first. A layer that the image contains several times is worked on once.
+///
+/// # Errors
+/// The error for the lowest layer that has one.
+pub(super) fn for_each_layer<T: Clone + Send>(
+    image: &Image,
+    threads: usize,
+    work: impl Fn(&Image, &LayerBlob, &Budget) -> Result<T, ArchiveError> + Sync,
+) -> Result<Vec<T>, ArchiveError> {
     let next = AtomicUsize::new(0);
-    // An image may contain a layer many times; it is read once.
     let mut distinct: Vec<&LayerBlob> = Vec::new();
     let mut numbers: Vec<usize> = Vec::new();
     let mut seen = BTreeMap::new();
@@ -55,7 +67,7 @@ pub fn layers(image: &Image, threads: usize) -> Result<Vec<VerifiedLayer>, Archi
                     let Some((blob, slot)) = distinct.get(index).zip(results.get(index)) else {
                         return;
                     };
-                    let result = verify(image, blob, &budget);
+                    let result = work(image, blob, &budget);
                     if let Ok(mut slot) = slot.lock() {
                         *slot = Some(result);
                     }
@@ -66,22 +78,13 @@ pub fn layers(image: &Image, threads: usize) -> Result<Vec<VerifiedLayer>, Archi
     let result = |slot: Mutex<Option<_>>| {
         slot.into_inner().ok().flatten().unwrap_or(Err(ArchiveError::WorkerLost))
     };
-    let verified: Result<Vec<VerifiedLayer>, _> = results.into_iter().map(result).collect();
-    let verified = verified?;
-    Ok(numbers.into_iter().map(|number| verified[number].clone()).collect())
+    let results: Result<Vec<T>, _> = results.into_iter().map(result).collect();
+    let results = results?;
+    Ok(numbers.into_iter().map(|number| results[number].clone()).collect())
 }
 
 fn verify(image: &Image, blob: &LayerBlob, budget: &Budget) -> Result<VerifiedLayer, ArchiveError> {
-    let invalid = |error: io::Error| {
-        let problem = match error.kind() {
-            io::ErrorKind::UnexpectedEof => "it is truncated".to_owned(),
-            _ => error.to_string(),
-        };
-        ArchiveError::invalid(
-            &image.path,
-            format!("layer {}: {problem}", text::shorten(&blob.name)),
-        )
-    };
+    let invalid = |error| invalid_layer(image, blob, &error);
     let codec = Codec::detect(&blob.bytes).map_err(invalid)?;
     if let (Some(digest), false) = (blob.digest, codec == Codec::Plain) {
         let mut stored = HashingReader::new(blob.bytes.clone());
@@ -103,7 +106,18 @@ fn verify(image: &Image, blob: &LayerBlob, budget: &Budget) -> Result<VerifiedLa
     Ok(VerifiedLayer { size, codec, tree })
 }
 
-fn check(
+/// The error for a layer that cannot be read or is invalid.
+pub(super) fn invalid_layer(image: &Image, blob: &LayerBlob, error: &io::Error) -> ArchiveError {
+    let problem = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it is truncated".to_owned(),
+        _ => error.to_string(),
+    };
+    let layer = text::shorten(&blob.name);
+    ArchiveError::invalid(&image.path, format!("layer {layer}: {problem}"))
+}
+
+/// Checks the digest of a layer.
+pub(super) fn check(
     image: &Image,
     blob: &LayerBlob,
     expected: Digest,
@@ -117,13 +131,13 @@ fn check(
 }
 
 /// Hashes the bytes that are read.
-struct HashingReader<R> {
+pub(super) struct HashingReader<R> {
     inner: R,
-    hasher: Hasher,
+    pub(super) hasher: Hasher,
 }
 
 impl<R> HashingReader<R> {
-    fn new(inner: R) -> Self {
+    pub(super) fn new(inner: R) -> Self {
         Self { inner, hasher: Hasher::default() }
     }
 }

@@ -1,17 +1,19 @@
 //! `seatrial build`: builds a recipe's image into an archive.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde_json::json;
 
 use super::args::RecipeArgs;
-use super::output::{STDOUT, refuse_terminal, stdout_metadata, write_to_file, write_to_stream};
+use super::output::{
+    STDOUT, is_stdout, refuse_terminal, stdout_metadata, write_to_file, write_to_stream,
+};
 use super::streams::{pretty_json, raw_stdout, stderr, stdout};
 use super::summary;
 use crate::archive::Compression;
-use crate::build::output::{is_standard_output, is_stream, open_stream};
+use crate::build::output::{is_stream, open_stream};
 use crate::build::{Format, Options, Plan};
 use crate::image::Summary;
 use crate::text;
@@ -77,7 +79,6 @@ impl Args {
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let options = args.options();
-    let is_stdout = |path: &Path| path == Path::new("-") || is_standard_output(path);
     let to_stdout = args.output.as_deref().is_some_and(is_stdout);
     if to_stdout {
         refuse_terminal(

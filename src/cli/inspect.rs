@@ -1,16 +1,16 @@
 //! `seatrial inspect`: verifies, describes and lints an image.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
-use super::args::{LimitArgs, thread_count};
+use super::args::{ImageArgs, thread_count};
 use super::exit::ExitWith;
 use super::streams::{pretty_json, stdout};
 use super::summary;
-use crate::archive::{self, Image, ImageSelector, verify};
-use crate::image::{Platform, Summary};
+use crate::archive::{Image, verify};
+use crate::image::Summary;
 use crate::lint::{Finding, Level, lint};
 use crate::text;
 
@@ -24,20 +24,8 @@ Examples:
   seatrial inspect multi.tar --platform linux/arm/v7
   seatrial inspect app.tar --deny warnings   # for continuous integration")]
 pub(super) struct Args {
-    /// Docker-archive (plain, gzip, zstd, xz) or OCI layout (folder or tar)
-    image: PathBuf,
-
-    /// Select one of several images by name
-    #[arg(long)]
-    name: Option<String>,
-
-    /// Select one of several images by tag
-    #[arg(long)]
-    tag: Option<String>,
-
-    /// Select one of several images by platform [default: the host's]
-    #[arg(long, value_name = "PLATFORM", visible_alias = "architecture")]
-    platform: Option<Platform>,
+    #[command(flatten)]
+    image: ImageArgs,
 
     /// Describe the image and the findings as one JSON object
     #[arg(long)]
@@ -46,9 +34,6 @@ pub(super) struct Args {
     /// Exit with code 1 if there are findings at this level or above
     #[arg(long, value_name = "LEVEL")]
     deny: Option<Deny>,
-
-    #[command(flatten)]
-    limits: LimitArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -75,14 +60,7 @@ struct Inspected<'a> {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<()> {
-    let platform = args.platform.unwrap_or_else(Platform::host);
-    let selector = ImageSelector {
-        name: args.name,
-        tag: args.tag,
-        platform: Some(platform),
-        limits: args.limits.limits(),
-    };
-    let image = archive::open(&args.image, &selector)?;
+    let image = args.image.open()?;
     let layers = verify::layers(&image, thread_count(None))?;
     let sizes: Vec<u64> = layers.iter().map(|layer| layer.size).collect();
     let blobs: Vec<_> = image.layers.iter().map(|layer| layer.digest).collect();
@@ -92,7 +70,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         let inspected = Inspected { summary: &summary, lint: &findings };
         writeln!(stdout(), "{}", pretty_json(&inspected)?)?;
     } else {
-        print(&args.image, &image, &summary, &findings)?;
+        print(&args.image.image, &image, &summary, &findings)?;
     }
     match args.deny {
         Some(deny) if findings.iter().any(|finding| deny.applies_to(finding)) => {

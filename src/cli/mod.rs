@@ -9,11 +9,13 @@ mod build;
 mod check;
 mod doctor;
 mod exit;
+mod export;
 #[cfg(feature = "vm")]
 mod guests;
 mod inspect;
 #[cfg(feature = "vm")]
 mod load;
+mod merge;
 mod output;
 mod progress;
 mod reference;
@@ -71,6 +73,8 @@ enum Command {
     Stream(stream::Args),
     Reference(reference::Args),
     Inspect(inspect::Args),
+    Export(export::Args),
+    Merge(merge::Args),
     #[cfg(feature = "vm")]
     Load(load::Args),
     #[cfg(feature = "vm")]
@@ -107,6 +111,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Stream(args) => stream::run(&args),
         Command::Reference(args) => reference::run(&args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Export(args) => export::run(&args),
+        Command::Merge(args) => merge::run(&args),
         #[cfg(feature = "vm")]
         Command::Load(args) => load::run(&args),
         #[cfg(feature = "vm")]

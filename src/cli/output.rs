@@ -2,18 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::exit::UsageError;
 use super::progress::BuildProgress;
 use super::streams::{raw_stdout, stderr};
-use crate::build::output::OutputFile;
+use crate::archive::ArchiveError;
+use crate::archive::write::write_failed;
+use crate::build::output::{OutputFile, is_standard_output, is_stream, open_stream};
 use crate::build::{BuildError, Format, Options, Output, Plan, assemble_all};
 use crate::image::Summary;
 use crate::text;
 
+/// The size of the buffer of an archive.
+const BUFFER_SIZE: usize = 128 << 10;
 /// How messages name standard output.
 pub(super) const STDOUT: &str = "standard output";
 
@@ -61,6 +65,39 @@ pub(super) fn write_to_file(
     let summaries = build(plans, options, output, &text::path(path))?;
     file.persist()?;
     Ok(summaries)
+}
+
+/// Writes an archive with `write`: to standard output, another stream, or a file, which appears
+/// when it is complete.
+pub(super) fn write_archive(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), ArchiveError>,
+) -> anyhow::Result<()> {
+    let target = if is_stdout(path) { STDOUT.to_owned() } else { text::path(path) };
+    let write_to = |output: &mut dyn Write| {
+        let mut output = BufWriter::with_capacity(BUFFER_SIZE, output);
+        let flushed = |mut output: BufWriter<_>| output.flush().map_err(write_failed);
+        let result = write(&mut output).and_then(|()| flushed(output));
+        result.map_err(|error| BuildError::from(error).writing_to(&target))
+    };
+    if is_stdout(path) {
+        refuse_terminal(
+            "failed to write the archive: standard output is a terminal; redirect it, or use \
+             -o FILE",
+        )?;
+        return Ok(write_to(&mut raw_stdout().lock())?);
+    }
+    if is_stream(path) {
+        return Ok(write_to(&mut open_stream(path)?)?);
+    }
+    let file = OutputFile::beside(path)?;
+    write_to(&mut file.file())?;
+    Ok(file.persist()?)
+}
+
+/// Whether `path` means standard output.
+pub(super) fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-") || is_standard_output(path)
 }
 
 fn build(

@@ -12,6 +12,7 @@ mod contents; // files of all kinds in images
 mod corpus; // a store of real packages
 mod documents; // JSON documents of images, and the files around them
 mod entries; // entries of every kind, as other programs unpack them
+mod export; // file systems of images as one tar
 mod forge; // forged images for tests
 mod golden; // digests of whole archives
 mod hostile; // images that would take much time or memory
@@ -19,6 +20,7 @@ mod hostile_contents; // contents that are not what they seem
 mod lab; // the fixture of all tests
 mod layers; // layering, base layers, order, reproducibility
 mod lint; // findings of inspect
+mod merge; // several images in one archive
 mod metadata; // environment, names, architecture, tags, dates
 mod names; // several tags, names from the command line, annotations
 mod outputs; // output files, links, devices and pipes

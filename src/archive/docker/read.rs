@@ -12,6 +12,7 @@ use crate::archive::image::{
 };
 use crate::archive::image_files::ImageFiles;
 use crate::archive::json;
+use crate::archive::limits::Limits;
 use crate::archive::members::inner_name;
 use crate::image::manifest::{DockerManifest, OciPlatform};
 use crate::image::{Digest, ImageConfig, schema};
@@ -24,14 +25,17 @@ pub(crate) fn read(
     selector: &ImageSelector,
 ) -> Result<Image, ArchiveError> {
     let archive = DockerArchive { path, files };
-    let manifest = archive.select(selector)?;
-    let (name, raw_config) = archive.config_file(&manifest)?;
-    let config = archive.parse_config(&name, &raw_config)?;
-    let layers = pair_layers(path, &config, archive.layers(&manifest)?)?;
-    let (path, references) = (path.to_owned(), manifest.repo_tags);
-    let format = ImageFormat::DockerArchive;
-    let limits = selector.limits;
-    Ok(Image { path, format, config, raw_config, manifest: None, references, layers, limits })
+    archive.image(archive.select(selector)?, selector.limits)
+}
+
+/// Reads all images in `files`.
+pub(crate) fn read_all(
+    path: &Path,
+    files: &ImageFiles,
+    limits: Limits,
+) -> Result<Vec<Image>, ArchiveError> {
+    let archive = DockerArchive { path, files };
+    archive.listed()?.into_iter().map(|manifest| archive.image(manifest, limits)).collect()
 }
 
 /// A docker-archive that is read.
@@ -45,12 +49,27 @@ impl DockerArchive<'_> {
         ArchiveError::invalid(self.path, problem)
     }
 
-    /// Selects one of the images that the archive lists.
-    fn select(&self, selector: &ImageSelector) -> Result<DockerManifest, ArchiveError> {
+    /// The images that the archive lists.
+    fn listed(&self) -> Result<Vec<DockerManifest>, ArchiveError> {
         let bytes = self.files.document(self.path, MANIFEST)?;
         let all: Option<Vec<DockerManifest>> =
             json::parse(self.path, MANIFEST, &bytes, schema::DOCKER_MANIFESTS)?;
-        let all = without_duplicates(all.unwrap_or_default());
+        Ok(without_duplicates(all.unwrap_or_default()))
+    }
+
+    /// Reads the image of `manifest`.
+    fn image(&self, manifest: DockerManifest, limits: Limits) -> Result<Image, ArchiveError> {
+        let (name, raw_config) = self.config_file(&manifest)?;
+        let config = self.parse_config(&name, &raw_config)?;
+        let layers = pair_layers(self.path, &config, self.layers(&manifest)?)?;
+        let (path, references) = (self.path.to_owned(), manifest.repo_tags);
+        let format = ImageFormat::DockerArchive;
+        Ok(Image { path, format, config, raw_config, manifest: None, references, layers, limits })
+    }
+
+    /// Selects one of the images that the archive lists.
+    fn select(&self, selector: &ImageSelector) -> Result<DockerManifest, ArchiveError> {
+        let all = self.listed()?;
         let (named, others): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|manifest| has_name(manifest, selector));
         if named.is_empty() {

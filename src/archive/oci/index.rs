@@ -159,7 +159,8 @@ impl Walk<'_> {
     }
 }
 
-fn name_of(descriptor: &Descriptor) -> Option<&str> {
+/// The name of an entry of `index.json`.
+pub(crate) fn name_of(descriptor: &Descriptor) -> Option<&str> {
     let annotations = descriptor.annotations.as_ref()?;
     let name = annotations.get(IMAGE_NAME).or_else(|| annotations.get(REF_NAME))?;
     Some(familiar(name)).filter(|name| !name.is_empty())

@@ -6,9 +6,9 @@ use crate::image::Digest;
 pub(crate) const LAYOUT: &str = "oci-layout";
 
 /// The file that lists the images.
-pub(super) const INDEX: &str = "index.json";
+pub(crate) const INDEX: &str = "index.json";
 
 /// The path of the blob `digest` in a layout.
-pub(super) fn blob_name(digest: Digest) -> String {
+pub(crate) fn blob_name(digest: Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }

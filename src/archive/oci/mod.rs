@@ -1,6 +1,7 @@
 //! The OCI image layout, as a folder or as a tar (OCI image-spec v1.1, `image-layout.md`).
 
 mod artifact;
+mod blobs;
 mod documents;
 mod index;
 mod layout;
@@ -8,6 +9,8 @@ mod read;
 mod select;
 mod write;
 
-pub(crate) use layout::LAYOUT;
-pub(crate) use read::{check_lists, read};
-pub(crate) use write::OciWriter;
+pub(crate) use blobs::{Layout, read_layout};
+pub(crate) use index::name_of;
+pub(crate) use layout::{INDEX, LAYOUT, blob_name};
+pub(crate) use read::{check_lists, read, read_all};
+pub(crate) use write::{OciWriter, layer_media_type, named};

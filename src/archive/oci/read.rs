@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
+use super::artifact::is_artifact;
 use super::documents::Documents;
 use super::index::ListedImages;
 use super::layout::{INDEX, blob_name};
@@ -15,6 +16,7 @@ use crate::archive::image::{
 };
 use crate::archive::image_files::ImageFiles;
 use crate::archive::json;
+use crate::archive::limits::Limits;
 use crate::image::Digest;
 use crate::image::manifest::OciManifest;
 use crate::image::schema;
@@ -31,14 +33,52 @@ pub(crate) fn read(
     let name = blob_name(image.descriptor.digest);
     let manifest = documents.manifest_if_present(&image.descriptor)?;
     let manifest = manifest.ok_or_else(|| documents.invalid(format!("{name} is missing")))?;
+    let references = with_matching_first(&image.names, selector);
+    read_image(documents, image.descriptor.digest, &manifest, references, selector.limits)
+}
+
+/// Reads all images in the layout `files`, for all platforms that it has.
+pub(crate) fn read_all(
+    path: &Path,
+    files: &ImageFiles,
+    limits: Limits,
+) -> Result<Vec<Image>, ArchiveError> {
+    let documents = Documents { path, files };
+    let listed = ListedImages::read(documents, documents.root_index()?)?;
+    let mut images = Vec::new();
+    for listed in listed.images {
+        let digest = listed.descriptor.digest;
+        let Some(manifest) = documents.manifest_if_present(&listed.descriptor)? else { continue };
+        if !is_artifact(&manifest) && !manifest.has_subject {
+            let names = listed.names.iter().map(ToString::to_string).collect();
+            images.push(read_image(documents, digest, &manifest, names, limits)?);
+        }
+    }
+    Ok(images)
+}
+
+/// Reads the image of `manifest`, which has this digest.
+fn read_image(
+    documents: Documents<'_>,
+    digest: Digest,
+    manifest: &OciManifest,
+    references: Vec<String>,
+    limits: Limits,
+) -> Result<Image, ArchiveError> {
+    let path = documents.path;
     let raw_config = documents.blob(&manifest.config)?;
     let config = json::parse(path, "the config", &raw_config, schema::CONFIG)?;
-    let layers = pair_layers(path, &config, layers(documents, &manifest)?)?;
-    let references = with_matching_first(&image.names, selector);
-    let path = path.to_owned();
-    let (format, limits) = (ImageFormat::OciLayout, selector.limits);
-    let digest = Some(image.descriptor.digest);
-    Ok(Image { path, format, config, raw_config, manifest: digest, references, layers, limits })
+    let layers = pair_layers(path, &config, layers(documents, manifest)?)?;
+    Ok(Image {
+        path: path.to_owned(),
+        format: ImageFormat::OciLayout,
+        config,
+        raw_config,
+        manifest: Some(digest),
+        references,
+        layers,
+        limits,
+    })
 }
 
 /// The layers of `manifest`, with their sizes checked. A layer that is listed repeatedly is opened

@@ -146,14 +146,7 @@ impl<W: Write + Seek> OciWriter<W> {
         } else {
             self.output.seek(SeekFrom::Start(self.blob.start))?;
         }
-        self.layers.push(Descriptor {
-            media_type,
-            digest,
-            size,
-            platform: None,
-            artifact_type: None,
-            annotations: None,
-        });
+        self.layers.push(Descriptor::new(media_type, digest, size));
         Ok(())
     }
 
@@ -162,20 +155,13 @@ impl<W: Write + Seek> OciWriter<W> {
         if self.written.insert(digest) {
             write_member(&mut self.output, &blob_name(digest), bytes)?;
         }
-        Ok(Descriptor {
-            media_type: media_type.to_owned(),
-            digest,
-            size,
-            platform: None,
-            artifact_type: None,
-            annotations: None,
-        })
+        Ok(Descriptor::new(media_type, digest, size))
     }
 }
 
 /// `descriptor` as `index.json` lists it for one of its references. Readers find an image by the
 /// annotation with its name, so it is listed once for each.
-fn named(descriptor: &Descriptor, reference: &Reference) -> Descriptor {
+pub(crate) fn named(descriptor: &Descriptor, reference: &Reference) -> Descriptor {
     let annotations = BTreeMap::from([
         (REF_NAME.to_owned(), reference.tag.to_string()),
         (IMAGE_NAME.to_owned(), reference.normalized()),
@@ -183,7 +169,8 @@ fn named(descriptor: &Descriptor, reference: &Reference) -> Descriptor {
     Descriptor { annotations: Some(annotations), ..descriptor.clone() }
 }
 
-fn layer_media_type(codec: Codec) -> String {
+/// The media type of a layer with this compression.
+pub(crate) fn layer_media_type(codec: Codec) -> String {
     match codec {
         Codec::Plain | Codec::Xz => media_type::LAYER.to_owned(),
         codec => format!("{}+{}", media_type::LAYER, codec.name()),

@@ -133,8 +133,7 @@ impl<R: Skip> TarReader<R> {
     pub fn next_member(&mut self) -> io::Result<Option<Member>> {
         let mut overrides = Overrides::default();
         loop {
-            self.inner.skip(self.left)?;
-            (self.left, self.content) = (0, Content::new(0, Vec::new()));
+            self.skip_content()?;
             let Some(block) = self.block()? else {
                 return Ok(None);
             };
@@ -152,6 +151,13 @@ impl<R: Skip> TarReader<R> {
                 _ => return self.member(header, &block, overrides).map(Some),
             }
         }
+    }
+
+    /// Skips the unread content of the current member; the inner reader is then at a header.
+    pub(crate) fn skip_content(&mut self) -> io::Result<()> {
+        self.inner.skip(self.left)?;
+        (self.left, self.content) = (0, Content::new(0, Vec::new()));
+        Ok(())
     }
 
     /// Whether the archive begins with a valid header, or is empty.

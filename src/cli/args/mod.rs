@@ -2,6 +2,7 @@
 
 #[cfg(feature = "vm")]
 mod engines;
+mod image;
 mod limits;
 mod recipe;
 #[cfg(feature = "vm")]
@@ -10,6 +11,7 @@ mod threads;
 
 #[cfg(feature = "vm")]
 pub(super) use engines::selected_engines;
+pub(super) use image::ImageArgs;
 pub(super) use limits::LimitArgs;
 pub(super) use recipe::RecipeArgs;
 #[cfg(feature = "vm")]

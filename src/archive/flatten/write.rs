@@ -1,0 +1,149 @@
+//! Writes a file system as one tar, sorted by path.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+
+use super::FileSystem;
+use super::paths::{Node, Position};
+use crate::archive::ArchiveError;
+use crate::archive::blob::FileSlice;
+use crate::archive::entry::{Attributes, Entry, FileContent, Kind};
+use crate::archive::header::{self, END};
+use crate::archive::tar::{Member, MemberKind, SpecialKind, TarReader};
+use crate::archive::write::{copy, write_failed, write_padding};
+use crate::image::Timestamp;
+
+/// The permissions of directories without an entry, as engines create them.
+const DIRECTORY_MODE: u32 = 0o755;
+
+impl FileSystem {
+    /// Writes all files as a tar: sorted by path, with owners, permissions, times and extended
+    /// attributes as in the layers, and hard links. Holes of sparse files become zeros. `progress`
+    /// is called with the number of bytes of each file.
+    ///
+    /// # Errors
+    /// If a layer cannot be read or has changed, or `output` cannot be written.
+    pub fn write(
+        &self,
+        output: &mut dyn Write,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), ArchiveError> {
+        let mut names: BTreeMap<Position, Box<[u8]>> = BTreeMap::new();
+        for (path, node) in self.paths.iter() {
+            let position = match node {
+                Node::Implied => {
+                    let entry = Entry::new(path, DIRECTORY_MODE, Kind::Directory);
+                    write_header(&entry, output)?;
+                    continue;
+                }
+                Node::Directory(position) | Node::File(position) => *position,
+                Node::Link(_) => continue, // resolved when its layer was added
+            };
+            let (member, mut content) = self.member(position)?;
+            let mut entry = entry(path, &member);
+            if self.linked.contains(&position) {
+                match names.get(&position) {
+                    Some(first) => {
+                        entry.kind = Kind::HardLink(first.clone());
+                        write_header(&entry, output)?;
+                        continue;
+                    }
+                    None => drop(names.insert(position, entry.path.clone())),
+                }
+            }
+            write_header(&entry, output)?;
+            if member.kind == MemberKind::File {
+                let name = self.image.to_string_lossy();
+                let size = copy(&mut content, &name, output, |_| ())?;
+                write_padding(output, size).map_err(write_failed)?;
+                progress(size);
+            }
+        }
+        output.write_all(&END).map_err(write_failed)?;
+        self.check_unchanged()
+    }
+
+    /// Reads the file at `path`, which has no slash at either end; `None` if there is no regular
+    /// file, or if it is larger than `limit` bytes. Symlinks are not followed.
+    ///
+    /// # Errors
+    /// If a layer cannot be read.
+    pub fn content(&self, path: &[u8], limit: u64) -> Result<Option<Vec<u8>>, ArchiveError> {
+        let Some(Node::File(position)) = self.paths.get(path) else { return Ok(None) };
+        let (member, mut reader) = self.member(*position)?;
+        if member.kind != MemberKind::File || member.size > limit {
+            return Ok(None);
+        }
+        let mut content = Vec::new();
+        reader.read_to_end(&mut content).map_err(ArchiveError::read(&self.image))?;
+        Ok(Some(content))
+    }
+
+    /// The index of the layer that has the entry for `path`, which has no slash at either end;
+    /// `None` if there is no such path, or no entry for a directory.
+    pub fn layer_of(&self, path: &[u8]) -> Option<usize> {
+        match self.paths.get(path)? {
+            Node::Directory(position) | Node::File(position) => Some(position.layer as usize),
+            Node::Implied | Node::Link(_) => None,
+        }
+    }
+
+    /// All paths, without slashes at either end, in order: a directory comes right before its
+    /// contents.
+    pub fn paths(&self) -> impl Iterator<Item = Box<[u8]>> {
+        self.paths.iter().map(|(path, _)| path)
+    }
+
+    /// The entry at `position`, and a reader of its content.
+    fn member(&self, position: Position) -> Result<(Member, TarReader<FileSlice>), ArchiveError> {
+        let changed = || ArchiveError::Changed(self.image.clone());
+        let layer = self.layers.get(position.layer as usize).ok_or_else(changed)?;
+        let mut reader = TarReader::new(layer.part(position.start, layer.len()));
+        let member = reader.next_member().map_err(ArchiveError::read(&self.image))?;
+        Ok((member.ok_or_else(changed)?, reader))
+    }
+
+    fn check_unchanged(&self) -> Result<(), ArchiveError> {
+        for layer in &self.layers {
+            if !layer.is_unchanged().map_err(ArchiveError::read(&self.image))? {
+                return Err(ArchiveError::Changed(self.image.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_header(entry: &Entry, output: &mut dyn Write) -> Result<(), ArchiveError> {
+    let mut header = Vec::new();
+    header::encode(entry, &Attributes::default(), &mut header);
+    output.write_all(&header).map_err(write_failed)
+}
+
+/// The entry at `path` with the metadata of `member`.
+fn entry(path: Box<[u8]>, member: &Member) -> Entry {
+    let kind = match member.kind {
+        MemberKind::Directory => Kind::Directory,
+        MemberKind::Symlink => Kind::Symlink(member.link.as_slice().into()),
+        MemberKind::Special(SpecialKind::Fifo) => Kind::Fifo,
+        MemberKind::Special(SpecialKind::CharDevice(major, minor)) => {
+            Kind::CharDevice(major, minor)
+        }
+        MemberKind::Special(SpecialKind::BlockDevice(major, minor)) => {
+            Kind::BlockDevice(major, minor)
+        }
+        MemberKind::File | MemberKind::HardLink => {
+            Kind::File(FileContent::Part { tar: 0, offset: 0, size: member.size })
+        }
+    };
+    let mtime = i64::try_from(member.mtime).ok();
+    let mtime = mtime.and_then(|seconds| Timestamp::from_seconds(seconds).ok());
+    let attributes = Attributes {
+        uid: member.uid,
+        gid: member.gid,
+        uname: String::from_utf8(member.uname.clone()).unwrap_or_default(),
+        gname: String::from_utf8(member.gname.clone()).unwrap_or_default(),
+        mtime: mtime.unwrap_or(Timestamp::DEFAULT),
+    };
+    let attributes = Some(Box::new(attributes));
+    Entry { attributes, xattrs: member.xattrs.clone(), ..Entry::new(path, member.mode, kind) }
+}

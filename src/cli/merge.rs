@@ -1,0 +1,104 @@
+//! `seatrial merge`: combines images in one archive.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::args::{LimitArgs, thread_count};
+use super::exit::UsageError;
+use super::output::{is_stdout, write_archive};
+use super::streams::{pretty_json, stderr, stdout};
+use crate::archive::merge::{MergeFormat, MergeOptions, Merged, merge};
+use crate::image::Platform;
+use crate::text;
+
+/// Combines the images of several archives in one, with each layer stored once
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Images and layers keep their digests. Two archives may share names if these are
+the same images.
+
+Examples:
+  seatrial merge web.tar worker.tar -o all.tar
+  seatrial merge web.tar layout-folder -o all.tar --format oci
+  seatrial merge *.tar -o - | docker load")]
+pub(super) struct Args {
+    /// Docker-archives (plain, gzip, zstd, xz) or OCI layouts (folders or tars)
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<PathBuf>,
+
+    /// File to write; `-` for standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+
+    /// Docker-archive, or OCI layout in a tar
+    #[arg(long, value_enum, default_value_t = FormatArg::Docker)]
+    format: FormatArg,
+
+    /// Platform of images for several, in a docker-archive [default: the host's]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<Platform>,
+
+    /// Describe the images as one JSON object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FormatArg {
+    Docker,
+    Oci,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let format = match (args.format, &args.platform) {
+        (FormatArg::Docker, platform) => {
+            MergeFormat::Docker(platform.clone().unwrap_or_else(Platform::host))
+        }
+        (FormatArg::Oci, None) => MergeFormat::Oci,
+        (FormatArg::Oci, Some(_)) => {
+            let problem = "--platform is for docker-archives; an OCI layout keeps all platforms";
+            return Err(UsageError(problem).into());
+        }
+    };
+    let options =
+        MergeOptions { format, limits: args.limits.limits(), threads: thread_count(None) };
+    let mut merged = Merged::default();
+    write_archive(&args.output, |output| {
+        merged = merge(&args.images, &options, output)?;
+        Ok(())
+    })?;
+    match is_stdout(&args.output) {
+        true => print(&merged, args, &mut stderr()),
+        false => print(&merged, args, &mut stdout()),
+    }
+}
+
+fn print(merged: &Merged, args: &Args, output: &mut dyn Write) -> anyhow::Result<()> {
+    if args.json {
+        writeln!(output, "{}", pretty_json(merged)?)?;
+        return Ok(());
+    }
+    let target = if is_stdout(&args.output) {
+        "to standard output".to_owned()
+    } else {
+        text::path(&args.output)
+    };
+    writeln!(output, "wrote {target}")?;
+    for image in &merged.images {
+        let names = match image.references.is_empty() {
+            true => "none".to_owned(),
+            false => text::list(&image.references),
+        };
+        let platform = text::shorten(&image.platform);
+        writeln!(output, "  {:<12}{names} ({platform})", "image")?;
+        writeln!(output, "  {:<12}{}", "id", image.id)?;
+    }
+    let (layers, shared) = (merged.layers, merged.shared_layers);
+    writeln!(output, "  {:<12}{layers}, and {shared} more that images share", "layers")?;
+    Ok(())
+}
