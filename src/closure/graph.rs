@@ -45,6 +45,20 @@ impl Graph {
         Ok(())
     }
 
+    /// Adds the paths of another graph, which may have some of the same paths.
+    ///
+    /// # Errors
+    /// If the graphs have different facts about a path.
+    pub(super) fn merge(&mut self, other: Self) -> Result<(), ClosureError> {
+        for (path, node) in other.nodes {
+            if self.nodes.get(&path).is_some_and(|known| *known != node) {
+                return Err(ClosureError::Contradiction(path));
+            }
+            self.nodes.insert(path, node);
+        }
+        Ok(())
+    }
+
     /// The path of the graph with the text `path`.
     pub(super) fn get(&self, path: &str) -> Option<&StorePath> {
         self.nodes.get_key_value(path).map(|(path, _)| path)

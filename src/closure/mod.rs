@@ -3,58 +3,21 @@
 //! Parses reference graphs, finds store paths in text, and computes the paths that are reachable.
 //! This module works on names alone and never touches the files behind them.
 
+mod error;
 mod graph;
-mod json;
+mod read;
 mod roots;
 
+pub use error::ClosureError;
+pub(crate) use error::graph_command;
 pub use graph::{Closure, Graph};
-pub(crate) use json::MAX_SIZE;
-pub use json::parse;
+pub(crate) use read::MAX_SIZE;
+pub use read::parse;
 pub use roots::named_in;
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
-
-use crate::text;
-
-/// An invalid or incomplete reference graph.
-#[derive(Debug, thiserror::Error)]
-pub enum ClosureError {
-    /// The text is not a reference graph.
-    #[error(
-        "not a reference graph: {}; expected the output of nix path-info --json --recursive, or a \
-         list of {{path, references}} objects as Nix's exportReferencesGraph writes it",
-        text::excerpt(.0)
-    )]
-    Json(String),
-    /// A path is not directly in the store.
-    #[error("{} is not a path of the store {dir}; expected {dir}/NAME", text::quote(.path))]
-    NotInStore {
-        /// The path.
-        path: String,
-        /// The store's folder.
-        dir: String,
-    },
-    /// The graph lists a path twice.
-    #[error("the reference graph lists {} twice", text::shorten(.0.as_str()))]
-    Duplicate(StorePath),
-    /// The graph has more paths or references than the limit.
-    #[error("the reference graph has more than {1} {0}, which is the limit")]
-    TooLarge(&'static str, usize),
-    /// Something refers to a path that the graph does not have.
-    #[error(
-        "{from} refers to {to}, which the reference graph does not have; write the graph with: \
-         nix path-info --json --recursive {to}",
-        from = text::shorten(.from), to = text::shorten(.to.as_str())
-    )]
-    Missing {
-        /// A store path, or a key of the recipe.
-        from: String,
-        /// The missing path.
-        to: StorePath,
-    },
-}
 
 /// The folder of a store, such as `/nix/store`: absolute, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
