@@ -19,11 +19,14 @@ pub(crate) struct CacheDirError {
 
 /// The folder for files that can be made again: `$XDG_CACHE_HOME/seatrial`, else
 /// `~/.cache/seatrial`. A place that all users share would let others choose its contents.
+///
+/// A home that does not exist must stay so: Nix gives builders the home `/homeless-shelter`, and
+/// refuses all builds on a host that has it.
 fn root() -> Option<PathBuf> {
     let folder =
         |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
-    cache.map(|cache| cache.join("seatrial"))
+    let home = || folder("HOME").filter(|home| home.is_dir()).map(|home| home.join(".cache"));
+    folder("XDG_CACHE_HOME").or_else(home).map(|cache| cache.join("seatrial"))
 }
 
 /// Returns the folder of the cache with the path `parts`, and creates what is missing of it, for
@@ -35,7 +38,7 @@ fn root() -> Option<PathBuf> {
 pub(crate) fn folder(parts: &[&str]) -> Result<PathBuf, CacheDirError> {
     let mut path = root().ok_or_else(|| CacheDirError {
         path: "~/.cache/seatrial".into(),
-        source: io::Error::other("set HOME or XDG_CACHE_HOME"),
+        source: io::Error::other("set HOME, to a folder that exists, or XDG_CACHE_HOME"),
         is_unsafe: false,
     })?;
     let error = |path: &Path, is_unsafe| {

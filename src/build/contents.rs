@@ -6,13 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::BuildError;
+use super::host_store::HostStore;
 use super::notices::Notices;
 use super::sorter::Sorter;
 use super::walk::{Filesystems, Folder, Metadata};
 use crate::archive::entry::{Entry, Kind, join};
 use crate::archive::resolve::{ResolveError, resolve};
 use crate::archive::tree::{Node, Tree};
-use crate::closure::{Closure, StoreDir};
+use crate::closure::Closure;
 
 /// The inputs of a placement, in addition to the contents.
 pub(super) struct Rules<'a> {
@@ -20,12 +21,14 @@ pub(super) struct Rules<'a> {
     pub(super) base: &'a Tree,
     /// Paths where contents may replace the base's files.
     pub(super) replace: &'a [Box<[u8]>],
-    /// The store: its path in the image and on the host.
-    pub(super) store: Option<(&'a StoreDir, &'a Path)>,
+    /// The store.
+    pub(super) store: Option<HostStore<'a>>,
     /// The store paths that may be read.
     pub(super) closure: &'a Closure,
     /// Whether symlinks to directories become copies of the directories.
     pub(super) follow_dirlinks: bool,
+    /// Whether the layer has store paths only. Then it is the same on every base.
+    pub(super) only_store: bool,
     /// The output, which is left out of the contents, and what the user must know.
     pub(super) notices: &'a Notices,
 }
@@ -291,9 +294,8 @@ impl<'a> Placer<'a> {
 
     /// The path in the image of `source`, if that is in the store.
     fn path_in_store(&self, source: &Path) -> Option<ImagePath> {
-        let (dir, store) = self.rules.store?;
-        let rest = source.strip_prefix(store).ok()?.as_os_str().as_bytes();
-        Some([dir.as_str().as_bytes(), b"/", rest].concat().into())
+        let path = self.rules.store?.in_image(source)?;
+        Some(path.into_os_string().into_encoded_bytes().into())
     }
 
     /// The folder to copy instead of the symlink `source`, and its mode; `None` if the symlink
@@ -321,38 +323,19 @@ impl<'a> Placer<'a> {
 
     fn is_in_closure(&self, folder: &Path) -> bool {
         let path = self.path_in_store(folder).and_then(|path| String::from_utf8(path.into()).ok());
-        let (Some((dir, _)), Some(path)) = (self.rules.store, path) else {
+        let (Some(store), Some(path)) = (self.rules.store, path) else {
             return false;
         };
-        dir.split(&path).is_some_and(|(path, _)| self.rules.closure.contains(&path))
+        store.dir.split(&path).is_some_and(|(path, _)| self.rules.closure.contains(&path))
     }
 
     /// The folder that a symlink leads to on the host, and its mode.
     fn directory_behind(&self, link: &Path) -> Option<(PathBuf, u32)> {
-        let folder = self.relocated(link.to_owned()).canonicalize().ok()?;
+        let folder = match self.rules.store {
+            Some(store) => store.resolve(link).ok()?,
+            None => link.canonicalize().ok()?,
+        };
         let metadata = Metadata::of(&folder).ok().filter(Metadata::is_dir)?;
         Some((folder, metadata.mode()))
     }
-
-    /// Follows symlinks to absolute paths in the store to where the store is on this host, so that
-    /// a store gives the same image wherever it is. Returns the path with the first other link.
-    fn relocated(&self, mut path: PathBuf) -> PathBuf {
-        let Some((dir, store)) = self.rules.store else {
-            return path;
-        };
-        if store == Path::new(dir.as_str()) {
-            return path;
-        }
-        for _ in 0..MAX_LINKS {
-            let target = std::fs::read_link(&path).unwrap_or_default();
-            match target.strip_prefix(dir.as_str()) {
-                Ok(rest) => path = store.join(rest),
-                Err(_) => break,
-            }
-        }
-        path
-    }
 }
-
-/// The most symlinks in a row that are followed, as in Linux.
-const MAX_LINKS: usize = 40;

@@ -1,17 +1,20 @@
 //! The inputs that a recipe names: contents, and the closure of store paths that they need.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::BuildError;
 use super::base::Base;
+use super::host_store::HostStore;
+use super::notices::Notices;
 use super::recipe::{NIX_STORE, Recipe, Store};
 use crate::archive::ArchiveError;
 use crate::archive::entry::join;
 use crate::archive::resolve::resolve;
 use crate::archive::tree::Tree;
-use crate::closure::{self, Closure, Graph, StoreDir, StorePath};
+use crate::closure::{self, Closure, Graph, StoreDir, StorePath, graph_command};
 use crate::document;
 use crate::text;
 
@@ -26,28 +29,18 @@ pub(super) struct Content {
 
 /// Locates the recipe's `contents`.
 pub(super) fn contents(recipe: &Recipe) -> Result<Vec<Content>, BuildError> {
-    let nix_store = StoreDir::new(NIX_STORE).ok().map(|dir| (dir, PathBuf::from(NIX_STORE)));
-    let store = recipe.store.as_ref().map(|store| (store.dir.clone(), store.source.clone()));
-    let store = store.or(nix_store);
-    recipe.contents.iter().map(|path| content(recipe, store.as_ref(), path)).collect()
+    let nix_store = StoreDir::new(NIX_STORE).ok();
+    let nix_store = nix_store.as_ref().map(|dir| HostStore { dir, source: Path::new(NIX_STORE) });
+    let store = recipe.store.as_ref().map(Store::on_host).or(nix_store);
+    recipe.contents.iter().map(|path| content(recipe, store, path)).collect()
 }
 
 fn content(
     recipe: &Recipe,
-    store: Option<&(StoreDir, PathBuf)>,
+    store: Option<HostStore<'_>>,
     path: &Path,
 ) -> Result<Content, BuildError> {
-    // In a relocated store, the recipe may name a content by its path in the image.
-    let relocated = store.and_then(|(dir, source)| {
-        let rest = path.strip_prefix(dir.as_str()).ok()?;
-        Some(source.join(rest))
-    });
-    let path = relocated.as_deref().unwrap_or(path);
-    let source = path.canonicalize().map_err(ArchiveError::read(path))?;
-    let store_path = store.and_then(|(dir, root)| {
-        let rest = source.strip_prefix(root).ok()?.to_str()?;
-        Some(dir.split(&format!("{}/{rest}", dir.as_str()))?.0)
-    });
+    let Content { source, store_path } = locate(store, path).map_err(ArchiveError::read(path))?;
     if store_path.is_none() && !source.is_dir() && path.is_symlink() {
         let problem = "symlinks to files are not allowed in contents; name the file itself, which \
                        appears at / under its own name";
@@ -56,38 +49,86 @@ fn content(
     if store_path.is_some() && recipe.store.is_none() {
         let problem = format!(
             "contents has {}, which is in {NIX_STORE}, but there is no [store] with its closure; \
-             write the closure with: nix path-info --json --recursive {0} > graph.json",
-            text::path(path)
+             write the closure with: {} > graph.json",
+            text::path(path),
+            graph_command(&text::path(path))
         );
         return Err(BuildError::recipe(&recipe.path, problem));
     }
     Ok(Content { source, store_path })
 }
 
-/// The closure of the contents and of the store paths that the config names.
-pub(super) fn closure(recipe: &Recipe, contents: &[Content]) -> Result<Closure, BuildError> {
+/// Finds the file or folder that `path` leads to. A store path that is a symlink is in the image as
+/// such: it is followed only to put the files of a folder in the store at `/`.
+fn locate(store: Option<HostStore<'_>>, path: &Path) -> io::Result<Content> {
+    let Some(store) = store else {
+        return Ok(Content { source: path.canonicalize()?, store_path: None });
+    };
+    let Some((store_path, rest)) = store.locate(path)? else {
+        return Ok(Content { source: store.resolve(path)?, store_path: None });
+    };
+    let link = store.source.join(store_path.name());
+    let resolved = store.resolve(&link.join(&rest));
+    let is_whole = rest.as_os_str().is_empty();
+    let in_store = |path: &Path| path.starts_with(store.source);
+    Ok(match resolved {
+        Ok(source) if in_store(&source) && (!is_whole || source.is_dir()) => {
+            Content { source, store_path: Some(store_path) }
+        }
+        _ if is_whole && link.symlink_metadata().is_ok() => {
+            Content { source: link, store_path: Some(store_path) }
+        }
+        resolved => Content { source: resolved?, store_path: None },
+    })
+}
+
+/// The closure of the contents, of the roots, and of the store paths that the config names. Names
+/// in the config that only look like store paths are noted in `notices`.
+pub(super) fn closure(
+    recipe: &Recipe,
+    contents: &[Content],
+    notices: &Notices,
+) -> Result<Closure, BuildError> {
     let Some(store) = recipe.store.as_ref().filter(|_| recipe.include_store_paths) else {
         return Ok(Closure::default());
     };
     let graph = graph(store)?;
+    let contents = contents.iter().filter_map(|content| content.store_path.as_ref());
+    if let Some(path) = contents.clone().find(|path| store.exclude.contains(path)) {
+        let problem = format!("contents has {path}, which store.exclude excludes");
+        return Err(BuildError::recipe(&recipe.path, problem));
+    }
     let mut roots: Vec<(String, StorePath)> = contents
-        .iter()
-        .filter_map(|content| content.store_path.clone())
-        .map(|path| ("contents".to_owned(), path))
+        .map(|path| ("contents".to_owned(), path.clone()))
+        .chain(store.roots.iter().map(|path| ("store.roots".to_owned(), path.clone())))
         .collect();
+    let mut unknown: Vec<(&String, StorePath)> = Vec::new();
     for (field, value) in &recipe.config {
         let mut texts = Vec::new();
         strings(value, &mut texts);
-        let named = texts.iter().flat_map(|text| closure::named_in(text, &store.dir, &graph));
-        roots.extend(named.map(|path| (format!("config.{field}"), path)));
+        for path in texts.iter().flat_map(|text| closure::named_in(text, &store.dir, &graph)) {
+            match graph.contains(&path) {
+                true => roots.push((format!("config.{field}"), path)),
+                false if store.closure.is_none() && path.has_nix_hash() => {
+                    roots.push((format!("config.{field}"), path));
+                }
+                false => unknown.push((field, path)),
+            }
+        }
     }
+    unknown.iter().for_each(|(field, path)| notices.unknown_path(field, path));
     if let (Some((from, path)), None) = (roots.first(), &store.closure) {
         let problem = format!(
             "{from} names {path}, but [store] has no closure; add closure = \"graph.json\""
         );
         return Err(BuildError::recipe(&recipe.path, problem));
     }
-    Ok(graph.closure(roots)?)
+    let unknown = store.exclude.iter().find(|path| !graph.contains(path));
+    if let Some(path) = unknown {
+        let problem = format!("store.exclude: {path} is not in the reference graph; remove it");
+        return Err(BuildError::recipe(&recipe.path, problem));
+    }
+    Ok(graph.closure(roots)?.without(|path| store.exclude.contains(path)))
 }
 
 /// Reads the reference graph of `store`; it is empty if the recipe names none.

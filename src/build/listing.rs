@@ -2,8 +2,10 @@
 
 use super::BuildError;
 use super::contents::{Placement, Placer, Rules};
+use super::host_store::HostStore;
 use super::inputs::resolved_store_dir;
 use super::plan::{Plan, PlannedLayer};
+use super::recipe::Store;
 use crate::archive::layer::Layer;
 use crate::archive::pipeline::LayerSource;
 use crate::archive::tree::Tree;
@@ -26,12 +28,13 @@ impl Plan {
         let no_base = Tree::default();
         let base = self.base.as_ref().map_or(&no_base, |base| &base.tree);
         let single = self.recipe.layering == Strategy::Single;
-        let store = self.recipe.store.as_ref().map(|store| (&store.dir, store.source.as_path()));
+        let store = self.recipe.store.as_ref().map(Store::on_host);
         let mut placer = Placer::new(Rules {
             base,
             replace: &self.recipe.replace,
             store,
             closure: &self.closure,
+            only_store: !layer.has_contents,
             notices: &self.notices,
             follow_dirlinks: single && layer.has_contents && !self.recipe.keep_contents_dirlinks,
         });
@@ -45,7 +48,7 @@ impl Plan {
             }
         }
         placer.keep_dirlinks();
-        if let Some((dir, source)) = store {
+        if let Some(HostStore { dir, source }) = store {
             let dir = resolved_store_dir(base, dir)?;
             placer.begin_content(false);
             for path in &layer.paths {

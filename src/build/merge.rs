@@ -109,15 +109,28 @@ impl Placer<'_> {
         })
     }
 
+    /// The base's metadata of the directory `path`, which it keeps. A layer with store paths only
+    /// has the same bytes with every base, so that images can share it.
+    fn base_directory(&self, path: &[u8]) -> Option<&DirMetadata> {
+        match self.rules.base.get(path) {
+            Some(Node::Directory(meta)) if self.rules.only_store => {
+                self.rules.notices.store_parent(path, meta);
+                None
+            }
+            Some(Node::Directory(meta)) => Some(meta),
+            _ => None,
+        }
+    }
+
     /// The entry of a directory that no content describes: as in the base, else the default.
     fn directory_entry(&self, path: &[u8]) -> Entry {
-        match self.rules.base.get(path) {
-            Some(Node::Directory(meta)) => Entry {
+        match self.base_directory(path) {
+            Some(meta) => Entry {
                 attributes: Some(Box::new(meta.into())),
                 xattrs: meta.xattrs.as_deref().cloned().unwrap_or_default(),
                 ..Entry::new(path, meta.mode, Kind::Directory)
             },
-            _ => Entry::new(path, DirMetadata::default().mode, Kind::Directory),
+            None => Entry::new(path, DirMetadata::default().mode, Kind::Directory),
         }
     }
 }
@@ -152,8 +165,7 @@ impl MergedLayer<'_> {
         }
         if matches!(entry.kind, Kind::Directory) {
             self.parents.push(entry.path.clone());
-            let base = self.placer.rules.base.get(&entry.path);
-            let in_base = matches!(base, Some(Node::Directory(_)));
+            let in_base = self.placer.base_directory(&entry.path).is_some();
             if in_base && !self.placer.is_replaced(&entry.path) {
                 entry = self.placer.directory_entry(&entry.path);
                 if let Some(kept) = &entry.attributes {

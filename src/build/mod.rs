@@ -13,6 +13,7 @@ mod cache;
 mod contents;
 mod error;
 mod format;
+mod host_store;
 mod image_config;
 #[cfg(feature = "vm")]
 pub(crate) mod incremental;

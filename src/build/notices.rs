@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::output::UNFINISHED;
 use super::walk::FileId;
 use crate::archive::entry::display_path;
+use crate::archive::tree::DirMetadata;
+use crate::closure::StorePath;
 use crate::text;
 
 /// Collects notices while layers are listed, from several threads.
@@ -26,6 +28,10 @@ struct Found {
     left_out: BTreeSet<String>,
     /// Folders that keep the owner that they have in the base.
     base_owner: BTreeSet<String>,
+    /// Folders of the base that layers with store paths describe differently.
+    store_parents: BTreeSet<String>,
+    /// Paths in the config that look like store paths, and are not in the graph.
+    unknown_paths: BTreeSet<String>,
 }
 
 impl Notices {
@@ -60,6 +66,20 @@ impl Notices {
         }
     }
 
+    /// Notes that layers with store paths change the base's folder at `path`, if they do.
+    pub(super) fn store_parent(&self, path: &[u8], base: &DirMetadata) {
+        let default = (DirMetadata::default().mode, self.owner.0, self.owner.1);
+        if (base.mode, base.uid, base.gid) != default {
+            self.found().store_parents.insert(display_path(path));
+        }
+    }
+
+    /// Notes that `field` of the config names `path`, which is not in the reference graph.
+    pub(super) fn unknown_path(&self, field: &str, path: &StorePath) {
+        let path = text::shorten(path.as_str());
+        self.found().unknown_paths.insert(format!("{path} ({})", text::shorten(field)));
+    }
+
     /// The notices, a sentence each.
     pub(super) fn all(&self) -> Vec<String> {
         let found = self.found();
@@ -74,6 +94,22 @@ impl Notices {
             notices.push(format!(
                 "uid {uid} and gid {gid} do not apply to folders that the base image has: {paths}; \
                  list them in replace to change their owner"
+            ));
+        }
+        if !found.store_parents.is_empty() {
+            let paths = text::list(&found.store_parents);
+            let mode = DirMetadata::default().mode;
+            let (uid, gid) = self.owner;
+            notices.push(format!(
+                "layers with store paths are the same on every base, so these folders of the base \
+                 get mode 0{mode:o}, uid {uid} and gid {gid}: {paths}"
+            ));
+        }
+        if !found.unknown_paths.is_empty() {
+            let paths = text::list(&found.unknown_paths);
+            notices.push(format!(
+                "these are not in the reference graph and so not in the image, although config \
+                 names them: {paths}"
             ));
         }
         notices

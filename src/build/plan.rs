@@ -56,12 +56,12 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
     }
     let contents = inputs::contents(&recipe)?;
     let created = created(&recipe)?;
-    let closure = inputs::closure(&recipe, &contents)?;
+    let notices = Notices::new((recipe.owner.uid, recipe.owner.gid));
+    let closure = inputs::closure(&recipe, &contents, &notices)?;
     let (base, platform) = base::open_base(&recipe, threads)?;
     let closure = inputs::missing_in_base(closure, &recipe, base.as_ref())?;
     let config = config(&recipe, base.as_ref())?;
     let layers = layers(&recipe, &closure, &contents, base.as_ref())?;
-    let notices = Notices::new((recipe.owner.uid, recipe.owner.gid));
     Ok(Plan { recipe, base, platform, created, config, layers, closure, contents, notices })
 }
 

@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 
 use super::BuildError;
 use super::annotations::Annotations;
+use super::host_store::HostStore;
 use super::settings::{Settings, StoreSettings, StringOrList, TimeText};
 use crate::archive::{Attributes, Limits};
-use crate::closure::StoreDir;
+use crate::closure::{StoreDir, StorePath};
 use crate::document::{self, DocumentError};
 use crate::image::fields;
 use crate::image::{Inherit, Name, Platform, Reference, Tag, Timestamp};
@@ -34,6 +35,17 @@ pub struct Store {
     pub source: PathBuf,
     /// The file with the reference graph.
     pub closure: Option<PathBuf>,
+    /// Store paths whose closure belongs in the image, although they are not contents.
+    pub roots: Vec<StorePath>,
+    /// Store paths that stay out of the image; what they refer to does not.
+    pub exclude: Vec<StorePath>,
+}
+
+impl Store {
+    /// Where the store is on this host.
+    pub(super) fn on_host(&self) -> HostStore<'_> {
+        HostStore { dir: &self.dir, source: &self.source }
+    }
 }
 
 /// The description of an image for one platform. All paths are absolute or relative to the working
@@ -301,5 +313,22 @@ fn store(settings: StoreSettings, folder: &Path) -> Result<Store, String> {
     let source =
         settings.source.map_or_else(|| PathBuf::from(dir.as_str()), |source| folder.join(source));
     let closure = settings.closure.map(|closure| folder.join(closure));
-    Ok(Store { dir, source, closure })
+    let roots = store_paths("store.roots", settings.roots, &dir)?;
+    let exclude = store_paths("store.exclude", settings.exclude, &dir)?;
+    Ok(Store { dir, source, closure, roots, exclude })
+}
+
+/// The store paths that `paths` are or lead into.
+fn store_paths(
+    key: &str,
+    paths: Option<StringOrList>,
+    dir: &StoreDir,
+) -> Result<Vec<StorePath>, String> {
+    let store_path = |path: String| {
+        dir.split(&path).map(|(path, _)| path).ok_or_else(|| {
+            let dir = dir.as_str();
+            format!("{key}: {} is not in the store {dir}; expected {dir}/NAME", text::quote(&path))
+        })
+    };
+    Vec::from(paths.unwrap_or_default()).into_iter().map(store_path).collect()
 }

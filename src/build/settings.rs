@@ -58,6 +58,8 @@ pub(super) struct StoreSettings {
     pub(super) dir: Option<String>,
     pub(super) source: Option<String>,
     pub(super) closure: Option<String>,
+    pub(super) roots: Option<StringOrList>,
+    pub(super) exclude: Option<StringOrList>,
     pub(super) include: Option<bool>,
 }
 

@@ -10,7 +10,7 @@ use super::args::RecipeArgs;
 use super::output::{
     STDOUT, is_stdout, refuse_terminal, stdout_metadata, write_to_file, write_to_stream,
 };
-use super::streams::{pretty_json, raw_stdout, stderr, stdout};
+use super::streams::{is_quiet, pretty_json, raw_stdout, stderr, stdout};
 use super::summary;
 use crate::archive::Compression;
 use crate::build::output::{is_stream, open_stream};
@@ -125,6 +125,7 @@ fn print(
     match (json, summaries) {
         (true, [summary]) => writeln!(output, "{}", pretty_json(summary)?)?,
         (true, all) => writeln!(output, "{}", pretty_json(&json!({ "images": all }))?)?,
+        (false, _) if is_quiet() => {}
         (false, all) => {
             writeln!(output, "wrote {target}")?;
             all.iter().try_for_each(|summary| write!(output, "{}", summary::render(summary)))?;

@@ -65,6 +65,10 @@ Exit codes:
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// Print results and errors only: no progress, notes or warnings
+    #[arg(short, long, global = true)]
+    quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -88,7 +92,9 @@ enum Command {
 
 /// Runs the program with the arguments of the process and returns its exit code.
 pub fn main() -> ExitCode {
-    exit::code(run(parse().command))
+    let Cli { command, quiet } = parse();
+    streams::set_quiet(quiet);
+    exit::code(run(command))
 }
 
 /// Parses the arguments; prints help and usage errors, and exits, by itself.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::exit::UsageError;
 use super::progress::BuildProgress;
-use super::streams::{raw_stdout, stderr};
+use super::streams::{messages, raw_stdout};
 use crate::archive::ArchiveError;
 use crate::archive::write::write_failed;
 use crate::build::output::{OutputFile, is_standard_output, is_stream, open_stream};
@@ -116,11 +116,11 @@ fn build(
     if annotated && options.format == Format::Docker {
         let notice = "left out the annotations: a docker-archive has no place for them; use \
                       --format oci or dual";
-        let _ = writeln!(stderr(), "note: {notice}");
+        let _ = writeln!(messages(), "note: {notice}");
     }
     for notice in notices {
         // The image is complete, whether this can be printed or not.
-        let _ = writeln!(stderr(), "note: {notice}");
+        let _ = writeln!(messages(), "note: {notice}");
     }
     Ok(summaries)
 }

@@ -1,9 +1,10 @@
-//! Progress lines: on standard error, and only if that is a terminal.
+//! Progress lines: on standard error, and only if that is a terminal that can show them.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::streams::shows_progress;
 use crate::text;
 
 const REDRAW_INTERVAL: Duration = Duration::from_millis(120);
@@ -63,6 +64,9 @@ impl Drop for StatusLine {
 }
 
 fn bar(template: &str) -> ProgressBar {
+    if !shows_progress() {
+        return ProgressBar::hidden();
+    }
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::args::RecipeArgs;
 use super::output::{STDOUT, refuse_terminal, stdout_metadata, write_to_stream};
-use super::streams::{raw_stdout, stderr};
+use super::streams::{messages, raw_stdout};
 use crate::archive::Compression;
 use crate::build::{Format, Options};
 use crate::image::Platform;
@@ -32,6 +32,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut plans = [args.recipe.plan(&Platform::host())?];
     let (file, output) = (stdout_metadata(), &mut raw_stdout().lock());
     let summary = write_to_stream(&mut plans, file.as_ref(), options, output, STDOUT)?.remove(0);
-    writeln!(stderr(), "streamed {}", summary.reference.unwrap_or_default())?;
+    writeln!(messages(), "streamed {}", summary.reference.unwrap_or_default())?;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! The standard streams: what is printed is escaped, because it may contain names and text that
 //! others chose. JSON is escaped so that its values stay the same.
 
-use std::io::{self, Stderr, Stdout};
+use std::io::{self, Stderr, Stdout, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
@@ -23,6 +24,35 @@ pub(in crate::cli) fn stderr() -> SafeWriter<Stderr> {
 #[allow(clippy::disallowed_methods)]
 pub(in crate::cli) fn raw_stdout() -> Stdout {
     io::stdout()
+}
+
+/// Whether only results and errors are printed (`--quiet`).
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Sets whether only results and errors are printed.
+pub(in crate::cli) fn set_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+/// Whether only results and errors are printed.
+pub(in crate::cli) fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Standard error for notes, warnings and summaries, which `--quiet` leaves out.
+pub(in crate::cli) fn messages() -> Box<dyn Write> {
+    match is_quiet() {
+        true => Box::new(io::sink()),
+        false => Box::new(stderr()),
+    }
+}
+
+/// Whether progress lines are shown: not with `--quiet`, not in a Nix build, whose log keeps every
+/// line, and not on terminals that cannot redraw a line (`TERM=dumb`).
+pub(in crate::cli) fn shows_progress() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    !is_quiet() && !is_set("NIX_BUILD_TOP") && !is_dumb
 }
 
 /// Standard error for bytes that must not change.

@@ -1,16 +1,12 @@
 //! Errors of reference graphs and closures.
 
-use super::StorePath;
+use super::{NotInStore, StorePath};
 use crate::text;
 
-/// The command that writes the reference graph of the paths in its place, with every version of
-/// Nix.
-macro_rules! graph_command {
-    ($path:literal) => {
-        concat!("nix-store --dump-db $(nix-store --query --requisites ", $path, ")")
-    };
+/// The command that writes the reference graph of `path`, with every version of Nix.
+pub(crate) fn graph_command(path: &str) -> String {
+    format!("nix-store --dump-db $(nix-store --query --requisites {path})")
 }
-pub(crate) use graph_command;
 
 /// An invalid or incomplete reference graph.
 #[derive(Debug, thiserror::Error)]
@@ -18,11 +14,14 @@ pub enum ClosureError {
     /// The text is not a reference graph.
     #[error(
         "not a reference graph: {}; write one with: {}",
-        text::excerpt(.0), graph_command!("PATH")
+        text::excerpt(.0), graph_command("PATH")
     )]
     Unknown(String),
     /// The text is something else that Nix prints, which does not have what is needed.
-    #[error("{0} is not a reference graph that can be read; write one with: {}", graph_command!("PATH"))]
+    #[error(
+        "{name} is not a reference graph that can be read; write one with: {command}",
+        name = .0, command = graph_command("PATH")
+    )]
     OtherOutput(&'static str),
     /// The graph is for another store.
     #[error(
@@ -36,13 +35,8 @@ pub enum ClosureError {
         dir: String,
     },
     /// A path is not directly in the store.
-    #[error("{} is not a path of the store {dir}; expected {dir}/NAME", text::quote(.path))]
-    NotInStore {
-        /// The path.
-        path: String,
-        /// The store's folder.
-        dir: String,
-    },
+    #[error(transparent)]
+    NotInStore(#[from] NotInStore),
     /// Nix listed a path that its store does not have.
     #[error("{} is not valid: Nix did not have it when it wrote the graph", text::shorten(.0))]
     Invalid(String),
@@ -57,9 +51,10 @@ pub enum ClosureError {
     TooLarge(&'static str, usize),
     /// Something refers to a path that the graph does not have.
     #[error(
-        "{from} refers to {to}, which the reference graph does not have; write the graph with: {}",
-        graph_command!("{to}"),
-        from = text::shorten(.from), to = text::shorten(.to.as_str())
+        "{from} refers to {to}, which the reference graph does not have; write the graph with: \
+         {command}",
+        from = text::shorten(.from), to = text::shorten(.to.as_str()),
+        command = graph_command(&text::shorten(.to.as_str()))
     )]
     Missing {
         /// A store path, or a key of the recipe.

@@ -106,8 +106,7 @@ fn a_config_with_endless_store_paths_takes_little_time() {
     let name = "a".repeat(1 << 20);
     let recipe = |text: &str| format!("name='x'\nconfig.Cmd = ['{text}']\n{STORE}");
     let start = Instant::now();
-    let message = lab.rejected(&recipe(&format!("/nix/store/{name}")));
-    assert!(message.contains("which the reference graph does not have"), "{message}");
+    lab.build(&recipe(&format!("/nix/store/{name}")));
     lab.build(&recipe(&"/nix/store/c-libc:".repeat(50_000)));
     assert!(start.elapsed() < TIME_LIMIT, "took {:?}", start.elapsed());
 }

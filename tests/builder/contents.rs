@@ -260,7 +260,7 @@ fn a_file_appears_at_the_root() {
     lab.mode("hello", 0o755);
     lab.store(&[("a-tool", &[])]);
     lab.file("store/s-script", "#!/bin/sh");
-    lab.file("graph.json", r#"[{"path":"/nix/store/s-script"}]"#);
+    lab.file("graph.json", r#"[{"path":"/nix/store/s-script","references":[]}]"#);
     assert_eq!(lab.build("name='x'\ncontents='hello'\n").names(0), ["hello"]);
     let built = lab.build(&format!("name='x'\ncontents='/nix/store/s-script'\n{STORE}"));
     assert_eq!(built.member("s-script").unwrap().link, "/nix/store/s-script");

@@ -28,5 +28,7 @@ mod peers; // other programs read the archives
 mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes
 mod recipes; // keys of recipes and errors for mistakes
+mod sandbox; // builds in sandboxes, where much is missing
+mod store; // which store paths an image gets, and symlinks in the store
 mod tar_layers; // layers as engines read them
 mod terminal; // hostile names and messages

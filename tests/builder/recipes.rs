@@ -141,9 +141,6 @@ fn the_error_for_an_incomplete_graph_names_both_store_paths() {
     lab.store(&[("a-app", &["z-absent"])]);
     let message = lab.rejected(&format!("name='x'\ncontents='/nix/store/a-app'\n{STORE}"));
     assert!(message.contains("/nix/store/a-app refers to /nix/store/z-absent"), "{message}");
-    let message =
-        lab.rejected(&format!("name='x'\n{STORE}[config]\nCmd=['/nix/store/y-gone/bin/x']\n"));
-    assert!(message.contains("config.Cmd refers to /nix/store/y-gone"), "{message}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Once;
 use super::{LimitArgs, thread_count};
 use crate::archive::{ArchiveError, Limits};
 use crate::build::{BuildError, CacheUse, Overrides, Plan, Recipe, cache_problem, plan};
-use crate::cli::streams::stderr;
+use crate::cli::streams::messages;
 use crate::document;
 use crate::image::{Name, Platform, Tag};
 
@@ -26,7 +26,8 @@ pub(in crate::cli) struct RecipeArgs {
     #[arg(long, value_name = "NAME")]
     name: Option<Name>,
 
-    /// Number of threads; does not change the output [default: one per core]
+    /// Number of threads; does not change the output [default: NIX_BUILD_CORES, or one
+    /// per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 
@@ -114,7 +115,7 @@ pub(in crate::cli) fn warn_of_cache_problem() {
     WARNED.call_once(|| {
         if let Some(problem) = cache_problem() {
             // The build goes on, whether this can be printed or not.
-            let _ = writeln!(stderr(), "warning: {problem}; going on without a cache");
+            let _ = writeln!(messages(), "warning: {problem}; going on without a cache");
         }
     });
 }

@@ -6,8 +6,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::path_info::{PathInfo, PathInfoSeed, ignore};
-use super::{Reader, graph};
+use super::path_info::{PathInfo, PathInfoSeed, ignore_values};
+use super::reader::{Reader, graph};
 use crate::closure::{ClosureError, Graph};
 use crate::text;
 
@@ -206,8 +206,9 @@ impl<'de> Visitor<'de> for ListSeed<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut infos = Vec::new();
-        let seed = |reader| PathInfoSeed { reader, path: None };
-        while let Some(info) = list.next_element_seed(seed(&mut *self.reader))? {
+        loop {
+            let seed = PathInfoSeed { reader: &mut *self.reader, path: None };
+            let Some(info) = list.next_element_seed(seed)? else { break };
             let Some(info) = info else {
                 *self.strings = infos.is_empty();
                 while list.next_element::<IgnoredAny>()?.is_some() {}
@@ -218,9 +219,9 @@ impl<'de> Visitor<'de> for ListSeed<'_, '_> {
         Ok(Some(infos))
     }
 
-    ignore!(object);
-    ignore!(scalars);
-    ignore!(null);
+    ignore_values!(object);
+    ignore_values!(scalars);
+    ignore_values!(null);
 }
 
 /// An object with facts by name; `None` for anything else.
@@ -251,9 +252,9 @@ impl<'de> Visitor<'de> for EntriesSeed<'_, '_> {
         Ok(Some(entries))
     }
 
-    ignore!(list);
-    ignore!(scalars);
-    ignore!(null);
+    ignore_values!(list);
+    ignore_values!(scalars);
+    ignore_values!(null);
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The facts about one path in a graph's JSON.
 //!
-//! An attributes file has other lists and objects beside its graphs, with anything in them. So
-//! nothing in here is an error but limits: what is wrong is kept as the facts' problem, which counts
-//! if they turn out to be part of a graph.
+//! An attributes file has other lists and objects beside its graphs, with anything in them. So only
+//! limits are errors here. A mistake is kept as the problem of the facts, and counts if they turn
+//! out to be part of a graph.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::{Node, Reader};
+use super::reader::{Node, Reader};
 use crate::closure::{ClosureError, StorePath};
 use crate::text;
 
@@ -59,12 +59,13 @@ pub(super) struct PathInfoSeed<'r, 'd> {
 }
 
 /// Visitor methods for values of other types, which are ignored.
-macro_rules! ignore {
+macro_rules! ignore_values {
     ($($method:ident: $kind:ty),*) => {
         $(fn $method<E: Error>(self, _: $kind) -> Result<Self::Value, E> { Ok(None) })*
     };
     (scalars) => {
-        ignore!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
+        ignore_values!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
+        ignore_values!(visit_str: &str);
     };
     (list) => {
         fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
@@ -82,7 +83,7 @@ macro_rules! ignore {
         fn visit_unit<E: Error>(self) -> Result<Self::Value, E> { Ok(None) }
     };
 }
-pub(super) use ignore;
+pub(super) use ignore_values;
 
 impl<'de> DeserializeSeed<'de> for PathInfoSeed<'_, '_> {
     type Value = Option<PathInfo>;
@@ -133,8 +134,8 @@ impl<'de> Visitor<'de> for PathInfoSeed<'_, '_> {
         Ok(self.path.map(PathInfo::invalid))
     }
 
-    ignore!(list);
-    ignore!(scalars);
+    ignore_values!(list);
+    ignore_values!(scalars);
 }
 
 /// A list of references; `None` if it is anything else.
@@ -174,9 +175,9 @@ impl<'de> Visitor<'de> for References<'_, '_> {
         Ok(Some(references))
     }
 
-    ignore!(object);
-    ignore!(scalars);
-    ignore!(null);
+    ignore_values!(object);
+    ignore_values!(scalars);
+    ignore_values!(null);
 }
 
 /// A string; `None` if it is anything else.
@@ -205,8 +206,8 @@ impl<'de> Visitor<'de> for TextVisitor {
         Ok(Some(Cow::Owned(text.to_owned())))
     }
 
-    ignore!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
-    ignore!(list);
-    ignore!(object);
-    ignore!(null);
+    ignore_values!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
+    ignore_values!(list);
+    ignore_values!(object);
+    ignore_values!(null);
 }

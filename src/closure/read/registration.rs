@@ -2,7 +2,7 @@
 //! the references (the text of `exportReferencesGraph`), or the same with hash and size after the
 //! name (`nix-store --dump-db`, and the input of `nix-store --load-db`).
 
-use super::{Node, Reader, graph};
+use super::reader::{Node, Reader, graph};
 use crate::closure::{ClosureError, Graph};
 use crate::text;
 
