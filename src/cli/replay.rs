@@ -12,7 +12,7 @@ use super::exit::ExitWith;
 use super::guests::prepare_guest;
 use super::progress::StatusLine;
 use super::runtime::{block_on, interruptible};
-use super::streams::{json, pretty_json, stdout};
+use super::streams::{json, pretty_json, stderr, stdout};
 use crate::replay::{Event, Options, Replay, Scenario, WaitStrategy, replay};
 use crate::report::{html, terminal};
 use crate::vm::pool::PrepareOptions;
@@ -32,7 +32,8 @@ which seatrial itself uses.
 
 Exit codes:
   0  all scenarios were replayed
-  1  reported ready, but the client failed
+  1  reported ready, but the client failed; or, with --compare, an outcome is
+     not what the scenario says
   2  bad input or usage
   3  an engine could not be started, or did not become ready")]
 pub(super) struct Args {
@@ -59,6 +60,9 @@ pub(super) struct Args {
     /// Also print the order of events
     #[arg(long)]
     timeline: bool,
+    /// Also compare the outcomes with `breaks` in the scenario
+    #[arg(long)]
+    compare: bool,
     /// Also write a report: html or json; may be repeated
     #[arg(long, value_name = "KIND=FILE", value_parser = report)]
     report: Vec<ReportFile>,
@@ -98,7 +102,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         })?;
     }
     result?;
-    if replays.iter().any(Replay::ready_but_failed) {
+    let different = args.compare && print_differences(&replays)?;
+    if different || replays.iter().any(Replay::ready_but_failed) {
         return Err(ExitWith::NOT_AS_EXPECTED.into());
     }
     match replays.iter().any(Replay::undetermined) {
@@ -177,6 +182,24 @@ fn replay_scenario(
         replays.push(replayed);
     }
     result
+}
+
+/// Prints the outcomes that are not what the scenarios say, and returns whether there are any.
+fn print_differences(replays: &[Replay]) -> anyhow::Result<bool> {
+    let mut different = false;
+    for replay in replays {
+        for run in replay.differences() {
+            let (scenario, engine, strategy) = (&replay.scenario, &replay.engine, &run.strategy);
+            let names = if replay.breaks.contains(strategy) { "names" } else { "does not name" };
+            let outcome = terminal::outcome(run.outcome);
+            writeln!(
+                stderr(),
+                "{scenario} on {engine}, {strategy}: {outcome}, but `breaks` {names} the strategy"
+            )?;
+            different = true;
+        }
+    }
+    Ok(different)
 }
 
 /// Lists the scenarios that apply to all requested engines, and their families.

@@ -5,6 +5,7 @@
 
 mod address;
 mod any;
+mod clock;
 mod container;
 mod cri;
 mod docker;
@@ -19,6 +20,7 @@ mod transport;
 
 pub(crate) use address::Address;
 pub use any::{Container, Engine};
+pub(crate) use clock::Clock;
 pub use container::DockerContainer;
 pub use cri::{Cri, CriContainer};
 pub use docker::{ApiVersion, Docker};

@@ -8,9 +8,9 @@
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::Timeline;
+use super::{Clock, Timeline};
 
 /// The result of a probe: the time of the guest's monotonic clock, if the probe asked for it, or
 /// the reason why the condition is not met.
@@ -61,7 +61,7 @@ const PAUSE_FIRST: Duration = Duration::from_millis(2);
 const PAUSE_MAX: Duration = Duration::from_millis(40);
 
 /// Waits until all `conditions` are met, in order, and adds each to `timeline`. `limit` is the
-/// timeout for all of them together.
+/// timeout for all of them together. All timeouts are measured by `clock`.
 ///
 /// # Errors
 /// If the timeout of a condition, or that of all, expires.
@@ -69,21 +69,22 @@ pub async fn wait(
     conditions: &[Condition<'_>],
     timeline: &mut Timeline,
     limit: Duration,
+    clock: &Clock,
 ) -> Result<(), NotReady> {
-    let start = Instant::now();
+    let (start, deadline) = (Instant::now(), clock.now() + limit);
     for Condition { name, limit: own_limit, probe } in conditions {
-        let limit = (*own_limit).min((start + limit).saturating_duration_since(Instant::now()));
-        let (began, mut pause) = (Instant::now(), PAUSE_FIRST);
+        let limit = (*own_limit).min(deadline.saturating_sub(clock.now()));
+        let (deadline, mut pause) = (clock.now() + limit, PAUSE_FIRST);
         loop {
-            let last = match timeout(PROBE_TIMEOUT, probe()).await {
-                Ok(Ok(guest)) => {
+            let last = match clock.timeout(PROBE_TIMEOUT, probe()).await {
+                Some(Ok(guest)) => {
                     timeline.add(*name, guest);
                     break;
                 }
-                Ok(Err(problem)) => problem,
-                Err(_) => format!("no answer within {} s", PROBE_TIMEOUT.as_secs()),
+                Some(Err(problem)) => problem,
+                None => format!("no answer within {} s", PROBE_TIMEOUT.as_secs()),
             };
-            if began.elapsed() >= limit {
+            if clock.now() >= deadline {
                 let (waited, timeline) = (start.elapsed(), timeline.clone());
                 return Err(NotReady { condition: name, limit, waited, last, timeline });
             }
@@ -119,7 +120,9 @@ mod tests {
             condition("c", 20, Ok(())),
         ];
         let mut timeline = Timeline::new(Instant::now());
-        let error = wait(&conditions, &mut timeline, Duration::from_secs(9)).await.unwrap_err();
+        let error = wait(&conditions, &mut timeline, Duration::from_secs(9), &Clock::host())
+            .await
+            .unwrap_err();
         assert_eq!((error.condition, error.last.as_str()), ("b", "no such file"));
         let met: Vec<_> = error.timeline.events().iter().map(|event| event.what.as_str()).collect();
         assert_eq!(met, ["a"]);
@@ -131,7 +134,9 @@ mod tests {
         let hangs =
             Condition { name: "hangs", limit: Duration::from_secs(900), probe: Box::new(probe) };
         let mut timeline = Timeline::new(Instant::now());
-        let error = wait(&[hangs], &mut timeline, Duration::from_millis(10)).await.unwrap_err();
+        let error = wait(&[hangs], &mut timeline, Duration::from_millis(10), &Clock::host())
+            .await
+            .unwrap_err();
         assert_eq!(error.last, "no answer within 2 s");
     }
 }

@@ -9,7 +9,7 @@ use crate::vm::pool::{OwnVms, PrepareOptions, prepare, start};
 use crate::vm::{CommandOutput, Guest, Options, ReadyVm, Vm};
 
 /// The time limit for a connection to the guest agent.
-const AGENT_TIMEOUT: Duration = Duration::from_secs(5);
+const AGENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A ready engine in a VM of its own. The VM is killed when this is dropped.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! Watches an engine during a request. The request ends with its answer, when the VM exits, when
 //! the engine stops answering pings, or at its timeout. If it fails, the guest is asked which units
-//! failed or restarted meanwhile.
+//! failed or restarted meanwhile. All timeouts are measured by the clock of the VM.
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::daemon::Daemon;
 use super::error::HarnessError;
@@ -31,6 +31,7 @@ impl Daemon {
         limit: Duration,
         request: impl Future<Output = Result<T, HarnessError>>,
     ) -> Result<T, HarnessError> {
+        let clock = self.vm().clock();
         let started = match self.vm().uptime().await {
             Ok(uptime) => uptime,
             Err(error) => return Err(self.exit_error().await.unwrap_or(error.into())),
@@ -38,20 +39,20 @@ impl Daemon {
         let timed_out = || EngineError::Timeout { action: action.to_owned(), limit };
         let failure = tokio::select! {
             biased;
-            answer = timeout(limit, request) => match answer {
-                Ok(Err(error)) if error.is_environment() => error,
-                Ok(answer) => return answer,
-                Err(_) => timed_out().into(),
+            answer = clock.timeout(limit, request) => match answer {
+                Some(Err(error)) if error.is_environment() => error,
+                Some(answer) => return answer,
+                None => timed_out().into(),
             },
             exited = self.vm().wait_for_exit() => return Err(exited.into()),
             unresponsive = self.unresponsive() => unresponsive.into(),
         };
-        let events = match timeout(REPORT_TIMEOUT, self.events_since(started)).await {
-            Ok(Ok(events)) => events,
+        let events = match clock.timeout(REPORT_TIMEOUT, self.events_since(started)).await {
+            Some(Ok(events)) => events,
             // The exit of a VM is noticed a little later than the failure of the request.
             no_report => match (self.exit_error().await, no_report) {
                 (Some(exited), _) => return Err(exited),
-                (None, Ok(Err(error))) => vec![format!("the guest does not answer: {error}")],
+                (None, Some(Err(error))) => vec![format!("the guest does not answer: {error}")],
                 (None, _) => vec!["the guest does not answer".to_owned()],
             },
         };
@@ -63,8 +64,9 @@ impl Daemon {
 
     /// Returns the error of a VM that has exited, or exits within a moment.
     async fn exit_error(&self) -> Option<HarnessError> {
-        let exited = timeout(EXIT_NOTICE_TIMEOUT, self.vm().wait_for_exit()).await;
-        exited.ok().map(HarnessError::from)
+        let clock = self.vm().clock();
+        let exited = clock.timeout(EXIT_NOTICE_TIMEOUT, self.vm().wait_for_exit()).await;
+        exited.map(HarnessError::from)
     }
 
     /// Returns once the engine has not answered pings for too long.
@@ -72,8 +74,8 @@ impl Daemon {
         let mut silent_for = Duration::ZERO;
         while silent_for < UNRESPONSIVE_TIMEOUT {
             sleep(PING_INTERVAL).await;
-            match timeout(PING_TIMEOUT, self.engine().ping()).await {
-                Ok(Ok(_)) => silent_for = Duration::ZERO,
+            match self.vm().clock().timeout(PING_TIMEOUT, self.engine().ping()).await {
+                Some(Ok(_)) => silent_for = Duration::ZERO,
                 _ => silent_for += PING_INTERVAL + PING_TIMEOUT,
             }
         }

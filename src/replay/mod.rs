@@ -4,6 +4,7 @@
 //! For every run, a VM resumes from the same paused state. This module prints nothing; reports are
 //! in [`report`](crate::report).
 
+mod client;
 mod error;
 mod fault;
 mod guest_changes;

@@ -12,6 +12,8 @@ use crate::vm::Guest;
 pub enum Outcome {
     /// The client got a correct answer.
     Worked,
+    /// The client got a correct answer, but only after its timeout.
+    Slow,
     /// The client got no answer within its timeout.
     Hung,
     /// The client got an error.
@@ -53,6 +55,8 @@ pub struct Replay {
     pub link: Option<String>,
     /// The engine.
     pub engine: String,
+    /// The wait strategies whose clients are known to fail or hang.
+    pub breaks: Vec<WaitStrategy>,
     /// All runs, in order.
     pub runs: Vec<Run>,
 }
@@ -65,6 +69,7 @@ impl Replay {
             title: scenario.title.clone(),
             link: scenario.link.clone(),
             engine: guest.name.clone(),
+            breaks: scenario.breaks(&guest.definition.family.name).to_vec(),
             runs: Vec::new(),
         }
     }
@@ -83,6 +88,18 @@ impl Replay {
             }
         }
         strategies
+    }
+
+    /// Returns the runs whose outcome is not what the scenario says: a client that worked with one
+    /// of the strategies of `breaks`, or did not work with another. A slow client is neither.
+    pub fn differences(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(|run| match run.outcome {
+            Outcome::Worked => self.breaks.contains(&run.strategy),
+            Outcome::Hung | Outcome::Failed | Outcome::NeverStarted => {
+                !self.breaks.contains(&run.strategy)
+            }
+            Outcome::Slow | Outcome::Error => false,
+        })
     }
 
     /// Whether `ready` was satisfied, but the client failed. That is an error of seatrial.
@@ -118,8 +135,20 @@ mod tests {
             title: String::new(),
             link: None,
             engine: "docker-20.10".to_owned(),
+            breaks: vec![WaitStrategy::None],
             runs: outcomes.iter().map(run).collect(),
         }
+    }
+
+    #[test]
+    fn an_outcome_that_the_scenario_does_not_expect_is_a_difference() {
+        use Outcome::*;
+        let differences = |strategy, outcomes: &[Outcome]| -> Vec<Outcome> {
+            replay(strategy, outcomes).differences().map(|run| run.outcome).collect()
+        };
+        let all = [Worked, Slow, Hung, Failed, NeverStarted, Error];
+        assert_eq!(differences(WaitStrategy::None, &all), [Worked]);
+        assert_eq!(differences(WaitStrategy::Ping, &all), [Hung, Failed, NeverStarted]);
     }
 
     #[test]
@@ -127,7 +156,8 @@ mod tests {
         use Outcome::*;
         assert!(replay(WaitStrategy::Ready, &[Worked, Hung]).ready_but_failed());
         assert!(replay(WaitStrategy::Ready, &[Failed]).ready_but_failed());
-        assert!(!replay(WaitStrategy::Ready, &[Worked, NeverStarted, Error]).ready_but_failed());
+        let others = [Worked, Slow, NeverStarted, Error];
+        assert!(!replay(WaitStrategy::Ready, &others).ready_but_failed());
         assert!(!replay(WaitStrategy::Ping, &[Hung, Failed]).ready_but_failed());
     }
 

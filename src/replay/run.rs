@@ -1,17 +1,14 @@
 //! One run: resumes the VM, waits as the strategy does, runs the client, and reads the guest's
 //! journal for the timeline.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::scenario::ClientAction;
+use super::client::{self, AGENT_TIMEOUT, parse_seconds};
 use super::{Outcome, ReplayError, Run, Scenario, WaitStrategy};
 use crate::engine::Timeline;
 use crate::errors;
 use crate::vm::instance::units;
 use crate::vm::{PausedVm, ResumedVm, VmError};
-
-/// The timeout of a request to the guest agent. A slow VM takes some seconds.
-const AGENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs a client once. If the VM fails, the outcome is [`Outcome::Error`].
 pub(super) async fn run(
@@ -132,58 +129,24 @@ async fn wait_until_ready(
     }
 }
 
-/// Runs the client in the guest, and writes its outcome into `run`.
+/// Runs the client, and writes its outcome into `run`.
 async fn run_client(
     run: &mut Run,
     scenario: &Scenario,
     resumed: &ResumedVm,
     timeline: &mut Timeline,
 ) -> Result<(), ReplayError> {
-    let seconds = scenario.client.timeout;
-    let action = match scenario.client.action {
-        ClientAction::Version => "version",
-        ClientAction::Load => "load",
-        ClientAction::Run => "run",
-    };
-    let (limit, engine) = (seconds.to_string(), &resumed.vm.family().name);
-    let arguments = ["-s", "KILL", &limit, "/bin/sh", "/usr/lib/seatrial/client", engine, action];
-    let mut agent = resumed.vm.agent(AGENT_TIMEOUT).await?;
-    let started = Instant::now();
-    let limit = Duration::from_secs(seconds) + AGENT_TIMEOUT;
-    let output = agent.run("/usr/bin/timeout", &arguments, limit).await?;
-    let uptime = |word: &str| {
-        let line = output.stdout.lines().find_map(|line| line.strip_prefix(word));
-        line.and_then(parse_seconds)
-    };
-    let (began, ended) = (uptime("began"), uptime("ended"));
-    run.took = match (began, ended) {
-        (Some(began), Some(ended)) => ended.saturating_sub(began),
-        _ => started.elapsed(),
-    }
-    .as_secs_f64();
-    (run.outcome, run.message) = match (output.success(), ended) {
-        (true, _) => (Outcome::Worked, String::new()),
-        // A client that was killed does not print when it ended.
-        (false, None) => (Outcome::Hung, format!("no answer within {seconds} s")),
-        (false, Some(_)) => (Outcome::Failed, first_line(&output.stderr)),
-    };
-    if let Some(began) = began {
+    let is_ready = run.strategy == WaitStrategy::Ready;
+    let client = client::run(scenario, resumed, is_ready).await?;
+    (run.outcome, run.message) = (client.outcome, client.message);
+    run.took = client.took.as_secs_f64();
+    if let Some(began) = client.began {
         timeline.add_guest_event("the client starts", began);
     }
-    if let Some(ended) = ended {
-        let worked = run.outcome == Outcome::Worked;
-        let event = if worked { "the client has worked" } else { "the client has failed" };
+    if let Some(ended) = client.ended {
+        let failed = run.outcome == Outcome::Failed;
+        let event = if failed { "the client has failed" } else { "the client has worked" };
         timeline.add_guest_event(event, ended);
     }
     Ok(())
-}
-
-fn parse_seconds(text: &str) -> Option<Duration> {
-    Duration::try_from_secs_f64(text.trim().parse().ok()?).ok()
-}
-
-/// Returns the first line that is not empty.
-fn first_line(text: &str) -> String {
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
-    line.unwrap_or("no error message").to_owned()
 }

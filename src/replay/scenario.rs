@@ -48,9 +48,8 @@ pub struct Scenario {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FamilySettings {
-    /// The wait strategies whose clients are known to fail or hang. For readers of the file only.
+    /// The wait strategies whose clients are known to fail or hang.
     #[serde(default)]
-    #[cfg_attr(not(test), expect(dead_code, reason = "documentation, which is checked"))]
     pub(super) breaks: Vec<WaitStrategy>,
     /// Files to add to the guest: path and content.
     #[serde(default)]
@@ -89,7 +88,7 @@ pub(super) struct Client {
     /// The seconds after which the client counts as hung.
     pub(super) timeout: u64,
     /// The wait strategy with which the problem was first seen. For readers of the file only.
-    #[expect(dead_code, reason = "documentation, which is checked")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "documentation, which is checked"))]
     pub(super) seen_with: Option<WaitStrategy>,
 }
 
@@ -197,6 +196,11 @@ impl Scenario {
         self.on.contains_key(family)
     }
 
+    /// The wait strategies whose clients are known to fail or hang on engines of `family`.
+    pub(super) fn breaks(&self, family: &str) -> &[WaitStrategy] {
+        self.on.get(family).map(|settings| &settings.breaks[..]).unwrap_or_default()
+    }
+
     /// The families on whose engines the scenario can be replayed.
     pub fn families(&self) -> impl Iterator<Item = &'static str> {
         Family::names().filter(|family| self.supports(family))
@@ -223,6 +227,9 @@ mod tests {
             assert!(!scenario.on.is_empty(), "{name}");
             let broken = |on: &FamilySettings| on.breaks.contains(&WaitStrategy::Ready);
             assert!(!scenario.on.values().any(broken), "{name}");
+            let seen_with = scenario.client.seen_with.as_ref();
+            let seen = |on: &FamilySettings| on.breaks.iter().any(|it| Some(it) == seen_with);
+            assert!(scenario.on.values().any(seen), "{name}: seen_with is not in breaks");
             let link = scenario.link.unwrap_or_default();
             let anchor =
                 link.strip_prefix("docs/timing.md#").unwrap_or_else(|| panic!("{name}: {link}"));

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::sample_image::SampleImage;
-use crate::workbench::{seatrial, stdout};
+use crate::workbench::{run, seatrial, stdout};
 
 const GUEST: &str = "docker-28-arm64";
 const RECIPE: &str = r#"
@@ -33,7 +33,7 @@ fn extract_busybox(folder: &Path) {
     let initrd = Path::new(guest.unwrap()["folder"].as_str().unwrap()).join("initrd");
     std::fs::create_dir_all(folder).unwrap();
     let unpack = format!("busybox cpio -i -d bin/busybox <'{}'", initrd.display());
-    let output = Command::new("sh").args(["-c", &unpack]).current_dir(folder).output().unwrap();
+    let output = run(Command::new("sh").args(["-c", &unpack]).current_dir(folder));
     assert!(output.status.success(), "{output:?}");
 }
 

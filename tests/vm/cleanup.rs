@@ -68,7 +68,7 @@ fn a_vm_ends_with_its_process_and_the_next_vm_removes_what_a_killed_process_left
     killed.0.kill().unwrap();
     killed.0.wait().unwrap();
     let exited = || has_exited(qemu).then_some(());
-    wait_for("QEMU to exit with its killed parent", Duration::from_secs(10), exited);
+    wait_for("QEMU to exit with its killed parent", Duration::from_secs(60), exited);
 
     for signal in ["-TERM", "-HUP"] {
         let mut terminated = background("terminated");
@@ -111,7 +111,7 @@ fn a_check_that_is_ended_leaves_neither_vm_nor_built_image() {
         Command::new("kill").args([signal, &check.0.id().to_string()]).status().unwrap();
         assert_eq!(check.0.wait().unwrap().code(), code, "{signal}");
         let exited = || has_exited(qemu).then_some(());
-        wait_for("QEMU to exit", Duration::from_secs(10), exited);
+        wait_for("QEMU to exit", Duration::from_secs(60), exited);
         let files = std::fs::read_dir(folder.path().join("tmp")).unwrap().flatten();
         let files: Vec<_> = files.map(|file| file.file_name()).collect();
         assert_eq!(files, [""; 0], "{signal}");

@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use crate::workbench::run;
+
 const RUN_TIMEOUT: Duration = Duration::from_secs(120);
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/engines.md");
 
@@ -50,7 +52,7 @@ impl Fixture {
         fs::write(root.join("recipe.toml"), recipe).unwrap();
         let mut build = Command::new(env!("CARGO_BIN_EXE_seatrial"));
         build.args(["build", "recipe.toml", "--json", "-o", "image.tar"]).args(arguments);
-        let output = build.current_dir(root).output().unwrap();
+        let output = run(build.current_dir(root));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
         (format!("{name}:1"), summary["id"].as_str().unwrap().to_owned())
@@ -297,7 +299,7 @@ fn podman_and_containerd_run_an_image_and_skip_what_they_do_not_support() {
     let mut check = Command::new(env!("CARGO_BIN_EXE_seatrial"));
     check.current_dir(root).args(["check", "app.toml", "--expect", "expected.toml", "--json"]);
     check.args(["--engine", "podman-4.3", "--engine", "containerd-1.6"]);
-    let output = check.output().unwrap();
+    let output = run(&mut check);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
     for (engine, volume, start_error) in [
@@ -345,7 +347,7 @@ async fn a_containerd_node_rejects_requests_without_a_client_certificate() {
                 curl.arg("--cert").arg(keys.join("cert.pem"));
                 curl.arg("--key").arg(keys.join("key.pem"));
             }
-            let output = curl.arg(format!("https://{name}:{port}/")).output().unwrap();
+            let output = run(curl.arg(format!("https://{name}:{port}/")));
             (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
         };
         let (code, answer) = request(false);

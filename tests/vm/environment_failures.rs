@@ -8,18 +8,14 @@ use seatrial::harness::Daemon;
 use seatrial::vm::Options;
 use tempfile::TempDir;
 
-use crate::workbench::{GUEST, seatrial};
+use crate::workbench::{GUEST, run, seatrial};
 
 /// Runs the program with an empty cache and with `path` as `PATH`.
 fn with_empty_cache(path: &str, arguments: &[&str]) -> (Output, TempDir) {
     let cache = TempDir::new().unwrap();
     let mut program = Command::new(env!("CARGO_BIN_EXE_seatrial"));
-    let output = program
-        .args(arguments)
-        .env("XDG_CACHE_HOME", cache.path())
-        .env("PATH", path)
-        .output()
-        .unwrap();
+    program.args(arguments).env("XDG_CACHE_HOME", cache.path()).env("PATH", path);
+    let output = run(&mut program);
     (output, cache)
 }
 
@@ -58,8 +54,7 @@ fn a_full_disk_is_an_error_before_anything_is_written() {
                   XDG_CACHE_HOME=$1 exec \"$2\" vm prepare \"$3\"";
     let mut small = Command::new("unshare");
     small.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]);
-    let output =
-        small.arg(folder.path()).args([env!("CARGO_BIN_EXE_seatrial"), GUEST]).output().unwrap();
+    let output = run(small.arg(folder.path()).args([env!("CARGO_BIN_EXE_seatrial"), GUEST]));
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(
         stderr(&output).contains("MiB free, but a guest needs 2048 MiB; free some space there"),

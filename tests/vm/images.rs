@@ -6,7 +6,7 @@ use std::time::Duration;
 use seatrial::engine::RunOptions;
 use seatrial::harness::HarnessError;
 
-use crate::workbench::{RUN_TIMEOUT, Workbench};
+use crate::workbench::{RUN_TIMEOUT, Workbench, run};
 
 /// Creates a store with two paths, one of which has a symlink to the other. Returns the part of a
 /// recipe that names it.
@@ -176,7 +176,7 @@ async fn the_api_rejects_requests_without_a_client_certificate() {
     let port = bench.daemon.vm().port();
     for scheme in ["https", "http"] {
         let url = format!("{scheme}://127.0.0.1:{port}/version");
-        let output = Command::new("curl").args(["-sk", "-m", "10", &url]).output().unwrap();
+        let output = run(Command::new("curl").args(["-sk", "-m", "10", &url]));
         let answer = String::from_utf8_lossy(&output.stdout);
         assert!(!answer.contains("Version"), "{url}: {output:?}");
     }

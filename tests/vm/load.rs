@@ -5,7 +5,7 @@ use std::process::Command;
 use seatrial::engine::RunOptions;
 use serde_json::Value;
 
-use crate::workbench::{RUN_TIMEOUT, Workbench};
+use crate::workbench::{RUN_TIMEOUT, Workbench, run};
 
 /// The store paths of the layers that stay the same.
 const ONE: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-one";
@@ -38,7 +38,7 @@ fn load(bench: &Workbench, arguments: &[&str]) -> Value {
     command.args(["load", "--json"]).args(arguments).current_dir(bench.path("."));
     command.env("DOCKER_HOST", format!("tcp://localhost:{}", vm.port()));
     command.env("DOCKER_TLS_VERIFY", "1").env("DOCKER_CERT_PATH", vm.folder());
-    let output = command.output().unwrap();
+    let output = run(&mut command);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }

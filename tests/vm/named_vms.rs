@@ -3,18 +3,22 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::workbench::{GUEST, seatrial, stdout};
+use crate::workbench::{GUEST, NamedVm, run, seatrial, show, stdout};
 
 /// Runs `vm exec` with `input`, and returns the exit code and both streams.
 fn exec(vm: &str, command: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
     let mut exec = Command::new(env!("CARGO_BIN_EXE_seatrial"));
     exec.args(["vm", "exec", vm, "--"]).args(command);
     exec.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut exec = exec.spawn().unwrap();
-    let mut stdin = exec.stdin.take().unwrap();
+    let mut running = exec.spawn().unwrap();
+    let mut stdin = running.stdin.take().unwrap();
     stdin.write_all(input).unwrap();
     drop(stdin);
-    let output = exec.wait_with_output().unwrap();
+    let output = running.wait_with_output().unwrap();
+    // Binary data would only hide the rest.
+    if output.stdout.len() < 10_000 {
+        show(&exec, &output);
+    }
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     (output.status.code(), output.stdout, stderr)
 }
@@ -33,18 +37,9 @@ fn exec_passes_input_and_exits_like_the_command(vm: &str) {
     assert_eq!((code, error.as_str()), (Some(126), expected));
 }
 
-/// A named VM that ends even if the test fails.
-struct Up(&'static str);
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        seatrial(&["vm", "down", self.0]);
-    }
-}
-
 #[test]
 fn a_named_vm_is_listed_and_serves_docker_until_it_is_ended() {
-    let up = Up("named-by-a-test");
+    let up = NamedVm("named-by-a-test");
     let output = stdout(&seatrial(&["vm", "up", GUEST, "--name", up.0, "--json"]));
     let vm: serde_json::Value = serde_json::from_str(&output).unwrap();
     let folder = vm["folder"].as_str().unwrap();
@@ -59,7 +54,7 @@ fn a_named_vm_is_listed_and_serves_docker_until_it_is_ended() {
     let address = format!("https://localhost:{}/version", vm["port"]);
     let (ca, cert, key) = (pem("ca"), pem("cert"), pem("key"));
     let arguments = ["-sS", "-m", "20", "--cacert", &ca, "--cert", &cert, "--key", &key, &address];
-    let version = stdout(&Command::new("curl").args(arguments).output().unwrap());
+    let version = stdout(&run(Command::new("curl").args(arguments)));
     assert!(version.contains("\"Version\":\"20.10."), "{version}");
 
     let script = "echo in the guest; echo oops >&2; exit 5";

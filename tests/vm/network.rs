@@ -16,7 +16,7 @@ async fn published_ports_the_bridge_and_user_defined_networks_work() {
     let serve = "/bin/sh -c 'nc -ll -p 80 -e /bin/echo hello'";
     bench.guest(&format!("docker run -d -p 8080:80 --name published net:1 {serve} >&2")).await;
     // Docker's proxy accepts connections before the server in the container does.
-    let published = "for attempt in 1 2 3 4 5 6 7 8 9; do \
+    let published = "for attempt in $(seq 100); do \
                          answer=$(busybox nc 127.0.0.1 8080 </dev/null); \
                          if [ -n \"$answer\" ]; then echo \"$answer\"; exit; fi; sleep 0.5; \
                      done";

@@ -8,6 +8,8 @@ use seatrial::check::{Expectations, ImageUnderTest, Outcome, TestCase};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::workbench::run;
+
 /// A folder with a recipe `app.toml`, its files, and the archive `app.tar`.
 pub struct SampleImage(pub TempDir);
 
@@ -51,11 +53,8 @@ impl SampleImage {
 
     /// Runs the program in the folder.
     pub fn seatrial(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_seatrial"))
-            .args(arguments)
-            .current_dir(self.0.path())
-            .output()
-            .unwrap()
+        let mut program = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+        run(program.args(arguments).current_dir(self.0.path()))
     }
 
     /// Runs the static checks of `expectations` on `app.tar`, and returns a line for each mismatch.

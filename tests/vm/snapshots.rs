@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::workbench::{GUEST, seatrial, stdout};
+use crate::workbench::{GUEST, run, seatrial, stdout};
 
 struct Cache(TempDir);
 
@@ -41,7 +41,7 @@ impl Cache {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
+        run(&mut self.command(arguments))
     }
 
     /// Starts a VM, and returns the events of its timeline.
@@ -104,7 +104,7 @@ fn damaged_and_deleted_snapshots_are_made_again_and_unused_ones_are_pruned() {
     let mut limited = Command::new("prlimit");
     limited.arg("--as=1200000000").arg(env!("CARGO_BIN_EXE_seatrial"));
     limited.args(["vm", "up", GUEST, "--name", "limited"]).env("XDG_CACHE_HOME", cache.0.path());
-    assert!(!limited.output().unwrap().status.success());
+    assert!(!run(&mut limited).status.success());
     assert_eq!(cache.snapshots().len(), 1);
 
     // A VM continues to run when its snapshot is deleted.
@@ -162,7 +162,7 @@ fn damaged_and_deleted_snapshots_are_made_again_and_unused_ones_are_pruned() {
     std::fs::create_dir_all(&path).unwrap();
     std::fs::write(path.join("qemu-system-x86_64"), "another").unwrap();
     let path = std::env::join_paths([path, "/usr/bin".into(), "/bin".into()]).unwrap();
-    let pruned = cache.command(&["vm", "prune"]).env("PATH", path).output().unwrap();
+    let pruned = run(cache.command(&["vm", "prune"]).env("PATH", path));
     assert!(stdout(&pruned).contains(snapshot.to_str().unwrap()), "{pruned:?}");
     assert!(!snapshot.exists());
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::sample_image::{SampleImage, outcomes};
+use crate::workbench::run;
 
 /// Expectations that the sample image meets, others that it does not, and the beginning of the
 /// mismatch that is shown then. `SHA` stands for the digest of a file according to sha256sum(1),
@@ -305,7 +306,7 @@ fn an_engine_that_cannot_be_started_is_an_error_whatever_the_filter_selects() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
     // Without programs, a guest cannot be assembled.
     command.env("PATH", "/nowhere").env("XDG_CACHE_HOME", cache.path());
-    let output = command.args(arguments).current_dir(sample.0.path()).output().unwrap();
+    let output = run(command.args(arguments).current_dir(sample.0.path()));
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(verdict["cases"][0]["outcome"], "error");

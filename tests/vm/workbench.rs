@@ -11,8 +11,11 @@ use seatrial::vm::Options;
 use tempfile::TempDir;
 
 pub const GUEST: &str = "docker-20.10";
-/// The timeout for commands in the guest and in containers.
-pub const RUN_TIMEOUT: Duration = Duration::from_secs(60);
+/// The timeout for commands in the guest and in containers. Only a command that hangs takes so
+/// long, even on a busy host.
+pub const RUN_TIMEOUT: Duration = Duration::from_secs(300);
+/// The number of lines of a console that a failed test shows.
+const CONSOLE_LINES: usize = 30;
 
 pub struct Workbench {
     pub daemon: Daemon,
@@ -36,7 +39,6 @@ impl Workbench {
     async fn start(engine: &str, options: Options) -> Self {
         let daemon = Daemon::start(engine, options).await.unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(daemon.fallback(), None);
-        eprint!("{}", daemon.timeline()); // shown if the test fails
         let folder = TempDir::new().unwrap();
         let bin = folder.path().join("rootfs/bin");
         std::fs::create_dir_all(&bin).unwrap();
@@ -68,7 +70,7 @@ impl Workbench {
         std::fs::write(self.path("built.toml"), text).unwrap();
         let mut build = Command::new(env!("CARGO_BIN_EXE_seatrial"));
         build.current_dir(self.folder.path()).args(["build", "built.toml", "-o", output]);
-        stdout(&build.output().unwrap());
+        stdout(&run(&mut build));
     }
 
     /// Runs a shell script in the guest, and returns its standard output.
@@ -80,9 +82,50 @@ impl Workbench {
     }
 }
 
+/// A failed test shows how the VM started and what its console says.
+impl Drop for Workbench {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let console = std::fs::read(self.daemon.vm().folder().join("console.log"));
+            let console = String::from_utf8_lossy(&console.unwrap_or_default()).into_owned();
+            let lines: Vec<&str> = console.lines().collect();
+            let end = &lines[lines.len().saturating_sub(CONSOLE_LINES)..];
+            eprintln!("{}end of the console:\n{}", self.daemon.timeline(), end.join("\n"));
+        }
+    }
+}
+
+/// A named VM that ends even if the test fails. A failed test shows what its console says.
+pub struct NamedVm(pub &'static str);
+
+impl Drop for NamedVm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            seatrial(&["vm", "logs", self.0, "--console"]);
+        }
+        seatrial(&["vm", "down", self.0]);
+    }
+}
+
 /// Runs the program.
 pub fn seatrial(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_seatrial")).args(arguments).output().unwrap()
+    run(Command::new(env!("CARGO_BIN_EXE_seatrial")).args(arguments))
+}
+
+/// Runs a command. A failed test shows all its commands with their exit codes and output.
+pub fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    show(command, &output);
+    output
+}
+
+/// Prints a command and its result, which the test harness shows if the test fails.
+pub fn show(command: &Command, output: &Output) {
+    eprintln!("$ {command:?}\n{}", output.status);
+    for (name, stream) in [("standard output", &output.stdout), ("standard error", &output.stderr)]
+    {
+        eprintln!("{name}:\n{}", String::from_utf8_lossy(stream));
+    }
 }
 
 /// The standard output of a program that must have succeeded.

@@ -60,6 +60,7 @@ fn section(replay: &Replay) -> Markup {
 fn row(run: &Run) -> Markup {
     let (class, outcome) = match run.outcome {
         Outcome::Worked => ("passed", "worked"),
+        Outcome::Slow => ("passed", "slow"),
         Outcome::Hung => ("failed", "hung"),
         Outcome::Failed => ("failed", "failed"),
         Outcome::NeverStarted => ("error", "never started"),
@@ -95,6 +96,7 @@ mod tests {
             title: "an orphaned socket".to_owned(),
             link: None,
             engine: "docker-20.10".to_owned(),
+            breaks: Vec::new(),
             runs: vec![run],
         }
     }

@@ -4,4 +4,5 @@ mod check;
 mod replay;
 
 pub use check::{heading, test_case};
+pub(crate) use replay::outcome;
 pub use replay::replay;

@@ -47,7 +47,7 @@ fn rows(replay: &Replay, strategy: &WaitStrategy) -> String {
         let message = text::escape(message);
         let line = format!(
             "  {name:<24}{:<14}{:>6.1} s{:>7.1} s  {message}",
-            count + word(*outcome),
+            count + self::outcome(*outcome),
             time(|run| run.waited),
             time(|run| run.took),
         );
@@ -60,16 +60,18 @@ fn rows(replay: &Replay, strategy: &WaitStrategy) -> String {
 fn first_timelines(replay: &Replay) -> String {
     let mut text = String::new();
     for run in replay.strategies().into_iter().filter_map(|it| replay.runs_with(it).next()) {
-        let outcome = word(run.outcome);
+        let outcome = self::outcome(run.outcome);
         text.push_str(&format!("  {}: {outcome}  (host clock, guest clock)\n", run.strategy));
         run.timeline.iter().for_each(|event| text.push_str(&format!("  {event}\n")));
     }
     text
 }
 
-fn word(outcome: Outcome) -> &'static str {
+/// Returns the word for an outcome.
+pub(crate) fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Worked => "worked",
+        Outcome::Slow => "slow",
         Outcome::Hung => "HUNG",
         Outcome::Failed => "FAILED",
         Outcome::NeverStarted => "never started",
@@ -114,6 +116,7 @@ mod tests {
                 title: "an orphaned socket".to_owned(),
                 link: None,
                 engine: "docker-20.10".to_owned(),
+                breaks: Vec::new(),
                 runs: outcomes.into_iter().map(run).collect(),
             },
             false,

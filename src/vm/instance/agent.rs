@@ -52,6 +52,20 @@ impl CommandOutput {
     }
 }
 
+/// A command that was started in the guest.
+#[derive(Debug)]
+pub(crate) struct StartedCommand {
+    program: String,
+    pid: Value,
+}
+
+impl StartedCommand {
+    /// The process ID in the guest.
+    pub(crate) fn pid(&self) -> &Value {
+        &self.pid
+    }
+}
+
 /// A connection to the guest agent of a VM.
 pub struct Agent {
     channel: Channel,
@@ -76,8 +90,8 @@ pub(crate) const STDIN_MAX: usize = 32 << 20;
 /// How long the agent may take to accept a command with its standard input: an emulated CPU reads
 /// about 1 MB/s.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long the agent may take to answer a request.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the agent may take to answer a request. On a busy host, that takes seconds.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a running command is polled, and a lock that is in use.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -153,18 +167,10 @@ impl Agent {
         limit: Duration,
     ) -> Result<RawOutput, VmError> {
         let deadline = Instant::now() + limit;
-        let mut start = json!({ "path": program, "arg": arguments, "capture-output": true });
-        if !stdin.is_empty() {
-            start["input-data"] = STANDARD.encode(stdin).into();
-        }
-        let answer_timeout = if stdin.is_empty() { ANSWER_TIMEOUT } else { START_TIMEOUT };
-        let started = self.channel.execute("guest-exec", start, answer_timeout).await;
-        let started = started.map_err(|error| not_started(program, error))?;
+        let started = self.start(program, arguments, stdin).await?;
         loop {
-            let poll = json!({ "pid": started["pid"] });
-            let status = self.channel.execute("guest-exec-status", poll, ANSWER_TIMEOUT).await?;
-            if status["exited"] == true {
-                return output(program, &status);
+            if let Some(output) = self.poll(&started).await? {
+                return Ok(output);
             }
             if Instant::now() >= deadline {
                 let problem = format!("still running after {} s", limit.as_secs_f32());
@@ -173,6 +179,40 @@ impl Agent {
             }
             sleep(POLL_INTERVAL).await;
         }
+    }
+
+    /// Starts `program` with `arguments` and `stdin` as its standard input.
+    ///
+    /// # Errors
+    /// If the program cannot be started, or the agent does not answer.
+    pub(crate) async fn start(
+        &mut self,
+        program: &str,
+        arguments: &[&str],
+        stdin: &[u8],
+    ) -> Result<StartedCommand, VmError> {
+        let mut start = json!({ "path": program, "arg": arguments, "capture-output": true });
+        if !stdin.is_empty() {
+            start["input-data"] = STANDARD.encode(stdin).into();
+        }
+        let answer_timeout = if stdin.is_empty() { ANSWER_TIMEOUT } else { START_TIMEOUT };
+        let started = self.channel.execute("guest-exec", start, answer_timeout).await;
+        let mut started = started.map_err(|error| not_started(program, error))?;
+        Ok(StartedCommand { program: program.to_owned(), pid: started["pid"].take() })
+    }
+
+    /// Returns the output of a command, if it has exited.
+    ///
+    /// # Errors
+    /// If the command has written more than the agent captures, or the agent does not answer.
+    pub(crate) async fn poll(
+        &mut self,
+        command: &StartedCommand,
+    ) -> Result<Option<RawOutput>, VmError> {
+        let poll = json!({ "pid": command.pid });
+        let status = self.channel.execute("guest-exec-status", poll, ANSWER_TIMEOUT).await?;
+        let exited = status["exited"] == true;
+        exited.then(|| output(&command.program, &status)).transpose()
     }
 }
 

@@ -4,6 +4,7 @@
 pub(crate) mod accelerator;
 mod agent;
 mod channel;
+mod clock;
 mod initrd;
 mod parts;
 mod process;

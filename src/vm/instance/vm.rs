@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
-use crate::engine::ApiVersion;
+use crate::engine::{ApiVersion, Clock};
 use crate::vm::VmError;
 use crate::vm::folders::{VmFolder, create_file, free_space};
 use crate::vm::guest::Family;
@@ -17,6 +17,7 @@ use crate::vm::guest::Guest;
 use crate::vm::guest::changes::GuestChanges;
 use crate::vm::instance::Accelerator;
 use crate::vm::instance::Agent;
+use crate::vm::instance::clock;
 use crate::vm::instance::initrd;
 use crate::vm::instance::parts::{SavedState, VmParts};
 use crate::vm::instance::process::{Process, tail};
@@ -35,6 +36,7 @@ pub struct Vm {
     accelerator: Accelerator,
     family: Family,
     started: Instant,
+    clock: Clock,
     /// Allows one request to the guest's wake program at a time, because answers share a pipe.
     wake_lock: Mutex<()>,
 }
@@ -137,8 +139,9 @@ impl Vm {
         let started = Instant::now();
         let log = folder.path().join("qemu.log");
         let process = Process::start(qemu, arguments, stdin, &log)?;
-        let family = guest.definition.family.clone();
-        Ok(Self { process, folder, port, accelerator, family, started, wake_lock: Mutex::new(()) })
+        let (family, clock) = (guest.definition.family.clone(), clock::of_process(process.pid()));
+        let wake_lock = Mutex::new(());
+        Ok(Self { process, folder, port, accelerator, family, started, clock, wake_lock })
     }
 
     /// Has QEMU load the state of the devices from its standard input, and continue from there.
@@ -156,7 +159,7 @@ impl Vm {
         limit: Duration,
     ) -> Result<Duration, VmError> {
         let _lock = self.wake_lock.lock().await;
-        wake::reseed_and_set_clock(self.folder(), limit).await
+        wake::reseed_and_set_clock(self.folder(), limit, &self.clock).await
     }
 
     /// Returns the guest's uptime.
@@ -165,7 +168,7 @@ impl Vm {
     /// If the guest does not answer.
     pub async fn uptime(&self) -> Result<Duration, VmError> {
         let _lock = self.wake_lock.lock().await;
-        wake::uptime(self.folder(), ANSWER_TIMEOUT).await
+        wake::uptime(self.folder(), ANSWER_TIMEOUT, &self.clock).await
     }
 
     /// Waits up to `seconds` until the engine answers, with requests from inside of the guest; see
@@ -177,7 +180,7 @@ impl Vm {
         let Family { socket, needs, .. } = &self.family;
         let _lock = self.wake_lock.lock().await;
         let sockets = [socket, needs].map(|socket| socket.as_deref().unwrap_or("-"));
-        wake::wait_for_engine(self.folder(), seconds, sockets).await
+        wake::wait_for_engine(self.folder(), seconds, sockets, &self.clock).await
     }
 
     /// Connects to the monitor.
@@ -209,6 +212,12 @@ impl Vm {
     /// Returns when QEMU was started.
     pub fn started(&self) -> Instant {
         self.started
+    }
+
+    /// Returns the clock by which timeouts are measured. It stands still while the VM waits for a
+    /// CPU of the host.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Returns QEMU's process ID.

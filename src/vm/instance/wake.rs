@@ -9,9 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
-use tokio::time::timeout;
 
-use crate::engine::ApiVersion;
+use crate::engine::{ApiVersion, Clock};
 use crate::vm::VmError;
 use crate::vm::instance::channel::read_line;
 
@@ -40,16 +39,21 @@ pub(in crate::vm) fn create_pipes(folder: &Path) -> Result<(), VmError> {
 pub(in crate::vm) async fn reseed_and_set_clock(
     folder: &Path,
     limit: Duration,
+    clock: &Clock,
 ) -> Result<Duration, VmError> {
     let seed = random_hex::<SEED_SIZE>()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let arguments = format!("{seed} {} {}", now.as_secs(), now.subsec_nanos());
-    request(folder, "wake", &arguments, limit).await?.uptime()
+    request(folder, "wake", &arguments, limit, clock).await?.uptime()
 }
 
 /// Returns the guest's uptime, without changing anything in the guest.
-pub(in crate::vm) async fn uptime(folder: &Path, limit: Duration) -> Result<Duration, VmError> {
-    request(folder, "wake", "", limit).await?.uptime()
+pub(in crate::vm) async fn uptime(
+    folder: &Path,
+    limit: Duration,
+    clock: &Clock,
+) -> Result<Duration, VmError> {
+    request(folder, "wake", "", limit, clock).await?.uptime()
 }
 
 /// Has the guest send `/_ping` to the engine behind `socket` for up to `seconds`, until the answer
@@ -59,10 +63,11 @@ pub(in crate::vm) async fn wait_for_engine(
     folder: &Path,
     seconds: u64,
     [socket, needed_socket]: [&str; 2],
+    clock: &Clock,
 ) -> Result<(Duration, Option<ApiVersion>), VmError> {
     let limit = Duration::from_secs(seconds + 1);
     let arguments = format!("{seconds} {socket} {needed_socket}");
-    let answer = request(folder, "ready", &arguments, limit).await?;
+    let answer = request(folder, "ready", &arguments, limit, clock).await?;
     Ok((answer.uptime()?, answer.words.get(1).and_then(|api| api.parse().ok())))
 }
 
@@ -97,6 +102,7 @@ async fn request(
     command: &str,
     arguments: &str,
     limit: Duration,
+    clock: &Clock,
 ) -> Result<Answer, VmError> {
     // The answer to a request that timed out may arrive later; the token identifies it.
     let token = random_hex::<8>()?;
@@ -114,12 +120,12 @@ async fn request(
             }
         }
     };
-    let answer = match timeout(limit, answer).await {
-        Err(_) => {
+    let answer = match clock.timeout(limit, answer).await {
+        None => {
             return Err(failed(command, format!("no answer within {} s", limit.as_secs_f32())));
         }
-        Ok(Err(error)) => return Err(failed(command, error.to_string())),
-        Ok(Ok(answer)) => answer,
+        Some(Err(error)) => return Err(failed(command, error.to_string())),
+        Some(Ok(answer)) => answer,
     };
     let mut words = answer.split_whitespace().map(str::to_owned);
     match words.next().as_deref() {

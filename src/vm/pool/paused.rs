@@ -55,7 +55,7 @@ const UNIT: &str = "[Unit]\nDescription=Pauses the boot before sysinit.target\n\
 /// How long a guest may boot until it pauses.
 const BOOT_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long the guest may take to answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The number of lines of the console in errors.
 const CONSOLE_LINES: usize = 20;
@@ -114,7 +114,7 @@ impl PausedVm {
 
 /// Waits until a VM that boots has paused.
 async fn wait_until_paused(vm: &Vm) -> Result<(), VmError> {
-    let deadline = Instant::now() + BOOT_TIMEOUT;
+    let deadline = vm.clock().now() + BOOT_TIMEOUT;
     let test = ["-p", PIPE];
     loop {
         let test =
@@ -124,7 +124,7 @@ async fn wait_until_paused(vm: &Vm) -> Result<(), VmError> {
             Ok(_) => "seatrial-hold.service has not started".to_owned(),
             Err(error) => crate::errors::chain(&error),
         };
-        if Instant::now() >= deadline {
+        if vm.clock().now() >= deadline {
             let console = vm.console_tail(CONSOLE_LINES);
             return Err(VmError::Command {
                 peer: "the guest",

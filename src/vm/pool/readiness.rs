@@ -111,7 +111,7 @@ async fn wait(
     limit: Duration,
 ) -> Result<(), VmError> {
     let wait = async {
-        match readiness::wait(conditions, timeline, limit).await {
+        match readiness::wait(conditions, timeline, limit, vm.clock()).await {
             Ok(()) => Ok(()),
             Err(cause) => Err(not_ready(vm, cause).await),
         }
