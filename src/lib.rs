@@ -90,6 +90,7 @@
 //! | [`harness`] | a ready engine and the images loaded into it; for tests in Rust | `vm` |
 //! | [`load`] | loads an image into an engine, only the layers that are missing there | `vm` |
 //! | [`build`] | from a recipe to an image: plan, contents, assembly, layer cache | |
+//! | [`steps`] | commands that change an image: in namespaces, or by other runners | |
 //! | [`vm`] | VMs with an engine, and the guests that run in them | `vm` |
 //! | [`lint`] | findings about an image | |
 //! | [`archive`] | image formats, the deterministic tar writer, compression | |
@@ -128,6 +129,7 @@ pub mod load;
 pub mod replay;
 #[cfg(feature = "vm")]
 pub mod report;
+pub mod steps;
 mod suggest;
 mod text;
 #[cfg(feature = "vm")]

@@ -17,7 +17,7 @@ use crate::text;
 /// The prefix of an entry that removes a path of a lower layer.
 pub const WHITEOUT: &[u8] = b".wh.";
 /// The name of an entry that hides the lower layers' contents of its directory.
-const OPAQUE: &[u8] = b".wh..wh..opq";
+pub(crate) const OPAQUE: &[u8] = b".wh..wh..opq";
 /// The prefix of AUFS' internal files.
 const AUFS: &[u8] = b".wh..wh.";
 
@@ -55,7 +55,7 @@ impl LayerTree {
 
     /// Adds an entry, and returns the path at which an engine creates it: it follows symlinks that
     /// the layer has created before. `None` for the root and for whiteouts.
-    pub(super) fn add(&mut self, member: &Member) -> io::Result<Option<Box<[u8]>>> {
+    pub(crate) fn add(&mut self, member: &Member) -> io::Result<Option<Box<[u8]>>> {
         self.entries += 1;
         let path = normalize(&member.path).ok_or_else(|| unsafe_path(&member.path))?;
         let path = self.through_symlinks(path)?;
@@ -78,18 +78,23 @@ impl LayerTree {
         Ok(None)
     }
 
+    /// The node of the layer at `path`.
+    pub(crate) fn get(&self, path: &[u8]) -> Option<&Node> {
+        self.tree.get(path)
+    }
+
     /// The paths that the layer removes from the layers below it.
-    pub(super) fn removed(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn removed(&self) -> impl Iterator<Item = &[u8]> {
         self.removed.iter().map(|path| &**path)
     }
 
     /// The directories whose contents in the layers below it the layer hides.
-    pub(super) fn opaque(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn opaque(&self) -> impl Iterator<Item = &[u8]> {
         self.opaque.iter().map(|path| &**path)
     }
 
     /// The path of the file that `member`, a hard link, is another name of.
-    pub(super) fn link_target(&self, member: &Member) -> io::Result<Box<[u8]>> {
+    pub(crate) fn link_target(&self, member: &Member) -> io::Result<Box<[u8]>> {
         let target = normalize(&member.link).ok_or_else(|| unsafe_path(&member.link))?;
         self.through_symlinks(target)
     }
@@ -146,7 +151,7 @@ fn node(member: &Member) -> Node {
 }
 
 /// `path` without leading slashes, `.` and empty components; `None` if it contains `..` or NUL.
-pub(super) fn normalize(path: &[u8]) -> Option<Box<[u8]>> {
+pub(crate) fn normalize(path: &[u8]) -> Option<Box<[u8]>> {
     let parts: Vec<&[u8]> =
         path.split(|b| *b == b'/').filter(|part| !matches!(*part, b"" | b".")).collect();
     (!parts.contains(&&b".."[..]) && !path.contains(&0)).then(|| parts.join(&b'/').into())

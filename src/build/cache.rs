@@ -36,6 +36,7 @@ pub(super) struct DiskCache {
     /// Compressed layers.
     blobs: Option<BlobCache>,
     ignore_cached: bool,
+    using: CacheUse,
 }
 
 /// The folder of diff IDs in the cache.
@@ -62,13 +63,18 @@ impl DiskCache {
         let folder = |parts: &[&str]| cache_dir::folder(parts).ok();
         let diff_ids = if using == CacheUse::Off { None } else { folder(&[DIFF_IDS]) };
         if diff_ids.is_none() {
-            return Self { diff_ids, blobs: None, ignore_cached: true };
+            return Self { diff_ids, blobs: None, ignore_cached: true, using };
         }
         let limit = std::env::var(BLOBS_MIB_VARIABLE).ok().and_then(|text| text.parse().ok());
         let limit = limit.unwrap_or(DEFAULT_BLOBS_MIB) << 20;
         let blobs = compression.cache_key().and_then(|key| folder(&[BLOBS, &key]));
         let blobs = blobs.map(|folder| BlobCache::new(folder, limit));
-        Self { diff_ids, blobs, ignore_cached: using == CacheUse::Verify }
+        Self { diff_ids, blobs, ignore_cached: using == CacheUse::Verify, using }
+    }
+
+    /// How it is used.
+    pub(super) fn using(&self) -> CacheUse {
+        self.using
     }
 
     /// The compressed layers.

@@ -7,6 +7,7 @@ use crate::archive::entry::display_path;
 use crate::closure::ClosureError;
 use crate::image::env::EnvError;
 use crate::layering::BudgetError;
+use crate::steps::StepError;
 use crate::text;
 
 /// A build that failed.
@@ -32,6 +33,9 @@ pub enum BuildError {
     /// The environment of the base image is invalid.
     #[error("the base image has an invalid environment")]
     BaseEnv(#[from] EnvError),
+    /// A step failed, or cannot run.
+    #[error(transparent)]
+    Step(#[from] StepError),
     /// Two contents, or a content and the base, need the same path for different things.
     #[error(
         "conflict at {}: {first} in {}, {second} in {}; {hint}",
@@ -85,7 +89,11 @@ impl BuildError {
 
     /// Whether the host failed, not the input.
     pub fn is_environment(&self) -> bool {
-        matches!(self, Self::Archive(error) if error.is_environment())
+        match self {
+            Self::Archive(error) => error.is_environment(),
+            Self::Step(error) => error.is_environment(),
+            _ => false,
+        }
     }
 
     /// Whether the reader of the output closed it.

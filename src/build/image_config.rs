@@ -38,6 +38,12 @@ fn history(plan: &Plan) -> Vec<History> {
         let paths: Vec<String> = layer.paths.iter().map(ToString::to_string).collect();
         History::of_layer(plan.created, base_layers, &paths)
     }));
+    history.extend(
+        plan.recipe
+            .steps
+            .iter()
+            .map(|step| History::of_step(plan.created, base_layers, &step.title())),
+    );
     history
 }
 

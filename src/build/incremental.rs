@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use super::assemble::BUFFER_SIZE;
 use super::cache::DiskCache;
 use super::write_image::write_image;
-use super::{BuildError, CacheUse, Plan};
+use super::{BuildError, CacheUse, Plan, steps};
 use crate::archive::Compression;
 use crate::archive::docker::DockerWriter;
 use crate::archive::pipeline::{self, LayerInfo};
@@ -17,14 +17,18 @@ pub(crate) use super::write_image::PresentLayers;
 /// Computes the new layers of `plan` without writing them. Cached layers are not read.
 ///
 /// # Errors
-/// If contents cannot be read, change while they are read, or conflict.
+/// If contents cannot be read, change while they are read, or conflict, or if a step fails.
 pub(crate) fn new_layers(
     plan: &Plan,
     threads: usize,
     cache: CacheUse,
 ) -> Result<Vec<LayerInfo>, BuildError> {
     let cache = DiskCache::open(cache, Compression::None);
-    pipeline::run(plan.sources(&plan.layers), threads, &cache, &mut Discard, |_| ())
+    let step_layers = plan.step_layers(threads, &cache)?;
+    let mut layers: Vec<LayerInfo> =
+        pipeline::run(plan.sources(&plan.layers), threads, &cache, &mut Discard, |_| ())?;
+    layers.extend(step_layers.iter().map(steps::info));
+    Ok(layers)
 }
 
 /// Writes the image of `plan` to `stream`, as a docker-archive without the layers that are

@@ -11,6 +11,7 @@ use super::base::{self, Base};
 use super::inputs::{self, Content};
 use super::notices::Notices;
 use super::recipe::Recipe;
+use super::step_state::StepState;
 use crate::closure::{Closure, StorePath};
 use crate::image::{ContainerConfig, DiffId, Platform, Timestamp, inherit};
 use crate::layering::{Budget, Strategy};
@@ -31,6 +32,7 @@ pub struct Plan {
     pub(super) closure: Closure,
     pub(super) contents: Vec<Content>,
     pub(super) notices: Notices,
+    pub(super) steps: StepState,
 }
 
 /// A new layer of a planned image.
@@ -62,7 +64,8 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
     let closure = inputs::missing_in_base(closure, &recipe, base.as_ref())?;
     let config = config(&recipe, base.as_ref())?;
     let layers = layers(&recipe, &closure, &contents, base.as_ref())?;
-    Ok(Plan { recipe, base, platform, created, config, layers, closure, contents, notices })
+    let steps = StepState::default();
+    Ok(Plan { recipe, base, platform, created, config, layers, closure, contents, notices, steps })
 }
 
 /// The recipe's `config`, with what it inherits from the base's.
@@ -110,8 +113,10 @@ fn layers(
 ) -> Result<Vec<PlannedLayer>, BuildError> {
     let has_contents = !contents.is_empty();
     let base = base.map_or(0, |base| base.image.layers.len());
-    let budget =
-        |contents: bool| Budget { max_layers: recipe.max_layers, base, contents: contents.into() };
+    let budget = |contents: bool| {
+        let contents = usize::from(contents) + recipe.steps.len();
+        Budget { max_layers: recipe.max_layers, base, contents }
+    };
     if recipe.layering == Strategy::Single {
         let paths: Vec<StorePath> = closure.paths().cloned().collect();
         let needed = has_contents || !paths.is_empty();
@@ -158,6 +163,7 @@ impl Plan {
 
     /// The number of the base's layers, and of the new layers.
     pub fn layer_counts(&self) -> (usize, usize) {
-        (self.base.as_ref().map_or(0, |base| base.image.layers.len()), self.layers.len())
+        let base = self.base.as_ref().map_or(0, |base| base.image.layers.len());
+        (base, self.layers.len() + self.recipe.steps.len())
     }
 }

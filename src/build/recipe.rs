@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::BuildError;
 use super::annotations::Annotations;
 use super::host_store::HostStore;
+use super::run_settings::{self, DockerToolsCommands};
 use super::settings::{Settings, StoreSettings, StringOrList, TimeText};
 use crate::archive::{Attributes, Limits};
 use crate::closure::{StoreDir, StorePath};
@@ -15,6 +16,7 @@ use crate::document::{self, DocumentError};
 use crate::image::fields;
 use crate::image::{Inherit, Name, Platform, Reference, Tag, Timestamp};
 use crate::layering::Strategy;
+use crate::steps::Step;
 use crate::text;
 
 /// A date in a recipe.
@@ -92,6 +94,8 @@ pub struct Recipe {
     pub config: Map<String, Value>,
     /// The fields of the base's `config` to inherit, in addition to the environment.
     pub inherit: Inherit,
+    /// The steps: commands that change the image, in order. Their environment lacks the image's.
+    pub steps: Vec<Step>,
     /// The limits within which the base image is read; not part of the recipe file.
     pub limits: Limits,
 }
@@ -152,12 +156,19 @@ pub(super) fn from_value(path: &Path, value: Value, now: Timestamp) -> Result<Re
 }
 
 /// Checks settings and resolves their paths.
-fn from_settings(path: &Path, settings: Settings, now: Timestamp) -> Result<Recipe, String> {
+fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<Recipe, String> {
     if settings.platforms.is_some() || settings.per_platform.is_some() {
         return Err("a table of per_platform cannot contain platforms or per_platform".to_owned());
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let owner = owner(&settings)?;
+    let commands = DockerToolsCommands {
+        run_as_root: settings.run_as_root.take(),
+        extra_commands: settings.extra_commands.take(),
+        fake_root_commands: settings.fake_root_commands.take(),
+        enable_fakechroot: settings.enable_fakechroot.unwrap_or(false),
+    };
+    let steps = run_settings::steps(settings.run.take(), commands, folder)?;
     let include = settings.store.as_ref().and_then(|store| store.include);
     let contents: Vec<String> = settings.contents.unwrap_or_default().into();
     let time = |key, text: Option<TimeText>| text.map(|text| time_setting(key, &text.0, now));
@@ -184,6 +195,7 @@ fn from_settings(path: &Path, settings: Settings, now: Timestamp) -> Result<Reci
         annotations: Annotations::new(settings.annotations, settings.annotations_from_labels)?,
         config: config(settings.config.unwrap_or_default(), settings.clear.unwrap_or_default())?,
         inherit: inherit(settings.inherit)?,
+        steps,
         limits: Limits::default(),
     })
 }

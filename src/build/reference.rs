@@ -7,6 +7,7 @@ use crate::archive::pipeline::{self, LayerInfo};
 use crate::archive::sink::Discard;
 use crate::archive::{ArchiveError, Compression};
 use crate::image::{DiffId, Reference};
+use crate::steps;
 
 /// Computes the references of the image of `plan`, the main one first, without writing it. Contents
 /// outside of the store are read if the tag is derived from them.
@@ -50,6 +51,7 @@ fn of_diff_ids(plan: &Plan, diff_ids: &[Option<DiffId>]) -> Result<Vec<Reference
     if !given.is_empty() {
         return Ok(given);
     }
-    let tag = tag::derived(plan, diff_ids).ok_or(ArchiveError::WorkerLost)?;
+    let steps = steps::keys(&plan.complete_steps()?)?;
+    let tag = tag::derived(plan, diff_ids, &steps).ok_or(ArchiveError::WorkerLost)?;
     Ok(vec![Reference { name: plan.recipe.name.clone(), tag }])
 }

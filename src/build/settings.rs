@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::run_settings::RunSettings;
 use crate::layering::Strategy;
 
 /// Every key of a recipe, and dockerTools' names for some.
@@ -49,6 +50,15 @@ pub(super) struct Settings {
     pub(super) config: Option<Map<String, Value>>,
     pub(super) inherit: Option<StringOrList>,
     pub(super) clear: Option<StringOrList>,
+    pub(super) run: Option<Vec<RunSettings>>,
+    #[serde(alias = "extraCommands")]
+    pub(super) extra_commands: Option<String>,
+    #[serde(alias = "fakeRootCommands")]
+    pub(super) fake_root_commands: Option<String>,
+    #[serde(alias = "enableFakechroot")]
+    pub(super) enable_fakechroot: Option<bool>,
+    #[serde(alias = "runAsRoot")]
+    pub(super) run_as_root: Option<String>,
 }
 
 /// The table `store`.

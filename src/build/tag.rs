@@ -22,7 +22,7 @@ const LENGTH: usize = 32;
 pub(super) fn check_derivable(plan: &Plan) -> Result<(), BuildError> {
     let recipe = &plan.recipe;
     let changing = matches!(recipe.mtime, TimeSetting::Now(_))
-        && plan.layers.iter().any(|layer| !layer.only_store_paths);
+        && (plan.layers.iter().any(|layer| !layer.only_store_paths) || !recipe.steps.is_empty());
     if recipe.tags.is_empty() && changing {
         let problem = "mtime = \"now\" changes the layers with every build, so no tag can be \
                        derived; set a tag";
@@ -32,9 +32,15 @@ pub(super) fn check_derivable(plan: &Plan) -> Result<(), BuildError> {
 }
 
 /// Derives the tag of the image of `plan`. `diff_ids` are those of its new layers, lowest first;
-/// layers that are identified by store paths need none. Returns `None` if one is missing.
-pub(super) fn derived(plan: &Plan, diff_ids: &[Option<DiffId>]) -> Option<Tag> {
-    let digest = Digest::of(tag_input(plan, diff_ids)?.to_string().as_bytes()).hex();
+/// layers that are identified by store paths need none. `steps` are the digests of what the steps
+/// see besides these layers; the layers that they make do not count. Returns `None` if a diff ID is
+/// missing.
+pub(super) fn derived(plan: &Plan, diff_ids: &[Option<DiffId>], steps: &[Digest]) -> Option<Tag> {
+    let mut input = tag_input(plan, diff_ids)?;
+    if !steps.is_empty() {
+        input["steps"] = steps.iter().map(ToString::to_string).collect();
+    }
+    let digest = Digest::of(input.to_string().as_bytes()).hex();
     digest[..LENGTH].parse().ok()
 }
 

@@ -2,7 +2,7 @@
 
 use super::cache::DiskCache;
 use super::plan::Plan;
-use super::{BuildError, image_config, reference, tag};
+use super::{BuildError, image_config, reference, steps, tag};
 use crate::archive::pipeline::{self, LayerInfo};
 use crate::archive::sink::{ImageMetadata, ImageWriter, LayerSink};
 use crate::archive::write::write_failed;
@@ -28,6 +28,8 @@ pub(super) fn write_image(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Summary, BuildError> {
     tag::check_derivable(plan)?;
+    // Before the first byte is written: a step may fail.
+    let step_layers = plan.step_layers(threads, cache)?;
     let (mut diff_ids, mut sizes) = (Vec::new(), Vec::new());
     if let Some(base) = &plan.base {
         for (index, (layer, size)) in base.image.layers.iter().zip(&base.sizes).enumerate() {
@@ -41,9 +43,14 @@ pub(super) fn write_image(
     let base_layers = diff_ids.len();
     let present_new = present.count.saturating_sub(base_layers).min(present.new_layers.len());
     let mut new_layers = present.new_layers[..present_new].to_vec();
-    let sources = plan.sources(&plan.layers[present_new..]);
+    let present_planned = present_new.min(plan.layers.len());
+    let sources = plan.sources(&plan.layers[present_planned..]);
     let sink: &mut dyn LayerSink = writer;
     new_layers.extend(pipeline::run(sources, threads, cache, sink, progress)?);
+    for layer in step_layers.iter().skip(present_new - present_planned) {
+        steps::write_layer(layer, cache, writer)?;
+        new_layers.push(steps::info(layer));
+    }
     cache.prune();
     diff_ids.extend(new_layers.iter().map(|layer| layer.diff_id));
     sizes.extend(new_layers.iter().map(|layer| layer.size));

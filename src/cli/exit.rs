@@ -8,6 +8,7 @@ use super::streams::stderr;
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
 use crate::errors::chain;
+use crate::steps::StepError;
 use crate::text;
 
 /// Bad input or usage; nothing was written. The argument parser exits with the same code.
@@ -70,13 +71,22 @@ pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
     }
     // If standard error cannot be written either, the exit code remains.
     let _ = writeln!(stderr(), "seatrial: {}", text::message(&chain(&*error)));
-    ExitCode::from(if is_environment(&error) { ENVIRONMENT } else { BAD_INPUT })
+    ExitCode::from(match () {
+        () if is_environment(&error) => ENVIRONMENT,
+        () if is_not_reproducible(&error) => ExitWith::NOT_AS_EXPECTED.0,
+        () => BAD_INPUT,
+    })
 }
 
 /// Prints an error of the argument parser without colors, and exits.
 pub(super) fn with_usage(error: &clap::Error) -> ! {
     let _ = writeln!(stderr(), "{}", text::message(&error.render().to_string()));
     std::process::exit(error.exit_code())
+}
+
+/// Whether a step gave other bytes when it ran again.
+fn is_not_reproducible(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(BuildError::Step(StepError::NotReproducible { .. })))
 }
 
 /// Whether the environment failed rather than the input.

@@ -107,6 +107,10 @@ fn build(
     target: &str,
 ) -> Result<Vec<Summary>, BuildError> {
     let name = plans.first().map_or("", |plan| plan.recipe().name.as_str());
+    // What steps print comes before the progress line.
+    for plan in plans {
+        plan.run_steps(options.threads, options.cache)?;
+    }
     let progress = BuildProgress::start(name);
     let summaries = assemble_all(plans, options, output, &mut |bytes| progress.add(bytes))
         .map_err(|error| error.writing_to(target))?;

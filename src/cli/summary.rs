@@ -95,7 +95,10 @@ fn contents(layer: &LayerSummary) -> String {
     let names: Vec<&str> = layer.paths.iter().filter_map(|path| path.rsplit('/').next()).collect();
     match (layer.base, names.as_slice()) {
         (true, _) => "base".to_owned(),
-        (_, []) => "contents".to_owned(),
+        (_, []) => match &layer.step {
+            Some(step) => format!("step: {step}"),
+            None => "contents".to_owned(),
+        },
         // Without the hash of the store path there is more space for the name.
         (_, [one]) => one.split_once('-').map_or(*one, |(_, name)| name).to_owned(),
         (_, many) => format!("{} store paths", many.len()),

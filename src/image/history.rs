@@ -16,7 +16,7 @@ pub struct History {
     /// The author.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// A comment; this builder lists the layer's store paths.
+    /// A comment; this builder lists the layer's store paths, or names its step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// Whether the step made no layer.
@@ -35,6 +35,8 @@ const ON_BASE: &str = "seatrial, base layers: ";
 
 /// The start of a comment that lists store paths.
 const PATHS: &str = "store paths: ";
+/// The start of a comment that has the command of a step.
+const STEP: &str = "step: ";
 
 impl History {
     /// The entry of a new layer with the store paths `paths`, in an image with `base` base layers.
@@ -46,6 +48,12 @@ impl History {
             comment: (!paths.is_empty()).then(|| format!("{PATHS}{}", paths.join(" "))),
             ..Self::default()
         }
+    }
+
+    /// The entry of a layer that the command `step` made, in an image with `base` base layers.
+    pub fn of_step(created: Timestamp, base: usize, step: &str) -> Self {
+        let comment = Some(format!("{STEP}{step}"));
+        Self { comment, ..Self::of_layer(created, base, &[]) }
     }
 
     /// A placeholder for a base layer whose image has no history.
@@ -62,6 +70,12 @@ impl History {
         } else {
             created_by.strip_prefix(ON_BASE)?.parse().ok()
         }
+    }
+
+    /// The command of the step that made the layer, if this builder wrote the entry.
+    pub fn step(&self) -> Option<&str> {
+        self.base_layers()?;
+        self.comment.as_deref()?.strip_prefix(STEP)
     }
 
     /// The store paths in the comment, if this builder wrote it.

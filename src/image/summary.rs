@@ -48,6 +48,8 @@ pub struct LayerSummary {
     pub base: bool,
     /// The store paths in the layer, if the image's history lists them.
     pub paths: Vec<String>,
+    /// The command of the step that made the layer, if the image's history has it.
+    pub step: Option<String>,
 }
 
 impl Summary {
@@ -73,6 +75,7 @@ impl Summary {
             size: *size,
             base: index < base,
             paths: step(index).map(|step| step.paths()).unwrap_or_default(),
+            step: step(index).and_then(|step| step.step().map(str::to_owned)),
         };
         Self {
             reference: reference.cloned(),

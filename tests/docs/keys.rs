@@ -21,7 +21,7 @@ fn listed(text: &str, command: &[&str]) -> Vec<String> {
 #[test]
 fn every_key_of_a_recipe_is_in_its_reference() {
     let page = read("docs/recipe.md");
-    for table in ["", "[store]\n"] {
+    for table in ["", "[store]\n", "[[run]]\n"] {
         let keys = listed(&format!("name = 'x'\n{table}qqqqqqqqqqqqqq = 1\n"), &["reference"]);
         assert_documented(keys, &page, "docs/recipe.md");
     }

@@ -7,6 +7,7 @@ use std::sync::Once;
 use super::{LimitArgs, thread_count};
 use crate::archive::{ArchiveError, Limits};
 use crate::build::{BuildError, CacheUse, Overrides, Plan, Recipe, cache_problem, plan};
+use crate::cli::steps;
 use crate::cli::streams::messages;
 use crate::document;
 use crate::image::{Name, Platform, Tag};
@@ -71,7 +72,7 @@ impl RecipeArgs {
     pub(in crate::cli) fn plan_all(&self) -> Result<Vec<Plan>, BuildError> {
         let (name, text) = self.text()?;
         let recipes = Recipe::parse_all(name, &text, &self.overrides())?;
-        let plan = |recipe| plan(self.with_limits(recipe), self.threads());
+        let plan = |recipe| plan(self.with_limits(recipe), self.threads()).map(steps::prepare);
         recipes.into_iter().map(plan).collect()
     }
 
@@ -79,7 +80,7 @@ impl RecipeArgs {
     pub(in crate::cli) fn plan(&self, platform: &Platform) -> Result<Plan, BuildError> {
         let (name, text) = self.text()?;
         let recipe = Recipe::parse_for(name, &text, platform, &self.overrides())?;
-        plan(self.with_limits(recipe), self.threads())
+        plan(self.with_limits(recipe), self.threads()).map(steps::prepare)
     }
 
     /// The limits within which images are read.

@@ -1,0 +1,25 @@
+//! The steps of recipes: prints when they begin and what they print.
+
+use std::io::Write;
+
+use super::streams::messages;
+use crate::build::Plan;
+use crate::steps::StepEvent;
+use crate::text;
+
+/// Prepares the steps of `plan`.
+pub(super) fn prepare(mut plan: Plan) -> Plan {
+    plan.observe_steps(print);
+    plan
+}
+
+/// Prints an event. If standard error cannot be written, the step goes on.
+fn print(event: StepEvent<'_>) {
+    let _ = match event {
+        StepEvent::Begin { number, count, title, cached } => {
+            let cached = if cached { " (cached)" } else { "" };
+            writeln!(messages(), "step {number}/{count}{cached}: {title}")
+        }
+        StepEvent::Output(line) => writeln!(messages(), "  {}", text::lines(line)),
+    };
+}

@@ -1,0 +1,99 @@
+//! The cache of steps: the layers that they made, by key.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use super::StepError;
+use super::runner::{Reuse, StepLayer};
+use crate::archive::ArchiveError;
+use crate::archive::blob::FileSlice;
+use crate::archive::blob_cache::BlobCache;
+use crate::archive::tar::TarReader;
+use crate::cache_dir;
+use crate::image::{DiffId, Digest};
+
+/// The folder of the cache with everything that belongs to steps.
+pub(super) const STEPS: &str = "steps";
+/// The folder with the layers that steps made.
+const RESULTS: &str = "results";
+/// The limit for all results, in bytes.
+const RESULTS_MAX: u64 = 4 << 30;
+
+/// The layers that steps made before.
+pub(super) struct Results {
+    blobs: Option<BlobCache>,
+    reuse: Reuse,
+}
+
+impl Results {
+    pub(super) fn open(reuse: Reuse) -> Self {
+        let folder = (reuse != Reuse::Nothing).then(|| cache_dir::folder(&[STEPS, RESULTS]).ok());
+        let blobs = folder.flatten().map(|folder| BlobCache::new(folder, RESULTS_MAX));
+        Self { blobs, reuse }
+    }
+
+    /// The layer of the step with the key `key`.
+    pub(super) fn get(&self, key: Digest) -> Option<StepLayer> {
+        if self.reuse != Reuse::Everything {
+            return None;
+        }
+        let blob = self.blobs.as_ref()?.get(DiffId(key))?;
+        let mut layer = layer(blob.bytes, blob.digest).ok()?;
+        layer.cached = true;
+        Some(layer)
+    }
+
+    /// Adds the layer in `tar`, whose digest is `digest`, and returns it.
+    pub(super) fn insert(
+        &self,
+        key: Digest,
+        tar: File,
+        digest: Digest,
+    ) -> Result<StepLayer, StepError> {
+        let bytes = FileSlice::whole(tar).map_err(ArchiveError::temporary_file)?;
+        if let Some(blobs) = &self.blobs {
+            // If this fails, the step runs again; nothing else changes.
+            let _ = add(blobs, key, bytes.clone(), digest);
+            blobs.prune();
+        }
+        Ok(layer(bytes, digest).map_err(ArchiveError::temporary_file)?)
+    }
+}
+
+fn add(blobs: &BlobCache, key: Digest, mut bytes: FileSlice, digest: Digest) -> io::Result<()> {
+    let Some(mut writer) = blobs.begin() else { return Ok(()) };
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match bytes.read(&mut buffer)? {
+            0 => return writer.finish(blobs, DiffId(key), digest),
+            count => writer.write(&buffer[..count])?,
+        }
+    }
+}
+
+fn layer(bytes: FileSlice, digest: Digest) -> io::Result<StepLayer> {
+    let mut reader = TarReader::new(bytes.clone());
+    let mut entries = 0;
+    while reader.next_member()?.is_some() {
+        entries += 1;
+    }
+    Ok(StepLayer { bytes, diff_id: DiffId(digest), entries, cached: false })
+}
+
+/// Hashes what is written.
+pub(super) struct HashingWriter<W> {
+    pub(super) inner: W,
+    pub(super) hasher: crate::image::digest::Hasher,
+}
+
+impl<W: Write> Write for HashingWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

@@ -1,0 +1,163 @@
+//! The changes that a step made, as a layer.
+//!
+//! Linux' overlayfs collects them in a folder, in which a character device 0/0 stands for a removed
+//! path, and an extended attribute marks folders that replace the one below. GNU tar reads that
+//! folder where its files can be read: in the step's namespace or VM. Here, its tar becomes a layer
+//! (OCI image-spec, `layer.md`): entries in the same order, with whiteouts, and without everything
+//! that depends on the time or the host.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+
+use crate::archive::decompress::CountingReader;
+use crate::archive::entry::{
+    Attributes, Entry, FileContent, Kind, Xattrs, display_path, join, name_of, parent_of,
+};
+use crate::archive::header::{self, END, padding};
+use crate::archive::layer_tree::{OPAQUE, WHITEOUT, normalize};
+use crate::archive::tar::{Member, MemberKind, SpecialKind, TarReader};
+use crate::image::Timestamp;
+
+/// The namespace of overlayfs' extended attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverlayFormat {
+    /// Of a file system that a user mounted.
+    User,
+    /// Of a file system that root mounted.
+    Trusted,
+}
+
+/// Converts the tar of changed files to a layer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Changes {
+    /// The namespace of overlayfs' extended attributes.
+    pub(crate) format: OverlayFormat,
+    /// The latest modification time; later ones become this.
+    pub(crate) mtime: Timestamp,
+}
+
+/// The options with which GNU tar reads the changed files, for the folder to read.
+pub(crate) const TAR_OPTIONS: [&str; 6] = [
+    "--create",
+    "--format=posix",
+    "--sort=name",
+    "--numeric-owner",
+    "--xattrs",
+    "--xattrs-include=*",
+];
+
+/// The mode of whiteouts, which engines ignore.
+const WHITEOUT_MODE: u32 = 0o600;
+/// The extended attribute with file capabilities.
+const CAPABILITY: &[u8] = b"security.capability";
+
+impl Changes {
+    /// Reads `tar` to its end and writes the layer to `output`.
+    pub(crate) fn convert(&self, tar: impl Read, output: &mut dyn Write) -> io::Result<()> {
+        let mut reader = TarReader::new(CountingReader::new(tar));
+        let mut whiteouts = BTreeSet::new();
+        while let Some(member) = reader.next_member()? {
+            let path = normalize(&member.path)
+                .ok_or_else(|| io::Error::other("the changes contain an unsafe path"))?;
+            if path.is_empty() {
+                continue;
+            }
+            if name_of(&path).starts_with(WHITEOUT) {
+                return Err(io::Error::other(format!(
+                    "the step made {}, and names that begin with \".wh.\" mean a removal in a \
+                     layer; rename it",
+                    display_path(&path)
+                )));
+            }
+            // overlayfs makes many whiteouts as hard links of one.
+            let target = normalize(&member.link).unwrap_or_default();
+            let is_whiteout = match member.kind {
+                MemberKind::Special(SpecialKind::CharDevice(0, 0)) => true,
+                MemberKind::HardLink => whiteouts.contains(&target),
+                _ => false,
+            };
+            if is_whiteout {
+                self.whiteout(&path, &[WHITEOUT, name_of(&path)].concat(), output)?;
+                whiteouts.insert(path);
+                continue;
+            }
+            let kind = kind(&member, target);
+            let content = if let Kind::File(content) = &kind { content.size() } else { 0 };
+            let is_opaque = member.kind == MemberKind::Directory && self.is_opaque(&member);
+            self.write(self.entry(&path, &member, kind), output)?;
+            let copied = io::copy(&mut reader, output)?;
+            if copied != content {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            output.write_all(&vec![0; padding(content) as usize])?;
+            if is_opaque {
+                self.whiteout(&join(&path, b"x"), OPAQUE, output)?;
+            }
+        }
+        output.write_all(&END)
+    }
+
+    fn entry(&self, path: &[u8], member: &Member, kind: Kind) -> Entry {
+        let mtime = i64::try_from(member.mtime).ok();
+        let mtime = mtime.and_then(|seconds| Timestamp::from_seconds(seconds).ok());
+        let attributes = Attributes {
+            uid: member.uid,
+            gid: member.gid,
+            uname: String::new(),
+            gname: String::new(),
+            mtime: mtime.map_or(self.mtime, |mtime| mtime.min(self.mtime)),
+        };
+        let xattrs = member.xattrs.iter().filter(|(name, _)| is_kept(name));
+        let xattrs: Xattrs = xattrs.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let attributes = Some(Box::new(attributes));
+        Entry { path: path.into(), mode: member.mode, kind, attributes, xattrs }
+    }
+
+    /// Writes the whiteout `name` beside `path`.
+    fn whiteout(&self, path: &[u8], name: &[u8], output: &mut dyn Write) -> io::Result<()> {
+        let kind = Kind::File(FileContent::Inline(Box::default()));
+        let mut entry = Entry::new(join(parent_of(path), name), WHITEOUT_MODE, kind);
+        let (uname, gname) = (String::new(), String::new());
+        let attributes = Attributes { uid: 0, gid: 0, uname, gname, mtime: self.mtime };
+        entry.attributes = Some(Box::new(attributes));
+        self.write(entry, output)
+    }
+
+    fn write(&self, entry: Entry, output: &mut dyn Write) -> io::Result<()> {
+        let mut header = Vec::new();
+        header::encode(&entry, &Attributes::default(), &mut header);
+        output.write_all(&header)
+    }
+
+    /// Whether overlayfs marked the folder as one that replaces the folder below.
+    fn is_opaque(&self, member: &Member) -> bool {
+        let name: &[u8] = match self.format {
+            OverlayFormat::User => b"user.overlay.opaque",
+            OverlayFormat::Trusted => b"trusted.overlay.opaque",
+        };
+        member.xattrs.get(name).is_some_and(|value| **value == *b"y")
+    }
+}
+
+/// Whether an extended attribute belongs to the file rather than to overlayfs or the host.
+pub(super) fn is_kept(name: &[u8]) -> bool {
+    name == CAPABILITY || (name.starts_with(b"user.") && !name.starts_with(b"user.overlay."))
+}
+
+/// The kind of an entry; `target` is that of a hard link.
+pub(super) fn kind(member: &Member, target: Box<[u8]>) -> Kind {
+    match member.kind {
+        MemberKind::Directory => Kind::Directory,
+        // Only the size matters: the content follows the header.
+        MemberKind::File => Kind::File(FileContent::Part { tar: 0, offset: 0, size: member.size }),
+        MemberKind::HardLink => Kind::HardLink(target),
+        MemberKind::Symlink => Kind::Symlink(member.link.as_slice().into()),
+        MemberKind::Special(SpecialKind::Fifo) => Kind::Fifo,
+        MemberKind::Special(SpecialKind::CharDevice(major, minor)) => {
+            Kind::CharDevice(major, minor)
+        }
+        MemberKind::Special(SpecialKind::BlockDevice(major, minor)) => {
+            Kind::BlockDevice(major, minor)
+        }
+    }
+}

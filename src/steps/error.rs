@@ -1,0 +1,109 @@
+//! Errors of steps.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::archive::ArchiveError;
+use crate::text;
+
+/// A step that failed, or a sandbox that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The command failed.
+    #[error("step \"{step}\" failed with {status}{}", last_lines(.output))]
+    Failed {
+        /// The command.
+        step: String,
+        /// Its exit code or signal.
+        status: String,
+        /// Its last lines.
+        output: Vec<String>,
+    },
+    /// The command did not end in time.
+    #[error(
+        "step \"{step}\" did not end within {} s; set its timeout if it needs longer{}",
+        .limit.as_secs(), last_lines(.output)
+    )]
+    Timeout {
+        /// The command.
+        step: String,
+        /// The time limit.
+        limit: Duration,
+        /// Its last lines.
+        output: Vec<String>,
+    },
+    /// The step cannot run as it is described.
+    #[error("step \"{step}\": {}", text::message(.problem))]
+    Invalid {
+        /// The command.
+        step: String,
+        /// The problem, and how to fix it.
+        problem: String,
+    },
+    /// Two runs of the same step gave different files.
+    #[error(
+        "step \"{step}\" is not reproducible: two runs differ in {}; make it write the same bytes \
+         each time, or remove what differs at its end",
+        text::list(.paths)
+    )]
+    NotReproducible {
+        /// The command.
+        step: String,
+        /// The paths that differ.
+        paths: Vec<String>,
+    },
+    /// A program that runs steps is not installed.
+    #[error("{program} is not installed, which runs steps; install the package {package}")]
+    Missing {
+        /// The program.
+        program: &'static str,
+        /// The Debian package that contains it.
+        package: &'static str,
+    },
+    /// This host does not give the step a sandbox.
+    #[error("cannot run steps on this host: {}", text::message(.0))]
+    Sandbox(String),
+    /// A layer below the step cannot be read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A layer below the step cannot be built.
+    #[error("failed to build the layers below a step")]
+    Layer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A file of the cache, or a program that runs steps, failed.
+    #[error("failed to {action} {}", text::path(.path))]
+    Io {
+        /// The action.
+        action: &'static str,
+        /// The file, folder or program.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+impl StepError {
+    /// Maps a failure to do `action` with `path`.
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl AsRef<Path>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, path: path.as_ref().to_owned(), source }
+    }
+
+    /// Whether the host failed, not the input.
+    pub fn is_environment(&self) -> bool {
+        match self {
+            Self::Missing { .. } | Self::Sandbox(_) | Self::Io { .. } => true,
+            Self::Archive(error) => error.is_environment(),
+            _ => false,
+        }
+    }
+}
+
+fn last_lines(output: &[String]) -> String {
+    match output {
+        [] => String::new(),
+        lines => format!("; its last lines:\n  {}", lines.join("\n  ")),
+    }
+}

@@ -1,0 +1,19 @@
+//! Events of running steps.
+
+/// An event of a running step.
+#[derive(Clone, Copy, Debug)]
+pub enum StepEvent<'a> {
+    /// A step begins, or its layer comes from the cache.
+    Begin {
+        /// The number of the step, from 1.
+        number: usize,
+        /// The number of all steps.
+        count: usize,
+        /// The command.
+        title: &'a str,
+        /// Whether it does not run.
+        cached: bool,
+    },
+    /// The command printed a line.
+    Output(&'a str),
+}

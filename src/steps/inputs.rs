@@ -1,0 +1,58 @@
+//! Digests of a step's inputs.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::archive::ArchiveError;
+use crate::image::Digest;
+use crate::image::digest::Hasher;
+
+/// The digest of the file or folder at `path`: names, kinds, permissions, contents and link
+/// targets, but no owners and times.
+pub(super) fn digest(path: &Path) -> Result<Digest, ArchiveError> {
+    let mut hasher = Hasher::default();
+    add(&fs::canonicalize(path).map_err(ArchiveError::read(path))?, b"", &mut hasher)?;
+    Ok(hasher.finish())
+}
+
+fn add(path: &Path, name: &[u8], hasher: &mut Hasher) -> Result<(), ArchiveError> {
+    let failed = |error: io::Error| ArchiveError::read(path)(error);
+    let metadata = fs::symlink_metadata(path).map_err(failed)?;
+    let kind = metadata.file_type();
+    let mut field = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    field(name);
+    field(&(metadata.permissions().mode() & 0o7777).to_le_bytes());
+    if kind.is_dir() {
+        field(b"folder");
+        let names: io::Result<Vec<_>> =
+            fs::read_dir(path).map_err(failed)?.map(|child| Ok(child?.file_name())).collect();
+        let mut names = names.map_err(failed)?;
+        names.sort();
+        for name in names {
+            add(&path.join(&name), name.as_bytes(), hasher)?;
+        }
+        hasher.update(b"end");
+    } else if kind.is_symlink() {
+        field(b"symlink");
+        field(fs::read_link(path).map_err(failed)?.as_os_str().as_bytes());
+    } else if kind.is_file() {
+        field(b"file");
+        field(&metadata.len().to_le_bytes());
+        let (mut file, mut buffer) = (File::open(path).map_err(failed)?, vec![0; 128 << 10]);
+        loop {
+            match file.read(&mut buffer).map_err(failed)? {
+                0 => break,
+                count => hasher.update(&buffer[..count]),
+            }
+        }
+    } else {
+        field(b"special");
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! Runs steps in namespaces of this host, without root.
+//!
+//! | program | task |
+//! |---|---|
+//! | `unshare`, `newuidmap` | make a user namespace in which this user is root |
+//! | `nsenter`, `setpriv` | run a program in it that ends with this process |
+//! | `tar` | unpacks layers there, and reads what a step changed |
+//! | `mount` | lays the layers and a folder for changes on each other with overlayfs |
+//! | `bwrap` | isolates the command: processes, network, mounts, capabilities, system calls |
+//!
+//! Unpacked layers stay in the cache, by diff ID. A step writes to a working folder, which a
+//! process in the user namespace removes as soon as this process closes its pipe, however it ends.
+
+mod holder;
+mod ids;
+mod problems;
+mod rootfs;
+mod sandbox;
+mod seccomp;
+mod unpack;
+mod user;
+mod work;
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Instant;
+
+use self::holder::UserNamespace;
+use self::rootfs::Rootfs;
+use self::sandbox::{Ended, Sandbox};
+use self::work::WorkFolder;
+use super::StepError;
+use super::changes::{OverlayFormat, TAR_OPTIONS};
+use super::output::Output;
+use super::runner::{ChangesReader, LowerLayer, Reuse, Runner};
+use super::step::{Step, View};
+use crate::image::Platform;
+
+/// Runs steps in namespaces of this host.
+#[derive(Debug)]
+pub struct Namespace {
+    architecture: String,
+    reuse: Reuse,
+}
+
+impl Namespace {
+    /// A runner for images of `architecture`, a Go name.
+    pub fn new(architecture: &str, reuse: Reuse) -> Self {
+        Self { architecture: architecture.to_owned(), reuse }
+    }
+
+    fn check_architecture(&self, step: &Step) -> Result<(), StepError> {
+        let host = Platform::host();
+        if step.view == View::TopLayer || host.arch.goarch() == self.architecture {
+            return Ok(());
+        }
+        Err(StepError::Invalid {
+            step: step.title(),
+            problem: format!(
+                "the image is for {}, whose programs do not run on this {} host",
+                self.architecture,
+                host.arch.goarch()
+            ),
+        })
+    }
+}
+
+impl Runner for Namespace {
+    fn identity(&self) -> Result<String, StepError> {
+        Ok("namespace".to_owned())
+    }
+
+    fn run(
+        &self,
+        layers: &[LowerLayer<'_>],
+        step: &Step,
+        output: &mut Output<'_>,
+        changes: &mut ChangesReader<'_>,
+    ) -> Result<(), StepError> {
+        self.check_architecture(step)?;
+        problems::check_programs()?;
+        let work = WorkFolder::create()?;
+        let namespace = UserNamespace::create(work.path())?;
+        work::remove_abandoned(&namespace);
+        let shared = self.reuse != Reuse::Nothing;
+        let rootfs = Rootfs::open(&namespace, work.path(), shared)?;
+        let is_seen = |layer: &&LowerLayer<'_>| step.view == View::Image || layer.has_contents;
+        let mut lower = Vec::new();
+        for layer in layers.iter().filter(is_seen) {
+            lower.push(rootfs.unpacked(layer)?);
+        }
+        let folders: Vec<PathBuf> = lower.iter().map(|layer| layer.path().to_owned()).collect();
+        let sandbox = Sandbox { namespace: &namespace, work: work.path(), lower: &folders, step };
+        let deadline = Instant::now() + step.timeout;
+        let ended = sandbox.run(output, deadline)?;
+        let last = output.last_lines();
+        match ended {
+            Ended::Success => {}
+            Ended::Failure(status) => {
+                return Err(StepError::Failed { step: step.title(), status, output: last });
+            }
+            Ended::Timeout => {
+                let (step, limit) = (step.title(), step.timeout);
+                return Err(StepError::Timeout { step, limit, output: last });
+            }
+        }
+        read_changes(&namespace, work.path(), changes)?;
+        rootfs.prune();
+        Ok(())
+    }
+}
+
+/// Passes the files that the step changed to `changes`.
+fn read_changes(
+    namespace: &UserNamespace,
+    work: &std::path::Path,
+    changes: &mut ChangesReader<'_>,
+) -> Result<(), StepError> {
+    let failed = || StepError::io("run", "tar");
+    let mut tar = namespace.command("tar");
+    tar.args(TAR_OPTIONS).arg("-C").arg(work.join(work::UPPER)).args(["--file=-", "."]);
+    tar.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = tar.spawn().map_err(failed())?;
+    let errors = holder::collect(child.stderr.take());
+    let mut stdout =
+        child.stdout.take().ok_or_else(|| failed()(std::io::ErrorKind::Other.into()))?;
+    let result = changes(&mut stdout, OverlayFormat::User);
+    drop(stdout);
+    let status = child.wait().map_err(failed())?;
+    result?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(failed()(std::io::Error::other(errors.join()))),
+    }
+}

@@ -1,0 +1,86 @@
+//! The reasons for which this host cannot run steps, and how to remove them.
+
+use std::fs;
+
+use crate::steps::StepError;
+
+/// The programs that a step needs, and the Debian packages that contain them.
+const PROGRAMS: [(&str, &str); 6] = [
+    ("unshare", "util-linux"),
+    ("nsenter", "util-linux"),
+    ("setpriv", "util-linux"),
+    ("mount", "mount"),
+    ("tar", "tar"),
+    ("bwrap", "bubblewrap"),
+];
+
+/// Settings of Linux that forbid user namespaces: file, the value that does, how to change it.
+const SETTINGS: [(&str, &str, &str); 3] = [
+    ("kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
+    (
+        "kernel/apparmor_restrict_unprivileged_userns",
+        "1",
+        "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+    ),
+    ("user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=10000"),
+];
+
+/// Checks that all programs are installed.
+pub(super) fn check_programs() -> Result<(), StepError> {
+    for (program, package) in PROGRAMS {
+        if find(program).is_none() {
+            return Err(StepError::Missing { program, package });
+        }
+    }
+    Ok(())
+}
+
+/// The path of `program`.
+pub(super) fn find(program: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+/// The user has no ranges of user and group IDs.
+pub(super) fn no_ranges(user: &str) -> StepError {
+    let user = if user.is_empty() { "USER" } else { user };
+    StepError::Sandbox(format!(
+        "this user has no range of user IDs for files of other owners; install the package uidmap \
+         and add the line {user}:100000:65536 to /etc/subuid and /etc/subgid"
+    ))
+}
+
+/// No user namespace can be made; `error` is what `unshare` printed.
+pub(super) fn no_user_namespace(error: &str) -> StepError {
+    let hint = blocking_setting().map_or_else(
+        || {
+            "in a container, allow user namespaces, as with --security-opt seccomp=unconfined"
+                .to_owned()
+        },
+        |command| format!("as root, run {command}"),
+    );
+    StepError::Sandbox(format!("it does not allow user namespaces ({}); {hint}", error.trim()))
+}
+
+/// The layers cannot be laid on each other in `folder`; `error` is what `mount` printed.
+pub(super) fn no_overlay(error: &str, folder: &std::path::Path) -> StepError {
+    let hint = blocking_setting().map_or_else(
+        || {
+            format!(
+                "this takes Linux 5.11 or newer with overlayfs (modprobe overlay), and a cache \
+                 folder that is not on overlayfs itself: set XDG_CACHE_HOME to another one than {}",
+                folder.display()
+            )
+        },
+        |command| format!("as root, run {command}"),
+    );
+    StepError::Sandbox(format!("failed to mount layers ({}); {hint}", error.trim()))
+}
+
+/// The command that changes a setting that forbids user namespaces.
+fn blocking_setting() -> Option<&'static str> {
+    let blocks = |(file, value, _): &&(&str, &str, &str)| {
+        fs::read_to_string(format!("/proc/sys/{file}")).is_ok_and(|text| text.trim() == *value)
+    };
+    SETTINGS.iter().find(blocks).map(|(_, _, command)| *command)
+}

@@ -1,0 +1,157 @@
+//! Unpacked layers, by diff ID, in the cache.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::holder::UserNamespace;
+use super::{unpack, work};
+use crate::cache_dir;
+use crate::image::Digest;
+use crate::steps::StepError;
+use crate::steps::cache::STEPS;
+use crate::steps::runner::LowerLayer;
+
+/// The folder within the cache that contains unpacked layers, with one for each set of IDs.
+const ROOTFS: &str = "rootfs";
+/// The folder of a layer with its files.
+const FILES: &str = "files";
+/// The file of a layer with its size in bytes. Locked as long as the layer is in use.
+const SIZE: &str = "size";
+/// The names of unfinished layers begin with this.
+const UNFINISHED: &str = ".new-";
+/// The limit for all unpacked layers, in bytes.
+const LIMIT: u64 = 16 << 30;
+
+/// Unpacked layers.
+pub(super) struct Rootfs<'n> {
+    namespace: &'n UserNamespace,
+    folder: PathBuf,
+}
+
+/// An unpacked layer that is in use.
+#[derive(Debug)]
+pub(super) struct UnpackedLayer {
+    files: PathBuf,
+    _in_use: File,
+}
+
+impl UnpackedLayer {
+    /// The folder with its files.
+    pub(super) fn path(&self) -> &Path {
+        &self.files
+    }
+}
+
+impl<'n> Rootfs<'n> {
+    /// Unpacked layers of the cache, or only of the step in the folder `work` if not `shared`.
+    pub(super) fn open(
+        namespace: &'n UserNamespace,
+        work: &Path,
+        shared: bool,
+    ) -> Result<Self, StepError> {
+        // Files of the same layer have other owners outside if the namespace has other IDs.
+        let ids = Digest::of(namespace.ids.identity().as_bytes()).hex();
+        let folder = match shared {
+            true => cache_dir::folder(&[STEPS, ROOTFS, &ids[..16]])
+                .map_err(|error| StepError::Sandbox(crate::errors::chain(&error)))?,
+            false => work.join(ROOTFS),
+        };
+        fs::create_dir_all(&folder).map_err(StepError::io("create", &folder))?;
+        Ok(Self { namespace, folder })
+    }
+
+    /// Returns the unpacked `layer`; unpacks it if the cache does not have it.
+    pub(super) fn unpacked(&self, layer: &LowerLayer<'_>) -> Result<UnpackedLayer, StepError> {
+        let folder = self.folder.join(&layer.diff_id.0.hex()[..32]);
+        if let Some(unpacked) = in_use(&folder) {
+            return Ok(unpacked);
+        }
+        let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&self.folder);
+        let unfinished = unfinished.map_err(StepError::io("write to", &self.folder))?.keep();
+        let result = self.unpack(layer, &unfinished, &folder);
+        if result.is_err() || unfinished.exists() {
+            // Another process may have unpacked the same layer meanwhile.
+            work::remove(self.namespace, &unfinished);
+        }
+        result?;
+        let lost = || std::io::Error::other("another process removed it");
+        in_use(&folder).ok_or_else(|| StepError::io("use", &folder)(lost()))
+    }
+
+    fn unpack(
+        &self,
+        layer: &LowerLayer<'_>,
+        unfinished: &Path,
+        folder: &Path,
+    ) -> Result<(), StepError> {
+        let lock = unfinished.join(SIZE);
+        let lock = File::create(&lock).map_err(StepError::io("write", &lock))?;
+        // As long as it is locked, no other process removes the folder.
+        let _ = flock(&lock, FlockOperation::LockShared);
+        let files = unfinished.join(FILES);
+        work::make_folder(&files, 0o755)?;
+        let size = unpack::unpack(self.namespace, &(layer.open)()?, layer.diff_id, &files)?;
+        std::io::Write::write_all(&mut &lock, size.to_string().as_bytes())
+            .map_err(StepError::io("write", unfinished))?;
+        match fs::rename(unfinished, folder) {
+            Err(error) if !folder.exists() => Err(StepError::io("rename", unfinished)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes layers that were not used for the longest time if all of them exceed the limit, and
+    /// what killed processes left.
+    pub(super) fn prune(&self) {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut layers: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
+        for folder in entries.map(|entry| entry.path()) {
+            let size = folder.join(SIZE);
+            let used = size.metadata().and_then(|metadata| metadata.modified());
+            let used = used.unwrap_or(SystemTime::UNIX_EPOCH);
+            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let is_unfinished = name.starts_with(UNFINISHED);
+            let size = fs::read_to_string(size).ok().and_then(|text| text.parse().ok());
+            // What is unfinished and not in use is removed first.
+            let size = if is_unfinished { u64::MAX } else { size.unwrap_or(0) };
+            layers.push((if is_unfinished { SystemTime::UNIX_EPOCH } else { used }, size, folder));
+        }
+        layers.sort();
+        let mut total = layers.iter().fold(0u64, |total, (_, size, _)| total.saturating_add(*size));
+        for (_, size, folder) in layers {
+            if total <= LIMIT {
+                return;
+            }
+            let Ok(lock) = File::open(folder.join(SIZE)) else { continue };
+            if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                work::remove(self.namespace, &folder);
+                total = if size == u64::MAX { self.total() } else { total.saturating_sub(size) };
+            }
+        }
+    }
+
+    /// The size of all finished layers, in bytes.
+    fn total(&self) -> u64 {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let size = |entry: fs::DirEntry| -> u64 {
+            let text = fs::read_to_string(entry.path().join(SIZE)).unwrap_or_default();
+            text.parse().unwrap_or(0)
+        };
+        entries.map(size).sum()
+    }
+}
+
+/// The unpacked layer in `folder`, if it is complete. It stays until the result is dropped.
+fn in_use(folder: &Path) -> Option<UnpackedLayer> {
+    let lock = File::options().read(true).write(true).open(folder.join(SIZE)).ok()?;
+    flock(&lock, FlockOperation::LockShared).ok()?;
+    // It may have been removed before it was locked.
+    let files = folder.join(FILES);
+    if !folder.join(SIZE).exists() || !files.exists() {
+        return None;
+    }
+    let _ = lock.set_modified(SystemTime::now());
+    Some(UnpackedLayer { files, _in_use: lock })
+}

@@ -1,0 +1,74 @@
+//! The user of a step: numbers for the names in an image's `/etc/passwd` and `/etc/group`.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+use crate::text;
+
+/// The user and group that a command runs as, and the user's home.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct User {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) home: String,
+}
+
+/// The most bytes that are read of a file with users.
+const FILE_MAX: u64 = 4 << 20;
+
+/// Finds `user`, written as for Docker `USER[:GROUP]`, in the image with the layers in `lower`,
+/// lowest first.
+pub(super) fn find(user: &str, lower: &[PathBuf]) -> Result<User, String> {
+    let (name, group) = match user.split_once(':') {
+        Some((name, group)) => (name, Some(group)),
+        None => (user, None),
+    };
+    let entry = line_of("passwd", name, lower);
+    let field = |index: usize| entry.as_ref().and_then(|fields| fields.get(index));
+    let number = |text: Option<&String>| text.and_then(|text| text.parse().ok());
+    let unknown = |name: &str, file: &str| {
+        format!("the image's /etc/{file} does not have {}", text::quote(name))
+    };
+    let uid = number(field(2)).or_else(|| name.parse().ok());
+    let uid = uid.ok_or_else(|| unknown(name, "passwd"))?;
+    let gid = match group {
+        Some(group) => number(line_of("group", group, lower).as_ref().and_then(|f| f.get(2)))
+            .or_else(|| group.parse().ok())
+            .ok_or_else(|| unknown(group, "group"))?,
+        None => number(field(3)).unwrap_or(0),
+    };
+    let home = field(5).filter(|home| home.starts_with('/')).cloned();
+    Ok(User { uid, gid, home: home.unwrap_or_else(|| "/".to_owned()) })
+}
+
+/// The fields of the line in `/etc/FILE` whose name or number is `name`.
+fn line_of(file: &str, name: &str, lower: &[PathBuf]) -> Option<Vec<String>> {
+    let text = read(file, lower)?;
+    let fields = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
+    let lines: Vec<Vec<String>> = text.lines().map(fields).collect();
+    let by =
+        |index: usize| lines.iter().find(|fields| fields.get(index).is_some_and(|f| f == name));
+    by(0).or_else(|| by(2)).cloned()
+}
+
+/// The text of `/etc/FILE` in the topmost layer that has it.
+fn read(file: &str, lower: &[PathBuf]) -> Option<String> {
+    lower.iter().rev().find_map(|folder| {
+        let folder = File::open(folder).ok()?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        // No link of the image leads to a file of the host.
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let path = format!("etc/{file}");
+        let file = rustix::fs::openat2(&folder, path, flags, Mode::empty(), resolve).ok()?;
+        let file = File::from(file);
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
+        let mut text = Vec::new();
+        file.take(FILE_MAX).read_to_end(&mut text).ok()?;
+        Some(String::from_utf8_lossy(&text).into_owned())
+    })
+}

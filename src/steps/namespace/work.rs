@@ -1,0 +1,93 @@
+//! The working folder of a step, and those that killed processes left.
+
+use std::fs::{self, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::holder::UserNamespace;
+use crate::cache_dir;
+use crate::steps::StepError;
+use crate::steps::cache::STEPS;
+
+/// The folder within the cache that contains working folders.
+const WORK: &str = "work";
+/// The folder that collects changes.
+pub(super) const UPPER: &str = "upper";
+/// The names of lock files end with this. They are beside the folders, since a folder is removed
+/// from within the namespace.
+const LOCK: &str = ".lock";
+
+/// A working folder. Its files belong to users of a namespace, which removes it and its lock file
+/// at its end.
+#[derive(Debug)]
+pub(super) struct WorkFolder {
+    path: PathBuf,
+    /// Locked as long as the folder is in use.
+    _lock: File,
+}
+
+impl WorkFolder {
+    /// Creates a folder within the cache, which need not be on the file system for temporary files.
+    pub(super) fn create() -> Result<Self, StepError> {
+        let parent = parent()?;
+        let named = tempfile::Builder::new().suffix(LOCK).tempfile_in(&parent);
+        let named = named.map_err(StepError::io("write to", &parent))?;
+        let (lock, lock_path) =
+            named.keep().map_err(|e| StepError::io("write to", &parent)(e.error))?;
+        flock(&lock, FlockOperation::LockExclusive)
+            .map_err(|error| StepError::io("lock", &lock_path)(error.into()))?;
+        let path = lock_path.with_extension("");
+        for folder in [&path, &path.join(UPPER), &path.join("work"), &path.join("merged")] {
+            let mode = if folder == &path { 0o700 } else { 0o755 };
+            make_folder(folder, mode)?;
+        }
+        Ok(Self { path, _lock: lock })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Makes a folder with the permissions `mode`, whatever the umask is.
+pub(super) fn make_folder(path: &Path, mode: u32) -> Result<(), StepError> {
+    let made = fs::DirBuilder::new().mode(mode).create(path);
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    made.and_then(|()| fs::set_permissions(path, permissions))
+        .map_err(StepError::io("create", path))
+}
+
+fn parent() -> Result<PathBuf, StepError> {
+    cache_dir::folder(&[STEPS, WORK])
+        .map_err(|error| StepError::Sandbox(crate::errors::chain(&error)))
+}
+
+/// Removes working folders that processes left which were killed together with their namespace.
+pub(super) fn remove_abandoned(namespace: &UserNamespace) {
+    let Ok(entries) =
+        parent().and_then(|parent| fs::read_dir(&parent).map_err(StepError::io("read", &parent)))
+    else {
+        return;
+    };
+    let locks = entries.flatten().map(|entry| entry.path());
+    for lock_path in locks.filter(|path| path.extension().is_some_and(|end| end == "lock")) {
+        let Ok(lock) = File::open(&lock_path) else { continue };
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            continue;
+        }
+        let folder = lock_path.with_extension("");
+        if !folder.exists() || remove(namespace, &folder) {
+            let _ = fs::remove_file(&lock_path);
+        }
+    }
+}
+
+/// Removes a folder with files of users of the namespace. Returns whether it is gone.
+pub(super) fn remove(namespace: &UserNamespace, folder: &Path) -> bool {
+    let mut command = namespace.command("rm");
+    command.args(["-rf", "--"]).arg(folder).stdin(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
