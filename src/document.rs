@@ -87,12 +87,28 @@ pub(crate) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// Parses `text`: JSON if the name of `path` ends in `.json` or the text begins with `{`, else
-/// TOML.
+/// Whether `text`, the content of the document at `path`, is JSON.
+pub(crate) fn is_json(path: &Path, text: &str) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
+        || text.trim_start().starts_with('{')
+}
+
+/// Whether the document at `path` is YAML: a format for files of other tools.
+#[cfg(feature = "vm")]
+pub(crate) fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// Parses `text`: JSON if the name of `path` ends in `.json` or the text begins with `{`; YAML if
+/// the name ends in `.yaml` or `.yml`, with feature `vm`; else TOML.
 pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, DocumentError> {
     let text = without_mark(text);
-    let json = path.extension().is_some_and(|e| e == "json") || text.trim_start().starts_with('{');
-    let parsed = if json { from_json(text) } else { from_toml(text) };
+    let parsed = match () {
+        () if is_json(path, text) => from_json(text),
+        #[cfg(feature = "vm")]
+        () if is_yaml(path) => from_yaml(text),
+        () => from_toml(text),
+    };
     parsed.map_err(|(line, problem)| {
         let path = text::path(path);
         let place = line.map_or_else(|| path.to_string(), |line| format!("{path}:{line}"));
@@ -119,6 +135,25 @@ fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, LineError> {
             (error.line() > 0).then_some(error.line()),
             explain(message.strip_suffix(&position).unwrap_or(&message)),
         )
+    })
+}
+
+#[cfg(feature = "vm")]
+fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, LineError> {
+    serde_saphyr::from_str(text).map_err(|error| {
+        let line = error.location().map(|location| location.line() as usize);
+        let message = match error.without_snippet() {
+            // In the form that serde gives to this error.
+            serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
+                let expected: Vec<String> =
+                    expected.iter().map(|name| format!("`{name}`")).collect();
+                format!("unknown field `{field}`, expected one of {}", expected.join(", "))
+            }
+            other => other.to_string(),
+        };
+        // The place is reported separately.
+        let message = message.split(" at line ").next().unwrap_or_default();
+        (line, explain(message.lines().next().unwrap_or_default()))
     })
 }
 

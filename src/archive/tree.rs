@@ -103,6 +103,23 @@ impl Tree {
         self.nodes.is_empty()
     }
 
+    /// The names and nodes of what is directly in the directory at `path`, in order.
+    pub fn children(&self, path: &[u8]) -> Vec<(Box<[u8]>, &Node)> {
+        let above = key(path);
+        let start = if above.is_empty() { 0 } else { above.len() + 1 };
+        let below = self.after(&above).take_while(|(next, _)| is_below(next, &above));
+        let mut children: Vec<(Box<[u8]>, &Node)> = Vec::new();
+        for (next, node) in below {
+            let rest = &next[start..];
+            let end = rest.iter().position(|byte| *byte == 0).unwrap_or(rest.len());
+            if children.last().is_none_or(|(name, _)| **name != rest[..end]) {
+                let node = if end == rest.len() { node } else { &IMPLIED };
+                children.push((rest[..end].into(), node));
+            }
+        }
+        children
+    }
+
     /// Inserts `node` at `path`. A parent that is not a directory becomes one. If `node` is not a
     /// directory, everything below `path` is removed.
     pub fn insert(&mut self, path: &[u8], node: Node) {
@@ -191,6 +208,11 @@ mod tests {
             assert_eq!(tree.get(directory.as_bytes()), Some(&IMPLIED), "{directory}");
         }
         assert_eq!(tree.get(b"a/b/c/d"), None);
+        let names = |path: &[u8]| -> Vec<Box<[u8]>> {
+            tree.children(path).into_iter().map(|(name, _)| name).collect()
+        };
+        assert_eq!(names(b"a"), [Box::from(b"b".as_slice())]);
+        assert_eq!(names(b"").len(), 3);
         assert_eq!(tree.get(b"a/bc"), None);
         tree.remove(b"a/b/c");
         assert_eq!(tree.get(b"a/b"), Some(&IMPLIED), "an empty directory");

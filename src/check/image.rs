@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::CheckError;
 use crate::archive::tree::Tree;
+use crate::archive::verify::VerifiedLayer;
 use crate::archive::{Image, ImageSelector, open, verify};
 
 /// An image that was read completely, and whose digests are correct.
@@ -13,8 +14,8 @@ pub struct ImageUnderTest {
     pub image: Image,
     /// The files of all layers together.
     pub(super) tree: Tree,
-    /// The uncompressed sizes of the layers in bytes.
-    pub(super) layer_sizes: Vec<u64>,
+    /// The layers, lowest first.
+    pub(super) layers: Vec<VerifiedLayer>,
 }
 
 impl ImageUnderTest {
@@ -25,12 +26,13 @@ impl ImageUnderTest {
     pub fn open(path: &Path, selector: &ImageSelector, threads: usize) -> Result<Self, CheckError> {
         let image = open(path, selector)?;
         let layers = verify::layers(&image, threads)?;
-        let layer_sizes = layers.iter().map(|layer| layer.size).collect();
-        Ok(Self {
-            tree: Tree::from_layers(layers.into_iter().map(|layer| layer.tree)),
-            image,
-            layer_sizes,
-        })
+        let tree = Tree::from_layers(layers.iter().map(|layer| layer.tree.clone()));
+        Ok(Self { image, tree, layers })
+    }
+
+    /// Returns the uncompressed sizes of the layers in bytes.
+    pub(super) fn layer_sizes(&self) -> Vec<u64> {
+        self.layers.iter().map(|layer| layer.size).collect()
     }
 
     /// Returns the image's first reference, or the path of the archive if the image has none.

@@ -30,23 +30,19 @@
 
 mod error;
 pub mod expectations;
-mod expectations_file;
 mod image;
 mod input;
 mod recorder;
 mod runner;
 mod runtime_checks;
 mod static_checks;
-pub mod text;
-mod values;
+mod structure_test;
 pub mod verdict;
 
 pub use error::CheckError;
-pub use expectations::Expectations;
-pub use expectations_file::ExpectationsFile;
+pub use expectations::{Expectations, ExpectationsFile, Mode, Sha256Digest, text};
 pub use image::ImageUnderTest;
 pub use input::CheckInput;
 pub use recorder::{Event, Options, Reporter};
 pub use runner::{arch_of, run};
-pub use values::{Mode, Sha256Digest};
 pub use verdict::{EngineRun, Outcome, TestCase, Verdict};

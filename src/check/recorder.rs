@@ -1,7 +1,6 @@
 //! Collects the verdict of a run, and reports events while it is running.
 
-use super::expectations::Expectations;
-use super::expectations_file::ExpectationsFile;
+use super::expectations::{Expectations, ExpectationsFile};
 use super::verdict::{EngineRun, Outcome, TestCase, Verdict};
 use super::{CheckError, runtime_checks, static_checks};
 use crate::text;

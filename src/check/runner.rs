@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 
 use super::CheckError;
-use super::expectations_file::ExpectationsFile;
+use super::expectations::ExpectationsFile;
 use super::input::CheckInput;
 use super::recorder::{Event, Options, Recorder, Reporter};
 use super::runtime_checks::{self, RuntimeChecks};
@@ -47,6 +47,8 @@ pub async fn run(
     let mut recorder = Recorder::new(options, reporter);
     let mut guests = BTreeMap::new();
     for input in inputs {
+        let env = input.image.image.config.config.env.clone().unwrap_or_default();
+        let files: Vec<ExpectationsFile> = files.iter().map(|file| file.expanded(&env)).collect();
         run_static_checks(input, &files, options, threads, &mut recorder)?;
         let engines = input.engines(options);
         for engine in &engines {
@@ -183,7 +185,7 @@ async fn run_on_engine(
     recorder.progress(format!("loading {image} into {}", engine.name));
     let begin = Instant::now();
     let (archive, opened) = (&input.archive, &input.image);
-    let loaded = daemon.load_opened(archive, &opened.image, &opened.layer_sizes).await;
+    let loaded = daemon.load_opened(archive, &opened.image, &opened.layer_sizes()).await;
     match loaded {
         Ok(loaded) => {
             let engine_run = engine_run(engine.name, &daemon, begin.elapsed()).await;

@@ -42,6 +42,9 @@ impl Engine {
     pub(crate) fn unsupported(&self, options: &RunOptions) -> Option<&'static str> {
         match self {
             Self::Docker(_) => None,
+            Self::Cri(_) if !options.settings.is_default() => {
+                Some("seatrial passes these settings of a container only to Docker and Podman")
+            }
             Self::Cri(_) => Cri::unsupported(options),
         }
     }
@@ -58,6 +61,14 @@ impl Engine {
     /// containerd does when it writes a log for a kubelet.
     pub(crate) fn drops_carriage_returns(&self) -> bool {
         matches!(self, Self::Cri(_))
+    }
+
+    /// Explains why the engine cannot make an image from a container, if it cannot.
+    pub(crate) fn commit_unsupported(&self) -> Option<&'static str> {
+        match self {
+            Self::Docker(_) => None,
+            Self::Cri(_) => Some("CRI cannot make an image from a container, which setup needs"),
+        }
     }
 
     /// Checks that the engine answers.

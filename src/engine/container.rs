@@ -7,7 +7,7 @@ use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptions, InspectContainerOptions,
     LogsOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
-    WaitContainerOptions,
+    UploadToContainerOptionsBuilder, WaitContainerOptions,
 };
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt;
 use super::docker::{REQUEST_TIMEOUT, api};
 use super::inspected::Inspected;
 use super::run::OUTPUT_MAX;
+use super::settings::FileToCopy;
 use super::{Docker, EngineError, RunOptions, RunOutput, State};
 
 fn create_body(options: &RunOptions, image: &str) -> ContainerCreateBody {
@@ -34,7 +35,9 @@ fn create_body(options: &RunOptions, image: &str) -> ContainerCreateBody {
         attach_stdin: Some(stdin),
         open_stdin: Some(stdin),
         stdin_once: Some(stdin),
-        host_config: Some(HostConfig { network_mode, binds, ..HostConfig::default() }),
+        tty: options.settings.tty.then_some(true),
+        hostname: options.settings.hostname.clone(),
+        host_config: Some(HostConfig { network_mode, binds, ..options.settings.host_config() }),
         ..ContainerCreateBody::default()
     }
 }
@@ -58,7 +61,14 @@ impl Docker {
             .await;
         let created = created.map_err(api(format!("create a container of {image}")));
         let id = created.map_err(EngineError::into_start_error)?.id;
-        Ok(DockerContainer { docker: self.clone(), id })
+        let container = DockerContainer { docker: self.clone(), id };
+        match container.copy_into(&options.settings.files).await {
+            Ok(()) => Ok(container),
+            Err(error) => {
+                let _ = container.remove().await;
+                Err(error)
+            }
+        }
     }
 }
 
@@ -90,6 +100,22 @@ impl DockerContainer {
             let _ = written.await;
         }
         Ok(())
+    }
+
+    /// Writes files into the container, which need not be running.
+    ///
+    /// # Errors
+    /// If a path is not absolute, or the engine rejects the files.
+    pub async fn copy_into(&self, files: &[FileToCopy]) -> Result<(), EngineError> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let archive = archive(files).map_err(|error| EngineError::Start(error.to_string()))?;
+        let options = UploadToContainerOptionsBuilder::default().path("/").build();
+        let body = bollard::body_full(archive.into());
+        let uploaded = self.docker.api().upload_to_container(self.id(), Some(options), body);
+        let copied = uploaded.await.map_err(api("copy files into the container"));
+        copied.map_err(EngineError::into_start_error)
     }
 
     /// Waits until the container exits, and returns its exit code and output.
@@ -183,4 +209,17 @@ impl DockerContainer {
         let removed = self.docker.api().remove_container(&self.id, Some(options)).await;
         removed.map_err(api("remove the container"))
     }
+}
+
+/// Returns a tar of `files`.
+fn archive(files: &[FileToCopy]) -> std::io::Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for file in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(file.content.len() as u64);
+        header.set_mode(file.mode);
+        let path = file.path.trim_start_matches('/');
+        archive.append_data(&mut header, path, file.content.as_slice())?;
+    }
+    archive.into_inner()
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::settings::Settings;
+
 /// The limit of a container's output in bytes.
 pub const OUTPUT_MAX: usize = 16 << 20;
 
@@ -30,6 +32,8 @@ pub struct RunOptions {
     pub binds: Vec<String>,
     /// The text on standard input.
     pub stdin: Option<String>,
+    /// Settings of isolation and resources.
+    pub settings: Settings,
 }
 
 impl RunOptions {

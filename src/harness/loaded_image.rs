@@ -17,6 +17,8 @@ use crate::image::Env;
 pub struct LoadedImage<'d> {
     daemon: &'d Daemon,
     reference: String,
+    /// The image whose entrypoint and command containers run, if it is another one.
+    made_from: Option<String>,
 }
 
 /// The time limit for reading the environment of a container.
@@ -26,7 +28,7 @@ const CONTAINER_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl<'d> LoadedImage<'d> {
     pub(super) fn new(daemon: &'d Daemon, reference: String) -> Self {
-        Self { daemon, reference }
+        Self { daemon, reference, made_from: None }
     }
 
     /// Returns the name and tag under which the image was loaded.
@@ -161,11 +163,46 @@ impl<'d> LoadedImage<'d> {
         Err(EngineError::Unexpected(problem).into())
     }
 
+    /// Runs a container of the image until it ends, with a time limit, and makes an image from it:
+    /// the same config, with the files that the container has left. Returns the container's output
+    /// and that image, which has an ID instead of a name.
+    ///
+    /// # Errors
+    /// If the container cannot be created or started, does not end in time, or the engine cannot
+    /// make images from containers.
+    pub async fn run_and_commit(
+        &self,
+        options: &RunOptions,
+        limit: Duration,
+    ) -> Result<(RunOutput, Self), HarnessError> {
+        let engine = self.daemon.engine();
+        let Some(docker) = engine.docker() else {
+            let problem = engine.commit_unsupported().unwrap_or("the engine has no Docker API");
+            return Err(EngineError::Unexpected(problem.to_owned()).into());
+        };
+        let run = async { Ok(docker.run_and_commit(&self.reference, options, limit).await?) };
+        let limit = limit + CONTAINER_TIMEOUT;
+        let (output, id) =
+            self.daemon.watched(&format!("run {}", self.reference), limit, run).await?;
+        let made_from = self.made_from.clone().or(Some(self.reference.clone()));
+        Ok((output, Self { daemon: self.daemon, reference: id, made_from }))
+    }
+
+    /// Returns `options` with the entrypoint and command that the image should have, if its config
+    /// has others.
+    async fn completed(&self, options: &RunOptions) -> Result<RunOptions, EngineError> {
+        match (&self.made_from, self.daemon.engine().docker()) {
+            (Some(image), Some(docker)) => docker.with_command_of(image, options).await,
+            _ => Ok(options.clone()),
+        }
+    }
+
     /// Starts a container of the image.
     ///
     /// # Errors
     /// If it cannot be created or started.
     pub async fn start(&self, options: &RunOptions) -> Result<Container, HarnessError> {
+        let options = &self.completed(options).await?;
         let start = async { Ok(self.daemon.engine().start(&self.reference, options).await?) };
         self.daemon.watched(&format!("start {}", self.reference), CONTAINER_TIMEOUT, start).await
     }
@@ -179,6 +216,7 @@ impl<'d> LoadedImage<'d> {
         options: &RunOptions,
         limit: Duration,
     ) -> Result<RunOutput, HarnessError> {
+        let options = &self.completed(options).await?;
         let run = async { Ok(self.daemon.engine().run(&self.reference, options, limit).await?) };
         // The run has a timeout of its own; creating and removing the container take time, too.
         let limit = limit + CONTAINER_TIMEOUT;

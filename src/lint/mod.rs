@@ -6,8 +6,10 @@ mod container;
 mod elf;
 mod files;
 mod finding;
+mod rules;
 
 pub use finding::{Finding, Level};
+pub use rules::RULES;
 
 use crate::archive::verify::VerifiedLayer;
 use crate::archive::{ArchiveError, Image};

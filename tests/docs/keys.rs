@@ -121,5 +121,8 @@ fn every_lint_rule_is_in_the_reference() {
         rules.extend(strings.filter(plain).filter(|text| text.contains('-')).map(str::to_owned));
     }
     assert!(rules.iter().any(|rule| rule == "duplicate-env"), "{rules:?}");
+    rules.sort();
+    rules.dedup();
+    assert_eq!(rules, seatrial::lint::RULES);
     assert_documented(rules, &read("docs/cli.md"), "docs/cli.md");
 }

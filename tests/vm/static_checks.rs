@@ -194,6 +194,36 @@ const STATIC: &[(&str, &str, &str)] = &[
         "[[file]]\npath='/www/index.html'\ncontent={ not_matches = 'a.o' }",
         r#"file /www/index.html: content: expected does not match /a.o/, found "<h1>ahoy</h1>\n""#,
     ),
+    (
+        "[image]\nexposed_ports={ has=['80'], absent=['8080/tcp', '443'] }",
+        "[image]\nexposed_ports={ absent=['80/tcp'] }",
+        r#"config: exposed ports: expected does not have "80/tcp", found ["80/tcp"]"#,
+    ),
+    (
+        "[image]\nvolumes={ has=['/data'] }",
+        "[image]\nvolumes={ has=['/srv'] }",
+        r#"config: volumes: expected has "/srv", found ["/data"]"#,
+    ),
+    (
+        "[image]\nlabels={ team={ matches='^d' } }",
+        "[image]\nlabels={ team={ matches='^x' } }",
+        r#"config: label team: expected matches /^x/, found "deck""#,
+    ),
+    (
+        "[[file]]\nname='busybox'\npath='/bin/busybox'\nexecutable_by='other'",
+        "[[file]]\nname='page'\npath='/www/index.html'\nexecutable_by='any'",
+        r#"file page: executable by any: expected yes, found no (mode 0644)"#,
+    ),
+    (
+        "[[file]]\npath='/bin/sh'\nfollow=true\ntype='file'",
+        "[[file]]\npath='/bin/sh'\ntype='file'",
+        r#"file /bin/sh: type: expected "file", found "symlink""#,
+    ),
+    (
+        "[image]\ndeny=['duplicate-env', 'world-writable']",
+        "[image]\ndeny=['no-certificate-authorities']",
+        "config: rule no-certificate-authorities: expected no finding, found ",
+    ),
 ];
 
 #[test]
@@ -330,7 +360,7 @@ fn mistakes_in_expectations_name_the_line_and_the_nearest_key() {
     assert_eq!(
         mistake(&sample, "[[run]]\nname='x'\ncommand=['y']\n"),
         "seatrial: e.toml:3: unknown key \"command\"; \
-         valid keys: name, container, exit_code, stdout, stderr, timeout\n"
+         valid keys: name, setup, container, exit_code, stdout, stderr, timeout\n"
     );
     let error = mistake(&sample, "[env.matches]\nPATH='('\n");
     assert!(error.starts_with("seatrial: e.toml:2: regex parse error"), "{error}");

@@ -1,7 +1,7 @@
 //! Converts a [`ContainerSpec`] into options for an engine.
 
-use crate::check::expectations::ContainerSpec;
-use crate::engine::RunOptions;
+use crate::check::expectations::{ContainerFile, ContainerSpec, Mode};
+use crate::engine::{FileToCopy, RunOptions, Settings};
 
 impl ContainerSpec {
     /// Returns the options for a container, which has a network by default if `network` is true.
@@ -21,6 +21,31 @@ impl ContainerSpec {
             volumes: self.volumes.clone(),
             bare: false,
             binds: Vec::new(),
+            settings: self.settings(),
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        let file = |file: &ContainerFile| FileToCopy {
+            path: file.path.clone(),
+            content: file.content.clone().into_bytes(),
+            mode: file.mode.as_ref().map_or(0o644, Mode::bits),
+        };
+        Settings {
+            privileged: self.privileged,
+            added_capabilities: self.capabilities.add.clone(),
+            dropped_capabilities: self.capabilities.drop.clone(),
+            groups: self.groups.clone(),
+            read_only: self.read_only,
+            tmpfs: self.tmpfs.clone(),
+            memory: self.memory_mib.map(|mib| u64::from(mib) << 20),
+            pids_limit: self.pids_limit,
+            init: self.init,
+            tty: self.tty,
+            hostname: self.hostname.clone(),
+            hosts: self.hosts.clone(),
+            sysctls: self.sysctls.clone(),
+            files: self.files.iter().map(file).collect(),
         }
     }
 }

@@ -2,9 +2,11 @@
 //! its containers.
 
 mod container;
+mod output;
 mod probe;
 mod run;
 mod service;
+mod setup;
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,8 @@ use crate::text;
 pub(super) const LOAD: &str = "loads with the expected name";
 /// The name of the test case about the environment.
 const ENVIRONMENT: &str = "environment of a container";
+/// The name of the test case about the commands before all others, if one of them fails.
+const SETUP: &str = "setup";
 
 /// Returns the name of a test case about a command.
 pub(super) fn run_name(run: &RunExpectations) -> String {
@@ -36,16 +40,16 @@ pub(super) fn service_name(service: &ServiceExpectations) -> String {
 type Findings = Result<(Checks, String), HarnessError>;
 
 /// Runs the runtime checks of one image on one engine.
-pub(super) struct RuntimeChecks<'a> {
+pub(super) struct RuntimeChecks<'a, 'd> {
     /// The image.
-    pub image: &'a LoadedImage<'a>,
+    pub image: &'a LoadedImage<'d>,
     /// The name of the engine.
     pub engine: &'a str,
     /// Called with each test case as it ends.
     pub report: &'a mut (dyn FnMut(TestCase) + Send),
 }
 
-impl RuntimeChecks<'_> {
+impl<'d> RuntimeChecks<'_, 'd> {
     /// Checks that the engine lists the image under its name.
     pub(super) async fn check_load(&mut self) {
         let begin = Instant::now();
@@ -58,12 +62,39 @@ impl RuntimeChecks<'_> {
         let begin = Instant::now();
         let findings = container_env(self.image, &expected.env).await;
         self.finish(ENVIRONMENT.to_owned(), findings, begin);
+        let Some(changed) = self.set_up(expected).await else { return };
+        let image = changed.as_ref().unwrap_or(self.image);
         for run in &expected.run {
-            self.check_run(run).await;
+            self.check_run(image, run).await;
         }
         for service in &expected.service {
-            self.check_service(service).await;
+            self.check_service(image, service).await;
         }
+    }
+
+    /// Runs the commands of `setup`, and returns the image that they make, if there are any. If one
+    /// fails, that is a test case, all others are skipped, and the result is `None`.
+    async fn set_up(&mut self, expected: &Expectations) -> Option<Option<LoadedImage<'d>>> {
+        if expected.setup.is_empty() {
+            return Some(None);
+        }
+        let unsupported = self.image.daemon().engine().commit_unsupported();
+        let (begin, steps) = (Instant::now(), expected.setup.iter().map(Into::into));
+        let findings = match unsupported {
+            Some(_) => Ok(None),
+            None => setup::apply(self.image, &steps.collect::<Vec<_>>()).await,
+        };
+        match (findings, unsupported) {
+            (Ok(Some(Ok(changed))), _) => return Some(Some(changed)),
+            (_, Some(reason)) => self.skip(SETUP.to_owned(), reason),
+            (Ok(Some(Err(checks))), _) => {
+                self.finish(SETUP.to_owned(), Ok((checks, String::new())), begin);
+            }
+            (Err(error), _) => self.finish(SETUP.to_owned(), Err(error), begin),
+            (Ok(None), None) => return Some(None),
+        }
+        commands(expected).for_each(|name| self.skip(name, "the setup did not succeed"));
+        None
     }
 
     /// Reports all test cases that need a container as skipped.
@@ -71,17 +102,21 @@ impl RuntimeChecks<'_> {
         container_cases(expected).for_each(|name| self.skip(name, reason));
     }
 
-    async fn check_run(&mut self, expected: &RunExpectations) {
+    async fn check_run(&mut self, image: &LoadedImage<'d>, expected: &RunExpectations) {
         let (begin, name) = (Instant::now(), run_name(expected));
         let options = expected.container.options(false);
-        if let Some(reason) = self.image.daemon().engine().unsupported(&options) {
+        let engine = self.image.daemon().engine();
+        let needs_commit = !expected.setup.is_empty();
+        let unsupported =
+            engine.unsupported(&options).or(engine.commit_unsupported().filter(|_| needs_commit));
+        if let Some(reason) = unsupported {
             return self.skip(name, reason);
         }
-        let findings = run::check(self.image, expected).await;
+        let findings = run::check(image, expected).await;
         self.finish(name, findings, begin);
     }
 
-    async fn check_service(&mut self, expected: &ServiceExpectations) {
+    async fn check_service(&mut self, image: &LoadedImage<'d>, expected: &ServiceExpectations) {
         let (begin, name) = (Instant::now(), service_name(expected));
         let engine = self.image.daemon().engine();
         let needs_health = expected.ready.healthy == Some(true);
@@ -91,7 +126,7 @@ impl RuntimeChecks<'_> {
         if let Some(reason) = unsupported {
             return self.skip(name, reason);
         }
-        let findings = service::check(self.image, expected).await;
+        let findings = service::check(image, expected).await;
         self.finish(name, findings, begin);
     }
 
@@ -144,9 +179,13 @@ pub(super) fn names(expected: &Expectations) -> Vec<String> {
 
 /// Returns the names of all test cases that need a container.
 fn container_cases(expected: &Expectations) -> impl Iterator<Item = String> {
+    std::iter::once(ENVIRONMENT.to_owned()).chain(commands(expected))
+}
+
+/// Returns the names of all test cases about commands and services.
+fn commands(expected: &Expectations) -> impl Iterator<Item = String> {
     let runs = expected.run.iter().map(run_name);
-    let services = expected.service.iter().map(service_name);
-    std::iter::once(ENVIRONMENT.to_owned()).chain(runs).chain(services)
+    runs.chain(expected.service.iter().map(service_name))
 }
 
 /// Checks that the engine lists the image under its name.

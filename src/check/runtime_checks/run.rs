@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
+use super::output::{DEFAULT_TIMEOUT, found_exit_code};
+use super::setup;
 use crate::check::expectations::RunExpectations;
 use crate::check::verdict::Checks;
 use crate::engine::{EngineError, RunOutput};
 use crate::harness::{HarnessError, LoadedImage, value};
-
-/// The default timeout of a command in seconds.
-const DEFAULT_TIMEOUT: u64 = 60;
 
 /// Runs the command and compares its exit code and output with `expected`.
 pub(super) async fn check(
@@ -18,6 +17,12 @@ pub(super) async fn check(
     let seconds = expected.timeout.unwrap_or(DEFAULT_TIMEOUT);
     let mut checks = Checks::default();
     let options = expected.container.options(false);
+    let changed = match setup::apply(image, &setup::steps_of(expected)).await? {
+        Some(Err(checks)) => return Ok((checks, String::new())),
+        Some(Ok(changed)) => Some(changed),
+        None => None,
+    };
+    let image = changed.as_ref().unwrap_or(image);
     match image.run(&options, Duration::from_secs(seconds)).await {
         Ok(output) => {
             let drops_returns = image.daemon().engine().drops_carriage_returns();
@@ -40,14 +45,7 @@ fn check_output(
     checks: &mut Checks,
 ) {
     let code = expected.exit_code.unwrap_or(0);
-    let mut found = output.code.to_string();
-    if let Some(signal) = output.signal() {
-        found += &format!(" (probably ended by signal {signal})");
-    }
-    // Usually explains the exit code.
-    if expected.stderr.is_none() && !output.stderr.is_empty() {
-        found += &format!(", standard error {}", value::excerpt_of_end(&output.stderr));
-    }
+    let found = found_exit_code(output, expected.stderr.is_none());
     checks.record("exit code", code, found, code == output.code);
     let texts = [
         ("standard output", &expected.stdout, &output.stdout),

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use crate::archive::{ImageSelector, open};
 use crate::check::CheckError;
-use crate::check::expectations::{ImageExpectations, SharedLayers};
+use crate::check::expectations::{ImageExpectations, Names, SharedLayers, SomeNames};
 use crate::check::image::ImageUnderTest;
 use crate::check::verdict::Checks;
 use crate::harness::value;
 use crate::image::config::{ContainerConfig, Set};
+use crate::lint;
 
 /// Compares the config and the layers of `image` with `expected`. Paths of other images are
 /// relative to `folder`.
@@ -28,7 +29,25 @@ pub(super) fn check(
     if let Some(shared) = &expected.shares_layers {
         check_shared_layers(image, shared, folder, &mut checks)?;
     }
+    if !expected.deny.is_empty() {
+        check_rules(image, &expected.deny, &mut checks)?;
+    }
     Ok(checks)
+}
+
+/// Checks that the rules `deny` have no findings.
+fn check_rules(
+    image: &ImageUnderTest,
+    deny: &[String],
+    checks: &mut Checks,
+) -> Result<(), CheckError> {
+    let findings = lint::lint(&image.image, &image.layers)?;
+    for rule in deny {
+        let found = findings.iter().find(|finding| finding.rule == rule);
+        let shown = found.map_or("no finding", |finding| &finding.problem);
+        checks.record(&format!("rule {rule}"), "no finding", shown, found.is_none());
+    }
+    Ok(())
 }
 
 fn check_names(image: &ImageUnderTest, expected: &ImageExpectations, checks: &mut Checks) {
@@ -89,8 +108,33 @@ fn check_lists(config: &ContainerConfig, expected: &ImageExpectations, checks: &
     for (subject, expected, found) in sets {
         if let Some(expected) = expected {
             let names = |set: &Set| set.keys().cloned().collect::<BTreeSet<String>>();
+            check_set(subject, expected, found.as_ref().map(names).unwrap_or_default(), checks);
+        }
+    }
+}
+
+fn check_set(subject: &str, expected: &Names, found: BTreeSet<String>, checks: &mut Checks) {
+    match expected {
+        Names::Exactly(expected) => {
             let expected: BTreeSet<String> = expected.iter().cloned().collect();
-            checks.expect_equal(subject, &expected, &found.as_ref().map(names).unwrap_or_default());
+            checks.expect_equal(subject, &expected, &found);
+        }
+        Names::Some(SomeNames { has, absent }) => {
+            let shown = value::format(&found);
+            // A port may be given without its protocol.
+            let exists = |name: &String| {
+                let port =
+                    |found: &str| found.split_once('/').is_some_and(|(port, _)| port == name);
+                found.contains(name) || found.iter().any(|found| port(found))
+            };
+            for name in has {
+                let expected = format!("has {}", value::quote(name));
+                checks.record(subject, expected, &shown, exists(name));
+            }
+            for name in absent {
+                let expected = format!("does not have {}", value::quote(name));
+                checks.record(subject, expected, &shown, !exists(name));
+            }
         }
     }
 }
@@ -98,7 +142,9 @@ fn check_lists(config: &ContainerConfig, expected: &ImageExpectations, checks: &
 fn check_objects(config: &ContainerConfig, expected: &ImageExpectations, checks: &mut Checks) {
     let labels = config.labels.clone().unwrap_or_default();
     for (label, value) in &expected.labels {
-        checks.expect_equal(&format!("label {label}"), &Some(value), &labels.get(label));
+        let found = labels.get(label);
+        let passed = found.is_some_and(|found| value.is_match(found));
+        checks.record(&format!("label {label}"), value, value::format(found), passed);
     }
     if let Some(healthcheck) = &expected.healthcheck {
         checks.expect_equal("health check", &Some(healthcheck), &config.healthcheck.as_ref());
@@ -114,7 +160,7 @@ fn check_sizes(image: &ImageUnderTest, expected: &ImageExpectations, checks: &mu
         checks.record("number of layers", format!("at most {max}"), layers, layers <= max);
     }
     if let Some(max) = expected.max_size {
-        let size: u64 = image.layer_sizes.iter().sum();
+        let size: u64 = image.layer_sizes().iter().sum();
         let (limit, found) = (format!("at most {max} bytes"), format!("{size} bytes"));
         checks.record("size of all layers", limit, found, size <= max);
     }

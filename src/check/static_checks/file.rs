@@ -31,6 +31,12 @@ fn check_metadata(expected: &FileExpectations, found: &FileInfo, checks: &mut Ch
         let found = format!("{:04o}", found.mode);
         checks.record("mode", value::quote(mode.to_string()), value::quote(found), passed);
     }
+    if let Some(class) = expected.executable_by {
+        let subject = format!("executable by {}", value::format(class).trim_matches('"'));
+        let passed = found.mode & class.bits() != 0;
+        let shown = format!("{} (mode {:04o})", if passed { "yes" } else { "no" }, found.mode);
+        checks.record(&subject, "yes", shown, passed);
+    }
     let numbers = [
         ("user ID", expected.uid, found.uid),
         ("group ID", expected.gid, found.gid),

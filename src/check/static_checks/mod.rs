@@ -3,14 +3,19 @@
 mod config;
 pub(super) mod environment;
 mod file;
+mod license;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::CheckError;
 use super::expectations::{Expectations, FileExpectations};
 use super::image::ImageUnderTest;
 use super::verdict::TestCase;
-use crate::archive::files;
+use crate::archive::entry::{join, name_of, parent_of};
+use crate::archive::files::{self, FileInfo};
+use crate::archive::resolve::resolve;
+use crate::archive::tree::Node;
 
 /// The name of the test case about the image's config.
 const CONFIG: &str = "config";
@@ -20,7 +25,7 @@ const ENVIRONMENT: &str = "environment of the config";
 pub(super) const REPRODUCIBLE: &str = "reproducible build";
 
 fn file_name(file: &FileExpectations) -> String {
-    format!("file {}", file.path)
+    format!("file {}", file.name.as_ref().unwrap_or(&file.path))
 }
 
 /// Returns the names of all static test cases of `expected`.
@@ -28,7 +33,8 @@ pub(super) fn names(expected: &Expectations) -> Vec<String> {
     let config = (!expected.image.is_empty()).then_some(CONFIG);
     let reproducible = (expected.image.reproducible == Some(true)).then_some(REPRODUCIBLE);
     let fixed = config.into_iter().chain([ENVIRONMENT]).chain(reproducible).map(str::to_owned);
-    fixed.chain(expected.file.iter().map(file_name)).collect()
+    let licenses = expected.license.iter().map(|license| license.name.clone());
+    fixed.chain(expected.file.iter().map(file_name)).chain(licenses).collect()
 }
 
 impl ImageUnderTest {
@@ -50,12 +56,52 @@ impl ImageUnderTest {
         let entries = self.image.config.config.env.clone().unwrap_or_default();
         let checks = environment::check_config(&expected.env, &entries);
         cases.push(TestCase::finished(&image, ENVIRONMENT, checks));
-        let paths: Vec<&str> = expected.file.iter().map(|file| file.path.as_str()).collect();
-        let found = files::find(&self.image, &self.tree, &paths)?;
-        for expected in &expected.file {
-            let checks = file::check(expected, found.get(&expected.path));
+        let paths: Vec<String> = expected.file.iter().map(|file| self.path_of(file)).collect();
+        let found = self.find(&paths)?;
+        for (expected, path) in expected.file.iter().zip(&paths) {
+            let checks = file::check(expected, found.get(path));
             cases.push(TestCase::finished(&image, file_name(expected), checks));
         }
+        for expected in &expected.license {
+            let checks = license::check(self, expected)?;
+            cases.push(TestCase::finished(&image, &expected.name, checks));
+        }
         Ok(cases)
+    }
+
+    /// Finds `paths` in the image. Symlinks in parent folders are followed.
+    fn find(&self, paths: &[String]) -> Result<BTreeMap<String, FileInfo>, CheckError> {
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        Ok(files::find(&self.image, &self.tree, &paths)?)
+    }
+
+    /// The path of an expected file, with a symlink at the path itself replaced by its target if
+    /// that is asked for.
+    fn path_of(&self, file: &FileExpectations) -> String {
+        match file.follow {
+            true => self.target_of(&file.path),
+            false => file.path.clone(),
+        }
+    }
+
+    /// The path to which symlinks at `path` lead; `path` itself if they lead nowhere.
+    fn target_of(&self, path: &str) -> String {
+        let mut path = path.to_owned();
+        // As many symlinks as Linux follows.
+        for _ in 0..40 {
+            let parent = parent_of(path.trim_end_matches('/').as_bytes());
+            let node = |path: &[u8]| self.tree.get(path);
+            let Ok(folder) = resolve(parent, node) else { return path };
+            let name = name_of(path.trim_end_matches('/').as_bytes());
+            let Some(Node::Symlink(target)) = self.tree.get(&join(&folder, name)) else {
+                return path;
+            };
+            let target = String::from_utf8_lossy(target);
+            path = match target.starts_with('/') {
+                true => target.into_owned(),
+                false => format!("/{}/{target}", String::from_utf8_lossy(&folder)),
+            };
+        }
+        path
     }
 }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::CheckError;
-use super::expectations::{Expectations, ServiceExpectations};
+use super::{Expectations, ServiceExpectations};
 use crate::archive::ArchiveError;
+use crate::check::{CheckError, structure_test};
 use crate::document::{self, DocumentError};
 use crate::text;
 
@@ -27,7 +27,18 @@ impl ExpectationsFile {
     pub fn read(path: &Path) -> Result<Self, CheckError> {
         let text = document::read(path, document::MAX_SIZE).map_err(ArchiveError::read(path))?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        Ok(Self { expectations: Expectations::parse(path, &text)?, folder })
+        let expectations = match structure_test::is_structure_test(path, &text) {
+            true => structure_test::parse(path, &text, &folder)?,
+            false => Expectations::parse(path, &text)?,
+        };
+        Ok(Self { expectations, folder })
+    }
+
+    /// Returns the file with the variables in paths and commands replaced by those of `env`, if its
+    /// format has variables.
+    pub(in crate::check) fn expanded(&self, env: &[String]) -> Self {
+        let folder = self.folder.clone();
+        Self { expectations: structure_test::expand(&self.expectations, env), folder }
     }
 }
 

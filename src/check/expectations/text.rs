@@ -105,7 +105,7 @@ impl<'de> Deserialize<'de> for Text {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(Rules { equals: Some(text.to_owned()), ..Rules::default() }))
+                Ok(Text::equal_to(text.to_owned()))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Text, A::Error> {
@@ -147,6 +147,16 @@ where
 }
 
 impl Text {
+    /// The rule that a text is exactly `text`.
+    pub(in crate::check) fn equal_to(text: String) -> Self {
+        Self(Rules { equals: Some(text), ..Rules::default() })
+    }
+
+    /// The rules that a text is matched by all of `matches` and none of `not_matches`.
+    pub(in crate::check) fn patterns(matches: Vec<Pattern>, not_matches: Vec<Pattern>) -> Self {
+        Self(Rules { matches, not_matches, ..Rules::default() })
+    }
+
     /// Whether all rules hold for `text`.
     pub fn is_match(&self, text: &str) -> bool {
         let Rules { equals, contains, not_contains, matches, not_matches } = &self.0;

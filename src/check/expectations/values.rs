@@ -33,6 +33,11 @@ impl TryFrom<String> for Mode {
 }
 
 impl Mode {
+    /// Permission bits that were written in another notation.
+    pub(in crate::check) fn from_bits(bits: u32) -> Self {
+        Self { written: format!("{bits:04o}"), bits }
+    }
+
     /// The permission bits.
     pub fn bits(&self) -> u32 {
         self.bits

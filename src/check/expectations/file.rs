@@ -1,0 +1,89 @@
+//! Expectations of files in the image.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::text::Text;
+use super::values::{Mode, Sha256Digest};
+
+/// Expectations of a file in the image.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileExpectations {
+    /// The name of the test case; by default the path.
+    pub name: Option<String>,
+    /// The path. Symlinks in parent folders are followed; a symlink at the path itself is not,
+    /// unless `follow` is true.
+    pub path: String,
+    /// Whether a symlink at the path itself is followed; false by default.
+    #[serde(default)]
+    pub follow: bool,
+    /// Whether the file exists; true by default.
+    pub exists: Option<bool>,
+    /// The type of the file.
+    #[serde(rename = "type")]
+    pub kind: Option<FileType>,
+    /// The permission bits in octal, such as `"0755"`.
+    pub mode: Option<Mode>,
+    /// Whose permission bits allow execution.
+    pub executable_by: Option<ExecutableBy>,
+    /// The numeric user ID.
+    pub uid: Option<u64>,
+    /// The numeric group ID.
+    pub gid: Option<u64>,
+    /// The size in bytes.
+    pub size: Option<u64>,
+    /// The target of a symlink.
+    pub target: Option<String>,
+    /// The SHA-256 digest of the content, 64 hex digits.
+    pub sha256: Option<Sha256Digest>,
+    /// The content as text.
+    pub content: Option<Text>,
+}
+
+impl FileExpectations {
+    /// A test case called `name` that only expects a file at `path`.
+    pub(in crate::check) fn new(name: String, path: String) -> Self {
+        Self { name: Some(name), path, ..Self::default() }
+    }
+}
+
+/// The type of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FileType {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symlink.
+    Symlink,
+    /// A device or a named pipe.
+    Special,
+}
+
+/// A class of users, as in a file's permission bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ExecutableBy {
+    /// The file's owner.
+    Owner,
+    /// The file's group.
+    Group,
+    /// All other users.
+    Other,
+    /// At least one of the others.
+    Any,
+}
+
+impl ExecutableBy {
+    /// The permission bits of which at least one must be set.
+    pub fn bits(self) -> u32 {
+        match self {
+            Self::Owner => 0o100,
+            Self::Group => 0o010,
+            Self::Other => 0o001,
+            Self::Any => 0o111,
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Expectations of an image as a user writes them, in TOML or JSON: plain data. Unknown keys are
+//! errors. The doc comments of the fields become descriptions in the JSON schema.
+
+mod container;
+mod document;
+mod file;
+mod image;
+mod license;
+mod names;
+mod run;
+mod service;
+pub mod text;
+mod values;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use container::{Capabilities, ContainerFile, ContainerSpec};
+pub use document::ExpectationsFile;
+pub use file::{ExecutableBy, FileExpectations, FileType};
+pub use image::{EnvExpectations, ImageExpectations, SharedLayers};
+pub(in crate::check) use license::LicenseExpectations;
+pub use names::{Names, SomeNames};
+pub use run::{RunExpectations, SetupCommand};
+pub use service::{HttpExpectations, ReadyConditions, ServiceExpectations, StopExpectations};
+pub use text::{Pattern, Text};
+pub use values::{Mode, Sha256Digest};
+
+/// Everything that is expected of an image. What is left out is not checked.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expectations {
+    /// The image's config and layers.
+    pub image: ImageExpectations,
+    /// The environment, in the config and in a running container.
+    pub env: EnvExpectations,
+    /// Files in the image.
+    #[serde(alias = "files")]
+    pub file: Vec<FileExpectations>,
+    /// Commands that change files, once per engine, before all commands and services below.
+    pub setup: Vec<SetupCommand>,
+    /// Commands that are run in containers until they end.
+    #[serde(alias = "runs")]
+    pub run: Vec<RunExpectations>,
+    /// Services that are started, sent requests and stopped.
+    #[serde(alias = "services")]
+    pub service: Vec<ServiceExpectations>,
+    /// License checks of a container-structure-test file.
+    #[serde(skip)]
+    pub(super) license: Vec<LicenseExpectations>,
+    /// Whether paths and commands contain variables of the image, as in a container-structure-test
+    /// file.
+    #[serde(skip)]
+    pub(super) has_variables: bool,
+}

@@ -1,0 +1,44 @@
+//! Expectations of commands that end.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::container::{ContainerSpec, container};
+use super::text::Text;
+
+/// A command that is run until it ends.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunExpectations {
+    /// The name of the test case.
+    pub name: String,
+    /// Commands that are run before, one after the other, each in a container of its own that
+    /// starts with the files that the one before has left. A command that fails ends the test case.
+    #[serde(default)]
+    pub setup: Vec<Vec<String>>,
+    /// Whether commands of `setup` may fail, as in a container-structure-test file.
+    #[serde(skip)]
+    pub(in crate::check) setup_may_fail: bool,
+    /// How the container is started.
+    #[serde(default, deserialize_with = "container")]
+    pub container: ContainerSpec,
+    /// The exit code; 0 by default. A command that a signal ends has 128 plus the signal's number.
+    pub exit_code: Option<i64>,
+    /// The text on standard output.
+    pub stdout: Option<Text>,
+    /// The text on standard error.
+    pub stderr: Option<Text>,
+    /// The time limit for the command in seconds; 60 by default.
+    pub timeout: Option<u64>,
+}
+
+/// A command that changes files for all commands and services of the file.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetupCommand {
+    /// How the container is started.
+    #[serde(default, deserialize_with = "container")]
+    pub container: ContainerSpec,
+    /// The time limit for the command in seconds; 60 by default.
+    pub timeout: Option<u64>,
+}

@@ -1,0 +1,20 @@
+//! The result of a command, in words.
+
+use crate::engine::RunOutput;
+use crate::harness::value;
+
+/// The default timeout of a command in seconds.
+pub(super) const DEFAULT_TIMEOUT: u64 = 60;
+
+/// Formats the exit code that was found; with standard error, which usually explains it, if
+/// `with_stderr` is true.
+pub(super) fn found_exit_code(output: &RunOutput, with_stderr: bool) -> String {
+    let mut found = output.code.to_string();
+    if let Some(signal) = output.signal() {
+        found += &format!(" (probably ended by signal {signal})");
+    }
+    if with_stderr && !output.stderr.is_empty() {
+        found += &format!(", standard error {}", value::excerpt_of_end(&output.stderr));
+    }
+    found
+}

@@ -1,0 +1,71 @@
+//! Commands that change an image's files before a test case runs.
+
+use std::time::Duration;
+
+use super::output::{DEFAULT_TIMEOUT, found_exit_code};
+use crate::check::expectations::{RunExpectations, SetupCommand};
+use crate::check::verdict::Checks;
+use crate::engine::{EngineError, RunOptions};
+use crate::harness::{HarnessError, LoadedImage};
+
+/// A command, with its time limit in seconds.
+pub(super) struct Step {
+    options: RunOptions,
+    timeout: u64,
+    may_fail: bool,
+}
+
+/// The result of commands: an image with the files that they have left, or failed checks.
+pub(super) type Changed<'d> = Result<LoadedImage<'d>, Checks>;
+
+impl From<&SetupCommand> for Step {
+    fn from(command: &SetupCommand) -> Self {
+        let options = command.container.options(false);
+        Self { options, timeout: command.timeout.unwrap_or(DEFAULT_TIMEOUT), may_fail: false }
+    }
+}
+
+/// Returns the commands that run before the command of `run`, in containers like that one.
+pub(super) fn steps_of(run: &RunExpectations) -> Vec<Step> {
+    let step = |words: &Vec<String>| Step {
+        options: RunOptions {
+            entrypoint: Some(words.iter().take(1).cloned().collect()),
+            command: Some(words.iter().skip(1).cloned().collect()),
+            stdin: None,
+            ..run.container.options(false)
+        },
+        timeout: run.timeout.unwrap_or(DEFAULT_TIMEOUT),
+        may_fail: run.setup_may_fail,
+    };
+    run.setup.iter().map(step).collect()
+}
+
+/// Runs `steps` one after the other, each with the files that the one before has left. The first
+/// one that fails is a failed check.
+pub(super) async fn apply<'d>(
+    image: &LoadedImage<'d>,
+    steps: &[Step],
+) -> Result<Option<Changed<'d>>, HarnessError> {
+    let mut changed: Option<LoadedImage<'d>> = None;
+    for (number, step) in steps.iter().enumerate() {
+        let image = changed.as_ref().unwrap_or(image);
+        let (subject, limit) =
+            (format!("setup command {}", number + 1), Duration::from_secs(step.timeout));
+        let failed = |expected: String, found: String| {
+            let mut checks = Checks::default();
+            checks.record(&subject, expected, found, false);
+            Ok(Some(Err(checks)))
+        };
+        match image.run_and_commit(&step.options, limit).await {
+            Ok((output, _)) if output.code != 0 && !step.may_fail => {
+                return failed("exit code 0".to_owned(), found_exit_code(&output, true));
+            }
+            Ok((_, next)) => changed = Some(next),
+            Err(HarnessError::Engine(EngineError::Timeout { .. })) => {
+                return failed(format!("at most {} s", step.timeout), "still running".to_owned());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(changed.map(Ok))
+}

@@ -1,0 +1,214 @@
+//! container-structure-test files: verdicts as that program gives them, according to its README and
+//! the sources of its Docker driver.
+
+use serde_json::Value;
+
+use crate::sample_image::{SampleImage, outcomes};
+
+/// Runs `seatrial check` on `app.tar` with the tests `yaml`, without the line with the version.
+fn check(sample: &SampleImage, yaml: &str, arguments: &[&str]) -> (Option<i32>, Value, String) {
+    std::fs::write(sample.path("t.yaml"), format!("schemaVersion: 2.0.0\n{yaml}")).unwrap();
+    let command = ["check", "app.tar", "--expect", "t.yaml", "--json"];
+    let output = sample.seatrial(&[&command, arguments].concat());
+    let errors = String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default(), errors)
+}
+
+/// Tests of metadata and files, and whether the sample image passes them.
+const STATIC: &[(&str, bool)] = &[
+    ("metadataTest: { envVars: [{ key: VERSION, value: 1.2.3 }] }", true),
+    ("metadataTest: { envVars: [{ key: VERSION, value: 1.2 }] }", false),
+    ("metadataTest: { envVars: [{ key: VERSION, value: '2\\.\\d', isRegex: true }] }", true),
+    ("metadataTest: { envVars: [{ key: VERSION, value: '^2', isRegex: true }] }", false),
+    ("metadataTest: { unboundEnvVars: [{ key: DEBUG }] }", true),
+    ("metadataTest: { unboundEnvVars: [{ key: PATH }] }", false),
+    ("metadataTest: { labels: [{ key: team, value: deck }] }", true),
+    ("metadataTest: { labels: [{ key: team, value: d, isRegex: true }] }", true),
+    ("metadataTest: { labels: [{ key: crew, value: deck }] }", false),
+    ("metadataTest: { exposedPorts: ['80'], unexposedPorts: ['443'] }", true),
+    ("metadataTest: { exposedPorts: ['443'] }", false),
+    ("metadataTest: { unexposedPorts: ['80'] }", false),
+    ("metadataTest: { volumes: [/data], unmountedVolumes: [/srv] }", true),
+    ("metadataTest: { unmountedVolumes: [/data] }", false),
+    ("metadataTest: { entrypoint: [/bin/sh, -c], cmd: [echo hello] }", true),
+    // A list that is absent is not checked, an empty list must be empty.
+    ("metadataTest: { workdir: /www, user: '7:8' }", true),
+    ("metadataTest: { entrypoint: [] }", false),
+    ("metadataTest: { user: root }", false),
+    ("fileExistenceTests: [{ name: a, path: /bin/busybox, permissions: -rwxr-xr-x }]", true),
+    ("fileExistenceTests: [{ name: a, path: /bin/busybox, permissions: -rwxr-x--- }]", false),
+    ("fileExistenceTests: [{ name: a, path: /bin/sh, permissions: Lrwxrwxrwx }]", true),
+    ("fileExistenceTests: [{ name: a, path: /www, permissions: drwxr-xr-x, uid: 0 }]", true),
+    ("fileExistenceTests: [{ name: a, path: /www, gid: 7 }]", false),
+    ("fileExistenceTests: [{ name: a, path: /www, uid: -1 }]", true),
+    ("fileExistenceTests: [{ name: a, path: /nothing }]", false),
+    ("fileExistenceTests: [{ name: a, path: /nothing, shouldExist: false }]", true),
+    ("fileExistenceTests: [{ name: a, path: /www, shouldExist: false }]", false),
+    ("fileExistenceTests: [{ name: a, path: /bin/busybox, isExecutableBy: other }]", true),
+    ("fileExistenceTests: [{ name: a, path: /www/index.html, isExecutableBy: any }]", false),
+    ("fileExistenceTests: [{ name: a, path: '$PATH/busybox' }]", true),
+    ("fileExistenceTests: [{ name: a, path: '${NOTHING}/bin' }]", true),
+    // Regular expressions match anywhere.
+    ("fileContentTests: [{ name: a, path: /www/index.html, expectedContents: [a.o] }]", true),
+    ("fileContentTests: [{ name: a, path: /www/index.html, expectedContents: ['^a'] }]", false),
+    ("fileContentTests: [{ name: a, path: /www/index.html, excludedContents: [ahoy] }]", false),
+    ("fileContentTests: [{ name: a, path: /bin/sh, expectedContents: [ELF] }]", true),
+    ("fileContentTests: [{ name: a, path: /nothing, excludedContents: [x] }]", false),
+    ("licenseTests: [{ debian: false, files: [/www/index.html] }]", true),
+    ("licenseTests: [{ debian: false, files: [/nothing] }]", false),
+    ("licenseTests: [{ debian: true }]", false),
+];
+
+#[test]
+fn a_structure_test_of_metadata_or_files_has_the_same_result_as_in_its_own_program() {
+    let sample = SampleImage::new();
+    for (yaml, passes) in STATIC {
+        let (code, verdict, errors) = check(&sample, yaml, &["--no-vm"]);
+        let expected = if *passes { 0 } else { 1 };
+        assert_eq!(code, Some(expected), "{yaml}\n{errors}{verdict:#}");
+    }
+}
+
+#[test]
+fn license_tests_read_the_copyright_files_of_debian_packages() {
+    let sample = SampleImage::new();
+    let write = |path: &str, text: &str| {
+        let path = sample.path("rootfs/usr/share/doc").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("a/copyright", "MIT");
+    write("libgnutls30/copyright", "not the AGPL");
+    write("README", "AGPL");
+    std::os::unix::fs::symlink("a", sample.path("rootfs/usr/share/doc/b")).unwrap();
+    let result = |sample: &SampleImage| {
+        sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+        check(sample, "licenseTests: [{ debian: true }]", &["--no-vm"])
+    };
+    assert_eq!(result(&sample).0, Some(0));
+    write("c/copyright", "the agpl");
+    let (code, verdict, _) = result(&sample);
+    assert_eq!(code, Some(1), "{verdict:#}");
+    assert!(verdict.to_string().contains("/usr/share/doc/c/copyright"), "{verdict:#}");
+}
+
+#[test]
+fn mistakes_in_structure_tests_are_bad_input_that_names_them() {
+    let sample = SampleImage::new();
+    for (yaml, problem) in [
+        ("", "t.yaml: the file has no tests"),
+        (
+            "commandTest: []",
+            "t.yaml:2: unknown key \"commandTest\"; did you mean \"commandTests\"?",
+        ),
+        ("fileExistenceTests: [{ name: a, path: /a, permissions: '0644' }]", "invalid permissions"),
+        (
+            "fileExistenceTests: [{ name: a, path: /a, isExecutableBy: me }]",
+            "expected owner, group",
+        ),
+        ("commandTests: [{ name: a, command: b, expectedOutput: ['('] }]", "regular expression"),
+        ("commandTests: [{ name: a, command: b, setup: [[]] }]", "setup or teardown is empty"),
+        (
+            "commandTests: [{ name: a, command: b }]\ncontainerRunOptions: { bindMounts: [/a:/b] }",
+            "\"/a:/b\" is a path of this host, and the engine runs in a VM",
+        ),
+    ] {
+        let (code, _, errors) = check(&sample, yaml, &["--no-vm"]);
+        assert_eq!(code, Some(2), "{yaml}\n{errors}");
+        assert!(errors.contains(problem), "{yaml}\n{errors}");
+    }
+    std::fs::write(sample.path("t.json"), r#"{"schemaVersion": "1.0.0"}"#).unwrap();
+    let output = sample.seatrial(&["check", "app.tar", "--expect", "t.json", "--no-vm"]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("unsupported schemaVersion \"1.0.0\""), "{errors}");
+}
+
+/// Tests of commands, and whether they pass. Each command runs with the image's `/bin/busybox`.
+const COMMANDS: &str = r#"
+globalEnvVars: [{ key: MORE, value: "${VERSION}+" }, { key: LESS, value: less }]
+containerRunOptions: { user: "0", capabilities: [NET_ADMIN] }
+commandTests:
+- name: passes
+  command: echo
+  args: [a, $MORE]
+  expectedOutput: ["a 1.2.3\\+", "^a"]
+  excludedError: ["."]
+- { name: fails by output, command: echo, args: [a], excludedOutput: [a] }
+- { name: fails by error, command: sh, args: [-c, "echo x >&2"], expectedError: ["^y"] }
+- { name: passes by exit code, command: sh, args: [-c, exit 3], exitCode: 3 }
+- { name: fails by exit code, command: sh, args: [-c, exit 3] }
+- name: passes with setup
+  setup: [[sh, -c, "echo one >/one; exit 7"], [sh, -c, "cat /one >/two"]]
+  teardown: [[sh, -c, "exit 1"]]
+  envVars: [{ key: LESS, value: own }]
+  command: sh
+  args: [-c, "cat /two; echo $LESS; id -u"]
+  expectedOutput: ["^one\nown\n0\n$"]
+- { name: fails without setup, command: cat, args: [/one] }
+"#;
+
+#[test]
+fn structure_tests_of_commands_have_the_same_results_as_in_their_own_program() {
+    let sample = SampleImage::new();
+    let (code, verdict, errors) = check(&sample, COMMANDS, &[]);
+    assert_eq!(code, Some(1), "{errors}{verdict:#}");
+    let outcomes = outcomes(&verdict);
+    let commands: Vec<_> = outcomes
+        .iter()
+        .filter_map(|(name, outcome)| Some((name.strip_prefix("run ")?, outcome)))
+        .collect();
+    assert_eq!(commands.len(), 7, "{verdict:#}");
+    for (name, outcome) in commands {
+        let expected = if name.starts_with("passes") { "passed" } else { "failed" };
+        assert_eq!(*outcome, expected, "{name}: {verdict:#}");
+    }
+}
+
+/// Settings of containers, and a setup for all test cases.
+const SETTINGS: &str = r#"
+[[setup]]
+container = { shell = "echo kept >/www/kept", user = "0" }
+[[setup]]
+container = { shell = "cat /www/kept >/www/copy", user = "0" }
+[[run]]
+name = "keeps the image's own command and sees the files of the setup"
+stdout = "hello\n"
+[[run]]
+name = "file of the setup"
+container = { shell = "cat /www/copy" }
+stdout = "kept\n"
+[[run]]
+name = "settings"
+stdout = { matches = "(?s)^deck\n.*10.1.2.3\tmast.*CapEff:\t0000000000000400\nsail\n.*77\n" }
+[run.container]
+shell = """
+cat /proc/sys/kernel/hostname /etc/hosts; busybox grep CapEff /proc/self/status; cat /srv/a/sail
+id -G"""
+user = "0"
+groups = ["77"]
+hostname = "deck"
+hosts = { mast = "10.1.2.3" }
+memory_mib = 64
+pids_limit = 50
+init = true
+network = true
+capabilities = { add = ["NET_BIND_SERVICE"], drop = ["ALL"] }
+sysctls = { "net.ipv4.ip_unprivileged_port_start" = "0" }
+files = [{ path = "/srv/a/sail", content = "sail\n", mode = "0400" }]
+[[run]]
+name = "read-only root"
+stderr = { contains = "Read-only file system" }
+[run.container]
+shell = "echo x >/mnt/x && ! echo >/x"
+user = "0"
+read_only = true
+tmpfs = ["/mnt"]
+"#;
+
+#[test]
+fn settings_of_containers_and_commands_of_a_setup_apply_on_docker() {
+    let sample = SampleImage::new();
+    let (output, verdict) = sample.check(SETTINGS, &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(outcomes(&verdict).iter().filter(|(_, outcome)| *outcome == "passed").count(), 7);
+}
