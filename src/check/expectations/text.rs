@@ -169,7 +169,7 @@ impl Text {
 
     /// Returns the rules for the same text without the carriage returns before newlines. Regular
     /// expressions stay as they are.
-    pub(super) fn without_carriage_returns(&self) -> Self {
+    pub(in crate::check) fn without_carriage_returns(&self) -> Self {
         let mut rules = self.0.clone();
         let texts = rules.equals.iter_mut().chain(&mut rules.contains);
         texts.for_each(|text| *text = text.replace("\r\n", "\n"));
