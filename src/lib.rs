@@ -93,6 +93,7 @@
 //! | [`steps`] | commands that change an image: in namespaces, or by other runners | |
 //! | [`vm`] | VMs with an engine, and the guests that run in them | `vm` |
 //! | [`lint`] | findings about an image | |
+//! | [`sbom`] | bills of materials: the packages in an image, as SPDX and CycloneDX | |
 //! | [`archive`] | image formats, the deterministic tar writer, compression | |
 //! | [`engine`] | a container engine over its API: requests, containers, readiness | `vm` |
 //! | [`layering`] | which store path goes into which layer | |
@@ -129,6 +130,7 @@ pub mod load;
 pub mod replay;
 #[cfg(feature = "vm")]
 pub mod report;
+pub mod sbom;
 pub mod steps;
 mod suggest;
 mod text;

@@ -15,6 +15,7 @@ use super::step_state::StepState;
 use crate::closure::{Closure, StorePath};
 use crate::image::{ContainerConfig, DiffId, Platform, Timestamp, inherit};
 use crate::layering::{Budget, Strategy};
+use crate::sbom::BaseImage;
 use crate::text;
 
 /// A build that is ready to run.
@@ -142,6 +143,18 @@ impl Plan {
     pub(super) fn annotations(&self) -> BTreeMap<String, String> {
         let base = self.base.as_ref().map(|base| &base.image);
         self.recipe.annotations.of_image(base, &self.config)
+    }
+
+    /// The platform of the image.
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// The base image, for bills of materials.
+    pub fn base_image(&self) -> Option<BaseImage> {
+        let base = self.base.as_ref().map(|base| &base.image)?;
+        let digest = base.manifest.unwrap_or_else(|| base.id());
+        Some(BaseImage { reference: base.references.first().cloned(), digest })
     }
 
     /// Leaves the file `output`, which the build is going to write, out of the contents.

@@ -1,5 +1,6 @@
 //! `seatrial build`: builds a recipe's image into an archive.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -7,9 +8,12 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use super::args::RecipeArgs;
+use super::exit::UsageError;
 use super::output::{
     STDOUT, is_stdout, refuse_terminal, stdout_metadata, write_to_file, write_to_stream,
+    write_to_stream_by_file,
 };
+use super::sbom::{Document, SbomArgs};
 use super::streams::{is_quiet, pretty_json, raw_stdout, stderr, stdout};
 use super::summary;
 use crate::archive::Compression;
@@ -25,7 +29,8 @@ Examples:
   seatrial build app.toml
   seatrial build app.toml -o app.tar.gz --compress gzip
   seatrial build app.toml --format oci --compress zstd -o app-oci.tar
-  seatrial build app.toml -o - | docker load")]
+  seatrial build app.toml -o - | docker load
+  seatrial build app.toml --sbom spdx   # and app.spdx.json")]
 pub(super) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
@@ -41,6 +46,9 @@ pub(super) struct Args {
     /// Compress the archive (docker) or each new layer (oci, dual)
     #[arg(long, value_name = "METHOD", value_enum, default_value_t = CompressArg::None)]
     compress: CompressArg,
+
+    #[command(flatten)]
+    sbom: SbomArgs,
 
     /// Describe the image as one JSON object
     #[arg(long)]
@@ -86,25 +94,41 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
              -o FILE",
         )?;
     }
-    let mut plans = args.recipe.plan_all()?;
-    if to_stdout {
-        let summaries = {
-            let file = stdout_metadata();
-            let output = &mut raw_stdout().lock();
-            write_to_stream(&mut plans, file.as_ref(), options, output, STDOUT)?
-        };
-        return print(&summaries, STDOUT, args.json, &mut stderr());
+    if to_stdout && args.sbom.is_to_stdout() {
+        return Err(UsageError("only one of --output and --sbom-file can be -").into());
     }
-    let path = args.output.unwrap_or_else(|| default_output(&plans, options));
-    let target = text::path(&path);
-    let summaries = if is_stream(&path) {
-        let mut stream = open_stream(&path)?;
-        let file = stream.metadata().ok();
-        write_to_stream(&mut plans, file.as_ref(), options, &mut stream, &target)?
-    } else {
-        write_to_file(&mut plans, options, &path)?
+    let mut plans = args.recipe.plan_all()?;
+    args.sbom.leave_out(&mut plans);
+    let path = args.output.clone().unwrap_or_else(|| default_output(&plans, options));
+    let target = if to_stdout { STDOUT.to_owned() } else { text::path(&path) };
+    let mut documents = Vec::new();
+    let mut before = |file: &File, plans: &[Plan], summaries: &[Summary]| -> anyhow::Result<()> {
+        documents = args.sbom.documents(file, plans, summaries, options.threads)?;
+        documents.iter().try_for_each(Document::write)
     };
-    print(&summaries, &target, args.json, &mut stdout())
+    let summaries = if to_stdout || is_stream(&path) {
+        let mut stream: Box<dyn Write> = match to_stdout {
+            true => Box::new(raw_stdout().lock()),
+            false => Box::new(open_stream(&path)?),
+        };
+        let file = if to_stdout { stdout_metadata() } else { path.metadata().ok() };
+        let (file, stream) = (file.as_ref(), &mut *stream);
+        match args.sbom.is_wanted() {
+            true => {
+                write_to_stream_by_file(&mut plans, file, options, stream, &target, &mut before)?
+            }
+            false => write_to_stream(&mut plans, file, options, stream, &target)?,
+        }
+    } else {
+        write_to_file(&mut plans, options, &path, &mut before)?
+    };
+    let output: &mut dyn Write =
+        if to_stdout || args.sbom.is_to_stdout() { &mut stderr() } else { &mut stdout() };
+    print(&summaries, &target, args.json, output)?;
+    if !args.json && !is_quiet() {
+        documents.iter().try_for_each(|document| writeln!(output, "{}", document.describe()))?;
+    }
+    Ok(())
 }
 
 /// Returns `NAME.tar`, with a suffix if the archive is compressed as a whole.

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use super::args::{LimitArgs, thread_count};
 use super::exit::UsageError;
 use super::output::{is_stdout, write_archive};
-use super::streams::{pretty_json, stderr, stdout};
+use super::streams::{is_quiet, pretty_json, stderr, stdout};
 use crate::archive::merge::{MergeFormat, MergeOptions, Merged, merge};
 use crate::image::Platform;
 use crate::text;
@@ -81,6 +81,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 fn print(merged: &Merged, args: &Args, output: &mut dyn Write) -> anyhow::Result<()> {
     if args.json {
         writeln!(output, "{}", pretty_json(merged)?)?;
+        return Ok(());
+    }
+    if is_quiet() {
         return Ok(());
     }
     let target = if is_stdout(&args.output) {

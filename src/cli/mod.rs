@@ -24,6 +24,7 @@ mod renamed;
 mod replay;
 #[cfg(feature = "vm")]
 mod runtime;
+mod sbom;
 mod steps;
 mod stream;
 mod streams;

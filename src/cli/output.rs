@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Seek, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -52,17 +52,44 @@ fn leave_out(plans: &mut [Plan], file: Option<&Metadata>) {
     }
 }
 
-/// Builds into a file, which appears when it is complete.
+/// A step between a complete archive and its appearance: it gets the archive, the plans and the
+/// images.
+pub(super) type BeforeOutput<'a> =
+    &'a mut dyn FnMut(&File, &[Plan], &[Summary]) -> anyhow::Result<()>;
+
+/// Builds into `stream` as [`write_to_stream`] does, but by way of a temporary file, which `before`
+/// gets.
+pub(super) fn write_to_stream_by_file(
+    plans: &mut [Plan],
+    metadata: Option<&Metadata>,
+    options: Options,
+    stream: &mut dyn Write,
+    target: &str,
+    before: BeforeOutput<'_>,
+) -> anyhow::Result<Vec<Summary>> {
+    leave_out(plans, metadata);
+    let mut file = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
+    let summaries = build(plans, options, Output::File(&file), "a temporary file")?;
+    before(&file, plans, &summaries)?;
+    file.rewind().map_err(ArchiveError::temporary_file)?;
+    let copied = io::copy(&mut file, stream).and_then(|_| stream.flush());
+    copied.map_err(|error| BuildError::from(write_failed(error)).writing_to(target))?;
+    Ok(summaries)
+}
+
+/// Builds into a file, which appears when it is complete and `before` has succeeded.
 pub(super) fn write_to_file(
     plans: &mut [Plan],
     options: Options,
     path: &Path,
-) -> Result<Vec<Summary>, BuildError> {
+    before: BeforeOutput<'_>,
+) -> anyhow::Result<Vec<Summary>> {
     let file = OutputFile::beside(path)?;
     leave_out(plans, file.file().metadata().ok().as_ref());
     leave_out(plans, path.metadata().ok().as_ref());
     let output = Output::File(file.file());
     let summaries = build(plans, options, output, &text::path(path))?;
+    before(file.file(), plans, &summaries)?;
     file.persist()?;
     Ok(summaries)
 }

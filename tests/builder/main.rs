@@ -29,6 +29,7 @@ mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes
 mod recipes; // keys of recipes and errors for mistakes
 mod sandbox; // builds in sandboxes, where much is missing
+mod sbom; // bills of materials
 mod steps; // commands that change an image
 mod store; // which store paths an image gets, and symlinks in the store
 mod tar_layers; // layers as engines read them

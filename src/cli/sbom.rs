@@ -1,0 +1,146 @@
+//! `--sbom`: a bill of materials of each image that was built.
+
+use std::fs::{File, Metadata};
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::ValueEnum;
+
+use super::streams::raw_stdout;
+use crate::archive::{self, FileSystem, ImageSelector};
+use crate::build::Plan;
+use crate::build::output::{OutputFile, is_standard_output, is_stream, open_stream};
+use crate::image::{Platform, Summary};
+use crate::sbom::{Bill, cyclonedx, spdx};
+use crate::text;
+
+/// The arguments of commands that write a bill of materials.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct SbomArgs {
+    /// Write a bill of materials: SPDX 2.3 or CycloneDX 1.5, as JSON
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    sbom: Option<SbomFormat>,
+
+    /// File for the bill of materials; `-` for standard output
+    /// [default: NAME.spdx.json or NAME.cdx.json]
+    #[arg(long, value_name = "FILE", requires = "sbom")]
+    sbom_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SbomFormat {
+    Spdx,
+    Cyclonedx,
+}
+
+/// A bill of materials that is ready to be written.
+pub(super) struct Document {
+    path: PathBuf,
+    text: String,
+    packages: usize,
+}
+
+impl SbomArgs {
+    pub(super) fn is_wanted(&self) -> bool {
+        self.sbom.is_some()
+    }
+
+    /// Whether it goes to standard output.
+    pub(super) fn is_to_stdout(&self) -> bool {
+        let is_stdout = |path: &PathBuf| path == Path::new("-") || is_standard_output(path);
+        self.sbom_file.as_ref().is_some_and(is_stdout)
+    }
+
+    /// Leaves bills of earlier builds out of the contents.
+    pub(super) fn leave_out(&self, plans: &mut [Plan]) {
+        let Some(format) = self.sbom else { return };
+        let several = plans.len() > 1;
+        for plan in plans {
+            let platform = plan.platform().clone();
+            let path = self.path(plan, format, several.then_some(&platform));
+            if let Some(file) = path.metadata().ok().filter(Metadata::is_file) {
+                plan.leave_out(&file);
+            }
+        }
+    }
+
+    /// Makes the bills of the images in the archive `file`, which were built from `plans`.
+    pub(super) fn documents(
+        &self,
+        file: &File,
+        plans: &[Plan],
+        summaries: &[Summary],
+        threads: usize,
+    ) -> anyhow::Result<Vec<Document>> {
+        let Some(format) = self.sbom else { return Ok(Vec::new()) };
+        let mut documents = Vec::new();
+        for (plan, summary) in plans.iter().zip(summaries) {
+            // The file may have no name yet.
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            let platform = plan.platform();
+            let selector = ImageSelector {
+                name: summary.name.clone(),
+                tag: summary.tag.clone(),
+                platform: Some(platform.clone()),
+                limits: plan.recipe().limits,
+            };
+            let bill = || -> anyhow::Result<Bill> {
+                let image = archive::open(path.as_ref(), &selector)?;
+                let files = FileSystem::read(&image, threads)?;
+                let base_layers = summary.layers.iter().filter(|layer| layer.base).count();
+                Ok(Bill::collect(&image, &files, plan.base_image(), base_layers)?)
+            };
+            let bill = bill().context("failed to make the bill of materials")?;
+            let text = match format {
+                SbomFormat::Spdx => spdx(&bill),
+                SbomFormat::Cyclonedx => cyclonedx(&bill),
+            };
+            let several = (plans.len() > 1).then_some(platform);
+            let path = self.path(plan, format, several);
+            documents.push(Document { path, text, packages: bill.packages.len() });
+        }
+        Ok(documents)
+    }
+
+    /// The file for the image of `plan`. Of images for several platforms, each has its own.
+    fn path(&self, plan: &Plan, format: SbomFormat, platform: Option<&Platform>) -> PathBuf {
+        let suffix = match format {
+            SbomFormat::Spdx => "spdx.json",
+            SbomFormat::Cyclonedx => "cdx.json",
+        };
+        let name = plan.recipe().name.base_name();
+        let path = self.sbom_file.clone().unwrap_or_else(|| format!("{name}.{suffix}").into());
+        let Some(platform) = platform.filter(|_| !self.is_to_stdout()) else { return path };
+        let platform = platform.to_string().replace('/', "-");
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let (stem, end) = file.split_once('.').unwrap_or((&file, suffix));
+        path.with_file_name(format!("{stem}.{platform}.{end}"))
+    }
+}
+
+impl Document {
+    /// Writes the document: as a whole, or not at all.
+    pub(super) fn write(&self) -> anyhow::Result<()> {
+        let failed = || format!("failed to write {}", text::path(&self.path));
+        if self.path == Path::new("-") || is_standard_output(&self.path) {
+            return raw_stdout().write_all(self.text.as_bytes()).with_context(failed);
+        }
+        if is_stream(&self.path) {
+            return open_stream(&self.path)?.write_all(self.text.as_bytes()).with_context(failed);
+        }
+        let output = OutputFile::beside(&self.path)?;
+        output.file().write_all(self.text.as_bytes()).with_context(failed)?;
+        Ok(output.persist()?)
+    }
+
+    /// Describes the document in a line.
+    pub(super) fn describe(&self) -> String {
+        let path = text::path(&self.path);
+        match self.packages {
+            1 => format!("wrote {path} with 1 package"),
+            count => format!("wrote {path} with {count} packages"),
+        }
+    }
+}

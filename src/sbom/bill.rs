@@ -1,0 +1,157 @@
+//! The contents of a bill of materials, collected from an image.
+
+use std::collections::BTreeMap;
+
+use super::alpine;
+use super::debian;
+use super::fields::distribution;
+use super::package::{Ecosystem, Package};
+use super::store_path;
+use crate::archive::{ArchiveError, FileSystem, Image};
+use crate::image::{DiffId, Digest, Reference};
+
+/// A bill of materials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bill {
+    /// The image.
+    pub image: ImageFacts,
+    /// The base image, if it is known.
+    pub base: Option<BaseImage>,
+    /// The layers, lowest first.
+    pub layers: Vec<LayerFacts>,
+    /// The packages, sorted.
+    pub packages: Vec<Package>,
+}
+
+/// An image that a bill describes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// The reference, if it has one.
+    pub reference: Option<Reference>,
+    /// The image ID: the digest of its config.
+    pub id: Digest,
+    /// The digest of its manifest, if its format has one.
+    pub manifest: Option<Digest>,
+    /// The creation date, RFC 3339; that of the document, too.
+    pub created: String,
+    /// The platform: operating system, architecture and variant.
+    pub platform: String,
+}
+
+/// The base image of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseImage {
+    /// The reference, if it has one.
+    pub reference: Option<String>,
+    /// The digest of its manifest, or of its config if its format has no manifest.
+    pub digest: Digest,
+}
+
+/// A layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerFacts {
+    /// The diff ID: the digest of the uncompressed tar.
+    pub diff_id: DiffId,
+    /// Whether it is from the base image.
+    pub base: bool,
+}
+
+/// The date of documents about images without a valid date.
+const NO_DATE: &str = "1970-01-01T00:00:01Z";
+/// The size of the largest database that is read, in bytes. That of a full desktop has 10 MB.
+const DATABASE_MAX: u64 = 64 << 20;
+/// The places of `os-release`, of which one may be a link to the other.
+const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
+
+impl Bill {
+    /// Collects the packages of `image`, whose files are `files`. The lowest `base_layers` layers
+    /// are from `base`.
+    ///
+    /// # Errors
+    /// If a file of the image cannot be read.
+    pub fn collect(
+        image: &Image,
+        files: &FileSystem,
+        base: Option<BaseImage>,
+        base_layers: usize,
+    ) -> Result<Self, ArchiveError> {
+        let mut packages = store_paths(image);
+        packages.extend(distribution_packages(files)?);
+        packages.sort();
+        packages.dedup_by(|a, b| (a.purl(), &a.path) == (b.purl(), &b.path));
+        let layers = image.layers.iter().enumerate();
+        let layers = layers
+            .map(|(index, layer)| LayerFacts { diff_id: layer.diff_id, base: index < base_layers });
+        Ok(Self { image: facts(image), base, layers: layers.collect(), packages })
+    }
+}
+
+fn facts(image: &Image) -> ImageFacts {
+    let config = &image.config;
+    let variant = config.variant.as_deref().map(|variant| format!("/{variant}"));
+    let created = config.created.as_deref().and_then(|text| text.parse().ok());
+    ImageFacts {
+        reference: image.references.first().and_then(|reference| reference.parse().ok()),
+        id: image.id(),
+        manifest: image.manifest,
+        created: created
+            .map_or_else(|| NO_DATE.to_owned(), |time: crate::image::Timestamp| time.to_string()),
+        platform: format!("{}/{}{}", config.os, config.architecture, variant.unwrap_or_default()),
+    }
+}
+
+/// The store paths that the history of `image` lists.
+fn store_paths(image: &Image) -> Vec<Package> {
+    let history = image.config.layer_history().unwrap_or_default();
+    let mut by_path: BTreeMap<String, usize> = BTreeMap::new();
+    for (layer, step) in history.iter().enumerate() {
+        for path in step.paths() {
+            by_path.entry(path).or_insert(layer);
+        }
+    }
+    by_path.iter().map(|(path, layer)| store_path::package(path, *layer)).collect()
+}
+
+/// The packages in the databases of package managers.
+fn distribution_packages(files: &FileSystem) -> Result<Vec<Package>, ArchiveError> {
+    let mut packages = Vec::new();
+    let mut add = |path: &[u8], parse: fn(&str) -> Vec<Package>| -> Result<(), ArchiveError> {
+        let Some(content) = files.content(path, DATABASE_MAX)? else { return Ok(()) };
+        let layer = files.layer_of(path);
+        let found = parse(&String::from_utf8_lossy(&content)).into_iter();
+        packages.extend(found.map(|package| Package { layer, ..package }));
+        Ok(())
+    };
+    add(debian::STATUS.as_bytes(), debian::packages)?;
+    for path in files.paths() {
+        let is_package = path.starts_with(debian::STATUS_FOLDER.as_bytes());
+        if is_package && !path.ends_with(b".md5sums") {
+            add(&path, debian::packages)?;
+        }
+    }
+    for path in alpine::INSTALLED {
+        add(path.as_bytes(), alpine::packages)?;
+    }
+    let distribution = os_release(files)?;
+    for package in &mut packages {
+        package.distribution.clone_from(&distribution);
+        if package.ecosystem == Ecosystem::Debian {
+            let lists = debian::file_lists(package);
+            let installed = lists.iter().find_map(|list| files.layer_of(list.as_bytes()));
+            package.layer = installed.or(package.layer);
+        }
+    }
+    Ok(packages)
+}
+
+/// The distribution of the image.
+fn os_release(files: &FileSystem) -> Result<Option<(String, String)>, ArchiveError> {
+    for path in OS_RELEASE {
+        let content = files.content(path.as_bytes(), DATABASE_MAX)?;
+        let content = content.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        if let Some(found) = content.and_then(|text| distribution(&text)) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}

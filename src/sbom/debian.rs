@@ -1,0 +1,45 @@
+//! Debian packages, from the database of dpkg (dpkg-query(1), `Status`), or from the files that
+//! images without dpkg have in its place.
+
+use super::fields::{paragraphs, value};
+use super::package::{Ecosystem, Package};
+
+/// The database of dpkg.
+pub(super) const STATUS: &str = "var/lib/dpkg/status";
+/// A folder with a file for each package, in images without dpkg.
+pub(super) const STATUS_FOLDER: &str = "var/lib/dpkg/status.d/";
+
+/// The installed packages in the text of a database.
+pub(super) fn packages(text: &str) -> Vec<Package> {
+    let mut packages = Vec::new();
+    for fields in paragraphs(text) {
+        // The files for single packages have no status.
+        let status = fields.get("Status").copied().unwrap_or("install ok installed");
+        let is_installed = status.split_whitespace().nth(2) == Some("installed");
+        let (Some(name), true) = (value(&fields, "Package"), is_installed) else { continue };
+        packages.push(Package {
+            ecosystem: Ecosystem::Debian,
+            version: value(&fields, "Version").unwrap_or_default(),
+            architecture: value(&fields, "Architecture"),
+            distribution: None,
+            // It may have the version in parentheses.
+            source: value(&fields, "Source")
+                .and_then(|source| source.split_whitespace().next().map(str::to_owned)),
+            maintainer: value(&fields, "Maintainer"),
+            license: None,
+            path: None,
+            layer: None,
+            name,
+        });
+    }
+    packages
+}
+
+/// The lists of files of a package, one of which dpkg writes when it installs the package.
+pub(super) fn file_lists(package: &Package) -> [String; 2] {
+    let (name, architecture) = (&package.name, package.architecture.as_deref().unwrap_or("all"));
+    [
+        format!("var/lib/dpkg/info/{name}.list"),
+        format!("var/lib/dpkg/info/{name}:{architecture}.list"),
+    ]
+}
