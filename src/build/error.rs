@@ -6,7 +6,7 @@ use crate::archive::ArchiveError;
 use crate::archive::entry::display_path;
 use crate::closure::ClosureError;
 use crate::image::env::EnvError;
-use crate::layering::BudgetError;
+use crate::layering::{BudgetError, LayeringError};
 use crate::steps::StepError;
 use crate::text;
 
@@ -30,6 +30,9 @@ pub enum BuildError {
     /// The image would have too many layers.
     #[error(transparent)]
     Budget(#[from] BudgetError),
+    /// The layering does not fit the image.
+    #[error(transparent)]
+    Layering(#[from] LayeringError),
     /// The environment of the base image is invalid.
     #[error("the base image has an invalid environment")]
     BaseEnv(#[from] EnvError),

@@ -18,8 +18,10 @@ mod image_config;
 #[cfg(feature = "vm")]
 pub(crate) mod incremental;
 mod inputs;
+mod layering_setting;
 mod listing;
 mod merge;
+mod nar_size;
 mod notices;
 pub(crate) mod output;
 mod overrides;
@@ -30,6 +32,7 @@ mod reference;
 mod run_settings;
 mod settings;
 mod sorter;
+mod split;
 mod step_state;
 mod steps;
 mod tag;

@@ -11,10 +11,11 @@ use super::base::{self, Base};
 use super::inputs::{self, Content};
 use super::notices::Notices;
 use super::recipe::Recipe;
+use super::split::{self, PlannedLayer};
 use super::step_state::StepState;
-use crate::closure::{Closure, StorePath};
+use crate::closure::Closure;
 use crate::image::{ContainerConfig, DiffId, Platform, Timestamp, inherit};
-use crate::layering::{Budget, Strategy};
+use crate::layering::{LayeringError, Strategy};
 use crate::sbom::BaseImage;
 use crate::text;
 
@@ -36,17 +37,6 @@ pub struct Plan {
     pub(super) steps: StepState,
 }
 
-/// A new layer of a planned image.
-#[derive(Clone, Debug)]
-pub(super) struct PlannedLayer {
-    /// The store paths in it, sorted.
-    pub(super) paths: Vec<StorePath>,
-    /// Whether the contents are in it.
-    pub(super) has_contents: bool,
-    /// Whether everything in it comes from store paths, whose names identify it.
-    pub(super) only_store_paths: bool,
-}
-
 /// Plans the image of `recipe`. Of the inputs, only names and metadata are read, except for base
 /// images, which are read and verified on `threads` threads.
 ///
@@ -61,10 +51,13 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
     let created = created(&recipe)?;
     let notices = Notices::new((recipe.owner.uid, recipe.owner.gid));
     let closure = inputs::closure(&recipe, &contents, &notices)?;
+    if let (Strategy::Pipeline(pipeline), true) = (&recipe.layering, recipe.include_store_paths) {
+        pipeline.check_paths(&closure).map_err(LayeringError::from)?;
+    }
     let (base, platform) = base::open_base(&recipe, threads)?;
     let closure = inputs::missing_in_base(closure, &recipe, base.as_ref())?;
     let config = config(&recipe, base.as_ref())?;
-    let layers = layers(&recipe, &closure, &contents, base.as_ref())?;
+    let layers = split::layers(&recipe, &closure, &contents, base.as_ref())?;
     let steps = StepState::default();
     Ok(Plan { recipe, base, platform, created, config, layers, closure, contents, notices, steps })
 }
@@ -103,34 +96,6 @@ fn created(recipe: &Recipe) -> Result<Timestamp, BuildError> {
         );
         BuildError::recipe(&recipe.path, problem)
     })
-}
-
-/// Splits the closure and the contents into layers, within the recipe's limit.
-fn layers(
-    recipe: &Recipe,
-    closure: &Closure,
-    contents: &[Content],
-    base: Option<&Base>,
-) -> Result<Vec<PlannedLayer>, BuildError> {
-    let has_contents = !contents.is_empty();
-    let base = base.map_or(0, |base| base.image.layers.len());
-    let budget = |contents: bool| {
-        let contents = usize::from(contents) + recipe.steps.len();
-        Budget { max_layers: recipe.max_layers, base, contents }
-    };
-    if recipe.layering == Strategy::Single {
-        let paths: Vec<StorePath> = closure.paths().cloned().collect();
-        let needed = has_contents || !paths.is_empty();
-        budget(needed).available(0)?;
-        let only_store_paths = contents.iter().all(|content| content.store_path.is_some());
-        let layer = PlannedLayer { paths, has_contents, only_store_paths };
-        return Ok(if needed { vec![layer] } else { Vec::new() });
-    }
-    let available = budget(has_contents).available(closure.len())?;
-    let store_layers = recipe.layering.layers(closure, available);
-    let of_paths = |paths| PlannedLayer { paths, has_contents: false, only_store_paths: true };
-    let top = PlannedLayer { paths: Vec::new(), has_contents: true, only_store_paths: false };
-    Ok(store_layers.into_iter().map(of_paths).chain(has_contents.then_some(top)).collect())
 }
 
 impl Plan {

@@ -178,7 +178,10 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
         path: path.to_owned(),
         name: settings.name.parse().map_err(to_text)?,
         tags: tags(settings.tag, settings.tags)?,
-        layering: settings.layering.unwrap_or_default(),
+        layering: match settings.layering {
+            Some(setting) => setting.strategy(folder)?,
+            None => Strategy::default(),
+        },
         from_image: settings.from_image.map(|path| folder.join(path)),
         from_image_name: settings.from_image_name,
         from_image_tag: settings.from_image_tag,

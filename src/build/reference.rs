@@ -1,7 +1,8 @@
 //! The references of a recipe's image: its name, and each of its tags, or the derived one.
 
 use super::cache::DiskCache;
-use super::plan::{Plan, PlannedLayer};
+use super::plan::Plan;
+use super::split::PlannedLayer;
 use super::{BuildError, CacheUse, tag};
 use crate::archive::pipeline::{self, LayerInfo};
 use crate::archive::sink::Discard;

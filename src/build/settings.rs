@@ -6,8 +6,8 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::layering_setting::LayeringSetting;
 use super::run_settings::RunSettings;
-use crate::layering::Strategy;
 
 /// Every key of a recipe, and dockerTools' names for some.
 #[derive(Debug, serde::Deserialize)]
@@ -16,7 +16,8 @@ pub(super) struct Settings {
     pub(super) name: String,
     pub(super) tag: Option<String>,
     pub(super) tags: Option<StringOrList>,
-    pub(super) layering: Option<Strategy>,
+    #[serde(alias = "layeringPipeline")]
+    pub(super) layering: Option<LayeringSetting>,
     #[serde(alias = "fromImage")]
     pub(super) from_image: Option<String>,
     #[serde(alias = "fromImageName")]

@@ -4,7 +4,8 @@ use std::io::{self, BufWriter, Read, Write};
 use std::sync::Arc;
 
 use super::cache::DiskCache;
-use super::plan::{Plan, PlannedLayer};
+use super::plan::Plan;
+use super::split::PlannedLayer;
 use super::{BuildError, CacheUse};
 use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;

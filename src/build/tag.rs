@@ -10,8 +10,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::BuildError;
-use super::plan::{Plan, PlannedLayer};
+use super::plan::Plan;
 use super::recipe::TimeSetting;
+use super::split::PlannedLayer;
 use crate::image::{DiffId, Digest, Tag};
 use crate::layering::Strategy;
 
@@ -63,7 +64,7 @@ fn tag_input(plan: &Plan, diff_ids: &[Option<DiffId>]) -> Option<Value> {
         "config": plan.config,
         "created": time_input(created),
         "layers": layers?,
-        "layout": layering_input(recipe.layering),
+        "layout": layering_input(&recipe.layering),
         "mtime": time_input(recipe.mtime),
         "owner": [recipe.owner.uid, recipe.owner.gid],
         "replace": replace,
@@ -96,10 +97,11 @@ fn contents_in_store(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
-fn layering_input(strategy: Strategy) -> &'static str {
+/// How contents appear in the image; the split into layers is in the layers' own inputs.
+fn layering_input(strategy: &Strategy) -> &'static str {
     match strategy {
         Strategy::Single => "single",
-        Strategy::Popularity => "layered",
+        _ => "layered",
     }
 }
 

@@ -8,33 +8,69 @@
 //! built: the occurrences are counted along the graph. Paths that depend on each other, a strongly
 //! connected component (`scc`), count as one.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use num_bigint::BigUint;
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
+use super::graph::PathGraph;
 use crate::closure::{Closure, StorePath};
 
-/// The paths of `closure`, most popular first; equally popular paths are sorted.
+/// The paths of `closure`, most popular first. Equally popular paths are sorted by name before
+/// hash, so that a rebuild that changes only hashes keeps the order.
 pub fn ranked(closure: &Closure) -> Vec<StorePath> {
-    let mut counted: Vec<(BigUint, StorePath)> =
-        popularity(closure).into_iter().map(|(path, count)| (count, path)).collect();
-    counted.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
-    counted.into_iter().map(|(_, path)| path).collect()
+    let graph = PathGraph::new(closure, |_| 0);
+    let all: Vec<usize> = (0..graph.len()).collect();
+    ranked_among(&graph, &all, graph.references())
+        .into_iter()
+        .map(|path| graph.paths()[path].clone())
+        .collect()
+}
+
+/// The numbers `paths`, most popular first; `references` are those of each of `paths`, as positions
+/// in `paths`.
+pub(super) fn ranked_among(
+    graph: &PathGraph,
+    paths: &[usize],
+    references: &[Vec<usize>],
+) -> Vec<usize> {
+    let key = |path: usize| tie_key(&graph.paths()[path]);
+    let counts = counts(references).into_iter().map(Reverse);
+    let mut counted: Vec<(Reverse<BigUint>, String, usize)> =
+        counts.zip(paths).map(|(count, path)| (count, key(*path), *path)).collect();
+    counted.sort_unstable();
+    counted.into_iter().map(|(_, _, path)| path).collect()
+}
+
+/// The text by which nixpkgs sorts equally popular paths: that up to the first dash comes last.
+fn tie_key(path: &StorePath) -> String {
+    match path.as_str().split_once('-') {
+        Some((start, name)) => format!("{name}-{start}"),
+        None => path.as_str().to_owned(),
+    }
 }
 
 /// The popularity of each path. It grows exponentially with the depth of the graph, which takes big
 /// integers.
 pub fn popularity(closure: &Closure) -> BTreeMap<StorePath, BigUint> {
-    let Components { members, references } = components(closure);
-    let occurrences = occurrences(&references);
-    let popularity = sums_over_dependents(&references, &occurrences);
-    members
-        .into_iter()
-        .zip(popularity)
-        .flat_map(|(paths, count)| paths.into_iter().map(move |path| (path, count.clone())))
-        .collect()
+    let graph = PathGraph::new(closure, |_| 0);
+    graph.paths().iter().cloned().zip(counts(graph.references())).collect()
+}
+
+/// The popularity of each path of a graph, whose paths refer to those in `references`.
+fn counts(references: &[Vec<usize>]) -> Vec<BigUint> {
+    let Components { members, references: between } = components(references);
+    let occurrences = occurrences(&between);
+    let popularity = sums_over_dependents(&between, &occurrences);
+    let mut counts = vec![BigUint::default(); references.len()];
+    for (paths, count) in members.into_iter().zip(popularity) {
+        for path in paths {
+            counts[path] = count.clone();
+        }
+    }
+    counts
 }
 
 /// The number of components whose dependencies are computed together: the bits of a word.
@@ -95,21 +131,20 @@ fn add(count: &mut BigUint, more: &BigUint) {
     }
 }
 
-/// The strongly connected components of a closure, dependents before dependencies.
+/// The strongly connected components of a graph, dependents before dependencies.
 struct Components {
     /// The paths of each component.
-    members: Vec<Vec<StorePath>>,
+    members: Vec<Vec<usize>>,
     /// The other components that each component refers to.
     references: Vec<Vec<usize>>,
 }
 
-fn components(closure: &Closure) -> Components {
-    let mut graph = DiGraph::<&StorePath, ()>::new();
-    let nodes: BTreeMap<&StorePath, NodeIndex> =
-        closure.paths().map(|path| (path, graph.add_node(path))).collect();
-    for (path, references) in closure.iter() {
+fn components(paths: &[Vec<usize>]) -> Components {
+    let mut graph = DiGraph::<(), ()>::new();
+    let nodes: Vec<NodeIndex> = paths.iter().map(|_| graph.add_node(())).collect();
+    for (path, references) in paths.iter().enumerate() {
         for reference in references {
-            graph.add_edge(nodes[path], nodes[reference], ());
+            graph.add_edge(nodes[path], nodes[*reference], ());
         }
     }
     // Tarjan's algorithm in petgraph is recursive, and a long cycle overflows the stack.
@@ -130,7 +165,7 @@ fn components(closure: &Closure) -> Components {
         others.retain(|other| *other != index);
         others
     };
-    let members = |scc: &Vec<NodeIndex>| scc.iter().map(|node| graph[*node].clone()).collect();
+    let members = |scc: &Vec<NodeIndex>| scc.iter().map(|node| node.index()).collect();
     Components {
         members: sccs.iter().map(members).collect(),
         references: sccs.iter().enumerate().map(references).collect(),

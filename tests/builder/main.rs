@@ -18,6 +18,7 @@ mod golden; // digests of whole archives
 mod hostile; // images that would take much time or memory
 mod hostile_contents; // contents that are not what they seem
 mod lab; // the fixture of all tests
+mod layering; // strategies, pipelines, mistakes in them
 mod layers; // layering, base layers, order, reproducibility
 mod lint; // findings of inspect
 mod merge; // several images in one archive

@@ -11,7 +11,7 @@ use seatrial::archive::sink::LayerSink;
 use seatrial::archive::{ArchiveError, Attributes, Entry, Kind, entry};
 use seatrial::closure::{Closure, Graph, StoreDir};
 use seatrial::image::{DiffId, Env, Reference};
-use seatrial::layering::{Budget, Strategy as Layering, popularity};
+use seatrial::layering::{Budget, PathGraph, Strategy as Layering, popularity};
 use sha2::{Digest, Sha256};
 
 fn env_entries() -> impl Strategy<Value = Vec<String>> {
@@ -80,12 +80,15 @@ proptest! {
             prop_assert!(base + 1 + usize::from(count > 0) > max);
             return Ok(());
         };
-        let layers = Layering::Popularity.layers(&closure, available);
-        prop_assert!(layers.len() + base < max);
-        prop_assert_eq!(layers.len(), count.min(available));
-        let mut placed: Vec<_> = layers.into_iter().flatten().collect();
-        placed.sort();
-        prop_assert_eq!(placed.iter().collect::<Vec<_>>(), closure.paths().collect::<Vec<_>>());
+        let graph = PathGraph::new(&closure, |path| path.name().len() as u64);
+        for strategy in [Layering::Popularity, Layering::Auto] {
+            let layers = strategy.layers(&graph, available).unwrap();
+            prop_assert!(layers.len() + base < max);
+            prop_assert!(strategy == Layering::Auto || layers.len() == count.min(available));
+            let mut placed: Vec<_> = layers.into_iter().flatten().collect();
+            placed.sort();
+            prop_assert_eq!(placed.iter().collect::<Vec<_>>(), closure.paths().collect::<Vec<_>>());
+        }
     }
 
     #[test]
@@ -233,7 +236,8 @@ fn cycles_count_as_one_and_equal_counts_are_ordered_by_path() {
 #[test]
 fn paths_are_split_into_at_most_the_available_layers() {
     let layers = |paths: usize, available: usize| {
-        let layers = Layering::Popularity.layers(&closure(paths, &[]), available);
+        let graph = PathGraph::new(&closure(paths, &[]), |_| 0);
+        let layers = Layering::Popularity.layers(&graph, available).unwrap();
         layers.iter().map(Vec::len).collect::<Vec<_>>()
     };
     assert_eq!(layers(0, 0), [0; 0]);

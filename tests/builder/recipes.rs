@@ -100,7 +100,10 @@ fn errors_for_wrong_types_and_values_explain_them() {
         ("tag='1'\n", "missing key \"name\""),
         ("name=7\n", "recipe.toml:1: invalid type: integer `7`"),
         ("name='x'\nuid='root'\n", "recipe.toml:2:"),
-        ("name='x'\nlayering='flat'\n", "expected \"popularity\" or \"single\""),
+        (
+            "name='x'\nlayering='flat'\n",
+            "expected \"auto\", \"popularity\", \"single\", or a pipeline",
+        ),
         ("name='x'\ncreated='yesterday'\n", "created: invalid time \"yesterday\""),
         ("name='x'\nmtime='1960-01-01T00:00:00Z'\n", "out of range"),
         ("name='x'\nvariant='v7'\n", "variant needs architecture"),

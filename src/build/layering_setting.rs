@@ -1,0 +1,57 @@
+//! The key `layering`: the name of a strategy, a pipeline, or a file with one.
+
+use std::path::Path;
+
+use serde::de::{Deserialize, Deserializer, Error};
+use serde_json::Value;
+
+use crate::document;
+use crate::layering::{Pipeline, Strategy};
+use crate::text;
+
+/// The key `layering`, as written.
+#[derive(Debug)]
+pub(super) enum LayeringSetting {
+    /// The name of a strategy, or a pipeline.
+    Strategy(Strategy),
+    /// A file with a pipeline.
+    File(String),
+}
+
+impl<'de> Deserialize<'de> for LayeringSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(file) if file.contains('/') || file.ends_with(".json") => {
+                Ok(Self::File(file))
+            }
+            Value::String(name) => name.parse().map(Self::Strategy).map_err(D::Error::custom),
+            value => pipeline(&value).map(Self::Strategy).map_err(D::Error::custom),
+        }
+    }
+}
+
+impl LayeringSetting {
+    /// The strategy; a file is relative to `folder`.
+    pub(super) fn strategy(self, folder: &Path) -> Result<Strategy, String> {
+        let file = match self {
+            Self::Strategy(strategy) => return Ok(strategy),
+            Self::File(file) => folder.join(file),
+        };
+        let failed = |error: &dyn std::fmt::Display| {
+            format!("layering: failed to read {}: {error}", text::path(&file))
+        };
+        let text = document::read(&file, document::MAX_SIZE).map_err(|error| failed(&error))?;
+        let text = document::without_mark(&text);
+        let value = serde_json::from_str(text).map_err(|error| failed(&error))?;
+        pipeline(&value).map_err(|error| failed(&error))
+    }
+}
+
+fn pipeline(value: &Value) -> Result<Strategy, String> {
+    if !value.is_array() {
+        let value = text::excerpt(&value.to_string()).into_owned();
+        return Err(format!("layering must be the name of a strategy or a pipeline, not {value}"));
+    }
+    let pipeline = Pipeline::parse(value).map_err(|error| error.to_string())?;
+    Ok(Strategy::Pipeline(pipeline.into()))
+}
