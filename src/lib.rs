@@ -111,6 +111,7 @@
 pub mod archive;
 pub mod build;
 mod cache_dir;
+mod cache_file;
 #[cfg(feature = "vm")]
 pub mod check;
 pub mod cli;

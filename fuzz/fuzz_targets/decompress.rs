@@ -13,6 +13,9 @@ use seatrial::archive::decompress::Codec;
 /// A limit below the project's own, so that a decompression bomb ends soon.
 const LIMIT: u64 = 4 << 20;
 
+/// libzstd's message about a frame that contradicts itself.
+const ZSTD_CORRUPTED: &str = "Data corruption detected";
+
 fuzz_target!(|data: &[u8]| {
     let at_once = decompressed(data, 64 << 10);
     let in_pieces = decompressed(data, 777);
@@ -22,6 +25,9 @@ fuzz_target!(|data: &[u8]| {
             assert!(one == other, "{} bytes, {} in pieces", one.len(), other.len());
         }
         (Err(_), Err(_)) => {}
+        // If the last block of a frame is empty, libzstd compares the size in the frame's header
+        // with the content only if it decompresses the frame at once.
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) if error.to_string() == ZSTD_CORRUPTED => {}
         (one, other) => panic!("{:?}, in pieces {:?}", one.err(), other.err()),
     }
 });

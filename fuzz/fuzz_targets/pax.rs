@@ -25,7 +25,8 @@ fuzz_target!(|data: &[u8]| {
     let last =
         |name: &[u8]| records.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| *value);
     let special = |key: &[u8]| {
-        key.starts_with(b"GNU.sparse.") || matches!(key, b"size" | b"uid" | b"gid" | b"mtime")
+        key.starts_with(b"GNU.sparse.")
+            || matches!(key, b"size" | b"uid" | b"gid" | b"mtime" | b"atime" | b"ctime")
     };
     if records.iter().any(|(key, _)| special(key)) {
         return;

@@ -1,18 +1,20 @@
 //! A cache of compressed layers by diff ID, so that no layer is compressed twice.
 //!
-//! Each file is a blob followed by its digest. Files are created atomically. Damaged ones are
-//! removed when they are read, and the least recently used ones when the cache exceeds its limit.
+//! Each file is a blob followed by its digest. Files are created atomically, and checked against
+//! their digest while they are copied. Damaged ones are removed, and the least recently used ones
+//! when the cache exceeds its limit.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::thread;
+use std::time::SystemTime;
 
-use tempfile::NamedTempFile;
+use crossbeam_channel::bounded;
 
 use super::blob::FileSlice;
-use super::write;
 use crate::cache_dir;
+use crate::cache_file::{self, NewFile};
 use crate::image::digest::Hasher;
 use crate::image::{DiffId, Digest};
 
@@ -23,21 +25,27 @@ pub struct BlobCache {
     limit: u64,
 }
 
-/// A compressed layer from the cache.
+/// A compressed layer from the cache. Its bytes are checked when they are copied.
 #[derive(Clone, Debug)]
 pub struct CachedBlob {
-    /// The compressed bytes.
-    pub(crate) bytes: FileSlice,
-    /// Their digest.
+    path: PathBuf,
+    bytes: FileSlice,
+    /// The digest of the compressed bytes.
     pub(crate) digest: Digest,
 }
 
+/// A compressed layer in the cache does not match its digest. It has been removed; what was copied
+/// of it must not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("a compressed layer in the cache is damaged")]
+pub(crate) struct DamagedBlob;
+
 /// The size of a digest in bytes.
 const DIGEST_SIZE: u64 = 32;
-/// The names of unfinished files begin with this.
-const UNFINISHED: &str = ".new-";
-/// The age at which an unfinished file is certainly from a process that was killed.
-const UNFINISHED_MAX_AGE: Duration = Duration::from_secs(3600);
+/// The number of bytes that are copied and hashed at a time.
+const CHUNK_SIZE: usize = 1 << 20;
+/// The number of chunks that the copying may be ahead of the hashing.
+const CHUNKS_AHEAD: usize = 3;
 
 impl BlobCache {
     /// The cache in `folder`, which must exist and is for one kind of compression, of at most
@@ -46,37 +54,35 @@ impl BlobCache {
         Self { folder, limit }
     }
 
-    fn path(&self, diff_id: DiffId) -> PathBuf {
-        self.folder.join(diff_id.0.hex())
-    }
-
-    /// Returns the compressed layer with the diff ID `diff_id`, after checking its digest.
+    /// Returns the compressed layer with the diff ID `diff_id`.
     pub fn get(&self, diff_id: DiffId) -> Option<CachedBlob> {
-        let path = self.path(diff_id);
+        let path = self.folder.join(diff_id.0.hex());
         let file = File::options().read(true).write(true).open(&path).ok()?;
         if !cache_dir::is_own(&file.metadata().ok()?) {
             return None;
         }
         // `prune` removes the files with the oldest modification times.
         let _ = file.set_modified(SystemTime::now());
-        let blob = read(file);
-        if blob.is_none() {
-            let _ = fs::remove_file(&path);
-        }
-        blob
+        let whole = FileSlice::whole(file).ok()?;
+        let Some(size) = whole.len().checked_sub(DIGEST_SIZE) else {
+            let _ = fs::remove_file(path);
+            return None;
+        };
+        let digest = whole.part(size, DIGEST_SIZE).read_small(DIGEST_SIZE).ok()??;
+        let digest = Digest::from_hex(&hex::encode(digest)).ok()?;
+        Some(CachedBlob { path, bytes: whole.part(0, size), digest })
     }
 
     /// Begins a new blob.
     pub(crate) fn begin(&self) -> Option<BlobWriter> {
-        let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.folder).ok()?;
-        Some(BlobWriter { file })
+        NewFile::create(&self.folder).ok().map(|file| BlobWriter { file })
     }
 
     /// Removes the oldest blobs until the rest is within the limit, and files that killed processes
     /// left unfinished.
     pub fn prune(&self) {
-        let files = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let mut files: Vec<_> = files
+        let mut files: Vec<_> = cache_file::sweep(&self.folder)
+            .into_iter()
             .filter_map(|file| {
                 let metadata = file.metadata().ok()?;
                 Some((metadata.modified().ok()?, metadata.len(), file.path()))
@@ -84,35 +90,71 @@ impl BlobCache {
             .collect();
         files.sort();
         let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
-        for (modified, size, path) in files {
-            let unfinished =
-                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(UNFINISHED));
-            let abandoned =
-                unfinished && modified.elapsed().is_ok_and(|age| age > UNFINISHED_MAX_AGE);
-            if abandoned || (total > self.limit && !unfinished) {
-                total = total.saturating_sub(size);
-                let _ = fs::remove_file(path);
+        for (_, size, path) in files {
+            if total <= self.limit {
+                return;
             }
+            total = total.saturating_sub(size);
+            let _ = fs::remove_file(path);
         }
     }
 }
 
-/// The blob in `file`, if it is complete and undamaged.
-fn read(file: File) -> Option<CachedBlob> {
-    let whole = FileSlice::whole(file).ok()?;
-    let size = whole.len().checked_sub(DIGEST_SIZE)?;
-    let expected = whole.part(size, DIGEST_SIZE).read_small(DIGEST_SIZE).ok()??;
-    let (bytes, mut hasher) = (whole.part(0, size), Hasher::default());
-    let hash = |chunk: &[u8]| hasher.update(chunk);
-    write::copy(bytes.clone(), "a compressed layer", &mut io::sink(), hash).ok()?;
-    let digest = hasher.finish();
-    (hex::encode(expected) == digest.hex()).then_some(CachedBlob { bytes, digest })
+impl CachedBlob {
+    /// The number of compressed bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.bytes.len()
+    }
+
+    /// Copies the compressed bytes to `output`, and checks their digest. Another thread hashes
+    /// them at the same time.
+    ///
+    /// # Errors
+    /// If they cannot be written, or with [`DamagedBlob`] if they are damaged.
+    pub(crate) fn copy_to(&self, output: &mut impl Write) -> io::Result<()> {
+        let (chunks, to_hash) = bounded::<Vec<u8>>(CHUNKS_AHEAD);
+        let (returned, free) = bounded::<Vec<u8>>(CHUNKS_AHEAD + 2);
+        let found = thread::scope(|scope| {
+            let hashing = scope.spawn(move || {
+                let mut hasher = Hasher::default();
+                for chunk in to_hash {
+                    hasher.update(&chunk);
+                    let _ = returned.try_send(chunk);
+                }
+                hasher.finish()
+            });
+            let mut bytes = self.bytes.clone();
+            while !bytes.is_empty() {
+                let mut chunk = free.try_recv().unwrap_or_default();
+                chunk.resize(bytes.len().min(CHUNK_SIZE as u64) as usize, 0);
+                bytes.read_exact(&mut chunk).map_err(|_| self.damaged())?;
+                output.write_all(&chunk)?;
+                if chunks.send(chunk).is_err() {
+                    break;
+                }
+            }
+            drop(chunks);
+            hashing.join().map_err(|_| io::Error::other("a thread stopped unexpectedly"))
+        })?;
+        if found == self.digest { Ok(()) } else { Err(self.damaged()) }
+    }
+
+    /// The compressed bytes after checking their digest; `None` if they are damaged.
+    pub(crate) fn verified(self) -> Option<FileSlice> {
+        self.copy_to(&mut io::sink()).ok().map(|()| self.bytes)
+    }
+
+    /// Removes the blob from the cache.
+    fn damaged(&self) -> io::Error {
+        let _ = fs::remove_file(&self.path);
+        io::Error::other(DamagedBlob)
+    }
 }
 
 /// Writes a blob into the cache.
 #[derive(Debug)]
 pub(crate) struct BlobWriter {
-    file: NamedTempFile,
+    file: NewFile,
 }
 
 impl BlobWriter {
@@ -121,14 +163,9 @@ impl BlobWriter {
         self.file.write_all(bytes)
     }
 
-    /// Adds the blob, whose digest is `digest`, to `cache` as the compressed layer `diff_id`.
-    pub(crate) fn finish(
-        mut self,
-        cache: &BlobCache,
-        diff_id: DiffId,
-        digest: Digest,
-    ) -> io::Result<()> {
+    /// Adds the blob, whose digest is `digest`, to the cache as the compressed layer `diff_id`.
+    pub(crate) fn finish(mut self, diff_id: DiffId, digest: Digest) -> io::Result<()> {
         self.file.write_all(&hex::decode(digest.hex()).map_err(io::Error::other)?)?;
-        self.file.persist(cache.path(diff_id)).map(drop).map_err(|error| error.error)
+        self.file.persist(&diff_id.0.hex())
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct Filesystem {
     /// content. Not so for images with fixed dates, of which another one may be mounted in the same
     /// place, and for filesystems that take their dates from elsewhere.
     pub(crate) has_ctime: bool,
+    /// Whether that holds only for files with small inode numbers; see [`SMALL_INODES`].
+    only_small_inodes: bool,
 }
 
 /// The types of filesystems (`linux/magic.h`) that set a file's ctime with every change: ext2 to
@@ -58,6 +60,12 @@ const WITH_CTIME: [u32; 7] =
     [0x0000_ef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0xca45_1a4e, 0x2fc1_2fc1, 0x0102_1994];
 /// The type of overlay filesystems.
 const OVERLAY: u32 = 0x794c_7630;
+/// The file with `Y` or `N`: whether overlays take metadata and data of a file from different
+/// layers if their mount options do not say.
+const METACOPY: &str = "/sys/module/overlay/parameters/metacopy";
+/// Inode numbers below this have no highest bits, in which overlays mounted with `xino` number the
+/// filesystems of their layers: 0 is that of the upper layer (Linux, `ovl_map_dev_ino`).
+const SMALL_INODES: u64 = 1 << 48;
 /// The major number of loop devices (Linux, `admin-guide/devices.txt`): their filesystems are
 /// images, which may have fixed dates whatever their type is.
 const LOOP_MAJOR: u32 = 7;
@@ -70,11 +78,21 @@ impl Filesystem {
             return Self::default();
         };
         let read_only = info.f_flag.contains(StatVfsMountFlags::RDONLY);
-        let has_ctime = match kind.f_type as u32 {
-            OVERLAY => all_layers_have_ctime(folder),
-            _ => has_ctime(folder) && !(read_only && is_read_only_image(folder)),
+        let (has_ctime, only_small_inodes) = match kind.f_type as u32 {
+            OVERLAY => {
+                let options = super_options(folder).unwrap_or_default();
+                let all = all_layers_have_ctime(&options);
+                (all || tells_upper_files(&options), !all)
+            }
+            _ => (has_ctime(folder) && !(read_only && is_read_only_image(folder)), false),
         };
-        Self { id: info.f_fsid, has_ctime }
+        Self { id: info.f_fsid, has_ctime, only_small_inodes }
+    }
+
+    /// The filesystem as far as it holds for a file with the device number of this filesystem's
+    /// folders and the number `inode`.
+    pub(crate) fn of_file(self, inode: u64) -> Self {
+        if self.only_small_inodes && inode >= SMALL_INODES { Self::default() } else { self }
     }
 }
 
@@ -92,21 +110,42 @@ fn is_read_only_image(folder: BorrowedFd<'_>) -> bool {
     super_options(folder).is_none_or(|options| options.split(',').any(|option| option == "ro"))
 }
 
-/// Whether all filesystems below the overlay at `folder` have a real ctime. Within a container,
-/// their paths are often those of the host: then this is unknown, and false.
-fn all_layers_have_ctime(folder: BorrowedFd<'_>) -> bool {
-    let Some(options) = super_options(folder) else {
-        return false;
-    };
-    let layers = options.split(',').filter_map(|option| {
-        let (name, value) = option.split_once('=')?;
+/// The mount options that have a value, with it.
+fn with_values(options: &str) -> impl Iterator<Item = (&str, &str)> {
+    options.split(',').filter_map(|option| option.split_once('='))
+}
+
+/// Whether all filesystems below an overlay with these mount options have a real ctime. Within a
+/// container, their paths are often those of the host: then this is unknown, and false.
+fn all_layers_have_ctime(options: &str) -> bool {
+    let layers = with_values(options).filter_map(|(name, value)| {
         matches!(name, "lowerdir" | "lowerdir+" | "datadir+" | "upperdir").then_some(value)
     });
-    let mut folders = layers.flat_map(|value| value.split(':')).filter(|path| !path.is_empty());
-    folders.all(|path| {
-        let layer = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
-        path.starts_with('/') && layer.is_ok_and(|layer| has_ctime(layer.as_fd()))
-    })
+    let folders: Vec<_> = layers.flat_map(|value| value.split(':')).collect();
+    !folders.is_empty()
+        && folders.into_iter().filter(|path| !path.is_empty()).all(|path| {
+            let layer = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+            path.starts_with('/') && layer.is_ok_and(|layer| has_ctime(layer.as_fd()))
+        })
+}
+
+/// Whether files of an overlay with these mount options that have the overlay's own device number
+/// and a small inode number are on the filesystem of its upper layer.
+///
+/// Linux gives other device numbers to files on other filesystems, or marks them in their inode
+/// numbers (`ovl_map_dev_ino`). The upper layer is on a filesystem that is written to, which sets
+/// a real ctime; network and FUSE filesystems cannot be upper layers.
+fn tells_upper_files(options: &str) -> bool {
+    let has_upper = with_values(options).any(|(name, _)| name == "upperdir");
+    // Then the data of a file may be on another filesystem than its metadata.
+    let has_other_data = with_values(options).any(|(name, value)| match name {
+        "metacopy" => value == "on",
+        "datadir+" => true,
+        "lowerdir" => value.contains("::"),
+        _ => false,
+    });
+    let is_default = || fs::read_to_string(METACOPY).is_ok_and(|value| value.trim() == "N");
+    has_upper && !has_other_data && is_default()
 }
 
 /// The options of the filesystem at `folder`, from `/proc/self/mountinfo`; `None` if unknown.

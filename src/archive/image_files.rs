@@ -12,7 +12,7 @@ use crate::text;
 /// The most bytes that a config, manifest or index may have, as in Podman and skopeo
 /// (containers/image, `iolimits`). Real ones have some KiB; a history with a thousand store paths
 /// makes a few hundred.
-const DOCUMENT_MAX: u64 = 4 << 20;
+pub(crate) const DOCUMENT_MAX: u64 = 4 << 20;
 
 /// The files of an image by name.
 #[derive(Debug)]

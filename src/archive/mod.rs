@@ -19,7 +19,7 @@ mod folder;
 pub mod header;
 pub(crate) mod host;
 mod image;
-mod image_files;
+pub(crate) mod image_files;
 mod invalid_data;
 mod json;
 pub mod layer;

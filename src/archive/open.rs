@@ -38,12 +38,11 @@ pub fn open(path: &Path, selector: &ImageSelector) -> Result<Image, ArchiveError
     oci::check_lists(path, &files, &image)?;
     // A dual archive has images for other platforms in its OCI half only.
     let platform = OciPlatform::from(&image.config);
-    let runs = |wanted| platform.rank_for(wanted).is_some();
-    if selector.platform.as_ref().is_none_or(runs) {
-        Ok(image)
-    } else {
-        oci::read(path, &files, selector)
+    if selector.platform.as_ref().is_none_or(|wanted| platform.rank_for(wanted) == Some(0)) {
+        return Ok(image);
     }
+    let best = oci::read(path, &files, selector)?;
+    Ok(if best.id() == image.id() { image } else { best })
 }
 
 /// The files of a file or folder that is an image or has several.

@@ -5,8 +5,7 @@ use std::io::{self, BufWriter, Seek, Write};
 
 use super::cache::DiskCache;
 use super::write_image::{PresentLayers, write_image};
-
-use super::{BuildError, Format, Options, Output, Plan};
+use super::{BuildError, CacheUse, Format, Options, Output, Plan};
 use crate::archive::compress::CompressingWriter;
 use crate::archive::docker::DockerWriter;
 use crate::archive::oci::OciWriter;
@@ -86,8 +85,25 @@ fn docker(
     Ok(summary)
 }
 
-/// Writes an OCI layout, or both formats in one.
+/// Writes an OCI layout, or both formats in one. If a compressed layer in the cache turns out to be
+/// damaged, begins again without it.
 fn oci(
+    plans: &[&Plan],
+    options: Options,
+    mut file: &File,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Vec<Summary>, BuildError> {
+    match oci_once(plans, options, file, progress) {
+        Err(error) if error.is_damaged_cache() => {
+            file.rewind().map_err(write_failed)?;
+            let options = Options { cache: CacheUse::Verify, ..options };
+            oci_once(plans, options, file, progress)
+        }
+        written => written,
+    }
+}
+
+fn oci_once(
     plans: &[&Plan],
     options: Options,
     file: &File,

@@ -11,8 +11,8 @@ use crate::archive::Compression;
 use crate::archive::blob_cache::BlobCache;
 use crate::archive::layer::Fingerprint;
 use crate::archive::pipeline::{CachedLayer, LayerCache};
-
 use crate::cache_dir;
+use crate::cache_file::{self, NewFile};
 use crate::errors;
 use crate::image::{DiffId, Digest};
 
@@ -85,8 +85,7 @@ impl DiskCache {
     /// Removes the least recently used entries if the cache exceeds its limits.
     pub(super) fn prune(&self) {
         self.blobs.iter().for_each(BlobCache::prune);
-        let entries = self.diff_ids.as_ref().and_then(|folder| fs::read_dir(folder).ok());
-        let files: Vec<_> = entries.into_iter().flatten().flatten().collect();
+        let files = self.diff_ids.as_deref().map(cache_file::sweep).unwrap_or_default();
         if files.len() <= MAX_DIFF_IDS {
             return;
         }
@@ -137,9 +136,9 @@ impl LayerCache for DiskCache {
             return;
         };
         let key = key(fingerprint);
-        let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+        let written = NewFile::create(folder).and_then(|mut file| {
             file.write_all(entry_text(&key, diff_id).as_bytes())?;
-            file.persist(folder.join(key.hex())).map_err(|error| error.error)
+            file.persist(&key.hex())
         });
         // If this fails, the next build takes longer; nothing else changes.
         drop(written);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::archive::ArchiveError;
+use crate::archive::blob_cache::DamagedBlob;
 use crate::archive::entry::display_path;
 use crate::closure::ClosureError;
 use crate::image::env::EnvError;
@@ -88,6 +89,12 @@ impl BuildError {
             }
             other => other,
         }
+    }
+
+    /// Whether a compressed layer in the layer cache was damaged.
+    pub(super) fn is_damaged_cache(&self) -> bool {
+        let Self::Archive(ArchiveError::Write { source, .. }) = self else { return false };
+        source.get_ref().is_some_and(|error| error.is::<DamagedBlob>())
     }
 
     /// Whether the host failed, not the input.

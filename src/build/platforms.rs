@@ -120,7 +120,7 @@ impl Recipe {
     fn for_platform(mut recipes: Vec<Self>, platform: &Platform) -> Result<Self, BuildError> {
         let rank = |recipe: &Self| {
             let own = recipe.platform.as_ref().filter(|own| own.arch == platform.arch)?;
-            Some(platform.rank_of_variant(own.variant.as_deref()).unwrap_or(u32::MAX))
+            Some(platform.rank_of(own.arch, own.variant.as_deref()).unwrap_or(u32::MAX))
         };
         let ranks = recipes.iter().map(rank).enumerate();
         let best = ranks.filter_map(|(index, rank)| Some((rank?, index))).min();

@@ -237,9 +237,15 @@ fn owner(settings: &Settings) -> Result<Attributes, String> {
         }
         name => Ok(name.clone().unwrap_or_else(|| "root".to_owned())),
     };
+    let number = |key: &str, number: Option<u32>| match number {
+        Some(u32::MAX) => {
+            Err(format!("{key} {} means no {key} to Linux; use a lower number", u32::MAX))
+        }
+        number => Ok(number.unwrap_or(0).into()),
+    };
     Ok(Attributes {
-        uid: settings.uid.unwrap_or(0).into(),
-        gid: settings.gid.unwrap_or(0).into(),
+        uid: number("uid", settings.uid)?,
+        gid: number("gid", settings.gid)?,
         uname: name("uname", &settings.uname)?,
         gname: name("gname", &settings.gname)?,
         mtime: Timestamp::DEFAULT,

@@ -159,7 +159,10 @@ impl Folder {
             modified: (status.st_mtime, status.st_mtime_nsec as u32),
             changed: (status.st_ctime, status.st_ctime_nsec as u32),
             inode: status.st_ino,
-            filesystem: if is_same { self.filesystem } else { Filesystem::default() },
+            filesystem: match is_same {
+                true => self.filesystem.of_file(status.st_ino),
+                false => Filesystem::default(),
+            },
         }
     }
 }

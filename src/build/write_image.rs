@@ -28,6 +28,7 @@ pub(super) fn write_image(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Summary, BuildError> {
     tag::check_derivable(plan)?;
+    image_config::check_size(plan)?;
     // Before the first byte is written: a step may fail.
     let step_layers = plan.step_layers(threads, cache)?;
     let (mut diff_ids, mut sizes) = (Vec::new(), Vec::new());
@@ -54,8 +55,7 @@ pub(super) fn write_image(
     cache.prune();
     diff_ids.extend(new_layers.iter().map(|layer| layer.diff_id));
     sizes.extend(new_layers.iter().map(|layer| layer.size));
-    let config = image_config::image_config(plan, diff_ids);
-    let raw_config = serde_json::to_vec(&config).map_err(|error| write_failed(error.into()))?;
+    let (config, raw_config) = image_config::image_config(plan, &diff_ids)?;
     let metadata = ImageMetadata {
         references: reference::of_layers(plan, &new_layers)?,
         platform: plan.platform.clone(),

@@ -46,7 +46,7 @@ pub(super) fn stdout_metadata() -> Option<Metadata> {
 }
 
 /// Leaves a file that is written out of the contents of images.
-fn leave_out(plans: &mut [Plan], file: Option<&Metadata>) {
+pub(super) fn leave_out(plans: &mut [Plan], file: Option<&Metadata>) {
     if let Some(file) = file.filter(|file| file.is_file()) {
         plans.iter_mut().for_each(|plan| plan.leave_out(file));
     }

@@ -1,8 +1,10 @@
 //! `seatrial reference`: prints `name:tag` of a recipe's image.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use super::args::RecipeArgs;
+use super::output::leave_out;
 use super::streams::stdout;
 use crate::build::{self, plan};
 
@@ -17,6 +19,10 @@ Example:
 pub(super) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
+
+    /// File that `build` writes; it is not part of the contents [default: NAME.tar]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
@@ -24,7 +30,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.recipe.threads();
     let mut references = recipe.references();
     if references.is_empty() {
-        references = build::references(&plan(recipe, threads)?, threads, args.recipe.cache())?;
+        let mut plan = plan(recipe, threads)?;
+        let name = plan.recipe().name.base_name();
+        let output = args.output.clone().unwrap_or_else(|| format!("{name}.tar").into());
+        leave_out(std::slice::from_mut(&mut plan), output.metadata().ok().as_ref());
+        references = build::references(&plan, threads, args.recipe.cache())?;
     }
     for reference in references {
         writeln!(stdout(), "{reference}")?;

@@ -37,15 +37,23 @@ const ON_BASE: &str = "seatrial, base layers: ";
 const PATHS: &str = "store paths: ";
 /// The start of a comment that has the command of a step.
 const STEP: &str = "step: ";
+/// The word after which a comment has the number of further store paths.
+const MORE: &str = "...";
 
 impl History {
     /// The entry of a new layer with the store paths `paths`, in an image with `base` base layers.
-    pub fn of_layer(created: Timestamp, base: usize, paths: &[String]) -> Self {
+    /// It lists at most `most` of the store paths, and the number of the others.
+    pub(crate) fn of_layer(created: Timestamp, base: usize, paths: &[String], most: usize) -> Self {
         let created_by = if base == 0 { CREATED_BY.to_owned() } else { format!("{ON_BASE}{base}") };
+        let listed = &paths[..most.min(paths.len())];
+        let mut comment = format!("{PATHS}{}", listed.join(" "));
+        if listed.len() < paths.len() {
+            comment.push_str(&format!(" {MORE} and {} more", paths.len() - listed.len()));
+        }
         Self {
             created: Some(created.to_string()),
             created_by: Some(created_by),
-            comment: (!paths.is_empty()).then(|| format!("{PATHS}{}", paths.join(" "))),
+            comment: (!paths.is_empty()).then_some(comment),
             ..Self::default()
         }
     }
@@ -53,7 +61,7 @@ impl History {
     /// The entry of a layer that the command `step` made, in an image with `base` base layers.
     pub fn of_step(created: Timestamp, base: usize, step: &str) -> Self {
         let comment = Some(format!("{STEP}{step}"));
-        Self { comment, ..Self::of_layer(created, base, &[]) }
+        Self { comment, ..Self::of_layer(created, base, &[], 0) }
     }
 
     /// A placeholder for a base layer whose image has no history.
@@ -78,7 +86,7 @@ impl History {
         self.comment.as_deref()?.strip_prefix(STEP)
     }
 
-    /// The store paths in the comment, if this builder wrote it.
+    /// The store paths in the comment, if this builder wrote it; the first ones if there are many.
     pub fn paths(&self) -> Vec<String> {
         let ours = self.base_layers().is_some();
         let listed = self
@@ -86,6 +94,7 @@ impl History {
             .as_deref()
             .filter(|_| ours)
             .and_then(|comment| comment.strip_prefix(PATHS));
-        listed.map(|paths| paths.split(' ').map(str::to_owned).collect()).unwrap_or_default()
+        let paths = listed.into_iter().flat_map(|paths| paths.split(' '));
+        paths.take_while(|path| *path != MORE).map(str::to_owned).collect()
     }
 }

@@ -2,12 +2,13 @@
 //! OCI descriptor, manifest, index and layout file (OCI image-spec v1.1).
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use super::{Digest, ImageConfig, Platform, null};
+pub use super::descriptor::{Descriptor, OciPlatform};
+use super::digest::DigestError;
+use super::null;
+use super::raw_index::RawIndex;
 
 /// An image in a docker-archive's `manifest.json`, which is a list of images (moby `image/spec`,
 /// "Combined Image JSON + Filesystem Changeset Format").
@@ -48,113 +49,6 @@ pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The annotation with the reference in an OCI layout's index; containerd names images by it.
 pub const IMAGE_NAME: &str = "io.containerd.image.name";
 
-/// A reference to a blob.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Descriptor {
-    /// The blob's type; for images, one of [`media_type`].
-    #[serde(default, deserialize_with = "null::as_default")]
-    pub media_type: String,
-    /// The digest of the blob's bytes as stored.
-    pub digest: Digest,
-    /// The blob's size in bytes as stored.
-    #[serde(default, deserialize_with = "null::as_default")]
-    pub size: u64,
-    /// The platform of the image, in an index.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub platform: Option<OciPlatform>,
-    /// The type of an artifact that is not an image, such as a signature.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub artifact_type: Option<String>,
-    /// Annotations.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "null::in_optional_map"
-    )]
-    pub annotations: Option<BTreeMap<String, String>>,
-}
-
-impl Descriptor {
-    /// The descriptor of a blob, without a platform or annotations.
-    pub fn new(media_type: impl Into<String>, digest: Digest, size: u64) -> Self {
-        Self {
-            media_type: media_type.into(),
-            digest,
-            size,
-            platform: None,
-            artifact_type: None,
-            annotations: None,
-        }
-    }
-}
-
-/// The `platform` of a descriptor. It is text, because an index may have the platform `unknown`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OciPlatform {
-    /// The CPU architecture, as GOARCH.
-    #[serde(default, deserialize_with = "null::as_default")]
-    pub architecture: String,
-    /// The operating system, as GOOS; empty means Linux.
-    #[serde(default, deserialize_with = "null::as_default")]
-    pub os: String,
-    /// The CPU variant, such as `v7`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub variant: Option<String>,
-}
-
-impl From<&Platform> for OciPlatform {
-    fn from(platform: &Platform) -> Self {
-        Self {
-            architecture: platform.arch.goarch().to_owned(),
-            os: Platform::OS.to_owned(),
-            variant: platform.variant.clone(),
-        }
-    }
-}
-
-impl From<&ImageConfig> for OciPlatform {
-    fn from(config: &ImageConfig) -> Self {
-        Self {
-            architecture: config.architecture.clone(),
-            os: config.os.clone(),
-            variant: config.variant.clone(),
-        }
-    }
-}
-
-impl OciPlatform {
-    /// How well an image for this platform suits `wanted`: 0 if exactly, more for lower variants;
-    /// `None` if `wanted` cannot run it.
-    pub fn rank_for(&self, wanted: &Platform) -> Option<u32> {
-        let named: Platform = self.architecture.parse().ok()?;
-        let is_linux = matches!(self.os.as_str(), "" | Platform::OS);
-        if !is_linux || named.arch != wanted.arch {
-            return None;
-        }
-        let own = self.variant.as_deref().filter(|variant| !variant.is_empty());
-        wanted.rank_of_variant(own.or(named.variant.as_deref()))
-    }
-}
-
-impl OciPlatform {
-    /// The number of bytes of all its parts.
-    pub(crate) fn text_length(&self) -> usize {
-        let variant = self.variant.as_deref().unwrap_or_default();
-        self.os.len() + self.architecture.len() + variant.len()
-    }
-}
-
-impl fmt::Display for OciPlatform {
-    /// Writes `os/architecture[/variant]`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let os = if self.os.is_empty() { Platform::OS } else { &self.os };
-        write!(f, "{os}/{}", self.architecture)?;
-        let variant = self.variant.iter().filter(|variant| !variant.is_empty());
-        variant.into_iter().try_for_each(|variant| write!(f, "/{variant}"))
-    }
-}
-
 /// An OCI image manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -177,38 +71,62 @@ pub struct OciManifest {
     #[serde(default, skip_serializing)]
     pub artifact_type: Option<String>,
     /// Whether it is about another manifest, such as a signature of it.
-    #[serde(default, skip_serializing, rename = "subject", deserialize_with = "is_present")]
+    #[serde(default, skip_serializing, rename = "subject", deserialize_with = "null::is_present")]
     pub has_subject: bool,
     /// Whether it has the `manifests` of an index.
-    #[serde(default, skip_serializing, rename = "manifests", deserialize_with = "is_present")]
+    #[serde(
+        default,
+        skip_serializing,
+        rename = "manifests",
+        deserialize_with = "null::is_present"
+    )]
     pub has_manifests: bool,
 }
 
 /// An OCI image index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", try_from = "RawIndex")]
 pub struct OciIndex {
     /// Always 2.
-    #[serde(default, deserialize_with = "null::as_default")]
     pub schema_version: u32,
     /// [`media_type::INDEX`], if given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// Manifests, or further indexes.
-    #[serde(default, deserialize_with = "null::as_default")]
     pub manifests: Vec<Descriptor>,
     /// Annotations; they are not read.
-    #[serde(skip_deserializing, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// Manifests and indexes that another algorithm than SHA-256 identifies.
+    #[serde(skip)]
+    pub unsupported: Vec<Descriptor<String>>,
     /// The type of the artifacts that it lists, if they are not images.
-    #[serde(default, skip_serializing)]
+    #[serde(skip)]
     pub artifact_type: Option<String>,
     /// Whether it has the `config` of a manifest.
-    #[serde(default, skip_serializing, rename = "config", deserialize_with = "is_present")]
+    #[serde(skip)]
     pub has_config: bool,
     /// Whether it has the `layers` of a manifest.
-    #[serde(default, skip_serializing, rename = "layers", deserialize_with = "is_present")]
+    #[serde(skip)]
     pub has_layers: bool,
+}
+
+impl TryFrom<RawIndex> for OciIndex {
+    type Error = DigestError;
+
+    fn try_from(mut raw: RawIndex) -> Result<Self, DigestError> {
+        let (manifests, unsupported) = raw.entries()?;
+        Ok(Self {
+            schema_version: raw.schema_version,
+            media_type: raw.media_type,
+            manifests,
+            annotations: BTreeMap::new(),
+            unsupported,
+            artifact_type: raw.artifact_type,
+            has_config: raw.has_config,
+            has_layers: raw.has_layers,
+        })
+    }
 }
 
 impl OciManifest {
@@ -239,16 +157,12 @@ impl OciIndex {
             media_type: Some(media_type::INDEX.to_owned()),
             manifests,
             annotations,
+            unsupported: Vec::new(),
             artifact_type: None,
             has_config: false,
             has_layers: false,
         }
     }
-}
-
-/// Whether there is a value other than null.
-fn is_present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
 }
 
 /// The content of `oci-layout`.

@@ -4,6 +4,7 @@
 //! [`archive`](crate::archive) or [`build`](crate::build).
 
 pub(crate) mod config;
+mod descriptor;
 pub(crate) mod digest;
 pub(crate) mod env;
 pub(crate) mod fields;
@@ -12,6 +13,8 @@ pub(crate) mod inherit;
 pub(crate) mod manifest;
 mod null;
 pub(crate) mod platform;
+mod platform_match;
+mod raw_index;
 pub(crate) mod reference;
 pub(crate) mod schema;
 pub(crate) mod summary;

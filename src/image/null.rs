@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 /// Deserializes a null as the default value.
@@ -44,4 +45,9 @@ where
     let map: Option<BTreeMap<String, Option<T>>> = Option::deserialize(deserializer)?;
     let with_default = |(key, value): (String, Option<T>)| (key, value.unwrap_or_default());
     Ok(map.map(|map| map.into_iter().map(with_default).collect()))
+}
+
+/// Whether there is a value other than null.
+pub(super) fn is_present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
 }

@@ -61,18 +61,6 @@ impl Arch {
     }
 }
 
-impl Arch {
-    /// The variant that an image without one has, as in containerd's `platforms.Normalize`.
-    fn default_variant(self) -> Option<&'static str> {
-        match self {
-            Self::Amd64 => Some("v1"),
-            Self::Arm => Some("v7"),
-            Self::Arm64 => Some("v8"),
-            _ => None,
-        }
-    }
-}
-
 impl fmt::Display for Arch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.goarch())
@@ -168,34 +156,12 @@ impl Platform {
         Ok(Self { variant: Some(variant.to_owned()), ..self })
     }
 
-    /// How well an image for `variant` of the architecture suits this platform: 0 if exactly, more
-    /// for lower variants; `None` if this platform cannot run it (containerd `platforms.Only`).
-    pub(crate) fn rank_of_variant(&self, variant: Option<&str>) -> Option<u32> {
-        let default = self.arch.default_variant();
-        let wanted = self.variant.as_deref().or(default);
-        let offered = variant.or(default);
-        match (wanted, offered, wanted.and_then(version).zip(offered.and_then(version))) {
-            (_, _, Some((wanted, offered))) => wanted.checked_sub(offered),
-            (wanted, offered, None) if wanted == offered => Some(0),
-            (Some(_), Some(_), None) => None,
-            _ => Some(1),
-        }
-    }
-
     /// The platform that `name` means in one of the vocabularies.
     fn from_name(name: &str) -> Option<Self> {
         let row =
             NAMES.iter().find(|row| (row.0 == name && row.2.is_none()) || row.3.contains(&name))?;
         Some(Self { arch: row.1, variant: row.2.map(str::to_owned) })
     }
-}
-
-/// The number of a variant such as `v7` or `v8.1`, for comparisons.
-fn version(variant: &str) -> Option<u32> {
-    let number = variant.strip_prefix(['v', 'V']).unwrap_or(variant);
-    let (major, minor) = number.split_once('.').unwrap_or((number, "0"));
-    let part = |text: &str| text.parse::<u16>().ok().map(u32::from);
-    Some((part(major)? << 16) + part(minor)?)
 }
 
 impl fmt::Display for Platform {
@@ -283,31 +249,5 @@ mod tests {
         assert!(parse("arm/seven").contains("invalid CPU variant"));
         assert!(parse("windows/amd64").contains("unknown architecture"));
         assert!(parse("").contains("unknown architecture"));
-    }
-
-    // containerd, platforms/compare_test.go: TestOnly.
-    #[test]
-    fn lower_variants_run_but_higher_ones_do_not() {
-        for (wanted, offered, rank) in [
-            ("arm/v7", Some("v7"), Some(0)),
-            ("arm/v7", None, Some(0)),
-            ("arm/v7", Some("v6"), Some(1 << 16)),
-            ("arm/v7", Some("v5"), Some(2 << 16)),
-            ("arm/v7", Some("v8"), None),
-            ("arm/v6", Some("v7"), None),
-            ("arm", Some("v7"), Some(0)),
-            ("arm64", Some("v8"), Some(0)),
-            ("arm64", None, Some(0)),
-            ("arm64/v8", None, Some(0)),
-            ("arm64", Some("v9"), None),
-            ("amd64/v3", Some("v2"), Some(1 << 16)),
-            ("amd64", Some("v1"), Some(0)),
-            ("amd64", Some("v2"), None),
-            ("s390x", None, Some(0)),
-            ("riscv64", Some("rva22u64"), Some(1)),
-        ] {
-            let platform: Platform = wanted.parse().unwrap();
-            assert_eq!(platform.rank_of_variant(offered), rank, "{wanted} {offered:?}");
-        }
     }
 }

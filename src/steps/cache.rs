@@ -38,7 +38,8 @@ impl Results {
             return None;
         }
         let blob = self.blobs.as_ref()?.get(DiffId(key))?;
-        let mut layer = layer(blob.bytes, blob.digest).ok()?;
+        let digest = blob.digest;
+        let mut layer = layer(blob.verified()?, digest).ok()?;
         layer.cached = true;
         Some(layer)
     }
@@ -65,7 +66,7 @@ fn add(blobs: &BlobCache, key: Digest, mut bytes: FileSlice, digest: Digest) -> 
     let mut buffer = vec![0; 256 << 10];
     loop {
         match bytes.read(&mut buffer)? {
-            0 => return writer.finish(blobs, DiffId(key), digest),
+            0 => return writer.finish(DiffId(key), digest),
             count => writer.write(&buffer[..count])?,
         }
     }

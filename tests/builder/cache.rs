@@ -18,7 +18,11 @@ fn lab_with_cache() -> Lab {
     lab.file("root/other", [7; 100_000]);
     let deadline = Instant::now() + Duration::from_secs(30);
     while lab.cached_files("layers").is_empty() {
-        assert!(Instant::now() < deadline, "the layer is never cached");
+        assert!(
+            Instant::now() < deadline,
+            "the layer is never cached; if the folder for temporary files is on a filesystem \
+             without a real ctime (docs/security.md, \"The cache\"), set TMPDIR to another one"
+        );
         lab.build(RECIPE);
     }
     lab
@@ -167,6 +171,66 @@ fn layers_from_images_of_filesystems_are_not_cached() {
         assert!(built.iter().all(|built| built.summary["id"] == plain.summary["id"]));
     }
     assert!(lab.cached_files("layers").is_empty());
+}
+
+/// Mounts an overlay of the folders `lower` and `upper` at `mounted`. Their paths are relative, so
+/// the program cannot resolve them, like those of the host in a container. Returns false if this
+/// needs other permissions.
+fn mount_overlay(lab: &Lab, options: &str) -> bool {
+    for folder in ["upper", "work", "mounted"] {
+        fs::create_dir_all(lab.path(folder)).unwrap();
+    }
+    let options = format!("lowerdir=lower,upperdir=upper,workdir=work{options}");
+    let mut mount = lab.command("mount");
+    mount.args(["-t", "overlay", "overlay", "-o", &options, "mounted"]);
+    mount.output().is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn layers_from_overlays_on_one_filesystem_are_cached() {
+    let recipe = "name='x'\ntag='1'\ncontents='mounted/root'\n";
+    for (lower_on_tmpfs, options) in [(false, ""), (true, ""), (true, ",xino=on")] {
+        let lab = Lab::new();
+        lab.file("lower/root/file", "some content\n");
+        if lower_on_tmpfs {
+            let mut mount = lab.command("mount");
+            mount.args(["-t", "tmpfs", "tmpfs", "lower"]);
+            if !mount.output().is_ok_and(|output| output.status.success()) {
+                return; // needs root
+            }
+            lab.file("lower/root/file", "some content\n");
+        }
+        if !mount_overlay(&lab, options) {
+            return; // needs root
+        }
+        let deadline = Instant::now() + Duration::from_secs(if lower_on_tmpfs { 3 } else { 30 });
+        while Instant::now() < deadline && lab.cached_files("layers").is_empty() {
+            lab.build(recipe);
+        }
+        let is_cached = !lab.cached_files("layers").is_empty();
+        // Moves the file to the upper layer.
+        lab.file("mounted/root/file", "SOME CONTENT\n");
+        let changed = lab.build(recipe);
+        let plain = lab.build_with(recipe, "plain.tar", &["--no-cache"]);
+        lab.tool("umount", ["mounted"]);
+        if lower_on_tmpfs {
+            lab.tool("umount", ["lower"]);
+        }
+        assert_eq!(changed.bytes, plain.bytes);
+        // Linux shows that a file is on another filesystem than the upper layer, but not on which.
+        assert_eq!(is_cached, !lower_on_tmpfs, "{lower_on_tmpfs} {options}");
+    }
+}
+
+#[test]
+fn unfinished_files_of_killed_builds_are_removed_by_the_next() {
+    let lab = lab_with_cache();
+    lab.build_with(RECIPE, "out.tar", &OCI);
+    let store = lab.cached_files("blobs").remove(0);
+    let left = [store.join(".new-killed"), lab.cache_path("seatrial/layers/.new-killed")];
+    left.iter().for_each(|path| fs::write(path, "part").unwrap());
+    lab.build_with(RECIPE, "out.tar", &OCI);
+    assert!(left.iter().all(|path| !path.exists()));
 }
 
 #[test]

@@ -127,3 +127,18 @@ pub fn with(mut value: Value, more: Value) -> Value {
     value.as_object_mut().unwrap().extend(more);
     value
 }
+
+/// A valid docker-archive of which one document is replaced.
+pub fn archive_with(document: &str, text: &str) -> Vec<u8> {
+    let layer = valid_layer();
+    let valid = [
+        ("c.json", config(&[&layer]).to_string()),
+        ("manifest.json", manifest("c.json", &["l.tar"]).to_string()),
+    ];
+    let mut archive = TarBuilder::new().file("l.tar", &layer);
+    for (name, content) in valid {
+        let content = if name == document { text } else { &content };
+        archive = archive.file(name, content.as_bytes());
+    }
+    archive.finish()
+}

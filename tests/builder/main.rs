@@ -10,13 +10,14 @@ mod cli; // exit codes, messages, outputs
 mod closures; // sizes and shapes of reference graphs
 mod contents; // files of all kinds in images
 mod corpus; // a store of real packages
-mod documents; // JSON documents of images, and the files around them
+mod documents; // JSON documents of images
 mod entries; // entries of every kind, as other programs unpack them
 mod export; // file systems of images as one tar
 mod forge; // forged images for tests
 mod golden; // digests of whole archives
 mod hostile; // images that would take much time or memory
 mod hostile_contents; // contents that are not what they seem
+mod image_files; // files in the place of images
 mod lab; // the fixture of all tests
 mod layering; // strategies, pipelines, mistakes in them
 mod layers; // layering, base layers, order, reproducibility
@@ -28,9 +29,11 @@ mod outputs; // output files, links, devices and pipes
 mod peers; // other programs read the archives
 mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes
+mod reading; // helpers that read forged images
 mod recipes; // keys of recipes and errors for mistakes
 mod sandbox; // builds in sandboxes, where much is missing
 mod sbom; // bills of materials
+mod selection; // one of several images by name, platform and kind
 mod steps; // commands that change an image
 mod store; // which store paths an image gets, and symlinks in the store
 mod tar_layers; // layers as engines read them

@@ -122,6 +122,28 @@ fn an_output_in_the_contents_is_left_out_as_by_gnu_tar() {
 }
 
 #[test]
+fn an_output_in_the_contents_does_not_change_the_derived_tag() {
+    let lab = Lab::new();
+    lab.file("file", "content\n");
+    lab.file("recipe.toml", "name = 'app'\ncontents = '.'\n");
+    let reference = |more: &[&str]| {
+        lab.seatrial(["reference", "recipe.toml"].iter().chain(more)).ok().trim().to_owned()
+    };
+    let build = |more: &[&str]| {
+        let summary = lab.seatrial(["build", "recipe.toml", "--json"].iter().chain(more)).ok();
+        let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+        summary["reference"].as_str().unwrap().to_owned()
+    };
+    let first = reference(&[]);
+    assert_eq!(build(&[]), first);
+    assert_eq!(reference(&[]), first);
+    fs::rename(lab.path("app.tar"), lab.path("other.tar")).unwrap();
+    assert_ne!(reference(&[]), first, "it is a file of the contents now");
+    assert_eq!(reference(&["-o", "other.tar"]), first);
+    assert_eq!(build(&["-o", "other.tar"]), first);
+}
+
+#[test]
 fn an_output_that_is_one_of_the_contents_is_an_error() {
     let lab = Lab::new();
     lab.file("data.tar", "precious");

@@ -200,3 +200,46 @@ fn healthchecks_and_other_docker_fields_reach_the_config() {
         })
     );
 }
+
+#[test]
+fn numbers_that_mean_no_user_or_group_are_rejected() {
+    let lab = Lab::new();
+    for key in ["uid", "gid"] {
+        let message = lab.rejected(&format!("name='x'\n{key}=4294967295\n"));
+        assert!(message.contains(&format!("{key} 4294967295 means no {key}")), "{message}");
+        lab.build(&format!("name='x'\ntag='1'\n{key}=4294967294\n"));
+    }
+}
+
+#[test]
+fn a_config_that_readers_would_reject_is_not_written() {
+    let lab = Lab::new();
+    // JSON escapes quotes.
+    let label = "\"".repeat(3 << 20);
+    let message = lab.rejected(&format!("name='x'\n[config.Labels]\na='{label}'\n"));
+    assert!(message.contains("readers of images accept at most 4 MiB"), "{message}");
+    let label = "\"".repeat((2 << 20) - 1000);
+    lab.build(&format!("name='x'\ntag='1'\n[config.Labels]\na='{label}'\n"));
+    lab.seatrial(["inspect", "out.tar"]).ok();
+}
+
+#[test]
+fn the_history_of_very_many_store_paths_is_shortened() {
+    let lab = Lab::new();
+    let names: Vec<String> = (0..20_000).map(|n| format!("{n:032}-{}", "x".repeat(175))).collect();
+    let references: Vec<&str> = names[1..].iter().map(String::as_str).collect();
+    let mut paths: Vec<(&str, &[&str])> = references.iter().map(|name| (*name, &[][..])).collect();
+    paths.push((&names[0], &references));
+    lab.store(&paths);
+    let recipe = json!({
+        "name": "x", "tag": "1", "layering": "single",
+        "contents": format!("/nix/store/{}", names[0]),
+        "store": { "source": "store", "closure": "graph.json" },
+    });
+    let built = lab.build(&recipe.to_string());
+    let history = built.config()["history"][0]["comment"].as_str().unwrap().to_owned();
+    assert!(history.ends_with(" ... and 19900 more"), "{}", history.len());
+    let summary: serde_json::Value =
+        serde_json::from_str(&lab.seatrial(["inspect", "out.tar", "--json"]).ok()).unwrap();
+    assert_eq!(summary["layers"][0]["paths"].as_array().unwrap().len(), 100);
+}

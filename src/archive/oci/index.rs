@@ -34,12 +34,25 @@ impl ListedImage {
     }
 }
 
+/// An image that another algorithm than SHA-256 identifies.
+#[derive(Clone, Debug)]
+pub(super) struct UnsupportedImage {
+    /// Its digest as written.
+    pub(super) digest: Rc<str>,
+    /// The platform according to the index.
+    pub(super) platform: Option<OciPlatform>,
+    /// The name by which it is listed.
+    pub(super) name: Option<Rc<str>>,
+}
+
 /// The images of a layout, in the order in which they are listed, each digest once.
 #[derive(Debug, Default)]
 pub(super) struct ListedImages {
     pub(super) images: Vec<ListedImage>,
     /// The number of signatures, attestations and other artifacts.
     pub(super) artifacts: usize,
+    /// The images whose digests are not supported.
+    pub(super) unsupported: Vec<UnsupportedImage>,
     by_digest: BTreeMap<Digest, usize>,
     names: BTreeSet<(usize, Rc<str>)>,
 }
@@ -71,7 +84,17 @@ impl ListedImages {
 struct Entry {
     descriptor: Descriptor,
     name: Option<Rc<str>>,
-    is_artifact: bool,
+    kind: EntryKind,
+}
+
+#[derive(Clone, Debug)]
+enum EntryKind {
+    /// An image, or an index of images.
+    Image,
+    Artifact,
+    /// An image or an index with this digest of another algorithm. The digest in the descriptor
+    /// has no meaning.
+    Unsupported(Rc<str>),
 }
 
 struct Walk<'a> {
@@ -92,10 +115,14 @@ impl Walk<'_> {
         depth: usize,
     ) -> Result<(), ArchiveError> {
         self.take(entries.len())?;
-        for Entry { descriptor, name: own_name, is_artifact } in entries {
+        for Entry { descriptor, name: own_name, kind } in entries {
             let name = own_name.as_ref().or(name);
-            if *is_artifact {
+            if let EntryKind::Artifact = kind {
                 self.found.artifacts += 1;
+            } else if let EntryKind::Unsupported(digest) = kind {
+                let (digest, platform) = (Rc::clone(digest), descriptor.platform.clone());
+                let name = name.cloned();
+                self.found.unsupported.push(UnsupportedImage { digest, platform, name });
             } else if is_manifest(&descriptor.media_type) {
                 self.found.add(descriptor, name);
             } else if depth == 0 {
@@ -135,10 +162,16 @@ impl Walk<'_> {
     }
 
     fn entries(&self, index: OciIndex) -> Result<Vec<Entry>, ArchiveError> {
-        index.manifests.into_iter().map(|descriptor| self.entry(descriptor)).collect()
+        let supported =
+            index.manifests.into_iter().map(|descriptor| self.entry(descriptor, EntryKind::Image));
+        let unsupported = index.unsupported.into_iter().map(|descriptor| {
+            let kind = EntryKind::Unsupported(descriptor.digest.as_str().into());
+            self.entry(descriptor.with_digest(Digest::of(&[])), kind)
+        });
+        supported.chain(unsupported).collect()
     }
 
-    fn entry(&self, mut descriptor: Descriptor) -> Result<Entry, ArchiveError> {
+    fn entry(&self, mut descriptor: Descriptor, kind: EntryKind) -> Result<Entry, ArchiveError> {
         let name = name_of(&descriptor);
         let platform = descriptor.platform.as_ref();
         let name_length = name.map_or(0, str::len);
@@ -155,7 +188,8 @@ impl Walk<'_> {
         if is_artifact {
             (descriptor.media_type, descriptor.artifact_type) = (String::new(), None);
         }
-        Ok(Entry { descriptor, name, is_artifact })
+        let kind = if is_artifact { EntryKind::Artifact } else { kind };
+        Ok(Entry { descriptor, name, kind })
     }
 }
 

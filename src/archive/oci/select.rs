@@ -1,10 +1,11 @@
 //! Selects one of the images in a layout, by name and platform.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::artifact::is_artifact;
 use super::documents::Documents;
-use super::index::{ListedImage, ListedImages};
+use super::index::{ListedImage, ListedImages, UnsupportedImage};
 use crate::archive::ArchiveError;
 use crate::archive::image::{ImageSelector, best_by_rank};
 use crate::archive::json;
@@ -19,9 +20,12 @@ pub(super) fn select(
     selector: &ImageSelector,
 ) -> Result<ListedImage, ArchiveError> {
     let mut artifacts = listed.artifacts;
+    let unsupported = listed.unsupported;
     let (named, others): (Vec<_>, Vec<_>) =
-        listed.images.into_iter().partition(|image| has_name(image, selector));
-    if named.is_empty() && !others.is_empty() {
+        listed.images.into_iter().partition(|image| has_name(&image.names, selector));
+    let unsupported: Vec<UnsupportedImage> =
+        unsupported.into_iter().filter(|image| has_name(image.name.as_ref(), selector)).collect();
+    if named.is_empty() && unsupported.is_empty() && !others.is_empty() {
         let problem = format!("no image matches {selector}; the layout has");
         return Err(documents.invalid(format!("{problem} {}", list(documents, &others))));
     }
@@ -37,6 +41,7 @@ pub(super) fn select(
     if images.is_empty() {
         images = about_others;
     }
+    check_supported(documents, &images, &unsupported, selector)?;
     if images.len() > 1 {
         images = for_platform(documents, images, selector)?;
     }
@@ -55,6 +60,32 @@ pub(super) fn select(
         }
         (None, _) => Err(documents.invalid("index.json lists no image")),
     }
+}
+
+/// Checks that none of the `unsupported` images would be selected rather than one of `images`.
+fn check_supported(
+    documents: Documents<'_>,
+    images: &[ListedImage],
+    unsupported: &[UnsupportedImage],
+    selector: &ImageSelector,
+) -> Result<(), ArchiveError> {
+    let rank = |platform: Option<&OciPlatform>| match (&selector.platform, platform) {
+        (Some(wanted), Some(platform)) => platform.rank_for(wanted),
+        _ => Some(0),
+    };
+    let best = unsupported.iter().filter_map(|image| Some((rank(image.platform.as_ref())?, image)));
+    let Some((best, image)) = best.min_by_key(|(rank, _)| *rank) else { return Ok(()) };
+    let mut platforms = Platforms::new(documents);
+    for image in images {
+        if platforms.get(image)?.is_none_or(|found| rank(Some(&found)).is_some_and(|r| r <= best)) {
+            return Ok(());
+        }
+    }
+    let digest = text::quote(&image.digest);
+    let problem = format!(
+        "index.json lists the image by the digest {digest}; only digests of SHA-256 are supported"
+    );
+    Err(documents.invalid(problem))
 }
 
 /// Keeps the images that suit the selected platform best; an error if there are none.
@@ -77,12 +108,12 @@ fn for_platform(
     Ok(best_by_rank(images, &ranks))
 }
 
-fn has_name(image: &ListedImage, selector: &ImageSelector) -> bool {
+fn has_name<'a>(names: impl IntoIterator<Item = &'a Rc<str>>, selector: &ImageSelector) -> bool {
     // The name in a layout may be the tag alone.
     let matches = |name: &str| {
         selector.matches(name) || selector.name.is_none() && selector.tag.as_deref() == Some(name)
     };
-    !selector.has_name_or_tag() || image.names.iter().any(|name| matches(name))
+    !selector.has_name_or_tag() || names.into_iter().any(|name| matches(name))
 }
 
 /// The most bytes of a platform's names; longer ones mean nothing, and many of them take memory.

@@ -187,8 +187,8 @@ impl<W: Write + Seek> LayerSink for OciWriter<W> {
 
     fn cached(&mut self, blob: &CachedBlob, _: DiffId) -> io::Result<()> {
         self.open_blob()?;
-        let size = io::copy(&mut blob.bytes.clone(), &mut self.output)?;
-        self.close_blob(blob.digest, size, layer_media_type(self.compression.codec()))
+        blob.copy_to(&mut self.output)?;
+        self.close_blob(blob.digest, blob.size(), layer_media_type(self.compression.codec()))
     }
 
     fn data(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -211,9 +211,9 @@ impl<W: Write + Seek> LayerSink for OciWriter<W> {
             Some(compressor) => {
                 compressor.finish(&mut |compressed| blob.write(output, compressed))?;
                 let digest = blob.hasher.finish();
-                if let (Some(cached), Some(cache)) = (blob.cached.take(), &self.cache) {
+                if let Some(cached) = blob.cached.take() {
                     // If this fails, the next build only takes longer.
-                    let _ = cached.finish(cache, diff_id, digest);
+                    let _ = cached.finish(diff_id, digest);
                 }
                 digest
             }
