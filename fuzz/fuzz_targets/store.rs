@@ -44,6 +44,7 @@ enum File {
 }
 
 const PATHS_MAX: usize = 6;
+const FILES_MAX: usize = 8;
 /// Places of files, some of them below others, which then are folders.
 const PLACES: [&str; 6] = ["bin/x", "bin/y", "lib/x", "lib/x/deep/z", "top", "share/man/x"];
 const FOLDERS: [&str; 5] = ["bin", "lib", "lib/x", "share", ""];
@@ -110,10 +111,19 @@ fn store_path(number: usize) -> String {
 
 impl Input {
     fn node(&self, number: usize, count: usize) -> serde_json::Value {
-        let references = self.paths[number].references.iter().take(6);
-        let references: Vec<_> =
-            references.map(|byte| store_path(usize::from(*byte) % count)).collect();
+        let references: Vec<_> = self.references(number, count).map(store_path).collect();
         json!({ "path": store_path(number), "references": references })
+    }
+
+    /// The store paths that a store path refers to. Those that its links name are among them, as in
+    /// the graphs of Nix, which finds references by their names in files.
+    fn references(&self, number: usize, count: usize) -> impl Iterator<Item = usize> {
+        let StorePath { references, files } = &self.paths[number];
+        let linked = files.iter().take(FILES_MAX).filter_map(|(_, file)| match file {
+            File::Regular => None,
+            File::Link(other, _) | File::FolderLink(other, _) => Some(other),
+        });
+        references.iter().take(6).chain(linked).map(move |byte| usize::from(*byte) % count)
     }
 
     /// The store paths that `roots` reach.
@@ -121,8 +131,7 @@ impl Input {
         let (mut reached, mut waiting) = (BTreeSet::new(), roots.to_vec());
         while let Some(number) = waiting.pop() {
             if reached.insert(number) {
-                let references = self.paths[number].references.iter().take(6);
-                waiting.extend(references.map(|byte| usize::from(*byte) % count));
+                waiting.extend(self.references(number, count));
             }
         }
         reached
@@ -139,7 +148,7 @@ impl Input {
             let root = store.join(format!("{number}-name"));
             fs::create_dir_all(&root)?;
             let files: &mut BTreeMap<_, _> = planted.entry(number).or_default();
-            for (place, file) in path.files.iter().take(8) {
+            for (place, file) in path.files.iter().take(FILES_MAX) {
                 let place = PLACES[usize::from(*place) % PLACES.len()];
                 let target = root.join(place);
                 let parent = target.parent().unwrap_or(&root);

@@ -36,8 +36,13 @@ pub struct ReferenceError {
     pub rule: &'static str,
 }
 
-/// The maximum length of a repository name, including the registry.
+/// The maximum length of a repository name, including the registry, which is Docker's own if the
+/// name has none (`reference.ParseNormalizedNamed`).
 const NAME_MAX: usize = 255;
+/// Docker's own registry.
+const DEFAULT_REGISTRY: &str = "docker.io/";
+/// The folder of names with one component in Docker's own registry.
+const DEFAULT_FOLDER: &str = "library/";
 /// The maximum length of a tag.
 const TAG_MAX: usize = 128;
 
@@ -70,13 +75,18 @@ fn broken_name_rule(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         return Some("it is empty");
     }
-    if name.len() > NAME_MAX {
-        return Some("it is longer than 255 characters");
+    let (registry, path) = split_registry(name);
+    let prefix = match (registry, path.contains('/')) {
+        (Some(_), _) => 0,
+        (None, true) => DEFAULT_REGISTRY.len(),
+        (None, false) => DEFAULT_REGISTRY.len() + DEFAULT_FOLDER.len(),
+    };
+    if prefix + name.len() > NAME_MAX {
+        return Some("with its registry, it is longer than 255 characters");
     }
     if name.contains('@') {
         return Some("a name cannot contain a digest; remove the part from '@' on");
     }
-    let (registry, path) = split_registry(name);
     if let Some(rule) = registry.and_then(broken_registry_rule) {
         return Some(rule);
     }
@@ -168,8 +178,8 @@ impl Reference {
     pub fn normalized(&self) -> String {
         match split_registry(self.name.as_str()) {
             (Some(_), _) => self.to_string(),
-            (None, path) if path.contains('/') => format!("docker.io/{self}"),
-            (None, _) => format!("docker.io/library/{self}"),
+            (None, path) if path.contains('/') => format!("{DEFAULT_REGISTRY}{self}"),
+            (None, _) => format!("{DEFAULT_REGISTRY}{DEFAULT_FOLDER}{self}"),
         }
     }
 }
@@ -238,6 +248,22 @@ mod tests {
 
     fn rule(name: &str) -> &'static str {
         name.parse::<Name>().map_or_else(|e| e.rule, |_| "fine")
+    }
+
+    // distribution/reference, normalize.go: the length counts with "docker.io/library/".
+    #[test]
+    fn a_name_has_at_most_255_characters_with_its_registry() {
+        for (start, length, is_valid) in [
+            ("", 237, true),
+            ("", 238, false),
+            ("a/", 245, true),
+            ("a/", 246, false),
+            ("x.io/", 255, true),
+            ("x.io/", 256, false),
+        ] {
+            let name = format!("{start}{}", "a".repeat(length - start.len()));
+            assert_eq!(name.parse::<Name>().is_ok(), is_valid, "{start} {length}");
+        }
     }
 
     #[test]
