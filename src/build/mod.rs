@@ -12,6 +12,7 @@ mod base;
 mod cache;
 mod contents;
 mod error;
+mod explain;
 mod format;
 mod host_store;
 mod image_config;
@@ -43,6 +44,10 @@ pub use annotations::Annotations;
 pub use assemble::{assemble, assemble_all};
 pub use cache::{CacheUse, cache_problem};
 pub use error::BuildError;
+pub use explain::{
+    ExplainedEntry, ExplainedField, ExplainedLayer, ExplainedPath, ExplainedVariable, Explanation,
+    Origin, OriginKind, explain, explain_path,
+};
 pub use format::{Format, Options, Output};
 pub use overrides::Overrides;
 pub use plan::{Plan, plan};

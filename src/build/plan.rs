@@ -64,18 +64,22 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
 
 /// The recipe's `config`, with what it inherits from the base's.
 fn config(recipe: &Recipe, base: Option<&Base>) -> Result<ContainerConfig, BuildError> {
-    let invalid =
-        |error: serde_json::Error| BuildError::recipe(&recipe.path, format!("config: {error}"));
-    let base = base
-        .map(|base| serde_json::to_value(&base.image.config.config))
-        .transpose()
-        .map_err(invalid)?;
-    let base = match base {
-        Some(Value::Object(fields)) => fields,
-        _ => Map::new(),
-    };
+    let base = base_config(recipe, base)?;
     let merged = inherit::merge(&base, &recipe.config, &recipe.inherit)?;
-    serde_json::from_value(Value::Object(merged)).map_err(invalid)
+    serde_json::from_value(Value::Object(merged)).map_err(|error| invalid_config(recipe, &error))
+}
+
+/// The base's `config`; empty without a base.
+fn base_config(recipe: &Recipe, base: Option<&Base>) -> Result<Map<String, Value>, BuildError> {
+    let config = base.map(|base| serde_json::to_value(&base.image.config.config)).transpose();
+    match config.map_err(|error| invalid_config(recipe, &error))? {
+        Some(Value::Object(fields)) => Ok(fields),
+        _ => Ok(Map::new()),
+    }
+}
+
+fn invalid_config(recipe: &Recipe, error: &serde_json::Error) -> BuildError {
+    BuildError::recipe(&recipe.path, format!("config: {error}"))
 }
 
 /// The recipe's creation date, else `SOURCE_DATE_EPOCH` (reproducible-builds.org), else the
@@ -102,6 +106,11 @@ impl Plan {
     /// The recipe.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// The base's `config`; empty without a base.
+    pub(super) fn base_config(&self) -> Result<Map<String, Value>, BuildError> {
+        base_config(&self.recipe, self.base.as_ref())
     }
 
     /// The annotations of the image's manifest.

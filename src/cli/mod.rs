@@ -9,6 +9,7 @@ mod build;
 mod check;
 mod doctor;
 mod exit;
+mod explain;
 mod export;
 #[cfg(feature = "vm")]
 mod guests;
@@ -78,6 +79,7 @@ enum Command {
     Build(build::Args),
     Stream(stream::Args),
     Reference(reference::Args),
+    Explain(explain::Args),
     Inspect(inspect::Args),
     Export(export::Args),
     Merge(merge::Args),
@@ -118,6 +120,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Build(args) => build::run(args),
         Command::Stream(args) => stream::run(&args),
         Command::Reference(args) => reference::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Inspect(args) => inspect::run(args),
         Command::Export(args) => export::run(&args),
         Command::Merge(args) => merge::run(&args),

@@ -12,6 +12,7 @@ mod contents; // files of all kinds in images
 mod corpus; // a store of real packages
 mod documents; // JSON documents of images
 mod entries; // entries of every kind, as other programs unpack them
+mod explain; // where everything in an image comes from
 mod export; // file systems of images as one tar
 mod forge; // forged images for tests
 mod golden; // digests of whole archives

@@ -5,6 +5,8 @@ mod paths;
 mod plain;
 mod write;
 
+pub use self::write::FoundPath;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};

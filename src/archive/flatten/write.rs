@@ -7,12 +7,23 @@ use super::FileSystem;
 use super::paths::{Node, Position};
 use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;
-use crate::archive::entry::{Attributes, Entry, FileContent, Kind};
+use crate::archive::entry::{Attributes, Entry, FileContent, Kind, join, parent_of};
 use crate::archive::header::{self, END};
-use crate::archive::tar::{Member, MemberKind, SpecialKind, TarReader};
+use crate::archive::tar::{Member, MemberKind, PATH_MAX, SpecialKind, TarReader};
 use crate::archive::write::{copy, write_failed, write_padding};
 use crate::image::Timestamp;
 
+/// A path of a file system.
+#[derive(Clone, Debug)]
+pub enum FoundPath {
+    /// A directory without an entry.
+    Implied,
+    /// The entry of the path, and the index of the layer that has it.
+    Entry(usize, Box<Member>),
+}
+
+/// The most symlinks that are followed in one path, as in Linux.
+const LINKS_MAX: usize = 40;
 /// The permissions of directories without an entry, as engines create them.
 const DIRECTORY_MODE: u32 = 0o755;
 
@@ -86,6 +97,68 @@ impl FileSystem {
             Node::Directory(position) | Node::File(position) => Some(position.layer as usize),
             Node::Implied | Node::Link(_) => None,
         }
+    }
+
+    /// The entry of `path`, which has no slash at either end; `None` if there is no such path.
+    /// Symlinks are not followed.
+    ///
+    /// # Errors
+    /// If a layer cannot be read.
+    pub fn find(&self, path: &[u8]) -> Result<Option<FoundPath>, ArchiveError> {
+        let position = match self.paths.get(path) {
+            None => return Ok(None),
+            Some(Node::Directory(position) | Node::File(position)) => *position,
+            Some(Node::Implied | Node::Link(_)) => return Ok(Some(FoundPath::Implied)),
+        };
+        let (member, _) = self.member(position)?;
+        Ok(Some(FoundPath::Entry(position.layer as usize, Box::new(member))))
+    }
+
+    /// Resolves symlinks in the parents of `path`, which has no slash at either end, but not the
+    /// last component. Components that do not exist stay as they are; `None` if symlinks form a
+    /// loop.
+    ///
+    /// # Errors
+    /// If a layer cannot be read.
+    pub fn resolve_parents(&self, path: &[u8]) -> Result<Option<Box<[u8]>>, ArchiveError> {
+        let split = |path: &[u8]| -> Vec<Vec<u8>> {
+            path.split(|b| *b == b'/').rev().map(<[u8]>::to_vec).collect()
+        };
+        let (mut remaining, mut resolved, mut links) = (split(path), Box::<[u8]>::default(), 0);
+        while let Some(part) = remaining.pop() {
+            match part.as_slice() {
+                b"" | b"." => continue,
+                b".." => {
+                    resolved = parent_of(&resolved).into();
+                    continue;
+                }
+                _ => {}
+            }
+            let next = join(&resolved, &part);
+            let found = if remaining.is_empty() { None } else { self.find(&next)? };
+            let Some(FoundPath::Entry(_, member)) = found else {
+                resolved = next;
+                continue;
+            };
+            if member.kind != MemberKind::Symlink {
+                resolved = next;
+                continue;
+            }
+            links += 1;
+            if links > LINKS_MAX || member.link.len() + next.len() > PATH_MAX {
+                return Ok(None);
+            }
+            if member.link.starts_with(b"/") {
+                resolved = Box::default();
+            }
+            remaining.extend(split(&member.link));
+        }
+        Ok(Some(resolved))
+    }
+
+    /// Whether there is a path `path`, which has no slash at either end.
+    pub fn has(&self, path: &[u8]) -> bool {
+        self.paths.get(path).is_some()
     }
 
     /// All paths, without slashes at either end, in order: a directory comes right before its

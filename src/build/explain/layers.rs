@@ -1,0 +1,63 @@
+//! Where layers come from.
+
+use serde::Serialize;
+
+use super::origin::{Origin, OriginKind};
+use crate::build::Plan;
+use crate::build::split::PlannedLayer;
+use crate::text;
+
+/// A layer.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExplainedLayer {
+    /// Its number; the lowest layer is 1.
+    pub number: usize,
+    /// Its origin.
+    pub origin: Origin,
+}
+
+/// Explains the layers.
+pub(super) fn layers(plan: &Plan) -> Vec<ExplainedLayer> {
+    let (base, new) = plan.layer_counts();
+    let count = base.max(base + new).max(base + plan.layers.len() + plan.recipe.steps.len());
+    (0..count)
+        .map(|index| ExplainedLayer { number: index + 1, origin: origin_of_layer(plan, index) })
+        .collect()
+}
+
+/// The origin of the layer with this index.
+pub(super) fn origin_of_layer(plan: &Plan, index: usize) -> Origin {
+    let base = plan.base.as_ref().map_or(0, |base| base.image.layers.len());
+    if let Some(base) = &plan.base
+        && let Some(layer) = base.image.layers.get(index)
+    {
+        return Origin::new(OriginKind::Base, layer.diff_id.to_string());
+    }
+    if let Some(layer) = plan.layers.get(index - base) {
+        return of_planned(plan, layer);
+    }
+    let number = index - base - plan.layers.len();
+    match plan.recipe.steps.get(number) {
+        Some(step) => {
+            let command = step.args.last().cloned().unwrap_or_default();
+            Origin::new(OriginKind::Step, format!("{} {}", number + 1, text::shorten(&command)))
+        }
+        None => Origin::new(OriginKind::Step, ""),
+    }
+}
+
+fn of_planned(plan: &Plan, layer: &PlannedLayer) -> Origin {
+    let names: Vec<&str> = layer.paths.iter().map(|path| path.name()).collect();
+    match (layer.has_contents, names.as_slice()) {
+        (true, []) => {
+            let sources = plan.contents.iter().map(|content| text::path(&content.source));
+            Origin::new(OriginKind::Contents, text::list(sources))
+        }
+        (true, names) => {
+            let count = names.len();
+            Origin::new(OriginKind::Contents, format!("and {count} store paths, in one layer"))
+        }
+        (false, []) => Origin::new(OriginKind::Contents, "a layer of its own"),
+        (false, names) => Origin::new(OriginKind::Store, text::list(names)),
+    }
+}

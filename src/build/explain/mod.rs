@@ -1,0 +1,39 @@
+//! Where everything in an image comes from: environment, config, layers and files.
+
+mod config;
+mod layers;
+mod origin;
+mod path;
+
+pub use config::{ExplainedField, ExplainedVariable};
+pub use layers::ExplainedLayer;
+pub use origin::{Origin, OriginKind};
+pub use path::{ExplainedEntry, ExplainedPath, explain_path};
+
+use super::{BuildError, Plan};
+
+/// The origins of everything in an image except its files.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Explanation {
+    /// The environment, in order.
+    pub env: Vec<ExplainedVariable>,
+    /// The other fields of `config`, also those of the base that are left out.
+    pub config: Vec<ExplainedField>,
+    /// Facts about the image outside of `config`.
+    pub image: Vec<ExplainedField>,
+    /// The layers, lowest first.
+    pub layers: Vec<ExplainedLayer>,
+}
+
+/// Explains the image of `plan`, without reading files.
+///
+/// # Errors
+/// If the environment of the base image is invalid.
+pub fn explain(plan: &Plan) -> Result<Explanation, BuildError> {
+    Ok(Explanation {
+        env: config::environment(plan)?,
+        config: config::fields(plan)?,
+        image: config::image(plan),
+        layers: layers::layers(plan),
+    })
+}
