@@ -21,6 +21,7 @@ pub(crate) mod instance;
 pub(crate) mod inventory;
 mod locks;
 pub(crate) mod pool;
+mod published_port;
 mod tools;
 
 pub use error::VmError;
@@ -28,7 +29,10 @@ pub use guest::assemble::Sources;
 pub use guest::{Api, Definition, Family, Guest, GuestChanges};
 pub use instance::{Accelerator, AcceleratorChoice, Agent, CommandOutput, Vm};
 pub(crate) use pool::NamedVm;
-pub use pool::{Options, PausedVm, PrepareOptions, Progress, ReadyVm, ResumedVm, prepare};
+pub use pool::{
+    Options, PausedVm, PrepareOptions, Progress, ReadyVm, Resources, ResumedVm, prepare,
+};
+pub use published_port::PublishedPort;
 
 /// Runs a function that blocks on a thread of its own, so that async tasks continue meanwhile.
 async fn run_blocking<T: Send + 'static>(

@@ -4,7 +4,7 @@
 use seatrial::engine::RunOptions;
 use seatrial::replay::Fault;
 
-use crate::workbench::{RUN_TIMEOUT, Workbench};
+use crate::workbench::{GUEST, RUN_TIMEOUT, Workbench};
 
 const RECIPE: &str = "name='x'\ntag='1'\ncontents='rootfs'\n";
 
@@ -42,9 +42,12 @@ async fn a_vm_that_dies_during_a_run_is_noticed_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_load_names_a_full_disk() {
-    let bench = Workbench::new().await;
-    inflict(&bench, "fill", "true").await;
-    let error = bench.daemon.load_recipe(bench.recipe(RECIPE)).await.unwrap_err().to_string();
-    assert!(error.contains("the engine's disk is full"), "{error}");
+async fn a_full_disk_is_named_and_is_the_environments_failure_on_every_kind_of_engine() {
+    for engine in [GUEST, "podman-4.3", "containerd-1.6"] {
+        let bench = Workbench::on(engine).await;
+        inflict(&bench, "fill", "true").await;
+        let error = bench.daemon.load_recipe(bench.recipe(RECIPE)).await.unwrap_err();
+        assert!(error.is_environment(), "{engine}: {error}");
+        assert!(error.to_string().contains("the engine's disk is full"), "{engine}: {error}");
+    }
 }

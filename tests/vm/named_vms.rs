@@ -1,6 +1,7 @@
 //! Named VMs: `seatrial vm up`, `list`, `exec`, `logs` and `down`.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
 use crate::workbench::{GUEST, NamedVm, run, seatrial, show, stdout};
@@ -73,4 +74,34 @@ fn a_named_vm_is_listed_and_serves_docker_until_it_is_ended() {
     assert_eq!(after.status.code(), Some(2));
     let error = String::from_utf8_lossy(&after.stderr);
     assert!(error.contains("there is no VM named \"named-by-a-test\""), "{error}");
+}
+
+#[test]
+fn a_named_vm_has_the_resources_and_published_ports_that_it_is_given() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let up = NamedVm("resized-by-a-test");
+    let publish = format!("{port}:8080");
+    let resources = ["--memory", "1500", "--cpus", "1", "--disk", "20", "--publish", &publish];
+    stdout(&seatrial(&[&["vm", "up", GUEST, "--name", up.0][..], &resources].concat()));
+    let script = "nproc; awk '/MemTotal/ { print int($2 / 1024 / 100) }' /proc/meminfo; \
+                  df --output=size -BG /var/lib/docker | tail -n 1; \
+                  setsid busybox nc -ll -p 8080 -e echo hello >/dev/null 2>&1 </dev/null &";
+    let output = stdout(&seatrial(&["vm", "exec", up.0, "--", "sh", "-c", script]));
+    let words: Vec<&str> = output.split_whitespace().collect();
+    // The kernel keeps some memory for itself, and the file system some space.
+    assert_eq!(words, ["1", "14", "20G"], "{output}");
+    let answer = || {
+        let mut answer = String::new();
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        stream.read_to_string(&mut answer).ok()?;
+        (!answer.is_empty()).then_some(answer)
+    };
+    // QEMU accepts connections before the program in the guest does.
+    let answer = std::iter::repeat_with(answer).take(1000).flatten().next();
+    assert_eq!(answer.as_deref(), Some("hello\n"));
+
+    let output = seatrial(&["vm", "up", GUEST, "--publish", "80"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("write HOST:GUEST"), "{error}");
 }

@@ -20,7 +20,8 @@ A background process owns the VM until `seatrial vm down`.
 
 Examples:
   eval \"$(seatrial vm up docker-20.10)\"
-  seatrial vm up podman-5.4 --name test --egress")]
+  seatrial vm up podman-5.4 --name test --egress
+  seatrial vm up docker-28 --memory 4096 --disk 40 --publish 8080:80")]
 pub(super) struct Args {
     /// Guest to start; `seatrial vm list` lists all
     guest: String,

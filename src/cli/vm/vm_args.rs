@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::vm::AcceleratorChoice;
-use crate::vm::Options;
+use crate::vm::{AcceleratorChoice, Options, PublishedPort, Resources};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct VmArgs {
@@ -24,6 +23,20 @@ pub(super) struct VmArgs {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     #[arg(allow_hyphen_values = true)]
     kernel_arguments: String,
+    /// Memory in MiB; boots instead of restoring [default: the guest's]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(256..))]
+    memory: Option<u32>,
+    /// Number of CPUs; boots instead of restoring [default: the guest's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    cpus: Option<u32>,
+    /// Size of the disk for images and containers in GiB, at least 16; boots
+    /// instead of restoring [default: 16]
+    #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u32).range(16..=8192))]
+    disk: Option<u32>,
+    /// Make a port of the guest reachable on this host's loopback interface; may
+    /// be repeated
+    #[arg(long, value_name = "HOST:GUEST")]
+    publish: Vec<PublishedPort>,
 }
 
 impl VmArgs {
@@ -34,6 +47,10 @@ impl VmArgs {
         words.extend(self.cold.then(|| "--cold".to_owned()));
         words.extend(self.timeout.map(|seconds| format!("--timeout={seconds}")));
         words.push(format!("--kernel-arguments={}", self.kernel_arguments));
+        words.extend(self.memory.map(|mib| format!("--memory={mib}")));
+        words.extend(self.cpus.map(|number| format!("--cpus={number}")));
+        words.extend(self.disk.map(|gib| format!("--disk={gib}")));
+        words.extend(self.publish.iter().map(|port| format!("--publish={port}")));
         words
     }
 
@@ -46,6 +63,8 @@ impl VmArgs {
             skip_slot_queue: true,
             timeout: self.timeout.map(Duration::from_secs),
             kernel_arguments: self.kernel_arguments.clone(),
+            resources: Resources { memory_mib: self.memory, cpus: self.cpus, disk_gib: self.disk },
+            published: self.publish.clone(),
             ..Options::default()
         }
     }

@@ -8,7 +8,7 @@ mod clock;
 mod initrd;
 mod parts;
 mod process;
-mod qemu_args;
+pub(in crate::vm) mod qemu_args;
 mod qmp;
 pub(in crate::vm) mod snapshot;
 mod tls;

@@ -9,7 +9,7 @@ use crate::vm::VmError;
 use crate::vm::folders::VmFolder;
 use crate::vm::guest::Guest;
 use crate::vm::instance::Accelerator;
-use crate::vm::instance::qemu_args::QemuOptions;
+use crate::vm::instance::qemu_args::{Network, QemuOptions};
 use crate::vm::instance::wake;
 use crate::vm::tools;
 
@@ -40,11 +40,14 @@ pub(in crate::vm) struct VmParts {
 
 impl VmParts {
     /// Creates the parts. The scratch disk reads from `backing`, a file and its format, whatever
-    /// the VM has not written itself.
-    pub(in crate::vm) fn create(backing: (&Path, &str)) -> Result<Self, VmError> {
+    /// the VM has not written itself, and has the same size unless `disk_gib` is given.
+    pub(in crate::vm) fn create(
+        backing: (&Path, &str),
+        disk_gib: Option<u32>,
+    ) -> Result<Self, VmError> {
         let folder = VmFolder::create()?;
         let scratch = folder.path().join("scratch.qcow2");
-        create_disk(backing, &scratch)?;
+        create_disk(backing, &scratch, disk_gib)?;
         wake::create_pipes(folder.path())?;
         Ok(Self { scratch, port: free_port()?, folder })
     }
@@ -73,15 +76,20 @@ impl VmParts {
             scratch: &self.scratch,
             folder: self.folder.path(),
             port: self.port,
-            egress: false,
+            network: Network::default(),
         }
     }
 }
 
 /// Creates a qcow2 image that reads unwritten blocks from `backing`.
-fn create_disk((backing, format): (&Path, &str), path: &Path) -> Result<(), VmError> {
+fn create_disk(
+    (backing, format): (&Path, &str),
+    path: &Path,
+    gib: Option<u32>,
+) -> Result<(), VmError> {
     let mut qemu_img = tools::private_command(tools::QEMU_IMG.require()?);
     qemu_img.args(["create", "-q", "-f", "qcow2", "-F", format, "-b"]).arg(backing).arg(path);
+    qemu_img.args(gib.map(|gib| format!("{gib}G")));
     let failed = |source| VmError::Spawn { program: tools::QEMU_IMG.program.to_owned(), source };
     let output = qemu_img.stdin(Stdio::null()).output().map_err(failed)?;
     if output.status.success() {

@@ -5,6 +5,10 @@ use std::path::Path;
 use crate::vm::guest::MachineType;
 use crate::vm::instance::Accelerator;
 use crate::vm::instance::wake;
+use crate::vm::published_port::PublishedPort;
+
+/// The guest's port for the API.
+const API_PORT: u16 = 2376;
 
 /// Everything that QEMU's arguments depend on.
 #[derive(Clone, Debug)]
@@ -37,8 +41,17 @@ pub(in crate::vm) struct QemuOptions<'a> {
     pub(in crate::vm) folder: &'a Path,
     /// The port on the loopback interface that is forwarded to the engine's API.
     pub(in crate::vm) port: u16,
+    /// The network.
+    pub(in crate::vm) network: Network<'a>,
+}
+
+/// The network of a VM.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::vm) struct Network<'a> {
     /// Whether the guest may reach the network.
     pub(in crate::vm) egress: bool,
+    /// Further ports on the loopback interface that are forwarded to the guest.
+    pub(in crate::vm) published: &'a [PublishedPort],
 }
 
 /// A file that backs the memory of a VM.
@@ -60,7 +73,7 @@ pub(in crate::vm) fn arguments(options: &QemuOptions<'_>) -> Vec<String> {
         if options.restored { Vec::new() } else { kernel(options) },
         disk("root", options.root, "raw,readonly=on"),
         disk("scratch", options.scratch, "qcow2,cache=unsafe,discard=unmap"),
-        network(options.port, options.egress),
+        network(options.port, options.network),
         channels(options.folder),
         sandbox(),
         if options.restored { owned(["-incoming", "defer"]) } else { Vec::new() },
@@ -125,12 +138,16 @@ fn disk(name: &str, file: &Path, format: &str) -> Vec<String> {
     owned(["-drive", &drive, "-device", &format!("virtio-blk-pci,drive={name}")])
 }
 
-/// User-mode networking, which needs no privileges. The only way in is a port on the loopback
-/// interface, behind which the engine requires a client certificate. There is no way out unless
-/// `egress` is set.
-fn network(port: u16, egress: bool) -> Vec<String> {
+/// User-mode networking, which needs no privileges. The only ways in are a port on the loopback
+/// interface, behind which the engine requires a client certificate, and published ports. There is
+/// no way out unless `egress` is set.
+fn network(port: u16, Network { egress, published }: Network<'_>) -> Vec<String> {
     let restrict = if egress { "off" } else { "on" };
-    let user = format!("user,id=net,restrict={restrict},hostfwd=tcp:127.0.0.1:{port}-:2376");
+    let api = PublishedPort { host: port, guest: API_PORT };
+    let forward =
+        |port: &PublishedPort| format!(",hostfwd=tcp:127.0.0.1:{}-:{}", port.host, port.guest);
+    let forwards: String = std::iter::once(&api).chain(published).map(forward).collect();
+    let user = format!("user,id=net,restrict={restrict}{forwards}");
     owned(["-netdev", &user, "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"])
 }
 
@@ -196,7 +213,7 @@ mod tests {
             scratch: Path::new("/m/scratch"),
             folder: Path::new("/m"),
             port: 4711,
-            egress,
+            network: Network { egress, published: &[] },
         }
     }
 
@@ -232,6 +249,15 @@ mod tests {
         for (egress, restrict) in [(false, "restrict=on"), (true, "restrict=off")] {
             assert!(command_line(&options(egress)).contains(&format!("{restrict}{forward}")));
         }
+    }
+
+    #[test]
+    fn published_ports_are_on_the_loopback_interface() {
+        let published = [PublishedPort { host: 8080, guest: 80 }];
+        let network = Network { egress: false, published: &published };
+        let command_line = command_line(&QemuOptions { network, ..options(false) });
+        let forwards = "hostfwd=tcp:127.0.0.1:4711-:2376,hostfwd=tcp:127.0.0.1:8080-:80 ";
+        assert!(command_line.contains(forwards), "{command_line}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::vm::guest::changes::GuestChanges;
 use crate::vm::instance::Accelerator;
 use crate::vm::instance::Vm;
 use crate::vm::instance::parts::SavedState;
-use crate::vm::instance::qemu_args::{self, QemuOptions, RamFile};
+use crate::vm::instance::qemu_args::{self, Network, QemuOptions, RamFile};
 use crate::vm::instance::qmp;
 use crate::vm::instance::tls;
 use crate::vm::instance::vm::BootOptions;
@@ -93,7 +93,7 @@ pub(in crate::vm) fn key(guest: &Guest, accelerator: Accelerator) -> Result<Stri
         scratch: nowhere,
         folder: nowhere,
         port: 0,
-        egress: false,
+        network: Network::default(),
     });
     let program = (qemu.display(), file.len(), file.mtime(), file.mtime_nsec());
     let (program, folder) = (format!("{program:?}"), guest.folder().display());
@@ -169,8 +169,14 @@ impl Snapshot {
         ready: impl AsyncFnOnce(&Vm) -> Result<(), VmError>,
     ) -> Result<Self, VmError> {
         let ram = folder.join(RAM);
-        let (egress, kernel_arguments, ram) = (false, "", Some(ram.as_path()));
-        let options = BootOptions { egress, single_thread, kernel_arguments, ram, changes };
+        let options = BootOptions {
+            network: Network::default(),
+            single_thread,
+            kernel_arguments: "",
+            ram: Some(&ram),
+            changes,
+            disk_gib: None,
+        };
         let vm = Vm::boot(guest, accelerator, options)?;
         ready(&vm).await?;
         vm.or_exit(wait_until_idle(&vm)).await?;

@@ -21,7 +21,7 @@ use crate::vm::instance::clock;
 use crate::vm::instance::initrd;
 use crate::vm::instance::parts::{SavedState, VmParts};
 use crate::vm::instance::process::{Process, tail};
-use crate::vm::instance::qemu_args::{self, QemuOptions, RamFile};
+use crate::vm::instance::qemu_args::{self, Network, QemuOptions, RamFile};
 use crate::vm::instance::qmp::Qmp;
 use crate::vm::instance::tls;
 use crate::vm::instance::wake;
@@ -43,6 +43,8 @@ pub struct Vm {
 
 /// How long the guest may take to answer, even if it is slow.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the guest may take to grow a file system.
+const RESIZE_TIMEOUT: Duration = Duration::from_secs(120);
 /// The number of lines of the console in errors.
 const CONSOLE_LINES: usize = 20;
 
@@ -58,8 +60,8 @@ const SIGBUS: &str = "signal 7";
 /// How a VM boots.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::vm) struct BootOptions<'a> {
-    /// Whether the guest may reach the network.
-    pub(in crate::vm) egress: bool,
+    /// The network.
+    pub(in crate::vm) network: Network<'a>,
     /// Whether one thread emulates all CPUs.
     pub(in crate::vm) single_thread: bool,
     /// Arguments that are added to the kernel's command line.
@@ -68,6 +70,8 @@ pub(in crate::vm) struct BootOptions<'a> {
     pub(in crate::vm) ram: Option<&'a Path>,
     /// Changes to the guest's root.
     pub(in crate::vm) changes: &'a GuestChanges,
+    /// The size of the scratch disk in GiB, if it is not the default.
+    pub(in crate::vm) disk_gib: Option<u32>,
 }
 
 impl Vm {
@@ -81,8 +85,9 @@ impl Vm {
         accelerator: Accelerator,
         options: BootOptions<'_>,
     ) -> Result<Self, VmError> {
-        let BootOptions { egress, single_thread, kernel_arguments, ram, changes } = options;
-        let parts = VmParts::create((&guest.scratch(), "raw"))?;
+        let BootOptions { network, single_thread, kernel_arguments, ram, changes, disk_gib } =
+            options;
+        let parts = VmParts::create((&guest.scratch(), "raw"), disk_gib)?;
         let certificates = tls::create(parts.folder.path())?;
         let paths = [guest.kernel(), parts.folder.path().join("initrd"), guest.root()];
         let changes = guest.definition.with_changes(changes);
@@ -95,7 +100,7 @@ impl Vm {
         let cmdline = format!("{} {kernel_arguments}", guest.definition.cmdline);
         let cmdline = cmdline.trim_end();
         let defaults = parts.qemu_options(guest, &paths, accelerator);
-        let options = QemuOptions { ram, egress, single_thread, cmdline, ..defaults };
+        let options = QemuOptions { ram, network, single_thread, cmdline, ..defaults };
         let arguments = qemu_args::arguments(&options);
         Self::start(parts, &arguments, guest, accelerator, None)
     }
@@ -108,10 +113,10 @@ impl Vm {
     pub(in crate::vm) async fn restore(
         guest: &Guest,
         saved: &SavedState,
-        egress: bool,
+        network: Network<'_>,
         single_thread: bool,
     ) -> Result<Self, VmError> {
-        let parts = VmParts::create((&saved.scratch, "qcow2"))?;
+        let parts = VmParts::create((&saved.scratch, "qcow2"), None)?;
         for name in tls::CLIENT_FILES {
             let (from, to) = (saved.folder.join(name), parts.folder.path().join(name));
             fs::copy(&from, &to).map_err(VmError::file("copy", &from))?;
@@ -120,7 +125,7 @@ impl Vm {
         let paths = [guest.kernel(), guest.initrd(), guest.root()];
         let ram = Some(RamFile { path: &saved.ram, shared: false });
         let defaults = parts.qemu_options(guest, &paths, saved.accelerator);
-        let options = QemuOptions { ram, restored: true, egress, single_thread, ..defaults };
+        let options = QemuOptions { ram, restored: true, network, single_thread, ..defaults };
         let arguments = qemu_args::arguments(&options);
         let vm = Self::start(parts, &arguments, guest, saved.accelerator, Some(devices))?;
         vm.or_exit(vm.load_state()).await?;
@@ -251,6 +256,20 @@ impl Vm {
     /// guest's clock continues meanwhile.
     pub fn throttle_cpu(&self, percent: u64) {
         self.process.throttle(percent);
+    }
+
+    /// Grows the file system of the scratch disk to the size of the disk (resize2fs(8)).
+    ///
+    /// # Errors
+    /// If the guest does not answer, or fails to do so.
+    pub(in crate::vm) async fn grow_file_system(&self) -> Result<(), VmError> {
+        let mut agent = self.agent(ANSWER_TIMEOUT).await?;
+        let output = agent.run("resize2fs", &["/dev/vdb"], RESIZE_TIMEOUT).await?;
+        if output.success() {
+            return Ok(());
+        }
+        let (command, problem) = ("resize2fs".to_owned(), output.stderr.trim().to_owned());
+        Err(VmError::Command { peer: "the guest", command, problem })
     }
 
     /// Ends the VM at once, as a power failure does.

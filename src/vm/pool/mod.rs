@@ -5,6 +5,7 @@
 //! and everything else that starts VMs, calls it first.
 
 pub(in crate::vm) mod named;
+mod options;
 pub(in crate::vm) mod paused;
 pub(in crate::vm) mod prepare;
 mod readiness;
@@ -12,7 +13,8 @@ pub(crate) mod slots;
 pub(crate) mod start;
 
 pub use named::NamedVm;
+pub use options::{Options, Resources};
 pub use paused::{PausedVm, ResumedVm};
 pub use prepare::{PrepareOptions, Progress, prepare};
 pub(crate) use slots::OwnVms;
-pub use start::{Options, ReadyVm};
+pub use start::ReadyVm;

@@ -6,40 +6,15 @@ use crate::engine::{Engine, Timeline};
 use crate::errors::chain;
 use crate::vm::VmError;
 use crate::vm::guest::Guest;
-use crate::vm::guest::changes::GuestChanges;
 use crate::vm::instance::Accelerator;
 use crate::vm::instance::Vm;
-use crate::vm::instance::accelerator::{self, AcceleratorChoice};
+use crate::vm::instance::accelerator;
+use crate::vm::instance::qemu_args::Network;
 use crate::vm::instance::snapshot::Snapshot;
 use crate::vm::instance::vm::BootOptions;
+use crate::vm::pool::options::Options;
 use crate::vm::pool::readiness;
 use crate::vm::pool::slots::{self, OwnVms, VmSlot};
-
-/// How a VM is started.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// How the CPUs run.
-    pub accelerator: AcceleratorChoice,
-    /// Whether the guest may reach the network.
-    pub egress: bool,
-    /// Whether the VM boots instead of being restored from a snapshot.
-    pub cold: bool,
-    /// Whether the VM starts without a VM slot, however many are running.
-    pub skip_slot_queue: bool,
-    /// The timeout until the engine is ready, instead of the defaults for an emulated CPU.
-    pub timeout: Option<Duration>,
-    /// Arguments that are added to the kernel's command line. With any, the VM boots.
-    pub kernel_arguments: String,
-    /// Changes to the guest's root. With any, the VM boots.
-    pub changes: GuestChanges,
-}
-
-impl Options {
-    /// Whether the VM is restored from a snapshot.
-    pub fn restores(&self) -> bool {
-        !self.cold && self.kernel_arguments.is_empty() && self.changes == GuestChanges::default()
-    }
-}
 
 /// A VM whose engine is ready. It ends when it is dropped.
 #[derive(Debug)]
@@ -69,6 +44,7 @@ const RESTORE_TIMEOUT: Duration = Duration::from_secs(30);
 /// If the VM does not start, or its engine does not become ready; the error contains the state of
 /// the guest.
 pub async fn start(guest: &Guest, options: &Options, own_vms: OwnVms) -> Result<ReadyVm, VmError> {
+    let guest = &options.resources.apply_to(guest);
     let family = &guest.definition.family;
     let slot = match options.skip_slot_queue {
         true => None,
@@ -92,13 +68,30 @@ pub async fn start(guest: &Guest, options: &Options, own_vms: OwnVms) -> Result<
             Err(error) => fallback = Some(chain(&error)),
         }
     }
-    let Options { egress, kernel_arguments, changes, .. } = options;
-    let (egress, ram) = (*egress, None);
-    let boot = BootOptions { egress, single_thread, kernel_arguments, ram, changes };
-    let vm = Vm::boot(guest, accelerator, boot)?;
+    let vm = boot(guest, accelerator, options, single_thread)?;
     let timeout = options.timeout.unwrap_or(BOOT_TIMEOUT);
     let (engine, timeline) = readiness::wait_for_boot(&vm, timeout).await?;
+    if options.resources.disk_gib.is_some() {
+        vm.grow_file_system().await?;
+    }
     Ok(ReadyVm { vm, engine, timeline, fallback, slot })
+}
+
+fn boot(
+    guest: &Guest,
+    accelerator: Accelerator,
+    options: &Options,
+    single_thread: bool,
+) -> Result<Vm, VmError> {
+    let boot = BootOptions {
+        network: Network { egress: options.egress, published: &options.published },
+        single_thread,
+        kernel_arguments: &options.kernel_arguments,
+        ram: None,
+        changes: &options.changes,
+        disk_gib: options.resources.disk_gib,
+    };
+    Vm::boot(guest, accelerator, boot)
 }
 
 async fn restore(
@@ -108,7 +101,8 @@ async fn restore(
     single_thread: bool,
 ) -> Result<(Vm, Engine, Timeline), VmError> {
     let saved = snapshot.saved_state();
-    let vm = Vm::restore(guest, &saved, options.egress, single_thread).await?;
+    let network = Network { egress: options.egress, published: &options.published };
+    let vm = Vm::restore(guest, &saved, network, single_thread).await?;
     let timeout = options.timeout.unwrap_or(RESTORE_TIMEOUT);
     let (engine, timeline) = readiness::wait_for_restored(&vm, timeout).await?;
     Ok((vm, engine, timeline))

@@ -4,6 +4,7 @@
 mod count;
 mod owners;
 mod queue;
+mod ticket;
 
 pub(in crate::vm) use count::{VARIABLE, count};
 pub(crate) use owners::OwnVms;

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::count::{count, host_cpus};
 use super::owners::{OwnVms, Registration};
+use super::ticket::Ticket;
 use crate::text::{self, SafeWriter};
 use crate::vm::VmError;
 use crate::vm::folders::cache_folder;
@@ -76,21 +77,15 @@ async fn wait(
     limits: Limits,
     report: &mut (dyn FnMut(&str) + Send),
 ) -> Result<VmSlot, VmError> {
-    let waiting = Registration::waits(folder);
+    let (waiting, ticket) = (Registration::waits(folder), Ticket::take(folder)?);
     let start = Instant::now();
-    let (mut queue, mut reported, mut for_itself) = (None, false, None);
+    let (mut reported, mut for_itself) = (false, None);
     loop {
-        // Only one process at a time tries to acquire slots. The lock is polled, because a thread
-        // that waits for it could not be stopped.
-        if queue.is_none() {
-            queue = Lock::try_acquire(&folder.join("queue"))?;
-        }
-        if queue.is_some()
-            && let Some((lock, others)) = take(folder, count)?
-        {
+        let is_next = ticket.is_next()?;
+        if is_next && let Some((lock, others)) = take(folder, count)? {
             return Ok(VmSlot { lock, others, registration: waiting.holds() });
         }
-        if !reported && (queue.is_some() || start.elapsed() >= SILENT_WAIT) {
+        if !reported && (is_next || start.elapsed() >= SILENT_WAIT) {
             report(&format!("waiting for a VM slot; {}", holders(folder, count)));
             reported = true;
         }
@@ -109,8 +104,8 @@ async fn wait(
     }
 }
 
-/// Acquires a free slot, and returns it with the number of slots that are in use. The caller holds
-/// the queue's lock.
+/// Acquires a free slot, and returns it with the number of slots that are in use. The caller's
+/// ticket is next.
 fn take(folder: &Path, count: u64) -> Result<Option<(Lock, u64)>, VmError> {
     // Counts the free slots by acquiring all of them, and releases all but the first at once.
     let locks = (0..count).map(|slot| Lock::try_acquire(&file(folder, slot)));
