@@ -1,6 +1,9 @@
 //! Ports of guests that are reachable on this host.
 
+use std::net::TcpListener;
 use std::str::FromStr;
+
+use super::VmError;
 
 /// A port of the guest that is reachable on the loopback interface of this host, written as
 /// `HOST:GUEST`.
@@ -10,6 +13,15 @@ pub struct PublishedPort {
     pub host: u16,
     /// The port in the guest.
     pub guest: u16,
+}
+
+impl PublishedPort {
+    /// Checks that no program of this host uses the port. If one takes it before QEMU does, QEMU
+    /// exits with an error.
+    pub(super) fn check_is_free(&self) -> Result<(), VmError> {
+        let listener = TcpListener::bind(("127.0.0.1", self.host));
+        listener.map(drop).map_err(VmError::file("publish", format!("port {}", self.host)))
+    }
 }
 
 impl FromStr for PublishedPort {

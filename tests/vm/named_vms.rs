@@ -100,6 +100,11 @@ fn a_named_vm_has_the_resources_and_published_ports_that_it_is_given() {
     let answer = std::iter::repeat_with(answer).take(1000).flatten().next();
     assert_eq!(answer.as_deref(), Some("hello\n"));
 
+    let output = seatrial(&["vm", "up", GUEST, "--name", "second", "--publish", &publish]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    assert!(error.contains(&format!("failed to publish port {port}")), "{error}");
+
     let output = seatrial(&["vm", "up", GUEST, "--publish", "80"]);
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{error}");

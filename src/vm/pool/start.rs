@@ -15,6 +15,7 @@ use crate::vm::instance::vm::BootOptions;
 use crate::vm::pool::options::Options;
 use crate::vm::pool::readiness;
 use crate::vm::pool::slots::{self, OwnVms, VmSlot};
+use crate::vm::published_port::PublishedPort;
 
 /// A VM whose engine is ready. It ends when it is dropped.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ const RESTORE_TIMEOUT: Duration = Duration::from_secs(30);
 /// If the VM does not start, or its engine does not become ready; the error contains the state of
 /// the guest.
 pub async fn start(guest: &Guest, options: &Options, own_vms: OwnVms) -> Result<ReadyVm, VmError> {
+    options.published.iter().try_for_each(PublishedPort::check_is_free)?;
     let guest = &options.resources.apply_to(guest);
     let family = &guest.definition.family;
     let slot = match options.skip_slot_queue {
