@@ -91,9 +91,11 @@ impl Replay {
     }
 
     /// Returns the runs whose outcome is not what the scenario says: a client that worked with one
-    /// of the strategies of `breaks`, or did not work with another. A slow client is neither.
+    /// of the strategies of `breaks`, or did not work with another. Neither a slow client nor an
+    /// engine that never became ready is a difference.
     pub fn differences(&self) -> impl Iterator<Item = &Run> {
         self.runs.iter().filter(|run| match run.outcome {
+            Outcome::NeverStarted if run.strategy == WaitStrategy::Ready => false,
             Outcome::Worked => self.breaks.contains(&run.strategy),
             Outcome::Hung | Outcome::Failed | Outcome::NeverStarted => {
                 !self.breaks.contains(&run.strategy)
@@ -149,6 +151,7 @@ mod tests {
         let all = [Worked, Slow, Hung, Failed, NeverStarted, Error];
         assert_eq!(differences(WaitStrategy::None, &all), [Worked]);
         assert_eq!(differences(WaitStrategy::Ping, &all), [Hung, Failed, NeverStarted]);
+        assert_eq!(differences(WaitStrategy::Ready, &all), [Hung, Failed]);
     }
 
     #[test]
