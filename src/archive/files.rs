@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use super::ArchiveError;
 use super::blob::LayerBlob;
 use super::decompress::{Codec, CountingReader};
-use super::entry::{join, name_of, parent_of};
+use super::entry::{Xattrs, join, name_of, parent_of};
 use super::image::Image;
 use super::layer_tree::{LayerTree, normalize};
 use super::limits::Budget;
@@ -27,6 +27,10 @@ pub struct FileInfo {
     pub gid: u64,
     /// Size of the content in bytes.
     pub size: u64,
+    /// Seconds since 1970.
+    pub mtime: u64,
+    /// Its extended attributes.
+    pub xattrs: Xattrs,
     /// The target of a symlink.
     pub link: Vec<u8>,
     /// The content of a regular file; `None` if it is larger than [`CONTENT_MAX`].
@@ -157,9 +161,10 @@ fn find_in(
         let (kind, size, bytes) =
             contents.get(&content).cloned().unwrap_or((MemberKind::File, member.size, None));
         for name in wanted.remove(&path).unwrap_or_default() {
-            let Member { mode, uid, gid, link, .. } = member.clone();
+            let Member { mode, uid, gid, mtime, xattrs, link, .. } = member.clone();
             let content = bytes.clone();
-            found.insert(name.to_owned(), FileInfo { kind, mode, uid, gid, size, link, content });
+            let info = FileInfo { kind, mode, uid, gid, size, mtime, xattrs, link, content };
+            found.insert(name.to_owned(), info);
         }
     }
     Ok(())

@@ -19,7 +19,7 @@ pub const WHITEOUT: &[u8] = b".wh.";
 /// The name of an entry that hides the lower layers' contents of its directory.
 pub(crate) const OPAQUE: &[u8] = b".wh..wh..opq";
 /// The prefix of AUFS' internal files.
-const AUFS: &[u8] = b".wh..wh.";
+pub(crate) const AUFS: &[u8] = b".wh..wh.";
 
 /// The changes of one layer to the tree.
 #[derive(Clone, Debug, Default)]
@@ -97,6 +97,11 @@ impl LayerTree {
     pub(crate) fn link_target(&self, member: &Member) -> io::Result<Box<[u8]>> {
         let target = normalize(&member.link).ok_or_else(|| unsafe_path(&member.link))?;
         self.through_symlinks(target)
+    }
+
+    /// Whether the layer has a file, device or named pipe at `path`.
+    pub(crate) fn has_file(&self, path: &[u8]) -> bool {
+        matches!(self.tree.get(path), Some(Node::File))
     }
 
     /// Resolves symlinks in the parents of `path` that are in this layer. An engine unpacks a layer

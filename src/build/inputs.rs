@@ -2,17 +2,21 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::BuildError;
 use super::base::Base;
+use super::files::accounts::Owner;
+use super::files::{ContentEntry, ContentSource, PathEntry};
 use super::host_store::HostStore;
 use super::notices::Notices;
 use super::recipe::{NIX_STORE, Recipe, Store};
 use crate::archive::ArchiveError;
 use crate::archive::entry::join;
 use crate::archive::resolve::resolve;
+use crate::archive::tar_file::TarFile;
 use crate::archive::tree::Tree;
 use crate::closure::{self, Closure, Graph, StoreDir, StorePath, graph_command};
 use crate::document;
@@ -25,6 +29,29 @@ pub(super) struct Content {
     pub(super) source: PathBuf,
     /// The store path that it is in, if any.
     pub(super) store_path: Option<StorePath>,
+    /// The entry in the recipe.
+    pub(super) entry: ContentEntry,
+    /// The tar, if it is one.
+    pub(super) tar: Option<TarFile>,
+    /// The owner of its files, if the entry gives one.
+    pub(super) owner: Option<Owner>,
+}
+
+/// An entry of the recipe's `path`, with its owner by number.
+#[derive(Clone, Debug)]
+pub(super) struct PlannedPath {
+    pub(super) entry: PathEntry,
+    pub(super) owner: Option<Owner>,
+}
+
+/// A tar that becomes a layer byte for byte.
+#[derive(Clone, Debug)]
+pub(super) struct FinishedLayer {
+    pub(super) tar: TarFile,
+    /// The number of its entries.
+    pub(super) entries: usize,
+    /// Its files.
+    pub(super) tree: Arc<Tree>,
 }
 
 /// Locates the recipe's `contents`.
@@ -32,16 +59,38 @@ pub(super) fn contents(recipe: &Recipe) -> Result<Vec<Content>, BuildError> {
     let nix_store = StoreDir::new(NIX_STORE).ok();
     let nix_store = nix_store.as_ref().map(|dir| HostStore { dir, source: Path::new(NIX_STORE) });
     let store = recipe.store.as_ref().map(Store::on_host).or(nix_store);
-    recipe.contents.iter().map(|path| content(recipe, store, path)).collect()
+    let placed =
+        recipe.contents.iter().filter(|entry| !matches!(entry.source, ContentSource::Layer(_)));
+    placed.map(|entry| content(recipe, store, entry)).collect()
+}
+
+/// Opens the recipe's finished layers, and checks that they are layers.
+pub(super) fn finished_layers(recipe: &Recipe) -> Result<Vec<FinishedLayer>, BuildError> {
+    let mut layers = Vec::new();
+    for entry in &recipe.contents {
+        let ContentSource::Layer(path) = &entry.source else { continue };
+        let tar = TarFile::open(path, &recipe.limits)?;
+        let changes = tar.layer_tree()?;
+        let entries = changes.entries;
+        layers.push(FinishedLayer { tar, entries, tree: Arc::new(Tree::from_layers([changes])) });
+    }
+    Ok(layers)
 }
 
 fn content(
     recipe: &Recipe,
     store: Option<HostStore<'_>>,
-    path: &Path,
+    entry: &ContentEntry,
 ) -> Result<Content, BuildError> {
-    let Content { source, store_path } = locate(store, path).map_err(ArchiveError::read(path))?;
-    if store_path.is_none() && !source.is_dir() && path.is_symlink() {
+    let (path, entry) = (entry.path(), entry.clone());
+    if matches!(entry.source, ContentSource::Tar(_)) {
+        let tar = TarFile::open(path, &recipe.limits)?;
+        let source = path.to_owned();
+        return Ok(Content { source, store_path: None, entry, tar: Some(tar), owner: None });
+    }
+    let (source, store_path) = locate(store, path).map_err(ArchiveError::read(path))?;
+    let is_link = !entry.follow_links && path.is_symlink();
+    if store_path.is_none() && !source.is_dir() && is_link {
         let problem = "symlinks to files are not allowed in contents; name the file itself, which \
                        appears at / under its own name";
         return Err(BuildError::content(path, problem));
@@ -55,17 +104,17 @@ fn content(
         );
         return Err(BuildError::recipe(&recipe.path, problem));
     }
-    Ok(Content { source, store_path })
+    Ok(Content { source, store_path, entry, tar: None, owner: None })
 }
 
 /// Finds the file or folder that `path` leads to. A store path that is a symlink is in the image as
 /// such: it is followed only to put the files of a folder in the store at `/`.
-fn locate(store: Option<HostStore<'_>>, path: &Path) -> io::Result<Content> {
+fn locate(store: Option<HostStore<'_>>, path: &Path) -> io::Result<(PathBuf, Option<StorePath>)> {
     let Some(store) = store else {
-        return Ok(Content { source: path.canonicalize()?, store_path: None });
+        return Ok((path.canonicalize()?, None));
     };
     let Some((store_path, rest)) = store.locate(path)? else {
-        return Ok(Content { source: store.resolve(path)?, store_path: None });
+        return Ok((store.resolve(path)?, None));
     };
     let link = store.source.join(store_path.name());
     let resolved = store.resolve(&link.join(&rest));
@@ -73,12 +122,10 @@ fn locate(store: Option<HostStore<'_>>, path: &Path) -> io::Result<Content> {
     let in_store = |path: &Path| path.starts_with(store.source);
     Ok(match resolved {
         Ok(source) if in_store(&source) && (!is_whole || source.is_dir()) => {
-            Content { source, store_path: Some(store_path) }
+            (source, Some(store_path))
         }
-        _ if is_whole && link.symlink_metadata().is_ok() => {
-            Content { source: link, store_path: Some(store_path) }
-        }
-        resolved => Content { source: resolved?, store_path: None },
+        _ if is_whole && link.symlink_metadata().is_ok() => (link, Some(store_path)),
+        resolved => (resolved?, None),
     })
 }
 

@@ -6,16 +6,22 @@
 //! image. Archive formats and tar belong to [`archive`](crate::archive), the split into layers to
 //! [`layering`](crate::layering).
 
+mod account_files;
 mod annotations;
 mod assemble;
 mod base;
 mod cache;
+mod changes;
 mod contents;
 mod error;
 mod explain;
+pub mod files;
 mod format;
+mod hard_links;
+mod helper_files;
 mod host_store;
 mod image_config;
+mod image_path;
 #[cfg(feature = "vm")]
 pub(crate) mod incremental;
 mod inputs;
@@ -26,17 +32,21 @@ mod nar_size;
 mod notices;
 pub(crate) mod output;
 mod overrides;
+mod owners;
 mod plan;
 mod platforms;
 mod recipe;
 mod reference;
 mod run_settings;
 mod settings;
+mod single_paths;
 mod sorter;
 mod split;
 mod step_state;
 mod steps;
+mod string_or_list;
 mod tag;
+mod tar_contents;
 mod walk;
 mod write_image;
 

@@ -32,6 +32,12 @@ struct Found {
     store_parents: BTreeSet<String>,
     /// Paths in the config that look like store paths, and are not in the graph.
     unknown_paths: BTreeSet<String>,
+    /// The same for which a content sets the owner.
+    base_content_owner: BTreeSet<String>,
+    /// Files whose capabilities are left out.
+    dropped_capabilities: BTreeSet<String>,
+    /// Patterns that match nothing, with their contents.
+    unused_globs: BTreeSet<String>,
 }
 
 impl Notices {
@@ -58,11 +64,22 @@ impl Notices {
         }
     }
 
-    /// Notes that the folder at `path` in the image keeps its `owner` in the base, if the recipe
-    /// sets another one.
-    pub(super) fn base_owner(&self, path: &[u8], owner: (u64, u64)) {
-        if self.owner != (0, 0) && owner != self.owner {
-            self.found().base_owner.insert(display_path(path));
+    /// Notes that the folder at `path` in the image keeps its `owner` in the base, if the recipe,
+    /// or the content with the owner `of_content`, sets another one.
+    pub(super) fn base_owner(
+        &self,
+        path: &[u8],
+        owner: (u64, u64),
+        of_content: Option<(u64, u64)>,
+    ) {
+        let wanted = of_content.unwrap_or(self.owner);
+        if wanted != (0, 0) && owner != wanted {
+            let mut found = self.found();
+            let folders = match of_content {
+                Some(_) => &mut found.base_content_owner,
+                None => &mut found.base_owner,
+            };
+            folders.insert(display_path(path));
         }
     }
 
@@ -78,6 +95,17 @@ impl Notices {
     pub(super) fn unknown_path(&self, field: &str, path: &StorePath) {
         let path = text::shorten(path.as_str());
         self.found().unknown_paths.insert(format!("{path} ({})", text::shorten(field)));
+    }
+
+    /// Notes that the capabilities of the file at `path` in the image are left out.
+    pub(super) fn dropped_capabilities(&self, path: &[u8]) {
+        self.found().dropped_capabilities.insert(display_path(path));
+    }
+
+    /// Notes that the pattern `glob` of the content `source` matches nothing.
+    pub(super) fn unused_glob(&self, glob: &str, source: &Path) {
+        let glob = format!("{} of {}", text::quote(glob), text::path(source));
+        self.found().unused_globs.insert(glob);
     }
 
     /// The notices, a sentence each.
@@ -111,6 +139,23 @@ impl Notices {
                 "these are not in the reference graph and so not in the image, although config \
                  names them: {paths}"
             ));
+        }
+        if !found.base_content_owner.is_empty() {
+            let paths = text::list(&found.base_content_owner);
+            notices.push(format!(
+                "the owner of contents does not apply to folders that the base image has: {paths}; \
+                 set it with [[path]], or list them in replace"
+            ));
+        }
+        if !found.dropped_capabilities.is_empty() {
+            let paths = text::list(&found.dropped_capabilities);
+            notices.push(format!(
+                "left out the capabilities of {paths}; set xattrs = \"keep\" to keep them"
+            ));
+        }
+        if !found.unused_globs.is_empty() {
+            let globs = text::list(&found.unused_globs);
+            notices.push(format!("patterns that match nothing: {globs}"));
         }
         notices
     }

@@ -7,9 +7,11 @@ use std::os::unix::fs::MetadataExt;
 use serde_json::{Map, Value};
 
 use super::BuildError;
+use super::account_files::ImageAccounts;
 use super::base::{self, Base};
-use super::inputs::{self, Content};
+use super::inputs::{self, Content, PlannedPath};
 use super::notices::Notices;
+use super::owners;
 use super::recipe::Recipe;
 use super::split::{self, PlannedLayer};
 use super::step_state::StepState;
@@ -33,6 +35,8 @@ pub struct Plan {
     /// The store paths that the image needs and the base does not have.
     pub(super) closure: Closure,
     pub(super) contents: Vec<Content>,
+    pub(super) paths: Vec<PlannedPath>,
+    pub(super) accounts: ImageAccounts,
     pub(super) notices: Notices,
     pub(super) steps: StepState,
 }
@@ -47,7 +51,8 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
         // Contents are found to be in the store by their canonical path.
         store.source = store.source.canonicalize().unwrap_or(std::mem::take(&mut store.source));
     }
-    let contents = inputs::contents(&recipe)?;
+    let mut contents = inputs::contents(&recipe)?;
+    let finished = inputs::finished_layers(&recipe)?;
     let created = created(&recipe)?;
     let notices = Notices::new((recipe.owner.uid, recipe.owner.gid));
     let closure = inputs::closure(&recipe, &contents, &notices)?;
@@ -57,9 +62,24 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
     let (base, platform) = base::open_base(&recipe, threads)?;
     let closure = inputs::missing_in_base(closure, &recipe, base.as_ref())?;
     let config = config(&recipe, base.as_ref())?;
-    let layers = split::layers(&recipe, &closure, &contents, base.as_ref())?;
-    let steps = StepState::default();
-    Ok(Plan { recipe, base, platform, created, config, layers, closure, contents, notices, steps })
+    let accounts = ImageAccounts::new(&recipe, base.as_ref(), &contents)?;
+    owners::set_owners(&mut contents, &recipe, &accounts)?;
+    let paths = owners::paths(&recipe, &accounts, &finished)?;
+    let layers = split::layers(&recipe, &closure, &contents, finished, base.as_ref())?;
+    Ok(Plan {
+        recipe,
+        base,
+        platform,
+        created,
+        config,
+        layers,
+        closure,
+        contents,
+        paths,
+        accounts,
+        notices,
+        steps: StepState::default(),
+    })
 }
 
 /// The recipe's `config`, with what it inherits from the base's.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::BuildError;
 use super::annotations::Annotations;
+use super::files::{Accounts, ConflictRule, ContentEntry, Helper, PathEntry};
 use super::host_store::HostStore;
 use super::run_settings::{self, DockerToolsCommands};
 use super::settings::{Settings, StoreSettings, StringOrList, TimeText};
@@ -68,8 +69,16 @@ pub struct Recipe {
     pub from_image_name: Option<String>,
     /// The tag of the base image, if its file holds several.
     pub from_image_tag: Option<String>,
-    /// The files, folders and store paths to put at `/`.
-    pub contents: Vec<PathBuf>,
+    /// The files, folders, store paths, tars and layers to put into the image.
+    pub contents: Vec<ContentEntry>,
+    /// The rule for two contents that have a file at the same path.
+    pub on_conflict: ConflictRule,
+    /// Single paths that are made, changed or removed after the contents are placed.
+    pub paths: Vec<PathEntry>,
+    /// Users and groups of the image.
+    pub accounts: Option<Accounts>,
+    /// Files that programs expect.
+    pub helpers: Vec<Helper>,
     /// Paths where contents may replace what the base has, without slashes at either end.
     pub replace: Vec<Box<[u8]>>,
     /// The platform; if not given, it is the base's, which must then be the host's.
@@ -109,6 +118,11 @@ pub(crate) const NIX_STORE: &str = "/nix/store";
 const OWNER_NAME_MAX: usize = 31;
 
 impl Recipe {
+    /// Whether it makes files in addition to its contents.
+    pub(super) fn makes_files(&self) -> bool {
+        !self.paths.is_empty() || self.accounts.is_some() || !self.helpers.is_empty()
+    }
+
     /// The attributes of the image's files: the recipe's owner and modification time.
     pub fn attributes(&self) -> Attributes {
         Attributes { mtime: self.mtime.time(), ..self.owner.clone() }
@@ -170,7 +184,13 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
     };
     let steps = run_settings::steps(settings.run.take(), commands, folder)?;
     let include = settings.store.as_ref().and_then(|store| store.include);
-    let contents: Vec<String> = settings.contents.unwrap_or_default().into();
+    let xattrs = settings.xattrs.unwrap_or_default();
+    let content = |entry| ContentEntry::new(entry, folder, xattrs);
+    let contents = settings.contents.unwrap_or_default().0.into_iter().map(content);
+    let single_path = |entry| PathEntry::new(entry, folder);
+    let paths = settings.path.unwrap_or_default().into_iter().map(single_path);
+    let helpers = Vec::from(settings.helpers.unwrap_or_default());
+    let helpers = helpers.iter().map(|text| Helper::new(text, folder));
     let time = |key, text: Option<TimeText>| text.map(|text| time_setting(key, &text.0, now));
     let created = time("created", settings.created).transpose()?;
     let mtime = time("mtime", settings.mtime).transpose()?;
@@ -185,7 +205,11 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
         from_image: settings.from_image.map(|path| folder.join(path)),
         from_image_name: settings.from_image_name,
         from_image_tag: settings.from_image_tag,
-        contents: contents.iter().map(|path| folder.join(path)).collect(),
+        contents: contents.collect::<Result<_, _>>()?,
+        on_conflict: settings.on_conflict.unwrap_or_default(),
+        paths: paths.collect::<Result<_, _>>()?,
+        accounts: settings.accounts.map(Accounts::new).transpose()?,
+        helpers: helpers.collect::<Result<_, _>>()?,
         replace: replace(settings.replace.unwrap_or_default())?,
         platform: platform(settings.architecture, settings.variant)?,
         created,

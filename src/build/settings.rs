@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::files::settings::{AccountSettings, ContentList, PathSettings};
+use super::files::{ConflictRule, XattrRule};
 use super::layering_setting::LayeringSetting;
 use super::run_settings::RunSettings;
+pub(super) use super::string_or_list::StringOrList;
 
 /// Every key of a recipe, and dockerTools' names for some.
 #[derive(Debug, serde::Deserialize)]
@@ -25,7 +28,12 @@ pub(super) struct Settings {
     #[serde(alias = "fromImageTag")]
     pub(super) from_image_tag: Option<String>,
     #[serde(alias = "copyToRoot", alias = "copy_to_root")]
-    pub(super) contents: Option<StringOrList>,
+    pub(super) contents: Option<ContentList>,
+    pub(super) path: Option<Vec<PathSettings>>,
+    pub(super) accounts: Option<AccountSettings>,
+    pub(super) helpers: Option<StringOrList>,
+    pub(super) xattrs: Option<XattrRule>,
+    pub(super) on_conflict: Option<ConflictRule>,
     pub(super) replace: Option<StringOrList>,
     pub(super) architecture: Option<String>,
     pub(super) variant: Option<String>,
@@ -72,42 +80,6 @@ pub(super) struct StoreSettings {
     pub(super) roots: Option<StringOrList>,
     pub(super) exclude: Option<StringOrList>,
     pub(super) include: Option<bool>,
-}
-
-/// A string, or a list of strings.
-#[derive(Debug, Default)]
-pub(super) struct StringOrList(Vec<String>);
-
-impl From<StringOrList> for Vec<String> {
-    fn from(strings: StringOrList) -> Self {
-        strings.0
-    }
-}
-
-impl<'de> Deserialize<'de> for StringOrList {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrMany;
-        impl<'de> Visitor<'de> for OneOrMany {
-            type Value = StringOrList;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or a list of strings")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<StringOrList, E> {
-                Ok(StringOrList(vec![text.to_owned()]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<StringOrList, A::Error> {
-                let mut strings = Vec::new();
-                while let Some(text) = list.next_element()? {
-                    strings.push(text);
-                }
-                Ok(StringOrList(strings))
-            }
-        }
-        deserializer.deserialize_any(OneOrMany)
-    }
 }
 
 /// A time as text, or as a date-time of TOML, which has no quotes.

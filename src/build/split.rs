@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::BuildError;
 use super::base::Base;
-use super::inputs::Content;
+use super::files::ConflictRule;
+use super::inputs::{Content, FinishedLayer};
 use super::nar_size::nar_size;
 use super::recipe::Recipe;
 use crate::closure::{Closure, StorePath};
@@ -19,35 +20,57 @@ pub(super) struct PlannedLayer {
     pub(super) has_contents: bool,
     /// Whether everything in it comes from store paths, whose names identify it.
     pub(super) only_store_paths: bool,
+    /// The finished layer that it is, if it is one.
+    pub(super) finished: Option<FinishedLayer>,
 }
 
-/// Splits `closure` and `contents` into layers, within the recipe's limit.
+impl PlannedLayer {
+    fn finished(layer: FinishedLayer) -> Self {
+        let paths = Vec::new();
+        Self { paths, has_contents: false, only_store_paths: false, finished: Some(layer) }
+    }
+}
+
+/// Splits `closure` and `contents` into layers, with the layers `finished` on top, within the
+/// recipe's limit.
 pub(super) fn layers(
     recipe: &Recipe,
     closure: &Closure,
     contents: &[Content],
+    finished: Vec<FinishedLayer>,
     base: Option<&Base>,
 ) -> Result<Vec<PlannedLayer>, BuildError> {
-    let has_contents = !contents.is_empty();
+    let has_contents = !contents.is_empty() || recipe.makes_files();
     let base = base.map_or(0, |base| base.image.layers.len());
     let budget = |contents: bool| {
-        let contents = usize::from(contents) + recipe.steps.len();
+        let contents = usize::from(contents) + finished.len() + recipe.steps.len();
         Budget { max_layers: recipe.max_layers, base, contents }
     };
     if recipe.layering == Strategy::Single {
         let paths: Vec<StorePath> = closure.paths().cloned().collect();
         let needed = has_contents || !paths.is_empty();
         budget(needed).available(0)?;
-        let only_store_paths = contents.iter().all(|content| content.store_path.is_some());
-        let layer = PlannedLayer { paths, has_contents, only_store_paths };
-        return Ok(if needed { vec![layer] } else { Vec::new() });
+        let is_plain = |content: &Content| content.store_path.is_some() && content.entry.is_plain();
+        let only_store_paths = contents.iter().all(is_plain)
+            && !recipe.makes_files()
+            && recipe.on_conflict == ConflictRule::Error;
+        let layer = PlannedLayer { paths, has_contents, only_store_paths, finished: None };
+        let finished = finished.into_iter().map(PlannedLayer::finished);
+        return Ok(needed.then_some(layer).into_iter().chain(finished).collect());
     }
     let available = budget(has_contents).available(closure.len())?;
     let graph = graph(recipe, closure)?;
     let store_layers = recipe.layering.layers(&graph, available)?;
-    let of_paths = |paths| PlannedLayer { paths, has_contents: false, only_store_paths: true };
-    let top = PlannedLayer { paths: Vec::new(), has_contents: true, only_store_paths: false };
-    Ok(store_layers.into_iter().map(of_paths).chain(has_contents.then_some(top)).collect())
+    let layer = |paths, has_contents| PlannedLayer {
+        paths,
+        has_contents,
+        only_store_paths: !has_contents,
+        finished: None,
+    };
+    let store_layers = store_layers.into_iter().map(|paths| layer(paths, false));
+    let top = has_contents.then(|| layer(Vec::new(), true));
+    let finished = finished.into_iter().map(PlannedLayer::finished);
+    Ok(store_layers.chain(top).chain(finished).collect())
 }
 
 /// The graph of `closure`, with sizes if the recipe's strategy needs them.

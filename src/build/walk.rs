@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType, OFlags, RawDir, Stat};
+use rustix::io::Errno;
 
 use super::BuildError;
+use super::files::CAPABILITY_ATTRIBUTE;
 use crate::archive::ArchiveError;
-use crate::archive::entry::{FileContent, HostFile, Kind};
+use crate::archive::entry::{FileContent, HostFile, Kind, Xattrs};
 use crate::archive::host::{self, Filesystem};
 use crate::archive::layer_tree::WHITEOUT;
 
@@ -74,6 +76,51 @@ impl Metadata {
     }
 }
 
+/// The most bytes of all names of extended attributes of a file, and of one value (xattr(7)).
+const XATTR_MAX: usize = 64 << 10;
+
+/// The extended attributes of the file `path` itself that an image keeps: capabilities, ACLs and
+/// those of users. Empty on filesystems without any.
+pub(super) fn xattrs(path: &Path) -> Result<Xattrs, BuildError> {
+    let failed = |error: Errno| ArchiveError::read(path)(error.into());
+    let mut names = vec![0; XATTR_MAX];
+    let length = match rustix::fs::llistxattr(path, &mut names[..]) {
+        Err(Errno::OPNOTSUPP) => return Ok(Xattrs::new()),
+        listed => listed.map_err(failed)?,
+    };
+    let names = names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let mut xattrs = Xattrs::new();
+    for name in names.filter(|name| is_kept(name)) {
+        let mut value = vec![0; XATTR_MAX];
+        let length = match rustix::fs::lgetxattr(path, name, &mut value[..]) {
+            // It was removed in between.
+            Err(Errno::NODATA) => continue,
+            read => read.map_err(failed)?,
+        };
+        if name.contains(&b'=') {
+            let problem = "it has an extended attribute with '=' in its name, which a layer cannot \
+                           express";
+            return Err(BuildError::content(path, problem));
+        }
+        if length > 0 {
+            xattrs.insert(name.into(), value[..length].into());
+        }
+    }
+    Ok(xattrs)
+}
+
+fn is_kept(name: &[u8]) -> bool {
+    name.starts_with(b"user.")
+        || name == CAPABILITY_ATTRIBUTE
+        || name.starts_with(b"system.posix_acl_")
+}
+
+/// Whether the file `path` has capabilities.
+pub(super) fn has_capabilities(path: &Path) -> bool {
+    rustix::fs::lgetxattr(path, CAPABILITY_ATTRIBUTE, &mut [0_u8; 64][..])
+        .is_ok_and(|size| size > 0)
+}
+
 impl Folder {
     /// Opens the folder at `path`, which must not lead through symlinks.
     pub(super) fn open(path: &Path, filesystems: &mut Filesystems) -> Result<Self, BuildError> {
@@ -95,7 +142,7 @@ impl Folder {
         &self,
         mut each: impl FnMut(Child) -> Result<(), BuildError>,
     ) -> Result<(), BuildError> {
-        let failed = |error: rustix::io::Errno| ArchiveError::read(&self.path)(error.into());
+        let failed = |error: Errno| ArchiveError::read(&self.path)(error.into());
         let mut buffer = Vec::with_capacity(BUFFER_SIZE);
         let mut entries = RawDir::new(&self.file, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {

@@ -66,20 +66,32 @@ fn symlinks_are_kept_and_never_followed_out_of_the_contents() {
 }
 
 #[test]
-fn a_single_layer_has_copies_of_linked_directories_unless_links_are_kept() {
+fn a_single_layer_has_copies_of_linked_directories_of_store_paths_unless_links_are_kept() {
+    let lab = Lab::new();
+    lab.store(&[("a-app", &[])]);
+    lab.file("store/a-app/usr/bin/tool", "tool");
+    lab.link("store/a-app/sbin", "usr/bin");
+    lab.link("store/a-app/usr/loop", "..");
+    let recipe = format!("name='x'\nlayering='single'\ncontents='/nix/store/a-app'\n{STORE}");
+    let copied = lab.build(&recipe);
+    assert_eq!(copied.member("sbin/").unwrap().kind, '5');
+    assert_eq!(copied.member("sbin/tool").unwrap().content, b"tool");
+    assert_eq!(copied.member("usr/loop").unwrap().link, "..", "a link to a parent folder is kept");
+    for key in ["keep_contents_dirlinks", "keepContentsDirlinks"] {
+        let kept = lab.build(&format!("{key}=true\n{recipe}"));
+        assert_eq!(kept.member("sbin").unwrap().link, "usr/bin");
+        assert!(kept.member("sbin/tool").is_none());
+    }
+}
+
+#[test]
+fn a_symlink_to_a_directory_of_the_same_content_stays_a_link_in_both_layerings() {
     let lab = Lab::new();
     lab.file("tree/usr/bin/tool", "tool");
     lab.link("tree/bin", "usr/bin");
-    lab.link("tree/usr/loop", "..");
-    let recipe = "name='x'\nlayering='single'\ncontents='tree'\n";
-    let copied = lab.build(recipe);
-    assert_eq!(copied.member("bin/").unwrap().kind, '5');
-    assert_eq!(copied.member("bin/tool").unwrap().content, b"tool");
-    assert_eq!(copied.member("usr/loop").unwrap().link, "..", "a link to a parent folder is kept");
-    for key in ["keep_contents_dirlinks", "keepContentsDirlinks"] {
-        let kept = lab.build(&format!("{recipe}{key}=true\n"));
-        assert_eq!(kept.member("bin").unwrap().link, "usr/bin");
-        assert!(kept.member("bin/tool").is_none());
+    for layering in ["popularity", "single"] {
+        let built = lab.build(&format!("name='x'\nlayering='{layering}'\ncontents='tree'\n"));
+        assert_eq!(built.names(0), ["bin", "usr/", "usr/bin/", "usr/bin/tool"], "{layering}");
     }
 }
 

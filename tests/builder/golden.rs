@@ -51,7 +51,7 @@ Cmd = ["/bin/su", "-"]
 Labels = { b = "2", a = "1" }
 ExposedPorts = { "80/tcp" = {} }
 "#,
-        sha256: "945ea2a9614a73898d75ffae56db6f658e9654098a161bbe4af47775e297fc16",
+        sha256: "600bae83bca6ace2cab189d1046f8af2d53c47fd4d3873ad436fd2833c034972",
     },
     Pin {
         name: "contents without a store, derived tag",

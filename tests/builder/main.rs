@@ -8,6 +8,7 @@ mod base; // base images of all formats
 mod cache; // the layer cache
 mod cli; // exit codes, messages, outputs
 mod closures; // sizes and shapes of reference graphs
+mod content_tables; // targets, patterns, owners, tars and finished layers
 mod contents; // files of all kinds in images
 mod corpus; // a store of real packages
 mod documents; // JSON documents of images
@@ -27,6 +28,7 @@ mod merge; // several images in one archive
 mod metadata; // environment, names, architecture, tags, dates
 mod names; // several tags, names from the command line, annotations
 mod outputs; // output files, links, devices and pipes
+mod paths; // single paths, accounts and helpers
 mod peers; // other programs read the archives
 mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes

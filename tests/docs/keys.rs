@@ -21,7 +21,18 @@ fn listed(text: &str, command: &[&str]) -> Vec<String> {
 #[test]
 fn every_key_of_a_recipe_is_in_its_reference() {
     let page = read("docs/recipe.md");
-    for table in ["", "[store]\n", "[[run]]\n"] {
+    let tables = [
+        "",
+        "[store]\n",
+        "[[run]]\n",
+        "[[contents]]\n",
+        "[contents.mode]\n",
+        "[[path]]\n",
+        "[accounts]\n",
+        "[[accounts.users]]\n",
+        "[[accounts.groups]]\n",
+    ];
+    for table in tables {
         let keys = listed(&format!("name = 'x'\n{table}qqqqqqqqqqqqqq = 1\n"), &["reference"]);
         assert_documented(keys, &page, "docs/recipe.md");
     }

@@ -1,0 +1,51 @@
+//! The parts of a recipe that describe files: contents, single paths, accounts and helpers.
+
+pub(super) mod accounts;
+mod capabilities;
+mod content;
+mod globs;
+mod helpers;
+mod mode;
+mod owner;
+mod path_entry;
+mod rules;
+pub(super) mod settings;
+
+pub(super) use capabilities::ATTRIBUTE as CAPABILITY_ATTRIBUTE;
+
+pub use accounts::{Accounts, Group, User};
+pub use content::{ContentEntry, ContentSource};
+pub use globs::Globs;
+pub use helpers::Helper;
+pub use mode::ModeRule;
+pub use owner::{Account, OwnerSpec};
+pub use path_entry::{Creation, FileSource, PathAction, PathEntry};
+pub use rules::{ConflictRule, XattrRule};
+
+use crate::text;
+
+/// The path in the image that `text` names, without slashes at either end. Empty for the root.
+fn image_path(key: &str, text: &str) -> Result<Box<[u8]>, String> {
+    let parts: Vec<&str> =
+        text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let problem = if parts.contains(&"..") {
+        "contains \"..\""
+    } else if text.contains('\0') {
+        "contains a NUL"
+    } else {
+        return Ok(parts.join("/").into_bytes().into());
+    };
+    Err(format!(
+        "{key}: {} {problem}; expected a path in the image, such as \"/srv/app\"",
+        text::quote(text)
+    ))
+}
+
+/// As [`image_path`], of a path that is not the root.
+fn path_below_root(key: &str, text: &str) -> Result<Box<[u8]>, String> {
+    let path = image_path(key, text)?;
+    match path.is_empty() {
+        true => Err(format!("{key}: {} is the root of the image", text::quote(text))),
+        false => Ok(path),
+    }
+}

@@ -1,0 +1,79 @@
+//! Hard links: of the names of a file, the first one in a layer has its content, because a tar's
+//! reader must have made the file that a link names.
+
+use std::collections::BTreeMap;
+
+use super::BuildError;
+use super::image_path::ImagePath;
+use crate::archive::entry::{Entry, FileContent, Kind, display_path, path_order};
+
+/// The entries of hard links and of the files that they name, as they are in the layer, by path.
+pub(super) type LinkEntries = BTreeMap<ImagePath, Entry>;
+
+/// The most links that lead to one another.
+const LINKS_MAX: usize = 40;
+
+/// Follows `links` from `path` to a path that is not a link.
+pub(super) fn follow<'p>(links: &'p BTreeMap<ImagePath, ImagePath>, path: &'p [u8]) -> &'p [u8] {
+    let mut path = path;
+    for _ in 0..LINKS_MAX {
+        match links.get(path) {
+            Some(target) => path = target,
+            None => break,
+        }
+    }
+    path
+}
+
+/// Turns `found`, which has merged entries, into those of the layer: of each file and the links to
+/// it, the first has the content, and all have the same metadata.
+pub(super) fn resolve(
+    links: &BTreeMap<ImagePath, ImagePath>,
+    found: LinkEntries,
+) -> Result<LinkEntries, BuildError> {
+    let mut names: BTreeMap<ImagePath, Vec<ImagePath>> = BTreeMap::new();
+    for entry in found.values() {
+        if let Kind::HardLink(target) = &entry.kind {
+            let target = follow(links, target);
+            names.entry(target.into()).or_default().push(entry.path.clone());
+        }
+    }
+    let mut resolved = LinkEntries::new();
+    for (target, mut names) in names {
+        let file = found.get(&target).filter(|entry| matches!(entry.kind, Kind::File(_)));
+        let Some(file) = file else {
+            let (link, target) = (display_path(&names[0]), display_path(&target));
+            let problem = format!(
+                "{link} is a hard link to {target}, which is not a file of the same layer; name a \
+                 file of the contents"
+            );
+            return Err(BuildError::content(link, problem));
+        };
+        names.push(target.clone());
+        names.sort_by(|a, b| path_order(a, b));
+        let first = names[0].clone();
+        for name in names {
+            let kind = match name == first {
+                true => Kind::File(content(file)),
+                false => Kind::HardLink(first.clone()),
+            };
+            let entry = Entry { path: name.clone(), kind, ..file.clone() };
+            resolved.insert(name, entry);
+        }
+    }
+    Ok(resolved)
+}
+
+/// The content of `file` for an entry with another name.
+fn content(file: &Entry) -> FileContent {
+    match &file.kind {
+        Kind::File(FileContent::Host(host)) => {
+            let name = host.name.clone().unwrap_or_else(|| file.name().into());
+            let mut host = host.clone();
+            host.name = Some(name);
+            FileContent::Host(host)
+        }
+        Kind::File(content) => content.clone(),
+        _ => FileContent::Inline(Box::default()),
+    }
+}

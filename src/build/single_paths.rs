@@ -1,0 +1,202 @@
+//! Single paths of the recipe: made, changed or removed after the contents are placed.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::BuildError;
+use super::changes::Change;
+use super::contents::{Origin, Placer};
+use super::files::{Creation, FileSource, PathAction};
+use super::hard_links;
+use super::image_path::{ImagePath, is_within};
+use super::inputs::PlannedPath;
+use super::walk::{Folder, Metadata};
+use crate::archive::entry::{
+    Attributes, Entry, FileContent, Kind, display_path, join, name_of, parent_of,
+};
+use crate::archive::files::{self, FileInfo};
+use crate::archive::layer_tree::WHITEOUT;
+use crate::archive::tar::{MemberKind, SpecialKind};
+use crate::archive::tree::Node;
+use crate::image::Timestamp;
+use crate::text;
+
+/// The mode of a file that is made from text.
+const FILE_MODE: u32 = 0o644;
+
+impl<'a> Placer<'a> {
+    /// Places the recipe's single paths over everything that was placed before.
+    pub(super) fn add_paths(&mut self, paths: &'a [PlannedPath]) -> Result<(), BuildError> {
+        let mut of_base = Vec::new();
+        for PlannedPath { entry, owner } in paths {
+            let shown = format!("path {}", display_path(&entry.path));
+            self.origins.push(Origin::of_path(shown.clone()));
+            let parent = self.resolved(parent_of(&entry.path))?;
+            let mut path = join(&parent, name_of(&entry.path));
+            let mut removed = self.removed.keys();
+            if let Some(removed) = removed.find(|removed| is_within(&path, removed)) {
+                let removed = display_path(removed);
+                let problem = format!("an earlier entry removes {removed}; remove one of them");
+                return Err(BuildError::content(shown, problem));
+            }
+            match &entry.action {
+                PathAction::Remove => {
+                    self.remove(path)?;
+                    continue;
+                }
+                PathAction::Create(creation) => path = self.create(path, creation, &shown)?,
+                PathAction::Change => path = self.changed(path, &shown, &mut of_base)?,
+            }
+            let path = hard_links::follow(&self.hard_links, &path).into();
+            let (recursive, mode, xattrs) = (entry.recursive, entry.mode.as_ref(), &entry.xattrs);
+            let owner = owner.as_ref();
+            self.changes.push(Change { path, recursive, owner, mode, xattrs });
+        }
+        self.copy_from_base(&of_base)
+    }
+
+    /// Removes `path` from the layer, and from the layers below it if the base has it.
+    fn remove(&mut self, path: ImagePath) -> Result<(), BuildError> {
+        let in_base = self.rules.base.get(&path).is_some();
+        if in_base {
+            let name = [WHITEOUT, name_of(&path)].concat();
+            let kind = Kind::File(FileContent::Inline(Box::default()));
+            self.push(Entry::new(join(parent_of(&path), &name), 0, kind))?;
+        }
+        self.removed.insert(path, in_base);
+        Ok(())
+    }
+
+    /// Places what an entry makes, and returns its path.
+    fn create(
+        &mut self,
+        path: ImagePath,
+        creation: &Creation,
+        shown: &str,
+    ) -> Result<ImagePath, BuildError> {
+        let (mode, kind) = match creation {
+            Creation::Directory => return self.directory(&path, 0o755),
+            Creation::File(FileSource::Inline(bytes)) => {
+                (FILE_MODE, Kind::File(FileContent::Inline(bytes.clone())))
+            }
+            Creation::File(FileSource::Path(source)) => self.host_file(source)?,
+            Creation::Symlink(target) => (0o777, Kind::Symlink(target.clone())),
+            Creation::HardLink(target) => {
+                let parent = self.resolved(parent_of(target))?;
+                let target = join(&parent, name_of(target));
+                if target == path {
+                    return Err(BuildError::content(shown, "it is a hard link to itself"));
+                }
+                (FILE_MODE, Kind::HardLink(target))
+            }
+            Creation::Fifo => (FILE_MODE, Kind::Fifo),
+            Creation::CharDevice(major, minor) => (FILE_MODE, Kind::CharDevice(*major, *minor)),
+            Creation::BlockDevice(major, minor) => (FILE_MODE, Kind::BlockDevice(*major, *minor)),
+        };
+        self.place(Entry::new(path.clone(), mode, kind))?;
+        Ok(path)
+    }
+
+    /// The mode and content of the regular file `source` of this host.
+    pub(super) fn host_file(&mut self, source: &Path) -> Result<(u32, Kind), BuildError> {
+        let real = source.canonicalize();
+        let real = real.map_err(crate::archive::ArchiveError::read(source))?;
+        let metadata = Metadata::of(&real)?;
+        let parent = real.parent().unwrap_or(Path::new(""));
+        let folder = Folder::open(parent, &mut self.filesystems)?;
+        let name = real.file_name().unwrap_or_default().as_bytes();
+        match folder.kind(name, &metadata)? {
+            Kind::File(FileContent::Host(mut file)) => {
+                file.name = Some(name.into());
+                Ok((metadata.mode(), Kind::File(FileContent::Host(file))))
+            }
+            kind => {
+                let problem = format!("it is {}, but a file is needed", kind.noun());
+                Err(BuildError::content(source, problem))
+            }
+        }
+    }
+
+    /// The path to change: in the layer, or else in the base, which the layer then repeats.
+    fn changed(
+        &mut self,
+        path: ImagePath,
+        shown: &str,
+        of_base: &mut Vec<ImagePath>,
+    ) -> Result<ImagePath, BuildError> {
+        if self.has_placed(&path) {
+            return Ok(path);
+        }
+        match self.rules.base.get(&path) {
+            Some(Node::File) => {
+                of_base.push(path.clone());
+                Ok(path)
+            }
+            Some(Node::Directory(_)) => self.directory(&path, 0o755),
+            Some(Node::Symlink(target)) => {
+                let problem = format!(
+                    "it is a symlink to {} in the base image; name what that leads to",
+                    text::bytes(target)
+                );
+                Err(BuildError::content(shown, problem))
+            }
+            None => {
+                let problem = "there is no such path in the contents or the base image to change; \
+                               give it a type to make it";
+                Err(BuildError::content(shown, problem))
+            }
+        }
+    }
+
+    /// Places copies of files that only the base has, so that they can be changed.
+    fn copy_from_base(&mut self, paths: &[ImagePath]) -> Result<(), BuildError> {
+        let Some(image) = self.rules.base_image.filter(|_| !paths.is_empty()) else {
+            return Ok(());
+        };
+        let texts: Vec<&str> =
+            paths.iter().filter_map(|path| std::str::from_utf8(path).ok()).collect();
+        let mut found: BTreeMap<String, FileInfo> = files::find(image, self.rules.base, &texts)?;
+        for path in texts {
+            // An entry that is repeated was placed already.
+            let Some(info) = found.remove(path) else { continue };
+            let shown = format!("path {}", display_path(path.as_bytes()));
+            let kind = base_kind(&info).ok_or_else(|| {
+                let most = files::CONTENT_MAX >> 20;
+                let problem = format!(
+                    "it is a file of the base image of more than {most} MiB, which is not copied"
+                );
+                BuildError::content(shown, problem)
+            })?;
+            let seconds = i64::try_from(info.mtime).ok();
+            let mtime = seconds.and_then(|seconds| Timestamp::from_seconds(seconds).ok());
+            let attributes = Attributes {
+                uid: info.uid,
+                gid: info.gid,
+                uname: String::new(),
+                gname: String::new(),
+                mtime: mtime.unwrap_or(Timestamp::DEFAULT),
+            };
+            let entry = Entry {
+                attributes: Some(Box::new(attributes)),
+                xattrs: info.xattrs,
+                ..Entry::new(path.as_bytes(), info.mode, kind)
+            };
+            self.push(entry)?;
+        }
+        Ok(())
+    }
+}
+
+fn base_kind(info: &FileInfo) -> Option<Kind> {
+    Some(match info.kind {
+        MemberKind::Special(SpecialKind::Fifo) => Kind::Fifo,
+        MemberKind::Special(SpecialKind::CharDevice(major, minor)) => {
+            Kind::CharDevice(major, minor)
+        }
+        MemberKind::Special(SpecialKind::BlockDevice(major, minor)) => {
+            Kind::BlockDevice(major, minor)
+        }
+        _ => Kind::File(FileContent::Inline(info.content.as_deref()?.into())),
+    })
+}
