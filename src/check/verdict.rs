@@ -181,6 +181,11 @@ impl Checks {
         checks.push(Check { subject: subject.to_owned(), expected, found });
     }
 
+    /// The checks that did not pass.
+    pub(super) fn mismatches(&self) -> &[Check] {
+        &self.mismatches
+    }
+
     /// Compares two values and records the check.
     pub(super) fn expect_equal<T: PartialEq + Serialize>(
         &mut self,

@@ -15,7 +15,7 @@ use crate::build::CacheUse;
 use crate::check::{self, CheckInput, Event, ExpectationsFile, Options, arch_of};
 use crate::check::{Expectations, Verdict};
 use crate::image::Platform;
-use crate::report::{html, junit, tally, terminal};
+use crate::report::{html, junit, markdown, tally, terminal};
 use crate::vm::{AcceleratorChoice, Options as VmOptions};
 
 /// Tests images against expectations, on real engines
@@ -25,6 +25,7 @@ Examples:
   seatrial check app.tar --expect app.expect.toml
   seatrial check app.toml --expect a.toml --report html=report.html
   seatrial check app.tar --expect a.toml --no-vm   # in milliseconds
+  seatrial check app.tar --expect structure-test.yaml --report md=summary.md
 
 An expectations file:
   [image]
@@ -62,8 +63,8 @@ pub(super) struct Args {
     /// Run only test cases whose name contains this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// Also write a report: junit, html, json (one object) or jsonl (one line per
-    /// test case); may be repeated
+    /// Also write a report: junit, html, md (Markdown), json (one object) or jsonl
+    /// (one line per test case); may be repeated
     #[arg(long, value_name = "KIND=FILE", value_parser = report)]
     report: Vec<ReportFile>,
     /// Print the verdict as one JSON object
@@ -80,13 +81,14 @@ pub(super) struct Args {
 }
 
 fn report(text: &str) -> Result<ReportFile, String> {
-    ReportFile::parse(&["junit", "json", "jsonl", "html"], text)
+    ReportFile::parse(&["junit", "json", "jsonl", "html", "md"], text)
 }
 
 fn write_report(report: &ReportFile, verdict: &Verdict) -> anyhow::Result<()> {
     report.write(&match report.kind {
         "junit" => junit::xml(verdict)?,
         "json" => pretty_json(verdict)?,
+        "md" => markdown::summary(verdict),
         "jsonl" => {
             let lines: Result<Vec<String>, _> = verdict.cases.iter().map(json).collect();
             lines?.join("\n") + "\n"

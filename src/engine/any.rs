@@ -63,6 +63,16 @@ impl Engine {
         matches!(self, Self::Cri(_))
     }
 
+    /// Explains why no command can be run in a running container, if none can.
+    pub(crate) fn exec_unsupported(&self) -> Option<&'static str> {
+        match self {
+            Self::Docker(_) => None,
+            Self::Cri(_) => {
+                Some("seatrial runs commands in a running container only on Docker and Podman")
+            }
+        }
+    }
+
     /// Explains why the engine cannot make an image from a container, if it cannot.
     pub(crate) fn commit_unsupported(&self) -> Option<&'static str> {
         match self {
@@ -210,6 +220,24 @@ impl Container {
         match self {
             Self::Docker(container) => container.wait().await,
             Self::Cri(container) => container.wait().await,
+        }
+    }
+
+    /// Runs `command` in the running container, as `user` or else as the container's user, and
+    /// returns its exit code and output.
+    ///
+    /// # Errors
+    /// If the command cannot be started, runs longer than `limit`, prints too much, or the engine
+    /// has no Docker API.
+    pub async fn exec(
+        &self,
+        command: &[String],
+        user: Option<&str>,
+        limit: Duration,
+    ) -> Result<RunOutput, EngineError> {
+        match self {
+            Self::Docker(container) => container.exec(command, user, limit).await,
+            Self::Cri(_) => Err(EngineError::Unexpected("the engine has no Docker API".to_owned())),
         }
     }
 

@@ -73,6 +73,10 @@ impl Docker {
 }
 
 impl DockerContainer {
+    pub(super) fn engine(&self) -> &bollard::Docker {
+        self.docker.api()
+    }
+
     /// The container's ID.
     pub fn id(&self) -> &str {
         &self.id

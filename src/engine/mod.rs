@@ -11,6 +11,7 @@ mod container;
 mod cri;
 mod docker;
 mod error;
+mod exec;
 mod image;
 mod inspected;
 pub(crate) mod readiness;

@@ -1,10 +1,11 @@
-//! Reports of a verdict and of replays: text for a terminal, JUnit XML for CI systems, HTML for a
-//! browser. JSON reports need no code here: a verdict and a replay serialize themselves.
+//! Reports of a verdict and of replays: text for a terminal, JUnit XML and Markdown for CI systems,
+//! HTML for a browser. JSON reports need no code here: a verdict and a replay serialize themselves.
 //!
 //! This module formats results and decides nothing.
 
 pub mod html;
 pub mod junit;
+pub mod markdown;
 pub mod terminal;
 
 use crate::check::verdict::{Outcome, Tally, TestCase};
@@ -38,6 +39,23 @@ fn explanation(case: &TestCase) -> Vec<String> {
                     format!("  found     {}", text::excerpt(&mismatch.found)),
                 ]
             })
+            .chain(end_of_output(&case.output))
             .collect(),
     }
+}
+
+/// The number of lines of a container's output that an explanation shows.
+const OUTPUT_LINES: usize = 10;
+
+/// Returns the last lines of a container's output, with a heading.
+fn end_of_output(output: &str) -> Vec<String> {
+    let lines: Vec<&str> = output.lines().collect();
+    let hidden = lines.len().saturating_sub(OUTPUT_LINES);
+    let heading = match (lines.len(), hidden) {
+        (0, _) => return Vec::new(),
+        (_, 0) => "output".to_owned(),
+        (count, _) => format!("last {OUTPUT_LINES} of {count} lines of output"),
+    };
+    let shown = lines[hidden..].iter().map(|line| format!("  {}", text::excerpt(line)));
+    std::iter::once(heading).chain(shown).collect()
 }

@@ -41,7 +41,10 @@ name = "chatty"
 container.shell = "/bin/busybox dd if=/dev/zero bs=1M count=17 | /bin/busybox tr '\\000' x"
 [[service]]
 name = "web"
-ready = { port = 80, log = "serving" }
+ready.port = 80
+ready.log = { matches = "^serv" }
+ready.http = { port = 80, body = { contains = "ahoy" } }
+log = { contains = "serving", not_contains = "error" }
 stop = { timeout = 20, exit_code = 5 }
 [service.container]
 user = "0"
@@ -55,6 +58,22 @@ body = { contains = "ahoy" }
 port = 80
 path = "/absent"
 status = 404
+[[service.exec]]
+command = ["/bin/sh", "-c", "cat /www/index.html; id -u"]
+user = "7"
+stdout = "<h1>ahoy</h1>\n7\n"
+[[service.exec]]
+command = ["/bin/sh", "-c", "echo no >&2; exit 4"]
+exit_code = 4
+stderr = "no\n"
+[[service]]
+name = "inspected"
+ready = { exec = ["/bin/busybox", "test", "-e", "/tmp/ready"] }
+exec = [{ command = ["/bin/sh", "-c", "exit 9"] }, { command = ["/bin/echo", "x"], stdout = "y" }]
+log = "never printed"
+[service.container]
+user = "0"
+shell = "/bin/busybox mkdir -p /tmp; sleep 1; echo started >/tmp/ready; sleep 100"
 [[service]]
 name = "short-lived"
 ready = { log = "never printed" }
@@ -85,7 +104,7 @@ fn mismatches(verdict: &Value, name: &str) -> Vec<String> {
 #[test]
 fn commands_and_services_pass_or_fail_on_an_engine_and_all_reports_agree() {
     let sample = SampleImage::new();
-    let files = ["junit=r.xml", "html=r.html", "json=r.json", "jsonl=r.jsonl"];
+    let files = ["junit=r.xml", "html=r.html", "json=r.json", "md=r.md", "jsonl=r.jsonl"];
     let reports: Vec<&str> = files.iter().flat_map(|file| ["--report", file]).collect();
     let (output, verdict) = sample.check(EXPECTATIONS, &reports);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -107,17 +126,28 @@ fn commands_and_services_pass_or_fail_on_an_engine_and_all_reports_agree() {
     assert_eq!(mismatches(&verdict, "run slow"), ["duration: still running"]);
     assert_eq!(mismatches(&verdict, "run chatty"), ["size of the output: more"]);
     assert_eq!(
+        mismatches(&verdict, "service inspected"),
+        [
+            "exit code of [\"/bin/sh\", \"-c\", \"exit 9\"]: 9",
+            "standard output of [\"/bin/echo\", \"x\"]: \"x\\n\"",
+            "log: \"\"",
+        ]
+    );
+    assert_eq!(
         without_durations(&mismatches(&verdict, "service short-lived")),
         "service: its command ended with exit code 0 after N s; \
          standard error nothing; standard output \"hello\\n\""
     );
     assert_eq!(verdict["engine_runs"].as_array().unwrap().len(), 1);
 
-    check_junit(&sample.path("r.xml"), "11 4\n");
+    check_junit(&sample.path("r.xml"), "12 5\n");
     check_html(&sample.path("r.html"));
     let json = std::fs::read(sample.path("r.json")).unwrap();
     let json: Value = serde_json::from_slice(&json).unwrap();
-    assert_eq!(json["cases"].as_array().unwrap().len(), 11);
+    assert_eq!(json["cases"].as_array().unwrap().len(), 12);
+    let summary = std::fs::read_to_string(sample.path("r.md")).unwrap();
+    assert!(summary.starts_with("## Failed: 7 passed, 5 failed in "), "{summary}");
+    assert!(summary.contains("\n| run slow |  | **failed** |\n"), "{summary}");
     let lines = std::fs::read_to_string(sample.path("r.jsonl")).unwrap();
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines, *json["cases"].as_array().unwrap());

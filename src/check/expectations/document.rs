@@ -71,11 +71,15 @@ fn contradiction(expectations: &Expectations) -> Option<String> {
 
 fn contradiction_of_service(service: &ServiceExpectations) -> Option<String> {
     let name = text::quote(&service.name);
-    let needs_network = service.ready.port.is_some() || !service.http.is_empty();
+    let needs_network =
+        service.ready.port.is_some() || service.ready.http.is_some() || !service.http.is_empty();
     if service.container.network == Some(false) && needs_network {
         return Some(format!(
             "service {name} has no network, so its port cannot be reached; leave out network"
         ));
+    }
+    if service.exec.iter().map(|exec| &exec.command).chain(&service.ready.exec).any(Vec::is_empty) {
+        return Some(format!("service {name} has an empty command in exec"));
     }
     (service.exit_code.is_some() && service.stop.is_some())
         .then(|| format!("service {name} ends by itself with exit_code; leave out stop"))

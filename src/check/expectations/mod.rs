@@ -22,7 +22,9 @@ pub use image::{EnvExpectations, ImageExpectations, SharedLayers};
 pub(in crate::check) use license::LicenseExpectations;
 pub use names::{Names, SomeNames};
 pub use run::{RunExpectations, SetupCommand};
-pub use service::{HttpExpectations, ReadyConditions, ServiceExpectations, StopExpectations};
+pub use service::{
+    ExecExpectations, HttpExpectations, ReadyConditions, ServiceExpectations, StopExpectations,
+};
 pub use text::{Pattern, Text};
 pub use values::{Mode, Sha256Digest};
 

@@ -1,7 +1,7 @@
 //! Expectations of services.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::container::{ContainerSpec, container};
 use super::text::Text;
@@ -20,6 +20,14 @@ pub struct ServiceExpectations {
     /// HTTP requests from outside of the container, with the expected answers.
     #[serde(default)]
     pub http: Vec<HttpExpectations>,
+    /// Commands that are run in the container of the service.
+    #[serde(default)]
+    pub exec: Vec<ExecExpectations>,
+    /// What the service has printed after all requests and commands: a string that its output
+    /// contains, or rules for the output.
+    #[serde(default, deserialize_with = "log")]
+    #[schemars(with = "Option<Text>")]
+    pub log: Option<Text>,
     /// How the service stops.
     pub stop: Option<StopExpectations>,
     /// The exit code of a service that ends by itself after the requests. Without it, the service
@@ -33,8 +41,15 @@ pub struct ServiceExpectations {
 pub struct ReadyConditions {
     /// A TCP port that accepts connections from outside of the container.
     pub port: Option<u16>,
-    /// Text that the container has printed.
-    pub log: Option<String>,
+    /// Text that the container has printed: a string that its output contains, or rules for the
+    /// output.
+    #[serde(deserialize_with = "log")]
+    #[schemars(with = "Option<Text>")]
+    pub log: Option<Text>,
+    /// A request that gets the expected answer.
+    pub http: Option<HttpExpectations>,
+    /// A command in the container that exits with code 0.
+    pub exec: Option<Vec<String>>,
     /// Whether the image's own health check must succeed.
     pub healthy: Option<bool>,
     /// The time limit in seconds; 60 by default.
@@ -55,6 +70,24 @@ pub struct HttpExpectations {
     pub body: Option<Text>,
 }
 
+/// A command that is run in the container of a service.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExecExpectations {
+    /// The command.
+    pub command: Vec<String>,
+    /// The user, by number or name; by default that of the service.
+    pub user: Option<String>,
+    /// The exit code; 0 by default.
+    pub exit_code: Option<i64>,
+    /// The text on standard output.
+    pub stdout: Option<Text>,
+    /// The text on standard error.
+    pub stderr: Option<Text>,
+    /// The time limit in seconds; 60 by default.
+    pub timeout: Option<u64>,
+}
+
 /// How a service stops after its stop signal.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -63,4 +96,9 @@ pub struct StopExpectations {
     pub timeout: Option<u64>,
     /// The exit code.
     pub exit_code: Option<i64>,
+}
+
+/// Reads rules for a log. A string must only be contained: a log is never complete.
+fn log<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Text>, D::Error> {
+    Text::deserialize(deserializer).map(|text| Some(text.contained()))
 }

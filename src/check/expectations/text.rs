@@ -152,6 +152,13 @@ impl Text {
         Self(Rules { equals: Some(text), ..Rules::default() })
     }
 
+    /// The same rules, but a text need only contain what it would have to equal.
+    pub(in crate::check) fn contained(self) -> Self {
+        let Self(Rules { equals, mut contains, .. }) = self.clone();
+        contains.extend(equals);
+        Self(Rules { equals: None, contains, ..self.0 })
+    }
+
     /// The rules that a text is matched by all of `matches` and none of `not_matches`.
     pub(in crate::check) fn patterns(matches: Vec<Pattern>, not_matches: Vec<Pattern>) -> Self {
         Self(Rules { matches, not_matches, ..Rules::default() })

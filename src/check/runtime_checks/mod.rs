@@ -120,9 +120,11 @@ impl<'d> RuntimeChecks<'_, 'd> {
         let (begin, name) = (Instant::now(), service_name(expected));
         let engine = self.image.daemon().engine();
         let needs_health = expected.ready.healthy == Some(true);
+        let needs_exec = expected.ready.exec.is_some() || !expected.exec.is_empty();
         let unsupported = engine
             .unsupported(&expected.container.options(true))
-            .or(engine.health_check_unsupported().filter(|_| needs_health));
+            .or(engine.health_check_unsupported().filter(|_| needs_health))
+            .or(engine.exec_unsupported().filter(|_| needs_exec));
         if let Some(reason) = unsupported {
             return self.skip(name, reason);
         }

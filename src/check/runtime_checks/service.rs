@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::output::{DEFAULT_TIMEOUT, found_exit_code};
 use super::probe::{self, Answer, HTTP_TIMEOUT, Probe};
 use crate::check::expectations::{
-    HttpExpectations, ReadyConditions, ServiceExpectations, StopExpectations,
+    ExecExpectations, HttpExpectations, ReadyConditions, ServiceExpectations, StopExpectations,
+    Text,
 };
 use crate::check::verdict::Checks;
-use crate::engine::{Container, Exit, State};
+use crate::engine::{Container, EngineError, Exit, State};
 use crate::harness::{HarnessError, LoadedImage, value};
 
 /// The default timeout of `ready` in seconds.
@@ -63,6 +65,12 @@ impl Service<'_> {
         for request in &self.expected.http {
             self.check_http(request).await?;
         }
+        for command in &self.expected.exec {
+            self.check_exec(command).await?;
+        }
+        if let Some(log) = &self.expected.log {
+            self.check_log(log).await?;
+        }
         if let Some(code) = self.expected.exit_code {
             return self.check_exit(code).await;
         }
@@ -109,9 +117,10 @@ impl Service<'_> {
     ) -> Result<Option<String>, HarnessError> {
         if let Some(text) = &expected.log {
             let (stdout, stderr) = self.container.logs().await?;
-            if !stdout.contains(text) && !stderr.contains(text) {
-                let logs = value::excerpt_of_end(&(stdout + &stderr));
-                return Ok(Some(format!("a log without {}: {logs}", value::quote(text))));
+            let log = stdout + &stderr;
+            if !text.is_match(&log) {
+                let log = value::excerpt_of_end(&log);
+                return Ok(Some(format!("the condition for its log, {text}, is not met: {log}")));
             }
         }
         if expected.healthy == Some(true) {
@@ -121,11 +130,105 @@ impl Service<'_> {
                 None => return Ok(Some("an image without a health check".to_owned())),
             }
         }
-        let Some(port) = expected.port else { return Ok(None) };
-        match probe::connect(self.image.daemon(), self.container, port).await? {
-            Probe::Connected(()) => Ok(None),
-            Probe::Refused(problem) => Ok(Some(format!("no connection to port {port}: {problem}"))),
+        if let Some(port) = expected.port {
+            match probe::connect(self.image.daemon(), self.container, port).await? {
+                Probe::Connected(()) => {}
+                Probe::Refused(problem) => {
+                    return Ok(Some(format!("no connection to port {port}: {problem}")));
+                }
+            }
         }
+        if let Some(unmet) = self.unmet_request(expected.http.as_ref()).await? {
+            return Ok(Some(unmet));
+        }
+        self.unmet_command(expected.exec.as_deref()).await
+    }
+
+    /// Returns how the answer to a request of `ready` differs from the expected one, if it does.
+    async fn unmet_request(
+        &self,
+        expected: Option<&HttpExpectations>,
+    ) -> Result<Option<String>, HarnessError> {
+        let Some(expected) = expected else { return Ok(None) };
+        let path = expected.path.as_deref().unwrap_or("/");
+        let request = format!("GET {path} at port {}", expected.port);
+        let daemon = self.image.daemon();
+        let answer = match probe::get(daemon, self.container, expected.port, path).await? {
+            Probe::Connected(answer) => answer,
+            Probe::Refused(problem) => {
+                return Ok(Some(format!("no connection for {request}: {problem}")));
+            }
+        };
+        let mut checks = Checks::default();
+        check_answer(&request, expected, &answer, &mut checks);
+        Ok(checks.mismatches().first().map(|check| {
+            format!("{}: expected {}, found {}", check.subject, check.expected, check.found)
+        }))
+    }
+
+    /// Returns how the command of `ready` failed, if it did.
+    async fn unmet_command(
+        &self,
+        command: Option<&[String]>,
+    ) -> Result<Option<String>, HarnessError> {
+        let Some(command) = command else { return Ok(None) };
+        let limit = Duration::from_secs(DEFAULT_TIMEOUT);
+        let shown = value::format(command);
+        Ok(match self.container.exec(command, None, limit).await {
+            Ok(output) if output.code == 0 => None,
+            Ok(output) => {
+                Some(format!("{shown} exits with code {}", found_exit_code(&output, true)))
+            }
+            // The service may have ended meanwhile, which is looked at next.
+            Err(error) => Some(format!("{shown}: {error}")),
+        })
+    }
+
+    async fn check_exec(&mut self, expected: &ExecExpectations) -> Result<(), HarnessError> {
+        let seconds = expected.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let limit = Duration::from_secs(seconds);
+        let shown = value::format(&expected.command);
+        let user = expected.user.as_deref();
+        let output = match self.container.exec(&expected.command, user, limit).await {
+            Ok(output) => output,
+            Err(EngineError::Timeout { .. }) => {
+                let (subject, limit) =
+                    (format!("duration of {shown}"), format!("at most {seconds} s"));
+                self.checks.record(&subject, limit, "still running", false);
+                return Ok(());
+            }
+            Err(EngineError::Start(problem)) => {
+                self.checks.record(&shown, "the command starts", problem, false);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let code = expected.exit_code.unwrap_or(0);
+        let mut found = found_exit_code(&output, expected.stderr.is_none());
+        // Docker reports a command that cannot be started there.
+        if code != output.code && output.stderr.is_empty() && !output.stdout.is_empty() {
+            found += &format!(", standard output {}", value::excerpt_of_end(&output.stdout));
+        }
+        self.checks.record(&format!("exit code of {shown}"), code, found, code == output.code);
+        let texts = [
+            ("standard output", &expected.stdout, &output.stdout),
+            ("standard error", &expected.stderr, &output.stderr),
+        ];
+        for (subject, expected, found) in texts {
+            if let Some(text) = expected {
+                let (subject, shown) = (format!("{subject} of {shown}"), value::excerpt(found));
+                self.checks.record(&subject, text, shown, text.is_match(found));
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_log(&mut self, expected: &Text) -> Result<(), HarnessError> {
+        let (stdout, stderr) = self.container.logs().await?;
+        let log = stdout + &stderr;
+        let passed = expected.is_match(&log);
+        self.checks.record("log", expected, value::excerpt_of_end(&log), passed);
+        Ok(())
     }
 
     async fn check_http(&mut self, expected: &HttpExpectations) -> Result<(), HarnessError> {
@@ -135,7 +238,7 @@ impl Service<'_> {
         loop {
             match probe::get(self.image.daemon(), self.container, expected.port, path).await? {
                 Probe::Connected(answer) => {
-                    self.check_answer(&request, expected, &answer);
+                    check_answer(&request, expected, &answer, &mut self.checks);
                     return Ok(());
                 }
                 Probe::Refused(problem) => {
@@ -152,34 +255,6 @@ impl Service<'_> {
                     return Ok(());
                 }
             }
-        }
-    }
-
-    fn check_answer(&mut self, request: &str, expected: &HttpExpectations, answer: &Answer) {
-        let Answer { status, problem, body } = answer;
-        let expected_status = expected.status.unwrap_or(200);
-        let passed = *status == Some(expected_status);
-        let found = match (status, problem) {
-            (Some(status), _) => status.to_string(),
-            (None, Some(problem)) if body.is_empty() => format!("no status: {problem}"),
-            (None, problem) => {
-                let problem = problem.as_deref().unwrap_or_default();
-                format!("no status: {problem}: {}", value::excerpt(body))
-            }
-        };
-        self.checks.record(&format!("status of {request}"), expected_status, found, passed);
-        let subject = format!("body of {request}");
-        match (problem, &expected.body) {
-            (Some(problem), text) if status.is_some() => {
-                let complete = || format!("a complete body within {HTTP_TIMEOUT} s");
-                let expected = text.as_ref().map_or_else(complete, ToString::to_string);
-                let found = format!("{problem}; until then {}", value::excerpt(body));
-                self.checks.record(&subject, expected, found, false);
-            }
-            (None, Some(text)) => {
-                self.checks.record(&subject, text, value::excerpt(body), text.is_match(body));
-            }
-            _ => {}
         }
     }
 
@@ -244,5 +319,34 @@ impl Service<'_> {
             text += &format!("; {name} {output}");
         }
         text
+    }
+}
+
+/// Compares an answer with the expected one.
+fn check_answer(request: &str, expected: &HttpExpectations, answer: &Answer, checks: &mut Checks) {
+    let Answer { status, problem, body } = answer;
+    let expected_status = expected.status.unwrap_or(200);
+    let passed = *status == Some(expected_status);
+    let found = match (status, problem) {
+        (Some(status), _) => status.to_string(),
+        (None, Some(problem)) if body.is_empty() => format!("no status: {problem}"),
+        (None, problem) => {
+            let problem = problem.as_deref().unwrap_or_default();
+            format!("no status: {problem}: {}", value::excerpt(body))
+        }
+    };
+    checks.record(&format!("status of {request}"), expected_status, found, passed);
+    let subject = format!("body of {request}");
+    match (problem, &expected.body) {
+        (Some(problem), text) if status.is_some() => {
+            let complete = || format!("a complete body within {HTTP_TIMEOUT} s");
+            let expected = text.as_ref().map_or_else(complete, ToString::to_string);
+            let found = format!("{problem}; until then {}", value::excerpt(body));
+            checks.record(&subject, expected, found, false);
+        }
+        (None, Some(text)) => {
+            checks.record(&subject, text, value::excerpt(body), text.is_match(body));
+        }
+        _ => {}
     }
 }

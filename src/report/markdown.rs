@@ -1,0 +1,147 @@
+//! A verdict as Markdown in the dialect of GitHub, for the summary of a CI job: the result, a table
+//! of engines and test cases, and the details of what did not pass.
+
+use std::fmt::Write;
+
+use super::{explanation, tally};
+use crate::check::verdict::{Outcome, TestCase, Verdict};
+use crate::text;
+
+/// Formats `verdict` as Markdown.
+pub fn summary(verdict: &Verdict) -> String {
+    let counts = verdict.tally();
+    let result = match (counts.errors, counts.failed) {
+        (0, 0) => "Passed",
+        (0, _) => "Failed",
+        _ => "Could not be determined",
+    };
+    let mut page = format!("## {result}: {}\n", tally(counts, verdict.seconds));
+    for image in unique(verdict.cases.iter().map(|case| case.image.as_str())) {
+        let cases: Vec<&TestCase> =
+            verdict.cases.iter().filter(|case| case.image == image).collect();
+        let _ = write!(page, "\n### {}\n\n{}", escape(&text::shorten(image)), table(&cases));
+        let details = cases.iter().filter(|case| needs_details(case));
+        details.for_each(|case| page.push_str(&details_of(case)));
+    }
+    page
+}
+
+/// Static checks have a column of their own.
+const STATIC: &str = "archive";
+
+fn column(case: &TestCase) -> &str {
+    case.engine.as_deref().unwrap_or(STATIC)
+}
+
+fn table(cases: &[&TestCase]) -> String {
+    let columns = unique(cases.iter().map(|case| column(case)));
+    let titles: String = columns.iter().map(|column| format!(" {} |", escape(column))).collect();
+    let mut table = format!("| test case |{titles}\n|---|{}\n", "---|".repeat(columns.len()));
+    for name in unique(cases.iter().map(|case| case.name.as_str())) {
+        let _ = write!(table, "| {} |", escape(&text::shorten(name)));
+        for column in &columns {
+            let same = |case: &&&TestCase| case.name == name && self::column(case) == *column;
+            let word = cases.iter().find(same).map_or("", |case| word(&case.outcome));
+            let _ = write!(table, " {word} |");
+        }
+        table.push('\n');
+    }
+    table
+}
+
+fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "passed",
+        Outcome::Failed { .. } => "**failed**",
+        Outcome::Error { .. } => "**error**",
+        Outcome::Skipped { .. } => "skipped",
+    }
+}
+
+fn needs_details(case: &TestCase) -> bool {
+    matches!(case.outcome, Outcome::Failed { .. } | Outcome::Error { .. })
+}
+
+fn details_of(case: &TestCase) -> String {
+    let title = format!("{} ({})", text::shorten(&case.name), column(case));
+    let lines = explanation(case).join("\n");
+    // A fence that is longer than every run of backticks in the text.
+    let longest = lines.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("\n**{}**\n\n{fence}text\n{lines}\n{fence}\n", escape(&title))
+}
+
+/// Escapes the characters that have a meaning in Markdown or HTML.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if "\\`*_{}[]<>()#+!|~&@".contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// Removes duplicates and keeps the order.
+fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut unique = Vec::new();
+    for name in names {
+        if !unique.contains(&name) {
+            unique.push(name);
+        }
+    }
+    unique
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::verdict::Check;
+
+    fn case(engine: Option<&str>, name: &str, outcome: Outcome) -> TestCase {
+        TestCase {
+            image: "my/app:1.0".to_owned(),
+            engine: engine.map(str::to_owned),
+            name: name.to_owned(),
+            outcome,
+            seconds: 0.0,
+            passed_checks: Vec::new(),
+            output: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_summary_has_the_result_a_table_and_the_details_of_what_did_not_pass() {
+        let mismatch = Check {
+            subject: "exit code".to_owned(),
+            expected: "0".to_owned(),
+            found: "``` 1 | 2".to_owned(),
+        };
+        let cases = vec![
+            case(None, "config", Outcome::Passed),
+            case(Some("docker-28"), "run a|b <c>", Outcome::Passed),
+            case(Some("podman"), "run a|b <c>", Outcome::Failed { mismatches: vec![mismatch] }),
+        ];
+        let page = summary(&Verdict { cases, seconds: 2.0, ..Verdict::default() });
+        let expected = "\
+## Failed: 2 passed, 1 failed in 2.0 s
+
+### my/app:1.0
+
+| test case | archive | docker-28 | podman |
+|---|---|---|---|
+| config | passed |  |  |
+| run a\\|b \\<c\\> |  | passed | **failed** |
+
+**run a\\|b \\<c\\> \\(podman\\)**
+
+````text
+exit code
+  expected  0
+  found     ``` 1 | 2
+````
+";
+        assert_eq!(page, expected);
+    }
+}
