@@ -23,7 +23,7 @@ pub struct ServiceExpectations {
     /// Commands that are run in the container of the service.
     #[serde(default)]
     pub exec: Vec<ExecExpectations>,
-    /// What the service has printed after all requests and commands: a string that its output
+    /// The output of the service after all requests and commands: a string that its output
     /// contains, or rules for the output.
     #[serde(default, deserialize_with = "log")]
     #[schemars(with = "Option<Text>")]
