@@ -10,6 +10,7 @@ pub(crate) mod blob_cache;
 pub(crate) mod compress;
 mod compression;
 pub mod decompress;
+pub mod diff;
 pub(crate) mod docker;
 pub mod entry;
 mod error;

@@ -180,9 +180,21 @@ pub(super) fn closure(
 
 /// Reads the reference graph of `store`; it is empty if the recipe names none.
 fn graph(store: &Store) -> Result<Graph, BuildError> {
-    let Some(path) = &store.closure else {
-        return Ok(Graph::default());
-    };
+    match &store.closure {
+        Some(path) => read_graph(path, store),
+        None => Ok(Graph::default()),
+    }
+}
+
+/// Every path of the reference graph in the file `path`.
+pub(super) fn whole_graph(path: &Path, store: &Store) -> Result<Closure, BuildError> {
+    let graph = read_graph(path, store)?;
+    let roots: Vec<_> =
+        graph.paths().map(|path| ("the reference graph".to_owned(), path.clone())).collect();
+    Ok(graph.closure(roots)?)
+}
+
+fn read_graph(path: &Path, store: &Store) -> Result<Graph, BuildError> {
     let text = document::read(path, closure::MAX_SIZE).map_err(ArchiveError::read(path))?;
     closure::parse(&text, &store.dir)
         .map_err(|error| ArchiveError::invalid(path, error.to_string()).into())

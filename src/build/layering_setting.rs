@@ -1,4 +1,5 @@
-//! The key `layering`: the name of a strategy, a pipeline, or a file with one.
+//! The key `layering`: the name of a strategy, a pipeline, or a file with a pipeline or a layer
+//! plan.
 
 use std::path::Path;
 
@@ -6,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Value;
 
 use crate::document;
-use crate::layering::{Pipeline, Strategy};
+use crate::layering::{LayerPlan, Pipeline, Strategy};
 use crate::text;
 
 /// The key `layering`, as written.
@@ -14,7 +15,7 @@ use crate::text;
 pub(super) enum LayeringSetting {
     /// The name of a strategy, or a pipeline.
     Strategy(Strategy),
-    /// A file with a pipeline.
+    /// A file with a pipeline or a layer plan.
     File(String),
 }
 
@@ -42,8 +43,12 @@ impl LayeringSetting {
         };
         let text = document::read(&file, document::MAX_SIZE).map_err(|error| failed(&error))?;
         let text = document::without_mark(&text);
-        let value = serde_json::from_str(text).map_err(|error| failed(&error))?;
-        pipeline(&value).map_err(|error| failed(&error))
+        let value: Value = serde_json::from_str(text).map_err(|error| failed(&error))?;
+        match value {
+            Value::Object(_) => LayerPlan::parse(value).map(|plan| Strategy::Plan(plan.into())),
+            value => pipeline(&value),
+        }
+        .map_err(|error| failed(&error))
     }
 }
 

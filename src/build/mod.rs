@@ -26,6 +26,7 @@ mod image_path;
 pub(crate) mod incremental;
 mod inputs;
 mod layering_setting;
+mod layers;
 mod listing;
 mod merge;
 mod nar_size;
@@ -59,6 +60,7 @@ pub use explain::{
     Origin, OriginKind, explain, explain_path,
 };
 pub use format::{Format, Options, Output};
+pub use layers::{LayerOutline, read_path_graph};
 pub use overrides::Overrides;
 pub use plan::{Plan, plan};
 pub use recipe::{Recipe, Store, TimeSetting};

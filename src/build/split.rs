@@ -7,7 +7,7 @@ use super::base::Base;
 use super::files::ConflictRule;
 use super::inputs::{Content, FinishedLayer};
 use super::nar_size::nar_size;
-use super::recipe::Recipe;
+use super::recipe::{Recipe, Store};
 use crate::closure::{Closure, StorePath};
 use crate::layering::{Budget, PathGraph, Strategy};
 
@@ -75,15 +75,24 @@ pub(super) fn layers(
 
 /// The graph of `closure`, with sizes if the recipe's strategy needs them.
 fn graph(recipe: &Recipe, closure: &Closure) -> Result<PathGraph, BuildError> {
+    match recipe.layering.needs_sizes() {
+        true => sized_graph(recipe.store.as_ref(), closure),
+        false => Ok(PathGraph::new(closure, |_| 0)),
+    }
+}
+
+/// The graph of `closure`, with sizes from the reference graph, or else from the files of `store`.
+pub(super) fn sized_graph(
+    store: Option<&Store>,
+    closure: &Closure,
+) -> Result<PathGraph, BuildError> {
     let mut sizes: BTreeMap<&StorePath, u64> = BTreeMap::new();
-    if let (true, Some(store)) = (recipe.layering.needs_sizes(), &recipe.store) {
-        for path in closure.paths() {
-            let size = match closure.nar_size(path) {
-                Some(size) => size,
-                None => nar_size(&store.source.join(path.name()))?,
-            };
-            sizes.insert(path, size);
-        }
+    for path in closure.paths() {
+        let size = match (closure.nar_size(path), store) {
+            (None, Some(store)) => nar_size(&store.source.join(path.name()))?,
+            (size, _) => size.unwrap_or(0),
+        };
+        sizes.insert(path, size);
     }
     Ok(PathGraph::new(closure, |path| sizes.get(path).copied().unwrap_or(0)))
 }

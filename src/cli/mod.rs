@@ -7,6 +7,7 @@ mod args;
 mod build;
 #[cfg(feature = "vm")]
 mod check;
+mod diff;
 mod doctor;
 mod exit;
 mod explain;
@@ -14,6 +15,7 @@ mod export;
 #[cfg(feature = "vm")]
 mod guests;
 mod inspect;
+mod layers;
 #[cfg(feature = "vm")]
 mod load;
 mod merge;
@@ -81,6 +83,8 @@ enum Command {
     Reference(reference::Args),
     Explain(explain::Args),
     Inspect(inspect::Args),
+    Layers(layers::Args),
+    Diff(diff::Args),
     Export(export::Args),
     Merge(merge::Args),
     #[cfg(feature = "vm")]
@@ -122,6 +126,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Reference(args) => reference::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Layers(args) => layers::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Merge(args) => merge::run(&args),
         #[cfg(feature = "vm")]

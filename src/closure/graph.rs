@@ -64,6 +64,11 @@ impl Graph {
         self.nodes.get_key_value(path).map(|(path, _)| path)
     }
 
+    /// The paths, sorted.
+    pub fn paths(&self) -> impl Iterator<Item = &StorePath> {
+        self.nodes.keys()
+    }
+
     /// Whether the graph contains `path`.
     pub fn contains(&self, path: &StorePath) -> bool {
         self.nodes.contains_key(path)

@@ -7,142 +7,18 @@
 mod auto;
 mod budget;
 mod graph;
+mod measure;
+mod named;
+mod package;
 pub mod pipeline;
 pub mod popularity;
+mod propose;
+mod strategy;
 
 pub use budget::{Budget, BudgetError, MAX_LAYERS};
 pub use graph::PathGraph;
+pub use measure::{Measurement, measure};
+pub use named::LayerPlan;
 pub use pipeline::Pipeline;
-
-use std::str::FromStr;
-use std::sync::Arc;
-
-use crate::closure::StorePath;
-use crate::suggest;
-use crate::text;
-use pipeline::{RunError, UnknownPath};
-
-/// How files are split into layers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Strategy {
-    /// A layer for each of the most popular store paths (see [`popularity`]), one for the other
-    /// store paths, and one for the contents.
-    #[default]
-    Popularity,
-    /// A layer for each of the largest store paths, with what only it needs, and one for the
-    /// contents: the default of nixpkgs' dockerTools.
-    Auto,
-    /// The layers that a pipeline makes of the store paths, and one for the contents.
-    Pipeline(Arc<Pipeline>),
-    /// One layer for everything.
-    Single,
-}
-
-/// The names of strategies.
-const NAMES: [&str; 3] = ["auto", "popularity", "single"];
-
-/// A text that does not name a strategy.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StrategyError {
-    /// The name that `popularity` had before.
-    #[error("layering \"layered\" is now called \"popularity\"")]
-    Renamed,
-    /// Any other text.
-    #[error(
-        "unknown layering {}{hint}; expected {}, or a pipeline",
-        text::quote(name),
-        text::quoted_list(NAMES)
-    )]
-    Unknown {
-        /// The text.
-        name: String,
-        /// The nearest name, as the end of a sentence.
-        hint: String,
-    },
-}
-
-/// A strategy that does not fit an image.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LayeringError {
-    /// A pipeline names a path that the closure does not have.
-    #[error(transparent)]
-    UnknownPath(#[from] UnknownPath),
-    /// An operation of a pipeline cannot be applied.
-    #[error(transparent)]
-    Run(#[from] RunError),
-    /// A pipeline makes more layers than there may be.
-    #[error(
-        "layering: the pipeline makes {layers} layers, but max_layers leaves {available} for store \
-         paths; end it with [\"flatten\"], [\"limit_layers\", {available}], or raise max_layers"
-    )]
-    TooMany {
-        /// The number of layers.
-        layers: usize,
-        /// The maximum number.
-        available: usize,
-    },
-}
-
-impl FromStr for Strategy {
-    type Err = StrategyError;
-
-    fn from_str(text: &str) -> Result<Self, StrategyError> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "popularity" => Ok(Self::Popularity),
-            "single" => Ok(Self::Single),
-            "layered" => Err(StrategyError::Renamed),
-            other => {
-                let hint = suggest::hint(&suggest::nearest(other, NAMES));
-                Err(StrategyError::Unknown { name: other.to_owned(), hint })
-            }
-        }
-    }
-}
-
-impl Strategy {
-    /// Whether the split depends on the sizes of paths.
-    pub fn needs_sizes(&self) -> bool {
-        matches!(self, Self::Auto | Self::Pipeline(_))
-    }
-
-    /// Splits the paths of `graph` into at most `available` layers, lowest first. No layer is
-    /// empty, and the paths of a layer are sorted.
-    ///
-    /// With `available` zero the result is empty; [`Budget::available`] never returns zero for a
-    /// closure that has paths.
-    ///
-    /// # Errors
-    /// If the strategy is a pipeline that does not fit the graph, or makes too many layers.
-    pub fn layers(
-        &self,
-        graph: &PathGraph,
-        available: usize,
-    ) -> Result<Vec<Vec<StorePath>>, LayeringError> {
-        if graph.is_empty() || available == 0 {
-            return Ok(Vec::new());
-        }
-        let all = || (0..graph.len()).collect::<Vec<usize>>();
-        match self {
-            Self::Auto => Ok(auto::layers(graph, available)),
-            Self::Popularity => {
-                let ranked = popularity::ranked_among(graph, &all(), graph.references());
-                Ok(graph.named(one_each(ranked, available)))
-            }
-            Self::Single => Ok(graph.named([all()])),
-            Self::Pipeline(pipeline) => {
-                let layers = pipeline.layers(graph)?;
-                match layers.len() > available {
-                    true => Err(LayeringError::TooMany { layers: layers.len(), available }),
-                    false => Ok(layers),
-                }
-            }
-        }
-    }
-}
-
-/// Gives each of the first `ranked` paths a layer; those that exceed `available` share the last.
-fn one_each(mut ranked: Vec<usize>, available: usize) -> Vec<Vec<usize>> {
-    let rest = ranked.split_off(ranked.len().min(available.saturating_sub(1)));
-    ranked.into_iter().map(|path| vec![path]).chain([rest]).collect()
-}
+pub use propose::propose;
+pub use strategy::{LayeringError, Strategy, StrategyError};

@@ -8,6 +8,7 @@ mod base; // base images of all formats
 mod cache; // the layer cache
 mod cli; // exit codes, messages, outputs
 mod closures; // sizes and shapes of reference graphs
+mod comparisons; // layers, diff, layer plans
 mod content_tables; // targets, patterns, owners, tars and finished layers
 mod contents; // files of all kinds in images
 mod corpus; // a store of real packages

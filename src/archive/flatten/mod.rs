@@ -1,11 +1,13 @@
 //! The file system of an image: all layers on top of each other, as an engine would show it, read
 //! without unpacking it, and written as one tar.
 
+mod compare;
 mod paths;
 mod plain;
 mod write;
 
 pub use self::write::FoundPath;
+pub use compare::{FileChange, FileChanges};
 
 use std::collections::BTreeSet;
 use std::io;
@@ -21,6 +23,7 @@ use super::layer_tree::LayerTree;
 use super::limits::Budget;
 use super::tar::{MemberKind, TarReader};
 use super::verify::invalid_layer;
+use crate::image::DiffId;
 
 /// The file system of an image.
 ///
@@ -32,6 +35,8 @@ pub struct FileSystem {
     image: PathBuf,
     /// The layers as plain tars, lowest first.
     layers: Vec<FileSlice>,
+    /// The digests of these tars.
+    diff_ids: Vec<DiffId>,
     paths: Paths,
     /// Files with several names.
     linked: BTreeSet<Position>,
@@ -49,6 +54,7 @@ impl FileSystem {
         let mut files = Self {
             image: image.path.clone(),
             layers,
+            diff_ids: image.layers.iter().map(|layer| layer.diff_id).collect(),
             paths: Paths::default(),
             linked: BTreeSet::new(),
         };

@@ -168,7 +168,10 @@ impl FileSystem {
     }
 
     /// The entry at `position`, and a reader of its content.
-    fn member(&self, position: Position) -> Result<(Member, TarReader<FileSlice>), ArchiveError> {
+    pub(super) fn member(
+        &self,
+        position: Position,
+    ) -> Result<(Member, TarReader<FileSlice>), ArchiveError> {
         let changed = || ArchiveError::Changed(self.image.clone());
         let layer = self.layers.get(position.layer as usize).ok_or_else(changed)?;
         let mut reader = TarReader::new(layer.part(position.start, layer.len()));

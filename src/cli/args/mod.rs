@@ -13,9 +13,9 @@ mod threads;
 pub(super) use engines::selected_engines;
 pub(super) use image::ImageArgs;
 pub(super) use limits::LimitArgs;
-pub(super) use recipe::RecipeArgs;
 #[cfg(feature = "vm")]
-pub(super) use recipe::{is_recipe, warn_of_cache_problem};
+pub(super) use recipe::warn_of_cache_problem;
+pub(super) use recipe::{RecipeArgs, is_recipe};
 #[cfg(feature = "vm")]
 pub(super) use report::ReportFile;
 pub(super) use threads::thread_count;

@@ -83,6 +83,11 @@ impl RecipeArgs {
         plan(self.with_limits(recipe), self.threads()).map(steps::prepare)
     }
 
+    /// The limits, as arguments.
+    pub(in crate::cli) fn limit_args(&self) -> LimitArgs {
+        self.limits
+    }
+
     /// The limits within which images are read.
     pub(in crate::cli) fn limits(&self) -> Limits {
         self.limits.limits()
@@ -122,7 +127,6 @@ pub(in crate::cli) fn warn_of_cache_problem() {
 }
 
 /// Whether `path` is a recipe rather than an image.
-#[cfg(feature = "vm")]
 pub(in crate::cli) fn is_recipe(path: &Path) -> bool {
     path == Path::new("-")
         || path.extension().is_some_and(|extension| extension == "toml" || extension == "json")

@@ -1,0 +1,166 @@
+//! `seatrial diff`: compares two images.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use indicatif::BinaryBytes;
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use super::args::{LimitArgs, is_recipe, thread_count};
+use super::exit::ExitWith;
+use super::streams::{pretty_json, stdout};
+use crate::archive::diff::{ImageDiff, LayerDiff, LayerState};
+use crate::archive::{self, ArchiveError, Compression, Image, ImageSelector};
+use crate::build::{CacheUse, Format, Options, Output, Recipe, assemble, plan};
+use crate::image::Platform;
+use crate::text;
+
+/// Compares two images: layers, bytes to transfer, files and config
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 if layers, files and config are the same, 1 if not.
+
+Examples:
+  seatrial diff old.tar new.tar
+  seatrial diff released.tar app.toml --json | jq .ship")]
+pub(super) struct Args {
+    /// Docker-archive, OCI layout, or recipe
+    #[arg(value_name = "IMAGE")]
+    first: PathBuf,
+
+    /// The image to compare it with
+    #[arg(value_name = "IMAGE")]
+    second: PathBuf,
+
+    /// Select one of several images by platform [default: the host's]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<Platform>,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+/// The output of `--json`.
+#[derive(Serialize)]
+struct Printed<'a> {
+    same: bool,
+    #[serde(flatten)]
+    diff: &'a ImageDiff,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let (first, _first_file) = open(&args.first, args)?;
+    let (second, _second_file) = open(&args.second, args)?;
+    let diff = ImageDiff::between(&first, &second, thread_count(None))?;
+    let same = diff.is_empty();
+    match args.json {
+        true => writeln!(stdout(), "{}", pretty_json(&Printed { same, diff: &diff })?)?,
+        false => write!(stdout(), "{}", render(&diff))?,
+    }
+    match same {
+        true => Ok(()),
+        false => Err(ExitWith::NOT_AS_EXPECTED.into()),
+    }
+}
+
+/// Opens an image. That of a recipe is built into a temporary file, which is removed when it is
+/// dropped.
+fn open(path: &Path, args: &Args) -> anyhow::Result<(Image, Option<NamedTempFile>)> {
+    let platform = args.platform.clone().unwrap_or_else(Platform::host);
+    let limits = args.limits.limits();
+    let selector =
+        ImageSelector { platform: Some(platform.clone()), limits, ..ImageSelector::default() };
+    if !is_recipe(path) {
+        return Ok((archive::open(path, &selector)?, None));
+    }
+    let threads = thread_count(None);
+    let recipe = Recipe { limits, ..Recipe::read_for(path, &platform)? };
+    let plan = plan(recipe, threads)?;
+    let file = NamedTempFile::new().map_err(ArchiveError::temporary_file)?;
+    let options = Options {
+        format: Format::Docker,
+        compression: Compression::None,
+        threads,
+        cache: CacheUse::On,
+    };
+    let output: &File = file.as_file();
+    assemble(&plan, options, Output::File(output), &mut |_| ())?;
+    let image = archive::open(file.path(), &ImageSelector { platform: None, ..selector })?;
+    Ok((image, Some(file)))
+}
+
+/// The most files of each kind that are listed.
+const FILES_MAX: usize = 20;
+
+fn render(diff: &ImageDiff) -> String {
+    if diff.is_empty() {
+        return "the images are the same\n".to_owned();
+    }
+    let count = |state| diff.layers.iter().filter(move |layer| layer.state == state).count();
+    let mut output = format!(
+        "layers: {} kept, {} moved, {} new, {} gone; {} to transfer\n",
+        count(LayerState::Kept),
+        count(LayerState::Moved),
+        count(LayerState::New),
+        count(LayerState::Gone),
+        BinaryBytes(diff.ship)
+    );
+    for layer in diff.layers.iter().filter(|layer| layer.state != LayerState::Kept) {
+        output += &line(layer);
+    }
+    let files = &diff.files;
+    output += &format!(
+        "files: {} added, {} removed, {} changed\n",
+        files.added.len(),
+        files.removed.len(),
+        files.changed.len()
+    );
+    output += &listed("+", files.added.iter().map(|path| text::shorten(path).into_owned()));
+    output += &listed("-", files.removed.iter().map(|path| text::shorten(path).into_owned()));
+    let changed = files.changed.iter().map(|change| {
+        format!("{} ({})", text::shorten(&change.path), change.differences.join(", "))
+    });
+    output += &listed("~", changed);
+    for change in &diff.config {
+        let value = |value: &serde_json::Value| match value {
+            serde_json::Value::Null => "not set".to_owned(),
+            value => text::shorten(&value.to_string()).into_owned(),
+        };
+        output += &format!("{}:\n", text::shorten(&change.field));
+        output += &format!("  - {}\n  + {}\n", value(&change.first), value(&change.second));
+    }
+    output
+}
+
+fn line(layer: &LayerDiff) -> String {
+    let state = match layer.state {
+        LayerState::Kept => "kept",
+        LayerState::Moved => "moved",
+        LayerState::New => "new",
+        LayerState::Gone => "gone",
+    };
+    let digest = &layer.diff_id.0.hex()[..12];
+    let names = layer.paths.iter().filter_map(|path| path.rsplit('/').next());
+    let names = text::list(names.take(1));
+    let more = layer.paths.len().saturating_sub(1);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let size = BinaryBytes(layer.size).to_string();
+    let line = format!("  {state:<6}{size:>12}  {digest}  {names}{more}");
+    format!("{}\n", line.trim_end())
+}
+
+fn listed(mark: &str, files: impl ExactSizeIterator<Item = String>) -> String {
+    let more = files.len().saturating_sub(FILES_MAX);
+    let mut output: String =
+        files.take(FILES_MAX).map(|file| format!("  {mark} {file}\n")).collect();
+    if more > 0 {
+        output += &format!("  {mark} and {more} more\n");
+    }
+    output
+}

@@ -1,0 +1,97 @@
+//! `--history`: measures strategies over earlier builds, and proposes a layer plan.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use indicatif::BinaryBytes;
+
+use super::args::Args;
+use crate::build::output::OutputFile;
+use crate::build::{Plan, Recipe, plan, read_path_graph};
+use crate::cli::args::{is_recipe, thread_count};
+use crate::cli::exit::UsageError;
+use crate::cli::streams::{pretty_json, stdout};
+use crate::layering::{Measurement, PathGraph, measure, propose};
+use crate::text;
+
+/// The budgets that are measured, in layers with store paths.
+const BUDGETS: [usize; 3] = [10, 40, 100];
+
+pub(super) fn run(args: &Args, current: &Plan) -> anyhow::Result<()> {
+    let mut builds: Vec<PathGraph> = Vec::new();
+    for path in &args.history {
+        builds.push(build(path, current)?);
+    }
+    builds.push(current.path_graph()?);
+    let learn = args.learn.unwrap_or(builds.len().div_ceil(2));
+    if learn == 0 || learn >= builds.len() {
+        return Err(UsageError("--learn must leave at least one later build to measure").into());
+    }
+    let measured = measure(&builds, learn, &BUDGETS)?;
+    let available = current.available_layers();
+    let last = builds.last().context("there is no build")?;
+    let proposed = propose(last, &builds, available);
+    if let Some(path) = &args.write_plan {
+        write(path, &(pretty_json(&proposed)? + "\n"))?;
+    }
+    match args.json {
+        true => {
+            let object = serde_json::json!({
+                "builds": builds.len(),
+                "learned": learn,
+                "measured": measured,
+                "plan": proposed,
+            });
+            writeln!(stdout(), "{}", pretty_json(&object)?)?;
+        }
+        false => write!(stdout(), "{}", render(&measured, builds.len(), learn))?,
+    }
+    Ok(())
+}
+
+/// The paths of an earlier build.
+fn build(path: &Path, current: &Plan) -> anyhow::Result<PathGraph> {
+    let is_toml = path.extension().is_some_and(|extension| extension == "toml");
+    match &current.recipe().store {
+        Some(store) if !is_toml => Ok(read_path_graph(path, store)?),
+        _ if is_recipe(path) => Ok(plan(Recipe::read(path)?, thread_count(None))?.path_graph()?),
+        _ => Err(UsageError("--history takes recipes and reference graphs").into()),
+    }
+}
+
+/// Writes `text` to a file, whole or not at all.
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    let output = OutputFile::beside(path)?;
+    let failed = || format!("failed to write {}", text::path(path));
+    output.file().write_all(text.as_bytes()).with_context(failed)?;
+    Ok(output.persist()?)
+}
+
+fn render(measured: &[Measurement], builds: usize, learn: usize) -> String {
+    let updates = builds - learn;
+    let mut output = format!(
+        "bytes shipped per update, {updates} updates after the first {learn} of {builds} builds\n\n\
+         {:<12}{:>7}{:>14}{:>14}\n",
+        "strategy", "layers", "median", "total"
+    );
+    for measurement in measured {
+        let layers = measurement.layers.map_or("any".to_owned(), |layers| layers.to_string());
+        let median = BinaryBytes(measurement.median()).to_string();
+        let total = BinaryBytes(measurement.total()).to_string();
+        output += &format!("{:<12}{layers:>7}{median:>14}{total:>14}\n", measurement.strategy);
+    }
+    output + &advice(measured)
+}
+
+/// The strategy that shipped the fewest bytes with each budget, in a sentence.
+fn advice(measured: &[Measurement]) -> String {
+    let mut output = "\n".to_owned();
+    for budget in BUDGETS {
+        let of_budget = measured.iter().filter(|one| one.layers == Some(budget));
+        if let Some(best) = of_budget.min_by_key(|one| one.total()) {
+            output += &format!("with {budget} layers, {} ships the least\n", best.strategy);
+        }
+    }
+    output
+}
