@@ -114,6 +114,35 @@ fn a_file_is_explained_by_its_layer_and_its_source() {
 }
 
 #[test]
+fn files_of_tables_tars_layers_and_single_paths_are_explained() {
+    let lab = lab();
+    lab.tool("tar", ["-cf", "rootfs.tar", "-C", "two", "."]);
+    lab.file("top/top", "top");
+    lab.tool("tar", ["-cf", "top.tar", "-C", "top", "top"]);
+    lab.file(
+        "recipe.toml",
+        "name='x'\ncontents=[{layer='top.tar'}, {source='one', target='/srv'}, \
+         {tar='rootfs.tar'}, {source='one/opt/app', target='/bin/renamed'}]\n\
+         [[path]]\npath='/etc/made'\ntype='file'\ncontent='x'\n\
+         [accounts]\nusers=[{name='app', uid=1000}]\n",
+    );
+    for (path, from, detail) in [
+        ("/srv/opt/app", "contents", "2 "),
+        ("/etc/conf", "contents", "3 "),
+        ("/bin/renamed", "contents", "4 "),
+        ("/top", "contents", "the layer "),
+        ("/etc/made", "recipe", "path"),
+        ("/etc/passwd", "recipe", "accounts"),
+        ("/srv", "contents", "2 "),
+    ] {
+        let origin = explained(&lab, path)["path"]["origin"].clone();
+        assert_eq!(origin["from"], from, "{path}: {origin}");
+        let found = origin["detail"].as_str().unwrap();
+        assert!(found.starts_with(detail), "{path}: {found}");
+    }
+}
+
+#[test]
 fn a_folder_lists_what_is_in_it_with_origins() {
     let lab = lab();
     let text = explain(&lab, &["/etc"]);

@@ -47,8 +47,15 @@ pub(super) fn origin_of_layer(plan: &Plan, index: usize) -> Origin {
 }
 
 fn of_planned(plan: &Plan, layer: &PlannedLayer) -> Origin {
+    if let Some(finished) = &layer.finished {
+        let detail = format!("the layer {}", text::path(finished.tar.path()));
+        return Origin::new(OriginKind::Contents, detail);
+    }
     let names: Vec<&str> = layer.paths.iter().map(|path| path.name()).collect();
     match (layer.has_contents, names.as_slice()) {
+        (true, []) if plan.contents.is_empty() => {
+            Origin::new(OriginKind::Recipe, "path, accounts or helpers")
+        }
         (true, []) => {
             let sources = plan.contents.iter().map(|content| text::path(&content.source));
             Origin::new(OriginKind::Contents, text::list(sources))
@@ -57,7 +64,6 @@ fn of_planned(plan: &Plan, layer: &PlannedLayer) -> Origin {
             let count = names.len();
             Origin::new(OriginKind::Contents, format!("and {count} store paths, in one layer"))
         }
-        (false, []) => Origin::new(OriginKind::Contents, "a layer of its own"),
         (false, names) => Origin::new(OriginKind::Store, text::list(names)),
     }
 }

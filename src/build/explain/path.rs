@@ -8,11 +8,14 @@ use serde::Serialize;
 
 use super::layers::origin_of_layer;
 use super::origin::{Origin, OriginKind};
-use crate::archive::entry::{display_path, name_of, parent_of};
+use crate::archive::entry::{display_path, join, name_of, parent_of};
 use crate::archive::flatten::FoundPath;
 use crate::archive::tar::{Member, MemberKind, SpecialKind};
+use crate::archive::tar_file::TarFile;
 use crate::archive::tree::Tree;
 use crate::archive::{ArchiveError, Compression, FileSystem, ImageSelector, open};
+use crate::build::files::{ContentSource, PathAction};
+use crate::build::inputs::{Content, PlannedPath};
 use crate::build::{BuildError, CacheUse, Format, Options, Output, Plan, assemble};
 use crate::text;
 
@@ -60,8 +63,7 @@ pub fn explain_path(
     threads: usize,
     cache: CacheUse,
 ) -> Result<ExplainedPath, BuildError> {
-    let files = built_files(plan, threads, cache)?;
-    let explainer = Explainer { plan, files };
+    let explainer = Explainer::new(plan, built_files(plan, threads, cache)?)?;
     let trimmed = path.trim_matches('/').as_bytes();
     let resolved = explainer.files.resolve_parents(trimmed)?.unwrap_or_else(|| trimmed.into());
     match explainer.explain(&resolved)? {
@@ -83,9 +85,20 @@ fn built_files(plan: &Plan, threads: usize, cache: CacheUse) -> Result<FileSyste
 struct Explainer<'p> {
     plan: &'p Plan,
     files: FileSystem,
+    /// The files of each content that is a tar.
+    tars: Vec<Option<Tree>>,
 }
 
-impl Explainer<'_> {
+impl<'p> Explainer<'p> {
+    fn new(plan: &'p Plan, files: FileSystem) -> Result<Self, BuildError> {
+        let tree = |content: &Content| {
+            let changes = content.tar.as_ref().map(TarFile::layer_tree).transpose()?;
+            Ok(changes.map(|changes| Tree::from_layers([changes])))
+        };
+        let tars = plan.contents.iter().map(tree).collect::<Result<_, ArchiveError>>()?;
+        Ok(Self { plan, files, tars })
+    }
+
     fn explain(&self, path: &[u8]) -> Result<Option<ExplainedPath>, BuildError> {
         let found = match (path.is_empty(), self.files.find(path)?) {
             (true, _) => FoundPath::Implied,
@@ -139,15 +152,20 @@ impl Explainer<'_> {
         };
         let number = Some(index + 1);
         let of_layer = origin_of_layer(self.plan, *index);
-        if matches!(of_layer.from, OriginKind::Base | OriginKind::Step) {
+        let base = self.plan.base.as_ref().map_or(0, |base| base.image.layers.len());
+        let planned = index.checked_sub(base).and_then(|index| self.plan.layers.get(index));
+        if planned.is_none_or(|layer| layer.finished.is_some()) {
             return (number, of_layer, None);
+        }
+        if let Some(key) = self.recipe_key(path) {
+            return (number, Origin::new(OriginKind::Recipe, key), None);
         }
         if let Some((name, source)) = self.store_path(path) {
             return (number, Origin::new(OriginKind::Store, name), source);
         }
         let content = self.content(path, member);
         match content {
-            Some((origin, source)) => (number, origin, Some(source)),
+            Some((origin, source)) => (number, origin, source),
             None if member.kind == MemberKind::Directory && self.in_base(path) => {
                 let detail = "the directory is repeated for the files in it";
                 (number, Origin::new(OriginKind::Base, detail), None)
@@ -155,7 +173,10 @@ impl Explainer<'_> {
             None if member.kind == MemberKind::Directory => {
                 (number, Origin::new(OriginKind::Default, "made for the files in it"), None)
             }
-            None => (number, Origin::new(OriginKind::Recipe, ""), None),
+            None => {
+                let detail = "path, accounts or helpers";
+                (number, Origin::new(OriginKind::Recipe, detail), None)
+            }
         }
     }
 
@@ -170,23 +191,45 @@ impl Explainer<'_> {
         Some((String::from_utf8_lossy(name).into_owned(), source))
     }
 
+    /// The key of the recipe that makes the file at `path`, if it is not one of the contents.
+    fn recipe_key(&self, path: &[u8]) -> Option<&'static str> {
+        let made = |planned: &PlannedPath| {
+            *planned.entry.path == *path && matches!(planned.entry.action, PathAction::Create(_))
+        };
+        if self.plan.paths.iter().any(made) {
+            return Some("path");
+        }
+        let mut accounts = self.plan.accounts.files.iter();
+        let is_account_file = accounts.any(|file| file.path.trim_matches('/').as_bytes() == path);
+        is_account_file.then_some("accounts")
+    }
+
     /// The content that has `path`, the first of several, and its file on the host.
-    fn content(&self, path: &[u8], member: &Member) -> Option<(Origin, PathBuf)> {
-        let contents = &self.plan.contents;
-        contents.iter().enumerate().find_map(|(number, content)| {
-            let source = &content.source;
-            let file = match source.is_dir() {
-                true => source.join(OsStr::from_bytes(path)),
-                false => source.clone(),
+    fn content(&self, path: &[u8], member: &Member) -> Option<(Origin, Option<PathBuf>)> {
+        let contents = self.plan.contents.iter().zip(&self.tars).enumerate();
+        for (index, (content, tar)) in contents {
+            let source = match tar {
+                Some(tree) => {
+                    let within = within(path, &content.entry.target);
+                    within.filter(|path| tree.get(path).is_some()).map(|_| None)
+                }
+                None => file_of(content, path, member).map(Some),
             };
-            let same_name = source.is_dir() || file_name(source) == name_of(path);
-            let metadata = file.symlink_metadata().ok().filter(|_| same_name)?;
-            // A link into the store stands for a file or a folder.
-            let fits = member.kind == MemberKind::Symlink
-                || metadata.is_dir() == (member.kind == MemberKind::Directory);
-            let detail = format!("{} {}", number + 1, text::path(source));
-            fits.then(|| (Origin::new(OriginKind::Contents, detail), file))
-        })
+            if let Some(source) = source {
+                let number = self.number(index);
+                let detail = format!("{number} {}", text::path(&content.source));
+                return Some((Origin::new(OriginKind::Contents, detail), source));
+            }
+        }
+        None
+    }
+
+    /// The number of a content in the recipe, which also lists finished layers.
+    fn number(&self, index: usize) -> usize {
+        let entries = self.plan.recipe.contents.iter().enumerate();
+        let mut placed =
+            entries.filter(|(_, entry)| !matches!(entry.source, ContentSource::Layer(_)));
+        placed.nth(index).map_or(index, |(number, _)| number) + 1
     }
 
     /// The error for a path that the image does not have.
@@ -203,6 +246,35 @@ impl Explainer<'_> {
         }
         BuildError::recipe(&self.plan.recipe.path, problem)
     }
+}
+
+/// The rest of `path` below `folder`; empty for the folder itself.
+fn within<'p>(path: &'p [u8], folder: &[u8]) -> Option<&'p [u8]> {
+    if folder.is_empty() {
+        return Some(path);
+    }
+    let rest = path.strip_prefix(folder)?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix(b"/") }
+}
+
+/// The file of the host that `content` places at `path`.
+fn file_of(content: &Content, path: &[u8], member: &Member) -> Option<PathBuf> {
+    let (source, entry) = (&content.source, &content.entry);
+    let file = if source.is_dir() {
+        source.join(OsStr::from_bytes(within(path, &entry.target)?))
+    } else {
+        let placed = match entry.target_is_folder {
+            true => join(&entry.target, file_name(source)),
+            false => entry.target.clone(),
+        };
+        (*placed == *path).then(|| source.clone())?
+    };
+    let metadata = file.symlink_metadata().ok()?;
+    // A link into the store stands for a file or a folder, and followed links for other files.
+    let fits = member.kind == MemberKind::Symlink
+        || metadata.is_symlink()
+        || metadata.is_dir() == (member.kind == MemberKind::Directory);
+    fits.then_some(file)
 }
 
 fn file_name(path: &Path) -> &[u8] {
