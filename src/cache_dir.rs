@@ -99,6 +99,17 @@ fn check(path: &Path) -> io::Result<()> {
     Err(unsafe_folder(problem))
 }
 
+/// The size limit of a folder of blobs in bytes: `SEATRIAL_CACHE_MIB`, or the default.
+pub(crate) fn blobs_limit() -> u64 {
+    let limit = std::env::var(BLOBS_MIB_VARIABLE).ok().and_then(|text| text.parse().ok());
+    limit.unwrap_or(DEFAULT_BLOBS_MIB).saturating_mul(1 << 20)
+}
+
+/// The default limit for a folder of blobs, in MiB.
+const DEFAULT_BLOBS_MIB: u64 = 4096;
+/// The variable that overrides it.
+const BLOBS_MIB_VARIABLE: &str = "SEATRIAL_CACHE_MIB";
+
 /// Whether the open file with `metadata` belongs to this user.
 pub(crate) fn is_own(metadata: &fs::Metadata) -> bool {
     metadata.uid() == rustix::process::geteuid().as_raw()

@@ -16,7 +16,7 @@ use tempfile::{NamedTempFile, TempPath};
 /// The descriptors of this process as files, through which an unnamed file gets its name.
 const DESCRIPTORS: &str = "/proc/self/fd";
 /// The names of unfinished files begin with this.
-const UNFINISHED: &str = ".new-";
+pub(crate) const UNFINISHED: &str = ".new-";
 /// The age at which an unfinished file is certainly from a process that was killed, on filesystems
 /// without locks.
 const UNFINISHED_MAX_AGE: Duration = Duration::from_secs(3600);
@@ -104,6 +104,27 @@ pub(crate) fn sweep(folder: &Path) -> Vec<DirEntry> {
         let _ = fs::remove_file(file);
     }
     finished
+}
+
+/// Removes the files in `folder` with the oldest modification times until the rest is within
+/// `limit` bytes, and unfinished files of processes that were killed.
+pub(crate) fn prune(folder: &Path, limit: u64) {
+    let mut files: Vec<_> = sweep(folder)
+        .into_iter()
+        .filter_map(|file| {
+            let metadata = file.metadata().ok()?;
+            Some((metadata.modified().ok()?, metadata.len(), file.path()))
+        })
+        .collect();
+    files.sort();
+    let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
+    for (_, size, path) in files {
+        if total <= limit {
+            return;
+        }
+        total = total.saturating_sub(size);
+        let _ = fs::remove_file(path);
+    }
 }
 
 /// Whether no process is writing the unfinished file at `path`.

@@ -27,5 +27,9 @@ fn is_foreign(error: &(dyn Error + 'static)) -> bool {
     if error.is::<bollard::errors::Error>() {
         return true;
     }
+    #[cfg(feature = "registry")]
+    if error.is::<reqwest::Error>() {
+        return true;
+    }
     error.is::<std::io::Error>() || error.is::<serde_json::Error>()
 }

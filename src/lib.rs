@@ -92,6 +92,7 @@
 //! | [`build`] | from a recipe to an image: plan, contents, assembly, layer cache | |
 //! | [`steps`] | commands that change an image: in namespaces, or by other runners | |
 //! | [`vm`] | VMs with an engine, and the guests that run in them | `vm` |
+//! | [`registry`] | registries: images from them and to them | `registry` |
 //! | [`lint`] | findings about an image | |
 //! | [`sbom`] | bills of materials: the packages in an image, as SPDX and CycloneDX | |
 //! | [`archive`] | image formats, the deterministic tar writer, compression | |
@@ -107,6 +108,7 @@
 //! [`load`]: load/index.html
 //! [`vm`]: vm/index.html
 //! [`engine`]: engine/index.html
+//! [`registry`]: registry/index.html
 
 pub mod archive;
 pub mod build;
@@ -127,6 +129,8 @@ pub mod layering;
 pub mod lint;
 #[cfg(feature = "vm")]
 pub mod load;
+#[cfg(feature = "registry")]
+pub mod registry;
 #[cfg(feature = "vm")]
 pub mod replay;
 #[cfg(feature = "vm")]

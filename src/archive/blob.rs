@@ -1,9 +1,13 @@
-//! Byte ranges of files: a whole file, or a member of a tar.
+//! Byte ranges of files: a whole file, or a member of a tar. A file may be fetched when its first
+//! byte is read.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
+#[cfg(feature = "registry")]
+use std::sync::OnceLock;
 
 use super::tar::Skip;
 use crate::image::{DiffId, Digest};
@@ -12,9 +16,33 @@ use crate::image::{DiffId, Digest};
 /// independently.
 #[derive(Clone, Debug)]
 pub struct FileSlice {
-    file: Arc<OpenFile>,
+    file: Arc<Source>,
     position: u64,
     end: u64,
+}
+
+/// The file of a slice.
+enum Source {
+    Open(OpenFile),
+    #[cfg(feature = "registry")]
+    Deferred {
+        fetch: Box<Fetch>,
+        fetched: OnceLock<FileSlice>,
+    },
+}
+
+/// Fetches a file.
+#[cfg(feature = "registry")]
+type Fetch = dyn Fn() -> io::Result<FileSlice> + Send + Sync;
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(file) => file.fmt(f),
+            #[cfg(feature = "registry")]
+            Self::Deferred { fetched, .. } => fetched.fmt(f),
+        }
+    }
 }
 
 /// A file, and its size and times when it was opened.
@@ -43,7 +71,52 @@ impl FileSlice {
     /// If its metadata cannot be read.
     pub fn whole(file: File) -> io::Result<Self> {
         let stamp = stamp(&file)?;
-        Ok(Self { file: Arc::new(OpenFile { file, stamp }), position: 0, end: stamp.0 })
+        let file = Arc::new(Source::Open(OpenFile { file, stamp }));
+        Ok(Self { file, position: 0, end: stamp.0 })
+    }
+
+    /// A file of `size` bytes that `fetch` returns when the first byte is read.
+    #[cfg(feature = "registry")]
+    pub(crate) fn deferred(
+        size: u64,
+        fetch: impl Fn() -> io::Result<Self> + Send + Sync + 'static,
+    ) -> Self {
+        let file = Source::Deferred { fetch: Box::new(fetch), fetched: OnceLock::new() };
+        Self { file: Arc::new(file), position: 0, end: size }
+    }
+
+    /// Sets the file that would be fetched, unless it was fetched already.
+    #[cfg(feature = "registry")]
+    pub(crate) fn set_fetched(&self, slice: Self) {
+        if let Source::Deferred { fetched, .. } = &*self.file {
+            // The file that was fetched first stays.
+            let _ = fetched.set(slice);
+        }
+    }
+
+    /// Fetches the file, if it was not fetched yet.
+    #[cfg(feature = "registry")]
+    pub(crate) fn fetch(&self) -> io::Result<()> {
+        self.open_file().map(drop)
+    }
+
+    /// The open file, and the position of this slice's file in it.
+    fn open_file(&self) -> io::Result<(&OpenFile, u64)> {
+        match &*self.file {
+            Source::Open(file) => Ok((file, 0)),
+            #[cfg(feature = "registry")]
+            Source::Deferred { fetch, fetched } => {
+                let slice = match fetched.get() {
+                    Some(slice) => slice,
+                    None => {
+                        let slice = fetch()?;
+                        fetched.get_or_init(|| slice)
+                    }
+                };
+                let (file, offset) = slice.open_file()?;
+                Ok((file, offset + slice.position))
+            }
+        }
     }
 
     /// Whether the file's size and times are the same as when it was opened.
@@ -51,7 +124,8 @@ impl FileSlice {
     /// # Errors
     /// If its metadata cannot be read.
     pub fn is_unchanged(&self) -> io::Result<bool> {
-        Ok(stamp(&self.file.file)? == self.file.stamp)
+        let (file, _) = self.open_file()?;
+        Ok(stamp(&file.file)? == file.stamp)
     }
 
     /// Whether `other` is the same range of the same opened file.
@@ -98,7 +172,8 @@ impl FileSlice {
 impl Read for FileSlice {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.len()).unwrap_or(usize::MAX).min(buffer.len());
-        let count = self.file.file.read_at(&mut buffer[..most], self.position)?;
+        let (file, offset) = self.open_file()?;
+        let count = file.file.read_at(&mut buffer[..most], offset + self.position)?;
         if count == 0 && most > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -128,4 +203,6 @@ pub struct LayerBlob {
     pub diff_id: DiffId,
     /// The name of its file in the image, for messages.
     pub name: String,
+    /// The media type according to the image's manifest, if the format has one.
+    pub media_type: Option<String>,
 }

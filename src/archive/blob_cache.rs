@@ -81,22 +81,7 @@ impl BlobCache {
     /// Removes the oldest blobs until the rest is within the limit, and files that killed processes
     /// left unfinished.
     pub fn prune(&self) {
-        let mut files: Vec<_> = cache_file::sweep(&self.folder)
-            .into_iter()
-            .filter_map(|file| {
-                let metadata = file.metadata().ok()?;
-                Some((metadata.modified().ok()?, metadata.len(), file.path()))
-            })
-            .collect();
-        files.sort();
-        let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
-        for (_, size, path) in files {
-            if total <= self.limit {
-                return;
-            }
-            total = total.saturating_sub(size);
-            let _ = fs::remove_file(path);
-        }
+        cache_file::prune(&self.folder, self.limit);
     }
 }
 
@@ -104,6 +89,12 @@ impl CachedBlob {
     /// The number of compressed bytes.
     pub(crate) fn size(&self) -> u64 {
         self.bytes.len()
+    }
+
+    /// The compressed bytes, which have not been checked.
+    #[cfg(feature = "registry")]
+    pub(crate) fn unchecked(&self) -> FileSlice {
+        self.bytes.clone()
     }
 
     /// Copies the compressed bytes to `output`, and checks their digest. Another thread hashes

@@ -86,6 +86,15 @@ impl ArchiveError {
         Self::TemporaryFile { folder: std::env::temp_dir(), source }
     }
 
+    /// Replaces the output's name in an error to write it.
+    #[must_use]
+    pub fn writing_to(self, target: impl Into<String>) -> Self {
+        match self {
+            Self::Write { source, .. } => Self::Write { target: target.into(), source },
+            other => other,
+        }
+    }
+
     /// Whether the host failed rather than the input.
     pub fn is_environment(&self) -> bool {
         matches!(self, Self::Write { .. } | Self::TemporaryFile { .. } | Self::WorkerLost)

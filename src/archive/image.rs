@@ -44,6 +44,8 @@ pub enum ImageFormat {
     DockerArchive,
     /// An OCI layout.
     OciLayout,
+    /// An image in a registry.
+    Registry,
 }
 
 impl fmt::Display for ImageFormat {
@@ -51,6 +53,7 @@ impl fmt::Display for ImageFormat {
         f.write_str(match self {
             Self::DockerArchive => "docker-archive",
             Self::OciLayout => "OCI layout",
+            Self::Registry => "registry",
         })
     }
 }
@@ -136,6 +139,8 @@ pub(crate) struct StoredLayer {
     pub(crate) bytes: FileSlice,
     /// The digest of its bytes, if the manifest or the name of its file contains it.
     pub(crate) digest: Option<Digest>,
+    /// The media type, if the manifest has it.
+    pub(crate) media_type: Option<String>,
 }
 
 /// Pairs the layers that a manifest lists with the diff IDs of the config.
@@ -154,11 +159,9 @@ pub(crate) fn pair_layers(
         return Err(ArchiveError::invalid(path, problem));
     }
     let pairs = stored.into_iter().zip(diff_ids);
-    let layer = |(StoredLayer { name, bytes, digest }, diff_id): (_, &DiffId)| LayerBlob {
-        bytes,
-        digest,
-        diff_id: *diff_id,
-        name,
+    let layer = |(stored, diff_id): (_, &DiffId)| {
+        let StoredLayer { name, bytes, digest, media_type } = stored;
+        LayerBlob { bytes, digest, diff_id: *diff_id, name, media_type }
     };
     Ok(pairs.map(layer).collect())
 }

@@ -6,7 +6,11 @@ use std::path::Path;
 use super::ArchiveError;
 use super::blob::FileSlice;
 use super::folder::Folder;
+#[cfg(feature = "registry")]
+use super::json;
 use super::members::Members;
+#[cfg(feature = "registry")]
+use crate::image::{ImageConfig, schema};
 use crate::text;
 
 /// The most bytes that a config, manifest or index may have, as in Podman and skopeo
@@ -62,6 +66,12 @@ impl ImageFiles {
             ArchiveError::invalid(image, problem)
         })
     }
+}
+
+/// Parses the config `bytes` of the image at `image`.
+#[cfg(feature = "registry")]
+pub(crate) fn parse_config(image: &Path, bytes: &[u8]) -> Result<ImageConfig, ArchiveError> {
+    json::parse(image, "the config", bytes, schema::CONFIG)
 }
 
 /// Maps a failure to read the file `name` of `image`.

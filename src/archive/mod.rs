@@ -46,5 +46,9 @@ pub use entry::{Attributes, Entry, Kind};
 pub use error::ArchiveError;
 pub use flatten::FileSystem;
 pub use image::{Image, ImageFormat, ImageSelector};
+#[cfg(feature = "registry")]
+pub(crate) use image::{StoredLayer, check_layer_count, pair_layers};
+#[cfg(feature = "registry")]
+pub(crate) use image_files::parse_config;
 pub use limits::Limits;
-pub use open::open;
+pub use open::{open, open_location};

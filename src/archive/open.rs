@@ -11,13 +11,15 @@ use rustix::fs::OFlags;
 use super::blob::FileSlice;
 use super::decompress::Codec;
 use super::folder::Folder;
-use super::image::{Image, ImageSelector};
+use super::image::{Image, ImageFormat, ImageSelector};
 use super::image_files::ImageFiles;
 use super::limits::{Budget, Limits};
 use super::members::{Listing, Members};
 use super::not_an_image::{self, not_a_file, not_found};
 use super::tar::TarReader;
 use super::{ArchiveError, docker, oci, write};
+use crate::image::Location;
+use crate::image::location::looks_remote;
 use crate::image::manifest::OciPlatform;
 
 /// Opens the image at `path`; `selector` selects one of several.
@@ -73,6 +75,45 @@ pub(super) fn open_files(path: &Path, limits: Limits) -> Result<OpenFiles, Archi
     let members = members(path, &archive)?;
     let (docker, oci) = (members.has(docker::MANIFEST), members.has(oci::LAYOUT));
     Ok(OpenFiles { files: ImageFiles::Archive(members), docker, oci, limits })
+}
+
+/// Opens the image at `location`, which is a file or folder; `selector` selects one of several.
+///
+/// # Errors
+/// As [`open`], and if the image has another format than `location` says, or is not in a file or
+/// folder.
+pub fn open_location(location: &Location, selector: &ImageSelector) -> Result<Image, ArchiveError> {
+    let wrong = |problem: &str| ArchiveError::invalid(location.to_string(), problem);
+    let Some(path) = location.path() else {
+        return Err(wrong("the image is not in a file"));
+    };
+    if matches!(location, Location::Path(_)) && !path.exists() {
+        let text = path.to_string_lossy();
+        if looks_remote(&text) {
+            let problem = format!(
+                "there is no such file; for the image in a registry, write docker://{text}"
+            );
+            return Err(ArchiveError::invalid(path, problem));
+        }
+    }
+    match location {
+        Location::OciFolder(_) if path.exists() && !path.is_dir() => {
+            return Err(wrong(
+                "it is not a folder; for an OCI layout in a tar, write oci-archive:",
+            ));
+        }
+        Location::OciArchive(_) | Location::DockerArchive(_) if path.is_dir() => {
+            return Err(wrong("it is a folder; for an OCI layout in a folder, write oci:"));
+        }
+        _ => {}
+    }
+    let image = open(path, selector)?;
+    match (location, image.format) {
+        (Location::DockerArchive(_), ImageFormat::OciLayout) => {
+            Err(wrong("it is an OCI layout, not a docker-archive; write oci-archive:"))
+        }
+        _ => Ok(image),
+    }
 }
 
 fn open_folder(path: &Path) -> Result<ImageFiles, ArchiveError> {

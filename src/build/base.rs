@@ -1,9 +1,13 @@
 //! The base image: opens and verifies it, and lists its files.
 
+#[cfg(feature = "registry")]
+use super::lock;
 use super::{BuildError, Recipe};
 use crate::archive::tree::Tree;
-use crate::archive::{ArchiveError, Image, ImageSelector, open, verify};
-use crate::image::{History, Platform};
+use crate::archive::{ArchiveError, Image, ImageSelector, open_location, verify};
+use crate::image::{History, Location, Platform, RemoteReference};
+#[cfg(feature = "registry")]
+use crate::registry::{Registries, RegistryOptions};
 use crate::text;
 
 /// A verified base image.
@@ -22,7 +26,7 @@ pub(crate) fn open_base(
     threads: usize,
 ) -> Result<(Option<Base>, Platform), BuildError> {
     let given = recipe.platform.clone();
-    let Some(path) = &recipe.from_image else {
+    let Some(location) = &recipe.from_image else {
         return Ok((None, given.unwrap_or_else(Platform::host)));
     };
     let selector = ImageSelector {
@@ -31,18 +35,51 @@ pub(crate) fn open_base(
         platform: Some(given.clone().unwrap_or_else(Platform::host)),
         limits: recipe.limits,
     };
-    let image = open(path, &selector)?;
+    let image = match location {
+        Location::Registry(reference) => fetch(recipe, reference, &selector)?,
+        file => open_location(file, &selector)?,
+    };
     let os = &image.config.os;
     if !os.is_empty() && os != Platform::OS {
         let os = text::shorten(os);
         let problem = format!("the base image is for {os}; only {} is supported", Platform::OS);
-        return Err(ArchiveError::invalid(path, problem).into());
+        return Err(ArchiveError::invalid(&image.path, problem).into());
     }
     let platform = given.map_or_else(|| inherited_platform(&image), Ok)?;
     let facts = verify::layers(&image, threads)?;
     let sizes = facts.iter().map(|layer| layer.size).collect();
     let tree = Tree::from_layers(facts.into_iter().map(|layer| layer.tree));
     Ok((Some(Base { image, sizes, tree }), platform))
+}
+
+/// Fetches the base image from a registry.
+#[cfg(feature = "registry")]
+fn fetch(
+    recipe: &Recipe,
+    reference: &RemoteReference,
+    selector: &ImageSelector,
+) -> Result<Image, BuildError> {
+    let platform = selector.platform.clone().unwrap_or_else(Platform::host);
+    let registries = match &recipe.registries {
+        Some(registries) => registries.clone(),
+        None => Registries::new(RegistryOptions::default())?,
+    };
+    let image = lock::open(&recipe.path, &registries, reference, &platform, recipe.limits)?;
+    registries.fetch_layers(&image, &|_| ())?;
+    Ok(image.image)
+}
+
+#[cfg(not(feature = "registry"))]
+fn fetch(
+    recipe: &Recipe,
+    reference: &RemoteReference,
+    _: &ImageSelector,
+) -> Result<Image, BuildError> {
+    let problem = format!(
+        "from_image is in a registry ({reference}), but this program was compiled without feature \
+         registry"
+    );
+    Err(BuildError::recipe(&recipe.path, problem))
 }
 
 /// The base's platform. It must be the host's, because the recipe names none.

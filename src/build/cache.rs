@@ -45,10 +45,6 @@ const DIFF_IDS: &str = "layers";
 const BLOBS: &str = "blobs";
 /// The maximum number of cached diff IDs; each takes a file of one block.
 const MAX_DIFF_IDS: usize = 20_000;
-/// The default limit for compressed layers, in MiB.
-const DEFAULT_BLOBS_MIB: u64 = 4096;
-/// The variable that overrides it.
-const BLOBS_MIB_VARIABLE: &str = "SEATRIAL_CACHE_MIB";
 
 /// The reason for which builds do not use the layer cache, if it is one that the user should know:
 /// another user can write to its folder.
@@ -65,10 +61,8 @@ impl DiskCache {
         if diff_ids.is_none() {
             return Self { diff_ids, blobs: None, ignore_cached: true, using };
         }
-        let limit = std::env::var(BLOBS_MIB_VARIABLE).ok().and_then(|text| text.parse().ok());
-        let limit = limit.unwrap_or(DEFAULT_BLOBS_MIB) << 20;
         let blobs = compression.cache_key().and_then(|key| folder(&[BLOBS, &key]));
-        let blobs = blobs.map(|folder| BlobCache::new(folder, limit));
+        let blobs = blobs.map(|folder| BlobCache::new(folder, cache_dir::blobs_limit()));
         Self { diff_ids, blobs, ignore_cached: using == CacheUse::Verify, using }
     }
 

@@ -8,6 +8,8 @@ use crate::archive::entry::display_path;
 use crate::closure::ClosureError;
 use crate::image::env::EnvError;
 use crate::layering::{BudgetError, LayeringError};
+#[cfg(feature = "registry")]
+use crate::registry::RegistryError;
 use crate::steps::StepError;
 use crate::text;
 
@@ -40,6 +42,10 @@ pub enum BuildError {
     /// A step failed, or cannot run.
     #[error(transparent)]
     Step(#[from] StepError),
+    /// A registry failed, or has no such image.
+    #[cfg(feature = "registry")]
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// Two contents, or a content and the base, need the same path for different things.
     #[error(
         "conflict at {}: {first} in {}, {second} in {}; {hint}",
@@ -84,9 +90,7 @@ impl BuildError {
     #[must_use]
     pub fn writing_to(self, target: impl Into<String>) -> Self {
         match self {
-            Self::Archive(ArchiveError::Write { source, .. }) => {
-                Self::Archive(ArchiveError::Write { target: target.into(), source })
-            }
+            Self::Archive(error) => Self::Archive(error.writing_to(target)),
             other => other,
         }
     }
@@ -102,6 +106,8 @@ impl BuildError {
         match self {
             Self::Archive(error) => error.is_environment(),
             Self::Step(error) => error.is_environment(),
+            #[cfg(feature = "registry")]
+            Self::Registry(error) => error.is_environment(),
             _ => false,
         }
     }

@@ -17,6 +17,7 @@ mod error;
 mod explain;
 pub mod files;
 mod format;
+mod from_image;
 mod hard_links;
 mod helper_files;
 mod host_store;
@@ -28,6 +29,8 @@ mod inputs;
 mod layering_setting;
 mod layers;
 mod listing;
+#[cfg(feature = "registry")]
+pub(crate) mod lock;
 mod merge;
 mod nar_size;
 mod notices;
@@ -36,6 +39,8 @@ mod overrides;
 mod owners;
 mod plan;
 mod platforms;
+#[cfg(feature = "registry")]
+mod push;
 mod recipe;
 mod reference;
 mod run_settings;
@@ -63,5 +68,7 @@ pub use format::{Format, Options, Output};
 pub use layers::{LayerOutline, read_path_graph};
 pub use overrides::Overrides;
 pub use plan::{Plan, plan};
+#[cfg(feature = "registry")]
+pub(crate) use push::{push, push_image};
 pub use recipe::{Recipe, Store, TimeSetting};
 pub use reference::references;

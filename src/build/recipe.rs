@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::BuildError;
 use super::annotations::Annotations;
 use super::files::{Accounts, ConflictRule, ContentEntry, Helper, PathEntry};
+use super::from_image::FromImage;
 use super::host_store::HostStore;
 use super::run_settings::{self, DockerToolsCommands};
 use super::settings::{Settings, StoreSettings, StringOrList, TimeText};
@@ -15,8 +16,10 @@ use crate::archive::{Attributes, Limits};
 use crate::closure::{StoreDir, StorePath};
 use crate::document::{self, DocumentError};
 use crate::image::fields;
-use crate::image::{Inherit, Name, Platform, Reference, Tag, Timestamp};
+use crate::image::{Inherit, Location, Name, Platform, Reference, Tag, Timestamp};
 use crate::layering::Strategy;
+#[cfg(feature = "registry")]
+use crate::registry::Registries;
 use crate::steps::Step;
 use crate::text;
 
@@ -64,7 +67,7 @@ pub struct Recipe {
     /// How files are split into layers.
     pub layering: Strategy,
     /// The base image.
-    pub from_image: Option<PathBuf>,
+    pub from_image: Option<Location>,
     /// The name of the base image, if its file holds several.
     pub from_image_name: Option<String>,
     /// The tag of the base image, if its file holds several.
@@ -107,6 +110,10 @@ pub struct Recipe {
     pub steps: Vec<Step>,
     /// The limits within which the base image is read; not part of the recipe file.
     pub limits: Limits,
+    /// How a base image in a registry is reached, if not in the usual way; not part of the recipe
+    /// file.
+    #[cfg(feature = "registry")]
+    pub registries: Option<Registries>,
 }
 
 /// The default of nixpkgs' dockerTools. It leaves room below Docker's limit for images that use
@@ -194,6 +201,11 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
     let time = |key, text: Option<TimeText>| text.map(|text| time_setting(key, &text.0, now));
     let created = time("created", settings.created).transpose()?;
     let mtime = time("mtime", settings.mtime).transpose()?;
+    let from_image = settings.from_image.map(|image| image.resolve(folder)).transpose()?;
+    let (from_image, base_platform) = match from_image {
+        Some(FromImage { location, platform }) => (Some(location), platform),
+        None => (None, None),
+    };
     Ok(Recipe {
         path: path.to_owned(),
         name: settings.name.parse().map_err(to_text)?,
@@ -202,7 +214,7 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
             Some(setting) => setting.strategy(folder)?,
             None => Strategy::default(),
         },
-        from_image: settings.from_image.map(|path| folder.join(path)),
+        from_image,
         from_image_name: settings.from_image_name,
         from_image_tag: settings.from_image_tag,
         contents: contents.collect::<Result<_, _>>()?,
@@ -211,7 +223,7 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
         accounts: settings.accounts.map(Accounts::new).transpose()?,
         helpers: helpers.collect::<Result<_, _>>()?,
         replace: replace(settings.replace.unwrap_or_default())?,
-        platform: platform(settings.architecture, settings.variant)?,
+        platform: platform(settings.architecture, settings.variant)?.or(base_platform),
         created,
         mtime: mtime.unwrap_or(TimeSetting::At(Timestamp::DEFAULT)),
         owner,
@@ -224,6 +236,8 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
         inherit: inherit(settings.inherit)?,
         steps,
         limits: Limits::default(),
+        #[cfg(feature = "registry")]
+        registries: None,
     })
 }
 

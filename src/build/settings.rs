@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::files::settings::{AccountSettings, ContentList, PathSettings};
 use super::files::{ConflictRule, XattrRule};
+use super::from_image::FromImageSetting;
 use super::layering_setting::LayeringSetting;
 use super::run_settings::RunSettings;
 pub(super) use super::string_or_list::StringOrList;
@@ -22,7 +23,7 @@ pub(super) struct Settings {
     #[serde(alias = "layeringPipeline")]
     pub(super) layering: Option<LayeringSetting>,
     #[serde(alias = "fromImage")]
-    pub(super) from_image: Option<String>,
+    pub(super) from_image: Option<FromImageSetting>,
     #[serde(alias = "fromImageName")]
     pub(super) from_image_name: Option<String>,
     #[serde(alias = "fromImageTag")]

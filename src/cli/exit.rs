@@ -94,7 +94,19 @@ fn is_environment(error: &anyhow::Error) -> bool {
     error.is::<io::Error>()
         || error.downcast_ref().is_some_and(BuildError::is_environment)
         || error.downcast_ref().is_some_and(ArchiveError::is_environment)
+        || is_registry_environment(error)
         || is_vm_environment(error)
+}
+
+/// Whether an error of the feature `registry` is a failure of the environment.
+#[cfg(feature = "registry")]
+fn is_registry_environment(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(crate::registry::RegistryError::is_environment)
+}
+
+#[cfg(not(feature = "registry"))]
+fn is_registry_environment(_: &anyhow::Error) -> bool {
+    false
 }
 
 /// Whether an error of the feature `vm` is a failure of the environment.

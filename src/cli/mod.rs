@@ -14,13 +14,21 @@ mod explain;
 mod export;
 #[cfg(feature = "vm")]
 mod guests;
+#[cfg(feature = "registry")]
+mod images;
 mod inspect;
 mod layers;
 #[cfg(feature = "vm")]
 mod load;
+#[cfg(feature = "registry")]
+mod lock;
 mod merge;
 mod output;
 mod progress;
+#[cfg(feature = "registry")]
+mod pull;
+#[cfg(feature = "registry")]
+mod push;
 mod reference;
 mod renamed;
 #[cfg(feature = "vm")]
@@ -87,6 +95,12 @@ enum Command {
     Diff(diff::Args),
     Export(export::Args),
     Merge(merge::Args),
+    #[cfg(feature = "registry")]
+    Lock(lock::Args),
+    #[cfg(feature = "registry")]
+    Pull(pull::Args),
+    #[cfg(feature = "registry")]
+    Push(push::Args),
     #[cfg(feature = "vm")]
     Load(load::Args),
     #[cfg(feature = "vm")]
@@ -130,6 +144,12 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Diff(args) => diff::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Merge(args) => merge::run(&args),
+        #[cfg(feature = "registry")]
+        Command::Lock(args) => lock::run(&args),
+        #[cfg(feature = "registry")]
+        Command::Pull(args) => pull::run(&args),
+        #[cfg(feature = "registry")]
+        Command::Push(args) => push::run(&args),
         #[cfg(feature = "vm")]
         Command::Load(args) => load::run(&args),
         #[cfg(feature = "vm")]

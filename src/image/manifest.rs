@@ -40,6 +40,9 @@ pub mod media_type {
     pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
     /// Docker's image config, read as an OCI config.
     pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+    #[cfg(feature = "registry")]
+    /// Docker's uncompressed layer; compressed layers append `.gzip`.
+    pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
     /// An uncompressed layer; compressed layers append `+gzip` or `+zstd`.
     pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 }
@@ -150,6 +153,15 @@ impl OciManifest {
 }
 
 impl OciIndex {
+    /// An index of images, each with the annotations of its manifest. It has the annotations that
+    /// all images share.
+    pub(crate) fn of_images(images: Vec<(Descriptor, BTreeMap<String, String>)>) -> Self {
+        let mut all = images.iter().map(|(_, annotations)| annotations);
+        let mut shared = all.next().cloned().unwrap_or_default();
+        all.for_each(|other| shared.retain(|name, value| other.get(name) == Some(value)));
+        Self::new(images.into_iter().map(|(manifest, _)| manifest).collect(), shared)
+    }
+
     /// An index of images.
     pub(crate) fn new(manifests: Vec<Descriptor>, annotations: BTreeMap<String, String>) -> Self {
         Self {

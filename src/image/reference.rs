@@ -100,7 +100,7 @@ fn broken_name_rule(name: &str) -> Option<&'static str> {
 }
 
 /// Splits off the registry: the first component if it has a dot or colon, or is `localhost`.
-fn split_registry(name: &str) -> (Option<&str>, &str) {
+pub(super) fn split_registry(name: &str) -> (Option<&str>, &str) {
     match name.split_once('/') {
         Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) => {
             (Some(first), rest)

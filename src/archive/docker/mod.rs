@@ -7,6 +7,6 @@ mod write;
 
 pub(crate) use layout::MANIFEST;
 pub(crate) use read::{read, read_all};
-#[cfg(feature = "vm")]
+#[cfg(any(feature = "registry", feature = "vm"))]
 pub(crate) use write::repack;
 pub(crate) use write::{DockerWriter, ListedImage, write_manifest};

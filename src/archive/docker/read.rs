@@ -142,7 +142,8 @@ impl DockerArchive<'_> {
                 layer.bytes.is_same(&bytes) && (digest.is_none() || layer.digest == digest)
             };
             let known = layers.iter().find(is_same).cloned();
-            layers.push(known.unwrap_or(StoredLayer { name, bytes, digest }));
+            let layer = StoredLayer { name, bytes, digest, media_type: None };
+            layers.push(known.unwrap_or(layer));
         }
         Ok(layers)
     }

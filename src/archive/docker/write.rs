@@ -12,7 +12,7 @@ use crate::archive::ArchiveError;
 use crate::archive::blob::LayerBlob;
 use crate::archive::decompress::Codec;
 use crate::archive::header::END;
-#[cfg(feature = "vm")]
+#[cfg(any(feature = "registry", feature = "vm"))]
 use crate::archive::image::Image;
 use crate::archive::sink::{ImageMetadata, ImageWriter, LayerSink};
 use crate::archive::write::{
@@ -45,7 +45,7 @@ impl<W: Write> DockerWriter<W> {
 
     /// Adds a layer to the manifest, but not to the archive: the daemon that loads it has the
     /// layer.
-    #[cfg(feature = "vm")]
+    #[cfg(any(feature = "registry", feature = "vm"))]
     pub fn add_absent_layer(&mut self) {
         self.layers.push(self.next_name());
     }
@@ -110,7 +110,7 @@ impl<W: Write> ImageWriter for DockerWriter<W> {
 ///
 /// # Errors
 /// If a layer cannot be read, or `output` cannot be written.
-#[cfg(feature = "vm")]
+#[cfg(any(feature = "registry", feature = "vm"))]
 pub fn repack(
     image: &Image,
     sizes: &[u64],

@@ -11,7 +11,7 @@ const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 const COSIGN_SUFFIXES: [&str; 4] = ["", ".sig", ".att", ".sbom"];
 
 /// Whether an index lists `descriptor` as something else than an image.
-pub(super) fn is_artifact_descriptor(descriptor: &Descriptor, name: Option<&str>) -> bool {
+pub(crate) fn is_artifact_descriptor(descriptor: &Descriptor, name: Option<&str>) -> bool {
     let of_unknown_platform = descriptor
         .platform
         .as_ref()

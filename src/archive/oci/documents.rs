@@ -51,14 +51,7 @@ impl Documents<'_> {
     }
 
     fn index(&self, name: &str, bytes: &[u8]) -> Result<OciIndex, ArchiveError> {
-        let index: OciIndex = json::parse(self.path, name, bytes, schema::OCI_INDEX)?;
-        let of_manifest = index.media_type.as_deref().is_some_and(is_manifest);
-        if index.has_config || index.has_layers || of_manifest {
-            let problem = "an index with the keys or the media type of a manifest; engines read it \
-                           differently";
-            return Err(self.invalid(format!("{name}: {problem}")));
-        }
-        Ok(index)
+        parse_index(self.path, name, bytes)
     }
 
     /// The manifest that `descriptor` names, if the layout has it.
@@ -69,15 +62,7 @@ impl Documents<'_> {
         let Some(bytes) = self.blob_if_present(descriptor)? else {
             return Ok(None);
         };
-        let name = blob_name(descriptor.digest);
-        let manifest: OciManifest = json::parse(self.path, &name, &bytes, schema::OCI_MANIFEST)?;
-        let of_index = manifest.media_type.as_deref().is_some_and(is_index);
-        if manifest.has_manifests || of_index {
-            let problem = "a manifest with the keys or the media type of an index; engines read it \
-                           differently";
-            return Err(self.invalid(format!("{name}: {problem}")));
-        }
-        Ok(Some(manifest))
+        parse_manifest(self.path, &blob_name(descriptor.digest), &bytes).map(Some)
     }
 
     /// Reads a small blob and checks its size and digest.
@@ -116,12 +101,44 @@ impl Documents<'_> {
     }
 }
 
+/// Parses the index `bytes` of the image at `image`; messages call it `name`.
+pub(crate) fn parse_index(
+    image: &Path,
+    name: &str,
+    bytes: &[u8],
+) -> Result<OciIndex, ArchiveError> {
+    let index: OciIndex = json::parse(image, name, bytes, schema::OCI_INDEX)?;
+    let of_manifest = index.media_type.as_deref().is_some_and(is_manifest);
+    if index.has_config || index.has_layers || of_manifest {
+        let problem = "an index with the keys or the media type of a manifest; engines read it \
+                       differently";
+        return Err(ArchiveError::invalid(image, format!("{name}: {problem}")));
+    }
+    Ok(index)
+}
+
+/// Parses the manifest `bytes` of the image at `image`; messages call it `name`.
+pub(crate) fn parse_manifest(
+    image: &Path,
+    name: &str,
+    bytes: &[u8],
+) -> Result<OciManifest, ArchiveError> {
+    let manifest: OciManifest = json::parse(image, name, bytes, schema::OCI_MANIFEST)?;
+    let of_index = manifest.media_type.as_deref().is_some_and(is_index);
+    if manifest.has_manifests || of_index {
+        let problem = "a manifest with the keys or the media type of an index; engines read it \
+                       differently";
+        return Err(ArchiveError::invalid(image, format!("{name}: {problem}")));
+    }
+    Ok(manifest)
+}
+
 /// Whether `media_type` is that of a list of manifests.
-pub(super) fn is_index(media_type: &str) -> bool {
+pub(crate) fn is_index(media_type: &str) -> bool {
     matches!(media_type, media_type::INDEX | media_type::DOCKER_LIST)
 }
 
 /// Whether `media_type` is that of the manifest of an image or artifact.
-pub(super) fn is_manifest(media_type: &str) -> bool {
+pub(crate) fn is_manifest(media_type: &str) -> bool {
     matches!(media_type, media_type::MANIFEST | media_type::DOCKER_MANIFEST)
 }

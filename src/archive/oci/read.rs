@@ -96,7 +96,8 @@ fn layers(
             Some(layer) => layer.clone(),
             None => {
                 let bytes = documents.files.layer(documents.path, &name)?;
-                StoredLayer { name, bytes, digest: Some(descriptor.digest) }
+                let media_type = Some(descriptor.media_type.clone());
+                StoredLayer { name, bytes, digest: Some(descriptor.digest), media_type }
             }
         };
         documents.check_size(&layer.name, layer.bytes.len(), descriptor.size)?;

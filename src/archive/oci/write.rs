@@ -4,6 +4,10 @@
 //! output that can seek, and writes each blob's header after its content.
 
 use std::collections::{BTreeMap, BTreeSet};
+#[cfg(feature = "registry")]
+use std::fs::File;
+#[cfg(feature = "registry")]
+use std::io::BufWriter;
 use std::io::{self, Seek, SeekFrom, Write};
 
 use super::layout::blob_name;
@@ -15,6 +19,8 @@ use crate::archive::compression::Compression;
 use crate::archive::decompress::Codec;
 use crate::archive::docker::{ListedImage, write_manifest};
 use crate::archive::header::{BLOCK, END};
+#[cfg(feature = "registry")]
+use crate::archive::image::Image;
 use crate::archive::sink::{ImageMetadata, ImageWriter, LayerSink};
 use crate::archive::write::{
     copy_layer, folder_header, layer_bytes, member_header, write_failed, write_member,
@@ -25,6 +31,10 @@ use crate::image::manifest::{
     Descriptor, IMAGE_NAME, OCI_LAYOUT, OciIndex, OciManifest, OciPlatform, REF_NAME, media_type,
 };
 use crate::image::{DiffId, Digest, Platform, Reference};
+
+/// The size of the output's buffer.
+#[cfg(feature = "registry")]
+const BUFFER_SIZE: usize = 128 << 10;
 
 /// Writes an OCI layout as a tar; with `dual`, the tar is a docker-archive as well.
 #[derive(Debug)]
@@ -116,11 +126,8 @@ impl<W: Write + Seek> OciWriter<W> {
     /// of layouts interpret each entry there as a separate image.
     /// It has the annotations that all images share.
     fn nested(&mut self, images: Vec<WrittenImage>) -> io::Result<Descriptor> {
-        let mut all = images.iter().map(|image| &image.annotations);
-        let mut annotations = all.next().cloned().unwrap_or_default();
-        all.for_each(|other| annotations.retain(|name, value| other.get(name) == Some(value)));
-        let manifests = images.into_iter().map(|image| image.manifest).collect();
-        let index = OciIndex::new(manifests, annotations);
+        let images = images.into_iter().map(|image| (image.manifest, image.annotations));
+        let index = OciIndex::of_images(images.collect());
         self.small_blob(media_type::INDEX, &serde_json::to_vec(&index)?)
     }
 
@@ -277,4 +284,33 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
         }
         Ok(())
     }
+}
+
+/// Writes `image`, whose uncompressed layers have `sizes`, to `file` as one tar that is both an OCI
+/// layout and a docker-archive, with the name `reference`. Layers and config stay the same, byte
+/// for byte.
+///
+/// # Errors
+/// If a layer cannot be read, or `file` cannot be written.
+#[cfg(feature = "registry")]
+pub(crate) fn repack_dual(
+    image: &Image,
+    sizes: &[u64],
+    reference: &Reference,
+    platform: &Platform,
+    file: &File,
+) -> Result<(), ArchiveError> {
+    let output = BufWriter::with_capacity(BUFFER_SIZE, file);
+    let mut writer = OciWriter::new(output, Compression::None, 1, true, None);
+    for (layer, size) in image.layers.iter().zip(sizes) {
+        writer.copy_layer(layer, *size)?;
+    }
+    let metadata = ImageMetadata {
+        references: vec![reference.clone()],
+        platform: platform.clone(),
+        annotations: BTreeMap::new(),
+    };
+    writer.finish(&image.raw_config, &metadata).map_err(write_failed)?;
+    let (mut output, length) = writer.close().map_err(write_failed)?;
+    output.flush().and_then(|()| file.set_len(length)).map_err(write_failed)
 }

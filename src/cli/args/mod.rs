@@ -5,6 +5,8 @@ mod engines;
 mod image;
 mod limits;
 mod recipe;
+#[cfg(feature = "registry")]
+mod registry;
 #[cfg(feature = "vm")]
 mod report;
 mod threads;
@@ -16,6 +18,8 @@ pub(super) use limits::LimitArgs;
 #[cfg(feature = "vm")]
 pub(super) use recipe::warn_of_cache_problem;
 pub(super) use recipe::{RecipeArgs, is_recipe};
+#[cfg(feature = "registry")]
+pub(super) use registry::RegistryArgs;
 #[cfg(feature = "vm")]
 pub(super) use report::ReportFile;
 pub(super) use threads::thread_count;

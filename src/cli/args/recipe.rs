@@ -11,6 +11,8 @@ use crate::cli::steps;
 use crate::cli::streams::messages;
 use crate::document;
 use crate::image::{Name, Platform, Tag};
+#[cfg(feature = "registry")]
+use crate::registry::Registries;
 
 /// The arguments of every command that reads a recipe.
 #[derive(Debug, clap::Args)]
@@ -57,6 +59,12 @@ impl RecipeArgs {
         }
     }
 
+    /// Whether the user wants no cache.
+    #[cfg(feature = "registry")]
+    pub(in crate::cli) fn is_uncached(&self) -> bool {
+        self.no_cache
+    }
+
     pub(in crate::cli) fn threads(&self) -> usize {
         thread_count(self.threads)
     }
@@ -74,6 +82,27 @@ impl RecipeArgs {
         let recipes = Recipe::parse_all(name, &text, &self.overrides())?;
         let plan = |recipe| plan(self.with_limits(recipe), self.threads()).map(steps::prepare);
         recipes.into_iter().map(plan).collect()
+    }
+
+    /// Plans the images of all platforms of the recipe, whose bases `registries` fetch.
+    #[cfg(feature = "registry")]
+    pub(in crate::cli) fn plan_all_with(
+        &self,
+        registries: &Registries,
+    ) -> Result<Vec<Plan>, BuildError> {
+        let plan = |recipe| {
+            let registries = Some(registries.clone());
+            plan(Recipe { registries, ..recipe }, self.threads())
+        };
+        self.read_all()?.into_iter().map(plan).collect()
+    }
+
+    /// Reads the recipes for all platforms.
+    #[cfg(feature = "registry")]
+    pub(in crate::cli) fn read_all(&self) -> Result<Vec<Recipe>, BuildError> {
+        let (name, text) = self.text()?;
+        let recipes = Recipe::parse_all(name, &text, &self.overrides())?;
+        Ok(recipes.into_iter().map(|recipe| self.with_limits(recipe)).collect())
     }
 
     /// Plans the recipe's image; if it has several platforms, the image for `platform`.

@@ -1,0 +1,200 @@
+//! `seatrial.lock`: what the tags of base images in registries meant when they were first used, so
+//! that a recipe gives the same image until the user updates it.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::BuildError;
+use super::output::OutputFile;
+use super::recipe::now;
+use crate::archive::ArchiveError;
+use crate::document;
+use crate::image::{Digest, Platform, RemoteReference};
+use crate::registry::{Registries, RegistryError, RemoteImage};
+use crate::text;
+
+/// The name of the file, in the folder of the recipe.
+const NAME: &str = "seatrial.lock";
+/// The version of its format.
+const VERSION: u32 = 1;
+/// The comment at its beginning.
+const HEADER: &str = "\
+# Written by seatrial: what the tags of base images meant. Commit this file.
+# `seatrial lock --update RECIPE` asks the registries again.
+";
+
+/// The content of the file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LockFile {
+    version: u32,
+    #[serde(default)]
+    image: Vec<LockedImage>,
+    #[serde(skip)]
+    path: PathBuf,
+}
+
+/// The image that a reference named for a platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LockedImage {
+    /// The reference, with registry and tag.
+    pub(crate) reference: String,
+    /// The platform.
+    pub(crate) platform: String,
+    /// The digest of the manifest for the platform.
+    pub(crate) digest: Digest,
+    /// The host that the registry answered from.
+    pub(crate) from: String,
+    /// When the registry was asked, RFC 3339.
+    pub(crate) locked: String,
+}
+
+/// An image that was locked, and what it was locked to before, if that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Locked {
+    pub(crate) image: LockedImage,
+    pub(crate) before: Option<Digest>,
+}
+
+impl LockFile {
+    /// Reads the lock file beside `recipe`; empty if there is none.
+    pub(crate) fn beside(recipe: &Path) -> Result<Self, BuildError> {
+        let path = recipe.parent().unwrap_or(Path::new("")).join(NAME);
+        let content = match document::read(&path, document::MAX_SIZE) {
+            Ok(content) => content,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self { version: VERSION, image: Vec::new(), path });
+            }
+            Err(error) => return Err(ArchiveError::read(&path)(error).into()),
+        };
+        let parsed: Self = document::parse(&path, &content).map_err(|error| {
+            let problem = format!("{}; mend the file, or remove it to lock again", error.problem);
+            BuildError::Recipe { recipe: error.place, problem }
+        })?;
+        if parsed.version != VERSION {
+            let problem = format!(
+                "unknown version {}; a newer seatrial wrote it; expected {VERSION}",
+                parsed.version
+            );
+            return Err(BuildError::recipe(&path, problem));
+        }
+        Ok(Self { path, ..parsed })
+    }
+
+    /// The digest that `reference` is locked to for `platform`.
+    fn get(&self, reference: &RemoteReference, platform: &Platform) -> Option<Digest> {
+        let (reference, platform) = (reference.to_string(), platform.to_string());
+        let same =
+            |image: &&LockedImage| image.reference == reference && image.platform == platform;
+        self.image.iter().find(same).map(|image| image.digest)
+    }
+
+    /// Locks `reference` for `platform` to the image that the registry has now.
+    fn insert(
+        &mut self,
+        reference: &RemoteReference,
+        platform: &Platform,
+        image: &RemoteImage,
+    ) -> Locked {
+        let locked = LockedImage {
+            reference: reference.to_string(),
+            platform: platform.to_string(),
+            digest: image.manifest_digest,
+            from: reference.host().to_owned(),
+            locked: now().to_string(),
+        };
+        let before = self.get(reference, platform);
+        let other = |image: &LockedImage| {
+            image.reference != locked.reference || image.platform != locked.platform
+        };
+        if before != Some(locked.digest) {
+            self.image.retain(other);
+            self.image.push(locked.clone());
+            let key = |image: &LockedImage| (image.reference.clone(), image.platform.clone());
+            self.image.sort_by_key(key);
+        }
+        Locked { before: before.filter(|digest| *digest != locked.digest), image: locked }
+    }
+
+    /// Writes the file.
+    fn write(&self) -> Result<(), BuildError> {
+        let failed = |source| ArchiveError::Write { target: text::path(&self.path), source };
+        let content = toml::to_string(self).map_err(|error| failed(io::Error::other(error)))?;
+        let output = OutputFile::beside(&self.path)?;
+        let written = output.file().write_all(format!("{HEADER}{content}").as_bytes());
+        written.map_err(failed)?;
+        Ok(output.persist()?)
+    }
+}
+
+/// Opens the image that `reference` names: the one that the lock file beside `recipe` has, or else
+/// the one that the registry has now, which is locked.
+pub(crate) fn open(
+    recipe: &Path,
+    registries: &Registries,
+    reference: &RemoteReference,
+    platform: &Platform,
+    limits: crate::archive::Limits,
+) -> Result<RemoteImage, BuildError> {
+    if reference.digest.is_some() {
+        return Ok(registries.open(reference, platform, limits)?);
+    }
+    let mut file = LockFile::beside(recipe)?;
+    if let Some(digest) = file.get(reference, platform) {
+        let locked = registries.open(&reference.at(digest), platform, limits);
+        return locked.map_err(|error| match error {
+            RegistryError::NotFound { registry, what, .. } => {
+                let message = format!(
+                    "{} locks {reference} to it; seatrial lock --update {} locks what the tag \
+                     means now",
+                    text::path(&file.path),
+                    text::path(recipe)
+                );
+                RegistryError::NotFound { registry, what, message }.into()
+            }
+            other => other.into(),
+        });
+    }
+    let image = registries.open(reference, platform, limits)?;
+    file.insert(reference, platform, &image);
+    file.write()?;
+    Ok(image)
+}
+
+/// Locks `references`, each for a platform, in the file beside `recipe`; with `update`, also those
+/// that it has already.
+///
+/// # Errors
+/// If the file cannot be read or written, or a registry has no such image.
+pub(crate) fn lock(
+    recipe: &Path,
+    registries: &Registries,
+    references: &[(RemoteReference, Platform)],
+    limits: crate::archive::Limits,
+    update: bool,
+) -> Result<Vec<Locked>, BuildError> {
+    let mut file = LockFile::beside(recipe)?;
+    let mut result = Vec::new();
+    let mut changed = false;
+    for (reference, platform) in references {
+        let known = |image: &&LockedImage| {
+            image.reference == reference.to_string() && image.platform == platform.to_string()
+        };
+        match file.image.iter().find(known).filter(|_| !update).cloned() {
+            Some(image) => result.push(Locked { image, before: None }),
+            None => {
+                let image = registries.open(reference, platform, limits)?;
+                let new = file.get(reference, platform) != Some(image.manifest_digest);
+                result.push(file.insert(reference, platform, &image));
+                changed |= new;
+            }
+        }
+    }
+    if changed {
+        file.write()?;
+    }
+    Ok(result)
+}

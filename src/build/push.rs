@@ -1,0 +1,89 @@
+//! Builds images straight into registries.
+
+use std::collections::BTreeMap;
+
+use super::cache::DiskCache;
+use super::write_image::{PresentLayers, write_image};
+use super::{BuildError, CacheUse, Plan};
+use crate::archive::Image;
+use crate::archive::sink::ImageWriter;
+use crate::archive::write::write_failed;
+use crate::image::manifest::OciPlatform;
+use crate::image::{RemoteReference, Summary};
+use crate::registry::{PushOptions, PushReport, Pusher, Registries, RegistryError};
+
+/// Builds the images of `plans`, which differ in their platform, and pushes them to `references`.
+/// Layers that are cached are not read unless they must be sent. `progress` is called with the
+/// number of bytes of each piece that is built.
+///
+/// # Errors
+/// If an image cannot be built, or a registry does not take it; nothing is tagged then.
+pub(crate) fn push(
+    registries: &Registries,
+    plans: &[Plan],
+    references: &[RemoteReference],
+    options: PushOptions,
+    cache: CacheUse,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(Vec<Summary>, PushReport), BuildError> {
+    match push_once(registries, plans, references, options, cache, progress) {
+        // The damaged layer is gone now.
+        Err(BuildError::Registry(RegistryError::DamagedCache)) => {
+            push_once(registries, plans, references, options, CacheUse::Verify, progress)
+        }
+        result => result,
+    }
+}
+
+fn push_once(
+    registries: &Registries,
+    plans: &[Plan],
+    references: &[RemoteReference],
+    options: PushOptions,
+    cache: CacheUse,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(Vec<Summary>, PushReport), BuildError> {
+    let cache = DiskCache::open(cache, options.compression);
+    let blobs = cache.blobs().cloned();
+    let mut pusher = registries.pusher(references, options, blobs, |_| ())?;
+    let mut summaries = Vec::new();
+    for plan in plans {
+        let none = PresentLayers::default();
+        match write_image(plan, options.threads, &cache, none, &mut pusher, progress) {
+            Ok(summary) => summaries.push(summary),
+            Err(error) => return Err(pusher.take_failure().map_or(error, BuildError::from)),
+        }
+    }
+    Ok((summaries, pusher.close()?))
+}
+
+/// Pushes `image`, whose uncompressed layers have `sizes`, to `references`. Layers that are not
+/// compressed are compressed, the others and the config stay the same, byte for byte.
+///
+/// # Errors
+/// If a layer cannot be read, or a registry does not take the image; nothing is tagged then.
+pub(crate) fn push_image(
+    registries: &Registries,
+    image: &Image,
+    sizes: &[u64],
+    references: &[RemoteReference],
+    options: PushOptions,
+    cache: CacheUse,
+) -> Result<PushReport, BuildError> {
+    let cache = DiskCache::open(cache, options.compression);
+    let blobs = cache.blobs().cloned();
+    let mut pusher = registries.pusher(references, options, blobs, |_| ())?;
+    match write_all(&mut pusher, image, sizes) {
+        Ok(()) => Ok(pusher.close()?),
+        Err(error) => Err(pusher.take_failure().map_or(error, BuildError::from)),
+    }
+}
+
+fn write_all(pusher: &mut Pusher, image: &Image, sizes: &[u64]) -> Result<(), BuildError> {
+    for (layer, size) in image.layers.iter().zip(sizes) {
+        pusher.copy_layer(layer, *size)?;
+    }
+    let platform = OciPlatform::from(&image.config);
+    pusher.finish_image(&image.raw_config, platform, BTreeMap::new()).map_err(write_failed)?;
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! How registries are used: credentials, TLS, time limits.
+
+use std::io::Read;
+use std::time::Duration;
+
+use crate::cli::exit::UsageError;
+use crate::registry::{Credentials, DEFAULT_TIMEOUT, Registries, RegistryOptions, Secret};
+
+/// The arguments of every command that uses registries.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Registries")]
+pub(in crate::cli) struct RegistryArgs {
+    /// User name for the registry; needs --password-stdin [default: credentials
+    /// of docker login and podman login]
+    #[arg(long, value_name = "NAME", requires = "password_stdin")]
+    username: Option<String>,
+
+    /// Read the password from standard input
+    #[arg(long, requires = "username")]
+    password_stdin: bool,
+
+    /// Use the registry without TLS; loopback addresses need no flag
+    #[arg(long)]
+    plain_http: bool,
+
+    /// Time limit for a registry that does not answer
+    #[arg(long = "registry-timeout", value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT,
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+}
+
+/// The size limit of a password in bytes.
+const PASSWORD_MAX: u64 = 64 << 10;
+
+impl RegistryArgs {
+    /// Prepares access to registries; `cache` says whether blobs are kept in the cache.
+    pub(in crate::cli) fn registries(&self, cache: bool) -> anyhow::Result<Registries> {
+        let login = self.username.as_ref().map(|name| login(name)).transpose()?;
+        let timeout = Duration::from_secs(self.timeout);
+        Ok(Registries::new(RegistryOptions { login, plain_http: self.plain_http, timeout, cache })?)
+    }
+}
+
+fn login(username: &str) -> anyhow::Result<Credentials> {
+    let mut password = String::new();
+    std::io::stdin().take(PASSWORD_MAX).read_to_string(&mut password)?;
+    let password = password.strip_suffix('\n').unwrap_or(&password);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    if password.is_empty() {
+        return Err(UsageError("there is no password on standard input").into());
+    }
+    Ok(Credentials::Password { username: username.to_owned(), password: Secret::new(password) })
+}

@@ -1,0 +1,131 @@
+//! `seatrial pull`: writes an image of a registry into an archive.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::args::{LimitArgs, RegistryArgs, thread_count};
+use super::exit::UsageError;
+use super::progress::BuildProgress;
+use super::streams::{pretty_json, stdout};
+use super::summary;
+use crate::archive::docker;
+use crate::archive::oci::{self, LayoutTar};
+use crate::archive::verify;
+use crate::build::output::OutputFile;
+use crate::build::output::is_stream;
+use crate::image::{Digest, Platform, Reference, RemoteReference, Summary};
+use crate::registry::{Registries, RemoteImage};
+use crate::text;
+
+/// Writes an image of a registry into an archive
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  seatrial pull debian:12 -o debian.tar
+  seatrial pull registry.example/my/app:1.0 -o app.tar --format oci
+  seatrial pull localhost:5000/app@sha256:0f3a... --platform linux/arm64 -o app.tar")]
+pub(super) struct Args {
+    /// Image: [registry/]repository[:tag][@digest]
+    #[arg(value_name = "REFERENCE", value_parser = parse_reference)]
+    reference: RemoteReference,
+
+    /// File to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+
+    /// Docker-archive, OCI layout in a tar, or dual: both in one tar
+    #[arg(long, value_enum, default_value_t = FormatArg::Docker)]
+    format: FormatArg,
+
+    /// Select one of several platforms [default: the host's]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<Platform>,
+
+    /// Do not keep blobs in the cache
+    #[arg(long)]
+    no_cache: bool,
+
+    /// Describe the image as one JSON object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    registry: RegistryArgs,
+
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
+enum FormatArg {
+    Docker,
+    Oci,
+    Dual,
+}
+
+/// Parses a reference, with `docker://` before it or without.
+pub(super) fn parse_reference(text: &str) -> Result<RemoteReference, String> {
+    let reference = text.strip_prefix("docker://").unwrap_or(text);
+    reference.parse().map_err(|error: crate::image::RemoteReferenceError| error.to_string())
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    if args.output == Path::new("-") || is_stream(&args.output) {
+        return Err(UsageError("pull writes a file; name one with -o FILE").into());
+    }
+    let registries = args.registry.registries(!args.no_cache)?;
+    let platform = args.platform.clone().unwrap_or_else(Platform::host);
+    let image = registries.open(&args.reference, &platform, args.limits.limits())?;
+    let file = OutputFile::beside(&args.output)?;
+    fetch(&registries, &image)?;
+    let layers = verify::layers(&image.image, thread_count(None))?;
+    let sizes: Vec<u64> = layers.iter().map(|layer| layer.size).collect();
+    let name = name(&args.reference)?;
+    let output = file.file();
+    let named = |error: crate::archive::ArchiveError| error.writing_to(text::path(&args.output));
+    match args.format {
+        FormatArg::Docker => {
+            let mut output = BufWriter::new(output);
+            docker::repack(&image.image, &sizes, &name, 0, &mut output).map_err(named)?;
+            output.flush()?;
+        }
+        FormatArg::Dual => {
+            oci::repack_dual(&image.image, &sizes, &name, &platform, output).map_err(named)?;
+        }
+        FormatArg::Oci => {
+            let layout = LayoutTar::begin(BufWriter::new(output)).map_err(named)?;
+            image.write_layout(layout, Some(&name)).map_err(named)?;
+        }
+    }
+    file.persist()?;
+    print(args, &image, &sizes)
+}
+
+/// Fetches the layers of `image` that are not cached.
+pub(super) fn fetch(registries: &Registries, image: &RemoteImage) -> anyhow::Result<()> {
+    let progress = BuildProgress::start(&image.reference().to_string());
+    registries.fetch_layers(image, &|bytes| progress.add(bytes))?;
+    Ok(())
+}
+
+/// The name of the image in the archive. Docker needs a tag; without one, it is `latest`.
+fn name(reference: &RemoteReference) -> anyhow::Result<Reference> {
+    let name = reference.name();
+    let tag = reference.tag.as_ref().map_or("latest", |tag| tag.as_str());
+    Ok(format!("{}:{tag}", crate::image::reference::familiar(&name)).parse()?)
+}
+
+fn print(args: &Args, image: &RemoteImage, sizes: &[u64]) -> anyhow::Result<()> {
+    let blobs: Vec<Option<Digest>> = image.image.layers.iter().map(|layer| layer.digest).collect();
+    let references = &image.image.references;
+    let summary = Summary::new(&image.image.config, image.image.id(), references, sizes, &blobs);
+    if args.json {
+        writeln!(stdout(), "{}", pretty_json(&summary)?)?;
+        return Ok(());
+    }
+    let mut output = stdout();
+    writeln!(output, "wrote {}", text::path(&args.output))?;
+    writeln!(output, "  {:<12}{}", "from", args.reference.at(image.digest))?;
+    write!(output, "{}", summary::render(&summary))?;
+    Ok(())
+}

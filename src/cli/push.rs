@@ -1,0 +1,181 @@
+//! `seatrial push`: builds a recipe's image, or takes an image, and sends it to registries.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use serde_json::json;
+
+use super::args::{RecipeArgs, RegistryArgs, is_recipe};
+use super::exit::UsageError;
+use super::progress::BuildProgress;
+use super::pull::parse_reference;
+use super::streams::{pretty_json, stderr, stdout};
+use crate::archive::Compression;
+use crate::build::{self, Plan};
+use crate::image::RemoteReference;
+use crate::registry::{MediaTypes, PushOptions, PushReport};
+use crate::text;
+
+/// Builds a recipe's image, or takes an image, and sends it to registries
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("recipe", |argument| argument
+    .index(1)
+    .value_name("RECIPE|IMAGE")
+    .help("Recipe (.toml, .json or `-`), docker-archive, OCI layout or docker://REFERENCE")))]
+#[command(after_help = "\
+Examples:
+  seatrial push app.toml                       # to the recipe's name and tag
+  seatrial push app.toml registry.example/my/app:1.0 registry.example/my/app:latest
+  seatrial push app.toml localhost:5000/app:1 --compress zstd
+  seatrial push app.toml --dry-run             # says what would be sent
+
+Only blobs that the registry does not have are sent. Layers are compressed once
+and kept in the cache. Tags are set when everything else is there.")]
+pub(super) struct Args {
+    #[command(flatten)]
+    recipe: RecipeArgs,
+
+    /// Where to push to: [registry/]repository[:tag] [default: name and tag of
+    /// the recipe or image]
+    #[arg(index = 2, value_name = "REFERENCE", value_parser = parse_reference)]
+    references: Vec<RemoteReference>,
+
+    /// Compression of layers that are not compressed yet
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t = CompressArg::Gzip)]
+    compress: CompressArg,
+
+    /// Media types: OCI's, or Docker's for registries that know no others
+    #[arg(long, value_name = "TYPES", value_enum, default_value_t = TypesArg::Oci)]
+    media_types: TypesArg,
+
+    /// Say what would be sent, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Select one of an image's platforms [default: the host's]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<crate::image::Platform>,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum CompressArg {
+    None,
+    Gzip,
+    Zstd,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum TypesArg {
+    Oci,
+    Docker,
+}
+
+impl Args {
+    fn options(&self) -> PushOptions {
+        PushOptions {
+            compression: match self.compress {
+                CompressArg::None => Compression::None,
+                CompressArg::Gzip => Compression::Gzip,
+                CompressArg::Zstd => Compression::Zstd,
+            },
+            media_types: match self.media_types {
+                TypesArg::Oci => MediaTypes::Oci,
+                TypesArg::Docker => MediaTypes::Docker,
+            },
+            dry_run: self.dry_run,
+            threads: self.recipe.threads(),
+        }
+    }
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let report = match is_recipe(&args.recipe.recipe) {
+        true => push_recipe(args)?,
+        false => push_image(args)?,
+    };
+    print(args, &report)
+}
+
+fn push_recipe(args: &Args) -> anyhow::Result<PushReport> {
+    if args.platform.is_some() {
+        return Err(UsageError("--platform is only for images; a recipe has platforms").into());
+    }
+    let registries = args.registry.registries(!args.recipe.is_uncached())?;
+    let cache = args.recipe.cache();
+    let plans = args.recipe.plan_all_with(&registries)?;
+    let references = match (&*args.references, plans.first()) {
+        ([], Some(plan)) => {
+            let own = build::references(plan, args.recipe.threads(), cache)?;
+            own.iter().map(RemoteReference::from).collect()
+        }
+        (given, _) => given.to_vec(),
+    };
+    let name = plans.first().map_or("", |plan| plan.recipe().name.as_str());
+    let progress = BuildProgress::start(name);
+    let pushed =
+        build::push(&registries, &plans, &references, args.options(), cache, &mut |bytes| {
+            progress.add(bytes);
+        });
+    drop(progress);
+    let (_, report) = pushed?;
+    let notices: BTreeSet<String> = plans.iter().flat_map(Plan::notices).collect();
+    for notice in notices {
+        // The image is complete, whether this can be printed or not.
+        let _ = writeln!(stderr(), "note: {notice}");
+    }
+    Ok(report)
+}
+
+fn push_image(args: &Args) -> anyhow::Result<PushReport> {
+    if args.recipe.overrides() != build::Overrides::default() {
+        return Err(UsageError("--name and --tag are only for recipes; name a REFERENCE").into());
+    }
+    let registries = args.registry.registries(!args.recipe.is_uncached())?;
+    let location = super::images::location(&args.recipe.recipe)?;
+    let platform = args.platform.clone();
+    let opened =
+        super::images::Opened::open(&registries, &location, platform, args.recipe.limits())?;
+    let image = &opened.image;
+    let references = match (&*args.references, image.references.first()) {
+        ([], Some(own)) => vec![own.parse()?],
+        ([], None) => {
+            return Err(UsageError("the image has no name; say where to push it to").into());
+        }
+        (given, _) => given.to_vec(),
+    };
+    let progress = BuildProgress::start(&image.path.display().to_string());
+    let cache = args.recipe.cache();
+    let sizes = opened.verified_sizes(args.recipe.threads())?;
+    let pushed = build::push_image(&registries, image, &sizes, &references, args.options(), cache);
+    drop(progress);
+    Ok(pushed?)
+}
+
+fn print(args: &Args, report: &PushReport) -> anyhow::Result<()> {
+    let mut output = stdout();
+    if args.json {
+        writeln!(output, "{}", pretty_json(&json!(report))?)?;
+        return Ok(());
+    }
+    for pushed in &report.pushed {
+        writeln!(output, "{}", text::shorten(&pushed.reference))?;
+        let verb = if report.dry_run { "would send" } else { "sent" };
+        let size = indicatif::HumanBytes(pushed.sent_bytes);
+        let summary = format!(
+            "{}: {verb} {} blobs ({size}), {} mounted, {} already there",
+            pushed.tags.join(", "),
+            pushed.sent,
+            pushed.mounted,
+            pushed.present
+        );
+        writeln!(stderr(), "{summary}")?;
+    }
+    Ok(())
+}

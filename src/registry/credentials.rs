@@ -1,0 +1,293 @@
+//! Finds credentials where Docker, Podman and skopeo keep them (docs.docker.com, "docker login";
+//! containers-auth.json(5)).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use super::RegistryError;
+use super::secret::{Credentials, Secret};
+use crate::document;
+use crate::image::RemoteReference;
+use crate::text;
+
+/// The size limit of a file with credentials in bytes.
+const FILE_MAX: u64 = 4 << 20;
+/// The size limit of a credential helper's answer in bytes.
+const ANSWER_MAX: usize = 1 << 20;
+/// The time limit for a credential helper, which may ask the user.
+const HELPER_TIMEOUT: Duration = Duration::from_secs(120);
+/// The key of Docker Hub in Docker's files.
+const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
+/// The user name that marks an identity token.
+const TOKEN_USER: &str = "<token>";
+/// A credential helper's answer if it has no credentials (docker-credential-helpers,
+/// `credentials/error.go`).
+const NOT_FOUND: &str = "credentials not found in native keychain";
+
+/// A file with credentials. Unknown keys, such as `HttpHeaders`, are ignored.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct AuthFile {
+    auths: BTreeMap<String, AuthEntry>,
+    cred_helpers: BTreeMap<String, String>,
+    creds_store: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase", default)]
+struct AuthEntry {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    identitytoken: Option<String>,
+}
+
+/// A credential helper's answer.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HelperAnswer {
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    secret: String,
+}
+
+/// Finds the credentials for `reference`: those of the first file that has any.
+pub(super) async fn find(
+    reference: &RemoteReference,
+) -> Result<Option<Credentials>, RegistryError> {
+    for path in files() {
+        let Some(file) = read(&path)? else { continue };
+        if let Some(found) = in_file(&path, &file, reference).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// The files that may have credentials, in the order of precedence.
+fn files() -> Vec<PathBuf> {
+    let variable =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(only) = variable("REGISTRY_AUTH_FILE") {
+        return vec![only];
+    }
+    let home = variable("HOME");
+    let in_home = |path: &str| home.as_ref().map(|home| home.join(path));
+    let config = variable("XDG_CONFIG_HOME").or_else(|| in_home(".config"));
+    let docker = variable("DOCKER_CONFIG").or_else(|| in_home(".docker"));
+    [
+        variable("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")),
+        config.map(|folder| folder.join("containers/auth.json")),
+        docker.map(|folder| folder.join("config.json")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Reads a file with credentials, if it exists. Messages never quote its content.
+fn read(path: &Path) -> Result<Option<AuthFile>, RegistryError> {
+    let failed = |problem: String| RegistryError::Credentials { path: path.to_owned(), problem };
+    let content = match document::read(path, FILE_MAX) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(format!("failed to read credentials: {error}"))),
+    };
+    serde_json::from_str(&content)
+        .map(Some)
+        .map_err(|error| failed(format!("not a file with credentials (line {})", error.line())))
+}
+
+/// The credentials for `reference` in `file`.
+async fn in_file(
+    path: &Path,
+    file: &AuthFile,
+    reference: &RemoteReference,
+) -> Result<Option<Credentials>, RegistryError> {
+    let keys = keys(reference);
+    for key in &keys {
+        if let Some(helper) = file.cred_helpers.get(key) {
+            return ask(helper, key).await;
+        }
+    }
+    if let Some(helper) = file.creds_store.as_deref().filter(|helper| !helper.is_empty()) {
+        let is_hub = reference.registry() != reference.host();
+        let server = if is_hub { DOCKER_HUB_KEY } else { reference.registry() };
+        if let Some(found) = ask(helper, server).await? {
+            return Ok(Some(found));
+        }
+    }
+    let entry = keys.iter().find_map(|key| {
+        let matches = |(name, _): &(&String, &AuthEntry)| *name == key || normalized(name) == key;
+        file.auths.iter().find(matches)
+    });
+    match entry {
+        Some((_, entry)) => entry.credentials().map_err(|problem| RegistryError::Credentials {
+            path: path.to_owned(),
+            problem: problem.to_owned(),
+        }),
+        None => Ok(None),
+    }
+}
+
+/// The keys under which credentials for `reference` may be: the repository and the namespaces that
+/// contain it, then the registry.
+fn keys(reference: &RemoteReference) -> Vec<String> {
+    let mut keys = Vec::new();
+    let name = reference.name();
+    let mut rest = name.as_str();
+    loop {
+        keys.push(rest.to_owned());
+        match rest.rsplit_once('/') {
+            Some((shorter, _)) => rest = shorter,
+            None => break,
+        }
+    }
+    if reference.registry() != reference.host() {
+        keys.insert(keys.len() - 1, DOCKER_HUB_KEY.to_owned());
+    }
+    keys
+}
+
+/// The host that a key of Docker means: keys may be addresses such as `https://host/v1/`.
+fn normalized(key: &str) -> &str {
+    let address = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
+    let Some(address) = address else {
+        return key;
+    };
+    let host = address.split('/').next().unwrap_or(address);
+    if host == "index.docker.io" { "docker.io" } else { host }
+}
+
+impl AuthEntry {
+    /// The credentials, if the entry has any: with a credential store, entries are empty.
+    fn credentials(&self) -> Result<Option<Credentials>, &'static str> {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        if let Some(token) = given(&self.identitytoken) {
+            return Ok(Some(Credentials::IdentityToken(Secret::new(token))));
+        }
+        let pair = match given(&self.auth) {
+            Some(auth) => {
+                let decoded = STANDARD.decode(auth.trim()).ok();
+                let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+                let decoded = decoded.ok_or("an entry of auths is not valid base64")?;
+                let (name, password) =
+                    decoded.split_once(':').ok_or("an entry of auths is not USER:PASSWORD")?;
+                // Docker ignores NULs at the end.
+                Some((name.to_owned(), password.trim_end_matches('\0').to_owned()))
+            }
+            None => given(&self.username).zip(given(&self.password)),
+        };
+        Ok(pair.map(|(username, password)| Credentials::Password {
+            username,
+            password: Secret::new(password),
+        }))
+    }
+}
+
+/// Asks the credential helper `name` for the credentials of `server`
+/// (docker-credential-helpers, "Development").
+async fn ask(name: &str, server: &str) -> Result<Option<Credentials>, RegistryError> {
+    let program = format!("docker-credential-{name}");
+    let failed = |problem: String| RegistryError::Credentials { path: (&program).into(), problem };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if !name.chars().all(is_name) {
+        return Err(failed("not the name of a credential helper".to_owned()));
+    }
+    let output = tokio::time::timeout(HELPER_TIMEOUT, run(&program, server)).await;
+    let output = output
+        .map_err(|_| failed(format!("no answer within {} s", HELPER_TIMEOUT.as_secs())))?
+        .map_err(|error| failed(format!("failed to run the credential helper: {error}")))?;
+    if output.stdout.len() > ANSWER_MAX {
+        return Err(failed("its answer is too long".to_owned()));
+    }
+    if !output.status.success() {
+        let message = String::from_utf8_lossy(&output.stdout);
+        return match message.trim() {
+            NOT_FOUND => Ok(None),
+            message => {
+                Err(failed(format!("the credential helper failed: {}", text::shorten(message))))
+            }
+        };
+    }
+    let answer: HelperAnswer = serde_json::from_slice(&output.stdout)
+        .map_err(|_| failed("its answer is not JSON with Username and Secret".to_owned()))?;
+    Ok(match (answer.username.as_str(), answer.secret.as_str()) {
+        (_, "") => None,
+        (TOKEN_USER, token) => Some(Credentials::IdentityToken(Secret::new(token))),
+        (name, password) => Some(Credentials::Password {
+            username: name.to_owned(),
+            password: Secret::new(password),
+        }),
+    })
+}
+
+async fn run(program: &str, server: &str) -> io::Result<std::process::Output> {
+    let mut command = Command::new(program);
+    command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.kill_on_drop(true).spawn()?;
+    if let Some(mut input) = child.stdin.take() {
+        // A helper that does not read its input ends by itself.
+        let _ = input.write_all(server.as_bytes()).await;
+    }
+    child.wait_with_output().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(json: &str) -> AuthFile {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn found(json: &str, reference: &str) -> Option<Credentials> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let reference = reference.parse().unwrap();
+        runtime.block_on(in_file(Path::new("file"), &parsed(json), &reference)).unwrap()
+    }
+
+    fn password(username: &str, password: &str) -> Option<Credentials> {
+        let (username, password) = (username.to_owned(), Secret::new(password));
+        Some(Credentials::Password { username, password })
+    }
+
+    // containers-auth.json(5), "FORMAT"; docker/cli `cli/config/credentials`.
+    #[test]
+    fn the_most_specific_key_wins_and_addresses_match_by_host() {
+        let file = r#"{"auths": {
+            "reg.example": {"auth": "YTox"},
+            "reg.example/team": {"auth": "YjoyOjM="},
+            "https://other.example/v1/": {"username": "c", "password": "4"},
+            "https://index.docker.io/v1/": {"auth": "ZDo1"},
+            "empty.example": {},
+            "token.example": {"auth": "YTox", "identitytoken": "t"}
+        }}"#;
+        assert_eq!(found(file, "reg.example/app"), password("a", "1"));
+        assert_eq!(found(file, "reg.example/team/app:1"), password("b", "2:3"));
+        assert_eq!(found(file, "other.example/app"), password("c", "4"));
+        assert_eq!(found(file, "debian:12"), password("d", "5"));
+        assert_eq!(found(file, "empty.example/app"), None);
+        assert_eq!(found(file, "reg.example:5000/app"), None);
+        let token = Some(Credentials::IdentityToken(Secret::new("t")));
+        assert_eq!(found(file, "token.example/app"), token);
+    }
+
+    #[test]
+    fn no_message_contains_a_secret() {
+        let secret = Secret::new("hunter2");
+        assert_eq!(format!("{secret:?}"), "(secret)");
+        let entry = AuthEntry { auth: Some("aHVudGVyMg==".to_owned()), ..AuthEntry::default() };
+        assert!(!entry.credentials().unwrap_err().contains("hunter2"));
+    }
+}

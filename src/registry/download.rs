@@ -1,0 +1,210 @@
+//! Fetches manifests and blobs, and verifies them.
+
+use std::io::{Seek, SeekFrom};
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, RANGE};
+use reqwest::{Method, Response};
+
+use super::client::{Client, Request};
+use super::store::{BlobStore, NewBlob};
+use super::token::{Access, Scope};
+use super::{RegistryError, retry};
+use crate::archive::blob::FileSlice;
+use crate::image::Digest;
+use crate::image::digest::Hasher;
+use crate::image::manifest::{Descriptor, media_type};
+
+/// The size limit of a manifest, index or config in bytes, as in Podman and skopeo.
+pub(super) const DOCUMENT_MAX: usize = 4 << 20;
+/// The header with the digest of a manifest.
+pub(super) const DIGEST_HEADER: HeaderName = HeaderName::from_static("docker-content-digest");
+/// The media types of manifests and indexes.
+const ACCEPTED: [&str; 4] =
+    [media_type::MANIFEST, media_type::INDEX, media_type::DOCKER_MANIFEST, media_type::DOCKER_LIST];
+
+/// A manifest or index as a registry sent it.
+#[derive(Clone, Debug)]
+pub(super) struct Document {
+    pub(super) bytes: Vec<u8>,
+    pub(super) digest: Digest,
+    pub(super) media_type: String,
+}
+
+/// Fetches the manifest or index `name`: a tag, or `digest`.
+pub(super) async fn manifest(
+    client: &Client,
+    name: &str,
+    digest: Option<Digest>,
+) -> Result<Document, RegistryError> {
+    let scope = Scope::of(&client.repository, Access::Pull);
+    let request = manifest_request(client, Method::GET, name, &scope)?;
+    let response = client.send(&request, &[200]).await?;
+    let media_type = header(&response, CONTENT_TYPE);
+    let announced = header(&response, DIGEST_HEADER).parse::<Digest>().ok();
+    let bytes = client.read(response, DOCUMENT_MAX).await?;
+    let found = Digest::of(&bytes);
+    if let Some(expected) = digest.or(announced).filter(|expected| *expected != found) {
+        let what = format!("the manifest {}/{}:{name}", client.registry, client.repository);
+        return Err(RegistryError::Corrupted { what, expected, found });
+    }
+    let media_type = media_type.split(';').next().unwrap_or_default().trim().to_owned();
+    Ok(Document { bytes, digest: found, media_type })
+}
+
+/// Asks for the digest of the manifest or index `name`; `None` if there is no such manifest.
+pub(super) async fn manifest_digest(
+    client: &Client,
+    name: &str,
+) -> Result<Option<Digest>, RegistryError> {
+    let scope = Scope::of(&client.repository, Access::Pull);
+    let request = manifest_request(client, Method::HEAD, name, &scope)?;
+    let response = client.send(&request, &[200, 404]).await?;
+    match response.status().as_u16() {
+        200 => Ok(header(&response, DIGEST_HEADER).parse().ok()),
+        _ => Ok(None),
+    }
+}
+
+fn manifest_request<'s>(
+    client: &Client,
+    method: Method,
+    name: &str,
+    scope: &'s Scope,
+) -> Result<Request<'s>, RegistryError> {
+    let url = client.url(&format!("manifests/{name}"))?;
+    Ok(Request::new(method, url, scope).header(ACCEPT, &ACCEPTED.join(", ")))
+}
+
+pub(super) fn header(response: &Response, name: HeaderName) -> String {
+    let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_owned()
+}
+
+/// Fetches a small blob.
+pub(super) async fn document(
+    client: &Client,
+    store: &BlobStore,
+    descriptor: &Descriptor,
+) -> Result<Vec<u8>, RegistryError> {
+    if let Some(bytes) = store.document(descriptor.digest) {
+        return Ok(bytes);
+    }
+    let scope = Scope::of(&client.repository, Access::Pull);
+    let url = client.url(&format!("blobs/{}", descriptor.digest))?;
+    let response = client.send(&Request::new(Method::GET, url, &scope), &[200]).await?;
+    let bytes = client.read(response, DOCUMENT_MAX).await?;
+    let (expected, found) = (descriptor.digest, Digest::of(&bytes));
+    if expected != found {
+        return Err(RegistryError::Corrupted {
+            what: blob_name(client, expected),
+            expected,
+            found,
+        });
+    }
+    store.insert(expected, &bytes);
+    Ok(bytes)
+}
+
+fn blob_name(client: &Client, digest: Digest) -> String {
+    format!("the blob {digest} of {}/{}", client.registry, client.repository)
+}
+
+/// Fetches a blob, unless it is cached. `progress` is called with the number of bytes of each
+/// piece. A broken connection is resumed where it broke.
+pub(super) async fn blob(
+    client: &Client,
+    store: &BlobStore,
+    descriptor: &Descriptor,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<FileSlice, RegistryError> {
+    if let Some(cached) = store.get(descriptor.digest, descriptor.size) {
+        progress(descriptor.size);
+        return Ok(cached);
+    }
+    let mut download = Download {
+        client,
+        descriptor,
+        blob: store.begin()?,
+        hasher: Hasher::default(),
+        received: 0,
+        progress,
+    };
+    let mut attempt = 0;
+    while let Err(error) = download.receive().await {
+        attempt += 1;
+        let broken =
+            matches!(error, RegistryError::Unreachable { .. } | RegistryError::Timeout { .. });
+        if !broken || attempt >= retry::ATTEMPTS {
+            return Err(error);
+        }
+        tokio::time::sleep(retry::pause(attempt - 1, None)).await;
+    }
+    let (expected, found) = (descriptor.digest, download.hasher.finish());
+    if expected != found {
+        return Err(RegistryError::Corrupted {
+            what: blob_name(client, expected),
+            expected,
+            found,
+        });
+    }
+    store.finish(download.blob, expected)
+}
+
+/// A blob that is being fetched.
+struct Download<'a> {
+    client: &'a Client,
+    descriptor: &'a Descriptor,
+    blob: NewBlob,
+    hasher: Hasher,
+    received: u64,
+    progress: &'a (dyn Fn(u64) + Sync),
+}
+
+impl Download<'_> {
+    /// Receives the rest of the blob.
+    async fn receive(&mut self) -> Result<(), RegistryError> {
+        let Self { client, descriptor, .. } = *self;
+        let scope = Scope::of(&client.repository, Access::Pull);
+        let url = client.url(&format!("blobs/{}", descriptor.digest))?;
+        let mut request = Request::new(Method::GET, url, &scope);
+        if self.received > 0 {
+            request = request.header(RANGE, &format!("bytes={}-", self.received));
+        }
+        let mut response = client.send(&request, &[200, 206]).await?;
+        if response.status().as_u16() == 200 && self.received > 0 {
+            self.restart()?;
+        }
+        loop {
+            let chunk = tokio::time::timeout(client.idle, response.chunk()).await;
+            let chunk = chunk.map_err(|_| client.timeout())?;
+            let Some(chunk) = chunk.map_err(|error| client.unreachable(error))? else { break };
+            self.received += chunk.len() as u64;
+            if self.received > descriptor.size {
+                return Err(self.wrong_size("more"));
+            }
+            self.hasher.update(&chunk);
+            self.blob.write(&chunk, descriptor.digest)?;
+            (self.progress)(chunk.len() as u64);
+        }
+        match self.received == descriptor.size {
+            true => Ok(()),
+            false => Err(self.wrong_size("fewer")),
+        }
+    }
+
+    /// Forgets what was received: the registry sends the blob from its beginning.
+    fn restart(&mut self) -> Result<(), RegistryError> {
+        let failed = |source| RegistryError::Cache { what: "a blob".to_owned(), source };
+        let file = self.blob.file();
+        file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).map_err(failed)?;
+        (self.hasher, self.received) = (Hasher::default(), 0);
+        Ok(())
+    }
+
+    fn wrong_size(&self, compared: &str) -> RegistryError {
+        let size = self.descriptor.size;
+        let name = blob_name(self.client, self.descriptor.digest);
+        self.client
+            .protocol(format!("{name} has {compared} than the {size} bytes of its descriptor"))
+    }
+}

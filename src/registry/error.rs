@@ -1,0 +1,197 @@
+//! Errors of registries.
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+use crate::archive::ArchiveError;
+use crate::cache_dir::CacheDirError;
+use crate::image::Digest;
+use crate::text;
+
+/// A failure to use a registry.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// No connection, or one that broke.
+    #[error("failed to reach the registry {}{hint}", text::shorten(.registry))]
+    Unreachable {
+        /// The registry's host.
+        registry: String,
+        /// How to mend it, if that is known.
+        hint: &'static str,
+        /// The cause.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The registry did not answer within the time limit.
+    #[error(
+        "the registry {} did not answer for {seconds} s; --timeout sets another limit",
+        text::shorten(.registry)
+    )]
+    Timeout {
+        /// The registry's host.
+        registry: String,
+        /// The time limit in seconds.
+        seconds: u64,
+    },
+    /// The registry, or its token server, does not accept the credentials, or there are none.
+    #[error(
+        "{} denies access to {}{hint}{}",
+        text::shorten(.registry), text::shorten(.what), detail(.message)
+    )]
+    Denied {
+        /// The host that denies access.
+        registry: String,
+        /// The repository or image.
+        what: String,
+        /// How to mend it.
+        hint: String,
+        /// The registry's message.
+        message: String,
+    },
+    /// There is no such repository, image or blob.
+    #[error(
+        "the registry {} has no {}{}",
+        text::shorten(.registry), text::shorten(.what), detail(.message)
+    )]
+    NotFound {
+        /// The registry's host.
+        registry: String,
+        /// The image or blob.
+        what: String,
+        /// The registry's message.
+        message: String,
+    },
+    /// The registry answers with an error.
+    #[error(
+        "the registry {} answers {status} to {}{}",
+        text::shorten(.registry), text::shorten(.request), detail(.message)
+    )]
+    Status {
+        /// The registry's host.
+        registry: String,
+        /// The request: method and path.
+        request: String,
+        /// The HTTP status code.
+        status: u16,
+        /// The registry's message.
+        message: String,
+    },
+    /// The registry does not follow the distribution specification.
+    #[error(
+        "the registry {} gives an unexpected answer: {}",
+        text::shorten(.registry), text::excerpt(.problem)
+    )]
+    Protocol {
+        /// The registry's host.
+        registry: String,
+        /// The problem.
+        problem: String,
+    },
+    /// Bytes from the registry do not match their digest.
+    #[error("{} is corrupted: expected {expected}, found {found}", text::shorten(.what))]
+    Corrupted {
+        /// The blob or manifest.
+        what: String,
+        /// The digest that names it.
+        expected: Digest,
+        /// The digest of what was sent.
+        found: Digest,
+    },
+    /// Credentials cannot be read.
+    #[error("{}: {}", text::path(.path), text::excerpt(.problem))]
+    Credentials {
+        /// The file, or the credential helper.
+        path: PathBuf,
+        /// The problem; contains no secret.
+        problem: String,
+    },
+    /// A certificate or key cannot be used.
+    #[error("{}: {}", text::path(.path), text::excerpt(.problem))]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// The problem.
+        problem: String,
+    },
+    /// An image is invalid, or its layers cannot be read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The cache for blobs cannot be used.
+    #[error("failed to write {} to the cache", text::shorten(.what))]
+    Cache {
+        /// The blob.
+        what: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The cache folder cannot be used.
+    #[error("blobs of registries need the cache")]
+    CacheFolder {
+        /// The cause.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A cached layer is damaged; it was removed.
+    #[error("a layer in the cache was damaged; try again")]
+    DamagedCache,
+    /// The request is impossible.
+    #[error("{0}")]
+    Usage(String),
+    /// The program cannot start what it needs to wait for a registry.
+    #[error("failed to start the network client")]
+    Runtime(#[source] io::Error),
+}
+
+/// The failure of reading a file that is fetched from a registry.
+pub(super) fn from_io(error: io::Error) -> RegistryError {
+    match error.downcast::<RegistryError>() {
+        Ok(error) => error,
+        Err(source) => ArchiveError::Read { path: "a blob".into(), source }.into(),
+    }
+}
+
+/// A registry's message, after the rest of a sentence.
+fn detail(message: &str) -> String {
+    match message.trim() {
+        "" => String::new(),
+        message => format!(" ({})", text::shorten(message)),
+    }
+}
+
+impl RegistryError {
+    /// A problem of the image at `location`.
+    pub(crate) fn invalid(location: impl ToString, problem: impl Into<String>) -> Self {
+        ArchiveError::invalid(location.to_string(), problem).into()
+    }
+
+    /// Whether the environment failed rather than the input.
+    pub fn is_environment(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Protocol { .. }
+            | Self::Cache { .. }
+            | Self::CacheFolder { .. }
+            | Self::DamagedCache
+            | Self::Runtime(_) => true,
+            Self::Status { status, .. } => *status >= 500 || *status == 429,
+            Self::Archive(error) => error.is_environment(),
+            Self::Denied { .. }
+            | Self::NotFound { .. }
+            | Self::Corrupted { .. }
+            | Self::Credentials { .. }
+            | Self::Certificate { .. }
+            | Self::Usage(_) => false,
+        }
+    }
+
+    /// Whether the reader of the output closed it.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Archive(error) if error.is_broken_pipe())
+    }
+}
+
+impl From<CacheDirError> for RegistryError {
+    fn from(error: CacheDirError) -> Self {
+        Self::CacheFolder { source: Box::new(error) }
+    }
+}

@@ -1,0 +1,121 @@
+//! Registries: images from them and to them (OCI distribution-spec v1.1; distribution `docs/spec`).
+//!
+//! A [`Registries`] owns the threads that wait for registries; its functions block. Blobs are
+//! fetched once, verified, and kept in the cache by digest. What registries send is treated as
+//! hostile: sizes have limits, digests are checked, and silence ends after a time limit.
+
+mod answer;
+mod body;
+mod client;
+mod connect;
+mod credentials;
+mod download;
+mod error;
+mod image;
+mod known;
+mod options;
+mod push;
+mod retry;
+mod secret;
+mod send;
+mod store;
+mod tls;
+mod token;
+mod upload;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Mutex;
+
+pub use error::RegistryError;
+pub use image::RemoteImage;
+pub(crate) use options::DEFAULT_TIMEOUT;
+pub use options::RegistryOptions;
+pub use push::{MediaTypes, PushOptions, PushReport, Pushed, Pusher};
+pub use secret::{Credentials, Secret};
+
+use crate::image::RemoteReference;
+use client::Client;
+use store::BlobStore;
+
+/// Access to registries: connections, credentials, and the cache of blobs. Clones share all of
+/// these.
+#[derive(Clone)]
+pub struct Registries(Arc<Shared>);
+
+struct Shared {
+    /// Always there until this is dropped.
+    runtime: Option<Runtime>,
+    options: RegistryOptions,
+    clients: Mutex<BTreeMap<String, Arc<Client>>>,
+    store: BlobStore,
+}
+
+/// The number of threads that wait for registries.
+const THREADS: usize = 2;
+
+impl fmt::Debug for Registries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registries").field("options", &self.0.options).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Dropping a runtime waits for its threads, which is not allowed in another runtime.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Registries {
+    /// Prepares access to registries. Connects to none yet.
+    ///
+    /// # Errors
+    /// If threads cannot be started, or the cache cannot be used.
+    pub fn new(options: RegistryOptions) -> Result<Self, RegistryError> {
+        let runtime = Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
+        let runtime = Some(runtime.map_err(RegistryError::Runtime)?);
+        let store = BlobStore::open(options.cache)?;
+        Ok(Self(Arc::new(Shared { runtime, options, clients: Mutex::default(), store })))
+    }
+
+    fn store(&self) -> &BlobStore {
+        &self.0.store
+    }
+
+    fn handle(&self) -> Result<&Handle, RegistryError> {
+        let runtime = self.0.runtime.as_ref().map(Runtime::handle);
+        runtime.ok_or_else(|| RegistryError::Runtime(io::ErrorKind::NotFound.into()))
+    }
+
+    /// The client for the repository of `reference`, which connects if that is needed.
+    async fn client(&self, reference: &RemoteReference) -> Result<Arc<Client>, RegistryError> {
+        let mut clients = self.0.clients.lock().await;
+        let name = reference.name();
+        if let Some(client) = clients.get(&name) {
+            return Ok(Arc::clone(client));
+        }
+        let client = Arc::new(Client::connect(reference, &self.0.options).await?);
+        clients.insert(name, Arc::clone(&client));
+        Ok(client)
+    }
+
+    /// Waits for `work`, on a thread of its own: the caller's may belong to another runtime.
+    fn run<T: Send>(
+        &self,
+        work: impl Future<Output = Result<T, RegistryError>> + Send,
+    ) -> Result<T, RegistryError> {
+        let handle = self.handle()?;
+        let result = thread::scope(|scope| scope.spawn(|| handle.block_on(work)).join());
+        let lost = || io::Error::other("a network thread stopped unexpectedly");
+        result.unwrap_or_else(|_| Err(RegistryError::Runtime(lost())))
+    }
+}

@@ -1,0 +1,29 @@
+//! How registries are used.
+
+use std::time::Duration;
+
+use super::secret::Credentials;
+
+/// The default time limit for a silent registry in seconds.
+pub(crate) const DEFAULT_TIMEOUT: u64 = 60;
+
+/// How registries are used.
+#[derive(Clone, Debug)]
+pub struct RegistryOptions {
+    /// Credentials for every registry, in the place of those in files.
+    pub login: Option<Credentials>,
+    /// Whether registries are used without TLS. Registries on the loopback interface need not have
+    /// TLS in any case.
+    pub plain_http: bool,
+    /// How long a registry may stay silent.
+    pub timeout: Duration,
+    /// Whether blobs are kept in the cache.
+    pub cache: bool,
+}
+
+impl Default for RegistryOptions {
+    fn default() -> Self {
+        let timeout = Duration::from_secs(DEFAULT_TIMEOUT);
+        Self { login: None, plain_http: false, timeout, cache: true }
+    }
+}

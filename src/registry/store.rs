@@ -1,0 +1,135 @@
+//! The cache of blobs from registries, by digest. Blobs are verified before they get in.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use tempfile::NamedTempFile;
+
+use super::RegistryError;
+use crate::archive::ArchiveError;
+use crate::archive::blob::FileSlice;
+use crate::cache_dir;
+use crate::cache_file;
+use crate::image::Digest;
+
+/// The folder of blobs from registries in the cache.
+const FOLDER: &str = "registry-blobs";
+
+/// A folder of blobs, or none: then blobs are temporary files.
+#[derive(Debug)]
+pub(super) struct BlobStore {
+    folder: Option<PathBuf>,
+}
+
+/// A blob that is being written.
+#[derive(Debug)]
+pub(super) enum NewBlob {
+    Cached(NamedTempFile),
+    Temporary(File),
+}
+
+impl BlobStore {
+    /// Opens the cache, unless `cached` is false.
+    pub(super) fn open(cached: bool) -> Result<Self, RegistryError> {
+        let folder = if cached { Some(cache_dir::folder(&[FOLDER])?) } else { None };
+        Ok(Self { folder })
+    }
+
+    fn path(&self, digest: Digest) -> Option<PathBuf> {
+        Some(self.folder.as_ref()?.join(digest.hex()))
+    }
+
+    /// The blob with `digest` and `size`, if it is cached.
+    pub(super) fn get(&self, digest: Digest, size: u64) -> Option<FileSlice> {
+        let path = self.path(digest)?;
+        let file = File::options().read(true).write(true).open(&path).ok()?;
+        let metadata = file.metadata().ok()?;
+        if !metadata.is_file() || !cache_dir::is_own(&metadata) {
+            return None;
+        }
+        if metadata.len() != size {
+            let _ = fs::remove_file(&path);
+            return None;
+        }
+        // `prune` removes the files with the oldest modification times.
+        let _ = file.set_modified(SystemTime::now());
+        FileSlice::whole(file).ok()
+    }
+
+    /// A small document with `digest`, if it is cached and undamaged.
+    pub(super) fn document(&self, digest: Digest) -> Option<Vec<u8>> {
+        let bytes = fs::read(self.path(digest)?).ok()?;
+        (Digest::of(&bytes) == digest).then_some(bytes)
+    }
+
+    /// Begins a blob.
+    pub(super) fn begin(&self) -> Result<NewBlob, RegistryError> {
+        match &self.folder {
+            Some(folder) => {
+                let mut builder = tempfile::Builder::new();
+                let file = builder.prefix(cache_file::UNFINISHED).tempfile_in(folder);
+                // Others remove unfinished files that have no lock.
+                file.inspect(|file| drop(file.as_file().try_lock()))
+                    .map(NewBlob::Cached)
+                    .map_err(|source| RegistryError::Cache { what: "a blob".to_owned(), source })
+            }
+            None => {
+                Ok(NewBlob::Temporary(tempfile::tempfile().map_err(ArchiveError::temporary_file)?))
+            }
+        }
+    }
+
+    /// Adds a document, whose digest is correct. If this fails, it is fetched again another time.
+    pub(super) fn insert(&self, digest: Digest, bytes: &[u8]) {
+        let Some(path) = self.path(digest) else { return };
+        if let Ok(NewBlob::Cached(mut file)) = self.begin()
+            && file.write_all(bytes).is_ok()
+        {
+            let _ = file.persist(path);
+        }
+    }
+
+    /// Adds the finished `blob`, whose digest is correct, and returns it.
+    pub(super) fn finish(&self, blob: NewBlob, digest: Digest) -> Result<FileSlice, RegistryError> {
+        let failed = |source| RegistryError::Cache { what: format!("the blob {digest}"), source };
+        match (blob, self.path(digest)) {
+            (NewBlob::Cached(file), Some(path)) => {
+                let file = file.persist(path).map_err(|error| failed(error.error))?;
+                FileSlice::whole(file).map_err(failed)
+            }
+            (NewBlob::Cached(file), None) => FileSlice::whole(file.into_file()).map_err(failed),
+            (NewBlob::Temporary(file), _) => FileSlice::whole(file).map_err(failed),
+        }
+    }
+
+    /// Removes the least recently used blobs if there are too many.
+    pub(super) fn prune(&self) {
+        if let Some(folder) = &self.folder {
+            cache_file::prune(folder, cache_dir::blobs_limit());
+        }
+    }
+}
+
+impl NewBlob {
+    pub(super) fn file(&mut self) -> &mut File {
+        match self {
+            Self::Cached(file) => file.as_file_mut(),
+            Self::Temporary(file) => file,
+        }
+    }
+
+    /// Writes the next bytes of the blob `digest`.
+    pub(super) fn write(&mut self, bytes: &[u8], digest: Digest) -> Result<(), RegistryError> {
+        let failed = |source: io::Error| match self {
+            Self::Cached(_) => RegistryError::Cache { what: format!("the blob {digest}"), source },
+            Self::Temporary(_) => ArchiveError::temporary_file(source).into(),
+        };
+        let written = match &*self {
+            Self::Cached(file) => file.as_file().write_all(bytes),
+            Self::Temporary(file) => (&mut &*file).write_all(bytes),
+        };
+        written.map_err(failed)
+    }
+}

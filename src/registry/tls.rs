@@ -1,0 +1,120 @@
+//! TLS: the host's certificate authorities, and the certificates for single registries that Docker
+//! and Podman keep in `certs.d` (docs.docker.com, "Verify repository client with certificates";
+//! containers-certs.d(5)).
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::RegistryError;
+
+/// The folders that have a folder of certificates for each registry.
+fn folders() -> Vec<PathBuf> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let config = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    let config = config.or_else(|| home.map(|home| home.join(".config")));
+    let own = |name: &str| config.as_ref().map(|config| config.join(name).join("certs.d"));
+    [
+        own("containers"),
+        own("docker"),
+        Some("/etc/containers/certs.d".into()),
+        Some("/etc/docker/certs.d".into()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The certificates for one registry.
+#[derive(Debug, Default)]
+struct Certificates {
+    authorities: Vec<CertificateDer<'static>>,
+    client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+}
+
+impl Certificates {
+    /// Reads the certificates for the registry `host`: `*.crt` are authorities, a `NAME.cert` with
+    /// a `NAME.key` is a client certificate.
+    fn read(host: &str) -> Result<Self, RegistryError> {
+        let mut found = Self::default();
+        for folder in folders() {
+            let folder = folder.join(host);
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if is_absent(&error) => continue,
+                Err(error) => return Err(failed(&folder, error)),
+            };
+            let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+            files.sort();
+            for path in files {
+                found.add(&path)?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn add(&mut self, path: &Path) -> Result<(), RegistryError> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("crt") => self.authorities.extend(certificates(path)?),
+            Some("cert") if self.client.is_none() => {
+                let key_path = path.with_extension("key");
+                let key = PrivateKeyDer::from_pem_file(&key_path)
+                    .map_err(|error| failed(&key_path, format!("not a private key: {error}")))?;
+                self.client = Some((certificates(path)?, key));
+            }
+            Some("key") if !path.with_extension("cert").exists() => {
+                let problem = "there is no certificate for this key: a file of the same name that \
+                               ends in .cert";
+                return Err(failed(path, problem));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, RegistryError> {
+    let invalid = |error| failed(path, format!("not a certificate: {error}"));
+    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(invalid)?.collect();
+    let read = read.map_err(invalid)?;
+    match read.is_empty() {
+        true => Err(failed(path, "it has no certificate in PEM format")),
+        false => Ok(read),
+    }
+}
+
+fn failed(path: &Path, problem: impl ToString) -> RegistryError {
+    RegistryError::Certificate { path: path.to_owned(), problem: problem.to_string() }
+}
+
+/// The TLS settings for the registry that users call `name`: the host's authorities, and the
+/// certificates for this registry.
+pub(super) fn config(name: &str) -> Result<ClientConfig, RegistryError> {
+    let own = Certificates::read(name)?;
+    let mut roots = RootCertStore::empty();
+    // Some files of a host's authorities may be unreadable; the others count.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    for authority in own.authorities {
+        roots.add(authority).map_err(|error| failed(Path::new(name), error))?;
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(Path::new(name), error))?
+        .with_root_certificates(roots);
+    match own.client {
+        Some((chain, key)) => builder
+            .with_client_auth_cert(chain, key)
+            .map_err(|error| failed(Path::new(name), format!("client certificate: {error}"))),
+        None => Ok(builder.with_no_client_auth()),
+    }
+}

@@ -1,0 +1,240 @@
+//! Sends blobs and manifests (OCI distribution-spec v1.1, "Push").
+
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, RANGE};
+use reqwest::{Method, Response, StatusCode, Url};
+
+use super::body::Body;
+use super::client::{Client, Request};
+use super::download::{DIGEST_HEADER, header};
+use super::token::{Access, Scope};
+use super::{RegistryError, retry};
+use crate::image::Digest;
+
+/// Blobs up to this size are sent in one request, larger ones in chunks of this size: a broken
+/// connection costs at most one of them.
+const CHUNK: u64 = 16 << 20;
+const OCTETS: &str = "application/octet-stream";
+/// The smallest chunk that a registry accepts.
+const CHUNK_MIN: HeaderName = HeaderName::from_static("oci-chunk-min-length");
+
+/// Whether the repository has the blob `digest`.
+pub(super) async fn exists(client: &Client, digest: Digest) -> Result<bool, RegistryError> {
+    // The permission to push, so that one token is enough for everything.
+    let scope = Scope::of(&client.repository, Access::Push);
+    let url = client.url(&format!("blobs/{digest}"))?;
+    let response = client.send(&Request::new(Method::HEAD, url, &scope), &[200, 404]).await?;
+    Ok(response.status() == StatusCode::OK)
+}
+
+/// The result of asking a registry to take a blob from another repository.
+pub(super) enum Mounted {
+    /// The repository has the blob now.
+    Yes,
+    /// It does not; the registry began an upload instead.
+    No(Session),
+}
+
+/// An upload that has begun.
+pub(super) struct Session {
+    location: Url,
+    /// The size of chunks.
+    chunk: u64,
+}
+
+/// Asks for the blob `digest` from the repository `from` of the same registry.
+pub(super) async fn mount(
+    client: &Client,
+    digest: Digest,
+    from: &str,
+) -> Result<Mounted, RegistryError> {
+    let scope = Scope::of(&client.repository, Access::Push).and_pull(from);
+    let mut url = client.url("blobs/uploads/")?;
+    url.query_pairs_mut().append_pair("mount", &digest.to_string()).append_pair("from", from);
+    let request = Request::new(Method::POST, url, &scope);
+    let response = client.send(&request, &[201, 202]).await?;
+    match response.status() {
+        StatusCode::CREATED => Ok(Mounted::Yes),
+        _ => Ok(Mounted::No(Session::new(client, &request, &response)?)),
+    }
+}
+
+impl Session {
+    async fn begin(client: &Client, scope: &Scope) -> Result<Self, RegistryError> {
+        let request = Request::new(Method::POST, client.url("blobs/uploads/")?, scope);
+        let response = client.send(&request, &[202]).await?;
+        Self::new(client, &request, &response)
+    }
+
+    fn new(
+        client: &Client,
+        request: &Request<'_>,
+        response: &Response,
+    ) -> Result<Self, RegistryError> {
+        let minimum = header(response, CHUNK_MIN).parse().unwrap_or(0);
+        let location = client.location(&request.url, response)?;
+        Ok(Self { location, chunk: CHUNK.max(minimum) })
+    }
+}
+
+/// Sends the blob `digest`, in `session` if there is one. A broken upload is resumed where the
+/// registry says, or else begun again.
+pub(super) async fn blob(
+    client: &Client,
+    digest: Digest,
+    body: &Body,
+    session: Option<Session>,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), RegistryError> {
+    let scope = Scope::of(&client.repository, Access::Push);
+    let mut upload = Upload { client, scope: &scope, digest, body, sent: 0, progress };
+    let mut session = session;
+    let mut attempt = 0;
+    loop {
+        let mut current = match session.take() {
+            Some(session) => session,
+            None => {
+                upload.sent = 0;
+                Session::begin(client, &scope).await?
+            }
+        };
+        let (error, pause) = match upload.send(&mut current).await {
+            Ok(()) => return Ok(()),
+            Err(Failure::Temporary(error, pause)) => (error, pause),
+            Err(Failure::Final(error)) => return Err(error),
+        };
+        attempt += 1;
+        if attempt >= retry::ATTEMPTS {
+            return Err(error);
+        }
+        tokio::time::sleep(pause.unwrap_or_else(|| retry::pause(attempt - 1, None))).await;
+        session = upload.resumed(current).await;
+    }
+}
+
+/// A failed attempt.
+enum Failure {
+    /// Another attempt may succeed, after a pause if the registry asks for one.
+    Temporary(RegistryError, Option<std::time::Duration>),
+    Final(RegistryError),
+}
+
+/// A blob that is being sent.
+struct Upload<'a> {
+    client: &'a Client,
+    scope: &'a Scope,
+    digest: Digest,
+    body: &'a Body,
+    /// The number of bytes that the registry has.
+    sent: u64,
+    progress: &'a (dyn Fn(u64) + Sync),
+}
+
+impl Upload<'_> {
+    /// Sends the rest of the blob.
+    async fn send(&mut self, session: &mut Session) -> Result<(), Failure> {
+        while self.body.len() - self.sent > session.chunk {
+            let size = session.chunk;
+            let range = format!("{}-{}", self.sent, self.sent + size - 1);
+            let request = Request::new(Method::PATCH, session.location.clone(), self.scope)
+                .body(self.body.part(self.sent, size), OCTETS)
+                .header(CONTENT_RANGE, &range);
+            let response = self.exchange(&request, StatusCode::ACCEPTED).await?;
+            session.location =
+                self.client.location(&request.url, &response).map_err(Failure::Final)?;
+            self.sent += size;
+            (self.progress)(size);
+        }
+        let rest = self.body.len() - self.sent;
+        let mut url = session.location.clone();
+        url.query_pairs_mut().append_pair("digest", &self.digest.to_string());
+        let mut request = Request::new(Method::PUT, url, self.scope)
+            .body(self.body.part(self.sent, rest), OCTETS);
+        if self.sent > 0 {
+            let range = format!("{}-{}", self.sent, self.sent + rest - 1);
+            request = request.header(CONTENT_RANGE, &range);
+        }
+        let response = self.exchange(&request, StatusCode::CREATED).await?;
+        check_digest(self.client, response.headers(), self.digest).map_err(Failure::Final)?;
+        (self.progress)(rest);
+        Ok(())
+    }
+
+    async fn exchange(
+        &self,
+        request: &Request<'_>,
+        expected: StatusCode,
+    ) -> Result<Response, Failure> {
+        match self.client.send_once(request).await {
+            Ok(response) if response.status() == expected => Ok(response),
+            Ok(response) if retry::is_temporary(response.status()) => {
+                let pause = retry::pause(0, Some(response.headers()));
+                let error = self.client.failure(request, response).await;
+                Err(Failure::Temporary(error, Some(pause)))
+            }
+            Ok(response) => {
+                let status = response.status();
+                let error = self.client.failure(request, response).await;
+                Err(match status {
+                    // The registry lost the upload, or has another part of it.
+                    StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE => {
+                        Failure::Temporary(error, None)
+                    }
+                    _ => Failure::Final(error),
+                })
+            }
+            Err(error @ RegistryError::Unreachable { .. }) => Err(Failure::Temporary(error, None)),
+            Err(error) => Err(Failure::Final(error)),
+        }
+    }
+
+    /// Asks how much of the blob the registry has. `None` if the upload must begin again.
+    async fn resumed(&mut self, session: Session) -> Option<Session> {
+        let request = Request::new(Method::GET, session.location.clone(), self.scope);
+        let response = self.client.send_once(&request).await.ok()?;
+        if response.status() != StatusCode::NO_CONTENT {
+            return None;
+        }
+        let range = header(&response, RANGE);
+        let last: u64 = range.trim_start_matches("bytes=").split_once('-')?.1.parse().ok()?;
+        // An upload without a byte has the range 0-0, like one with a single byte.
+        let received = if last == 0 { 0 } else { last + 1 };
+        if received > self.body.len() {
+            return None;
+        }
+        self.sent = received;
+        let location = self.client.location(&request.url, &response).unwrap_or(session.location);
+        Some(Session { location, ..session })
+    }
+}
+
+/// Checks that the registry computed the same digest.
+fn check_digest(
+    client: &Client,
+    headers: &HeaderMap,
+    expected: Digest,
+) -> Result<(), RegistryError> {
+    let answered = headers.get(DIGEST_HEADER).and_then(|value| value.to_str().ok());
+    match answered.map(|text| (text, text.parse::<Digest>())) {
+        None => Ok(()),
+        Some((_, Ok(found))) if found == expected => Ok(()),
+        Some((text, _)) => {
+            let problem = format!("it stored {expected} under the digest {text}");
+            Err(client.protocol(problem))
+        }
+    }
+}
+
+/// Sends the manifest or index `bytes` under `name`, a tag or its digest.
+pub(super) async fn manifest(
+    client: &Client,
+    name: &str,
+    media_type: &str,
+    bytes: &[u8],
+) -> Result<(), RegistryError> {
+    let scope = Scope::of(&client.repository, Access::Push);
+    let url = client.url(&format!("manifests/{name}"))?;
+    let body = Body::Bytes(bytes.to_vec().into());
+    let request = Request::new(Method::PUT, url, &scope).body(body, media_type);
+    let response = client.send(&request, &[201]).await?;
+    check_digest(client, response.headers(), Digest::of(bytes))
+}

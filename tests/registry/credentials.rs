@@ -1,0 +1,128 @@
+//! Credentials: where they are found, and that no message has them.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::lab::{Lab, Run};
+use crate::service::{Registry, command, recipe};
+
+const USER: &str = "captain";
+const PASSWORD: &str = "hunter2:x";
+
+/// A registry that knows one user.
+fn registry(lab: &Lab) -> Registry {
+    let hashed = Command::new("htpasswd").args(["-Bbn", USER, PASSWORD]).output();
+    let hashed = hashed.unwrap().stdout;
+    let file = lab.file("htpasswd", hashed);
+    let auth = format!("auth:\n  htpasswd: {{realm: test, path: {}}}\n", file.display());
+    Registry::with("", &auth)
+}
+
+fn auths(registry: &Registry, user: &str, password: &str) -> String {
+    let pair = STANDARD.encode(format!("{user}:{password}"));
+    format!("{{\"auths\": {{\"{}\": {{\"auth\": \"{pair}\"}}}}}}", registry.address)
+}
+
+fn assert_denied(run: &Run) {
+    assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+    assert!(run.stderr().contains("denies access to my/app"), "{}", run.stderr());
+    assert!(!format!("{}{}", run.stdout(), run.stderr()).contains("hunter2"));
+}
+
+#[test]
+fn credentials_are_found_in_every_usual_place() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    let registry = registry(&lab);
+    let good = auths(&registry, USER, PASSWORD);
+    let image = registry.name("my/app:1");
+    let push = |variables: &[(&str, String)]| {
+        let mut command = command(&lab, ["push", "app.toml", &image]);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        Run::of(command)
+    };
+    let path = |name: &str| lab.path(name).display().to_string();
+    assert_denied(&push(&[]));
+    assert!(push(&[]).stderr().contains("there are no credentials"));
+
+    lab.file("only.json", &good);
+    push(&[("REGISTRY_AUTH_FILE", path("only.json"))]).ok();
+    lab.file("run/containers/auth.json", &good);
+    push(&[("XDG_RUNTIME_DIR", path("run"))]).ok();
+    lab.file("config/containers/auth.json", &good);
+    push(&[("XDG_CONFIG_HOME", path("config"))]).ok();
+    lab.file("docker/config.json", &good);
+    push(&[("DOCKER_CONFIG", path("docker"))]).ok();
+    lab.file("home/.docker/config.json", &good);
+    push(&[]).ok();
+
+    lab.file("wrong.json", auths(&registry, USER, "hunter2"));
+    let wrong = push(&[("REGISTRY_AUTH_FILE", path("wrong.json"))]);
+    assert_denied(&wrong);
+    assert!(wrong.stderr().contains("for the user captain"), "{}", wrong.stderr());
+    lab.file("broken.json", "{\"auths\": {\"x\": \"hunter2\"}}");
+    let broken = push(&[("REGISTRY_AUTH_FILE", path("broken.json"))]);
+    assert_eq!(broken.output.status.code(), Some(2));
+    assert!(!broken.stderr().contains("hunter2"), "{}", broken.stderr());
+}
+
+#[test]
+fn credential_helpers_are_asked() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    let registry = registry(&lab);
+    let image = registry.name("my/app:1");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = get ] && read -r server\n\
+         [ \"$server\" = {} ] || {{ echo credentials not found in native keychain; exit 1; }}\n\
+         echo '{{\"ServerURL\": \"x\", \"Username\": \"{USER}\", \"Secret\": \"{PASSWORD}\"}}'\n",
+        registry.address
+    );
+    lab.file("bin/docker-credential-test", script);
+    lab.mode("bin/docker-credential-test", 0o755);
+    lab.file("bin/docker-credential-broken", "#!/bin/sh\necho hunter2 >&2\necho locked\nexit 1\n");
+    lab.mode("bin/docker-credential-broken", 0o755);
+    let search = format!("{}:{}", lab.path("bin").display(), std::env::var("PATH").unwrap());
+    let push = |config: String| {
+        lab.file("home/.docker/config.json", config);
+        let mut command = command(&lab, ["push", "app.toml", &image]);
+        command.env("PATH", &search);
+        Run::of(command)
+    };
+    push("{\"credsStore\": \"test\", \"auths\": {}}".to_owned()).ok();
+    push(format!("{{\"credHelpers\": {{\"{}\": \"test\"}}}}", registry.address)).ok();
+    assert_denied(&push("{\"credHelpers\": {\"other.example\": \"test\"}}".to_owned()));
+    let broken = push("{\"credsStore\": \"broken\"}".to_owned());
+    assert_eq!(broken.output.status.code(), Some(2));
+    assert!(broken.stderr().contains("docker-credential-broken"), "{}", broken.stderr());
+    assert!(broken.stderr().contains("locked"), "{}", broken.stderr());
+    assert!(!broken.stderr().contains("hunter2"), "{}", broken.stderr());
+    let absent = push("{\"credsStore\": \"absent\"}".to_owned());
+    assert!(absent.stderr().contains("docker-credential-absent"), "{}", absent.stderr());
+    let path = push("{\"credsStore\": \"../x\"}".to_owned());
+    assert!(path.stderr().contains("not the name of a credential helper"), "{}", path.stderr());
+}
+
+#[test]
+fn the_password_may_come_from_standard_input() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    let registry = registry(&lab);
+    let image = registry.name("my/app:1");
+    let push = |input: &str| {
+        let arguments = ["push", "app.toml", &image, "--username", USER, "--password-stdin"];
+        let mut command = command(&lab, arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    assert!(push(&format!("{PASSWORD}\n")).status.success());
+    let wrong = push("hunter2\n");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(!String::from_utf8_lossy(&wrong.stderr).contains("hunter2"));
+    assert_eq!(push("").status.code(), Some(2));
+}

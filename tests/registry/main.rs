@@ -1,0 +1,18 @@
+//! Images from registries and to them, against Debian's `docker-registry`, cross-checked with
+//! skopeo and crane, and against servers of the tests' own that break, lie or stay silent.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../builder/lab.rs"]
+#[allow(dead_code)]
+mod lab; // the fixture of all tests
+
+mod base; // base images in registries, and the lock file
+mod credentials; // where credentials are found, and that they stay secret
+mod faults; // broken connections, errors, silence, lies
+mod pull; // images from registries
+mod push; // images to registries
+mod server; // HTTP servers of the tests
+mod service; // docker-registry
+mod tls; // certificates
+mod tokens; // token servers

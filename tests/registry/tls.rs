@@ -1,0 +1,105 @@
+//! TLS: private authorities, client certificates, and registries without TLS.
+
+use std::process::Command;
+
+use crate::lab::{Lab, Run};
+use crate::service::{Registry, command, recipe, seatrial};
+
+fn openssl(lab: &Lab, arguments: &str) {
+    let mut command = Command::new("openssl");
+    command.args(arguments.split(' ')).current_dir(lab.path(""));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// An authority `NAME-ca`, and a certificate `NAME` of it for 127.0.0.1.
+fn certificates(lab: &Lab, name: &str) {
+    let new = "req -newkey rsa:2048 -nodes -subj";
+    openssl(
+        lab,
+        &format!("{new} /CN={name}-ca -x509 -days 2 -keyout {name}-ca.key -out {name}-ca.crt"),
+    );
+    openssl(lab, &format!("{new} /CN={name} -keyout {name}.key -out {name}.csr"));
+    lab.file("names", "subjectAltName=IP:127.0.0.1");
+    openssl(
+        lab,
+        &format!(
+            "x509 -req -in {name}.csr -CA {name}-ca.crt -CAkey {name}-ca.key -CAcreateserial \
+             -days 2 \
+         -extfile names -out {name}.crt"
+        ),
+    );
+}
+
+fn with_tls(lab: &Lab, more: &str) -> Registry {
+    let path = |name: &str| lab.path(name).display().to_string();
+    let (certificate, key) = (path("server.crt"), path("server.key"));
+    let tls = format!("  tls:\n    certificate: {certificate}\n    key: {key}\n{more}");
+    Registry::with(&tls, "")
+}
+
+#[test]
+fn a_private_authority_is_trusted_if_certs_d_has_it() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    certificates(&lab, "server");
+    let registry = with_tls(&lab, "");
+    let image = registry.name("my/app:1");
+    let run = seatrial(&lab, ["push", "app.toml", &image]);
+    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+    assert!(run.stderr().contains("certs.d"), "{}", run.stderr());
+    for folder in ["home/.config/containers", "home/.config/docker"] {
+        let folder = format!("{folder}/certs.d/{}", registry.address);
+        lab.file(format!("{folder}/ca.crt"), std::fs::read(lab.path("server-ca.crt")).unwrap());
+        seatrial(&lab, ["push", "app.toml", &image]).ok();
+        std::fs::remove_dir_all(lab.path(&folder)).unwrap();
+    }
+    // The host's authorities, which this variable replaces.
+    let mut by_variable = command(&lab, ["pull", &image, "-o", "x.tar"]);
+    by_variable.env("SSL_CERT_FILE", lab.path("server-ca.crt"));
+    Run::of(by_variable).ok();
+}
+
+#[test]
+fn a_client_certificate_is_presented() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    certificates(&lab, "server");
+    certificates(&lab, "client");
+    let authorities = lab.path("client-ca.crt").display().to_string();
+    let registry = with_tls(&lab, &format!("    clientcas: [{authorities}]\n"));
+    let image = registry.name("my/app:1");
+    let folder = format!("home/.config/containers/certs.d/{}", registry.address);
+    let read = |name: &str| std::fs::read(lab.path(name)).unwrap();
+    lab.file(format!("{folder}/ca.crt"), read("server-ca.crt"));
+    let run = seatrial(&lab, ["push", "app.toml", &image]);
+    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+    lab.file(format!("{folder}/client.cert"), read("client.crt"));
+    let run = seatrial(&lab, ["push", "app.toml", &image]);
+    assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+    assert!(run.stderr().contains("client.key"), "{}", run.stderr());
+    lab.file(format!("{folder}/client.key"), read("client.key"));
+    seatrial(&lab, ["push", "app.toml", &image]).ok();
+}
+
+#[test]
+fn only_loopback_registries_are_used_without_tls_unless_the_user_says_so() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    let registry = Registry::start();
+    // A name that this computer resolves to the loopback interface, but that need not be it.
+    let host = lab.tool("hostname", []).trim().to_owned();
+    let resolves =
+        std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), registry.address.port()));
+    let is_loopback = |mut all: std::vec::IntoIter<std::net::SocketAddr>| {
+        all.all(|address| address.ip().is_loopback())
+    };
+    if !resolves.is_ok_and(is_loopback) {
+        return;
+    }
+    let image = format!("{host}:{}/my/app:1", registry.address.port());
+    let run = seatrial(&lab, ["push", "app.toml", &image]);
+    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+    assert!(run.stderr().contains("--plain-http"), "{}", run.stderr());
+    seatrial(&lab, ["push", "app.toml", &image, "--plain-http"]).ok();
+}

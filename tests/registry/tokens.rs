@@ -1,0 +1,200 @@
+//! Bearer tokens: the tests run a token server, whose tokens `docker-registry` checks.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::json;
+
+use crate::lab::{Lab, Run};
+use crate::server::{Reply, Request, Server};
+use crate::service::{Registry, command, recipe, seatrial};
+
+fn openssl(arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new("openssl").args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// A key and a certificate for it, in `lab`.
+fn key_pair(lab: &Lab) {
+    let (key, certificate) = (lab.path("token.key"), lab.path("token.crt"));
+    let (key, certificate) = (key.to_str().unwrap(), certificate.to_str().unwrap());
+    let start =
+        ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"];
+    openssl(&[&start, ["-keyout", key, "-out", certificate].as_slice()].concat());
+}
+
+/// A token for the permissions `words`, signed as `docker-registry` demands (distribution
+/// `docs/spec/auth/jwt.md`).
+fn token(folder: &Path, words: &[String]) -> String {
+    let certificate = folder.join("token.crt");
+    let der = openssl(&["x509", "-in", certificate.to_str().unwrap(), "-outform", "DER"]);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let access: Vec<_> = words
+        .iter()
+        .map(|word| {
+            let mut parts = word.splitn(2, ':').collect::<Vec<_>>();
+            let (name, actions) = parts.pop().unwrap().rsplit_once(':').unwrap();
+            let actions: Vec<&str> = actions.split(',').collect();
+            json!({ "type": "repository", "name": name, "actions": actions })
+        })
+        .collect();
+    let header = json!({ "typ": "JWT", "alg": "RS256", "x5c": [STANDARD.encode(der)] });
+    let claims = json!({
+        "iss": "issuer", "sub": "", "aud": "service", "exp": now + 300, "nbf": now - 10,
+        "iat": now, "jti": "x", "access": access,
+    });
+    let encode = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let signed = format!("{}.{}", encode(&header), encode(&claims));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &signed).unwrap();
+    let key = folder.join("token.key");
+    let arguments =
+        ["dgst", "-sha256", "-sign", key.to_str().unwrap(), file.path().to_str().unwrap()];
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(openssl(&arguments)))
+}
+
+/// The values of `name` in a query.
+fn values(target: &str, name: &str) -> Vec<String> {
+    let query = target.split_once('?').map_or("", |(_, query)| query);
+    let decode = |text: &str| text.replace("%3A", ":").replace("%2F", "/").replace("%2C", ",");
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(key, _)| *key == name).map(|(_, value)| decode(value)).collect()
+}
+
+/// A token server with one user, and a registry that trusts it.
+fn services(lab: &Lab) -> (Server, Registry) {
+    key_pair(lab);
+    let folder = lab.path("");
+    let server = Server::start(move |request: &Request| {
+        let basic = format!("Basic {}", STANDARD.encode("captain:hunter2"));
+        match request.header("authorization") {
+            Some(given) if given != basic => {
+                return Reply::new(401, &[], r#"{"details": "incorrect password"}"#);
+            }
+            _ => {}
+        }
+        // Without credentials, there is only permission to pull.
+        let may_push = request.header("authorization").is_some();
+        let scopes: Vec<String> = values(&request.target, "scope")
+            .into_iter()
+            .filter(|scope| may_push || !scope.contains("push"))
+            .collect();
+        let body = json!({ "token": token(&folder, &scopes), "expires_in": 300 });
+        Reply::new(200, &[("Content-Type", "application/json")], body.to_string())
+    });
+    let auth = format!(
+        "auth:\n  token:\n    realm: http://{}/token\n    service: service\n    \
+         issuer: issuer\n    \
+         rootcertbundle: {}\n",
+        server.address,
+        lab.path("token.crt").display()
+    );
+    let registry = Registry::with("", &auth);
+    (server, registry)
+}
+
+fn login(lab: &Lab, address: SocketAddr, password: &str) {
+    let pair = STANDARD.encode(format!("captain:{password}"));
+    let auths = json!({ "auths": { address.to_string(): { "auth": pair } } });
+    lab.file("home/.docker/config.json", auths.to_string());
+}
+
+#[test]
+fn a_token_is_fetched_for_each_permission_and_kept() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    let (server, registry) = services(&lab);
+    login(&lab, registry.address, "hunter2");
+    seatrial(&lab, ["push", "app.toml", &registry.name("my/app:1")]).ok();
+    let scopes = |server: &Server| -> Vec<Vec<String>> {
+        server.requests().iter().map(|request| values(&request.target, "scope")).collect()
+    };
+    let expected =
+        [vec!["repository:my/app:pull".to_owned()], vec!["repository:my/app:pull,push".to_owned()]];
+    assert_eq!(scopes(&server), expected);
+    assert_eq!(values(&server.requests()[0].target, "service"), ["service"]);
+    // A mount needs permission to read the other repository.
+    seatrial(&lab, ["push", "app.toml", &registry.name("other:1")]).ok();
+    let both = ["repository:my/app:pull", "repository:other:pull,push"].map(str::to_owned);
+    let asked = scopes(&server);
+    assert!(
+        asked.iter().any(|scopes| {
+            let mut scopes = scopes.clone();
+            scopes.sort();
+            scopes == both
+        }),
+        "{asked:?}"
+    );
+    assert_eq!(registry.count("POST", "mount="), 2);
+}
+
+#[test]
+fn reading_needs_no_credentials_if_the_token_server_says_so() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    let (_server, registry) = services(&lab);
+    login(&lab, registry.address, "hunter2");
+    let image = registry.name("my/app:1");
+    seatrial(&lab, ["push", "app.toml", &image]).ok();
+    std::fs::remove_file(lab.path("home/.docker/config.json")).unwrap();
+    seatrial(&lab, ["pull", &image, "-o", "x.tar"]).ok();
+    let denied = seatrial(&lab, ["push", "app.toml", &registry.name("your/app:1")]);
+    assert_eq!(denied.output.status.code(), Some(2), "{}", denied.stderr());
+    assert!(denied.stderr().contains("denies access to your/app"), "{}", denied.stderr());
+}
+
+#[test]
+fn a_wrong_password_is_reported_without_showing_it() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    let (_server, registry) = services(&lab);
+    login(&lab, registry.address, "swordfish");
+    let run: Run = seatrial(&lab, ["push", "app.toml", &registry.name("my/app:1")]);
+    assert_eq!(run.output.status.code(), Some(2));
+    let message = run.stderr();
+    assert!(message.contains("the token server 127.0.0.1 denies access to my/app"), "{message}");
+    assert!(message.contains("incorrect password"), "{message}");
+    assert!(!message.contains("swordfish"), "{message}");
+}
+
+#[test]
+fn an_identity_token_is_exchanged_for_a_bearer_token() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    let bodies: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&bodies);
+    let address: Arc<Mutex<Option<SocketAddr>>> = Arc::default();
+    let own = Arc::clone(&address);
+    let server = Server::start(move |request| {
+        if request.target == "/token" {
+            let body = String::from_utf8(request.body.clone()).unwrap();
+            assert_eq!(request.method, "POST");
+            seen.lock().unwrap().push(body);
+            return Reply::new(200, &[], r#"{"access_token": "t"}"#);
+        }
+        match request.header("authorization") {
+            Some("Bearer t") => Reply::new(404, &[], ""),
+            _ => {
+                let realm = own.lock().unwrap().unwrap();
+                let challenge = format!("Bearer realm=\"http://{realm}/token\",service=\"s\"");
+                Reply::new(401, &[("WWW-Authenticate", &challenge)], "")
+            }
+        }
+    });
+    *address.lock().unwrap() = Some(server.address);
+    let auths = json!({ "auths": { server.address.to_string(): { "identitytoken": "secret-1" } } });
+    lab.file("home/.docker/config.json", auths.to_string());
+    let run = Run::of(command(&lab, ["pull", &format!("{}/a:1", server.address), "-o", "x.tar"]));
+    assert!(run.stderr().contains("has no a:1"), "{}", run.stderr());
+    let body = bodies.lock().unwrap()[0].clone();
+    for part in ["grant_type=refresh_token", "refresh_token=secret-1", "service=s", "scope="] {
+        assert!(body.contains(part), "{body}");
+    }
+    assert!(!run.stderr().contains("secret-1"));
+}
