@@ -101,7 +101,10 @@ fn print(merged: &Merged, args: &Args, output: &mut dyn Write) -> anyhow::Result
         writeln!(output, "  {:<12}{names} ({platform})", "image")?;
         writeln!(output, "  {:<12}{}", "id", image.id)?;
     }
-    let (layers, shared) = (merged.layers, merged.shared_layers);
-    writeln!(output, "  {:<12}{layers}, and {shared} more that images share", "layers")?;
+    let shared = match merged.shared_layers {
+        0 => String::new(),
+        shared => format!(", {shared} more are the same as others"),
+    };
+    writeln!(output, "  {:<12}{} stored{shared}", "layers", merged.layers)?;
     Ok(())
 }
