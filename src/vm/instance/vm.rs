@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::sync::Mutex;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::engine::{ApiVersion, Clock};
 use crate::vm::VmError;
-use crate::vm::folders::{VmFolder, create_file, free_space};
+use crate::vm::folders::{VmFolder, create_file};
 use crate::vm::guest::Family;
 use crate::vm::guest::Guest;
 use crate::vm::guest::changes::GuestChanges;
@@ -42,18 +42,12 @@ pub struct Vm {
 }
 
 /// How long the guest may take to answer, even if it is slow.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the guest may take to grow a file system.
-const RESIZE_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The number of lines of the console in errors.
 const CONSOLE_LINES: usize = 20;
 
 /// How long it may take until the exit of a QEMU is noticed that has closed its connections.
 const EXIT_NOTICE: Duration = Duration::from_millis(300);
-/// How often the free space of the host's disk is read.
-const DISK_INTERVAL: Duration = Duration::from_millis(500);
-/// A disk with fewer free bytes counts as full: file systems keep some for themselves.
-const FULL_DISK: u64 = 16 << 20;
 /// The exit status of a QEMU that SIGBUS killed.
 const SIGBUS: &str = "signal 7";
 
@@ -240,36 +234,10 @@ impl Vm {
         Duration::from_millis(10 * ticks)
     }
 
-    /// Limits the throughput of the scratch disk to `bytes` a second.
-    ///
-    /// # Errors
-    /// If QEMU does not answer.
-    pub async fn throttle_disk(&self, bytes: u64) -> Result<(), VmError> {
-        let unlimited = ["bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"]
-            .map(|name| (name.to_owned(), json!(0)));
-        let mut limits = serde_json::Map::from_iter(unlimited);
-        limits.extend([("device".to_owned(), json!("scratch")), ("bps".to_owned(), json!(bytes))]);
-        self.qmp().await?.execute("block_set_io_throttle", limits.into()).await.map(drop)
-    }
-
     /// Stops QEMU regularly for a few milliseconds, so that it runs for `percent` of the time. The
     /// guest's clock continues meanwhile.
     pub fn throttle_cpu(&self, percent: u64) {
         self.process.throttle(percent);
-    }
-
-    /// Grows the file system of the scratch disk to the size of the disk (resize2fs(8)).
-    ///
-    /// # Errors
-    /// If the guest does not answer, or fails to do so.
-    pub(in crate::vm) async fn grow_file_system(&self) -> Result<(), VmError> {
-        let mut agent = self.agent(ANSWER_TIMEOUT).await?;
-        let output = agent.run("resize2fs", &["/dev/vdb"], RESIZE_TIMEOUT).await?;
-        if output.success() {
-            return Ok(());
-        }
-        let (command, problem) = ("resize2fs".to_owned(), output.stderr.trim().to_owned());
-        Err(VmError::Command { peer: "the guest", command, problem })
     }
 
     /// Ends the VM at once, as a power failure does.
@@ -294,31 +262,6 @@ impl Vm {
             status = self.process.wait_for_exit() => self.exited(status),
             () = self.host_disk_is_full() => self.host_disk_full(),
         }
-    }
-
-    /// Waits until QEMU has stopped the guest because it could not write to a disk of the VM, and
-    /// the host's disk is full. QEMU continues the guest only on command.
-    async fn host_disk_is_full(&self) {
-        loop {
-            sleep(DISK_INTERVAL).await;
-            if !self.disk_has_space() {
-                let status = timeout(ANSWER_TIMEOUT, async {
-                    self.qmp().await?.execute("query-status", json!({})).await
-                });
-                if matches!(status.await, Ok(Ok(status)) if status["status"] == "io-error") {
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Whether the disk that the VM's folder is on has space left.
-    fn disk_has_space(&self) -> bool {
-        free_space(self.folder.path()).map_or(true, |free| free >= FULL_DISK)
-    }
-
-    fn host_disk_full(&self) -> VmError {
-        VmError::HostDiskFull { folder: self.folder.path().to_owned() }
     }
 
     /// Awaits `operation`, or returns an error if QEMU exits first.
