@@ -1,5 +1,6 @@
 //! The CRI client: calls, the state of the runtime, and its images.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,40 +137,37 @@ impl Cri {
     /// # Errors
     /// If the runtime does not have the image, or if the call fails.
     pub async fn inspect(&self, image: &str) -> Result<ImageFacts, EngineError> {
+        let (found, info) = self.image_status(image).await?;
+        let info = info.get("info").and_then(|info| serde_json::from_str(info).ok());
+        let VerboseInfo { image_spec } = info.unwrap_or_default();
+        Ok(ImageFacts {
+            id: found.id,
+            tags: found.repo_tags,
+            architecture: image_spec.architecture,
+            env: image_spec.config.env,
+        })
+    }
+
+    /// Returns the description of an image, and what the runtime adds to it in verbose mode.
+    pub(super) async fn image_status(
+        &self,
+        image: &str,
+    ) -> Result<(api::Image, HashMap<String, String>), EngineError> {
         let action = format!("inspect {image}");
         // CRI lists an imported image only after an event from containerd.
         let deadline = Instant::now() + IMPORT_TIMEOUT;
         loop {
-            let response = self.image_status(image).await?;
+            let request = api::ImageStatusRequest { image: image_spec(image), verbose: true };
+            let response = self.call(&action, request).await?;
             if let Some(found) = response.image {
-                let info =
-                    response.info.get("info").and_then(|info| serde_json::from_str(info).ok());
-                let VerboseInfo { image_spec } = info.unwrap_or_default();
-                return Ok(ImageFacts {
-                    id: found.id,
-                    tags: found.repo_tags,
-                    architecture: image_spec.architecture,
-                    env: image_spec.config.env,
-                });
+                return Ok((found, response.info));
             }
             if Instant::now() >= deadline {
-                return Err(EngineError::Cri {
-                    action,
-                    problem: "No such image".to_owned(),
-                    answered: true,
-                });
+                let problem = "No such image".to_owned();
+                return Err(EngineError::Cri { action, problem, answered: true });
             }
             sleep(POLL_INTERVAL).await;
         }
-    }
-
-    /// Returns the description of an image, with its config, if the runtime has it.
-    pub(super) async fn image_status(
-        &self,
-        image: &str,
-    ) -> Result<api::ImageStatusResponse, EngineError> {
-        let request = api::ImageStatusRequest { image: image_spec(image), verbose: true };
-        self.call(&format!("inspect {image}"), request).await
     }
 
     /// Removes an image.

@@ -43,7 +43,8 @@ impl Cri {
         if let Some(problem) = Self::unsupported(options) {
             return Err(EngineError::Unexpected(problem.to_owned()));
         }
-        let mut user = User::of_image(self.image_status(image).await?.image.as_ref());
+        let (found, _) = self.image_status(image).await?;
+        let mut user = User::of_image(&found);
         if let Some(text) = &options.user {
             user = user.replaced_by(text);
         }

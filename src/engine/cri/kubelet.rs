@@ -45,11 +45,12 @@ impl User {
     /// The user of an image, as a kubelet passes it on (`pkg/kubelet/kuberuntime/helpers.go`,
     /// `getImageUser`). The group of an image's `USER:GROUP` gets lost on this way: the container
     /// has the user's group of the image's `/etc/passwd`.
-    pub(super) fn of_image(image: Option<&api::Image>) -> Self {
-        let uid = image.and_then(|image| image.uid).map(|uid| uid.value);
-        let name = image.map(|image| image.username.clone()).filter(|_| uid.is_none());
-        let name = name.unwrap_or_default();
-        let uid = if name.is_empty() { Some(uid.unwrap_or(0)) } else { None };
+    pub(super) fn of_image(image: &api::Image) -> Self {
+        let (uid, name) = match image.uid {
+            Some(uid) => (Some(uid.value), String::new()),
+            None if image.username.is_empty() => (Some(0), String::new()),
+            None => (None, image.username.clone()),
+        };
         Self { uid, name, gid: None }
     }
 
@@ -139,15 +140,14 @@ mod tests {
 
     #[test]
     fn the_user_is_that_of_the_image_or_else_root() {
-        assert_eq!(User::of_image(Some(&image(Some(7), ""))), user(Some(7), "", None));
-        assert_eq!(User::of_image(Some(&image(None, "app"))), user(None, "app", None));
-        assert_eq!(User::of_image(Some(&image(None, ""))), user(Some(0), "", None));
-        assert_eq!(User::of_image(None), user(Some(0), "", None));
+        assert_eq!(User::of_image(&image(Some(7), "")), user(Some(7), "", None));
+        assert_eq!(User::of_image(&image(None, "app")), user(None, "app", None));
+        assert_eq!(User::of_image(&image(None, "")), user(Some(0), "", None));
     }
 
     #[test]
     fn an_option_replaces_the_user_by_a_number_or_a_name_and_the_group_by_a_number() {
-        let of_image = || User::of_image(Some(&image(Some(7), "")));
+        let of_image = || User::of_image(&image(Some(7), ""));
         assert_eq!(of_image().replaced_by("8:9"), user(Some(8), "", Some(9)));
         assert_eq!(of_image().replaced_by("nobody"), user(None, "nobody", None));
         assert_eq!(of_image().replaced_by(":9"), user(Some(7), "", Some(9)));
