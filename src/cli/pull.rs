@@ -25,7 +25,7 @@ Examples:
   seatrial pull registry.example/my/app:1.0 -o app.tar --format oci
   seatrial pull localhost:5000/app@sha256:0f3a... --platform linux/arm64 -o app.tar")]
 pub(super) struct Args {
-    /// Image: [registry/]repository[:tag][@digest]
+    /// Image: `[registry/]repository[:tag][@digest]`
     #[arg(value_name = "REFERENCE", value_parser = parse_reference)]
     reference: RemoteReference,
 

@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
 
-    /// Where to push to: [registry/]repository[:tag] [default: name and tag of
+    /// Where to push to: `[registry/]repository[:tag]` [default: name and tags of
     /// the recipe or image]
     #[arg(index = 2, value_name = "REFERENCE", value_parser = parse_reference)]
     references: Vec<RemoteReference>,
