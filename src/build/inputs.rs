@@ -10,6 +10,7 @@ use super::BuildError;
 use super::base::Base;
 use super::files::accounts::Owner;
 use super::files::{ContentEntry, ContentSource, PathEntry};
+use super::given_layers;
 use super::host_store::HostStore;
 use super::notices::Notices;
 use super::recipe::{NIX_STORE, Recipe, Store};
@@ -139,6 +140,10 @@ pub(super) fn closure(
     let Some(store) = recipe.store.as_ref().filter(|_| recipe.include_store_paths) else {
         return Ok(Closure::default());
     };
+    if let Some(layers) = &store.layers {
+        let contents = contents.iter().filter_map(|content| content.store_path.clone());
+        return given_layers::closure(recipe, layers, contents);
+    }
     let graph = graph(store)?;
     let contents = contents.iter().filter_map(|content| content.store_path.as_ref());
     if let Some(path) = contents.clone().find(|path| store.exclude.contains(path)) {

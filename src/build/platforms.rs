@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::BuildError;
 use super::overrides::Overrides;
 use super::recipe::{self, Recipe};
+use super::stream_conf;
 use crate::archive::ArchiveError;
 use crate::image::Platform;
 use crate::{document, suggest, text};
@@ -71,6 +72,10 @@ impl Recipe {
             return Ok(vec![recipe::from_text(path, text, now)?]);
         };
         let error = |problem: String| BuildError::recipe(path, problem);
+        if stream_conf::is_stream_conf(&shared) {
+            let value = stream_conf::to_recipe(shared).map_err(error)?;
+            return Ok(vec![recipe::from_value(path, value, now)?]);
+        }
         let per_platform = shared.remove(PER_PLATFORM);
         let Some(platforms) = shared.remove(PLATFORMS) else {
             return match per_platform {

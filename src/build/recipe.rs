@@ -41,6 +41,8 @@ pub struct Store {
     pub source: PathBuf,
     /// The file with the reference graph.
     pub closure: Option<PathBuf>,
+    /// The store paths of each layer, instead of a reference graph.
+    pub layers: Option<Vec<Vec<StorePath>>>,
     /// Store paths whose closure belongs in the image, although they are not contents.
     pub roots: Vec<StorePath>,
     /// Store paths that stay out of the image; what they refer to does not.
@@ -372,9 +374,15 @@ fn store(settings: StoreSettings, folder: &Path) -> Result<Store, String> {
     let source =
         settings.source.map_or_else(|| PathBuf::from(dir.as_str()), |source| folder.join(source));
     let closure = settings.closure.map(|closure| folder.join(closure));
+    let layer = |paths| store_paths("store.layers", Some(paths), &dir);
+    let layers = settings.layers.map(|layers| layers.into_iter().map(layer).collect());
+    let layers: Option<Vec<Vec<StorePath>>> = layers.transpose()?;
+    if layers.is_some() && closure.is_some() {
+        return Err("store.layers and store.closure exclude each other; remove one".to_owned());
+    }
     let roots = store_paths("store.roots", settings.roots, &dir)?;
     let exclude = store_paths("store.exclude", settings.exclude, &dir)?;
-    Ok(Store { dir, source, closure, roots, exclude })
+    Ok(Store { dir, source, closure, layers, roots, exclude })
 }
 
 /// The store paths that `paths` are or lead into.

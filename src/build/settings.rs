@@ -78,6 +78,7 @@ pub(super) struct StoreSettings {
     pub(super) dir: Option<String>,
     pub(super) source: Option<String>,
     pub(super) closure: Option<String>,
+    pub(super) layers: Option<Vec<StringOrList>>,
     pub(super) roots: Option<StringOrList>,
     pub(super) exclude: Option<StringOrList>,
     pub(super) include: Option<bool>,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::BuildError;
 use super::base::Base;
 use super::files::ConflictRule;
+use super::given_layers;
 use super::inputs::{Content, FinishedLayer};
 use super::nar_size::nar_size;
 use super::recipe::{Recipe, Store};
@@ -59,8 +60,11 @@ pub(super) fn layers(
         return Ok(needed.then_some(layer).into_iter().chain(finished).collect());
     }
     let available = budget(has_contents).available(closure.len())?;
-    let graph = graph(recipe, closure)?;
-    let store_layers = recipe.layering.layers(&graph, available)?;
+    let listed = recipe.store.as_ref().and_then(|store| store.layers.as_ref());
+    let store_layers = match listed {
+        Some(layers) => given_layers::layers(layers, closure, budget(has_contents))?,
+        None => recipe.layering.layers(&graph(recipe, closure)?, available)?,
+    };
     let layer = |paths, has_contents| PlannedLayer {
         paths,
         has_contents,

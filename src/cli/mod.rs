@@ -7,6 +7,7 @@ mod args;
 mod build;
 #[cfg(feature = "vm")]
 mod check;
+mod conf;
 mod diff;
 mod doctor;
 mod exit;
@@ -90,6 +91,7 @@ enum Command {
     Stream(stream::Args),
     Reference(reference::Args),
     Explain(explain::Args),
+    Conf(conf::Args),
     Inspect(inspect::Args),
     Layers(layers::Args),
     Diff(diff::Args),
@@ -139,6 +141,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Stream(args) => stream::run(&args),
         Command::Reference(args) => reference::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Conf(args) => conf::run(&args),
         Command::Inspect(args) => inspect::run(args),
         Command::Layers(args) => layers::run(&args),
         Command::Diff(args) => diff::run(&args),

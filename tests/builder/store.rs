@@ -155,3 +155,64 @@ fn a_store_path_gives_the_same_layer_in_every_image() {
     let notes = lab.seatrial(["build", "recipe.toml"]).stderr();
     assert!(notes.contains("get mode 0755, uid 0 and gid 0: /nix, /nix/store"), "{notes}");
 }
+
+#[test]
+fn layers_of_store_paths_may_be_listed() {
+    let lab = Lab::with_store();
+    let recipe = |more: &str, layers: &str| {
+        format!("name='x'\n{more}[store]\nsource='store'\nlayers=[{layers}]\n")
+    };
+    let (app, zlib, libc) = ("/nix/store/a-app", "/nix/store/b-zlib", "/nix/store/c-libc");
+    let listed = format!("['{libc}'], ['{app}', '{zlib}'], []");
+    let built = lab.build(&recipe(&format!("contents='{app}'\n"), &listed));
+    let layers = built.summary["layers"].as_array().unwrap();
+    let paths: Vec<String> =
+        layers.iter().map(|layer| strings(&layer["paths"]).join(" ")).collect();
+    assert_eq!(paths, [libc.to_owned(), format!("{app} {zlib}"), String::new()]);
+    for (more, layers, problem) in [
+        (
+            String::new(),
+            format!("['{app}'], ['{app}']"),
+            "store.layers lists /nix/store/a-app twice",
+        ),
+        (format!("contents='{app}'\n"), format!("['{libc}']"), "which store.layers does not list"),
+        ("max_layers=1\n".to_owned(), format!("['{app}'], ['{libc}']"), "raise max_layers"),
+        (
+            String::new(),
+            "['/usr/bin']".to_owned(),
+            "store.layers: \"/usr/bin\" is not in the store",
+        ),
+    ] {
+        let message = lab.rejected(&recipe(&more, &layers));
+        assert!(message.contains(problem), "{message}");
+    }
+    let both = recipe("", &listed) + "closure='graph.json'\n";
+    assert!(lab.rejected(&both).contains("store.layers and store.closure exclude each other"));
+}
+
+#[test]
+fn a_configuration_for_streaming_gives_the_image_of_its_recipe() {
+    let lab = Lab::with_store();
+    lab.file("tree/etc/motd", "hello\n");
+    lab.build_with("name='base'\ncontents='tree'\n", "base.tar", &[]);
+    // The store has the same path here and in the image.
+    let dir = lab.path("store").canonicalize().unwrap().display().to_string();
+    let graph = std::fs::read_to_string(lab.path("graph.json")).unwrap();
+    lab.file("graph.json", graph.replace("/nix/store/", &format!("{dir}/")));
+    let recipe = format!(
+        "name='registry.example:5000/x'\ncontents=['{dir}/a-app', 'tree']\nuid=7\n\
+         layering='popularity'\nmax_layers=4\nfrom_image='base.tar'\nreplace='/etc'\n\
+         [store]\ndir='{dir}'\nclosure='graph.json'\n[config]\nCmd=['/bin/app']\n"
+    );
+    let built = lab.build(&recipe);
+    let conf = lab.seatrial(["conf", "recipe.toml"]).ok();
+    let parsed: Value = serde_json::from_str(&conf).unwrap();
+    assert_eq!(parsed["repo_tag"], built.summary["reference"]);
+    assert_eq!(parsed["store_layers"].as_array().unwrap().len(), 2);
+    lab.file("elsewhere/conf.json", &conf);
+    lab.seatrial(["build", "elsewhere/conf.json", "-o", "y.tar"]).ok();
+    assert_eq!(std::fs::read(lab.path("y.tar")).unwrap(), built.bytes);
+    lab.file("single.toml", "name='x'\nlayering='single'\ncontents='tree'\n");
+    let message = lab.seatrial(["conf", "single.toml"]).rejected(&lab, "x");
+    assert!(message.contains("has layers of store paths"), "{message}");
+}

@@ -107,9 +107,18 @@ impl RecipeArgs {
 
     /// Plans the recipe's image; if it has several platforms, the image for `platform`.
     pub(in crate::cli) fn plan(&self, platform: &Platform) -> Result<Plan, BuildError> {
+        Ok(self.plan_with_text(platform)?.0)
+    }
+
+    /// Plans like [`plan`](Self::plan), and returns the recipe's text too.
+    pub(in crate::cli) fn plan_with_text(
+        &self,
+        platform: &Platform,
+    ) -> Result<(Plan, String), BuildError> {
         let (name, text) = self.text()?;
         let recipe = Recipe::parse_for(name, &text, platform, &self.overrides())?;
-        plan(self.with_limits(recipe), self.threads()).map(steps::prepare)
+        let plan = plan(self.with_limits(recipe), self.threads()).map(steps::prepare)?;
+        Ok((plan, text))
     }
 
     /// The limits, as arguments.

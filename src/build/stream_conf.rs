@@ -1,0 +1,167 @@
+//! The configuration of nixpkgs' script `stream_layered_image`: a JSON file that describes an image
+//! with its split into layers. It is read as a recipe, and written for a recipe.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::BuildError;
+use super::plan::Plan;
+use super::recipe::NIX_STORE;
+use crate::document;
+use crate::image::{Location, Reference};
+use crate::layering::{MAX_LAYERS, Strategy};
+use crate::text;
+
+/// The fields that every such file has, and no recipe.
+const NAME: &str = "repo_tag";
+const LAYERS: &str = "store_layers";
+/// The folder with the tar of the topmost layer, and its name there.
+const CUSTOMISATION: &str = "customisation_layer";
+const CUSTOMISATION_TAR: &str = "layer.tar";
+/// Keys of a recipe that the fields of the file replace.
+const REPLACED_KEYS: [&str; 8] =
+    ["name", "tag", "tags", "store", "layering", "layeringPipeline", "max_layers", "maxLayers"];
+/// Keys of entries of `contents` that are paths on the host.
+const CONTENT_PATHS: [&str; 3] = ["source", "tar", "layer"];
+
+/// Whether `document` is such a configuration.
+pub(super) fn is_stream_conf(document: &Map<String, Value>) -> bool {
+    document.contains_key(NAME) && document.contains_key(LAYERS)
+}
+
+/// The recipe that the configuration `conf` stands for.
+pub(super) fn to_recipe(mut conf: Map<String, Value>) -> Result<Value, String> {
+    let name = conf.remove(NAME).unwrap_or_default();
+    let name = name.as_str().ok_or_else(|| format!("{NAME} must be a string"))?;
+    let (name, tag) = match name.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, tag),
+        _ => return Err(format!("{NAME} {} has no tag", text::quote(name))),
+    };
+    conf.insert("name".to_owned(), name.into());
+    conf.insert("tag".to_owned(), tag.into());
+    let layers = conf.remove(LAYERS).unwrap_or_default();
+    let dir = conf.remove("store_dir").unwrap_or_else(|| NIX_STORE.into());
+    conf.insert("store".to_owned(), json!({ "dir": dir, "layers": layers }));
+    conf.insert("max_layers".to_owned(), MAX_LAYERS.into());
+    conf.remove("os");
+    if let Some(Value::String(folder)) = conf.remove(CUSTOMISATION) {
+        let tar = format!("{folder}/{CUSTOMISATION_TAR}");
+        conf.entry("contents").or_insert_with(|| json!([{ "layer": tar }]));
+    }
+    conf.retain(|_, value| !value.is_null());
+    for key in ["uid", "gid"] {
+        // nixpkgs writes numbers in both forms.
+        if let Some(number) = conf.get(key).and_then(Value::as_str).map(str::parse::<u32>) {
+            let number = number.map_err(|error| format!("{key}: {error}"))?;
+            conf.insert(key.to_owned(), number.into());
+        }
+    }
+    Ok(Value::Object(conf))
+}
+
+/// Describes the image of `plan` as such a configuration. `document` is the text of its recipe, and
+/// `reference` the image's reference. Paths in it are absolute.
+///
+/// Keys of the recipe that nixpkgs does not know stay as they are; seatrial reads them.
+///
+/// # Errors
+/// If the recipe is for several platforms, or has a single layer.
+pub fn stream_conf(
+    plan: &Plan,
+    document: &str,
+    reference: &Reference,
+) -> Result<Value, BuildError> {
+    let recipe = plan.recipe();
+    let invalid = |problem: &str| BuildError::recipe(&recipe.path, problem);
+    let Ok(Value::Object(mut conf)) = document::parse(&recipe.path, document) else {
+        return Err(invalid("not a recipe"));
+    };
+    if conf.contains_key("platforms") {
+        return Err(invalid("a configuration for streaming is for one platform"));
+    }
+    if recipe.layering == Strategy::Single {
+        return Err(invalid("a configuration for streaming has layers of store paths"));
+    }
+    REPLACED_KEYS.iter().for_each(|key| drop(conf.remove(*key)));
+    let contents = ["contents", "copyToRoot", "copy_to_root"].into_iter();
+    let contents = contents.filter_map(|key| conf.remove(key)).next().unwrap_or_default();
+    let folder = recipe.path.parent().unwrap_or(Path::new(""));
+    match absolute_contents(contents, folder).as_slice() {
+        [] => drop(conf.insert(CUSTOMISATION.to_owned(), Value::Null)),
+        [only] if customisation(only).is_some() => {
+            conf.insert(CUSTOMISATION.to_owned(), customisation(only).into());
+        }
+        contents => {
+            conf.insert(CUSTOMISATION.to_owned(), Value::Null);
+            conf.insert("contents".to_owned(), contents.into());
+        }
+    }
+    let base = ["from_image", "fromImage"].into_iter().filter_map(|key| conf.remove(key)).next();
+    let base = match &recipe.from_image {
+        Some(Location::Path(path)) => absolute(Path::new(""), path).into(),
+        _ => base.unwrap_or_default(),
+    };
+    let store_dir = recipe.store.as_ref().map_or(NIX_STORE, |store| store.dir.as_str());
+    conf.insert("from_image".to_owned(), base);
+    conf.insert("store_dir".to_owned(), store_dir.into());
+    conf.insert(NAME.to_owned(), reference.to_string().into());
+    conf.insert(LAYERS.to_owned(), store_layers(plan).into());
+    conf.insert("architecture".to_owned(), plan.platform.arch.to_string().into());
+    if let Some(variant) = &plan.platform.variant {
+        conf.insert("variant".to_owned(), variant.as_str().into());
+    }
+    let owner = &recipe.owner;
+    for (key, value) in [
+        ("config", json!({})),
+        ("created", json!(plan.created.to_string())),
+        ("mtime", json!(recipe.mtime.time().to_string())),
+        ("uid", json!(owner.uid)),
+        ("gid", json!(owner.gid)),
+        ("uname", json!(owner.uname)),
+        ("gname", json!(owner.gname)),
+    ] {
+        conf.entry(key).or_insert(value);
+    }
+    Ok(Value::Object(conf))
+}
+
+/// The store paths of each new layer.
+fn store_layers(plan: &Plan) -> Vec<Value> {
+    let layers = plan.layers.iter().filter(|layer| !layer.paths.is_empty());
+    layers.map(|layer| layer.paths.iter().map(|path| json!(path.as_str())).collect()).collect()
+}
+
+/// The folder of the layer that `content` is, if the file has the name that nixpkgs gives it.
+fn customisation(content: &Value) -> Option<String> {
+    let table = content.as_object().filter(|table| table.len() == 1)?;
+    let folder = table.get("layer")?.as_str()?.strip_suffix(CUSTOMISATION_TAR)?;
+    folder.strip_suffix('/').map(str::to_owned)
+}
+
+/// The entries of `contents` with absolute paths.
+fn absolute_contents(contents: Value, folder: &Path) -> Vec<Value> {
+    let entries = match contents {
+        Value::Array(entries) => entries,
+        Value::Null => Vec::new(),
+        entry => vec![entry],
+    };
+    let absolute_entry = |entry| match entry {
+        Value::String(path) => absolute(folder, Path::new(&path)).into(),
+        Value::Object(mut table) => {
+            for key in CONTENT_PATHS {
+                if let Some(Value::String(path)) = table.get_mut(key) {
+                    *path = absolute(folder, Path::new(&*path));
+                }
+            }
+            Value::Object(table)
+        }
+        entry => entry,
+    };
+    entries.into_iter().map(absolute_entry).collect()
+}
+
+fn absolute(folder: &Path, path: &Path) -> String {
+    let path = folder.join(path);
+    std::path::absolute(&path).unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,112 @@
+//! Images that commands change, and several images in one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+use crate::nix::{Image, Member, built};
+
+fn tree(name: &str) -> BTreeMap<String, Member> {
+    Image::built(name).tree()
+}
+
+#[test]
+fn extra_commands_change_the_top_layer() {
+    let extra = tree("extra");
+    assert_eq!(extra["extraCommands"].content, b"(extraCommand)\n");
+    assert_eq!(extra["tmp"].mode, 0o1777);
+    assert!(extra["bin/hello"].link.contains("-hello-2.12/"));
+    assert!(!extra.contains_key("bin/hi"), "a link that the commands removed");
+    let top = tree("extraOnBase");
+    assert_eq!(top["top"].content, b"top\n");
+    assert!(top.contains_key("bin/hello"), "the base's files");
+}
+
+#[test]
+fn extra_commands_of_a_single_layer_see_copies_of_the_contents() {
+    let tree = tree("singleExtra");
+    assert_eq!(tree["data"].mode, 0o777);
+    assert_eq!(tree["data/file"].content, b"it's \"quoted\" $HOME\n");
+    assert_eq!(tree["data/file"].owner, (1000, 100));
+    assert!(tree["bin/hello"].content.ends_with(b"world!\"\n"));
+    assert!(tree.keys().any(|path| path.ends_with("-libc-2.40")), "what the contents refer to");
+}
+
+#[test]
+fn owners_and_modes_of_fake_root_commands_are_in_the_image() {
+    let image = Image::streamed("fakeRoot");
+    let tree = image.tree();
+    assert_eq!(tree["home/jane"].owner, (1000, 0));
+    assert_eq!(tree["bin2/tool"].owner, (12345, 12345));
+    assert_eq!(tree["bin2/tool"].mode, 0o4755);
+    let paths = image.store_paths();
+    assert!(paths.contains(&"app-1.0".to_owned()), "a store path that only the commands name");
+    assert!(!paths.iter().any(|path| path.contains("customisation")), "{paths:?}");
+}
+
+#[test]
+fn fake_chroot_commands_see_the_image_at_the_root() {
+    let tree = Image::streamed("fakeChroot").tree();
+    assert_eq!(tree["home"].owner, (1000, 1000));
+    assert!(tree["etc/passwd"].content.ends_with(b"jane:x:1000:1000::/home/jane:/bin/sh\n"));
+    assert!(tree.contains_key("etc/login.defs"));
+}
+
+#[test]
+fn a_nix_database_has_the_closure() {
+    for name in ["database", "databaseSingle"] {
+        let tree = tree(name);
+        let database = tempfile::NamedTempFile::new().unwrap();
+        fs::write(database.path(), &tree["nix/var/nix/db/db.sqlite"].content).unwrap();
+        let query = "select path from ValidPaths order by path";
+        let output = Command::new("sqlite3").arg(database.path()).arg(query).output().unwrap();
+        let paths = String::from_utf8(output.stdout).unwrap();
+        let names: Vec<&str> = paths.lines().map(|path| path.split_once('-').unwrap().1).collect();
+        let mut expected = Image::built(name).store_paths();
+        expected.sort();
+        let mut names = names.clone();
+        names.sort_unstable();
+        assert_eq!(names, expected, "{name}");
+        let root = tree.keys().find(|path| path.starts_with("nix/var/nix/gcroots/docker/"));
+        assert!(root.unwrap().ends_with("-hello-2.12"));
+    }
+}
+
+#[test]
+fn a_shell_image_has_the_environment_of_the_derivation() {
+    let image = Image::streamed("shell");
+    let config = image.config()["config"].clone();
+    let env = config["Env"].as_array().unwrap();
+    for variable in ["HOME=/build", "name=hello-2.12", "NIX_BUILD_TOP=/build"] {
+        assert!(env.iter().any(|value| value == variable), "{variable}: {env:?}");
+    }
+    assert_eq!(config["User"], "1000:1000");
+    assert_eq!(image.tree()["build"].owner, (1000, 1000));
+    let run = Image::built("shellRun");
+    let script = run.config()["config"]["Cmd"][1].as_str().unwrap().to_owned();
+    let script = &run.tree()[script.strip_prefix('/').unwrap()].content;
+    assert!(String::from_utf8_lossy(script).contains("echo ran in $PWD\nexit\n"));
+}
+
+#[test]
+fn merged_images_keep_their_names() {
+    let merged = Image::built("merged");
+    let manifests = merged.manifests();
+    // Images that differ in their name alone are one image with several names.
+    let names = manifests.iter().flat_map(|manifest| manifest["RepoTags"].as_array().unwrap());
+    let mut references: Vec<String> = names.map(|name| name.as_str().unwrap().to_owned()).collect();
+    references.sort();
+    let mut expected: Vec<String> =
+        ["layered", "tagged", "single"].map(|name| Image::built(name).reference()).into();
+    expected.sort();
+    assert_eq!(references, expected);
+}
+
+#[test]
+fn an_exported_image_is_one_tar_of_all_layers() {
+    let tar = Command::new("tar").arg("-tf").arg(built("exported")).output().unwrap();
+    let names = String::from_utf8(tar.stdout).unwrap();
+    for name in ["bin/app", "bin/hello", "share/doc/MORE"] {
+        assert!(names.lines().any(|line| line.trim_start_matches("./") == name), "{name}: {names}");
+    }
+}

@@ -1,0 +1,216 @@
+//! Names, tags, layers, bases and helpers.
+
+use crate::nix::{Image, built, evaluated, refused, store_path, streamed};
+
+#[test]
+fn every_tag_is_known_without_building_the_image() {
+    let references = evaluated("references");
+    for (name, reference) in references.as_object().unwrap() {
+        let reference = reference.as_str().unwrap();
+        let image = match name.as_str() {
+            "stream" | "dated" | "cross" | "owned" | "fakeRoot" | "shell" => Image::streamed(name),
+            _ => Image::built(name),
+        };
+        assert_eq!(image.reference(), reference, "{name}");
+    }
+    assert_eq!(references["tagged"], "hello:1.0");
+    let tag = references["layered"].as_str().unwrap().strip_prefix("hello:").unwrap();
+    assert_eq!(tag.len(), 32, "the hash of a store path");
+}
+
+#[test]
+fn a_second_build_has_nothing_to_do() {
+    let first = store_path("layered");
+    let modified = || std::fs::metadata(built("layered")).unwrap().modified().unwrap();
+    let before = modified();
+    assert_eq!(store_path("layered"), first);
+    assert_eq!(modified(), before);
+}
+
+#[test]
+fn images_with_every_compression_have_the_same_content() {
+    let plain = Image::built("uncompressed");
+    for (gzip, zstd) in [("layered", "tagged")] {
+        for name in [gzip, zstd] {
+            let image = Image::built(name);
+            assert_eq!(image.config()["rootfs"], plain.config()["rootfs"], "{name}");
+        }
+    }
+    let single = Image::built("single").config()["rootfs"].clone();
+    assert_eq!(Image::built("singleZstd").config()["rootfs"], single);
+}
+
+#[test]
+fn streams_have_the_name_that_they_are_called_with() {
+    let named = |arguments: &[&str]| Image::read(&streamed("stream", arguments)).reference();
+    assert_eq!(named(&["--repo_tag", "other:2"]), "other:2");
+    assert_eq!(named(&["-t", "localhost:5000/a/b:3"]), "localhost:5000/a/b:3");
+    assert_eq!(named(&["--repo_tag=c:4"]), "c:4");
+    let bin = built("stream.bin");
+    assert!(bin.join("bin/stream-hello").is_file(), "the executable has a folder of its own");
+}
+
+#[test]
+fn only_the_paths_that_are_needed_are_in_the_store() {
+    let needed = ["busybox-1.35", "hello-2.12", "libc-2.40"];
+    for name in ["layered", "single"] {
+        let mut paths = Image::built(name).store_paths();
+        paths.sort();
+        assert_eq!(paths, needed, "{name}");
+    }
+    assert!(Image::streamed("withoutStore").store_paths().is_empty());
+    assert!(!Image::streamed("withoutStore").tree()["bin/hello"].link.is_empty());
+}
+
+#[test]
+fn an_image_without_contents_has_what_its_config_names() {
+    let image = Image::built("withoutContents");
+    assert!(image.store_paths().contains(&"hello-2.12".to_owned()));
+    assert!(!image.tree().contains_key("bin"));
+}
+
+#[test]
+fn images_have_as_few_layers_as_they_may_and_every_path() {
+    assert_eq!(Image::built("twoLayers").layers().len(), 2);
+    let bulk = Image::built("bulk");
+    assert!(bulk.layers().len() <= 5);
+    let paths = bulk.store_paths();
+    for number in 0..12 {
+        assert!(paths.contains(&format!("lib{number}-1.{number}")), "{paths:?}");
+    }
+    let on_top = Image::built("onTop");
+    assert!(on_top.layers().len() <= 8);
+    let below = bulk.config()["rootfs"]["diff_ids"].as_array().unwrap().clone();
+    let all = on_top.config()["rootfs"]["diff_ids"].as_array().unwrap().clone();
+    assert_eq!(all[..below.len()], below, "the base's layers come first");
+}
+
+#[test]
+fn the_environment_of_the_base_is_inherited_once() {
+    assert_eq!(Image::built("child").config()["config"]["Env"], serde_json::json!(["A=1", "B=2"]));
+}
+
+#[test]
+fn of_files_that_several_contents_have_one_is_in_the_image() {
+    let shared = Image::streamed("shared").tree();
+    assert!(shared["bin/hello"].link.contains("-hello-2.12/"), "the first one is linked");
+    assert!(shared["share/doc/MORE"].link.contains("-other-1.0/"));
+    let single = Image::built("sharedSingle").tree();
+    assert!(single["bin/hello"].content.ends_with(b"echo other\n"), "the last one is copied");
+    assert!(single.contains_key("bin/hi"));
+}
+
+#[test]
+fn names_have_a_registry_and_are_lowered() {
+    for name in ["registry", "registrySingle"] {
+        let reference = Image::built(name).reference();
+        assert!(reference.starts_with("registry-1.docker.io/image:"), "{reference}");
+    }
+    assert!(Image::built("layered").reference().starts_with("hello:"));
+}
+
+#[test]
+fn dates_architectures_and_owners_are_as_given() {
+    assert_eq!(Image::built("layered").config()["created"], "1970-01-01T00:00:01Z");
+    assert_eq!(Image::streamed("dated").config()["created"], "2024-05-06T00:00:00Z");
+    assert!(Image::built("now").config()["created"].as_str().unwrap() > "2025");
+    assert_eq!(Image::streamed("cross").config()["architecture"], "arm64");
+    assert_eq!(Image::built("layered").config()["architecture"], "amd64");
+    let owned = Image::streamed("owned").tree();
+    let hello = owned.iter().find(|(path, _)| path.ends_with("-hello-2.12/bin/hello")).unwrap();
+    assert_eq!(hello.1.owner, (1000, 100));
+    assert_eq!(evaluated("owned.extra"), 1);
+}
+
+#[test]
+fn a_pipeline_splits_the_store_paths() {
+    let layers = Image::streamed("pipeline").layers();
+    let has = |layer: usize, name: &str| layers[layer].keys().any(|path| path.ends_with(name));
+    assert!(has(0, "-hello-2.12") && has(0, "-libc-2.40"), "what hello needs is one layer");
+    assert_eq!(layers.len(), 1 + 3 + 1);
+}
+
+#[test]
+fn symlinks_in_the_store_are_kept() {
+    let tree = Image::streamed("link").tree();
+    let link = tree.iter().find(|(path, _)| path.ends_with("-link-to-folder")).unwrap();
+    assert!(link.1.link.ends_with("-hello-2.12"));
+    let hi = tree.iter().find(|(path, _)| path.ends_with("-hello-2.12/bin/hi")).unwrap();
+    assert_eq!(hi.1.link, "hello");
+}
+
+#[test]
+fn a_path_of_the_expression_is_a_content() {
+    let linked = Image::streamed("barePath").tree();
+    assert!(linked["hello.txt"].link.ends_with("-files/hello.txt"));
+    assert_eq!(Image::built("barePathSingle").tree()["hello.txt"].content, b"hello\n");
+}
+
+#[test]
+fn helpers_give_files_that_programs_expect() {
+    let tree = Image::streamed("helpers").tree();
+    for path in [
+        "etc/passwd",
+        "etc/group",
+        "etc/nsswitch.conf",
+        "var/empty",
+        "bin/sh",
+        "usr/bin/env",
+        "etc/ssl/certs/ca-bundle.crt",
+        "etc/ssl/certs/ca-certificates.crt",
+        "etc/pki/tls/certs/ca-bundle.crt",
+    ] {
+        assert!(tree.contains_key(path), "{path}");
+    }
+    let passwd = tree.iter().find(|(path, _)| path.ends_with("-passwd/etc/passwd")).unwrap();
+    let text = String::from_utf8_lossy(&passwd.1.content).into_owned();
+    let users: Vec<&str> = text.lines().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(users, ["root", "user", "nobody"]);
+}
+
+#[test]
+fn what_cannot_be_built_is_refused_with_a_reason() {
+    for (name, reason) in [
+        ("runAsRoot", "needs a virtual machine with root"),
+        ("both", "contents is the old name of copyToRoot"),
+        ("maxLayers", "maxLayers must be greater than 1, not 1"),
+        ("compressor", "compressor must be none, gz or zstd, not xz"),
+        ("pullImage", "needs a client for registries"),
+    ] {
+        let message = refused(&format!("refused.{name}"));
+        assert!(message.contains(reason), "{name}: {message}");
+    }
+}
+
+#[test]
+fn the_package_is_the_same_from_every_file_and_has_every_function() {
+    let packages = evaluated("packages");
+    let package = &packages["default"];
+    assert_eq!(package["version"], env!("CARGO_PKG_VERSION"));
+    for file in package["src"].as_array().unwrap() {
+        let file = file.as_str().unwrap();
+        assert!(std::path::Path::new(file).exists(), "{file}");
+    }
+    for other in ["overlay", "flake", "flakeOverlay"] {
+        assert_eq!(&packages[other], package, "{other}");
+    }
+    assert_eq!(packages["flakeFunctions"], package["functions"]);
+    let functions = serde_json::json!([
+        "binSh",
+        "buildImage",
+        "buildImageWithNixDb",
+        "buildLayeredImage",
+        "buildLayeredImageWithNixDb",
+        "buildNixShellImage",
+        "caCertificates",
+        "exportImage",
+        "fakeNss",
+        "mergeImages",
+        "pullImage",
+        "shadowSetup",
+        "streamLayeredImage",
+        "streamNixShellImage",
+        "usrBinEnv",
+    ]);
+    assert_eq!(package["functions"], functions);
+}
