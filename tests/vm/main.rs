@@ -8,6 +8,7 @@ mod cleanup; // no process or folder remains of a VM
 mod engines; // the table of docs/engines.md
 mod environment_failures; // missing programs, mirrors, disk space
 mod faults; // an engine that fails during a request
+mod files; // owners, capabilities, accounts and removed paths
 mod images; // images as Docker sees them
 mod isolation; // limits for guests and for other users of the host
 mod load; // `seatrial load`

@@ -43,7 +43,7 @@ impl Workbench {
         let bin = folder.path().join("rootfs/bin");
         std::fs::create_dir_all(&bin).unwrap();
         std::fs::copy("/bin/busybox", bin.join("busybox")).unwrap();
-        for applet in ["sh", "cat", "echo", "sleep", "nc", "id", "true"] {
+        for applet in ["sh", "cat", "echo", "sleep", "nc", "id", "ls", "true"] {
             std::os::unix::fs::symlink("busybox", bin.join(applet)).unwrap();
         }
         std::fs::create_dir_all(folder.path().join("more")).unwrap();

@@ -1,0 +1,71 @@
+//! Owners, capabilities, accounts and removed paths, as Docker unpacks them and containers see
+//! them.
+
+use crate::workbench::Workbench;
+
+/// Contents on a base: a program that may use port 80, and the same one without that.
+const RECIPE: &str = r#"
+name = "files"
+tag = "1"
+from_image = "base.tar"
+contents = [{ source = "more", target = "/srv/app", owner = "app", mode = "go-rwx" }]
+[[path]]
+path = "/usr/local/bin/nc"
+source = "/bin/busybox"
+mode = "0755"
+capabilities = "cap_net_bind_service=ep"
+xattrs = { "user.comment" = "kept" }
+[[path]]
+path = "/usr/local/bin/cat"
+type = "hardlink"
+target = "/usr/local/bin/nc"
+[[path]]
+path = "/etc/secret"
+remove = true
+[[path]]
+path = "/opt"
+remove = true
+[[path]]
+path = "/etc/note"
+owner = "app"
+[accounts]
+users = [{ name = "app", uid = 1000, home = "/srv/app", groups = "video" }]
+groups = [{ name = "video", gid = 44 }]
+[config]
+User = "app"
+Env = ["PATH=/bin"]
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn capabilities_accounts_owners_and_whiteouts_work_in_containers() {
+    let bench = Workbench::new().await;
+    for (path, content) in [("etc/secret", "x"), ("etc/note", "x"), ("opt/old/file", "x")] {
+        let path = bench.path("rootfs").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    bench.build("name='base'\ntag='1'\ncontents='rootfs'\n", "base.tar");
+    bench.load(RECIPE).await;
+    // By default, Docker lets everyone use all ports.
+    let limit = "--sysctl net.ipv4.ip_unprivileged_port_start=1024";
+    let run = |options: &str, script: &str| {
+        format!("docker run --rm {options} files:1 /bin/sh -c '{script}' 2>&1 || true")
+    };
+    // Waits a second for a client that does not come.
+    let listen = |program: &str| format!("{program} -l -p 80 -w 1");
+    let with = bench.guest(&run(limit, &listen("/usr/local/bin/nc"))).await;
+    assert!(with.contains("timed out"), "{with}");
+    let without = bench.guest(&run(limit, &listen("/bin/nc"))).await;
+    assert!(without.contains("Permission denied"), "{without}");
+    // A hard link is the same file; bit 10 is cap_net_bind_service.
+    let script = "/usr/local/bin/cat /proc/self/status";
+    let status = bench.guest(&run("", script)).await;
+    assert!(status.contains("CapEff:\t0000000000000400"), "{status}");
+    let id = bench.guest(&run("", "id; cd; ls -ld . file; ls -l /etc/note")).await;
+    assert!(id.contains("uid=1000(app) gid=1000(app)") && id.contains("44(video)"), "{id}");
+    assert_eq!(id.matches(" app      app ").count(), 3, "{id}");
+    assert!(id.contains("drwx------") && id.contains("-rw-------"), "{id}");
+    let gone = bench.guest(&run("", "cat /etc/secret; ls /opt; ls /etc")).await;
+    assert_eq!(gone.matches("No such file or directory").count(), 2, "{gone}");
+    assert!(gone.contains("passwd"), "{gone}");
+}
