@@ -1,33 +1,26 @@
 //! Parallel compression whose output does not depend on the number of threads.
 //!
 //! The stream is cut into blocks of a fixed size, which are compressed independently and written in
-//! order. For gzip, the blocks form a single member, since RFC 1951 allows to align blocks to bytes
-//! with empty stored blocks; for zstd, each block is a frame (RFC 8878, section 3.1).
+//! order. Each block is a member of its own for gzip (RFC 1952, section 2.2), and a frame of its
+//! own for zstd (RFC 8878, section 3.1). Readers of both formats read all of them; layers with many
+//! gzip members are also what eStargz images consist of.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use flate2::{Compress, Crc, FlushCompress, Status};
+use libdeflater::{CompressionLvl, Compressor};
 
 use super::compression::{Compression, GZIP_LEVEL, ZSTD_LEVEL};
 use super::decompress::Codec;
 
 /// The size of a block in bytes. The output depends on it, so it never changes.
 const BLOCK: usize = 1 << 20;
-/// RFC 1952: magic, deflate, no flags, no time, no hint, unknown system.
-const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 struct Job {
     block: Vec<u8>,
-    last: bool,
-    result: Sender<io::Result<CompressedBlock>>,
-}
-
-struct CompressedBlock {
-    bytes: Vec<u8>,
-    crc: Crc,
+    result: Sender<io::Result<Vec<u8>>>,
 }
 
 /// Compresses streams, one after the other, in blocks on its own threads.
@@ -35,10 +28,8 @@ pub struct BlockCompressor {
     codec: Codec,
     jobs: Option<Sender<Job>>,
     workers: Vec<JoinHandle<()>>,
-    pending: VecDeque<Receiver<io::Result<CompressedBlock>>>,
+    pending: VecDeque<Receiver<io::Result<Vec<u8>>>>,
     block: Vec<u8>,
-    started: bool,
-    crc: Crc,
 }
 
 impl std::fmt::Debug for BlockCompressor {
@@ -65,7 +56,7 @@ impl BlockCompressor {
                 let mut compressor = BlockCodec::new(codec);
                 for job in queue {
                     // The receiver is dropped only if the whole build fails.
-                    let _ = job.result.send(compressor.compress(&job));
+                    let _ = job.result.send(compressor.compress(&job.block));
                 }
             })
         };
@@ -75,8 +66,6 @@ impl BlockCompressor {
             jobs: Some(jobs),
             pending: VecDeque::new(),
             block: Vec::with_capacity(BLOCK),
-            started: false,
-            crc: Crc::new(),
         })
     }
 
@@ -88,7 +77,7 @@ impl BlockCompressor {
     pub fn push(&mut self, mut bytes: &[u8], output: Output<'_>) -> io::Result<()> {
         while !bytes.is_empty() {
             if self.block.len() == BLOCK {
-                self.submit(false, output)?;
+                self.submit(output)?;
             }
             let count = bytes.len().min(BLOCK - self.block.len());
             self.block.extend_from_slice(&bytes[..count]);
@@ -102,29 +91,19 @@ impl BlockCompressor {
     /// # Errors
     /// If compressing or `output` fails.
     pub fn finish(&mut self, output: Output<'_>) -> io::Result<()> {
-        self.submit(true, output)?;
+        self.submit(output)?;
         while self.write_oldest(output)? {}
-        if self.codec == Codec::Gzip {
-            let trailer = [self.crc.sum().to_le_bytes(), self.crc.amount().to_le_bytes()];
-            output(&trailer.concat())?;
-        }
-        self.started = false;
-        self.crc = Crc::new();
         Ok(())
     }
 
-    fn submit(&mut self, last: bool, output: Output<'_>) -> io::Result<()> {
-        if !self.started && self.codec == Codec::Gzip {
-            output(&GZIP_HEADER)?;
-        }
-        self.started = true;
+    fn submit(&mut self, output: Output<'_>) -> io::Result<()> {
         if self.pending.len() > self.workers.len() {
             self.write_oldest(output)?;
         }
         let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));
         let (result, pending) = bounded(1);
         let jobs = self.jobs.as_ref().ok_or_else(worker_lost)?;
-        jobs.send(Job { block, last, result }).map_err(|_| worker_lost())?;
+        jobs.send(Job { block, result }).map_err(|_| worker_lost())?;
         self.pending.push_back(pending);
         Ok(())
     }
@@ -134,9 +113,7 @@ impl BlockCompressor {
         let Some(pending) = self.pending.pop_front() else {
             return Ok(false);
         };
-        let block = pending.recv().map_err(|_| worker_lost())??;
-        self.crc.combine(&block.crc);
-        output(&block.bytes)?;
+        output(&pending.recv().map_err(|_| worker_lost())??)?;
         Ok(true)
     }
 }
@@ -157,7 +134,7 @@ fn worker_lost() -> io::Error {
 /// The compressor of one thread. It is reused, since clearing its tables costs less than allocating
 /// them.
 enum BlockCodec {
-    Gzip(Compress),
+    Gzip(Compressor),
     Zstd(zstd::bulk::Compressor<'static>),
     Broken,
 }
@@ -165,37 +142,22 @@ enum BlockCodec {
 impl BlockCodec {
     fn new(codec: Codec) -> Self {
         match codec {
-            Codec::Gzip => Self::Gzip(Compress::new(flate2::Compression::new(GZIP_LEVEL), false)),
+            Codec::Gzip => CompressionLvl::new(GZIP_LEVEL)
+                .map_or(Self::Broken, |level| Self::Gzip(Compressor::new(level))),
             _ => zstd::bulk::Compressor::new(ZSTD_LEVEL).map_or(Self::Broken, Self::Zstd),
         }
     }
 
-    fn compress(&mut self, job: &Job) -> io::Result<CompressedBlock> {
+    fn compress(&mut self, block: &[u8]) -> io::Result<Vec<u8>> {
         match self {
-            Self::Gzip(deflate) => deflate_block(deflate, job),
-            Self::Zstd(zstd) => {
-                Ok(CompressedBlock { bytes: zstd.compress(&job.block)?, crc: Crc::new() })
+            Self::Gzip(gzip) => {
+                let mut bytes = vec![0; gzip.gzip_compress_bound(block.len())];
+                let count = gzip.gzip_compress(block, &mut bytes).map_err(io::Error::other)?;
+                bytes.truncate(count);
+                Ok(bytes)
             }
+            Self::Zstd(zstd) => zstd.compress(block),
             Self::Broken => Err(worker_lost()),
-        }
-    }
-}
-
-fn deflate_block(deflate: &mut Compress, job: &Job) -> io::Result<CompressedBlock> {
-    let mut crc = Crc::new();
-    crc.update(&job.block);
-    let mut bytes = Vec::with_capacity(job.block.len() / 2 + 1024);
-    deflate.reset();
-    let flush = if job.last { FlushCompress::Finish } else { FlushCompress::Sync };
-    loop {
-        bytes.reserve(64 << 10);
-        let rest = &job.block[deflate.total_in() as usize..];
-        let status = deflate.compress_vec(rest, &mut bytes, flush)?;
-        let all_in = deflate.total_in() == job.block.len() as u64;
-        let all_out =
-            if job.last { status == Status::StreamEnd } else { bytes.len() < bytes.capacity() };
-        if all_in && all_out {
-            return Ok(CompressedBlock { bytes, crc });
         }
     }
 }
@@ -260,8 +222,7 @@ mod tests {
             let gzip = compressed(Compression::Gzip, 1, &stream);
             assert_eq!(gzip, compressed(Compression::Gzip, 5, &stream));
             let mut plain = Vec::new();
-            // This decoder reads one member only, as some other readers do.
-            flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut plain).unwrap();
+            flate2::read::MultiGzDecoder::new(&gzip[..]).read_to_end(&mut plain).unwrap();
             assert_eq!(plain, stream, "{size}");
             let zstd = compressed(Compression::Zstd, 1, &stream);
             assert_eq!(zstd, compressed(Compression::Zstd, 5, &stream));

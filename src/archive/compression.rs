@@ -2,7 +2,9 @@
 
 use super::decompress::Codec;
 
-pub(super) const GZIP_LEVEL: u32 = 6;
+/// libdeflate's level. It takes half the time of zlib's default level, 6, for 1 % fewer bytes of
+/// programs, and 1 % more of text.
+pub(super) const GZIP_LEVEL: i32 = 4;
 /// Takes two thirds of the time of zstd's default level, 3, for 4 % more bytes.
 pub(super) const ZSTD_LEVEL: i32 = 2;
 
@@ -12,7 +14,7 @@ pub enum Compression {
     /// No compression.
     #[default]
     None,
-    /// gzip, level 6.
+    /// gzip, by libdeflate at level 4.
     Gzip,
     /// zstd, level 2.
     Zstd,
@@ -33,7 +35,9 @@ impl Compression {
     pub fn cache_key(self) -> Option<String> {
         match self {
             Self::None => None,
-            Self::Gzip => Some(format!("gzip-{GZIP_LEVEL}-{}", env!("CARGO_PKG_VERSION"))),
+            Self::Gzip => {
+                Some(format!("gzip-libdeflate-{GZIP_LEVEL}-{}", env!("CARGO_PKG_VERSION")))
+            }
             Self::Zstd => Some(format!("zstd-{ZSTD_LEVEL}-{}", env!("CARGO_PKG_VERSION"))),
         }
     }

@@ -263,7 +263,7 @@ impl Built {
         let plain = |layer: Vec<u8>| {
             let mut plain = Vec::new();
             match layer.starts_with(&[0x1f, 0x8b]) {
-                true => flate2::read::GzDecoder::new(&layer[..])
+                true => flate2::read::MultiGzDecoder::new(&layer[..])
                     .read_to_end(&mut plain)
                     .map(|_| plain)
                     .unwrap(),
