@@ -6,7 +6,7 @@ use crate::archive::Limits;
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(in crate::cli) struct LimitArgs {
     /// Most bytes that an image's compressed layers may decompress to, such as 20G
-    /// [default: 8G, or 1100 times the compressed size if that is more]
+    /// [default: 512M and 1100 times the compressed size]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_size: Option<u64>,
 
