@@ -28,6 +28,7 @@ mod lint; // findings of inspect
 mod merge; // several images in one archive
 mod metadata; // environment, names, architecture, tags, dates
 mod names; // several tags, names from the command line, annotations
+mod other_tools; // layers made by GNU tar, bsdtar and umoci
 mod outputs; // output files, links, devices and pipes
 mod paths; // single paths, accounts and helpers
 mod peers; // other programs read the archives

@@ -86,8 +86,10 @@ impl Member {
 #[derive(Debug)]
 pub struct TarReader<R> {
     inner: R,
-    /// Unread bytes of the current member, with padding.
+    /// Unread bytes of the current member.
     left: u64,
+    /// The padding after them.
+    padding: u64,
     content: Content,
 }
 
@@ -122,7 +124,7 @@ struct Overrides {
 impl<R: Skip> TarReader<R> {
     /// Reads members from `inner`, which is at a header.
     pub fn new(inner: R) -> Self {
-        Self { inner, left: 0, content: Content::new(0, Vec::new()) }
+        Self { inner, left: 0, padding: 0, content: Content::new(0, Vec::new()) }
     }
 
     /// Returns the next member, or `None` at the end. Skips unread content of the previous one.
@@ -153,10 +155,12 @@ impl<R: Skip> TarReader<R> {
         }
     }
 
-    /// Skips the unread content of the current member; the inner reader is then at a header.
+    /// Skips the unread content of the current member; the inner reader is then at a header. An
+    /// archive may end within the padding: Go's reader allows that, and umoci writes such archives.
     pub(crate) fn skip_content(&mut self) -> io::Result<()> {
         self.inner.skip(self.left)?;
-        (self.left, self.content) = (0, Content::new(0, Vec::new()));
+        io::copy(&mut self.inner.by_ref().take(self.padding), &mut io::sink())?;
+        (self.left, self.padding, self.content) = (0, 0, Content::new(0, Vec::new()));
         Ok(())
     }
 
@@ -188,9 +192,8 @@ impl<R: Skip> TarReader<R> {
             // Whatever their header says, these have no content.
             _ => 0,
         };
-        let end =
-            stored.checked_add(BLOCK).ok_or_else(|| invalid_data("a member that is too large"))?;
-        self.left = end - BLOCK + padding(stored);
+        stored.checked_add(BLOCK).ok_or_else(|| invalid_data("a member that is too large"))?;
+        (self.left, self.padding) = (stored, padding(stored));
         self.content = Content::new(stored, vec![(0, stored)]);
         let sparse = self.apply_sparse(&mut header, block, &overrides.records, stored)?;
         for (what, path) in [("path", &header.name), ("link target", &header.link)] {
@@ -346,7 +349,7 @@ fn kind(header: &Header) -> io::Result<MemberKind> {
 impl<R: Read> Read for TarReader<R> {
     /// Reads the content of the current member.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Self { inner, left, content } = self;
+        let Self { inner, left, content, .. } = self;
         while content
             .map
             .get(content.region)

@@ -1,0 +1,132 @@
+//! Layers made by GNU tar, bsdtar and umoci, in several layers on each other: the file system that
+//! is exported is the one that umoci unpacks, and static checks find the same files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::forge::{OCI_CONFIG, OCI_LAYER, OciFolder, config, with};
+use crate::lab::Lab;
+use serde_json::json;
+
+/// The files of the lowest layer, as commands of a shell.
+const LOWER: &str = "
+    mkdir -p bin etc/app/sub lib/real opaque/old usr/bin; echo app >bin/app; ln bin/app bin/hard
+    echo conf >etc/app/conf; ln -s conf etc/app/link; ln -s real lib/linked; echo in >lib/real/x
+    echo gone >etc/gone; echo hidden >opaque/old/x; echo hidden >opaque/y
+    truncate -s 200K sparse; printf end >>sparse; truncate -s 300K sparse
+    mkdir -p $(printf 'long%.0s' {1..40})/$(printf 'name%.0s' {1..40}); chmod 4755 bin/app";
+/// The files of the upper layer: whiteouts, a file below a symlinked directory of the lower layer
+/// that is a directory now, and a replaced file.
+const UPPER: &str = "
+    mkdir -p etc opaque lib/linked bin; touch etc/.wh.gone opaque/.wh..wh..opq; echo new >opaque/new
+    echo below >lib/linked/y; echo other >bin/hard; ln bin/hard bin/harder";
+
+/// Commands that pack the folder `$1` into the tar `$2`.
+const TOOLS: [(&str, &str); 5] = [
+    ("GNU tar", "tar --format=gnu -cf $2 -C $1 ."),
+    ("GNU tar, PAX, sparse", "tar --format=posix --sparse --xattrs -cf $2 -C $1 ."),
+    (
+        "GNU tar, a path twice and empty PAX values",
+        "tar --format=posix --pax-option=comment:=,SCHILY.acl.access:= -cf $2 -C $1 . && \
+         tar --format=posix -rf $2 -C $1 ./bin",
+    ),
+    ("bsdtar", "bsdtar --format=gnutar -cf $2 -C $1 ."),
+    ("bsdtar, PAX", "bsdtar --format=pax -cf $2 -C $1 ."),
+];
+
+type Files = BTreeMap<String, (u32, String, u64)>;
+
+/// The files below `folder`: type and mode, content or target, number of links.
+fn files(folder: &Path) -> Files {
+    fn walk(folder: &Path, prefix: &str, found: &mut Files) {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let path = format!("{prefix}/{}", entry.file_name().to_string_lossy());
+            let metadata = entry.path().symlink_metadata().unwrap();
+            let content = if metadata.is_dir() {
+                walk(&entry.path(), &path, found);
+                String::new()
+            } else if metadata.is_symlink() {
+                fs::read_link(entry.path()).unwrap().to_string_lossy().into_owned()
+            } else {
+                fs::read_to_string(entry.path()).unwrap()
+            };
+            let links = if metadata.is_file() { metadata.nlink() } else { 1 };
+            found.insert(path, (metadata.mode(), content, links));
+        }
+    }
+    let mut found = Files::new();
+    walk(folder, "", &mut found);
+    found
+}
+
+/// Compares the exported file system of the image in `layout` with what umoci unpacks.
+fn assert_same(lab: &Lab, tool: &str) {
+    let export = [
+        "set -e; umask 022; mkdir ours",
+        "\"$SEATRIAL\" export layout -o ours.tar",
+        "tar -xpf ours.tar -C ours",
+        "umoci raw unpack --rootless --image layout:t theirs",
+    ];
+    let mut shell = lab.command("bash");
+    shell.args(["-c", &export.join("; ")]).env("SEATRIAL", env!("CARGO_BIN_EXE_seatrial"));
+    crate::lab::Run::of(shell).ok();
+    let (ours, theirs) = (files(&lab.path("ours")), files(&lab.path("theirs")));
+    assert!(theirs.len() > 10, "{tool}: {theirs:?}");
+    assert_eq!(ours, theirs, "{tool}");
+}
+
+#[test]
+fn file_systems_of_layers_by_other_tools_are_those_that_umoci_unpacks() {
+    for (tool, pack) in TOOLS {
+        let lab = Lab::new();
+        let script = format!(
+            "set -e; umask 022; pack() {{ {pack}; }}
+             mkdir lower upper; (cd lower; {LOWER}); (cd upper; {UPPER})
+             pack lower lower.tar; pack upper upper.tar"
+        );
+        lab.tool("bash", ["-c", &script]);
+        let layers = ["lower.tar", "upper.tar"].map(|name| fs::read(lab.path(name)).unwrap());
+        let oci = OciFolder::new(&lab, "layout");
+        let blobs = layers.each_ref().map(|layer| oci.blob(layer, OCI_LAYER));
+        let config = config(&[&layers[0], &layers[1]]);
+        let manifest = oci.manifest(oci.document(OCI_CONFIG, &config), &blobs);
+        let name = json!({ "org.opencontainers.image.ref.name": "t" });
+        oci.index(&[with(manifest, json!({ "annotations": name }))]);
+        assert_same(&lab, tool);
+        #[cfg(feature = "vm")]
+        {
+            let expected = "
+                [[file]]\npath = '/bin/app'\nmode = '4755'\ncontent = { equals = \"app\\n\" }
+                [[file]]\npath = '/bin/harder'\ncontent = { equals = \"other\\n\" }
+                [[file]]\npath = '/etc/gone'\nexists = false
+                [[file]]\npath = '/opaque/y'\nexists = false
+                [[file]]\npath = '/opaque/new'\ntype = 'file'
+                [[file]]\npath = '/lib/linked'\ntype = 'directory'
+                [[file]]\npath = '/lib/linked/y'\ntype = 'file'
+                [[file]]\npath = '/sparse'\nsize = 307200
+            ";
+            lab.file("expect.toml", expected);
+            let check = ["check", "layout", "--expect", "expect.toml", "--no-vm"];
+            lab.seatrial(check.iter().chain(&["--platform", "amd64"])).ok();
+        }
+    }
+}
+
+#[test]
+fn file_systems_of_images_by_umoci_are_those_that_it_unpacks() {
+    let lab = Lab::new();
+    let script = format!(
+        "set -e; umask 022; mkdir lower; (cd lower; {LOWER})
+         umoci init --layout layout; umoci new --image layout:t
+         umoci insert --rootless --image layout:t lower /
+         umoci insert --rootless --image layout:t --whiteout /etc/gone
+         umoci insert --rootless --image layout:t --opaque lower/lib /opaque
+         umoci unpack --rootless --image layout:t bundle
+         ln bundle/rootfs/lib/real/x bundle/rootfs/lib/real/hard; rm -r bundle/rootfs/etc/app
+         umoci repack --image layout:t bundle; rm -r bundle"
+    );
+    lab.tool("bash", ["-c", &script]);
+    assert_same(&lab, "umoci");
+}
