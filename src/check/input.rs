@@ -10,6 +10,7 @@ use super::static_checks;
 use super::verdict::{Checks, TestCase};
 use crate::archive::{ArchiveError, Compression, ImageSelector, Limits};
 use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan};
+use crate::harness::VmSteps;
 use crate::image::Platform;
 
 /// An image to check.
@@ -104,7 +105,7 @@ fn build(
     threads: usize,
     cache: CacheUse,
 ) -> Result<(), CheckError> {
-    let plan = plan(recipe, threads)?;
+    let plan = VmSteps::for_plan(plan(recipe, threads)?);
     let options =
         BuildOptions { format: Format::Docker, compression: Compression::None, threads, cache };
     assemble(&plan, options, Output::File(archive), &mut |_| ())?;

@@ -9,14 +9,16 @@ use super::runtime::block_on;
 #[cfg(feature = "vm")]
 use super::streams::json;
 use super::streams::stdout;
+use crate::errors::chain;
+use crate::steps::Namespace;
 #[cfg(feature = "vm")]
 use crate::vm::doctor;
 
 /// Checks this host for required programs and permissions
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Building images needs no other programs. VMs do; without KVM, their CPUs are
-emulated.
+Building images needs no other programs. Steps of recipes and VMs do; without
+KVM, the CPUs of VMs are emulated.
 
 Example:
   seatrial doctor")]
@@ -33,6 +35,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     print(&mut stdout(), "ok", "building images", "no other programs needed")?;
+    print_steps(&mut stdout())?;
     print(&mut stdout(), "note", "VMs", "this program was compiled without feature vm")?;
     Ok(())
 }
@@ -45,6 +48,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     } else {
         let mut output = stdout();
         print(&mut output, "ok", "building images", "no other programs needed")?;
+        print_steps(&mut output)?;
         for doctor::Finding { state, what, found } in &findings {
             print(&mut output, state.word(), what, found)?;
         }
@@ -55,6 +59,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     match findings.iter().any(|finding| finding.state == doctor::State::Missing) {
         true => Err(ExitWith::ENVIRONMENT.into()),
         false => Ok(()),
+    }
+}
+
+/// Prints whether this host can run the steps of recipes, which few recipes have.
+fn print_steps(output: &mut dyn Write) -> io::Result<()> {
+    match Namespace::check_host() {
+        Ok(()) => print(output, "ok", "steps of recipes", "in namespaces"),
+        Err(error) => print(output, "note", "steps of recipes", &chain(&error)),
     }
 }
 

@@ -10,6 +10,8 @@ use crate::text;
 /// Prepares the steps of `plan`.
 pub(super) fn prepare(mut plan: Plan) -> Plan {
     plan.observe_steps(print);
+    #[cfg(feature = "vm")]
+    let plan = crate::harness::VmSteps::for_plan(plan);
     plan
 }
 
@@ -20,6 +22,7 @@ fn print(event: StepEvent<'_>) {
             let cached = if cached { " (cached)" } else { "" };
             writeln!(messages(), "step {number}/{count}{cached}: {title}")
         }
+        StepEvent::Status(status) => writeln!(messages(), "  ({})", text::escape(status)),
         StepEvent::Output(line) => writeln!(messages(), "  {}", text::lines(line)),
     };
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::daemon::Daemon;
 use super::error::HarnessError;
 use super::loaded_image::LoadedImage;
+use super::steps::VmSteps;
 use crate::archive::{ArchiveError, Compression, Image, ImageFormat};
 use crate::archive::{docker, write};
 use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan};
@@ -34,8 +35,12 @@ impl Daemon {
             cache: CacheUse::On,
         };
         let build = move |sender: &mut Sender| -> Result<String, HarnessError> {
-            let summary =
-                assemble(&plan(recipe, threads)?, options, Output::Stream(sender), &mut |_| ())?;
+            let summary = assemble(
+                &VmSteps::for_plan(plan(recipe, threads)?),
+                options,
+                Output::Stream(sender),
+                &mut |_| (),
+            )?;
             Ok(summary.reference.unwrap_or_default())
         };
         let reference = self.load(build).await?;
@@ -95,7 +100,7 @@ impl Daemon {
     }
 
     /// Streams what `write` writes into the engine.
-    async fn load<T: Send + 'static>(
+    pub(super) async fn load<T: Send + 'static>(
         &self,
         write: impl FnOnce(&mut Sender) -> Result<T, HarnessError> + Send + 'static,
     ) -> Result<T, HarnessError> {

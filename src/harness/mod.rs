@@ -41,9 +41,11 @@ mod daemon;
 mod error;
 mod load;
 mod loaded_image;
+mod steps;
 pub(crate) mod value;
 mod watch;
 
 pub use daemon::Daemon;
 pub use error::HarnessError;
 pub use loaded_image::LoadedImage;
+pub use steps::VmSteps;

@@ -52,14 +52,19 @@ const WHITEOUT_MODE: u32 = 0o600;
 const CAPABILITY: &[u8] = b"security.capability";
 
 impl Changes {
-    /// Reads `tar` to its end and writes the layer to `output`.
-    pub(crate) fn convert(&self, tar: impl Read, output: &mut dyn Write) -> io::Result<()> {
+    /// Reads `tar` to its end and writes the layer to `output`, without the paths in `skipped`.
+    pub(crate) fn convert(
+        &self,
+        tar: impl Read,
+        skipped: &BTreeSet<Box<[u8]>>,
+        output: &mut dyn Write,
+    ) -> io::Result<()> {
         let mut reader = TarReader::new(CountingReader::new(tar));
         let mut whiteouts = BTreeSet::new();
         while let Some(member) = reader.next_member()? {
             let path = normalize(&member.path)
                 .ok_or_else(|| io::Error::other("the changes contain an unsafe path"))?;
-            if path.is_empty() {
+            if path.is_empty() || skipped.contains(&path) {
                 continue;
             }
             if name_of(&path).starts_with(WHITEOUT) {

@@ -64,6 +64,16 @@ pub enum StepError {
     /// This host does not give the step a sandbox.
     #[error("cannot run steps on this host: {}", text::message(.0))]
     Sandbox(String),
+    /// The VM of a step failed.
+    #[error("failed to run a step in a VM of {guest}")]
+    Vm {
+        /// The guest.
+        guest: String,
+        /// Whether the host failed, not the input.
+        is_environment: bool,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A layer below the step cannot be read.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
@@ -96,6 +106,7 @@ impl StepError {
         match self {
             Self::Missing { .. } | Self::Sandbox(_) | Self::Io { .. } => true,
             Self::Archive(error) => error.is_environment(),
+            Self::Vm { is_environment, .. } => *is_environment,
             _ => false,
         }
     }

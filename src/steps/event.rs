@@ -14,6 +14,8 @@ pub enum StepEvent<'a> {
         /// Whether it does not run.
         cached: bool,
     },
+    /// A status before the command runs, such as that a VM is started.
+    Status(&'a str),
     /// The command printed a line.
     Output(&'a str),
 }

@@ -21,6 +21,8 @@ mod runner;
 mod step;
 
 pub use changes::OverlayFormat;
+#[cfg(feature = "vm")]
+pub(crate) use changes::TAR_OPTIONS;
 pub use error::StepError;
 pub use event::StepEvent;
 pub use namespace::Namespace;

@@ -43,6 +43,11 @@ impl<'a> Output<'a> {
         self.last.push_back(line.to_owned());
     }
 
+    /// Reports what is being done before the command runs.
+    pub fn status(&self, status: &str) {
+        (self.on_event)(StepEvent::Status(status));
+    }
+
     /// The last lines.
     pub fn last_lines(&self) -> Vec<String> {
         self.last.iter().cloned().collect()

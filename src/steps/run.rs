@@ -67,7 +67,7 @@ pub fn run(
             (Place::Vm, Some(vm)) => vm,
             (Place::Vm, None) => {
                 let problem =
-                    "where = \"vm\" takes a program that runs steps in VMs; this one does not";
+                    "where = \"vm\" needs the feature vm; install seatrial with --features vm";
                 return Err(StepError::Sandbox(problem.to_owned()));
             }
         };
@@ -149,7 +149,7 @@ fn layer_of(
     let mut tar = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
     let mut digest = None;
     let mut output = Output::new(context.on_event);
-    runner.run(layers, step, &mut output, &mut |source, format| {
+    runner.run(layers, step, &mut output, &mut |source, format, skipped| {
         let invalid = |error: std::io::Error| {
             let problem = format!("failed to read its changes: {error}");
             StepError::Invalid { step: step.title(), problem }
@@ -157,7 +157,7 @@ fn layer_of(
         let writer = BufWriter::with_capacity(128 << 10, &tar);
         let mut writer = HashingWriter { inner: writer, hasher: Hasher::default() };
         let changes = Changes { format, mtime: context.mtime };
-        changes.convert(source, &mut writer).map_err(invalid)?;
+        changes.convert(source, skipped, &mut writer).map_err(invalid)?;
         writer.flush().map_err(ArchiveError::temporary_file)?;
         digest = Some(writer.hasher.finish());
         Ok(())

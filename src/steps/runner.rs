@@ -1,5 +1,6 @@
 //! The interface between steps and what runs their commands.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Read;
 
@@ -62,8 +63,10 @@ pub trait Runner: fmt::Debug + Send + Sync {
     ) -> Result<(), StepError>;
 }
 
-/// Receives the tar with the changes of a step, in the format that is given.
-pub type ChangesReader<'a> = dyn FnMut(&mut dyn Read, OverlayFormat) -> Result<(), StepError> + 'a;
+/// Receives the tar with the changes of a step, in the format that is given, and the paths in it
+/// that are not changes.
+pub type ChangesReader<'a> =
+    dyn FnMut(&mut dyn Read, OverlayFormat, &BTreeSet<Box<[u8]>>) -> Result<(), StepError> + 'a;
 
 /// The use of results from before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -178,6 +178,7 @@ fn without_a_range_of_ids_a_plain_user_learns_what_to_do() {
     assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
     let message = run.stderr();
     assert!(message.contains("add the line plain:100000:65536 to /etc/subuid"), "{message}");
+    assert!(message.contains("where = \"vm\""), "{message}");
     assert!(!lab.exists("home/out.tar"));
 }
 

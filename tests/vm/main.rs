@@ -20,6 +20,7 @@ mod restored_vms; // VMs restored from a snapshot
 mod runtime_checks; // `seatrial check` on an engine
 mod sample_image; // the image that the tests of `seatrial check` use
 mod snapshots; // damaged, deleted and unused snapshots
-mod static_checks;
-mod structure_tests; // `seatrial check` without an engine
+mod static_checks; // `seatrial check` without an engine
+mod steps; // steps of recipes as root in a VM
+mod structure_tests; // container-structure-test files
 mod workbench; // a Docker daemon in a VM, and images for it

@@ -21,6 +21,7 @@ mod unpack;
 mod user;
 mod work;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Instant;
@@ -47,6 +48,16 @@ impl Namespace {
     /// A runner for images of `architecture`, a Go name.
     pub fn new(architecture: &str, reuse: Reuse) -> Self {
         Self { architecture: architecture.to_owned(), reuse }
+    }
+
+    /// Checks whether this host can run steps in namespaces.
+    ///
+    /// # Errors
+    /// If it cannot, with the reason and how to remove it.
+    pub fn check_host() -> Result<(), StepError> {
+        problems::check_programs()?;
+        let work = WorkFolder::create()?;
+        UserNamespace::create(work.path()).map(drop)
     }
 
     fn check_architecture(&self, step: &Step) -> Result<(), StepError> {
@@ -124,7 +135,7 @@ fn read_changes(
     let errors = holder::collect(child.stderr.take());
     let mut stdout =
         child.stdout.take().ok_or_else(|| failed()(std::io::ErrorKind::Other.into()))?;
-    let result = changes(&mut stdout, OverlayFormat::User);
+    let result = changes(&mut stdout, OverlayFormat::User, &BTreeSet::new());
     drop(stdout);
     let status = child.wait().map_err(failed())?;
     result?;

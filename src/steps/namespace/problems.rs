@@ -25,6 +25,9 @@ const SETTINGS: [(&str, &str, &str); 3] = [
     ("user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=10000"),
 ];
 
+/// Where a step can run instead.
+const ELSEWHERE: &str = "or run the step in a VM with where = \"vm\"";
+
 /// Checks that all programs are installed.
 pub(super) fn check_programs() -> Result<(), StepError> {
     for (program, package) in PROGRAMS {
@@ -46,7 +49,7 @@ pub(super) fn no_ranges(user: &str) -> StepError {
     let user = if user.is_empty() { "USER" } else { user };
     StepError::Sandbox(format!(
         "this user has no range of user IDs for files of other owners; install the package uidmap \
-         and add the line {user}:100000:65536 to /etc/subuid and /etc/subgid"
+         and add the line {user}:100000:65536 to /etc/subuid and /etc/subgid, {ELSEWHERE}"
     ))
 }
 
@@ -59,7 +62,10 @@ pub(super) fn no_user_namespace(error: &str) -> StepError {
         },
         |command| format!("as root, run {command}"),
     );
-    StepError::Sandbox(format!("it does not allow user namespaces ({}); {hint}", error.trim()))
+    StepError::Sandbox(format!(
+        "it does not allow user namespaces ({}); {hint}, {ELSEWHERE}",
+        error.trim()
+    ))
 }
 
 /// The layers cannot be laid on each other in `folder`; `error` is what `mount` printed.
@@ -74,7 +80,7 @@ pub(super) fn no_overlay(error: &str, folder: &std::path::Path) -> StepError {
         },
         |command| format!("as root, run {command}"),
     );
-    StepError::Sandbox(format!("failed to mount layers ({}); {hint}", error.trim()))
+    StepError::Sandbox(format!("failed to mount layers ({}); {hint}, {ELSEWHERE}", error.trim()))
 }
 
 /// The command that changes a setting that forbids user namespaces.

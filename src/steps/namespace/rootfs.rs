@@ -20,14 +20,15 @@ const ROOTFS: &str = "rootfs";
 const FILES: &str = "files";
 /// The file of a layer with its size in bytes. Locked as long as the layer is in use.
 const SIZE: &str = "size";
-/// The names of unfinished layers begin with this.
-const UNFINISHED: &str = ".new-";
+/// The folder in the working folder for a layer that is being unpacked.
+const UNFINISHED: &str = "unfinished";
 /// The limit for all unpacked layers, in bytes.
 const LIMIT: u64 = 16 << 30;
 
 /// Unpacked layers.
 pub(super) struct Rootfs<'n> {
     namespace: &'n UserNamespace,
+    work: &'n Path,
     folder: PathBuf,
 }
 
@@ -49,7 +50,7 @@ impl<'n> Rootfs<'n> {
     /// Unpacked layers of the cache, or only of the step in the folder `work` if not `shared`.
     pub(super) fn open(
         namespace: &'n UserNamespace,
-        work: &Path,
+        work: &'n Path,
         shared: bool,
     ) -> Result<Self, StepError> {
         // Files of the same layer have other owners outside if the namespace has other IDs.
@@ -60,7 +61,7 @@ impl<'n> Rootfs<'n> {
             false => work.join(ROOTFS),
         };
         fs::create_dir_all(&folder).map_err(StepError::io("create", &folder))?;
-        Ok(Self { namespace, folder })
+        Ok(Self { namespace, work, folder })
     }
 
     /// Returns the unpacked `layer`; unpacks it if the cache does not have it.
@@ -69,14 +70,14 @@ impl<'n> Rootfs<'n> {
         if let Some(unpacked) = in_use(&folder) {
             return Ok(unpacked);
         }
-        let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(&self.folder);
-        let unfinished = unfinished.map_err(StepError::io("write to", &self.folder))?.keep();
-        let result = self.unpack(layer, &unfinished, &folder);
-        if result.is_err() || unfinished.exists() {
-            // Another process may have unpacked the same layer meanwhile.
+        // If this process is killed, the layer goes with the working folder.
+        let unfinished = self.work.join(UNFINISHED);
+        work::make_folder(&unfinished, 0o700)?;
+        self.unpack(layer, &unfinished, &folder)?;
+        if unfinished.exists() {
+            // Another process has unpacked the same layer meanwhile.
             work::remove(self.namespace, &unfinished);
         }
-        result?;
         let lost = || std::io::Error::other("another process removed it");
         in_use(&folder).ok_or_else(|| StepError::io("use", &folder)(lost()))
     }
@@ -89,8 +90,6 @@ impl<'n> Rootfs<'n> {
     ) -> Result<(), StepError> {
         let lock = unfinished.join(SIZE);
         let lock = File::create(&lock).map_err(StepError::io("write", &lock))?;
-        // As long as it is locked, no other process removes the folder.
-        let _ = flock(&lock, FlockOperation::LockShared);
         let files = unfinished.join(FILES);
         work::make_folder(&files, 0o755)?;
         let size = unpack::unpack(self.namespace, &(layer.open)()?, layer.diff_id, &files)?;
@@ -102,24 +101,17 @@ impl<'n> Rootfs<'n> {
         }
     }
 
-    /// Removes layers that were not used for the longest time if all of them exceed the limit, and
-    /// what killed processes left.
+    /// Removes the layers that were not used for the longest time if all of them exceed the limit.
     pub(super) fn prune(&self) {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let mut layers: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
-        for folder in entries.map(|entry| entry.path()) {
-            let size = folder.join(SIZE);
-            let used = size.metadata().and_then(|metadata| metadata.modified());
-            let used = used.unwrap_or(SystemTime::UNIX_EPOCH);
-            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let is_unfinished = name.starts_with(UNFINISHED);
-            let size = fs::read_to_string(size).ok().and_then(|text| text.parse().ok());
-            // What is unfinished and not in use is removed first.
-            let size = if is_unfinished { u64::MAX } else { size.unwrap_or(0) };
-            layers.push((if is_unfinished { SystemTime::UNIX_EPOCH } else { used }, size, folder));
-        }
+        let layer = |entry: fs::DirEntry| -> Option<(SystemTime, u64, PathBuf)> {
+            let size = entry.path().join(SIZE);
+            let used = size.metadata().ok()?.modified().ok()?;
+            Some((used, fs::read_to_string(size).ok()?.parse().ok()?, entry.path()))
+        };
+        let mut layers: Vec<_> = entries.filter_map(layer).collect();
         layers.sort();
-        let mut total = layers.iter().fold(0u64, |total, (_, size, _)| total.saturating_add(*size));
+        let mut total: u64 = layers.iter().map(|(_, size, _)| size).sum();
         for (_, size, folder) in layers {
             if total <= LIMIT {
                 return;
@@ -127,19 +119,9 @@ impl<'n> Rootfs<'n> {
             let Ok(lock) = File::open(folder.join(SIZE)) else { continue };
             if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
                 work::remove(self.namespace, &folder);
-                total = if size == u64::MAX { self.total() } else { total.saturating_sub(size) };
+                total -= size;
             }
         }
-    }
-
-    /// The size of all finished layers, in bytes.
-    fn total(&self) -> u64 {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let size = |entry: fs::DirEntry| -> u64 {
-            let text = fs::read_to_string(entry.path().join(SIZE)).unwrap_or_default();
-            text.parse().unwrap_or(0)
-        };
-        entries.map(size).sum()
     }
 }
 

@@ -170,6 +170,12 @@ impl Definition {
         all
     }
 
+    /// Returns a text that is the same for the same guest on every host, wherever its packages are
+    /// from.
+    pub(crate) fn identity(&self) -> String {
+        self.digest("").hex()
+    }
+
     /// Returns the digest of everything that determines the assembled files, including `sources`,
     /// the Debian mirrors. It does not include the versions of packages, which depend on the day,
     /// or how a VM is started.

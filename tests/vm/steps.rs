@@ -1,0 +1,86 @@
+//! Steps of recipes with `where = "vm"`.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder with a root file system of busybox.
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for name in ["rootfs/bin", "rootfs/etc", "rootfs/usr/share/doc", "rootfs/mnt"] {
+        std::fs::create_dir_all(path(name)).unwrap();
+    }
+    std::fs::copy("/bin/busybox", path("rootfs/bin/busybox")).unwrap();
+    for applet in ["sh", "cat", "chmod", "chown", "mkdir", "mount", "rm", "ln", "df", "ip"] {
+        std::os::unix::fs::symlink("busybox", path("rootfs/bin").join(applet)).unwrap();
+    }
+    for name in ["rootfs/etc/motd", "rootfs/usr/share/doc/old", "input.txt"] {
+        std::fs::write(path(name), "text\n").unwrap();
+    }
+    folder
+}
+
+/// Builds a recipe with `steps`, and returns the finished program.
+fn build(folder: &TempDir, steps: &str) -> Output {
+    let recipe = format!("name='x'\ntag='1'\narchitecture='amd64'\ncontents=['rootfs']\n{steps}");
+    std::fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    program.args(["build", "recipe.toml", "-o", "out.tar", "--json"]).current_dir(folder.path());
+    // Guests are in the cache; the results of steps must not be.
+    program.arg("--no-cache").output().unwrap()
+}
+
+/// The diff IDs of the image's layers.
+fn layers(output: &Output) -> Vec<String> {
+    let error = String::from_utf8_lossy(&output.stderr);
+    let image: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{error}"));
+    let layers = image["layers"].as_array().unwrap().iter();
+    layers.map(|layer| layer["diff_id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Changes of all kinds.
+const CHANGES: &str = "command = '''mkdir -p /var/lib/app
+cat /inputs/input.txt > /var/lib/app/data; chown 1000:1001 /var/lib/app/data
+chmod 4750 /var/lib/app/data; ln /var/lib/app/data /var/lib/app/more
+rm /etc/motd; rm -r /usr/share/doc; mkdir /usr/share/doc'''\ninputs = 'input.txt'\n";
+
+#[test]
+fn a_step_is_root_of_a_vm_and_makes_the_same_layer_as_in_a_namespace() {
+    let folder = folder();
+    let root = "command = '''mount -t tmpfs none /mnt; df /mnt; echo > /mnt/file; ip a
+busybox mknod /device c 1 3; chmod 600 /device'''\nwhere = 'vm'\n";
+    let output = build(&folder, &format!("[[run]]\nwhere = 'vm'\n{CHANGES}\n[[run]]\n{root}"));
+    let in_vm = layers(&output);
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(printed.matches("starting docker-28").count(), 1, "one VM: {printed}");
+    assert!(printed.contains("  none "), "df shows the mounted file system: {printed}");
+    assert!(!printed.contains("eth0"), "there is a network: {printed}");
+    let mut tar = Command::new("tar");
+    tar.args(["-xOf", "out.tar", "003/layer.tar"]).current_dir(folder.path());
+    std::fs::write(folder.path().join("top.tar"), tar.output().unwrap().stdout).unwrap();
+    let mut tar = Command::new("tar");
+    let listed = tar.args(["--numeric-owner", "-tvf", "top.tar"]).current_dir(folder.path());
+    let listed = String::from_utf8(listed.output().unwrap().stdout).unwrap();
+    let expected = "crw------- 0/0             1,3 1970-01-01 00:00 device\n";
+    assert_eq!(listed, expected);
+    let in_namespace = layers(&build(&folder, &format!("[[run]]\n{CHANGES}")));
+    assert_eq!(in_vm[..2], in_namespace[..]);
+}
+
+#[test]
+fn a_step_that_fails_in_a_vm_writes_nothing() {
+    let folder = folder();
+    for (step, expected) in [
+        ("command = 'echo says; exit 7'", "failed with exit code 7; its last lines:\n  says\n"),
+        ("args = ['/bin/missing']", "it does not start"),
+        ("command = 'busybox sleep 600'\ntimeout = 1", "did not end within 1 s"),
+    ] {
+        let output = build(&folder, &format!("[[run]]\nwhere = 'vm'\n{step}\n"));
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(expected), "{message}");
+        assert!(!folder.path().join("out.tar").exists());
+    }
+}
