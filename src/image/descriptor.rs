@@ -11,7 +11,7 @@ use super::{Digest, ImageConfig, Platform, null};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor<D = Digest> {
-    /// The blob's type; for images, one of [`media_type`].
+    /// The blob's type; for images, one of [`media_type`](super::manifest::media_type).
     #[serde(default, deserialize_with = "null::as_default")]
     pub media_type: String,
     /// The digest of the blob's bytes as stored.

@@ -100,8 +100,9 @@ impl Strategy {
     /// Splits the paths of `graph` into at most `available` layers, lowest first. No layer is
     /// empty, and the paths of a layer are sorted.
     ///
-    /// With `available` zero the result is empty; [`Budget::available`] never returns zero for a
-    /// closure that has paths.
+    /// With `available` zero the result is empty;
+    /// [`Budget::available`](super::Budget::available) never returns zero for a closure that has
+    /// paths.
     ///
     /// # Errors
     /// If the strategy is a pipeline that does not fit the graph, or makes too many layers.
