@@ -18,7 +18,7 @@ use crate::archive::sink::{ImageMetadata, ImageWriter, LayerSink};
 use crate::archive::write::{
     copy_layer, layer_bytes, member_header, write_failed, write_member, write_padding,
 };
-#[cfg(feature = "vm")]
+#[cfg(any(feature = "registry", feature = "vm"))]
 use crate::image::Platform;
 use crate::image::manifest::DockerManifest;
 use crate::image::{DiffId, Digest, Reference};
