@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use libfuzzer_sys::fuzz_target;
 use seatrial::closure::{Closure, StoreDir, StorePath, named_in, parse};
-use seatrial::layering::Strategy;
+use seatrial::layering::{PathGraph, Strategy};
 use serde_json::json;
 
 fuzz_target!(|data: &[u8]| {
@@ -29,12 +29,20 @@ fuzz_target!(|data: &[u8]| {
     let again = parse(&json!(list).to_string(), &dir).expect("a graph that was written is read");
     let again = again.closure(roots()).expect("a closure that was written is whole");
     assert_eq!(format!("{closure:?}"), format!("{again:?}"));
-    for layers in [1, 3, 100] {
-        let split = Strategy::Popularity.layers(&closure, layers);
-        check(&closure, &split, layers);
-        assert_eq!(split, Strategy::Popularity.layers(&again, layers));
+    let size = |path: &StorePath| path.as_str().len() as u64;
+    let (graph, again) = (PathGraph::new(&closure, size), PathGraph::new(&again, size));
+    for (strategy, most) in [
+        (Strategy::Popularity, 1),
+        (Strategy::Popularity, 3),
+        (Strategy::Popularity, 100),
+        (Strategy::Auto, 3),
+        (Strategy::Auto, 100),
+        (Strategy::Single, 1),
+    ] {
+        let split = strategy.layers(&graph, most).expect("only a pipeline may not fit");
+        check(&closure, &split, most);
+        assert_eq!(split, strategy.layers(&again, most).expect("as before"));
     }
-    check(&closure, &Strategy::Single.layers(&closure, 1), 1);
 });
 
 fn check(closure: &Closure, layers: &[Vec<StorePath>], most: usize) {

@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn names_that_docker_accepts_are_valid() {
-        let long = format!("a/{}", "b".repeat(253));
+        let long = format!("a/{}", "b".repeat(243));
         for name in [
             "app",
             "my/app",
