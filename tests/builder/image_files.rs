@@ -99,13 +99,21 @@ fn errors_about_other_files_say_what_they_are() {
         ("folder", "pack its files into a tar"),
         ("pipe", "it is a pipe"),
         ("-", "cannot be read from standard input"),
-        ("alpine:3.20", "an image is given as a file or folder"),
-        ("docker://alpine", "an image is given as a file or folder"),
-        ("docker-archive:image.tar", "without a transport"),
         ("absent.tar", "No such file"),
     ] {
         assert_rejected(&lab, name, expected);
     }
+    // A recipe may name an image in a registry, so it has other errors there.
+    for (name, expected) in [
+        ("alpine:3.20", "an image is given as a file or folder"),
+        ("docker://alpine", "an image is given as a file or folder"),
+        ("docker-archive:image.tar", "without a transport"),
+    ] {
+        let message = lab.seatrial(["inspect", name]).rejected(&lab, "x");
+        assert!(message.contains(expected), "{name}: {message}");
+    }
+    let message = lab.rejected("name='x'\nfrom_image='alpine:3.20'\n");
+    assert!(message.contains("there is no file alpine:3.20"), "{message}");
     let piped = format!("cat image.tar | {} inspect /dev/stdin", env!("CARGO_BIN_EXE_seatrial"));
     let output = lab.command("bash").args(["-c", &piped]).output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();

@@ -416,7 +416,9 @@ fn a_killed_build_leaves_no_process_and_no_working_folder() {
     let lab = lab();
     for signal in ["KILL", "TERM", "INT"] {
         lab.file("recipe.toml", with_command("echo > /file; echo runs; sleep 98765", ""));
-        let mut command = lab.command(env!("CARGO_BIN_EXE_seatrial"));
+        // A job in the background may ignore SIGINT, which programs inherit.
+        let mut command = lab.command("env");
+        command.args(["--default-signal", env!("CARGO_BIN_EXE_seatrial")]);
         command.args(["build", "recipe.toml", "-o", "out.tar", "--no-cache"]);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
