@@ -49,9 +49,17 @@ impl Drop for Background {
     }
 }
 
+/// The program, with the default actions of signals: a test that `nohup` or a shell runs in the
+/// background ignores some, which programs inherit.
+fn seatrial() -> Command {
+    let mut command = Command::new("env");
+    command.args(["--default-signal", env!("CARGO_BIN_EXE_seatrial")]);
+    command
+}
+
 /// Starts a background process as `vm up` does: its standard input stays open.
 fn background(name: &str) -> Background {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    let mut command = seatrial();
     command.args(["vm", "background", GUEST, name, "--cold"]);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::inherit());
     Background(command.spawn().unwrap())
@@ -96,7 +104,7 @@ fn started_check() -> (Background, tempfile::TempDir) {
     std::fs::write(folder.path().join("secret.toml"), recipe).unwrap();
     let expectations = "[[run]]\nname='r'\ncontainer={command=['/x']}\n";
     std::fs::write(folder.path().join("e.toml"), expectations).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    let mut command = seatrial();
     command.args(["check", "secret.toml", "--expect", "e.toml", "--engine", GUEST]);
     command.current_dir(folder.path()).env("TMPDIR", folder.path().join("tmp"));
     command.stdout(Stdio::null()).stderr(Stdio::inherit());
