@@ -8,7 +8,7 @@ use crate::build::lock::{self, Locked};
 use crate::image::{Location, Platform, RemoteReference};
 use crate::text;
 
-/// Writes what the tags of a recipe's base images mean to seatrial.lock
+/// Pins a recipe's base images by digest in seatrial.lock
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
