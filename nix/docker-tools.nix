@@ -246,7 +246,7 @@ rec {
   pullImage =
     { imageName, ... }:
     refuse imageName (
-      "pullImage needs a client for registries, which this package does not have; "
+      "pullImage is not supported yet; "
       + "the archive of pkgs.dockerTools.pullImage can be a fromImage here"
     );
 

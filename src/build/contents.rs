@@ -13,7 +13,9 @@ use super::files::{ConflictRule, Globs, ModeRule, XattrRule};
 use super::host_store::HostStore;
 use super::image_path::ImagePath;
 use super::inputs::Content;
+use super::links::{Behind, Links};
 use super::notices::Notices;
+use super::origin::{ExpandableLink, Origin, Placement};
 use super::sorter::Sorter;
 use super::walk::{self, Filesystems, Folder, Metadata};
 use crate::archive::Image;
@@ -47,58 +49,6 @@ pub(super) struct Rules<'a> {
     pub(super) remember_paths: bool,
     /// The output, which is left out of the contents, and what the user must know.
     pub(super) notices: &'a Notices,
-}
-
-/// How a content appears in the image.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Placement {
-    /// As a copy.
-    Copied,
-    /// As directories with symlinks to the files in the store.
-    Linked,
-}
-
-/// A symlink into the store that leads to a folder. If another content needs the same path, it is
-/// expanded to a directory with links to the folder's files.
-pub(super) struct ExpandableLink {
-    /// The folder on the host.
-    pub(super) folder: PathBuf,
-    /// The content, as an index.
-    pub(super) origin: u32,
-}
-
-/// The source of entries.
-#[derive(Clone, Debug)]
-pub(super) struct Origin {
-    /// Its name, for errors.
-    pub(super) name: String,
-    /// Which of two origins with a file at the same path counts.
-    pub(super) priority: Priority,
-    /// Whether its last entry for a path counts, as in a tar.
-    pub(super) last_wins: bool,
-}
-
-/// The priority of an origin: the higher one wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Priority {
-    Helper,
-    Content,
-    Path,
-}
-
-impl Origin {
-    pub(super) fn content(name: String) -> Self {
-        Self { name, priority: Priority::Content, last_wins: false }
-    }
-
-    pub(super) fn helper(name: &str) -> Self {
-        let name = format!("the helper {name}");
-        Self { name, priority: Priority::Helper, last_wins: false }
-    }
-
-    pub(super) fn of_path(name: String) -> Self {
-        Self { name, priority: Priority::Path, last_wins: true }
-    }
 }
 
 /// How the files of the current content are placed.
@@ -309,7 +259,7 @@ impl<'a> Placer<'a> {
                     return Ok(());
                 }
             }
-            match self.behind(&source, &child.metadata, placement, ancestors)? {
+            match self.links().behind(&source, &child.metadata, placement, ancestors)? {
                 Behind::Itself if child.metadata.is_dir() => {
                     subfolders.insert(child.name, (source, child.metadata.mode()));
                 }
@@ -395,7 +345,7 @@ impl<'a> Placer<'a> {
         placement: Placement,
     ) -> Result<(), BuildError> {
         let source = folder.child_path(name);
-        let (kind, mode) = match (placement, self.path_in_store(&source)) {
+        let (kind, mode) = match (placement, self.links().path_in_store(&source)) {
             (Placement::Linked, Some(target)) => {
                 if metadata.is_symlink() {
                     self.note_expandable(&path, &target, &source);
@@ -459,11 +409,21 @@ impl<'a> Placer<'a> {
         self.current.globs.is_some_and(|globs| globs.excludes(relative, &mut self.used))
     }
 
+    /// The rules for symlinks of the current content.
+    fn links(&self) -> Links<'a> {
+        Links {
+            store: self.rules.store,
+            closure: self.rules.closure,
+            follow_links: self.current.follow_links,
+            follow_dirlinks: self.current.follow_dirlinks,
+        }
+    }
+
     /// Records the link from `path` to `target` as expandable if `source` leads to a folder in the
     /// store.
     fn note_expandable(&mut self, path: &[u8], target: &[u8], source: &Path) {
-        let folder = self.directory_behind(source).map(|(folder, _)| folder);
-        if let Some(folder) = folder.filter(|folder| self.path_in_store(folder).is_some()) {
+        let folder = self.links().directory_behind(source).map(|(folder, _)| folder);
+        if let Some(folder) = folder.filter(|folder| self.links().path_in_store(folder).is_some()) {
             let link = ExpandableLink { folder, origin: self.current_origin() };
             self.expandable.entry(path.into()).or_default().insert(target.into(), link);
         }
@@ -544,96 +504,5 @@ impl<'a> Placer<'a> {
             second_origin: "the base image".to_owned(),
             hint: "list the path in replace to replace what the base has",
         }
-    }
-
-    /// The path in the image of `source`, if that is in the store.
-    fn path_in_store(&self, source: &Path) -> Option<ImagePath> {
-        let path = self.rules.store?.in_image(source)?;
-        Some(path.into_os_string().into_encoded_bytes().into())
-    }
-
-    /// Returns the file or folder that is placed instead of the file `source`.
-    fn behind(
-        &self,
-        source: &Path,
-        metadata: &Metadata,
-        placement: Placement,
-        ancestors: &[PathBuf],
-    ) -> Result<Behind, BuildError> {
-        if placement != Placement::Copied || !metadata.is_symlink() {
-            return Ok(Behind::Itself);
-        }
-        if self.current.follow_links {
-            return behind_link(source, ancestors);
-        }
-        let followed = self.followed(source, ancestors);
-        Ok(followed.map_or(Behind::Itself, |(folder, mode)| Behind::Folder(folder, mode)))
-    }
-
-    /// The folder to copy instead of the symlink `source`, and its mode; `None` if the symlink
-    /// stays. Only folders within the same content or the closure are copied.
-    fn followed(&self, source: &Path, ancestors: &[PathBuf]) -> Option<(PathBuf, u32)> {
-        if !self.current.follow_dirlinks {
-            return None;
-        }
-        let (folder, mode) = self.directory_behind(source)?;
-        let canonical = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
-        let is_inside = ancestors.first().is_some_and(|root| folder.starts_with(canonical(root)))
-            || self.is_in_closure(&folder);
-        let is_circular = ancestors
-            .iter()
-            .any(|ancestor| ancestor.canonicalize().is_ok_and(|path| path.starts_with(&folder)));
-        (is_inside && !is_circular).then_some((folder, mode))
-    }
-
-    fn is_in_closure(&self, folder: &Path) -> bool {
-        let path = self.path_in_store(folder).and_then(|path| String::from_utf8(path.into()).ok());
-        let (Some(store), Some(path)) = (self.rules.store, path) else {
-            return false;
-        };
-        store.dir.split(&path).is_some_and(|(path, _)| self.rules.closure.contains(&path))
-    }
-
-    /// The folder that a symlink leads to on the host, and its mode.
-    fn directory_behind(&self, link: &Path) -> Option<(PathBuf, u32)> {
-        let folder = match self.rules.store {
-            Some(store) => store.resolve(link).ok()?,
-            None => link.canonicalize().ok()?,
-        };
-        let metadata = Metadata::of(&folder).ok().filter(Metadata::is_dir)?;
-        Some((folder, metadata.mode()))
-    }
-}
-
-/// The file or folder that is placed instead of a file.
-enum Behind {
-    /// The file itself.
-    Itself,
-    /// The files of this folder, in a directory with this mode.
-    Folder(PathBuf, u32),
-    /// This file.
-    File(PathBuf, Metadata),
-}
-
-/// Returns the target of the symlink `source`, which must be within the content.
-fn behind_link(source: &Path, ancestors: &[PathBuf]) -> Result<Behind, BuildError> {
-    let error = |problem: &str| Err(BuildError::content(source, problem));
-    let Ok(target) = source.canonicalize() else {
-        return error("a symlink that leads nowhere; follow_links needs a target for every link");
-    };
-    let root = ancestors.first().and_then(|root| root.canonicalize().ok());
-    if !root.is_some_and(|root| target.starts_with(root)) {
-        return error("a symlink that leads out of the content, where follow_links does not go");
-    }
-    let metadata = Metadata::of(&target)?;
-    if !metadata.is_dir() {
-        return Ok(Behind::File(target, metadata));
-    }
-    let is_circular = ancestors
-        .iter()
-        .any(|ancestor| ancestor.canonicalize().is_ok_and(|path| path.starts_with(&target)));
-    match is_circular {
-        true => error("a symlink to a folder that it is in, which follow_links cannot copy"),
-        false => Ok(Behind::Folder(target, metadata.mode())),
     }
 }

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::BuildError;
 use super::account_files::ImageAccounts;
-use super::contents::{Origin, Placer};
+use super::contents::Placer;
 use super::files::Helper;
+use super::origin::Origin;
 use crate::archive::ArchiveError;
 use crate::archive::entry::join;
 use crate::archive::entry::{

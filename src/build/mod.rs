@@ -29,12 +29,14 @@ pub(crate) mod incremental;
 mod inputs;
 mod layering_setting;
 mod layers;
+mod links;
 mod listing;
 #[cfg(feature = "registry")]
 pub(crate) mod lock;
 mod merge;
 mod nar_size;
 mod notices;
+mod origin;
 pub(crate) mod output;
 mod overrides;
 mod owners;

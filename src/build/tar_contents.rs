@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::BuildError;
-use super::contents::{Origin, Placer};
+use super::contents::Placer;
 use super::image_path::ImagePath;
+use super::origin::Origin;
 use crate::archive::ArchiveError;
 use crate::archive::entry::{Attributes, Entry, FileContent, Kind, join, name_of, parent_of};
 use crate::archive::layer_tree::{AUFS, LayerTree, OPAQUE, WHITEOUT, normalize};

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::{explanation, tally};
+use super::{explanation, tally, unique};
 use crate::check::verdict::{Outcome, TestCase, Verdict};
 use crate::text;
 
@@ -81,17 +81,6 @@ fn escape(text: &str) -> String {
         escaped.push(c);
     }
     escaped
-}
-
-/// Removes duplicates and keeps the order.
-fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut unique = Vec::new();
-    for name in names {
-        if !unique.contains(&name) {
-            unique.push(name);
-        }
-    }
-    unique
 }
 
 #[cfg(test)]

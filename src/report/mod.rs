@@ -59,3 +59,14 @@ fn end_of_output(output: &str) -> Vec<String> {
     let shown = lines[hidden..].iter().map(|line| format!("  {}", text::excerpt(line)));
     std::iter::once(heading).chain(shown).collect()
 }
+
+/// Removes duplicates and keeps the order.
+fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut unique = Vec::new();
+    for name in names {
+        if !unique.contains(&name) {
+            unique.push(name);
+        }
+    }
+    unique
+}

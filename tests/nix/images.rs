@@ -175,7 +175,7 @@ fn what_cannot_be_built_is_refused_with_a_reason() {
         ("both", "contents is the old name of copyToRoot"),
         ("maxLayers", "maxLayers must be greater than 1, not 1"),
         ("compressor", "compressor must be none, gz or zstd, not xz"),
-        ("pullImage", "needs a client for registries"),
+        ("pullImage", "pullImage is not supported yet"),
     ] {
         let message = refused(&format!("refused.{name}"));
         assert!(message.contains(reason), "{name}: {message}");

@@ -90,7 +90,7 @@ impl Service<'_> {
         let deadline = Instant::now() + Duration::from_secs(seconds);
         let ready = format!("ready within {seconds} s");
         loop {
-            let unmet = self.unmet_condition(expected).await?;
+            let unmet = self.unmet_condition(expected, deadline).await?;
             let may_end = unmet.is_none() && self.expected.exit_code.is_some();
             // After the conditions: the command may end right after it has met all of them.
             if !may_end && self.has_ended(&ready).await? {
@@ -114,6 +114,7 @@ impl Service<'_> {
     async fn unmet_condition(
         &self,
         expected: &ReadyConditions,
+        deadline: Instant,
     ) -> Result<Option<String>, HarnessError> {
         if let Some(text) = &expected.log {
             let (stdout, stderr) = self.container.logs().await?;
@@ -141,7 +142,7 @@ impl Service<'_> {
         if let Some(unmet) = self.unmet_request(expected.http.as_ref()).await? {
             return Ok(Some(unmet));
         }
-        self.unmet_command(expected.exec.as_deref()).await
+        self.unmet_command(expected.exec.as_deref(), deadline).await
     }
 
     /// Returns how the answer to a request of `ready` differs from the expected one, if it does.
@@ -170,9 +171,12 @@ impl Service<'_> {
     async fn unmet_command(
         &self,
         command: Option<&[String]>,
+        deadline: Instant,
     ) -> Result<Option<String>, HarnessError> {
         let Some(command) = command else { return Ok(None) };
-        let limit = Duration::from_secs(DEFAULT_TIMEOUT);
+        // Also after the deadline, so that a command that works is not missed by a moment.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let limit = left.max(Duration::from_secs(1));
         let shown = value::format(command);
         Ok(match self.container.exec(command, None, limit).await {
             Ok(output) if output.code == 0 => None,

@@ -18,7 +18,7 @@ use crate::text;
 #[derive(Default)]
 pub(super) struct PathInfo {
     pub(super) path: Option<StorePath>,
-    /// `None` if there is no list of references.
+    /// The paths that it refers to, if the document lists them.
     references: Option<Vec<StorePath>>,
     nar_size: Option<u64>,
     problem: Option<ClosureError>,

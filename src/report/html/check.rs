@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::document::{Status, page};
 use super::timeline::timeline;
 use crate::check::verdict::{Check, EngineRun, Outcome, TestCase, Verdict};
-use crate::report;
+use crate::report::{self, unique};
 use crate::text;
 
 /// Returns the page of `verdict`.
@@ -141,17 +141,6 @@ fn engine_run(run: &EngineRun) -> Markup {
             }
         }
     }
-}
-
-/// Removes duplicates and keeps the order.
-fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut unique = Vec::new();
-    for name in names {
-        if !unique.contains(&name) {
-            unique.push(name);
-        }
-    }
-    unique
 }
 
 #[cfg(test)]
