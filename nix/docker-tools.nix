@@ -15,6 +15,7 @@
   bashInteractive,
   bash,
   coreutils,
+  findutils,
   gnutar,
   fakeroot,
   proot,
@@ -31,6 +32,10 @@ let
     inherit lib seatrial runCommand writeText symlinkJoin bash gnutar fakeroot proot storeDir;
   };
   inherit (images) listOf recipeOf confOf customised compressorOf;
+  rootLayer = import ./root-layer.nix {
+    inherit seatrial runCommand writeText bash coreutils findutils gnutar fakeroot proot storeDir;
+    inherit (images) imageArguments;
+  };
 
   # Commands that write a Nix database with `contents` and their closure into the working folder.
   nixDB = contents: ''
@@ -47,8 +52,6 @@ let
       ln -s $content nix/var/nix/gcroots/docker/
     done
   '';
-
-  refuse = name: problem: throw "in docker image ${name}: ${problem}";
 in
 rec {
   streamLayeredImage =
@@ -170,10 +173,6 @@ rec {
       includeNixDB ? false,
       meta ? { },
     }@args:
-    assert lib.assertMsg (runAsRoot == null) (
-      "in docker image ${name}: runAsRoot needs a virtual machine with root, which a build "
-      + "sandbox does not have; use streamLayeredImage with fakeRootCommands and enableFakechroot"
-    );
     assert lib.assertMsg (contents == null || copyToRoot == null)
       "in docker image ${name}: contents is the old name of copyToRoot; give one of them";
     let
@@ -181,16 +180,24 @@ rec {
       method = compressorOf compressor name;
       items = listOf (if contents == null then copyToRoot else contents);
       commands = lib.optionalString includeNixDB (nixDB items) + extraCommands;
-      customisation = customised {
-        inherit baseName items uid gid;
-        copied = true;
-        extraCommands = commands;
-      };
+      customisation =
+        if runAsRoot != null then
+          rootLayer {
+            inherit baseName fromImage fromImageName fromImageTag items runAsRoot;
+            extraCommands = commands;
+          }
+        else if commands != "" then
+          customised {
+            inherit baseName items uid gid;
+            copied = true;
+            extraCommands = commands;
+          }
+        else
+          null;
       recipe = recipeOf {
         inherit name tag fromImage fromImageName fromImageTag;
-        inherit architecture variant created uid gid items keepContentsDirlinks;
+        inherit architecture variant created uid gid items keepContentsDirlinks customisation;
         config = if config == null then { } else config;
-        customisation = if commands == "" then null else customisation;
         layering = "single";
       };
     in
@@ -234,21 +241,13 @@ rec {
       diskSize ? 1024,
       name ? fromImage.name,
     }:
-    let
-      chosen = lib.optionalString (fromImageName != null && fromImageTag != null)
-        "--reference ${lib.escapeShellArg "${fromImageName}:${fromImageTag}"}";
-    in
     runCommand name { } ''
-      ${seatrial}/bin/seatrial --quiet export ${fromImage} ${chosen} -o $out
+      ${seatrial}/bin/seatrial --quiet export ${
+        images.imageArguments { inherit fromImage fromImageName fromImageTag; }
+      } -o $out
     '';
 
-  # An image of a registry: not in here yet, and other archives do as a base.
-  pullImage =
-    { imageName, ... }:
-    refuse imageName (
-      "pullImage is not supported yet; "
-      + "the archive of pkgs.dockerTools.pullImage can be a fromImage here"
-    );
+  inherit (import ./pull-image.nix { inherit lib seatrial runCommand cacert; }) pullImage;
 
   # Files that many programs expect.
 

@@ -64,6 +64,18 @@ rec {
     compressors.${name}
       or (throw "in docker image ${image}: compressor must be none, gz or zstd, not ${name}");
 
+  # The arguments that select an image for a command: its archive, and which image in it.
+  imageArguments =
+    {
+      fromImage,
+      fromImageName ? null,
+      fromImageTag ? null,
+    }:
+    "${fromImage}"
+    + lib.optionalString (
+      fromImageName != null && fromImageTag != null
+    ) " --reference ${lib.escapeShellArg "${fromImageName}:${fromImageTag}"}";
+
   # The recipe of an image: its file, its name and tag, which are known without building anything,
   # and the roots of its reference graph, which the derivation that reads it must export as `graph`.
   recipeOf =

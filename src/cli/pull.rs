@@ -13,7 +13,8 @@ use crate::archive::oci::{self, LayoutTar};
 use crate::archive::verify;
 use crate::build::output::OutputFile;
 use crate::build::output::is_stream;
-use crate::image::{Digest, Platform, Reference, RemoteReference, Summary};
+use crate::image::reference::familiar;
+use crate::image::{Digest, Name, Platform, Reference, RemoteReference, Summary, Tag};
 use crate::registry::{Registries, RemoteImage};
 use crate::text;
 
@@ -23,7 +24,8 @@ use crate::text;
 Examples:
   seatrial pull debian:12 -o debian.tar
   seatrial pull registry.example/my/app:1.0 -o app.tar --format oci
-  seatrial pull localhost:5000/app@sha256:0f3a... --platform linux/arm64 -o app.tar")]
+  seatrial pull localhost:5000/app@sha256:0f3a... --platform linux/arm64 -o app.tar
+  seatrial pull registry.example/my/app:1.0 --name app --tag tested -o app.tar")]
 pub(super) struct Args {
     /// Image: `[registry/]repository[:tag][@digest]`
     #[arg(value_name = "REFERENCE", value_parser = parse_reference)]
@@ -40,6 +42,14 @@ pub(super) struct Args {
     /// Select one of several platforms [default: the host's]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<Platform>,
+
+    /// Name of the image in the archive [default: the reference's]
+    #[arg(long, value_name = "NAME")]
+    name: Option<Name>,
+
+    /// Tag of the image in the archive [default: the reference's, or latest]
+    #[arg(long, value_name = "TAG")]
+    tag: Option<Tag>,
 
     /// Do not keep blobs in the cache
     #[arg(long)]
@@ -80,7 +90,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     fetch(&registries, &image)?;
     let layers = verify::layers(&image.image, thread_count(None))?;
     let sizes: Vec<u64> = layers.iter().map(|layer| layer.size).collect();
-    let name = name(&args.reference)?;
+    let name = name(args)?;
     let output = file.file();
     let named = |error: crate::archive::ArchiveError| error.writing_to(text::path(&args.output));
     match args.format {
@@ -109,10 +119,14 @@ pub(super) fn fetch(registries: &Registries, image: &RemoteImage) -> anyhow::Res
 }
 
 /// The name of the image in the archive. Docker needs a tag; without one, it is `latest`.
-fn name(reference: &RemoteReference) -> anyhow::Result<Reference> {
-    let name = reference.name();
-    let tag = reference.tag.as_ref().map_or("latest", |tag| tag.as_str());
-    Ok(format!("{}:{tag}", crate::image::reference::familiar(&name)).parse()?)
+fn name(args: &Args) -> anyhow::Result<Reference> {
+    let pulled = &args.reference;
+    let name = match &args.name {
+        Some(name) => name.to_string(),
+        None => familiar(&pulled.name()).to_string(),
+    };
+    let tag = args.tag.as_ref().or(pulled.tag.as_ref());
+    Ok(format!("{name}:{}", tag.map_or("latest", Tag::as_str)).parse()?)
 }
 
 fn print(args: &Args, image: &RemoteImage, sizes: &[u64]) -> anyhow::Result<()> {

@@ -1,5 +1,11 @@
 # The images that tests/nix/main.rs builds.
-{ programs }:
+{
+  programs,
+  # Of the image that `pulled` takes from a registry.
+  address ? "",
+  digest ? "",
+  hash ? "",
+}:
 let
   pkgs = import ./pkgs.nix { inherit programs; };
   # What nixpkgs' callPackage does, with the packages that there are here.
@@ -269,6 +275,66 @@ rec {
     '';
     config.Cmd = [ "/bin/hello" ];
   };
+  rootBase = buildImage {
+    name = "root-base";
+    compressor = "none";
+    copyToRoot = busybox;
+    extraCommands = ''
+      mkdir -p data/folder
+      for file in kept changed removed folder/one; do echo base > data/$file; done
+      ln -s data link
+    '';
+  };
+  # Over an image of two layers, of which the second replaces a file of the first.
+  asRoot = buildImage {
+    name = "as-root";
+    compressor = "none";
+    fromImage = buildImage {
+      name = "root-second";
+      fromImage = rootBase;
+      extraCommands = ''
+        mkdir data
+        echo second > data/changed
+      '';
+    };
+    copyToRoot = hello;
+    runAsRoot = ''
+      #!${shell}
+      ${shadowSetup}
+      echo 'jane:x:1000:1000::/var/lib/jane:/bin/sh' >> /etc/passwd
+      mkdir -p /var/lib/jane
+      # Not those of busybox, which is static: fakeroot does not reach it.
+      /usr/bin/chown 1000:1000 /var/lib/jane
+      mkdir "/it's \"quoted\""
+      [ "$(/usr/bin/id -u)" = 0 ]
+      [ "$(cat /link/changed)" = second ]
+      /bin/hello > /data/hello
+      echo changed >> data/changed
+      /usr/bin/chmod 4755 /data/hello
+      rm -r /data/removed /data/folder
+    '';
+    extraCommands = ''
+      [ ! -e data/kept ]
+      echo "extra ' \"quoted\"" > extra
+    '';
+  };
+  asRootWithoutBase = buildImage {
+    name = "as-root-without-base";
+    compressor = "none";
+    runAsRoot = "echo made > /file";
+  };
+  pulled = pullImage {
+    imageName = "${address}/app";
+    imageDigest = digest;
+    inherit hash;
+    finalImageName = "final/app";
+    finalImageTag = "2.0";
+  };
+  onPulled = buildLayeredImage {
+    name = "on-pulled";
+    fromImage = pulled;
+    contents = hello;
+  };
   fakeRoot = streamLayeredImage {
     name = "fake-root";
     contents = [ busybox ];
@@ -325,10 +391,6 @@ rec {
 
   # What cannot be built, each with a message.
   refused = {
-    runAsRoot = buildImage {
-      name = "x";
-      runAsRoot = "true";
-    };
     both = buildImage {
       name = "x";
       contents = hello;
@@ -345,7 +407,6 @@ rec {
     pullImage = pullImage {
       imageName = "debian";
       imageDigest = "sha256:0";
-      sha256 = "0";
     };
   };
 

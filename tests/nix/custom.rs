@@ -53,6 +53,34 @@ fn fake_chroot_commands_see_the_image_at_the_root() {
 }
 
 #[test]
+fn what_run_as_root_changes_is_one_layer() {
+    let image = Image::built("asRoot");
+    let layers = image.layers();
+    let top = layers.last().unwrap();
+    assert_eq!(top["data/changed"].content, b"second\nchanged\n");
+    assert_eq!(top["data/hello"].content, b"Hello, world!\n");
+    assert_eq!(top["data/hello"].mode, 0o4755);
+    assert_eq!(top["var/lib/jane"].owner, (1000, 1000));
+    assert!(top["etc/passwd"].content.ends_with(b"jane:x:1000:1000::/var/lib/jane:/bin/sh\n"));
+    assert!(top.contains_key("it's \"quoted\""));
+    assert_eq!(top["extra"].content, b"extra ' \"quoted\"\n");
+    assert!(top["bin/hello"].content.ends_with(b"world!\"\n"), "contents are copied");
+    let whiteouts: Vec<&str> =
+        top.keys().filter(|path| path.contains(".wh.")).map(String::as_str).collect();
+    assert_eq!(whiteouts, ["data/.wh.folder", "data/.wh.removed"]);
+    for unchanged in ["data/kept", "link", "bin/busybox", "dev", "proc"] {
+        assert!(!top.contains_key(unchanged), "{unchanged}");
+    }
+    assert!(image.store_paths().contains(&"libc-2.40".to_owned()), "what the contents refer to");
+}
+
+#[test]
+fn run_as_root_needs_no_base() {
+    let tree = tree("asRootWithoutBase");
+    assert_eq!(tree["file"].content, b"made\n");
+}
+
+#[test]
 fn a_nix_database_has_the_closure() {
     for name in ["database", "databaseSingle"] {
         let tree = tree(name);

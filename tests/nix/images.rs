@@ -171,11 +171,10 @@ fn helpers_give_files_that_programs_expect() {
 #[test]
 fn what_cannot_be_built_is_refused_with_a_reason() {
     for (name, reason) in [
-        ("runAsRoot", "needs a virtual machine with root"),
         ("both", "contents is the old name of copyToRoot"),
         ("maxLayers", "maxLayers must be greater than 1, not 1"),
         ("compressor", "compressor must be none, gz or zstd, not xz"),
-        ("pullImage", "pullImage is not supported yet"),
+        ("pullImage", "pullImage needs the hash of its archive"),
     ] {
         let message = refused(&format!("refused.{name}"));
         assert!(message.contains(reason), "{name}: {message}");

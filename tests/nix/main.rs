@@ -9,3 +9,14 @@ mod custom; // images that commands change
 mod graphs; // reference graphs as Nix writes them
 mod images; // names, layers, bases, helpers
 mod nix; // the fixture: Nix, a store, images
+#[cfg(feature = "registry")]
+mod pull; // images of registries
+
+#[cfg(feature = "registry")]
+#[allow(dead_code)] // the registry's own tests need more of these two
+#[path = "../builder/lab.rs"]
+mod lab; // folders for files
+#[cfg(feature = "registry")]
+#[allow(dead_code)]
+#[path = "../registry/service.rs"]
+mod service; // a registry

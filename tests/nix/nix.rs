@@ -78,7 +78,7 @@ pub fn nix_output(command: &[&str]) -> String {
 }
 
 /// The arguments that select attribute `name` of `cases.nix`.
-fn case(name: &str) -> [String; 6] {
+pub fn case(name: &str) -> [String; 6] {
     let programs = programs().display().to_string();
     ["tests/nix/cases.nix", "--argstr", "programs", &programs, "-A", name].map(str::to_owned)
 }
@@ -139,7 +139,7 @@ pub struct Image {
 }
 
 /// A member of a layer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Member {
     pub mode: u32,
     pub owner: (u64, u64),
@@ -150,13 +150,8 @@ pub struct Member {
 impl Image {
     /// Reads a docker-archive, which may be compressed.
     pub fn read(archive: &[u8]) -> Self {
-        let plain = match archive {
-            [0x1f, 0x8b, ..] => decompress("gzip", archive),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => decompress("zstd", archive),
-            plain => plain.to_owned(),
-        };
         let mut files = BTreeMap::new();
-        for entry in tar::Archive::new(&plain[..]).entries().unwrap() {
+        for entry in tar::Archive::new(&plain(archive)[..]).entries().unwrap() {
             let mut entry = entry.unwrap();
             let mut content = Vec::new();
             entry.read_to_end(&mut content).unwrap();
@@ -214,7 +209,7 @@ impl Image {
 
 fn members(layer: &[u8]) -> BTreeMap<String, Member> {
     let mut members = BTreeMap::new();
-    for entry in tar::Archive::new(layer).entries().unwrap() {
+    for entry in tar::Archive::new(&plain(layer)[..]).entries().unwrap() {
         let mut entry = entry.unwrap();
         let mut content = Vec::new();
         entry.read_to_end(&mut content).unwrap();
@@ -231,6 +226,15 @@ fn members(layer: &[u8]) -> BTreeMap<String, Member> {
         members.insert(path.to_owned(), member);
     }
     members
+}
+
+/// A tar, which may be compressed.
+fn plain(archive: &[u8]) -> Vec<u8> {
+    match archive {
+        [0x1f, 0x8b, ..] => decompress("gzip", archive),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => decompress("zstd", archive),
+        plain => plain.to_owned(),
+    }
 }
 
 /// Decompresses with another program.

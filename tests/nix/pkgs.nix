@@ -98,6 +98,7 @@ let
     makeOverridable =
       f: arguments:
       f arguments // { override = changed: lib.makeOverridable f (arguments // changed); };
+    fetchers.proxyImpureEnvVars = [ "http_proxy" "https_proxy" "no_proxy" ];
     toLower =
       let
         upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -113,6 +114,7 @@ let
     # What packs a layer must be linked dynamically, for fakeroot to reach it.
     bash = "/usr";
     gnutar = "/usr";
+    findutils = "/usr";
     fakeroot = "/usr";
     # The programs of this host need these folders in the image too.
     proot = runCommand "proot" { } ''

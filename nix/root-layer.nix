@@ -1,0 +1,110 @@
+# The layer that buildImage's runAsRoot makes: what its commands changed in the image so far, as
+# root of fakeroot, with the image at / through proot. nixpkgs runs them in a VM, which needs KVM.
+{
+  seatrial,
+  runCommand,
+  writeText,
+  bash,
+  coreutils,
+  findutils,
+  gnutar,
+  fakeroot,
+  proot,
+  storeDir,
+  imageArguments,
+}:
+{
+  baseName,
+  fromImage,
+  fromImageName,
+  fromImageTag,
+  items,
+  runAsRoot,
+  extraCommands,
+}:
+let
+  # What commands need of the host, beside the image.
+  bound = [
+    "/dev"
+    "/proc"
+    "/sys"
+    storeDir
+  ];
+  commands = writeText "${baseName}-run-as-root.sh" ''
+    set -e
+    export PATH=${coreutils}/bin:/bin
+    ${runAsRoot}
+  '';
+  arguments = imageArguments { inherit fromImage fromImageName fromImageTag; };
+  export = "${seatrial}/bin/seatrial --quiet export ${arguments} -o - | tar -C root -xp";
+  # Runs under fakeroot, which remembers owners and devices until it ends.
+  pack = writeText "${baseName}-pack-layer.sh" ''
+    # The state of each path in the image; names end with two slashes, which none contains.
+    states() {
+      find root -mindepth 1 \( -type d -printf '%P//%y %m %U:%G\0' \) -o \
+        -printf '%P//%y %m %U:%G %s %C@ %l\0' | sort -z
+    }
+    names() { sed -z 's|//.*||' "$1" | sort -z; }
+    # The paths of standard input, and the folders above each.
+    with_parents() {
+      while IFS= read -r -d "" path; do
+        printf '%s\0' "$path"
+        while [ "$path" != "''${path%/*}" ]; do
+          path=''${path%/*}
+          printf '%s\0' "$path"
+        done
+      done | sort -zu
+    }
+
+    mkdir root layer
+    ${if fromImage == null then "" else export}
+    states > before
+    for item in ${toString items}; do
+      tar -C "$item" --owner=0 --group=0 --mode=u+w -c . | tar -C root --keep-directory-symlink -xp
+    done
+    bindings=()
+    for folder in ${toString bound}; do
+      if [ -e "$folder" ]; then mkdir -p "root$folder"; bindings+=(-b "$folder"); fi
+    done
+    proot -r "$PWD/root" "''${bindings[@]}" -w / ${bash}/bin/bash ${commands}
+    for folder in ${toString bound}; do
+      (cd root; rmdir -p --ignore-fail-on-non-empty ".$folder" 2> /dev/null) || true
+    done
+    states > after
+
+    names before > names-before
+    names after > names-after
+    comm -z -23 names-before names-after > removed
+    # Of what was removed, whiteouts hide the paths whose folder is still there.
+    while IFS= read -r -d "" path; do
+      folder=.
+      case $path in */*) folder=''${path%/*} ;; esac
+      if [ -d "root/$folder" ] && [ ! -L "root/$folder" ]; then
+        : > "root/$folder/.wh.''${path##*/}"
+        printf '%s\0' "''${folder#./}/.wh.''${path##*/}" | sed -z 's|^\./||'
+      fi
+    done < removed > whiteouts
+    { comm -z -13 before after | sed -z 's|//.*||'; cat whiteouts; } | with_parents > changed
+    tar -C root --null --no-recursion --no-unquote --verbatim-files-from -T changed -c | tar -C layer -xp
+    (cd layer; . "$extraCommandsPath")
+    tar -C layer --sort=name --numeric-owner --mtime=@1 --hard-dereference -cf "$out/layer.tar" .
+  '';
+in
+runCommand "${baseName}-root-layer"
+  {
+    inherit extraCommands;
+    passAsFile = [ "extraCommands" ];
+    nativeBuildInputs = [
+      fakeroot
+      proot
+      findutils
+      gnutar
+    ];
+  }
+  ''
+    mkdir $out
+    # In a sandbox, no other user exists: without this, changing an owner is an error.
+    export FAKEROOTDONTTRYCHOWN=1
+    fakeroot ${bash}/bin/bash -e -o pipefail ${pack}
+    sha256sum $out/layer.tar | cut -d ' ' -f 1 > $out/checksum
+  ''
