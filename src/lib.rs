@@ -118,6 +118,8 @@ mod cache_file;
 pub mod check;
 pub mod cli;
 pub mod closure;
+#[cfg(feature = "registry")]
+mod copy;
 mod document;
 #[cfg(feature = "vm")]
 pub mod engine;

@@ -72,6 +72,17 @@ pub struct ImageSelector {
 }
 
 impl ImageSelector {
+    /// Selects the image that is listed as `name`: a tag, or name and tag.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        let (name, tag) = match name.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => (Some(name), tag),
+            _ if name.contains('/') => (Some(name), "latest"),
+            _ => (None, name),
+        };
+        Self { name: name.map(str::to_owned), tag: Some(tag.to_owned()), ..self }
+    }
+
     /// Whether name and tag match `reference`.
     pub(crate) fn matches(&self, reference: &str) -> bool {
         let (name, tag) = match familiar(reference).rsplit_once(':') {

@@ -26,11 +26,12 @@ mod json;
 pub mod layer;
 pub mod layer_tree;
 pub mod limits;
+mod location;
 mod members;
 pub mod merge;
 mod not_an_image;
 pub(crate) mod oci;
-mod open;
+pub(crate) mod open;
 pub mod pipeline;
 pub mod resolve;
 pub mod sink;
@@ -51,4 +52,7 @@ pub(crate) use image::{StoredLayer, check_layer_count, pair_layers};
 #[cfg(feature = "registry")]
 pub(crate) use image_files::parse_config;
 pub use limits::Limits;
-pub use open::{open, open_location};
+#[cfg(feature = "registry")]
+pub(crate) use location::check_spelling;
+pub use location::open_location;
+pub use open::{open, open_file};

@@ -11,15 +11,13 @@ use rustix::fs::OFlags;
 use super::blob::FileSlice;
 use super::decompress::Codec;
 use super::folder::Folder;
-use super::image::{Image, ImageFormat, ImageSelector};
+use super::image::{Image, ImageSelector};
 use super::image_files::ImageFiles;
 use super::limits::{Budget, Limits};
 use super::members::{Listing, Members};
 use super::not_an_image::{self, not_a_file, not_found};
 use super::tar::TarReader;
 use super::{ArchiveError, docker, oci, write};
-use crate::image::Location;
-use crate::image::location::looks_remote;
 use crate::image::manifest::OciPlatform;
 
 /// Opens the image at `path`; `selector` selects one of several.
@@ -28,7 +26,25 @@ use crate::image::manifest::OciPlatform;
 /// If `path` cannot be read, is not an image, or is a broken or hostile one, or if `selector`
 /// matches no image or several.
 pub fn open(path: &Path, selector: &ImageSelector) -> Result<Image, ArchiveError> {
-    let OpenFiles { files, docker, oci, limits } = open_files(path, selector.limits)?;
+    select(path, open_files(path, selector.limits)?, selector)
+}
+
+/// Opens an image in `file`, which messages call `name`.
+///
+/// # Errors
+/// Like [`open`].
+pub fn open_file(file: File, name: &Path, selector: &ImageSelector) -> Result<Image, ArchiveError> {
+    let stored = FileSlice::whole(file).map_err(ArchiveError::read(name))?;
+    select(name, archive_files(name, stored, selector.limits)?, selector)
+}
+
+/// Opens the image in `opened` that `selector` selects.
+pub(crate) fn select(
+    path: &Path,
+    opened: OpenFiles,
+    selector: &ImageSelector,
+) -> Result<Image, ArchiveError> {
+    let OpenFiles { files, docker, oci, limits } = opened;
     let selector = &ImageSelector { limits, ..selector.clone() };
     if !docker {
         return oci::read(path, &files, selector);
@@ -47,18 +63,30 @@ pub fn open(path: &Path, selector: &ImageSelector) -> Result<Image, ArchiveError
     Ok(if best.id() == image.id() { image } else { best })
 }
 
+/// Opens the image in the docker-archive half of `opened`, and checks that the other half lists it.
+#[cfg(feature = "registry")]
+pub(crate) fn select_docker(
+    path: &Path,
+    opened: &OpenFiles,
+    selector: &ImageSelector,
+) -> Result<Image, ArchiveError> {
+    let image = docker::read(path, &opened.files, selector)?;
+    oci::check_lists(path, &opened.files, &image)?;
+    Ok(image)
+}
+
 /// The files of a file or folder that is an image or has several.
-pub(super) struct OpenFiles {
-    pub(super) files: ImageFiles,
+pub(crate) struct OpenFiles {
+    pub(crate) files: ImageFiles,
     /// Whether they are a docker-archive.
-    pub(super) docker: bool,
+    pub(crate) docker: bool,
     /// Whether they are an OCI layout; a dual archive is both.
-    pub(super) oci: bool,
-    pub(super) limits: Limits,
+    pub(crate) oci: bool,
+    pub(crate) limits: Limits,
 }
 
 /// Opens the file or folder at `path`.
-pub(super) fn open_files(path: &Path, limits: Limits) -> Result<OpenFiles, ArchiveError> {
+pub(crate) fn open_files(path: &Path, limits: Limits) -> Result<OpenFiles, ArchiveError> {
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) => return Err(not_found(path, error)),
@@ -70,50 +98,30 @@ pub(super) fn open_files(path: &Path, limits: Limits) -> Result<OpenFiles, Archi
     if !metadata.is_file() {
         return Err(not_a_file(path, metadata.file_type()));
     }
-    let stored = open_file(path)?;
+    archive_files(path, open_regular(path)?, limits)
+}
+
+/// Opens the archive in `file`, which messages call `name`.
+#[cfg(all(feature = "registry", feature = "vm"))]
+pub(crate) fn open_saved(
+    name: &Path,
+    file: File,
+    limits: Limits,
+) -> Result<OpenFiles, ArchiveError> {
+    let stored = FileSlice::whole(file).map_err(ArchiveError::read(name))?;
+    archive_files(name, stored, limits)
+}
+
+/// The files of an archive.
+fn archive_files(
+    path: &Path,
+    stored: FileSlice,
+    limits: Limits,
+) -> Result<OpenFiles, ArchiveError> {
     let (archive, limits) = decompressed(path, stored, limits)?;
     let members = members(path, &archive)?;
     let (docker, oci) = (members.has(docker::MANIFEST), members.has(oci::LAYOUT));
     Ok(OpenFiles { files: ImageFiles::Archive(members), docker, oci, limits })
-}
-
-/// Opens the image at `location`, which is a file or folder; `selector` selects one of several.
-///
-/// # Errors
-/// As [`open`], and if the image has another format than `location` says, or is not in a file or
-/// folder.
-pub fn open_location(location: &Location, selector: &ImageSelector) -> Result<Image, ArchiveError> {
-    let wrong = |problem: &str| ArchiveError::invalid(location.to_string(), problem);
-    let Some(path) = location.path() else {
-        return Err(wrong("the image is not in a file"));
-    };
-    if matches!(location, Location::Path(_)) && !path.exists() {
-        let text = path.to_string_lossy();
-        if looks_remote(&text) {
-            let problem = format!(
-                "there is no such file; for the image in a registry, write docker://{text}"
-            );
-            return Err(ArchiveError::invalid(path, problem));
-        }
-    }
-    match location {
-        Location::OciFolder(_) if path.exists() && !path.is_dir() => {
-            return Err(wrong(
-                "it is not a folder; for an OCI layout in a tar, write oci-archive:",
-            ));
-        }
-        Location::OciArchive(_) | Location::DockerArchive(_) if path.is_dir() => {
-            return Err(wrong("it is a folder; for an OCI layout in a folder, write oci:"));
-        }
-        _ => {}
-    }
-    let image = open(path, selector)?;
-    match (location, image.format) {
-        (Location::DockerArchive(_), ImageFormat::OciLayout) => {
-            Err(wrong("it is an OCI layout, not a docker-archive; write oci-archive:"))
-        }
-        _ => Ok(image),
-    }
 }
 
 fn open_folder(path: &Path) -> Result<ImageFiles, ArchiveError> {
@@ -131,7 +139,7 @@ fn open_folder(path: &Path) -> Result<ImageFiles, ArchiveError> {
 }
 
 /// Opens a regular file, without waiting if it has been replaced by a pipe.
-fn open_file(path: &Path) -> Result<FileSlice, ArchiveError> {
+fn open_regular(path: &Path) -> Result<FileSlice, ArchiveError> {
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits();
     let flags = i32::try_from(flags).unwrap_or_default();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path);

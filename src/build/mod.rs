@@ -73,7 +73,7 @@ pub use layers::{LayerOutline, read_path_graph};
 pub use overrides::Overrides;
 pub use plan::{Plan, plan};
 #[cfg(feature = "registry")]
-pub(crate) use push::{push, push_image};
+pub(crate) use push::{push, push_images};
 pub use recipe::{Recipe, Store, TimeSetting};
 pub use reference::references;
 pub use stream_conf::stream_conf;

@@ -57,15 +57,15 @@ fn push_once(
     Ok((summaries, pusher.close()?))
 }
 
-/// Pushes `image`, whose uncompressed layers have `sizes`, to `references`. Layers that are not
-/// compressed are compressed, the others and the config stay the same, byte for byte.
+/// Pushes `images`, which differ in their platform and whose uncompressed layers have these sizes,
+/// to `references`. Layers that are not compressed are compressed, the others and the configs stay
+/// the same, byte for byte.
 ///
 /// # Errors
 /// If a layer cannot be read, or a registry does not take the image; nothing is tagged then.
-pub(crate) fn push_image(
+pub(crate) fn push_images(
     registries: &Registries,
-    image: &Image,
-    sizes: &[u64],
+    images: &[(Image, Vec<u64>)],
     references: &[RemoteReference],
     options: PushOptions,
     cache: CacheUse,
@@ -73,7 +73,7 @@ pub(crate) fn push_image(
     let cache = DiskCache::open(cache, options.compression);
     let blobs = cache.blobs().cloned();
     let mut pusher = registries.pusher(references, options, blobs, |_| ())?;
-    match write_all(&mut pusher, image, sizes) {
+    match images.iter().try_for_each(|(image, sizes)| write_all(&mut pusher, image, sizes)) {
         Ok(()) => Ok(pusher.close()?),
         Err(error) => Err(pusher.take_failure().map_or(error, BuildError::from)),
     }

@@ -24,7 +24,14 @@ impl ImageUnderTest {
     /// # Errors
     /// If there is no such image, or it is damaged.
     pub fn open(path: &Path, selector: &ImageSelector, threads: usize) -> Result<Self, CheckError> {
-        let image = open(path, selector)?;
+        Self::read(open(path, selector)?, threads)
+    }
+
+    /// Reads an opened image.
+    ///
+    /// # Errors
+    /// If it is damaged.
+    pub fn read(image: Image, threads: usize) -> Result<Self, CheckError> {
         let layers = verify::layers(&image, threads)?;
         let tree = Tree::from_layers(layers.iter().map(|layer| layer.tree.clone()));
         Ok(Self { image, tree, layers })

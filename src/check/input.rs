@@ -8,7 +8,7 @@ use super::CheckError;
 use super::image::ImageUnderTest;
 use super::static_checks;
 use super::verdict::{Checks, TestCase};
-use crate::archive::{ArchiveError, Compression, ImageSelector, Limits};
+use crate::archive::{ArchiveError, Compression, Image, ImageSelector, Limits};
 use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan};
 use crate::harness::VmSteps;
 use crate::image::Platform;
@@ -19,7 +19,7 @@ pub struct CheckInput {
     /// The platform for which the image was selected, if an archive or a recipe has images for
     /// several. It is checked on engines of this architecture.
     pub platform: Platform,
-    /// The path of the archive.
+    /// The path of the archive, or the name of an image that is not in a file.
     pub archive: PathBuf,
     /// The image.
     pub image: ImageUnderTest,
@@ -44,8 +44,20 @@ impl CheckInput {
     ) -> Result<Self, CheckError> {
         let selector =
             ImageSelector { platform: Some(platform.clone()), limits, ..ImageSelector::default() };
-        let image = ImageUnderTest::open(path, &selector, threads)?;
-        let archive = path.to_owned();
+        Self::from_image(crate::archive::open(path, &selector)?, platform, threads)
+    }
+
+    /// Takes an opened image, which was selected for `platform`.
+    ///
+    /// # Errors
+    /// If it is damaged.
+    pub fn from_image(
+        image: Image,
+        platform: Platform,
+        threads: usize,
+    ) -> Result<Self, CheckError> {
+        let (archive, limits) = (image.path.clone(), image.limits);
+        let image = ImageUnderTest::read(image, threads)?;
         Ok(Self { platform, archive, image, recipe: None, limits, _built: None })
     }
 

@@ -5,12 +5,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::args::{
-    LimitArgs, ReportFile, is_recipe, selected_engines, thread_count, warn_of_cache_problem,
+    AccessArgs, LimitArgs, ReportFile, is_recipe, selected_engines, thread_count,
+    warn_of_cache_problem,
 };
 use super::exit::{ExitWith, UsageError};
+use super::images::Access;
 use super::progress::StatusLine;
 use super::runtime::{block_on, interruptible};
 use super::streams::{json, pretty_json, stdout};
+use crate::archive::ImageSelector;
 use crate::build::CacheUse;
 use crate::check::{self, CheckInput, Event, ExpectationsFile, Options, arch_of};
 use crate::check::{Expectations, Verdict};
@@ -26,6 +29,7 @@ Examples:
   seatrial check app.toml --expect a.toml --report html=report.html
   seatrial check app.tar --expect a.toml --no-vm   # in milliseconds
   seatrial check app.tar --expect structure-test.yaml --report md=summary.md
+  seatrial check docker://registry.example/my/app:1.0 --expect app.expect.toml
 
 An expectations file:
   [image]
@@ -43,7 +47,7 @@ Exit codes:
   2  bad input or usage
   3  an engine failed, or could not be started")]
 pub(super) struct Args {
-    /// Images (docker-archives, OCI layouts), or recipes (.toml, .json) to build
+    /// Images as for inspect, or recipes (.toml, .json) to build
     #[arg(value_name = "IMAGE", required_unless_present = "schema")]
     images: Vec<PathBuf>,
     /// Expectations file, TOML or JSON; may be repeated
@@ -78,6 +82,8 @@ pub(super) struct Args {
     accel: AcceleratorChoice,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 fn report(text: &str) -> Result<ReportFile, String> {
@@ -127,10 +133,12 @@ fn verdict(args: &Args) -> anyhow::Result<Verdict> {
     let engines = if args.no_vm { Vec::new() } else { selected_engines(&args.engine)? };
     let platforms = platforms(&engines, args.platform.as_ref())?;
     let platforms = platforms.iter();
+    let access = args.access.access(true);
     let inputs = args
         .images
         .iter()
-        .flat_map(|path| platforms.clone().map(|platform| input(args, path, platform, threads)));
+        .flat_map(|path| platforms.clone().map(move |platform| (path, platform)))
+        .map(|(path, platform)| input(args, &access, path, platform, threads));
     let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
     let vm = VmOptions { accelerator: args.accel, ..VmOptions::default() };
     let options = Options { engines, filter: args.filter.clone(), vm };
@@ -171,6 +179,7 @@ fn print(line: &StatusLine, quiet: bool, text: &str) {
 
 fn input(
     args: &Args,
+    access: &Access<'_>,
     path: &Path,
     platform: &Platform,
     threads: usize,
@@ -180,6 +189,9 @@ fn input(
         warn_of_cache_problem();
         CheckInput::from_recipe(path, platform, limits, threads, CacheUse::On)?
     } else {
-        CheckInput::from_archive(path, platform, limits, threads)?
+        let selector =
+            ImageSelector { platform: Some(platform.clone()), limits, ..ImageSelector::default() };
+        let image = access.open(path, &selector)?.fetched()?;
+        CheckInput::from_image(image, platform, threads)?
     })
 }

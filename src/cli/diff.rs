@@ -8,8 +8,9 @@ use indicatif::BinaryBytes;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use super::args::{LimitArgs, is_recipe, thread_count};
+use super::args::{AccessArgs, LimitArgs, is_recipe, thread_count};
 use super::exit::ExitWith;
+use super::images::Access;
 use super::streams::{pretty_json, stdout};
 use crate::archive::diff::{ImageDiff, LayerDiff, LayerState};
 use crate::archive::{self, ArchiveError, Compression, Image, ImageSelector};
@@ -24,9 +25,11 @@ Exit codes: 0 if layers, files and config are the same, 1 if not.
 
 Examples:
   seatrial diff old.tar new.tar
-  seatrial diff released.tar app.toml --json | jq .ship")]
+  seatrial diff released.tar app.toml --json | jq .ship
+  seatrial diff docker://registry.example/my/app:1.0 app.toml")]
 pub(super) struct Args {
-    /// Docker-archive, OCI layout, or recipe
+    /// Docker-archive, OCI layout, docker://REFERENCE, docker-daemon:NAME:TAG, or
+    /// recipe
     #[arg(value_name = "IMAGE")]
     first: PathBuf,
 
@@ -44,6 +47,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     limits: LimitArgs,
+
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 /// The output of `--json`.
@@ -55,8 +61,9 @@ struct Printed<'a> {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let (first, _first_file) = open(&args.first, args)?;
-    let (second, _second_file) = open(&args.second, args)?;
+    let access = args.access.access(true);
+    let (first, _first_file) = open(&args.first, args, &access)?;
+    let (second, _second_file) = open(&args.second, args, &access)?;
     let diff = ImageDiff::between(&first, &second, thread_count(None))?;
     let same = diff.is_empty();
     match args.json {
@@ -71,13 +78,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Opens an image. That of a recipe is built into a temporary file, which is removed when it is
 /// dropped.
-fn open(path: &Path, args: &Args) -> anyhow::Result<(Image, Option<NamedTempFile>)> {
+fn open(
+    path: &Path,
+    args: &Args,
+    access: &Access<'_>,
+) -> anyhow::Result<(Image, Option<NamedTempFile>)> {
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
     let limits = args.limits.limits();
     let selector =
         ImageSelector { platform: Some(platform.clone()), limits, ..ImageSelector::default() };
     if !is_recipe(path) {
-        return Ok((archive::open(path, &selector)?, None));
+        return Ok((access.open(path, &selector)?.fetched()?, None));
     }
     let threads = thread_count(None);
     let recipe = Recipe { limits, ..Recipe::read_for(path, &platform)? };

@@ -17,7 +17,7 @@ hard links and devices as in the layers. Every digest is checked first.
 Examples:
   seatrial export app.tar -o rootfs.tar
   seatrial export app.tar | tar -x -C rootfs
-  seatrial export debian.tar | tar -xO etc/debian_version")]
+  seatrial export docker://debian:12 | tar -xO etc/debian_version")]
 pub(super) struct Args {
     #[command(flatten)]
     image: ImageArgs,
@@ -28,8 +28,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let image = args.image.open()?.fetched()?;
     write_archive(&args.output, |output| {
-        let image = args.image.open()?;
         let files = FileSystem::read(&image, thread_count(None))?;
         let progress = BuildProgress::start(&text::path(files.image()));
         files.write(output, &mut |bytes| progress.add(bytes))

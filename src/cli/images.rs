@@ -1,9 +1,24 @@
-//! Images on the command line: files, folders, and images in registries.
+//! Images on the command line: files, folders, and images in registries and daemons.
 
+#[cfg(feature = "registry")]
+use std::cell::OnceCell;
 use std::path::Path;
 
-use crate::archive::{self, Image, ImageSelector, Limits, verify};
-use crate::image::{Location, Platform};
+use anyhow::bail;
+
+#[cfg(feature = "registry")]
+use super::args::RegistryArgs;
+#[cfg(feature = "registry")]
+use super::progress::BuildProgress;
+#[cfg(feature = "registry")]
+use crate::archive::Limits;
+use crate::archive::{self, Image, ImageSelector};
+#[cfg(feature = "registry")]
+use crate::copy::Source;
+#[cfg(feature = "registry")]
+use crate::image::Platform;
+use crate::image::{Location, Reference};
+#[cfg(feature = "registry")]
 use crate::registry::{Registries, RemoteImage};
 
 /// The location that an argument names.
@@ -14,38 +29,177 @@ pub(super) fn location(argument: &Path) -> anyhow::Result<Location> {
     }
 }
 
+/// Access to images, which connects to registries when that is needed.
+pub(super) struct Access<'a> {
+    #[cfg(feature = "registry")]
+    args: &'a RegistryArgs,
+    #[cfg(feature = "registry")]
+    cache: bool,
+    #[cfg(feature = "registry")]
+    registries: OnceCell<Registries>,
+    #[cfg(not(feature = "registry"))]
+    none: std::marker::PhantomData<&'a ()>,
+}
+
 /// An opened image.
 pub(super) struct Opened {
     pub(super) image: Image,
     /// The image in the registry, if it is in one.
-    pub(super) remote: Option<RemoteImage>,
+    #[cfg(feature = "registry")]
+    pub(super) remote: Option<(Registries, RemoteImage)>,
+}
+
+impl<'a> Access<'a> {
+    #[cfg(feature = "registry")]
+    pub(super) fn new(args: &'a RegistryArgs, cache: bool) -> Self {
+        Self { args, cache, registries: OnceCell::new() }
+    }
+
+    #[cfg(not(feature = "registry"))]
+    pub(super) fn new() -> Self {
+        Self { none: std::marker::PhantomData }
+    }
+
+    /// Opens the image that `argument` names; `selector` selects one of several. Of an image in a
+    /// registry, manifest and config are fetched, and layers when they are read.
+    pub(super) fn open(&self, argument: &Path, selector: &ImageSelector) -> anyhow::Result<Opened> {
+        self.open_location(&location(argument)?, selector)
+    }
+
+    /// Opens the image at `location`.
+    pub(super) fn open_location(
+        &self,
+        location: &Location,
+        selector: &ImageSelector,
+    ) -> anyhow::Result<Opened> {
+        let is_elsewhere = matches!(location, Location::Registry(_) | Location::Daemon(_));
+        let named = selector.has_name_or_tag();
+        if named && (is_elsewhere || location.name_in_file().is_some()) {
+            bail!("{location}: --name and --tag are only for images without a name of their own");
+        }
+        match location {
+            Location::Registry(reference) => self.remote(reference, selector),
+            Location::Daemon(reference) => Ok(Opened::local(in_daemon(reference, selector)?)),
+            file => Ok(Opened::local(archive::open_location(file, selector)?)),
+        }
+    }
+}
+
+#[cfg(feature = "registry")]
+impl Access<'_> {
+    /// The registries, prepared once: a password is read from standard input.
+    pub(super) fn registries(&self) -> anyhow::Result<&Registries> {
+        if let Some(registries) = self.registries.get() {
+            return Ok(registries);
+        }
+        let registries = self.args.registries(self.cache)?;
+        Ok(self.registries.get_or_init(|| registries))
+    }
+
+    /// Opens the image at `location` to copy it.
+    pub(super) fn source(
+        &self,
+        location: &Location,
+        platform: Option<&Platform>,
+        limits: Limits,
+    ) -> anyhow::Result<Source> {
+        match location {
+            Location::Registry(reference) => {
+                Ok(Source::in_registry(self.registries()?, reference, limits))
+            }
+            Location::Daemon(reference) => saved(reference, platform, limits),
+            file => Ok(Source::in_file(file, platform, limits)?),
+        }
+    }
+
+    fn remote(
+        &self,
+        reference: &crate::image::RemoteReference,
+        selector: &ImageSelector,
+    ) -> anyhow::Result<Opened> {
+        let registries = self.registries()?;
+        let platform = selector.platform.clone().unwrap_or_else(Platform::host);
+        let remote = registries.open(reference, &platform, selector.limits)?;
+        let image = remote.image.clone();
+        Ok(Opened { image, remote: Some((registries.clone(), remote)) })
+    }
+}
+
+#[cfg(not(feature = "registry"))]
+impl Access<'_> {
+    fn remote(
+        &self,
+        reference: &crate::image::RemoteReference,
+        _: &ImageSelector,
+    ) -> anyhow::Result<Opened> {
+        let _ = self.none;
+        bail!(
+            "docker://{reference}: this seatrial was built without registries; build it with \
+             feature registry"
+        );
+    }
 }
 
 impl Opened {
-    /// Opens the image at `location`; of several, the one for `platform` or else for the host's.
-    pub(super) fn open(
-        registries: &Registries,
-        location: &Location,
-        platform: Option<Platform>,
-        limits: Limits,
-    ) -> anyhow::Result<Self> {
-        let platform = platform.unwrap_or_else(Platform::host);
-        if let Location::Registry(reference) = location {
-            let remote = registries.open(reference, &platform, limits)?;
-            return Ok(Self { image: remote.image.clone(), remote: Some(remote) });
+    fn local(image: Image) -> Self {
+        Self {
+            image,
+            #[cfg(feature = "registry")]
+            remote: None,
         }
-        let selector =
-            ImageSelector { platform: Some(platform), limits, ..ImageSelector::default() };
-        Ok(Self { image: archive::open_location(location, &selector)?, remote: None })
     }
 
-    /// The sizes of the uncompressed layers, after checking all digests. The layers of an image in
-    /// a registry are not fetched for this, and have no sizes.
-    pub(super) fn verified_sizes(&self, threads: usize) -> anyhow::Result<Vec<u64>> {
-        if self.remote.is_some() {
-            return Ok(vec![0; self.image.layers.len()]);
-        }
-        let layers = verify::layers(&self.image, threads)?;
-        Ok(layers.iter().map(|layer| layer.size).collect())
+    /// Whether reading the layers fetches them from a registry.
+    pub(super) fn is_remote(&self) -> bool {
+        #[cfg(feature = "registry")]
+        return self.remote.is_some();
+        #[cfg(not(feature = "registry"))]
+        false
     }
+
+    /// Fetches the layers that are not cached, several at once, if the image is in a registry.
+    pub(super) fn fetched(self) -> anyhow::Result<Image> {
+        #[cfg(feature = "registry")]
+        if let Some((registries, remote)) = &self.remote {
+            let progress = BuildProgress::start(&remote.reference().to_string());
+            registries.fetch_layers(remote, &|bytes| progress.add(bytes))?;
+        }
+        Ok(self.image)
+    }
+}
+
+/// Opens an image in a daemon, which is saved to a file without a name.
+#[cfg(feature = "vm")]
+fn in_daemon(reference: &Reference, selector: &ImageSelector) -> anyhow::Result<Image> {
+    let file = super::daemon::save(reference)?;
+    let name = format!("docker-daemon:{reference}");
+    Ok(archive::open_file(file, name.as_ref(), selector)?)
+}
+
+#[cfg(not(feature = "vm"))]
+fn in_daemon(reference: &Reference, _: &ImageSelector) -> anyhow::Result<Image> {
+    Err(no_daemon(reference))
+}
+
+/// Opens an image in a daemon to copy it.
+#[cfg(all(feature = "registry", feature = "vm"))]
+fn saved(
+    reference: &Reference,
+    platform: Option<&Platform>,
+    limits: Limits,
+) -> anyhow::Result<Source> {
+    Ok(Source::saved(super::daemon::save(reference)?, reference, platform, limits)?)
+}
+
+#[cfg(all(feature = "registry", not(feature = "vm")))]
+fn saved(reference: &Reference, _: Option<&Platform>, _: Limits) -> anyhow::Result<Source> {
+    Err(no_daemon(reference))
+}
+
+#[cfg(not(feature = "vm"))]
+fn no_daemon(reference: &Reference) -> anyhow::Error {
+    anyhow::anyhow!(
+        "docker-daemon:{reference}: this seatrial was built without access to daemons; build it \
+         with feature vm, or save the image first: docker save -o FILE {reference}"
+    )
 }

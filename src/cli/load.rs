@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::args::{RecipeArgs, is_recipe};
+use super::args::{AccessArgs, RecipeArgs, is_recipe};
+use super::daemon::connect;
 use super::exit::UsageError;
+use super::images::location;
 use super::progress::StatusLine;
 use super::runtime::block_on;
 use super::streams::{json, stdout};
-use crate::archive::{Image, ImageSelector, open};
+use crate::archive::{Image, ImageSelector};
 use crate::build::Overrides;
-use crate::engine::{Address, Docker, EngineError};
 use crate::image::{Platform, Reference};
 use crate::load::{Loaded, Options, Source, load};
 use crate::text;
@@ -21,11 +22,12 @@ use crate::text;
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("recipe", |argument| argument
     .value_name("RECIPE|IMAGE")
-    .help("Recipe (.toml, .json or `-`), docker-archive or OCI layout")))]
+    .help("Recipe (.toml, .json or `-`), image as for inspect")))]
 #[command(after_help = "\
 Examples:
   seatrial load app.toml   # into the daemon that DOCKER_HOST names
   seatrial load app.tar --host unix:///run/docker.sock
+  seatrial load docker://registry.example/my/app:1.0
   eval \"$(seatrial vm up docker-20.10)\"; seatrial load app.toml
 
 The daemon's address is found as by the docker command: DOCKER_HOST, else the
@@ -53,6 +55,8 @@ pub(super) struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
@@ -65,7 +69,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let line = StatusLine::new();
     line.set(format!("loading {}", text::path(&args.recipe.recipe)));
     let loaded = block_on(async {
-        let (engine, platform) = connect(args).await?;
+        let (engine, platform) = connect(args.host.as_deref()).await?;
         let platform = args.platform.as_ref().unwrap_or(&platform);
         Ok(load(&engine, source(args, platform)?, options).await?)
     });
@@ -95,16 +99,18 @@ fn source(args: &Args, platform: &Platform) -> anyhow::Result<Source> {
 
 /// Opens the image that has the requested name, or else the only image, which has none.
 fn open_image(args: &Args, platform: &Platform) -> anyhow::Result<Image> {
-    let path = &args.recipe.recipe;
+    let location = location(&args.recipe.recipe)?;
     let platform = Some(platform.clone());
     let limits = args.recipe.limits();
     let any = ImageSelector { platform, limits, ..ImageSelector::default() };
-    let Some(reference) = &args.reference else {
-        return Ok(open(path, &any)?);
+    let access = args.access.access(!args.recipe.is_uncached());
+    let is_file = location.path().is_some() && location.name_in_file().is_none();
+    let Some(reference) = args.reference.as_ref().filter(|_| is_file) else {
+        return access.open_location(&location, &any)?.fetched();
     };
     let (name, tag) = (Some(reference.name.to_string()), Some(reference.tag.to_string()));
-    let named = open(path, &ImageSelector { name, tag, ..any.clone() });
-    Ok(named.or_else(|error| open(path, &any).map_err(|_| error))?)
+    let named = access.open_location(&location, &ImageSelector { name, tag, ..any.clone() });
+    named.or_else(|error| access.open_location(&location, &any).map_err(|_| error))?.fetched()
 }
 
 /// Returns the requested reference, or the image's own.
@@ -119,24 +125,6 @@ fn reference(args: &Args, image: &Image) -> anyhow::Result<Reference> {
             Err(UsageError("the image has no name; give one with --reference NAME:TAG").into())
         }
     }
-}
-
-/// Connects to the daemon, and returns it with its platform.
-async fn connect(args: &Args) -> anyhow::Result<(Docker, Platform)> {
-    let Address { host, keys } = Address::find(args.host.as_deref(), |n| std::env::var(n).ok())?;
-    let connected = async {
-        let engine = Docker::from_host(&host, keys.as_deref())?;
-        let engine = engine.negotiate_version().await?;
-        let arch = engine.architecture().await?;
-        Ok((engine, arch.map_or_else(Platform::host, Platform::from)))
-    };
-    connected.await.map_err(|error: EngineError| match error.is_environment() {
-        true => anyhow::Error::new(error).context(format!(
-            "failed to use the daemon at {} (see --host and DOCKER_HOST)",
-            text::shorten(&host)
-        )),
-        false => error.into(),
-    })
 }
 
 fn print(loaded: &Loaded, as_json: bool) -> anyhow::Result<()> {

@@ -8,6 +8,10 @@ mod build;
 #[cfg(feature = "vm")]
 mod check;
 mod conf;
+#[cfg(feature = "registry")]
+mod copy;
+#[cfg(feature = "vm")]
+mod daemon;
 mod diff;
 mod doctor;
 mod exit;
@@ -15,7 +19,6 @@ mod explain;
 mod export;
 #[cfg(feature = "vm")]
 mod guests;
-#[cfg(feature = "registry")]
 mod images;
 mod inspect;
 mod layers;
@@ -103,6 +106,8 @@ enum Command {
     Pull(pull::Args),
     #[cfg(feature = "registry")]
     Push(push::Args),
+    #[cfg(feature = "registry")]
+    Copy(copy::Args),
     #[cfg(feature = "vm")]
     Load(load::Args),
     #[cfg(feature = "vm")]
@@ -153,6 +158,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Pull(args) => pull::run(&args),
         #[cfg(feature = "registry")]
         Command::Push(args) => push::run(&args),
+        #[cfg(feature = "registry")]
+        Command::Copy(args) => copy::run(&args),
         #[cfg(feature = "vm")]
         Command::Load(args) => load::run(&args),
         #[cfg(feature = "vm")]

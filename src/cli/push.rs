@@ -2,16 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::sync::Arc;
 
 use serde_json::json;
 
 use super::args::{RecipeArgs, RegistryArgs, is_recipe};
 use super::exit::UsageError;
+use super::images::{Access, location};
 use super::progress::BuildProgress;
 use super::pull::parse_reference;
 use super::streams::{pretty_json, stderr, stdout};
 use crate::archive::Compression;
 use crate::build::{self, Plan};
+use crate::copy::{self, CopyOptions, Progress};
 use crate::image::RemoteReference;
 use crate::registry::{MediaTypes, PushOptions, PushReport};
 use crate::text;
@@ -21,11 +24,12 @@ use crate::text;
 #[command(mut_arg("recipe", |argument| argument
     .index(1)
     .value_name("RECIPE|IMAGE")
-    .help("Recipe (.toml, .json or `-`), docker-archive, OCI layout or docker://REFERENCE")))]
+    .help("Recipe (.toml, .json or `-`), or image as for copy")))]
 #[command(after_help = "\
 Examples:
   seatrial push app.toml                       # to the recipe's name and tag
-  seatrial push app.toml registry.example/my/app:1.0 registry.example/my/app:latest
+  seatrial push app.toml registry.example/my/app:1.0
+  seatrial push oci:layout registry.example/my/app:1.0
   seatrial push app.toml localhost:5000/app:1 --compress zstd
   seatrial push app.toml --dry-run             # says what would be sent
 
@@ -45,14 +49,14 @@ pub(super) struct Args {
     compress: CompressArg,
 
     /// Media types: OCI's, or Docker's for registries that know no others
-    #[arg(long, value_name = "TYPES", value_enum, default_value_t = TypesArg::Oci)]
-    media_types: TypesArg,
+    #[arg(long, value_name = "TYPES", value_enum)]
+    media_types: Option<TypesArg>,
 
     /// Say what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
 
-    /// Select one of an image's platforms [default: the host's]
+    /// Select one of an image's platforms [default: all]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<crate::image::Platform>,
 
@@ -86,8 +90,8 @@ impl Args {
                 CompressArg::Zstd => Compression::Zstd,
             },
             media_types: match self.media_types {
-                TypesArg::Oci => MediaTypes::Oci,
-                TypesArg::Docker => MediaTypes::Docker,
+                None | Some(TypesArg::Oci) => MediaTypes::Oci,
+                Some(TypesArg::Docker) => MediaTypes::Docker,
             },
             dry_run: self.dry_run,
             threads: self.recipe.threads(),
@@ -137,25 +141,27 @@ fn push_image(args: &Args) -> anyhow::Result<PushReport> {
     if args.recipe.overrides() != build::Overrides::default() {
         return Err(UsageError("--name and --tag are only for recipes; name a REFERENCE").into());
     }
-    let registries = args.registry.registries(!args.recipe.is_uncached())?;
-    let location = super::images::location(&args.recipe.recipe)?;
-    let platform = args.platform.clone();
-    let opened =
-        super::images::Opened::open(&registries, &location, platform, args.recipe.limits())?;
-    let image = &opened.image;
-    let references = match (&*args.references, image.references.first()) {
-        ([], Some(own)) => vec![own.parse()?],
+    let access = Access::new(&args.registry, !args.recipe.is_uncached());
+    let platform = args.platform.as_ref();
+    let source = access.source(&location(&args.recipe.recipe)?, platform, args.recipe.limits())?;
+    let references = match (&*args.references, source.own_reference()) {
+        ([], Some(own)) => vec![RemoteReference::from(&own)],
         ([], None) => {
             return Err(UsageError("the image has no name; say where to push it to").into());
         }
         (given, _) => given.to_vec(),
     };
-    let progress = BuildProgress::start(&image.path.display().to_string());
-    let cache = args.recipe.cache();
-    let sizes = opened.verified_sizes(args.recipe.threads())?;
-    let pushed = build::push_image(&registries, image, &sizes, &references, args.options(), cache);
-    drop(progress);
-    Ok(pushed?)
+    let bar = BuildProgress::start(&text::path(&args.recipe.recipe));
+    let options = CopyOptions {
+        platform: args.platform.clone(),
+        threads: args.recipe.threads(),
+        push: args.options(),
+        cache: args.recipe.cache(),
+    };
+    let progress: Progress = Arc::new(move |bytes| bar.add(bytes));
+    // Other media types need other manifests.
+    let keep = args.media_types.is_none();
+    Ok(copy::push(source, access.registries()?, &references, keep, &options, progress)?)
 }
 
 fn print(args: &Args, report: &PushReport) -> anyhow::Result<()> {

@@ -66,11 +66,13 @@ fn platform(summary: &Summary) -> String {
 /// Renders the number of layers and the layers, without those in the middle if there are many.
 fn layers(layers: &[LayerSummary]) -> String {
     let base = layers.iter().filter(|layer| layer.base).count();
-    let size: u64 = layers.iter().map(|layer| layer.size).sum();
+    let size: u64 = layers.iter().filter_map(shown_size).sum();
     let from_base =
         if base > 0 { format!(", {base} of them from the base image") } else { String::new() };
-    let mut output =
-        format!("  {:<12}{}, {}{from_base}\n", "layers", layers.len(), BinaryBytes(size));
+    let unread = layers.iter().any(|layer| layer.size.is_none());
+    let stored = if unread { " as stored" } else { "" };
+    let size = BinaryBytes(size);
+    let mut output = format!("  {:<12}{}, {size}{stored}{from_base}\n", "layers", layers.len());
     let omitted = if layers.len() > MAX_LAYERS {
         MAX_LAYERS / 2..layers.len() - MAX_LAYERS / 2
     } else {
@@ -83,12 +85,17 @@ fn layers(layers: &[LayerSummary]) -> String {
             }
             continue;
         }
-        let (number, size) = (index + 1, BinaryBytes(layer.size).to_string());
+        let (number, size) = (index + 1, BinaryBytes(shown_size(layer).unwrap_or(0)).to_string());
         let digest = &layer.diff_id.0.hex()[..12];
         let contents = truncate(&text::shorten(&contents(layer)), WIDTH - 41);
         let _ = writeln!(output, "  {number:>12}{size:>11}  {digest}  {contents}");
     }
     output
+}
+
+/// The size of a layer, or else as it is stored.
+fn shown_size(layer: &LayerSummary) -> Option<u64> {
+    layer.size.or(layer.stored_size)
 }
 
 fn contents(layer: &LayerSummary) -> String {

@@ -257,6 +257,18 @@ impl Docker {
         self.api.inspect_image(image).await.map_err(api(format!("inspect {image}")))
     }
 
+    /// Whether the daemon has `image`.
+    ///
+    /// # Errors
+    /// If the daemon does not answer.
+    pub async fn has(&self, image: &str) -> Result<bool, EngineError> {
+        match self.api.inspect_image(image).await {
+            Ok(_) => Ok(true),
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+            Err(error) => Err(api(format!("inspect {image}"))(error)),
+        }
+    }
+
     /// Writes an archive of `image` to `output`, like `docker save`.
     ///
     /// # Errors

@@ -80,7 +80,7 @@ impl Daemon {
         sizes: &[u64],
     ) -> Result<LoadedImage<'_>, HarnessError> {
         let reference = image.references.first().cloned();
-        if image.format != ImageFormat::OciLayout {
+        if image.format == ImageFormat::DockerArchive && archive.is_file() {
             let reference = reference.unwrap_or_else(|| image.id().to_string());
             return self.load_archive(archive, &reference).await;
         }

@@ -13,16 +13,25 @@ use crate::text;
 pub enum Location {
     /// A file or folder in any format, given by its path alone.
     Path(PathBuf),
-    /// `docker-archive:FILE`.
-    DockerArchive(PathBuf),
-    /// `oci:FOLDER`: an OCI layout.
-    OciFolder(PathBuf),
-    /// `oci-archive:FILE`: an OCI layout in a tar.
-    OciArchive(PathBuf),
+    /// `docker-archive:FILE[:NAME:TAG]`.
+    DockerArchive(ImagePath),
+    /// `oci:FOLDER[:TAG]`: an OCI layout.
+    OciFolder(ImagePath),
+    /// `oci-archive:FILE[:TAG]`: an OCI layout in a tar.
+    OciArchive(ImagePath),
     /// `docker://REFERENCE`: an image in a registry.
     Registry(RemoteReference),
     /// `docker-daemon:NAME:TAG`: an image in a daemon.
     Daemon(Reference),
+}
+
+/// A file or folder that may have several images, and which one is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImagePath {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The name of the image in it: a tag, or name and tag.
+    pub name: Option<String>,
 }
 
 /// A text that does not name the place of an image.
@@ -71,18 +80,21 @@ impl Location {
             return parsed
                 .map_err(|source| LocationError::Daemon { text: text.to_owned(), source });
         }
-        type Build = fn(PathBuf) -> Location;
+        type Build = fn(ImagePath) -> Location;
         let kinds: [(&str, Build); 3] = [
             (DOCKER_ARCHIVE, Self::DockerArchive),
             (OCI_FOLDER, Self::OciFolder),
             (OCI_ARCHIVE, Self::OciArchive),
         ];
         for (prefix, build) in kinds {
-            match text.strip_prefix(prefix) {
-                Some("") => return Err(LocationError::NoPath(prefix.to_owned())),
-                Some(path) => return Ok(build(path.into())),
-                None => {}
+            let Some(place) = text.strip_prefix(prefix) else { continue };
+            // As in other tools, the path ends at the first colon.
+            let (path, name) = place.split_once(':').unwrap_or((place, ""));
+            if path.is_empty() {
+                return Err(LocationError::NoPath(prefix.to_owned()));
             }
+            let name = Some(name.to_owned()).filter(|name| !name.is_empty());
+            return Ok(build(ImagePath { path: path.into(), name }));
         }
         Ok(Self::Path(text.into()))
     }
@@ -92,9 +104,9 @@ impl Location {
     pub fn in_folder(self, folder: &Path) -> Self {
         match self {
             Self::Path(path) => Self::Path(folder.join(path)),
-            Self::DockerArchive(path) => Self::DockerArchive(folder.join(path)),
-            Self::OciFolder(path) => Self::OciFolder(folder.join(path)),
-            Self::OciArchive(path) => Self::OciArchive(folder.join(path)),
+            Self::DockerArchive(place) => Self::DockerArchive(place.in_folder(folder)),
+            Self::OciFolder(place) => Self::OciFolder(place.in_folder(folder)),
+            Self::OciArchive(place) => Self::OciArchive(place.in_folder(folder)),
             other => other,
         }
     }
@@ -102,12 +114,35 @@ impl Location {
     /// The path, if the image is in a file or folder.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Path(path)
-            | Self::DockerArchive(path)
-            | Self::OciFolder(path)
-            | Self::OciArchive(path) => Some(path),
+            Self::Path(path) => Some(path),
+            Self::DockerArchive(place) | Self::OciFolder(place) | Self::OciArchive(place) => {
+                Some(&place.path)
+            }
             Self::Registry(_) | Self::Daemon(_) => None,
         }
+    }
+
+    /// The name of the image in the file or folder, if it is given: a tag, or name and tag.
+    pub fn name_in_file(&self) -> Option<&str> {
+        match self {
+            Self::DockerArchive(place) | Self::OciFolder(place) | Self::OciArchive(place) => {
+                place.name.as_deref()
+            }
+            Self::Path(_) | Self::Registry(_) | Self::Daemon(_) => None,
+        }
+    }
+}
+
+impl ImagePath {
+    fn in_folder(self, folder: &Path) -> Self {
+        Self { path: folder.join(self.path), ..self }
+    }
+}
+
+impl fmt::Display for ImagePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        self.name.iter().try_for_each(|name| write!(f, ":{name}"))
     }
 }
 
@@ -115,9 +150,9 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => write!(f, "{}", path.display()),
-            Self::DockerArchive(path) => write!(f, "{DOCKER_ARCHIVE}{}", path.display()),
-            Self::OciFolder(path) => write!(f, "{OCI_FOLDER}{}", path.display()),
-            Self::OciArchive(path) => write!(f, "{OCI_ARCHIVE}{}", path.display()),
+            Self::DockerArchive(place) => write!(f, "{DOCKER_ARCHIVE}{place}"),
+            Self::OciFolder(place) => write!(f, "{OCI_FOLDER}{place}"),
+            Self::OciArchive(place) => write!(f, "{OCI_ARCHIVE}{place}"),
             Self::Registry(reference) => write!(f, "{REGISTRY}{reference}"),
             Self::Daemon(reference) => write!(f, "{DAEMON}{reference}"),
         }
@@ -146,7 +181,7 @@ mod tests {
             ("app.tar", "app.tar"),
             ("docker-archive:app.tar", "docker-archive:app.tar"),
             ("oci:layout", "oci:layout"),
-            ("oci-archive:x.tar", "oci-archive:x.tar"),
+            ("oci-archive:x.tar:1.0", "oci-archive:x.tar:1.0"),
             ("docker://debian:12", "docker://docker.io/library/debian:12"),
             ("docker-daemon:app:1", "docker-daemon:app:1"),
             ("debian:12", "debian:12"),
@@ -154,6 +189,10 @@ mod tests {
             assert_eq!(Location::parse(text).unwrap().to_string(), shown);
         }
         assert!(matches!(Location::parse("debian:12"), Ok(Location::Path(_))));
+        // containers-transports(5): docker-archive:path[:docker-reference], oci:path[:reference].
+        let location = Location::parse("docker-archive:a.tar:my/app:1").unwrap();
+        assert_eq!(location.path(), Some(Path::new("a.tar")));
+        assert_eq!(location.name_in_file(), Some("my/app:1"));
         for text in ["docker://", "docker://a b", "oci:", "docker-daemon:A@1"] {
             assert!(Location::parse(text).is_err(), "{text}");
         }

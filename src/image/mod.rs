@@ -28,7 +28,7 @@ pub use env::{Env, EnvError};
 pub use fields::FieldError;
 pub use history::History;
 pub use inherit::Inherit;
-pub use location::{Location, LocationError};
+pub use location::{ImagePath, Location, LocationError};
 pub use platform::{Arch, Platform, PlatformError};
 pub use reference::{Name, Reference, ReferenceError, Tag};
 pub use remote::{RemoteReference, RemoteReferenceError};

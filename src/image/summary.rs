@@ -42,8 +42,10 @@ pub struct LayerSummary {
     pub diff_id: DiffId,
     /// The digest of the blob as stored; null if the image's format does not name layers by digest.
     pub digest: Option<Digest>,
-    /// The size of the uncompressed tar in bytes.
-    pub size: u64,
+    /// The size of the uncompressed tar in bytes; null if the layer was not read.
+    pub size: Option<u64>,
+    /// The size of the blob as stored in bytes, if it is known.
+    pub stored_size: Option<u64>,
     /// Whether the layer is from the base image.
     pub base: bool,
     /// The store paths in the layer, if the image's history lists them.
@@ -72,7 +74,8 @@ impl Summary {
         let layer = |(index, (diff_id, size)): (usize, (&DiffId, &u64))| LayerSummary {
             diff_id: *diff_id,
             digest: blobs.get(index).copied().flatten(),
-            size: *size,
+            size: Some(*size),
+            stored_size: None,
             base: index < base,
             paths: step(index).map(|step| step.paths()).unwrap_or_default(),
             step: step(index).and_then(|step| step.step().map(str::to_owned)),

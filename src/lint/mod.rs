@@ -24,3 +24,10 @@ pub fn lint(image: &Image, layers: &[VerifiedLayer]) -> Result<Vec<Finding>, Arc
     findings.extend(files::check(image)?);
     Ok(findings)
 }
+
+/// Returns the findings about `image` that its config alone shows.
+pub fn lint_config(image: &Image) -> Vec<Finding> {
+    let mut findings = container::check(&image.config.config);
+    findings.extend(config::check(image, &[]));
+    findings
+}

@@ -12,7 +12,7 @@ use super::download::{self, Document};
 use super::{Registries, RegistryError, known};
 use crate::archive::blob::FileSlice;
 use crate::archive::oci::{
-    LayoutWriter, is_artifact_descriptor, is_index, is_manifest, parse_index, parse_manifest,
+    LayoutWriter, is_index, is_manifest, named, parse_index, parse_manifest, select_platform,
 };
 use crate::archive::{
     ArchiveError, Image, ImageFormat, Limits, StoredLayer, check_layer_count, pair_layers,
@@ -23,7 +23,7 @@ use crate::image::{Digest, Platform, Reference, RemoteReference};
 use crate::text;
 
 /// The number of blobs that are fetched at the same time.
-const PARALLEL: usize = 6;
+pub(super) const PARALLEL: usize = 6;
 /// The most levels of nested indexes.
 const DEPTH_MAX: usize = 4;
 
@@ -77,7 +77,7 @@ impl Registries {
                 return Err(RegistryError::invalid(path.display(), problem));
             }
             let index = parse_index(&path, &document.digest.to_string(), &document.bytes)?;
-            let selected = select(&path, index.manifests, platform)?;
+            let selected = select_platform(&path, index.manifests, platform)?;
             document = self.document(&reference.at(selected.digest)).await?;
         }
         let name = document.digest.to_string();
@@ -243,7 +243,7 @@ impl RemoteImage {
             artifact_type: None,
             annotations: None,
         };
-        layout.finish(root, reference)
+        layout.finish(reference.map_or_else(|| root.clone(), |reference| named(&root, reference)))
     }
 
     /// The reference by which it was opened.
@@ -289,36 +289,6 @@ pub(super) fn kind(path: &Path, document: &Document) -> Result<Kind, RegistryErr
              index, or Docker's of schema 2",
             text::quote(other)
         ))),
-    }
-}
-
-/// Selects the entry of an index that suits `platform` best.
-fn select(
-    path: &Path,
-    entries: Vec<Descriptor>,
-    platform: &Platform,
-) -> Result<Descriptor, RegistryError> {
-    let is_image = |entry: &Descriptor| {
-        let known = is_index(&entry.media_type) || is_manifest(&entry.media_type);
-        known && !is_artifact_descriptor(entry, None)
-    };
-    let mut images: Vec<Descriptor> = entries.into_iter().filter(is_image).collect();
-    if images.is_empty() {
-        return Err(RegistryError::invalid(path.display(), "its index lists no image"));
-    }
-    let rank = |entry: &Descriptor| match &entry.platform {
-        Some(named) => named.rank_for(platform),
-        None => Some(u32::MAX),
-    };
-    let ranks = images.iter().enumerate().filter_map(|(at, entry)| Some((rank(entry)?, at)));
-    match ranks.min() {
-        Some((_, at)) => Ok(images.swap_remove(at)),
-        None => {
-            let platforms = images.iter().filter_map(|entry| entry.platform.as_ref());
-            let found = text::list(platforms.map(ToString::to_string));
-            let problem = format!("no image is for {platform}; the registry has {found}");
-            Err(RegistryError::invalid(path.display(), problem))
-        }
     }
 }
 

@@ -21,6 +21,7 @@ mod send;
 mod store;
 mod tls;
 mod token;
+mod tree;
 mod upload;
 
 use std::collections::BTreeMap;

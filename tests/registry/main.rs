@@ -8,8 +8,10 @@
 mod lab; // the fixture of all tests
 
 mod base; // base images in registries, and the lock file
+mod copy; // images from one place to another
 mod credentials; // where credentials are found, and that they stay secret
 mod faults; // broken connections, errors, silence, lies
+mod locations; // images in registries as arguments
 mod pull; // images from registries
 mod push; // images to registries
 mod server; // HTTP servers of the tests

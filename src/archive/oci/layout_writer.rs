@@ -10,9 +10,9 @@ use crate::archive::header::END;
 use crate::archive::write::{
     copy, folder_header, member_header, write_failed, write_member, write_padding,
 };
+use crate::image::Digest;
 use crate::image::digest::Hasher;
-use crate::image::manifest::{Descriptor, IMAGE_NAME, OCI_LAYOUT, OciIndex, REF_NAME};
-use crate::image::{Digest, Reference};
+use crate::image::manifest::{Descriptor, OCI_LAYOUT, OciIndex};
 
 /// Writes an OCI layout.
 pub(crate) trait LayoutWriter {
@@ -30,26 +30,20 @@ pub(crate) trait LayoutWriter {
         source: &mut dyn Read,
     ) -> Result<(), ArchiveError>;
 
-    /// Writes the index, which lists `root` under the name `reference`, and ends the layout.
+    /// Writes the index, which lists `root`, and ends the layout.
     ///
     /// # Errors
     /// If the output cannot be written.
-    fn finish(self, root: Descriptor, reference: Option<&Reference>) -> Result<(), ArchiveError>;
+    fn finish(self, root: Descriptor) -> Result<(), ArchiveError>;
 }
 
 /// The index of a layout with one image.
-fn index(mut root: Descriptor, reference: Option<&Reference>) -> io::Result<Vec<u8>> {
-    root.annotations = reference.map(|reference| {
-        BTreeMap::from([
-            (REF_NAME.to_owned(), reference.tag.to_string()),
-            (IMAGE_NAME.to_owned(), reference.normalized()),
-        ])
-    });
+fn index(root: Descriptor) -> io::Result<Vec<u8>> {
     Ok(serde_json::to_vec(&OciIndex::new(vec![root], BTreeMap::new()))?)
 }
 
 /// Copies a blob, and checks its digest and size.
-fn copy_blob(
+pub(crate) fn copy_blob(
     digest: Digest,
     size: u64,
     source: &mut dyn Read,
@@ -104,12 +98,8 @@ impl<W: Write> LayoutWriter for LayoutTar<W> {
         Ok(())
     }
 
-    fn finish(
-        mut self,
-        root: Descriptor,
-        reference: Option<&Reference>,
-    ) -> Result<(), ArchiveError> {
-        let index = index(root, reference).map_err(write_failed)?;
+    fn finish(mut self, root: Descriptor) -> Result<(), ArchiveError> {
+        let index = index(root).map_err(write_failed)?;
         write_member(&mut self.output, INDEX, &index)
             .and_then(|()| self.output.write_all(&END))
             .and_then(|()| self.output.flush())

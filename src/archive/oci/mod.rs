@@ -6,21 +6,33 @@ mod documents;
 mod index;
 mod layout;
 #[cfg(feature = "registry")]
+mod layout_source;
+#[cfg(feature = "registry")]
 mod layout_writer;
+#[cfg(feature = "registry")]
+mod made_tree;
 mod read;
 mod select;
+#[cfg(feature = "registry")]
+mod tree;
+#[cfg(feature = "registry")]
+mod tree_images;
 mod write;
 
-#[cfg(feature = "registry")]
-pub(crate) use artifact::is_artifact_descriptor;
 pub(crate) use blobs::{Layout, read_layout};
 #[cfg(feature = "registry")]
 pub(crate) use documents::{is_index, is_manifest, parse_index, parse_manifest};
 pub(crate) use index::name_of;
 pub(crate) use layout::{INDEX, LAYOUT, blob_name};
 #[cfg(feature = "registry")]
-pub(crate) use layout_writer::{LayoutTar, LayoutWriter};
+pub(crate) use layout_source::LayoutSource;
+#[cfg(feature = "registry")]
+pub(crate) use layout_writer::{LayoutTar, LayoutWriter, copy_blob};
+#[cfg(feature = "registry")]
+pub(crate) use made_tree::made_tree;
 pub(crate) use read::{check_lists, read, read_all};
+#[cfg(feature = "registry")]
+pub(crate) use tree::{BlobSource, ImageTree, TreeDocument, select_platform};
 #[cfg(feature = "registry")]
 pub(crate) use write::repack_dual;
 pub(crate) use write::{OciWriter, layer_media_type, named};

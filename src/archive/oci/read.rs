@@ -9,7 +9,7 @@ use super::artifact::is_artifact;
 use super::documents::Documents;
 use super::index::ListedImages;
 use super::layout::{INDEX, blob_name};
-use super::select::select;
+use super::select::{has_name, select};
 use crate::archive::ArchiveError;
 use crate::archive::image::{
     Image, ImageFormat, ImageSelector, StoredLayer, check_layer_count, pair_layers,
@@ -109,7 +109,7 @@ fn layers(
 
 fn with_matching_first(names: &[Rc<str>], selector: &ImageSelector) -> Vec<String> {
     let (matching, others): (Vec<_>, Vec<_>) =
-        names.iter().partition(|name| selector.matches(name));
+        names.iter().partition(|name| has_name([*name], selector));
     matching.into_iter().chain(others).map(ToString::to_string).collect()
 }
 

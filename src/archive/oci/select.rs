@@ -108,7 +108,10 @@ fn for_platform(
     Ok(best_by_rank(images, &ranks))
 }
 
-fn has_name<'a>(names: impl IntoIterator<Item = &'a Rc<str>>, selector: &ImageSelector) -> bool {
+pub(super) fn has_name<'a>(
+    names: impl IntoIterator<Item = &'a Rc<str>>,
+    selector: &ImageSelector,
+) -> bool {
     // The name in a layout may be the tag alone.
     let matches = |name: &str| {
         selector.matches(name) || selector.name.is_none() && selector.tag.as_deref() == Some(name)

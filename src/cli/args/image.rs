@@ -2,14 +2,17 @@
 
 use std::path::PathBuf;
 
-use super::LimitArgs;
-use crate::archive::{self, ArchiveError, Image, ImageSelector};
+use super::{AccessArgs, LimitArgs};
+use crate::archive::ImageSelector;
+use crate::cli::images::Opened;
 use crate::image::Platform;
 
 /// The arguments of commands that read one image.
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct ImageArgs {
-    /// Docker-archive (plain, gzip, zstd, xz) or OCI layout (folder or tar)
+    /// Docker-archive (plain, gzip, zstd, xz) or OCI layout (folder or tar) by its
+    /// path, docker://REFERENCE, docker-daemon:NAME:TAG, or oci:FOLDER:TAG
+    #[arg(value_name = "IMAGE")]
     pub(in crate::cli) image: PathBuf,
 
     /// Select one of several images by name
@@ -26,17 +29,20 @@ pub(in crate::cli) struct ImageArgs {
 
     #[command(flatten)]
     limits: LimitArgs,
+
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 impl ImageArgs {
-    /// Opens the image.
-    pub(in crate::cli) fn open(&self) -> Result<Image, ArchiveError> {
+    /// Opens the image. Of an image in a registry, no layer is fetched yet.
+    pub(in crate::cli) fn open(&self) -> anyhow::Result<Opened> {
         let selector = ImageSelector {
             name: self.name.clone(),
             tag: self.tag.clone(),
             platform: Some(self.platform.clone().unwrap_or_else(Platform::host)),
             limits: self.limits.limits(),
         };
-        archive::open(&self.image, &selector)
+        self.access.access(true).open(&self.image, &selector)
     }
 }

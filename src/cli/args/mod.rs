@@ -1,5 +1,6 @@
 //! Arguments that several commands share.
 
+mod access;
 #[cfg(feature = "vm")]
 mod engines;
 mod image;
@@ -11,6 +12,7 @@ mod registry;
 mod report;
 mod threads;
 
+pub(super) use access::AccessArgs;
 #[cfg(feature = "vm")]
 pub(super) use engines::selected_engines;
 pub(super) use image::ImageArgs;

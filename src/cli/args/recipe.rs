@@ -60,7 +60,7 @@ impl RecipeArgs {
     }
 
     /// Whether the user wants no cache.
-    #[cfg(feature = "registry")]
+    #[cfg(any(feature = "registry", feature = "vm"))]
     pub(in crate::cli) fn is_uncached(&self) -> bool {
         self.no_cache
     }

@@ -6,27 +6,29 @@ use std::time::Duration;
 use crate::cli::exit::UsageError;
 use crate::registry::{Credentials, DEFAULT_TIMEOUT, Registries, RegistryOptions, Secret};
 
+/// The heading of these arguments in help texts.
+const HEADING: &str = "Registries";
+
 /// The arguments of every command that uses registries.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Registries")]
+#[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct RegistryArgs {
     /// User name for the registry; needs --password-stdin [default: credentials
     /// of docker login and podman login]
-    #[arg(long, value_name = "NAME", requires = "password_stdin")]
+    #[arg(long, value_name = "NAME", requires = "password_stdin", help_heading = HEADING)]
     username: Option<String>,
 
     /// Read the password from standard input
-    #[arg(long, requires = "username")]
+    #[arg(long, requires = "username", help_heading = HEADING)]
     password_stdin: bool,
 
     /// Use the registry without TLS; loopback addresses need no flag
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     plain_http: bool,
 
     /// Time limit for a registry that does not answer
-    #[arg(long = "registry-timeout", value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT,
-        value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    timeout: u64,
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT,
+        value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = HEADING)]
+    registry_timeout: u64,
 }
 
 /// The size limit of a password in bytes.
@@ -36,7 +38,7 @@ impl RegistryArgs {
     /// Prepares access to registries; `cache` says whether blobs are kept in the cache.
     pub(in crate::cli) fn registries(&self, cache: bool) -> anyhow::Result<Registries> {
         let login = self.username.as_ref().map(|name| login(name)).transpose()?;
-        let timeout = Duration::from_secs(self.timeout);
+        let timeout = Duration::from_secs(self.registry_timeout);
         Ok(Registries::new(RegistryOptions { login, plain_http: self.plain_http, timeout, cache })?)
     }
 }

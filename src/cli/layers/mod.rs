@@ -11,9 +11,10 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
-use crate::archive::{self, ImageSelector};
+use crate::archive::ImageSelector;
 use crate::build::{LayerOutline, Plan, Recipe, plan};
 use crate::cli::args::{LimitArgs, is_recipe, thread_count};
+use crate::cli::images::Access;
 use crate::cli::streams::{pretty_json, stdout};
 use crate::image::{DiffId, Platform};
 use crate::text;
@@ -26,8 +27,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let outline = plan.outline()?;
     let mut rows: Vec<Row> = outline.iter().map(row).collect();
+    let access = args.access.access(true);
     for other in &args.with {
-        let present = Present::read(other, args.recipe.limit_args())?;
+        let present = Present::read(other, args.recipe.limit_args(), &access)?;
         for (row, layer) in rows.iter_mut().zip(&outline) {
             if present.has(layer) {
                 row.shared_with.push(text::path(other).to_string());
@@ -64,7 +66,7 @@ struct Present {
 }
 
 impl Present {
-    fn read(path: &Path, limits: LimitArgs) -> anyhow::Result<Self> {
+    fn read(path: &Path, limits: LimitArgs, access: &Access<'_>) -> anyhow::Result<Self> {
         if is_recipe(path) {
             let recipe = Recipe { limits: limits.limits(), ..Recipe::read(path)? };
             return Ok(Self::of_plan(&plan(recipe, thread_count(None))?));
@@ -74,7 +76,7 @@ impl Present {
             limits: limits.limits(),
             ..ImageSelector::default()
         };
-        let image = archive::open(path, &selector)?;
+        let image = access.open(path, &selector)?.image;
         let history = image.config.layer_history().unwrap_or_default();
         Ok(Self {
             diff_ids: image.layers.iter().map(|layer| layer.diff_id).collect(),

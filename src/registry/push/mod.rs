@@ -5,6 +5,7 @@ mod layer_file;
 mod report;
 mod sink;
 mod target;
+mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -1,0 +1,59 @@
+//! The daemon that the user means, and images in it.
+
+use std::fs::File;
+use std::thread;
+
+use anyhow::anyhow;
+
+use super::progress::StatusLine;
+use super::runtime::block_on;
+use crate::archive::ArchiveError;
+use crate::engine::{Address, Docker, EngineError};
+use crate::image::{Platform, Reference};
+use crate::text;
+
+/// Connects to the daemon at `host`, or else to the one that the environment names, and returns it
+/// with its platform.
+pub(super) async fn connect(host: Option<&str>) -> anyhow::Result<(Docker, Platform)> {
+    let Address { host, keys } = Address::find(host, |name| std::env::var(name).ok())?;
+    let connected = async {
+        let engine = Docker::from_host(&host, keys.as_deref())?;
+        let engine = engine.negotiate_version().await?;
+        let arch = engine.architecture().await?;
+        Ok((engine, arch.map_or_else(Platform::host, Platform::from)))
+    };
+    connected.await.map_err(|error: EngineError| match error.is_environment() {
+        true => anyhow::Error::new(error).context(format!(
+            "failed to use the daemon at {} (see --host and DOCKER_HOST)",
+            text::shorten(&host)
+        )),
+        false => error.into(),
+    })
+}
+
+/// Saves an image of the daemon to a file without a name.
+pub(super) fn save(reference: &Reference) -> anyhow::Result<File> {
+    // The caller may be within a runtime, in which another one cannot start.
+    let saved = thread::scope(|scope| scope.spawn(|| save_to_file(reference)).join());
+    saved.unwrap_or_else(|_| Err(anyhow!("a thread stopped unexpectedly")))
+}
+
+fn save_to_file(reference: &Reference) -> anyhow::Result<File> {
+    let file = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
+    let line = StatusLine::new();
+    line.set(format!("saving {reference}"));
+    block_on(async {
+        let (engine, _) = connect(None).await?;
+        let name = reference.to_string();
+        if !engine.has(&name).await? {
+            return Err(anyhow!(
+                "the daemon has no image {}; docker image ls lists those that it has",
+                text::quote(&name)
+            ));
+        }
+        let output = file.try_clone().map_err(ArchiveError::temporary_file)?;
+        let mut output = tokio::io::BufWriter::new(tokio::fs::File::from_std(output));
+        Ok(engine.save(&name, &mut output).await?)
+    })?;
+    Ok(file)
+}

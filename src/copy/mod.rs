@@ -1,0 +1,215 @@
+//! Copies images from one place to another, byte for byte where the destination's format allows
+//! that: between archives, OCI layouts and registries.
+
+mod entry;
+mod folder;
+mod options;
+mod single;
+mod source;
+
+use std::io::BufWriter;
+use std::path::Path;
+
+pub(crate) use options::{Copied, CopyOptions, Progress};
+#[cfg(feature = "vm")]
+pub(crate) use single::single_image;
+pub(crate) use single::to_docker_archive;
+pub(crate) use source::Source;
+
+use self::folder::LayoutFolder;
+use self::options::BUFFER_SIZE;
+use crate::archive::oci::{ImageTree, LayoutTar, LayoutWriter, made_tree};
+use crate::archive::{ArchiveError, Image, verify};
+use crate::build::output::OutputFile;
+use crate::build::{BuildError, push_images};
+use crate::image::manifest::Descriptor;
+use crate::image::{ImagePath, RemoteReference};
+use crate::registry::{PushReport, Registries};
+use crate::text;
+
+/// Copies `source` to a repository, under the tag of `reference`.
+///
+/// # Errors
+/// If the source cannot be read, or the registry does not take the image; nothing is tagged then.
+pub(crate) fn to_registry(
+    source: Source,
+    registries: &Registries,
+    reference: &RemoteReference,
+    options: &CopyOptions,
+    progress: Progress,
+) -> Result<Copied, BuildError> {
+    let from = source.repository().cloned();
+    let references = std::slice::from_ref(reference);
+    let Some(mut tree) = source.tree(options.platform.as_ref())? else {
+        let image = source.image(options.platform.as_ref())?.0;
+        let id = image.id();
+        let report = push_verified(registries, vec![image], references, options)?;
+        let mut copied = reported(&report);
+        let note = "its layers are not compressed and it has no manifest; layers were compressed \
+                    for the registry";
+        copied.notes = vec![note.to_owned()];
+        copied.id = Some(id);
+        return Ok(copied);
+    };
+    let mut notes = Vec::new();
+    if !tree.missing.is_empty() && tree.image_count() == 1 {
+        notes.extend(source.narrow(&mut tree)?);
+    }
+    let platforms = tree.platforms();
+    let report =
+        registries.push_tree(tree, references, from.as_ref(), options.push, move |bytes| {
+            progress(bytes)
+        })?;
+    Ok(Copied { platforms, notes, ..reported(&report) })
+}
+
+/// Sends `source` to `references`, each with a tag. With `keep`, an image with manifests whose
+/// layers are compressed is sent as it is; otherwise, layers that are not compressed are, and the
+/// image gets new manifests.
+///
+/// # Errors
+/// If the source cannot be read, or a registry does not take the image; nothing is tagged then.
+pub(crate) fn push(
+    source: Source,
+    registries: &Registries,
+    references: &[RemoteReference],
+    keep: bool,
+    options: &CopyOptions,
+    progress: Progress,
+) -> Result<PushReport, BuildError> {
+    let platform = options.platform.as_ref();
+    let images = match source.tree(platform)? {
+        Some(tree) if keep && tree.is_compressed() => {
+            let from = source.repository();
+            let push = options.push;
+            let progress = move |bytes| progress(bytes);
+            return Ok(registries.push_tree(tree, references, from, push, progress)?);
+        }
+        Some(tree) => source.images(&tree)?,
+        None => vec![source.image(platform)?.0],
+    };
+    push_verified(registries, images, references, options)
+}
+
+/// Verifies and pushes `images`, whose layers are compressed if they are not yet.
+fn push_verified(
+    registries: &Registries,
+    images: Vec<Image>,
+    references: &[RemoteReference],
+    options: &CopyOptions,
+) -> Result<PushReport, BuildError> {
+    let mut sized = Vec::new();
+    for image in images {
+        let layers = verify::layers(&image, options.threads)?;
+        sized.push((image, layers.iter().map(|layer| layer.size).collect()));
+    }
+    push_images(registries, &sized, references, options.push, options.cache)
+}
+
+fn reported(report: &PushReport) -> Copied {
+    let mut copied = Copied { digest: Some(report.digest), ..Copied::default() };
+    for pushed in &report.pushed {
+        copied.sent += pushed.sent;
+        copied.sent_bytes += pushed.sent_bytes;
+        copied.mounted += pushed.mounted;
+        copied.present += pushed.present;
+    }
+    copied
+}
+
+/// Copies `source` into the OCI layout in a folder, which may have other images. Blobs that it has
+/// are not written again.
+///
+/// # Errors
+/// If the source cannot be read, or the folder cannot be written or is not an OCI layout.
+pub(crate) fn to_folder(
+    source: &Source,
+    target: &ImagePath,
+    options: &CopyOptions,
+    progress: &Progress,
+) -> Result<Copied, BuildError> {
+    let layout = LayoutFolder::open(&target.path)?;
+    let tree = tree(source, options)?;
+    write_layout(tree, layout, source, target, progress)
+}
+
+/// Copies `source` into an OCI layout in a tar, which appears when it is complete.
+///
+/// # Errors
+/// If the source cannot be read, or the file cannot be written.
+pub(crate) fn to_oci_archive(
+    source: &Source,
+    target: &ImagePath,
+    options: &CopyOptions,
+    progress: &Progress,
+) -> Result<Copied, BuildError> {
+    let file = OutputFile::beside(&target.path)?;
+    let tree = tree(source, options)?;
+    let output = BufWriter::with_capacity(BUFFER_SIZE, file.file());
+    let named = |error: BuildError| error.writing_to(text::path(&target.path));
+    let layout = LayoutTar::begin(output).map_err(BuildError::from).map_err(named)?;
+    let copied = write_layout(tree, layout, source, target, progress).map_err(named)?;
+    file.persist()?;
+    Ok(copied)
+}
+
+fn tree(source: &Source, options: &CopyOptions) -> Result<ImageTree, BuildError> {
+    match source.whole_tree(options.platform.as_ref())? {
+        Some(tree) => Ok(tree),
+        None => {
+            let (image, _) = source.image(options.platform.as_ref())?;
+            Ok(made_tree(&image, options.threads)?)
+        }
+    }
+}
+
+/// Writes the blobs of `tree` and its documents, and lists its root.
+fn write_layout<W: LayoutWriter>(
+    tree: ImageTree,
+    mut layout: W,
+    source: &Source,
+    target: &ImagePath,
+    progress: &Progress,
+) -> Result<Copied, BuildError> {
+    let mut copied = Copied { digest: Some(tree.root.digest), ..Copied::default() };
+    copied.platforms = tree.platforms();
+    if source.is_made() {
+        let note = "a docker-archive has no manifest; one was made";
+        copied.notes.push(note.to_owned());
+    }
+    let missing = tree.missing.iter().filter_map(|entry| entry.platform.as_ref());
+    let missing = text::list(missing.map(ToString::to_string));
+    if !missing.is_empty() {
+        copied.notes.push(format!("the source has no image for {missing}, although it lists it"));
+    }
+    let mut write = |layout: &mut W, blob: &Descriptor, bytes: &mut dyn std::io::Read| {
+        if layout.has(blob.digest) {
+            copied.present += 1;
+            return Ok(());
+        }
+        copied.sent += 1;
+        copied.sent_bytes += blob.size;
+        layout.blob(blob.digest, blob.size, bytes)?;
+        progress(blob.size);
+        Ok::<_, ArchiveError>(())
+    };
+    source.prefetch(&tree)?;
+    let ImageTree { root, documents, blobs, .. } = tree;
+    for mut blob in blobs {
+        write(&mut layout, &blob.descriptor, &mut blob.bytes)?;
+    }
+    for document in documents {
+        write(&mut layout, &document.descriptor, &mut &*document.bytes)?;
+    }
+    let annotations = match target.name.as_deref() {
+        Some(name) => entry::annotations(name),
+        None => source.entry_annotations(&root),
+    };
+    layout.finish(Descriptor { annotations, ..root })?;
+    Ok(copied)
+}
+
+/// Whether `path` names an output that cannot be replaced, such as a pipe.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    crate::build::output::is_stream(path)
+}

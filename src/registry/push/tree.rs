@@ -1,0 +1,86 @@
+//! Sends images that exist already, byte for byte.
+
+use super::{PushOptions, PushReport, Pusher};
+use crate::archive::oci::{ImageTree, TreeDocument};
+use crate::image::RemoteReference;
+use crate::image::manifest::Descriptor;
+use crate::registry::body::Body;
+use crate::registry::error::from_io;
+use crate::registry::{Registries, RegistryError, known, upload};
+
+impl Registries {
+    /// Sends `tree` to `references`, each with a tag: only blobs that are not there, then all
+    /// manifests, then the tags. `from` is the repository that the image is in, if it is in one.
+    /// `progress` is called with the number of bytes of each piece that is sent.
+    ///
+    /// # Errors
+    /// If the source lacks a part, or a registry does not take one; nothing is tagged then.
+    pub(crate) fn push_tree(
+        &self,
+        tree: ImageTree,
+        references: &[RemoteReference],
+        from: Option<&RemoteReference>,
+        options: PushOptions,
+        progress: impl Fn(u64) + Send + Sync + 'static,
+    ) -> Result<PushReport, RegistryError> {
+        if let Some(missing) = tree.missing.first() {
+            let platform = missing.platform.as_ref().map(|platform| format!(" for {platform}"));
+            let problem = format!(
+                "the manifest {}{} is missing; select one platform with --platform",
+                missing.digest,
+                platform.unwrap_or_default()
+            );
+            return Err(RegistryError::invalid(tree.path.display(), problem));
+        }
+        let mut pusher = self.pusher(references, options, None, progress)?;
+        let ImageTree { root, documents, blobs, .. } = tree;
+        for blob in blobs {
+            let digest = blob.descriptor.digest;
+            if let Some(from) = from {
+                // A registry can take a blob from another of its repositories.
+                known::add(from.registry(), from.repository(), digest);
+            }
+            if let Err(error) = pusher.schedule(digest, Body::File(blob.bytes)) {
+                return Err(pusher.take_failure().unwrap_or_else(|| from_io(error)));
+            }
+        }
+        self.run(pusher.finish_jobs())?;
+        if !options.dry_run {
+            self.run(pusher.send_documents(&documents, &root))?;
+            known::prune();
+            self.store().prune();
+        }
+        let pushed = pusher.targets.iter().map(|target| target.report(root.digest)).collect();
+        Ok(PushReport { digest: root.digest, pushed, dry_run: options.dry_run })
+    }
+}
+
+impl Pusher {
+    /// Sends documents by digest, and the last of them, which is `root`, by its tags.
+    async fn send_documents(
+        &self,
+        documents: &[TreeDocument],
+        root: &Descriptor,
+    ) -> Result<(), RegistryError> {
+        for target in &self.targets {
+            let outdated = target.tags.iter();
+            let outdated = outdated.filter(|tag| target.current.get(*tag) != Some(&root.digest));
+            let outdated: Vec<&String> = outdated.collect();
+            if outdated.is_empty() {
+                continue;
+            }
+            let client = &target.destination.client;
+            for TreeDocument { descriptor, bytes, .. } in documents {
+                if descriptor.digest != root.digest {
+                    let name = descriptor.digest.to_string();
+                    upload::manifest(client, &name, &descriptor.media_type, bytes).await?;
+                    continue;
+                }
+                for tag in &outdated {
+                    upload::manifest(client, tag, &root.media_type, bytes).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
