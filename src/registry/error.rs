@@ -24,7 +24,7 @@ pub enum RegistryError {
     },
     /// The registry did not answer within the time limit.
     #[error(
-        "the registry {} did not answer for {seconds} s; --timeout sets another limit",
+        "the registry {} did not answer for {seconds} s; --registry-timeout sets another limit",
         text::shorten(.registry)
     )]
     Timeout {
