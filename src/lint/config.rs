@@ -15,6 +15,7 @@ pub(super) fn check(image: &Image, layers: &[VerifiedLayer]) -> Vec<Finding> {
         architecture(image),
         invalid_date(image),
         upper_case_name(image),
+        latest_tag(image),
         too_many_layers(image),
         empty_layers(layers),
     ];
@@ -69,6 +70,20 @@ fn upper_case_name(image: &Image) -> Option<Finding> {
             format!("names with upper-case letters: {}", text::list(names)),
             "registries and most engines reject them",
             "use lower case, as seatrial build does",
+        )
+    })
+}
+
+fn latest_tag(image: &Image) -> Option<Finding> {
+    let is_latest = |reference: &&String| reference.ends_with(":latest");
+    let names: Vec<&String> = image.references.iter().filter(is_latest).collect();
+    (!names.is_empty()).then(|| {
+        Finding::note(
+            "latest-tag",
+            format!("names with the tag latest: {}", text::list(names)),
+            "the tag does not say which version it is, and Kubernetes pulls such an image at \
+             every start",
+            "give each version a tag of its own",
         )
     })
 }

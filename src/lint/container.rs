@@ -18,6 +18,7 @@ pub(super) fn check(config: &ContainerConfig) -> Vec<Finding> {
         invalid_port(config),
         invalid_volume(config),
         invalid_healthcheck(config),
+        no_healthcheck(config),
         unknown_stop_signal(config),
     ];
     findings.into_iter().flatten().collect()
@@ -169,6 +170,20 @@ fn invalid_healthcheck(config: &ContainerConfig) -> Option<Finding> {
             format!("the health check is invalid: {}", problems.join(", ")),
             "Docker refuses to create the container, or does not run the health check",
             "give durations in nanoseconds, at least 1 ms; begin Test with CMD, CMD-SHELL or NONE",
+        )
+    })
+}
+
+fn no_healthcheck(config: &ContainerConfig) -> Option<Finding> {
+    let tests = config.healthcheck.as_ref().and_then(|check| check.get("Test"));
+    let has_test = tests.and_then(Value::as_array).is_some_and(|test| !test.is_empty());
+    (!has_test).then(|| {
+        Finding::note(
+            "no-healthcheck",
+            "the image has no health check".to_owned(),
+            "Docker and Podman cannot tell whether the service in a container works; Kubernetes \
+             has probes of its own",
+            "add a Healthcheck, with the test NONE if the image needs none",
         )
     })
 }

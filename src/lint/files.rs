@@ -3,35 +3,16 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
+use super::accounts;
+use super::contents::Contents;
 use super::elf::elf_architecture;
 use super::finding::Finding;
-use crate::archive::entry::display_path;
+use super::paths::Paths;
 use crate::archive::files::{self, LayerEntry};
 use crate::archive::tar::MemberKind;
 use crate::archive::{ArchiveError, Image};
 use crate::image::Timestamp;
 use crate::text;
-
-/// The paths that a rule found: the first one, and their number.
-#[derive(Default)]
-struct Paths {
-    first: String,
-    count: usize,
-}
-
-impl Paths {
-    fn add(&mut self, path: &[u8]) {
-        if self.count == 0 {
-            self.first = display_path(path);
-        }
-        self.count += 1;
-    }
-
-    /// Makes a finding, if there are any paths.
-    fn finding(self, finding: impl FnOnce(usize, String) -> Finding) -> Option<Finding> {
-        (self.count > 0).then(|| finding(self.count, self.first))
-    }
-}
 
 /// Results of the rules.
 #[derive(Default)]
@@ -44,10 +25,10 @@ struct Results {
     world_writable: Paths,
     duplicates: Duplicates,
     capabilities: Paths,
-    has_passwd: bool,
     has_certificate_authorities: bool,
     has_programs: bool,
     build_time: Paths,
+    contents: Contents,
 }
 
 /// Paths that occur more than once in one layer.
@@ -89,17 +70,20 @@ pub(super) fn check(image: &Image) -> Result<Vec<Finding>, ArchiveError> {
         .map(Timestamp::seconds);
     let mut results = Results::default();
     files::for_each_entry(image, |entry| results.add(entry, &image.config.architecture, created))?;
-    Ok(results.findings(image))
+    let mut findings = accounts::check(image, &results.contents)?;
+    findings.extend(results.contents.findings());
+    findings.extend(results.findings(image));
+    Ok(findings)
 }
 
 impl Results {
     fn add(&mut self, entry: &LayerEntry<'_>, architecture: &str, created: Option<u64>) {
         let text = String::from_utf8_lossy(entry.path);
         self.duplicates.add(entry);
+        self.contents.add(entry);
         if entry.member.has_capabilities() {
             self.capabilities.add(entry.path);
         }
-        self.has_passwd |= text == "etc/passwd";
         self.has_certificate_authorities |= CERTIFICATE_AUTHORITIES
             .iter()
             .any(|place| text.starts_with(place.trim_start_matches('/')) || text.contains(place));
@@ -144,7 +128,6 @@ impl Results {
             self.duplicates.paths.finding(duplicate_path),
             self.world_writable.finding(world_writable),
             self.capabilities.finding(capabilities),
-            user_by_name(image, self.has_passwd),
             no_authorities.then(no_certificate_authorities),
             self.build_time.finding(build_time),
         ];
@@ -217,27 +200,4 @@ fn build_time(count: usize, path: String) -> Finding {
         "the same build gives different layers at another time",
         "set a fixed mtime, as seatrial build does",
     )
-}
-
-fn user_by_name(image: &Image, has_passwd: bool) -> Option<Finding> {
-    let user = image.config.config.user.clone().unwrap_or_default();
-    let name = user.split(':').next().unwrap_or_default();
-    if name.is_empty() || name == "root" || name.parse::<u32>().is_ok() {
-        return None;
-    }
-    Some(if has_passwd {
-        Finding::note(
-            "user-by-name",
-            format!("User is {}", text::quote(&user)),
-            "Kubernetes' runAsNonRoot requires a numeric user",
-            "give the user by number",
-        )
-    } else {
-        Finding::warning(
-            "user-without-passwd",
-            format!("User is {}, but there is no /etc/passwd", text::quote(&user)),
-            "engines cannot find the user and refuse to start the container",
-            "give the user by number, or add /etc/passwd",
-        )
-    })
 }

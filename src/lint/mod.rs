@@ -1,11 +1,14 @@
 //! Finds problems in images: valid images that fail on another engine, are not reproducible, or are
 //! insecure. There are only rules here; [`archive`](crate::archive) reads the images.
 
+mod accounts;
 mod config;
 mod container;
+mod contents;
 mod elf;
 mod files;
 mod finding;
+mod paths;
 mod rules;
 
 pub use finding::{Finding, Level};

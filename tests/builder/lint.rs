@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::forge::{TarBuilder, config, docker_archive};
+use crate::forge::{TarBuilder, config};
 use crate::lab::{Lab, members};
 
 /// The header of a little-endian 64-bit ELF program for `machine` (elf(5)).
@@ -47,8 +47,26 @@ fn build_changed(lab: &Lab, recipe: &str, reference: &str, change: impl Fn(&mut 
     lab.file("changed.tar", archive.into_inner().unwrap());
 }
 
-const CLEAN: &str =
-    "name='app'\ntag='1'\narchitecture='amd64'\ncontents='root'\n[config]\nUser='7'\nEnv=['A=1']\n";
+/// The rules about an image with these layers, except for those about its user and health check.
+fn rules_of_layers(lab: &Lab, layers: &[Vec<u8>]) -> Vec<String> {
+    let references: Vec<&[u8]> = layers.iter().map(Vec::as_slice).collect();
+    let config = config(&references).to_string();
+    let names: Vec<String> = (0..layers.len()).map(|number| format!("{number}.tar")).collect();
+    let manifest = json!([{ "Config": "c.json", "RepoTags": null, "Layers": names }]).to_string();
+    let mut archive = TarBuilder::new()
+        .file("c.json", config.as_bytes())
+        .file("manifest.json", manifest.as_bytes());
+    for (name, layer) in names.iter().zip(layers) {
+        archive = archive.file(name, layer);
+    }
+    lab.file("layers.tar", archive.finish());
+    let mut rules = rules(lab, "layers.tar");
+    rules.retain(|rule| rule != "root-user" && rule != "no-healthcheck");
+    rules
+}
+
+const CLEAN: &str = "name='app'\ntag='1'\narchitecture='amd64'\ncontents='root'\n\
+     [config]\nUser='7'\nEnv=['A=1']\nHealthcheck={ Test=['NONE'] }\n";
 
 fn lab() -> Lab {
     let lab = Lab::new();
@@ -207,10 +225,7 @@ fn a_path_that_occurs_twice_in_a_layer_is_found() {
             };
             layer = layer.member(path, kind, "", b"");
         }
-        let layer = layer.finish();
-        let config = config(&[&layer]).to_string();
-        lab.file("forged.tar", docker_archive(config.as_bytes(), &layer));
-        rules(&lab, "forged.tar")
+        rules_of_layers(&lab, &[layer.finish()])
     };
     assert_eq!(rules_of(&["a", "b", "d/", "d/a"]), [""; 0]);
     for paths in [["a", "a"], ["a", "./a"], ["d/", "d/"], ["d/", "./d"], ["a/b", "a//b"]] {
@@ -219,19 +234,123 @@ fn a_path_that_occurs_twice_in_a_layer_is_found() {
 }
 
 #[test]
+fn an_image_that_runs_as_root_or_has_no_health_check_is_found() {
+    let lab = lab();
+    lab.file(
+        "root/etc/passwd",
+        "root:x:0:0::/:/bin/sh\ntoor:x:00:0::/:/bin/sh\nweb:x:7:7::/:/bin/sh\n",
+    );
+    let with = |field: &str, value: Value| {
+        build_changed(&lab, CLEAN, "app:1", |config| config["config"][field] = value.clone());
+        let mut rules = rules(&lab, "changed.tar");
+        rules.retain(|rule| rule != "user-by-name");
+        rules
+    };
+    for user in ["", "root", "0", "0:7", "root:web", "toor"] {
+        assert_eq!(with("User", json!(user)), ["root-user"], "{user}");
+    }
+    for user in ["7", "7:0", "web"] {
+        assert_eq!(with("User", json!(user)), [""; 0], "{user}");
+    }
+    for healthcheck in [Value::Null, json!({}), json!({ "Test": [] })] {
+        assert_eq!(with("Healthcheck", healthcheck.clone()), ["no-healthcheck"], "{healthcheck}");
+    }
+    assert_eq!(with("Healthcheck", json!({ "Test": ["CMD", "x"] })), [""; 0]);
+}
+
+#[test]
+fn the_tag_latest_is_found() {
+    let lab = lab();
+    for (reference, rules) in [
+        ("app:latest", &["latest-tag"][..]),
+        ("registry.example:5000/app:latest", &["latest-tag"]),
+        ("app:latest-1", &[]),
+        ("latest:1", &[]),
+    ] {
+        build_changed(&lab, CLEAN, reference, |_| ());
+        assert_eq!(self::rules(&lab, "changed.tar"), rules, "{reference}");
+    }
+}
+
+#[test]
+fn empty_passwords_and_shared_numbers_of_accounts_are_found() {
+    let lab = Lab::new();
+    let rules_of = |path: &str, text: &str| {
+        rules_of_layers(&lab, &[TarBuilder::new().file(path, text.as_bytes()).finish()])
+    };
+    // passwd(5), shadow(5): an empty password field means that no password is required.
+    assert_eq!(rules_of("etc/passwd", "a::7:7::/:/bin/sh\n"), ["empty-password"]);
+    assert_eq!(rules_of("etc/shadow", "root:::0:::::\n"), ["empty-password"]);
+    assert_eq!(rules_of("etc/shadow", "root:*::0:::::\n# x::\nb:!::0:::::\n"), [""; 0]);
+    assert_eq!(rules_of("etc/passwd", "a:x:7:7::/:\nb:x:7:8::/:\n"), ["duplicate-id"]);
+    assert_eq!(rules_of("etc/group", "a:x:7:\nb:x:7:a\n"), ["duplicate-id"]);
+    assert_eq!(rules_of("etc/passwd", "a:x:7:7::/:\nb:x:8:7::/:\na:x:7:7::/:\n"), [""; 0]);
+}
+
+#[test]
+fn files_that_should_not_be_in_an_image_are_found_where_a_container_sees_them() {
+    let lab = Lab::new();
+    let file = |path: &str, content: &[u8]| TarBuilder::new().file(path, content).finish();
+    let rules_of = |layers: &[Vec<u8>]| rules_of_layers(&lab, layers);
+    for (path, rule) in [
+        ("var/cache/apt/archives/a_1_amd64.deb", "package-cache"),
+        ("var/lib/apt/lists/deb.example_dists_x_InRelease", "package-cache"),
+        ("root/.cache/pip/http/a", "package-cache"),
+        ("srv/app/.git/HEAD", "vcs-folder"),
+        (".hg/store", "vcs-folder"),
+    ] {
+        assert_eq!(rules_of(&[file(path, b"x")]), [rule], "{path}");
+        let (folder, name) = path.rsplit_once('/').unwrap();
+        let removed = file(&format!("{folder}/.wh.{name}"), b"");
+        assert_eq!(rules_of(&[file(path, b"x"), removed]), [""; 0], "{path}");
+    }
+    for path in ["var/lib/apt/lists/lock", "var/cache/fontconfig/a", "srv/.github/x", "srv/a.git/x"]
+    {
+        assert_eq!(rules_of(&[file(path, b"x")]), [""; 0], "{path}");
+    }
+    assert_eq!(rules_of(&[file("var/cache/apt/archives/lock", b"")]), [""; 0]);
+    let program = |mode| {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_ustar();
+        header.set_size(0);
+        header.set_mode(mode);
+        builder.append_data(&mut header, "bin/su", &b""[..]).unwrap();
+        builder.into_inner().unwrap()
+    };
+    assert_eq!(rules_of(&[program(0o4755)]), ["setuid-file"]);
+    assert_eq!(rules_of(&[program(0o2755)]), ["setuid-file"]);
+    // A chmod in a step repeats the file in a layer above.
+    assert_eq!(rules_of(&[program(0o4755), program(0o755)]), [""; 0]);
+    assert_eq!(rules_of(&[program(0o755), program(0o4755)]), ["setuid-file"]);
+}
+
+#[test]
+fn bytes_that_layers_above_hide_are_found_with_their_paths() {
+    let lab = Lab::new();
+    let large = vec![0; 700 << 10];
+    let two = TarBuilder::new().file("srv/a", &large).file("srv/b", &large).finish();
+    let file = |path: &str| TarBuilder::new().file(path, b"x").finish();
+    let rules_of = |layers: &[Vec<u8>]| rules_of_layers(&lab, layers);
+    let replaced = TarBuilder::new().file("srv/a", b"x").file("srv/b", b"x").finish();
+    let whiteouts = TarBuilder::new().file("srv/.wh.a", b"").file("srv/.wh.b", b"").finish();
+    for above in [&replaced, &whiteouts, &file(".wh.srv"), &file("srv/.wh..wh..opq"), &file("srv")]
+    {
+        assert_eq!(rules_of(&[two.clone(), above.clone()]), ["wasted-bytes"]);
+        let shown = lab.seatrial(["inspect", "layers.tar"]).ok();
+        let expected = "1433600 bytes in lower layers are replaced or removed by layers above: \
+                        /srv/a (716800), /srv/b (716800)";
+        assert!(shown.contains(expected), "{shown}");
+    }
+    // Less than 1 MiB, and files beside those that layers above have.
+    assert_eq!(rules_of(&[two.clone(), file("srv/a")]), [""; 0]);
+    assert_eq!(rules_of(&[two.clone(), file("srv/c"), file("srv/.wh.c")]), [""; 0]);
+}
+
+#[test]
 fn a_path_may_occur_in_several_layers() {
     let lab = Lab::new();
     let layer = TarBuilder::new().file("a", b"").finish();
-    let config = config(&[&layer, &layer]).to_string();
-    let manifest =
-        json!([{ "Config": "c.json", "RepoTags": null, "Layers": ["1.tar", "2.tar"] }]).to_string();
-    let archive = TarBuilder::new()
-        .file("c.json", config.as_bytes())
-        .file("manifest.json", manifest.as_bytes())
-        .file("1.tar", &layer)
-        .file("2.tar", &layer);
-    lab.file("forged.tar", archive.finish());
-    assert_eq!(rules(&lab, "forged.tar"), [""; 0]);
+    assert_eq!(rules_of_layers(&lab, &[layer.clone(), layer]), [""; 0]);
 }
 
 #[test]
@@ -248,9 +367,7 @@ fn file_capabilities_are_found() {
         header.set_mode(0o755);
         builder.append_data(&mut header, "ping", &b""[..]).unwrap();
         let layer = builder.into_inner().unwrap();
-        let config = config(&[&layer]).to_string();
-        lab.file("forged.tar", docker_archive(config.as_bytes(), &layer));
-        assert_eq!(rules(&lab, "forged.tar"), ["file-capabilities"]);
+        assert_eq!(rules_of_layers(&lab, &[layer]), ["file-capabilities"]);
     }
 }
 
