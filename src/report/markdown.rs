@@ -1,5 +1,6 @@
 //! A verdict as Markdown in the dialect of GitHub, for the summary of a CI job: the result, a table
-//! of engines and test cases, and the details of what did not pass.
+//! of engines and test cases, and the details of what did not pass. If something failed, the test
+//! cases that failed nowhere are folded.
 
 use std::fmt::Write;
 
@@ -19,11 +20,33 @@ pub fn summary(verdict: &Verdict) -> String {
     for image in unique(verdict.cases.iter().map(|case| case.image.as_str())) {
         let cases: Vec<&TestCase> =
             verdict.cases.iter().filter(|case| case.image == image).collect();
-        let _ = write!(page, "\n### {}\n\n{}", escape(&text::shorten(image)), table(&cases));
-        let details = cases.iter().filter(|case| needs_details(case));
-        details.for_each(|case| page.push_str(&details_of(case)));
+        let _ = write!(page, "\n### {}\n\n", escape(&text::shorten(image)));
+        page.push_str(&section(&cases));
     }
     page
+}
+
+/// The tables and details of an image.
+fn section(cases: &[&TestCase]) -> String {
+    let names = unique(cases.iter().map(|case| case.name.as_str()));
+    let failed = |name: &&str| cases.iter().any(|case| case.name == *name && needs_details(case));
+    let (loud, quiet): (Vec<&str>, Vec<&str>) = names.into_iter().partition(failed);
+    if loud.is_empty() {
+        return table(cases, &quiet);
+    }
+    let mut section = table(cases, &loud);
+    let details = cases.iter().filter(|case| needs_details(case));
+    details.for_each(|case| section.push_str(&details_of(case)));
+    if !quiet.is_empty() {
+        let (count, s) = (quiet.len(), if quiet.len() == 1 { "" } else { "s" });
+        let table = table(cases, &quiet);
+        let _ = write!(
+            section,
+            "\n<details><summary>{count} test case{s} without failures</summary>\n\n{table}\n\
+             </details>\n"
+        );
+    }
+    section
 }
 
 /// Static checks have a column of their own.
@@ -33,15 +56,18 @@ fn column(case: &TestCase) -> &str {
     case.engine.as_deref().unwrap_or(STATIC)
 }
 
-fn table(cases: &[&TestCase]) -> String {
+/// The table of the test cases with these names.
+fn table(cases: &[&TestCase], names: &[&str]) -> String {
     let columns = unique(cases.iter().map(|case| column(case)));
     let titles: String = columns.iter().map(|column| format!(" {} |", escape(column))).collect();
     let mut table = format!("| test case |{titles}\n|---|{}\n", "---|".repeat(columns.len()));
-    for name in unique(cases.iter().map(|case| case.name.as_str())) {
+    for name in names {
         let _ = write!(table, "| {} |", escape(&text::shorten(name)));
         for column in &columns {
-            let same = |case: &&&TestCase| case.name == name && self::column(case) == *column;
-            let word = cases.iter().find(same).map_or("", |case| word(&case.outcome));
+            let same =
+                cases.iter().filter(|case| case.name == *name && self::column(case) == *column);
+            let worst = same.max_by_key(|case| needs_details(case));
+            let word = worst.map_or("", |case| word(&case.outcome));
             let _ = write!(table, " {word} |");
         }
         table.push('\n');
@@ -120,7 +146,6 @@ mod tests {
 
 | test case | archive | docker-28 | podman |
 |---|---|---|---|
-| config | passed |  |  |
 | run a\\|b \\<c\\> |  | passed | **failed** |
 
 **run a\\|b \\<c\\> \\(podman\\)**
@@ -130,6 +155,14 @@ exit code
   expected  0
   found     ``` 1 | 2
 ````
+
+<details><summary>1 test case without failures</summary>
+
+| test case | archive | docker-28 | podman |
+|---|---|---|---|
+| config | passed |  |  |
+
+</details>
 ";
         assert_eq!(page, expected);
     }

@@ -1,10 +1,14 @@
-//! The page of a verdict: its result, then the test cases of each image and engine.
+//! The page of a verdict: its result; for each image the matrix of test cases and engines, what did
+//! not pass, and, folded, what did; the timelines of all engines.
 
 use maud::{Markup, html};
 
+use super::cases::{details, folded};
 use super::document::{Status, page};
-use super::timeline::timeline;
-use crate::check::verdict::{Check, EngineRun, Outcome, TestCase, Verdict};
+use super::matrix::matrix;
+use super::results::NumberedCase;
+use super::timeline::{Lane, end, lanes, marks};
+use crate::check::verdict::{EngineRun, Verdict};
 use crate::report::{self, unique};
 use crate::text;
 
@@ -16,136 +20,61 @@ pub fn check_page(verdict: &Verdict) -> String {
         (0, _) => Status::Failed,
         _ => Status::Undetermined,
     };
+    let cases: Vec<NumberedCase<'_>> = verdict.cases.iter().enumerate().collect();
     let body = html! {
         @for image in unique(verdict.cases.iter().map(|case| case.image.as_str())) {
-            (image_section(image, &verdict.cases))
+            (image_section(image, &cases))
         }
-        @for run in &verdict.engine_runs { (engine_run(run)) }
+        (engines(&verdict.engine_runs))
     };
-    page(status, &[report::tally(tally, verdict.seconds)], body)
+    page(status, &[report::tally(tally, verdict.seconds)], true, body)
 }
 
-fn image_section(image: &str, cases: &[TestCase]) -> Markup {
-    let cases: Vec<&TestCase> = cases.iter().filter(|case| case.image == image).collect();
-    let engines = unique(cases.iter().filter_map(|case| case.engine.as_deref()));
-    html! {
-        h2 { (text::shorten(image)) }
-        @if engines.len() > 1 { (matrix(&cases, &engines)) }
-        (case_table("Static checks", &cases, None))
-        @for engine in engines {
-            (case_table(&format!("Runtime checks on {engine}"), &cases, Some(engine)))
-        }
-    }
-}
-
-/// The results of all test cases (rows) on all engines (columns).
-fn matrix(cases: &[&TestCase], engines: &[&str]) -> Markup {
-    let runtime = || cases.iter().filter(|case| case.engine.is_some());
-    let find = |name: &str, engine: &str| {
-        runtime().find(|case| case.name == name && case.engine.as_deref() == Some(engine))
-    };
-    html! {
-        table {
-            thead { tr { th { "Test case" } @for engine in engines { th { (engine) } } } }
-            tbody {
-                @for name in unique(runtime().map(|case| case.name.as_str())) {
-                    tr {
-                        td { (name) }
-                        @for engine in engines {
-                            td { @if let Some(case) = find(name, engine) { (badge(case)) } }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The test cases on `engine`, or the static ones.
-fn case_table(title: &str, cases: &[&TestCase], engine: Option<&str>) -> Markup {
-    let cases: Vec<&&TestCase> =
-        cases.iter().filter(|case| case.engine.as_deref() == engine).collect();
-    html! {
-        @if !cases.is_empty() {
-            section {
-                h3 { (title) }
-                table { tbody { @for case in cases { (case_row(case)) } } }
-            }
-        }
-    }
-}
-
-fn case_row(case: &TestCase) -> Markup {
-    html! {
-        tr {
-            td class="result" { (badge(case)) }
-            td {
-                (text::shorten(&case.name))
-                (outcome(&case.outcome))
-                @if !case.passed_checks.is_empty() {
-                    details {
-                        summary { "passed checks" }
-                        dl { @for check in &case.passed_checks { (passed_check(check)) } }
-                    }
-                }
-                @if !case.output.is_empty() {
-                    details { summary { "output" } pre { (case.output) } }
-                }
-            }
-            td class="duration" { @if case.seconds >= 0.1 { (format!("{:.1} s", case.seconds)) } }
-        }
-    }
-}
-
-fn outcome(outcome: &Outcome) -> Markup {
-    html! {
-        @match outcome {
-            Outcome::Passed => {},
-            Outcome::Failed { mismatches } => {
-                @for mismatch in mismatches {
-                    dl {
-                        dt { (text::shorten(&mismatch.subject)) }
-                        dd { span { "expected" } code { (text::excerpt(&mismatch.expected)) } }
-                        dd { span { "found" } code { (text::excerpt(&mismatch.found)) } }
-                    }
-                }
-            },
-            Outcome::Error { problem } => pre { (text::message(problem)) },
-            Outcome::Skipped { reason } => p class="quiet" { (text::excerpt(reason)) },
-        }
-    }
-}
-
-fn passed_check(check: &Check) -> Markup {
-    html! { dd { span { (text::shorten(&check.subject)) } code { (text::excerpt(&check.found)) } } }
-}
-
-fn badge(case: &TestCase) -> Markup {
-    let result = match case.outcome {
-        Outcome::Passed => "passed",
-        Outcome::Failed { .. } => "failed",
-        Outcome::Error { .. } => "error",
-        Outcome::Skipped { .. } => "skipped",
-    };
-    html! { span class={ "badge " (result) } { (result) } }
-}
-
-fn engine_run(run: &EngineRun) -> Markup {
+fn image_section(image: &str, cases: &[NumberedCase<'_>]) -> Markup {
+    let cases: Vec<NumberedCase<'_>> =
+        cases.iter().filter(|(_, case)| case.image == image).copied().collect();
     html! {
         section {
-            h3 { "Timeline of " (run.engine) " (" (run.version) ")" }
-            (timeline(&run.timeline))
-            p class="quiet" { (format!("The image was loaded in {:.1} s.", run.load_seconds)) }
-            @if let Some(reason) = &run.fallback {
-                p class="quiet" { "The VM was booted instead of restored: " (reason) }
+            h2 { (text::shorten(image)) }
+            (matrix(&cases))
+            (details(&cases))
+            (folded(&cases))
+        }
+    }
+}
+
+/// The timelines of all engines, on one axis.
+fn engines(runs: &[EngineRun]) -> Markup {
+    let lanes: Vec<Lane> = runs.iter().map(lane).collect();
+    html! {
+        @if !lanes.is_empty() {
+            section {
+                h2 class="text" { "From the start of each VM until its engine was ready" }
+                (self::lanes(&lanes, end(&lanes)))
             }
         }
+    }
+}
+
+fn lane(run: &EngineRun) -> Lane {
+    let ready = run.timeline.last().map_or(0.0, |event| event.at.as_secs_f64());
+    Lane {
+        title: html! { (run.engine) span class="quiet" { " " (text::shorten(&run.version)) } },
+        note: html! {
+            (format!("ready after {ready:.2} s, image loaded in {:.1} s", run.load_seconds))
+            @if let Some(reason) = &run.fallback {
+                span class="quiet" { "; booted instead of restored: " (text::message(reason)) }
+            }
+        },
+        marks: marks(&run.timeline),
+        open: false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::verdict::{Check, Outcome, TestCase};
 
     fn case(outcome: Outcome) -> TestCase {
         TestCase {
@@ -155,23 +84,89 @@ mod tests {
             outcome,
             seconds: 0.0,
             passed_checks: Vec::new(),
-            output: "<script>alert(1)</script>".to_owned(),
+            output: "<script>alert(1)</script>\u{1b}[31mred\u{1b}[2J".to_owned(),
         }
+    }
+
+    fn failed() -> Outcome {
+        let (expected, found) = ("0".to_owned(), "1".to_owned());
+        Outcome::Failed {
+            mismatches: vec![Check { subject: "exit code".to_owned(), expected, found }],
+        }
+    }
+
+    fn page_of(cases: Vec<TestCase>) -> String {
+        check_page(&Verdict { cases, ..Verdict::default() })
     }
 
     #[test]
     fn the_title_of_the_page_is_the_result_of_all_test_cases() {
         let passed = || case(Outcome::Passed);
-        let failed = || case(Outcome::Failed { mismatches: Vec::new() });
+        let failed = || case(failed());
         let error = || case(Outcome::Error { problem: "no QEMU".to_owned() });
         for (title, cases) in [
             ("Passed", vec![passed()]),
             ("Failed", vec![passed(), failed()]),
             ("Could not be determined", vec![passed(), failed(), error()]),
         ] {
-            let page = check_page(&Verdict { cases, ..Verdict::default() });
+            let page = page_of(cases);
             assert!(page.contains(&format!("<h1>{title}</h1>")), "{title}: {page}");
-            assert!(page.contains("run &lt;app&gt;") && !page.contains("<script>"), "{page}");
+            assert!(page.contains("run &lt;app&gt;") && !page.contains("<script>alert"), "{page}");
         }
+    }
+
+    #[test]
+    fn what_failed_is_open_and_what_passed_is_folded() {
+        let on =
+            |engine: &str, outcome| TestCase { engine: Some(engine.to_owned()), ..case(outcome) };
+        let page = page_of(vec![
+            on("docker-28", failed()),
+            on("podman-5.4", Outcome::Passed),
+            on("containerd-1.7", failed()),
+            TestCase { name: "run fine".to_owned(), ..on("docker-28", Outcome::Passed) },
+        ]);
+        // The same failure on two engines is explained once, and both cells lead there.
+        assert_eq!(page.matches("<article").count(), 1, "{page}");
+        assert_eq!(page.matches(r##"href="#c0""##).count(), 2, "{page}");
+        assert!(page.contains("on docker-28, containerd-1.7"), "{page}");
+        assert!(page.contains(r##"href="#c1""##) && page.contains(r#"id="c1""#), "{page}");
+        assert!(page.contains("Show 1 test case without failures"), "{page}");
+        let (_, folded) = page.split_once(r#"<details class="fold""#).unwrap();
+        assert!(!folded.split_once('>').unwrap().0.contains("open"), "{page}");
+    }
+
+    #[test]
+    fn a_cell_shows_the_worst_result_of_test_cases_with_the_same_name() {
+        let page = page_of(vec![case(Outcome::Passed), case(failed())]);
+        assert_eq!(page.matches(r##"<td class="failed"><a href="#c1""##).count(), 1, "{page}");
+    }
+
+    #[test]
+    fn output_has_its_colours_and_other_control_sequences_are_escaped() {
+        let page = page_of(vec![case(failed())]);
+        assert!(
+            page.contains(r#"&lt;script&gt;alert(1)&lt;/script&gt;<span class="t1">red\u{1b}[2J"#),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn the_timelines_of_all_engines_have_one_axis() {
+        let event = |seconds| crate::engine::TimelineEvent {
+            at: std::time::Duration::from_secs(seconds),
+            guest: None,
+            what: "ready".to_owned(),
+        };
+        let run = |engine: &str, seconds| EngineRun {
+            engine: engine.to_owned(),
+            version: "1".to_owned(),
+            timeline: vec![event(seconds)],
+            fallback: None,
+            load_seconds: 1.0,
+        };
+        let engine_runs = vec![run("docker-28", 2), run("podman-5.4", 8)];
+        let page = check_page(&Verdict { engine_runs, ..Verdict::default() });
+        assert_eq!(page.matches(r#"class="axis""#).count(), 1, "{page}");
+        assert!(page.contains("left:25.00%") && page.contains("left:100.00%"), "{page}");
     }
 }

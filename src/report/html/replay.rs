@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::document::{Status, page};
-use super::timeline::timeline;
+use super::timeline::{Lane, Mark, end, lanes, marks};
 use crate::replay::{Outcome, Replay, Run, WaitStrategy};
 
 /// Returns the page of `replays`.
@@ -17,7 +17,8 @@ pub fn replay_page(replays: &[Replay]) -> String {
     page(
         status,
         &[lead, meaning.to_owned()],
-        html! { @for replay in replays { (section(replay)) } },
+        false,
+        html! { @for replay in replays { (section(replay, axis_end(replay, replays))) } },
     )
 }
 
@@ -33,45 +34,101 @@ fn status(replays: &[Replay]) -> (Status, &'static str) {
     }
 }
 
-fn section(replay: &Replay) -> Markup {
+/// The end of the axis, which all replays of a scenario have in common.
+fn axis_end(replay: &Replay, replays: &[Replay]) -> f64 {
+    let same = replays.iter().filter(|other| other.scenario == replay.scenario);
+    same.map(|replay| end(&timelines(replay))).fold(0.0, f64::max)
+}
+
+fn section(replay: &Replay, axis_end: f64) -> Markup {
     html! {
-        h2 { (replay.scenario) }
-        p { (replay.title) span class="quiet" { " on " (replay.engine) } }
-        table {
-            thead {
-                tr {
-                    th { "strategy" } th { "client" } th { "waited" } th { "took" } th { "message" }
+        section {
+            h2 { (replay.scenario) }
+            p { (replay.title) span class="quiet" { " on " (replay.engine) } }
+            @if let Some(link) = &replay.link { p class="quiet" { "Explanation: " (link) } }
+            table class="runs" {
+                thead {
+                    tr {
+                        th { "Strategy" } th { "Client" } th { "Waited" } th { "Took" }
+                        th { "Message" }
+                    }
                 }
+                tbody { @for run in &replay.runs { (row(run)) } }
             }
-            tbody { @for run in &replay.runs { (row(run)) } }
-        }
-        @if let Some(link) = &replay.link { p class="quiet" { "Explanation: " (link) } }
-        @for strategy in replay.strategies() {
-            @for run in replay.runs_with(strategy).take(1) {
-                details open[*strategy == WaitStrategy::Ready] {
-                    summary { "timeline with " (strategy) }
-                    (timeline(&run.timeline))
-                }
-            }
+            (lanes(&timelines(replay), axis_end))
         }
     }
 }
 
-fn row(run: &Run) -> Markup {
-    let (class, outcome) = match run.outcome {
-        Outcome::Worked => ("passed", "worked"),
-        Outcome::Slow => ("passed", "slow"),
-        Outcome::Hung => ("failed", "hung"),
-        Outcome::Failed => ("failed", "failed"),
-        Outcome::NeverStarted => ("error", "never started"),
-        Outcome::Error => ("error", "error"),
+/// A timeline for each strategy: that of the first run that went wrong, or else of the first.
+fn timelines(replay: &Replay) -> Vec<Lane> {
+    let run_of = |strategy| {
+        let went_wrong = |run: &&Run| class(run.outcome) != "passed";
+        let first = replay.runs_with(strategy).next();
+        replay.runs_with(strategy).find(went_wrong).or(first)
     };
+    let runs = replay.strategies().into_iter().filter_map(run_of);
+    runs.map(|run| lane(run, replay)).collect()
+}
+
+fn lane(run: &Run, replay: &Replay) -> Lane {
+    let went_wrong = class(run.outcome) != "passed";
+    let count = replay.runs_with(&run.strategy).count();
+    Lane {
+        title: html! { (run.strategy) },
+        note: html! {
+            span class={ "badge " (class(run.outcome)) } { (word(run.outcome)) }
+            @if count > 1 { span class="quiet" { " in one of " (count) " runs" } }
+        },
+        marks: run_marks(run),
+        open: went_wrong || run.strategy == WaitStrategy::Ready,
+    }
+}
+
+/// The events of a run, with the moment at which it succeeded or gave up.
+fn run_marks(run: &Run) -> Vec<Mark> {
+    let mut marks = marks(&run.timeline);
+    let (at, label) = match run.outcome {
+        Outcome::Worked => (run.waited + run.took, "the client got its answer"),
+        Outcome::Slow => (run.waited + run.took, "the client got its answer, after its timeout"),
+        Outcome::Hung => (run.waited + run.took, "gave up: the client got no answer in time"),
+        Outcome::Failed => (run.waited + run.took, "gave up: the client got an error"),
+        Outcome::NeverStarted => (run.waited, "gave up: the wait strategy was not satisfied"),
+        Outcome::Error => return marks,
+    };
+    let mark = Mark { at, guest: None, label: label.to_owned(), class: class(run.outcome) };
+    let later = marks.iter().position(|mark| mark.at > at).unwrap_or(marks.len());
+    marks.insert(later, mark);
+    marks
+}
+
+/// The CSS class of an outcome.
+fn class(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Worked | Outcome::Slow => "passed",
+        Outcome::Hung | Outcome::Failed => "failed",
+        Outcome::NeverStarted | Outcome::Error => "error",
+    }
+}
+
+fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Worked => "worked",
+        Outcome::Slow => "slow",
+        Outcome::Hung => "hung",
+        Outcome::Failed => "failed",
+        Outcome::NeverStarted => "never started",
+        Outcome::Error => "error",
+    }
+}
+
+fn row(run: &Run) -> Markup {
     html! {
         tr {
             td { (run.strategy) }
-            td { span class={ "badge " (class) } { (outcome) } }
-            td { (format!("{:.1} s", run.waited)) }
-            td { (format!("{:.1} s", run.took)) }
+            td { span class={ "badge " (class(run.outcome)) } { (word(run.outcome)) } }
+            td class="number" { (format!("{:.1} s", run.waited)) }
+            td class="number" { (format!("{:.1} s", run.took)) }
             td { code { (run.message) } }
         }
     }
@@ -80,6 +137,34 @@ fn row(run: &Run) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The page around the timeline of a strategy: its tag, and what is in it.
+    fn lane_of<'p>(page: &'p str, strategy: &str) -> &'p str {
+        let mut lanes = page.split("<details").skip(1);
+        lanes.find(|lane| lane.contains(&format!("{strategy}</span>"))).unwrap()
+    }
+
+    #[test]
+    fn the_timeline_of_a_failed_strategy_is_open_and_shows_where_it_gave_up() {
+        let mut replay = replay(WaitStrategy::Ping, Outcome::Worked);
+        let template = replay.runs[0].clone();
+        let run = |strategy, outcome| Run { strategy, outcome, ..template.clone() };
+        replay.runs.push(run(WaitStrategy::None, Outcome::Worked));
+        replay.runs.push(run(WaitStrategy::None, Outcome::Hung));
+        replay.runs.push(run(WaitStrategy::Ready, Outcome::NeverStarted));
+        let page = replay_page(&[replay]);
+        let (none, ready, ping) =
+            (lane_of(&page, "none"), lane_of(&page, "ready"), lane_of(&page, "ping"));
+        assert!(none.starts_with(r#" class="lane" open"#), "{none}");
+        assert!(none.contains("gave up: the client got no answer in time"), "{none}");
+        assert!(none.contains("46.25 s") && none.contains("in one of 2 runs"), "{none}");
+        assert!(ready.starts_with(r#" class="lane" open"#), "{ready}");
+        assert!(
+            ready.contains("1.25 s") && ready.contains("gave up: the wait strategy"),
+            "{ready}"
+        );
+        assert!(ping.starts_with(r#" class="lane">"#) && !ping.contains("gave up"), "{ping}");
+    }
 
     fn replay(strategy: WaitStrategy, outcome: Outcome) -> Replay {
         let run = Run {

@@ -1,30 +1,127 @@
-//! A timeline as an SVG image.
+//! Timelines below each other with one axis: a lane for each engine or wait strategy, which unfolds
+//! into one line for each event.
 
 use maud::{Markup, html};
 
 use crate::engine::TimelineEvent;
 
-const WIDTH: f64 = 720.0;
-const ROW_HEIGHT: f64 = 22.0;
-/// The horizontal positions of the first and the last event.
-const AXIS: (f64, f64) = (10.0, 330.0);
-const LABEL_X: f64 = AXIS.1 + 18.0;
+/// The most marks on the axis.
+const TICKS: f64 = 8.0;
 
-/// Draws one row for each event: a dot at its time, and the time and the event as text.
-pub(super) fn timeline(events: &[TimelineEvent]) -> Markup {
-    let end = events.last().map_or(1.0, |event| event.at.as_secs_f64()).max(0.001);
-    let view_box = format!("0 0 {WIDTH} {}", ROW_HEIGHT * events.len() as f64 + 8.0);
+/// An event of a lane.
+pub(super) struct Mark {
+    /// Seconds since the start.
+    pub at: f64,
+    /// The guest's clock, if it is known.
+    pub guest: Option<f64>,
+    /// The event.
+    pub label: String,
+    /// A result that this event means: the name of a CSS class, or nothing.
+    pub class: &'static str,
+}
+
+/// A timeline among others.
+pub(super) struct Lane {
+    /// The engine or wait strategy.
+    pub title: Markup,
+    /// The result.
+    pub note: Markup,
+    /// The events, in order.
+    pub marks: Vec<Mark>,
+    /// Whether the events are shown.
+    pub open: bool,
+}
+
+/// Returns the events as marks without a result.
+pub(super) fn marks(events: &[TimelineEvent]) -> Vec<Mark> {
+    let mark = |event: &TimelineEvent| Mark {
+        at: event.at.as_secs_f64(),
+        guest: event.guest.map(|time| time.as_secs_f64()),
+        label: event.what.clone(),
+        class: "",
+    };
+    events.iter().map(mark).collect()
+}
+
+/// Returns the time of the last event of all `lanes`.
+pub(super) fn end(lanes: &[Lane]) -> f64 {
+    lanes.iter().flat_map(|lane| &lane.marks).map(|mark| mark.at).fold(0.001, f64::max)
+}
+
+/// Draws `lanes` on an axis from 0 to `end` seconds.
+pub(super) fn lanes(lanes: &[Lane], end: f64) -> Markup {
     html! {
-        svg viewBox=(view_box) role="img" aria-label="timeline" {
-            @for (index, event) in events.iter().enumerate() {
-                @let seconds = event.at.as_secs_f64();
-                @let x = format!("{:.1}", AXIS.0 + (AXIS.1 - AXIS.0) * seconds / end);
-                @let y = ROW_HEIGHT * index as f64 + 15.0;
-                line x1=(AXIS.0) x2=(x) y1=(y) y2=(y) {}
-                circle cx=(x) cy=(y) r="5" {}
-                text class="time" x=(LABEL_X + 56.0) y=(y + 4.0) { (format!("{seconds:.2} s")) }
-                text x=(LABEL_X + 68.0) y=(y + 4.0) { (event.what) }
+        div class="lanes" {
+            div class="axis" {
+                span {}
+                div class="track" {
+                    @for (at, label) in ticks(end) { i style=(left(at, end)) { (label) } }
+                }
+                span {}
+            }
+            @for lane in lanes { (draw(lane, end)) }
+        }
+    }
+}
+
+fn draw(lane: &Lane, end: f64) -> Markup {
+    let last = lane.marks.iter().map(|mark| mark.at).fold(0.0, f64::max);
+    html! {
+        details class="lane" open[lane.open] {
+            summary {
+                span class="title" { (lane.title) }
+                div class="track" {
+                    b style=(format!("width:{:.2}%", 100.0 * last / end)) {}
+                    @for mark in &lane.marks {
+                        i class={ "dot " (mark.class) } style=(left(mark.at, end))
+                            title=(format!("{:.2} s: {}", mark.at, mark.label)) {}
+                    }
+                }
+                span class="note" { (lane.note) }
+            }
+            @for mark in &lane.marks {
+                div class="event" {
+                    time title=[mark.guest.map(|at| format!("guest clock {at:.2} s"))] {
+                        (format!("{:.2} s", mark.at))
+                    }
+                    div class="track" {
+                        i class={ "dot " (mark.class) } style=(left(mark.at, end)) {}
+                    }
+                    span class=(mark.class) { (mark.label) }
+                }
             }
         }
+    }
+}
+
+fn left(at: f64, end: f64) -> String {
+    format!("left:{:.2}%", 100.0 * (at / end).clamp(0.0, 1.0))
+}
+
+/// Round times from 0 to `end`, with their labels.
+fn ticks(end: f64) -> Vec<(f64, String)> {
+    let power = 10_f64.powf((end / TICKS).log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
+    let step = step.into_iter().find(|step| end / step <= TICKS).unwrap_or(end);
+    let digits = (-step.log10().floor()).max(0.0) as usize;
+    let count = (end / step) as usize;
+    (0..=count)
+        .map(|index| (step * index as f64, format!("{:.digits$} s", step * index as f64)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_axis_has_round_times() {
+        let labels = |end| ticks(end).into_iter().map(|(_, label)| label).collect::<Vec<_>>();
+        assert_eq!(
+            labels(0.31),
+            ["0.00 s", "0.05 s", "0.10 s", "0.15 s", "0.20 s", "0.25 s", "0.30 s"]
+        );
+        assert_eq!(labels(9.0), ["0 s", "2 s", "4 s", "6 s", "8 s"]);
+        assert_eq!(labels(60.0), ["0 s", "10 s", "20 s", "30 s", "40 s", "50 s", "60 s"]);
     }
 }

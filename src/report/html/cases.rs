@@ -1,0 +1,127 @@
+//! Test cases in words: those that did not pass, and, folded for each engine, the others.
+
+use maud::{Markup, html};
+
+use super::ansi;
+use super::results::{Explained, Kind, NumberedCase, column};
+use crate::check::verdict::{Check, Outcome, TestCase};
+use crate::report::unique;
+use crate::text;
+
+/// Returns everything about the test cases that did not pass.
+pub(super) fn details(cases: &[NumberedCase<'_>]) -> Markup {
+    let explained = Explained::new(cases);
+    let is_loud = |case: &&NumberedCase<'_>| Kind::of(case.1) >= Kind::Failed;
+    let loud: Vec<NumberedCase<'_>> = cases.iter().filter(is_loud).copied().collect();
+    html! {
+        @for first in loud.iter().filter(|case| explained.place_of(case.0) == case.0) {
+            @let same = loud.iter().filter(|case| explained.place_of(case.0) == first.0);
+            (article(*first, &same.copied().collect::<Vec<_>>()))
+        }
+    }
+}
+
+fn article((number, case): NumberedCase<'_>, same: &[NumberedCase<'_>]) -> Markup {
+    let engines = unique(same.iter().filter_map(|(_, case)| case.engine.as_deref())).join(", ");
+    let seconds = same.iter().map(|(_, case)| case.seconds).fold(0.0, f64::max);
+    let kind = Kind::of(case);
+    html! {
+        article id={ "c" (number) } class=(kind.class()) data-name=(text::shorten(&case.name))
+            data-results=(kind.class())
+        {
+            h3 {
+                (badge(kind)) " " (text::shorten(&case.name))
+                @if !engines.is_empty() { span class="quiet" { " on " (engines) } }
+                (duration(seconds))
+            }
+            (outcome(&case.outcome))
+            @if !case.output.is_empty() { pre class="output" { (ansi::output(&case.output)) } }
+            (passed_checks(case))
+        }
+    }
+}
+
+/// Returns the test cases that passed or were skipped, folded for each column.
+pub(super) fn folded(cases: &[NumberedCase<'_>]) -> Markup {
+    let columns = unique(cases.iter().map(column));
+    html! {
+        @for name in columns {
+            @let of_column = cases.iter().filter(|case| column(case) == name);
+            @let quiet: Vec<_> =
+                of_column.filter(|(_, case)| Kind::of(case) < Kind::Failed).collect();
+            @if !quiet.is_empty() {
+                details class="fold" {
+                    summary { (name) ": " (counts(&quiet)) }
+                    @for (number, case) in quiet { (line(*number, case)) }
+                }
+            }
+        }
+    }
+}
+
+fn counts(cases: &[&NumberedCase<'_>]) -> String {
+    let count = |kind| cases.iter().filter(|(_, case)| Kind::of(case) == kind).count();
+    let counts = [Kind::Passed, Kind::Skipped].map(|kind| (count(kind), kind.class()));
+    let parts = counts.iter().filter(|(count, _)| *count > 0);
+    parts.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+}
+
+fn line(number: usize, case: &TestCase) -> Markup {
+    let kind = Kind::of(case);
+    html! {
+        div class="line" id={ "c" (number) } data-name=(text::shorten(&case.name))
+            data-results=(kind.class())
+        {
+            p { (badge(kind)) " " (text::shorten(&case.name)) (duration(case.seconds)) }
+            (outcome(&case.outcome))
+            (passed_checks(case))
+            @if !case.output.is_empty() {
+                details { summary { "output" } pre class="output" { (ansi::output(&case.output)) } }
+            }
+        }
+    }
+}
+
+fn duration(seconds: f64) -> Markup {
+    html! {
+        @if seconds >= 0.1 { span class="duration" { (format!("{seconds:.1} s")) } }
+    }
+}
+
+fn outcome(outcome: &Outcome) -> Markup {
+    html! {
+        @match outcome {
+            Outcome::Passed => {},
+            Outcome::Failed { mismatches } => {
+                @for mismatch in mismatches {
+                    dl {
+                        dt { (mismatch.subject) }
+                        dd { span { "expected" } code { (mismatch.expected) } }
+                        dd { span { "found" } code { (mismatch.found) } }
+                    }
+                }
+            },
+            Outcome::Error { problem } => pre { (text::message(problem)) },
+            Outcome::Skipped { reason } => p class="quiet" { (text::excerpt(reason)) },
+        }
+    }
+}
+
+fn passed_checks(case: &TestCase) -> Markup {
+    html! {
+        @if !case.passed_checks.is_empty() {
+            details {
+                summary { "passed checks" }
+                dl { @for check in &case.passed_checks { (passed_check(check)) } }
+            }
+        }
+    }
+}
+
+fn passed_check(check: &Check) -> Markup {
+    html! { dd { span { (text::shorten(&check.subject)) } code { (text::excerpt(&check.found)) } } }
+}
+
+fn badge(kind: Kind) -> Markup {
+    html! { span class={ "badge " (kind.class()) } { (kind.class()) } }
+}

@@ -1,0 +1,104 @@
+//! The matrix of an image: the result of each test case (rows) on each engine (columns).
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+
+use super::results::{Explained, Kind, NumberedCase, column};
+use crate::report::unique;
+use crate::text;
+
+/// Returns the matrix of `cases`. Test cases that failed nowhere are hidden until a box is ticked.
+pub(super) fn matrix(cases: &[NumberedCase<'_>]) -> Markup {
+    let columns = unique(cases.iter().map(column));
+    let names = unique(cases.iter().map(|(_, case)| case.name.as_str()));
+    let explained = Explained::new(cases);
+    let mut cells: BTreeMap<(&str, &str), NumberedCase<'_>> = BTreeMap::new();
+    for case in cases {
+        let cell = cells.entry((&case.1.name, column(case))).or_insert(*case);
+        if Kind::of(case.1) > Kind::of(cell.1) {
+            *cell = *case;
+        }
+    }
+    let row = |name: &str| -> Vec<Option<NumberedCase<'_>>> {
+        columns.iter().map(|column| cells.get(&(name, *column)).copied()).collect()
+    };
+    let is_quiet = |row: &[Option<NumberedCase<'_>>]| {
+        row.iter().flatten().all(|(_, case)| Kind::of(case) < Kind::Failed)
+    };
+    let rows: Vec<_> = names.into_iter().map(|name| (name, row(name))).collect();
+    let (quiet, loud): (Vec<_>, Vec<_>) = rows.iter().partition(|(_, row)| is_quiet(row));
+    html! {
+        div class="matrix-box" {
+            @if !quiet.is_empty() {
+                label class="more" { input type="checkbox"; " " (summary(quiet.len())) }
+            }
+            div class="matrix" {
+                table {
+                    colgroup { col class="names"; @for _ in &columns { col; } }
+                    (head(&columns, cases))
+                    tbody { @for (name, row) in loud { (self::row(name, row, &explained)) } }
+                    tbody class="quiet-rows" {
+                        @for (name, row) in quiet { (self::row(name, row, &explained)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn summary(count: usize) -> String {
+    format!("Show {count} test case{} without failures", if count == 1 { "" } else { "s" })
+}
+
+/// The names of the columns, and the number of test cases that failed in each.
+fn head(columns: &[&str], cases: &[NumberedCase<'_>]) -> Markup {
+    let count = |name: &str, kind: Kind| {
+        cases.iter().filter(|case| column(case) == name && Kind::of(case.1) == kind).count()
+    };
+    html! {
+        thead {
+            tr {
+                th { "Test case" }
+                @for name in columns {
+                    th {
+                        (name)
+                        @for kind in [Kind::Failed, Kind::Error] {
+                            @let count = count(name, kind);
+                            @if count > 0 {
+                                small class=(kind.class()) { (count) " " (kind.class()) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(name: &str, cells: &[Option<NumberedCase<'_>>], explained: &Explained) -> Markup {
+    let kinds = unique(cells.iter().flatten().map(|(_, case)| Kind::of(case).class())).join(" ");
+    html! {
+        tr data-row data-name=(text::shorten(name)) data-results=(kinds) {
+            th { (text::shorten(name)) }
+            @for cell in cells {
+                @match cell {
+                    Some(case) => (self::cell(*case, explained)),
+                    None => td {},
+                }
+            }
+        }
+    }
+}
+
+fn cell(case: NumberedCase<'_>, explained: &Explained) -> Markup {
+    let (number, kind) = (case.0, Kind::of(case.1));
+    let label = format!("{} ({})", kind.class(), column(&case));
+    html! {
+        td class=(kind.class()) {
+            a href={ "#c" (explained.place_of(number)) } title=(label) aria-label=(label) {
+                (kind.sign())
+            }
+        }
+    }
+}
