@@ -28,6 +28,7 @@
 //! Nothing is printed here: the runner reports events, and [`report`](crate::report) formats a
 //! verdict.
 
+mod authorities;
 mod error;
 pub mod expectations;
 mod image;

@@ -212,6 +212,17 @@ impl Container {
         }
     }
 
+    /// Waits until the container exits, and returns its exit code.
+    ///
+    /// # Errors
+    /// If the request fails.
+    pub async fn wait_for_exit(&self) -> Result<i64, EngineError> {
+        match self {
+            Self::Docker(container) => container.wait_for_exit().await,
+            Self::Cri(container) => container.wait_for_exit().await,
+        }
+    }
+
     /// Waits until the container exits, and returns its exit code and output.
     ///
     /// # Errors

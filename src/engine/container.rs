@@ -122,22 +122,30 @@ impl DockerContainer {
         copied.map_err(EngineError::into_start_error)
     }
 
+    /// Waits until the container exits, and returns its exit code.
+    ///
+    /// # Errors
+    /// If the request fails.
+    pub async fn wait_for_exit(&self) -> Result<i64, EngineError> {
+        let mut exits = self.docker.api().wait_container(&self.id, None::<WaitContainerOptions>);
+        match exits.next().await {
+            Some(Ok(exit)) => Ok(exit.status_code),
+            // bollard returns an error for each exit code except 0.
+            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => Ok(code),
+            Some(Err(error)) => Err(api("wait for the container")(error)),
+            None => {
+                let problem = "the engine did not report the container's exit code";
+                Err(EngineError::Unexpected(problem.to_owned()))
+            }
+        }
+    }
+
     /// Waits until the container exits, and returns its exit code and output.
     ///
     /// # Errors
     /// If a request fails, or the output is too long.
     pub async fn wait(&self) -> Result<RunOutput, EngineError> {
-        let mut exits = self.docker.api().wait_container(&self.id, None::<WaitContainerOptions>);
-        let code = match exits.next().await {
-            Some(Ok(exit)) => exit.status_code,
-            // bollard returns an error for each exit code except 0.
-            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => code,
-            Some(Err(error)) => return Err(api("wait for the container")(error)),
-            None => {
-                let problem = "the engine did not report the container's exit code";
-                return Err(EngineError::Unexpected(problem.to_owned()));
-            }
-        };
+        let code = self.wait_for_exit().await?;
         let (stdout, stderr) = self.logs().await?;
         Ok(RunOutput { code, stdout, stderr })
     }

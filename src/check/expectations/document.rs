@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Expectations, ServiceExpectations};
+use super::{Expectations, HttpExpectations, ServiceExpectations};
 use crate::archive::ArchiveError;
-use crate::check::{CheckError, structure_test};
+use crate::check::{CheckError, authorities, structure_test};
 use crate::document::{self, DocumentError};
 use crate::text;
 
@@ -27,10 +27,13 @@ impl ExpectationsFile {
     pub fn read(path: &Path) -> Result<Self, CheckError> {
         let text = document::read(path, document::MAX_SIZE).map_err(ArchiveError::read(path))?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        let expectations = match structure_test::is_structure_test(path, &text) {
+        let mut expectations = match structure_test::is_structure_test(path, &text) {
             true => structure_test::parse(path, &text, &folder)?,
             false => Expectations::parse(path, &text)?,
         };
+        expectations
+            .resolve(&folder)
+            .map_err(|problem| CheckError::Expectations { place: text::path(path), problem })?;
         Ok(Self { expectations, folder })
     }
 
@@ -58,6 +61,16 @@ impl Expectations {
         }
     }
 
+    /// Makes paths absolute that are relative to `folder`, and checks the files that they name.
+    fn resolve(&mut self, folder: &Path) -> Result<(), String> {
+        let requests = self.service.iter_mut().flat_map(ServiceExpectations::requests_mut);
+        for ca in requests.filter_map(|request| request.tls.as_mut()?.ca.as_mut()) {
+            *ca = folder.join(&*ca);
+            authorities::read(ca)?;
+        }
+        Ok(())
+    }
+
     /// Returns the JSON schema of an expectations file.
     pub fn schema() -> Value {
         schemars::schema_for!(Self).to_value()
@@ -71,8 +84,10 @@ fn contradiction(expectations: &Expectations) -> Option<String> {
 
 fn contradiction_of_service(service: &ServiceExpectations) -> Option<String> {
     let name = text::quote(&service.name);
-    let needs_network =
-        service.ready.port.is_some() || service.ready.http.is_some() || !service.http.is_empty();
+    let needs_network = service.ready.port.is_some() || service.requests().next().is_some();
+    if let Some(problem) = service.requests().find_map(HttpExpectations::mistake) {
+        return Some(format!("service {name}: {problem}"));
+    }
     if service.container.network == Some(false) && needs_network {
         return Some(format!(
             "service {name} has no network, so its port cannot be reached; leave out network"
@@ -164,6 +179,24 @@ mod tests {
             (
                 "ready={}\nhttp=[{ port=80 }]\ncontainer={ network=false }",
                 "service \"x\" has no network, so its port cannot be reached; leave out network",
+            ),
+            ("ready={}\nhttp=[{ port=80, method='A B' }]", "service \"x\": invalid method \"A B\""),
+            (
+                "ready={ http={ port=80, path='a b' } }",
+                "service \"x\": invalid path \"a b\"; write it with / first and %20 for spaces",
+            ),
+            (
+                "ready={ http={ port=80, tls={} } }",
+                "service \"x\": tls needs ca, a file with the certificate of the authority; \
+                 without verification, write verify = false",
+            ),
+            (
+                "ready={ http={ port=80, json={ a=1 } } }",
+                "service \"x\": invalid JSON Pointer \"a\"; write it as \"/items/0/name\"",
+            ),
+            (
+                "ready={ http={ port=80, headers={ 'a b'='' } } }",
+                "service \"x\": invalid name of a header \"a b\"",
             ),
             (
                 "ready={}\nexit_code=0\nstop={}",

@@ -4,6 +4,7 @@
 mod container;
 mod document;
 mod file;
+mod http;
 mod image;
 mod license;
 mod names;
@@ -18,13 +19,12 @@ use serde::Deserialize;
 pub use container::{Capabilities, ContainerFile, ContainerSpec};
 pub use document::ExpectationsFile;
 pub use file::{ExecutableBy, FileExpectations, FileType};
+pub use http::{HttpExpectations, JsonExpectation, Statuses, TlsSettings};
 pub use image::{EnvExpectations, ImageExpectations, SharedLayers};
 pub(in crate::check) use license::LicenseExpectations;
 pub use names::{Names, SomeNames};
 pub use run::{RunExpectations, SetupCommand};
-pub use service::{
-    ExecExpectations, HttpExpectations, ReadyConditions, ServiceExpectations, StopExpectations,
-};
+pub use service::{ExecExpectations, ReadyConditions, ServiceExpectations, StopExpectations};
 pub use text::{Pattern, Text};
 pub use values::{Mode, Sha256Digest};
 

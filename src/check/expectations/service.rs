@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::container::{ContainerSpec, container};
+use super::http::HttpExpectations;
 use super::text::Text;
 
 /// A service.
@@ -56,20 +57,6 @@ pub struct ReadyConditions {
     pub timeout: Option<u64>,
 }
 
-/// An HTTP request and its answer.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HttpExpectations {
-    /// The port of the container.
-    pub port: u16,
-    /// The path of the GET request; `/` by default.
-    pub path: Option<String>,
-    /// The status; 200 by default.
-    pub status: Option<u16>,
-    /// The body.
-    pub body: Option<Text>,
-}
-
 /// A command that is run in the container of a service.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -101,4 +88,16 @@ pub struct StopExpectations {
 /// Reads rules for a log. A string must only be contained: a log is never complete.
 fn log<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Text>, D::Error> {
     Text::deserialize(deserializer).map(|text| Some(text.contained()))
+}
+
+impl ServiceExpectations {
+    /// The request of `ready`, and all others.
+    pub(super) fn requests(&self) -> impl Iterator<Item = &HttpExpectations> {
+        self.ready.http.iter().chain(&self.http)
+    }
+
+    /// The same, to change them.
+    pub(super) fn requests_mut(&mut self) -> impl Iterator<Item = &mut HttpExpectations> {
+        self.ready.http.iter_mut().chain(&mut self.http)
+    }
 }

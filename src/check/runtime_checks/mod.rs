@@ -2,6 +2,7 @@
 //! its containers.
 
 mod container;
+mod http;
 mod output;
 mod probe;
 mod run;

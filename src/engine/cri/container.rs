@@ -162,20 +162,28 @@ impl CriContainer {
         response.status.ok_or_else(missing)
     }
 
+    /// Waits until the container exits, and returns its exit code.
+    ///
+    /// # Errors
+    /// If a call fails.
+    pub async fn wait_for_exit(&self) -> Result<i64, EngineError> {
+        let mut pause = POLL_FIRST;
+        loop {
+            let status = self.status().await?;
+            if status.state() == ContainerState::ContainerExited {
+                return Ok(status.exit_code.into());
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(POLL_MAX);
+        }
+    }
+
     /// Waits until the container exits, and returns its exit code and output.
     ///
     /// # Errors
     /// If a call fails.
     pub async fn wait(&self) -> Result<RunOutput, EngineError> {
-        let mut pause = POLL_FIRST;
-        let code = loop {
-            let status = self.status().await?;
-            if status.state() == ContainerState::ContainerExited {
-                break status.exit_code.into();
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(POLL_MAX);
-        };
+        let code = self.wait_for_exit().await?;
         let (stdout, stderr) = self.logs().await?;
         Ok(RunOutput { code, stdout, stderr })
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::time::timeout;
 
 use crate::engine::{ApiVersion, Clock};
@@ -23,6 +23,7 @@ use crate::vm::instance::parts::{SavedState, VmParts};
 use crate::vm::instance::process::{Process, tail};
 use crate::vm::instance::qemu_args::{self, Network, QemuOptions, RamFile};
 use crate::vm::instance::qmp::Qmp;
+use crate::vm::instance::relay::Relay;
 use crate::vm::instance::tls;
 use crate::vm::instance::wake;
 
@@ -39,6 +40,8 @@ pub struct Vm {
     clock: Clock,
     /// Allows one request to the guest's wake program at a time, because answers share a pipe.
     wake_lock: Mutex<()>,
+    /// The program that carries connections to containers, once it was started.
+    pub(super) relay: OnceCell<Relay>,
 }
 
 /// How long the guest may take to answer, even if it is slow.
@@ -139,8 +142,8 @@ impl Vm {
         let log = folder.path().join("qemu.log");
         let process = Process::start(qemu, arguments, stdin, &log)?;
         let (family, clock) = (guest.definition.family.clone(), clock::of_process(process.pid()));
-        let wake_lock = Mutex::new(());
-        Ok(Self { process, folder, port, accelerator, family, started, clock, wake_lock })
+        let (wake_lock, relay) = (Mutex::new(()), OnceCell::new());
+        Ok(Self { process, folder, port, accelerator, family, started, clock, wake_lock, relay })
     }
 
     /// Has QEMU load the state of the devices from its standard input, and continue from there.

@@ -72,7 +72,7 @@ pub(in crate::vm) async fn wait_for_engine(
 }
 
 /// Returns `N` random bytes from the host in hex.
-fn random_hex<const N: usize>() -> Result<String, VmError> {
+pub(super) fn random_hex<const N: usize>() -> Result<String, VmError> {
     let (source, mut bytes) = ("/dev/urandom", [0; N]);
     File::open(source)
         .and_then(|mut file| file.read_exact(&mut bytes))

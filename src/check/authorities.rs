@@ -1,0 +1,24 @@
+//! Certificate authorities in a file that an expectations file names.
+
+use std::path::Path;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::text;
+
+/// Reads the certificates of the PEM file at `path`.
+pub(super) fn read(path: &Path) -> Result<RootCertStore, String> {
+    let failed = |problem: &str| format!("failed to read {}: {problem}", text::path(path));
+    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let certificates: Vec<_> = certificates.map_err(|error| failed(&error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(failed("it has no certificate"));
+    }
+    let mut authorities = RootCertStore::empty();
+    for certificate in certificates {
+        authorities.add(certificate).map_err(|error| failed(&error.to_string()))?;
+    }
+    Ok(authorities)
+}

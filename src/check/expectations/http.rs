@@ -1,0 +1,174 @@
+//! Expectations of HTTP requests.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use hyper::http::{HeaderName, HeaderValue, Method, Uri};
+use schemars::JsonSchema;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::text::Text;
+use crate::text;
+
+/// An HTTP request and its answer.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpExpectations {
+    /// The port of the container.
+    pub port: u16,
+    /// The path of the request, with the query; `/` by default.
+    pub path: Option<String>,
+    /// The method; `GET` by default.
+    pub method: Option<String>,
+    /// Headers of the request.
+    #[serde(default)]
+    pub request_headers: BTreeMap<String, String>,
+    /// The body of the request.
+    pub request_body: Option<String>,
+    /// How the connection is encrypted; not at all by default.
+    pub tls: Option<TlsSettings>,
+    /// Whether redirects within the service are followed; false by default.
+    #[serde(default)]
+    pub redirects: bool,
+    /// The status, or a list of possible ones; 200 by default.
+    pub status: Option<Statuses>,
+    /// Headers of the answer, by name.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Text>,
+    /// Headers that the answer must not have.
+    #[serde(default)]
+    pub absent_headers: Vec<String>,
+    /// The body of the answer.
+    pub body: Option<Text>,
+    /// Values in the body, which must be JSON, by JSON Pointers such as `/items/0/name`: the value,
+    /// or rules for a string.
+    #[serde(default)]
+    pub json: BTreeMap<String, JsonExpectation>,
+    /// The time limit for the complete answer in seconds; 20 by default.
+    pub timeout: Option<u64>,
+}
+
+/// How the connection of a request is encrypted.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// Whether the certificate must be valid for `server_name`, and signed by an authority in `ca`;
+    /// true by default.
+    #[serde(default = "yes")]
+    pub verify: bool,
+    /// A PEM file with the certificates of authorities, relative to this file.
+    pub ca: Option<PathBuf>,
+    /// The name for which the certificate is issued; `localhost` by default.
+    pub server_name: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One status, or a list of possible ones.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Statuses {
+    /// This status.
+    One(u16),
+    /// One of these statuses.
+    Any(Vec<u16>),
+}
+
+/// An expected value in a JSON document.
+#[derive(Clone, Debug, PartialEq, JsonSchema)]
+#[schemars(with = "Value")]
+pub enum JsonExpectation {
+    /// Exactly this value.
+    Value(Value),
+    /// A string that meets rules.
+    Text(Text),
+}
+
+impl<'de> Deserialize<'de> for JsonExpectation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const RULES: [&str; 5] = ["equals", "contains", "not_contains", "matches", "not_matches"];
+        let value = Value::deserialize(deserializer)?;
+        let is_rules = |table: &serde_json::Map<String, Value>| {
+            !table.is_empty() && table.keys().all(|key| RULES.contains(&key.as_str()))
+        };
+        match value.as_object().is_some_and(is_rules) {
+            true => serde_json::from_value(value).map(Self::Text).map_err(D::Error::custom),
+            false => Ok(Self::Value(value)),
+        }
+    }
+}
+
+impl Statuses {
+    /// Whether `status` is one of them.
+    pub fn contains(&self, status: u16) -> bool {
+        match self {
+            Self::One(expected) => *expected == status,
+            Self::Any(expected) => expected.contains(&status),
+        }
+    }
+}
+
+impl std::fmt::Display for Statuses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::One(status) => write!(f, "{status}"),
+            Self::Any(statuses) => {
+                let statuses: Vec<String> = statuses.iter().map(u16::to_string).collect();
+                f.write_str(&statuses.join(" or "))
+            }
+        }
+    }
+}
+
+impl HttpExpectations {
+    /// The method and the path, as messages show them.
+    pub(in crate::check) fn name(&self) -> String {
+        format!("{} {} at port {}", self.method(), self.path(), self.port)
+    }
+
+    /// The method.
+    pub fn method(&self) -> &str {
+        self.method.as_deref().unwrap_or("GET")
+    }
+
+    /// The path with the query.
+    pub fn path(&self) -> &str {
+        self.path.as_deref().unwrap_or("/")
+    }
+
+    /// Describes a mistake in the request or its expectations, if there is one.
+    pub(super) fn mistake(&self) -> Option<String> {
+        let quote = |text: &str| text::quote(text);
+        if Method::from_bytes(self.method().as_bytes()).is_err() {
+            return Some(format!("invalid method {}", quote(self.method())));
+        }
+        if !self.path().starts_with('/') || self.path().parse::<Uri>().is_err() {
+            let path = quote(self.path());
+            return Some(format!("invalid path {path}; write it with / first and %20 for spaces"));
+        }
+        let names = self.request_headers.keys().chain(self.headers.keys());
+        let invalid = |name: &&String| name.parse::<HeaderName>().is_err();
+        if let Some(name) = names.chain(&self.absent_headers).find(invalid) {
+            return Some(format!("invalid name of a header {}", quote(name)));
+        }
+        let invalid = |(_, value): &(&String, &String)| HeaderValue::from_str(value).is_err();
+        if let Some((name, value)) = self.request_headers.iter().find(invalid) {
+            return Some(format!("invalid value of the header {name}: {}", quote(value)));
+        }
+        let invalid = |pointer: &&String| !pointer.is_empty() && !pointer.starts_with('/');
+        if let Some(pointer) = self.json.keys().find(invalid) {
+            let pointer = quote(pointer);
+            return Some(format!("invalid JSON Pointer {pointer}; write it as \"/items/0/name\""));
+        }
+        let tls = self.tls.as_ref()?;
+        (tls.verify && tls.ca.is_none()).then(|| {
+            "tls needs ca, a file with the certificate of the authority; without verification, \
+             write verify = false"
+                .to_owned()
+        })
+    }
+}

@@ -1,0 +1,207 @@
+//! Compares an answer with the expected one.
+
+use hyper::http::HeaderMap;
+use serde_json::Value;
+
+use super::{Answer, time_limit};
+use crate::check::expectations::{HttpExpectations, JsonExpectation, Statuses};
+use crate::check::verdict::Checks;
+use crate::harness::value;
+
+/// Compares the answer to a request with the expected one.
+pub(in crate::check::runtime_checks) fn check_answer(
+    expected: &HttpExpectations,
+    answer: &Answer,
+    checks: &mut Checks,
+) {
+    let request = expected.name();
+    let body = String::from_utf8_lossy(&answer.body);
+    check_status(&request, expected, answer, checks);
+    let Some(_) = answer.status else { return };
+    check_headers(&request, expected, &answer.headers, checks);
+    let subject = format!("body of {request}");
+    if let Some(problem) = &answer.problem {
+        let limit = time_limit(expected).as_secs();
+        let complete = || format!("a complete body within {limit} s");
+        let text = expected.body.as_ref().map_or_else(complete, ToString::to_string);
+        let found = format!("{problem}; until then {}", value::excerpt(&body));
+        return checks.record(&subject, text, found, false);
+    }
+    if let Some(text) = &expected.body {
+        checks.record(&subject, text, value::excerpt(&body), text.is_match(&body));
+    }
+    if !expected.json.is_empty() {
+        check_json(&subject, expected, answer, checks);
+    }
+}
+
+fn check_status(request: &str, expected: &HttpExpectations, answer: &Answer, checks: &mut Checks) {
+    let statuses = expected.status.clone().unwrap_or(Statuses::One(200));
+    let status = answer.status.map(|status| status.as_u16());
+    let passed = status.is_some_and(|status| statuses.contains(status));
+    let found = match status {
+        Some(status) => status.to_string(),
+        None => {
+            let problem = answer.problem.as_deref().unwrap_or("nothing was received");
+            let received = String::from_utf8_lossy(&answer.received);
+            match received.is_empty() {
+                true => format!("no status: {problem}"),
+                false => format!("no status: {problem}; received {}", value::excerpt(&received)),
+            }
+        }
+    };
+    checks.record(&format!("status of {request}"), statuses, found, passed);
+}
+
+fn check_headers(
+    request: &str,
+    expected: &HttpExpectations,
+    headers: &HeaderMap,
+    checks: &mut Checks,
+) {
+    let values = |name: &str| -> Vec<String> {
+        let values = headers.get_all(name).iter();
+        values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+    };
+    for (name, text) in &expected.headers {
+        let found = values(name);
+        let passed = found.iter().any(|value| text.is_match(value));
+        let shown = match &found[..] {
+            [] => "nothing".to_owned(),
+            [value] => value::excerpt(value),
+            values => value::format(values),
+        };
+        checks.record(&format!("header {name} of {request}"), text, shown, passed);
+    }
+    for name in &expected.absent_headers {
+        let found = values(name);
+        let shown = found.first().map_or("nothing".to_owned(), |value| value::excerpt(value));
+        let subject = format!("header {name} of {request}");
+        checks.record(&subject, "nothing", shown, found.is_empty());
+    }
+}
+
+fn check_json(subject: &str, expected: &HttpExpectations, answer: &Answer, checks: &mut Checks) {
+    let document: Value = match serde_json::from_slice(&answer.body) {
+        Ok(document) => document,
+        Err(error) => {
+            let body = value::excerpt(&String::from_utf8_lossy(&answer.body));
+            return checks.record(subject, "JSON", format!("{error}: {body}"), false);
+        }
+    };
+    for (pointer, expected) in &expected.json {
+        let found = document.pointer(pointer);
+        let (wanted, passed) = match expected {
+            JsonExpectation::Value(value) => {
+                (value::format(value), found.is_some_and(|found| is_equal(value, found)))
+            }
+            JsonExpectation::Text(text) => {
+                let found = found.and_then(Value::as_str);
+                (text.to_string(), found.is_some_and(|found| text.is_match(found)))
+            }
+        };
+        let found = match found {
+            None => "no such value".to_owned(),
+            Some(Value::Null) => "null".to_owned(),
+            Some(found) => value::format(found),
+        };
+        checks.record(&format!("{pointer} in the {subject}"), wanted, found, passed);
+    }
+}
+
+/// Whether two values are equal; 1 and 1.0 are.
+fn is_equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_equal(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            let equal = |(name, a)| b.get(name).is_some_and(|b| is_equal(a, b));
+            a.len() == b.len() && a.iter().all(equal)
+        }
+        _ => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::http::StatusCode;
+
+    use super::*;
+
+    fn mismatches(expected: &str, answer: &Answer) -> Vec<String> {
+        let expected: HttpExpectations = toml::from_str(expected).unwrap();
+        let mut checks = Checks::default();
+        check_answer(&expected, answer, &mut checks);
+        let line = |check: &crate::check::verdict::Check| {
+            format!("{}: {} != {}", check.subject, check.expected, check.found)
+        };
+        checks.mismatches().iter().map(line).collect()
+    }
+
+    fn answer(status: u16, body: &str) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", "text/html; charset=utf-8".parse().unwrap());
+        headers.append("set-cookie", "a=1".parse().unwrap());
+        headers.append("set-cookie", "b=2".parse().unwrap());
+        let status = StatusCode::from_u16(status).ok();
+        Answer { status, headers, body: body.into(), ..Answer::default() }
+    }
+
+    #[test]
+    fn a_status_may_be_one_of_a_list() {
+        assert_eq!(mismatches("port=80\nstatus=[200,204]", &answer(204, "")), [""; 0]);
+        let found = mismatches("port=80\nstatus=[200,204]", &answer(404, ""));
+        assert_eq!(found, ["status of GET / at port 80: 200 or 204 != 404"]);
+    }
+
+    #[test]
+    fn headers_are_compared_without_regard_to_case_and_one_of_several_is_enough() {
+        let expected = "port=80\nabsent_headers=['Server']\n[headers]\n\
+                        Content-Type={contains='text/html'}\nSet-Cookie='b=2'";
+        assert_eq!(mismatches(expected, &answer(200, "")), [""; 0]);
+        let expected = "port=80\nabsent_headers=['Set-Cookie']\n[headers]\nX='1'\nSet-Cookie='c'";
+        assert_eq!(
+            mismatches(expected, &answer(200, "")),
+            [
+                "header Set-Cookie of GET / at port 80: \"c\" != [\"a=1\", \"b=2\"]",
+                "header X of GET / at port 80: \"1\" != nothing",
+                "header Set-Cookie of GET / at port 80: nothing != \"a=1\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn values_in_json_are_found_by_pointers() {
+        let body = answer(200, r#"{"items": [{"id": 1.0, "tag": "v1.2"}], "a/b": null}"#);
+        let expected = "port=80\n[json]\n'/items/0/id'=1\n'/items/0/tag'={matches='^v1'}";
+        assert_eq!(mismatches(expected, &body), [""; 0]);
+        let expected = "port=80\n[json]\n'/items/1'=1\n'/a~1b'='x'\n'/items/0/id'={contains='1'}";
+        assert_eq!(
+            mismatches(expected, &body),
+            [
+                "/a~1b in the body of GET / at port 80: \"x\" != null",
+                "/items/0/id in the body of GET / at port 80: contains \"1\" != 1.0",
+                "/items/1 in the body of GET / at port 80: 1 != no such value",
+            ]
+        );
+        let found = mismatches("port=80\n[json]\n'/a'=1", &answer(200, "<html>"));
+        assert!(
+            found[0].starts_with("body of GET / at port 80: JSON != expected value"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn an_incomplete_body_never_passes() {
+        let problem = Some("it is larger than 16 MiB".to_owned());
+        let cut = Answer { problem, ..answer(200, "wanted") };
+        let found = mismatches("port=80\nbody={contains='wanted'}", &cut);
+        assert_eq!(
+            found,
+            ["body of GET / at port 80: contains \"wanted\" != it is larger than 16 MiB; \
+              until then \"wanted\""]
+        );
+    }
+}

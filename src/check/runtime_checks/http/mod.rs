@@ -1,0 +1,215 @@
+//! HTTP requests to a service from outside of its container, over connections that the guest
+//! carries.
+
+mod client;
+mod compare;
+mod tls;
+
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::http::{HeaderMap, StatusCode, header};
+use url::Url;
+
+use super::probe::{self, Probe};
+use crate::check::expectations::HttpExpectations;
+use crate::engine::Container;
+use crate::harness::{Daemon, HarnessError};
+use crate::text;
+
+pub(super) use compare::check_answer;
+
+/// The default time limit for an HTTP answer in seconds.
+const DEFAULT_TIMEOUT: u64 = 20;
+/// The limit of the body of an answer in bytes.
+const BODY_MAX: usize = 16 << 20;
+/// The most redirects that are followed.
+const REDIRECTS_MAX: usize = 10;
+
+/// The answer to an HTTP request, as far as it arrived.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// The status, if there was one.
+    status: Option<StatusCode>,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    /// The reason why the answer is not complete, if it is not.
+    problem: Option<String>,
+    /// The beginning of what was received, if it is not an answer in HTTP.
+    received: Vec<u8>,
+}
+
+/// The part of a request that a redirect may change.
+struct Target {
+    method: String,
+    url: Url,
+    body: Option<String>,
+}
+
+/// Returns the time limit for the complete answer.
+pub(super) fn time_limit(expected: &HttpExpectations) -> Duration {
+    Duration::from_secs(expected.timeout.unwrap_or(DEFAULT_TIMEOUT))
+}
+
+/// Sends the request to the container, and follows redirects if that is wanted.
+pub(super) async fn send(
+    daemon: &Daemon,
+    container: &Container,
+    expected: &HttpExpectations,
+) -> Result<Probe<Answer>, HarnessError> {
+    let scheme = if expected.tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://localhost:{}{}", expected.port, expected.path());
+    let incomplete = |problem: String| {
+        Ok(Probe::Connected(Answer { problem: Some(problem), ..Answer::default() }))
+    };
+    let Ok(url) = Url::parse(&url) else {
+        return incomplete(format!("the path {} is invalid", text::quote(expected.path())));
+    };
+    let (method, body) = (expected.method().to_owned(), expected.request_body.clone());
+    let mut target = Target { method, url, body };
+    let mut redirects = 0;
+    loop {
+        let answer = match send_once(daemon, container, expected, &target).await? {
+            Probe::Connected(answer) => answer,
+            refused => return Ok(refused),
+        };
+        if !expected.redirects || answer.problem.is_some() {
+            return Ok(Probe::Connected(answer));
+        }
+        match target.redirected(&answer) {
+            Ok(None) => return Ok(Probe::Connected(answer)),
+            Ok(Some(_)) if redirects == REDIRECTS_MAX => {
+                return incomplete(format!("more than {REDIRECTS_MAX} redirects"));
+            }
+            Ok(Some(next)) => target = next,
+            Err(problem) => return incomplete(problem),
+        }
+        redirects += 1;
+    }
+}
+
+async fn send_once(
+    daemon: &Daemon,
+    container: &Container,
+    expected: &HttpExpectations,
+    target: &Target,
+) -> Result<Probe<Answer>, HarnessError> {
+    let port = target.url.port_or_known_default().unwrap_or(expected.port);
+    let stream = match probe::connect(daemon, container, port).await? {
+        Probe::Connected(stream) => stream,
+        Probe::Refused(problem) => return Ok(Probe::Refused(problem)),
+    };
+    let mut answer = Answer::default();
+    let exchange = async {
+        let request = target.request(expected)?;
+        let encrypted = target.url.scheme() == "https";
+        match expected.tls.as_ref().filter(|_| encrypted) {
+            Some(settings) => {
+                let stream = tls::connect(stream, settings).await?;
+                client::exchange(stream, request, &mut answer).await
+            }
+            None => client::exchange(stream, request, &mut answer).await,
+        }
+    };
+    let limit = time_limit(expected);
+    let problem = match daemon.vm().clock().timeout(limit, exchange).await {
+        Some(result) => result.err(),
+        None => Some(format!("it was not complete after {} s", limit.as_secs())),
+    };
+    answer.problem = problem;
+    Ok(Probe::Connected(answer))
+}
+
+impl Target {
+    fn request(&self, expected: &HttpExpectations) -> Result<Request<String>, String> {
+        let url = &self.url;
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let host = match url.port() {
+            Some(port) => format!("localhost:{port}"),
+            None => "localhost".to_owned(),
+        };
+        let mut request = Request::builder()
+            .method(self.method.as_str())
+            .uri(format!("{}{query}", url.path()))
+            .header(header::HOST, host)
+            .header(header::USER_AGENT, "seatrial")
+            .header(header::ACCEPT, "*/*");
+        if let Some(headers) = request.headers_mut() {
+            for (name, value) in &expected.request_headers {
+                let name = name.parse::<header::HeaderName>();
+                let (Ok(name), Ok(value)) = (name, value.parse()) else { continue };
+                headers.insert(name, value);
+            }
+        }
+        request.body(self.body.clone().unwrap_or_default()).map_err(|error| error.to_string())
+    }
+
+    /// Returns where `answer` redirects to, if it does (RFC 9110, section 15.4).
+    fn redirected(&self, answer: &Answer) -> Result<Option<Self>, String> {
+        let Some(status) = answer.status else { return Ok(None) };
+        let keeps_method = match status.as_u16() {
+            301 | 302 => self.method != "POST",
+            303 => self.method == "HEAD",
+            307 | 308 => true,
+            _ => return Ok(None),
+        };
+        let Some(location) = answer.headers.get(header::LOCATION) else { return Ok(None) };
+        let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
+        let url = self.url.join(&location);
+        let url =
+            url.map_err(|error| format!("it redirects to {}: {error}", text::quote(&location)))?;
+        let same = url.host_str() == Some("localhost") && url.scheme() == self.url.scheme();
+        if !same {
+            let problem = "outside of the service, which is localhost over the same protocol";
+            return Err(format!("it redirects to {}, {problem}", text::quote(&location)));
+        }
+        let (method, body) = match keeps_method {
+            true => (self.method.clone(), self.body.clone()),
+            false => ("GET".to_owned(), None),
+        };
+        Ok(Some(Self { method, url, body }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redirect(method: &str, status: u16, location: &str) -> Result<Option<String>, String> {
+        let url = Url::parse("http://localhost:8080/a/b?c=d").unwrap();
+        let target = Target { method: method.to_owned(), url, body: Some("body".to_owned()) };
+        let mut answer = Answer { status: StatusCode::from_u16(status).ok(), ..Answer::default() };
+        answer.headers.insert(header::LOCATION, location.parse().unwrap());
+        let next = target.redirected(&answer)?;
+        Ok(next.map(|Target { method, url, body }| {
+            format!("{method} {url} {}", body.unwrap_or_default())
+        }))
+    }
+
+    #[test]
+    fn redirects_change_path_and_method_as_in_rfc_9110() {
+        for (method, status, location, expected) in [
+            ("GET", 301, "/login", "GET http://localhost:8080/login body"),
+            ("GET", 302, "x?y=z", "GET http://localhost:8080/a/x?y=z body"),
+            ("POST", 302, "/", "GET http://localhost:8080/ "),
+            ("PUT", 303, "/", "GET http://localhost:8080/ "),
+            ("POST", 307, "/", "POST http://localhost:8080/ body"),
+            ("POST", 308, "http://localhost:9090/", "POST http://localhost:9090/ body"),
+        ] {
+            assert_eq!(redirect(method, status, location), Ok(Some(expected.to_owned())));
+        }
+        assert_eq!(redirect("GET", 200, "/"), Ok(None));
+        assert_eq!(redirect("GET", 304, "/"), Ok(None));
+    }
+
+    #[test]
+    fn a_redirect_to_another_host_is_an_error_that_names_it() {
+        for location in ["https://example.com/", "https://localhost:8080/", "//example.com"] {
+            let error = redirect("GET", 301, location).unwrap_err();
+            assert!(
+                error.contains(location) && error.contains("outside of the service"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Encrypted connections to a service.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::check::authorities;
+use crate::check::expectations::TlsSettings;
+
+/// The default name for which a certificate is issued.
+const DEFAULT_NAME: &str = "localhost";
+
+/// Encrypts a connection. An error says why that is not possible.
+pub(super) async fn connect(
+    stream: TcpStream,
+    settings: &TlsSettings,
+) -> Result<TlsStream<TcpStream>, String> {
+    let name = settings.server_name.clone().unwrap_or_else(|| DEFAULT_NAME.to_owned());
+    let name = ServerName::try_from(name).map_err(|error| error.to_string())?;
+    let connector = TlsConnector::from(Arc::new(config(settings)?));
+    let connected = connector.connect(name, stream).await;
+    connected.map_err(|error| format!("the TLS handshake failed: {error}"))
+}
+
+fn config(settings: &TlsSettings) -> Result<ClientConfig, String> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let builder = match (&settings.ca, settings.verify) {
+        (Some(ca), true) => builder.with_root_certificates(authorities::read(ca)?),
+        _ => builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptsAll(provider))),
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+/// Accepts every certificate, as `verify = false` asks for. Signatures of the handshake are
+/// verified all the same.
+#[derive(Debug)]
+struct AcceptsAll(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AcceptsAll {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    /// Starts a server whose certificate for `localhost` signs itself, and writes that to a file.
+    async fn server(folder: &Path) -> (u16, PathBuf) {
+        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let ca = folder.join("ca.pem");
+        std::fs::write(&ca, certified.cert.pem()).unwrap();
+        let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certified.cert.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let _ = acceptor.accept(stream).await;
+            }
+        });
+        (port, ca)
+    }
+
+    async fn handshake(port: u16, settings: &TlsSettings) -> Result<(), String> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        connect(stream, settings).await.map(drop)
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_verified_with_the_given_authority_and_name_unless_that_is_off() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (port, ca) = server(folder.path()).await;
+        let settings = |verify: bool, ca: Option<&Path>, name: Option<&str>| TlsSettings {
+            verify,
+            ca: ca.map(Path::to_owned),
+            server_name: name.map(str::to_owned),
+        };
+        assert_eq!(handshake(port, &settings(true, Some(&ca), None)).await, Ok(()));
+        assert_eq!(handshake(port, &settings(false, None, Some("other"))).await, Ok(()));
+        let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let wrong_ca = folder.path().join("other.pem");
+        std::fs::write(&wrong_ca, other.cert.pem()).unwrap();
+        for settings in
+            [settings(true, Some(&wrong_ca), None), settings(true, Some(&ca), Some("other"))]
+        {
+            let error = handshake(port, &settings).await.unwrap_err();
+            assert!(error.starts_with("the TLS handshake failed: invalid peer cert"), "{error}");
+        }
+    }
+}

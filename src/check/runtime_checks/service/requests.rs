@@ -1,0 +1,94 @@
+//! Requests to a service, and commands in its container.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::{POLL_INTERVAL, Service};
+use crate::check::expectations::{ExecExpectations, HttpExpectations, Text};
+use crate::check::runtime_checks::http;
+use crate::check::runtime_checks::output::{DEFAULT_TIMEOUT, found_exit_code};
+use crate::check::runtime_checks::probe::Probe;
+use crate::engine::EngineError;
+use crate::harness::{HarnessError, value};
+
+impl Service<'_> {
+    pub(super) async fn check_http(
+        &mut self,
+        expected: &HttpExpectations,
+    ) -> Result<(), HarnessError> {
+        let deadline = Instant::now() + http::time_limit(expected);
+        loop {
+            let answer = http::send(self.image.daemon(), self.container, expected);
+            let refused = match self.end.or(answer).await.transpose()? {
+                Some(Probe::Connected(answer)) => {
+                    http::check_answer(expected, &answer, &mut self.checks);
+                    return Ok(());
+                }
+                Some(Probe::Refused(problem)) => Some(problem),
+                None => None,
+            };
+            let state = self.container.state().await?;
+            let found = match refused {
+                Some(_) if state.running && Instant::now() < deadline => {
+                    sleep(POLL_INTERVAL).await;
+                    continue;
+                }
+                Some(problem) if state.running => format!("no connection: {problem}"),
+                _ => self.describe_end(&state).await,
+            };
+            self.checks.record(&expected.name(), "an answer", found, false);
+            return Ok(());
+        }
+    }
+
+    pub(super) async fn check_exec(
+        &mut self,
+        expected: &ExecExpectations,
+    ) -> Result<(), HarnessError> {
+        let seconds = expected.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let limit = Duration::from_secs(seconds);
+        let shown = value::format(&expected.command);
+        let user = expected.user.as_deref();
+        let output = match self.container.exec(&expected.command, user, limit).await {
+            Ok(output) => output,
+            Err(EngineError::Timeout { .. }) => {
+                let (subject, limit) =
+                    (format!("duration of {shown}"), format!("at most {seconds} s"));
+                self.checks.record(&subject, limit, "still running", false);
+                return Ok(());
+            }
+            Err(EngineError::Start(problem)) => {
+                self.checks.record(&shown, "the command starts", problem, false);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let code = expected.exit_code.unwrap_or(0);
+        let mut found = found_exit_code(&output, expected.stderr.is_none());
+        // Docker reports a command that cannot be started there.
+        if code != output.code && output.stderr.is_empty() && !output.stdout.is_empty() {
+            found += &format!(", standard output {}", value::excerpt_of_end(&output.stdout));
+        }
+        self.checks.record(&format!("exit code of {shown}"), code, found, code == output.code);
+        let texts = [
+            ("standard output", &expected.stdout, &output.stdout),
+            ("standard error", &expected.stderr, &output.stderr),
+        ];
+        for (subject, expected, found) in texts {
+            if let Some(text) = expected {
+                let (subject, shown) = (format!("{subject} of {shown}"), value::excerpt(found));
+                self.checks.record(&subject, text, shown, text.is_match(found));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn check_log(&mut self, expected: &Text) -> Result<(), HarnessError> {
+        let (stdout, stderr) = self.container.logs().await?;
+        let log = stdout + &stderr;
+        let passed = expected.is_match(&log);
+        self.checks.record("log", expected, value::excerpt_of_end(&log), passed);
+        Ok(())
+    }
+}
