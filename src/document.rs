@@ -56,6 +56,19 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<String> {
     read_text(file, limit)
 }
 
+/// Reads the bytes of the file at `path` like [`read`].
+#[cfg(feature = "vm")]
+pub(crate) fn read_bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    check_regular(&std::fs::metadata(path)?)?;
+    let mut bytes = Vec::new();
+    let count = File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if count as u64 > limit {
+        let problem = format!("it is longer than the limit of {} MiB", limit >> 20);
+        return Err(io::Error::other(problem));
+    }
+    Ok(bytes)
+}
+
 fn check_regular(metadata: &Metadata) -> io::Result<()> {
     let kind = metadata.file_type();
     let problem = match () {

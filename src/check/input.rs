@@ -1,10 +1,12 @@
 //! The inputs of a check: images from archives or recipes.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use super::CheckError;
+use super::expectations::ExpectationsFile;
 use super::image::ImageUnderTest;
 use super::static_checks;
 use super::verdict::{Checks, TestCase};
@@ -80,6 +82,30 @@ impl CheckInput {
         let image = ImageUnderTest::open(&archive, &selector, threads)?;
         let (recipe, built) = (Some(path.to_owned()), Some(built));
         Ok(Self { platform, archive, image, recipe, limits, _built: built })
+    }
+
+    /// Opens or builds the images of further containers of `files`, by the path of their archive or
+    /// recipe, for the platform of this input.
+    pub(super) fn companions(
+        &self,
+        files: &[ExpectationsFile],
+        threads: usize,
+    ) -> Result<BTreeMap<PathBuf, Self>, CheckError> {
+        let specs = files.iter().flat_map(|file| file.expectations.container.values());
+        let mut images = BTreeMap::new();
+        for spec in specs {
+            let (platform, limits) = (self.platform.clone(), self.limits);
+            let (path, input) = match (&spec.image, &spec.recipe) {
+                (Some(path), _) => (path, Self::from_archive(path, platform, limits, threads)?),
+                (None, Some(path)) => {
+                    let cache = CacheUse::On;
+                    (path, Self::from_recipe(path, platform, limits, threads, cache)?)
+                }
+                (None, None) => continue,
+            };
+            images.insert(path.clone(), input);
+        }
+        Ok(images)
     }
 
     /// Returns the image's name, with the architecture if that is not the host's.

@@ -59,7 +59,13 @@ impl<'a> Recorder<'a> {
 
     /// Records a test case if the filter selects it. An error is always recorded.
     pub(super) fn record(&mut self, case: TestCase) {
-        if self.options.selects(&case.name) || matches!(case.outcome, Outcome::Error { .. }) {
+        let is_needed = match case.outcome {
+            Outcome::Error { .. } => true,
+            // Otherwise all test cases would be skipped without a failure.
+            Outcome::Failed { .. } => runtime_checks::is_prerequisite(&case.name),
+            _ => false,
+        };
+        if is_needed || self.options.selects(&case.name) {
             self.record_unfiltered(case);
         }
     }

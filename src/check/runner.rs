@@ -2,6 +2,7 @@
 //! engine. Nothing is printed here: progress and results are reported as events.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -10,6 +11,7 @@ use super::CheckError;
 use super::expectations::ExpectationsFile;
 use super::input::CheckInput;
 use super::recorder::{Event, Options, Recorder, Reporter};
+use super::runtime_checks::companions::Images;
 use super::runtime_checks::{self, RuntimeChecks};
 use super::verdict::{Checks, EngineRun, TestCase, Verdict};
 use crate::engine::EngineError;
@@ -51,6 +53,11 @@ pub async fn run(
         let files: Vec<ExpectationsFile> = files.iter().map(|file| file.expanded(&env)).collect();
         run_static_checks(input, &files, options, threads, &mut recorder)?;
         let engines = input.engines(options);
+        let companions = match engines.is_empty() {
+            true => BTreeMap::new(),
+            false => input.companions(&files, threads)?,
+        };
+        let trial = Trial { input, files: &files, companions: &companions };
         for engine in &engines {
             if !guests.contains_key(engine) {
                 let guest = prepare_guest(engine, options, &mut recorder).await;
@@ -62,12 +69,20 @@ pub async fn run(
             .filter_map(|name| Some(Target { name, guest: guests.get(name)?.as_ref() }))
             .collect();
         match &engines[..] {
-            [engine] => run_on_engine(input, &files, engine, options, &mut recorder).await,
-            engines => run_on_engines(input, &files, engines, options, &mut recorder).await,
+            [engine] => run_on_engine(trial, engine, options, &mut recorder).await,
+            engines => run_on_engines(trial, engines, options, &mut recorder).await,
         }
     }
     recorder.verdict.seconds = begin.elapsed().as_secs_f64();
     Ok(recorder.verdict)
+}
+
+/// An image, what is expected of it, and the images of further containers.
+#[derive(Clone, Copy)]
+struct Trial<'a> {
+    input: &'a CheckInput,
+    files: &'a [ExpectationsFile],
+    companions: &'a BTreeMap<PathBuf, CheckInput>,
 }
 
 /// An engine with its guest, or the reason why there is none.
@@ -131,8 +146,7 @@ async fn prepare_guest(
 
 /// Runs all engines side by side and reports them in order.
 async fn run_on_engines(
-    input: &CheckInput,
-    files: &[ExpectationsFile],
+    trial: Trial<'_>,
     engines: &[Target<'_>],
     options: &Options,
     recorder: &mut Recorder<'_>,
@@ -140,7 +154,7 @@ async fn run_on_engines(
     if engines.is_empty() {
         return;
     }
-    let image = input.image.name();
+    let image = trial.input.image.name();
     recorder.progress(format!("testing {image} on {} engines", engines.len()));
     // The slowest engines get the first VM slots, so that none of them runs alone at the end.
     let mut order: Vec<usize> = (0..engines.len()).collect();
@@ -148,7 +162,7 @@ async fn run_on_engines(
     let runs = order.into_iter().map(|index| async move {
         let mut no_events = |_: Event<'_>| ();
         let mut recorder = Recorder::new(options, &mut no_events);
-        run_on_engine(input, files, &engines[index], options, &mut recorder).await;
+        run_on_engine(trial, &engines[index], options, &mut recorder).await;
         (index, recorder.verdict)
     });
     let mut runs = futures_util::stream::iter(runs).buffer_unordered(engines.len());
@@ -163,12 +177,12 @@ async fn run_on_engines(
 }
 
 async fn run_on_engine(
-    input: &CheckInput,
-    files: &[ExpectationsFile],
+    trial: Trial<'_>,
     engine: &Target<'_>,
     options: &Options,
     recorder: &mut Recorder<'_>,
 ) {
+    let input = trial.input;
     let image = input.image.name();
     let failed = |problem: String| {
         TestCase::error(&image, "the engine", problem).on_engine(engine.name, Duration::ZERO)
@@ -190,7 +204,7 @@ async fn run_on_engine(
         Ok(loaded) => {
             let engine_run = engine_run(engine.name, &daemon, begin.elapsed()).await;
             recorder.engine_section(&image, engine_run);
-            run_runtime_checks(input, files, engine.name, &loaded, recorder).await;
+            run_runtime_checks(trial, engine.name, &loaded, recorder).await;
         }
         // The engine works but rejects the image: a result of the test.
         Err(HarnessError::Engine(EngineError::Load(problem))) => {
@@ -216,17 +230,19 @@ async fn engine_run(engine: &str, daemon: &Daemon, load_duration: Duration) -> E
 }
 
 async fn run_runtime_checks(
-    input: &CheckInput,
-    files: &[ExpectationsFile],
+    trial: Trial<'_>,
     engine: &str,
     image: &LoadedImage<'_>,
     recorder: &mut Recorder<'_>,
 ) {
+    let Trial { input, files, .. } = trial;
     let (image_arch, vm_arch) =
         (&input.image.image.config.architecture, input.platform.arch.goarch());
+    let image_user = input.image.image.config.config.user.as_deref();
+    let companion_images = &load_companions(trial, image.daemon(), recorder).await;
     for ExpectationsFile { expectations, .. } in files {
         let report = &mut |case: TestCase| recorder.record(case);
-        let mut checks = RuntimeChecks { image, engine, report };
+        let mut checks = RuntimeChecks { image, image_user, companion_images, engine, report };
         checks.check_load().await;
         if image_arch == vm_arch {
             checks.check_containers(expectations).await;
@@ -235,6 +251,23 @@ async fn run_runtime_checks(
             checks.skip_containers(expectations, &reason);
         }
     }
+}
+
+/// Loads the images of further containers into the engine.
+async fn load_companions<'d>(
+    trial: Trial<'_>,
+    daemon: &'d Daemon,
+    recorder: &mut Recorder<'_>,
+) -> Images<'d> {
+    let mut images = Images::new();
+    for (path, input) in trial.companions {
+        let opened = &input.image;
+        recorder.progress(format!("loading {}", opened.name()));
+        let (archive, sizes) = (&input.archive, opened.layer_sizes());
+        let loaded = daemon.load_opened(archive, &opened.image, &sizes).await;
+        images.insert(path.clone(), loaded.map_err(|error| chain(&error)));
+    }
+    images
 }
 
 impl CheckInput {

@@ -181,6 +181,16 @@ impl Checks {
         checks.push(Check { subject: subject.to_owned(), expected, found });
     }
 
+    /// Adds all of `checks`, with `subject` before their own subjects.
+    pub(super) fn append(&mut self, subject: &str, checks: Self) {
+        let named = |check: Check| {
+            let subject = format!("{} of {subject}", check.subject);
+            Check { subject, ..check }
+        };
+        self.passed.extend(checks.passed.into_iter().map(named));
+        self.mismatches.extend(checks.mismatches.into_iter().map(named));
+    }
+
     /// The checks that did not pass.
     pub(super) fn mismatches(&self) -> &[Check] {
         &self.mismatches

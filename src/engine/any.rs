@@ -7,8 +7,8 @@ use futures_util::Stream;
 use tokio::time::timeout;
 
 use super::{
-    Cri, CriContainer, Docker, DockerContainer, EngineError, ImageFacts, RunOptions, RunOutput,
-    State,
+    Cri, CriContainer, Docker, DockerContainer, EngineError, ImageFacts, Pod, RunOptions,
+    RunOutput, State,
 };
 
 /// A container engine.
@@ -35,49 +35,6 @@ impl Engine {
         match self {
             Self::Docker(docker) => Some(docker),
             Self::Cri(_) => None,
-        }
-    }
-
-    /// Explains which of `options` the engine does not support, if any.
-    pub(crate) fn unsupported(&self, options: &RunOptions) -> Option<&'static str> {
-        match self {
-            Self::Docker(_) => None,
-            Self::Cri(_) if !options.settings.is_default() => {
-                Some("seatrial passes these settings of a container only to Docker and Podman")
-            }
-            Self::Cri(_) => Cri::unsupported(options),
-        }
-    }
-
-    /// Explains why the engine ignores image health checks, if it does.
-    pub(crate) fn health_check_unsupported(&self) -> Option<&'static str> {
-        match self {
-            Self::Docker(_) => None,
-            Self::Cri(_) => Some("CRI ignores image health checks"),
-        }
-    }
-
-    /// Whether the engine removes carriage returns before newlines from a container's output, as
-    /// containerd does when it writes a log for a kubelet.
-    pub(crate) fn drops_carriage_returns(&self) -> bool {
-        matches!(self, Self::Cri(_))
-    }
-
-    /// Explains why no command can be run in a running container, if none can.
-    pub(crate) fn exec_unsupported(&self) -> Option<&'static str> {
-        match self {
-            Self::Docker(_) => None,
-            Self::Cri(_) => {
-                Some("seatrial runs commands in a running container only on Docker and Podman")
-            }
-        }
-    }
-
-    /// Explains why the engine cannot make an image from a container, if it cannot.
-    pub(crate) fn commit_unsupported(&self) -> Option<&'static str> {
-        match self {
-            Self::Docker(_) => None,
-            Self::Cri(_) => Some("CRI cannot make an image from a container, which setup needs"),
         }
     }
 
@@ -205,6 +162,14 @@ impl Container {
         }
     }
 
+    /// Returns the container's pod, if it has one.
+    pub fn pod(&self) -> Option<Pod> {
+        match self {
+            Self::Docker(_) => None,
+            Self::Cri(container) => Some(container.pod().clone()),
+        }
+    }
+
     async fn start(&self, options: &RunOptions) -> Result<(), EngineError> {
         match self {
             Self::Docker(container) => container.start(options.stdin.as_deref()).await,
@@ -238,8 +203,8 @@ impl Container {
     /// returns its exit code and output.
     ///
     /// # Errors
-    /// If the command cannot be started, runs longer than `limit`, prints too much, or the engine
-    /// has no Docker API.
+    /// If the command cannot be started, runs longer than `limit`, prints too much, or has a
+    /// user over CRI.
     pub async fn exec(
         &self,
         command: &[String],
@@ -248,7 +213,11 @@ impl Container {
     ) -> Result<RunOutput, EngineError> {
         match self {
             Self::Docker(container) => container.exec(command, user, limit).await,
-            Self::Cri(_) => Err(EngineError::Unexpected("the engine has no Docker API".to_owned())),
+            Self::Cri(container) if user.is_none() => container.exec(command, limit).await,
+            Self::Cri(_) => {
+                let problem = "CRI runs commands only as the user of the container";
+                Err(EngineError::Unexpected(problem.to_owned()))
+            }
         }
     }
 
@@ -293,6 +262,34 @@ impl Container {
         match self {
             Self::Docker(container) => container.stop(grace).await,
             Self::Cri(container) => container.stop(grace).await,
+        }
+    }
+
+    /// Sends a signal, such as `SIGHUP`, to the container's command.
+    ///
+    /// # Errors
+    /// If the request fails, or the engine has no Docker API.
+    pub async fn signal(&self, signal: &str) -> Result<(), EngineError> {
+        match self {
+            Self::Docker(container) => container.signal(signal).await,
+            Self::Cri(_) => {
+                let problem = "CRI sends only the image's stop signal".to_owned();
+                Err(EngineError::Unexpected(problem))
+            }
+        }
+    }
+
+    /// Returns a tar of at most `limit` bytes, whose first entry is the file at `path` in the
+    /// container; `None` if the file does not exist.
+    ///
+    /// # Errors
+    /// If the request fails, or the engine has no Docker API.
+    pub async fn copy_out(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, EngineError> {
+        match self {
+            Self::Docker(container) => container.copy_out(path, limit).await,
+            Self::Cri(_) => {
+                Err(EngineError::Unexpected("CRI cannot read files of a container".to_owned()))
+            }
         }
     }
 

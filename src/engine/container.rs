@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use bollard::container::LogOutput;
+use bollard::errors::Error::DockerResponseServerError;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptions, InspectContainerOptions,
-    LogsOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
-    UploadToContainerOptionsBuilder, WaitContainerOptions,
+    AttachContainerOptionsBuilder, CreateContainerOptions, DownloadFromContainerOptionsBuilder,
+    InspectContainerOptions, KillContainerOptionsBuilder, LogsOptionsBuilder,
+    RemoveContainerOptionsBuilder, StopContainerOptionsBuilder, UploadToContainerOptionsBuilder,
+    WaitContainerOptions,
 };
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
@@ -114,12 +116,46 @@ impl DockerContainer {
         if files.is_empty() {
             return Ok(());
         }
-        let archive = archive(files).map_err(|error| EngineError::Start(error.to_string()))?;
+        let archive =
+            FileToCopy::archive(files).map_err(|error| EngineError::Start(error.to_string()))?;
         let options = UploadToContainerOptionsBuilder::default().path("/").build();
         let body = bollard::body_full(archive.into());
         let uploaded = self.docker.api().upload_to_container(self.id(), Some(options), body);
         let copied = uploaded.await.map_err(api("copy files into the container"));
         copied.map_err(EngineError::into_start_error)
+    }
+
+    /// Returns a tar whose first entry is the file at `path`, or `None` if there is no file. It has
+    /// `limit` bytes at most; the rest is left out.
+    ///
+    /// # Errors
+    /// If the request fails.
+    pub async fn copy_out(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, EngineError> {
+        let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
+        let mut chunks = self.docker.api().download_from_container(&self.id, Some(options));
+        let mut archive = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            match chunk {
+                Ok(chunk) => archive.extend_from_slice(&chunk),
+                Err(DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
+                Err(error) => return Err(api("copy a file out of the container")(error)),
+            }
+            if archive.len() > limit {
+                archive.truncate(limit);
+                break;
+            }
+        }
+        Ok(Some(archive))
+    }
+
+    /// Sends a signal, such as `SIGHUP`, to the container's command.
+    ///
+    /// # Errors
+    /// If the request fails.
+    pub async fn signal(&self, signal: &str) -> Result<(), EngineError> {
+        let options = KillContainerOptionsBuilder::default().signal(signal).build();
+        let sent = self.docker.api().kill_container(&self.id, Some(options)).await;
+        sent.map_err(api(format!("send {signal} to the container")))
     }
 
     /// Waits until the container exits, and returns its exit code.
@@ -221,17 +257,4 @@ impl DockerContainer {
         let removed = self.docker.api().remove_container(&self.id, Some(options)).await;
         removed.map_err(api("remove the container"))
     }
-}
-
-/// Returns a tar of `files`.
-fn archive(files: &[FileToCopy]) -> std::io::Result<Vec<u8>> {
-    let mut archive = tar::Builder::new(Vec::new());
-    for file in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(file.content.len() as u64);
-        header.set_mode(file.mode);
-        let path = file.path.trim_start_matches('/');
-        archive.append_data(&mut header, path, file.content.as_slice())?;
-    }
-    archive.into_inner()
 }

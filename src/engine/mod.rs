@@ -21,6 +21,7 @@ pub(crate) mod step;
 pub(crate) mod stream;
 mod timeline;
 mod transport;
+mod unsupported;
 
 pub(crate) use address::Address;
 pub use any::{Container, Engine};
@@ -31,7 +32,7 @@ pub use docker::{ApiVersion, Docker};
 pub use error::EngineError;
 pub use image::ImageFacts;
 pub use readiness::NotReady;
-pub use run::{Exit, RunOptions, RunOutput, State};
+pub use run::{Exit, Pod, RunOptions, RunOutput, State};
 pub use settings::{FileToCopy, Settings};
 pub(crate) use stream::WriteError;
 pub use timeline::{Timeline, TimelineEvent};

@@ -32,8 +32,19 @@ pub struct RunOptions {
     pub binds: Vec<String>,
     /// The text on standard input.
     pub stdin: Option<String>,
+    /// The pod in which the container is created, over CRI; by default one of its own.
+    pub pod: Option<Pod>,
     /// Settings of isolation and resources.
     pub settings: Settings,
+}
+
+/// A pod over CRI, in which further containers can be created. It ends with the container that it
+/// was created for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    pub(super) id: String,
+    pub(super) uid: String,
+    pub(super) hostname: String,
 }
 
 impl RunOptions {

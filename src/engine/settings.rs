@@ -15,6 +15,11 @@ pub struct Settings {
     pub dropped_capabilities: Vec<String>,
     /// Supplementary groups, by number or name.
     pub groups: Vec<String>,
+    /// Whether the container's processes can never gain privileges, such as by setuid files.
+    pub no_new_privileges: bool,
+    /// Whether system calls are restricted by the engine's own seccomp profile, also where that is
+    /// not the default: in pods.
+    pub default_seccomp: bool,
     /// Whether the root file system is mounted read-only.
     pub read_only: bool,
     /// Paths at which an empty file system in memory is mounted.
@@ -48,7 +53,27 @@ pub struct FileToCopy {
     pub mode: u32,
 }
 
+impl FileToCopy {
+    /// Returns a tar of `files`.
+    pub(crate) fn archive(files: &[Self]) -> std::io::Result<Vec<u8>> {
+        let mut archive = tar::Builder::new(Vec::new());
+        for file in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(file.content.len() as u64);
+            header.set_mode(file.mode);
+            let path = file.path.trim_start_matches('/');
+            archive.append_data(&mut header, path, file.content.as_slice())?;
+        }
+        archive.into_inner()
+    }
+}
+
 impl Settings {
+    /// Whether there are settings that a kubelet implements with folders of its node.
+    pub(crate) fn needs_node(&self) -> bool {
+        !self.tmpfs.is_empty() || !self.hosts.is_empty() || !self.files.is_empty()
+    }
+
     /// Whether all settings are the engine's defaults.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
@@ -66,6 +91,7 @@ impl Settings {
             privileged: self.privileged.then_some(true),
             cap_add: list(&self.added_capabilities),
             cap_drop: list(&self.dropped_capabilities),
+            security_opt: self.no_new_privileges.then(|| vec!["no-new-privileges".to_owned()]),
             group_add: list(&self.groups),
             readonly_rootfs: self.read_only.then_some(true),
             tmpfs: (!self.tmpfs.is_empty()).then_some(tmpfs),

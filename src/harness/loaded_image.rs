@@ -189,12 +189,13 @@ impl<'d> LoadedImage<'d> {
     }
 
     /// Returns `options` with the entrypoint and command that the image should have, if its config
-    /// has others.
-    async fn completed(&self, options: &RunOptions) -> Result<RunOptions, EngineError> {
-        match (&self.made_from, self.daemon.engine().docker()) {
-            (Some(image), Some(docker)) => docker.with_command_of(image, options).await,
-            _ => Ok(options.clone()),
-        }
+    /// has others, and with mounts for settings that the engine does not have.
+    async fn completed(&self, options: &RunOptions) -> Result<RunOptions, HarnessError> {
+        let options = match (&self.made_from, self.daemon.engine().docker()) {
+            (Some(image), Some(docker)) => docker.with_command_of(image, options).await?,
+            _ => options.clone(),
+        };
+        self.daemon.with_node_files(options).await
     }
 
     /// Starts a container of the image.

@@ -41,6 +41,7 @@ mod daemon;
 mod error;
 mod load;
 mod loaded_image;
+mod node_files;
 mod steps;
 pub(crate) mod value;
 mod watch;

@@ -19,6 +19,7 @@ mod replay; // `seatrial replay`
 mod restored_vms; // VMs restored from a snapshot
 mod runtime_checks; // `seatrial check` on an engine
 mod sample_image; // the image that the tests of `seatrial check` use
+mod services; // containers beside services, settings, starts that fail
 mod snapshots; // damaged, deleted and unused snapshots
 mod static_checks; // `seatrial check` without an engine
 mod steps; // steps of recipes as root in a VM

@@ -12,12 +12,14 @@ use prost_build::{Config, Module, Service, ServiceGenerator};
 use prost_types::{DescriptorProto, FileDescriptorProto};
 
 /// The RPC methods that seatrial calls.
-const METHODS: [&str; 13] = [
+const METHODS: [&str; 15] = [
     "Attach",
     "ContainerStatus",
     "CreateContainer",
+    "ExecSync",
     "ImageStatus",
     "PodSandboxStatus",
+    "RemoveContainer",
     "RemoveImage",
     "RemovePodSandbox",
     "RunPodSandbox",

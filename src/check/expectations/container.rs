@@ -1,6 +1,7 @@
 //! How a container is started.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::de::Error;
@@ -34,6 +35,8 @@ pub struct ContainerSpec {
     pub stdin: Option<String>,
     /// Whether the container has all capabilities and devices.
     pub privileged: bool,
+    /// Whether the container has the settings of Kubernetes' restricted profile.
+    pub restricted: bool,
     /// Capabilities that the container has or lacks, compared with the engine's default.
     pub capabilities: Capabilities,
     /// Supplementary groups, by number or name.
@@ -77,9 +80,51 @@ pub struct ContainerFile {
     /// The absolute path in the container.
     pub path: String,
     /// The content.
-    pub content: String,
+    pub content: Option<String>,
+    /// A file with the content, relative to this file.
+    pub source: Option<PathBuf>,
+    /// The content of `source`.
+    #[serde(skip)]
+    pub(in crate::check) bytes: Vec<u8>,
     /// The permission bits in octal; `"0644"` by default.
     pub mode: Option<Mode>,
+}
+
+/// Sysctls that the restricted profile allows.
+const SAFE_SYSCTLS: [&str; 10] = [
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_syncookies",
+];
+
+/// Describes a setting of `spec` that the restricted profile forbids, if there is one.
+fn restriction(spec: &ContainerSpec) -> Option<String> {
+    if !spec.restricted {
+        return None;
+    }
+    let allowed = |name: &&String| {
+        let name = name.to_ascii_uppercase();
+        name.trim_start_matches("CAP_") != "NET_BIND_SERVICE"
+    };
+    if spec.privileged {
+        return Some("\"restricted\" and \"privileged\" exclude each other".to_owned());
+    }
+    if let Some(name) = spec.capabilities.add.iter().find(allowed) {
+        let name = text::quote(name);
+        return Some(format!(
+            "\"restricted\" forbids the capability {name}; only NET_BIND_SERVICE may be added"
+        ));
+    }
+    let unsafe_sysctl = |name: &&String| !SAFE_SYSCTLS.contains(&name.as_str());
+    let name = spec.sysctls.keys().find(unsafe_sysctl)?;
+    Some(format!("\"restricted\" forbids the sysctl {}", text::quote(name)))
 }
 
 /// Reads a container whose keys do not contradict each other.
@@ -92,6 +137,9 @@ pub(super) fn container<'de, D: Deserializer<'de>>(
         return Err(D::Error::custom(format!(
             "\"shell\" and \"{key}\" exclude each other: a shell replaces both"
         )));
+    }
+    if let Some(problem) = restriction(&spec) {
+        return Err(D::Error::custom(problem));
     }
     if spec.read_only && !spec.files.is_empty() {
         return Err(D::Error::custom(

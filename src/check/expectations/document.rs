@@ -4,11 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Expectations, HttpExpectations, ServiceExpectations};
+use super::container::ContainerFile;
+use super::{ContainerSpec, Expectations, HttpExpectations, ServiceExpectations, Start, companion};
 use crate::archive::ArchiveError;
 use crate::check::{CheckError, authorities, structure_test};
 use crate::document::{self, DocumentError};
 use crate::text;
+
+/// The size limit of a file that is written into a container.
+const SOURCE_MAX: u64 = 16 << 20;
 
 /// An expectations file.
 #[derive(Clone, Debug)]
@@ -63,12 +67,30 @@ impl Expectations {
 
     /// Makes paths absolute that are relative to `folder`, and checks the files that they name.
     fn resolve(&mut self, folder: &Path) -> Result<(), String> {
+        for file in self.containers_mut().flat_map(|container| &mut container.files) {
+            read_source(file, folder)?;
+        }
+        for spec in self.container.values_mut() {
+            for path in spec.image.iter_mut().chain(&mut spec.recipe) {
+                *path = folder.join(&*path);
+            }
+        }
         let requests = self.service.iter_mut().flat_map(ServiceExpectations::requests_mut);
-        for ca in requests.filter_map(|request| request.tls.as_mut()?.ca.as_mut()) {
+        let companions = self.container.values_mut().filter_map(|spec| spec.ready.http.as_mut());
+        for ca in requests.chain(companions).filter_map(|request| request.tls.as_mut()?.ca.as_mut())
+        {
             *ca = folder.join(&*ca);
             authorities::read(ca)?;
         }
         Ok(())
+    }
+
+    fn containers_mut(&mut self) -> impl Iterator<Item = &mut ContainerSpec> {
+        let runs = self.run.iter_mut().map(|run| &mut run.container);
+        let services = self.service.iter_mut().map(|service| &mut service.container);
+        let setups = self.setup.iter_mut().map(|setup| &mut setup.container);
+        let companions = self.container.values_mut().map(|companion| &mut companion.container);
+        runs.chain(services).chain(setups).chain(companions)
     }
 
     /// Returns the JSON schema of an expectations file.
@@ -77,9 +99,34 @@ impl Expectations {
     }
 }
 
+/// Reads the source of a file, relative to `folder`.
+fn read_source(file: &mut ContainerFile, folder: &Path) -> Result<(), String> {
+    let path = text::quote(&file.path);
+    match (&file.content, &file.source) {
+        (Some(_), Some(_)) => {
+            Err(format!("file {path}: \"content\" and \"source\" exclude each other"))
+        }
+        (None, None) => Err(format!("file {path} has neither \"content\" nor \"source\"")),
+        (Some(_), None) => Ok(()),
+        (None, Some(source)) => {
+            let source = folder.join(source);
+            let failed = |problem: std::io::Error| {
+                format!("failed to read {}: {problem}", text::path(&source))
+            };
+            file.bytes = document::read_bytes(&source, SOURCE_MAX).map_err(failed)?;
+            Ok(())
+        }
+    }
+}
+
 /// Describes how a service of `expectations` contradicts itself, if one does.
 fn contradiction(expectations: &Expectations) -> Option<String> {
-    expectations.service.iter().find_map(contradiction_of_service)
+    companion::mistake(&expectations.container).or_else(|| {
+        let companions = &expectations.container;
+        let companions = companions.iter().map(|(name, spec)| spec.as_service(name));
+        let mut services = companions.chain(expectations.service.iter().cloned());
+        services.find_map(|service| contradiction_of_service(&service))
+    })
 }
 
 fn contradiction_of_service(service: &ServiceExpectations) -> Option<String> {
@@ -95,6 +142,9 @@ fn contradiction_of_service(service: &ServiceExpectations) -> Option<String> {
     }
     if service.exec.iter().map(|exec| &exec.command).chain(&service.ready.exec).any(Vec::is_empty) {
         return Some(format!("service {name} has an empty command in exec"));
+    }
+    if service.start == Start::Fails && (service.stop.is_some() || !service.file.is_empty()) {
+        return Some(format!("the start of service {name} fails; leave out stop and file"));
     }
     (service.exit_code.is_some() && service.stop.is_some())
         .then(|| format!("service {name} ends by itself with exit_code; leave out stop"))
@@ -158,6 +208,22 @@ mod tests {
                 "[[run]]\nname='x'\ncontainer={ shell='x', entrypoint=['y'] }\n",
                 3,
                 "\"shell\" and \"entrypoint\" exclude each other: a shell replaces both",
+            ),
+            (
+                "[[run]]\nname='x'\ncontainer={ restricted=true, privileged=true }\n",
+                3,
+                "\"restricted\" and \"privileged\" exclude each other",
+            ),
+            (
+                "[[run]]\nname='x'\n[run.container]\nrestricted=true\ncapabilities={add=['CHOWN']}",
+                3,
+                "\"restricted\" forbids the capability \"CHOWN\"; \
+                 only NET_BIND_SERVICE may be added",
+            ),
+            (
+                "[[run]]\nname='x'\n[run.container]\nrestricted=true\nsysctls={'kernel.x'='1'}",
+                3,
+                "\"restricted\" forbids the sysctl \"kernel.x\"",
             ),
             (
                 "[[run]]\nname='x'\ncontainer={ working_dir='srv' }\n",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use hyper::http::{HeaderName, HeaderValue, Method, Uri};
 use schemars::JsonSchema;
@@ -11,6 +12,9 @@ use serde_json::Value;
 
 use super::text::Text;
 use crate::text;
+
+/// The default time limit for an answer in seconds.
+const DEFAULT_TIMEOUT: u64 = 20;
 
 /// An HTTP request and its answer.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -128,6 +132,11 @@ impl HttpExpectations {
     /// The method and the path, as messages show them.
     pub(in crate::check) fn name(&self) -> String {
         format!("{} {} at port {}", self.method(), self.path(), self.port)
+    }
+
+    /// The time limit for the complete answer.
+    pub(in crate::check) fn time_limit(&self) -> Duration {
+        Duration::from_secs(self.timeout.unwrap_or(DEFAULT_TIMEOUT))
     }
 
     /// The method.

@@ -1,8 +1,10 @@
 //! Expectations of an image as a user writes them, in TOML or JSON: plain data. Unknown keys are
 //! errors. The doc comments of the fields become descriptions in the JSON schema.
 
+pub(in crate::check) mod companion;
 mod container;
 mod document;
+mod exit_code;
 mod file;
 mod http;
 mod image;
@@ -13,9 +15,12 @@ mod service;
 pub mod text;
 mod values;
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use companion::CompanionSpec;
 pub use container::{Capabilities, ContainerFile, ContainerSpec};
 pub use document::ExpectationsFile;
 pub use file::{ExecutableBy, FileExpectations, FileType};
@@ -23,7 +28,7 @@ pub use http::{HttpExpectations, JsonExpectation, Statuses, TlsSettings};
 pub use image::{EnvExpectations, ImageExpectations, SharedLayers};
 pub(in crate::check) use license::LicenseExpectations;
 pub use names::{Names, SomeNames};
-pub use run::{RunExpectations, SetupCommand};
+pub use run::{RunExpectations, SetupCommand, Start};
 pub use service::{ExecExpectations, ReadyConditions, ServiceExpectations, StopExpectations};
 pub use text::{Pattern, Text};
 pub use values::{Mode, Sha256Digest};
@@ -39,6 +44,8 @@ pub struct Expectations {
     /// Files in the image.
     #[serde(alias = "files")]
     pub file: Vec<FileExpectations>,
+    /// Further containers beside all commands and services, by name: a database, for example.
+    pub container: BTreeMap<String, CompanionSpec>,
     /// Commands that change files, once per engine, before all commands and services below.
     pub setup: Vec<SetupCommand>,
     /// Commands that are run in containers until they end.

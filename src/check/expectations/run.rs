@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::container::{ContainerSpec, container};
+use super::exit_code::{CodeOrSignal, exit_code};
 use super::text::Text;
 
 /// A command that is run until it ends.
@@ -22,7 +23,15 @@ pub struct RunExpectations {
     /// How the container is started.
     #[serde(default, deserialize_with = "container")]
     pub container: ContainerSpec,
-    /// The exit code; 0 by default. A command that a signal ends has 128 plus the signal's number.
+    /// Whether the start must succeed, or the engine must refuse it.
+    #[serde(default)]
+    pub start: Start,
+    /// The engine's message if it refuses to start the container.
+    pub start_error: Option<Text>,
+    /// The exit code, or the name of a signal; 0 by default. A command that a signal ends has 128
+    /// plus the signal's number.
+    #[serde(default, deserialize_with = "exit_code")]
+    #[schemars(with = "Option<CodeOrSignal>")]
     pub exit_code: Option<i64>,
     /// The text on standard output.
     pub stdout: Option<Text>,
@@ -30,6 +39,17 @@ pub struct RunExpectations {
     pub stderr: Option<Text>,
     /// The time limit for the command in seconds; 60 by default.
     pub timeout: Option<u64>,
+}
+
+/// Whether a start must succeed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// It must succeed.
+    #[default]
+    Succeeds,
+    /// It must fail.
+    Fails,
 }
 
 /// A command that changes files for all commands and services of the file.

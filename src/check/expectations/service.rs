@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::container::{ContainerSpec, container};
+use super::exit_code::{CodeOrSignal, exit_code, signal};
+use super::file::FileExpectations;
 use super::http::HttpExpectations;
+use super::run::Start;
 use super::text::Text;
 
 /// A service.
@@ -16,6 +19,10 @@ pub struct ServiceExpectations {
     /// How the container is started.
     #[serde(default, deserialize_with = "container")]
     pub container: ContainerSpec,
+    /// Whether the start must succeed or fail. If it must fail, the service ends before it is
+    /// ready.
+    #[serde(default)]
+    pub start: Start,
     /// When the service is ready.
     pub ready: ReadyConditions,
     /// HTTP requests from outside of the container, with the expected answers.
@@ -24,6 +31,9 @@ pub struct ServiceExpectations {
     /// Commands that are run in the container of the service.
     #[serde(default)]
     pub exec: Vec<ExecExpectations>,
+    /// Files in the running container, after all requests and commands.
+    #[serde(default)]
+    pub file: Vec<FileExpectations>,
     /// The output of the service after all requests and commands: a string that its output
     /// contains, or rules for the output.
     #[serde(default, deserialize_with = "log")]
@@ -33,6 +43,8 @@ pub struct ServiceExpectations {
     pub stop: Option<StopExpectations>,
     /// The exit code of a service that ends by itself after the requests. Without it, the service
     /// must not end before it is stopped.
+    #[serde(default, deserialize_with = "exit_code")]
+    #[schemars(with = "Option<CodeOrSignal>")]
     pub exit_code: Option<i64>,
 }
 
@@ -66,6 +78,8 @@ pub struct ExecExpectations {
     /// The user, by number or name; by default that of the service.
     pub user: Option<String>,
     /// The exit code; 0 by default.
+    #[serde(default, deserialize_with = "exit_code")]
+    #[schemars(with = "Option<CodeOrSignal>")]
     pub exit_code: Option<i64>,
     /// The text on standard output.
     pub stdout: Option<Text>,
@@ -79,9 +93,15 @@ pub struct ExecExpectations {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StopExpectations {
+    /// The signal that is sent; by default the image's stop signal.
+    #[serde(deserialize_with = "signal")]
+    #[schemars(with = "Option<String>")]
+    pub signal: Option<String>,
     /// The time until the service is killed, in seconds; 10 by default. Being killed is a failure.
     pub timeout: Option<u64>,
     /// The exit code.
+    #[serde(default, deserialize_with = "exit_code")]
+    #[schemars(with = "Option<CodeOrSignal>")]
     pub exit_code: Option<i64>,
 }
 

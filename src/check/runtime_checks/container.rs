@@ -2,6 +2,7 @@
 
 use crate::check::expectations::{ContainerFile, ContainerSpec, Mode};
 use crate::engine::{FileToCopy, RunOptions, Settings};
+use crate::harness::value;
 
 impl ContainerSpec {
     /// Returns the options for a container, which has a network by default if `network` is true.
@@ -21,20 +22,42 @@ impl ContainerSpec {
             volumes: self.volumes.clone(),
             bare: false,
             binds: Vec::new(),
+            pod: None,
             settings: self.settings(),
+        }
+    }
+
+    fn dropped_capabilities(&self) -> Vec<String> {
+        let all = self.restricted.then(|| "ALL".to_owned());
+        self.capabilities.drop.iter().cloned().chain(all).collect()
+    }
+
+    /// Describes how the user of the container violates the restricted profile, if it does.
+    /// `of_image` is the image's user. A kubelet refuses to start such a container.
+    pub(super) fn user_violation(&self, of_image: Option<&str>) -> Option<String> {
+        let user = self.user.as_deref().or(of_image).unwrap_or_default();
+        let name = user.split(':').next().unwrap_or_default();
+        match name.parse::<u64>() {
+            _ if !self.restricted => None,
+            Ok(0) => Some("0, which is root".to_owned()),
+            Ok(_) => None,
+            Err(_) if name.is_empty() => Some("no user, which is root".to_owned()),
+            Err(_) => Some(format!("{}, a name, which may be root", value::quote(name))),
         }
     }
 
     fn settings(&self) -> Settings {
         let file = |file: &ContainerFile| FileToCopy {
             path: file.path.clone(),
-            content: file.content.clone().into_bytes(),
+            content: file.content.clone().map_or_else(|| file.bytes.clone(), String::into_bytes),
             mode: file.mode.as_ref().map_or(0o644, Mode::bits),
         };
         Settings {
             privileged: self.privileged,
             added_capabilities: self.capabilities.add.clone(),
-            dropped_capabilities: self.capabilities.drop.clone(),
+            dropped_capabilities: self.dropped_capabilities(),
+            no_new_privileges: self.restricted,
+            default_seccomp: self.restricted,
             groups: self.groups.clone(),
             read_only: self.read_only,
             tmpfs: self.tmpfs.clone(),
@@ -47,5 +70,27 @@ impl ContainerSpec {
             sysctls: self.sysctls.clone(),
             files: self.files.iter().map(file).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_restricted_profile_needs_a_user_by_number_other_than_root() {
+        let violation = |user: Option<&str>, of_image: Option<&str>| {
+            let user = user.map(str::to_owned);
+            ContainerSpec { user, restricted: true, ..ContainerSpec::default() }
+                .user_violation(of_image)
+        };
+        assert_eq!(violation(None, Some("7:8")), None);
+        assert_eq!(violation(Some("7"), None), None);
+        assert_eq!(violation(None, None).as_deref(), Some("no user, which is root"));
+        assert_eq!(violation(Some("0:7"), Some("7")).as_deref(), Some("0, which is root"));
+        let named = violation(None, Some("app"));
+        assert_eq!(named.as_deref(), Some("\"app\", a name, which may be root"));
+        let default = ContainerSpec::default();
+        assert_eq!(default.user_violation(None), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Runtime checks: they compare expectations with an image that is loaded into an engine, and with
 //! its containers.
 
+pub(super) mod companions;
 mod container;
 mod http;
 mod output;
@@ -8,14 +9,18 @@ mod probe;
 mod run;
 mod service;
 mod setup;
+mod start_companions;
 
 use std::time::{Duration, Instant};
 
-use super::expectations::{EnvExpectations, Expectations, RunExpectations, ServiceExpectations};
+use self::companions::Companions;
+use super::expectations::{
+    ContainerSpec, EnvExpectations, Expectations, RunExpectations, ServiceExpectations,
+};
 use super::static_checks::environment;
 use super::verdict::{Checks, TestCase};
-use crate::engine::EngineError;
 use crate::engine::run::OUTPUT_MAX;
+use crate::engine::{EngineError, RunOptions};
 use crate::errors::chain;
 use crate::harness::{HarnessError, LoadedImage, value};
 use crate::text;
@@ -37,6 +42,16 @@ pub(super) fn service_name(service: &ServiceExpectations) -> String {
     format!("service {}", service.name)
 }
 
+/// Returns the name of a test case about a further container.
+fn companion_name(name: &str) -> String {
+    format!("container {name}")
+}
+
+/// Whether the other test cases are skipped if the one called `name` fails.
+pub(super) fn is_prerequisite(name: &str) -> bool {
+    name == SETUP || name.starts_with("container ")
+}
+
 /// The checks of a test case, and the output of its container.
 type Findings = Result<(Checks, String), HarnessError>;
 
@@ -44,6 +59,10 @@ type Findings = Result<(Checks, String), HarnessError>;
 pub(super) struct RuntimeChecks<'a, 'd> {
     /// The image.
     pub image: &'a LoadedImage<'d>,
+    /// The user of the image's config.
+    pub image_user: Option<&'a str>,
+    /// The images of further containers.
+    pub companion_images: &'a companions::Images<'d>,
     /// The name of the engine.
     pub engine: &'a str,
     /// Called with each test case as it ends.
@@ -65,12 +84,20 @@ impl<'d> RuntimeChecks<'_, 'd> {
         self.finish(ENVIRONMENT.to_owned(), findings, begin);
         let Some(changed) = self.set_up(expected).await else { return };
         let image = changed.as_ref().unwrap_or(self.image);
+        if expected.run.is_empty() && expected.service.is_empty() {
+            return;
+        }
+        let Some(companions) = self.start_companions(image, expected).await else {
+            let reason = "a container beside it did not become ready";
+            return commands(expected).for_each(|name| self.skip(name, reason));
+        };
         for run in &expected.run {
-            self.check_run(image, run).await;
+            self.check_run(image, run, &companions).await;
         }
         for service in &expected.service {
-            self.check_service(image, service).await;
+            self.check_service(image, service, &companions).await;
         }
+        companions.remove().await;
     }
 
     /// Runs the commands of `setup`, and returns the image that they make, if there are any. If one
@@ -103,9 +130,14 @@ impl<'d> RuntimeChecks<'_, 'd> {
         container_cases(expected).for_each(|name| self.skip(name, reason));
     }
 
-    async fn check_run(&mut self, image: &LoadedImage<'d>, expected: &RunExpectations) {
+    async fn check_run(
+        &mut self,
+        image: &LoadedImage<'d>,
+        expected: &RunExpectations,
+        companions: &Companions,
+    ) {
         let (begin, name) = (Instant::now(), run_name(expected));
-        let options = expected.container.options(false);
+        let options = companions.beside(expected.container.options(!companions.is_empty()));
         let engine = self.image.daemon().engine();
         let needs_commit = !expected.setup.is_empty();
         let unsupported =
@@ -113,29 +145,66 @@ impl<'d> RuntimeChecks<'_, 'd> {
         if let Some(reason) = unsupported {
             return self.skip(name, reason);
         }
-        let findings = run::check(image, expected).await;
+        let findings = match self.restricted_user(&expected.container) {
+            Some(checks) => Ok((checks, String::new())),
+            None => run::check(image, expected, &options).await,
+        };
         self.finish(name, findings, begin);
     }
 
-    async fn check_service(&mut self, image: &LoadedImage<'d>, expected: &ServiceExpectations) {
+    async fn check_service(
+        &mut self,
+        image: &LoadedImage<'d>,
+        expected: &ServiceExpectations,
+        companions: &Companions,
+    ) {
         let (begin, name) = (Instant::now(), service_name(expected));
-        let engine = self.image.daemon().engine();
-        let needs_health = expected.ready.healthy == Some(true);
-        let needs_exec = expected.ready.exec.is_some() || !expected.exec.is_empty();
-        let unsupported = engine
-            .unsupported(&expected.container.options(true))
-            .or(engine.health_check_unsupported().filter(|_| needs_health))
-            .or(engine.exec_unsupported().filter(|_| needs_exec));
-        if let Some(reason) = unsupported {
+        let options = companions.beside(expected.container.options(true));
+        if let Some(reason) = self.unsupported_service(expected, &options) {
             return self.skip(name, reason);
         }
-        let findings = service::check(image, expected).await;
+        let findings = match self.restricted_user(&expected.container) {
+            Some(checks) => Ok((checks, String::new())),
+            None => service::check(image, expected, &options).await,
+        };
         self.finish(name, findings, begin);
+    }
+
+    /// Returns a failed check if the restricted profile forbids the user of the container.
+    fn restricted_user(&self, container: &ContainerSpec) -> Option<Checks> {
+        let found = container.user_violation(self.image_user)?;
+        let mut checks = Checks::default();
+        let expected = "a number other than 0, for the restricted profile";
+        checks.record("user", expected, found, false);
+        Some(checks)
+    }
+
+    /// Explains what the engine does not support of a service, if anything.
+    fn unsupported_service(
+        &self,
+        expected: &ServiceExpectations,
+        options: &RunOptions,
+    ) -> Option<&'static str> {
+        let engine = self.image.daemon().engine();
+        let needs_health = expected.ready.healthy == Some(true);
+        let has_signal = expected.stop.as_ref().is_some_and(|stop| stop.signal.is_some());
+        let has_users = expected.exec.iter().any(|exec| exec.user.is_some());
+        engine
+            .unsupported(options)
+            .or(engine.health_check_unsupported().filter(|_| needs_health))
+            .or(engine.files_unsupported().filter(|_| !expected.file.is_empty()))
+            .or(engine.signal_unsupported().filter(|_| has_signal))
+            .or(engine.exec_user_unsupported().filter(|_| has_users))
     }
 
     fn skip(&mut self, name: String, reason: &str) {
         let case = TestCase::skipped(self.image.reference(), name, reason);
         (self.report)(case.on_engine(self.engine, Duration::ZERO));
+    }
+
+    fn error(&mut self, name: String, problem: String, begin: Instant) {
+        let case = TestCase::error(self.image.reference(), name, problem);
+        (self.report)(case.on_engine(self.engine, begin.elapsed()));
     }
 
     fn finish(&mut self, name: String, findings: Findings, begin: Instant) {
@@ -182,7 +251,8 @@ pub(super) fn names(expected: &Expectations) -> Vec<String> {
 
 /// Returns the names of all test cases that need a container.
 fn container_cases(expected: &Expectations) -> impl Iterator<Item = String> {
-    std::iter::once(ENVIRONMENT.to_owned()).chain(commands(expected))
+    let companions = expected.container.keys().map(|name| companion_name(name));
+    std::iter::once(ENVIRONMENT.to_owned()).chain(companions).chain(commands(expected))
 }
 
 /// Returns the names of all test cases about commands and services.

@@ -4,26 +4,45 @@ use std::time::Duration;
 
 use super::output::{DEFAULT_TIMEOUT, found_exit_code};
 use super::setup;
-use crate::check::expectations::RunExpectations;
+use crate::check::expectations::{RunExpectations, Start};
 use crate::check::verdict::Checks;
-use crate::engine::{EngineError, RunOutput};
+use crate::engine::{EngineError, RunOptions, RunOutput};
 use crate::harness::{HarnessError, LoadedImage, value};
 
-/// Runs the command and compares its exit code and output with `expected`.
+/// A start that must fail.
+const REFUSED: &str = "the engine refuses to start it";
+
+/// Runs the command in a container with `options`, and compares its exit code and output with
+/// `expected`.
 pub(super) async fn check(
     image: &LoadedImage<'_>,
     expected: &RunExpectations,
+    options: &RunOptions,
 ) -> Result<(Checks, String), HarnessError> {
     let seconds = expected.timeout.unwrap_or(DEFAULT_TIMEOUT);
     let mut checks = Checks::default();
-    let options = expected.container.options(false);
-    let changed = match setup::apply(image, &setup::steps_of(expected)).await? {
+    let changed = match setup::apply(image, &setup::steps_of(expected, options)).await? {
         Some(Err(checks)) => return Ok((checks, String::new())),
         Some(Ok(changed)) => Some(changed),
         None => None,
     };
     let image = changed.as_ref().unwrap_or(image);
-    match image.run(&options, Duration::from_secs(seconds)).await {
+    match image.run(options, Duration::from_secs(seconds)).await {
+        Err(HarnessError::Engine(EngineError::Start(problem)))
+            if expected.start == Start::Fails =>
+        {
+            checks.record("start", REFUSED, value::excerpt(&problem), true);
+            if let Some(text) = &expected.start_error {
+                let passed = text.is_match(&problem);
+                checks.record("message of the engine", text, value::excerpt(&problem), passed);
+            }
+            Ok((checks, String::new()))
+        }
+        Ok(output) if expected.start == Start::Fails => {
+            let found = format!("it started; exit code {}", found_exit_code(&output, true));
+            checks.record("start", REFUSED, found, false);
+            Ok((checks, output.stdout + &output.stderr))
+        }
         Ok(output) => {
             let drops_returns = image.daemon().engine().drops_carriage_returns();
             check_output(expected, &output, drops_returns, &mut checks);

@@ -26,13 +26,13 @@ impl From<&SetupCommand> for Step {
 }
 
 /// Returns the commands that run before the command of `run`, in containers like that one.
-pub(super) fn steps_of(run: &RunExpectations) -> Vec<Step> {
+pub(super) fn steps_of(run: &RunExpectations, options: &RunOptions) -> Vec<Step> {
     let step = |words: &Vec<String>| Step {
         options: RunOptions {
             entrypoint: Some(words.iter().take(1).cloned().collect()),
             command: Some(words.iter().skip(1).cloned().collect()),
             stdin: None,
-            ..run.container.options(false)
+            ..options.clone()
         },
         timeout: run.timeout.unwrap_or(DEFAULT_TIMEOUT),
         may_fail: run.setup_may_fail,

@@ -9,7 +9,7 @@ use crate::check::verdict::Checks;
 use crate::harness::value;
 
 /// Compares the file that was found, if any, with `expected`.
-pub(super) fn check(expected: &FileExpectations, found: Option<&FileInfo>) -> Checks {
+pub(in crate::check) fn check(expected: &FileExpectations, found: Option<&FileInfo>) -> Checks {
     let mut checks = Checks::default();
     let must_exist = expected.exists != Some(false);
     let shown = |exists| if exists { "exists" } else { "does not exist" };

@@ -2,7 +2,7 @@
 
 mod config;
 pub(super) mod environment;
-mod file;
+pub(in crate::check) mod file;
 mod license;
 
 use std::collections::BTreeMap;

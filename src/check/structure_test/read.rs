@@ -140,6 +140,8 @@ fn run(test: CommandTest, options: &ContainerSpec) -> Result<RunExpectations, St
         // `teardown` has no effect: a container does not outlive its test.
         setup: test.setup,
         setup_may_fail: true,
+        start: crate::check::expectations::Start::Succeeds,
+        start_error: None,
         exit_code: Some(test.exit_code),
         stdout: text(test.expected_output, test.excluded_output)?,
         stderr: text(test.expected_error, test.excluded_error)?,

@@ -617,6 +617,13 @@ pub struct StopContainerRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StopContainerResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveContainerRequest {
+    #[prost(string, tag = "1")]
+    pub container_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveContainerResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ContainerStatusRequest {
     #[prost(string, tag = "1")]
     pub container_id: ::prost::alloc::string::String,
@@ -691,6 +698,24 @@ pub struct ContainerResources {
 pub struct ContainerUser {
     #[prost(message, optional, tag = "1")]
     pub linux: ::core::option::Option<LinuxContainerUser>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExecSyncRequest {
+    #[prost(string, tag = "1")]
+    pub container_id: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub cmd: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(int64, tag = "3")]
+    pub timeout: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExecSyncResponse {
+    #[prost(bytes = "vec", tag = "1")]
+    pub stdout: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub stderr: ::prost::alloc::vec::Vec<u8>,
+    #[prost(int32, tag = "3")]
+    pub exit_code: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AttachRequest {
@@ -1233,9 +1258,17 @@ impl Method for StopContainerRequest {
     type Response = StopContainerResponse;
     const PATH: &'static str = "/runtime.v1.RuntimeService/StopContainer";
 }
+impl Method for RemoveContainerRequest {
+    type Response = RemoveContainerResponse;
+    const PATH: &'static str = "/runtime.v1.RuntimeService/RemoveContainer";
+}
 impl Method for ContainerStatusRequest {
     type Response = ContainerStatusResponse;
     const PATH: &'static str = "/runtime.v1.RuntimeService/ContainerStatus";
+}
+impl Method for ExecSyncRequest {
+    type Response = ExecSyncResponse;
+    const PATH: &'static str = "/runtime.v1.RuntimeService/ExecSync";
 }
 impl Method for AttachRequest {
     type Response = AttachResponse;

@@ -20,7 +20,8 @@ use tonic_prost::ProstCodec;
 
 use super::api::{self, Method};
 use super::node::{CALL_TIMEOUT, Node};
-use crate::engine::{EngineError, ImageFacts, RunOptions, transport};
+use crate::engine::run::OUTPUT_MAX;
+use crate::engine::{EngineError, ImageFacts, RunOptions, Settings, transport};
 
 type Http = Client<HttpsConnector<HttpConnector>, tonic::body::Body>;
 
@@ -31,6 +32,8 @@ pub struct Cri {
     pub(super) node: Node,
 }
 
+/// The size limit of a response: that to a command has its output.
+const MESSAGE_MAX: usize = 3 * OUTPUT_MAX;
 /// How long an imported image may take to appear in CRI.
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(20);
 /// The time between two queries for an imported image.
@@ -50,7 +53,8 @@ impl Cri {
         let client = Client::builder(TokioExecutor::new()).http2_only(true).build(https);
         let origin = Uri::try_from(format!("https://localhost:{port}"));
         let origin = origin.map_err(|error| EngineError::Unexpected(error.to_string()))?;
-        Ok(Self { grpc: Arc::new(Grpc::with_origin(client, origin)), node })
+        let grpc = Grpc::with_origin(client, origin).max_decoding_message_size(MESSAGE_MAX);
+        Ok(Self { grpc: Arc::new(grpc), node })
     }
 
     /// Calls the method of the request. `action` completes an error's "failed to".
@@ -186,6 +190,16 @@ impl Cri {
             options.user.as_deref().and_then(|user| user.split_once(':')).map(|(_, group)| group);
         if !options.volumes.is_empty() {
             return Some("CRI creates only the volumes that the image declares");
+        }
+        let Settings { hostname, sysctls, .. } = &options.settings;
+        if options.pod.is_some() && (hostname.is_some() || !sysctls.is_empty()) {
+            return Some("the pod, which has several containers, has one host name and sysctls");
+        }
+        if options.settings.init {
+            return Some("CRI starts no init process");
+        }
+        if options.settings.groups.iter().any(|group| group.parse::<i64>().is_err()) {
+            return Some("CRI accepts supplementary groups only as numbers");
         }
         group
             .filter(|group| group.parse::<i64>().is_err())

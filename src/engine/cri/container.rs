@@ -1,22 +1,25 @@
 //! Containers in pods, created through CRI as a kubelet creates them.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use tokio::time::sleep;
 
 use super::api::{self, ContainerState};
-use super::client::{Cri, image_spec};
-use super::kubelet::{self, User};
+use super::client::Cri;
+use super::kubelet::User;
 use super::log;
 use super::node::CALL_TIMEOUT;
-use crate::engine::{EngineError, Exit, RunOptions, RunOutput, State};
+use super::request::{LOG_ROOT, POD_NAME, container_config, random_name, sandbox_config};
+use crate::engine::run::OUTPUT_MAX;
+use crate::engine::{EngineError, Exit, Pod, RunOptions, RunOutput, State};
 
-/// A container in a pod of its own. Both exist until they are removed.
+/// A container in a pod, which is its own unless it was created in that of another container. It
+/// exists until it is removed; so does a pod of its own.
 #[derive(Clone, Debug)]
 pub struct CriContainer {
     cri: Cri,
-    pod: String,
+    pod: Pod,
+    owns_pod: bool,
     id: String,
     log: String,
 }
@@ -25,13 +28,10 @@ pub struct CriContainer {
 /// up to [`POLL_MAX`]: an emulated node is slowed down by more queries.
 const POLL_FIRST: Duration = Duration::from_millis(20);
 const POLL_MAX: Duration = Duration::from_millis(300);
-/// The folder in which a kubelet keeps the logs of pods.
-const LOG_ROOT: &str = "/var/log/pods";
-/// The container's log file in the log folder of its pod.
-const LOG_FILE: &str = "container.log";
-/// The pod's name, which is its host name, too (`pkg/kubelet/kubelet_pods.go`,
-/// `GeneratePodHostNameAndDomain`).
-const POD_NAME: &str = "seatrial";
+/// The end of the runtime's error for a command that did not end in time.
+const DEADLINE_EXCEEDED: &str = "(DeadlineExceeded)";
+/// The name of a container that is alone in its pod.
+const CONTAINER_NAME: &str = "container";
 
 impl Cri {
     /// Creates a pod and a container of `image` in it. Does not start the container.
@@ -40,7 +40,9 @@ impl Cri {
         image: &str,
         options: &RunOptions,
     ) -> Result<CriContainer, EngineError> {
-        if let Some(problem) = Self::unsupported(options) {
+        let needs_node = "tmpfs, hosts and files need folders on the node";
+        let problem = Self::unsupported(options);
+        if let Some(problem) = problem.or(options.settings.needs_node().then_some(needs_node)) {
             return Err(EngineError::Unexpected(problem.to_owned()));
         }
         let (found, _) = self.image_status(image).await?;
@@ -48,25 +50,38 @@ impl Cri {
         if let Some(text) = &options.user {
             user = user.replaced_by(text);
         }
-        let sandbox = sandbox_config(options);
-        let log = format!("{}/{LOG_FILE}", sandbox.log_directory);
-        let request =
-            api::RunPodSandboxRequest { config: Some(sandbox.clone()), ..Default::default() };
-        let pod = self.call("create a pod", request).await?.pod_sandbox_id;
+        let (pod, owns_pod) = match &options.pod {
+            Some(pod) => (pod.clone(), false),
+            None => (self.create_pod(options).await?, true),
+        };
+        let name = if owns_pod { CONTAINER_NAME.to_owned() } else { random_name() };
         let request = api::CreateContainerRequest {
-            pod_sandbox_id: pod.clone(),
-            config: Some(container_config(image, options, user)),
-            sandbox_config: Some(sandbox),
+            pod_sandbox_id: pod.id.clone(),
+            config: Some(container_config(image, &name, options, user)),
+            sandbox_config: Some(sandbox_config(&pod.uid, &pod.hostname, options)),
         };
         match self.call(&format!("create a container of {image}"), request).await {
             Ok(created) => {
-                Ok(CriContainer { cri: self.clone(), pod, id: created.container_id, log })
+                let log = format!("{LOG_ROOT}/{}/{name}.log", pod.uid);
+                Ok(CriContainer { cri: self.clone(), pod, owns_pod, id: created.container_id, log })
             }
             Err(error) => {
-                let _ = self.remove_pod(&pod).await;
+                if owns_pod {
+                    let _ = self.remove_pod(&pod.id).await;
+                }
                 Err(error.into_start_error())
             }
         }
+    }
+
+    /// Creates a pod with a random UID.
+    async fn create_pod(&self, options: &RunOptions) -> Result<Pod, EngineError> {
+        let uid = random_name();
+        let hostname = options.settings.hostname.as_deref().unwrap_or(POD_NAME).to_owned();
+        let config = Some(sandbox_config(&uid, &hostname, options));
+        let request = api::RunPodSandboxRequest { config, ..Default::default() };
+        let id = self.call("create a pod", request).await?.pod_sandbox_id;
+        Ok(Pod { id, uid, hostname })
     }
 
     /// Stops a pod and its containers, and removes them.
@@ -79,63 +94,15 @@ impl Cri {
     }
 }
 
-/// Returns the configuration of a pod with a random UID.
-fn sandbox_config(options: &RunOptions) -> api::PodSandboxConfig {
-    let uid = format!("{:016x}", RandomState::new().build_hasher().finish());
-    api::PodSandboxConfig {
-        // A pod in the node's network namespace has the node's host name.
-        hostname: if options.bare { String::new() } else { POD_NAME.to_owned() },
-        log_directory: format!("{LOG_ROOT}/{uid}"),
-        metadata: Some(api::PodSandboxMetadata {
-            name: POD_NAME.to_owned(),
-            namespace: "seatrial".to_owned(),
-            uid,
-            attempt: 0,
-        }),
-        linux: Some(kubelet::pod(options.bare)),
-        ..Default::default()
-    }
-}
-
-fn container_config(image: &str, options: &RunOptions, user: User) -> api::ContainerConfig {
-    let stdin = options.stdin.is_some();
-    api::ContainerConfig {
-        metadata: Some(api::ContainerMetadata { name: "container".to_owned(), attempt: 0 }),
-        image: image_spec(image),
-        command: options.entrypoint.clone().unwrap_or_default(),
-        args: options.command.clone().unwrap_or_default(),
-        working_dir: options.working_dir.clone().unwrap_or_default(),
-        envs: options.env.iter().filter_map(|entry| variable(entry)).collect(),
-        mounts: options.binds.iter().filter_map(|bind| mount(bind)).collect(),
-        log_path: LOG_FILE.to_owned(),
-        stdin,
-        stdin_once: stdin,
-        linux: Some(kubelet::container(user, options.bare)),
-        ..Default::default()
-    }
-}
-
-/// Parses `NAME=VALUE`.
-fn variable(entry: &str) -> Option<api::KeyValue> {
-    let (key, value) = entry.split_once('=')?;
-    Some(api::KeyValue { key: key.to_owned(), value: value.into() })
-}
-
-/// Parses `HOST_PATH:CONTAINER_PATH[:ro]`.
-fn mount(bind: &str) -> Option<api::Mount> {
-    let mut parts = bind.split(':');
-    Some(api::Mount {
-        host_path: parts.next()?.to_owned(),
-        container_path: parts.next()?.to_owned(),
-        readonly: parts.next() == Some("ro"),
-        ..Default::default()
-    })
-}
-
 impl CriContainer {
     /// The container's ID.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The container's pod.
+    pub fn pod(&self) -> &Pod {
+        &self.pod
     }
 
     pub(in crate::engine) async fn start(&self, stdin: Option<&str>) -> Result<(), EngineError> {
@@ -188,6 +155,40 @@ impl CriContainer {
         Ok(RunOutput { code, stdout, stderr })
     }
 
+    /// Runs `command` in the running container as the container's user, and returns its exit code
+    /// and output. CRI has no other users for commands.
+    ///
+    /// # Errors
+    /// If the command cannot be started, runs longer than `limit`, or prints too much.
+    pub async fn exec(
+        &self,
+        command: &[String],
+        limit: Duration,
+    ) -> Result<RunOutput, EngineError> {
+        let action = "run a command in the container";
+        let request = api::ExecSyncRequest {
+            container_id: self.id.clone(),
+            cmd: command.to_vec(),
+            timeout: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX).max(1),
+        };
+        let time = limit.saturating_add(CALL_TIMEOUT);
+        let response = match self.cri.call_within(action, request, time).await {
+            Err(EngineError::Cri { problem, answered: true, .. })
+                if problem.ends_with(DEADLINE_EXCEEDED) =>
+            {
+                return Err(EngineError::Timeout { action: action.to_owned(), limit });
+            }
+            response => response.map_err(EngineError::into_start_error)?,
+        };
+        // The runtime discards the rest.
+        if response.stdout.len().max(response.stderr.len()) >= OUTPUT_MAX {
+            return Err(EngineError::OutputTooLarge);
+        }
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (stdout, stderr) = (text(&response.stdout), text(&response.stderr));
+        Ok(RunOutput { code: response.exit_code.into(), stdout, stderr })
+    }
+
     /// Returns the container's standard output and standard error up to now.
     ///
     /// # Errors
@@ -219,8 +220,10 @@ impl CriContainer {
     /// # Errors
     /// If the pod has no address, or if the call fails.
     pub async fn address(&self) -> Result<String, EngineError> {
-        let request =
-            api::PodSandboxStatusRequest { pod_sandbox_id: self.pod.clone(), ..Default::default() };
+        let request = api::PodSandboxStatusRequest {
+            pod_sandbox_id: self.pod.id.clone(),
+            ..Default::default()
+        };
         let response = self.cri.call("inspect the pod", request).await?;
         let address = response.status.and_then(|status| status.network).map(|network| network.ip);
         address.filter(|ip| !ip.is_empty()).ok_or(EngineError::NoAddress)
@@ -237,119 +240,16 @@ impl CriContainer {
         self.cri.call_within("stop the container", request, limit).await.map(drop)
     }
 
-    /// Removes the container and its pod. A running container is killed.
+    /// Removes the container, and its pod if that is its own. A running container is killed.
     ///
     /// # Errors
     /// If a call fails.
     pub async fn remove(self) -> Result<(), EngineError> {
-        self.cri.remove_pod(&self.pod).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use prost::Message;
-    use prost::encoding::encode_varint;
-
-    use super::*;
-
-    /// Encodes a length-delimited field: text, or the fields of a message.
-    fn field(number: u8, content: impl AsRef<[u8]>) -> Vec<u8> {
-        let content = content.as_ref();
-        [&[number << 3 | 2], &varint(content.len() as u64)[..], content].concat()
-    }
-
-    fn varint(value: u64) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        encode_varint(value, &mut bytes);
-        bytes
-    }
-
-    /// Encodes a number or a bool.
-    fn number(number: u8, value: u8) -> Vec<u8> {
-        vec![number << 3, value]
-    }
-
-    #[test]
-    fn a_container_request_has_the_field_numbers_of_the_published_api_and_nothing_unset() {
-        let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let options = RunOptions {
-            entrypoint: Some(owned(&["/bin/app"])),
-            command: Some(owned(&["-v", "x"])),
-            env: owned(&["A=b=c"]),
-            user: Some("7:8".to_owned()),
-            working_dir: Some("/srv".to_owned()),
-            binds: owned(&["/host:/in:ro"]),
-            stdin: Some("input".to_owned()),
-            ..RunOptions::default()
-        };
-        let request = api::CreateContainerRequest {
-            pod_sandbox_id: "pod".to_owned(),
-            config: Some(container_config("app:1", &options, User::default().replaced_by("7:8"))),
-            sandbox_config: None,
-        };
-        let paths = |number, paths: &[&str]| -> Vec<u8> {
-            paths.iter().flat_map(|path| field(number, path)).collect()
-        };
-        let masked = [
-            "/proc/asound",
-            "/proc/acpi",
-            "/proc/kcore",
-            "/proc/keys",
-            "/proc/latency_stats",
-            "/proc/timer_list",
-            "/proc/timer_stats",
-            "/proc/sched_debug",
-            "/proc/scsi",
-            "/sys/firmware",
-            "/sys/devices/virtual/powercap",
-        ];
-        let readonly = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-        let security_context = [
-            field(3, number(2, 1)),  // namespace_options: pid = CONTAINER
-            field(5, number(1, 7)),  // run_as_user
-            field(12, number(1, 8)), // run_as_group
-            paths(13, &masked),
-            paths(14, &readonly),
-            field(15, number(1, 1)), // seccomp: Unconfined
-        ];
-        let resources = [
-            number(3, 2),                          // cpu_shares
-            [vec![5 << 3], varint(1000)].concat(), // oom_score_adj
-        ];
-        let linux = [field(1, resources.concat()), field(2, security_context.concat())];
-        let config = [
-            field(1, field(1, "container")), // metadata.name
-            field(2, field(1, "app:1")),     // image.image
-            field(3, "/bin/app"),            // command
-            field(4, "-v"),                  // args
-            field(4, "x"),
-            field(5, "/srv"),                                    // working_dir
-            field(6, [field(1, "A"), field(2, "b=c")].concat()), // envs
-            field(7, [field(1, "/in"), field(2, "/host"), number(3, 1)].concat()), // mounts
-            field(11, "container.log"),                          // log_path
-            number(12, 1),                                       // stdin
-            number(13, 1),                                       // stdin_once
-            field(15, linux.concat()),
-        ];
-        let expected = [field(1, "pod"), field(2, config.concat())].concat();
-        assert_eq!(request.encode_to_vec(), expected);
-    }
-
-    #[test]
-    fn a_bare_pod_request_has_the_field_numbers_of_the_published_api_and_nothing_unset() {
-        let options = RunOptions { bare: true, ..RunOptions::default() };
-        let config = sandbox_config(&options);
-        let uid = config.metadata.clone().unwrap_or_default().uid;
-        let request = api::RunPodSandboxRequest { config: Some(config), ..Default::default() };
-        let metadata = [field(1, "seatrial"), field(2, &uid), field(3, "seatrial")];
-        let namespace_options = field(1, [number(1, 2), number(2, 1)].concat()); // NODE, CONTAINER
-        let security_context = [namespace_options, field(9, [])]; // seccomp = RuntimeDefault
-        let config = [
-            field(1, metadata.concat()),
-            field(3, format!("/var/log/pods/{uid}")), // log_directory
-            field(8, field(2, security_context.concat())), // linux.security_context
-        ];
-        assert_eq!(request.encode_to_vec(), field(1, config.concat()));
+        if self.owns_pod {
+            return self.cri.remove_pod(&self.pod.id).await;
+        }
+        self.stop(Duration::ZERO).await?;
+        let request = api::RemoveContainerRequest { container_id: self.id };
+        self.cri.call("remove the container", request).await.map(drop)
     }
 }

@@ -6,6 +6,7 @@
 
 use super::api::security_profile::ProfileType;
 use super::api::{self, NamespaceMode};
+use crate::engine::Settings;
 
 /// The paths that a container cannot read (`pkg/securitycontext/util.go`, `defaultMaskedPaths`).
 const MASKED_PATHS: [&str; 11] = [
@@ -88,13 +89,15 @@ fn seccomp(profile: ProfileType) -> Option<api::SecurityProfile> {
 /// The settings of a pod. Its own process, which only holds the namespaces, always has the
 /// runtime's seccomp profile (`pkg/kubelet/kuberuntime/kuberuntime_sandbox.go`,
 /// `generatePodSandboxLinuxConfig`).
-pub(super) fn pod(host_network: bool) -> api::LinuxPodSandboxConfig {
+pub(super) fn pod(host_network: bool, settings: &Settings) -> api::LinuxPodSandboxConfig {
     api::LinuxPodSandboxConfig {
         security_context: Some(api::LinuxSandboxSecurityContext {
             namespace_options: Some(namespaces(host_network)),
             seccomp: seccomp(ProfileType::RuntimeDefault),
+            privileged: settings.privileged,
             ..Default::default()
         }),
+        sysctls: settings.sysctls.clone().into_iter().collect(),
         ..Default::default()
     }
 }
@@ -103,13 +106,28 @@ pub(super) fn pod(host_network: bool) -> api::LinuxPodSandboxConfig {
 /// default, it has no seccomp profile (`pkg/kubelet/kuberuntime/helpers.go`, `getSeccompProfile`).
 /// The runtime adds the supplementary groups that the image's `/etc/group` gives to the user
 /// (`SupplementalGroupsPolicy`, `Merge`).
-pub(super) fn container(user: User, host_network: bool) -> api::LinuxContainerConfig {
+///
+/// CRI has no limit for processes: a kubelet sets it for the pod. Here it is a parameter of the
+/// container's control group.
+pub(super) fn container(
+    user: User,
+    host_network: bool,
+    settings: &Settings,
+) -> api::LinuxContainerConfig {
     let owned = |paths: &[&str]| paths.iter().map(ToString::to_string).collect();
     let number = |value| api::Int64Value { value };
+    let profile = match settings.default_seccomp {
+        true => ProfileType::RuntimeDefault,
+        false => ProfileType::Unconfined,
+    };
+    let memory = settings.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+    let pids = settings.pids_limit.map(|limit| ("pids.max".to_owned(), limit.to_string()));
     api::LinuxContainerConfig {
         resources: Some(api::LinuxContainerResources {
             cpu_shares: CPU_SHARES,
             oom_score_adj: OOM_SCORE_ADJUSTMENT,
+            memory_limit_in_bytes: memory.unwrap_or_default(),
+            unified: pids.into_iter().collect(),
             ..Default::default()
         }),
         security_context: Some(api::LinuxContainerSecurityContext {
@@ -119,10 +137,25 @@ pub(super) fn container(user: User, host_network: bool) -> api::LinuxContainerCo
             run_as_username: user.name,
             masked_paths: owned(&MASKED_PATHS),
             readonly_paths: owned(&READONLY_PATHS),
-            seccomp: seccomp(ProfileType::Unconfined),
+            seccomp: seccomp(profile),
+            capabilities: capabilities(settings),
+            privileged: settings.privileged,
+            readonly_rootfs: settings.read_only,
+            no_new_privs: settings.no_new_privileges,
+            supplemental_groups: settings.groups.iter().filter_map(|id| id.parse().ok()).collect(),
             ..Default::default()
         }),
     }
+}
+
+/// Capabilities compared with the runtime's default, or `None` for the default.
+fn capabilities(settings: &Settings) -> Option<api::Capability> {
+    let (added, dropped) = (&settings.added_capabilities, &settings.dropped_capabilities);
+    (!added.is_empty() || !dropped.is_empty()).then(|| api::Capability {
+        add_capabilities: added.clone(),
+        drop_capabilities: dropped.clone(),
+        ..Default::default()
+    })
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod container;
 mod kubelet;
 mod log;
 mod node;
+mod request;
 
 pub use client::Cri;
 pub use container::CriContainer;

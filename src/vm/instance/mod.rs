@@ -5,6 +5,7 @@ pub(crate) mod accelerator;
 mod agent;
 mod channel;
 mod clock;
+mod connect;
 mod disk;
 mod initrd;
 mod parts;

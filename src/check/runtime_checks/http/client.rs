@@ -12,7 +12,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Answer, BODY_MAX};
+use super::answer::{Answer, BODY_MAX};
 use crate::errors::chain;
 
 /// The number of bytes that are kept of what was received.

@@ -3,7 +3,7 @@
 use hyper::http::HeaderMap;
 use serde_json::Value;
 
-use super::{Answer, time_limit};
+use super::answer::Answer;
 use crate::check::expectations::{HttpExpectations, JsonExpectation, Statuses};
 use crate::check::verdict::Checks;
 use crate::harness::value;
@@ -21,7 +21,7 @@ pub(in crate::check::runtime_checks) fn check_answer(
     check_headers(&request, expected, &answer.headers, checks);
     let subject = format!("body of {request}");
     if let Some(problem) = &answer.problem {
-        let limit = time_limit(expected).as_secs();
+        let limit = expected.time_limit().as_secs();
         let complete = || format!("a complete body within {limit} s");
         let text = expected.body.as_ref().map_or_else(complete, ToString::to_string);
         let found = format!("{problem}; until then {}", value::excerpt(&body));

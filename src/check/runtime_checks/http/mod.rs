@@ -1,16 +1,16 @@
 //! HTTP requests to a service from outside of its container, over connections that the guest
 //! carries.
 
+mod answer;
 mod client;
 mod compare;
 mod tls;
 
-use std::time::Duration;
-
 use hyper::Request;
-use hyper::http::{HeaderMap, StatusCode, header};
+use hyper::http::header;
 use url::Url;
 
+use self::answer::Answer;
 use super::probe::{self, Probe};
 use crate::check::expectations::HttpExpectations;
 use crate::engine::Container;
@@ -19,36 +19,14 @@ use crate::text;
 
 pub(super) use compare::check_answer;
 
-/// The default time limit for an HTTP answer in seconds.
-const DEFAULT_TIMEOUT: u64 = 20;
-/// The limit of the body of an answer in bytes.
-const BODY_MAX: usize = 16 << 20;
 /// The most redirects that are followed.
 const REDIRECTS_MAX: usize = 10;
-
-/// The answer to an HTTP request, as far as it arrived.
-#[derive(Debug, Default)]
-pub(super) struct Answer {
-    /// The status, if there was one.
-    status: Option<StatusCode>,
-    headers: HeaderMap,
-    body: Vec<u8>,
-    /// The reason why the answer is not complete, if it is not.
-    problem: Option<String>,
-    /// The beginning of what was received, if it is not an answer in HTTP.
-    received: Vec<u8>,
-}
 
 /// The part of a request that a redirect may change.
 struct Target {
     method: String,
     url: Url,
     body: Option<String>,
-}
-
-/// Returns the time limit for the complete answer.
-pub(super) fn time_limit(expected: &HttpExpectations) -> Duration {
-    Duration::from_secs(expected.timeout.unwrap_or(DEFAULT_TIMEOUT))
 }
 
 /// Sends the request to the container, and follows redirects if that is wanted.
@@ -111,7 +89,7 @@ async fn send_once(
             None => client::exchange(stream, request, &mut answer).await,
         }
     };
-    let limit = time_limit(expected);
+    let limit = expected.time_limit();
     let problem = match daemon.vm().clock().timeout(limit, exchange).await {
         Some(result) => result.err(),
         None => Some(format!("it was not complete after {} s", limit.as_secs())),
@@ -173,6 +151,8 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
+    use hyper::http::StatusCode;
+
     use super::*;
 
     fn redirect(method: &str, status: u16, location: &str) -> Result<Option<String>, String> {

@@ -1,59 +1,19 @@
-//! The end of a service: noticed at once, expected, or after its stop signal.
+//! The end of a service: unexpected, expected, or after its stop signal.
 
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::{POLL_INTERVAL, Service};
+use super::Service;
+use super::intervals::POLL_INTERVAL;
 use crate::check::expectations::StopExpectations;
-use crate::engine::{Container, Exit, State};
+use crate::engine::{Exit, State};
 use crate::harness::{HarnessError, value};
 
 /// The default timeout of `stop` in seconds.
 const DEFAULT_STOP_TIMEOUT: u64 = 10;
 /// The time in which a service must end that ends by itself, in seconds.
 const EXIT_TIMEOUT: u64 = 60;
-/// The pause after a request for the end of a container that failed, such as after its timeout.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Notices the end of a container at once: the engine is asked once, and answers when it ends.
-pub(super) struct EndNotice {
-    ended: watch::Receiver<bool>,
-    task: JoinHandle<()>,
-}
-
-impl EndNotice {
-    pub(super) fn new(container: &Container) -> Self {
-        let (container, (sender, ended)) = (container.clone(), watch::channel(false));
-        let task = tokio::spawn(async move {
-            while container.wait_for_exit().await.is_err() {
-                sleep(RETRY_INTERVAL).await;
-            }
-            sender.send_replace(true);
-            // Receivers take the end of the channel for an error.
-            sender.closed().await;
-        });
-        Self { ended, task }
-    }
-
-    /// Awaits `operation`, or returns `None` as soon as the container ends.
-    pub(super) async fn or<T>(&self, operation: impl Future<Output = T>) -> Option<T> {
-        let mut ended = self.ended.clone();
-        tokio::select! {
-            biased;
-            result = operation => Some(result),
-            _ = ended.wait_for(|ended| *ended) => None,
-        }
-    }
-}
-
-impl Drop for EndNotice {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
 
 impl Service<'_> {
     pub(super) async fn check_stop(
@@ -61,10 +21,18 @@ impl Service<'_> {
         expected: &StopExpectations,
     ) -> Result<(), HarnessError> {
         let seconds = expected.timeout.unwrap_or(DEFAULT_STOP_TIMEOUT);
-        let begin = Instant::now();
-        self.container.stop(Duration::from_secs(seconds)).await?;
+        let (begin, limit) = (Instant::now(), Duration::from_secs(seconds));
+        let mut grace = limit;
+        if let Some(signal) = &expected.signal {
+            self.container.signal(signal).await?;
+            let _ = self.end.or(sleep(limit)).await;
+            grace = Duration::ZERO;
+        }
+        // Also after it has ended: then this does nothing.
+        self.container.stop(grace).await?;
         let (duration, output) = (begin.elapsed(), self.container.wait().await?);
-        let killed = duration >= Duration::from_secs(seconds) && output.signal() == Some(9);
+        let sent_kill = expected.signal.as_deref() == Some("SIGKILL");
+        let killed = duration >= limit && output.signal() == Some(9) && !sent_kill;
         let found = if killed {
             "it was killed".to_owned()
         } else {

@@ -2,6 +2,10 @@
 //! stopped. A service that ends by itself fails, unless that is expected.
 
 mod end;
+mod end_notice;
+mod failing_start;
+mod files;
+mod intervals;
 mod ready;
 mod requests;
 
@@ -9,26 +13,28 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use self::end::EndNotice;
-use crate::check::expectations::ServiceExpectations;
+use self::end_notice::EndNotice;
+use self::intervals::{SETTLE_MAX, SETTLE_MIN};
+use crate::check::expectations::{ServiceExpectations, Start};
 use crate::check::verdict::Checks;
-use crate::engine::Container;
+use crate::engine::{Container, EngineError, RunOptions};
 use crate::harness::{HarnessError, LoadedImage};
 
-/// The time between two looks at a service.
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
-/// Bounds of the time for which a ready service must keep running. In between, it is the time that
-/// the engine needed to start the container, which grows with the load of the host.
-const SETTLE_MIN: Duration = Duration::from_millis(500);
-const SETTLE_MAX: Duration = Duration::from_secs(5);
-
-/// Starts the service, compares it with `expected`, and removes it.
+/// Starts the service with `options`, compares it with `expected`, and removes it.
 pub(super) async fn check(
     image: &LoadedImage<'_>,
     expected: &ServiceExpectations,
+    options: &RunOptions,
 ) -> Result<(Checks, String), HarnessError> {
     let begin = Instant::now();
-    let container = image.start(&expected.container.options(true)).await?;
+    let container = match image.start(options).await {
+        Err(HarnessError::Engine(EngineError::Start(problem)))
+            if expected.start == Start::Fails =>
+        {
+            return Ok((Service::check_refusal(expected, &problem), String::new()));
+        }
+        started => started?,
+    };
     let settle_time = begin.elapsed().clamp(SETTLE_MIN, SETTLE_MAX);
     let (checks, end) = (Checks::default(), EndNotice::new(&container));
     let mut service = Service { image, container: &container, expected, settle_time, end, checks };
@@ -38,6 +44,27 @@ pub(super) async fn check(
     container.remove().await?;
     result?;
     Ok((checks, logs))
+}
+
+/// Starts the container of a service and waits until it is ready. If it does not become ready, it
+/// is removed, and its output is returned instead.
+pub(super) async fn start_ready(
+    image: &LoadedImage<'_>,
+    expected: &ServiceExpectations,
+    options: &RunOptions,
+) -> Result<(Checks, Result<Container, String>), HarnessError> {
+    let container = image.start(options).await?;
+    let (checks, end) = (Checks::default(), EndNotice::new(&container));
+    let settle_time = SETTLE_MIN;
+    let mut service = Service { image, container: &container, expected, settle_time, end, checks };
+    let ready = service.becomes_ready(&expected.ready).await;
+    let checks = service.checks;
+    if matches!(ready, Ok(true)) {
+        return Ok((checks, Ok(container)));
+    }
+    let logs = container.logs().await.map(|(stdout, stderr)| stdout + &stderr).unwrap_or_default();
+    container.remove().await?;
+    ready.map(|_| (checks, Err(logs)))
 }
 
 /// A running service and its checks so far.
@@ -54,6 +81,9 @@ struct Service<'a> {
 
 impl Service<'_> {
     async fn check(&mut self) -> Result<(), HarnessError> {
+        if self.expected.start == Start::Fails {
+            return self.check_failing_start().await;
+        }
         if !self.becomes_ready(&self.expected.ready).await? {
             return Ok(());
         }
@@ -63,6 +93,9 @@ impl Service<'_> {
         }
         for command in &self.expected.exec {
             self.check_exec(command).await?;
+        }
+        for file in &self.expected.file {
+            self.check_file(file).await?;
         }
         if let Some(log) = &self.expected.log {
             self.check_log(log).await?;

@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{POLL_INTERVAL, Service};
+use super::Service;
+use super::intervals::{DEFAULT_READY_TIMEOUT, POLL_INTERVAL};
 use crate::check::expectations::{HttpExpectations, ReadyConditions};
 use crate::check::runtime_checks::http;
 use crate::check::runtime_checks::output::found_exit_code;
 use crate::check::runtime_checks::probe::{self, Probe};
 use crate::check::verdict::Checks;
 use crate::harness::{HarnessError, value};
-
-/// The default timeout of `ready` in seconds.
-const DEFAULT_READY_TIMEOUT: u64 = 60;
 
 impl Service<'_> {
     /// Waits until the service is ready, and returns whether it is.

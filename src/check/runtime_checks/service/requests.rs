@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{POLL_INTERVAL, Service};
+use super::Service;
+use super::intervals::POLL_INTERVAL;
 use crate::check::expectations::{ExecExpectations, HttpExpectations, Text};
 use crate::check::runtime_checks::http;
 use crate::check::runtime_checks::output::{DEFAULT_TIMEOUT, found_exit_code};
@@ -17,7 +18,7 @@ impl Service<'_> {
         &mut self,
         expected: &HttpExpectations,
     ) -> Result<(), HarnessError> {
-        let deadline = Instant::now() + http::time_limit(expected);
+        let deadline = Instant::now() + expected.time_limit();
         loop {
             let answer = http::send(self.image.daemon(), self.container, expected);
             let refused = match self.end.or(answer).await.transpose()? {

@@ -1,0 +1,162 @@
+//! Further containers of a trial, such as a database beside the service.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::container::{ContainerSpec, container};
+use super::run::Start;
+use super::service::{ReadyConditions, ServiceExpectations};
+use crate::text;
+
+/// A further container, which runs beside all commands and services.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompanionSpec {
+    /// The archive or OCI layout of its image, relative to this file.
+    pub image: Option<PathBuf>,
+    /// The recipe of its image, relative to this file. Without `image` and `recipe`, it is the
+    /// image under test.
+    pub recipe: Option<PathBuf>,
+    /// The names of containers that are started before.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
+    /// Further host names of the container.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// How the container is started.
+    #[serde(default, deserialize_with = "container")]
+    pub container: ContainerSpec,
+    /// When the container is ready.
+    #[serde(default)]
+    pub ready: ReadyConditions,
+}
+
+impl CompanionSpec {
+    /// Returns the path of the image's archive or recipe, if it is not the image under test.
+    pub(in crate::check) fn source(&self) -> Option<&PathBuf> {
+        self.image.as_ref().or(self.recipe.as_ref())
+    }
+
+    /// The same container as a service that is only waited for.
+    pub(in crate::check) fn as_service(&self, name: &str) -> ServiceExpectations {
+        ServiceExpectations {
+            name: name.to_owned(),
+            container: self.container.clone(),
+            ready: self.ready.clone(),
+            http: Vec::new(),
+            exec: Vec::new(),
+            start: Start::Succeeds,
+            file: Vec::new(),
+            log: None,
+            stop: None,
+            exit_code: None,
+        }
+    }
+}
+
+/// The text in a variable that stands for the address of the container `name`.
+pub(in crate::check) fn placeholder(name: &str) -> String {
+    format!("{{{name}.address}}")
+}
+
+/// Returns the names of `companions` in the order in which they are started: each after those that
+/// it depends on.
+///
+/// # Errors
+/// If a name is unknown, or containers depend on each other.
+pub(in crate::check) fn start_order(
+    companions: &BTreeMap<String, CompanionSpec>,
+) -> Result<Vec<&str>, String> {
+    let mut order: Vec<&str> = Vec::new();
+    let mut left: Vec<&str> = companions.keys().map(String::as_str).collect();
+    while !left.is_empty() {
+        let ready = |name: &&str| {
+            let needs = companions.get(*name).map(|spec| spec.depends_on.as_slice());
+            needs.unwrap_or_default().iter().all(|needed| order.contains(&needed.as_str()))
+        };
+        let Some(position) = left.iter().position(ready) else {
+            return Err(format!("containers depend on each other: {}", left.join(", ")));
+        };
+        order.push(left.remove(position));
+    }
+    Ok(order)
+}
+
+/// Describes a mistake in `companions`, if there is one.
+pub(super) fn mistake(companions: &BTreeMap<String, CompanionSpec>) -> Option<String> {
+    for (name, spec) in companions {
+        let invalid = spec.aliases.iter().chain([name]).find(|name| !is_host_name(name));
+        if let Some(invalid) = invalid {
+            let rule = "write letters, digits, dots and dashes";
+            return Some(format!("invalid host name {}; {rule}", text::quote(invalid)));
+        }
+        let problem = match () {
+            () if spec.image.is_some() && spec.recipe.is_some() => {
+                "\"image\" and \"recipe\" exclude each other".to_owned()
+            }
+            () if spec.container.network == Some(false) => {
+                "it has no network, so nothing can reach it; leave out network".to_owned()
+            }
+            () => match spec.depends_on.iter().find(|needed| !companions.contains_key(*needed)) {
+                Some(needed) => format!("there is no container {}", text::quote(needed)),
+                None => continue,
+            },
+        };
+        return Some(format!("container {}: {problem}", text::quote(name)));
+    }
+    start_order(companions).err()
+}
+
+/// Whether `name` is a host name (RFC 1123), in lower case.
+fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        (1..=63).contains(&label.len())
+            && label.chars().all(valid)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(toml: &str) -> BTreeMap<String, CompanionSpec> {
+        toml::from_str(toml).unwrap()
+    }
+
+    #[test]
+    fn containers_are_started_after_those_that_they_depend_on() {
+        let companions =
+            parse("[app]\ndepends_on=['db','queue']\n[db]\n[queue]\ndepends_on=['db']\n");
+        assert_eq!(start_order(&companions), Ok(vec!["db", "queue", "app"]));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (toml, problem) in [
+            (
+                "[a]\ndepends_on=['b']\n[b]\ndepends_on=['a']\n",
+                "containers depend on each other: a, b",
+            ),
+            ("[a]\ndepends_on=['c']\n", "container \"a\": there is no container \"c\""),
+            (
+                "[a]\nimage='x'\nrecipe='y'\n",
+                "container \"a\": \"image\" and \"recipe\" exclude each other",
+            ),
+            ("[a_b]\n", "invalid host name \"a_b\"; write letters, digits, dots and dashes"),
+            (
+                "[a]\naliases=['-x']\n",
+                "invalid host name \"-x\"; write letters, digits, dots and dashes",
+            ),
+        ] {
+            assert_eq!(mistake(&parse(toml)).as_deref(), Some(problem), "{toml}");
+        }
+        assert_eq!(mistake(&parse("[db]\naliases=['db.local','4u']\n")), None);
+    }
+}

@@ -1,0 +1,73 @@
+//! Checks of a service whose start must fail: it ends before it is ready, or the engine refuses it.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::Service;
+use super::intervals::DEFAULT_READY_TIMEOUT;
+use crate::check::expectations::{ReadyConditions, ServiceExpectations};
+use crate::check::verdict::Checks;
+use crate::harness::{HarnessError, value};
+
+/// The expected start.
+const FAILS: &str = "it fails";
+
+impl Service<'_> {
+    /// Compares the message of an engine that refused to start the service with `expected`.
+    pub(super) fn check_refusal(expected: &ServiceExpectations, problem: &str) -> Checks {
+        let mut checks = Checks::default();
+        let found = format!("the engine refuses it: {problem}");
+        checks.record("start", FAILS, found, expected.exit_code.is_none());
+        if let Some(text) = &expected.log {
+            let passed = text.is_match(problem);
+            checks.record("message of the engine", text, value::excerpt(problem), passed);
+        }
+        checks
+    }
+
+    /// Compares the end of a service that was started with the expected one.
+    pub(super) async fn check_failing_start(&mut self) -> Result<(), HarnessError> {
+        let ended = self.ends_before_ready().await?;
+        let state = self.container.state().await?;
+        let exit = state.exit.as_ref().filter(|_| ended);
+        let expected_code = self.expected.exit_code;
+        let failed = exit.is_some_and(|exit| exit.code != 0 || expected_code == Some(0));
+        let found = match exit {
+            Some(exit) => exit.to_string(),
+            None if ended => "it ended".to_owned(),
+            None => "it started".to_owned(),
+        };
+        self.checks.record("start", FAILS, found, failed);
+        if let (Some(code), Some(exit)) = (expected_code, exit) {
+            self.checks.expect_equal("exit code", &code, &exit.code);
+        }
+        if let Some(text) = &self.expected.log {
+            self.check_log(text).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the service is ready or ends, and returns whether it has ended. Without
+    /// conditions, it is never ready.
+    async fn ends_before_ready(&mut self) -> Result<bool, HarnessError> {
+        let ready = &self.expected.ready;
+        if has_conditions(ready) {
+            let is_ready = self.becomes_ready(ready).await?;
+            // That it did not become ready is what is expected.
+            self.checks = Checks::default();
+            if is_ready {
+                return Ok(false);
+            }
+        } else {
+            let seconds = ready.timeout.unwrap_or(DEFAULT_READY_TIMEOUT);
+            let _ = self.end.or(sleep(Duration::from_secs(seconds))).await;
+        }
+        Ok(!self.container.state().await?.running)
+    }
+}
+
+fn has_conditions(ready: &ReadyConditions) -> bool {
+    let ReadyConditions { port, log, http, exec, healthy, timeout: _ } = ready;
+    port.is_some() || log.is_some() || http.is_some() || exec.is_some() || *healthy == Some(true)
+}

@@ -1,0 +1,83 @@
+//! Files in the running container of a service.
+
+use std::io::Read;
+
+use tar::EntryType;
+
+use super::Service;
+use crate::archive::files::{CONTENT_MAX, FileInfo};
+use crate::archive::tar::{MemberKind, SpecialKind};
+use crate::check::expectations::FileExpectations;
+use crate::check::static_checks::file;
+use crate::engine::EngineError;
+use crate::harness::HarnessError;
+
+/// The most bytes of a file with its header.
+const ARCHIVE_MAX: usize = CONTENT_MAX as usize + (1 << 20);
+/// The most symlinks that are followed, as on Linux.
+const LINKS_MAX: usize = 40;
+
+impl Service<'_> {
+    pub(super) async fn check_file(
+        &mut self,
+        expected: &FileExpectations,
+    ) -> Result<(), HarnessError> {
+        let found = self.file(&expected.path, expected.follow).await?;
+        let subject = format!("file {}", expected.name.as_ref().unwrap_or(&expected.path));
+        let checks = file::check(expected, found.as_ref());
+        self.checks.append(&subject, checks);
+        Ok(())
+    }
+
+    async fn file(&self, path: &str, follow: bool) -> Result<Option<FileInfo>, HarnessError> {
+        let mut path = path.to_owned();
+        for _ in 0..LINKS_MAX {
+            let Some(archive) = self.container.copy_out(&path, ARCHIVE_MAX).await? else {
+                return Ok(None);
+            };
+            let file = first_entry(&archive).map_err(|error| {
+                EngineError::Unexpected(format!("failed to read {path} of the container: {error}"))
+            })?;
+            if !follow || file.kind != MemberKind::Symlink {
+                return Ok(Some(file));
+            }
+            let target = String::from_utf8_lossy(&file.link).into_owned();
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            path = match target.starts_with('/') {
+                true => target,
+                false => format!("{folder}/{target}"),
+            };
+        }
+        Ok(None)
+    }
+}
+
+/// Reads the first entry of a tar.
+fn first_entry(archive: &[u8]) -> std::io::Result<FileInfo> {
+    let mut archive = tar::Archive::new(archive);
+    let mut entry = archive.entries()?.next().ok_or(std::io::ErrorKind::UnexpectedEof)??;
+    let header = entry.header();
+    let number = |number: Option<u32>| number.unwrap_or_default();
+    let (major, minor) = (number(header.device_major()?), number(header.device_minor()?));
+    let kind = match header.entry_type() {
+        EntryType::Directory => MemberKind::Directory,
+        EntryType::Symlink => MemberKind::Symlink,
+        EntryType::Fifo => MemberKind::Special(SpecialKind::Fifo),
+        EntryType::Char => MemberKind::Special(SpecialKind::CharDevice(major, minor)),
+        EntryType::Block => MemberKind::Special(SpecialKind::BlockDevice(major, minor)),
+        _ => MemberKind::File,
+    };
+    let (mode, mtime) = (header.mode()? & 0o7777, header.mtime()?);
+    let (uid, gid, size) = (header.uid()?, header.gid()?, entry.size());
+    let link = entry.link_name_bytes().map(|link| link.into_owned()).unwrap_or_default();
+    let content = match kind {
+        MemberKind::File if size <= CONTENT_MAX => {
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content)?;
+            Some(content)
+        }
+        _ => None,
+    };
+    let xattrs = Default::default();
+    Ok(FileInfo { kind, mode, uid, gid, size, mtime, xattrs, link, content })
+}

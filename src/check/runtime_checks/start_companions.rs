@@ -1,0 +1,83 @@
+//! Starts the containers beside the commands and services of a file: once in an engine, in order.
+
+use std::time::Instant;
+
+use super::companions::{Companion, Companions};
+use super::{RuntimeChecks, companion_name, service};
+use crate::check::expectations::{CompanionSpec, Expectations, companion};
+use crate::engine::Engine;
+use crate::errors::chain;
+use crate::harness::LoadedImage;
+
+/// The address of each container in a pod, seen from the others.
+const LOCALHOST: &str = "127.0.0.1";
+
+impl<'d> RuntimeChecks<'_, 'd> {
+    /// Starts the containers of `expected`, each when the one before is ready. If one fails, the
+    /// result is `None`.
+    pub(super) async fn start_companions(
+        &mut self,
+        image: &LoadedImage<'d>,
+        expected: &Expectations,
+    ) -> Option<Companions> {
+        let mut companions = Companions::default();
+        let order = companion::start_order(&expected.container).unwrap_or_default();
+        for name in order {
+            let Some(spec) = expected.container.get(name) else { continue };
+            if !self.start_companion(image, name, spec, &mut companions).await {
+                companions.remove().await;
+                return None;
+            }
+        }
+        Some(companions)
+    }
+
+    /// Starts one container, reports it as a test case, and returns whether it is ready.
+    async fn start_companion(
+        &mut self,
+        image: &LoadedImage<'d>,
+        name: &str,
+        spec: &CompanionSpec,
+        companions: &mut Companions,
+    ) -> bool {
+        let (begin, title) = (Instant::now(), companion_name(name));
+        let images = self.companion_images;
+        let image = match spec.source().map(|path| images.get(path)) {
+            Some(Some(Ok(image))) => image,
+            Some(Some(Err(problem))) => {
+                self.error(title, problem.clone(), begin);
+                return false;
+            }
+            _ => image,
+        };
+        let service = spec.as_service(name);
+        let options = companions.beside(spec.container.options(true));
+        if let Some(reason) = self.unsupported_service(&service, &options) {
+            self.skip(title, reason);
+            return false;
+        }
+        let (findings, container) = match service::start_ready(image, &service, &options).await {
+            Ok((checks, Ok(container))) => (Ok((checks, String::new())), Some(container)),
+            Ok((checks, Err(output))) => (Ok((checks, output)), None),
+            Err(error) => (Err(error), None),
+        };
+        self.finish(title, findings, begin);
+        let Some(container) = container else { return false };
+        let address = match self.image.daemon().engine() {
+            Engine::Cri(_) => Ok(LOCALHOST.to_owned()),
+            Engine::Docker(_) => container.address().await,
+        };
+        match address {
+            Ok(address) => {
+                let (name, aliases) = (name.to_owned(), spec.aliases.clone());
+                companions.add(Companion { name, aliases, container, address });
+                true
+            }
+            Err(error) => {
+                self.error(companion_name(name), chain(&error), begin);
+                let _ = container.remove().await;
+                false
+            }
+        }
+    }
+}

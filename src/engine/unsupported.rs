@@ -1,0 +1,59 @@
+//! Limits of engines, in words that a report shows as the reason of a skipped test case.
+
+use super::{Cri, Engine, RunOptions};
+
+impl Engine {
+    /// Explains which of `options` the engine does not support, if any.
+    pub(crate) fn unsupported(&self, options: &RunOptions) -> Option<&'static str> {
+        match self {
+            Self::Docker(_) => None,
+            Self::Cri(_) => Cri::unsupported(options),
+        }
+    }
+
+    /// Explains why the engine ignores image health checks, if it does.
+    pub(crate) fn health_check_unsupported(&self) -> Option<&'static str> {
+        match self {
+            Self::Docker(_) => None,
+            Self::Cri(_) => Some("CRI ignores image health checks"),
+        }
+    }
+
+    /// Whether the engine removes carriage returns before newlines from a container's output, as
+    /// containerd does when it writes a log for a kubelet.
+    pub(crate) fn drops_carriage_returns(&self) -> bool {
+        matches!(self, Self::Cri(_))
+    }
+
+    /// Explains why files of a running container cannot be read, if they cannot.
+    pub(crate) fn files_unsupported(&self) -> Option<&'static str> {
+        match self {
+            Self::Docker(_) => None,
+            Self::Cri(_) => Some("CRI cannot read files of a container; use exec"),
+        }
+    }
+
+    /// Explains why no signal besides the stop signal can be sent, if none can.
+    pub(crate) fn signal_unsupported(&self) -> Option<&'static str> {
+        match self {
+            Self::Docker(_) => None,
+            Self::Cri(_) => Some("CRI sends only the image's stop signal"),
+        }
+    }
+
+    /// Explains why commands in a running container have the container's user, if they always do.
+    pub(crate) fn exec_user_unsupported(&self) -> Option<&'static str> {
+        match self {
+            Self::Docker(_) => None,
+            Self::Cri(_) => Some("CRI runs commands only as the user of the container"),
+        }
+    }
+
+    /// Explains why the engine cannot make an image from a container, if it cannot.
+    pub(crate) fn commit_unsupported(&self) -> Option<&'static str> {
+        match self {
+            Self::Docker(_) => None,
+            Self::Cri(_) => Some("CRI cannot make an image from a container, which setup needs"),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Settings of containers that a kubelet implements with folders of its node, which it mounts into
+//! pods: files, file systems in memory, `/etc/hosts`. CRI has nothing else for them.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+
+use super::daemon::Daemon;
+use super::error::HarnessError;
+use crate::engine::{Engine, EngineError, FileToCopy, RunOptions, Settings};
+
+/// The folder of the guest, in memory, with a folder for each container.
+const FOLDER: &str = "/run/seatrial/containers";
+/// Unpacks a tar in the folder `$1`, and makes the other folders in it, writable by all.
+const SCRIPT: &str = r#"
+folder=$1; shift; mkdir -p "$folder"; tar -x -C "$folder"
+for name; do mkdir -p "$folder/$name"; chmod 1777 "$folder/$name"; done"#;
+/// The time limit for writing the files.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// The beginning of a pod's `/etc/hosts` (`pkg/kubelet/kubelet_pods.go`,
+/// `managedHostsFileContent`).
+const HOSTS: &str = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n\
+    ::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n\
+    fe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n";
+
+impl Daemon {
+    /// Returns `options` with mounts of the node in the place of settings that an engine without
+    /// Docker's API does not have.
+    pub(super) async fn with_node_files(
+        &self,
+        mut options: RunOptions,
+    ) -> Result<RunOptions, HarnessError> {
+        if !matches!(self.engine(), Engine::Cri(_)) || !options.settings.needs_node() {
+            return Ok(options);
+        }
+        let id = RandomState::new().build_hasher().finish();
+        let folder = format!("{FOLDER}/{id:016x}");
+        let Settings { tmpfs, hosts, files, .. } = &mut options.settings;
+        let (tmpfs, hosts, files) =
+            (std::mem::take(tmpfs), std::mem::take(hosts), std::mem::take(files));
+        let mut copies = Vec::new();
+        for (number, file) in files.into_iter().enumerate() {
+            options.binds.push(format!("{folder}/files/{number}:{}", file.path));
+            copies.push(FileToCopy { path: format!("files/{number}"), ..file });
+        }
+        if !hosts.is_empty() {
+            let lines = hosts.iter().map(|(name, address)| format!("{address}\t{name}\n"));
+            let content = HOSTS.to_owned() + &lines.collect::<String>();
+            let path = "hosts".to_owned();
+            copies.push(FileToCopy { path, content: content.into_bytes(), mode: 0o644 });
+            options.binds.push(format!("{folder}/hosts:/etc/hosts"));
+        }
+        let folders: Vec<String> = (0..tmpfs.len()).map(|n| format!("tmpfs/{n}")).collect();
+        for (name, path) in folders.iter().zip(tmpfs) {
+            options.binds.push(format!("{folder}/{name}:{path}"));
+        }
+        self.write_node_files(&folder, &copies, &folders).await?;
+        Ok(options)
+    }
+
+    async fn write_node_files(
+        &self,
+        folder: &str,
+        files: &[FileToCopy],
+        folders: &[String],
+    ) -> Result<(), HarnessError> {
+        let failed = |problem: String| {
+            EngineError::Unexpected(format!("failed to write files of a pod: {problem}"))
+        };
+        let archive = FileToCopy::archive(files).map_err(|error| failed(error.to_string()))?;
+        let mut arguments = vec!["-ec", SCRIPT, "sh", folder];
+        arguments.extend(folders.iter().map(String::as_str));
+        let mut agent = self.vm().agent(TIMEOUT).await?;
+        let output = agent.run_with_input("/bin/sh", &arguments, &archive, TIMEOUT).await?;
+        match output.code {
+            Some(0) => Ok(()),
+            _ => Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()).into()),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Connections from the host to addresses that only the guest can reach: those of containers. A
+//! program in the guest carries them. It is started by the guest agent, and QEMU forwards a port of
+//! the loopback interface to it, so it works in VMs of every snapshot.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::relay::{Reached, Relay, failed};
+use super::vm::{ANSWER_TIMEOUT, Vm};
+use super::wake::random_hex;
+use crate::vm::VmError;
+
+const PROGRAM: &str = include_str!("../../../vm/relay/relay");
+/// How long the guest may take to start the program.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// The protocol and state of a forwarded port in QEMU's list.
+const FORWARDED: &str = "TCP[HOST_FORWARD]";
+
+impl Vm {
+    /// Connects to `port` at `address`, an IPv4 address of the guest or of a container, within
+    /// `limit`.
+    ///
+    /// # Errors
+    /// If the guest does not carry connections.
+    pub(crate) async fn connect(
+        &self,
+        address: &str,
+        port: u16,
+        limit: Duration,
+    ) -> Result<Reached, VmError> {
+        let relay = self.relay.get_or_try_init(|| self.start_relay()).await?;
+        relay.connect(address, port, limit, self.clock()).await
+    }
+
+    async fn start_relay(&self) -> Result<Relay, VmError> {
+        let token = random_hex::<16>()?;
+        let mut agent = self.agent(ANSWER_TIMEOUT).await?;
+        let input = PROGRAM.as_bytes();
+        let arguments = ["-", token.as_str()];
+        let output =
+            agent.run_with_input("/usr/bin/perl", &arguments, input, START_TIMEOUT).await?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        let guest_port: u16 =
+            text(&output.stdout).parse().map_err(|_| failed(text(&output.stderr)))?;
+        let port = self.forward(guest_port).await?;
+        Ok(Relay { port, token })
+    }
+
+    /// Has QEMU forward a free port of the loopback interface to `guest_port`, and returns it.
+    async fn forward(&self, guest_port: u16) -> Result<u16, VmError> {
+        let mut qmp = self.qmp().await?;
+        let mut monitor = async |line: &str| -> Result<String, VmError> {
+            let answer =
+                qmp.execute("human-monitor-command", json!({ "command-line": line })).await?;
+            Ok(answer.as_str().unwrap_or_default().trim().to_owned())
+        };
+        let problem =
+            monitor(&format!("hostfwd_add net tcp:127.0.0.1:0-10.0.2.15:{guest_port}")).await?;
+        if !problem.is_empty() {
+            return Err(failed(problem));
+        }
+        let list = monitor("info usernet").await?;
+        forwarded_port(&list, guest_port).ok_or_else(|| failed("QEMU does not list its port"))
+    }
+}
+
+/// Finds the host's port that is forwarded to `guest_port` in the output of `info usernet`:
+/// protocol and state, file descriptor, source address and port, destination address and port.
+fn forwarded_port(list: &str, guest_port: u16) -> Option<u16> {
+    let guest_port = guest_port.to_string();
+    list.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip_while(|word| *word != FORWARDED);
+        let host = words.nth(3)?;
+        (words.nth(1)? == guest_port).then(|| host.parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::forwarded_port;
+
+    #[test]
+    fn the_forwarded_port_is_found_in_the_list_of_qemu() {
+        // QEMU 7.2.
+        let list = "Hub -1 (net):\n  \
+            Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\n  \
+            TCP[ESTABLISHED]   31       127.0.0.1 40123       10.0.2.15  2376     0     0\n  \
+            TCP[HOST_FORWARD]  12       127.0.0.1 40123       10.0.2.15  2376     0     0\n  \
+            TCP[HOST_FORWARD]  33       127.0.0.1 45001       10.0.2.15 38211     0     0\n";
+        assert_eq!(forwarded_port(list, 38211), Some(45001));
+        assert_eq!(forwarded_port(list, 2376), Some(40123));
+        assert_eq!(forwarded_port(list, 1), None);
+    }
+}

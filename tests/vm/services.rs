@@ -1,0 +1,177 @@
+//! Containers beside a service, settings of containers, and starts that fail, on several engines.
+
+use serde_json::Value;
+
+use crate::sample_image::{SampleImage, outcomes};
+
+/// Test cases that hold on every engine that can run them.
+const EXPECTATIONS: &str = r#"
+[container.store]
+aliases = ["keeper"]
+ready = { http = { port = 8001, path = "/stock", body = "apples" } }
+[container.store.container]
+user = "0"
+shell = "echo -n apples >/www/stock; exec httpd -f -p 8001 -h /www"
+[container.copy]
+depends_on = ["store"]
+ready = { http = { port = 8002, path = "/copy", body = "apples" }, exec = ["/bin/true"] }
+[container.copy.container]
+user = "0"
+shell = "busybox wget -qO /www/copy http://keeper:8001/stock && exec httpd -f -p 8002 -h /www"
+
+[[run]]
+name = "reaches containers by address"
+container.shell = "busybox wget -qO- http://$STORE:8001/stock"
+container.env = { STORE = "{store.address}" }
+stdout = "apples"
+[[run]]
+name = "is killed"
+container.shell = "sh -c 'kill -9 $$'; exit $?"
+exit_code = "SIGKILL"
+[[run]]
+name = "is refused"
+container.entrypoint = ["/bin/absent"]
+start = "fails"
+start_error = { contains = "absent" }
+[[service]]
+name = "lacks its config"
+container.shell = "echo 'no config' >&2; exit 3"
+start = "fails"
+ready = { port = 8003 }
+exit_code = 3
+log = "no config"
+[[service]]
+name = "restricted"
+ready = { log = "started" }
+exec = [{ command = ["/bin/id", "-u"], stdout = "7\n" }]
+log = """
+CapEff:\t0000000000000000
+NoNewPrivs:\t1
+Seccomp:\t2
+"""
+[service.container]
+restricted = true
+shell = "busybox grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status; echo started; sleep 99"
+[[service]]
+name = "restricted as root"
+container = { restricted = true, user = "0" }
+ready = {}
+[[service]]
+name = "with files and signals"
+ready = { log = "started" }
+stop = { signal = "SIGUSR1", exit_code = 5 }
+[[service.file]]
+path = "/tmp/made"
+mode = "0640"
+uid = 0
+content = "made\n"
+[[service.file]]
+path = "/www/absent"
+exists = false
+[service.container]
+user = "0"
+shell = """
+trap 'exit 5' USR1; busybox mkdir /tmp; umask 027; echo made >/tmp/made; echo started
+while :; do sleep 0.1; done"""
+"#;
+
+/// Settings that belong to a pod over CRI, so there is no container beside these.
+const SETTINGS: &str = r#"
+[[run]]
+name = "limits"
+stdout = """
+67108864
+99
+7
+in 9
+read-only
+kept
+deck
+80
+"""
+[run.container]
+memory_mib = 64
+pids_limit = 99
+groups = ["9"]
+read_only = true
+tmpfs = ["/scratch"]
+hostname = "deck"
+sysctls = { "net.ipv4.ip_unprivileged_port_start" = "80" }
+shell = """
+cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max; id -u
+case " $(id -G) " in *' 9 '*) echo in 9 ;; esac
+(echo x >/www/x) 2>/dev/null || echo read-only
+echo kept >/scratch/x && cat /scratch/x
+busybox hostname; cat /proc/sys/net/ipv4/ip_unprivileged_port_start"""
+[[run]]
+name = "files"
+stdout = "given\n640\nread\n10.1.2.3\tbeside\n"
+[run.container]
+user = "0"
+network = true
+hosts = { beside = "10.1.2.3" }
+files = [
+  { path = "/etc/given", content = "given\n", mode = "0640" },
+  { path = "/etc/read", source = "read.txt" },
+]
+shell = """
+cat /etc/given; busybox stat -c %a /etc/given; cat /etc/read; busybox grep beside /etc/hosts"""
+"#;
+
+fn services(engine: &str, files_and_signals: &str) {
+    let sample = SampleImage::new();
+    std::fs::create_dir_all(sample.path("rootfs/etc")).unwrap();
+    // Without it, the C library asks a DNS server first.
+    std::fs::write(sample.path("rootfs/etc/nsswitch.conf"), "hosts: files\n").unwrap();
+    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    std::fs::write(sample.path("read.txt"), "read\n").unwrap();
+    std::fs::write(sample.path("settings.toml"), SETTINGS).unwrap();
+    let arguments = ["--engine", engine, "--expect", "settings.toml"];
+    let (_, verdict) = sample.check(EXPECTATIONS, &arguments);
+    let failed = |case: &&Value| case["outcome"] == "failed";
+    let failed: Vec<&Value> = verdict["cases"].as_array().unwrap().iter().filter(failed).collect();
+    let expected = [
+        ("environment of the config", "passed"),
+        ("environment of the config", "passed"),
+        ("loads with the expected name", "passed"),
+        ("environment of a container", "passed"),
+        ("container store", "passed"),
+        ("container copy", "passed"),
+        ("run reaches containers by address", "passed"),
+        ("run is killed", "passed"),
+        ("run is refused", "passed"),
+        ("service lacks its config", "passed"),
+        ("service restricted", "passed"),
+        ("service restricted as root", "failed"),
+        ("service with files and signals", files_and_signals),
+        ("loads with the expected name", "passed"),
+        ("environment of a container", "passed"),
+        ("run limits", "passed"),
+        ("run files", "passed"),
+    ];
+    assert_eq!(outcomes(&verdict), expected, "{failed:#?}");
+    assert!(failed[0].to_string().contains("0, which is root"), "{failed:#?}");
+}
+
+#[test]
+#[ignore = "for the nightly run"]
+fn containers_beside_a_service_and_settings_work_on_docker() {
+    services("docker-20.10", "passed");
+}
+
+#[test]
+fn containers_beside_a_service_and_settings_work_in_pods() {
+    services("containerd-1.7", "skipped");
+}
+
+#[test]
+#[ignore = "needs the guest of Podman; for the nightly run"]
+fn containers_beside_a_service_and_settings_work_on_podman() {
+    services("podman-5.4", "passed");
+}
+
+#[test]
+#[ignore = "for the nightly run"]
+fn containers_beside_a_service_and_settings_work_on_the_newest_docker() {
+    services("docker-28", "passed");
+}
