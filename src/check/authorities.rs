@@ -8,17 +8,25 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::text;
 
+/// Certificates that are trusted.
+pub(super) struct Authorities {
+    /// As authorities, which sign others.
+    pub(super) store: RootCertStore,
+    /// As they are in the file.
+    pub(super) certificates: Vec<CertificateDer<'static>>,
+}
+
 /// Reads the certificates of the PEM file at `path`.
-pub(super) fn read(path: &Path) -> Result<RootCertStore, String> {
+pub(super) fn read(path: &Path) -> Result<Authorities, String> {
     let failed = |problem: &str| format!("failed to read {}: {problem}", text::path(path));
     let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     let certificates: Vec<_> = certificates.map_err(|error| failed(&error.to_string()))?;
     if certificates.is_empty() {
         return Err(failed("it has no certificate"));
     }
-    let mut authorities = RootCertStore::empty();
-    for certificate in certificates {
-        authorities.add(certificate).map_err(|error| failed(&error.to_string()))?;
+    let mut store = RootCertStore::empty();
+    for certificate in &certificates {
+        store.add(certificate.clone()).map_err(|error| failed(&error.to_string()))?;
     }
-    Ok(authorities)
+    Ok(Authorities { store, certificates })
 }
