@@ -75,6 +75,14 @@ impl FileSlice {
         Ok(Self { file, position: 0, end: stamp.0 })
     }
 
+    /// A temporary file that contains `bytes`.
+    #[cfg(feature = "registry")]
+    pub(crate) fn of_bytes(bytes: &[u8]) -> io::Result<Self> {
+        let mut file = tempfile::tempfile()?;
+        io::Write::write_all(&mut file, bytes)?;
+        Self::whole(file)
+    }
+
     /// A file of `size` bytes that `fetch` returns when the first byte is read.
     #[cfg(feature = "registry")]
     pub(crate) fn deferred(

@@ -52,7 +52,6 @@ pub(crate) use image::{StoredLayer, check_layer_count, pair_layers};
 #[cfg(feature = "registry")]
 pub(crate) use image_files::parse_config;
 pub use limits::Limits;
-#[cfg(feature = "registry")]
 pub(crate) use location::check_spelling;
 pub use location::open_location;
 pub use open::{open, open_file};

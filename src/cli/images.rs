@@ -12,6 +12,7 @@ use super::args::RegistryArgs;
 use super::progress::BuildProgress;
 #[cfg(feature = "registry")]
 use crate::archive::Limits;
+use crate::archive::merge::{MergeFormat, MergeInput};
 use crate::archive::{self, Image, ImageSelector};
 #[cfg(feature = "registry")]
 use crate::copy::Source;
@@ -85,8 +86,50 @@ impl<'a> Access<'a> {
     }
 }
 
+impl Access<'_> {
+    /// The input of `seatrial merge` that `argument` names: a file or folder, of which all images
+    /// are taken, or an image in a registry, whose layers are fetched.
+    pub(super) fn merge_input(
+        &self,
+        argument: &Path,
+        format: &MergeFormat,
+    ) -> anyhow::Result<MergeInput> {
+        let location = location(argument)?;
+        if location.name_in_file().is_some() {
+            bail!("{location}: merge takes all images of a file or folder; leave out the name");
+        }
+        match &location {
+            Location::Registry(reference) => self.merge_remote(reference, format),
+            Location::Daemon(reference) => bail!(
+                "docker-daemon:{reference}: merge takes no image of a daemon; save it to a file \
+                 first: docker save -o FILE {reference}"
+            ),
+            file => {
+                archive::check_spelling(file)?;
+                Ok(MergeInput::Path(file.path().unwrap_or(argument).to_owned()))
+            }
+        }
+    }
+}
+
 #[cfg(feature = "registry")]
 impl Access<'_> {
+    fn merge_remote(
+        &self,
+        reference: &crate::image::RemoteReference,
+        format: &MergeFormat,
+    ) -> anyhow::Result<MergeInput> {
+        let platform = match format {
+            MergeFormat::Docker(platform) => Some(platform),
+            MergeFormat::Oci => None,
+        };
+        let registries = self.registries()?;
+        let tree = registries.tree(reference, platform)?;
+        registries.fetch_tree(reference, &tree)?;
+        let name = reference.familiar().and_then(|name| name.parse().ok());
+        Ok(MergeInput::Tree(Box::new(tree), name))
+    }
+
     /// The registries, prepared once: a password is read from standard input.
     pub(super) fn registries(&self) -> anyhow::Result<&Registries> {
         if let Some(registries) = self.registries.get() {
@@ -132,11 +175,23 @@ impl Access<'_> {
         reference: &crate::image::RemoteReference,
         _: &ImageSelector,
     ) -> anyhow::Result<Opened> {
+        Err(self.no_registries(reference))
+    }
+
+    fn merge_remote(
+        &self,
+        reference: &crate::image::RemoteReference,
+        _: &MergeFormat,
+    ) -> anyhow::Result<MergeInput> {
+        Err(self.no_registries(reference))
+    }
+
+    fn no_registries(&self, reference: &crate::image::RemoteReference) -> anyhow::Error {
         let _ = self.none;
-        bail!(
+        anyhow::anyhow!(
             "docker://{reference}: this seatrial was built without registries; build it with \
              feature registry"
-        );
+        )
     }
 }
 

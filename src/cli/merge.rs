@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::args::{LimitArgs, thread_count};
+use super::args::{AccessArgs, LimitArgs, thread_count};
 use super::exit::UsageError;
 use super::output::{is_stdout, write_archive};
 use super::streams::{is_quiet, pretty_json, stderr, stdout};
-use crate::archive::merge::{MergeFormat, MergeOptions, Merged, merge};
+use crate::archive::merge::{MergeFormat, MergeOptions, Merged, merge_inputs};
 use crate::image::Platform;
 use crate::text;
 
@@ -22,9 +22,11 @@ the same images.
 Examples:
   seatrial merge web.tar worker.tar -o all.tar
   seatrial merge web.tar layout-folder -o all.tar --format oci
+  seatrial merge web.tar docker://debian:12 -o all.tar
   seatrial merge *.tar -o - | docker load")]
 pub(super) struct Args {
-    /// Docker-archives (plain, gzip, zstd, xz) or OCI layouts (folders or tars)
+    /// Docker-archives (plain, gzip, zstd, xz) or OCI layouts (folders or tars), of
+    /// which all images are taken, and docker://REFERENCE
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
 
@@ -46,6 +48,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     limits: LimitArgs,
+
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -67,9 +72,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let options =
         MergeOptions { format, limits: args.limits.limits(), threads: thread_count(None) };
+    let access = args.access.access(true);
+    let inputs = args.images.iter().map(|image| access.merge_input(image, &options.format));
+    let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
     let mut merged = Merged::default();
     write_archive(&args.output, |output| {
-        merged = merge(&args.images, &options, output)?;
+        merged = merge_inputs(inputs, &options, output)?;
         Ok(())
     })?;
     match is_stdout(&args.output) {

@@ -1,6 +1,7 @@
 //! The image that is copied.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "vm")]
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

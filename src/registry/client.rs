@@ -273,7 +273,7 @@ impl Client {
             return Err(RegistryError::Denied {
                 registry: format!("the token server {host}"),
                 what: scope.describe(),
-                hint: self.login_hint(),
+                hint: self.login_hint(status),
                 message,
             });
         }
@@ -344,7 +344,7 @@ impl Client {
         let (registry, message) = (self.registry.clone(), answer::message(&body));
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let (what, hint) = (request.scope.describe(), self.login_hint());
+                let (what, hint) = (request.scope.describe(), self.login_hint(status));
                 RegistryError::Denied { registry, what, hint, message }
             }
             StatusCode::NOT_FOUND => {
@@ -369,11 +369,17 @@ impl Client {
         }
     }
 
-    /// How to get access.
-    fn login_hint(&self) -> String {
+    /// Why access is denied with `status`, and how to get it.
+    fn login_hint(&self, status: StatusCode) -> String {
+        let is_rejected = status == StatusCode::UNAUTHORIZED;
         match (&self.credentials, self.registry.as_str()) {
             (Some(Credentials::Password { username, .. }), _) => {
-                format!(" for the user {}", text::shorten(username))
+                let user = text::shorten(username);
+                let reason = match is_rejected {
+                    true => "the user name or the password is wrong; log in again",
+                    false => "this user has no permission",
+                };
+                format!(" for the user {user}: {reason}")
             }
             (Some(Credentials::IdentityToken(_)), _) => {
                 " with the stored identity token".to_owned()

@@ -86,7 +86,13 @@ fn files() -> Vec<PathBuf> {
     let config = variable("XDG_CONFIG_HOME").or_else(|| in_home(".config"));
     let docker = variable("DOCKER_CONFIG").or_else(|| in_home(".docker"));
     [
-        variable("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")),
+        Some(match variable("XDG_RUNTIME_DIR") {
+            Some(folder) => folder.join("containers/auth.json"),
+            // Podman and skopeo write there if the variable is not set, as in services.
+            None => {
+                format!("/run/containers/{}/auth.json", rustix::process::geteuid().as_raw()).into()
+            }
+        }),
         config.map(|folder| folder.join("containers/auth.json")),
         docker.map(|folder| folder.join("config.json")),
     ]

@@ -62,7 +62,8 @@ fn credentials_are_found_in_every_usual_place() {
     lab.file("wrong.json", auths(&registry, USER, "hunter2"));
     let wrong = push(&[("REGISTRY_AUTH_FILE", path("wrong.json"))]);
     assert_denied(&wrong);
-    assert!(wrong.stderr().contains("for the user captain"), "{}", wrong.stderr());
+    let reason = "for the user captain: the user name or the password is wrong";
+    assert!(wrong.stderr().contains(reason), "{}", wrong.stderr());
     lab.file("broken.json", "{\"auths\": {\"x\": \"hunter2\"}}");
     let broken = push(&[("REGISTRY_AUTH_FILE", path("broken.json"))]);
     assert_eq!(broken.output.status.code(), Some(2));

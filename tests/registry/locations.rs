@@ -86,3 +86,23 @@ fn errors_suggest_the_right_spelling() {
         assert!(message.contains(suggested), "{written}: {message}");
     }
 }
+
+#[test]
+fn merge_takes_images_of_a_registry() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    let (location, image) = pushed(&lab, &registry);
+    seatrial(&lab, ["build", "app.toml", "-o", "app.tar", "--tag", "2"]).ok();
+    for format in ["docker", "oci"] {
+        let merge = ["merge", "app.tar", &location, "-o", "all.tar", "--format", format];
+        seatrial(&lab, merge).ok();
+        for name in [image.as_str(), "my/app:2"] {
+            let (repository, tag) = name.rsplit_once(':').unwrap();
+            let select = ["inspect", "all.tar", "--name", repository, "--tag", tag];
+            seatrial(&lab, select).ok();
+        }
+    }
+    skopeo(&lab, ["copy", "-q", &format!("oci-archive:all.tar:{}", "1.0"), "dir:out"]);
+    let named = ["merge", "app.tar", "docker-archive:app.tar:my/app:2", "-o", "x.tar"];
+    let message = seatrial(&lab, named).rejected(&lab, "x.tar");
+    assert!(message.contains("leave out the name"), "{message}");
+}

@@ -18,9 +18,13 @@ pub use self::merged::{Merged, MergedImage};
 use self::names::Names;
 use super::ArchiveError;
 use super::limits::Limits;
+#[cfg(feature = "registry")]
+use super::oci::ImageTree;
 use super::oci::{check_lists, read_all, read_layout};
 use super::open::{OpenFiles, open_files};
 use crate::image::Platform;
+#[cfg(feature = "registry")]
+use crate::image::Reference;
 
 /// The format of a merged archive.
 #[derive(Clone, Debug)]
@@ -42,6 +46,16 @@ pub struct MergeOptions {
     pub threads: usize,
 }
 
+/// An archive to merge, or an image from elsewhere.
+#[derive(Debug)]
+pub(crate) enum MergeInput {
+    /// A file or folder.
+    Path(PathBuf),
+    /// An image of a registry, and its name.
+    #[cfg(feature = "registry")]
+    Tree(Box<ImageTree>, Option<Reference>),
+}
+
 /// Writes all images of `inputs`, in order, to `output` as one archive.
 ///
 /// # Errors
@@ -52,7 +66,20 @@ pub fn merge(
     options: &MergeOptions,
     output: &mut dyn Write,
 ) -> Result<Merged, ArchiveError> {
-    let inputs = inputs.iter().map(|path| open(path, options));
+    merge_inputs(inputs.iter().cloned().map(MergeInput::Path).collect(), options, output)
+}
+
+/// Like [`merge`], for archives and images from elsewhere.
+pub(crate) fn merge_inputs(
+    inputs: Vec<MergeInput>,
+    options: &MergeOptions,
+    output: &mut dyn Write,
+) -> Result<Merged, ArchiveError> {
+    let inputs = inputs.into_iter().map(|input| match input {
+        MergeInput::Path(path) => open(&path, options),
+        #[cfg(feature = "registry")]
+        MergeInput::Tree(tree, reference) => of_tree(*tree, reference.as_ref(), options),
+    });
     let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
     let mut names = Names::default();
     for input in &inputs {
@@ -62,6 +89,25 @@ pub fn merge(
         MergeFormat::Docker(_) => docker::write(&inputs, options.threads, output),
         MergeFormat::Oci => oci::write(&inputs, options.threads, output),
     }
+}
+
+/// The input for an image of a registry.
+#[cfg(feature = "registry")]
+fn of_tree(
+    tree: ImageTree,
+    reference: Option<&Reference>,
+    options: &MergeOptions,
+) -> Result<Input, ArchiveError> {
+    let mut images = tree.images(options.limits)?;
+    for image in &mut images {
+        image.references = reference.iter().map(ToString::to_string).collect();
+    }
+    let path = tree.path.clone();
+    let layout = match &options.format {
+        MergeFormat::Docker(_) => None,
+        MergeFormat::Oci => Some(tree.into_layout(reference)?),
+    };
+    Ok(Input { path, images, layout })
 }
 
 /// Opens the input at `path`.

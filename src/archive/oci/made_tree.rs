@@ -1,7 +1,7 @@
 //! An image of a docker-archive with a manifest, so that it can be copied to where images have one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use super::tree::{ImageTree, TreeBlob, TreeDocument};
 use super::write::layer_media_type;
@@ -36,7 +36,7 @@ pub(crate) fn made_tree(image: &Image, threads: usize) -> Result<ImageTree, Arch
             blobs.push(TreeBlob { descriptor, bytes: layer.bytes.clone() });
         }
     }
-    let bytes = in_file(&image.raw_config).map_err(ArchiveError::temporary_file)?;
+    let bytes = FileSlice::of_bytes(&image.raw_config).map_err(ArchiveError::temporary_file)?;
     let (digest, size) = (image.id(), image.raw_config.len() as u64);
     let config = Descriptor::new(media_type::CONFIG, digest, size);
     blobs.push(TreeBlob { descriptor: config.clone(), bytes });
@@ -71,11 +71,4 @@ fn digest_of(layer: &LayerBlob, codec: Codec) -> io::Result<Digest> {
             Ok(hasher.finish())
         }
     }
-}
-
-/// A file without a name that contains `bytes`.
-fn in_file(bytes: &[u8]) -> io::Result<FileSlice> {
-    let mut file = tempfile::tempfile()?;
-    file.write_all(bytes)?;
-    FileSlice::whole(file)
 }

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::artifact::{is_artifact, is_artifact_descriptor};
+use super::blobs::Layout;
 use super::tree::{ImageTree, TreeDocument};
+use super::write::named;
 use crate::archive::blob::FileSlice;
 use crate::archive::image::{Image, ImageFormat, StoredLayer, check_digest, pair_layers};
 use crate::archive::image_files::{DOCUMENT_MAX, parse_config};
 use crate::archive::{ArchiveError, Limits};
-use crate::image::Digest;
 use crate::image::manifest::{Descriptor, OciManifest};
+use crate::image::{Digest, Reference};
 
 impl ImageTree {
     /// The manifests of images, without signatures, attestations and other artifacts.
@@ -93,5 +95,20 @@ impl ImageTree {
             layers,
             limits,
         })
+    }
+
+    /// The tree as a layout that lists it as `reference`.
+    ///
+    /// # Errors
+    /// If a temporary file cannot be written.
+    pub(crate) fn into_layout(self, reference: Option<&Reference>) -> Result<Layout, ArchiveError> {
+        let blobs = self.blobs.into_iter().map(|blob| (blob.descriptor.digest, blob.bytes));
+        let mut blobs: Vec<(Digest, FileSlice)> = blobs.collect();
+        for TreeDocument { descriptor, bytes, .. } in self.documents {
+            let bytes = FileSlice::of_bytes(&bytes).map_err(ArchiveError::temporary_file)?;
+            blobs.push((descriptor.digest, bytes));
+        }
+        let root = reference.map(|reference| named(&self.root, reference)).unwrap_or(self.root);
+        Ok(Layout { roots: vec![root], blobs })
     }
 }
