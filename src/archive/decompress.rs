@@ -22,8 +22,10 @@ pub enum Codec {
     Xz,
 }
 
-/// The most memory that decompressing an xz stream may take, in bytes; `xz -9` needs 65 MiB.
-const XZ_MEMORY: u64 = 128 << 20;
+/// The most memory that one decoder may take, and all decoders of an image together, in bytes.
+/// Container engines accept zstd windows of 512 MiB, the `zstd` command by default the same as
+/// this: those of its levels 1 to 22. `xz -9` needs 65 MiB.
+pub(super) const DECODER_MEMORY: u64 = 128 << 20;
 
 impl Codec {
     /// Detects the compression of `bytes`.
@@ -68,7 +70,7 @@ impl Codec {
             Self::Gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, source))),
             Self::Zstd => Box::new(zstd::Decoder::new(source)?),
             Self::Xz => {
-                let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)
+                let stream = Stream::new_stream_decoder(DECODER_MEMORY, CONCATENATED)
                     .map_err(io::Error::other)?;
                 Box::new(XzDecoder::new_stream(BufReader::with_capacity(BUFFER, source), stream))
             }

@@ -9,6 +9,7 @@ pub mod blob;
 pub(crate) mod blob_cache;
 pub(crate) mod compress;
 mod compression;
+mod decoder_memory;
 pub mod decompress;
 pub mod diff;
 pub(crate) mod docker;

@@ -9,6 +9,7 @@ use std::path::Path;
 use rustix::fs::OFlags;
 
 use super::blob::FileSlice;
+use super::decoder_memory::decoder_memory;
 use super::decompress::Codec;
 use super::folder::Folder;
 use super::image::{Image, ImageSelector};
@@ -193,6 +194,7 @@ fn decompressed(
     if codec == Codec::Plain {
         return Ok((stored, limits));
     }
+    decoder_memory(codec, &stored).map_err(read_failed)?;
     // What is compressed within counts against the size of the file, not of what it contains.
     let limits = Limits { size: Some(limits.decompressed(stored.len())), ..limits };
     let budget = Budget::new(&limits, stored.len());

@@ -8,6 +8,7 @@ use std::thread;
 
 use super::ArchiveError;
 use super::blob::LayerBlob;
+use super::decoder_memory::DecoderMemory;
 use super::decompress::{Codec, CountingReader};
 use super::image::Image;
 use super::layer_tree::LayerTree;
@@ -58,6 +59,7 @@ pub(super) fn for_each_layer<T: Clone + Send>(
         numbers.push(number);
     }
     let budget = Budget::new(&image.limits, distinct.iter().map(|layer| layer.bytes.len()).sum());
+    let memory = DecoderMemory::default();
     let results: Vec<Mutex<Option<_>>> = distinct.iter().map(|_| Mutex::new(None)).collect();
     thread::scope(|scope| {
         for _ in 0..threads.clamp(1, distinct.len().max(1)) {
@@ -67,7 +69,10 @@ pub(super) fn for_each_layer<T: Clone + Send>(
                     let Some((blob, slot)) = distinct.get(index).zip(results.get(index)) else {
                         return;
                     };
-                    let result = work(image, blob, &budget);
+                    let share = memory.take(&blob.bytes);
+                    let result = share
+                        .map_err(|error| invalid_layer(image, blob, &error))
+                        .and_then(|_share| work(image, blob, &budget));
                     if let Ok(mut slot) = slot.lock() {
                         *slot = Some(result);
                     }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::BuildError;
 use super::account_files::ImageAccounts;
-use super::contents::Placer;
 use super::files::Helper;
 use super::origin::Origin;
+use super::placer::Placer;
 use crate::archive::ArchiveError;
 use crate::archive::entry::join;
 use crate::archive::entry::{

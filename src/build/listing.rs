@@ -1,10 +1,10 @@
 //! Lists the entries of planned layers.
 
 use super::BuildError;
-use super::contents::{Placer, Rules};
 use super::host_store::HostStore;
 use super::inputs::resolved_store_dir;
 use super::origin::Placement;
+use super::placer::{Placer, Rules};
 use super::plan::Plan;
 use super::recipe::Store;
 use super::split::PlannedLayer;

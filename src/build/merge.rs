@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::BuildError;
 use super::changes::Pass;
-use super::contents::Placer;
 use super::files::ConflictRule;
 use super::hard_links::{self, LinkEntries};
 use super::image_path::{ImagePath, is_within};
 use super::origin::{ExpandableLink, Priority};
+use super::placer::Placer;
 use super::sorter::{Placed, Sorted};
 use crate::archive::ArchiveError;
 use crate::archive::entry::{Attributes, Entry, FileContent, Kind, display_path, parent_of};

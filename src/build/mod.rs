@@ -16,6 +16,7 @@ mod contents;
 mod error;
 mod explain;
 pub mod files;
+mod folder_contents;
 mod format;
 mod from_image;
 mod given_layers;
@@ -40,6 +41,7 @@ mod origin;
 pub(crate) mod output;
 mod overrides;
 mod owners;
+mod placer;
 mod plan;
 mod platforms;
 #[cfg(feature = "registry")]

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use super::BuildError;
 use super::changes::Change;
-use super::contents::Placer;
 use super::files::{Creation, FileSource, PathAction};
 use super::hard_links;
 use super::image_path::{ImagePath, is_within};
 use super::inputs::PlannedPath;
 use super::origin::Origin;
+use super::placer::Placer;
 use super::walk::{Folder, Metadata};
 use crate::archive::entry::{
     Attributes, Entry, FileContent, Kind, display_path, join, name_of, parent_of,

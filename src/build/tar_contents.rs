@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::BuildError;
-use super::contents::Placer;
 use super::image_path::ImagePath;
 use super::origin::Origin;
+use super::placer::Placer;
 use crate::archive::ArchiveError;
 use crate::archive::entry::{Attributes, Entry, FileContent, Kind, join, name_of, parent_of};
 use crate::archive::layer_tree::{AUFS, LayerTree, OPAQUE, WHITEOUT, normalize};

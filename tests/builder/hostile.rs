@@ -256,3 +256,28 @@ fn archives_with_very_long_names_are_rejected() {
     lab.file("base.tar.gz", gzip(&builder.into_inner().unwrap()));
     assert_rejected(&lab, "base.tar.gz", "not an image archive");
 }
+
+#[test]
+fn layers_with_large_windows_are_not_decompressed_at_the_same_time() {
+    let lab = Lab::new();
+    let layer = |n: u8| TarBuilder::new().file("zeros", &vec![n; 130 << 20]).finish();
+    let layers: Vec<Vec<u8>> = (0..4).map(layer).collect();
+    let image = |compress: &str| {
+        let mut archive = TarBuilder::new();
+        for (n, layer) in layers.iter().enumerate() {
+            lab.file("layer", layer);
+            lab.tool("bash", ["-c", &format!("{compress} <layer >compressed")]);
+            let compressed = std::fs::read(lab.path("compressed")).unwrap();
+            archive = archive.file(&n.to_string(), &compressed);
+        }
+        let config = config(&layers.iter().map(|layer| &layer[..]).collect::<Vec<_>>());
+        let archive = archive
+            .file("manifest.json", manifest("c", &["0", "1", "2", "3"]).to_string().as_bytes())
+            .file("c", config.to_string().as_bytes());
+        lab.file("base.tar", archive.finish());
+    };
+    image("zstd -qc -1 --long=27 --zstd=wlog=27");
+    inspect_within_limits(&lab, "base.tar").ok();
+    image("zstd -qc -1 --long=28");
+    assert_rejected(&lab, "base.tar", "takes 256 MiB of memory, and at most 128 are allowed");
+}

@@ -5,12 +5,16 @@
 //! disagree on what an archive contains, this one follows Go: an archive that is verified here must
 //! not look different to an engine. Types of members that engines reject are errors.
 
+mod content;
 mod header;
+mod member;
+mod overrides;
 mod pax;
 mod reader;
 mod skip;
 mod sparse;
 
-pub(super) use reader::PATH_MAX;
-pub use reader::{Member, MemberKind, SpecialKind, TarReader};
+pub(super) use member::PATH_MAX;
+pub use member::{Member, MemberKind, SpecialKind};
+pub use reader::TarReader;
 pub use skip::Skip;

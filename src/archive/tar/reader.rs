@@ -1,86 +1,20 @@
 //! The reader: from header to header, and the content in between.
 
 use std::io::{self, Read};
-use std::mem::take;
 
+use super::content::Content;
 use super::header::{Block, Format, Header, text};
+use super::member::{Member, MemberKind, PATH_MAX, kind};
+use super::overrides::Overrides;
 use super::pax::Records;
 use super::skip::Skip;
 use super::sparse;
-use crate::archive::entry::Xattrs;
 use crate::archive::header::{BLOCK, XATTR, padding};
 use crate::archive::invalid_data::invalid_data;
 
 /// The most bytes that a long-name or PAX record may have, as in Go. Linux paths have up to 4096
 /// bytes; PAX records also contain extended attributes of up to 64 KiB each.
 const RECORD_MAX: u64 = 1 << 20;
-/// The most bytes of a path or link target (`PATH_MAX` of Linux).
-pub(in crate::archive) const PATH_MAX: usize = 4096;
-
-/// The extended attribute with file capabilities.
-const CAPABILITIES: &[u8] = b"security.capability";
-
-/// The kind of a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemberKind {
-    /// A regular file.
-    File,
-    /// Another name for an earlier member.
-    HardLink,
-    /// A symbolic link.
-    Symlink,
-    /// A directory.
-    Directory,
-    /// A device or named pipe.
-    Special(SpecialKind),
-}
-
-/// The kind of a special file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpecialKind {
-    /// A named pipe.
-    Fifo,
-    /// A character device, by major and minor number.
-    CharDevice(u32, u32),
-    /// A block device, by major and minor number.
-    BlockDevice(u32, u32),
-}
-
-/// A member's metadata, with long names and PAX records applied.
-#[derive(Clone, Debug)]
-pub struct Member {
-    /// Its name as stored.
-    pub path: Vec<u8>,
-    /// Its kind.
-    pub kind: MemberKind,
-    /// Size of its content in bytes, holes of a sparse file included.
-    pub size: u64,
-    /// Whether it is stored as a sparse file: its content is not the bytes behind its header.
-    pub sparse: bool,
-    /// The target of a link.
-    pub link: Vec<u8>,
-    /// The twelve permission bits.
-    pub mode: u32,
-    /// Numeric user.
-    pub uid: u64,
-    /// Numeric group.
-    pub gid: u64,
-    /// Name of the user; empty if it has none.
-    pub uname: Vec<u8>,
-    /// Name of the group; empty if it has none.
-    pub gname: Vec<u8>,
-    /// Seconds since 1970.
-    pub mtime: u64,
-    /// Its extended attributes.
-    pub xattrs: Xattrs,
-}
-
-impl Member {
-    /// Whether it has file capabilities (capabilities(7)).
-    pub fn has_capabilities(&self) -> bool {
-        self.xattrs.contains_key(CAPABILITIES)
-    }
-}
 
 /// Reads members from a tar stream.
 #[derive(Debug)]
@@ -91,34 +25,6 @@ pub struct TarReader<R> {
     /// The padding after them.
     padding: u64,
     content: Content,
-}
-
-/// The unread content of the current member.
-#[derive(Debug)]
-struct Content {
-    /// Its size in bytes.
-    size: u64,
-    /// The number of bytes that were read.
-    position: u64,
-    /// Where its data is; one region for a file that is not sparse.
-    map: sparse::Map,
-    /// The index of the region that contains `position` or follows it.
-    region: usize,
-}
-
-impl Content {
-    fn new(size: u64, map: sparse::Map) -> Self {
-        Self { size, position: 0, map, region: 0 }
-    }
-}
-
-/// Records before a header that change what it says.
-#[derive(Default)]
-struct Overrides {
-    records: Records,
-    /// GNU long names, which win over PAX records.
-    name: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
 }
 
 impl<R: Skip> TarReader<R> {
@@ -300,85 +206,11 @@ impl<R: Skip> TarReader<R> {
     }
 }
 
-impl Overrides {
-    fn apply(&self, header: &mut Header) -> io::Result<()> {
-        let Self { records, name, link } = self;
-        let text = |key: &[u8], long: &Option<Vec<u8>>| {
-            let long = long.clone().filter(|long| !long.is_empty());
-            long.or_else(|| records.get(key).map(<[u8]>::to_vec))
-        };
-        header.name = text(b"path", name).unwrap_or(std::mem::take(&mut header.name));
-        header.link = text(b"linkpath", link).unwrap_or(std::mem::take(&mut header.link));
-        header.size = records.number("size")?.unwrap_or(header.size);
-        header.uid = records.number("uid")?.unwrap_or(header.uid);
-        header.gid = records.number("gid")?.unwrap_or(header.gid);
-        header.mtime = records.seconds("mtime")?.unwrap_or(header.mtime);
-        for (key, name) in [("uname", &mut header.uname), ("gname", &mut header.gname)] {
-            *name = records.get(key.as_bytes()).map_or_else(|| take(name), <[u8]>::to_vec);
-        }
-        for unused in ["atime", "ctime"] {
-            records.seconds(unused)?;
-        }
-        Ok(())
-    }
-}
-
-/// The kind of a member, as Docker and containerd unpack it.
-fn kind(header: &Header) -> io::Result<MemberKind> {
-    let number =
-        |number| u32::try_from(number).map_err(|_| invalid_data("a device number too large"));
-    let (major, minor) = (number(header.device.0), number(header.device.1));
-    Ok(match header.typeflag {
-        // In archives older than `ustar`, a slash at the end makes a directory.
-        0 if header.name.ends_with(b"/") => MemberKind::Directory,
-        0 | b'0' | b'S' => MemberKind::File,
-        b'1' => MemberKind::HardLink,
-        b'2' => MemberKind::Symlink,
-        b'3' => MemberKind::Special(SpecialKind::CharDevice(major?, minor?)),
-        b'4' => MemberKind::Special(SpecialKind::BlockDevice(major?, minor?)),
-        b'6' => MemberKind::Special(SpecialKind::Fifo),
-        b'5' => MemberKind::Directory,
-        other => {
-            let other = char::from(other).escape_default();
-            let text = format!("a member of type '{other}', which container engines reject");
-            return Err(invalid_data(text));
-        }
-    })
-}
-
 impl<R: Read> Read for TarReader<R> {
     /// Reads the content of the current member.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Self { inner, left, content, .. } = self;
-        while content
-            .map
-            .get(content.region)
-            .is_some_and(|(offset, length)| offset + length <= content.position)
-        {
-            content.region += 1;
-        }
-        let rest = content.size - content.position;
-        let region = content.map.get(content.region).copied();
-        let (is_data, length) = match region {
-            Some((offset, length)) if offset <= content.position => {
-                (true, offset + length - content.position)
-            }
-            Some((offset, _)) => (false, offset - content.position),
-            None => (false, rest),
-        };
-        let most = usize::try_from(length.min(rest)).unwrap_or(usize::MAX).min(buffer.len());
-        let count = match is_data {
-            true => inner.read(&mut buffer[..most])?,
-            false => {
-                buffer[..most].fill(0);
-                most
-            }
-        };
-        if count == 0 && most > 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        content.position += count as u64;
-        *left -= if is_data { count as u64 } else { 0 };
+        let (count, data) = self.content.read(&mut self.inner, buffer)?;
+        self.left -= data as u64;
         Ok(count)
     }
 }

@@ -1,74 +1,18 @@
-//! A layer as a list of entries, which determines every byte of its tar.
-//!
-//! The position of each byte follows from metadata, so a layer can be cut into segments that
-//! threads produce independently, in any order. A long list of entries is stored in a temporary
-//! file.
+//! Cuts a layer's tar into segments, and reads them.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
-use super::ArchiveError;
-use super::entry::{Attributes, Entry, FileContent, HostFile, Kind};
-use super::header::{self, END, padding};
-use super::host;
-use super::spool::{Spool, SpoolWriter};
-use super::tar_file::TarFile;
-use crate::image::Digest;
-use crate::image::digest::Hasher;
+use super::entries::{Layer, file_list_failed, record_size};
+use crate::archive::entry::{Entry, FileContent, HostFile, Kind};
+use crate::archive::header::{self, padding};
+use crate::archive::tar_file::TarFile;
+use crate::archive::{ArchiveError, host};
 
 /// The size of a segment in bytes; the last one of a layer is smaller.
 pub const SEGMENT_SIZE: usize = 512 << 10;
-
-/// The entries of one layer.
-#[derive(Debug)]
-pub struct Layer {
-    entries: Spool<Entry>,
-    /// The tars that contents of files are parts of. A finished tar has no entries and is the only
-    /// one.
-    tars: Vec<TarFile>,
-    count: usize,
-    attributes: Attributes,
-    size: u64,
-    fingerprint: Fingerprint,
-}
-
-/// A digest of a layer's metadata: every entry, and size, times, inode and filesystem of every
-/// file, similar to git's index. Layers with equal fingerprints that are stable have equal bytes.
-/// No file is opened to compute it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
-    /// The digest of the metadata.
-    pub digest: Digest,
-    /// Whether every file is on a filesystem with a real ctime, and no file had changed in the last
-    /// seconds before it was listed. Otherwise a file may change without new metadata, since file
-    /// systems store times with limited resolution (git calls such entries "racy"). A layer whose
-    /// fingerprint is not stable is never looked up in the layer cache.
-    pub stable: bool,
-}
-
-/// Builds a layer from its entries.
-#[derive(Debug)]
-pub struct LayerBuilder {
-    entries: SpoolWriter<Entry>,
-    tars: Vec<TarFile>,
-    count: usize,
-    attributes: Attributes,
-    size: u64,
-    metadata: Hasher,
-    stable: bool,
-    /// Files that changed before this second are stable.
-    stable_before: i64,
-}
-
-/// The age of the last change from which on a file is stable, in seconds: the coarsest time
-/// resolution of any file system.
-const STABLE_AGE: i64 = 2;
-
-/// The size of the longest list of entries that stays in memory, in bytes: about 80 000 entries.
-const MEMORY_LIMIT: usize = 8 << 20;
 
 /// A range of a layer's tar.
 #[derive(Clone, Debug)]
@@ -84,113 +28,7 @@ pub struct Segment {
     unchanged_files: bool,
 }
 
-impl LayerBuilder {
-    /// Begins a layer whose entries have `attributes` by default.
-    pub fn new(attributes: Attributes) -> Self {
-        let mut metadata = Hasher::default();
-        metadata.update(format!("{attributes:?}\n").as_bytes());
-        let now = UNIX_EPOCH.elapsed().map_or(0, |now| now.as_secs() as i64);
-        Self {
-            entries: SpoolWriter::new(MEMORY_LIMIT),
-            tars: Vec::new(),
-            count: 0,
-            attributes,
-            size: END.len() as u64,
-            metadata,
-            stable: true,
-            stable_before: now - STABLE_AGE,
-        }
-    }
-
-    /// Sets the tars whose parts are contents of the entries.
-    pub fn with_tars(mut self, tars: Vec<TarFile>) -> Self {
-        self.tars = tars;
-        for tar in &self.tars {
-            self.metadata.update(tar.identity().as_bytes());
-            self.stable &= tar.is_stable(self.stable_before);
-        }
-        self
-    }
-
-    /// Adds the next entry; entries must come in order.
-    ///
-    /// # Errors
-    /// If a long list of entries cannot be written to the folder for temporary files.
-    pub fn push(&mut self, entry: &Entry) -> Result<(), ArchiveError> {
-        let hash = |bytes: &[u8]| self.metadata.update(bytes);
-        self.entries.push_inspected(entry, hash).map_err(file_list_failed)?;
-        if let Kind::File(FileContent::Host(HostFile { modified, changed, filesystem, .. })) =
-            &entry.kind
-        {
-            let is_old = modified.0.max(changed.0) < self.stable_before;
-            self.stable &= is_old && filesystem.has_ctime;
-        }
-        self.count += 1;
-        self.size += record_size(entry, &self.attributes);
-        Ok(())
-    }
-
-    /// Returns the layer.
-    ///
-    /// # Errors
-    /// Those of [`push`](Self::push).
-    pub fn finish(self) -> Result<Layer, ArchiveError> {
-        let Self { entries, tars, count, attributes, size, mut metadata, stable, .. } = self;
-        let fingerprint = Fingerprint { digest: metadata.finish(), stable };
-        Ok(Layer {
-            entries: entries.finish().map_err(file_list_failed)?,
-            // Tars without entries mean a finished layer.
-            tars: if count == 0 { Vec::new() } else { tars },
-            count,
-            attributes,
-            size,
-            fingerprint,
-        })
-    }
-}
-
-/// A failure to write or read the list of entries.
-pub(crate) fn file_list_failed(source: io::Error) -> ArchiveError {
-    ArchiveError::temporary_file(source)
-}
-
 impl Layer {
-    /// A layer that is `tar`, byte for byte. The tar has `entries` entries.
-    ///
-    /// # Errors
-    /// If the empty list of entries cannot be made.
-    pub fn finished(tar: TarFile, entries: usize) -> Result<Self, ArchiveError> {
-        let size = tar.bytes().len();
-        let builder = LayerBuilder::new(Attributes::default()).with_tars(vec![tar]);
-        let tars = builder.tars.clone();
-        Ok(Self { tars, count: entries, size, ..builder.finish()? })
-    }
-
-    /// The finished tar that the layer is, if it is one.
-    fn finished_tar(&self) -> Option<&TarFile> {
-        self.tars.first().filter(|_| self.entries.is_empty())
-    }
-
-    /// The size of the tar in bytes.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// The fingerprint of its metadata.
-    pub fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
-    }
-
-    /// The number of entries.
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether there are no entries.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     /// Cuts the tar into segments, in order.
     pub fn segments(
         self: &Arc<Self>,
@@ -230,19 +68,10 @@ impl Layer {
     }
 }
 
-/// The size of an entry's header, content and padding.
-fn record_size(entry: &Entry, attributes: &Attributes) -> u64 {
-    let header = header::encoded_size(entry, attributes);
-    match &entry.kind {
-        Kind::File(content) => header + content.size() + padding(content.size()),
-        _ => header,
-    }
-}
-
 impl Segment {
     /// The segment, which is an error to read if a file no longer has all metadata that it has in
     /// the layer's fingerprint: it may have been replaced by one of the same size and date.
-    pub(super) fn with_unchanged_files(self) -> Self {
+    pub(in crate::archive) fn with_unchanged_files(self) -> Self {
         Self { unchanged_files: true, ..self }
     }
 
@@ -389,6 +218,8 @@ fn read_file(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::entry::Attributes;
+    use crate::archive::layer::LayerBuilder;
 
     #[test]
     fn with_a_cached_digest_a_file_that_was_replaced_is_an_error() {
