@@ -5,12 +5,13 @@ use std::io::{self, BufReader, Read};
 use flate2::read::MultiGzDecoder;
 use liblzma::read::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
+use serde::{Deserialize, Serialize};
 
 use super::blob::FileSlice;
 use super::tar::Skip;
 
 /// The compression of an image or layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Codec {
     /// No compression.
     Plain,

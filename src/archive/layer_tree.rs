@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::entry::{display_path, join, name_of, parent_of};
 use super::invalid_data::invalid_data;
 use super::limits::{Budget, Limits};
@@ -22,7 +24,7 @@ pub(crate) const OPAQUE: &[u8] = b".wh..wh..opq";
 pub(crate) const AUFS: &[u8] = b".wh..wh.";
 
 /// The changes of one layer to the tree.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct LayerTree {
     tree: Tree,
     removed: BTreeSet<Box<[u8]>>,

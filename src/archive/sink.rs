@@ -47,6 +47,12 @@ pub struct ImageMetadata {
 
 /// Writes an image: base layers, then new layers, then [`finish`](Self::finish).
 pub trait ImageWriter: LayerSink {
+    /// Whether the sizes of uncompressed layers of base images matter. Finding out may take reading
+    /// them; otherwise their sizes as stored are given instead.
+    fn needs_base_sizes(&self) -> bool {
+        true
+    }
+
     /// Copies a layer of a base image. `size` is the size of its uncompressed tar.
     ///
     /// # Errors

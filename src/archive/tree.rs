@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::entry::{Attributes, Xattrs, parent_of};
 use crate::image::Timestamp;
 
 /// A path of an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Node {
     /// A directory.
     Directory(DirMetadata),
@@ -23,7 +25,7 @@ pub enum Node {
 }
 
 /// The metadata of a directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirMetadata {
     /// The twelve permission bits.
     pub mode: u32,
@@ -34,7 +36,18 @@ pub struct DirMetadata {
     /// Modification time.
     pub mtime: Timestamp,
     /// Extended attributes, if it has any.
+    #[serde(serialize_with = "xattrs", deserialize_with = "shared_xattrs")]
     pub xattrs: Option<Arc<Xattrs>>,
+}
+
+fn xattrs<S: Serializer>(value: &Option<Arc<Xattrs>>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.as_deref().serialize(serializer)
+}
+
+fn shared_xattrs<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Arc<Xattrs>>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.map(Arc::new))
 }
 
 impl Default for DirMetadata {
@@ -55,7 +68,7 @@ impl From<&DirMetadata> for Attributes {
 /// The file tree of an image, or of a part of its layers.
 ///
 /// Directories without an entry of their own take no room: they follow from what is in them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Tree {
     /// By key. Nothing is below a node that is not a directory.
     nodes: BTreeMap<Box<[u8]>, Node>,

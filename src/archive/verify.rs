@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use serde::{Deserialize, Serialize};
+
 use super::ArchiveError;
 use super::blob::LayerBlob;
 use super::decoder_memory::DecoderMemory;
@@ -19,7 +21,7 @@ use crate::image::digest::Hasher;
 use crate::text;
 
 /// A layer whose digests are correct.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VerifiedLayer {
     /// The size of its uncompressed tar in bytes.
     pub size: u64,

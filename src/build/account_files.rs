@@ -113,7 +113,7 @@ fn needs_names(recipe: &Recipe) -> bool {
 type Files = [Option<Found>; 3];
 
 fn of_base(base: &Base) -> Result<Files, BuildError> {
-    let mut found = files::find(&base.image, &base.tree, &PATHS)?;
+    let mut found = files::find(&base.image, base.tree()?, &PATHS)?;
     let mut files = Files::default();
     for (file, path) in files.iter_mut().zip(PATHS) {
         let Some(info) = found.remove(path) else { continue };

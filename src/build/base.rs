@@ -1,23 +1,40 @@
 //! The base image: opens and verifies it, and lists its files.
+//!
+//! Layers of a base in a registry are read only if the build needs their files, and only once: the
+//! cache keeps what they have.
 
+use std::sync::OnceLock;
+
+#[cfg(feature = "registry")]
+use super::base_layers::BaseLayerCache;
 #[cfg(feature = "registry")]
 use super::lock;
 use super::{BuildError, Recipe};
 use crate::archive::tree::Tree;
+use crate::archive::verify::VerifiedLayer;
 use crate::archive::{ArchiveError, Image, ImageSelector, open_location, verify};
 use crate::image::{History, Location, Platform, RemoteReference};
 #[cfg(feature = "registry")]
-use crate::registry::{Registries, RegistryOptions};
+use crate::registry::{Registries, RegistryOptions, RemoteImage};
 use crate::text;
 
-/// A verified base image.
+/// A base image. One from a file has been verified.
 #[derive(Debug)]
 pub(crate) struct Base {
     pub(crate) image: Image,
+    files: OnceLock<BaseFiles>,
+    threads: usize,
+    #[cfg(feature = "registry")]
+    remote: Option<(Registries, RemoteImage)>,
+}
+
+/// The sizes and files of a base image's layers.
+#[derive(Debug)]
+struct BaseFiles {
     /// The sizes of its uncompressed layers in bytes, lowest first.
-    pub(crate) sizes: Vec<u64>,
+    sizes: Vec<u64>,
     /// The files of all its layers together.
-    pub(crate) tree: Tree,
+    tree: Tree,
 }
 
 /// Opens the recipe's base image, if any, and determines the platform of the new image.
@@ -35,51 +52,22 @@ pub(crate) fn open_base(
         platform: Some(given.clone().unwrap_or_else(Platform::host)),
         limits: recipe.limits,
     };
-    let image = match location {
-        Location::Registry(reference) => fetch(recipe, reference, &selector)?,
-        file => open_location(file, &selector)?,
+    let base = match location {
+        Location::Registry(reference) => Base::remote(recipe, reference, &selector, threads)?,
+        file => Base::of_file(open_location(file, &selector)?, threads),
     };
+    let image = &base.image;
     let os = &image.config.os;
     if !os.is_empty() && os != Platform::OS {
         let os = text::shorten(os);
         let problem = format!("the base image is for {os}; only {} is supported", Platform::OS);
         return Err(ArchiveError::invalid(&image.path, problem).into());
     }
-    let platform = given.map_or_else(|| inherited_platform(&image), Ok)?;
-    let facts = verify::layers(&image, threads)?;
-    let sizes = facts.iter().map(|layer| layer.size).collect();
-    let tree = Tree::from_layers(facts.into_iter().map(|layer| layer.tree));
-    Ok((Some(Base { image, sizes, tree }), platform))
-}
-
-/// Fetches the base image from a registry.
-#[cfg(feature = "registry")]
-fn fetch(
-    recipe: &Recipe,
-    reference: &RemoteReference,
-    selector: &ImageSelector,
-) -> Result<Image, BuildError> {
-    let platform = selector.platform.clone().unwrap_or_else(Platform::host);
-    let registries = match &recipe.registries {
-        Some(registries) => registries.clone(),
-        None => Registries::new(RegistryOptions::default())?,
-    };
-    let image = lock::open(&recipe.path, &registries, reference, &platform, recipe.limits)?;
-    registries.fetch_layers(&image, &|_| ())?;
-    Ok(image.image)
-}
-
-#[cfg(not(feature = "registry"))]
-fn fetch(
-    recipe: &Recipe,
-    reference: &RemoteReference,
-    _: &ImageSelector,
-) -> Result<Image, BuildError> {
-    let problem = format!(
-        "from_image is in a registry ({reference}), but this program was compiled without feature \
-         registry"
-    );
-    Err(BuildError::recipe(&recipe.path, problem))
+    let platform = given.map_or_else(|| inherited_platform(image), Ok)?;
+    if !matches!(location, Location::Registry(_)) {
+        base.files()?;
+    }
+    Ok((Some(base), platform))
 }
 
 /// The base's platform. It must be the host's, because the recipe names none.
@@ -107,6 +95,77 @@ fn inherited_platform(base: &Image) -> Result<Platform, BuildError> {
 }
 
 impl Base {
+    fn of_file(image: Image, threads: usize) -> Self {
+        Self {
+            image,
+            files: OnceLock::new(),
+            threads,
+            #[cfg(feature = "registry")]
+            remote: None,
+        }
+    }
+
+    /// Opens the base image `reference`. Its layers are not fetched yet.
+    #[cfg(feature = "registry")]
+    fn remote(
+        recipe: &Recipe,
+        reference: &RemoteReference,
+        selector: &ImageSelector,
+        threads: usize,
+    ) -> Result<Self, BuildError> {
+        let platform = selector.platform.clone().unwrap_or_else(Platform::host);
+        let registries = match &recipe.registries {
+            Some(registries) => registries.clone(),
+            None => Registries::new(RegistryOptions::default())?,
+        };
+        let remote = lock::open(&recipe.path, &registries, reference, &platform, recipe.limits)?;
+        let image = remote.image.clone();
+        Ok(Self { image, files: OnceLock::new(), threads, remote: Some((registries, remote)) })
+    }
+
+    #[cfg(not(feature = "registry"))]
+    fn remote(
+        recipe: &Recipe,
+        reference: &RemoteReference,
+        _: &ImageSelector,
+        _: usize,
+    ) -> Result<Self, BuildError> {
+        let problem = format!(
+            "from_image is in a registry ({reference}), but this program was compiled without \
+             feature registry"
+        );
+        Err(BuildError::recipe(&recipe.path, problem))
+    }
+
+    /// The files of all its layers together. Reads the layers at the first call, unless the cache
+    /// has what they contain.
+    pub(crate) fn tree(&self) -> Result<&Tree, BuildError> {
+        Ok(&self.files()?.tree)
+    }
+
+    /// The sizes of its uncompressed layers in bytes, lowest first; see [`tree`](Self::tree).
+    pub(crate) fn sizes(&self) -> Result<&[u64], BuildError> {
+        Ok(&self.files()?.sizes)
+    }
+
+    fn files(&self) -> Result<&BaseFiles, BuildError> {
+        if let Some(files) = self.files.get() {
+            return Ok(files);
+        }
+        let layers = self.layers()?;
+        let sizes = layers.iter().map(|layer| layer.size).collect();
+        let tree = Tree::from_layers(layers.into_iter().map(|layer| layer.tree));
+        Ok(self.files.get_or_init(|| BaseFiles { sizes, tree }))
+    }
+
+    fn layers(&self) -> Result<Vec<VerifiedLayer>, BuildError> {
+        #[cfg(feature = "registry")]
+        if let Some((registries, remote)) = &self.remote {
+            return remote_layers(registries, remote, self.threads);
+        }
+        Ok(verify::layers(&self.image, self.threads)?)
+    }
+
     /// The image's history, with at least one entry for each layer. If the image has none, or not
     /// one for each layer, the entries are placeholders.
     pub(crate) fn history(&self) -> Vec<History> {
@@ -116,4 +175,32 @@ impl Base {
             None => vec![History::of_base_layer(config.created.clone()); self.image.layers.len()],
         }
     }
+}
+
+/// The layers of an image in a registry. Fetches and verifies those that the cache does not know.
+#[cfg(feature = "registry")]
+fn remote_layers(
+    registries: &Registries,
+    remote: &RemoteImage,
+    threads: usize,
+) -> Result<Vec<VerifiedLayer>, BuildError> {
+    let cache = BaseLayerCache::open(registries.uses_cache());
+    let mut layers: Vec<Option<VerifiedLayer>> =
+        remote.image.layers.iter().map(|layer| cache.get(layer)).collect();
+    let is_new = |index: usize| layers[index].is_none();
+    let new: Vec<_> = (0..layers.len()).filter(|index| is_new(*index)).collect();
+    if new.is_empty() {
+        return Ok(layers.into_iter().flatten().collect());
+    }
+    let blobs: Vec<_> = new.iter().map(|index| remote.image.layers[*index].clone()).collect();
+    let wanted = blobs.iter().filter_map(|layer| layer.digest).collect();
+    registries.fetch_some_layers(remote, &wanted, &|_| ())?;
+    let image = Image { layers: blobs, ..remote.image.clone() };
+    let verified = verify::layers(&image, threads)?;
+    for ((index, layer), blob) in new.into_iter().zip(verified).zip(&image.layers) {
+        cache.insert(blob, &layer);
+        layers[index] = Some(layer);
+    }
+    cache.prune();
+    Ok(layers.into_iter().flatten().collect())
 }

@@ -229,8 +229,9 @@ pub(super) fn missing_in_base(
     let (Some(base), Some(store)) = (base, &recipe.store) else {
         return Ok(closure);
     };
-    let dir = resolved_store_dir(&base.tree, &store.dir)?;
-    Ok(closure.without(|path| base.tree.get(&join(&dir, path.name().as_bytes())).is_some()))
+    let tree = base.tree()?;
+    let dir = resolved_store_dir(tree, &store.dir)?;
+    Ok(closure.without(|path| tree.get(&join(&dir, path.name().as_bytes())).is_some()))
 }
 
 /// The store's path in the image, after following the base's symlinks.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::BuildError;
+use super::base::Base;
 use super::inputs;
 use super::plan::Plan;
 use super::recipe::Store;
@@ -31,8 +32,10 @@ impl Plan {
     /// # Errors
     /// If contents cannot be read, or conflict.
     pub fn outline(&self) -> Result<Vec<LayerOutline>, BuildError> {
-        let base = self.base.iter().flat_map(|base| base.image.layers.iter().zip(&base.sizes));
-        let mut outlines: Vec<LayerOutline> = base
+        let sizes = self.base.as_ref().map_or(Ok(&[][..]), Base::sizes)?;
+        let layers = self.base.iter().flat_map(|base| &base.image.layers);
+        let mut outlines: Vec<LayerOutline> = layers
+            .zip(sizes)
             .map(|(layer, size)| LayerOutline {
                 size: *size,
                 entries: None,

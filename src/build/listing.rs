@@ -1,6 +1,7 @@
 //! Lists the entries of planned layers.
 
 use super::BuildError;
+use super::base::Base;
 use super::host_store::HostStore;
 use super::inputs::resolved_store_dir;
 use super::origin::Placement;
@@ -31,7 +32,7 @@ impl Plan {
             return Ok(Layer::finished(finished.tar.clone(), finished.entries)?);
         }
         let no_base = Tree::default();
-        let base = self.base.as_ref().map_or(&no_base, |base| &base.tree);
+        let base = self.base.as_ref().map_or(Ok(&no_base), Base::tree)?;
         let single = self.recipe.layering == Strategy::Single;
         let store = self.recipe.store.as_ref().map(Store::on_host);
         let mut placer = Placer::new(Rules {

@@ -10,6 +10,8 @@ mod account_files;
 mod annotations;
 mod assemble;
 mod base;
+#[cfg(feature = "registry")]
+mod base_layers;
 mod cache;
 mod changes;
 mod contents;

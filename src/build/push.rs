@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use super::cache::DiskCache;
 use super::write_image::{PresentLayers, write_image};
 use super::{BuildError, CacheUse, Plan};
-use crate::archive::Image;
 use crate::archive::sink::ImageWriter;
 use crate::archive::write::write_failed;
+use crate::archive::{FileSystem, Image};
 use crate::image::manifest::OciPlatform;
 use crate::image::{RemoteReference, Summary};
-use crate::registry::{PushOptions, PushReport, Pusher, Registries, RegistryError};
+use crate::registry::{Artifact, PushOptions, PushReport, Pusher, Registries, RegistryError};
+use crate::sbom::{BaseImage, Bill, SbomFormat};
 
 /// Builds the images of `plans`, which differ in their platform, and pushes them to `references`.
-/// Layers that are cached are not read unless they must be sent. `progress` is called with the
-/// number of bytes of each piece that is built.
+/// Layers that are cached are not read unless they must be sent. A bill of materials in the format
+/// `sbom` is attached to each image. `progress` is called with the number of bytes of each piece
+/// that is built.
 ///
 /// # Errors
 /// If an image cannot be built, or a registry does not take it; nothing is tagged then.
@@ -23,13 +25,15 @@ pub(crate) fn push(
     plans: &[Plan],
     references: &[RemoteReference],
     options: PushOptions,
+    sbom: Option<SbomFormat>,
     cache: CacheUse,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(Vec<Summary>, PushReport), BuildError> {
-    match push_once(registries, plans, references, options, cache, progress) {
+    match push_once(registries, plans, references, options, sbom, cache, progress) {
         // The damaged layer is gone now.
         Err(BuildError::Registry(RegistryError::DamagedCache)) => {
-            push_once(registries, plans, references, options, CacheUse::Verify, progress)
+            let cache = CacheUse::Verify;
+            push_once(registries, plans, references, options, sbom, cache, progress)
         }
         result => result,
     }
@@ -40,6 +44,7 @@ fn push_once(
     plans: &[Plan],
     references: &[RemoteReference],
     options: PushOptions,
+    sbom: Option<SbomFormat>,
     cache: CacheUse,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(Vec<Summary>, PushReport), BuildError> {
@@ -50,7 +55,15 @@ fn push_once(
     for plan in plans {
         let none = PresentLayers::default();
         match write_image(plan, options.threads, &cache, none, &mut pusher, progress) {
-            Ok(summary) => summaries.push(summary),
+            Ok(summary) => {
+                if let Some(format) = sbom {
+                    let names = summary.references.clone();
+                    let base_layers = summary.layers.iter().filter(|layer| layer.base).count();
+                    let base = (plan.base_image(), base_layers);
+                    attach(&mut pusher, format, names, base, options.threads)?;
+                }
+                summaries.push(summary);
+            }
             Err(error) => return Err(pusher.take_failure().map_or(error, BuildError::from)),
         }
     }
@@ -86,4 +99,24 @@ fn write_all(pusher: &mut Pusher, image: &Image, sizes: &[u64]) -> Result<(), Bu
     let platform = OciPlatform::from(&image.config);
     pusher.finish_image(&image.raw_config, platform, BTreeMap::new()).map_err(write_failed)?;
     Ok(())
+}
+
+/// Attaches a bill of materials to the image that was written last, whose references are `names`.
+/// `base` is its base image, and the number of layers that are from there.
+fn attach(
+    pusher: &mut Pusher,
+    format: SbomFormat,
+    names: Vec<String>,
+    base: (Option<BaseImage>, usize),
+    threads: usize,
+) -> Result<(), BuildError> {
+    let image = pusher.last_image(names)?;
+    let files = FileSystem::read(&image, threads)?;
+    let bill = Bill::collect(&image, &files, base.0, base.1)?;
+    let content = format.document(&bill).into_bytes();
+    let media_type = format.media_type();
+    let attached = pusher.attach(&Artifact { media_type, content, created: bill.image.created });
+    attached.map_err(|error| {
+        pusher.take_failure().map_or_else(|| write_failed(error).into(), BuildError::from)
+    })
 }

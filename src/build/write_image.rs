@@ -33,7 +33,9 @@ pub(super) fn write_image(
     let step_layers = plan.step_layers(threads, cache)?;
     let (mut diff_ids, mut sizes) = (Vec::new(), Vec::new());
     if let Some(base) = &plan.base {
-        for (index, (layer, size)) in base.image.layers.iter().zip(&base.sizes).enumerate() {
+        let stored = base.image.layers.iter().map(|layer| layer.bytes.len()).collect::<Vec<_>>();
+        let base_sizes = if writer.needs_base_sizes() { base.sizes()? } else { &stored };
+        for (index, (layer, size)) in base.image.layers.iter().zip(base_sizes).enumerate() {
             if index >= present.count {
                 writer.copy_layer(layer, *size)?;
             }

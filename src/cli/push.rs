@@ -11,6 +11,7 @@ use super::exit::UsageError;
 use super::images::{Access, location};
 use super::progress::BuildProgress;
 use super::pull::parse_reference;
+use super::sbom::FormatArg;
 use super::streams::{pretty_json, stderr, stdout};
 use crate::archive::Compression;
 use crate::build::{self, Plan};
@@ -32,6 +33,7 @@ Examples:
   seatrial push oci:layout registry.example/my/app:1.0
   seatrial push app.toml localhost:5000/app:1 --compress zstd
   seatrial push app.toml --dry-run             # says what would be sent
+  seatrial push app.toml --sbom spdx           # with a bill of materials
 
 Only blobs that the registry does not have are sent. Layers are compressed once
 and kept in the cache. Tags are set when everything else is there.")]
@@ -51,6 +53,10 @@ pub(super) struct Args {
     /// Media types: OCI's, or Docker's for registries that know no others
     #[arg(long, value_name = "TYPES", value_enum)]
     media_types: Option<TypesArg>,
+
+    /// Attach a bill of materials: SPDX 2.3 or CycloneDX 1.5, as JSON
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    sbom: Option<FormatArg>,
 
     /// Say what would be sent, and send nothing
     #[arg(long)]
@@ -123,10 +129,10 @@ fn push_recipe(args: &Args) -> anyhow::Result<PushReport> {
     };
     let name = plans.first().map_or("", |plan| plan.recipe().name.as_str());
     let progress = BuildProgress::start(name);
-    let pushed =
-        build::push(&registries, &plans, &references, args.options(), cache, &mut |bytes| {
-            progress.add(bytes);
-        });
+    let sbom = args.sbom.map(Into::into);
+    let mut report = |bytes| progress.add(bytes);
+    let options = args.options();
+    let pushed = build::push(&registries, &plans, &references, options, sbom, cache, &mut report);
     drop(progress);
     let (_, report) = pushed?;
     let notices: BTreeSet<String> = plans.iter().flat_map(Plan::notices).collect();
@@ -138,6 +144,10 @@ fn push_recipe(args: &Args) -> anyhow::Result<PushReport> {
 }
 
 fn push_image(args: &Args) -> anyhow::Result<PushReport> {
+    if args.sbom.is_some() {
+        let problem = "--sbom is only for recipes; to describe an image, build it from a recipe";
+        return Err(UsageError(problem).into());
+    }
     if args.recipe.overrides() != build::Overrides::default() {
         return Err(UsageError("--name and --tag are only for recipes; name a REFERENCE").into());
     }
@@ -182,6 +192,11 @@ fn print(args: &Args, report: &PushReport) -> anyhow::Result<()> {
             pushed.present
         );
         writeln!(stderr(), "{summary}")?;
+    }
+    for attached in &report.attached {
+        let verb = if report.dry_run { "would attach" } else { "attached" };
+        let (kind, digest) = (&attached.artifact_type, attached.digest);
+        writeln!(stderr(), "{verb} {kind} {digest} to {}", attached.subject)?;
     }
     Ok(())
 }

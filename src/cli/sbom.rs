@@ -13,7 +13,7 @@ use crate::archive::{self, FileSystem, ImageSelector};
 use crate::build::Plan;
 use crate::build::output::{OutputFile, is_standard_output, is_stream, open_stream};
 use crate::image::{Platform, Summary};
-use crate::sbom::{Bill, cyclonedx, spdx};
+use crate::sbom::{Bill, SbomFormat};
 use crate::text;
 
 /// The arguments of commands that write a bill of materials.
@@ -21,7 +21,7 @@ use crate::text;
 pub(super) struct SbomArgs {
     /// Write a bill of materials: SPDX 2.3 or CycloneDX 1.5, as JSON
     #[arg(long, value_name = "FORMAT", value_enum)]
-    sbom: Option<SbomFormat>,
+    sbom: Option<FormatArg>,
 
     /// File for the bill of materials; `-` for standard output
     /// [default: NAME.spdx.json or NAME.cdx.json]
@@ -30,9 +30,18 @@ pub(super) struct SbomArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum SbomFormat {
+pub(super) enum FormatArg {
     Spdx,
     Cyclonedx,
+}
+
+impl From<FormatArg> for SbomFormat {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Spdx => Self::Spdx,
+            FormatArg::Cyclonedx => Self::CycloneDx,
+        }
+    }
 }
 
 /// A bill of materials that is ready to be written.
@@ -43,6 +52,10 @@ pub(super) struct Document {
 }
 
 impl SbomArgs {
+    fn format(&self) -> Option<SbomFormat> {
+        self.sbom.map(SbomFormat::from)
+    }
+
     pub(super) fn is_wanted(&self) -> bool {
         self.sbom.is_some()
     }
@@ -55,7 +68,7 @@ impl SbomArgs {
 
     /// Leaves bills of earlier builds out of the contents.
     pub(super) fn leave_out(&self, plans: &mut [Plan]) {
-        let Some(format) = self.sbom else { return };
+        let Some(format) = self.format() else { return };
         let several = plans.len() > 1;
         for plan in plans {
             let platform = plan.platform().clone();
@@ -74,7 +87,7 @@ impl SbomArgs {
         summaries: &[Summary],
         threads: usize,
     ) -> anyhow::Result<Vec<Document>> {
-        let Some(format) = self.sbom else { return Ok(Vec::new()) };
+        let Some(format) = self.format() else { return Ok(Vec::new()) };
         let mut documents = Vec::new();
         for (plan, summary) in plans.iter().zip(summaries) {
             // The file may have no name yet.
@@ -93,10 +106,7 @@ impl SbomArgs {
                 Ok(Bill::collect(&image, &files, plan.base_image(), base_layers)?)
             };
             let bill = bill().context("failed to make the bill of materials")?;
-            let text = match format {
-                SbomFormat::Spdx => spdx(&bill),
-                SbomFormat::Cyclonedx => cyclonedx(&bill),
-            };
+            let text = format.document(&bill);
             let several = (plans.len() > 1).then_some(platform);
             let path = self.path(plan, format, several);
             documents.push(Document { path, text, packages: bill.packages.len() });
@@ -106,10 +116,7 @@ impl SbomArgs {
 
     /// The file for the image of `plan`. Of images for several platforms, each has its own.
     fn path(&self, plan: &Plan, format: SbomFormat, platform: Option<&Platform>) -> PathBuf {
-        let suffix = match format {
-            SbomFormat::Spdx => "spdx.json",
-            SbomFormat::Cyclonedx => "cdx.json",
-        };
+        let suffix = format.suffix();
         let name = plan.recipe().name.base_name();
         let path = self.sbom_file.clone().unwrap_or_else(|| format!("{name}.{suffix}").into());
         let Some(platform) = platform.filter(|_| !self.is_to_stdout()) else { return path };

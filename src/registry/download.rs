@@ -51,6 +51,18 @@ pub(super) async fn manifest(
     Ok(Document { bytes, digest: found, media_type })
 }
 
+/// Fetches the manifest or index `name`; `None` if there is no such manifest.
+pub(super) async fn existing_manifest(
+    client: &Client,
+    name: &str,
+) -> Result<Option<Document>, RegistryError> {
+    match manifest(client, name, None).await {
+        Ok(document) => Ok(Some(document)),
+        Err(RegistryError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Asks for the digest of the manifest or index `name`; `None` if there is no such manifest.
 pub(super) async fn manifest_digest(
     client: &Client,

@@ -1,7 +1,7 @@
 //! Images in registries: which one a reference means, and its layers, which are fetched when they
 //! are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -169,7 +169,10 @@ impl Registries {
     ) -> StoredLayer {
         let (registries, reference) = (self.clone(), reference.clone());
         let blob = descriptor.clone();
+        // To mount the layer from there, if it is pushed to another repository.
+        known::add(reference.registry(), reference.repository(), descriptor.digest);
         let fetch = move || {
+            registries.store().verify(blob.digest, blob.size);
             let fetched = registries.run(registries.blob(&reference, &blob, &|_| ()));
             fetched.map_err(io::Error::other)
         };
@@ -191,8 +194,24 @@ impl Registries {
         image: &RemoteImage,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), RegistryError> {
+        let all = image.manifest.layers.iter().map(|layer| layer.digest).collect();
+        self.fetch_some_layers(image, &all, progress)
+    }
+
+    /// Fetches the layers of `image` with the digests in `wanted`, as
+    /// [`fetch_layers`](Self::fetch_layers) does.
+    ///
+    /// # Errors
+    /// If a layer cannot be fetched, does not match its digest, or cannot be cached.
+    pub(crate) fn fetch_some_layers(
+        &self,
+        image: &RemoteImage,
+        wanted: &BTreeSet<Digest>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), RegistryError> {
+        let layers = image.manifest.layers.iter().filter(|layer| wanted.contains(&layer.digest));
         let distinct: BTreeMap<Digest, &Descriptor> =
-            image.manifest.layers.iter().map(|layer| (layer.digest, layer)).collect();
+            layers.map(|layer| (layer.digest, layer)).collect();
         self.run(async {
             let fetches = distinct
                 .into_values()

@@ -38,7 +38,8 @@ pub use error::RegistryError;
 pub use image::RemoteImage;
 pub(crate) use options::DEFAULT_TIMEOUT;
 pub use options::RegistryOptions;
-pub use push::{MediaTypes, PushOptions, PushReport, Pushed, Pusher};
+pub(crate) use push::Artifact;
+pub use push::{Attached, MediaTypes, PushOptions, PushReport, Pushed, Pusher};
 pub use secret::{Credentials, Secret};
 
 use crate::image::RemoteReference;
@@ -86,6 +87,11 @@ impl Registries {
         let runtime = Some(runtime.map_err(RegistryError::Runtime)?);
         let store = BlobStore::open(options.cache)?;
         Ok(Self(Arc::new(Shared { runtime, options, clients: Mutex::default(), store })))
+    }
+
+    /// Whether it uses the cache.
+    pub(crate) fn uses_cache(&self) -> bool {
+        self.0.options.cache
     }
 
     fn store(&self) -> &BlobStore {

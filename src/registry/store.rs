@@ -13,6 +13,7 @@ use crate::archive::blob::FileSlice;
 use crate::cache_dir;
 use crate::cache_file;
 use crate::image::Digest;
+use crate::image::digest::Hasher;
 
 /// The folder of blobs from registries in the cache.
 const FOLDER: &str = "registry-blobs";
@@ -56,6 +57,16 @@ impl BlobStore {
         // `prune` removes the files with the oldest modification times.
         let _ = file.set_modified(SystemTime::now());
         FileSlice::whole(file).ok()
+    }
+
+    /// Removes the blob with `digest` from the cache if it is damaged.
+    pub(super) fn verify(&self, digest: Digest, size: u64) {
+        let Some(mut bytes) = self.get(digest, size) else { return };
+        let mut hasher = HashingWriter::default();
+        let read = io::copy(&mut bytes, &mut hasher);
+        if read.is_err() || hasher.0.finish() != digest {
+            self.path(digest).iter().for_each(|path| drop(fs::remove_file(path)));
+        }
     }
 
     /// A small document with `digest`, if it is cached and undamaged.
@@ -109,6 +120,21 @@ impl BlobStore {
         if let Some(folder) = &self.folder {
             cache_file::prune(folder, cache_dir::blobs_limit());
         }
+    }
+}
+
+/// Hashes what is written.
+#[derive(Default)]
+struct HashingWriter(Hasher);
+
+impl Write for HashingWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -224,17 +224,19 @@ fn check_digest(
     }
 }
 
-/// Sends the manifest or index `bytes` under `name`, a tag or its digest.
+/// Sends the manifest or index `bytes` under `name`, a tag or its digest. Returns the headers of
+/// the answer.
 pub(super) async fn manifest(
     client: &Client,
     name: &str,
     media_type: &str,
     bytes: &[u8],
-) -> Result<(), RegistryError> {
+) -> Result<HeaderMap, RegistryError> {
     let scope = Scope::of(&client.repository, Access::Push);
     let url = client.url(&format!("manifests/{name}"))?;
     let body = Body::Bytes(bytes.to_vec().into());
     let request = Request::new(Method::PUT, url, &scope).body(body, media_type);
     let response = client.send(&request, &[201]).await?;
-    check_digest(client, response.headers(), Digest::of(bytes))
+    check_digest(client, response.headers(), Digest::of(bytes))?;
+    Ok(response.headers().clone())
 }

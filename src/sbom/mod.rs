@@ -10,6 +10,7 @@ mod bill;
 mod cyclonedx;
 mod debian;
 mod fields;
+mod format;
 mod package;
 mod purl;
 mod spdx;
@@ -18,5 +19,6 @@ mod uuid;
 
 pub use bill::{BaseImage, Bill, ImageFacts, LayerFacts};
 pub use cyclonedx::cyclonedx;
+pub use format::SbomFormat;
 pub use package::{Ecosystem, Package};
 pub use spdx::spdx;

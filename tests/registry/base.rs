@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::lab::{Lab, strings};
+use crate::server::Server;
 use crate::service::{Registry, json, seatrial};
 
 /// Pushes a base image whose file `version` has `content`, and returns its name.
@@ -158,4 +159,75 @@ fn the_layers_of_a_base_are_mounted_in_the_same_registry() {
     let pushed = seatrial(&lab, ["push", "app.toml", &registry.name("app:1"), "--json"]).ok();
     let pushed = &json(&pushed)["pushed"][0];
     assert_eq!((&pushed["mounted"], &pushed["sent"]), (&1.into(), &2.into()), "{pushed}");
+}
+
+/// Pushes the recipe to a registry that counts. Returns the report, and the number of blobs that
+/// were downloaded.
+fn push_and_count(lab: &Lab, counting: &Server, image: &str) -> (serde_json::Value, usize) {
+    let before = counting.count("GET", "/blobs/");
+    let pushed = json(&seatrial(lab, ["push", "app.toml", image, "--json"]).ok());
+    (pushed["pushed"][0].clone(), counting.count("GET", "/blobs/") - before)
+}
+
+#[test]
+fn a_base_is_not_downloaded_if_its_files_are_not_needed_and_the_registry_has_it() {
+    let registry = Registry::start();
+    push_base(&Lab::new(), &registry, "1");
+    let counting = Server::before(registry.address, |_| None);
+    let name = |name: &str| format!("{}/{name}", counting.address);
+    let lab = Lab::new();
+    let from = format!("from_image='docker://{}'", name("base:1"));
+    let recipe = format!("name='app'\ntag='1'\narchitecture='amd64'\n{from}\n[config]\nUser='1'\n");
+    lab.file("app.toml", recipe);
+    let (pushed, downloads) = push_and_count(&lab, &counting, &name("app:1"));
+    assert_eq!(downloads, 1, "only the config: {pushed}");
+    assert_eq!((&pushed["mounted"], &pushed["sent"]), (&1.into(), &1.into()), "{pushed}");
+    seatrial(&Lab::new(), ["pull", &name("app:1"), "-o", "x.tar"]).ok();
+}
+
+#[test]
+fn the_files_of_a_base_are_found_out_once() {
+    let registry = Registry::start();
+    push_base(&Lab::new(), &registry, "1");
+    let counting = Server::before(registry.address, |_| None);
+    let name = |name: &str| format!("{}/{name}", counting.address);
+    let lab = Lab::new();
+    recipe(&lab, &format!("'docker://{}'", name("base:1")));
+    let (_, downloads) = push_and_count(&lab, &counting, &name("app:1"));
+    assert_eq!(downloads, 2, "the config and the layer");
+    // The blobs are gone from the cache.
+    fs::remove_dir_all(lab.cache_path("seatrial/registry-blobs")).unwrap();
+    lab.file("own/own", "2");
+    let (pushed, downloads) = push_and_count(&lab, &counting, &name("app:1"));
+    assert_eq!(downloads, 1, "only the config of the base: {pushed}");
+    let other = Lab::new();
+    recipe(&other, &format!("'docker://{}'", name("base:1")));
+    other.file("own/own", "2");
+    let again = json(&seatrial(&other, ["push", "app.toml", &name("app:2"), "--json"]).ok());
+    let digest = pushed["reference"].as_str().unwrap().split_once('@').unwrap().1.to_owned();
+    assert_eq!(again["digest"], digest, "the same image without the cache");
+}
+
+#[test]
+fn a_damaged_layer_of_a_base_is_fetched_again() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    let base = push_base(&lab, &registry, "1");
+    recipe(&lab, &format!("'docker://{base}'"));
+    for format in ["docker", "oci"] {
+        let build = |output: &str| {
+            seatrial(&lab, ["build", "app.toml", "--format", format, "-o", output]).ok();
+            fs::read(lab.path(output)).unwrap()
+        };
+        let first = build("a.tar");
+        let is_layer = |content: &[u8]| content.starts_with(&[0x1f, 0x8b]);
+        for path in lab.cached_files("registry-blobs") {
+            let mut content = fs::read(&path).unwrap();
+            if is_layer(&content) {
+                let middle = content.len() / 2;
+                content[middle] ^= 1;
+                fs::write(&path, content).unwrap();
+            }
+        }
+        assert!(build("b.tar") == first, "{format}");
+    }
 }

@@ -7,6 +7,7 @@
 #[allow(dead_code)]
 mod lab; // the fixture of all tests
 
+mod attach; // bills of materials beside images
 mod base; // base images in registries, and the lock file
 mod copy; // images from one place to another
 mod credentials; // where credentials are found, and that they stay secret

@@ -128,7 +128,8 @@ impl<'p> Explainer<'p> {
     }
 
     fn in_base(&self, path: &[u8]) -> bool {
-        let base = self.plan.base.as_ref().map(|base| &base.tree);
+        // Listing the image's files has read the base's: this does not fail here.
+        let base = self.plan.base.as_ref().and_then(|base| base.tree().ok());
         !path.is_empty() && base.is_some_and(|tree: &Tree| tree.get(path).is_some())
     }
 

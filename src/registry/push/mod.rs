@@ -1,7 +1,10 @@
 //! Pushes images while they are built: each layer is compressed once, into the cache, and sent as
 //! soon as it is complete. Manifests follow the blobs, and tags come last.
 
+mod artifact;
+mod attach;
 mod layer_file;
+mod manifests;
 mod report;
 mod sink;
 mod target;
@@ -13,20 +16,23 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+pub(crate) use artifact::Artifact;
+pub use artifact::Attached;
 pub use report::{MediaTypes, PushOptions, PushReport, Pushed};
 
+use self::artifact::Attachment;
 use self::layer_file::OpenBlob;
 use self::target::Target;
 use super::body::Body;
 use super::error::from_io;
 use super::send::Parcel;
-use super::{Registries, RegistryError, known, upload};
+use super::{Registries, RegistryError};
 use crate::archive::Compression;
 use crate::archive::blob::FileSlice;
 use crate::archive::blob_cache::BlobCache;
 use crate::archive::compress::BlockCompressor;
 use crate::archive::decompress::Codec;
-use crate::image::manifest::{Descriptor, OciIndex, OciManifest, OciPlatform, media_type};
+use crate::image::manifest::{Descriptor, OciManifest, OciPlatform, media_type};
 use crate::image::{DiffId, Digest, RemoteReference};
 
 /// Pushes images that are written to it, to one repository or several.
@@ -39,12 +45,13 @@ pub struct Pusher {
     /// The layer that is being compressed.
     blob: Option<OpenBlob>,
     /// The layers of the image that is being written.
-    layers: Vec<Descriptor>,
+    layers: Vec<(Descriptor, FileSlice)>,
     /// The diff IDs of cached layers, in case a cached one is damaged.
     cached: Vec<DiffId>,
     scheduled: BTreeSet<Digest>,
     jobs: JoinSet<Result<(), RegistryError>>,
     manifests: Vec<FinishedImage>,
+    attachments: Vec<Attachment>,
     failed: Option<RegistryError>,
     progress: Arc<dyn Fn(u64) + Send + Sync>,
 }
@@ -100,6 +107,7 @@ impl Registries {
             scheduled: BTreeSet::new(),
             jobs: JoinSet::new(),
             manifests: Vec::new(),
+            attachments: Vec::new(),
             failed: None,
             progress: Arc::new(progress),
         })
@@ -110,7 +118,7 @@ impl Pusher {
     /// Adds a layer to the image, and begins to send it.
     fn add_layer(&mut self, digest: Digest, bytes: FileSlice, codec: Codec) -> io::Result<()> {
         let size = bytes.len();
-        self.layers.push(descriptor(self.layer_type(codec), digest, size));
+        self.layers.push((descriptor(self.layer_type(codec), digest, size), bytes.clone()));
         self.schedule(digest, Body::File(bytes))
     }
 
@@ -174,14 +182,7 @@ impl Pusher {
         if let Err(error) = result {
             return Err(self.explain(error));
         }
-        let (bytes, media_type) = self.root()?;
-        let digest = Digest::of(&bytes);
-        if !self.options.dry_run {
-            registries.run(self.send_manifests(&bytes, media_type, digest))?;
-            known::prune();
-        }
-        let pushed = self.targets.iter().map(|target| target.report(digest)).collect();
-        Ok(PushReport { digest, pushed, dry_run: self.options.dry_run })
+        self.finish_documents()
     }
 
     async fn finish_jobs(&mut self) -> Result<(), RegistryError> {
@@ -204,54 +205,6 @@ impl Pusher {
         let damaged = self.cached.iter().filter(|diff_id| is_damaged(diff_id)).count() > 0;
         if damaged { RegistryError::DamagedCache } else { error }
     }
-
-    /// The document that tags name: the manifest, or an index of several.
-    fn root(&self) -> Result<(Vec<u8>, &'static str), RegistryError> {
-        let of_manifest = match self.options.media_types {
-            MediaTypes::Oci => media_type::MANIFEST,
-            MediaTypes::Docker => media_type::DOCKER_MANIFEST,
-        };
-        if let [image] = &*self.manifests {
-            return Ok((image.manifest.clone(), of_manifest));
-        }
-        let of_index = match self.options.media_types {
-            MediaTypes::Oci => media_type::INDEX,
-            MediaTypes::Docker => media_type::DOCKER_LIST,
-        };
-        let entry = |image: &FinishedImage| (image.descriptor.clone(), image.annotations.clone());
-        let mut index = OciIndex::of_images(self.manifests.iter().map(entry).collect());
-        if self.options.media_types == MediaTypes::Docker {
-            // Docker's documents have no annotations.
-            index.annotations.clear();
-        }
-        index.media_type = Some(of_index.to_owned());
-        let bytes = serde_json::to_vec(&index).map_err(|error| from_io(error.into()))?;
-        Ok((bytes, of_index))
-    }
-
-    async fn send_manifests(
-        &self,
-        root: &[u8],
-        media_type: &str,
-        digest: Digest,
-    ) -> Result<(), RegistryError> {
-        for target in &self.targets {
-            let client = &target.destination.client;
-            let outdated =
-                target.tags.iter().filter(|tag| target.current.get(*tag) != Some(&digest));
-            let outdated: Vec<&String> = outdated.collect();
-            if !outdated.is_empty() && self.manifests.len() > 1 {
-                for FinishedImage { descriptor, manifest, .. } in &self.manifests {
-                    let name = descriptor.digest.to_string();
-                    upload::manifest(client, &name, &descriptor.media_type, manifest).await?;
-                }
-            }
-            for tag in outdated {
-                upload::manifest(client, tag, media_type, root).await?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// An image whose manifest is complete.
@@ -259,6 +212,8 @@ struct FinishedImage {
     descriptor: Descriptor,
     manifest: Vec<u8>,
     annotations: BTreeMap<String, String>,
+    config: Vec<u8>,
+    layers: Vec<(Descriptor, FileSlice)>,
 }
 
 fn descriptor(media_type: String, digest: Digest, size: u64) -> Descriptor {
@@ -284,15 +239,24 @@ impl Pusher {
         };
         let digest = Digest::of(config);
         self.schedule(digest, Body::Bytes(config.to_vec().into()))?;
-        let config = descriptor(config_type.to_owned(), digest, config.len() as u64);
-        let mut manifest =
-            OciManifest::new(config, std::mem::take(&mut self.layers), annotations.clone());
+        let layers = std::mem::take(&mut self.layers);
+        let mut manifest = OciManifest::new(
+            descriptor(config_type.to_owned(), digest, config.len() as u64),
+            layers.iter().map(|(layer, _)| layer.clone()).collect(),
+            annotations.clone(),
+        );
         manifest.media_type = Some(manifest_type.to_owned());
         let bytes = serde_json::to_vec(&manifest)?;
         let mut entry =
             descriptor(manifest_type.to_owned(), Digest::of(&bytes), bytes.len() as u64);
         entry.platform = Some(platform);
-        self.manifests.push(FinishedImage { descriptor: entry, manifest: bytes, annotations });
+        self.manifests.push(FinishedImage {
+            descriptor: entry,
+            manifest: bytes,
+            annotations,
+            config: config.to_vec(),
+            layers,
+        });
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::artifact::Attached;
 use crate::archive::Compression;
 use crate::image::Digest;
 
@@ -35,6 +36,9 @@ pub struct PushReport {
     pub digest: Digest,
     /// The repositories.
     pub pushed: Vec<Pushed>,
+    /// The artifacts that were attached to the image, or to those of several platforms.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attached: Vec<Attached>,
     /// Whether nothing was sent.
     pub dry_run: bool,
 }

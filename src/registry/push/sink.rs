@@ -48,6 +48,11 @@ impl LayerSink for Pusher {
 }
 
 impl ImageWriter for Pusher {
+    fn needs_base_sizes(&self) -> bool {
+        // Layers keep their compression, unless Docker's media types have none for it.
+        self.options.media_types == MediaTypes::Docker
+    }
+
     fn copy_layer(&mut self, layer: &LayerBlob, size: u64) -> Result<(), ArchiveError> {
         let read_failed = ArchiveError::read(&layer.name);
         // The media type is known without fetching the layer.
@@ -83,7 +88,7 @@ impl ImageWriter for Pusher {
     }
 
     fn layer_digests(&self) -> Vec<Digest> {
-        self.layers.iter().map(|layer| layer.digest).collect()
+        self.layers.iter().map(|(layer, _)| layer.digest).collect()
     }
 
     fn finish(&mut self, config: &[u8], metadata: &ImageMetadata) -> io::Result<()> {

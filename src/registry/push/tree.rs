@@ -51,7 +51,8 @@ impl Registries {
             self.store().prune();
         }
         let pushed = pusher.targets.iter().map(|target| target.report(root.digest)).collect();
-        Ok(PushReport { digest: root.digest, pushed, dry_run: options.dry_run })
+        let attached = Vec::new();
+        Ok(PushReport { digest: root.digest, pushed, attached, dry_run: options.dry_run })
     }
 }
 

@@ -1,0 +1,50 @@
+//! Attaching documents to an image that was pushed.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::artifact::{Artifact, Attachment, EMPTY};
+use super::{FinishedImage, Pusher};
+use crate::archive::{
+    ArchiveError, Image, ImageFormat, Limits, StoredLayer, pair_layers, parse_config,
+};
+use crate::image::Digest;
+use crate::registry::body::Body;
+
+impl Pusher {
+    /// The image that was written last, to be read. `references` are its references.
+    pub(crate) fn last_image(&self, references: Vec<String>) -> Result<Image, ArchiveError> {
+        let Some(FinishedImage { descriptor, config, layers, .. }) = self.manifests.last() else {
+            return Err(ArchiveError::invalid("the image", "it is not complete"));
+        };
+        let path = PathBuf::from("the pushed image");
+        let parsed = parse_config(&path, config)?;
+        let stored = layers.iter().map(|(layer, bytes)| StoredLayer {
+            name: layer.digest.to_string(),
+            bytes: bytes.clone(),
+            digest: Some(layer.digest),
+            media_type: Some(layer.media_type.clone()),
+        });
+        let layers = pair_layers(&path, &parsed, stored.collect())?;
+        Ok(Image {
+            path,
+            format: ImageFormat::Registry,
+            config: parsed,
+            raw_config: config.clone(),
+            manifest: Some(descriptor.digest),
+            references,
+            layers,
+            limits: Limits::default(),
+        })
+    }
+
+    /// Attaches `artifact` to the image that was written last.
+    pub(crate) fn attach(&mut self, artifact: &Artifact) -> io::Result<()> {
+        let Some(image) = self.manifests.last() else { return Err(io::ErrorKind::NotFound.into()) };
+        self.attachments.push(Attachment::new(artifact, image.descriptor.clone())?);
+        for content in [EMPTY, &*artifact.content] {
+            self.schedule(Digest::of(content), Body::Bytes(content.to_vec().into()))?;
+        }
+        Ok(())
+    }
+}

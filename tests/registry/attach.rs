@@ -1,0 +1,138 @@
+//! Bills of materials that are attached to pushed images.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::lab::Lab;
+use crate::server::{Reply, Request, Server, forward};
+use crate::service::{Registry, crane, json, recipe, seatrial};
+
+fn push(lab: &Lab, image: &str, arguments: &[&str]) -> Value {
+    json(&seatrial(lab, [&["push", "app.toml", image, "--json"], arguments].concat()).ok())
+}
+
+/// The output of crane.
+fn read(lab: &Lab, command: &str, name: &str) -> String {
+    lab.tool(crane().to_str().unwrap(), [command, "--insecure", name])
+}
+
+/// The index with the tag in which clients look for what is attached to `digest`.
+fn attached(lab: &Lab, repository: &str, digest: &Value) -> Value {
+    let tag = digest.as_str().unwrap().replace(':', "-");
+    json(&read(lab, "manifest", &format!("{repository}:{tag}")))
+}
+
+#[test]
+fn a_bill_of_materials_is_attached_to_the_image() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let repository = registry.name("my/app");
+    let image = format!("{repository}:1.0");
+    let pushed = push(&lab, &image, &["--sbom", "spdx"]);
+    let index = attached(&lab, &repository, &pushed["digest"]);
+    assert_eq!(index["mediaType"], "application/vnd.oci.image.index.v1+json");
+    let entry = &index["manifests"][0];
+    assert_eq!(entry["artifactType"], "application/spdx+json");
+    assert_eq!(entry["digest"], pushed["attached"][0]["digest"]);
+    let name = |value: &Value| format!("{repository}@{}", value["digest"].as_str().unwrap());
+    let manifest = json(&read(&lab, "manifest", &name(entry)));
+    assert_eq!(manifest["artifactType"], "application/spdx+json");
+    assert_eq!(manifest["subject"]["digest"], pushed["digest"]);
+    let subject = read(&lab, "manifest", &image);
+    assert_eq!(manifest["subject"]["size"], subject.len());
+    assert_eq!(manifest["config"]["mediaType"], "application/vnd.oci.empty.v1+json");
+    let content = read(&lab, "blob", &name(&manifest["layers"][0]));
+
+    // The same document as beside an archive of the same image.
+    let build = ["build", "app.toml", "--format", "oci", "--compress", "gzip", "-o", "x.tar"];
+    seatrial(&lab, build.iter().chain(&["--sbom", "spdx", "--sbom-file", "x.json"])).ok();
+    assert_eq!(content, fs::read_to_string(lab.path("x.json")).unwrap());
+
+    // It is attached once; another format is another artifact.
+    let writes = registry.count("PUT", "/manifests/sha256-");
+    let again = push(&lab, &image, &["--sbom", "spdx"]);
+    assert_eq!(again["attached"], pushed["attached"]);
+    assert_eq!(registry.count("PUT", "/manifests/sha256-"), writes);
+    push(&lab, &image, &["--sbom", "cyclonedx"]);
+    let index = attached(&lab, &repository, &pushed["digest"]);
+    let kinds: Vec<&Value> =
+        index["manifests"].as_array().unwrap().iter().map(|entry| &entry["artifactType"]).collect();
+    assert_eq!(kinds, ["application/spdx+json", "application/vnd.cyclonedx+json"]);
+    seatrial(&lab, ["pull", &image, "-o", "pulled.tar"]).ok();
+}
+
+#[test]
+fn the_image_of_each_platform_gets_its_bill() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let recipe = fs::read_to_string(lab.path("app.toml")).unwrap();
+    let several = "platforms = ['linux/amd64', 'linux/arm64']";
+    lab.file("app.toml", recipe.replace("architecture = 'amd64'", several));
+    let repository = registry.name("multi");
+    let pushed = push(&lab, &format!("{repository}:1"), &["--sbom", "cyclonedx"]);
+    let index = json(&read(&lab, "manifest", &format!("{repository}:1")));
+    for (number, entry) in index["manifests"].as_array().unwrap().iter().enumerate() {
+        let bills = attached(&lab, &repository, &entry["digest"]);
+        assert_eq!(bills["manifests"][0]["digest"], pushed["attached"][number]["digest"]);
+    }
+    seatrial(&lab, ["pull", &format!("{repository}:1"), "-o", "x.tar"]).ok();
+    let run = seatrial(&lab, ["push", "x.tar", &repository, "--sbom", "spdx"]);
+    assert!(run.stderr().contains("--sbom is only for recipes"), "{}", run.stderr());
+}
+
+fn has_subject(request: &Request) -> bool {
+    let is_manifest = request.method == "PUT" && request.target.contains("/manifests/");
+    is_manifest && String::from_utf8_lossy(&request.body).contains("\"subject\"")
+}
+
+#[test]
+fn a_registry_that_lists_referrers_gets_no_tag_for_them() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let upstream = registry.address;
+    let modern = Server::before(upstream, move |request| {
+        if !has_subject(request) {
+            return None;
+        }
+        let Reply::Answer { status, mut headers, body } = forward(upstream, request) else {
+            return None;
+        };
+        headers.push(("OCI-Subject".to_owned(), "sha256:0".to_owned()));
+        Some(Reply::Answer { status, headers, body })
+    });
+    push(&lab, &format!("{}/my/app:1", modern.address), &["--sbom", "spdx"]);
+    assert_eq!(modern.count("PUT", "/manifests/sha256-"), 0);
+    let puts: Vec<String> = modern
+        .requests()
+        .into_iter()
+        .filter(|request| request.method == "PUT" && request.target.contains("/manifests/"))
+        .map(|request| request.target)
+        .collect();
+    assert_eq!(puts.len(), 3, "the image, the bill and the tag: {puts:?}");
+    assert!(puts[2].ends_with("/manifests/1"), "the tag is last: {puts:?}");
+}
+
+#[test]
+fn nothing_is_tagged_if_the_bill_cannot_be_attached() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let strict = Server::before(registry.address, |request| {
+        has_subject(request).then(|| Reply::new(400, &[], ""))
+    });
+    let image = format!("{}/my/app:1", strict.address);
+    let run = seatrial(&lab, ["push", "app.toml", &image, "--sbom", "spdx"]);
+    assert!(matches!(run.output.status.code(), Some(2 | 3)), "{}", run.stderr());
+    assert!(run.stderr().contains("answers 400"), "{}", run.stderr());
+    assert_eq!(strict.count("PUT", "/manifests/1"), 0);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_attached() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let image = registry.name("my/app:1");
+    let dry = push(&lab, &image, &["--sbom", "spdx", "--dry-run"]);
+    assert_eq!(registry.writes(), 0);
+    assert_eq!(dry["attached"], push(&lab, &image, &["--sbom", "spdx"])["attached"]);
+}
