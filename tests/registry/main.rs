@@ -11,6 +11,7 @@ mod attach; // bills of materials beside images
 mod base; // base images in registries, and the lock file
 mod copy; // images from one place to another
 mod credentials; // where credentials are found, and that they stay secret
+mod environment; // proxies, full disks
 mod faults; // broken connections, errors, silence, lies
 mod locations; // images in registries as arguments
 mod pull; // images from registries
