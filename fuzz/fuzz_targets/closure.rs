@@ -28,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
     list.reverse();
     let again = parse(&json!(list).to_string(), &dir).expect("a graph that was written is read");
     let again = again.closure(roots()).expect("a closure that was written is whole");
-    assert_eq!(format!("{closure:?}"), format!("{again:?}"));
+    assert!(closure.iter().eq(again.iter()));
     let size = |path: &StorePath| path.as_str().len() as u64;
     let (graph, again) = (PathGraph::new(&closure, size), PathGraph::new(&again, size));
     for (strategy, most) in [

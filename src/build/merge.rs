@@ -1,14 +1,14 @@
 //! Merges placed contents into a layer: shared directories become one, other duplicates are
 //! conflicts, and every parent directory gets an entry.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::BuildError;
 use super::changes::Pass;
 use super::files::ConflictRule;
 use super::hard_links::{self, LinkEntries};
 use super::image_path::{ImagePath, is_within};
-use super::origin::{ExpandableLink, Priority};
+use super::origin::Priority;
 use super::placer::Placer;
 use super::sorter::{Placed, Sorted};
 use crate::archive::ArchiveError;
@@ -83,52 +83,6 @@ impl Placer<'_> {
             return Err(BuildError::content(format!("path {}", display_path(path)), problem));
         }
         Ok(layer.sink)
-    }
-
-    /// Expands links into the store that lead to a folder and whose path another content needs:
-    /// places everything again, with the folder's files instead of the link. Returns whether there
-    /// was such a link.
-    fn expand_links(&mut self, sorted: &Sorted) -> Result<bool, BuildError> {
-        let contested = self.contested_links(sorted)?;
-        if contested.is_empty() {
-            return Ok(false);
-        }
-        let expanded: BTreeMap<ImagePath, BTreeMap<ImagePath, ExpandableLink>> =
-            contested.into_iter().filter_map(|path| self.expandable.remove_entry(&path)).collect();
-        for placed in sorted.iter()? {
-            let Placed { entry, origin, .. } = placed?;
-            let links = expanded.get(&entry.path);
-            let target = symlink_target(&entry);
-            let is_expanded = links.zip(target).is_some_and(|(links, to)| links.contains_key(to));
-            if !is_expanded {
-                self.placed.push(entry, origin)?;
-            }
-        }
-        for (path, links) in expanded {
-            for ExpandableLink { folder, origin } in links.into_values() {
-                self.origins.push(self.origins[origin as usize].clone());
-                self.directory(&path, 0o755)?;
-                self.linked_folder(&folder, &path)?;
-            }
-        }
-        Ok(true)
-    }
-
-    /// The paths of expandable links where something else was placed too.
-    fn contested_links(&self, sorted: &Sorted) -> Result<Vec<ImagePath>, BuildError> {
-        if self.expandable.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut targets: BTreeMap<ImagePath, BTreeSet<Option<ImagePath>>> = BTreeMap::new();
-        for placed in sorted.iter()? {
-            let entry = placed?.entry;
-            if self.expandable.contains_key(&entry.path) {
-                let target = symlink_target(&entry).cloned();
-                targets.entry(entry.path).or_default().insert(target);
-            }
-        }
-        targets.retain(|_, targets| targets.len() > 1);
-        Ok(targets.into_keys().collect())
     }
 
     /// Whether `second` replaces `first`, which has the same path. Two directories are one, of
@@ -218,13 +172,6 @@ impl Placer<'_> {
             },
             None => Entry::new(path, DirMetadata::default().mode, Kind::Directory),
         }
-    }
-}
-
-fn symlink_target(entry: &Entry) -> Option<&ImagePath> {
-    match &entry.kind {
-        Kind::Symlink(target) => Some(target),
-        _ => None,
     }
 }
 

@@ -16,6 +16,7 @@ mod cache;
 mod changes;
 mod contents;
 mod error;
+mod expansions;
 mod explain;
 pub mod files;
 mod folder_contents;

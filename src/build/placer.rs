@@ -4,6 +4,7 @@
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasher;
+use std::path::PathBuf;
 
 use super::BuildError;
 use super::changes::Changes;
@@ -69,6 +70,8 @@ pub(super) struct Placer<'a> {
     pub(super) placed: Sorter,
     /// By path, then by target.
     pub(super) expandable: BTreeMap<ImagePath, BTreeMap<ImagePath, ExpandableLink>>,
+    /// The folders that links were expanded to, by path.
+    pub(super) expanded: BTreeMap<ImagePath, Vec<PathBuf>>,
     /// Symlinks of earlier contents, which later contents follow.
     links: BTreeMap<ImagePath, Node>,
     /// Symlinks of the current content.
@@ -101,6 +104,7 @@ impl<'a> Placer<'a> {
             origins: Vec::new(),
             placed: Sorter::default(),
             expandable: BTreeMap::new(),
+            expanded: BTreeMap::new(),
             links: BTreeMap::new(),
             new_links: Vec::new(),
             collect_links: false,

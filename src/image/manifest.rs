@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 pub use super::descriptor::{Descriptor, OciPlatform};
 use super::digest::DigestError;
-use super::null;
 use super::raw_index::RawIndex;
+use super::{Digest, null};
 
 /// An image in a docker-archive's `manifest.json`, which is a list of images (moby `image/spec`,
 /// "Combined Image JSON + Filesystem Changeset Format").
@@ -52,10 +52,10 @@ pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The annotation with the reference in an OCI layout's index; containerd names images by it.
 pub const IMAGE_NAME: &str = "io.containerd.image.name";
 
-/// An OCI image manifest.
+/// An OCI image manifest, with digests of SHA-256 or, if `D` is text, of any algorithm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OciManifest {
+#[serde(rename_all = "camelCase", bound(deserialize = "D: Deserialize<'de>"))]
+pub struct OciManifest<D = Digest> {
     /// Always 2.
     #[serde(default, deserialize_with = "null::as_default")]
     pub schema_version: u32,
@@ -63,10 +63,10 @@ pub struct OciManifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// The image config.
-    pub config: Descriptor,
+    pub config: Descriptor<D>,
     /// The layers, lowest first.
     #[serde(default, deserialize_with = "null::as_default")]
-    pub layers: Vec<Descriptor>,
+    pub layers: Vec<Descriptor<D>>,
     /// Annotations; they are not read.
     #[serde(skip_deserializing, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,

@@ -211,6 +211,24 @@ fn an_image_with_a_digest_of_another_algorithm_matters_only_if_it_is_selected() 
         assert!(message.contains("only digests of SHA-256 are supported"), "{message}");
     };
     refused(&["--platform", "arm64"]);
+    // The same for the layers and the config of an image.
+    for part in ["config", "layers"] {
+        let layer = oci.blob(&valid_layer(), OCI_LAYER);
+        let mut manifest = json!({
+            "schemaVersion": 2,
+            "config": oci.document(OCI_CONFIG, &config(&[&valid_layer()])),
+            "layers": [layer],
+        });
+        match part {
+            "config" => manifest["config"]["digest"] = json!(sha512),
+            _ => manifest["layers"][0]["digest"] = json!(sha512),
+        }
+        let other = oci.document(OCI_MANIFEST, &manifest);
+        oci.index(&[of_platform(&other, "arm64"), of_platform(&image, "amd64")]);
+        inspect(&lab, &["oci", "--platform", "amd64"]);
+        let message = lab.seatrial(["inspect", "oci", "--platform", "arm64"]).rejected(&lab, "x");
+        assert!(message.contains("sha512:abab"), "{part}: {message}");
+    }
     oci.index(&[named(&other, "a:1"), named(&image, "b:1")]);
     inspect(&lab, &["oci", "--name", "b"]);
     refused(&["--name", "a"]);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::lab::{Built, Lab, STORE, strings};
+use crate::lab::{Built, Lab, Run, STORE, strings};
 
 /// The store paths in the layers of an image.
 fn paths(built: &Built) -> Vec<String> {
@@ -215,4 +215,27 @@ fn a_configuration_for_streaming_gives_the_image_of_its_recipe() {
     lab.file("single.toml", "name='x'\nlayering='single'\ncontents='tree'\n");
     let message = lab.seatrial(["conf", "single.toml"]).rejected(&lab, "x");
     assert!(message.contains("has layers of store paths"), "{message}");
+}
+
+#[test]
+fn links_of_two_contents_to_the_folders_they_are_in_are_a_conflict() {
+    let lab = Lab::new();
+    lab.store(&[("a-one", &["a-one"]), ("b-two", &["b-two"])]);
+    lab.link("store/a-one/bin/up", "../../a-one");
+    lab.link("store/b-two/bin/up", "../../b-two");
+    let recipe = format!("name='x'\ncontents=['/nix/store/a-one', '/nix/store/b-two']\n{STORE}");
+    lab.file("recipe.toml", recipe);
+    let mut command = lab.command("timeout");
+    command.args([
+        "-s",
+        "KILL",
+        "60",
+        env!("CARGO_BIN_EXE_seatrial"),
+        "build",
+        "recipe.toml",
+        "-o",
+        "x",
+    ]);
+    let message = Run::of(command).rejected(&lab, "x");
+    assert!(message.contains("conflict at /bin/up/bin/up: a symlink in"), "{message}");
 }

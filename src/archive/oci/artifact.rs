@@ -30,7 +30,7 @@ pub(super) fn is_artifact_type(artifact_type: Option<&str>) -> bool {
 }
 
 /// Whether `manifest` is an artifact: its config or one of its layers is not that of an image.
-pub(super) fn is_artifact(manifest: &OciManifest) -> bool {
+pub(super) fn is_artifact<D>(manifest: &OciManifest<D>) -> bool {
     is_artifact_type(manifest.artifact_type.as_deref())
         || !is_image_config(&manifest.config.media_type)
         || !manifest.layers.iter().all(|layer| is_layer(&layer.media_type))

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
+
 use super::layout::{INDEX, LAYOUT, blob_name};
 use crate::archive::ArchiveError;
 use crate::archive::image::check_digest;
@@ -65,6 +67,18 @@ impl Documents<'_> {
         parse_manifest(self.path, &blob_name(descriptor.digest), &bytes).map(Some)
     }
 
+    /// The same with unparsed digests: an image that is not selected may have digests of another
+    /// algorithm than SHA-256.
+    pub(super) fn listed_manifest(
+        &self,
+        descriptor: &Descriptor,
+    ) -> Result<Option<OciManifest<String>>, ArchiveError> {
+        let Some(bytes) = self.blob_if_present(descriptor)? else {
+            return Ok(None);
+        };
+        parse_any_manifest(self.path, &blob_name(descriptor.digest), &bytes).map(Some)
+    }
+
     /// Reads a small blob and checks its size and digest.
     pub(super) fn blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>, ArchiveError> {
         let blob = self.blob_if_present(descriptor)?;
@@ -123,7 +137,15 @@ pub(crate) fn parse_manifest(
     name: &str,
     bytes: &[u8],
 ) -> Result<OciManifest, ArchiveError> {
-    let manifest: OciManifest = json::parse(image, name, bytes, schema::OCI_MANIFEST)?;
+    parse_any_manifest(image, name, bytes)
+}
+
+fn parse_any_manifest<D: DeserializeOwned>(
+    image: &Path,
+    name: &str,
+    bytes: &[u8],
+) -> Result<OciManifest<D>, ArchiveError> {
+    let manifest: OciManifest<D> = json::parse(image, name, bytes, schema::OCI_MANIFEST)?;
     let of_index = manifest.media_type.as_deref().is_some_and(is_index);
     if manifest.has_manifests || of_index {
         let problem = "a manifest with the keys or the media type of an index; engines read it \

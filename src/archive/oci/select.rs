@@ -32,7 +32,7 @@ pub(super) fn select(
     let mut images = Vec::new();
     let mut about_others = Vec::new();
     for image in named {
-        match documents.manifest_if_present(&image.descriptor)? {
+        match documents.listed_manifest(&image.descriptor)? {
             Some(manifest) if is_artifact(&manifest) => artifacts += 1,
             Some(manifest) if manifest.has_subject => about_others.push(image),
             _ => images.push(image),
@@ -135,18 +135,20 @@ impl<'a> Platforms<'a> {
     }
 
     /// The platform of an image, according to the index or else to its config. `None` if neither
-    /// has it, or if the layout lacks the config.
+    /// has it, or if the layout lacks the config or names it by a digest that is not supported.
     fn get(&mut self, image: &ListedImage) -> Result<Option<OciPlatform>, ArchiveError> {
         if let Some(platform) = image.platform() {
             return Ok(Some(platform.clone()));
         }
-        let Some(manifest) = self.documents.manifest_if_present(&image.descriptor)? else {
+        let Some(manifest) = self.documents.listed_manifest(&image.descriptor)? else {
             return Ok(None);
         };
-        if let Some(platform) = self.of_configs.get(&manifest.config.digest) {
+        let Ok(digest) = manifest.config.digest.parse() else { return Ok(None) };
+        if let Some(platform) = self.of_configs.get(&digest) {
             return Ok(platform.clone());
         }
-        let platform = match self.documents.blob_if_present(&manifest.config)? {
+        let config = manifest.config.with_digest(digest);
+        let platform = match self.documents.blob_if_present(&config)? {
             Some(bytes) => {
                 let path = self.documents.path;
                 let config: ImageConfig = json::parse(path, "the config", &bytes, schema::CONFIG)?;
@@ -155,7 +157,7 @@ impl<'a> Platforms<'a> {
             }
             None => None,
         };
-        self.of_configs.insert(manifest.config.digest, platform.clone());
+        self.of_configs.insert(digest, platform.clone());
         Ok(platform)
     }
 }
