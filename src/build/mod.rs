@@ -55,6 +55,7 @@ mod run_settings;
 mod settings;
 mod single_paths;
 mod sorter;
+mod source_paths;
 mod split;
 mod step_state;
 mod steps;

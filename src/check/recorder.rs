@@ -1,6 +1,7 @@
 //! Collects the verdict of a run, and reports events while it is running.
 
 use super::expectations::{Expectations, ExpectationsFile};
+use super::kept_vm::KeptVm;
 use super::verdict::{EngineRun, Outcome, TestCase, Verdict};
 use super::{CheckError, runtime_checks, static_checks};
 use crate::text;
@@ -15,6 +16,11 @@ pub struct Options {
     pub filter: Option<String>,
     /// Options of the VMs.
     pub vm: VmOptions,
+    /// The name of a running VM, in which images are tested instead of a VM of their own. It has
+    /// the only engine in `engines`.
+    pub named_vm: Option<String>,
+    /// Where the VM is kept for the next run, if there is one image and one engine.
+    pub kept_vm: Option<KeptVm>,
 }
 
 /// An event of a run.

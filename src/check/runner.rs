@@ -2,8 +2,7 @@
 //! engine. Nothing is printed here: progress and results are reported as events.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::StreamExt;
 
@@ -11,15 +10,13 @@ use super::CheckError;
 use super::expectations::ExpectationsFile;
 use super::input::CheckInput;
 use super::recorder::{Event, Options, Recorder, Reporter};
-use super::runtime_checks::companions::Images;
-use super::runtime_checks::{self, RuntimeChecks};
-use super::verdict::{Checks, EngineRun, TestCase, Verdict};
-use crate::engine::EngineError;
+use super::runtime_checks;
+use super::trial::{Target, Trial, run_on_engine};
+use super::verdict::{TestCase, Verdict};
 use crate::errors::chain;
-use crate::harness::{Daemon, HarnessError, LoadedImage};
 use crate::image::Platform;
 use crate::image::platform::Arch;
-use crate::vm::guest::Api;
+use crate::vm::guest::assemble::{Sources, locate};
 use crate::vm::pool::{PrepareOptions, prepare};
 use crate::vm::{Definition, Guest};
 
@@ -60,7 +57,11 @@ pub async fn run(
         let trial = Trial { input, files: &files, companions: &companions };
         for engine in &engines {
             if !guests.contains_key(engine) {
-                let guest = prepare_guest(engine, options, &mut recorder).await;
+                let guest = match options.named_vm {
+                    // It is running already.
+                    Some(_) => located(engine),
+                    None => prepare_guest(engine, options, &mut recorder).await,
+                };
                 guests.insert(engine.clone(), guest);
             }
         }
@@ -75,27 +76,6 @@ pub async fn run(
     }
     recorder.verdict.seconds = begin.elapsed().as_secs_f64();
     Ok(recorder.verdict)
-}
-
-/// An image, what is expected of it, and the images of further containers.
-#[derive(Clone, Copy)]
-struct Trial<'a> {
-    input: &'a CheckInput,
-    files: &'a [ExpectationsFile],
-    companions: &'a BTreeMap<PathBuf, CheckInput>,
-}
-
-/// An engine with its guest, or the reason why there is none.
-struct Target<'a> {
-    name: &'a str,
-    guest: Result<&'a Guest, &'a String>,
-}
-
-impl Target<'_> {
-    /// Whether the engine creates a pod for each container, which takes twice as long.
-    fn creates_pods(&self) -> bool {
-        self.guest.is_ok_and(|guest| guest.definition.family.api == Api::Cri)
-    }
 }
 
 fn run_static_checks(
@@ -124,6 +104,11 @@ fn run_static_checks(
         }
     }
     Ok(())
+}
+
+/// Returns a guest, whether or not it is assembled.
+fn located(engine: &str) -> Result<Guest, String> {
+    locate(engine, &Sources::default()).map_err(|error| chain(&error))
 }
 
 /// Assembles a guest and makes its snapshot, if they are missing. Returns the reason if that fails,
@@ -174,100 +159,6 @@ async fn run_on_engines(
             recorder.append(&image, verdict);
         }
     }
-}
-
-async fn run_on_engine(
-    trial: Trial<'_>,
-    engine: &Target<'_>,
-    options: &Options,
-    recorder: &mut Recorder<'_>,
-) {
-    let input = trial.input;
-    let image = input.image.name();
-    let failed = |problem: String| {
-        TestCase::error(&image, "the engine", problem).on_engine(engine.name, Duration::ZERO)
-    };
-    let guest = match engine.guest {
-        Ok(guest) => guest,
-        Err(problem) => return recorder.record(failed(problem.clone())),
-    };
-    recorder.progress(format!("starting {}", engine.name));
-    let daemon = match Daemon::start_guest(guest, &options.vm).await {
-        Ok(daemon) => daemon,
-        Err(error) => return recorder.record(failed(chain(&error))),
-    };
-    recorder.progress(format!("loading {image} into {}", engine.name));
-    let begin = Instant::now();
-    let (archive, opened) = (&input.archive, &input.image);
-    let loaded = daemon.load_opened(archive, &opened.image, &opened.layer_sizes()).await;
-    match loaded {
-        Ok(loaded) => {
-            let engine_run = engine_run(engine.name, &daemon, begin.elapsed()).await;
-            recorder.engine_section(&image, engine_run);
-            run_runtime_checks(trial, engine.name, &loaded, recorder).await;
-        }
-        // The engine works but rejects the image: a result of the test.
-        Err(HarnessError::Engine(EngineError::Load(problem))) => {
-            let mut checks = Checks::default();
-            let found = format!("{} rejects it: {problem}", engine.name);
-            checks.record("load", "the engine accepts the image", found, false);
-            let case = TestCase::finished(&image, runtime_checks::LOAD, checks);
-            // Recorded whatever the filter is: no other runtime check can run.
-            recorder.record_unfiltered(case.on_engine(engine.name, begin.elapsed()));
-        }
-        Err(error) => recorder.record(failed(chain(&error))),
-    }
-}
-
-async fn engine_run(engine: &str, daemon: &Daemon, load_duration: Duration) -> EngineRun {
-    EngineRun {
-        engine: engine.to_owned(),
-        version: daemon.engine().version().await.unwrap_or_default(),
-        timeline: daemon.timeline().events().to_vec(),
-        fallback: daemon.fallback().map(str::to_owned),
-        load_seconds: load_duration.as_secs_f64(),
-    }
-}
-
-async fn run_runtime_checks(
-    trial: Trial<'_>,
-    engine: &str,
-    image: &LoadedImage<'_>,
-    recorder: &mut Recorder<'_>,
-) {
-    let Trial { input, files, .. } = trial;
-    let (image_arch, vm_arch) =
-        (&input.image.image.config.architecture, input.platform.arch.goarch());
-    let image_user = input.image.image.config.config.user.as_deref();
-    let companion_images = &load_companions(trial, image.daemon(), recorder).await;
-    for ExpectationsFile { expectations, .. } in files {
-        let report = &mut |case: TestCase| recorder.record(case);
-        let mut checks = RuntimeChecks { image, image_user, companion_images, engine, report };
-        checks.check_load().await;
-        if image_arch == vm_arch {
-            checks.check_containers(expectations).await;
-        } else {
-            let reason = format!("the image is for {image_arch}, the VM is {vm_arch}");
-            checks.skip_containers(expectations, &reason);
-        }
-    }
-}
-
-/// Loads the images of further containers into the engine.
-async fn load_companions<'d>(
-    trial: Trial<'_>,
-    daemon: &'d Daemon,
-    recorder: &mut Recorder<'_>,
-) -> Images<'d> {
-    let mut images = Images::new();
-    for (path, input) in trial.companions {
-        let opened = &input.image;
-        recorder.progress(format!("loading {}", opened.name()));
-        let (archive, sizes) = (&input.archive, opened.layer_sizes());
-        let loaded = daemon.load_opened(archive, &opened.image, &sizes).await;
-        images.insert(path.clone(), loaded.map_err(|error| chain(&error)));
-    }
-    images
 }
 
 impl CheckInput {

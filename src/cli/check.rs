@@ -4,30 +4,36 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
+
 use super::args::{
     AccessArgs, LimitArgs, ReportFile, is_recipe, selected_engines, thread_count,
     warn_of_cache_problem,
 };
 use super::exit::{ExitWith, UsageError};
-use super::images::Access;
+use super::images::{Access, location};
 use super::progress::StatusLine;
 use super::runtime::{block_on, interruptible};
-use super::streams::{json, pretty_json, stdout};
+use super::streams::{json, messages, pretty_json, stderr, stdout};
+use super::watch::{Sources, Watcher};
 use crate::archive::ImageSelector;
-use crate::build::CacheUse;
-use crate::check::{self, CheckInput, Event, ExpectationsFile, Options, arch_of};
+use crate::build::{CacheUse, Recipe};
+use crate::check::{self, CheckInput, Event, ExpectationsFile, KeptVm, Options, arch_of};
 use crate::check::{Expectations, Verdict};
+use crate::errors::chain;
 use crate::image::Platform;
 use crate::report::{html, junit, markdown, tally, terminal};
-use crate::vm::{AcceleratorChoice, Options as VmOptions};
+use crate::text;
+use crate::vm::{AcceleratorChoice, NamedVm, Options as VmOptions};
 
 /// Tests images against expectations, on real engines
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   seatrial check app.tar --expect app.expect.toml
   seatrial check app.toml --expect a.toml --report html=report.html
   seatrial check app.tar --expect a.toml --no-vm   # in milliseconds
+  seatrial check app.toml --expect a.toml --watch  # again after each change
   seatrial check app.tar --expect structure-test.yaml --report md=summary.md
   seatrial check docker://registry.example/my/app:1.0 --expect app.expect.toml
 
@@ -61,6 +67,14 @@ pub(super) struct Args {
     /// Select one of several platforms [default: those of the engines]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<Platform>,
+    /// Test in the VM that `seatrial vm up` has started under this name, instead
+    /// of in VMs of their own
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["engine", "no_vm"])]
+    vm: Option<String>,
+    /// After each run, wait for changes of recipes, contents, archives and
+    /// expectations, and run again, in the same VM if possible
+    #[arg(long)]
+    watch: bool,
     /// Run static checks only; report engine checks as skipped
     #[arg(long, conflicts_with = "engine")]
     no_vm: bool,
@@ -111,7 +125,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.expect.is_empty() {
         return Err(UsageError("there are no expectations; give --expect FILE").into());
     }
-    let verdict = verdict(args)?;
+    let plan = Plan::new(args)?;
+    match args.watch {
+        true => block_on(interruptible(watch(args, plan))),
+        false => block_on(interruptible(check_once(args, &plan))),
+    }
+}
+
+/// Runs all checks, prints the verdict and writes reports.
+async fn check_once(args: &Args, plan: &Plan) -> anyhow::Result<()> {
+    let verdict = verdict(args, plan).await?;
     args.report.iter().try_for_each(|report| write_report(report, &verdict))?;
     let counts = verdict.tally();
     match args.json {
@@ -125,30 +148,92 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
+/// Runs all checks again after each change, until Ctrl-C.
+async fn watch(args: &Args, mut plan: Plan) -> anyhow::Result<()> {
+    plan.options.kept_vm = Some(KeptVm::default());
+    let reports: Vec<&Path> = args.report.iter().map(ReportFile::path).collect();
+    loop {
+        let sources = sources(args, &plan);
+        if let Some(report) = reports.iter().find(|report| sources.contains(report)) {
+            let report = text::path(report);
+            bail!("{report} is in a folder that is watched; write the report elsewhere");
+        }
+        // Before the run, so that changes during the run are noticed.
+        let mut watcher = Watcher::new(&sources)?;
+        if let Err(error) = check_once(args, &plan).await
+            && !error.is::<ExitWith>()
+        {
+            writeln!(stderr(), "seatrial: {}", text::message(&chain(&*error)))?;
+        }
+        writeln!(messages(), "waiting for changes; Ctrl-C ends")?;
+        let changed = watcher.wait_for_change().await?;
+        writeln!(messages(), "\n{} has changed", text::path(&changed))?;
+    }
+}
+
+/// Returns the files and folders that the result depends on, as far as they can be read.
+fn sources(args: &Args, plan: &Plan) -> Sources {
+    let mut paths = args.expect.clone();
+    let images = args.images.iter().filter_map(|image| location(image).ok());
+    paths.extend(images.filter_map(|image| image.path().map(Path::to_owned)));
+    for image in args.images.iter().filter(|image| is_recipe(image)) {
+        for platform in &plan.platforms {
+            if let Ok(recipe) = Recipe::read_for(image, platform) {
+                paths.extend(recipe.source_paths());
+            }
+        }
+    }
+    Sources::new(&paths)
+}
+
+/// The engines of a run, and the platforms of its images.
+struct Plan {
+    options: Options,
+    platforms: BTreeSet<Platform>,
+}
+
+impl Plan {
+    fn new(args: &Args) -> anyhow::Result<Self> {
+        let engines = match &args.vm {
+            _ if args.no_vm => Vec::new(),
+            Some(name) => vec![NamedVm::find(Some(name))?.guest],
+            None => selected_engines(&args.engine)?,
+        };
+        let platforms = platforms(&engines, args.platform.as_ref())?;
+        let vm = VmOptions { accelerator: args.accel, ..VmOptions::default() };
+        let (filter, named_vm) = (args.filter.clone(), args.vm.clone());
+        let options = Options { engines, filter, vm, named_vm, kept_vm: None };
+        Ok(Self { options, platforms })
+    }
+}
+
 /// Runs all checks and prints test cases as they end.
-fn verdict(args: &Args) -> anyhow::Result<Verdict> {
+async fn verdict(args: &Args, plan: &Plan) -> anyhow::Result<Verdict> {
     let expectations = args.expect.iter().map(|path| ExpectationsFile::read(path));
     let expectations = expectations.collect::<Result<Vec<_>, _>>()?;
     let threads = thread_count(None);
-    let engines = if args.no_vm { Vec::new() } else { selected_engines(&args.engine)? };
-    let platforms = platforms(&engines, args.platform.as_ref())?;
-    let platforms = platforms.iter();
-    let access = args.access.access(true);
-    let inputs = args
-        .images
-        .iter()
-        .flat_map(|path| platforms.clone().map(move |platform| (path, platform)))
-        .map(|(path, platform)| input(args, &access, path, platform, threads));
-    let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
-    let vm = VmOptions { accelerator: args.accel, ..VmOptions::default() };
-    let options = Options { engines, filter: args.filter.clone(), vm };
+    let (args, platforms) = (args.clone(), plan.platforms.clone());
+    let quiet = args.json;
+    let inputs = tokio::task::spawn_blocking(move || inputs(&args, &platforms, threads));
+    let inputs = inputs.await??;
     let line = StatusLine::new();
     let mut report = |event: Event<'_>| match event {
         Event::Progress(status) => line.set(status),
-        Event::Section(image, run) => print(&line, args.json, &terminal::heading(image, run)),
-        Event::TestCase(case) => print(&line, args.json, &terminal::test_case(case)),
+        Event::Section(image, run) => print(&line, quiet, &terminal::heading(image, run)),
+        Event::TestCase(case) => print(&line, quiet, &terminal::test_case(case)),
     };
-    block_on(interruptible(check::run(&inputs, &expectations, &options, threads, &mut report)))
+    Ok(check::run(&inputs, &expectations, &plan.options, threads, &mut report).await?)
+}
+
+/// Builds recipes and opens archives, for each platform.
+fn inputs(
+    args: &Args,
+    platforms: &BTreeSet<Platform>,
+    threads: usize,
+) -> anyhow::Result<Vec<CheckInput>> {
+    let access = args.access.access(true);
+    let pairs = args.images.iter().flat_map(|path| platforms.iter().map(move |p| (path, p)));
+    pairs.map(|(path, platform)| input(args, &access, path, platform, threads)).collect()
 }
 
 /// Returns the platforms for which images are selected: `requested`, or those of `engines`, or the

@@ -46,6 +46,8 @@ mod streams;
 mod summary;
 #[cfg(feature = "vm")]
 mod vm;
+#[cfg(feature = "vm")]
+mod watch;
 
 use std::process::ExitCode;
 

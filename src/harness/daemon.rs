@@ -6,7 +6,7 @@ use super::HarnessError;
 use crate::engine::{Docker, Engine, Timeline};
 use crate::vm::instance::units;
 use crate::vm::pool::{OwnVms, PrepareOptions, prepare, start};
-use crate::vm::{CommandOutput, Guest, Options, ReadyVm, Vm};
+use crate::vm::{CommandOutput, Guest, NamedVm, Options, ReadyVm, Vm};
 
 /// The time limit for a connection to the guest agent.
 const AGENT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,6 +42,16 @@ impl Daemon {
         options: &Options,
     ) -> Result<Self, HarnessError> {
         Ok(Self(start::start(guest, options, OwnVms::End).await?))
+    }
+
+    /// Connects to a named VM, which was started by `seatrial vm up`. It continues when this is
+    /// dropped. If `name` is `None`, this is the VM that the environment variable `SEATRIAL_VM`
+    /// names, or else the only one.
+    ///
+    /// # Errors
+    /// If there is no such VM, or its engine does not answer.
+    pub async fn attach(name: Option<&str>) -> Result<Self, HarnessError> {
+        Ok(Self(NamedVm::find(name)?.attach().await?))
     }
 
     /// Returns the engine.

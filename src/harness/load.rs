@@ -109,7 +109,10 @@ impl Daemon {
     }
 
     /// Returns the image called `reference`, if the engine has it.
-    async fn loaded_image(&self, reference: String) -> Result<LoadedImage<'_>, HarnessError> {
+    pub(super) async fn loaded_image(
+        &self,
+        reference: String,
+    ) -> Result<LoadedImage<'_>, HarnessError> {
         self.engine().inspect(&reference).await?;
         Ok(LoadedImage::new(self, reference))
     }

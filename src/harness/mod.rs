@@ -40,6 +40,7 @@
 mod daemon;
 mod error;
 mod load;
+mod load_missing;
 mod loaded_image;
 mod node_files;
 mod steps;

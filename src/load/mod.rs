@@ -6,7 +6,7 @@
 //! are sent.
 
 mod error;
-mod present;
+pub(crate) mod present;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use crate::image::DiffId;
 /// The number of layers of `image`, counted from the lowest, that an engine has which holds the
 /// images `present`. A layer counts only together with all layers below it, as in a chain ID (OCI
 /// image-spec, `config.md`, "Layer ChainID").
-pub(super) fn common_layers(image: &[DiffId], present: &[Vec<DiffId>]) -> usize {
+pub(crate) fn common_layers(image: &[DiffId], present: &[Vec<DiffId>]) -> usize {
     let common = |other: &Vec<DiffId>| image.iter().zip(other).take_while(|(a, b)| a == b).count();
     present.iter().map(common).max().unwrap_or(0)
 }

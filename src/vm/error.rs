@@ -140,6 +140,16 @@ pub enum VmError {
         /// The names of all running VMs.
         running: Vec<String>,
     },
+    /// No VM has the name in the shell's environment.
+    #[error(
+        "there is no VM named {}, which the variable SEATRIAL_VM names; run `unset SEATRIAL_VM`, \
+         or give a name",
+        text::quote(name)
+    )]
+    VmOfShell {
+        /// The name.
+        name: String,
+    },
     /// Another named VM has this name.
     #[error(
         "a VM named \"{0}\" is running; choose another --name, or end it with: seatrial vm down {0}"
@@ -237,6 +247,7 @@ impl VmError {
             self,
             Self::UnknownGuest { .. }
                 | Self::UnknownVm { .. }
+                | Self::VmOfShell { .. }
                 | Self::NameTaken(_)
                 | Self::RenamedVariable { .. }
                 | Self::GuestProgram { .. }

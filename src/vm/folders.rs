@@ -109,12 +109,13 @@ pub(super) fn remove_folder(path: &Path) -> Result<(), VmError> {
 }
 
 /// The private folder of a VM. It is locked while its process runs and removed when it is dropped.
-/// If a process was killed, the next VM that starts removes its folders.
+/// If a process was killed, the next VM that starts removes its folders. The folder of another
+/// process's VM stays.
 #[derive(Debug)]
 pub(super) struct VmFolder {
-    folder: TempDir,
+    path: PathBuf,
     #[allow(dead_code)]
-    lock: Lock,
+    owned: Option<(TempDir, Lock)>,
 }
 
 impl VmFolder {
@@ -126,11 +127,16 @@ impl VmFolder {
         remove_unlocked(&vms)?;
         let folder = temporary_folder(&vms, "vm-")?;
         let lock = Lock::acquire(&folder.path().join("lock"))?;
-        Ok(Self { folder, lock })
+        Ok(Self { path: folder.path().to_owned(), owned: Some((folder, lock)) })
+    }
+
+    /// The folder of a VM that another process owns.
+    pub(super) fn of_other_process(path: &Path) -> Self {
+        Self { path: path.to_owned(), owned: None }
     }
 
     pub(super) fn path(&self) -> &Path {
-        self.folder.path()
+        &self.path
     }
 }
 

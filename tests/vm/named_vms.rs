@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
+use crate::sample_image::SampleImage;
 use crate::workbench::{GUEST, NamedVm, run, seatrial, show, stdout};
 
 /// Runs `vm exec` with `input`, and returns the exit code and both streams.
@@ -38,6 +39,45 @@ fn exec_passes_input_and_exits_like_the_command(vm: &str) {
     assert_eq!((code, error.as_str()), (Some(126), expected));
 }
 
+fn folder_line(folder: &str) -> String {
+    format!("export DOCKER_CERT_PATH={folder}\n")
+}
+
+fn the_environment_of_a_shell_selects_the_vm(vm: &str, cert_path: &str) {
+    let environment = stdout(&seatrial(&["vm", "env", vm]));
+    assert!(environment.starts_with(&format!("export SEATRIAL_VM={vm}\n")), "{environment}");
+    assert!(environment.ends_with(cert_path), "{environment}");
+    let script = format!("{environment}exec \"$0\" vm exec -- hostname");
+    let selected = || {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_seatrial")]);
+        shell
+    };
+    stdout(&run(&mut selected()));
+    let mut stale = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    let output = run(stale.args(["vm", "exec", "--", "true"]).env("SEATRIAL_VM", "gone"));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("\"gone\", which the variable SEATRIAL_VM names"), "{error}");
+}
+
+fn a_check_runs_in_the_vm(vm: &str) {
+    let sample = SampleImage::new();
+    let expectations = "[[run]]\nname = 'hello'\nstdout = \"hello\\n\"\n";
+    std::fs::write(sample.path("e.toml"), expectations).unwrap();
+    // The second time, the engine has the layers.
+    for _ in 0..2 {
+        let arguments = ["check", "app.toml", "--expect", "e.toml", "--vm", vm, "--json"];
+        let output = stdout(&sample.seatrial(&arguments));
+        let verdict: serde_json::Value = serde_json::from_str(&output).unwrap();
+        let outcomes: Vec<_> = verdict["cases"].as_array().unwrap().iter().collect();
+        assert!(outcomes.iter().all(|case| case["outcome"] == "passed"), "{output}");
+        assert!(outcomes.iter().any(|case| case["name"] == "run hello"), "{output}");
+    }
+    let script = "docker image inspect --format '{{.Os}}' sample/app:1.0";
+    assert_eq!(exec(vm, &["sh", "-c", script], b""), (Some(0), b"linux\n".into(), String::new()));
+}
+
 #[test]
 fn a_named_vm_is_listed_and_serves_docker_until_it_is_ended() {
     let up = NamedVm("named-by-a-test");
@@ -65,6 +105,8 @@ fn a_named_vm_is_listed_and_serves_docker_until_it_is_ended() {
         (Some(5), &b"in the guest\n"[..], &b"oops\n"[..])
     );
     exec_passes_input_and_exits_like_the_command(up.0);
+    the_environment_of_a_shell_selects_the_vm(up.0, &folder_line(folder));
+    a_check_runs_in_the_vm(up.0);
     let logs = stdout(&seatrial(&["vm", "logs", up.0, "--unit", "docker.service"]));
     assert!(logs.contains("API listen on"), "{logs}");
 

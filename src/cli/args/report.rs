@@ -1,7 +1,7 @@
 //! `--report KIND=FILE`: a report in a file, in addition to what the command prints.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -28,6 +28,11 @@ impl ReportFile {
             return Err(format!("the file is missing; write {kind}=FILE"));
         }
         Ok(Self { kind, path: path.into() })
+    }
+
+    /// Returns the path of the file.
+    pub(in crate::cli) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Writes the whole report or nothing.

@@ -10,7 +10,7 @@ Examples:
   seatrial vm down
   seatrial vm down docker-28 podman-5.4")]
 pub(super) struct Args {
-    /// Names of VMs [default: the only VM]
+    /// Names of VMs [default: $SEATRIAL_VM, or the only VM]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Kill all named VMs

@@ -34,7 +34,7 @@ Examples:
   seatrial vm exec docker-28 -- cat /etc/os-release
   seatrial vm exec -- sh -s < script.sh")]
 pub(super) struct Args {
-    /// Name of the VM [default: the only VM]
+    /// Name of the VM [default: $SEATRIAL_VM, or the only VM]
     name: Option<String>,
     /// Time limit for the command
     #[arg(long, default_value = "600", value_name = "SECONDS")]

@@ -22,7 +22,7 @@ Examples:
   seatrial vm logs docker-28 --unit docker.service
   seatrial vm logs --console | tail")]
 pub(super) struct Args {
-    /// Name of the VM [default: the only VM]
+    /// Name of the VM [default: $SEATRIAL_VM, or the only VM]
     name: Option<String>,
     /// Print only messages of this systemd unit, such as docker.service
     #[arg(long, conflicts_with = "console")]

@@ -2,6 +2,7 @@
 
 mod background;
 mod down;
+mod environment;
 mod exec;
 mod list;
 mod logs;
@@ -30,6 +31,7 @@ enum Command {
     List(list::Args),
     Prepare(prepare::Args),
     Up(up::Args),
+    Env(environment::Args),
     Exec(exec::Args),
     Logs(logs::Args),
     Down(down::Args),
@@ -42,6 +44,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         Command::List(args) => list::run(args),
         Command::Prepare(args) => prepare::run(args),
         Command::Up(args) => up::run(args),
+        Command::Env(args) => environment::run(args),
         Command::Exec(args) => exec::run(args),
         Command::Logs(args) => logs::run(args),
         Command::Down(args) => down::run(args),

@@ -5,13 +5,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context;
 
+use super::environment;
 use super::vm_args::VmArgs;
 use crate::cli::exit::ExitWith;
 use crate::cli::guests::prepare_guest;
 use crate::cli::streams::{raw_stdout, stderr, stdout};
-use crate::vm::guest::Api;
+use crate::vm::NamedVm;
 use crate::vm::pool::PrepareOptions;
-use crate::vm::{Definition, NamedVm};
 
 /// Starts a named VM and prints shell commands that point docker to it
 #[derive(Debug, clap::Args)]
@@ -53,7 +53,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.timeline {
         vm.timeline.iter().try_for_each(|event| writeln!(stderr(), "{event}"))?;
     }
-    print_environment(&vm)
+    let (name, seconds) = (&vm.name, vm.ready_after().as_secs_f64());
+    writeln!(
+        raw_stdout(),
+        "# {name} is ready after {seconds:.2} s; to kill it: seatrial vm down {name}"
+    )?;
+    environment::print(&vm)
 }
 
 /// Starts the process that owns the VM, and returns the line that it prints when the VM is ready.
@@ -73,35 +78,4 @@ fn start_background_process(args: &Args) -> anyhow::Result<String> {
     // The background process has printed the error.
     let code = process.wait()?.code().and_then(|code| u8::try_from(code).ok());
     Err(code.map_or(ExitWith::ENVIRONMENT, ExitWith).into())
-}
-
-/// Prints what a shell needs to reach the VM's engine.
-fn print_environment(vm: &NamedVm) -> anyhow::Result<()> {
-    // A shell evaluates the lines, so that they must be exact.
-    let mut output = raw_stdout();
-    let (name, seconds) = (&vm.name, vm.ready_after().as_secs_f64());
-    writeln!(
-        output,
-        "# {name} is ready after {seconds:.2} s; to kill it: seatrial vm down {name}"
-    )?;
-    if Definition::named(&vm.guest)?.family.api == Api::Cri {
-        let command = format!("seatrial vm exec {name} -- ctr --namespace k8s.io images list");
-        writeln!(output, "# it has a CRI engine, without a Docker API; try: {command}")?;
-        return Ok(());
-    }
-    writeln!(output, "export DOCKER_HOST=tcp://localhost:{}", vm.port)?;
-    writeln!(output, "export DOCKER_TLS_VERIFY=1")?;
-    let folder = vm.folder.display().to_string();
-    writeln!(output, "export DOCKER_CERT_PATH={}", shell_quoted(&folder))?;
-    Ok(())
-}
-
-/// Quotes `text` for a shell, if necessary.
-fn shell_quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    if text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }

@@ -10,6 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::sync::watch;
 
@@ -30,8 +31,11 @@ pub(in crate::vm) struct Process {
     pid: u32,
     /// Signals go through this, so that they cannot reach another process with the same ID.
     pidfd: Arc<OwnedFd>,
-    status: watch::Receiver<Option<ExitStatus>>,
+    /// The exit status as text, once the process has exited.
+    status: watch::Receiver<Option<String>>,
     waiter: Option<std::thread::JoinHandle<()>>,
+    /// Whether another process has started it, and ends it.
+    foreign: bool,
     log: PathBuf,
 }
 
@@ -61,7 +65,7 @@ impl Process {
             Ok((mut child, pidfd)) => {
                 let _ = start_sender.send(Ok((child.id(), pidfd)));
                 if let Ok(status) = child.wait() {
-                    status_sender.send_replace(Some(status));
+                    status_sender.send_replace(Some(text_of(status)));
                 }
             }
         };
@@ -70,7 +74,25 @@ impl Process {
         let started = started.recv().unwrap_or_else(|error| Err(io::Error::other(error)));
         let (pid, pidfd) = started.map_err(failed)?;
         let (pidfd, log) = (Arc::new(pidfd), log.to_owned());
-        Ok(Self { pid, pidfd, status, waiter: Some(waiter), log })
+        Ok(Self { pid, pidfd, status, waiter: Some(waiter), foreign: false, log })
+    }
+
+    /// Opens a QEMU that another process has started. It continues when this is dropped.
+    pub(in crate::vm) fn attach(pid: u32, log: &Path) -> Result<Self, VmError> {
+        let failed = |source| VmError::Spawn { program: format!("process {pid}"), source };
+        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let raw = raw.ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
+        let pidfd = pidfd_open(raw, PidfdFlags::empty()).map_err(|error| failed(error.into()))?;
+        let pidfd = Arc::new(pidfd);
+        let (sender, status) = watch::channel(None);
+        let exited = Arc::clone(&pidfd);
+        // The thread ends with the VM, or with this process.
+        std::thread::spawn(move || {
+            let mut events = [PollFd::new(&*exited, PollFlags::IN)];
+            while poll(&mut events, None).is_err() {}
+            sender.send_replace(Some("its owner ended it, or it failed".to_owned()));
+        });
+        Ok(Self { pid, pidfd, status, waiter: None, foreign: true, log: log.to_owned() })
     }
 
     /// Returns the process ID.
@@ -102,35 +124,41 @@ impl Process {
 
     /// Returns the exit status and the end of the log, if the process has exited.
     pub(in crate::vm) fn exit_status(&self) -> Option<(String, String)> {
-        let status = *self.status.borrow();
+        let status = self.status.borrow().clone();
         status.map(|status| self.with_log(status))
     }
 
     /// Waits until the process exits, and returns its exit status and the end of the log.
     pub(in crate::vm) async fn wait_for_exit(&self) -> (String, String) {
         let mut status = self.status.clone();
-        let status = status.wait_for(Option::is_some).await.map(|status| *status);
+        let status = status.wait_for(Option::is_some).await.map(|status| status.clone());
         match status {
             Ok(Some(status)) => self.with_log(status),
             _ => ("unknown".to_owned(), String::new()),
         }
     }
 
-    fn with_log(&self, status: ExitStatus) -> (String, String) {
-        let status = match status.signal() {
-            Some(signal) => format!("signal {signal}"),
-            None => status.to_string(),
-        };
+    fn with_log(&self, status: String) -> (String, String) {
         (status, tail(&self.log, LOG_LINES))
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if self.foreign {
+            return;
+        }
         self.kill();
         if let Some(waiter) = self.waiter.take() {
             let _ = waiter.join();
         }
+    }
+}
+
+fn text_of(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(signal) => format!("signal {signal}"),
+        None => status.to_string(),
     }
 }
 

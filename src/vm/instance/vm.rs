@@ -146,6 +146,30 @@ impl Vm {
         Ok(Self { process, folder, port, accelerator, family, started, clock, wake_lock, relay })
     }
 
+    /// Opens a VM that another process has started. It continues when this is dropped.
+    ///
+    /// # Errors
+    /// If its QEMU has exited.
+    pub(in crate::vm) fn attach(
+        family: &Family,
+        accelerator: Accelerator,
+        (port, pid): (u16, u32),
+        folder: &Path,
+    ) -> Result<Self, VmError> {
+        let process = Process::attach(pid, &folder.join("qemu.log"))?;
+        Ok(Self {
+            process,
+            folder: VmFolder::of_other_process(folder),
+            port,
+            accelerator,
+            family: family.clone(),
+            started: Instant::now(),
+            clock: clock::of_process(pid),
+            wake_lock: Mutex::new(()),
+            relay: OnceCell::new(),
+        })
+    }
+
     /// Has QEMU load the state of the devices from its standard input, and continue from there.
     async fn load_state(&self) -> Result<(), VmError> {
         let mut qmp = self.qmp().await?;

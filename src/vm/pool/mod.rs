@@ -13,6 +13,7 @@ pub(crate) mod slots;
 pub(crate) mod start;
 
 pub use named::NamedVm;
+pub(crate) use named::VARIABLE;
 pub use options::{Options, Resources};
 pub use paused::{PausedVm, ResumedVm};
 pub use prepare::{PrepareOptions, Progress, prepare};

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::TimelineEvent;
+use crate::engine::{Timeline, TimelineEvent};
 use crate::suggest;
 use crate::vm::VmError;
 use crate::vm::folders::{VMS, cache_folder, create_file};
-use crate::vm::instance::Agent;
+use crate::vm::guest::Definition;
+use crate::vm::instance::{Accelerator, Agent, Vm};
 use crate::vm::locks::Lock;
-use crate::vm::pool::ReadyVm;
+use crate::vm::pool::{ReadyVm, readiness};
 
 /// A named VM that is running.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub struct NamedVm {
     pub background_pid: u32,
     /// The ID of the QEMU process.
     pub qemu_pid: u32,
+    /// How the CPUs run.
+    accelerator: Accelerator,
     /// The events from the start of QEMU until the engine was ready.
     pub timeline: Vec<TimelineEvent>,
     /// When the engine was ready, in seconds since 1970.
@@ -41,6 +44,10 @@ pub struct NamedVm {
 const STATE_FILE: &str = "vm.json";
 /// How long a background process may take to end its VM.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the engine of a named VM may take to answer.
+const ATTACH_TIMEOUT: Duration = Duration::from_secs(30);
+/// The environment variable with the name of the VM that a shell uses.
+pub(crate) const VARIABLE: &str = "SEATRIAL_VM";
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 impl NamedVm {
@@ -61,6 +68,7 @@ impl NamedVm {
             folder: vm.folder().to_owned(),
             background_pid: std::process::id(),
             qemu_pid: vm.pid(),
+            accelerator: vm.accelerator(),
             timeline: ready.timeline.events().to_vec(),
             since: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         };
@@ -91,11 +99,22 @@ impl NamedVm {
         Lock::is_held(&folder.join("lock")).is_ok_and(|held| held).then_some(named)
     }
 
-    /// Returns the VM called `name`, or the only VM if no name is given.
+    /// Returns the VM called `name`. If no name is given, returns the VM that [`VARIABLE`] names,
+    /// or else the only VM.
     ///
     /// # Errors
     /// If there is none, or there are several and no name is given; the error lists the names.
     pub fn find(name: Option<&str>) -> Result<Self, VmError> {
+        match (name, std::env::var(VARIABLE)) {
+            (None, Ok(in_shell)) if !in_shell.is_empty() => {
+                let from_shell = |_| VmError::VmOfShell { name: in_shell.clone() };
+                Self::named(Some(&in_shell)).map_err(from_shell)
+            }
+            (name, _) => Self::named(name),
+        }
+    }
+
+    fn named(name: Option<&str>) -> Result<Self, VmError> {
         let mut all = Self::list()?;
         let position = match name {
             None if all.len() == 1 => Some(0),
@@ -135,6 +154,19 @@ impl NamedVm {
     /// Returns the path of the console log.
     pub fn console_file(&self) -> PathBuf {
         self.folder.join("console.log")
+    }
+
+    /// Connects to the engine. The VM continues when the result is dropped.
+    ///
+    /// # Errors
+    /// If the VM has ended, or its engine does not answer.
+    pub(crate) async fn attach(&self) -> Result<ReadyVm, VmError> {
+        let family = Definition::named(&self.guest)?.family;
+        let process = (self.port, self.qemu_pid);
+        let vm = Vm::attach(&family, self.accelerator, process, &self.folder)?;
+        let timeline = Timeline::new(vm.started());
+        let (engine, timeline) = readiness::wait_for_engine(&vm, timeline, ATTACH_TIMEOUT).await?;
+        Ok(ReadyVm { vm, engine, timeline, fallback: None, slot: None })
     }
 
     /// Ends the VM, and waits until its folder is removed.

@@ -1,0 +1,55 @@
+//! A VM that is kept between runs: the next run does not start one, and its engine has the layers
+//! that the image shares with the one before.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::expectations::{ContainerSpec, Expectations, ExpectationsFile};
+use crate::harness::Daemon;
+
+/// Keeps the VM of a run for the next one.
+///
+/// The VM is not kept if a container may have changed it, because it was privileged or had
+/// additional capabilities, or if the engine failed.
+#[derive(Clone, Debug, Default)]
+pub struct KeptVm(Arc<Mutex<Option<Kept>>>);
+
+/// A VM after a run.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// The name of the engine.
+    pub engine: String,
+    /// The VM.
+    pub daemon: Daemon,
+    /// The reference of the image that was tested.
+    pub image: String,
+}
+
+impl KeptVm {
+    /// Returns the VM, if there is one of `engine`. It is no longer kept then.
+    pub(super) fn take(&self, engine: &str) -> Option<Kept> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.take_if(|kept| kept.engine == engine)
+    }
+
+    /// Keeps a VM, and ends the one before.
+    pub(super) fn keep(&self, vm: Kept) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(vm);
+    }
+}
+
+/// Whether a container of `files` may change the VM that it runs in.
+pub(super) fn may_change_vm(files: &[ExpectationsFile]) -> bool {
+    files.iter().any(|file| containers(&file.expectations).any(has_privileges))
+}
+
+fn containers(expected: &Expectations) -> impl Iterator<Item = &ContainerSpec> {
+    let setup = expected.setup.iter().map(|command| &command.container);
+    let runs = expected.run.iter().map(|run| &run.container);
+    let services = expected.service.iter().map(|service| &service.container);
+    let companions = expected.container.values().map(|companion| &companion.container);
+    setup.chain(runs).chain(services).chain(companions)
+}
+
+fn has_privileges(container: &ContainerSpec) -> bool {
+    container.privileged || !container.capabilities.add.is_empty()
+}

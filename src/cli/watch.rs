@@ -1,0 +1,116 @@
+//! Waits for changes of files and folders.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::time::timeout;
+
+use crate::text;
+
+/// How long nothing must change before a change counts as complete: editors and compilers write
+/// several files, and some files several times.
+const QUIET_TIME: Duration = Duration::from_millis(200);
+
+/// The files and folders to watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sources {
+    /// Folders, with everything in them.
+    folders: BTreeSet<PathBuf>,
+    /// Single files, and paths at which there is nothing yet.
+    files: BTreeSet<PathBuf>,
+}
+
+impl Sources {
+    pub(super) fn new(paths: &[PathBuf]) -> Self {
+        let absolute = paths.iter().filter_map(|path| std::path::absolute(path).ok());
+        let (folders, files) = absolute.partition(|path| path.is_dir());
+        Self { folders, files }
+    }
+
+    /// Whether a change of `path` is a change of one of the sources.
+    pub(super) fn contains(&self, path: &Path) -> bool {
+        let Ok(path) = std::path::absolute(path) else { return false };
+        self.files.contains(&path) || self.folders.iter().any(|folder| path.starts_with(folder))
+    }
+}
+
+/// Notices changes of sources from its creation on.
+pub(super) struct Watcher {
+    sources: Sources,
+    events: UnboundedReceiver<notify::Result<Event>>,
+    _watcher: RecommendedWatcher,
+}
+
+impl Watcher {
+    pub(super) fn new(sources: &Sources) -> anyhow::Result<Self> {
+        let (sender, events) = mpsc::unbounded_channel();
+        let send = move |event| drop(sender.send(event));
+        let mut watcher = notify::recommended_watcher(send)
+            .context("failed to watch files; the kernel limits the number of watchers")?;
+        let folders = sources.folders.iter().map(|folder| (folder.as_path(), true));
+        // Editors replace files instead of changing them, which only the folder notices.
+        let parents: BTreeSet<&Path> =
+            sources.files.iter().filter_map(|file| file.parent()).filter(|p| p.is_dir()).collect();
+        for (folder, recursive) in folders.chain(parents.into_iter().map(|path| (path, false))) {
+            let mode = match recursive {
+                true => RecursiveMode::Recursive,
+                false => RecursiveMode::NonRecursive,
+            };
+            let failed = || format!("failed to watch {}", text::path(folder));
+            watcher.watch(folder, mode).with_context(failed)?;
+        }
+        Ok(Self { sources: sources.clone(), events, _watcher: watcher })
+    }
+
+    /// Waits until something has changed and the change is complete. Returns a changed path.
+    pub(super) async fn wait_for_change(&mut self) -> anyhow::Result<PathBuf> {
+        let changed = loop {
+            match self.events.recv().await {
+                Some(event) => {
+                    if let Some(path) = self.changed_source(&event?) {
+                        break path;
+                    }
+                }
+                None => bail!("failed to watch files: the watcher ended"),
+            }
+        };
+        while let Ok(Some(_)) = timeout(QUIET_TIME, self.events.recv()).await {}
+        Ok(changed)
+    }
+
+    fn changed_source(&self, event: &Event) -> Option<PathBuf> {
+        if matches!(event.kind, EventKind::Access(_)) {
+            return None;
+        }
+        event.paths.iter().find(|path| self.sources.contains(path)).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_in_a_watched_folder_and_a_replaced_file_are_noticed_and_others_are_not() {
+        let folder = TempDir::new().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path("contents/sub")).unwrap();
+        fs::write(path("recipe.toml"), "").unwrap();
+        let sources = Sources::new(&[path("contents"), path("recipe.toml")]);
+        let mut watcher = Watcher::new(&sources).unwrap();
+        fs::write(path("other"), "").unwrap();
+        fs::write(path("contents/sub/file"), "").unwrap();
+        assert_eq!(watcher.wait_for_change().await.unwrap(), path("contents/sub/file"));
+        fs::write(path("other"), "new").unwrap();
+        fs::rename(path("other"), path("recipe.toml")).unwrap();
+        assert_eq!(watcher.wait_for_change().await.unwrap(), path("recipe.toml"));
+    }
+}

@@ -1,0 +1,49 @@
+//! Loads an image into an engine that may have some of its layers.
+
+use super::daemon::Daemon;
+use super::error::HarnessError;
+use super::loaded_image::LoadedImage;
+use crate::archive::{Image, docker};
+use crate::engine::EngineError;
+use crate::engine::stream::Sender;
+use crate::image::{DiffId, Reference};
+use crate::load::present::common_layers;
+
+impl Daemon {
+    /// Loads an image without the layers that the engine has. Returns `None` if the engine has none
+    /// of them, needs all of them in an archive, or has another image afterwards. `sizes` are the
+    /// uncompressed sizes of the layers.
+    ///
+    /// # Errors
+    /// If a request fails, or a layer cannot be read.
+    pub(crate) async fn load_missing_layers(
+        &self,
+        image: &Image,
+        sizes: &[u64],
+    ) -> Result<Option<LoadedImage<'_>>, HarnessError> {
+        let name = image.references.first();
+        let reference = name.and_then(|name| name.parse::<Reference>().ok());
+        let (Some(docker), Some(reference)) = (self.docker(), reference) else { return Ok(None) };
+        if docker.needs_all_layers().await? {
+            return Ok(None);
+        }
+        let diff_ids: Vec<DiffId> = image.layers.iter().map(|layer| layer.diff_id).collect();
+        let present = common_layers(&diff_ids, &docker.present_layers().await?);
+        if present == 0 {
+            return Ok(None);
+        }
+        let (id, name) = (image.id().to_string(), reference.to_string());
+        let (image, sizes) = (image.clone(), sizes.to_vec());
+        let write = move |sender: &mut Sender| -> Result<(), HarnessError> {
+            docker::repack(&image, &sizes, &reference, present, sender)?;
+            Ok(())
+        };
+        match self.load(write).await {
+            Ok(()) => {}
+            Err(HarnessError::Engine(EngineError::Load(_))) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let loaded = self.loaded_image(name).await?;
+        Ok((loaded.inspect().await?.id == id).then_some(loaded))
+    }
+}
