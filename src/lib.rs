@@ -84,7 +84,7 @@
 //! | module | concern | feature |
 //! |---|---|---|
 //! | [`cli`] | the command line: parses, calls, prints | |
-//! | [`report`] | reports: terminal, JUnit, JSON, HTML | `vm` |
+//! | [`report`] | reports: terminal, JUnit, JSON, HTML; without `vm`, those of comparisons alone | |
 //! | [`check`] | expectations, static and runtime checks, the verdict | `vm` |
 //! | [`replay`] | scenarios, wait strategies, faults, and what runs them | `vm` |
 //! | [`harness`] | a ready engine and the images loaded into it; for tests in Rust | `vm` |
@@ -135,7 +135,6 @@ pub mod load;
 pub mod registry;
 #[cfg(feature = "vm")]
 pub mod replay;
-#[cfg(feature = "vm")]
 pub mod report;
 pub mod sbom;
 pub mod steps;

@@ -19,6 +19,10 @@ pub struct LayerOutline {
     pub size: u64,
     /// The number of entries; `None` for layers of the base.
     pub entries: Option<usize>,
+    /// The name that the recipe gives it.
+    pub name: Option<String>,
+    /// The packages of dpkg or apk in it.
+    pub packages: Vec<String>,
     /// The store paths in it, sorted.
     pub paths: Vec<StorePath>,
     /// The diff ID of a layer of the base.
@@ -39,6 +43,8 @@ impl Plan {
             .map(|(layer, size)| LayerOutline {
                 size: *size,
                 entries: None,
+                name: None,
+                packages: Vec::new(),
                 paths: Vec::new(),
                 base: Some(layer.diff_id),
             })
@@ -48,6 +54,8 @@ impl Plan {
             outlines.push(LayerOutline {
                 size: layer.size(),
                 entries: Some(layer.len()),
+                name: planned.name.clone(),
+                packages: planned.packages.clone(),
                 paths: planned.paths.clone(),
                 base: None,
             });

@@ -1,5 +1,7 @@
 //! Lists the entries of planned layers.
 
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
 use super::BuildError;
 use super::base::Base;
 use super::host_store::HostStore;
@@ -9,10 +11,18 @@ use super::placer::{Placer, Rules};
 use super::plan::Plan;
 use super::recipe::Store;
 use super::split::PlannedLayer;
+use crate::archive::ArchiveError;
 use crate::archive::layer::Layer;
 use crate::archive::pipeline::LayerSource;
 use crate::archive::tree::Tree;
+use crate::closure::StorePath;
 use crate::layering::Strategy;
+
+/// The files of the base if there is none.
+static NO_BASE: OnceLock<Tree> = OnceLock::new();
+
+/// The layers of contents, which are listed together when the first is needed, by slot.
+type Contents = Mutex<Option<Vec<(usize, Option<Layer>)>>>;
 
 impl Plan {
     /// The sources of `layers`, which list their entries on demand.
@@ -20,10 +30,40 @@ impl Plan {
         &'p self,
         layers: &'p [PlannedLayer],
     ) -> Vec<LayerSource<'p, BuildError>> {
+        let contents = Arc::new(Contents::default());
+        let slots: Arc<[usize]> = layers.iter().filter_map(|layer| layer.slot).collect();
         let source = |layer: &'p PlannedLayer| -> LayerSource<'p, BuildError> {
-            Box::new(move || self.list(layer))
+            match layer.slot.filter(|_| !self.assignment.is_trivial()) {
+                Some(slot) => {
+                    let (contents, slots) = (Arc::clone(&contents), Arc::clone(&slots));
+                    Box::new(move || self.list_slot(slot, &slots, &contents))
+                }
+                None => Box::new(move || self.list(layer)),
+            }
         };
         layers.iter().map(source).collect()
+    }
+
+    /// Lists the entries of the layer of contents with `slot`, and on the way those of all `slots`.
+    fn list_slot(
+        &self,
+        slot: usize,
+        slots: &[usize],
+        contents: &Contents,
+    ) -> Result<Layer, BuildError> {
+        let mut listed = contents.lock().unwrap_or_else(PoisonError::into_inner);
+        if listed.is_none() {
+            let of_contents = self.layers.iter().filter(|layer| layer.has_contents());
+            let paths: Vec<StorePath> =
+                of_contents.flat_map(|layer| layer.paths.iter().cloned()).collect();
+            let attributes = self.recipe.attributes();
+            let merged = self.placer(true, &paths)?.merged(attributes.clone())?;
+            let layers = self.assignment.split(&merged, &attributes, slots)?;
+            *listed = Some(slots.iter().copied().zip(layers.into_iter().map(Some)).collect());
+        }
+        let mut layers = listed.iter_mut().flatten();
+        let layer = layers.find(|(of, _)| *of == slot).and_then(|(_, layer)| layer.take());
+        layer.ok_or_else(|| ArchiveError::WorkerLost.into())
     }
 
     /// Reads the metadata of the files of `layer` and lists its entries.
@@ -31,8 +71,18 @@ impl Plan {
         if let Some(finished) = &layer.finished {
             return Ok(Layer::finished(finished.tar.clone(), finished.entries)?);
         }
-        let no_base = Tree::default();
-        let base = self.base.as_ref().map_or(Ok(&no_base), Base::tree)?;
+        let attributes = self.recipe.attributes();
+        self.placer(layer.has_contents(), &layer.paths)?.finish(attributes)
+    }
+
+    /// Places the contents, if `has_contents`, and the store paths `paths`.
+    pub(super) fn placer(
+        &self,
+        has_contents: bool,
+        paths: &[StorePath],
+    ) -> Result<Placer<'_>, BuildError> {
+        let no_base = NO_BASE.get_or_init(Tree::default);
+        let base = self.base.as_ref().map_or(Ok(no_base), Base::tree)?;
         let single = self.recipe.layering == Strategy::Single;
         let store = self.recipe.store.as_ref().map(Store::on_host);
         let mut placer = Placer::new(Rules {
@@ -42,16 +92,16 @@ impl Plan {
             replace: &self.recipe.replace,
             store,
             closure: &self.closure,
-            only_store: !layer.has_contents,
+            only_store: !has_contents,
             notices: &self.notices,
             follow_dirlinks: single && !self.recipe.keep_contents_dirlinks,
             on_conflict: self.recipe.on_conflict,
-            remember_paths: layer.has_contents && self.recipe.makes_files(),
+            remember_paths: has_contents && self.recipe.makes_files(),
         });
-        if layer.has_contents {
+        if has_contents {
             for (index, content) in self.contents.iter().enumerate() {
                 let more_follow = index + 1 < self.contents.len()
-                    || !layer.paths.is_empty()
+                    || !paths.is_empty()
                     || self.recipe.makes_files();
                 placer.begin_content(more_follow);
                 let linked = !single && content.store_path.is_some();
@@ -62,16 +112,16 @@ impl Plan {
         if let Some(HostStore { dir, source }) = store {
             let dir = resolved_store_dir(base, dir)?;
             placer.begin_content(false);
-            for path in &layer.paths {
+            for path in paths {
                 placer.add_store_path(&source.join(path.name()), &dir, path.name())?;
             }
         }
-        if layer.has_contents {
+        if has_contents {
             placer.begin_content(false);
             placer.add_helpers(&self.recipe.helpers)?;
             placer.add_accounts(&self.accounts)?;
             placer.add_paths(&self.paths)?;
         }
-        placer.finish(self.recipe.attributes())
+        Ok(placer)
     }
 }

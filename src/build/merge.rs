@@ -14,12 +14,50 @@ use super::sorter::{Placed, Sorted};
 use crate::archive::ArchiveError;
 use crate::archive::entry::{Attributes, Entry, FileContent, Kind, display_path, parent_of};
 use crate::archive::layer::{Layer, LayerBuilder};
-use crate::archive::tree::{DirMetadata, Node};
+use crate::archive::tar_file::TarFile;
+use crate::archive::tree::{DirMetadata, Node, Tree};
 
-impl Placer<'_> {
-    /// Merges everything that was placed into a layer. A layer may have more entries than fit into
-    /// memory, so they pass one by one.
-    pub(super) fn finish(mut self, attributes: Attributes) -> Result<Layer, BuildError> {
+/// Everything that was placed, merged and in order.
+pub(super) struct Merged<'a> {
+    placer: Placer<'a>,
+    attributes: Attributes,
+    sorted: Sorted,
+    links: LinkEntries,
+}
+
+impl Merged<'_> {
+    /// Calls `visit` for every entry, in order.
+    pub(super) fn each(
+        &self,
+        visit: &mut dyn FnMut(&Entry) -> Result<(), BuildError>,
+    ) -> Result<(), BuildError> {
+        let sink = Sink::Each(visit, &self.links);
+        self.placer.pass(&self.sorted, self.attributes.clone(), sink).map(drop)
+    }
+
+    /// The tars that contents of entries are parts of.
+    pub(super) fn tars(&self) -> &[TarFile] {
+        &self.placer.tars
+    }
+
+    /// The base's files.
+    pub(super) fn base(&self) -> &Tree {
+        self.placer.rules.base
+    }
+}
+
+impl<'a> Placer<'a> {
+    /// Makes a layer of everything that was placed.
+    pub(super) fn finish(self, attributes: Attributes) -> Result<Layer, BuildError> {
+        let merged = self.merged(attributes.clone())?;
+        let mut builder = LayerBuilder::new(attributes).with_tars(merged.tars().to_vec());
+        merged.each(&mut |entry| Ok(builder.push(entry)?))?;
+        Ok(builder.finish()?)
+    }
+
+    /// Merges everything that was placed. A layer may have more entries than fit into memory, so
+    /// they pass one by one.
+    pub(super) fn merged(mut self, attributes: Attributes) -> Result<Merged<'a>, BuildError> {
         let mut sorted = std::mem::take(&mut self.placed).sorted();
         while self.expand_links(&sorted)? {
             sorted = std::mem::take(&mut self.placed).sorted();
@@ -34,20 +72,16 @@ impl Placer<'_> {
             let Sink::Links(_, found) = found else { return Err(ArchiveError::WorkerLost.into()) };
             links = hard_links::resolve(&self.hard_links, found)?;
         }
-        let builder = LayerBuilder::new(attributes.clone()).with_tars(self.tars.clone());
-        match self.pass(&sorted, attributes, Sink::Layer(Box::new(builder), links))? {
-            Sink::Layer(builder, _) => Ok(builder.finish()?),
-            Sink::Links(..) => Err(ArchiveError::WorkerLost.into()),
-        }
+        Ok(Merged { placer: self, attributes, sorted, links })
     }
 
     /// Passes everything that was placed in order, merged and changed, into `sink`.
-    fn pass(
+    fn pass<'s>(
         &self,
         sorted: &Sorted,
         attributes: Attributes,
-        sink: Sink,
-    ) -> Result<Sink, BuildError> {
+        sink: Sink<'s>,
+    ) -> Result<Sink<'s>, BuildError> {
         let mut layer = MergedLayer {
             placer: self,
             attributes,
@@ -176,9 +210,9 @@ impl Placer<'_> {
 }
 
 /// The destination of merged entries.
-enum Sink {
-    /// The layer, with the entries of hard links and of the files that they name.
-    Layer(Box<LayerBuilder>, LinkEntries),
+enum Sink<'s> {
+    /// A function, with the entries of hard links and of the files that they name.
+    Each(&'s mut dyn FnMut(&Entry) -> Result<(), BuildError>, &'s LinkEntries),
     /// A collection of hard links and of files at these paths, which they name.
     Links(BTreeSet<ImagePath>, LinkEntries),
 }
@@ -195,7 +229,7 @@ struct LastFile {
 }
 
 /// Takes merged entries in order and adds entries for their parent directories.
-struct MergedLayer<'a> {
+struct MergedLayer<'a, 's> {
     placer: &'a Placer<'a>,
     attributes: Attributes,
     /// The parent directories of the last entry, outermost first. They have entries.
@@ -205,10 +239,10 @@ struct MergedLayer<'a> {
     changes: Pass<'a>,
     /// The removals that removed an entry.
     used_removals: BTreeSet<ImagePath>,
-    sink: Sink,
+    sink: Sink<'s>,
 }
 
-impl MergedLayer<'_> {
+impl MergedLayer<'_, '_> {
     /// Adds an entry. A layer must repeat the parent directories of its files, or engines make them
     /// up. A directory of the base keeps its owner, mode and time there; one that nothing describes
     /// is owned by root and has mode 0755.
@@ -273,9 +307,8 @@ impl MergedLayer<'_> {
 
     fn write(&mut self, entry: Entry) -> Result<(), BuildError> {
         match &mut self.sink {
-            Sink::Layer(builder, resolved) => {
-                let entry = resolved.get(&entry.path).unwrap_or(&entry);
-                builder.push(entry)?;
+            Sink::Each(visit, resolved) => {
+                visit(resolved.get(&entry.path).unwrap_or(&entry))?;
             }
             Sink::Links(targets, found) => {
                 if matches!(entry.kind, Kind::HardLink(_)) || targets.contains(&entry.path) {

@@ -9,6 +9,7 @@
 mod account_files;
 mod annotations;
 mod assemble;
+mod assignment;
 mod base;
 #[cfg(feature = "registry")]
 mod base_layers;
@@ -44,8 +45,10 @@ mod origin;
 pub(crate) mod output;
 mod overrides;
 mod owners;
+mod packages;
 mod placer;
 mod plan;
+mod planning;
 mod platforms;
 #[cfg(feature = "registry")]
 mod push;
@@ -77,7 +80,8 @@ pub use explain::{
 pub use format::{Format, Options, Output};
 pub use layers::{LayerOutline, read_path_graph};
 pub use overrides::Overrides;
-pub use plan::{Plan, plan};
+pub use plan::Plan;
+pub use planning::plan;
 #[cfg(feature = "registry")]
 pub(crate) use push::{push, push_images};
 pub use recipe::{Recipe, Store, TimeSetting};

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::BuildError;
 use super::annotations::Annotations;
-use super::files::{Accounts, ConflictRule, ContentEntry, Helper, PathEntry};
+use super::files::{self, Accounts, ConflictRule, ContentEntry, Helper, NamedLayer, PathEntry};
 use super::from_image::FromImage;
 use super::host_store::HostStore;
 use super::run_settings::{self, DockerToolsCommands};
@@ -68,6 +68,10 @@ pub struct Recipe {
     pub tags: Vec<Tag>,
     /// How files are split into layers.
     pub layering: Strategy,
+    /// Layers for files and store paths that the recipe names, lowest first.
+    pub layers: Vec<NamedLayer>,
+    /// Whether the packages in the contents are split into layers like store paths.
+    pub package_layers: bool,
     /// The base image.
     pub from_image: Option<Location>,
     /// The name of the base image, if its file holds several.
@@ -208,6 +212,9 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
         Some(FromImage { location, platform }) => (Some(location), platform),
         None => (None, None),
     };
+    let store = settings.store.map(|store| self::store(store, folder)).transpose()?;
+    let store_dir = store.as_ref().map_or(NIX_STORE, |store| store.dir.as_str());
+    let layers = files::named_layers(settings.layer.unwrap_or_default(), store_dir)?;
     Ok(Recipe {
         path: path.to_owned(),
         name: settings.name.parse().map_err(to_text)?,
@@ -216,6 +223,8 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
             Some(setting) => setting.strategy(folder)?,
             None => Strategy::default(),
         },
+        layers,
+        package_layers: settings.package_layers.unwrap_or(false),
         from_image,
         from_image_name: settings.from_image_name,
         from_image_tag: settings.from_image_tag,
@@ -232,7 +241,7 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
         max_layers: settings.max_layers.unwrap_or(DEFAULT_MAX_LAYERS),
         keep_contents_dirlinks: settings.keep_contents_dirlinks.unwrap_or(false),
         include_store_paths: include.or(settings.include_store_paths).unwrap_or(true),
-        store: settings.store.map(|store| self::store(store, folder)).transpose()?,
+        store,
         annotations: Annotations::new(settings.annotations, settings.annotations_from_labels)?,
         config: config(settings.config.unwrap_or_default(), settings.clear.unwrap_or_default())?,
         inherit: inherit(settings.inherit)?,

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::files::settings::{AccountSettings, ContentList, PathSettings};
+use super::files::settings::{AccountSettings, ContentList, LayerSettings, PathSettings};
 use super::files::{ConflictRule, XattrRule};
 use super::from_image::FromImageSetting;
 use super::layering_setting::LayeringSetting;
@@ -31,6 +31,8 @@ pub(super) struct Settings {
     #[serde(alias = "copyToRoot", alias = "copy_to_root")]
     pub(super) contents: Option<ContentList>,
     pub(super) path: Option<Vec<PathSettings>>,
+    pub(super) layer: Option<Vec<LayerSettings>>,
+    pub(super) package_layers: Option<bool>,
     pub(super) accounts: Option<AccountSettings>,
     pub(super) helpers: Option<StringOrList>,
     pub(super) xattrs: Option<XattrRule>,

@@ -67,7 +67,7 @@ impl Plan {
         for (layer, info) in self.layers.iter().zip(&made) {
             let diff_id = info.diff_id;
             let open = Box::new(move || self.write(layer, diff_id, threads));
-            layers.push(LowerLayer { diff_id, has_contents: layer.has_contents, open });
+            layers.push(LowerLayer { diff_id, has_contents: layer.has_contents(), open });
         }
         let context = Context {
             mtime: self.recipe.mtime.time(),

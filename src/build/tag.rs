@@ -81,7 +81,7 @@ fn layer_input(plan: &Plan, layer: &PlannedLayer, diff_id: Option<DiffId>) -> Op
         return Some(json!(diff_id?.to_string()));
     }
     let paths: Vec<&str> = layer.paths.iter().map(|path| path.as_str()).collect();
-    let contents = if layer.has_contents { contents_in_store(plan) } else { Vec::new() };
+    let contents = if layer.has_contents() { contents_in_store(plan) } else { Vec::new() };
     let dirlinks = plan.recipe.keep_contents_dirlinks;
     Some(json!({ "paths": paths, "contents": contents, "dirlinks": dirlinks }))
 }

@@ -8,7 +8,7 @@ use indicatif::BinaryBytes;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use super::args::{AccessArgs, LimitArgs, is_recipe, thread_count};
+use super::args::{AccessArgs, LimitArgs, ReportFile, is_recipe, thread_count};
 use super::exit::ExitWith;
 use super::images::Access;
 use super::streams::{pretty_json, stdout};
@@ -16,6 +16,7 @@ use crate::archive::diff::{ImageDiff, LayerDiff, LayerState};
 use crate::archive::{self, ArchiveError, Compression, Image, ImageSelector};
 use crate::build::{CacheUse, Format, Options, Output, Recipe, assemble, plan};
 use crate::image::Platform;
+use crate::report::html::diff_page;
 use crate::text;
 
 /// Compares two images: layers, bytes to transfer, files and config
@@ -26,7 +27,8 @@ Exit codes: 0 if layers, files and config are the same, 1 if not.
 Examples:
   seatrial diff old.tar new.tar
   seatrial diff released.tar app.toml --json | jq .ship
-  seatrial diff docker://registry.example/my/app:1.0 app.toml")]
+  seatrial diff docker://registry.example/my/app:1.0 app.toml
+  seatrial diff old.tar new.tar --report html=diff.html")]
 pub(super) struct Args {
     /// Docker-archive, OCI layout, docker://REFERENCE, docker-daemon:NAME:TAG, or
     /// recipe
@@ -45,6 +47,10 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
 
+    /// Also write a report: html, or json (one object)
+    #[arg(long, value_name = "KIND=FILE", value_parser = report)]
+    report: Vec<ReportFile>,
+
     #[command(flatten)]
     limits: LimitArgs,
 
@@ -60,14 +66,25 @@ struct Printed<'a> {
     diff: &'a ImageDiff,
 }
 
+fn report(text: &str) -> Result<ReportFile, String> {
+    ReportFile::parse(&["html", "json"], text)
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let access = args.access.access(true);
     let (first, _first_file) = open(&args.first, args, &access)?;
     let (second, _second_file) = open(&args.second, args, &access)?;
     let diff = ImageDiff::between(&first, &second, thread_count(None))?;
     let same = diff.is_empty();
+    let printed = Printed { same, diff: &diff };
+    for report in &args.report {
+        report.write(&match report.kind {
+            "json" => pretty_json(&printed)? + "\n",
+            _ => diff_page(&text::path(&args.first), &text::path(&args.second), &diff),
+        })?;
+    }
     match args.json {
-        true => writeln!(stdout(), "{}", pretty_json(&Printed { same, diff: &diff })?)?,
+        true => writeln!(stdout(), "{}", pretty_json(&printed)?)?,
         false => write!(stdout(), "{}", render(&diff))?,
     }
     match same {

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 /// The fields of a paragraph. Of a value with several lines, the first.
-pub(super) type Paragraph<'t> = BTreeMap<&'t str, &'t str>;
+pub(crate) type Paragraph<'t> = BTreeMap<&'t str, &'t str>;
 
 /// The paragraphs of `text`.
-pub(super) fn paragraphs(text: &str) -> Vec<Paragraph<'_>> {
+pub(crate) fn paragraphs(text: &str) -> Vec<Paragraph<'_>> {
     let mut paragraphs = vec![Paragraph::new()];
     for line in text.lines() {
         if line.trim().is_empty() {
@@ -24,7 +24,7 @@ pub(super) fn paragraphs(text: &str) -> Vec<Paragraph<'_>> {
 }
 
 /// The value of `name` in `paragraph`, if it is not empty.
-pub(super) fn value(paragraph: &Paragraph<'_>, name: &str) -> Option<String> {
+pub(crate) fn value(paragraph: &Paragraph<'_>, name: &str) -> Option<String> {
     paragraph.get(name).filter(|value| !value.is_empty()).map(|value| (*value).to_owned())
 }
 

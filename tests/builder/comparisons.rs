@@ -1,5 +1,7 @@
 //! `seatrial layers` and `seatrial diff`.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, STORE, strings};
@@ -235,4 +237,44 @@ fn a_layer_that_lies_on_other_layers_has_moved() {
     assert_eq!(layers[0]["state"], "moved");
     assert_eq!((&found["ship"], code), (&json!(0), Some(1)));
     assert_eq!(found["files"], json!({ "added": [], "removed": [], "changed": [] }));
+}
+
+#[test]
+fn a_page_has_the_differences_without_scripts_and_with_all_text_escaped() {
+    let lab = Lab::new();
+    lab.file("one/etc/app.conf", "1");
+    lab.file("two/etc/app.conf", "2");
+    lab.file("two/<script>alert(1)</script>", "");
+    for (name, env) in [("one", "A=1"), ("two", "A=<b>&2")] {
+        lab.file(
+            format!("{name}.toml"),
+            format!(
+                "name='x'\ntag='1'\narchitecture='amd64'\ncontents='{name}'\n\
+                 config.Env=['{env}']\n"
+            ),
+        );
+    }
+    let reports = ["--report", "html=diff.html", "--report", "json=diff.json"];
+    let run = lab.seatrial(["diff", "one.toml", "two.toml"].into_iter().chain(reports));
+    assert_eq!(run.output.status.code(), Some(1));
+    let page = fs::read_to_string(lab.path("diff.html")).unwrap();
+    for expected in
+        ["The images differ", "/etc/app.conf (content", "&lt;script&gt;", "A=&lt;b&gt;&amp;2"]
+    {
+        assert!(page.contains(expected), "{expected}: {page}");
+    }
+    assert!(!page.contains("<script") && !page.contains("://"), "{page}");
+    // An independent parser of HTML finds every element closed.
+    let check = "import sys, html.parser\n\
+        class P(html.parser.HTMLParser):\n\
+        \u{20} open = []\n\
+        \u{20} def handle_starttag(s, t, a): t in ('meta', 'br') or s.open.append(t)\n\
+        \u{20} def handle_endtag(s, t): assert s.open.pop() == t, t\n\
+        p = P(); p.feed(open('diff.html').read()); p.close(); assert p.open == []\n";
+    lab.tool("python3", ["-c", check]);
+    let json: serde_json::Value =
+        serde_json::from_slice(&fs::read(lab.path("diff.json")).unwrap()).unwrap();
+    assert_eq!(json["same"], false);
+    let error = lab.seatrial(["diff", "one.toml", "two.toml", "--report", "junit=x"]);
+    assert!(error.stderr().contains("expected one of html, json"), "{}", error.stderr());
 }

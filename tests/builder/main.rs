@@ -27,9 +27,11 @@ mod layers; // layering, base layers, order, reproducibility
 mod lint; // findings of inspect
 mod merge; // several images in one archive
 mod metadata; // environment, names, architecture, tags, dates
+mod named_layers; // layers that the recipe names
 mod names; // several tags, names from the command line, annotations
 mod other_tools; // layers made by GNU tar, bsdtar and umoci
 mod outputs; // output files, links, devices and pipes
+mod package_layers; // root file systems split by package
 mod paths; // single paths, accounts and helpers
 mod peers; // other programs read the archives
 mod platforms; // recipes with several platforms

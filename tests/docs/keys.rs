@@ -28,6 +28,7 @@ fn every_key_of_a_recipe_is_in_its_reference() {
         "[[contents]]\n",
         "[contents.mode]\n",
         "[[path]]\n",
+        "[[layer]]\n",
         "[accounts]\n",
         "[[accounts.users]]\n",
         "[[accounts.groups]]\n",

@@ -51,8 +51,18 @@ fn of_planned(plan: &Plan, layer: &PlannedLayer) -> Origin {
         let detail = format!("the layer {}", text::path(finished.tar.path()));
         return Origin::new(OriginKind::Contents, detail);
     }
+    if let Some(name) = &layer.name {
+        let origin = if layer.has_contents() { OriginKind::Contents } else { OriginKind::Store };
+        return Origin::new(origin, format!("the layer {}", text::quote(name)));
+    }
+    if !layer.packages.is_empty() {
+        return Origin::new(
+            OriginKind::Contents,
+            format!("the packages {}", text::list(&layer.packages)),
+        );
+    }
     let names: Vec<&str> = layer.paths.iter().map(|path| path.name()).collect();
-    match (layer.has_contents, names.as_slice()) {
+    match (layer.has_contents(), names.as_slice()) {
         (true, []) if plan.contents.is_empty() => {
             Origin::new(OriginKind::Recipe, "path, accounts or helpers")
         }

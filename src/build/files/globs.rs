@@ -39,6 +39,17 @@ impl Globs {
         Ok(Self { include: compile("include", include)?, exclude: compile("exclude", exclude)? })
     }
 
+    /// Compiles the patterns of `key`, as patterns of what is included.
+    pub(in crate::build) fn of(key: &str, include: &[String]) -> Result<Self, String> {
+        let include = include.iter().map(|text| Glob::new(key, text)).collect::<Result<_, _>>()?;
+        Ok(Self { include, exclude: Vec::new() })
+    }
+
+    /// Whether a pattern matches `path`, or a folder above it.
+    pub(in crate::build) fn matches(&self, path: &[u8], used: &mut Used) -> bool {
+        !self.include.is_empty() && self.includes(path, used)
+    }
+
     /// Whether everything is selected.
     pub(in crate::build) fn is_empty(&self) -> bool {
         self.include.is_empty() && self.exclude.is_empty()

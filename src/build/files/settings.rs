@@ -60,6 +60,15 @@ pub(in crate::build) struct PathSettings {
     pub(super) remove: Option<bool>,
 }
 
+/// An entry of `layer`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::build) struct LayerSettings {
+    pub(super) name: String,
+    pub(super) paths: Option<StringOrList>,
+    pub(super) store_paths: Option<StringOrList>,
+}
+
 /// The kind of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -8,7 +8,6 @@ mod limits;
 mod recipe;
 #[cfg(feature = "registry")]
 mod registry;
-#[cfg(feature = "vm")]
 mod report;
 mod threads;
 
@@ -22,6 +21,5 @@ pub(super) use recipe::warn_of_cache_problem;
 pub(super) use recipe::{RecipeArgs, is_recipe};
 #[cfg(feature = "registry")]
 pub(super) use registry::RegistryArgs;
-#[cfg(feature = "vm")]
 pub(super) use report::ReportFile;
 pub(super) use threads::thread_count;

@@ -52,6 +52,8 @@ fn row(layer: &LayerOutline) -> Row {
         size: layer.size,
         entries: layer.entries,
         base: layer.base.is_some(),
+        name: layer.name.clone(),
+        packages: layer.packages.clone(),
         paths: layer.paths.iter().map(|path| path.as_str().to_owned()).collect(),
         shared_with: Vec::new(),
     }

@@ -15,6 +15,10 @@ pub(super) struct Row {
     /// The number of files and folders; null for a layer of the base.
     pub(super) entries: Option<usize>,
     pub(super) base: bool,
+    /// The name that the recipe gives it.
+    pub(super) name: Option<String>,
+    /// The packages of dpkg or apk in it.
+    pub(super) packages: Vec<String>,
     pub(super) paths: Vec<String>,
     /// The other images that have the same layer.
     pub(super) shared_with: Vec<String>,
@@ -46,23 +50,24 @@ pub(super) fn render(name: &str, rows: &[Row], steps: usize) -> String {
     output
 }
 
-/// The contents of a layer: its first package and the number of others.
+/// The contents of a layer: its name, or its first package and the number of others.
 fn label(row: &Row) -> String {
-    let names: Vec<&str> = row.paths.iter().filter_map(|path| path.rsplit('/').next()).collect();
-    match (row.base, names.as_slice()) {
-        (true, _) => "base".to_owned(),
-        (_, []) => "contents".to_owned(),
-        (_, [first, others @ ..]) => {
-            // Without the hash of the store path there is more space for the name.
-            let name = first.split_once('-').map_or(*first, |(_, name)| name);
-            match others.len() {
-                0 => name.to_owned(),
-                more => {
-                    let more = format!(" and {more} more");
-                    format!("{}{more}", shortened(name, NAME - more.len()))
-                }
+    let packages = row.packages.iter().map(String::as_str);
+    // Without the hash of the store path there is more space for the name.
+    let paths = row.paths.iter().filter_map(|path| path.rsplit('/').next());
+    let paths = paths.map(|name| name.split_once('-').map_or(name, |(_, name)| name));
+    let names: Vec<&str> = packages.chain(paths).collect();
+    match (row.base, &row.name, names.as_slice()) {
+        (true, ..) => "base".to_owned(),
+        (_, Some(name), _) => name.clone(),
+        (_, _, []) => "contents".to_owned(),
+        (_, _, [name, others @ ..]) => match others.len() {
+            0 => (*name).to_owned(),
+            more => {
+                let more = format!(" and {more} more");
+                format!("{}{more}", shortened(name, NAME - more.len()))
             }
-        }
+        },
     }
 }
 

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::cases::{details, folded};
 use super::document::{Status, page};
+use super::filter::filter;
 use super::matrix::matrix;
 use super::results::NumberedCase;
 use super::timeline::{Lane, end, lanes, marks};
@@ -27,7 +28,7 @@ pub fn check_page(verdict: &Verdict) -> String {
         }
         (engines(&verdict.engine_runs))
     };
-    page(status, &[report::tally(tally, verdict.seconds)], true, body)
+    page(status, &[report::tally(tally, verdict.seconds)], Some(&filter()), body)
 }
 
 fn image_section(image: &str, cases: &[NumberedCase<'_>]) -> Markup {

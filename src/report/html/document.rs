@@ -1,47 +1,71 @@
-//! The frame of a page: head, style, header, and the filter of its test cases.
+//! The frame of a page: head, style and header.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use sha2::{Digest as _, Sha256};
 
 use crate::text;
 
-/// Adds the filter to a page; everything can be read without it.
-const SCRIPT: &str = include_str!("filter.js");
+/// A part of a page with a script; everything can be read without it.
+#[cfg_attr(not(feature = "vm"), allow(dead_code, reason = "only reports of tests have one"))]
+pub(super) struct Filter {
+    /// The elements that the script shows.
+    pub(super) form: Markup,
+    pub(super) script: &'static str,
+    /// The digest of the script, as a content security policy writes it.
+    pub(super) digest: String,
+}
 
 /// The result of a page as a whole.
 #[derive(Clone, Copy)]
 pub(super) enum Status {
+    #[cfg(feature = "vm")]
     Passed,
+    #[cfg(feature = "vm")]
     Failed,
+    #[cfg(feature = "vm")]
     Undetermined,
+    Same,
+    Different,
 }
 
 impl Status {
     fn title(self) -> &'static str {
         match self {
+            #[cfg(feature = "vm")]
             Self::Passed => "Passed",
+            #[cfg(feature = "vm")]
             Self::Failed => "Failed",
+            #[cfg(feature = "vm")]
             Self::Undetermined => "Could not be determined",
+            Self::Same => "The images are the same",
+            Self::Different => "The images differ",
         }
     }
 
     fn class(self) -> &'static str {
         match self {
+            #[cfg(feature = "vm")]
             Self::Passed => "passed",
+            #[cfg(feature = "vm")]
             Self::Failed => "failed",
+            #[cfg(feature = "vm")]
             Self::Undetermined => "error",
+            Self::Same => "passed",
+            Self::Different => "error",
         }
     }
 }
 
-/// Returns a whole page. `summary` holds the lines below the page's title. With `filter`, the page
-/// has a filter for elements with the attributes `data-name` and `data-results`.
+/// Returns a whole page. `summary` holds the lines below the page's title. The page
+/// may have a filter.
 ///
 /// Templates escape text from images and engines, so that it cannot become markup. Its control
 /// characters, which HTML does not allow, and its invisible characters are escaped here.
-pub(super) fn page(status: Status, summary: &[String], filter: bool, body: Markup) -> String {
+pub(super) fn page(
+    status: Status,
+    summary: &[String],
+    filter: Option<&Filter>,
+    body: Markup,
+) -> String {
     let title = status.title();
     let page = html! {
         (DOCTYPE)
@@ -50,7 +74,7 @@ pub(super) fn page(status: Status, summary: &[String], filter: bool, body: Marku
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width";
                 meta name="color-scheme" content="light dark";
-                meta http-equiv="Content-Security-Policy" content=(policy());
+                meta http-equiv="Content-Security-Policy" content=(policy(filter));
                 title { (title) @if let Some(line) = summary.first() { ": " (line) } }
                 style { (PreEscaped(include_str!("page.css"))) }
             }
@@ -59,9 +83,9 @@ pub(super) fn page(status: Status, summary: &[String], filter: bool, body: Marku
                     h1 { (title) }
                     @for line in summary { p { (line) } }
                 }
-                @if filter { (filter_form()) }
+                @if let Some(filter) = filter { (filter.form) }
                 (body)
-                @if filter { script { (PreEscaped(SCRIPT)) } }
+                @if let Some(filter) = filter { script { (PreEscaped(filter.script)) } }
             }
         }
     };
@@ -70,25 +94,10 @@ pub(super) fn page(status: Status, summary: &[String], filter: bool, body: Marku
 
 /// Allows this page's own style and script, and nothing else: if text of an image became markup by
 /// a mistake here, it could load and run nothing.
-fn policy() -> String {
-    let digest = STANDARD.encode(Sha256::digest(SCRIPT));
-    format!("default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'")
-}
-
-/// The filter, which the script shows.
-fn filter_form() -> Markup {
-    html! {
-        form class="filter" hidden {
-            input type="search" placeholder="Filter test cases" aria-label="Filter test cases";
-            select aria-label="Result" {
-                option value="" { "all results" }
-                @for result in ["failed", "error", "skipped", "passed"] {
-                    option value=(result) { (result) }
-                }
-            }
-            output {}
-        }
-    }
+fn policy(filter: Option<&Filter>) -> String {
+    let script = filter.map(|filter| format!("; script-src '{}'", filter.digest));
+    let script = script.unwrap_or_default();
+    format!("default-src 'none'; style-src 'unsafe-inline'{script}")
 }
 
 #[cfg(test)]
@@ -99,7 +108,7 @@ mod tests {
     fn text_in_a_page_is_escaped_and_has_no_control_characters() {
         let text = "<script>\u{1b}[31m \"a\" & b\0\u{9b}\u{202e}\r\n\t</script>";
         let body = html! { p title=(text) { (text) } };
-        let page = page(Status::Passed, &[text.to_owned()], false, body);
+        let page = page(Status::Same, &[text.to_owned()], None, body);
         assert!(!page.contains("<script>") && !page.contains("title=\"<"), "{page}");
         assert_eq!(page.matches("&lt;script&gt;\\u{1b}[31m &quot;a&quot; &amp; b").count(), 4);
         assert!(page.contains("b\\u{0}\\u{9b}\\u{202e}\n\t&lt;/script&gt;"), "{page}");

@@ -17,7 +17,7 @@ pub fn replay_page(replays: &[Replay]) -> String {
     page(
         status,
         &[lead, meaning.to_owned()],
-        false,
+        None,
         html! { @for replay in replays { (section(replay, axis_end(replay, replays))) } },
     )
 }

@@ -1,0 +1,64 @@
+//! Words that several reports of a verdict share.
+
+use crate::check::verdict::{Outcome, Tally, TestCase};
+use crate::text;
+
+/// Formats the number of test cases with each result, and the duration of the run.
+pub fn tally(tally: Tally, seconds: f64) -> String {
+    let Tally { passed, failed, errors, skipped } = tally;
+    let part = |count: usize, word: &str| (count > 0).then(|| format!("{count} {word}"));
+    let parts = [
+        Some(format!("{passed} passed")),
+        part(failed, "failed"),
+        part(errors, if errors == 1 { "error" } else { "errors" }),
+        part(skipped, "skipped"),
+    ];
+    format!("{} in {seconds:.1} s", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
+/// Explains in lines why a test case did not pass. Text of images and engines is escaped.
+pub(super) fn explanation(case: &TestCase) -> Vec<String> {
+    match &case.outcome {
+        Outcome::Passed => Vec::new(),
+        Outcome::Error { problem } => text::message(problem).lines().map(str::to_owned).collect(),
+        Outcome::Skipped { reason } => vec![text::excerpt(reason).into_owned()],
+        Outcome::Failed { mismatches } => mismatches
+            .iter()
+            .flat_map(|mismatch| {
+                [
+                    text::shorten(&mismatch.subject).into_owned(),
+                    format!("  expected  {}", text::excerpt(&mismatch.expected)),
+                    format!("  found     {}", text::excerpt(&mismatch.found)),
+                ]
+            })
+            .chain(end_of_output(&case.output))
+            .collect(),
+    }
+}
+
+/// The number of lines of a container's output that an explanation shows.
+const OUTPUT_LINES: usize = 10;
+
+/// Returns the last lines of a container's output, with a heading.
+fn end_of_output(output: &str) -> Vec<String> {
+    let lines: Vec<&str> = output.lines().collect();
+    let hidden = lines.len().saturating_sub(OUTPUT_LINES);
+    let heading = match (lines.len(), hidden) {
+        (0, _) => return Vec::new(),
+        (_, 0) => "output".to_owned(),
+        (count, _) => format!("last {OUTPUT_LINES} of {count} lines of output"),
+    };
+    let shown = lines[hidden..].iter().map(|line| format!("  {}", text::excerpt(line)));
+    std::iter::once(heading).chain(shown).collect()
+}
+
+/// Removes duplicates and keeps the order.
+pub(super) fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut unique = Vec::new();
+    for name in names {
+        if !unique.contains(&name) {
+            unique.push(name);
+        }
+    }
+    unique
+}

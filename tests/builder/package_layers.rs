@@ -1,0 +1,184 @@
+//! Root file systems with a database of packages, split by package. The databases are written by
+//! hand from their documentation: deb822(5) and dpkg-query(1), and Alpine's "Apk spec".
+
+use serde_json::Value;
+
+use crate::lab::{Built, Lab, strings};
+
+fn build(lab: &Lab, rest: &str) -> Built {
+    lab.build(&format!("name='x'\ntag='1'\narchitecture='amd64'\n{rest}"))
+}
+
+/// The files of each layer, without directories.
+fn files(built: &Built) -> Vec<Vec<String>> {
+    let is_file = |name: &String| !name.ends_with('/');
+    (0..built.layers().len())
+        .map(|layer| built.names(layer).into_iter().filter(is_file).collect())
+        .collect()
+}
+
+/// The packages of each layer, as `layers --json` shows them.
+fn packages(lab: &Lab, rest: &str) -> Vec<String> {
+    lab.file("recipe.toml", format!("name='x'\ntag='1'\narchitecture='amd64'\n{rest}"));
+    let json: Value =
+        serde_json::from_str(&lab.seatrial(["layers", "recipe.toml", "--json"]).ok()).unwrap();
+    let layers = json["layers"].as_array().unwrap().iter();
+    layers.map(|layer| strings(&layer["packages"]).join(" ")).collect()
+}
+
+/// The root file system of a merged-/usr Debian: two programs that need libc, of which one also
+/// needs a library, a package that was removed, and files that no package has.
+fn debian() -> Lab {
+    let lab = Lab::new();
+    lab.link("root/bin", "usr/bin");
+    lab.file(
+        "root/var/lib/dpkg/status",
+        "Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nMulti-Arch: same\n\
+         Version: 2.41-12\nDescription: C library\n with more text\n\n\
+         Package: editor\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:1.0-1\n\
+         Provides: vi (= 1.0)\nPre-Depends: libc6 (>= 2.30)\n\n\
+         Package: libz\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.3-1\n\
+         Depends: libc6\n\n\
+         Package: web\nStatus: install ok installed\nArchitecture: amd64\nVersion: 3.0\n\
+         Depends: missing | libz:any (>= 1), libc6 (>= 2.30), vi\n\n\
+         Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 1\n",
+    );
+    for (name, list, file, size) in [
+        ("libc6:amd64", "/.\n/usr\n/usr/lib\n/usr/lib/libc.so.6\n", "usr/lib/libc.so.6", 9000),
+        ("editor", "/.\n/bin\n/bin/editor\n/var/empty\n", "usr/bin/editor", 5000),
+        ("libz", "/.\n/usr\n/usr/lib/libz.so\n", "usr/lib/libz.so", 3000),
+        ("web", "/.\n/usr\n/usr/bin/web\n", "usr/bin/web", 7000),
+    ] {
+        lab.file(format!("root/var/lib/dpkg/info/{name}.list"), list);
+        lab.file(format!("root/{file}"), vec![b'x'; size]);
+    }
+    lab.file("root/var/lib/dpkg/info/libc6:amd64.postinst", "#!/bin/sh\n");
+    std::fs::create_dir(lab.path("root/var/empty")).unwrap();
+    lab.file("root/srv/app", "of no package");
+    lab
+}
+
+const DEBIAN: &str = "contents='root'\npackage_layers=true\n";
+
+#[test]
+fn each_package_of_dpkg_is_a_layer_and_other_files_are_above() {
+    let lab = debian();
+    let built = build(&lab, DEBIAN);
+    let files = files(&built);
+    // The most popular package is the lowest.
+    assert_eq!(
+        files[0],
+        [
+            "usr/lib/libc.so.6",
+            "var/lib/dpkg/info/libc6:amd64.list",
+            "var/lib/dpkg/info/libc6:amd64.postinst"
+        ]
+    );
+    // Its path in the list leads through the link /bin.
+    let of_editor = files.iter().position(|files| files.contains(&"usr/bin/editor".into()));
+    assert!(built.names(of_editor.unwrap()).contains(&"var/empty/".to_owned()));
+    assert_eq!(files.last().unwrap()[..], ["bin", "srv/app", "var/lib/dpkg/status"]);
+    assert_eq!(files.len(), 5);
+}
+
+#[test]
+fn packages_are_split_by_the_strategy_of_the_recipe() {
+    let lab = debian();
+    // As nixpkgs' strategy splits it: the largest packages with what only they need.
+    let auto = packages(&lab, &format!("{DEBIAN}layering='auto'\nmax_layers=3\n"));
+    assert_eq!(auto.concat().matches("libc6").count(), 1);
+    assert_eq!(auto.last().unwrap(), "");
+    let popular = packages(&lab, &format!("{DEBIAN}max_layers=3\n"));
+    assert_eq!(popular[0], "libc6");
+    assert_eq!(popular.len(), 3);
+    let pipeline = packages(
+        &lab,
+        &format!("{DEBIAN}layering=[['subcomponent_out', ['/packages/deb-libz']], ['flatten']]\n"),
+    );
+    assert_eq!(pipeline, ["libc6 libz", "editor web", ""]);
+    lab.file("plan.json", r#"{ "layers": [["libc6", "libz"], ["web"]] }"#);
+    let plan = packages(&lab, &format!("{DEBIAN}layering='plan.json'\n"));
+    assert_eq!(plan, ["libc6 libz", "web", "editor", ""]);
+}
+
+#[test]
+fn an_update_of_a_package_changes_its_layer_and_that_of_other_files_only() {
+    let lab = debian();
+    let diff_ids = || strings(&build(&lab, DEBIAN).config()["rootfs"]["diff_ids"]);
+    let before = diff_ids();
+    lab.file("root/usr/bin/web", "new");
+    let status = std::fs::read_to_string(lab.path("root/var/lib/dpkg/status")).unwrap();
+    lab.file("root/var/lib/dpkg/status", status.replace("Version: 3.0", "Version: 3.1"));
+    let after = diff_ids();
+    assert_eq!(before.len(), after.len());
+    assert_eq!(before.iter().filter(|diff_id| !after.contains(diff_id)).count(), 2);
+}
+
+#[test]
+fn a_tar_with_packages_is_split_like_a_folder() {
+    let lab = debian();
+    let root = build(&lab, DEBIAN);
+    lab.tool("tar", ["-cf", "root.tar", "--sort=name", "-C", "root", "."]);
+    let tar = build(&lab, "contents=[{tar='root.tar'}]\npackage_layers=true\n");
+    assert_eq!(files(&root), files(&tar));
+}
+
+#[test]
+fn named_layers_come_before_packages() {
+    let lab = debian();
+    let built = build(&lab, &format!("{DEBIAN}[[layer]]\nname='web'\npaths='/usr/bin/web'\n"));
+    let files = files(&built);
+    assert_eq!(files[files.len() - 2], ["usr/bin/web"]);
+    assert_eq!(files.last().unwrap()[..], ["bin", "srv/app", "var/lib/dpkg/status"]);
+}
+
+#[test]
+fn packages_of_apk_are_split_too() {
+    let lab = Lab::new();
+    lab.file(
+        "root/lib/apk/db/installed",
+        "C:Q1abc=\nP:musl\nV:1.2.5-r9\nA:x86_64\np:so:libc.musl-x86_64.so.1=1\nF:lib\n\
+         R:ld-musl-x86_64.so.1\na:0:0:755\nZ:Q1abc=\n\n\
+         P:busybox\nV:1.37-r1\nD:so:libc.musl-x86_64.so.1 !other\nF:bin\nR:busybox\n\n\
+         P:scripts\nV:3-r0\nD:/bin/busybox musl>=1.2\nF:\nF:etc\nF:etc/init.d\nR:boot\n",
+    );
+    lab.file("root/lib/ld-musl-x86_64.so.1", "musl");
+    lab.file("root/bin/busybox", "busybox");
+    lab.file("root/etc/init.d/boot", "boot");
+    lab.file("root/etc/hostname", "of no package");
+    let recipe = "contents='root'\npackage_layers=true\n";
+    assert_eq!(
+        files(&build(&lab, recipe)),
+        [
+            vec!["lib/ld-musl-x86_64.so.1"],
+            vec!["bin/busybox"],
+            vec!["etc/init.d/boot"],
+            vec!["etc/hostname", "lib/apk/db/installed"]
+        ]
+    );
+    assert_eq!(packages(&lab, recipe), ["musl", "busybox", "scripts", ""]);
+}
+
+#[test]
+fn contents_without_packages_and_contradictions_are_errors() {
+    let lab = debian();
+    lab.file("plain/file", "");
+    for (recipe, expected) in [
+        (
+            "contents='plain'\npackage_layers=true\n".to_owned(),
+            "the contents have no database of packages; expected /var/lib/dpkg/status or \
+             /lib/apk/db/installed",
+        ),
+        (
+            format!("{DEBIAN}layering='single'\n"),
+            "package_layers has no effect with layering = \"single\"",
+        ),
+        (
+            format!("{DEBIAN}layering=[['subcomponent_out', ['/packages/deb-libx']]]\n"),
+            "did you mean \"/packages/deb-libz\"?",
+        ),
+    ] {
+        let error = lab.rejected(&format!("name='x'\ntag='1'\n{recipe}"));
+        assert!(error.contains(expected), "{recipe}: {error}");
+    }
+}
