@@ -64,12 +64,12 @@ impl Plan {
     }
 
     /// The store paths that the image needs and its base does not have, with their sizes as Nix
-    /// archives.
+    /// archives, and the packages in the contents, if they are split into layers.
     ///
     /// # Errors
-    /// If the reference graph has no sizes and a store path cannot be read.
+    /// If the reference graph has no sizes and a store path cannot be read, or the contents cannot.
     pub fn path_graph(&self) -> Result<PathGraph, BuildError> {
-        split::sized_graph(self.recipe.store.as_ref(), &self.closure)
+        split::versioned_graph(self)
     }
 
     /// The store paths of each new layer that has any, lowest first.
@@ -77,10 +77,11 @@ impl Plan {
         self.layers.iter().map(|layer| layer.paths.as_slice()).filter(|paths| !paths.is_empty())
     }
 
-    /// The number of layers that the image may have for store paths.
+    /// The number of layers that the image may have for store paths and packages.
     pub fn available_layers(&self) -> usize {
         let base = self.base.as_ref().map_or(0, |base| base.image.layers.len());
-        let contents = usize::from(!self.contents.is_empty()) + self.recipe.steps.len();
+        let contents = usize::from(!self.contents.is_empty());
+        let contents = contents + self.recipe.layers.len() + self.recipe.steps.len();
         self.recipe.max_layers.saturating_sub(base + contents)
     }
 }

@@ -182,3 +182,35 @@ fn contents_without_packages_and_contradictions_are_errors() {
         assert!(error.contains(expected), "{recipe}: {error}");
     }
 }
+
+#[test]
+fn history_measures_updates_of_packages_and_proposes_a_plan_of_their_names() {
+    let lab = debian();
+    let recipe = |root: &str| {
+        format!("name='x'\ntag='1'\narchitecture='amd64'\ncontents='{root}'\npackage_layers=true\n")
+    };
+    lab.tool("cp", ["-a", "root", "new"]);
+    lab.file("new/usr/bin/web", vec![b'y'; 7000]);
+    let status = std::fs::read_to_string(lab.path("new/var/lib/dpkg/status")).unwrap();
+    lab.file("new/var/lib/dpkg/status", status.replace("Version: 3.0", "Version: 3.1"));
+    lab.file("old.toml", recipe("root"));
+    lab.file("new.toml", recipe("new"));
+    let json = lab.seatrial(["layers", "new.toml", "--history", "old.toml", "--json"]).ok();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let measured = json["measured"].as_array().unwrap();
+    let shipped = |strategy: &str| {
+        let of = measured.iter().filter(|one| one["strategy"] == strategy);
+        of.map(|one| one["shipped"][0].as_u64().unwrap()).max().unwrap()
+    };
+    // A tar with the changed package: two files of one and 14 blocks, a header for each, and for
+    // each of six directories.
+    assert_eq!(shipped("each"), 512 * (1 + 14 + 2 + 6), "{json}");
+    assert!(shipped("single") > 24_000, "{json}");
+    let names: Vec<String> =
+        json["plan"]["layers"].as_array().unwrap().iter().flat_map(strings).collect();
+    assert!(names.contains(&"web".to_owned()) && names.contains(&"libc6".to_owned()), "{names:?}");
+    lab.file("plain.toml", "name='x'\ntag='1'\narchitecture='amd64'\ncontents='root/srv'\n");
+    let error = lab.seatrial(["layers", "plain.toml", "--history", "plain.toml"]);
+    assert_eq!(error.output.status.code(), Some(2));
+    assert!(error.stderr().contains("there is nothing to measure"), "{}", error.stderr());
+}

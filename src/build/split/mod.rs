@@ -158,6 +158,23 @@ fn assigned(
     Ok(Split { layers: layers.into_iter().chain(finished).collect(), assignment })
 }
 
+/// The graph of what `plan` splits into layers: its closure, and the packages in its contents with
+/// their versions.
+pub(super) fn versioned_graph(plan: &Plan) -> Result<PathGraph, BuildError> {
+    let store = plan.recipe.store.as_ref();
+    if !plan.recipe.package_layers {
+        return sized_graph(store, &plan.closure);
+    }
+    let survey = Survey::of(plan)?;
+    let closure = match &survey.packages {
+        Some(Found { packages, sizes }) => {
+            with_packages(store, &plan.closure, packages, &packages.paths(true), sizes)?
+        }
+        None => plan.closure.clone(),
+    };
+    sized_graph(store, &closure)
+}
+
 /// The closure together with the packages that have files.
 fn with_packages(
     store: Option<&Store>,
@@ -188,10 +205,7 @@ fn graph(recipe: &Recipe, closure: &Closure) -> Result<PathGraph, BuildError> {
 }
 
 /// The graph of `closure`, with sizes from the reference graph, or else from the files of `store`.
-pub(super) fn sized_graph(
-    store: Option<&Store>,
-    closure: &Closure,
-) -> Result<PathGraph, BuildError> {
+fn sized_graph(store: Option<&Store>, closure: &Closure) -> Result<PathGraph, BuildError> {
     let mut sizes: BTreeMap<&StorePath, u64> = BTreeMap::new();
     for path in closure.paths() {
         let size = match (closure.nar_size(path), store) {

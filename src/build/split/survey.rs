@@ -31,8 +31,8 @@ pub(super) struct Survey {
 
 /// The slot of removals, which go to whichever layer is the lowest.
 const REMOVALS: usize = usize::MAX;
-/// The size of the header and the padding of a file in a tar, about.
-const FILE_OVERHEAD: u64 = 768;
+/// The size of a header in a tar; contents are padded to a multiple of it.
+const TAR_BLOCK: u64 = 512;
 
 impl Survey {
     /// Lists the contents of `plan`, if it depends on them which layers there are.
@@ -77,7 +77,7 @@ impl Survey {
         self.assignment.each(&merged, Some(&mut self.used), &mut |slot, entry| {
             let (files, size) = slots.entry(slot).or_default();
             *files += 1;
-            *size += FILE_OVERHEAD + content_size(entry);
+            *size += TAR_BLOCK + content_size(entry).next_multiple_of(TAR_BLOCK);
             Ok(())
         })?;
         let only_removals = slots.keys().all(|slot| *slot == REMOVALS);

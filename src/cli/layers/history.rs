@@ -24,6 +24,11 @@ pub(super) fn run(args: &Args, current: &Plan) -> anyhow::Result<()> {
         builds.push(build(path, current)?);
     }
     builds.push(current.path_graph()?);
+    if builds.iter().all(PathGraph::is_empty) {
+        let problem = "there is nothing to measure: the image has no store paths; if its contents \
+                       have a database of packages, set package_layers = true in the recipe";
+        return Err(UsageError(problem).into());
+    }
     let learn = args.learn.unwrap_or(builds.len().div_ceil(2));
     if learn == 0 || learn >= builds.len() {
         return Err(UsageError("--learn must leave at least one later build to measure").into());
@@ -69,9 +74,12 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 fn render(measured: &[Measurement], builds: usize, learn: usize) -> String {
-    let updates = builds - learn;
+    let updates = match builds - learn {
+        1 => "1 update".to_owned(),
+        updates => format!("{updates} updates"),
+    };
     let mut output = format!(
-        "bytes shipped per update, {updates} updates after the first {learn} of {builds} builds\n\n\
+        "bytes shipped per update, {updates} after the first {learn} of {builds} builds\n\n\
          {:<12}{:>7}{:>14}{:>14}\n",
         "strategy", "layers", "median", "total"
     );
