@@ -31,6 +31,7 @@
 mod authorities;
 mod error;
 pub mod expectations;
+mod goss;
 mod image;
 mod input;
 mod kept_vm;

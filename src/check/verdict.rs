@@ -59,9 +59,15 @@ pub struct TestCase {
     /// All checks that passed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub passed_checks: Vec<Check>,
-    /// The output of the container.
+    /// Facts that help to find the reason of a failure.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
+    /// The container's standard output.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub output: String,
+    /// The container's standard error.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub stderr: String,
 }
 
 /// An engine in a VM of its own, with one image loaded.
@@ -106,12 +112,12 @@ pub struct Tally {
 impl TestCase {
     /// Creates a test case with the result of `checks`.
     pub(super) fn finished(image: &str, name: impl Into<String>, checks: Checks) -> Self {
-        let Checks { passed, mismatches } = checks;
+        let Checks { passed, mismatches, hints } = checks;
         let outcome = match mismatches.is_empty() {
             true => Outcome::Passed,
             false => Outcome::Failed { mismatches },
         };
-        Self { passed_checks: passed, ..Self::with_outcome(image, name, outcome) }
+        Self { passed_checks: passed, hints, ..Self::with_outcome(image, name, outcome) }
     }
 
     /// Creates a test case that was not run.
@@ -132,7 +138,9 @@ impl TestCase {
             outcome,
             seconds: 0.0,
             passed_checks: Vec::new(),
+            hints: Vec::new(),
             output: String::new(),
+            stderr: String::new(),
         }
     }
 
@@ -165,9 +173,15 @@ impl Verdict {
 pub(super) struct Checks {
     passed: Vec<Check>,
     mismatches: Vec<Check>,
+    hints: Vec<String>,
 }
 
 impl Checks {
+    /// Adds facts that help to find the reason of a failure.
+    pub(super) fn hint(&mut self, hints: Vec<String>) {
+        self.hints.extend(hints);
+    }
+
     /// Records a check with its result.
     pub(super) fn record(
         &mut self,

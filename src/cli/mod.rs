@@ -15,6 +15,8 @@ mod daemon;
 mod diff;
 mod doctor;
 mod exit;
+#[cfg(feature = "vm")]
+mod expect;
 mod explain;
 mod export;
 #[cfg(feature = "vm")]
@@ -115,6 +117,8 @@ enum Command {
     #[cfg(feature = "vm")]
     Check(check::Args),
     #[cfg(feature = "vm")]
+    Expect(expect::Args),
+    #[cfg(feature = "vm")]
     Replay(replay::Args),
     #[cfg(feature = "vm")]
     Vm(vm::Args),
@@ -166,6 +170,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Load(args) => load::run(&args),
         #[cfg(feature = "vm")]
         Command::Check(args) => check::run(&args),
+        #[cfg(feature = "vm")]
+        Command::Expect(args) => expect::run(&args),
         #[cfg(feature = "vm")]
         Command::Replay(args) => replay::run(&args),
         #[cfg(feature = "vm")]

@@ -232,6 +232,18 @@ impl Container {
         }
     }
 
+    /// Returns the exit code and the output of the last run of the container's health check; `None`
+    /// if there was none, or the engine ignores health checks.
+    ///
+    /// # Errors
+    /// If the request fails.
+    pub async fn last_health_check(&self) -> Result<Option<(i64, String)>, EngineError> {
+        match self {
+            Self::Docker(container) => container.last_health_check().await,
+            Self::Cri(_) => Ok(None),
+        }
+    }
+
     /// Returns the container's current state.
     ///
     /// # Errors

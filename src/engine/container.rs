@@ -210,6 +210,16 @@ impl DockerContainer {
         Ok((text(stdout), text(stderr)))
     }
 
+    /// Returns the exit code and the output of the last run of the container's health check, if
+    /// there was one.
+    ///
+    /// # Errors
+    /// If the request fails.
+    pub async fn last_health_check(&self) -> Result<Option<(i64, String)>, EngineError> {
+        let state = self.inspect().await?.state;
+        Ok(state.and_then(|state| state.last_health_check()))
+    }
+
     /// Returns the container's current state.
     ///
     /// # Errors

@@ -40,6 +40,23 @@ pub(super) struct InspectedState {
 #[serde(rename_all = "PascalCase", default)]
 struct Health {
     status: Option<String>,
+    log: Option<Vec<HealthCheck>>,
+}
+
+/// A run of a container's health check.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct HealthCheck {
+    exit_code: Option<i64>,
+    output: Option<String>,
+}
+
+impl InspectedState {
+    /// Returns the exit code and the output of the last run of the health check.
+    pub(super) fn last_health_check(&self) -> Option<(i64, String)> {
+        let last = self.health.as_ref()?.log.as_ref()?.last()?.clone();
+        Some((last.exit_code.unwrap_or_default(), last.output.unwrap_or_default()))
+    }
 }
 
 /// The networks of a container.

@@ -67,13 +67,15 @@ fn duplicate_env(config: &ContainerConfig) -> Option<Finding> {
 const SECRET: [&str; 6] = ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "API_KEY", "PRIVATE_KEY"];
 const NO_SECRET: [&str; 3] = ["_FILE", "_PATH", "_DIR"];
 
+/// Whether the name of a variable suggests that its value is a secret.
+pub(crate) fn is_secret(name: &str) -> bool {
+    let name = name.to_uppercase();
+    SECRET.iter().any(|word| name.contains(word))
+        && !NO_SECRET.iter().any(|suffix| name.ends_with(suffix))
+}
+
 fn secret_in_env(config: &ContainerConfig) -> Option<Finding> {
-    let is_secret = |(name, value): &(&str, &str)| {
-        let name = name.to_uppercase();
-        !value.is_empty()
-            && SECRET.iter().any(|word| name.contains(word))
-            && !NO_SECRET.iter().any(|suffix| name.ends_with(suffix))
-    };
+    let is_secret = |(name, value): &(&str, &str)| !value.is_empty() && is_secret(name);
     let names: Vec<&str> = variables(config).filter(is_secret).map(|(name, _)| name).collect();
     (!names.is_empty()).then(|| {
         Finding::warning(

@@ -11,6 +11,8 @@ mod finding;
 mod paths;
 mod rules;
 
+#[cfg(feature = "vm")]
+pub(crate) use container::is_secret;
 pub use finding::{Finding, Level};
 pub use rules::RULES;
 

@@ -69,5 +69,8 @@ fn test_case(case: &TestCase) -> quick_junit::TestCase {
     if !case.output.is_empty() {
         test_case.set_system_out(text::lines(&case.output).as_ref());
     }
+    if !case.stderr.is_empty() {
+        test_case.set_system_err(text::lines(&case.stderr).as_ref());
+    }
     test_case
 }

@@ -122,6 +122,8 @@ mod tests {
             outcome,
             seconds: 0.0,
             passed_checks: Vec::new(),
+            hints: Vec::new(),
+            stderr: String::new(),
             output: String::new(),
         }
     }

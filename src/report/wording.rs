@@ -31,7 +31,9 @@ pub(super) fn explanation(case: &TestCase) -> Vec<String> {
                     format!("  found     {}", text::excerpt(&mismatch.found)),
                 ]
             })
-            .chain(end_of_output(&case.output))
+            .chain(case.hints.iter().map(|hint| format!("hint: {}", text::excerpt(hint))))
+            .chain(end_of_output("output", &case.output))
+            .chain(end_of_output("standard error", &case.stderr))
             .collect(),
     }
 }
@@ -40,13 +42,13 @@ pub(super) fn explanation(case: &TestCase) -> Vec<String> {
 const OUTPUT_LINES: usize = 10;
 
 /// Returns the last lines of a container's output, with a heading.
-fn end_of_output(output: &str) -> Vec<String> {
+fn end_of_output(name: &str, output: &str) -> Vec<String> {
     let lines: Vec<&str> = output.lines().collect();
     let hidden = lines.len().saturating_sub(OUTPUT_LINES);
     let heading = match (lines.len(), hidden) {
         (0, _) => return Vec::new(),
-        (_, 0) => "output".to_owned(),
-        (count, _) => format!("last {OUTPUT_LINES} of {count} lines of output"),
+        (_, 0) => name.to_owned(),
+        (count, _) => format!("last {OUTPUT_LINES} of {count} lines of {name}"),
     };
     let shown = lines[hidden..].iter().map(|line| format!("  {}", text::excerpt(line)));
     std::iter::once(heading).chain(shown).collect()
@@ -61,4 +63,39 @@ pub(super) fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
         }
     }
     unique
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::verdict::Check;
+
+    #[test]
+    fn a_failure_shows_hints_and_the_last_ten_lines_of_both_streams() {
+        let (expected, found) = ("ready within 60 s".to_owned(), "no connection".to_owned());
+        let case = TestCase {
+            image: "app:1".to_owned(),
+            engine: None,
+            name: "service web".to_owned(),
+            outcome: Outcome::Failed {
+                mismatches: vec![Check { subject: "service".to_owned(), expected, found }],
+            },
+            seconds: 0.0,
+            passed_checks: Vec::new(),
+            hints: vec!["nothing listens on 8001; the image exposes 8000/tcp".to_owned()],
+            output: (1..=12).map(|number| format!("line {number}\n")).collect(),
+            stderr: "\u{1b}[31mred\n".to_owned(),
+        };
+        let lines = explanation(&case);
+        let expected = [
+            "service",
+            "  expected  ready within 60 s",
+            "  found     no connection",
+            "hint: nothing listens on 8001; the image exposes 8000/tcp",
+            "last 10 of 12 lines of output",
+            "  line 3",
+        ];
+        assert_eq!(lines[..6], expected, "{lines:#?}");
+        assert_eq!(lines[14..], ["  line 12", "standard error", r"  \u{1b}[31mred"], "{lines:#?}");
+    }
 }

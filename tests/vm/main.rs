@@ -9,6 +9,7 @@ mod engines; // the table of docs/engines.md
 mod environment_failures; // missing programs, mirrors, disk space
 mod faults; // an engine that fails during a request
 mod files; // owners, capabilities, accounts and removed paths
+mod goss; // goss files
 mod images; // images as Docker sees them
 mod isolation; // limits for guests and for other users of the host
 mod load; // `seatrial load`

@@ -382,3 +382,28 @@ fn the_schema_describes_the_keys_of_an_expectations_file() {
     let rules = &schema["$defs"]["Rules"]["properties"]["not_matches"];
     assert!(rules["description"].is_string(), "{schema:#}");
 }
+
+#[test]
+fn an_image_meets_the_draft_of_its_expectations() {
+    let sample = SampleImage::new();
+    let draft = sample.seatrial(&["expect", "app.tar"]);
+    let draft = String::from_utf8(draft.stdout).unwrap();
+    for line in [
+        "entrypoint = [\"/bin/sh\", \"-c\"]",
+        "user = \"7:8\"",
+        "exposed_ports = [\"80/tcp\"]",
+        "VERSION = \"1.2.3\"",
+        "path = \"/bin/sh\"",
+        "# ready = { port = 80 }",
+    ] {
+        assert!(draft.lines().any(|found| found == line), "{line}: {draft}");
+    }
+    assert!(draft.matches("# Guess: ").count() >= 4, "{draft}");
+    assert_eq!(sample.static_mismatches(&draft), [""; 0], "{draft}");
+    let changed = draft.replace("7:8", "0");
+    assert_eq!(sample.static_mismatches(&changed).len(), 1, "{changed}");
+    // The commented service is valid, too.
+    let commented =
+        draft.replace("# [[", "[[").replace("# name", "name").replace("# ready", "ready");
+    sample.static_mismatches(&commented);
+}

@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::container::{ContainerSpec, container};
-use super::run::Start;
 use super::service::{ReadyConditions, ServiceExpectations};
 use crate::text;
 
@@ -43,16 +42,8 @@ impl CompanionSpec {
     /// The same container as a service that is only waited for.
     pub(in crate::check) fn as_service(&self, name: &str) -> ServiceExpectations {
         ServiceExpectations {
-            name: name.to_owned(),
             container: self.container.clone(),
-            ready: self.ready.clone(),
-            http: Vec::new(),
-            exec: Vec::new(),
-            start: Start::Succeeds,
-            file: Vec::new(),
-            log: None,
-            stop: None,
-            exit_code: None,
+            ..ServiceExpectations::new(name.to_owned(), self.ready.clone())
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::container::ContainerFile;
 use super::{ContainerSpec, Expectations, HttpExpectations, ServiceExpectations, Start, companion};
 use crate::archive::ArchiveError;
-use crate::check::{CheckError, authorities, structure_test};
+use crate::check::{CheckError, authorities, goss, structure_test};
 use crate::document::{self, DocumentError};
 use crate::text;
 
@@ -31,9 +31,12 @@ impl ExpectationsFile {
     pub fn read(path: &Path) -> Result<Self, CheckError> {
         let text = document::read(path, document::MAX_SIZE).map_err(ArchiveError::read(path))?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        let mut expectations = match structure_test::is_structure_test(path, &text) {
-            true => structure_test::parse(path, &text, &folder)?,
-            false => Expectations::parse(path, &text)?,
+        let mut expectations = if goss::is_gossfile(path, &text) {
+            goss::parse(path, &text)?
+        } else if structure_test::is_structure_test(path, &text) {
+            structure_test::parse(path, &text, &folder)?
+        } else {
+            Expectations::parse(path, &text)?
         };
         expectations
             .resolve(&folder)

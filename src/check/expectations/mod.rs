@@ -6,10 +6,13 @@ mod container;
 mod document;
 mod exit_code;
 mod file;
+mod goss;
 mod http;
 mod image;
 mod license;
+mod matcher;
 mod names;
+mod patterns;
 mod run;
 mod service;
 pub mod text;
@@ -24,9 +27,13 @@ pub use companion::CompanionSpec;
 pub use container::{Capabilities, ContainerFile, ContainerSpec};
 pub use document::ExpectationsFile;
 pub use file::{ExecutableBy, FileExpectations, FileType};
+pub(in crate::check) use goss::{
+    GossExpectations, GossProperty, GossSubject, SocketExpectations, SocketSubject,
+};
 pub use http::{HttpExpectations, JsonExpectation, Statuses, TlsSettings};
 pub use image::{EnvExpectations, ImageExpectations, SharedLayers};
 pub(in crate::check) use license::LicenseExpectations;
+pub(in crate::check) use matcher::{Found, Matcher};
 pub use names::{Names, SomeNames};
 pub use run::{RunExpectations, SetupCommand, Start};
 pub use service::{ExecExpectations, ReadyConditions, ServiceExpectations, StopExpectations};
@@ -57,6 +64,9 @@ pub struct Expectations {
     /// License checks of a container-structure-test file.
     #[serde(skip)]
     pub(super) license: Vec<LicenseExpectations>,
+    /// Files, users and groups of a goss file.
+    #[serde(skip)]
+    pub(super) goss: Vec<GossExpectations>,
     /// Whether paths and commands contain variables of the image, as in a container-structure-test
     /// file.
     #[serde(skip)]

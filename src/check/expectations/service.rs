@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 use super::container::{ContainerSpec, container};
 use super::exit_code::{CodeOrSignal, exit_code, signal};
 use super::file::FileExpectations;
+use super::goss::SocketExpectations;
 use super::http::HttpExpectations;
 use super::run::Start;
 use super::text::Text;
@@ -39,6 +40,9 @@ pub struct ServiceExpectations {
     #[serde(default, deserialize_with = "log")]
     #[schemars(with = "Option<Text>")]
     pub log: Option<Text>,
+    /// Ports and processes of a goss file.
+    #[serde(skip)]
+    pub(in crate::check) sockets: Vec<SocketExpectations>,
     /// How the service stops.
     pub stop: Option<StopExpectations>,
     /// The exit code of a service that ends by itself after the requests. Without it, the service
@@ -46,6 +50,25 @@ pub struct ServiceExpectations {
     #[serde(default, deserialize_with = "exit_code")]
     #[schemars(with = "Option<CodeOrSignal>")]
     pub exit_code: Option<i64>,
+}
+
+impl ServiceExpectations {
+    /// A service that is started as the image has it, and of which nothing is expected but `ready`.
+    pub(in crate::check) fn new(name: String, ready: ReadyConditions) -> Self {
+        Self {
+            name,
+            container: ContainerSpec::default(),
+            start: Start::default(),
+            ready,
+            http: Vec::new(),
+            exec: Vec::new(),
+            file: Vec::new(),
+            log: None,
+            sockets: Vec::new(),
+            stop: None,
+            exit_code: None,
+        }
+    }
 }
 
 /// When a service is ready: all given conditions must be met.

@@ -8,6 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::matcher::{Found, Matcher};
 use crate::harness::value;
 
 /// Rules for a text, all of which must hold. A plain string is short for `equals`.
@@ -71,6 +72,9 @@ struct Rules {
     #[serde(deserialize_with = "one_or_more")]
     #[schemars(with = "StringOrList")]
     not_matches: Vec<Pattern>,
+    /// A matcher of a goss file.
+    #[serde(skip)]
+    matcher: Option<Matcher>,
 }
 
 /// The JSON schema of [`Text`].
@@ -164,14 +168,20 @@ impl Text {
         Self(Rules { matches, not_matches, ..Rules::default() })
     }
 
+    /// The rule that a text is matched by `matcher`.
+    pub(in crate::check) fn matched_by(matcher: Matcher) -> Self {
+        Self(Rules { matcher: Some(matcher), ..Rules::default() })
+    }
+
     /// Whether all rules hold for `text`.
     pub fn is_match(&self, text: &str) -> bool {
-        let Rules { equals, contains, not_contains, matches, not_matches } = &self.0;
+        let Rules { equals, contains, not_contains, matches, not_matches, matcher } = &self.0;
         equals.as_ref().is_none_or(|expected| expected == text)
             && contains.iter().all(|part| text.contains(part))
             && !not_contains.iter().any(|part| text.contains(part))
             && matches.iter().all(|pattern| pattern.is_match(text))
             && !not_matches.iter().any(|pattern| pattern.is_match(text))
+            && matcher.as_ref().is_none_or(|it| it.is_match(&Found::Text(text.to_owned())))
     }
 
     /// Returns the rules for the same text without the carriage returns before newlines. Regular
@@ -186,13 +196,14 @@ impl Text {
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rules { equals, contains, not_contains, matches, not_matches } = &self.0;
+        let Rules { equals, contains, not_contains, matches, not_matches, matcher } = &self.0;
         let mut rules: Vec<String> = equals.iter().map(value::quote).collect();
         rules.extend(contains.iter().map(|text| format!("contains {}", value::quote(text))));
         let not_contains = not_contains.iter().map(value::quote);
         rules.extend(not_contains.map(|text| format!("does not contain {text}")));
         rules.extend(matches.iter().map(|pattern| format!("matches {pattern}")));
         rules.extend(not_matches.iter().map(|pattern| format!("does not match {pattern}")));
+        rules.extend(matcher.iter().map(|matcher| format!("goss matcher {matcher}")));
         f.write_str(&rules.join(", "))
     }
 }

@@ -3,17 +3,20 @@
 
 pub(super) mod companions;
 mod container;
+mod hints;
 mod http;
 mod output;
 mod probe;
 mod run;
 mod service;
 mod setup;
+mod sockets;
 mod start_companions;
 
 use std::time::{Duration, Instant};
 
 use self::companions::Companions;
+use self::output::Output;
 use super::expectations::{
     ContainerSpec, EnvExpectations, Expectations, RunExpectations, ServiceExpectations,
 };
@@ -53,7 +56,7 @@ pub(super) fn is_prerequisite(name: &str) -> bool {
 }
 
 /// The checks of a test case, and the output of its container.
-type Findings = Result<(Checks, String), HarnessError>;
+type Findings = Result<(Checks, Output), HarnessError>;
 
 /// Runs the runtime checks of one image on one engine.
 pub(super) struct RuntimeChecks<'a, 'd> {
@@ -116,7 +119,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
             (Ok(Some(Ok(changed))), _) => return Some(Some(changed)),
             (_, Some(reason)) => self.skip(SETUP.to_owned(), reason),
             (Ok(Some(Err(checks))), _) => {
-                self.finish(SETUP.to_owned(), Ok((checks, String::new())), begin);
+                self.finish(SETUP.to_owned(), Ok((checks, Output::default())), begin);
             }
             (Err(error), _) => self.finish(SETUP.to_owned(), Err(error), begin),
             (Ok(None), None) => return Some(None),
@@ -146,7 +149,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
             return self.skip(name, reason);
         }
         let findings = match self.restricted_user(&expected.container) {
-            Some(checks) => Ok((checks, String::new())),
+            Some(checks) => Ok((checks, Output::default())),
             None => run::check(image, expected, &options).await,
         };
         self.finish(name, findings, begin);
@@ -164,7 +167,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
             return self.skip(name, reason);
         }
         let findings = match self.restricted_user(&expected.container) {
-            Some(checks) => Ok((checks, String::new())),
+            Some(checks) => Ok((checks, Output::default())),
             None => service::check(image, expected, &options).await,
         };
         self.finish(name, findings, begin);
@@ -210,7 +213,9 @@ impl<'d> RuntimeChecks<'_, 'd> {
     fn finish(&mut self, name: String, findings: Findings, begin: Instant) {
         let image = self.image.reference();
         let case = match findings {
-            Ok((checks, output)) => TestCase { output, ..TestCase::finished(image, name, checks) },
+            Ok((checks, Output { stdout, stderr })) => {
+                TestCase { output: stdout, stderr, ..TestCase::finished(image, name, checks) }
+            }
             Err(error) => match rejection(self.engine, &error) {
                 Some(checks) => TestCase::finished(image, name, checks),
                 None => TestCase::error(image, name, chain(&error)),
@@ -267,7 +272,7 @@ async fn listed(image: &LoadedImage<'_>) -> Findings {
     let tags = image.inspect().await?.tags;
     let (expected, found) = (value::quote(image.reference()), value::format(&tags));
     checks.record("tags that the engine lists", expected, found, image.is_listed_in(&tags));
-    Ok((checks, String::new()))
+    Ok((checks, Output::default()))
 }
 
 /// Compares the environment of a process in a container with the config and with `expected`.
@@ -288,5 +293,5 @@ async fn container_env(image: &LoadedImage<'_>, expected: &EnvExpectations) -> F
         checks.record(&subject, value::quote(entry), found, passed);
     }
     let output: Vec<String> = container.iter().map(|entry| text::bytes(entry)).collect();
-    Ok((checks, output.join("\n")))
+    Ok((checks, (output.join("\n"), String::new()).into()))
 }

@@ -3,6 +3,19 @@
 use crate::engine::RunOutput;
 use crate::harness::value;
 
+/// The output of a container.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl From<(String, String)> for Output {
+    fn from((stdout, stderr): (String, String)) -> Self {
+        Self { stdout, stderr }
+    }
+}
+
 /// The default timeout of a command in seconds.
 pub(super) const DEFAULT_TIMEOUT: u64 = 60;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::output::{DEFAULT_TIMEOUT, found_exit_code};
+use super::output::{DEFAULT_TIMEOUT, Output, found_exit_code};
 use super::setup;
 use crate::check::expectations::{RunExpectations, Start};
 use crate::check::verdict::Checks;
@@ -18,11 +18,11 @@ pub(super) async fn check(
     image: &LoadedImage<'_>,
     expected: &RunExpectations,
     options: &RunOptions,
-) -> Result<(Checks, String), HarnessError> {
+) -> Result<(Checks, Output), HarnessError> {
     let seconds = expected.timeout.unwrap_or(DEFAULT_TIMEOUT);
     let mut checks = Checks::default();
     let changed = match setup::apply(image, &setup::steps_of(expected, options)).await? {
-        Some(Err(checks)) => return Ok((checks, String::new())),
+        Some(Err(checks)) => return Ok((checks, Output::default())),
         Some(Ok(changed)) => Some(changed),
         None => None,
     };
@@ -36,21 +36,21 @@ pub(super) async fn check(
                 let passed = text.is_match(&problem);
                 checks.record("message of the engine", text, value::excerpt(&problem), passed);
             }
-            Ok((checks, String::new()))
+            Ok((checks, Output::default()))
         }
         Ok(output) if expected.start == Start::Fails => {
             let found = format!("it started; exit code {}", found_exit_code(&output, true));
             checks.record("start", REFUSED, found, false);
-            Ok((checks, output.stdout + &output.stderr))
+            Ok((checks, (output.stdout, output.stderr).into()))
         }
         Ok(output) => {
             let drops_returns = image.daemon().engine().drops_carriage_returns();
             check_output(expected, &output, drops_returns, &mut checks);
-            Ok((checks, output.stdout + &output.stderr))
+            Ok((checks, (output.stdout, output.stderr).into()))
         }
         Err(HarnessError::Engine(EngineError::Timeout { .. })) => {
             checks.record("duration", format!("at most {seconds} s"), "still running", false);
-            Ok((checks, String::new()))
+            Ok((checks, Output::default()))
         }
         Err(error) => Err(error),
     }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::companions::{Companion, Companions};
+use super::output::Output;
 use super::{RuntimeChecks, companion_name, service};
 use crate::check::expectations::{CompanionSpec, Expectations, companion};
 use crate::engine::Engine;
@@ -57,7 +58,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
             return false;
         }
         let (findings, container) = match service::start_ready(image, &service, &options).await {
-            Ok((checks, Ok(container))) => (Ok((checks, String::new())), Some(container)),
+            Ok((checks, Ok(container))) => (Ok((checks, Output::default())), Some(container)),
             Ok((checks, Err(output))) => (Ok((checks, output)), None),
             Err(error) => (Err(error), None),
         };

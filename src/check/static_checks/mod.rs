@@ -1,8 +1,10 @@
 //! Static checks: they compare expectations with the archive alone, without an engine.
 
 mod config;
+mod draft;
 pub(super) mod environment;
 pub(in crate::check) mod file;
+mod goss;
 mod license;
 
 use std::collections::BTreeMap;
@@ -34,7 +36,8 @@ pub(super) fn names(expected: &Expectations) -> Vec<String> {
     let reproducible = (expected.image.reproducible == Some(true)).then_some(REPRODUCIBLE);
     let fixed = config.into_iter().chain([ENVIRONMENT]).chain(reproducible).map(str::to_owned);
     let licenses = expected.license.iter().map(|license| license.name.clone());
-    fixed.chain(expected.file.iter().map(file_name)).chain(licenses).collect()
+    let goss = expected.goss.iter().map(|goss| goss.name.clone());
+    fixed.chain(expected.file.iter().map(file_name)).chain(licenses).chain(goss).collect()
 }
 
 impl ImageUnderTest {
@@ -65,6 +68,12 @@ impl ImageUnderTest {
         for expected in &expected.license {
             let checks = license::check(self, expected)?;
             cases.push(TestCase::finished(&image, &expected.name, checks));
+        }
+        if !expected.goss.is_empty() {
+            let accounts = goss::Accounts::read(self)?;
+            for expected in &expected.goss {
+                cases.push(goss::check(self, &accounts, expected)?);
+            }
         }
         Ok(cases)
     }

@@ -35,7 +35,8 @@ fn article((number, case): NumberedCase<'_>, same: &[NumberedCase<'_>]) -> Marku
                 (duration(seconds))
             }
             (outcome(&case.outcome))
-            @if !case.output.is_empty() { pre class="output" { (ansi::output(&case.output)) } }
+            @for hint in &case.hints { p { b { "Hint: " } (hint) } }
+            (output(case))
             (passed_checks(case))
         }
     }
@@ -75,9 +76,20 @@ fn line(number: usize, case: &TestCase) -> Markup {
             p { (badge(kind)) " " (text::shorten(&case.name)) (duration(case.seconds)) }
             (outcome(&case.outcome))
             (passed_checks(case))
-            @if !case.output.is_empty() {
-                details { summary { "output" } pre class="output" { (ansi::output(&case.output)) } }
+            @if !case.output.is_empty() || !case.stderr.is_empty() {
+                details { summary { "output" } (output(case)) }
             }
+        }
+    }
+}
+
+/// Both output streams.
+fn output(case: &TestCase) -> Markup {
+    html! {
+        @if !case.output.is_empty() { pre class="output" { (ansi::output(&case.output)) } }
+        @if !case.stderr.is_empty() {
+            p class="quiet" { "standard error" }
+            pre class="output" { (ansi::output(&case.stderr)) }
         }
     }
 }

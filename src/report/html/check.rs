@@ -85,6 +85,8 @@ mod tests {
             outcome,
             seconds: 0.0,
             passed_checks: Vec::new(),
+            hints: Vec::new(),
+            stderr: String::new(),
             output: "<script>alert(1)</script>\u{1b}[31mred\u{1b}[2J".to_owned(),
         }
     }

@@ -67,8 +67,8 @@ impl Explained {
         let mut first: Vec<NumberedCase<'_>> = Vec::new();
         for (number, case) in cases.iter().filter(|(_, case)| Kind::of(case) >= Kind::Failed) {
             let same = first.iter().find(|(_, other)| {
-                (&other.name, &other.outcome, &other.output)
-                    == (&case.name, &case.outcome, &case.output)
+                (&other.name, &other.outcome, &other.output, &other.stderr, &other.hints)
+                    == (&case.name, &case.outcome, &case.output, &case.stderr, &case.hints)
             });
             places.insert(*number, same.map_or(*number, |(place, _)| *place));
             if same.is_none() {

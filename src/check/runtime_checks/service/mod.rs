@@ -15,6 +15,8 @@ use tokio::time::{Instant, sleep_until};
 
 use self::end_notice::EndNotice;
 use self::intervals::{SETTLE_MAX, SETTLE_MIN};
+use super::output::Output;
+use super::{hints, sockets};
 use crate::check::expectations::{ServiceExpectations, Start};
 use crate::check::verdict::Checks;
 use crate::engine::{Container, EngineError, RunOptions};
@@ -25,13 +27,13 @@ pub(super) async fn check(
     image: &LoadedImage<'_>,
     expected: &ServiceExpectations,
     options: &RunOptions,
-) -> Result<(Checks, String), HarnessError> {
+) -> Result<(Checks, Output), HarnessError> {
     let begin = Instant::now();
     let container = match image.start(options).await {
         Err(HarnessError::Engine(EngineError::Start(problem)))
             if expected.start == Start::Fails =>
         {
-            return Ok((Service::check_refusal(expected, &problem), String::new()));
+            return Ok((Service::check_refusal(expected, &problem), Output::default()));
         }
         started => started?,
     };
@@ -39,11 +41,14 @@ pub(super) async fn check(
     let (checks, end) = (Checks::default(), EndNotice::new(&container));
     let mut service = Service { image, container: &container, expected, settle_time, end, checks };
     let result = service.check().await;
-    let checks = service.checks;
-    let logs = container.logs().await.map(|(stdout, stderr)| stdout + &stderr).unwrap_or_default();
+    let mut checks = service.checks;
+    if !checks.mismatches().is_empty() {
+        checks.hint(hints::of_service(image, &container, expected).await);
+    }
+    let logs = container.logs().await.unwrap_or_default();
     container.remove().await?;
     result?;
-    Ok((checks, logs))
+    Ok((checks, logs.into()))
 }
 
 /// Starts the container of a service and waits until it is ready. If it does not become ready, it
@@ -52,19 +57,20 @@ pub(super) async fn start_ready(
     image: &LoadedImage<'_>,
     expected: &ServiceExpectations,
     options: &RunOptions,
-) -> Result<(Checks, Result<Container, String>), HarnessError> {
+) -> Result<(Checks, Result<Container, Output>), HarnessError> {
     let container = image.start(options).await?;
     let (checks, end) = (Checks::default(), EndNotice::new(&container));
     let settle_time = SETTLE_MIN;
     let mut service = Service { image, container: &container, expected, settle_time, end, checks };
     let ready = service.becomes_ready(&expected.ready).await;
-    let checks = service.checks;
+    let mut checks = service.checks;
     if matches!(ready, Ok(true)) {
         return Ok((checks, Ok(container)));
     }
-    let logs = container.logs().await.map(|(stdout, stderr)| stdout + &stderr).unwrap_or_default();
+    checks.hint(hints::of_service(image, &container, expected).await);
+    let logs = container.logs().await.unwrap_or_default();
     container.remove().await?;
-    ready.map(|_| (checks, Err(logs)))
+    ready.map(|_| (checks, Err(logs.into())))
 }
 
 /// A running service and its checks so far.
@@ -88,6 +94,8 @@ impl Service<'_> {
             return Ok(());
         }
         let settled = Instant::now() + self.settle_time;
+        let (daemon, expected) = (self.image.daemon(), &self.expected.sockets);
+        sockets::check(daemon, self.container, expected, &mut self.checks).await?;
         for request in &self.expected.http {
             self.check_http(request).await?;
         }

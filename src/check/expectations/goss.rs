@@ -1,0 +1,70 @@
+//! Expectations of a goss file that the project's own format does not have.
+
+use super::matcher::Matcher;
+
+/// A file, user or group, with matchers for its properties.
+#[derive(Clone, Debug)]
+pub(in crate::check) struct GossExpectations {
+    /// The name of the test case.
+    pub name: String,
+    /// Whether the test case is skipped.
+    pub skip: bool,
+    /// The file, user or group.
+    pub subject: GossSubject,
+    /// Whether it exists.
+    pub exists: Matcher,
+    /// Other properties, which are not compared if it does not exist.
+    pub properties: Vec<(GossProperty, Matcher)>,
+}
+
+/// A file, user or group.
+#[derive(Clone, Debug)]
+pub(in crate::check) enum GossSubject {
+    /// The file at this path.
+    File(String),
+    /// The user with this name.
+    User(String),
+    /// The group with this name.
+    Group(String),
+}
+
+/// A property of a file, user or group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::check) enum GossProperty {
+    Mode,
+    Size,
+    Owner,
+    Uid,
+    Group,
+    Gid,
+    LinkedTo,
+    Filetype,
+    Contents,
+    Sha256,
+    Sha512,
+    Groups,
+    Home,
+    Shell,
+}
+
+/// A port of the container, or a process in it.
+#[derive(Clone, Debug)]
+pub(in crate::check) struct SocketExpectations {
+    /// The name in reports, such as `port tcp:80`.
+    pub name: String,
+    /// The port or process.
+    pub subject: SocketSubject,
+    /// Whether it listens or runs.
+    pub expected: Matcher,
+    /// The addresses at which a port listens.
+    pub addresses: Option<Matcher>,
+}
+
+/// A port or a process.
+#[derive(Clone, Debug)]
+pub(in crate::check) enum SocketSubject {
+    /// A protocol (`tcp`, `tcp6`, `udp`, `udp6`) and a port.
+    Port(String, u16),
+    /// The name of a program, as the kernel has it.
+    Process(String),
+}

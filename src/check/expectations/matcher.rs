@@ -1,0 +1,275 @@
+//! Matchers of goss files (goss, `docs/gossfile.md`), with the semantics of its sources.
+
+use std::fmt;
+
+use regex::Regex;
+use serde_json::Value;
+
+use super::patterns::{LinePattern, all_found};
+use crate::text;
+
+/// A value that a matcher is applied to.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::check) enum Found {
+    /// Whether something exists or runs.
+    Bool(bool),
+    /// A number.
+    Number(f64),
+    /// A text.
+    Text(String),
+    /// Texts, such as the names of groups.
+    List(Vec<String>),
+}
+
+/// A matcher.
+#[derive(Clone, Debug)]
+pub(in crate::check) struct Matcher {
+    /// The matcher as it was written.
+    written: Value,
+    rule: Rule,
+}
+
+#[derive(Clone, Debug)]
+enum Rule {
+    /// The value as text is this.
+    Text(String),
+    /// The value as number is in this relation to the other.
+    Number(Relation, f64),
+    Bool(bool),
+    Prefix(String),
+    Suffix(String),
+    Substring(String),
+    Regexp(Regex),
+    Length(usize),
+    Patterns(Vec<LinePattern>),
+    /// Each matcher matches an element, each a different one if `exactly` is true and there are no
+    /// others.
+    Elements {
+        matchers: Vec<Matcher>,
+        exactly: bool,
+    },
+    Not(Box<Matcher>),
+    And(Vec<Matcher>),
+    Or(Vec<Matcher>),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Relation {
+    Equal,
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+}
+
+impl Matcher {
+    /// Parses a matcher. For a `stream`, such as the output of a command or the content of a file,
+    /// a list holds patterns for its lines.
+    pub(in crate::check) fn parse(written: &Value, stream: bool) -> Result<Self, String> {
+        let rule = match written {
+            Value::String(text) => Rule::Text(text.clone()),
+            Value::Number(number) => Rule::Number(Relation::Equal, to_f64(number)),
+            Value::Bool(value) => Rule::Bool(*value),
+            Value::Array(list) if stream => Rule::Patterns(patterns(list)?),
+            Value::Array(list) => Rule::Elements { matchers: all(list)?, exactly: false },
+            Value::Object(table) if table.len() == 1 => {
+                let (name, value) = table.iter().next().ok_or("an empty matcher")?;
+                named(name, value)?
+            }
+            Value::Object(_) => return Err("a matcher must have exactly one name".to_owned()),
+            Value::Null => return Err("the expected value is missing".to_owned()),
+        };
+        Ok(Self { written: written.clone(), rule })
+    }
+
+    /// Whether the value is as expected.
+    pub(in crate::check) fn is_match(&self, found: &Found) -> bool {
+        match &self.rule {
+            Rule::Text(text) => found.to_text() == *text,
+            Rule::Number(relation, number) => {
+                found.to_number().is_some_and(|found| relation.holds(found, *number))
+            }
+            Rule::Bool(value) => *found == Found::Bool(*value),
+            Rule::Prefix(text) => found.to_text().starts_with(text),
+            Rule::Suffix(text) => found.to_text().ends_with(text),
+            Rule::Substring(text) => found.to_text().contains(text),
+            Rule::Regexp(regex) => regex.is_match(&found.to_text()),
+            Rule::Length(length) => match found {
+                Found::Text(text) => text.len() == *length,
+                Found::List(list) => list.len() == *length,
+                Found::Bool(_) | Found::Number(_) => false,
+            },
+            Rule::Patterns(patterns) => all_found(patterns, &found.to_text()),
+            Rule::Elements { matchers, exactly } => {
+                let elements: Vec<Found> = found.elements().into_iter().map(Found::Text).collect();
+                let fits = |matcher: &Matcher, element: &Found| matcher.is_match(element);
+                let each = matchers.iter().all(|it| elements.iter().any(|found| fits(it, found)));
+                let none_else = || elements.iter().all(|it| matchers.iter().any(|m| fits(m, it)));
+                each && (!exactly || elements.len() == matchers.len() && none_else())
+            }
+            Rule::Not(matcher) => !matcher.is_match(found),
+            Rule::And(matchers) => matchers.iter().all(|matcher| matcher.is_match(found)),
+            Rule::Or(matchers) => matchers.iter().any(|matcher| matcher.is_match(found)),
+        }
+    }
+}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.written.fmt(f)
+    }
+}
+
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written
+    }
+}
+
+impl Eq for Matcher {}
+
+fn named(name: &str, value: &Value) -> Result<Rule, String> {
+    let text = || match value {
+        Value::String(text) => Ok(text.clone()),
+        _ => Err(format!("{name} needs a string")),
+    };
+    let list = || value.as_array().ok_or(format!("{name} needs a list"));
+    let number = || value.as_f64().ok_or(format!("{name} needs a number"));
+    let one = |value: &Value| Matcher::parse(value, false);
+    Ok(match name {
+        "equal" => one(value)?.rule,
+        "have-prefix" => Rule::Prefix(text()?),
+        "have-suffix" => Rule::Suffix(text()?),
+        "contain-substring" => Rule::Substring(text()?),
+        "match-regexp" => {
+            Rule::Regexp(Regex::new(&text()?).map_err(|error| format!("{name}: {error}"))?)
+        }
+        "have-len" => Rule::Length(value.as_u64().ok_or("have-len needs a number")? as usize),
+        "have-patterns" => Rule::Patterns(patterns(list()?)?),
+        "contain-element" => Rule::Elements { matchers: vec![one(value)?], exactly: false },
+        "contain-elements" => Rule::Elements { matchers: all(list()?)?, exactly: false },
+        "consist-of" => Rule::Elements { matchers: all(list()?)?, exactly: true },
+        "not" => Rule::Not(Box::new(one(value)?)),
+        "and" => Rule::And(all(list()?)?),
+        "or" => Rule::Or(all(list()?)?),
+        "gt" => Rule::Number(Relation::Greater, number()?),
+        "ge" => Rule::Number(Relation::GreaterOrEqual, number()?),
+        "lt" => Rule::Number(Relation::Less, number()?),
+        "le" => Rule::Number(Relation::LessOrEqual, number()?),
+        "gjson" | "have-key" | "semver-constraint" | "xml" => {
+            return Err(format!("seatrial does not support goss's matcher {name}"));
+        }
+        other => return Err(format!("unknown matcher {}", text::quote(other))),
+    })
+}
+
+fn all(list: &[Value]) -> Result<Vec<Matcher>, String> {
+    list.iter().map(|value| Matcher::parse(value, false)).collect()
+}
+
+fn patterns(list: &[Value]) -> Result<Vec<LinePattern>, String> {
+    let pattern = |value: &Value| match value {
+        Value::String(text) => LinePattern::parse(text),
+        _ => Err("patterns must be strings".to_owned()),
+    };
+    list.iter().map(pattern).collect()
+}
+
+fn to_f64(number: &serde_json::Number) -> f64 {
+    number.as_f64().unwrap_or(f64::NAN)
+}
+
+impl Relation {
+    fn holds(self, found: f64, number: f64) -> bool {
+        match self {
+            Self::Equal => found == number,
+            Self::Greater => found > number,
+            Self::GreaterOrEqual => found >= number,
+            Self::Less => found < number,
+            Self::LessOrEqual => found <= number,
+        }
+    }
+}
+
+impl Found {
+    fn to_text(&self) -> String {
+        match self {
+            Self::Bool(value) => value.to_string(),
+            Self::Number(value) => value.to_string(),
+            Self::Text(text) => text.clone(),
+            Self::List(list) => list.join("\n"),
+        }
+    }
+
+    fn to_number(&self) -> Option<f64> {
+        match self {
+            Self::Bool(_) => None,
+            Self::Number(value) => Some(*value),
+            Self::Text(_) | Self::List(_) => self.to_text().trim().parse().ok(),
+        }
+    }
+
+    /// The elements of a list, or the lines of a text.
+    fn elements(&self) -> Vec<String> {
+        match self {
+            Self::List(list) => list.clone(),
+            other => other.to_text().split('\n').map(str::to_owned).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn is_match(matcher: Value, found: Found) -> bool {
+        Matcher::parse(&matcher, false).unwrap().is_match(&found)
+    }
+
+    #[test]
+    fn matchers_have_the_results_of_goss() {
+        let text = |text: &str| Found::Text(text.to_owned());
+        let list = |list: &[&str]| Found::List(list.iter().map(|it| (*it).to_owned()).collect());
+        // goss docs/gossfile.md, "Matchers", and matchers/type_conversion.go.
+        for (matcher, found, expected) in [
+            (json!("0644"), text("0644"), true),
+            (json!("644"), text("0644"), false),
+            (json!(7), Found::Number(7.0), true),
+            (json!("7"), Found::Number(7.0), true),
+            (json!(7), text(" 7\n"), true),
+            (json!(true), Found::Bool(true), true),
+            (json!("true"), Found::Bool(true), true),
+            (json!(["a", "b"]), list(&["b", "c", "a"]), true),
+            (json!(["a", "d"]), list(&["b", "c", "a"]), false),
+            (json!({ "consist-of": ["a", "b"] }), list(&["b", "a"]), true),
+            (json!({ "consist-of": ["a"] }), list(&["b", "a"]), false),
+            (json!({ "contain-element": { "have-prefix": "b" } }), list(&["a", "bc"]), true),
+            (json!({ "contain-elements": ["one", "two"] }), text("one\ntwo\n"), true),
+            (json!({ "not": { "have-len": 3 } }), text("abc"), false),
+            (json!({ "and": [{ "ge": 1 }, { "lt": 3 }] }), Found::Number(2.0), true),
+            (json!({ "or": ["a", "b"] }), text("c"), false),
+            (json!({ "match-regexp": "^a.c" }), text("abcd"), true),
+            (json!({ "have-suffix": "d" }), text("abcd"), true),
+            (json!({ "contain-substring": "x" }), text("abcd"), false),
+            (json!({ "gt": 5 }), text("x"), false),
+        ] {
+            assert_eq!(is_match(matcher.clone(), found.clone()), expected, "{matcher} {found:?}");
+        }
+    }
+
+    #[test]
+    fn matchers_that_are_malformed_or_not_supported_are_errors_that_name_them() {
+        for (matcher, problem) in [
+            (json!(null), "the expected value is missing"),
+            (json!({ "gt": 1, "lt": 2 }), "exactly one name"),
+            (json!({ "have-prefix": 5 }), "have-prefix needs a string"),
+            (json!({ "semver-constraint": ">1" }), "goss's matcher semver-constraint"),
+            (json!({ "almost": 1 }), "unknown matcher \"almost\""),
+        ] {
+            let error = Matcher::parse(&matcher, true).unwrap_err();
+            assert!(error.contains(problem), "{matcher}: {error}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The keys of a goss file, as its own types have them. Matchers are parsed later.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+/// A file. The types of resources that are not supported are read to be refused by name.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(super) struct Gossfile {
+    pub file: BTreeMap<String, File>,
+    pub command: BTreeMap<String, Command>,
+    pub http: BTreeMap<String, Http>,
+    pub port: BTreeMap<String, Port>,
+    pub user: BTreeMap<String, User>,
+    pub group: BTreeMap<String, Group>,
+    pub process: BTreeMap<String, Process>,
+    pub addr: Option<IgnoredAny>,
+    pub dns: Option<IgnoredAny>,
+    pub gossfile: Option<IgnoredAny>,
+    pub interface: Option<IgnoredAny>,
+    pub kernel_param: Option<IgnoredAny>,
+    pub matching: Option<IgnoredAny>,
+    pub mount: Option<IgnoredAny>,
+    pub package: Option<IgnoredAny>,
+    pub registry: Option<IgnoredAny>,
+    pub service: Option<IgnoredAny>,
+}
+
+impl Gossfile {
+    /// The name of the first type of resources in the file that is not supported.
+    pub(super) fn unsupported(&self) -> Option<&'static str> {
+        let types = [
+            ("addr", &self.addr),
+            ("dns", &self.dns),
+            ("gossfile", &self.gossfile),
+            ("interface", &self.interface),
+            ("kernel-param", &self.kernel_param),
+            ("matching", &self.matching),
+            ("mount", &self.mount),
+            ("package", &self.package),
+            ("registry", &self.registry),
+            ("service", &self.service),
+        ];
+        types.into_iter().find(|(_, value)| value.is_some()).map(|(name, _)| name)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(rename = "title", default)]
+    pub _title: IgnoredAny,
+    #[serde(rename = "meta", default)]
+    pub _meta: IgnoredAny,
+    #[serde(default)]
+    pub skip: bool,
+    pub path: Option<String>,
+    pub exists: Value,
+    pub mode: Option<Value>,
+    pub size: Option<Value>,
+    pub owner: Option<Value>,
+    pub uid: Option<Value>,
+    pub group: Option<Value>,
+    pub gid: Option<Value>,
+    pub linked_to: Option<Value>,
+    pub filetype: Option<Value>,
+    pub contents: Option<Value>,
+    /// The old name of `contents`.
+    pub contains: Option<Value>,
+    pub md5: Option<IgnoredAny>,
+    pub sha256: Option<Value>,
+    pub sha512: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Command {
+    #[serde(rename = "title", default)]
+    pub _title: IgnoredAny,
+    #[serde(rename = "meta", default)]
+    pub _meta: IgnoredAny,
+    #[serde(default)]
+    pub skip: bool,
+    pub exec: Option<String>,
+    pub exit_status: Value,
+    pub stdout: Option<Value>,
+    pub stderr: Option<Value>,
+    /// Milliseconds.
+    pub timeout: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Http {
+    #[serde(rename = "title", default)]
+    pub _title: IgnoredAny,
+    #[serde(rename = "meta", default)]
+    pub _meta: IgnoredAny,
+    #[serde(default)]
+    pub skip: bool,
+    pub url: Option<String>,
+    pub status: Value,
+    pub method: Option<String>,
+    #[serde(default)]
+    pub no_follow_redirects: bool,
+    /// Milliseconds.
+    pub timeout: Option<u64>,
+    #[serde(default)]
+    pub allow_insecure: bool,
+    #[serde(default)]
+    pub request_headers: Vec<String>,
+    pub request_body: Option<String>,
+    pub body: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Port {
+    #[serde(rename = "title", default)]
+    pub _title: IgnoredAny,
+    #[serde(rename = "meta", default)]
+    pub _meta: IgnoredAny,
+    #[serde(default)]
+    pub skip: bool,
+    pub port: Option<String>,
+    pub listening: Value,
+    pub ip: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct User {
+    #[serde(rename = "title", default)]
+    pub _title: IgnoredAny,
+    #[serde(rename = "meta", default)]
+    pub _meta: IgnoredAny,
+    #[serde(default)]
+    pub skip: bool,
+    pub username: Option<String>,
+    pub exists: Value,
+    pub uid: Option<Value>,
+    pub gid: Option<Value>,
+    pub groups: Option<Value>,
+    pub home: Option<Value>,
+    pub shell: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Group {
+    #[serde(rename = "title", default)]
+    pub _title: IgnoredAny,
+    #[serde(rename = "meta", default)]
+    pub _meta: IgnoredAny,
+    #[serde(default)]
+    pub skip: bool,
+    pub groupname: Option<String>,
+    pub exists: Value,
+    pub gid: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Process {
+    #[serde(rename = "title", default)]
+    pub _title: IgnoredAny,
+    #[serde(rename = "meta", default)]
+    pub _meta: IgnoredAny,
+    #[serde(default)]
+    pub skip: bool,
+    pub comm: Option<String>,
+    pub running: Value,
+}

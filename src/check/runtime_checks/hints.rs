@@ -1,0 +1,119 @@
+//! Facts about a service that failed: what listens in its container, and what its health check
+//! prints. They are looked up after the failure, and whatever cannot be found out is left out.
+
+use std::collections::BTreeSet;
+
+use super::sockets::{self, Inside};
+use crate::check::expectations::ServiceExpectations;
+use crate::engine::Container;
+use crate::harness::{LoadedImage, value};
+use crate::text;
+
+/// Returns hints about the service in `container`, which has just failed.
+pub(super) async fn of_service(
+    image: &LoadedImage<'_>,
+    container: &Container,
+    expected: &ServiceExpectations,
+) -> Vec<String> {
+    let mut hints = Vec::new();
+    if let (Some(true), Ok(Some((code, output)))) =
+        (expected.ready.healthy, container.last_health_check().await)
+    {
+        let output = value::excerpt_of_end(&output);
+        hints.push(format!("the health check last exited with code {code} and printed {output}"));
+    }
+    let running = container.state().await.is_ok_and(|state| state.running);
+    let ports = ports(expected);
+    if !running || ports.is_empty() {
+        return hints;
+    }
+    if let Ok(inside) = sockets::look(image.daemon(), container).await {
+        let exposed = exposed_ports(image).await;
+        hints.extend(ports.into_iter().filter_map(|port| of_port(port, &inside, &exposed)));
+    }
+    hints
+}
+
+/// The ports that the service must listen on.
+fn ports(expected: &ServiceExpectations) -> BTreeSet<u16> {
+    let ready = expected.ready.http.iter().chain(&expected.http).map(|request| request.port);
+    ready.chain(expected.ready.port).collect()
+}
+
+/// The ports that the image exposes, if the engine reports them.
+async fn exposed_ports(image: &LoadedImage<'_>) -> Vec<String> {
+    let Some(docker) = image.daemon().engine().docker() else { return Vec::new() };
+    let inspected = docker.inspect(image.reference()).await.ok();
+    let ports = inspected.and_then(|image| image.config).and_then(|config| config.exposed_ports);
+    ports.unwrap_or_default()
+}
+
+/// Explains why nothing outside of the container reaches `port`, if that is so.
+fn of_port(port: u16, inside: &Inside, exposed: &[String]) -> Option<String> {
+    let tcp = || inside.sockets.iter().filter(|(protocol, ..)| protocol.starts_with("tcp"));
+    let mut here = tcp().filter(|(_, _, number)| *number == port).peekable();
+    if let Some((_, address, _)) = here.peek() {
+        let address = *address;
+        return here.all(|(_, address, _)| address.is_loopback()).then(|| {
+            format!(
+                "port {port} listens on {address} only, which nothing outside of the container \
+                 reaches; let the service listen on 0.0.0.0"
+            )
+        });
+    }
+    let others: BTreeSet<u16> = tcp().map(|(_, _, number)| *number).collect();
+    let others = others.iter().map(|number| format!("{number}/tcp"));
+    let mut hint = format!("nothing listens on {port}");
+    match text::list(others) {
+        others if others.is_empty() => hint.push_str(", nor on any other TCP port"),
+        others => hint += &format!("; the service listens on {others}"),
+    }
+    if !exposed.is_empty() {
+        hint += &format!("; the image exposes {}", text::list(exposed));
+    }
+    Some(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inside(sockets: &[(&str, &str, u16)]) -> Inside {
+        let socket = |(protocol, address, port): &(&str, &str, u16)| {
+            ((*protocol).to_owned(), address.parse().unwrap(), *port)
+        };
+        Inside { sockets: sockets.iter().map(socket).collect(), processes: Vec::new() }
+    }
+
+    #[test]
+    fn a_port_that_nothing_reaches_is_explained() {
+        let exposed = ["8000/tcp".to_owned()];
+        for (sockets, hint) in [
+            (&[("tcp", "0.0.0.0", 8001)][..], None),
+            (&[("tcp", "127.0.0.1", 8001), ("tcp6", "::", 8001)], None),
+            (
+                &[],
+                Some(
+                    "nothing listens on 8001, nor on any other TCP port; \
+                     the image exposes 8000/tcp",
+                ),
+            ),
+            (
+                &[("tcp", "0.0.0.0", 8000), ("udp", "0.0.0.0", 8001)],
+                Some(
+                    "nothing listens on 8001; the service listens on 8000/tcp; \
+                     the image exposes 8000/tcp",
+                ),
+            ),
+            (
+                &[("tcp", "127.0.0.1", 8001)],
+                Some(
+                    "port 8001 listens on 127.0.0.1 only, which nothing outside of the container \
+                     reaches; let the service listen on 0.0.0.0",
+                ),
+            ),
+        ] {
+            assert_eq!(of_port(8001, &inside(sockets), &exposed).as_deref(), hint);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Drafts an expectations file from an image.
+
+use std::fmt::Write as _;
+
+use toml::Value;
+
+use crate::archive::tar::MemberKind;
+use crate::check::CheckError;
+use crate::check::image::ImageUnderTest;
+use crate::image::config::{ContainerConfig, Set};
+use crate::{lint, text};
+
+/// The rules that a draft denies, as far as the image has no findings of them.
+const DENIED: [&str; 10] = [
+    "architecture-of-files",
+    "duplicate-env",
+    "empty-password",
+    "invalid-env",
+    "package-cache",
+    "root-user",
+    "secret-in-env",
+    "setuid-file",
+    "vcs-folder",
+    "world-writable",
+];
+/// Folders in which engines look for programs if the image has no `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+impl ImageUnderTest {
+    /// Drafts an expectations file that the image meets, with a comment at each guess.
+    ///
+    /// # Errors
+    /// If a layer cannot be read.
+    pub fn draft(&self) -> Result<String, CheckError> {
+        let config = &self.image.config.config;
+        let mut draft = format!(
+            "# A draft of expectations for {}.\n# Delete or change what need not stay so.\n",
+            text::shorten(&self.name())
+        );
+        self.draft_image(config, &mut draft)?;
+        draft_env(config, &mut draft);
+        self.draft_program(config, &mut draft)?;
+        draft_service(config, &mut draft);
+        Ok(draft)
+    }
+
+    fn draft_image(&self, config: &ContainerConfig, draft: &mut String) -> Result<(), CheckError> {
+        let image = &self.image.config;
+        draft.push_str("\n[image]\n");
+        line(draft, "architecture", string(&image.architecture));
+        line(draft, "os", string(&image.os));
+        for (key, words) in [("entrypoint", &config.entrypoint), ("cmd", &config.cmd)] {
+            line(draft, key, list(words.iter().flatten()));
+        }
+        let texts = [
+            ("user", &config.user),
+            ("working_dir", &config.working_dir),
+            ("stop_signal", &config.stop_signal),
+        ];
+        for (key, value) in texts {
+            if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
+                line(draft, key, string(value));
+            }
+        }
+        let sets = [("exposed_ports", &config.exposed_ports), ("volumes", &config.volumes)];
+        for (key, set) in sets {
+            line(draft, key, list(names(set)));
+        }
+        let size: u64 = self.layer_sizes().iter().sum();
+        draft.push_str("# Guess: a tenth more than today.\n");
+        let _ = writeln!(draft, "max_size = {}", size + size / 10);
+        let findings = lint::lint(&self.image, &self.layers)?;
+        let has_none = |rule: &&&str| !findings.iter().any(|finding| finding.rule == **rule);
+        draft.push_str("# Guess: what seatrial inspect does not find today is never wanted.\n");
+        line(draft, "deny", list(DENIED.iter().filter(has_none)));
+        Ok(())
+    }
+
+    /// The program that a container starts.
+    fn draft_program(
+        &self,
+        config: &ContainerConfig,
+        draft: &mut String,
+    ) -> Result<(), CheckError> {
+        let mut words = config.entrypoint.iter().chain(&config.cmd).flatten();
+        let Some(program) = words.next().filter(|program| !program.is_empty()) else {
+            return Ok(());
+        };
+        let candidates: Vec<String> = match program.contains('/') {
+            true => vec![program.clone()],
+            false => search_path(config).map(|folder| format!("{folder}/{program}")).collect(),
+        };
+        for path in candidates.iter().filter(|path| path.starts_with('/')) {
+            let target = self.target_of(path);
+            let found = self.find(std::slice::from_ref(&target))?.remove(&target);
+            let is_program = |kind| matches!(kind, MemberKind::File | MemberKind::HardLink);
+            if found.is_some_and(|file| is_program(file.kind) && file.mode & 0o001 != 0) {
+                draft.push_str("\n# The program that a container starts.\n[[file]]\n");
+                line(draft, "path", string(path));
+                draft.push_str("follow = true\ntype = \"file\"\nexecutable_by = \"other\"\n");
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn search_path(config: &ContainerConfig) -> impl Iterator<Item = &str> {
+    let env = config.env.iter().flatten();
+    let path = env.filter_map(|entry| entry.strip_prefix("PATH=")).last();
+    path.unwrap_or(DEFAULT_PATH).split(':').map(|folder| folder.trim_end_matches('/'))
+}
+
+/// The environment, but for values that seem to be secrets.
+fn draft_env(config: &ContainerConfig, draft: &mut String) {
+    let mut table = toml::Table::new();
+    let mut repeated = false;
+    for (name, value) in config.env.iter().flatten().filter_map(|entry| entry.split_once('=')) {
+        if !lint::is_secret(name) {
+            repeated |= table.insert(name.to_owned(), string(value)).is_some();
+        }
+    }
+    if repeated {
+        draft.push_str(
+            "\n# Some variables occur more than once, which Kubernetes does not specify.\n",
+        );
+        draft.push_str("[env]\nunique = false\n");
+    }
+    if !table.is_empty() {
+        draft.push_str("\n# Guess: all variables with today's values.\n[env.has]\n");
+        table.into_iter().for_each(|(name, value)| line(draft, &key(&name), value));
+    }
+}
+
+/// A service, as a comment: only a person knows what it answers.
+fn draft_service(config: &ContainerConfig, draft: &mut String) {
+    let ports = names(&config.exposed_ports);
+    let number = |port: &String| port.split('/').next()?.parse::<u16>().ok();
+    let tcp = ports.filter(|port| !port.ends_with("/udp") && !port.ends_with("/sctp"));
+    if let Some(port) = tcp.filter_map(number).next() {
+        let _ = write!(
+            draft,
+            "\n# Guess: the image is a service. Remove the comment signs, and add its answers.\n\
+             # [[service]]\n# name = \"starts\"\n# ready = {{ port = {port} }}\n\
+             # http = [{{ port = {port}, path = \"/\", status = 200 }}]\n\
+             # stop = {{ timeout = 10 }}\n"
+        );
+    } else {
+        draft.push_str(
+            "\n# Guess: the image is a program that ends. Remove the comment signs, and add what \
+             it prints.\n# [[run]]\n# name = \"ends\"\n# exit_code = 0\n",
+        );
+    }
+}
+
+fn names(set: &Option<Set>) -> impl Iterator<Item = &String> {
+    set.iter().flat_map(|set| set.keys())
+}
+
+fn line(draft: &mut String, key: &str, value: Value) {
+    let _ = writeln!(draft, "{key} = {value}");
+}
+
+fn string(text: &str) -> Value {
+    Value::String(text.to_owned())
+}
+
+fn list(texts: impl Iterator<Item = impl AsRef<str>>) -> Value {
+    Value::Array(texts.map(|text| string(text.as_ref())).collect())
+}
+
+/// A key of a table, quoted if it must be.
+fn key(name: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    match !name.is_empty() && name.chars().all(is_bare) {
+        true => name.to_owned(),
+        false => string(name).to_string(),
+    }
+}

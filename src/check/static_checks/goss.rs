@@ -1,0 +1,205 @@
+//! Checks of files, users and groups, as goss has them.
+
+use sha2::{Digest as _, Sha256, Sha512};
+
+use crate::archive::files::FileInfo;
+use crate::archive::tar::{MemberKind, SpecialKind};
+use crate::check::CheckError;
+use crate::check::expectations::{Found, GossExpectations, GossProperty, GossSubject};
+use crate::check::image::ImageUnderTest;
+use crate::check::verdict::{Checks, TestCase};
+use crate::harness::value;
+
+/// The lines of an account file, split into fields.
+type Lines = Vec<Vec<String>>;
+
+/// The accounts of an image.
+pub(super) struct Accounts {
+    users: Lines,
+    groups: Lines,
+}
+
+impl Accounts {
+    pub(super) fn read(image: &ImageUnderTest) -> Result<Self, CheckError> {
+        let lines = |path: &str| -> Result<Lines, CheckError> {
+            let path = image.target_of(path);
+            let content = image.find(std::slice::from_ref(&path))?.remove(&path);
+            let content = content.and_then(|file| file.content).unwrap_or_default();
+            let text = String::from_utf8_lossy(&content).into_owned();
+            Ok(text.lines().map(|line| line.split(':').map(str::to_owned).collect()).collect())
+        };
+        Ok(Self { users: lines("/etc/passwd")?, groups: lines("/etc/group")? })
+    }
+}
+
+/// A field of the first line in which the field with the index `key` is `value`.
+fn field<'l>(lines: &'l Lines, key: usize, value: &str, index: usize) -> Option<&'l str> {
+    let line = lines.iter().find(|line| line.get(key).is_some_and(|field| field == value))?;
+    line.get(index).map(String::as_str)
+}
+
+/// Runs the test case `expected`.
+pub(super) fn check(
+    image: &ImageUnderTest,
+    accounts: &Accounts,
+    expected: &GossExpectations,
+) -> Result<TestCase, CheckError> {
+    if expected.skip {
+        let reason = "the goss file skips it";
+        return Ok(TestCase::skipped(&image.name(), &expected.name, reason));
+    }
+    let mut checks = Checks::default();
+    let subject = Subject::find(image, accounts, &expected.subject)?;
+    let exists = Found::Bool(subject.exists());
+    let passed = expected.exists.is_match(&exists);
+    checks.record("exists", &expected.exists, subject.exists(), passed);
+    if passed && subject.exists() {
+        for (property, matcher) in &expected.properties {
+            let found = subject.property(*property);
+            let passed = found.as_ref().is_some_and(|found| matcher.is_match(found));
+            let found = found.as_ref().map_or("nothing".to_owned(), shown);
+            checks.record(name(*property), matcher, found, passed);
+        }
+    }
+    Ok(TestCase::finished(&image.name(), &expected.name, checks))
+}
+
+fn shown(found: &Found) -> String {
+    match found {
+        Found::Bool(value) => value.to_string(),
+        Found::Number(value) => value.to_string(),
+        Found::Text(text) => value::excerpt(text),
+        Found::List(list) => value::format(list),
+    }
+}
+
+fn name(property: GossProperty) -> &'static str {
+    match property {
+        GossProperty::Mode => "mode",
+        GossProperty::Size => "size",
+        GossProperty::Owner => "owner",
+        GossProperty::Uid => "uid",
+        GossProperty::Group => "group",
+        GossProperty::Gid => "gid",
+        GossProperty::LinkedTo => "linked-to",
+        GossProperty::Filetype => "filetype",
+        GossProperty::Contents => "contents",
+        GossProperty::Sha256 => "sha256",
+        GossProperty::Sha512 => "sha512",
+        GossProperty::Groups => "groups",
+        GossProperty::Home => "home",
+        GossProperty::Shell => "shell",
+    }
+}
+
+/// A file, user or group as the image has it.
+enum Subject<'a> {
+    File(Option<FoundFile<'a>>),
+    User(&'a Accounts, &'a str),
+    Group(&'a Accounts, &'a str),
+}
+
+/// A file, and the content to which symlinks at its path lead.
+struct FoundFile<'a> {
+    info: FileInfo,
+    content: Option<Vec<u8>>,
+    accounts: &'a Accounts,
+}
+
+impl<'a> Subject<'a> {
+    fn find(
+        image: &ImageUnderTest,
+        accounts: &'a Accounts,
+        subject: &'a GossSubject,
+    ) -> Result<Self, CheckError> {
+        Ok(match subject {
+            GossSubject::User(name) => Self::User(accounts, name),
+            GossSubject::Group(name) => Self::Group(accounts, name),
+            GossSubject::File(path) => {
+                let target = image.target_of(path);
+                let mut found = image.find(&[path.clone(), target.clone()])?;
+                let content = found.get(&target).and_then(|file| file.content.clone());
+                let info = found.remove(path);
+                Self::File(info.map(|info| FoundFile { info, content, accounts }))
+            }
+        })
+    }
+
+    fn exists(&self) -> bool {
+        match self {
+            Self::File(file) => file.is_some(),
+            Self::User(accounts, name) => field(&accounts.users, 0, name, 0).is_some(),
+            Self::Group(accounts, name) => field(&accounts.groups, 0, name, 0).is_some(),
+        }
+    }
+
+    fn property(&self, property: GossProperty) -> Option<Found> {
+        match self {
+            Self::File(file) => file.as_ref()?.property(property),
+            Self::User(accounts, name) => user_property(accounts, name, property),
+            Self::Group(accounts, name) => number(field(&accounts.groups, 0, name, 2)?),
+        }
+    }
+}
+
+impl FoundFile<'_> {
+    fn property(&self, property: GossProperty) -> Option<Found> {
+        let Self { info, content, accounts } = self;
+        let named = |lines: &Lines, id: u64| {
+            field(lines, 2, &id.to_string(), 0).map(|name| Found::Text(name.to_owned()))
+        };
+        let text = |text: String| Some(Found::Text(text));
+        match property {
+            GossProperty::Mode => text(format!("{:04o}", info.mode)),
+            GossProperty::Size => Some(Found::Number(info.size as f64)),
+            GossProperty::Uid => Some(Found::Number(info.uid as f64)),
+            GossProperty::Gid => Some(Found::Number(info.gid as f64)),
+            GossProperty::Owner => named(&accounts.users, info.uid),
+            GossProperty::Group => named(&accounts.groups, info.gid),
+            GossProperty::LinkedTo if info.kind == MemberKind::Symlink => {
+                text(String::from_utf8_lossy(&info.link).into_owned())
+            }
+            GossProperty::Filetype => text(filetype(info.kind).to_owned()),
+            GossProperty::Contents => text(String::from_utf8_lossy(content.as_ref()?).into_owned()),
+            GossProperty::Sha256 => text(hex::encode(Sha256::digest(content.as_ref()?))),
+            GossProperty::Sha512 => text(hex::encode(Sha512::digest(content.as_ref()?))),
+            _ => None,
+        }
+    }
+}
+
+fn filetype(kind: MemberKind) -> &'static str {
+    match kind {
+        MemberKind::File | MemberKind::HardLink => "file",
+        MemberKind::Directory => "directory",
+        MemberKind::Symlink => "symlink",
+        MemberKind::Special(SpecialKind::CharDevice(..)) => "character-device",
+        MemberKind::Special(SpecialKind::BlockDevice(..)) => "block-device",
+        MemberKind::Special(SpecialKind::Fifo) => "pipe",
+    }
+}
+
+fn user_property(accounts: &Accounts, name: &str, property: GossProperty) -> Option<Found> {
+    let of_user = |index| field(&accounts.users, 0, name, index);
+    match property {
+        GossProperty::Uid => number(of_user(2)?),
+        GossProperty::Gid => number(of_user(3)?),
+        GossProperty::Home => Some(Found::Text(of_user(5)?.to_owned())),
+        GossProperty::Shell => Some(Found::Text(of_user(6)?.to_owned())),
+        GossProperty::Groups => {
+            let primary = of_user(3)?;
+            let is_in = |line: &&Vec<String>| {
+                let members = line.get(3).map_or("", String::as_str);
+                line.get(2).is_some_and(|gid| gid == primary)
+                    || members.split(',').any(|member| member == name)
+            };
+            let groups = accounts.groups.iter().filter(is_in).filter_map(|line| line.first());
+            Some(Found::List(groups.cloned().collect()))
+        }
+        _ => None,
+    }
+}
+
+fn number(text: &str) -> Option<Found> {
+    text.parse().ok().map(Found::Number)
+}

@@ -1,0 +1,168 @@
+//! goss files: verdicts as goss gives them, according to its documentation (`docs/gossfile.md`) and
+//! its sources.
+
+use serde_json::Value;
+
+use crate::sample_image::{SampleImage, outcomes};
+
+/// The sample image with accounts.
+fn sample() -> SampleImage {
+    let sample = SampleImage::new();
+    std::fs::create_dir_all(sample.path("rootfs/etc")).unwrap();
+    let write = |path: &str, text: &str| std::fs::write(sample.path(path), text).unwrap();
+    write("rootfs/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nweb:x:7:8::/www:/bin/true\n");
+    write("rootfs/etc/group", "root:x:0:\nweb:x:8:\nlog:x:9:web,root\n");
+    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    sample
+}
+
+/// Runs `seatrial check` on `app.tar` with the goss file `yaml`.
+fn check(sample: &SampleImage, yaml: &str, arguments: &[&str]) -> (Option<i32>, Value, String) {
+    std::fs::write(sample.path("goss.yaml"), yaml).unwrap();
+    let command = ["check", "app.tar", "--expect", "goss.yaml", "--json"];
+    let output = sample.seatrial(&[&command, arguments].concat());
+    let errors = String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default(), errors)
+}
+
+/// Tests of files, users and groups, and whether they pass.
+const STATIC: &[(&str, bool)] = &[
+    ("file: { /bin/busybox: { exists: true, mode: '0755', owner: root, group: root } }", true),
+    ("file: { /bin/busybox: { exists: true, mode: '755' } }", false),
+    ("file: { /bin/busybox: { exists: true, uid: 0, gid: '0', size: { gt: 1000 } } }", true),
+    ("file: { /bin/busybox: { exists: true, size: { lt: 1000 } } }", false),
+    ("file: { /bin/sh: { exists: true, filetype: symlink, linked-to: busybox } }", true),
+    ("file: { /bin/sh: { exists: true, filetype: file } }", false),
+    ("file: { /www: { exists: true, filetype: directory } }", true),
+    ("file: { /www: { exists: true, contents: [x] } }", false),
+    ("file: { a page: { path: /www/index.html, exists: true, contents: [ahoy] } }", true),
+    ("file: { /www/index.html: { exists: true, contains: [ahoy, '/^<h1>/', '!bye'] } }", true),
+    ("file: { /www/index.html: { exists: true, contents: ['/^ahoy/'] } }", false),
+    ("file: { /www/index.html: { exists: true, contents: ['!ahoy'] } }", false),
+    ("file: { /www/index.html: { exists: true, contents: [] } }", true),
+    // A text that is not in a list must be equal as a whole.
+    ("file: { /www/index.html: { exists: true, contents: ahoy } }", false),
+    ("file: { /www/index.html: { exists: true, contents: \"<h1>ahoy</h1>\\n\" } }", true),
+    ("file: { /www/index.html: { exists: true, contents: { contain-substring: ahoy } } }", true),
+    ("file: { /www/index.html: { exists: true, contents: { not: { have-prefix: < } } } }", false),
+    (
+        "file: { /www/index.html: { exists: true, sha256: \
+         303153d99e3f966a434949554e16ab74d85b24a7f2d362626fdbc81ba73cf123 } }",
+        true,
+    ),
+    ("file: { /www/index.html: { exists: true, sha256: '00' } }", false),
+    ("file: { /nothing: { exists: false } }", true),
+    ("file: { /nothing: { exists: true } }", false),
+    ("file: { /bin/sh: { exists: false } }", false),
+    // The other properties of a file that does not exist are skipped.
+    ("file: { /nothing: { exists: false, mode: '0755' } }", true),
+    ("file: { /nothing: { exists: true, skip: true } }", true),
+    ("user: { web: { exists: true, uid: 7, gid: 8, home: /www, shell: /bin/true } }", true),
+    ("user: { web: { exists: true, uid: '7', groups: [web, log] } }", true),
+    ("user: { web: { exists: true, groups: { consist-of: [web] } } }", false),
+    ("user: { web: { exists: true, uid: { ge: 8 } } }", false),
+    ("user: { a name: { username: root, exists: true, groups: [log] } }", true),
+    ("user: { mail: { exists: false } }", true),
+    ("user: { mail: { exists: true } }", false),
+    ("group: { log: { exists: true, gid: 9 } }", true),
+    ("group: { log: { exists: true, gid: 8 } }", false),
+    ("group: { a name: { groupname: mail, exists: false } }", true),
+];
+
+#[test]
+fn a_goss_test_of_files_users_or_groups_has_the_same_result_as_in_goss() {
+    let sample = sample();
+    for (yaml, passes) in STATIC {
+        let (code, verdict, errors) = check(&sample, yaml, &["--no-vm"]);
+        let expected = if *passes { 0 } else { 1 };
+        assert_eq!(code, Some(expected), "{yaml}\n{errors}{verdict:#}");
+    }
+}
+
+#[test]
+fn what_a_goss_file_has_that_is_not_supported_is_bad_input_that_names_it() {
+    let sample = sample();
+    for (yaml, problem) in [
+        ("package: { nginx: { installed: true } }", "of the type package are not supported"),
+        ("gossfile: { other.yaml: {} }\nfile: {}", "of the type gossfile are not supported"),
+        ("file: { '{{.Env.HOME}}': { exists: true } }", "templates in goss files"),
+        ("file: { /x: { exist: true } }", "unknown key \"exist\"; did you mean \"exists\"?"),
+        ("file: { /x: { mode: '0755' } }", "missing key \"exists\""),
+        ("file: { /x: { exists: true, md5: abc } }", "file /x: md5 is not supported"),
+        ("file: { /x: { exists: true, mode: 755 } }", "file /x: mode: write the mode as a string"),
+        ("file: { /x: { exists: true, size: { about: 5 } } }", "unknown matcher \"about\""),
+        ("file: { /x: { exists: true, contents: ['/(/'] } }", "file /x: contents: pattern"),
+        ("file: {}", "the file has no tests"),
+        ("port: { 'sctp:80': { listening: true } }", "invalid port \"sctp:80\""),
+        ("http: { 'http://example.org/': { status: 200 } }", "requests to the container itself"),
+        ("command: { a: { exit-status: { lt: 3 } } }", "exit-status: only a number"),
+    ] {
+        let (code, _, errors) = check(&sample, yaml, &["--no-vm"]);
+        assert_eq!(code, Some(2), "{yaml}\n{errors}");
+        assert!(errors.contains(problem), "{yaml}\n{errors}");
+    }
+}
+
+#[test]
+fn a_json_file_with_tables_of_goss_is_a_goss_file() {
+    let sample = sample();
+    std::fs::write(sample.path("g.json"), r#"{"group": {"log": {"exists": true}}}"#).unwrap();
+    let output = sample.seatrial(&["check", "app.tar", "--expect", "g.json", "--no-vm"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("group log"), "{printed}");
+}
+
+/// A web server of the sample image, as its own command.
+const SERVER: &str = "Cmd = [\"httpd -f -p 8080 -h /www\"]";
+
+/// Tests in the running container.
+const RUNNING: &str = r#"
+command:
+  passes: { exec: "echo one; echo two >&2", exit-status: 0, stdout: [one], stderr: ["/^t.o$/"] }
+  exit 3: { exit-status: 3 }
+  echo x: { exit-status: 0, stdout: "x\n" }
+port:
+  tcp6:8080: { listening: true, ip: ["::"] }
+  tcp:81: { listening: false }
+process:
+  httpd: { running: true }
+  nginx: { running: false }
+http:
+  http://localhost:8080/index.html: { status: 200, body: [ahoy, "!bye"] }
+"#;
+
+#[test]
+fn goss_tests_of_commands_ports_processes_and_requests_have_the_same_results_as_in_goss() {
+    let sample = sample();
+    let recipe = std::fs::read_to_string(sample.path("app.toml")).unwrap();
+    let recipe = recipe.replace("Cmd = [\"echo hello\"]", SERVER);
+    std::fs::write(sample.path("app.toml"), recipe).unwrap();
+    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    let (code, verdict, errors) = check(&sample, RUNNING, &[]);
+    assert_eq!(code, Some(0), "{errors}{verdict:#}");
+    assert!(outcomes(&verdict).contains(&("service of goss", "passed")), "{verdict:#}");
+    let wrong = RUNNING
+        .replace("exit 3: { exit-status: 3 }", "exit 3: { exit-status: 0 }")
+        .replace("x\\n", "x")
+        .replace("tcp:81: { listening: false }", "tcp:81: { listening: true }")
+        .replace("nginx: { running: false }", "nginx: { running: true }")
+        .replace("!bye", "!ahoy");
+    let (code, verdict, errors) = check(&sample, &wrong, &[]);
+    assert_eq!(code, Some(1), "{errors}{verdict:#}");
+    let cases = verdict["cases"].as_array().unwrap();
+    let service = cases.iter().find(|case| case["name"] == "service of goss").unwrap();
+    let mismatches = service["mismatches"].as_array().unwrap().iter();
+    let subjects: Vec<&str> = mismatches.map(|it| it["subject"].as_str().unwrap()).collect();
+    assert_eq!(
+        subjects,
+        [
+            "port tcp:81",
+            "process nginx",
+            "body of GET /index.html at port 8080",
+            "standard output of [\"sh\", \"-c\", \"echo x\"]",
+            "exit code of [\"sh\", \"-c\", \"exit 3\"]",
+        ],
+        "{verdict:#}"
+    );
+}
