@@ -2,6 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+#[path = "../builder/lab.rs"]
+#[allow(dead_code)]
+mod lab; // a folder in which the program runs
+#[path = "../registry/service.rs"]
+#[allow(dead_code)]
+mod service; // docker-registry
+
 mod arm64; // VMs of another architecture
 mod base_images; // images on base images, some of them saved by Docker
 mod cleanup; // no process or folder remains of a VM
@@ -16,6 +23,7 @@ mod load; // `seatrial load`
 mod named_vms; // `seatrial vm up`
 mod network; // the network of containers
 mod pods; // pods of containerd, as a kubelet makes them
+mod registries; // images between registries, files and daemons
 mod replay; // `seatrial replay`
 mod restored_vms; // VMs restored from a snapshot
 mod runtime_checks; // `seatrial check` on an engine

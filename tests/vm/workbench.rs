@@ -36,6 +36,11 @@ impl Workbench {
         Self::start(engine, Options::default()).await
     }
 
+    /// An engine other than [`GUEST`], with options.
+    pub async fn on_with(engine: &str, options: Options) -> Self {
+        Self::start(engine, options).await
+    }
+
     async fn start(engine: &str, options: Options) -> Self {
         let daemon = Daemon::start(engine, options).await.unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(daemon.fallback(), None);
