@@ -29,7 +29,7 @@ mod merge; // several images in one archive
 mod metadata; // environment, names, architecture, tags, dates
 mod named_layers; // layers that the recipe names
 mod names; // several tags, names from the command line, annotations
-mod other_tools; // layers made by GNU tar, bsdtar and umoci
+mod other_tools; // layers made by GNU tar, bsdtar, umoci and buildah
 mod outputs; // output files, links, devices and pipes
 mod package_layers; // root file systems split by package
 mod paths; // single paths, accounts and helpers

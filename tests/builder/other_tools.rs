@@ -1,5 +1,5 @@
-//! Layers made by GNU tar, bsdtar and umoci, in several layers on each other: the file system that
-//! is exported is the one that umoci unpacks, and static checks find the same files.
+//! Layers made by GNU tar, bsdtar, umoci and buildah, in several layers on each other: the file
+//! system that is exported is the one that umoci unpacks, and static checks find the same files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -129,4 +129,39 @@ fn file_systems_of_images_by_umoci_are_those_that_it_unpacks() {
     );
     lab.tool("bash", ["-c", &script]);
     assert_same(&lab, "umoci");
+}
+
+/// Makes an image of two layers with buildah, of the folder `lower` and of changes to it, and
+/// writes it in every format that buildah has.
+const BUILDAH: &str = "
+    set -e; umask 022; mkdir lower; (cd lower; LOWER); setcap cap_chown+ep lower/bin/app; top=$PWD
+    buildah() { command buildah --root $top/root --runroot $top/run --storage-driver vfs \"$@\"; }
+    container=$(buildah from scratch); cp -a lower/. $(buildah mount $container)
+    buildah umount $container; buildah config --env A=1 --user 7 --label l=x $container
+    buildah commit $container image:1; container=$(buildah from localhost/image:1)
+    cd $(buildah mount $container); rm etc/gone; rm -r opaque; mkdir opaque; echo new >opaque/new
+    rm lib/linked; mkdir lib/linked; echo below >lib/linked/y; echo other >bin/hard; cd - >&2
+    buildah umount $container; buildah config --env B=2 $container
+    buildah commit $container image:2
+    buildah push image:2 oci:layout:t; buildah push image:2 oci-archive:archive.tar:t
+    buildah push image:2 docker-archive:docker.tar:image:2";
+
+#[test]
+fn images_by_buildah_are_the_same_in_all_its_formats_and_as_umoci_unpacks_them() {
+    let lab = Lab::new();
+    let script = BUILDAH.replace("LOWER", LOWER);
+    // Without root, buildah needs a namespace in which it is root.
+    let shell = "[ $(id -u) = 0 ] || exec buildah unshare bash -c \"$1\"; exec bash -c \"$1\"";
+    lab.tool("bash", ["-c", shell, "-", &script]);
+    assert_same(&lab, "buildah");
+    let exported = fs::read(lab.path("ours.tar")).unwrap();
+    for image in ["archive.tar", "docker.tar"] {
+        lab.seatrial(["export", image, "-o", "other.tar"]).ok();
+        assert!(fs::read(lab.path("other.tar")).unwrap() == exported, "{image}");
+        let summary = lab.seatrial(["inspect", image, "--json"]).ok();
+        let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+        assert_eq!(summary["env"], json!(["A=1", "B=2"]), "{image}");
+        assert_eq!(summary["config"]["User"], "7", "{image}");
+        assert_eq!(summary["layers"].as_array().unwrap().len(), 2, "{image}");
+    }
 }
