@@ -107,7 +107,7 @@ impl ImageUnderTest {
 
 fn search_path(config: &ContainerConfig) -> impl Iterator<Item = &str> {
     let env = config.env.iter().flatten();
-    let path = env.filter_map(|entry| entry.strip_prefix("PATH=")).last();
+    let path = env.filter_map(|entry| entry.strip_prefix("PATH=")).next_back();
     path.unwrap_or(DEFAULT_PATH).split(':').map(|folder| folder.trim_end_matches('/'))
 }
 
