@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::HarnessError;
 use crate::engine::{Docker, Engine, Timeline};
 use crate::vm::instance::units;
-use crate::vm::pool::{OwnVms, PrepareOptions, prepare, start};
+use crate::vm::pool::{Layered, LayeredSnapshot, OwnVms, PrepareOptions, prepare, start};
 use crate::vm::{CommandOutput, Guest, NamedVm, Options, ReadyVm, Vm};
 
 /// The time limit for a connection to the guest agent.
@@ -52,6 +52,26 @@ impl Daemon {
     /// If there is no such VM, or its engine does not answer.
     pub async fn attach(name: Option<&str>) -> Result<Self, HarnessError> {
         Ok(Self(NamedVm::find(name)?.attach().await?))
+    }
+
+    /// Starts a VM of an assembled guest, with snapshots that have layers.
+    pub(crate) async fn start_layered(
+        guest: &Guest,
+        options: &Options,
+        own_vms: OwnVms,
+        layered: &Layered,
+    ) -> Result<Self, HarnessError> {
+        Ok(Self(start::start_layered(guest, options, own_vms, layered).await?))
+    }
+
+    /// Ends the VM, and saves it with the layers that its engine has; see [`ReadyVm::save`].
+    pub(crate) async fn save(
+        self,
+        guest: &Guest,
+        chain_ids: &[String],
+        note: &str,
+    ) -> Result<LayeredSnapshot, HarnessError> {
+        Ok(self.0.save(guest, chain_ids, note).await?)
     }
 
     /// Returns the engine.

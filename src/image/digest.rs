@@ -94,6 +94,21 @@ impl fmt::Display for DiffId {
     }
 }
 
+/// Returns the chain IDs of layers, lowest first. Each identifies a layer together with those below
+/// it (OCI image-spec, `config.md`, "Layer ChainID").
+#[cfg(feature = "vm")]
+pub(crate) fn chain_ids(diff_ids: &[DiffId]) -> Vec<String> {
+    let mut chain_ids: Vec<String> = Vec::new();
+    for diff_id in diff_ids {
+        let chain_id = match chain_ids.last() {
+            None => diff_id.to_string(),
+            Some(below) => Digest::of(format!("{below} {diff_id}").as_bytes()).to_string(),
+        };
+        chain_ids.push(chain_id);
+    }
+    chain_ids
+}
+
 /// Computes a [`Digest`] over bytes that arrive in pieces.
 #[derive(Clone, Default)]
 pub struct Hasher(Sha256);
@@ -119,6 +134,18 @@ impl fmt::Debug for Hasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "vm")]
+    #[test]
+    fn a_chain_id_is_the_digest_of_the_chain_id_below_and_the_diff_id() {
+        let diff_ids = [b"a", b"b", b"c"].map(|layer| DiffId(Digest::of(layer)));
+        let chain_ids = chain_ids(&diff_ids);
+        // printf '%s %s' "$below" "$diff_id" | sha256sum
+        let expected = Digest::of(format!("{} {}", diff_ids[0], diff_ids[1]).as_bytes());
+        assert_eq!(chain_ids[..2], [diff_ids[0].to_string(), expected.to_string()]);
+        let expected = Digest::of(format!("{expected} {}", diff_ids[2]).as_bytes());
+        assert_eq!(chain_ids[2], expected.to_string());
+    }
 
     // FIPS 180-4 example: SHA-256 of "abc".
     const ABC: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::vm::VmError;
@@ -14,6 +13,7 @@ use crate::vm::instance::Accelerator;
 use crate::vm::instance::Snapshot;
 use crate::vm::instance::snapshot;
 use crate::vm::locks::Lock;
+use crate::vm::pool::layered::{SEPARATOR, size_on_disk};
 
 /// The kind of an entry in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,23 +83,29 @@ fn item(entry: &DirEntry, kind: Kind, current: &BTreeSet<PathBuf>) -> Item {
     };
     let modified = folder.metadata().and_then(|metadata| metadata.modified());
     let age = modified.ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
-    let about = snapshot.map_or(String::new(), |snapshot| {
-        format!("{}, {}", snapshot.accelerator().name(), snapshot.qemu())
-    });
+    let about = snapshot.map_or(String::new(), |snapshot| about(&snapshot));
+    // One with layers is used as long as the plain one is.
+    let plain = name.split_once(SEPARATOR).map(|(plain, _)| folder.with_file_name(plain));
     Item {
         kind: if finished { kind } else { Kind::Unfinished },
         guest: name.rsplit_once('-').map_or(name.as_str(), |(guest, _)| guest).to_owned(),
         size: size_on_disk(&folder),
         age,
-        current: finished && current.contains(&folder),
+        current: finished && current.contains(plain.as_ref().unwrap_or(&folder)),
         about,
         folder,
     }
 }
 
-fn size_on_disk(folder: &Path) -> u64 {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten();
-    files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.blocks() * 512).sum()
+fn about(snapshot: &Snapshot) -> String {
+    let about = format!("{}, {}", snapshot.accelerator().name(), snapshot.qemu());
+    match snapshot.chain_ids().len() {
+        0 => about,
+        count => {
+            let layers = if count == 1 { "layer" } else { "layers" };
+            format!("{about}, with {count} {layers} ({})", snapshot.note())
+        }
+    }
 }
 
 /// Removes guests and snapshots that no VM that starts now would use, or all of them if

@@ -70,6 +70,28 @@ busybox mknod /device c 1 3; chmod 600 /device'''\nwhere = 'vm'\n";
 }
 
 #[test]
+fn large_layers_are_sent_once_and_the_next_vm_has_them() {
+    let folder = folder();
+    // Random, so that no snapshot has them yet, and larger than the limit for snapshots.
+    let mut large = vec![0; 20 << 20];
+    let mut random = std::fs::File::open("/dev/urandom").unwrap();
+    std::io::Read::read_exact(&mut random, &mut large).unwrap();
+    std::fs::write(folder.path().join("rootfs/large"), &large).unwrap();
+    let step = |number| format!("[[run]]\nwhere = 'vm'\ncommand = 'echo {number} > /made'\n");
+    let [first, second] = [1, 2].map(|number| build(&folder, &step(number)));
+    let printed = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let loaded = |output: &Output| printed(output).contains("loading the image");
+    assert!(loaded(&first) && printed(&first).contains("saving a snapshot"), "{first:?}");
+    assert!(!loaded(&second), "{}", printed(&second));
+    let (first, second) = (layers(&first), layers(&second));
+    assert!(first[0] == second[0] && first[1] != second[1], "{first:?} {second:?}");
+    let mut list = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    let listed = list.args(["vm", "list", "--json"]).output().unwrap();
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(listed.contains("with 1 layer (for build steps)"), "{listed}");
+}
+
+#[test]
 fn a_step_that_fails_in_a_vm_writes_nothing() {
     let folder = folder();
     for (step, expected) in [

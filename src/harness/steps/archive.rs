@@ -18,10 +18,9 @@ use crate::archive::write::write_failed;
 use crate::image::{DiffId, Digest, Platform};
 use crate::steps::{LowerLayer, Step, StepError};
 
-/// An image in a docker-archive, and its name.
+/// An image in a docker-archive.
 pub(super) struct ImageArchive {
     pub(super) file: File,
-    pub(super) name: String,
 }
 
 /// The paths of a tar that are not changes of the step.
@@ -56,11 +55,11 @@ pub(super) fn image(
     let metadata = ImageMetadata { references, platform, annotations: BTreeMap::new() };
     writer.finish(config.to_string().as_bytes(), &metadata).map_err(write_failed)?;
     drop(writer);
-    Ok(ImageArchive { file: rewound(file)?, name })
+    Ok(ImageArchive { file: rewound(file)? })
 }
 
 /// The name of the image below a step in the engine.
-fn image_name(diff_ids: &[DiffId]) -> String {
+pub(super) fn image_name(diff_ids: &[DiffId]) -> String {
     let text: String = diff_ids.iter().map(ToString::to_string).collect();
     format!("seatrial-step:{}", &Digest::of(text.as_bytes()).hex()[..32])
 }

@@ -8,36 +8,22 @@ use std::time::Duration;
 use futures_util::stream;
 use tokio::sync::oneshot;
 
-use super::archive::ImageArchive;
-use crate::archive::{ArchiveError, write};
+use super::engine::{Image, StepEngine};
+use super::message::Message;
+use crate::archive::ArchiveError;
 use crate::engine::step::{StepContainer, StepOptions};
 use crate::engine::{Docker, EngineError};
 use crate::harness::{Daemon, HarnessError};
 use crate::steps::{Step, StepError, TAR_OPTIONS};
-use crate::vm::Options;
 
 /// A step to run.
 pub(super) struct Request {
-    pub(super) archive: ImageArchive,
+    pub(super) image: Image,
     pub(super) inputs: Option<File>,
     pub(super) step: Step,
     pub(super) messages: Sender<Message>,
     /// Ends the step, and the VM, when its sender is dropped.
     pub(super) cancelled: oneshot::Receiver<()>,
-}
-
-/// Events of a step in a VM.
-pub(super) enum Message {
-    /// A status before the command runs.
-    Status(String),
-    /// The command begins.
-    Begin,
-    /// It printed a line.
-    Line(String),
-    /// It ended with this exit code.
-    Ended(i64),
-    /// The tar of its changes, within another, or an error.
-    Done(Result<File, StepError>),
 }
 
 /// The name of the tar with the changes, in the root of the step's container.
@@ -52,22 +38,14 @@ const LINE_MAX: usize = 16 << 10;
 /// Runs the steps of `requests` in a VM until the sender is dropped.
 pub(super) fn serve(guest: &str, network: bool, requests: &Receiver<Request>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let mut daemon = None;
+    let mut engine = StepEngine::new(guest, network);
     for request in requests {
-        let Request { archive, inputs, step, messages, cancelled } = request;
+        let Request { mut image, inputs, step, messages, cancelled } = request;
         let result = match &runtime {
             Ok(runtime) => runtime.block_on(async {
                 let run = async {
-                    let daemon = match &mut daemon {
-                        Some(daemon) => daemon,
-                        none => {
-                            let _ = messages.send(Message::Status(format!("starting {guest}")));
-                            let options = Options { egress: network, ..Options::default() };
-                            none.insert(Daemon::start(guest, options).await?)
-                        }
-                    };
-                    let _ = messages.send(Message::Status("loading the image".to_owned()));
-                    run(daemon, archive, inputs, &step, &messages).await
+                    let (daemon, name) = engine.with_image(&mut image, &messages).await?;
+                    run(daemon, name, inputs, &step, &messages).await
                 };
                 tokio::select! {
                     result = run => result,
@@ -83,7 +61,7 @@ pub(super) fn serve(guest: &str, network: bool, requests: &Receiver<Request>) {
     }
     if let Ok(runtime) = runtime {
         let entered = runtime.enter();
-        drop(daemon);
+        drop(engine);
         drop(entered);
         runtime.shutdown_background();
     }
@@ -103,10 +81,10 @@ fn step_error(guest: &str, step: &Step, error: HarnessError) -> StepError {
     }
 }
 
-/// Runs `step` in a container of the image in `archive`.
+/// Runs `step` in a container of `image`.
 async fn run(
     daemon: &Daemon,
-    archive: ImageArchive,
+    image: String,
     inputs: Option<File>,
     step: &Step,
     messages: &Sender<Message>,
@@ -114,14 +92,7 @@ async fn run(
     let docker = daemon.docker().ok_or_else(|| {
         EngineError::Unexpected("the guest does not have Docker's API".to_owned())
     })?;
-    let ImageArchive { file, name } = archive;
-    daemon
-        .load(move |sender| {
-            write::copy(file, "the image of a step", sender, |_| ())?;
-            Ok::<_, HarnessError>(())
-        })
-        .await?;
-    let container = create(docker, name, step).await?;
+    let container = create(docker, image, step).await?;
     if let Some(inputs) = inputs {
         container.upload(chunks(inputs)).await?;
     }

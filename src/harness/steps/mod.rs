@@ -3,10 +3,12 @@
 //! The image so far is loaded into a Docker engine in a VM, the command runs in a privileged
 //! container, and only its changes come back: overlayfs collects them in a folder of the engine.
 //! The VM stays for further steps, which need only the layers that are new. It ends with the
-//! runner.
+//! runner. Large images are kept in snapshots, from which the VM of the next build is restored.
 
 mod archive;
+mod engine;
 mod machine;
+mod message;
 
 use std::fmt;
 use std::io::Seek;
@@ -17,7 +19,9 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use self::machine::{Message, Request};
+use self::engine::Image;
+use self::machine::Request;
+use self::message::Message;
 use crate::archive::ArchiveError;
 use crate::archive::tar::TarReader;
 use crate::build::Plan;
@@ -40,8 +44,6 @@ struct Started {
     thread: Option<JoinHandle<()>>,
     /// Whether the VM reaches the network.
     network: bool,
-    /// The layers of the last image that was loaded, lowest first.
-    loaded: Vec<DiffId>,
 }
 
 /// The guest whose engine runs steps, for images of the host's architecture.
@@ -74,20 +76,19 @@ impl VmSteps {
     /// Loads the image below `step` and runs it. Returns the tar of its changes, within another.
     fn run_in_vm(
         &self,
-        started: &mut Started,
+        started: &Started,
         layers: &[LowerLayer<'_>],
         step: &Step,
         output: &mut Output<'_>,
     ) -> Result<std::fs::File, StepError> {
         let diff_ids: Vec<DiffId> = layers.iter().map(|layer| layer.diff_id).collect();
-        let pairs = diff_ids.iter().zip(&started.loaded);
-        let present = pairs.take_while(|(wanted, loaded)| wanted == loaded).count();
-        let archive = archive::image(layers, present, &self.architecture)?;
+        let (archives, received_archives) = tokio::sync::mpsc::unbounded_channel();
+        let image = Image { diff_ids, archives: received_archives };
         let inputs = archive::inputs(step)?;
         let (messages, received) = mpsc::channel();
         // Dropped at the end, or earlier with an error.
         let (_cancel, cancelled) = oneshot::channel();
-        let request = Request { archive, inputs, step: step.clone(), messages, cancelled };
+        let request = Request { image, inputs, step: step.clone(), messages, cancelled };
         let lost = || StepError::Archive(ArchiveError::WorkerLost);
         let requests = started.requests.as_ref().ok_or_else(lost)?;
         requests.send(request).map_err(|_| lost())?;
@@ -101,6 +102,10 @@ impl VmSteps {
             };
             match received {
                 Ok(Message::Status(line)) => output.status(&line),
+                Ok(Message::Missing { present }) => {
+                    let archive = archive::image(layers, present, &self.architecture)?;
+                    archives.send(archive).map_err(|_| lost())?;
+                }
                 Ok(Message::Begin) => deadline = Some(Instant::now() + step.timeout),
                 Ok(Message::Line(line)) => output.line(&line),
                 Ok(Message::Ended(0)) => deadline = None,
@@ -109,10 +114,7 @@ impl VmSteps {
                     let output = output.last_lines();
                     return Err(StepError::Failed { step: step.title(), status, output });
                 }
-                Ok(Message::Done(result)) => {
-                    started.loaded = diff_ids;
-                    return result;
-                }
+                Ok(Message::Done(result)) => return result,
                 Err(RecvTimeoutError::Timeout) => {
                     let (step, limit) = (step.title(), step.timeout);
                     return Err(StepError::Timeout { step, limit, output: output.last_lines() });
@@ -147,11 +149,11 @@ impl Runner for VmSteps {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // A VM without the network cannot get it later, and one with it must not be used without.
         let usable = state.take().filter(|started| started.network == step.network);
-        let mut started = match usable {
+        let started = match usable {
             Some(started) => started,
             None => Started::new(self.guest.clone(), step.network),
         };
-        let mut tar = self.run_in_vm(&mut started, layers, step, output)?;
+        let mut tar = self.run_in_vm(&started, layers, step, output)?;
         // After an error, the VM is not used again.
         *state = Some(started);
         drop(state);
@@ -171,7 +173,7 @@ impl Started {
     fn new(guest: String, network: bool) -> Self {
         let (requests, received) = mpsc::channel();
         let thread = std::thread::spawn(move || machine::serve(&guest, network, &received));
-        Self { requests: Some(requests), thread: Some(thread), network, loaded: Vec::new() }
+        Self { requests: Some(requests), thread: Some(thread), network }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::vm::folders::VmFolder;
 use crate::vm::guest::Guest;
 use crate::vm::instance::Accelerator;
 use crate::vm::instance::qemu_args::{Network, QemuOptions};
+use crate::vm::instance::sparse_copy::sparse_copy;
 use crate::vm::instance::wake;
 use crate::vm::tools;
 
@@ -28,6 +29,13 @@ pub(in crate::vm) struct SavedState {
     pub(in crate::vm) accelerator: Accelerator,
 }
 
+/// The name of a VM's scratch disk in its folder, and in a snapshot.
+pub(super) const SCRATCH: &str = "scratch.qcow2";
+/// The name of the file with the memory in a snapshot, and in the folder of a VM that can be saved.
+pub(super) const RAM: &str = "ram";
+/// The name of the file with the state of the devices in a snapshot.
+pub(super) const STATE: &str = "state";
+
 /// The parts that belong to one VM only.
 pub(in crate::vm) struct VmParts {
     /// The private folder.
@@ -45,9 +53,21 @@ impl VmParts {
         backing: (&Path, &str),
         disk_gib: Option<u32>,
     ) -> Result<Self, VmError> {
+        Self::with_disk(|scratch| create_disk(backing, scratch, disk_gib))
+    }
+
+    /// Creates the parts of a VM that is restored from `saved` and can be saved again: it has
+    /// copies of the memory and the disk, so that it depends on no other snapshot.
+    pub(in crate::vm) fn copy(saved: &SavedState) -> Result<Self, VmError> {
+        let parts = Self::with_disk(|scratch| sparse_copy(&saved.scratch, scratch))?;
+        sparse_copy(&saved.ram, &parts.folder.path().join(RAM))?;
+        Ok(parts)
+    }
+
+    fn with_disk(create: impl FnOnce(&Path) -> Result<(), VmError>) -> Result<Self, VmError> {
         let folder = VmFolder::create()?;
-        let scratch = folder.path().join("scratch.qcow2");
-        create_disk(backing, &scratch, disk_gib)?;
+        let scratch = folder.path().join(SCRATCH);
+        create(&scratch)?;
         wake::create_pipes(folder.path())?;
         Ok(Self { scratch, port: free_port()?, folder })
     }

@@ -7,17 +7,14 @@
 //! owns all of them, the client's key is in folders that only the owner may enter, and a guest only
 //! has the server's key, which does not give access to other VMs.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use tokio::net::UnixListener;
-use tokio::time::{Instant, sleep};
 
 use crate::image::Digest;
 use crate::vm::VmError;
@@ -26,10 +23,10 @@ use crate::vm::guest::Guest;
 use crate::vm::guest::changes::GuestChanges;
 use crate::vm::instance::Accelerator;
 use crate::vm::instance::Vm;
-use crate::vm::instance::parts::SavedState;
+use crate::vm::instance::parts::{RAM, SCRATCH, STATE, SavedState};
 use crate::vm::instance::qemu_args::{self, Network, QemuOptions, RamFile};
 use crate::vm::instance::qmp;
-use crate::vm::instance::tls;
+use crate::vm::instance::saving::{save, take_files, wait_until_idle};
 use crate::vm::instance::vm::BootOptions;
 use crate::vm::locks::Lock;
 
@@ -53,24 +50,21 @@ struct Metadata {
     scratch: u64,
     /// The time of creation in seconds since 1970.
     created: u64,
+    /// The chain IDs of the layers that the engine has besides its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    chain_ids: Vec<String>,
+    /// The purpose of those layers, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    note: String,
 }
 
 const METADATA: &str = "snapshot.json";
-const RAM: &str = "ram";
-const STATE: &str = "state";
-const SCRATCH: &str = "scratch.qcow2";
 
 /// The beginning of the names of unfinished snapshots' folders; the key and a dash follow.
 pub(in crate::vm) const UNFINISHED: &str = ".making-";
 
 /// QEMU's message when it rejects the state of a VM (`migration/migration.c`).
 const LOAD_FAILED: &str = "load of migration failed";
-/// How long QEMU may take to exit once the VM is saved.
-const EXIT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a VM that is to be saved may take to become idle.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The interval in which a VM's CPU time is compared to decide whether it is idle.
-const IDLE_INTERVAL: Duration = Duration::from_millis(400);
 
 /// Returns the name of a snapshot's folder, which depends on everything that the snapshot depends
 /// on.
@@ -181,9 +175,24 @@ impl Snapshot {
         ready(&vm).await?;
         vm.or_exit(wait_until_idle(&vm)).await?;
         vm.or_exit(save(&vm, folder)).await?;
-        take_files(vm, folder).await?;
-        write_metadata(guest, accelerator, folder)?;
+        take_files(vm, folder, &[SCRATCH]).await?;
+        write_metadata(guest, accelerator, folder, (&[], ""))?;
         Self::open_new(folder)
+    }
+
+    /// Saves a VM that was restored as one that can be saved, with the layers that its engine has
+    /// and a note, in `folder`, which is empty. Nothing may be running in the VM.
+    pub(in crate::vm) async fn save_with_layers(
+        guest: &Guest,
+        vm: Vm,
+        layers: (&[String], &str),
+        folder: &Path,
+    ) -> Result<(), VmError> {
+        let accelerator = vm.accelerator();
+        vm.or_exit(wait_until_idle(&vm)).await?;
+        vm.or_exit(save(&vm, folder)).await?;
+        take_files(vm, folder, &[SCRATCH, RAM]).await?;
+        write_metadata(guest, accelerator, folder, layers)
     }
 
     /// Opens the snapshot that was just created in `folder`.
@@ -223,68 +232,34 @@ impl Snapshot {
         self.metadata.accelerator
     }
 
+    /// Returns the chain IDs of the layers that its engine has besides its own.
+    pub(in crate::vm) fn chain_ids(&self) -> &[String] {
+        &self.metadata.chain_ids
+    }
+
+    /// Returns the purpose of its layers.
+    pub(in crate::vm) fn note(&self) -> &str {
+        &self.metadata.note
+    }
+
+    /// Records that it is used now, so that others are removed before it.
+    pub(in crate::vm) fn touch(&self) {
+        let folder = File::open(&self.folder);
+        let _ = folder.and_then(|folder| folder.set_modified(SystemTime::now()));
+    }
+
     /// Returns the version of the QEMU that saved it.
     pub fn qemu(&self) -> &str {
         &self.metadata.qemu
     }
 }
 
-/// Waits for a limited time until a ready VM is idle: unfinished work would delay the first answer
-/// of every VM that is restored from the snapshot.
-async fn wait_until_idle(vm: &Vm) -> Result<(), VmError> {
-    let deadline = Instant::now() + IDLE_TIMEOUT;
-    let mut before = vm.cpu_time();
-    while Instant::now() < deadline {
-        sleep(IDLE_INTERVAL).await;
-        let now = vm.cpu_time();
-        if now.saturating_sub(before) < IDLE_INTERVAL / 8 {
-            break;
-        }
-        before = now;
-    }
-    Ok(())
-}
-
-/// Stops the VM's CPUs, writes the state of its devices to `folder`, and has QEMU exit. The memory
-/// is in `folder` already.
-async fn save(vm: &Vm, folder: &Path) -> Result<(), VmError> {
-    let socket = vm.folder().join("state.sock");
-    let listener = UnixListener::bind(&socket).map_err(VmError::file("listen on", &socket))?;
-    fs::set_permissions(&socket, Permissions::from_mode(0o600))
-        .map_err(VmError::file("set the mode of", &socket))?;
-    let mut qmp = vm.qmp().await?;
-    qmp.execute("stop", json!({})).await?;
-    qmp.execute("migrate", json!({ "uri": format!("unix:{}", socket.display()) })).await?;
-    let state = folder.join(STATE);
-    let mut to = tokio::fs::File::from_std(create_file(&state)?);
-    let received = async {
-        let (mut from, _) = listener.accept().await?;
-        tokio::io::copy(&mut from, &mut to).await?;
-        to.sync_all().await
-    };
-    // If the state cannot be written, as on a full disk, QEMU cannot send it either.
-    let received = async { received.await.map_err(VmError::file("write", &state)) };
-    tokio::try_join!(received, qmp.wait_for_migration())?;
-    // When QEMU exits, it writes the cached blocks of its disks.
-    qmp.execute("quit", json!({})).await.map(drop)
-}
-
-/// Waits until the QEMU of a saved VM exits, and moves certificates and disk to `folder`.
-async fn take_files(vm: Vm, folder: &Path) -> Result<(), VmError> {
-    let exited = tokio::time::timeout(EXIT_TIMEOUT, vm.wait_for_exit()).await;
-    exited.map_err(|_| VmError::Command {
-        peer: "QEMU's monitor",
-        command: "quit".to_owned(),
-        problem: format!("QEMU did not exit within {} s", EXIT_TIMEOUT.as_secs()),
-    })?;
-    for name in tls::CLIENT_FILES.into_iter().chain([SCRATCH]) {
-        let from = vm.folder().join(name);
-        fs::rename(&from, folder.join(name)).map_err(VmError::file("move", &from))?;
-    }
-    Ok(())
-}
-
-fn write_metadata(guest: &Guest, accelerator: Accelerator, folder: &Path) -> Result<(), VmError> {
+fn write_metadata(
+    guest: &Guest,
+    accelerator: Accelerator,
+    folder: &Path,
+    (chain_ids, note): (&[String], &str),
+) -> Result<(), VmError> {
     let qemu = guest.definition.machine_type.qemu.require()?;
     let version = Command::new(qemu).arg("--version").output();
     let version = version
@@ -303,6 +278,8 @@ fn write_metadata(guest: &Guest, accelerator: Accelerator, folder: &Path) -> Res
         state: size(STATE)?,
         scratch: size(SCRATCH)?,
         created: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        chain_ids: chain_ids.to_vec(),
+        note: note.to_owned(),
     };
     let path = folder.join(METADATA);
     let json =

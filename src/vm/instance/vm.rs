@@ -19,7 +19,7 @@ use crate::vm::instance::Accelerator;
 use crate::vm::instance::Agent;
 use crate::vm::instance::clock;
 use crate::vm::instance::initrd;
-use crate::vm::instance::parts::{SavedState, VmParts};
+use crate::vm::instance::parts::{RAM, SavedState, VmParts};
 use crate::vm::instance::process::{Process, tail};
 use crate::vm::instance::qemu_args::{self, Network, QemuOptions, RamFile};
 use crate::vm::instance::qmp::Qmp;
@@ -103,7 +103,8 @@ impl Vm {
     }
 
     /// Restores a VM from a snapshot. It has the snapshot's clock and random state until
-    /// [`reseed_and_set_clock`](Self::reseed_and_set_clock) is called.
+    /// [`reseed_and_set_clock`](Self::reseed_and_set_clock) is called. If `saveable`, it has copies
+    /// of the snapshot's memory and disk, and can be saved itself.
     ///
     /// # Errors
     /// If QEMU is not installed, or cannot restore the snapshot.
@@ -112,15 +113,21 @@ impl Vm {
         saved: &SavedState,
         network: Network<'_>,
         single_thread: bool,
+        saveable: bool,
     ) -> Result<Self, VmError> {
-        let parts = VmParts::create((&saved.scratch, "qcow2"), None)?;
+        let parts = match saveable {
+            true => VmParts::copy(saved)?,
+            false => VmParts::create((&saved.scratch, "qcow2"), None)?,
+        };
         for name in tls::CLIENT_FILES {
             let (from, to) = (saved.folder.join(name), parts.folder.path().join(name));
             fs::copy(&from, &to).map_err(VmError::file("copy", &from))?;
         }
         let devices = File::open(&saved.devices).map_err(VmError::file("open", &saved.devices))?;
         let paths = [guest.kernel(), guest.initrd(), guest.root()];
-        let ram = Some(RamFile { path: &saved.ram, shared: false });
+        let copy = parts.folder.path().join(RAM);
+        let path = if saveable { &copy } else { &saved.ram };
+        let ram = Some(RamFile { path, shared: saveable });
         let defaults = parts.qemu_options(guest, &paths, saved.accelerator);
         let options = QemuOptions { ram, restored: true, network, single_thread, ..defaults };
         let arguments = qemu_args::arguments(&options);

@@ -4,14 +4,17 @@
 //! [`prepare()`] assembles a guest and makes its snapshot, if they are missing. The command line,
 //! and everything else that starts VMs, calls it first.
 
-pub(in crate::vm) mod named;
+pub(crate) mod layered;
+mod named;
 mod options;
 pub(in crate::vm) mod paused;
 pub(in crate::vm) mod prepare;
 mod readiness;
+mod save;
 pub(crate) mod slots;
 pub(crate) mod start;
 
+pub(crate) use layered::{Layered, LayeredSnapshot};
 pub use named::NamedVm;
 pub(crate) use named::VARIABLE;
 pub use options::{Options, Resources};

@@ -99,7 +99,7 @@ impl PausedVm {
         let slot = slots::acquire(self.family().memory_mib, OwnVms::Stay).await?;
         let single_thread = slot.single_thread(self.family().cpus);
         let saved = self.snapshot.saved_state();
-        let vm = Vm::restore(&self.guest, &saved, Network::default(), single_thread).await?;
+        let vm = Vm::restore(&self.guest, &saved, Network::default(), single_thread, false).await?;
         let resumed = async {
             vm.reseed_and_set_clock(ANSWER_TIMEOUT).await?;
             let mut agent = vm.agent(ANSWER_TIMEOUT).await?;

@@ -12,6 +12,7 @@ use crate::vm::instance::accelerator;
 use crate::vm::instance::qemu_args::Network;
 use crate::vm::instance::snapshot::Snapshot;
 use crate::vm::instance::vm::BootOptions;
+use crate::vm::pool::layered::{self, Layered, LayeredSnapshot};
 use crate::vm::pool::options::Options;
 use crate::vm::pool::readiness;
 use crate::vm::pool::slots::{self, OwnVms, VmSlot};
@@ -45,6 +46,16 @@ const RESTORE_TIMEOUT: Duration = Duration::from_secs(30);
 /// If the VM does not start, or its engine does not become ready; the error contains the state of
 /// the guest.
 pub async fn start(guest: &Guest, options: &Options, own_vms: OwnVms) -> Result<ReadyVm, VmError> {
+    start_layered(guest, options, own_vms, &Layered::default()).await
+}
+
+/// Like [`start`], with snapshots that have layers.
+pub(crate) async fn start_layered(
+    guest: &Guest,
+    options: &Options,
+    own_vms: OwnVms,
+    layered: &Layered,
+) -> Result<ReadyVm, VmError> {
     options.published.iter().try_for_each(PublishedPort::check_is_free)?;
     let guest = &options.resources.apply_to(guest);
     let family = &guest.definition.family;
@@ -56,14 +67,9 @@ pub async fn start(guest: &Guest, options: &Options, own_vms: OwnVms) -> Result<
     let accelerator = accelerator::choose(options.accelerator, guest).await?;
     let mut fallback = None;
     if options.restores() {
-        let restored = async {
-            let snapshot =
-                Snapshot::find_or_create(guest, accelerator, single_thread, wait_for_saving)
-                    .await?;
-            let restored = restore(guest, &snapshot, options, single_thread).await;
-            restored.inspect_err(|error| snapshot.discard_if_rejected(error))
-        };
-        match restored.await {
+        let saveable = layered.saveable && layered::has_space();
+        let kind = (single_thread, saveable);
+        match restore_best(guest, accelerator, options, kind, layered.from.as_ref()).await {
             Ok((vm, engine, timeline)) => {
                 return Ok(ReadyVm { vm, engine, timeline, fallback, slot });
             }
@@ -96,15 +102,37 @@ fn boot(
     Vm::boot(guest, accelerator, boot)
 }
 
+/// Restores a VM from the snapshot with layers, if that is given and can be restored, otherwise
+/// from the plain one, which is made if it is missing.
+async fn restore_best(
+    guest: &Guest,
+    accelerator: Accelerator,
+    options: &Options,
+    kind: (bool, bool),
+    layered: Option<&LayeredSnapshot>,
+) -> Result<(Vm, Engine, Timeline), VmError> {
+    if let Some(layered) = layered {
+        match restore(guest, &layered.snapshot, options, kind).await {
+            Ok(restored) => return Ok(restored),
+            Err(_) => layered.discard(),
+        }
+    }
+    let (single_thread, _) = kind;
+    let plain = Snapshot::find_or_create(guest, accelerator, single_thread, wait_for_saving);
+    let snapshot = plain.await?;
+    let restored = restore(guest, &snapshot, options, kind).await;
+    restored.inspect_err(|error| snapshot.discard_if_rejected(error))
+}
+
 async fn restore(
     guest: &Guest,
     snapshot: &Snapshot,
     options: &Options,
-    single_thread: bool,
+    (single_thread, saveable): (bool, bool),
 ) -> Result<(Vm, Engine, Timeline), VmError> {
     let saved = snapshot.saved_state();
     let network = Network { egress: options.egress, published: &options.published };
-    let vm = Vm::restore(guest, &saved, network, single_thread).await?;
+    let vm = Vm::restore(guest, &saved, network, single_thread, saveable).await?;
     let timeout = options.timeout.unwrap_or(RESTORE_TIMEOUT);
     let (engine, timeline) = readiness::wait_for_restored(&vm, timeout).await?;
     Ok((vm, engine, timeline))
