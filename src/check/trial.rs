@@ -14,8 +14,11 @@ use super::verdict::{Checks, EngineRun, Outcome, TestCase};
 use crate::engine::EngineError;
 use crate::errors::chain;
 use crate::harness::{Daemon, HarnessError, LoadedImage};
+use crate::image::DiffId;
+use crate::image::digest::chain_ids;
 use crate::vm::Guest;
 use crate::vm::guest::Api;
+use crate::vm::pool::{Layered, OwnVms, layered};
 
 /// An image, what is expected of it, and the images of further containers.
 #[derive(Clone, Copy)]
@@ -37,6 +40,12 @@ impl Target<'_> {
         self.guest.is_ok_and(|guest| guest.definition.family.api == Api::Cri)
     }
 }
+
+/// The size of missing layers in bytes from which a VM is saved with them: sending that much takes
+/// longer than saving.
+const SAVE_SIZE: u64 = 16 << 20;
+/// The note in snapshots.
+const NOTE: &str = "for checks";
 
 /// A VM for a trial.
 struct TrialVm {
@@ -63,7 +72,7 @@ pub(super) async fn run_on_engine(
         Ok(guest) => guest,
         Err(problem) => return recorder.record(failed(problem.clone())),
     };
-    let vm = match start(engine.name, guest, options, recorder).await {
+    let vm = match start(input, engine.name, guest, options, recorder).await {
         Ok(vm) => vm,
         Err(error) => return recorder.record(failed(chain(&error))),
     };
@@ -92,6 +101,7 @@ pub(super) async fn run_on_engine(
 
 /// Returns the VM that was kept from the run before, the named VM, or a new one.
 async fn start(
+    input: &CheckInput,
     engine: &str,
     guest: &Guest,
     options: &Options,
@@ -104,11 +114,51 @@ async fn start(
         return Ok(TrialVm { daemon, has_layers: true, previous_image: Some(image) });
     }
     recorder.progress(format!("starting {engine}"));
-    let (daemon, has_layers) = match &options.named_vm {
-        Some(name) => (Daemon::attach(Some(name)).await?, true),
-        None => (Daemon::start_guest(guest, &options.vm).await?, false),
+    if let Some(name) = &options.named_vm {
+        let daemon = Daemon::attach(Some(name)).await?;
+        return Ok(TrialVm { daemon, has_layers: true, previous_image: None });
+    }
+    let (daemon, has_layers) = match may_omit_layers(input, guest, options) {
+        true => start_with_layers(input, guest, options, recorder).await?,
+        false => (Daemon::start_guest(guest, &options.vm).await?, false),
     };
     Ok(TrialVm { daemon, has_layers, previous_image: None })
+}
+
+/// Whether layers of the image may be in a snapshot. Only Docker accepts archives without them.
+fn may_omit_layers(input: &CheckInput, guest: &Guest, options: &Options) -> bool {
+    let family = &guest.definition.family;
+    input.recipe.is_some() && options.vm.restores() && family.name == "docker"
+}
+
+/// Restores a VM from the snapshot whose engine has the most of the image's layers. If the others
+/// are large, they are loaded, and the VM is saved with them before any container runs in it.
+async fn start_with_layers(
+    input: &CheckInput,
+    guest: &Guest,
+    options: &Options,
+    recorder: &mut Recorder<'_>,
+) -> Result<(Daemon, bool), HarnessError> {
+    let opened = &input.image;
+    let diff_ids: Vec<DiffId> = opened.image.layers.iter().map(|layer| layer.diff_id).collect();
+    let (chain_ids, sizes) = (chain_ids(&diff_ids), opened.layer_sizes());
+    let found = layered::find(guest, options.vm.accelerator, &chain_ids).await?;
+    let (from, present) = found.map_or((None, 0), |(from, count)| (Some(from), count));
+    let missing: u64 = sizes.iter().skip(present).sum();
+    let saveable = missing >= SAVE_SIZE;
+    let layered = Layered { from, saveable };
+    let daemon = Daemon::start_layered(guest, &options.vm, OwnVms::End, &layered).await?;
+    if !saveable {
+        return Ok((daemon, present > 0));
+    }
+    recorder.progress(format!("loading {} for a snapshot", opened.name()));
+    daemon.load_for_snapshot(&opened.image, &sizes, present).await?;
+    recorder.progress("saving a snapshot with the layers".to_owned());
+    // Without a snapshot, on a full disk for example, the trial runs as well.
+    let saved = daemon.save(guest, &chain_ids, NOTE).await.ok();
+    let layered = Layered { from: saved.or(layered.from), saveable: false };
+    let daemon = Daemon::start_layered(guest, &options.vm, OwnVms::End, &layered).await?;
+    Ok((daemon, true))
 }
 
 /// Loads the image of `input`. Layers that the engine has are not sent, if a recipe was built: the

@@ -6,10 +6,37 @@ use super::loaded_image::LoadedImage;
 use crate::archive::{Image, docker};
 use crate::engine::EngineError;
 use crate::engine::stream::Sender;
+use crate::image::reference::ReferenceError;
 use crate::image::{DiffId, Reference};
 use crate::load::present::common_layers;
 
+/// The name of images that are only in snapshots. The images of trials have other names, so that an
+/// engine that does not load one of them has no image of its name.
+const SNAPSHOT_NAME: &str = "seatrial.invalid/snapshot";
+
 impl Daemon {
+    /// Loads an image under another name, without its lowest `present` layers, which the engine
+    /// has.
+    ///
+    /// # Errors
+    /// If a layer cannot be read, or the engine rejects the image.
+    pub(crate) async fn load_for_snapshot(
+        &self,
+        image: &Image,
+        sizes: &[u64],
+        present: usize,
+    ) -> Result<(), HarnessError> {
+        let name = format!("{SNAPSHOT_NAME}:{}", image.id().hex());
+        let invalid = |error: ReferenceError| EngineError::Unexpected(error.to_string());
+        let reference = name.parse::<Reference>().map_err(invalid)?;
+        let (image, sizes) = (image.clone(), sizes.to_vec());
+        let write = move |sender: &mut Sender| -> Result<(), HarnessError> {
+            docker::repack(&image, &sizes, &reference, present, sender)?;
+            Ok(())
+        };
+        self.load(write).await
+    }
+
     /// Loads an image without the layers that the engine has. Returns `None` if the engine has none
     /// of them, needs all of them in an archive, or has another image afterwards. `sizes` are the
     /// uncompressed sizes of the layers.
