@@ -2,7 +2,7 @@
 //! static busybox instead of nixpkgs (`pkgs.nix`, `cases.nix`). docs/dockertools.md has a table of
 //! nixpkgs' subtests and these.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod conf; // configurations for streams
 mod custom; // images that commands change

@@ -1,7 +1,9 @@
 //! `--report KIND=FILE`: a report in a file, in addition to what the command prints.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "vm")]
+use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::Context;
 
@@ -31,6 +33,7 @@ impl ReportFile {
     }
 
     /// Returns the path of the file.
+    #[cfg(feature = "vm")]
     pub(in crate::cli) fn path(&self) -> &Path {
         &self.path
     }
