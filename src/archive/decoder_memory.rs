@@ -195,8 +195,8 @@ mod tests {
         stream.extend(frame(21, b""));
         assert_eq!(largest_window(&slice(&stream)).unwrap(), 1 << 27);
         // A frame that is compressed at once has no window of its own.
-        let single = zstd::bulk::compress(&content, 1).unwrap();
-        assert_eq!(largest_window(&slice(&single)).unwrap(), content.len() as u64);
+        let single = zstd::bulk::compress(&content[..100_000], 1).unwrap();
+        assert_eq!(largest_window(&slice(&single)).unwrap(), 100_000);
     }
 
     #[test]
