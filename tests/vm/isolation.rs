@@ -43,5 +43,6 @@ fn endless_lines_from_the_guest_do_not_use_the_hosts_memory() {
     }
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{error}");
-    assert!(error.starts_with("seatrial: the guest agent failed to run guest-sync: "), "{error}");
+    // The guest may stop the agent between any two of its commands.
+    assert!(error.starts_with("seatrial: the guest agent failed to run guest-"), "{error}");
 }
