@@ -132,7 +132,8 @@ fn may_omit_layers(input: &CheckInput, guest: &Guest, options: &Options) -> bool
 }
 
 /// Restores a VM from the snapshot whose engine has the most of the image's layers. If the others
-/// are large, they are loaded, and the VM is saved with them before any container runs in it.
+/// are large and the engine need not get them again, they are loaded, and the VM is saved with them
+/// before any container runs in it.
 async fn start_with_layers(
     input: &CheckInput,
     guest: &Guest,
@@ -148,7 +149,7 @@ async fn start_with_layers(
     let saveable = missing >= SAVE_SIZE;
     let layered = Layered { from, saveable };
     let daemon = Daemon::start_layered(guest, &options.vm, OwnVms::End, &layered).await?;
-    if !saveable {
+    if !saveable || !daemon.accepts_missing_layers().await? {
         return Ok((daemon, present > 0));
     }
     recorder.progress(format!("loading {} for a snapshot", opened.name()));

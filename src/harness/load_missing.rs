@@ -15,6 +15,17 @@ use crate::load::present::common_layers;
 const SNAPSHOT_NAME: &str = "seatrial.invalid/snapshot";
 
 impl Daemon {
+    /// Whether the engine loads an archive without layers that it already has.
+    ///
+    /// # Errors
+    /// If the engine does not answer.
+    pub(crate) async fn accepts_missing_layers(&self) -> Result<bool, HarnessError> {
+        match self.docker() {
+            Some(docker) => Ok(!docker.needs_all_layers().await?),
+            None => Ok(false),
+        }
+    }
+
     /// Loads an image under another name, without its lowest `present` layers, which the engine
     /// has.
     ///
@@ -51,7 +62,7 @@ impl Daemon {
         let name = image.references.first();
         let reference = name.and_then(|name| name.parse::<Reference>().ok());
         let (Some(docker), Some(reference)) = (self.docker(), reference) else { return Ok(None) };
-        if docker.needs_all_layers().await? {
+        if !self.accepts_missing_layers().await? {
             return Ok(None);
         }
         let diff_ids: Vec<DiffId> = image.layers.iter().map(|layer| layer.diff_id).collect();
