@@ -10,8 +10,8 @@ use crate::text;
 /// Opens the image at `location`, which is a file or folder; `selector` selects one of several.
 ///
 /// # Errors
-/// Like [`open`], and if the image has another format than `location` says, or is not in a file or
-/// folder.
+/// Like [`open()`], and if the image has another format than `location` says, or is not in a file
+/// or folder.
 pub fn open_location(location: &Location, selector: &ImageSelector) -> Result<Image, ArchiveError> {
     check_spelling(location)?;
     let Some(path) = location.path() else {
