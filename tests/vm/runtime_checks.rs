@@ -170,7 +170,7 @@ fn check_junit(report: &Path, counts: &str) {
 fn check_html(report: &Path) {
     let page = open_in_browser(report);
     assert!(page.contains("<h1>Failed</h1>"));
-    assert!(page.contains("run slow") && page.contains("<svg"));
+    assert!(page.contains("run slow") && page.contains("class=\"lanes\""));
     assert!(!page.contains("<h1>ahoy"), "output of the image is part of the page's HTML");
 }
 

@@ -360,7 +360,8 @@ fn mistakes_in_expectations_name_the_line_and_the_nearest_key() {
     assert_eq!(
         mistake(&sample, "[[run]]\nname='x'\ncommand=['y']\n"),
         "seatrial: e.toml:3: unknown key \"command\"; \
-         valid keys: name, setup, container, exit_code, stdout, stderr, timeout\n"
+         valid keys: name, setup, container, start, start_error, exit_code, stdout, stderr, \
+         timeout\n"
     );
     let error = mistake(&sample, "[env.matches]\nPATH='('\n");
     assert!(error.starts_with("seatrial: e.toml:2: regex parse error"), "{error}");
