@@ -62,14 +62,26 @@ let
     for item in ${toString items}; do
       tar -C "$item" --owner=0 --group=0 --mode=u+w -c . | tar -C root --keep-directory-symlink -xp
     done
+    # Folders for what is bound, where the image has none; they do not get into the layer.
     bindings=()
+    made=()
     for folder in ${toString bound}; do
-      if [ -e "$folder" ]; then mkdir -p "root$folder"; bindings+=(-b "$folder"); fi
+      [ -e "$folder" ] || continue
+      bindings+=(-b "$folder")
+      path=root
+      IFS=/ read -ra parts <<< "''${folder#/}"
+      for part in "''${parts[@]}"; do
+        path=$path/$part
+        if [ ! -e "$path" ] && [ ! -L "$path" ]; then
+          mkdir "$path"
+          made=("$path" "''${made[@]}")
+        fi
+      done
     done
     proot -r "$PWD/root" "''${bindings[@]}" -w / ${bash}/bin/bash ${commands}
-    for folder in ${toString bound}; do
-      (cd root; rmdir -p --ignore-fail-on-non-empty ".$folder" 2> /dev/null) || true
-    done
+    if [ ''${#made[@]} -gt 0 ]; then
+      rmdir --ignore-fail-on-non-empty "''${made[@]}"
+    fi
     states > after
 
     names before > names-before

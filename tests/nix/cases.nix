@@ -280,7 +280,8 @@ rec {
     compressor = "none";
     copyToRoot = busybox;
     extraCommands = ''
-      mkdir -p data/folder
+      # Empty, and bound to the host's while commands run.
+      mkdir -p data/folder proc nix
       for file in kept changed removed folder/one; do echo base > data/$file; done
       ln -s data link
     '';
