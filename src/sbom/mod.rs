@@ -19,7 +19,7 @@ mod uuid;
 
 pub use bill::{BaseImage, Bill, ImageFacts, LayerFacts};
 pub use cyclonedx::cyclonedx;
-pub(crate) use fields::{paragraphs, value};
+pub(crate) use fields::{Paragraph, paragraphs, value};
 pub use format::SbomFormat;
 pub use package::{Ecosystem, Package};
 pub use spdx::spdx;

@@ -5,12 +5,12 @@ use serde_json::Value;
 
 use crate::lab::{Built, Lab, strings};
 
-fn build(lab: &Lab, rest: &str) -> Built {
+pub fn build(lab: &Lab, rest: &str) -> Built {
     lab.build(&format!("name='x'\ntag='1'\narchitecture='amd64'\n{rest}"))
 }
 
 /// The files of each layer, without directories.
-fn files(built: &Built) -> Vec<Vec<String>> {
+pub fn files(built: &Built) -> Vec<Vec<String>> {
     let is_file = |name: &String| !name.ends_with('/');
     (0..built.layers().len())
         .map(|layer| built.names(layer).into_iter().filter(is_file).collect())
@@ -18,7 +18,7 @@ fn files(built: &Built) -> Vec<Vec<String>> {
 }
 
 /// The packages of each layer, as `layers --json` shows them.
-fn packages(lab: &Lab, rest: &str) -> Vec<String> {
+pub fn packages(lab: &Lab, rest: &str) -> Vec<String> {
     lab.file("recipe.toml", format!("name='x'\ntag='1'\narchitecture='amd64'\n{rest}"));
     let json: Value =
         serde_json::from_str(&lab.seatrial(["layers", "recipe.toml", "--json"]).ok()).unwrap();
@@ -58,7 +58,8 @@ fn debian() -> Lab {
     lab
 }
 
-const DEBIAN: &str = "contents='root'\npackage_layers=true\n";
+/// A recipe for a root file system of Debian packages.
+pub const DEBIAN: &str = "contents='root'\npackage_layers=true\n";
 
 #[test]
 fn each_package_of_dpkg_is_a_layer_and_other_files_are_above() {
@@ -166,8 +167,8 @@ fn contents_without_packages_and_contradictions_are_errors() {
     for (recipe, expected) in [
         (
             "contents='plain'\npackage_layers=true\n".to_owned(),
-            "the contents have no database of packages; expected /var/lib/dpkg/status or \
-             /lib/apk/db/installed",
+            "the contents have no database of packages; expected /var/lib/dpkg/status, \
+             /var/lib/dpkg/status.d or /lib/apk/db/installed",
         ),
         (
             format!("{DEBIAN}layering='single'\n"),

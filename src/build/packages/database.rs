@@ -21,9 +21,8 @@ const TOTAL_MAX: u64 = 256 << 20;
 
 /// Reads the packages of `merged`; `None` if it has no database.
 pub(in crate::build) fn read(merged: &Merged<'_>) -> Result<Option<Packages>, BuildError> {
-    let mut status: Option<String> = None;
+    let mut debian = dpkg::Database::default();
     let mut installed: Option<String> = None;
-    let (mut lists, mut info) = (BTreeMap::new(), Vec::new());
     // Links such as /bin to usr/bin: databases may have paths through them.
     let mut links: BTreeMap<ImagePath, ImagePath> = BTreeMap::new();
     let mut left = TOTAL_MAX;
@@ -34,24 +33,19 @@ pub(in crate::build) fn read(merged: &Merged<'_>) -> Result<Option<Packages>, Bu
                 links.insert(path.clone(), target.clone());
             }
             Kind::File(content) => {
-                if dpkg::is_info(path) {
-                    info.push(path.clone());
-                }
                 let mut text = || self::text(entry, content, merged.tars(), &mut left);
-                if **path == *dpkg::STATUS {
-                    status = Some(text()?);
-                } else if dpkg::is_list(path) {
-                    lists.insert(path.clone(), text()?);
-                } else if apk::INSTALLED.contains(&&**path) {
+                if apk::INSTALLED.contains(&&**path) {
                     installed = Some(text()?);
+                } else {
+                    debian.add(path, text)?;
                 }
             }
             _ => {}
         }
         Ok(())
     })?;
-    let (mut packages, prefix) = match (status, installed) {
-        (Some(status), _) => (dpkg::packages(&status, &lists, &info), "deb"),
+    let (mut packages, prefix) = match (debian.packages(), installed) {
+        (Some(packages), _) => (packages, "deb"),
         (None, Some(installed)) => (apk::packages(&installed), "apk"),
         (None, None) => return Ok(None),
     };

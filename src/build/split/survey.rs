@@ -63,7 +63,7 @@ impl Survey {
         let packages = if recipe.package_layers { packages::read(&merged)? } else { None };
         if recipe.package_layers && packages.is_none() {
             let problem = "package_layers: the contents have no database of packages; expected \
-                           /var/lib/dpkg/status or /lib/apk/db/installed";
+                           /var/lib/dpkg/status, /var/lib/dpkg/status.d or /lib/apk/db/installed";
             return Err(BuildError::recipe(&recipe.path, problem));
         }
         let rest = self.assignment.rest();
