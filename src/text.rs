@@ -80,6 +80,15 @@ pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
     cut(text, VALUE_MAX)
 }
 
+/// Escapes `text` and cuts it to `width` characters, for a column of a table.
+pub(crate) fn fit(text: &str, width: usize) -> String {
+    let text = shorten(text);
+    if text.chars().count() <= width {
+        return text.into_owned();
+    }
+    text.chars().take(width.saturating_sub(3)).chain("...".chars()).collect()
+}
+
 /// Escapes `text` and cuts it to the length of a value in a report.
 pub(crate) fn excerpt(text: &str) -> Cow<'_, str> {
     cut(text, EXCERPT_MAX)

@@ -9,7 +9,7 @@ use super::ArchiveError;
 use super::flatten::{FileChanges, FileSystem};
 use super::image::Image;
 use super::invalid_data::invalid_data;
-use crate::image::{DiffId, ImageConfig};
+use crate::image::{DiffId, ImageConfig, LayerContents};
 
 /// The differences between a first and a second image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,8 +33,11 @@ pub struct LayerDiff {
     pub size: u64,
     /// The difference.
     pub state: LayerState,
-    /// The store paths in the layer, if the image's history lists them.
-    pub paths: Vec<String>,
+    /// The number of the layer in the second image, or else in the first; the lowest is 1.
+    pub number: usize,
+    /// The contents, as far as the image's history has them.
+    #[serde(flatten)]
+    pub contents: LayerContents,
 }
 
 /// The difference between two images in one layer.
@@ -117,12 +120,10 @@ fn layers(first: &Image, second: &Image) -> Vec<LayerDiff> {
 
 /// The layers of an image with their numbers.
 fn described(image: &Image) -> impl Iterator<Item = (usize, LayerDiff)> {
-    let history = image.config.layer_history().unwrap_or_default();
-    let paths: Vec<Vec<String>> = history.iter().map(|step| step.paths()).collect();
-    image.layers.iter().enumerate().map(move |(index, layer)| {
-        let paths = paths.get(index).cloned().unwrap_or_default();
-        let (diff_id, size) = (layer.diff_id, layer.bytes.len());
-        (index, LayerDiff { diff_id, size, state: LayerState::Gone, paths })
+    let layers = image.layers.iter().zip(image.config.layer_contents());
+    layers.enumerate().map(|(index, (layer, contents))| {
+        let (diff_id, size, number) = (layer.diff_id, layer.bytes.len(), index + 1);
+        (index, LayerDiff { diff_id, size, state: LayerState::Gone, number, contents })
     })
 }
 

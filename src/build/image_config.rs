@@ -15,15 +15,15 @@ use crate::image::{DiffId, Digest, History, ImageConfig, Inherit, Platform, Root
 const CONTAINER_FIELDS: [&str; 6] =
     ["container", "container_config", "docker_version", "id", "parent", "throwaway"];
 
-/// The most store paths that the history lists for a layer if the config would be too large
-/// otherwise.
+/// The most store paths and packages that the history lists for a layer if the config would be too
+/// large otherwise.
 const FEW_PATHS: usize = 100;
 
 /// The config of the image of `plan`, whose layers have these diff IDs, lowest first, and its JSON.
 ///
 /// # Errors
 /// If it is larger than the configs that readers of images accept, even if the history lists only
-/// the first store paths of each layer.
+/// the first store paths and packages of each layer.
 pub(super) fn image_config(
     plan: &Plan,
     diff_ids: &[DiffId],
@@ -69,14 +69,16 @@ fn config_with(plan: &Plan, diff_ids: Vec<DiffId>, most_paths: usize) -> ImageCo
     }
 }
 
-/// The base's history, then an entry for each new layer with at most `most_paths` store paths.
+/// The base's history, then an entry for each new layer with at most `most_paths` store paths and
+/// packages.
 fn history(plan: &Plan, most_paths: usize) -> Vec<History> {
     let (base_layers, _) = plan.layer_counts();
     let mut history = plan.base.as_ref().map(Base::history).unwrap_or_default();
-    history.extend(plan.layers.iter().map(|layer| {
-        let paths: Vec<String> = layer.paths.iter().map(ToString::to_string).collect();
-        History::of_layer(plan.created, base_layers, &paths, most_paths)
-    }));
+    history.extend(
+        plan.layers.iter().map(|layer| {
+            History::of_layer(plan.created, base_layers, &layer.contents(), most_paths)
+        }),
+    );
     history.extend(
         plan.recipe
             .steps

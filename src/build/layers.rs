@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::recipe::Store;
 use super::split;
 use crate::closure::StorePath;
-use crate::image::DiffId;
+use crate::image::{DiffId, LayerContents};
 use crate::layering::PathGraph;
 
 /// A layer of a planned image.
@@ -19,12 +19,8 @@ pub struct LayerOutline {
     pub size: u64,
     /// The number of entries; `None` for layers of the base.
     pub entries: Option<usize>,
-    /// The name that the recipe gives it.
-    pub name: Option<String>,
-    /// The packages of dpkg or apk in it.
-    pub packages: Vec<String>,
-    /// The store paths in it, sorted.
-    pub paths: Vec<StorePath>,
+    /// The contents; of a layer of the base, as far as the base's history has them.
+    pub contents: LayerContents,
     /// The diff ID of a layer of the base.
     pub base: Option<DiffId>,
 }
@@ -37,15 +33,15 @@ impl Plan {
     /// If contents cannot be read, or conflict.
     pub fn outline(&self) -> Result<Vec<LayerOutline>, BuildError> {
         let sizes = self.base.as_ref().map_or(Ok(&[][..]), Base::sizes)?;
-        let layers = self.base.iter().flat_map(|base| &base.image.layers);
+        let images = self.base.iter().map(|base| &base.image);
+        let layers =
+            images.flat_map(|image| image.layers.iter().zip(image.config.layer_contents()));
         let mut outlines: Vec<LayerOutline> = layers
             .zip(sizes)
-            .map(|(layer, size)| LayerOutline {
+            .map(|((layer, contents), size)| LayerOutline {
                 size: *size,
                 entries: None,
-                name: None,
-                packages: Vec::new(),
-                paths: Vec::new(),
+                contents: LayerContents { base: true, ..contents },
                 base: Some(layer.diff_id),
             })
             .collect();
@@ -54,9 +50,7 @@ impl Plan {
             outlines.push(LayerOutline {
                 size: layer.size(),
                 entries: Some(layer.len()),
-                name: planned.name.clone(),
-                packages: planned.packages.clone(),
-                paths: planned.paths.clone(),
+                contents: planned.contents(),
                 base: None,
             });
         }

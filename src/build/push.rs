@@ -58,7 +58,8 @@ fn push_once(
             Ok(summary) => {
                 if let Some(format) = sbom {
                     let names = summary.references.clone();
-                    let base_layers = summary.layers.iter().filter(|layer| layer.base).count();
+                    let base_layers =
+                        summary.layers.iter().filter(|layer| layer.contents.base).count();
                     let base = (plan.base_image(), base_layers);
                     attach(&mut pusher, format, names, base, options.threads)?;
                 }

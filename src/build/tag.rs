@@ -70,6 +70,11 @@ fn tag_input(plan: &Plan, diff_ids: &[Option<DiffId>]) -> Option<Value> {
         "replace": replace,
         "ownerNames": [recipe.owner.uname, recipe.owner.gname],
     });
+    // They are in the history.
+    let names: Vec<_> = plan.layers.iter().filter_map(|layer| layer.name.as_deref()).collect();
+    if !names.is_empty() {
+        input["layerNames"] = json!(names);
+    }
     if recipe.annotations.are_wanted() {
         input["annotations"] = json!(plan.annotations());
     }

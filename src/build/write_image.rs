@@ -69,7 +69,7 @@ pub(super) fn write_image(
     let references: Vec<String> = metadata.references.iter().map(ToString::to_string).collect();
     let mut summary = Summary::new(&config, id, &references, &sizes, &blobs);
     for (index, layer) in summary.layers.iter_mut().enumerate() {
-        layer.base = index < base_layers;
+        layer.contents.base = index < base_layers;
     }
     Ok(summary)
 }

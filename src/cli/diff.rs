@@ -123,6 +123,8 @@ fn open(
     Ok((image, Some(file)))
 }
 
+/// The columns for the title of a layer.
+const TITLE: usize = 46;
 /// The most files of each kind that are listed.
 const FILES_MAX: usize = 20;
 
@@ -174,13 +176,9 @@ fn line(layer: &LayerDiff) -> String {
         LayerState::Gone => "gone",
     };
     let digest = &layer.diff_id.0.hex()[..12];
-    let names = layer.paths.iter().filter_map(|path| path.rsplit('/').next());
-    let names = text::list(names.take(1));
-    let more = layer.paths.len().saturating_sub(1);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let size = BinaryBytes(layer.size).to_string();
-    let line = format!("  {state:<6}{size:>12}  {digest}  {names}{more}");
-    format!("{}\n", line.trim_end())
+    let title = layer.contents.title(layer.number, TITLE);
+    format!("  {state:<6}{size:>12}  {digest}  {title}\n")
 }
 
 fn listed(mark: &str, files: impl ExactSizeIterator<Item = String>) -> String {

@@ -102,7 +102,7 @@ impl SbomArgs {
             let bill = || -> anyhow::Result<Bill> {
                 let image = archive::open(path.as_ref(), &selector)?;
                 let files = FileSystem::read(&image, threads)?;
-                let base_layers = summary.layers.iter().filter(|layer| layer.base).count();
+                let base_layers = summary.layers.iter().filter(|layer| layer.contents.base).count();
                 Ok(Bill::collect(&image, &files, plan.base_image(), base_layers)?)
             };
             let bill = bill().context("failed to make the bill of materials")?;

@@ -23,9 +23,8 @@ pub(super) fn render(summary: &Summary) -> String {
     for (label, value) in values(summary) {
         let shown_label = if label == previous { "" } else { label };
         previous = label;
-        let value = text::shorten(&value);
         // An ID is printed in full, so that it can be copied.
-        let value = if label == "id" { value.into() } else { truncate(&value, WIDTH - INDENT) };
+        let value = if label == "id" { value } else { text::fit(&value, WIDTH - INDENT) };
         let _ = writeln!(output, "  {shown_label:<12}{value}");
     }
     output.push_str(&layers(&summary.layers));
@@ -65,7 +64,7 @@ fn platform(summary: &Summary) -> String {
 
 /// Renders the number of layers and the layers, without those in the middle if there are many.
 fn layers(layers: &[LayerSummary]) -> String {
-    let base = layers.iter().filter(|layer| layer.base).count();
+    let base = layers.iter().filter(|layer| layer.contents.base).count();
     let size: u64 = layers.iter().filter_map(shown_size).sum();
     let from_base =
         if base > 0 { format!(", {base} of them from the base image") } else { String::new() };
@@ -87,8 +86,8 @@ fn layers(layers: &[LayerSummary]) -> String {
         }
         let (number, size) = (index + 1, BinaryBytes(shown_size(layer).unwrap_or(0)).to_string());
         let digest = &layer.diff_id.0.hex()[..12];
-        let contents = truncate(&text::shorten(&contents(layer)), WIDTH - 41);
-        let _ = writeln!(output, "  {number:>12}{size:>11}  {digest}  {contents}");
+        let title = layer.contents.title(number, WIDTH - 41);
+        let _ = writeln!(output, "  {number:>12}{size:>11}  {digest}  {title}");
     }
     output
 }
@@ -96,25 +95,4 @@ fn layers(layers: &[LayerSummary]) -> String {
 /// The size of a layer, or else as it is stored.
 fn shown_size(layer: &LayerSummary) -> Option<u64> {
     layer.size.or(layer.stored_size)
-}
-
-fn contents(layer: &LayerSummary) -> String {
-    let names: Vec<&str> = layer.paths.iter().filter_map(|path| path.rsplit('/').next()).collect();
-    match (layer.base, names.as_slice()) {
-        (true, _) => "base".to_owned(),
-        (_, []) => match &layer.step {
-            Some(step) => format!("step: {step}"),
-            None => "contents".to_owned(),
-        },
-        // Without the hash of the store path there is more space for the name.
-        (_, [one]) => one.split_once('-').map_or(*one, |(_, name)| name).to_owned(),
-        (_, many) => format!("{} store paths", many.len()),
-    }
-}
-
-fn truncate(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width - 3).chain("...".chars()).collect()
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{DiffId, History, null};
+use super::{DiffId, History, LayerContents, null};
 
 /// A map of names to empty objects, the shape of `ExposedPorts` and `Volumes`.
 pub type Set = BTreeMap<String, Value>;
@@ -144,5 +144,19 @@ impl ImageConfig {
     pub fn layer_history(&self) -> Option<Vec<&History>> {
         let steps: Vec<_> = self.history.iter().filter(|step| !step.empty_layer).collect();
         (steps.len() == self.rootfs.diff_ids.len()).then_some(steps)
+    }
+
+    /// The contents of each layer, lowest first, as far as the history has them.
+    pub fn layer_contents(&self) -> Vec<LayerContents> {
+        let Some(history) = self.layer_history() else {
+            return vec![LayerContents::default(); self.rootfs.diff_ids.len()];
+        };
+        // The top layer's entry is from the last build; the base may be an image of this builder
+        // too.
+        let base = history.last().and_then(|step| step.base_layers()).unwrap_or(0);
+        let contents = history.iter().enumerate();
+        contents
+            .map(|(index, step)| LayerContents { base: index < base, ..step.contents() })
+            .collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Timestamp, null};
+use super::{LayerContents, Timestamp, null};
 
 /// A build step.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,8 @@ pub struct History {
     /// The author.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// A comment; this builder lists the layer's store paths, or names its step.
+    /// A comment; this builder lists the layer's store paths and packages and has the name that the
+    /// recipe gives it, or names its step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// Whether the step made no layer.
@@ -33,35 +34,45 @@ const CREATED_BY: &str = "seatrial";
 /// The same with a base; the number of base layers follows.
 const ON_BASE: &str = "seatrial, base layers: ";
 
-/// The start of a comment that lists store paths.
+/// The start of the part of a comment that lists store paths.
 const PATHS: &str = "store paths: ";
+/// The start of the part that lists packages.
+const PACKAGES: &str = "packages: ";
+/// The start of the part with the layer's name, which is the last one: names have any characters.
+const NAME: &str = "layer: ";
 /// The start of a comment that has the command of a step.
 const STEP: &str = "step: ";
-/// The word after which a comment has the number of further store paths.
+/// The end of each part but the last.
+const PART_END: &str = "; ";
+/// The word after which a list has the number of further values.
 const MORE: &str = "...";
 
 impl History {
-    /// The entry of a new layer with the store paths `paths`, in an image with `base` base layers.
-    /// It lists at most `most` of the store paths, and the number of the others.
-    pub(crate) fn of_layer(created: Timestamp, base: usize, paths: &[String], most: usize) -> Self {
-        let created_by = if base == 0 { CREATED_BY.to_owned() } else { format!("{ON_BASE}{base}") };
-        let listed = &paths[..most.min(paths.len())];
-        let mut comment = format!("{PATHS}{}", listed.join(" "));
-        if listed.len() < paths.len() {
-            comment.push_str(&format!(" {MORE} and {} more", paths.len() - listed.len()));
-        }
-        Self {
-            created: Some(created.to_string()),
-            created_by: Some(created_by),
-            comment: (!paths.is_empty()).then_some(comment),
-            ..Self::default()
-        }
+    /// The entry of a new layer with these contents, in an image with `base` base layers. It lists
+    /// at most `most` store paths and packages, and the number of the others.
+    pub(crate) fn of_layer(
+        created: Timestamp,
+        base: usize,
+        contents: &LayerContents,
+        most: usize,
+    ) -> Self {
+        let lists = [(PATHS, &contents.paths), (PACKAGES, &contents.packages)];
+        let mut parts: Vec<String> =
+            lists.iter().filter_map(|(start, values)| listed(start, values, most)).collect();
+        parts.extend(contents.name.iter().map(|name| format!("{NAME}{name}")));
+        let comment = (!parts.is_empty()).then(|| parts.join(PART_END));
+        Self { comment, ..Self::without_comment(created, base) }
     }
 
     /// The entry of a layer that the command `step` made, in an image with `base` base layers.
     pub fn of_step(created: Timestamp, base: usize, step: &str) -> Self {
         let comment = Some(format!("{STEP}{step}"));
-        Self { comment, ..Self::of_layer(created, base, &[], 0) }
+        Self { comment, ..Self::without_comment(created, base) }
+    }
+
+    fn without_comment(created: Timestamp, base: usize) -> Self {
+        let created_by = if base == 0 { CREATED_BY.to_owned() } else { format!("{ON_BASE}{base}") };
+        Self { created: Some(created.to_string()), created_by: Some(created_by), ..Self::default() }
     }
 
     /// A placeholder for a base layer whose image has no history.
@@ -80,21 +91,44 @@ impl History {
         }
     }
 
-    /// The command of the step that made the layer, if this builder wrote the entry.
-    pub fn step(&self) -> Option<&str> {
-        self.base_layers()?;
-        self.comment.as_deref()?.strip_prefix(STEP)
-    }
-
     /// The store paths in the comment, if this builder wrote it; the first ones if there are many.
     pub fn paths(&self) -> Vec<String> {
-        let ours = self.base_layers().is_some();
-        let listed = self
-            .comment
-            .as_deref()
-            .filter(|_| ours)
-            .and_then(|comment| comment.strip_prefix(PATHS));
-        let paths = listed.into_iter().flat_map(|paths| paths.split(' '));
-        paths.take_while(|path| *path != MORE).map(str::to_owned).collect()
+        self.contents().paths
     }
+
+    /// The contents of the layer, of which lists have the first values if there are many.
+    pub(crate) fn contents(&self) -> LayerContents {
+        if self.base_layers().is_none() {
+            let created_by = self.created_by.clone().filter(|command| !command.trim().is_empty());
+            return LayerContents { created_by, ..LayerContents::default() };
+        }
+        let comment = self.comment.as_deref().unwrap_or_default();
+        if let Some(step) = comment.strip_prefix(STEP) {
+            return LayerContents { step: Some(step.to_owned()), ..LayerContents::default() };
+        }
+        let (paths, rest) = list(PATHS, comment);
+        let (packages, rest) = list(PACKAGES, rest);
+        let name = rest.strip_prefix(NAME).map(str::to_owned);
+        LayerContents { paths, packages, name, ..LayerContents::default() }
+    }
+}
+
+/// The part of a comment that begins with `start` and lists at most `most` of `values`; `None` if
+/// there are none.
+fn listed(start: &str, values: &[String], most: usize) -> Option<String> {
+    let listed = &values[..most.min(values.len())];
+    let mut part = format!("{start}{}", listed.join(" "));
+    if listed.len() < values.len() {
+        part.push_str(&format!(" {MORE} and {} more", values.len() - listed.len()));
+    }
+    (!values.is_empty()).then_some(part)
+}
+
+/// The values in the part of `comment` that begins with `start`, which may be missing, and what
+/// follows it.
+fn list<'c>(start: &str, comment: &'c str) -> (Vec<String>, &'c str) {
+    let Some(part) = comment.strip_prefix(start) else { return (Vec::new(), comment) };
+    let (values, rest) = part.split_once(PART_END).unwrap_or((part, ""));
+    let values = values.split(' ').take_while(|value| *value != MORE);
+    (values.map(str::to_owned).collect(), rest)
 }

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::{ContainerConfig, DiffId, Digest, ImageConfig, Reference};
+use super::{ContainerConfig, DiffId, Digest, ImageConfig, LayerContents, Reference};
 
 /// The description of an image.
 #[derive(Clone, Debug, Serialize)]
@@ -46,12 +46,9 @@ pub struct LayerSummary {
     pub size: Option<u64>,
     /// The size of the blob as stored in bytes, if it is known.
     pub stored_size: Option<u64>,
-    /// Whether the layer is from the base image.
-    pub base: bool,
-    /// The store paths in the layer, if the image's history lists them.
-    pub paths: Vec<String>,
-    /// The command of the step that made the layer, if the image's history has it.
-    pub step: Option<String>,
+    /// The contents, as far as the image's history has them.
+    #[serde(flatten)]
+    pub contents: LayerContents,
 }
 
 impl Summary {
@@ -66,20 +63,14 @@ impl Summary {
     ) -> Self {
         let reference = references.first();
         let parsed = reference.and_then(|text| text.parse::<Reference>().ok());
-        let history = config.layer_history();
-        let step = |index: usize| history.as_ref().and_then(|steps| steps.get(index));
-        // The top layer's entry is from the last build; the base may be an image of this builder
-        // too.
-        let base = history.as_ref().and_then(|steps| steps.last()?.base_layers()).unwrap_or(0);
-        let layer = |(index, (diff_id, size)): (usize, (&DiffId, &u64))| LayerSummary {
+        let layers = config.rootfs.diff_ids.iter().zip(sizes).zip(config.layer_contents());
+        let layers = layers.enumerate().map(|(index, ((diff_id, size), contents))| LayerSummary {
             diff_id: *diff_id,
             digest: blobs.get(index).copied().flatten(),
             size: Some(*size),
             stored_size: None,
-            base: index < base,
-            paths: step(index).map(|step| step.paths()).unwrap_or_default(),
-            step: step(index).and_then(|step| step.step().map(str::to_owned)),
-        };
+            contents,
+        });
         Self {
             reference: reference.cloned(),
             references: references.to_vec(),
@@ -92,7 +83,7 @@ impl Summary {
             created: config.created.clone(),
             env: config.config.env.clone().unwrap_or_default(),
             config: config.config.clone(),
-            layers: config.rootfs.diff_ids.iter().zip(sizes).enumerate().map(layer).collect(),
+            layers: layers.collect(),
         }
     }
 }

@@ -23,6 +23,7 @@ mod hostile; // images that would take much time or memory
 mod hostile_contents; // contents that are not what they seem
 mod image_files; // files in the place of images
 mod lab; // the fixture of all tests
+mod layer_titles; // what people call a layer
 mod layering; // strategies, pipelines, mistakes in them
 mod layers; // layering, base layers, order, reproducibility
 mod lint; // findings of inspect

@@ -251,7 +251,8 @@ fn a_derived_tag_is_that_of_the_split_into_layers() {
     };
     assert_ne!(reference("contents='src'\n"), reference(VENDOR_AND_CODE));
     let renamed = VENDOR_AND_CODE.replace("dependencies", "other");
-    assert_eq!(reference(&renamed), reference(VENDOR_AND_CODE));
+    // The image's history has the names.
+    assert_ne!(reference(&renamed), reference(VENDOR_AND_CODE));
     let built = lab.seatrial(["build", "recipe.toml", "-o", "x.tar"]).ok();
     assert!(built.contains(reference(VENDOR_AND_CODE).trim()), "{built}");
 }

@@ -28,7 +28,7 @@ pub fn packages(lab: &Lab, rest: &str) -> Vec<String> {
 
 /// The root file system of a merged-/usr Debian: two programs that need libc, of which one also
 /// needs a library, a package that was removed, and files that no package has.
-fn debian() -> Lab {
+pub fn debian() -> Lab {
     let lab = Lab::new();
     lab.link("root/bin", "usr/bin");
     lab.file(

@@ -2,6 +2,7 @@
 
 use crate::build::inputs::FinishedLayer;
 use crate::closure::StorePath;
+use crate::image::LayerContents;
 
 /// A new layer of a planned image.
 #[derive(Clone, Debug)]
@@ -36,6 +37,16 @@ impl PlannedLayer {
     pub(super) fn of_finished(layer: FinishedLayer) -> Self {
         let empty = Self::of_store(Vec::new());
         Self { only_store_paths: false, finished: Some(layer), ..empty }
+    }
+
+    /// Its contents, for the history and for people.
+    pub(in crate::build) fn contents(&self) -> LayerContents {
+        LayerContents {
+            name: self.name.clone(),
+            packages: self.packages.clone(),
+            paths: self.paths.iter().map(ToString::to_string).collect(),
+            ..LayerContents::default()
+        }
     }
 
     /// Whether it has contents.

@@ -51,10 +51,7 @@ fn row(layer: &LayerOutline) -> Row {
     Row {
         size: layer.size,
         entries: layer.entries,
-        base: layer.base.is_some(),
-        name: layer.name.clone(),
-        packages: layer.packages.clone(),
-        paths: layer.paths.iter().map(|path| path.as_str().to_owned()).collect(),
+        contents: layer.contents.clone(),
         shared_with: Vec::new(),
     }
 }
@@ -99,8 +96,8 @@ impl Present {
         match layer.base {
             Some(diff_id) => self.diff_ids.contains(&diff_id),
             None => {
-                let paths = layer.paths.iter().map(|path| path.as_str().to_owned()).collect();
-                !layer.paths.is_empty() && self.paths.contains(&sorted(paths))
+                let paths = layer.contents.paths.clone();
+                !paths.is_empty() && self.paths.contains(&sorted(paths))
             }
         }
     }

@@ -9,6 +9,8 @@ use crate::archive::diff::{ConfigChange, ImageDiff, LayerDiff, LayerState};
 use crate::archive::flatten::FileChange;
 use crate::text;
 
+/// The most characters of the title of a layer.
+const TITLE: usize = 80;
 /// The most files of each kind that are listed.
 const FILES_MAX: usize = 2000;
 
@@ -56,27 +58,27 @@ fn row(layer: &LayerDiff, largest: u64) -> Markup {
         LayerState::New => ("new", "error"),
         LayerState::Gone => ("gone", "failed"),
     };
-    let names: Vec<&str> = layer.paths.iter().filter_map(|path| path.rsplit('/').next()).collect();
+    let names: Vec<&str> = layer.contents.names().collect();
     html! {
-        tr {
-            td class="result" { span class={ "badge " (class) } { (state) } }
-            td {
-                (BinaryBytes(layer.size))
-                br;
-                meter min="0" max=(largest) value=(layer.size) {}
-            }
-            td {
-                code { (&layer.diff_id.0.hex()[..12]) }
-                @if let Some(first) = names.first() { " " (text::shorten(first)) }
-                @if names.len() > 1 {
-                    details {
-                        summary { "and " (names.len() - 1) " more store paths" }
-                        pre { @for name in &names { (text::shorten(name)) "\n" } }
-                    }
-                }
-            }
-        }
-    }
+           tr {
+               td class="result" { span class={ "badge " (class) } { (state) } }
+               td {
+                   (BinaryBytes(layer.size))
+                   br;
+                   meter min="0" max=(largest) value=(layer.size) {}
+               }
+               td {
+                   code { (&layer.diff_id.0.hex()[..12]) }
+    " " (layer.contents.title(layer.number, TITLE))
+                   @if names.len() > 1 {
+                       details {
+                           summary { (names.len()) " packages and store paths" }
+                           pre { @for name in &names { (text::shorten(name)) "\n" } }
+                       }
+                   }
+               }
+           }
+       }
 }
 
 fn paths(title: &str, paths: &[String]) -> Markup {
