@@ -29,6 +29,7 @@
 //! verdict.
 
 mod authorities;
+pub mod draft;
 mod error;
 pub mod expectations;
 mod goss;

@@ -12,6 +12,7 @@ mod service; // docker-registry
 mod arm64; // VMs of another architecture
 mod base_images; // images on base images, some of them saved by Docker
 mod cleanup; // no process or folder remains of a VM
+mod drafts;
 mod engines; // the table of docs/engines.md
 mod environment_failures; // missing programs, mirrors, disk space
 mod faults; // an engine that fails during a request

@@ -5,6 +5,7 @@ pub(super) mod companions;
 mod container;
 mod hints;
 mod http;
+mod observe;
 mod output;
 mod probe;
 mod run;

@@ -1,7 +1,6 @@
 //! Static checks: they compare expectations with the archive alone, without an engine.
 
 mod config;
-mod draft;
 pub(super) mod environment;
 pub(in crate::check) mod file;
 mod goss;
@@ -79,7 +78,10 @@ impl ImageUnderTest {
     }
 
     /// Finds `paths` in the image. Symlinks in parent folders are followed.
-    fn find(&self, paths: &[String]) -> Result<BTreeMap<String, FileInfo>, CheckError> {
+    pub(in crate::check) fn find(
+        &self,
+        paths: &[String],
+    ) -> Result<BTreeMap<String, FileInfo>, CheckError> {
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
         Ok(files::find(&self.image, &self.tree, &paths)?)
     }
@@ -94,7 +96,7 @@ impl ImageUnderTest {
     }
 
     /// The path to which symlinks at `path` lead; `path` itself if they lead nowhere.
-    fn target_of(&self, path: &str) -> String {
+    pub(in crate::check) fn target_of(&self, path: &str) -> String {
         let mut path = path.to_owned();
         // As many symlinks as Linux follows.
         for _ in 0..40 {

@@ -1,9 +1,12 @@
-//! Drafts an expectations file from an image.
+//! Drafts an expectations file from an image, and from what a container of it did.
+
+pub mod behavior;
 
 use std::fmt::Write as _;
 
 use toml::Value;
 
+use self::behavior::Behavior;
 use crate::archive::tar::MemberKind;
 use crate::check::CheckError;
 use crate::check::image::ImageUnderTest;
@@ -27,11 +30,12 @@ const DENIED: [&str; 10] = [
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl ImageUnderTest {
-    /// Drafts an expectations file that the image meets, with a comment at each guess.
+    /// Drafts an expectations file that the image meets, with a comment at each guess. What a
+    /// container did is part of it, if one was [observed](Self::observe).
     ///
     /// # Errors
     /// If a layer cannot be read.
-    pub fn draft(&self) -> Result<String, CheckError> {
+    pub fn draft(&self, observed: Option<&Behavior>) -> Result<String, CheckError> {
         let config = &self.image.config.config;
         let mut draft = format!(
             "# A draft of expectations for {}.\n# Delete or change what need not stay so.\n",
@@ -40,7 +44,10 @@ impl ImageUnderTest {
         self.draft_image(config, &mut draft)?;
         draft_env(config, &mut draft);
         self.draft_program(config, &mut draft)?;
-        draft_service(config, &mut draft);
+        match observed {
+            Some(behavior) => behavior.draft(&mut draft),
+            None => draft_service(config, &mut draft),
+        }
         Ok(draft)
     }
 

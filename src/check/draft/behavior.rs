@@ -1,0 +1,184 @@
+//! The observed behavior of a container, and the expectations that are drafted from it.
+
+use std::fmt::Write as _;
+
+use super::{line, string};
+use crate::engine::RunOutput;
+
+/// The longest output in bytes that a draft has in full.
+const OUTPUT_MAX: usize = 4096;
+
+/// The behavior of a container with the image's own command and no settings, on an engine.
+#[derive(Clone, Debug)]
+pub struct Behavior {
+    /// The name of the engine.
+    pub engine: String,
+    /// The kind of behavior.
+    pub kind: Kind,
+}
+
+/// A kind of behavior.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// The engine refused to start it, for this reason.
+    Refused(String),
+    /// Its command ended by itself: in two containers, one after the other.
+    Ended([RunOutput; 2]),
+    /// Its command kept running.
+    Served {
+        /// The TCP ports on which it listened for other hosts, in order.
+        ports: Vec<Port>,
+        /// How it ended when it was asked to stop.
+        stop: Stop,
+    },
+}
+
+/// A TCP port on which a container listened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The number.
+    pub number: u16,
+    /// The status of the answer to `GET /`, if there was one in HTTP.
+    pub status: Option<u16>,
+}
+
+/// How a container ended after its stop signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// With this exit code.
+    Ended(i64),
+    /// It was killed, because it did not end within this number of seconds.
+    Killed(u64),
+}
+
+impl Behavior {
+    /// Appends the expectations to `draft`.
+    pub(super) fn draft(&self, draft: &mut String) {
+        let engine = &self.engine;
+        match &self.kind {
+            Kind::Refused(problem) => {
+                let _ = write!(
+                    draft,
+                    "\n# On {engine}, a container did not start:\n# {}\n",
+                    problem.replace('\n', "\n# ")
+                );
+            }
+            Kind::Ended([first, second]) => draft_end(engine, first, second, draft),
+            Kind::Served { ports, stop } => draft_service(engine, ports, stop, draft),
+        }
+    }
+}
+
+fn draft_end(engine: &str, first: &RunOutput, second: &RunOutput, draft: &mut String) {
+    let _ = write!(draft, "\n# What the image's command did on {engine}.\n[[run]]\n");
+    draft.push_str("name = \"image's command\"\n");
+    match first.code == second.code {
+        true => line(draft, "exit_code", toml::Value::Integer(first.code)),
+        false => {
+            let _ = writeln!(
+                draft,
+                "# The exit code differs each time: {} and {}.\nexit_code = {}",
+                first.code, second.code, first.code
+            );
+        }
+    }
+    draft_output("stdout", &first.stdout, &second.stdout, draft);
+    draft_output("stderr", &first.stderr, &second.stderr, draft);
+}
+
+/// Output that is the same in both runs is expected in full if it is short, otherwise the first
+/// line that both have.
+fn draft_output(key: &str, first: &str, second: &str, draft: &mut String) {
+    if first == second && first.len() <= OUTPUT_MAX {
+        return line(draft, key, string(first));
+    }
+    let reason = if first == second { "is long" } else { "differs each time" };
+    let common = first
+        .lines()
+        .find(|line| !line.trim().is_empty() && second.lines().any(|other| other == *line));
+    match common {
+        Some(text) => {
+            let _ = writeln!(draft, "# The output {reason}; this line is always in it.");
+            let text = text.get(..OUTPUT_MAX).unwrap_or(text);
+            line(
+                draft,
+                key,
+                toml::Value::Table([("contains".to_owned(), string(text))].into_iter().collect()),
+            );
+        }
+        None => {
+            let _ = writeln!(draft, "# {key} {reason}, and is not checked.");
+        }
+    }
+}
+
+fn draft_service(engine: &str, ports: &[Port], stop: &Stop, draft: &mut String) {
+    let _ = write!(draft, "\n# What the image's command did on {engine}.\n[[service]]\n");
+    draft.push_str("name = \"image's command\"\n");
+    match ports {
+        [] => draft.push_str("# It listens on no TCP port. Guess: it is ready at once.\n"),
+        [first, ..] => {
+            let _ = writeln!(draft, "ready = {{ port = {} }}", first.number);
+        }
+    }
+    for Port { number, .. } in ports.iter().skip(1) {
+        let _ = writeln!(draft, "# It also listens on port {number}.");
+    }
+    let answers: Vec<String> = ports
+        .iter()
+        .filter_map(|port| {
+            let (number, status) = (port.number, port.status?);
+            Some(format!("{{ port = {number}, path = \"/\", status = {status} }}"))
+        })
+        .collect();
+    if !answers.is_empty() {
+        let _ = writeln!(draft, "http = [{}]", answers.join(", "));
+    }
+    match stop {
+        Stop::Ended(code) => {
+            let _ = writeln!(draft, "stop = {{ timeout = 10, exit_code = {code} }}");
+        }
+        Stop::Killed(seconds) => {
+            let _ = writeln!(
+                draft,
+                "# It does not end within {seconds} s after its stop signal, and is killed."
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drafted(kind: Kind) -> String {
+        let mut draft = String::new();
+        Behavior { engine: "docker-20.10".to_owned(), kind }.draft(&mut draft);
+        draft
+    }
+
+    fn output(stdout: &str) -> RunOutput {
+        RunOutput { code: 3, stdout: stdout.to_owned(), stderr: String::new() }
+    }
+
+    #[test]
+    fn output_that_differs_each_time_is_expected_as_far_as_it_is_the_same() {
+        let same = drafted(Kind::Ended([output("a\nb\n"), output("a\nb\n")]));
+        assert!(same.contains("exit_code = 3\nstdout = \"\"\"\na\nb\n\"\"\"\n"), "{same}");
+        let differs =
+            drafted(Kind::Ended([output("10:01\nstarted\n"), output("10:02\nstarted\n")]));
+        assert!(differs.contains("stdout = { contains = \"started\" }\n"), "{differs}");
+        let nothing = drafted(Kind::Ended([output("1\n"), output("2\n")]));
+        assert!(nothing.contains("# stdout differs each time, and is not checked.\n"), "{nothing}");
+    }
+
+    #[test]
+    fn a_service_without_ports_is_expected_to_keep_running() {
+        let draft = drafted(Kind::Served { ports: Vec::new(), stop: Stop::Killed(10) });
+        assert!(
+            draft.contains("[[service]]\nname = \"image's command\"\n# It listens on no"),
+            "{draft}"
+        );
+        assert!(draft.contains("# It does not end within 10 s after its stop signal"), "{draft}");
+    }
+}

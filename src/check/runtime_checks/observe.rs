@@ -1,0 +1,139 @@
+//! Runs the image's own command on an engine and observes what it does, for a draft.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::probe::Probe;
+use super::{http, sockets};
+use crate::check::CheckError;
+use crate::check::draft::behavior::{Behavior, Kind, Port, Stop};
+use crate::check::expectations::HttpExpectations;
+use crate::check::image::ImageUnderTest;
+use crate::engine::{Container, EngineError, RunOptions};
+use crate::harness::{Daemon, HarnessError, LoadedImage};
+use crate::image::config::Set;
+
+/// How long a command may take until it listens on the exposed ports, or ends.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a command must keep running, with the same open ports, to count as a service.
+const SETTLE_TIME: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
+/// The time that a service gets to end after its stop signal.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most ports that are asked for an answer in HTTP.
+const PORTS_MAX: usize = 10;
+
+impl ImageUnderTest {
+    /// Loads the image into the engine of `daemon`, runs its own command and observes it: what it
+    /// prints if it ends, on which ports it listens and how it stops if it keeps running. `engine`
+    /// is the engine's name.
+    ///
+    /// # Errors
+    /// If the engine rejects the image, or fails.
+    pub async fn observe(&self, daemon: &Daemon, engine: &str) -> Result<Behavior, CheckError> {
+        let image = daemon.load_opened(&self.image.path, &self.image, &self.layer_sizes()).await?;
+        let exposed = exposed_tcp_ports(&self.image.config.config.exposed_ports);
+        let kind = match observe(&image, &exposed).await {
+            Err(HarnessError::Engine(EngineError::Start(problem))) => Kind::Refused(problem),
+            observed => observed?,
+        };
+        Ok(Behavior { engine: engine.to_owned(), kind })
+    }
+}
+
+fn exposed_tcp_ports(exposed: &Option<Set>) -> BTreeSet<u16> {
+    let names = exposed.iter().flat_map(|set| set.keys());
+    let tcp = names.filter_map(|name| match name.split_once('/') {
+        None => Some(name.as_str()),
+        Some((number, "tcp")) => Some(number),
+        Some(_) => None,
+    });
+    tcp.filter_map(|number| number.parse().ok()).collect()
+}
+
+async fn observe(image: &LoadedImage<'_>, exposed: &BTreeSet<u16>) -> Result<Kind, HarnessError> {
+    let options = RunOptions { network: true, ..RunOptions::default() };
+    let container = image.start(&options).await?;
+    let observed = watch(image.daemon(), &container, exposed).await;
+    container.remove().await?;
+    match observed? {
+        Kind::Ended([first, _]) => {
+            let second = image.run(&options, TIMEOUT).await?;
+            Ok(Kind::Ended([first, second]))
+        }
+        kind => Ok(kind),
+    }
+}
+
+/// Observes the container until its command has ended, or has been running with the same open ports
+/// for a while.
+async fn watch(
+    daemon: &Daemon,
+    container: &Container,
+    exposed: &BTreeSet<u16>,
+) -> Result<Kind, HarnessError> {
+    let uptime = async || daemon.vm().uptime().await;
+    let begin = uptime().await?;
+    let (mut open, mut since) = (BTreeSet::new(), begin);
+    loop {
+        if !container.state().await?.running {
+            let output = container.wait().await?;
+            return Ok(Kind::Ended([output.clone(), output]));
+        }
+        let (found, now) = (open_ports(daemon, container).await?, uptime().await?);
+        if found != open {
+            (open, since) = (found, now);
+        }
+        // A service that is slow to start has time until it listens on all ports that it exposes.
+        let waits = !exposed.is_subset(&open) && now < begin + TIMEOUT;
+        if !waits && now >= since + SETTLE_TIME {
+            break;
+        }
+        sleep(POLL_INTERVAL).await;
+    }
+    let mut ports = Vec::new();
+    for number in open {
+        let answers = ports.len() < PORTS_MAX;
+        let status = if answers { status(daemon, container, number).await? } else { None };
+        ports.push(Port { number, status });
+    }
+    Ok(Kind::Served { ports, stop: stop(daemon, container).await? })
+}
+
+/// The TCP ports on which the container listens, but for those that only itself can reach.
+async fn open_ports(daemon: &Daemon, container: &Container) -> Result<BTreeSet<u16>, HarnessError> {
+    let inside = sockets::look(daemon, container).await?;
+    let reachable = inside
+        .sockets
+        .into_iter()
+        .filter(|(protocol, address, _)| protocol.starts_with("tcp") && !address.is_loopback());
+    Ok(reachable.map(|(_, _, port)| port).collect())
+}
+
+/// The status of the answer to `GET /`, if `port` speaks HTTP.
+async fn status(
+    daemon: &Daemon,
+    container: &Container,
+    port: u16,
+) -> Result<Option<u16>, HarnessError> {
+    let request = HttpExpectations { port, ..HttpExpectations::default() };
+    match http::send(daemon, container, &request).await? {
+        Probe::Connected(answer) if answer.problem.is_none() => {
+            Ok(answer.status.map(|status| status.as_u16()))
+        }
+        Probe::Connected(_) | Probe::Refused(_) => Ok(None),
+    }
+}
+
+async fn stop(daemon: &Daemon, container: &Container) -> Result<Stop, HarnessError> {
+    let begin = daemon.vm().uptime().await?;
+    container.stop(STOP_TIMEOUT).await?;
+    let took = daemon.vm().uptime().await?.saturating_sub(begin);
+    let output = container.wait().await?;
+    match took >= STOP_TIMEOUT && output.signal() == Some(9) {
+        true => Ok(Stop::Killed(STOP_TIMEOUT.as_secs())),
+        false => Ok(Stop::Ended(output.code)),
+    }
+}

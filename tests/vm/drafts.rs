@@ -1,0 +1,39 @@
+//! `seatrial expect --engine`: expectations drafted from what a container does.
+
+use seatrial::archive::ImageSelector;
+use seatrial::check::ImageUnderTest;
+
+use crate::sample_image::{SampleImage, outcomes};
+use crate::workbench::Workbench;
+
+#[test]
+fn what_a_command_prints_is_drafted_and_the_image_meets_the_draft() {
+    let sample = SampleImage::new();
+    let draft = sample.seatrial(&["expect", "app.tar", "--engine", "docker-20.10"]);
+    let draft = String::from_utf8(draft.stdout).unwrap();
+    let run =
+        "[[run]]\nname = \"image's command\"\nexit_code = 0\nstdout = \"\"\"\nhello\n\"\"\"\n";
+    assert!(draft.contains(run), "{draft}");
+    let (output, verdict) = sample.check(&draft, &[]);
+    assert!(output.status.success(), "{draft}\n{verdict:#}");
+    assert!(outcomes(&verdict).contains(&("run image's command", "passed")), "{verdict:#}");
+}
+
+#[tokio::test]
+async fn a_service_is_drafted_with_its_port_its_answer_and_its_end() {
+    let sample = SampleImage::new();
+    let recipe = std::fs::read_to_string(sample.path("app.toml")).unwrap();
+    let command = "trap 'exit 5' TERM; httpd -p 80 -h /www; while :; do sleep 0.2; done";
+    let recipe = recipe.replace("echo hello", command).replace("User = \"7:8\"", "User = \"0\"");
+    std::fs::write(sample.path("web.toml"), recipe).unwrap();
+    sample.seatrial(&["build", "web.toml", "-o", "web.tar"]);
+    let image = ImageUnderTest::open(&sample.path("web.tar"), &ImageSelector::default(), 2);
+    let image = image.unwrap();
+    let bench = Workbench::new().await;
+    let behavior = image.observe(&bench.daemon, "docker-20.10").await.unwrap();
+    let draft = image.draft(Some(&behavior)).unwrap();
+    let service = "[[service]]\nname = \"image's command\"\nready = { port = 80 }\n\
+                   http = [{ port = 80, path = \"/\", status = 200 }]\n\
+                   stop = { timeout = 10, exit_code = 5 }\n";
+    assert!(draft.contains(service), "{draft}");
+}
