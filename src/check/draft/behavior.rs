@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{line, string};
+use super::lines::{line, string};
 use crate::engine::RunOutput;
 
 /// The longest output in bytes that a draft has in full.

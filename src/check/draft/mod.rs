@@ -1,12 +1,12 @@
 //! Drafts an expectations file from an image, and from what a container of it did.
 
 pub mod behavior;
+mod lines;
 
 use std::fmt::Write as _;
 
-use toml::Value;
-
 use self::behavior::Behavior;
+use self::lines::{key, line, list, string};
 use crate::archive::tar::MemberKind;
 use crate::check::CheckError;
 use crate::check::image::ImageUnderTest;
@@ -162,25 +162,4 @@ fn draft_service(config: &ContainerConfig, draft: &mut String) {
 
 fn names(set: &Option<Set>) -> impl Iterator<Item = &String> {
     set.iter().flat_map(|set| set.keys())
-}
-
-fn line(draft: &mut String, key: &str, value: Value) {
-    let _ = writeln!(draft, "{key} = {value}");
-}
-
-fn string(text: &str) -> Value {
-    Value::String(text.to_owned())
-}
-
-fn list(texts: impl Iterator<Item = impl AsRef<str>>) -> Value {
-    Value::Array(texts.map(|text| string(text.as_ref())).collect())
-}
-
-/// A key of a table, quoted if it must be.
-fn key(name: &str) -> String {
-    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    match !name.is_empty() && name.chars().all(is_bare) {
-        true => name.to_owned(),
-        false => string(name).to_string(),
-    }
 }
