@@ -17,7 +17,6 @@ mod inspected;
 pub(crate) mod readiness;
 pub(crate) mod run;
 mod settings;
-pub(crate) mod step;
 pub(crate) mod stream;
 mod timeline;
 mod transport;

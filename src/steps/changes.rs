@@ -27,6 +27,16 @@ pub enum OverlayFormat {
     Trusted,
 }
 
+impl OverlayFormat {
+    /// The extended attribute of folders that replace the folders of lower layers.
+    pub(super) fn opaque(self) -> &'static [u8] {
+        match self {
+            Self::User => b"user.overlay.opaque",
+            Self::Trusted => b"trusted.overlay.opaque",
+        }
+    }
+}
+
 /// Converts the tar of changed files to a layer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Changes {
@@ -37,7 +47,7 @@ pub(crate) struct Changes {
 }
 
 /// The options with which GNU tar reads the changed files, for the folder to read.
-pub(crate) const TAR_OPTIONS: [&str; 6] = [
+pub(super) const TAR_OPTIONS: [&str; 6] = [
     "--create",
     "--format=posix",
     "--sort=name",
@@ -136,11 +146,7 @@ impl Changes {
 
     /// Whether overlayfs marked the folder as one that replaces the folder below.
     fn is_opaque(&self, member: &Member) -> bool {
-        let name: &[u8] = match self.format {
-            OverlayFormat::User => b"user.overlay.opaque",
-            OverlayFormat::Trusted => b"trusted.overlay.opaque",
-        };
-        member.xattrs.get(name).is_some_and(|value| **value == *b"y")
+        member.xattrs.get(self.format.opaque()).is_some_and(|value| **value == *b"y")
     }
 }
 

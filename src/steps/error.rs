@@ -112,6 +112,14 @@ impl StepError {
     }
 }
 
+/// An exit code for messages, with the signal if it stands for one.
+pub(crate) fn exit_status(code: i64) -> String {
+    match code {
+        129..=192 => format!("exit code {code} (signal {})", code - 128),
+        code => format!("exit code {code}"),
+    }
+}
+
 fn last_lines(output: &[String]) -> String {
     match output {
         [] => String::new(),

@@ -16,14 +16,15 @@ mod event;
 mod inputs;
 mod namespace;
 mod output;
+pub(crate) mod overlay;
 mod run;
 mod runner;
 mod step;
 
 pub use changes::OverlayFormat;
-#[cfg(feature = "vm")]
-pub(crate) use changes::TAR_OPTIONS;
 pub use error::StepError;
+#[cfg(feature = "vm")]
+pub(crate) use error::exit_status;
 pub use event::StepEvent;
 pub use namespace::Namespace;
 pub use output::Output;

@@ -43,6 +43,8 @@ pub struct Item {
     pub current: bool,
     /// For a snapshot, the accelerator and QEMU's version.
     pub about: String,
+    /// For a snapshot with layers of an image, their number and purpose; otherwise empty.
+    pub layers: String,
 }
 
 /// Lists everything in the cache.
@@ -83,7 +85,8 @@ fn item(entry: &DirEntry, kind: Kind, current: &BTreeSet<PathBuf>) -> Item {
     };
     let modified = folder.metadata().and_then(|metadata| metadata.modified());
     let age = modified.ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
-    let about = snapshot.map_or(String::new(), |snapshot| about(&snapshot));
+    let layers = snapshot.as_ref().map_or(String::new(), layers);
+    let about = snapshot.map_or(String::new(), |snapshot| about(&snapshot, &layers));
     // One with layers is used as long as the plain one is.
     let plain = name.split_once(SEPARATOR).map(|(plain, _)| folder.with_file_name(plain));
     Item {
@@ -93,17 +96,22 @@ fn item(entry: &DirEntry, kind: Kind, current: &BTreeSet<PathBuf>) -> Item {
         age,
         current: finished && current.contains(plain.as_ref().unwrap_or(&folder)),
         about,
+        layers,
         folder,
     }
 }
 
-fn about(snapshot: &Snapshot) -> String {
+fn about(snapshot: &Snapshot, layers: &str) -> String {
     let about = format!("{}, {}", snapshot.accelerator().name(), snapshot.qemu());
+    if layers.is_empty() { about } else { format!("{about}, with {layers}") }
+}
+
+fn layers(snapshot: &Snapshot) -> String {
     match snapshot.chain_ids().len() {
-        0 => about,
+        0 => String::new(),
         count => {
             let layers = if count == 1 { "layer" } else { "layers" };
-            format!("{about}, with {count} {layers} ({})", snapshot.note())
+            format!("{count} {layers} ({})", snapshot.note())
         }
     }
 }

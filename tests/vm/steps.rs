@@ -50,6 +50,8 @@ rm /etc/motd; rm -r /usr/share/doc; mkdir /usr/share/doc'''\ninputs = 'input.txt
 fn a_step_is_root_of_a_vm_and_makes_the_same_layer_as_in_a_namespace() {
     let folder = folder();
     let root = "command = '''mount -t tmpfs none /mnt; df /mnt; echo > /mnt/file; ip a
+test ! -e /etc/motd; test ! -e /usr/share/doc/old; test ! -e /inputs
+test $(busybox stat -c %u:%a:%h /var/lib/app/data) = 1000:4750:2
 busybox mknod /device c 1 3; chmod 600 /device'''\nwhere = 'vm'\n";
     let output = build(&folder, &format!("[[run]]\nwhere = 'vm'\n{CHANGES}\n[[run]]\n{root}"));
     let in_vm = layers(&output);
@@ -70,6 +72,42 @@ busybox mknod /device c 1 3; chmod 600 /device'''\nwhere = 'vm'\n";
 }
 
 #[test]
+fn a_step_in_a_vm_is_the_given_user_and_can_only_read_its_inputs() {
+    let folder = folder();
+    let passwd = "root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n";
+    std::fs::write(folder.path().join("rootfs/etc/passwd"), passwd).unwrap();
+    let step = "[[run]]\nwhere = 'vm'\nuser = 'app'\nworkdir = '/mnt'\ninputs = 'input.txt'\n\
+        env = { NAME = \"a b\\nc\" }\ncommand = '''busybox id; busybox pwd; echo $HOME $PATH
+echo \"$NAME\"; cat /inputs/input.txt; busybox hostname
+echo changed > /inputs/input.txt || echo read-only'''\n";
+    let output = build(&folder, step);
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    for expected in [
+        "  uid=1000(app) gid=1001 groups=1001\n  /mnt\n  /home/app ",
+        &format!("/home/app {path}\n  a b\n  c\n  text\n  build\n"),
+        "Read-only file system\n  read-only\n",
+    ] {
+        assert!(printed.contains(expected), "{expected}: {printed}");
+    }
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn an_image_for_an_architecture_without_vms_is_refused() {
+    let folder = folder();
+    let recipe = "name='x'\ntag='1'\narchitecture='s390x'\ncontents=['rootfs']\n\
+        [[run]]\ncommand='true'\nwhere='vm'\n";
+    std::fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    let output = program.args(["build", "recipe.toml", "-o", "out.tar"]);
+    let output = output.current_dir(folder.path()).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("is for s390x, and where = \"vm\" has VMs for amd64"), "{message}");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn large_layers_are_sent_once_and_the_next_vm_has_them() {
     let folder = folder();
     // Random, so that no snapshot has them yet, and larger than the limit for snapshots.
@@ -80,7 +118,7 @@ fn large_layers_are_sent_once_and_the_next_vm_has_them() {
     let step = |number| format!("[[run]]\nwhere = 'vm'\ncommand = 'echo {number} > /made'\n");
     let [first, second] = [1, 2].map(|number| build(&folder, &step(number)));
     let printed = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
-    let loaded = |output: &Output| printed(output).contains("loading the image");
+    let loaded = |output: &Output| printed(output).contains("sending layer");
     assert!(loaded(&first) && printed(&first).contains("saving a snapshot"), "{first:?}");
     assert!(!loaded(&second), "{}", printed(&second));
     let (first, second) = (layers(&first), layers(&second));
@@ -96,7 +134,9 @@ fn a_step_that_fails_in_a_vm_writes_nothing() {
     let folder = folder();
     for (step, expected) in [
         ("command = 'echo says; exit 7'", "failed with exit code 7; its last lines:\n  says\n"),
-        ("args = ['/bin/missing']", "it does not start"),
+        ("args = ['/bin/missing']", "it does not start: failed to start \"/bin/missing\""),
+        ("command = 'true'\nuser = 'app'", "the image's /etc/passwd does not have \"app\""),
+        ("command = 'true'\nworkdir = '/missing'", "working directory /missing: No such file"),
         ("command = 'busybox sleep 600'\ntimeout = 1", "did not end within 1 s"),
     ] {
         let output = build(&folder, &format!("[[run]]\nwhere = 'vm'\n{step}\n"));

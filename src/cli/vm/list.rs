@@ -30,6 +30,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     }
     print_guests(&mut output, &cached)?;
+    print_layered(&mut output, &cached)?;
     let unused: Vec<&Item> = cached.iter().filter(|item| !item.current).collect();
     if !unused.is_empty() {
         let size = HumanBytes(unused.iter().map(|item| item.size).sum());
@@ -47,8 +48,12 @@ fn print_guests(output: &mut dyn Write, cached: &[Item]) -> anyhow::Result<()> {
         |item: Option<&Item>| item.map_or("-".to_owned(), |item| HumanBytes(item.size).to_string());
     writeln!(output, "{:<20} {:<39} {:<10} SNAPSHOT", "GUEST", "ENGINE", "ASSEMBLED")?;
     for guest in guests()? {
-        let is_snapshot =
-            |item: &&Item| item.current && item.kind == Kind::Snapshot && item.guest == guest.name;
+        let is_snapshot = |item: &&Item| {
+            item.current
+                && item.kind == Kind::Snapshot
+                && item.guest == guest.name
+                && item.layers.is_empty()
+        };
         let assembled = size(cached.iter().find(|item| item.folder == guest.folder()));
         let snapshot = size(cached.iter().find(is_snapshot));
         let engine = match guest.engine_version() {
@@ -56,6 +61,21 @@ fn print_guests(output: &mut dyn Write, cached: &[Item]) -> anyhow::Result<()> {
             None => guest.definition.description.to_owned(),
         };
         writeln!(output, "{:<20} {engine:<39} {assembled:<10} {snapshot}", guest.name)?;
+    }
+    Ok(())
+}
+
+/// Prints the snapshots that have layers of images.
+fn print_layered(output: &mut dyn Write, cached: &[Item]) -> io::Result<()> {
+    let layered: Vec<&Item> = cached.iter().filter(|item| !item.layers.is_empty()).collect();
+    if layered.is_empty() {
+        return Ok(());
+    }
+    writeln!(output, "\n{:<20} {:<39} {:<10} UNUSED FOR", "GUEST", "SNAPSHOT WITH", "SIZE")?;
+    for item in layered {
+        let age = format!("{:#}", HumanDuration(item.age));
+        let (guest, layers, size) = (&item.guest, &item.layers, HumanBytes(item.size).to_string());
+        writeln!(output, "{guest:<20} {layers:<39} {size:<10} {age}")?;
     }
     Ok(())
 }

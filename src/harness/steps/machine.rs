@@ -1,180 +1,156 @@
 //! The VM of steps, and the thread that it belongs to.
+//!
+//! A VM is restored from the snapshot that has the most of the image's layers. If much is missing
+//! there, it gets that first, and is saved as a further snapshot before a step runs.
 
-use std::fs::File;
-use std::io::{Read, Seek};
-use std::sync::mpsc::{Receiver, Sender};
-use std::time::Duration;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
 
-use futures_util::stream;
-use tokio::sync::oneshot;
-
-use super::engine::{Image, StepEngine};
-use super::message::Message;
 use crate::archive::ArchiveError;
-use crate::engine::step::{StepContainer, StepOptions};
-use crate::engine::{Docker, EngineError};
 use crate::harness::{Daemon, HarnessError};
-use crate::steps::{Step, StepError, TAR_OPTIONS};
+use crate::vm::instance::Listener;
+use crate::vm::pool::{Layered, LayeredSnapshot, OwnVms, PrepareOptions, layered, prepare};
+use crate::vm::{Guest, Options};
 
-/// A step to run.
-pub(super) struct Request {
-    pub(super) image: Image,
-    pub(super) inputs: Option<File>,
-    pub(super) step: Step,
-    pub(super) messages: Sender<Message>,
-    /// Ends the step, and the VM, when its sender is dropped.
-    pub(super) cancelled: oneshot::Receiver<()>,
+use super::program;
+
+/// The size of missing layers in bytes from which a VM is saved with them: sending that much takes
+/// about as long as saving.
+const SAVE_SIZE: u64 = 16 << 20;
+/// The note in snapshots.
+const NOTE: &str = "for build steps";
+/// Begins the names of layers in snapshots: they are unpacked, but the engine does not have them.
+const UNPACKED: &str = "unpacked ";
+
+/// The image below the first step.
+pub(super) struct Image {
+    /// The chain IDs of its layers, lowest first.
+    pub(super) chain_ids: Vec<String>,
+    /// The sizes of its layers in bytes.
+    pub(super) sizes: Vec<u64>,
 }
 
-/// The name of the tar with the changes, in the root of the step's container.
-const CHANGES: &str = ".seatrial-changes.tar";
-/// The time limit for the guest to pack the changes.
-const PACK_TIMEOUT: Duration = Duration::from_secs(1800);
-/// The size of chunks in which inputs are sent.
-const CHUNK_SIZE: usize = 256 << 10;
-/// The most bytes of a line; a longer one is cut into several.
-const LINE_MAX: usize = 16 << 10;
+/// A VM that runs.
+pub(super) struct Running {
+    /// Where the program that runs steps is reached.
+    pub(super) program: Listener,
+    /// Whether [`Machine::save`] is to follow, once the VM has the layers.
+    pub(super) is_saveable: bool,
+}
 
-/// Runs the steps of `requests` in a VM until the sender is dropped.
-pub(super) fn serve(guest: &str, network: bool, requests: &Receiver<Request>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let mut engine = StepEngine::new(guest, network);
-    for request in requests {
-        let Request { mut image, inputs, step, messages, cancelled } = request;
-        let result = match &runtime {
-            Ok(runtime) => runtime.block_on(async {
-                let run = async {
-                    let (daemon, name) = engine.with_image(&mut image, &messages).await?;
-                    run(daemon, name, inputs, &step, &messages).await
-                };
-                tokio::select! {
-                    result = run => result,
-                    _ = cancelled => {
-                        Err(EngineError::Unexpected("the step was cancelled".to_owned()).into())
-                    }
-                }
-            }),
-            Err(error) => Err(EngineError::Unexpected(error.to_string()).into()),
-        };
-        let result = result.map_err(|error: HarnessError| step_error(guest, &step, error));
-        let _ = messages.send(Message::Done(result));
+/// A thread with a VM. QEMU ends with the thread that started it.
+pub(super) struct Machine {
+    requests: Option<Sender<Request>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The image to start a VM for, or `None` to save the VM, and where the answer goes.
+type Request = (Option<Image>, Sender<Result<Running, HarnessError>>);
+
+impl Machine {
+    /// A machine with `guest`. Starts no VM yet.
+    pub(super) fn new(guest: String, network: bool) -> Self {
+        let (requests, received) = mpsc::channel();
+        let thread = std::thread::spawn(move || serve(guest, network, &received));
+        Self { requests: Some(requests), thread: Some(thread) }
     }
-    if let Ok(runtime) = runtime {
-        let entered = runtime.enter();
-        drop(engine);
-        drop(entered);
-        runtime.shutdown_background();
+
+    /// Starts the VM.
+    pub(super) fn start(&self, image: Image) -> Result<Running, HarnessError> {
+        self.call(Some(image))
+    }
+
+    /// Saves the VM, which has the image's layers and has run no step, and starts it again.
+    pub(super) fn save(&self) -> Result<Running, HarnessError> {
+        self.call(None)
+    }
+
+    fn call(&self, image: Option<Image>) -> Result<Running, HarnessError> {
+        let (sender, answer) = mpsc::channel();
+        let sent = self.requests.as_ref().and_then(|requests| requests.send((image, sender)).ok());
+        let answer = sent.and_then(|()| answer.recv().ok());
+        answer.unwrap_or_else(|| Err(ArchiveError::WorkerLost.into()))
     }
 }
 
-fn step_error(guest: &str, step: &Step, error: HarnessError) -> StepError {
-    match error {
-        HarnessError::Engine(EngineError::Start(problem)) => {
-            let problem = format!("it does not start: {problem}");
-            StepError::Invalid { step: step.title(), problem }
+impl Drop for Machine {
+    fn drop(&mut self) {
+        drop(self.requests.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
-        error => StepError::Vm {
-            guest: guest.to_owned(),
-            is_environment: error.is_environment(),
-            source: Box::new(error),
-        },
     }
 }
 
-/// Runs `step` in a container of `image`.
-async fn run(
-    daemon: &Daemon,
-    image: String,
-    inputs: Option<File>,
-    step: &Step,
-    messages: &Sender<Message>,
-) -> Result<File, HarnessError> {
-    let docker = daemon.docker().ok_or_else(|| {
-        EngineError::Unexpected("the guest does not have Docker's API".to_owned())
-    })?;
-    let container = create(docker, image, step).await?;
-    if let Some(inputs) = inputs {
-        container.upload(chunks(inputs)).await?;
-    }
-    let _ = messages.send(Message::Begin);
-    container.start().await?;
-    let mut line = Vec::new();
-    let code = container.wait(|bytes| print(bytes, &mut line, messages)).await?;
-    if !line.is_empty() {
-        let _ = messages.send(Message::Line(String::from_utf8_lossy(&line).into_owned()));
-    }
-    let _ = messages.send(Message::Ended(code));
-    let tar = changes(daemon, &container, step).await?;
-    container.remove().await?;
-    Ok(tar)
-}
-
-async fn create(docker: &Docker, image: String, step: &Step) -> Result<StepContainer, EngineError> {
-    let options = StepOptions {
-        image,
-        args: step.args.clone(),
-        env: step.env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
-        user: step.user.clone(),
-        workdir: step.workdir.clone(),
-        network: step.network,
+/// Starts and saves the VM as `requests` say, and ends it when their sender is dropped.
+fn serve(guest: String, network: bool, requests: &Receiver<Request>) {
+    let options = Options { egress: network, ..Options::default() };
+    let mut vm = StepVm { guest, options, daemon: None, saving: None };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        // The senders of answers are dropped, which is an error for who waits.
+        Err(_) => return,
     };
-    docker.create_step(options).await
-}
-
-/// Sends the complete lines of `bytes`, and keeps the rest in `line`.
-fn print(bytes: &[u8], line: &mut Vec<u8>, messages: &Sender<Message>) {
-    for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-        line.extend_from_slice(part);
-        if line.ends_with(b"\n") || line.len() > LINE_MAX {
-            let text = String::from_utf8_lossy(line).trim_end_matches(['\n', '\r']).to_owned();
-            let _ = messages.send(Message::Line(text));
-            line.clear();
-        }
-    }
-}
-
-/// The bytes of `file` as a stream.
-fn chunks(
-    file: File,
-) -> impl futures_util::Stream<Item = std::io::Result<bytes::Bytes>> + Send + 'static {
-    stream::unfold(file, |mut file| async {
-        let mut chunk = vec![0; CHUNK_SIZE];
-        match file.read(&mut chunk) {
-            Ok(0) => None,
-            Ok(count) => {
-                chunk.truncate(count);
-                Some((Ok(chunk.into()), file))
+    for (image, answer) in requests {
+        let result = runtime.block_on(async {
+            match image {
+                Some(image) => vm.start(image).await,
+                None => vm.save().await,
             }
-            Err(error) => Some((Err(error), file)),
-        }
-    })
+        });
+        let _ = answer.send(result);
+    }
+    let entered = runtime.enter();
+    drop(vm);
+    drop(entered);
+    runtime.shutdown_background();
 }
 
-/// Reads what the command changed, but for the inputs. The engine's API can read files of a
-/// container only, so the guest puts the tar there.
-async fn changes(
-    daemon: &Daemon,
-    container: &StepContainer,
-    step: &Step,
-) -> Result<File, HarnessError> {
-    let folder = container.changes_folder().await?;
-    let mut arguments = TAR_OPTIONS.map(str::to_owned).to_vec();
-    for input in &step.inputs {
-        arguments.push(format!("--exclude=./{}", input.target));
+/// The VM, once it was started.
+struct StepVm {
+    guest: String,
+    options: Options,
+    daemon: Option<Daemon>,
+    /// The layers that the VM is saved with, and the snapshot that it was restored from.
+    saving: Option<(Guest, Vec<String>, Option<LayeredSnapshot>)>,
+}
+
+impl StepVm {
+    async fn start(&mut self, image: Image) -> Result<Running, HarnessError> {
+        // Starting the VM makes the plain snapshot, if it needs one.
+        let only_assemble = PrepareOptions { snapshot: false, ..PrepareOptions::default() };
+        let guest = prepare(&self.guest, &only_assemble, &mut |_| ()).await?;
+        let unpacked = |chain_id: &String| format!("{UNPACKED}{chain_id}");
+        let layers: Vec<String> = image.chain_ids.iter().map(unpacked).collect();
+        let found = layered::find(&guest, self.options.accelerator, &layers).await?;
+        let (from, present) = found.map_or((None, 0), |(from, count)| (Some(from), count));
+        let is_saveable = image.sizes.iter().skip(present).sum::<u64>() >= SAVE_SIZE;
+        let program = self.restore(&guest, from.clone(), is_saveable).await?;
+        self.saving = is_saveable.then_some((guest, layers, from));
+        Ok(Running { program, is_saveable })
     }
-    let tar = format!("{folder}/../{CHANGES}");
-    arguments.extend(["--anchored", "--no-wildcards", "-C", &folder].map(str::to_owned));
-    arguments.extend(["--file", &tar, "."].map(str::to_owned));
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    for (program, arguments) in [("tar", &*arguments), ("mv", &[&*tar, &*folder])] {
-        let output = daemon.guest_run(program, arguments, PACK_TIMEOUT).await?;
-        if !output.success() {
-            let problem = format!("{program} failed in the guest: {}", output.stderr.trim());
-            return Err(EngineError::Unexpected(problem).into());
-        }
+
+    async fn save(&mut self) -> Result<Running, HarnessError> {
+        let lost = || HarnessError::from(ArchiveError::WorkerLost);
+        let daemon = self.daemon.take().ok_or_else(lost)?;
+        let (guest, layers, from) = self.saving.take().ok_or_else(lost)?;
+        // Without a snapshot, on a full disk for example, the step runs as well.
+        let saved = daemon.save(&guest, &layers, NOTE).await.ok();
+        let program = self.restore(&guest, saved.or(from), false).await?;
+        Ok(Running { program, is_saveable: false })
     }
-    let mut file = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
-    container.download(&format!("/{CHANGES}"), &mut file).await?;
-    file.rewind().map_err(ArchiveError::temporary_file)?;
-    Ok(file)
+
+    /// Restores the VM, and starts the program that runs steps in it.
+    async fn restore(
+        &mut self,
+        guest: &Guest,
+        from: Option<LayeredSnapshot>,
+        saveable: bool,
+    ) -> Result<Listener, HarnessError> {
+        let layered = Layered { from, saveable };
+        let daemon = Daemon::start_layered(guest, &self.options, OwnVms::Stay, &layered).await?;
+        let folder = format!("{}/{}", guest.definition.family.store, program::FOLDER);
+        let vm = self.daemon.insert(daemon).vm();
+        Ok(vm.start_listener("steps", program::SOURCE, &[&folder]).await?)
+    }
 }

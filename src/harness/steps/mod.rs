@@ -1,33 +1,31 @@
 //! Runs steps of recipes as root in a VM.
 //!
-//! The image so far is loaded into a Docker engine in a VM, the command runs in a privileged
-//! container, and only its changes come back: overlayfs collects them in a folder of the engine.
+//! A program in the guest unpacks the layers below a step and lays them on each other with
+//! overlayfs. The step's command has namespaces of its own there, so that nothing of it remains,
+//! and only its changes come back. No container engine is involved: starting a container takes an
+//! emulated CPU seconds.
+//!
 //! The VM stays for further steps, which need only the layers that are new. It ends with the
 //! runner. Large images are kept in snapshots, from which the VM of the next build is restored.
 
-mod archive;
-mod engine;
+mod failure;
+mod inputs;
 mod machine;
-mod message;
+mod program;
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::io::Seek;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
-use tokio::sync::oneshot;
-
-use self::engine::Image;
-use self::machine::Request;
-use self::message::Message;
-use crate::archive::ArchiveError;
-use crate::archive::tar::TarReader;
+use self::failure::vm_error;
+use self::machine::{Image, Machine};
+use self::program::{Ended, Program};
+use super::HarnessError;
 use crate::build::Plan;
-use crate::image::DiffId;
+use crate::image::{DiffId, Digest, digest};
 use crate::steps::{
-    ChangesReader, LowerLayer, Output, OverlayFormat, Runner, Step, StepError, View,
+    ChangesReader, LowerLayer, Output, OverlayFormat, Runner, Step, StepError, View, exit_status,
 };
 use crate::vm::Definition;
 
@@ -38,15 +36,16 @@ pub struct VmSteps {
     state: Mutex<Option<Started>>,
 }
 
-/// A thread with a VM. QEMU ends with the thread that started it.
+/// A VM, and the program in it.
 struct Started {
-    requests: Option<mpsc::Sender<Request>>,
-    thread: Option<JoinHandle<()>>,
+    program: Program,
     /// Whether the VM reaches the network.
     network: bool,
+    #[allow(dead_code)] // keeps the VM
+    machine: Machine,
 }
 
-/// The guest whose engine runs steps, for images of the host's architecture.
+/// The guest in which steps run, for images of the host's architecture.
 const GUEST: &str = "docker-28";
 
 impl fmt::Debug for VmSteps {
@@ -73,66 +72,56 @@ impl VmSteps {
         plan
     }
 
-    /// Loads the image below `step` and runs it. Returns the tar of its changes, within another.
-    fn run_in_vm(
+    /// Checks that `step` can run in a VM.
+    fn check(&self, step: &Step) -> Result<(), StepError> {
+        let problem = if step.view == View::TopLayer {
+            "commands that change a layer do not run in a VM".to_owned()
+        } else if !Definition::all_names().any(|name| name == self.guest) {
+            format!(
+                "the image is for {}, and where = \"vm\" has VMs for amd64 and arm64 only",
+                self.architecture
+            )
+        } else {
+            return Ok(());
+        };
+        Err(StepError::Invalid { step: step.title(), problem })
+    }
+
+    /// Starts a VM, and saves it with the layers if it needed many of them.
+    fn start(
         &self,
-        started: &Started,
+        network: bool,
         layers: &[LowerLayer<'_>],
-        step: &Step,
-        output: &mut Output<'_>,
-    ) -> Result<std::fs::File, StepError> {
+        output: &Output<'_>,
+    ) -> Result<Started, StepError> {
+        output.status(&format!("starting {}", self.guest));
+        let failed = |error: HarnessError| vm_error(&self.guest, error);
+        let machine = Machine::new(self.guest.clone(), network);
         let diff_ids: Vec<DiffId> = layers.iter().map(|layer| layer.diff_id).collect();
-        let (archives, received_archives) = tokio::sync::mpsc::unbounded_channel();
-        let image = Image { diff_ids, archives: received_archives };
-        let inputs = archive::inputs(step)?;
-        let (messages, received) = mpsc::channel();
-        // Dropped at the end, or earlier with an error.
-        let (_cancel, cancelled) = oneshot::channel();
-        let request = Request { image, inputs, step: step.clone(), messages, cancelled };
-        let lost = || StepError::Archive(ArchiveError::WorkerLost);
-        let requests = started.requests.as_ref().ok_or_else(lost)?;
-        requests.send(request).map_err(|_| lost())?;
-        // Starting the VM and loading the image have time limits of their own.
-        let mut deadline = None;
-        loop {
-            let received = match deadline {
-                None => received.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(deadline) => received
-                    .recv_timeout(Instant::saturating_duration_since(&deadline, Instant::now())),
-            };
-            match received {
-                Ok(Message::Status(line)) => output.status(&line),
-                Ok(Message::Missing { present }) => {
-                    let archive = archive::image(layers, present, &self.architecture)?;
-                    archives.send(archive).map_err(|_| lost())?;
-                }
-                Ok(Message::Begin) => deadline = Some(Instant::now() + step.timeout),
-                Ok(Message::Line(line)) => output.line(&line),
-                Ok(Message::Ended(0)) => deadline = None,
-                Ok(Message::Ended(code)) => {
-                    let status = format!("exit code {code}");
-                    let output = output.last_lines();
-                    return Err(StepError::Failed { step: step.title(), status, output });
-                }
-                Ok(Message::Done(result)) => return result,
-                Err(RecvTimeoutError::Timeout) => {
-                    let (step, limit) = (step.title(), step.timeout);
-                    return Err(StepError::Timeout { step, limit, output: output.last_lines() });
-                }
-                Err(RecvTimeoutError::Disconnected) => return Err(lost()),
-            }
+        let sizes = layers.iter().map(|layer| Ok((layer.open)()?.len()));
+        let sizes = sizes.collect::<Result<Vec<u64>, StepError>>()?;
+        let image = Image { chain_ids: digest::chain_ids(&diff_ids), sizes };
+        let running = machine.start(image).map_err(failed)?;
+        let mut program = Program::connect(&self.guest, &running.program)?;
+        if running.is_saveable {
+            send_missing(&mut program, layers, output)?;
+            drop(program);
+            output.status("saving a snapshot with the layers");
+            let running = machine.save().map_err(failed)?;
+            program = Program::connect(&self.guest, &running.program)?;
         }
+        Ok(Started { program, network, machine })
     }
 }
 
 impl Runner for VmSteps {
     fn identity(&self) -> Result<String, StepError> {
-        let definition = Definition::named(&self.guest).map_err(|error| StepError::Vm {
-            guest: self.guest.clone(),
-            is_environment: false,
-            source: Box::new(error),
-        })?;
-        Ok(format!("vm {} {}", self.guest, definition.identity()))
+        let program = Digest::of(program::SOURCE.as_bytes());
+        Ok(match Definition::named(&self.guest) {
+            Ok(definition) => format!("vm {} {} {program}", self.guest, definition.identity()),
+            // Running it is an error.
+            Err(_) => format!("vm {}", self.guest),
+        })
     }
 
     fn run(
@@ -142,46 +131,62 @@ impl Runner for VmSteps {
         output: &mut Output<'_>,
         changes: &mut ChangesReader<'_>,
     ) -> Result<(), StepError> {
-        if step.view == View::TopLayer {
-            let problem = "commands that change a layer do not run in a VM".to_owned();
-            return Err(StepError::Invalid { step: step.title(), problem });
-        }
+        self.check(step)?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // A VM without the network cannot get it later, and one with it must not be used without.
         let usable = state.take().filter(|started| started.network == step.network);
-        let started = match usable {
+        let mut started = match usable {
             Some(started) => started,
-            None => Started::new(self.guest.clone(), step.network),
+            None => self.start(step.network, layers, output)?,
         };
-        let mut tar = self.run_in_vm(&started, layers, step, output)?;
+        let program = &mut started.program;
+        send_missing(program, layers, output)?;
+        let names: Vec<String> = layers.iter().map(name).collect();
+        // Starting the VM and sending layers have time limits of their own.
+        program.start(step, &names)?;
+        let title = step.title();
+        match program.wait(output, Instant::now() + step.timeout)? {
+            Ended::Exit(0) => {}
+            Ended::Exit(code) => {
+                let (status, output) = (exit_status(code), output.last_lines());
+                return Err(StepError::Failed { step: title, status, output });
+            }
+            Ended::NotStarted(problem) => {
+                let problem = format!("it does not start: {problem}");
+                return Err(StepError::Invalid { step: title, problem });
+            }
+            Ended::Timeout => {
+                let (limit, output) = (step.timeout, output.last_lines());
+                return Err(StepError::Timeout { step: title, limit, output });
+            }
+        }
+        program.changes(|tar| changes(tar, OverlayFormat::Trusted, &BTreeSet::new()))?;
         // After an error, the VM is not used again.
         *state = Some(started);
-        drop(state);
-        let invalid = |error: std::io::Error| {
-            let problem = format!("failed to read its changes: {error}");
-            StepError::Invalid { step: step.title(), problem }
-        };
-        let skipped = archive::mount_points(&mut tar, step).map_err(invalid)?;
-        tar.rewind().map_err(ArchiveError::temporary_file)?;
-        let mut outer = TarReader::new(archive::reader(&tar).map_err(invalid)?);
-        outer.next_member().map_err(invalid)?;
-        changes(&mut outer, OverlayFormat::Trusted, &skipped)
+        Ok(())
     }
 }
 
-impl Started {
-    fn new(guest: String, network: bool) -> Self {
-        let (requests, received) = mpsc::channel();
-        let thread = std::thread::spawn(move || machine::serve(&guest, network, &received));
-        Self { requests: Some(requests), thread: Some(thread), network }
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        drop(self.requests.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+/// Sends the layers that the guest does not have.
+fn send_missing(
+    program: &mut Program,
+    layers: &[LowerLayer<'_>],
+    output: &Output<'_>,
+) -> Result<(), StepError> {
+    let names: Vec<String> = layers.iter().map(name).collect();
+    let mut missing = program.missing(&names)?;
+    for layer in layers {
+        let name = name(layer);
+        // The same layer may be there twice.
+        if missing.remove(&name) {
+            output.status(&format!("sending layer {}", &name[..12]));
+            program.unpack(&name, &(layer.open)()?)?;
         }
     }
+    Ok(())
+}
+
+/// The name of an unpacked layer in the guest.
+fn name(layer: &LowerLayer<'_>) -> String {
+    layer.diff_id.0.hex()
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::holder::UserNamespace;
 use super::{problems, seccomp, user, work};
-use crate::steps::StepError;
+use crate::steps::error::{StepError, exit_status};
 use crate::steps::output::Output;
 use crate::steps::step::{Step, View};
 
@@ -118,10 +118,7 @@ impl Sandbox<'_> {
         };
         match (number("exit-code"), number("child-pid")) {
             (Some(0), _) => Ok(Ended::Success),
-            (Some(code @ 129..=192), _) => {
-                Ok(Ended::Failure(format!("exit code {code} (signal {})", code - 128)))
-            }
-            (Some(code), _) => Ok(Ended::Failure(format!("exit code {code}"))),
+            (Some(code), _) => Ok(Ended::Failure(exit_status(code))),
             (None, Some(_)) => {
                 let problem = format!("it does not start: {}", output.last_lines().join("; "));
                 Err(StepError::Invalid { step: self.step.title(), problem })

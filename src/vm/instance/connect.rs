@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::relay::{Reached, Relay, failed};
+use super::relay::{Listener, NAME, Reached, Relay, failed};
 use super::vm::{ANSWER_TIMEOUT, Vm};
 use super::wake::random_hex;
 use crate::vm::VmError;
@@ -34,21 +34,35 @@ impl Vm {
     }
 
     async fn start_relay(&self) -> Result<Relay, VmError> {
+        Ok(Relay(self.start_listener(NAME, PROGRAM, &[]).await?))
+    }
+
+    /// Starts a program in Perl in the guest, called `name` in errors. Its arguments are a token,
+    /// which clients must send, and `arguments`; it prints the port that it listens on.
+    ///
+    /// # Errors
+    /// If the guest does not start it, or QEMU does not forward connections to it.
+    pub(crate) async fn start_listener(
+        &self,
+        name: &'static str,
+        program: &str,
+        arguments: &[&str],
+    ) -> Result<Listener, VmError> {
         let token = random_hex::<16>()?;
         let mut agent = self.agent(ANSWER_TIMEOUT).await?;
-        let input = PROGRAM.as_bytes();
-        let arguments = ["-", token.as_str()];
+        let arguments = [&["-", token.as_str()], arguments].concat();
+        let input = program.as_bytes();
         let output =
             agent.run_with_input("/usr/bin/perl", &arguments, input, START_TIMEOUT).await?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         let guest_port: u16 =
-            text(&output.stdout).parse().map_err(|_| failed(text(&output.stderr)))?;
-        let port = self.forward(guest_port).await?;
-        Ok(Relay { port, token })
+            text(&output.stdout).parse().map_err(|_| failed(name, text(&output.stderr)))?;
+        let port = self.forward(name, guest_port).await?;
+        Ok(Listener { port, token })
     }
 
     /// Has QEMU forward a free port of the loopback interface to `guest_port`, and returns it.
-    async fn forward(&self, guest_port: u16) -> Result<u16, VmError> {
+    async fn forward(&self, name: &'static str, guest_port: u16) -> Result<u16, VmError> {
         let mut qmp = self.qmp().await?;
         let mut monitor = async |line: &str| -> Result<String, VmError> {
             let answer =
@@ -58,10 +72,10 @@ impl Vm {
         let problem =
             monitor(&format!("hostfwd_add net tcp:127.0.0.1:0-10.0.2.15:{guest_port}")).await?;
         if !problem.is_empty() {
-            return Err(failed(problem));
+            return Err(failed(name, problem));
         }
         let list = monitor("info usernet").await?;
-        forwarded_port(&list, guest_port).ok_or_else(|| failed("QEMU does not list its port"))
+        forwarded_port(&list, guest_port).ok_or_else(|| failed(name, "QEMU does not list its port"))
     }
 }
 

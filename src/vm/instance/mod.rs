@@ -24,6 +24,6 @@ mod wake;
 pub use accelerator::{Accelerator, AcceleratorChoice};
 pub(crate) use agent::STDIN_MAX;
 pub use agent::{Agent, CommandOutput};
-pub(crate) use relay::Reached;
+pub(crate) use relay::{Listener, Reached};
 pub use snapshot::Snapshot;
 pub use vm::Vm;

@@ -15,11 +15,22 @@ const GRACE: Duration = Duration::from_secs(30);
 /// The most bytes of the program's answer.
 const ANSWER_MAX: usize = 512;
 
-/// The program: where it is reached, and the word that it asks for.
-pub(super) struct Relay {
-    pub(super) port: u16,
-    pub(super) token: String,
+/// A program in the guest that listens for connections of the host.
+pub(crate) struct Listener {
+    /// The port of the loopback interface that is forwarded to it.
+    pub(crate) port: u16,
+    /// The word that a client must send first.
+    pub(crate) token: String,
 }
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+/// The program that carries connections.
+pub(super) struct Relay(pub(super) Listener);
 
 impl std::fmt::Debug for Relay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -36,9 +47,13 @@ pub(crate) enum Reached {
     Refused(String),
 }
 
-pub(super) fn failed(problem: impl Into<String>) -> VmError {
-    VmError::Command { peer: "the guest", command: "relay".to_owned(), problem: problem.into() }
+pub(super) fn failed(program: &str, problem: impl Into<String>) -> VmError {
+    let (command, problem) = (program.to_owned(), problem.into());
+    VmError::Command { peer: "the guest", command, problem }
 }
+
+/// The name of the program in errors.
+pub(super) const NAME: &str = "relay";
 
 impl Relay {
     /// Connects to `port` at `address` within `limit`.
@@ -50,20 +65,20 @@ impl Relay {
         clock: &Clock,
     ) -> Result<Reached, VmError> {
         let seconds = limit.as_secs().max(1);
-        let line = format!("{} {address} {port} {seconds}\n", self.token);
+        let line = format!("{} {address} {port} {seconds}\n", self.0.token);
         let connect = async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+            let mut stream = TcpStream::connect(("127.0.0.1", self.0.port)).await?;
             stream.write_all(line.as_bytes()).await?;
             let answer = answer(&mut stream).await?;
             io::Result::Ok((stream, answer))
         };
         match clock.timeout(limit + GRACE, connect).await {
-            None => Err(failed("it does not answer")),
-            Some(Err(error)) => Err(failed(error.to_string())),
+            None => Err(failed(NAME, "it does not answer")),
+            Some(Err(error)) => Err(failed(NAME, error.to_string())),
             Some(Ok((stream, answer))) => match answer.split_once(' ') {
                 None if answer == "connected" => Ok(Reached::Connected(stream)),
                 Some(("refused", reason)) => Ok(Reached::Refused(reason.to_owned())),
-                _ => Err(failed("the connection was closed")),
+                _ => Err(failed(NAME, "the connection was closed")),
             },
         }
     }
