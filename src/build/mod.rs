@@ -39,6 +39,7 @@ mod listing;
 #[cfg(feature = "registry")]
 pub(crate) mod lock;
 mod merge;
+mod merged_layer;
 mod nar_size;
 mod notices;
 mod origin;

@@ -1,7 +1,6 @@
 //! A client of Docker's API. The API version is negotiated, never fixed.
 
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use bollard::errors::Error;
@@ -14,14 +13,14 @@ use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::{EngineError, transport};
+use super::EngineError;
 use crate::image::platform::Arch;
 use crate::image::{DiffId, Platform};
 
 /// A Docker daemon, or another engine with Docker's API.
 #[derive(Clone, Debug)]
 pub struct Docker {
-    api: bollard::Docker,
+    pub(super) api: bollard::Docker,
 }
 
 /// A version of Docker's API: 1.41 is `ApiVersion(1, 41)`.
@@ -57,20 +56,6 @@ async fn load_output(
     Ok(output)
 }
 
-/// The ports of a daemon whose address has none, without and with TLS.
-const PORT: u16 = 2375;
-const TLS_PORT: u16 = 2376;
-
-/// Returns `HOST:PORT` of an address `HOST`, `HOST:PORT` or `[IPV6]:PORT`, with a path or without.
-fn with_port(place: &str, port: u16) -> String {
-    let place = place.trim_end_matches('/');
-    let after_host = place.rsplit_once(']').map_or(place, |(_, after)| after);
-    match after_host.contains([':', '/']) {
-        true => place.to_owned(),
-        false => format!("{place}:{port}"),
-    }
-}
-
 /// The timeout of a request in seconds. Loading an image and running a container have their own.
 pub(super) const REQUEST_TIMEOUT: u64 = 120;
 
@@ -81,66 +66,6 @@ pub(super) fn api(action: impl Into<String>) -> impl FnOnce(Error) -> EngineErro
 }
 
 impl Docker {
-    /// Creates a client of the daemon at `port` on the loopback interface. `keys` is the folder of
-    /// `ca.pem`, `cert.pem` and `key.pem`. The client uses API version `newest` if it supports that
-    /// version, otherwise its own newest. Does not connect yet.
-    ///
-    /// # Errors
-    /// If the keys cannot be read.
-    pub(crate) fn over_tls(
-        port: u16,
-        keys: &Path,
-        newest: Option<ApiVersion>,
-    ) -> Result<Self, EngineError> {
-        let transport = transport::over_tls(keys)?;
-        let address = format!("https://127.0.0.1:{port}");
-        let client_newest = bollard::API_DEFAULT_VERSION;
-        let client_newest = ApiVersion(client_newest.major_version, client_newest.minor_version);
-        let ApiVersion(major_version, minor_version) =
-            newest.map_or(client_newest, |newest| newest.min(client_newest));
-        let version = &bollard::ClientVersion { major_version, minor_version };
-        let api = bollard::Docker::connect_with_custom_transport(
-            transport,
-            Some(address),
-            REQUEST_TIMEOUT,
-            version,
-        );
-        api.map(|api| Self { api }).map_err(self::api("connect to the engine"))
-    }
-
-    /// Creates a client of the daemon at `host`, in the syntax of `DOCKER_HOST`:
-    /// `unix:///run/docker.sock` or `tcp://HOST:PORT`. With `keys`, the folder of `ca.pem`,
-    /// `cert.pem` and `key.pem`, it uses TLS. Does not connect yet.
-    ///
-    /// # Errors
-    /// If `host` is invalid, or the keys cannot be read.
-    pub fn from_host(host: &str, keys: Option<&Path>) -> Result<Self, EngineError> {
-        let version = bollard::API_DEFAULT_VERSION;
-        let api = match (host.split_once("://"), keys) {
-            (Some(("unix", path)), _) => {
-                bollard::Docker::connect_with_unix(path, REQUEST_TIMEOUT, version)
-            }
-            (Some(("tcp" | "https", place)), Some(keys)) => {
-                let transport = transport::over_tls(keys)?;
-                let address = format!("https://{}", with_port(place, TLS_PORT));
-                bollard::Docker::connect_with_custom_transport(
-                    transport,
-                    Some(address),
-                    REQUEST_TIMEOUT,
-                    version,
-                )
-            }
-            (Some(("tcp" | "http", place)), None) => bollard::Docker::connect_with_http(
-                &format!("http://{}", with_port(place, PORT)),
-                REQUEST_TIMEOUT,
-                version,
-            ),
-            (Some(("ssh", _)), _) => return Err(EngineError::Ssh { host: host.to_owned() }),
-            _ => return Err(EngineError::Host(host.to_owned())),
-        };
-        api.map(|api| Self { api }).map_err(self::api(format!("connect to {host}")))
-    }
-
     pub(super) fn api(&self) -> &bollard::Docker {
         &self.api
     }

@@ -5,11 +5,13 @@
 
 mod address;
 mod any;
+mod any_container;
 mod clock;
 mod commit;
 mod container;
 mod cri;
 mod docker;
+mod docker_connection;
 mod error;
 mod exec;
 mod image;
@@ -23,7 +25,8 @@ mod transport;
 mod unsupported;
 
 pub(crate) use address::Address;
-pub use any::{Container, Engine};
+pub use any::Engine;
+pub use any_container::Container;
 pub(crate) use clock::Clock;
 pub use container::DockerContainer;
 pub use cri::{Cri, CriContainer};

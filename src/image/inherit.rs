@@ -8,7 +8,8 @@
 use serde_json::{Map, Value};
 
 use super::env::EnvError;
-use super::fields::{self, Field, FieldError, MergeRule};
+use super::field_type::FieldError;
+use super::fields::{self, Field, MergeRule};
 
 /// The fields of the base image's `config` to inherit, in addition to `Env`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

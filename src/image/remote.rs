@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::reference::split_registry;
+use super::name_rules::split_registry;
 use super::{Digest, DigestError, Name, Reference, ReferenceError, Tag};
 
 /// An image in a registry: `[registry/]repository[:tag][@digest]`.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
+use super::named::layer_media_type;
 use super::tree::{ImageTree, TreeBlob, TreeDocument};
-use super::write::layer_media_type;
 use crate::archive::blob::{FileSlice, LayerBlob};
 use crate::archive::decompress::Codec;
 use crate::archive::image::Image;

@@ -11,7 +11,10 @@ mod layout_source;
 mod layout_writer;
 #[cfg(feature = "registry")]
 mod made_tree;
+mod named;
 mod read;
+#[cfg(feature = "registry")]
+mod repack;
 mod select;
 #[cfg(feature = "registry")]
 mod tree;
@@ -30,9 +33,10 @@ pub(crate) use layout_source::LayoutSource;
 pub(crate) use layout_writer::{LayoutTar, LayoutWriter, copy_blob};
 #[cfg(feature = "registry")]
 pub(crate) use made_tree::made_tree;
+pub(crate) use named::{layer_media_type, named};
 pub(crate) use read::{check_lists, read, read_all};
 #[cfg(feature = "registry")]
-pub(crate) use tree::{BlobSource, ImageTree, TreeDocument, select_platform};
+pub(crate) use repack::repack_dual;
 #[cfg(feature = "registry")]
-pub(crate) use write::repack_dual;
-pub(crate) use write::{OciWriter, layer_media_type, named};
+pub(crate) use tree::{BlobSource, ImageTree, TreeDocument, select_platform};
+pub(crate) use write::OciWriter;

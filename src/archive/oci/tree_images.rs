@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::artifact::{is_artifact, is_artifact_descriptor};
 use super::blobs::Layout;
+use super::named::named;
 use super::tree::{ImageTree, TreeDocument};
-use super::write::named;
 use crate::archive::blob::FileSlice;
 use crate::archive::image::{Image, ImageFormat, StoredLayer, check_digest, pair_layers};
 use crate::archive::image_files::{DOCUMENT_MAX, parse_config};

@@ -4,13 +4,10 @@
 //! output that can seek, and writes each blob's header after its content.
 
 use std::collections::{BTreeMap, BTreeSet};
-#[cfg(feature = "registry")]
-use std::fs::File;
-#[cfg(feature = "registry")]
-use std::io::BufWriter;
 use std::io::{self, Seek, SeekFrom, Write};
 
 use super::layout::blob_name;
+use super::named::{layer_media_type, named};
 use crate::archive::ArchiveError;
 use crate::archive::blob::LayerBlob;
 use crate::archive::blob_cache::{BlobCache, BlobWriter, CachedBlob};
@@ -19,8 +16,6 @@ use crate::archive::compression::Compression;
 use crate::archive::decompress::Codec;
 use crate::archive::docker::{ListedImage, write_manifest};
 use crate::archive::header::{BLOCK, END};
-#[cfg(feature = "registry")]
-use crate::archive::image::Image;
 use crate::archive::sink::{ImageMetadata, ImageWriter, LayerSink};
 use crate::archive::write::{
     copy_layer, folder_header, layer_bytes, member_header, write_failed, write_member,
@@ -28,13 +23,9 @@ use crate::archive::write::{
 };
 use crate::image::digest::Hasher;
 use crate::image::manifest::{
-    Descriptor, IMAGE_NAME, OCI_LAYOUT, OciIndex, OciManifest, OciPlatform, REF_NAME, media_type,
+    Descriptor, OCI_LAYOUT, OciIndex, OciManifest, OciPlatform, media_type,
 };
 use crate::image::{DiffId, Digest, Platform, Reference};
-
-/// The size of the output's buffer.
-#[cfg(feature = "registry")]
-const BUFFER_SIZE: usize = 128 << 10;
 
 /// Writes an OCI layout as a tar; with `dual`, the tar is a docker-archive as well.
 #[derive(Debug)]
@@ -166,24 +157,6 @@ impl<W: Write + Seek> OciWriter<W> {
     }
 }
 
-/// `descriptor` as `index.json` lists it for one of its references. Readers find an image by the
-/// annotation with its name, so it is listed once for each.
-pub(crate) fn named(descriptor: &Descriptor, reference: &Reference) -> Descriptor {
-    let annotations = BTreeMap::from([
-        (REF_NAME.to_owned(), reference.tag.to_string()),
-        (IMAGE_NAME.to_owned(), reference.normalized()),
-    ]);
-    Descriptor { annotations: Some(annotations), ..descriptor.clone() }
-}
-
-/// The media type of a layer with this compression.
-pub(crate) fn layer_media_type(codec: Codec) -> String {
-    match codec {
-        Codec::Plain | Codec::Xz => media_type::LAYER.to_owned(),
-        codec => format!("{}+{}", media_type::LAYER, codec.name()),
-    }
-}
-
 impl<W: Write + Seek> LayerSink for OciWriter<W> {
     fn begin(&mut self, _: u64) -> io::Result<()> {
         self.open_blob()?;
@@ -284,33 +257,4 @@ impl<W: Write + Seek> ImageWriter for OciWriter<W> {
         }
         Ok(())
     }
-}
-
-/// Writes `image`, whose uncompressed layers have `sizes`, to `file` as one tar that is both an OCI
-/// layout and a docker-archive, with the name `reference`. Layers and config stay the same, byte
-/// for byte.
-///
-/// # Errors
-/// If a layer cannot be read, or `file` cannot be written.
-#[cfg(feature = "registry")]
-pub(crate) fn repack_dual(
-    image: &Image,
-    sizes: &[u64],
-    reference: &Reference,
-    platform: &Platform,
-    file: &File,
-) -> Result<(), ArchiveError> {
-    let output = BufWriter::with_capacity(BUFFER_SIZE, file);
-    let mut writer = OciWriter::new(output, Compression::None, 1, true, None);
-    for (layer, size) in image.layers.iter().zip(sizes) {
-        writer.copy_layer(layer, *size)?;
-    }
-    let metadata = ImageMetadata {
-        references: vec![reference.clone()],
-        platform: platform.clone(),
-        annotations: BTreeMap::new(),
-    };
-    writer.finish(&image.raw_config, &metadata).map_err(write_failed)?;
-    let (mut output, length) = writer.close().map_err(write_failed)?;
-    output.flush().and_then(|()| file.set_len(length)).map_err(write_failed)
 }

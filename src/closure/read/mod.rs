@@ -1,5 +1,6 @@
 //! Parses the reference graphs that Nix writes: in JSON, or as lines of text.
 
+mod document;
 mod json;
 mod path_info;
 mod reader;
@@ -7,7 +8,7 @@ mod registration;
 
 use self::reader::Reader;
 use super::{ClosureError, Graph, StoreDir};
-use crate::document;
+use crate::document::without_mark;
 
 /// The size limit of a reference graph's file in bytes. `nix path-info --json` prints about 1 KB
 /// for a path.
@@ -26,7 +27,7 @@ pub(crate) const MAX_SIZE: u64 = 128 << 20;
 /// If the text is not a reference graph, a path is outside of the store or listed twice, or the
 /// graph is too large.
 pub fn parse(text: &str, dir: &StoreDir) -> Result<Graph, ClosureError> {
-    let text = document::without_mark(text);
+    let text = without_mark(text);
     let reader = Reader::new(dir);
     match text.trim_start().starts_with(['/', '<', 'd']) {
         true => registration::parse(text, reader),

@@ -7,6 +7,7 @@ mod channel;
 mod clock;
 mod connect;
 mod disk;
+mod exit;
 mod initrd;
 mod parts;
 mod process;

@@ -1,0 +1,132 @@
+//! The recipe: the description of an image, checked, with resolved paths.
+
+mod parse;
+mod store;
+mod values;
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value};
+
+use super::annotations::Annotations;
+use super::files::{Accounts, ConflictRule, ContentEntry, Helper, NamedLayer, PathEntry};
+use crate::archive::{Attributes, Limits};
+use crate::image::{Inherit, Location, Name, Platform, Reference, Tag, Timestamp};
+use crate::layering::Strategy;
+#[cfg(feature = "registry")]
+use crate::registry::Registries;
+use crate::steps::Step;
+
+pub(super) use parse::{from_text, from_value};
+pub(crate) use store::NIX_STORE;
+pub use store::Store;
+
+/// A date in a recipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeSetting {
+    /// The time at which the recipe was read, so that it is the same for all files and platforms.
+    Now(Timestamp),
+    /// A fixed time.
+    At(Timestamp),
+}
+
+/// The description of an image for one platform. All paths are absolute or relative to the working
+/// directory.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// The recipe's file, for messages.
+    pub path: PathBuf,
+    /// The repository name.
+    pub name: Name,
+    /// The tags, the main one first; if there are none, one is derived from the inputs.
+    pub tags: Vec<Tag>,
+    /// How files are split into layers.
+    pub layering: Strategy,
+    /// Layers for files and store paths that the recipe names, lowest first.
+    pub layers: Vec<NamedLayer>,
+    /// Whether the packages in the contents are split into layers like store paths.
+    pub package_layers: bool,
+    /// The base image.
+    pub from_image: Option<Location>,
+    /// The name of the base image, if its file holds several.
+    pub from_image_name: Option<String>,
+    /// The tag of the base image, if its file holds several.
+    pub from_image_tag: Option<String>,
+    /// The files, folders, store paths, tars and layers to put into the image.
+    pub contents: Vec<ContentEntry>,
+    /// The rule for two contents that have a file at the same path.
+    pub on_conflict: ConflictRule,
+    /// Single paths that are made, changed or removed after the contents are placed.
+    pub paths: Vec<PathEntry>,
+    /// Users and groups of the image.
+    pub accounts: Option<Accounts>,
+    /// Files that programs expect.
+    pub helpers: Vec<Helper>,
+    /// Paths where contents may replace what the base has, without slashes at either end.
+    pub replace: Vec<Box<[u8]>>,
+    /// The platform; if not given, it is the base's, which must then be the host's.
+    pub platform: Option<Platform>,
+    /// The creation date.
+    pub created: Option<TimeSetting>,
+    /// The modification time of every file.
+    pub mtime: TimeSetting,
+    /// The owner of every file; its `mtime` is not used.
+    pub owner: Attributes,
+    /// The maximum number of layers, base included.
+    pub max_layers: usize,
+    /// Whether symlinks to directories stay symlinks in a single layer.
+    pub keep_contents_dirlinks: bool,
+    /// Whether store paths go into the image.
+    pub include_store_paths: bool,
+    /// The store.
+    pub store: Option<Store>,
+    /// The annotations of its manifest.
+    pub annotations: Annotations,
+    /// The image's `config`, checked; null clears a field.
+    pub config: Map<String, Value>,
+    /// The fields of the base's `config` to inherit, in addition to the environment.
+    pub inherit: Inherit,
+    /// The steps: commands that change the image, in order. Their environment lacks the image's.
+    pub steps: Vec<Step>,
+    /// The limits within which the base image is read; not part of the recipe file.
+    pub limits: Limits,
+    /// How a base image in a registry is reached, if not in the usual way; not part of the recipe
+    /// file.
+    #[cfg(feature = "registry")]
+    pub registries: Option<Registries>,
+}
+
+impl Recipe {
+    /// Whether it makes files in addition to its contents.
+    pub(super) fn makes_files(&self) -> bool {
+        !self.paths.is_empty() || self.accounts.is_some() || !self.helpers.is_empty()
+    }
+
+    /// The attributes of the image's files: the recipe's owner and modification time.
+    pub fn attributes(&self) -> Attributes {
+        Attributes { mtime: self.mtime.time(), ..self.owner.clone() }
+    }
+
+    /// The image's references, one for each tag that the recipe has.
+    pub fn references(&self) -> Vec<Reference> {
+        let reference = |tag: &Tag| Reference { name: self.name.clone(), tag: tag.clone() };
+        self.tags.iter().map(reference).collect()
+    }
+}
+
+impl TimeSetting {
+    /// The time.
+    pub fn time(self) -> Timestamp {
+        match self {
+            Self::At(time) | Self::Now(time) => time,
+        }
+    }
+}
+
+/// The current time.
+pub(super) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
+    Timestamp::from_seconds(seconds).unwrap_or(Timestamp::DEFAULT)
+}

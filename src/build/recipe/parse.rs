@@ -1,0 +1,118 @@
+//! Reads recipes for one platform.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::store::{NIX_STORE, Store};
+use super::values::{config, inherit, owner, platform, replace, tags, time_setting};
+use super::{Recipe, TimeSetting};
+use crate::archive::Limits;
+use crate::build::BuildError;
+use crate::build::annotations::Annotations;
+use crate::build::files::{self, Accounts, ContentEntry, Helper, PathEntry};
+use crate::build::from_image::FromImage;
+use crate::build::run_settings::{self, DockerToolsCommands};
+use crate::build::settings::{Settings, TimeText};
+use crate::document::{self, DocumentError};
+use crate::image::{ReferenceError, Timestamp};
+use crate::layering::Strategy;
+
+/// The default of nixpkgs' dockerTools. It leaves room below Docker's limit for images that use
+/// this one as their base.
+const DEFAULT_MAX_LAYERS: usize = 100;
+/// Parses a recipe for one platform, read at the time `now`.
+pub(in crate::build) fn from_text(
+    path: &Path,
+    text: &str,
+    now: Timestamp,
+) -> Result<Recipe, BuildError> {
+    let settings: Result<Settings, _> = document::parse(path, text);
+    let settings = settings.map_err(|DocumentError { place, problem }| BuildError::Recipe {
+        recipe: place,
+        problem,
+    })?;
+    from_settings(path, settings, now).map_err(|problem| BuildError::recipe(path, problem))
+}
+
+/// Reads a recipe for one platform from `value`, a part of the document at `path` that was read at
+/// the time `now`.
+pub(in crate::build) fn from_value(
+    path: &Path,
+    value: Value,
+    now: Timestamp,
+) -> Result<Recipe, BuildError> {
+    let settings: Result<Settings, _> = document::from_value(value);
+    let recipe = settings.and_then(|settings| from_settings(path, settings, now));
+    recipe.map_err(|problem| BuildError::recipe(path, problem))
+}
+
+/// Checks settings and resolves their paths.
+fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<Recipe, String> {
+    if settings.platforms.is_some() || settings.per_platform.is_some() {
+        return Err("a table of per_platform cannot contain platforms or per_platform".to_owned());
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let owner = owner(&settings)?;
+    let commands = DockerToolsCommands {
+        run_as_root: settings.run_as_root.take(),
+        extra_commands: settings.extra_commands.take(),
+        fake_root_commands: settings.fake_root_commands.take(),
+        enable_fakechroot: settings.enable_fakechroot.unwrap_or(false),
+    };
+    let steps = run_settings::steps(settings.run.take(), commands, folder)?;
+    let include = settings.store.as_ref().and_then(|store| store.include);
+    let xattrs = settings.xattrs.unwrap_or_default();
+    let content = |entry| ContentEntry::new(entry, folder, xattrs);
+    let contents = settings.contents.unwrap_or_default().0.into_iter().map(content);
+    let single_path = |entry| PathEntry::new(entry, folder);
+    let paths = settings.path.unwrap_or_default().into_iter().map(single_path);
+    let helpers = Vec::from(settings.helpers.unwrap_or_default());
+    let helpers = helpers.iter().map(|text| Helper::new(text, folder));
+    let time = |key, text: Option<TimeText>| text.map(|text| time_setting(key, &text.0, now));
+    let created = time("created", settings.created).transpose()?;
+    let mtime = time("mtime", settings.mtime).transpose()?;
+    let from_image = settings.from_image.map(|image| image.resolve(folder)).transpose()?;
+    let (from_image, base_platform) = match from_image {
+        Some(FromImage { location, platform }) => (Some(location), platform),
+        None => (None, None),
+    };
+    let store = settings.store.map(|store| Store::new(store, folder)).transpose()?;
+    let store_dir = store.as_ref().map_or(NIX_STORE, |store| store.dir.as_str());
+    let layers = files::named_layers(settings.layer.unwrap_or_default(), store_dir)?;
+    Ok(Recipe {
+        path: path.to_owned(),
+        name: settings.name.parse().map_err(|error: ReferenceError| error.to_string())?,
+        tags: tags(settings.tag, settings.tags)?,
+        layering: match settings.layering {
+            Some(setting) => setting.strategy(folder)?,
+            None => Strategy::default(),
+        },
+        layers,
+        package_layers: settings.package_layers.unwrap_or(false),
+        from_image,
+        from_image_name: settings.from_image_name,
+        from_image_tag: settings.from_image_tag,
+        contents: contents.collect::<Result<_, _>>()?,
+        on_conflict: settings.on_conflict.unwrap_or_default(),
+        paths: paths.collect::<Result<_, _>>()?,
+        accounts: settings.accounts.map(Accounts::new).transpose()?,
+        helpers: helpers.collect::<Result<_, _>>()?,
+        replace: replace(settings.replace.unwrap_or_default())?,
+        platform: platform(settings.architecture, settings.variant)?.or(base_platform),
+        created,
+        mtime: mtime.unwrap_or(TimeSetting::At(Timestamp::DEFAULT)),
+        owner,
+        max_layers: settings.max_layers.unwrap_or(DEFAULT_MAX_LAYERS),
+        keep_contents_dirlinks: settings.keep_contents_dirlinks.unwrap_or(false),
+        include_store_paths: include.or(settings.include_store_paths).unwrap_or(true),
+        store,
+        annotations: Annotations::new(settings.annotations, settings.annotations_from_labels)?,
+        config: config(settings.config.unwrap_or_default(), settings.clear.unwrap_or_default())?,
+        inherit: inherit(settings.inherit)?,
+        steps,
+        limits: Limits::default(),
+        #[cfg(feature = "registry")]
+        registries: None,
+    })
+}
