@@ -26,7 +26,7 @@ fn app() -> Lab {
     lab
 }
 
-/// What a push sent, from the JSON that it printed.
+/// The JSON that a push prints.
 fn push(lab: &Lab, image: &str) -> Value {
     json(&seatrial(lab, ["push", "--json", "app.toml", image]).ok())
 }
