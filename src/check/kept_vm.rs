@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::expectations::{ContainerSpec, Expectations, ExpectationsFile};
 use crate::harness::Daemon;
+use crate::vm::Options as VmOptions;
 
 /// Keeps the VM of a run for the next one.
 ///
@@ -18,6 +19,8 @@ pub struct KeptVm(Arc<Mutex<Option<Kept>>>);
 pub(super) struct Kept {
     /// The name of the engine.
     pub engine: String,
+    /// The options with which the VM was started.
+    pub options: VmOptions,
     /// The VM.
     pub daemon: Daemon,
     /// The reference of the image that was tested.
@@ -25,10 +28,15 @@ pub(super) struct Kept {
 }
 
 impl KeptVm {
-    /// Returns the VM, if there is one of `engine`. It is no longer kept then.
-    pub(super) fn take(&self, engine: &str) -> Option<Kept> {
+    /// Returns the VM, if there is one of `engine` with the network access and resources of
+    /// `options`. It is no longer kept then.
+    pub(super) fn take(&self, engine: &str, options: &VmOptions) -> Option<Kept> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.take_if(|kept| kept.engine == engine)
+        kept.take_if(|kept| {
+            kept.engine == engine
+                && kept.options.egress == options.egress
+                && kept.options.resources == options.resources
+        })
     }
 
     /// Keeps a VM, and ends the one before.

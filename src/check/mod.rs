@@ -45,7 +45,7 @@ mod trial;
 pub mod verdict;
 
 pub use error::CheckError;
-pub use expectations::{Expectations, ExpectationsFile, Mode, Sha256Digest, text};
+pub use expectations::{Expectations, ExpectationsFile, Mode, Sha256Digest, VmSettings, text};
 pub use image::ImageUnderTest;
 pub use input::CheckInput;
 pub use kept_vm::KeptVm;

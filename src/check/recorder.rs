@@ -3,7 +3,7 @@
 use super::expectations::{Expectations, ExpectationsFile};
 use super::kept_vm::KeptVm;
 use super::verdict::{EngineRun, Outcome, TestCase, Verdict};
-use super::{CheckError, runtime_checks, static_checks};
+use super::{CheckError, VmSettings, runtime_checks, static_checks};
 use crate::text;
 use crate::vm::Options as VmOptions;
 
@@ -114,6 +114,13 @@ impl Options {
                 names: text::list(&names),
             }),
         }
+    }
+
+    /// Returns the options with VMs that have what `files` ask for.
+    pub(super) fn for_files(&self, files: &[ExpectationsFile]) -> Self {
+        let settings = files.iter().map(|file| &file.expectations.vm);
+        let settings = settings.fold(VmSettings::default(), |all, one| all.and(one));
+        Self { vm: settings.complete(&self.vm), ..self.clone() }
     }
 
     /// Returns `file` without the commands and services that the filter excludes: they take time.

@@ -43,6 +43,7 @@ pub async fn run(
     let begin = Instant::now();
     options.check_filter(files)?;
     let files: Vec<ExpectationsFile> = files.iter().map(|file| options.select(file)).collect();
+    let options = &options.for_files(&files);
     let mut recorder = Recorder::new(options, reporter);
     let mut guests = BTreeMap::new();
     for input in inputs {

@@ -107,7 +107,7 @@ async fn start(
     options: &Options,
     recorder: &mut Recorder<'_>,
 ) -> Result<TrialVm, HarnessError> {
-    let kept = options.kept_vm.as_ref().and_then(|kept_vm| kept_vm.take(engine));
+    let kept = options.kept_vm.as_ref().and_then(|kept_vm| kept_vm.take(engine, &options.vm));
     if let Some(Kept { daemon, image, .. }) = kept
         && daemon.engine().ping().await.is_ok()
     {
@@ -198,7 +198,8 @@ fn keep(
     let is_error = |case: &TestCase| matches!(case.outcome, Outcome::Error { .. });
     let damaged = may_change_vm(files) || recorder.verdict.cases.iter().any(is_error);
     if let (Some(kept_vm), Some(image), false) = (&options.kept_vm, image, damaged) {
-        kept_vm.keep(Kept { engine: engine.to_owned(), daemon: vm.daemon, image });
+        let (engine, options) = (engine.to_owned(), options.vm.clone());
+        kept_vm.keep(Kept { engine, options, daemon: vm.daemon, image });
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 
 use super::args::{
-    AccessArgs, LimitArgs, ReportFile, is_recipe, selected_engines, thread_count,
+    AccessArgs, LimitArgs, ReportFile, ResourceArgs, is_recipe, selected_engines, thread_count,
     warn_of_cache_problem,
 };
 use super::exit::{ExitWith, UsageError};
@@ -94,6 +94,8 @@ pub(super) struct Args {
     /// kvm, tcg (emulation), or auto: KVM if it boots a guest on this host
     #[arg(long, default_value = "auto")]
     accel: AcceleratorChoice,
+    #[command(flatten)]
+    resources: ResourceArgs,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
@@ -200,7 +202,14 @@ impl Plan {
             None => selected_engines(&args.engine)?,
         };
         let platforms = platforms(&engines, args.platform.as_ref())?;
+        if args.vm.is_some() && !args.resources.is_default() {
+            return Err(UsageError(
+                "the VM of --vm is running already; give its resources to seatrial vm up",
+            )
+            .into());
+        }
         let vm = VmOptions { accelerator: args.accel, ..VmOptions::default() };
+        let vm = args.resources.apply_to(vm);
         let (filter, named_vm) = (args.filter.clone(), args.vm.clone());
         let options = Options { engines, filter, vm, named_vm, kept_vm: None };
         Ok(Self { options, platforms })

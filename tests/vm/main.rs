@@ -34,5 +34,6 @@ mod snapshots; // damaged, deleted and unused snapshots
 mod static_checks; // `seatrial check` without an engine
 mod steps; // steps of recipes as root in a VM
 mod structure_tests; // container-structure-test files
+mod vm_settings;
 mod watch; // `seatrial check --watch`
 mod workbench; // a Docker daemon in a VM, and images for it

@@ -124,7 +124,8 @@ fn read_source(file: &mut ContainerFile, folder: &Path) -> Result<(), String> {
 
 /// Describes how a service of `expectations` contradicts itself, if one does.
 fn contradiction(expectations: &Expectations) -> Option<String> {
-    companion::mistake(&expectations.container).or_else(|| {
+    let mistake = || companion::mistake(&expectations.container);
+    expectations.vm.mistake().or_else(mistake).or_else(|| {
         let companions = &expectations.container;
         let companions = companions.iter().map(|(name, spec)| spec.as_service(name));
         let mut services = companions.chain(expectations.service.iter().cloned());
@@ -274,6 +275,19 @@ mod tests {
         ] {
             let text = format!("[[service]]\nname='x'\n{keys}\n");
             assert_eq!(error(&text), format!("e.toml: {problem}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_vm_that_cannot_be_is_an_error_that_names_the_limits() {
+        for (key, value, expected) in [
+            ("memory_mib", 100, "at least 256"),
+            ("cpus", 0, "1 to 64"),
+            ("disk_gib", 8, "16 to 8192"),
+        ] {
+            let error = error(&format!("[vm]\n{key} = {value}\n"));
+            let problem = format!("invalid {key} {value} in vm; expected {expected}");
+            assert_eq!(error, format!("e.toml: {problem}"));
         }
     }
 

@@ -17,6 +17,7 @@ mod run;
 mod service;
 pub mod text;
 mod values;
+mod vm;
 
 use std::collections::BTreeMap;
 
@@ -39,11 +40,14 @@ pub use run::{RunExpectations, SetupCommand, Start};
 pub use service::{ExecExpectations, ReadyConditions, ServiceExpectations, StopExpectations};
 pub use text::{Pattern, Text};
 pub use values::{Mode, Sha256Digest};
+pub use vm::VmSettings;
 
 /// Everything that is expected of an image. What is left out is not checked.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expectations {
+    /// The VM in which the image is tested.
+    pub vm: VmSettings,
     /// The image's config and layers.
     pub image: ImageExpectations,
     /// The environment, in the config and in a running container.

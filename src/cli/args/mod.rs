@@ -9,6 +9,8 @@ mod recipe;
 #[cfg(feature = "registry")]
 mod registry;
 mod report;
+#[cfg(feature = "vm")]
+mod resources;
 mod threads;
 
 pub(super) use access::AccessArgs;
@@ -22,4 +24,6 @@ pub(super) use recipe::{RecipeArgs, is_recipe};
 #[cfg(feature = "registry")]
 pub(super) use registry::RegistryArgs;
 pub(super) use report::ReportFile;
+#[cfg(feature = "vm")]
+pub(super) use resources::ResourceArgs;
 pub(super) use threads::thread_count;

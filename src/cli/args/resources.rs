@@ -1,0 +1,45 @@
+//! The resources of a VM, and whether it reaches the network.
+
+use crate::vm::{Options, Resources};
+
+#[derive(Clone, Debug, clap::Args)]
+pub(in crate::cli) struct ResourceArgs {
+    /// Let the guest reach the network, and this host: also services that listen
+    /// only on its loopback interface (127.0.0.1), as 10.0.2.2
+    #[arg(long)]
+    egress: bool,
+    /// Memory of the VM in MiB; boots instead of restoring [default: the guest's]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(256..))]
+    memory: Option<u32>,
+    /// Number of CPUs of the VM; boots instead of restoring [default: the guest's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    cpus: Option<u32>,
+    /// Size of the disk for images and containers in GiB, at least 16; boots
+    /// instead of restoring [default: 16]
+    #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u32).range(16..=8192))]
+    disk: Option<u32>,
+}
+
+impl ResourceArgs {
+    /// Whether all are the defaults.
+    pub(in crate::cli) fn is_default(&self) -> bool {
+        !self.egress && self.resources() == Resources::default()
+    }
+
+    /// Returns `options` with these resources.
+    pub(in crate::cli) fn apply_to(&self, options: Options) -> Options {
+        Options { egress: self.egress, resources: self.resources(), ..options }
+    }
+
+    fn resources(&self) -> Resources {
+        Resources { memory_mib: self.memory, cpus: self.cpus, disk_gib: self.disk }
+    }
+
+    /// Formats the arguments as words of a command line.
+    pub(in crate::cli) fn to_words(&self) -> Vec<String> {
+        let numbers = [("memory", self.memory), ("cpus", self.cpus), ("disk", self.disk)];
+        let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name, number?)));
+        let numbers = numbers.map(|(name, number)| format!("--{name}={number}"));
+        self.egress.then(|| "--egress".to_owned()).into_iter().chain(numbers).collect()
+    }
+}
