@@ -6,19 +6,18 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use proptest::prelude::*;
 use seatrial::build::files::ModeRule;
-use sha2::{Digest, Sha256};
 
 use crate::lab::{Built, Lab, Run};
 
-fn build(lab: &Lab, contents: &str) -> Built {
+pub fn build(lab: &Lab, contents: &str) -> Built {
     lab.build(&format!("name='x'\ntag='1'\narchitecture='amd64'\n{contents}"))
 }
 
-fn rejected(lab: &Lab, rest: &str) -> String {
+pub fn rejected(lab: &Lab, rest: &str) -> String {
     lab.rejected(&format!("name='x'\ntag='1'\n{rest}"))
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
@@ -189,171 +188,6 @@ fn on_conflict_decides_which_of_two_files_counts() {
     lab.file("two/file/below", "");
     let message = rejected(&lab, &recipe("last"));
     assert!(message.contains("a file in") && message.contains("a directory in"), "{message}");
-}
-
-/// A root file system as a tar of GNU tar, with everything that a folder cannot express.
-fn rootfs(lab: &Lab) {
-    lab.file("root/usr/bin/tool", "tool");
-    lab.mode("root/usr/bin/tool", 0o4755);
-    fs::hard_link(lab.path("root/usr/bin/tool"), lab.path("root/usr/bin/alias")).unwrap();
-    lab.link("root/bin", "usr/bin");
-    lab.file("root/etc/app.conf", "conf");
-    lab.file("root/var/lib/app/.keep", "");
-    lab.tool("mkfifo", ["root/pipe"]);
-    // An alias that sorts after its target in the tar, and before it in a layer.
-    lab.tool(
-        "bash",
-        [
-            "-c",
-            "cd root && tar --sort=none --numeric-owner --format=pax --xattrs \
-          --mtime=@1600000000.5 --owner=app:1000 --group=web:1001 -cf ../rootfs.tar \
-          usr/bin/tool usr bin etc var pipe",
-        ],
-    );
-}
-
-#[test]
-fn a_tar_keeps_its_owners_modes_links_and_times() {
-    let lab = Lab::new();
-    rootfs(&lab);
-    for command in ["gzip -kf", "zstd -qkf", "xz -kf"] {
-        lab.tool("bash", ["-c", &format!("{command} rootfs.tar")]);
-    }
-    let plain = build(&lab, "contents=[{tar='rootfs.tar'}]\n");
-    for suffix in [".gz", ".zst", ".xz"] {
-        let compressed = build(&lab, &format!("contents=[{{tar='rootfs.tar{suffix}'}}]\n"));
-        assert_eq!(compressed.bytes, plain.bytes, "{suffix}");
-    }
-    let alias = plain.member("usr/bin/alias").unwrap();
-    assert_eq!((alias.kind, alias.mode, alias.owner), ('0', 0o4755, (1000, 1001)));
-    assert_eq!((alias.mtime, &alias.content[..]), (1_600_000_000, &b"tool"[..]));
-    let tool = plain.member("usr/bin/tool").unwrap();
-    assert_eq!((tool.kind, tool.link.as_str()), ('1', "usr/bin/alias"));
-    assert_eq!((tool.mode, tool.owner), (0o4755, (1000, 1001)));
-    assert_eq!(plain.member("bin").unwrap().link, "usr/bin");
-    assert_eq!(plain.member("pipe").unwrap().kind, '6');
-    // GNU tar finds no difference between the files that it packed and those of the layer.
-    lab.file("layer.tar", &plain.layer_files()[0]);
-    if is_root() {
-        let list = |tar: &str| {
-            let list = lab.tool("tar", ["--full-time", "--numeric-owner", "-tvf", tar]);
-            let mut lines: Vec<String> =
-                list.lines().map(|line| line.replace(":40.5 ", ":40 ")).collect();
-            lines.retain(|line| !line.contains("usr/bin/"));
-            lines.sort();
-            lines.dedup();
-            lines
-        };
-        assert_eq!(list("layer.tar"), list("rootfs.tar"));
-    }
-}
-
-#[test]
-fn a_tar_has_a_target_patterns_and_an_owner() {
-    let lab = Lab::new();
-    rootfs(&lab);
-    let built = build(
-        &lab,
-        "contents=[{tar='rootfs.tar', target='/opt/root', exclude=['alias', 'var'], owner='5:6',
-          mode={files='a+r'}}]\n",
-    );
-    let names = built.names(0);
-    assert!(names.contains(&"opt/root/etc/app.conf".to_owned()), "{names:?}");
-    assert!(!names.iter().any(|name| name.contains("alias") || name.contains("var")), "{names:?}");
-    let tool = built.member("opt/root/usr/bin/tool").unwrap();
-    assert_eq!((tool.kind, tool.owner, &tool.content[..]), ('0', (5, 6), &b"tool"[..]));
-    // Without the target of a hard link, the link is the file.
-    let built = build(&lab, "contents=[{tar='rootfs.tar', include='alias'}]\n");
-    assert_eq!(built.names(0), ["usr/", "usr/bin/", "usr/bin/alias"]);
-    assert_eq!(built.member("usr/bin/alias").unwrap().content, b"tool");
-}
-
-#[test]
-fn a_tar_follows_symlinks_of_the_base() {
-    let lab = Lab::new();
-    lab.file("base/usr/bin/sh", "");
-    lab.link("base/bin", "usr/bin");
-    lab.build_with("name='base'\ncontents='base'\n", "base.tar", &[]);
-    lab.file("tree/bin/tool", "");
-    lab.tool("tar", ["-C", "tree", "-cf", "tree.tar", "."]);
-    let built = build(&lab, "from_image='base.tar'\ncontents=[{tar='tree.tar'}]\n");
-    assert_eq!(built.names(1), ["usr/", "usr/bin/", "usr/bin/tool"]);
-}
-
-#[test]
-fn a_finished_layer_is_in_the_image_byte_for_byte() {
-    let lab = Lab::new();
-    lab.file("tree/app", "app");
-    rootfs(&lab);
-    let tar = fs::read(lab.path("rootfs.tar")).unwrap();
-    lab.tool("gzip", ["-k", "rootfs.tar"]);
-    for layer in ["rootfs.tar", "rootfs.tar.gz"] {
-        for format in ["docker", "oci"] {
-            let recipe = format!("name='x'\ntag='1'\ncontents=[{{layer='{layer}'}}, 'tree']\n");
-            let built = lab.build_with(&recipe, "out.tar", &["--format", format]);
-            let layers = built.summary["layers"].as_array().unwrap();
-            let digest = format!("sha256:{}", hex::encode(Sha256::digest(&tar)));
-            assert_eq!(layers[1]["diff_id"], digest.as_str(), "{layer} {format}");
-            if format == "docker" {
-                assert_eq!(built.names(0), ["app"]);
-                assert!(built.layer_files()[1] == tar);
-            }
-        }
-    }
-    // The derived tag covers it.
-    let tag = |layer: &str| lab.build(&format!("name='x'\ncontents=[{{layer='{layer}'}}]\n")).tag();
-    let first = tag("rootfs.tar");
-    assert_eq!(first, tag("rootfs.tar.gz"));
-    lab.tool("tar", ["-cf", "other.tar", "tree"]);
-    assert_ne!(first, tag("other.tar"));
-}
-
-#[test]
-fn a_finished_layer_counts_against_the_limit_of_layers() {
-    let lab = Lab::new();
-    lab.file("tree/app", "");
-    lab.tool("tar", ["-cf", "x.tar", "tree"]);
-    let message = rejected(&lab, "max_layers=1\ncontents=['tree', {layer='x.tar'}]\n");
-    assert!(message.contains("raise max_layers to at least 2"), "{message}");
-}
-
-#[test]
-fn broken_and_hostile_tars_are_errors() {
-    let lab = Lab::new();
-    lab.file("tree/app", "x".repeat(5000));
-    lab.file("note", "no tar at all, but text that is longer than a block".repeat(30));
-    lab.tool("tar", ["-cf", "x.tar", "tree"]);
-    let tar = fs::read(lab.path("x.tar")).unwrap();
-    lab.file("cut.tar", &tar[..2000]);
-    lab.tool("bash", ["-c", "tar -P --transform=s,tree,../../tree, -cf out.tar tree"]);
-    lab.tool("bash", ["-c", "truncate -s 1M hole && tar -S -cf sparse.tar hole"]);
-    lab.tool(
-        "bash",
-        ["-c", "echo x >a && ln a b && tar -cf links.tar a b && tar --delete -f links.tar a"],
-    );
-    for kind in ["tar", "layer"] {
-        for (tar, expected) in [
-            ("missing.tar", "failed to read"),
-            ("note", "wrong checksum"),
-            ("cut.tar", "truncated"),
-            ("out.tar", "unsafe or empty path"),
-            ("tree", "not a regular file"),
-        ] {
-            let message = rejected(&lab, &format!("contents=[{{{kind}='{tar}'}}]\n"));
-            assert!(message.contains(expected), "{kind} {tar}: {message}");
-        }
-    }
-    let message = rejected(&lab, "contents=[{tar='sparse.tar'}]\n");
-    assert!(message.contains("sparse file, \"hole\"; write it without --sparse"), "{message}");
-    let message = rejected(&lab, "contents=[{tar='links.tar'}]\n");
-    assert!(message.contains("\"b\" is a hard link to \"a\", which it does not have"), "{message}");
-    // A small file that decompresses to much more than the limit.
-    lab.tool("bash", ["-c", "tar -cf - --transform s,big,b, <(:) 2>/dev/null; true"]);
-    lab.tool("bash", ["-c", "head -c 20M /dev/zero >big && tar -czf bomb.tar.gz big"]);
-    lab.file("recipe.toml", "name='x'\ncontents=[{tar='bomb.tar.gz'}]\n");
-    let run = lab.seatrial(["build", "recipe.toml", "-o", "x-out.tar", "--max-size", "1M"]);
-    let message = run.rejected(&lab, "x-out.tar");
-    assert!(message.contains("decompresses to more than 1048576 bytes"), "{message}");
 }
 
 #[test]

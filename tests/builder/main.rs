@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod accounts; // users, groups and helper files
 mod archives; // invalid and hostile images
 mod base; // base images of all formats
 mod cache; // the layer cache
@@ -27,6 +28,7 @@ mod layer_titles; // what people call a layer
 mod layering; // strategies, pipelines, mistakes in them
 mod layers; // layering, base layers, order, reproducibility
 mod lint; // findings of inspect
+mod lint_files; // findings about files
 mod merge; // several images in one archive
 mod metadata; // environment, names, architecture, tags, dates
 mod named_layers; // layers that the recipe names
@@ -34,6 +36,8 @@ mod names; // several tags, names from the command line, annotations
 mod other_tools; // layers made by GNU tar, bsdtar, umoci and buildah
 mod outputs; // output files, links, devices and pipes
 mod package_layers; // root file systems split by package
+mod path_attributes; // capabilities and extended attributes of single paths
+mod path_properties; // trees of paths and contents
 mod paths; // single paths, accounts and helpers
 mod peers; // other programs read the archives
 mod platforms; // recipes with several platforms
@@ -43,7 +47,10 @@ mod recipes; // keys of recipes and errors for mistakes
 mod sandbox; // builds in sandboxes, where much is missing
 mod sbom; // bills of materials
 mod selection; // one of several images by name, platform and kind
+mod step_cache; // when steps run again
+mod step_failures; // steps that fail
 mod steps; // commands that change an image
 mod store; // which store paths an image gets, and symlinks in the store
+mod tar_contents; // tars as contents
 mod tar_layers; // layers as engines read them
 mod terminal; // hostile names and messages

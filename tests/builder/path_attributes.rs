@@ -1,0 +1,81 @@
+//! Capabilities and extended attributes; compared with setcap, getcap and getfattr.
+
+use std::fs;
+
+use crate::lab::{Lab, Run};
+use crate::paths::{build, is_root, unpack};
+
+#[test]
+fn capabilities_and_attributes_are_as_setcap_and_setfattr_write_them() {
+    let lab = Lab::new();
+    for (index, text) in [
+        "cap_net_bind_service=ep",
+        "cap_net_raw,cap_net_admin=eip",
+        "cap_chown=p",
+        "all=ep",
+        "cap_setuid=i",
+        "=ep",
+        "cap_bpf,cap_perfmon+ep",
+        "cap_kill=p cap_kill+e",
+        "all=ep cap_kill-ep",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let built = build(
+            &lab,
+            &format!(
+                "[[path]]\npath='/bin/x'\ncontent='x'\ncapabilities='{text}'\n\
+                 xattrs={{ 'user.a'='b c' }}\n"
+            ),
+        );
+        if !is_root() {
+            continue;
+        }
+        unpack(&lab, &built);
+        let name = format!("own-{index}");
+        lab.file(&name, "x");
+        lab.tool("setcap", [*text, name.as_str()]);
+        let value = |path: &str| {
+            let all = lab.tool("getfattr", ["-d", "-m", "security", "-e", "hex", path]);
+            all.lines().find(|line| line.starts_with("security.")).map(str::to_owned)
+        };
+        assert_eq!(value("out/bin/x"), value(&name), "{text}");
+        assert!(lab.tool("getfattr", ["-d", "out/bin/x"]).contains("user.a=\"b c\""));
+        fs::remove_dir_all(lab.path("out")).unwrap();
+    }
+}
+
+#[test]
+fn the_layer_cache_covers_changes_of_paths_and_attributes() {
+    let lab = Lab::new();
+    let recipe = |rest: &str| {
+        let recipe = format!("path=[{{path='/file', content='x', {rest}}}]\n");
+        let fresh = build(&lab, &recipe).bytes;
+        assert!(build(&lab, &recipe).bytes == fresh, "{rest}");
+        fresh
+    };
+    let keys = ["", "owner=1", "mode='0600'", "xattrs={'user.a'='1'}", "xattrs={'user.a'='2'}"];
+    let mut images = keys.map(recipe).to_vec();
+    assert_eq!(lab.cached_files("layers").len(), keys.len());
+    images.sort();
+    images.dedup();
+    assert_eq!(images.len(), keys.len());
+}
+
+#[test]
+fn extended_attributes_of_a_base_directory_stay_when_a_layer_repeats_it() {
+    let lab = Lab::new();
+    build(&lab, "[[path]]\npath='/srv'\ntype='directory'\nxattrs={'user.base'='1'}\n");
+    fs::rename(lab.path("out.tar"), lab.path("base.tar")).unwrap();
+    lab.file("tree/srv/new", "");
+    let built = build(&lab, "from_image='base.tar'\ncontents='tree'\n");
+    lab.file("layer.tar", &built.layer_files()[1]);
+    let listed = Run::of({
+        let mut command = lab.command("tar");
+        command.args(["--xattrs", "-tvvf", "layer.tar"]);
+        command
+    });
+    let listed = listed.ok();
+    assert!(listed.contains("user.base"), "{listed}");
+}

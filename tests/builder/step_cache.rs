@@ -1,0 +1,57 @@
+//! When steps run again, and what the derived tag depends on.
+
+use std::fs;
+
+use crate::steps::{CHANGES, build, lab, read, with_command};
+
+#[test]
+fn a_step_runs_again_only_if_something_that_it_sees_has_changed() {
+    let lab = lab();
+    let recipe = with_command("cat /inputs/input.txt > /copy", "inputs = 'input.txt'");
+    let runs = |recipe: &str, expected: bool, why: &str| {
+        let run = build(&lab, recipe, &[]);
+        let begins = run.stderr();
+        run.ok();
+        assert_eq!(!begins.contains("(cached)"), expected, "{why}: {begins}");
+        read(&lab, "out.tar").bytes
+    };
+    let first = runs(&recipe, true, "nothing is cached");
+    assert!(first == runs(&recipe, false, "nothing has changed"));
+    lab.file("input.txt", "other\n");
+    assert!(first != runs(&recipe, true, "the input has changed"));
+    lab.file("rootfs/etc/motd", "new\n");
+    runs(&recipe, true, "the contents have changed");
+    runs(&recipe.replace("[[run]]", "[[run]]\nenv = { A = '1' }"), true, "the environment");
+    runs(&recipe.replace("[[run]]", "mtime = '2020-01-01T00:00:00Z'\n[[run]]"), true, "the time");
+}
+
+#[test]
+fn the_tag_is_known_without_running_a_step_and_depends_on_what_it_sees() {
+    let lab = lab();
+    let tag = |command: &str| {
+        let recipe = with_command(command, "inputs = 'input.txt'").replace("tag='1'\n", "");
+        lab.file("recipe.toml", recipe);
+        lab.seatrial(["reference", "recipe.toml"]).ok()
+    };
+    let first = tag("exit 1");
+    assert_eq!(first, tag("exit 1"));
+    assert_ne!(first, tag("exit 2"));
+    lab.file("input.txt", "other\n");
+    assert_ne!(first, tag("exit 1"));
+    let built = tag("mkdir /made");
+    build(&lab, &fs::read_to_string(lab.path("recipe.toml")).unwrap(), &[]).ok();
+    let names = read(&lab, "out.tar").manifest()["RepoTags"][0].as_str().unwrap().to_owned();
+    assert_eq!(names, built.trim());
+}
+
+#[test]
+fn verify_names_the_files_that_differ_between_two_runs() {
+    let lab = lab();
+    let command = "cat /proc/sys/kernel/random/uuid > /etc/id; mkdir /same; rm /etc/motd";
+    let run = build(&lab, &with_command(command, ""), &["--verify"]);
+    assert_eq!(run.output.status.code(), Some(1), "{}", run.stderr());
+    let message = run.stderr();
+    assert!(message.contains("is not reproducible: two runs differ in /etc/id;"), "{message}");
+    assert!(!lab.exists("out.tar"));
+    build(&lab, &with_command(CHANGES, "inputs = 'input.txt'"), &["--verify"]).ok();
+}

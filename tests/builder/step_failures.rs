@@ -1,0 +1,121 @@
+//! Steps that fail, hang, are killed or cannot run.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::steps::{as_plain_user, build, lab, recipe, rustix_is_root, with_command};
+
+#[test]
+fn without_a_range_of_ids_a_plain_user_learns_what_to_do() {
+    if !rustix_is_root() {
+        return;
+    }
+    let lab = lab();
+    lab.file("recipe.toml", with_command("true", ""));
+    let run = as_plain_user(&lab, &["build", "recipe.toml", "-o", "home/out.tar"], "");
+    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+    let message = run.stderr();
+    assert!(message.contains("add the line plain:100000:65536 to /etc/subuid"), "{message}");
+    assert!(message.contains("where = \"vm\""), "{message}");
+    assert!(!lab.exists("home/out.tar"));
+}
+
+#[test]
+fn a_step_that_fails_shows_its_last_lines_and_writes_nothing() {
+    let lab = lab();
+    let command = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; done; false; echo no";
+    let run = build(&lab, &with_command(command, ""), &[]);
+    assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+    let message = run.stderr();
+    let error = message.split_once("seatrial: ").unwrap().1;
+    assert!(error.contains("failed with exit code 1; its last lines:\n  line 3\n"), "{error}");
+    assert!(error.ends_with("line 12\n"), "{error}");
+    assert!(!lab.exists("out.tar"));
+    let run = build(&lab, &with_command("kill -9 $$", ""), &[]);
+    assert!(run.stderr().contains("failed with exit code 137 (signal 9)"), "{}", run.stderr());
+}
+
+#[test]
+fn a_step_that_hangs_ends_with_its_timeout() {
+    let lab = lab();
+    let began = Instant::now();
+    let run = build(&lab, &with_command("echo waits; sleep 1000", "timeout = 1"), &[]);
+    assert_eq!(run.output.status.code(), Some(2));
+    assert!(run.stderr().contains("did not end within 1 s"), "{}", run.stderr());
+    assert!(run.stderr().contains("its last lines:\n  waits"), "{}", run.stderr());
+    assert!(began.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn mistakes_in_steps_are_explained() {
+    let lab = lab();
+    for (step, expected) in [
+        ("command = 'x'\nargs = ['x']", "run[1]: needs either command, a line for the shell, or"),
+        ("", "run[1]: needs either command"),
+        ("args = []", "run[1]: args needs a program"),
+        ("command = 'x'\nworkdir = 'a'", "workdir \"a\" must begin with a slash"),
+        ("command = 'x'\nenv = ['A']", "env entry \"A\" has no '='"),
+        ("command = 'x'\ntimeout = 0", "timeout must be at least 1 second"),
+        (
+            "command = 'x'\nwhere = 'docker'",
+            "unknown variant `docker`, expected `namespace` or `vm`",
+        ),
+        ("command = 'x'\ninputs = ['a/x', 'b/x']", "have the same target"),
+        (
+            "command = 'x'\ninputs = [{ source = 'a', target = '/proc/x' }]",
+            "input target \"/proc/x\" must be an absolute path outside of /dev, /proc and /sys",
+        ),
+        ("comand = 'x'", "did you mean \"command\"?"),
+    ] {
+        let message = lab.rejected(&recipe(&format!("[[run]]\n{step}\n")));
+        assert!(message.contains(expected), "{message}");
+    }
+    for (step, expected) in [
+        ("args = ['/bin/missing']", "it does not start: bwrap: execvp /bin/missing: No such file"),
+        ("command = 'x'\nuser = 'nobody'", "the image's /etc/passwd does not have \"nobody\""),
+        ("command = 'x'\nuser = 'app:no'", "the image's /etc/group does not have \"no\""),
+        ("command = 'x'\ninputs = 'missing'", "failed to read"),
+        ("command = 'echo x > /.wh.x'", "names that begin with \".wh.\" mean a removal"),
+    ] {
+        let run = build(&lab, &recipe(&format!("[[run]]\n{step}\n")), &[]);
+        assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+        assert!(run.stderr().contains(expected), "{}", run.stderr());
+        assert!(!lab.exists("out.tar"));
+    }
+}
+
+#[test]
+fn a_killed_build_leaves_no_process_and_no_working_folder() {
+    let lab = lab();
+    for signal in ["KILL", "TERM", "INT"] {
+        lab.file("recipe.toml", with_command("echo > /file; echo runs; sleep 98765", ""));
+        // A job in the background may ignore SIGINT, which programs inherit.
+        let mut command = lab.command("env");
+        command.args(["--default-signal", env!("CARGO_BIN_EXE_seatrial")]);
+        command.args(["build", "recipe.toml", "-o", "out.tar", "--no-cache"]);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line == "  runs"));
+        assert_ne!(lab.cached_files("steps/work"), [""; 0].map(std::path::PathBuf::from));
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+        child.wait().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !lab.cached_files("steps/work").is_empty() || is_running("98765") {
+            assert!(Instant::now() < deadline, "{signal}: {:?}", lab.cached_files("steps/work"));
+            std::thread::yield_now();
+        }
+        assert!(!lab.exists("out.tar"));
+    }
+}
+
+/// Whether a process has the argument `text`.
+fn is_running(text: &str) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let commands = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    commands
+        .into_iter()
+        .any(|command| command.split(|byte| *byte == 0).any(|argument| argument == text.as_bytes()))
+}
