@@ -88,7 +88,8 @@ impl Budget {
         BudgetReader { inner, budget: self }
     }
 
-    fn take_bytes(&self, count: u64) -> io::Result<()> {
+    /// Counts bytes that are read.
+    pub(super) fn take_bytes(&self, count: u64) -> io::Result<()> {
         if self.size.fetch_add(count, Ordering::Relaxed) + count <= self.size_limit {
             return Ok(());
         }

@@ -1,9 +1,10 @@
 //! Tars of the host that become layers, or parts of layers.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -125,6 +126,41 @@ impl TarFile {
             visit(member, position)?;
         }
         Ok(())
+    }
+
+    /// The contents of its sparse files with zeros for their holes, one after another in a file
+    /// that counts as this tar, and where in there each begins, by its position in this tar.
+    ///
+    /// # Errors
+    /// If it is not a valid tar, exceeds its limits, or the temporary file cannot be written.
+    pub fn sparse_contents(&self) -> Result<(Self, BTreeMap<u64, u64>), ArchiveError> {
+        let budget = Budget::new(&self.limits, self.stored);
+        let file = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
+        let mut reader = TarReader::new(self.bytes.clone());
+        let (mut starts, mut end) = (BTreeMap::new(), 0);
+        let mut buffer = vec![0; 64 << 10];
+        while let Some(member) = reader.next_member().map_err(|error| self.invalid(&error))? {
+            if !member.sparse {
+                continue;
+            }
+            budget.take_bytes(member.size).map_err(|error| self.invalid(&error))?;
+            starts.insert(self.bytes.len() - reader.get_ref().len(), end);
+            loop {
+                let count = reader.read(&mut buffer).map_err(|error| self.invalid(&error))?;
+                if count == 0 {
+                    break;
+                }
+                // Holes stay holes in the temporary file.
+                if buffer[..count].iter().any(|byte| *byte != 0) {
+                    let written = file.write_all_at(&buffer[..count], end);
+                    written.map_err(ArchiveError::temporary_file)?;
+                }
+                end += count as u64;
+            }
+        }
+        file.set_len(end).map_err(ArchiveError::temporary_file)?;
+        let bytes = FileSlice::whole(file).map_err(ArchiveError::temporary_file)?;
+        Ok((Self { bytes, ..self.clone() }, starts))
     }
 
     fn invalid(&self, error: &io::Error) -> ArchiveError {

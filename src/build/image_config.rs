@@ -9,7 +9,9 @@ use super::base::Base;
 use super::plan::Plan;
 use crate::archive::image_files::DOCUMENT_MAX;
 use crate::archive::write::write_failed;
-use crate::image::{DiffId, Digest, History, ImageConfig, Inherit, Platform, RootFs};
+use crate::image::{
+    DiffId, Digest, History, ImageConfig, Inherit, LayerContents, Platform, RootFs,
+};
 
 /// Fields in configs of old images that describe the container they were committed from.
 const CONTAINER_FIELDS: [&str; 6] =
@@ -85,6 +87,11 @@ fn history(plan: &Plan, most_paths: usize) -> Vec<History> {
             .iter()
             .map(|step| History::of_step(plan.created, base_layers, &step.title())),
     );
+    let paths: Vec<String> = plan.steps.store_paths().iter().map(ToString::to_string).collect();
+    if !paths.is_empty() {
+        let contents = LayerContents { paths, ..LayerContents::default() };
+        history.push(History::of_layer(plan.created, base_layers, &contents, most_paths));
+    }
     history
 }
 

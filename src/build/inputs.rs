@@ -184,7 +184,7 @@ pub(super) fn closure(
 }
 
 /// Reads the reference graph of `store`; it is empty if the recipe names none.
-fn graph(store: &Store) -> Result<Graph, BuildError> {
+pub(super) fn graph(store: &Store) -> Result<Graph, BuildError> {
     match &store.closure {
         Some(path) => read_graph(path, store),
         None => Ok(Graph::default()),

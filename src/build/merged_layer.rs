@@ -156,7 +156,7 @@ impl Placer<'_> {
             second_origin: name(second_origin),
             hint: match is_choice {
                 true => "remove it from one of them, or set on_conflict",
-                false => "remove it from one of them",
+                false => "remove it from one of them; on_conflict decides between files only",
             },
         }
     }

@@ -12,6 +12,7 @@ mod assemble;
 mod assignment;
 mod base;
 #[cfg(feature = "registry")]
+mod base_files;
 mod base_layers;
 mod cache;
 mod changes;
@@ -61,6 +62,7 @@ mod single_paths;
 mod sorter;
 mod source_paths;
 mod split;
+mod step_closure;
 mod step_state;
 mod steps;
 mod stream_conf;

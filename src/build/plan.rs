@@ -103,9 +103,11 @@ impl Plan {
         layers.map(|layer| layer.diff_id).collect()
     }
 
-    /// The number of the base's layers, and of the new layers.
+    /// The number of the base's layers, and of the new layers. A layer with the store paths that
+    /// only steps name is known once these have run.
     pub fn layer_counts(&self) -> (usize, usize) {
         let base = self.base.as_ref().map_or(0, |base| base.image.layers.len());
-        (base, self.layers.len() + self.recipe.steps.len())
+        let named_by_steps = usize::from(!self.steps.store_paths().is_empty());
+        (base, self.layers.len() + self.recipe.steps.len() + named_by_steps)
     }
 }

@@ -1,6 +1,5 @@
 //! Single paths of the recipe: made, changed or removed after the contents are placed.
 
-use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -13,14 +12,9 @@ use super::inputs::PlannedPath;
 use super::origin::Origin;
 use super::placer::Placer;
 use super::walk::{Folder, Metadata};
-use crate::archive::entry::{
-    Attributes, Entry, FileContent, Kind, display_path, join, name_of, parent_of,
-};
-use crate::archive::files::{self, FileInfo};
+use crate::archive::entry::{Entry, FileContent, Kind, display_path, join, name_of, parent_of};
 use crate::archive::layer_tree::WHITEOUT;
-use crate::archive::tar::{MemberKind, SpecialKind};
 use crate::archive::tree::Node;
-use crate::image::Timestamp;
 use crate::text;
 
 /// The mode of a file that is made from text.
@@ -48,6 +42,9 @@ impl<'a> Placer<'a> {
                 }
                 PathAction::Create(creation) => path = self.create(path, creation, &shown)?,
                 PathAction::Change => path = self.changed(path, &shown, &mut of_base)?,
+            }
+            if entry.recursive {
+                self.repeat_base_folder(&path, owner.is_some(), &mut of_base)?;
             }
             let path = hard_links::follow(&self.hard_links, &path).into();
             let (recursive, mode, xattrs) = (entry.recursive, entry.mode.as_ref(), &entry.xattrs);
@@ -149,55 +146,4 @@ impl<'a> Placer<'a> {
             }
         }
     }
-
-    /// Places copies of files that only the base has, so that they can be changed.
-    fn copy_from_base(&mut self, paths: &[ImagePath]) -> Result<(), BuildError> {
-        let Some(image) = self.rules.base_image.filter(|_| !paths.is_empty()) else {
-            return Ok(());
-        };
-        let texts: Vec<&str> =
-            paths.iter().filter_map(|path| std::str::from_utf8(path).ok()).collect();
-        let mut found: BTreeMap<String, FileInfo> = files::find(image, self.rules.base, &texts)?;
-        for path in texts {
-            // An entry that is repeated was placed already.
-            let Some(info) = found.remove(path) else { continue };
-            let shown = format!("path {}", display_path(path.as_bytes()));
-            let kind = base_kind(&info).ok_or_else(|| {
-                let most = files::CONTENT_MAX >> 20;
-                let problem = format!(
-                    "it is a file of the base image of more than {most} MiB, which is not copied"
-                );
-                BuildError::content(shown, problem)
-            })?;
-            let seconds = i64::try_from(info.mtime).ok();
-            let mtime = seconds.and_then(|seconds| Timestamp::from_seconds(seconds).ok());
-            let attributes = Attributes {
-                uid: info.uid,
-                gid: info.gid,
-                uname: String::new(),
-                gname: String::new(),
-                mtime: mtime.unwrap_or(Timestamp::DEFAULT),
-            };
-            let entry = Entry {
-                attributes: Some(Box::new(attributes)),
-                xattrs: info.xattrs,
-                ..Entry::new(path.as_bytes(), info.mode, kind)
-            };
-            self.push(entry)?;
-        }
-        Ok(())
-    }
-}
-
-fn base_kind(info: &FileInfo) -> Option<Kind> {
-    Some(match info.kind {
-        MemberKind::Special(SpecialKind::Fifo) => Kind::Fifo,
-        MemberKind::Special(SpecialKind::CharDevice(major, minor)) => {
-            Kind::CharDevice(major, minor)
-        }
-        MemberKind::Special(SpecialKind::BlockDevice(major, minor)) => {
-            Kind::BlockDevice(major, minor)
-        }
-        _ => Kind::File(FileContent::Inline(info.content.as_deref()?.into())),
-    })
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use crate::closure::StorePath;
 use crate::steps::{Runner, StepEvent, StepLayer};
 
 /// How the steps of a plan run, and the layers that they made.
@@ -10,13 +11,29 @@ use crate::steps::{Runner, StepEvent, StepLayer};
 pub(super) struct StepState {
     pub(super) vm: Option<Arc<dyn Runner>>,
     pub(super) observer: Option<Box<Observer>>,
-    pub(super) layers: OnceLock<Vec<StepLayer>>,
+    pub(super) made: OnceLock<MadeLayers>,
+}
+
+/// The layers that steps made.
+#[derive(Debug)]
+pub(super) struct MadeLayers {
+    /// One for each step, and one with `store_paths`, if there are any.
+    pub(super) layers: Vec<StepLayer>,
+    /// The store paths that the steps named and that the image did not have.
+    pub(super) store_paths: Vec<StorePath>,
+}
+
+impl StepState {
+    /// The store paths that the steps named, as far as these have run.
+    pub(super) fn store_paths(&self) -> &[StorePath] {
+        self.made.get().map_or(&[], |made| &made.store_paths)
+    }
 }
 
 pub(super) type Observer = dyn Fn(StepEvent<'_>) + Send + Sync;
 
 impl fmt::Debug for StepState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StepState").field("layers", &self.layers).finish_non_exhaustive()
+        f.debug_struct("StepState").field("made", &self.made).finish_non_exhaustive()
     }
 }

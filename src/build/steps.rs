@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cache::DiskCache;
 use super::plan::Plan;
 use super::split::PlannedLayer;
+use super::step_state::MadeLayers;
 use super::{BuildError, CacheUse};
 use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;
@@ -39,17 +40,22 @@ impl Plan {
         self.step_layers(threads, &cache).map(drop)
     }
 
-    /// The layers that the steps make, lowest first. Runs the steps if they have not run yet.
+    /// The layers that the steps make, lowest first, and the one with the store paths that these
+    /// name, if the image does not have them otherwise. Runs the steps if they have not run yet.
     pub(super) fn step_layers(
         &self,
         threads: usize,
         cache: &DiskCache,
     ) -> Result<&[StepLayer], BuildError> {
-        if let Some(layers) = self.steps.layers.get() {
-            return Ok(layers);
+        if let Some(made) = self.steps.made.get() {
+            return Ok(&made.layers);
         }
-        let layers = self.run(threads, cache)?;
-        Ok(self.steps.layers.get_or_init(|| layers))
+        let mut made = MadeLayers { layers: self.run(threads, cache)?, store_paths: Vec::new() };
+        if let Some(named) = self.layer_named_by_steps(&made.layers)? {
+            made.layers.push(self.store_layer(&named, threads)?);
+            made.store_paths = named.paths;
+        }
+        Ok(&self.steps.made.get_or_init(|| made).layers)
     }
 
     fn run(&self, threads: usize, cache: &DiskCache) -> Result<Vec<StepLayer>, BuildError> {
@@ -110,16 +116,33 @@ impl Plan {
             BuildError::Archive(error) => StepError::Archive(error),
             error => StepError::Layer(Box::new(error)),
         };
+        let (bytes, info) = self.written(layer, threads).map_err(failed)?;
+        match info.diff_id == expected {
+            true => Ok(bytes),
+            false => Err(ArchiveError::Changed("the contents".into()).into()),
+        }
+    }
+
+    /// Makes the layer of the store paths that steps name.
+    fn store_layer(&self, layer: &PlannedLayer, threads: usize) -> Result<StepLayer, BuildError> {
+        let (bytes, LayerInfo { diff_id, entries, .. }) = self.written(layer, threads)?;
+        Ok(StepLayer { bytes, diff_id, entries, cached: false })
+    }
+
+    /// Writes a new layer to an unnamed file, and returns what is known about it.
+    fn written(
+        &self,
+        layer: &PlannedLayer,
+        threads: usize,
+    ) -> Result<(FileSlice, LayerInfo), BuildError> {
         let file = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
         let sources = self.sources(std::slice::from_ref(layer));
         let mut sink = FileSink(BufWriter::with_capacity(128 << 10, &file));
         let written = pipeline::run(sources, threads, &NoCache, &mut sink, |_| ());
         sink.0.flush().map_err(ArchiveError::temporary_file)?;
-        if written.map_err(failed)?.first().map(|info| info.diff_id) != Some(expected) {
-            return Err(ArchiveError::Changed("the contents".into()).into());
-        }
+        let info = written?.pop().ok_or(ArchiveError::WorkerLost)?;
         drop(sink);
-        Ok(FileSlice::whole(file).map_err(ArchiveError::temporary_file)?)
+        Ok((FileSlice::whole(file).map_err(ArchiveError::temporary_file)?, info))
     }
 }
 

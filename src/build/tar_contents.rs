@@ -27,6 +27,8 @@ struct Members<'t> {
     link_targets: BTreeSet<ImagePath>,
     /// The entries of these targets that are not placed, by path in the tar.
     left_out: BTreeMap<ImagePath, Entry>,
+    /// The contents of its sparse files: the index of their file, and where in it each begins.
+    sparse: Option<(u32, BTreeMap<u64, u64>)>,
     /// The last folder in the tar, and its path in the image.
     folder: Option<(ImagePath, ImagePath)>,
 }
@@ -44,6 +46,7 @@ impl Placer<'_> {
             tree: LayerTree::default(),
             link_targets: link_targets(tar)?,
             left_out: BTreeMap::new(),
+            sparse: None,
             folder: None,
         };
         tar.members(|member, position| members.place(self, &member, position))
@@ -133,7 +136,7 @@ impl Members<'_> {
     /// The kind of the entry for `member`; `None` if it is not placed.
     fn kind(
         &mut self,
-        placer: &Placer<'_>,
+        placer: &mut Placer<'_>,
         member: &Member,
         path: &[u8],
         position: u64,
@@ -141,10 +144,8 @@ impl Members<'_> {
         Ok(Some(match member.kind {
             MemberKind::Directory => Kind::Directory,
             MemberKind::File if member.sparse => {
-                let name = text::bytes(&member.path);
-                let problem =
-                    format!("it has a sparse file, \"{name}\"; write it without --sparse");
-                return Err(self.invalid(problem));
+                let (tar, offset) = self.sparse_content(placer, position)?;
+                Kind::File(FileContent::Part { tar, offset, size: member.size })
             }
             MemberKind::File => {
                 let (tar, offset, size) = (self.index, position, member.size);
@@ -160,6 +161,22 @@ impl Members<'_> {
             }
             MemberKind::HardLink => return self.hard_link(placer, member, path),
         }))
+    }
+
+    /// The place of a sparse file's content, which is at `position` in the tar.
+    fn sparse_content(
+        &mut self,
+        placer: &mut Placer<'_>,
+        position: u64,
+    ) -> Result<(u32, u64), BuildError> {
+        if self.sparse.is_none() {
+            let (contents, starts) = self.tar.sparse_contents()?;
+            self.sparse = Some((placer.tars.len() as u32, starts));
+            placer.tars.push(contents);
+        }
+        let place = self.sparse.as_ref();
+        let place = place.and_then(|(tar, starts)| Some((*tar, *starts.get(&position)?)));
+        place.ok_or_else(|| ArchiveError::Changed(self.tar.path().to_owned()).into())
     }
 
     /// The kind of a hard link. If its target is left out, it becomes a file; if

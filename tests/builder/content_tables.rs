@@ -257,3 +257,18 @@ proptest! {
         prop_assert_eq!(found, expected, "{} {:o} -> {:o}, not {:o}", text, start, expected, found);
     }
 }
+
+#[test]
+fn a_file_where_another_content_has_a_folder_is_a_conflict_whatever_on_conflict_says() {
+    let lab = Lab::new();
+    lab.file("one/etc/app", "file");
+    lab.file("other/etc/app/settings", "in a folder");
+    for rule in ["first", "last"] {
+        for contents in ["'one', 'other'", "'other', 'one'"] {
+            let recipe = format!("on_conflict='{rule}'\ncontents=[{contents}]\n");
+            let message = rejected(&lab, &recipe);
+            let hint = "remove it from one of them; on_conflict decides between files only";
+            assert!(message.contains("/etc/app") && message.contains(hint), "{message}");
+        }
+    }
+}

@@ -23,6 +23,7 @@ mod golden; // digests of whole archives
 mod hostile; // images that would take much time or memory
 mod hostile_contents; // contents that are not what they seem
 mod image_files; // files in the place of images
+mod killed_steps; // builds with steps that are killed
 mod lab; // the fixture of all tests
 mod layer_titles; // what people call a layer
 mod layering; // strategies, pipelines, mistakes in them
@@ -44,10 +45,12 @@ mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes
 mod reading; // helpers that read forged images
 mod recipes; // keys of recipes and errors for mistakes
+mod recursive_paths; // recursive changes of single paths
 mod sandbox; // builds in sandboxes, where much is missing
 mod sbom; // bills of materials
 mod selection; // one of several images by name, platform and kind
 mod step_cache; // when steps run again
+mod step_closure; // store paths that steps name
 mod step_failures; // steps that fail
 mod steps; // commands that change an image
 mod store; // which store paths an image gets, and symlinks in the store

@@ -1,8 +1,5 @@
 //! Steps that fail, hang, are killed or cannot run.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::steps::{as_plain_user, build, lab, recipe, rustix_is_root, with_command};
@@ -84,38 +81,4 @@ fn mistakes_in_steps_are_explained() {
         assert!(run.stderr().contains(expected), "{}", run.stderr());
         assert!(!lab.exists("out.tar"));
     }
-}
-
-#[test]
-fn a_killed_build_leaves_no_process_and_no_working_folder() {
-    let lab = lab();
-    for signal in ["KILL", "TERM", "INT"] {
-        lab.file("recipe.toml", with_command("echo > /file; echo runs; sleep 98765", ""));
-        // A job in the background may ignore SIGINT, which programs inherit.
-        let mut command = lab.command("env");
-        command.args(["--default-signal", env!("CARGO_BIN_EXE_seatrial")]);
-        command.args(["build", "recipe.toml", "-o", "out.tar", "--no-cache"]);
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-        assert!(lines.any(|line| line == "  runs"));
-        assert_ne!(lab.cached_files("steps/work"), [""; 0].map(std::path::PathBuf::from));
-        let id = child.id().to_string();
-        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
-        child.wait().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !lab.cached_files("steps/work").is_empty() || is_running("98765") {
-            assert!(Instant::now() < deadline, "{signal}: {:?}", lab.cached_files("steps/work"));
-            std::thread::yield_now();
-        }
-        assert!(!lab.exists("out.tar"));
-    }
-}
-
-/// Whether a process has the argument `text`.
-fn is_running(text: &str) -> bool {
-    let processes = fs::read_dir("/proc").unwrap().flatten();
-    let commands = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
-    commands
-        .into_iter()
-        .any(|command| command.split(|byte| *byte == 0).any(|argument| argument == text.as_bytes()))
 }

@@ -42,6 +42,9 @@ pub(super) fn origin_of_layer(plan: &Plan, index: usize) -> Origin {
             let command = step.args.last().cloned().unwrap_or_default();
             Origin::new(OriginKind::Step, format!("{} {}", number + 1, text::shorten(&command)))
         }
+        None if number == plan.recipe.steps.len() => {
+            Origin::new(OriginKind::Store, "store paths that steps name")
+        }
         None => Origin::new(OriginKind::Step, ""),
     }
 }

@@ -16,6 +16,7 @@ use super::nar_size::nar_size;
 use super::packages::Packages;
 use super::plan::Plan;
 use super::recipe::{Recipe, Store};
+use super::step_closure;
 use crate::archive::entry::join;
 use crate::archive::tree::Tree;
 use crate::closure::{Closure, Graph, StorePath};
@@ -45,7 +46,8 @@ pub(super) fn split(
         false => plan.closure.clone().without(is_named),
     };
     let base = plan.base.as_ref().map_or(0, |base| base.image.layers.len());
-    let fixed = finished.len() + recipe.steps.len();
+    let of_steps = recipe.steps.len() + usize::from(step_closure::is_wanted(recipe));
+    let fixed = finished.len() + of_steps;
     let budget = |contents: usize| Budget {
         max_layers: recipe.max_layers,
         base,

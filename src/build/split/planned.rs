@@ -28,7 +28,7 @@ impl PlannedLayer {
     }
 
     /// A layer with store paths alone.
-    pub(super) fn of_store(paths: Vec<StorePath>) -> Self {
+    pub(in crate::build) fn of_store(paths: Vec<StorePath>) -> Self {
         let (name, packages, slot, finished) = (None, Vec::new(), None, None);
         Self { name, paths, packages, slot, only_store_paths: true, finished }
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 
 use super::ids::Ids;
@@ -93,4 +93,12 @@ impl Collected {
     pub(super) fn join(self) -> String {
         self.0.and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
+}
+
+/// The failure of a program that ended with `status` and printed `errors`.
+pub(super) fn failure(status: ExitStatus, errors: Collected) -> io::Error {
+    io::Error::other(match errors.join() {
+        errors if errors.is_empty() => status.to_string(),
+        errors => errors,
+    })
 }

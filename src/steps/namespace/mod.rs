@@ -135,12 +135,16 @@ fn read_changes(
     let errors = holder::collect(child.stderr.take());
     let mut stdout =
         child.stdout.take().ok_or_else(|| failed()(std::io::ErrorKind::Other.into()))?;
-    let result = changes(&mut stdout, OverlayFormat::User, &BTreeSet::new());
+    let mut result = changes(&mut stdout, OverlayFormat::User, &BTreeSet::new());
+    if result.is_ok() {
+        // The padding behind the end; otherwise the closed pipe may kill `tar`.
+        result = std::io::copy(&mut stdout, &mut std::io::sink()).map(drop).map_err(failed());
+    }
     drop(stdout);
     let status = child.wait().map_err(failed())?;
     result?;
     match status.success() {
         true => Ok(()),
-        false => Err(failed()(std::io::Error::other(errors.join()))),
+        false => Err(failed()(holder::failure(status, errors))),
     }
 }

@@ -41,5 +41,5 @@ pub(super) fn unpack(
         Ok(size) if status.success() => return Ok(size),
         Ok(_) => {}
     }
-    Err(failed()(io::Error::other(errors.join())))
+    Err(failed()(holder::failure(status, errors)))
 }
