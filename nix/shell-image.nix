@@ -116,7 +116,7 @@ let
         TEMPDIR = buildFolder;
         TMP = buildFolder;
         TEMP = buildFolder;
-        PWD = homeDirectory;
+        PWD = buildFolder;
         TERM = "xterm-256color";
       };
       owner = "${toString uid}:${toString gid}";
@@ -136,7 +136,7 @@ let
       fakeRootCommands = ''
         mkdir -p ./nix/store ./nix/var/nix ./etc/nix
         chown -R ${owner} ./nix ./etc/nix
-        for folder in .${buildFolder} .${homeDirectory} ./tmp; do
+        for folder in .${buildFolder} ./tmp; do
           mkdir -p $folder
           chown -R ${owner} $folder
         done
@@ -145,7 +145,7 @@ let
       config = {
         User = owner;
         Cmd = if run == null then [ shell "--rcfile" "${start}" ] else [ shell "${start}" ];
-        WorkingDir = homeDirectory;
+        WorkingDir = buildFolder;
         Env = lib.mapAttrsToList (name: value: "${name}=${value}") environment;
       };
     };

@@ -379,6 +379,40 @@ rec {
     compressor = "none";
     run = "echo ran in $PWD";
   };
+  shellBuild = streamNixShellImage {
+    drv = mkDerivation {
+      name = "greeter-1.0";
+      greeting = "Hello from a build!";
+      buildPhase = "printf '#!${runtimeShell}\\necho %s\\n' \"$greeting\" > $TMPDIR/greeter";
+      installPhase = "mkdir -p $out/bin; cp $TMPDIR/greeter $out/bin; chmod 755 $out/bin/greeter";
+    };
+    tag = "1";
+    shell = realBash + "/bin/bash";
+    run = ''
+      buildDerivation
+      $out/bin/greeter
+      case "$-" in *i*) ;; *) echo not interactive ;; esac
+    '';
+  };
+  shellInteractive = streamNixShellImage {
+    drv = mkDerivation {
+      name = "inputs-1.0";
+      nativeBuildInputs = [ hello ];
+      passAsFile = [ "text" ];
+      text = "a long text";
+      shellHook = "echo hook";
+    };
+    tag = "1";
+    shell = realBash + "/bin/bash";
+    homeDirectory = "/homeless-shelter";
+    command = ''
+      hello
+      cat "$textPath"; echo
+      case "$-" in *i*) echo interactive ;; esac
+      if [ "$HOME" = "$(eval "echo ~$(whoami)")" ] && ! [ -e "$HOME" ]; then echo no home; fi
+      echo "$PWD"
+    '';
+  };
 
   merged = mergeImages [
     layered

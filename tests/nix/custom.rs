@@ -117,6 +117,49 @@ fn a_shell_image_has_the_environment_of_the_derivation() {
 }
 
 #[test]
+fn a_shell_image_works_in_the_build_folder_and_makes_no_other_home() {
+    let image = Image::streamed("shellInteractive");
+    let config = image.config()["config"].clone();
+    let env = config["Env"].as_array().unwrap();
+    for variable in ["HOME=/homeless-shelter", "PWD=/build"] {
+        assert!(env.iter().any(|value| value == variable), "{variable}: {env:?}");
+    }
+    assert_eq!(config["WorkingDir"], "/build");
+    assert!(!image.tree().contains_key("homeless-shelter"));
+}
+
+#[test]
+fn the_store_of_an_image_is_what_nix_verifies() {
+    let root = tempfile::tempdir().unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).env("HOME", root.path());
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), stderr)
+    };
+    let folder = root.path().to_str().unwrap();
+    for layer in Image::built("database").layer_tars() {
+        let tar = tempfile::NamedTempFile::new().unwrap();
+        fs::write(tar.path(), layer).unwrap();
+        let tar = tar.path().to_str().unwrap();
+        let (unpacked, problem) = run("tar", &["-xf", tar, "-C", folder, "--no-same-owner"]);
+        assert!(unpacked, "{problem}");
+    }
+    let verify = ["--store", folder, "--verify", "--check-contents"];
+    let (intact, problem) = run("nix-store", &verify);
+    assert!(intact && !problem.contains("modified"), "{problem}");
+    let store = root.path().join("nix/store");
+    let mut paths = fs::read_dir(store).unwrap().map(|entry| entry.unwrap().path());
+    let hello = paths.find(|path| path.to_str().unwrap().ends_with("-hello-2.12")).unwrap();
+    // Whoever is not root may change and remove the files afterwards.
+    assert!(run("chmod", &["-R", "u+w", folder]).0);
+    fs::write(hello.join("share/doc/README"), "changed").unwrap();
+    let (_, problem) = run("nix-store", &verify);
+    assert!(problem.contains("was modified"), "{problem}");
+}
+
+#[test]
 fn merged_images_keep_their_names() {
     let merged = Image::built("merged");
     let manifests = merged.manifests();

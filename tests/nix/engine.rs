@@ -152,12 +152,34 @@ async fn customised(trial: &mut Trial) {
     trial
         .prints_with("the home of a shell image is writable", "shell", &shell, "text\n/build")
         .await;
+    Box::pin(shells(trial)).await;
     let merged = trial.folder.path().join("merged");
     std::fs::copy(built("merged"), &merged).unwrap();
     for name in ["layered", "single"] {
         let reference = Image::built(name).reference();
         let loaded = trial.daemon.load_archive(&merged, &reference).await.is_ok();
         trial.check(&format!("merged images load: {name}"), loaded, "not loaded");
+    }
+}
+
+async fn shells(trial: &mut Trial) {
+    let built = "Hello from a build!\nnot interactive";
+    trial.prints("a shell image builds its derivation", "shellBuild", &[], built).await;
+    let command = ["bash", "-c", "buildDerivation && $out/bin/greeter"];
+    let by_hand = RunOptions::command(&command);
+    let greeting = "Hello from a build!";
+    trial.prints_with("a basic derivation", "shellBuild", &by_hand, greeting).await;
+    let reference = trial.load("shellInteractive").await.reference().to_owned();
+    let script = format!("docker run --rm -t {reference}");
+    let output = trial.guest("a shell image runs with a terminal", &script).await;
+    for (subtest, line) in [
+        ("the shell hook runs", "hook"),
+        ("inputs are available", "Hello, world!"),
+        ("passAsFile", "a long text"),
+        ("command runs in an interactive shell", "interactive"),
+        ("a home that does not exist", "no home"),
+    ] {
+        trial.check(subtest, output.lines().any(|found| found.trim() == line), &output);
     }
 }
 

@@ -186,11 +186,16 @@ impl Image {
         serde_json::from_slice(&self.files[&name]).unwrap()
     }
 
-    /// The members of each layer of the first image, lowest first.
-    pub fn layers(&self) -> Vec<BTreeMap<String, Member>> {
+    /// The tar of each layer of the first image, lowest first.
+    pub fn layer_tars(&self) -> Vec<Vec<u8>> {
         let manifest = &self.manifests()[0];
         let names = manifest["Layers"].as_array().unwrap();
-        names.iter().map(|name| members(&self.files[name.as_str().unwrap()])).collect()
+        names.iter().map(|name| plain(&self.files[name.as_str().unwrap()])).collect()
+    }
+
+    /// The members of each layer of the first image, lowest first.
+    pub fn layers(&self) -> Vec<BTreeMap<String, Member>> {
+        self.layer_tars().iter().map(|layer| members(layer)).collect()
     }
 
     /// All files, by path without slashes at the ends.
@@ -209,7 +214,7 @@ impl Image {
 
 fn members(layer: &[u8]) -> BTreeMap<String, Member> {
     let mut members = BTreeMap::new();
-    for entry in tar::Archive::new(&plain(layer)[..]).entries().unwrap() {
+    for entry in tar::Archive::new(layer).entries().unwrap() {
         let mut entry = entry.unwrap();
         let mut content = Vec::new();
         entry.read_to_end(&mut content).unwrap();

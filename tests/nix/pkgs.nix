@@ -135,6 +135,45 @@ let
       chmod 755 $out/bin/bash
     '';
     runtimeShell = shell;
+
+    # This host's bash with its libraries, so that it runs in every sandbox and image.
+    realBash = runCommand "real-bash" { } ''
+      mkdir -p $out/bin $out/lib
+      cp /usr/bin/bash $out/lib/bash
+      cp /lib/x86_64-linux-gnu/libtinfo.so.6 /lib/x86_64-linux-gnu/libc.so.6 $out/lib
+      cp /lib64/ld-linux-x86-64.so.2 $out/lib/ld.so
+      bash="$out/lib/ld.so --library-path $out/lib $out/lib/bash"
+      printf '#!${shell}\nexec %s "$@"\n' "$bash" > $out/bin/bash
+      chmod 755 $out/bin/bash
+    '';
+    # A small stdenv: inputs in PATH, hooks, and two phases.
+    smallStdenv = writeTextDir "setup" ''
+      PATH=
+      for input in ''${nativeBuildInputs-} ''${buildInputs-} ${busybox}; do
+        PATH=$PATH''${PATH:+:}$input/bin
+      done
+      export PATH
+      runHook() {
+        if [ "$(type -t "$1")" = function ]; then "$1"; else eval "''${!1-}"; fi
+      }
+      genericBuild() {
+        for phase in buildPhase installPhase; do runHook "$phase"; done
+      }
+    '';
+    mkDerivation =
+      attributes:
+      derivation (
+        {
+          inherit system;
+          builder = "${realBash}/bin/bash";
+          args = [
+            "-e"
+            (writeText "builder.sh" ". $stdenv/setup\ngenericBuild\n")
+          ];
+          stdenv = smallStdenv;
+        }
+        // attributes
+      );
     stdenv.hostPlatform.system = system;
 
     writeText =
