@@ -152,7 +152,7 @@ fn the_store_of_an_image_is_what_nix_verifies() {
     let store = root.path().join("nix/store");
     let mut paths = fs::read_dir(store).unwrap().map(|entry| entry.unwrap().path());
     let hello = paths.find(|path| path.to_str().unwrap().ends_with("-hello-2.12")).unwrap();
-    // Whoever is not root may change and remove the files afterwards.
+    // So that another user than root may change and remove the files.
     assert!(run("chmod", &["-R", "u+w", folder]).0);
     fs::write(hello.join("share/doc/README"), "changed").unwrap();
     let (_, problem) = run("nix-store", &verify);
