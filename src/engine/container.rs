@@ -249,7 +249,8 @@ impl DockerContainer {
     /// # Errors
     /// If the request fails.
     pub async fn stop(&self, grace: Duration) -> Result<(), EngineError> {
-        let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
+        // Rounded up: 0 kills at once.
+        let seconds = i32::try_from(grace.as_millis().div_ceil(1000)).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::default().t(seconds).build();
         // The engine responds only after the container has exited.
         let limit = grace.saturating_add(Duration::from_secs(REQUEST_TIMEOUT));

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use hyper::http::{HeaderName, HeaderValue, Method, Uri};
 use schemars::JsonSchema;
@@ -11,10 +10,11 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::text::Text;
+use super::timeout::Timeout;
 use crate::text;
 
-/// The default time limit for an answer in seconds.
-const DEFAULT_TIMEOUT: u64 = 20;
+/// The default time limit for an answer.
+const DEFAULT_TIMEOUT: Timeout = Timeout::from_secs(20);
 
 /// An HTTP request and its answer.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -50,8 +50,8 @@ pub struct HttpExpectations {
     /// or rules for a string.
     #[serde(default)]
     pub json: BTreeMap<String, JsonExpectation>,
-    /// The time limit for the complete answer in seconds; 20 by default.
-    pub timeout: Option<u64>,
+    /// The time limit for the complete answer; 20 seconds by default.
+    pub timeout: Option<Timeout>,
 }
 
 /// How the connection of a request is encrypted.
@@ -135,8 +135,8 @@ impl HttpExpectations {
     }
 
     /// The time limit for the complete answer.
-    pub(in crate::check) fn time_limit(&self) -> Duration {
-        Duration::from_secs(self.timeout.unwrap_or(DEFAULT_TIMEOUT))
+    pub(in crate::check) fn time_limit(&self) -> Timeout {
+        self.timeout.unwrap_or(DEFAULT_TIMEOUT)
     }
 
     /// The method.

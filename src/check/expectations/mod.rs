@@ -16,6 +16,7 @@ mod patterns;
 mod run;
 mod service;
 pub mod text;
+mod timeout;
 mod values;
 mod vm;
 
@@ -39,6 +40,7 @@ pub use names::{Names, SomeNames};
 pub use run::{RunExpectations, SetupCommand, Start};
 pub use service::{ExecExpectations, ReadyConditions, ServiceExpectations, StopExpectations};
 pub use text::{Pattern, Text};
+pub use timeout::Timeout;
 pub use values::{Mode, Sha256Digest};
 pub use vm::VmSettings;
 

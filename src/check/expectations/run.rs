@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::container::{ContainerSpec, container};
 use super::exit_code::{CodeOrSignal, exit_code};
 use super::text::Text;
+use super::timeout::Timeout;
 
 /// A command that is run until it ends.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -37,8 +38,8 @@ pub struct RunExpectations {
     pub stdout: Option<Text>,
     /// The text on standard error.
     pub stderr: Option<Text>,
-    /// The time limit for the command in seconds; 60 by default.
-    pub timeout: Option<u64>,
+    /// The time limit for the command; 60 seconds by default.
+    pub timeout: Option<Timeout>,
 }
 
 /// Whether a start must succeed.
@@ -59,6 +60,6 @@ pub struct SetupCommand {
     /// How the container is started.
     #[serde(default, deserialize_with = "container")]
     pub container: ContainerSpec,
-    /// The time limit for the command in seconds; 60 by default.
-    pub timeout: Option<u64>,
+    /// The time limit for the command; 60 seconds by default.
+    pub timeout: Option<Timeout>,
 }

@@ -10,6 +10,7 @@ use super::goss::SocketExpectations;
 use super::http::HttpExpectations;
 use super::run::Start;
 use super::text::Text;
+use super::timeout::Timeout;
 
 /// A service.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -88,8 +89,8 @@ pub struct ReadyConditions {
     pub exec: Option<Vec<String>>,
     /// Whether the image's own health check must succeed.
     pub healthy: Option<bool>,
-    /// The time limit in seconds; 60 by default.
-    pub timeout: Option<u64>,
+    /// The time limit; 60 seconds by default.
+    pub timeout: Option<Timeout>,
 }
 
 /// A command that is run in the container of a service.
@@ -108,8 +109,8 @@ pub struct ExecExpectations {
     pub stdout: Option<Text>,
     /// The text on standard error.
     pub stderr: Option<Text>,
-    /// The time limit in seconds; 60 by default.
-    pub timeout: Option<u64>,
+    /// The time limit; 60 seconds by default.
+    pub timeout: Option<Timeout>,
 }
 
 /// How a service stops after its stop signal.
@@ -120,8 +121,8 @@ pub struct StopExpectations {
     #[serde(deserialize_with = "signal")]
     #[schemars(with = "Option<String>")]
     pub signal: Option<String>,
-    /// The time until the service is killed, in seconds; 10 by default. Being killed is a failure.
-    pub timeout: Option<u64>,
+    /// The time until the service is killed; 10 seconds by default. Being killed is a failure.
+    pub timeout: Option<Timeout>,
     /// The exit code.
     #[serde(default, deserialize_with = "exit_code")]
     #[schemars(with = "Option<CodeOrSignal>")]

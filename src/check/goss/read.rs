@@ -9,7 +9,7 @@ use crate::check::CheckError;
 use crate::check::expectations::{
     ExecExpectations, Expectations, GossExpectations, GossProperty, GossSubject, HttpExpectations,
     Matcher, ReadyConditions, ServiceExpectations, SocketExpectations, SocketSubject, Statuses,
-    Text, TlsSettings,
+    Text, Timeout, TlsSettings,
 };
 use crate::document::{self, DocumentError};
 use crate::text;
@@ -208,7 +208,7 @@ fn command(id: &str, command: Command) -> Result<ExecExpectations, String> {
         exit_code: Some(exit_code),
         stdout: stream("stdout", command.stdout)?,
         stderr: stream("stderr", command.stderr)?,
-        timeout: Some(milliseconds.div_ceil(1000)),
+        timeout: Some(Timeout::from_millis(milliseconds)),
     })
 }
 
@@ -274,7 +274,7 @@ fn request(id: &str, http: Http) -> Result<HttpExpectations, String> {
         redirects: !http.no_follow_redirects,
         status: Some(Statuses::One(status)),
         body: body.map(parse).transpose()?.map(Text::matched_by),
-        timeout: http.timeout.map(|milliseconds| milliseconds.div_ceil(1000).max(1)),
+        timeout: http.timeout.map(|milliseconds| Timeout::from_millis(milliseconds.max(1))),
         ..HttpExpectations::default()
     })
 }

@@ -1,5 +1,6 @@
 //! The result of a command, in words.
 
+use crate::check::expectations::Timeout;
 use crate::engine::RunOutput;
 use crate::harness::value;
 
@@ -16,8 +17,8 @@ impl From<(String, String)> for Output {
     }
 }
 
-/// The default timeout of a command in seconds.
-pub(super) const DEFAULT_TIMEOUT: u64 = 60;
+/// The default timeout of a command.
+pub(super) const DEFAULT_TIMEOUT: Timeout = Timeout::from_secs(60);
 
 /// Formats the exit code that was found; with standard error, which usually explains it, if
 /// `with_stderr` is true.

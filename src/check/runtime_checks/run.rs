@@ -1,7 +1,5 @@
 //! Checks of a command that is run until it ends.
 
-use std::time::Duration;
-
 use super::output::{DEFAULT_TIMEOUT, Output, found_exit_code};
 use super::setup;
 use crate::check::expectations::{RunExpectations, Start};
@@ -19,7 +17,7 @@ pub(super) async fn check(
     expected: &RunExpectations,
     options: &RunOptions,
 ) -> Result<(Checks, Output), HarnessError> {
-    let seconds = expected.timeout.unwrap_or(DEFAULT_TIMEOUT);
+    let limit = expected.timeout.unwrap_or(DEFAULT_TIMEOUT);
     let mut checks = Checks::default();
     let changed = match setup::apply(image, &setup::steps_of(expected, options)).await? {
         Some(Err(checks)) => return Ok((checks, Output::default())),
@@ -27,7 +25,7 @@ pub(super) async fn check(
         None => None,
     };
     let image = changed.as_ref().unwrap_or(image);
-    match image.run(options, Duration::from_secs(seconds)).await {
+    match image.run(options, limit.duration()).await {
         Err(HarnessError::Engine(EngineError::Start(problem)))
             if expected.start == Start::Fails =>
         {
@@ -49,7 +47,7 @@ pub(super) async fn check(
             Ok((checks, (output.stdout, output.stderr).into()))
         }
         Err(HarnessError::Engine(EngineError::Timeout { .. })) => {
-            checks.record("duration", format!("at most {seconds} s"), "still running", false);
+            checks.record("duration", format!("at most {limit}"), "still running", false);
             Ok((checks, Output::default()))
         }
         Err(error) => Err(error),

@@ -1,17 +1,15 @@
 //! Commands that change an image's files before a test case runs.
 
-use std::time::Duration;
-
 use super::output::{DEFAULT_TIMEOUT, found_exit_code};
-use crate::check::expectations::{RunExpectations, SetupCommand};
+use crate::check::expectations::{RunExpectations, SetupCommand, Timeout};
 use crate::check::verdict::Checks;
 use crate::engine::{EngineError, RunOptions};
 use crate::harness::{HarnessError, LoadedImage};
 
-/// A command, with its time limit in seconds.
+/// A command, with its time limit.
 pub(super) struct Step {
     options: RunOptions,
-    timeout: u64,
+    timeout: Timeout,
     may_fail: bool,
 }
 
@@ -49,8 +47,7 @@ pub(super) async fn apply<'d>(
     let mut changed: Option<LoadedImage<'d>> = None;
     for (number, step) in steps.iter().enumerate() {
         let image = changed.as_ref().unwrap_or(image);
-        let (subject, limit) =
-            (format!("setup command {}", number + 1), Duration::from_secs(step.timeout));
+        let (subject, limit) = (format!("setup command {}", number + 1), step.timeout.duration());
         let failed = |expected: String, found: String| {
             let mut checks = Checks::default();
             checks.record(&subject, expected, found, false);
@@ -62,7 +59,7 @@ pub(super) async fn apply<'d>(
             }
             Ok((_, next)) => changed = Some(next),
             Err(HarnessError::Engine(EngineError::Timeout { .. })) => {
-                return failed(format!("at most {} s", step.timeout), "still running".to_owned());
+                return failed(format!("at most {}", step.timeout), "still running".to_owned());
             }
             Err(error) => return Err(error),
         }

@@ -169,7 +169,7 @@ impl CriContainer {
         let request = api::ExecSyncRequest {
             container_id: self.id.clone(),
             cmd: command.to_vec(),
-            timeout: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX).max(1),
+            timeout: i64::try_from(limit.as_millis().div_ceil(1000)).unwrap_or(i64::MAX).max(1),
         };
         let time = limit.saturating_add(CALL_TIMEOUT);
         let response = match self.cri.call_within(action, request, time).await {
@@ -234,7 +234,8 @@ impl CriContainer {
     /// # Errors
     /// If the call fails.
     pub async fn stop(&self, grace: Duration) -> Result<(), EngineError> {
-        let timeout = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
+        // Rounded up: 0 kills at once.
+        let timeout = i64::try_from(grace.as_millis().div_ceil(1000)).unwrap_or(i64::MAX);
         let request = api::StopContainerRequest { container_id: self.id.clone(), timeout };
         let limit = grace.saturating_add(CALL_TIMEOUT);
         self.cri.call_within("stop the container", request, limit).await.map(drop)

@@ -21,8 +21,8 @@ pub(in crate::check::runtime_checks) fn check_answer(
     check_headers(&request, expected, &answer.headers, checks);
     let subject = format!("body of {request}");
     if let Some(problem) = &answer.problem {
-        let limit = expected.time_limit().as_secs();
-        let complete = || format!("a complete body within {limit} s");
+        let limit = expected.time_limit();
+        let complete = || format!("a complete body within {limit}");
         let text = expected.body.as_ref().map_or_else(complete, ToString::to_string);
         let found = format!("{problem}; until then {}", value::excerpt(&body));
         return checks.record(&subject, text, found, false);

@@ -90,9 +90,9 @@ async fn send_once(
         }
     };
     let limit = expected.time_limit();
-    let problem = match daemon.vm().clock().timeout(limit, exchange).await {
+    let problem = match daemon.vm().clock().timeout(limit.duration(), exchange).await {
         Some(result) => result.err(),
-        None => Some(format!("it was not complete after {} s", limit.as_secs())),
+        None => Some(format!("it was not complete after {limit}")),
     };
     answer.problem = problem;
     Ok(Probe::Connected(answer))

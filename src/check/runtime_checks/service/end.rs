@@ -6,22 +6,22 @@ use tokio::time::{Instant, sleep};
 
 use super::Service;
 use super::intervals::POLL_INTERVAL;
-use crate::check::expectations::StopExpectations;
+use crate::check::expectations::{StopExpectations, Timeout};
 use crate::engine::{Exit, State};
 use crate::harness::{HarnessError, value};
 
-/// The default timeout of `stop` in seconds.
-const DEFAULT_STOP_TIMEOUT: u64 = 10;
-/// The time in which a service must end that ends by itself, in seconds.
-const EXIT_TIMEOUT: u64 = 60;
+/// The default timeout of `stop`.
+const DEFAULT_STOP_TIMEOUT: Timeout = Timeout::from_secs(10);
+/// The time in which a service must end that ends by itself.
+const EXIT_TIMEOUT: Timeout = Timeout::from_secs(60);
 
 impl Service<'_> {
     pub(super) async fn check_stop(
         &mut self,
         expected: &StopExpectations,
     ) -> Result<(), HarnessError> {
-        let seconds = expected.timeout.unwrap_or(DEFAULT_STOP_TIMEOUT);
-        let (begin, limit) = (Instant::now(), Duration::from_secs(seconds));
+        let timeout = expected.timeout.unwrap_or(DEFAULT_STOP_TIMEOUT);
+        let (begin, limit) = (Instant::now(), timeout.duration());
         let mut grace = limit;
         if let Some(signal) = &expected.signal {
             self.container.signal(signal).await?;
@@ -38,7 +38,7 @@ impl Service<'_> {
         } else {
             format!("{:.1} s", duration.as_secs_f32())
         };
-        self.checks.record("stop", format!("within {seconds} s"), found, !killed);
+        self.checks.record("stop", format!("within {timeout}"), found, !killed);
         if let Some(code) = expected.exit_code {
             self.checks.expect_equal("exit code after the stop", &code, &output.code);
         }
@@ -47,13 +47,13 @@ impl Service<'_> {
 
     /// Waits until the service ends by itself, and compares its exit code with `expected`.
     pub(super) async fn check_exit(&mut self, expected: i64) -> Result<(), HarnessError> {
-        let deadline = Instant::now() + Duration::from_secs(EXIT_TIMEOUT);
+        let deadline = Instant::now() + EXIT_TIMEOUT.duration();
         let mut state = self.container.state().await?;
         while state.running && Instant::now() < deadline {
             sleep(POLL_INTERVAL).await;
             state = self.container.state().await?;
         }
-        let wanted = format!("exit code {expected} within {EXIT_TIMEOUT} s");
+        let wanted = format!("exit code {expected} within {EXIT_TIMEOUT}");
         let passed = state.exit.as_ref().is_some_and(|exit| exit.code == expected);
         let found = match (state.running, passed, &state.exit) {
             (true, ..) => "it is still running".to_owned(),

@@ -1,7 +1,5 @@
 //! Checks of a service whose start must fail: it ends before it is ready, or the engine refuses it.
 
-use std::time::Duration;
-
 use tokio::time::sleep;
 
 use super::Service;
@@ -60,8 +58,8 @@ impl Service<'_> {
                 return Ok(false);
             }
         } else {
-            let seconds = ready.timeout.unwrap_or(DEFAULT_READY_TIMEOUT);
-            let _ = self.end.or(sleep(Duration::from_secs(seconds))).await;
+            let timeout = ready.timeout.unwrap_or(DEFAULT_READY_TIMEOUT);
+            let _ = self.end.or(sleep(timeout.duration())).await;
         }
         Ok(!self.container.state().await?.running)
     }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-/// The default timeout of `ready` in seconds.
-pub(super) const DEFAULT_READY_TIMEOUT: u64 = 60;
+use crate::check::expectations::Timeout;
+
+/// The default timeout of `ready`.
+pub(super) const DEFAULT_READY_TIMEOUT: Timeout = Timeout::from_secs(60);
 /// The time between two looks at a service.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Bounds of the time for which a ready service must keep running. In between, it is the time that

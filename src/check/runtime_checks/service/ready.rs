@@ -19,9 +19,9 @@ impl Service<'_> {
         &mut self,
         expected: &ReadyConditions,
     ) -> Result<bool, HarnessError> {
-        let seconds = expected.timeout.unwrap_or(DEFAULT_READY_TIMEOUT);
-        let deadline = Instant::now() + Duration::from_secs(seconds);
-        let ready = format!("ready within {seconds} s");
+        let timeout = expected.timeout.unwrap_or(DEFAULT_READY_TIMEOUT);
+        let deadline = Instant::now() + timeout.duration();
+        let ready = format!("ready within {timeout}");
         loop {
             let unmet = match self.end.or(self.unmet_condition(expected, deadline)).await {
                 Some(unmet) => unmet?,

@@ -1,7 +1,5 @@
 //! Requests to a service, and commands in its container.
 
-use std::time::Duration;
-
 use tokio::time::{Instant, sleep};
 
 use super::Service;
@@ -18,7 +16,7 @@ impl Service<'_> {
         &mut self,
         expected: &HttpExpectations,
     ) -> Result<(), HarnessError> {
-        let deadline = Instant::now() + expected.time_limit();
+        let deadline = Instant::now() + expected.time_limit().duration();
         loop {
             let answer = http::send(self.image.daemon(), self.container, expected);
             let refused = match self.end.or(answer).await.transpose()? {
@@ -47,15 +45,14 @@ impl Service<'_> {
         &mut self,
         expected: &ExecExpectations,
     ) -> Result<(), HarnessError> {
-        let seconds = expected.timeout.unwrap_or(DEFAULT_TIMEOUT);
-        let limit = Duration::from_secs(seconds);
+        let limit = expected.timeout.unwrap_or(DEFAULT_TIMEOUT);
         let shown = value::format(&expected.command);
         let user = expected.user.as_deref();
-        let output = match self.container.exec(&expected.command, user, limit).await {
+        let output = match self.container.exec(&expected.command, user, limit.duration()).await {
             Ok(output) => output,
             Err(EngineError::Timeout { .. }) => {
-                let (subject, limit) =
-                    (format!("duration of {shown}"), format!("at most {seconds} s"));
+                let subject = format!("duration of {shown}");
+                let limit = format!("at most {limit}");
                 self.checks.record(&subject, limit, "still running", false);
                 return Ok(());
             }
