@@ -79,6 +79,11 @@ fn layers_auto(bencher: Bencher<'_, '_>, paths: usize) {
 }
 
 #[divan::bench(args = [730, 20_000])]
+fn layers_balanced(bencher: Bencher<'_, '_>, paths: usize) {
+    bench_layers(bencher, paths, &Strategy::Balanced);
+}
+
+#[divan::bench(args = [730, 20_000])]
 fn layers_popularity(bencher: Bencher<'_, '_>, paths: usize) {
     bench_layers(bencher, paths, &Strategy::Popularity);
 }

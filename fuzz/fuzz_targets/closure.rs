@@ -37,6 +37,8 @@ fuzz_target!(|data: &[u8]| {
         (Strategy::Popularity, 100),
         (Strategy::Auto, 3),
         (Strategy::Auto, 100),
+        (Strategy::Balanced, 3),
+        (Strategy::Balanced, 100),
         (Strategy::Single, 1),
     ] {
         let split = strategy.layers(&graph, most).expect("only a pipeline may not fit");

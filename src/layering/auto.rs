@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::graph::{PathGraph, name_key, reachable};
+use super::graph::{PathGraph, reachable};
 use crate::closure::StorePath;
 
 /// A set of primary paths, a bit for each. Every primary path has a layer, and there are fewer
@@ -28,19 +28,7 @@ pub(super) fn layers(graph: &PathGraph, available: usize) -> Vec<Vec<StorePath>>
     for (path, owners) in owners.into_iter().enumerate() {
         layers.entry(owners).or_default().push(path);
     }
-    // Layers come after those that they depend on: a closure is larger than those in it.
-    let mut ordered: Vec<_> = layers
-        .into_values()
-        .map(|layer| {
-            let closure = reachable(graph.references(), layer.iter().copied());
-            let size: u64 =
-                closure.iter().fold(0, |sum, path| sum.saturating_add(graph.sizes()[*path]));
-            let first = layer.iter().map(|path| name_key(&graph.paths()[*path])).min();
-            (size, first, layer)
-        })
-        .collect();
-    ordered.sort_unstable();
-    graph.named(ordered.into_iter().map(|(_, _, layer)| layer))
+    graph.named(graph.sorted_by_closure(layers.into_values()))
 }
 
 /// For each path, the set of primary paths that identifies its layer.

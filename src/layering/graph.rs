@@ -65,6 +65,24 @@ impl PathGraph {
         &self.dependents
     }
 
+    /// Sorts layers by the sizes of their closures. A closure is larger than those in it, so layers
+    /// come after those that they depend on.
+    pub(super) fn sorted_by_closure(
+        &self,
+        layers: impl IntoIterator<Item = Vec<usize>>,
+    ) -> impl Iterator<Item = Vec<usize>> {
+        let keyed = layers.into_iter().map(|layer| {
+            let closure = reachable(&self.references, layer.iter().copied());
+            let size: u64 =
+                closure.iter().fold(0, |sum, path| sum.saturating_add(self.sizes[*path]));
+            let first = layer.iter().map(|path| name_key(&self.paths[*path])).min();
+            (size, first, layer)
+        });
+        let mut ordered: Vec<_> = keyed.collect();
+        ordered.sort_unstable();
+        ordered.into_iter().map(|(_, _, layer)| layer)
+    }
+
     /// Replaces numbers by paths, sorted within each layer. Empty layers are left out.
     pub(super) fn named(
         &self,
@@ -98,7 +116,7 @@ pub(super) fn reachable(
 
 /// The key that sorts store paths by name before hash, so that the order survives a rebuild that
 /// changes only hashes.
-pub(super) fn name_key(path: &StorePath) -> (&str, &str) {
+fn name_key(path: &StorePath) -> (&str, &str) {
     let (hash, name) = path.name().split_once('-').unwrap_or((path.name(), ""));
     (name, hash)
 }

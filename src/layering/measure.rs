@@ -14,7 +14,7 @@ use crate::closure::StorePath;
 /// not have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Measurement {
-    /// The strategy: `single`, `popularity`, `auto`, `plan`, or `each` for a layer for each path,
+    /// The strategy: `single`, `popularity`, `auto`, `balanced`, `plan`, or `each` for a layer for each path,
     /// which no image can have but which is the minimum.
     pub strategy: &'static str,
     /// The maximum number of layers with store paths, if the strategy has one.
@@ -57,7 +57,12 @@ pub fn measure(
         layers: Some(1),
         shipped: shipped(measured, &Strategy::Single, 1)?,
     }];
-    for (name, strategy) in [("popularity", Strategy::Popularity), ("auto", Strategy::Auto)] {
+    let strategies = [
+        ("popularity", Strategy::Popularity),
+        ("auto", Strategy::Auto),
+        ("balanced", Strategy::Balanced),
+    ];
+    for (name, strategy) in strategies {
         for layers in budgets {
             let shipped = shipped(measured, &strategy, *layers)?;
             results.push(Measurement { strategy: name, layers: Some(*layers), shipped });

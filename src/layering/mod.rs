@@ -5,6 +5,7 @@
 //! file.
 
 mod auto;
+mod balanced;
 mod budget;
 mod graph;
 mod measure;

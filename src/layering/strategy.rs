@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::graph::PathGraph;
 use super::named::LayerPlan;
 use super::pipeline::{Pipeline, RunError, UnknownPath};
-use super::{auto, popularity};
+use super::{auto, balanced, popularity};
 use crate::closure::StorePath;
 use crate::suggest;
 use crate::text;
@@ -21,6 +21,9 @@ pub enum Strategy {
     /// A layer for each of the largest store paths, with what only it needs, and one for the
     /// contents: the default of nixpkgs' dockerTools.
     Auto,
+    /// Layers for which updates transfer few bytes: what changes together shares a layer, and large
+    /// store paths share theirs with few others. One more is for the contents.
+    Balanced,
     /// The layers that a pipeline makes of the store paths, and one for the contents.
     Pipeline(Arc<Pipeline>),
     /// The layers of a plan, by the names of packages, and one for the contents.
@@ -30,7 +33,7 @@ pub enum Strategy {
 }
 
 /// The names of strategies.
-const NAMES: [&str; 3] = ["auto", "popularity", "single"];
+const NAMES: [&str; 4] = ["auto", "balanced", "popularity", "single"];
 
 /// A text that does not name a strategy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +83,7 @@ impl FromStr for Strategy {
     fn from_str(text: &str) -> Result<Self, StrategyError> {
         match text {
             "auto" => Ok(Self::Auto),
+            "balanced" => Ok(Self::Balanced),
             "popularity" => Ok(Self::Popularity),
             "single" => Ok(Self::Single),
             "layered" => Err(StrategyError::Renamed),
@@ -94,7 +98,7 @@ impl FromStr for Strategy {
 impl Strategy {
     /// Whether the split depends on the sizes of paths.
     pub fn needs_sizes(&self) -> bool {
-        matches!(self, Self::Auto | Self::Pipeline(_))
+        matches!(self, Self::Auto | Self::Balanced | Self::Pipeline(_))
     }
 
     /// Splits the paths of `graph` into at most `available` layers, lowest first. No layer is
@@ -117,6 +121,7 @@ impl Strategy {
         let all = || (0..graph.len()).collect::<Vec<usize>>();
         match self {
             Self::Auto => Ok(auto::layers(graph, available)),
+            Self::Balanced => Ok(balanced::layers(graph, available)),
             Self::Popularity => {
                 let ranked = popularity::ranked_among(graph, &all(), graph.references());
                 Ok(graph.named(one_each(ranked, available)))

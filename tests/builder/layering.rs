@@ -217,6 +217,51 @@ fn layers_of_random_graphs_equal_those_of_another_implementation() {
     }
 }
 
+/// Paths without references, by their sizes in KiB.
+fn alone(paths: &[(&str, u64)]) -> PathGraph {
+    let node = |(name, size): &(&str, u64)| ((*name).to_owned(), Vec::new(), size << 10);
+    graph(&paths.iter().map(node).collect::<Vec<_>>())
+}
+
+#[test]
+fn balanced_keeps_a_version_together_and_large_paths_apart() {
+    let paths = alone(&[
+        ("1-curl-7.88", 300),
+        ("2-libcurl-7.88", 800),
+        ("3-llvm-14.0", 60_000),
+        ("4-clang-14.0", 30_000),
+        ("5-zlib-1.2", 100),
+        ("6-bzip2-1.0", 90),
+        ("7-source", 80),
+    ]);
+    let expected = ["5-zlib-1.2 6-bzip2-1.0 7-source", "1-curl-7.88 2-libcurl-7.88"];
+    let expected = [&expected[..], &["4-clang-14.0", "3-llvm-14.0"]].concat();
+    assert_eq!(split(&Strategy::Balanced, &paths, 4), expected);
+    // Paths larger than an average layer are on their own, with a version or without.
+    let joined = split(&Strategy::Balanced, &paths, 3);
+    assert_eq!(joined[1..], ["4-clang-14.0", "3-llvm-14.0"], "{joined:?}");
+}
+
+#[test]
+fn an_update_moves_no_other_path_to_another_layer_of_balanced() {
+    let paths: Vec<(String, u64)> = (0..60_u64)
+        .map(|number| (format!("{number}-p{number}-1.{number}"), 10 + number * number * 7))
+        .collect();
+    let split = |paths: &[(String, u64)]| {
+        let paths: Vec<_> = paths.iter().map(|(name, size)| (name.as_str(), *size)).collect();
+        split(&Strategy::Balanced, &alone(&paths), 12)
+    };
+    let before = split(&paths);
+    assert_eq!(before.len(), 12);
+    for updated in 0..paths.len() {
+        let mut after = paths.clone();
+        after[updated].0 = format!("x{updated}-p{updated}-2.{updated}");
+        let after = split(&after);
+        let changed = after.iter().filter(|layer| !before.contains(layer)).count();
+        assert_eq!(changed, 1, "p{updated}");
+    }
+}
+
 #[test]
 fn each_strategy_splits_the_store_of_a_recipe() {
     let lab = Lab::with_store();
@@ -225,6 +270,7 @@ fn each_strategy_splits_the_store_of_a_recipe() {
     for (layering, max, expected) in [
         ("'auto'", 100, vec!["c-libc", "b-zlib", "a-app", ""]),
         ("'auto'", 3, vec!["c-libc", "a-app b-zlib", ""]),
+        ("'balanced'", 100, vec!["c-libc", "b-zlib", "a-app", ""]),
         ("'popularity'", 3, vec!["c-libc", "a-app b-zlib", ""]),
         ("'single'", 3, vec!["a-app b-zlib c-libc"]),
         ("[['subcomponent_out', ['/nix/store/b-zlib']]]", 3, vec!["b-zlib c-libc", "a-app", ""]),
@@ -341,7 +387,7 @@ fn large_graphs_are_split_in_seconds() {
         .collect();
     let graph = graph(&nodes);
     let limited = pipeline(&json!([["popularity_contest"], ["limit_layers", 90]]));
-    for strategy in [Strategy::Auto, Strategy::Popularity, limited] {
+    for strategy in [Strategy::Auto, Strategy::Balanced, Strategy::Popularity, limited] {
         let start = Instant::now();
         assert!(strategy.layers(&graph, 99).unwrap().len() > 2);
         // Ten times what an optimized program takes; blow-ups take minutes.

@@ -102,7 +102,7 @@ fn errors_for_wrong_types_and_values_explain_them() {
         ("name='x'\nuid='root'\n", "recipe.toml:2:"),
         (
             "name='x'\nlayering='flat'\n",
-            "expected \"auto\", \"popularity\", \"single\", or a pipeline",
+            "expected \"auto\", \"balanced\", \"popularity\", \"single\", or a pipeline",
         ),
         ("name='x'\ncreated='yesterday'\n", "created: invalid time \"yesterday\""),
         ("name='x'\nmtime='1960-01-01T00:00:00Z'\n", "out of range"),

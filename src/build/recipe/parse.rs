@@ -79,6 +79,8 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
     };
     let store = settings.store.map(|store| Store::new(store, folder)).transpose()?;
     let store_dir = store.as_ref().map_or(NIX_STORE, |store| store.dir.as_str());
+    let package_layers = settings.package_layers.unwrap_or(false);
+    let is_outside_nix = store_dir != NIX_STORE || (store.is_none() && package_layers);
     let layers = files::named_layers(settings.layer.unwrap_or_default(), store_dir)?;
     Ok(Recipe {
         path: path.to_owned(),
@@ -86,10 +88,12 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
         tags: tags(settings.tag, settings.tags)?,
         layering: match settings.layering {
             Some(setting) => setting.strategy(folder)?,
-            None => Strategy::default(),
+            // Nix' tools have no balanced layers.
+            None if is_outside_nix => Strategy::Balanced,
+            None => Strategy::Popularity,
         },
         layers,
-        package_layers: settings.package_layers.unwrap_or(false),
+        package_layers,
         from_image,
         from_image_name: settings.from_image_name,
         from_image_tag: settings.from_image_tag,
