@@ -2,7 +2,8 @@
 //!
 //! | stage | threads | task |
 //! |---|---|---|
-//! | list | one | lists the entries of each layer and cuts them into segments |
+//! | list | several | list the entries of layers, each of one at a time |
+//! | cut | one | cuts the layers, in order, into segments |
 //! | read | several | fill buffers with the bytes of segments, in any order |
 //! | hash | one | hashes the segments in order and computes each layer's diff ID |
 //! | write | the caller's | writes the same segments in order into a [`LayerSink`] |
@@ -16,45 +17,14 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::ArchiveError;
-use super::blob_cache::CachedBlob;
 use super::layer::{Fingerprint, Layer, SEGMENT_SIZE, Segment};
+pub use super::layer_cache::{CachedLayer, LayerCache, NoCache};
+pub use super::list_ahead::LayerSource;
+use super::list_ahead::{self, ListedAhead};
 use super::sink::LayerSink;
 use super::write::write_failed;
 use crate::image::DiffId;
 use crate::image::digest::Hasher;
-
-/// Lists the entries of one layer when the pipeline gets to it.
-pub type LayerSource<'a, E> = Box<dyn FnOnce() -> Result<Layer, E> + Send + 'a>;
-
-/// A cache of the digests and compressed bytes of layers from earlier builds.
-pub trait LayerCache: Sync {
-    /// Returns the cached layer with `fingerprint`.
-    fn get(&self, fingerprint: &Fingerprint) -> Option<CachedLayer>;
-
-    /// Adds the digest of the layer with `fingerprint`, and replaces one that it has.
-    fn insert(&self, fingerprint: &Fingerprint, diff_id: DiffId);
-}
-
-/// A layer from a [`LayerCache`].
-#[derive(Clone, Debug)]
-pub struct CachedLayer {
-    /// The diff ID: the digest of its tar.
-    pub diff_id: DiffId,
-    /// Its compressed bytes, if the sink needs these; then the layer's files are not read.
-    pub blob: Option<CachedBlob>,
-}
-
-/// A cache that is always empty.
-#[derive(Clone, Copy, Debug)]
-pub struct NoCache;
-
-impl LayerCache for NoCache {
-    fn get(&self, _: &Fingerprint) -> Option<CachedLayer> {
-        None
-    }
-
-    fn insert(&self, _: &Fingerprint, _: DiffId) {}
-}
 
 /// The digest and size of a produced layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +81,13 @@ pub fn run<E: From<ArchiveError> + Send>(
     // Everything is moved in, so that an error drops the writer's ends of the queues, which ends
     // the other stages.
     thread::scope(move |scope| {
-        scope.spawn(move || list(sources, cache, wants_bytes, &jobs, &listed));
+        let (sources, unlisted) = ListedAhead::new(sources, threads);
+        for _ in 0..sources.listers() {
+            let unlisted = unlisted.clone();
+            scope.spawn(move || list_ahead::list(&unlisted));
+        }
+        drop(unlisted);
+        scope.spawn(move || cut(sources, cache, wants_bytes, &jobs, &listed));
         for _ in 0..threads {
             let (queue, empty) = (queue.clone(), empty.clone());
             scope.spawn(move || read(&queue, &empty));
@@ -125,54 +101,56 @@ pub fn run<E: From<ArchiveError> + Send>(
     })
 }
 
-/// The list stage. Ends early if the other stages have ended.
-fn list<E: From<ArchiveError>>(
-    sources: Vec<LayerSource<'_, E>>,
+/// The cut stage. Ends early if the other stages have ended.
+fn cut<E: From<ArchiveError>>(
+    sources: ListedAhead<'_, E>,
     cache: &dyn LayerCache,
     wants_bytes: bool,
     jobs: &Sender<(Segment, Sender<FilledBuffer>)>,
     listed: &Sender<Result<Step<Receiver<FilledBuffer>>, E>>,
 ) {
-    for source in sources {
-        let layer = match source() {
-            Ok(layer) => Arc::new(layer),
+    sources.each(|layer| match layer {
+        Ok(layer) => cut_layer(&Arc::new(layer), cache, wants_bytes, jobs, listed).is_some(),
+        Err(error) => {
+            let _ = listed.send(Err(error));
+            false
+        }
+    });
+}
+
+/// Cuts one layer. Returns `None` if no more are needed.
+fn cut_layer<E: From<ArchiveError>>(
+    layer: &Arc<Layer>,
+    cache: &dyn LayerCache,
+    wants_bytes: bool,
+    jobs: &Sender<(Segment, Sender<FilledBuffer>)>,
+    listed: &Sender<Result<Step<Receiver<FilledBuffer>>, E>>,
+) -> Option<()> {
+    let fingerprint = layer.fingerprint();
+    let cached = cache.get(&fingerprint);
+    let is_cached = cached.is_some();
+    let needs_no_bytes =
+        cached.as_ref().is_some_and(|cached| cached.blob.is_some() || !wants_bytes);
+    let begin = Step::Begin { size: layer.size(), entries: layer.len(), fingerprint, cached };
+    listed.send(Ok(begin)).ok()?;
+    if needs_no_bytes {
+        return Some(());
+    }
+    for segment in layer.segments() {
+        let segment = match segment {
+            // The cached digest is written with these bytes, which are not hashed.
+            Ok(segment) if is_cached => segment.with_unchanged_files(),
+            Ok(segment) => segment,
             Err(error) => {
-                let _ = listed.send(Err(error));
-                return;
+                let _ = listed.send(Err(error.into()));
+                return None;
             }
         };
-        let fingerprint = layer.fingerprint();
-        let cached = cache.get(&fingerprint);
-        let is_cached = cached.is_some();
-        let needs_no_bytes =
-            cached.as_ref().is_some_and(|cached| cached.blob.is_some() || !wants_bytes);
-        let begin = Step::Begin { size: layer.size(), entries: layer.len(), fingerprint, cached };
-        if listed.send(Ok(begin)).is_err() {
-            return;
-        }
-        if needs_no_bytes {
-            continue;
-        }
-        for segment in layer.segments() {
-            let segment = match segment {
-                // The cached digest is written with these bytes, which are not hashed.
-                Ok(segment) if is_cached => segment.with_unchanged_files(),
-                Ok(segment) => segment,
-                Err(error) => {
-                    let _ = listed.send(Err(error.into()));
-                    return;
-                }
-            };
-            let (result, filled) = bounded(1);
-            if jobs.send((segment, result)).is_err() || listed.send(Ok(Step::Data(filled))).is_err()
-            {
-                return;
-            }
-        }
-        if listed.send(Ok(Step::End)).is_err() {
-            return;
-        }
+        let (result, filled) = bounded(1);
+        jobs.send((segment, result)).ok()?;
+        listed.send(Ok(Step::Data(filled))).ok()?;
     }
+    listed.send(Ok(Step::End)).ok()
 }
 
 /// The read stage. Takes a buffer before it takes a segment, so the oldest segment always has one.
