@@ -1,8 +1,11 @@
-"""Shared by the benchmarks: measures commands on the same input, runs interleaved."""
+"""Shared by the benchmarks: measures commands on the same input, runs interleaved.
+
+SEATRIAL names a program to measure; without it, the release build of the sources is.
+"""
 import json, os, statistics, subprocess, sys, time
 
 root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-seatrial = f"{root}/target/release/seatrial"
+seatrial = os.environ.get("SEATRIAL") or f"{root}/target/release/seatrial"
 quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
@@ -72,4 +75,5 @@ def settle(work):
 
 
 def build():
-    run(f"cd {root} && cargo build --locked --release --features vm")
+    if not os.environ.get("SEATRIAL"):
+        run(f"cd {root} && cargo build --locked --release --features vm")

@@ -3,16 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::archive::Image;
-use crate::image::manifest::{IMAGE_NAME, REF_NAME};
+use crate::image::manifest::{BASE_DIGEST, BASE_NAME, IMAGE_NAME, REF_NAME};
 use crate::image::{ContainerConfig, Reference};
 use crate::text;
 
 /// The names that the specification defines begin with this.
 const PREDEFINED: &str = "org.opencontainers.image.";
-/// The annotation with the reference of the base image.
-const BASE_NAME: &str = "org.opencontainers.image.base.name";
-/// The annotation with the digest of the manifest of the base image.
-const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 
 /// The annotations that a recipe asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

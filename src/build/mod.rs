@@ -86,7 +86,7 @@ pub use overrides::Overrides;
 pub use plan::Plan;
 pub use planning::plan;
 #[cfg(feature = "registry")]
-pub(crate) use push::{push, push_images};
+pub(crate) use push::{PushedImage, bill_of_materials, push, push_images};
 pub use recipe::{Recipe, Store, TimeSetting};
 pub use reference::references;
 pub use stream_conf::stream_conf;

@@ -71,23 +71,38 @@ fn push_once(
     Ok((summaries, pusher.close()?))
 }
 
-/// Pushes `images`, which differ in their platform and whose uncompressed layers have these sizes,
-/// to `references`. Layers that are not compressed are compressed, the others and the configs stay
-/// the same, byte for byte.
+/// An image that is pushed.
+pub(crate) struct PushedImage {
+    pub(crate) image: Image,
+    /// The sizes of its uncompressed layers.
+    pub(crate) sizes: Vec<u64>,
+    /// Its base image, if that is known.
+    pub(crate) base: Option<BaseImage>,
+}
+
+/// Pushes `images`, which differ in their platform, to `references`. Layers that are not compressed are compressed, the others and the configs stay
+/// the same, byte for byte. A bill of materials in the format `sbom` is attached to each image.
 ///
 /// # Errors
 /// If a layer cannot be read, or a registry does not take the image; nothing is tagged then.
 pub(crate) fn push_images(
     registries: &Registries,
-    images: &[(Image, Vec<u64>)],
+    images: &[PushedImage],
     references: &[RemoteReference],
     options: PushOptions,
+    sbom: Option<SbomFormat>,
     cache: CacheUse,
 ) -> Result<PushReport, BuildError> {
     let cache = DiskCache::open(cache, options.compression);
     let blobs = cache.blobs().cloned();
     let mut pusher = registries.pusher(references, options, blobs, |_| ())?;
-    match images.iter().try_for_each(|(image, sizes)| write_all(&mut pusher, image, sizes)) {
+    let written = images.iter().try_for_each(|PushedImage { image, sizes, base }| {
+        write_all(&mut pusher, image, sizes)?;
+        let Some(format) = sbom else { return Ok(()) };
+        let names = image.references.clone();
+        attach(&mut pusher, format, names, (base.clone(), 0), options.threads)
+    });
+    match written {
         Ok(()) => Ok(pusher.close()?),
         Err(error) => Err(pusher.take_failure().map_or(error, BuildError::from)),
     }
@@ -112,12 +127,25 @@ fn attach(
     threads: usize,
 ) -> Result<(), BuildError> {
     let image = pusher.last_image(names)?;
-    let files = FileSystem::read(&image, threads)?;
-    let bill = Bill::collect(&image, &files, base.0, base.1)?;
-    let content = format.document(&bill).into_bytes();
-    let media_type = format.media_type();
-    let attached = pusher.attach(&Artifact { media_type, content, created: bill.image.created });
-    attached.map_err(|error| {
+    let artifact = bill_of_materials(&image, format, base, threads)?;
+    pusher.attach(&artifact).map_err(|error| {
         pusher.take_failure().map_or_else(|| write_failed(error).into(), BuildError::from)
     })
+}
+
+/// The bill of materials of `image`, to be attached to it. `base` is its base image, and the number
+/// of layers that are from there.
+///
+/// # Errors
+/// If a layer of the image cannot be read.
+pub(crate) fn bill_of_materials(
+    image: &Image,
+    format: SbomFormat,
+    base: (Option<BaseImage>, usize),
+    threads: usize,
+) -> Result<Artifact, BuildError> {
+    let files = FileSystem::read(image, threads)?;
+    let bill = Bill::collect(image, &files, base.0, base.1)?;
+    let content = format.document(&bill).into_bytes();
+    Ok(Artifact { media_type: format.media_type(), content, created: bill.image.created })
 }

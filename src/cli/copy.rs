@@ -8,6 +8,7 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::args::{LimitArgs, RegistryArgs, thread_count};
+use super::exit::UsageError;
 use super::images::{Access, location};
 use super::progress::BuildProgress;
 use super::streams::{messages, pretty_json, stdout};
@@ -51,6 +52,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<Platform>,
 
+    /// Say what a registry would be sent, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+
     /// Do not keep blobs in the cache
     #[arg(long)]
     no_cache: bool,
@@ -72,7 +77,7 @@ impl Args {
         let push = PushOptions {
             compression: Compression::Gzip,
             media_types: MediaTypes::Oci,
-            dry_run: false,
+            dry_run: self.dry_run,
             threads,
         };
         let cache = if self.no_cache { CacheUse::Off } else { CacheUse::On };
@@ -85,6 +90,7 @@ impl Args {
 struct Printed<'a> {
     source: String,
     destination: String,
+    dry_run: bool,
     #[serde(flatten)]
     copied: &'a Copied,
 }
@@ -93,6 +99,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let (from, to) = (location(&args.source)?, location(&args.destination)?);
     if let Some(path) = to.path() {
         check_target(&to, path)?;
+    }
+    if args.dry_run && !matches!(to, Location::Registry(_)) {
+        return Err(UsageError("--dry-run is only for copies to registries").into());
     }
     let access = Access::new(&args.registry, !args.no_cache);
     let source = access.source(&from, args.platform.as_ref(), args.limits.limits())?;
@@ -109,7 +118,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         Location::Daemon(reference) => to_daemon(&source, reference, &options)?,
         Location::Path(_) => Copied::default(),
     };
-    print(args, &Printed { source: from.to_string(), destination: to.to_string(), copied: &copied })
+    let (source, destination, dry_run) = (from.to_string(), to.to_string(), args.dry_run);
+    print(args, &Printed { source, destination, dry_run, copied: &copied })
 }
 
 /// Checks that the format of a destination in a file or folder is known, and that the file can
@@ -175,7 +185,8 @@ fn print(args: &Args, printed: &Printed<'_>) -> anyhow::Result<()> {
         writeln!(output, "{}", pretty_json(printed)?)?;
         return Ok(());
     }
-    writeln!(output, "copied to {}", text::shorten(&printed.destination))?;
+    let verb = if args.dry_run { "would copy" } else { "copied" };
+    writeln!(output, "{verb} to {}", text::shorten(&printed.destination))?;
     for (label, digest) in [("digest", copied.digest), ("id", copied.id)] {
         if let Some(digest) = digest {
             writeln!(output, "  {label:<12}{digest}")?;
@@ -190,7 +201,13 @@ fn print(args: &Args, printed: &Printed<'_>) -> anyhow::Result<()> {
         0 => String::new(),
         mounted => format!(", {mounted} mounted"),
     };
-    let blobs = format!("{sent} copied ({size}){mounted}, {present} already there");
+    let blobs = format!(
+        "{sent} {} ({size}){mounted}, {present} already there",
+        match args.dry_run {
+            true => "to copy",
+            false => "copied",
+        }
+    );
     writeln!(output, "  {:<12}{blobs}", "blobs")?;
     for note in &copied.notes {
         // The copy is complete, whether this can be printed or not.

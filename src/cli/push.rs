@@ -144,10 +144,6 @@ fn push_recipe(args: &Args) -> anyhow::Result<PushReport> {
 }
 
 fn push_image(args: &Args) -> anyhow::Result<PushReport> {
-    if args.sbom.is_some() {
-        let problem = "--sbom is only for recipes; to describe an image, build it from a recipe";
-        return Err(UsageError(problem).into());
-    }
     if args.recipe.overrides() != build::Overrides::default() {
         return Err(UsageError("--name and --tag are only for recipes; name a REFERENCE").into());
     }
@@ -171,7 +167,8 @@ fn push_image(args: &Args) -> anyhow::Result<PushReport> {
     let progress: Progress = Arc::new(move |bytes| bar.add(bytes));
     // Other media types need other manifests.
     let keep = args.media_types.is_none();
-    Ok(copy::push(source, access.registries()?, &references, keep, &options, progress)?)
+    let (registries, sbom) = (access.registries()?, args.sbom.map(Into::into));
+    Ok(copy::push(source, registries, &references, keep, sbom, &options, progress)?)
 }
 
 fn print(args: &Args, report: &PushReport) -> anyhow::Result<()> {

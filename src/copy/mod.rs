@@ -18,13 +18,14 @@ pub(crate) use source::Source;
 
 use self::folder::LayoutFolder;
 use self::options::BUFFER_SIZE;
-use crate::archive::oci::{ImageTree, LayoutTar, LayoutWriter, made_tree};
+use crate::archive::oci::{ImageTree, LayoutTar, LayoutWriter, TreeDocument, made_tree};
 use crate::archive::{ArchiveError, Image, verify};
 use crate::build::output::OutputFile;
-use crate::build::{BuildError, push_images};
+use crate::build::{BuildError, PushedImage, bill_of_materials, push_images};
 use crate::image::manifest::Descriptor;
 use crate::image::{ImagePath, RemoteReference};
-use crate::registry::{PushReport, Registries};
+use crate::registry::{Artifact, PushReport, Registries};
+use crate::sbom::{BaseImage, SbomFormat};
 use crate::text;
 
 /// Copies `source` to a repository, under the tag of `reference`.
@@ -43,7 +44,7 @@ pub(crate) fn to_registry(
     let Some(mut tree) = source.tree(options.platform.as_ref())? else {
         let image = source.image(options.platform.as_ref())?.0;
         let id = image.id();
-        let report = push_verified(registries, vec![image], references, options)?;
+        let report = push_verified(registries, vec![(image, None)], references, None, options)?;
         let mut copied = reported(&report);
         let note = "its layers are not compressed and it has no manifest; layers were compressed \
                     for the registry";
@@ -57,7 +58,7 @@ pub(crate) fn to_registry(
     }
     let platforms = tree.platforms();
     let report =
-        registries.push_tree(tree, references, from.as_ref(), options.push, move |bytes| {
+        registries.push_tree(tree, references, &[], from.as_ref(), options.push, move |bytes| {
             progress(bytes)
         })?;
     Ok(Copied { platforms, notes, ..reported(&report) })
@@ -65,7 +66,7 @@ pub(crate) fn to_registry(
 
 /// Sends `source` to `references`, each with a tag. With `keep`, an image with manifests whose
 /// layers are compressed is sent as it is; otherwise, layers that are not compressed are, and the
-/// image gets new manifests.
+/// image gets new manifests. A bill of materials in the format `sbom` is attached to each image.
 ///
 /// # Errors
 /// If the source cannot be read, or a registry does not take the image; nothing is tagged then.
@@ -74,6 +75,7 @@ pub(crate) fn push(
     registries: &Registries,
     references: &[RemoteReference],
     keep: bool,
+    sbom: Option<SbomFormat>,
     options: &CopyOptions,
     progress: Progress,
 ) -> Result<PushReport, BuildError> {
@@ -83,27 +85,69 @@ pub(crate) fn push(
             let from = source.repository();
             let push = options.push;
             let progress = move |bytes| progress(bytes);
-            return Ok(registries.push_tree(tree, references, from, push, progress)?);
+            let bills = match sbom {
+                Some(format) => bills(&source, &tree, format, options)?,
+                None => Vec::new(),
+            };
+            return Ok(registries.push_tree(tree, references, &bills, from, push, progress)?);
         }
-        Some(tree) => source.images(&tree)?,
-        None => vec![source.image(platform)?.0],
+        Some(tree) => {
+            let images = source.images(&tree)?.into_iter();
+            images
+                .map(|image| {
+                    let base = base_of(&image, &tree);
+                    (image, base)
+                })
+                .collect()
+        }
+        None => vec![(source.image(platform)?.0, None)],
     };
-    push_verified(registries, images, references, options)
+    push_verified(registries, images, references, sbom, options)
 }
 
-/// Verifies and pushes `images`, whose layers are compressed if they are not yet.
+/// The bills of materials of the images of `tree`, each with the manifest that it belongs to.
+fn bills(
+    source: &Source,
+    tree: &ImageTree,
+    format: SbomFormat,
+    options: &CopyOptions,
+) -> Result<Vec<(Descriptor, Artifact)>, BuildError> {
+    source.prefetch(tree)?;
+    let mut bills = Vec::new();
+    for image in source.images(tree)? {
+        let Some(document) = document_of(&image, tree) else { continue };
+        let base = base_of(&image, tree);
+        let bill = bill_of_materials(&image, format, (base, 0), options.threads)?;
+        bills.push((document.descriptor.clone(), bill));
+    }
+    Ok(bills)
+}
+
+/// The manifest of `image`, which is one of the images of `tree`.
+fn document_of<'t>(image: &Image, tree: &'t ImageTree) -> Option<&'t TreeDocument> {
+    tree.documents.iter().find(|one| Some(one.descriptor.digest) == image.manifest)
+}
+
+/// The base image that the annotations of `image` name.
+fn base_of(image: &Image, tree: &ImageTree) -> Option<BaseImage> {
+    BaseImage::of_annotations(&document_of(image, tree)?.annotations())
+}
+
+/// Verifies and pushes `images`, each with its base if that is known, whose layers are compressed if they are not yet.
 fn push_verified(
     registries: &Registries,
-    images: Vec<Image>,
+    images: Vec<(Image, Option<BaseImage>)>,
     references: &[RemoteReference],
+    sbom: Option<SbomFormat>,
     options: &CopyOptions,
 ) -> Result<PushReport, BuildError> {
-    let mut sized = Vec::new();
-    for image in images {
+    let mut verified = Vec::new();
+    for (image, base) in images {
         let layers = verify::layers(&image, options.threads)?;
-        sized.push((image, layers.iter().map(|layer| layer.size).collect()));
+        let sizes = layers.iter().map(|layer| layer.size).collect();
+        verified.push(PushedImage { image, sizes, base });
     }
-    push_images(registries, &sized, references, options.push, options.cache)
+    push_images(registries, &verified, references, options.push, sbom, options.cache)
 }
 
 fn reported(report: &PushReport) -> Copied {

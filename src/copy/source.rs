@@ -198,9 +198,12 @@ impl Source {
         Ok((image, tree.selected_from))
     }
 
-    /// The images of `tree`.
+    /// The images of `tree`, under their own name.
     pub(crate) fn images(&self, tree: &ImageTree) -> Result<Vec<Image>, BuildError> {
-        Ok(tree.images(self.limits)?)
+        let mut images = tree.images(self.limits)?;
+        let names: Vec<String> = self.reference.iter().map(ToString::to_string).collect();
+        images.iter_mut().for_each(|image| image.references.clone_from(&names));
+        Ok(images)
     }
 
     /// Fetches the layers of `tree` that are not cached, several at once.

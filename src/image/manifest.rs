@@ -52,6 +52,11 @@ pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The annotation with the reference in an OCI layout's index; containerd names images by it.
 pub const IMAGE_NAME: &str = "io.containerd.image.name";
 
+/// The annotation with the reference of the base image.
+pub(crate) const BASE_NAME: &str = "org.opencontainers.image.base.name";
+/// The annotation with the digest of the manifest of the base image.
+pub(crate) const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+
 /// An OCI image manifest, with digests of SHA-256 or, if `D` is text, of any algorithm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "D: Deserialize<'de>"))]

@@ -72,6 +72,14 @@ impl RemoteReference {
         }
     }
 
+    /// Parses a reference that begins with a registry, even if that has no dot and no port.
+    pub(crate) fn with_registry(text: &str) -> Result<Self, RemoteReferenceError> {
+        let (registry, rest) = text.split_once('/').unwrap_or((text, ""));
+        // The host stands for any.
+        let parsed: Self = format!("host.example/{rest}").parse()?;
+        Ok(Self { registry: registry.to_owned(), ..parsed })
+    }
+
     /// Name and tag as Docker shows them, if there is a tag.
     pub fn familiar(&self) -> Option<String> {
         let tag = self.tag.as_ref()?;

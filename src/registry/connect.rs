@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use reqwest::{Response, Url, redirect};
 
+use super::mirrors::Endpoint;
 use super::options::RegistryOptions;
 use super::token::Challenge;
 use super::{RegistryError, retry, tls};
-use crate::image::RemoteReference;
 
 /// The time limit for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -25,12 +25,13 @@ pub(super) struct Connection {
     pub(super) challenge: Option<Challenge>,
 }
 
-/// Connects to the registry of `reference`. Registries on the loopback interface may do without
-/// TLS, others only if the user says so.
+/// Connects to the registry of `endpoint`. Registries on the loopback interface may do without TLS,
+/// others only if the user says so.
 pub(super) async fn connect(
-    reference: &RemoteReference,
+    endpoint: &Endpoint,
     options: &RegistryOptions,
 ) -> Result<Connection, RegistryError> {
+    let Endpoint { reference, is_insecure, .. } = endpoint;
     let (name, host) = (reference.registry(), reference.host());
     let base = |scheme: &str| {
         let url = Url::parse(&format!("{scheme}://{host}/"));
@@ -43,14 +44,15 @@ pub(super) async fn connect(
         .retry(reqwest::retry::never())
         .connect_timeout(CONNECT_TIMEOUT.min(options.timeout))
         .http1_only()
-        .tls_backend_preconfigured(tls::config(name)?);
+        .tls_backend_preconfigured(tls::config(name, *is_insecure)?);
     // As in Go programs, proxies are not used for the loopback interface.
     let builder = if is_loopback { builder.no_proxy() } else { builder };
     let http = builder.build().map_err(|error| unreachable(name, error))?;
-    if !options.plain_http {
+    // The flag is about the registry that the user named.
+    if !options.plain_http || endpoint.is_mirror {
         match ping(name, &http, base("https")?, options).await {
             Err(RegistryError::Unreachable { source, .. })
-                if is_loopback && speaks_no_tls(&*source) => {}
+                if *is_insecure || (is_loopback && speaks_no_tls(&*source)) => {}
             answered => return answered,
         }
     }
@@ -92,11 +94,16 @@ async fn ping(
 
 /// Whether `host`, with a port or without, is this computer.
 pub(super) fn is_loopback(host: &str) -> bool {
-    let host = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+    let host = host_name(host);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// `host` without its port, and an IPv6 address without brackets.
+pub(super) fn host_name(host: &str) -> &str {
+    match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
         None => host.split(':').next().unwrap_or(host),
-    };
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
 }
 
 /// Whether a connection failed because the other side does not use TLS.

@@ -2,10 +2,11 @@
 
 use std::io::{Seek, SeekFrom};
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, RANGE};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName, RANGE};
 use reqwest::{Method, Response};
 
-use super::client::{Client, Request};
+use super::client::Client;
+use super::request::Request;
 use super::store::{BlobStore, NewBlob};
 use super::token::{Access, Scope};
 use super::{RegistryError, retry};
@@ -28,6 +29,8 @@ pub(super) struct Document {
     pub(super) bytes: Vec<u8>,
     pub(super) digest: Digest,
     pub(super) media_type: String,
+    /// The version of the document that its name stands for, if the registry sends it.
+    pub(super) etag: Option<String>,
 }
 
 /// Fetches the manifest or index `name`: a tag, or `digest`.
@@ -41,6 +44,7 @@ pub(super) async fn manifest(
     let response = client.send(&request, &[200]).await?;
     let media_type = header(&response, CONTENT_TYPE);
     let announced = header(&response, DIGEST_HEADER).parse::<Digest>().ok();
+    let etag = Some(header(&response, ETAG)).filter(|etag| !etag.is_empty());
     let bytes = client.read(response, DOCUMENT_MAX).await?;
     let found = Digest::of(&bytes);
     if let Some(expected) = digest.or(announced).filter(|expected| *expected != found) {
@@ -48,7 +52,7 @@ pub(super) async fn manifest(
         return Err(RegistryError::Corrupted { what, expected, found });
     }
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_owned();
-    Ok(Document { bytes, digest: found, media_type })
+    Ok(Document { bytes, digest: found, media_type, etag })
 }
 
 /// Fetches the manifest or index `name`; `None` if there is no such manifest.
@@ -113,12 +117,23 @@ pub(super) async fn document(
             found,
         });
     }
+    let received = bytes.len() as u64;
+    if received != descriptor.size {
+        return Err(wrong_size(client, descriptor, received));
+    }
     store.insert(expected, &bytes);
     Ok(bytes)
 }
 
 fn blob_name(client: &Client, digest: Digest) -> String {
     format!("the blob {digest} of {}/{}", client.registry, client.repository)
+}
+
+fn wrong_size(client: &Client, descriptor: &Descriptor, received: u64) -> RegistryError {
+    let Descriptor { digest, size, .. } = *descriptor;
+    let compared = if received > size { "more" } else { "fewer" };
+    let name = blob_name(client, digest);
+    client.protocol(format!("{name} has {compared} than the {size} bytes of its descriptor"))
 }
 
 /// Fetches a blob, unless it is cached. `progress` is called with the number of bytes of each
@@ -192,7 +207,7 @@ impl Download<'_> {
             let Some(chunk) = chunk.map_err(|error| client.unreachable(error))? else { break };
             self.received += chunk.len() as u64;
             if self.received > descriptor.size {
-                return Err(self.wrong_size("more"));
+                return Err(wrong_size(client, descriptor, self.received));
             }
             self.hasher.update(&chunk);
             self.blob.write(&chunk, descriptor.digest)?;
@@ -200,7 +215,7 @@ impl Download<'_> {
         }
         match self.received == descriptor.size {
             true => Ok(()),
-            false => Err(self.wrong_size("fewer")),
+            false => Err(wrong_size(client, descriptor, self.received)),
         }
     }
 
@@ -211,12 +226,5 @@ impl Download<'_> {
         file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).map_err(failed)?;
         (self.hasher, self.received) = (Hasher::default(), 0);
         Ok(())
-    }
-
-    fn wrong_size(&self, compared: &str) -> RegistryError {
-        let size = self.descriptor.size;
-        let name = blob_name(self.client, self.descriptor.digest);
-        self.client
-            .protocol(format!("{name} has {compared} than the {size} bytes of its descriptor"))
     }
 }

@@ -113,11 +113,30 @@ pub enum RegistryError {
         /// The problem.
         problem: String,
     },
+    /// Settings of Podman or Docker cannot be read.
+    #[error("{}: {}", text::path(.path), text::excerpt(.problem))]
+    Mirrors {
+        /// The file.
+        path: PathBuf,
+        /// The problem.
+        problem: String,
+    },
+    /// The user's settings block the registry.
+    #[error(
+        "{} is blocked in {}; remove `blocked` there to use it",
+        text::shorten(.registry), text::path(.path)
+    )]
+    Blocked {
+        /// The repository.
+        registry: String,
+        /// The file that blocks it.
+        path: PathBuf,
+    },
     /// An image is invalid, or its layers cannot be read.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     /// The cache for blobs cannot be used.
-    #[error("failed to write {} to the cache", text::shorten(.what))]
+    #[error("failed to write {} to the cache{}", text::shorten(.what), full_hint(.source))]
     Cache {
         /// The blob.
         what: String,
@@ -146,6 +165,16 @@ pub(super) fn from_io(error: io::Error) -> RegistryError {
     match error.downcast::<RegistryError>() {
         Ok(error) => error,
         Err(source) => ArchiveError::Read { path: "a blob".into(), source }.into(),
+    }
+}
+
+/// How to go on if the disk of the cache is full, after the rest of a sentence.
+fn full_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; make room there, set XDG_CACHE_HOME to a folder on another disk, or pass --no-cache"
+        }
+        _ => "",
     }
 }
 
@@ -180,6 +209,8 @@ impl RegistryError {
             | Self::Corrupted { .. }
             | Self::Credentials { .. }
             | Self::Certificate { .. }
+            | Self::Mirrors { .. }
+            | Self::Blocked { .. }
             | Self::Usage(_) => false,
         }
     }

@@ -2,25 +2,19 @@
 //! are read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use super::download::{self, Document};
-use super::{Registries, RegistryError, known};
-use crate::archive::blob::FileSlice;
-use crate::archive::oci::{
-    LayoutWriter, is_index, is_manifest, named, parse_index, parse_manifest, select_platform,
-};
+use super::kind::{Kind, check_types, kind};
+use super::{Registries, RegistryError};
+use crate::archive::oci::{LayoutWriter, named, parse_index, parse_manifest, select_platform};
 use crate::archive::{
-    ArchiveError, Image, ImageFormat, Limits, StoredLayer, check_layer_count, pair_layers,
-    parse_config,
+    ArchiveError, Image, ImageFormat, Limits, check_layer_count, pair_layers, parse_config,
 };
 use crate::image::manifest::{Descriptor, OciManifest, OciPlatform, media_type};
 use crate::image::{Digest, Platform, Reference, RemoteReference};
-use crate::text;
 
 /// The number of blobs that are fetched at the same time.
 pub(super) const PARALLEL: usize = 6;
@@ -112,78 +106,6 @@ impl Registries {
         })
     }
 
-    /// The manifest or index that `reference` names, from the cache if it names a digest.
-    pub(super) async fn document(
-        &self,
-        reference: &RemoteReference,
-    ) -> Result<Document, RegistryError> {
-        if let Some(digest) = reference.digest
-            && let Some(bytes) = self.store().document(digest)
-        {
-            return Ok(Document { bytes, digest, media_type: String::new() });
-        }
-        let client = self.client(reference).await?;
-        let name = reference.manifest_name();
-        let document = download::manifest(&client, &name, reference.digest).await?;
-        self.store().insert(document.digest, &document.bytes);
-        Ok(document)
-    }
-
-    /// A small blob, from the cache if it is there.
-    pub(super) async fn blob_document(
-        &self,
-        reference: &RemoteReference,
-        descriptor: &Descriptor,
-    ) -> Result<Vec<u8>, RegistryError> {
-        match self.store().document(descriptor.digest) {
-            Some(bytes) => Ok(bytes),
-            None => {
-                let client = self.client(reference).await?;
-                download::document(&client, self.store(), descriptor).await
-            }
-        }
-    }
-
-    /// A blob, from the cache if it is there.
-    pub(super) async fn blob(
-        &self,
-        reference: &RemoteReference,
-        descriptor: &Descriptor,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<FileSlice, RegistryError> {
-        if let Some(cached) = self.store().get(descriptor.digest, descriptor.size) {
-            progress(descriptor.size);
-            return Ok(cached);
-        }
-        let client = self.client(reference).await?;
-        let blob = download::blob(&client, self.store(), descriptor, progress).await?;
-        known::add(&client.registry, &client.repository, descriptor.digest);
-        Ok(blob)
-    }
-
-    /// A layer that is fetched when it is read.
-    pub(super) fn deferred(
-        &self,
-        reference: &RemoteReference,
-        descriptor: &Descriptor,
-    ) -> StoredLayer {
-        let (registries, reference) = (self.clone(), reference.clone());
-        let blob = descriptor.clone();
-        // To mount the layer from there, if it is pushed to another repository.
-        known::add(reference.registry(), reference.repository(), descriptor.digest);
-        let fetch = move || {
-            registries.store().verify(blob.digest, blob.size);
-            let fetched = registries.run(registries.blob(&reference, &blob, &|_| ()));
-            fetched.map_err(io::Error::other)
-        };
-        StoredLayer {
-            name: descriptor.digest.to_string(),
-            bytes: FileSlice::deferred(descriptor.size, fetch),
-            digest: Some(descriptor.digest),
-            media_type: Some(descriptor.media_type.clone()),
-        }
-    }
-
     /// Fetches the layers of `image`, several at once, so that reading them later waits for
     /// nothing. `progress` is called with the number of bytes of each piece.
     ///
@@ -268,68 +190,5 @@ impl RemoteImage {
     /// The reference by which it was opened.
     pub fn reference(&self) -> &RemoteReference {
         &self.reference
-    }
-}
-
-/// The two kinds of documents that a reference can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Index,
-    Manifest,
-}
-
-/// Whether `document` is an index or a manifest: by its own media type, or else by the one that the
-/// registry sent with it.
-pub(super) fn kind(path: &Path, document: &Document) -> Result<Kind, RegistryError> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Typed {
-        #[serde(default)]
-        media_type: Option<String>,
-        #[serde(default)]
-        manifests: Option<serde::de::IgnoredAny>,
-        #[serde(default)]
-        config: Option<serde::de::IgnoredAny>,
-    }
-    let invalid = |problem: String| RegistryError::invalid(path.display(), problem);
-    let typed: Typed = serde_json::from_slice(&document.bytes)
-        .map_err(|error| invalid(format!("its manifest is not JSON: {error}")))?;
-    let announced = Some(document.media_type.clone()).filter(|sent| !sent.is_empty());
-    match typed.media_type.clone().or(announced).as_deref() {
-        Some(sent) if is_index(sent) => Ok(Kind::Index),
-        Some(sent) if is_manifest(sent) => Ok(Kind::Manifest),
-        None | Some("application/json" | "application/octet-stream") => match typed {
-            Typed { manifests: Some(_), config: None, .. } => Ok(Kind::Index),
-            Typed { config: Some(_), .. } => Ok(Kind::Manifest),
-            _ => Err(invalid("its manifest has no media type, config or manifests".to_owned())),
-        },
-        Some(other) => Err(invalid(format!(
-            "its manifest has the media type {}, which is not supported; expected an OCI image or \
-             index, or Docker's of schema 2",
-            text::quote(other)
-        ))),
-    }
-}
-
-/// Checks that `manifest` is an image with layers that can be read.
-fn check_types(path: &Path, manifest: &OciManifest) -> Result<(), RegistryError> {
-    let invalid = |problem: String| Err(RegistryError::invalid(path.display(), problem));
-    let config = &manifest.config.media_type;
-    let configs = [media_type::CONFIG, media_type::DOCKER_CONFIG, "application/octet-stream", ""];
-    let artifact = manifest.artifact_type.as_ref().unwrap_or(config);
-    if !configs.contains(&artifact.as_str()) || !configs.contains(&config.as_str()) {
-        return invalid(format!("it is not an image, but an artifact of the type {artifact}"));
-    }
-    let unreadable = manifest.layers.iter().map(|layer| layer.media_type.as_str()).find(|kind| {
-        let tar = kind.ends_with(".tar") || kind.ends_with(".tar.gzip");
-        !(tar || kind.is_empty() || kind.ends_with(".tar+gzip") || kind.ends_with(".tar+zstd"))
-    });
-    match unreadable {
-        None => Ok(()),
-        Some(kind) => invalid(format!(
-            "it has a layer of the media type {}; only tars can be read, plain or compressed with \
-             gzip or zstd",
-            text::quote(kind)
-        )),
     }
 }

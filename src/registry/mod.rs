@@ -5,30 +5,38 @@
 //! hostile: sizes have limits, digests are checked, and silence ends after a time limit.
 
 mod answer;
+mod any_certificate;
+mod authorize;
 mod body;
 mod client;
 mod connect;
 mod credentials;
 mod download;
 mod error;
+mod failure;
+mod fetch;
 mod image;
+mod kind;
 mod known;
+mod mirrors;
 mod options;
 mod push;
+mod request;
 mod retry;
 mod secret;
 mod send;
+mod sources;
 mod store;
 mod tls;
 mod token;
 mod tree;
 mod upload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, OnceLock};
 use std::thread;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -44,6 +52,7 @@ pub use secret::{Credentials, Secret};
 
 use crate::image::RemoteReference;
 use client::Client;
+use mirrors::{Endpoint, Mirrors};
 use store::BlobStore;
 
 /// Access to registries: connections, credentials, and the cache of blobs. Clones share all of
@@ -55,8 +64,13 @@ struct Shared {
     /// Always there until this is dropped.
     runtime: Option<Runtime>,
     options: RegistryOptions,
-    clients: Mutex<BTreeMap<String, Arc<Client>>>,
+    /// The clients by the name of their repository, those of mirrors apart.
+    clients: Mutex<BTreeMap<(bool, String), Arc<Client>>>,
     store: BlobStore,
+    /// Read when they are needed.
+    mirrors: OnceLock<Mirrors>,
+    /// The repositories of mirrors that failed, which are not asked again.
+    failed_mirrors: StdMutex<BTreeSet<String>>,
 }
 
 /// The number of threads that wait for registries.
@@ -86,7 +100,14 @@ impl Registries {
         let runtime = Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
         let runtime = Some(runtime.map_err(RegistryError::Runtime)?);
         let store = BlobStore::open(options.cache)?;
-        Ok(Self(Arc::new(Shared { runtime, options, clients: Mutex::default(), store })))
+        Ok(Self(Arc::new(Shared {
+            runtime,
+            options,
+            clients: Mutex::default(),
+            store,
+            mirrors: OnceLock::new(),
+            failed_mirrors: StdMutex::default(),
+        })))
     }
 
     /// Whether it uses the cache.
@@ -103,15 +124,28 @@ impl Registries {
         runtime.ok_or_else(|| RegistryError::Runtime(io::ErrorKind::NotFound.into()))
     }
 
-    /// The client for the repository of `reference`, which connects if that is needed.
+    fn mirrors(&self) -> Result<&Mirrors, RegistryError> {
+        if let Some(mirrors) = self.0.mirrors.get() {
+            return Ok(mirrors);
+        }
+        let read = Mirrors::read()?;
+        Ok(self.0.mirrors.get_or_init(|| read))
+    }
+
+    /// The client for the repository of `reference`, not that of a mirror.
     async fn client(&self, reference: &RemoteReference) -> Result<Arc<Client>, RegistryError> {
+        self.client_at(&self.mirrors()?.own(reference)?).await
+    }
+
+    /// The client for the repository of `endpoint`, which connects if that is needed.
+    async fn client_at(&self, endpoint: &Endpoint) -> Result<Arc<Client>, RegistryError> {
         let mut clients = self.0.clients.lock().await;
-        let name = reference.name();
-        if let Some(client) = clients.get(&name) {
+        let key = (endpoint.is_mirror, endpoint.reference.name());
+        if let Some(client) = clients.get(&key) {
             return Ok(Arc::clone(client));
         }
-        let client = Arc::new(Client::connect(reference, &self.0.options).await?);
-        clients.insert(name, Arc::clone(&client));
+        let client = Arc::new(Client::connect(endpoint, &self.0.options).await?);
+        clients.insert(key, Arc::clone(&client));
         Ok(client)
     }
 

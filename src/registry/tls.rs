@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::RegistryError;
+use super::any_certificate::AnyCertificate;
 
 /// The folders that have a folder of certificates for each registry.
 fn folders() -> Vec<PathBuf> {
@@ -98,8 +99,8 @@ fn failed(path: &Path, problem: impl ToString) -> RegistryError {
 }
 
 /// The TLS settings for the registry that users call `name`: the host's authorities, and the
-/// certificates for this registry.
-pub(super) fn config(name: &str) -> Result<ClientConfig, RegistryError> {
+/// certificates for this registry. With `is_insecure`, any certificate is accepted.
+pub(super) fn config(name: &str, is_insecure: bool) -> Result<ClientConfig, RegistryError> {
     let own = Certificates::read(name)?;
     let mut roots = RootCertStore::empty();
     // Some files of a host's authorities may be unreadable; the others count.
@@ -107,10 +108,16 @@ pub(super) fn config(name: &str) -> Result<ClientConfig, RegistryError> {
     for authority in own.authorities {
         roots.add(authority).map_err(|error| failed(Path::new(name), error))?;
     }
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| failed(Path::new(name), error))?
-        .with_root_certificates(roots);
+        .map_err(|error| failed(Path::new(name), error))?;
+    let builder = match is_insecure {
+        true => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider))),
+        false => builder.with_root_certificates(roots),
+    };
     match own.client {
         Some((chain, key)) => builder
             .with_client_auth_cert(chain, key)

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use futures_util::{StreamExt, stream};
 
-use super::image::{Kind, PARALLEL, kind};
+use super::image::PARALLEL;
+use super::kind::{Kind, kind};
 use super::{Registries, RegistryError};
 use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;

@@ -1,14 +1,16 @@
 //! Sends blobs and manifests (OCI distribution-spec v1.1, "Push").
 
-use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, RANGE};
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, IF_MATCH, RANGE};
 use reqwest::{Method, Response, StatusCode, Url};
 
 use super::body::Body;
-use super::client::{Client, Request};
+use super::client::Client;
 use super::download::{DIGEST_HEADER, header};
+use super::request::Request;
 use super::token::{Access, Scope};
 use super::{RegistryError, retry};
 use crate::image::Digest;
+use crate::image::manifest::media_type;
 
 /// Blobs up to this size are sent in one request, larger ones in chunks of this size: a broken
 /// connection costs at most one of them.
@@ -233,10 +235,42 @@ pub(super) async fn manifest(
     bytes: &[u8],
 ) -> Result<HeaderMap, RegistryError> {
     let scope = Scope::of(&client.repository, Access::Push);
-    let url = client.url(&format!("manifests/{name}"))?;
-    let body = Body::Bytes(bytes.to_vec().into());
-    let request = Request::new(Method::PUT, url, &scope).body(body, media_type);
+    let request = manifest_request(client, name, media_type, bytes, &scope)?;
     let response = client.send(&request, &[201]).await?;
     check_digest(client, response.headers(), Digest::of(bytes))?;
     Ok(response.headers().clone())
+}
+
+/// Sends the index `bytes` under the tag `name`, in the place of the version `etag` if the registry
+/// can tell versions apart. Returns whether that is what `name` still meant.
+pub(super) async fn replace_index(
+    client: &Client,
+    name: &str,
+    bytes: &[u8],
+    etag: Option<&str>,
+) -> Result<bool, RegistryError> {
+    let scope = Scope::of(&client.repository, Access::Push);
+    let mut request = manifest_request(client, name, media_type::INDEX, bytes, &scope)?;
+    // A weak one never matches (RFC 9110, section 13.1.1).
+    if let Some(etag) = etag.filter(|etag| !etag.starts_with("W/")) {
+        request = request.header(IF_MATCH, etag);
+    }
+    let response = client.send(&request, &[201, 412]).await?;
+    if response.status() == StatusCode::PRECONDITION_FAILED {
+        return Ok(false);
+    }
+    check_digest(client, response.headers(), Digest::of(bytes))?;
+    Ok(true)
+}
+
+fn manifest_request<'s>(
+    client: &Client,
+    name: &str,
+    media_type: &str,
+    bytes: &[u8],
+    scope: &'s Scope,
+) -> Result<Request<'s>, RegistryError> {
+    let url = client.url(&format!("manifests/{name}"))?;
+    let body = Body::Bytes(bytes.to_vec().into());
+    Ok(Request::new(Method::PUT, url, scope).body(body, media_type))
 }

@@ -8,6 +8,7 @@ use super::fields::distribution;
 use super::package::{Ecosystem, Package};
 use super::store_path;
 use crate::archive::{ArchiveError, FileSystem, Image};
+use crate::image::manifest::{BASE_DIGEST, BASE_NAME};
 use crate::image::{DiffId, Digest, Reference};
 
 /// A bill of materials.
@@ -45,6 +46,14 @@ pub struct BaseImage {
     pub reference: Option<String>,
     /// The digest of its manifest, or of its config if its format has no manifest.
     pub digest: Digest,
+}
+
+impl BaseImage {
+    /// The base image that the annotations of a manifest name.
+    pub fn of_annotations(annotations: &BTreeMap<String, String>) -> Option<Self> {
+        let digest = annotations.get(BASE_DIGEST)?.parse().ok()?;
+        Some(Self { reference: annotations.get(BASE_NAME).cloned(), digest })
+    }
 }
 
 /// A layer.

@@ -76,9 +76,99 @@ fn the_image_of_each_platform_gets_its_bill() {
         let bills = attached(&lab, &repository, &entry["digest"]);
         assert_eq!(bills["manifests"][0]["digest"], pushed["attached"][number]["digest"]);
     }
-    seatrial(&lab, ["pull", &format!("{repository}:1"), "-o", "x.tar"]).ok();
-    let run = seatrial(&lab, ["push", "x.tar", &repository, "--sbom", "spdx"]);
-    assert!(run.stderr().contains("--sbom is only for recipes"), "{}", run.stderr());
+}
+
+/// The document that is attached to the image with `digest`, the only one.
+fn attached_document(lab: &Lab, repository: &str, digest: &Value) -> String {
+    let index = attached(lab, repository, digest);
+    assert_eq!(index["manifests"].as_array().unwrap().len(), 1, "{index}");
+    let name = |value: &Value| format!("{repository}@{}", value["digest"].as_str().unwrap());
+    let manifest = json(&read(lab, "manifest", &name(&index["manifests"][0])));
+    assert_eq!(manifest["subject"]["digest"], *digest);
+    read(lab, "blob", &name(&manifest["layers"][0]))
+}
+
+#[test]
+fn an_image_gets_the_bill_that_was_written_when_it_was_built() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    let status = "Package: curl\nStatus: install ok installed\nVersion: 7.88.1-10\n\
+                  Architecture: amd64\nMaintainer: x\nDescription: x\n";
+    lab.file("root/var/lib/dpkg/status", status);
+    recipe(&lab, "");
+    let build = ["build", "app.toml", "--format", "oci", "--compress", "gzip", "-o", "x.tar"];
+    seatrial(&lab, build.iter().chain(&["--sbom", "spdx", "--sbom-file", "x.json"])).ok();
+    let written = fs::read_to_string(lab.path("x.json")).unwrap();
+    assert!(written.contains("pkg:deb/debian/curl@7.88.1-10"), "{written}");
+    let push = |from: &str, to: &str| {
+        json(&seatrial(&lab, ["push", from, to, "--sbom", "spdx", "--json"]).ok())
+    };
+    let repository = registry.name("image");
+    let pushed = push("x.tar", &format!("{repository}:1"));
+    assert_eq!(pushed["digest"], push("app.toml", &registry.name("recipe:1"))["digest"]);
+    assert_eq!(attached_document(&lab, &repository, &pushed["digest"]), written);
+
+    // From a registry to a registry, and again: the same artifact.
+    let other = registry.name("other");
+    let from = format!("docker://{repository}:1");
+    for _ in 0..2 {
+        assert_eq!(push(&from, &format!("{other}:1"))["digest"], pushed["digest"]);
+        let bill = attached_document(&lab, &other, &pushed["digest"]);
+        assert!(bill.contains("pkg:deb/debian/curl@7.88.1-10"), "{bill}");
+    }
+
+    // The image of a docker-archive has no manifest before.
+    seatrial(&lab, ["build", "app.toml", "-o", "y.tar"]).ok();
+    let repository = registry.name("archive");
+    let pushed = push("y.tar", &format!("{repository}:1"));
+    let bill = attached_document(&lab, &repository, &pushed["digest"]);
+    assert!(bill.contains("pkg:deb/debian/curl@7.88.1-10"), "{bill}");
+}
+
+#[test]
+fn the_bill_of_an_image_names_its_base() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let base = registry.name("base:1");
+    let digest =
+        json(&seatrial(&lab, ["push", "app.toml", &base, "--json"]).ok())["digest"].clone();
+    lab.file(
+        "derived.toml",
+        format!("name='derived'\ntag='1'\nfrom_image='docker://{base}'\n[annotations]\n"),
+    );
+    seatrial(&lab, ["build", "derived.toml", "--format", "oci", "-o", "x.tar"]).ok();
+    let repository = registry.name("derived");
+    let image = format!("{repository}:1");
+    let push = ["push", "x.tar", &image, "--sbom", "cyclonedx", "--json", "--compress", "none"];
+    let pushed = json(&seatrial(&lab, push).ok());
+    let bill = json(&attached_document(&lab, &repository, &pushed["digest"]));
+    let components = bill["components"].as_array().unwrap();
+    let found = components.iter().find(|one| one["version"] == digest).unwrap();
+    assert_eq!(found["type"], "container");
+}
+
+#[test]
+fn each_platform_of_a_layout_gets_its_bill_before_the_tag() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let recipe = fs::read_to_string(lab.path("app.toml")).unwrap();
+    let several = "platforms = ['linux/amd64', 'linux/arm64']";
+    lab.file("app.toml", recipe.replace("architecture = 'amd64'", several));
+    let build = ["build", "app.toml", "--format", "oci", "--compress", "gzip", "-o", "x.tar"];
+    seatrial(&lab, build).ok();
+    let watched = Server::before(registry.address, |_| None);
+    let repository = format!("{}/multi", watched.address);
+    let image = format!("{repository}:1");
+    let pushed = json(&seatrial(&lab, ["push", "x.tar", &image, "--sbom", "spdx", "--json"]).ok());
+    assert_eq!(pushed["attached"].as_array().unwrap().len(), 2);
+    let puts = watched.requests();
+    let mut puts = puts.iter().filter(|one| one.method == "PUT");
+    assert!(puts.next_back().unwrap().target.ends_with("/manifests/1"));
+    let index = json(&read(&lab, "manifest", &image));
+    for entry in index["manifests"].as_array().unwrap() {
+        let architecture = entry["platform"]["architecture"].as_str().unwrap();
+        let bill = attached_document(&lab, &repository, &entry["digest"]);
+        assert!(bill.contains(&format!("linux/{architecture}")), "{bill}");
+    }
 }
 
 fn has_subject(request: &Request) -> bool {
@@ -135,4 +225,70 @@ fn a_dry_run_says_what_would_be_attached() {
     let dry = push(&lab, &image, &["--sbom", "spdx", "--dry-run"]);
     assert_eq!(registry.writes(), 0);
     assert_eq!(dry["attached"], push(&lab, &image, &["--sbom", "spdx"])["attached"]);
+}
+
+fn is_list(request: &Request) -> bool {
+    request.target.contains("/manifests/sha256-")
+}
+
+/// Another client's request at the same time: the list has its entry in the place of the new one.
+fn others_list(request: &Request) -> Request {
+    let mut list = json(std::str::from_utf8(&request.body).unwrap());
+    let entries = list["manifests"].as_array_mut().unwrap();
+    let mut other = entries.pop().unwrap();
+    other["artifactType"] = "application/other".into();
+    // The registry must have what it lists.
+    let image = request.target.rsplit('/').next().unwrap().replace('-', ":");
+    other["digest"] = image.into();
+    entries.push(other);
+    let body = list.to_string().into_bytes();
+    let mut changed = Request { body, ..request.clone() };
+    let length = changed.body.len().to_string();
+    for (name, value) in &mut changed.headers {
+        if name.eq_ignore_ascii_case("content-length") {
+            value.clone_from(&length);
+        }
+    }
+    changed.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("if-match"));
+    changed
+}
+
+#[test]
+fn a_list_that_another_client_changes_at_the_same_time_loses_nothing() {
+    for checks_versions in [true, false] {
+        let (lab, registry) = (Lab::new(), Registry::start());
+        recipe(&lab, "");
+        let image = registry.name("my/app:1");
+        let pushed = push(&lab, &image, &["--sbom", "cyclonedx"]);
+        let (upstream, raced) = (registry.address, std::sync::atomic::AtomicBool::new(false));
+        let racing = Server::before(upstream, move |request| {
+            let is_first = request.method == "PUT"
+                && is_list(request)
+                && !raced.swap(true, std::sync::atomic::Ordering::Relaxed);
+            if !is_first {
+                return None;
+            }
+            let own = match checks_versions {
+                true => Reply::new(412, &[], ""),
+                false => forward(upstream, request),
+            };
+            forward(upstream, &others_list(request));
+            Some(own)
+        });
+        let through = format!("{}/my/app:1", racing.address);
+        push(&lab, &through, &["--sbom", "spdx"]);
+        let index = attached(&lab, &registry.name("my/app"), &pushed["digest"]);
+        let kinds: Vec<&str> = index["manifests"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["artifactType"].as_str().unwrap())
+            .collect();
+        let expected =
+            ["application/vnd.cyclonedx+json", "application/other", "application/spdx+json"];
+        assert_eq!(kinds, expected);
+        let puts = racing.requests();
+        let mut puts = puts.iter().filter(|one| one.method == "PUT" && is_list(one));
+        assert!(puts.all(|one| one.header("if-match").is_some()), "the version is named");
+    }
 }

@@ -210,3 +210,19 @@ fn push_of_a_layout_sends_all_platforms() {
     let one = json(&seatrial(&lab, one).ok());
     assert_ne!(one["digest"], digest.as_str());
 }
+
+#[test]
+fn a_dry_run_says_what_a_registry_would_be_sent() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    let (image, digest) = multi(&lab, &registry);
+    let (from, to) = (format!("docker://{image}"), Registry::start());
+    let remote = format!("docker://{}", to.name("copied:1"));
+    let dry = copy(&lab, &[&from, &remote, "--dry-run"]);
+    assert_eq!(to.writes(), 0);
+    assert_eq!((&dry["dry_run"], &dry["digest"]), (&true.into(), &digest.into()));
+    let sent = copy(&lab, &[&from, &remote]);
+    assert_eq!((&dry["sent"], &dry["sent_bytes"]), (&sent["sent"], &sent["sent_bytes"]));
+    let run = seatrial(&lab, ["copy", &from, "oci:out", "--dry-run"]);
+    assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+    assert!(!lab.exists("out"));
+}

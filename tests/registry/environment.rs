@@ -65,7 +65,8 @@ fn a_full_disk_below_the_cache_is_an_environment_failure() {
     seatrial(&lab, ["push", "app.toml", &image]).ok();
     let run = on_full_disk(&lab, &["pull", &image, "-o", "x.tar"]);
     assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
-    assert!(run.stderr().contains("to the cache"), "{}", run.stderr());
+    assert!(run.stderr().contains("to the cache; make room there"), "{}", run.stderr());
+    assert!(run.stderr().contains("--no-cache"), "{}", run.stderr());
     assert!(run.stderr().contains("No space left on device"), "{}", run.stderr());
     assert!(!lab.exists("x.tar"));
     on_full_disk(&lab, &["pull", &image, "-o", "x.tar", "--no-cache"]).ok();
@@ -73,6 +74,7 @@ fn a_full_disk_below_the_cache_is_an_environment_failure() {
     let writes = registry.count("PUT", "/manifests/");
     let run = on_full_disk(&lab, &["push", "app.toml", &registry.name("other/app:1")]);
     assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+    assert!(run.stderr().contains("to the cache; make room there"), "{}", run.stderr());
     assert!(run.stderr().contains("No space left on device"), "{}", run.stderr());
     assert_eq!(registry.count("PUT", "/manifests/"), writes, "nothing is tagged");
 }

@@ -13,7 +13,10 @@ mod copy; // images from one place to another
 mod credentials; // where credentials are found, and that they stay secret
 mod environment; // proxies, full disks
 mod faults; // broken connections, errors, silence, lies
+mod hostile; // images made to hurt
 mod locations; // images in registries as arguments
+mod mirrors; // the settings of Podman and Docker
+mod proxies; // tunnels through proxies
 mod pull; // images from registries
 mod push; // images to registries
 mod server; // HTTP servers of the tests

@@ -12,15 +12,15 @@ fn openssl(lab: &Lab, arguments: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// An authority `NAME-ca`, and a certificate `NAME` of it for 127.0.0.1.
-fn certificates(lab: &Lab, name: &str) {
+/// An authority `NAME-ca`, and a certificate `NAME` of it for 127.0.0.1 and registry.test.
+pub fn certificates(lab: &Lab, name: &str) {
     let new = "req -newkey rsa:2048 -nodes -subj";
     openssl(
         lab,
         &format!("{new} /CN={name}-ca -x509 -days 2 -keyout {name}-ca.key -out {name}-ca.crt"),
     );
     openssl(lab, &format!("{new} /CN={name} -keyout {name}.key -out {name}.csr"));
-    lab.file("names", "subjectAltName=IP:127.0.0.1");
+    lab.file("names", "subjectAltName=IP:127.0.0.1,DNS:registry.test");
     openssl(
         lab,
         &format!(
@@ -31,7 +31,8 @@ fn certificates(lab: &Lab, name: &str) {
     );
 }
 
-fn with_tls(lab: &Lab, more: &str) -> Registry {
+/// A registry with the certificate `server`.
+pub fn with_tls(lab: &Lab, more: &str) -> Registry {
     let path = |name: &str| lab.path(name).display().to_string();
     let (certificate, key) = (path("server.crt"), path("server.key"));
     let tls = format!("  tls:\n    certificate: {certificate}\n    key: {key}\n{more}");

@@ -1,8 +1,10 @@
 //! An image with everything that it consists of: indexes, manifests, configs and layers, for
 //! copying it byte for byte.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
 
 use super::artifact::is_artifact_descriptor;
 use super::documents::{is_index, is_manifest, parse_index, parse_manifest};
@@ -63,6 +65,18 @@ pub(crate) struct TreeDocument {
     pub(crate) descriptor: Descriptor,
     pub(crate) bytes: Vec<u8>,
     pub(super) manifest: Option<OciManifest>,
+}
+
+impl TreeDocument {
+    /// The annotations, as far as they can be read.
+    pub(crate) fn annotations(&self) -> BTreeMap<String, String> {
+        #[derive(Default, Deserialize)]
+        struct Annotated {
+            #[serde(default)]
+            annotations: BTreeMap<String, String>,
+        }
+        serde_json::from_slice::<Annotated>(&self.bytes).unwrap_or_default().annotations
+    }
 }
 
 /// A config or layer.
@@ -142,6 +156,15 @@ impl ImageTree {
             if !seen.insert(descriptor.digest) {
                 continue;
             }
+            let too_many = || {
+                self.invalid(format!(
+                    "it has more than {DOCUMENTS_MAX} manifests, or they have more than {} MiB",
+                    DOCUMENTS_SIZE_MAX >> 20
+                ))
+            };
+            if seen.len() > DOCUMENTS_MAX {
+                return Err(too_many().into());
+            }
             let Some(bytes) = source.document(&descriptor)? else {
                 if descriptor.digest == self.root.digest {
                     return Err(self.lacks(&descriptor).into());
@@ -150,12 +173,8 @@ impl ImageTree {
                 continue;
             };
             size += bytes.len();
-            if seen.len() > DOCUMENTS_MAX || size > DOCUMENTS_SIZE_MAX {
-                let problem = format!(
-                    "it has more than {DOCUMENTS_MAX} manifests, or they have more than {} MiB",
-                    DOCUMENTS_SIZE_MAX >> 20
-                );
-                return Err(self.invalid(problem).into());
+            if size > DOCUMENTS_SIZE_MAX {
+                return Err(too_many().into());
             }
             let (document, children) = self.document(descriptor, bytes)?;
             todo.push(Step::Add(Box::new(document)));

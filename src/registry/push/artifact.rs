@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use crate::image::Digest;
 use crate::image::manifest::{Descriptor, media_type};
 use crate::registry::client::Client;
+use crate::registry::download::Document;
 use crate::registry::error::from_io;
-use crate::registry::{RegistryError, download, upload};
+use crate::registry::{RegistryError, download, retry, upload};
 
 /// The config of artifacts that need none (image-spec, "Guidance for an Empty Descriptor").
 pub(super) const EMPTY: &[u8] = b"{}";
@@ -111,15 +112,34 @@ pub(super) async fn send(client: &Client, attachment: &Attachment) -> Result<(),
 
 /// Adds `entry` to the index with the tag in which clients list the referrers of `subject`, if the
 /// registry does not list them itself ("Referrers Tag Schema").
+///
+/// Others may change the index at the same time: it is read again until it has the entry.
 async fn add_to_tag(
     client: &Client,
     subject: Digest,
     entry: &Descriptor,
 ) -> Result<(), RegistryError> {
     let tag = format!("sha256-{}", subject.hex());
-    let invalid = |problem: &str| RegistryError::invalid(format!("the index {tag}"), problem);
+    for attempt in 0..retry::ATTEMPTS {
+        let current = download::existing_manifest(client, &tag).await?;
+        let Some(index) = with_entry(current.as_ref(), entry)? else { return Ok(()) };
+        let etag = current.as_ref().and_then(|document| document.etag.as_deref());
+        if !upload::replace_index(client, &tag, &index, etag).await? {
+            tokio::time::sleep(retry::pause(attempt, None)).await;
+        }
+    }
+    let problem = format!("others change the index {tag} all the time; push again later");
+    Err(client.protocol(problem))
+}
+
+/// The index `current`, or a new one, with `entry`; `None` if it has that already.
+fn with_entry(
+    current: Option<&Document>,
+    entry: &Descriptor,
+) -> Result<Option<Vec<u8>>, RegistryError> {
+    let invalid = |problem: &str| RegistryError::invalid("the index of referrers", problem);
     let empty = || json!({ "schemaVersion": 2, "mediaType": media_type::INDEX, "manifests": [] });
-    let mut index = match download::existing_manifest(client, &tag).await? {
+    let mut index = match current {
         // Parts that are not known here stay as they are.
         Some(document) => serde_json::from_slice(&document.bytes)
             .map_err(|error| invalid(&format!("it is not JSON: {error}")))?,
@@ -129,10 +149,8 @@ async fn add_to_tag(
     let manifests = manifests.ok_or_else(|| invalid("it has no manifests"))?;
     let digest = entry.digest.to_string();
     if manifests.iter().any(|manifest| manifest["digest"] == digest) {
-        return Ok(());
+        return Ok(None);
     }
     manifests.push(serde_json::to_value(entry).map_err(|error| from_io(error.into()))?);
-    let bytes = serde_json::to_vec(&index).map_err(|error| from_io(error.into()))?;
-    upload::manifest(client, &tag, media_type::INDEX, &bytes).await?;
-    Ok(())
+    serde_json::to_vec(&index).map(Some).map_err(|error| from_io(error.into()))
 }

@@ -9,6 +9,7 @@ use crate::archive::{
     ArchiveError, Image, ImageFormat, Limits, StoredLayer, pair_layers, parse_config,
 };
 use crate::image::Digest;
+use crate::image::manifest::Descriptor;
 use crate::registry::body::Body;
 
 impl Pusher {
@@ -41,7 +42,12 @@ impl Pusher {
     /// Attaches `artifact` to the image that was written last.
     pub(crate) fn attach(&mut self, artifact: &Artifact) -> io::Result<()> {
         let Some(image) = self.manifests.last() else { return Err(io::ErrorKind::NotFound.into()) };
-        self.attachments.push(Attachment::new(artifact, image.descriptor.clone())?);
+        self.attach_to(image.descriptor.clone(), artifact)
+    }
+
+    /// Attaches `artifact` to the image with the manifest `subject`.
+    pub(super) fn attach_to(&mut self, subject: Descriptor, artifact: &Artifact) -> io::Result<()> {
+        self.attachments.push(Attachment::new(artifact, subject)?);
         for content in [EMPTY, &*artifact.content] {
             self.schedule(Digest::of(content), Body::Bytes(content.to_vec().into()))?;
         }

@@ -14,20 +14,23 @@ use crate::archive::write::{copy, layer_bytes, write_failed};
 use crate::image::digest::Hasher;
 use crate::image::manifest::OciPlatform;
 use crate::image::{DiffId, Digest};
+use crate::registry::RegistryError;
 
 impl LayerSink for Pusher {
     fn begin(&mut self, _: u64) -> io::Result<()> {
         self.check_jobs()?;
-        self.blob = Some(OpenBlob::begin(self.cache.as_ref())?);
+        let blob = OpenBlob::begin(self.cache.as_ref());
+        self.blob = Some(blob.map_err(|error| self.not_stored(error))?);
         Ok(())
     }
 
     fn data(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(blob) = &mut self.blob else { return Err(io::ErrorKind::Unsupported.into()) };
-        match &mut self.compressor {
+        let written = match &mut self.compressor {
             None => blob.write(bytes),
             Some(compressor) => compressor.push(bytes, &mut |compressed| blob.write(compressed)),
-        }
+        };
+        written.map_err(|error| self.not_stored(error))
     }
 
     fn cached(&mut self, blob: &CachedBlob, diff_id: DiffId) -> io::Result<()> {
@@ -39,10 +42,12 @@ impl LayerSink for Pusher {
         let Some(mut blob) = self.blob.take() else {
             return Err(io::ErrorKind::Unsupported.into());
         };
-        if let Some(compressor) = &mut self.compressor {
-            compressor.finish(&mut |compressed| blob.write(compressed))?;
-        }
-        let (digest, bytes) = blob.finish(self.cache.as_ref(), diff_id)?;
+        let written = match &mut self.compressor {
+            Some(compressor) => compressor.finish(&mut |compressed| blob.write(compressed)),
+            None => Ok(()),
+        };
+        let finished = written.and_then(|()| blob.finish(self.cache.as_ref(), diff_id));
+        let (digest, bytes) = finished.map_err(|error| self.not_stored(error))?;
         self.add_layer(digest, bytes, self.options.compression.codec())
     }
 }
@@ -98,6 +103,16 @@ impl ImageWriter for Pusher {
 }
 
 impl Pusher {
+    /// Keeps the reason why a layer could not be stored until it is sent.
+    fn not_stored(&mut self, source: io::Error) -> io::Error {
+        let reason = match &self.cache {
+            Some(_) => RegistryError::Cache { what: "a layer".to_owned(), source },
+            None => ArchiveError::temporary_file(source).into(),
+        };
+        self.failed.get_or_insert(reason);
+        io::Error::other("storing a layer failed")
+    }
+
     /// Compresses `source`, the tar of the layer `diff_id`, and adds it.
     fn compress_layer(&mut self, layer: &LayerBlob, source: impl Read) -> Result<(), ArchiveError> {
         self.begin(0).map_err(write_failed)?;

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::report::Pushed;
 use crate::archive::oci::{parse_index, parse_manifest};
 use crate::image::{Digest, RemoteReference};
-use crate::registry::image::{Kind, kind};
+use crate::registry::kind::{Kind, kind};
 use crate::registry::send::Destination;
 use crate::registry::{Registries, RegistryError, download};
 
@@ -65,7 +65,7 @@ impl Registries {
         found: &mut BTreeSet<Digest>,
         depth: usize,
     ) -> Result<(), RegistryError> {
-        let document = self.document(reference).await?;
+        let document = self.own_document(reference).await?;
         let path = reference.to_string();
         let (path, name) = (path.as_ref(), document.digest.to_string());
         match kind(path, &document)? {

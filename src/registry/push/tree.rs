@@ -1,5 +1,6 @@
 //! Sends images that exist already, byte for byte.
 
+use super::artifact::{self, Artifact, Attachment};
 use super::{PushOptions, PushReport, Pusher};
 use crate::archive::oci::{ImageTree, TreeDocument};
 use crate::image::RemoteReference;
@@ -10,7 +11,7 @@ use crate::registry::{Registries, RegistryError, known, upload};
 
 impl Registries {
     /// Sends `tree` to `references`, each with a tag: only blobs that are not there, then all
-    /// manifests, then the tags. `from` is the repository that the image is in, if it is in one.
+    /// manifests, then `artifacts`, which are attached to these manifests, then the tags. `from` is the repository that the image is in, if it is in one.
     /// `progress` is called with the number of bytes of each piece that is sent.
     ///
     /// # Errors
@@ -19,6 +20,7 @@ impl Registries {
         &self,
         tree: ImageTree,
         references: &[RemoteReference],
+        artifacts: &[(Descriptor, Artifact)],
         from: Option<&RemoteReference>,
         options: PushOptions,
         progress: impl Fn(u64) + Send + Sync + 'static,
@@ -44,6 +46,11 @@ impl Registries {
                 return Err(pusher.take_failure().unwrap_or_else(|| from_io(error)));
             }
         }
+        for (subject, artifact) in artifacts {
+            if let Err(error) = pusher.attach_to(subject.clone(), artifact) {
+                return Err(pusher.take_failure().unwrap_or_else(|| from_io(error)));
+            }
+        }
         self.run(pusher.finish_jobs())?;
         if !options.dry_run {
             self.run(pusher.send_documents(&documents, &root))?;
@@ -51,13 +58,14 @@ impl Registries {
             self.store().prune();
         }
         let pushed = pusher.targets.iter().map(|target| target.report(root.digest)).collect();
-        let attached = Vec::new();
+        let attached = pusher.attachments.iter().map(Attachment::report).collect();
         Ok(PushReport { digest: root.digest, pushed, attached, dry_run: options.dry_run })
     }
 }
 
 impl Pusher {
-    /// Sends documents by digest, and the last of them, which is `root`, by its tags.
+    /// Sends documents by digest, then attachments, and the last document, which is `root`, by its
+    /// tags.
     async fn send_documents(
         &self,
         documents: &[TreeDocument],
@@ -67,19 +75,24 @@ impl Pusher {
             let outdated = target.tags.iter();
             let outdated = outdated.filter(|tag| target.current.get(*tag) != Some(&root.digest));
             let outdated: Vec<&String> = outdated.collect();
-            if outdated.is_empty() {
-                continue;
-            }
             let client = &target.destination.client;
-            for TreeDocument { descriptor, bytes, .. } in documents {
-                if descriptor.digest != root.digest {
+            // A tag sends the root itself, but attachments come before tags.
+            let by_digest = |one: &&TreeDocument| {
+                one.descriptor.digest != root.digest || !self.attachments.is_empty()
+            };
+            if !outdated.is_empty() {
+                for document in documents.iter().filter(by_digest) {
+                    let TreeDocument { descriptor, bytes, .. } = document;
                     let name = descriptor.digest.to_string();
                     upload::manifest(client, &name, &descriptor.media_type, bytes).await?;
-                    continue;
                 }
-                for tag in &outdated {
-                    upload::manifest(client, tag, &root.media_type, bytes).await?;
-                }
+            }
+            for attachment in &self.attachments {
+                artifact::send(client, attachment).await?;
+            }
+            let Some(TreeDocument { bytes, .. }) = documents.last() else { continue };
+            for tag in outdated {
+                upload::manifest(client, tag, &root.media_type, bytes).await?;
             }
         }
         Ok(())

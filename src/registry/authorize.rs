@@ -1,0 +1,130 @@
+//! The authorization of requests: passwords, and bearer tokens from a token server.
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode, Url};
+
+use super::body::Body;
+use super::client::Client;
+use super::request::Request;
+use super::secret::{Credentials, Secret};
+use super::token::{self, Challenge, Scope, TokenAnswer};
+use super::{RegistryError, answer, retry};
+use crate::text;
+
+/// The size limit of a token server's answer in bytes.
+const TOKEN_MAX: usize = 1 << 20;
+/// The name by which token servers know this program.
+const CLIENT_ID: &str = "seatrial";
+
+impl Client {
+    /// The value of the `Authorization` header for `scope`, if the registry asks for one.
+    pub(super) async fn authorization(
+        &self,
+        scope: &Scope,
+    ) -> Result<Option<Secret>, RegistryError> {
+        match self.challenge() {
+            None => Ok(None),
+            Some(Challenge::Basic) => Ok(self.credentials.as_ref().and_then(token::basic)),
+            Some(Challenge::Bearer { realm, service }) => {
+                // Held while a token is fetched: other requests need the same one.
+                let mut tokens = self.tokens.lock().await;
+                if let Some(token) = tokens.get(scope) {
+                    return Ok(Some(token));
+                }
+                let answer = self.fetch_token(&realm, service.as_deref(), scope).await?;
+                let token = tokens.insert(scope, answer);
+                let problem = "its token server gives no token";
+                token.map(Some).ok_or_else(|| self.protocol(problem))
+            }
+        }
+    }
+
+    /// Fetches a token for `scope`.
+    async fn fetch_token(
+        &self,
+        realm: &str,
+        service: Option<&str>,
+        scope: &Scope,
+    ) -> Result<TokenAnswer, RegistryError> {
+        let mut url = self.token_server(realm)?;
+        let mut request = match &self.credentials {
+            Some(Credentials::IdentityToken(token)) => {
+                let words = scope.words().join(" ");
+                let mut form = Url::parse("form:").map_err(|_| self.unusable("credentials"))?;
+                form.query_pairs_mut()
+                    .append_pair("grant_type", "refresh_token")
+                    .append_pair("service", service.unwrap_or_default())
+                    .append_pair("client_id", CLIENT_ID)
+                    .append_pair("scope", &words)
+                    .append_pair("refresh_token", token.expose());
+                let form = form.query().unwrap_or_default().to_owned();
+                let media_type = "application/x-www-form-urlencoded";
+                let none = Scope::default();
+                let request = Request::new(Method::POST, url, &none);
+                let request = request.body(Body::Bytes(form.into()), media_type);
+                return self.token_answer(&request, None, scope).await;
+            }
+            _ => {
+                let mut query = url.query_pairs_mut();
+                if let Some(service) = service {
+                    query.append_pair("service", service);
+                }
+                for word in scope.words() {
+                    query.append_pair("scope", &word);
+                }
+                drop(query);
+                Request::new(Method::GET, url, scope)
+            }
+        };
+        request.headers = HeaderMap::new();
+        let authorization = self.credentials.as_ref().and_then(token::basic);
+        self.token_answer(&request, authorization.as_ref(), scope).await
+    }
+
+    async fn token_answer(
+        &self,
+        request: &Request<'_>,
+        authorization: Option<&Secret>,
+        scope: &Scope,
+    ) -> Result<TokenAnswer, RegistryError> {
+        let mut attempt = 0;
+        let response = loop {
+            let response = self.exchange(request, authorization).await?;
+            if !retry::is_temporary(response.status()) || attempt + 1 == retry::ATTEMPTS {
+                break response;
+            }
+            tokio::time::sleep(retry::pause(attempt, Some(response.headers()))).await;
+            attempt += 1;
+        };
+        let status = response.status();
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let body = self.read(response, TOKEN_MAX).await?;
+        if status.is_success() {
+            return serde_json::from_slice(&body)
+                .map_err(|_| self.protocol("its token server's answer is not a token"));
+        }
+        let message = answer::message(&body);
+        if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
+            return Err(RegistryError::Denied {
+                registry: format!("the token server {host}"),
+                what: scope.describe(),
+                hint: self.login_hint(status),
+                message,
+            });
+        }
+        let (registry, request) = (self.registry.clone(), format!("a token request to {host}"));
+        Err(RegistryError::Status { registry, request, status: status.as_u16(), message })
+    }
+
+    /// The address of the token server, to which credentials may be sent.
+    fn token_server(&self, realm: &str) -> Result<Url, RegistryError> {
+        let url = Url::parse(realm).ok().filter(|url| url.host_str().is_some());
+        let url = url.ok_or_else(|| {
+            self.protocol(format!("its token server is {}, not an address", text::quote(realm)))
+        })?;
+        match (self.base.scheme(), url.scheme()) {
+            (_, "https") | ("http", "http") => Ok(url),
+            _ => Err(self.protocol("its token server uses no TLS, but the registry does")),
+        }
+    }
+}

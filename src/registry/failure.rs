@@ -1,0 +1,85 @@
+//! The errors that unexpected answers of a registry mean.
+
+use reqwest::{Response, StatusCode, Url};
+
+use super::client::Client;
+use super::request::Request;
+use super::secret::Credentials;
+use super::{RegistryError, answer, connect};
+use crate::text;
+
+impl Client {
+    /// The error that an unexpected answer to `request` means.
+    pub(super) async fn failure(&self, request: &Request<'_>, response: Response) -> RegistryError {
+        let status = response.status();
+        let body = self.read(response, answer::ERROR_MAX).await.unwrap_or_default();
+        let (registry, message) = (self.registry.clone(), answer::message(&body));
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let (what, hint) = (request.scope.describe(), self.login_hint(status));
+                RegistryError::Denied { registry, what, hint, message }
+            }
+            StatusCode::NOT_FOUND => {
+                let what = self.describe(&request.url);
+                RegistryError::NotFound { registry, what, message }
+            }
+            status => {
+                let request = format!("{} {}", request.method, request.url.path());
+                RegistryError::Status { registry, request, status: status.as_u16(), message }
+            }
+        }
+    }
+
+    /// The image or blob that a request is about.
+    fn describe(&self, url: &Url) -> String {
+        let path = url.path().strip_prefix("/v2/").unwrap_or(url.path());
+        match (path.split_once("/manifests/"), path.split_once("/blobs/")) {
+            (Some((repository, name)), _) if name.contains(':') => format!("{repository}@{name}"),
+            (Some((repository, name)), _) => format!("{repository}:{name}"),
+            (_, Some((repository, digest))) => format!("blob {digest} in {repository}"),
+            _ => path.to_owned(),
+        }
+    }
+
+    /// Why access is denied with `status`, and how to get it.
+    pub(super) fn login_hint(&self, status: StatusCode) -> String {
+        let is_rejected = status == StatusCode::UNAUTHORIZED;
+        match (&self.credentials, self.registry.as_str()) {
+            (Some(Credentials::Password { username, .. }), _) => {
+                let user = text::shorten(username);
+                let reason = match is_rejected {
+                    true => "the user name or the password is wrong; log in again",
+                    false => "this user has no permission",
+                };
+                format!(" for the user {user}: {reason}")
+            }
+            (Some(Credentials::IdentityToken(_)), _) => {
+                " with the stored identity token".to_owned()
+            }
+            (None, registry) => format!(
+                "; there are no credentials for it: log in with docker or podman login {}, or use \
+                 --username and --password-stdin",
+                text::shorten(registry)
+            ),
+        }
+    }
+
+    pub(super) fn timeout(&self) -> RegistryError {
+        RegistryError::Timeout { registry: self.registry.clone(), seconds: self.idle.as_secs() }
+    }
+
+    pub(super) fn unreachable(&self, error: reqwest::Error) -> RegistryError {
+        connect::unreachable(&self.registry, error)
+    }
+
+    pub(super) fn protocol(&self, problem: impl Into<String>) -> RegistryError {
+        RegistryError::Protocol { registry: self.registry.clone(), problem: problem.into() }
+    }
+
+    pub(super) fn unusable(&self, what: &str) -> RegistryError {
+        RegistryError::Usage(format!(
+            "the {what} for {} cannot be sent in a request",
+            self.registry
+        ))
+    }
+}

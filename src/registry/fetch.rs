@@ -1,0 +1,128 @@
+//! Fetches documents and blobs: from the cache, from a mirror, or from the registry itself.
+
+use std::io;
+
+use super::download::{self, Document};
+use super::{Registries, RegistryError, known};
+use crate::archive::StoredLayer;
+use crate::archive::blob::FileSlice;
+use crate::image::RemoteReference;
+use crate::image::manifest::Descriptor;
+
+impl Registries {
+    /// The manifest or index that `reference` names, from the cache if it names a digest.
+    pub(super) async fn document(
+        &self,
+        reference: &RemoteReference,
+    ) -> Result<Document, RegistryError> {
+        if let Some(cached) = self.cached_document(reference) {
+            return Ok(cached);
+        }
+        let mut sources = self.sources(reference)?;
+        loop {
+            let fetched = async {
+                let (client, there) = sources.first().await?;
+                download::manifest(&client, &there.manifest_name(), there.digest).await
+            };
+            match fetched.await {
+                Ok(document) => {
+                    self.store().insert(document.digest, &document.bytes);
+                    return Ok(document);
+                }
+                Err(error) => sources.skip(error)?,
+            }
+        }
+    }
+
+    /// Like [`document`](Self::document), but not from a mirror.
+    pub(super) async fn own_document(
+        &self,
+        reference: &RemoteReference,
+    ) -> Result<Document, RegistryError> {
+        if let Some(cached) = self.cached_document(reference) {
+            return Ok(cached);
+        }
+        let client = self.client(reference).await?;
+        let name = reference.manifest_name();
+        let document = download::manifest(&client, &name, reference.digest).await?;
+        self.store().insert(document.digest, &document.bytes);
+        Ok(document)
+    }
+
+    fn cached_document(&self, reference: &RemoteReference) -> Option<Document> {
+        let digest = reference.digest?;
+        let bytes = self.store().document(digest)?;
+        Some(Document { bytes, digest, media_type: String::new(), etag: None })
+    }
+
+    /// A small blob, from the cache if it is there.
+    pub(super) async fn blob_document(
+        &self,
+        reference: &RemoteReference,
+        descriptor: &Descriptor,
+    ) -> Result<Vec<u8>, RegistryError> {
+        if let Some(bytes) = self.store().document(descriptor.digest) {
+            return Ok(bytes);
+        }
+        let mut sources = self.sources(reference)?;
+        loop {
+            let fetched = async {
+                let (client, _) = sources.first().await?;
+                download::document(&client, self.store(), descriptor).await
+            };
+            match fetched.await {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => sources.skip(error)?,
+            }
+        }
+    }
+
+    /// A blob, from the cache if it is there.
+    pub(super) async fn blob(
+        &self,
+        reference: &RemoteReference,
+        descriptor: &Descriptor,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<FileSlice, RegistryError> {
+        if let Some(cached) = self.store().get(descriptor.digest, descriptor.size) {
+            progress(descriptor.size);
+            return Ok(cached);
+        }
+        let mut sources = self.sources(reference)?;
+        loop {
+            let fetched = async {
+                let (client, _) = sources.first().await?;
+                let blob = download::blob(&client, self.store(), descriptor, progress).await?;
+                known::add(&client.registry, &client.repository, descriptor.digest);
+                Ok(blob)
+            };
+            match fetched.await {
+                Ok(blob) => return Ok(blob),
+                Err(error) => sources.skip(error)?,
+            }
+        }
+    }
+
+    /// A layer that is fetched when it is read.
+    pub(super) fn deferred(
+        &self,
+        reference: &RemoteReference,
+        descriptor: &Descriptor,
+    ) -> StoredLayer {
+        let (registries, reference) = (self.clone(), reference.clone());
+        let blob = descriptor.clone();
+        // To mount the layer from there, if it is pushed to another repository.
+        known::add(reference.registry(), reference.repository(), descriptor.digest);
+        let fetch = move || {
+            registries.store().verify(blob.digest, blob.size);
+            let fetched = registries.run(registries.blob(&reference, &blob, &|_| ()));
+            fetched.map_err(io::Error::other)
+        };
+        StoredLayer {
+            name: descriptor.digest.to_string(),
+            bytes: FileSlice::deferred(descriptor.size, fetch),
+            digest: Some(descriptor.digest),
+            media_type: Some(descriptor.media_type.clone()),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The kind of a manifest, and whether it is that of an image.
+
+use std::path::Path;
+
+use super::RegistryError;
+use super::download::Document;
+use crate::archive::oci::{is_index, is_manifest};
+use crate::image::manifest::{OciManifest, media_type};
+use crate::text;
+
+/// The two kinds of documents that a reference can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Index,
+    Manifest,
+}
+
+/// Whether `document` is an index or a manifest: by its own media type, or else by the one that the
+/// registry sent with it.
+pub(super) fn kind(path: &Path, document: &Document) -> Result<Kind, RegistryError> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Typed {
+        #[serde(default)]
+        media_type: Option<String>,
+        #[serde(default)]
+        manifests: Option<serde::de::IgnoredAny>,
+        #[serde(default)]
+        config: Option<serde::de::IgnoredAny>,
+    }
+    let invalid = |problem: String| RegistryError::invalid(path.display(), problem);
+    let typed: Typed = serde_json::from_slice(&document.bytes)
+        .map_err(|error| invalid(format!("its manifest is not JSON: {error}")))?;
+    let announced = Some(document.media_type.clone()).filter(|sent| !sent.is_empty());
+    match typed.media_type.clone().or(announced).as_deref() {
+        Some(sent) if is_index(sent) => Ok(Kind::Index),
+        Some(sent) if is_manifest(sent) => Ok(Kind::Manifest),
+        None | Some("application/json" | "application/octet-stream") => match typed {
+            Typed { manifests: Some(_), config: None, .. } => Ok(Kind::Index),
+            Typed { config: Some(_), .. } => Ok(Kind::Manifest),
+            _ => Err(invalid("its manifest has no media type, config or manifests".to_owned())),
+        },
+        Some(other) => Err(invalid(format!(
+            "its manifest has the media type {}, which is not supported; expected an OCI image or \
+             index, or Docker's of schema 2",
+            text::quote(other)
+        ))),
+    }
+}
+
+/// Checks that `manifest` is an image with layers that can be read.
+pub(super) fn check_types(path: &Path, manifest: &OciManifest) -> Result<(), RegistryError> {
+    let invalid = |problem: String| Err(RegistryError::invalid(path.display(), problem));
+    let config = &manifest.config.media_type;
+    let configs = [media_type::CONFIG, media_type::DOCKER_CONFIG, "application/octet-stream", ""];
+    let artifact = manifest.artifact_type.as_ref().unwrap_or(config);
+    if !configs.contains(&artifact.as_str()) || !configs.contains(&config.as_str()) {
+        return invalid(format!("it is not an image, but an artifact of the type {artifact}"));
+    }
+    let unreadable = manifest.layers.iter().map(|layer| layer.media_type.as_str()).find(|kind| {
+        let tar = kind.ends_with(".tar") || kind.ends_with(".tar.gzip");
+        !(tar || kind.is_empty() || kind.ends_with(".tar+gzip") || kind.ends_with(".tar+zstd"))
+    });
+    match unreadable {
+        None => Ok(()),
+        Some(kind) => invalid(format!(
+            "it has a layer of the media type {}; only tars can be read, plain or compressed with \
+             gzip or zstd",
+            text::quote(kind)
+        )),
+    }
+}

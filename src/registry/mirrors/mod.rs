@@ -1,0 +1,90 @@
+//! Mirrors, and registries without verified TLS, as Podman and Docker are configured
+//! (containers-registries.conf(5); docs.docker.com, "daemon configuration file").
+
+mod docker;
+mod podman;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use self::docker::Daemon;
+use self::podman::{Pull, Rule};
+use super::RegistryError;
+use crate::image::RemoteReference;
+
+/// A place that serves a repository: its registry, or a mirror.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// The image there.
+    pub(super) reference: RemoteReference,
+    /// Whether it may have no TLS, or a certificate that cannot be verified.
+    pub(super) is_insecure: bool,
+    pub(super) is_mirror: bool,
+}
+
+/// The settings of Podman and Docker.
+#[derive(Debug, Default)]
+pub(super) struct Mirrors {
+    rules: Vec<Rule>,
+    daemon: Daemon,
+}
+
+impl Mirrors {
+    /// Reads the settings.
+    pub(super) fn read() -> Result<Self, RegistryError> {
+        Ok(Self { rules: podman::read()?, daemon: docker::read()? })
+    }
+
+    /// The registry of `reference` itself.
+    pub(super) fn own(&self, reference: &RemoteReference) -> Result<Endpoint, RegistryError> {
+        let rule = podman::find(&self.rules, reference);
+        if let Some((rule, _)) = rule.filter(|(rule, _)| rule.blocked) {
+            let (registry, path) = (reference.name(), rule.path.clone());
+            return Err(RegistryError::Blocked { registry, path });
+        }
+        let is_insecure = rule.is_some_and(|(rule, _)| rule.place.insecure)
+            || self.daemon.is_insecure(reference.registry());
+        Ok(Endpoint { reference: reference.clone(), is_insecure, is_mirror: false })
+    }
+
+    /// The places to pull `reference` from, in order. The last is the registry itself.
+    pub(super) fn endpoints(
+        &self,
+        reference: &RemoteReference,
+    ) -> Result<VecDeque<Endpoint>, RegistryError> {
+        let mut own = self.own(reference)?;
+        let mut endpoints = VecDeque::new();
+        if let Some((rule, length)) = podman::find(&self.rules, reference) {
+            let by_digest = reference.digest.is_some();
+            let mirrors = rule.mirrors.iter().filter(|mirror| match mirror.pull {
+                Pull::All => true,
+                Pull::Digest => by_digest,
+                Pull::Tag => !by_digest,
+            });
+            for mirror in mirrors {
+                endpoints.push_back(Endpoint {
+                    reference: mirror.place.relocated(reference, length, &rule.path)?,
+                    is_insecure: mirror.place.insecure
+                        || self.daemon.is_insecure(mirror.place.host()),
+                    is_mirror: true,
+                });
+            }
+            own.reference = rule.place.relocated(reference, length, &rule.path)?;
+        }
+        endpoints.extend(self.daemon.mirrors(reference)?);
+        endpoints.push_back(own);
+        Ok(endpoints)
+    }
+}
+
+/// Where `name` is below the folders of the user's settings.
+fn user_file(name: &str) -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let home = || Some(Path::new(&variable("HOME")?).join(".config"));
+    let config = variable("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);
+    Some(config?.join(name))
+}
+
+fn failed(path: &Path, problem: impl ToString) -> RegistryError {
+    RegistryError::Mirrors { path: path.to_owned(), problem: problem.to_string() }
+}

@@ -1,0 +1,272 @@
+//! `registries.conf` of Podman, Buildah and skopeo, in the format of version 2
+//! (containers-registries.conf(5), containers-registries.conf.d(5)).
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{failed, user_file};
+use crate::document;
+use crate::image::RemoteReference;
+use crate::registry::RegistryError;
+use crate::text;
+
+/// The file of the host, the folder with more, and their names in the user's settings.
+const HOST_FILE: &str = "/etc/containers/registries.conf";
+const HOST_FOLDER: &str = "/etc/containers/registries.conf.d";
+const USER_FILE: &str = "containers/registries.conf";
+const USER_FOLDER: &str = "containers/registries.conf.d";
+/// The variable that names another file.
+const VARIABLE: &str = "CONTAINERS_REGISTRIES_CONF";
+
+/// The settings for the images whose names begin with a prefix.
+#[derive(Debug)]
+pub(super) struct Rule {
+    prefix: String,
+    pub(super) place: Place,
+    pub(super) blocked: bool,
+    pub(super) mirrors: Vec<Mirror>,
+    /// The file that has it.
+    pub(super) path: PathBuf,
+}
+
+#[derive(Debug)]
+pub(super) struct Mirror {
+    pub(super) place: Place,
+    pub(super) pull: Pull,
+}
+
+/// Which images a mirror is asked for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+pub(super) enum Pull {
+    #[default]
+    #[serde(rename = "all")]
+    All,
+    /// Those that are named by digest.
+    #[serde(rename = "digest-only")]
+    Digest,
+    /// Those that are named by tag.
+    #[serde(rename = "tag-only")]
+    Tag,
+}
+
+/// A registry, or a part of one.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// What replaces the prefix in the names of images; empty if they stay as they are.
+    location: String,
+    pub(super) insecure: bool,
+}
+
+/// A file. Unknown keys, such as those for names without a registry, are ignored.
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    registry: Vec<Registry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Registry {
+    prefix: String,
+    location: String,
+    insecure: bool,
+    blocked: bool,
+    mirror_by_digest_only: bool,
+    mirror: Vec<MirrorEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct MirrorEntry {
+    location: String,
+    #[serde(default)]
+    insecure: bool,
+    #[serde(default)]
+    pull_from_mirror: Option<Pull>,
+}
+
+/// Reads all files. A rule replaces that for the same prefix in an earlier file.
+pub(super) fn read() -> Result<Vec<Rule>, RegistryError> {
+    let mut rules: Vec<Rule> = Vec::new();
+    for path in files()? {
+        let content = match document::read(&path, document::MAX_SIZE) {
+            Ok(content) => content,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(&path, format!("failed to read it: {error}"))),
+        };
+        for rule in parse(&path, &content)? {
+            rules.retain(|other| other.path == path || other.prefix != rule.prefix);
+            rules.push(rule);
+        }
+    }
+    Ok(rules)
+}
+
+/// The files in the order in which they are read: the user's own file replaces the host's.
+fn files() -> Result<Vec<PathBuf>, RegistryError> {
+    let given = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let user = || user_file(USER_FILE).filter(|path| path.exists());
+    let main = given.or_else(user).unwrap_or_else(|| HOST_FILE.into());
+    let mut files = vec![main];
+    for folder in [Some(PathBuf::from(HOST_FOLDER)), user_file(USER_FOLDER)].into_iter().flatten() {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if is_absent(&error) => continue,
+            Err(error) => return Err(failed(&folder, format!("failed to read it: {error}"))),
+        };
+        let paths = entries.flatten().map(|entry| entry.path());
+        let is_conf = |path: &PathBuf| path.extension().is_some_and(|end| end == "conf");
+        let mut more: Vec<PathBuf> = paths.filter(is_conf).collect();
+        more.sort();
+        files.append(&mut more);
+    }
+    Ok(files)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn parse(path: &Path, content: &str) -> Result<Vec<Rule>, RegistryError> {
+    let file: File =
+        toml::from_str(content).map_err(|error| failed(path, error.to_string().trim_end()))?;
+    let rule = |entry: Registry| {
+        let Registry { prefix, location, insecure, blocked, mirror_by_digest_only, mirror } = entry;
+        let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
+        let prefix = prefix.unwrap_or_else(|| location.clone());
+        if prefix.is_empty() {
+            return Err(failed(path, "a [[registry]] has neither location nor prefix"));
+        }
+        if location.is_empty() && !prefix.starts_with("*.") {
+            let prefix = text::quote(&prefix);
+            return Err(failed(
+                path,
+                format!("the [[registry]] with prefix {prefix} has no location"),
+            ));
+        }
+        let default = if mirror_by_digest_only { Pull::Digest } else { Pull::All };
+        let mirrors = mirror.into_iter().map(|mirror| Mirror {
+            place: Place::new(&mirror.location, mirror.insecure),
+            pull: mirror.pull_from_mirror.unwrap_or(default),
+        });
+        Ok(Rule {
+            place: Place::new(&location, insecure),
+            prefix,
+            blocked,
+            mirrors: mirrors.collect(),
+            path: path.to_owned(),
+        })
+    };
+    file.registry.into_iter().map(rule).collect()
+}
+
+/// The rule with the longest prefix of `reference`, and the length of the part that matches.
+pub(super) fn find<'r>(
+    rules: &'r [Rule],
+    reference: &RemoteReference,
+) -> Option<(&'r Rule, usize)> {
+    let name = reference.to_string();
+    let matching = rules
+        .iter()
+        .filter_map(|rule| Some((rule, matched(&rule.prefix, reference.registry(), &name)?)));
+    matching.max_by_key(|(rule, _)| rule.prefix.len())
+}
+
+/// The length of the part of `name`, an image in `registry`, that `prefix` stands for.
+fn matched(prefix: &str, registry: &str, name: &str) -> Option<usize> {
+    if let Some(domain) = prefix.strip_prefix('*') {
+        return registry.ends_with(domain).then_some(registry.len());
+    }
+    let rest = name.strip_prefix(prefix)?;
+    let ends = rest.is_empty()
+        || rest.starts_with('/')
+        || (rest.starts_with([':', '@']) && prefix.len() > registry.len());
+    ends.then_some(prefix.len())
+}
+
+impl Place {
+    fn new(location: &str, insecure: bool) -> Self {
+        Self { location: location.trim_end_matches('/').to_owned(), insecure }
+    }
+
+    /// The host, with the port if there is one.
+    pub(super) fn host(&self) -> &str {
+        self.location.split('/').next().unwrap_or_default()
+    }
+
+    /// `reference` here: the location replaces the first `length` bytes. `path` is the file that
+    /// has the location.
+    pub(super) fn relocated(
+        &self,
+        reference: &RemoteReference,
+        length: usize,
+        path: &Path,
+    ) -> Result<RemoteReference, RegistryError> {
+        if self.location.is_empty() {
+            return Ok(reference.clone());
+        }
+        let text = format!("{}{}", self.location, &reference.to_string()[length..]);
+        RemoteReference::with_registry(&text).map_err(|error| {
+            let location = text::quote(&self.location);
+            failed(path, format!("invalid location {location}: {error}"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pulled_from(rules: &str, reference: &str) -> String {
+        let rules = parse(Path::new("registries.conf"), rules).unwrap();
+        let reference: RemoteReference = reference.parse().unwrap();
+        match find(&rules, &reference) {
+            Some((rule, length)) => {
+                let path = Path::new("registries.conf");
+                rule.place.relocated(&reference, length, path).unwrap().to_string()
+            }
+            None => reference.to_string(),
+        }
+    }
+
+    // The examples of containers-registries.conf(5), "REMAPPING AND MIRRORING REGISTRIES".
+    #[test]
+    fn the_location_replaces_the_longest_prefix() {
+        let rules = "[[registry]]\nprefix = 'example.com/foo'\nlocation = 'internal.example:5/bar'\n\
+                     [[registry]]\nlocation = 'example.com'\n\
+                     [[registry]]\nprefix = '*.wild.example'\nlocation = 'one.example/all'\n\
+                     [[registry]]\nprefix = 'example.com/foo/one:2'\nlocation = 'two.example/x:3'\n";
+        for (reference, expected) in [
+            ("example.com/foo/app:1", "internal.example:5/bar/app:1"),
+            ("example.com/foo:1", "internal.example:5/bar:1"),
+            ("example.com/food:1", "example.com/food:1"),
+            ("example.com/foo/one:2", "two.example/x:3"),
+            ("example.com/foo/one:22", "internal.example:5/bar/one:22"),
+            ("a.b.wild.example/app:1", "one.example/all/app:1"),
+            ("wild.example/app:1", "wild.example/app:1"),
+            ("example.com:5000/foo:1", "example.com:5000/foo:1"),
+        ] {
+            assert_eq!(pulled_from(rules, reference), expected, "{reference}");
+        }
+        let hub = "[[registry]]\nprefix = 'docker.io'\nlocation = 'mirror:5000/hub'\n";
+        assert_eq!(pulled_from(hub, "debian:12"), "mirror:5000/hub/library/debian:12");
+        let wild = "[[registry]]\nprefix = '*.example'\nblocked = true\n";
+        assert_eq!(pulled_from(wild, "a.example/b:1"), "a.example/b:1");
+    }
+
+    #[test]
+    fn mistakes_name_the_file() {
+        for (rules, expected) in [
+            ("[[registry]]\nblocked = true\n", "neither location nor prefix"),
+            ("[[registry]]\nprefix = 'a.example'\n", "has no location"),
+            ("[[registry]]\nlocation = 5\n", "expected a string"),
+            ("registry = ", "TOML parse error"),
+        ] {
+            let error = parse(Path::new("/etc/r.conf"), rules).unwrap_err().to_string();
+            assert!(error.starts_with("/etc/r.conf: ") && error.contains(expected), "{error}");
+        }
+    }
+}
