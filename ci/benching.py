@@ -14,7 +14,8 @@ def run(command):
 
 
 def timed(command):
-    """Returns the command's seconds, and the peak memory in MiB of its largest process."""
+    """Returns the command's seconds, its CPU seconds, which depend less on other work of the host,
+    and the peak memory in MiB of its largest process."""
     begin = time.monotonic()
     simple = "|" not in command and ";" not in command
     null = [(os.POSIX_SPAWN_OPEN, stream, "/dev/null", os.O_WRONLY, 0) for stream in (1, 2)]
@@ -23,32 +24,36 @@ def timed(command):
     _, status, usage = os.wait4(pid, 0)
     if status != 0:
         raise SystemExit(f"failed: {command}")
-    return time.monotonic() - begin, usage.ru_maxrss / 1024
+    cpu = usage.ru_utime + usage.ru_stime
+    return time.monotonic() - begin, cpu, usage.ru_maxrss / 1024
 
 
 def measure(cases, runs, before=None):
     """Runs cases by name: a command, or a function that prepares it and the command.
 
-    Returns median times and peak memory.
+    Returns median times, median CPU times and peak memory.
     """
-    times, peaks = {name: [] for name in cases}, {}
+    times, cpus, peaks = {name: [] for name in cases}, {name: [] for name in cases}, {}
     for _ in range(runs):
         for name, command in cases.items():
             if isinstance(command, tuple):
                 command[0]()
                 command = command[1]
-            seconds, peak = timed(command)
+            seconds, cpu, peak = timed(command)
+            cpus[name].append(cpu)
             times[name].append(seconds)
             peaks[name] = max(peaks.get(name, 0), peak)
-    return {name: statistics.median(values) for name, values in times.items()}, peaks
+    medians = [{name: statistics.median(values) for name, values in kind.items()}
+               for kind in (times, cpus)]
+    return *medians, peaks
 
 
-def table(medians, peaks, against):
+def table(medians, cpus, peaks, against):
     for name, seconds in medians.items():
         own = name.startswith(("stream", "build", "push", "pull")) and "+" not in name
         peak = f"{peaks[name]:6.0f} MiB" if own else " " * 10
         ratio = f"{seconds / medians[against]:6.2f}x of {against}"
-        print(f"{name:44} {seconds:8.2f} s {peak}   {ratio}", flush=True)
+        print(f"{name:48} {seconds:7.2f} s {cpus[name]:7.2f} CPU s {peak}  {ratio}", flush=True)
 
 
 def recipe(work, name, text):

@@ -1,4 +1,4 @@
-//! What a cache of layers offers to the [pipeline](super::pipeline) that produces them.
+//! The interface of a layer cache to the [pipeline](super::pipeline) that produces layers.
 
 use super::blob_cache::CachedBlob;
 use super::layer::Fingerprint;

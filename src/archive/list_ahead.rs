@@ -31,8 +31,8 @@ pub(super) struct ListedAhead<'a, E> {
 }
 
 impl<'a, E: From<ArchiveError>> ListedAhead<'a, E> {
-    /// The layers of `sources`, which at most `threads` threads list, and the queue from which these
-    /// take them.
+    /// The layers of `sources`, which at most `threads` threads list, and the queue from which
+    /// these take them.
     pub(super) fn new(
         sources: Vec<LayerSource<'a, E>>,
         threads: usize,

@@ -80,8 +80,9 @@ pub(crate) struct PushedImage {
     pub(crate) base: Option<BaseImage>,
 }
 
-/// Pushes `images`, which differ in their platform, to `references`. Layers that are not compressed are compressed, the others and the configs stay
-/// the same, byte for byte. A bill of materials in the format `sbom` is attached to each image.
+/// Pushes `images`, which differ in their platform, to `references`. Layers that are not compressed
+/// are compressed, the others and the configs stay the same, byte for byte. A bill of materials in
+/// the format `sbom` is attached to each image.
 ///
 /// # Errors
 /// If a layer cannot be read, or a registry does not take the image; nothing is tagged then.
@@ -147,5 +148,7 @@ pub(crate) fn bill_of_materials(
     let files = FileSystem::read(image, threads)?;
     let bill = Bill::collect(image, &files, base.0, base.1)?;
     let content = format.document(&bill).into_bytes();
-    Ok(Artifact { media_type: format.media_type(), content, created: bill.image.created })
+    let file_name = format!("sbom.{}", format.suffix());
+    let (media_type, created) = (format.media_type(), bill.image.created);
+    Ok(Artifact { media_type, file_name, content, created })
 }

@@ -133,7 +133,8 @@ fn base_of(image: &Image, tree: &ImageTree) -> Option<BaseImage> {
     BaseImage::of_annotations(&document_of(image, tree)?.annotations())
 }
 
-/// Verifies and pushes `images`, each with its base if that is known, whose layers are compressed if they are not yet.
+/// Verifies and pushes `images`, each with its base if that is known, whose layers are compressed
+/// if they are not yet.
 fn push_verified(
     registries: &Registries,
     images: Vec<(Image, Option<BaseImage>)>,

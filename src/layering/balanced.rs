@@ -3,9 +3,9 @@
 //!
 //! A layer is transferred again whenever anything in it changes, so its cost is its size times the
 //! number of things in it that change at different times. Paths with the same version are mostly of
-//! one package and count as one thing, except those that are larger than an average layer. Sorted by
-//! size, the things are cut into as many layers as there may be, where the sum of all costs is the
-//! least: in the end, large things are alone and small ones share a layer with many.
+//! one package and count as one thing, except those that are larger than an average layer. Sorted
+//! by size, the things are cut into as many layers as there may be, where the sum of all costs is
+//! the least: in the end, large things are alone and small ones share a layer with many.
 //!
 //! An update must not move other paths to other layers. Therefore sizes count as the next power of
 //! two only, and things of equal size are sorted by name.

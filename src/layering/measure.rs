@@ -14,8 +14,8 @@ use crate::closure::StorePath;
 /// not have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Measurement {
-    /// The strategy: `single`, `popularity`, `auto`, `balanced`, `plan`, or `each` for a layer for each path,
-    /// which no image can have but which is the minimum.
+    /// The strategy: `single`, `popularity`, `auto`, `balanced`, `plan`, or `each` for a layer for
+    /// each path, which no image can have but which is the minimum.
     pub strategy: &'static str,
     /// The maximum number of layers with store paths, if the strategy has one.
     pub layers: Option<usize>,

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 
 use super::body::Progress;
 use super::connect::{self, Connection};
-use super::mirrors::Endpoint;
+use super::endpoint::Endpoint;
 use super::options::RegistryOptions;
 use super::request::Request;
 use super::secret::{Credentials, Secret};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::{Response, Url, redirect};
 
-use super::mirrors::Endpoint;
+use super::endpoint::{Endpoint, host_name};
 use super::options::RegistryOptions;
 use super::token::Challenge;
 use super::{RegistryError, retry, tls};
@@ -96,14 +96,6 @@ async fn ping(
 pub(super) fn is_loopback(host: &str) -> bool {
     let host = host_name(host);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// `host` without its port, and an IPv6 address without brackets.
-pub(super) fn host_name(host: &str) -> &str {
-    match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => host.split(':').next().unwrap_or(host),
-    }
 }
 
 /// Whether a connection failed because the other side does not use TLS.

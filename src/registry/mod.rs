@@ -12,6 +12,7 @@ mod client;
 mod connect;
 mod credentials;
 mod download;
+mod endpoint;
 mod error;
 mod failure;
 mod fetch;
@@ -52,7 +53,8 @@ pub use secret::{Credentials, Secret};
 
 use crate::image::RemoteReference;
 use client::Client;
-use mirrors::{Endpoint, Mirrors};
+use endpoint::Endpoint;
+use mirrors::Mirrors;
 use store::BlobStore;
 
 /// Access to registries: connections, credentials, and the cache of blobs. Clones share all of

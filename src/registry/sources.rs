@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 
 use super::client::Client;
-use super::mirrors::Endpoint;
+use super::endpoint::Endpoint;
 use super::{Registries, RegistryError};
 use crate::image::RemoteReference;
 

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::lab::{Lab, strings};
-use crate::package_layers::{DEBIAN, build, files, packages};
+use crate::package_layers::{POPULAR, build, files, packages};
 
 /// A root file system with four packages, and files that none of them lists.
 fn distroless() -> Lab {
@@ -69,14 +69,14 @@ fn packages_of_distroless_images_are_split_too() {
         // What no package lists.
         vec!["etc/os-release", "etc/passwd", "usr/share/zoneinfo/UTC"],
     ];
-    assert_eq!(files(&build(&lab, DEBIAN)), expected);
-    assert_eq!(packages(&lab, DEBIAN), ["libc6", "base-files", "libssl3", "tzdata", ""]);
+    assert_eq!(files(&build(&lab, POPULAR)), expected);
+    assert_eq!(packages(&lab, POPULAR), ["libc6", "base-files", "libssl3", "tzdata", ""]);
 }
 
 #[test]
 fn an_update_of_a_distroless_package_changes_its_layer_only() {
     let lab = distroless();
-    let diff_ids = || strings(&build(&lab, DEBIAN).config()["rootfs"]["diff_ids"]);
+    let diff_ids = || strings(&build(&lab, POPULAR).config()["rootfs"]["diff_ids"]);
     let before = diff_ids();
     lab.file("root/usr/lib/x86_64-linux-gnu/libssl.so.3", "new");
     lab.file(
@@ -91,7 +91,7 @@ fn an_update_of_a_distroless_package_changes_its_layer_only() {
 #[test]
 fn a_bill_of_materials_lists_distroless_packages_with_their_layers() {
     let lab = distroless();
-    let recipe = format!("name='x'\ntag='1'\narchitecture='amd64'\n{DEBIAN}");
+    let recipe = format!("name='x'\ntag='1'\narchitecture='amd64'\n{POPULAR}");
     lab.build_with(&recipe, "x.tar", &["--sbom", "cyclonedx", "--sbom-file", "x.cdx.json"]);
     let bill: Value =
         serde_json::from_slice(&std::fs::read(lab.path("x.cdx.json")).unwrap()).unwrap();
@@ -112,7 +112,7 @@ fn a_bill_of_materials_lists_distroless_packages_with_their_layers() {
             "pkg:deb/debian/tzdata@2025b-0%2Bdeb12u1?arch=all&distro=debian-12",
         ]
     );
-    let diff_ids = strings(&build(&lab, DEBIAN).config()["rootfs"]["diff_ids"]);
+    let diff_ids = strings(&build(&lab, POPULAR).config()["rootfs"]["diff_ids"]);
     let layers: Vec<String> = components.iter().map(layer).collect();
     assert_eq!(layers, [&diff_ids[1], &diff_ids[0], &diff_ids[2], &diff_ids[3]].map(Clone::clone));
 }

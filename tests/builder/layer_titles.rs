@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::forge::{TarBuilder, config};
 use crate::lab::{Lab, STORE, strings};
-use crate::package_layers::{DEBIAN, debian};
+use crate::package_layers::{POPULAR, debian};
 
 /// The titles of the layers in the output of a command that lists them as `NUMBER SIZE ... TITLE`.
 fn titles(output: &str) -> Vec<String> {
@@ -68,7 +68,7 @@ fn layers_have_the_same_titles_before_they_are_built() {
 #[test]
 fn layers_of_packages_are_called_by_their_first_package() {
     let lab = debian();
-    lab.file("recipe.toml", format!("name='x'\ntag='1'\n{DEBIAN}max_layers=3\n"));
+    lab.file("recipe.toml", format!("name='x'\ntag='1'\n{POPULAR}max_layers=3\n"));
     let expected = ["libc6", "editor and 2 more", "contents"];
     let output = lab.seatrial(["build", "recipe.toml", "-o", "x.tar"]).ok();
     assert_eq!(titles(&output), expected, "{output}");

@@ -291,6 +291,30 @@ fn each_strategy_splits_the_store_of_a_recipe() {
 }
 
 #[test]
+fn the_default_is_popularity_for_the_store_of_nix_and_balanced_for_others() {
+    let lab = Lab::with_store();
+    let split = |dir: &str, layering: &str| {
+        let graph = std::fs::read_to_string(lab.path("graph.json")).unwrap();
+        lab.file("graph-of.json", graph.replace("/nix/store", dir));
+        lab.file(
+            "recipe.toml",
+            format!(
+                "name='x'\nmax_layers=3\ncontents='{dir}/a-app'\n{layering}\n\
+                 [store]\ndir='{dir}'\nsource='store'\nclosure='graph-of.json'\n"
+            ),
+        );
+        lab.seatrial(["layers", "recipe.toml", "--json"]).ok()
+    };
+    let [popularity, balanced] = ["layering='popularity'", "layering='balanced'"];
+    for (dir, same, other) in
+        [("/nix/store", popularity, balanced), ("/packages", balanced, popularity)]
+    {
+        assert_eq!(split(dir, ""), split(dir, same), "{dir}");
+        assert_ne!(split(dir, ""), split(dir, other), "{dir}");
+    }
+}
+
+#[test]
 fn auto_is_the_same_with_sizes_in_the_graph_and_without() {
     let lab = Lab::with_store();
     lab.file("store/b-zlib/large-file", vec![b'x'; 5000]);

@@ -60,11 +60,13 @@ pub fn debian() -> Lab {
 
 /// A recipe for a root file system of Debian packages.
 pub const DEBIAN: &str = "contents='root'\npackage_layers=true\n";
+/// The same with a layer for each of the most popular packages.
+pub const POPULAR: &str = "contents='root'\npackage_layers=true\nlayering='popularity'\n";
 
 #[test]
 fn each_package_of_dpkg_is_a_layer_and_other_files_are_above() {
     let lab = debian();
-    let built = build(&lab, DEBIAN);
+    let built = build(&lab, POPULAR);
     let files = files(&built);
     // The most popular package is the lowest.
     assert_eq!(
@@ -89,7 +91,7 @@ fn packages_are_split_by_the_strategy_of_the_recipe() {
     let auto = packages(&lab, &format!("{DEBIAN}layering='auto'\nmax_layers=3\n"));
     assert_eq!(auto.concat().matches("libc6").count(), 1);
     assert_eq!(auto.last().unwrap(), "");
-    let popular = packages(&lab, &format!("{DEBIAN}max_layers=3\n"));
+    let popular = packages(&lab, &format!("{POPULAR}max_layers=3\n"));
     assert_eq!(popular[0], "libc6");
     assert_eq!(popular.len(), 3);
     let pipeline = packages(
@@ -100,6 +102,15 @@ fn packages_are_split_by_the_strategy_of_the_recipe() {
     lab.file("plan.json", r#"{ "layers": [["libc6", "libz"], ["web"]] }"#);
     let plan = packages(&lab, &format!("{DEBIAN}layering='plan.json'\n"));
     assert_eq!(plan, ["libc6 libz", "web", "editor", ""]);
+}
+
+#[test]
+fn packages_are_balanced_if_the_recipe_names_no_strategy() {
+    let lab = debian();
+    let own = packages(&lab, &format!("{DEBIAN}max_layers=3\n"));
+    let balanced = packages(&lab, &format!("{DEBIAN}layering='balanced'\nmax_layers=3\n"));
+    assert_eq!(own, balanced);
+    assert_ne!(own, packages(&lab, &format!("{POPULAR}max_layers=3\n")));
 }
 
 #[test]

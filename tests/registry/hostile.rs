@@ -216,7 +216,10 @@ fn the_size_of_a_config_is_checked_when_it_is_read() {
 fn the_number_and_the_size_of_documents_are_limited() {
     let (lab, mut blobs) = (Lab::new(), Blobs::default());
     // None of these is there.
-    let absent = |number: usize| json!({ "mediaType": MANIFEST, "digest": digest(number.to_string().as_bytes()), "size": 1 });
+    let absent = |number: usize| {
+        let digest = digest(number.to_string().as_bytes());
+        json!({ "mediaType": MANIFEST, "digest": digest, "size": 1 })
+    };
     let root = blobs.index(&(0..12_000).map(absent).collect::<Vec<_>>());
     blobs.layout(&lab, &root);
     let run = seatrial(&lab, ["copy", "oci:layout", "oci:out"]);

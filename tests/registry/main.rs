@@ -14,6 +14,7 @@ mod credentials; // where credentials are found, and that they stay secret
 mod environment; // proxies, full disks
 mod faults; // broken connections, errors, silence, lies
 mod hostile; // images made to hurt
+mod image_bills; // bills of materials of images that exist
 mod locations; // images in registries as arguments
 mod mirrors; // the settings of Podman and Docker
 mod proxies; // tunnels through proxies

@@ -139,6 +139,12 @@ pub fn crane() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/crane")
 }
 
+/// Runs oras, which must succeed.
+pub fn oras<'a>(lab: &Lab, arguments: impl IntoIterator<Item = &'a str>) -> String {
+    let oras = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/oras");
+    lab.tool(oras.to_str().unwrap(), arguments)
+}
+
 /// Runs skopeo, which must succeed.
 pub fn skopeo<'a>(lab: &Lab, arguments: impl IntoIterator<Item = &'a str>) -> String {
     lab.tool("skopeo", arguments)

@@ -128,24 +128,50 @@ fn with_host() -> Options {
     Options { egress: true, ..Options::default() }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn docker_pulls_what_was_pushed() {
-    let (bench, registry) = (Workbench::with(with_host()).await, Registry::start());
-    let (name, digest) = pushed(&bench, &registry);
-    // Without TLS, Docker uses a registry on another host only if it is listed. It reads the list
-    // again some time after the signal.
-    let script = format!(
-        "echo '{{\"insecure-registries\": [\"{HOST}:{port}\"]}}' >/etc/docker/daemon.json; \
+/// Pulls an image with Docker from a registry on this host.
+///
+/// Without TLS, Docker uses a registry on another host only if it is listed. It reads the list
+/// again some time after the signal.
+fn docker_pull(registry: &Registry, name: &str) -> String {
+    format!(
+        "old=$(cat /etc/docker/daemon.json 2>/dev/null || echo '{{}}'); \
+         echo \"$old\" | sed 's|^{{|{{\"insecure-registries\": [\"{HOST}:{port}\"], |; s|, }}|}}|' \
+             >/etc/docker/daemon.json; \
          systemctl reload docker; \
          for attempt in $(seq 200); do \
              docker info 2>/dev/null | grep -q '{HOST}:{port}' && break; sleep 0.1; \
          done; \
-         docker pull {name}:1 >&2; \
-         docker inspect -f '{{{{index .RepoDigests 0}}}}' {name}:1; \
-         docker run --rm {name}:1 /bin/echo hello",
+         docker pull {name}:1 >&2; ",
         port = registry.address.port()
-    );
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn docker_pulls_what_was_pushed() {
+    let (bench, registry) = (Workbench::with(with_host()).await, Registry::start());
+    let (name, digest) = pushed(&bench, &registry);
+    let script = docker_pull(&registry, &name)
+        + &format!(
+            "docker inspect -f '{{{{index .RepoDigests 0}}}}' {name}:1; \
+         docker run --rm {name}:1 /bin/echo hello"
+        );
     assert_eq!(bench.guest(&script).await, format!("{name}@{digest}\nhello\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_containerd_store_gives_an_image_with_its_digest() {
+    let bench = Workbench::on_with("docker-28-containerd", with_host()).await;
+    let registry = Registry::start();
+    let (name, digest) = pushed(&bench, &registry);
+    bench.guest(&docker_pull(&registry, &name)).await;
+    let stored = format!("docker-daemon:{name}:1");
+    let layout = copy(&bench, &stored, "oci:layout:one");
+    assert_eq!(layout["digest"], digest.as_str(), "{layout}");
+    let remote = format!("docker://{}", registry.name("from/containerd:1"));
+    let pushed = copy(&bench, &stored, &remote);
+    assert_eq!(pushed["digest"], digest.as_str(), "{pushed}");
+    // Of another repository of the registry, or there already.
+    assert_eq!(pushed["sent"], 0, "{pushed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

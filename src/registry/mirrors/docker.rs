@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::{Endpoint, failed, user_file};
+use super::settings::{failed, user_file};
 use crate::document;
 use crate::image::RemoteReference;
 use crate::registry::RegistryError;
-use crate::registry::connect::host_name;
+use crate::registry::endpoint::{Endpoint, host_name};
 use crate::text;
 
 /// The file of the host's daemon, and that of a daemon without root in the user's settings.
@@ -30,7 +30,7 @@ pub(super) struct Daemon {
     path: PathBuf,
 }
 
-/// Reads the settings of the user's daemon, or else those of the host's.
+/// Reads the settings of the daemon without root, or else those of the host.
 pub(super) fn read() -> Result<Daemon, RegistryError> {
     let user = user_file(USER_FILE).filter(|path| path.exists());
     let path = user.unwrap_or_else(|| HOST_FILE.into());

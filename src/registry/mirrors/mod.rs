@@ -3,24 +3,15 @@
 
 mod docker;
 mod podman;
+mod settings;
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
 
 use self::docker::Daemon;
 use self::podman::{Pull, Rule};
 use super::RegistryError;
+use super::endpoint::Endpoint;
 use crate::image::RemoteReference;
-
-/// A place that serves a repository: its registry, or a mirror.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
-    /// The image there.
-    pub(super) reference: RemoteReference,
-    /// Whether it may have no TLS, or a certificate that cannot be verified.
-    pub(super) is_insecure: bool,
-    pub(super) is_mirror: bool,
-}
 
 /// The settings of Podman and Docker.
 #[derive(Debug, Default)]
@@ -75,16 +66,4 @@ impl Mirrors {
         endpoints.push_back(own);
         Ok(endpoints)
     }
-}
-
-/// Where `name` is below the folders of the user's settings.
-fn user_file(name: &str) -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let home = || Some(Path::new(&variable("HOME")?).join(".config"));
-    let config = variable("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);
-    Some(config?.join(name))
-}
-
-fn failed(path: &Path, problem: impl ToString) -> RegistryError {
-    RegistryError::Mirrors { path: path.to_owned(), problem: problem.to_string() }
 }

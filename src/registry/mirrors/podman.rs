@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{failed, user_file};
+use super::settings::{failed, user_file};
 use crate::document;
 use crate::image::RemoteReference;
 use crate::registry::RegistryError;
@@ -55,7 +55,7 @@ pub(super) enum Pull {
 /// A registry, or a part of one.
 #[derive(Debug)]
 pub(super) struct Place {
-    /// What replaces the prefix in the names of images; empty if they stay as they are.
+    /// The replacement of the prefix in the names of images; empty if they stay as they are.
     location: String,
     pub(super) insecure: bool,
 }
@@ -235,10 +235,10 @@ mod tests {
     // The examples of containers-registries.conf(5), "REMAPPING AND MIRRORING REGISTRIES".
     #[test]
     fn the_location_replaces_the_longest_prefix() {
-        let rules = "[[registry]]\nprefix = 'example.com/foo'\nlocation = 'internal.example:5/bar'\n\
-                     [[registry]]\nlocation = 'example.com'\n\
-                     [[registry]]\nprefix = '*.wild.example'\nlocation = 'one.example/all'\n\
-                     [[registry]]\nprefix = 'example.com/foo/one:2'\nlocation = 'two.example/x:3'\n";
+        let rules = "[[registry]]\nprefix='example.com/foo'\nlocation='internal.example:5/bar'\n\
+                     [[registry]]\nlocation='example.com'\n\
+                     [[registry]]\nprefix='*.wild.example'\nlocation='one.example/all'\n\
+                     [[registry]]\nprefix='example.com/foo/one:2'\nlocation='two.example/x:3'\n";
         for (reference, expected) in [
             ("example.com/foo/app:1", "internal.example:5/bar/app:1"),
             ("example.com/foo:1", "internal.example:5/bar:1"),

@@ -19,6 +19,8 @@ pub(super) const EMPTY: &[u8] = b"{}";
 const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 /// The annotation with the creation date.
 const CREATED: &str = "org.opencontainers.image.created";
+/// The annotation with the name of a file.
+const TITLE: &str = "org.opencontainers.image.title";
 /// The header by which registries confirm that they list a manifest as a referrer of its subject.
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
@@ -26,6 +28,8 @@ const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 pub(crate) struct Artifact {
     /// The type of the document, and of the artifact.
     pub(crate) media_type: &'static str,
+    /// The name that the document gets if it is pulled into a folder.
+    pub(crate) file_name: String,
     pub(crate) content: Vec<u8>,
     /// The creation date, RFC 3339.
     pub(crate) created: String,
@@ -53,7 +57,8 @@ pub(super) struct Attachment {
 impl Attachment {
     /// Attaches `artifact` to the image with the manifest `subject`.
     pub(super) fn new(artifact: &Artifact, subject: Descriptor) -> serde_json::Result<Self> {
-        let Artifact { media_type: kind, content, created } = artifact;
+        let Artifact { media_type: kind, file_name, content, created } = artifact;
+        let title = BTreeMap::from([(TITLE.to_owned(), file_name.clone())]);
         let annotations = BTreeMap::from([(CREATED.to_owned(), created.clone())]);
         let subject = Descriptor { platform: None, ..subject };
         let manifest = serde_json::to_vec(&ArtifactManifest {
@@ -61,7 +66,7 @@ impl Attachment {
             media_type: media_type::MANIFEST,
             artifact_type: kind,
             config: descriptor(EMPTY_TYPE, EMPTY),
-            layers: [descriptor(kind, content)],
+            layers: [Descriptor { annotations: Some(title), ..descriptor(kind, content) }],
             subject: subject.clone(),
             annotations: &annotations,
         })?;

@@ -11,8 +11,9 @@ use crate::registry::{Registries, RegistryError, known, upload};
 
 impl Registries {
     /// Sends `tree` to `references`, each with a tag: only blobs that are not there, then all
-    /// manifests, then `artifacts`, which are attached to these manifests, then the tags. `from` is the repository that the image is in, if it is in one.
-    /// `progress` is called with the number of bytes of each piece that is sent.
+    /// manifests, then `artifacts`, which are attached to these manifests, then the tags. `from` is
+    /// the repository that the image is in, if it is in one. `progress` is called with the number
+    /// of bytes of each piece that is sent.
     ///
     /// # Errors
     /// If the source lacks a part, or a registry does not take one; nothing is tagged then.

@@ -1,0 +1,18 @@
+//! The files with the settings of other programs.
+
+use std::path::{Path, PathBuf};
+
+use crate::registry::RegistryError;
+
+/// Where `name` is below the folders of the user's settings.
+pub(super) fn user_file(name: &str) -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let home = || Some(Path::new(&variable("HOME")?).join(".config"));
+    let config = variable("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);
+    Some(config?.join(name))
+}
+
+/// The error that the file `path` has a problem.
+pub(super) fn failed(path: &Path, problem: impl ToString) -> RegistryError {
+    RegistryError::Mirrors { path: path.to_owned(), problem: problem.to_string() }
+}
