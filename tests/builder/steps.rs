@@ -200,6 +200,19 @@ fn steps_build_on_each_other_and_on_a_base_with_whiteouts() {
 }
 
 #[test]
+fn steps_run_on_a_layer_that_the_image_has_twice() {
+    let lab = lab();
+    let [add, remove] = ["echo new > /etc/motd", "rm /etc/motd"].map(|command| {
+        format!("[[run]]\ncommand = '{command}; rm -rf /var; [ -e /etc/passwd ]'\n")
+    });
+    let show = "[[run]]\ncommand = 'cat /etc/motd'\n";
+    let steps = [&*add, &remove, &add, "[[run]]\ncommand = 'true'\n", show].concat();
+    assert!(printed(&lab, &recipe(&steps)).contains(&"new".to_owned()));
+    let diff_ids = read(&lab, "out.tar").config()["rootfs"]["diff_ids"].clone();
+    assert_eq!(diff_ids[1], diff_ids[3]);
+}
+
+#[test]
 fn a_step_runs_as_another_user_in_its_folder() {
     let lab = lab();
     let command = "id; echo $HOME $PWD; cat /inputs/input.txt; echo x > /etc/motd";

@@ -53,14 +53,17 @@ fn a_step_is_root_of_a_vm_and_makes_the_same_layer_as_in_a_namespace() {
 test ! -e /etc/motd; test ! -e /usr/share/doc/old; test ! -e /inputs
 test $(busybox stat -c %u:%a:%h /var/lib/app/data) = 1000:4750:2
 busybox mknod /device c 1 3; chmod 600 /device'''\nwhere = 'vm'\n";
-    let output = build(&folder, &format!("[[run]]\nwhere = 'vm'\n{CHANGES}\n[[run]]\n{root}"));
+    // A step without changes makes the same layer twice.
+    let nothing = "[[run]]\nwhere = 'vm'\ncommand = 'true'\n".repeat(2);
+    let steps = format!("[[run]]\nwhere = 'vm'\n{CHANGES}\n{nothing}[[run]]\n{root}");
+    let output = build(&folder, &steps);
     let in_vm = layers(&output);
     let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(printed.matches("starting docker-28").count(), 1, "one VM: {printed}");
     assert!(printed.contains("  none "), "df shows the mounted file system: {printed}");
     assert!(!printed.contains("eth0"), "there is a network: {printed}");
     let mut tar = Command::new("tar");
-    tar.args(["-xOf", "out.tar", "003/layer.tar"]).current_dir(folder.path());
+    tar.args(["-xOf", "out.tar", "005/layer.tar"]).current_dir(folder.path());
     std::fs::write(folder.path().join("top.tar"), tar.output().unwrap().stdout).unwrap();
     let mut tar = Command::new("tar");
     let listed = tar.args(["--numeric-owner", "-tvf", "top.tar"]).current_dir(folder.path());

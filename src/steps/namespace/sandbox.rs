@@ -141,7 +141,14 @@ impl Sandbox<'_> {
     fn overlay_options(&self) -> Result<String, StepError> {
         let mut names = Vec::new();
         let mount_points = self.work.join(MOUNT_POINTS);
-        for (index, folder) in self.lower.iter().rev().chain([&mount_points]).enumerate() {
+        // overlayfs refuses a folder that it gets twice. The same layer further below adds nothing.
+        let mut folders: Vec<&PathBuf> = Vec::new();
+        for folder in self.lower.iter().rev().chain([&mount_points]) {
+            if !folders.contains(&folder) {
+                folders.push(folder);
+            }
+        }
+        for (index, folder) in folders.into_iter().enumerate() {
             let link = self.work.join(index.to_string());
             std::os::unix::fs::symlink(folder, &link).map_err(StepError::io("create", &link))?;
             names.push(index.to_string());
