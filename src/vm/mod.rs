@@ -14,6 +14,7 @@
 //! belong to [`engine`](crate::engine). Nothing here knows about images.
 
 pub(crate) mod doctor;
+mod egress;
 mod error;
 mod folders;
 pub(crate) mod guest;
@@ -24,6 +25,7 @@ pub(crate) mod pool;
 mod published_port;
 mod tools;
 
+pub use egress::Egress;
 pub use error::VmError;
 pub use guest::assemble::Sources;
 pub use guest::{Api, Definition, Family, Guest, GuestChanges};

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use seatrial::engine::RunOptions;
-use seatrial::vm::Options;
+use seatrial::vm::{Egress, Options};
 
 use crate::workbench::{RUN_TIMEOUT, Workbench};
 
@@ -35,7 +35,7 @@ async fn published_ports_the_bridge_and_user_defined_networks_work() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn containers_reach_the_host_only_with_egress() {
+async fn containers_reach_the_hosts_loopback_interface_only_with_egress_to_the_host() {
     let host = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = host.local_addr().unwrap().port().to_string();
     std::thread::spawn(move || {
@@ -43,12 +43,21 @@ async fn containers_reach_the_host_only_with_egress() {
             let _ = std::io::Write::write_all(&mut stream.unwrap(), b"the host\n");
         }
     });
-    for egress in [true, false] {
+    for egress in [Egress::None, Egress::Network, Egress::Host] {
         let bench = Workbench::with(Options { egress, ..Options::default() }).await;
         let image = bench.load(RECIPE).await;
-        let command = RunOptions::command(&["/bin/nc", "-w", "5", "10.0.2.2", &port]);
-        let options = RunOptions { network: true, ..command };
-        let output = image.run(&options, RUN_TIMEOUT).await.unwrap();
-        assert_eq!(output.stdout == "the host\n", egress, "{output:?}");
+        // QEMU connects every address of its network that it answers for to the host.
+        for address in ["10.0.2.2", "10.0.2.77", "10.0.2.3"] {
+            let command = RunOptions::command(&["/bin/nc", "-w", "5", address, &port]);
+            let options = RunOptions { network: true, ..command };
+            let output = image.run(&options, RUN_TIMEOUT).await.unwrap();
+            let reached = output.stdout == "the host\n";
+            let must_reach = egress == Egress::Host && address == "10.0.2.2";
+            assert!(reached == must_reach || egress == Egress::Host, "{egress}: {output:?}");
+        }
+        if egress != Egress::Host {
+            let script = format!("busybox nc -w 5 10.0.2.2 {port} </dev/null || echo refused");
+            assert_eq!(bench.guest(&script).await, "refused\n", "{egress}");
+        }
     }
 }

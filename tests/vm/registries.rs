@@ -3,7 +3,7 @@
 
 use std::process::{Command, Output};
 
-use seatrial::vm::Options;
+use seatrial::vm::{Egress, Options};
 use serde_json::Value;
 
 use crate::service::{Registry, noise};
@@ -125,7 +125,7 @@ fn pushed(bench: &Workbench, registry: &Registry) -> (String, String) {
 }
 
 fn with_host() -> Options {
-    Options { egress: true, ..Options::default() }
+    Options { egress: Egress::Host, ..Options::default() }
 }
 
 /// Pulls an image with Docker from a registry on this host.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::vm::{Options, Resources};
+use crate::vm::{Egress, Options, Resources};
 
 /// Requirements of the VM in which an image is tested. The VM boots then instead of being restored,
 /// unless only `egress` is given.
@@ -16,8 +16,8 @@ pub struct VmSettings {
     pub cpus: Option<u32>,
     /// The size of the disk for images and containers in GiB, at least 16.
     pub disk_gib: Option<u32>,
-    /// Whether the guest reaches the network; false by default.
-    pub egress: bool,
+    /// The connections that the guest may make: `"none"` (the default), `"network"`, or `"host"`.
+    pub egress: Egress,
 }
 
 impl VmSettings {
@@ -38,7 +38,7 @@ impl VmSettings {
     pub(in crate::check) fn complete(&self, options: &Options) -> Options {
         let given = options.resources;
         Options {
-            egress: options.egress || self.egress,
+            egress: options.egress.max(self.egress),
             resources: Resources {
                 memory_mib: given.memory_mib.or(self.memory_mib),
                 cpus: given.cpus.or(self.cpus),
@@ -54,7 +54,7 @@ impl VmSettings {
             memory_mib: self.memory_mib.max(other.memory_mib),
             cpus: self.cpus.max(other.cpus),
             disk_gib: self.disk_gib.max(other.disk_gib),
-            egress: self.egress || other.egress,
+            egress: self.egress.max(other.egress),
         }
     }
 }
@@ -66,15 +66,23 @@ mod tests {
     #[test]
     fn of_several_files_the_larger_numbers_count_and_options_count_more() {
         let first = VmSettings { memory_mib: Some(2048), cpus: Some(1), ..VmSettings::default() };
-        let second =
-            VmSettings { memory_mib: Some(1024), disk_gib: Some(20), egress: true, cpus: None };
+        let second = VmSettings {
+            memory_mib: Some(1024),
+            disk_gib: Some(20),
+            egress: Egress::Network,
+            cpus: None,
+        };
         let both = first.and(&second);
-        let expected =
-            VmSettings { memory_mib: Some(2048), cpus: Some(1), disk_gib: Some(20), egress: true };
+        let expected = VmSettings {
+            memory_mib: Some(2048),
+            cpus: Some(1),
+            disk_gib: Some(20),
+            egress: Egress::Network,
+        };
         assert_eq!(both, expected);
         let resources = Resources { memory_mib: Some(512), ..Resources::default() };
         let options = both.complete(&Options { resources, ..Options::default() });
         let expected = Resources { memory_mib: Some(512), cpus: Some(1), disk_gib: Some(20) };
-        assert_eq!((options.resources, options.egress), (expected, true));
+        assert_eq!((options.resources, options.egress), (expected, Egress::Network));
     }
 }

@@ -1,13 +1,15 @@
 //! The resources of a VM, and whether it reaches the network.
 
-use crate::vm::{Options, Resources};
+use crate::vm::{Egress, Options, Resources};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct ResourceArgs {
-    /// Let the guest reach the network, and this host: also services that listen
-    /// only on its loopback interface (127.0.0.1), as 10.0.2.2
-    #[arg(long)]
-    egress: bool,
+    /// Let the guest connect to the network, but not to services that listen only
+    /// on this host's loopback interface (127.0.0.1); with `=host`, also to those,
+    /// as 10.0.2.2
+    #[arg(long, value_name = "TO", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "network")]
+    egress: Option<Egress>,
     /// Memory of the VM in MiB; boots instead of restoring [default: the guest's]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(256..))]
     memory: Option<u32>,
@@ -23,12 +25,12 @@ pub(in crate::cli) struct ResourceArgs {
 impl ResourceArgs {
     /// Whether all are the defaults.
     pub(in crate::cli) fn is_default(&self) -> bool {
-        !self.egress && self.resources() == Resources::default()
+        self.egress.is_none() && self.resources() == Resources::default()
     }
 
     /// Returns `options` with these resources.
     pub(in crate::cli) fn apply_to(&self, options: Options) -> Options {
-        Options { egress: self.egress, resources: self.resources(), ..options }
+        Options { egress: self.egress.unwrap_or_default(), resources: self.resources(), ..options }
     }
 
     fn resources(&self) -> Resources {
@@ -40,6 +42,7 @@ impl ResourceArgs {
         let numbers = [("memory", self.memory), ("cpus", self.cpus), ("disk", self.disk)];
         let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name, number?)));
         let numbers = numbers.map(|(name, number)| format!("--{name}={number}"));
-        self.egress.then(|| "--egress".to_owned()).into_iter().chain(numbers).collect()
+        let egress = self.egress.map(|egress| format!("--egress={egress}"));
+        egress.into_iter().chain(numbers).collect()
     }
 }

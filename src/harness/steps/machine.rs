@@ -10,7 +10,7 @@ use crate::archive::ArchiveError;
 use crate::harness::{Daemon, HarnessError};
 use crate::vm::instance::Listener;
 use crate::vm::pool::{Layered, LayeredSnapshot, OwnVms, PrepareOptions, layered, prepare};
-use crate::vm::{Guest, Options};
+use crate::vm::{Egress, Guest, Options};
 
 use super::program;
 
@@ -84,7 +84,8 @@ impl Drop for Machine {
 
 /// Starts and saves the VM as `requests` say, and ends it when their sender is dropped.
 fn serve(guest: String, network: bool, requests: &Receiver<Request>) {
-    let options = Options { egress: network, ..Options::default() };
+    let egress = if network { Egress::Network } else { Egress::None };
+    let options = Options { egress, ..Options::default() };
     let mut vm = StepVm { guest, options, daemon: None, saving: None };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

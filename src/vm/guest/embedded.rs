@@ -45,6 +45,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "etc/systemd/system/seatrial-pause.service",
         include_str!("../../../vm/guest/files/etc/systemd/system/seatrial-pause.service"),
     ),
+    (
+        "usr/lib/seatrial/host-rules",
+        include_str!("../../../vm/guest/files/usr/lib/seatrial/host-rules"),
+    ),
     ("usr/lib/seatrial/node", include_str!("../../../vm/guest/files/usr/lib/seatrial/node")),
     ("usr/lib/seatrial/probe", include_str!("../../../vm/guest/files/usr/lib/seatrial/probe")),
     ("usr/lib/seatrial/wake", include_str!("../../../vm/guest/files/usr/lib/seatrial/wake")),

@@ -8,6 +8,7 @@ mod clock;
 mod connect;
 mod disk;
 mod exit;
+mod host_access;
 mod initrd;
 mod parts;
 mod process;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::vm::egress::Egress;
 use crate::vm::guest::MachineType;
 use crate::vm::instance::Accelerator;
 use crate::vm::instance::wake;
@@ -48,8 +49,8 @@ pub(in crate::vm) struct QemuOptions<'a> {
 /// The network of a VM.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::vm) struct Network<'a> {
-    /// Whether the guest may reach the network.
-    pub(in crate::vm) egress: bool,
+    /// The connections that the guest may make.
+    pub(in crate::vm) egress: Egress,
     /// Further ports on the loopback interface that are forwarded to the guest.
     pub(in crate::vm) published: &'a [PublishedPort],
 }
@@ -142,12 +143,12 @@ fn disk(name: &str, file: &Path, format: &str) -> Vec<String> {
 /// interface, behind which the engine requires a client certificate, and published ports. There is
 /// no way out unless `egress` is set.
 fn network(port: u16, Network { egress, published }: Network<'_>) -> Vec<String> {
-    let restrict = if egress { "off" } else { "on" };
+    let restrict = if egress == Egress::None { "on" } else { "off" };
     let api = PublishedPort { host: port, guest: API_PORT };
     let forward =
         |port: &PublishedPort| format!(",hostfwd=tcp:127.0.0.1:{}-:{}", port.host, port.guest);
     let forwards: String = std::iter::once(&api).chain(published).map(forward).collect();
-    let user = format!("user,id=net,restrict={restrict}{forwards}");
+    let user = format!("user,id=net,ipv6=off,restrict={restrict}{forwards}");
     owned(["-netdev", &user, "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"])
 }
 
@@ -197,7 +198,7 @@ mod tests {
     use super::*;
     use crate::image::platform::Arch;
 
-    fn options(egress: bool) -> QemuOptions<'static> {
+    fn options(egress: Egress) -> QemuOptions<'static> {
         QemuOptions {
             machine_type: MachineType::for_arch(Arch::Amd64).unwrap(),
             accelerator: Accelerator::Tcg,
@@ -224,9 +225,9 @@ mod tests {
     #[test]
     fn a_restored_vm_maps_the_memory_of_its_snapshot_privately_and_waits_for_its_state() {
         let ram = |shared| Some(RamFile { path: Path::new("/t,1/ram"), shared });
-        let saved = command_line(&QemuOptions { ram: ram(true), ..options(false) });
+        let saved = command_line(&QemuOptions { ram: ram(true), ..options(Egress::None) });
         let restored =
-            command_line(&QemuOptions { ram: ram(false), restored: true, ..options(false) });
+            command_line(&QemuOptions { ram: ram(false), restored: true, ..options(Egress::None) });
         assert!(
             saved.contains("size=1024M,mem-path=/t,,1/ram,share=on -machine memory-backend=ram")
         );
@@ -238,15 +239,16 @@ mod tests {
 
     #[test]
     fn one_thread_emulates_all_cpus_if_vms_compete_for_the_hosts() {
-        let single = command_line(&QemuOptions { single_thread: true, ..options(false) });
-        let multi = command_line(&options(false));
+        let single = command_line(&QemuOptions { single_thread: true, ..options(Egress::None) });
+        let multi = command_line(&options(Egress::None));
         assert_eq!(single, multi.replace("thread=multi", "thread=single"));
     }
 
     #[test]
     fn the_api_is_on_the_loopback_interface_and_only_egress_allows_connections_to_the_network() {
         let forward = ",hostfwd=tcp:127.0.0.1:4711-:2376";
-        for (egress, restrict) in [(false, "restrict=on"), (true, "restrict=off")] {
+        for (egress, restrict) in [(Egress::None, "restrict=on"), (Egress::Network, "restrict=off")]
+        {
             assert!(command_line(&options(egress)).contains(&format!("{restrict}{forward}")));
         }
     }
@@ -254,8 +256,8 @@ mod tests {
     #[test]
     fn published_ports_are_on_the_loopback_interface() {
         let published = [PublishedPort { host: 8080, guest: 80 }];
-        let network = Network { egress: false, published: &published };
-        let command_line = command_line(&QemuOptions { network, ..options(false) });
+        let network = Network { egress: Egress::None, published: &published };
+        let command_line = command_line(&QemuOptions { network, ..options(Egress::None) });
         let forwards = "hostfwd=tcp:127.0.0.1:4711-:2376,hostfwd=tcp:127.0.0.1:8080-:80 ";
         assert!(command_line.contains(forwards), "{command_line}");
     }
@@ -263,21 +265,21 @@ mod tests {
     #[test]
     fn the_root_is_read_only_and_commas_in_paths_are_doubled() {
         let root = "file=/g,,1/root.erofs,format=raw,readonly=on";
-        assert!(command_line(&options(false)).contains(root));
+        assert!(command_line(&options(Egress::None)).contains(root));
     }
 
     #[test]
     fn a_vm_of_another_architecture_differs_only_in_its_machine_type() {
         let machine_type = MachineType::for_arch(Arch::Arm64).unwrap();
-        let arm64 = command_line(&QemuOptions { machine_type, ..options(false) });
-        let amd64 = command_line(&options(false));
+        let arm64 = command_line(&QemuOptions { machine_type, ..options(Egress::None) });
+        let amd64 = command_line(&options(Egress::None));
         let expected = amd64.replace("-machine q35", "-machine virt,gic-version=max");
         assert_eq!(arm64, expected.replace("-cpu Nehalem", "-cpu cortex-a57"));
     }
 
     #[test]
     fn the_sandbox_is_on_and_there_are_no_default_devices() {
-        let command_line = command_line(&options(false));
+        let command_line = command_line(&options(Egress::None));
         for part in ["-sandbox on,", "-nodefaults", "-no-user-config", "-no-reboot"] {
             assert!(command_line.contains(part), "{part}");
         }

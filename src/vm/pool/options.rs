@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::vm::egress::Egress;
 use crate::vm::guest::Guest;
 use crate::vm::guest::changes::GuestChanges;
 use crate::vm::instance::accelerator::AcceleratorChoice;
@@ -12,8 +13,8 @@ use crate::vm::published_port::PublishedPort;
 pub struct Options {
     /// How the CPUs run.
     pub accelerator: AcceleratorChoice,
-    /// Whether the guest may reach the network.
-    pub egress: bool,
+    /// The connections that the guest may make.
+    pub egress: Egress,
     /// Whether the VM boots instead of being restored from a snapshot.
     pub cold: bool,
     /// Whether the VM starts without a VM slot, however many are running.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::engine::{Engine, Timeline};
 use crate::errors::chain;
 use crate::vm::VmError;
+use crate::vm::egress::Egress;
 use crate::vm::guest::Guest;
 use crate::vm::instance::Accelerator;
 use crate::vm::instance::Vm;
@@ -79,6 +80,9 @@ pub(crate) async fn start_layered(
     let vm = boot(guest, accelerator, options, single_thread)?;
     let timeout = options.timeout.unwrap_or(BOOT_TIMEOUT);
     let (engine, timeline) = readiness::wait_for_boot(&vm, timeout).await?;
+    if options.egress == Egress::Host {
+        vm.allow_host().await?;
+    }
     if options.resources.disk_gib.is_some() {
         vm.grow_file_system().await?;
     }
@@ -135,6 +139,9 @@ async fn restore(
     let vm = Vm::restore(guest, &saved, network, single_thread, saveable).await?;
     let timeout = options.timeout.unwrap_or(RESTORE_TIMEOUT);
     let (engine, timeline) = readiness::wait_for_restored(&vm, timeout).await?;
+    if options.egress == Egress::Host {
+        vm.allow_host().await?;
+    }
     Ok((vm, engine, timeline))
 }
 
