@@ -3,8 +3,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::expectations::{ContainerSpec, Expectations, ExpectationsFile};
+use super::expectations::{ContainerSpec, ExpectationsFile};
 use crate::harness::Daemon;
+use crate::image::DiffId;
 use crate::vm::Options as VmOptions;
 
 /// Keeps the VM of a run for the next one.
@@ -25,6 +26,8 @@ pub(super) struct Kept {
     pub daemon: Daemon,
     /// The reference of the image that was tested.
     pub image: String,
+    /// The layers of that image, lowest first.
+    pub layers: Vec<DiffId>,
 }
 
 impl KeptVm {
@@ -47,15 +50,7 @@ impl KeptVm {
 
 /// Whether a container of `files` may change the VM that it runs in.
 pub(super) fn may_change_vm(files: &[ExpectationsFile]) -> bool {
-    files.iter().any(|file| containers(&file.expectations).any(has_privileges))
-}
-
-fn containers(expected: &Expectations) -> impl Iterator<Item = &ContainerSpec> {
-    let setup = expected.setup.iter().map(|command| &command.container);
-    let runs = expected.run.iter().map(|run| &run.container);
-    let services = expected.service.iter().map(|service| &service.container);
-    let companions = expected.container.values().map(|companion| &companion.container);
-    setup.chain(runs).chain(services).chain(companions)
+    files.iter().any(|file| file.expectations.containers().any(has_privileges))
 }
 
 fn has_privileges(container: &ContainerSpec) -> bool {

@@ -42,6 +42,7 @@ mod runtime_checks;
 mod static_checks;
 mod structure_test;
 mod trial;
+mod trial_vm;
 pub mod verdict;
 
 pub use error::CheckError;

@@ -50,6 +50,11 @@ impl<'a> Recorder<'a> {
         Self { verdict: Verdict::default(), options, reporter }
     }
 
+    /// Whether the filter selects the test case called `name`.
+    pub(super) fn selects(&self, name: &str) -> bool {
+        self.options.selects(name)
+    }
+
     pub(super) fn progress(&mut self, step: String) {
         (self.reporter)(Event::Progress(step));
     }
@@ -92,7 +97,7 @@ impl<'a> Recorder<'a> {
 
 impl Options {
     /// Whether the filter selects the test case called `name`.
-    fn selects(&self, name: &str) -> bool {
+    pub(super) fn selects(&self, name: &str) -> bool {
         self.filter.as_ref().is_none_or(|part| name.contains(part))
     }
 

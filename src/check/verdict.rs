@@ -83,6 +83,8 @@ pub struct EngineRun {
     pub fallback: Option<String>,
     /// The duration of loading the image, in seconds.
     pub load_seconds: f64,
+    /// The number of layers that were not sent because the engine had them.
+    pub present_layers: usize,
 }
 
 /// All test cases of a run.

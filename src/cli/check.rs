@@ -178,9 +178,14 @@ fn sources(args: &Args, plan: &Plan) -> Sources {
     let mut paths = args.expect.clone();
     let images = args.images.iter().filter_map(|image| location(image).ok());
     paths.extend(images.filter_map(|image| image.path().map(Path::to_owned)));
-    for image in args.images.iter().filter(|image| is_recipe(image)) {
+    let files: Vec<ExpectationsFile> =
+        args.expect.iter().filter_map(|path| ExpectationsFile::read(path).ok()).collect();
+    paths.extend(files.iter().flat_map(ExpectationsFile::named_files));
+    let recipes = args.images.iter().map(PathBuf::as_path).filter(|image| is_recipe(image));
+    for recipe in recipes.chain(files.iter().flat_map(ExpectationsFile::recipes)) {
+        paths.push(recipe.to_owned());
         for platform in &plan.platforms {
-            if let Ok(recipe) = Recipe::read_for(image, platform) {
+            if let Ok(recipe) = Recipe::read_for(recipe, platform) {
                 paths.extend(recipe.source_paths());
             }
         }

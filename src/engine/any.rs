@@ -74,11 +74,13 @@ impl Engine {
             Self::Cri(cri) => cri.inspect(image).await,
             Self::Docker(docker) => {
                 let found = docker.inspect(image).await?;
+                let config = found.config.unwrap_or_default();
                 Ok(ImageFacts {
                     id: found.id.unwrap_or_default(),
                     tags: found.repo_tags.unwrap_or_default(),
                     architecture: found.architecture.unwrap_or_default(),
-                    env: found.config.and_then(|config| config.env).unwrap_or_default(),
+                    env: config.env.unwrap_or_default(),
+                    exposed_ports: config.exposed_ports.unwrap_or_default(),
                 })
             }
         }
@@ -105,7 +107,19 @@ impl Engine {
         options: &RunOptions,
         limit: Duration,
     ) -> Result<RunOutput, EngineError> {
+        self.run_noting_id(image, options, limit, &mut None).await
+    }
+
+    /// Like [`run`](Self::run); `id` gets the ID of the container.
+    pub(crate) async fn run_noting_id(
+        &self,
+        image: &str,
+        options: &RunOptions,
+        limit: Duration,
+        id: &mut Option<String>,
+    ) -> Result<RunOutput, EngineError> {
         let container = self.create(image, options).await?;
+        *id = Some(container.id().to_owned());
         let run = async {
             container.start(options).await?;
             container.wait().await

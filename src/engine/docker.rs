@@ -143,9 +143,7 @@ impl Docker {
     /// # Errors
     /// If the daemon does not answer.
     pub async fn needs_all_layers(&self) -> Result<bool, EngineError> {
-        let info = self.api.info().await.map_err(self::api("read the engine's configuration"))?;
-        let status = info.driver_status.unwrap_or_default();
-        if status.iter().flatten().any(|word| word.contains("io.containerd.snapshotter")) {
+        if self.has_containerd_store().await? {
             return Ok(true);
         }
         let version = self.api.version().await.map_err(self::api("read the engine's version"))?;
@@ -154,6 +152,16 @@ impl Docker {
             .iter()
             .flatten()
             .any(|component| component.name.starts_with("Podman")))
+    }
+
+    /// Whether the daemon stores images in containerd.
+    ///
+    /// # Errors
+    /// If the daemon does not answer.
+    pub(crate) async fn has_containerd_store(&self) -> Result<bool, EngineError> {
+        let info = self.api.info().await.map_err(self::api("read the engine's configuration"))?;
+        let status = info.driver_status.unwrap_or_default();
+        Ok(status.iter().flatten().any(|word| word.contains("io.containerd.snapshotter")))
     }
 
     /// Returns the layers of each image that the daemon has, lowest layer first.

@@ -11,4 +11,6 @@ pub struct ImageFacts {
     pub architecture: String,
     /// The `Env` of the config.
     pub env: Vec<String>,
+    /// The `ExposedPorts` of the config, such as `80/tcp`.
+    pub exposed_ports: Vec<String>,
 }

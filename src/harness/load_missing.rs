@@ -15,14 +15,16 @@ use crate::load::present::common_layers;
 const SNAPSHOT_NAME: &str = "seatrial.invalid/snapshot";
 
 impl Daemon {
-    /// Whether the engine loads an archive without layers that it already has.
+    /// Whether the engine loads an archive without the content of layers that it already has.
+    /// Docker with the containerd image store does, but gives the image another ID: the digest of a
+    /// manifest that it writes itself, with the digests of the layers' files.
     ///
     /// # Errors
     /// If the engine does not answer.
     pub(crate) async fn accepts_missing_layers(&self) -> Result<bool, HarnessError> {
         match self.docker() {
-            Some(docker) => Ok(!docker.needs_all_layers().await?),
-            None => Ok(false),
+            Some(docker) => Ok(!docker.has_containerd_store().await?),
+            None => Ok(true),
         }
     }
 
@@ -40,17 +42,36 @@ impl Daemon {
         let name = format!("{SNAPSHOT_NAME}:{}", image.id().hex());
         let invalid = |error: ReferenceError| EngineError::Unexpected(error.to_string());
         let reference = name.parse::<Reference>().map_err(invalid)?;
+        self.load_others(image, sizes, reference, present).await
+    }
+
+    /// Loads an image without its lowest `present` layers.
+    async fn load_others(
+        &self,
+        image: &Image,
+        sizes: &[u64],
+        reference: Reference,
+        present: usize,
+    ) -> Result<(), HarnessError> {
         let (image, sizes) = (image.clone(), sizes.to_vec());
+        // Docker does not even look for the files of layers that it has. The others read them
+        // before they find out that they have the layers.
+        let repack = match self.vm().family().name.as_str() {
+            "docker" => docker::repack,
+            _ => docker::repack_with_empty_layers,
+        };
         let write = move |sender: &mut Sender| -> Result<(), HarnessError> {
-            docker::repack(&image, &sizes, &reference, present, sender)?;
+            repack(&image, &sizes, &reference, present, sender)?;
             Ok(())
         };
         self.load(write).await
     }
 
-    /// Loads an image without the layers that the engine has. Returns `None` if the engine has none
-    /// of them, needs all of them in an archive, or has another image afterwards. `sizes` are the
-    /// uncompressed sizes of the layers.
+    /// Loads an image without the layers that the engine has, and returns it with the number of
+    /// these layers. Returns `None` if the engine has none of them, needs all of them in an
+    /// archive, or has another image afterwards. `sizes` are the uncompressed sizes of the layers.
+    /// `present` is the number of the lowest layers that the engine has and need not get, if that
+    /// is known.
     ///
     /// # Errors
     /// If a request fails, or a layer cannot be read.
@@ -58,30 +79,30 @@ impl Daemon {
         &self,
         image: &Image,
         sizes: &[u64],
-    ) -> Result<Option<LoadedImage<'_>>, HarnessError> {
+        present: Option<usize>,
+    ) -> Result<Option<(LoadedImage<'_>, usize)>, HarnessError> {
         let name = image.references.first();
         let reference = name.and_then(|name| name.parse::<Reference>().ok());
-        let (Some(docker), Some(reference)) = (self.docker(), reference) else { return Ok(None) };
-        if !self.accepts_missing_layers().await? {
-            return Ok(None);
-        }
-        let diff_ids: Vec<DiffId> = image.layers.iter().map(|layer| layer.diff_id).collect();
-        let present = common_layers(&diff_ids, &docker.present_layers().await?);
+        let Some(reference) = reference else { return Ok(None) };
+        let present = match (present, self.docker()) {
+            (Some(present), _) => present,
+            (None, Some(docker)) if self.accepts_missing_layers().await? => {
+                let diff_ids: Vec<DiffId> =
+                    image.layers.iter().map(|layer| layer.diff_id).collect();
+                common_layers(&diff_ids, &docker.present_layers().await?)
+            }
+            (None, _) => 0,
+        };
         if present == 0 {
             return Ok(None);
         }
         let (id, name) = (image.id().to_string(), reference.to_string());
-        let (image, sizes) = (image.clone(), sizes.to_vec());
-        let write = move |sender: &mut Sender| -> Result<(), HarnessError> {
-            docker::repack(&image, &sizes, &reference, present, sender)?;
-            Ok(())
-        };
-        match self.load(write).await {
+        match self.load_others(image, sizes, reference, present).await {
             Ok(()) => {}
             Err(HarnessError::Engine(EngineError::Load(_))) => return Ok(None),
             Err(error) => return Err(error),
         }
         let loaded = self.loaded_image(name).await?;
-        Ok((loaded.inspect().await?.id == id).then_some(loaded))
+        Ok((loaded.inspect().await?.id == id).then_some((loaded, present)))
     }
 }

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::daemon::Daemon;
+use super::environments;
 use super::error::HarnessError;
 use super::value;
 use crate::engine::{Container, EngineError, ImageFacts, RunOptions, RunOutput};
@@ -152,8 +153,7 @@ impl<'d> LoadedImage<'d> {
         let output = self.run(&env, ENV_TIMEOUT).await?;
         let text: String = output.stdout.split_ascii_whitespace().collect();
         if let (0, Ok(bytes)) = (output.code, STANDARD.decode(text)) {
-            let entries = bytes.split(|byte| *byte == 0).map(<[u8]>::to_vec);
-            return Ok(entries.filter(|entry| !entry.is_empty()).collect());
+            return Ok(environments::entries(&bytes));
         }
         let problem = format!(
             "failed to read the environment of a container: exit code {}: {}",
@@ -217,8 +217,19 @@ impl<'d> LoadedImage<'d> {
         options: &RunOptions,
         limit: Duration,
     ) -> Result<RunOutput, HarnessError> {
+        self.run_noting_id(options, limit, &mut None).await
+    }
+
+    /// Like [`run`](Self::run); `id` gets the ID of the container.
+    pub(crate) async fn run_noting_id(
+        &self,
+        options: &RunOptions,
+        limit: Duration,
+        id: &mut Option<String>,
+    ) -> Result<RunOutput, HarnessError> {
         let options = &self.completed(options).await?;
-        let run = async { Ok(self.daemon.engine().run(&self.reference, options, limit).await?) };
+        let engine = self.daemon.engine();
+        let run = async { Ok(engine.run_noting_id(&self.reference, options, limit, id).await?) };
         // The run has a timeout of its own; creating and removing the container take time, too.
         let limit = limit + CONTAINER_TIMEOUT;
         self.daemon.watched(&format!("run {}", self.reference), limit, run).await

@@ -38,6 +38,7 @@
 //! [`replay`](crate::replay). Nothing here prints.
 
 mod daemon;
+mod environments;
 mod error;
 mod load;
 mod load_missing;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::workbench::{GUEST, Workbench};
 
 /// Waits for the QEMU that `parent` starts, and returns its process ID and the folder of its VM.
-fn qemu_of(parent: &Child) -> (u32, String) {
+pub fn qemu_of(parent: &Child) -> (u32, String) {
     let find = || {
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
         processes

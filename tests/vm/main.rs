@@ -12,14 +12,17 @@ mod service; // docker-registry
 mod arm64; // VMs of another architecture
 mod base_images; // images on base images, some of them saved by Docker
 mod cleanup; // no process or folder remains of a VM
-mod drafts;
+mod container_environments; // the environment of containers
+mod drafts; // `seatrial expect` with an engine
 mod engines; // the table of docs/engines.md
 mod environment_failures; // missing programs, mirrors, disk space
 mod faults; // an engine that fails during a request
 mod files; // owners, capabilities, accounts and removed paths
 mod goss; // goss files
+mod hints; // why a service is not reached
 mod images; // images as Docker sees them
 mod isolation; // limits for guests and for other users of the host
+mod layered_checks; // layers that an engine has are not sent again
 mod load; // `seatrial load`
 mod named_vms; // `seatrial vm up`
 mod network; // the network of containers

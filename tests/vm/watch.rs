@@ -5,7 +5,10 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::sample_image::SampleImage;
+use serde_json::Value;
+
+use crate::cleanup::qemu_of;
+use crate::sample_image::{SampleImage, outcomes};
 
 #[test]
 fn a_change_of_contents_recipe_or_expectations_runs_the_checks_again_until_ctrl_c() {
@@ -33,6 +36,58 @@ fn a_change_of_contents_recipe_or_expectations_runs_the_checks_again_until_ctrl_
     let recipe = std::fs::read_to_string(sample.path("app.toml")).unwrap();
     std::fs::write(sample.path("app.toml"), recipe.replace("rootfs", "nothing")).unwrap();
     assert!(stderr.any(|line| line.contains("nothing")));
+    kill_process(Pid::from_child(&watch), Signal::INT).unwrap();
+    assert_eq!(watch.wait().unwrap().code(), Some(130));
+}
+
+/// A shop, whose stock is in the image of another container.
+const SHOP: &str = r#"
+[container.store]
+recipe = "store.toml"
+ready = { port = 8001, timeout = "20s" }
+[[run]]
+name = "sells"
+container.shell = "busybox wget -qO- http://store:8001/stock"
+stdout = "apples"
+"#;
+const STORE: &str = r#"
+name = "sample/store"
+contents = "store"
+[config]
+Entrypoint = ["/bin/busybox", "httpd", "-f", "-p", "8001", "-h", "/www"]
+"#;
+
+#[test]
+fn a_change_of_another_container_s_recipe_or_contents_runs_the_checks_again_in_the_same_vm() {
+    let sample = SampleImage::new();
+    std::fs::create_dir_all(sample.path("store/bin")).unwrap();
+    std::fs::create_dir_all(sample.path("store/www")).unwrap();
+    std::fs::copy("/bin/busybox", sample.path("store/bin/busybox")).unwrap();
+    std::fs::write(sample.path("store/www/stock"), "apples").unwrap();
+    std::fs::write(sample.path("store.toml"), STORE).unwrap();
+    std::fs::write(sample.path("e.toml"), SHOP).unwrap();
+    let mut watch = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    watch.args(["check", "app.toml", "--expect", "e.toml", "--watch", "--json"]);
+    watch.current_dir(sample.path("")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut watch = watch.spawn().unwrap();
+    let mut stdout = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut stderr = BufReader::new(watch.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut result = || -> Value {
+        assert!(stderr.any(|line| line.starts_with("waiting for changes")));
+        serde_json::from_str(&stdout.next().unwrap()).unwrap()
+    };
+    let verdict = result();
+    assert!(outcomes(&verdict).contains(&("run sells", "passed")), "{verdict:#}");
+    let (vm, _) = qemu_of(&watch);
+
+    std::fs::write(sample.path("store/www/stock"), "pears").unwrap();
+    let verdict = result();
+    assert!(outcomes(&verdict).contains(&("run sells", "failed")), "{verdict:#}");
+    assert_eq!(verdict["engine_runs"][0]["present_layers"], 1, "the image has not changed");
+    std::fs::write(sample.path("store.toml"), STORE.replace("8001", "8002")).unwrap();
+    let verdict = result();
+    assert!(outcomes(&verdict).contains(&("container store", "failed")), "{verdict:#}");
+    assert_eq!(qemu_of(&watch).0, vm);
     kill_process(Pid::from_child(&watch), Signal::INT).unwrap();
     assert_eq!(watch.wait().unwrap().code(), Some(130));
 }

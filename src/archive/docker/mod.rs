@@ -9,4 +9,6 @@ pub(crate) use layout::MANIFEST;
 pub(crate) use read::{read, read_all};
 #[cfg(any(feature = "registry", feature = "vm"))]
 pub(crate) use write::repack;
+#[cfg(feature = "vm")]
+pub(crate) use write::repack_with_empty_layers;
 pub(crate) use write::{DockerWriter, ListedImage, write_manifest};

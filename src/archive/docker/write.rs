@@ -50,6 +50,13 @@ impl<W: Write> DockerWriter<W> {
         self.layers.push(self.next_name());
     }
 
+    /// Adds a layer whose file in the archive is empty: the engine that loads it has the layer, but
+    /// rejects an archive without its file.
+    #[cfg(feature = "vm")]
+    fn add_empty_layer(&mut self) -> io::Result<()> {
+        self.begin_member(0)
+    }
+
     fn next_name(&self) -> String {
         format!("{:03}/layer.tar", self.layers.len() + 1)
     }
@@ -120,7 +127,36 @@ pub fn repack(
 ) -> Result<(), ArchiveError> {
     let mut writer = DockerWriter::new(output);
     (0..absent).for_each(|_| writer.add_absent_layer());
-    for (layer, size) in image.layers.iter().zip(sizes).skip(absent) {
+    repack_others(writer, image, sizes, reference, absent)
+}
+
+/// Like [`repack`]; the files of the lowest `absent` layers are empty.
+///
+/// # Errors
+/// If a layer cannot be read, or `output` cannot be written.
+#[cfg(feature = "vm")]
+pub(crate) fn repack_with_empty_layers(
+    image: &Image,
+    sizes: &[u64],
+    reference: &Reference,
+    absent: usize,
+    output: &mut dyn Write,
+) -> Result<(), ArchiveError> {
+    let mut writer = DockerWriter::new(output);
+    (0..absent).try_for_each(|_| writer.add_empty_layer()).map_err(write_failed)?;
+    repack_others(writer, image, sizes, reference, absent)
+}
+
+/// Writes the archive from the layer `first` on.
+#[cfg(any(feature = "registry", feature = "vm"))]
+fn repack_others(
+    mut writer: DockerWriter<&mut dyn Write>,
+    image: &Image,
+    sizes: &[u64],
+    reference: &Reference,
+    first: usize,
+) -> Result<(), ArchiveError> {
+    for (layer, size) in image.layers.iter().zip(sizes).skip(first) {
         writer.copy_layer(layer, *size)?;
     }
     let metadata = ImageMetadata {

@@ -8,6 +8,7 @@ use super::exit_code::{CodeOrSignal, exit_code, signal};
 use super::file::FileExpectations;
 use super::goss::SocketExpectations;
 use super::http::HttpExpectations;
+use super::port::Port;
 use super::run::Start;
 use super::text::Text;
 use super::timeout::Timeout;
@@ -76,8 +77,9 @@ impl ServiceExpectations {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadyConditions {
-    /// A TCP port that accepts connections from outside of the container.
-    pub port: Option<u16>,
+    /// A TCP port that accepts connections from outside of the container, or a UDP port at which the
+    /// service listens for datagrams from outside.
+    pub port: Option<Port>,
     /// Text that the container has printed: a string that its output contains, or rules for the
     /// output.
     #[serde(deserialize_with = "log")]

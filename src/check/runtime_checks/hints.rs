@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::sockets::{self, Inside};
-use crate::check::expectations::ServiceExpectations;
+use crate::check::expectations::{Port, Protocol, ServiceExpectations};
 use crate::engine::Container;
 use crate::harness::{LoadedImage, value};
 use crate::text;
@@ -28,44 +28,47 @@ pub(super) async fn of_service(
         return hints;
     }
     if let Ok(inside) = sockets::look(image.daemon(), container).await {
-        let exposed = exposed_ports(image).await;
+        let exposed = image.inspect().await.map(|facts| facts.exposed_ports).unwrap_or_default();
         hints.extend(ports.into_iter().filter_map(|port| of_port(port, &inside, &exposed)));
     }
     hints
 }
 
 /// The ports that the service must listen on.
-fn ports(expected: &ServiceExpectations) -> BTreeSet<u16> {
-    let ready = expected.ready.http.iter().chain(&expected.http).map(|request| request.port);
-    ready.chain(expected.ready.port).collect()
+fn ports(expected: &ServiceExpectations) -> Vec<Port> {
+    let requests = expected.ready.http.iter().chain(&expected.http);
+    let requests = requests.map(|it| Port { number: it.port, protocol: Protocol::Tcp });
+    let mut ports: Vec<Port> = requests.chain(expected.ready.port).collect();
+    ports.sort_by_key(|port| (port.number, port.protocol == Protocol::Udp));
+    ports.dedup();
+    ports
 }
 
-/// The ports that the image exposes, if the engine reports them.
-async fn exposed_ports(image: &LoadedImage<'_>) -> Vec<String> {
-    let Some(docker) = image.daemon().engine().docker() else { return Vec::new() };
-    let inspected = docker.inspect(image.reference()).await.ok();
-    let ports = inspected.and_then(|image| image.config).and_then(|config| config.exposed_ports);
-    ports.unwrap_or_default()
-}
-
-/// Explains why nothing outside of the container reaches `port`, if that is so.
-fn of_port(port: u16, inside: &Inside, exposed: &[String]) -> Option<String> {
-    let tcp = || inside.sockets.iter().filter(|(protocol, ..)| protocol.starts_with("tcp"));
-    let mut here = tcp().filter(|(_, _, number)| *number == port).peekable();
-    if let Some((_, address, _)) = here.peek() {
+/// Explains why nothing outside of the container reaches the port, if that is so.
+fn of_port(port: Port, inside: &Inside, exposed: &[String]) -> Option<String> {
+    let Port { number, protocol } = port;
+    let mut here = inside.listening(protocol, number).peekable();
+    if let Some(address) = here.peek() {
         let address = *address;
-        return here.all(|(_, address, _)| address.is_loopback()).then(|| {
+        return here.all(|address| address.is_loopback()).then(|| {
             format!(
-                "port {port} listens on {address} only, which nothing outside of the container \
+                "port {number} listens on {address} only, which nothing outside of the container \
                  reaches; let the service listen on 0.0.0.0"
             )
         });
     }
-    let others: BTreeSet<u16> = tcp().map(|(_, _, number)| *number).collect();
-    let others = others.iter().map(|number| format!("{number}/tcp"));
-    let mut hint = format!("nothing listens on {port}");
+    let name = protocol.to_string();
+    let others = inside.sockets.iter().filter(|(protocol, ..)| protocol.starts_with(&name));
+    let others: BTreeSet<u16> = others.map(|(_, _, number)| *number).collect();
+    let others = others.iter().map(|number| format!("{number}/{name}"));
+    let mut hint = match protocol {
+        Protocol::Tcp => format!("nothing listens on {number}"),
+        Protocol::Udp => format!("nothing listens on {number}/udp"),
+    };
     match text::list(others) {
-        others if others.is_empty() => hint.push_str(", nor on any other TCP port"),
+        others if others.is_empty() => {
+            hint += &format!(", nor on any other {} port", name.to_uppercase());
+        }
         others => hint += &format!("; the service listens on {others}"),
     }
     if !exposed.is_empty() {
@@ -113,7 +116,15 @@ mod tests {
                 ),
             ),
         ] {
-            assert_eq!(of_port(8001, &inside(sockets), &exposed).as_deref(), hint);
+            let port = Port { number: 8001, protocol: Protocol::Tcp };
+            assert_eq!(of_port(port, &inside(sockets), &exposed).as_deref(), hint);
         }
+        let port = Port { number: 8001, protocol: Protocol::Udp };
+        let hint = of_port(port, &inside(&[("tcp", "::", 8001), ("udp6", "::", 53)]), &[]);
+        assert_eq!(
+            hint.as_deref(),
+            Some("nothing listens on 8001/udp; the service listens on 53/udp")
+        );
+        assert_eq!(of_port(port, &inside(&[("udp6", "::", 8001)]), &[]), None);
     }
 }

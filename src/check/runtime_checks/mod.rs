@@ -1,13 +1,16 @@
 //! Runtime checks: they compare expectations with an image that is loaded into an engine, and with
 //! its containers.
 
+mod check_environment;
 pub(super) mod companions;
 mod container;
+pub(super) mod environment;
 mod hints;
 mod http;
 mod observe;
 mod output;
 mod probe;
+mod rejection;
 mod run;
 mod service;
 mod setup;
@@ -17,22 +20,19 @@ mod start_companions;
 use std::time::{Duration, Instant};
 
 use self::companions::Companions;
+use self::environment::ContainerEnvironment;
 use self::output::Output;
-use super::expectations::{
-    ContainerSpec, EnvExpectations, Expectations, RunExpectations, ServiceExpectations,
-};
-use super::static_checks::environment;
+use self::rejection::rejection;
+use super::expectations::{ContainerSpec, Expectations, RunExpectations, ServiceExpectations};
 use super::verdict::{Checks, TestCase};
-use crate::engine::run::OUTPUT_MAX;
-use crate::engine::{EngineError, RunOptions};
+use crate::engine::RunOptions;
 use crate::errors::chain;
 use crate::harness::{HarnessError, LoadedImage, value};
-use crate::text;
 
 /// The name of the test case about loading.
 pub(super) const LOAD: &str = "loads with the expected name";
 /// The name of the test case about the environment.
-const ENVIRONMENT: &str = "environment of a container";
+pub(super) const ENVIRONMENT: &str = "environment of a container";
 /// The name of the test case about the commands before all others, if one of them fails.
 const SETUP: &str = "setup";
 
@@ -69,8 +69,13 @@ pub(super) struct RuntimeChecks<'a, 'd> {
     pub companion_images: &'a companions::Images<'d>,
     /// The name of the engine.
     pub engine: &'a str,
+    /// The environment of containers of the image.
+    pub environment: &'a mut ContainerEnvironment,
     /// Called with each test case as it ends.
     pub report: &'a mut (dyn FnMut(TestCase) + Send),
+    /// The test cases that have ended while that of the environment, which is reported before them,
+    /// waits for a container; `None` if it does not wait.
+    pub held: Option<Vec<TestCase>>,
 }
 
 impl<'d> RuntimeChecks<'_, 'd> {
@@ -83,9 +88,18 @@ impl<'d> RuntimeChecks<'_, 'd> {
 
     /// Runs all test cases that need a container.
     pub(super) async fn check_containers(&mut self, expected: &Expectations) {
-        let begin = Instant::now();
-        let findings = container_env(self.image, &expected.env).await;
-        self.finish(ENVIRONMENT.to_owned(), findings, begin);
+        match self.environment.can_wait() && environment::is_offered(expected) {
+            true => self.held = Some(Vec::new()),
+            false => self.check_environment(&expected.env).await,
+        }
+        self.check_commands(expected).await;
+        if self.held.is_some() {
+            self.check_environment(&expected.env).await;
+        }
+    }
+
+    /// Runs the commands and services of a file.
+    async fn check_commands(&mut self, expected: &Expectations) {
         let Some(changed) = self.set_up(expected).await else { return };
         let image = changed.as_ref().unwrap_or(self.image);
         if expected.run.is_empty() && expected.service.is_empty() {
@@ -96,10 +110,14 @@ impl<'d> RuntimeChecks<'_, 'd> {
             return commands(expected).for_each(|name| self.skip(name, reason));
         };
         for run in &expected.run {
-            self.check_run(image, run, &companions).await;
+            let container = self.check_run(image, run, &companions).await;
+            let offers = environment::is_offered_by(run);
+            self.check_recorded(container.filter(|_| offers), &expected.env).await;
         }
         for service in &expected.service {
-            self.check_service(image, service, &companions).await;
+            let container = self.check_service(image, service, &companions).await;
+            let offers = environment::has_only_image_env(&service.container);
+            self.check_recorded(container.filter(|_| offers), &expected.env).await;
         }
         companions.remove().await;
     }
@@ -122,7 +140,9 @@ impl<'d> RuntimeChecks<'_, 'd> {
             (Ok(Some(Err(checks))), _) => {
                 self.finish(SETUP.to_owned(), Ok((checks, Output::default())), begin);
             }
-            (Err(error), _) => self.finish(SETUP.to_owned(), Err(error), begin),
+            (Err(error), _) => {
+                self.finish(SETUP.to_owned(), Err(error), begin);
+            }
             (Ok(None), None) => return Some(None),
         }
         commands(expected).for_each(|name| self.skip(name, "the setup did not succeed"));
@@ -134,12 +154,13 @@ impl<'d> RuntimeChecks<'_, 'd> {
         container_cases(expected).for_each(|name| self.skip(name, reason));
     }
 
+    /// Runs the test case of a command, and returns the ID of its container, if it was started.
     async fn check_run(
         &mut self,
         image: &LoadedImage<'d>,
         expected: &RunExpectations,
         companions: &Companions,
-    ) {
+    ) -> Option<String> {
         let (begin, name) = (Instant::now(), run_name(expected));
         let options = companions.beside(expected.container.options(!companions.is_empty()));
         let engine = self.image.daemon().engine();
@@ -147,31 +168,34 @@ impl<'d> RuntimeChecks<'_, 'd> {
         let unsupported =
             engine.unsupported(&options).or(engine.commit_unsupported().filter(|_| needs_commit));
         if let Some(reason) = unsupported {
-            return self.skip(name, reason);
+            self.skip(name, reason);
+            return None;
         }
         let findings = match self.restricted_user(&expected.container) {
             Some(checks) => Ok((checks, Output::default())),
             None => run::check(image, expected, &options).await,
         };
-        self.finish(name, findings, begin);
+        self.finish(name, findings, begin)
     }
 
+    /// Runs the test case of a service, and returns the ID of its container, if it was started.
     async fn check_service(
         &mut self,
         image: &LoadedImage<'d>,
         expected: &ServiceExpectations,
         companions: &Companions,
-    ) {
+    ) -> Option<String> {
         let (begin, name) = (Instant::now(), service_name(expected));
         let options = companions.beside(expected.container.options(true));
         if let Some(reason) = self.unsupported_service(expected, &options) {
-            return self.skip(name, reason);
+            self.skip(name, reason);
+            return None;
         }
         let findings = match self.restricted_user(&expected.container) {
             Some(checks) => Ok((checks, Output::default())),
             None => service::check(image, expected, &options).await,
         };
-        self.finish(name, findings, begin);
+        self.finish(name, findings, begin)
     }
 
     /// Returns a failed check if the restricted profile forbids the user of the container.
@@ -203,18 +227,20 @@ impl<'d> RuntimeChecks<'_, 'd> {
 
     fn skip(&mut self, name: String, reason: &str) {
         let case = TestCase::skipped(self.image.reference(), name, reason);
-        (self.report)(case.on_engine(self.engine, Duration::ZERO));
+        self.report(case.on_engine(self.engine, Duration::ZERO));
     }
 
     fn error(&mut self, name: String, problem: String, begin: Instant) {
         let case = TestCase::error(self.image.reference(), name, problem);
-        (self.report)(case.on_engine(self.engine, begin.elapsed()));
+        self.report(case.on_engine(self.engine, begin.elapsed()));
     }
 
-    fn finish(&mut self, name: String, findings: Findings, begin: Instant) {
-        let image = self.image.reference();
+    /// Reports the test case `name`, and returns the ID of its container, if it had one.
+    fn finish(&mut self, name: String, findings: Findings, begin: Instant) -> Option<String> {
+        let (image, mut id) = (self.image.reference(), None);
         let case = match findings {
-            Ok((checks, Output { stdout, stderr })) => {
+            Ok((checks, Output { stdout, stderr, container })) => {
+                id = container;
                 TestCase { output: stdout, stderr, ..TestCase::finished(image, name, checks) }
             }
             Err(error) => match rejection(self.engine, &error) {
@@ -222,26 +248,16 @@ impl<'d> RuntimeChecks<'_, 'd> {
                 None => TestCase::error(image, name, chain(&error)),
             },
         };
-        (self.report)(case.on_engine(self.engine, begin.elapsed()));
+        self.report(case.on_engine(self.engine, begin.elapsed()));
+        id
     }
-}
 
-/// Converts an error into a failed check, if the image is the cause rather than the engine.
-fn rejection(engine: &str, error: &HarnessError) -> Option<Checks> {
-    let HarnessError::Engine(error) = error else { return None };
-    let mut checks = Checks::default();
-    match error {
-        EngineError::Start(problem) => {
-            let found = format!("{engine} reports: {problem}");
-            checks.record("start", "the command starts", found, false);
+    fn report(&mut self, case: TestCase) {
+        match &mut self.held {
+            Some(held) => held.push(case),
+            None => (self.report)(case),
         }
-        EngineError::OutputTooLarge => {
-            let (limit, found) = (OUTPUT_MAX >> 20, "more");
-            checks.record("size of the output", format!("at most {limit} MiB"), found, false);
-        }
-        _ => return None,
     }
-    Some(checks)
 }
 
 /// Returns all runtime checks of `expected` as skipped test cases.
@@ -274,25 +290,4 @@ async fn listed(image: &LoadedImage<'_>) -> Findings {
     let (expected, found) = (value::quote(image.reference()), value::format(&tags));
     checks.record("tags that the engine lists", expected, found, image.is_listed_in(&tags));
     Ok((checks, Output::default()))
-}
-
-/// Compares the environment of a process in a container with the config and with `expected`.
-async fn container_env(image: &LoadedImage<'_>, expected: &EnvExpectations) -> Findings {
-    let (config, container) = (image.config_env().await?, image.container_env().await?);
-    let mut checks = environment::check(expected, &container);
-    for entry in &config {
-        let (name, _) = environment::split(entry.as_bytes());
-        let same_name = container.iter().filter(|found| environment::split(found).0 == name);
-        let found: Vec<String> = same_name.map(|entry| value::quote_bytes(entry)).collect();
-        let found = match &found[..] {
-            [] => "nothing".to_owned(),
-            [entry] => entry.clone(),
-            entries => format!("[{}]", entries.join(", ")),
-        };
-        let subject = format!("{} of the config, in a container", text::bytes(name));
-        let passed = container.iter().any(|found| found == entry.as_bytes());
-        checks.record(&subject, value::quote(entry), found, passed);
-    }
-    let output: Vec<String> = container.iter().map(|entry| text::bytes(entry)).collect();
-    Ok((checks, (output.join("\n"), String::new()).into()))
 }

@@ -9,11 +9,13 @@ use crate::harness::value;
 pub(super) struct Output {
     pub stdout: String,
     pub stderr: String,
+    /// The ID of the container.
+    pub container: Option<String>,
 }
 
 impl From<(String, String)> for Output {
     fn from((stdout, stderr): (String, String)) -> Self {
-        Self { stdout, stderr }
+        Self { stdout, stderr, container: None }
     }
 }
 

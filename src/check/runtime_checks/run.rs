@@ -25,7 +25,13 @@ pub(super) async fn check(
         None => None,
     };
     let image = changed.as_ref().unwrap_or(image);
-    match image.run(options, limit.duration()).await {
+    let mut container = None;
+    let ran = image.run_noting_id(options, limit.duration(), &mut container).await;
+    let with_output = |output: RunOutput| Output {
+        container: container.clone(),
+        ..(output.stdout, output.stderr).into()
+    };
+    match ran {
         Err(HarnessError::Engine(EngineError::Start(problem)))
             if expected.start == Start::Fails =>
         {
@@ -39,12 +45,12 @@ pub(super) async fn check(
         Ok(output) if expected.start == Start::Fails => {
             let found = format!("it started; exit code {}", found_exit_code(&output, true));
             checks.record("start", REFUSED, found, false);
-            Ok((checks, (output.stdout, output.stderr).into()))
+            Ok((checks, with_output(output)))
         }
         Ok(output) => {
             let drops_returns = image.daemon().engine().drops_carriage_returns();
             check_output(expected, &output, drops_returns, &mut checks);
-            Ok((checks, (output.stdout, output.stderr).into()))
+            Ok((checks, with_output(output)))
         }
         Err(HarnessError::Engine(EngineError::Timeout { .. })) => {
             checks.record("duration", format!("at most {limit}"), "still running", false);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::check::expectations::{Found, SocketExpectations, SocketSubject};
+use crate::check::expectations::{Found, Protocol, SocketExpectations, SocketSubject};
 use crate::check::verdict::Checks;
 use crate::engine::{Container, EngineError};
 use crate::harness::{Daemon, HarnessError, value};
@@ -50,6 +50,24 @@ pub(super) struct Inside {
     pub sockets: Vec<(String, IpAddr, u16)>,
     /// The names of its processes.
     pub processes: Vec<String>,
+}
+
+impl Inside {
+    /// The addresses of the sockets that listen on this port.
+    pub(super) fn listening(&self, protocol: Protocol, port: u16) -> impl Iterator<Item = IpAddr> {
+        // The kernel calls those of IPv6 tcp6 and udp6.
+        let protocol = protocol.to_string();
+        let found = self
+            .sockets
+            .iter()
+            .filter(move |(name, _, number)| name.starts_with(&protocol) && *number == port);
+        found.map(|(_, address, _)| *address)
+    }
+
+    /// Whether the port is reached from outside of the container.
+    pub(super) fn is_reachable(&self, protocol: Protocol, port: u16) -> bool {
+        self.listening(protocol, port).any(|address| !address.is_loopback())
+    }
 }
 
 /// Looks into `container`.

@@ -1,6 +1,6 @@
 //! The CRI client: calls, the state of the runtime, and its images.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::client::Grpc;
 use tonic_prost::ProstCodec;
@@ -149,6 +150,7 @@ impl Cri {
             tags: found.repo_tags,
             architecture: image_spec.architecture,
             env: image_spec.config.env,
+            exposed_ports: image_spec.config.exposed_ports.into_keys().collect(),
         })
     }
 
@@ -228,6 +230,8 @@ struct ImageSpec {
 struct ImageConfig {
     #[serde(rename = "Env")]
     env: Vec<String>,
+    #[serde(rename = "ExposedPorts")]
+    exposed_ports: BTreeMap<String, IgnoredAny>,
 }
 
 pub(super) fn image_spec(image: &str) -> Option<api::ImageSpec> {

@@ -166,6 +166,7 @@ mod tests {
             timeline: vec![event(seconds)],
             fallback: None,
             load_seconds: 1.0,
+            present_layers: 0,
         };
         let engine_runs = vec![run("docker-28", 2), run("podman-5.4", 8)];
         let page = check_page(&Verdict { engine_runs, ..Verdict::default() });

@@ -6,17 +6,24 @@ use crate::text;
 
 /// Formats the heading of the test cases that follow: those of an image, or those on an engine.
 pub fn heading(image: &str, run: Option<&EngineRun>) -> String {
-    let Some(EngineRun { engine, version, timeline, fallback, load_seconds }) = run else {
+    let Some(run) = run else {
         return format!("{}\n", text::shorten(image));
     };
+    let EngineRun { engine, version, timeline, fallback, load_seconds, present_layers } = run;
     let ready = timeline.last().map_or(0.0, |event| event.at.as_secs_f64());
     let note = fallback
         .as_ref()
         .map(|reason| format!("  booted instead of restored: {}\n", text::message(reason)));
     let version = text::shorten(version);
+    let present = match present_layers {
+        0 => String::new(),
+        1 => "; it had 1 layer".to_owned(),
+        count => format!("; it had {count} layers"),
+    };
+    let note = note.unwrap_or_default();
     format!(
-        "{engine} ({version}), ready after {ready:.1} s, loaded in {load_seconds:.1} s\n{}",
-        note.unwrap_or_default()
+        "{engine} ({version}), ready after {ready:.1} s, loaded in {load_seconds:.1} s{present}\n\
+         {note}"
     )
 }
 

@@ -46,9 +46,10 @@ pub(super) async fn check(
         checks.hint(hints::of_service(image, &container, expected).await);
     }
     let logs = container.logs().await.unwrap_or_default();
+    let id = Some(container.id().to_owned());
     container.remove().await?;
     result?;
-    Ok((checks, logs.into()))
+    Ok((checks, Output { container: id, ..logs.into() }))
 }
 
 /// Starts the container of a service and waits until it is ready. If it does not become ready, it

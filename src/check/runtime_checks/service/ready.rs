@@ -6,10 +6,10 @@ use tokio::time::{Instant, sleep};
 
 use super::Service;
 use super::intervals::{DEFAULT_READY_TIMEOUT, POLL_INTERVAL};
-use crate::check::expectations::{HttpExpectations, ReadyConditions};
-use crate::check::runtime_checks::http;
+use crate::check::expectations::{HttpExpectations, Port, Protocol, ReadyConditions};
 use crate::check::runtime_checks::output::found_exit_code;
 use crate::check::runtime_checks::probe::{self, Probe};
+use crate::check::runtime_checks::{http, sockets};
 use crate::check::verdict::Checks;
 use crate::harness::{HarnessError, value};
 
@@ -67,18 +67,37 @@ impl Service<'_> {
                 None => return Ok(Some("an image without a health check".to_owned())),
             }
         }
-        if let Some(port) = expected.port {
-            match probe::connect(self.image.daemon(), self.container, port).await? {
-                Probe::Connected(_) => {}
-                Probe::Refused(problem) => {
-                    return Ok(Some(format!("no connection to port {port}: {problem}")));
-                }
-            }
+        if let Some(port) = expected.port
+            && let Some(unmet) = self.unmet_port(port).await?
+        {
+            return Ok(Some(unmet));
         }
         if let Some(unmet) = self.unmet_request(expected.http.as_ref()).await? {
             return Ok(Some(unmet));
         }
         self.unmet_command(expected.exec.as_deref(), deadline).await
+    }
+
+    /// Returns the reason why nothing outside of the container reaches `port`, if that is so.
+    async fn unmet_port(
+        &self,
+        Port { number, protocol }: Port,
+    ) -> Result<Option<String>, HarnessError> {
+        let (daemon, container) = (self.image.daemon(), self.container);
+        match protocol {
+            Protocol::Tcp => Ok(match probe::connect(daemon, container, number).await? {
+                Probe::Connected(_) => None,
+                Probe::Refused(problem) => {
+                    Some(format!("no connection to port {number}: {problem}"))
+                }
+            }),
+            // Datagrams are not answered, so the kernel is asked for the socket.
+            Protocol::Udp => {
+                let inside = sockets::look(daemon, container).await?;
+                let unmet = || format!("nothing listens on {number}/udp for others");
+                Ok((!inside.is_reachable(protocol, number)).then(unmet))
+            }
+        }
     }
 
     /// Returns how the answer to a request of `ready` differs from the expected one, if it does.

@@ -1,0 +1,90 @@
+//! Ports of a container, written as a number, or as text with a protocol.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::text;
+
+/// A port of a container: a number for TCP, or text with a protocol, such as `"53/udp"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "Written")]
+#[schemars(with = "Written")]
+pub struct Port {
+    /// The number.
+    pub number: u16,
+    /// The protocol.
+    pub protocol: Protocol,
+}
+
+/// The protocol of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// A port as it is written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "invalid port; write a number, or text such as \"53/udp\"")]
+enum Written {
+    /// The number of a TCP port.
+    Number(u16),
+    /// A number and the protocol, which is `tcp` or `udp`.
+    Text(String),
+}
+
+impl TryFrom<Written> for Port {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let text = match written {
+            Written::Number(number) => return Ok(Self { number, protocol: Protocol::Tcp }),
+            Written::Text(text) => text,
+        };
+        let parsed = text.split_once('/').and_then(|(number, protocol)| {
+            let protocol = match protocol {
+                "tcp" => Protocol::Tcp,
+                "udp" => Protocol::Udp,
+                _ => return None,
+            };
+            Some(Self { number: number.parse().ok()?, protocol })
+        });
+        let text = text::quote(&text);
+        parsed.ok_or_else(|| format!("invalid port {text}; write a number, or such as \"53/udp\""))
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_a_number_or_text_with_a_protocol() {
+        let parse = |json: &str| serde_json::from_str::<Port>(json).map_err(|e| e.to_string());
+        let port = |number, protocol| Ok(Port { number, protocol });
+        assert_eq!(parse("80"), port(80, Protocol::Tcp));
+        assert_eq!(parse("\"80/tcp\""), port(80, Protocol::Tcp));
+        assert_eq!(parse("\"53/udp\""), port(53, Protocol::Udp));
+        for (json, problem) in [
+            ("\"53\"", "invalid port \"53\"; write a number, or such as \"53/udp\""),
+            ("\"53/sctp\"", "invalid port \"53/sctp\"; write a number, or such as \"53/udp\""),
+            ("\"70000/udp\"", "invalid port \"70000/udp\"; write a number, or such as \"53/udp\""),
+            ("70000", "invalid port; write a number, or text such as \"53/udp\""),
+        ] {
+            assert_eq!(parse(json), Err(problem.to_owned()), "{json}");
+        }
+    }
+}

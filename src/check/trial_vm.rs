@@ -1,0 +1,155 @@
+//! The VM of a trial: kept from the run before, named, or restored with as many of the image's
+//! layers as possible. Only the others are sent.
+
+use super::input::CheckInput;
+use super::kept_vm::Kept;
+use super::recorder::{Options, Recorder};
+use crate::harness::{Daemon, HarnessError, LoadedImage};
+use crate::image::DiffId;
+use crate::image::digest::chain_ids;
+use crate::load::present::common_layers;
+use crate::vm::Guest;
+use crate::vm::pool::{Layered, OwnVms, layered};
+
+/// The size of missing layers in bytes from which a VM is saved with them: sending that much takes
+/// longer than saving.
+const SAVE_SIZE: u64 = 16 << 20;
+/// The note in snapshots.
+const NOTE: &str = "for checks";
+
+/// A VM for a trial.
+pub(super) struct TrialVm {
+    /// The VM with its engine.
+    pub(super) daemon: Daemon,
+    present: PresentLayers,
+    /// The ID of the image that a run before this one has tested in it.
+    previous_image: Option<String>,
+}
+
+/// The layers of the image that the engine of a VM has.
+#[derive(Clone, Copy)]
+enum PresentLayers {
+    /// Possibly some.
+    Unknown,
+    /// This many, counted from the lowest.
+    Lowest(usize),
+}
+
+impl TrialVm {
+    /// Returns the VM that was kept from the run before, the named VM, or a new one.
+    pub(super) async fn start(
+        input: &CheckInput,
+        engine: &str,
+        guest: &Guest,
+        options: &Options,
+        recorder: &mut Recorder<'_>,
+    ) -> Result<Self, HarnessError> {
+        let kept = options.kept_vm.as_ref().and_then(|kept_vm| kept_vm.take(engine, &options.vm));
+        if let Some(Kept { daemon, image, layers, .. }) = kept
+            && daemon.engine().ping().await.is_ok()
+        {
+            let present = PresentLayers::Lowest(common_layers(&diff_ids(input), &[layers]));
+            return Ok(Self { daemon, present, previous_image: Some(image) });
+        }
+        recorder.progress(format!("starting {engine}"));
+        if let Some(name) = &options.named_vm {
+            let daemon = Daemon::attach(Some(name)).await?;
+            return Ok(Self { daemon, present: PresentLayers::Unknown, previous_image: None });
+        }
+        let (daemon, present) = match may_omit_layers(input, options) {
+            true => start_with_layers(input, guest, options, recorder).await?,
+            false => (Daemon::start_guest(guest, &options.vm).await?, 0),
+        };
+        Ok(Self { daemon, present: PresentLayers::Lowest(present), previous_image: None })
+    }
+
+    /// Loads the image of `input`. Layers that the engine has are not sent, if a recipe was built:
+    /// the archive of another program is loaded as it is, because that is part of the test.
+    /// Returns the image, and the number of layers that were not sent.
+    pub(super) async fn load(
+        &self,
+        input: &CheckInput,
+    ) -> Result<(LoadedImage<'_>, usize), HarnessError> {
+        let (archive, opened) = (&input.archive, &input.image);
+        let sizes = opened.layer_sizes();
+        let present = match self.present {
+            PresentLayers::Unknown => None,
+            PresentLayers::Lowest(count) => Some(count),
+        };
+        if input.recipe.is_some()
+            && let Some(loaded) =
+                self.daemon.load_missing_layers(&opened.image, &sizes, present).await?
+        {
+            return Ok(loaded);
+        }
+        Ok((self.daemon.load_opened(archive, &opened.image, &sizes).await?, 0))
+    }
+
+    /// Loads the image of a further container. In a VM that is used again, the engine may have it.
+    pub(super) async fn load_companion(
+        &self,
+        input: &CheckInput,
+    ) -> Result<LoadedImage<'_>, HarnessError> {
+        let (archive, image, sizes) =
+            (&input.archive, &input.image.image, input.image.layer_sizes());
+        if matches!(self.present, PresentLayers::Unknown)
+            && let Some((loaded, _)) = self.daemon.load_missing_layers(image, &sizes, None).await?
+        {
+            return Ok(loaded);
+        }
+        self.daemon.load_opened(archive, image, &sizes).await
+    }
+
+    /// Removes the image that the run before has tested, if this run has tested another one.
+    /// Returns this one's ID.
+    pub(super) async fn remove_previous(&self, loaded: &LoadedImage<'_>) -> Option<String> {
+        let id = loaded.inspect().await.ok()?.id;
+        if let Some(previous) = self.previous_image.as_ref().filter(|previous| **previous != id) {
+            // Some engines have removed it already.
+            let _ = self.daemon.engine().remove(previous).await;
+        }
+        Some(id)
+    }
+}
+
+/// Returns the layers of the image, lowest first.
+pub(super) fn diff_ids(input: &CheckInput) -> Vec<DiffId> {
+    input.image.image.layers.iter().map(|layer| layer.diff_id).collect()
+}
+
+/// Whether layers of the image may be in a snapshot.
+fn may_omit_layers(input: &CheckInput, options: &Options) -> bool {
+    input.recipe.is_some() && options.vm.restores()
+}
+
+/// Restores a VM from the snapshot whose engine has the most of the image's layers. If the others
+/// are large and the engine need not get them again, they are loaded, and the VM is saved with them
+/// before any container runs in it. Returns the number of lowest layers that the engine then has.
+async fn start_with_layers(
+    input: &CheckInput,
+    guest: &Guest,
+    options: &Options,
+    recorder: &mut Recorder<'_>,
+) -> Result<(Daemon, usize), HarnessError> {
+    let opened = &input.image;
+    let diff_ids = diff_ids(input);
+    let (chain_ids, sizes) = (chain_ids(&diff_ids), opened.layer_sizes());
+    let found = layered::find(guest, options.vm.accelerator, &chain_ids).await?;
+    let (from, present) = found.map_or((None, 0), |(from, count)| (Some(from), count));
+    let missing: u64 = sizes.iter().skip(present).sum();
+    let saveable = missing >= SAVE_SIZE;
+    let layered = Layered { from, saveable };
+    let daemon = Daemon::start_layered(guest, &options.vm, OwnVms::End, &layered).await?;
+    if !saveable || !daemon.accepts_missing_layers().await? {
+        return Ok((daemon, present));
+    }
+    recorder.progress(format!("loading {} for a snapshot", opened.name()));
+    daemon.load_for_snapshot(&opened.image, &sizes, present).await?;
+    recorder.progress("saving a snapshot with the layers".to_owned());
+    // Without a snapshot, on a full disk for example, the trial runs as well.
+    let saved = daemon.save(guest, &chain_ids, NOTE).await.ok();
+    let present = if saved.is_some() { diff_ids.len() } else { present };
+    let layered = Layered { from: saved.or(layered.from), saveable: false };
+    let daemon = Daemon::start_layered(guest, &options.vm, OwnVms::End, &layered).await?;
+    Ok((daemon, present))
+}

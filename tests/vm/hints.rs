@@ -1,0 +1,66 @@
+//! Hints about a service that does not listen where it must, and services that listen on UDP ports.
+
+use serde_json::Value;
+
+use crate::sample_image::SampleImage;
+
+/// The image exposes port 80.
+const EXPECTATIONS: &str = r#"
+[[service]]
+name = "at another port"
+ready.port = 8000
+http = [{ port = 8001, timeout = "1s" }]
+container = { user = "0", command = ["exec httpd -f -p 8000 -h /www"] }
+[[service]]
+name = "for itself"
+ready.exec = ["/bin/busybox", "wget", "-qO", "/dev/null", "http://127.0.0.1:8002/"]
+http = [{ port = 8002, timeout = "1s" }]
+container = { user = "0", command = ["exec httpd -f -p 127.0.0.1:8002 -h /www"] }
+[[service]]
+name = "of datagrams"
+ready.port = "67/udp"
+http = [{ port = 8003, timeout = "500ms" }]
+[service.container]
+user = "0"
+command = ["exec busybox udhcpd -f /www/udhcpd.conf"]
+[[service.container.files]]
+path = "/www/udhcpd.conf"
+content = """
+interface eth0
+start 10.1.1.1
+end 10.1.1.9
+lease_file /www/leases
+pidfile /www/pid
+"""
+"#;
+
+fn explains_why_a_service_is_not_reached(engine: &str) {
+    let sample = SampleImage::new();
+    let (_, verdict) = sample.check(EXPECTATIONS, &["--engine", engine]);
+    let hints = |name: &str| -> Vec<&str> {
+        let mut cases = verdict["cases"].as_array().unwrap().iter();
+        let case = cases.find(|case| case["name"] == name && case["outcome"] == "failed");
+        let case: &Value = case.unwrap_or_else(|| panic!("{name}: {verdict:#}"));
+        let hints = case["hints"].as_array().unwrap().iter();
+        hints.map(|hint| hint.as_str().unwrap()).collect()
+    };
+    let other =
+        "nothing listens on 8001; the service listens on 8000/tcp; the image exposes 80/tcp";
+    assert_eq!(hints("service at another port"), [other]);
+    let loopback = "port 8002 listens on 127.0.0.1 only, which nothing outside of the container \
+                    reaches; let the service listen on 0.0.0.0";
+    assert_eq!(hints("service for itself"), [loopback]);
+    // It was ready, and so listened on the UDP port.
+    let datagrams = "nothing listens on 8003, nor on any other TCP port; the image exposes 80/tcp";
+    assert_eq!(hints("service of datagrams"), [datagrams]);
+}
+
+#[test]
+fn docker_shows_where_a_service_listens_that_is_not_reached() {
+    explains_why_a_service_is_not_reached("docker-20.10");
+}
+
+#[test]
+fn containerd_shows_where_a_service_listens_that_is_not_reached() {
+    explains_why_a_service_is_not_reached("containerd-1.7");
+}
