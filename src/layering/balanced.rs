@@ -9,15 +9,20 @@
 //!
 //! An update must not move other paths to other layers. Therefore sizes count as the next power of
 //! two only, and things of equal size are sorted by name.
+//!
+//! In a Nix store, whatever depends on something that changes is rebuilt and changes, too. So it
+//! depends on references which things change together, and layers are searched for by [`merging`].
 
 use std::collections::BTreeMap;
 
 use super::graph::PathGraph;
-use super::package;
+use super::{merging, package};
 use crate::closure::StorePath;
 
 /// Sizes count in units of this many bytes: about what a file takes in a tar at least.
 const UNIT: u64 = 1024;
+/// The length of the hash in the name of a Nix store path.
+const HASH: usize = 32;
 /// The largest size that counts in units, so that costs fit.
 const SIZE_MAX: u64 = 1 << 32;
 
@@ -32,6 +37,9 @@ struct Item<'g> {
 
 /// Splits `graph` into at most `available` layers, lowest first.
 pub(super) fn layers(graph: &PathGraph, available: usize) -> Vec<Vec<StorePath>> {
+    if !graph.is_empty() && graph.paths().iter().all(is_of_nix) {
+        return graph.named(merging::layers(graph, &[], true, available.max(1)));
+    }
     let mut items = items(graph, available);
     items.sort_by(|a, b| (a.size, &a.name).cmp(&(b.size, &b.name)));
     let sizes: Vec<u64> = items.iter().map(|item| item.size).collect();
@@ -40,6 +48,12 @@ pub(super) fn layers(graph: &PathGraph, available: usize) -> Vec<Vec<StorePath>>
         items.by_ref().take(length).flat_map(|item| item.paths).collect::<Vec<usize>>()
     });
     graph.named(graph.sorted_by_closure(layers))
+}
+
+/// Whether `path` has a hash in its name, as in the stores of Nix and Guix.
+fn is_of_nix(path: &StorePath) -> bool {
+    let hash = path.name().split_once('-').map_or("", |(hash, _)| hash);
+    hash.len() == HASH && hash.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
 /// The paths of `graph` by version. Those that have none, or are larger than an average layer, are

@@ -9,6 +9,7 @@ mod balanced;
 mod budget;
 mod graph;
 mod measure;
+mod merging;
 mod named;
 mod package;
 pub mod pipeline;

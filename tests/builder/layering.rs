@@ -243,6 +243,24 @@ fn balanced_keeps_a_version_together_and_large_paths_apart() {
 }
 
 #[test]
+fn balanced_joins_what_is_rebuilt_together_in_a_nix_store() {
+    let path = |hash: &str, name: &str| format!("{}-{name}", hash.repeat(32));
+    let (a, b) = (path("1", "a-1.0"), path("2", "b-2.0"));
+    let nodes = [
+        (a.clone(), Vec::new(), 1000 << 10),
+        (b.clone(), Vec::new(), 1000 << 10),
+        (path("3", "p-3.0"), vec![a.clone()], 10 << 10),
+        (path("4", "q-4.0"), vec![b], 10 << 10),
+        (path("5", "r-5.0"), vec![a], 10 << 10),
+    ];
+    let layers = split(&Strategy::Balanced, &graph(&nodes), 4);
+    // A change of `a` changes `p` and `r`.
+    let together = format!("{} {}", path("3", "p-3.0"), path("5", "r-5.0"));
+    assert_eq!(layers.len(), 4);
+    assert!(layers.contains(&together), "{layers:?}");
+}
+
+#[test]
 fn an_update_moves_no_other_path_to_another_layer_of_balanced() {
     let paths: Vec<(String, u64)> = (0..60_u64)
         .map(|number| (format!("{number}-p{number}-1.{number}"), 10 + number * number * 7))
