@@ -69,7 +69,7 @@ impl Program {
         self.send_tar(|output| {
             let written = overlay::write(bytes, OverlayFormat::Trusted, None, output);
             let invalid = |error: io::Error| {
-                ArchiveError::invalid(&format!("layer {name}"), error.to_string())
+                ArchiveError::invalid(format!("layer {name}"), error.to_string())
             };
             written.map(drop).map_err(|error| invalid(error).into())
         })?;
