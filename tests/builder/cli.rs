@@ -75,7 +75,19 @@ fn json_has_the_documented_fields_and_is_the_same_for_build_and_inspect() {
     assert_eq!(fields, contract);
     let layer: Vec<&str> =
         built["layers"][0].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(layer, ["base", "diff_id", "digest", "paths", "size", "step", "stored_size"]);
+    let contract = [
+        "base",
+        "created_by",
+        "diff_id",
+        "digest",
+        "name",
+        "packages",
+        "paths",
+        "size",
+        "step",
+        "stored_size",
+    ];
+    assert_eq!(layer, contract);
     assert_eq!(inspected(&lab, "app.tar"), built);
     for format in ["oci", "dual"] {
         let arguments = ["build", "recipe.toml", "--json", "--format", format, "-o", "other.tar"];

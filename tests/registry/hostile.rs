@@ -158,7 +158,7 @@ fn an_index_cannot_lead_back_to_itself() {
 fn a_document_is_what_its_descriptor_says() {
     let (lab, mut blobs) = (Lab::new(), Blobs::default());
     let image = blobs.image();
-    let mut index = blobs.index(&[image.clone()]);
+    let mut index = blobs.index(std::slice::from_ref(&image));
     index["mediaType"] = MANIFEST.into();
     let root = blobs.index(&[index]);
     let no_config = "missing field `config`";

@@ -77,8 +77,8 @@ impl ServiceExpectations {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadyConditions {
-    /// A TCP port that accepts connections from outside of the container, or a UDP port at which the
-    /// service listens for datagrams from outside.
+    /// A TCP port that accepts connections from outside of the container, or a UDP port at which
+    /// the service listens for datagrams from outside.
     pub port: Option<Port>,
     /// Text that the container has printed: a string that its output contains, or rules for the
     /// output.
