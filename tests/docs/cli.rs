@@ -26,7 +26,9 @@ fn listed<'h>(help: &'h str, heading: &str) -> Vec<&'h str> {
     let lines = lines.take_while(|line| line.is_empty() || line.starts_with(' '));
     // A name is indented less than the descriptions.
     let names = lines.filter(|line| line.find(|c| c != ' ').is_some_and(|indent| indent < 8));
-    names.filter_map(|line| line.split_whitespace().find(|word| !word.ends_with(','))).collect()
+    let words = names.filter_map(|line| line.split_whitespace().find(|word| !word.ends_with(',')));
+    // A flag whose value is optional has it in brackets.
+    words.map(|word| word.split('[').next().unwrap_or(word)).collect()
 }
 
 /// Checks `command` and its subcommands.
