@@ -11,8 +11,8 @@ mod annotations;
 mod assemble;
 mod assignment;
 mod base;
-#[cfg(feature = "registry")]
 mod base_files;
+#[cfg(feature = "registry")]
 mod base_layers;
 mod cache;
 mod changes;

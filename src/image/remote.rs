@@ -73,6 +73,7 @@ impl RemoteReference {
     }
 
     /// Parses a reference that begins with a registry, even if that has no dot and no port.
+    #[cfg(feature = "registry")]
     pub(crate) fn with_registry(text: &str) -> Result<Self, RemoteReferenceError> {
         let (registry, rest) = text.split_once('/').unwrap_or((text, ""));
         // The host stands for any.
