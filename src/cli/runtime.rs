@@ -1,6 +1,6 @@
 //! Commands that wait for VMs and engines.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::ExitWith;
 
@@ -21,25 +21,38 @@ pub(super) async fn interruptible<T, E>(
 where
     anyhow::Error: From<E>,
 {
+    // Caught before the command starts: it must not be killed while it makes what it has to remove.
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = Hangup::catch()?;
     tokio::select! {
         result = command => Ok(result?),
-        _ = tokio::signal::ctrl_c() => Err(ExitWith::INTERRUPTED.into()),
+        _ = interrupt.recv() => Err(ExitWith::INTERRUPTED.into()),
         _ = terminate.recv() => Err(ExitWith::TERMINATED.into()),
-        () = hangup() => Err(ExitWith::HUNG_UP.into()),
+        () = hangup.recv() => Err(ExitWith::HUNG_UP.into()),
     }
 }
 
-/// Waits for SIGHUP, which a command gets when its terminal is closed. If it is ignored, as by
-/// `nohup`, it stays ignored.
-pub(super) async fn hangup() {
-    if !is_ignored(SignalKind::hangup())
-        && let Ok(mut hangup) = signal(SignalKind::hangup())
-        && hangup.recv().await.is_some()
-    {
-        return;
+/// SIGHUP, which a command gets when its terminal is closed. If it is ignored, as by `nohup`, it
+/// stays ignored.
+pub(super) struct Hangup(Option<Signal>);
+
+impl Hangup {
+    /// Catches the signal from now on.
+    pub(super) fn catch() -> std::io::Result<Self> {
+        let kind = SignalKind::hangup();
+        Ok(Self(if is_ignored(kind) { None } else { Some(signal(kind)?) }))
     }
-    std::future::pending().await
+
+    /// Waits for the signal.
+    pub(super) async fn recv(&mut self) {
+        if let Some(hangup) = &mut self.0
+            && hangup.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
 }
 
 /// Whether this process ignores a signal (proc(5), `SigIgn`).

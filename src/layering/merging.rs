@@ -18,6 +18,9 @@ use super::package;
 /// The weight of an event that happened, and of one that may happen.
 const HAPPENED: u64 = 5;
 const MAY_HAPPEN: u64 = 1;
+/// The most events that may happen: each path has a bit for each event. If there are more versions,
+/// several share an event.
+const MAX_POSSIBLE: usize = 1024;
 /// The most layers that the search begins with; it takes time and memory by the square.
 const MAX_START: usize = 1500;
 
@@ -49,11 +52,14 @@ impl Events {
         for (number, path) in graph.paths().iter().enumerate() {
             versions.entry(package::version(path)).or_default().push(number);
         }
+        let shared = versions.len().div_ceil(MAX_POSSIBLE).max(1);
+        let versions: Vec<Vec<usize>> = versions.into_values().collect();
+        let possible: Vec<Vec<usize>> = versions.chunks(shared).map(<[_]>::concat).collect();
         let words = |count: usize| count.div_ceil(u64::BITS as usize);
         let count = words(happened.len());
-        let mut of_path = vec![vec![0; count + words(versions.len())]; graph.len()];
+        let mut of_path = vec![vec![0; count + words(possible.len())]; graph.len()];
         let happened = (0..).zip(happened.iter().cloned());
-        let possible = (count * u64::BITS as usize..).zip(versions.into_values());
+        let possible = (count * u64::BITS as usize..).zip(possible);
         for (bit, paths) in happened.chain(possible) {
             let paths = match dependents_change {
                 true => reachable(graph.dependents(), paths),
@@ -153,4 +159,31 @@ fn merged(groups: Vec<Group>, events: &Events, limit: usize) -> Vec<Group> {
         }
     }
     live.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::closure::{Graph, StoreDir};
+
+    #[test]
+    fn the_memory_for_events_is_limited_whatever_the_number_of_versions() {
+        let dir = StoreDir::new("/nix/store").unwrap();
+        let mut graph = Graph::default();
+        let paths: Vec<_> = (0..5000)
+            .map(|number| dir.path(&format!("/nix/store/{number:032x}-p-{number}.1")).unwrap())
+            .collect();
+        for path in &paths {
+            graph.add(path.clone(), Vec::new(), Some(1)).unwrap();
+        }
+        let roots = paths.into_iter().map(|path| (String::new(), path));
+        let closure = graph.closure(roots).unwrap();
+        let graph = PathGraph::new(&closure, |_| 1);
+        let events = Events::new(&graph, &[], true);
+        let most = MAX_POSSIBLE.div_ceil(u64::BITS as usize);
+        assert!(events.of_path.iter().all(|bits| bits.len() <= most));
+        // Each path is still in an event.
+        assert!(events.of_path.iter().all(|bits| events.weight(bits) == MAY_HAPPEN));
+        assert_eq!(layers(&graph, &[], true, 40).concat().len(), 5000);
+    }
 }

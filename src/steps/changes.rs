@@ -61,6 +61,24 @@ const WHITEOUT_MODE: u32 = 0o600;
 /// The extended attribute with file capabilities.
 const CAPABILITY: &[u8] = b"security.capability";
 
+/// The entry of `member`, without attributes of the host. Its time is at most `latest`.
+pub(super) fn entry(path: &[u8], member: &Member, kind: Kind, latest: Option<Timestamp>) -> Entry {
+    let mtime = i64::try_from(member.mtime).ok();
+    let mtime = mtime.and_then(|seconds| Timestamp::from_seconds(seconds).ok());
+    let latest_or = |mtime: Timestamp| latest.map_or(mtime, |latest| mtime.min(latest));
+    let attributes = Attributes {
+        uid: member.uid,
+        gid: member.gid,
+        uname: String::new(),
+        gname: String::new(),
+        mtime: mtime.map_or(latest.unwrap_or(Timestamp::DEFAULT), latest_or),
+    };
+    let xattrs = member.xattrs.iter().filter(|(name, _)| is_kept(name));
+    let xattrs: Xattrs = xattrs.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let attributes = Some(Box::new(attributes));
+    Entry { path: path.into(), mode: member.mode, kind, attributes, xattrs }
+}
+
 impl Changes {
     /// Reads `tar` to its end and writes the layer to `output`, without the paths in `skipped`.
     pub(crate) fn convert(
@@ -99,7 +117,7 @@ impl Changes {
             let kind = kind(&member, target);
             let content = if let Kind::File(content) = &kind { content.size() } else { 0 };
             let is_opaque = member.kind == MemberKind::Directory && self.is_opaque(&member);
-            self.write(self.entry(&path, &member, kind), output)?;
+            self.write(entry(&path, &member, kind, Some(self.mtime)), output)?;
             let copied = io::copy(&mut reader, output)?;
             if copied != content {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -110,22 +128,6 @@ impl Changes {
             }
         }
         output.write_all(&END)
-    }
-
-    fn entry(&self, path: &[u8], member: &Member, kind: Kind) -> Entry {
-        let mtime = i64::try_from(member.mtime).ok();
-        let mtime = mtime.and_then(|seconds| Timestamp::from_seconds(seconds).ok());
-        let attributes = Attributes {
-            uid: member.uid,
-            gid: member.gid,
-            uname: String::new(),
-            gname: String::new(),
-            mtime: mtime.map_or(self.mtime, |mtime| mtime.min(self.mtime)),
-        };
-        let xattrs = member.xattrs.iter().filter(|(name, _)| is_kept(name));
-        let xattrs: Xattrs = xattrs.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let attributes = Some(Box::new(attributes));
-        Entry { path: path.into(), mode: member.mode, kind, attributes, xattrs }
     }
 
     /// Writes the whiteout `name` beside `path`.

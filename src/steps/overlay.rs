@@ -6,16 +6,15 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 
-use super::changes::{OverlayFormat, is_kept, kind};
+use super::changes::{OverlayFormat, entry, kind};
 use crate::archive::blob::FileSlice;
 use crate::archive::decompress::{Codec, CountingReader};
-use crate::archive::entry::{Attributes, Entry, Kind, Xattrs, display_path};
+use crate::archive::entry::{Attributes, Entry, Kind, display_path};
 use crate::archive::header::{self, END, padding};
 use crate::archive::layer_tree::LayerTree;
 use crate::archive::limits::Limits;
 use crate::archive::tar::{Member, MemberKind, SpecialKind, TarReader};
 use crate::archive::tree::Node;
-use crate::image::Timestamp;
 
 /// Whether there is a user and a group with these numbers.
 pub(crate) type HasIds<'a> = dyn Fn(u64, u64) -> bool + 'a;
@@ -72,7 +71,7 @@ impl Writer<'_> {
                 continue;
             }
             self.check_owner(&path, &member)?;
-            let mut entry = entry(&path, &member, kind(&member, target));
+            let mut entry = entry(&path, &member, kind(&member, target), None);
             if self.tree.is_opaque(&path) {
                 entry.xattrs.insert(self.format.opaque().into(), b"y".as_slice().into());
             }
@@ -119,27 +118,6 @@ impl Writer<'_> {
             ))),
             _ => Ok(()),
         }
-    }
-}
-
-fn entry(path: &[u8], member: &Member, kind: Kind) -> Entry {
-    let mtime = i64::try_from(member.mtime).ok();
-    let mtime = mtime.and_then(|seconds| Timestamp::from_seconds(seconds).ok());
-    let attributes = Attributes {
-        uid: member.uid,
-        gid: member.gid,
-        uname: String::new(),
-        gname: String::new(),
-        mtime: mtime.unwrap_or(Timestamp::DEFAULT),
-    };
-    let xattrs = member.xattrs.iter().filter(|(name, _)| is_kept(name));
-    let xattrs: Xattrs = xattrs.map(|(name, value)| (name.clone(), value.clone())).collect();
-    Entry {
-        path: path.into(),
-        mode: member.mode,
-        kind,
-        attributes: Some(Box::new(attributes)),
-        xattrs,
     }
 }
 

@@ -11,11 +11,11 @@ use crate::check::CheckError;
 use crate::check::draft::behavior::{Behavior, Kind, Port, Stop};
 use crate::check::expectations::HttpExpectations;
 use crate::check::image::ImageUnderTest;
-use crate::engine::{Container, EngineError, RunOptions};
+use crate::engine::{Container, EngineError, RunOptions, RunOutput};
 use crate::harness::{Daemon, HarnessError, LoadedImage};
 use crate::image::config::Set;
 
-/// How long a command may take until it listens on the exposed ports, or ends.
+/// How long a command may take until it listens on its ports, or ends.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a command must keep running, with the same open ports, to count as a service.
 const SETTLE_TIME: Duration = Duration::from_secs(5);
@@ -56,50 +56,64 @@ fn exposed_tcp_ports(exposed: &Option<Set>) -> BTreeSet<u16> {
 async fn observe(image: &LoadedImage<'_>, exposed: &BTreeSet<u16>) -> Result<Kind, HarnessError> {
     let options = RunOptions { network: true, ..RunOptions::default() };
     let container = image.start(&options).await?;
-    let observed = watch(image.daemon(), &container, exposed).await;
+    let first = first_run(image.daemon(), &container, exposed).await;
     container.remove().await?;
-    match observed? {
-        Kind::Ended([first, _]) => {
-            let second = image.run(&options, TIMEOUT).await?;
+    match first? {
+        Observed::Served(ports, stop) => Ok(Kind::Served { ports, stop }),
+        Observed::Ended(first) => {
+            let second = image.run(&options, 2 * TIMEOUT).await?;
             Ok(Kind::Ended([first, second]))
         }
-        kind => Ok(kind),
     }
 }
 
-/// Observes the container until its command has ended, or has been running with the same open ports
-/// for a while.
-async fn watch(
+/// The behavior of the first container.
+enum Observed {
+    Ended(RunOutput),
+    Served(Vec<Port>, Stop),
+}
+
+async fn first_run(
     daemon: &Daemon,
     container: &Container,
     exposed: &BTreeSet<u16>,
-) -> Result<Kind, HarnessError> {
-    let uptime = async || daemon.vm().uptime().await;
-    let begin = uptime().await?;
-    let (mut open, mut since) = (BTreeSet::new(), begin);
-    loop {
-        if !container.state().await?.running {
-            let output = container.wait().await?;
-            return Ok(Kind::Ended([output.clone(), output]));
-        }
-        let (found, now) = (open_ports(daemon, container).await?, uptime().await?);
-        if found != open {
-            (open, since) = (found, now);
-        }
-        // A service that is slow to start has time until it listens on all ports that it exposes.
-        let waits = !exposed.is_subset(&open) && now < begin + TIMEOUT;
-        if !waits && now >= since + SETTLE_TIME {
-            break;
-        }
-        sleep(POLL_INTERVAL).await;
-    }
+) -> Result<Observed, HarnessError> {
+    let Some(open) = ports_of_service(daemon, container, exposed).await? else {
+        return Ok(Observed::Ended(container.wait().await?));
+    };
     let mut ports = Vec::new();
     for number in open {
         let answers = ports.len() < PORTS_MAX;
         let status = if answers { status(daemon, container, number).await? } else { None };
         ports.push(Port { number, status });
     }
-    Ok(Kind::Served { ports, stop: stop(daemon, container).await? })
+    Ok(Observed::Served(ports, stop(daemon, container).await?))
+}
+
+/// Waits until the container has been running with the same open ports for a while, and returns
+/// these; `None` if its command ends. A command has time until the timeout to listen on a port, and
+/// on all that the image exposes.
+async fn ports_of_service(
+    daemon: &Daemon,
+    container: &Container,
+    exposed: &BTreeSet<u16>,
+) -> Result<Option<BTreeSet<u16>>, HarnessError> {
+    let begin = daemon.vm().uptime().await?;
+    let (mut open, mut since) = (BTreeSet::new(), begin);
+    loop {
+        if !container.state().await?.running {
+            return Ok(None);
+        }
+        let (found, now) = (open_ports(daemon, container).await?, daemon.vm().uptime().await?);
+        if found != open {
+            (open, since) = (found, now);
+        }
+        let is_complete = !open.is_empty() && exposed.is_subset(&open);
+        if now >= begin + TIMEOUT || (is_complete && now >= since + SETTLE_TIME) {
+            return Ok(Some(open));
+        }
+        sleep(POLL_INTERVAL).await;
+    }
 }
 
 /// The TCP ports on which the container listens, but for those that only itself can reach.

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::vm_args::VmArgs;
-use crate::cli::runtime::{block_on, hangup};
+use crate::cli::runtime::{Hangup, block_on};
 use crate::cli::streams::{json, stderr, stdout};
 use crate::vm::guest::assemble::{Sources, assemble};
 use crate::vm::pool::{OwnVms, start};
@@ -31,10 +31,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     // Signals of the terminal, such as Ctrl-C, are for the command that runs there.
     let _ = rustix::process::setsid();
     block_on(async {
+        // Caught before the VM starts, which is removed after them.
         let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = Hangup::catch()?;
         tokio::select! {
             _ = terminate.recv() => Ok(()),
-            () = hangup() => Ok(()),
+            () = hangup.recv() => Ok(()),
             result = own_vm(args) => result,
         }
     })

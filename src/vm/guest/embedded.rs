@@ -50,7 +50,6 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../vm/guest/files/usr/lib/seatrial/host-rules"),
     ),
     ("usr/lib/seatrial/node", include_str!("../../../vm/guest/files/usr/lib/seatrial/node")),
-    ("usr/lib/seatrial/probe", include_str!("../../../vm/guest/files/usr/lib/seatrial/probe")),
     ("usr/lib/seatrial/wake", include_str!("../../../vm/guest/files/usr/lib/seatrial/wake")),
     (
         "etc/systemd/journald.conf.d/seatrial.conf",
