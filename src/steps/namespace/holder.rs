@@ -17,8 +17,10 @@ pub(super) struct UserNamespace {
     pub(super) ids: Ids,
 }
 
-/// Waits until the namespace has its IDs. Only a program that is started after that is root.
-const WAIT_FOR_IDS: &str = "echo; read -r go || exit 1; exec sh -c \"$1\" sh \"$2\"";
+/// Waits until the namespace has its IDs. Only a program that is started after that is root. Before
+/// that, the working folder has no files of other users.
+const WAIT_FOR_IDS: &str =
+    r#"echo; read -r go || exec rm -rf -- "$2" "$2.lock"; exec sh -c "$1" sh "$2""#;
 /// Waits until its input is closed, then removes the working folder. Programs that were just killed
 /// may still write to it.
 const REMOVE_AT_END: &str = r#"trap '' INT TERM HUP
@@ -27,7 +29,7 @@ cd /
 for attempt in 1 2 3 4 5; do rm -rf -- "$1" "$1.lock" && exit; done"#;
 
 impl UserNamespace {
-    /// Creates a namespace. When it ends, it removes the folder `work`.
+    /// Creates a namespace. When it ends, it removes the folder `work`, which need not exist yet.
     pub(super) fn create(work: &Path) -> Result<Self, StepError> {
         let failed = || StepError::io("run", "unshare");
         let ids = Ids::available()?;

@@ -56,8 +56,7 @@ impl Namespace {
     /// If it cannot, with the reason and how to remove it.
     pub fn check_host() -> Result<(), StepError> {
         problems::check_programs()?;
-        let work = WorkFolder::create()?;
-        UserNamespace::create(work.path()).map(drop)
+        working_folder().map(drop)
     }
 
     fn check_architecture(&self, step: &Step) -> Result<(), StepError> {
@@ -90,8 +89,7 @@ impl Runner for Namespace {
     ) -> Result<(), StepError> {
         self.check_architecture(step)?;
         problems::check_programs()?;
-        let work = WorkFolder::create()?;
-        let namespace = UserNamespace::create(work.path())?;
+        let (work, namespace) = working_folder()?;
         work::remove_abandoned(&namespace);
         let shared = self.reuse != Reuse::Nothing;
         let rootfs = Rootfs::open(&namespace, work.path(), shared)?;
@@ -119,6 +117,14 @@ impl Runner for Namespace {
         rootfs.prune();
         Ok(())
     }
+}
+
+/// Creates a working folder, and the namespace that removes it: the namespace first, so that a
+/// killed process leaves nothing. It is dropped first, too, since the folder is locked until then.
+fn working_folder() -> Result<(WorkFolder, UserNamespace), StepError> {
+    let path = WorkFolder::unused_path()?;
+    let namespace = UserNamespace::create(&path)?;
+    Ok((WorkFolder::create(path)?, namespace))
 }
 
 /// Passes the files that the step changed to `changes`.

@@ -1,6 +1,7 @@
 //! The working folder of a step, and those that killed processes left.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,9 +17,9 @@ use crate::steps::cache::STEPS;
 const WORK: &str = "work";
 /// The folder that collects changes.
 pub(super) const UPPER: &str = "upper";
-/// The names of lock files end with this. They are beside the folders, since a folder is removed
-/// from within the namespace.
-const LOCK: &str = ".lock";
+/// The extension of lock files. They are beside the folders, since a folder is removed from within
+/// the namespace.
+const LOCK: &str = "lock";
 
 /// A working folder. Its files belong to users of a namespace, which removes it and its lock file
 /// at its end.
@@ -30,16 +31,22 @@ pub(super) struct WorkFolder {
 }
 
 impl WorkFolder {
-    /// Creates a folder within the cache, which need not be on the file system for temporary files.
-    pub(super) fn create() -> Result<Self, StepError> {
+    /// Returns a path for a folder within the cache, which need not be on the file system for
+    /// temporary files. Nothing is created yet.
+    pub(super) fn unused_path() -> Result<PathBuf, StepError> {
         let parent = parent()?;
-        let named = tempfile::Builder::new().suffix(LOCK).tempfile_in(&parent);
-        let named = named.map_err(StepError::io("write to", &parent))?;
-        let (lock, lock_path) =
-            named.keep().map_err(|e| StepError::io("write to", &parent)(e.error))?;
+        let random = RandomState::new().hash_one(std::process::id());
+        Ok(parent.join(format!("step-{random:016x}")))
+    }
+
+    /// Creates the folder `path` and its lock file. The namespace that removes them exists already,
+    /// so that they are removed even if this process is killed now.
+    pub(super) fn create(path: PathBuf) -> Result<Self, StepError> {
+        let lock_path = path.with_extension(LOCK);
+        let lock = File::options().write(true).create_new(true).open(&lock_path);
+        let lock = lock.map_err(StepError::io("create", &lock_path))?;
         flock(&lock, FlockOperation::LockExclusive)
             .map_err(|error| StepError::io("lock", &lock_path)(error.into()))?;
-        let path = lock_path.with_extension("");
         for folder in [&path, &path.join(UPPER), &path.join("work"), &path.join("merged")] {
             let mode = if folder == &path { 0o700 } else { 0o755 };
             make_folder(folder, mode)?;
@@ -73,7 +80,7 @@ pub(super) fn remove_abandoned(namespace: &UserNamespace) {
         return;
     };
     let locks = entries.flatten().map(|entry| entry.path());
-    for lock_path in locks.filter(|path| path.extension().is_some_and(|end| end == "lock")) {
+    for lock_path in locks.filter(|path| path.extension().is_some_and(|end| end == LOCK)) {
         let Ok(lock) = File::open(&lock_path) else { continue };
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             continue;
