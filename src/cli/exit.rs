@@ -44,6 +44,9 @@ impl ExitWith {
     /// The terminal was closed (SIGHUP).
     #[cfg(feature = "vm")]
     pub(super) const HUNG_UP: Self = Self(129);
+    /// Ctrl-\ (SIGQUIT) ended the command.
+    #[cfg(feature = "vm")]
+    pub(super) const QUIT: Self = Self(131);
     /// SIGTERM ended the command.
     #[cfg(feature = "vm")]
     pub(super) const TERMINATED: Self = Self(143);

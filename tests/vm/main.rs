@@ -27,16 +27,18 @@ mod load; // `seatrial load`
 mod named_vms; // `seatrial vm up`
 mod network; // the network of containers
 mod pods; // pods of containerd, as a kubelet makes them
+mod pseudo_terminal; // the program on a terminal
 mod registries; // images between registries, files and daemons
 mod replay; // `seatrial replay`
 mod restored_vms; // VMs restored from a snapshot
 mod runtime_checks; // `seatrial check` on an engine
 mod sample_image; // the image that the tests of `seatrial check` use
 mod services; // containers beside services, settings, starts that fail
+mod sessions; // `seatrial vm exec -i` and `-t`
 mod snapshots; // damaged, deleted and unused snapshots
 mod static_checks; // `seatrial check` without an engine
 mod steps; // steps of recipes as root in a VM
 mod structure_tests; // container-structure-test files
-mod vm_settings;
+mod vm_settings; // `[vm]` in expectations files
 mod watch; // `seatrial check --watch`
 mod workbench; // a Docker daemon in a VM, and images for it

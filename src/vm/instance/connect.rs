@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::qmp::Qmp;
 use super::relay::{Listener, NAME, Reached, Relay, failed};
 use super::vm::{ANSWER_TIMEOUT, Vm};
 use super::wake::random_hex;
@@ -64,19 +65,29 @@ impl Vm {
     /// Has QEMU forward a free port of the loopback interface to `guest_port`, and returns it.
     async fn forward(&self, name: &'static str, guest_port: u16) -> Result<u16, VmError> {
         let mut qmp = self.qmp().await?;
-        let mut monitor = async |line: &str| -> Result<String, VmError> {
-            let answer =
-                qmp.execute("human-monitor-command", json!({ "command-line": line })).await?;
-            Ok(answer.as_str().unwrap_or_default().trim().to_owned())
-        };
-        let problem =
-            monitor(&format!("hostfwd_add net tcp:127.0.0.1:0-10.0.2.15:{guest_port}")).await?;
+        let add = format!("hostfwd_add net tcp:127.0.0.1:0-10.0.2.15:{guest_port}");
+        let problem = monitor(&mut qmp, &add).await?;
         if !problem.is_empty() {
             return Err(failed(name, problem));
         }
-        let list = monitor("info usernet").await?;
+        let list = monitor(&mut qmp, "info usernet").await?;
         forwarded_port(&list, guest_port).ok_or_else(|| failed(name, "QEMU does not list its port"))
     }
+
+    /// Has QEMU accept no more connections to a program in the guest. Those that exist continue.
+    ///
+    /// # Errors
+    /// If QEMU does not answer.
+    pub(super) async fn stop_forwarding(&self, listener: &Listener) -> Result<(), VmError> {
+        let remove = format!("hostfwd_remove net tcp:127.0.0.1:{}", listener.port);
+        monitor(&mut self.qmp().await?, &remove).await.map(drop)
+    }
+}
+
+/// Runs a command of QEMU's monitor for humans, and returns what it prints.
+async fn monitor(qmp: &mut Qmp, line: &str) -> Result<String, VmError> {
+    let answer = qmp.execute("human-monitor-command", json!({ "command-line": line })).await?;
+    Ok(answer.as_str().unwrap_or_default().trim().to_owned())
 }
 
 /// Finds the host's port that is forwarded to `guest_port` in the output of `info usernet`:

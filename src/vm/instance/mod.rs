@@ -17,6 +17,7 @@ pub(in crate::vm) mod qemu_args;
 mod qmp;
 mod relay;
 mod saving;
+mod session;
 pub(in crate::vm) mod snapshot;
 mod sparse_copy;
 mod tls;
@@ -29,5 +30,8 @@ pub(crate) use agent::STDIN_MAX;
 pub use agent::{Agent, CommandOutput};
 pub(crate) use environments::Recording;
 pub(crate) use relay::{Listener, Reached};
+pub(crate) use session::{
+    SessionEvent, SessionInput, SessionOutput, SessionRequest, SessionStatus, WindowSize,
+};
 pub use snapshot::Snapshot;
 pub use vm::Vm;

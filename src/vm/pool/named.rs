@@ -156,14 +156,22 @@ impl NamedVm {
         self.folder.join("console.log")
     }
 
+    /// Opens the VM, whatever state its engine is in. The VM continues when the result is dropped.
+    ///
+    /// # Errors
+    /// If the VM has ended.
+    pub(crate) fn open(&self) -> Result<Vm, VmError> {
+        let family = Definition::named(&self.guest)?.family;
+        let process = (self.port, self.qemu_pid);
+        Vm::attach(&family, self.accelerator, process, &self.folder)
+    }
+
     /// Connects to the engine. The VM continues when the result is dropped.
     ///
     /// # Errors
     /// If the VM has ended, or its engine does not answer.
     pub(crate) async fn attach(&self) -> Result<ReadyVm, VmError> {
-        let family = Definition::named(&self.guest)?.family;
-        let process = (self.port, self.qemu_pid);
-        let vm = Vm::attach(&family, self.accelerator, process, &self.folder)?;
+        let vm = self.open()?;
         let timeline = Timeline::new(vm.started());
         let (engine, timeline) = readiness::wait_for_engine(&vm, timeline, ATTACH_TIMEOUT).await?;
         Ok(ReadyVm { vm, engine, timeline, fallback: None, slot: None })
