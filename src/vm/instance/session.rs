@@ -50,7 +50,7 @@ pub(crate) struct SessionInput(OwnedWriteHalf);
 pub(crate) struct SessionOutput {
     stream: OwnedReadHalf,
     program: String,
-    /// What has arrived of the next frames.
+    /// The bytes of frames that are not complete yet.
     arrived: Vec<u8>,
 }
 

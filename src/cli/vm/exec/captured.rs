@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::{Args, not_started, print};
+use super::args::Args;
+use super::print;
 use crate::cli::exit::ExitWith;
 use crate::cli::runtime::block_on;
 use crate::cli::streams::{raw_stderr, raw_stdout, stderr};
@@ -34,10 +35,10 @@ pub(super) fn run(args: &Args, vm: &NamedVm) -> anyhow::Result<()> {
     })?;
     let output = match output {
         Ok(output) => output,
-        Err(error) => return Err(not_started(&error)?.into()),
+        Err(error) => return Err(print::not_started(&error)?.into()),
     };
-    print(raw_stdout(), &output.stdout)?;
-    print(raw_stderr(), &output.stderr)?;
+    print::output(raw_stdout(), &output.stdout)?;
+    print::output(raw_stderr(), &output.stderr)?;
     match (output.code, output.signal) {
         (Some(0), _) => Ok(()),
         (Some(code), _) => Err(ExitWith(u8::try_from(code).unwrap_or(255)).into()),

@@ -9,8 +9,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, Receiver};
 
+use super::args::Args;
+use super::print;
 use super::terminal::{RawTerminal, window_size};
-use super::{Args, not_started, print};
 use crate::cli::exit::{ExitWith, UsageError};
 use crate::cli::runtime::{Hangup, block_on};
 use crate::cli::streams::{raw_stderr, raw_stdout};
@@ -30,7 +31,9 @@ pub(super) fn run(args: &Args, vm: &NamedVm) -> anyhow::Result<()> {
     let status = match block_on(run_session(args, vm)) {
         Ok(status) => status,
         Err(error) => match error.downcast_ref() {
-            Some(error @ VmError::GuestProgram { .. }) => return Err(not_started(error)?.into()),
+            Some(error @ VmError::GuestProgram { .. }) => {
+                return Err(print::not_started(error)?.into());
+            }
             _ => return Err(error),
         },
     };
@@ -61,7 +64,8 @@ async fn run_session(args: &Args, vm: &NamedVm) -> anyhow::Result<SessionStatus>
             Err(error.into()),
         () = limit(args.timeout) => {
             let problem = format!("still running after {} s", args.timeout.unwrap_or_default());
-            Err(VmError::Command { peer: "the guest", command: args.command.join(" "), problem }.into())
+            let command = args.command.join(" ");
+            Err(VmError::Command { peer: "the guest", command, problem }.into())
         }
     }
 }
@@ -83,8 +87,8 @@ async fn print_output(
         match output.next().await? {
             // The output of a terminal is for a terminal.
             SessionEvent::Stdout(bytes) if on_terminal => raw_stdout().write_all(&bytes)?,
-            SessionEvent::Stdout(bytes) => print(raw_stdout(), &bytes)?,
-            SessionEvent::Stderr(bytes) => print(raw_stderr(), &bytes)?,
+            SessionEvent::Stdout(bytes) => print::output(raw_stdout(), &bytes)?,
+            SessionEvent::Stderr(bytes) => print::output(raw_stderr(), &bytes)?,
             SessionEvent::InputTaken => input_taken.add_permits(1),
             SessionEvent::Ended(status) => return Ok(status),
         }
@@ -113,7 +117,7 @@ impl Signals {
     }
 }
 
-/// What the command gets.
+/// Everything that is sent to the command.
 struct Sender {
     input: SessionInput,
     /// Standard input, if it is passed.
