@@ -97,6 +97,7 @@
 //! | [`sbom`] | bills of materials: the packages in an image, as SPDX and CycloneDX | |
 //! | [`archive`] | image formats, the deterministic tar writer, compression | |
 //! | [`engine`] | a container engine over its API: requests, containers, readiness | `vm` |
+//! | [`conditions`] | conditions of texts, HTTP answers and services | `vm` |
 //! | [`layering`] | which store path goes into which layer | |
 //! | [`closure`] | which store paths an image needs | |
 //! | [`image`] | reference, platform, environment, config, digest, manifest: pure data, no I/O | |
@@ -108,6 +109,7 @@
 //! [`load`]: load/index.html
 //! [`vm`]: vm/index.html
 //! [`engine`]: engine/index.html
+//! [`conditions`]: conditions/index.html
 //! [`registry`]: registry/index.html
 
 pub mod archive;
@@ -118,6 +120,8 @@ mod cache_file;
 pub mod check;
 pub mod cli;
 pub mod closure;
+#[cfg(feature = "vm")]
+pub mod conditions;
 #[cfg(feature = "registry")]
 mod copy;
 mod document;
@@ -140,5 +144,7 @@ pub mod sbom;
 pub mod steps;
 mod suggest;
 mod text;
+#[cfg(feature = "vm")]
+mod value;
 #[cfg(feature = "vm")]
 pub mod vm;

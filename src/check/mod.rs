@@ -28,7 +28,6 @@
 //! Nothing is printed here: the runner reports events, and [`report`](crate::report) formats a
 //! verdict.
 
-mod authorities;
 pub mod draft;
 mod error;
 pub mod expectations;
@@ -46,7 +45,7 @@ mod trial_vm;
 pub mod verdict;
 
 pub use error::CheckError;
-pub use expectations::{Expectations, ExpectationsFile, Mode, Sha256Digest, VmSettings, text};
+pub use expectations::{Expectations, ExpectationsFile, Mode, Sha256Digest, VmSettings};
 pub use image::ImageUnderTest;
 pub use input::CheckInput;
 pub use kept_vm::KeptVm;

@@ -1,23 +1,12 @@
 //! The verdict: all test cases of a run with their results. It is serialized as the JSON report.
 
-use std::fmt::Display;
 use std::time::Duration;
 
 use serde::Serialize;
 
+pub use crate::conditions::Check;
+pub(super) use crate::conditions::Checks;
 use crate::engine::TimelineEvent;
-use crate::harness::value;
-
-/// A comparison of an expected value with the one found. Both are text for a report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// The property that was compared, such as `architecture`.
-    pub subject: String,
-    /// The expected value.
-    pub expected: String,
-    /// The value found.
-    pub found: String,
-}
 
 /// The result of a test case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -114,7 +103,7 @@ pub struct Tally {
 impl TestCase {
     /// Creates a test case with the result of `checks`.
     pub(super) fn finished(image: &str, name: impl Into<String>, checks: Checks) -> Self {
-        let Checks { passed, mismatches, hints } = checks;
+        let (passed, mismatches, hints) = checks.into_parts();
         let outcome = match mismatches.is_empty() {
             true => Outcome::Passed,
             false => Outcome::Failed { mismatches },
@@ -167,59 +156,6 @@ impl Verdict {
             } += 1;
         }
         tally
-    }
-}
-
-/// Collects the checks of a test case.
-#[derive(Debug, Default)]
-pub(super) struct Checks {
-    passed: Vec<Check>,
-    mismatches: Vec<Check>,
-    hints: Vec<String>,
-}
-
-impl Checks {
-    /// Adds facts that help to find the reason of a failure.
-    pub(super) fn hint(&mut self, hints: Vec<String>) {
-        self.hints.extend(hints);
-    }
-
-    /// Records a check with its result.
-    pub(super) fn record(
-        &mut self,
-        subject: &str,
-        expected: impl Display,
-        found: impl Display,
-        passed: bool,
-    ) {
-        let (expected, found) = (expected.to_string(), found.to_string());
-        let checks = if passed { &mut self.passed } else { &mut self.mismatches };
-        checks.push(Check { subject: subject.to_owned(), expected, found });
-    }
-
-    /// Adds all of `checks`, with `subject` before their own subjects.
-    pub(super) fn append(&mut self, subject: &str, checks: Self) {
-        let named = |check: Check| {
-            let subject = format!("{} of {subject}", check.subject);
-            Check { subject, ..check }
-        };
-        self.passed.extend(checks.passed.into_iter().map(named));
-        self.mismatches.extend(checks.mismatches.into_iter().map(named));
-    }
-
-    /// The checks that did not pass.
-    pub(super) fn mismatches(&self) -> &[Check] {
-        &self.mismatches
-    }
-
-    /// Compares two values and records the check.
-    pub(super) fn expect_equal<T: PartialEq + Serialize>(
-        &mut self,
-        subject: &str,
-        expected: &T,
-        found: &T,
-    ) {
-        self.record(subject, value::format(expected), value::format(found), expected == found);
     }
 }
 

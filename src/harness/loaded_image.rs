@@ -9,9 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::daemon::Daemon;
 use super::environments;
 use super::error::HarnessError;
-use super::value;
 use crate::engine::{Container, EngineError, ImageFacts, RunOptions, RunOutput};
 use crate::image::Env;
+use crate::value;
 
 /// An image in an engine.
 #[derive(Debug)]

@@ -38,17 +38,27 @@
 //! [`replay`](crate::replay). Nothing here prints.
 
 mod daemon;
+mod describe;
+mod end_notice;
 mod environments;
 mod error;
+mod http;
 mod load;
 mod load_missing;
 mod loaded_image;
 mod node_files;
+mod probe;
+mod ready;
+pub(crate) mod sockets;
 mod steps;
-pub(crate) mod value;
 mod watch;
 
 pub use daemon::Daemon;
+pub(crate) use describe::{describe_end, found_exit_code};
+pub(crate) use end_notice::EndNotice;
 pub use error::HarnessError;
+pub(crate) use http::{check_answer, send};
 pub use loaded_image::LoadedImage;
+pub(crate) use probe::Probe;
+pub(crate) use ready::{DEFAULT_READY_TIMEOUT, POLL_INTERVAL, Readiness, Starting};
 pub use steps::VmSteps;

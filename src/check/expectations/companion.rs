@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::container::{ContainerSpec, container};
-use super::service::{ReadyConditions, ServiceExpectations};
+use super::service::ServiceExpectations;
+use crate::conditions::ReadyConditions;
 use crate::text;
 
 /// A further container, which runs beside all commands and services.

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::container::ContainerFile;
 use super::{ContainerSpec, Expectations, HttpExpectations, ServiceExpectations, Start, companion};
 use crate::archive::ArchiveError;
-use crate::check::{CheckError, authorities, goss, structure_test};
+use crate::check::{CheckError, goss, structure_test};
+use crate::conditions::authorities;
 use crate::document::{self, DocumentError};
 use crate::text;
 

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::text::Text;
 use super::values::{Mode, Sha256Digest};
+use crate::conditions::Text;
 
 /// Expectations of a file in the image.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

@@ -1,6 +1,6 @@
 //! Expectations of a goss file that the project's own format does not have.
 
-use super::matcher::Matcher;
+use crate::conditions::Matcher;
 
 /// A file, user or group, with matchers for its properties.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::names::Names;
-use super::text::{Pattern, Text};
+use crate::conditions::{Pattern, Text};
 use crate::lint::RULES;
 use crate::{suggest, text};
 

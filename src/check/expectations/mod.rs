@@ -7,18 +7,12 @@ mod document;
 mod exit_code;
 mod file;
 mod goss;
-mod http;
 mod image;
 mod license;
-mod matcher;
 mod names;
-mod patterns;
-mod port;
 mod run;
 mod service;
 mod sources;
-pub mod text;
-mod timeout;
 mod values;
 mod vm;
 
@@ -34,18 +28,19 @@ pub use file::{ExecutableBy, FileExpectations, FileType};
 pub(in crate::check) use goss::{
     GossExpectations, GossProperty, GossSubject, SocketExpectations, SocketSubject,
 };
-pub use http::{HttpExpectations, JsonExpectation, Statuses, TlsSettings};
 pub use image::{EnvExpectations, ImageExpectations, SharedLayers};
 pub(in crate::check) use license::LicenseExpectations;
-pub(in crate::check) use matcher::{Found, Matcher};
 pub use names::{Names, SomeNames};
-pub use port::{Port, Protocol};
 pub use run::{RunExpectations, SetupCommand, Start};
-pub use service::{ExecExpectations, ReadyConditions, ServiceExpectations, StopExpectations};
-pub use text::{Pattern, Text};
-pub use timeout::Timeout;
+pub use service::{ExecExpectations, ServiceExpectations, StopExpectations};
 pub use values::{Mode, Sha256Digest};
 pub use vm::VmSettings;
+
+pub(in crate::check) use crate::conditions::{Found, Matcher};
+pub use crate::conditions::{
+    HttpExpectations, JsonExpectation, Pattern, Port, Protocol, ReadyConditions, Statuses, Text,
+    Timeout, TlsSettings,
+};
 
 /// Everything that is expected of an image. What is left out is not checked.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

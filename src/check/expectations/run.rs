@@ -5,8 +5,7 @@ use serde::Deserialize;
 
 use super::container::{ContainerSpec, container};
 use super::exit_code::{CodeOrSignal, exit_code};
-use super::text::Text;
-use super::timeout::Timeout;
+use crate::conditions::{Text, Timeout};
 
 /// A command that is run until it ends.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -1,17 +1,14 @@
 //! Expectations of services.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::container::{ContainerSpec, container};
 use super::exit_code::{CodeOrSignal, exit_code, signal};
 use super::file::FileExpectations;
 use super::goss::SocketExpectations;
-use super::http::HttpExpectations;
-use super::port::Port;
 use super::run::Start;
-use super::text::Text;
-use super::timeout::Timeout;
+use crate::conditions::{HttpExpectations, ReadyConditions, Text, Timeout, log};
 
 /// A service.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -73,28 +70,6 @@ impl ServiceExpectations {
     }
 }
 
-/// When a service is ready: all given conditions must be met.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ReadyConditions {
-    /// A TCP port that accepts connections from outside of the container, or a UDP port at which
-    /// the service listens for datagrams from outside.
-    pub port: Option<Port>,
-    /// Text that the container has printed: a string that its output contains, or rules for the
-    /// output.
-    #[serde(deserialize_with = "log")]
-    #[schemars(with = "Option<Text>")]
-    pub log: Option<Text>,
-    /// A request that gets the expected answer.
-    pub http: Option<HttpExpectations>,
-    /// A command in the container that exits with code 0.
-    pub exec: Option<Vec<String>>,
-    /// Whether the image's own health check must succeed.
-    pub healthy: Option<bool>,
-    /// The time limit; 60 seconds by default.
-    pub timeout: Option<Timeout>,
-}
-
 /// A command that is run in the container of a service.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -129,11 +104,6 @@ pub struct StopExpectations {
     #[serde(default, deserialize_with = "exit_code")]
     #[schemars(with = "Option<CodeOrSignal>")]
     pub exit_code: Option<i64>,
-}
-
-/// Reads rules for a log. A string must only be contained: a log is never complete.
-fn log<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Text>, D::Error> {
-    Text::deserialize(deserializer).map(|text| Some(text.contained()))
 }
 
 impl ServiceExpectations {

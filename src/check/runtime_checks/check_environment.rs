@@ -7,8 +7,8 @@ use super::{ENVIRONMENT, Findings, RuntimeChecks};
 use crate::check::expectations::EnvExpectations;
 use crate::check::static_checks::environment;
 use crate::check::verdict::TestCase;
-use crate::harness::{LoadedImage, value};
-use crate::text;
+use crate::harness::LoadedImage;
+use crate::{text, value};
 
 impl RuntimeChecks<'_, '_> {
     /// Runs the test case of the environment, and reports those that were held back for it.

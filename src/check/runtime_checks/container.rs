@@ -2,7 +2,7 @@
 
 use crate::check::expectations::{ContainerFile, ContainerSpec, Mode};
 use crate::engine::{FileToCopy, RunOptions, Settings};
-use crate::harness::value;
+use crate::value;
 
 impl ContainerSpec {
     /// Returns the options for a container, which has a network by default if `network` is true.

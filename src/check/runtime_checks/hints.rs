@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::sockets::{self, Inside};
 use crate::check::expectations::{Port, Protocol, ServiceExpectations};
 use crate::engine::Container;
-use crate::harness::{LoadedImage, value};
-use crate::text;
+use crate::harness::LoadedImage;
+use crate::harness::sockets::{self, Inside};
+use crate::{text, value};
 
 /// Returns hints about the service in `container`, which has just failed.
 pub(super) async fn of_service(

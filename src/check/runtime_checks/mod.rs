@@ -6,10 +6,8 @@ pub(super) mod companions;
 mod container;
 pub(super) mod environment;
 mod hints;
-mod http;
 mod observe;
 mod output;
-mod probe;
 mod rejection;
 mod run;
 mod service;
@@ -27,7 +25,8 @@ use super::expectations::{ContainerSpec, Expectations, RunExpectations, ServiceE
 use super::verdict::{Checks, TestCase};
 use crate::engine::RunOptions;
 use crate::errors::chain;
-use crate::harness::{HarnessError, LoadedImage, value};
+use crate::harness::{HarnessError, LoadedImage};
+use crate::value;
 
 /// The name of the test case about loading.
 pub(super) const LOAD: &str = "loads with the expected name";

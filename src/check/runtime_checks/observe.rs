@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::probe::Probe;
-use super::{http, sockets};
 use crate::check::CheckError;
 use crate::check::draft::behavior::{Behavior, Kind, Port, Stop};
 use crate::check::expectations::HttpExpectations;
 use crate::check::image::ImageUnderTest;
 use crate::engine::{Container, EngineError, RunOptions, RunOutput};
-use crate::harness::{Daemon, HarnessError, LoadedImage};
+use crate::harness::{Daemon, HarnessError, LoadedImage, Probe, send, sockets};
 use crate::image::config::Set;
 
 /// How long a command may take until it listens on its ports, or ends.
@@ -133,7 +131,7 @@ async fn status(
     port: u16,
 ) -> Result<Option<u16>, HarnessError> {
     let request = HttpExpectations { port, ..HttpExpectations::default() };
-    match http::send(daemon, container, &request).await? {
+    match send(daemon, container, &request).await? {
         Probe::Connected(answer) if answer.problem.is_none() => {
             Ok(answer.status.map(|status| status.as_u16()))
         }

@@ -5,7 +5,8 @@ use super::setup;
 use crate::check::expectations::{RunExpectations, Start};
 use crate::check::verdict::Checks;
 use crate::engine::{EngineError, RunOptions, RunOutput};
-use crate::harness::{HarnessError, LoadedImage, value};
+use crate::harness::{HarnessError, LoadedImage};
+use crate::value;
 
 /// A start that must fail.
 const REFUSED: &str = "the engine refuses to start it";

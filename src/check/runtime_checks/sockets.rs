@@ -1,111 +1,20 @@
-//! The sockets and processes of a container, as the kernel of the guest sees them: the image needs
-//! no program for it.
+//! Compares the sockets and processes of a container with those of a goss file.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::check::expectations::{Found, Protocol, SocketExpectations, SocketSubject};
+use crate::check::expectations::{Found, SocketExpectations, SocketSubject};
 use crate::check::verdict::Checks;
-use crate::engine::{Container, EngineError};
-use crate::harness::{Daemon, HarnessError, value};
+use crate::engine::Container;
+use crate::harness::sockets::{self, Inside};
+use crate::harness::{Daemon, HarnessError};
+use crate::value;
 
-/// Prints the listening sockets and the programs in the network namespace with an address, one in
-/// each line.
-const SCRIPT: &str = r#"
-my $address = shift;
-my (%inside, %printed);
-for my $process (map { m{(\d+)} } glob "/proc/[0-9]*") {
-    my $namespace = readlink "/proc/$process/ns/net" or next;
-    if (!exists $inside{$namespace}) {
-        open my $routes, "<", "/proc/$process/net/fib_trie" or next;
-        my $text = do { local $/; <$routes> };
-        $inside{$namespace} = $text =~ m{\|-- \Q$address\E\s+/32 host LOCAL} ? 1 : 0;
-    }
-    next unless $inside{$namespace};
-    for my $protocol ($printed{$namespace}++ ? () : qw(tcp tcp6 udp udp6)) {
-        open my $sockets, "<", "/proc/$process/net/$protocol" or next;
-        <$sockets>;
-        while (<$sockets>) {
-            my @fields = split;
-            my $listens = $protocol =~ /^tcp/ ? $fields[3] eq "0A" : $fields[3] eq "07";
-            print "$protocol $fields[1]\n" if $listens;
-        }
-    }
-    open my $name, "<", "/proc/$process/comm" or next;
-    print "process ", scalar <$name>;
-}
-"#;
-/// The time limit of the script.
-const SCRIPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The time in which expected ports must listen and expected processes must run.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
-
-/// The sockets and processes of a container.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Inside {
-    /// Listening sockets: protocol, address, port.
-    pub sockets: Vec<(String, IpAddr, u16)>,
-    /// The names of its processes.
-    pub processes: Vec<String>,
-}
-
-impl Inside {
-    /// The addresses of the sockets that listen on this port.
-    pub(super) fn listening(&self, protocol: Protocol, port: u16) -> impl Iterator<Item = IpAddr> {
-        // The kernel calls those of IPv6 tcp6 and udp6.
-        let protocol = protocol.to_string();
-        let found = self
-            .sockets
-            .iter()
-            .filter(move |(name, _, number)| name.starts_with(&protocol) && *number == port);
-        found.map(|(_, address, _)| *address)
-    }
-
-    /// Whether the port is reached from outside of the container.
-    pub(super) fn is_reachable(&self, protocol: Protocol, port: u16) -> bool {
-        self.listening(protocol, port).any(|address| !address.is_loopback())
-    }
-}
-
-/// Looks into `container`.
-pub(super) async fn look(daemon: &Daemon, container: &Container) -> Result<Inside, HarnessError> {
-    let address = match container.address().await {
-        Err(EngineError::NoAddress) => return Ok(Inside::default()),
-        address => address?,
-    };
-    let arguments = ["-e", SCRIPT, &address];
-    let output = daemon.guest_run("/usr/bin/perl", &arguments, SCRIPT_TIMEOUT).await?;
-    Ok(parse(&output.stdout))
-}
-
-fn parse(output: &str) -> Inside {
-    let mut inside = Inside::default();
-    for (kind, rest) in output.lines().filter_map(|line| line.split_once(' ')) {
-        if kind == "process" {
-            inside.processes.push(rest.to_owned());
-        } else if let Some((address, port)) = socket(rest) {
-            inside.sockets.push((kind.to_owned(), address, port));
-        }
-    }
-    inside
-}
-
-/// Parses `ADDRESS:PORT` as `/proc/net/tcp` has it: hexadecimal, the address as 32-bit words in the
-/// byte order of the CPU, which is little-endian in all guests.
-fn socket(text: &str) -> Option<(IpAddr, u16)> {
-    let (address, port) = text.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let bytes = hex::decode(address).ok()?;
-    let swapped: Vec<u8> = bytes.chunks(4).flat_map(|word| word.iter().rev().copied()).collect();
-    let address = match <[u8; 4]>::try_from(&swapped[..]) {
-        Ok(bytes) => IpAddr::V4(Ipv4Addr::from(bytes)),
-        Err(_) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(&swapped[..]).ok()?)),
-    };
-    Some((address, port))
-}
 
 /// Compares the container with `expected`, until everything is as expected or the time is over.
 pub(super) async fn check(
@@ -119,7 +28,7 @@ pub(super) async fn check(
     }
     let deadline = Instant::now() + TIMEOUT;
     let inside = loop {
-        let inside = look(daemon, container).await?;
+        let inside = sockets::look(daemon, container).await?;
         if expected.iter().all(|it| it.is_met(&inside)) || Instant::now() >= deadline {
             break inside;
         }
@@ -161,26 +70,5 @@ impl SocketExpectations {
 
     fn is_met(&self, inside: &Inside) -> bool {
         self.expected.is_match(&Found::Bool(self.is_present(inside)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sockets_are_read_as_the_kernel_writes_them() {
-        // Lines of /proc/net/tcp and /proc/net/tcp6 on x86-64: proc_pid_net(5).
-        let inside = parse(
-            "tcp 0100007F:1F41\ntcp6 00000000000000000000000000000000:0050\n\
-             tcp6 00000000000000000000000001000000:0016\nprocess nginx\nprocess a b\nudp x\n",
-        );
-        let socket = |protocol: &str, address: &str, port| {
-            (protocol.to_owned(), address.parse::<IpAddr>().unwrap(), port)
-        };
-        let sockets =
-            [socket("tcp", "127.0.0.1", 8001), socket("tcp6", "::", 80), socket("tcp6", "::1", 22)];
-        assert_eq!(inside.sockets, sockets);
-        assert_eq!(inside.processes, ["nginx", "a b"]);
     }
 }

@@ -8,9 +8,9 @@ use crate::check::CheckError;
 use crate::check::expectations::{ImageExpectations, Names, SharedLayers, SomeNames};
 use crate::check::image::ImageUnderTest;
 use crate::check::verdict::Checks;
-use crate::harness::value;
 use crate::image::config::{ContainerConfig, Set};
 use crate::lint;
+use crate::value;
 
 /// Compares the config and the layers of `image` with `expected`. Paths of other images are
 /// relative to `folder`.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::check::expectations::EnvExpectations;
 use crate::check::verdict::Checks;
-use crate::harness::value;
 use crate::text;
+use crate::value;
 
 /// Compares the environment of an image's config with `expected`.
 pub(super) fn check_config(expected: &EnvExpectations, entries: &[String]) -> Checks {

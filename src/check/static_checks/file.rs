@@ -6,7 +6,7 @@ use crate::archive::files::FileInfo;
 use crate::archive::tar::MemberKind;
 use crate::check::expectations::{FileExpectations, FileType};
 use crate::check::verdict::Checks;
-use crate::harness::value;
+use crate::value;
 
 /// Compares the file that was found, if any, with `expected`.
 pub(in crate::check) fn check(expected: &FileExpectations, found: Option<&FileInfo>) -> Checks {

@@ -8,7 +8,7 @@ use crate::check::CheckError;
 use crate::check::expectations::{Found, GossExpectations, GossProperty, GossSubject};
 use crate::check::image::ImageUnderTest;
 use crate::check::verdict::{Checks, TestCase};
-use crate::harness::value;
+use crate::value;
 
 /// The lines of an account file, split into fields.
 type Lines = Vec<Vec<String>>;

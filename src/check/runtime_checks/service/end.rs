@@ -5,10 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::Service;
-use super::intervals::POLL_INTERVAL;
 use crate::check::expectations::{StopExpectations, Timeout};
-use crate::engine::{Exit, State};
-use crate::harness::{HarnessError, value};
+use crate::harness::{HarnessError, POLL_INTERVAL, describe_end};
 
 /// The default timeout of `stop`.
 const DEFAULT_STOP_TIMEOUT: Timeout = Timeout::from_secs(10);
@@ -58,7 +56,7 @@ impl Service<'_> {
         let found = match (state.running, passed, &state.exit) {
             (true, ..) => "it is still running".to_owned(),
             (false, true, Some(exit)) => exit.to_string(),
-            _ => self.describe_end(&state).await,
+            _ => describe_end(self.container, &state).await,
         };
         self.checks.record("service", wanted, found, passed);
         Ok(())
@@ -70,23 +68,8 @@ impl Service<'_> {
         if state.running {
             return Ok(false);
         }
-        let found = self.describe_end(&state).await;
+        let found = describe_end(self.container, &state).await;
         self.checks.record("service", expected, found, false);
         Ok(true)
-    }
-
-    /// Describes how the command ended, with the end of its output.
-    pub(super) async fn describe_end(&self, state: &State) -> String {
-        let exit = state.exit.as_ref().map(Exit::to_string);
-        let mut text = format!("its command ended with {}", exit.as_deref().unwrap_or("no code"));
-        let Ok((stdout, stderr)) = self.container.logs().await else { return text };
-        for (name, output) in [("standard error", stderr), ("standard output", stdout)] {
-            let output = match output.is_empty() {
-                true => "nothing".to_owned(),
-                false => value::excerpt_of_end(&output),
-            };
-            text += &format!("; {name} {output}");
-        }
-        text
     }
 }

@@ -3,10 +3,10 @@
 use tokio::time::sleep;
 
 use super::Service;
-use super::intervals::DEFAULT_READY_TIMEOUT;
 use crate::check::expectations::{ReadyConditions, ServiceExpectations};
 use crate::check::verdict::Checks;
-use crate::harness::{HarnessError, value};
+use crate::harness::{DEFAULT_READY_TIMEOUT, HarnessError};
+use crate::value;
 
 /// The expected start.
 const FAILS: &str = "it fails";

@@ -2,7 +2,6 @@
 //! stopped. A service that ends by itself fails, unless that is expected.
 
 mod end;
-mod end_notice;
 mod failing_start;
 mod files;
 mod intervals;
@@ -13,14 +12,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use self::end_notice::EndNotice;
 use self::intervals::{SETTLE_MAX, SETTLE_MIN};
 use super::output::Output;
 use super::{hints, sockets};
 use crate::check::expectations::{ServiceExpectations, Start};
 use crate::check::verdict::Checks;
 use crate::engine::{Container, EngineError, RunOptions};
-use crate::harness::{HarnessError, LoadedImage};
+use crate::harness::{EndNotice, HarnessError, LoadedImage};
 
 /// Starts the service with `options`, compares it with `expected`, and removes it.
 pub(super) async fn check(

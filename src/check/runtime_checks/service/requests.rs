@@ -3,13 +3,11 @@
 use tokio::time::{Instant, sleep};
 
 use super::Service;
-use super::intervals::POLL_INTERVAL;
 use crate::check::expectations::{ExecExpectations, HttpExpectations, Text};
-use crate::check::runtime_checks::http;
 use crate::check::runtime_checks::output::{DEFAULT_TIMEOUT, found_exit_code};
-use crate::check::runtime_checks::probe::Probe;
 use crate::engine::EngineError;
-use crate::harness::{HarnessError, value};
+use crate::harness::{HarnessError, POLL_INTERVAL, Probe, check_answer, describe_end, send};
+use crate::value;
 
 impl Service<'_> {
     pub(super) async fn check_http(
@@ -18,10 +16,10 @@ impl Service<'_> {
     ) -> Result<(), HarnessError> {
         let deadline = Instant::now() + expected.time_limit().duration();
         loop {
-            let answer = http::send(self.image.daemon(), self.container, expected);
+            let answer = send(self.image.daemon(), self.container, expected);
             let refused = match self.end.or(answer).await.transpose()? {
                 Some(Probe::Connected(answer)) => {
-                    http::check_answer(expected, &answer, &mut self.checks);
+                    check_answer(expected, &answer, &mut self.checks);
                     return Ok(());
                 }
                 Some(Probe::Refused(problem)) => Some(problem),
@@ -34,7 +32,7 @@ impl Service<'_> {
                     continue;
                 }
                 Some(problem) if state.running => format!("no connection: {problem}"),
-                _ => self.describe_end(&state).await,
+                _ => describe_end(self.container, &state).await,
             };
             self.checks.record(&expected.name(), "an answer", found, false);
             return Ok(());

@@ -12,13 +12,13 @@ use crate::engine::Container;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Notices the end of a container at once: the engine is asked once, and answers when it ends.
-pub(super) struct EndNotice {
+pub(crate) struct EndNotice {
     ended: watch::Receiver<bool>,
     task: JoinHandle<()>,
 }
 
 impl EndNotice {
-    pub(super) fn new(container: &Container) -> Self {
+    pub(crate) fn new(container: &Container) -> Self {
         let (container, (sender, ended)) = (container.clone(), watch::channel(false));
         let task = tokio::spawn(async move {
             while container.wait_for_exit().await.is_err() {
@@ -32,7 +32,7 @@ impl EndNotice {
     }
 
     /// Awaits `operation`, or returns `None` as soon as the container ends.
-    pub(super) async fn or<T>(&self, operation: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn or<T>(&self, operation: impl Future<Output = T>) -> Option<T> {
         let mut ended = self.ended.clone();
         tokio::select! {
             biased;

@@ -9,7 +9,7 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::matcher::{Found, Matcher};
-use crate::harness::value;
+use crate::value;
 
 /// Rules for a text, all of which must hold. A plain string is short for `equals`.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
@@ -152,24 +152,24 @@ where
 
 impl Text {
     /// The rule that a text is exactly `text`.
-    pub(in crate::check) fn equal_to(text: String) -> Self {
+    pub(crate) fn equal_to(text: String) -> Self {
         Self(Rules { equals: Some(text), ..Rules::default() })
     }
 
     /// The same rules, but a text need only contain what it would have to equal.
-    pub(in crate::check) fn contained(self) -> Self {
+    pub(crate) fn contained(self) -> Self {
         let Self(Rules { equals, mut contains, .. }) = self.clone();
         contains.extend(equals);
         Self(Rules { equals: None, contains, ..self.0 })
     }
 
     /// The rules that a text is matched by all of `matches` and none of `not_matches`.
-    pub(in crate::check) fn patterns(matches: Vec<Pattern>, not_matches: Vec<Pattern>) -> Self {
+    pub(crate) fn patterns(matches: Vec<Pattern>, not_matches: Vec<Pattern>) -> Self {
         Self(Rules { matches, not_matches, ..Rules::default() })
     }
 
     /// The rule that a text is matched by `matcher`.
-    pub(in crate::check) fn matched_by(matcher: Matcher) -> Self {
+    pub(crate) fn matched_by(matcher: Matcher) -> Self {
         Self(Rules { matcher: Some(matcher), ..Rules::default() })
     }
 
@@ -186,7 +186,7 @@ impl Text {
 
     /// Returns the rules for the same text without the carriage returns before newlines. Regular
     /// expressions stay as they are.
-    pub(in crate::check) fn without_carriage_returns(&self) -> Self {
+    pub(crate) fn without_carriage_returns(&self) -> Self {
         let mut rules = self.0.clone();
         let texts = rules.equals.iter_mut().chain(&mut rules.contains);
         texts.for_each(|text| *text = text.replace("\r\n", "\n"));

@@ -4,16 +4,11 @@ use hyper::http::HeaderMap;
 use serde_json::Value;
 
 use super::answer::Answer;
-use crate::check::expectations::{HttpExpectations, JsonExpectation, Statuses};
-use crate::check::verdict::Checks;
-use crate::harness::value;
+use crate::conditions::{Checks, HttpExpectations, JsonExpectation, Statuses};
+use crate::value;
 
 /// Compares the answer to a request with the expected one.
-pub(in crate::check::runtime_checks) fn check_answer(
-    expected: &HttpExpectations,
-    answer: &Answer,
-    checks: &mut Checks,
-) {
+pub(crate) fn check_answer(expected: &HttpExpectations, answer: &Answer, checks: &mut Checks) {
     let request = expected.name();
     let body = String::from_utf8_lossy(&answer.body);
     check_status(&request, expected, answer, checks);
@@ -134,7 +129,7 @@ mod tests {
         let expected: HttpExpectations = toml::from_str(expected).unwrap();
         let mut checks = Checks::default();
         check_answer(&expected, answer, &mut checks);
-        let line = |check: &crate::check::verdict::Check| {
+        let line = |check: &crate::conditions::Check| {
             format!("{}: {} != {}", check.subject, check.expected, check.found)
         };
         checks.mismatches().iter().map(line).collect()

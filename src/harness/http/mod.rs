@@ -11,13 +11,14 @@ use hyper::http::header;
 use url::Url;
 
 use self::answer::Answer;
+use super::daemon::Daemon;
+use super::error::HarnessError;
 use super::probe::{self, Probe};
-use crate::check::expectations::HttpExpectations;
+use crate::conditions::HttpExpectations;
 use crate::engine::Container;
-use crate::harness::{Daemon, HarnessError};
 use crate::text;
 
-pub(super) use compare::check_answer;
+pub(crate) use compare::check_answer;
 
 /// The most redirects that are followed.
 const REDIRECTS_MAX: usize = 10;
@@ -30,7 +31,7 @@ struct Target {
 }
 
 /// Sends the request to the container, and follows redirects if that is wanted.
-pub(super) async fn send(
+pub(crate) async fn send(
     daemon: &Daemon,
     container: &Container,
     expected: &HttpExpectations,

@@ -1,4 +1,4 @@
-//! Expectations of HTTP requests.
+//! HTTP requests and the expected answers.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -130,12 +130,12 @@ impl std::fmt::Display for Statuses {
 
 impl HttpExpectations {
     /// The method and the path, as messages show them.
-    pub(in crate::check) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{} {} at port {}", self.method(), self.path(), self.port)
     }
 
     /// The time limit for the complete answer.
-    pub(in crate::check) fn time_limit(&self) -> Timeout {
+    pub(crate) fn time_limit(&self) -> Timeout {
         self.timeout.unwrap_or(DEFAULT_TIMEOUT)
     }
 
@@ -150,7 +150,7 @@ impl HttpExpectations {
     }
 
     /// Describes a mistake in the request or its expectations, if there is one.
-    pub(super) fn mistake(&self) -> Option<String> {
+    pub(crate) fn mistake(&self) -> Option<String> {
         let quote = |text: &str| text::quote(text);
         if Method::from_bytes(self.method().as_bytes()).is_err() {
             return Some(format!("invalid method {}", quote(self.method())));

@@ -10,7 +10,7 @@ use crate::text;
 
 /// A value that a matcher is applied to.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::check) enum Found {
+pub(crate) enum Found {
     /// Whether something exists or runs.
     Bool(bool),
     /// A number.
@@ -23,7 +23,7 @@ pub(in crate::check) enum Found {
 
 /// A matcher.
 #[derive(Clone, Debug)]
-pub(in crate::check) struct Matcher {
+pub(crate) struct Matcher {
     /// The matcher as it was written.
     written: Value,
     rule: Rule,
@@ -65,7 +65,7 @@ enum Relation {
 impl Matcher {
     /// Parses a matcher. For a `stream`, such as the output of a command or the content of a file,
     /// a list holds patterns for its lines.
-    pub(in crate::check) fn parse(written: &Value, stream: bool) -> Result<Self, String> {
+    pub(crate) fn parse(written: &Value, stream: bool) -> Result<Self, String> {
         let rule = match written {
             Value::String(text) => Rule::Text(text.clone()),
             Value::Number(number) => Rule::Number(Relation::Equal, to_f64(number)),
@@ -83,7 +83,7 @@ impl Matcher {
     }
 
     /// Whether the value is as expected.
-    pub(in crate::check) fn is_match(&self, found: &Found) -> bool {
+    pub(crate) fn is_match(&self, found: &Found) -> bool {
         match &self.rule {
             Rule::Text(text) => found.to_text() == *text,
             Rule::Number(relation, number) => {

@@ -1,4 +1,4 @@
-//! Certificate authorities in a file that an expectations file names.
+//! Certificate authorities in a file that a request names.
 
 use std::path::Path;
 
@@ -9,15 +9,15 @@ use rustls::pki_types::pem::PemObject;
 use crate::text;
 
 /// Certificates that are trusted.
-pub(super) struct Authorities {
+pub(crate) struct Authorities {
     /// As authorities, which sign others.
-    pub(super) store: RootCertStore,
+    pub(crate) store: RootCertStore,
     /// As they are in the file.
-    pub(super) certificates: Vec<CertificateDer<'static>>,
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
 }
 
 /// Reads the certificates of the PEM file at `path`.
-pub(super) fn read(path: &Path) -> Result<Authorities, String> {
+pub(crate) fn read(path: &Path) -> Result<Authorities, String> {
     let failed = |problem: &str| format!("failed to read {}: {problem}", text::path(path));
     let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     let certificates: Vec<_> = certificates.map_err(|error| failed(&error.to_string()))?;

@@ -34,7 +34,7 @@ impl Timeout {
     }
 
     /// A time limit in milliseconds.
-    pub(in crate::check) fn from_millis(milliseconds: u64) -> Self {
+    pub(crate) fn from_millis(milliseconds: u64) -> Self {
         Self(Duration::from_millis(milliseconds).min(MAX))
     }
 

@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::check::authorities::{self, Authorities};
-use crate::check::expectations::TlsSettings;
+use crate::conditions::TlsSettings;
+use crate::conditions::authorities::{self, Authorities};
 
 /// The default name for which a certificate is issued.
 const DEFAULT_NAME: &str = "localhost";

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use super::daemon::Daemon;
+use super::error::HarnessError;
 use crate::engine::{Container, EngineError};
-use crate::harness::{Daemon, HarnessError};
 use crate::vm::instance::Reached;
 
 /// The time for which one attempt tries to connect. Callers try again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The result of a probe.
-pub(super) enum Probe<T> {
+pub(crate) enum Probe<T> {
     /// The port accepts connections.
     Connected(T),
     /// The port does not accept connections, for this reason.
@@ -20,7 +21,7 @@ pub(super) enum Probe<T> {
 }
 
 /// Tries to connect to `port` of the container.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     daemon: &Daemon,
     container: &Container,
     port: u16,

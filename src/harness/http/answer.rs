@@ -7,7 +7,7 @@ pub(super) const BODY_MAX: usize = 16 << 20;
 
 /// The answer to an HTTP request, as far as it arrived.
 #[derive(Debug, Default)]
-pub(in crate::check::runtime_checks) struct Answer {
+pub(crate) struct Answer {
     /// The status, if there was one.
     pub status: Option<StatusCode>,
     pub headers: HeaderMap,

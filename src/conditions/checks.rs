@@ -1,0 +1,76 @@
+//! Comparisons of expected values with those found.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+
+use crate::value;
+
+/// A comparison of an expected value with the one found. Both are text for a report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// The property that was compared, such as `architecture`.
+    pub subject: String,
+    /// The expected value.
+    pub expected: String,
+    /// The value found.
+    pub found: String,
+}
+
+/// Collects the checks of a test case.
+#[derive(Debug, Default)]
+pub(crate) struct Checks {
+    passed: Vec<Check>,
+    mismatches: Vec<Check>,
+    hints: Vec<String>,
+}
+
+impl Checks {
+    /// Adds facts that help to find the reason of a failure.
+    pub(crate) fn hint(&mut self, hints: Vec<String>) {
+        self.hints.extend(hints);
+    }
+
+    /// Records a check with its result.
+    pub(crate) fn record(
+        &mut self,
+        subject: &str,
+        expected: impl Display,
+        found: impl Display,
+        passed: bool,
+    ) {
+        let (expected, found) = (expected.to_string(), found.to_string());
+        let checks = if passed { &mut self.passed } else { &mut self.mismatches };
+        checks.push(Check { subject: subject.to_owned(), expected, found });
+    }
+
+    /// Adds all of `checks`, with `subject` before their own subjects.
+    pub(crate) fn append(&mut self, subject: &str, checks: Self) {
+        let named = |check: Check| {
+            let subject = format!("{} of {subject}", check.subject);
+            Check { subject, ..check }
+        };
+        self.passed.extend(checks.passed.into_iter().map(named));
+        self.mismatches.extend(checks.mismatches.into_iter().map(named));
+    }
+
+    /// Returns the checks that passed, those that did not, and the hints.
+    pub(crate) fn into_parts(self) -> (Vec<Check>, Vec<Check>, Vec<String>) {
+        (self.passed, self.mismatches, self.hints)
+    }
+
+    /// The checks that did not pass.
+    pub(crate) fn mismatches(&self) -> &[Check] {
+        &self.mismatches
+    }
+
+    /// Compares two values and records the check.
+    pub(crate) fn expect_equal<T: PartialEq + Serialize>(
+        &mut self,
+        subject: &str,
+        expected: &T,
+        found: &T,
+    ) {
+        self.record(subject, value::format(expected), value::format(found), expected == found);
+    }
+}

@@ -1,0 +1,23 @@
+//! Conditions of a text, an HTTP answer or a service, as users write them: plain data. Expectations
+//! files have them, and so have tests in Rust. The doc comments of the fields become descriptions
+//! in the JSON schema of an expectations file.
+
+pub(crate) mod authorities;
+mod checks;
+mod http;
+mod matcher;
+mod patterns;
+mod port;
+mod ready;
+mod text;
+mod timeout;
+
+pub use checks::Check;
+pub(crate) use checks::Checks;
+pub use http::{HttpExpectations, JsonExpectation, Statuses, TlsSettings};
+pub(crate) use matcher::{Found, Matcher};
+pub use port::{Port, Protocol};
+pub use ready::ReadyConditions;
+pub(crate) use ready::log;
+pub use text::{Pattern, Text};
+pub use timeout::Timeout;

@@ -1,0 +1,32 @@
+//! The end of a command or a container, in words.
+
+use crate::engine::{Container, Exit, RunOutput, State};
+use crate::value;
+
+/// Formats the exit code that was found; with standard error, which usually explains it, if
+/// `with_stderr` is true.
+pub(crate) fn found_exit_code(output: &RunOutput, with_stderr: bool) -> String {
+    let mut found = output.code.to_string();
+    if let Some(signal) = output.signal() {
+        found += &format!(" (probably ended by signal {signal})");
+    }
+    if with_stderr && !output.stderr.is_empty() {
+        found += &format!(", standard error {}", value::excerpt_of_end(&output.stderr));
+    }
+    found
+}
+
+/// Describes how the command of a container ended, with the end of its output.
+pub(crate) async fn describe_end(container: &Container, state: &State) -> String {
+    let exit = state.exit.as_ref().map(Exit::to_string);
+    let mut text = format!("its command ended with {}", exit.as_deref().unwrap_or("no code"));
+    let Ok((stdout, stderr)) = container.logs().await else { return text };
+    for (name, output) in [("standard error", stderr), ("standard output", stdout)] {
+        let output = match output.is_empty() {
+            true => "nothing".to_owned(),
+            false => value::excerpt_of_end(&output),
+        };
+        text += &format!("; {name} {output}");
+    }
+    text
+}

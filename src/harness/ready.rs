@@ -1,0 +1,169 @@
+//! Waits until a container meets the conditions for being ready.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::daemon::Daemon;
+use super::describe::found_exit_code;
+use super::end_notice::EndNotice;
+use super::error::HarnessError;
+use super::http;
+use super::probe::{self, Probe};
+use super::sockets;
+use crate::conditions::{Checks, HttpExpectations, Port, Protocol, ReadyConditions, Timeout};
+use crate::engine::{Container, State};
+use crate::value;
+
+/// The default timeout of `ready`.
+pub(crate) const DEFAULT_READY_TIMEOUT: Timeout = Timeout::from_secs(60);
+/// The time between two looks at a container.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The result of waiting for a container.
+#[derive(Debug)]
+pub(crate) enum Readiness {
+    /// All conditions are met.
+    Ready,
+    /// The condition that was not met in time.
+    Unmet(String),
+    /// The container ended.
+    Ended(State),
+}
+
+/// A container that is waited for.
+pub(crate) struct Starting<'a> {
+    /// The engine.
+    pub daemon: &'a Daemon,
+    /// The container.
+    pub container: &'a Container,
+    /// Arrives when the container ends.
+    pub end: &'a EndNotice,
+}
+
+impl Starting<'_> {
+    /// Waits until all `conditions` are met. `may_end` says whether the container may end after
+    /// that.
+    pub(crate) async fn wait(
+        &self,
+        conditions: &ReadyConditions,
+        may_end: bool,
+    ) -> Result<Readiness, HarnessError> {
+        let timeout = conditions.timeout.unwrap_or(DEFAULT_READY_TIMEOUT);
+        let deadline = Instant::now() + timeout.duration();
+        loop {
+            let unmet = match self.end.or(self.unmet_condition(conditions, deadline)).await {
+                Some(unmet) => unmet?,
+                None => Some("the service ended".to_owned()),
+            };
+            // After the conditions: the command may end right after it has met all of them.
+            if unmet.is_some() || !may_end {
+                let state = self.container.state().await?;
+                if !state.running {
+                    return Ok(Readiness::Ended(state));
+                }
+            }
+            match unmet {
+                None => return Ok(Readiness::Ready),
+                Some(unmet) if Instant::now() >= deadline => return Ok(Readiness::Unmet(unmet)),
+                Some(_) => drop(self.end.or(sleep(POLL_INTERVAL)).await),
+            }
+        }
+    }
+
+    /// Returns a description of the first condition that is not met yet.
+    async fn unmet_condition(
+        &self,
+        conditions: &ReadyConditions,
+        deadline: Instant,
+    ) -> Result<Option<String>, HarnessError> {
+        if let Some(text) = &conditions.log {
+            let (stdout, stderr) = self.container.logs().await?;
+            let log = stdout + &stderr;
+            if !text.is_match(&log) {
+                let log = value::excerpt_of_end(&log);
+                return Ok(Some(format!("the condition for its log, {text}, is not met: {log}")));
+            }
+        }
+        if conditions.healthy == Some(true) {
+            match self.container.state().await?.health.as_deref() {
+                Some("healthy") => {}
+                Some(health) => return Ok(Some(format!("health status {}", value::quote(health)))),
+                None => return Ok(Some("an image without a health check".to_owned())),
+            }
+        }
+        if let Some(port) = conditions.port
+            && let Some(unmet) = self.unmet_port(port).await?
+        {
+            return Ok(Some(unmet));
+        }
+        if let Some(unmet) = self.unmet_request(conditions.http.as_ref()).await? {
+            return Ok(Some(unmet));
+        }
+        self.unmet_command(conditions.exec.as_deref(), deadline).await
+    }
+
+    /// Returns the reason why nothing outside of the container reaches `port`, if that is so.
+    async fn unmet_port(
+        &self,
+        Port { number, protocol }: Port,
+    ) -> Result<Option<String>, HarnessError> {
+        match protocol {
+            Protocol::Tcp => {
+                let probe = probe::connect(self.daemon, self.container, number).await?;
+                Ok(match probe {
+                    Probe::Connected(_) => None,
+                    Probe::Refused(problem) => {
+                        Some(format!("no connection to port {number}: {problem}"))
+                    }
+                })
+            }
+            // Datagrams are not answered, so the kernel is asked for the socket.
+            Protocol::Udp => {
+                let inside = sockets::look(self.daemon, self.container).await?;
+                let unmet = || format!("nothing listens on {number}/udp for others");
+                Ok((!inside.is_reachable(protocol, number)).then(unmet))
+            }
+        }
+    }
+
+    /// Returns how the answer to a request differs from the expected one, if it does.
+    async fn unmet_request(
+        &self,
+        expected: Option<&HttpExpectations>,
+    ) -> Result<Option<String>, HarnessError> {
+        let Some(expected) = expected else { return Ok(None) };
+        let answer = match http::send(self.daemon, self.container, expected).await? {
+            Probe::Connected(answer) => answer,
+            Probe::Refused(problem) => {
+                return Ok(Some(format!("no connection for {}: {problem}", expected.name())));
+            }
+        };
+        let mut checks = Checks::default();
+        http::check_answer(expected, &answer, &mut checks);
+        Ok(checks.mismatches().first().map(|check| {
+            format!("{}: expected {}, found {}", check.subject, check.expected, check.found)
+        }))
+    }
+
+    /// Returns how a command failed, if it did.
+    async fn unmet_command(
+        &self,
+        command: Option<&[String]>,
+        deadline: Instant,
+    ) -> Result<Option<String>, HarnessError> {
+        let Some(command) = command else { return Ok(None) };
+        // Also after the deadline, so that a command that works is not missed by a moment.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let limit = left.max(Duration::from_secs(1));
+        let shown = value::format(command);
+        Ok(match self.container.exec(command, None, limit).await {
+            Ok(output) if output.code == 0 => None,
+            Ok(output) => {
+                Some(format!("{shown} exits with code {}", found_exit_code(&output, true)))
+            }
+            // The service may have ended meanwhile, which is looked at next.
+            Err(error) => Some(format!("{shown}: {error}")),
+        })
+    }
+}
