@@ -1,8 +1,10 @@
 # seatrial without feature vm: the builder alone, which needs neither QEMU nor a daemon.
 {
   lib,
+  stdenv,
   rustPlatform,
   callPackage,
+  installShellFiles,
 }:
 rustPlatform.buildRustPackage (finalAttrs: {
   pname = "seatrial";
@@ -24,6 +26,15 @@ rustPlatform.buildRustPackage (finalAttrs: {
 
   # The tests need other programs and take long; the project's own gate runs them.
   doCheck = false;
+
+  nativeBuildInputs = [ installShellFiles ];
+  # The script is printed by the program that was built, which must run here.
+  postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+    installShellCompletion --cmd seatrial \
+      --bash <($out/bin/seatrial completions bash) \
+      --fish <($out/bin/seatrial completions fish) \
+      --zsh <($out/bin/seatrial completions zsh)
+  '';
 
   passthru.dockerTools = callPackage ./docker-tools.nix { seatrial = finalAttrs.finalPackage; };
 

@@ -7,6 +7,7 @@ mod args;
 mod build;
 #[cfg(feature = "vm")]
 mod check;
+mod completions;
 mod conf;
 #[cfg(feature = "registry")]
 mod copy;
@@ -53,7 +54,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::text;
 
@@ -123,6 +124,7 @@ enum Command {
     #[cfg(feature = "vm")]
     Vm(vm::Args),
     Doctor(doctor::Args),
+    Completions(completions::Args),
 }
 
 /// Runs the program with the arguments of the process and returns its exit code.
@@ -177,5 +179,6 @@ fn run(command: Command) -> anyhow::Result<()> {
         #[cfg(feature = "vm")]
         Command::Vm(args) => vm::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
     }
 }

@@ -344,6 +344,22 @@ fn mistakes_about_engines_are_found_before_a_vm_starts() {
 }
 
 #[test]
+fn bash_completes_commands_flags_and_values() {
+    let lab = lab();
+    let script = r#"
+        eval "$("$SEATRIAL" completions bash)"
+        complete() {
+            COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+            _seatrial seatrial "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"
+            echo "${COMPREPLY[*]}"
+        }
+        complete seatrial refer
+        complete seatrial build --comp
+        complete seatrial build --compress z"#;
+    assert_eq!(shell(&lab, script).ok(), "reference\n--compress\nzstd\n");
+}
+
+#[test]
 fn usage_errors_have_exit_code_2() {
     let lab = lab();
     for arguments in [

@@ -18,6 +18,8 @@ let
     function (builtins.intersectAttrs (builtins.functionArgs function) known // arguments);
   packaging = {
     inherit callPackage;
+    # Only named: the package is not built here.
+    installShellFiles = null;
     lib = pkgs.lib // {
       fileset = {
         toSource = source: source.fileset;
