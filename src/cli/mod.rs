@@ -43,6 +43,7 @@ mod replay;
 #[cfg(feature = "vm")]
 mod runtime;
 mod sbom;
+mod step_owners;
 mod steps;
 mod stream;
 mod streams;
@@ -125,6 +126,8 @@ enum Command {
     Vm(vm::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
+    #[command(name = crate::steps::owners::SUBCOMMAND)]
+    StepOwners(step_owners::Args),
 }
 
 /// Runs the program with the arguments of the process and returns its exit code.
@@ -180,5 +183,6 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Vm(args) => vm::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::StepOwners(args) => step_owners::run(&args),
     }
 }

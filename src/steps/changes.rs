@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 
+use super::owners::{ATTRIBUTE, RecordedOwners};
 use crate::archive::decompress::CountingReader;
 use crate::archive::entry::{
     Attributes, Entry, FileContent, Kind, Xattrs, display_path, join, name_of, parent_of,
@@ -80,11 +81,11 @@ pub(super) fn entry(path: &[u8], member: &Member, kind: Kind, latest: Option<Tim
 }
 
 impl Changes {
-    /// Reads `tar` to its end and writes the layer to `output`, without the paths in `skipped`.
+    /// Reads `tar` to its end and writes the layer to `output`, with the recorded owners.
     pub(crate) fn convert(
         &self,
         tar: impl Read,
-        skipped: &BTreeSet<Box<[u8]>>,
+        mut owners: RecordedOwners,
         output: &mut dyn Write,
     ) -> io::Result<()> {
         let mut reader = TarReader::new(CountingReader::new(tar));
@@ -92,7 +93,7 @@ impl Changes {
         while let Some(member) = reader.next_member()? {
             let path = normalize(&member.path)
                 .ok_or_else(|| io::Error::other("the changes contain an unsafe path"))?;
-            if path.is_empty() || skipped.contains(&path) {
+            if path.is_empty() {
                 continue;
             }
             if name_of(&path).starts_with(WHITEOUT) {
@@ -114,10 +115,15 @@ impl Changes {
                 whiteouts.insert(path);
                 continue;
             }
+            let owner = owners.owner(&path, &member, &target);
             let kind = kind(&member, target);
             let content = if let Kind::File(content) = &kind { content.size() } else { 0 };
             let is_opaque = member.kind == MemberKind::Directory && self.is_opaque(&member);
-            self.write(entry(&path, &member, kind, Some(self.mtime)), output)?;
+            let mut entry = entry(&path, &member, kind, Some(self.mtime));
+            if let Some(attributes) = &mut entry.attributes {
+                (attributes.uid, attributes.gid) = owner;
+            }
+            self.write(entry, output)?;
             let copied = io::copy(&mut reader, output)?;
             if copied != content {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -152,9 +158,10 @@ impl Changes {
     }
 }
 
-/// Whether an extended attribute belongs to the file rather than to overlayfs or the host.
+/// Whether an extended attribute belongs to the file rather than to overlayfs, steps or the host.
 pub(super) fn is_kept(name: &[u8]) -> bool {
-    name == CAPABILITY || (name.starts_with(b"user.") && !name.starts_with(b"user.overlay."))
+    let is_own = name == ATTRIBUTE || name.starts_with(b"user.overlay.");
+    name == CAPABILITY || (name.starts_with(b"user.") && !is_own)
 }
 
 /// The kind of an entry; `target` is that of a hard link.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 
 use super::changes::{OverlayFormat, entry, kind};
+use super::owners::{ATTRIBUTE, Owner, Special};
 use crate::archive::blob::FileSlice;
 use crate::archive::decompress::{Codec, CountingReader};
 use crate::archive::entry::{Attributes, Entry, Kind, display_path};
@@ -19,16 +20,28 @@ use crate::archive::tree::Node;
 /// Whether there is a user and a group with these numbers.
 pub(crate) type HasIds<'a> = dyn Fn(u64, u64) -> bool + 'a;
 
-/// Writes the layer in `bytes` to `output`, and returns the size of its files in bytes. In a user
-/// namespace, `ids` has its users and groups; devices, which it cannot make, are left out there.
+/// The owners of unpacked files.
+pub(crate) enum Owners<'a> {
+    /// Those of the layer.
+    All,
+    /// Those of a user namespace with these users and groups. Devices, which it cannot make, are
+    /// left out.
+    Of(&'a HasIds<'a>),
+    /// Only root: attributes record other owners, or this list for what has no attributes. Devices
+    /// are left out.
+    Recorded(&'a mut Vec<Special>),
+}
+
+/// Writes the layer in `bytes` to `output`, and returns the size of its files in bytes.
 pub(crate) fn write(
     bytes: &FileSlice,
     format: OverlayFormat,
-    ids: Option<&HasIds<'_>>,
+    owners: Owners<'_>,
     output: &mut dyn Write,
 ) -> io::Result<u64> {
     let tree = LayerTree::read(&mut reader(bytes)?, &Limits::default())?;
-    let mut writer = Writer { format, ids, tree: &tree, output, skipped: BTreeSet::new(), size: 0 };
+    let skipped = BTreeSet::new();
+    let mut writer = Writer { format, owners, tree: &tree, output, skipped, size: 0 };
     writer.write(reader(bytes)?)?;
     Ok(writer.size)
 }
@@ -43,7 +56,7 @@ fn reader(bytes: &FileSlice) -> io::Result<LayerReader> {
 /// Writes a layer for GNU tar.
 struct Writer<'a> {
     format: OverlayFormat,
-    ids: Option<&'a HasIds<'a>>,
+    owners: Owners<'a>,
     /// Everything that the layer has.
     tree: &'a LayerTree,
     output: &'a mut dyn Write,
@@ -66,12 +79,13 @@ impl Writer<'_> {
                 member.kind,
                 MemberKind::Special(SpecialKind::CharDevice(..) | SpecialKind::BlockDevice(..))
             );
-            if (is_device && self.ids.is_some()) || self.skipped.contains(&target) {
+            if (is_device && !matches!(self.owners, Owners::All)) || self.skipped.contains(&target)
+            {
                 self.skipped.insert(path);
                 continue;
             }
-            self.check_owner(&path, &member)?;
             let mut entry = entry(&path, &member, kind(&member, target), None);
+            self.owner(&path, &member, &mut entry)?;
             if self.tree.is_opaque(&path) {
                 entry.xattrs.insert(self.format.opaque().into(), b"y".as_slice().into());
             }
@@ -108,16 +122,45 @@ impl Writer<'_> {
         self.output.write_all(&header)
     }
 
-    fn check_owner(&self, path: &[u8], member: &Member) -> io::Result<()> {
+    /// Checks the owner of `member`, or records it and makes `entry` belong to root.
+    fn owner(&mut self, path: &[u8], member: &Member, entry: &mut Entry) -> io::Result<()> {
         let (uid, gid) = (member.uid, member.gid);
-        match self.ids {
-            Some(ids) if !ids(uid, gid) => Err(io::Error::other(format!(
-                "{} belongs to {uid}:{gid}, which is beyond the range of this user's IDs in \
-                 /etc/subuid and /etc/subgid; make it longer",
-                display_path(path)
-            ))),
-            _ => Ok(()),
+        let too_high = |reason: &str| {
+            let path = display_path(path);
+            Err(io::Error::other(format!("{path} belongs to {uid}:{gid}, which is {reason}")))
+        };
+        let recorded = match &mut self.owners {
+            Owners::All => return Ok(()),
+            Owners::Of(ids) if ids(uid, gid) => return Ok(()),
+            Owners::Of(_) => {
+                return too_high(
+                    "beyond the range of this user's IDs in /etc/subuid and /etc/subgid; make it \
+                     longer",
+                );
+            }
+            Owners::Recorded(recorded) => recorded,
+        };
+        let (Ok(uid), Ok(gid)) = (uid.try_into(), gid.try_into()) else {
+            return too_high("more than 32 bits");
+        };
+        let owner = Owner { uid, gid };
+        let mut mtime = 0;
+        if let Some(attributes) = &mut entry.attributes {
+            (attributes.uid, attributes.gid) = (0, 0);
+            mtime = i64::try_from(attributes.mtime.seconds()).unwrap_or(i64::MAX);
         }
+        match &entry.kind {
+            Kind::File(_) | Kind::Directory if owner != Owner::ROOT => {
+                let value = owner.to_string().into_bytes();
+                entry.xattrs.insert(ATTRIBUTE.into(), value.into());
+            }
+            Kind::File(_) | Kind::Directory | Kind::HardLink(_) => {}
+            kind => {
+                let target = if let Kind::Symlink(target) = kind { target } else { &[][..] };
+                recorded.push(Special { path: path.into(), target: target.into(), mtime, owner });
+            }
+        }
+        Ok(())
     }
 }
 

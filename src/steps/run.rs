@@ -149,7 +149,7 @@ fn layer_of(
     let mut tar = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
     let mut digest = None;
     let mut output = Output::new(context.on_event);
-    runner.run(layers, step, &mut output, &mut |source, format, skipped| {
+    runner.run(layers, step, &mut output, &mut |source, format, owners| {
         let invalid = |error: std::io::Error| {
             let problem = format!("failed to read its changes: {error}");
             StepError::Invalid { step: step.title(), problem }
@@ -157,7 +157,7 @@ fn layer_of(
         let writer = BufWriter::with_capacity(128 << 10, &tar);
         let mut writer = HashingWriter { inner: writer, hasher: Hasher::default() };
         let changes = Changes { format, mtime: context.mtime };
-        changes.convert(source, skipped, &mut writer).map_err(invalid)?;
+        changes.convert(source, owners, &mut writer).map_err(invalid)?;
         writer.flush().map_err(ArchiveError::temporary_file)?;
         digest = Some(writer.hasher.finish());
         Ok(())

@@ -1,6 +1,5 @@
 //! The interface between steps and what runs their commands.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Read;
 
@@ -8,6 +7,7 @@ use super::StepError;
 use super::changes::OverlayFormat;
 use super::event::StepEvent;
 use super::output::Output;
+use super::owners::RecordedOwners;
 use super::step::Step;
 use crate::archive::blob::FileSlice;
 use crate::image::{DiffId, Timestamp};
@@ -63,10 +63,10 @@ pub trait Runner: fmt::Debug + Send + Sync {
     ) -> Result<(), StepError>;
 }
 
-/// Receives the tar with the changes of a step, in the format that is given, and the paths in it
-/// that are not changes.
+/// Receives the tar with the changes of a step, in the format that is given, and the owners that
+/// are not in the tar.
 pub type ChangesReader<'a> =
-    dyn FnMut(&mut dyn Read, OverlayFormat, &BTreeSet<Box<[u8]>>) -> Result<(), StepError> + 'a;
+    dyn FnMut(&mut dyn Read, OverlayFormat, RecordedOwners) -> Result<(), StepError> + 'a;
 
 /// The use of results from before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

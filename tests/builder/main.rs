@@ -44,7 +44,8 @@ mod peers; // other programs read the archives
 mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes
 mod reading; // helpers that read forged images
-mod recipes; // keys of recipes and errors for mistakes
+mod recipes;
+mod recorded_owners; // keys of recipes and errors for mistakes
 mod recursive_paths; // recursive changes of single paths
 mod sandbox; // builds in sandboxes, where much is missing
 mod sbom; // bills of materials

@@ -2,22 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::steps::{as_plain_user, build, lab, recipe, rustix_is_root, with_command};
-
-#[test]
-fn without_a_range_of_ids_a_plain_user_learns_what_to_do() {
-    if !rustix_is_root() {
-        return;
-    }
-    let lab = lab();
-    lab.file("recipe.toml", with_command("true", ""));
-    let run = as_plain_user(&lab, &["build", "recipe.toml", "-o", "home/out.tar"], "");
-    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
-    let message = run.stderr();
-    assert!(message.contains("add the line plain:100000:65536 to /etc/subuid"), "{message}");
-    assert!(message.contains("where = \"vm\""), "{message}");
-    assert!(!lab.exists("home/out.tar"));
-}
+use crate::steps::{build, lab, recipe, with_command};
 
 #[test]
 fn a_step_that_fails_shows_its_last_lines_and_writes_nothing() {

@@ -83,14 +83,14 @@ pub fn rustix_is_root() -> bool {
 }
 
 /// The range of IDs of the plain user.
-const RANGE: &str = "plain:1000000:65536\n";
+pub const RANGE: &str = "plain:1000000:65536\n";
 
 pub fn read(lab: &Lab, archive: &str) -> Built {
     Built { bytes: fs::read(lab.path(archive)).unwrap(), summary: serde_json::Value::Null }
 }
 
 /// The lines of GNU tar about the top layer: mode, owner, size, name, without the time.
-fn listed(lab: &Lab, built: &Built) -> Vec<String> {
+pub fn listed(lab: &Lab, built: &Built) -> Vec<String> {
     lab.file("top.tar", built.layer_files().pop().unwrap());
     let lines = lab.tool("tar", ["--numeric-owner", "-tvf", "top.tar"]);
     let shown = |line: &str| {

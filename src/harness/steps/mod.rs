@@ -13,7 +13,6 @@ mod inputs;
 mod machine;
 mod program;
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -25,7 +24,8 @@ use super::HarnessError;
 use crate::build::Plan;
 use crate::image::{DiffId, Digest, digest};
 use crate::steps::{
-    ChangesReader, LowerLayer, Output, OverlayFormat, Runner, Step, StepError, View, exit_status,
+    ChangesReader, LowerLayer, Output, OverlayFormat, RecordedOwners, Runner, Step, StepError,
+    View, exit_status,
 };
 use crate::vm::Definition;
 
@@ -160,7 +160,7 @@ impl Runner for VmSteps {
                 return Err(StepError::Timeout { step: title, limit, output });
             }
         }
-        program.changes(|tar| changes(tar, OverlayFormat::Trusted, &BTreeSet::new()))?;
+        program.changes(|tar| changes(tar, OverlayFormat::Trusted, RecordedOwners::default()))?;
         // After an error, the VM is not used again.
         *state = Some(started);
         Ok(())

@@ -67,7 +67,8 @@ impl Program {
     pub(super) fn unpack(&mut self, name: &str, bytes: &FileSlice) -> Result<(), StepError> {
         self.send(b'L', name.as_bytes())?;
         self.send_tar(|output| {
-            let written = overlay::write(bytes, OverlayFormat::Trusted, None, output);
+            let written =
+                overlay::write(bytes, OverlayFormat::Trusted, overlay::Owners::All, output);
             let invalid = |error: io::Error| {
                 ArchiveError::invalid(format!("layer {name}"), error.to_string())
             };

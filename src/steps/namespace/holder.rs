@@ -58,7 +58,12 @@ impl UserNamespace {
     pub(super) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--user=/proc/{}/ns/user", self.holder.id()));
-        command.args(["--setuid=0", "--setgid=0", "--", "setpriv", "--pdeathsig", "KILL"]);
+        match self.ids.single() {
+            // This user is root already, and cannot leave groups.
+            Some(_) => command.arg("--preserve-credentials"),
+            None => command.args(["--setuid=0", "--setgid=0"]),
+        };
+        command.args(["--", "setpriv", "--pdeathsig", "KILL"]);
         command.arg(program).env("LC_ALL", "C");
         command
     }

@@ -1,8 +1,8 @@
 //! The users and groups of a user namespace.
 //!
 //! Root of the namespace is this user. The other IDs come from the ranges that `/etc/subuid` and
-//! `/etc/subgid` give the user, through `newuidmap` and `newgidmap`. If this user is root, every ID
-//! of the namespace is the same outside of it.
+//! `/etc/subgid` give the user, through `newuidmap` and `newgidmap`. Without ranges, there are no
+//! others. If this user is root, every ID of the namespace is the same outside of it.
 
 use std::fs;
 use std::io;
@@ -11,6 +11,10 @@ use std::process::{Command, Stdio};
 
 use super::problems;
 use crate::steps::StepError;
+
+/// The programs that map ranges of IDs.
+const MAP_USERS: &str = "newuidmap";
+const MAP_GROUPS: &str = "newgidmap";
 
 /// A map of IDs in the namespace to IDs outside of it, in the format of `/proc/PID/uid_map`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +33,26 @@ struct Range {
 pub(super) struct Ids {
     pub(super) users: IdMap,
     pub(super) groups: IdMap,
-    is_root: bool,
+    source: Source,
+}
+
+/// Where the IDs come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// This user is root.
+    Root,
+    Ranges,
+    /// There is a single ID, for the reason given.
+    Single(NoRange),
+}
+
+/// The reason for which a user has a single ID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoRange {
+    /// `/etc/subuid` or `/etc/subgid` has no range.
+    File,
+    /// `newuidmap` or `newgidmap` is not installed.
+    Program,
 }
 
 impl Ids {
@@ -42,7 +65,7 @@ impl Ids {
                 Ok(identity(&text))
             };
             let (users, groups) = (map("/proc/self/uid_map")?, map("/proc/self/gid_map")?);
-            return Ok(Self { users, groups, is_root: true });
+            return Ok(Self { users, groups, source: Source::Root });
         }
         let name = user_name(user.as_raw());
         let map = |path: &str, own: u32| {
@@ -51,19 +74,45 @@ impl Ids {
         };
         let users = map("/etc/subuid", user.as_raw());
         let groups = map("/etc/subgid", group.as_raw());
-        match (users, groups) {
-            (Some(users), Some(groups)) => Ok(Self { users, groups, is_root: false }),
-            _ => Err(problems::no_ranges(&name)),
+        let has_programs =
+            [MAP_USERS, MAP_GROUPS].iter().all(|program| problems::find(program).is_some());
+        Ok(match (users, groups) {
+            (Some(users), Some(groups)) if has_programs => {
+                Self { users, groups, source: Source::Ranges }
+            }
+            (users, groups) => {
+                let has_ranges = users.is_some() && groups.is_some();
+                let reason = if has_ranges { NoRange::Program } else { NoRange::File };
+                let single =
+                    |own: u32| IdMap(vec![Range { inside: 0, outside: own.into(), count: 1 }]);
+                let (users, groups) = (single(user.as_raw()), single(group.as_raw()));
+                Self { users, groups, source: Source::Single(reason) }
+            }
+        })
+    }
+
+    /// The reason if there is only one ID.
+    pub(super) fn single(&self) -> Option<NoRange> {
+        match self.source {
+            Source::Single(reason) => Some(reason),
+            Source::Root | Source::Ranges => None,
         }
     }
 
     /// Gives these IDs to the user namespace of the process `pid`.
     pub(super) fn map(&self, pid: u32) -> Result<(), StepError> {
-        let maps = [("uid_map", "newuidmap", &self.users), ("gid_map", "newgidmap", &self.groups)];
+        let maps = [("uid_map", MAP_USERS, &self.users), ("gid_map", MAP_GROUPS, &self.groups)];
+        let write = |file: &str, text: &str| {
+            let path = format!("/proc/{pid}/{file}");
+            fs::write(&path, text).map_err(StepError::io("write", &path))
+        };
+        if self.single().is_some() {
+            // Otherwise Linux does not let plain users map groups.
+            write("setgroups", "deny")?;
+        }
         for (file, program, map) in maps {
-            if self.is_root {
-                let path = format!("/proc/{pid}/{file}");
-                fs::write(&path, map.text()).map_err(StepError::io("write", &path))?;
+            if self.source != Source::Ranges {
+                write(file, &map.text())?;
                 continue;
             }
             let mut command = Command::new(program);
@@ -86,9 +135,22 @@ impl Ids {
         format!("{}/{}", self.users.text(), self.groups.text())
     }
 
-    /// Whether the namespace has the user `uid` and the group `gid`.
+    /// Whether files can have the user `uid` and the group `gid`.
     pub(super) fn contain(&self, uid: u64, gid: u64) -> bool {
-        self.users.contains(uid) && self.groups.contains(gid)
+        self.single().is_some() || (self.users.contains(uid) && self.groups.contains(gid))
+    }
+}
+
+impl NoRange {
+    /// The consequence for a step.
+    pub(super) fn note(self) -> &'static str {
+        match self {
+            Self::File => {
+                "recording the owners of files: this user has no range in /etc/subuid and \
+                 /etc/subgid"
+            }
+            Self::Program => "recording the owners of files: the package uidmap is not installed",
+        }
     }
 }
 

@@ -8,11 +8,15 @@
 //! | `mount` | lays the layers and a folder for changes on each other with overlayfs |
 //! | `bwrap` | isolates the command: processes, network, mounts, capabilities, system calls |
 //!
+//! If this user has no ranges of IDs, the namespace has no other user than root, and the
+//! [supervisor](super::owners) records the owners of files.
+//!
 //! Unpacked layers stay in the cache, by diff ID. A step writes to a working folder, which a
 //! process in the user namespace removes as soon as this process closes its pipe, however it ends.
 
 mod holder;
 mod ids;
+mod options;
 mod problems;
 mod rootfs;
 mod sandbox;
@@ -21,18 +25,19 @@ mod unpack;
 mod user;
 mod work;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Instant;
 
 use self::holder::UserNamespace;
+use self::ids::Ids;
 use self::rootfs::Rootfs;
 use self::sandbox::{Ended, Sandbox};
 use self::work::WorkFolder;
 use super::StepError;
 use super::changes::{OverlayFormat, TAR_OPTIONS};
 use super::output::Output;
+use super::owners::{self, RecordedOwners};
 use super::runner::{ChangesReader, LowerLayer, Reuse, Runner};
 use super::step::{Step, View};
 use crate::image::Platform;
@@ -77,7 +82,11 @@ impl Namespace {
 
 impl Runner for Namespace {
     fn identity(&self) -> Result<String, StepError> {
-        Ok("namespace".to_owned())
+        // With a single ID, permissions are those of root.
+        Ok(match Ids::available()?.single() {
+            Some(_) => "namespace with a single ID".to_owned(),
+            None => "namespace".to_owned(),
+        })
     }
 
     fn run(
@@ -91,6 +100,9 @@ impl Runner for Namespace {
         problems::check_programs()?;
         let (work, namespace) = working_folder()?;
         work::remove_abandoned(&namespace);
+        if let Some(reason) = namespace.ids.single() {
+            output.status(reason.note());
+        }
         let shared = self.reuse != Reuse::Nothing;
         let rootfs = Rootfs::open(&namespace, work.path(), shared)?;
         let is_seen = |layer: &&LowerLayer<'_>| step.view == View::Image || layer.has_contents;
@@ -141,7 +153,7 @@ fn read_changes(
     let errors = holder::collect(child.stderr.take());
     let mut stdout =
         child.stdout.take().ok_or_else(|| failed()(std::io::ErrorKind::Other.into()))?;
-    let mut result = changes(&mut stdout, OverlayFormat::User, &BTreeSet::new());
+    let mut result = changes(&mut stdout, OverlayFormat::User, recorded_owners(namespace, work)?);
     if result.is_ok() {
         // The padding behind the end; otherwise the closed pipe may kill `tar`.
         result = std::io::copy(&mut stdout, &mut std::io::sink()).map(drop).map_err(failed());
@@ -153,4 +165,18 @@ fn read_changes(
         true => Ok(()),
         false => Err(failed()(holder::failure(status, errors))),
     }
+}
+
+/// The owners that were recorded, if the namespace has a single ID.
+fn recorded_owners(
+    namespace: &UserNamespace,
+    work: &std::path::Path,
+) -> Result<RecordedOwners, StepError> {
+    if namespace.ids.single().is_none() {
+        return Ok(RecordedOwners::default());
+    }
+    let path = work.join(owners::RECORDED);
+    let recorded = std::fs::read(&path).map_err(StepError::io("read", &path))?;
+    let invalid = || StepError::io("read", &path)(std::io::ErrorKind::InvalidData.into());
+    RecordedOwners::parse(&recorded).ok_or_else(invalid)
 }

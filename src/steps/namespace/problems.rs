@@ -1,6 +1,7 @@
 //! The reasons for which this host cannot run steps, and how to remove them.
 
 use std::fs;
+use std::path::PathBuf;
 
 use crate::steps::StepError;
 
@@ -25,6 +26,8 @@ const SETTINGS: [(&str, &str, &str); 3] = [
     ("user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=10000"),
 ];
 
+/// The program with the subcommand that records owners.
+const RECORDER: &str = "seatrial";
 /// Where a step can run instead.
 const ELSEWHERE: &str = "or run the step in a VM with where = \"vm\"";
 
@@ -44,13 +47,17 @@ pub(super) fn find(program: &str) -> Option<std::path::PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
-/// The user has no ranges of user and group IDs.
-pub(super) fn no_ranges(user: &str) -> StepError {
-    let user = if user.is_empty() { "USER" } else { user };
-    StepError::Sandbox(format!(
-        "this user has no range of user IDs for files of other owners; install the package uidmap \
-         and add the line {user}:100000:65536 to /etc/subuid and /etc/subgid, {ELSEWHERE}"
-    ))
+/// The program that records owners.
+pub(super) fn recorder() -> Result<PathBuf, StepError> {
+    let own = std::env::current_exe().ok();
+    let own = own.filter(|path| path.file_name().is_some_and(|name| name == RECORDER));
+    own.or_else(|| find(RECORDER)).ok_or_else(|| {
+        StepError::Sandbox(format!(
+            "this user has no range of user IDs for files of other owners, and the program \
+             {RECORDER}, which can record them instead, is not in PATH; add the range \
+             USER:100000:65536 to /etc/subuid and /etc/subgid, {ELSEWHERE}"
+        ))
+    })
 }
 
 /// No user namespace can be made; `error` is what `unshare` printed.

@@ -12,6 +12,7 @@ use crate::cache_dir;
 use crate::image::Digest;
 use crate::steps::StepError;
 use crate::steps::cache::STEPS;
+use crate::steps::owners::Special;
 use crate::steps::runner::LowerLayer;
 
 /// The folder within the cache that contains unpacked layers, with one for each set of IDs.
@@ -20,6 +21,8 @@ const ROOTFS: &str = "rootfs";
 const FILES: &str = "files";
 /// The file of a layer with its size in bytes. Locked as long as the layer is in use.
 const SIZE: &str = "size";
+/// The file of a layer with the owners of symlinks and the like, if the user has a single ID.
+const OWNERS: &str = "owners";
 /// The folder in the working folder for a layer that is being unpacked.
 const UNFINISHED: &str = "unfinished";
 /// The limit for all unpacked layers, in bytes.
@@ -44,6 +47,11 @@ impl UnpackedLayer {
     pub(super) fn path(&self) -> &Path {
         &self.files
     }
+}
+
+/// The file with the recorded owners of the layer whose files are in `files`.
+pub(super) fn recorded(files: &Path) -> PathBuf {
+    files.with_file_name(OWNERS)
 }
 
 impl<'n> Rootfs<'n> {
@@ -92,7 +100,10 @@ impl<'n> Rootfs<'n> {
         let lock = File::create(&lock).map_err(StepError::io("write", &lock))?;
         let files = unfinished.join(FILES);
         work::make_folder(&files, 0o755)?;
-        let size = unpack::unpack(self.namespace, &(layer.open)()?, layer.diff_id, &files)?;
+        let unpacked = unpack::unpack(self.namespace, &(layer.open)()?, layer.diff_id, &files)?;
+        let (size, owners) = (unpacked.size, recorded(&files));
+        fs::write(&owners, Special::write(&unpacked.specials))
+            .map_err(StepError::io("write", &owners))?;
         std::io::Write::write_all(&mut &lock, size.to_string().as_bytes())
             .map_err(StepError::io("write", unfinished))?;
         match fs::rename(unfinished, folder) {

@@ -9,10 +9,13 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::holder::UserNamespace;
-use super::{problems, seccomp, user, work};
+use super::options::{IMAGE, Layout, MOUNT_POINTS, workdir};
+use super::user::User;
+use super::{problems, rootfs, seccomp, user, work};
 use crate::steps::error::{StepError, exit_status};
 use crate::steps::output::Output;
-use crate::steps::step::{Step, View};
+use crate::steps::owners::{self, Owner, Special};
+use crate::steps::step::Step;
 
 /// The sandbox of a step.
 pub(super) struct Sandbox<'a> {
@@ -32,50 +35,29 @@ pub(super) enum Ended {
     Timeout,
 }
 
-/// Checks that the process that started it still runs, mounts the layers, and runs `bwrap`. Its
-/// arguments: that process, the options of the mount, and those of `bwrap`.
+/// Checks that the process that started it still runs, mounts the layers, and runs the sandbox. Its
+/// arguments: that process, the options of the mount, and the command of the sandbox.
 const SCRIPT: &str = r#"[ "$PPID" = "$1" ] || exit 1
 umask 022
 mount -n -t overlay overlay -o "$2" merged 2>mount-errors || exit 1
 shift 2
-exec bwrap --json-status-fd 3 --args 4 --add-seccomp-fd 5 --add-seccomp-fd 6 "$@" \
-  3>status 4<options 5<filter-0 6<filter-1"#;
+exec "$@" 3>status 4<options 5<filter-0 6<filter-1"#;
+/// The descriptors that [`SCRIPT`] opens, for `bwrap`.
+const BWRAP: [&str; 9] = [
+    "bwrap",
+    "--json-status-fd",
+    "3",
+    "--args",
+    "4",
+    "--add-seccomp-fd",
+    "5",
+    "--add-seccomp-fd",
+    "6",
+];
 /// The files that [`SCRIPT`] names.
 const MOUNT_ERRORS: &str = "mount-errors";
 const STATUS: &str = "status";
 const OPTIONS: &str = "options";
-/// The folder with the mount points of the sandbox. It is the lowest layer, so that the step's
-/// layer does not contain them.
-const MOUNT_POINTS: &str = "mount-points";
-/// Where the image is for commands of other users than root.
-const IMAGE: &str = "/image";
-/// The working folder of commands that change a layer.
-const LAYER: &str = "/layer";
-/// The folders with the host's programs and their libraries.
-const PROGRAMS: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store"];
-/// Files below `/proc` about the whole host, which `bwrap` does not hide; as in Docker.
-const HIDDEN_FILES: [&str; 6] =
-    ["kcore", "keys", "kpagecgroup", "kpagecount", "kpageflags", "timer_list"];
-/// The capabilities of root in the sandbox: those of root in a Docker container, without the one
-/// for raw network packets.
-const CAPABILITIES: [&str; 13] = [
-    "CAP_AUDIT_WRITE",
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_MKNOD",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
-    "CAP_SYS_CHROOT",
-];
-/// The search path of commands, if the image sets none, as in Docker.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 impl Sandbox<'_> {
     /// Runs the command until `deadline`.
     pub(super) fn run(
@@ -83,8 +65,9 @@ impl Sandbox<'_> {
         output: &mut Output<'_>,
         deadline: Instant,
     ) -> Result<Ended, StepError> {
-        let options = self.options()?;
-        self.write(OPTIONS, options.join("\0").as_bytes())?;
+        let user = self.other_user()?;
+        let layout = Layout { step: self.step, user: user.as_ref(), work: self.work };
+        self.write(OPTIONS, layout.options()?.join("\0").as_bytes())?;
         for (index, filter) in seccomp::filters()?.iter().enumerate() {
             self.write(&format!("filter-{index}"), filter)?;
         }
@@ -93,7 +76,8 @@ impl Sandbox<'_> {
         let (reader, writer) = io::pipe().map_err(failed())?;
         let mut command = self.namespace.command("unshare");
         command.args(["--mount", "--", "sh", "-c", SCRIPT, "sh"]);
-        command.arg(std::process::id().to_string()).arg(overlay).args(self.command()?);
+        command.arg(std::process::id().to_string()).arg(overlay);
+        command.args(self.recorder(&layout)?).args(BWRAP).args(self.command(user.as_ref()));
         // With the newer system calls, `mount` cannot pass long lists of layers.
         command.env("LIBMOUNT_FORCE_MOUNT2", "always").current_dir(self.work);
         command.stdin(Stdio::null()).stdout(writer.try_clone().map_err(failed())?).stderr(writer);
@@ -117,7 +101,8 @@ impl Sandbox<'_> {
             documents.flatten().find_map(|document| document.get(key)?.as_i64())
         };
         match (number("exit-code"), number("child-pid")) {
-            (Some(0), _) => Ok(Ended::Success),
+            (Some(0), _) if status.success() => Ok(Ended::Success),
+            (Some(0), _) => Err(self.failed(status, output)),
             (Some(code), _) => Ok(Ended::Failure(exit_status(code))),
             (None, Some(_)) => {
                 let problem = format!("it does not start: {}", output.last_lines().join("; "));
@@ -126,14 +111,16 @@ impl Sandbox<'_> {
             (None, None) => {
                 let errors = fs::read_to_string(self.work.join(MOUNT_ERRORS)).unwrap_or_default();
                 match errors.trim() {
-                    "" => Err(StepError::Sandbox(format!(
-                        "the sandbox ended with {status}: {}",
-                        output.last_lines().join("; ")
-                    ))),
+                    "" => Err(self.failed(status, output)),
                     errors => Err(problems::no_overlay(errors, self.work)),
                 }
             }
         }
+    }
+
+    fn failed(&self, status: ExitStatus, output: &Output<'_>) -> StepError {
+        let last = output.last_lines().join("; ");
+        StepError::Sandbox(format!("the sandbox ended with {status}: {last}"))
     }
 
     /// The options of the overlay mount. Layers have short names, since all options together must
@@ -156,28 +143,47 @@ impl Sandbox<'_> {
         Ok(format!("lowerdir={},upperdir={},workdir=work,userxattr", names.join(":"), work::UPPER))
     }
 
+    /// The beginning of the command that records owners, if this user has a single ID.
+    fn recorder(&self, layout: &Layout<'_>) -> Result<Vec<String>, StepError> {
+        if self.namespace.ids.single().is_none() {
+            return Ok(Vec::new());
+        }
+        let program = problems::recorder()?.to_string_lossy().into_owned();
+        self.write(owners::BASE, &self.base_owners()?)?;
+        let subcommand = owners::SUBCOMMAND.to_owned();
+        Ok(vec![program, subcommand, layout.prefix().to_owned(), "--".to_owned()])
+    }
+
+    /// The owners of symlinks and the like in the layers below, if there are others than root.
+    fn base_owners(&self) -> Result<Vec<u8>, StepError> {
+        let mut specials = Vec::new();
+        for folder in self.lower {
+            let path = rootfs::recorded(folder);
+            let recorded = fs::read(&path).map_err(StepError::io("read", &path))?;
+            specials.extend(Special::read(&recorded));
+        }
+        let has_others = specials.iter().any(|special| special.owner != Owner::ROOT);
+        Ok(if has_others { Special::write(&specials) } else { Vec::new() })
+    }
+
     /// The command, behind the options of `bwrap`.
-    fn command(&self) -> Result<Vec<String>, StepError> {
+    fn command(&self, user: Option<&User>) -> Vec<String> {
         let mut command = vec!["--".to_owned()];
-        if let Some(user) = self.other_user()? {
+        if let Some(user) = user {
             let program = problems::find("unshare").unwrap_or_default();
             command.push(program.to_string_lossy().into_owned());
             command.push(format!("--root={IMAGE}"));
-            command.push(format!("--wd={}", self.workdir()));
+            command.push(format!("--wd={}", workdir(self.step)));
             command.push(format!("--setgid={}", user.gid));
             command.push(format!("--setuid={}", user.uid));
             command.push("--".to_owned());
         }
         command.extend(self.step.args.iter().cloned());
-        Ok(command)
-    }
-
-    fn workdir(&self) -> &str {
-        self.step.workdir.as_deref().unwrap_or("/")
+        command
     }
 
     /// The user that the command runs as, unless it is root.
-    fn other_user(&self) -> Result<Option<user::User>, StepError> {
+    fn other_user(&self) -> Result<Option<User>, StepError> {
         let Some(name) = &self.step.user else { return Ok(None) };
         let invalid = |problem| StepError::Invalid { step: self.step.title(), problem };
         let user = user::find(name, self.lower).map_err(invalid)?;
@@ -192,135 +198,8 @@ impl Sandbox<'_> {
         Ok((user.uid != 0 || user.gid != 0).then_some(user))
     }
 
-    /// The options of `bwrap`.
-    fn options(&self) -> Result<Vec<String>, StepError> {
-        let mut options = Options::default();
-        for option in ["--die-with-parent", "--new-session", "--clearenv"] {
-            options.add([option]);
-        }
-        for kind in ["pid", "ipc", "uts", "cgroup-try"] {
-            options.add([&*format!("--unshare-{kind}")]);
-        }
-        if !self.step.network {
-            options.add(["--unshare-net"]);
-        }
-        options.add(["--hostname", "build"]);
-        let user = self.other_user()?;
-        let root = match (self.step.view, &user) {
-            (View::Image, None) => "",
-            (View::Image, Some(_)) => IMAGE,
-            (View::TopLayer, _) => LAYER,
-        };
-        if !root.is_empty() {
-            options.host_programs();
-        }
-        let own_root = if root.is_empty() { "/" } else { root };
-        options.add(["--bind", "merged", own_root]);
-        let system = if self.step.view == View::Image { root } else { "" };
-        options.add(["--dev", &format!("{system}/dev")]);
-        options.add(["--proc", &format!("{system}/proc")]);
-        for file in HIDDEN_FILES.iter().filter(|file| Path::new("/proc").join(file).exists()) {
-            options.add(["--ro-bind", "/dev/null", &format!("{system}/proc/{file}")]);
-        }
-        if self.step.view == View::TopLayer {
-            options.add(["--tmpfs", "/tmp"]);
-        }
-        self.inputs(system, &mut options)?;
-        options.add(["--cap-drop", "ALL"]);
-        for capability in CAPABILITIES {
-            options.add(["--cap-add", capability]);
-        }
-        let home = user.map_or("/root".to_owned(), |user| user.home);
-        self.environment(&home, &mut options);
-        let workdir = match self.step.view {
-            View::TopLayer => LAYER,
-            View::Image if root.is_empty() => self.workdir(),
-            View::Image => "/",
-        };
-        options.add(["--chdir", workdir]);
-        Ok(options.0)
-    }
-
-    /// Mounts the inputs, and makes the mount points of the sandbox.
-    fn inputs(&self, system: &str, options: &mut Options) -> Result<(), StepError> {
-        let mount_points = self.work.join(MOUNT_POINTS);
-        let folder = |path: &Path| make_folders(self.work, path);
-        folder(&mount_points)?;
-        if self.step.view == View::Image {
-            folder(&mount_points.join("dev"))?;
-            folder(&mount_points.join("proc"))?;
-        }
-        let mut mounts: Vec<(PathBuf, String)> = Vec::new();
-        for input in &self.step.inputs {
-            let source = fs::canonicalize(&input.source);
-            let source = source.map_err(crate::archive::ArchiveError::read(&input.source))?;
-            mounts.push((source, input.target.clone()));
-        }
-        let resolver = Path::new("/etc/resolv.conf");
-        if self.step.network && self.step.view == View::Image && resolver.exists() {
-            mounts.push((resolver.to_owned(), "etc/resolv.conf".to_owned()));
-        }
-        for (source, target) in mounts {
-            if self.step.view == View::Image {
-                let point = mount_points.join(&target);
-                folder(point.parent().unwrap_or(&mount_points))?;
-                match source.is_dir() {
-                    true => folder(&point)?,
-                    false => fs::write(&point, "").map_err(StepError::io("create", &point))?,
-                }
-            }
-            let (source, target) = (source.to_string_lossy(), format!("{system}/{target}"));
-            options.add(["--ro-bind", &source, &target]);
-        }
-        Ok(())
-    }
-
-    fn environment(&self, home: &str, options: &mut Options) {
-        let has = |name: &str| self.step.env.iter().any(|(key, _)| key == name);
-        let path = match self.step.view {
-            View::TopLayer => std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned()),
-            View::Image => DEFAULT_PATH.to_owned(),
-        };
-        for (name, value) in [("PATH", path.as_str()), ("HOME", home)] {
-            if !has(name) {
-                options.add(["--setenv", name, value]);
-            }
-        }
-        for (name, value) in &self.step.env {
-            options.add(["--setenv", name, value]);
-        }
-    }
-
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StepError> {
         let path = self.work.join(name);
         fs::write(&path, bytes).map_err(StepError::io("write", &path))
-    }
-}
-
-/// Makes the folders between `above` and `path`, and `path`, as far as they do not exist.
-fn make_folders(above: &Path, path: &Path) -> Result<(), StepError> {
-    let missing: Vec<&Path> =
-        path.ancestors().take_while(|path| *path != above && !path.exists()).collect();
-    missing.into_iter().rev().try_for_each(|path| work::make_folder(path, 0o755))
-}
-
-/// Options of `bwrap`.
-#[derive(Default)]
-struct Options(Vec<String>);
-
-impl Options {
-    fn add<const N: usize>(&mut self, options: [&str; N]) {
-        self.0.extend(options.map(str::to_owned));
-    }
-
-    /// Mounts the host's programs.
-    fn host_programs(&mut self) {
-        for folder in PROGRAMS {
-            match fs::read_link(folder) {
-                Ok(target) => self.add(["--symlink", &target.to_string_lossy(), folder]),
-                Err(_) if Path::new(folder).is_dir() => self.add(["--ro-bind", folder, folder]),
-                Err(_) => {}
-            }
-        }
     }
 }

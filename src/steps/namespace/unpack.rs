@@ -8,15 +8,25 @@ use super::holder::{self, UserNamespace};
 use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;
 use crate::image::DiffId;
-use crate::steps::{OverlayFormat, StepError, overlay};
+use crate::steps::overlay::{self, Owners};
+use crate::steps::owners::Special;
+use crate::steps::{OverlayFormat, StepError};
 
-/// Unpacks the layer in `bytes` into `folder`, and returns the size of its files in bytes.
+/// An unpacked layer.
+pub(super) struct Unpacked {
+    /// The size of its files in bytes.
+    pub(super) size: u64,
+    /// Its symlinks and the like with their owners, if the namespace has a single ID.
+    pub(super) specials: Vec<Special>,
+}
+
+/// Unpacks the layer in `bytes` into `folder`.
 pub(super) fn unpack(
     namespace: &UserNamespace,
     bytes: &FileSlice,
     diff_id: DiffId,
     folder: &Path,
-) -> Result<u64, StepError> {
+) -> Result<Unpacked, StepError> {
     let failed = || StepError::io("run", "tar");
     let mut tar = namespace.command("tar");
     tar.args(["--extract", "--file=-", "--same-owner", "--numeric-owner", "--same-permissions"]);
@@ -27,7 +37,12 @@ pub(super) fn unpack(
     let input = child.stdin.take().ok_or_else(|| failed()(io::ErrorKind::Other.into()))?;
     let mut output = BufWriter::with_capacity(128 << 10, input);
     let has_ids = |uid, gid| namespace.ids.contain(uid, gid);
-    let written = overlay::write(bytes, OverlayFormat::User, Some(&has_ids), &mut output)
+    let mut specials = Vec::new();
+    let owners = match namespace.ids.single() {
+        Some(_) => Owners::Recorded(&mut specials),
+        None => Owners::Of(&has_ids),
+    };
+    let written = overlay::write(bytes, OverlayFormat::User, owners, &mut output)
         .and_then(|size| output.flush().map(|()| size));
     drop(output);
     let status = child.wait().map_err(failed())?;
@@ -38,7 +53,7 @@ pub(super) fn unpack(
             let name = format!("layer {diff_id}");
             return Err(ArchiveError::invalid(&name, error.to_string()).into());
         }
-        Ok(size) if status.success() => return Ok(size),
+        Ok(size) if status.success() => return Ok(Unpacked { size, specials }),
         Ok(_) => {}
     }
     Err(failed()(holder::failure(status, errors)))

@@ -1,0 +1,302 @@
+//! System calls about owners, users and groups.
+
+use std::os::fd::AsFd;
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::create::{self, NewFile};
+use super::credentials::{AllCredentials, Credentials, Ids};
+use super::files::{Files, touch_owner};
+use super::linux;
+use super::notifications::{Answer, Call};
+use super::owner::{ATTRIBUTE, Owner};
+use super::process::{Process, Target};
+
+/// The argument of `chown` for an ID that stays.
+const UNCHANGED: u32 = u32::MAX;
+/// The most groups of a process, as in Linux.
+const GROUPS_MAX: usize = 65536;
+
+/// Everything that answers depend on.
+pub(super) struct State {
+    pub(super) files: Files,
+    pub(super) credentials: AllCredentials,
+}
+
+impl State {
+    /// The answer to `call` of `process`.
+    pub(super) fn answer(&mut self, call: &Call, process: &Process) -> Result<Answer, Errno> {
+        let [a, b, c, d, e, _] = call.arguments;
+        match call.number {
+            libc::SYS_fchown => self.chown(call, process, Target::open(a), [b, c]),
+            libc::SYS_fchownat => self.chown(call, process, Target::at(a, b, e), [c, d]),
+            libc::SYS_fstat => self.stat(process, Target::open(a), b, None),
+            libc::SYS_newfstatat => self.stat(process, Target::at(a, b, d), c, None),
+            libc::SYS_statx => self.stat(process, Target::at(a, b, c), e, Some(d as u32)),
+            libc::SYS_setxattr | libc::SYS_lsetxattr | libc::SYS_fsetxattr => {
+                // Copying a file with its attributes does not change the owner of the copy.
+                match process.text(b)? == ATTRIBUTE {
+                    true => Ok(Answer::Value(0)),
+                    false => Ok(Answer::Continue),
+                }
+            }
+            libc::SYS_openat => self.open(call, process, (a, b), c, d),
+            libc::SYS_openat2 => self.open_as(call, process, (a, b), c),
+            libc::SYS_mkdirat => self.create(call, process, (a, b), NewFile::Folder(mode(c))),
+            libc::SYS_mknodat => self.make_node(call, process, (a, b), c),
+            libc::SYS_symlinkat => {
+                let target = process.text(a)?;
+                self.create(call, process, (b, c), NewFile::Symlink { target })
+            }
+            libc::SYS_linkat | libc::SYS_renameat => self.keep(process, &[(a, b)]),
+            libc::SYS_renameat2 => self.keep(process, &[(a, b), (c, d)]),
+            libc::SYS_utimensat => match d as i32 & libc::AT_SYMLINK_NOFOLLOW != 0 {
+                true => self.keep(process, &[(a, b)]),
+                false => Ok(Answer::Continue),
+            },
+            _ => match self.older(call, process)? {
+                Some(answer) => Ok(answer),
+                None => self.identity(call, process),
+            },
+        }
+    }
+
+    /// System calls of older architectures.
+    #[cfg(target_arch = "x86_64")]
+    fn older(&mut self, call: &Call, process: &Process) -> Result<Option<Answer>, Errno> {
+        let [a, b, c, ..] = call.arguments;
+        let here = libc::AT_FDCWD as u64;
+        let answer = match call.number {
+            libc::SYS_chown => self.chown(call, process, Target::path(a, true), [b, c]),
+            libc::SYS_lchown => self.chown(call, process, Target::path(a, false), [b, c]),
+            libc::SYS_stat => self.stat(process, Target::path(a, true), b, None),
+            libc::SYS_lstat => self.stat(process, Target::path(a, false), b, None),
+            libc::SYS_open => self.open(call, process, (here, a), b, c),
+            libc::SYS_creat => {
+                let flags = libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC;
+                self.open(call, process, (here, a), flags as u64, b)
+            }
+            libc::SYS_mkdir => self.create(call, process, (here, a), NewFile::Folder(mode(b))),
+            libc::SYS_mknod => self.make_node(call, process, (here, a), b),
+            libc::SYS_symlink => {
+                let target = process.text(a)?;
+                self.create(call, process, (here, b), NewFile::Symlink { target })
+            }
+            libc::SYS_link | libc::SYS_rename => self.keep(process, &[(here, a)]),
+            _ => return Ok(None),
+        };
+        answer.map(Some)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn older(&mut self, _: &Call, _: &Process) -> Result<Option<Answer>, Errno> {
+        Ok(None)
+    }
+
+    fn chown(
+        &mut self,
+        call: &Call,
+        process: &Process,
+        target: Target,
+        ids: [u64; 2],
+    ) -> Result<Answer, Errno> {
+        let [uid, gid] = ids.map(|id| id as u32);
+        let (has_uid, has_gid) = (uid != UNCHANGED, gid != UNCHANGED);
+        let file = match process.file(target) {
+            // It may be there for the process only, as in its folder below /proc.
+            Err(Errno::NOENT) => return Ok(Answer::Continue),
+            file => file?,
+        };
+        let file = match self.files.describe(file)? {
+            Ok(file) => file,
+            Err(file) => {
+                touch_owner(&file, has_uid, has_gid)?;
+                return Ok(Answer::Value(0));
+            }
+        };
+        let owner = self.files.owner(&file)?;
+        let new = Owner {
+            uid: if has_uid { uid } else { owner.uid },
+            gid: if has_gid { gid } else { owner.gid },
+        };
+        if !self.credentials.get(call.pid)?.may_change(owner, new) {
+            return Err(Errno::PERM);
+        }
+        file.touch_owner(has_uid, has_gid)?;
+        if new != owner {
+            self.files.record(&file, new)?;
+        }
+        Ok(Answer::Value(0))
+    }
+
+    /// Answers `stat`, or `statx` with the fields of `mask`, if the owner is not root. All others,
+    /// and errors, are the kernel's.
+    fn stat(
+        &mut self,
+        process: &Process,
+        target: Target,
+        buffer: u64,
+        mask: Option<u32>,
+    ) -> Result<Answer, Errno> {
+        let Ok(file) = process.file(target) else { return Ok(Answer::Continue) };
+        let Ok(Ok(file)) = self.files.describe(file) else { return Ok(Answer::Continue) };
+        let owner = self.files.owner(&file)?;
+        if owner == Owner::ROOT {
+            return Ok(Answer::Continue);
+        }
+        let bytes = match mask {
+            Some(mask) => linux::statx(file.file.as_fd(), mask, owner)?,
+            None => linux::stat(file.file.as_fd(), owner)?,
+        };
+        process.write(buffer, &bytes)?;
+        Ok(Answer::Value(0))
+    }
+
+    fn open(
+        &mut self,
+        call: &Call,
+        process: &Process,
+        path: (u64, u64),
+        flags: u64,
+        bits: u64,
+    ) -> Result<Answer, Errno> {
+        let flags = OFlags::from_bits_retain(flags as u32);
+        if !flags.intersects(OFlags::CREATE | OFlags::TMPFILE.difference(OFlags::DIRECTORY)) {
+            return Ok(Answer::Continue);
+        }
+        self.create(call, process, path, NewFile::File { flags, mode: mode(bits) })
+    }
+
+    /// `openat2`, whose flags are in memory.
+    fn open_as(
+        &mut self,
+        call: &Call,
+        process: &Process,
+        path: (u64, u64),
+        how: u64,
+    ) -> Result<Answer, Errno> {
+        let bytes = process.read(how, 16)?;
+        let field = |index: usize| bytes.get(index..index + 8)?.try_into().ok();
+        match (field(0), field(8)) {
+            (Some(flags), Some(bits)) => {
+                let [flags, bits] = [flags, bits].map(u64::from_ne_bytes);
+                self.open(call, process, path, flags, bits)
+            }
+            _ => Ok(Answer::Continue),
+        }
+    }
+
+    fn make_node(
+        &mut self,
+        call: &Call,
+        process: &Process,
+        path: (u64, u64),
+        mode: u64,
+    ) -> Result<Answer, Errno> {
+        match FileType::from_raw_mode(mode as u32) {
+            // The kernel refuses devices.
+            FileType::CharacterDevice | FileType::BlockDevice => Ok(Answer::Continue),
+            _ => self.create(call, process, path, NewFile::Node(mode as u32)),
+        }
+    }
+
+    fn create(
+        &mut self,
+        call: &Call,
+        process: &Process,
+        (descriptor, path): (u64, u64),
+        new: NewFile,
+    ) -> Result<Answer, Errno> {
+        let credentials = self.credentials.get(call.pid)?;
+        let path = process.text(path)?;
+        create::create(&mut self.files, process, &credentials, (descriptor, path), &new)
+    }
+
+    /// Records the owners of symlinks that a call copies.
+    fn keep(&mut self, process: &Process, paths: &[(u64, u64)]) -> Result<Answer, Errno> {
+        for (descriptor, path) in paths {
+            let flags = libc::AT_SYMLINK_NOFOLLOW as u64;
+            let Ok(file) = process.file(Target::at(*descriptor, *path, flags)) else { continue };
+            if let Ok(file) = self.files.describe(file)? {
+                self.files.keep(&file)?;
+            }
+        }
+        Ok(Answer::Continue)
+    }
+
+    /// System calls about the users and groups of a process.
+    fn identity(&mut self, call: &Call, process: &Process) -> Result<Answer, Errno> {
+        let [a, b, c, ..] = call.arguments;
+        let [x, y, z] = [a, b, c].map(|id| id as u32);
+        let mut own = self.credentials.get(call.pid)?;
+        let is_root = own.is_root();
+        let Credentials { users, groups, other_groups } = &mut own;
+        let mut value = 0;
+        match call.number {
+            libc::SYS_getuid => return id(users.real),
+            libc::SYS_geteuid => return id(users.effective),
+            libc::SYS_getgid => return id(groups.real),
+            libc::SYS_getegid => return id(groups.effective),
+            libc::SYS_getresuid => return write_ids(process, users, [a, b, c]),
+            libc::SYS_getresgid => return write_ids(process, groups, [a, b, c]),
+            libc::SYS_getgroups => return write_groups(process, other_groups, x as usize, b),
+            libc::SYS_setuid => users.set(x, is_root)?,
+            libc::SYS_setgid => groups.set(x, is_root)?,
+            libc::SYS_setreuid => users.set_two(x, y, is_root)?,
+            libc::SYS_setregid => groups.set_two(x, y, is_root)?,
+            libc::SYS_setresuid => users.set_three([x, y, z], is_root)?,
+            libc::SYS_setresgid => groups.set_three([x, y, z], is_root)?,
+            libc::SYS_setfsuid => value = users.set_file(x, is_root),
+            libc::SYS_setfsgid => value = groups.set_file(x, is_root),
+            libc::SYS_setgroups if !is_root => return Err(Errno::PERM),
+            libc::SYS_setgroups => *other_groups = read_groups(process, x as usize, b)?,
+            _ => return Ok(Answer::Continue),
+        }
+        self.credentials.set(call.pid, own)?;
+        Ok(Answer::Value(value.into()))
+    }
+}
+
+fn mode(bits: u64) -> Mode {
+    Mode::from_bits_truncate(bits as u32)
+}
+
+fn id(id: u32) -> Result<Answer, Errno> {
+    Ok(Answer::Value(id.into()))
+}
+
+fn write_ids(process: &Process, ids: &Ids, addresses: [u64; 3]) -> Result<Answer, Errno> {
+    for (id, address) in [ids.real, ids.effective, ids.saved].into_iter().zip(addresses) {
+        process.write(address, &id.to_ne_bytes())?;
+    }
+    Ok(Answer::Value(0))
+}
+
+fn write_groups(
+    process: &Process,
+    groups: &[u32],
+    size: usize,
+    address: u64,
+) -> Result<Answer, Errno> {
+    if size != 0 {
+        if size < groups.len() {
+            return Err(Errno::INVAL);
+        }
+        let bytes: Vec<u8> = groups.iter().flat_map(|group| group.to_ne_bytes()).collect();
+        process.write(address, &bytes)?;
+    }
+    Ok(Answer::Value(groups.len() as i64))
+}
+
+fn read_groups(process: &Process, count: usize, address: u64) -> Result<Vec<u32>, Errno> {
+    if count > GROUPS_MAX {
+        return Err(Errno::INVAL);
+    }
+    let bytes = process.read(address, 4 * count)?;
+    let (groups, rest) = bytes.as_chunks();
+    match groups.len() == count && rest.is_empty() {
+        true => Ok(groups.iter().map(|group| u32::from_ne_bytes(*group)).collect()),
+        false => Err(Errno::FAULT),
+    }
+}

@@ -1,0 +1,141 @@
+//! A process of the step: its memory, and files as it sees them.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::process::{chroot, fchdir};
+
+/// The longest path, with the NUL behind it.
+const PATH_MAX: usize = 4096;
+/// A folder, or a file of any kind, that is only named.
+const NAMED: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+
+/// A thread that made a system call.
+pub(super) struct Process {
+    /// Its folder below `/proc`.
+    folder: OwnedFd,
+}
+
+/// A file that a system call names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    /// The descriptor of a folder that relative paths begin at, or of the file itself.
+    pub(super) descriptor: i32,
+    /// The address of the path.
+    pub(super) path: u64,
+    /// Whether a symlink at the end is followed.
+    pub(super) follow: bool,
+    /// Whether the descriptor is that of the file if there is no path.
+    pub(super) may_be_empty: bool,
+}
+
+impl Target {
+    /// A file with a path, relative to the descriptor in `descriptor`. `flags` are those of the
+    /// system call.
+    pub(super) fn at(descriptor: u64, path: u64, flags: u64) -> Self {
+        let has = |flag: i32| flags as i32 & flag != 0;
+        let follow = !has(libc::AT_SYMLINK_NOFOLLOW);
+        let may_be_empty = has(libc::AT_EMPTY_PATH);
+        Self { descriptor: descriptor as i32, path, follow, may_be_empty }
+    }
+
+    /// A file with a path, relative to the working directory.
+    pub(super) fn path(path: u64, follow: bool) -> Self {
+        Self { descriptor: libc::AT_FDCWD, path, follow, may_be_empty: false }
+    }
+
+    /// An open file.
+    pub(super) fn open(descriptor: u64) -> Self {
+        Self { descriptor: descriptor as i32, path: 0, follow: true, may_be_empty: true }
+    }
+}
+
+impl Process {
+    /// The thread `pid`; `processes` is `/proc`.
+    pub(super) fn new(processes: &OwnedFd, pid: u32) -> Result<Self, Errno> {
+        let folder = openat(processes, pid.to_string(), NAMED, Mode::empty())?;
+        Ok(Self { folder })
+    }
+
+    fn memory(&self) -> Result<File, Errno> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        Ok(openat(&self.folder, "mem", flags, Mode::empty())?.into())
+    }
+
+    /// Reads up to `size` bytes at `address`.
+    pub(super) fn read(&self, address: u64, size: usize) -> Result<Vec<u8>, Errno> {
+        let mut bytes = vec![0; size];
+        let count = self.memory()?.read_at(&mut bytes, address).map_err(|_| Errno::FAULT)?;
+        bytes.truncate(count);
+        Ok(bytes)
+    }
+
+    /// Reads the text at `address`; it is empty if the address is 0.
+    pub(super) fn text(&self, address: u64) -> Result<Vec<u8>, Errno> {
+        if address == 0 {
+            return Ok(Vec::new());
+        }
+        let mut bytes = self.read(address, PATH_MAX)?;
+        let end = bytes.iter().position(|byte| *byte == 0).ok_or(Errno::NAMETOOLONG)?;
+        bytes.truncate(end);
+        Ok(bytes)
+    }
+
+    pub(super) fn write(&self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+        self.memory()?.write_all_at(bytes, address).map_err(|_| Errno::FAULT)
+    }
+
+    /// Makes this process see the root folder of the other one as its own.
+    pub(super) fn enter_root(&self) -> Result<(), Errno> {
+        fchdir(openat(&self.folder, "root", NAMED | OFlags::DIRECTORY, Mode::empty())?)?;
+        chroot(".")
+    }
+
+    /// The file of a descriptor, or the working directory.
+    pub(super) fn descriptor(&self, number: i32) -> Result<OwnedFd, Errno> {
+        let path = match number {
+            libc::AT_FDCWD => "cwd".to_owned(),
+            number => format!("fd/{number}"),
+        };
+        openat(&self.folder, path, NAMED, Mode::empty()).map_err(|error| match error {
+            Errno::NOENT => Errno::BADF,
+            error => error,
+        })
+    }
+
+    /// The file that `target` names.
+    pub(super) fn file(&self, target: Target) -> Result<OwnedFd, Errno> {
+        let path = self.text(target.path)?;
+        let base = self.descriptor(if path.starts_with(b"/") {
+            libc::AT_FDCWD
+        } else {
+            target.descriptor
+        })?;
+        self.enter_root()?;
+        if path.is_empty() {
+            return if target.may_be_empty { Ok(base) } else { Err(Errno::NOENT) };
+        }
+        named(&base, &path, target.follow)
+    }
+
+    /// The mode bits that new files do not get.
+    pub(super) fn umask(&self) -> Result<Mode, Errno> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let mut file = File::from(openat(&self.folder, "status", flags, Mode::empty())?);
+        let mut status = String::new();
+        io::Read::read_to_string(&mut file, &mut status).map_err(|_| Errno::IO)?;
+        let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+        let umask = umask.and_then(|umask| u32::from_str_radix(umask.trim(), 8).ok());
+        umask.map(Mode::from_bits_truncate).ok_or(Errno::IO)
+    }
+}
+
+/// The file at `path`, relative to the folder `base`.
+pub(super) fn named(base: impl AsFd, path: &[u8], follow: bool) -> Result<OwnedFd, Errno> {
+    let flags = if follow { NAMED } else { NAMED | OFlags::NOFOLLOW };
+    openat(base, path, flags, Mode::empty())
+}

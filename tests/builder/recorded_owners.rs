@@ -1,0 +1,193 @@
+//! Steps of a user who has no range of IDs: owners are recorded, and the image is the same as that
+//! of a user who has one.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::lab::Lab;
+use crate::steps::{CHANGES, RANGE, as_plain_user, lab, listed, read, recipe, rustix_is_root};
+
+/// Builds the recipe with and without a range of IDs, and returns what the first one printed. The
+/// images must have the same bytes.
+fn built_with_and_without_range(lab: &Lab, recipe: &str) -> String {
+    lab.file("recipe.toml", recipe);
+    let build = |output: &str, ranges: &str| {
+        let run = as_plain_user(lab, &["build", "recipe.toml", "-o", output], ranges);
+        let printed = run.stderr();
+        run.ok();
+        printed
+    };
+    let printed = build("home/single.tar", "");
+    assert!(printed.contains("recording the owners of files: this user has no range"), "{printed}");
+    let with_range = build("home/range.tar", RANGE);
+    assert!(!with_range.contains("recording the owners"), "{with_range}");
+    let [single, range] = ["home/single.tar", "home/range.tar"].map(|name| read(lab, name));
+    assert_eq!(listed(lab, &single), listed(lab, &range));
+    assert!(single.bytes == range.bytes);
+    printed
+}
+
+/// A step with `command`.
+fn step(command: &str, more: &str) -> String {
+    format!("[[run]]\ncommand = \"\"\"{command}\"\"\"\n{more}\n")
+}
+
+/// The lines of GNU tar about entries of the top layer other than folders of the system.
+fn top(lab: &Lab) -> Vec<String> {
+    let lines = listed(lab, &read(lab, "home/single.tar"));
+    lines.into_iter().filter(|line| !line.ends_with("0/0 srv/")).collect()
+}
+
+#[test]
+fn without_a_range_of_ids_the_changes_of_a_step_are_the_same() {
+    if !rustix_is_root() {
+        return;
+    }
+    let lab = lab();
+    let changes = format!("[[run]]\ncommand = '''{CHANGES}'''\ninputs = 'input.txt'\n");
+    built_with_and_without_range(&lab, &recipe(&changes));
+    let lines = top(&lab);
+    for expected in [
+        "drwxr-xr-x 1000/1001 var/lib/app/",
+        "-rwsr-x--- 1000/1001 var/lib/app/data",
+        "hrwsr-x--- 1000/1001 var/lib/app/more link to var/lib/app/data",
+        "lrwxrwxrwx 0/0 var/lib/app/link -> data",
+    ] {
+        assert!(lines.iter().any(|line| line == expected), "{expected}: {lines:?}");
+    }
+}
+
+#[test]
+fn recorded_owners_are_those_that_commands_see_and_copy() {
+    if !rustix_is_root() {
+        return;
+    }
+    let lab = lab();
+    let command = "cd /; mkdir -p srv/a; echo > srv/a/file; busybox chmod 6755 srv/a/file
+busybox chown 1:2 srv/a srv/a/file; busybox chown 3 srv/a/file; busybox chown :4 srv/a/file
+ln -s file srv/a/link; busybox chown -h 5:6 srv/a/link; mkfifo srv/a/pipe
+busybox chown 7 srv/a/pipe
+busybox stat -c '%u:%g %a %n' srv/a/*; busybox cp -a srv/a srv/b; busybox mv srv/b/link srv/b/moved
+rm srv/b/pipe; mkfifo srv/b/pipe; ln srv/a/link srv/a/hard
+busybox chown 0:0 srv/b/file";
+    let command = command.replace("busybox", "/bin/busybox");
+    let printed = built_with_and_without_range(&lab, &recipe(&step(&command, "")));
+    for line in ["3:4 755 srv/a/file", "5:6 777 srv/a/link", "7:0 644 srv/a/pipe"] {
+        assert!(printed.contains(&format!("\n  {line}\n")), "{line}: {printed}");
+    }
+    assert_eq!(
+        top(&lab),
+        [
+            "drwxr-xr-x 1/2 srv/a/",
+            "-rwxr-xr-x 3/4 srv/a/file",
+            "lrwxrwxrwx 5/6 srv/a/hard -> file",
+            "hrwxrwxrwx 5/6 srv/a/link link to srv/a/hard",
+            "prw-r--r-- 7/0 srv/a/pipe",
+            "drwxr-xr-x 1/2 srv/b/",
+            "-rwxr-xr-x 0/0 srv/b/file",
+            "lrwxrwxrwx 5/6 srv/b/moved -> file",
+            "prw-r--r-- 0/0 srv/b/pipe",
+        ]
+    );
+}
+
+#[test]
+fn the_owners_of_layers_below_stay_without_a_range_of_ids() {
+    if !rustix_is_root() {
+        return;
+    }
+    let lab = lab();
+    let base = "mkdir -p /srv/app/sub; echo > /srv/app/sub/file; ln -s file /srv/app/sub/link
+ln -s file /srv/app/sub/other; mkfifo /srv/app/sub/pipe; chown -R 1000:50 /srv/app
+chown -h 1000:50 /srv/app/sub/link; chown -h 8:9 /srv/app/sub/other";
+    let change = "cd /srv/app/sub; echo >> file; chmod 600 file; touch -h link; mv other moved
+ls -ln pipe link moved; ln pipe again; echo > new";
+    let change = change.replace("touch", "/bin/busybox touch").replace("mv", "/bin/busybox mv");
+    let steps = [step(base, ""), step(&change, "")].concat();
+    let printed = built_with_and_without_range(&lab, &recipe(&steps));
+    for owner in [
+        "1000     50               4",
+        "8        9                4",
+        "1000     50               0",
+    ] {
+        assert!(printed.contains(owner), "{owner}: {printed}");
+    }
+    assert_eq!(
+        top(&lab),
+        [
+            "drwxr-xr-x 1000/50 srv/app/",
+            "drwxr-xr-x 1000/50 srv/app/sub/",
+            "prw-r--r-- 1000/50 srv/app/sub/again",
+            "-rw------- 1000/50 srv/app/sub/file",
+            "lrwxrwxrwx 1000/50 srv/app/sub/link -> file",
+            "lrwxrwxrwx 8/9 srv/app/sub/moved -> file",
+            "-rw-r--r-- 0/0 srv/app/sub/new",
+            "-rw------- 0/0 srv/app/sub/.wh.other",
+            "prw-r--r-- 1000/50 srv/app/sub/pipe",
+        ]
+    );
+}
+
+#[test]
+fn files_belong_to_the_user_or_the_setgid_folder_that_they_are_created_in() {
+    if !rustix_is_root() {
+        return;
+    }
+    let lab = lab();
+    let shared = "mkdir -p /srv/all; chown 0:50 /srv/all; chmod 2777 /srv/all
+echo > /srv/all/root; mkdir /srv/all/folder; ln -s x /srv/all/link";
+    let user = "cd /srv/all; /bin/busybox id; umask 027; echo > file; mkdir sub; mkfifo pipe
+(ln -s x own; echo > sub/nested) & wait; ln -s target dangling; echo > dangling
+chown 0 file || chown :50 file || echo refused; echo >> root || echo denied";
+    let steps = [step(shared, ""), step(user, "user = 'app'")].concat();
+    lab.file("recipe.toml", recipe(&steps));
+    let run = as_plain_user(&lab, &["build", "recipe.toml", "-o", "home/single.tar"], "");
+    let printed = run.stderr();
+    run.ok();
+    assert!(printed.contains("\n  uid=1000(app) gid=1001\n"), "{printed}");
+    assert!(printed.contains("chown: file: Operation not permitted\n"), "{printed}");
+    assert_eq!(
+        top(&lab),
+        [
+            "drwxrwsrwx 0/50 srv/all/",
+            "lrwxrwxrwx 1000/50 srv/all/dangling -> target",
+            "-rw-r----- 1000/50 srv/all/file",
+            "lrwxrwxrwx 1000/50 srv/all/own -> x",
+            "prw-r----- 1000/50 srv/all/pipe",
+            "-rw-r--r-- 0/50 srv/all/root",
+            "drwxr-s--- 1000/50 srv/all/sub/",
+            "-rw-r----- 1000/50 srv/all/sub/nested",
+            "-rw-r----- 1000/50 srv/all/target",
+        ]
+    );
+}
+
+#[test]
+fn a_step_without_a_range_of_ids_ends_with_its_timeout_and_leaves_nothing() {
+    if !rustix_is_root() {
+        return;
+    }
+    let lab = lab();
+    lab.file(
+        "recipe.toml",
+        recipe(&step("echo > /file; chown 1 /file; sleep 87654", "timeout = 1")),
+    );
+    let run = as_plain_user(&lab, &["build", "recipe.toml", "-o", "home/out.tar"], "");
+    assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+    assert!(run.stderr().contains("did not end within 1 s"), "{}", run.stderr());
+    assert!(!lab.exists("home/out.tar"));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let work = lab.path("home/cache/seatrial/steps/work");
+    while fs::read_dir(&work).unwrap().next().is_some() || is_running("87654") {
+        assert!(Instant::now() < deadline, "it left processes or files");
+        std::thread::yield_now();
+    }
+}
+
+/// Whether a process has the argument `text`.
+fn is_running(text: &str) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let mut commands =
+        processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    commands.any(|command| command.split(|byte| *byte == 0).any(|word| word == text.as_bytes()))
+}
