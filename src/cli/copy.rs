@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use serde::Serialize;
 
-use super::args::{LimitArgs, RegistryArgs, thread_count};
+use super::args::{LimitArgs, RegistryArgs, SideArgs, thread_count};
 use super::exit::UsageError;
 use super::images::{Access, location};
 use super::progress::BuildProgress;
@@ -37,7 +37,9 @@ Examples:
   seatrial copy docker://debian:12 docker://registry.example/debian:12
   seatrial copy docker://debian:12 oci:layout:12 --platform linux/arm64
   seatrial copy oci:layout:12 docker-archive:debian.tar:debian:12
-  seatrial copy docker-daemon:my/app:1.0 docker://registry.example/my/app:1.0")]
+  seatrial copy docker-daemon:my/app:1.0 docker://registry.example/my/app:1.0
+  SEATRIAL_DEST_PASSWORD=... seatrial copy app.tar docker://registry.example/app:1 \
+    --dest-creds robot")]
 pub(super) struct Args {
     /// The image to copy
     #[arg(value_name = "SOURCE")]
@@ -66,6 +68,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     registry: RegistryArgs,
+
+    #[command(flatten)]
+    sides: SideArgs,
 
     #[command(flatten)]
     limits: LimitArgs,
@@ -103,14 +108,19 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.dry_run && !matches!(to, Location::Registry(_)) {
         return Err(UsageError("--dry-run is only for copies to registries").into());
     }
-    let access = Access::new(&args.registry, !args.no_cache);
-    let source = access.source(&from, args.platform.as_ref(), args.limits.limits())?;
+    let cache = !args.no_cache;
+    let shared = Access::new(&args.registry, cache);
+    let [from_access, to_access] = [args.sides.source(&from)?, args.sides.destination(&to)?]
+        .map(|login| login.map(|login| Access::with_login(&args.registry, login, cache)));
+    let from_access = from_access.as_ref().unwrap_or(&shared);
+    let to_access = to_access.as_ref().unwrap_or(&shared);
+    let source = from_access.source(&from, args.platform.as_ref(), args.limits.limits())?;
     let options = args.options();
     let bar = BuildProgress::start(&from.to_string());
     let progress: Progress = Arc::new(move |bytes| bar.add(bytes));
     let copied = match &to {
         Location::Registry(reference) => {
-            copy::to_registry(source, access.registries()?, reference, &options, progress)?
+            copy::to_registry(source, to_access.registries()?, reference, &options, progress)?
         }
         Location::OciFolder(target) => copy::to_folder(&source, target, &options, &progress)?,
         Location::OciArchive(target) => copy::to_oci_archive(&source, target, &options, &progress)?,

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::bail;
 
 #[cfg(feature = "registry")]
-use super::args::RegistryArgs;
+use super::args::{Login, RegistryArgs};
 #[cfg(feature = "registry")]
 use super::progress::BuildProgress;
 #[cfg(feature = "registry")]
@@ -34,6 +34,9 @@ pub(super) fn location(argument: &Path) -> anyhow::Result<Location> {
 pub(super) struct Access<'a> {
     #[cfg(feature = "registry")]
     args: &'a RegistryArgs,
+    /// Replaces the credentials in the arguments.
+    #[cfg(feature = "registry")]
+    login: Option<Login>,
     #[cfg(feature = "registry")]
     cache: bool,
     #[cfg(feature = "registry")]
@@ -53,7 +56,13 @@ pub(super) struct Opened {
 impl<'a> Access<'a> {
     #[cfg(feature = "registry")]
     pub(super) fn new(args: &'a RegistryArgs, cache: bool) -> Self {
-        Self { args, cache, registries: OnceCell::new() }
+        Self { args, login: None, cache, registries: OnceCell::new() }
+    }
+
+    /// Access with `login` in the place of the credentials in `args`.
+    #[cfg(feature = "registry")]
+    pub(super) fn with_login(args: &'a RegistryArgs, login: Login, cache: bool) -> Self {
+        Self { login: Some(login), ..Self::new(args, cache) }
     }
 
     #[cfg(not(feature = "registry"))]
@@ -135,7 +144,10 @@ impl Access<'_> {
         if let Some(registries) = self.registries.get() {
             return Ok(registries);
         }
-        let registries = self.args.registries(self.cache)?;
+        let registries = match &self.login {
+            Some(login) => self.args.registries_with(login, self.cache)?,
+            None => self.args.registries(self.cache)?,
+        };
         Ok(self.registries.get_or_init(|| registries))
     }
 

@@ -45,7 +45,7 @@ impl Client {
         let credentials = match &options.login {
             // It is meant for the registry that the user named.
             Some(login) if !endpoint.is_mirror => Some(login.clone()),
-            _ => credentials::find(reference).await?,
+            _ => credentials::find(reference, options.auth_file.as_deref()).await?,
         };
         let Connection { http, base, challenge } = connect::connect(endpoint, options).await?;
         Ok(Self {

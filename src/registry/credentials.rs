@@ -61,10 +61,21 @@ struct HelperAnswer {
     secret: String,
 }
 
-/// Finds the credentials for `reference`: those of the first file that has any.
+/// Finds the credentials for `reference`: those of the first file that has any, or those in the
+/// file `only`.
 pub(super) async fn find(
     reference: &RemoteReference,
+    only: Option<&Path>,
 ) -> Result<Option<Credentials>, RegistryError> {
+    if let Some(path) = only {
+        return match read(path)? {
+            Some(file) => in_file(path, &file, reference).await,
+            None => Err(RegistryError::Credentials {
+                path: path.to_owned(),
+                problem: "no such file with credentials".to_owned(),
+            }),
+        };
+    }
     for path in files() {
         let Some(file) = read(&path)? else { continue };
         if let Some(found) = in_file(&path, &file, reference).await? {

@@ -1,5 +1,6 @@
 //! How registries are used.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::secret::Credentials;
@@ -12,6 +13,8 @@ pub(crate) const DEFAULT_TIMEOUT: u64 = 60;
 pub struct RegistryOptions {
     /// Credentials for every registry, in the place of those in files.
     pub login: Option<Credentials>,
+    /// The only file with credentials that is read, in the place of the usual ones.
+    pub auth_file: Option<PathBuf>,
     /// Whether registries are used without TLS. Registries on the loopback interface need not have
     /// TLS in any case.
     pub plain_http: bool,
@@ -24,6 +27,6 @@ pub struct RegistryOptions {
 impl Default for RegistryOptions {
     fn default() -> Self {
         let timeout = Duration::from_secs(DEFAULT_TIMEOUT);
-        Self { login: None, plain_http: false, timeout, cache: true }
+        Self { login: None, auth_file: None, plain_http: false, timeout, cache: true }
     }
 }

@@ -1,7 +1,7 @@
 //! Credentials: where they are found, and that no message has them.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,11 +14,7 @@ const PASSWORD: &str = "hunter2:x";
 
 /// A registry that knows one user.
 fn registry(lab: &Lab) -> Registry {
-    let hashed = Command::new("htpasswd").args(["-Bbn", USER, PASSWORD]).output();
-    let hashed = hashed.unwrap().stdout;
-    let file = lab.file("htpasswd", hashed);
-    let auth = format!("auth:\n  htpasswd: {{realm: test, path: {}}}\n", file.display());
-    Registry::with("", &auth)
+    Registry::for_user(lab, USER, PASSWORD)
 }
 
 fn auths(registry: &Registry, user: &str, password: &str) -> String {

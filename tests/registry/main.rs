@@ -10,6 +10,7 @@ mod lab; // the fixture of all tests
 mod attach; // bills of materials beside images
 mod base; // base images in registries, and the lock file
 mod copy; // images from one place to another
+mod copy_credentials; // different users for both sides of a copy
 mod credentials; // where credentials are found, and that they stay secret
 mod environment; // proxies, full disks
 mod faults; // broken connections, errors, silence, lies

@@ -58,6 +58,14 @@ impl Registry {
         registry
     }
 
+    /// A registry that knows one user.
+    pub fn for_user(lab: &Lab, user: &str, password: &str) -> Self {
+        let hashed = Command::new("htpasswd").args(["-Bbn", user, password]).output();
+        let file = lab.file(format!("htpasswd-{user}"), hashed.unwrap().stdout);
+        let auth = format!("auth:\n  htpasswd: {{realm: test, path: {}}}\n", file.display());
+        Self::with("", &auth)
+    }
+
     /// A repository or image in the registry.
     pub fn name(&self, name: &str) -> String {
         format!("{}/{name}", self.address)

@@ -11,6 +11,8 @@ mod registry;
 mod report;
 #[cfg(feature = "vm")]
 mod resources;
+#[cfg(feature = "registry")]
+mod side;
 mod threads;
 
 pub(super) use access::AccessArgs;
@@ -26,4 +28,6 @@ pub(super) use registry::RegistryArgs;
 pub(super) use report::ReportFile;
 #[cfg(feature = "vm")]
 pub(super) use resources::ResourceArgs;
+#[cfg(feature = "registry")]
+pub(super) use side::{Login, SideArgs};
 pub(super) use threads::thread_count;

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
+use super::side::Login;
 use crate::cli::exit::UsageError;
 use crate::registry::{Credentials, DEFAULT_TIMEOUT, Registries, RegistryOptions, Secret};
 
@@ -37,13 +38,38 @@ const PASSWORD_MAX: u64 = 64 << 10;
 impl RegistryArgs {
     /// Prepares access to registries; `cache` says whether blobs are kept in the cache.
     pub(in crate::cli) fn registries(&self, cache: bool) -> anyhow::Result<Registries> {
-        let login = self.username.as_ref().map(|name| login(name)).transpose()?;
+        let name = self.username.as_ref();
+        let login = name.map(|name| password_from_stdin(name)).transpose()?;
+        Ok(Registries::new(RegistryOptions { login, ..self.options(cache) })?)
+    }
+
+    /// Like [`registries`](Self::registries), with `login` in the place of the credentials in these
+    /// arguments.
+    pub(in crate::cli) fn registries_with(
+        &self,
+        login: &Login,
+        cache: bool,
+    ) -> anyhow::Result<Registries> {
+        let (login, auth_file) = match login {
+            Login::Credentials(credentials) => (Some(credentials.clone()), None),
+            Login::AuthFile(path) => (None, Some(path.clone())),
+        };
+        Ok(Registries::new(RegistryOptions { login, auth_file, ..self.options(cache) })?)
+    }
+
+    fn options(&self, cache: bool) -> RegistryOptions {
         let timeout = Duration::from_secs(self.registry_timeout);
-        Ok(Registries::new(RegistryOptions { login, plain_http: self.plain_http, timeout, cache })?)
+        RegistryOptions {
+            plain_http: self.plain_http,
+            timeout,
+            cache,
+            ..RegistryOptions::default()
+        }
     }
 }
 
-fn login(username: &str) -> anyhow::Result<Credentials> {
+/// The credentials of the user `username`, whose password is on standard input.
+pub(super) fn password_from_stdin(username: &str) -> anyhow::Result<Credentials> {
     let mut password = String::new();
     std::io::stdin().take(PASSWORD_MAX).read_to_string(&mut password)?;
     let password = password.strip_suffix('\n').unwrap_or(&password);
