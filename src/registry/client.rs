@@ -37,15 +37,17 @@ pub(super) struct Client {
 
 impl Client {
     /// Connects to the repository of `endpoint` and finds out how its registry authenticates.
+    /// `helpers` are the places of credentials according to `registries.conf`.
     pub(super) async fn connect(
         endpoint: &Endpoint,
         options: &RegistryOptions,
+        helpers: &[String],
     ) -> Result<Self, RegistryError> {
         let reference = &endpoint.reference;
         let credentials = match &options.login {
             // It is meant for the registry that the user named.
             Some(login) if !endpoint.is_mirror => Some(login.clone()),
-            _ => credentials::find(reference, options.auth_file.as_deref()).await?,
+            _ => credentials::find(reference, options.auth_file.as_deref(), helpers).await?,
         };
         let Connection { http, base, challenge } = connect::connect(endpoint, options).await?;
         Ok(Self {

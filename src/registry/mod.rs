@@ -146,7 +146,8 @@ impl Registries {
         if let Some(client) = clients.get(&key) {
             return Ok(Arc::clone(client));
         }
-        let client = Arc::new(Client::connect(endpoint, &self.0.options).await?);
+        let helpers = self.mirrors()?.credential_helpers();
+        let client = Arc::new(Client::connect(endpoint, &self.0.options, helpers).await?);
         clients.insert(key, Arc::clone(&client));
         Ok(client)
     }

@@ -103,6 +103,55 @@ fn credential_helpers_are_asked() {
     assert!(path.stderr().contains("not the name of a credential helper"), "{}", path.stderr());
 }
 
+// containers-registries.conf(5), "credential-helpers".
+#[test]
+fn credential_helpers_of_registries_conf_are_asked_in_order() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    let registry = registry(&lab);
+    let image = registry.name("my/app:1");
+    let helper = |name: &str, answer: &str| {
+        let path = format!("bin/docker-credential-{name}");
+        lab.file(
+            &path,
+            format!("#!/bin/sh\nread -r server\necho \"{name} $server\" >>asked\n{answer}"),
+        );
+        lab.mode(&path, 0o755);
+    };
+    let answer = format!("echo '{{\"Username\": \"{USER}\", \"Secret\": \"{PASSWORD}\"}}'\n");
+    helper("good", &answer);
+    helper("wrong", "echo '{\"Username\": \"me\", \"Secret\": \"hunter2\"}'\n");
+    helper("empty", "echo credentials not found in native keychain; exit 1\n");
+    helper("broken", "echo locked; exit 1\n");
+    let search = format!("{}:{}", lab.path("bin").display(), std::env::var("PATH").unwrap());
+    let settings = "home/.config/containers/registries.conf";
+    let push = |helpers: &str| {
+        lab.file(settings, format!("credential-helpers = [{helpers}]\n"));
+        lab.file("asked", "");
+        let mut command = command(&lab, ["push", "app.toml", &image]);
+        command.env("PATH", &search);
+        let asked = |run: Run| (run, std::fs::read_to_string(lab.path("asked")).unwrap());
+        asked(Run::of(command))
+    };
+    let server = registry.address;
+    let (run, asked) = push("'empty', 'broken', 'absent', 'good', 'wrong'");
+    run.ok();
+    assert_eq!(asked, format!("empty {server}\nbroken {server}\ngood {server}\n"));
+    assert_denied(&push("'empty'").0);
+    let (run, _) = push("'empty', 'broken'");
+    assert_eq!(run.output.status.code(), Some(2));
+    assert!(run.stderr().contains("docker-credential-broken"), "{}", run.stderr());
+    // Files count where they are listed, and only there.
+    lab.file("home/.docker/config.json", auths(&registry, USER, PASSWORD));
+    push("'containers-auth.json', 'wrong'").0.ok();
+    push("").0.ok();
+    assert_denied(&push("'wrong', 'containers-auth.json'").0);
+    assert_denied(&push("'empty'").0);
+    // A later file replaces the list.
+    lab.file("home/.config/containers/registries.conf.d/1.conf", "credential-helpers = ['good']\n");
+    push("'wrong'").0.ok();
+}
+
 #[test]
 fn the_password_may_come_from_standard_input() {
     let lab = Lab::new();

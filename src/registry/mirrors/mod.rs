@@ -1,4 +1,4 @@
-//! Mirrors, and registries without verified TLS, as Podman and Docker are configured
+//! Mirrors, registries without verified TLS, and credential helpers, as Podman and Docker are configured
 //! (containers-registries.conf(5); docs.docker.com, "daemon configuration file").
 
 mod docker;
@@ -8,7 +8,7 @@ mod settings;
 use std::collections::VecDeque;
 
 use self::docker::Daemon;
-use self::podman::{Pull, Rule};
+use self::podman::{Pull, Settings};
 use super::RegistryError;
 use super::endpoint::Endpoint;
 use crate::image::RemoteReference;
@@ -16,19 +16,24 @@ use crate::image::RemoteReference;
 /// The settings of Podman and Docker.
 #[derive(Debug, Default)]
 pub(super) struct Mirrors {
-    rules: Vec<Rule>,
+    podman: Settings,
     daemon: Daemon,
 }
 
 impl Mirrors {
     /// Reads the settings.
     pub(super) fn read() -> Result<Self, RegistryError> {
-        Ok(Self { rules: podman::read()?, daemon: docker::read()? })
+        Ok(Self { podman: podman::read()?, daemon: docker::read()? })
+    }
+
+    /// The places of credentials in the order in which they are asked, if the settings name them.
+    pub(super) fn credential_helpers(&self) -> &[String] {
+        &self.podman.credential_helpers
     }
 
     /// The registry of `reference` itself.
     pub(super) fn own(&self, reference: &RemoteReference) -> Result<Endpoint, RegistryError> {
-        let rule = podman::find(&self.rules, reference);
+        let rule = podman::find(&self.podman.rules, reference);
         if let Some((rule, _)) = rule.filter(|(rule, _)| rule.blocked) {
             let (registry, path) = (reference.name(), rule.path.clone());
             return Err(RegistryError::Blocked { registry, path });
@@ -45,7 +50,7 @@ impl Mirrors {
     ) -> Result<VecDeque<Endpoint>, RegistryError> {
         let mut own = self.own(reference)?;
         let mut endpoints = VecDeque::new();
-        if let Some((rule, length)) = podman::find(&self.rules, reference) {
+        if let Some((rule, length)) = podman::find(&self.podman.rules, reference) {
             let by_digest = reference.digest.is_some();
             let mirrors = rule.mirrors.iter().filter(|mirror| match mirror.pull {
                 Pull::All => true,

@@ -21,6 +21,14 @@ const USER_FOLDER: &str = "containers/registries.conf.d";
 /// The variable that names another file.
 const VARIABLE: &str = "CONTAINERS_REGISTRIES_CONF";
 
+/// The settings of all files.
+#[derive(Debug, Default)]
+pub(super) struct Settings {
+    pub(super) rules: Vec<Rule>,
+    /// Programs that keep credentials, and the name that stands for files.
+    pub(super) credential_helpers: Vec<String>,
+}
+
 /// The settings for the images whose names begin with a prefix.
 #[derive(Debug)]
 pub(super) struct Rule {
@@ -61,9 +69,10 @@ pub(super) struct Place {
 }
 
 /// A file. Unknown keys, such as those for names without a registry, are ignored.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
 struct File {
-    #[serde(default)]
+    credential_helpers: Vec<String>,
     registry: Vec<Registry>,
 }
 
@@ -88,21 +97,26 @@ struct MirrorEntry {
     pull_from_mirror: Option<Pull>,
 }
 
-/// Reads all files. A rule replaces that for the same prefix in an earlier file.
-pub(super) fn read() -> Result<Vec<Rule>, RegistryError> {
-    let mut rules: Vec<Rule> = Vec::new();
+/// Reads all files. A rule replaces that for the same prefix in an earlier file, and a list of
+/// credential helpers an earlier list.
+pub(super) fn read() -> Result<Settings, RegistryError> {
+    let Settings { mut rules, mut credential_helpers } = Settings::default();
     for path in files()? {
         let content = match document::read(&path, document::MAX_SIZE) {
             Ok(content) => content,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(failed(&path, format!("failed to read it: {error}"))),
         };
-        for rule in parse(&path, &content)? {
+        let read = parse(&path, &content)?;
+        if !read.credential_helpers.is_empty() {
+            credential_helpers = read.credential_helpers;
+        }
+        for rule in read.rules {
             rules.retain(|other| other.path == path || other.prefix != rule.prefix);
             rules.push(rule);
         }
     }
-    Ok(rules)
+    Ok(Settings { rules, credential_helpers })
 }
 
 /// The files in the order in which they are read: the user's own file replaces the host's.
@@ -130,7 +144,7 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn parse(path: &Path, content: &str) -> Result<Vec<Rule>, RegistryError> {
+fn parse(path: &Path, content: &str) -> Result<Settings, RegistryError> {
     let file: File =
         toml::from_str(content).map_err(|error| failed(path, error.to_string().trim_end()))?;
     let rule = |entry: Registry| {
@@ -160,7 +174,8 @@ fn parse(path: &Path, content: &str) -> Result<Vec<Rule>, RegistryError> {
             path: path.to_owned(),
         })
     };
-    file.registry.into_iter().map(rule).collect()
+    let rules = file.registry.into_iter().map(rule).collect::<Result<_, _>>()?;
+    Ok(Settings { rules, credential_helpers: file.credential_helpers })
 }
 
 /// The rule with the longest prefix of `reference`, and the length of the part that matches.
@@ -221,7 +236,7 @@ mod tests {
     use super::*;
 
     fn pulled_from(rules: &str, reference: &str) -> String {
-        let rules = parse(Path::new("registries.conf"), rules).unwrap();
+        let rules = parse(Path::new("registries.conf"), rules).unwrap().rules;
         let reference: RemoteReference = reference.parse().unwrap();
         match find(&rules, &reference) {
             Some((rule, length)) => {

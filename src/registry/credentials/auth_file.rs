@@ -1,42 +1,29 @@
-//! Finds credentials where Docker, Podman and skopeo keep them (docs.docker.com, "docker login";
-//! containers-auth.json(5)).
+//! Files with credentials: where they are, and the entries for an image (docs.docker.com,
+//! "docker login"; containers-auth.json(5)).
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
 
-use super::RegistryError;
-use super::secret::{Credentials, Secret};
+use super::helper::ask;
 use crate::document;
 use crate::image::RemoteReference;
-use crate::text;
+use crate::registry::RegistryError;
+use crate::registry::secret::{Credentials, Secret};
 
 /// The size limit of a file with credentials in bytes.
 const FILE_MAX: u64 = 4 << 20;
-/// The size limit of a credential helper's answer in bytes.
-const ANSWER_MAX: usize = 1 << 20;
-/// The time limit for a credential helper, which may ask the user.
-const HELPER_TIMEOUT: Duration = Duration::from_secs(120);
 /// The key of Docker Hub in Docker's files.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
-/// The user name that marks an identity token.
-const TOKEN_USER: &str = "<token>";
-/// A credential helper's answer if it has no credentials (docker-credential-helpers,
-/// `credentials/error.go`).
-const NOT_FOUND: &str = "credentials not found in native keychain";
 
 /// A file with credentials. Unknown keys, such as `HttpHeaders`, are ignored.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct AuthFile {
+pub(super) struct AuthFile {
     auths: BTreeMap<String, AuthEntry>,
     cred_helpers: BTreeMap<String, String>,
     creds_store: Option<String>,
@@ -51,42 +38,8 @@ struct AuthEntry {
     identitytoken: Option<String>,
 }
 
-/// A credential helper's answer.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct HelperAnswer {
-    #[serde(default)]
-    username: String,
-    #[serde(default)]
-    secret: String,
-}
-
-/// Finds the credentials for `reference`: those of the first file that has any, or those in the
-/// file `only`.
-pub(super) async fn find(
-    reference: &RemoteReference,
-    only: Option<&Path>,
-) -> Result<Option<Credentials>, RegistryError> {
-    if let Some(path) = only {
-        return match read(path)? {
-            Some(file) => in_file(path, &file, reference).await,
-            None => Err(RegistryError::Credentials {
-                path: path.to_owned(),
-                problem: "no such file with credentials".to_owned(),
-            }),
-        };
-    }
-    for path in files() {
-        let Some(file) = read(&path)? else { continue };
-        if let Some(found) = in_file(&path, &file, reference).await? {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
-}
-
 /// The files that may have credentials, in the order of precedence.
-fn files() -> Vec<PathBuf> {
+pub(super) fn files() -> Vec<PathBuf> {
     let variable =
         |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(only) = variable("REGISTRY_AUTH_FILE") {
@@ -113,7 +66,7 @@ fn files() -> Vec<PathBuf> {
 }
 
 /// Reads a file with credentials, if it exists. Messages never quote its content.
-fn read(path: &Path) -> Result<Option<AuthFile>, RegistryError> {
+pub(super) fn read(path: &Path) -> Result<Option<AuthFile>, RegistryError> {
     let failed = |problem: String| RegistryError::Credentials { path: path.to_owned(), problem };
     let content = match document::read(path, FILE_MAX) {
         Ok(content) => content,
@@ -126,7 +79,7 @@ fn read(path: &Path) -> Result<Option<AuthFile>, RegistryError> {
 }
 
 /// The credentials for `reference` in `file`.
-async fn in_file(
+pub(super) async fn in_file(
     path: &Path,
     file: &AuthFile,
     reference: &RemoteReference,
@@ -210,54 +163,6 @@ impl AuthEntry {
             password: Secret::new(password),
         }))
     }
-}
-
-/// Asks the credential helper `name` for the credentials of `server`
-/// (docker-credential-helpers, "Development").
-async fn ask(name: &str, server: &str) -> Result<Option<Credentials>, RegistryError> {
-    let program = format!("docker-credential-{name}");
-    let failed = |problem: String| RegistryError::Credentials { path: (&program).into(), problem };
-    let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if !name.chars().all(is_name) {
-        return Err(failed("not the name of a credential helper".to_owned()));
-    }
-    let output = tokio::time::timeout(HELPER_TIMEOUT, run(&program, server)).await;
-    let output = output
-        .map_err(|_| failed(format!("no answer within {} s", HELPER_TIMEOUT.as_secs())))?
-        .map_err(|error| failed(format!("failed to run the credential helper: {error}")))?;
-    if output.stdout.len() > ANSWER_MAX {
-        return Err(failed("its answer is too long".to_owned()));
-    }
-    if !output.status.success() {
-        let message = String::from_utf8_lossy(&output.stdout);
-        return match message.trim() {
-            NOT_FOUND => Ok(None),
-            message => {
-                Err(failed(format!("the credential helper failed: {}", text::shorten(message))))
-            }
-        };
-    }
-    let answer: HelperAnswer = serde_json::from_slice(&output.stdout)
-        .map_err(|_| failed("its answer is not JSON with Username and Secret".to_owned()))?;
-    Ok(match (answer.username.as_str(), answer.secret.as_str()) {
-        (_, "") => None,
-        (TOKEN_USER, token) => Some(Credentials::IdentityToken(Secret::new(token))),
-        (name, password) => Some(Credentials::Password {
-            username: name.to_owned(),
-            password: Secret::new(password),
-        }),
-    })
-}
-
-async fn run(program: &str, server: &str) -> io::Result<std::process::Output> {
-    let mut command = Command::new(program);
-    command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.kill_on_drop(true).spawn()?;
-    if let Some(mut input) = child.stdin.take() {
-        // A helper that does not read its input ends by itself.
-        let _ = input.write_all(server.as_bytes()).await;
-    }
-    child.wait_with_output().await
 }
 
 #[cfg(test)]

@@ -1,0 +1,80 @@
+//! Credential helpers: programs that keep credentials (docker-credential-helpers, "Development").
+
+use std::io;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::registry::RegistryError;
+use crate::registry::secret::{Credentials, Secret};
+use crate::text;
+
+/// The size limit of a credential helper's answer in bytes.
+const ANSWER_MAX: usize = 1 << 20;
+/// The time limit for a credential helper, which may ask the user.
+const HELPER_TIMEOUT: Duration = Duration::from_secs(120);
+/// The user name that marks an identity token.
+const TOKEN_USER: &str = "<token>";
+/// A credential helper's answer if it has no credentials (docker-credential-helpers,
+/// `credentials/error.go`).
+const NOT_FOUND: &str = "credentials not found in native keychain";
+
+/// A credential helper's answer.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HelperAnswer {
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    secret: String,
+}
+
+/// Asks the credential helper `name` for the credentials of `server`.
+pub(super) async fn ask(name: &str, server: &str) -> Result<Option<Credentials>, RegistryError> {
+    let program = format!("docker-credential-{name}");
+    let failed = |problem: String| RegistryError::Credentials { path: (&program).into(), problem };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if !name.chars().all(is_name) {
+        return Err(failed("not the name of a credential helper".to_owned()));
+    }
+    let output = tokio::time::timeout(HELPER_TIMEOUT, run(&program, server)).await;
+    let output = output
+        .map_err(|_| failed(format!("no answer within {} s", HELPER_TIMEOUT.as_secs())))?
+        .map_err(|error| failed(format!("failed to run the credential helper: {error}")))?;
+    if output.stdout.len() > ANSWER_MAX {
+        return Err(failed("its answer is too long".to_owned()));
+    }
+    if !output.status.success() {
+        let message = String::from_utf8_lossy(&output.stdout);
+        return match message.trim() {
+            NOT_FOUND => Ok(None),
+            message => {
+                Err(failed(format!("the credential helper failed: {}", text::shorten(message))))
+            }
+        };
+    }
+    let answer: HelperAnswer = serde_json::from_slice(&output.stdout)
+        .map_err(|_| failed("its answer is not JSON with Username and Secret".to_owned()))?;
+    Ok(match (answer.username.as_str(), answer.secret.as_str()) {
+        (_, "") => None,
+        (TOKEN_USER, token) => Some(Credentials::IdentityToken(Secret::new(token))),
+        (name, password) => Some(Credentials::Password {
+            username: name.to_owned(),
+            password: Secret::new(password),
+        }),
+    })
+}
+
+async fn run(program: &str, server: &str) -> io::Result<std::process::Output> {
+    let mut command = Command::new(program);
+    command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.kill_on_drop(true).spawn()?;
+    if let Some(mut input) = child.stdin.take() {
+        // A helper that does not read its input ends by itself.
+        let _ = input.write_all(server.as_bytes()).await;
+    }
+    child.wait_with_output().await
+}

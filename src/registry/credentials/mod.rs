@@ -1,0 +1,69 @@
+//! Finds credentials where Docker, Podman and skopeo keep them.
+
+mod auth_file;
+mod helper;
+
+use std::path::{Path, PathBuf};
+
+use super::RegistryError;
+use super::secret::Credentials;
+use crate::image::RemoteReference;
+
+/// The name by which `credential-helpers` of `registries.conf` lists the files with credentials
+/// (containers-registries.conf(5)).
+const FILES: &str = "containers-auth.json";
+
+/// Finds the credentials for `reference` in the file `only`, or else where the settings
+/// `helpers` say: names of credential helpers and of the usual files. Empty settings mean the
+/// files.
+pub(super) async fn find(
+    reference: &RemoteReference,
+    only: Option<&Path>,
+    helpers: &[String],
+) -> Result<Option<Credentials>, RegistryError> {
+    if let Some(path) = only {
+        return in_only_file(path, reference).await;
+    }
+    if helpers.is_empty() {
+        return in_files(reference).await;
+    }
+    let mut failed = None;
+    for helper in helpers {
+        let found = match helper.as_str() {
+            FILES => in_files(reference).await,
+            // Helpers know whole registries.
+            name => helper::ask(name, reference.registry()).await,
+        };
+        match found {
+            Ok(Some(found)) => return Ok(Some(found)),
+            Ok(None) => {}
+            // As in Podman, it counts if no other place has credentials.
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    failed.map_or(Ok(None), Err)
+}
+
+/// The credentials of the first usual file that has any.
+async fn in_files(reference: &RemoteReference) -> Result<Option<Credentials>, RegistryError> {
+    for path in auth_file::files() {
+        let Some(file) = auth_file::read(&path)? else { continue };
+        if let Some(found) = auth_file::in_file(&path, &file, reference).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// The credentials in the file `path`, which the user named.
+async fn in_only_file(
+    path: &Path,
+    reference: &RemoteReference,
+) -> Result<Option<Credentials>, RegistryError> {
+    let absent = || RegistryError::Credentials {
+        path: PathBuf::from(path),
+        problem: "no such file with credentials".to_owned(),
+    };
+    let file = auth_file::read(path)?.ok_or_else(absent)?;
+    auth_file::in_file(path, &file, reference).await
+}
