@@ -2,9 +2,9 @@
 //! less it shares its layer with.
 //!
 //! A layer is transferred again whenever anything in it changes, so its cost is its size times the
-//! number of things in it that change at different times. Paths with the same version are mostly of
-//! one package and count as one thing, except those that are larger than an average layer. Sorted
-//! by size, the things are cut into as many layers as there may be, where the sum of all costs is
+//! number of things in it that change at different times. Paths of the same source, or with the same
+//! version, are mostly of one release and count as one thing, except those that are larger than an
+//! average layer. Sorted by size, the things are cut into as many layers as there may be, where the sum of all costs is
 //! the least: in the end, large things are alone and small ones share a layer with many.
 //!
 //! An update must not move other paths to other layers. Therefore sizes count as the next power of
@@ -56,21 +56,21 @@ fn is_of_nix(path: &StorePath) -> bool {
     hash.len() == HASH && hash.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
-/// The paths of `graph` by version. Those that have none, or are larger than an average layer, are
-/// on their own.
+/// The paths of `graph` by release. Those of which it is unknown, or that are larger than an average
+/// layer, are on their own.
 fn items(graph: &PathGraph, available: usize) -> Vec<Item<'_>> {
     let total: u64 = graph.sizes().iter().fold(0, |sum, size| sum.saturating_add(*size));
     let average = units(total / available.max(1) as u64);
-    let mut versions: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut releases: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     let mut items = Vec::new();
-    for (number, (path, size)) in graph.paths().iter().zip(graph.sizes()).enumerate() {
-        let version = package::version(path);
-        match version.is_empty() || units(*size) > average {
+    for (number, size) in graph.sizes().iter().enumerate() {
+        let release = graph.release(number);
+        match release.is_empty() || units(*size) > average {
             true => items.push(Item::new(graph, vec![number])),
-            false => versions.entry(version).or_default().push(number),
+            false => releases.entry(release).or_default().push(number),
         }
     }
-    items.extend(versions.into_values().map(|paths| Item::new(graph, paths)));
+    items.extend(releases.into_values().map(|paths| Item::new(graph, paths)));
     items
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::package;
 use crate::closure::{Closure, StorePath};
 
 /// Store paths with their sizes and references. A path's number is its rank by size, smallest
@@ -12,6 +13,8 @@ pub struct PathGraph {
     sizes: Vec<u64>,
     references: Vec<Vec<usize>>,
     dependents: Vec<Vec<usize>>,
+    /// The sources of the paths whose sources are known.
+    sources: BTreeMap<usize, String>,
 }
 
 impl PathGraph {
@@ -32,7 +35,24 @@ impl PathGraph {
             }
         }
         let (sizes, paths) = sorted.into_iter().map(|(size, path)| (size, path.clone())).unzip();
-        Self { paths, sizes, references, dependents }
+        Self { paths, sizes, references, dependents, sources: BTreeMap::new() }
+    }
+
+    /// The graph with the names of what the paths are built from, as far as they are known. Paths
+    /// of the same source are released together.
+    #[must_use]
+    pub fn with_sources(mut self, sources: &BTreeMap<StorePath, String>) -> Self {
+        let known = self.paths.iter().enumerate();
+        let known = known.filter_map(|(number, path)| Some((number, sources.get(path)?.clone())));
+        self.sources = known.collect();
+        self
+    }
+
+    /// The name of the release that a path belongs to: its source, or else its version, because
+    /// paths with the same version are mostly of one package. Empty if both are unknown.
+    pub(super) fn release(&self, number: usize) -> String {
+        let source = self.sources.get(&number).cloned();
+        source.unwrap_or_else(|| package::version(&self.paths[number]))
     }
 
     /// The number of paths.

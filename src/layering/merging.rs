@@ -1,8 +1,9 @@
 //! A search for the layers that ship the fewest bytes, over the events that change paths.
 //!
 //! An event is a set of paths that change together. Some have happened: the updates of earlier
-//! builds. For what did not happen yet, every version of a package is an event that may happen,
-//! with a small weight: paths with the same version are mostly of one package. Where whatever
+//! builds. For what did not happen yet, every release of a package is an event that may happen,
+//! with a small weight: paths of the same source, or with the same
+//! version, are mostly of one release. Where whatever
 //! depends on a changed path changes too, as in Nix stores, it does so in all events.
 //!
 //! A layer costs its size times the weight of all events that change anything in it. The search
@@ -13,12 +14,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use super::graph::{PathGraph, reachable};
-use super::package;
 
 /// The weight of an event that happened, and of one that may happen.
 const HAPPENED: u64 = 5;
 const MAY_HAPPEN: u64 = 1;
-/// The most events that may happen: each path has a bit for each event. If there are more versions,
+/// The most events that may happen: each path has a bit for each event. If there are more releases,
 /// several share an event.
 const MAX_POSSIBLE: usize = 1024;
 /// The most layers that the search begins with; it takes time and memory by the square.
@@ -48,13 +48,13 @@ struct Events {
 
 impl Events {
     fn new(graph: &PathGraph, happened: &[Vec<usize>], dependents_change: bool) -> Self {
-        let mut versions: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (number, path) in graph.paths().iter().enumerate() {
-            versions.entry(package::version(path)).or_default().push(number);
+        let mut releases: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for number in 0..graph.len() {
+            releases.entry(graph.release(number)).or_default().push(number);
         }
-        let shared = versions.len().div_ceil(MAX_POSSIBLE).max(1);
-        let versions: Vec<Vec<usize>> = versions.into_values().collect();
-        let possible: Vec<Vec<usize>> = versions.chunks(shared).map(<[_]>::concat).collect();
+        let shared = releases.len().div_ceil(MAX_POSSIBLE).max(1);
+        let releases: Vec<Vec<usize>> = releases.into_values().collect();
+        let possible: Vec<Vec<usize>> = releases.chunks(shared).map(<[_]>::concat).collect();
         let words = |count: usize| count.div_ceil(u64::BITS as usize);
         let count = words(happened.len());
         let mut of_path = vec![vec![0; count + words(possible.len())]; graph.len()];

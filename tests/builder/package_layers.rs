@@ -126,6 +126,52 @@ fn an_update_of_a_package_changes_its_layer_and_that_of_other_files_only() {
     assert_eq!(before.iter().filter(|diff_id| !after.contains(diff_id)).count(), 2);
 }
 
+/// A root file system with six packages of similar size, of three sources, which take turns.
+fn three_sources(lab: &Lab, version_of_tools: &str) {
+    let mut status = String::new();
+    for (package, source) in [
+        ("p1", "tools"),
+        ("p2", "libs"),
+        ("p3", "web"),
+        ("p4", "tools"),
+        ("p5", "libs"),
+        ("p6", "web"),
+    ] {
+        let version = if source == "tools" { version_of_tools } else { "1.0-1" };
+        // The version in parentheses is that of the source, if it differs.
+        status.push_str(&format!(
+            "Package: {package}\nStatus: install ok installed\nArchitecture: amd64\n\
+             Source: {source} ({version})\nVersion: {version}\n\n"
+        ));
+        lab.file(format!("root/var/lib/dpkg/info/{package}.list"), format!("/usr/bin/{package}\n"));
+        let content = format!("{package} of {source} {version}");
+        lab.file(format!("root/usr/bin/{package}"), format!("{content:4000}"));
+    }
+    lab.file("root/var/lib/dpkg/status", status);
+}
+
+#[test]
+fn packages_of_one_source_share_a_layer_so_that_their_update_ships_only_that() {
+    let lab = Lab::new();
+    let recipe = format!("{DEBIAN}max_layers=4\n");
+    let mut images = Vec::new();
+    for version in ["1.0-1", "1.1-1"] {
+        three_sources(&lab, version);
+        let mut layers = packages(&lab, &recipe);
+        layers.sort();
+        assert_eq!(layers, ["", "p1 p4", "p2 p5", "p3 p6"], "{version}");
+        let built = build(&lab, &recipe);
+        let diff_ids = strings(&built.config()["rootfs"]["diff_ids"]);
+        images.push(diff_ids.into_iter().zip(built.layer_files()).collect::<Vec<_>>());
+    }
+    let [before, after] = [&images[0], &images[1]];
+    let is_new = |layer: &&(String, Vec<u8>)| before.iter().all(|(old, _)| *old != layer.0);
+    let sizes: Vec<usize> = after.iter().filter(is_new).map(|(_, tar)| tar.len()).collect();
+    // That of the two packages, and that of the database.
+    assert_eq!(sizes.len(), 2);
+    assert!(sizes.iter().all(|size| *size < 20_000), "{sizes:?}");
+}
+
 #[test]
 fn a_tar_with_packages_is_split_like_a_folder() {
     let lab = debian();
@@ -152,7 +198,7 @@ fn packages_of_apk_are_split_too() {
         "C:Q1abc=\nP:musl\nV:1.2.5-r9\nA:x86_64\np:so:libc.musl-x86_64.so.1=1\nF:lib\n\
          R:ld-musl-x86_64.so.1\na:0:0:755\nZ:Q1abc=\n\n\
          P:busybox\nV:1.37-r1\nD:so:libc.musl-x86_64.so.1 !other\nF:bin\nR:busybox\n\n\
-         P:scripts\nV:3-r0\nD:/bin/busybox musl>=1.2\nF:\nF:etc\nF:etc/init.d\nR:boot\n",
+         P:scripts\nV:3-r0\no:busybox\nD:/bin/busybox musl>=1.2\nF:\nF:etc\nF:etc/init.d\nR:boot\n",
     );
     lab.file("root/lib/ld-musl-x86_64.so.1", "musl");
     lab.file("root/bin/busybox", "busybox");

@@ -20,6 +20,7 @@ pub(super) fn packages(text: &str) -> Vec<Package> {
             match key {
                 "P" => package.name = value.to_owned(),
                 "V" => package.version = value.to_owned(),
+                "o" => package.source = value.to_owned(),
                 // A conflict begins with an exclamation mark.
                 "D" => {
                     let needs = value.split_whitespace().filter(|need| !need.starts_with('!'));
@@ -36,6 +37,9 @@ pub(super) fn packages(text: &str) -> Vec<Package> {
         }
         if package.name.is_empty() {
             continue;
+        }
+        if package.source.is_empty() {
+            package.source.clone_from(&package.name);
         }
         // Dependencies may name a file.
         let files = package.files.iter().filter_map(|path| std::str::from_utf8(path).ok());

@@ -100,6 +100,8 @@ fn insert(
     let full = format!("{name}:{}", field("Architecture"));
     let package = Package {
         version: field("Version").to_owned(),
+        // It may have the version in parentheses.
+        source: field("Source").split_whitespace().next().unwrap_or(&name).to_owned(),
         needs: needs.map(alternatives).collect(),
         provides: provides.chain([full.clone()]).collect(),
         files,

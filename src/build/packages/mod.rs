@@ -18,6 +18,8 @@ struct Package {
     /// Its name, of dpkg with the architecture if there are several.
     name: String,
     version: String,
+    /// The name of what it is built from, with other packages that are released together.
+    source: String,
     /// Alternatives for each thing that it needs.
     needs: Vec<Vec<String>>,
     /// The names that it provides in addition to its own.
@@ -75,6 +77,14 @@ impl Packages {
             dir.as_ref()?.path(&path).ok()
         };
         self.packages.iter().map(path).collect()
+    }
+
+    /// The source of each package, by its path in a graph.
+    pub(super) fn sources(&self, paths: &[Option<StorePath>]) -> BTreeMap<StorePath, String> {
+        let sources = paths.iter().zip(&self.packages).filter_map(|(path, package)| {
+            Some((path.clone()?, format!("{} {}", self.prefix, package.source)))
+        });
+        sources.collect()
     }
 
     /// Adds the packages that `sizes` has to `graph`: the sizes of their files, by package.

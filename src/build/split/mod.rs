@@ -113,7 +113,7 @@ fn lower_layers(
     if let Strategy::Pipeline(pipeline) = &recipe.layering {
         pipeline.check_paths(&graph).map_err(LayeringError::from)?;
     }
-    let graph = sized_graph(recipe.store.as_ref(), &graph)?;
+    let graph = sized_graph(recipe.store.as_ref(), &graph)?.with_sources(&packages.sources(&paths));
     let first = recipe.layers.len() + 1;
     let mut slots: BTreeMap<usize, usize> = BTreeMap::new();
     let mut layers = Vec::new();
@@ -168,13 +168,12 @@ pub(super) fn versioned_graph(plan: &Plan) -> Result<PathGraph, BuildError> {
         return sized_graph(store, &plan.closure);
     }
     let survey = Survey::of(plan)?;
-    let closure = match &survey.packages {
-        Some(Found { packages, sizes }) => {
-            with_packages(store, &plan.closure, packages, &packages.paths(true), sizes)?
-        }
-        None => plan.closure.clone(),
+    let Some(Found { packages, sizes }) = &survey.packages else {
+        return sized_graph(store, &plan.closure);
     };
-    sized_graph(store, &closure)
+    let paths = packages.paths(true);
+    let closure = with_packages(store, &plan.closure, packages, &paths, sizes)?;
+    Ok(sized_graph(store, &closure)?.with_sources(&packages.sources(&paths)))
 }
 
 /// The closure together with the packages that have files.
