@@ -34,6 +34,7 @@ Examples:
   seatrial push app.toml localhost:5000/app:1 --compress zstd
   seatrial push app.toml --dry-run             # says what would be sent
   seatrial push app.toml --sbom spdx           # with a bill of materials
+  cosign sign --yes \"$(seatrial push app.toml)\"   # and a signature
 
 Only blobs that the registry does not have are sent. Layers are compressed once
 and kept in the cache. Tags are set when everything else is there.")]

@@ -1,5 +1,5 @@
 //! Images from registries and to them, against Debian's `docker-registry`, cross-checked with
-//! skopeo and crane, and against servers of the tests' own that break, lie or stay silent.
+//! skopeo, crane and cosign, and against servers of the tests' own that break, lie or stay silent.
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,6 +23,7 @@ mod pull; // images from registries
 mod push; // images to registries
 mod server; // HTTP servers of the tests
 mod service; // docker-registry
+mod signatures; // cosign
 mod tls; // certificates
 mod tokens; // token servers
 mod unchanged; // pushes of named layers
