@@ -47,6 +47,7 @@ mod reading; // helpers that read forged images
 mod recipes;
 mod recorded_owners; // keys of recipes and errors for mistakes
 mod recursive_paths; // recursive changes of single paths
+mod rootless; // images that Buildah makes without root
 mod sandbox; // builds in sandboxes, where much is missing
 mod sbom; // bills of materials
 mod selection; // one of several images by name, platform and kind

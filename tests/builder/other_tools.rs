@@ -11,7 +11,7 @@ use crate::lab::Lab;
 use serde_json::json;
 
 /// The files of the lowest layer, as commands of a shell.
-const LOWER: &str = "
+pub const LOWER: &str = "
     mkdir -p bin etc/app/sub lib/real opaque/old usr/bin; echo app >bin/app; ln bin/app bin/hard
     echo conf >etc/app/conf; ln -s conf etc/app/link; ln -s real lib/linked; echo in >lib/real/x
     echo gone >etc/gone; echo hidden >opaque/old/x; echo hidden >opaque/y
@@ -62,7 +62,7 @@ fn files(folder: &Path) -> Files {
 }
 
 /// Compares the exported file system of the image in `layout` with what umoci unpacks.
-fn assert_same(lab: &Lab, tool: &str) {
+pub fn assert_same(lab: &Lab, tool: &str) {
     let export = [
         "set -e; umask 022; mkdir ours",
         "\"$SEATRIAL\" export layout -o ours.tar",
