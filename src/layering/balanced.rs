@@ -2,10 +2,11 @@
 //! less it shares its layer with.
 //!
 //! A layer is transferred again whenever anything in it changes, so its cost is its size times the
-//! number of things in it that change at different times. Paths of the same source, or with the same
-//! version, are mostly of one release and count as one thing, except those that are larger than an
-//! average layer. Sorted by size, the things are cut into as many layers as there may be, where the sum of all costs is
-//! the least: in the end, large things are alone and small ones share a layer with many.
+//! number of things in it that change at different times. Paths of the same source, or with the
+//! same version, are mostly of one release and count as one thing, except those that are larger
+//! than an average layer. Sorted by size, the things are cut into as many layers as there may be,
+//! where the sum of all costs is the least: in the end, large things are alone and small ones share
+//! a layer with many.
 //!
 //! An update must not move other paths to other layers. Therefore sizes count as the next power of
 //! two only, and things of equal size are sorted by name.
@@ -56,7 +57,7 @@ fn is_of_nix(path: &StorePath) -> bool {
     hash.len() == HASH && hash.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
-/// The paths of `graph` by release. Those of which it is unknown, or that are larger than an average
+/// The paths of `graph` by release. Those without a known one, or that are larger than an average
 /// layer, are on their own.
 fn items(graph: &PathGraph, available: usize) -> Vec<Item<'_>> {
     let total: u64 = graph.sizes().iter().fold(0, |sum, size| sum.saturating_add(*size));

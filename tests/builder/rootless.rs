@@ -24,7 +24,8 @@ const AS_USER: &str = r#"
 
 /// Makes an image of one layer, with owners, a capability and a FIFO, and another one on it.
 const BUILD: &str = r#"
-    unset XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME; export HOME=$PWD/home XDG_RUNTIME_DIR=$PWD/run STORAGE_DRIVER=vfs
+    unset XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME
+    export HOME=$PWD/home XDG_RUNTIME_DIR=$PWD/run STORAGE_DRIVER=vfs
     set -e; umask 022; mkdir home run lower; (cd lower; LOWER)
     container=$(buildah from scratch); buildah copy --chown 5:7 $container lower /
     buildah unshare bash -ec 'cd $(buildah mount $1); setcap cap_chown+ep bin/app

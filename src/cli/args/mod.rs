@@ -5,6 +5,8 @@ mod access;
 mod engines;
 mod image;
 mod limits;
+#[cfg(feature = "registry")]
+mod login;
 mod recipe;
 #[cfg(feature = "registry")]
 mod registry;
@@ -20,6 +22,8 @@ pub(super) use access::AccessArgs;
 pub(super) use engines::selected_engines;
 pub(super) use image::ImageArgs;
 pub(super) use limits::LimitArgs;
+#[cfg(feature = "registry")]
+pub(super) use login::Login;
 #[cfg(feature = "vm")]
 pub(super) use recipe::warn_of_cache_problem;
 pub(super) use recipe::{RecipeArgs, is_recipe};
@@ -29,5 +33,5 @@ pub(super) use report::ReportFile;
 #[cfg(feature = "vm")]
 pub(super) use resources::ResourceArgs;
 #[cfg(feature = "registry")]
-pub(super) use side::{Login, SideArgs};
+pub(super) use side::SideArgs;
 pub(super) use threads::thread_count;

@@ -1,11 +1,9 @@
 //! How registries are used: credentials, TLS, time limits.
 
-use std::io::Read;
 use std::time::Duration;
 
-use super::side::Login;
-use crate::cli::exit::UsageError;
-use crate::registry::{Credentials, DEFAULT_TIMEOUT, Registries, RegistryOptions, Secret};
+use super::login::{Login, password_from_stdin};
+use crate::registry::{DEFAULT_TIMEOUT, Registries, RegistryOptions};
 
 /// The heading of these arguments in help texts.
 const HEADING: &str = "Registries";
@@ -31,9 +29,6 @@ pub(in crate::cli) struct RegistryArgs {
         value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = HEADING)]
     registry_timeout: u64,
 }
-
-/// The size limit of a password in bytes.
-const PASSWORD_MAX: u64 = 64 << 10;
 
 impl RegistryArgs {
     /// Prepares access to registries; `cache` says whether blobs are kept in the cache.
@@ -66,16 +61,4 @@ impl RegistryArgs {
             ..RegistryOptions::default()
         }
     }
-}
-
-/// The credentials of the user `username`, whose password is on standard input.
-pub(super) fn password_from_stdin(username: &str) -> anyhow::Result<Credentials> {
-    let mut password = String::new();
-    std::io::stdin().take(PASSWORD_MAX).read_to_string(&mut password)?;
-    let password = password.strip_suffix('\n').unwrap_or(&password);
-    let password = password.strip_suffix('\r').unwrap_or(password);
-    if password.is_empty() {
-        return Err(UsageError("there is no password on standard input").into());
-    }
-    Ok(Credentials::Password { username: username.to_owned(), password: Secret::new(password) })
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use anyhow::bail;
 
-use super::registry::password_from_stdin;
+use super::login::{Login, password_from_stdin};
 use crate::cli::streams::messages;
 use crate::image::Location;
 use crate::registry::{Credentials, Secret};
@@ -38,19 +38,13 @@ pub(in crate::cli) struct SideArgs {
     dest_creds: Option<Creds>,
 
     /// Read the password for --dest-creds from standard input
-    #[arg(long, requires = "dest_creds", conflicts_with_all = ["password_stdin", "src_password_stdin"],
-        help_heading = HEADING)]
+    #[arg(long, requires = "dest_creds", help_heading = HEADING,
+        conflicts_with_all = ["password_stdin", "src_password_stdin"])]
     dest_password_stdin: bool,
 
     /// Only file with credentials for the destination's registry
     #[arg(long, value_name = "FILE", conflicts_with = "dest_creds", help_heading = HEADING)]
     dest_authfile: Option<PathBuf>,
-}
-
-/// The credentials for one registry, or where they are.
-pub(in crate::cli) enum Login {
-    Credentials(Credentials),
-    AuthFile(PathBuf),
 }
 
 /// A user, with a password if it is on the command line. Parsing never fails, because an error

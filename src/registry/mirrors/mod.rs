@@ -1,5 +1,5 @@
-//! Mirrors, registries without verified TLS, and credential helpers, as Podman and Docker are configured
-//! (containers-registries.conf(5); docs.docker.com, "daemon configuration file").
+//! Mirrors, registries without verified TLS, and credential helpers, as in the settings of Podman
+//! and Docker (containers-registries.conf(5); docs.docker.com, "daemon configuration file").
 
 mod docker;
 mod podman;
