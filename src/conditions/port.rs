@@ -37,12 +37,26 @@ enum Written {
     Text(String),
 }
 
+impl Port {
+    /// A UDP port.
+    pub const fn udp(number: u16) -> Self {
+        Self { number, protocol: Protocol::Udp }
+    }
+}
+
+impl From<u16> for Port {
+    /// A TCP port.
+    fn from(number: u16) -> Self {
+        Self { number, protocol: Protocol::Tcp }
+    }
+}
+
 impl TryFrom<Written> for Port {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
         let text = match written {
-            Written::Number(number) => return Ok(Self { number, protocol: Protocol::Tcp }),
+            Written::Number(number) => return Ok(number.into()),
             Written::Text(text) => text,
         };
         let parsed = text.split_once('/').and_then(|(number, protocol)| {

@@ -1,5 +1,7 @@
 //! When a service is ready.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
@@ -9,6 +11,24 @@ use super::text::Text;
 use super::timeout::Timeout;
 
 /// When a service is ready: all given conditions must be met.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use seatrial::conditions::{HttpExpectations, ReadyConditions, Text};
+///
+/// let port = ReadyConditions::port(5432).within(Duration::from_secs(90));
+/// let several = ReadyConditions {
+///     http: Some(HttpExpectations {
+///         port: 80,
+///         path: Some("/health".to_owned()),
+///         body: Some(Text::containing("ok")),
+///         ..HttpExpectations::default()
+///     }),
+///     ..ReadyConditions::log("listening")
+/// };
+/// # assert!(port.http.is_none() && several.log.is_some());
+/// ```
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadyConditions {
@@ -28,6 +48,40 @@ pub struct ReadyConditions {
     pub healthy: Option<bool>,
     /// The time limit; 60 seconds by default.
     pub timeout: Option<Timeout>,
+}
+
+impl ReadyConditions {
+    /// A port is reachable from outside of the container: a number is a TCP port.
+    pub fn port(port: impl Into<Port>) -> Self {
+        Self { port: Some(port.into()), ..Self::default() }
+    }
+
+    /// The container has printed `text`.
+    pub fn log(text: impl Into<String>) -> Self {
+        Self { log: Some(Text::containing(text)), ..Self::default() }
+    }
+
+    /// A request for `path` is answered with status 200.
+    pub fn http(port: u16, path: impl Into<String>) -> Self {
+        let http = HttpExpectations { port, path: Some(path.into()), ..Default::default() };
+        Self { http: Some(http), ..Self::default() }
+    }
+
+    /// A command in the container exits with code 0.
+    pub fn exec(command: &[&str]) -> Self {
+        let command = command.iter().map(ToString::to_string).collect();
+        Self { exec: Some(command), ..Self::default() }
+    }
+
+    /// The image's own health check succeeds.
+    pub fn healthy() -> Self {
+        Self { healthy: Some(true), ..Self::default() }
+    }
+
+    /// The same conditions, with another time limit than 60 seconds.
+    pub fn within(self, limit: Duration) -> Self {
+        Self { timeout: Some(limit.into()), ..self }
+    }
 }
 
 /// Reads rules for a log. A string must only be contained: a log is never complete.

@@ -152,8 +152,22 @@ where
 
 impl Text {
     /// The rule that a text is exactly `text`.
-    pub(crate) fn equal_to(text: String) -> Self {
-        Self(Rules { equals: Some(text), ..Rules::default() })
+    pub fn equal_to(text: impl Into<String>) -> Self {
+        Self(Rules { equals: Some(text.into()), ..Rules::default() })
+    }
+
+    /// The rule that a text contains `part`.
+    pub fn containing(part: impl Into<String>) -> Self {
+        Self(Rules { contains: vec![part.into()], ..Rules::default() })
+    }
+
+    /// The rule that a text is matched by `pattern`, a regular expression.
+    ///
+    /// # Errors
+    /// If the regular expression does not compile.
+    pub fn matching(pattern: &str) -> Result<Self, regex::Error> {
+        let matches = vec![Pattern::try_from(pattern.to_owned())?];
+        Ok(Self(Rules { matches, ..Rules::default() }))
     }
 
     /// The same rules, but a text need only contain what it would have to equal.

@@ -44,6 +44,13 @@ impl Timeout {
     }
 }
 
+impl From<Duration> for Timeout {
+    /// This time limit, or 24 hours if that is shorter.
+    fn from(duration: Duration) -> Self {
+        Self(duration.min(MAX))
+    }
+}
+
 impl TryFrom<Written> for Timeout {
     type Error = String;
 

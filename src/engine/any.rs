@@ -9,6 +9,10 @@ use tokio::time::timeout;
 use super::any_container::Container;
 use super::{Cri, Docker, EngineError, ImageFacts, RunOptions, RunOutput};
 
+/// Why an engine alone does not mount files of this host.
+const MOUNTS: &str = "the engine cannot mount files of this host; start the container through \
+                      a LoadedImage, which copies them into the VM";
+
 /// A container engine.
 #[derive(Clone, Debug)]
 pub enum Engine {
@@ -149,6 +153,9 @@ impl Engine {
     }
 
     async fn create(&self, image: &str, options: &RunOptions) -> Result<Container, EngineError> {
+        if !options.mounts.is_empty() {
+            return Err(EngineError::Unsupported(MOUNTS));
+        }
         match self {
             Self::Docker(docker) => docker.create(image, options).await.map(Container::Docker),
             Self::Cri(cri) => cri.create(image, options).await.map(Container::Cri),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{CriContainer, DockerContainer, EngineError, Pod, RunOptions, RunOutput, State};
+use super::{
+    CriContainer, DockerContainer, EngineError, FileToCopy, LogStream, Pod, RunOptions, RunOutput,
+    State, limits,
+};
 
 /// A container. It exists until it is removed.
 #[derive(Clone, Debug)]
@@ -74,10 +77,7 @@ impl Container {
         match self {
             Self::Docker(container) => container.exec(command, user, limit).await,
             Self::Cri(container) if user.is_none() => container.exec(command, limit).await,
-            Self::Cri(_) => {
-                let problem = "CRI runs commands only as the user of the container";
-                Err(EngineError::Unexpected(problem.to_owned()))
-            }
+            Self::Cri(_) => Err(EngineError::Unsupported(limits::EXEC_USER)),
         }
     }
 
@@ -144,10 +144,7 @@ impl Container {
     pub async fn signal(&self, signal: &str) -> Result<(), EngineError> {
         match self {
             Self::Docker(container) => container.signal(signal).await,
-            Self::Cri(_) => {
-                let problem = "CRI sends only the image's stop signal".to_owned();
-                Err(EngineError::Unexpected(problem))
-            }
+            Self::Cri(_) => Err(EngineError::Unsupported(limits::SIGNALS)),
         }
     }
 
@@ -159,9 +156,26 @@ impl Container {
     pub async fn copy_out(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, EngineError> {
         match self {
             Self::Docker(container) => container.copy_out(path, limit).await,
-            Self::Cri(_) => {
-                Err(EngineError::Unexpected("CRI cannot read files of a container".to_owned()))
-            }
+            Self::Cri(_) => Err(EngineError::Unsupported(limits::FILES)),
+        }
+    }
+
+    /// Writes files into the container, which need not be running.
+    ///
+    /// # Errors
+    /// If a path is not absolute, the engine rejects the files, or it has no Docker API.
+    pub async fn copy_into(&self, files: &[FileToCopy]) -> Result<(), EngineError> {
+        match self {
+            Self::Docker(container) => container.copy_into(files).await,
+            Self::Cri(_) => Err(EngineError::Unsupported(limits::COPY_INTO)),
+        }
+    }
+
+    /// Returns the container's output from its beginning, as it arrives, until the container ends.
+    pub fn follow_logs(&self) -> LogStream {
+        match self {
+            Self::Docker(container) => container.follow_logs(),
+            Self::Cri(container) => container.follow_logs(),
         }
     }
 

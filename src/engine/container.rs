@@ -18,10 +18,13 @@ use super::docker::{REQUEST_TIMEOUT, api};
 use super::inspected::Inspected;
 use super::run::OUTPUT_MAX;
 use super::settings::FileToCopy;
-use super::{Docker, EngineError, RunOptions, RunOutput, State};
+use super::{Docker, EngineError, RunOptions, RunOutput, State, network};
 
 fn create_body(options: &RunOptions, image: &str) -> ContainerCreateBody {
-    let network_mode = (!options.network).then(|| "none".to_owned());
+    let network_mode = match &options.attachment {
+        Some(attachment) => Some(attachment.network.clone()),
+        None => (!options.network).then(|| "none".to_owned()),
+    };
     let binds = Some(options.binds.clone());
     let stdin = options.stdin.is_some();
     ContainerCreateBody {
@@ -39,6 +42,7 @@ fn create_body(options: &RunOptions, image: &str) -> ContainerCreateBody {
         stdin_once: Some(stdin),
         tty: options.settings.tty.then_some(true),
         hostname: options.settings.hostname.clone(),
+        networking_config: options.attachment.as_ref().map(network::config),
         host_config: Some(HostConfig { network_mode, binds, ..options.settings.host_config() }),
         ..ContainerCreateBody::default()
     }

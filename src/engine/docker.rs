@@ -66,7 +66,9 @@ pub(super) fn api(action: impl Into<String>) -> impl FnOnce(Error) -> EngineErro
 }
 
 impl Docker {
-    pub(super) fn api(&self) -> &bollard::Docker {
+    /// Returns the client of the [`bollard`] crate that this client uses, for requests that it does
+    /// not have itself.
+    pub fn api(&self) -> &bollard::Docker {
         &self.api
     }
 

@@ -84,12 +84,20 @@ pub enum EngineError {
     /// A container has no address: it has exited, or it is not on the engine's network.
     #[error("the container has no address on the engine's network")]
     NoAddress,
+    /// The engine's API cannot do what was asked for.
+    #[error("{0}")]
+    Unsupported(&'static str),
     /// A response lacks required data.
     #[error("{}", text::excerpt(.0))]
     Unexpected(String),
 }
 
 impl EngineError {
+    /// Whether the engine's API cannot do what was asked for.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self, Self::Unsupported(_))
+    }
+
     /// Whether the environment failed, rather than the user's input.
     pub fn is_environment(&self) -> bool {
         !matches!(self, Self::Host(_) | Self::Ssh { .. } | Self::Context { .. })

@@ -1,6 +1,7 @@
 //! Options and results of containers, the same for all engines.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::settings::Settings;
@@ -23,19 +24,49 @@ pub struct RunOptions {
     pub working_dir: Option<String>,
     /// Whether the container is on the engine's default network.
     pub network: bool,
+    /// The network that the container joins instead of the engine's default network.
+    pub attachment: Option<NetworkAttachment>,
     /// Whether the container gets no network interface, not even loopback, which makes it start
     /// much faster. In a pod, it uses the node's network instead.
     pub bare: bool,
     /// Paths at which anonymous volumes are mounted.
     pub volumes: Vec<String>,
-    /// Bind mounts as `HOST_PATH:CONTAINER_PATH[:ro]`.
+    /// Bind mounts as `HOST_PATH:CONTAINER_PATH[:ro]`. The host is that of the engine: a guest.
     pub binds: Vec<String>,
+    /// Files and folders of this host, copies of which are mounted read-only. Only
+    /// [`harness`](crate::harness) can do that.
+    pub mounts: Vec<Mount>,
     /// The text on standard input.
     pub stdin: Option<String>,
     /// The pod in which the container is created, over CRI; by default one of its own.
     pub pod: Option<Pod>,
     /// Settings of isolation and resources.
     pub settings: Settings,
+}
+
+/// A network that a container joins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkAttachment {
+    /// The name of the network.
+    pub network: String,
+    /// Host names by which other containers on the network reach the container.
+    pub aliases: Vec<String>,
+}
+
+/// A file or folder of this host, a copy of which is mounted read-only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// The path on this host.
+    pub source: PathBuf,
+    /// The absolute path in the container.
+    pub target: String,
+}
+
+impl Mount {
+    /// A copy of `source`, a file or folder of this host, at `target` in the container.
+    pub fn new(source: impl Into<PathBuf>, target: impl Into<String>) -> Self {
+        Self { source: source.into(), target: target.into() }
+    }
 }
 
 /// A pod over CRI, in which further containers can be created. It ends with the container that it
@@ -51,6 +82,12 @@ impl RunOptions {
     /// Options that replace the image's `Cmd` by `command`.
     pub fn command(command: &[&str]) -> Self {
         Self { command: Some(owned(command)), ..Self::default() }
+    }
+
+    /// Options of a service: the image's own command, on the engine's default network, so that its
+    /// ports are reachable.
+    pub fn service() -> Self {
+        Self { network: true, ..Self::default() }
     }
 
     /// Options that run `program`, a statically linked program of the engine's host, instead of the

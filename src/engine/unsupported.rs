@@ -1,5 +1,6 @@
 //! Limits of engines, in words that a report shows as the reason of a skipped test case.
 
+use super::cri::limits::{COMMIT, EXEC_USER, FILES, SIGNALS};
 use super::{Cri, Engine, RunOptions};
 
 impl Engine {
@@ -29,7 +30,7 @@ impl Engine {
     pub(crate) fn files_unsupported(&self) -> Option<&'static str> {
         match self {
             Self::Docker(_) => None,
-            Self::Cri(_) => Some("CRI cannot read files of a container; use exec"),
+            Self::Cri(_) => Some(FILES),
         }
     }
 
@@ -37,7 +38,7 @@ impl Engine {
     pub(crate) fn signal_unsupported(&self) -> Option<&'static str> {
         match self {
             Self::Docker(_) => None,
-            Self::Cri(_) => Some("CRI sends only the image's stop signal"),
+            Self::Cri(_) => Some(SIGNALS),
         }
     }
 
@@ -45,7 +46,7 @@ impl Engine {
     pub(crate) fn exec_user_unsupported(&self) -> Option<&'static str> {
         match self {
             Self::Docker(_) => None,
-            Self::Cri(_) => Some("CRI runs commands only as the user of the container"),
+            Self::Cri(_) => Some(EXEC_USER),
         }
     }
 
@@ -53,7 +54,7 @@ impl Engine {
     pub(crate) fn commit_unsupported(&self) -> Option<&'static str> {
         match self {
             Self::Docker(_) => None,
-            Self::Cri(_) => Some("CRI cannot make an image from a container, which setup needs"),
+            Self::Cri(_) => Some(COMMIT),
         }
     }
 }

@@ -19,14 +19,20 @@ pub(crate) fn found_exit_code(output: &RunOutput, with_stderr: bool) -> String {
 /// Describes how the command of a container ended, with the end of its output.
 pub(crate) async fn describe_end(container: &Container, state: &State) -> String {
     let exit = state.exit.as_ref().map(Exit::to_string);
-    let mut text = format!("its command ended with {}", exit.as_deref().unwrap_or("no code"));
-    let Ok((stdout, stderr)) = container.logs().await else { return text };
-    for (name, output) in [("standard error", stderr), ("standard output", stdout)] {
-        let output = match output.is_empty() {
-            true => "nothing".to_owned(),
-            false => value::excerpt_of_end(&output),
-        };
-        text += &format!("; {name} {output}");
+    let text = format!("its command ended with {}", exit.as_deref().unwrap_or("no code"));
+    match container.logs().await {
+        Ok((stdout, stderr)) => format!("{text}; {}", describe_output(&stdout, &stderr)),
+        Err(_) => text,
     }
-    text
+}
+
+/// Describes the end of the output of a container.
+pub(super) fn describe_output(stdout: &str, stderr: &str) -> String {
+    let described = [("standard error", stderr), ("standard output", stdout)].map(
+        |(name, output)| match output.is_empty() {
+            true => format!("{name} nothing"),
+            false => format!("{name} {}", value::excerpt_of_end(output)),
+        },
+    );
+    described.join("; ")
 }

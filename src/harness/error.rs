@@ -1,5 +1,8 @@
 //! Errors of the harness.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
 use crate::engine::{EngineError, WriteError};
@@ -26,6 +29,53 @@ pub enum HarnessError {
         failure: Box<HarnessError>,
         /// The events, such as "docker.service was restarted after 2.1 s".
         events: Vec<String>,
+    },
+    /// A container ended before it was ready, or did not become ready in time.
+    #[error("failed to wait until a container of {} is ready: {problem}", text::shorten(.image))]
+    NotReady {
+        /// The image.
+        image: String,
+        /// The condition that was last not met, or how the container ended.
+        problem: String,
+    },
+    /// A container did not end in time.
+    #[error(
+        "failed to wait until a container of {} ends: it still runs after {} s; {output}",
+        text::shorten(.image), limit.as_secs_f64()
+    )]
+    StillRunning {
+        /// The image.
+        image: String,
+        /// The time limit.
+        limit: Duration,
+        /// The end of the container's output.
+        output: String,
+    },
+    /// This host has no port for the connections of a container's port.
+    #[error("failed to forward a port of this host to port {port} of a container")]
+    Forward {
+        /// The port of the container.
+        port: u16,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A file or folder of this host cannot be mounted in a container.
+    #[error("failed to mount {}", text::path(path))]
+    Mount {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A port of a container does not accept connections.
+    #[error("failed to connect to port {port} of a container of {}: {problem}", text::shorten(.image))]
+    Refused {
+        /// The image.
+        image: String,
+        /// The port.
+        port: u16,
+        /// The cause.
+        problem: String,
     },
     /// An assertion failed.
     #[error(
@@ -63,9 +113,18 @@ impl HarnessError {
         match self {
             Self::Vm(error) => error.is_environment(),
             Self::Build(error) => error.is_environment(),
-            Self::Engine(_) | Self::Meanwhile { .. } => true,
-            Self::Mismatch { .. } => false,
+            Self::Engine(_) | Self::Meanwhile { .. } | Self::Forward { .. } => true,
+            Self::Mount { .. }
+            | Self::NotReady { .. }
+            | Self::StillRunning { .. }
+            | Self::Refused { .. }
+            | Self::Mismatch { .. } => false,
         }
+    }
+
+    /// Whether the engine's API cannot do what was asked for.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self, Self::Engine(error) if error.is_unsupported())
     }
 
     /// Whether an assertion failed, rather than the harness itself.

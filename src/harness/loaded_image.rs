@@ -6,10 +6,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::container::Container;
 use super::daemon::Daemon;
 use super::environments;
 use super::error::HarnessError;
-use crate::engine::{Container, EngineError, ImageFacts, RunOptions, RunOutput};
+use crate::conditions::ReadyConditions;
+use crate::engine::{EngineError, ImageFacts, RunOptions, RunOutput, limits};
 use crate::image::Env;
 use crate::value;
 
@@ -177,9 +179,9 @@ impl<'d> LoadedImage<'d> {
     ) -> Result<(RunOutput, Self), HarnessError> {
         let engine = self.daemon.engine();
         let Some(docker) = engine.docker() else {
-            let problem = engine.commit_unsupported().unwrap_or("the engine has no Docker API");
-            return Err(EngineError::Unexpected(problem.to_owned()).into());
+            return Err(EngineError::Unsupported(limits::COMMIT).into());
         };
+        let options = &self.daemon.with_mounts(options.clone()).await?;
         let run = async { Ok(docker.run_and_commit(&self.reference, options, limit).await?) };
         let limit = limit + CONTAINER_TIMEOUT;
         let (output, id) =
@@ -195,6 +197,7 @@ impl<'d> LoadedImage<'d> {
             (Some(image), Some(docker)) => docker.with_command_of(image, options).await?,
             _ => options.clone(),
         };
+        let options = self.daemon.with_mounts(options).await?;
         self.daemon.with_node_files(options).await
     }
 
@@ -202,10 +205,33 @@ impl<'d> LoadedImage<'d> {
     ///
     /// # Errors
     /// If it cannot be created or started.
-    pub async fn start(&self, options: &RunOptions) -> Result<Container, HarnessError> {
+    pub async fn start(&self, options: &RunOptions) -> Result<Container<'d>, HarnessError> {
         let options = &self.completed(options).await?;
         let start = async { Ok(self.daemon.engine().start(&self.reference, options).await?) };
-        self.daemon.watched(&format!("start {}", self.reference), CONTAINER_TIMEOUT, start).await
+        let action = format!("start {}", self.reference);
+        let container = self.daemon.watched(&action, CONTAINER_TIMEOUT, start).await?;
+        Ok(Container::new(self.daemon, self.reference.clone(), container))
+    }
+
+    /// Starts a container of the image and waits until it is ready. If it does not become ready, it
+    /// is removed.
+    ///
+    /// # Errors
+    /// If it cannot be created or started, ends, or does not become ready in time.
+    pub async fn start_ready(
+        &self,
+        options: &RunOptions,
+        conditions: &ReadyConditions,
+    ) -> Result<Container<'d>, HarnessError> {
+        let container = self.start(options).await?;
+        match container.wait_until_ready(conditions).await {
+            Ok(()) => Ok(container),
+            Err(error) => {
+                // The first error says why.
+                let _ = container.remove().await;
+                Err(error)
+            }
+        }
     }
 
     /// Runs a container of the image until it ends, with a time limit.

@@ -37,15 +37,20 @@
 //! Expectations in files belong to [`check`](crate::check), scenarios of an engine's start to
 //! [`replay`](crate::replay). Nothing here prints.
 
+mod container;
 mod daemon;
 mod describe;
 mod end_notice;
 mod environments;
 mod error;
+mod forwarded_port;
 mod http;
 mod load;
 mod load_missing;
 mod loaded_image;
+mod log_stream;
+mod mounts;
+mod network;
 mod node_files;
 mod probe;
 mod ready;
@@ -53,12 +58,16 @@ pub(crate) mod sockets;
 mod steps;
 mod watch;
 
+pub use container::Container;
 pub use daemon::Daemon;
 pub(crate) use describe::{describe_end, found_exit_code};
 pub(crate) use end_notice::EndNotice;
 pub use error::HarnessError;
+pub use forwarded_port::ForwardedPort;
 pub(crate) use http::{check_answer, send};
 pub use loaded_image::LoadedImage;
+pub use log_stream::LogStream;
+pub use network::Network;
 pub(crate) use probe::Probe;
 pub(crate) use ready::{DEFAULT_READY_TIMEOUT, POLL_INTERVAL, Readiness, Starting};
 pub use steps::VmSteps;

@@ -12,7 +12,7 @@ use crate::engine::{Engine, EngineError, FileToCopy, RunOptions, Settings};
 const FOLDER: &str = "/run/seatrial/containers";
 /// Unpacks a tar in the folder `$1`, and makes the other folders in it, writable by all.
 const SCRIPT: &str = r#"
-folder=$1; shift; mkdir -p "$folder"; tar -x -C "$folder"
+folder=$1; shift; mkdir -p "$folder"; tar -x --no-same-owner -C "$folder"
 for name; do mkdir -p "$folder/$name"; chmod 1777 "$folder/$name"; done"#;
 /// The time limit for writing the files.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -21,6 +21,16 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const HOSTS: &str = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n\
     ::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n\
     fe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n";
+
+/// Returns a new folder of the guest for one container.
+pub(super) fn new_folder() -> String {
+    format!("{FOLDER}/{}", random_name())
+}
+
+/// Returns a name that nothing else has.
+pub(super) fn random_name() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
 
 impl Daemon {
     /// Returns `options` with mounts of the node in the place of settings that an engine without
@@ -32,8 +42,7 @@ impl Daemon {
         if !matches!(self.engine(), Engine::Cri(_)) || !options.settings.needs_node() {
             return Ok(options);
         }
-        let id = RandomState::new().build_hasher().finish();
-        let folder = format!("{FOLDER}/{id:016x}");
+        let folder = new_folder();
         let Settings { tmpfs, hosts, files, .. } = &mut options.settings;
         let (tmpfs, hosts, files) =
             (std::mem::take(tmpfs), std::mem::take(hosts), std::mem::take(files));
@@ -53,24 +62,28 @@ impl Daemon {
         for (name, path) in folders.iter().zip(tmpfs) {
             options.binds.push(format!("{folder}/{name}:{path}"));
         }
-        self.write_node_files(&folder, &copies, &folders).await?;
+        let failed = |error: std::io::Error| {
+            EngineError::Unexpected(format!("failed to write files of a pod: {error}"))
+        };
+        let archive = FileToCopy::archive(&copies).map_err(failed)?;
+        self.unpack(&folder, &archive, &folders).await?;
         Ok(options)
     }
 
-    async fn write_node_files(
+    /// Unpacks a tar in a folder of the guest, and makes further folders in it.
+    pub(super) async fn unpack(
         &self,
         folder: &str,
-        files: &[FileToCopy],
+        archive: &[u8],
         folders: &[String],
     ) -> Result<(), HarnessError> {
         let failed = |problem: String| {
-            EngineError::Unexpected(format!("failed to write files of a pod: {problem}"))
+            EngineError::Unexpected(format!("failed to write files into the guest: {problem}"))
         };
-        let archive = FileToCopy::archive(files).map_err(|error| failed(error.to_string()))?;
         let mut arguments = vec!["-ec", SCRIPT, "sh", folder];
         arguments.extend(folders.iter().map(String::as_str));
         let mut agent = self.vm().agent(TIMEOUT).await?;
-        let output = agent.run_with_input("/bin/sh", &arguments, &archive, TIMEOUT).await?;
+        let output = agent.run_with_input("/bin/sh", &arguments, archive, TIMEOUT).await?;
         match output.code {
             Some(0) => Ok(()),
             _ => Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()).into()),

@@ -13,6 +13,7 @@ mod arm64; // VMs of another architecture
 mod base_images; // images on base images, some of them saved by Docker
 mod cleanup; // no process or folder remains of a VM
 mod container_environments; // the environment of containers
+mod containers; // containers of the library, for tests in Rust
 mod drafts; // `seatrial expect` with an engine
 mod engines; // the table of docs/engines.md
 mod environment_failures; // missing programs, mirrors, disk space

@@ -22,6 +22,8 @@ impl ContainerSpec {
             volumes: self.volumes.clone(),
             bare: false,
             binds: Vec::new(),
+            mounts: Vec::new(),
+            attachment: None,
             pod: None,
             settings: self.settings(),
         }

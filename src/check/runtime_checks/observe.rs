@@ -53,7 +53,7 @@ fn exposed_tcp_ports(exposed: &Option<Set>) -> BTreeSet<u16> {
 
 async fn observe(image: &LoadedImage<'_>, exposed: &BTreeSet<u16>) -> Result<Kind, HarnessError> {
     let options = RunOptions { network: true, ..RunOptions::default() };
-    let container = image.start(&options).await?;
+    let container = image.start(&options).await?.into_engine_container();
     let first = first_run(image.daemon(), &container, exposed).await;
     container.remove().await?;
     match first? {

@@ -20,6 +20,7 @@ use tonic::client::Grpc;
 use tonic_prost::ProstCodec;
 
 use super::api::{self, Method};
+use super::limits::NETWORKS;
 use super::node::{CALL_TIMEOUT, Node};
 use crate::engine::run::OUTPUT_MAX;
 use crate::engine::{EngineError, ImageFacts, RunOptions, Settings, transport};
@@ -196,6 +197,9 @@ impl Cri {
         let Settings { hostname, sysctls, .. } = &options.settings;
         if options.pod.is_some() && (hostname.is_some() || !sysctls.is_empty()) {
             return Some("the pod, which has several containers, has one host name and sysctls");
+        }
+        if options.attachment.is_some() {
+            return Some(NETWORKS);
         }
         if options.settings.init {
             return Some("CRI starts no init process");

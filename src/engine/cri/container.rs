@@ -43,7 +43,7 @@ impl Cri {
         let needs_node = "tmpfs, hosts and files need folders on the node";
         let problem = Self::unsupported(options);
         if let Some(problem) = problem.or(options.settings.needs_node().then_some(needs_node)) {
-            return Err(EngineError::Unexpected(problem.to_owned()));
+            return Err(EngineError::Unsupported(problem));
         }
         let (found, _) = self.image_status(image).await?;
         let mut user = User::of_image(&found);

@@ -18,6 +18,7 @@ mod attach;
 mod client;
 mod container;
 mod kubelet;
+pub(crate) mod limits;
 mod log;
 mod node;
 mod request;

@@ -10,6 +10,7 @@ use super::qmp::Qmp;
 use super::relay::{Listener, NAME, Reached, Relay, failed};
 use super::vm::{ANSWER_TIMEOUT, Vm};
 use super::wake::random_hex;
+use crate::engine::Clock;
 use crate::vm::VmError;
 
 const PROGRAM: &str = include_str!("../../../vm/relay/relay");
@@ -17,6 +18,29 @@ const PROGRAM: &str = include_str!("../../../vm/relay/relay");
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// The protocol and state of a forwarded port in QEMU's list.
 const FORWARDED: &str = "TCP[HOST_FORWARD]";
+
+/// Connects to addresses that only the guest of a VM reaches.
+#[derive(Clone, Debug)]
+pub(crate) struct Connector {
+    relay: Relay,
+    clock: Clock,
+}
+
+impl Connector {
+    /// Connects to `port` at `address`, an IPv4 address of the guest or of a container, within
+    /// `limit`.
+    ///
+    /// # Errors
+    /// If the VM has ended.
+    pub(crate) async fn connect(
+        &self,
+        address: &str,
+        port: u16,
+        limit: Duration,
+    ) -> Result<Reached, VmError> {
+        self.relay.connect(address, port, limit, &self.clock).await
+    }
+}
 
 impl Vm {
     /// Connects to `port` at `address`, an IPv4 address of the guest or of a container, within
@@ -30,8 +54,16 @@ impl Vm {
         port: u16,
         limit: Duration,
     ) -> Result<Reached, VmError> {
-        let relay = self.relay.get_or_try_init(|| self.start_relay()).await?;
-        relay.connect(address, port, limit, self.clock()).await
+        self.connector().await?.connect(address, port, limit).await
+    }
+
+    /// Returns what connects to addresses of the guest, independent of this handle.
+    ///
+    /// # Errors
+    /// If the guest does not carry connections.
+    pub(crate) async fn connector(&self) -> Result<Connector, VmError> {
+        let relay = self.relay.get_or_try_init(|| self.start_relay()).await?.clone();
+        Ok(Connector { relay, clock: self.clock().clone() })
     }
 
     async fn start_relay(&self) -> Result<Relay, VmError> {

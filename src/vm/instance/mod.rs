@@ -28,6 +28,7 @@ mod wake;
 pub use accelerator::{Accelerator, AcceleratorChoice};
 pub(crate) use agent::STDIN_MAX;
 pub use agent::{Agent, CommandOutput};
+pub(crate) use connect::Connector;
 pub(crate) use environments::Recording;
 pub(crate) use relay::{Listener, Reached};
 pub(crate) use session::{

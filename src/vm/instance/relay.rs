@@ -16,6 +16,7 @@ const GRACE: Duration = Duration::from_secs(30);
 const ANSWER_MAX: usize = 512;
 
 /// A program in the guest that listens for connections of the host.
+#[derive(Clone)]
 pub(crate) struct Listener {
     /// The port of the loopback interface that is forwarded to it.
     pub(crate) port: u16,
@@ -30,6 +31,7 @@ impl std::fmt::Debug for Listener {
 }
 
 /// The program that carries connections.
+#[derive(Clone)]
 pub(super) struct Relay(pub(super) Listener);
 
 impl std::fmt::Debug for Relay {

@@ -33,7 +33,7 @@ pub(super) async fn check(
         {
             return Ok((Service::check_refusal(expected, &problem), Output::default()));
         }
-        started => started?,
+        started => started?.into_engine_container(),
     };
     let settle_time = begin.elapsed().clamp(SETTLE_MIN, SETTLE_MAX);
     let (checks, end) = (Checks::default(), EndNotice::new(&container));
@@ -57,7 +57,7 @@ pub(super) async fn start_ready(
     expected: &ServiceExpectations,
     options: &RunOptions,
 ) -> Result<(Checks, Result<Container, Output>), HarnessError> {
-    let container = image.start(options).await?;
+    let container = image.start(options).await?.into_engine_container();
     let (checks, end) = (Checks::default(), EndNotice::new(&container));
     let settle_time = SETTLE_MIN;
     let mut service = Service { image, container: &container, expected, settle_time, end, checks };

@@ -1,0 +1,248 @@
+//! A container of a loaded image.
+
+use std::io::Read;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::daemon::Daemon;
+use super::describe::{describe_end, describe_output};
+use super::end_notice::EndNotice;
+use super::error::HarnessError;
+use super::forwarded_port::ForwardedPort;
+use super::log_stream::LogStream;
+use super::probe::{self, Probe};
+use super::ready::{DEFAULT_READY_TIMEOUT, Readiness, Starting};
+use crate::conditions::ReadyConditions;
+use crate::engine::{self, EngineError, FileToCopy, RunOutput, State};
+
+/// The largest file that is copied out of a container, in bytes.
+const FILE_MAX: usize = 256 << 20;
+/// The part of an archive that is not the file.
+const HEADERS_MAX: usize = 1 << 20;
+/// The time in which the exit of a container that was stopped is reported.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A container that was started. It exists until it is removed, or its VM ends.
+#[derive(Debug)]
+pub struct Container<'d> {
+    daemon: &'d Daemon,
+    image: String,
+    container: engine::Container,
+}
+
+impl<'d> Container<'d> {
+    pub(super) fn new(daemon: &'d Daemon, image: String, container: engine::Container) -> Self {
+        Self { daemon, image, container }
+    }
+
+    /// Returns the engine that the container runs on.
+    pub fn daemon(&self) -> &'d Daemon {
+        self.daemon
+    }
+
+    /// Returns the container as the engine knows it.
+    pub fn engine_container(&self) -> &engine::Container {
+        &self.container
+    }
+
+    /// Returns the container as the engine knows it.
+    pub fn into_engine_container(self) -> engine::Container {
+        self.container
+    }
+
+    /// Waits until the container meets all `conditions`. Returns at once if it ends.
+    ///
+    /// # Errors
+    /// If the container ends, or a condition is not met in time
+    /// ([`NotReady`](HarnessError::NotReady)).
+    pub async fn wait_until_ready(&self, conditions: &ReadyConditions) -> Result<(), HarnessError> {
+        if let (Some(reason), Some(true)) =
+            (self.daemon.engine().health_check_unsupported(), conditions.healthy)
+        {
+            return Err(EngineError::Unsupported(reason).into());
+        }
+        let end = EndNotice::new(&self.container);
+        let starting = Starting { daemon: self.daemon, container: &self.container, end: &end };
+        let problem = match starting.wait(conditions, false).await? {
+            Readiness::Ready => return Ok(()),
+            Readiness::Unmet(unmet) => {
+                let timeout = conditions.timeout.unwrap_or(DEFAULT_READY_TIMEOUT);
+                format!("timed out after {timeout}: {unmet}")
+            }
+            Readiness::Ended(state) => describe_end(&self.container, &state).await,
+        };
+        Err(HarnessError::NotReady { image: self.image.clone(), problem })
+    }
+
+    /// Runs `command` in the running container as the container's user, and returns its exit code
+    /// and output.
+    ///
+    /// # Errors
+    /// If the command cannot be started, runs longer than `limit`, or prints too much.
+    pub async fn exec(&self, command: &[&str], limit: Duration) -> Result<RunOutput, HarnessError> {
+        self.exec_as(None, command, limit).await
+    }
+
+    /// Like [`exec`](Self::exec), as `user`, a number or name.
+    ///
+    /// # Errors
+    /// Like [`exec`](Self::exec), and if the engine runs commands only as the container's user.
+    pub async fn exec_as(
+        &self,
+        user: Option<&str>,
+        command: &[&str],
+        limit: Duration,
+    ) -> Result<RunOutput, HarnessError> {
+        let command: Vec<String> = command.iter().map(ToString::to_string).collect();
+        Ok(self.container.exec(&command, user, limit).await?)
+    }
+
+    /// Makes a TCP port of the container reachable on this host. The container must have a network.
+    /// Works on every engine, and also for ports that the image does not expose.
+    ///
+    /// # Errors
+    /// If the container has no address, or the guest does not carry connections.
+    pub async fn forward(&self, port: u16) -> Result<ForwardedPort, HarnessError> {
+        let address = self.container.address().await?;
+        ForwardedPort::new(self.daemon, address, port).await
+    }
+
+    /// Connects to a TCP port of the container. The container must have a network.
+    ///
+    /// # Errors
+    /// If the port does not accept the connection.
+    pub async fn connect(&self, port: u16) -> Result<TcpStream, HarnessError> {
+        match probe::connect(self.daemon, &self.container, port).await? {
+            Probe::Connected(stream) => Ok(stream),
+            Probe::Refused(problem) => {
+                Err(HarnessError::Refused { image: self.image.clone(), port, problem })
+            }
+        }
+    }
+
+    /// Writes `content` to a file at `path`, an absolute path in the container. Its owner is root.
+    /// Folders that do not exist are created.
+    ///
+    /// # Errors
+    /// If the engine rejects the file, or cannot write files into a container.
+    pub async fn copy_in(
+        &self,
+        path: &str,
+        content: impl Into<Vec<u8>>,
+        mode: u32,
+    ) -> Result<(), HarnessError> {
+        let file = FileToCopy { path: path.to_owned(), content: content.into(), mode };
+        Ok(self.container.copy_into(&[file]).await?)
+    }
+
+    /// Returns the content of the file at `path`, an absolute path in the container; `None` if it
+    /// does not exist.
+    ///
+    /// # Errors
+    /// If it is no regular file, is larger than 256 MiB, or the engine cannot read files of a
+    /// container.
+    pub async fn copy_out(&self, path: &str) -> Result<Option<Vec<u8>>, HarnessError> {
+        let Some(archive) = self.container.copy_out(path, FILE_MAX + HEADERS_MAX).await? else {
+            return Ok(None);
+        };
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut archive = tar::Archive::new(archive.as_slice());
+            let mut entry =
+                archive.entries()?.next().ok_or(std::io::ErrorKind::UnexpectedEof)??;
+            if !entry.header().entry_type().is_file() {
+                return Err(std::io::Error::other("it is not a regular file"));
+            }
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content)?;
+            match content.len() as u64 == entry.size() {
+                true => Ok(content),
+                false => Err(std::io::Error::other("it is too large")),
+            }
+        };
+        let failed = |error: std::io::Error| {
+            EngineError::Unexpected(format!("failed to copy {path} out of the container: {error}"))
+        };
+        Ok(Some(read().map_err(failed)?))
+    }
+
+    /// Returns standard output and standard error up to now.
+    ///
+    /// # Errors
+    /// If the request fails, or the output is too large.
+    pub async fn logs(&self) -> Result<(String, String), HarnessError> {
+        Ok(self.container.logs().await?)
+    }
+
+    /// Returns the output from its beginning, as it arrives, until the container ends. It may run
+    /// for `limit` at most.
+    pub fn follow_logs(&self, limit: Duration) -> LogStream {
+        let clock = self.daemon.vm().clock().clone();
+        LogStream::new(self.container.follow_logs(), self.image.clone(), clock, limit)
+    }
+
+    /// Returns the current state.
+    ///
+    /// # Errors
+    /// If the request fails.
+    pub async fn state(&self) -> Result<State, HarnessError> {
+        Ok(self.container.state().await?)
+    }
+
+    /// Returns the IP address, which the guest and the other containers reach.
+    ///
+    /// # Errors
+    /// If the container has no address, or the request fails.
+    pub async fn address(&self) -> Result<String, HarnessError> {
+        Ok(self.container.address().await?)
+    }
+
+    /// Sends a signal, such as `SIGHUP`, to the container's command.
+    ///
+    /// # Errors
+    /// If the request fails, or the engine sends only the stop signal.
+    pub async fn signal(&self, signal: &str) -> Result<(), HarnessError> {
+        Ok(self.container.signal(signal).await?)
+    }
+
+    /// Sends the image's stop signal, kills the container if it has not exited after `grace`, and
+    /// returns its exit code and output.
+    ///
+    /// # Errors
+    /// If a request fails, or the output is too large.
+    pub async fn stop(&self, grace: Duration) -> Result<RunOutput, HarnessError> {
+        self.container.stop(grace).await?;
+        self.wait(STOP_TIMEOUT).await
+    }
+
+    /// Waits until the container exits, for `limit` at most, and returns its exit code and output.
+    ///
+    /// # Errors
+    /// If the container still runs then ([`StillRunning`](HarnessError::StillRunning)), a request
+    /// fails, or the output is too large.
+    pub async fn wait(&self, limit: Duration) -> Result<RunOutput, HarnessError> {
+        let exit = async {
+            while let Err(error) = self.container.wait_for_exit().await {
+                // A long request times out, which does not mean that the container has a problem.
+                if !self.container.state().await.map_err(|_| error)?.running {
+                    break;
+                }
+            }
+            Ok(self.container.wait().await?)
+        };
+        if let Some(ended) = self.daemon.vm().clock().timeout(limit, exit).await {
+            return ended;
+        }
+        let (stdout, stderr) = self.container.logs().await.unwrap_or_default();
+        let output = describe_output(&stdout, &stderr);
+        Err(HarnessError::StillRunning { image: self.image.clone(), limit, output })
+    }
+
+    /// Removes the container and its volumes. A running container is killed.
+    ///
+    /// # Errors
+    /// If the request fails.
+    pub async fn remove(self) -> Result<(), HarnessError> {
+        Ok(self.container.remove().await?)
+    }
+}

@@ -1,0 +1,255 @@
+//! Containers of the library: what a test in Rust does with them.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use seatrial::conditions::{HttpExpectations, ReadyConditions, Text};
+use seatrial::engine::{FileToCopy, LogChunk, Mount, RunOptions, Settings};
+use seatrial::harness::{Container, Daemon, HarnessError, LoadedImage};
+
+use crate::workbench::{GUEST, RUN_TIMEOUT, Workbench};
+
+const RECIPE: &str = "name='server'\ntag='1'\ncontents='rootfs'\n[config]\nEnv=['PATH=/bin']\n";
+const POD_GUEST: &str = "containerd-1.7";
+
+/// Options for a shell script in a container on a network.
+fn shell(script: &str) -> RunOptions {
+    let words = ["/bin/sh", "-c", script];
+    RunOptions {
+        entrypoint: Some(words.map(str::to_owned).to_vec()),
+        command: Some(Vec::new()),
+        ..RunOptions::service()
+    }
+}
+
+async fn server(bench: &Workbench) -> LoadedImage<'_> {
+    std::os::unix::fs::symlink("busybox", bench.path("rootfs/bin/httpd")).unwrap();
+    std::os::unix::fs::symlink("busybox", bench.path("rootfs/bin/wget")).unwrap();
+    bench.load(RECIPE).await
+}
+
+/// Sends a request, and returns what the server answers until it closes the connection.
+fn get(address: std::net::SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// What works on every engine.
+async fn common(bench: &Workbench) {
+    let image = server(bench).await;
+    let files =
+        vec![FileToCopy { path: "/www/index".into(), content: b"hi".to_vec(), mode: 0o644 }];
+    std::fs::create_dir_all(bench.path("config")).unwrap();
+    std::fs::write(bench.path("config/greeting"), "from the host\n").unwrap();
+    std::fs::write(bench.path("single"), "one file\n").unwrap();
+    let script = "echo started; echo problems >&2; exec httpd -f -p 8000 -h /www";
+    let options = RunOptions {
+        settings: Settings { files, tmpfs: vec!["/scratch".into()], ..Settings::default() },
+        mounts: vec![
+            Mount::new(bench.path("config"), "/config"),
+            Mount::new(bench.path("single"), "/single"),
+        ],
+        ..shell(script)
+    };
+    let ready = ReadyConditions {
+        http: Some(HttpExpectations {
+            port: 8000,
+            path: Some("/index".to_owned()),
+            body: Some(Text::equal_to("hi")),
+            ..HttpExpectations::default()
+        }),
+        port: Some(8000.into()),
+        exec: Some(vec!["/bin/true".to_owned()]),
+        ..ReadyConditions::log("started")
+    };
+    let server = image.start_ready(&options, &ready).await.unwrap();
+
+    let output =
+        server.exec(&["/bin/sh", "-c", "echo out; echo err >&2; exit 7"], RUN_TIMEOUT).await;
+    let output = output.unwrap();
+    assert_eq!((output.code, &*output.stdout, &*output.stderr), (7, "out\n", "err\n"));
+
+    let mounted = "cat /config/greeting /single; echo x 2>/dev/null >/single || echo read-only; \
+                   echo kept >/scratch/file; cat /scratch/file; \
+                   while read _ path kind _; do [ $path = /scratch ] && echo $kind; done </proc/mounts";
+    let output = server.exec(&["/bin/sh", "-c", mounted], RUN_TIMEOUT).await.unwrap();
+    assert_eq!(output.stdout, "from the host\none file\nread-only\nkept\ntmpfs\n", "{output:?}");
+
+    let forwarded = server.forward(8000).await.unwrap();
+    assert!(forwarded.address().ip().is_loopback());
+    for _ in 0..2 {
+        let address = forwarded.address();
+        let answer = tokio::task::spawn_blocking(move || get(address, "/index")).await.unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.0 200 OK") && answer.ends_with("\r\n\r\nhi"),
+            "{answer}"
+        );
+    }
+    let address = forwarded.address();
+    drop(forwarded);
+    // The task that listens ends when it is next scheduled.
+    let closed = async {
+        while TcpStream::connect(address).is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(RUN_TIMEOUT, closed).await.unwrap();
+
+    let refused = server.connect(9).await.unwrap_err();
+    assert!(
+        refused.to_string().starts_with("failed to connect to port 9 of a container of server:1: "),
+        "{refused}"
+    );
+    server.remove().await.unwrap();
+    logs(&image).await;
+    not_ready(&image).await;
+}
+
+/// Output arrives while the container runs: this one ends only after its first line was read.
+async fn logs(image: &LoadedImage<'_>) {
+    let script = "echo first; echo oops >&2; while [ ! -e /go ]; do sleep 0.1; done; echo last";
+    let container = image.start(&shell(script)).await.unwrap();
+    let mut logs = container.follow_logs(RUN_TIMEOUT);
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let mut released = false;
+    while let Some(chunk) = logs.next().await {
+        match chunk.unwrap() {
+            LogChunk::Stdout(bytes) => stdout.extend_from_slice(&bytes),
+            LogChunk::Stderr(bytes) => stderr.extend_from_slice(&bytes),
+        }
+        if stdout == b"first\n" && !released {
+            released = true;
+            let go = ["/bin/sh", "-c", "echo >/go"];
+            assert_eq!(container.exec(&go, RUN_TIMEOUT).await.unwrap().code, 0);
+        }
+    }
+    assert!(released);
+    assert_eq!((&*stdout, &*stderr), (&b"first\nlast\n"[..], &b"oops\n"[..]));
+    container.remove().await.unwrap();
+}
+
+async fn not_ready(image: &LoadedImage<'_>) {
+    let ends = shell("echo 'no config' >&2; exit 3");
+    let error = image.start_ready(&ends, &ReadyConditions::port(8000)).await.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, HarnessError::NotReady { .. }), "{text}");
+    assert!(text.contains("exit code 3") && text.contains("no config"), "{text}");
+
+    let silent = ReadyConditions::log("never").within(Duration::from_secs(1));
+    let error = image.start_ready(&shell("exec sleep 300"), &silent).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("is ready: timed out after 1 s: the condition for its log"), "{text}");
+    assert!(!error.is_environment());
+
+    let container = image.start(&shell("echo working; exec sleep 300")).await.unwrap();
+    container.wait_until_ready(&ReadyConditions::log("working")).await.unwrap();
+    let limit = Duration::from_millis(10);
+    let error = container.wait(limit).await.unwrap_err().to_string();
+    assert!(error.contains("it still runs after 0.01 s") && error.contains("working"), "{error}");
+    let mut logs = container.follow_logs(Duration::from_secs(5));
+    let error = loop {
+        match logs.next().await.expect("the container still runs") {
+            Ok(chunk) => assert_eq!(chunk.bytes(), "working\n"),
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(error.contains("it still runs after 5 s") && error.contains("working"), "{error}");
+    assert!(logs.next().await.is_none());
+    container.remove().await.unwrap();
+}
+
+fn containers_left(daemon: &Daemon) -> impl Future<Output = usize> {
+    let api = daemon.docker().unwrap().api().clone();
+    async move {
+        let options =
+            seatrial::engine::bollard::query_parameters::ListContainersOptionsBuilder::default();
+        api.list_containers(Some(options.all(true).build())).await.unwrap().len()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_of_docker_does_what_tests_in_rust_need() {
+    docker(GUEST).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the guest of Podman; for the nightly run"]
+async fn a_container_of_podman_does_what_tests_in_rust_need() {
+    docker("podman-5.4").await;
+}
+
+/// What works on engines with Docker's API.
+async fn docker(engine: &str) {
+    let bench = Workbench::on(engine).await;
+    common(&bench).await;
+    // Those that did not become ready were removed, which the client of bollard sees.
+    assert_eq!(containers_left(&bench.daemon).await, 0);
+
+    let image = bench.load("name='other'\ntag='1'\ncontents='rootfs'\n").await;
+    let container = image.start(&shell("trap 'exit 4' USR1; sleep 300 & wait")).await.unwrap();
+    container.copy_in("/etc/made/by/test", "made\n", 0o640).await.unwrap();
+    let command = ["/bin/sh", "-c", "cat /etc/made/by/test; echo answer >/answer; id -u"];
+    let output = container.exec_as(Some("7"), &command, RUN_TIMEOUT).await.unwrap();
+    assert!(output.stderr.contains("Permission denied"), "{output:?}");
+    let output = container.exec(&command, RUN_TIMEOUT).await.unwrap();
+    assert_eq!(output.stdout, "made\n0\n", "{output:?}");
+    assert_eq!(container.copy_out("/answer").await.unwrap().as_deref(), Some(&b"answer\n"[..]));
+    assert_eq!(container.copy_out("/absent").await.unwrap(), None);
+    let error = container.copy_out("/etc").await.unwrap_err().to_string();
+    assert!(error.contains("it is not a regular file"), "{error}");
+    container.signal("SIGUSR1").await.unwrap();
+    assert_eq!(container.wait(RUN_TIMEOUT).await.unwrap().code, 4);
+    assert!(!container.state().await.unwrap().running);
+    container.remove().await.unwrap();
+    aliases(&bench.daemon, &image).await;
+}
+
+/// Containers on a network reach each other by alias, and others do not.
+async fn aliases(daemon: &Daemon, image: &LoadedImage<'_>) {
+    let network = daemon.create_network().await.unwrap();
+    let joined = |script: &str, aliases: &[&str]| RunOptions {
+        attachment: Some(network.attachment(aliases)),
+        ..shell(script)
+    };
+    let serve = "echo -n stock >/index; exec httpd -f -p 8000 -h /";
+    let serving = joined(serve, &["store", "store.internal"]);
+    let store = image.start_ready(&serving, &ReadyConditions::port(8000)).await.unwrap();
+    let fetch = "wget -qO- http://store:8000/index; wget -qO- http://store.internal:8000/index";
+    let output = image.run(&joined(fetch, &[]), RUN_TIMEOUT).await.unwrap();
+    assert_eq!((output.code, &*output.stdout), (0, "stockstock"), "{output:?}");
+    let output = image.run(&shell("wget -qO- http://store:8000/index"), RUN_TIMEOUT).await.unwrap();
+    assert_ne!(output.code, 0, "{output:?}");
+    store.remove().await.unwrap();
+    network.remove().await.unwrap();
+}
+
+/// The error of something that the engine cannot do.
+fn unsupported<T>(result: Result<T, HarnessError>) -> String {
+    let error = result.err().unwrap();
+    assert!(error.is_unsupported(), "{error}");
+    error.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_in_a_pod_does_what_tests_need_and_says_what_cri_cannot_do() {
+    let bench = Workbench::on(POD_GUEST).await;
+    common(&bench).await;
+    let image = bench.load("name='other'\ntag='1'\ncontents='rootfs'\n").await;
+    let container: Container<'_> = image.start(&shell("exec sleep 300")).await.unwrap();
+    let written = container.copy_in("/x", "x", 0o644).await;
+    assert!(unsupported(written).starts_with("CRI cannot write files into a running container"));
+    assert!(unsupported(container.copy_out("/x").await).starts_with("CRI cannot read files"));
+    assert!(unsupported(container.signal("SIGHUP").await).starts_with("CRI sends only"));
+    let as_user = container.exec_as(Some("7"), &["/bin/true"], Duration::from_secs(60)).await;
+    assert!(unsupported(as_user).starts_with("CRI runs commands only as the user"));
+    let healthy = container.wait_until_ready(&ReadyConditions::healthy()).await;
+    assert!(unsupported(healthy).starts_with("CRI ignores image health checks"));
+    let network = bench.daemon.create_network().await;
+    assert!(unsupported(network).starts_with("CRI has no networks that users create"));
+    assert!(bench.daemon.docker().is_none());
+    container.remove().await.unwrap();
+}
