@@ -140,7 +140,7 @@ impl<'d> Container<'d> {
     /// does not exist.
     ///
     /// # Errors
-    /// If it is no regular file, is larger than 256 MiB, or the engine cannot read files of a
+    /// If it is not a regular file, is larger than 256 MiB, or the engine cannot read files of a
     /// container.
     pub async fn copy_out(&self, path: &str) -> Result<Option<Vec<u8>>, HarnessError> {
         let Some(archive) = self.container.copy_out(path, FILE_MAX + HEADERS_MAX).await? else {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::HarnessError;
 use crate::engine::{Docker, Engine, Timeline};
 use crate::vm::instance::units;
-use crate::vm::pool::{Layered, LayeredSnapshot, OwnVms, PrepareOptions, prepare, start};
+use crate::vm::pool::{Layered, LayeredSnapshot, OwnVms, PrepareOptions, prepare, shared, start};
 use crate::vm::{CommandOutput, Guest, NamedVm, Options, ReadyVm, Vm};
 
 /// The time limit for a connection to the guest agent.
@@ -33,6 +33,20 @@ impl Daemon {
         let only_assemble = PrepareOptions { snapshot: false, ..PrepareOptions::default() };
         let guest = prepare(guest, &only_assemble, &mut |_| ()).await?;
         Ok(Self(start::start(&guest, &options, OwnVms::Stay).await?))
+    }
+
+    /// Returns a handle of a VM that all callers in this process share: the first one starts it, as
+    /// [`start`](Self::start) does, and it runs until the process exits. For tests, which then
+    /// share one VM in each test binary; a test runner that starts a process for each test starts
+    /// a VM for each, too. Other `options` mean another VM.
+    ///
+    /// Each handle has connections of its own, so that they do not end with the async runtime of
+    /// another test.
+    ///
+    /// # Errors
+    /// Like [`start`](Self::start), and if the VM has ended.
+    pub async fn shared(guest: &str, options: Options) -> Result<Self, HarnessError> {
+        Ok(Self(shared::get(guest, options).await?))
     }
 
     /// Starts a VM of an assembled guest; otherwise like [`start`](Self::start). If all VM slots

@@ -68,7 +68,9 @@ pub enum HarnessError {
         source: std::io::Error,
     },
     /// A port of a container does not accept connections.
-    #[error("failed to connect to port {port} of a container of {}: {problem}", text::shorten(.image))]
+    #[error(
+        "failed to connect to port {port} of a container of {}: {problem}", text::shorten(.image)
+    )]
     Refused {
         /// The image.
         image: String,

@@ -187,9 +187,9 @@ pub enum VmError {
     /// All VM slots are held by the test or task that waits for another one, so that it would wait
     /// for itself.
     #[error(
-        "all VM slots ({count}) are held by VMs of this very task; end one of them before you \
-         start another, set SEATRIAL_VMS to a larger number, or start without a slot \
-         (Options::skip_slot_queue)"
+        "all VM slots ({count}) are held by VMs of this very task or by shared VMs of this \
+         process; end one of them before you start another, set SEATRIAL_VMS to a larger number, \
+         or start without a slot (Options::skip_slot_queue)"
     )]
     OwnSlots {
         /// The number of slots.

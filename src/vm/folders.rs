@@ -109,8 +109,8 @@ pub(super) fn remove_folder(path: &Path) -> Result<(), VmError> {
 }
 
 /// The private folder of a VM. It is locked while its process runs and removed when it is dropped.
-/// If a process was killed, the next VM that starts removes its folders. The folder of another
-/// process's VM stays.
+/// If a process was killed, the next VM that starts removes its folders. The folder of a VM that
+/// another process or handle owns stays.
 #[derive(Debug)]
 pub(super) struct VmFolder {
     path: PathBuf,
@@ -130,8 +130,8 @@ impl VmFolder {
         Ok(Self { path: folder.path().to_owned(), owned: Some((folder, lock)) })
     }
 
-    /// The folder of a VM that another process owns.
-    pub(super) fn of_other_process(path: &Path) -> Self {
+    /// The folder of a VM that another process or another handle owns.
+    pub(super) fn of_other_owner(path: &Path) -> Self {
         Self { path: path.to_owned(), owned: None }
     }
 

@@ -38,7 +38,7 @@ fn get(address: std::net::SocketAddr, path: &str) -> String {
     answer
 }
 
-/// What works on every engine.
+/// Everything that works on each engine.
 async fn common(bench: &Workbench) {
     let image = server(bench).await;
     let files =
@@ -75,7 +75,8 @@ async fn common(bench: &Workbench) {
 
     let mounted = "cat /config/greeting /single; echo x 2>/dev/null >/single || echo read-only; \
                    echo kept >/scratch/file; cat /scratch/file; \
-                   while read _ path kind _; do [ $path = /scratch ] && echo $kind; done </proc/mounts";
+                   while read _ path type _; do [ $path = /scratch ] && echo $type; done \
+                   </proc/mounts";
     let output = server.exec(&["/bin/sh", "-c", mounted], RUN_TIMEOUT).await.unwrap();
     assert_eq!(output.stdout, "from the host\none file\nread-only\nkept\ntmpfs\n", "{output:?}");
 
@@ -152,7 +153,7 @@ async fn not_ready(image: &LoadedImage<'_>) {
     assert!(error.contains("it still runs after 0.01 s") && error.contains("working"), "{error}");
     let mut logs = container.follow_logs(Duration::from_secs(5));
     let error = loop {
-        match logs.next().await.expect("the container still runs") {
+        match logs.next().await.unwrap() {
             Ok(chunk) => assert_eq!(chunk.bytes(), "working\n"),
             Err(error) => break error.to_string(),
         }
@@ -182,7 +183,7 @@ async fn a_container_of_podman_does_what_tests_in_rust_need() {
     docker("podman-5.4").await;
 }
 
-/// What works on engines with Docker's API.
+/// Everything that works on engines with Docker's API.
 async fn docker(engine: &str) {
     let bench = Workbench::on(engine).await;
     common(&bench).await;

@@ -36,6 +36,7 @@ mod runtime_checks; // `seatrial check` on an engine
 mod sample_image; // the image that the tests of `seatrial check` use
 mod services; // containers beside services, settings, starts that fail
 mod sessions; // `seatrial vm exec -i` and `-t`
+mod shared_vms; // a VM that the tests of a process share
 mod snapshots; // damaged, deleted and unused snapshots
 mod static_checks; // `seatrial check` without an engine
 mod steps; // steps of recipes as root in a VM

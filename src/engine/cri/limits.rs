@@ -1,4 +1,4 @@
-//! What CRI cannot do: a kubelet does without it, or has it from elsewhere.
+//! Limits of CRI: a kubelet does without these, or has them from elsewhere.
 
 pub(in crate::engine) const FILES: &str = "CRI cannot read files of a container; use exec";
 pub(in crate::engine) const COPY_INTO: &str = "CRI cannot write files into a running container; \

@@ -34,7 +34,7 @@ pub(in crate::vm) struct Process {
     /// The exit status as text, once the process has exited.
     status: watch::Receiver<Option<String>>,
     waiter: Option<std::thread::JoinHandle<()>>,
-    /// Whether another process has started it, and ends it.
+    /// Whether another process or handle ends it.
     foreign: bool,
     log: PathBuf,
 }
@@ -93,6 +93,12 @@ impl Process {
             sender.send_replace(Some("its owner ended it, or it failed".to_owned()));
         });
         Ok(Self { pid, pidfd, status, waiter: None, foreign: true, log: log.to_owned() })
+    }
+
+    /// Returns another handle of the process, which does not end it when it is dropped.
+    pub(in crate::vm) fn share(&self) -> Self {
+        let (pidfd, status) = (Arc::clone(&self.pidfd), self.status.clone());
+        Self { pid: self.pid, pidfd, status, waiter: None, foreign: true, log: self.log.clone() }
     }
 
     /// Returns the process ID.

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -38,9 +39,9 @@ pub struct Vm {
     started: Instant,
     clock: Clock,
     /// Allows one request to the guest's wake program at a time, because answers share a pipe.
-    wake_lock: Mutex<()>,
+    wake_lock: Arc<Mutex<()>>,
     /// The program that carries connections to containers, once it was started.
-    pub(super) relay: OnceCell<Relay>,
+    pub(super) relay: Arc<OnceCell<Relay>>,
 }
 
 /// How long the guest may take to answer, even if it is slow.
@@ -140,7 +141,7 @@ impl Vm {
         let log = folder.path().join("qemu.log");
         let process = Process::start(qemu, arguments, stdin, &log)?;
         let (family, clock) = (guest.definition.family.clone(), clock::of_process(process.pid()));
-        let (wake_lock, relay) = (Mutex::new(()), OnceCell::new());
+        let (wake_lock, relay) = Default::default();
         Ok(Self { process, folder, port, accelerator, family, started, clock, wake_lock, relay })
     }
 
@@ -157,15 +158,30 @@ impl Vm {
         let process = Process::attach(pid, &folder.join("qemu.log"))?;
         Ok(Self {
             process,
-            folder: VmFolder::of_other_process(folder),
+            folder: VmFolder::of_other_owner(folder),
             port,
             accelerator,
             family: family.clone(),
             started: Instant::now(),
             clock: clock::of_process(pid),
-            wake_lock: Mutex::new(()),
-            relay: OnceCell::new(),
+            wake_lock: Arc::default(),
+            relay: Arc::default(),
         })
+    }
+
+    /// Returns another handle of this VM, which does not end it when it is dropped.
+    pub(in crate::vm) fn share(&self) -> Self {
+        Self {
+            process: self.process.share(),
+            folder: VmFolder::of_other_owner(self.folder.path()),
+            port: self.port,
+            accelerator: self.accelerator,
+            family: self.family.clone(),
+            started: self.started,
+            clock: self.clock.clone(),
+            wake_lock: Arc::clone(&self.wake_lock),
+            relay: Arc::clone(&self.relay),
+        }
     }
 
     /// Has QEMU load the state of the devices from its standard input, and continue from there.

@@ -11,6 +11,7 @@ pub(in crate::vm) mod paused;
 pub(in crate::vm) mod prepare;
 mod readiness;
 mod save;
+pub(crate) mod shared;
 pub(crate) mod slots;
 pub(crate) mod start;
 

@@ -9,7 +9,7 @@ use crate::vm::instance::accelerator::AcceleratorChoice;
 use crate::vm::published_port::PublishedPort;
 
 /// How a VM is started.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// How the CPUs run.
     pub accelerator: AcceleratorChoice,

@@ -12,13 +12,17 @@ pub(crate) enum OwnVms {
     End,
     /// They do not: the task goes on only when it has the other VM.
     Stay,
+    /// They do not, and neither does the new VM: it belongs to the process, not to a task.
+    Shared,
 }
 
-/// A task of the async runtime, or a thread that runs a future outside of any task, as tests do.
+/// A task of the async runtime, a thread that runs a future outside of any task, as tests do, or
+/// this process until it exits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
     Task(tokio::task::Id),
     Thread(ThreadId),
+    Process,
 }
 
 impl Owner {
@@ -53,10 +57,14 @@ impl Registration {
         Self(entry)
     }
 
-    /// Registers that the current task waits for a slot in `folder`.
-    pub(super) fn waits(folder: &Path) -> Self {
-        let (folder, owner) = (folder.to_owned(), Owner::current());
-        Self::new(Entry { folder, owner, state: State::Waits })
+    /// Registers that the current task waits for a slot in `folder`, or, for a shared VM, this
+    /// process.
+    pub(super) fn waits(folder: &Path, own: OwnVms) -> Self {
+        let owner = match own {
+            OwnVms::Shared => Owner::Process,
+            OwnVms::End | OwnVms::Stay => Owner::current(),
+        };
+        Self::new(Entry { folder: folder.to_owned(), owner, state: State::Waits })
     }
 
     /// Registers that the same task holds a slot.
@@ -64,17 +72,20 @@ impl Registration {
         Self::new(Entry { state: State::Holds, ..self.0.clone() })
     }
 
-    /// Whether all `count` slots are held by tasks of this process that wait themselves, one of
-    /// which is this one.
+    /// Whether all `count` slots are held by this process and by tasks of it that wait themselves,
+    /// and this one holds one of them, or the process does.
     pub(super) fn waits_for_itself(&self, count: u64) -> bool {
         entries(|entries| {
             let of_folder = |state| {
                 let entries = entries.iter().filter(move |entry| entry.state == state);
                 entries.filter(|entry| entry.folder == self.0.folder).map(|entry| entry.owner)
             };
-            let waits = |owner: Owner| of_folder(State::Waits).any(|waiting| waiting == owner);
+            let waits = |owner: Owner| {
+                owner == Owner::Process || of_folder(State::Waits).any(|waiting| waiting == owner)
+            };
+            let is_own = |owner: Owner| owner == Owner::Process || owner == self.0.owner;
             of_folder(State::Holds).count() as u64 >= count
-                && of_folder(State::Holds).any(|owner| owner == self.0.owner)
+                && of_folder(State::Holds).any(is_own)
                 && of_folder(State::Holds).all(waits)
         })
     }

@@ -77,7 +77,7 @@ async fn wait(
     limits: Limits,
     report: &mut (dyn FnMut(&str) + Send),
 ) -> Result<VmSlot, VmError> {
-    let (waiting, ticket) = (Registration::waits(folder), Ticket::take(folder)?);
+    let (waiting, ticket) = (Registration::waits(folder, own), Ticket::take(folder)?);
     let start = Instant::now();
     let (mut reported, mut for_itself) = (false, None);
     loop {
@@ -89,7 +89,7 @@ async fn wait(
             report(&format!("waiting for a VM slot; {}", holders(folder, count)));
             reported = true;
         }
-        for_itself = match own == OwnVms::Stay && waiting.waits_for_itself(count) {
+        for_itself = match own != OwnVms::End && waiting.waits_for_itself(count) {
             true => for_itself.or(Some(Instant::now())),
             false => None,
         };
@@ -184,6 +184,18 @@ mod tests {
     async fn a_task_that_holds_the_only_slot_cannot_get_another_one() {
         let folder = tempfile::TempDir::new().unwrap();
         let _slot = wait_silently(folder.path(), 1, LIMITS).await.unwrap();
+        let error = wait_silently(folder.path(), 1, LIMITS).await.unwrap_err();
+        assert!(matches!(error, VmError::OwnSlots { count: 1 }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_waits_for_a_shared_vm_to_end_is_noticed() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().to_owned();
+        let shared = tokio::spawn(async move {
+            wait(&path, 1, OwnVms::Shared, LIMITS, &mut |_| ()).await.unwrap()
+        });
+        let _slot = shared.await.unwrap();
         let error = wait_silently(folder.path(), 1, LIMITS).await.unwrap_err();
         assert!(matches!(error, VmError::OwnSlots { count: 1 }), "{error}");
     }
