@@ -14,7 +14,12 @@
 //! # }
 //! ```
 //!
-//! To build an image and test it without a file in between, load its recipe:
+//! # Containers
+//!
+//! [`LoadedImage::run`] runs a command until it ends. [`LoadedImage::start_ready`] starts a service
+//! and waits until it meets conditions, which are those of `ready` in an expectations file. The
+//! [`Container`] then runs commands, copies files in and out, makes ports reachable on this host,
+//! and streams the output:
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
@@ -22,16 +27,67 @@
 //! use std::time::Duration;
 //!
 //! use seatrial::build::Recipe;
-//! use seatrial::engine::RunOptions;
+//! use seatrial::conditions::ReadyConditions;
+//! use seatrial::engine::{Mount, RunOptions, Settings};
 //! use seatrial::harness::Daemon;
 //!
+//! let limit = Duration::from_secs(60);
 //! let daemon = Daemon::start("docker-28", Default::default()).await?;
 //! let image = daemon.load_recipe(Recipe::read(Path::new("app.toml"))?).await?;
-//! let options = RunOptions::command(&["/bin/app", "--version"]);
-//! let output = image.run(&options, Duration::from_secs(60)).await?;
-//! assert_eq!((output.code, output.stdout.as_str()), (0, "app 1.0\n"));
+//! let options = RunOptions {
+//!     env: vec!["MODE=test".to_owned()],
+//!     mounts: vec![Mount::new("fixtures", "/etc/app")], // a copy, read-only
+//!     settings: Settings { tmpfs: vec!["/scratch".to_owned()], ..Settings::default() },
+//!     ..RunOptions::service() // the image's own command, on the engine's network
+//! };
+//! let app = image.start_ready(&options, &ReadyConditions::http(8080, "/health")).await?;
+//!
+//! let port = app.forward(8080).await?;
+//! println!("http://{}/", port.address()); // until `port` is dropped
+//! let output = app.exec(&["/bin/app", "--migrate"], limit).await?;
+//! assert_eq!((output.code, output.stderr.as_str()), (0, ""));
+//! app.copy_in("/var/lib/app/import.csv", "a,b\n", 0o644).await?;
+//! let export = app.copy_out("/var/lib/app/export.csv").await?;
+//! assert!(export.is_some());
+//!
+//! let mut logs = app.follow_logs(limit);
+//! if let Some(chunk) = logs.next().await {
+//!     println!("{}", String::from_utf8_lossy(chunk?.bytes()));
+//! }
+//! let output = app.stop(Duration::from_secs(10)).await?;
+//! assert_eq!(output.code, 0);
+//! app.remove().await?;
 //! # Ok(())
 //! # }
+//! ```
+//!
+//! Every wait has a time limit, and its error shows the last thing that was seen: the condition
+//! that is not met, or the end of the output. Something that an engine cannot do is an error with
+//! the reason, for which [`HarnessError::is_unsupported`] is true.
+//!
+//! For requests that are missing here, [`Docker::api`](crate::engine::Docker::api) returns the
+//! client of the `bollard` crate, which is re-exported as [`engine::bollard`](crate::engine):
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! # use seatrial::harness::Daemon;
+//! let daemon = Daemon::start("docker-28", Default::default()).await?;
+//! if let Some(docker) = daemon.docker() {
+//!     println!("{:?}", docker.api().info().await?.driver);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # One VM for all tests
+//!
+//! [`Daemon::shared`] starts a VM in the first test that needs it, and returns it to all others of
+//! the same process. It ends with the process. Each test loads its image and starts containers of
+//! its own; layers that the engine has are not stored twice. The following file is one of this
+//! crate's own tests:
+//!
+//! ```ignore
+#![doc = include_str!("../../tests/library.rs")]
 //! ```
 //!
 //! Expectations in files belong to [`check`](crate::check), scenarios of an engine's start to
