@@ -54,6 +54,7 @@ impl Write for Limited {
 fn archive(source: &Path) -> io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Limited(Vec::new()));
     archive.follow_symlinks(false);
+    archive.sparse(false);
     match source.metadata()?.is_dir() {
         true => archive.append_dir_all("mount", source)?,
         false => archive.append_file("mount", &mut File::open(source)?)?,
