@@ -158,7 +158,8 @@ impl Engine {
         }
         match self {
             Self::Docker(docker) => docker.create(image, options).await.map(Container::Docker),
-            Self::Cri(cri) => cri.create(image, options).await.map(Container::Cri),
+            // Boxed because it is large.
+            Self::Cri(cri) => Box::pin(cri.create(image, options)).await.map(Container::Cri),
         }
     }
 }

@@ -105,6 +105,7 @@ impl Daemon {
         write: impl FnOnce(&mut Sender) -> Result<T, HarnessError> + Send + 'static,
     ) -> Result<T, HarnessError> {
         let load = stream::transfer(write, |stream| self.engine().load(stream, LOAD_TIMEOUT));
+        let load = Box::pin(load);
         self.watched("load the image", LOAD_TIMEOUT + WRITER_GRACE, load).await
     }
 

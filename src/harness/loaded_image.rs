@@ -182,7 +182,8 @@ impl<'d> LoadedImage<'d> {
             return Err(EngineError::Unsupported(limits::COMMIT).into());
         };
         let options = &self.daemon.with_mounts(options.clone()).await?;
-        let run = async { Ok(docker.run_and_commit(&self.reference, options, limit).await?) };
+        let run =
+            Box::pin(async { Ok(docker.run_and_commit(&self.reference, options, limit).await?) });
         let limit = limit + CONTAINER_TIMEOUT;
         let (output, id) =
             self.daemon.watched(&format!("run {}", self.reference), limit, run).await?;
@@ -207,7 +208,8 @@ impl<'d> LoadedImage<'d> {
     /// If it cannot be created or started.
     pub async fn start(&self, options: &RunOptions) -> Result<Container<'d>, HarnessError> {
         let options = &self.completed(options).await?;
-        let start = async { Ok(self.daemon.engine().start(&self.reference, options).await?) };
+        let engine = self.daemon.engine();
+        let start = Box::pin(async { Ok(engine.start(&self.reference, options).await?) });
         let action = format!("start {}", self.reference);
         let container = self.daemon.watched(&action, CONTAINER_TIMEOUT, start).await?;
         Ok(Container::new(self.daemon, self.reference.clone(), container))
@@ -255,7 +257,9 @@ impl<'d> LoadedImage<'d> {
     ) -> Result<RunOutput, HarnessError> {
         let options = &self.completed(options).await?;
         let engine = self.daemon.engine();
-        let run = async { Ok(engine.run_noting_id(&self.reference, options, limit, id).await?) };
+        let run = Box::pin(async {
+            Ok(engine.run_noting_id(&self.reference, options, limit, id).await?)
+        });
         // The run has a timeout of its own; creating and removing the container take time, too.
         let limit = limit + CONTAINER_TIMEOUT;
         self.daemon.watched(&format!("run {}", self.reference), limit, run).await

@@ -133,7 +133,7 @@ impl Starting<'_> {
         expected: Option<&HttpExpectations>,
     ) -> Result<Option<String>, HarnessError> {
         let Some(expected) = expected else { return Ok(None) };
-        let answer = match http::send(self.daemon, self.container, expected).await? {
+        let answer = match Box::pin(http::send(self.daemon, self.container, expected)).await? {
             Probe::Connected(answer) => answer,
             Probe::Refused(problem) => {
                 return Ok(Some(format!("no connection for {}: {problem}", expected.name())));

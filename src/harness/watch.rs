@@ -2,6 +2,7 @@
 //! the engine stops answering pings, or at its timeout. If it fails, the guest is asked which units
 //! failed or restarted meanwhile. All timeouts are measured by the clock of the VM.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -24,12 +25,13 @@ const EXIT_NOTICE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Daemon {
     /// Waits for `request`, for `limit` at most. `action` names the request in errors, in the
-    /// infinitive: "load the image".
+    /// infinitive: "load the image". The request is boxed: it is moved several times, and unoptimized
+    /// code needs space on the stack for each.
     pub(super) async fn watched<T>(
         &self,
         action: &str,
         limit: Duration,
-        request: impl Future<Output = Result<T, HarnessError>>,
+        request: Pin<Box<impl Future<Output = Result<T, HarnessError>>>>,
     ) -> Result<T, HarnessError> {
         let clock = self.vm().clock();
         let started = match self.vm().uptime().await {

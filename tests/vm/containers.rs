@@ -85,10 +85,8 @@ async fn common(bench: &Workbench) {
     for _ in 0..2 {
         let address = forwarded.address();
         let answer = tokio::task::spawn_blocking(move || get(address, "/index")).await.unwrap();
-        assert!(
-            answer.starts_with("HTTP/1.0 200 OK") && answer.ends_with("\r\n\r\nhi"),
-            "{answer}"
-        );
+        let answered = answer.contains(" 200 OK\r\n") && answer.ends_with("\r\n\r\nhi");
+        assert!(answered, "{answer}");
     }
     let address = forwarded.address();
     drop(forwarded);

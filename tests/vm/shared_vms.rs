@@ -56,8 +56,8 @@ fn tests_of_a_process_share_a_vm_which_ends_with_the_process() {
     let tests = ["one", "two", "three"];
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", "--test-threads=3"]).env(VARIABLE, folder.path());
-    let status = command.args(tests.map(|test| format!("shared_vms::{test}"))).status().unwrap();
-    assert!(status.success());
+    let output = command.args(tests.map(|test| format!("shared_vms::{test}"))).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     let [first, second, third] =
         tests.map(|test| std::fs::read_to_string(folder.path().join(test)).unwrap());
     assert_eq!([&second, &third], [&first; 2]);
