@@ -25,8 +25,8 @@ const EXIT_NOTICE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Daemon {
     /// Waits for `request`, for `limit` at most. `action` names the request in errors, in the
-    /// infinitive: "load the image". The request is boxed: it is moved several times, and unoptimized
-    /// code needs space on the stack for each.
+    /// infinitive: "load the image". The request is boxed, because unoptimized code needs
+    /// space on the stack for each time that it is moved.
     pub(super) async fn watched<T>(
         &self,
         action: &str,
