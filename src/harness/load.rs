@@ -14,8 +14,13 @@ use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, as
 use crate::engine::stream::{self, Sender};
 use crate::image::Reference;
 
-/// The time limit for loading an image. An emulated engine loads about 10 MB/s.
+/// The time limit for loading an image, in addition to that for its size.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(600);
+/// The bytes for which the time limit is a second longer. Emulated engines on a busy host load 4 to
+/// 10 MB/s.
+const BYTES_PER_SECOND: u64 = 1 << 20;
+/// The size in bytes that an image may have which is built while it is loaded.
+const BUILT_SIZE: u64 = 4 << 30;
 /// Additional time for the writer to finish after a load timed out.
 const WRITER_GRACE: Duration = Duration::from_secs(10);
 /// The name under which an image without a name is loaded.
@@ -43,7 +48,7 @@ impl Daemon {
             )?;
             Ok(summary.reference.unwrap_or_default())
         };
-        let reference = self.load(build).await?;
+        let reference = self.load(BUILT_SIZE, build).await?;
         self.loaded_image(reference).await
     }
 
@@ -58,12 +63,13 @@ impl Daemon {
         reference: &str,
     ) -> Result<LoadedImage<'_>, HarnessError> {
         let path = path.to_owned();
+        let size = path.metadata().map_or(0, |metadata| metadata.len());
         let read = move |sender: &mut Sender| -> Result<(), HarnessError> {
             let file = File::open(&path).map_err(ArchiveError::read(&path))?;
             write::copy(file, &path.display().to_string(), sender, |_| ())?;
             Ok(())
         };
-        self.load(read).await?;
+        self.load(size, read).await?;
         self.loaded_image(reference.to_owned()).await
     }
 
@@ -91,22 +97,24 @@ impl Daemon {
                 },
             )?;
         let (image, sizes, name) = (image.clone(), sizes.to_vec(), reference.to_string());
+        let size = sizes.iter().sum();
         let repack = move |sender: &mut Sender| -> Result<(), HarnessError> {
             docker::repack(&image, &sizes, &reference, 0, sender)?;
             Ok(())
         };
-        self.load(repack).await?;
+        self.load(size, repack).await?;
         self.loaded_image(name).await
     }
 
-    /// Streams what `write` writes into the engine.
+    /// Streams what `write` writes, about `size` bytes, into the engine.
     pub(super) async fn load<T: Send + 'static>(
         &self,
+        size: u64,
         write: impl FnOnce(&mut Sender) -> Result<T, HarnessError> + Send + 'static,
     ) -> Result<T, HarnessError> {
-        let load = stream::transfer(write, |stream| self.engine().load(stream, LOAD_TIMEOUT));
-        let load = Box::pin(load);
-        self.watched("load the image", LOAD_TIMEOUT + WRITER_GRACE, load).await
+        let limit = LOAD_TIMEOUT + Duration::from_secs(size / BYTES_PER_SECOND);
+        let load = Box::pin(stream::transfer(write, |stream| self.engine().load(stream, limit)));
+        self.watched("load the image", limit + WRITER_GRACE, load).await
     }
 
     /// Returns the image called `reference`, if the engine has it.

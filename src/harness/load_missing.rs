@@ -54,6 +54,7 @@ impl Daemon {
         present: usize,
     ) -> Result<(), HarnessError> {
         let (image, sizes) = (image.clone(), sizes.to_vec());
+        let size = sizes.iter().skip(present).sum();
         // Docker does not even look for the files of layers that it has. The others read them
         // before they find out that they have the layers.
         let repack = match self.vm().family().name.as_str() {
@@ -64,7 +65,7 @@ impl Daemon {
             repack(&image, &sizes, &reference, present, sender)?;
             Ok(())
         };
-        self.load(write).await
+        self.load(size, write).await
     }
 
     /// Loads an image without the layers that the engine has, and returns it with the number of
