@@ -195,6 +195,31 @@ fn open_in_browser(page: &Path) -> String {
 }
 
 #[test]
+fn commands_that_run_at_the_same_time_are_reported_in_the_order_of_the_file() {
+    let sample = SampleImage::new();
+    let run = |name: &str, command: &str| {
+        format!("[[run]]\nname = '{name}'\ncontainer.shell = '{command}'\nstdout = \"{name}\\n\"\n")
+    };
+    let commands = [
+        ("waits", "sleep 3; echo waits"),
+        ("prints", "echo prints"),
+        ("fails", "echo nothing"),
+        ("follows", "echo follows"),
+        ("ends", "echo ends"),
+    ];
+    let expectations: String = commands.map(|(name, command)| run(name, command)).concat();
+    let (_, verdict) = sample.check(&expectations, &["--filter", "run "]);
+    let expected = [
+        ("run waits", "passed"),
+        ("run prints", "passed"),
+        ("run fails", "failed"),
+        ("run follows", "passed"),
+        ("run ends", "passed"),
+    ];
+    assert_eq!(outcomes(&verdict), expected, "{verdict:#}");
+}
+
+#[test]
 fn an_oci_layout_for_another_architecture_is_loaded_and_its_containers_are_skipped() {
     let sample = SampleImage::new();
     std::fs::write(sample.path("app.toml"), RECIPE.replace("amd64", "arm64")).unwrap();

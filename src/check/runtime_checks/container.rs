@@ -1,6 +1,7 @@
 //! Converts a [`ContainerSpec`] into options for an engine.
 
 use crate::check::expectations::{ContainerFile, ContainerSpec, Mode};
+use crate::check::verdict::Checks;
 use crate::engine::{FileToCopy, RunOptions, Settings};
 use crate::value;
 
@@ -36,7 +37,7 @@ impl ContainerSpec {
 
     /// Describes how the user of the container violates the restricted profile, if it does.
     /// `of_image` is the image's user. A kubelet refuses to start such a container.
-    pub(super) fn user_violation(&self, of_image: Option<&str>) -> Option<String> {
+    fn user_violation(&self, of_image: Option<&str>) -> Option<String> {
         let user = self.user.as_deref().or(of_image).unwrap_or_default();
         let name = user.split(':').next().unwrap_or_default();
         match name.parse::<u64>() {
@@ -46,6 +47,15 @@ impl ContainerSpec {
             Err(_) if name.is_empty() => Some("no user, which is root".to_owned()),
             Err(_) => Some(format!("{}, a name, which may be root", value::quote(name))),
         }
+    }
+
+    /// Returns a failed check if the restricted profile forbids the user of the container.
+    pub(super) fn restricted_user(&self, of_image: Option<&str>) -> Option<Checks> {
+        let found = self.user_violation(of_image)?;
+        let mut checks = Checks::default();
+        let expected = "a number other than 0, for the restricted profile";
+        checks.record("user", expected, found, false);
+        Some(checks)
     }
 
     fn settings(&self) -> Settings {

@@ -10,6 +10,7 @@ mod observe;
 mod output;
 mod rejection;
 mod run;
+mod runs;
 mod service;
 mod setup;
 mod sockets;
@@ -21,7 +22,7 @@ use self::companions::Companions;
 use self::environment::ContainerEnvironment;
 use self::output::Output;
 use self::rejection::rejection;
-use super::expectations::{ContainerSpec, Expectations, RunExpectations, ServiceExpectations};
+use super::expectations::{Expectations, RunExpectations, ServiceExpectations};
 use super::verdict::{Checks, TestCase};
 use crate::engine::RunOptions;
 use crate::errors::chain;
@@ -108,11 +109,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
             let reason = "a container beside it did not become ready";
             return commands(expected).for_each(|name| self.skip(name, reason));
         };
-        for run in &expected.run {
-            let container = self.check_run(image, run, &companions).await;
-            let offers = environment::is_offered_by(run);
-            self.check_recorded(container.filter(|_| offers), &expected.env).await;
-        }
+        self.check_runs(image, expected, &companions).await;
         for service in &expected.service {
             let container = self.check_service(image, service, &companions).await;
             let offers = environment::has_only_image_env(&service.container);
@@ -153,30 +150,6 @@ impl<'d> RuntimeChecks<'_, 'd> {
         container_cases(expected).for_each(|name| self.skip(name, reason));
     }
 
-    /// Runs the test case of a command, and returns the ID of its container, if it was started.
-    async fn check_run(
-        &mut self,
-        image: &LoadedImage<'d>,
-        expected: &RunExpectations,
-        companions: &Companions,
-    ) -> Option<String> {
-        let (begin, name) = (Instant::now(), run_name(expected));
-        let options = companions.beside(expected.container.options(!companions.is_empty()));
-        let engine = self.image.daemon().engine();
-        let needs_commit = !expected.setup.is_empty();
-        let unsupported =
-            engine.unsupported(&options).or(engine.commit_unsupported().filter(|_| needs_commit));
-        if let Some(reason) = unsupported {
-            self.skip(name, reason);
-            return None;
-        }
-        let findings = match self.restricted_user(&expected.container) {
-            Some(checks) => Ok((checks, Output::default())),
-            None => run::check(image, expected, &options).await,
-        };
-        self.finish(name, findings, begin)
-    }
-
     /// Runs the test case of a service, and returns the ID of its container, if it was started.
     async fn check_service(
         &mut self,
@@ -190,20 +163,11 @@ impl<'d> RuntimeChecks<'_, 'd> {
             self.skip(name, reason);
             return None;
         }
-        let findings = match self.restricted_user(&expected.container) {
+        let findings = match expected.container.restricted_user(self.image_user) {
             Some(checks) => Ok((checks, Output::default())),
             None => service::check(image, expected, &options).await,
         };
         self.finish(name, findings, begin)
-    }
-
-    /// Returns a failed check if the restricted profile forbids the user of the container.
-    fn restricted_user(&self, container: &ContainerSpec) -> Option<Checks> {
-        let found = container.user_violation(self.image_user)?;
-        let mut checks = Checks::default();
-        let expected = "a number other than 0, for the restricted profile";
-        checks.record("user", expected, found, false);
-        Some(checks)
     }
 
     /// Explains what the engine does not support of a service, if anything.
@@ -236,6 +200,16 @@ impl<'d> RuntimeChecks<'_, 'd> {
 
     /// Reports the test case `name`, and returns the ID of its container, if it had one.
     fn finish(&mut self, name: String, findings: Findings, begin: Instant) -> Option<String> {
+        self.finish_after(name, findings, begin.elapsed())
+    }
+
+    /// Like [`finish`](Self::finish), for a test case that took `duration`.
+    fn finish_after(
+        &mut self,
+        name: String,
+        findings: Findings,
+        duration: Duration,
+    ) -> Option<String> {
         let (image, mut id) = (self.image.reference(), None);
         let case = match findings {
             Ok((checks, Output { stdout, stderr, container })) => {
@@ -247,7 +221,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
                 None => TestCase::error(image, name, chain(&error)),
             },
         };
-        self.report(case.on_engine(self.engine, begin.elapsed()));
+        self.report(case.on_engine(self.engine, duration));
         id
     }
 
