@@ -58,3 +58,10 @@ fn podman_gets_only_new_layers_of_a_changed_image() {
 fn containerd_gets_only_new_layers_of_a_changed_image() {
     a_second_check_of_a_changed_image_sends_only_new_layers("containerd-1.7");
 }
+
+#[test]
+#[ignore = "needs the guests of Podman 4.3 and containerd 1.6; for the nightly run"]
+fn older_podman_and_containerd_get_only_new_layers_of_a_changed_image() {
+    a_second_check_of_a_changed_image_sends_only_new_layers("podman-4.3");
+    a_second_check_of_a_changed_image_sends_only_new_layers("containerd-1.6");
+}
