@@ -1,7 +1,7 @@
 //! The test cases of commands: one after the other, or two at a time.
 //!
 //! Docker starts and removes containers faster if two clients do so at the same time: under
-//! emulation on 2 CPUs, 8 commands take 7.4 s instead of 11.1 s. Podman takes 8.4 s in both cases.
+//! emulation on 2 CPUs, 8 commands take 7.4 s instead of 10.9 s. Podman takes 8.4 s in both cases.
 //! Without any network interface (`NetworkDisabled`), Docker 20.10 would need 6.0 s, one at a time;
 //! but then a command has no loopback interface, which `network = false` leaves it.
 
