@@ -15,8 +15,10 @@ mod cleanup; // no process or folder remains of a VM
 mod container_environments; // the environment of containers
 mod containers; // containers of the library, for tests in Rust
 mod drafts; // `seatrial expect` with an engine
+mod engine_limits; // what engines cannot do
 mod engines; // the table of docs/engines.md
 mod environment_failures; // missing programs, mirrors, disk space
+mod expectations_files; // mistakes in them, their schema, their drafts
 mod faults; // an engine that fails during a request
 mod files; // owners, capabilities, accounts and removed paths
 mod goss; // goss files
@@ -34,6 +36,7 @@ mod replay; // `seatrial replay`
 mod restored_vms; // VMs restored from a snapshot
 mod runtime_checks; // `seatrial check` on an engine
 mod sample_image; // the image that the tests of `seatrial check` use
+mod service_checks; // services that end, and answers to requests
 mod services; // containers beside services, settings, starts that fail
 mod sessions; // `seatrial vm exec -i` and `-t`
 mod shared_vms; // a VM that the tests of a process share
@@ -41,6 +44,7 @@ mod snapshots; // damaged, deleted and unused snapshots
 mod static_checks; // `seatrial check` without an engine
 mod steps; // steps of recipes as root in a VM
 mod structure_tests; // container-structure-test files
+mod verdicts; // parts of verdicts in JSON
 mod vm_settings; // `[vm]` in expectations files
 mod watch; // `seatrial check --watch`
 mod workbench; // a Docker daemon in a VM, and images for it

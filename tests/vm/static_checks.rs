@@ -1,4 +1,4 @@
-//! `seatrial check --no-vm`: static checks, and mistakes in expectations files.
+//! `seatrial check --no-vm`: static checks.
 
 use std::process::Command;
 
@@ -340,71 +340,4 @@ fn an_engine_that_cannot_be_started_is_an_error_whatever_the_filter_selects() {
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(verdict["cases"][0]["outcome"], "error");
-}
-
-/// Runs `seatrial check` with mistaken expectations, and returns the error.
-fn mistake(sample: &SampleImage, expectations: &str) -> String {
-    std::fs::write(sample.path("e.toml"), expectations).unwrap();
-    let output = sample.seatrial(&["check", "app.tar", "--expect", "e.toml", "--no-vm"]);
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
-}
-
-#[test]
-fn mistakes_in_expectations_name_the_line_and_the_nearest_key() {
-    let sample = SampleImage::new();
-    assert_eq!(
-        mistake(&sample, "[image]\n\narchitectur='x'\n"),
-        "seatrial: e.toml:3: unknown key \"architectur\"; did you mean \"architecture\"?\n"
-    );
-    assert_eq!(
-        mistake(&sample, "[[run]]\nname='x'\ncommand=['y']\n"),
-        "seatrial: e.toml:3: unknown key \"command\"; \
-         valid keys: name, setup, container, start, start_error, exit_code, stdout, stderr, \
-         timeout\n"
-    );
-    let error = mistake(&sample, "[env.matches]\nPATH='('\n");
-    assert!(error.starts_with("seatrial: e.toml:2: regex parse error"), "{error}");
-}
-
-#[test]
-fn an_old_name_of_a_key_is_an_error_that_names_the_new_one() {
-    let sample = SampleImage::new();
-    let expectations = "[[service]]\nname='x'\nup={ port=80 }\n";
-    let error = "seatrial: e.toml:3: unknown key \"up\"; it is now called \"ready\"\n";
-    assert_eq!(mistake(&sample, expectations), error);
-}
-
-#[test]
-fn the_schema_describes_the_keys_of_an_expectations_file() {
-    let output = SampleImage::new().seatrial(&["check", "--schema"]);
-    let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(schema["properties"]["image"].is_object());
-    let rules = &schema["$defs"]["Rules"]["properties"]["not_matches"];
-    assert!(rules["description"].is_string(), "{schema:#}");
-}
-
-#[test]
-fn an_image_meets_the_draft_of_its_expectations() {
-    let sample = SampleImage::new();
-    let draft = sample.seatrial(&["expect", "app.tar"]);
-    let draft = String::from_utf8(draft.stdout).unwrap();
-    for line in [
-        "entrypoint = [\"/bin/sh\", \"-c\"]",
-        "user = \"7:8\"",
-        "exposed_ports = [\"80/tcp\"]",
-        "VERSION = \"1.2.3\"",
-        "path = \"/bin/sh\"",
-        "# ready = { port = 80 }",
-    ] {
-        assert!(draft.lines().any(|found| found == line), "{line}: {draft}");
-    }
-    assert!(draft.matches("# Guess: ").count() >= 4, "{draft}");
-    assert_eq!(sample.static_mismatches(&draft), [""; 0], "{draft}");
-    let changed = draft.replace("7:8", "0");
-    assert_eq!(sample.static_mismatches(&changed).len(), 1, "{changed}");
-    // The commented service is valid, too.
-    let commented =
-        draft.replace("# [[", "[[").replace("# name", "name").replace("# ready", "ready");
-    sample.static_mismatches(&commented);
 }

@@ -1,0 +1,93 @@
+//! The files that an expectations file names: their paths, which are relative to it, and the
+//! content of those that are written into containers.
+
+use std::path::Path;
+
+use super::container::{ContainerFile, ContainerMount};
+use super::{ContainerSpec, Expectations, ServiceExpectations};
+use crate::conditions::authorities;
+use crate::document;
+use crate::text;
+
+/// The size limit of a file that is written into a container.
+const SOURCE_MAX: u64 = 16 << 20;
+
+impl Expectations {
+    /// Makes paths absolute that are relative to `folder`, and checks the files that they name.
+    pub(super) fn resolve(&mut self, folder: &Path) -> Result<(), String> {
+        for file in self.containers_mut().flat_map(|container| &mut container.files) {
+            read_source(file, folder)?;
+        }
+        for mount in self.containers_mut().flat_map(|container| &mut container.mounts) {
+            find_source(mount, folder)?;
+        }
+        for spec in self.container.values_mut() {
+            for path in spec.image.iter_mut().chain(&mut spec.recipe) {
+                *path = folder.join(&*path);
+            }
+        }
+        let requests = self.service.iter_mut().flat_map(ServiceExpectations::requests_mut);
+        let companions = self.container.values_mut().filter_map(|spec| spec.ready.http.as_mut());
+        for ca in requests.chain(companions).filter_map(|request| request.tls.as_mut()?.ca.as_mut())
+        {
+            *ca = folder.join(&*ca);
+            authorities::read(ca)?;
+        }
+        Ok(())
+    }
+
+    fn containers_mut(&mut self) -> impl Iterator<Item = &mut ContainerSpec> {
+        let runs = self.run.iter_mut().map(|run| &mut run.container);
+        let services = self.service.iter_mut().map(|service| &mut service.container);
+        let setups = self.setup.iter_mut().map(|setup| &mut setup.container);
+        let companions = self.container.values_mut().map(|companion| &mut companion.container);
+        runs.chain(services).chain(setups).chain(companions)
+    }
+}
+
+/// Reads the source of a file, relative to `folder`.
+fn read_source(file: &mut ContainerFile, folder: &Path) -> Result<(), String> {
+    let path = text::quote(&file.path);
+    match (&file.content, &file.source) {
+        (Some(_), Some(_)) => {
+            Err(format!("file {path}: \"content\" and \"source\" exclude each other"))
+        }
+        (None, None) => Err(format!("file {path} has neither \"content\" nor \"source\"")),
+        (Some(_), None) => Ok(()),
+        (None, Some(source)) => {
+            let source = folder.join(source);
+            let failed = |problem: std::io::Error| {
+                format!("failed to read {}: {problem}", text::path(&source))
+            };
+            file.bytes = document::read_bytes(&source, SOURCE_MAX).map_err(failed)?;
+            Ok(())
+        }
+    }
+}
+
+/// Makes the source of a mount, relative to `folder`, absolute.
+fn find_source(mount: &mut ContainerMount, folder: &Path) -> Result<(), String> {
+    let path = folder.join(&mount.source);
+    let failed =
+        |problem: std::io::Error| format!("failed to mount {}: {problem}", text::path(&path));
+    mount.source = std::path::absolute(&path).map_err(failed)?;
+    path.metadata().map(drop).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::expectations::ExpectationsFile;
+
+    #[test]
+    fn a_source_that_is_missing_is_an_error_that_names_it() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (file, source) = (folder.path().join("e.toml"), folder.path().join("conf"));
+        for (key, action) in [("files", "read"), ("mounts", "mount")] {
+            let setting = format!("container.{key} = [{{ path = '/conf', source = 'conf' }}]");
+            std::fs::write(&file, format!("[[run]]\nname = 'x'\n{setting}\n")).unwrap();
+            let error = ExpectationsFile::read(&file).unwrap_err().to_string();
+            let problem = format!("failed to {action} {}: No such file", source.display());
+            assert!(error.contains(&problem), "{error}");
+        }
+    }
+}

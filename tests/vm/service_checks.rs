@@ -1,0 +1,199 @@
+//! Services that end, services that answer in many ways, and containers that cannot start.
+
+use crate::sample_image::{RECIPE, SampleImage};
+use crate::verdicts::{case, mismatches, without_durations};
+
+const SERVICES: &str = r#"
+[env]
+has = { PATH = "/bin", LINES = "one\nTWO=2\n", EMPTY = "", EQUAL = "=a=b" }
+absent = ["TWO"]
+[[service]]
+name = "crash while its port is awaited"
+container = { shell = "echo starting; sleep 3; echo 'FATAL: no database' >&2; exit 4" }
+ready = { port = 8080, timeout = 300 }
+[[service]]
+name = "ready and gone"
+container = { shell = "echo ready; exit 0" }
+ready = { log = "ready" }
+stop = { exit_code = 0 }
+[[service]]
+name = "gone without conditions"
+container = { shell = "exit 7" }
+ready = {}
+[[service]]
+name = "killed by a signal"
+container = { shell = "sh -c 'kill -9 $$'; exit $?" }
+ready = {}
+[[service]]
+name = "ends as expected"
+container = { shell = "echo ready; sleep 1; exit 6" }
+ready = { log = "ready" }
+exit_code = 6
+[[service]]
+name = "ends with another code"
+container = { shell = "echo ready; sleep 1; exit 6" }
+ready = { log = "ready" }
+exit_code = 0
+[[service]]
+name = "dies of a request"
+container = { user = "0", shell = "echo ready; nc -l -p 80 >/dev/null; echo dead >&2; exit 9" }
+ready = { log = "ready" }
+http = [{ port = 80 }, { port = 80 }]
+[[service]]
+name = "answers"
+ready = { port = 80 }
+container = { user = "0", shell = "exec nc -ll -p 80 -e /bin/sh /www/answer" }
+[[service.http]]
+port = 80
+path = "/kept"
+body = "ok"
+[[service.http]]
+port = 80
+path = "/chunked"
+body = "chunks"
+[[service.http]]
+port = 80
+path = "/none"
+status = 204
+body = ""
+[[service.http]]
+port = 80
+path = "/short"
+body = "o"
+[[service.http]]
+port = 80
+path = "/moved"
+redirects = true
+body = "ok"
+[[service.http]]
+port = 80
+path = "/away"
+redirects = true
+[[service.http]]
+port = 80
+path = "/echo"
+method = "PUT"
+request_headers = { X-Name = "value" }
+request_body = "sent"
+status = [200, 201]
+headers = { content-type = { contains = "json" } }
+absent_headers = ["server"]
+json = { "/method" = "PUT", "/header" = { matches = "value" }, "/body" = "sent" }
+[[service.http]]
+port = 80
+path = "/slow"
+body = "ok"
+[[service.http]]
+port = 80
+path = "/else"
+[[run]]
+name = "unknown user"
+container = { user = "nobody-here", shell = "true" }
+[[run]]
+name = "unknown command"
+container = { entrypoint = ["/bin/absent"] }
+[[run]]
+name = "long error"
+[run.container]
+shell = """
+i=0; while [ $i -lt 99 ]; do echo "line $i of a trace" >&2; i=$((i+1)); done
+echo 'KeyError: X' >&2; exit 1"""
+"#;
+
+/// A server for one request, which it reads from standard input.
+const ANSWER: &str = r#"read -r method path version
+name= length=0
+while read -r line && [ ${#line} -gt 1 ]; do
+  case $line in
+  [Xx]-[Nn]ame:*) name=${line#*: } ;;
+  [Cc]ontent-[Ll]ength:*) length=${line#*: } ;;
+  esac
+done
+case $path in
+/kept) printf 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'; sleep 100 ;;
+/chunked) printf 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
+  printf '3;x=y\r\nchu\r\n3\r\nnks\r\n0\r\n\r\n'
+  sleep 100 ;;
+/none) printf 'HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n'; sleep 100 ;;
+/short) printf 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\no' ;;
+/moved) printf 'HTTP/1.1 302 Found\r\nLocation: kept\r\nContent-Length: 0\r\n\r\n' ;;
+/away) printf 'HTTP/1.1 301 x\r\nLocation: http://example.com/\r\nContent-Length: 0\r\n\r\n' ;;
+/echo) printf 'HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n\r\n'
+  body=$(head -c "${length%?}")
+  printf '{"method": "%s", "header": "%s", "body": "%s"}' "$method" "${name%?}" "$body" ;;
+/slow) printf 'HTTP/1.1 200 OK\r\n\r\no'; sleep 60 ;;
+*) echo 'SSH-2.0' ;;
+esac
+"#;
+
+fn services(engine: &str) {
+    let sample = SampleImage::new();
+    std::fs::write(sample.path("rootfs/www/answer"), ANSWER).unwrap();
+    for applet in ["nc", "head"] {
+        let link = sample.path("rootfs/bin").join(applet);
+        std::os::unix::fs::symlink("busybox", link).unwrap();
+    }
+    let env = r#""LINES=one\nTWO=2\n", "EMPTY=", "EQUAL==a=b""#;
+    let recipe = RECIPE.replace("\"VERSION=1.2.3\"", env);
+    std::fs::write(sample.path("app.toml"), recipe).unwrap();
+    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    let (output, verdict) = sample.check(SERVICES, &["--engine", engine]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}\n{verdict:#}");
+    for name in ["environment of the config", "environment of a container"] {
+        let case = case(&verdict, name);
+        assert_eq!(case["outcome"], "passed", "{case:#}");
+    }
+    let end = |name: &str| without_durations(&mismatches(&verdict, name));
+    assert_eq!(
+        end("service crash while its port is awaited"),
+        "service: its command ended with exit code 4 after N s; \
+         standard error \"FATAL: no database\\n\"; standard output \"starting\\n\""
+    );
+    let seconds = &case(&verdict, "service crash while its port is awaited")["seconds"];
+    assert!(seconds.as_f64().unwrap() < 100.0, "{seconds}");
+    assert_eq!(
+        end("service ready and gone"),
+        "service: its command ended with exit code 0 after N s; \
+         standard error nothing; standard output \"ready\\n\""
+    );
+    let gone = end("service gone without conditions");
+    assert!(gone.starts_with("service: its command ended with exit code 7 after N s"), "{gone}");
+    let killed = end("service killed by a signal");
+    assert!(killed.contains("exit code 137 (probably ended by signal 9) after N s"), "{killed}");
+    assert_eq!(case(&verdict, "service ends as expected")["outcome"], "passed");
+    let other = end("service ends with another code");
+    assert!(other.starts_with("service: its command ended with exit code 6 after N s"), "{other}");
+    let requests = mismatches(&verdict, "service dies of a request");
+    assert_eq!(requests.len(), 3, "two requests and the service: {requests:?}");
+    assert!(requests[1].contains("exit code 9"), "{requests:?}");
+    assert_eq!(
+        mismatches(&verdict, "service answers"),
+        [
+            "body of GET /short at port 80: error reading a body from connection: \
+             end of file before message length reached; until then \"o\"",
+            "status of GET /away at port 80: no status: it redirects to \"http://example.com/\", \
+             outside of the service, which is localhost over the same protocol",
+            "body of GET /slow at port 80: it was not complete after 20 s; until then \"o\"",
+            "status of GET /else at port 80: no status: \
+             it is not an answer in HTTP/1: invalid HTTP version parsed; received \"SSH-2.0\\n\"",
+        ]
+    );
+    for (name, part) in [("run unknown user", "nobody-here"), ("run unknown command", "absent")] {
+        let start = end(name);
+        assert!(start.starts_with(&format!("start: {engine} reports: ")), "{start}");
+        assert!(start.contains(part), "{start}");
+    }
+    let long = end("run long error");
+    assert!(long.contains("line 98 of a trace\\nKeyError: X\\n\""), "{long}");
+}
+
+#[test]
+fn services_that_end_fail_at_once_and_answers_are_read_as_http_1_1() {
+    services("docker-20.10");
+}
+
+#[test]
+#[ignore = "needs the guest of Podman; for the nightly run"]
+fn services_on_podman_are_judged_like_those_on_docker() {
+    services("podman-4.3");
+}
