@@ -128,6 +128,7 @@ mod document;
 #[cfg(feature = "vm")]
 pub mod engine;
 mod errors;
+mod foreign;
 #[cfg(feature = "vm")]
 pub mod harness;
 pub mod image;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::lab::Lab;
+use crate::lab::{Lab, Run};
 use crate::steps::{CHANGES, RANGE, as_plain_user, lab, listed, read, recipe, rustix_is_root};
 
 /// Builds the recipe with and without a range of IDs, and returns what the first one printed. The
@@ -55,6 +55,22 @@ fn without_a_range_of_ids_the_changes_of_a_step_are_the_same() {
     ] {
         assert!(lines.iter().any(|line| line == expected), "{expected}: {lines:?}");
     }
+}
+
+#[test]
+fn root_of_a_user_namespace_with_a_single_id_gets_the_same_bytes() {
+    let lab = lab();
+    let changes = format!("[[run]]\ncommand = '''{CHANGES}'''\ninputs = 'input.txt'\n");
+    lab.file("recipe.toml", recipe(&changes));
+    let mut command = lab.command("unshare");
+    command.args(["--user", "--map-root-user", "--", env!("CARGO_BIN_EXE_seatrial")]);
+    command.args(["build", "recipe.toml", "-o", "single.tar"]);
+    let run = Run::of(command);
+    let printed = run.stderr();
+    run.ok();
+    assert!(printed.contains("this user namespace has a single ID"), "{printed}");
+    lab.seatrial(["build", "recipe.toml", "-o", "all.tar", "--no-cache"]).ok();
+    assert!(read(&lab, "single.tar").bytes == read(&lab, "all.tar").bytes);
 }
 
 #[test]

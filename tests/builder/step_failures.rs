@@ -67,3 +67,18 @@ fn mistakes_in_steps_are_explained() {
         assert!(!lab.exists("out.tar"));
     }
 }
+
+#[test]
+fn an_image_for_an_architecture_that_the_host_does_not_run_is_refused() {
+    if std::path::Path::new("/proc/sys/fs/binfmt_misc/qemu-s390x").exists() {
+        return;
+    }
+    let lab = lab();
+    let step = "[[run]]\ncommand = 'true'\n";
+    let run = build(&lab, &recipe(step).replace("amd64", "s390x"), &[]);
+    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+    let message = run.stderr();
+    assert!(message.contains("the image is for s390x, whose programs do not run"), "{message}");
+    assert!(message.contains("install the Debian package qemu-user-static"), "{message}");
+    assert!(!lab.exists("out.tar"));
+}

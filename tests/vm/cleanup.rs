@@ -1,5 +1,6 @@
 //! A VM ends with the process that started it, however that ends, and nothing of it remains.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -125,6 +126,58 @@ fn a_check_that_is_ended_leaves_neither_vm_nor_built_image() {
         assert_eq!(files, [""; 0], "{signal}");
         assert!(signal == "-KILL" || !Path::new(&vm_folder).exists(), "{signal}");
     }
+}
+
+/// A folder with a recipe of one step in a VM, and a folder `tmp` for temporary files.
+fn folder_with_step(command: &str) -> tempfile::TempDir {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(path("rootfs/bin")).unwrap();
+    std::fs::create_dir(path("tmp")).unwrap();
+    std::fs::copy("/bin/busybox", path("rootfs/bin/busybox")).unwrap();
+    std::os::unix::fs::symlink("busybox", path("rootfs/bin/sh")).unwrap();
+    let recipe = format!(
+        "name='x'\ntag='1'\narchitecture='amd64'\ncontents=['rootfs']\n\
+         [[run]]\nwhere='vm'\ncommand='{command}'\n"
+    );
+    std::fs::write(path("recipe.toml"), recipe).unwrap();
+    folder
+}
+
+fn build_command(folder: &Path) -> Command {
+    let mut command = seatrial();
+    command.args(["build", "recipe.toml", "-o", "out.tar", "--no-cache"]).current_dir(folder);
+    command.env("TMPDIR", folder.join("tmp")).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn a_build_that_is_killed_while_its_step_is_in_a_vm_leaves_nothing() {
+    let mut abandoned = Vec::new();
+    // While the VM starts, while the command runs, and while its changes are read.
+    for moment in ["  (starting ", "  runs", "  ends"] {
+        let command = "echo runs; /bin/busybox dd if=/dev/zero of=/made bs=1M count=64; echo ends";
+        let folder = folder_with_step(command);
+        let mut build = Background(build_command(folder.path()).spawn().unwrap());
+        let mut lines = BufReader::new(build.0.stderr.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.starts_with(moment)), "{moment}");
+        let (qemu, vm_folder) = qemu_of(&build.0);
+        build.0.kill().unwrap();
+        build.0.wait().unwrap();
+        let exited = || has_exited(qemu).then_some(());
+        wait_for("QEMU to exit", Duration::from_secs(60), exited);
+        assert!(!folder.path().join("out.tar").exists(), "{moment}");
+        let files = std::fs::read_dir(folder.path().join("tmp")).unwrap().flatten();
+        let files: Vec<_> = files.map(|file| file.path()).collect();
+        assert!(files.iter().all(|file| vm_folder.starts_with(&*file.to_string_lossy())));
+        abandoned.push(vm_folder);
+    }
+    let folder = folder_with_step("echo > /made");
+    let output = build_command(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(folder.path().join("out.tar").exists());
+    abandoned.retain(|folder| Path::new(folder).exists());
+    assert_eq!(abandoned, [""; 0], "the next VM removes what killed processes left");
 }
 
 #[tokio::test(flavor = "multi_thread")]

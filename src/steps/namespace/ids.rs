@@ -53,6 +53,8 @@ pub(super) enum NoRange {
     File,
     /// `newuidmap` or `newgidmap` is not installed.
     Program,
+    /// This process is root of a user namespace with a single ID.
+    Namespace,
 }
 
 impl Ids {
@@ -65,6 +67,9 @@ impl Ids {
                 Ok(identity(&text))
             };
             let (users, groups) = (map("/proc/self/uid_map")?, map("/proc/self/gid_map")?);
+            if users.len() == 1 || groups.len() == 1 {
+                return Ok(Self::of_one(user.as_raw(), group.as_raw(), NoRange::Namespace));
+            }
             return Ok(Self { users, groups, source: Source::Root });
         }
         let name = user_name(user.as_raw());
@@ -83,12 +88,15 @@ impl Ids {
             (users, groups) => {
                 let has_ranges = users.is_some() && groups.is_some();
                 let reason = if has_ranges { NoRange::Program } else { NoRange::File };
-                let single =
-                    |own: u32| IdMap(vec![Range { inside: 0, outside: own.into(), count: 1 }]);
-                let (users, groups) = (single(user.as_raw()), single(group.as_raw()));
-                Self { users, groups, source: Source::Single(reason) }
+                Self::of_one(user.as_raw(), group.as_raw(), reason)
             }
         })
+    }
+
+    /// Root only, which is `user` and `group` outside.
+    fn of_one(user: u32, group: u32, reason: NoRange) -> Self {
+        let single = |own: u32| IdMap(vec![Range { inside: 0, outside: own.into(), count: 1 }]);
+        Self { users: single(user), groups: single(group), source: Source::Single(reason) }
     }
 
     /// The reason if there is only one ID.
@@ -150,6 +158,7 @@ impl NoRange {
                  /etc/subgid"
             }
             Self::Program => "recording the owners of files: the package uidmap is not installed",
+            Self::Namespace => "recording the owners of files: this user namespace has a single ID",
         }
     }
 }
@@ -158,6 +167,11 @@ impl IdMap {
     fn text(&self) -> String {
         let line = |range: &Range| format!("{} {} {}", range.inside, range.outside, range.count);
         self.0.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The number of IDs.
+    fn len(&self) -> u64 {
+        self.0.iter().map(|range| range.count).sum()
     }
 
     fn contains(&self, id: u64) -> bool {

@@ -40,6 +40,7 @@ use super::output::Output;
 use super::owners::{self, RecordedOwners};
 use super::runner::{ChangesReader, LowerLayer, Reuse, Runner};
 use super::step::{Step, View};
+use crate::foreign;
 use crate::image::Platform;
 
 /// Runs steps in namespaces of this host.
@@ -66,17 +67,11 @@ impl Namespace {
 
     fn check_architecture(&self, step: &Step) -> Result<(), StepError> {
         let host = Platform::host();
-        if step.view == View::TopLayer || host.arch.goarch() == self.architecture {
-            return Ok(());
+        let is_own = step.view == View::TopLayer || host.arch.goarch() == self.architecture;
+        match is_own || foreign::runs(foreign::machine(&self.architecture)) {
+            true => Ok(()),
+            false => Err(problems::other_architecture(&self.architecture, host.arch.goarch())),
         }
-        Err(StepError::Invalid {
-            step: step.title(),
-            problem: format!(
-                "the image is for {}, whose programs do not run on this {} host",
-                self.architecture,
-                host.arch.goarch()
-            ),
-        })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::foreign;
 use crate::steps::StepError;
 
 /// The programs that a step needs, and the Debian packages that contain them.
@@ -58,6 +59,17 @@ pub(super) fn recorder() -> Result<PathBuf, StepError> {
              USER:100000:65536 to /etc/subuid and /etc/subgid, {ELSEWHERE}"
         ))
     })
+}
+
+/// The image is for another architecture, `image`, than this host's.
+pub(super) fn other_architecture(image: &str, host: &str) -> StepError {
+    let machine = foreign::machine(image);
+    StepError::Sandbox(format!(
+        "the image is for {image}, whose programs do not run on this {host} host; install the \
+         Debian package qemu-user-static; if that does not register QEMU, as in containers, run \
+         as root: mount -t binfmt_misc none /proc/sys/fs/binfmt_misc; \
+         cat /usr/lib/binfmt.d/qemu-{machine}.conf >/proc/sys/fs/binfmt_misc/register"
+    ))
 }
 
 /// No user namespace can be made; `error` is what `unshare` printed.
