@@ -1,5 +1,8 @@
 //! Containers beside a service, settings of containers, and starts that fail, on several engines.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::Value;
 
 use crate::sample_image::{SampleImage, outcomes};
@@ -116,6 +119,16 @@ files = [
 ]
 shell = """
 cat /etc/given; busybox stat -c %a /etc/given; cat /etc/read; busybox grep beside /etc/hosts"""
+[[run]]
+name = "mounts"
+stdout = "deep\n640 0\nread\nread-only\n"
+[run.container]
+user = "0"
+read_only = true
+mounts = [{ path = "/srv/conf", source = "conf" }, { path = "/etc/read", source = "read.txt" }]
+shell = """
+cat /srv/conf/link; busybox stat -c '%a %u' /srv/conf/in/file; cat /etc/read
+(echo x >/srv/conf/x) 2>/dev/null || echo read-only"""
 "#;
 
 fn services(engine: &str, files_and_signals: &str) {
@@ -125,6 +138,11 @@ fn services(engine: &str, files_and_signals: &str) {
     std::fs::write(sample.path("rootfs/etc/nsswitch.conf"), "hosts: files\n").unwrap();
     sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
     std::fs::write(sample.path("read.txt"), "read\n").unwrap();
+    let file = sample.path("conf/in/file");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "deep\n").unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink("in/file", sample.path("conf/link")).unwrap();
     std::fs::write(sample.path("settings.toml"), SETTINGS).unwrap();
     let arguments = ["--engine", engine, "--expect", "settings.toml"];
     let (_, verdict) = sample.check(EXPECTATIONS, &arguments);
@@ -148,6 +166,7 @@ fn services(engine: &str, files_and_signals: &str) {
         ("environment of a container", "passed"),
         ("run limits", "passed"),
         ("run files", "passed"),
+        ("run mounts", "passed"),
     ];
     assert_eq!(outcomes(&verdict), expected, "{failed:#?}");
     assert!(failed[0].to_string().contains("0, which is root"), "{failed:#?}");

@@ -61,6 +61,8 @@ pub struct ContainerSpec {
     pub sysctls: BTreeMap<String, String>,
     /// Files that are written into the container before it starts.
     pub files: Vec<ContainerFile>,
+    /// Files and folders of this host, copies of which are mounted read-only.
+    pub mounts: Vec<ContainerMount>,
 }
 
 /// Capabilities compared with the engine's default, such as `NET_ADMIN`.
@@ -88,6 +90,16 @@ pub struct ContainerFile {
     pub(in crate::check) bytes: Vec<u8>,
     /// The permission bits in octal; `"0644"` by default.
     pub mode: Option<Mode>,
+}
+
+/// A file or folder of this host, a copy of which is mounted read-only, owned by root.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContainerMount {
+    /// The absolute path in the container.
+    pub path: String,
+    /// The file or folder, relative to this file.
+    pub source: PathBuf,
 }
 
 /// Sysctls that the restricted profile allows.
@@ -144,15 +156,22 @@ pub(super) fn container<'de, D: Deserializer<'de>>(
     if spec.read_only && !spec.files.is_empty() {
         return Err(D::Error::custom(
             "\"read_only\" and \"files\" exclude each other: Docker copies no files into a \
-             container with a read-only root file system",
+             container with a read-only root file system; use \"mounts\"",
         ));
     }
     let working_dir = spec.working_dir.iter().map(|path| ("working_dir", path));
     let files = spec.files.iter().map(|file| ("path", &file.path));
     let tmpfs = spec.tmpfs.iter().map(|path| ("tmpfs", path));
-    let mut paths = working_dir.chain(files).chain(tmpfs);
+    let mounts = spec.mounts.iter().map(|mount| ("path", &mount.path));
+    let mut paths = working_dir.chain(files).chain(tmpfs).chain(mounts);
     match paths.find(|(_, path)| !path.starts_with('/')) {
-        None => Ok(spec),
+        None => match spec.mounts.iter().find(|mount| mount.path.contains(':')) {
+            None => Ok(spec),
+            // Engines separate the parts of a mount with it.
+            Some(ContainerMount { path, .. }) => {
+                Err(D::Error::custom(format!("invalid path {}; it has a colon", text::quote(path))))
+            }
+        },
         Some((key, path)) => Err(D::Error::custom(format!(
             "invalid {key} {}; expected an absolute path",
             text::quote(path)

@@ -4,16 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::container::ContainerFile;
-use super::{ContainerSpec, Expectations, HttpExpectations, ServiceExpectations, Start, companion};
+use super::{Expectations, HttpExpectations, ServiceExpectations, Start, companion};
 use crate::archive::ArchiveError;
 use crate::check::{CheckError, goss, structure_test};
-use crate::conditions::authorities;
 use crate::document::{self, DocumentError};
 use crate::text;
-
-/// The size limit of a file that is written into a container.
-const SOURCE_MAX: u64 = 16 << 20;
 
 /// An expectations file.
 #[derive(Clone, Debug)]
@@ -69,57 +64,9 @@ impl Expectations {
         }
     }
 
-    /// Makes paths absolute that are relative to `folder`, and checks the files that they name.
-    fn resolve(&mut self, folder: &Path) -> Result<(), String> {
-        for file in self.containers_mut().flat_map(|container| &mut container.files) {
-            read_source(file, folder)?;
-        }
-        for spec in self.container.values_mut() {
-            for path in spec.image.iter_mut().chain(&mut spec.recipe) {
-                *path = folder.join(&*path);
-            }
-        }
-        let requests = self.service.iter_mut().flat_map(ServiceExpectations::requests_mut);
-        let companions = self.container.values_mut().filter_map(|spec| spec.ready.http.as_mut());
-        for ca in requests.chain(companions).filter_map(|request| request.tls.as_mut()?.ca.as_mut())
-        {
-            *ca = folder.join(&*ca);
-            authorities::read(ca)?;
-        }
-        Ok(())
-    }
-
-    fn containers_mut(&mut self) -> impl Iterator<Item = &mut ContainerSpec> {
-        let runs = self.run.iter_mut().map(|run| &mut run.container);
-        let services = self.service.iter_mut().map(|service| &mut service.container);
-        let setups = self.setup.iter_mut().map(|setup| &mut setup.container);
-        let companions = self.container.values_mut().map(|companion| &mut companion.container);
-        runs.chain(services).chain(setups).chain(companions)
-    }
-
     /// Returns the JSON schema of an expectations file.
     pub fn schema() -> Value {
         schemars::schema_for!(Self).to_value()
-    }
-}
-
-/// Reads the source of a file, relative to `folder`.
-fn read_source(file: &mut ContainerFile, folder: &Path) -> Result<(), String> {
-    let path = text::quote(&file.path);
-    match (&file.content, &file.source) {
-        (Some(_), Some(_)) => {
-            Err(format!("file {path}: \"content\" and \"source\" exclude each other"))
-        }
-        (None, None) => Err(format!("file {path} has neither \"content\" nor \"source\"")),
-        (Some(_), None) => Ok(()),
-        (None, Some(source)) => {
-            let source = folder.join(source);
-            let failed = |problem: std::io::Error| {
-                format!("failed to read {}: {problem}", text::path(&source))
-            };
-            file.bytes = document::read_bytes(&source, SOURCE_MAX).map_err(failed)?;
-            Ok(())
-        }
     }
 }
 
@@ -234,6 +181,11 @@ mod tests {
                 "[[run]]\nname='x'\ncontainer={ working_dir='srv' }\n",
                 3,
                 "invalid working_dir \"srv\"; expected an absolute path",
+            ),
+            (
+                "[[run]]\nname='x'\ncontainer.mounts=[{ path='srv', source='.' }]\n",
+                3,
+                "invalid path \"srv\"; expected an absolute path",
             ),
         ] {
             assert_eq!(error(text), format!("e.toml:{line}: {problem}"), "{text}");

@@ -10,6 +10,7 @@ mod goss;
 mod image;
 mod license;
 mod names;
+mod resolve;
 mod run;
 mod service;
 mod sources;
@@ -22,7 +23,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use companion::CompanionSpec;
-pub use container::{Capabilities, ContainerFile, ContainerSpec};
+pub use container::{Capabilities, ContainerFile, ContainerMount, ContainerSpec};
 pub use document::ExpectationsFile;
 pub use file::{ExecutableBy, FileExpectations, FileType};
 pub(in crate::check) use goss::{

@@ -11,17 +11,19 @@ impl ExpectationsFile {
         companions.filter_map(|companion| companion.recipe.as_deref())
     }
 
-    /// Images of further containers, sources of files, and certificates of authorities.
+    /// Images of further containers, sources of files and mounts, and certificates of authorities.
     pub(crate) fn named_files(&self) -> Vec<PathBuf> {
         let Expectations { container, service, .. } = &self.expectations;
         let images = container.values().filter_map(|companion| companion.image.clone());
         let files = self.expectations.containers().flat_map(|container| &container.files);
         let sources = files.filter_map(|file| Some(self.folder.join(file.source.as_ref()?)));
+        let mounts = self.expectations.containers().flat_map(|container| &container.mounts);
+        let mounted = mounts.map(|mount| mount.source.clone());
         let requests = service.iter().flat_map(ServiceExpectations::requests);
         let ready = container.values().filter_map(|companion| companion.ready.http.as_ref());
         let authorities =
             requests.chain(ready).filter_map(|request| request.tls.as_ref()?.ca.clone());
-        images.chain(sources).chain(authorities).collect()
+        images.chain(sources).chain(mounted).chain(authorities).collect()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Converts a [`ContainerSpec`] into options for an engine.
 
-use crate::check::expectations::{ContainerFile, ContainerSpec, Mode};
+use crate::check::expectations::{ContainerFile, ContainerMount, ContainerSpec, Mode};
 use crate::check::verdict::Checks;
-use crate::engine::{FileToCopy, RunOptions, Settings};
+use crate::engine::{FileToCopy, Mount, RunOptions, Settings};
 use crate::value;
 
 impl ContainerSpec {
@@ -12,6 +12,7 @@ impl ContainerSpec {
             .shell
             .as_ref()
             .map(|line| vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()]);
+        let mount = |mount: &ContainerMount| Mount::new(&mount.source, &mount.path);
         RunOptions {
             command: if shell.is_some() { Some(Vec::new()) } else { self.command.clone() },
             entrypoint: shell.or_else(|| self.entrypoint.clone()),
@@ -23,7 +24,7 @@ impl ContainerSpec {
             volumes: self.volumes.clone(),
             bare: false,
             binds: Vec::new(),
-            mounts: Vec::new(),
+            mounts: self.mounts.iter().map(mount).collect(),
             attachment: None,
             pod: None,
             settings: self.settings(),

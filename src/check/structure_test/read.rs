@@ -93,8 +93,8 @@ fn container(
         return Err(CheckError::Expectations {
             place: "bindMounts".to_owned(),
             problem: format!(
-                "{} is a path of this host, and the engine runs in a VM; write the files into \
-                 the container with \"files\" in an expectations file of seatrial",
+                "{} is a path of this host, and the engine runs in a VM; mount copies \
+                 with \"mounts\" in an expectations file of seatrial",
                 text::quote(mount)
             ),
         });
