@@ -6,11 +6,13 @@ import json, os, statistics, subprocess, sys, time
 
 root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 seatrial = os.environ.get("SEATRIAL") or f"{root}/target/release/seatrial"
-quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 def run(command):
-    subprocess.run(command, shell=True, check=True, executable="/bin/bash", **quiet)
+    done = subprocess.run(command, shell=True, executable="/bin/bash", stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True, errors="replace")
+    if done.returncode != 0:
+        raise SystemExit(f"failed: {command}\n{done.stderr[-2000:]}")
 
 
 def timed(command):
