@@ -152,6 +152,14 @@ pub enum RegistryError {
     /// A cached layer is damaged; it was removed.
     #[error("a layer in the cache was damaged; try again")]
     DamagedCache,
+    /// Neither a mirror nor the registry itself gave what was asked for.
+    #[error("the mirrors failed ({mirrors}), and so did the registry")]
+    Mirrored {
+        /// The failures of the mirrors.
+        mirrors: String,
+        /// The failure of the registry.
+        source: Box<RegistryError>,
+    },
     /// The request is impossible.
     #[error("{0}")]
     Usage(String),
@@ -204,6 +212,7 @@ impl RegistryError {
             | Self::Runtime(_) => true,
             Self::Status { status, .. } => *status >= 500 || *status == 429,
             Self::Archive(error) => error.is_environment(),
+            Self::Mirrored { source, .. } => source.is_environment(),
             Self::Denied { .. }
             | Self::NotFound { .. }
             | Self::Corrupted { .. }

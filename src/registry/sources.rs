@@ -6,12 +6,15 @@ use std::sync::{Arc, PoisonError};
 use super::client::Client;
 use super::endpoint::Endpoint;
 use super::{Registries, RegistryError};
+use crate::errors;
 use crate::image::RemoteReference;
 
 /// The places that have not failed yet, of which the first is asked.
 pub(super) struct Sources<'r> {
     registries: &'r Registries,
     endpoints: VecDeque<Endpoint>,
+    /// The failures of mirrors.
+    failures: Vec<String>,
 }
 
 impl Registries {
@@ -24,7 +27,7 @@ impl Registries {
         let failed = self.0.failed_mirrors.lock().unwrap_or_else(PoisonError::into_inner);
         endpoints.retain(|one| !one.is_mirror || !failed.contains(&one.reference.name()));
         drop(failed);
-        Ok(Sources { registries: self, endpoints })
+        Ok(Sources { registries: self, endpoints, failures: Vec::new() })
     }
 }
 
@@ -40,7 +43,8 @@ impl Sources<'_> {
     /// Goes on to the next place, because the first failed with `error`.
     ///
     /// # Errors
-    /// `error`, if another place would not help, or there is none.
+    /// `error`, with those of the mirrors before it, if another place would not help, or there is
+    /// none.
     pub(super) fn skip(&mut self, error: RegistryError) -> Result<(), RegistryError> {
         let is_local = matches!(
             error,
@@ -50,9 +54,14 @@ impl Sources<'_> {
                 | RegistryError::Runtime(_)
         );
         let failed = self.endpoints.pop_front();
-        if is_local || self.endpoints.is_empty() {
+        if is_local || (self.endpoints.is_empty() && self.failures.is_empty()) {
             return Err(error);
         }
+        if self.endpoints.is_empty() {
+            let mirrors = self.failures.join("; ");
+            return Err(RegistryError::Mirrored { mirrors, source: Box::new(error) });
+        }
+        self.failures.push(errors::chain(&error));
         // A mirror may have some images and not others.
         if let (Some(failed), false) = (failed, matches!(error, RegistryError::NotFound { .. })) {
             let known = &self.registries.0.failed_mirrors;

@@ -76,6 +76,30 @@ fn the_registry_itself_is_asked_if_a_mirror_fails() {
 }
 
 #[test]
+fn the_failures_of_mirrors_are_in_the_error_if_the_registry_fails_too() {
+    let lab = Lab::new();
+    let (mirror, other) = (Registry::start(), Server::start(|_| Reply::new(403, &[], "")));
+    podman(
+        &lab,
+        &format!(
+            "[[registry]]\nlocation = 'registry.invalid'\n[[registry.mirror]]\nlocation = '{}'\n\
+             [[registry.mirror]]\nlocation = '{}'\n",
+            mirror.address, other.address
+        ),
+    );
+    let run = pull(&lab, "registry.invalid/my/app:1");
+    // That the registry cannot be reached decides.
+    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+    for expected in [
+        format!("the mirrors failed (the registry {} has no my/app:1", mirror.address),
+        format!("{} denies access to my/app", other.address),
+        "and so did the registry: failed to reach the registry registry.invalid".to_owned(),
+    ] {
+        assert!(run.stderr().contains(&expected), "{expected}: {}", run.stderr());
+    }
+}
+
+#[test]
 fn mirrors_get_no_pushes() {
     let lab = Lab::new();
     let registry = registry_with(&lab, "my/app:1");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::settings::{failed, user_file};
+use super::settings::{document, failed, user_file};
 use crate::document;
 use crate::image::RemoteReference;
 use crate::registry::RegistryError;
@@ -55,7 +55,7 @@ pub(super) fn read() -> Result<Daemon, RegistryError> {
 fn parse(path: &Path, content: &str) -> Result<Daemon, RegistryError> {
     // The daemon starts with an empty file, too.
     let content = if content.trim().is_empty() { "{}" } else { content };
-    let daemon: Daemon = serde_json::from_str(content).map_err(|error| failed(path, error))?;
+    let daemon: Daemon = document(path, content)?;
     Ok(Daemon { path: path.to_owned(), ..daemon })
 }
 
@@ -76,7 +76,8 @@ impl Daemon {
             let url =
                 Url::parse(text).map_err(|error| invalid(format!("is no address: {error}")))?;
             let host = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https"));
-            let host = host.ok_or_else(|| invalid("does not begin with https://".to_owned()))?;
+            let host =
+                host.ok_or_else(|| invalid("does not begin with https:// or http://".to_owned()))?;
             let port = url.port().map_or(String::new(), |port| format!(":{port}"));
             let path = url.path().trim_end_matches('/');
             let rest = reference.to_string();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::settings::{failed, user_file};
+use super::settings::{document, failed, user_file};
 use crate::document;
 use crate::image::RemoteReference;
 use crate::registry::RegistryError;
@@ -145,8 +145,7 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 fn parse(path: &Path, content: &str) -> Result<Settings, RegistryError> {
-    let file: File =
-        toml::from_str(content).map_err(|error| failed(path, error.to_string().trim_end()))?;
+    let file: File = document(path, content)?;
     let rule = |entry: Registry| {
         let Registry { prefix, location, insecure, blocked, mirror_by_digest_only, mirror } = entry;
         let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
@@ -278,10 +277,12 @@ mod tests {
             ("[[registry]]\nblocked = true\n", "neither location nor prefix"),
             ("[[registry]]\nprefix = 'a.example'\n", "has no location"),
             ("[[registry]]\nlocation = 5\n", "expected a string"),
-            ("registry = ", "TOML parse error"),
+            ("\nregistry = ", "/etc/r.conf:2: "),
+            ("credential-helpers = 'x'\n", "/etc/r.conf:1: invalid type: string \"x\""),
         ] {
             let error = parse(Path::new("/etc/r.conf"), rules).unwrap_err().to_string();
-            assert!(error.starts_with("/etc/r.conf: ") && error.contains(expected), "{error}");
+            assert!(error.starts_with("/etc/r.conf:") && error.contains(expected), "{error}");
+            assert!(!error.contains('\n'), "{error}");
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
+use crate::document::{self, DocumentError};
 use crate::registry::RegistryError;
 
 /// Where `name` is below the folders of the user's settings.
@@ -15,4 +18,14 @@ pub(super) fn user_file(name: &str) -> Option<PathBuf> {
 /// The error that the file `path` has a problem.
 pub(super) fn failed(path: &Path, problem: impl ToString) -> RegistryError {
     RegistryError::Mirrors { path: path.to_owned(), problem: problem.to_string() }
+}
+
+/// Parses the file `path`, whose format its name tells.
+pub(super) fn document<T: DeserializeOwned>(
+    path: &Path,
+    content: &str,
+) -> Result<T, RegistryError> {
+    document::parse(path, content).map_err(|DocumentError { place, problem }| {
+        RegistryError::Mirrors { path: place.into(), problem }
+    })
 }
