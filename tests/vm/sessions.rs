@@ -1,13 +1,35 @@
 //! `seatrial vm exec -i` and `-t`.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::LocalModes;
 
 use crate::pseudo_terminal::PseudoTerminal;
 use crate::workbench::{GUEST, NamedVm, RUN_TIMEOUT, seatrial, stdout};
+
+/// A shell script instead of Perl, which runs sessions in the guest: they never start.
+const NO_START: &str = "#!/bin/sh\nexec sleep 4321\n";
+/// A program of a hostile guest: it reports that the command has taken input again and again, and
+/// reads none.
+const NO_READER: &str = r#"#!/usr/bin/real-perl
+use Socket;
+socket my $listener, AF_INET, SOCK_STREAM, 0;
+bind $listener, sockaddr_in(0, inet_aton('10.0.2.15'));
+listen $listener, 8;
+$| = 1;
+my ($port) = sockaddr_in(getsockname $listener);
+print "$port\n";
+exit 0 if fork;
+open STDIN, '<', '/dev/null';
+open STDOUT, '>', '/dev/null';
+open STDERR, '>', '/dev/null';
+accept my $host, $listener;
+syswrite $host, pack 'A1 N', 't', 0 for 1 .. 1000;
+syswrite $host, pack 'A1 N/a*', 'o', "ready\n";
+sleep 1000;
+"#;
 
 fn up(name: &'static str) -> NamedVm {
     let vm = NamedVm(name);
@@ -17,9 +39,39 @@ fn up(name: &'static str) -> NamedVm {
 
 /// Starts `vm exec -i` with pipes.
 fn exec_interactively(vm: &NamedVm, command: &[&str]) -> Child {
+    exec_with(vm, &[], command)
+}
+
+fn exec_with(vm: &NamedVm, options: &[&str], command: &[&str]) -> Child {
     let mut exec = Command::new(env!("CARGO_BIN_EXE_seatrial"));
-    exec.args(["vm", "exec", "-i", vm.0, "--"]).args(command);
-    exec.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    exec.args(["vm", "exec", "-i", vm.0]).args(options).arg("--").args(command);
+    exec.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Reads a line of standard output, and nothing after it is read.
+fn read_line(exec: &mut Child) -> BufReader<ChildStdout> {
+    let mut output = BufReader::new(exec.stdout.take().unwrap());
+    output.read_line(&mut String::new()).unwrap();
+    output
+}
+
+/// Waits until `exec` catches SIGTERM (proc(5), `SigCgt`).
+fn wait_until_it_catches_signals(exec: &Child) {
+    let caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", exec.id())).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+        u64::from_str_radix(mask, 16).unwrap() & 1 << (Signal::TERM.as_raw() - 1) != 0
+    };
+    while !caught() {
+        std::thread::yield_now();
+    }
+}
+
+/// Replaces Perl in the guest.
+fn replace_perl(vm: &NamedVm, script: &str) {
+    let replace = "[ -e /usr/bin/real-perl ] || mv /usr/bin/perl /usr/bin/real-perl\n\
+                   printf %s \"$1\" > /usr/bin/perl; chmod 755 /usr/bin/perl";
+    stdout(&seatrial(&["vm", "exec", vm.0, "--", "sh", "-ec", replace, "sh", script]));
 }
 
 /// Waits until the guest has no process whose command line matches `pattern`.
@@ -130,4 +182,67 @@ fn ctrl_c_reaches_a_command_without_a_terminal_whatever_input_waits() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(error.contains("standard input is not a terminal"), "{error}");
+}
+
+#[test]
+fn sessions_end_whatever_the_reader_of_the_output_and_the_guest_do() {
+    let vm = up("stalled-by-a-test");
+    time_limits_and_signals_end_a_session_whose_output_nobody_reads(&vm);
+    sessions_end_with_the_command_or_this_process_whatever_processes_write(&vm);
+    // The last one: these replace Perl.
+    signals_end_a_session_that_does_not_start(&vm);
+    signals_end_a_session_whose_input_nobody_reads(&vm);
+}
+
+fn time_limits_and_signals_end_a_session_whose_output_nobody_reads(vm: &NamedVm) {
+    for (script, message) in [("exec yes", "still running after 2 s"), ("exec yes >&2", "y\n")] {
+        let mut exec = exec_with(vm, &["--timeout", "2"], &["sh", "-c", script]);
+        assert_eq!(exec.wait().unwrap().code(), Some(3), "{script}");
+        let mut error = String::new();
+        exec.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+        assert!(error.contains(message), "{script}: {error}");
+    }
+    let mut exec = exec_interactively(vm, &["yes"]);
+    let _output = read_line(&mut exec);
+    kill_process(Pid::from_child(&exec), Signal::TERM).unwrap();
+    assert_eq!(exec.wait().unwrap().code(), Some(143));
+    wait_until_gone(vm, "^yes");
+}
+
+fn sessions_end_with_the_command_or_this_process_whatever_processes_write(vm: &NamedVm) {
+    let mut exec = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    exec.args(["vm", "exec", "-i", vm.0, "--", "sh", "-c", "yes & exit 7"]);
+    let status = exec.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(7));
+    wait_until_gone(vm, "^yes");
+    for script in ["yes & exit 0", "exec yes"] {
+        let mut exec = exec_interactively(vm, &["sh", "-c", script]);
+        let _output = read_line(&mut exec);
+        kill_process(Pid::from_child(&exec), Signal::KILL).unwrap();
+        exec.wait().unwrap();
+        wait_until_gone(vm, "^yes");
+    }
+}
+
+fn signals_end_a_session_that_does_not_start(vm: &NamedVm) {
+    replace_perl(vm, NO_START);
+    for (signal, code) in [(Signal::INT, 130), (Signal::QUIT, 131), (Signal::TERM, 143)] {
+        let mut exec = exec_interactively(vm, &["true"]);
+        wait_until_it_catches_signals(&exec);
+        kill_process(Pid::from_child(&exec), signal).unwrap();
+        assert_eq!(exec.wait().unwrap().code(), Some(code));
+    }
+}
+
+fn signals_end_a_session_whose_input_nobody_reads(vm: &NamedVm) {
+    replace_perl(vm, NO_READER);
+    for (signal, code) in [(Signal::QUIT, 131), (Signal::TERM, 143)] {
+        let mut exec = exec_interactively(vm, &["cat"]);
+        let mut input = exec.stdin.take().unwrap();
+        let writer = std::thread::spawn(move || input.write_all(&vec![0; 32 << 20]));
+        let _output = read_line(&mut exec);
+        kill_process(Pid::from_child(&exec), signal).unwrap();
+        assert_eq!(exec.wait().unwrap().code(), Some(code));
+        assert!(writer.join().unwrap().is_err(), "nobody read it");
+    }
 }

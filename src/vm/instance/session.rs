@@ -102,11 +102,13 @@ impl Vm {
             stream.write_all(&frames).await?;
             io::Result::Ok(stream)
         };
-        let stream = match self.clock().timeout(START_TIMEOUT, connect).await {
+        let connected = self.clock().timeout(START_TIMEOUT, connect).await;
+        let stopped = self.stop_forwarding(&listener).await;
+        let stream = match connected {
             None => return Err(failed(NAME, "it does not answer")),
             Some(stream) => stream.map_err(|error| failed(NAME, error.to_string()))?,
         };
-        self.stop_forwarding(&listener).await?;
+        stopped?;
         let program = request.words.first().cloned().unwrap_or_default();
         let (stream, input) = stream.into_split();
         Ok((SessionInput(input), SessionOutput { stream, program, arrived: Vec::new() }))

@@ -4,6 +4,7 @@ mod args;
 mod captured;
 mod print;
 mod session;
+mod signals;
 mod terminal;
 
 pub(super) use args::Args;
