@@ -23,6 +23,7 @@ pub(crate) type HasIds<'a> = dyn Fn(u64, u64) -> bool + 'a;
 /// The owners of unpacked files.
 pub(crate) enum Owners<'a> {
     /// Those of the layer.
+    #[cfg_attr(not(feature = "vm"), allow(dead_code, reason = "only VMs can set them"))]
     All,
     /// Those of a user namespace with these users and groups. Devices, which it cannot make, are
     /// left out.
