@@ -2,10 +2,15 @@
 //! of a user who has one.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::lab::{Lab, Run};
-use crate::steps::{CHANGES, RANGE, as_plain_user, lab, listed, read, recipe, rustix_is_root};
+use crate::steps::{
+    CHANGES, RANGE, as_plain_user, lab, listed, plain_user_command, read, recipe, rustix_is_root,
+};
 
 /// Builds the recipe with and without a range of IDs, and returns what the first one printed. The
 /// images must have the same bytes.
@@ -154,7 +159,8 @@ fn files_belong_to_the_user_or_the_setgid_folder_that_they_are_created_in() {
 echo > /srv/all/root; mkdir /srv/all/folder; ln -s x /srv/all/link";
     let user = "cd /srv/all; /bin/busybox id; umask 027; echo > file; mkdir sub; mkfifo pipe
 (ln -s x own; echo > sub/nested) & wait; ln -s target dangling; echo > dangling
-chown 0 file || chown :50 file || echo refused; echo >> root || echo denied";
+chown 0 file || chown :50 file || echo refused; echo >> root || echo denied
+(: > slash/) || echo refused; umask 777; echo > closed";
     let steps = [step(shared, ""), step(user, "user = 'app'")].concat();
     lab.file("recipe.toml", recipe(&steps));
     let run = as_plain_user(&lab, &["build", "recipe.toml", "-o", "home/single.tar"], "");
@@ -166,6 +172,7 @@ chown 0 file || chown :50 file || echo refused; echo >> root || echo denied";
         top(&lab),
         [
             "drwxrwsrwx 0/50 srv/all/",
+            "---------- 1000/50 srv/all/closed",
             "lrwxrwxrwx 1000/50 srv/all/dangling -> target",
             "-rw-r----- 1000/50 srv/all/file",
             "lrwxrwxrwx 1000/50 srv/all/own -> x",
@@ -198,6 +205,78 @@ fn a_step_without_a_range_of_ids_ends_with_its_timeout_and_leaves_nothing() {
         assert!(Instant::now() < deadline, "it left processes or files");
         std::thread::yield_now();
     }
+}
+
+/// Creates files with `openat2`, with these flags, restrictions of the path, and size of both, and
+/// makes a system call of x32.
+const NEWER_CALLS: &str = r#"mkdir -m 777 made; cd made; perl -e '
+$) = "50 50"; $> = 1000;
+sub create { my ($path, $flags, $resolve, $size) = @_;
+  my $how = pack("QQQ", $flags, 0644, $resolve);
+  my $result = syscall(437, -100, $path, $how, $size);
+  print "$path: ", $result < 0 ? $! + 0 : "made", "\n" }
+create("plain", 0101, 0, 24); create("below", 0101, 8, 24); create("../above", 0101, 8, 24);
+create("unknown", 0101 | 1 << 40, 0, 24); create("short", 0101, 0, 16);
+print "x32: ", syscall(0x40000000 | 39) < 0 ? $! + 0 : "made", "\n"'"#;
+
+#[test]
+fn newer_system_calls_create_files_of_the_user_only_where_linux_does() {
+    if !rustix_is_root() {
+        return;
+    }
+    let lab = lab();
+    let commands = format!("fake_root_commands = '''\n{NEWER_CALLS}\n'''\n");
+    let printed = built_with_and_without_range(&lab, &recipe(&commands));
+    for line in
+        ["plain: made", "below: made", "../above: 18", "unknown: 22", "short: 22", "x32: 38"]
+    {
+        assert!(printed.contains(&format!("\n  {line}\n")), "{line}: {printed}");
+    }
+    assert_eq!(
+        top(&lab),
+        ["drwxrwxrwx 0/0 made/", "-rw-r--r-- 1000/50 made/below", "-rw-r--r-- 1000/50 made/plain"]
+    );
+}
+
+#[test]
+fn owners_are_recorded_if_time_for_real_time_scheduling_is_limited() {
+    if !rustix_is_root() {
+        return;
+    }
+    let lab = lab();
+    lab.file("recipe.toml", recipe(&step("echo > /file", "user = 'app'")));
+    let plain = plain_user_command(&lab, &["build", "recipe.toml", "-o", "home/single.tar"], "");
+    let mut command = lab.command("prlimit");
+    command.arg("--rttime=200000:200000").arg(plain.get_program()).args(plain.get_args());
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Run::of(command).ok();
+    assert_eq!(top(&lab), ["-rw-r--r-- 1000/1001 file"]);
+}
+
+#[test]
+fn a_recorder_that_ends_early_is_a_failure_of_the_host() {
+    if !rustix_is_root() {
+        return;
+    }
+    let lab = lab();
+    lab.file("recipe.toml", recipe(&step("echo runs; sleep 76543", "")));
+    let mut command = plain_user_command(&lab, &["build", "recipe.toml", "-o", "home/x.tar"], "");
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "  runs"));
+    let program = lab.path("seatrial");
+    let is_recorder = |process: &PathBuf| {
+        let command = fs::read(process.join("cmdline")).unwrap_or_default();
+        command.split(|byte| *byte == 0).any(|word| word == b"step-owners")
+            && fs::read_link(process.join("exe")).is_ok_and(|path| path == program)
+    };
+    let mut processes = fs::read_dir("/proc").unwrap().flatten().map(|process| process.path());
+    let recorder = processes.find(is_recorder).unwrap();
+    let id = recorder.file_name().unwrap();
+    assert!(Command::new("kill").arg("-KILL").arg(id).status().unwrap().success());
+    let error: Vec<String> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(3), "{error:?}");
+    assert!(error.iter().any(|line| line.contains("records the owners")), "{error:?}");
 }
 
 /// Whether a process has the argument `text`.

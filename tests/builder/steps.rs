@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use crate::lab::{Built, Lab, Run};
 
@@ -58,6 +59,11 @@ pub fn as_plain_user(lab: &Lab, arguments: &[&str], ranges: &str) -> Run {
     if !rustix_is_root() {
         return lab.seatrial(arguments);
     }
+    Run::of(plain_user_command(lab, arguments, ranges))
+}
+
+/// The command of [`as_plain_user`] for a test that runs as root.
+pub fn plain_user_command(lab: &Lab, arguments: &[&str], ranges: &str) -> Command {
     lab.file("private/subid", ranges);
     lab.file("private/passwd", format!("plain:x:{USER}:{USER}::/nonexistent:/bin/sh\n"));
     fs::create_dir_all(lab.path("home")).unwrap();
@@ -75,7 +81,7 @@ pub fn as_plain_user(lab: &Lab, arguments: &[&str], ranges: &str) -> Run {
     );
     command.arg(USER).args(arguments);
     command.env("HOME", lab.path("home")).env("XDG_CACHE_HOME", lab.path("home/cache"));
-    Run::of(command)
+    command
 }
 
 pub fn rustix_is_root() -> bool {

@@ -41,9 +41,9 @@ const SCRIPT: &str = r#"[ "$PPID" = "$1" ] || exit 1
 umask 022
 mount -n -t overlay overlay -o "$2" merged 2>mount-errors || exit 1
 shift 2
-exec "$@" 3>status 4<options 5<filter-0 6<filter-1"#;
+exec "$@" 3>status 4<options 5<filter-0 6<filter-1 7<filter-2"#;
 /// The descriptors that [`SCRIPT`] opens, for `bwrap`.
-const BWRAP: [&str; 9] = [
+const BWRAP: [&str; 11] = [
     "bwrap",
     "--json-status-fd",
     "3",
@@ -53,6 +53,8 @@ const BWRAP: [&str; 9] = [
     "5",
     "--add-seccomp-fd",
     "6",
+    "--add-seccomp-fd",
+    "7",
 ];
 /// The files that [`SCRIPT`] names.
 const MOUNT_ERRORS: &str = "mount-errors";
@@ -104,6 +106,7 @@ impl Sandbox<'_> {
             (Some(0), _) if status.success() => Ok(Ended::Success),
             (Some(0), _) => Err(self.failed(status, output)),
             (Some(code), _) => Ok(Ended::Failure(exit_status(code))),
+            (None, Some(_)) if self.recorder_failed() => Err(self.recording_failed(status, output)),
             (None, Some(_)) => {
                 let problem = format!("it does not start: {}", output.last_lines().join("; "));
                 Err(StepError::Invalid { step: self.step.title(), problem })
@@ -121,6 +124,18 @@ impl Sandbox<'_> {
     fn failed(&self, status: ExitStatus, output: &Output<'_>) -> StepError {
         let last = output.last_lines().join("; ");
         StepError::Sandbox(format!("the sandbox ended with {status}: {last}"))
+    }
+
+    /// Whether owners were to be recorded, and the program that does has not come to its end.
+    fn recorder_failed(&self) -> bool {
+        self.namespace.ids.single().is_some() && !self.work.join(owners::RECORDED).exists()
+    }
+
+    fn recording_failed(&self, status: ExitStatus, output: &Output<'_>) -> StepError {
+        let last = output.last_lines().join("; ");
+        StepError::Sandbox(format!(
+            "the program that records the owners of files ended with {status}: {last}"
+        ))
     }
 
     /// The options of the overlay mount. Layers have short names, since all options together must

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule,
+    SeccompRule, sock_filter,
 };
 
 use crate::steps::StepError;
@@ -54,8 +54,12 @@ const NEW_USER: u64 = libc::CLONE_NEWUSER as u64;
 /// The request of `ioctl` that types into a terminal.
 const TYPE_INTO_TERMINAL: u64 = libc::TIOCSTI;
 
-/// The two filters, as Linux takes them.
-pub(super) fn filters() -> Result<[Vec<u8>; 2], StepError> {
+/// The lowest number of the system calls of another interface for the same architecture: x32 on
+/// x86-64, whose numbers filters do not list. Other architectures have no system calls there.
+const OTHER_INTERFACE: u32 = 0x4000_0000;
+
+/// The three filters, as Linux takes them.
+pub(super) fn filters() -> Result<[Vec<u8>; 3], StepError> {
     let failed = |error: seccompiler::Error| StepError::Sandbox(error.to_string());
     let mut forbidden: BTreeMap<i64, Vec<SeccompRule>> =
         FORBIDDEN.iter().map(|number| (*number, Vec::new())).collect();
@@ -76,7 +80,21 @@ pub(super) fn filters() -> Result<[Vec<u8>; 2], StepError> {
     Ok([
         program(forbidden, libc::EPERM).map_err(failed)?,
         program(missing, libc::ENOSYS).map_err(failed)?,
+        encode(&without_other_interface()),
     ])
+}
+
+/// A filter for which system calls of another interface do not exist.
+fn without_other_interface() -> [sock_filter; 4] {
+    let missing = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
+    let instruction = |code: u32, jt, jf, k| sock_filter { code: code as u16, jt, jf, k };
+    [
+        // The number is the first field.
+        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        instruction(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, OTHER_INTERFACE),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, 0, missing),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ]
 }
 
 /// A filter that makes the calls of `rules` fail with `error`.
@@ -88,11 +106,15 @@ fn program(
     let architecture = std::env::consts::ARCH.try_into()?;
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, architecture)?;
     let program: BpfProgram = filter.try_into()?;
-    let encode = |instruction: &seccompiler::sock_filter| {
+    Ok(encode(&program))
+}
+
+fn encode(program: &[sock_filter]) -> Vec<u8> {
+    let encode = |instruction: &sock_filter| {
         let mut bytes = instruction.code.to_ne_bytes().to_vec();
         bytes.extend([instruction.jt, instruction.jf]);
         bytes.extend(instruction.k.to_ne_bytes());
         bytes
     };
-    Ok(program.iter().flat_map(encode).collect())
+    program.iter().flat_map(encode).collect()
 }

@@ -2,11 +2,11 @@
 
 use std::os::fd::AsFd;
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::create::{self, NewFile};
-use super::credentials::{AllCredentials, Credentials, Ids};
+use super::credentials::AllCredentials;
 use super::files::{Files, touch_owner};
 use super::linux;
 use super::notifications::{Answer, Call};
@@ -15,8 +15,9 @@ use super::process::{Process, Target};
 
 /// The argument of `chown` for an ID that stays.
 const UNCHANGED: u32 = u32::MAX;
-/// The most groups of a process, as in Linux.
-const GROUPS_MAX: usize = 65536;
+
+/// The size of the flags of `openat2`.
+const OPEN_HOW_SIZE: usize = 24;
 
 /// Everything that answers depend on.
 pub(super) struct State {
@@ -41,8 +42,8 @@ impl State {
                     false => Ok(Answer::Continue),
                 }
             }
-            libc::SYS_openat => self.open(call, process, (a, b), c, d),
-            libc::SYS_openat2 => self.open_as(call, process, (a, b), c),
+            libc::SYS_openat => self.open(call, process, (a, b), [c, d]),
+            libc::SYS_openat2 => self.open_as(call, process, (a, b), [c, d]),
             libc::SYS_mkdirat => self.create(call, process, (a, b), NewFile::Folder(mode(c))),
             libc::SYS_mknodat => self.make_node(call, process, (a, b), c),
             libc::SYS_symlinkat => {
@@ -72,10 +73,10 @@ impl State {
             libc::SYS_lchown => self.chown(call, process, Target::path(a, false), [b, c]),
             libc::SYS_stat => self.stat(process, Target::path(a, true), b, None),
             libc::SYS_lstat => self.stat(process, Target::path(a, false), b, None),
-            libc::SYS_open => self.open(call, process, (here, a), b, c),
+            libc::SYS_open => self.open(call, process, (here, a), [b, c]),
             libc::SYS_creat => {
                 let flags = libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC;
-                self.open(call, process, (here, a), flags as u64, b)
+                self.open(call, process, (here, a), [flags as u64, b])
             }
             libc::SYS_mkdir => self.create(call, process, (here, a), NewFile::Folder(mode(b))),
             libc::SYS_mknod => self.make_node(call, process, (here, a), b),
@@ -158,33 +159,38 @@ impl State {
         call: &Call,
         process: &Process,
         path: (u64, u64),
-        flags: u64,
-        bits: u64,
+        [flags, bits]: [u64; 2],
     ) -> Result<Answer, Errno> {
         let flags = OFlags::from_bits_retain(flags as u32);
-        if !flags.intersects(OFlags::CREATE | OFlags::TMPFILE.difference(OFlags::DIRECTORY)) {
-            return Ok(Answer::Continue);
-        }
-        self.create(call, process, path, NewFile::File { flags, mode: mode(bits) })
+        self.create(call, process, path, NewFile::File { flags, mode: mode(bits), resolve: None })
     }
 
-    /// `openat2`, whose flags are in memory.
+    /// `openat2`, whose flags are in memory, with the address and size of these.
     fn open_as(
         &mut self,
         call: &Call,
         process: &Process,
         path: (u64, u64),
-        how: u64,
+        [how, size]: [u64; 2],
     ) -> Result<Answer, Errno> {
-        let bytes = process.read(how, 16)?;
-        let field = |index: usize| bytes.get(index..index + 8)?.try_into().ok();
-        match (field(0), field(8)) {
-            (Some(flags), Some(bits)) => {
-                let [flags, bits] = [flags, bits].map(u64::from_ne_bytes);
-                self.open(call, process, path, flags, bits)
-            }
-            _ => Ok(Answer::Continue),
+        if size != OPEN_HOW_SIZE as u64 {
+            return Ok(Answer::Continue);
         }
+        let bytes = process.read(how, OPEN_HOW_SIZE)?;
+        let (&[flags, bits, resolve], _) = bytes.as_chunks() else {
+            return Err(Errno::FAULT);
+        };
+        let [flags, bits, resolve] = [flags, bits, resolve].map(u64::from_ne_bytes);
+        let resolve = ResolveFlags::from_bits_retain(resolve);
+        let (Ok(flags), Ok(bits)) = (u32::try_from(flags), u32::try_from(bits)) else {
+            return Ok(Answer::Continue);
+        };
+        // Linux creates nothing if it may only look at its cache.
+        if resolve.contains(ResolveFlags::CACHED) {
+            return Ok(Answer::Continue);
+        }
+        let (flags, mode) = (OFlags::from_bits_retain(flags), Mode::from_bits_retain(bits));
+        self.create(call, process, path, NewFile::File { flags, mode, resolve: Some(resolve) })
     }
 
     fn make_node(
@@ -208,6 +214,11 @@ impl State {
         (descriptor, path): (u64, u64),
         new: NewFile,
     ) -> Result<Answer, Errno> {
+        if let NewFile::File { flags, .. } = new
+            && !flags.intersects(OFlags::CREATE | OFlags::TMPFILE.difference(OFlags::DIRECTORY))
+        {
+            return Ok(Answer::Continue);
+        }
         let credentials = self.credentials.get(call.pid)?;
         let path = process.text(path)?;
         create::create(&mut self.files, process, &credentials, (descriptor, path), &new)
@@ -224,79 +235,8 @@ impl State {
         }
         Ok(Answer::Continue)
     }
-
-    /// System calls about the users and groups of a process.
-    fn identity(&mut self, call: &Call, process: &Process) -> Result<Answer, Errno> {
-        let [a, b, c, ..] = call.arguments;
-        let [x, y, z] = [a, b, c].map(|id| id as u32);
-        let mut own = self.credentials.get(call.pid)?;
-        let is_root = own.is_root();
-        let Credentials { users, groups, other_groups } = &mut own;
-        let mut value = 0;
-        match call.number {
-            libc::SYS_getuid => return id(users.real),
-            libc::SYS_geteuid => return id(users.effective),
-            libc::SYS_getgid => return id(groups.real),
-            libc::SYS_getegid => return id(groups.effective),
-            libc::SYS_getresuid => return write_ids(process, users, [a, b, c]),
-            libc::SYS_getresgid => return write_ids(process, groups, [a, b, c]),
-            libc::SYS_getgroups => return write_groups(process, other_groups, x as usize, b),
-            libc::SYS_setuid => users.set(x, is_root)?,
-            libc::SYS_setgid => groups.set(x, is_root)?,
-            libc::SYS_setreuid => users.set_two(x, y, is_root)?,
-            libc::SYS_setregid => groups.set_two(x, y, is_root)?,
-            libc::SYS_setresuid => users.set_three([x, y, z], is_root)?,
-            libc::SYS_setresgid => groups.set_three([x, y, z], is_root)?,
-            libc::SYS_setfsuid => value = users.set_file(x, is_root),
-            libc::SYS_setfsgid => value = groups.set_file(x, is_root),
-            libc::SYS_setgroups if !is_root => return Err(Errno::PERM),
-            libc::SYS_setgroups => *other_groups = read_groups(process, x as usize, b)?,
-            _ => return Ok(Answer::Continue),
-        }
-        self.credentials.set(call.pid, own)?;
-        Ok(Answer::Value(value.into()))
-    }
 }
 
 fn mode(bits: u64) -> Mode {
     Mode::from_bits_truncate(bits as u32)
-}
-
-fn id(id: u32) -> Result<Answer, Errno> {
-    Ok(Answer::Value(id.into()))
-}
-
-fn write_ids(process: &Process, ids: &Ids, addresses: [u64; 3]) -> Result<Answer, Errno> {
-    for (id, address) in [ids.real, ids.effective, ids.saved].into_iter().zip(addresses) {
-        process.write(address, &id.to_ne_bytes())?;
-    }
-    Ok(Answer::Value(0))
-}
-
-fn write_groups(
-    process: &Process,
-    groups: &[u32],
-    size: usize,
-    address: u64,
-) -> Result<Answer, Errno> {
-    if size != 0 {
-        if size < groups.len() {
-            return Err(Errno::INVAL);
-        }
-        let bytes: Vec<u8> = groups.iter().flat_map(|group| group.to_ne_bytes()).collect();
-        process.write(address, &bytes)?;
-    }
-    Ok(Answer::Value(groups.len() as i64))
-}
-
-fn read_groups(process: &Process, count: usize, address: u64) -> Result<Vec<u32>, Errno> {
-    if count > GROUPS_MAX {
-        return Err(Errno::INVAL);
-    }
-    let bytes = process.read(address, 4 * count)?;
-    let (groups, rest) = bytes.as_chunks();
-    match groups.len() == count && rest.is_empty() {
-        true => Ok(groups.iter().map(|group| u32::from_ne_bytes(*group)).collect()),
-        false => Err(Errno::FAULT),
-    }
 }

@@ -3,7 +3,8 @@
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, mkdirat, mknodat, openat, readlinkat, symlinkat, unlinkat,
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, mkdirat, mknodat, openat, openat2, readlinkat,
+    symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::umask;
@@ -12,7 +13,7 @@ use super::credentials::Credentials;
 use super::files::{Files, ImageFile};
 use super::notifications::Answer;
 use super::owner::Owner;
-use super::process::{Process, named};
+use super::process::{NAMED, Process, named};
 
 /// The most symlinks that a path may lead through, as in Linux.
 const LINKS_MAX: usize = 40;
@@ -23,6 +24,8 @@ pub(super) enum NewFile {
     File {
         flags: OFlags,
         mode: Mode,
+        /// How `openat2` resolves the path; `None` for `open` and `openat`.
+        resolve: Option<ResolveFlags>,
     },
     Folder(Mode),
     /// A named pipe, or a file, with its type and permissions.
@@ -33,11 +36,30 @@ pub(super) enum NewFile {
 }
 
 impl NewFile {
-    /// Whether a symlink at the end of the path is followed.
+    /// Whether a symlink at the end of the path is followed here. One of a restricted path is left
+    /// to the kernel.
     fn follows(&self) -> bool {
         match self {
-            Self::File { flags, .. } => !flags.intersects(OFlags::EXCL | OFlags::NOFOLLOW),
+            Self::File { flags, .. } => {
+                !flags.intersects(OFlags::EXCL | OFlags::NOFOLLOW) && self.restriction().is_none()
+            }
             _ => false,
+        }
+    }
+
+    /// The flags of `openat2` that restrict the path.
+    fn restriction(&self) -> Option<ResolveFlags> {
+        match self {
+            Self::File { resolve, .. } => resolve.filter(|resolve| !resolve.is_empty()),
+            _ => None,
+        }
+    }
+
+    /// The folder at `path`, relative to `start`.
+    fn folder(&self, start: &OwnedFd, path: &[u8]) -> Result<OwnedFd, Errno> {
+        match self.restriction() {
+            Some(resolve) => openat2(start, path, NAMED, Mode::empty(), resolve),
+            None => named(start, path, true),
         }
     }
 
@@ -55,13 +77,14 @@ pub(super) fn create(
     (descriptor, path): (u64, Vec<u8>),
     new: &NewFile,
 ) -> Result<Answer, Errno> {
-    let is_absolute = path.starts_with(b"/");
+    // The descriptor may be the root folder of a restricted path.
+    let is_absolute = path.starts_with(b"/") && new.restriction().is_none();
     let descriptor = if is_absolute { libc::AT_FDCWD } else { descriptor as i32 };
     let Ok(mut start) = process.descriptor(descriptor) else { return Ok(Answer::Continue) };
     process.enter_root()?;
     let mut path = path;
     if new.is_unnamed() {
-        let Ok(folder) = named(&start, &path, true) else { return Ok(Answer::Continue) };
+        let Ok(folder) = new.folder(&start, &path) else { return Ok(Answer::Continue) };
         return match owned_folder(files, folder, credentials)? {
             Some((folder, owner)) => created(files, process, &folder.file, b".", owner, new),
             None => Ok(Answer::Continue),
@@ -69,11 +92,16 @@ pub(super) fn create(
     }
     for _ in 0..LINKS_MAX {
         let (parent, name) = split(&path);
+        // The kernel refuses files with a slash at the end.
+        let is_folder = matches!(new, NewFile::Folder(_));
+        if path.ends_with(b"/") && !is_folder {
+            return Ok(Answer::Continue);
+        }
         if name.is_empty() || name == b"." || name == b".." {
             return Ok(Answer::Continue);
         }
         // Errors are the kernel's.
-        let Ok(parent) = named(&start, parent, true) else { return Ok(Answer::Continue) };
+        let Ok(parent) = new.folder(&start, parent) else { return Ok(Answer::Continue) };
         let Some((folder, owner)) = owned_folder(files, parent, credentials)? else {
             return Ok(Answer::Continue);
         };
@@ -138,9 +166,14 @@ fn created(
 
 fn make(folder: &OwnedFd, name: &[u8], new: &NewFile) -> Result<Answer, Errno> {
     match new {
-        NewFile::File { flags, mode } => {
+        NewFile::File { flags, mode, resolve } => {
             let exclusive = if new.is_unnamed() { OFlags::empty() } else { OFlags::EXCL };
-            let file = openat(folder, name, *flags | exclusive | OFlags::CLOEXEC, *mode)?;
+            let own_flags = *flags | exclusive | OFlags::CLOEXEC;
+            let file = match resolve {
+                // It refuses flags that `openat` ignores.
+                Some(resolve) => openat2(folder, name, own_flags, *mode, *resolve)?,
+                None => openat(folder, name, own_flags, *mode)?,
+            };
             let close_on_exec = flags.contains(OFlags::CLOEXEC);
             return Ok(Answer::File { file, close_on_exec });
         }

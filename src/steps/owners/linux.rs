@@ -50,29 +50,31 @@ fn with_owner(
 }
 
 /// Reads the number that the process of the thread `pid` has inherited; `None` if it has none. The
-/// number is the limit of CPU time for real-time scheduling, which steps cannot have: processes
-/// inherit it, also at `exec`, and it has no other effect.
+/// number is the soft limit of CPU time for real-time scheduling, which steps cannot have:
+/// processes inherit it, also at `exec`, and it has no other effect. Numbers are below the hard
+/// limit, which stays as it is.
 pub(super) fn inherited(pid: u32) -> Result<Option<u64>, Errno> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the call writes the type that it is given.
-    let result =
-        unsafe { libc::prlimit(pid as i32, libc::RLIMIT_RTTIME, std::ptr::null(), &mut limit) };
-    match result {
-        0 => Ok((limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)),
-        _ => Err(last_error()),
-    }
+    let limit = limit(pid, None)?;
+    Ok((limit.rlim_cur != limit.rlim_max).then_some(limit.rlim_cur))
 }
 
 /// Sets the number that children of the process inherit.
 pub(super) fn set_inherited(pid: u32, number: Option<u64>) -> Result<(), Errno> {
-    let limit = libc::rlimit {
-        rlim_cur: number.unwrap_or(libc::RLIM_INFINITY),
-        rlim_max: libc::RLIM_INFINITY,
+    let rlim_max = limit(pid, None)?.rlim_max;
+    let rlim_cur = match number {
+        Some(number) if number >= rlim_max => return Err(Errno::NOMEM),
+        number => number.unwrap_or(rlim_max),
     };
-    // SAFETY: the call reads the type that it is given.
-    let result =
-        unsafe { libc::prlimit(pid as i32, libc::RLIMIT_RTTIME, &limit, std::ptr::null_mut()) };
-    if result == 0 { Ok(()) } else { Err(last_error()) }
+    limit(pid, Some(libc::rlimit { rlim_cur, rlim_max })).map(drop)
+}
+
+/// The limit of the process, which `new` replaces.
+fn limit(pid: u32, new: Option<libc::rlimit>) -> Result<libc::rlimit, Errno> {
+    let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let new = new.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the call reads the new limit, if there is one, and writes the old one.
+    let result = unsafe { libc::prlimit(pid as i32, libc::RLIMIT_RTTIME, new, &mut old) };
+    if result == 0 { Ok(old) } else { Err(last_error()) }
 }
 
 fn last_error() -> Errno {

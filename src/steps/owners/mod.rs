@@ -22,6 +22,7 @@ mod create;
 mod credentials;
 mod files;
 mod filter;
+mod identity;
 mod linux;
 mod notifications;
 mod owner;

@@ -12,7 +12,7 @@ use rustix::process::{chroot, fchdir};
 /// The longest path, with the NUL behind it.
 const PATH_MAX: usize = 4096;
 /// A folder, or a file of any kind, that is only named.
-const NAMED: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+pub(super) const NAMED: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
 /// A thread that made a system call.
 pub(super) struct Process {

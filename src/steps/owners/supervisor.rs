@@ -3,12 +3,15 @@
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
+use std::thread;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
+use rustix::process::{WaitOptions, getpid, set_child_subreaper, umask, wait};
 
 use super::base::Special;
 use super::calls::State;
@@ -35,17 +38,39 @@ pub fn supervise(prefix: &str, program: &str, arguments: &[String]) -> io::Resul
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let processes = open("/proc", flags, Mode::empty())?;
     // Nothing is set yet, whatever this process has inherited.
-    linux::set_inherited(std::process::id(), None)?;
+    linux::set_inherited(std::process::id(), None)
+        .map_err(|error| io::Error::other(format!("prlimit of RLIMIT_RTTIME failed: {error}")))?;
     let filter = filter::program(files.has_base())?;
     let mut command = Command::new(program);
     command.args(arguments);
-    let (mut child, listener) = Listener::spawn(&mut command, filter)?;
+    // Orphans of the sandbox become children of this process.
+    set_child_subreaper(Some(getpid()))?;
+    let (child, listener) = Listener::spawn(&mut command, filter)?;
+    let reaper = thread::spawn(move || reap_all(child.id()));
     let mut state = State { files, credentials: AllCredentials::default() };
     answer_all(&listener, &processes, &mut state)?;
     state.files.leave_root()?;
     let owners = state.files.changed_owners(&upper)?;
+    // The mask is that of a process of the step.
+    umask(Mode::RWXG | Mode::RWXO);
     fs::write(work.join(RECORDED), owners)?;
-    child.wait()
+    reaper.join().map_err(|_| io::Error::other("the thread that reaps processes has panicked"))?
+}
+
+/// Reaps all children of this process, and returns the status of `child`. From Linux 5.9 to 6.10, a
+/// process gives its filter back only when it is reaped; until then, the listener does not end.
+fn reap_all(child: u32) -> io::Result<ExitStatus> {
+    let mut status = None;
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, ended))) if pid.as_raw_nonzero().get().unsigned_abs() == child => {
+                status = Some(ExitStatus::from_raw(ended.as_raw()));
+            }
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::CHILD) => return status.ok_or_else(|| Errno::CHILD.into()),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Answers system calls until the last process has ended.
