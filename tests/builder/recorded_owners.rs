@@ -90,7 +90,8 @@ ln -s file srv/a/link; busybox chown -h 5:6 srv/a/link; mkfifo srv/a/pipe
 busybox chown 7 srv/a/pipe
 busybox stat -c '%u:%g %a %n' srv/a/*; busybox cp -a srv/a srv/b; busybox mv srv/b/link srv/b/moved
 rm srv/b/pipe; mkfifo srv/b/pipe; ln srv/a/link srv/a/hard
-busybox chown 0:0 srv/b/file";
+busybox chown 0:0 srv/b/file; exec 3> srv/open; busybox chown 8 /proc/self/fd/3
+exec 4> srv/opened; busybox chown 9 /dev/fd/4; cd srv; : > cwd; busybox chown 6 /proc/self/cwd/cwd";
     let command = command.replace("busybox", "/bin/busybox");
     let printed = built_with_and_without_range(&lab, &recipe(&step(&command, "")));
     for line in ["3:4 755 srv/a/file", "5:6 777 srv/a/link", "7:0 644 srv/a/pipe"] {
@@ -108,6 +109,9 @@ busybox chown 0:0 srv/b/file";
             "-rwxr-xr-x 0/0 srv/b/file",
             "lrwxrwxrwx 5/6 srv/b/moved -> file",
             "prw-r--r-- 0/0 srv/b/pipe",
+            "-rw-r--r-- 6/0 srv/cwd",
+            "-rw-r--r-- 8/0 srv/open",
+            "-rw-r--r-- 9/0 srv/opened",
         ]
     );
 }
@@ -119,9 +123,11 @@ fn the_owners_of_layers_below_stay_without_a_range_of_ids() {
     }
     let lab = lab();
     let base = "mkdir -p /srv/app/sub; echo > /srv/app/sub/file; ln -s file /srv/app/sub/link
-ln -s file /srv/app/sub/other; mkfifo /srv/app/sub/pipe; chown -R 1000:50 /srv/app
+ln -s file /srv/app/sub/other; mkfifo /srv/app/sub/pipe /srv/app/sub/mode /srv/app/sub/time
+chown -R 1000:50 /srv/app
 chown -h 1000:50 /srv/app/sub/link; chown -h 8:9 /srv/app/sub/other";
     let change = "cd /srv/app/sub; echo >> file; chmod 600 file; touch -h link; mv other moved
+chmod 600 mode; touch time
 ls -ln pipe link moved; ln pipe again; echo > new";
     let change = change.replace("touch", "/bin/busybox touch").replace("mv", "/bin/busybox mv");
     let steps = [step(base, ""), step(&change, "")].concat();
@@ -141,10 +147,12 @@ ls -ln pipe link moved; ln pipe again; echo > new";
             "prw-r--r-- 1000/50 srv/app/sub/again",
             "-rw------- 1000/50 srv/app/sub/file",
             "lrwxrwxrwx 1000/50 srv/app/sub/link -> file",
+            "prw------- 1000/50 srv/app/sub/mode",
             "lrwxrwxrwx 8/9 srv/app/sub/moved -> file",
             "-rw-r--r-- 0/0 srv/app/sub/new",
             "-rw------- 0/0 srv/app/sub/.wh.other",
             "prw-r--r-- 1000/50 srv/app/sub/pipe",
+            "prw-r--r-- 1000/50 srv/app/sub/time",
         ]
     );
 }
@@ -208,7 +216,7 @@ fn a_step_without_a_range_of_ids_ends_with_its_timeout_and_leaves_nothing() {
 }
 
 /// Creates files with `openat2`, with these flags, restrictions of the path, and size of both, and
-/// makes a system call of x32.
+/// removes an extended attribute, and makes a system call of x32.
 const NEWER_CALLS: &str = r#"mkdir -m 777 made; cd made; perl -e '
 $) = "50 50"; $> = 1000;
 sub create { my ($path, $flags, $resolve, $size) = @_;
@@ -217,6 +225,8 @@ sub create { my ($path, $flags, $resolve, $size) = @_;
   print "$path: ", $result < 0 ? $! + 0 : "made", "\n" }
 create("plain", 0101, 0, 24); create("below", 0101, 8, 24); create("../above", 0101, 8, 24);
 create("unknown", 0101 | 1 << 40, 0, 24); create("short", 0101, 0, 16);
+my ($file, $name) = ("plain", "user.seatrial.owner"); syscall(197, $file, $name);
+print "removexattrat: ", syscall(466, -100, $file, 0, $name) < 0 ? $! + 0 : "removed", "\n";
 print "x32: ", syscall(0x40000000 | 39) < 0 ? $! + 0 : "made", "\n"'"#;
 
 #[test]
@@ -227,9 +237,8 @@ fn newer_system_calls_create_files_of_the_user_only_where_linux_does() {
     let lab = lab();
     let commands = format!("fake_root_commands = '''\n{NEWER_CALLS}\n'''\n");
     let printed = built_with_and_without_range(&lab, &recipe(&commands));
-    for line in
-        ["plain: made", "below: made", "../above: 18", "unknown: 22", "short: 22", "x32: 38"]
-    {
+    let created = ["plain: made", "below: made", "../above: 18", "unknown: 22", "short: 22"];
+    for line in created.iter().chain(&["removexattrat: 38", "x32: 38"]) {
         assert!(printed.contains(&format!("\n  {line}\n")), "{line}: {printed}");
     }
     assert_eq!(

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use super::create::{self, NewFile};
 use super::credentials::AllCredentials;
 use super::files::{Files, touch_owner};
+use super::filter::{FCHMODAT2, MISSING_CALLS};
 use super::linux;
 use super::notifications::{Answer, Call};
 use super::owner::{ATTRIBUTE, Owner};
@@ -35,7 +36,12 @@ impl State {
             libc::SYS_fstat => self.stat(process, Target::open(a), b, None),
             libc::SYS_newfstatat => self.stat(process, Target::at(a, b, d), c, None),
             libc::SYS_statx => self.stat(process, Target::at(a, b, c), e, Some(d as u32)),
-            libc::SYS_setxattr | libc::SYS_lsetxattr | libc::SYS_fsetxattr => {
+            libc::SYS_setxattr
+            | libc::SYS_lsetxattr
+            | libc::SYS_fsetxattr
+            | libc::SYS_removexattr
+            | libc::SYS_lremovexattr
+            | libc::SYS_fremovexattr => {
                 // Copying a file with its attributes does not change the owner of the copy.
                 match process.text(b)? == ATTRIBUTE {
                     true => Ok(Answer::Value(0)),
@@ -50,12 +56,20 @@ impl State {
                 let target = process.text(a)?;
                 self.create(call, process, (b, c), NewFile::Symlink { target })
             }
-            libc::SYS_linkat | libc::SYS_renameat => self.keep(process, &[(a, b)]),
-            libc::SYS_renameat2 => self.keep(process, &[(a, b), (c, d)]),
-            libc::SYS_utimensat => match d as i32 & libc::AT_SYMLINK_NOFOLLOW != 0 {
-                true => self.keep(process, &[(a, b)]),
-                false => Ok(Answer::Continue),
-            },
+            libc::SYS_linkat => {
+                let target =
+                    Target { follow: has(e, libc::AT_SYMLINK_FOLLOW), ..Target::at(a, b, e) };
+                self.keep(process, &[target])
+            }
+            libc::SYS_renameat => self.keep(process, &[link(a, b)]),
+            libc::SYS_renameat2 => self.keep(process, &[link(a, b), link(c, d)]),
+            libc::SYS_fchmod => self.keep(process, &[Target::open(a)]),
+            libc::SYS_fchmodat => self.keep(process, &[Target::at(a, b, 0)]),
+            FCHMODAT2 => self.keep(process, &[Target::at(a, b, d)]),
+            // Without a path, it is about the descriptor.
+            libc::SYS_utimensat if b == 0 => self.keep(process, &[Target::open(a)]),
+            libc::SYS_utimensat => self.keep(process, &[Target::at(a, b, d)]),
+            number if MISSING_CALLS.contains(&number) => Err(Errno::NOSYS),
             _ => match self.older(call, process)? {
                 Some(answer) => Ok(answer),
                 None => self.identity(call, process),
@@ -84,7 +98,12 @@ impl State {
                 let target = process.text(a)?;
                 self.create(call, process, (here, b), NewFile::Symlink { target })
             }
-            libc::SYS_link | libc::SYS_rename => self.keep(process, &[(here, a)]),
+            libc::SYS_link | libc::SYS_rename => self.keep(process, &[link(here, a)]),
+            libc::SYS_chmod | libc::SYS_utime | libc::SYS_utimes => {
+                self.keep(process, &[Target::path(a, true)])
+            }
+            libc::SYS_futimesat if b == 0 => self.keep(process, &[Target::open(a)]),
+            libc::SYS_futimesat => self.keep(process, &[Target::at(a, b, 0)]),
             _ => return Ok(None),
         };
         answer.map(Some)
@@ -224,17 +243,25 @@ impl State {
         create::create(&mut self.files, process, &credentials, (descriptor, path), &new)
     }
 
-    /// Records the owners of symlinks that a call copies.
-    fn keep(&mut self, process: &Process, paths: &[(u64, u64)]) -> Result<Answer, Errno> {
-        for (descriptor, path) in paths {
-            let flags = libc::AT_SYMLINK_NOFOLLOW as u64;
-            let Ok(file) = process.file(Target::at(*descriptor, *path, flags)) else { continue };
+    /// Records the owners of symlinks and the like that a call copies.
+    fn keep(&mut self, process: &Process, targets: &[Target]) -> Result<Answer, Errno> {
+        for target in targets {
+            let Ok(file) = process.file(*target) else { continue };
             if let Ok(file) = self.files.describe(file)? {
                 self.files.keep(&file)?;
             }
         }
         Ok(Answer::Continue)
     }
+}
+
+/// A file that is a symlink, or not.
+fn link(descriptor: u64, path: u64) -> Target {
+    Target::at(descriptor, path, libc::AT_SYMLINK_NOFOLLOW as u64)
+}
+
+fn has(flags: u64, flag: i32) -> bool {
+    flags as i32 & flag != 0
 }
 
 fn mode(bits: u64) -> Mode {

@@ -56,10 +56,10 @@ impl NewFile {
     }
 
     /// The folder at `path`, relative to `start`.
-    fn folder(&self, start: &OwnedFd, path: &[u8]) -> Result<OwnedFd, Errno> {
+    fn folder(&self, process: &Process, start: &OwnedFd, path: &[u8]) -> Result<OwnedFd, Errno> {
         match self.restriction() {
             Some(resolve) => openat2(start, path, NAMED, Mode::empty(), resolve),
-            None => named(start, path, true),
+            None => process.named(start, path, true),
         }
     }
 
@@ -84,7 +84,7 @@ pub(super) fn create(
     process.enter_root()?;
     let mut path = path;
     if new.is_unnamed() {
-        let Ok(folder) = new.folder(&start, &path) else { return Ok(Answer::Continue) };
+        let Ok(folder) = new.folder(process, &start, &path) else { return Ok(Answer::Continue) };
         return match owned_folder(files, folder, credentials)? {
             Some((folder, owner)) => created(files, process, &folder.file, b".", owner, new),
             None => Ok(Answer::Continue),
@@ -101,7 +101,7 @@ pub(super) fn create(
             return Ok(Answer::Continue);
         }
         // Errors are the kernel's.
-        let Ok(parent) = new.folder(&start, parent) else { return Ok(Answer::Continue) };
+        let Ok(parent) = new.folder(process, &start, parent) else { return Ok(Answer::Continue) };
         let Some((folder, owner)) = owned_folder(files, parent, credentials)? else {
             return Ok(Answer::Continue);
         };

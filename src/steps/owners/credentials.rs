@@ -3,6 +3,9 @@
 //! For the kernel, every process is root. What a process sets is kept here, under a number that its
 //! children inherit.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use rustix::io::Errno;
 
 use super::linux;
@@ -10,9 +13,12 @@ use super::owner::Owner;
 
 /// The argument of system calls for an ID that stays.
 const UNCHANGED: u32 = u32::MAX;
+/// The most credentials that the processes of a step can have, and the most groups in all of them.
+const CREDENTIALS_MAX: usize = 1 << 16;
+const ALL_GROUPS_MAX: usize = 1 << 20;
 
 /// User IDs or group IDs of a process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Ids {
     pub(super) real: u32,
     pub(super) effective: u32,
@@ -22,11 +28,11 @@ pub(super) struct Ids {
 }
 
 /// The users and groups of a process.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Credentials {
     pub(super) users: Ids,
     pub(super) groups: Ids,
-    pub(super) other_groups: Vec<u32>,
+    pub(super) other_groups: Rc<[u32]>,
 }
 
 impl Credentials {
@@ -115,13 +121,19 @@ fn change(field: &mut u32, id: u32) {
 
 /// All credentials that a process of the step has had. Processes without a number are root.
 #[derive(Debug, Default)]
-pub(super) struct AllCredentials(Vec<Credentials>);
+pub(super) struct AllCredentials {
+    by_number: Vec<Credentials>,
+    numbers: HashMap<Credentials, usize>,
+    /// The number of groups in all of them.
+    groups: usize,
+}
 
 impl AllCredentials {
     /// The credentials of the process of the thread `pid`.
     pub(super) fn get(&self, pid: u32) -> Result<Credentials, Errno> {
         let number = linux::inherited(pid)?;
-        let credentials = number.and_then(|number| self.0.get(usize::try_from(number).ok()?));
+        let credentials =
+            number.and_then(|number| self.by_number.get(usize::try_from(number).ok()?));
         Ok(credentials.cloned().unwrap_or_default())
     }
 
@@ -130,12 +142,22 @@ impl AllCredentials {
         if credentials == Credentials::default() {
             return linux::set_inherited(pid, None);
         }
-        let known = self.0.iter().position(|known| *known == credentials);
-        let number = known.unwrap_or_else(|| {
-            self.0.push(credentials);
-            self.0.len() - 1
-        });
+        let number = self.number(credentials)?;
         linux::set_inherited(pid, Some(number as u64))
+    }
+
+    fn number(&mut self, credentials: Credentials) -> Result<usize, Errno> {
+        if let Some(number) = self.numbers.get(&credentials) {
+            return Ok(*number);
+        }
+        let (number, groups) = (self.by_number.len(), self.groups + credentials.other_groups.len());
+        if number == CREDENTIALS_MAX || groups > ALL_GROUPS_MAX {
+            return Err(Errno::NOMEM);
+        }
+        self.groups = groups;
+        self.by_number.push(credentials.clone());
+        self.numbers.insert(credentials, number);
+        Ok(number)
     }
 }
 
@@ -167,9 +189,23 @@ mod tests {
     }
 
     #[test]
+    fn the_groups_of_all_processes_are_limited() {
+        let mut all = AllCredentials::default();
+        let with_groups = |first: u32| {
+            let other_groups = (first..first + (1 << 16)).collect();
+            Credentials { other_groups, ..Credentials::default() }
+        };
+        for first in 0..16 {
+            assert_eq!(all.number(with_groups(first)), Ok(first as usize));
+        }
+        assert_eq!(all.number(with_groups(16)), Err(Errno::NOMEM));
+        assert_eq!(all.number(with_groups(3)), Ok(3));
+    }
+
+    #[test]
     fn only_root_gives_files_away() {
         let users = Ids { file: 5, effective: 5, ..Ids::default() };
-        let user = Credentials { users, other_groups: vec![7], ..Credentials::default() };
+        let user = Credentials { users, other_groups: [7].into(), ..Credentials::default() };
         let own = Owner { uid: 5, gid: 5 };
         assert!(user.may_change(own, Owner { uid: 5, gid: 7 }));
         assert!(!user.may_change(own, Owner { uid: 5, gid: 8 }));

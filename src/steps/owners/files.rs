@@ -9,20 +9,26 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, Statx, StatxFlags, XattrFlags, chownat, fstatfs, getxattr,
-    open, readlinkat, setxattr, statx,
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags, XattrFlags, chownat, fstatfs,
+    getxattr, open, openat2, readlinkat, setxattr, statx,
 };
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid, chroot, fchdir};
 
 use super::base::{BaseOwners, Special};
 use super::owner::{ATTRIBUTE, Owner};
-use super::process::named;
+use super::process::NAMED;
 
 /// The type of overlayfs, in `linux/magic.h`.
 const OVERLAY: i64 = 0x794c_7630;
 /// The longest text of an owner.
 const OWNER_MAX: usize = 32;
+
+/// The most files without attributes whose owners are recorded, also of those that are removed.
+const CHANGED_MAX: usize = 1 << 20;
+/// Paths in the folder with the changes, which processes of the step change at the same time.
+const INSIDE: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_XDEV);
 
 /// An inode: its number, and when it was created, since numbers are used again.
 type Inode = (u64, i64, u32);
@@ -134,6 +140,9 @@ impl Files {
         if !file.has_attributes() {
             let path = self.path(file)?.ok_or(Errno::XDEV)?;
             let inode = self.changed_inode(&path)?.ok_or(Errno::IO)?;
+            if self.changed.len() >= CHANGED_MAX && !self.changed.contains_key(&inode) {
+                return Err(Errno::NOSPC);
+            }
             self.changed.insert(inode, owner);
             return Ok(());
         }
@@ -184,9 +193,10 @@ impl Files {
 
     /// The inode in the folder with the changes. It stays the same, unlike that of the overlay.
     fn changed_inode(&self, path: &[u8]) -> Result<Option<Inode>, Errno> {
-        let file = match named(&self.upper, path, false) {
+        let flags = NAMED | OFlags::NOFOLLOW;
+        let file = match openat2(&self.upper, path, flags, Mode::empty(), INSIDE) {
             Ok(file) => file,
-            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => return Ok(None),
             Err(error) => return Err(error),
         };
         let fields = StatxFlags::INO | StatxFlags::BTIME;

@@ -12,6 +12,7 @@ use seccompiler::{
 const CALLS: &[i64] = &[
     libc::SYS_fchown,
     libc::SYS_fchownat,
+    libc::SYS_fremovexattr,
     libc::SYS_fsetxattr,
     libc::SYS_fstat,
     libc::SYS_getegid,
@@ -21,11 +22,13 @@ const CALLS: &[i64] = &[
     libc::SYS_getresgid,
     libc::SYS_getresuid,
     libc::SYS_getuid,
+    libc::SYS_lremovexattr,
     libc::SYS_lsetxattr,
     libc::SYS_mkdirat,
     libc::SYS_mknodat,
     libc::SYS_newfstatat,
     libc::SYS_openat2,
+    libc::SYS_removexattr,
     libc::SYS_setfsgid,
     libc::SYS_setfsuid,
     libc::SYS_setgid,
@@ -39,6 +42,11 @@ const CALLS: &[i64] = &[
     libc::SYS_statx,
     libc::SYS_symlinkat,
 ];
+/// `setxattrat`, `getxattrat`, `listxattrat` and `removexattrat` of Linux 6.13, which do not exist
+/// for the step: programs use the older ones.
+pub(super) const MISSING_CALLS: [i64; 4] = [463, 464, 465, 466];
+/// `fchmodat2` of Linux 6.6.
+pub(super) const FCHMODAT2: i64 = 452;
 /// Further ones, which only older architectures have.
 #[cfg(target_arch = "x86_64")]
 const OLDER_CALLS: &[i64] = &[
@@ -53,11 +61,25 @@ const OLDER_CALLS: &[i64] = &[
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER_CALLS: &[i64] = &[];
-/// Those that copy symlinks of the layers below, which have to be recorded before.
-const COPYING_CALLS: &[i64] =
-    &[libc::SYS_linkat, libc::SYS_renameat, libc::SYS_renameat2, libc::SYS_utimensat];
+/// Those that copy symlinks and the like of the layers below, which have to be recorded before.
+const COPYING_CALLS: &[i64] = &[
+    FCHMODAT2,
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    libc::SYS_linkat,
+    libc::SYS_renameat,
+    libc::SYS_renameat2,
+    libc::SYS_utimensat,
+];
 #[cfg(target_arch = "x86_64")]
-const OLDER_COPYING_CALLS: &[i64] = &[libc::SYS_link, libc::SYS_rename];
+const OLDER_COPYING_CALLS: &[i64] = &[
+    libc::SYS_chmod,
+    libc::SYS_futimesat,
+    libc::SYS_link,
+    libc::SYS_rename,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+];
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER_COPYING_CALLS: &[i64] = &[];
 /// Those that may create files, and the argument with the flags that decide that.
@@ -71,12 +93,13 @@ const CREATE_FLAGS: [u64; 2] =
 /// A result that stands for the notification, which `seccompiler` does not know.
 const PLACEHOLDER: u32 = libc::SECCOMP_RET_TRACE;
 
-/// The filter. Only if `copies`, it has calls that copy symlinks of the layers below.
+/// The filter. Only if `copies`, it has calls that copy symlinks and the like of the
+/// layers below.
 pub(super) fn program(copies: bool) -> io::Result<Vec<libc::sock_filter>> {
     let failed = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     let copying = [COPYING_CALLS, OLDER_COPYING_CALLS].concat();
-    let always = [CALLS, OLDER_CALLS].concat();
+    let always = [CALLS, OLDER_CALLS, &MISSING_CALLS].concat();
     for call in always.into_iter().chain(copying.into_iter().filter(|_| copies)) {
         rules.insert(call, Vec::new());
     }

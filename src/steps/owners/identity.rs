@@ -36,7 +36,7 @@ impl State {
             libc::SYS_setfsuid => value = users.set_file(x, is_root),
             libc::SYS_setfsgid => value = groups.set_file(x, is_root),
             libc::SYS_setgroups if !is_root => return Err(Errno::PERM),
-            libc::SYS_setgroups => *other_groups = read_groups(process, x as usize, b)?,
+            libc::SYS_setgroups => *other_groups = read_groups(process, x as usize, b)?.into(),
             _ => return Ok(Answer::Continue),
         }
         self.credentials.set(call.pid, own)?;

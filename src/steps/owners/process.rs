@@ -14,6 +14,10 @@ const PATH_MAX: usize = 4096;
 /// A folder, or a file of any kind, that is only named.
 pub(super) const NAMED: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
+/// The paths of the process' own folder and its descriptors, and whether it is that folder.
+const OWN_FOLDERS: [(&str, bool); 3] =
+    [("/proc/self/", true), ("/proc/thread-self/", true), ("/dev/fd/", false)];
+
 /// A thread that made a system call.
 pub(super) struct Process {
     /// Its folder below `/proc`.
@@ -119,7 +123,24 @@ impl Process {
         if path.is_empty() {
             return if target.may_be_empty { Ok(base) } else { Err(Errno::NOENT) };
         }
-        named(&base, &path, target.follow)
+        self.named(&base, &path, target.follow)
+    }
+
+    /// The file at `path`, relative to the folder `base`.
+    pub(super) fn named(
+        &self,
+        base: impl AsFd,
+        path: &[u8],
+        follow: bool,
+    ) -> Result<OwnedFd, Errno> {
+        match (named(base, path, follow), own_path(path)) {
+            // In the sandbox's `/proc`, this process has no folder.
+            (Err(Errno::NOENT), Some((own, rest))) if follow || !rest.is_empty() => {
+                let file = openat(&self.folder, own, NAMED, Mode::empty())?;
+                if rest.is_empty() { Ok(file) } else { named(file, rest, follow) }
+            }
+            (file, _) => file,
+        }
     }
 
     /// The mode bits that new files do not get.
@@ -138,4 +159,60 @@ impl Process {
 pub(super) fn named(base: impl AsFd, path: &[u8], follow: bool) -> Result<OwnedFd, Errno> {
     let flags = if follow { NAMED } else { NAMED | OFlags::NOFOLLOW };
     openat(base, path, flags, Mode::empty())
+}
+
+/// Splits a path that leads through the process' own files below `/proc`: into their path there,
+/// and the rest without a slash at its beginning.
+fn own_path(path: &[u8]) -> Option<(String, &[u8])> {
+    let standard = [b"/dev/stdin".as_slice(), b"/dev/stdout", b"/dev/stderr"];
+    if let Some(number) = standard.iter().position(|name| *name == path) {
+        return Some((format!("fd/{number}"), b""));
+    }
+    let part = |path: &'_ [u8]| path.iter().position(|byte| *byte == b'/').unwrap_or(path.len());
+    let (is_folder, path) = OWN_FOLDERS.iter().find_map(|(prefix, is_folder)| {
+        Some((*is_folder, path.strip_prefix(prefix.as_bytes())?))
+    })?;
+    let (name, rest) = path.split_at(part(path));
+    let (own, rest) = match name {
+        b"cwd" | b"root" if is_folder => (String::from_utf8_lossy(name).into_owned(), rest),
+        b"fd" if is_folder => {
+            let rest = rest.strip_prefix(b"/")?;
+            let (number, rest) = rest.split_at(part(rest));
+            (descriptor_path(number)?, rest)
+        }
+        number if !is_folder => (descriptor_path(number)?, rest),
+        _ => return None,
+    };
+    let slashes = rest.iter().take_while(|byte| **byte == b'/').count();
+    // A slash at the end names the folder itself.
+    Some((own, if slashes > 0 && slashes == rest.len() { b"." } else { &rest[slashes..] }))
+}
+
+fn descriptor_path(number: &[u8]) -> Option<String> {
+    let number: u32 = std::str::from_utf8(number).ok()?.parse().ok()?;
+    Some(format!("fd/{number}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_through_the_own_folder_of_a_process_are_split() {
+        for (path, own, rest) in [
+            ("/proc/self/fd/3", "fd/3", ""),
+            ("/proc/thread-self/fd/12/a//b", "fd/12", "a//b"),
+            ("/dev/fd/0", "fd/0", ""),
+            ("/dev/stderr", "fd/2", ""),
+            ("/proc/self/cwd", "cwd", ""),
+            ("/proc/self/cwd/", "cwd", "."),
+            ("/proc/self/root//etc", "root", "etc"),
+        ] {
+            let found = own_path(path.as_bytes());
+            assert_eq!(found, Some((own.to_owned(), rest.as_bytes())), "{path}");
+        }
+        for path in ["/proc/self/../1/root", "/proc/self/fd/..", "/proc/self/fd", "/dev/fd/cwd"] {
+            assert_eq!(own_path(path.as_bytes()), None, "{path}");
+        }
+    }
 }
