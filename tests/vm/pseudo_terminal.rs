@@ -8,7 +8,8 @@ use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 
@@ -36,9 +37,11 @@ impl PseudoTerminal {
         let user = File::from(user);
         let program = open();
         set_size(&user, rows, columns);
-        // Makes the terminal the one whose keys send signals, and becomes the program.
-        let mut command = Command::new("setsid");
-        command.args(["--ctty", env!("CARGO_BIN_EXE_seatrial")]).args(arguments);
+        // Makes the terminal the one whose keys send signals, and becomes the program. The program
+        // is not to ignore SIGHUP, even if the tests run under nohup.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP", "setsid", "--ctty"]);
+        command.arg(env!("CARGO_BIN_EXE_seatrial")).args(arguments);
         let child = command.env("TERM", "xterm").stdin(open()).stdout(open()).stderr(open());
         let child = child.spawn().unwrap();
         let (sender, output) = channel();
@@ -94,6 +97,10 @@ impl PseudoTerminal {
 
     /// Waits until the program ends, and returns its exit code.
     pub fn exit_code(&mut self) -> i32 {
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()).unwrap();
+        let limit = Timespec::try_from(RUN_TIMEOUT).unwrap();
+        let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit)).unwrap();
+        assert_eq!(ended, 1, "still running; written: {:?}", self.seen);
         let status = self.child.wait().unwrap();
         status.code().unwrap_or_else(|| panic!("killed by signal {:?}", status.signal()))
     }
