@@ -112,6 +112,8 @@
 //! [`conditions`]: conditions/index.html
 //! [`registry`]: registry/index.html
 
+#[cfg(any(feature = "registry", feature = "vm"))]
+mod any_certificate;
 pub mod archive;
 pub mod build;
 mod cache_dir;

@@ -48,7 +48,7 @@ pub struct TestCase {
     /// All checks that passed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub passed_checks: Vec<Check>,
-    /// Facts that help to find the reason of a failure.
+    /// Facts that help to find the reason of a failure, or to judge how reliable a pass is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
     /// The container's standard output.

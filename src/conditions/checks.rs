@@ -26,7 +26,7 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    /// Adds facts that help to find the reason of a failure.
+    /// Adds facts that help to find the reason of a failure, or to judge how reliable a pass is.
     pub(crate) fn hint(&mut self, hints: Vec<String>) {
         self.hints.extend(hints);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
 
 use super::daemon::Daemon;
 use super::error::HarnessError;
@@ -13,6 +14,8 @@ use crate::vm::instance::{Connector, Reached};
 
 /// The time for which a connection to the container is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time after which a connection is accepted again if that failed.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A port on the loopback interface of this host whose connections go to a port of a container.
 /// It is closed when this is dropped.
@@ -66,8 +69,14 @@ async fn accept(listener: TcpListener, connector: Connector, container: String, 
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
-                connections.spawn(carry(stream, connector.clone(), container.clone(), port));
+                match accepted {
+                    Ok((stream, _)) => {
+                        let (connector, container) = (connector.clone(), container.clone());
+                        connections.spawn(carry(stream, connector, container, port));
+                    }
+                    // Too many open files, for example, until others are closed.
+                    Err(_) => sleep(RETRY_INTERVAL).await,
+                }
             }
             Some(_) = connections.join_next() => {}
         }

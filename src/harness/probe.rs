@@ -31,7 +31,8 @@ pub(crate) async fn connect(
         Err(error @ EngineError::NoAddress) => return Ok(Probe::Refused(error.to_string())),
         Err(error) => return Err(error.into()),
     };
-    Ok(match daemon.vm().connect(&address, port, CONNECT_TIMEOUT).await? {
+    let connector = daemon.vm().connector().await?;
+    Ok(match connector.connect(&address, port, CONNECT_TIMEOUT).await? {
         Reached::Connected(stream) => Probe::Connected(stream),
         Reached::Refused(problem) => Probe::Refused(problem),
     })

@@ -5,7 +5,6 @@
 //! hostile: sizes have limits, digests are checked, and silence ends after a time limit.
 
 mod answer;
-mod any_certificate;
 mod authorize;
 mod body;
 mod client;

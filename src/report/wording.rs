@@ -19,7 +19,7 @@ pub fn tally(tally: Tally, seconds: f64) -> String {
 /// Explains in lines why a test case did not pass. Text of images and engines is escaped.
 pub(super) fn explanation(case: &TestCase) -> Vec<String> {
     match &case.outcome {
-        Outcome::Passed => Vec::new(),
+        Outcome::Passed => hints(case).collect(),
         Outcome::Error { problem } => text::message(problem).lines().map(str::to_owned).collect(),
         Outcome::Skipped { reason } => vec![text::excerpt(reason).into_owned()],
         Outcome::Failed { mismatches } => mismatches
@@ -31,11 +31,15 @@ pub(super) fn explanation(case: &TestCase) -> Vec<String> {
                     format!("  found     {}", text::excerpt(&mismatch.found)),
                 ]
             })
-            .chain(case.hints.iter().map(|hint| format!("hint: {}", text::excerpt(hint))))
+            .chain(hints(case))
             .chain(end_of_output("output", &case.output))
             .chain(end_of_output("standard error", &case.stderr))
             .collect(),
     }
+}
+
+fn hints(case: &TestCase) -> impl Iterator<Item = String> {
+    case.hints.iter().map(|hint| format!("hint: {}", text::excerpt(hint)))
 }
 
 /// The number of lines of a container's output that an explanation shows.

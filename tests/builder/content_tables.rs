@@ -17,10 +17,6 @@ pub fn rejected(lab: &Lab, rest: &str) -> String {
     lab.rejected(&format!("name='x'\ntag='1'\n{rest}"))
 }
 
-pub fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
 #[test]
 fn a_folder_goes_to_its_target_and_a_file_into_it_or_under_its_name() {
     let lab = Lab::new();

@@ -12,6 +12,11 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// Whether the tests run as root, who alone can unpack other owners and devices.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// A temporary folder in which the program runs, with a cache of its own.
 pub struct Lab {
     folder: TempDir,

@@ -59,3 +59,4 @@ mod store; // which store paths an image gets, and symlinks in the store
 mod tar_contents; // tars as contents
 mod tar_layers; // layers as engines read them
 mod terminal; // hostile names and messages
+mod usage; // help, completions, mistakes

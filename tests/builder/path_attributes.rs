@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::lab::{Lab, Run};
-use crate::paths::{build, is_root, unpack};
+use crate::lab::{Lab, Run, is_root};
+use crate::paths::{build, unpack};
 
 #[test]
 fn capabilities_and_attributes_are_as_setcap_and_setfattr_write_them() {

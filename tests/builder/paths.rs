@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::lab::{Built, Lab, STORE};
+use crate::lab::{Built, Lab, STORE, is_root};
 
 pub fn build(lab: &Lab, rest: &str) -> Built {
     lab.build(&format!("name='x'\ntag='1'\narchitecture='amd64'\n{rest}"))
@@ -10,10 +10,6 @@ pub fn build(lab: &Lab, rest: &str) -> Built {
 
 pub fn rejected(lab: &Lab, rest: &str) -> String {
     lab.rejected(&format!("name='x'\ntag='1'\n{rest}"))
-}
-
-pub fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 /// Builds a base image with a merged /usr and accounts.

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::lab::{Built, Lab, Run};
+use crate::lab::{Built, Lab, Run, is_root};
 
 /// A user ID that no account of the host has.
 const USER: &str = "54321";
@@ -53,17 +53,18 @@ fn printed(lab: &Lab, recipe: &str) -> Vec<String> {
     lines.lines().filter_map(|line| line.strip_prefix("  ")).map(str::to_owned).collect()
 }
 
-/// Runs the program as a plain user with a range of IDs, or as this user if it is not root. The
-/// user's range is in a file that only this process sees.
+/// Runs the program as a plain user with these ranges of IDs, which are in a file that only this
+/// process sees. Tests that do not run as root are a plain user already, with a range.
 pub fn as_plain_user(lab: &Lab, arguments: &[&str], ranges: &str) -> Run {
-    if !rustix_is_root() {
+    if !is_root() && ranges == RANGE {
         return lab.seatrial(arguments);
     }
     Run::of(plain_user_command(lab, arguments, ranges))
 }
 
-/// The command of [`as_plain_user`] for a test that runs as root.
+/// The command of [`as_plain_user`].
 pub fn plain_user_command(lab: &Lab, arguments: &[&str], ranges: &str) -> Command {
+    assert!(is_root(), "only root can become a user with other ranges of IDs: run this as root");
     lab.file("private/subid", ranges);
     lab.file("private/passwd", format!("plain:x:{USER}:{USER}::/nonexistent:/bin/sh\n"));
     fs::create_dir_all(lab.path("home")).unwrap();
@@ -82,10 +83,6 @@ pub fn plain_user_command(lab: &Lab, arguments: &[&str], ranges: &str) -> Comman
     command.arg(USER).args(arguments);
     command.env("HOME", lab.path("home")).env("XDG_CACHE_HOME", lab.path("home/cache"));
     command
-}
-
-pub fn rustix_is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
 /// The range of IDs of the plain user.

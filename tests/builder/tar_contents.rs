@@ -4,8 +4,8 @@ use std::fs;
 
 use sha2::{Digest, Sha256};
 
-use crate::content_tables::{build, is_root, rejected};
-use crate::lab::Lab;
+use crate::content_tables::{build, rejected};
+use crate::lab::{Lab, is_root};
 
 /// A root file system as a tar of GNU tar, with everything that a folder cannot express.
 fn rootfs(lab: &Lab) {

@@ -30,6 +30,10 @@ struct Ended {
     duration: Duration,
 }
 
+/// The hint about a command that passed only the second time.
+const PASSED_ALONE: &str =
+    "it failed while another command ran beside it, and passed when it ran again alone";
+
 /// The reason why a test case was skipped.
 type Skipped = &'static str;
 
@@ -56,7 +60,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
                     for (run, ended) in [(first, one), (second, two)] {
                         // The other one may have used memory or time that this one needs.
                         let ended = match ended.failed() {
-                            true => commands.check(run).await,
+                            true => commands.check(run).await.after_failure(),
                             false => ended,
                         };
                         self.report_run(run, ended, expected).await;
@@ -115,11 +119,45 @@ impl Commands<'_, '_> {
 }
 
 impl Ended {
+    /// Says that the command failed before, if it passes now.
+    fn after_failure(mut self) -> Self {
+        if !self.failed()
+            && let Ok(Ok((checks, _))) = &mut self.result
+        {
+            checks.hint(vec![PASSED_ALONE.to_owned()]);
+        }
+        self
+    }
+
     fn failed(&self) -> bool {
         match &self.result {
             Ok(Ok((checks, _))) => !checks.mismatches().is_empty(),
             Ok(Err(_)) => true,
             Err(_) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::verdict::Checks;
+
+    /// The hints after a command failed and its second run passed, or did not.
+    fn hints(passes: bool) -> Vec<String> {
+        let mut checks = Checks::default();
+        checks.record("exit code", 0, 1, passes);
+        let result = Ok(Ok((checks, Output::default())));
+        let ended = Ended { result, duration: Duration::ZERO }.after_failure();
+        let Ok(Ok((checks, _))) = ended.result else { panic!() };
+        checks.into_parts().2
+    }
+
+    #[test]
+    fn a_command_that_passes_only_the_second_time_says_so() {
+        let expected =
+            "it failed while another command ran beside it, and passed when it ran again alone";
+        assert_eq!(hints(true), [expected]);
+        assert!(hints(false).is_empty());
     }
 }

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::any_certificate::AnyCertificate;
 use crate::conditions::TlsSettings;
 use crate::conditions::authorities::{self, Authorities};
 
@@ -40,7 +41,9 @@ fn config(settings: &TlsSettings) -> Result<ClientConfig, String> {
             let verifier = AcceptsOwn::new(authorities::read(ca)?, provider)?;
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
-        _ => builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptsAll(provider))),
+        _ => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider))),
     };
     Ok(builder.with_no_client_auth())
 }
@@ -112,48 +115,6 @@ impl ServerCertVerifier for AcceptsOwn {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.inner.supported_verify_schemes()
-    }
-}
-
-/// Accepts every certificate, as `verify = false` asks for. Signatures of the handshake are
-/// verified all the same.
-#[derive(Debug)]
-struct AcceptsAll(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AcceptsAll {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 

@@ -60,6 +60,7 @@ const BWRAP: [&str; 11] = [
 const MOUNT_ERRORS: &str = "mount-errors";
 const STATUS: &str = "status";
 const OPTIONS: &str = "options";
+
 impl Sandbox<'_> {
     /// Runs the command until `deadline`.
     pub(super) fn run(

@@ -118,3 +118,41 @@ fn encode(program: &[sock_filter]) -> Vec<u8> {
     };
     program.iter().flat_map(encode).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The answer of a filter of loads, comparisons and returns to the system call `number`, as
+    /// Linux runs it (Linux `Documentation/networking/filter.rst`).
+    fn run(program: &[sock_filter], number: u32) -> u32 {
+        let (mut position, mut value) = (0, 0);
+        loop {
+            let sock_filter { code, jt, jf, k } = program[position];
+            match code {
+                0x20 if k == 0 => value = number,
+                0x35 => position += usize::from(if value >= k { jt } else { jf }),
+                0x06 => return k,
+                code => panic!("unknown instruction {code:#x}"),
+            }
+            position += 1;
+        }
+    }
+
+    #[test]
+    fn system_calls_of_x32_do_not_exist() {
+        // Linux, arch/x86/include/uapi/asm/unistd.h and include/uapi/linux/seccomp.h.
+        let (x32, allow, no_such_call) = (0x4000_0000, 0x7fff_0000, 0x0005_0000 | 38);
+        let filter = without_other_interface();
+        for (number, answer) in [
+            (0, allow),
+            (435, allow),
+            (x32 - 1, allow),
+            (x32, no_such_call),
+            (x32 | 425, no_such_call),
+            (u32::MAX, no_such_call),
+        ] {
+            assert_eq!(run(&filter, number), answer, "{number:#x}");
+        }
+    }
+}

@@ -43,20 +43,6 @@ impl Connector {
 }
 
 impl Vm {
-    /// Connects to `port` at `address`, an IPv4 address of the guest or of a container, within
-    /// `limit`.
-    ///
-    /// # Errors
-    /// If the guest does not carry connections.
-    pub(crate) async fn connect(
-        &self,
-        address: &str,
-        port: u16,
-        limit: Duration,
-    ) -> Result<Reached, VmError> {
-        self.connector().await?.connect(address, port, limit).await
-    }
-
     /// Returns what connects to addresses of the guest, independent of this handle.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Accepts the certificate of a registry that the user's settings call insecure.
+//! Accepts the certificate of a registry or a service if settings of the user say so.
 
 use std::sync::Arc;
 
@@ -7,12 +7,13 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-/// Accepts every certificate. The connection is still encrypted with its key.
+/// Accepts every certificate. The connection is still encrypted with its key, and signatures of the
+/// handshake are verified.
 #[derive(Debug)]
-pub(super) struct AnyCertificate(Arc<CryptoProvider>);
+pub(crate) struct AnyCertificate(Arc<CryptoProvider>);
 
 impl AnyCertificate {
-    pub(super) fn new(provider: Arc<CryptoProvider>) -> Self {
+    pub(crate) fn new(provider: Arc<CryptoProvider>) -> Self {
         Self(provider)
     }
 }

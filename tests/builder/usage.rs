@@ -1,0 +1,160 @@
+//! Help, completions, and what a mistake in arguments or a recipe leads to.
+
+use crate::cli::{lab, shell};
+#[cfg(feature = "vm")]
+use crate::lab::Run;
+
+#[test]
+fn common_mistakes_are_explained_in_one_line() {
+    let lab = lab();
+    lab.file("typo.toml", "name = 'app'\ncontent = ['tree']\n");
+    lab.file("renamed.toml", "name = 'app'\nlayout = 'single'\n");
+    lab.file("nameless.toml", "contents = ['tree']\n");
+    lab.file("name.toml", "name = 'My App'\n");
+    lab.file("text.toml", "name = 'app'\n[config]\nCmd = '/bin/app'\n");
+    lab.file("field.toml", "name = 'app'\n[config]\nCmdd = ['/bin/app']\n");
+    lab.file("base.toml", "name = 'app'\nfrom_image = 'recipe.toml'\n");
+    lab.file("absent.toml", "name = 'app'\ncontents = ['absent']\n");
+    let platforms = "name = 'app'\ntag = '1'\nplatforms = ['linux/amd64', 'linux/arm64']\n";
+    lab.file("platforms.toml", platforms);
+    for (recipe, expected) in [
+        ("typo.toml", "typo.toml:2: unknown key \"content\"; did you mean \"contents\"?"),
+        ("renamed.toml", "renamed.toml:2: unknown key \"layout\"; it is now called \"layering\""),
+        ("nameless.toml", "nameless.toml:1: missing key \"name\""),
+        (
+            "name.toml",
+            "name.toml: invalid image name \"My App\": only letters, digits, '.', '_' and '-' \
+             are allowed between slashes",
+        ),
+        (
+            "text.toml",
+            "text.toml: config.Cmd must be a list of strings, but is the string \"/bin/app\"; \
+             write [\"/bin/app\"]",
+        ),
+        ("field.toml", "field.toml: config has no field \"Cmdd\"; did you mean \"Cmd\"?"),
+        ("base.toml", "recipe.toml: not an image; expected a docker-archive or an OCI layout"),
+        ("absent.toml", "failed to read absent: No such file or directory (os error 2)"),
+        ("missing.toml", "failed to read missing.toml: No such file or directory (os error 2)"),
+        (
+            "platforms.toml",
+            "platforms.toml: a docker-archive holds one platform, but the recipe has several; use \
+             --format oci or dual",
+        ),
+    ] {
+        let message = lab.seatrial(["build", recipe, "-o", "x.tar"]).rejected(&lab, "x.tar");
+        assert_eq!(message, format!("seatrial: {expected}\n"));
+    }
+}
+
+#[test]
+#[cfg(feature = "vm")]
+fn mistakes_about_engines_are_found_before_a_vm_starts() {
+    let lab = lab();
+    lab.file("app.expect.toml", "[env]\nhas = { A = '1' }\n");
+    let check = ["check", "recipe.toml", "--expect", "app.expect.toml", "--engine"];
+    for (arguments, expected) in [
+        (
+            [&check[..], &["dokcer-28"]].concat(),
+            "there is no guest \"dokcer-28\"; did you mean \"docker-28\"?",
+        ),
+        (
+            [&check[..], &["debian"]].concat(),
+            "there is no guest \"debian\"; `seatrial vm list` lists all",
+        ),
+        (vec!["check", "recipe.toml"], "there are no expectations; give --expect FILE"),
+        (
+            vec!["replay", "containerd-gone", "--engine", "docker-28", "--engine", "podman-5.4"],
+            "scenario containerd-gone does not apply to podman-5.4; it applies to: docker",
+        ),
+        (
+            vec!["load", "recipe.toml", "--host", "localhost"],
+            "invalid engine address \"localhost\"; write unix:///PATH or tcp://HOST:PORT",
+        ),
+    ] {
+        let message = lab.seatrial(arguments).rejected(&lab, "x");
+        assert_eq!(message, format!("seatrial: {expected}\n"));
+    }
+    let run = lab.seatrial(["load", "recipe.toml", "--host", "unix:///nowhere/docker.sock"]);
+    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+    let expected = "seatrial: failed to use the daemon at unix:///nowhere/docker.sock (see --host \
+                    and DOCKER_HOST): failed to connect to ";
+    assert!(run.stderr().starts_with(expected), "{}", run.stderr());
+    let arguments = [&check[..], &["docker-28"]].concat();
+    let mut command = lab.command(env!("CARGO_BIN_EXE_seatrial"));
+    command.args(arguments).env("PATH", "/nowhere");
+    let run = Run::of(command);
+    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+    assert!(
+        run.stdout().contains("is not installed; install the Debian package "),
+        "{}",
+        run.stdout()
+    );
+}
+
+#[test]
+fn bash_completes_commands_flags_and_values() {
+    let lab = lab();
+    let script = r#"
+        eval "$("$SEATRIAL" completions bash)"
+        complete() {
+            COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+            _seatrial seatrial "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"
+            echo "${COMPREPLY[*]}"
+        }
+        complete seatrial refer
+        complete seatrial build --comp
+        complete seatrial build --compress z"#;
+    assert_eq!(shell(&lab, script).ok(), "reference\n--compress\nzstd\n");
+}
+
+#[test]
+fn usage_errors_have_exit_code_2() {
+    let lab = lab();
+    for arguments in [
+        &["biuld"][..],
+        &["build"],
+        &["build", "recipe.toml", "--format", "zip"],
+        &["stream", "--threads", "0", "x"],
+    ] {
+        assert_eq!(lab.seatrial(arguments).output.status.code(), Some(2), "{arguments:?}");
+    }
+    assert!(lab.seatrial(["biuld"]).stderr().contains("'build'"));
+}
+
+#[test]
+fn every_command_has_a_summary_and_examples_within_80_columns() {
+    let lab = lab();
+    let mut commands = vec!["build", "stream", "reference", "inspect", "doctor"];
+    if cfg!(feature = "vm") {
+        commands.extend(["load", "check", "replay", "vm", "vm list", "vm prepare", "vm up"]);
+        commands.extend(["vm exec", "vm logs", "vm down", "vm prune"]);
+    }
+    for command in commands {
+        let help = lab.seatrial(command.split(' ').chain(["--help"])).ok();
+        let verb = help.split(' ').next().unwrap();
+        assert!(
+            verb.trim_end_matches(',').ends_with('s'),
+            "summaries begin with a verb in the third person: {help}"
+        );
+        assert!(help.contains("\nExample"), "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+    }
+}
+
+#[test]
+#[cfg(feature = "vm")]
+fn renamed_flags_are_errors_that_name_the_new_flags() {
+    let lab = lab();
+    for (arguments, old, new) in [
+        (["replay", "original", "--policy=ready"], "--policy", "--wait"),
+        (["replay", "original", "--patience=9"], "--patience", "--timeout"),
+        (["vm", "prepare", "--no-template"], "--no-template", "--no-snapshot"),
+    ] {
+        let run = lab.seatrial(arguments);
+        assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+        let expected = format!(
+            "error: unexpected argument '{old}' found\n\n  tip: '{old}' was renamed; use '{new}'\n"
+        );
+        assert!(run.stderr().starts_with(&expected), "{}", run.stderr());
+    }
+}
