@@ -54,6 +54,7 @@ mod selection; // one of several images by name, platform and kind
 mod step_cache; // when steps run again
 mod step_closure; // store paths that steps name
 mod step_failures; // steps that fail
+mod step_isolation; // secrets of the process that starts a build
 mod steps; // commands that change an image
 mod store; // which store paths an image gets, and symlinks in the store
 mod tar_contents; // tars as contents

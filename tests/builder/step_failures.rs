@@ -56,6 +56,11 @@ fn mistakes_in_steps_are_explained() {
     }
     for (step, expected) in [
         ("args = ['/bin/missing']", "it does not start: bwrap: execvp /bin/missing: No such file"),
+        ("command = 'true'\nworkdir = '/no'", "failed to enter workdir /no: No such file"),
+        (
+            "command = 'true'\nuser = 'app'\nworkdir = '/bin/sh'",
+            "failed to enter workdir /bin/sh: Not a directory; make the folder in path or in an",
+        ),
         ("command = 'x'\nuser = 'nobody'", "the image's /etc/passwd does not have \"nobody\""),
         ("command = 'x'\nuser = 'app:no'", "the image's /etc/group does not have \"no\""),
         ("command = 'x'\ninputs = 'missing'", "failed to read"),

@@ -16,6 +16,7 @@
 
 mod holder;
 mod ids;
+mod inherited;
 mod options;
 mod problems;
 mod rootfs;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::holder::UserNamespace;
 use super::options::{IMAGE, Layout, MOUNT_POINTS, workdir};
 use super::user::User;
-use super::{problems, rootfs, seccomp, user, work};
+use super::{inherited, problems, rootfs, seccomp, user, work};
 use crate::steps::error::{StepError, exit_status};
 use crate::steps::output::Output;
 use crate::steps::owners::{self, Owner, Special};
@@ -43,8 +43,7 @@ mount -n -t overlay overlay -o "$2" merged 2>mount-errors || exit 1
 shift 2
 exec "$@" 3>status 4<options 5<filter-0 6<filter-1 7<filter-2"#;
 /// The descriptors that [`SCRIPT`] opens, for `bwrap`.
-const BWRAP: [&str; 11] = [
-    "bwrap",
+const DESCRIPTORS: [&str; 10] = [
     "--json-status-fd",
     "3",
     "--args",
@@ -80,7 +79,11 @@ impl Sandbox<'_> {
         let mut command = self.namespace.command("unshare");
         command.args(["--mount", "--", "sh", "-c", SCRIPT, "sh"]);
         command.arg(std::process::id().to_string()).arg(overlay);
-        command.args(self.recorder(&layout)?).args(BWRAP).args(self.command(user.as_ref()));
+        command.args(self.recorder(&layout)?);
+        // `bwrap` is PID 1 of the sandbox, where `/proc` shows its environment and files.
+        command.args(["env", "-i"]).arg(problems::find("bwrap").unwrap_or("bwrap".into()));
+        command.args(DESCRIPTORS).args(self.command(user.as_ref()));
+        inherited::close_files(&mut command);
         // With the newer system calls, `mount` cannot pass long lists of layers.
         command.env("LIBMOUNT_FORCE_MOUNT2", "always").current_dir(self.work);
         command.stdin(Stdio::null()).stdout(writer.try_clone().map_err(failed())?).stderr(writer);
@@ -103,6 +106,9 @@ impl Sandbox<'_> {
             let documents = serde_json::Deserializer::from_str(&documents).into_iter::<Value>();
             documents.flatten().find_map(|document| document.get(key)?.as_i64())
         };
+        if let Some(problem) = self.workdir_problem(output).filter(|_| !status.success()) {
+            return Err(StepError::Invalid { step: self.step.title(), problem });
+        }
         match (number("exit-code"), number("child-pid")) {
             (Some(0), _) if status.success() => Ok(Ended::Success),
             (Some(0), _) => Err(self.failed(status, output)),
@@ -120,6 +126,20 @@ impl Sandbox<'_> {
                 }
             }
         }
+    }
+
+    /// The reason why the command cannot be started in its working directory, if that is so.
+    fn workdir_problem(&self, output: &Output<'_>) -> Option<String> {
+        let folder = self.step.workdir.as_deref()?;
+        let of_root = format!("bwrap: Can't chdir to {folder}: ");
+        let of_others = format!("unshare: cannot chdir to '{folder}': ");
+        let lines = output.last_lines();
+        let line = lines.last()?;
+        let cause = line.strip_prefix(&of_root).or_else(|| line.strip_prefix(&of_others))?;
+        Some(format!(
+            "failed to enter workdir {}: {cause}; make the folder in path or in an earlier step",
+            crate::text::shorten(folder)
+        ))
     }
 
     fn failed(&self, status: ExitStatus, output: &Output<'_>) -> StepError {
