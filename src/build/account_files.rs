@@ -1,8 +1,10 @@
 //! The files with accounts of the image: read from the base and the contents, and written with the
 //! recipe's own.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -10,9 +12,10 @@ use rustix::fs::OFlags;
 use super::BuildError;
 use super::base::Base;
 use super::files::accounts::{Database, Owner};
-use super::files::{Account, OwnerSpec};
+use super::files::{Account, ConflictRule, Creation, FileSource, OwnerSpec, PathAction};
 use super::inputs::Content;
 use super::recipe::Recipe;
+use super::single_paths::FILE_MODE;
 use crate::archive::entry::Xattrs;
 use crate::archive::layer_tree::normalize;
 use crate::archive::tar::MemberKind;
@@ -62,13 +65,16 @@ impl ImageAccounts {
         if recipe.accounts.is_none() && !needs_names(recipe) {
             return Ok(Self::default());
         }
-        let mut found = base.map(of_base).transpose()?.unwrap_or_default();
-        for content in contents.iter().filter(|content| content.entry.target.is_empty()) {
+        let mut found = Files::default();
+        for content in contents {
             let newer = of_content(content)?;
-            for (found, newer) in found.iter_mut().zip(newer) {
-                *found = newer.or_else(|| found.take());
+            match recipe.on_conflict {
+                ConflictRule::First => fill(&mut found, newer),
+                _ => found = filled(newer, found),
             }
         }
+        found = filled(of_paths(recipe)?, found);
+        fill(&mut found, base.map(of_base).transpose()?.unwrap_or_default());
         let bytes = |index: usize| found[index].as_ref().map(|found| found.bytes.as_slice());
         let invalid =
             |problem: String| BuildError::recipe(&recipe.path, format!("accounts: {problem}"));
@@ -112,6 +118,41 @@ fn needs_names(recipe: &Recipe) -> bool {
 
 type Files = [Option<Found>; 3];
 
+/// Adds those of `others` that `files` does not have.
+fn fill(files: &mut Files, others: Files) {
+    for (file, other) in files.iter_mut().zip(others) {
+        *file = file.take().or(other);
+    }
+}
+
+fn filled(mut files: Files, others: Files) -> Files {
+    fill(&mut files, others);
+    files
+}
+
+/// The files that the recipe's single paths make.
+fn of_paths(recipe: &Recipe) -> Result<Files, BuildError> {
+    let mut files = Files::default();
+    for entry in &recipe.paths {
+        let index = PATHS.iter().position(|known| known.as_bytes() == &*entry.path);
+        let (Some(index), PathAction::Create(Creation::File(source))) = (index, &entry.action)
+        else {
+            continue;
+        };
+        let (bytes, mode) = match source {
+            FileSource::Inline(bytes) => (bytes.to_vec(), FILE_MODE),
+            FileSource::Path(source) => {
+                let failed = ArchiveError::read(source);
+                let source = source.canonicalize().map_err(failed)?;
+                let Some(found) = of_file(&source)? else { continue };
+                (found.bytes, found.mode)
+            }
+        };
+        files[index] = Some(Found { bytes, mode, ..Found::default() });
+    }
+    Ok(files)
+}
+
 fn of_base(base: &Base) -> Result<Files, BuildError> {
     let mut found = files::find(&base.image, base.tree()?, &PATHS)?;
     let mut files = Files::default();
@@ -129,33 +170,64 @@ fn of_base(base: &Base) -> Result<Files, BuildError> {
 }
 
 fn of_content(content: &Content) -> Result<Files, BuildError> {
-    match &content.tar {
-        Some(tar) => of_tar(content, tar),
-        None if content.source.is_dir() => of_folder(content),
-        None => Ok(Files::default()),
+    let mut files = match &content.tar {
+        Some(tar) => of_tar(content, tar)?,
+        None => of_source(content)?,
+    };
+    if let Some(mode) = &content.entry.mode {
+        files.iter_mut().flatten().for_each(|found| found.mode = mode.apply(found.mode, false));
+    }
+    Ok(files)
+}
+
+/// The path within `content` of the file that is at `path` in the image, if it may have one: its
+/// files are in the folder `target`.
+fn within<'p>(content: &Content, path: &'p str) -> Option<&'p [u8]> {
+    let target = &*content.entry.target;
+    match target.is_empty() {
+        true => Some(path.as_bytes()),
+        false => path.as_bytes().strip_prefix(target)?.strip_prefix(b"/"),
     }
 }
 
-fn of_folder(content: &Content) -> Result<Files, BuildError> {
+fn of_source(content: &Content) -> Result<Files, BuildError> {
     let mut files = Files::default();
     let mut used = Vec::new();
+    let is_folder = content.source.is_dir();
+    let name = content.source.file_name().unwrap_or_default().as_bytes();
     for (file, path) in files.iter_mut().zip(PATHS) {
-        if !content.entry.globs.select(path.as_bytes(), &mut used) {
-            continue;
+        let (source, relative) = match (is_folder, within(content, path)) {
+            (true, Some(relative)) => {
+                (content.source.join(OsStr::from_bytes(relative)), Some(relative))
+            }
+            (false, relative) => {
+                let is_it = match content.entry.target_is_folder {
+                    true => relative == Some(name),
+                    false => *content.entry.target == *path.as_bytes(),
+                };
+                (content.source.clone(), is_it.then_some(name))
+            }
+            (true, None) => continue,
+        };
+        if relative.is_some_and(|relative| content.entry.globs.select(relative, &mut used)) {
+            *file = of_file(&source)?;
         }
-        let source = content.source.join(path);
-        // Links are not followed: they may lead to the accounts of this host.
-        let Ok(opened) = host::open(&source, OFlags::RDONLY) else { continue };
-        let opened = File::from(opened);
-        let metadata = opened.metadata().map_err(ArchiveError::read(&source))?;
-        if !metadata.is_file() {
-            continue;
-        }
-        let bytes = read(opened, &source)?;
-        let mode = super::walk::Metadata::of(&source)?.mode();
-        *file = Some(Found { bytes, mode, ..Found::default() });
     }
     Ok(files)
+}
+
+/// The regular file `source`, if there is one.
+fn of_file(source: &Path) -> Result<Option<Found>, BuildError> {
+    // Links are not followed: they may lead to the accounts of this host.
+    let Ok(opened) = host::open(source, OFlags::RDONLY) else { return Ok(None) };
+    let opened = File::from(opened);
+    let metadata = opened.metadata().map_err(ArchiveError::read(source))?;
+    if !metadata.is_file() {
+        return Ok(None);
+    }
+    let bytes = read(opened, source)?;
+    let mode = super::walk::Metadata::of(source)?.mode();
+    Ok(Some(Found { bytes, mode, ..Found::default() }))
 }
 
 fn of_tar(content: &Content, tar: &TarFile) -> Result<Files, BuildError> {
@@ -163,7 +235,7 @@ fn of_tar(content: &Content, tar: &TarFile) -> Result<Files, BuildError> {
     let mut used = Vec::new();
     tar.members(|member, position| -> Result<(), BuildError> {
         let path = normalize(&member.path).unwrap_or_default();
-        let index = PATHS.iter().position(|known| known.as_bytes() == &*path);
+        let index = PATHS.iter().position(|known| within(content, known) == Some(&*path));
         let Some(index) = index.filter(|_| member.kind == MemberKind::File && !member.sparse)
         else {
             return Ok(());

@@ -140,13 +140,13 @@ impl Placer<'_> {
             return Ok(());
         }
         if accounts.is_new {
-            self.origins.push(Origin::helper("accounts"));
+            self.origins.push(Origin::account_helper());
             self.directory(b"var/empty", 0o555)?;
             if !self.has(b"etc/nsswitch.conf") {
                 self.place(Entry::new(&b"etc/nsswitch.conf"[..], 0o644, inline(NSSWITCH)))?;
             }
         }
-        self.origins.push(Origin::of_path("accounts".to_owned()));
+        self.origins.push(Origin::accounts());
         for file in &accounts.files {
             let folder = self.resolved(parent_of(file.path.as_bytes()))?;
             let path = join(&folder, name_of(file.path.as_bytes()));
@@ -157,6 +157,7 @@ impl Placer<'_> {
             });
             let kind = Kind::File(FileContent::Inline(file.bytes.as_slice().into()));
             let xattrs = file.found.xattrs.clone();
+            self.account_files.push(path.clone());
             self.place(Entry { attributes, xattrs, ..Entry::new(path, file.found.mode, kind) })?;
         }
         Ok(())

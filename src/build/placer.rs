@@ -90,6 +90,8 @@ pub(super) struct Placer<'a> {
     pub(super) hard_links: BTreeMap<ImagePath, ImagePath>,
     /// Changes of what was placed.
     pub(super) changes: Changes<'a>,
+    /// The paths of the files with accounts.
+    pub(super) account_files: Vec<ImagePath>,
     /// Paths that are removed, and whether the base has them.
     pub(super) removed: BTreeMap<ImagePath, bool>,
     /// Hashes of the paths that have entries, of directories above them included.
@@ -115,6 +117,7 @@ impl<'a> Placer<'a> {
             tars: Vec::new(),
             hard_links: BTreeMap::new(),
             changes: Changes::default(),
+            account_files: Vec::new(),
             removed: BTreeMap::new(),
             placed_paths: HashSet::new(),
             hasher: RandomState::new(),
@@ -126,6 +129,11 @@ impl<'a> Placer<'a> {
     pub(super) fn begin_content(&mut self, more_follow: bool) {
         self.links.extend(std::mem::take(&mut self.new_links));
         self.collect_links = more_follow;
+    }
+
+    /// Makes what is placed from now on follow the symlink `path`.
+    pub(super) fn follow(&mut self, path: ImagePath, target: Box<[u8]>) {
+        self.links.insert(path, Node::Symlink(target));
     }
 
     /// Places a directory, and returns its path after following symlinks.

@@ -18,7 +18,7 @@ use crate::archive::tree::Node;
 use crate::text;
 
 /// The mode of a file that is made from text.
-const FILE_MODE: u32 = 0o644;
+pub(super) const FILE_MODE: u32 = 0o644;
 
 impl<'a> Placer<'a> {
     /// Places the recipe's single paths over everything that was placed before.
@@ -75,11 +75,16 @@ impl<'a> Placer<'a> {
     ) -> Result<ImagePath, BuildError> {
         let (mode, kind) = match creation {
             Creation::Directory => return self.directory(&path, 0o755),
+            // The recipe's accounts were added to it.
+            Creation::File(_) if self.account_files.contains(&path) => return Ok(path),
             Creation::File(FileSource::Inline(bytes)) => {
                 (FILE_MODE, Kind::File(FileContent::Inline(bytes.clone())))
             }
             Creation::File(FileSource::Path(source)) => self.host_file(source)?,
-            Creation::Symlink(target) => (0o777, Kind::Symlink(target.clone())),
+            Creation::Symlink(target) => {
+                self.follow(path.clone(), target.clone());
+                (0o777, Kind::Symlink(target.clone()))
+            }
             Creation::HardLink(target) => {
                 let parent = self.resolved(parent_of(target))?;
                 let target = join(&parent, name_of(target));

@@ -82,6 +82,35 @@ fn accounts_of_a_root_file_system_are_found_in_folders_and_tars() {
 }
 
 #[test]
+fn accounts_are_added_to_the_file_that_is_in_the_image_wherever_it_comes_from() {
+    let lab = Lab::new();
+    lab.file("tree/etc/passwd", "svc:x:77:88::/:/bin/sh\n");
+    lab.file("late/etc/passwd", "late:x:7:8::/:/bin/sh\n");
+    lab.mode("tree/etc/passwd", 0o640);
+    lab.tool("tar", ["-C", "tree/etc", "-cf", "etc.tar", "passwd"]);
+    for (keys, first, mode) in [
+        ("contents=[{source='tree/etc', target='/etc'}]", "svc:x:77:88", 0o640),
+        ("contents=[{source='tree/etc/passwd', target='/etc/passwd'}]", "svc:x:77:88", 0o640),
+        ("contents=[{source='tree/etc/passwd', target='/etc/', mode='a+r'}]", "svc", 0o644),
+        ("contents=[{tar='etc.tar', target='/etc'}]", "svc:x:77:88", 0o640),
+        ("contents=['tree', 'late']\non_conflict='first'", "svc:x:77:88", 0o640),
+        ("contents=['tree', 'late']\non_conflict='last'", "late:x:7:8", 0o644),
+        ("[[path]]\npath='/etc/passwd'\ncontent=\"own:x:5:5::/:/x\\n\"", "own:x:5:5", 0o644),
+        ("[[path]]\npath='/etc/passwd'\nsource='tree/etc/passwd'", "svc:x:77:88", 0o640),
+        ("contents=[{source='tree', exclude='passwd'}]", "root:x:0:0", 0o644),
+    ] {
+        let built = build(&lab, &format!("{keys}\n[accounts]\nusers=[{{name='new', uid=1}}]\n"));
+        let passwd = built.member("etc/passwd").unwrap();
+        let text = String::from_utf8(passwd.content).unwrap();
+        assert!(text.starts_with(first), "{keys}: {text}");
+        assert!(text.ends_with("\nnew:x:1:1::/home/new:/bin/sh\n"), "{keys}: {text}");
+        assert_eq!(passwd.mode, mode, "{keys}");
+    }
+    let owned = "contents=[{source='tree/etc', target='/etc', owner='svc'}]\n";
+    assert_eq!(build(&lab, owned).member("etc/passwd").unwrap().owner, (77, 88));
+}
+
+#[test]
 fn contradicting_accounts_are_errors() {
     let lab = Lab::new();
     base(&lab);
@@ -92,6 +121,7 @@ fn contradicting_accounts_are_errors() {
         ("{name='app', uid=1, groups='nope'}", "there is no group \"nope\" for the user \"app\""),
         ("{name='app', uid=1, home='x'}", "home \"x\" of \"app\" is not an absolute path"),
         ("{name='app'}", "missing key \"uid\""),
+        ("{name='app', uid=4294967295}", "the highest is 4294967294"),
     ] {
         let message =
             rejected(&lab, &format!("from_image='base.tar'\naccounts={{users=[{users}]}}\n"));

@@ -63,6 +63,7 @@ fn patterns_without_a_slash_match_names_and_others_match_paths() {
         |keys: &str| build(&lab, &format!("contents=[{{source='tree', {keys}}}]\n")).names(0);
     assert_eq!(names("include='*.rs'"), ["a.rs", "sub/", "sub/c.rs", "sub/deep/", "sub/deep/e.rs"]);
     assert_eq!(names("include='/*.rs'"), ["a.rs"]);
+    assert_eq!(names("include='./*.rs'"), ["a.rs"]);
     assert_eq!(names("include='sub/*.txt'"), ["sub/", "sub/d.txt"]);
     assert_eq!(names("include='sub', exclude='deep'"), ["sub/", "sub/c.rs", "sub/d.txt"]);
     assert_eq!(names("include='sub/**/*.rs'"), ["sub/", "sub/c.rs", "sub/deep/", "sub/deep/e.rs"]);

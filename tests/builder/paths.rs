@@ -230,7 +230,7 @@ fn mistakes_in_paths_are_errors_that_name_the_path() {
             "path='/x', capabilities='cap_net_bnd_service=ep', content=''",
             "did you mean \"cap_net_bind_service\"?",
         ),
-        ("path='/x', capabilities='cap_chown', content=''", "says nothing of the sets"),
+        ("path='/x', capabilities='cap_chown', content=''", "names no set, such as =ep"),
         (
             "path='/x', capabilities=['cap_chown=p', 'cap_kill=ep'], content=''",
             "effective (\"e\") all together",

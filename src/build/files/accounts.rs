@@ -1,7 +1,7 @@
 //! Users and groups: `/etc/passwd`, `/etc/group` and `/etc/shadow` (passwd(5), group(5),
 //! shadow(5)).
 
-use super::owner::is_name;
+use super::owner::{ID_MAX, is_name};
 use super::settings::{AccountSettings, GroupSettings, UserSettings};
 use super::{Account, OwnerSpec};
 use crate::text;
@@ -91,13 +91,29 @@ impl User {
             }
         }
         let groups = groups.map(Vec::from).unwrap_or_default();
-        Ok(Self { name, uid, gid: gid.unwrap_or(uid), home, shell, groups })
+        let gid = gid.unwrap_or(uid);
+        check_number(&name, uid)?;
+        check_number(&name, gid)?;
+        Ok(Self { name, uid, gid, home, shell, groups })
     }
 }
 
 impl Group {
     fn new(settings: GroupSettings) -> Result<Self, String> {
-        Ok(Self { name: checked(settings.name)?, gid: settings.gid })
+        let GroupSettings { name, gid } = settings;
+        check_number(&name, gid)?;
+        Ok(Self { name: checked(name)?, gid })
+    }
+}
+
+/// Checks that the user or group `name` may have this number.
+fn check_number(name: &str, id: u32) -> Result<(), String> {
+    match id <= ID_MAX {
+        true => Ok(()),
+        false => {
+            let name = text::quote(name);
+            Err(format!("{id} cannot be the number of {name}; the highest is {ID_MAX}"))
+        }
     }
 }
 

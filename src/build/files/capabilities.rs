@@ -104,7 +104,7 @@ impl Sets {
     fn apply(&mut self, clause: &str) -> Result<(), String> {
         let is_operator = |c: char| "=+-".contains(c);
         let Some(start) = clause.find(is_operator) else {
-            return Err("says nothing of the sets".to_owned());
+            return Err("names no set, such as =ep".to_owned());
         };
         let (names, mut rest) = clause.split_at(start);
         if names.is_empty() && !rest.starts_with('=') {

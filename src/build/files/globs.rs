@@ -103,9 +103,10 @@ fn matches_any(
 
 impl Glob {
     fn new(key: &str, text: &str) -> Result<Self, String> {
-        let pattern = text.strip_prefix("./").unwrap_or(text).trim_end_matches('/');
+        let pattern = text.trim_end_matches('/');
         let of_name = !pattern.contains('/');
-        let pattern = pattern.trim_start_matches('/');
+        let pattern = pattern.strip_prefix('.').filter(|rest| rest.starts_with('/'));
+        let pattern = pattern.unwrap_or(text).trim_matches('/');
         if pattern.is_empty() {
             return Err(format!("{key} has an empty pattern"));
         }

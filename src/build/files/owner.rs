@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::text;
 
+/// The highest number of a user or group: the one above means none (`chown(2)`).
+pub(super) const ID_MAX: u32 = u32::MAX - 1;
+
 /// A user or a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Account {
@@ -48,7 +51,7 @@ impl OwnerSpec {
 impl Account {
     fn parse(text: &str) -> Option<Self> {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return text.parse().ok().map(Self::Id);
+            return text.parse().ok().filter(|id| *id <= ID_MAX).map(Self::Id);
         }
         is_name(text).then(|| Self::Name(text.to_owned()))
     }
