@@ -101,11 +101,6 @@ impl LayerTree {
         self.through_symlinks(target)
     }
 
-    /// Whether the layer has a file, device or named pipe at `path`.
-    pub(crate) fn has_file(&self, path: &[u8]) -> bool {
-        matches!(self.tree.get(path), Some(Node::File))
-    }
-
     /// Resolves symlinks in the parents of `path` that are in this layer. An engine unpacks a layer
     /// by itself, so those of lower layers are not followed.
     fn through_symlinks(&self, path: Box<[u8]>) -> io::Result<Box<[u8]>> {

@@ -40,7 +40,7 @@ pub(crate) fn tar(root_directories: &BTreeSet<&str>) -> Option<String> {
     (some.len() > 1).then(|| {
         format!(
             "not an image but a root file system, with {}: docker export writes such archives; \
-             use docker save, or unpack it and name the folder in a recipe's contents",
+             use docker save, or put it into a recipe: contents = {{ tar = \"FILE\" }}",
             some.join(", ")
         )
     })

@@ -40,7 +40,8 @@ pub(super) fn resolve(
     }
     let mut resolved = LinkEntries::new();
     for (target, mut names) in names {
-        let file = found.get(&target).filter(|entry| matches!(entry.kind, Kind::File(_)));
+        let is_file = |entry: &&Entry| !matches!(entry.kind, Kind::Directory | Kind::HardLink(_));
+        let file = found.get(&target).filter(is_file);
         let Some(file) = file else {
             let (link, target) = (display_path(&names[0]), display_path(&target));
             let problem = format!(
@@ -54,7 +55,7 @@ pub(super) fn resolve(
         let first = names[0].clone();
         for name in names {
             let kind = match name == first {
-                true => Kind::File(content(file)),
+                true => content(file),
                 false => Kind::HardLink(first.clone()),
             };
             let entry = Entry { path: name.clone(), kind, ..file.clone() };
@@ -64,16 +65,11 @@ pub(super) fn resolve(
     Ok(resolved)
 }
 
-/// The content of `file` for an entry with another name.
-fn content(file: &Entry) -> FileContent {
-    match &file.kind {
-        Kind::File(FileContent::Host(host)) => {
-            let name = host.name.clone().unwrap_or_else(|| file.name().into());
-            let mut host = host.clone();
-            host.name = Some(name);
-            FileContent::Host(host)
-        }
-        Kind::File(content) => content.clone(),
-        _ => FileContent::Inline(Box::default()),
+/// The kind of `file` for an entry with another name.
+fn content(file: &Entry) -> Kind {
+    let mut kind = file.kind.clone();
+    if let Kind::File(FileContent::Host(host)) = &mut kind {
+        host.name.get_or_insert_with(|| file.name().into());
     }
+    kind
 }

@@ -5,7 +5,7 @@ use super::BuildError;
 use super::files::ConflictRule;
 use super::hard_links::{self, LinkEntries};
 use super::merged_layer::{MergedLayer, Sink};
-use super::origin::Priority;
+use super::origin::{Origin, Priority};
 use super::placer::Placer;
 use super::sorter::{Placed, Sorted};
 use crate::archive::ArchiveError;
@@ -30,6 +30,20 @@ impl Merged<'_> {
     ) -> Result<(), BuildError> {
         let sink = Sink::Each(visit, &self.links);
         self.placer.pass(&self.sorted, self.attributes.clone(), sink).map(drop)
+    }
+
+    /// Calls `visit` for everything that was placed and that nothing else replaces, in order, with
+    /// its origin and the origin's index. Folders that follow from their files are not among it.
+    pub(super) fn each_placed(
+        &self,
+        visit: &mut dyn FnMut(Entry, usize, &Origin),
+    ) -> Result<(), BuildError> {
+        let origins = &self.placer.origins;
+        self.placer.each_winner(&self.sorted, &mut |placed| {
+            let index = placed.origin as usize;
+            visit(placed.entry, index, &origins[index]);
+            Ok(())
+        })
     }
 
     /// The tars that contents of entries are parts of.
@@ -80,6 +94,24 @@ impl<'a> Placer<'a> {
         sink: Sink<'s>,
     ) -> Result<Sink<'s>, BuildError> {
         let mut layer = MergedLayer::new(self, attributes, sink);
+        self.each_winner(sorted, &mut |placed| layer.push(placed))?;
+        let unused = self
+            .removed
+            .iter()
+            .find(|(path, in_base)| !**in_base && !layer.used_removals.contains(*path));
+        if let Some((path, _)) = unused {
+            let problem = "there is no such path in the contents or the base image to remove";
+            return Err(BuildError::content(format!("path {}", display_path(path)), problem));
+        }
+        Ok(layer.sink)
+    }
+
+    /// Calls `visit` for what counts of everything that was placed at the same path, in order.
+    fn each_winner(
+        &self,
+        sorted: &Sorted,
+        visit: &mut dyn FnMut(Placed) -> Result<(), BuildError>,
+    ) -> Result<(), BuildError> {
         let mut previous: Option<Placed> = None;
         for placed in sorted.iter()? {
             let placed = placed?;
@@ -91,21 +123,12 @@ impl<'a> Placer<'a> {
                 }
                 _ => {
                     if let Some(first) = previous.replace(placed) {
-                        layer.push(first)?;
+                        visit(first)?;
                     }
                 }
             }
         }
-        previous.map_or(Ok(()), |last| layer.push(last))?;
-        let unused = self
-            .removed
-            .iter()
-            .find(|(path, in_base)| !**in_base && !layer.used_removals.contains(*path));
-        if let Some((path, _)) = unused {
-            let problem = "there is no such path in the contents or the base image to remove";
-            return Err(BuildError::content(format!("path {}", display_path(path)), problem));
-        }
-        Ok(layer.sink)
+        previous.map_or(Ok(()), visit)
     }
 
     /// Whether `second` replaces `first`, which has the same path. Two directories are one, of
@@ -129,12 +152,15 @@ impl<'a> Placer<'a> {
             }
             _ => false,
         };
+        if same_origin {
+            return Ok(true);
+        }
         let kinds_fit = is_directory(first) == is_directory(second);
         if kinds_fit || one.priority == Priority::Helper || other.priority == Priority::Helper {
             if one.priority != other.priority {
                 return Ok(other.priority > one.priority);
             }
-            if same_origin || one.priority == Priority::Path {
+            if one.priority == Priority::Path {
                 return Ok(true);
             }
             if same {

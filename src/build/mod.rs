@@ -69,6 +69,7 @@ mod stream_conf;
 mod string_or_list;
 mod tag;
 mod tar_contents;
+mod tar_members;
 mod walk;
 mod write_image;
 

@@ -25,6 +25,8 @@ pub(super) struct ExpandableLink {
 pub(super) struct Origin {
     /// Its name, for errors.
     pub(super) name: String,
+    /// The key of the recipe that it is from.
+    pub(super) key: &'static str,
     /// Which of two origins with a file at the same path counts.
     pub(super) priority: Priority,
     /// Whether its last entry for a path counts, as in a tar.
@@ -41,15 +43,24 @@ pub(super) enum Priority {
 
 impl Origin {
     pub(super) fn content(name: String) -> Self {
-        Self { name, priority: Priority::Content, last_wins: false }
+        Self { name, key: "contents", priority: Priority::Content, last_wins: false }
     }
 
     pub(super) fn helper(name: &str) -> Self {
         let name = format!("the helper {name}");
-        Self { name, priority: Priority::Helper, last_wins: false }
+        Self { name, key: "helpers", priority: Priority::Helper, last_wins: false }
+    }
+
+    /// Files that accounts need and that contents may have.
+    pub(super) fn account_helper() -> Self {
+        Self { key: "accounts", ..Self::helper("accounts") }
+    }
+
+    pub(super) fn accounts() -> Self {
+        Self { key: "accounts", ..Self::of_path("accounts".to_owned()) }
     }
 
     pub(super) fn of_path(name: String) -> Self {
-        Self { name, priority: Priority::Path, last_wins: true }
+        Self { name, key: "path", priority: Priority::Path, last_wins: true }
     }
 }

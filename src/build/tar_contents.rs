@@ -6,12 +6,13 @@ use super::BuildError;
 use super::image_path::ImagePath;
 use super::origin::Origin;
 use super::placer::Placer;
+use super::tar_members::{attributes, entry, link_targets};
 use crate::archive::ArchiveError;
-use crate::archive::entry::{Attributes, Entry, FileContent, Kind, join, name_of, parent_of};
+use crate::archive::entry::{Entry, FileContent, Kind, join, name_of, parent_of};
 use crate::archive::layer_tree::{AUFS, LayerTree, OPAQUE, WHITEOUT, normalize};
 use crate::archive::tar::{Member, MemberKind, SpecialKind};
 use crate::archive::tar_file::TarFile;
-use crate::image::Timestamp;
+use crate::archive::tree::Node;
 use crate::text;
 
 /// The state of placing one tar.
@@ -23,10 +24,16 @@ struct Members<'t> {
     target: &'t [u8],
     /// Its files so far, as an engine unpacks it.
     tree: LayerTree,
-    /// The targets of its hard links, as stored.
-    link_targets: BTreeSet<ImagePath>,
-    /// The entries of these targets that are not placed, by path in the tar.
-    left_out: BTreeMap<ImagePath, Entry>,
+    /// The targets of its hard links, and how many members with each path follow.
+    link_targets: BTreeMap<ImagePath, usize>,
+    /// The entries of these targets of which a hard link becomes a copy, by path in the tar.
+    copied: BTreeMap<ImagePath, Entry>,
+    /// Directories that the patterns do not select, by path in the tar.
+    unselected: BTreeMap<ImagePath, Entry>,
+    /// The directories above everything that is selected.
+    parents: BTreeSet<ImagePath>,
+    /// Its symlinks, by path in the image.
+    links: BTreeMap<ImagePath, Node>,
     /// The contents of its sparse files: the index of their file, and where in it each begins.
     sparse: Option<(u32, BTreeMap<u64, u64>)>,
     /// The last folder in the tar, and its path in the image.
@@ -45,24 +52,24 @@ impl Placer<'_> {
             target,
             tree: LayerTree::default(),
             link_targets: link_targets(tar)?,
-            left_out: BTreeMap::new(),
+            copied: BTreeMap::new(),
+            unselected: BTreeMap::new(),
+            parents: BTreeSet::new(),
+            links: BTreeMap::new(),
             sparse: None,
             folder: None,
         };
-        tar.members(|member, position| members.place(self, &member, position))
-    }
-}
-
-/// The targets of all hard links in `tar`.
-fn link_targets(tar: &TarFile) -> Result<BTreeSet<ImagePath>, BuildError> {
-    let mut targets = BTreeSet::new();
-    tar.members(|member, _| -> Result<(), BuildError> {
-        if member.kind == MemberKind::HardLink {
-            targets.extend(normalize(&member.link));
+        tar.members(|member, position| members.place(self, &member, position))?;
+        for (path, entry) in std::mem::take(&mut members.unselected) {
+            if members.parents.contains(&path) {
+                members.place_directory(self, entry)?;
+            }
+        }
+        if self.collect_links {
+            self.new_links.extend(members.links);
         }
         Ok(())
-    })?;
-    Ok(targets)
+    }
 }
 
 impl Members<'_> {
@@ -74,33 +81,66 @@ impl Members<'_> {
     ) -> Result<(), BuildError> {
         let added = self.tree.add(member).map_err(|error| self.invalid(error.to_string()))?;
         let Some(path) = added else { return self.place_whiteout(placer, member) };
-        let kind = self.kind(placer, member, &path, position)?;
-        let Some(kind) = kind else { return Ok(()) };
-        let entry = Entry {
-            path: path.clone(),
-            mode: if matches!(kind, Kind::Symlink(_)) { 0o777 } else { member.mode },
-            kind,
-            attributes: Some(Box::new(attributes(member))),
-            xattrs: member.xattrs.clone(),
+        let entry = match member.kind {
+            MemberKind::HardLink => self.hard_link(placer, member, &path)?,
+            _ => Some(self.entry(placer, member, &path, position)?),
         };
-        if !placer.selects(&path) {
-            if self.link_targets.contains(&path) {
-                self.left_out.insert(path, entry);
+        let Some(entry) = entry else { return Ok(()) };
+        let is_selected = placer.selects(&path);
+        self.keep_for_links(&path, &entry, is_selected);
+        if !is_selected {
+            if matches!(entry.kind, Kind::Directory) {
+                self.unselected.insert(path, entry);
             }
             return Ok(());
         }
+        self.add_parents(placer, &path);
         if matches!(entry.kind, Kind::Directory) {
-            let path = placer.resolved(&under(self.target, &path))?;
-            self.folder = None;
-            return if path.is_empty() {
-                Ok(())
-            } else {
-                placer.push(placer.adjusted(Entry { path, ..entry }))
-            };
+            return self.place_directory(placer, entry);
         }
         let folder = self.folder(placer, parent_of(&path))?;
         let path = join(&folder, name_of(&path));
+        match &entry.kind {
+            Kind::Symlink(target) if placer.collect_links => {
+                self.links.insert(path.clone(), Node::Symlink(target.clone()));
+            }
+            _ => drop(self.links.remove(&path)),
+        }
         placer.place(placer.adjusted(Entry { path, ..entry }))
+    }
+
+    /// Places a directory, whose path is that in the tar.
+    fn place_directory(&mut self, placer: &mut Placer<'_>, entry: Entry) -> Result<(), BuildError> {
+        let path = placer.resolved(&under(self.target, &entry.path))?;
+        self.links.remove(&path);
+        self.folder = None;
+        match path.is_empty() {
+            true => Ok(()),
+            false => placer.push(placer.adjusted(Entry { path, ..entry })),
+        }
+    }
+
+    /// Keeps the entry at `path` if hard links to it become copies: if it is not placed, is a
+    /// symlink, or is replaced later.
+    fn keep_for_links(&mut self, path: &[u8], entry: &Entry, is_selected: bool) {
+        let Some(following) = self.link_targets.get_mut(path) else { return };
+        *following = following.saturating_sub(1);
+        if !is_selected || *following > 0 || matches!(entry.kind, Kind::Symlink(_)) {
+            self.copied.insert(path.into(), entry.clone());
+        } else {
+            self.copied.remove(path);
+        }
+    }
+
+    /// Remembers the directories above `path`, if the patterns may leave them out.
+    fn add_parents(&mut self, placer: &Placer<'_>, path: &[u8]) {
+        let mut parent = parent_of(path);
+        while placer.current.globs.is_some()
+            && !parent.is_empty()
+            && self.parents.insert(parent.into())
+        {
+            parent = parent_of(parent);
+        }
     }
 
     /// Places a member that removes a path of a lower layer.
@@ -115,6 +155,7 @@ impl Members<'_> {
         if !name.starts_with(WHITEOUT) || is_internal || !placer.selects(&path) {
             return Ok(());
         }
+        self.add_parents(placer, &path);
         let folder = self.folder(placer, parent_of(&path))?;
         let kind = Kind::File(FileContent::Inline(Box::default()));
         let entry = Entry::new(join(&folder, name), member.mode, kind);
@@ -133,21 +174,21 @@ impl Members<'_> {
         }
     }
 
-    /// The kind of the entry for `member`; `None` if it is not placed.
-    fn kind(
+    /// The entry for `member`, which is anything but a hard link, at its `path` in the tar.
+    fn entry(
         &mut self,
         placer: &mut Placer<'_>,
         member: &Member,
         path: &[u8],
         position: u64,
-    ) -> Result<Option<Kind>, BuildError> {
-        Ok(Some(match member.kind {
+    ) -> Result<Entry, BuildError> {
+        let kind = match member.kind {
             MemberKind::Directory => Kind::Directory,
-            MemberKind::File if member.sparse => {
+            MemberKind::File | MemberKind::HardLink if member.sparse => {
                 let (tar, offset) = self.sparse_content(placer, position)?;
                 Kind::File(FileContent::Part { tar, offset, size: member.size })
             }
-            MemberKind::File => {
+            MemberKind::File | MemberKind::HardLink => {
                 let (tar, offset, size) = (self.index, position, member.size);
                 Kind::File(FileContent::Part { tar, offset, size })
             }
@@ -159,8 +200,8 @@ impl Members<'_> {
             MemberKind::Special(SpecialKind::BlockDevice(major, minor)) => {
                 Kind::BlockDevice(major, minor)
             }
-            MemberKind::HardLink => return self.hard_link(placer, member, path),
-        }))
+        };
+        Ok(entry(member, path, kind))
     }
 
     /// The place of a sparse file's content, which is at `position` in the tar.
@@ -179,17 +220,17 @@ impl Members<'_> {
         place.ok_or_else(|| ArchiveError::Changed(self.tar.path().to_owned()).into())
     }
 
-    /// The kind of a hard link. If its target is left out, it becomes a file; if
-    /// that is itself, it is not placed again.
+    /// The entry of a hard link at `path` in the tar; `None` if it leads to itself. It is a copy of
+    /// its target if they cannot be the same file in the image.
     fn hard_link(
         &mut self,
         placer: &Placer<'_>,
         member: &Member,
         path: &[u8],
-    ) -> Result<Option<Kind>, BuildError> {
+    ) -> Result<Option<Entry>, BuildError> {
         let target = self.tree.link_target(member);
         let target = target.map_err(|error| self.invalid(error.to_string()))?;
-        if !self.tree.has_file(&target) {
+        if !matches!(self.tree.get(&target), Some(Node::File | Node::Symlink(_))) {
             let (name, link) = (text::bytes(&member.path), text::bytes(&member.link));
             let problem =
                 format!("\"{name}\" is a hard link to \"{link}\", which it does not have");
@@ -199,11 +240,11 @@ impl Members<'_> {
         if *target == *path {
             return Ok(None);
         }
-        if let Some(entry) = self.left_out.get(&target) {
-            return Ok(Some(entry.kind.clone()));
+        if let Some(copied) = self.copied.get(&target) {
+            return Ok(Some(Entry { path: path.into(), ..copied.clone() }));
         }
         let folder = self.folder(placer, parent_of(&target))?;
-        Ok(Some(Kind::HardLink(join(&folder, name_of(&target)))))
+        Ok(Some(entry(member, path, Kind::HardLink(join(&folder, name_of(&target))))))
     }
 
     fn invalid(&self, problem: String) -> BuildError {
@@ -214,20 +255,4 @@ impl Members<'_> {
 /// The path of `path` in a tar whose root is at `target`.
 fn under(target: &[u8], path: &[u8]) -> ImagePath {
     if path.is_empty() { target.into() } else { join(target, path) }
-}
-
-fn attributes(member: &Member) -> Attributes {
-    let name = |name: &[u8]| {
-        let name = std::str::from_utf8(name).ok().filter(|name| name.len() <= 31);
-        name.unwrap_or_default().to_owned()
-    };
-    let seconds = i64::try_from(member.mtime).ok();
-    let mtime = seconds.and_then(|seconds| Timestamp::from_seconds(seconds).ok());
-    Attributes {
-        uid: member.uid,
-        gid: member.gid,
-        uname: name(&member.uname),
-        gname: name(&member.gname),
-        mtime: mtime.unwrap_or(Timestamp::DEFAULT),
-    }
 }

@@ -156,3 +156,31 @@ fn a_folder_lists_what_is_in_it_with_origins() {
         root["entries"].as_array().unwrap().iter().map(|e| e["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["bin", "etc", "nix", "opt", "usr"]);
 }
+
+#[test]
+fn the_content_that_counts_is_named_behind_links_of_the_base_and_for_conflicts() {
+    let lab = lab();
+    lab.file("other/etc/conf", "other");
+    for (rule, number) in [("first", "1 "), ("last", "2 ")] {
+        lab.file(
+            "recipe.toml",
+            format!(
+                "name='x'\nfrom_image='base.tar'\ncontents=['two', 'other']\nhelpers='tmp'\n\
+                 on_conflict='{rule}'\n[[path]]\npath='/bin/made'\ncontent='x'\n"
+            ),
+        );
+        for (path, from, detail) in [
+            ("/etc/conf", "contents", number),
+            ("/bin/tool", "contents", "1 "),
+            ("/usr/bin/tool", "contents", "1 "),
+            ("/bin/made", "recipe", "path"),
+            ("/tmp", "recipe", "helpers"),
+        ] {
+            let origin = explained(&lab, path)["path"]["origin"].clone();
+            assert_eq!(origin["from"], from, "{path}: {origin}");
+            assert!(origin["detail"].as_str().unwrap().starts_with(detail), "{path}: {origin}");
+        }
+    }
+    let tool = explained(&lab, "/bin/tool")["path"].clone();
+    assert_eq!(tool["source"], lab.path("two/bin/tool").canonicalize().unwrap().to_str().unwrap());
+}

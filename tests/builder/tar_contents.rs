@@ -194,3 +194,69 @@ fn sparse_files_of_a_tar_have_zeros_for_their_holes() {
         assert_eq!(lab.tool("bash", ["-ec", script]), "2 1048581\n", "{name}");
     }
 }
+
+/// Unpacks the layer of `built` and the tar `tar` with GNU tar, and returns how they differ: names,
+/// kinds, modes, owners, contents.
+fn compared(lab: &Lab, built: &crate::lab::Built, tar: &str, members: &str) -> String {
+    lab.file("layer.tar", built.layer_files().remove(0));
+    let script = format!(
+        "rm -rf ours theirs; mkdir ours theirs
+         tar -xpf layer.tar -C ours; tar -xpf {tar} -C theirs {members}
+         for tree in ours theirs; do
+             (cd $tree; find . -mindepth 1 -printf '%P %y %m %U:%G %l\\n' | sort
+              find . -type f | sort | xargs -r cat) >$tree.list
+         done
+         diff ours.list theirs.list; true"
+    );
+    lab.tool("bash", ["-ec", &script])
+}
+
+#[test]
+fn members_with_the_same_name_and_odd_hard_links_are_as_gnu_tar_unpacks_them() {
+    let lab = Lab::new();
+    for (name, script) in [
+        ("hard links to a symlink", "ln -s x a; ln -P a b; tar -cf in.tar a b"),
+        ("hard links to a pipe", "mkfifo a; ln a b; tar -cf in.tar a b"),
+        ("a file becomes a folder", "echo 1 >a; tar -cf in.tar a; rm a; mkdir a; echo 2 >a/b"),
+        ("a symlink becomes a folder", "ln -s x a; tar -cf in.tar a; rm a; mkdir a; echo >a/b"),
+        ("a folder becomes a symlink", "mkdir a; tar -cf in.tar a; rmdir a; ln -s x a"),
+        ("a linked file is replaced", "echo 1 >a; ln a b; tar -cf in.tar a b; rm a; echo new >a"),
+    ] {
+        let script = format!("rm -rf t; mkdir t; cd t; {script}; tar -rf in.tar a; mv in.tar ..");
+        lab.tool("bash", ["-ec", &script]);
+        let built = build(&lab, "contents=[{tar='in.tar'}]\n");
+        assert_eq!(compared(&lab, &built, "in.tar", ""), "", "{name}");
+    }
+}
+
+#[test]
+fn the_folders_that_lead_to_included_members_keep_their_metadata() {
+    let lab = Lab::new();
+    lab.file("srv/app/data", "data");
+    lab.file("srv/other", "");
+    lab.mode("srv", 0o711);
+    lab.mode("srv/app", 0o2750);
+    lab.tool("tar", ["-cf", "in.tar", "srv"]);
+    let built = build(&lab, "contents=[{tar='in.tar', include='/srv/app/data'}]\n");
+    let members = "--no-recursion srv srv/app srv/app/data";
+    assert_eq!(compared(&lab, &built, "in.tar", members), "");
+}
+
+#[test]
+fn later_contents_and_single_paths_follow_the_symlinks_of_a_tar() {
+    let lab = Lab::new();
+    rootfs(&lab);
+    lab.file("app/bin/app", "app");
+    let built = build(
+        &lab,
+        "contents=[{tar='rootfs.tar'}, 'app']\n[[path]]\npath='/bin/made'\ncontent='x'\n\
+         [[path]]\npath='/bin/tool'\nowner='5'\n[[path]]\npath='/opt'\ntype='symlink'\n\
+         target='srv'\n[[path]]\npath='/opt/file'\ncontent='x'\n",
+    );
+    for (path, kind) in
+        [("bin", '2'), ("usr/bin/app", '0'), ("usr/bin/made", '0'), ("opt", '2'), ("srv/file", '0')]
+    {
+        assert_eq!(built.member(path).unwrap().kind, kind, "{path}");
+    }
+    assert_eq!(built.member("usr/bin/tool").unwrap().owner, (5, 5));
+}

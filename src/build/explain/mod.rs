@@ -4,6 +4,7 @@ mod config;
 mod layers;
 mod origin;
 mod path;
+mod placed;
 
 pub use config::{ExplainedField, ExplainedVariable};
 pub use layers::ExplainedLayer;

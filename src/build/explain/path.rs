@@ -8,14 +8,14 @@ use serde::Serialize;
 
 use super::layers::origin_of_layer;
 use super::origin::{Origin, OriginKind};
+use super::placed::{PlacedPath, PlacedPaths};
 use crate::archive::entry::{display_path, join, name_of, parent_of};
 use crate::archive::flatten::FoundPath;
 use crate::archive::tar::{Member, MemberKind, SpecialKind};
-use crate::archive::tar_file::TarFile;
 use crate::archive::tree::Tree;
 use crate::archive::{ArchiveError, Compression, FileSystem, ImageSelector, open};
-use crate::build::files::{ContentSource, PathAction};
-use crate::build::inputs::{Content, PlannedPath};
+use crate::build::files::ContentSource;
+use crate::build::inputs::Content;
 use crate::build::{BuildError, CacheUse, Format, Options, Output, Plan, assemble};
 use crate::text;
 
@@ -85,18 +85,14 @@ fn built_files(plan: &Plan, threads: usize, cache: CacheUse) -> Result<FileSyste
 struct Explainer<'p> {
     plan: &'p Plan,
     files: FileSystem,
-    /// The files of each content that is a tar.
-    tars: Vec<Option<Tree>>,
+    /// The paths that the recipe places.
+    placed: PlacedPaths,
 }
 
 impl<'p> Explainer<'p> {
     fn new(plan: &'p Plan, files: FileSystem) -> Result<Self, BuildError> {
-        let tree = |content: &Content| {
-            let changes = content.tar.as_ref().map(TarFile::layer_tree).transpose()?;
-            Ok(changes.map(|changes| Tree::from_layers([changes])))
-        };
-        let tars = plan.contents.iter().map(tree).collect::<Result<_, ArchiveError>>()?;
-        Ok(Self { plan, files, tars })
+        let placed = PlacedPaths::of(plan)?;
+        Ok(Self { plan, files, placed })
     }
 
     fn explain(&self, path: &[u8]) -> Result<Option<ExplainedPath>, BuildError> {
@@ -158,27 +154,22 @@ impl<'p> Explainer<'p> {
         if planned.is_none_or(|layer| layer.finished.is_some()) {
             return (number, of_layer, None);
         }
-        if let Some(key) = self.recipe_key(path) {
-            return (number, Origin::new(OriginKind::Recipe, key), None);
+        let placed = self.placed.get(path);
+        if let Some(placed) = placed.filter(|placed| placed.content.is_none()) {
+            return (number, Origin::new(OriginKind::Recipe, &*placed.by), None);
         }
         if let Some((name, source)) = self.store_path(path) {
             return (number, Origin::new(OriginKind::Store, name), source);
         }
-        let content = self.content(path, member);
-        match content {
-            Some((origin, source)) => (number, origin, source),
-            None if member.kind == MemberKind::Directory && self.in_base(path) => {
-                let detail = "the directory is repeated for the files in it";
-                (number, Origin::new(OriginKind::Base, detail), None)
-            }
-            None if member.kind == MemberKind::Directory => {
-                (number, Origin::new(OriginKind::Default, "made for the files in it"), None)
-            }
-            None => {
-                let detail = "path, accounts or helpers";
-                (number, Origin::new(OriginKind::Recipe, detail), None)
-            }
+        if let Some((content, placed)) = placed.and_then(|placed| Some((placed.content?, placed))) {
+            let (origin, source) = self.content(content, placed, path, member);
+            return (number, origin, source);
         }
+        let (kind, detail) = match self.in_base(path) {
+            true => (OriginKind::Base, "the directory is repeated for the files in it"),
+            false => (OriginKind::Default, "made for the files in it"),
+        };
+        (number, Origin::new(kind, detail), None)
     }
 
     /// The name of the store path that `path` is in, and the file of the host.
@@ -192,37 +183,21 @@ impl<'p> Explainer<'p> {
         Some((String::from_utf8_lossy(name).into_owned(), source))
     }
 
-    /// The key of the recipe that makes the file at `path`, if it is not one of the contents.
-    fn recipe_key(&self, path: &[u8]) -> Option<&'static str> {
-        let made = |planned: &PlannedPath| {
-            *planned.entry.path == *path && matches!(planned.entry.action, PathAction::Create(_))
-        };
-        if self.plan.paths.iter().any(made) {
-            return Some("path");
-        }
-        let mut accounts = self.plan.accounts.files.iter();
-        let is_account_file = accounts.any(|file| file.path.trim_matches('/').as_bytes() == path);
-        is_account_file.then_some("accounts")
-    }
-
-    /// The content that has `path`, the first of several, and its file on the host.
-    fn content(&self, path: &[u8], member: &Member) -> Option<(Origin, Option<PathBuf>)> {
-        let contents = self.plan.contents.iter().zip(&self.tars).enumerate();
-        for (index, (content, tar)) in contents {
-            let source = match tar {
-                Some(tree) => {
-                    let within = within(path, &content.entry.target);
-                    within.filter(|path| tree.get(path).is_some()).map(|_| None)
-                }
-                None => file_of(content, path, member).map(Some),
-            };
-            if let Some(source) = source {
-                let number = self.number(index);
-                let detail = format!("{number} {}", text::path(&content.source));
-                return Some((Origin::new(OriginKind::Contents, detail), source));
-            }
-        }
-        None
+    /// The content with the index `index`, which has `path`, and its file on the host.
+    fn content(
+        &self,
+        index: usize,
+        placed: &PlacedPath,
+        path: &[u8],
+        member: &Member,
+    ) -> (Origin, Option<PathBuf>) {
+        let content = &self.plan.contents[index];
+        let source = placed.source.clone().or_else(|| match content.tar {
+            Some(_) => None,
+            None => file_of(content, path, member),
+        });
+        let detail = format!("{} {}", self.number(index), text::path(&content.source));
+        (Origin::new(OriginKind::Contents, detail), source)
     }
 
     /// The number of a content in the recipe, which also lists finished layers.
