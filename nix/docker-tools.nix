@@ -21,6 +21,7 @@
   proot,
   cacert,
   nix,
+  shadow,
   sqlite,
   storeDir ? builtins.storeDir,
 }:
@@ -34,8 +35,17 @@ let
   inherit (images) listOf recipeOf confOf customised compressorOf;
   rootLayer = import ./root-layer.nix {
     inherit seatrial runCommand writeText bash coreutils findutils gnutar fakeroot proot storeDir;
-    inherit (images) imageArguments;
+    inherit (images) imageArguments copyFunction;
   };
+
+  # Streams the image of a configuration, which is its first argument.
+  streamScript = runCommand "stream" { } ''
+    {
+      echo '#!${runtimeShell}'
+      sed 's|@seatrial@|${seatrial}/bin/seatrial|' ${./stream.sh}
+    } > $out
+    chmod 755 $out
+  '';
 
   # Commands that write a Nix database with `contents` and their closure into the working folder.
   nixDB = contents: ''
@@ -86,7 +96,10 @@ rec {
       baseName = baseNameOf name;
       items = listOf contents;
       commands = lib.optionalString includeNixDB (nixDB items) + extraCommands;
-      isPlain = commands == "" && fakeRootCommands == "";
+      # As in nixpkgs, owner and time are those of store paths; the links to them belong to root.
+      areOwnedByRoot = uid == 0 && gid == 0 && uname == "root" && gname == "root";
+      areOfStore = areOwnedByRoot && mtime == "1970-01-01T00:00:01Z";
+      isPlain = commands == "" && fakeRootCommands == "" && (areOfStore || items == [ ]);
       customisation = customised {
         inherit baseName items fakeRootCommands enableFakechroot;
         extraCommands = commands;
@@ -107,7 +120,7 @@ rec {
         ];
         preferLocalBuild = true;
         passthru = passthru // {
-          inherit conf;
+          inherit conf streamScript;
           inherit (recipe) imageName imageTag;
           isExe = true;
         };
@@ -119,7 +132,7 @@ rec {
       ''
         {
           echo '#!${runtimeShell}'
-          sed -e 's|@seatrial@|${seatrial}/bin/seatrial|' -e 's|@conf@|${conf}|' ${./stream.sh}
+          echo 'exec ${streamScript} ${conf} "$@"'
         } > $out
         chmod 755 $out
         mkdir -p $bin/bin
@@ -183,12 +196,13 @@ rec {
       customisation =
         if runAsRoot != null then
           rootLayer {
-            inherit baseName fromImage fromImageName fromImageTag items runAsRoot;
+            inherit baseName fromImage fromImageName fromImageTag items;
+            inherit keepContentsDirlinks runAsRoot;
             extraCommands = commands;
           }
         else if commands != "" then
           customised {
-            inherit baseName items uid gid;
+            inherit baseName items uid gid keepContentsDirlinks;
             copied = true;
             extraCommands = commands;
           }
@@ -294,6 +308,7 @@ rec {
 
   # Commands for runAsRoot and fakeRootCommands after which useradd and groupadd work.
   shadowSetup = ''
+    export PATH=${shadow}/bin:$PATH
     mkdir -p /etc/pam.d
     [ -f /etc/passwd ] || echo 'root:x:0:0::/root:${runtimeShell}' > /etc/passwd
     [ -f /etc/shadow ] || echo 'root:!x:::::::' > /etc/shadow

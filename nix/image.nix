@@ -157,6 +157,24 @@ rec {
         ${lib.optionalString debug "cat $out"}
       '';
 
+  # A shell function that copies the folder $1 to the folder $2. Links to folders become folders, as
+  # nixpkgs' `rsync -k` does it, except those to folders that they are in.
+  copyFunction = keepContentsDirlinks: ''
+    copy() {
+      cp -dR "$1/." "$2/"
+      chmod -R u+w "$2"
+      ${lib.optionalString keepContentsDirlinks "return 0"}
+      find "$1/" -type l | while IFS= read -r link; do
+        folder=$(readlink -f "$link") && [ -d "$folder" ] || continue
+        case $1/ in "$folder"/*) continue ;; esac
+        case ''${3-}: in *":$folder:"*) continue ;; esac
+        rm -f "$2/''${link#"$1"/}"
+        mkdir -p "$2/''${link#"$1"/}"
+        copy "$folder" "$2/''${link#"$1"/}" "''${3-}:$folder"
+      done
+    }
+  '';
+
   # The layer that commands make of the contents, with the owners and modes that they set. No store
   # path can have these, so it is a tar. `copied`: the contents are copied rather than linked.
   customised =
@@ -167,6 +185,7 @@ rec {
       fakeRootCommands ? "",
       enableFakechroot ? false,
       copied ? false,
+      keepContentsDirlinks ? false,
       uid ? 0,
       gid ? 0,
     }:
@@ -177,7 +196,8 @@ rec {
       };
       tree =
         if copied then
-          "for item in ${toString items}; do cp -dR $item/. root/; chmod -R u+w root; done"
+          copyFunction keepContentsDirlinks
+          + "for item in ${toString items}; do copy $(readlink -f $item) root; done"
         else
           "cp -dR ${links}/. root/; chmod -R u+w root";
       owner = lib.optionalString (

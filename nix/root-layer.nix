@@ -12,6 +12,7 @@
   proot,
   storeDir,
   imageArguments,
+  copyFunction,
 }:
 {
   baseName,
@@ -19,6 +20,7 @@
   fromImageName,
   fromImageTag,
   items,
+  keepContentsDirlinks,
   runAsRoot,
   extraCommands,
 }:
@@ -59,8 +61,12 @@ let
     mkdir root layer
     ${if fromImage == null then "" else export}
     states > before
+    ${copyFunction keepContentsDirlinks}
     for item in ${toString items}; do
-      tar -C "$item" --owner=0 --group=0 --mode=u+w -c . | tar -C root --keep-directory-symlink -xp
+      mkdir item
+      copy "$(readlink -f "$item")" item
+      tar -C item --owner=0 --group=0 -c . | tar -C root --keep-directory-symlink -xp
+      rm -rf item
     done
     # Folders for what is bound, where the image has none; they do not get into the layer.
     bindings=()

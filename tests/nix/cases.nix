@@ -496,3 +496,4 @@ rec {
     registration = closureInfo { rootPaths = [ hello ]; };
   };
 }
+// import ./arguments.nix { inherit pkgs dockerTools; }

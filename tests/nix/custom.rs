@@ -53,6 +53,22 @@ fn fake_chroot_commands_see_the_image_at_the_root() {
 }
 
 #[test]
+fn users_and_groups_are_added_as_in_the_manual_of_nixpkgs() {
+    for tree in [Image::streamed("shadow").tree(), tree("shadowAsRoot")] {
+        let text = |path: &str| String::from_utf8(tree[path].content.clone()).unwrap();
+        let fields = |path: &str| -> Vec<String> {
+            let text = text(path);
+            let line = text.lines().find(|line| line.starts_with("redis:")).unwrap();
+            line.split(':').map(str::to_owned).collect()
+        };
+        let (user, group) = (fields("etc/passwd"), fields("etc/group"));
+        assert_eq!(user[3], group[2], "the group of the user");
+        let owner = (user[2].parse().unwrap(), group[2].parse().unwrap());
+        assert_eq!(tree["data"].owner, owner);
+    }
+}
+
+#[test]
 fn what_run_as_root_changes_is_one_layer() {
     let image = Image::built("asRoot");
     let layers = image.layers();

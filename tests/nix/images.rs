@@ -46,6 +46,8 @@ fn streams_have_the_name_that_they_are_called_with() {
     assert_eq!(named(&["--repo_tag", "other:2"]), "other:2");
     assert_eq!(named(&["-t", "localhost:5000/a/b:3"]), "localhost:5000/a/b:3");
     assert_eq!(named(&["--repo_tag=c:4"]), "c:4");
+    let tag = named(&[]).rsplit_once(':').unwrap().1.to_owned();
+    assert_eq!(named(&["-t", "localhost:5000/a/b"]), format!("localhost:5000/a/b:{tag}"));
     let bin = built("stream.bin");
     assert!(bin.join("bin/stream-hello").is_file(), "the executable has a folder of its own");
 }
@@ -119,6 +121,7 @@ fn dates_architectures_and_owners_are_as_given() {
     let owned = Image::streamed("owned").tree();
     let hello = owned.iter().find(|(path, _)| path.ends_with("-hello-2.12/bin/hello")).unwrap();
     assert_eq!(hello.1.owner, (1000, 100));
+    assert_eq!(owned["bin/hello"].owner, (0, 0), "the owner is that of store paths");
     assert_eq!(evaluated("owned.extra"), 1);
 }
 
@@ -212,4 +215,23 @@ fn the_package_is_the_same_from_every_file_and_has_every_function() {
         "usrBinEnv",
     ]);
     assert_eq!(package["functions"], functions);
+}
+
+#[test]
+fn links_to_folders_become_folders_unless_they_are_to_be_kept_whatever_makes_the_layer() {
+    for made_by in ["", "ByCommands", "AsRoot"] {
+        // As `rsync -rlk` copies them, which nixpkgs uses: links to folders above would not end.
+        let copied = Image::built(&format!("linksCopied{made_by}")).tree();
+        for (path, link) in
+            [("link", ""), ("outside", ""), ("real/up", ".."), ("file", "real/sub/file")]
+        {
+            assert_eq!(copied[path].link, link, "{made_by} {path}");
+        }
+        assert_eq!(copied["link/sub/file"].content, b"content\n", "{made_by}");
+        assert!(copied["outside/hello"].content.ends_with(b"world!\"\n"), "{made_by}");
+        assert_eq!(copied.contains_key("made"), !made_by.is_empty());
+        let kept = Image::built(&format!("linksKept{made_by}")).tree();
+        assert_eq!(kept["link"].link, "real", "{made_by}");
+        assert!(kept["outside"].link.ends_with("-hello-2.12/bin"), "{made_by}");
+    }
 }

@@ -124,6 +124,10 @@ let
     '';
     nix = "/usr";
     sqlite = "/usr";
+    shadow = runCommand "shadow" { } ''
+      mkdir -p $out/bin
+      ln -s /usr/sbin/useradd /usr/sbin/groupadd $out/bin
+    '';
     seatrial = runCommand "seatrial-0.1.0" { } ''
       mkdir -p $out/bin
       cp ${seatrialFile} $out/bin/seatrial
