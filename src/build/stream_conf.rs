@@ -22,6 +22,10 @@ const CUSTOMISATION_TAR: &str = "layer.tar";
 /// Keys of a recipe that the fields of the file replace.
 const REPLACED_KEYS: [&str; 8] =
     ["name", "tag", "tags", "store", "layering", "layeringPipeline", "max_layers", "maxLayers"];
+/// The time of a build, as nixpkgs and recipes write it.
+const NOW: &str = "now";
+/// The beginning of a helper with a file of this host.
+const CERTIFICATES: &str = "ca-certificates=";
 /// Keys of entries of `contents` that are paths on the host.
 const CONTENT_PATHS: [&str; 3] = ["source", "tar", "layer"];
 
@@ -87,6 +91,7 @@ pub fn stream_conf(
     let contents = ["contents", "copyToRoot", "copy_to_root"].into_iter();
     let contents = contents.filter_map(|key| conf.remove(key)).next().unwrap_or_default();
     let folder = recipe.path.parent().unwrap_or(Path::new(""));
+    make_absolute(&mut conf, folder);
     match absolute_contents(contents, folder).as_slice() {
         [] => drop(conf.insert(CUSTOMISATION.to_owned(), Value::Null)),
         [only] if customisation(only).is_some() => {
@@ -114,8 +119,6 @@ pub fn stream_conf(
     let owner = &recipe.owner;
     for (key, value) in [
         ("config", json!({})),
-        ("created", json!(plan.created.to_string())),
-        ("mtime", json!(recipe.mtime.time().to_string())),
         ("uid", json!(owner.uid)),
         ("gid", json!(owner.gid)),
         ("uname", json!(owner.uname)),
@@ -123,7 +126,49 @@ pub fn stream_conf(
     ] {
         conf.entry(key).or_insert(value);
     }
+    // The forms of a recipe are more than those that nixpkgs reads.
+    for (key, time) in [("created", plan.created), ("mtime", recipe.mtime.time())] {
+        if conf.get(key).is_none_or(|written| written != NOW) {
+            conf.insert(key.to_owned(), time.to_string().into());
+        }
+    }
     Ok(Value::Object(conf))
+}
+
+/// Makes the paths of this host in `path`, `run` and `helpers` absolute.
+fn make_absolute(conf: &mut Map<String, Value>, folder: &Path) {
+    for entry in conf.get_mut("path").and_then(Value::as_array_mut).into_iter().flatten() {
+        entry.get_mut("source").into_iter().for_each(|path| make_path_absolute(path, folder));
+    }
+    for step in conf.get_mut("run").and_then(Value::as_array_mut).into_iter().flatten() {
+        let inputs = step.get_mut("inputs");
+        for input in inputs.into_iter().flat_map(one_or_many) {
+            let source = match input {
+                Value::Object(table) => table.get_mut("source"),
+                path => Some(path),
+            };
+            source.into_iter().for_each(|path| make_path_absolute(path, folder));
+        }
+    }
+    for helper in conf.get_mut("helpers").into_iter().flat_map(one_or_many) {
+        if let Some(file) = helper.as_str().and_then(|text| text.strip_prefix(CERTIFICATES)) {
+            *helper = format!("{CERTIFICATES}{}", absolute(folder, Path::new(file))).into();
+        }
+    }
+}
+
+fn make_path_absolute(value: &mut Value, folder: &Path) {
+    if let Value::String(path) = value {
+        *path = absolute(folder, Path::new(&*path));
+    }
+}
+
+/// The entries of a list, or the only one without a list.
+fn one_or_many(value: &mut Value) -> &mut [Value] {
+    match value {
+        Value::Array(values) => values,
+        value => std::slice::from_mut(value),
+    }
 }
 
 /// The store paths of each new layer.
@@ -150,9 +195,7 @@ fn absolute_contents(contents: Value, folder: &Path) -> Vec<Value> {
         Value::String(path) => absolute(folder, Path::new(&path)).into(),
         Value::Object(mut table) => {
             for key in CONTENT_PATHS {
-                if let Some(Value::String(path)) = table.get_mut(key) {
-                    *path = absolute(folder, Path::new(&*path));
-                }
+                table.get_mut(key).into_iter().for_each(|path| make_path_absolute(path, folder));
             }
             Value::Object(table)
         }

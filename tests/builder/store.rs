@@ -194,6 +194,7 @@ fn layers_of_store_paths_may_be_listed() {
 fn a_configuration_for_streaming_gives_the_image_of_its_recipe() {
     let lab = Lab::with_store();
     lab.file("tree/etc/motd", "hello\n");
+    lab.file("ca.pem", "-----BEGIN CERTIFICATE-----\n");
     lab.build_with("name='base'\ncontents='tree'\n", "base.tar", &[]);
     // The store has the same path here and in the image.
     let dir = lab.path("store").canonicalize().unwrap().display().to_string();
@@ -202,16 +203,24 @@ fn a_configuration_for_streaming_gives_the_image_of_its_recipe() {
     let recipe = format!(
         "name='registry.example:5000/x'\ncontents=['{dir}/a-app', 'tree']\nuid=7\n\
          layering='popularity'\nmax_layers=4\nfrom_image='base.tar'\nreplace='/etc'\n\
-         [store]\ndir='{dir}'\nclosure='graph.json'\n[config]\nCmd=['/bin/app']\n"
+         created='@99'\nmtime='@77'\nhelpers='ca-certificates=ca.pem'\n\
+         [store]\ndir='{dir}'\nclosure='graph.json'\n[config]\nCmd=['/bin/app']\n\
+         [[path]]\npath='/srv/ca'\nsource='ca.pem'\n"
     );
     let built = lab.build(&recipe);
     let conf = lab.seatrial(["conf", "recipe.toml"]).ok();
     let parsed: Value = serde_json::from_str(&conf).unwrap();
     assert_eq!(parsed["repo_tag"], built.summary["reference"]);
     assert_eq!(parsed["store_layers"].as_array().unwrap().len(), 2);
+    let times = [&parsed["created"], &parsed["mtime"]];
+    assert_eq!(times, ["1970-01-01T00:01:39Z", "1970-01-01T00:01:17Z"], "as Python reads them");
     lab.file("elsewhere/conf.json", &conf);
     lab.seatrial(["build", "elsewhere/conf.json", "-o", "y.tar"]).ok();
     assert_eq!(std::fs::read(lab.path("y.tar")).unwrap(), built.bytes);
+    lab.file("steps.toml", "name='x'\n[[run]]\nargs=['x']\ninputs=['ca.pem']\n");
+    let conf: Value = serde_json::from_str(&lab.seatrial(["conf", "steps.toml"]).ok()).unwrap();
+    let input = lab.path("ca.pem").display().to_string();
+    assert!(conf["run"][0]["inputs"][0].as_str().unwrap().ends_with(&input), "{conf}");
     lab.file("single.toml", "name='x'\nlayering='single'\ncontents='tree'\n");
     let message = lab.seatrial(["conf", "single.toml"]).rejected(&lab, "x");
     assert!(message.contains("has layers of store paths"), "{message}");
