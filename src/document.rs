@@ -166,6 +166,14 @@ fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, LineError> {
         };
         // The place is reported separately.
         let message = message.split(" at line ").next().unwrap_or_default();
+        let message = match message {
+            "expected sequence start" => "expected a list",
+            "expected mapping start" => "expected a table",
+            "expected string scalar" => "expected a string",
+            "unexpected end of input" => "unexpected end of the file",
+            message if message.starts_with("cannot deserialize null") => "a value is missing",
+            message => message,
+        };
         (line, explain(message.lines().next().unwrap_or_default()))
     })
 }
@@ -185,21 +193,42 @@ fn explain(message: &str) -> String {
     }
     let mut quoted = message.split('`').skip(1).step_by(2);
     let (true, Some(key)) = (message.starts_with("unknown field"), quoted.next()) else {
-        return text::excerpt(&message.lines().collect::<Vec<_>>().join(" ")).into_owned();
+        let message = message.lines().collect::<Vec<_>>().join(" ");
+        return text::excerpt(&without_types(&message)).into_owned();
     };
     let known: Vec<&str> = quoted.collect();
     let renamed = RENAMED.iter().find(|(old, new)| *old == key && known.contains(new));
     if let Some((_, new)) = renamed {
         return format!("unknown key {}; it is now called {new:?}", text::quote(key));
     }
-    let nearest = suggest::nearest(key, known.iter().copied());
+    // A key without its unit: memory for memory_mib.
+    let with_unit = |known: &&&str| known.strip_prefix(key).is_some_and(|it| it.starts_with('_'));
+    let nearest = suggest::nearest(key, known.iter().copied())
+        .or_else(|| known.iter().find(with_unit).copied());
     // Names in camelCase are aliases, which dockerTools uses.
     let is_alias = |key: &&&str| key.contains(|c: char| c.is_ascii_uppercase());
-    let listed: Vec<&str> = known.iter().filter(|key| !is_alias(key)).copied().collect();
+    let mut listed: Vec<&str> = known.iter().filter(|key| !is_alias(key)).copied().collect();
+    // A format of another tool may have names in camelCase alone.
+    if listed.is_empty() {
+        listed.clone_from(&known);
+    }
     let hint = match (&nearest, known.is_empty()) {
         (Some(_), _) => suggest::hint(&nearest),
         (None, true) => String::new(),
         (None, false) => format!("; valid keys: {}", listed.join(", ")),
     };
     format!("unknown key {}{hint}", text::quote(key))
+}
+
+/// Replaces the name of a type of Rust at the end of a message about a number.
+fn without_types(message: &str) -> String {
+    let (start, name) = message.rsplit_once(' ').unwrap_or_default();
+    match name {
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i64" => {
+            // YAML: "invalid i64".
+            let start = if start == "invalid" { "expected" } else { start };
+            format!("{start} a whole number")
+        }
+        _ => message.to_owned(),
+    }
 }

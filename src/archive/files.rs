@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use super::ArchiveError;
 use super::blob::LayerBlob;
 use super::decompress::{Codec, CountingReader};
-use super::entry::{Xattrs, join, name_of, parent_of};
+use super::entry::{Xattrs, join};
 use super::image::Image;
 use super::layer_tree::{LayerTree, normalize};
 use super::limits::Budget;
@@ -52,11 +52,9 @@ pub fn find(
 ) -> Result<BTreeMap<String, FileInfo>, ArchiveError> {
     let mut wanted: BTreeMap<Box<[u8]>, Vec<&str>> = BTreeMap::new();
     for path in paths {
-        let path_in_image = normalize(path.as_bytes()).unwrap_or_default();
-        let parent = resolve(parent_of(&path_in_image), |path| tree.get(path));
-        let Ok(parent) = parent else { continue };
-        let real = join(&parent, name_of(&path_in_image));
-        if tree.get(&real).is_some() {
+        let Some(real) = real_path(path.as_bytes(), tree) else { continue };
+        // Every container has a root folder.
+        if real.is_empty() || tree.get(&real).is_some() {
             wanted.entry(real).or_default().push(path);
         }
     }
@@ -69,7 +67,43 @@ pub fn find(
         let result = find_in(image, layer, &mut wanted, &mut found);
         result.map_err(ArchiveError::read(&image.path))?;
     }
+    let root = wanted.remove(&Box::default()).unwrap_or_default();
+    found.extend(root.into_iter().map(|path| (path.to_owned(), FileInfo::root())));
     Ok(found)
+}
+
+/// The path in layers of the file that a container has at `path`: symlinks in parent folders and
+/// `..` are followed, a symlink at the path itself is not.
+fn real_path(path: &[u8], tree: &Tree) -> Option<Box<[u8]>> {
+    let parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+    let is_name = |part: &&[u8]| !matches!(*part, b"" | b".");
+    let last = parts.iter().rposition(is_name).unwrap_or_default();
+    let (parent, name) = match parts[last] {
+        b".." => (parts.as_slice(), &b""[..]),
+        name => (&parts[..last], name),
+    };
+    let parent = resolve(&parent.join(&b'/'), |path| tree.get(path)).ok()?;
+    Some(match name {
+        b"" | b"." => parent,
+        name => join(&parent, name),
+    })
+}
+
+impl FileInfo {
+    /// The root folder of an image whose layers have no entry for it, as engines create it.
+    fn root() -> Self {
+        Self {
+            kind: MemberKind::Directory,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            size: 0,
+            mtime: 0,
+            xattrs: Xattrs::default(),
+            link: Vec::new(),
+            content: None,
+        }
+    }
 }
 
 /// An entry of one layer.
@@ -184,7 +218,12 @@ fn entries(
     while let Some(member) = reader.next_member()? {
         number += 1;
         budget.take_entry(&member)?;
-        let Some(path) = tree.add(&member)? else { continue };
+        let is_root = || normalize(&member.path).is_some_and(|path| path.is_empty());
+        let path = match tree.add(&member)? {
+            Some(path) => path,
+            None if is_root() => Box::default(),
+            None => continue,
+        };
         let target = normalize(&member.link).unwrap_or_default();
         let content = match member.kind {
             MemberKind::HardLink => contents.get(&target).copied().unwrap_or(number),

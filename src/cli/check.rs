@@ -56,7 +56,8 @@ pub(super) struct Args {
     /// Images as for inspect, or recipes (.toml, .json) to build
     #[arg(value_name = "IMAGE", required_unless_present = "schema")]
     images: Vec<PathBuf>,
-    /// Expectations file, TOML or JSON; may be repeated
+    /// Expectations file in TOML or JSON, or a file of container-structure-test or
+    /// goss; may be repeated
     #[arg(long, value_name = "FILE")]
     expect: Vec<PathBuf>,
     /// Engine: a guest of `seatrial vm list`, a family such as `docker`, or
@@ -123,6 +124,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if args.schema {
         writeln!(stdout(), "{}", pretty_json(&Expectations::schema())?)?;
         return Ok(());
+    }
+    if args.images.iter().any(|image| args.resources.is_stray_value(image)) {
+        return Err(UsageError("the value of --egress follows a =, as in --egress=host").into());
     }
     if args.expect.is_empty() {
         return Err(UsageError("there are no expectations; give --expect FILE").into());

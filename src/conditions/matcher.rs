@@ -5,6 +5,7 @@ use std::fmt;
 use regex::Regex;
 use serde_json::Value;
 
+use super::go_regex;
 use super::patterns::{LinePattern, all_found};
 use crate::text;
 
@@ -142,7 +143,7 @@ fn named(name: &str, value: &Value) -> Result<Rule, String> {
         "have-suffix" => Rule::Suffix(text()?),
         "contain-substring" => Rule::Substring(text()?),
         "match-regexp" => {
-            Rule::Regexp(Regex::new(&text()?).map_err(|error| format!("{name}: {error}"))?)
+            Rule::Regexp(go_regex::compile(&text()?).map_err(|error| format!("{name}: {error}"))?)
         }
         "have-len" => Rule::Length(value.as_u64().ok_or("have-len needs a number")? as usize),
         "have-patterns" => Rule::Patterns(patterns(list()?)?),

@@ -4,6 +4,7 @@
 
 pub(crate) mod authorities;
 mod checks;
+mod go_regex;
 mod http;
 mod matcher;
 mod patterns;

@@ -3,6 +3,9 @@
 
 use regex::Regex;
 
+use super::go_regex;
+use crate::text;
+
 /// A pattern.
 #[derive(Clone, Debug)]
 pub(super) struct LinePattern {
@@ -21,9 +24,10 @@ impl LinePattern {
     pub(super) fn parse(written: &str) -> Result<Self, String> {
         let negated = written.starts_with('!');
         let rule = match regex_of(written.strip_prefix('!').unwrap_or(written)) {
-            Some(regex) => Rule::Matches(
-                Regex::new(&regex).map_err(|error| format!("pattern {written:?}: {error}"))?,
-            ),
+            Some(regex) => {
+                let of_pattern = |problem| format!("pattern {}: {problem}", text::quote(written));
+                Rule::Matches(go_regex::compile(&regex).map_err(of_pattern)?)
+            }
             None => Rule::Contains(written.trim_start_matches(['\\', '/', '!']).to_owned()),
         };
         Ok(Self { negated, is_empty: written.is_empty(), rule })

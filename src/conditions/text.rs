@@ -8,6 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::go_regex;
 use super::matcher::{Found, Matcher};
 use crate::value;
 
@@ -20,32 +21,40 @@ pub struct Text(Rules);
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String")]
-pub struct Pattern(Regex);
+pub struct Pattern {
+    written: String,
+    regex: Regex,
+}
 
 impl TryFrom<String> for Pattern {
     type Error = regex::Error;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Regex::new(&text).map(Self)
+    fn try_from(written: String) -> Result<Self, Self::Error> {
+        Ok(Self { regex: Regex::new(&written)?, written })
     }
 }
 
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/{}/", self.0)
+        write!(f, "/{}/", self.written)
     }
 }
 
 impl Pattern {
+    /// A regular expression in the syntax of Go.
+    pub(crate) fn of_go(written: String) -> Result<Self, String> {
+        Ok(Self { regex: go_regex::compile(&written)?, written })
+    }
+
     /// Whether the regular expression matches anywhere in `text`.
     pub fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text)
+        self.regex.is_match(text)
     }
 }
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
+        self.regex.as_str() == other.regex.as_str()
     }
 }
 

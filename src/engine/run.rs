@@ -33,7 +33,7 @@ pub struct RunOptions {
     pub volumes: Vec<String>,
     /// Bind mounts as `HOST_PATH:CONTAINER_PATH[:ro]`. The host is that of the engine: a guest.
     pub binds: Vec<String>,
-    /// Files and folders of this host, copies of which are mounted read-only. Only
+    /// Files and folders of this host, copies of which are mounted. Only
     /// [`harness`](crate::harness) can do that.
     pub mounts: Vec<Mount>,
     /// The text on standard input.
@@ -53,19 +53,27 @@ pub struct NetworkAttachment {
     pub aliases: Vec<String>,
 }
 
-/// A file or folder of this host, a copy of which is mounted read-only.
+/// A file or folder of this host, a copy of which is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
     /// The path on this host.
     pub source: PathBuf,
     /// The absolute path in the container.
     pub target: String,
+    /// Whether the container may change the copy, which all containers of an engine then share that
+    /// mount the same source so. Files on this host never change.
+    pub writable: bool,
 }
 
 impl Mount {
-    /// A copy of `source`, a file or folder of this host, at `target` in the container.
+    /// A copy of `source`, a file or folder of this host, read-only at `target` in the container.
     pub fn new(source: impl Into<PathBuf>, target: impl Into<String>) -> Self {
-        Self { source: source.into(), target: target.into() }
+        Self { source: source.into(), target: target.into(), writable: false }
+    }
+
+    /// The same mount, [`writable`](Self::writable).
+    pub fn writable(self) -> Self {
+        Self { writable: true, ..self }
     }
 }
 

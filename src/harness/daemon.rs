@@ -1,6 +1,10 @@
 //! A ready engine in a VM of its own.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use tokio::sync::Mutex;
 
 use super::HarnessError;
 use crate::engine::{Docker, Engine, Timeline};
@@ -13,11 +17,15 @@ const AGENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A ready engine in a VM of its own. The VM is killed when this is dropped.
 #[derive(Debug)]
-pub struct Daemon(ReadyVm);
+pub struct Daemon {
+    ready: ReadyVm,
+    /// The folders of the guest with writable copies of files of this host, by their sources.
+    pub(super) writable_copies: Mutex<BTreeMap<PathBuf, String>>,
+}
 
 impl From<ReadyVm> for Daemon {
     fn from(ready: ReadyVm) -> Self {
-        Self(ready)
+        Self { ready, writable_copies: Mutex::default() }
     }
 }
 
@@ -32,7 +40,7 @@ impl Daemon {
         // Starting the VM makes the snapshot, if it needs one.
         let only_assemble = PrepareOptions { snapshot: false, ..PrepareOptions::default() };
         let guest = prepare(guest, &only_assemble, &mut |_| ()).await?;
-        Ok(Self(start::start(&guest, &options, OwnVms::Stay).await?))
+        Ok(start::start(&guest, &options, OwnVms::Stay).await?.into())
     }
 
     /// Returns a handle of a VM that all callers in this process share: the first one starts it, as
@@ -46,7 +54,7 @@ impl Daemon {
     /// # Errors
     /// Like [`start`](Self::start), and if the VM has ended.
     pub async fn shared(guest: &str, options: Options) -> Result<Self, HarnessError> {
-        Ok(Self(shared::get(guest, options).await?))
+        Ok(shared::get(guest, options).await?.into())
     }
 
     /// Starts a VM of an assembled guest; otherwise like [`start`](Self::start). If all VM slots
@@ -55,7 +63,7 @@ impl Daemon {
         guest: &Guest,
         options: &Options,
     ) -> Result<Self, HarnessError> {
-        Ok(Self(start::start(guest, options, OwnVms::End).await?))
+        Ok(start::start(guest, options, OwnVms::End).await?.into())
     }
 
     /// Connects to a named VM, which was started by `seatrial vm up`. It continues when this is
@@ -65,7 +73,7 @@ impl Daemon {
     /// # Errors
     /// If there is no such VM, or its engine does not answer.
     pub async fn attach(name: Option<&str>) -> Result<Self, HarnessError> {
-        Ok(Self(NamedVm::find(name)?.attach().await?))
+        Ok(NamedVm::find(name)?.attach().await?.into())
     }
 
     /// Starts a VM of an assembled guest, with snapshots that have layers.
@@ -75,7 +83,7 @@ impl Daemon {
         own_vms: OwnVms,
         layered: &Layered,
     ) -> Result<Self, HarnessError> {
-        Ok(Self(start::start_layered(guest, options, own_vms, layered).await?))
+        Ok(start::start_layered(guest, options, own_vms, layered).await?.into())
     }
 
     /// Ends the VM, and saves it with the layers that its engine has; see [`ReadyVm::save`].
@@ -85,27 +93,27 @@ impl Daemon {
         chain_ids: &[String],
         note: &str,
     ) -> Result<LayeredSnapshot, HarnessError> {
-        Ok(self.0.save(guest, chain_ids, note).await?)
+        Ok(self.ready.save(guest, chain_ids, note).await?)
     }
 
     /// Returns the engine.
     pub fn engine(&self) -> &Engine {
-        &self.0.engine
+        &self.ready.engine
     }
 
     /// Returns the client of Docker's API, if the engine has this API.
     pub fn docker(&self) -> Option<&Docker> {
-        self.0.engine.docker()
+        self.ready.engine.docker()
     }
 
     /// Returns the VM.
     pub fn vm(&self) -> &Vm {
-        &self.0.vm
+        &self.ready.vm
     }
 
     /// Returns the events from the start of QEMU until the engine was ready.
     pub fn timeline(&self) -> &Timeline {
-        &self.0.timeline
+        &self.ready.timeline
     }
 
     /// Returns the timeline of a VM that was booted, with the times when systemd's units became
@@ -124,7 +132,7 @@ impl Daemon {
 
     /// Returns the reason why the VM was booted, if restoring its snapshot failed.
     pub fn fallback(&self) -> Option<&str> {
-        self.0.fallback.as_deref()
+        self.ready.fallback.as_deref()
     }
 
     /// Runs a command in the guest, with a time limit.

@@ -1,4 +1,4 @@
-//! Mounts of files and folders of this host: copies of them in the guest, mounted read-only.
+//! Mounts of files and folders of this host: copies of them in the guest, mounted.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::daemon::Daemon;
 use super::error::HarnessError;
-use super::node_files::new_folder;
+use super::node_files::{Owners, new_folder};
 use crate::engine::{Mount, RunOptions};
 use crate::vm::instance::STDIN_MAX;
 
@@ -16,18 +16,38 @@ impl Daemon {
         &self,
         mut options: RunOptions,
     ) -> Result<RunOptions, HarnessError> {
-        for Mount { source, target } in std::mem::take(&mut options.mounts) {
-            let read = {
-                let source = source.clone();
-                tokio::task::spawn_blocking(move || archive(&source)).await
+        for Mount { source, target, writable } in std::mem::take(&mut options.mounts) {
+            let (folder, mode) = match writable {
+                true => (self.writable_copy(&source).await?, ""),
+                false => (self.copy(&source, Owners::Root).await?, ":ro"),
             };
-            let failed = |error: io::Error| HarnessError::Mount { path: source, source: error };
-            let archive = read.map_err(io::Error::other).flatten().map_err(failed)?;
-            let folder = new_folder();
-            self.unpack(&folder, &archive, &[]).await?;
-            options.binds.push(format!("{folder}/mount:{target}:ro"));
+            options.binds.push(format!("{folder}/mount:{target}{mode}"));
         }
         Ok(options)
+    }
+
+    /// The folder of the guest with the copy of `source` that containers may change. It is made for
+    /// the first of them; those after it see the changes, as they would on a host.
+    async fn writable_copy(&self, source: &Path) -> Result<String, HarnessError> {
+        let mut copies = self.writable_copies.lock().await;
+        if let Some(folder) = copies.get(source) {
+            return Ok(folder.clone());
+        }
+        let folder = self.copy(source, Owners::Kept).await?;
+        copies.insert(source.to_owned(), folder.clone());
+        Ok(folder)
+    }
+
+    /// Copies `source` to a new folder of the guest, in which it is called `mount`.
+    async fn copy(&self, source: &Path, owners: Owners) -> Result<String, HarnessError> {
+        let path = source.to_owned();
+        let read = tokio::task::spawn_blocking(move || archive(&path)).await;
+        let failed =
+            |error: io::Error| HarnessError::Mount { path: source.to_owned(), source: error };
+        let archive = read.map_err(io::Error::other).flatten().map_err(failed)?;
+        let folder = new_folder();
+        self.unpack(&folder, &archive, owners, &[]).await?;
+        Ok(folder)
     }
 }
 

@@ -10,9 +10,10 @@ use crate::engine::{Engine, EngineError, FileToCopy, RunOptions, Settings};
 
 /// The folder of the guest, in memory, with a folder for each container.
 const FOLDER: &str = "/run/seatrial/containers";
-/// Unpacks a tar in the folder `$1`, and makes the other folders in it, writable by all.
+/// Unpacks a tar in the folder `$1` with the option `$2`, and makes the other folders in it,
+/// writable by all.
 const SCRIPT: &str = r#"
-folder=$1; shift; mkdir -p "$folder"; tar -x --no-same-owner -C "$folder"
+folder=$1; owners=$2; shift 2; mkdir -p "$folder"; tar -x "$owners" -C "$folder"
 for name; do mkdir -p "$folder/$name"; chmod 1777 "$folder/$name"; done"#;
 /// The time limit for writing the files.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -21,6 +22,15 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const HOSTS: &str = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n\
     ::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n\
     fe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n";
+
+/// The owners of files that are unpacked in the guest.
+#[derive(Clone, Copy)]
+pub(super) enum Owners {
+    /// The numeric owners of the archive.
+    Kept,
+    /// Root.
+    Root,
+}
 
 /// Returns a new folder of the guest for one container.
 pub(super) fn new_folder() -> String {
@@ -66,7 +76,7 @@ impl Daemon {
             EngineError::Unexpected(format!("failed to write files of a pod: {error}"))
         };
         let archive = FileToCopy::archive(&copies).map_err(failed)?;
-        self.unpack(&folder, &archive, &folders).await?;
+        self.unpack(&folder, &archive, Owners::Root, &folders).await?;
         Ok(options)
     }
 
@@ -75,12 +85,17 @@ impl Daemon {
         &self,
         folder: &str,
         archive: &[u8],
+        owners: Owners,
         folders: &[String],
     ) -> Result<(), HarnessError> {
         let failed = |problem: String| {
             EngineError::Unexpected(format!("failed to write files into the guest: {problem}"))
         };
-        let mut arguments = vec!["-ec", SCRIPT, "sh", folder];
+        let owners = match owners {
+            Owners::Kept => "--numeric-owner",
+            Owners::Root => "--no-same-owner",
+        };
+        let mut arguments = vec!["-ec", SCRIPT, "sh", folder, owners];
         arguments.extend(folders.iter().map(String::as_str));
         let mut agent = self.vm().agent(TIMEOUT).await?;
         let output = agent.run_with_input("/bin/sh", &arguments, archive, TIMEOUT).await?;

@@ -63,6 +63,10 @@ fn mistakes_about_engines_are_found_before_a_vm_starts() {
         ),
         (vec!["check", "recipe.toml"], "there are no expectations; give --expect FILE"),
         (
+            vec!["check", "recipe.toml", "--egress", "host"],
+            "the value of --egress follows a =, as in --egress=host",
+        ),
+        (
             vec!["replay", "containerd-gone", "--engine", "docker-28", "--engine", "podman-5.4"],
             "scenario containerd-gone does not apply to podman-5.4; it applies to: docker",
         ),

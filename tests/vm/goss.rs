@@ -51,6 +51,10 @@ const STATIC: &[(&str, bool)] = &[
         true,
     ),
     ("file: { /www/index.html: { exists: true, sha256: '00' } }", false),
+    // Go's syntax of regular expressions.
+    ("file: { /www/index.html: { exists: true, contents: ['!/{\"a\"/', '/\\<h1/'] } }", true),
+    ("file: { /www/index.html: { exists: true, contents: { match-regexp: '[[<]h1' } } }", true),
+    ("user:\nfile: { /: { exists: true, filetype: directory } }", true),
     ("file: { /nothing: { exists: false } }", true),
     ("file: { /nothing: { exists: true } }", false),
     ("file: { /bin/sh: { exists: false } }", false),

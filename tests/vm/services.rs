@@ -129,6 +129,20 @@ mounts = [{ path = "/srv/conf", source = "conf" }, { path = "/etc/read", source 
 shell = """
 cat /srv/conf/link; busybox stat -c '%a %u' /srv/conf/in/file; cat /etc/read
 (echo x >/srv/conf/x) 2>/dev/null || echo read-only"""
+[[run]]
+name = "changes a writable mount"
+[run.container]
+user = "0"
+privileged = true # commands run one at a time then
+mounts = [{ path = "/srv/data", source = "conf", writable = true }]
+shell = "echo new >/srv/data/new && echo changed >/srv/data/in/file"
+[[run]]
+name = "sees the changes of others"
+stdout = "new\nchanged\n"
+[run.container]
+user = "0"
+mounts = [{ path = "/data", source = "conf", writable = true }]
+shell = "cat /data/new /data/in/file"
 "#;
 
 fn services(engine: &str, files_and_signals: &str) {
@@ -167,9 +181,13 @@ fn services(engine: &str, files_and_signals: &str) {
         ("run limits", "passed"),
         ("run files", "passed"),
         ("run mounts", "passed"),
+        ("run changes a writable mount", "passed"),
+        ("run sees the changes of others", "passed"),
     ];
     assert_eq!(outcomes(&verdict), expected, "{failed:#?}");
     assert!(failed[0].to_string().contains("0, which is root"), "{failed:#?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "deep\n");
+    assert!(!sample.path("conf/new").exists());
 }
 
 #[test]

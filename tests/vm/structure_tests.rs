@@ -54,6 +54,38 @@ const STATIC: &[(&str, bool)] = &[
     ("fileContentTests: [{ name: a, path: /www/index.html, excludedContents: [ahoy] }]", false),
     ("fileContentTests: [{ name: a, path: /bin/sh, expectedContents: [ELF] }]", true),
     ("fileContentTests: [{ name: a, path: /nothing, excludedContents: [x] }]", false),
+    // Go's syntax of regular expressions.
+    ("fileContentTests: [{ name: a, path: /www/index.html, excludedContents: ['{\"a\"}'] }]", true),
+    (
+        "fileContentTests: [{ name: a, path: /www/index.html, expectedContents: ['\\<h1\\>'] }]",
+        true,
+    ),
+    (
+        "fileContentTests: [{ name: a, path: /www/index.html, expectedContents: ['[[<]h[\\w-.]'] }]",
+        true,
+    ),
+    // A file must be read even if nothing is expected of its content.
+    ("fileContentTests: [{ name: a, path: /www }]", false),
+    // Variables are replaced in paths of existence tests only; global ones count, too.
+    ("fileContentTests: [{ name: a, path: '/www/${NOTHING}index.html' }]", false),
+    (
+        "globalEnvVars: [{ key: D, value: '${VERSION}' }, { key: W, value: /www }]\n\
+         fileExistenceTests: [{ name: a, path: $W/index.html }, { name: b, path: /$D, \
+         shouldExist: false }]",
+        true,
+    ),
+    ("fileExistenceTests: [{ name: a, path: /, permissions: drwxr-xr-x, uid: 0 }]", true),
+    ("fileExistenceTests: [{ name: a, path: /bin/../www/./index.html }]", true),
+    ("fileExistenceTests: [{ name: a, path: /bin/../index.html }]", false),
+    // As in YAML 1.1: a key without a value is absent, and scalars are strings where those belong.
+    ("commandTests:\nfileExistenceTests: [{ name: a, path: /www, permissions: , uid: }]", true),
+    ("metadataTest: { exposedPorts: [80], envVars: [{ key: VERSION, value: 1.2.3 }] }", true),
+    ("fileExistenceTests: [{ name: 5, path: /nothing, shouldExist: no }]", true),
+    (
+        "fileExistenceTests:\n- &a { name: a, path: /www }\n- { <<: *a, name: b, \
+         permissions: drwxr-xr-x }",
+        true,
+    ),
     ("licenseTests: [{ debian: false, files: [/www/index.html] }]", true),
     ("licenseTests: [{ debian: false, files: [/nothing] }]", false),
     ("licenseTests: [{ debian: true }]", false),
@@ -107,10 +139,35 @@ fn mistakes_in_structure_tests_are_bad_input_that_names_them() {
             "expected owner, group",
         ),
         ("commandTests: [{ name: a, command: b, expectedOutput: ['('] }]", "regular expression"),
+        (
+            "commandTests: [{ name: a, command: b, expectedOutput: [\\u0041] }]",
+            "Go has no escape sequence \\u",
+        ),
+        ("commandTests: [{ name: a, command: b, expectedOutput: x }]", "t.yaml:2: expected a list"),
         ("commandTests: [{ name: a, command: b, setup: [[]] }]", "setup or teardown is empty"),
         (
-            "commandTests: [{ name: a, command: b }]\ncontainerRunOptions: { bindMounts: [/a:/b] }",
-            "\"/a:/b\" is a path of this host, and the engine runs in a VM",
+            "commandTests: [{ name: a, command: b, envVars: [{ key: A, value: '' }] }]",
+            "needs a key and a value",
+        ),
+        ("fileExistenceTests: [{ name: '', path: /a }]", "it needs a name and a path"),
+        ("metadataTest: { volumes: [''] }", "volumes has an empty path"),
+        ("tests: []", "unknown key \"tests\"; valid keys: schemaVersion, globalEnvVars"),
+        (
+            "commandTests: [{ name: a, command: b }]\ncontainerRunOptions: { bindMounts: [a:/b] }",
+            "\"a:/b\" names a volume of Docker; write ./a for a folder beside this file",
+        ),
+        (
+            "commandTests: [{ name: a, command: b }]\ncontainerRunOptions: { bindMounts: [/a] }",
+            "expected HOST_PATH:CONTAINER_PATH",
+        ),
+        (
+            "commandTests: [{ name: a, command: b }]\n\
+             containerRunOptions: { bindMounts: ['./t.yaml:/b:rx'] }",
+            "unknown option \"rx\"",
+        ),
+        (
+            "commandTests: [{ name: a, command: b }]\ncontainerRunOptions: { bindMounts: [./a:/b] }",
+            "failed to mount ./a: No such file",
         ),
     ] {
         let (code, _, errors) = check(&sample, yaml, &["--no-vm"]);
@@ -126,7 +183,10 @@ fn mistakes_in_structure_tests_are_bad_input_that_names_them() {
 /// Tests of commands, and whether they pass. Each command runs with the image's `/bin/busybox`.
 const COMMANDS: &str = r#"
 globalEnvVars: [{ key: MORE, value: "${VERSION}+" }, { key: LESS, value: less }]
-containerRunOptions: { user: "0", capabilities: [NET_ADMIN] }
+containerRunOptions:
+  user: "0"
+  capabilities: [NET_ADMIN]
+  bindMounts: ["./mounted:/mnt/m", "./t.yaml:/mnt/t:ro"]
 commandTests:
 - name: passes
   command: echo
@@ -145,19 +205,40 @@ commandTests:
   args: [-c, "cat /two; echo $LESS; id -u"]
   expectedOutput: ["^one\nown\n0\n$"]
 - { name: fails without setup, command: cat, args: [/one] }
+- name: passes because variables of a test are replaced after a setup only
+  envVars: [{ key: OWN, value: "own $VERSION" }]
+  command: sh
+  args: [-c, "echo [$OWN] $$"]
+  expectedOutput: ["^\\[\\]\n$"]
+- name: passes with a variable of the test
+  envVars: [{ key: OWN, value: "own $VERSION" }]
+  setup: [[sh, -c, "exit 0"]]
+  command: echo
+  args: [$OWN]
+  expectedOutput: ["^own 1.2.3\n$"]
+- name: passes with mounts
+  setup: [[sh, -c, "echo new >/mnt/m/new"]]
+  command: sh
+  args: [-c, "cat /mnt/m/old /mnt/m/new; echo x >/mnt/t"]
+  exitCode: 1
+  expectedOutput: ["^old\nnew\n$"]
+  expectedError: [Read-only file system]
 "#;
 
 #[test]
 fn structure_tests_of_commands_have_the_same_results_as_in_their_own_program() {
     let sample = SampleImage::new();
+    std::fs::create_dir(sample.path("mounted")).unwrap();
+    std::fs::write(sample.path("mounted/old"), "old\n").unwrap();
     let (code, verdict, errors) = check(&sample, COMMANDS, &[]);
+    assert!(!sample.path("mounted/new").exists(), "the host's folder has changed");
     assert_eq!(code, Some(1), "{errors}{verdict:#}");
     let outcomes = outcomes(&verdict);
     let commands: Vec<_> = outcomes
         .iter()
         .filter_map(|(name, outcome)| Some((name.strip_prefix("run ")?, outcome)))
         .collect();
-    assert_eq!(commands.len(), 7, "{verdict:#}");
+    assert_eq!(commands.len(), 10, "{verdict:#}");
     for (name, outcome) in commands {
         let expected = if name.starts_with("passes") { "passed" } else { "failed" };
         assert_eq!(*outcome, expected, "{name}: {verdict:#}");

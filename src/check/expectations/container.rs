@@ -61,7 +61,7 @@ pub struct ContainerSpec {
     pub sysctls: BTreeMap<String, String>,
     /// Files that are written into the container before it starts.
     pub files: Vec<ContainerFile>,
-    /// Files and folders of this host, copies of which are mounted read-only.
+    /// Files and folders of this host, copies of which are mounted.
     pub mounts: Vec<ContainerMount>,
 }
 
@@ -92,7 +92,7 @@ pub struct ContainerFile {
     pub mode: Option<Mode>,
 }
 
-/// A file or folder of this host, a copy of which is mounted read-only, owned by root.
+/// A file or folder of this host, a copy of which is mounted.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContainerMount {
@@ -100,6 +100,10 @@ pub struct ContainerMount {
     pub path: String,
     /// The file or folder, relative to this file.
     pub source: PathBuf,
+    /// Whether containers may change the copy, which they share then, and which keeps the owners;
+    /// false by default: a copy for each container, owned by root.
+    #[serde(default)]
+    pub writable: bool,
 }
 
 /// Sysctls that the restricted profile allows.

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Expectations, HttpExpectations, ServiceExpectations, Start, companion};
+use super::{
+    Expectations, FileExpectations, HttpExpectations, ServiceExpectations, Start, companion,
+};
 use crate::archive::ArchiveError;
 use crate::check::{CheckError, goss, structure_test};
 use crate::document::{self, DocumentError};
@@ -73,7 +75,11 @@ impl Expectations {
 /// Describes how a service of `expectations` contradicts itself, if one does.
 fn contradiction(expectations: &Expectations) -> Option<String> {
     let mistake = || companion::mistake(&expectations.container);
-    expectations.vm.mistake().or_else(mistake).or_else(|| {
+    let files = || {
+        let running = expectations.service.iter().flat_map(|service| &service.file);
+        expectations.file.iter().chain(running).find_map(FileExpectations::mistake)
+    };
+    expectations.vm.mistake().or_else(mistake).or_else(files).or_else(|| {
         let companions = &expectations.container;
         let companions = companions.iter().map(|(name, spec)| spec.as_service(name));
         let mut services = companions.chain(expectations.service.iter().cloned());
@@ -150,6 +156,16 @@ mod tests {
                 "[[file]]\npath='/x'\nsha256='sha256:12'\n",
                 3,
                 "invalid SHA-256 digest \"sha256:12\"; expected 64 hexadecimal digits",
+            ),
+            (
+                "[[run]]\nname='x'\ncontainer={ memory=64 }\n",
+                3,
+                "unknown key \"memory\"; did you mean \"memory_mib\"?",
+            ),
+            (
+                "[[run]]\nname='x'\ncontainer={ memory_mib='64m' }\n",
+                3,
+                "invalid type: string \"64m\", expected a whole number",
             ),
             (
                 "[[run]]\nname='x'\ncontainer={ shell='x', command=['y'] }\n",
@@ -229,6 +245,14 @@ mod tests {
             let text = format!("[[service]]\nname='x'\n{keys}\n");
             assert_eq!(error(&text), format!("e.toml: {problem}"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_property_of_a_file_that_must_not_exist_is_an_error() {
+        let text = "[[file]]\npath='/x'\nexists=false\nmode='0755'\n";
+        let problem = "file \"/x\" must not exist, so its mode is never checked";
+        assert_eq!(error(text), format!("e.toml: {problem}"));
+        assert_eq!(error("[[file]]\npath=''\n"), "e.toml: a file has an empty path");
     }
 
     #[test]

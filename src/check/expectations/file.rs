@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::values::{Mode, Sha256Digest};
 use crate::conditions::Text;
+use crate::text;
 
 /// Expectations of a file in the image.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -15,6 +16,9 @@ pub struct FileExpectations {
     /// The path. Symlinks in parent folders are followed; a symlink at the path itself is not,
     /// unless `follow` is true.
     pub path: String,
+    /// Whether the path is taken literally in a file whose paths contain variables.
+    #[serde(skip)]
+    pub(in crate::check) is_literal: bool,
     /// Whether a symlink at the path itself is followed; false by default.
     #[serde(default)]
     pub follow: bool,
@@ -42,6 +46,28 @@ pub struct FileExpectations {
 }
 
 impl FileExpectations {
+    /// Describes a mistake in the expectations, if there is one.
+    pub(in crate::check) fn mistake(&self) -> Option<String> {
+        let path = text::quote(&self.path);
+        if self.path.is_empty() {
+            return Some("a file has an empty path".to_owned());
+        }
+        let properties = [
+            ("type", self.kind.is_some()),
+            ("mode", self.mode.is_some()),
+            ("executable_by", self.executable_by.is_some()),
+            ("uid", self.uid.is_some()),
+            ("gid", self.gid.is_some()),
+            ("size", self.size.is_some()),
+            ("target", self.target.is_some()),
+            ("sha256", self.sha256.is_some()),
+            ("content", self.content.is_some()),
+        ];
+        let (name, _) = properties.into_iter().find(|(_, is_given)| *is_given)?;
+        (self.exists == Some(false))
+            .then(|| format!("file {path} must not exist, so its {name} is never checked"))
+    }
+
     /// A test case called `name` that only expects a file at `path`.
     pub(in crate::check) fn new(name: String, path: String) -> Self {
         Self { name: Some(name), path, ..Self::default() }

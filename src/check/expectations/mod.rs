@@ -72,8 +72,8 @@ pub struct Expectations {
     /// Files, users and groups of a goss file.
     #[serde(skip)]
     pub(super) goss: Vec<GossExpectations>,
-    /// Whether paths and commands contain variables of the image, as in a container-structure-test
-    /// file.
+    /// `globalEnvVars` of a container-structure-test file, in which paths and commands contain
+    /// variables; `None` for other files.
     #[serde(skip)]
-    pub(super) has_variables: bool,
+    pub(super) variables: Option<BTreeMap<String, String>>,
 }

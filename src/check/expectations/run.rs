@@ -1,5 +1,7 @@
 //! Expectations of commands that end.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -20,6 +22,9 @@ pub struct RunExpectations {
     /// Whether commands of `setup` may fail, as in a container-structure-test file.
     #[serde(skip)]
     pub(in crate::check) setup_may_fail: bool,
+    /// `envVars` of a command test of a container-structure-test file.
+    #[serde(skip)]
+    pub(in crate::check) variables: BTreeMap<String, String>,
     /// How the container is started.
     #[serde(default, deserialize_with = "container")]
     pub container: ContainerSpec,

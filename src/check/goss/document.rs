@@ -2,20 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// A file. The types of resources that are not supported are read to be refused by name.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(super) struct Gossfile {
+    #[serde(deserialize_with = "or_empty")]
     pub file: BTreeMap<String, File>,
+    #[serde(deserialize_with = "or_empty")]
     pub command: BTreeMap<String, Command>,
+    #[serde(deserialize_with = "or_empty")]
     pub http: BTreeMap<String, Http>,
+    #[serde(deserialize_with = "or_empty")]
     pub port: BTreeMap<String, Port>,
+    #[serde(deserialize_with = "or_empty")]
     pub user: BTreeMap<String, User>,
+    #[serde(deserialize_with = "or_empty")]
     pub group: BTreeMap<String, Group>,
+    #[serde(deserialize_with = "or_empty")]
     pub process: BTreeMap<String, Process>,
     pub addr: Option<IgnoredAny>,
     pub dns: Option<IgnoredAny>,
@@ -27,6 +34,13 @@ pub(super) struct Gossfile {
     pub package: Option<IgnoredAny>,
     pub registry: Option<IgnoredAny>,
     pub service: Option<IgnoredAny>,
+}
+
+/// Reads a table; one without a value is empty.
+fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, T>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl Gossfile {

@@ -12,7 +12,10 @@ impl ContainerSpec {
             .shell
             .as_ref()
             .map(|line| vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()]);
-        let mount = |mount: &ContainerMount| Mount::new(&mount.source, &mount.path);
+        let mount = |mount: &ContainerMount| Mount {
+            writable: mount.writable,
+            ..Mount::new(&mount.source, &mount.path)
+        };
         RunOptions {
             command: if shell.is_some() { Some(Vec::new()) } else { self.command.clone() },
             entrypoint: shell.or_else(|| self.entrypoint.clone()),

@@ -123,8 +123,10 @@ fn check_set(subject: &str, expected: &Names, found: BTreeSet<String>, checks: &
             let shown = value::format(&found);
             // A port may be given without its protocol.
             let exists = |name: &String| {
-                let port =
-                    |found: &str| found.split_once('/').is_some_and(|(port, _)| port == name);
+                let port = |found: &str| {
+                    let (port, protocol) = found.split_once('/').unwrap_or_default();
+                    matches!(protocol, "tcp" | "udp" | "sctp") && port == name
+                };
                 found.contains(name) || found.iter().any(|found| port(found))
             };
             for name in has {

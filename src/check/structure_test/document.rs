@@ -1,25 +1,26 @@
-//! The keys of a container-structure-test file, as its own types have them.
+//! The keys of a container-structure-test file, as its own types have them. A key without a value is
+//! as good as absent.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// A file.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct StructureTest {
     pub schema_version: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub global_env_vars: Vec<Variable>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub command_tests: Vec<CommandTest>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub file_existence_tests: Vec<FileExistenceTest>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub file_content_tests: Vec<FileContentTest>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub metadata_test: MetadataTest,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub license_tests: Vec<LicenseTest>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub container_run_options: ContainerRunOptions,
 }
 
@@ -28,9 +29,9 @@ pub(super) struct StructureTest {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Variable {
     pub key: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub value: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub is_regex: bool,
 }
 
@@ -38,24 +39,24 @@ pub(super) struct Variable {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct CommandTest {
     pub name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub setup: Vec<Vec<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub teardown: Vec<Vec<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub env_vars: Vec<Variable>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub exit_code: i64,
     pub command: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub args: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub expected_output: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub excluded_output: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub expected_error: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub excluded_error: Vec<String>,
 }
 
@@ -64,20 +65,16 @@ pub(super) struct CommandTest {
 pub(super) struct FileExistenceTest {
     pub name: String,
     pub path: String,
-    #[serde(default = "yes")]
-    pub should_exist: bool,
     #[serde(default)]
+    pub should_exist: Option<bool>,
+    #[serde(default, deserialize_with = "or_default")]
     pub permissions: String,
     #[serde(default)]
     pub uid: Option<i64>,
     #[serde(default)]
     pub gid: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub is_executable_by: String,
-}
-
-fn yes() -> bool {
-    true
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,9 +82,9 @@ fn yes() -> bool {
 pub(super) struct FileContentTest {
     pub name: String,
     pub path: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub expected_contents: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub excluded_contents: Vec<String>,
 }
 
@@ -95,36 +92,59 @@ pub(super) struct FileContentTest {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct MetadataTest {
+    #[serde(deserialize_with = "or_default")]
     pub env_vars: Vec<Variable>,
+    #[serde(deserialize_with = "or_default")]
     pub unbound_env_vars: Vec<Variable>,
+    #[serde(deserialize_with = "or_default")]
     pub exposed_ports: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
     pub unexposed_ports: Vec<String>,
     pub entrypoint: Option<Vec<String>>,
     pub cmd: Option<Vec<String>>,
+    #[serde(deserialize_with = "or_default")]
     pub workdir: String,
+    #[serde(deserialize_with = "or_default")]
     pub volumes: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
     pub unmounted_volumes: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
     pub labels: Vec<Variable>,
+    #[serde(deserialize_with = "or_default")]
     pub user: String,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct LicenseTest {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub debian: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub files: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct ContainerRunOptions {
+    #[serde(deserialize_with = "or_default")]
     pub user: String,
+    #[serde(deserialize_with = "or_default")]
     pub privileged: bool,
+    #[serde(deserialize_with = "or_default")]
     pub allocate_tty: bool,
+    #[serde(deserialize_with = "or_default")]
     pub env_file: String,
+    #[serde(deserialize_with = "or_default")]
     pub env_vars: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
     pub capabilities: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
     pub bind_mounts: Vec<String>,
+}
+
+/// Reads a value, or its default in the place of `null`.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }

@@ -3,12 +3,15 @@
 //!
 //! Differences, each of which is documented: a file without tests is an error; commands see the
 //! variables of their test as well as those of `containerRunOptions`; a symlink that is read is
-//! resolved relative to its folder; folders of the host cannot be mounted.
+//! resolved relative to its folder; mounts are copies.
 
+mod bind_mounts;
 mod document;
+mod env_file;
 mod expand;
 mod permissions;
 mod read;
+mod validate;
 
 pub(super) use expand::expand;
 pub(super) use read::{is_structure_test, parse};

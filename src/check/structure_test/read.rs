@@ -7,12 +7,14 @@ use super::document::{
     CommandTest, ContainerRunOptions, FileContentTest, FileExistenceTest, LicenseTest,
     MetadataTest, StructureTest, Variable,
 };
-use super::permissions;
+use super::validate::validate;
+use super::{bind_mounts, env_file, permissions};
 use crate::archive::ArchiveError;
 use crate::check::CheckError;
 use crate::check::expectations::{
     Capabilities, ContainerSpec, EnvExpectations, ExecutableBy, Expectations, FileExpectations,
-    ImageExpectations, LicenseExpectations, Names, Pattern, RunExpectations, SomeNames, Text,
+    FileType, ImageExpectations, LicenseExpectations, Names, Pattern, RunExpectations, SomeNames,
+    Text,
 };
 use crate::document::{self, DocumentError};
 use crate::text;
@@ -44,7 +46,8 @@ pub(in crate::check) fn parse(
             text::quote(&test.schema_version)
         )));
     }
-    let options = container(&test.container_run_options, &test.global_env_vars, folder)?;
+    let options = container(&test.container_run_options, folder)?;
+    validate(&test).map_err(&invalid)?;
     let expectations = convert(test, &options).map_err(&invalid)?;
     let Expectations { image, env, file, run, license, .. } = &expectations;
     let checks_env = !env.has.is_empty() || !env.absent.is_empty() || !env.matches.is_empty();
@@ -66,39 +69,28 @@ fn convert(test: StructureTest, options: &ContainerSpec) -> Result<Expectations,
         file: existence.chain(content).collect::<Result<_, _>>()?,
         run: runs.collect::<Result<_, _>>()?,
         license: licenses.map(|(index, test)| license(index, test)).collect(),
-        has_variables: true,
+        variables: Some(variables(&test.global_env_vars)),
         ..Expectations::default()
     })
 }
 
 /// Returns how the containers of all commands are started.
-fn container(
-    options: &ContainerRunOptions,
-    global: &[Variable],
-    folder: &Path,
-) -> Result<ContainerSpec, CheckError> {
-    let mut env = variables(global);
+fn container(options: &ContainerRunOptions, folder: &Path) -> Result<ContainerSpec, CheckError> {
+    let mut env = BTreeMap::new();
     if !options.env_file.is_empty() {
         let path = folder.join(&options.env_file);
         let text = document::read(&path, document::MAX_SIZE).map_err(ArchiveError::read(&path))?;
-        env.extend(env_file(&text));
+        let invalid = |problem| CheckError::Expectations { place: text::path(&path), problem };
+        env.extend(env_file::parse(&text).map_err(invalid)?);
     }
     for name in &options.env_vars {
-        // As with `docker run --env NAME`, a variable that is not set is left out.
-        if let Ok(value) = std::env::var(name) {
-            env.insert(name.clone(), value);
-        }
+        // A variable that is not set or empty is left out.
+        let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+        env.extend(value.map(|value| (name.clone(), value)));
     }
-    if let Some(mount) = options.bind_mounts.first() {
-        return Err(CheckError::Expectations {
-            place: "bindMounts".to_owned(),
-            problem: format!(
-                "{} is a path of this host, and the engine runs in a VM; mount copies \
-                 with \"mounts\" in an expectations file of seatrial",
-                text::quote(mount)
-            ),
-        });
-    }
+    let invalid = |problem| CheckError::Expectations { place: "bindMounts".to_owned(), problem };
+    let mounts = options.bind_mounts.iter().map(|mount| bind_mounts::parse(mount));
+    let mounts = mounts.collect::<Result<_, _>>().map_err(invalid)?;
     Ok(ContainerSpec {
         env,
         user: (!options.user.is_empty()).then(|| options.user.clone()),
@@ -106,15 +98,9 @@ fn container(
         privileged: options.privileged,
         tty: options.allocate_tty,
         capabilities: Capabilities { add: options.capabilities.clone(), drop: Vec::new() },
+        mounts,
         ..ContainerSpec::default()
     })
-}
-
-/// Returns the variables of a file with a `NAME=VALUE` in each line, as `docker run --env-file`.
-fn env_file(text: &str) -> impl Iterator<Item = (String, String)> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-    let pairs = lines.filter_map(|line| line.split_once('='));
-    pairs.map(|(name, value)| (name.trim().to_owned(), value.to_owned()))
 }
 
 fn variables(list: &[Variable]) -> BTreeMap<String, String> {
@@ -124,19 +110,12 @@ fn variables(list: &[Variable]) -> BTreeMap<String, String> {
 fn run(test: CommandTest, options: &ContainerSpec) -> Result<RunExpectations, String> {
     let CommandTest { name, command, args, .. } = test;
     let of_test = |problem: String| format!("command test {}: {problem}", text::quote(&name));
-    if name.is_empty() || command.is_empty() {
-        return Err(of_test("it needs a name and a command".to_owned()));
-    }
-    if test.setup.iter().chain(&test.teardown).any(Vec::is_empty) {
-        return Err(of_test("a command of setup or teardown is empty".to_owned()));
-    }
-    let mut env = options.env.clone();
-    env.extend(variables(&test.env_vars));
     // The image's entrypoint is not used.
     let (entrypoint, command) = (Some(vec![command]), Some(args));
     let text = |expected, excluded| texts(expected, excluded).map_err(of_test);
     Ok(RunExpectations {
-        container: ContainerSpec { env, entrypoint, command, ..options.clone() },
+        container: ContainerSpec { entrypoint, command, ..options.clone() },
+        variables: variables(&test.env_vars),
         // `teardown` has no effect: a container does not outlive its test.
         setup: test.setup,
         setup_may_fail: true,
@@ -164,7 +143,7 @@ fn patterns(texts: Vec<String>) -> Result<Vec<Pattern>, String> {
 
 fn pattern(written: String) -> Result<Pattern, String> {
     let invalid = |error| format!("invalid regular expression {}: {error}", text::quote(&written));
-    Pattern::try_from(written.clone()).map_err(invalid)
+    Pattern::of_go(written.clone()).map_err(invalid)
 }
 
 fn existence(test: FileExistenceTest) -> Result<FileExpectations, String> {
@@ -197,7 +176,7 @@ fn existence(test: FileExistenceTest) -> Result<FileExpectations, String> {
     // -1 stands for any owner.
     let id = |id: Option<i64>| id.and_then(|id| u64::try_from(id).ok());
     Ok(FileExpectations {
-        exists: Some(test.should_exist),
+        exists: Some(test.should_exist.unwrap_or(true)),
         kind,
         mode,
         executable_by,
@@ -213,6 +192,8 @@ fn content(test: FileContentTest) -> Result<FileExpectations, String> {
     Ok(FileExpectations {
         content,
         follow: true,
+        is_literal: true,
+        kind: Some(FileType::File),
         ..FileExpectations::new(test.name.clone(), test.path)
     })
 }

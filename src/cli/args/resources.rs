@@ -1,5 +1,7 @@
 //! The resources of a VM, and whether it reaches the network.
 
+use std::path::Path;
+
 use crate::vm::{Egress, Options, Resources};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -26,6 +28,12 @@ impl ResourceArgs {
     /// Whether all are the defaults.
     pub(in crate::cli) fn is_default(&self) -> bool {
         self.egress.is_none() && self.resources() == Resources::default()
+    }
+
+    /// Whether `image` is the value of `--egress`, written after a space instead of `=`.
+    pub(in crate::cli) fn is_stray_value(&self, image: &Path) -> bool {
+        let is_value = image.to_str().is_some_and(|word| word.parse::<Egress>().is_ok());
+        self.egress.is_some() && is_value && !image.exists()
     }
 
     /// Returns `options` with these resources.
