@@ -173,8 +173,8 @@ fn class<'r>(rest: &'r str, rust: &mut String) -> Result<&'r str, String> {
     Ok(copy(rest, 1, rust))
 }
 
-/// Copies a class such as `[:digit:]`, whose name has `length` bytes. Rust takes one with an unknown
-/// name for characters.
+/// Copies a class such as `[:digit:]`, whose name has `length` bytes. Rust takes one with an
+/// unknown name for characters.
 fn posix_class<'r>(rest: &'r str, length: usize, rust: &mut String) -> Result<&'r str, String> {
     const NAMES: [&str; 14] = [
         "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",

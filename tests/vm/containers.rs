@@ -226,6 +226,23 @@ async fn aliases(daemon: &Daemon, image: &LoadedImage<'_>) {
     network.remove().await.unwrap();
 }
 
+/// More output than a container may print whose output is read as a whole: 18 MiB, and a line.
+async fn long_log(image: &LoadedImage<'_>) {
+    let script =
+        "dd if=/dev/zero bs=1048576 count=18 2>/dev/null | tr '\\000' x; echo; echo end >&2";
+    let container = image.start(&shell(script)).await.unwrap();
+    let mut logs = container.follow_logs(RUN_TIMEOUT);
+    let (mut stdout, mut stderr) = (0, Vec::new());
+    while let Some(chunk) = logs.next().await {
+        match chunk.unwrap() {
+            LogChunk::Stdout(bytes) => stdout += bytes.len(),
+            LogChunk::Stderr(bytes) => stderr.extend_from_slice(&bytes),
+        }
+    }
+    assert_eq!((stdout, &*stderr), ((18 << 20) + 1, &b"end\n"[..]));
+    container.remove().await.unwrap();
+}
+
 /// The error of something that the engine cannot do.
 fn unsupported<T>(result: Result<T, HarnessError>) -> String {
     let error = result.err().unwrap();
@@ -238,6 +255,7 @@ async fn a_container_in_a_pod_does_what_tests_need_and_says_what_cri_cannot_do()
     let bench = Workbench::on(POD_GUEST).await;
     common(&bench).await;
     let image = bench.load("name='other'\ntag='1'\ncontents='rootfs'\n").await;
+    long_log(&image).await;
     let container: Container<'_> = image.start(&shell("exec sleep 300")).await.unwrap();
     let written = container.copy_in("/x", "x", 0o644).await;
     assert!(unsupported(written).starts_with("CRI cannot write files into a running container"));

@@ -60,10 +60,7 @@ const STATIC: &[(&str, bool)] = &[
         "fileContentTests: [{ name: a, path: /www/index.html, expectedContents: ['\\<h1\\>'] }]",
         true,
     ),
-    (
-        "fileContentTests: [{ name: a, path: /www/index.html, expectedContents: ['[[<]h[\\w-.]'] }]",
-        true,
-    ),
+    ("fileContentTests: [{ name: a, path: /www/index.html, expectedContents: ['[[<]h'] }]", true),
     // A file must be read even if nothing is expected of its content.
     ("fileContentTests: [{ name: a, path: /www }]", false),
     // Variables are replaced in paths of existence tests only; global ones count, too.
@@ -166,7 +163,8 @@ fn mistakes_in_structure_tests_are_bad_input_that_names_them() {
             "unknown option \"rx\"",
         ),
         (
-            "commandTests: [{ name: a, command: b }]\ncontainerRunOptions: { bindMounts: [./a:/b] }",
+            "commandTests: [{ name: a, command: b }]\n\
+             containerRunOptions: { bindMounts: [./a:/b] }",
             "failed to mount ./a: No such file",
         ),
     ] {

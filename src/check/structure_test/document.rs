@@ -1,5 +1,5 @@
-//! The keys of a container-structure-test file, as its own types have them. A key without a value is
-//! as good as absent.
+//! The keys of a container-structure-test file, as its own types have them. A key without a value
+//! is as good as absent.
 
 use serde::{Deserialize, Deserializer};
 

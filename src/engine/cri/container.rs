@@ -8,7 +8,7 @@ use super::api::{self, ContainerState};
 use super::client::Cri;
 use super::kubelet::User;
 use super::log;
-use super::node::CALL_TIMEOUT;
+use super::node::{CALL_TIMEOUT, Node};
 use super::request::{LOG_ROOT, POD_NAME, container_config, random_name, sandbox_config};
 use crate::engine::run::OUTPUT_MAX;
 use crate::engine::{EngineError, Exit, Pod, RunOptions, RunOutput, State};
@@ -187,6 +187,16 @@ impl CriContainer {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (stdout, stderr) = (text(&response.stdout), text(&response.stderr));
         Ok(RunOutput { code: response.exit_code.into(), stdout, stderr })
+    }
+
+    /// The file of the node with the container's log.
+    pub(super) fn log_file(&self) -> &str {
+        &self.log
+    }
+
+    /// The node.
+    pub(super) fn node(&self) -> &Node {
+        &self.cri.node
     }
 
     /// Returns the container's standard output and standard error up to now.

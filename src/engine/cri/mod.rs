@@ -17,6 +17,7 @@ mod api;
 mod attach;
 mod client;
 mod container;
+mod follow;
 mod kubelet;
 pub(crate) mod limits;
 mod log;
@@ -25,3 +26,4 @@ mod request;
 
 pub use client::Cri;
 pub use container::CriContainer;
+pub(crate) use follow::ReadLog;

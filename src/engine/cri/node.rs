@@ -117,8 +117,35 @@ impl Node {
             None => Err(failed("the connection closed too early")),
         }
     }
+
+    /// Returns the content of the log file at `path` from `offset` on, up to [`PART_MAX`] bytes.
+    /// The node sends what comes before, too; it is not kept.
+    pub(super) async fn log_from(&self, path: &str, offset: u64) -> Result<Vec<u8>, EngineError> {
+        let read = async {
+            let mut stream = self.send(&format!("log {path}")).await?;
+            let mut part = Vec::new();
+            tokio::io::copy(&mut (&mut stream).take(offset), &mut tokio::io::sink()).await?;
+            stream.take(PART_MAX + END_MAX).read_to_end(&mut part).await?;
+            std::io::Result::Ok(part)
+        };
+        let action = format!("read {path}");
+        let late = |_| EngineError::Timeout { action: action.clone(), limit: CALL_TIMEOUT };
+        let part = timeout(CALL_TIMEOUT, read).await.map_err(late)?;
+        let mut part = part.map_err(|error| connection_error(&action, &error.to_string()))?;
+        if part.len() as u64 == PART_MAX + END_MAX {
+            part.truncate(PART_MAX as usize);
+            return Ok(part);
+        }
+        let output = output_length(&part).map_err(|problem| connection_error(&action, &problem))?;
+        part.truncate(output);
+        Ok(part)
+    }
 }
 
+/// The most bytes of a log file that are read at once.
+const PART_MAX: u64 = 1 << 20;
+/// The most bytes of the end of a reply: a newline and `ended CODE`.
+const END_MAX: u64 = 16;
 /// The size limit of a log file. Each line of output has its time and stream in front of it.
 const LOG_MAX: u64 = 2 * OUTPUT_MAX as u64;
 
@@ -135,6 +162,16 @@ fn parse_reply(reply: &str) -> Option<(&str, u32)> {
     Some((output, code))
 }
 
+/// Returns how many bytes of the end of a successful reply are output.
+fn output_length(reply: &[u8]) -> Result<usize, String> {
+    let end = reply.trim_ascii_end().iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+    match parse_reply(String::from_utf8_lossy(&reply[end..]).trim_start()) {
+        Some((_, 0)) => Ok(end),
+        Some((_, code)) => Err(format!("the node ended with code {code}")),
+        None => Err("the connection closed too early".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,5 +182,13 @@ mod tests {
         assert_eq!(parse_reply("ended 1\n"), Some(("", 1)));
         assert_eq!(parse_reply("unpacking\n"), None);
         assert_eq!(parse_reply(""), None);
+    }
+    #[test]
+    fn the_end_of_a_reply_is_no_output() {
+        assert_eq!(output_length(b"a\nb\n\nended 0\n"), Ok(4));
+        assert_eq!(output_length(b"a\nb\nended 0\n"), Ok(3));
+        assert_eq!(output_length(b"\nended 0\n"), Ok(0));
+        assert!(output_length(b"cat: x\n\nended 1\n").unwrap_err().contains("code 1"));
+        assert!(output_length(b"a\nb\n").unwrap_err().contains("too early"));
     }
 }

@@ -68,7 +68,7 @@ impl StartedCommand {
 
 /// A connection to the guest agent of a VM.
 pub struct Agent {
-    channel: Channel,
+    pub(super) channel: Channel,
     _lock: Lock,
 }
 
@@ -79,8 +79,6 @@ impl std::fmt::Debug for Agent {
 }
 
 const PEER: &str = "the guest agent";
-/// The limit for the size of a file that is read, in bytes.
-const FILE_SIZE_LIMIT: usize = 48 << 20;
 /// The most bytes of a line. The longest is the output of a command: the agent captures 16 MiB of
 /// each stream, and sends them in base64.
 const LINE_MAX: usize = 48 << 20;
@@ -91,7 +89,7 @@ pub(crate) const STDIN_MAX: usize = 32 << 20;
 /// about 1 MB/s.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the agent may take to answer a request. On a busy host, that takes seconds.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a running command is polled, and a lock that is in use.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -118,27 +116,6 @@ impl Agent {
         let id = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_micros() as u64;
         channel.synchronize("guest-sync", json!({ "id": id }), limit).await?;
         Ok(Self { channel, _lock: lock })
-    }
-
-    /// Returns the content of a file of the guest, or the first 48 MiB of it.
-    ///
-    /// # Errors
-    /// If the file cannot be read, or the agent does not answer.
-    pub async fn read_file(&mut self, path: &str) -> Result<String, VmError> {
-        let open = json!({ "path": path, "mode": "r" });
-        let handle = self.channel.execute("guest-file-open", open, ANSWER_TIMEOUT).await?;
-        let mut bytes = Vec::new();
-        loop {
-            let chunk = json!({ "handle": handle, "count": 1 << 20 });
-            let read = self.channel.execute("guest-file-read", chunk, ANSWER_TIMEOUT).await?;
-            bytes.extend(decode(&read["buf-b64"]));
-            if read["eof"] == true || read["count"] == 0 || bytes.len() > FILE_SIZE_LIMIT {
-                break;
-            }
-        }
-        let close = json!({ "handle": handle });
-        self.channel.execute("guest-file-close", close, ANSWER_TIMEOUT).await?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Runs `program` with `arguments`, and waits up to `limit` until it exits.
@@ -246,7 +223,7 @@ fn output(program: &str, status: &Value) -> Result<RawOutput, VmError> {
     })
 }
 
-fn decode(base64: &Value) -> Vec<u8> {
+pub(super) fn decode(base64: &Value) -> Vec<u8> {
     base64.as_str().and_then(|text| STANDARD.decode(text).ok()).unwrap_or_default()
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod accelerator;
 mod agent;
+mod agent_files;
 mod channel;
 mod clock;
 mod connect;
@@ -28,6 +29,7 @@ mod wake;
 pub use accelerator::{Accelerator, AcceleratorChoice};
 pub(crate) use agent::STDIN_MAX;
 pub use agent::{Agent, CommandOutput};
+pub(crate) use agent_files::GuestFiles;
 pub(crate) use connect::Connector;
 pub(crate) use environments::Recording;
 pub(crate) use relay::{Listener, Reached};
