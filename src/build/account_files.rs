@@ -13,17 +13,22 @@ use super::BuildError;
 use super::base::Base;
 use super::files::accounts::{Database, Owner};
 use super::files::{Account, ConflictRule, Creation, FileSource, OwnerSpec, PathAction};
+use super::image_path::ImagePath;
 use super::inputs::Content;
 use super::recipe::Recipe;
 use super::single_paths::FILE_MODE;
-use crate::archive::entry::Xattrs;
+use crate::archive::entry::{Xattrs, join, name_of, parent_of};
 use crate::archive::layer_tree::normalize;
+use crate::archive::resolve::resolve;
 use crate::archive::tar::MemberKind;
 use crate::archive::tar_file::TarFile;
+use crate::archive::tree::{Node, Tree};
 use crate::archive::{ArchiveError, files, host};
 
 /// The files, in the order of [`Database::files`].
 const PATHS: [&str; 3] = ["etc/passwd", "etc/group", "etc/shadow"];
+/// The most symlinks to one of them that are followed.
+const LINKS_MAX: usize = 40;
 /// The size of the largest of them that is read, in bytes.
 const SIZE_MAX: u64 = 4 << 20;
 
@@ -154,10 +159,14 @@ fn of_paths(recipe: &Recipe) -> Result<Files, BuildError> {
 }
 
 fn of_base(base: &Base) -> Result<Files, BuildError> {
-    let mut found = files::find(&base.image, base.tree()?, &PATHS)?;
+    let tree = base.tree()?;
+    let real: Vec<String> = PATHS.iter().filter_map(|path| behind_links(tree, path)).collect();
+    let real: Vec<&str> = real.iter().map(String::as_str).collect();
+    let mut found = files::find(&base.image, tree, &real)?;
     let mut files = Files::default();
     for (file, path) in files.iter_mut().zip(PATHS) {
-        let Some(info) = found.remove(path) else { continue };
+        let info = behind_links(tree, path).and_then(|path| found.remove(&path));
+        let Some(info) = info else { continue };
         let bytes = info.content.filter(|bytes| bytes.len() as u64 <= SIZE_MAX);
         let Some(bytes) = bytes.filter(|_| info.kind == MemberKind::File) else {
             let problem = format!("/{path} of the base image is not a file with accounts");
@@ -167,6 +176,21 @@ fn of_base(base: &Base) -> Result<Files, BuildError> {
         *file = Some(Found { bytes, mode: info.mode, owner, xattrs: info.xattrs });
     }
     Ok(files)
+}
+
+/// The path of the file `path` in the base, after following symlinks such as those into a store.
+fn behind_links(tree: &Tree, path: &str) -> Option<String> {
+    let mut path: ImagePath = path.as_bytes().into();
+    for _ in 0..LINKS_MAX {
+        let parent = resolve(parent_of(&path), |path| tree.get(path)).ok()?;
+        path = join(&parent, name_of(&path));
+        match tree.get(&path)? {
+            Node::Symlink(target) if target.starts_with(b"/") => path = target.clone(),
+            Node::Symlink(target) => path = join(&parent, target),
+            Node::File | Node::Directory(_) => return String::from_utf8(path.into()).ok(),
+        }
+    }
+    None
 }
 
 fn of_content(content: &Content) -> Result<Files, BuildError> {

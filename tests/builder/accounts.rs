@@ -111,6 +111,27 @@ fn accounts_are_added_to_the_file_that_is_in_the_image_wherever_it_comes_from() 
 }
 
 #[test]
+fn accounts_of_a_base_are_found_behind_links_into_its_store() {
+    let lab = Lab::new();
+    lab.file("base/nix/store/nss/etc/passwd", "svc:x:77:88::/:/bin/sh\n");
+    lab.link("base/etc/passwd", "/nix/store/../store/nss/etc/passwd");
+    lab.file("base/etc/real", "svc:x:88:\n");
+    lab.link("base/etc/group", "./real");
+    lab.build_with("name='base'\ntag='1'\ncontents='base'\n", "base.tar", &[]);
+    let built = build(
+        &lab,
+        "from_image='base.tar'\n[[path]]\npath='/srv'\ntype='directory'\nowner='svc'\n\
+         [accounts]\nusers=[{name='new', uid=5}]\n",
+    );
+    assert_eq!(built.member("srv/").unwrap().owner, (77, 88));
+    let passwd = built.member("etc/passwd").unwrap();
+    assert_eq!(passwd.kind, '0');
+    assert_eq!(passwd.content, b"svc:x:77:88::/:/bin/sh\nnew:x:5:5::/home/new:/bin/sh\n");
+    let group = built.member("etc/group").unwrap().content;
+    assert_eq!(group, b"svc:x:88:\nnew:x:5:\n");
+}
+
+#[test]
 fn contradicting_accounts_are_errors() {
     let lab = Lab::new();
     base(&lab);

@@ -55,6 +55,7 @@ mod step_cache; // when steps run again
 mod step_closure; // store paths that steps name
 mod step_failures; // steps that fail
 mod step_isolation; // secrets of the process that starts a build
+mod step_users; // users of steps by name
 mod steps; // commands that change an image
 mod store; // which store paths an image gets, and symlinks in the store
 mod tar_contents; // tars as contents

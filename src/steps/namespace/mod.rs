@@ -17,6 +17,7 @@
 mod holder;
 mod ids;
 mod inherited;
+mod merged;
 mod options;
 mod problems;
 mod rootfs;

@@ -1,11 +1,8 @@
 //! The user of a step: numbers for the names in an image's `/etc/passwd` and `/etc/group`.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
-
+use super::merged;
 use crate::text;
 
 /// The user and group that a command runs as, and the user's home.
@@ -54,21 +51,8 @@ fn line_of(file: &str, name: &str, lower: &[PathBuf]) -> Option<Vec<String>> {
     by(0).or_else(|| by(2)).cloned()
 }
 
-/// The text of `/etc/FILE` in the topmost layer that has it.
+/// The text of `/etc/FILE` in the image.
 fn read(file: &str, lower: &[PathBuf]) -> Option<String> {
-    lower.iter().rev().find_map(|folder| {
-        let folder = File::open(folder).ok()?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        // No link of the image leads to a file of the host.
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        let path = format!("etc/{file}");
-        let file = rustix::fs::openat2(&folder, path, flags, Mode::empty(), resolve).ok()?;
-        let file = File::from(file);
-        if !file.metadata().ok()?.is_file() {
-            return None;
-        }
-        let mut text = Vec::new();
-        file.take(FILE_MAX).read_to_end(&mut text).ok()?;
-        Some(String::from_utf8_lossy(&text).into_owned())
-    })
+    let bytes = merged::read(&format!("etc/{file}"), lower, FILE_MAX)?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
