@@ -45,6 +45,14 @@ with dockerTools;
 rec {
   inherit (pkgs) hello;
 
+  # nixpkgs' own examples, with programs of Debian.
+  examples = callPackage ./examples.nix {
+    dockerTools = callPackage ../../nix/docker-tools.nix {
+      bashInteractive = debian.bash;
+      inherit (debian) coreutils;
+    };
+  };
+
   layered = buildLayeredImage {
     name = "Hello";
     contents = [ hello ];

@@ -1,4 +1,5 @@
 //! nixpkgs' subtests on a real engine. One VM for all of them; every failed check is reported.
+//! `examples.rs` has those with real programs.
 
 use std::time::Duration;
 
@@ -9,18 +10,24 @@ use seatrial::vm::Options;
 use crate::nix::{Image, built, evaluated, streamed};
 
 /// The timeout for commands in the guest and in containers.
-const TIMEOUT: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An engine, and the checks that failed.
-struct Trial {
-    daemon: Daemon,
-    folder: tempfile::TempDir,
+pub struct Trial {
+    pub daemon: Daemon,
+    pub folder: tempfile::TempDir,
     failed: Vec<String>,
 }
 
 impl Trial {
+    pub async fn start() -> Self {
+        let daemon = Daemon::start("docker-20.10", Options::default()).await;
+        let daemon = daemon.unwrap_or_else(|e| panic!("{e}"));
+        Self { daemon, folder: tempfile::tempdir().unwrap(), failed: Vec::new() }
+    }
+
     /// Loads the image of an attribute: the archive that it is, or that it streams.
-    async fn load(&self, name: &str) -> LoadedImage<'_> {
+    pub async fn load(&self, name: &str) -> LoadedImage<'_> {
         let file = built(name);
         let is_archive = file
             .extension()
@@ -34,7 +41,7 @@ impl Trial {
     }
 
     /// Checks what the image of attribute `name` prints if it runs `command`, or its own command.
-    async fn prints(&mut self, subtest: &str, name: &str, command: &[&str], expected: &str) {
+    pub async fn prints(&mut self, subtest: &str, name: &str, command: &[&str], expected: &str) {
         let options =
             if command.is_empty() { RunOptions::default() } else { RunOptions::command(command) };
         Box::pin(self.prints_with(subtest, name, &options, expected)).await;
@@ -48,41 +55,48 @@ impl Trial {
         expected: &str,
     ) {
         // Boxed, because the futures of a test are large in a debug build.
-        let output = Box::pin(async { self.load(name).await.run(options, TIMEOUT).await }).await;
-        let found = match output {
-            Ok(output) if output.code == 0 => output.stdout,
-            Ok(output) => format!("exit code {}: {}{}", output.code, output.stdout, output.stderr),
-            Err(error) => error.to_string(),
-        };
+        let run = Box::pin(async { output_of(&self.load(name).await, options).await });
+        let found = run.await;
         self.check(subtest, found.trim_end() == expected, &format!("{name}: {found}"));
     }
 
-    fn check(&mut self, subtest: &str, passed: bool, found: &str) {
+    pub fn check(&mut self, subtest: &str, passed: bool, found: &str) {
         eprintln!("{} {subtest}", if passed { "passed" } else { "FAILED" });
         if !passed {
             self.failed.push(format!("{subtest}: {found}"));
         }
     }
 
+    /// Panics if a check failed.
+    pub fn end(self) {
+        assert!(self.failed.is_empty(), "failed subtests:\n{}", self.failed.join("\n"));
+    }
+
     /// Runs a shell script in the guest, which must succeed.
-    async fn guest(&mut self, subtest: &str, script: &str) -> String {
+    pub async fn guest(&mut self, subtest: &str, script: &str) -> String {
         let output = self.daemon.guest_run("/bin/sh", &["-ec", script], TIMEOUT).await.unwrap();
         self.check(subtest, output.success(), &format!("{output:?}"));
         output.stdout
     }
 }
 
+/// Returns what a container of the image prints, or why it fails.
+pub async fn output_of(image: &LoadedImage<'_>, options: &RunOptions) -> String {
+    match image.run(options, TIMEOUT).await {
+        Ok(output) if output.code == 0 => output.stdout,
+        Ok(output) => format!("exit code {}: {}{}", output.code, output.stdout, output.stderr),
+        Err(error) => error.to_string(),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_images_of_nixpkgs_tests_work_on_docker() {
-    let daemon = Daemon::start("docker-20.10", Options::default()).await;
-    let daemon = daemon.unwrap_or_else(|e| panic!("{e}"));
-    let folder = tempfile::tempdir().unwrap();
-    let mut trial = Trial { daemon, folder, failed: Vec::new() };
+    let mut trial = Trial::start().await;
     Box::pin(store(&mut trial)).await;
     Box::pin(layers_and_names(&mut trial)).await;
     Box::pin(customised(&mut trial)).await;
     Box::pin(run_as_root(&mut trial)).await;
-    assert!(trial.failed.is_empty(), "failed subtests:\n{}", trial.failed.join("\n"));
+    trial.end();
 }
 
 async fn store(trial: &mut Trial) {

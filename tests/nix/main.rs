@@ -8,6 +8,8 @@ mod conf; // configurations for streams
 mod custom; // images that commands change
 #[cfg(feature = "vm")]
 mod engine; // what the images do on an engine
+#[cfg(feature = "vm")]
+mod examples; // nixpkgs' own examples, with Debian's programs
 mod graphs; // reference graphs as Nix writes them
 mod images; // names, layers, bases, helpers
 mod nix; // the fixture: Nix, a store, images

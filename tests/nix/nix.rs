@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -29,6 +29,13 @@ fn prepare() {
         {
             fs::create_dir_all(programs().join(name)).unwrap();
             replace(&format!("programs/{name}/{name}"), &fs::read(file).unwrap());
+        }
+        let debian = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/debian");
+        assert!(Path::new(debian).exists(), "{debian} is missing; see ci/setup");
+        let link = programs().join("debian");
+        match std::os::unix::fs::symlink(debian, &link) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => made.unwrap(),
         }
         configure(true);
         if !nix(&["nix-build", "--no-out-link", "-E", PROBE]).status.success() {

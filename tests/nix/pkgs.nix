@@ -1,6 +1,7 @@
 # A small pkgs without nixpkgs: static busybox, seatrial as built from this tree, and this host's
-# fakeroot, proot, tar, bash, nix-store and sqlite3, which the sandbox has at /usr. `programs` is a
-# folder with the files busybox/busybox and seatrial/seatrial.
+# fakeroot, proot, tar, bash, nix-store, sqlite3 and patchelf, which the sandbox has at /usr.
+# `programs` is a folder with the files busybox/busybox and seatrial/seatrial, and with the folder
+# debian for debian.nix.
 { programs }:
 let
   # Busybox looks at its own name.
@@ -139,6 +140,10 @@ let
       chmod 755 $out/bin/bash
     '';
     runtimeShell = shell;
+    debian = import ./debian.nix {
+      inherit runCommand;
+      unpacked = programs + "/debian";
+    };
 
     # This host's bash with its libraries, so that it runs in every sandbox and image.
     realBash = runCommand "real-bash" { } ''
