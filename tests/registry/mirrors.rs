@@ -144,14 +144,18 @@ fn a_mirror_for_digests_is_not_asked_for_tags() {
 fn a_blocked_registry_is_not_used() {
     let (lab, registry) = (Lab::new(), Registry::start());
     recipe(&lab, "");
-    let blocked = format!("[[registry]]\nlocation = '{}'\nblocked = true\n", registry.address);
-    podman(&lab, &blocked);
+    let address = &registry.address;
+    let version_1 = format!("[registries.block]\nregistries = ['{address}']\n");
+    let version_2 = format!("[[registry]]\nlocation = '{address}'\nblocked = true\n");
     let image = registry.name("my/app:1");
-    for arguments in [vec!["push", "app.toml", &image], vec!["pull", &image, "-o", "x.tar"]] {
-        let run = seatrial(&lab, arguments);
-        assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
-        assert!(run.stderr().contains("is blocked in"), "{}", run.stderr());
-        assert!(run.stderr().contains("containers/registries.conf"), "{}", run.stderr());
+    for settings in [version_1, version_2] {
+        podman(&lab, &settings);
+        for arguments in [vec!["push", "app.toml", &image], vec!["pull", &image, "-o", "x.tar"]] {
+            let run = seatrial(&lab, arguments);
+            assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+            assert!(run.stderr().contains("is blocked in"), "{}", run.stderr());
+            assert!(run.stderr().contains("containers/registries.conf"), "{}", run.stderr());
+        }
     }
     // A file that is read later has another opinion.
     let open = format!("[[registry]]\nlocation = '{}'\n", registry.address);

@@ -1,5 +1,7 @@
-//! `registries.conf` of Podman, Buildah and skopeo, in the format of version 2
+//! `registries.conf` of Podman, Buildah and skopeo, in the formats of version 1 and 2
 //! (containers-registries.conf(5), containers-registries.conf.d(5)).
+
+mod version_1;
 
 use std::fs;
 use std::io;
@@ -74,6 +76,7 @@ pub(super) struct Place {
 struct File {
     credential_helpers: Vec<String>,
     registry: Vec<Registry>,
+    registries: version_1::Lists,
 }
 
 #[derive(Default, Deserialize)]
@@ -146,6 +149,12 @@ fn is_absent(error: &io::Error) -> bool {
 
 fn parse(path: &Path, content: &str) -> Result<Settings, RegistryError> {
     let file: File = document(path, content)?;
+    let old = file.registries.into_rules(path);
+    if !old.is_empty() && !file.registry.is_empty() {
+        let problem = "it has [registries] of version 1 beside [[registry]] of version 2; \
+                       move all registries into [[registry]] tables";
+        return Err(failed(path, problem));
+    }
     let rule = |entry: Registry| {
         let Registry { prefix, location, insecure, blocked, mirror_by_digest_only, mirror } = entry;
         let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
@@ -173,7 +182,8 @@ fn parse(path: &Path, content: &str) -> Result<Settings, RegistryError> {
             path: path.to_owned(),
         })
     };
-    let rules = file.registry.into_iter().map(rule).collect::<Result<_, _>>()?;
+    let new = file.registry.into_iter().map(rule);
+    let rules = old.into_iter().map(Ok).chain(new).collect::<Result<_, _>>()?;
     Ok(Settings { rules, credential_helpers: file.credential_helpers })
 }
 
@@ -278,6 +288,11 @@ mod tests {
             ("[[registry]]\nprefix = 'a.example'\n", "has no location"),
             ("[[registry]]\nlocation = 5\n", "expected a string"),
             ("\nregistry = ", "/etc/r.conf:2: "),
+            (
+                "registry = [{ location = 'a.example' }]\n[registries.block]\n\
+                 registries = ['b.example']\n",
+                "of version 1 beside [[registry]] of version 2",
+            ),
             ("credential-helpers = 'x'\n", "/etc/r.conf:1: invalid type: string \"x\""),
         ] {
             let error = parse(Path::new("/etc/r.conf"), rules).unwrap_err().to_string();
