@@ -15,6 +15,8 @@ const RESIZE_TIMEOUT: Duration = Duration::from_secs(120);
 const DISK_INTERVAL: Duration = Duration::from_millis(500);
 /// A disk with fewer free bytes counts as full: file systems keep some for themselves.
 const FULL_DISK: u64 = 16 << 20;
+/// A disk with fewer free bytes may be full before its free space is read again.
+const LOW_DISK: u64 = 1 << 30;
 
 impl Vm {
     /// Limits the throughput of the scratch disk to `bytes` a second.
@@ -44,24 +46,42 @@ impl Vm {
     }
 
     /// Waits until QEMU has stopped the guest because it could not write to a disk of the VM, and
-    /// the host's disk is full. QEMU continues the guest only on command.
+    /// the host's disk is full. If the disk has space again by the time that this is noticed, the
+    /// guest continues, which QEMU does only on command.
     pub(super) async fn host_disk_is_full(&self) {
+        let mut was_low = false;
         loop {
             sleep(DISK_INTERVAL).await;
-            if !self.disk_has_space() {
-                let status = timeout(ANSWER_TIMEOUT, async {
-                    self.qmp().await?.execute("query-status", json!({})).await
-                });
-                if matches!(status.await, Ok(Ok(status)) if status["status"] == "io-error") {
+            let is_low = !self.disk_has_space(LOW_DISK);
+            if (is_low || was_low) && self.is_stopped_by_disk().await {
+                if self.is_disk_full() {
                     return;
                 }
+                let resumed =
+                    async { self.qmp().await?.execute("cont", json!({})).await.map(drop) };
+                // If it fails, what waits for the guest says so.
+                let _ = timeout(ANSWER_TIMEOUT, resumed).await;
             }
+            was_low = is_low;
         }
     }
 
-    /// Whether the disk that the VM's folder is on has space left.
-    pub(super) fn disk_has_space(&self) -> bool {
-        free_space(self.folder()).map_or(true, |free| free >= FULL_DISK)
+    /// Whether QEMU has stopped the guest because it could not write to a disk of the VM.
+    async fn is_stopped_by_disk(&self) -> bool {
+        let status = timeout(ANSWER_TIMEOUT, async {
+            self.qmp().await?.execute("query-status", json!({})).await
+        });
+        matches!(status.await, Ok(Ok(status)) if status["status"] == "io-error")
+    }
+
+    /// Whether the disk that the VM's folder is on has this many free bytes.
+    fn disk_has_space(&self, bytes: u64) -> bool {
+        free_space(self.folder()).map_or(true, |free| free >= bytes)
+    }
+
+    /// Whether the disk that the VM's folder is on is full.
+    pub(super) fn is_disk_full(&self) -> bool {
+        !self.disk_has_space(FULL_DISK)
     }
 
     pub(super) fn host_disk_full(&self) -> VmError {

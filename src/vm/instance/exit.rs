@@ -46,7 +46,7 @@ impl Vm {
 
     fn exited(&self, (status, stderr): (String, String)) -> VmError {
         // QEMU gets SIGBUS if the file of the guest's memory cannot grow.
-        if status == SIGBUS && !self.disk_has_space() {
+        if status == SIGBUS && self.is_disk_full() {
             return self.host_disk_full();
         }
         VmError::QemuExited { status, stderr, console: self.console_tail(CONSOLE_LINES) }
