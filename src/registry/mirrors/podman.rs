@@ -149,7 +149,7 @@ fn is_absent(error: &io::Error) -> bool {
 
 fn parse(path: &Path, content: &str) -> Result<Settings, RegistryError> {
     let file: File = document(path, content)?;
-    let old = file.registries.into_rules(path);
+    let old = file.registries.registries();
     if !old.is_empty() && !file.registry.is_empty() {
         let problem = "it has [registries] of version 1 beside [[registry]] of version 2; \
                        move all registries into [[registry]] tables";
@@ -182,8 +182,15 @@ fn parse(path: &Path, content: &str) -> Result<Settings, RegistryError> {
             path: path.to_owned(),
         })
     };
+    let old = old.into_iter().map(|(location, membership)| Rule {
+        prefix: location.to_owned(),
+        place: Place::new(location, membership.insecure),
+        blocked: membership.block,
+        mirrors: Vec::new(),
+        path: path.to_owned(),
+    });
     let new = file.registry.into_iter().map(rule);
-    let rules = old.into_iter().map(Ok).chain(new).collect::<Result<_, _>>()?;
+    let rules = old.map(Ok).chain(new).collect::<Result<_, _>>()?;
     Ok(Settings { rules, credential_helpers: file.credential_helpers })
 }
 

@@ -1,11 +1,8 @@
 //! The format of version 1: lists of registries, which say nothing of mirrors.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::Deserialize;
-
-use super::{Place, Rule};
 
 /// The tables below `registries`. That for names without a registry, `search`, is ignored.
 #[derive(Default, Deserialize)]
@@ -21,29 +18,24 @@ struct List {
     registries: Vec<String>,
 }
 
+/// The lists that name a registry.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Membership {
+    pub(super) insecure: bool,
+    pub(super) block: bool,
+}
+
 impl Lists {
-    /// The same as rules of version 2. `path` is the file that has them.
-    pub(super) fn into_rules(self, path: &Path) -> Vec<Rule> {
-        let mut rules = BTreeMap::new();
-        let mut rule = |location: &str, change: fn(&mut Rule)| {
-            let place = Place::new(location, false);
-            let prefix = place.location.clone();
-            let new = || Rule {
-                prefix: prefix.clone(),
-                place,
-                blocked: false,
-                mirrors: Vec::new(),
-                path: path.to_owned(),
-            };
-            change(rules.entry(prefix.clone()).or_insert_with(new));
-        };
-        for location in self.insecure.registries {
-            rule(&location, |rule| rule.place.insecure = true);
+    /// All registries that are named, without slashes at the end.
+    pub(super) fn registries(&self) -> BTreeMap<&str, Membership> {
+        let mut registries = BTreeMap::<&str, Membership>::new();
+        for location in &self.insecure.registries {
+            registries.entry(location.trim_end_matches('/')).or_default().insecure = true;
         }
-        for location in self.block.registries {
-            rule(&location, |rule| rule.blocked = true);
+        for location in &self.block.registries {
+            registries.entry(location.trim_end_matches('/')).or_default().block = true;
         }
-        rules.into_values().collect()
+        registries
     }
 }
 
@@ -53,17 +45,15 @@ mod tests {
 
     // The example of containers-registries.conf(5), "VERSION 1".
     #[test]
-    fn lists_become_rules() {
+    fn a_registry_may_be_in_several_lists() {
         let file = "[search]\nregistries = ['registry1.example']\n\
                     [insecure]\nregistries = ['registry2.example:5000/', 'registry3.example']\n\
                     [block]\nregistries = ['registry3.example']\n";
         let lists: Lists = toml::from_str(file).unwrap();
-        let rules = lists.into_rules(Path::new("registries.conf"));
-        let rules: Vec<_> = rules
-            .iter()
-            .map(|rule| (rule.prefix.as_str(), rule.place.insecure, rule.blocked))
-            .collect();
-        let expected = [("registry2.example:5000", true, false), ("registry3.example", true, true)];
-        assert_eq!(rules, expected);
+        let expected = [
+            ("registry2.example:5000", Membership { insecure: true, block: false }),
+            ("registry3.example", Membership { insecure: true, block: true }),
+        ];
+        assert_eq!(lists.registries(), expected.into());
     }
 }
