@@ -152,6 +152,9 @@ impl HttpExpectations {
     /// Describes a mistake in the request or its expectations, if there is one.
     pub(crate) fn mistake(&self) -> Option<String> {
         let quote = |text: &str| text::quote(text);
+        if self.port == 0 {
+            return Some("invalid port 0".to_owned());
+        }
         if Method::from_bytes(self.method().as_bytes()).is_err() {
             return Some(format!("invalid method {}", quote(self.method())));
         }

@@ -56,6 +56,7 @@ impl TryFrom<Written> for Port {
 
     fn try_from(written: Written) -> Result<Self, String> {
         let text = match written {
+            Written::Number(0) => return Err("invalid port 0".to_owned()),
             Written::Number(number) => return Ok(number.into()),
             Written::Text(text) => text,
         };

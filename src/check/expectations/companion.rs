@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::container::{ContainerSpec, container};
+use super::container::ContainerSpec;
+use super::container_rules::container;
 use super::service::ServiceExpectations;
 use crate::conditions::ReadyConditions;
-use crate::text;
+use crate::{suggest, text};
 
 /// A further container, which runs beside all commands and services.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -82,7 +83,7 @@ pub(super) fn mistake(companions: &BTreeMap<String, CompanionSpec>) -> Option<St
     for (name, spec) in companions {
         let invalid = spec.aliases.iter().chain([name]).find(|name| !is_host_name(name));
         if let Some(invalid) = invalid {
-            let rule = "write letters, digits, dots and dashes";
+            let rule = "write lower-case letters, digits, dots and dashes";
             return Some(format!("invalid host name {}; {rule}", text::quote(invalid)));
         }
         let problem = match () {
@@ -100,6 +101,25 @@ pub(super) fn mistake(companions: &BTreeMap<String, CompanionSpec>) -> Option<St
         return Some(format!("container {}: {problem}", text::quote(name)));
     }
     start_order(companions).err()
+}
+
+/// Describes a value of a variable with the address of a container that there is not, if there are
+/// other containers: without any, braces may stand for something else.
+pub(super) fn unknown_address<'s>(
+    companions: &BTreeMap<String, CompanionSpec>,
+    mut containers: impl Iterator<Item = &'s ContainerSpec>,
+) -> Option<String> {
+    if companions.is_empty() {
+        return None;
+    }
+    let name = containers.find_map(|spec| {
+        let names = spec.env.values().flat_map(|value| {
+            value.split('{').skip(1).filter_map(|part| Some(part.split_once(".address}")?.0))
+        });
+        names.into_iter().find(|name| is_host_name(name) && !companions.contains_key(*name))
+    })?;
+    let hint = suggest::hint(&suggest::nearest(name, companions.keys().map(String::as_str)));
+    Some(format!("there is no container {} for {{{name}.address}}{hint}", text::quote(name)))
 }
 
 /// Whether `name` is a host name (RFC 1123), in lower case.
@@ -141,10 +161,13 @@ mod tests {
                 "[a]\nimage='x'\nrecipe='y'\n",
                 "container \"a\": \"image\" and \"recipe\" exclude each other",
             ),
-            ("[a_b]\n", "invalid host name \"a_b\"; write letters, digits, dots and dashes"),
+            (
+                "[a_b]\n",
+                "invalid host name \"a_b\"; write lower-case letters, digits, dots and dashes",
+            ),
             (
                 "[a]\naliases=['-x']\n",
-                "invalid host name \"-x\"; write letters, digits, dots and dashes",
+                "invalid host name \"-x\"; write lower-case letters, digits, dots and dashes",
             ),
         ] {
             assert_eq!(mistake(&parse(toml)).as_deref(), Some(problem), "{toml}");

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::values::Mode;
-use crate::text;
 
 /// How a container is started. What is left out is as in the image.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -104,81 +102,4 @@ pub struct ContainerMount {
     /// false by default: a copy for each container, owned by root.
     #[serde(default)]
     pub writable: bool,
-}
-
-/// Sysctls that the restricted profile allows.
-const SAFE_SYSCTLS: [&str; 10] = [
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_syncookies",
-];
-
-/// Describes a setting of `spec` that the restricted profile forbids, if there is one.
-fn restriction(spec: &ContainerSpec) -> Option<String> {
-    if !spec.restricted {
-        return None;
-    }
-    let allowed = |name: &&String| {
-        let name = name.to_ascii_uppercase();
-        name.trim_start_matches("CAP_") != "NET_BIND_SERVICE"
-    };
-    if spec.privileged {
-        return Some("\"restricted\" and \"privileged\" exclude each other".to_owned());
-    }
-    if let Some(name) = spec.capabilities.add.iter().find(allowed) {
-        let name = text::quote(name);
-        return Some(format!(
-            "\"restricted\" forbids the capability {name}; only NET_BIND_SERVICE may be added"
-        ));
-    }
-    let unsafe_sysctl = |name: &&String| !SAFE_SYSCTLS.contains(&name.as_str());
-    let name = spec.sysctls.keys().find(unsafe_sysctl)?;
-    Some(format!("\"restricted\" forbids the sysctl {}", text::quote(name)))
-}
-
-/// Reads a container whose keys do not contradict each other.
-pub(super) fn container<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<ContainerSpec, D::Error> {
-    let spec = ContainerSpec::deserialize(deserializer)?;
-    let replaced = [("command", spec.command.is_some()), ("entrypoint", spec.entrypoint.is_some())];
-    if let (true, Some((key, _))) = (spec.shell.is_some(), replaced.iter().find(|(_, set)| *set)) {
-        return Err(D::Error::custom(format!(
-            "\"shell\" and \"{key}\" exclude each other: a shell replaces both"
-        )));
-    }
-    if let Some(problem) = restriction(&spec) {
-        return Err(D::Error::custom(problem));
-    }
-    if spec.read_only && !spec.files.is_empty() {
-        return Err(D::Error::custom(
-            "\"read_only\" and \"files\" exclude each other: Docker copies no files into a \
-             container with a read-only root file system; use \"mounts\"",
-        ));
-    }
-    let working_dir = spec.working_dir.iter().map(|path| ("working_dir", path));
-    let files = spec.files.iter().map(|file| ("path", &file.path));
-    let tmpfs = spec.tmpfs.iter().map(|path| ("tmpfs", path));
-    let mounts = spec.mounts.iter().map(|mount| ("path", &mount.path));
-    let mut paths = working_dir.chain(files).chain(tmpfs).chain(mounts);
-    match paths.find(|(_, path)| !path.starts_with('/')) {
-        None => match spec.mounts.iter().find(|mount| mount.path.contains(':')) {
-            None => Ok(spec),
-            // Engines separate the parts of a mount with it.
-            Some(ContainerMount { path, .. }) => {
-                Err(D::Error::custom(format!("invalid path {}; it has a colon", text::quote(path))))
-            }
-        },
-        Some((key, path)) => Err(D::Error::custom(format!(
-            "invalid {key} {}; expected an absolute path",
-            text::quote(path)
-        ))),
-    }
 }

@@ -79,7 +79,9 @@ fn contradiction(expectations: &Expectations) -> Option<String> {
         let running = expectations.service.iter().flat_map(|service| &service.file);
         expectations.file.iter().chain(running).find_map(FileExpectations::mistake)
     };
-    expectations.vm.mistake().or_else(mistake).or_else(files).or_else(|| {
+    let addresses =
+        || companion::unknown_address(&expectations.container, expectations.containers());
+    expectations.vm.mistake().or_else(mistake).or_else(addresses).or_else(files).or_else(|| {
         let companions = &expectations.container;
         let companions = companions.iter().map(|(name, spec)| spec.as_service(name));
         let mut services = companions.chain(expectations.service.iter().cloned());
@@ -253,6 +255,15 @@ mod tests {
         let problem = "file \"/x\" must not exist, so its mode is never checked";
         assert_eq!(error(text), format!("e.toml: {problem}"));
         assert_eq!(error("[[file]]\npath=''\n"), "e.toml: a file has an empty path");
+    }
+
+    #[test]
+    fn the_address_of_a_container_that_there_is_not_is_an_error() {
+        let text = "[[run]]\nname='x'\ncontainer.env={ A='{bd.address}:1' }\n";
+        let problem = "e.toml: there is no container \"bd\" for {bd.address}; \
+                       did you mean \"db\"?";
+        assert_eq!(error(&format!("{text}[container.db]\n")), problem);
+        assert!(Expectations::parse(Path::new("e.toml"), text).is_ok());
     }
 
     #[test]

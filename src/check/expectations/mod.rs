@@ -3,6 +3,7 @@
 
 pub(in crate::check) mod companion;
 mod container;
+mod container_rules;
 mod document;
 mod exit_code;
 mod file;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::container::{ContainerSpec, container};
+use super::container::ContainerSpec;
+use super::container_rules::container;
 use super::exit_code::{CodeOrSignal, exit_code};
 use crate::conditions::{Text, Timeout};
 

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::container::{ContainerSpec, container};
+use super::container::ContainerSpec;
+use super::container_rules::container;
 use super::exit_code::{CodeOrSignal, exit_code, signal};
 use super::file::FileExpectations;
 use super::goss::SocketExpectations;

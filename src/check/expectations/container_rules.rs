@@ -1,0 +1,156 @@
+//! Rules for the settings of a container that concern several keys, or values that some engine
+//! would reject.
+
+use std::net::IpAddr;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
+use super::container::ContainerSpec;
+use crate::text;
+
+/// Reads a container whose keys do not contradict each other.
+pub(super) fn container<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<ContainerSpec, D::Error> {
+    let spec = ContainerSpec::deserialize(deserializer)?;
+    match mistake(&spec) {
+        None => Ok(spec),
+        Some(problem) => Err(D::Error::custom(problem)),
+    }
+}
+
+/// Describes a mistake in `spec`, if there is one.
+fn mistake(spec: &ContainerSpec) -> Option<String> {
+    contradiction(spec)
+        .or_else(|| restriction(spec))
+        .or_else(|| relative_path(spec))
+        .or_else(|| hidden_path(spec))
+        .or_else(|| malformed_name(spec))
+}
+
+/// Describes two keys that exclude each other.
+fn contradiction(spec: &ContainerSpec) -> Option<String> {
+    let replaced = [("command", spec.command.is_some()), ("entrypoint", spec.entrypoint.is_some())];
+    if let (true, Some((key, _))) = (spec.shell.is_some(), replaced.iter().find(|(_, set)| *set)) {
+        return Some(format!("\"shell\" and \"{key}\" exclude each other: a shell replaces both"));
+    }
+    (spec.read_only && !spec.files.is_empty()).then(|| {
+        "\"read_only\" and \"files\" exclude each other: Docker copies no files into a \
+         container with a read-only root file system; use \"mounts\""
+            .to_owned()
+    })
+}
+
+/// Describes a path that is not absolute, or that engines cannot mount.
+fn relative_path(spec: &ContainerSpec) -> Option<String> {
+    let working_dir = spec.working_dir.iter().map(|path| ("working_dir", path));
+    let files = spec.files.iter().map(|file| ("path", &file.path));
+    let tmpfs = spec.tmpfs.iter().map(|path| ("tmpfs", path));
+    let mounts = spec.mounts.iter().map(|mount| ("path", &mount.path));
+    let mut paths = working_dir.chain(files).chain(tmpfs).chain(mounts);
+    if let Some((key, path)) = paths.find(|(_, path)| !path.starts_with('/')) {
+        return Some(format!("invalid {key} {}; expected an absolute path", text::quote(path)));
+    }
+    // Engines separate the parts of a mount with it.
+    let colon = spec.mounts.iter().find(|mount| mount.path.contains(':'))?;
+    Some(format!("invalid path {}; it has a colon", text::quote(&colon.path)))
+}
+
+/// Describes a mount or file that another mount hides.
+fn hidden_path(spec: &ContainerSpec) -> Option<String> {
+    let trimmed = |path: &'_ String| path.trim_end_matches('/').to_owned();
+    let mounts = spec.mounts.iter().map(|mount| trimmed(&mount.path));
+    let mounted: Vec<String> = mounts.chain(spec.tmpfs.iter().map(trimmed)).collect();
+    let own: Vec<String> =
+        mounted.iter().cloned().chain(spec.volumes.iter().map(trimmed)).collect();
+    let is_repeated = |path: &&String| own.iter().filter(|other| other == path).count() > 1;
+    if let Some(path) = own.iter().find(is_repeated) {
+        return Some(format!("{} is mounted twice", text::quote(path)));
+    }
+    spec.files.iter().find_map(|file| {
+        let below = |folder: &&String| {
+            file.path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let folder = mounted.iter().find(below)?;
+        let (file, folder) = (text::quote(&file.path), text::quote(folder));
+        Some(format!("the file {file} lies in {folder}, which is mounted over it"))
+    })
+}
+
+/// Describes a variable or address that cannot be.
+fn malformed_name(spec: &ContainerSpec) -> Option<String> {
+    let invalid = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
+    if let Some(name) = spec.env.keys().find(invalid) {
+        return Some(format!("invalid name of a variable {}", text::quote(name)));
+    }
+    let invalid = |(_, address): &(&String, &String)| address.parse::<IpAddr>().is_err();
+    let (name, address) = spec.hosts.iter().find(invalid)?;
+    Some(format!("invalid address {} of host {name}; expected an IP address", text::quote(address)))
+}
+
+/// Sysctls that the restricted profile allows.
+const SAFE_SYSCTLS: [&str; 10] = [
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_syncookies",
+];
+
+/// Describes a setting of `spec` that the restricted profile forbids, if there is one.
+fn restriction(spec: &ContainerSpec) -> Option<String> {
+    if !spec.restricted {
+        return None;
+    }
+    let allowed = |name: &&String| {
+        let name = name.to_ascii_uppercase();
+        name.trim_start_matches("CAP_") != "NET_BIND_SERVICE"
+    };
+    if spec.privileged {
+        return Some("\"restricted\" and \"privileged\" exclude each other".to_owned());
+    }
+    if let Some(name) = spec.capabilities.add.iter().find(allowed) {
+        let name = text::quote(name);
+        return Some(format!(
+            "\"restricted\" forbids the capability {name}; only NET_BIND_SERVICE may be added"
+        ));
+    }
+    let unsafe_sysctl = |name: &&String| !SAFE_SYSCTLS.contains(&name.as_str());
+    let name = spec.sysctls.keys().find(unsafe_sysctl)?;
+    Some(format!("\"restricted\" forbids the sysctl {}", text::quote(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_engines_reject_or_that_hide_each_other_are_errors() {
+        for (toml, problem) in [
+            ("hosts={ db='db' }", "invalid address \"db\" of host db; expected an IP address"),
+            ("env={ 'A=B'='c' }", "invalid name of a variable \"A=B\""),
+            ("tmpfs=['/a', '/a/']", "\"/a\" is mounted twice"),
+            ("tmpfs=['/a']\nvolumes=['/a']", "\"/a\" is mounted twice"),
+            (
+                "mounts=[{ path='/a', source='x' }, { path='/a', source='y' }]",
+                "\"/a\" is mounted twice",
+            ),
+            (
+                "tmpfs=['/a']\nfiles=[{ path='/a/b', content='x' }]",
+                "the file \"/a/b\" lies in \"/a\", which is mounted over it",
+            ),
+        ] {
+            let spec: ContainerSpec = toml::from_str(toml).unwrap();
+            assert_eq!(mistake(&spec).as_deref(), Some(problem), "{toml}");
+        }
+        let fine = "hosts={ a='10.0.0.1', b='::1' }\ntmpfs=['/a', '/ab']\n\
+                    mounts=[{ path='/a/b', source='x' }]\nfiles=[{ path='/abc', content='x' }]";
+        assert_eq!(mistake(&toml::from_str(fine).unwrap()), None);
+    }
+}
