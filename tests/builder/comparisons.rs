@@ -103,7 +103,12 @@ fn a_plan_is_learned_from_earlier_builds_and_keeps_layers_apart_that_change() {
     assert_eq!(plan["layers"].as_array().unwrap().last().unwrap(), &json!(["often"]));
     let text =
         lab.seatrial([vec!["layers", "recipe.toml", "--history"], history.to_vec()].concat());
-    assert!(text.ok().contains("2 updates after the first 2 of 4 builds"));
+    let text = text.ok();
+    assert!(text.contains("2 updates after the first 2 of 4 builds"), "{text}");
+    for strategy in ["popularity", "auto", "balanced"] {
+        assert_eq!(shipped(strategy, json!(10)), json!([100, 100]), "{strategy}");
+    }
+    assert!(text.contains("with 10 layers, all ship the same"), "{text}");
 }
 
 #[test]

@@ -184,3 +184,17 @@ fn the_content_that_counts_is_named_behind_links_of_the_base_and_for_conflicts()
     let tool = explained(&lab, "/bin/tool")["path"].clone();
     assert_eq!(tool["source"], lab.path("two/bin/tool").canonicalize().unwrap().to_str().unwrap());
 }
+
+#[test]
+fn the_layer_of_a_step_is_explained_by_its_command_on_one_line() {
+    let lab = Lab::new();
+    lab.file(
+        "recipe.toml",
+        "name='x'\n[[run]]\nargs=['/usr/bin/dpkg', '-i', '/inputs/tool.deb']\n\
+         [[run]]\ncommand=\"\"\"\n  first\nsecond\n\"\"\"\n",
+    );
+    let explained: Value = serde_json::from_str(&explain(&lab, &["--json"])).unwrap();
+    let detail = |layer: usize| explained["layers"][layer]["origin"]["detail"].clone();
+    assert_eq!(detail(0), "1 /usr/bin/dpkg -i /inputs/tool.deb");
+    assert_eq!(detail(1), "2 first ...");
+}

@@ -38,10 +38,7 @@ pub(super) fn origin_of_layer(plan: &Plan, index: usize) -> Origin {
     }
     let number = index - base - plan.layers.len();
     match plan.recipe.steps.get(number) {
-        Some(step) => {
-            let command = step.args.last().cloned().unwrap_or_default();
-            Origin::new(OriginKind::Step, format!("{} {}", number + 1, text::shorten(&command)))
-        }
+        Some(step) => Origin::new(OriginKind::Step, format!("{} {}", number + 1, step.title())),
         None if number == plan.recipe.steps.len() => {
             Origin::new(OriginKind::Store, "store paths that steps name")
         }

@@ -96,9 +96,21 @@ fn render(measured: &[Measurement], builds: usize, learn: usize) -> String {
 fn advice(measured: &[Measurement]) -> String {
     let mut output = "\n".to_owned();
     for budget in BUDGETS {
-        let of_budget = measured.iter().filter(|one| one.layers == Some(budget));
-        if let Some(best) = of_budget.min_by_key(|one| one.total()) {
-            output += &format!("with {budget} layers, {} ships the least\n", best.strategy);
+        let of_budget = || measured.iter().filter(|one| one.layers == Some(budget));
+        let best: Vec<&str> = of_budget()
+            .filter(|one| of_budget().all(|other| one.total() <= other.total()))
+            .map(|one| one.strategy)
+            .collect();
+        match best.as_slice() {
+            [] => {}
+            [one] => output += &format!("with {budget} layers, {one} ships the least\n"),
+            _ if best.len() == of_budget().count() => {
+                output += &format!("with {budget} layers, all ship the same\n");
+            }
+            several => {
+                let names = several.join(", ");
+                output += &format!("with {budget} layers, these ship the least: {names}\n");
+            }
         }
     }
     output
