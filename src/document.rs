@@ -48,25 +48,29 @@ pub(crate) const MAX_SIZE: u64 = 4 << 20;
 /// If it cannot be read, is longer, or is not a regular file: a pipe or a device may have no end,
 /// so it is not read at all.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<String> {
-    // Devices may react to being opened.
-    check_regular(&std::fs::metadata(path)?)?;
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    check_regular(&file.metadata()?)?;
-    read_text(file, limit)
+    read_text(open(path)?, limit)
 }
 
 /// Reads the bytes of the file at `path` like [`read`].
-#[cfg(feature = "vm")]
+#[cfg(any(feature = "vm", feature = "registry"))]
 pub(crate) fn read_bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    check_regular(&std::fs::metadata(path)?)?;
     let mut bytes = Vec::new();
-    let count = File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    let count = open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
     if count as u64 > limit {
         let problem = format!("it is longer than the limit of {} MiB", limit >> 20);
         return Err(io::Error::other(problem));
     }
     Ok(bytes)
+}
+
+/// Opens the regular file at `path`.
+fn open(path: &Path) -> io::Result<File> {
+    // Devices may react to being opened.
+    check_regular(&std::fs::metadata(path)?)?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    check_regular(&file.metadata()?)?;
+    Ok(file)
 }
 
 fn check_regular(metadata: &Metadata) -> io::Result<()> {

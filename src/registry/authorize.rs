@@ -1,10 +1,10 @@
 //! The authorization of requests: passwords, and bearer tokens from a token server.
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 
 use super::body::Body;
-use super::client::Client;
+use super::client::{Client, REDIRECTS_MAX};
 use super::request::Request;
 use super::secret::{Credentials, Secret};
 use super::token::{self, Challenge, Scope, TokenAnswer};
@@ -87,9 +87,21 @@ impl Client {
         authorization: Option<&Secret>,
         scope: &Scope,
     ) -> Result<TokenAnswer, RegistryError> {
-        let mut attempt = 0;
+        let mut request = request.clone();
+        let (mut attempt, mut redirects, mut authorization) = (0, 0, authorization);
         let response = loop {
-            let response = self.exchange(request, authorization).await?;
+            let response = self.exchange(&request, authorization).await?;
+            let redirected = response.status().is_redirection()
+                && request.method == Method::GET
+                && response.headers().contains_key(LOCATION);
+            if redirected && redirects < REDIRECTS_MAX {
+                let target = self.location(&request.url, &response)?;
+                if target.origin() != request.url.origin() {
+                    authorization = None;
+                }
+                (request.url, redirects) = (target, redirects + 1);
+                continue;
+            }
             if !retry::is_temporary(response.status()) || attempt + 1 == retry::ATTEMPTS {
                 break response;
             }

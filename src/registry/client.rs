@@ -1,8 +1,9 @@
 //! Requests to one repository of a registry: authentication, redirects, time limits, retries.
 
 use std::sync::{Mutex as StdMutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::sync::Mutex;
@@ -11,6 +12,7 @@ use super::body::Progress;
 use super::connect::{self, Connection};
 use super::endpoint::Endpoint;
 use super::options::RegistryOptions;
+use super::pace::Pace;
 use super::request::Request;
 use super::secret::{Credentials, Secret};
 use super::token::{Challenge, Tokens};
@@ -18,7 +20,7 @@ use super::{RegistryError, credentials, retry};
 use crate::text;
 
 /// The most redirects that are followed.
-const REDIRECTS_MAX: usize = 5;
+pub(super) const REDIRECTS_MAX: usize = 5;
 
 /// A client for one repository.
 pub(super) struct Client {
@@ -108,7 +110,7 @@ impl Client {
             let status = response.status();
             if status == StatusCode::UNAUTHORIZED && self.is_own(&current.url) && !asked {
                 asked = true;
-                self.tokens.lock().await.remove(current.scope);
+                self.tokens.lock().await.remove(current.scope, authorization.as_ref());
                 let challenge = Challenge::find(response.headers());
                 // Without credentials, another attempt would end the same way.
                 if authorization.is_some() && challenge == self.challenge() {
@@ -152,7 +154,8 @@ impl Client {
         }
         builder = builder.body(request.body.stream(&progress));
         let sent = progress.within(self.idle, builder.send()).await;
-        sent.ok_or_else(|| self.timeout())?.map_err(|error| self.unreachable(error))
+        sent.ok_or_else(|| self.timeout(&request.url))?
+            .map_err(|error| self.unreachable(&request.url, error))
     }
 
     /// How the registry authenticates, as far as it is known.
@@ -161,7 +164,7 @@ impl Client {
     }
 
     /// Whether `url` is the registry's own: only there credentials are sent.
-    fn is_own(&self, url: &Url) -> bool {
+    pub(super) fn is_own(&self, url: &Url) -> bool {
         url.origin() == self.base.origin()
     }
 
@@ -179,24 +182,46 @@ impl Client {
         Ok(target)
     }
 
+    /// The next piece of an answer; `None` at its end.
+    pub(super) async fn chunk(
+        &self,
+        response: &mut Response,
+        pace: &mut Pace,
+    ) -> Result<Option<Bytes>, RegistryError> {
+        loop {
+            let begin = Instant::now();
+            let chunk = tokio::time::timeout(pace.rest(), response.chunk()).await;
+            let failed = |error| self.unreachable(response.url(), error);
+            let chunk = match chunk.map(|chunk| chunk.map_err(failed)) {
+                Ok(Ok(Some(chunk))) => Some(chunk),
+                Ok(ended) => return ended,
+                Err(_) => None,
+            };
+            // The timer may be early by a fraction of a millisecond.
+            let waited = if chunk.is_none() { pace.rest() } else { begin.elapsed() };
+            let bytes = chunk.as_ref().map_or(0, Bytes::len);
+            let too_few = |bytes| self.timeout_after(response.url(), bytes);
+            pace.add(bytes, waited).map_err(too_few)?;
+            if chunk.is_some() {
+                return Ok(chunk);
+            }
+        }
+    }
+
     /// Reads an answer of at most `limit` bytes.
     pub(super) async fn read(
         &self,
         mut response: Response,
         limit: usize,
     ) -> Result<Vec<u8>, RegistryError> {
-        let mut content = Vec::new();
-        loop {
-            let chunk = tokio::time::timeout(self.idle, response.chunk()).await;
-            let chunk = chunk.map_err(|_| self.timeout())?;
-            let Some(chunk) = chunk.map_err(|error| self.unreachable(error))? else {
-                return Ok(content);
-            };
+        let (mut content, mut pace) = (Vec::new(), Pace::begin(self.idle));
+        while let Some(chunk) = self.chunk(&mut response, &mut pace).await? {
             if content.len() + chunk.len() > limit {
                 let problem = format!("an answer has more than {} KiB", limit >> 10);
                 return Err(self.protocol(problem));
             }
             content.extend_from_slice(&chunk);
         }
+        Ok(content)
     }
 }

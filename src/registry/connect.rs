@@ -52,7 +52,10 @@ pub(super) async fn connect(
     if !options.plain_http || endpoint.is_mirror {
         match ping(name, &http, base("https")?, options).await {
             Err(RegistryError::Unreachable { source, .. })
-                if *is_insecure || (is_loopback && speaks_no_tls(&*source)) => {}
+                if *is_insecure
+                    || (is_loopback && (speaks_no_tls(&*source) || is_late(&*source))) => {}
+            // A server without TLS may wait for the end of the line.
+            Err(RegistryError::Timeout { .. }) if is_loopback => {}
             answered => return answered,
         }
     }
@@ -106,6 +109,11 @@ fn speaks_no_tls(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
+/// Whether a connection was not ready in time.
+fn is_late(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout)
+}
+
 /// Whether the other side closed the connection.
 fn has_ended(error: &io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>());
@@ -134,7 +142,8 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
 pub(super) fn unreachable(name: &str, error: reqwest::Error) -> RegistryError {
     let certificate = causes(&error)
         .any(|cause| matches!(tls_error(cause), Some(rustls::Error::InvalidCertificate(_))));
-    let no_tls = speaks_no_tls(&error);
+    // An answer that ends too early has another reason.
+    let no_tls = error.is_connect() && speaks_no_tls(&error);
     let hint = match () {
         () if certificate => {
             "; if you trust it, put its authority into a file that ends in .crt in \

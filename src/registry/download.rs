@@ -2,14 +2,16 @@
 
 use std::io::{Seek, SeekFrom};
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName, RANGE};
-use reqwest::{Method, Response};
+use reqwest::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, RANGE};
+use reqwest::{Method, Response, StatusCode};
 
+use super::RegistryError;
 use super::client::Client;
+use super::pace::Pace;
 use super::request::Request;
+use super::retry::{self, Attempts};
 use super::store::{BlobStore, NewBlob};
 use super::token::{Access, Scope};
-use super::{RegistryError, retry};
 use crate::archive::blob::FileSlice;
 use crate::image::Digest;
 use crate::image::digest::Hasher;
@@ -102,9 +104,6 @@ pub(super) async fn document(
     store: &BlobStore,
     descriptor: &Descriptor,
 ) -> Result<Vec<u8>, RegistryError> {
-    if let Some(bytes) = store.document(descriptor.digest) {
-        return Ok(bytes);
-    }
     let scope = Scope::of(&client.repository, Access::Pull);
     let url = client.url(&format!("blobs/{}", descriptor.digest))?;
     let response = client.send(&Request::new(Method::GET, url, &scope), &[200]).await?;
@@ -116,10 +115,6 @@ pub(super) async fn document(
             expected,
             found,
         });
-    }
-    let received = bytes.len() as u64;
-    if received != descriptor.size {
-        return Err(wrong_size(client, descriptor, received));
     }
     store.insert(expected, &bytes);
     Ok(bytes)
@@ -156,15 +151,19 @@ pub(super) async fn blob(
         received: 0,
         progress,
     };
-    let mut attempt = 0;
+    let mut attempts = Attempts::default();
     while let Err(error) = download.receive().await {
-        attempt += 1;
-        let broken =
-            matches!(error, RegistryError::Unreachable { .. } | RegistryError::Timeout { .. });
-        if !broken || attempt >= retry::ATTEMPTS {
+        if !error.is_interruption() {
             return Err(error);
         }
-        tokio::time::sleep(retry::pause(attempt - 1, None)).await;
+        if download.received == descriptor.size {
+            // Only the end of the answer was lost.
+            break;
+        }
+        match attempts.next(download.received) {
+            Some(attempt) => tokio::time::sleep(retry::pause(attempt, None)).await,
+            None => return Err(error),
+        }
     }
     let (expected, found) = (descriptor.digest, download.hasher.finish());
     if expected != found {
@@ -193,18 +192,22 @@ impl Download<'_> {
         let Self { client, descriptor, .. } = *self;
         let scope = Scope::of(&client.repository, Access::Pull);
         let url = client.url(&format!("blobs/{}", descriptor.digest))?;
-        let mut request = Request::new(Method::GET, url, &scope);
-        if self.received > 0 {
-            request = request.header(RANGE, &format!("bytes={}-", self.received));
-        }
-        let mut response = client.send(&request, &[200, 206]).await?;
-        if response.status().as_u16() == 200 && self.received > 0 {
+        let whole = Request::new(Method::GET, url, &scope);
+        let mut response = match self.received {
+            0 => client.send(&whole, &[200]).await?,
+            received => {
+                let rest = whole.clone().header(RANGE, &format!("bytes={received}-"));
+                client.send(&rest, &[200, 206, 416]).await?
+            }
+        };
+        if self.received > 0 && !continues(&response, self.received) {
+            if response.status() != StatusCode::OK {
+                response = client.send(&whole, &[200]).await?;
+            }
             self.restart()?;
         }
-        loop {
-            let chunk = tokio::time::timeout(client.idle, response.chunk()).await;
-            let chunk = chunk.map_err(|_| client.timeout())?;
-            let Some(chunk) = chunk.map_err(|error| client.unreachable(error))? else { break };
+        let mut pace = Pace::begin(client.idle);
+        while let Some(chunk) = client.chunk(&mut response, &mut pace).await? {
             self.received += chunk.len() as u64;
             if self.received > descriptor.size {
                 return Err(wrong_size(client, descriptor, self.received));
@@ -227,4 +230,12 @@ impl Download<'_> {
         (self.hasher, self.received) = (Hasher::default(), 0);
         Ok(())
     }
+}
+
+/// Whether `response` has the rest of a blob, from the byte `first` on.
+fn continues(response: &Response, first: u64) -> bool {
+    let range = header(response, CONTENT_RANGE);
+    let begin = range.trim().strip_prefix("bytes").and_then(|range| range.split_once('-'));
+    response.status() == StatusCode::PARTIAL_CONTENT
+        && begin.is_some_and(|(begin, _)| begin.trim().parse() == Ok(first))
 }

@@ -33,6 +33,20 @@ pub enum RegistryError {
         /// The time limit in seconds.
         seconds: u64,
     },
+    /// The registry sent hardly anything within the time limit.
+    #[error(
+        "the registry {} sent only {bytes} bytes in {seconds} s; --registry-timeout sets another \
+         limit",
+        text::shorten(.registry)
+    )]
+    Slow {
+        /// The registry's host.
+        registry: String,
+        /// The number of bytes.
+        bytes: u64,
+        /// The time limit in seconds.
+        seconds: u64,
+    },
     /// The registry, or its token server, does not accept the credentials, or there are none.
     #[error(
         "{} denies access to {}{hint}{}",
@@ -205,6 +219,7 @@ impl RegistryError {
         match self {
             Self::Unreachable { .. }
             | Self::Timeout { .. }
+            | Self::Slow { .. }
             | Self::Protocol { .. }
             | Self::Cache { .. }
             | Self::CacheFolder { .. }
@@ -222,6 +237,11 @@ impl RegistryError {
             | Self::Blocked { .. }
             | Self::Usage(_) => false,
         }
+    }
+
+    /// Whether a transfer broke, so that it can be continued.
+    pub(super) fn is_interruption(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Timeout { .. } | Self::Slow { .. })
     }
 
     /// Whether the reader of the output closed it.

@@ -64,12 +64,34 @@ impl Client {
         }
     }
 
-    pub(super) fn timeout(&self) -> RegistryError {
-        RegistryError::Timeout { registry: self.registry.clone(), seconds: self.idle.as_secs() }
+    pub(super) fn timeout(&self, url: &Url) -> RegistryError {
+        RegistryError::Timeout { registry: self.place(url), seconds: self.idle.as_secs() }
     }
 
-    pub(super) fn unreachable(&self, error: reqwest::Error) -> RegistryError {
-        connect::unreachable(&self.registry, error)
+    /// The error of an answer of which only `bytes` arrived within the time limit.
+    pub(super) fn timeout_after(&self, url: &Url, bytes: u64) -> RegistryError {
+        match bytes {
+            0 => self.timeout(url),
+            bytes => {
+                let (registry, seconds) = (self.place(url), self.idle.as_secs());
+                RegistryError::Slow { registry, bytes, seconds }
+            }
+        }
+    }
+
+    pub(super) fn unreachable(&self, url: &Url, error: reqwest::Error) -> RegistryError {
+        connect::unreachable(&self.place(url), error)
+    }
+
+    /// The registry, and the host of `url` if it is another one: storage, or a token server.
+    fn place(&self, url: &Url) -> String {
+        match url.host_str() {
+            Some(host) if !self.is_own(url) => {
+                let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+                format!("{} (at {host}{port})", self.registry)
+            }
+            _ => self.registry.clone(),
+        }
     }
 
     pub(super) fn protocol(&self, problem: impl Into<String>) -> RegistryError {

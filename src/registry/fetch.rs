@@ -61,9 +61,19 @@ impl Registries {
         reference: &RemoteReference,
         descriptor: &Descriptor,
     ) -> Result<Vec<u8>, RegistryError> {
-        if let Some(bytes) = self.store().document(descriptor.digest) {
-            return Ok(bytes);
-        }
+        let bytes = match self.store().document(descriptor.digest) {
+            Some(bytes) => bytes,
+            None => self.fetch_document(reference, descriptor).await?,
+        };
+        check_size(reference, "config", descriptor, &bytes)?;
+        Ok(bytes)
+    }
+
+    async fn fetch_document(
+        &self,
+        reference: &RemoteReference,
+        descriptor: &Descriptor,
+    ) -> Result<Vec<u8>, RegistryError> {
         let mut sources = self.sources(reference)?;
         loop {
             let fetched = async {
@@ -75,6 +85,17 @@ impl Registries {
                 Err(error) => sources.skip(error)?,
             }
         }
+    }
+
+    /// The manifest or index in the repository of `reference` that `descriptor` describes.
+    pub(super) async fn listed_document(
+        &self,
+        reference: &RemoteReference,
+        descriptor: &Descriptor,
+    ) -> Result<Document, RegistryError> {
+        let document = self.document(&reference.at(descriptor.digest)).await?;
+        check_size(reference, "manifest", descriptor, &document.bytes)?;
+        Ok(document)
     }
 
     /// A blob, from the cache if it is there.
@@ -125,4 +146,22 @@ impl Registries {
             media_type: Some(descriptor.media_type.clone()),
         }
     }
+}
+
+/// Checks that `bytes`, whose digest is correct, have the size in `descriptor`.
+fn check_size(
+    reference: &RemoteReference,
+    what: &str,
+    descriptor: &Descriptor,
+    bytes: &[u8],
+) -> Result<(), RegistryError> {
+    let (found, expected) = (bytes.len() as u64, descriptor.size);
+    if found == expected {
+        return Ok(());
+    }
+    let problem = format!(
+        "the {what} {} has {found} bytes, but {expected} according to its descriptor",
+        descriptor.digest
+    );
+    Err(RegistryError::invalid(format!("docker://{reference}"), problem))
 }

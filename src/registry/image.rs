@@ -72,7 +72,7 @@ impl Registries {
             }
             let index = parse_index(&path, &document.digest.to_string(), &document.bytes)?;
             let selected = select_platform(&path, index.manifests, platform)?;
-            document = self.document(&reference.at(selected.digest)).await?;
+            document = self.listed_document(reference, &selected).await?;
         }
         let name = document.digest.to_string();
         let manifest = parse_manifest(&path, &name, &document.bytes)?;

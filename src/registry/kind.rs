@@ -58,8 +58,9 @@ pub(super) fn check_types(path: &Path, manifest: &OciManifest) -> Result<(), Reg
         return invalid(format!("it is not an image, but an artifact of the type {artifact}"));
     }
     let unreadable = manifest.layers.iter().map(|layer| layer.media_type.as_str()).find(|kind| {
-        let tar = kind.ends_with(".tar") || kind.ends_with(".tar.gzip");
-        !(tar || kind.is_empty() || kind.ends_with(".tar+gzip") || kind.ends_with(".tar+zstd"))
+        // Docker's types have a dot, OCI's a plus sign.
+        let known = [".tar", ".tar.gzip", ".tar.zstd", ".tar+gzip", ".tar+zstd"];
+        !kind.is_empty() && !known.iter().any(|end| kind.ends_with(end))
     });
     match unreadable {
         None => Ok(()),
@@ -68,5 +69,41 @@ pub(super) fn check_types(path: &Path, manifest: &OciManifest) -> Result<(), Reg
              gzip or zstd",
             text::quote(kind)
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    // OCI image-spec, `layer.md` and `media-types.md`; containerd `core/images/mediatypes.go`.
+    #[test]
+    fn layers_are_tars_plain_or_in_gzip_or_zstd() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let is_readable = |kind: &str| {
+            let config = json!({ "mediaType": media_type::CONFIG, "digest": digest, "size": 1 });
+            let layers = json!([{ "mediaType": kind, "digest": digest, "size": 1 }]);
+            let manifest = json!({ "schemaVersion": 2, "config": config, "layers": layers });
+            check_types(Path::new("x"), &serde_json::from_value(manifest).unwrap()).is_ok()
+        };
+        for kind in [
+            "application/vnd.oci.image.layer.v1.tar",
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+            "application/vnd.oci.image.layer.v1.tar+zstd",
+            "application/vnd.docker.image.rootfs.diff.tar",
+            "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            "application/vnd.docker.image.rootfs.diff.tar.zstd",
+        ] {
+            assert!(is_readable(kind), "{kind}");
+        }
+        for kind in [
+            "application/vnd.oci.image.layer.v1.tar+gzip+encrypted",
+            "application/vnd.erofs.layer.v1",
+            "application/vnd.in-toto+json",
+        ] {
+            assert!(!is_readable(kind), "{kind}");
+        }
     }
 }

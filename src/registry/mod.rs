@@ -20,6 +20,7 @@ mod kind;
 mod known;
 mod mirrors;
 mod options;
+mod pace;
 mod push;
 mod request;
 mod retry;

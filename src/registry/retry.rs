@@ -8,6 +8,8 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 /// The most attempts of a request.
 pub(super) const ATTEMPTS: u32 = 6;
+/// The progress of a transfer that gives it all attempts again.
+const PROGRESS: u64 = 1 << 20;
 /// The pause after the first attempt; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause, also if a registry asks for a longer one.
@@ -15,7 +17,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Whether a request that got `status` may succeed if it is repeated.
 pub(super) fn is_temporary(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+    // 501 and 505 are about requests that a server will never answer. Proxies have numbers of their
+    // own, such as 520.
+    matches!(status.as_u16(), 408 | 429 | 500 | 502..=504 | 506..=599)
 }
 
 /// The pause after the attempt number `attempt`, which counts from 0: as long as the registry asks
@@ -24,6 +28,27 @@ pub(super) fn pause(attempt: u32, headers: Option<&HeaderMap>) -> Duration {
     let asked = headers.and_then(|headers| headers.get(RETRY_AFTER)?.to_str().ok());
     let asked = asked.and_then(|text| retry_after(text, SystemTime::now()));
     asked.unwrap_or_else(|| FIRST_PAUSE * 2_u32.saturating_pow(attempt)).min(LONGEST_PAUSE)
+}
+
+/// The attempts of a transfer. They start again while it gets further: a connection that breaks now
+/// and then can transfer blobs of any size.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    failed: u32,
+    /// The most bytes that were transferred.
+    reached: u64,
+}
+
+impl Attempts {
+    /// Adds an attempt that failed when `transferred` bytes were there. Returns its number, for
+    /// [`pause`]; `None` if it was the last.
+    pub(super) fn next(&mut self, transferred: u64) -> Option<u32> {
+        if transferred >= self.reached.saturating_add(PROGRESS) {
+            (self.failed, self.reached) = (0, transferred);
+        }
+        self.failed += 1;
+        (self.failed < ATTEMPTS).then(|| self.failed - 1)
+    }
 }
 
 /// The pause that a `Retry-After` header means: seconds, or a date (RFC 9110, section 10.2.3).
@@ -49,6 +74,18 @@ mod tests {
         assert_eq!(retry_after(date, now), Some(Duration::from_secs(100)));
         assert_eq!(retry_after(date, SystemTime::now()), Some(Duration::ZERO));
         assert_eq!(retry_after("soon", now), None);
+    }
+
+    #[test]
+    fn only_progress_gives_more_attempts() {
+        let mut attempts = Attempts::default();
+        let mib = 1 << 20;
+        for step in 0..100 {
+            assert_eq!(attempts.next(step * mib), Some(0));
+        }
+        let rest: Vec<_> =
+            (0..6).map(|step| attempts.next(if step % 2 == 0 { 0 } else { mib })).collect();
+        assert_eq!(rest, [Some(1), Some(2), Some(3), Some(4), None, None]);
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The cache of blobs from registries, by digest. Blobs are verified before they get in.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use tempfile::NamedTempFile;
 
 use super::RegistryError;
+use super::download::DOCUMENT_MAX;
 use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;
 use crate::cache_dir;
@@ -50,8 +51,8 @@ impl BlobStore {
         if !metadata.is_file() || !cache_dir::is_own(&metadata) {
             return None;
         }
+        // Either it is damaged, or whoever wants it has a wrong size: it is fetched again.
         if metadata.len() != size {
-            let _ = fs::remove_file(&path);
             return None;
         }
         // `prune` removes the files with the oldest modification times.
@@ -71,7 +72,10 @@ impl BlobStore {
 
     /// A small document with `digest`, if it is cached and undamaged.
     pub(super) fn document(&self, digest: Digest) -> Option<Vec<u8>> {
-        let bytes = fs::read(self.path(digest)?).ok()?;
+        let file = File::open(self.path(digest)?).ok()?;
+        let mut bytes = Vec::new();
+        // The digest may be that of a large layer.
+        file.take(DOCUMENT_MAX as u64 + 1).read_to_end(&mut bytes).ok()?;
         (Digest::of(&bytes) == digest).then_some(bytes)
     }
 

@@ -14,6 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::RegistryError;
 use crate::any_certificate::AnyCertificate;
+use crate::document;
 
 /// The folders that have a folder of certificates for each registry.
 fn folders() -> Vec<PathBuf> {
@@ -65,8 +66,8 @@ impl Certificates {
             Some("crt") => self.authorities.extend(certificates(path)?),
             Some("cert") if self.client.is_none() => {
                 let key_path = path.with_extension("key");
-                let key = PrivateKeyDer::from_pem_file(&key_path)
-                    .map_err(|error| failed(&key_path, format!("not a private key: {error}")))?;
+                let key = PrivateKeyDer::from_pem_slice(&read(&key_path)?)
+                    .map_err(|_| failed(&key_path, "it has no private key in PEM format"))?;
                 self.client = Some((certificates(path)?, key));
             }
             Some("key") if !path.with_extension("cert").exists() => {
@@ -85,13 +86,17 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, RegistryError> {
-    let invalid = |error| failed(path, format!("not a certificate: {error}"));
-    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(invalid)?.collect();
-    let read = read.map_err(invalid)?;
-    match read.is_empty() {
-        true => Err(failed(path, "it has no certificate in PEM format")),
-        false => Ok(read),
+    let bytes = read(path)?;
+    let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    match parsed {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(failed(path, "it has no certificate in PEM format")),
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, RegistryError> {
+    let read = document::read_bytes(path, document::MAX_SIZE);
+    read.map_err(|error| failed(path, format!("failed to read it: {error}")))
 }
 
 fn failed(path: &Path, problem: impl ToString) -> RegistryError {

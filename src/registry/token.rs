@@ -72,8 +72,12 @@ impl Challenge {
     pub(super) fn find(headers: &HeaderMap) -> Option<Self> {
         let values = headers.get_all(WWW_AUTHENTICATE).iter();
         let mut found = None;
-        for value in values.filter_map(|value| value.to_str().ok()) {
-            for challenge in http_auth::parse_challenges(value).unwrap_or_default() {
+        for value in values {
+            // Other characters can be in texts for people, and the parser accepts none there.
+            let ascii = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { '?' };
+            let value: String = value.as_bytes().iter().map(ascii).collect();
+            // The challenges before one that cannot be parsed count.
+            for challenge in http_auth::ChallengeParser::new(&value).map_while(Result::ok) {
                 let parameter = |name: &str| {
                     let named = |(key, _): &&(&str, _)| key.eq_ignore_ascii_case(name);
                     challenge.params.iter().find(named).map(|(_, value)| value.to_unescaped())
@@ -107,7 +111,9 @@ pub(super) fn basic(credentials: &Credentials) -> Option<Secret> {
 pub(super) struct TokenAnswer {
     token: Option<String>,
     access_token: Option<String>,
-    expires_in: Option<u64>,
+    /// The lifetime in seconds; not a number in the answers of some servers.
+    #[serde(default)]
+    expires_in: serde_json::Value,
 }
 
 /// The lifetime of a token whose server gives none, in seconds, according to the specification.
@@ -131,20 +137,25 @@ impl Tokens {
         let TokenAnswer { token, access_token, expires_in } = answer;
         let given = |token: Option<String>| token.filter(|token| !token.is_empty());
         let token = Secret::new(format!("Bearer {}", given(token).or(given(access_token))?));
-        let lifetime = Duration::from_secs(expires_in.unwrap_or(DEFAULT_LIFETIME).min(24 * 3600));
+        let seconds = expires_in.as_u64().unwrap_or(DEFAULT_LIFETIME);
+        let lifetime = Duration::from_secs(seconds.min(24 * 3600));
         let expires = Instant::now() + lifetime.saturating_sub(MARGIN).max(lifetime / 2);
         self.0.insert(scope.clone(), (token.clone(), expires));
         Some(token)
     }
 
-    /// Forgets the token for `scope`, which the registry does not accept.
-    pub(super) fn remove(&mut self, scope: &Scope) {
-        self.0.remove(scope);
+    /// Forgets the token for `scope` if it is `rejected`: another request may have replaced it.
+    pub(super) fn remove(&mut self, scope: &Scope, rejected: Option<&Secret>) {
+        if self.0.get(scope).is_some_and(|(token, _)| Some(token) == rejected) {
+            self.0.remove(scope);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::HeaderValue;
+
     use super::*;
 
     fn challenge(values: &[&str]) -> Option<Challenge> {
@@ -167,6 +178,12 @@ mod tests {
         assert_eq!(challenge(&[bearer]), Some(expected.clone()));
         assert_eq!(challenge(&["Basic realm=\"x\"", bearer]), Some(expected));
         assert_eq!(challenge(&["Basic realm=\"x\""]), Some(Challenge::Basic));
+        let unquoted = format!("{bearer}, NTLM TlRMTVNTUAACAAAA==");
+        assert_eq!(challenge(&[&unquoted]), challenge(&[bearer]), "RFC 9110: token68");
+        let latin = b"Bearer realm=\"https://auth.example/token\", title=\"caf\xe9\"";
+        let latin = HeaderValue::from_bytes(latin).unwrap();
+        let found = Challenge::find(&[(WWW_AUTHENTICATE, latin)].into_iter().collect());
+        assert!(matches!(found, Some(Challenge::Bearer { .. })), "RFC 9110: obs-text");
         assert_eq!(challenge(&["Negotiate"]), None);
         assert_eq!(challenge(&["\"\"\""]), None);
     }
@@ -181,15 +198,20 @@ mod tests {
     fn a_token_is_used_until_it_expires() {
         let scope = Scope::of("a", Access::Pull);
         let mut tokens = Tokens::default();
-        let answer = |expires_in| TokenAnswer {
+        let answer = |expires_in: u64| TokenAnswer {
             token: None,
             access_token: Some("t".to_owned()),
-            expires_in,
+            expires_in: expires_in.into(),
         };
-        assert!(tokens.insert(&scope, answer(Some(300))).is_some());
+        assert!(tokens.insert(&scope, answer(300)).is_some());
         assert!(tokens.get(&scope).is_some());
         assert!(tokens.get(&Scope::of("a", Access::Push)).is_none());
-        tokens.insert(&scope, answer(Some(0)));
+        tokens.insert(&scope, answer(0));
+        assert!(tokens.get(&scope).is_none());
+        let kept = tokens.insert(&scope, answer(300));
+        tokens.remove(&scope, Some(&Secret::new("Bearer other")));
+        assert!(tokens.get(&scope).is_some());
+        tokens.remove(&scope, kept.as_ref());
         assert!(tokens.get(&scope).is_none());
     }
 }

@@ -7,7 +7,6 @@ use futures_util::{StreamExt, stream};
 use super::image::PARALLEL;
 use super::kind::{Kind, kind};
 use super::{Registries, RegistryError};
-use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;
 use crate::archive::oci::{BlobSource, ImageTree};
 use crate::image::manifest::{Descriptor, media_type};
@@ -93,21 +92,12 @@ impl BlobSource for Repository<'_> {
     type Error = RegistryError;
 
     fn document(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, RegistryError> {
-        let reference = self.reference.at(descriptor.digest);
-        let document = match self.registries.run(self.registries.document(&reference)) {
+        let document = self.registries.listed_document(self.reference, descriptor);
+        let document = match self.registries.run(document) {
             Ok(document) => document,
             Err(RegistryError::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let (found, expected) = (document.bytes.len() as u64, descriptor.size);
-        if found != expected {
-            let problem = format!(
-                "the manifest {} has {found} bytes, but {expected} according to its descriptor",
-                descriptor.digest
-            );
-            let path = format!("docker://{}", self.reference);
-            return Err(ArchiveError::invalid(path, problem).into());
-        }
         Ok(Some(document.bytes))
     }
 

@@ -1,14 +1,15 @@
 //! Sends blobs and manifests (OCI distribution-spec v1.1, "Push").
 
-use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, IF_MATCH, RANGE};
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, IF_MATCH, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode, Url};
 
+use super::RegistryError;
 use super::body::Body;
 use super::client::Client;
 use super::download::{DIGEST_HEADER, header};
 use super::request::Request;
+use super::retry::{self, Attempts};
 use super::token::{Access, Scope};
-use super::{RegistryError, retry};
 use crate::image::Digest;
 use crate::image::manifest::media_type;
 
@@ -18,6 +19,10 @@ const CHUNK: u64 = 16 << 20;
 const OCTETS: &str = "application/octet-stream";
 /// The smallest chunk that a registry accepts.
 const CHUNK_MIN: HeaderName = HeaderName::from_static("oci-chunk-min-length");
+
+/// The statuses of a request that succeeded: registries differ from the specification, and other
+/// clients accept that too.
+const ACCEPTED: [u16; 4] = [200, 201, 202, 204];
 
 /// Whether the repository has the blob `digest`.
 pub(super) async fn exists(client: &Client, digest: Digest) -> Result<bool, RegistryError> {
@@ -63,7 +68,7 @@ pub(super) async fn mount(
 impl Session {
     async fn begin(client: &Client, scope: &Scope) -> Result<Self, RegistryError> {
         let request = Request::new(Method::POST, client.url("blobs/uploads/")?, scope);
-        let response = client.send(&request, &[202]).await?;
+        let response = client.send(&request, &[202, 200]).await?;
         Self::new(client, &request, &response)
     }
 
@@ -90,7 +95,7 @@ pub(super) async fn blob(
     let scope = Scope::of(&client.repository, Access::Push);
     let mut upload = Upload { client, scope: &scope, digest, body, sent: 0, progress };
     let mut session = session;
-    let mut attempt = 0;
+    let mut attempts = Attempts::default();
     loop {
         let mut current = match session.take() {
             Some(session) => session,
@@ -104,11 +109,8 @@ pub(super) async fn blob(
             Err(Failure::Temporary(error, pause)) => (error, pause),
             Err(Failure::Final(error)) => return Err(error),
         };
-        attempt += 1;
-        if attempt >= retry::ATTEMPTS {
-            return Err(error);
-        }
-        tokio::time::sleep(pause.unwrap_or_else(|| retry::pause(attempt - 1, None))).await;
+        let Some(attempt) = attempts.next(upload.sent) else { return Err(error) };
+        tokio::time::sleep(pause.unwrap_or_else(|| retry::pause(attempt, None))).await;
         session = upload.resumed(current).await;
     }
 }
@@ -140,9 +142,11 @@ impl Upload<'_> {
             let request = Request::new(Method::PATCH, session.location.clone(), self.scope)
                 .body(self.body.part(self.sent, size), OCTETS)
                 .header(CONTENT_RANGE, &range);
-            let response = self.exchange(&request, StatusCode::ACCEPTED).await?;
-            session.location =
-                self.client.location(&request.url, &response).map_err(Failure::Final)?;
+            let response = self.exchange(&request).await?;
+            if response.headers().contains_key(LOCATION) {
+                let location = self.client.location(&request.url, &response);
+                session.location = location.map_err(Failure::Final)?;
+            }
             self.sent += size;
             (self.progress)(size);
         }
@@ -151,23 +155,19 @@ impl Upload<'_> {
         url.query_pairs_mut().append_pair("digest", &self.digest.to_string());
         let mut request = Request::new(Method::PUT, url, self.scope)
             .body(self.body.part(self.sent, rest), OCTETS);
-        if self.sent > 0 {
+        if self.sent > 0 && rest > 0 {
             let range = format!("{}-{}", self.sent, self.sent + rest - 1);
             request = request.header(CONTENT_RANGE, &range);
         }
-        let response = self.exchange(&request, StatusCode::CREATED).await?;
+        let response = self.exchange(&request).await?;
         check_digest(self.client, response.headers(), self.digest).map_err(Failure::Final)?;
         (self.progress)(rest);
         Ok(())
     }
 
-    async fn exchange(
-        &self,
-        request: &Request<'_>,
-        expected: StatusCode,
-    ) -> Result<Response, Failure> {
+    async fn exchange(&self, request: &Request<'_>) -> Result<Response, Failure> {
         match self.client.send_once(request).await {
-            Ok(response) if response.status() == expected => Ok(response),
+            Ok(response) if ACCEPTED.contains(&response.status().as_u16()) => Ok(response),
             Ok(response) if retry::is_temporary(response.status()) => {
                 let pause = retry::pause(0, Some(response.headers()));
                 let error = self.client.failure(request, response).await;
@@ -236,7 +236,7 @@ pub(super) async fn manifest(
 ) -> Result<HeaderMap, RegistryError> {
     let scope = Scope::of(&client.repository, Access::Push);
     let request = manifest_request(client, name, media_type, bytes, &scope)?;
-    let response = client.send(&request, &[201]).await?;
+    let response = client.send(&request, &ACCEPTED).await?;
     check_digest(client, response.headers(), Digest::of(bytes))?;
     Ok(response.headers().clone())
 }
@@ -255,7 +255,8 @@ pub(super) async fn replace_index(
     if let Some(etag) = etag.filter(|etag| !etag.starts_with("W/")) {
         request = request.header(IF_MATCH, etag);
     }
-    let response = client.send(&request, &[201, 412]).await?;
+    let expected = [&ACCEPTED[..], &[412]].concat();
+    let response = client.send(&request, &expected).await?;
     if response.status() == StatusCode::PRECONDITION_FAILED {
         return Ok(false);
     }

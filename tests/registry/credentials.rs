@@ -5,9 +5,10 @@ use std::process::Stdio;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 
 use crate::lab::{Lab, Run};
-use crate::service::{Registry, command, recipe};
+use crate::service::{Registry, command, recipe, seatrial};
 
 const USER: &str = "captain";
 const PASSWORD: &str = "hunter2:x";
@@ -64,6 +65,58 @@ fn credentials_are_found_in_every_usual_place() {
     let broken = push(&[("REGISTRY_AUTH_FILE", path("broken.json"))]);
     assert_eq!(broken.output.status.code(), Some(2));
     assert!(!broken.stderr().contains("hunter2"), "{}", broken.stderr());
+}
+
+// docker/cli, `cli/config/configfile` (Go reads null as empty, and an empty file as one without
+// credentials) and `cli/config/credentials` (`ConvertToHostname`).
+#[test]
+fn files_of_docker_are_read_as_docker_reads_them() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    let registry = registry(&lab);
+    let (address, image) = (registry.address, registry.name("my/app:1"));
+    let push = |config: &Value| {
+        lab.file("home/.docker/config.json", config.to_string());
+        seatrial(&lab, ["push", "app.toml", &image])
+    };
+    let pair = STANDARD.encode(format!("{USER}:{PASSWORD}"));
+    let entry = json!({ "auth": pair, "identitytoken": null });
+    for key in [format!("{address}"), format!("{address}/"), format!("{address}/v1/")] {
+        let config = json!({
+            "auths": { "other.example": null, key: entry }, "credHelpers": null, "credsStore": null
+        });
+        push(&config).ok();
+    }
+    let address = address.to_string();
+    push(&json!({
+        "auths": { &address: entry }, "credHelpers": { &address: "" }, "credsStore": "absent"
+    }))
+    .ok();
+    assert_denied(&push(&json!({ "auths": null })));
+    lab.file("home/.docker/config.json", "");
+    assert_denied(&seatrial(&lab, ["push", "app.toml", &image]));
+}
+
+#[test]
+fn a_credential_helper_that_fails_or_never_stops_writing_is_named() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    let registry = registry(&lab);
+    let image = registry.name("my/app:1");
+    let search = format!("{}:{}", lab.path("bin").display(), std::env::var("PATH").unwrap());
+    lab.file("home/.docker/config.json", "{\"credsStore\": \"test\"}");
+    for (script, expected) in [
+        ("exit 7", "docker-credential-test: the credential helper failed: exit status: 7"),
+        ("exec yes", "docker-credential-test: its answer is too long"),
+    ] {
+        lab.file("bin/docker-credential-test", format!("#!/bin/sh\n{script}\n"));
+        lab.mode("bin/docker-credential-test", 0o755);
+        let mut command = command(&lab, ["push", "app.toml", &image]);
+        command.env("PATH", &search);
+        let run = Run::of(command);
+        assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+        assert!(run.stderr().contains(expected), "{}", run.stderr());
+    }
 }
 
 #[test]

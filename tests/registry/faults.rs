@@ -37,7 +37,8 @@ fn a_push_goes_on_after_errors_that_pass() {
             return Some(Reply::Close);
         }
         let manifest = request.method == "PUT" && request.target.contains("/manifests/");
-        first(unavailable, manifest).then(|| Reply::new(500, &[], ""))
+        // A proxy's own number for a registry that does not answer.
+        first(unavailable, manifest).then(|| Reply::new(520, &[], ""))
     });
     let image = format!("{}/my/app:1", proxy.address);
     seatrial(&lab, ["push", "app.toml", &image]).ok();

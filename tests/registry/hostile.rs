@@ -201,15 +201,50 @@ fn sizes_that_are_wrong_are_found() {
 }
 
 #[test]
-fn the_size_of_a_config_is_checked_when_it_is_read() {
+fn sizes_of_documents_are_checked_whether_they_are_cached_or_not() {
     let (lab, mut blobs) = (Lab::new(), Blobs::default());
-    let (mut config, layer) = blobs.parts();
-    config["size"] = 12.into();
-    let root = blobs.manifest(&config, &layer);
+    let (config, layer) = blobs.parts();
+    let image = blobs.manifest(&config, &layer);
+    let (mut short_config, mut short_image) = (config, image.clone());
+    short_config["size"] = 12.into();
+    short_image["size"] = 12.into();
+    let roots = [blobs.manifest(&short_config, &layer), blobs.index(&[short_image])];
+    for _ in 0..2 {
+        for root in &roots {
+            let server = blobs.serve(root);
+            let run = seatrial(&lab, ["inspect", &format!("docker://{}/x:1", server.address)]);
+            assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+            let problem = "bytes, but 12 according to its descriptor";
+            assert!(run.stderr().contains(problem), "{}", run.stderr());
+        }
+        let server = blobs.serve(&image);
+        seatrial(&lab, ["inspect", &format!("docker://{}/x:1", server.address)]).ok();
+    }
+}
+
+#[test]
+fn a_large_layer_in_the_cache_is_not_read_as_a_document() {
+    let (lab, mut blobs) = (Lab::new(), Blobs::default());
+    let layer = blobs.add(LAYER, vec![0; 6 << 20]);
+    let config = json!({
+        "architecture": "amd64", "os": "linux",
+        "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] }
+    });
+    let config = blobs.add(CONFIG, config.to_string().into_bytes());
+    let image = blobs.manifest(&config, &layer);
+    let server = blobs.serve(&image);
+    seatrial(&lab, ["pull", &format!("{}/x:1", server.address), "-o", "x.tar"]).ok();
+    let root = blobs.manifest(&layer, &layer);
     let server = blobs.serve(&root);
     let run = seatrial(&lab, ["inspect", &format!("docker://{}/x:1", server.address)]);
-    assert!(matches!(run.output.status.code(), Some(2 | 3)), "{}", run.stderr());
-    assert!(run.stderr().contains("than the 12 bytes of its descriptor"), "{}", run.stderr());
+    assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+    assert!(run.stderr().contains("artifact of the type"), "{}", run.stderr());
+    let mut as_config = layer.clone();
+    as_config["mediaType"] = CONFIG.into();
+    let root = blobs.manifest(&as_config, &layer);
+    let server = blobs.serve(&root);
+    let run = seatrial(&lab, ["inspect", &format!("docker://{}/x:1", server.address)]);
+    assert!(run.stderr().contains("more than 4096 KiB"), "{}", run.stderr());
 }
 
 #[test]

@@ -26,4 +26,5 @@ mod service; // docker-registry
 mod signatures; // cosign
 mod tls; // certificates
 mod tokens; // token servers
+mod transfers; // transfers that break and go on, registries that differ from the specification
 mod unchanged; // pushes of named layers

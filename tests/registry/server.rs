@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -32,6 +33,10 @@ pub enum Reply {
     },
     /// An answer whose body ends after the given number of bytes.
     Cut(u16, Vec<(String, String)>, Vec<u8>, usize),
+    /// These bytes, as they are.
+    Raw(Vec<u8>),
+    /// An answer whose body comes byte by byte, until the client closes the connection.
+    Creep(Vec<u8>),
     /// The connection closes without an answer.
     Close,
     /// Nothing, until the client closes the connection.
@@ -100,6 +105,17 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, handler: &Handler) {
         }
         Reply::Cut(status, headers, body, end) => {
             write(&stream, status, &headers, body.len(), &body[..end]);
+        }
+        Reply::Raw(bytes) => drop((&stream).write_all(&bytes)),
+        Reply::Creep(body) => {
+            write(&stream, 200, &[], body.len(), &[]);
+            stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+            for byte in body {
+                let _ = (&stream).write_all(&[byte]);
+                if matches!(reader.read(&mut [0; 1]), Ok(0)) {
+                    break;
+                }
+            }
         }
         Reply::Close => {}
         Reply::Silence => drop(reader.read(&mut [0; 1])),

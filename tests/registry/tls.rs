@@ -81,6 +81,31 @@ fn a_client_certificate_is_presented() {
     assert!(run.stderr().contains("client.key"), "{}", run.stderr());
     lab.file(format!("{folder}/client.key"), read("client.key"));
     seatrial(&lab, ["push", "app.toml", &image]).ok();
+    lab.file(format!("{folder}/client.key"), "-----BEGIN PRIVATE KEY-----\nAA\n");
+    let run = seatrial(&lab, ["push", "app.toml", &image]);
+    assert!(run.stderr().ends_with("client.key: it has no private key in PEM format\n"));
+}
+
+#[test]
+fn a_pipe_or_a_device_among_the_certificates_is_not_read() {
+    let lab = Lab::new();
+    let registry = Registry::start();
+    let folder = format!("home/.config/containers/certs.d/{}", registry.address);
+    let certificate = lab.path(format!("{folder}/ca.crt"));
+    lab.file(format!("{folder}/note"), "");
+    let image = format!("docker://{}", registry.name("my/app:1"));
+    let inspect = |problem: &str| {
+        let run = seatrial(&lab, ["inspect", &image]);
+        assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+        assert!(run.stderr().contains(problem), "{}", run.stderr());
+        std::fs::remove_file(&certificate).unwrap();
+    };
+    lab.tool("mkfifo", [certificate.to_str().unwrap()]);
+    inspect("ca.crt: failed to read it: it is a pipe");
+    std::os::unix::fs::symlink("/dev/zero", &certificate).unwrap();
+    inspect("ca.crt: failed to read it: it is a device");
+    lab.file(format!("{folder}/ca.crt"), "-----BEGIN CERTIFICATE-----\nAA\n");
+    inspect("ca.crt: it has no certificate in PEM format");
 }
 
 #[test]

@@ -198,3 +198,37 @@ fn an_identity_token_is_exchanged_for_a_bearer_token() {
     }
     assert!(!run.stderr().contains("secret-1"));
 }
+
+#[test]
+fn a_token_server_may_redirect_but_another_host_gets_no_password() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    let answer = || Reply::new(200, &[], r#"{"access_token": "good", "expires_in": -1}"#);
+    let other = Server::start(move |request| {
+        assert_eq!(request.header("authorization"), None);
+        answer()
+    });
+    let elsewhere = format!("http://{}/token", other.address);
+    let tokens = Server::start(move |request| {
+        assert!(request.header("authorization").is_some());
+        match request.target.split('?').next() {
+            Some("/moved") => answer(),
+            Some("/near") => Reply::new(307, &[("Location", "/moved")], ""),
+            _ => Reply::new(302, &[("Location", &elsewhere)], ""),
+        }
+    });
+    for path in ["near", "far"] {
+        let realm = format!("http://{}/{path}", tokens.address);
+        let registry = Server::start(move |request| {
+            if request.header("authorization") != Some("Bearer good") {
+                let challenge = format!("Bearer realm=\"{realm}\"");
+                return Reply::new(401, &[("WWW-Authenticate", &challenge)], "");
+            }
+            Reply::new(404, &[], r#"{"errors": [{"code": "REACHED"}]}"#)
+        });
+        login(&lab, registry.address, "hunter2");
+        let image = format!("docker://{}/my/app:1", registry.address);
+        let run = seatrial(&lab, ["inspect", &image]);
+        assert!(run.stderr().contains("REACHED"), "{}", run.stderr());
+    }
+}

@@ -24,8 +24,8 @@ const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct AuthFile {
-    auths: BTreeMap<String, AuthEntry>,
-    cred_helpers: BTreeMap<String, String>,
+    auths: Option<BTreeMap<String, Option<AuthEntry>>>,
+    cred_helpers: Option<BTreeMap<String, String>>,
     creds_store: Option<String>,
 }
 
@@ -73,7 +73,11 @@ pub(super) fn read(path: &Path) -> Result<Option<AuthFile>, RegistryError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(format!("failed to read credentials: {error}"))),
     };
-    serde_json::from_str(&content)
+    // Docker writes an empty file in some cases, and reads it.
+    if content.trim().is_empty() {
+        return Ok(None);
+    }
+    serde_json::from_str(content.trim_start_matches('\u{feff}'))
         .map(Some)
         .map_err(|error| failed(format!("not a file with credentials (line {})", error.line())))
 }
@@ -85,29 +89,41 @@ pub(super) async fn in_file(
     reference: &RemoteReference,
 ) -> Result<Option<Credentials>, RegistryError> {
     let keys = keys(reference);
-    for key in &keys {
-        if let Some(helper) = file.cred_helpers.get(key) {
-            return ask(helper, key).await;
-        }
-    }
-    if let Some(helper) = file.creds_store.as_deref().filter(|helper| !helper.is_empty()) {
-        let is_hub = reference.registry() != reference.host();
-        let server = if is_hub { DOCKER_HUB_KEY } else { reference.registry() };
-        if let Some(found) = ask(helper, server).await? {
-            return Ok(Some(found));
+    let helpers = file.cred_helpers.iter().flatten();
+    let own = |key| helpers.clone().find(|(name, _)| *name == key);
+    match keys.iter().find_map(own) {
+        // A registry with an empty name of a helper has its credentials in the file.
+        Some((_, helper)) if helper.is_empty() => {}
+        Some((key, helper)) => return ask(helper, key).await,
+        None => {
+            if let Some(found) = in_store(file, reference).await? {
+                return Ok(Some(found));
+            }
         }
     }
     let entry = keys.iter().find_map(|key| {
-        let matches = |(name, _): &(&String, &AuthEntry)| *name == key || normalized(name) == key;
-        file.auths.iter().find(matches)
+        let matches = |(name, _): &(&String, _)| *name == key || normalized(name) == key;
+        file.auths.iter().flatten().find(matches)?.1.as_ref()
     });
     match entry {
-        Some((_, entry)) => entry.credentials().map_err(|problem| RegistryError::Credentials {
+        Some(entry) => entry.credentials().map_err(|problem| RegistryError::Credentials {
             path: path.to_owned(),
             problem: problem.to_owned(),
         }),
         None => Ok(None),
     }
+}
+
+/// The credentials in the store of `file`, if it has one.
+async fn in_store(
+    file: &AuthFile,
+    reference: &RemoteReference,
+) -> Result<Option<Credentials>, RegistryError> {
+    let Some(helper) = file.creds_store.as_deref().filter(|helper| !helper.is_empty()) else {
+        return Ok(None);
+    };
+    let is_hub = reference.registry() != reference.host();
+    ask(helper, if is_hub { DOCKER_HUB_KEY } else { reference.registry() }).await
 }
 
 /// The keys under which credentials for `reference` may be: the repository and the namespaces that
@@ -132,11 +148,14 @@ fn keys(reference: &RemoteReference) -> Vec<String> {
 /// The host that a key of Docker means: keys may be addresses such as `https://host/v1/`.
 fn normalized(key: &str) -> &str {
     let address = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
-    let Some(address) = address else {
-        return key;
+    let host = match address.or_else(|| key.strip_suffix('/')) {
+        Some(address) => address.split('/').next().unwrap_or(address),
+        None => key,
     };
-    let host = address.split('/').next().unwrap_or(address);
-    if host == "index.docker.io" { "docker.io" } else { host }
+    match host {
+        "index.docker.io" | "registry-1.docker.io" => "docker.io",
+        host => host,
+    }
 }
 
 impl AuthEntry {

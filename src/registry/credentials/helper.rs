@@ -1,11 +1,11 @@
 //! Credential helpers: programs that keep credentials (docker-credential-helpers, "Development").
 
 use std::io;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use crate::registry::RegistryError;
@@ -13,7 +13,7 @@ use crate::registry::secret::{Credentials, Secret};
 use crate::text;
 
 /// The size limit of a credential helper's answer in bytes.
-const ANSWER_MAX: usize = 1 << 20;
+const ANSWER_MAX: u64 = 1 << 20;
 /// The time limit for a credential helper, which may ask the user.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(120);
 /// The user name that marks an identity token.
@@ -44,19 +44,20 @@ pub(super) async fn ask(name: &str, server: &str) -> Result<Option<Credentials>,
     let output = output
         .map_err(|_| failed(format!("no answer within {} s", HELPER_TIMEOUT.as_secs())))?
         .map_err(|error| failed(format!("failed to run the credential helper: {error}")))?;
-    if output.stdout.len() > ANSWER_MAX {
+    let Some((status, output)) = output else {
         return Err(failed("its answer is too long".to_owned()));
-    }
-    if !output.status.success() {
-        let message = String::from_utf8_lossy(&output.stdout);
+    };
+    if !status.success() {
+        let message = String::from_utf8_lossy(&output);
         return match message.trim() {
             NOT_FOUND => Ok(None),
+            "" => Err(failed(format!("the credential helper failed: {status}"))),
             message => {
                 Err(failed(format!("the credential helper failed: {}", text::shorten(message))))
             }
         };
     }
-    let answer: HelperAnswer = serde_json::from_slice(&output.stdout)
+    let answer: HelperAnswer = serde_json::from_slice(&output)
         .map_err(|_| failed("its answer is not JSON with Username and Secret".to_owned()))?;
     Ok(match (answer.username.as_str(), answer.secret.as_str()) {
         (_, "") => None,
@@ -68,7 +69,8 @@ pub(super) async fn ask(name: &str, server: &str) -> Result<Option<Credentials>,
     })
 }
 
-async fn run(program: &str, server: &str) -> io::Result<std::process::Output> {
+/// The helper's status and answer; `None` if that is too long.
+async fn run(program: &str, server: &str) -> io::Result<Option<(ExitStatus, Vec<u8>)>> {
     let mut command = Command::new(program);
     command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.kill_on_drop(true).spawn()?;
@@ -76,5 +78,12 @@ async fn run(program: &str, server: &str) -> io::Result<std::process::Output> {
         // A helper that does not read its input ends by itself.
         let _ = input.write_all(server.as_bytes()).await;
     }
-    child.wait_with_output().await
+    let mut answer = Vec::new();
+    if let Some(output) = child.stdout.take() {
+        output.take(ANSWER_MAX + 1).read_to_end(&mut answer).await?;
+    }
+    if answer.len() as u64 > ANSWER_MAX {
+        return Ok(None);
+    }
+    Ok(Some((child.wait().await?, answer)))
 }
