@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{display_path, join, name_of, parent_of};
 use super::invalid_data::invalid_data;
-use super::limits::{Budget, Limits};
+use super::limits::{Budget, LINK_WORK, Limits, too_many_links};
 use super::resolve::resolve;
 use super::tar::{Member, MemberKind, Skip, TarReader};
 use super::tree::{DirMetadata, Node, Tree};
@@ -31,6 +31,9 @@ pub struct LayerTree {
     opaque: BTreeSet<Box<[u8]>>,
     /// The number of entries in the tar.
     pub entries: usize,
+    /// The work of following symlinks.
+    #[serde(skip)]
+    link_work: u64,
 }
 
 impl LayerTree {
@@ -50,7 +53,9 @@ impl LayerTree {
         let mut layer = Self::default();
         while let Some(member) = reader.next_member()? {
             budget.take_entry(&member)?;
+            let before = layer.link_work;
             layer.add(&member)?;
+            budget.take_link_work(layer.link_work - before)?;
         }
         Ok(layer)
     }
@@ -61,6 +66,9 @@ impl LayerTree {
         self.entries += 1;
         let path = normalize(&member.path).ok_or_else(|| unsafe_path(&member.path))?;
         let path = self.through_symlinks(path)?;
+        if self.link_work > LINK_WORK {
+            return Err(too_many_links());
+        }
         let name = name_of(&path);
         if name == OPAQUE {
             self.opaque.insert(parent_of(&path).into());
@@ -80,6 +88,11 @@ impl LayerTree {
         Ok(None)
     }
 
+    /// The work of following symlinks so far.
+    pub(super) fn link_work(&self) -> u64 {
+        self.link_work
+    }
+
     /// The node of the layer at `path`.
     pub(crate) fn get(&self, path: &[u8]) -> Option<&Node> {
         self.tree.get(path)
@@ -96,19 +109,21 @@ impl LayerTree {
     }
 
     /// The path of the file that `member`, a hard link, is another name of.
-    pub(crate) fn link_target(&self, member: &Member) -> io::Result<Box<[u8]>> {
+    pub(crate) fn link_target(&mut self, member: &Member) -> io::Result<Box<[u8]>> {
         let target = normalize(&member.link).ok_or_else(|| unsafe_path(&member.link))?;
         self.through_symlinks(target)
     }
 
     /// Resolves symlinks in the parents of `path` that are in this layer. An engine unpacks a layer
     /// by itself, so those of lower layers are not followed.
-    fn through_symlinks(&self, path: Box<[u8]>) -> io::Result<Box<[u8]>> {
+    fn through_symlinks(&mut self, path: Box<[u8]>) -> io::Result<Box<[u8]>> {
         match self.tree.obstacle(&path) {
             None => Ok(path),
             Some((_, Node::Symlink(_))) => {
                 let parent = resolve(parent_of(&path), |path| self.tree.get(path));
                 let parent = parent.map_err(|error| invalid_data(error.to_string()))?;
+                let length = parent.len() as u64;
+                self.link_work += length * length;
                 Ok(join(&parent, name_of(&path)))
             }
             Some((above, _)) => {

@@ -28,6 +28,11 @@ const ENTRIES: u64 = 1_000_000;
 /// The average length of a path and link target that the limit of entries allows for, in bytes.
 const ENTRY_BYTES: u64 = 96;
 
+/// The most work of following the symlinks of one image: for each path that leads through one, the
+/// square of the length of the path that it leads to, in bytes. Every part of that path is looked
+/// up, so long ones take long, and entries with short paths could lead to millions of them.
+pub(super) const LINK_WORK: u64 = 1 << 30;
+
 impl Default for Limits {
     fn default() -> Self {
         Self { size: None, entries: ENTRIES }
@@ -49,6 +54,7 @@ pub(super) struct Budget {
     size: AtomicU64,
     entries: AtomicU64,
     path_bytes: AtomicU64,
+    link_work: AtomicU64,
 }
 
 impl Budget {
@@ -60,6 +66,7 @@ impl Budget {
             size: AtomicU64::new(0),
             entries: AtomicU64::new(0),
             path_bytes: AtomicU64::new(0),
+            link_work: AtomicU64::new(0),
         }
     }
 
@@ -71,7 +78,12 @@ impl Budget {
             let sizes = member.xattrs.iter().map(|(name, value)| name.len() + value.len());
             bytes += sizes.sum::<usize>() as u64;
         }
-        let entries = self.entries.fetch_add(1, Ordering::Relaxed) + 1;
+        self.take_paths(1, bytes)
+    }
+
+    /// Counts paths that have `bytes` together.
+    pub(super) fn take_paths(&self, paths: u64, bytes: u64) -> io::Result<()> {
+        let entries = self.entries.fetch_add(paths, Ordering::Relaxed) + paths;
         let bytes = self.path_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if entries <= self.entry_limit && bytes <= self.entry_limit.saturating_mul(ENTRY_BYTES) {
             return Ok(());
@@ -81,6 +93,14 @@ impl Budget {
             "the image has more than {limit} entries, or their paths are too long; if you trust \
              it, raise the limit with --max-entries"
         )))
+    }
+
+    /// Counts the work of following symlinks.
+    pub(super) fn take_link_work(&self, work: u64) -> io::Result<()> {
+        match self.link_work.fetch_add(work, Ordering::Relaxed) + work > LINK_WORK {
+            false => Ok(()),
+            true => Err(too_many_links()),
+        }
     }
 
     /// Returns a reader of the decompressed bytes `inner`, which counts them.
@@ -99,6 +119,11 @@ impl Budget {
              with --max-size"
         )))
     }
+}
+
+/// The error of an image that exceeds [`LINK_WORK`].
+pub(super) fn too_many_links() -> io::Error {
+    invalid_data("too many of its entries lead through symlinks to long paths")
 }
 
 /// Counts what is read.

@@ -212,3 +212,36 @@ fn an_image_that_cannot_be_exported_writes_no_file() {
     let message = lab.seatrial(["export", "wrong.tar", "-o", "no.tar"]).rejected(&lab, "no.tar");
     assert!(message.contains("layer l.tar is corrupted"), "{message}");
 }
+
+// GNU tar, "Storing Sparse Files", PAX format 1.0: a map without data, so that all is a hole.
+#[test]
+fn the_holes_of_sparse_files_count_against_the_size_limit() {
+    let lab = Lab::new();
+    let sparse = |size: u64| {
+        let names = ["major=1", "minor=0", "name=s", &format!("realsize={size}")];
+        let records: String = names
+            .iter()
+            .map(|record| {
+                let length = record.len() + "NN GNU.sparse.\n".len();
+                format!("{length} GNU.sparse.{record}\n")
+            })
+            .collect();
+        let map = [b"0\n".as_slice(), &[0; 510]].concat();
+        let layer = TarBuilder::new()
+            .member("x", tar::EntryType::XHeader, "", records.as_bytes())
+            .file("x", &map)
+            .finish();
+        docker_archive(config(&[&layer]).to_string().as_bytes(), &layer)
+    };
+    lab.file("small.tar", sparse(5000));
+    lab.file("large.tar", sparse(1 << 50));
+    lab.seatrial(["export", "small.tar", "-o", "small"]).ok();
+    lab.tool("tar", ["-xf", "small", "-C", "."]);
+    assert_eq!(std::fs::read(lab.path("s")).unwrap(), [0; 5000]);
+    for arguments in
+        [&["export", "large.tar", "-o", "out"], &["diff", "large.tar", "small.tar"][..]]
+    {
+        let message = lab.seatrial(arguments).rejected(&lab, "out");
+        assert!(message.contains("raise the limit with --max-size"), "{message}");
+    }
+}

@@ -20,18 +20,23 @@ const MEMORY_KIB: u32 = 320 << 10;
 /// inputs take minutes or forever.
 const TIME: Duration = Duration::from_secs(60);
 
-/// Runs `inspect` within limits of time and memory.
 fn inspect_within_limits(lab: &Lab, image: &str) -> Run {
+    within_limits(lab, &["inspect", image])
+}
+
+/// Runs the program within limits of time and memory.
+pub fn within_limits(lab: &Lab, arguments: &[&str]) -> Run {
     let script = format!("ulimit -v {MEMORY_KIB}; exec \"$@\"");
     let seconds = TIME.as_secs().to_string();
     let mut command: Command = lab.command("timeout");
     command
         .args(["-s", "KILL", &seconds, "bash", "-c", &script, "-"])
-        .args([env!("CARGO_BIN_EXE_seatrial"), "inspect", image])
+        .arg(env!("CARGO_BIN_EXE_seatrial"))
+        .args(arguments)
         .env("MALLOC_ARENA_MAX", "1");
     let start = Instant::now();
     let run = Run::of(command);
-    assert!(start.elapsed() < TIME, "{image} took {:?}", start.elapsed());
+    assert!(start.elapsed() < TIME, "{arguments:?} took {:?}", start.elapsed());
     run
 }
 
@@ -46,7 +51,7 @@ fn image(config: &Value) -> Vec<u8> {
     docker_archive(config.to_string().as_bytes(), &valid_layer())
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     std::io::Write::write_all(&mut encoder, bytes).unwrap();
     encoder.finish().unwrap()

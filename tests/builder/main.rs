@@ -13,6 +13,7 @@ mod comparisons; // layers, diff, layer plans
 mod content_tables; // targets, patterns, owners, tars and finished layers
 mod contents; // files of all kinds in images
 mod corpus; // a store of real packages
+mod deep_paths; // very long paths, and symlinks to them
 mod distroless; // Debian packages without dpkg
 mod documents; // JSON documents of images
 mod entries; // entries of every kind, as other programs unpack them

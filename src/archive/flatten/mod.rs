@@ -58,7 +58,8 @@ impl FileSystem {
             paths: Paths::default(),
             linked: BTreeSet::new(),
         };
-        let budget = Budget::new(&image.limits, 0);
+        let stored = image.layers.iter().map(|layer| layer.bytes.len()).sum();
+        let budget = Budget::new(&image.limits, stored);
         for (index, blob) in image.layers.iter().enumerate() {
             let added = files.add_layer(index, &budget);
             added.map_err(|error| invalid_layer(image, blob, &error))?;
@@ -92,14 +93,20 @@ impl FileSystem {
             let position = Position { layer, start: bytes.len() - reader.get_ref().len() };
             let Some(member) = reader.next_member()? else { break };
             budget.take_entry(&member)?;
+            if member.sparse {
+                // Its holes take no room in the layer, but where it is written or compared.
+                budget.take_bytes(member.size)?;
+            }
             let Some(path) = changes.add(&member)? else { continue };
             let node = match member.kind {
                 MemberKind::Directory => Node::Directory(position),
                 MemberKind::HardLink => self.link(&own, changes.link_target(&member)?),
                 _ => Node::File(position),
             };
-            own.insert(&path, node);
+            let parents = own.insert(&path, node);
+            budget.take_paths(parents.count, parents.bytes)?;
         }
+        budget.take_link_work(changes.link_work())?;
         changes.opaque().for_each(|path| self.paths.remove_below(path));
         changes.removed().for_each(|path| self.paths.remove(path));
         self.insert_all(own)

@@ -31,6 +31,14 @@ impl Node {
     }
 }
 
+/// Directories without an entry of their own that were added with a path below them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Parents {
+    pub(super) count: u64,
+    /// The length of their paths together, in bytes.
+    pub(super) bytes: u64,
+}
+
 /// Paths without slashes at either end. The parents of every path are in it, and are directories.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
@@ -72,28 +80,33 @@ impl Paths {
     }
 
     /// Inserts `node`. A parent that is not a directory becomes one. If `node` is not a directory,
-    /// everything below its path is removed.
-    pub(super) fn insert(&mut self, path: &[u8], node: Node) {
+    /// everything below its path is removed. Returns the parents that were added too.
+    pub(super) fn insert(&mut self, path: &[u8], node: Node) -> Parents {
         let key = key(path);
         if !node.is_directory() {
             self.remove_below_key(&key);
         }
-        self.insert_parents(&key);
+        let parents = self.insert_parents(&key);
         match (&node, self.nodes.get(&key)) {
             (Node::Implied, Some(present)) if present.is_directory() => {}
             _ => drop(self.nodes.insert(key, node)),
         }
+        parents
     }
 
-    fn insert_parents(&mut self, key: &[u8]) {
+    fn insert_parents(&mut self, key: &[u8]) -> Parents {
+        let mut added = Parents::default();
         let mut above = parent(key);
         while let Some(parent_key) = above {
-            match self.nodes.get(parent_key) {
-                Some(node) if node.is_directory() => return,
-                _ => drop(self.nodes.insert(parent_key.into(), Node::Implied)),
+            if self.nodes.get(parent_key).is_some_and(Node::is_directory) {
+                break;
             }
+            self.nodes.insert(parent_key.into(), Node::Implied);
+            added.count += 1;
+            added.bytes += parent_key.len() as u64;
             above = parent(parent_key);
         }
+        added
     }
 
     /// Removes `path` and everything below it.
