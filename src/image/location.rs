@@ -159,16 +159,17 @@ impl fmt::Display for Location {
     }
 }
 
-/// Whether `text`, which names no file, looks like an image in a registry: `debian:12`, or a name
-/// that begins with a host.
+/// Whether `text`, which names no file, looks like an image in a registry: `debian:12`, a name that
+/// begins with a host, or a single word.
 pub(crate) fn looks_remote(text: &str) -> bool {
     let (first, rest) = text.split_once('/').unwrap_or((text, ""));
     let has_host = !rest.is_empty() && (first.contains([':', '.']) || first == "localhost");
     let has_tag = text
         .rsplit_once(':')
         .is_some_and(|(name, tag)| !name.is_empty() && !tag.is_empty() && !tag.contains('/'));
+    let is_word = !text.contains(['/', '.']);
     let is_path = first.is_empty() || matches!(first, "." | "..");
-    !is_path && (has_tag || has_host) && text.parse::<RemoteReference>().is_ok()
+    !is_path && (has_tag || has_host || is_word) && text.parse::<RemoteReference>().is_ok()
 }
 
 #[cfg(test)]
@@ -199,8 +200,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_a_tag_or_a_host_looks_like_an_image_in_a_registry() {
-        for text in ["debian:12", "my/app:1", "reg.example/app", "localhost:5000/app"] {
+    fn a_word_or_a_name_with_a_tag_or_a_host_looks_like_an_image_in_a_registry() {
+        for text in ["debian:12", "my/app:1", "reg.example/app", "localhost:5000/app", "debian"] {
             assert!(looks_remote(text), "{text}");
         }
         for text in ["app.tar", "./debian:12", "../a:1", "/a:1", "folder/app", "a b:1"] {
