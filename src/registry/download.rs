@@ -10,15 +10,13 @@ use super::client::Client;
 use super::pace::Pace;
 use super::request::Request;
 use super::retry::{self, Attempts};
-use super::store::{BlobStore, NewBlob};
+use super::store::{BlobStore, DOCUMENT_MAX, NewBlob};
 use super::token::{Access, Scope};
 use crate::archive::blob::FileSlice;
 use crate::image::Digest;
 use crate::image::digest::Hasher;
 use crate::image::manifest::{Descriptor, media_type};
 
-/// The size limit of a manifest, index or config in bytes, as in Podman and skopeo.
-pub(super) const DOCUMENT_MAX: usize = 4 << 20;
 /// The header with the digest of a manifest.
 pub(super) const DIGEST_HEADER: HeaderName = HeaderName::from_static("docker-content-digest");
 /// The media types of manifests and indexes.

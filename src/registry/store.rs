@@ -8,7 +8,6 @@ use std::time::SystemTime;
 use tempfile::NamedTempFile;
 
 use super::RegistryError;
-use super::download::DOCUMENT_MAX;
 use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;
 use crate::cache_dir;
@@ -16,6 +15,8 @@ use crate::cache_file;
 use crate::image::Digest;
 use crate::image::digest::Hasher;
 
+/// The size limit of a manifest, index or config in bytes, as in Podman and skopeo.
+pub(super) const DOCUMENT_MAX: usize = 4 << 20;
 /// The folder of blobs from registries in the cache.
 const FOLDER: &str = "registry-blobs";
 
@@ -51,7 +52,7 @@ impl BlobStore {
         if !metadata.is_file() || !cache_dir::is_own(&metadata) {
             return None;
         }
-        // Either it is damaged, or whoever wants it has a wrong size: it is fetched again.
+        // Either it is damaged, or the wanted size is wrong: it is fetched again.
         if metadata.len() != size {
             return None;
         }
