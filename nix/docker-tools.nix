@@ -210,7 +210,11 @@ rec {
           null;
       recipe = recipeOf {
         inherit name tag fromImage fromImageName fromImageTag;
-        inherit architecture variant created uid gid items keepContentsDirlinks customisation;
+        inherit architecture variant created items keepContentsDirlinks customisation;
+        # As in nixpkgs, store paths belong to root.
+        uid = 0;
+        gid = 0;
+        contentsOwner = if uid == 0 && gid == 0 then null else "${toString uid}:${toString gid}";
         config = if config == null then { } else config;
         layering = "single";
       };

@@ -86,6 +86,8 @@ rec {
       fromImageName ? null,
       fromImageTag ? null,
       items,
+      # Of copied contents, `uid:gid`, if it is not the owner of store paths.
+      contentsOwner ? null,
       customisation,
       config,
       architecture,
@@ -109,7 +111,16 @@ rec {
         from_image = if fromImage == null then null else "${fromImage}";
         from_image_name = fromImageName;
         from_image_tag = fromImageTag;
-        contents = if isCustom then [ { layer = "${customisation}/layer.tar"; } ] else items;
+        contents =
+          if isCustom then
+            [ { layer = "${customisation}/layer.tar"; } ]
+          else if contentsOwner == null then
+            items
+          else
+            map (source: {
+              inherit source;
+              owner = contentsOwner;
+            }) items;
         on_conflict = if layering == "single" then "last" else "first";
         include_store_paths = includeStorePaths;
         keep_contents_dirlinks = keepContentsDirlinks;

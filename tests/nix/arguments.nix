@@ -39,6 +39,15 @@ in
       /usr/bin/chown redis:redis /data
     '';
   };
+  ownedSingle = image {
+    uid = 7;
+    gid = 8;
+  };
+  ownedByCommands = image {
+    uid = 7;
+    gid = 8;
+    extraCommands = "echo made > made";
+  };
   linksCopied = image { };
   linksCopiedByCommands = image { extraCommands = "echo made > made"; };
   linksCopiedAsRoot = image { runAsRoot = "echo made > /made"; };

@@ -235,3 +235,13 @@ fn links_to_folders_become_folders_unless_they_are_to_be_kept_whatever_makes_the
         assert!(kept["outside"].link.ends_with("-hello-2.12/bin"), "{made_by}");
     }
 }
+
+#[test]
+fn the_owner_of_an_image_of_one_layer_is_that_of_contents_but_not_of_store_paths() {
+    for name in ["ownedSingle", "ownedByCommands"] {
+        let tree = Image::built(name).tree();
+        assert_eq!(tree["real/sub/file"].owner, (7, 8), "{name}");
+        let hello = tree.iter().find(|(path, _)| path.ends_with("-hello-2.12/bin/hello")).unwrap();
+        assert_eq!(hello.1.owner, (0, 0), "{name}");
+    }
+}
