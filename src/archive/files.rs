@@ -12,7 +12,7 @@ use super::layer_tree::{LayerTree, normalize};
 use super::limits::Budget;
 use super::resolve::resolve;
 use super::tar::{Member, MemberKind, Skip, TarReader};
-use super::tree::Tree;
+use super::tree::{Node, Tree};
 
 /// A file, folder or symlink of an image.
 #[derive(Clone, Debug)]
@@ -67,8 +67,12 @@ pub fn find(
         let result = find_in(image, layer, &mut wanted, &mut found);
         result.map_err(ArchiveError::read(&image.path))?;
     }
-    let root = wanted.remove(&Box::default()).unwrap_or_default();
-    found.extend(root.into_iter().map(|path| (path.to_owned(), FileInfo::root())));
+    // Engines create the root, and parent folders for which no layer has an entry.
+    let is_folder =
+        |path: &[u8]| path.is_empty() || matches!(tree.get(path), Some(Node::Directory(_)));
+    let implied = wanted.into_iter().filter(|(path, _)| is_folder(path));
+    let names = implied.flat_map(|(_, names)| names);
+    found.extend(names.map(|name| (name.to_owned(), FileInfo::implied_folder())));
     Ok(found)
 }
 
@@ -90,8 +94,8 @@ fn real_path(path: &[u8], tree: &Tree) -> Option<Box<[u8]>> {
 }
 
 impl FileInfo {
-    /// The root folder of an image whose layers have no entry for it, as engines create it.
-    fn root() -> Self {
+    /// A folder for which no layer has an entry, as engines create it.
+    fn implied_folder() -> Self {
         Self {
             kind: MemberKind::Directory,
             mode: 0o755,
@@ -196,6 +200,8 @@ fn find_in(
             contents.get(&content).cloned().unwrap_or((MemberKind::File, member.size, None));
         for name in wanted.remove(&path).unwrap_or_default() {
             let Member { mode, uid, gid, mtime, xattrs, link, .. } = member.clone();
+            // Linux has no other mode of symlinks, whatever the entry says.
+            let mode = if kind == MemberKind::Symlink { 0o777 } else { mode };
             let content = bytes.clone();
             let info = FileInfo { kind, mode, uid, gid, size, mtime, xattrs, link, content };
             found.insert(name.to_owned(), info);

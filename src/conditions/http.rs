@@ -44,6 +44,9 @@ pub struct HttpExpectations {
     /// Headers that the answer must not have.
     #[serde(default)]
     pub absent_headers: Vec<String>,
+    /// All headers of the answer: sorted lines such as `Content-Type: text/html`, as goss has them.
+    #[serde(skip)]
+    pub header_lines: Option<Text>,
     /// The body of the answer.
     pub body: Option<Text>,
     /// Values in the body, which must be JSON, by JSON Pointers such as `/items/0/name`: the value,

@@ -13,6 +13,7 @@ use seatrial::archive::{ImageSelector, Limits, files, open, verify};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::forge::TarBuilder;
 use crate::lab::Lab;
 
 /// A header block in `ustar` format with its content.
@@ -148,6 +149,22 @@ fn read(lab: &Lab, paths: &[&str]) -> Result<Files, String> {
         Some((path.to_string(), known.or_else(implied)?))
     };
     Ok(paths.iter().filter_map(file).collect())
+}
+
+#[test]
+fn folders_without_an_entry_and_symlinks_have_the_modes_that_a_container_sees() {
+    let lab = Lab::new();
+    let link = TarBuilder::new().member("opt/app/link", tar::EntryType::Symlink, "x", b"");
+    layout(&lab, &link.file("opt/app/x", b"x").finish());
+    let image = open(&lab.path("layout"), &ImageSelector::default()).unwrap();
+    let layers = verify::layers(&image, 1).unwrap();
+    let tree = Tree::from_layers(layers.into_iter().map(|layer| layer.tree));
+    let paths = ["/", "/opt/", "/opt/app/../app", "/opt/app/link", "/opt/app/x", "/opt/no/"];
+    let found = files::find(&image, &tree, &paths).unwrap();
+    let modes: Vec<_> = paths.map(|path| Some(found.get(path)?.mode)).into();
+    // Linux has no other mode of symlinks; moby's pkg/archive, ImpliedDirectoryMode.
+    let folder = Some(0o755);
+    assert_eq!(modes, [folder, folder, folder, Some(0o777), Some(0o644), None]);
 }
 
 /// Asserts that the program sees the same of `paths` as umoci, which sees nothing else.

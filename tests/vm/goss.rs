@@ -133,7 +133,12 @@ process:
   httpd: { running: true }
   nginx: { running: false }
 http:
-  http://localhost:8080/index.html: { status: 200, body: [ahoy, "!bye"] }
+  http://localhost:8080/index.html:
+    status: 200
+    username: a
+    password: b
+    headers: ["/^Content-Type: text/", "!X-Powered-By"]
+    body: [ahoy, "!bye"]
 "#;
 
 #[test]
@@ -151,6 +156,7 @@ fn goss_tests_of_commands_ports_processes_and_requests_have_the_same_results_as_
         .replace("x\\n", "x")
         .replace("tcp:81: { listening: false }", "tcp:81: { listening: true }")
         .replace("nginx: { running: false }", "nginx: { running: true }")
+        .replace("!X-Powered-By", "X-Powered-By")
         .replace("!bye", "!ahoy");
     let (code, verdict, errors) = check(&sample, &wrong, &[]);
     assert_eq!(code, Some(1), "{errors}{verdict:#}");
@@ -163,6 +169,7 @@ fn goss_tests_of_commands_ports_processes_and_requests_have_the_same_results_as_
         [
             "port tcp:81",
             "process nginx",
+            "headers of GET /index.html at port 8080",
             "body of GET /index.html at port 8080",
             "standard output of [\"sh\", \"-c\", \"echo x\"]",
             "exit code of [\"sh\", \"-c\", \"exit 3\"]",

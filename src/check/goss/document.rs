@@ -127,6 +127,9 @@ pub(super) struct Http {
     #[serde(default)]
     pub request_headers: Vec<String>,
     pub request_body: Option<String>,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    pub headers: Option<Value>,
     pub body: Option<Value>,
 }
 

@@ -1,7 +1,10 @@
 //! Reads a goss file and converts it into expectations.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::document::{Command, File, Gossfile, Group, Http, Port, Process, User};
@@ -259,9 +262,18 @@ fn request(id: &str, http: Http) -> Result<HttpExpectations, String> {
         let (name, value) = header.split_once(": ").ok_or_else(|| of_url("malformed header"))?;
         Ok((name.to_owned(), value.to_owned()))
     };
-    let request_headers = http.request_headers.iter().map(header).collect::<Result<_, String>>()?;
-    let body = http.body.filter(|value| value.as_array().is_none_or(|list| !list.is_empty()));
-    let parse = |body: Value| matcher(&of_url("body"), &body, true);
+    let request_headers = http.request_headers.iter().map(header);
+    let mut request_headers = request_headers.collect::<Result<BTreeMap<_, _>, String>>()?;
+    if http.username.is_some() || http.password.is_some() {
+        let [user, password] = [http.username, http.password].map(Option::unwrap_or_default);
+        let credentials = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        request_headers.insert("Authorization".to_owned(), credentials);
+    }
+    let text = |key: &str, written: Option<Value>| {
+        let written = written.filter(|value| value.as_array().is_none_or(|list| !list.is_empty()));
+        let parse = |value: Value| matcher(&of_url(key), &value, true);
+        written.map(parse).transpose().map(|matcher| matcher.map(Text::matched_by))
+    };
     let verify = !http.allow_insecure;
     let tls = encrypted.map(|_| TlsSettings { verify, ca: None, server_name: None });
     Ok(HttpExpectations {
@@ -273,7 +285,8 @@ fn request(id: &str, http: Http) -> Result<HttpExpectations, String> {
         tls,
         redirects: !http.no_follow_redirects,
         status: Some(Statuses::One(status)),
-        body: body.map(parse).transpose()?.map(Text::matched_by),
+        header_lines: text("headers", http.headers)?,
+        body: text("body", http.body)?,
         timeout: http.timeout.map(|milliseconds| Timeout::from_millis(milliseconds.max(1))),
         ..HttpExpectations::default()
     })

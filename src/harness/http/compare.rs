@@ -1,6 +1,6 @@
 //! Compares an answer with the expected one.
 
-use hyper::http::HeaderMap;
+use hyper::http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::answer::Answer;
@@ -74,6 +74,28 @@ fn check_headers(
         let subject = format!("header {name} of {request}");
         checks.record(&subject, "nothing", shown, found.is_empty());
     }
+    if let Some(text) = &expected.header_lines {
+        let found = header_lines(headers);
+        let passed = text.is_match(&found);
+        checks.record(&format!("headers of {request}"), text, value::excerpt(&found), passed);
+    }
+}
+
+/// Returns a line for each header, sorted, with names in the form that Go gives them.
+fn header_lines(headers: &HeaderMap) -> String {
+    let canonical = |name: &str| {
+        let capital = |word: &str| {
+            let (first, rest) = word.split_at(word.len().min(1));
+            first.to_ascii_uppercase() + rest
+        };
+        name.split('-').map(capital).collect::<Vec<_>>().join("-")
+    };
+    let line = |(name, value): (&HeaderName, &HeaderValue)| {
+        format!("{}: {}", canonical(name.as_str()), String::from_utf8_lossy(value.as_bytes()))
+    };
+    let mut lines: Vec<String> = headers.iter().map(line).collect();
+    lines.sort();
+    lines.join("\n")
 }
 
 fn check_json(subject: &str, expected: &HttpExpectations, answer: &Answer, checks: &mut Checks) {
