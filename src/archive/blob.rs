@@ -45,15 +45,17 @@ impl fmt::Debug for Source {
     }
 }
 
-/// A file, and its size and times when it was opened.
+/// A file, and its size and times when it was opened, if these show whether its bytes change.
 #[derive(Debug)]
 struct OpenFile {
     file: File,
-    stamp: (u64, i64, i64, i64, i64),
+    stamp: Option<Stamp>,
 }
 
 /// Size, modification time and change time.
-fn stamp(file: &File) -> io::Result<(u64, i64, i64, i64, i64)> {
+type Stamp = (u64, i64, i64, i64, i64);
+
+fn stamp(file: &File) -> io::Result<Stamp> {
     let metadata = file.metadata()?;
     Ok((
         metadata.len(),
@@ -71,8 +73,19 @@ impl FileSlice {
     /// If its metadata cannot be read.
     pub fn whole(file: File) -> io::Result<Self> {
         let stamp = stamp(&file)?;
-        let file = Arc::new(Source::Open(OpenFile { file, stamp }));
+        let file = Arc::new(Source::Open(OpenFile { file, stamp: Some(stamp) }));
         Ok(Self { file, position: 0, end: stamp.0 })
+    }
+
+    /// The whole of a file of a cache. Its bytes never change, but its times do: other processes
+    /// mark it as used, or put an equal file in its place.
+    ///
+    /// # Errors
+    /// If its metadata cannot be read.
+    pub(crate) fn cached(file: File) -> io::Result<Self> {
+        let end = file.metadata()?.len();
+        let file = Arc::new(Source::Open(OpenFile { file, stamp: None }));
+        Ok(Self { file, position: 0, end })
     }
 
     /// A temporary file that contains `bytes`.
@@ -127,13 +140,17 @@ impl FileSlice {
         }
     }
 
-    /// Whether the file's size and times are the same as when it was opened.
+    /// Whether the file's size and times are the same as when it was opened; always true for a
+    /// file of a cache.
     ///
     /// # Errors
     /// If its metadata cannot be read.
     pub fn is_unchanged(&self) -> io::Result<bool> {
         let (file, _) = self.open_file()?;
-        Ok(stamp(&file.file)? == file.stamp)
+        match file.stamp {
+            Some(opened) => Ok(stamp(&file.file)? == opened),
+            None => Ok(true),
+        }
     }
 
     /// Whether `other` is the same range of the same opened file.

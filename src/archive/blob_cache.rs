@@ -63,7 +63,7 @@ impl BlobCache {
         }
         // `prune` removes the files with the oldest modification times.
         let _ = file.set_modified(SystemTime::now());
-        let whole = FileSlice::whole(file).ok()?;
+        let whole = FileSlice::cached(file).ok()?;
         let Some(size) = whole.len().checked_sub(DIGEST_SIZE) else {
             let _ = fs::remove_file(path);
             return None;

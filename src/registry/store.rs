@@ -58,7 +58,7 @@ impl BlobStore {
         }
         // `prune` removes the files with the oldest modification times.
         let _ = file.set_modified(SystemTime::now());
-        FileSlice::whole(file).ok()
+        FileSlice::cached(file).ok()
     }
 
     /// Removes the blob with `digest` from the cache if it is damaged.
@@ -113,7 +113,7 @@ impl BlobStore {
         match (blob, self.path(digest)) {
             (NewBlob::Cached(file), Some(path)) => {
                 let file = file.persist(path).map_err(|error| failed(error.error))?;
-                FileSlice::whole(file).map_err(failed)
+                FileSlice::cached(file).map_err(failed)
             }
             (NewBlob::Cached(file), None) => FileSlice::whole(file.into_file()).map_err(failed),
             (NewBlob::Temporary(file), _) => FileSlice::whole(file).map_err(failed),
