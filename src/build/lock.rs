@@ -1,6 +1,7 @@
 //! `seatrial.lock`: what the tags of base images in registries meant when they were first used, so
 //! that a recipe gives the same image until the user updates it.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -84,12 +85,17 @@ impl LockFile {
         Ok(Self { path, ..parsed })
     }
 
-    /// The digest that `reference` is locked to for `platform`.
-    fn get(&self, reference: &RemoteReference, platform: &Platform) -> Option<Digest> {
+    /// The image that `reference` is locked to for `platform`.
+    fn find(&self, reference: &RemoteReference, platform: &Platform) -> Option<&LockedImage> {
         let (reference, platform) = (reference.to_string(), platform.to_string());
         let same =
             |image: &&LockedImage| image.reference == reference && image.platform == platform;
-        self.image.iter().find(same).map(|image| image.digest)
+        self.image.iter().find(same)
+    }
+
+    /// The digest of that image.
+    fn get(&self, reference: &RemoteReference, platform: &Platform) -> Option<Digest> {
+        self.find(reference, platform).map(|image| image.digest)
     }
 
     /// Locks `reference` for `platform` to the image that the registry has now.
@@ -142,7 +148,7 @@ pub(crate) fn open(
     if reference.digest.is_some() {
         return Ok(registries.open(reference, platform, limits)?);
     }
-    let mut file = LockFile::beside(recipe)?;
+    let file = LockFile::beside(recipe)?;
     if let Some(digest) = file.get(reference, platform) {
         let locked = registries.open(&reference.at(digest), platform, limits);
         return locked.map_err(|error| match error {
@@ -159,9 +165,26 @@ pub(crate) fn open(
         });
     }
     let image = registries.open(reference, platform, limits)?;
+    let _exclusive = exclusive(recipe);
+    let mut file = LockFile::beside(recipe)?;
+    // The build of another recipe in the folder may have locked it in the meantime.
+    if let Some(digest) = file.get(reference, platform)
+        && digest != image.manifest_digest
+    {
+        return Ok(registries.open(&reference.at(digest), platform, limits)?);
+    }
     file.insert(reference, platform, &image);
     file.write()?;
     Ok(image)
+}
+
+/// Keeps other processes from changing the lock file beside `recipe` until the result is dropped,
+/// if the file system has locks.
+fn exclusive(recipe: &Path) -> Option<File> {
+    let folder = recipe.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = File::open(folder.unwrap_or(Path::new("."))).ok()?;
+    folder.lock().ok()?;
+    Some(folder)
 }
 
 /// Locks `references`, each for a platform, in the file beside `recipe`; with `update`, also those
@@ -176,20 +199,26 @@ pub(crate) fn lock(
     limits: crate::archive::Limits,
     update: bool,
 ) -> Result<Vec<Locked>, BuildError> {
+    let before = LockFile::beside(recipe)?;
+    let mut new = Vec::new();
+    for (reference, platform) in references {
+        let is_known = !update && before.find(reference, platform).is_some();
+        let image = || registries.open(reference, platform, limits);
+        new.push(if is_known { None } else { Some(image()?) });
+    }
+    let _exclusive = exclusive(recipe);
     let mut file = LockFile::beside(recipe)?;
     let mut result = Vec::new();
     let mut changed = false;
-    for (reference, platform) in references {
-        let known = |image: &&LockedImage| {
-            image.reference == reference.to_string() && image.platform == platform.to_string()
-        };
-        match file.image.iter().find(known).filter(|_| !update).cloned() {
-            Some(image) => result.push(Locked { image, before: None }),
-            None => {
-                let image = registries.open(reference, platform, limits)?;
-                let new = file.get(reference, platform) != Some(image.manifest_digest);
+    for ((reference, platform), image) in references.iter().zip(new) {
+        match image {
+            Some(image) => {
+                changed |= file.get(reference, platform) != Some(image.manifest_digest);
                 result.push(file.insert(reference, platform, &image));
-                changed |= new;
+            }
+            None => {
+                let known = before.find(reference, platform).cloned();
+                result.extend(known.map(|image| Locked { image, before: None }));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::lab::{Lab, strings};
 use crate::server::Server;
-use crate::service::{Registry, json, seatrial};
+use crate::service::{self, Registry, json, seatrial};
 
 /// Pushes a base image whose file `version` has `content`, and returns its name.
 fn push_base(lab: &Lab, registry: &Registry, content: &str) -> String {
@@ -229,5 +229,28 @@ fn a_damaged_layer_of_a_base_is_fetched_again() {
             }
         }
         assert!(build("b.tar") == first, "{format}");
+    }
+}
+
+#[test]
+fn builds_at_the_same_time_lock_their_bases_in_one_file() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    service::recipe(&lab, "");
+    let tags: Vec<String> = (0..8).map(|number| registry.name(&format!("base:{number}"))).collect();
+    let mut push = vec!["push", "app.toml"];
+    push.extend(tags.iter().map(String::as_str));
+    seatrial(&lab, push).ok();
+    std::thread::scope(|scope| {
+        for (number, tag) in tags.iter().enumerate() {
+            let (lab, file) = (&lab, format!("{number}.toml"));
+            lab.file(&file, format!("name = 'x'\ntag = '1'\nfrom_image = 'docker://{tag}'\n"));
+            scope.spawn(move || {
+                seatrial(lab, ["build", &file, "-o", &format!("{number}.tar")]).ok();
+            });
+        }
+    });
+    let lock = fs::read_to_string(lab.path("seatrial.lock")).unwrap();
+    for tag in tags {
+        assert!(lock.contains(&format!("reference = \"{tag}\"")), "{tag} in {lock}");
     }
 }
