@@ -123,7 +123,10 @@ impl Budget {
 
 /// The error of an image that exceeds [`LINK_WORK`].
 pub(super) fn too_many_links() -> io::Error {
-    invalid_data("too many of its entries lead through symlinks to long paths")
+    invalid_data(
+        "too many of its entries lead through symlinks to long paths; pack them under their real \
+         paths",
+    )
 }
 
 /// Counts what is read.

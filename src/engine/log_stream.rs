@@ -4,12 +4,13 @@ use std::future::ready;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::docker::api;
-use super::{DockerContainer, EngineError};
 use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptionsBuilder;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+
+use super::docker::api;
+use super::{DockerContainer, EngineError};
 
 /// A piece of a container's output. It need not end at the end of a line or a character.
 #[derive(Clone, Debug, PartialEq, Eq)]
