@@ -25,7 +25,8 @@ const NO_COMMANDS: &str = "[env]\nhas = { VERSION = '1.2.3' }\n";
 fn script(engine: &str) -> &'static str {
     match engine {
         name if name.starts_with("docker") => {
-            "docker events --since 1h --until $(date +%s) --filter event=start"
+            // Whole seconds would leave out the events of the present second.
+            "docker events --since 1h --until $(date +%s.%N) --filter event=start"
         }
         name if name.starts_with("podman") => {
             "podman events --since 1h --stream=false --filter event=start --filter type=container"
