@@ -15,6 +15,9 @@ use crate::archive::{ArchiveError, Attributes};
 
 use super::merge::Merged;
 
+/// The slots of files with hard links, by the path of the name that has the content.
+type LinkedSlots = HashMap<ImagePath, usize>;
+
 /// The slots of the files of an image. The first are those of the recipe's named layers; then
 /// comes that of all other files, and then those of packages.
 #[derive(Clone, Debug, Default)]
@@ -67,32 +70,50 @@ impl Assignment {
     }
 
     /// The slot of `entry`. The patterns that match it are recorded in `used`, if that is given.
-    fn slot(&self, entry: &Entry, used: Option<&mut [Used]>) -> usize {
+    fn slot(&self, entry: &Entry, linked: &LinkedSlots, used: Option<&mut [Used]>) -> usize {
         if name_of(&entry.path).starts_with(WHITEOUT) {
             return self.removals;
         }
         // A link must be in the layer of the file that it names.
         let path = match &entry.kind {
-            Kind::HardLink(target) => target,
+            Kind::HardLink(first) => first,
             _ => &entry.path,
         };
-        if let Some(slot) = self.store_path_slot(path) {
-            return slot;
-        }
+        self.store_path_slot(path)
+            .or_else(|| linked.get(path).copied())
+            .or_else(|| self.named_slot(path, used))
+            .or_else(|| self.owners.get(path).copied())
+            .unwrap_or(self.rest())
+    }
+
+    /// The slot of the first layer that names `path`. The patterns that match it are recorded in
+    /// `used`, if that is given.
+    fn named_slot(&self, path: &[u8], used: Option<&mut [Used]>) -> Option<usize> {
         let mut named = self.named.iter().enumerate();
-        let found = match used {
-            Some(used) => named.fold(None, |found, (slot, layer)| {
-                let matches = layer.paths.matches(path, &mut used[slot]);
-                found.or(matches.then_some(slot))
-            }),
-            None => {
-                let mut unused = Used::new();
-                named
-                    .find(|(_, layer)| layer.paths.matches(path, &mut unused))
-                    .map(|(slot, _)| slot)
-            }
+        let Some(used) = used else {
+            let mut unused = Used::new();
+            let first = named.find(|(_, layer)| layer.paths.matches(path, &mut unused));
+            return first.map(|(slot, _)| slot);
         };
-        found.or_else(|| self.owners.get(path).copied()).unwrap_or(self.rest())
+        named.fold(None, |found, (slot, layer)| {
+            let matches = layer.paths.matches(path, &mut used[slot]);
+            found.or(matches.then_some(slot))
+        })
+    }
+
+    /// The slots of files with hard links that layers name: of each, the first layer that names any
+    /// of its names.
+    fn linked_slots(&self, merged: &Merged<'_>, mut used: Option<&mut [Used]>) -> LinkedSlots {
+        let mut slots = LinkedSlots::new();
+        for (link, first) in merged.hard_links() {
+            for name in [link, first] {
+                if let Some(slot) = self.named_slot(name, used.as_deref_mut()) {
+                    let known = slots.entry(first.clone()).or_insert(slot);
+                    *known = slot.min(*known);
+                }
+            }
+        }
+        slots
     }
 
     fn store_path_slot(&self, path: &[u8]) -> Option<usize> {
@@ -138,9 +159,10 @@ impl Assignment {
         emit: &mut dyn FnMut(usize, &Entry) -> Result<(), BuildError>,
     ) -> Result<(), BuildError> {
         let mut open = OpenDirectories::default();
+        let linked = self.linked_slots(merged, used.as_deref_mut());
         merged.each(&mut |entry| {
             while let Some(directory) = open.close(&entry.path) {
-                let slot = self.slot(&directory.entry, used.as_deref_mut());
+                let slot = self.slot(&directory.entry, &linked, used.as_deref_mut());
                 open.emit(slot, emit)?;
                 emit(slot, &directory.entry)?;
             }
@@ -148,12 +170,12 @@ impl Assignment {
                 open.0.push(OpenDirectory { entry: entry.clone(), slots: Vec::new() });
                 return Ok(());
             }
-            let slot = self.slot(entry, used.as_deref_mut());
+            let slot = self.slot(entry, &linked, used.as_deref_mut());
             open.emit(slot, emit)?;
             emit(slot, entry)
         })?;
         while let Some(directory) = open.close(b"") {
-            let slot = self.slot(&directory.entry, used.as_deref_mut());
+            let slot = self.slot(&directory.entry, &linked, used.as_deref_mut());
             open.emit(slot, emit)?;
             emit(slot, &directory.entry)?;
         }

@@ -4,6 +4,7 @@
 use super::BuildError;
 use super::files::ConflictRule;
 use super::hard_links::{self, LinkEntries};
+use super::image_path::ImagePath;
 use super::merged_layer::{MergedLayer, Sink};
 use super::origin::{Origin, Priority};
 use super::placer::Placer;
@@ -43,6 +44,14 @@ impl Merged<'_> {
             let index = placed.origin as usize;
             visit(placed.entry, index, &origins[index]);
             Ok(())
+        })
+    }
+
+    /// The hard links of the layer, each with the path of the name that has the content.
+    pub(super) fn hard_links(&self) -> impl Iterator<Item = (&ImagePath, &ImagePath)> {
+        self.links.iter().filter_map(|(path, entry)| match &entry.kind {
+            Kind::HardLink(first) => Some((path, first)),
+            _ => None,
         })
     }
 

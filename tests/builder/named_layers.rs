@@ -157,20 +157,27 @@ fn one_layer_may_have_files_and_store_paths() {
 }
 
 #[test]
-fn hard_links_stay_with_the_file_that_they_name() {
+fn a_file_with_hard_links_is_in_the_first_layer_that_names_any_of_its_names() {
     let lab = Lab::new();
     lab.file("root/a/first", "content");
+    lab.file("root/a/own", "own");
     lab.file("root/b/own", "own");
     fs::hard_link(lab.path("root/a/first"), lab.path("root/b/second")).unwrap();
     assert_eq!(fs::metadata(lab.path("root/a/first")).unwrap().nlink(), 2);
     lab.tool("tar", ["-cf", "root.tar", "-C", "root", "a", "b"]);
-    let built = build(
-        &lab,
-        "contents=[{tar='root.tar'}]\n[[layer]]\nname='b'\npaths='/b'\n\
-         [[layer]]\nname='a'\npaths='/a'\n",
-    );
-    assert_eq!(built.names(0), ["b/", "b/own"]);
-    assert_eq!(built.names(1), ["a/", "a/first", "b/", "b/second"]);
+    let layers = |layers: &str| build(&lab, &format!("contents=[{{tar='root.tar'}}]\n{layers}"));
+    let both = ["a/", "a/first", "b/", "b/second"];
+    let only_second = layers("[[layer]]\nname='second'\npaths='/b/second'\n");
+    assert_eq!(only_second.names(0), both);
+    assert_eq!(only_second.names(1), ["a/", "a/own", "b/", "b/own"]);
+    let first = "[[layer]]\nname='first'\npaths='/a'\n";
+    let second = "[[layer]]\nname='second'\npaths='/b'\n";
+    let built = layers(&format!("{second}{first}"));
+    assert_eq!(built.names(0), ["a/", "a/first", "b/", "b/own", "b/second"]);
+    assert_eq!(built.names(1), ["a/", "a/own"]);
+    let built = layers(&format!("{first}{second}"));
+    assert_eq!(built.names(0), ["a/", "a/first", "a/own", "b/", "b/second"]);
+    assert_eq!(built.names(1), ["b/", "b/own"]);
 }
 
 #[test]
