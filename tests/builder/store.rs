@@ -175,7 +175,11 @@ fn layers_of_store_paths_may_be_listed() {
             format!("['{app}'], ['{app}']"),
             "store.layers lists /nix/store/a-app twice",
         ),
-        (format!("contents='{app}'\n"), format!("['{libc}']"), "which store.layers does not list"),
+        (
+            format!("contents='{app}'\n"),
+            format!("['{libc}']"),
+            "contents has /nix/store/a-app, which neither store.layers nor the base image has",
+        ),
         ("max_layers=1\n".to_owned(), format!("['{app}'], ['{libc}']"), "raise max_layers"),
         (
             String::new(),
@@ -188,6 +192,19 @@ fn layers_of_store_paths_may_be_listed() {
     }
     let both = recipe("", &listed) + "closure='graph.json'\n";
     assert!(lab.rejected(&both).contains("store.layers and store.closure exclude each other"));
+}
+
+#[test]
+fn listed_layers_need_no_store_path_that_the_base_has() {
+    let lab = Lab::with_store();
+    lab.build_with(&format!("name='base'\ncontents='/nix/store/a-app'\n{STORE}"), "base.tar", &[]);
+    let built = lab.build(
+        "name='x'\nfrom_image='base.tar'\ncontents='/nix/store/a-app'\n\
+         [store]\nsource='store'\nlayers=[]\n",
+    );
+    let layers = built.summary["layers"].as_array().unwrap();
+    assert_eq!(layers.iter().filter(|layer| layer["base"] == false).count(), 1);
+    assert!(built.member("bin/app").is_some());
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn lower_layers(
     let listed = recipe.store.as_ref().and_then(|store| store.layers.as_ref());
     let Some(Found { packages, sizes }) = packages else {
         let layers = match listed {
-            Some(layers) => given_layers::layers(layers, closure, budget)?,
+            Some(layers) => given_layers::layers(recipe, layers, closure, budget)?,
             None => recipe.layering.layers(&graph(recipe, closure)?, available)?,
         };
         return Ok((layers.into_iter().map(PlannedLayer::of_store).collect(), assignment));
