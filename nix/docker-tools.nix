@@ -23,6 +23,7 @@
   nix,
   shadow,
   sqlite,
+  zstd,
   storeDir ? builtins.storeDir,
 }:
 let
@@ -35,7 +36,7 @@ let
   inherit (images) listOf recipeOf confOf customised compressorOf;
   rootLayer = import ./root-layer.nix {
     inherit seatrial runCommand writeText bash coreutils findutils gnutar fakeroot proot storeDir;
-    inherit (images) imageArguments copyFunction;
+    inherit (images) imageArguments copyCommands;
   };
 
   # Streams the image of a configuration, which is its first argument.
@@ -64,7 +65,7 @@ let
   '';
 in
 rec {
-  streamLayeredImage =
+  streamLayeredImage = lib.makeOverridable (
     {
       name,
       tag ? null,
@@ -137,12 +138,14 @@ rec {
         chmod 755 $out
         mkdir -p $bin/bin
         cp $out $bin/bin/stream-${baseName}
-      '';
+      ''
+  );
 
-  buildLayeredImage =
+  buildLayeredImage = lib.makeOverridable (
     {
       name,
       compressor ? "gz",
+      meta ? { },
       ...
     }@args:
     let
@@ -152,17 +155,16 @@ rec {
     runCommand "${baseNameOf name}.tar${method.extension}"
       {
         inherit (stream) imageName;
-        passthru = {
-          inherit (stream) imageName imageTag conf;
-          inherit stream;
-        };
-        meta = args.meta or { };
+        # It is an archive, and no executable as the stream is.
+        passthru = removeAttrs stream.passthru [ "isExe" ] // { inherit stream; };
+        inherit meta;
       }
       ''
         ${seatrial}/bin/seatrial --quiet build ${stream.conf} --compress ${method.name} -o $out
-      '';
+      ''
+  );
 
-  buildImage =
+  buildImage = lib.makeOverridable (
     {
       name,
       tag ? null,
@@ -233,7 +235,8 @@ rec {
         cp ${recipe.file} recipe.json
         cp $NIX_BUILD_TOP/.attrs.json graph.json
         ${seatrial}/bin/seatrial --quiet build recipe.json --compress ${method.name} -o $out
-      '';
+      ''
+  );
 
   # A nix-shell for a derivation, as an image.
   inherit
@@ -245,11 +248,25 @@ rec {
     buildNixShellImage
     ;
 
+  # Compressed like the last of the images.
   mergeImages =
     images:
-    runCommand "merged-docker-images.tar.gz" { passthru = { inherit images; }; } ''
-      ${seatrial}/bin/seatrial --quiet merge ${toString images} -o - | gzip -nc > $out
-    '';
+    runCommand "merge-docker-images"
+      {
+        nativeBuildInputs = [ zstd ];
+        passthru = { inherit images; };
+      }
+      ''
+        compress=cat
+        for image in ${toString images}; do
+          case $(head -c 2 "$image" | od -An -tx1 | tr -d ' ') in
+            1f8b) compress="gzip -nc" ;;
+            28b5) compress=zstd ;;
+            *) compress=cat ;;
+          esac
+        done
+        ${seatrial}/bin/seatrial --quiet merge ${toString images} -o - | $compress > $out
+      '';
 
   exportImage =
     {

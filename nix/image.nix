@@ -168,23 +168,34 @@ rec {
         ${lib.optionalString debug "cat $out"}
       '';
 
-  # A shell function that copies the folder $1 to the folder $2. Links to folders become folders, as
-  # nixpkgs' `rsync -k` does it, except those to folders that they are in.
-  copyFunction = keepContentsDirlinks: ''
-    copy() {
-      cp -dR "$1/." "$2/"
-      chmod -R u+w "$2"
-      ${lib.optionalString keepContentsDirlinks "return 0"}
-      find "$1/" -type l | while IFS= read -r link; do
-        folder=$(readlink -f "$link") && [ -d "$folder" ] || continue
-        case $1/ in "$folder"/*) continue ;; esac
-        case ''${3-}: in *":$folder:"*) continue ;; esac
-        rm -f "$2/''${link#"$1"/}"
-        mkdir -p "$2/''${link#"$1"/}"
-        copy "$folder" "$2/''${link#"$1"/}" "''${3-}:$folder"
-      done
-    }
-  '';
+  # Commands that copy the contents `items` to the folder `to`, with the modes that nixpkgs' `rsync`
+  # gives them: those of the store, but the topmost folder is writable. Links to folders become
+  # folders, as with `rsync -k`, except those to folders that they are in.
+  copyCommands =
+    {
+      items,
+      keepContentsDirlinks,
+      to,
+    }:
+    lib.optionalString (items != [ ]) ''
+      copy() {
+        cp -dRf "$1/." "$2/"
+        # So that more can be copied into them.
+        find "$2" -type d -exec chmod u+w {} +
+        ${lib.optionalString keepContentsDirlinks "return 0"}
+        find "$1/" -type l | while IFS= read -r link; do
+          folder=$(readlink -f "$link") && [ -d "$folder" ] || continue
+          case $1/ in "$folder"/*) continue ;; esac
+          case ''${3-}: in *":$folder:"*) continue ;; esac
+          rm -f "$2/''${link#"$1"/}"
+          mkdir -p "$2/''${link#"$1"/}"
+          copy "$folder" "$2/''${link#"$1"/}" "''${3-}:$folder"
+        done
+      }
+      for item in ${toString items}; do copy "$(readlink -f "$item")" ${to}; done
+      find ${to} -mindepth 1 -type d -exec chmod 555 {} +
+      chmod 775 ${to}
+    '';
 
   # The layer that commands make of the contents, with the owners and modes that they set. No store
   # path can have these, so it is a tar. `copied`: the contents are copied rather than linked.
@@ -207,8 +218,10 @@ rec {
       };
       tree =
         if copied then
-          copyFunction keepContentsDirlinks
-          + "for item in ${toString items}; do copy $(readlink -f $item) root; done"
+          copyCommands {
+            inherit items keepContentsDirlinks;
+            to = "root";
+          }
         else
           "cp -dR ${links}/. root/; chmod -R u+w root";
       owner = lib.optionalString (
@@ -220,6 +233,7 @@ rec {
         "/proc"
         "/sys"
         storeDir
+        "$NIX_BUILD_TOP"
       ];
       excluded = lib.optionalString enableFakechroot (
         lib.concatStrings (map (folder: "--exclude=.${folder} ") bound)

@@ -12,7 +12,7 @@
   proot,
   storeDir,
   imageArguments,
-  copyFunction,
+  copyCommands,
 }:
 {
   baseName,
@@ -34,11 +34,24 @@ let
   ];
   commands = writeText "${baseName}-run-as-root.sh" ''
     set -e
-    export PATH=${coreutils}/bin:/bin
+    export PATH=${coreutils}/bin:/bin TMPDIR=/tmp
     ${runAsRoot}
   '';
   arguments = imageArguments { inherit fromImage fromImageName fromImageTag; };
   export = "${seatrial}/bin/seatrial --quiet export ${arguments} -o - | tar -C root -xp";
+  copied =
+    if items == [ ] then
+      ""
+    else
+      ''
+        mkdir contents
+        ${copyCommands {
+          inherit items keepContentsDirlinks;
+          to = "contents";
+        }}
+        tar -C contents --owner=0 --group=0 -c . | tar -C root --keep-directory-symlink -xp
+        rm -rf contents
+      '';
   # Runs under fakeroot, which remembers owners and devices until it ends.
   pack = writeText "${baseName}-pack-layer.sh" ''
     # The state of each path in the image; names end with two slashes, which none contains.
@@ -61,13 +74,9 @@ let
     mkdir root layer
     ${if fromImage == null then "" else export}
     states > before
-    ${copyFunction keepContentsDirlinks}
-    for item in ${toString items}; do
-      mkdir item
-      copy "$(readlink -f "$item")" item
-      tar -C item --owner=0 --group=0 -c . | tar -C root --keep-directory-symlink -xp
-      rm -rf item
-    done
+    ${copied}
+    # As in nixpkgs, for temporary files.
+    mkdir -p root/tmp
     # Folders for what is bound, where the image has none; they do not get into the layer.
     bindings=()
     made=()

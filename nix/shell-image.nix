@@ -155,6 +155,7 @@ in
 
   buildNixShellImage =
     {
+      drv,
       compressor ? "gz",
       ...
     }@args:

@@ -12,9 +12,80 @@ let
     ln -s .. $out/real/up
     ln -s real/sub/file $out/file
   '';
+  # As NixOS has it: files are links into the store, of which some are several folders deep.
+  login = writeText "pam-login" "auth required pam_unix.so\n";
+  etc = runCommand "etc" { } ''
+    mkdir -p $out/etc/pam.d $out/etc/ssl/certs
+    ln -s ${login} $out/etc/pam.d/login
+    ln -s ${cacert}/etc/ssl/certs/ca-bundle.crt $out/etc/ssl/certs/ca-certificates.crt
+    ln -s ${writeText "hosts" "127.0.0.1 localhost\n"} $out/etc/hosts
+  '';
   image = arguments: buildImage ({ name = "links"; copyToRoot = links; } // arguments);
 in
 {
+  etcAsContent = streamLayeredImage {
+    name = "etc";
+    contents = [ etc ];
+  };
+  etcAsSingle = buildImage {
+    name = "etc";
+    compressor = "none";
+    copyToRoot = etc;
+  };
+  # As the activation of NixOS makes it.
+  etcActivated = streamLayeredImage {
+    name = "etc";
+    contents = [ busybox ];
+    enableFakechroot = true;
+    fakeRootCommands = ''
+      mkdir -p /etc/pam.d
+      ln -s ${etc}/etc /etc/static
+      ln -s /etc/static/hosts /etc/hosts
+      ln -s /etc/static/pam.d/login /etc/pam.d/login
+      ln -s /etc/static/ssl /etc/ssl
+      cp ${login} /etc/login.tmp
+      chown 1:2 /etc/login.tmp
+      chmod 600 /etc/login.tmp
+      mv /etc/login.tmp /etc/login
+    '';
+  };
+  # Of several contents with the same folders.
+  copiedByCommands = buildImage {
+    name = "copied";
+    copyToRoot = [
+      hello
+      other
+    ];
+    extraCommands = "mkdir made";
+  };
+  copiedAsRoot = buildImage {
+    name = "copied";
+    copyToRoot = [
+      hello
+      other
+    ];
+    runAsRoot = ''
+      echo temporary > "$(/usr/bin/mktemp)"
+      echo made > /share/doc/made
+    '';
+  };
+  temporaryFiles = streamLayeredImage {
+    name = "temporary";
+    contents = [ busybox ];
+    enableFakechroot = true;
+    fakeRootCommands = ''
+      echo temporary > "$(mktemp)"
+      echo made > /made
+    '';
+  };
+  overridden = (buildLayeredImage {
+    name = "overridden";
+    contents = [ hello ];
+  }).override { tag = "2.0"; };
+  mergedZstd = mergeImages [
+    (image { name = "one"; })
+    (image { name = "two"; compressor = "zstd"; })
+  ];
   shadow = streamLayeredImage {
     name = "shadow";
     contents = [ busybox ];

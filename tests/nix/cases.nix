@@ -141,6 +141,17 @@ rec {
     contents = [ other ];
     config.Env = [ "B=2" ];
   };
+  # On a base that has some of the contents.
+  onTopOfSame = buildLayeredImage {
+    name = "on-top";
+    compressor = "none";
+    fromImage = twoLayers;
+    maxLayers = 4;
+    contents = [
+      app
+      hello
+    ];
+  };
   base = buildImage {
     name = "base";
     copyToRoot = [ hello ];

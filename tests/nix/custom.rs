@@ -33,6 +33,37 @@ fn extra_commands_of_a_single_layer_see_copies_of_the_contents() {
 }
 
 #[test]
+fn copied_contents_have_the_modes_that_they_have_in_the_store() {
+    // As `rsync -a` copies them, which nixpkgs uses.
+    for name in ["copiedByCommands", "copiedAsRoot"] {
+        let tree = tree(name);
+        for (path, mode) in [
+            ("bin", 0o555),
+            ("bin/hello", 0o555),
+            ("share/doc", 0o555),
+            ("share/doc/README", 0o444),
+            ("share/doc/MORE", 0o444),
+        ] {
+            assert_eq!(tree[path].mode, mode, "{name} {path}");
+        }
+        assert_eq!(tree["share/doc/README"].content, b"other\n", "{name}");
+    }
+    assert_eq!(tree("copiedByCommands")["made"].mode, 0o755);
+    assert_eq!(tree("copiedAsRoot")["share/doc/made"].content, b"made\n");
+}
+
+#[test]
+fn commands_may_make_temporary_files() {
+    // As in nixpkgs: in /tmp of the image, which stays, and in the folder of the build.
+    let as_root = tree("copiedAsRoot");
+    let temporary = as_root.iter().find(|(path, _)| path.starts_with("tmp/tmp."));
+    assert_eq!(temporary.unwrap().1.content, b"temporary\n");
+    let tree = Image::streamed("temporaryFiles").tree();
+    assert_eq!(tree["made"].content, b"made\n");
+    assert!(!tree.keys().any(|path| path.starts_with("build/")));
+}
+
+#[test]
 fn owners_and_modes_of_fake_root_commands_are_in_the_image() {
     let image = Image::streamed("fakeRoot");
     let tree = image.tree();
@@ -187,6 +218,12 @@ fn merged_images_keep_their_names() {
         ["layered", "tagged", "single"].map(|name| Image::built(name).reference()).into();
     expected.sort();
     assert_eq!(references, expected);
+}
+
+#[test]
+fn merged_images_are_compressed_like_the_last_one() {
+    assert_eq!(fs::read(built("mergedZstd")).unwrap()[..4], [0x28, 0xb5, 0x2f, 0xfd]);
+    assert_eq!(fs::read(built("merged")).unwrap()[257..262], *b"ustar");
 }
 
 #[test]

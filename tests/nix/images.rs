@@ -245,3 +245,45 @@ fn the_owner_of_an_image_of_one_layer_is_that_of_contents_but_not_of_store_paths
         assert_eq!(hello.1.owner, (0, 0), "{name}");
     }
 }
+
+#[test]
+fn an_image_on_a_base_with_some_of_its_contents_gets_the_others() {
+    let image = Image::built("onTopOfSame");
+    assert!(image.layers().len() <= 4);
+    let paths = image.store_paths();
+    for name in ["app-1.0", "hello-2.12", "libc-2.40"] {
+        assert_eq!(paths.iter().filter(|path| *path == name).count(), 1, "{name}: {paths:?}");
+    }
+    let tree = image.tree();
+    assert!(tree["bin/app"].link.ends_with("-app-1.0/bin/app"));
+    assert!(tree["bin/hello"].link.ends_with("-hello-2.12/bin/hello"));
+}
+
+#[test]
+fn images_can_be_overridden() {
+    assert_eq!(Image::built("overridden").reference(), "overridden:2.0");
+    assert_eq!(evaluated("overridden.imageTag"), "2.0");
+}
+
+#[test]
+fn etc_of_nixos_is_in_images_with_all_that_it_links_to() {
+    for name in ["etcAsContent", "etcActivated"] {
+        let image = Image::streamed(name);
+        let paths = image.store_paths();
+        for needed in ["etc", "hosts", "pam-login", "nss-cacert"] {
+            assert!(paths.iter().any(|path| path == needed), "{name} {needed}: {paths:?}");
+        }
+    }
+    let content = Image::streamed("etcAsContent").tree();
+    assert!(content["etc/pam.d/login"].link.ends_with("-etc/etc/pam.d/login"));
+    let single = Image::built("etcAsSingle").tree();
+    assert!(single["etc/pam.d/login"].link.ends_with("-pam-login"));
+    let certificates = &single["etc/ssl/certs/ca-certificates.crt"].link;
+    assert!(single.contains_key(certificates.trim_start_matches('/')), "{certificates}");
+    let activated = Image::streamed("etcActivated").tree();
+    assert!(activated["etc/static"].link.ends_with("-etc/etc"));
+    assert_eq!(activated["etc/hosts"].link, "/etc/static/hosts");
+    let copied = &activated["etc/login"];
+    assert_eq!((copied.owner, copied.mode), ((1, 2), 0o600));
+    assert_eq!(copied.content, b"auth required pam_unix.so\n");
+}

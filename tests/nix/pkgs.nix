@@ -125,6 +125,7 @@ let
     '';
     nix = "/usr";
     sqlite = "/usr";
+    zstd = "/usr";
     shadow = runCommand "shadow" { } ''
       mkdir -p $out/bin
       ln -s /usr/sbin/useradd /usr/sbin/groupadd $out/bin
