@@ -31,12 +31,12 @@ fn built_with_and_without_range(lab: &Lab, recipe: &str) -> String {
 }
 
 /// A step with `command`.
-fn step(command: &str, more: &str) -> String {
+pub fn step(command: &str, more: &str) -> String {
     format!("[[run]]\ncommand = \"\"\"{command}\"\"\"\n{more}\n")
 }
 
 /// The lines of GNU tar about entries of the top layer other than folders of the system.
-fn top(lab: &Lab) -> Vec<String> {
+pub fn top(lab: &Lab) -> Vec<String> {
     let lines = listed(lab, &read(lab, "home/single.tar"));
     lines.into_iter().filter(|line| !line.ends_with("0/0 srv/")).collect()
 }

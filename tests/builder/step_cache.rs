@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::steps::{CHANGES, build, lab, read, with_command};
+use crate::lab::Run;
+use crate::steps::{CHANGES, build, lab, read, recipe, with_command};
 
 #[test]
 fn a_step_runs_again_only_if_something_that_it_sees_has_changed() {
@@ -54,4 +55,28 @@ fn verify_names_the_files_that_differ_between_two_runs() {
     assert!(message.contains("is not reproducible: two runs differ in /etc/id;"), "{message}");
     assert!(!lab.exists("out.tar"));
     build(&lab, &with_command(CHANGES, "inputs = 'input.txt'"), &["--verify"]).ok();
+}
+
+#[test]
+fn without_a_cache_that_can_be_written_a_step_runs_in_the_folder_for_temporary_files() {
+    let lab = lab();
+    let steps = "[[run]]\ncommand = 'echo 1 > /etc/one'\n[[run]]\ncommand = 'cat /etc/one'\n";
+    lab.file("recipe.toml", recipe(steps));
+    lab.seatrial(["build", "recipe.toml", "-o", "cached.tar"]).ok();
+    let folder = lab.path("temporary");
+    fs::create_dir(&folder).unwrap();
+    for cache in ["/proc", "/dev/null/x"] {
+        let mut command = lab.command(env!("CARGO_BIN_EXE_seatrial"));
+        command.args(["build", "recipe.toml", "-o", "out.tar"]);
+        command.env("XDG_CACHE_HOME", cache).env("TMPDIR", &folder);
+        let run = Run::of(command);
+        let note = format!(
+            "(unpacking the layers below into {}, without a cache: the cache folder {cache}",
+            folder.display()
+        );
+        assert!(run.stderr().contains(&note), "{}", run.stderr());
+        run.ok();
+        assert!(read(&lab, "out.tar").bytes == read(&lab, "cached.tar").bytes);
+        assert_eq!(fs::read_dir(lab.path("temporary")).unwrap().count(), 0, "nothing is left");
+    }
 }

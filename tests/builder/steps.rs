@@ -72,8 +72,9 @@ pub fn plain_user_command(lab: &Lab, arguments: &[&str], ranges: &str) -> Comman
     for folder in ["", "home"] {
         fs::set_permissions(lab.path(folder), fs::Permissions::from_mode(0o755)).unwrap();
     }
-    // The program may be in a folder that other users cannot read.
-    fs::copy(env!("CARGO_BIN_EXE_seatrial"), lab.path("seatrial")).unwrap();
+    // The program may be in a folder that other users cannot read. This process does not write the
+    // copy: a program that another test starts meanwhile would have it open, and block its start.
+    lab.tool("cp", [env!("CARGO_BIN_EXE_seatrial"), "seatrial"]);
     let mut command = lab.command("unshare");
     command.args(["--mount", "--", "sh", "-ec"]).arg(
         "mount --bind private/subid /etc/subuid; mount --bind private/subid /etc/subgid

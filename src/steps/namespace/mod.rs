@@ -35,7 +35,7 @@ use self::holder::UserNamespace;
 use self::ids::Ids;
 use self::rootfs::Rootfs;
 use self::sandbox::{Ended, Sandbox};
-use self::work::WorkFolder;
+use self::work::{Place, WorkFolder};
 use super::StepError;
 use super::changes::{OverlayFormat, TAR_OPTIONS};
 use super::output::Output;
@@ -100,7 +100,13 @@ impl Runner for Namespace {
         if let Some(reason) = namespace.ids.single() {
             output.status(reason.note());
         }
-        let shared = self.reuse != Reuse::Nothing;
+        let shared = match work.place() {
+            Place::Cache => self.reuse != Reuse::Nothing,
+            Place::Temporary(reason) => {
+                output.status(&problems::temporary_folder(reason));
+                false
+            }
+        };
         let rootfs = Rootfs::open(&namespace, work.path(), shared)?;
         let is_seen = |layer: &&LowerLayer<'_>| step.view == View::Image || layer.has_contents;
         let mut lower = Vec::new();
@@ -131,9 +137,9 @@ impl Runner for Namespace {
 /// Creates a working folder, and the namespace that removes it: the namespace first, so that a
 /// killed process leaves nothing. It is dropped first, too, since the folder is locked until then.
 fn working_folder() -> Result<(WorkFolder, UserNamespace), StepError> {
-    let path = WorkFolder::unused_path()?;
+    let (path, place) = WorkFolder::unused_path();
     let namespace = UserNamespace::create(&path)?;
-    Ok((WorkFolder::create(path)?, namespace))
+    Ok((WorkFolder::create(path, place)?, namespace))
 }
 
 /// Passes the files that the step changed to `changes`.

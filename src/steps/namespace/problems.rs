@@ -1,10 +1,11 @@
 //! The reasons for which this host cannot run steps, and how to remove them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::foreign;
 use crate::steps::StepError;
+use crate::text;
 
 /// The programs that a step needs, and the Debian packages that contain them.
 const PROGRAMS: [(&str, &str); 6] = [
@@ -26,6 +27,9 @@ const SETTINGS: [(&str, &str, &str); 3] = [
     ),
     ("user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=10000"),
 ];
+
+/// The first version of Linux whose overlayfs users can mount.
+const OVERLAY_FOR_USERS: (u32, u32) = (5, 11);
 
 /// The program with the subcommand that records owners.
 const RECORDER: &str = "seatrial";
@@ -72,6 +76,12 @@ pub(super) fn other_architecture(image: &str, host: &str) -> StepError {
     ))
 }
 
+/// The note that a step runs in the folder for temporary files, because of `reason`.
+pub(super) fn temporary_folder(reason: &str) -> String {
+    let folder = std::env::temp_dir();
+    format!("unpacking the layers below into {}, without a cache: {reason}", text::path(&folder))
+}
+
 /// No user namespace can be made; `error` is what `unshare` printed.
 pub(super) fn no_user_namespace(error: &str) -> StepError {
     let hint = blocking_setting().map_or_else(
@@ -87,19 +97,28 @@ pub(super) fn no_user_namespace(error: &str) -> StepError {
     ))
 }
 
-/// The layers cannot be laid on each other in `folder`; `error` is what `mount` printed.
-pub(super) fn no_overlay(error: &str, folder: &std::path::Path) -> StepError {
-    let hint = blocking_setting().map_or_else(
-        || {
-            format!(
-                "this takes Linux 5.11 or newer with overlayfs (modprobe overlay), and a cache \
-                 folder that is not on overlayfs itself: set XDG_CACHE_HOME to another one than {}",
-                folder.display()
-            )
-        },
-        |command| format!("as root, run {command}"),
-    );
+/// The layers cannot be laid on each other in the working folder `work`; `error` is what `mount`
+/// printed.
+pub(super) fn no_overlay(error: &str, work: &Path) -> StepError {
+    let folder = work.parent().unwrap_or(work);
+    let hint = match (old_linux(), blocking_setting()) {
+        (Some(release), _) => format!("this takes Linux 5.11 or newer, and it runs {release}"),
+        (None, Some(command)) => format!("as root, run {command}"),
+        (None, None) => format!(
+            "this takes overlayfs (modprobe overlay), and a folder that is not on overlayfs \
+             itself: set XDG_CACHE_HOME to one on another file system than {}",
+            text::path(folder)
+        ),
+    };
     StepError::Sandbox(format!("failed to mount layers ({}); {hint}, {ELSEWHERE}", error.trim()))
+}
+
+/// The release of Linux, if only root can mount overlayfs with it.
+fn old_linux() -> Option<String> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse().ok());
+    let version: (u32, u32) = (numbers.next()?, numbers.next()?);
+    (version < OVERLAY_FOR_USERS).then(|| release.trim().to_owned())
 }
 
 /// The command that changes a setting that forbids user namespaces.

@@ -6,10 +6,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Access, FlockOperation, access, flock};
 
 use super::holder::UserNamespace;
-use crate::cache_dir;
+use crate::cache_dir::{self, CacheDirError};
 use crate::steps::StepError;
 use crate::steps::cache::STEPS;
 
@@ -21,27 +21,47 @@ pub(super) const UPPER: &str = "upper";
 /// the namespace.
 const LOCK: &str = "lock";
 
+/// The beginning of the names of working folders.
+const PREFIX: &str = "step-";
+
+/// Where a working folder is.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// In the cache.
+    Cache,
+    /// In the folder for temporary files, since the cache cannot be used for this reason.
+    Temporary(String),
+}
+
 /// A working folder. Its files belong to users of a namespace, which removes it and its lock file
 /// at its end.
 #[derive(Debug)]
 pub(super) struct WorkFolder {
     path: PathBuf,
+    place: Place,
     /// Locked as long as the folder is in use.
     _lock: File,
 }
 
 impl WorkFolder {
     /// Returns a path for a folder within the cache, which need not be on the file system for
-    /// temporary files. Nothing is created yet.
-    pub(super) fn unused_path() -> Result<PathBuf, StepError> {
-        let parent = parent()?;
+    /// temporary files; in the folder for these if the cache cannot be written. Nothing is created
+    /// yet.
+    pub(super) fn unused_path() -> (PathBuf, Place) {
+        let (parent, name, place) = match parent() {
+            Ok(parent) => (parent, PREFIX.to_owned(), Place::Cache),
+            Err(error) => {
+                let reason = crate::errors::chain(&error);
+                (std::env::temp_dir(), format!("seatrial-{PREFIX}"), Place::Temporary(reason))
+            }
+        };
         let random = RandomState::new().hash_one(std::process::id());
-        Ok(parent.join(format!("step-{random:016x}")))
+        (parent.join(format!("{name}{random:016x}")), place)
     }
 
     /// Creates the folder `path` and its lock file. The namespace that removes them exists already,
     /// so that they are removed even if this process is killed now.
-    pub(super) fn create(path: PathBuf) -> Result<Self, StepError> {
+    pub(super) fn create(path: PathBuf, place: Place) -> Result<Self, StepError> {
         let lock_path = path.with_extension(LOCK);
         let lock = File::options().write(true).create_new(true).open(&lock_path);
         let lock = lock.map_err(StepError::io("create", &lock_path))?;
@@ -51,11 +71,15 @@ impl WorkFolder {
             let mode = if folder == &path { 0o700 } else { 0o755 };
             make_folder(folder, mode)?;
         }
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, place, _lock: lock })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 }
 
@@ -67,18 +91,19 @@ pub(super) fn make_folder(path: &Path, mode: u32) -> Result<(), StepError> {
         .map_err(StepError::io("create", path))
 }
 
-fn parent() -> Result<PathBuf, StepError> {
-    cache_dir::folder(&[STEPS, WORK])
-        .map_err(|error| StepError::Sandbox(crate::errors::chain(&error)))
+/// The folder within the cache for working folders, if it can be written.
+fn parent() -> Result<PathBuf, CacheDirError> {
+    let path = cache_dir::folder(&[STEPS, WORK])?;
+    match access(&path, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => Ok(path),
+        Err(error) => Err(CacheDirError { path, source: error.into(), is_unsafe: false }),
+    }
 }
 
 /// Removes working folders that processes left which were killed together with their namespace.
 pub(super) fn remove_abandoned(namespace: &UserNamespace) {
-    let Ok(entries) =
-        parent().and_then(|parent| fs::read_dir(&parent).map_err(StepError::io("read", &parent)))
-    else {
-        return;
-    };
+    let Ok(parent) = parent() else { return };
+    let Ok(entries) = fs::read_dir(parent) else { return };
     let locks = entries.flatten().map(|entry| entry.path());
     for lock_path in locks.filter(|path| path.extension().is_some_and(|end| end == LOCK)) {
         let Ok(lock) = File::open(&lock_path) else { continue };
