@@ -77,7 +77,7 @@ fn walk(
             Found::File(fs::read(&place)?)
         };
         let path = place.strip_prefix(root).unwrap_or(&place).as_os_str().as_bytes().to_vec();
-        assert_eq!(metadata.mtime() as u64, built.mtime, "the time of {place:?}");
+        assert_eq!(metadata.mtime(), built.mtime, "the time of {place:?}");
         if rustix::process::geteuid().is_root() {
             let owner = (metadata.uid().into(), metadata.gid().into());
             assert_eq!(owner, built.owner, "the owner of {place:?}");

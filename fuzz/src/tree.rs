@@ -94,7 +94,7 @@ pub struct Built {
     /// The owner of each.
     pub owner: (u64, u64),
     /// The modification time of each.
-    pub mtime: u64,
+    pub mtime: i64,
     _folder: TempDir,
     _file: tempfile::NamedTempFile,
 }
@@ -112,7 +112,7 @@ impl Input {
         let tree = folder.path().join("tree");
         let expected = self.plant(&tree).ok()?;
         // The calendar of recipes begins in 1970, at a second that is not zero in tar headers.
-        let mtime = u64::from(self.mtime);
+        let mtime = i64::from(self.mtime);
         let time = seatrial::image::Timestamp::from_seconds(self.mtime.into()).ok()?;
         // The highest number means "no change" to chown, and owns no file.
         let (uid, gid) = (self.uid % u32::MAX, self.gid % u32::MAX);

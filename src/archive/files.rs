@@ -27,8 +27,8 @@ pub struct FileInfo {
     pub gid: u64,
     /// Size of the content in bytes.
     pub size: u64,
-    /// Seconds since 1970.
-    pub mtime: u64,
+    /// Seconds since 1970; negative for earlier times.
+    pub mtime: i64,
     /// Its extended attributes.
     pub xattrs: Xattrs,
     /// The target of a symlink.

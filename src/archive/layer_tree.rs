@@ -156,10 +156,7 @@ fn node(member: &Member) -> Node {
             mode: member.mode,
             uid: member.uid,
             gid: member.gid,
-            mtime: i64::try_from(member.mtime)
-                .ok()
-                .and_then(|s| Timestamp::from_seconds(s).ok())
-                .unwrap_or(Timestamp::DEFAULT),
+            mtime: Timestamp::of_file(member.mtime),
             xattrs: (!member.xattrs.is_empty()).then(|| Arc::new(member.xattrs.clone())),
         }),
         MemberKind::Symlink => Node::Symlink(member.link.as_slice().into()),

@@ -28,12 +28,12 @@ impl Placer<'_> {
         let mut folders: Vec<ImagePath> = vec![path.into()];
         let mut files = Vec::new();
         while let Some(folder) = folders.pop() {
-            if !matches!(base.get(&folder), Some(Node::Directory(_))) {
+            if !matches!(self.base_node(&folder), Some(Node::Directory(_))) {
                 continue;
             }
             for (name, node) in base.children(&folder) {
                 let path = join(&folder, &name);
-                if self.removed.contains_key(&path) || self.is_replaced(&path) {
+                if self.removals.hides_base(&path) || self.is_replaced(&path) {
                     continue;
                 }
                 let is_placed = self.has_placed(&path);
@@ -78,14 +78,12 @@ impl Placer<'_> {
                 );
                 BuildError::content(shown, problem)
             })?;
-            let seconds = i64::try_from(info.mtime).ok();
-            let mtime = seconds.and_then(|seconds| Timestamp::from_seconds(seconds).ok());
             let attributes = Attributes {
                 uid: info.uid,
                 gid: info.gid,
                 uname: String::new(),
                 gname: String::new(),
-                mtime: mtime.unwrap_or(Timestamp::DEFAULT),
+                mtime: Timestamp::of_file(info.mtime),
             };
             let entry = Entry {
                 attributes: Some(Box::new(attributes)),

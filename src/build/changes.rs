@@ -2,6 +2,7 @@
 //! they pass in order.
 
 use super::BuildError;
+use super::entry_mode;
 use super::files::ModeRule;
 use super::files::accounts::Owner;
 use super::image_path::{ImagePath, is_below};
@@ -85,8 +86,8 @@ impl Change<'_> {
             **attributes = owned(owner, attributes);
         }
         let is_directory = matches!(entry.kind, Kind::Directory);
-        if let Some(mode) = self.mode.filter(|_| !matches!(entry.kind, Kind::Symlink(_))) {
-            entry.mode = mode.apply(entry.mode, is_directory);
+        if let Some(mode) = self.mode {
+            entry_mode::change(entry, mode);
         }
         let has_attributes = matches!(entry.kind, Kind::Directory | Kind::File(_));
         for (name, value) in self.xattrs {

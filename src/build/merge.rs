@@ -1,6 +1,8 @@
 //! Merges placed contents into a layer: shared directories become one, other duplicates are
 //! conflicts.
 
+use std::collections::BTreeSet;
+
 use super::BuildError;
 use super::files::ConflictRule;
 use super::hard_links::{self, LinkEntries};
@@ -8,6 +10,7 @@ use super::image_path::ImagePath;
 use super::merged_layer::{MergedLayer, Sink};
 use super::origin::{Origin, Priority};
 use super::placer::Placer;
+use super::replaced::Replaced;
 use super::sorter::{Placed, Sorted};
 use crate::archive::ArchiveError;
 use crate::archive::entry::{Attributes, Entry, FileContent, Kind, display_path};
@@ -40,11 +43,12 @@ impl Merged<'_> {
         visit: &mut dyn FnMut(Entry, usize, &Origin),
     ) -> Result<(), BuildError> {
         let origins = &self.placer.origins;
-        self.placer.each_winner(&self.sorted, &mut |placed| {
+        let mut each = |placed: Placed| {
             let index = placed.origin as usize;
             visit(placed.entry, index, &origins[index]);
             Ok(())
-        })
+        };
+        self.placer.each_winner(&self.sorted, &mut each).map(drop)
     }
 
     /// The hard links of the layer, each with the path of the name that has the content.
@@ -103,12 +107,8 @@ impl<'a> Placer<'a> {
         sink: Sink<'s>,
     ) -> Result<Sink<'s>, BuildError> {
         let mut layer = MergedLayer::new(self, attributes, sink);
-        self.each_winner(sorted, &mut |placed| layer.push(placed))?;
-        let unused = self
-            .removed
-            .iter()
-            .find(|(path, in_base)| !**in_base && !layer.used_removals.contains(*path));
-        if let Some((path, _)) = unused {
+        let used_removals = self.each_winner(sorted, &mut |placed| layer.push(placed))?;
+        if let Some(path) = self.removals.unused(&used_removals) {
             let problem = "there is no such path in the contents or the base image to remove";
             return Err(BuildError::content(format!("path {}", display_path(path)), problem));
         }
@@ -116,14 +116,19 @@ impl<'a> Placer<'a> {
     }
 
     /// Calls `visit` for what counts of everything that was placed at the same path, in order.
+    /// Returns the removed paths at which something was placed.
     fn each_winner(
         &self,
         sorted: &Sorted,
         visit: &mut dyn FnMut(Placed) -> Result<(), BuildError>,
-    ) -> Result<(), BuildError> {
+    ) -> Result<BTreeSet<ImagePath>, BuildError> {
+        let mut replaced = Replaced::new(self);
         let mut previous: Option<Placed> = None;
         for placed in sorted.iter()? {
             let placed = placed?;
+            if replaced.contains(&placed) {
+                continue;
+            }
             match &previous {
                 Some(first) if first.entry.path == placed.entry.path => {
                     if self.replaces(first, &placed)? {
@@ -137,7 +142,8 @@ impl<'a> Placer<'a> {
                 }
             }
         }
-        previous.map_or(Ok(()), visit)
+        previous.map_or(Ok(()), visit)?;
+        Ok(replaced.used_removals)
     }
 
     /// Whether `second` replaces `first`, which has the same path. Two directories are one, of

@@ -40,8 +40,6 @@ pub(super) struct MergedLayer<'a, 's> {
     /// The last entry that is not a directory.
     last_file: LastFile,
     changes: Pass<'a>,
-    /// The removals that removed an entry.
-    pub(super) used_removals: BTreeSet<ImagePath>,
     pub(super) sink: Sink<'s>,
 }
 
@@ -54,7 +52,6 @@ impl<'a, 's> MergedLayer<'a, 's> {
             parents: Vec::new(),
             last_file: LastFile::default(),
             changes: placer.changes.pass(),
-            used_removals: BTreeSet::new(),
             sink,
         }
     }
@@ -66,9 +63,6 @@ impl MergedLayer<'_, '_> {
     /// is owned by root and has mode 0755.
     pub(super) fn push(&mut self, placed: Placed) -> Result<(), BuildError> {
         let entry = &placed.entry;
-        if self.is_removed(&entry.path) {
-            return Ok(());
-        }
         let file = &self.last_file;
         if !file.path.is_empty() && is_within(&entry.path, &file.path) {
             let directory = (DIRECTORY, placed.origin);
@@ -103,18 +97,6 @@ impl MergedLayer<'_, '_> {
             self.placer.rules.notices.base_owner(&kept.path, owner, wanted);
         }
         self.write(kept)
-    }
-
-    /// Whether a single path removes `path`.
-    fn is_removed(&mut self, path: &[u8]) -> bool {
-        if self.placer.removed.is_empty() {
-            return false;
-        }
-        let ends = (1..=path.len()).filter(|end| matches!(path.get(*end), None | Some(b'/')));
-        let mut above = ends.map(|end| &path[..end]);
-        let removed = above.find(|above| self.placer.removed.contains_key(*above));
-        self.used_removals.extend(removed.map(ImagePath::from));
-        removed.is_some()
     }
 
     /// Changes an entry and writes it.
@@ -164,7 +146,7 @@ impl Placer<'_> {
     /// The base's metadata of the directory `path`, which it keeps. A layer with store paths only
     /// has the same bytes with every base, so that images can share it.
     fn base_directory(&self, path: &[u8]) -> Option<&DirMetadata> {
-        match self.rules.base.get(path) {
+        match self.base_node(path) {
             Some(Node::Directory(meta)) if self.rules.only_store => {
                 self.rules.notices.store_parent(path, meta);
                 None

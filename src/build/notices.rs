@@ -38,6 +38,8 @@ struct Found {
     dropped_capabilities: BTreeSet<String>,
     /// Patterns that match nothing, with their contents.
     unused_globs: BTreeSet<String>,
+    /// Tars with times before 1970.
+    early_times: BTreeSet<String>,
 }
 
 impl Notices {
@@ -108,6 +110,11 @@ impl Notices {
         self.found().unused_globs.insert(glob);
     }
 
+    /// Notes that a member of the tar at `path` has a time before 1970.
+    pub(super) fn early_time(&self, path: &Path) {
+        self.found().early_times.insert(text::path(path));
+    }
+
     /// The notices, a sentence each.
     pub(super) fn all(&self) -> Vec<String> {
         let found = self.found();
@@ -156,6 +163,13 @@ impl Notices {
         if !found.unused_globs.is_empty() {
             let globs = text::list(&found.unused_globs);
             notices.push(format!("patterns that match nothing: {globs}"));
+        }
+        if !found.early_times.is_empty() {
+            let tars = text::list(&found.early_times);
+            notices.push(format!(
+                "times before 1970 become 1970-01-01T00:00:00Z, as container engines set them: \
+                 {tars}"
+            ));
         }
         notices
     }

@@ -8,12 +8,14 @@ use std::path::PathBuf;
 
 use super::BuildError;
 use super::changes::Changes;
+use super::entry_mode;
 use super::files::{ConflictRule, Globs, ModeRule};
 use super::host_store::HostStore;
-use super::image_path::ImagePath;
+use super::image_path::{ImagePath, is_within};
 use super::links::Links;
 use super::notices::Notices;
 use super::origin::{ExpandableLink, Origin};
+use super::removals::Removals;
 use super::sorter::Sorter;
 use super::walk::Filesystems;
 use crate::archive::Image;
@@ -92,8 +94,8 @@ pub(super) struct Placer<'a> {
     pub(super) changes: Changes<'a>,
     /// The paths of the files with accounts.
     pub(super) account_files: Vec<ImagePath>,
-    /// Paths that are removed, and whether the base has them.
-    pub(super) removed: BTreeMap<ImagePath, bool>,
+    /// Paths that the recipe removes.
+    pub(super) removals: Removals,
     /// Hashes of the paths that have entries, of directories above them included.
     placed_paths: HashSet<u64>,
     hasher: RandomState,
@@ -118,7 +120,7 @@ impl<'a> Placer<'a> {
             hard_links: BTreeMap::new(),
             changes: Changes::default(),
             account_files: Vec::new(),
-            removed: BTreeMap::new(),
+            removals: Removals::default(),
             placed_paths: HashSet::new(),
             hasher: RandomState::new(),
         }
@@ -136,6 +138,12 @@ impl<'a> Placer<'a> {
         self.links.insert(path, Node::Symlink(target));
     }
 
+    /// Forgets the links at `path` and below, which is removed.
+    pub(super) fn forget_links(&mut self, path: &[u8]) {
+        self.links.retain(|link, _| !is_within(link, path));
+        self.hard_links.retain(|link, _| !is_within(link, path));
+    }
+
     /// Places a directory, and returns its path after following symlinks.
     pub(super) fn directory(&mut self, path: &[u8], mode: u32) -> Result<ImagePath, BuildError> {
         let path = self.resolved(path)?;
@@ -151,16 +159,15 @@ impl<'a> Placer<'a> {
             let mtime = entry.attributes.as_ref().map_or(attributes.mtime, |own| own.mtime);
             entry.attributes = Some(Box::new(Attributes { mtime, ..attributes.clone() }));
         }
-        if let Some(mode) = self.current.mode.filter(|_| !matches!(entry.kind, Kind::Symlink(_))) {
-            entry.mode = mode.apply(entry.mode, matches!(entry.kind, Kind::Directory));
+        if let Some(mode) = self.current.mode {
+            entry_mode::change(&mut entry, mode);
         }
         entry
     }
 
     /// Places anything but a directory.
     pub(super) fn place(&mut self, entry: Entry) -> Result<(), BuildError> {
-        let base_has_directory =
-            matches!(self.rules.base.get(&entry.path), Some(Node::Directory(_)));
+        let base_has_directory = matches!(self.base_node(&entry.path), Some(Node::Directory(_)));
         if base_has_directory && !self.is_replaced(&entry.path) {
             return Err(self.conflict_with_base(entry.path, entry.kind.noun(), "a directory"));
         }
@@ -197,6 +204,9 @@ impl<'a> Placer<'a> {
     fn push_one(&mut self, entry: Entry) -> Result<(), BuildError> {
         if let Kind::HardLink(target) = &entry.kind {
             self.hard_links.insert(entry.path.clone(), target.clone());
+        } else if self.origins.last().is_some_and(|origin| origin.last_wins) {
+            // It replaces a link that was placed before.
+            self.hard_links.remove(&entry.path);
         }
         if self.rules.remember_paths {
             let mut path: &[u8] = &entry.path;
@@ -227,7 +237,7 @@ impl<'a> Placer<'a> {
     pub(super) fn resolved(&self, path: &[u8]) -> Result<ImagePath, BuildError> {
         let node_at = |path: &[u8]| {
             let base = || {
-                if self.is_replaced(path) { None } else { self.rules.base.get(path) }
+                if self.is_replaced(path) { None } else { self.base_node(path) }
             };
             self.links.get(path).or_else(base)
         };
@@ -237,6 +247,11 @@ impl<'a> Placer<'a> {
                 BuildError::content(self.current_origin_name(), error.to_string())
             }
         })
+    }
+
+    /// The file of the base at `path`, unless the recipe removes it.
+    pub(super) fn base_node(&self, path: &[u8]) -> Option<&'a Node> {
+        if self.removals.hides_base(path) { None } else { self.rules.base.get(path) }
     }
 
     /// Whether the recipe lets contents replace the base's file at `path`.

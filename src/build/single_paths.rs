@@ -7,13 +7,13 @@ use super::BuildError;
 use super::changes::Change;
 use super::files::{Creation, FileSource, PathAction};
 use super::hard_links;
-use super::image_path::{ImagePath, is_within};
+use super::image_path::ImagePath;
 use super::inputs::PlannedPath;
 use super::origin::Origin;
 use super::placer::Placer;
+use super::removals::InBase;
 use super::walk::{Folder, Metadata};
 use crate::archive::entry::{Entry, FileContent, Kind, display_path, join, name_of, parent_of};
-use crate::archive::layer_tree::WHITEOUT;
 use crate::archive::tree::Node;
 use crate::text;
 
@@ -29,20 +29,22 @@ impl<'a> Placer<'a> {
             self.origins.push(Origin::of_path(shown.clone()));
             let parent = self.resolved(parent_of(&entry.path))?;
             let mut path = join(&parent, name_of(&entry.path));
-            let mut removed = self.removed.keys();
-            if let Some(removed) = removed.find(|removed| is_within(&path, removed)) {
-                let removed = display_path(removed);
-                let problem = format!("an earlier entry removes {removed}; remove one of them");
-                return Err(BuildError::content(shown, problem));
-            }
-            match &entry.action {
-                PathAction::Remove => {
-                    self.remove(path)?;
+            let removed = self.removals.removed(&path).map(|removed| display_path(removed));
+            path = match (&entry.action, removed) {
+                (PathAction::Create(creation), _) => self.create(path, creation, &shown)?,
+                (_, Some(removed)) => {
+                    let problem = format!(
+                        "an earlier entry removes {removed}; remove one of them, or make the path \
+                         again between them"
+                    );
+                    return Err(BuildError::content(shown, problem));
+                }
+                (PathAction::Remove, None) => {
+                    self.remove(path);
                     continue;
                 }
-                PathAction::Create(creation) => path = self.create(path, creation, &shown)?,
-                PathAction::Change => path = self.changed(path, &shown, &mut of_base)?,
-            }
+                (PathAction::Change, None) => self.changed(path, &shown, &mut of_base)?,
+            };
             if entry.recursive {
                 self.repeat_base_folder(&path, owner.is_some(), &mut of_base)?;
             }
@@ -51,23 +53,43 @@ impl<'a> Placer<'a> {
             let owner = owner.as_ref();
             self.changes.push(Change { path, recursive, owner, mode, xattrs });
         }
+        for path in self.removals.whiteouts() {
+            let kind = Kind::File(FileContent::Inline(Box::default()));
+            self.push(Entry::new(path, 0, kind))?;
+        }
         self.copy_from_base(&of_base)
     }
 
     /// Removes `path` from the layer, and from the layers below it if the base has it.
-    fn remove(&mut self, path: ImagePath) -> Result<(), BuildError> {
-        let in_base = self.rules.base.get(&path).is_some();
-        if in_base {
-            let name = [WHITEOUT, name_of(&path)].concat();
-            let kind = Kind::File(FileContent::Inline(Box::default()));
-            self.push(Entry::new(join(parent_of(&path), &name), 0, kind))?;
-        }
-        self.removed.insert(path, in_base);
-        Ok(())
+    fn remove(&mut self, path: ImagePath) {
+        let in_base = match self.base_node(&path) {
+            None => InBase::Nothing,
+            Some(Node::Directory(_)) => InBase::Directory,
+            Some(_) => InBase::File,
+        };
+        self.forget_links(&path);
+        self.removals.remove(path, self.current_origin(), in_base);
     }
 
     /// Places what an entry makes, and returns its path.
     fn create(
+        &mut self,
+        path: ImagePath,
+        creation: &Creation,
+        shown: &str,
+    ) -> Result<ImagePath, BuildError> {
+        if self.account_files.contains(&path) && self.removals.hides_base(&path) {
+            let problem = "an earlier entry removes it, and accounts are to be added to it; leave \
+                           out the one that removes it: what is made replaces the file";
+            return Err(BuildError::content(shown, problem));
+        }
+        let path = self.place_new(path, creation, shown)?;
+        self.removals.make(&path, matches!(creation, Creation::Directory));
+        Ok(path)
+    }
+
+    /// Places the file or directory of an entry, and returns its path.
+    fn place_new(
         &mut self,
         path: ImagePath,
         creation: &Creation,

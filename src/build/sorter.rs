@@ -21,6 +21,14 @@ pub(super) struct Placed {
     number: u64,
 }
 
+impl Placed {
+    /// The number of entries that were placed before it. Of entries of the same origin, it says
+    /// which is the later one.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
 /// The number of entries in a run; they take about 5 MB.
 const RUN_LENGTH: usize = 32 << 10;
 /// The maximum number of runs; each is an open file.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::BuildError;
-use super::image_path::ImagePath;
+use super::image_path::{ImagePath, remove_below};
 use super::origin::Origin;
 use super::placer::Placer;
-use super::tar_members::{attributes, entry, link_targets};
+use super::tar_members::{LinkTargets, attributes, entry, link_targets};
 use crate::archive::ArchiveError;
 use crate::archive::entry::{Entry, FileContent, Kind, join, name_of, parent_of};
 use crate::archive::layer_tree::{AUFS, LayerTree, OPAQUE, WHITEOUT, normalize};
@@ -24,8 +24,7 @@ struct Members<'t> {
     target: &'t [u8],
     /// Its files so far, as an engine unpacks it.
     tree: LayerTree,
-    /// The targets of its hard links, and how many members with each path follow.
-    link_targets: BTreeMap<ImagePath, usize>,
+    link_targets: LinkTargets,
     /// The entries of these targets of which a hard link becomes a copy, by path in the tar.
     copied: BTreeMap<ImagePath, Entry>,
     /// Directories that the patterns do not select, by path in the tar.
@@ -94,6 +93,9 @@ impl Members<'_> {
             }
             return Ok(());
         }
+        if member.mtime < 0 {
+            placer.rules.notices.early_time(self.tar.path());
+        }
         self.add_parents(placer, &path);
         if matches!(entry.kind, Kind::Directory) {
             return self.place_directory(placer, entry);
@@ -106,6 +108,7 @@ impl Members<'_> {
             }
             _ => drop(self.links.remove(&path)),
         }
+        remove_below(&mut self.links, &path);
         placer.place(placer.adjusted(Entry { path, ..entry }))
     }
 
@@ -123,9 +126,9 @@ impl Members<'_> {
     /// Keeps the entry at `path` if hard links to it become copies: if it is not placed, is a
     /// symlink, or is replaced later.
     fn keep_for_links(&mut self, path: &[u8], entry: &Entry, is_selected: bool) {
-        let Some(following) = self.link_targets.get_mut(path) else { return };
-        *following = following.saturating_sub(1);
-        if !is_selected || *following > 0 || matches!(entry.kind, Kind::Symlink(_)) {
+        let is_directory = matches!(entry.kind, Kind::Directory);
+        let Some(following) = self.link_targets.pass(path, is_directory) else { return };
+        if !is_selected || following > 0 || matches!(entry.kind, Kind::Symlink(_)) {
             self.copied.insert(path.into(), entry.clone());
         } else {
             self.copied.remove(path);

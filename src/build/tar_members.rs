@@ -3,30 +3,53 @@
 use std::collections::BTreeMap;
 
 use super::BuildError;
-use super::image_path::ImagePath;
+use super::image_path::{ImagePath, range_below};
 use crate::archive::entry::{Attributes, Entry, Kind};
 use crate::archive::layer_tree::normalize;
 use crate::archive::tar::{Member, MemberKind};
 use crate::archive::tar_file::TarFile;
 use crate::image::Timestamp;
 
-/// The targets of all hard links in `tar`, and the number of members with each path.
-pub(super) fn link_targets(tar: &TarFile) -> Result<BTreeMap<ImagePath, usize>, BuildError> {
-    let mut targets = BTreeMap::new();
+/// The targets of hard links in a tar, and of each how many members make it or take its place.
+#[derive(Default)]
+pub(super) struct LinkTargets(BTreeMap<ImagePath, usize>);
+
+impl LinkTargets {
+    /// Applies `change` to the counts for a member at `path`: that of `path`, and those of targets
+    /// below it if the member is not a directory, which replaces them.
+    fn change(&mut self, path: &[u8], is_directory: bool, change: impl Fn(&mut usize)) {
+        if let Some(count) = self.0.get_mut(path) {
+            change(count);
+        }
+        if !is_directory {
+            range_below(&mut self.0, path).for_each(|(_, count)| change(count));
+        }
+    }
+
+    /// Counts a member at `path` as passed. Returns how many follow if `path` is a target.
+    pub(super) fn pass(&mut self, path: &[u8], is_directory: bool) -> Option<usize> {
+        self.change(path, is_directory, |count| *count = count.saturating_sub(1));
+        self.0.get(path).copied()
+    }
+}
+
+/// The targets of all hard links in `tar`.
+pub(super) fn link_targets(tar: &TarFile) -> Result<LinkTargets, BuildError> {
+    let mut targets = LinkTargets::default();
     tar.members(|member, _| -> Result<(), BuildError> {
         if member.kind == MemberKind::HardLink {
-            targets.extend(normalize(&member.link).map(|target| (target, 0)));
+            targets.0.extend(normalize(&member.link).map(|target| (target, 0)));
         }
         Ok(())
     })?;
-    if !targets.is_empty() {
+    if !targets.0.is_empty() {
         tar.members(|member, _| -> Result<(), BuildError> {
             let path = normalize(&member.path);
             // A link to itself, as GNU tar writes for a file that it is to pack twice.
             let is_itself = member.kind == MemberKind::HardLink && normalize(&member.link) == path;
-            let path = path.filter(|_| !is_itself);
-            if let Some(count) = path.and_then(|path| targets.get_mut(&path)) {
-                *count += 1;
+            if let Some(path) = path.filter(|_| !is_itself) {
+                let is_directory = member.kind == MemberKind::Directory;
+                targets.change(&path, is_directory, |count| *count += 1);
             }
             Ok(())
         })?;
@@ -50,13 +73,11 @@ pub(super) fn attributes(member: &Member) -> Attributes {
         let name = std::str::from_utf8(name).ok().filter(|name| name.len() <= 31);
         name.unwrap_or_default().to_owned()
     };
-    let seconds = i64::try_from(member.mtime).ok();
-    let mtime = seconds.and_then(|seconds| Timestamp::from_seconds(seconds).ok());
     Attributes {
         uid: member.uid,
         gid: member.gid,
         uname: name(&member.uname),
         gname: name(&member.gname),
-        mtime: mtime.unwrap_or(Timestamp::DEFAULT),
+        mtime: Timestamp::of_file(member.mtime),
     }
 }

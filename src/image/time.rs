@@ -50,6 +50,13 @@ impl Timestamp {
         }
     }
 
+    /// The modification time of a file, `seconds` after 1970-01-01T00:00:00Z. Earlier times become
+    /// that one, as container engines set them (moby `pkg/archive`, containerd `archive`,
+    /// `boundTime`), and times after 9999 the last one of that year.
+    pub fn of_file(seconds: i64) -> Self {
+        Self(seconds.clamp(0, LAST))
+    }
+
     /// Parses a time as recipes write it: RFC 3339, a date and time without an offset or a date
     /// alone, which are in UTC, or `@` and seconds since 1970.
     ///

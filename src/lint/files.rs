@@ -59,15 +59,15 @@ const CERTIFICATE_AUTHORITIES: [&str; 4] =
     ["etc/ssl/cert", "etc/pki/tls/cert", "etc/ssl/ca-bundle.pem", "/etc/ssl/certs/"];
 /// Files with a modification time this close to the image's creation have the time of the build, in
 /// seconds.
-const BUILD_TIME: u64 = 24 * 60 * 60;
+const BUILD_TIME: i64 = 24 * 60 * 60;
 
 pub(super) fn check(image: &Image) -> Result<Vec<Finding>, ArchiveError> {
-    let created: Option<u64> = image
+    let created: Option<i64> = image
         .config
         .created
         .as_ref()
         .and_then(|text| text.parse::<Timestamp>().ok())
-        .map(Timestamp::seconds);
+        .map(|created| created.seconds().cast_signed());
     let mut results = Results::default();
     files::for_each_entry(image, |entry| results.add(entry, &image.config.architecture, created))?;
     let mut findings = accounts::check(image, &results.contents)?;
@@ -77,7 +77,7 @@ pub(super) fn check(image: &Image) -> Result<Vec<Finding>, ArchiveError> {
 }
 
 impl Results {
-    fn add(&mut self, entry: &LayerEntry<'_>, architecture: &str, created: Option<u64>) {
+    fn add(&mut self, entry: &LayerEntry<'_>, architecture: &str, created: Option<i64>) {
         let text = String::from_utf8_lossy(entry.path);
         self.duplicates.add(entry);
         self.contents.add(entry);

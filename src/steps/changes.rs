@@ -64,15 +64,13 @@ const CAPABILITY: &[u8] = b"security.capability";
 
 /// The entry of `member`, without attributes of the host. Its time is at most `latest`.
 pub(super) fn entry(path: &[u8], member: &Member, kind: Kind, latest: Option<Timestamp>) -> Entry {
-    let mtime = i64::try_from(member.mtime).ok();
-    let mtime = mtime.and_then(|seconds| Timestamp::from_seconds(seconds).ok());
-    let latest_or = |mtime: Timestamp| latest.map_or(mtime, |latest| mtime.min(latest));
+    let mtime = Timestamp::of_file(member.mtime);
     let attributes = Attributes {
         uid: member.uid,
         gid: member.gid,
         uname: String::new(),
         gname: String::new(),
-        mtime: mtime.map_or(latest.unwrap_or(Timestamp::DEFAULT), latest_or),
+        mtime: latest.map_or(mtime, |latest| mtime.min(latest)),
     };
     let xattrs = member.xattrs.iter().filter(|(name, _)| is_kept(name));
     let xattrs: Xattrs = xattrs.map(|(name, value)| (name.clone(), value.clone())).collect();

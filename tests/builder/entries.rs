@@ -170,7 +170,7 @@ fn the_reader_finds_what_the_writer_wrote() {
         assert_eq!(member.xattrs, entry.xattrs);
         let attributes = entry.attributes.as_deref().cloned().unwrap_or_default();
         assert_eq!((member.uid, member.gid), (attributes.uid, attributes.gid));
-        assert_eq!(member.mtime, attributes.mtime.seconds());
+        assert_eq!(member.mtime, attributes.mtime.seconds() as i64);
         assert_eq!(member.has_capabilities(), *name == *b"bind");
         count += 1;
     }

@@ -79,3 +79,42 @@ fn extended_attributes_of_a_base_directory_stay_when_a_layer_repeats_it() {
     let listed = listed.ok();
     assert!(listed.contains("user.base"), "{listed}");
 }
+
+#[test]
+fn a_mode_changes_the_access_control_list_of_a_file_as_chmod_does() {
+    let lab = Lab::new();
+    let list = |path: &str| lab.tool("getfacl", ["--omit-header", "--absolute-names", path]);
+    let attribute = |path: &str| {
+        let options = ["-e", "hex", "-n", "system.posix_acl_access", path];
+        lab.tool("getfattr", options).lines().nth(1).map(str::to_owned)
+    };
+    for (entries, mode) in
+        [("u:7:rwx,g::rx,m::rwx", "0640"), ("u:7:rw,g:8:r", "u=rwX,go="), ("u:7:rx", "g+w,o=u")]
+    {
+        lab.file("tree/file", "x");
+        lab.mode("tree/file", 0o755);
+        lab.tool("setfacl", ["-m", entries, "tree/file"]);
+        lab.tool("bash", ["-c", "tar -C tree --xattrs --xattrs-include='*' -cf in.tar file"]);
+        let built = build(
+            &lab,
+            &format!(
+                "xattrs='keep'\n\
+                 contents=[{{source='tree', target='/a', mode='{mode}'}},
+                           {{tar='in.tar', target='/b', mode='{mode}'}},
+                           {{tar='in.tar', target='/c'}}]\n\
+                 [[path]]\npath='/c/file'\nmode='{mode}'\n"
+            ),
+        );
+        lab.tool("chmod", [mode, "tree/file"]);
+        if !is_root() {
+            continue;
+        }
+        unpack(&lab, &built);
+        let of_chmod = (attribute("tree/file"), list("tree/file"));
+        for path in ["out/a/file", "out/b/file", "out/c/file"] {
+            assert_eq!((attribute(path), list(path)), of_chmod, "{path} {mode}");
+        }
+        fs::remove_dir_all(lab.path("out")).unwrap();
+        fs::remove_dir_all(lab.path("tree")).unwrap();
+    }
+}

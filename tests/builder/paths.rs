@@ -200,11 +200,6 @@ fn removed_paths_are_whiteouts_over_the_base_and_missing_from_contents() {
     assert!(message.contains("path /srv/old/file: there is no such path"), "{message}");
     let message = rejected(&lab, "path=[{path='/nothing', remove=true}]\n");
     assert!(message.contains("path /nothing: there is no such path in the contents"), "{message}");
-    let message = rejected(
-        &lab,
-        &format!("{recipe}path=[{{path='/srv', remove=true}}, {{path='/srv/new', type='file'}}]\n"),
-    );
-    assert!(message.contains("an earlier entry removes /srv"), "{message}");
 }
 
 #[test]

@@ -260,3 +260,21 @@ fn later_contents_and_single_paths_follow_the_symlinks_of_a_tar() {
     }
     assert_eq!(built.member("usr/bin/tool").unwrap().owner, (5, 5));
 }
+
+#[test]
+fn times_before_1970_are_1970_as_engines_set_them_and_a_note_names_the_tar() {
+    let lab = Lab::new();
+    lab.file("old", "x");
+    for format in ["gnu", "posix"] {
+        let script = format!("tar --format={format} --mtime=@-86400 -cf in.tar old");
+        lab.tool("bash", ["-ec", &script]);
+        assert!(lab.tool("tar", ["--full-time", "-tvf", "in.tar"]).contains("1969-12-31"));
+        lab.file("recipe.toml", "name='x'\ncontents=[{tar='in.tar'}]\n");
+        let run = lab.seatrial(["build", "recipe.toml", "-o", "out.tar"]);
+        let note = "times before 1970 become 1970-01-01T00:00:00Z, as container engines set them: ";
+        assert!(run.stderr().contains(note), "{format}: {}", run.stderr());
+        run.ok();
+        let built = build(&lab, "contents=[{tar='in.tar'}]\n");
+        assert_eq!(built.member("old").unwrap().mtime, 0, "{format}");
+    }
+}

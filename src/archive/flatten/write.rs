@@ -211,14 +211,12 @@ fn entry(path: Box<[u8]>, member: &Member) -> Entry {
             Kind::File(FileContent::Part { tar: 0, offset: 0, size: member.size })
         }
     };
-    let mtime = i64::try_from(member.mtime).ok();
-    let mtime = mtime.and_then(|seconds| Timestamp::from_seconds(seconds).ok());
     let attributes = Attributes {
         uid: member.uid,
         gid: member.gid,
         uname: String::from_utf8(member.uname.clone()).unwrap_or_default(),
         gname: String::from_utf8(member.gname.clone()).unwrap_or_default(),
-        mtime: mtime.unwrap_or(Timestamp::DEFAULT),
+        mtime: Timestamp::of_file(member.mtime),
     };
     let attributes = Some(Box::new(attributes));
     Entry { attributes, xattrs: member.xattrs.clone(), ..Entry::new(path, member.mode, kind) }

@@ -61,8 +61,8 @@ pub struct Member {
     pub uname: Vec<u8>,
     /// Name of the group; empty if it has none.
     pub gname: Vec<u8>,
-    /// Seconds since 1970.
-    pub mtime: u64,
+    /// Seconds since 1970; negative for earlier times.
+    pub mtime: i64,
     /// Its extended attributes.
     pub xattrs: Xattrs,
 }

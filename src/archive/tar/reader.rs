@@ -116,7 +116,7 @@ impl<R: Skip> TarReader<R> {
             mode: header.mode,
             uid: unsigned("uid", header.uid)?,
             gid: unsigned("gid", header.gid)?,
-            mtime: u64::try_from(header.mtime).unwrap_or(0),
+            mtime: header.mtime,
             uname: header.uname,
             gname: header.gname,
             xattrs: overrides

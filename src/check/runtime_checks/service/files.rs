@@ -67,7 +67,7 @@ fn first_entry(archive: &[u8]) -> std::io::Result<FileInfo> {
         EntryType::Block => MemberKind::Special(SpecialKind::BlockDevice(major, minor)),
         _ => MemberKind::File,
     };
-    let (mode, mtime) = (header.mode()? & 0o7777, header.mtime()?);
+    let (mode, mtime) = (header.mode()? & 0o7777, header.mtime()?.cast_signed());
     let (uid, gid, size) = (header.uid()?, header.gid()?, entry.size());
     let link = entry.link_name_bytes().map(|link| link.into_owned()).unwrap_or_default();
     let content = match kind {

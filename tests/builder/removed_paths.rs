@@ -1,0 +1,118 @@
+//! Paths that a recipe removes and makes again; compared with umoci, which unpacks images as Docker
+//! and containerd do.
+
+use crate::lab::{Built, Lab};
+use crate::paths::{base, build, rejected};
+
+/// The paths below `srv` and `usr` of the image with the recipe's `rest`, with their modes, links
+/// and contents, as umoci unpacks it.
+fn unpacked(lab: &Lab, built: &Built) -> Vec<String> {
+    lab.file("image.tar", &built.bytes);
+    lab.seatrial(["copy", "docker-archive:image.tar", "oci:layout:t"]).ok();
+    lab.tool("umoci", ["raw", "unpack", "--rootless", "--image", "layout:t", "rootfs"]);
+    let script = "cd rootfs; find srv usr -mindepth 1 -printf '%p %y %m %l ' \
+                  \\( -type f -exec cat {} \\; -o -true \\) -printf '\\n' | sed 's/ *$//' | sort";
+    lab.tool("bash", ["-ec", script]).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_removed_directory_that_is_made_again_has_nothing_of_the_base() {
+    let lab = Lab::new();
+    base(&lab);
+    lab.file("tree/srv/old/of-contents", "");
+    let built = build(
+        &lab,
+        "from_image='base.tar'\ncontents='tree'\n\
+         path=[{path='/srv/old', remove=true}, {path='/srv/old/new', content='new'},
+               {path='/srv/old', mode='0700'}]\n",
+    );
+    assert_eq!(built.names(1), ["srv/", "srv/old/", "srv/old/.wh..wh..opq", "srv/old/new"]);
+    let files = ["srv/old d 700", "srv/old/new f 644  new"];
+    assert_eq!(unpacked(&lab, &built)[..2], files);
+    // The reader of images sees the same.
+    let listed = lab.tool("bash", ["-c", "tar -tf <(cat out.tar) >/dev/null; true"]);
+    assert_eq!(listed, "");
+    let exported = lab.seatrial(["export", "out.tar", "-o", "all.tar"]);
+    exported.ok();
+    let names = lab.tool("bash", ["-c", "tar -tf all.tar | grep srv"]);
+    assert_eq!(names, "srv/\nsrv/old/\nsrv/old/new\n");
+}
+
+#[test]
+fn a_removed_path_that_is_made_again_may_be_of_another_kind() {
+    let lab = Lab::new();
+    base(&lab);
+    for (made, names, files) in [
+        ("{path='/srv/old', content='file'}", &["srv/old"][..], &["srv/old f 644  file"][..]),
+        ("{path='/srv/old', type='symlink', target='x'}", &["srv/old"], &["srv/old l 777 x"]),
+        (
+            "{path='/srv/old', type='directory', owner='5'}, {path='/srv/old/a/b', content='x'}",
+            &["srv/old/", "srv/old/.wh..wh..opq", "srv/old/a/", "srv/old/a/b"],
+            &["srv/old d 755", "srv/old/a d 755", "srv/old/a/b f 644  x"],
+        ),
+        (
+            "{path='/srv/old', content='1'}, {path='/srv/old', remove=true},
+             {path='/srv/old', type='directory'}",
+            &["srv/old/", "srv/old/.wh..wh..opq"],
+            &["srv/old d 755"],
+        ),
+        ("{path='/srv/old/x', content='1'}, {path='/srv/old', remove=true}", &["srv/.wh.old"], &[]),
+    ] {
+        let recipe =
+            format!("from_image='base.tar'\npath=[{{path='/srv/old', remove=true}}, {made}]\n");
+        let built = build(&lab, &recipe);
+        assert_eq!(built.names(1), [&["srv/"], names].concat(), "{made}");
+        let found = unpacked(&lab, &built);
+        let found: Vec<&String> = found.iter().filter(|line| line.starts_with("srv")).collect();
+        assert_eq!(found, files, "{made}");
+        std::fs::remove_dir_all(lab.path("rootfs")).unwrap();
+        std::fs::remove_dir_all(lab.path("layout")).unwrap();
+    }
+    // A directory in the place of a file of the base.
+    let built = build(
+        &lab,
+        "from_image='base.tar'\npath=[{path='/usr/bin/ping', remove=true},
+         {path='/usr/bin/ping/x', content='x'}]\n",
+    );
+    assert_eq!(built.names(1)[2..], ["usr/bin/ping/", "usr/bin/ping/x"]);
+    assert!(unpacked(&lab, &built).contains(&"usr/bin/ping/x f 644  x".to_owned()));
+}
+
+#[test]
+fn a_link_that_was_removed_is_not_followed() {
+    let lab = Lab::new();
+    base(&lab);
+    let built = build(
+        &lab,
+        "from_image='base.tar'\n\
+         path=[{path='/bin', remove=true}, {path='/bin/new', content='x'}]\n",
+    );
+    assert_eq!(built.names(1), ["bin/", "bin/new"]);
+}
+
+#[test]
+fn what_an_entry_has_removed_cannot_be_changed() {
+    let lab = Lab::new();
+    base(&lab);
+    lab.file("tree/doc/a", "");
+    let recipe = "from_image='base.tar'\ncontents='tree'\n";
+    for (path, removed) in [("/srv/old/file", "/srv"), ("/doc/a", "/doc")] {
+        let message = rejected(
+            &lab,
+            &format!(
+                "{recipe}path=[{{path='{removed}', remove=true}}, {{path='{path}', mode='0600'}}]\n"
+            ),
+        );
+        let expected = format!("path {path}: an earlier entry removes {removed}; remove one");
+        assert!(message.contains(&expected), "{message}");
+    }
+    let message = rejected(
+        &lab,
+        &format!(
+            "{recipe}path=[{{path='/etc/passwd', remove=true}},
+                   {{path='/etc/passwd', content=''}}]\n\
+             accounts={{users=[{{name='a', uid=5}}]}}\n"
+        ),
+    );
+    assert!(message.contains("leave out the one that removes it"), "{message}");
+}
