@@ -1,4 +1,4 @@
-//! Base images: formats, archives with several images, inheritance, conflicts with contents.
+//! Base images: formats, archives with several images.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::lab::{Built, Lab};
 
 /// A base with merged /usr, a sticky /tmp, an owned directory and a file.
-fn lab() -> Lab {
+pub fn lab() -> Lab {
     let lab = Lab::new();
     lab.file("base/usr/bin/sh", "shell");
     lab.link("base/bin", "usr/bin");
@@ -26,7 +26,7 @@ fn lab() -> Lab {
     lab
 }
 
-fn on_base(lab: &Lab, more: &str) -> Built {
+pub fn on_base(lab: &Lab, more: &str) -> Built {
     lab.build(&format!("name='x'\nfrom_image='base.tar'\n{more}"))
 }
 
@@ -91,7 +91,7 @@ fn a_base_gives_the_same_layers_in_every_format_and_compression() {
 
 /// Writes `old.tar` in the format of `docker save` before version 25: each layer has a folder with
 /// `json` and `VERSION`, and repeated layers are symlinks.
-fn old_docker_save(lab: &Lab) {
+pub fn old_docker_save(lab: &Lab) {
     let layer = {
         lab.file("l/etc/old", "old");
         lab.tool("tar", ["-cf", "layer.tar", "-C", "l", "etc"]);
@@ -226,141 +226,4 @@ fn the_base_is_the_image_in_the_index_for_the_recipes_platform() {
     }
     let message = lab.rejected("name='x'\nfrom_image='layout'\narchitecture='s390x'\n");
     assert!(message.contains("linux/amd64") && message.contains("linux/arm64"), "{message}");
-}
-
-#[test]
-fn only_the_environment_is_inherited_by_default() {
-    let lab = lab();
-    assert_eq!(on_base(&lab, "").config()["config"], json!({"Env": ["A=1"]}));
-    let all = on_base(&lab, "inherit='all'\n").config();
-    assert_eq!(
-        all["config"],
-        json!({
-            "Cmd": ["sh"], "Entrypoint": ["/init"], "Env": ["A=1"], "Labels": {"a": "b"},
-            "User": "nobody",
-        })
-    );
-    let some = on_base(&lab, "inherit=['User', 'Labels']\n[config]\nLabels={ c = 'd' }\n").config();
-    assert_eq!(
-        some["config"],
-        json!({"Env": ["A=1"], "Labels": {"a": "b", "c": "d"}, "User": "nobody"})
-    );
-}
-
-#[test]
-fn an_entrypoint_drops_the_inherited_cmd_and_fields_can_be_cleared_or_empty() {
-    let lab = lab();
-    let config =
-        |more: &str| on_base(&lab, &format!("inherit='all'\n{more}")).config()["config"].clone();
-    let entrypoint = config("[config]\nEntrypoint=['/own']\n");
-    assert_eq!((entrypoint.get("Cmd"), &entrypoint["Entrypoint"]), (None, &json!(["/own"])));
-    let empty = config("[config]\nEntrypoint=[]\n");
-    assert_eq!((empty.get("Cmd"), &empty["Entrypoint"]), (None, &json!([])));
-    let cleared = config("clear=['Entrypoint', 'Env']\n");
-    assert_eq!(
-        (cleared.get("Entrypoint"), cleared.get("Env"), &cleared["Cmd"]),
-        (None, None, &json!(["sh"]))
-    );
-}
-
-#[test]
-fn unknown_fields_of_a_base_config_survive_inheritance() {
-    let lab = Lab::new();
-    old_docker_save(&lab);
-    let config: Value =
-        serde_json::from_slice(&fs::read(lab.path("save/config.json")).unwrap()).unwrap();
-    let mut config = config;
-    config["config"]["VendorThing"] = json!({"a": [1]});
-    config["vendor.top"] = json!("kept");
-    lab.file("save/config.json", config.to_string());
-    lab.tool("tar", ["-cf", "old.tar", "-C", "save", "."]);
-    let recipe = "name='x'\nfrom_image='old.tar'\narchitecture='amd64'\n";
-    let all = lab.build(&format!("{recipe}inherit='all'\n")).config();
-    assert_eq!(
-        (&all["config"]["VendorThing"], &all["vendor.top"]),
-        (&json!({"a": [1]}), &json!("kept"))
-    );
-    let none = lab.build(recipe).config();
-    assert!(none["config"].get("VendorThing").is_none() && none.get("vendor.top").is_none());
-}
-
-#[test]
-fn contents_follow_symlinks_of_the_base_and_keep_the_metadata_of_its_directories() {
-    let lab = lab();
-    lab.file("own/bin/tool", "tool");
-    lab.file("own/lib/libx.so", "x");
-    lab.file("own/tmp/y", "");
-    let built = on_base(&lab, "contents='own'\n");
-    let top = built.layers().pop().unwrap();
-    let entries: Vec<_> = top.iter().map(|m| (m.name.as_str(), m.mode, m.owner, m.mtime)).collect();
-    let base_time = 978_307_200;
-    assert_eq!(
-        entries,
-        [
-            ("tmp/", 0o1777, (7, 8), base_time),
-            ("tmp/y", 0o644, (0, 0), 1),
-            ("usr/", 0o755, (7, 8), base_time),
-            ("usr/bin/", 0o755, (7, 8), base_time),
-            ("usr/bin/tool", 0o755 & 0o644, (0, 0), 1),
-            ("usr/lib/", 0o755, (7, 8), base_time),
-            ("usr/lib/libx.so", 0o644, (0, 0), 1),
-        ]
-    );
-}
-
-#[test]
-fn symlinks_of_the_base_are_replaced_by_replace_and_by_symlinks_of_the_contents() {
-    let lab = lab();
-    lab.file("own/bin/tool", "tool");
-    assert_eq!(on_base(&lab, "contents='own'\nreplace='/bin'\n").names(1), ["bin/", "bin/tool"]);
-    lab.link("links/bin", "sbin");
-    assert_eq!(on_base(&lab, "contents='links'\n").member("bin").unwrap().link, "sbin");
-}
-
-#[test]
-fn conflicts_between_files_and_directories_name_both_sides() {
-    let lab = lab();
-    lab.file("file-over/etc", "file");
-    let message = lab.rejected("name='x'\nfrom_image='base.tar'\ncontents='file-over'\n");
-    assert!(
-        message.contains("conflict at /etc: a file in")
-            && message.contains("a directory in the base image"),
-        "{message}"
-    );
-    lab.file("dir-over/etc/hosts/x", "");
-    let message = lab.rejected("name='x'\nfrom_image='base.tar'\ncontents='dir-over'\n");
-    assert!(
-        message.contains("conflict at /etc/hosts: a directory in")
-            && message.contains("a file in the base image"),
-        "{message}"
-    );
-    on_base(&lab, "contents='dir-over'\nreplace='/etc/hosts'\n");
-}
-
-#[test]
-fn contents_can_reuse_paths_that_whiteouts_of_the_base_removed() {
-    let lab = lab();
-    // A second layer removes /etc/hosts and everything in /tmp.
-    lab.file("w/etc/.wh.hosts", "");
-    lab.file("w/tmp/.wh..wh..opq", "");
-    lab.tool("tar", ["-cf", "w.tar", "-C", "w", "etc", "tmp"]);
-    fs::create_dir(lab.path("u")).unwrap();
-    lab.tool("tar", ["-xf", "base.tar", "-C", "u"]);
-    let mut manifest: Value =
-        serde_json::from_slice(&fs::read(lab.path("u/manifest.json")).unwrap()).unwrap();
-    let name = manifest[0]["Config"].as_str().unwrap().to_owned();
-    let mut config: Value =
-        serde_json::from_slice(&fs::read(lab.path(format!("u/{name}"))).unwrap()).unwrap();
-    let diff_id = format!("sha256:{}", &lab.tool("sha256sum", ["w.tar"])[..64]);
-    config["rootfs"]["diff_ids"].as_array_mut().unwrap().push(diff_id.into());
-    manifest[0]["Layers"].as_array_mut().unwrap().push("w.tar".into());
-    manifest[0]["Config"] = "c".into();
-    lab.file("u/c", config.to_string());
-    lab.file("u/manifest.json", manifest.to_string());
-    fs::rename(lab.path("w.tar"), lab.path("u/w.tar")).unwrap();
-    lab.tool("tar", ["-cf", "base.tar", "-C", "u", "."]);
-    lab.file("own/etc/hosts/new-directory", "");
-    lab.file("own/tmp/x/new-directory", "");
-    let built = on_base(&lab, "contents='own'\n");
-    assert!(built.member("etc/hosts/new-directory").is_some());
 }

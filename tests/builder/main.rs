@@ -6,6 +6,8 @@
 mod accounts; // users, groups and helper files
 mod archives; // invalid and hostile images
 mod base; // base images of all formats
+mod base_contents; // contents on base images
+mod base_inheritance; // what an image inherits from its base
 mod cache; // the layer cache
 mod cli; // exit codes, messages, outputs
 mod closures; // sizes and shapes of reference graphs
@@ -45,9 +47,10 @@ mod peers; // other programs read the archives
 mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes
 mod reading; // helpers that read forged images
-mod recipes;
-mod recorded_owners; // keys of recipes and errors for mistakes
+mod recipes; // keys of recipes and errors for mistakes
+mod recorded_owners; // steps of users without a range of IDs
 mod recursive_paths; // recursive changes of single paths
+mod removed_paths; // paths that are removed and made again
 mod rootless; // images that Buildah makes without root
 mod sandbox; // builds in sandboxes, where much is missing
 mod sbom; // bills of materials
@@ -56,10 +59,12 @@ mod step_cache; // when steps run again
 mod step_closure; // store paths that steps name
 mod step_failures; // steps that fail
 mod step_isolation; // secrets of the process that starts a build
+mod step_races; // files that change while owners are recorded
 mod step_users; // users of steps by name
 mod steps; // commands that change an image
 mod store; // which store paths an image gets, and symlinks in the store
 mod tar_contents; // tars as contents
 mod tar_layers; // layers as engines read them
+mod tar_replacements; // members of tars that replace earlier ones
 mod terminal; // hostile names and messages
 mod usage; // help, completions, mistakes
