@@ -26,6 +26,18 @@ remove = true
 path = "/opt"
 remove = true
 [[path]]
+path = "/usr/share"
+remove = true
+[[path]]
+path = "/usr/share/new"
+content = "new"
+[[path]]
+path = "/etc/hosts.d"
+remove = true
+[[path]]
+path = "/etc/hosts.d"
+content = "a file"
+[[path]]
 path = "/etc/note"
 owner = "app"
 [accounts]
@@ -39,10 +51,10 @@ Env = ["PATH=/bin"]
 #[tokio::test(flavor = "multi_thread")]
 async fn capabilities_accounts_owners_and_whiteouts_work_in_containers() {
     let bench = Workbench::new().await;
-    for (path, content) in [("etc/secret", "x"), ("etc/note", "x"), ("opt/old/file", "x")] {
+    for path in ["etc/secret", "etc/note", "opt/old/file", "usr/share/old", "etc/hosts.d/old"] {
         let path = bench.path("rootfs").join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
+        std::fs::write(path, "x").unwrap();
     }
     bench.build("name='base'\ntag='1'\ncontents='rootfs'\n", "base.tar");
     bench.load(RECIPE).await;
@@ -68,4 +80,6 @@ async fn capabilities_accounts_owners_and_whiteouts_work_in_containers() {
     let gone = bench.guest(&run("", "cat /etc/secret; ls /opt; ls /etc")).await;
     assert_eq!(gone.matches("No such file or directory").count(), 2, "{gone}");
     assert!(gone.contains("passwd"), "{gone}");
+    let again = bench.guest(&run("", "ls -A /usr/share; cat /etc/hosts.d")).await;
+    assert_eq!(again, "new\na file");
 }

@@ -29,6 +29,7 @@ mod layered_checks; // layers that an engine has are not sent again
 mod load; // `seatrial load`
 mod named_vms; // `seatrial vm up`
 mod network; // the network of containers
+mod older_linux; // steps on Linux 6.1
 mod pods; // pods of containerd, as a kubelet makes them
 mod pseudo_terminal; // the program on a terminal
 mod registries; // images between registries, files and daemons
