@@ -186,8 +186,11 @@ impl DockerContainer {
     /// If a request fails, or the output is too long.
     pub async fn wait(&self) -> Result<RunOutput, EngineError> {
         let code = self.wait_for_exit().await?;
+        // Only the container's description says so.
+        let out_of_memory =
+            code != 0 && self.state().await?.exit.is_some_and(|exit| exit.out_of_memory);
         let (stdout, stderr) = self.logs().await?;
-        Ok(RunOutput { code, stdout, stderr })
+        Ok(RunOutput { code, out_of_memory, stdout, stderr })
     }
 
     /// Returns the container's standard output and standard error up to now.

@@ -122,6 +122,8 @@ fn owned(words: &[&str]) -> Vec<String> {
 pub struct RunOutput {
     /// The exit code. If a signal ended the command: 128 plus the signal's number, as in shells.
     pub code: i64,
+    /// Whether the kernel killed a process of the container because memory was exhausted.
+    pub out_of_memory: bool,
     /// Standard output.
     pub stdout: String,
     /// Standard error.
@@ -134,10 +136,26 @@ impl RunOutput {
     pub fn signal(&self) -> Option<i64> {
         signal(self.code)
     }
+
+    /// Explains the exit code, as far as its reason is known.
+    pub(crate) fn reason(&self) -> Option<String> {
+        reason(self.code, self.out_of_memory)
+    }
 }
 
 fn signal(code: i64) -> Option<i64> {
     Some(code - 128).filter(|signal| (1..=64).contains(signal))
+}
+
+fn reason(code: i64, out_of_memory: bool) -> Option<String> {
+    match signal(code) {
+        Some(9) if out_of_memory => Some("killed because memory was exhausted".to_owned()),
+        _ if out_of_memory => {
+            Some("one of its processes was killed because memory was exhausted".to_owned())
+        }
+        Some(signal) => Some(format!("probably ended by signal {signal}")),
+        None => None,
+    }
 }
 
 /// The exit of a container.
@@ -145,7 +163,7 @@ fn signal(code: i64) -> Option<i64> {
 pub struct Exit {
     /// The exit code, as in [`RunOutput::code`].
     pub code: i64,
-    /// Whether the kernel killed the command because memory was exhausted.
+    /// Whether the kernel killed a process of the container because memory was exhausted.
     pub out_of_memory: bool,
     /// The time for which the container ran, if the engine reports it.
     pub duration: Option<Duration>,
@@ -159,13 +177,11 @@ impl Exit {
 }
 
 impl fmt::Display for Exit {
-    /// Writes the exit code, the signal and the duration, as far as they are known.
+    /// Writes the exit code, its reason and the duration, as far as they are known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "exit code {}", self.code)?;
-        match self.signal() {
-            _ if self.out_of_memory => f.write_str(" (killed because memory was exhausted)")?,
-            Some(signal) => write!(f, " (probably ended by signal {signal})")?,
-            None => {}
+        if let Some(reason) = reason(self.code, self.out_of_memory) {
+            write!(f, " ({reason})")?;
         }
         match self.duration {
             Some(duration) => write!(f, " after {:.1} s", duration.as_secs_f64()),

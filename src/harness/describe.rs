@@ -7,8 +7,8 @@ use crate::value;
 /// `with_stderr` is true.
 pub(crate) fn found_exit_code(output: &RunOutput, with_stderr: bool) -> String {
     let mut found = output.code.to_string();
-    if let Some(signal) = output.signal() {
-        found += &format!(" (probably ended by signal {signal})");
+    if let Some(reason) = output.reason() {
+        found += &format!(" ({reason})");
     }
     if with_stderr && !output.stderr.is_empty() {
         found += &format!(", standard error {}", value::excerpt_of_end(&output.stderr));

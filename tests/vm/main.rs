@@ -27,6 +27,7 @@ mod images; // images as Docker sees them
 mod isolation; // limits for guests and for other users of the host
 mod layered_checks; // layers that an engine has are not sent again
 mod load; // `seatrial load`
+mod memory_limits; // containers that reach their memory limit
 mod named_vms; // `seatrial vm up`
 mod network; // the network of containers
 mod older_linux; // steps on Linux 6.1

@@ -158,7 +158,12 @@ mod tests {
     }
 
     fn output(stdout: &str) -> RunOutput {
-        RunOutput { code: 3, stdout: stdout.to_owned(), stderr: String::new() }
+        RunOutput {
+            code: 3,
+            out_of_memory: false,
+            stdout: stdout.to_owned(),
+            stderr: String::new(),
+        }
     }
 
     #[test]

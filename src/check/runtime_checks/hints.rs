@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::expectations::{Port, Protocol, ServiceExpectations};
+use crate::check::expectations::{ContainerSpec, Port, Protocol, ServiceExpectations};
 use crate::engine::Container;
 use crate::harness::LoadedImage;
 use crate::harness::sockets::{self, Inside};
@@ -22,9 +22,12 @@ pub(super) async fn of_service(
         let output = value::excerpt_of_end(&output);
         hints.push(format!("the health check last exited with code {code} and printed {output}"));
     }
-    let running = container.state().await.is_ok_and(|state| state.running);
+    let state = container.state().await.unwrap_or_default();
+    if state.exit.is_some_and(|exit| exit.out_of_memory) {
+        hints.push(of_memory(&expected.container));
+    }
     let ports = ports(expected);
-    if !running || ports.is_empty() {
+    if !state.running || ports.is_empty() {
         return hints;
     }
     if let Ok(inside) = sockets::look(image.daemon(), container).await {
@@ -32,6 +35,17 @@ pub(super) async fn of_service(
         hints.extend(ports.into_iter().filter_map(|port| of_port(port, &inside, &exposed)));
     }
     hints
+}
+
+/// Names the limit that a container has reached, a process of which was killed because memory was
+/// exhausted.
+pub(super) fn of_memory(container: &ContainerSpec) -> String {
+    match container.memory_mib {
+        Some(mib) => format!("the container reached its memory limit of {mib} MiB (memory_mib)"),
+        None => "the container has no memory limit, so the VM's memory was exhausted; \
+                 --memory MIB gives the VM more"
+            .to_owned(),
+    }
 }
 
 /// The ports that the service must listen on.

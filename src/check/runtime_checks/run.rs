@@ -1,7 +1,7 @@
 //! Checks of a command that is run until it ends.
 
 use super::output::{DEFAULT_TIMEOUT, Output, found_exit_code};
-use super::setup;
+use super::{hints, setup};
 use crate::check::expectations::{RunExpectations, Start};
 use crate::check::verdict::Checks;
 use crate::engine::{EngineError, RunOptions, RunOutput};
@@ -51,6 +51,9 @@ pub(super) async fn check(
         Ok(output) => {
             let drops_returns = image.daemon().engine().drops_carriage_returns();
             check_output(expected, &output, drops_returns, &mut checks);
+            if output.out_of_memory && !checks.mismatches().is_empty() {
+                checks.hint(vec![hints::of_memory(&expected.container)]);
+            }
             Ok((checks, with_output(output)))
         }
         Err(HarnessError::Engine(EngineError::Timeout { .. })) => {

@@ -134,11 +134,15 @@ impl CriContainer {
     /// # Errors
     /// If a call fails.
     pub async fn wait_for_exit(&self) -> Result<i64, EngineError> {
+        Ok(self.status_after_exit().await?.exit_code.into())
+    }
+
+    async fn status_after_exit(&self) -> Result<api::ContainerStatus, EngineError> {
         let mut pause = POLL_FIRST;
         loop {
             let status = self.status().await?;
             if status.state() == ContainerState::ContainerExited {
-                return Ok(status.exit_code.into());
+                return Ok(status);
             }
             sleep(pause).await;
             pause = (pause * 2).min(POLL_MAX);
@@ -150,9 +154,10 @@ impl CriContainer {
     /// # Errors
     /// If a call fails.
     pub async fn wait(&self) -> Result<RunOutput, EngineError> {
-        let code = self.wait_for_exit().await?;
+        let status = self.status_after_exit().await?;
+        let (code, out_of_memory) = (status.exit_code.into(), was_out_of_memory(&status));
         let (stdout, stderr) = self.logs().await?;
-        Ok(RunOutput { code, stdout, stderr })
+        Ok(RunOutput { code, out_of_memory, stdout, stderr })
     }
 
     /// Runs `command` in the running container as the container's user, and returns its exit code
@@ -186,7 +191,7 @@ impl CriContainer {
         }
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (stdout, stderr) = (text(&response.stdout), text(&response.stderr));
-        Ok(RunOutput { code: response.exit_code.into(), stdout, stderr })
+        Ok(RunOutput { code: response.exit_code.into(), out_of_memory: false, stdout, stderr })
     }
 
     /// The file of the node with the container's log.
@@ -218,7 +223,7 @@ impl CriContainer {
         let nanoseconds = u64::try_from(status.finished_at.saturating_sub(status.started_at)).ok();
         let exit = exited.then(|| Exit {
             code: status.exit_code.into(),
-            out_of_memory: status.reason == "OOMKilled",
+            out_of_memory: was_out_of_memory(&status),
             duration: nanoseconds.map(Duration::from_nanos),
         });
         let running = status.state() == ContainerState::ContainerRunning;
@@ -263,4 +268,9 @@ impl CriContainer {
         let request = api::RemoveContainerRequest { container_id: self.id };
         self.cri.call("remove the container", request).await.map(drop)
     }
+}
+
+/// Whether the kernel killed a process of the container because memory was exhausted.
+fn was_out_of_memory(status: &api::ContainerStatus) -> bool {
+    status.reason == "OOMKilled"
 }

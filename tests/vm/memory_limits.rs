@@ -1,0 +1,71 @@
+//! Containers that reach their memory limit.
+
+use serde_json::Value;
+
+use crate::sample_image::SampleImage;
+use crate::verdicts::{case, mismatches, without_durations};
+
+/// dd touches all of its buffer, which is twice as large as the limit.
+const EXPECTATIONS: &str = r#"
+[[run]]
+name = "command"
+[run.container]
+memory_mib = 32
+entrypoint = ["/bin/busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"]
+command = []
+[[run]]
+name = "child"
+[run.container]
+memory_mib = 32
+shell = "/bin/busybox dd if=/dev/zero of=/dev/null bs=64M count=1; exit 3"
+[[run]]
+name = "signal"
+[run.container]
+memory_mib = 32
+shell = "kill -9 $$; sleep 60"
+[[service]]
+name = "service"
+ready.log = "never printed"
+[service.container]
+memory_mib = 32
+entrypoint = ["/bin/busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"]
+command = []
+"#;
+
+fn names_the_memory_limit(engine: &str) {
+    let sample = SampleImage::new();
+    let (_, verdict) = sample.check(EXPECTATIONS, &["--engine", engine]);
+    let hints = |name: &str| -> Vec<&str> {
+        let hints = case(&verdict, name)["hints"].as_array().map(Vec::as_slice).unwrap_or_default();
+        hints.iter().filter_map(Value::as_str).collect()
+    };
+    let limit = "the container reached its memory limit of 32 MiB (memory_mib)";
+    let command = mismatches(&verdict, "run command");
+    assert_eq!(command, ["exit code: 137 (killed because memory was exhausted)"]);
+    assert_eq!(hints("run command"), [limit]);
+    let child = mismatches(&verdict, "run child");
+    let killed = "exit code: 3 (one of its processes was killed because memory was exhausted)";
+    assert!(child[0].starts_with(killed), "{child:?}");
+    assert_eq!(hints("run child"), [limit]);
+    let service = without_durations(&mismatches(&verdict, "service service"));
+    let killed = "service: its command ended with exit code 137 (killed because memory was \
+                  exhausted) after N s; ";
+    assert!(service.starts_with(killed), "{service}");
+    assert_eq!(hints("service service"), [limit]);
+    assert_eq!(hints("run signal"), [""; 0]);
+}
+
+#[test]
+fn docker_names_the_memory_limit_that_a_container_reached() {
+    names_the_memory_limit("docker-20.10");
+}
+
+#[test]
+fn podman_names_the_memory_limit_that_a_container_reached() {
+    names_the_memory_limit("podman-5.4");
+}
+
+#[test]
+fn containerd_names_the_memory_limit_that_a_container_reached() {
+    names_the_memory_limit("containerd-1.7");
+}
