@@ -1,7 +1,7 @@
 //! The files that an expectations file names: their paths, which are relative to it, and the
 //! content of those that are written into containers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::container::{ContainerFile, ContainerMount};
 use super::{ContainerSpec, Expectations, ServiceExpectations};
@@ -21,9 +21,9 @@ impl Expectations {
         for mount in self.containers_mut().flat_map(|container| &mut container.mounts) {
             find_source(mount, folder)?;
         }
-        for spec in self.container.values_mut() {
+        for (name, spec) in &mut self.container {
             for path in spec.image.iter_mut().chain(&mut spec.recipe) {
-                *path = folder.join(&*path);
+                find_image(name, path, folder)?;
             }
         }
         let requests = self.service.iter_mut().flat_map(ServiceExpectations::requests_mut);
@@ -65,6 +65,15 @@ fn read_source(file: &mut ContainerFile, folder: &Path) -> Result<(), String> {
     }
 }
 
+/// Completes the path of the image or recipe of the container `name`, relative to `folder`.
+fn find_image(name: &str, path: &mut PathBuf, folder: &Path) -> Result<(), String> {
+    *path = folder.join(&*path);
+    let name = text::quote(name);
+    path.metadata().map(drop).map_err(|problem| {
+        format!("container {name}: failed to read {}: {problem}", text::path(path))
+    })
+}
+
 /// Makes the source of a mount, relative to `folder`, absolute.
 fn find_source(mount: &mut ContainerMount, folder: &Path) -> Result<(), String> {
     let path = folder.join(&mount.source);
@@ -89,5 +98,20 @@ mod tests {
             let problem = format!("failed to {action} {}: No such file", source.display());
             assert!(error.contains(&problem), "{error}");
         }
+    }
+
+    #[test]
+    fn an_image_of_a_container_that_is_missing_is_an_error_that_names_both() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (file, image) = (folder.path().join("e.toml"), folder.path().join("db.tar"));
+        for key in ["image", "recipe"] {
+            std::fs::write(&file, format!("[container.db]\n{key} = 'db.tar'\n")).unwrap();
+            let error = ExpectationsFile::read(&file).unwrap_err().to_string();
+            let problem =
+                format!("container \"db\": failed to read {}: No such file", image.display());
+            assert!(error.contains(&problem), "{error}");
+        }
+        std::fs::write(&image, "").unwrap();
+        assert!(ExpectationsFile::read(&file).is_ok());
     }
 }
