@@ -125,9 +125,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         writeln!(stdout(), "{}", pretty_json(&Expectations::schema())?)?;
         return Ok(());
     }
-    if args.images.iter().any(|image| args.resources.is_stray_value(image)) {
-        return Err(UsageError("the value of --egress follows a =, as in --egress=host").into());
-    }
+    args.images.iter().try_for_each(|image| args.resources.check_is_not_egress(image))?;
     if args.expect.is_empty() {
         return Err(UsageError("there are no expectations; give --expect FILE").into());
     }

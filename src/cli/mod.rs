@@ -57,6 +57,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::exit::UsageError;
 use crate::text;
 
 const ABOUT: &str = if cfg!(feature = "vm") {
@@ -132,18 +133,21 @@ enum Command {
 
 /// Runs the program with the arguments of the process and returns its exit code.
 pub fn main() -> ExitCode {
-    let Cli { command, quiet } = parse();
-    streams::set_quiet(quiet);
-    exit::code(run(command))
+    exit::code(parse().map_err(Into::into).and_then(|Cli { command, quiet }| {
+        streams::set_quiet(quiet);
+        run(command)
+    }))
 }
 
-/// Parses the arguments; prints help and usage errors, and exits, by itself.
-fn parse() -> Cli {
-    Cli::try_parse().unwrap_or_else(|error| {
+/// Parses the arguments; prints help and the parser's own errors, and exits, by itself.
+fn parse() -> Result<Cli, UsageError> {
+    Cli::try_parse().or_else(|error| {
         // An error quotes arguments, which may be names of files that others chose. So it is made
         // again from escaped arguments.
         let escaped: Vec<String> =
             std::env::args_os().map(|argument| text::path(argument.as_ref())).collect();
+        #[cfg(feature = "vm")]
+        args::check_egress(&error, &escaped)?;
         match Cli::try_parse_from(&escaped) {
             Err(error) => renamed::explain(error, &escaped).exit(),
             Ok(_) => exit::with_usage(&error),

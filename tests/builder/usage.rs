@@ -67,6 +67,18 @@ fn mistakes_about_engines_are_found_before_a_vm_starts() {
             "the value of --egress follows a =, as in --egress=host",
         ),
         (
+            vec!["vm", "up", "docker-28", "--egress", "network"],
+            "the value of --egress follows a =, as in --egress=host",
+        ),
+        (
+            vec!["vm", "up", "--egress", "host"],
+            "the value of --egress follows a =, as in --egress=host",
+        ),
+        (
+            vec!["vm", "up", "docker-28", "--publish", "8053:53/udp"],
+            "--publish of a UDP port needs --egress; without it, QEMU drops the guest's answers",
+        ),
+        (
             vec!["replay", "containerd-gone", "--engine", "docker-28", "--engine", "podman-5.4"],
             "scenario containerd-gone does not apply to podman-5.4; it applies to: docker",
         ),

@@ -1,8 +1,9 @@
 //! Named VMs: `seatrial vm up`, `list`, `exec`, `logs` and `down`.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::sample_image::SampleImage;
 use crate::workbench::{GUEST, NamedVm, run, seatrial, show, stdout};
@@ -118,13 +119,22 @@ fn a_named_vm_is_listed_and_serves_docker_until_it_is_ended() {
     assert!(error.contains("there is no VM named \"named-by-a-test\""), "{error}");
 }
 
+/// A program in the background that answers each datagram with the same.
+const UDP_ECHO: &str = "use Socket; socket S, PF_INET, SOCK_DGRAM, 17 or die; \
+    bind S, sockaddr_in(53, INADDR_ANY) or die; exit if fork; \
+    open $_, '>', '/dev/null' for *STDOUT, *STDERR; \
+    while (my $from = recv S, my $text, 1500, 0) { send S, $text, 0, $from }";
+
 #[test]
 fn a_named_vm_has_the_resources_and_published_ports_that_it_is_given() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let up = NamedVm("resized-by-a-test");
     let publish = format!("{port}:8080");
+    let udp_port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let publish_udp = format!("{udp_port}:53/udp");
     let resources = ["--memory", "1500", "--cpus", "1", "--disk", "20", "--publish", &publish];
-    stdout(&seatrial(&[&["vm", "up", GUEST, "--name", up.0][..], &resources].concat()));
+    let network = ["--publish", &publish_udp, "--egress"];
+    stdout(&seatrial(&[&["vm", "up", GUEST, "--name", up.0][..], &resources, &network].concat()));
     let script = "nproc; awk '/MemTotal/ { print int($2 / 1024 / 100) }' /proc/meminfo; \
                   df --output=size -BG /var/lib/docker | tail -n 1; \
                   setsid busybox nc -ll -p 8080 -e echo hello >/dev/null 2>&1 </dev/null &";
@@ -141,6 +151,16 @@ fn a_named_vm_has_the_resources_and_published_ports_that_it_is_given() {
     // QEMU accepts connections before the program in the guest does.
     let answer = std::iter::repeat_with(answer).take(1000).flatten().next();
     assert_eq!(answer.as_deref(), Some("hello\n"));
+    stdout(&seatrial(&["vm", "exec", up.0, "--", "perl", "-e", UDP_ECHO]));
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let answer = || {
+        socket.send_to(b"ahoy", ("127.0.0.1", udp_port)).ok()?;
+        let mut answer = [0; 4];
+        socket.recv(&mut answer).ok().map(|_| answer)
+    };
+    let answer = std::iter::repeat_with(answer).take(100).flatten().next();
+    assert_eq!(answer, Some(*b"ahoy"));
 
     let output = seatrial(&["vm", "up", GUEST, "--name", "second", "--publish", &publish]);
     let error = String::from_utf8_lossy(&output.stderr);

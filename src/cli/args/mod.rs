@@ -31,7 +31,7 @@ pub(super) use recipe::{RecipeArgs, is_recipe};
 pub(super) use registry::RegistryArgs;
 pub(super) use report::ReportFile;
 #[cfg(feature = "vm")]
-pub(super) use resources::ResourceArgs;
+pub(super) use resources::{ResourceArgs, check_egress};
 #[cfg(feature = "registry")]
 pub(super) use side::SideArgs;
 pub(super) use threads::thread_count;

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use clap::error::ErrorKind;
+
+use crate::cli::exit::UsageError;
 use crate::vm::{Egress, Options, Resources};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -24,16 +27,37 @@ pub(in crate::cli) struct ResourceArgs {
     disk: Option<u32>,
 }
 
+const VALUE_AFTER_SPACE: UsageError =
+    UsageError("the value of --egress follows a =, as in --egress=host");
+
+/// Checks that the argument that `error` calls unexpected is not the value of `--egress`, written
+/// after a space instead of `=`.
+pub(in crate::cli) fn check_egress(
+    error: &clap::Error,
+    command_line: &[String],
+) -> Result<(), UsageError> {
+    let is_unexpected = error.kind() == ErrorKind::UnknownArgument;
+    let is_egress = |words: &[String]| words[0] == "--egress" && words[1].parse::<Egress>().is_ok();
+    match is_unexpected && command_line.windows(2).any(is_egress) {
+        true => Err(VALUE_AFTER_SPACE),
+        false => Ok(()),
+    }
+}
+
 impl ResourceArgs {
     /// Whether all are the defaults.
     pub(in crate::cli) fn is_default(&self) -> bool {
         self.egress.is_none() && self.resources() == Resources::default()
     }
 
-    /// Whether `image` is the value of `--egress`, written after a space instead of `=`.
-    pub(in crate::cli) fn is_stray_value(&self, image: &Path) -> bool {
-        let is_value = image.to_str().is_some_and(|word| word.parse::<Egress>().is_ok());
-        self.egress.is_some() && is_value && !image.exists()
+    /// Checks that `word`, another argument, is not the value of `--egress`, written after a space
+    /// instead of `=`.
+    pub(in crate::cli) fn check_is_not_egress(&self, word: &Path) -> Result<(), UsageError> {
+        let is_value = word.to_str().is_some_and(|word| word.parse::<Egress>().is_ok());
+        match self.egress.is_some() && is_value && !word.exists() {
+            true => Err(VALUE_AFTER_SPACE),
+            false => Ok(()),
+        }
     }
 
     /// Returns `options` with these resources.

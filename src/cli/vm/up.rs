@@ -1,6 +1,7 @@
 //! `seatrial vm up`: starts a named VM.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
@@ -39,6 +40,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    args.vm.resources.check_is_not_egress(Path::new(&args.guest))?;
+    args.vm.check_published()?;
     let snapshot = args.vm.options().restores();
     let accelerator = args.vm.accel;
     let options = PrepareOptions { accelerator, snapshot, ..PrepareOptions::default() };

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::cli::args::ResourceArgs;
-use crate::vm::{AcceleratorChoice, Options, PublishedPort};
+use crate::cli::exit::UsageError;
+use crate::conditions::Protocol;
+use crate::vm::{AcceleratorChoice, Egress, Options, PublishedPort};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct VmArgs {
@@ -21,10 +23,10 @@ pub(super) struct VmArgs {
     #[arg(allow_hyphen_values = true)]
     kernel_arguments: String,
     #[command(flatten)]
-    resources: ResourceArgs,
+    pub(super) resources: ResourceArgs,
     /// Make a port of the guest reachable on this host's loopback interface; may
-    /// be repeated
-    #[arg(long, value_name = "HOST:GUEST")]
+    /// be repeated. A UDP port needs --egress
+    #[arg(long, value_name = "HOST:GUEST[/udp]")]
     publish: Vec<PublishedPort>,
 }
 
@@ -38,6 +40,19 @@ impl VmArgs {
         words.push(format!("--kernel-arguments={}", self.kernel_arguments));
         words.extend(self.publish.iter().map(|port| format!("--publish={port}")));
         words
+    }
+
+    /// Checks that published UDP ports work: without egress, QEMU drops answers of the guest to
+    /// datagrams.
+    pub(super) fn check_published(&self) -> Result<(), UsageError> {
+        let has_udp = self.publish.iter().any(|port| port.protocol == Protocol::Udp);
+        match has_udp && self.options().egress == Egress::None {
+            true => Err(UsageError(
+                "--publish of a UDP port needs --egress; without it, QEMU drops \
+                                    the guest's answers",
+            )),
+            false => Ok(()),
+        }
     }
 
     /// Returns the options of the VM. Users wait for named VMs, so that these skip the queue.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::conditions::Protocol;
 use crate::vm::egress::Egress;
 use crate::vm::guest::MachineType;
 use crate::vm::instance::Accelerator;
@@ -144,9 +145,10 @@ fn disk(name: &str, file: &Path, format: &str) -> Vec<String> {
 /// no way out unless `egress` is set.
 fn network(port: u16, Network { egress, published }: Network<'_>) -> Vec<String> {
     let restrict = if egress == Egress::None { "on" } else { "off" };
-    let api = PublishedPort { host: port, guest: API_PORT };
-    let forward =
-        |port: &PublishedPort| format!(",hostfwd=tcp:127.0.0.1:{}-:{}", port.host, port.guest);
+    let api = PublishedPort { host: port, guest: API_PORT, protocol: Protocol::Tcp };
+    let forward = |PublishedPort { host, guest, protocol }: &PublishedPort| {
+        format!(",hostfwd={protocol}:127.0.0.1:{host}-:{guest}")
+    };
     let forwards: String = std::iter::once(&api).chain(published).map(forward).collect();
     let user = format!("user,id=net,ipv6=off,restrict={restrict}{forwards}");
     owned(["-netdev", &user, "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci"])
@@ -255,10 +257,11 @@ mod tests {
 
     #[test]
     fn published_ports_are_on_the_loopback_interface() {
-        let published = [PublishedPort { host: 8080, guest: 80 }];
+        let published = ["8080:80", "8053:53/udp"].map(|port| port.parse().unwrap());
         let network = Network { egress: Egress::None, published: &published };
         let command_line = command_line(&QemuOptions { network, ..options(Egress::None) });
-        let forwards = "hostfwd=tcp:127.0.0.1:4711-:2376,hostfwd=tcp:127.0.0.1:8080-:80 ";
+        let forwards = "hostfwd=tcp:127.0.0.1:4711-:2376,hostfwd=tcp:127.0.0.1:8080-:80,\
+                        hostfwd=udp:127.0.0.1:8053-:53 ";
         assert!(command_line.contains(forwards), "{command_line}");
     }
 
