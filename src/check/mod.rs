@@ -28,6 +28,7 @@
 //! Nothing is printed here: the runner reports events, and [`report`](crate::report) formats a
 //! verdict.
 
+mod distinct_names;
 pub mod draft;
 mod error;
 pub mod expectations;

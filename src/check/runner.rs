@@ -41,7 +41,8 @@ pub async fn run(
     reporter: Reporter<'_>,
 ) -> Result<Verdict, CheckError> {
     let begin = Instant::now();
-    options.check_filter(files)?;
+    let files = ExpectationsFile::with_distinct_names(files);
+    options.check_filter(&files)?;
     let files: Vec<ExpectationsFile> = files.iter().map(|file| options.select(file)).collect();
     let options = &options.for_files(&files);
     let mut recorder = Recorder::new(options, reporter);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::sample_image::SampleImage;
+use crate::sample_image::{SampleImage, outcomes};
 
 /// Runs `seatrial check` with mistaken expectations, and returns the error.
 fn mistake(sample: &SampleImage, expectations: &str) -> String {
@@ -27,6 +27,31 @@ fn mistakes_in_expectations_name_the_line_and_the_nearest_key() {
     );
     let error = mistake(&sample, "[env.matches]\nPATH='('\n");
     assert!(error.starts_with("seatrial: e.toml:2: regex parse error"), "{error}");
+}
+
+#[test]
+fn test_cases_of_several_files_with_the_same_name_are_told_apart() {
+    let sample = SampleImage::new();
+    for (file, path) in [("a.toml", "/bin/sh"), ("b.toml", "/absent")] {
+        let text = format!("[[file]]\nname='shell'\npath='{path}'\n[[run]]\nname='starts'\n");
+        std::fs::write(sample.path(file), text).unwrap();
+    }
+    let check = |filter: &str| {
+        let output = sample.seatrial(
+            &[
+                &["check", "app.tar", "--expect", "a.toml", "--expect", "b.toml", "--json"][..],
+                &["--no-vm", "--filter", filter],
+            ]
+            .concat(),
+        );
+        let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
+        outcomes(&verdict)
+            .into_iter()
+            .map(|(name, outcome)| format!("{name} {outcome}"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(check("shell"), ["file shell passed", "file shell (2) failed"]);
+    assert_eq!(check("starts (2)"), ["run starts (2) skipped"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     Expectations, FileExpectations, HttpExpectations, ServiceExpectations, Start, companion,
+    repeated_name,
 };
 use crate::archive::ArchiveError;
 use crate::check::{CheckError, goss, structure_test};
@@ -72,7 +73,7 @@ impl Expectations {
     }
 }
 
-/// Describes how a service of `expectations` contradicts itself, if one does.
+/// Describes a mistake that concerns several keys of `expectations`, if there is one.
 fn contradiction(expectations: &Expectations) -> Option<String> {
     let mistake = || companion::mistake(&expectations.container);
     let files = || {
@@ -81,7 +82,9 @@ fn contradiction(expectations: &Expectations) -> Option<String> {
     };
     let addresses =
         || companion::unknown_address(&expectations.container, expectations.containers());
-    expectations.vm.mistake().or_else(mistake).or_else(addresses).or_else(files).or_else(|| {
+    let names = || repeated_name::find(expectations);
+    let mistake = expectations.vm.mistake().or_else(mistake).or_else(addresses).or_else(files);
+    mistake.or_else(names).or_else(|| {
         let companions = &expectations.container;
         let companions = companions.iter().map(|(name, spec)| spec.as_service(name));
         let mut services = companions.chain(expectations.service.iter().cloned());

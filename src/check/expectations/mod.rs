@@ -11,6 +11,7 @@ mod goss;
 mod image;
 mod license;
 mod names;
+mod repeated_name;
 mod resolve;
 mod run;
 mod service;

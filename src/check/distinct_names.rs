@@ -1,0 +1,69 @@
+//! Distinct names of test cases: a number is added if several files, or one file of another tool,
+//! use the same name.
+
+use std::collections::BTreeSet;
+
+use super::expectations::{Expectations, ExpectationsFile};
+
+impl ExpectationsFile {
+    /// Returns `files`, in which each name that a test case before has already is followed by a
+    /// number: `starts (2)`.
+    pub(super) fn with_distinct_names(files: &[Self]) -> Vec<Self> {
+        let mut files = files.to_vec();
+        let mut taken = BTreeSet::new();
+        for Self { expectations, .. } in &mut files {
+            let Expectations { file, license, goss, run, service, .. } = expectations;
+            for file in file {
+                let name = file.name.clone().unwrap_or_else(|| file.path.clone());
+                file.name = distinct("file", &name, &mut taken).or(file.name.take());
+            }
+            let fixed = license.iter_mut().map(|it| ("", &mut it.name));
+            let fixed = fixed.chain(goss.iter_mut().map(|it| ("", &mut it.name)));
+            let runs = run.iter_mut().map(|it| ("run", &mut it.name));
+            let services = service.iter_mut().map(|it| ("service", &mut it.name));
+            for (kind, name) in fixed.chain(runs).chain(services) {
+                if let Some(distinct) = distinct(kind, name, &mut taken) {
+                    *name = distinct;
+                }
+            }
+        }
+        files
+    }
+}
+
+/// Adds the test case `name` of a kind to those that are `taken`, and returns its name with a
+/// number if it was taken before.
+fn distinct(kind: &str, name: &str, taken: &mut BTreeSet<String>) -> Option<String> {
+    let case = |name: &str| format!("{kind} {name}").trim_start().to_owned();
+    if taken.insert(case(name)) {
+        return None;
+    }
+    let numbered = (2..).map(|number| format!("{name} ({number})"));
+    let mut free = numbered.filter(|name| taken.insert(case(name)));
+    free.next()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_occurs_again_gets_a_number() {
+        let file = |text: &str| ExpectationsFile {
+            expectations: Expectations::parse(Path::new("e.toml"), text).unwrap(),
+            folder: Default::default(),
+        };
+        let text = "[[file]]\npath='/a'\n[[file]]\npath='/a'\n[[run]]\nname='x'\n";
+        let (first, second) = (format!("{text}[[run]]\nname='x (2)'\n"), text.to_owned());
+        let files = ExpectationsFile::with_distinct_names(&[file(&first), file(&second)]);
+        let names = |file: &ExpectationsFile| -> Vec<String> {
+            let Expectations { file, run, .. } = &file.expectations;
+            let files = file.iter().map(|it| it.name.clone().unwrap_or(it.path.clone()));
+            files.chain(run.iter().map(|run| run.name.clone())).collect()
+        };
+        assert_eq!(names(&files[0]), ["/a", "/a (2)", "x", "x (2)"]);
+        assert_eq!(names(&files[1]), ["/a (3)", "/a (4)", "x (3)"]);
+    }
+}
