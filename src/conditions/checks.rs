@@ -44,6 +44,13 @@ impl Checks {
         checks.push(Check { subject: subject.to_owned(), expected, found });
     }
 
+    /// Adds all of `checks`.
+    pub(crate) fn add(&mut self, checks: Self) {
+        self.passed.extend(checks.passed);
+        self.mismatches.extend(checks.mismatches);
+        self.hints.extend(checks.hints);
+    }
+
     /// Adds all of `checks`, with `subject` before their own subjects.
     pub(crate) fn append(&mut self, subject: &str, checks: Self) {
         let named = |check: Check| {

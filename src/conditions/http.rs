@@ -38,6 +38,9 @@ pub struct HttpExpectations {
     pub redirects: bool,
     /// The status, or a list of possible ones; 200 by default.
     pub status: Option<Statuses>,
+    /// Rules for the status of a goss file; they replace `status`.
+    #[serde(skip)]
+    pub status_rules: Option<Text>,
     /// Headers of the answer, by name.
     #[serde(default)]
     pub headers: BTreeMap<String, Text>,

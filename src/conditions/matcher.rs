@@ -49,6 +49,8 @@ enum Rule {
         matchers: Vec<Matcher>,
         exactly: bool,
     },
+    /// The elements of a list are these, in this order.
+    List(Vec<Matcher>),
     Not(Box<Matcher>),
     And(Vec<Matcher>),
     Or(Vec<Matcher>),
@@ -108,6 +110,11 @@ impl Matcher {
                 let none_else = || elements.iter().all(|it| matchers.iter().any(|m| fits(m, it)));
                 each && (!exactly || elements.len() == matchers.len() && none_else())
             }
+            Rule::List(matchers) => {
+                let elements: Vec<Found> = found.elements().into_iter().map(Found::Text).collect();
+                let pairs = || matchers.iter().zip(&elements);
+                matchers.len() == elements.len() && pairs().all(|(it, found)| it.is_match(found))
+            }
             Rule::Not(matcher) => !matcher.is_match(found),
             Rule::And(matchers) => matchers.iter().all(|matcher| matcher.is_match(found)),
             Rule::Or(matchers) => matchers.iter().any(|matcher| matcher.is_match(found)),
@@ -138,7 +145,10 @@ fn named(name: &str, value: &Value) -> Result<Rule, String> {
     let number = || value.as_f64().ok_or(format!("{name} needs a number"));
     let one = |value: &Value| Matcher::parse(value, false);
     Ok(match name {
-        "equal" => one(value)?.rule,
+        "equal" => match value {
+            Value::Array(list) => Rule::List(all(list)?),
+            value => one(value)?.rule,
+        },
         "have-prefix" => Rule::Prefix(text()?),
         "have-suffix" => Rule::Suffix(text()?),
         "contain-substring" => Rule::Substring(text()?),
@@ -244,6 +254,9 @@ mod tests {
             (json!("true"), Found::Bool(true), true),
             (json!(["a", "b"]), list(&["b", "c", "a"]), true),
             (json!(["a", "d"]), list(&["b", "c", "a"]), false),
+            (json!({ "equal": ["a", "b"] }), list(&["a", "b"]), true),
+            (json!({ "equal": ["a", "b"] }), list(&["b", "a"]), false),
+            (json!({ "equal": ["a"] }), list(&["a", "b"]), false),
             (json!({ "consist-of": ["a", "b"] }), list(&["b", "a"]), true),
             (json!({ "consist-of": ["a"] }), list(&["b", "a"]), false),
             (json!({ "contain-element": { "have-prefix": "b" } }), list(&["a", "bc"]), true),

@@ -4,10 +4,10 @@ use super::fields::{paragraphs, value};
 use super::package::{Ecosystem, Package};
 
 /// The database of apk, and its place in newer releases.
-pub(super) const INSTALLED: [&str; 2] = ["lib/apk/db/installed", "usr/lib/apk/db/installed"];
+pub(crate) const INSTALLED: [&str; 2] = ["lib/apk/db/installed", "usr/lib/apk/db/installed"];
 
 /// The packages in the text of a database.
-pub(super) fn packages(text: &str) -> Vec<Package> {
+pub(crate) fn packages(text: &str) -> Vec<Package> {
     let mut packages = Vec::new();
     for fields in paragraphs(text) {
         let Some(name) = value(&fields, "P") else { continue };

@@ -5,12 +5,12 @@ use super::fields::{paragraphs, value};
 use super::package::{Ecosystem, Package};
 
 /// The database of dpkg.
-pub(super) const STATUS: &str = "var/lib/dpkg/status";
+pub(crate) const STATUS: &str = "var/lib/dpkg/status";
 /// A folder with a file for each package, in images without dpkg.
-pub(super) const STATUS_FOLDER: &str = "var/lib/dpkg/status.d/";
+pub(crate) const STATUS_FOLDER: &str = "var/lib/dpkg/status.d/";
 
 /// The installed packages in the text of a database.
-pub(super) fn packages(text: &str) -> Vec<Package> {
+pub(crate) fn packages(text: &str) -> Vec<Package> {
     let mut packages = Vec::new();
     for fields in paragraphs(text) {
         // The files for single packages have no status.

@@ -12,9 +12,23 @@ fn sample() -> SampleImage {
     let write = |path: &str, text: &str| std::fs::write(sample.path(path), text).unwrap();
     write("rootfs/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nweb:x:7:8::/www:/bin/true\n");
     write("rootfs/etc/group", "root:x:0:\nweb:x:8:\nlog:x:9:web,root\n");
+    std::fs::create_dir_all(sample.path("rootfs/var/lib/dpkg")).unwrap();
+    write("rootfs/var/lib/dpkg/status", DPKG_STATUS);
     sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
     sample
 }
+
+const DPKG_STATUS: &str = "\
+Package: nginx
+Status: install ok installed
+Architecture: amd64
+Version: 1.22.1-9
+
+Package: vim
+Status: deinstall ok config-files
+Architecture: amd64
+Version: 9.0
+";
 
 /// Runs `seatrial check` on `app.tar` with the goss file `yaml`.
 fn check(sample: &SampleImage, yaml: &str, arguments: &[&str]) -> (Option<i32>, Value, String) {
@@ -51,6 +65,8 @@ const STATIC: &[(&str, bool)] = &[
         true,
     ),
     ("file: { /www/index.html: { exists: true, sha256: '00' } }", false),
+    ("file: { /www/index.html: { exists: true, md5: a5ef57cc7fcf91ca225531b309a0e9bf } }", true),
+    ("file: { /www/index.html: { exists: true, md5: '00' } }", false),
     // Go's syntax of regular expressions.
     ("file: { /www/index.html: { exists: true, contents: ['!/{\"a\"/', '/\\<h1/'] } }", true),
     ("file: { /www/index.html: { exists: true, contents: { match-regexp: '[[<]h1' } } }", true),
@@ -71,6 +87,15 @@ const STATIC: &[(&str, bool)] = &[
     ("group: { log: { exists: true, gid: 9 } }", true),
     ("group: { log: { exists: true, gid: 8 } }", false),
     ("group: { a name: { groupname: mail, exists: false } }", true),
+    ("package: { nginx: { installed: true, versions: [1.22.1-9] } }", true),
+    ("package: { 'nginx:amd64': { installed: true } }", true),
+    ("package: { a name: { name: nginx, installed: true, retry_count: 2 } }", true),
+    ("package: { nginx: { installed: true, versions: [1.22.1] } }", false),
+    ("package: { nginx: { installed: true, versions: { consist-of: [1.22.1-9] } } }", true),
+    ("package: { nginx: { installed: false } }", false),
+    // Only its configuration files are left.
+    ("package: { vim: { installed: false } }", true),
+    ("package: { apache2: { installed: true } }", false),
 ];
 
 #[test]
@@ -87,19 +112,31 @@ fn a_goss_test_of_files_users_or_groups_has_the_same_result_as_in_goss() {
 fn what_a_goss_file_has_that_is_not_supported_is_bad_input_that_names_it() {
     let sample = sample();
     for (yaml, problem) in [
-        ("package: { nginx: { installed: true } }", "of the type package are not supported"),
+        ("mount: { /data: { exists: true } }", "of the type mount are not supported"),
         ("gossfile: { other.yaml: {} }\nfile: {}", "of the type gossfile are not supported"),
         ("file: { '{{.Env.HOME}}': { exists: true } }", "templates in goss files"),
         ("file: { /x: { exist: true } }", "unknown key \"exist\"; did you mean \"exists\"?"),
         ("file: { /x: { mode: '0755' } }", "missing key \"exists\""),
-        ("file: { /x: { exists: true, md5: abc } }", "file /x: md5 is not supported"),
         ("file: { /x: { exists: true, mode: 755 } }", "file /x: mode: write the mode as a string"),
         ("file: { /x: { exists: true, size: { about: 5 } } }", "unknown matcher \"about\""),
         ("file: { /x: { exists: true, contents: ['/(/'] } }", "file /x: contents: pattern"),
         ("file: {}", "the file has no tests"),
         ("port: { 'sctp:80': { listening: true } }", "invalid port \"sctp:80\""),
         ("http: { 'http://example.org/': { status: 200 } }", "requests to the container itself"),
-        ("command: { a: { exit-status: { lt: 3 } } }", "exit-status: only a number"),
+        ("command: { a: { exit-status: { least: 3 } } }", "exit-status: unknown matcher"),
+        ("command: { a: { exit-status: 0, retry_delay: x } }", "invalid retry_delay"),
+        (
+            "http: { 'https://localhost/': { status: 200 } }",
+            "give ca-file, or allow-insecure: true",
+        ),
+        (
+            "http: { 'http://localhost/': { status: 200, proxy: 'http://p' } }",
+            "proxy is not support",
+        ),
+        (
+            "http: { 'https://localhost/': { status: 200, cert-file: c } }",
+            "cert-file is not support",
+        ),
     ] {
         let (code, _, errors) = check(&sample, yaml, &["--no-vm"]);
         assert_eq!(code, Some(2), "{yaml}\n{errors}");
@@ -126,6 +163,12 @@ command:
   passes: { exec: "echo one; echo two >&2", exit-status: 0, stdout: [one], stderr: ["/^t.o$/"] }
   exit 3: { exit-status: 3 }
   echo x: { exit-status: 0, stdout: "x\n" }
+  exit 7: { exit-status: { or: [{ lt: 3 }, "7"] } }
+  third:
+    exec: "echo >>/dev/shm/a; exit $((3 - $(/bin/busybox wc -l </dev/shm/a)))"
+    exit-status: 0
+    retry_count: 2
+    retry_delay: 10
 port:
   tcp6:8080: { listening: true, ip: ["::"] }
   tcp:81: { listening: false }
@@ -134,12 +177,16 @@ process:
   nginx: { running: false }
 http:
   http://localhost:8080/index.html:
-    status: 200
+    status: { and: [{ ge: 200 }, { lt: 300 }] }
     username: a
     password: b
     headers: ["/^Content-Type: text/", "!X-Powered-By"]
     body: [ahoy, "!bye"]
 "#;
+
+/// The check of a command that succeeds at the third attempt.
+const THIRD: &str = "exit code of [\"sh\", \"-c\", \
+    \"echo >>/dev/shm/a; exit $((3 - $(/bin/busybox wc -l </dev/shm/a)))\"]";
 
 #[test]
 fn goss_tests_of_commands_ports_processes_and_requests_have_the_same_results_as_in_goss() {
@@ -154,6 +201,8 @@ fn goss_tests_of_commands_ports_processes_and_requests_have_the_same_results_as_
     let wrong = RUNNING
         .replace("exit 3: { exit-status: 3 }", "exit 3: { exit-status: 0 }")
         .replace("x\\n", "x")
+        .replace("retry_count: 2", "retry_count: 1")
+        .replace("lt: 300", "lt: 200")
         .replace("tcp:81: { listening: false }", "tcp:81: { listening: true }")
         .replace("nginx: { running: false }", "nginx: { running: true }")
         .replace("!X-Powered-By", "X-Powered-By")
@@ -169,10 +218,12 @@ fn goss_tests_of_commands_ports_processes_and_requests_have_the_same_results_as_
         [
             "port tcp:81",
             "process nginx",
+            "status of GET /index.html at port 8080",
             "headers of GET /index.html at port 8080",
             "body of GET /index.html at port 8080",
             "standard output of [\"sh\", \"-c\", \"echo x\"]",
             "exit code of [\"sh\", \"-c\", \"exit 3\"]",
+            THIRD,
         ],
         "{verdict:#}"
     );

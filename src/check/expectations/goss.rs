@@ -2,22 +2,22 @@
 
 use crate::conditions::Matcher;
 
-/// A file, user or group, with matchers for its properties.
+/// A file, user, group or package, with matchers for its properties.
 #[derive(Clone, Debug)]
 pub(in crate::check) struct GossExpectations {
     /// The name of the test case.
     pub name: String,
     /// Whether the test case is skipped.
     pub skip: bool,
-    /// The file, user or group.
+    /// The file, user, group or package.
     pub subject: GossSubject,
-    /// Whether it exists.
+    /// Whether it exists, or is installed.
     pub exists: Matcher,
     /// Other properties, which are not compared if it does not exist.
     pub properties: Vec<(GossProperty, Matcher)>,
 }
 
-/// A file, user or group.
+/// A file, user, group or package.
 #[derive(Clone, Debug)]
 pub(in crate::check) enum GossSubject {
     /// The file at this path.
@@ -26,9 +26,11 @@ pub(in crate::check) enum GossSubject {
     User(String),
     /// The group with this name.
     Group(String),
+    /// The Debian or Alpine package with this name.
+    Package(String),
 }
 
-/// A property of a file, user or group.
+/// A property of a file, user, group or package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::check) enum GossProperty {
     Mode,
@@ -40,11 +42,13 @@ pub(in crate::check) enum GossProperty {
     LinkedTo,
     Filetype,
     Contents,
+    Md5,
     Sha256,
     Sha512,
     Groups,
     Home,
     Shell,
+    Versions,
 }
 
 /// A port of the container, or a process in it.

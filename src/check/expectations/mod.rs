@@ -35,6 +35,7 @@ pub use image::{EnvExpectations, ImageExpectations, SharedLayers};
 pub(in crate::check) use license::LicenseExpectations;
 pub use names::{Names, SomeNames};
 pub use run::{RunExpectations, SetupCommand, Start};
+pub(in crate::check) use service::Retries;
 pub use service::{ExecExpectations, ServiceExpectations, StopExpectations};
 pub use values::{Mode, Sha256Digest};
 pub use vm::VmSettings;

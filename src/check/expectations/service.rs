@@ -1,5 +1,7 @@
 //! Expectations of services.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -89,6 +91,21 @@ pub struct ExecExpectations {
     pub stderr: Option<Text>,
     /// The time limit; 60 seconds by default.
     pub timeout: Option<Timeout>,
+    /// Rules for the exit code, of a goss file; they replace `exit_code`.
+    #[serde(skip)]
+    pub(in crate::check) exit_code_rules: Option<Text>,
+    /// Further attempts, of a goss file, if the command is not as expected.
+    #[serde(skip)]
+    pub(in crate::check) retries: Retries,
+}
+
+/// Further attempts to run a command.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::check) struct Retries {
+    /// The number of attempts after the first.
+    pub count: u32,
+    /// The time before each of them.
+    pub delay: Duration,
 }
 
 /// How a service stops after its stop signal.

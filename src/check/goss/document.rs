@@ -1,6 +1,7 @@
 //! The keys of a goss file, as its own types have them. Matchers are parsed later.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
@@ -24,6 +25,8 @@ pub(super) struct Gossfile {
     pub group: BTreeMap<String, Group>,
     #[serde(deserialize_with = "or_empty")]
     pub process: BTreeMap<String, Process>,
+    #[serde(deserialize_with = "or_empty")]
+    pub package: BTreeMap<String, Package>,
     pub addr: Option<IgnoredAny>,
     pub dns: Option<IgnoredAny>,
     pub gossfile: Option<IgnoredAny>,
@@ -31,7 +34,6 @@ pub(super) struct Gossfile {
     pub kernel_param: Option<IgnoredAny>,
     pub matching: Option<IgnoredAny>,
     pub mount: Option<IgnoredAny>,
-    pub package: Option<IgnoredAny>,
     pub registry: Option<IgnoredAny>,
     pub service: Option<IgnoredAny>,
 }
@@ -54,7 +56,6 @@ impl Gossfile {
             ("kernel-param", &self.kernel_param),
             ("matching", &self.matching),
             ("mount", &self.mount),
-            ("package", &self.package),
             ("registry", &self.registry),
             ("service", &self.service),
         ];
@@ -84,7 +85,7 @@ pub(super) struct File {
     pub contents: Option<Value>,
     /// The old name of `contents`.
     pub contains: Option<Value>,
-    pub md5: Option<IgnoredAny>,
+    pub md5: Option<Value>,
     pub sha256: Option<Value>,
     pub sha512: Option<Value>,
 }
@@ -104,6 +105,11 @@ pub(super) struct Command {
     pub stderr: Option<Value>,
     /// Milliseconds.
     pub timeout: Option<u64>,
+    /// The number of further attempts.
+    #[serde(rename = "retry_count", default)]
+    pub retry_count: i64,
+    #[serde(rename = "retry_delay")]
+    pub retry_delay: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,6 +135,10 @@ pub(super) struct Http {
     pub request_body: Option<String>,
     pub username: Option<String>,
     pub password: Option<String>,
+    pub ca_file: Option<PathBuf>,
+    pub cert_file: Option<String>,
+    pub key_file: Option<String>,
+    pub proxy: Option<String>,
     pub headers: Option<Value>,
     pub body: Option<Value>,
 }
@@ -190,4 +200,23 @@ pub(super) struct Process {
     pub skip: bool,
     pub comm: Option<String>,
     pub running: Value,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Package {
+    #[serde(rename = "title", default)]
+    pub _title: IgnoredAny,
+    #[serde(rename = "meta", default)]
+    pub _meta: IgnoredAny,
+    #[serde(default)]
+    pub skip: bool,
+    pub name: Option<String>,
+    pub installed: Value,
+    pub versions: Option<Value>,
+    // The packages of an image do not change between attempts.
+    #[serde(rename = "retry_count", default)]
+    pub _retry_count: IgnoredAny,
+    #[serde(rename = "retry_delay", default)]
+    pub _retry_delay: IgnoredAny,
 }

@@ -1,7 +1,9 @@
-//! Checks of files, users and groups, as goss has them.
+//! Checks of files, users, groups and packages, as goss has them.
 
+use md5::Md5;
 use sha2::{Digest as _, Sha256, Sha512};
 
+use super::packages;
 use crate::archive::files::FileInfo;
 use crate::archive::tar::{MemberKind, SpecialKind};
 use crate::check::CheckError;
@@ -50,9 +52,14 @@ pub(super) fn check(
     }
     let mut checks = Checks::default();
     let subject = Subject::find(image, accounts, &expected.subject)?;
+    if let Subject::NoPackages = subject {
+        let found = "the image has no database of dpkg or apk";
+        checks.record("installed", &expected.exists, found, false);
+        return Ok(TestCase::finished(&image.name(), &expected.name, checks));
+    }
     let exists = Found::Bool(subject.exists());
     let passed = expected.exists.is_match(&exists);
-    checks.record("exists", &expected.exists, subject.exists(), passed);
+    checks.record(subject.existence(), &expected.exists, subject.exists(), passed);
     if passed && subject.exists() {
         for (property, matcher) in &expected.properties {
             let found = subject.property(*property);
@@ -84,19 +91,25 @@ fn name(property: GossProperty) -> &'static str {
         GossProperty::LinkedTo => "linked-to",
         GossProperty::Filetype => "filetype",
         GossProperty::Contents => "contents",
+        GossProperty::Md5 => "md5",
         GossProperty::Sha256 => "sha256",
         GossProperty::Sha512 => "sha512",
         GossProperty::Groups => "groups",
         GossProperty::Home => "home",
         GossProperty::Shell => "shell",
+        GossProperty::Versions => "versions",
     }
 }
 
-/// A file, user or group as the image has it.
+/// A file, user, group or package as the image has it.
 enum Subject<'a> {
     File(Option<FoundFile<'a>>),
     User(&'a Accounts, &'a str),
     Group(&'a Accounts, &'a str),
+    /// The installed versions of a package.
+    Package(Vec<String>),
+    /// A package in an image without a database of packages.
+    NoPackages,
 }
 
 /// A file, and the content to which symlinks at its path lead.
@@ -115,6 +128,10 @@ impl<'a> Subject<'a> {
         Ok(match subject {
             GossSubject::User(name) => Self::User(accounts, name),
             GossSubject::Group(name) => Self::Group(accounts, name),
+            GossSubject::Package(name) => match packages::versions(image, name)? {
+                Some(versions) => Self::Package(versions),
+                None => Self::NoPackages,
+            },
             GossSubject::File(path) => {
                 let target = image.target_of(path);
                 let mut found = image.find(&[path.clone(), target.clone()])?;
@@ -130,6 +147,16 @@ impl<'a> Subject<'a> {
             Self::File(file) => file.is_some(),
             Self::User(accounts, name) => field(&accounts.users, 0, name, 0).is_some(),
             Self::Group(accounts, name) => field(&accounts.groups, 0, name, 0).is_some(),
+            Self::Package(versions) => !versions.is_empty(),
+            Self::NoPackages => false,
+        }
+    }
+
+    /// The name of the property whose value is [`exists`](Self::exists).
+    fn existence(&self) -> &'static str {
+        match self {
+            Self::File(_) | Self::User(..) | Self::Group(..) => "exists",
+            Self::Package(_) | Self::NoPackages => "installed",
         }
     }
 
@@ -138,6 +165,8 @@ impl<'a> Subject<'a> {
             Self::File(file) => file.as_ref()?.property(property),
             Self::User(accounts, name) => user_property(accounts, name, property),
             Self::Group(accounts, name) => number(field(&accounts.groups, 0, name, 2)?),
+            Self::Package(versions) => Some(Found::List(versions.clone())),
+            Self::NoPackages => None,
         }
     }
 }
@@ -161,6 +190,7 @@ impl FoundFile<'_> {
             }
             GossProperty::Filetype => text(filetype(info.kind).to_owned()),
             GossProperty::Contents => text(String::from_utf8_lossy(content.as_ref()?).into_owned()),
+            GossProperty::Md5 => text(hex::encode(Md5::digest(content.as_ref()?))),
             GossProperty::Sha256 => text(hex::encode(Sha256::digest(content.as_ref()?))),
             GossProperty::Sha512 => text(hex::encode(Sha512::digest(content.as_ref()?))),
             _ => None,

@@ -5,6 +5,7 @@ pub(super) mod environment;
 pub(in crate::check) mod file;
 mod goss;
 mod license;
+mod packages;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -33,7 +33,12 @@ pub(crate) fn check_answer(expected: &HttpExpectations, answer: &Answer, checks:
 fn check_status(request: &str, expected: &HttpExpectations, answer: &Answer, checks: &mut Checks) {
     let statuses = expected.status.clone().unwrap_or(Statuses::One(200));
     let status = answer.status.map(|status| status.as_u16());
-    let passed = status.is_some_and(|status| statuses.contains(status));
+    let rules = expected.status_rules.as_ref();
+    let is_expected = |status: u16| match rules {
+        Some(rules) => rules.is_match(&status.to_string()),
+        None => statuses.contains(status),
+    };
+    let passed = status.is_some_and(is_expected);
     let found = match status {
         Some(status) => status.to_string(),
         None => {
@@ -45,7 +50,8 @@ fn check_status(request: &str, expected: &HttpExpectations, answer: &Answer, che
             }
         }
     };
-    checks.record(&format!("status of {request}"), statuses, found, passed);
+    let wanted = rules.map_or_else(|| statuses.to_string(), ToString::to_string);
+    checks.record(&format!("status of {request}"), wanted, found, passed);
 }
 
 fn check_headers(

@@ -3,8 +3,9 @@
 use tokio::time::{Instant, sleep};
 
 use super::Service;
-use crate::check::expectations::{ExecExpectations, HttpExpectations, Text};
+use crate::check::expectations::{ExecExpectations, HttpExpectations, Retries, Text};
 use crate::check::runtime_checks::output::{DEFAULT_TIMEOUT, found_exit_code};
+use crate::check::verdict::Checks;
 use crate::engine::EngineError;
 use crate::harness::{HarnessError, POLL_INTERVAL, Probe, check_answer, describe_end, send};
 use crate::value;
@@ -39,10 +40,25 @@ impl Service<'_> {
         }
     }
 
+    /// Runs a command, and runs it again while it is not as expected and has attempts left.
     pub(super) async fn check_exec(
         &mut self,
         expected: &ExecExpectations,
     ) -> Result<(), HarnessError> {
+        let Retries { count, delay } = expected.retries;
+        let mut checks = self.exec(expected).await?;
+        for _ in 0..count {
+            if checks.mismatches().is_empty() || self.end.or(sleep(delay)).await.is_none() {
+                break;
+            }
+            checks = self.exec(expected).await?;
+        }
+        self.checks.add(checks);
+        Ok(())
+    }
+
+    async fn exec(&self, expected: &ExecExpectations) -> Result<Checks, HarnessError> {
+        let mut checks = Checks::default();
         let limit = expected.timeout.unwrap_or(DEFAULT_TIMEOUT);
         let shown = value::format(&expected.command);
         let user = expected.user.as_deref();
@@ -51,22 +67,26 @@ impl Service<'_> {
             Err(EngineError::Timeout { .. }) => {
                 let subject = format!("duration of {shown}");
                 let limit = format!("at most {limit}");
-                self.checks.record(&subject, limit, "still running", false);
-                return Ok(());
+                checks.record(&subject, limit, "still running", false);
+                return Ok(checks);
             }
             Err(EngineError::Start(problem)) => {
-                self.checks.record(&shown, "the command starts", problem, false);
-                return Ok(());
+                checks.record(&shown, "the command starts", problem, false);
+                return Ok(checks);
             }
             Err(error) => return Err(error.into()),
         };
         let code = expected.exit_code.unwrap_or(0);
+        let (wanted, passed) = match &expected.exit_code_rules {
+            Some(rules) => (rules.to_string(), rules.is_match(&output.code.to_string())),
+            None => (code.to_string(), code == output.code),
+        };
         let mut found = found_exit_code(&output, expected.stderr.is_none());
         // Docker reports a command that cannot be started there.
-        if code != output.code && output.stderr.is_empty() && !output.stdout.is_empty() {
+        if !passed && output.stderr.is_empty() && !output.stdout.is_empty() {
             found += &format!(", standard output {}", value::excerpt_of_end(&output.stdout));
         }
-        self.checks.record(&format!("exit code of {shown}"), code, found, code == output.code);
+        checks.record(&format!("exit code of {shown}"), wanted, found, passed);
         let texts = [
             ("standard output", &expected.stdout, &output.stdout),
             ("standard error", &expected.stderr, &output.stderr),
@@ -74,10 +94,10 @@ impl Service<'_> {
         for (subject, expected, found) in texts {
             if let Some(text) = expected {
                 let (subject, shown) = (format!("{subject} of {shown}"), value::excerpt(found));
-                self.checks.record(&subject, text, shown, text.is_match(found));
+                checks.record(&subject, text, shown, text.is_match(found));
             }
         }
-        Ok(())
+        Ok(checks)
     }
 
     pub(super) async fn check_log(&mut self, expected: &Text) -> Result<(), HarnessError> {

@@ -1,0 +1,171 @@
+//! Tests in a running container.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use super::document::{Command, Http, Port, Process};
+use super::matchers::matcher;
+use crate::check::expectations::{
+    ExecExpectations, HttpExpectations, Retries, SocketExpectations, SocketSubject, Statuses, Text,
+    Timeout, TlsSettings,
+};
+use crate::text;
+
+/// The default timeout of commands in milliseconds.
+const COMMAND_TIMEOUT: u64 = 10_000;
+
+pub(super) fn command(id: &str, command: Command) -> Result<ExecExpectations, String> {
+    let name = format!("command {id}");
+    let line = command.exec.unwrap_or_else(|| id.to_owned());
+    let (exit_code, exit_code_rules) = match number(&command.exit_status) {
+        Some(code) => (Some(code), None),
+        None => {
+            let rules = matcher(&format!("{name}: exit-status"), &command.exit_status, false)?;
+            (None, Some(Text::matched_by(rules)))
+        }
+    };
+    let delay = retry_delay(command.retry_delay.as_ref())
+        .ok_or_else(|| format!("{}: invalid retry_delay", text::escape(&name)))?;
+    let count = u32::try_from(command.retry_count.max(0)).unwrap_or(u32::MAX);
+    let stream = |key: &str, written: Option<Value>| {
+        let written = written.filter(|value| value.as_array().is_none_or(|list| !list.is_empty()));
+        let parse = |value: Value| matcher(&format!("{name}: {key}"), &value, true);
+        written.map(parse).transpose().map(|matcher| matcher.map(Text::matched_by))
+    };
+    let milliseconds = command.timeout.filter(|timeout| *timeout > 0).unwrap_or(COMMAND_TIMEOUT);
+    Ok(ExecExpectations {
+        command: ["sh", "-c", &line].map(str::to_owned).to_vec(),
+        user: None,
+        exit_code,
+        exit_code_rules,
+        retries: Retries { count, delay },
+        stdout: stream("stdout", command.stdout)?,
+        stderr: stream("stderr", command.stderr)?,
+        timeout: Some(Timeout::from_millis(milliseconds)),
+    })
+}
+
+/// The number that a value must be equal to, if that is all that is expected.
+fn number(written: &Value) -> Option<i64> {
+    match written {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Reads the time before further attempts: milliseconds, or text with a unit; `None` if malformed.
+fn retry_delay(written: Option<&Value>) -> Option<Duration> {
+    let default = Duration::from_secs(1);
+    let delay = match written {
+        None | Some(Value::Null) => default,
+        Some(Value::Number(milliseconds)) => {
+            Duration::try_from_secs_f64(milliseconds.as_f64()? / 1000.0).ok()?
+        }
+        Some(Value::String(text)) if text.trim().is_empty() => default,
+        Some(Value::String(text)) => match text.trim().parse::<f64>() {
+            Ok(milliseconds) => Duration::try_from_secs_f64(milliseconds / 1000.0).ok()?,
+            Err(_) => text.trim().parse::<SignedDuration>().ok()?.try_into().ok()?,
+        },
+        Some(_) => return None,
+    };
+    Some(if delay.is_zero() { default } else { delay })
+}
+
+pub(super) fn port(id: &str, port: Port) -> Result<SocketExpectations, String> {
+    let id = port.port.unwrap_or_else(|| id.to_owned());
+    let (protocol, number) = id.split_once(':').unwrap_or(("tcp", &id));
+    let is_known = matches!(protocol, "tcp" | "tcp6" | "udp" | "udp6");
+    let number = number.parse().ok().filter(|_| is_known).ok_or_else(|| {
+        format!("invalid port {}; expected a number, or such as tcp6:80", text::quote(&id))
+    })?;
+    let name = format!("port {protocol}:{number}");
+    let addresses = port.ip.map(|ip| matcher(&format!("{name}: ip"), &ip, false)).transpose()?;
+    Ok(SocketExpectations {
+        subject: SocketSubject::Port(protocol.to_owned(), number),
+        expected: matcher(&format!("{name}: listening"), &port.listening, false)?,
+        addresses,
+        name,
+    })
+}
+
+pub(super) fn process(id: &str, process: Process) -> Result<SocketExpectations, String> {
+    let comm = process.comm.unwrap_or_else(|| id.to_owned());
+    let name = format!("process {comm}");
+    Ok(SocketExpectations {
+        expected: matcher(&format!("{name}: running"), &process.running, false)?,
+        subject: SocketSubject::Process(comm),
+        addresses: None,
+        name,
+    })
+}
+
+/// A request to a port of the container, which goss sends from inside of it.
+pub(super) fn request(id: &str, http: Http) -> Result<HttpExpectations, String> {
+    let url = http.url.unwrap_or_else(|| id.to_owned());
+    let of_url = |problem: &str| format!("http {}: {problem}", text::escape(&url));
+    let plain = url.strip_prefix("http://").map(|rest| (rest, "80"));
+    let encrypted = url.strip_prefix("https://").map(|rest| (rest, "443"));
+    let (rest, default_port) =
+        plain.or(encrypted).ok_or_else(|| of_url("expected http:// or https://"))?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, default_port));
+    if !matches!(host, "localhost" | "127.0.0.1" | "0.0.0.0" | "[::1]") {
+        return Err(of_url("only requests to the container itself are supported: localhost"));
+    }
+    let unsupported =
+        [("cert-file", http.cert_file), ("key-file", http.key_file), ("proxy", http.proxy)];
+    let is_given =
+        |(_, value): &(&str, Option<String>)| value.as_ref().is_some_and(|value| !value.is_empty());
+    if let Some((key, _)) = unsupported.iter().find(|it| is_given(it)) {
+        return Err(of_url(&format!("{key} is not supported")));
+    }
+    let status = number(&http.status).and_then(|status| u16::try_from(status).ok());
+    let status_rules = match status {
+        Some(_) => None,
+        None => Some(Text::matched_by(matcher(&of_url("status"), &http.status, false)?)),
+    };
+    let header = |header: &String| {
+        let (name, value) = header.split_once(": ").ok_or_else(|| of_url("malformed header"))?;
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    let request_headers = http.request_headers.iter().map(header);
+    let mut request_headers = request_headers.collect::<Result<BTreeMap<_, _>, String>>()?;
+    if http.username.is_some() || http.password.is_some() {
+        let [user, password] = [http.username, http.password].map(Option::unwrap_or_default);
+        let credentials = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        request_headers.insert("Authorization".to_owned(), credentials);
+    }
+    let text = |key: &str, written: Option<Value>| {
+        let written = written.filter(|value| value.as_array().is_none_or(|list| !list.is_empty()));
+        let parse = |value: Value| matcher(&of_url(key), &value, true);
+        written.map(parse).transpose().map(|matcher| matcher.map(Text::matched_by))
+    };
+    let verify = !http.allow_insecure;
+    let ca = http.ca_file.filter(|path| !path.as_os_str().is_empty());
+    if encrypted.is_some() && verify && ca.is_none() {
+        return Err(of_url("give ca-file, or allow-insecure: true"));
+    }
+    let server_name = Some(host.trim_matches(['[', ']']).to_owned());
+    let tls = encrypted.map(|_| TlsSettings { verify, ca, server_name });
+    Ok(HttpExpectations {
+        port: port.parse().map_err(|_| of_url("malformed port"))?,
+        path: (!path.is_empty()).then(|| path.to_owned()),
+        method: http.method,
+        request_headers,
+        request_body: http.request_body,
+        tls,
+        redirects: !http.no_follow_redirects,
+        status: status.map(Statuses::One),
+        status_rules,
+        header_lines: text("headers", http.headers)?,
+        body: text("body", http.body)?,
+        timeout: http.timeout.map(|milliseconds| Timeout::from_millis(milliseconds.max(1))),
+        ..HttpExpectations::default()
+    })
+}

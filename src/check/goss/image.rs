@@ -1,0 +1,81 @@
+//! Tests of files and accounts, which the image alone decides.
+
+use super::document::{File, Group, Package, User};
+use super::matchers::{matcher, properties};
+use crate::check::expectations::{GossExpectations, GossProperty, GossSubject};
+
+pub(super) fn file(id: &str, file: File) -> Result<GossExpectations, String> {
+    let path = file.path.unwrap_or_else(|| id.to_owned());
+    let name = format!("file {path}");
+    if !path.starts_with('/') {
+        return Err(format!("{name}: expected an absolute path"));
+    }
+    let written = vec![
+        (GossProperty::Mode, "mode", file.mode),
+        (GossProperty::Size, "size", file.size),
+        (GossProperty::Owner, "owner", file.owner),
+        (GossProperty::Uid, "uid", file.uid),
+        (GossProperty::Group, "group", file.group),
+        (GossProperty::Gid, "gid", file.gid),
+        (GossProperty::LinkedTo, "linked-to", file.linked_to),
+        (GossProperty::Filetype, "filetype", file.filetype),
+        (GossProperty::Contents, "contents", file.contents),
+        (GossProperty::Contents, "contains", file.contains),
+        (GossProperty::Md5, "md5", file.md5),
+        (GossProperty::Sha256, "sha256", file.sha256),
+        (GossProperty::Sha512, "sha512", file.sha512),
+    ];
+    Ok(GossExpectations {
+        skip: file.skip,
+        subject: GossSubject::File(path),
+        exists: matcher(&format!("{name}: exists"), &file.exists, false)?,
+        properties: properties(&name, written)?,
+        name,
+    })
+}
+
+pub(super) fn user(id: &str, user: User) -> Result<GossExpectations, String> {
+    let user_name = user.username.unwrap_or_else(|| id.to_owned());
+    let name = format!("user {user_name}");
+    let written = vec![
+        (GossProperty::Uid, "uid", user.uid),
+        (GossProperty::Gid, "gid", user.gid),
+        (GossProperty::Groups, "groups", user.groups),
+        (GossProperty::Home, "home", user.home),
+        (GossProperty::Shell, "shell", user.shell),
+    ];
+    Ok(GossExpectations {
+        skip: user.skip,
+        subject: GossSubject::User(user_name),
+        exists: matcher(&format!("{name}: exists"), &user.exists, false)?,
+        properties: properties(&name, written)?,
+        name,
+    })
+}
+
+pub(super) fn group(id: &str, group: Group) -> Result<GossExpectations, String> {
+    let group_name = group.groupname.unwrap_or_else(|| id.to_owned());
+    let name = format!("group {group_name}");
+    Ok(GossExpectations {
+        skip: group.skip,
+        subject: GossSubject::Group(group_name),
+        exists: matcher(&format!("{name}: exists"), &group.exists, false)?,
+        properties: properties(&name, vec![(GossProperty::Gid, "gid", group.gid)])?,
+        name,
+    })
+}
+
+pub(super) fn package(id: &str, package: Package) -> Result<GossExpectations, String> {
+    let package_name = package.name.unwrap_or_else(|| id.to_owned());
+    let name = format!("package {package_name}");
+    Ok(GossExpectations {
+        skip: package.skip,
+        subject: GossSubject::Package(package_name),
+        exists: matcher(&format!("{name}: installed"), &package.installed, false)?,
+        properties: properties(
+            &name,
+            vec![(GossProperty::Versions, "versions", package.versions)],
+        )?,
+        name,
+    })
+}
