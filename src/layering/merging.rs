@@ -34,7 +34,9 @@ pub(super) fn layers(
 ) -> Vec<Vec<usize>> {
     let events = Events::new(graph, happened, dependents_change);
     let mut layers = merged(events.start(graph), &events, limit);
-    layers.sort_by_cached_key(|layer| (events.weight(&layer.events), layer.paths.clone()));
+    layers.sort_by_cached_key(|layer| {
+        (events.weight(layer.events.iter().copied()), layer.paths.clone())
+    });
     layers.into_iter().map(|layer| layer.paths).collect()
 }
 
@@ -73,11 +75,10 @@ impl Events {
     }
 
     /// The weight of a set of events.
-    fn weight(&self, events: &[u64]) -> u64 {
-        let (happened, possible) = events.split_at(self.happened);
-        let count =
-            |words: &[u64]| words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
-        count(happened) * HAPPENED + count(possible) * MAY_HAPPEN
+    fn weight(&self, events: impl Iterator<Item = u64>) -> u64 {
+        let weight = |at| if at < self.happened { HAPPENED } else { MAY_HAPPEN };
+        let count = |(at, word): (usize, u64)| u64::from(word.count_ones()) * weight(at);
+        events.enumerate().map(count).sum()
     }
 
     /// The groups of paths that occur in the same events; if there are too many, small ones with
@@ -125,40 +126,98 @@ impl Group {
         self.paths.extend(&other.paths);
         self
     }
-
-    fn cost(&self, events: &Events) -> u128 {
-        self.size * u128::from(events.weight(&self.events))
-    }
 }
 
 /// Merges groups until there are at most `limit`.
 fn merged(groups: Vec<Group>, events: &Events, limit: usize) -> Vec<Group> {
-    let extra = |a: &Group, b: &Group| {
-        let union: Vec<u64> = a.events.iter().zip(&b.events).map(|(a, b)| a | b).collect();
-        let together = (a.size + b.size) * u128::from(events.weight(&union));
-        together.saturating_sub(a.cost(events) + b.cost(events))
-    };
-    let mut live: BTreeMap<usize, Group> = groups.into_iter().enumerate().collect();
-    let mut next = live.len();
-    let mut pairs = BinaryHeap::new();
-    for (index, group) in &live {
-        pairs.extend(
-            live.range(..index).map(|(other, b)| Reverse((extra(group, b), *other, *index))),
-        );
-    }
-    while live.len() > limit {
-        let Some(Reverse((_, one, two))) = pairs.pop() else { break };
-        if !live.contains_key(&one) || !live.contains_key(&two) {
-            continue;
-        }
-        if let (Some(one), Some(two)) = (live.remove(&one), live.remove(&two)) {
-            let union = one.joined(&two);
-            pairs.extend(live.iter().map(|(other, b)| Reverse((extra(&union, b), *other, next))));
-            live.insert(next, union);
-            next += 1;
+    let mut search = Search { events, groups: Vec::new(), queue: BinaryHeap::new() };
+    groups.into_iter().for_each(|group| search.add(group));
+    for _ in limit..search.groups.len() {
+        let Some((one, two)) = search.cheapest_pair() else { break };
+        if let (Some(one), Some(two)) = (search.groups[one].take(), search.groups[two].take()) {
+            search.add(one.group.joined(&two.group));
         }
     }
-    live.into_values().collect()
+    search.groups.into_iter().flatten().map(|candidate| candidate.group).collect()
+}
+
+/// How many of a group's cheapest partners are known at a time.
+const PARTNERS: usize = 16;
+
+/// The groups that are left, and the cheapest pair of each with a group before it. Only removing
+/// groups changes which pair that is, since new groups are last: what the queue has is never more
+/// than the cheapest cost.
+struct Search<'a> {
+    events: &'a Events,
+    /// Merged groups are gone.
+    groups: Vec<Option<Candidate>>,
+    /// The extra cost of a pair, and its two groups, the later one last.
+    queue: BinaryHeap<Reverse<(u128, usize, usize)>>,
+}
+
+/// A group, and what it costs as a layer.
+struct Candidate {
+    group: Group,
+    cost: u128,
+    /// The cheapest partners before it, with the extra cost of each; the cheapest is last.
+    partners: Vec<(u128, usize)>,
+}
+
+impl Search<'_> {
+    /// Adds a group after all others.
+    fn add(&mut self, group: Group) {
+        let cost = group.size * u128::from(self.events.weight(group.events.iter().copied()));
+        let index = self.groups.len();
+        self.groups.push(Some(Candidate { group, cost, partners: Vec::new() }));
+        self.enqueue(index);
+    }
+
+    /// Removes the two groups from the queue whose union costs the least more, and returns them.
+    fn cheapest_pair(&mut self) -> Option<(usize, usize)> {
+        loop {
+            let Reverse((_, one, two)) = self.queue.pop()?;
+            if self.groups[two].is_none() {
+                continue;
+            }
+            if self.groups[one].is_some() {
+                return Some((one, two));
+            }
+            self.enqueue(two);
+        }
+    }
+
+    /// Adds the cheapest pair of the group `index` with a group before it to the queue.
+    fn enqueue(&mut self, index: usize) {
+        let Some(mut candidate) = self.groups[index].take() else { return };
+        while candidate.partners.pop_if(|(_, other)| self.groups[*other].is_none()).is_some() {}
+        if candidate.partners.is_empty() {
+            candidate.partners = self.partners(&candidate, index);
+        }
+        let cheapest = candidate.partners.last();
+        self.queue.extend(cheapest.map(|(extra, other)| Reverse((*extra, *other, index))));
+        self.groups[index] = Some(candidate);
+    }
+
+    /// The cheapest partners of `candidate` among the groups before `index`.
+    fn partners(&self, candidate: &Candidate, index: usize) -> Vec<(u128, usize)> {
+        let live = self.groups[..index].iter().enumerate();
+        let live = live.filter_map(|(other, group)| Some((other, group.as_ref()?)));
+        let mut all: Vec<_> =
+            live.map(|(other, group)| (self.extra(group, candidate), other)).collect();
+        if all.len() > PARTNERS {
+            all.select_nth_unstable(PARTNERS);
+            all.truncate(PARTNERS);
+        }
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        all
+    }
+
+    /// The extra cost of the union of two groups.
+    fn extra(&self, a: &Candidate, b: &Candidate) -> u128 {
+        let union = a.group.events.iter().zip(&b.group.events).map(|(a, b)| a | b);
+        let together = (a.group.size + b.group.size) * u128::from(self.events.weight(union));
+        together.saturating_sub(a.cost + b.cost)
+    }
 }
 
 #[cfg(test)]
@@ -183,7 +242,58 @@ mod tests {
         let most = MAX_POSSIBLE.div_ceil(u64::BITS as usize);
         assert!(events.of_path.iter().all(|bits| bits.len() <= most));
         // Each path is still in an event.
-        assert!(events.of_path.iter().all(|bits| events.weight(bits) == MAY_HAPPEN));
+        assert!(
+            events.of_path.iter().all(|bits| events.weight(bits.iter().copied()) == MAY_HAPPEN)
+        );
         assert_eq!(layers(&graph, &[], true, 40).concat().len(), 5000);
+    }
+
+    /// The definition of the search: the cheapest of all pairs is merged, again and again.
+    fn merged_by_trying_all(groups: &[Group], happened: usize, limit: usize) -> Vec<Vec<usize>> {
+        let cost = |group: &Group| {
+            let bits = |words: &[u64]| words.iter().map(|word| word.count_ones()).sum::<u32>();
+            let (happened, possible) = group.events.split_at(happened);
+            group.size * u128::from(5 * bits(happened) + bits(possible))
+        };
+        let mut groups: Vec<Option<Group>> = groups.iter().cloned().map(Some).collect();
+        while groups.iter().flatten().count() > limit {
+            let mut best: Option<(u128, usize, usize)> = None;
+            for (two, b) in groups.iter().enumerate() {
+                for (one, a) in groups[..two].iter().enumerate() {
+                    let (Some(a), Some(b)) = (a, b) else { continue };
+                    let extra = cost(&a.clone().joined(b)) - cost(a) - cost(b);
+                    let pair = (extra, one, two);
+                    best = Some(best.map_or(pair, |best| best.min(pair)));
+                }
+            }
+            let (_, one, two) = best.unwrap();
+            let (one, two) = (groups[one].take().unwrap(), groups[two].take().unwrap());
+            groups.push(Some(one.joined(&two)));
+        }
+        groups.into_iter().flatten().map(|group| group.paths).collect()
+    }
+
+    #[test]
+    fn the_cheapest_pair_is_merged_again_and_again() {
+        let mut state = 1_u64;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % below
+        };
+        for (count, sizes, bits) in [(120, 1_000_000, 40), (90, 10, 128), (60, 1, 3), (3, 5, 5)] {
+            let group = |path| {
+                let size = u128::from(random(sizes)) + 1;
+                let mut words = [0; 2];
+                (0..=random(3)).map(|_| random(bits)).for_each(|bit| {
+                    words[(bit / 64) as usize] |= 1 << (bit % 64);
+                });
+                Group { events: words.to_vec(), size, paths: vec![path] }
+            };
+            let groups: Vec<Group> = (0..count).map(group).collect();
+            let events = Events { of_path: Vec::new(), happened: 1 };
+            let found = merged(groups.clone(), &events, 7);
+            let found: Vec<Vec<usize>> = found.into_iter().map(|group| group.paths).collect();
+            assert_eq!(found, merged_by_trying_all(&groups, 1, 7), "{count} groups");
+        }
     }
 }
