@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use super::ArchiveError;
 use super::blob::{FileSlice, LayerBlob};
 use super::limits::Limits;
+use crate::image::manifest::OciPlatform;
 use crate::image::reference::familiar;
 use crate::image::{DiffId, Digest, ImageConfig, Platform};
+use crate::text;
 
 /// An opened image: its config has been read, its layers have not.
 #[derive(Clone, Debug)]
@@ -34,6 +36,21 @@ impl Image {
     /// The image ID in Docker's classic image store: the digest of the config.
     pub fn id(&self) -> Digest {
         Digest::of(&self.raw_config)
+    }
+
+    /// Checks that `wanted`, which the user selected, can run the image. An image without a
+    /// platform may be for any.
+    ///
+    /// # Errors
+    /// If the image is for another platform.
+    pub(crate) fn check_platform(&self, wanted: &Platform) -> Result<(), ArchiveError> {
+        let own = OciPlatform::from(&self.config);
+        if own.architecture.is_empty() || own.rank_for(wanted).is_some() {
+            return Ok(());
+        }
+        let own = own.to_string();
+        let problem = format!("the image is for {}, not for {wanted}", text::shorten(&own));
+        Err(ArchiveError::invalid(&self.path, problem))
     }
 }
 

@@ -10,6 +10,8 @@ use super::walk::FileId;
 use crate::archive::entry::display_path;
 use crate::archive::tree::DirMetadata;
 use crate::closure::StorePath;
+use crate::image::Platform;
+use crate::image::manifest::OciPlatform;
 use crate::text;
 
 /// Collects notices while layers are listed, from several threads.
@@ -19,6 +21,8 @@ pub(super) struct Notices {
     outputs: Vec<FileId>,
     /// The owner of the image's files.
     owner: (u64, u64),
+    /// The platforms of the base and of the image, if the image cannot run the base's programs.
+    foreign_base: Option<(String, String)>,
     found: Mutex<Found>,
 }
 
@@ -51,6 +55,14 @@ impl Notices {
     /// Registers a file that the build writes.
     pub(super) fn add_output(&mut self, file: FileId) {
         self.outputs.push(file);
+    }
+
+    /// Notes that the platform `own` of the image cannot run the programs of a base for `base`, if
+    /// it cannot.
+    pub(super) fn set_base_platform(&mut self, base: &OciPlatform, own: &Platform) {
+        if !base.architecture.is_empty() && base.rank_for(own).is_none() {
+            self.foreign_base = Some((base.to_string(), own.to_string()));
+        }
     }
 
     /// Whether `file` is an output.
@@ -119,6 +131,13 @@ impl Notices {
     pub(super) fn all(&self) -> Vec<String> {
         let found = self.found();
         let mut notices: Vec<String> = Vec::new();
+        if let Some((base, own)) = &self.foreign_base {
+            notices.push(format!(
+                "the image is for {own}, but its base is for {}: programs of the base do not run \
+                 there",
+                text::shorten(base)
+            ));
+        }
         if !found.left_out.is_empty() {
             let paths = text::list(&found.left_out);
             notices.push(format!("left {paths} out of the contents, because it is the output"));

@@ -13,6 +13,7 @@ use super::plan::{Plan, base_config, invalid_config};
 use super::recipe::Recipe;
 use super::split::{self, Split};
 use super::step_state::StepState;
+use crate::image::manifest::OciPlatform;
 use crate::image::{ContainerConfig, Timestamp, inherit};
 use crate::layering::{LayeringError, Strategy};
 use crate::text;
@@ -30,7 +31,7 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
     let mut contents = inputs::contents(&recipe)?;
     let finished = inputs::finished_layers(&recipe)?;
     let created = created(&recipe)?;
-    let notices = Notices::new((recipe.owner.uid, recipe.owner.gid));
+    let mut notices = Notices::new((recipe.owner.uid, recipe.owner.gid));
     let closure = inputs::closure(&recipe, &contents, &notices)?;
     // Pipelines may name packages, too.
     let names_known = recipe.include_store_paths && !recipe.package_layers;
@@ -38,6 +39,9 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
         pipeline.check_paths(&closure).map_err(LayeringError::from)?;
     }
     let (base, platform) = base::open_base(&recipe, threads)?;
+    if let Some(base) = &base {
+        notices.set_base_platform(&OciPlatform::from(&base.image.config), &platform);
+    }
     let whole = closure.clone();
     let closure = inputs::missing_in_base(closure, &recipe, base.as_ref())?;
     let config = config(&recipe, base.as_ref())?;

@@ -292,7 +292,11 @@ fn input(
     } else {
         let selector =
             ImageSelector { platform: Some(platform.clone()), limits, ..ImageSelector::default() };
-        let image = access.open(path, &selector)?.fetched()?;
+        let opened = access.open(path, &selector)?;
+        if let Some(platform) = &args.platform {
+            opened.image.check_platform(platform)?;
+        }
+        let image = opened.fetched()?;
         CheckInput::from_image(image, platform, threads)?
     })
 }

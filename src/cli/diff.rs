@@ -105,7 +105,11 @@ fn open(
     let selector =
         ImageSelector { platform: Some(platform.clone()), limits, ..ImageSelector::default() };
     if !is_recipe(path) {
-        return Ok((access.open(path, &selector)?.fetched()?, None));
+        let opened = access.open(path, &selector)?;
+        if let Some(platform) = &args.platform {
+            opened.image.check_platform(platform)?;
+        }
+        return Ok((opened.fetched()?, None));
     }
     let threads = thread_count(None);
     let recipe = Recipe { limits, ..Recipe::read_for(path, &platform)? };

@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::args::{AccessArgs, RecipeArgs, is_recipe};
 use super::daemon::connect;
 use super::exit::UsageError;
-use super::images::location;
+use super::images::{Opened, location};
 use super::progress::StatusLine;
 use super::runtime::block_on;
 use super::streams::{json, stdout};
@@ -106,11 +106,20 @@ fn open_image(args: &Args, platform: &Platform) -> anyhow::Result<Image> {
     let access = args.access.access(!args.recipe.is_uncached());
     let is_file = location.path().is_some() && location.name_in_file().is_none();
     let Some(reference) = args.reference.as_ref().filter(|_| is_file) else {
-        return access.open_location(&location, &any)?.fetched();
+        return selected(args, access.open_location(&location, &any)?);
     };
     let (name, tag) = (Some(reference.name.to_string()), Some(reference.tag.to_string()));
     let named = access.open_location(&location, &ImageSelector { name, tag, ..any.clone() });
-    named.or_else(|error| access.open_location(&location, &any).map_err(|_| error))?.fetched()
+    let opened = named.or_else(|error| access.open_location(&location, &any).map_err(|_| error));
+    selected(args, opened?)
+}
+
+/// Fetches an image that was opened, if it is for the platform that the user selected.
+fn selected(args: &Args, opened: Opened) -> anyhow::Result<Image> {
+    if let Some(platform) = &args.platform {
+        opened.image.check_platform(platform)?;
+    }
+    opened.fetched()
 }
 
 /// Returns the requested reference, or the image's own.

@@ -199,7 +199,7 @@ pub(crate) fn to_oci_archive(
 }
 
 fn tree(source: &Source, options: &CopyOptions) -> Result<ImageTree, BuildError> {
-    match source.whole_tree(options.platform.as_ref())? {
+    match source.selected_tree(options.platform.as_ref())? {
         Some(tree) => Ok(tree),
         None => {
             let (image, _) = source.image(options.platform.as_ref())?;

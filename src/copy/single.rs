@@ -26,8 +26,9 @@ pub(crate) fn single_image(
             source.prefetch(&tree)?;
             source.image_of(&tree)?
         }
-        None => source.image(Some(&platform))?,
+        None => source.image(None)?,
     };
+    options.platform.as_ref().map_or(Ok(()), |platform| image.check_platform(platform))?;
     let layers = verify::layers(&image, options.threads)?;
     let mut notes = Vec::new();
     if let Some(manifest) = image.manifest {

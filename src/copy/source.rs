@@ -143,13 +143,26 @@ impl Source {
         })
     }
 
-    /// Like [`whole_tree`](Self::whole_tree), but `None` also if a daemon made up the manifest of
-    /// an image whose layers it has only uncompressed.
-    pub(crate) fn tree(
+    /// Like [`whole_tree`](Self::whole_tree), and checks that the image is for `platform`, which
+    /// the user selected.
+    pub(super) fn selected_tree(
         &self,
         platform: Option<&Platform>,
     ) -> Result<Option<ImageTree>, BuildError> {
         let tree = self.whole_tree(platform)?;
+        if let (Some(platform), Some(tree)) = (platform, &tree) {
+            tree.images(self.limits)?.iter().try_for_each(|one| one.check_platform(platform))?;
+        }
+        Ok(tree)
+    }
+
+    /// Like [`selected_tree`](Self::selected_tree), but `None` also if a daemon made up the
+    /// manifest of an image whose layers it has only uncompressed.
+    pub(crate) fn tree(
+        &self,
+        platform: Option<&Platform>,
+    ) -> Result<Option<ImageTree>, BuildError> {
+        let tree = self.selected_tree(platform)?;
         let is_dual = matches!(&self.kind, Kind::Layout { docker: Some(_), .. });
         Ok(tree.filter(|tree| !is_dual || tree.is_compressed()))
     }
@@ -177,17 +190,19 @@ impl Source {
         &self,
         platform: Option<&Platform>,
     ) -> Result<(Image, Option<Digest>), BuildError> {
-        match &self.kind {
+        let (image, selected_from) = match &self.kind {
             Kind::Docker(image) | Kind::Layout { docker: Some(image), .. } => {
-                Ok((Image::clone(image), None))
+                (Image::clone(image), None)
             }
             Kind::Registry(..) | Kind::Layout { .. } => {
-                let platform = platform.cloned().unwrap_or_else(Platform::host);
-                let tree = self.whole_tree(Some(&platform))?;
+                let host = Platform::host();
+                let tree = self.whole_tree(Some(platform.unwrap_or(&host)))?;
                 let none = || ArchiveError::invalid(&self.path, "it has no image");
-                self.image_of(&tree.ok_or_else(none)?)
+                self.image_of(&tree.ok_or_else(none)?)?
             }
-        }
+        };
+        platform.map_or(Ok(()), |platform| image.check_platform(platform))?;
+        Ok((image, selected_from))
     }
 
     /// The only image of `tree`, and the index from which it was selected.

@@ -100,7 +100,7 @@ pub enum PlatformError {
     },
     /// The operating system is not Linux.
     #[error(
-        "{} is for the operating system {}; only linux images can be built",
+        "{} is for the operating system {}; only images for linux are supported",
         text::quote(.0), text::quote(.1)
     )]
     Os(String, String),
@@ -178,14 +178,27 @@ impl FromStr for Platform {
     /// system (`aarch64-linux`) or a Rust target triple.
     fn from_str(text: &str) -> Result<Self, PlatformError> {
         let lower = text.to_lowercase();
-        let mut parts = lower.strip_prefix("linux/").unwrap_or(&lower).splitn(2, '/');
+        let own = lower.strip_prefix("linux/");
+        let mut parts = own.unwrap_or(&lower).splitn(2, '/');
         let (name, variant) = (parts.next().unwrap_or_default(), parts.next());
-        let platform = Self::from_name(name).map_or_else(|| from_triple(text, name), Ok)?;
+        let platform = match Self::from_name(name) {
+            Some(platform) => platform,
+            None if own.is_none() && is_of_other_os(variant) => {
+                return Err(PlatformError::Os(text.to_owned(), name.to_owned()));
+            }
+            None => from_triple(text, name)?,
+        };
         match variant {
             Some(variant) => platform.with_variant(variant),
             None => Ok(platform),
         }
     }
+}
+
+/// Whether a platform is for another operating system than Linux: `rest` follows the first slash.
+fn is_of_other_os(rest: Option<&str>) -> bool {
+    let name = rest.and_then(|rest| rest.split('/').next());
+    name.is_some_and(|name| Platform::from_name(name).is_some())
 }
 
 /// Parses a Nix system or a Rust target triple, `name`, written as `text`.
@@ -245,9 +258,11 @@ mod tests {
     #[test]
     fn unknown_platforms_are_rejected() {
         assert!(parse("amd46").contains("did you mean \"amd64\"?"));
-        assert!(parse("aarch64-darwin").contains("only linux images can be built"));
+        for text in ["aarch64-darwin", "windows/amd64", "darwin/arm64/v8"] {
+            assert!(parse(text).contains("only images for linux are supported"), "{text}");
+        }
         assert!(parse("arm/seven").contains("invalid CPU variant"));
-        assert!(parse("windows/amd64").contains("unknown architecture"));
+        assert!(parse("linux/windows/amd64").contains("unknown architecture"));
         assert!(parse("").contains("unknown architecture"));
     }
 }

@@ -120,6 +120,25 @@ pub fn old_docker_save(lab: &Lab) {
 }
 
 #[test]
+fn an_image_for_another_architecture_than_its_base_is_built_with_a_notice() {
+    let lab = Lab::new();
+    old_docker_save(&lab);
+    for (architecture, expected) in [
+        ("arm64", "note: the image is for linux/arm64, but its base is for linux/amd64: "),
+        ("amd64", ""),
+    ] {
+        lab.file(
+            "app.toml",
+            format!("name='x'\nfrom_image='old.tar'\narchitecture='{architecture}'\n"),
+        );
+        let run = lab.seatrial(["build", "app.toml", "-o", "x.tar"]);
+        assert!(run.stderr().starts_with(expected), "{}", run.stderr());
+        assert_eq!(run.stderr().is_empty(), expected.is_empty(), "{}", run.stderr());
+        run.ok();
+    }
+}
+
+#[test]
 fn an_old_docker_save_with_repeated_and_symlinked_layers_is_a_base() {
     let lab = Lab::new();
     old_docker_save(&lab);

@@ -124,7 +124,7 @@ fn mistakes_in_platforms_are_explained() {
         ),
         ("name='x'\ntag='1'\nplatforms=['aarch64']\n", "did you mean \"linux/arm64\"?"),
         ("name='x'\ntag='1'\nplatforms=['linux/amd46']\n", "did you mean \"amd64\"?"),
-        ("name='x'\ntag='1'\nplatforms=['windows/amd64']\n", "only linux images can be built"),
+        ("name='x'\ntag='1'\nplatforms=['windows/amd64']\n", "only images for linux are supported"),
         (
             "name='x'\ntag='1'\nplatforms=['linux/amd64']\narchitecture='arm64'\n",
             "platforms and architecture exclude each other",

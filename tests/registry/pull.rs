@@ -82,6 +82,37 @@ fn a_platform_or_a_digest_selects_the_image() {
 }
 
 #[test]
+fn an_image_for_one_platform_is_refused_if_another_is_selected() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    lab.file("root/a", "1");
+    lab.file("app.toml", "name='x'\ntag='1'\ncontents=['root']\narchitecture='arm64'\n");
+    let image = registry.name("arm:1");
+    seatrial(&lab, ["push", "app.toml", &image]).ok();
+    let remote = format!("docker://{image}");
+    // Without --platform, the only one is meant.
+    seatrial(&lab, ["pull", &image, "-o", "arm.tar", "--platform", "linux/arm64/v8"]).ok();
+    seatrial(&lab, ["pull", &image, "-o", "arm.tar"]).ok();
+    let commands: [&[&str]; 7] = [
+        &["pull", &image, "-o", "x.tar"],
+        &["inspect", &remote],
+        &["inspect", "arm.tar"],
+        &["export", "arm.tar", "-o", "x.tar"],
+        &["copy", &remote, "oci-archive:x.tar"],
+        &["copy", "arm.tar", "docker-archive:x.tar"],
+        &["push", "arm.tar", &registry.name("other:1")],
+    ];
+    for command in commands {
+        let run = seatrial(&lab, [command, &["--platform", "linux/amd64"]].concat());
+        let message = run.rejected(&lab, "x.tar");
+        let expected = "the image is for linux/arm64, not for linux/amd64";
+        assert!(message.contains(expected), "{command:?}: {message}");
+    }
+    let run = seatrial(&lab, ["pull", &image, "-o", "x.tar", "--platform", "windows/amd64"]);
+    assert_eq!(run.output.status.code(), Some(2));
+    assert!(run.stderr().contains("only images for linux are supported"), "{}", run.stderr());
+}
+
+#[test]
 fn a_missing_image_is_bad_input_and_a_missing_registry_is_not() {
     let (lab, registry) = (Lab::new(), Registry::start());
     recipe(&lab, "");

@@ -43,6 +43,10 @@ impl ImageArgs {
             platform: Some(self.platform.clone().unwrap_or_else(Platform::host)),
             limits: self.limits.limits(),
         };
-        self.access.access(true).open(&self.image, &selector)
+        let opened = self.access.access(true).open(&self.image, &selector)?;
+        if let Some(platform) = &self.platform {
+            opened.image.check_platform(platform)?;
+        }
+        Ok(opened)
     }
 }
