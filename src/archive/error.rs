@@ -97,7 +97,17 @@ impl ArchiveError {
 
     /// Whether the host failed rather than the input.
     pub fn is_environment(&self) -> bool {
-        matches!(self, Self::Write { .. } | Self::TemporaryFile { .. } | Self::WorkerLost)
+        match self {
+            // The user named a file in a folder that does not exist, or a folder.
+            Self::Write { source, .. } => !matches!(
+                source.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::IsADirectory
+            ),
+            Self::TemporaryFile { .. } | Self::WorkerLost => true,
+            _ => false,
+        }
     }
 
     /// Whether the reader of the output closed it.

@@ -153,6 +153,14 @@ fn folder(target: &Path) -> &Path {
 }
 
 fn failed(target: &Path, source: io::Error) -> ArchiveError {
+    let folder = folder(target);
+    let source = match source.kind() {
+        io::ErrorKind::NotFound if !folder.exists() => {
+            let folder = text::path(folder);
+            io::Error::new(source.kind(), format!("there is no folder {folder}; create it first"))
+        }
+        _ => source,
+    };
     ArchiveError::Write { target: text::path(target), source }
 }
 

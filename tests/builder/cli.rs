@@ -178,16 +178,23 @@ fn a_failed_build_does_not_change_an_existing_output_file() {
 }
 
 #[test]
-fn an_output_that_cannot_be_written_is_a_failure_of_the_environment() {
+fn an_output_that_cannot_exist_is_bad_input() {
     let lab = lab();
     for (output, expected) in [
-        ("absent/x.tar", "failed to write absent/x.tar: No such file or directory (os error 2)\n"),
-        ("tree", "failed to write tree: it is a "),
+        ("absent/x.tar", "absent/x.tar: there is no folder absent; create it first\n"),
+        ("recipe.toml/x.tar", "recipe.toml/x.tar: Not a directory (os error 20)\n"),
+        ("tree", "tree: it is a directory; name a file\n"),
     ] {
         let run = lab.seatrial(["build", "recipe.toml", "-o", output]);
-        assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
-        assert!(run.stderr().contains(expected), "{}", run.stderr());
+        assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+        let expected = format!("seatrial: failed to write {expected}");
+        assert_eq!(run.stderr(), expected);
     }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_a_failure_of_the_environment() {
+    let lab = lab();
     let run = shell(&lab, "$SEATRIAL stream recipe.toml > /dev/full");
     assert_eq!(run.output.status.code(), Some(3));
     assert!(
