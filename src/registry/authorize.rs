@@ -26,6 +26,9 @@ impl Client {
             None => Ok(None),
             Some(Challenge::Basic) => Ok(self.credentials.as_ref().and_then(token::basic)),
             Some(Challenge::Bearer { realm, service }) => {
+                if let Some(Credentials::RegistryToken(token)) = &self.credentials {
+                    return Ok(Some(token::bearer(token.expose())));
+                }
                 // Held while a token is fetched: other requests need the same one.
                 let mut tokens = self.tokens.lock().await;
                 if let Some(token) = tokens.get(scope) {

@@ -54,7 +54,11 @@ impl Client {
                 format!(" for the user {user}: {reason}")
             }
             (Some(Credentials::IdentityToken(_)), _) => {
-                " with the stored identity token".to_owned()
+                " with the stored identity token; log in again".to_owned()
+            }
+            (Some(Credentials::RegistryToken(_)), _) => {
+                " with the registrytoken in the file with credentials; it may have expired"
+                    .to_owned()
             }
             (None, registry) => format!(
                 "; there are no credentials for it: log in with docker or podman login {}, or use \

@@ -36,4 +36,6 @@ pub enum Credentials {
     },
     /// A refresh token of OAuth 2, which some credential helpers give.
     IdentityToken(Secret),
+    /// A bearer token, which the registry takes as it is.
+    RegistryToken(Secret),
 }

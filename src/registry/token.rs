@@ -76,6 +76,7 @@ impl Challenge {
             // Other characters can be in texts for people, and the parser accepts none there.
             let ascii = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { '?' };
             let value: String = value.as_bytes().iter().map(ascii).collect();
+            let value = without_bad_spaces(&value);
             // The challenges before one that cannot be parsed count.
             for challenge in http_auth::ChallengeParser::new(&value).map_while(Result::ok) {
                 let parameter = |name: &str| {
@@ -95,6 +96,24 @@ impl Challenge {
     }
 }
 
+/// The challenges `text` without spaces around the equals signs of parameters, which readers must
+/// accept (RFC 9110, section 11.2: "BWS"), but the parser does not.
+fn without_bad_spaces(text: &str) -> String {
+    let (mut clean, mut is_quoted, mut is_escaped) = (String::new(), false, false);
+    let mut rest = text.chars().peekable();
+    while let Some(next) = rest.next() {
+        let is_equals = next == '=' && !is_quoted;
+        if is_equals {
+            clean.truncate(clean.trim_end_matches([' ', '\t']).len());
+        }
+        clean.push(next);
+        while is_equals && rest.next_if(|next| matches!(next, ' ' | '\t')).is_some() {}
+        is_quoted ^= next == '"' && !is_escaped;
+        is_escaped = is_quoted && next == '\\' && !is_escaped;
+    }
+    clean
+}
+
 /// The value of an `Authorization` header with name and password.
 pub(super) fn basic(credentials: &Credentials) -> Option<Secret> {
     match credentials {
@@ -102,8 +121,13 @@ pub(super) fn basic(credentials: &Credentials) -> Option<Secret> {
             let pair = STANDARD.encode(format!("{username}:{}", password.expose()));
             Some(Secret::new(format!("Basic {pair}")))
         }
-        Credentials::IdentityToken(_) => None,
+        Credentials::IdentityToken(_) | Credentials::RegistryToken(_) => None,
     }
+}
+
+/// The value of an `Authorization` header with the bearer token `token`.
+pub(super) fn bearer(token: &str) -> Secret {
+    Secret::new(format!("Bearer {token}"))
 }
 
 /// A token server's answer.
@@ -136,7 +160,7 @@ impl Tokens {
     pub(super) fn insert(&mut self, scope: &Scope, answer: TokenAnswer) -> Option<Secret> {
         let TokenAnswer { token, access_token, expires_in } = answer;
         let given = |token: Option<String>| token.filter(|token| !token.is_empty());
-        let token = Secret::new(format!("Bearer {}", given(token).or(given(access_token))?));
+        let token = bearer(&given(token).or(given(access_token))?);
         let seconds = expires_in.as_u64().unwrap_or(DEFAULT_LIFETIME);
         let lifetime = Duration::from_secs(seconds.min(24 * 3600));
         let expires = Instant::now() + lifetime.saturating_sub(MARGIN).max(lifetime / 2);
@@ -184,6 +208,14 @@ mod tests {
         let latin = HeaderValue::from_bytes(latin).unwrap();
         let found = Challenge::find(&[(WWW_AUTHENTICATE, latin)].into_iter().collect());
         assert!(matches!(found, Some(Challenge::Bearer { .. })), "RFC 9110: obs-text");
+        let spaces = bearer.replace('=', " = ").replace(',', " ,\t");
+        assert_eq!(challenge(&[&spaces]), challenge(&[bearer]), "RFC 9110: BWS");
+        let quoted = "Bearer realm = \"https://auth.example/?a = \\\"b = c\", service\t=x";
+        let expected = Challenge::Bearer {
+            realm: "https://auth.example/?a = \"b = c".to_owned(),
+            service: Some("x".to_owned()),
+        };
+        assert_eq!(challenge(&[quoted]), Some(expected), "spaces in quotes stay");
         assert_eq!(challenge(&["Negotiate"]), None);
         assert_eq!(challenge(&["\"\"\""]), None);
     }

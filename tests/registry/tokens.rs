@@ -232,3 +232,29 @@ fn a_token_server_may_redirect_but_another_host_gets_no_password() {
         assert!(run.stderr().contains("REACHED"), "{}", run.stderr());
     }
 }
+
+// Docker sends `registrytoken` as it is (moby `registry/auth.go`); spaces: RFC 9110, section 11.2.
+#[test]
+fn a_registry_token_is_sent_as_it_is_to_a_registry_with_spaces_in_its_challenge() {
+    let lab = Lab::new();
+    let server = Server::start(|request| match request.header("authorization") {
+        Some("Bearer given-1") => Reply::new(404, &[], ""),
+        _ => {
+            let challenge = "Bearer realm = \"http://127.0.0.1:1/token\" , service = \"s\"";
+            Reply::new(401, &[("WWW-Authenticate", challenge)], "")
+        }
+    });
+    let pull = |token: &str| {
+        let entry = json!({ "auth": STANDARD.encode("captain:x"), "registrytoken": token });
+        let auths = json!({ "auths": { server.address.to_string(): entry } });
+        lab.file("home/.docker/config.json", auths.to_string());
+        Run::of(command(&lab, ["pull", &format!("{}/a:1", server.address), "-o", "x.tar"]))
+    };
+    let run = pull("given-1");
+    assert!(run.stderr().contains("has no a:1"), "{}", run.stderr());
+    let run = pull("given-2");
+    assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+    let message = run.stderr();
+    assert!(message.contains("denies access to a with the registrytoken"), "{message}");
+    assert!(!message.contains("given-2"), "{message}");
+}

@@ -36,6 +36,7 @@ struct AuthEntry {
     username: Option<String>,
     password: Option<String>,
     identitytoken: Option<String>,
+    registrytoken: Option<String>,
 }
 
 /// The files that may have credentials, in the order of precedence.
@@ -162,6 +163,10 @@ impl AuthEntry {
     /// The credentials, if the entry has any: with a credential store, entries are empty.
     fn credentials(&self) -> Result<Option<Credentials>, &'static str> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        // It takes precedence, as in Docker (moby `registry/auth.go`).
+        if let Some(token) = given(&self.registrytoken) {
+            return Ok(Some(Credentials::RegistryToken(Secret::new(token))));
+        }
         if let Some(token) = given(&self.identitytoken) {
             return Ok(Some(Credentials::IdentityToken(Secret::new(token))));
         }
@@ -212,7 +217,8 @@ mod tests {
             "https://other.example/v1/": {"username": "c", "password": "4"},
             "https://index.docker.io/v1/": {"auth": "ZDo1"},
             "empty.example": {},
-            "token.example": {"auth": "YTox", "identitytoken": "t"}
+            "token.example": {"auth": "YTox", "identitytoken": "t"},
+            "given.example": {"auth": "YTox", "identitytoken": "t", "registrytoken": "r"}
         }}"#;
         assert_eq!(found(file, "reg.example/app"), password("a", "1"));
         assert_eq!(found(file, "reg.example/team/app:1"), password("b", "2:3"));
@@ -222,6 +228,8 @@ mod tests {
         assert_eq!(found(file, "reg.example:5000/app"), None);
         let token = Some(Credentials::IdentityToken(Secret::new("t")));
         assert_eq!(found(file, "token.example/app"), token);
+        let token = Some(Credentials::RegistryToken(Secret::new("r")));
+        assert_eq!(found(file, "given.example/app"), token);
     }
 
     #[test]
