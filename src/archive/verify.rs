@@ -36,7 +36,24 @@ pub struct VerifiedLayer {
 /// # Errors
 /// For the lowest layer that cannot be read, is not a tar, or does not match its digest.
 pub fn layers(image: &Image, threads: usize) -> Result<Vec<VerifiedLayer>, ArchiveError> {
-    for_each_layer(image, threads, verify)
+    arriving_layers(image, threads, |_| Some(Stored::Unchecked))
+}
+
+/// Whether the bytes of a layer as stored are known to match their digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    #[cfg(feature = "registry")]
+    Checked,
+    Unchecked,
+}
+
+/// Like [`layers`]. `arrival` waits for a layer; it returns `None` if the layer will not come.
+pub(crate) fn arriving_layers(
+    image: &Image,
+    threads: usize,
+    arrival: impl Fn(&LayerBlob) -> Option<Stored> + Sync,
+) -> Result<Vec<VerifiedLayer>, ArchiveError> {
+    for_each_arriving_layer(image, threads, arrival, verify)
 }
 
 /// Calls `work` for the layers of `image`, on `threads` threads, and returns its results, lowest
@@ -48,6 +65,18 @@ pub(super) fn for_each_layer<T: Clone + Send>(
     image: &Image,
     threads: usize,
     work: impl Fn(&Image, &LayerBlob, &Budget) -> Result<T, ArchiveError> + Sync,
+) -> Result<Vec<T>, ArchiveError> {
+    let arrival = |_: &LayerBlob| Some(Stored::Unchecked);
+    for_each_arriving_layer(image, threads, arrival, |image, blob, budget, _| {
+        work(image, blob, budget)
+    })
+}
+
+fn for_each_arriving_layer<T: Clone + Send>(
+    image: &Image,
+    threads: usize,
+    arrival: impl Fn(&LayerBlob) -> Option<Stored> + Sync,
+    work: impl Fn(&Image, &LayerBlob, &Budget, Stored) -> Result<T, ArchiveError> + Sync,
 ) -> Result<Vec<T>, ArchiveError> {
     let next = AtomicUsize::new(0);
     let mut distinct: Vec<&LayerBlob> = Vec::new();
@@ -71,10 +100,11 @@ pub(super) fn for_each_layer<T: Clone + Send>(
                     let Some((blob, slot)) = distinct.get(index).zip(results.get(index)) else {
                         return;
                     };
+                    let Some(stored) = arrival(blob) else { return };
                     let share = memory.take(&blob.bytes);
                     let result = share
                         .map_err(|error| invalid_layer(image, blob, &error))
-                        .and_then(|_share| work(image, blob, &budget));
+                        .and_then(|_share| work(image, blob, &budget, stored));
                     if let Ok(mut slot) = slot.lock() {
                         *slot = Some(result);
                     }
@@ -90,10 +120,16 @@ pub(super) fn for_each_layer<T: Clone + Send>(
     Ok(numbers.into_iter().map(|number| results[number].clone()).collect())
 }
 
-fn verify(image: &Image, blob: &LayerBlob, budget: &Budget) -> Result<VerifiedLayer, ArchiveError> {
+fn verify(
+    image: &Image,
+    blob: &LayerBlob,
+    budget: &Budget,
+    stored: Stored,
+) -> Result<VerifiedLayer, ArchiveError> {
     let invalid = |error| invalid_layer(image, blob, &error);
     let codec = Codec::detect(&blob.bytes).map_err(invalid)?;
-    if let (Some(digest), false) = (blob.digest, codec == Codec::Plain) {
+    let is_unchecked = stored == Stored::Unchecked && codec != Codec::Plain;
+    if let Some(digest) = blob.digest.filter(|_| is_unchecked) {
         let mut stored = HashingReader::new(blob.bytes.clone());
         io::copy(&mut stored, &mut io::sink()).map_err(invalid)?;
         check(image, blob, digest, stored.hasher.finish())?;

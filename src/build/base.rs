@@ -193,10 +193,8 @@ fn remote_layers(
         return Ok(layers.into_iter().flatten().collect());
     }
     let blobs: Vec<_> = new.iter().map(|index| remote.image.layers[*index].clone()).collect();
-    let wanted = blobs.iter().filter_map(|layer| layer.digest).collect();
-    registries.fetch_some_layers(remote, &wanted, &|_| ())?;
     let image = Image { layers: blobs, ..remote.image.clone() };
-    let verified = verify::layers(&image, threads)?;
+    let verified = registries.verified_layers(remote, &image, threads, &|_| ())?;
     for ((index, layer), blob) in new.into_iter().zip(verified).zip(&image.layers) {
         cache.insert(blob, &layer);
         layers[index] = Some(layer);

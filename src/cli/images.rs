@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
+use super::args::thread_count;
 #[cfg(feature = "registry")]
 use super::args::{Login, RegistryArgs};
 #[cfg(feature = "registry")]
@@ -13,6 +14,7 @@ use super::progress::BuildProgress;
 #[cfg(feature = "registry")]
 use crate::archive::Limits;
 use crate::archive::merge::{MergeFormat, MergeInput};
+use crate::archive::verify::{self, VerifiedLayer};
 use crate::archive::{self, Image, ImageSelector};
 #[cfg(feature = "registry")]
 use crate::copy::Source;
@@ -222,6 +224,15 @@ impl Opened {
         return self.remote.is_some();
         #[cfg(not(feature = "registry"))]
         false
+    }
+
+    /// Reads and verifies all layers, which are fetched if the image is in a registry.
+    pub(super) fn verified_layers(&self) -> anyhow::Result<Vec<VerifiedLayer>> {
+        #[cfg(feature = "registry")]
+        if let Some((registries, remote)) = &self.remote {
+            return super::pull::verified_layers(registries, remote);
+        }
+        Ok(verify::layers(&self.image, thread_count(None))?)
     }
 
     /// Fetches the layers that are not cached, several at once, if the image is in a registry.

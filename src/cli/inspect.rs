@@ -5,12 +5,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::args::{ImageArgs, thread_count};
+use super::args::ImageArgs;
 use super::exit::ExitWith;
 use super::images::Opened;
 use super::streams::{pretty_json, stdout};
 use super::summary;
-use crate::archive::{Image, verify};
+use crate::archive::Image;
 use crate::image::{Digest, Summary};
 use crate::lint::{Finding, Level, lint, lint_config};
 use crate::text;
@@ -77,14 +77,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let opened = args.image.open()?;
     let verified = args.verify || !opened.is_remote();
     let digest = digest(&opened);
-    let image = if verified { opened.fetched()? } else { opened.image };
+    let image = &opened.image;
     let (sizes, findings) = match verified {
         true => {
-            let layers = verify::layers(&image, thread_count(None))?;
+            let layers = opened.verified_layers()?;
             let sizes = layers.iter().map(|layer| layer.size).collect();
-            (sizes, lint(&image, &layers)?)
+            (sizes, lint(image, &layers)?)
         }
-        false => (vec![0; image.layers.len()], lint_config(&image)),
+        false => (vec![0; image.layers.len()], lint_config(image)),
     };
     let blobs: Vec<_> = image.layers.iter().map(|layer| layer.digest).collect();
     let mut summary = Summary::new(&image.config, image.id(), &image.references, &sizes, &blobs);
@@ -97,7 +97,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     if args.json {
         writeln!(stdout(), "{}", pretty_json(&inspected)?)?;
     } else {
-        print(&args.image.image, &image, &inspected)?;
+        print(&args.image.image, image, &inspected)?;
     }
     match args.deny {
         Some(deny) if findings.iter().any(|finding| deny.applies_to(finding)) => {

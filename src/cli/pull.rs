@@ -10,7 +10,7 @@ use super::streams::{pretty_json, stdout};
 use super::summary;
 use crate::archive::docker;
 use crate::archive::oci::{self, LayoutTar};
-use crate::archive::verify;
+use crate::archive::verify::VerifiedLayer;
 use crate::build::output::OutputFile;
 use crate::build::output::is_stream;
 use crate::image::reference::familiar;
@@ -86,9 +86,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let registries = args.registry.registries(!args.no_cache)?;
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
     let image = registries.open(&args.reference, &platform, args.limits.limits())?;
+    if let Some(platform) = &args.platform {
+        image.image.check_platform(platform)?;
+    }
     let file = OutputFile::beside(&args.output)?;
-    fetch(&registries, &image)?;
-    let layers = verify::layers(&image.image, thread_count(None))?;
+    let layers = verified_layers(&registries, &image)?;
     let sizes: Vec<u64> = layers.iter().map(|layer| layer.size).collect();
     let name = name(args)?;
     let output = file.file();
@@ -111,11 +113,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     print(args, &image, &sizes)
 }
 
-/// Fetches the layers of `image` that are not cached.
-pub(super) fn fetch(registries: &Registries, image: &RemoteImage) -> anyhow::Result<()> {
+/// Fetches the layers of `image` that are not cached, and verifies all of them.
+pub(super) fn verified_layers(
+    registries: &Registries,
+    image: &RemoteImage,
+) -> anyhow::Result<Vec<VerifiedLayer>> {
     let progress = BuildProgress::start(&image.reference().to_string());
-    registries.fetch_layers(image, &|bytes| progress.add(bytes))?;
-    Ok(())
+    let count = |bytes| progress.add(bytes);
+    Ok(registries.verified_layers(image, &image.image, thread_count(None), &count)?)
 }
 
 /// The name of the image in the archive. Docker needs a tag; without one, it is `latest`.

@@ -129,7 +129,7 @@ fn wrong_size(client: &Client, descriptor: &Descriptor, received: u64) -> Regist
     client.protocol(format!("{name} has {compared} than the {size} bytes of its descriptor"))
 }
 
-/// Fetches a blob, unless it is cached. `progress` is called with the number of bytes of each
+/// Fetches a blob into the cache. `progress` is called with the number of bytes of each
 /// piece. A broken connection is resumed where it broke.
 pub(super) async fn blob(
     client: &Client,
@@ -137,10 +137,6 @@ pub(super) async fn blob(
     descriptor: &Descriptor,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<FileSlice, RegistryError> {
-    if let Some(cached) = store.get(descriptor.digest, descriptor.size) {
-        progress(descriptor.size);
-        return Ok(cached);
-    }
     let mut download = Download {
         client,
         descriptor,

@@ -214,6 +214,11 @@ impl RegistryError {
         ArchiveError::invalid(location.to_string(), problem).into()
     }
 
+    /// A thread ended by a panic.
+    pub(super) fn thread_lost() -> Self {
+        Self::Runtime(io::Error::other("a network thread stopped unexpectedly"))
+    }
+
     /// Whether the environment failed rather than the input.
     pub fn is_environment(&self) -> bool {
         match self {

@@ -105,10 +105,30 @@ impl Registries {
         descriptor: &Descriptor,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<FileSlice, RegistryError> {
-        if let Some(cached) = self.store().get(descriptor.digest, descriptor.size) {
-            progress(descriptor.size);
-            return Ok(cached);
+        match self.cached_blob(descriptor, progress) {
+            Some(cached) => Ok(cached),
+            None => self.downloaded_blob(reference, descriptor, progress).await,
         }
+    }
+
+    /// A blob from the cache. Its bytes are not checked.
+    pub(super) fn cached_blob(
+        &self,
+        descriptor: &Descriptor,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Option<FileSlice> {
+        let cached = self.store().get(descriptor.digest, descriptor.size)?;
+        progress(descriptor.size);
+        Some(cached)
+    }
+
+    /// A blob that is downloaded now; its bytes match its digest.
+    pub(super) async fn downloaded_blob(
+        &self,
+        reference: &RemoteReference,
+        descriptor: &Descriptor,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<FileSlice, RegistryError> {
         let mut sources = self.sources(reference)?;
         loop {
             let fetched = async {

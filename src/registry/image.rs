@@ -1,11 +1,7 @@
 //! Images in registries: which one a reference means, and its layers, which are fetched when they
 //! are read.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-
-use futures_util::StreamExt;
-use futures_util::stream;
 
 use super::kind::{Kind, check_types, kind};
 use super::{Registries, RegistryError};
@@ -104,55 +100,6 @@ impl Registries {
             reference,
             manifest,
         })
-    }
-
-    /// Fetches the layers of `image`, several at once, so that reading them later waits for
-    /// nothing. `progress` is called with the number of bytes of each piece.
-    ///
-    /// # Errors
-    /// If a layer cannot be fetched, does not match its digest, or cannot be cached.
-    pub fn fetch_layers(
-        &self,
-        image: &RemoteImage,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<(), RegistryError> {
-        let all = image.manifest.layers.iter().map(|layer| layer.digest).collect();
-        self.fetch_some_layers(image, &all, progress)
-    }
-
-    /// Fetches the layers of `image` with the digests in `wanted`, as
-    /// [`fetch_layers`](Self::fetch_layers) does.
-    ///
-    /// # Errors
-    /// If a layer cannot be fetched, does not match its digest, or cannot be cached.
-    pub(crate) fn fetch_some_layers(
-        &self,
-        image: &RemoteImage,
-        wanted: &BTreeSet<Digest>,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<(), RegistryError> {
-        let layers = image.manifest.layers.iter().filter(|layer| wanted.contains(&layer.digest));
-        let distinct: BTreeMap<Digest, &Descriptor> =
-            layers.map(|layer| (layer.digest, layer)).collect();
-        self.run(async {
-            let fetches = distinct
-                .into_values()
-                .map(|layer| async {
-                    let blob = self.blob(&image.reference, layer, progress).await?;
-                    Ok::<_, RegistryError>((layer.digest, blob))
-                })
-                .collect::<Vec<_>>();
-            let mut results = stream::iter(fetches).buffer_unordered(PARALLEL);
-            while let Some(result) = results.next().await {
-                let (digest, blob) = result?;
-                let layers = image.image.layers.iter();
-                let same = layers.filter(|layer| layer.digest == Some(digest));
-                same.for_each(|layer| layer.bytes.set_fetched(blob.clone()));
-            }
-            Ok(())
-        })?;
-        self.store().prune();
-        Ok(())
     }
 }
 

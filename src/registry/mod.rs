@@ -3,6 +3,13 @@
 //! A [`Registries`] owns the threads that wait for registries; its functions block. Blobs are
 //! fetched once, verified, and kept in the cache by digest. What registries send is treated as
 //! hostile: sizes have limits, digests are checked, and silence ends after a time limit.
+//!
+//! The client is built on reqwest rather than on the crate `oci-client` (0.18). That one streams
+//! blobs both ways and mounts them, but hides its upload sessions: a broken upload begins again,
+//! and a mount that the registry turns into an upload is an error. It has no client certificates,
+//! repeats no request, ignores `Retry-After`, reads one challenge of several, exchanges no identity
+//! tokens, asks for no token for two repositories, which a mount needs, and reads manifests and
+//! errors of any size.
 
 mod answer;
 mod authorize;
@@ -18,6 +25,7 @@ mod fetch;
 mod image;
 mod kind;
 mod known;
+mod layers;
 mod mirrors;
 mod options;
 mod pace;
@@ -159,7 +167,6 @@ impl Registries {
     ) -> Result<T, RegistryError> {
         let handle = self.handle()?;
         let result = thread::scope(|scope| scope.spawn(|| handle.block_on(work)).join());
-        let lost = || io::Error::other("a network thread stopped unexpectedly");
-        result.unwrap_or_else(|_| Err(RegistryError::Runtime(lost())))
+        result.unwrap_or_else(|_| Err(RegistryError::thread_lost()))
     }
 }
