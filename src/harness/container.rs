@@ -10,7 +10,7 @@ use super::describe::{describe_end, describe_output};
 use super::end_notice::EndNotice;
 use super::error::HarnessError;
 use super::forwarded_port::ForwardedPort;
-use super::log_stream::{self, LogStream};
+use super::log_stream::LogStream;
 use super::probe::{self, Probe};
 use super::ready::{DEFAULT_READY_TIMEOUT, Readiness, Starting};
 use crate::conditions::ReadyConditions;
@@ -178,13 +178,7 @@ impl<'d> Container<'d> {
     /// for `limit` at most.
     pub fn follow_logs(&self, limit: Duration) -> LogStream {
         let clock = self.daemon.vm().clock().clone();
-        let chunks = match &self.container {
-            engine::Container::Cri(container) => {
-                container.follow_logs_with(log_stream::reader(self.daemon.vm().files()))
-            }
-            container => container.follow_logs(),
-        };
-        LogStream::new(chunks, self.image.clone(), clock, limit)
+        LogStream::new(self.container.follow_logs(), self.image.clone(), clock, limit)
     }
 
     /// Returns the current state.

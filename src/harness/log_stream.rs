@@ -1,15 +1,12 @@
 //! The output of a container as it arrives, for a limited time.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, stream};
 
 use super::describe::describe_output;
 use super::error::HarnessError;
-use crate::engine::{self, Clock, EngineError, LogChunk, ReadLog};
-use crate::errors::chain;
-use crate::vm::instance::GuestFiles;
+use crate::engine::{self, Clock, LogChunk};
 
 /// The most bytes that are kept of each stream, for an error.
 const KEPT_MAX: usize = 4096;
@@ -26,18 +23,6 @@ pub struct LogStream {
     /// The end of standard output and of standard error.
     kept: [Vec<u8>; 2],
     ended: bool,
-}
-
-/// Returns a function that reads logs of pods in the guest, where their files lie, so that it reads
-/// only what is new.
-pub(super) fn reader(files: GuestFiles) -> ReadLog {
-    Arc::new(move |path, offset| {
-        let (files, path) = (files.clone(), path.to_owned());
-        Box::pin(async move {
-            let read = files.read_part(&path, offset).await;
-            read.map_err(|error| EngineError::Unexpected(chain(&error)))
-        })
-    })
 }
 
 impl LogStream {

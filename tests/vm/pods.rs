@@ -82,8 +82,37 @@ async fn standard_input_arrives_and_output_is_exact_except_for_what_containerd_r
     let output = run(&bench, &exits).await;
     assert_eq!((output.stdout.as_str(), output.code), ("0123456789abcde\n", 7), "{output:?}");
 
-    let prints = run(&bench, &shell(r"printf 'a\r\n1%%\r2%%\r\r\n\n x \nend\r'")).await;
+    let text = r"printf 'a\r\n1%%\r2%%\r\r\n\n x \nend\r'";
+    let prints = run(&bench, &shell(text)).await;
     assert_eq!(prints.stdout, "a\n1%\r2%\r\n\n x \nend\r");
+
+    // containerd breaks long lines into pieces of 16 KiB, and some characters with them.
+    let euros = shell("x=€; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13; do x=$x$x; done; echo -n $x");
+    assert_eq!(run(&bench, &euros).await.stdout, "€".repeat(1 << 13));
+
+    let sleeps = bench.daemon.engine().start("pod:1", &shell("exec sleep 300")).await.unwrap();
+    let command = ["/bin/busybox", "sh", "-c", text].map(str::to_owned);
+    let prints = sleeps.exec(&command, None, RUN_TIMEOUT).await.unwrap();
+    assert_eq!(prints.stdout, "a\r\n1%\r2%\r\r\n\n x \nend\r");
+    sleeps.remove().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_followed_has_every_byte_but_what_containerd_removes() {
+    let bench = node().await;
+    bench.load(RECIPE).await;
+    // All bytes, more than are read at once, and without a newline at the end.
+    let script = "for a in 0 1 2 3; do for b in 0 1 2 3 4 5 6 7; do for c in 0 1 2 3 4 5 6 7; do \
+                  x=$x\\\\$a$b$c; done; done; done; \
+                  for i in 1 2 3 4 5 6 7 8 9 10 11 12 13; do x=$x$x; done; printf \"$x\"";
+    let container = bench.daemon.engine().start("pod:1", &shell(script)).await.unwrap();
+    let (mut logs, mut found) = (container.follow_logs(), Vec::new());
+    while let Some(chunk) = logs.next().await {
+        found.extend_from_slice(chunk.unwrap().bytes());
+    }
+    container.remove().await.unwrap();
+    let expected: Vec<u8> = (0..=255).cycle().take(256 << 13).collect();
+    assert!(found == expected, "{} of {} bytes", found.len(), expected.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use super::api::{self, ContainerState};
 use super::client::Cri;
 use super::kubelet::User;
 use super::log;
-use super::node::{CALL_TIMEOUT, Node};
+use super::node::CALL_TIMEOUT;
 use super::request::{LOG_ROOT, POD_NAME, container_config, random_name, sandbox_config};
 use crate::engine::run::OUTPUT_MAX;
 use crate::engine::{EngineError, Exit, Pod, RunOptions, RunOutput, State};
@@ -28,6 +28,8 @@ pub struct CriContainer {
 /// up to [`POLL_MAX`]: an emulated node is slowed down by more queries.
 const POLL_FIRST: Duration = Duration::from_millis(20);
 const POLL_MAX: Duration = Duration::from_millis(300);
+/// The size limit of a log. Each line of output has its time and stream in front of it.
+const LOG_MAX: usize = 2 * OUTPUT_MAX;
 /// The end of the runtime's error for a command that did not end in time.
 const DEADLINE_EXCEEDED: &str = "(DeadlineExceeded)";
 /// The name of a container that is alone in its pod.
@@ -194,14 +196,9 @@ impl CriContainer {
         Ok(RunOutput { code: response.exit_code.into(), out_of_memory: false, stdout, stderr })
     }
 
-    /// The file of the node with the container's log.
-    pub(super) fn log_file(&self) -> &str {
-        &self.log
-    }
-
-    /// The node.
-    pub(super) fn node(&self) -> &Node {
-        &self.cri.node
+    /// Returns the container's log from an offset in bytes on, up to `limit` bytes.
+    pub(super) async fn log(&self, offset: u64, limit: usize) -> Result<Vec<u8>, EngineError> {
+        self.cri.node.log(&self.log, offset, limit).await
     }
 
     /// Returns the container's standard output and standard error up to now.
@@ -209,7 +206,13 @@ impl CriContainer {
     /// # Errors
     /// If the log cannot be read, or is too long.
     pub async fn logs(&self) -> Result<(String, String), EngineError> {
-        Ok(log::split(&self.cri.node.log(&self.log).await?))
+        let log = self.log(0, LOG_MAX).await?;
+        if log.len() == LOG_MAX {
+            return Err(EngineError::OutputTooLarge);
+        }
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let (stdout, stderr) = log::split(&log);
+        Ok((text(stdout), text(stderr)))
     }
 
     /// Returns the container's state. CRI ignores image health checks; a kubelet runs probes of its

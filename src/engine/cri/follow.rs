@@ -1,8 +1,6 @@
 //! The output of a container over CRI as it arrives. CRI has no call for it: the file of the log is
 //! read again and again, each time from where it ended before.
 
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,17 +13,12 @@ use crate::engine::{EngineError, LogChunk, LogStream};
 
 /// The time between two looks at the file.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
-
-/// The result of a [`ReadLog`].
-pub(crate) type LogPart = Pin<Box<dyn Future<Output = Result<Vec<u8>, EngineError>> + Send>>;
-/// Reads a file of the node from an offset on: some of it, or nothing at its end or if there is no
-/// such file.
-pub(crate) type ReadLog = Arc<dyn Fn(&str, u64) -> LogPart + Send + Sync>;
+/// The most bytes of the file that are read at once.
+const PART_MAX: usize = 1 << 20;
 
 /// A log that is followed.
 struct Followed {
     container: CriContainer,
-    read: ReadLog,
     /// How many bytes of the file have been read.
     offset: u64,
     /// The beginning of a line whose end has not been read.
@@ -41,7 +34,7 @@ impl Followed {
         }
         // Before the log is read, so that its end is read, too.
         let has_ended = !self.container.state().await?.running;
-        let part = (self.read)(self.container.log_file(), self.offset).await?;
+        let part = self.container.log(self.offset, PART_MAX).await?;
         self.offset += part.len() as u64;
         self.ended = has_ended && part.is_empty();
         if part.is_empty() && !self.ended {
@@ -55,7 +48,7 @@ impl Followed {
         self.line.extend_from_slice(part);
         let end = self.line.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let lines: Vec<u8> = self.line.drain(..end).collect();
-        let (stdout, stderr) = log::split(&String::from_utf8_lossy(&lines));
+        let (stdout, stderr) = log::split(&lines);
         let chunks = [LogChunk::Stdout(Bytes::from(stdout)), LogChunk::Stderr(Bytes::from(stderr))];
         chunks.into_iter().filter(|chunk| !chunk.bytes().is_empty()).collect()
     }
@@ -64,18 +57,8 @@ impl Followed {
 impl CriContainer {
     /// Returns the container's output from its beginning, as it arrives, until the container ends.
     pub fn follow_logs(&self) -> LogStream {
-        let node = self.node().clone();
-        let read: ReadLog = Arc::new(move |path, offset| {
-            let (node, path) = (node.clone(), path.to_owned());
-            Box::pin(async move { node.log_from(&path, offset).await })
-        });
-        self.follow_logs_with(read)
-    }
-
-    /// Like [`follow_logs`](Self::follow_logs), with another way to read files of the node.
-    pub(crate) fn follow_logs_with(&self, read: ReadLog) -> LogStream {
         let container = self.clone();
-        let followed = Followed { container, read, offset: 0, line: Vec::new(), ended: false };
+        let followed = Followed { container, offset: 0, line: Vec::new(), ended: false };
         let pieces = stream::try_unfold(followed, async |mut followed| {
             Ok(followed
                 .next()

@@ -26,4 +26,3 @@ mod request;
 
 pub use client::Cri;
 pub use container::CriContainer;
-pub(crate) use follow::ReadLog;

@@ -16,7 +16,6 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::engine::EngineError;
-use crate::engine::run::OUTPUT_MAX;
 
 /// The address of the helper program, and the client certificate for it.
 #[derive(Clone, Debug)]
@@ -78,76 +77,58 @@ impl Node {
             if write_error.is_none() {
                 to.shutdown().await?;
             }
-            let mut reply = String::new();
-            match from.read_to_string(&mut reply).await {
+            let mut reply = Vec::new();
+            match from.read_to_end(&mut reply).await {
                 Err(error) if reply.is_empty() => Err(write_error.unwrap_or(error)),
                 _ => Ok(reply),
             }
         };
         let failed = |problem: &str| connection_error("load the image", problem);
         let reply = imported.await.map_err(|error| failed(&error.to_string()))?;
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         match parse_reply(&reply) {
-            Some((output, 0)) => Ok(output.to_owned()),
-            Some((output, _)) => Err(EngineError::Load(output.to_owned())),
+            Some((output, 0)) => Ok(text(output)),
+            Some((output, _)) => Err(EngineError::Load(text(output))),
             None => {
-                let start = reply.escape_debug();
+                let start = crate::text::bytes(&reply);
                 Err(failed(&format!("the connection closed too early, after \"{start}\"")))
             }
         }
     }
 
-    /// Returns the current content of the log file at `path`.
-    pub(super) async fn log(&self, path: &str) -> Result<String, EngineError> {
+    /// Returns the content of the log file at `path` from `offset` on, up to `limit` bytes. A file
+    /// that does not exist is empty.
+    pub(super) async fn log(
+        &self,
+        path: &str,
+        offset: u64,
+        limit: usize,
+    ) -> Result<Vec<u8>, EngineError> {
+        let most = limit + END_MAX;
         let read = async {
-            let (stream, mut reply) = (self.send(&format!("log {path}")).await?, Vec::new());
-            stream.take(LOG_MAX).read_to_end(&mut reply).await?;
+            let stream = self.send(&format!("log {path} {offset}")).await?;
+            let mut reply = Vec::new();
+            stream.take(most as u64).read_to_end(&mut reply).await?;
             std::io::Result::Ok(reply)
         };
         let action = format!("read {path}");
         let failed = |problem: &str| connection_error(&action, problem);
         let late = |_| EngineError::Timeout { action: action.clone(), limit: CALL_TIMEOUT };
         let reply = timeout(CALL_TIMEOUT, read).await.map_err(late)?;
-        let reply = reply.map_err(|error| failed(&error.to_string()))?;
-        if reply.len() as u64 == LOG_MAX {
-            return Err(EngineError::OutputTooLarge);
-        }
-        match parse_reply(&String::from_utf8_lossy(&reply)) {
-            Some((log, 0)) => Ok(log.to_owned()),
-            Some((problem, _)) => Err(failed(problem)),
-            None => Err(failed("the connection closed too early")),
-        }
-    }
-
-    /// Returns the content of the log file at `path` from `offset` on, up to [`PART_MAX`] bytes.
-    /// The node sends what comes before, too; it is not kept.
-    pub(super) async fn log_from(&self, path: &str, offset: u64) -> Result<Vec<u8>, EngineError> {
-        let read = async {
-            let mut stream = self.send(&format!("log {path}")).await?;
-            let mut part = Vec::new();
-            tokio::io::copy(&mut (&mut stream).take(offset), &mut tokio::io::sink()).await?;
-            stream.take(PART_MAX + END_MAX).read_to_end(&mut part).await?;
-            std::io::Result::Ok(part)
+        let mut reply = reply.map_err(|error| failed(&error.to_string()))?;
+        let length = match parse_reply(&reply) {
+            _ if reply.len() == most => limit,
+            Some((log, 0)) => log.len().min(limit),
+            Some((problem, _)) => return Err(failed(String::from_utf8_lossy(problem).trim_end())),
+            None => return Err(failed("the connection closed too early")),
         };
-        let action = format!("read {path}");
-        let late = |_| EngineError::Timeout { action: action.clone(), limit: CALL_TIMEOUT };
-        let part = timeout(CALL_TIMEOUT, read).await.map_err(late)?;
-        let mut part = part.map_err(|error| connection_error(&action, &error.to_string()))?;
-        if part.len() as u64 == PART_MAX + END_MAX {
-            part.truncate(PART_MAX as usize);
-            return Ok(part);
-        }
-        let output = output_length(&part).map_err(|problem| connection_error(&action, &problem))?;
-        part.truncate(output);
-        Ok(part)
+        reply.truncate(length);
+        Ok(reply)
     }
 }
 
-/// The most bytes of a log file that are read at once.
-const PART_MAX: u64 = 1 << 20;
 /// The most bytes of the end of a reply: a newline and `ended CODE`.
-const END_MAX: u64 = 16;
-/// The size limit of a log file. Each line of output has its time and stream in front of it.
-const LOG_MAX: u64 = 2 * OUTPUT_MAX as u64;
+const END_MAX: usize = 16;
 
 fn connection_error(action: &str, problem: &str) -> EngineError {
     EngineError::Cri { action: action.to_owned(), problem: problem.to_owned(), answered: false }
@@ -155,21 +136,12 @@ fn connection_error(action: &str, problem: &str) -> EngineError {
 
 /// Splits a reply into the output and the exit code, which is the last line: `ended CODE`. Returns
 /// `None` if that line is missing, because the reply is then incomplete.
-fn parse_reply(reply: &str) -> Option<(&str, u32)> {
-    let (output, last) =
-        reply.trim_end_matches('\n').rsplit_once('\n').unwrap_or(("", reply.trim_end()));
+fn parse_reply(reply: &[u8]) -> Option<(&[u8], u32)> {
+    let reply = reply.strip_suffix(b"\n")?;
+    let end = reply.iter().rposition(|byte| *byte == b'\n');
+    let last = std::str::from_utf8(&reply[end.map_or(0, |end| end + 1)..]).ok()?;
     let code = last.strip_prefix("ended ")?.parse().ok()?;
-    Some((output, code))
-}
-
-/// Returns how many bytes of the end of a successful reply are output.
-fn output_length(reply: &[u8]) -> Result<usize, String> {
-    let end = reply.trim_ascii_end().iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
-    match parse_reply(String::from_utf8_lossy(&reply[end..]).trim_start()) {
-        Some((_, 0)) => Ok(end),
-        Some((_, code)) => Err(format!("the node ended with code {code}")),
-        None => Err("the connection closed too early".to_owned()),
-    }
+    Some((&reply[..end.unwrap_or(0)], code))
 }
 
 #[cfg(test)]
@@ -178,17 +150,11 @@ mod tests {
 
     #[test]
     fn the_exit_code_is_in_the_last_line_and_a_reply_without_it_is_incomplete() {
-        assert_eq!(parse_reply("unpacking\ndone\nended 0\n"), Some(("unpacking\ndone", 0)));
-        assert_eq!(parse_reply("ended 1\n"), Some(("", 1)));
-        assert_eq!(parse_reply("unpacking\n"), None);
-        assert_eq!(parse_reply(""), None);
-    }
-    #[test]
-    fn the_end_of_a_reply_is_no_output() {
-        assert_eq!(output_length(b"a\nb\n\nended 0\n"), Ok(4));
-        assert_eq!(output_length(b"a\nb\nended 0\n"), Ok(3));
-        assert_eq!(output_length(b"\nended 0\n"), Ok(0));
-        assert!(output_length(b"cat: x\n\nended 1\n").unwrap_err().contains("code 1"));
-        assert!(output_length(b"a\nb\n").unwrap_err().contains("too early"));
+        assert_eq!(parse_reply(b"unpacking\ndone\nended 0\n"), Some((&b"unpacking\ndone"[..], 0)));
+        assert_eq!(parse_reply(b"ended 1\n"), Some((&b""[..], 1)));
+        assert_eq!(parse_reply(b"\xff\n\n\nended 0\n"), Some((&b"\xff\n\n"[..], 0)));
+        for incomplete in [&b"unpacking\n"[..], b"", b"a\nended 1", b"a\nended"] {
+            assert_eq!(parse_reply(incomplete), None);
+        }
     }
 }

@@ -29,7 +29,6 @@ mod wake;
 pub use accelerator::{Accelerator, AcceleratorChoice};
 pub(crate) use agent::STDIN_MAX;
 pub use agent::{Agent, CommandOutput};
-pub(crate) use agent_files::GuestFiles;
 pub(crate) use connect::Connector;
 pub(crate) use environments::Recording;
 pub(crate) use relay::{Listener, Reached};
