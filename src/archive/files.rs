@@ -10,6 +10,7 @@ use super::entry::{Xattrs, join};
 use super::image::Image;
 use super::layer_tree::{LayerTree, normalize};
 use super::limits::Budget;
+use super::linked_files::LinkedFiles;
 use super::resolve::resolve;
 use super::tar::{Member, MemberKind, Skip, TarReader};
 use super::tree::{Node, Tree};
@@ -94,6 +95,18 @@ fn real_path(path: &[u8], tree: &Tree) -> Option<Box<[u8]>> {
 }
 
 impl FileInfo {
+    fn new(member: Member, content: Option<Vec<u8>>) -> Self {
+        let Member { kind, mode, uid, gid, size, mtime, xattrs, link, .. } = member;
+        let kind = match kind {
+            // To a file of a lower layer, which Docker rejects.
+            MemberKind::HardLink => MemberKind::File,
+            kind => kind,
+        };
+        // Linux has no other mode of symlinks, whatever the entry says.
+        let mode = if kind == MemberKind::Symlink { 0o777 } else { mode };
+        Self { kind, mode, uid, gid, size, mtime, xattrs, link, content }
+    }
+
     /// A folder for which no layer has an entry, as engines create it.
     fn implied_folder() -> Self {
         Self {
@@ -178,12 +191,6 @@ fn decompressed<'b>(
     }))
 }
 
-/// The last entry of a layer for a wanted path, and the number of the entry with its content.
-struct Entry {
-    member: Member,
-    content: usize,
-}
-
 /// Moves the paths that a layer has from `wanted` to `found`.
 fn find_in(
     image: &Image,
@@ -191,36 +198,31 @@ fn find_in(
     wanted: &mut BTreeMap<Box<[u8]>, Vec<&str>>,
     found: &mut BTreeMap<String, FileInfo>,
 ) -> io::Result<()> {
-    let entries = entries(image, layer, wanted)?;
-    let numbers: BTreeSet<usize> = entries.values().map(|entry| entry.content).collect();
-    let contents = contents(image, layer, &numbers)?;
-    for (path, Entry { member, content }) in entries {
-        // A hard link to a file of a lower layer, which Docker rejects, has no content.
-        let (kind, size, bytes) =
-            contents.get(&content).cloned().unwrap_or((MemberKind::File, member.size, None));
+    let (numbers, linked) = entries(image, layer, wanted)?;
+    let files = read_entries(image, layer, &numbers.values().copied().collect(), &linked)?;
+    for (path, number) in numbers {
+        let Some(file) = files.get(&number) else { continue };
         for name in wanted.remove(&path).unwrap_or_default() {
-            let Member { mode, uid, gid, mtime, xattrs, link, .. } = member.clone();
-            // Linux has no other mode of symlinks, whatever the entry says.
-            let mode = if kind == MemberKind::Symlink { 0o777 } else { mode };
-            let content = bytes.clone();
-            let info = FileInfo { kind, mode, uid, gid, size, mtime, xattrs, link, content };
-            found.insert(name.to_owned(), info);
+            found.insert(name.to_owned(), file.clone());
         }
     }
     Ok(())
 }
 
-/// Finds the last entry of a layer for each wanted path. Of a hard link, the content is that of the
-/// entry that its target had at that point.
+/// The numbers of entries, by path, and the metadata that hard links give to them.
+type Numbers = (BTreeMap<Box<[u8]>, usize>, LinkedFiles<usize>);
+
+/// Finds the number of the last entry of a layer for each wanted path; they begin at 1. Of a hard
+/// link, it is that of the entry that its target had at that point.
 fn entries(
     image: &Image,
     layer: &LayerBlob,
     wanted: &BTreeMap<Box<[u8]>, Vec<&str>>,
-) -> io::Result<BTreeMap<Box<[u8]>, Entry>> {
+) -> io::Result<Numbers> {
     let budget = budget(image);
     let mut reader = decompressed(layer, &budget)?;
     let (mut tree, mut number) = (LayerTree::default(), 0);
-    let (mut contents, mut entries) = (BTreeMap::new(), BTreeMap::new());
+    let (mut files, mut linked) = (BTreeMap::new(), LinkedFiles::default());
     while let Some(member) = reader.next_member()? {
         number += 1;
         budget.take_entry(&member)?;
@@ -230,32 +232,31 @@ fn entries(
             None if is_root() => Box::default(),
             None => continue,
         };
-        let target = normalize(&member.link).unwrap_or_default();
-        let content = match member.kind {
-            MemberKind::HardLink => contents.get(&target).copied().unwrap_or(number),
-            _ => number,
+        let target = match member.kind {
+            MemberKind::HardLink => files.get(&tree.link_target(&member)?).copied(),
+            _ => None,
         };
-        if wanted.contains_key(&path) {
-            entries.insert(path.clone(), Entry { member, content });
+        if let Some(file) = target {
+            linked.add(file, &member);
         }
-        contents.insert(path, content);
+        files.insert(path, target.unwrap_or(number));
     }
-    Ok(entries)
+    files.retain(|path, _| wanted.contains_key(path));
+    Ok((files, linked))
 }
 
-type Content = (MemberKind, u64, Option<Vec<u8>>);
-
-/// Reads kind, size and content of the entries with `numbers`, which begin at 1.
-fn contents(
+/// Reads the entries with `numbers`.
+fn read_entries(
     image: &Image,
     layer: &LayerBlob,
     numbers: &BTreeSet<usize>,
-) -> io::Result<BTreeMap<usize, Content>> {
+    linked: &LinkedFiles<usize>,
+) -> io::Result<BTreeMap<usize, FileInfo>> {
     let budget = budget(image);
     let mut reader = decompressed(layer, &budget)?;
-    let (mut contents, mut number) = (BTreeMap::new(), 0);
-    while contents.len() < numbers.len() {
-        let Some(member) = reader.next_member()? else { break };
+    let (mut files, mut number) = (BTreeMap::new(), 0);
+    while files.len() < numbers.len() {
+        let Some(mut member) = reader.next_member()? else { break };
         number += 1;
         if !numbers.contains(&number) {
             continue;
@@ -266,11 +267,8 @@ fn contents(
             reader.read_to_end(&mut bytes)?;
             content = Some(bytes);
         }
-        let kind = match member.kind {
-            MemberKind::HardLink => MemberKind::File,
-            kind => kind,
-        };
-        contents.insert(number, (kind, member.size, content));
+        linked.apply(&number, &mut member);
+        files.insert(number, FileInfo::new(member, content));
     }
-    Ok(contents)
+    Ok(files)
 }

@@ -23,6 +23,7 @@ mod explain; // where everything in an image comes from
 mod export; // file systems of images as one tar
 mod forge; // forged images for tests
 mod golden; // digests of whole archives
+mod hard_links; // names of one file with different metadata
 mod hostile; // images that would take much time or memory
 mod hostile_contents; // contents that are not what they seem
 mod image_files; // files in the place of images

@@ -1,7 +1,10 @@
 //! Owners, capabilities, accounts and removed paths, as Docker unpacks them and containers see
 //! them.
 
-use crate::workbench::Workbench;
+use std::process::Command;
+
+use crate::sample_image::SampleImage;
+use crate::workbench::{Workbench, run};
 
 /// Contents on a base: a program that may use port 80, and the same one without that.
 const RECIPE: &str = r#"
@@ -82,4 +85,54 @@ async fn capabilities_accounts_owners_and_whiteouts_work_in_containers() {
     assert!(gone.contains("passwd"), "{gone}");
     let again = bench.guest(&run("", "ls -A /usr/share; cat /etc/hosts.d")).await;
     assert_eq!(again, "new\na file");
+}
+
+/// Adds names of one file with other metadata than the file has.
+const LINKS: &str = "
+    import io, tarfile
+    tar = tarfile.open('rootfs.tar', 'a')
+    def add(path, link, mode, owner, time):
+        member = tarfile.TarInfo(path)
+        member.mode, member.uid, member.gid, member.mtime = mode, owner, owner, time
+        if link: member.type, member.linkname = tarfile.LNKTYPE, link
+        else: member.size = 4
+        tar.addfile(member, io.BytesIO(b'file'))
+    add('linked', '', 0o644, 1, 100)
+    add('www/other', 'linked', 0o4755, 2, 200)
+    add('last', 'www/other', 0o604, 3, 300)
+    tar.close()";
+
+/// An image of which a layer was made by another tool.
+fn image_with_links(sample: &SampleImage) {
+    let python: String =
+        LINKS.lines().map(|line| line.get(4..).unwrap_or("").to_owned() + "\n").collect();
+    let script = "tar -cf rootfs.tar -C rootfs . && python3 -c \"$1\" &&
+        umoci init --layout layout && umoci new --image layout:t &&
+        umoci raw add-layer --image layout:t rootfs.tar &&
+        umoci config --image layout:t --architecture amd64 --config.user 0 &&
+        skopeo copy --quiet oci:layout:t docker-archive:links.tar:links:1";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, "sh", &python]).current_dir(sample.0.path());
+    assert!(run(&mut shell).status.success());
+}
+
+#[test]
+fn all_names_of_a_file_have_the_metadata_of_the_last_entry_in_containers_and_in_static_checks() {
+    let sample = SampleImage::new();
+    image_with_links(&sample);
+    let paths = ["/linked", "/www/other", "/last"];
+    let file = |path| format!("[[file]]\npath='{path}'\nmode='0604'\nuid=3\ngid=3\nsize=4\n");
+    let files: String = paths.iter().map(file).collect();
+    let line = "604 3:3 300 4\\n".repeat(3);
+    let run = format!(
+        "[[run]]\nname='stat'\nstdout=\"{line}\"\n[run.container]\n\
+         shell=\"/bin/busybox stat -c '%a %u:%g %Y %s' {}\"\n",
+        paths.join(" ")
+    );
+    let expectations = files + &run;
+    std::fs::write(sample.path("e.toml"), expectations).unwrap();
+    let engines = ["--engine", "docker-20.10", "--engine", "containerd-1.6"];
+    let check = [&["check", "links.tar", "--expect", "e.toml"], &engines[..]].concat();
+    let output = sample.seatrial(&check);
+    assert!(output.status.success(), "{output:?}");
 }

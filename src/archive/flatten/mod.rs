@@ -21,7 +21,8 @@ use super::image::Image;
 use super::invalid_data::invalid_data;
 use super::layer_tree::LayerTree;
 use super::limits::Budget;
-use super::tar::{MemberKind, TarReader};
+use super::linked_files::LinkedFiles;
+use super::tar::{Member, MemberKind, TarReader};
 use super::verify::invalid_layer;
 use crate::image::DiffId;
 
@@ -40,6 +41,8 @@ pub struct FileSystem {
     paths: Paths,
     /// Files with several names.
     linked: BTreeSet<Position>,
+    /// The metadata that they have from other entries than the one at their position.
+    link_metadata: LinkedFiles<Position>,
 }
 
 impl FileSystem {
@@ -57,6 +60,7 @@ impl FileSystem {
             diff_ids: image.layers.iter().map(|layer| layer.diff_id).collect(),
             paths: Paths::default(),
             linked: BTreeSet::new(),
+            link_metadata: LinkedFiles::default(),
         };
         let stored = image.layers.iter().map(|layer| layer.bytes.len()).sum();
         let budget = Budget::new(&image.limits, stored);
@@ -100,7 +104,10 @@ impl FileSystem {
             let Some(path) = changes.add(&member)? else { continue };
             let node = match member.kind {
                 MemberKind::Directory => Node::Directory(position),
-                MemberKind::HardLink => self.link(&own, changes.link_target(&member)?),
+                MemberKind::HardLink => {
+                    let target = changes.link_target(&member)?;
+                    self.link(&own, target, &member)
+                }
                 _ => Node::File(position),
             };
             let parents = own.insert(&path, node);
@@ -112,11 +119,12 @@ impl FileSystem {
         self.insert_all(own)
     }
 
-    /// The node of a hard link: the file that it names, if the same layer has it.
-    fn link(&mut self, own: &Paths, target: Box<[u8]>) -> Node {
+    /// The node of `member`, a hard link: the file that it names, if the same layer has it.
+    fn link(&mut self, own: &Paths, target: Box<[u8]>, member: &Member) -> Node {
         match own.get(&target) {
             Some(Node::File(position)) => {
                 self.linked.insert(*position);
+                self.link_metadata.add(*position, member);
                 Node::File(*position)
             }
             Some(Node::Link(lower)) => Node::Link(lower.clone()),

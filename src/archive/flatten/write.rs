@@ -167,7 +167,7 @@ impl FileSystem {
         self.paths.iter().map(|(path, _)| path)
     }
 
-    /// The entry at `position`, and a reader of its content.
+    /// The entry at `position` with the metadata that the file has, and a reader of its content.
     pub(super) fn member(
         &self,
         position: Position,
@@ -176,7 +176,9 @@ impl FileSystem {
         let layer = self.layers.get(position.layer as usize).ok_or_else(changed)?;
         let mut reader = TarReader::new(layer.part(position.start, layer.len()));
         let member = reader.next_member().map_err(ArchiveError::read(&self.image))?;
-        Ok((member.ok_or_else(changed)?, reader))
+        let mut member = member.ok_or_else(changed)?;
+        self.link_metadata.apply(&position, &mut member);
+        Ok((member, reader))
     }
 
     fn check_unchanged(&self) -> Result<(), ArchiveError> {

@@ -14,7 +14,7 @@ mod reader;
 mod skip;
 mod sparse;
 
-pub(super) use member::PATH_MAX;
+pub(super) use member::{CAPABILITIES, PATH_MAX};
 pub use member::{Member, MemberKind, SpecialKind};
 pub use reader::TarReader;
 pub use skip::Skip;
