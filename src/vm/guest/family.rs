@@ -109,11 +109,44 @@ impl Family {
     pub fn tag_matches(&self, tag: &str, reference: &str) -> bool {
         let qualified =
             || tag.strip_suffix(reference).is_some_and(|registry| registry.ends_with('/'));
-        tag == reference || (self.qualifies_names && qualified())
+        match self.qualifies_names {
+            true => tag == reference || qualified(),
+            false => tag == reference || tag == familiar(reference),
+        }
     }
 
     /// Returns the services among the units.
     pub fn services(&self) -> impl Iterator<Item = &str> {
         self.units.iter().map(String::as_str).filter(|unit| unit.ends_with(".service"))
+    }
+}
+
+/// Docker's short form of a name: without its own registry (`reference.FamiliarString`).
+fn familiar(reference: &str) -> &str {
+    let domains = ["docker.io/", "index.docker.io/"];
+    let name = domains.iter().find_map(|domain| reference.strip_prefix(domain));
+    let name = name.unwrap_or(reference);
+    name.strip_prefix("library/").filter(|rest| !rest.contains('/')).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::vm::guest::Definition;
+
+    #[test]
+    fn an_engine_may_list_an_image_under_a_shorter_or_a_longer_name() {
+        // As docker-20.10 and podman-4.3 list images that skopeo has named.
+        let matches = |engine, tag, reference| {
+            Definition::named(engine).unwrap().family.tag_matches(tag, reference)
+        };
+        for reference in ["app:1", "docker.io/library/app:1", "library/app:1"] {
+            assert!(matches("docker-20.10", "app:1", reference), "{reference}");
+        }
+        assert!(matches("docker-20.10", "me/app:1", "docker.io/me/app:1"));
+        assert!(!matches("docker-20.10", "app:1", "docker.io/me/app:1"));
+        assert!(!matches("docker-20.10", "app:1", "registry.example/library/app:1"));
+        assert!(matches("podman-4.3", "localhost/app:1", "app:1"));
+        assert!(matches("podman-4.3", "docker.io/library/app:1", "docker.io/library/app:1"));
+        assert!(!matches("podman-4.3", "localhost/myapp:1", "app:1"));
     }
 }
