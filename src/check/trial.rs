@@ -85,8 +85,11 @@ pub(super) async fn run_on_engine(
             recorder.engine_section(&image, engine_run);
             run_runtime_checks(trial, engine.name, (&vm, &loaded), &mut environment, recorder)
                 .await;
-            let id = vm.remove_previous(&loaded).await;
-            keep(vm, (engine.name, id), trial, options, recorder);
+            let id = match may_keep(trial, options, recorder) {
+                true => vm.remove_previous(&loaded).await,
+                false => None,
+            };
+            keep(vm, (engine.name, id), trial, options);
         }
         // The engine works but rejects the image: a result of the test.
         Err(HarnessError::Engine(EngineError::Load(problem))) => {
@@ -101,17 +104,17 @@ pub(super) async fn run_on_engine(
     }
 }
 
-/// Keeps the VM for the next run, if that is requested and nothing may have changed it.
-fn keep(
-    vm: TrialVm,
-    (engine, image): (&str, Option<String>),
-    trial: Trial<'_>,
-    options: &Options,
-    recorder: &Recorder<'_>,
-) {
+/// Whether the VM can be used again: that is requested, and nothing may have changed it. After an
+/// error, its engine may not even answer.
+fn may_keep(trial: Trial<'_>, options: &Options, recorder: &Recorder<'_>) -> bool {
     let is_error = |case: &TestCase| matches!(case.outcome, Outcome::Error { .. });
     let damaged = may_change_vm(trial.files) || recorder.verdict.cases.iter().any(is_error);
-    if let (Some(kept_vm), Some(image), false) = (&options.kept_vm, image, damaged) {
+    options.kept_vm.is_some() && !damaged
+}
+
+/// Keeps the VM for the next run, if the engine has the image with this ID.
+fn keep(vm: TrialVm, (engine, image): (&str, Option<String>), trial: Trial<'_>, options: &Options) {
+    if let (Some(kept_vm), Some(image)) = (&options.kept_vm, image) {
         let (engine, options) = (engine.to_owned(), options.vm.clone());
         let layers = trial_vm::diff_ids(trial.input);
         kept_vm.keep(Kept { engine, options, daemon: vm.daemon, image, layers });

@@ -21,6 +21,7 @@ mod environment_failures; // missing programs, mirrors, disk space
 mod expectations_files; // mistakes in them, their schema, their drafts
 mod faults; // an engine that fails during a request
 mod files; // owners, capabilities, accounts and removed paths
+mod full_disks; // a disk of the host that is full
 mod goss; // goss files
 mod hints; // why a service is not reached
 mod images; // images as Docker sees them
