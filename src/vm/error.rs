@@ -164,7 +164,7 @@ pub enum VmError {
         new: &'static str,
     },
     /// QEMU exited unexpectedly.
-    #[error("QEMU exited ({status}): {stderr}\nlast lines of the console:\n{console}")]
+    #[error("QEMU exited ({status}){}", last_words(.stderr, .console))]
     QemuExited {
         /// The exit status or signal.
         status: String,
@@ -262,4 +262,13 @@ impl VmError {
         let path = path.into();
         move |source| Self::File { action, path, source }
     }
+}
+
+/// The last output of QEMU and the guest, to follow a sentence about their end.
+fn last_words(stderr: &str, console: &str) -> String {
+    let part = |label: &str, text: &str| match text.trim().is_empty() {
+        true => String::new(),
+        false => format!("{label}{text}"),
+    };
+    part(": ", stderr) + &part("\nlast lines of the console:\n", console)
 }

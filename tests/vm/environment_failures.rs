@@ -1,6 +1,8 @@
 //! Errors when the environment fails: missing programs, an unreachable mirror, a full disk, a VM
 //! whose engine does not become ready.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -61,6 +63,19 @@ fn a_full_disk_is_an_error_before_anything_is_written() {
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn a_qemu_that_exits_at_once_is_shown_with_its_own_words() {
+    let folder = TempDir::new().unwrap();
+    let qemu = folder.path().join("qemu-system-x86_64");
+    std::fs::write(&qemu, "#!/bin/sh\necho no memory >&2; exit 5\n").unwrap();
+    std::fs::set_permissions(&qemu, Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let mut up = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    let output = run(up.args(["vm", "up", GUEST, "--name", "exits", "--cold"]).env("PATH", path));
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(stderr(&output), "seatrial: QEMU exited (exit status: 5): no memory\n");
 }
 
 #[test]
