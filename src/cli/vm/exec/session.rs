@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::io::{self, IsTerminal, Read};
 use std::os::fd::AsFd;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ use crate::vm::{NamedVm, VmError};
 
 /// The most bytes of standard input that are sent at once.
 const INPUT_CHUNK: usize = 1 << 16;
+/// How long a command that is no longer wanted may take to start.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a write to a terminal or a pipe may take at the end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -54,9 +57,18 @@ pub(super) fn run(args: &Args, vm: &NamedVm) -> anyhow::Result<()> {
 async fn run_session(args: &Args, vm: &NamedVm) -> anyhow::Result<SessionStatus> {
     let mut ending = EndingSignals::catch()?;
     let window = args.tty.then(|| signal(SignalKind::window_change())).transpose()?;
+    let mut starting = pin!(start(args, vm));
     let (input, output) = tokio::select! {
-        started = start(args, vm) => started?,
-        code = ending.recv() => return Err(code.into()),
+        started = &mut starting => started?,
+        code = ending.recv() => {
+            // Until the command has started, QEMU forwards a port to it.
+            tokio::select! {
+                _ = starting => {}
+                _ = ending.recv() => {}
+                () = tokio::time::sleep(START_TIMEOUT) => {}
+            }
+            return Err(code.into());
+        }
     };
     // Without a terminal, Ctrl-C is for the command from now on.
     let interrupt = if args.tty { None } else { ending.interrupt.take() };
