@@ -198,7 +198,7 @@ fn explain(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let (true, Some(key)) = (message.starts_with("unknown field"), quoted.next()) else {
         let message = message.lines().collect::<Vec<_>>().join(" ");
-        return text::excerpt(&without_types(&message)).into_owned();
+        return text::excerpt(&with_known_words(&without_types(&message))).into_owned();
     };
     let known: Vec<&str> = quoted.collect();
     let renamed = RENAMED.iter().find(|(old, new)| *old == key && known.contains(new));
@@ -222,6 +222,25 @@ fn explain(message: &str) -> String {
         (None, false) => format!("; valid keys: {}", listed.join(", ")),
     };
     format!("unknown key {}{hint}", text::quote(key))
+}
+
+/// Calls lists and tables as documents of users do, not as serde does.
+fn with_known_words(message: &str) -> String {
+    let expected = [("a sequence", "a list"), ("a map", "a table")];
+    let found = [("sequence", "a list"), ("map", "a table")];
+    let mut message = message.to_owned();
+    for (word, known) in expected {
+        if let Some(start) = message.strip_suffix(word).filter(|start| start.ends_with("expected "))
+        {
+            message = format!("{start}{known}");
+        }
+    }
+    for (word, known) in found {
+        if let Some(rest) = message.strip_prefix(&format!("invalid type: {word},")) {
+            message = format!("invalid type: {known},{rest}");
+        }
+    }
+    message
 }
 
 /// Replaces the name of a type of Rust at the end of a message about a number.

@@ -70,6 +70,7 @@ mod step_state;
 mod steps;
 mod stream_conf;
 mod string_or_list;
+mod tables;
 mod tag;
 mod tar_contents;
 mod tar_members;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use super::tables::Table;
 use crate::archive::layer_tree::normalize;
 use crate::image::env::Env;
 use crate::steps::{Input, Place, Step, View};
@@ -11,7 +12,7 @@ use crate::text;
 
 /// An entry of `run`.
 #[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with command or args")]
 pub(super) struct RunSettings {
     command: Option<String>,
     args: Option<Vec<String>>,
@@ -23,6 +24,10 @@ pub(super) struct RunSettings {
     timeout: Option<u64>,
     #[serde(rename = "where")]
     place: Option<Place>,
+}
+
+impl Table for RunSettings {
+    const KEY: &'static str = "run";
 }
 
 /// A user by name or number.
@@ -82,7 +87,7 @@ pub(super) struct DockerToolsCommands {
 
 /// The steps of a recipe in `folder`, in the order in which they run.
 pub(super) fn steps(
-    run: Option<Vec<RunSettings>>,
+    run: Vec<RunSettings>,
     commands: DockerToolsCommands,
     folder: &Path,
 ) -> Result<Vec<Step>, String> {
@@ -97,7 +102,7 @@ pub(super) fn steps(
         let script = script.filter(|script| !script.trim().is_empty());
         steps.extend(script.map(|script| script_step(script, view)));
     }
-    for (index, settings) in run.unwrap_or_default().into_iter().enumerate() {
+    for (index, settings) in run.into_iter().enumerate() {
         let step = step(settings, folder);
         steps.push(step.map_err(|problem| format!("run[{}]: {problem}", index + 1))?);
     }

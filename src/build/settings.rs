@@ -12,6 +12,7 @@ use super::from_image::FromImageSetting;
 use super::layering_setting::LayeringSetting;
 use super::run_settings::RunSettings;
 pub(super) use super::string_or_list::StringOrList;
+use super::tables::Tables;
 
 /// Every key of a recipe, and dockerTools' names for some.
 #[derive(Debug, serde::Deserialize)]
@@ -30,8 +31,8 @@ pub(super) struct Settings {
     pub(super) from_image_tag: Option<String>,
     #[serde(alias = "copyToRoot", alias = "copy_to_root")]
     pub(super) contents: Option<ContentList>,
-    pub(super) path: Option<Vec<PathSettings>>,
-    pub(super) layer: Option<Vec<LayerSettings>>,
+    pub(super) path: Option<Tables<PathSettings>>,
+    pub(super) layer: Option<Tables<LayerSettings>>,
     pub(super) package_layers: Option<bool>,
     pub(super) accounts: Option<AccountSettings>,
     pub(super) helpers: Option<StringOrList>,
@@ -62,7 +63,7 @@ pub(super) struct Settings {
     pub(super) config: Option<Map<String, Value>>,
     pub(super) inherit: Option<StringOrList>,
     pub(super) clear: Option<StringOrList>,
-    pub(super) run: Option<Vec<RunSettings>>,
+    pub(super) run: Option<Tables<RunSettings>>,
     #[serde(alias = "extraCommands")]
     pub(super) extra_commands: Option<String>,
     #[serde(alias = "fakeRootCommands")]
@@ -75,7 +76,7 @@ pub(super) struct Settings {
 
 /// The table `store`.
 #[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as [store]")]
 pub(super) struct StoreSettings {
     pub(super) dir: Option<String>,
     pub(super) source: Option<String>,

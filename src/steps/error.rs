@@ -4,8 +4,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::step::{Step, View};
 use crate::archive::ArchiveError;
 use crate::text;
+
+/// Signs of commands that try to use the network: messages of apt, curl, Python, busybox, apk, npm
+/// and Go.
+const NO_NETWORK: [&str; 9] = [
+    "Temporary failure resolving",
+    "emporary failure in name resolution",
+    "Could not resolve",
+    "Couldn't resolve",
+    "etwork is unreachable",
+    "bad address '",
+    "temporary error (try again later)",
+    "EAI_AGAIN",
+    ": no such host",
+];
 
 /// A step that failed, or a sandbox that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +30,7 @@ pub enum StepError {
     Failed {
         /// The command.
         step: String,
-        /// Its exit code or signal.
+        /// Its exit code or signal, and the likely reason if there is a sign of one.
         status: String,
         /// Its last lines.
         output: Vec<String>,
@@ -99,6 +114,15 @@ impl StepError {
         path: impl AsRef<Path>,
     ) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.as_ref().to_owned(), source }
+    }
+
+    /// The failure of the command of `step`, which ended with `status` and printed `output` last.
+    pub(crate) fn failed(step: &Step, mut status: String, output: Vec<String>) -> Self {
+        let lacks_network = |line: &String| NO_NETWORK.iter().any(|sign| line.contains(sign));
+        if !step.network && step.view == View::Image && output.iter().any(lacks_network) {
+            status.push_str("; it has no network, which network = true in [[run]] gives it");
+        }
+        Self::Failed { step: step.title(), status, output }
     }
 
     /// Whether the host failed, not the input.

@@ -33,6 +33,26 @@ fn a_recipe_may_be_read_from_standard_input() {
 }
 
 #[test]
+fn the_error_for_a_value_of_another_type_shows_how_it_is_written() {
+    let lab = Lab::new();
+    let tables = |key| format!("expected a list of tables, which begin with [[{key}]] in TOML");
+    for (recipe, expected) in [
+        ("run='apt-get update'\n", tables("run")),
+        ("[run]\ncommand='true'\n", format!("invalid type: a table, {}", tables("run"))),
+        ("path='/etc/app'\n", tables("path")),
+        ("[layer]\nname='x'\n", tables("layer")),
+        ("run=['true']\n", "expected a table with command or args".to_owned()),
+        ("accounts='app'\n", "expected a table with users and groups".to_owned()),
+        ("accounts={users=['app']}\n", "expected a table with name and uid".to_owned()),
+        ("annotations=['a=b']\n", "invalid type: a list, expected a table".to_owned()),
+        ("config='x'\n", "expected a table".to_owned()),
+    ] {
+        let message = lab.rejected(&format!("name='x'\n{recipe}"));
+        assert!(message.contains("recipe.toml:2: ") && message.contains(&expected), "{message}");
+    }
+}
+
+#[test]
 fn the_error_for_an_unknown_key_has_its_line_and_the_nearest_key() {
     let lab = Lab::new();
     for (recipe, expected) in [

@@ -20,6 +20,21 @@ fn a_step_that_fails_shows_its_last_lines_and_writes_nothing() {
 }
 
 #[test]
+fn a_step_that_fails_because_it_has_no_network_gets_a_hint() {
+    let lab = lab();
+    let hint = "it has no network, which network = true in [[run]] gives it";
+    // Debian's apt, and busybox.
+    for (command, expected) in [
+        ("echo \"  Temporary failure resolving 'deb.debian.org'\"; exit 100", true),
+        ("busybox wget -q http://mirror.invalid/x", true),
+        ("echo other; false", false),
+    ] {
+        let run = build(&lab, &with_command(command, ""), &[]);
+        assert_eq!(run.stderr().contains(hint), expected, "{command}: {}", run.stderr());
+    }
+}
+
+#[test]
 fn a_step_that_hangs_ends_with_its_timeout() {
     let lab = lab();
     let began = Instant::now();

@@ -10,6 +10,7 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use super::rules::XattrRule;
 use super::{ModeRule, OwnerSpec};
 use crate::build::string_or_list::StringOrList;
+use crate::build::tables::Table;
 
 /// An entry of `contents`.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ pub(in crate::build) struct ContentList(pub(in crate::build) Vec<ContentSettings
 
 /// An entry of `path`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with path")]
 pub(in crate::build) struct PathSettings {
     pub(super) path: String,
     #[serde(rename = "type")]
@@ -60,9 +61,13 @@ pub(in crate::build) struct PathSettings {
     pub(super) remove: Option<bool>,
 }
 
+impl Table for PathSettings {
+    const KEY: &'static str = "path";
+}
+
 /// An entry of `layer`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with name")]
 pub(in crate::build) struct LayerSettings {
     pub(super) name: String,
     pub(super) paths: Option<StringOrList>,
@@ -82,9 +87,13 @@ pub(in crate::build) enum PathKind {
     Block,
 }
 
+impl Table for LayerSettings {
+    const KEY: &'static str = "layer";
+}
+
 /// The table `accounts`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with users and groups")]
 pub(in crate::build) struct AccountSettings {
     #[serde(default)]
     pub(super) users: Vec<UserSettings>,
@@ -94,7 +103,7 @@ pub(in crate::build) struct AccountSettings {
 
 /// A table in `accounts.users`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with name and uid")]
 pub(in crate::build) struct UserSettings {
     pub(super) name: String,
     pub(super) uid: u32,
@@ -106,7 +115,7 @@ pub(in crate::build) struct UserSettings {
 
 /// A table in `accounts.groups`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with name and gid")]
 pub(in crate::build) struct GroupSettings {
     pub(super) name: String,
     pub(super) gid: u32,

@@ -149,7 +149,7 @@ impl Runner for VmSteps {
             Ended::Exit(0) => {}
             Ended::Exit(code) => {
                 let (status, output) = (exit_status(code), output.last_lines());
-                return Err(StepError::Failed { step: title, status, output });
+                return Err(StepError::failed(step, status, output));
             }
             Ended::NotStarted(problem) => {
                 let problem = format!("it does not start: {problem}");

@@ -121,7 +121,7 @@ impl Runner for Namespace {
         match ended {
             Ended::Success => {}
             Ended::Failure(status) => {
-                return Err(StepError::Failed { step: step.title(), status, output: last });
+                return Err(StepError::failed(step, status, last));
             }
             Ended::Timeout => {
                 let (step, limit) = (step.title(), step.timeout);

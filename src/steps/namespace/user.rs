@@ -27,7 +27,10 @@ pub(super) fn find(user: &str, lower: &[PathBuf]) -> Result<User, String> {
     let field = |index: usize| entry.as_ref().and_then(|fields| fields.get(index));
     let number = |text: Option<&String>| text.and_then(|text| text.parse().ok());
     let unknown = |name: &str, file: &str| {
-        format!("the image's /etc/{file} does not have {}", text::quote(name))
+        let name = text::quote(name);
+        format!(
+            "the image's /etc/{file} does not have {name}; add it to accounts, or in a step before"
+        )
     };
     let uid = number(field(2)).or_else(|| name.parse().ok());
     let uid = uid.ok_or_else(|| unknown(name, "passwd"))?;
