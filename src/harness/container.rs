@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::daemon::Daemon;
-use super::describe::{describe_end, describe_output};
+use super::describe::{describe_end_and_output, describe_output};
 use super::end_notice::EndNotice;
 use super::error::HarnessError;
 use super::forwarded_port::ForwardedPort;
@@ -70,7 +70,7 @@ impl<'d> Container<'d> {
                 let timeout = conditions.timeout.unwrap_or(DEFAULT_READY_TIMEOUT);
                 format!("timed out after {timeout}: {unmet}")
             }
-            Readiness::Ended(state) => describe_end(&self.container, &state).await,
+            Readiness::Ended(state) => describe_end_and_output(&self.container, &state).await,
         };
         Err(HarnessError::NotReady { image: self.image.clone(), problem })
     }

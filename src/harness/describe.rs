@@ -16,14 +16,29 @@ pub(crate) fn found_exit_code(output: &RunOutput, with_stderr: bool) -> String {
     found
 }
 
-/// Describes how the command of a container ended, with the end of its output.
+/// Describes how the command of a container ended, for a report that shows its output.
 pub(crate) async fn describe_end(container: &Container, state: &State) -> String {
-    let exit = state.exit.as_ref().map(Exit::to_string);
-    let text = format!("its command ended with {}", exit.as_deref().unwrap_or("no code"));
+    let text = describe_exit(state);
+    match container.logs().await {
+        Ok((stdout, stderr)) if stdout.is_empty() && stderr.is_empty() => {
+            format!("{text}; it printed nothing")
+        }
+        _ => text,
+    }
+}
+
+/// Describes how the command of a container ended, with the end of its output.
+pub(super) async fn describe_end_and_output(container: &Container, state: &State) -> String {
+    let text = describe_exit(state);
     match container.logs().await {
         Ok((stdout, stderr)) => format!("{text}; {}", describe_output(&stdout, &stderr)),
         Err(_) => text,
     }
+}
+
+fn describe_exit(state: &State) -> String {
+    let exit = state.exit.as_ref().map(Exit::to_string);
+    format!("its command ended with {}", exit.as_deref().unwrap_or("no code"))
 }
 
 /// Describes the end of the output of a container.

@@ -49,7 +49,7 @@ fn names_the_memory_limit(engine: &str) {
     assert_eq!(hints("run child"), [limit]);
     let service = without_durations(&mismatches(&verdict, "service service"));
     let killed = "service: its command ended with exit code 137 (killed because memory was \
-                  exhausted) after N s; ";
+                  exhausted) after N s";
     assert!(service.starts_with(killed), "{service}");
     assert_eq!(hints("service service"), [limit]);
     assert_eq!(hints("run signal"), [""; 0]);

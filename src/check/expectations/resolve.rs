@@ -67,8 +67,14 @@ fn read_source(file: &mut ContainerFile, folder: &Path) -> Result<(), String> {
 
 /// Completes the path of the image or recipe of the container `name`, relative to `folder`.
 fn find_image(name: &str, path: &mut PathBuf, folder: &Path) -> Result<(), String> {
-    *path = folder.join(&*path);
     let name = text::quote(name);
+    if path.starts_with("docker:") {
+        return Err(format!(
+            "container {name}: {} is not a file; pull the image first, with seatrial pull",
+            text::path(path)
+        ));
+    }
+    *path = folder.join(&*path);
     path.metadata().map(drop).map_err(|problem| {
         format!("container {name}: failed to read {}: {problem}", text::path(path))
     })
@@ -111,6 +117,11 @@ mod tests {
                 format!("container \"db\": failed to read {}: No such file", image.display());
             assert!(error.contains(&problem), "{error}");
         }
+        std::fs::write(&file, "[container.db]\nimage = 'docker://redis:7'\n").unwrap();
+        let error = ExpectationsFile::read(&file).unwrap_err().to_string();
+        let problem = "docker://redis:7 is not a file; pull the image first, with seatrial pull";
+        assert!(error.ends_with(problem), "{error}");
+        std::fs::write(&file, "[container.db]\nrecipe = 'db.tar'\n").unwrap();
         std::fs::write(&image, "").unwrap();
         assert!(ExpectationsFile::read(&file).is_ok());
     }

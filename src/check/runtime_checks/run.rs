@@ -44,7 +44,7 @@ pub(super) async fn check(
             Ok((checks, Output::default()))
         }
         Ok(output) if expected.start == Start::Fails => {
-            let found = format!("it started; exit code {}", found_exit_code(&output, true));
+            let found = format!("it started; exit code {}", found_exit_code(&output, false));
             checks.record("start", REFUSED, found, false);
             Ok((checks, with_output(output)))
         }
@@ -72,7 +72,7 @@ fn check_output(
     checks: &mut Checks,
 ) {
     let code = expected.exit_code.unwrap_or(0);
-    let found = found_exit_code(output, expected.stderr.is_none());
+    let found = found_exit_code(output, false);
     checks.record("exit code", code, found, code == output.code);
     let texts = [
         ("standard output", &expected.stdout, &output.stdout),
