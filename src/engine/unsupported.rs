@@ -1,6 +1,6 @@
 //! Limits of engines, in words that a report shows as the reason of a skipped test case.
 
-use super::cri::limits::{COMMIT, EXEC_USER, FILES, SIGNALS};
+use super::cri::limits::{EXEC_USER, FILES, SIGNALS};
 use super::{Cri, Engine, RunOptions};
 
 impl Engine {
@@ -47,14 +47,6 @@ impl Engine {
         match self {
             Self::Docker(_) => None,
             Self::Cri(_) => Some(EXEC_USER),
-        }
-    }
-
-    /// Explains why the engine cannot make an image from a container, if it cannot.
-    pub(crate) fn commit_unsupported(&self) -> Option<&'static str> {
-        match self {
-            Self::Docker(_) => None,
-            Self::Cri(_) => Some(COMMIT),
         }
     }
 }

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use tokio::time::timeout;
 
 use super::container::Container;
 use super::daemon::Daemon;
 use super::environments;
 use super::error::HarnessError;
+use super::node_commit;
 use crate::conditions::ReadyConditions;
-use crate::engine::{EngineError, ImageFacts, RunOptions, RunOutput, limits};
+use crate::engine::{EngineError, ImageFacts, RunOptions, RunOutput};
 use crate::image::Env;
 use crate::value;
 
@@ -167,28 +169,53 @@ impl<'d> LoadedImage<'d> {
 
     /// Runs a container of the image until it ends, with a time limit, and makes an image from it:
     /// the same config, with the files that the container has left. Returns the container's output
-    /// and that image, which has an ID instead of a name.
+    /// and that image, which has an ID or a random name.
     ///
     /// # Errors
-    /// If the container cannot be created or started, does not end in time, or the engine cannot
-    /// make images from containers.
+    /// If the container cannot be created or started, does not end in time, or no image can be made
+    /// from it.
     pub async fn run_and_commit(
         &self,
         options: &RunOptions,
         limit: Duration,
     ) -> Result<(RunOutput, Self), HarnessError> {
-        let engine = self.daemon.engine();
-        let Some(docker) = engine.docker() else {
-            return Err(EngineError::Unsupported(limits::COMMIT).into());
+        let options = &self.completed(options).await?;
+        let action = format!("run {}", self.reference);
+        let Some(docker) = self.daemon.engine().docker() else {
+            let run = Box::pin(self.run_and_commit_on_node(options, limit));
+            let limit = limit + CONTAINER_TIMEOUT + 2 * node_commit::TIMEOUT;
+            let (output, name) = self.daemon.watched(&action, limit, run).await?;
+            return Ok((output, Self { daemon: self.daemon, reference: name, made_from: None }));
         };
-        let options = &self.daemon.with_mounts(options.clone()).await?;
         let run =
             Box::pin(async { Ok(docker.run_and_commit(&self.reference, options, limit).await?) });
-        let limit = limit + CONTAINER_TIMEOUT;
-        let (output, id) =
-            self.daemon.watched(&format!("run {}", self.reference), limit, run).await?;
+        let (output, id) = self.daemon.watched(&action, limit + CONTAINER_TIMEOUT, run).await?;
         let made_from = self.made_from.clone().or(Some(self.reference.clone()));
         Ok((output, Self { daemon: self.daemon, reference: id, made_from }))
+    }
+
+    /// Runs a container over CRI, and returns its output and the name of the image made from it.
+    async fn run_and_commit_on_node(
+        &self,
+        options: &RunOptions,
+        limit: Duration,
+    ) -> Result<(RunOutput, String), HarnessError> {
+        let container = self.daemon.engine().start(&self.reference, options).await?;
+        let result = match timeout(limit, container.wait()).await {
+            Err(_) => {
+                Err(EngineError::Timeout { action: format!("run {}", self.reference), limit }
+                    .into())
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Ok(Ok(output)) => {
+                let name = self.daemon.commit_on_node(&self.reference, container.id()).await;
+                name.map(|name| (output, name))
+            }
+        };
+        let removed = container.remove().await;
+        let committed = result?;
+        removed?;
+        Ok(committed)
     }
 
     /// Returns `options` with the entrypoint and command that the image should have, if its config

@@ -107,6 +107,7 @@ mod loaded_image;
 mod log_stream;
 mod mounts;
 mod network;
+mod node_commit;
 mod node_files;
 mod probe;
 mod ready;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::daemon::Daemon;
 use super::error::HarnessError;
-use super::node_files::{Owners, new_folder};
+use super::node_files::Owners;
 use crate::engine::{Mount, RunOptions};
 use crate::vm::instance::STDIN_MAX;
 
@@ -45,7 +45,7 @@ impl Daemon {
         let failed =
             |error: io::Error| HarnessError::Mount { path: source.to_owned(), source: error };
         let archive = read.map_err(io::Error::other).flatten().map_err(failed)?;
-        let folder = new_folder();
+        let folder = self.new_disk_folder();
         self.unpack(&folder, &archive, owners, &[]).await?;
         Ok(folder)
     }

@@ -43,6 +43,11 @@ pub(super) fn random_name() -> String {
 }
 
 impl Daemon {
+    /// Returns a new folder of the guest that is on the disk with the engine's layers.
+    pub(super) fn new_disk_folder(&self) -> String {
+        format!("{}/seatrial-files/{}", self.vm().family().store, random_name())
+    }
+
     /// Returns `options` with mounts of the node in the place of settings that an engine without
     /// Docker's API does not have.
     pub(super) async fn with_node_files(

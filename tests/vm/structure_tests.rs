@@ -225,10 +225,19 @@ commandTests:
 
 #[test]
 fn structure_tests_of_commands_have_the_same_results_as_in_their_own_program() {
+    has_the_results_of_their_own_program("docker-20.10");
+}
+
+#[test]
+fn structure_tests_of_commands_have_the_same_results_on_containerd() {
+    has_the_results_of_their_own_program("containerd-1.7");
+}
+
+fn has_the_results_of_their_own_program(engine: &str) {
     let sample = SampleImage::new();
     std::fs::create_dir(sample.path("mounted")).unwrap();
     std::fs::write(sample.path("mounted/old"), "old\n").unwrap();
-    let (code, verdict, errors) = check(&sample, COMMANDS, &[]);
+    let (code, verdict, errors) = check(&sample, COMMANDS, &["--engine", engine]);
     assert!(!sample.path("mounted/new").exists(), "the host's folder has changed");
     assert_eq!(code, Some(1), "{errors}{verdict:#}");
     let outcomes = outcomes(&verdict);
@@ -249,13 +258,15 @@ const SETTINGS: &str = r#"
 container = { shell = "echo kept >/www/kept", user = "0" }
 [[setup]]
 container = { shell = "cat /www/kept >/www/copy", user = "0" }
+[[setup]]
+container = { command = ["echo more >/www/more"], user = "0" }
 [[run]]
 name = "keeps the image's own command and sees the files of the setup"
 stdout = "hello\n"
 [[run]]
 name = "file of the setup"
-container = { shell = "cat /www/copy" }
-stdout = "kept\n"
+container = { shell = "cat /www/copy /www/more" }
+stdout = "kept\nmore\n"
 [[run]]
 name = "settings"
 stdout = { matches = "(?s)^deck\n.*10.1.2.3\tmast.*CapEff:\t0000000000000400\nsail\n.*77\n" }
@@ -290,4 +301,15 @@ fn settings_of_containers_and_commands_of_a_setup_apply_on_docker() {
     let (output, verdict) = sample.check(SETTINGS, &[]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(outcomes(&verdict).iter().filter(|(_, outcome)| *outcome == "passed").count(), 7);
+}
+
+#[test]
+fn commands_of_a_setup_apply_on_containerd() {
+    let sample = SampleImage::new();
+    let (output, verdict) = sample.check(SETTINGS, &["--engine", "containerd-1.7"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let outcomes = outcomes(&verdict);
+    // CRI starts no init process.
+    assert!(outcomes.contains(&("run settings", "skipped")), "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|(_, outcome)| *outcome == "passed").count(), 6);
 }

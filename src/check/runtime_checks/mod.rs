@@ -124,22 +124,18 @@ impl<'d> RuntimeChecks<'_, 'd> {
         if expected.setup.is_empty() {
             return Some(None);
         }
-        let unsupported = self.image.daemon().engine().commit_unsupported();
-        let (begin, steps) = (Instant::now(), expected.setup.iter().map(Into::into));
-        let findings = match unsupported {
-            Some(_) => Ok(None),
-            None => setup::apply(self.image, &steps.collect::<Vec<_>>()).await,
-        };
-        match (findings, unsupported) {
-            (Ok(Some(Ok(changed))), _) => return Some(Some(changed)),
-            (_, Some(reason)) => self.skip(SETUP.to_owned(), reason),
-            (Ok(Some(Err(checks))), _) => {
-                self.finish(SETUP.to_owned(), Ok((checks, Output::default())), begin);
-            }
-            (Err(error), _) => {
-                self.finish(SETUP.to_owned(), Err(error), begin);
-            }
-            (Ok(None), None) => return Some(None),
+        let steps: Vec<setup::Step> = expected.setup.iter().map(Into::into).collect();
+        let (begin, engine) = (Instant::now(), self.image.daemon().engine());
+        if let Some(reason) = steps.iter().find_map(|step| engine.unsupported(step.options())) {
+            self.skip(SETUP.to_owned(), reason);
+        } else {
+            let findings = match setup::apply(self.image, &steps).await {
+                Ok(None) => return Some(None),
+                Ok(Some(Ok(changed))) => return Some(Some(changed)),
+                Ok(Some(Err(checks))) => Ok((checks, Output::default())),
+                Err(error) => Err(error),
+            };
+            self.finish(SETUP.to_owned(), findings, begin);
         }
         commands(expected).for_each(|name| self.skip(name, "the setup did not succeed"));
         None

@@ -105,10 +105,7 @@ impl Commands<'_, '_> {
         let options = expected.container.options(!self.companions.is_empty());
         let options = self.companions.beside(options);
         let engine = self.image.daemon().engine();
-        let needs_commit = !expected.setup.is_empty();
-        let unsupported =
-            engine.unsupported(&options).or(engine.commit_unsupported().filter(|_| needs_commit));
-        if let Some(reason) = unsupported {
+        if let Some(reason) = engine.unsupported(&options) {
             return Err(reason);
         }
         Ok(match expected.container.restricted_user(self.image_user) {

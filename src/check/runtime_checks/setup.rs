@@ -23,6 +23,13 @@ impl From<&SetupCommand> for Step {
     }
 }
 
+impl Step {
+    /// How the container of the command is started.
+    pub(super) fn options(&self) -> &RunOptions {
+        &self.options
+    }
+}
+
 /// Returns the commands that run before the command of `run`, in containers like that one.
 pub(super) fn steps_of(run: &RunExpectations, options: &RunOptions) -> Vec<Step> {
     let step = |words: &Vec<String>| Step {

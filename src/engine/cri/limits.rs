@@ -5,6 +5,5 @@ pub(in crate::engine) const COPY_INTO: &str = "CRI cannot write files into a run
                                     add them to the files that it starts with";
 pub(in crate::engine) const SIGNALS: &str = "CRI sends only the image's stop signal";
 pub(in crate::engine) const EXEC_USER: &str = "CRI runs commands only as the user of the container";
-pub(crate) const COMMIT: &str = "CRI cannot make an image from a container, which setup needs";
 pub(crate) const NETWORKS: &str = "CRI has no networks that users create; \
                                    containers that need each other share a pod";
