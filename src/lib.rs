@@ -138,6 +138,8 @@ pub mod layering;
 pub mod lint;
 #[cfg(feature = "vm")]
 pub mod load;
+#[cfg(any(feature = "registry", feature = "vm"))]
+mod own_certificate;
 #[cfg(feature = "registry")]
 pub mod registry;
 #[cfg(feature = "vm")]

@@ -15,6 +15,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::RegistryError;
 use crate::any_certificate::AnyCertificate;
 use crate::document;
+use crate::own_certificate::OwnCertificate;
 
 /// The folders that have a folder of certificates for each registry.
 fn folders() -> Vec<PathBuf> {
@@ -110,8 +111,8 @@ pub(super) fn config(name: &str, is_insecure: bool) -> Result<ClientConfig, Regi
     let mut roots = RootCertStore::empty();
     // Some files of a host's authorities may be unreadable; the others count.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for authority in own.authorities {
-        roots.add(authority).map_err(|error| failed(Path::new(name), error))?;
+    for authority in &own.authorities {
+        roots.add(authority.clone()).map_err(|error| failed(Path::new(name), error))?;
     }
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -121,7 +122,11 @@ pub(super) fn config(name: &str, is_insecure: bool) -> Result<ClientConfig, Regi
         true => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider))),
-        false => builder.with_root_certificates(roots),
+        false => {
+            let verifier = OwnCertificate::new(roots, own.authorities, provider);
+            let verifier = verifier.map_err(|error| failed(Path::new(name), error))?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        }
     };
     match own.client {
         Some((chain, key)) => builder

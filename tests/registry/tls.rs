@@ -39,6 +39,34 @@ pub fn with_tls(lab: &Lab, more: &str) -> Registry {
     Registry::with(&tls, "")
 }
 
+// docs.docker.com, "Test an insecure registry": a certificate that `openssl req -x509` makes signs
+// itself, is marked as an authority, and is put into `certs.d`.
+#[test]
+fn a_certificate_that_signed_itself_is_trusted_if_certs_d_has_it() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    let new = "req -newkey rsa:2048 -nodes -x509 -days 2 -subj /CN=server -addext";
+    let files = "-keyout server.key -out server.crt";
+    openssl(&lab, &format!("{new} subjectAltName=IP:127.0.0.1 {files}"));
+    let registry = with_tls(&lab, "");
+    let image = registry.name("my/app:1");
+    let folder = format!("home/.config/containers/certs.d/{}", registry.address);
+    let push = || seatrial(&lab, ["push", "app.toml", &image]);
+    assert_eq!(push().output.status.code(), Some(3));
+    openssl(&lab, &format!("{new} subjectAltName=IP:127.0.0.1 -keyout other.key -out other.crt"));
+    lab.file(format!("{folder}/ca.crt"), std::fs::read(lab.path("other.crt")).unwrap());
+    assert_eq!(push().output.status.code(), Some(3), "another certificate");
+    lab.file(format!("{folder}/ca.crt"), std::fs::read(lab.path("server.crt")).unwrap());
+    push().ok();
+    drop(registry);
+    openssl(&lab, &format!("{new} subjectAltName=IP:127.0.0.2 {files}"));
+    let registry = with_tls(&lab, "");
+    let folder = format!("home/.config/containers/certs.d/{}", registry.address);
+    lab.file(format!("{folder}/ca.crt"), std::fs::read(lab.path("server.crt")).unwrap());
+    let run = seatrial(&lab, ["push", "app.toml", &registry.name("my/app:1")]);
+    assert_eq!(run.output.status.code(), Some(3), "for another address");
+}
+
 #[test]
 fn a_private_authority_is_trusted_if_certs_d_has_it() {
     let lab = Lab::new();

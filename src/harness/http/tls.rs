@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::ClientConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -15,6 +12,7 @@ use tokio_rustls::client::TlsStream;
 use crate::any_certificate::AnyCertificate;
 use crate::conditions::TlsSettings;
 use crate::conditions::authorities::{self, Authorities};
+use crate::own_certificate::OwnCertificate;
 
 /// The default name for which a certificate is issued.
 const DEFAULT_NAME: &str = "localhost";
@@ -38,7 +36,9 @@ fn config(settings: &TlsSettings) -> Result<ClientConfig, String> {
         .map_err(|error| error.to_string())?;
     let builder = match (&settings.ca, settings.verify) {
         (Some(ca), true) => {
-            let verifier = AcceptsOwn::new(authorities::read(ca)?, provider)?;
+            let Authorities { store, certificates } = authorities::read(ca)?;
+            let verifier = OwnCertificate::new(store, certificates, provider);
+            let verifier = verifier.map_err(|error| error.to_string())?;
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
         _ => builder
@@ -46,76 +46,6 @@ fn config(settings: &TlsSettings) -> Result<ClientConfig, String> {
             .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider))),
     };
     Ok(builder.with_no_client_auth())
-}
-
-/// Verifies certificates, and also accepts one that signed itself if it is among the authorities:
-/// those that `openssl req -x509` makes are marked as authorities, which are not valid for servers.
-#[derive(Debug)]
-struct AcceptsOwn {
-    inner: Arc<WebPkiServerVerifier>,
-    certificates: Vec<CertificateDer<'static>>,
-}
-
-impl AcceptsOwn {
-    fn new(authorities: Authorities, provider: Arc<CryptoProvider>) -> Result<Self, String> {
-        let Authorities { store, certificates } = authorities;
-        let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build();
-        Ok(Self { inner: inner.map_err(|error| error.to_string())?, certificates })
-    }
-}
-
-/// Whether a certificate is only refused because it is marked as an authority. Its time is verified
-/// before.
-fn is_marked_as_authority(error: &rustls::Error) -> bool {
-    match error {
-        rustls::Error::InvalidCertificate(CertificateError::Other(cause)) => {
-            cause.to_string().contains("CaUsedAsEndEntity")
-        }
-        _ => false,
-    }
-}
-
-impl ServerCertVerifier for AcceptsOwn {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        match self.inner.verify_server_cert(certificate, intermediates, name, ocsp, now) {
-            Err(error)
-                if is_marked_as_authority(&error) && self.certificates.contains(certificate) =>
-            {
-                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
-                Ok(ServerCertVerified::assertion())
-            }
-            result => result,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
 }
 
 #[cfg(test)]
