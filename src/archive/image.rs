@@ -38,18 +38,19 @@ impl Image {
         Digest::of(&self.raw_config)
     }
 
-    /// Checks that `wanted`, which the user selected, can run the image. An image without a
-    /// platform may be for any.
+    /// Checks that the image runs on `selected`, if the user selected a platform. An image without
+    /// a platform may be for any.
     ///
     /// # Errors
     /// If the image is for another platform.
-    pub(crate) fn check_platform(&self, wanted: &Platform) -> Result<(), ArchiveError> {
+    pub(crate) fn check_platform(&self, selected: Option<&Platform>) -> Result<(), ArchiveError> {
+        let Some(selected) = selected else { return Ok(()) };
         let own = OciPlatform::from(&self.config);
-        if own.architecture.is_empty() || own.rank_for(wanted).is_some() {
+        if own.architecture.is_empty() || own.rank_for(selected).is_some() {
             return Ok(());
         }
         let own = own.to_string();
-        let problem = format!("the image is for {}, not for {wanted}", text::shorten(&own));
+        let problem = format!("the image is for {}, not for {selected}", text::shorten(&own));
         Err(ArchiveError::invalid(&self.path, problem))
     }
 }

@@ -293,9 +293,7 @@ fn input(
         let selector =
             ImageSelector { platform: Some(platform.clone()), limits, ..ImageSelector::default() };
         let opened = access.open(path, &selector)?;
-        if let Some(platform) = &args.platform {
-            opened.image.check_platform(platform)?;
-        }
+        opened.image.check_platform(args.platform.as_ref())?;
         let image = opened.fetched()?;
         CheckInput::from_image(image, platform, threads)?
     })

@@ -106,9 +106,7 @@ fn open(
         ImageSelector { platform: Some(platform.clone()), limits, ..ImageSelector::default() };
     if !is_recipe(path) {
         let opened = access.open(path, &selector)?;
-        if let Some(platform) = &args.platform {
-            opened.image.check_platform(platform)?;
-        }
+        opened.image.check_platform(args.platform.as_ref())?;
         return Ok((opened.fetched()?, None));
     }
     let threads = thread_count(None);

@@ -116,9 +116,7 @@ fn open_image(args: &Args, platform: &Platform) -> anyhow::Result<Image> {
 
 /// Fetches an image that was opened, if it is for the platform that the user selected.
 fn selected(args: &Args, opened: Opened) -> anyhow::Result<Image> {
-    if let Some(platform) = &args.platform {
-        opened.image.check_platform(platform)?;
-    }
+    opened.image.check_platform(args.platform.as_ref())?;
     opened.fetched()
 }
 

@@ -86,9 +86,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let registries = args.registry.registries(!args.no_cache)?;
     let platform = args.platform.clone().unwrap_or_else(Platform::host);
     let image = registries.open(&args.reference, &platform, args.limits.limits())?;
-    if let Some(platform) = &args.platform {
-        image.image.check_platform(platform)?;
-    }
+    image.image.check_platform(args.platform.as_ref())?;
     let file = OutputFile::beside(&args.output)?;
     let layers = verified_layers(&registries, &image)?;
     let sizes: Vec<u64> = layers.iter().map(|layer| layer.size).collect();

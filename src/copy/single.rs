@@ -28,7 +28,7 @@ pub(crate) fn single_image(
         }
         None => source.image(None)?,
     };
-    options.platform.as_ref().map_or(Ok(()), |platform| image.check_platform(platform))?;
+    image.check_platform(options.platform.as_ref())?;
     let layers = verify::layers(&image, options.threads)?;
     let mut notes = Vec::new();
     if let Some(manifest) = image.manifest {

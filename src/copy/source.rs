@@ -150,7 +150,7 @@ impl Source {
         platform: Option<&Platform>,
     ) -> Result<Option<ImageTree>, BuildError> {
         let tree = self.whole_tree(platform)?;
-        if let (Some(platform), Some(tree)) = (platform, &tree) {
+        if let (Some(_), Some(tree)) = (platform, &tree) {
             tree.images(self.limits)?.iter().try_for_each(|one| one.check_platform(platform))?;
         }
         Ok(tree)
@@ -201,7 +201,7 @@ impl Source {
                 self.image_of(&tree.ok_or_else(none)?)?
             }
         };
-        platform.map_or(Ok(()), |platform| image.check_platform(platform))?;
+        image.check_platform(platform)?;
         Ok((image, selected_from))
     }
 

@@ -76,7 +76,7 @@ fn mistakes_about_engines_are_found_before_a_vm_starts() {
         ),
         (
             vec!["vm", "up", "docker-28", "--publish", "8053:53/udp"],
-            "--publish of a UDP port needs --egress; without it, QEMU drops the guest's answers",
+            "--publish of a UDP port needs --egress: QEMU drops the answers without it",
         ),
         (
             vec!["replay", "containerd-gone", "--engine", "docker-28", "--engine", "podman-5.4"],

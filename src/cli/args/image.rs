@@ -44,9 +44,7 @@ impl ImageArgs {
             limits: self.limits.limits(),
         };
         let opened = self.access.access(true).open(&self.image, &selector)?;
-        if let Some(platform) = &self.platform {
-            opened.image.check_platform(platform)?;
-        }
+        opened.image.check_platform(self.platform.as_ref())?;
         Ok(opened)
     }
 }

@@ -48,8 +48,7 @@ impl VmArgs {
         let has_udp = self.publish.iter().any(|port| port.protocol == Protocol::Udp);
         match has_udp && self.options().egress == Egress::None {
             true => Err(UsageError(
-                "--publish of a UDP port needs --egress; without it, QEMU drops \
-                                    the guest's answers",
+                "--publish of a UDP port needs --egress: QEMU drops the answers without it",
             )),
             false => Ok(()),
         }
