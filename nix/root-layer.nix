@@ -52,26 +52,17 @@ let
         tar -C contents --owner=0 --group=0 -c . | tar -C root --keep-directory-symlink -xp
         rm -rf contents
       '';
-  # Runs under fakeroot, which remembers owners and devices until it ends.
-  pack = writeText "${baseName}-pack-layer.sh" ''
+  states = ''
     # The state of each path in the image; names end with two slashes, which none contains.
     states() {
       find root -mindepth 1 \( -type d -printf '%P//%y %m %U:%G\0' \) -o \
         -printf '%P//%y %m %U:%G %s %C@ %l\0' | sort -z
     }
-    names() { sed -z 's|//.*||' "$1" | sort -z; }
-    # The paths of standard input, and the folders above each.
-    with_parents() {
-      while IFS= read -r -d "" path; do
-        printf '%s\0' "$path"
-        while [ "$path" != "''${path%/*}" ]; do
-          path=''${path%/*}
-          printf '%s\0' "$path"
-        done
-      done | sort -zu
-    }
-
-    mkdir root layer
+  '';
+  # Makes the image in `root`. Runs under fakeroot, which records owners and devices.
+  change = writeText "${baseName}-change-image.sh" ''
+    ${states}
+    mkdir root
     ${if fromImage == null then "" else export}
     states > before
     ${copied}
@@ -97,8 +88,37 @@ let
     if [ ''${#made[@]} -gt 0 ]; then
       rmdir --ignore-fail-on-non-empty "''${made[@]}"
     fi
-    states > after
+  '';
+  # Prints the records of files that exist. fakeroot keeps those of files that a static program
+  # removes, and would take a new file with the same inode for the old one.
+  prune = writeText "${baseName}-prune-records.sh" ''
+    declare -A kinds
+    while read -r inode kind; do kinds[$inode]=$kind; done < <(find root -printf '%i %y\n')
+    while IFS= read -r record; do
+      inode=''${record#*ino=} mode=''${record#*mode=}
+      # The kind of the file and its recorded mode; devices are files.
+      case ''${kinds[''${inode%%,*}]-}''${mode%%,*} in
+        d4???? | f10???? | f2???? | f6???? | l12???? | p1???? | s14????) echo "$record" ;;
+      esac
+    done
+  '';
+  # Makes the layer of what changed in `root`. Runs under fakeroot, with the records from before.
+  pack = writeText "${baseName}-pack-layer.sh" ''
+    ${states}
+    names() { sed -z 's|//.*||' "$1" | sort -z; }
+    # The paths of standard input, and the folders above each.
+    with_parents() {
+      while IFS= read -r -d "" path; do
+        printf '%s\0' "$path"
+        while [ "$path" != "''${path%/*}" ]; do
+          path=''${path%/*}
+          printf '%s\0' "$path"
+        done
+      done | sort -zu
+    }
 
+    mkdir layer
+    states > after
     names before > names-before
     names after > names-after
     comm -z -23 names-before names-after > removed
@@ -132,6 +152,8 @@ runCommand "${baseName}-root-layer"
     mkdir $out
     # In a sandbox, no other user exists: without this, changing an owner is an error.
     export FAKEROOTDONTTRYCHOWN=1
-    fakeroot ${bash}/bin/bash -e -o pipefail ${pack}
+    fakeroot -s $PWD/all-records ${bash}/bin/bash -e -o pipefail ${change}
+    ${bash}/bin/bash -e ${prune} < all-records > records
+    fakeroot -i $PWD/records ${bash}/bin/bash -e -o pipefail ${pack}
     sha256sum $out/layer.tar | cut -d ' ' -f 1 > $out/checksum
   ''

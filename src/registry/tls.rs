@@ -118,11 +118,13 @@ pub(super) fn config(name: &str, is_insecure: bool) -> Result<ClientConfig, Regi
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(Path::new(name), error))?;
-    let builder = match is_insecure {
-        true => builder
+    let builder = match (is_insecure, own.authorities.is_empty()) {
+        (true, _) => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider))),
-        false => {
+        // A host without authorities, such as the sandbox of a Nix build, can use plain HTTP.
+        (false, true) => builder.with_root_certificates(roots),
+        (false, false) => {
             let verifier = OwnCertificate::new(roots, own.authorities, provider);
             let verifier = verifier.map_err(|error| failed(Path::new(name), error))?;
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
