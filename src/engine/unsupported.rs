@@ -1,6 +1,6 @@
 //! Limits of engines, in words that a report shows as the reason of a skipped test case.
 
-use super::cri::limits::{EXEC_USER, FILES, SIGNALS};
+use super::cri::limits::{EXEC_USER, FILES, KEPT_FILES, SIGNALS};
 use super::{Cri, Engine, RunOptions};
 
 impl Engine {
@@ -9,6 +9,16 @@ impl Engine {
         match self {
             Self::Docker(_) => None,
             Self::Cri(_) => Cri::unsupported(options),
+        }
+    }
+
+    /// Explains which of `options` the engine does not support for a container from which an image
+    /// is made, if any. Over CRI, `files` are mounted, so that they do not get into the image.
+    pub(crate) fn unsupported_to_commit(&self, options: &RunOptions) -> Option<&'static str> {
+        let has_files = !options.settings.files.is_empty();
+        match self {
+            Self::Cri(_) if has_files => Some(KEPT_FILES),
+            _ => self.unsupported(options),
         }
     }
 

@@ -48,6 +48,15 @@ fn common_mistakes_are_explained_in_one_line() {
 
 #[test]
 #[cfg(feature = "vm")]
+fn an_unknown_flag_is_named_although_the_command_in_the_vm_has_egress() {
+    let arguments = ["vm", "exec", "x", "--bogus", "--", "prog", "--egress", "host"];
+    let run = lab().seatrial(arguments);
+    assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+    assert!(run.stderr().contains("unexpected argument '--bogus' found"), "{}", run.stderr());
+}
+
+#[test]
+#[cfg(feature = "vm")]
 fn mistakes_about_engines_are_found_before_a_vm_starts() {
     let lab = lab();
     lab.file("app.expect.toml", "[env]\nhas = { A = '1' }\n");

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -19,9 +19,9 @@ const WRITTEN_MIB: usize = 128;
 
 /// A namespace of mounts in which the folder of VMs is a small file system.
 struct SmallDisk {
+    /// Ends when its standard input is closed, also because the test was killed, and ends the
+    /// named VMs in the namespace before.
     holder: Child,
-    /// The holder ends when this is closed.
-    _stdin: ChildStdin,
     /// The folder of VMs.
     vms: PathBuf,
 }
@@ -34,17 +34,22 @@ impl SmallDisk {
         // The program makes the folder.
         stdout(&seatrial(&["vm", "list"]));
         let script = format!(
-            "mount -t tmpfs -o size={SIZE_MIB}M,mode=700 none \"$1\" && echo mounted && read line"
+            "trap '' HUP INT TERM\n\
+             mount -t tmpfs -o size={SIZE_MIB}M,mode=700 none \"$1\" && echo mounted || exit\n\
+             read line; \"$2\" vm down --all"
         );
         let mut unshare = Command::new("unshare");
         unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh"]);
-        unshare.arg(&vms).stdin(Stdio::piped()).stdout(Stdio::piped());
+        unshare
+            .arg(&vms)
+            .arg(env!("CARGO_BIN_EXE_seatrial"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut holder = unshare.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "mounted\n");
-        let stdin = holder.stdin.take().unwrap();
-        Self { holder, _stdin: stdin, vms }
+        Self { holder, vms }
     }
 
     /// Returns a command that runs `program` in the namespace.
@@ -77,9 +82,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // The processes in the namespace are those of named VMs.
-        self.seatrial(&["vm", "down", "--all"]);
-        let _ = self.holder.kill();
+        // Closes its standard input first.
         let _ = self.holder.wait();
     }
 }

@@ -12,6 +12,10 @@ use crate::text;
 /// The size limit of a file that is written into a container.
 const SOURCE_MAX: u64 = 16 << 20;
 
+/// What helps if the image of a container is missing.
+const IMAGE_HINT: &str = "; it must be an archive or an OCI layout: seatrial pull makes an archive \
+                          of an image in a registry";
+
 impl Expectations {
     /// Makes paths absolute that are relative to `folder`, and checks the files that they name.
     pub(super) fn resolve(&mut self, folder: &Path) -> Result<(), String> {
@@ -22,8 +26,11 @@ impl Expectations {
             find_source(mount, folder)?;
         }
         for (name, spec) in &mut self.container {
-            for path in spec.image.iter_mut().chain(&mut spec.recipe) {
-                find_image(name, path, folder)?;
+            if let Some(recipe) = &mut spec.recipe {
+                find_image(name, recipe, folder, "")?;
+            }
+            if let Some(image) = &mut spec.image {
+                find_image(name, image, folder, IMAGE_HINT)?;
             }
         }
         let requests = self.service.iter_mut().flat_map(ServiceExpectations::requests_mut);
@@ -65,19 +72,17 @@ fn read_source(file: &mut ContainerFile, folder: &Path) -> Result<(), String> {
     }
 }
 
-/// Completes the path of the image or recipe of the container `name`, relative to `folder`.
-fn find_image(name: &str, path: &mut PathBuf, folder: &Path) -> Result<(), String> {
+/// Completes the path of the image or recipe of the container `name`, relative to `folder`. The
+/// error if it is missing ends with `hint`.
+fn find_image(name: &str, path: &mut PathBuf, folder: &Path, hint: &str) -> Result<(), String> {
     let name = text::quote(name);
-    if path.starts_with("docker:") {
-        return Err(format!(
-            "container {name}: {} is not a file; pull the image first, with seatrial pull",
-            text::path(path)
-        ));
+    let file = folder.join(&*path);
+    if let Err(problem) = file.metadata() {
+        let file = text::path(&file);
+        return Err(format!("container {name}: failed to read {file}: {problem}{hint}"));
     }
-    *path = folder.join(&*path);
-    path.metadata().map(drop).map_err(|problem| {
-        format!("container {name}: failed to read {}: {problem}", text::path(path))
-    })
+    *path = file;
+    Ok(())
 }
 
 /// Makes the source of a mount, relative to `folder`, absolute.
@@ -117,10 +122,10 @@ mod tests {
                 format!("container \"db\": failed to read {}: No such file", image.display());
             assert!(error.contains(&problem), "{error}");
         }
-        std::fs::write(&file, "[container.db]\nimage = 'docker://redis:7'\n").unwrap();
+        std::fs::write(&file, "[container.db]\nimage = 'redis:7'\n").unwrap();
         let error = ExpectationsFile::read(&file).unwrap_err().to_string();
-        let problem = "docker://redis:7 is not a file; pull the image first, with seatrial pull";
-        assert!(error.ends_with(problem), "{error}");
+        let hint = "seatrial pull makes an archive of an image in a registry";
+        assert!(error.contains("redis:7: No such file") && error.ends_with(hint), "{error}");
         std::fs::write(&file, "[container.db]\nrecipe = 'db.tar'\n").unwrap();
         std::fs::write(&image, "").unwrap();
         assert!(ExpectationsFile::read(&file).is_ok());

@@ -126,17 +126,19 @@ impl<'d> RuntimeChecks<'_, 'd> {
         }
         let steps: Vec<setup::Step> = expected.setup.iter().map(Into::into).collect();
         let (begin, engine) = (Instant::now(), self.image.daemon().engine());
-        if let Some(reason) = steps.iter().find_map(|step| engine.unsupported(step.options())) {
-            self.skip(SETUP.to_owned(), reason);
-        } else {
-            let findings = match setup::apply(self.image, &steps).await {
-                Ok(None) => return Some(None),
-                Ok(Some(Ok(changed))) => return Some(Some(changed)),
-                Ok(Some(Err(checks))) => Ok((checks, Output::default())),
-                Err(error) => Err(error),
-            };
-            self.finish(SETUP.to_owned(), findings, begin);
+        let unsupported = |step: &setup::Step| engine.unsupported_to_commit(step.options());
+        if let Some(reason) = steps.iter().find_map(unsupported) {
+            let names = std::iter::once(SETUP.to_owned()).chain(commands(expected));
+            names.for_each(|name| self.skip(name, reason));
+            return None;
         }
+        let findings = match setup::apply(self.image, &steps).await {
+            Ok(None) => return Some(None),
+            Ok(Some(Ok(changed))) => return Some(Some(changed)),
+            Ok(Some(Err(checks))) => Ok((checks, Output::default())),
+            Err(error) => Err(error),
+        };
+        self.finish(SETUP.to_owned(), findings, begin);
         commands(expected).for_each(|name| self.skip(name, "the setup did not succeed"));
         None
     }

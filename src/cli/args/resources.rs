@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::cli::exit::UsageError;
 use crate::vm::{Egress, Options, Resources};
@@ -36,9 +36,14 @@ pub(in crate::cli) fn check_egress(
     error: &clap::Error,
     command_line: &[String],
 ) -> Result<(), UsageError> {
-    let is_unexpected = error.kind() == ErrorKind::UnknownArgument;
-    let is_egress = |words: &[String]| words[0] == "--egress" && words[1].parse::<Egress>().is_ok();
-    match is_unexpected && command_line.windows(2).any(is_egress) {
+    let (ErrorKind::UnknownArgument, Some(ContextValue::String(unexpected))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+    else {
+        return Ok(());
+    };
+    let is_value = unexpected.parse::<Egress>().is_ok();
+    let is_egress = |words: &[String]| words[0] == "--egress" && words[1] == *unexpected;
+    match is_value && command_line.windows(2).any(is_egress) {
         true => Err(VALUE_AFTER_SPACE),
         false => Ok(()),
     }

@@ -28,6 +28,11 @@ pub struct CriContainer {
 /// up to [`POLL_MAX`]: an emulated node is slowed down by more queries.
 const POLL_FIRST: Duration = Duration::from_millis(20);
 const POLL_MAX: Duration = Duration::from_millis(300);
+/// The exit code of a container that SIGKILL has ended.
+const KILLED: i32 = 137;
+/// The pause at which a container counts as killed by something else than exhausted memory. The
+/// pauses before add up to a little less.
+const REASON_MAX: Duration = Duration::from_millis(640);
 /// The size limit of a log. Each line of output has its time and stream in front of it.
 const LOG_MAX: usize = 2 * OUTPUT_MAX;
 /// The end of the runtime's error for a command that did not end in time.
@@ -144,11 +149,26 @@ impl CriContainer {
         loop {
             let status = self.status().await?;
             if status.state() == ContainerState::ContainerExited {
-                return Ok(status);
+                return self.with_reason(status).await;
             }
             sleep(pause).await;
             pause = (pause * 2).min(POLL_MAX);
         }
+    }
+
+    /// The status of a container that has exited once it says whether memory was exhausted:
+    /// containerd learns that and the exit in two messages, in any order.
+    async fn with_reason(
+        &self,
+        mut status: api::ContainerStatus,
+    ) -> Result<api::ContainerStatus, EngineError> {
+        let mut pause = POLL_FIRST;
+        while status.exit_code == KILLED && !was_out_of_memory(&status) && pause < REASON_MAX {
+            sleep(pause).await;
+            pause *= 2;
+            status = self.status().await?;
+        }
+        Ok(status)
     }
 
     /// Waits until the container exits, and returns its exit code and output.
@@ -221,8 +241,11 @@ impl CriContainer {
     /// # Errors
     /// If the call fails.
     pub async fn state(&self) -> Result<State, EngineError> {
-        let status = self.status().await?;
+        let mut status = self.status().await?;
         let exited = status.state() == ContainerState::ContainerExited;
+        if exited {
+            status = self.with_reason(status).await?;
+        }
         let nanoseconds = u64::try_from(status.finished_at.saturating_sub(status.started_at)).ok();
         let exit = exited.then(|| Exit {
             code: status.exit_code.into(),

@@ -1,6 +1,7 @@
 //! Waits for a VM slot: a lock on one of the files in a folder. The process that holds a slot
 //! writes its ID and command line into the file, for those who wait.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -142,7 +143,8 @@ fn holders(folder: &Path, count: u64) -> String {
         })
     });
     let mut holders: Vec<String> = holders.collect();
-    holders.dedup();
+    let mut seen = BTreeSet::new();
+    holders.retain(|holder| seen.insert(holder.clone()));
     let slots = if count == 1 { "the only one is".to_owned() } else { format!("all {count} are") };
     match holders.is_empty() {
         true => format!("{slots} in use"),
