@@ -46,7 +46,7 @@ impl Image {
     pub(crate) fn check_platform(&self, selected: Option<&Platform>) -> Result<(), ArchiveError> {
         let Some(selected) = selected else { return Ok(()) };
         let own = OciPlatform::from(&self.config);
-        if own.architecture.is_empty() || own.rank_for(selected).is_some() {
+        if !own.rules_out(selected) {
             return Ok(());
         }
         let own = own.to_string();

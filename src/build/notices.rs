@@ -42,8 +42,8 @@ struct Found {
     dropped_capabilities: BTreeSet<String>,
     /// Patterns that match nothing, with their contents.
     unused_globs: BTreeSet<String>,
-    /// Tars with times before 1970.
-    early_times: BTreeSet<String>,
+    /// Tars with times that no container engine keeps.
+    lost_times: BTreeSet<String>,
 }
 
 impl Notices {
@@ -60,7 +60,7 @@ impl Notices {
     /// Notes that the platform `own` of the image cannot run the programs of a base for `base`, if
     /// it cannot.
     pub(super) fn set_base_platform(&mut self, base: &OciPlatform, own: &Platform) {
-        if !base.architecture.is_empty() && base.rank_for(own).is_none() {
+        if base.rules_out(own) {
             self.foreign_base = Some((base.to_string(), own.to_string()));
         }
     }
@@ -122,9 +122,9 @@ impl Notices {
         self.found().unused_globs.insert(glob);
     }
 
-    /// Notes that a member of the tar at `path` has a time before 1970.
-    pub(super) fn early_time(&self, path: &Path) {
-        self.found().early_times.insert(text::path(path));
+    /// Notes that a member of the tar at `path` has a time that no container engine keeps.
+    pub(super) fn lost_time(&self, path: &Path) {
+        self.found().lost_times.insert(text::path(path));
     }
 
     /// The notices, a sentence each.
@@ -183,11 +183,11 @@ impl Notices {
             let globs = text::list(&found.unused_globs);
             notices.push(format!("patterns that match nothing: {globs}"));
         }
-        if !found.early_times.is_empty() {
-            let tars = text::list(&found.early_times);
+        if !found.lost_times.is_empty() {
+            let tars = text::list(&found.lost_times);
             notices.push(format!(
-                "times before 1970 become 1970-01-01T00:00:00Z, as container engines set them: \
-                 {tars}"
+                "times before 1970 or after 2262 become 1970-01-01T00:00:00Z, as container engines \
+                 set them: {tars}"
             ));
         }
         notices

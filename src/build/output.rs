@@ -152,9 +152,17 @@ fn folder(target: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-fn failed(target: &Path, source: io::Error) -> ArchiveError {
+/// The error for an output that cannot be created at `target`.
+pub(crate) fn failed(target: &Path, source: io::Error) -> ArchiveError {
     let folder = folder(target);
     let source = match source.kind() {
+        io::ErrorKind::NotADirectory if folder.is_dir() => {
+            io::Error::new(source.kind(), "it ends with a slash; name a file")
+        }
+        io::ErrorKind::NotADirectory => {
+            let folder = text::path(folder);
+            io::Error::new(source.kind(), format!("{folder} is not a folder"))
+        }
         io::ErrorKind::NotFound if !folder.exists() => {
             let folder = text::path(folder);
             io::Error::new(source.kind(), format!("there is no folder {folder}; create it first"))

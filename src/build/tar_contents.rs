@@ -13,6 +13,7 @@ use crate::archive::layer_tree::{AUFS, LayerTree, OPAQUE, WHITEOUT, normalize};
 use crate::archive::tar::{Member, MemberKind, SpecialKind};
 use crate::archive::tar_file::TarFile;
 use crate::archive::tree::Node;
+use crate::image::Timestamp;
 use crate::text;
 
 /// The state of placing one tar.
@@ -93,8 +94,8 @@ impl Members<'_> {
             }
             return Ok(());
         }
-        if member.mtime < 0 {
-            placer.rules.notices.early_time(self.tar.path());
+        if u64::try_from(member.mtime) != Ok(Timestamp::of_file(member.mtime).seconds()) {
+            placer.rules.notices.lost_time(self.tar.path());
         }
         self.add_parents(placer, &path);
         if matches!(entry.kind, Kind::Directory) {

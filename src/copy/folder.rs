@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::archive::ArchiveError;
 use crate::archive::oci::{INDEX, LAYOUT, LayoutWriter, blob_name, copy_blob, name_of};
-use crate::build::output::OutputFile;
+use crate::build::output::{self, OutputFile};
 use crate::document;
 use crate::image::Digest;
 use crate::image::manifest::{Descriptor, OCI_LAYOUT, OciIndex};
@@ -57,7 +57,7 @@ impl LayoutFolder {
             .prefix(".seatrial-")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .tempdir_in(parent.unwrap_or(Path::new(".")))
-            .map_err(failed(path))?;
+            .map_err(|error| output::failed(path, error.kind().into()))?;
         let folder = temporary.path().to_owned();
         fs::create_dir_all(folder.join(BLOBS)).map_err(failed(path))?;
         fs::write(folder.join(LAYOUT), OCI_LAYOUT).map_err(failed(path))?;

@@ -94,6 +94,17 @@ impl OciPlatform {
         let own = self.variant.as_deref().filter(|variant| !variant.is_empty());
         wanted.rank_of(named.arch, own.or(named.variant.as_deref()))
     }
+
+    /// Whether `wanted` cannot run an image whose config has this platform. A config without a
+    /// variant, which many builders write only into the index, fits every variant.
+    pub(crate) fn rules_out(&self, wanted: &Platform) -> bool {
+        let fitting = match self.variant.as_deref().unwrap_or_default() {
+            "" => OciPlatform { variant: wanted.variant.clone(), ..self.clone() },
+            _ => self.clone(),
+        };
+        let fits = self.rank_for(wanted).or(fitting.rank_for(wanted)).is_some();
+        !self.architecture.is_empty() && !fits
+    }
 }
 
 impl OciPlatform {
@@ -119,5 +130,27 @@ impl<D> Descriptor<D> {
     pub(crate) fn with_digest<E>(self, digest: E) -> Descriptor<E> {
         let Self { media_type, size, platform, artifact_type, annotations, .. } = self;
         Descriptor { media_type, digest, size, platform, artifact_type, annotations }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_config_without_a_variant_fits_every_variant() {
+        for (os, architecture, variant, wanted, expected) in [
+            ("linux", "arm", None, "arm/v6", false),
+            ("", "arm64", Some(""), "arm64/v9", false),
+            ("linux", "arm", Some("v7"), "arm/v6", true),
+            ("linux", "arm", Some("v6"), "arm/v7", false),
+            ("linux", "amd64", None, "arm64", true),
+            ("windows", "amd64", None, "amd64", true),
+            ("", "", None, "amd64", false),
+        ] {
+            let (os, architecture) = (os.to_owned(), architecture.to_owned());
+            let own = OciPlatform { os, architecture, variant: variant.map(str::to_owned) };
+            assert_eq!(own.rules_out(&wanted.parse().unwrap()), expected, "{own} on {wanted}");
+        }
     }
 }

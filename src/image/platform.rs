@@ -183,7 +183,7 @@ impl FromStr for Platform {
         let (name, variant) = (parts.next().unwrap_or_default(), parts.next());
         let platform = match Self::from_name(name) {
             Some(platform) => platform,
-            None if own.is_none() && is_of_other_os(variant) => {
+            None if own.is_none() && variant.is_some() && OTHER_SYSTEMS.contains(&name) => {
                 return Err(PlatformError::Os(text.to_owned(), name.to_owned()));
             }
             None => from_triple(text, name)?,
@@ -195,11 +195,8 @@ impl FromStr for Platform {
     }
 }
 
-/// Whether a platform is for another operating system than Linux: `rest` follows the first slash.
-fn is_of_other_os(rest: Option<&str>) -> bool {
-    let name = rest.and_then(|rest| rest.split('/').next());
-    name.is_some_and(|name| Platform::from_name(name).is_some())
-}
+/// The operating systems besides Linux for which there are images, as GOOS.
+const OTHER_SYSTEMS: [&str; 3] = ["windows", "darwin", "freebsd"];
 
 /// Parses a Nix system or a Rust target triple, `name`, written as `text`.
 fn from_triple(text: &str, name: &str) -> Result<Platform, PlatformError> {
@@ -258,6 +255,11 @@ mod tests {
     #[test]
     fn unknown_platforms_are_rejected() {
         assert!(parse("amd46").contains("did you mean \"amd64\"?"));
+        assert!(
+            parse("linus/amd64").starts_with("unknown architecture"),
+            "{}",
+            parse("linus/amd64")
+        );
         for text in ["aarch64-darwin", "windows/amd64", "darwin/arm64/v8"] {
             assert!(parse(text).contains("only images for linux are supported"), "{text}");
         }

@@ -16,6 +16,9 @@ pub struct Timestamp(i64);
 /// 9999-12-30T22:00:00Z: in some time zones, later times have a year of five digits.
 const LAST: i64 = 253_402_207_200;
 
+/// 2262-04-11T23:47:16Z, the last time in nanoseconds since 1970 that 64 bits can hold.
+const LAST_OF_FILE: i64 = i64::MAX / 1_000_000_000;
+
 /// A text or number that is not a valid time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
@@ -50,11 +53,14 @@ impl Timestamp {
         }
     }
 
-    /// The modification time of a file, `seconds` after 1970-01-01T00:00:00Z. Earlier times become
-    /// that one, as container engines set them (moby `pkg/archive`, containerd `archive`,
-    /// `boundTime`), and times after 9999 the last one of that year.
+    /// The modification time of a file, `seconds` after 1970-01-01T00:00:00Z. Earlier times, and
+    /// those after 2262, become that one, as container engines set them (moby `pkg/archive`,
+    /// containerd `archive`, `boundTime`: times that have no 64-bit number of nanoseconds).
     pub fn of_file(seconds: i64) -> Self {
-        Self(seconds.clamp(0, LAST))
+        match seconds {
+            0..=LAST_OF_FILE => Self(seconds),
+            _ => Self(0),
+        }
     }
 
     /// Parses a time as recipes write it: RFC 3339, a date and time without an offset or a date

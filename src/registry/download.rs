@@ -129,8 +129,8 @@ fn wrong_size(client: &Client, descriptor: &Descriptor, received: u64) -> Regist
     client.protocol(format!("{name} has {compared} than the {size} bytes of its descriptor"))
 }
 
-/// Fetches a blob into the cache. `progress` is called with the number of bytes of each
-/// piece. A broken connection is resumed where it broke.
+/// Fetches a blob into the cache. `progress` is called with the number of bytes of each piece. A
+/// broken connection is resumed where it broke.
 pub(super) async fn blob(
     client: &Client,
     store: &BlobStore,

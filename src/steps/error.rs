@@ -10,11 +10,12 @@ use crate::text;
 
 /// Signs of commands that try to use the network: messages of apt, curl, Python, busybox, apk, npm
 /// and Go.
-const NO_NETWORK: [&str; 9] = [
+const NO_NETWORK: [&str; 10] = [
     "Temporary failure resolving",
     "emporary failure in name resolution",
-    "Could not resolve",
-    "Couldn't resolve",
+    "Could not resolve host",
+    "Could not resolve '",
+    "Couldn't resolve host",
     "etwork is unreachable",
     "bad address '",
     "temporary error (try again later)",

@@ -27,7 +27,8 @@ fn a_step_that_fails_because_it_has_no_network_gets_a_hint() {
     for (command, expected) in [
         ("echo \"  Temporary failure resolving 'deb.debian.org'\"; exit 100", true),
         ("busybox wget -q http://mirror.invalid/x", true),
-        ("echo other; false", false),
+        // Of esbuild.
+        ("echo 'ERROR: Could not resolve \"react\"'; false", false),
     ] {
         let run = build(&lab, &with_command(command, ""), &[]);
         assert_eq!(run.stderr().contains(hint), expected, "{command}: {}", run.stderr());

@@ -262,16 +262,22 @@ fn later_contents_and_single_paths_follow_the_symlinks_of_a_tar() {
 }
 
 #[test]
-fn times_before_1970_are_1970_as_engines_set_them_and_a_note_names_the_tar() {
+fn times_that_engines_do_not_keep_are_1970_and_a_note_names_the_tar() {
     let lab = Lab::new();
     lab.file("old", "x");
-    for format in ["gnu", "posix"] {
-        let script = format!("tar --format={format} --mtime=@-86400 -cf in.tar old");
+    // The second is a second after the last one in nanoseconds that 64 bits can hold.
+    for (format, seconds, date) in [
+        ("gnu", "-86400", "1969-12-31"),
+        ("posix", "-86400", "1969-12-31"),
+        ("posix", "9223372037", "2262-04-11"),
+    ] {
+        let script = format!("tar --format={format} --mtime=@{seconds} -cf in.tar old");
         lab.tool("bash", ["-ec", &script]);
-        assert!(lab.tool("tar", ["--full-time", "-tvf", "in.tar"]).contains("1969-12-31"));
+        assert!(lab.tool("tar", ["--full-time", "-tvf", "in.tar"]).contains(date));
         lab.file("recipe.toml", "name='x'\ncontents=[{tar='in.tar'}]\n");
         let run = lab.seatrial(["build", "recipe.toml", "-o", "out.tar"]);
-        let note = "times before 1970 become 1970-01-01T00:00:00Z, as container engines set them: ";
+        let note = "times before 1970 or after 2262 become 1970-01-01T00:00:00Z, as container \
+                    engines set them: ";
         assert!(run.stderr().contains(note), "{format}: {}", run.stderr());
         run.ok();
         let built = build(&lab, "contents=[{tar='in.tar'}]\n");
