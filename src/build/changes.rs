@@ -7,6 +7,7 @@ use super::files::ModeRule;
 use super::files::accounts::Owner;
 use super::image_path::{ImagePath, is_below};
 use crate::archive::entry::{Attributes, Entry, Kind, Xattrs, display_path, path_order};
+use crate::archive::tar::CAPABILITIES;
 
 /// A change of one path, or of everything below it as well.
 #[derive(Clone, Debug)]
@@ -92,7 +93,7 @@ impl Change<'_> {
         let has_attributes = matches!(entry.kind, Kind::Directory | Kind::File(_));
         for (name, value) in self.xattrs {
             // Only regular files have capabilities (capabilities(7)).
-            let of_files = **name == *super::files::CAPABILITY_ATTRIBUTE;
+            let of_files = **name == *CAPABILITIES;
             let fits = if of_files { has_attributes && !is_directory } else { has_attributes };
             if fits {
                 entry.xattrs.insert(name.clone(), value.clone());

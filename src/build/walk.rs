@@ -13,11 +13,11 @@ use rustix::fs::{AtFlags, FileType, OFlags, RawDir, Stat};
 use rustix::io::Errno;
 
 use super::BuildError;
-use super::files::CAPABILITY_ATTRIBUTE;
 use crate::archive::ArchiveError;
 use crate::archive::entry::{FileContent, HostFile, Kind, Xattrs};
 use crate::archive::host::{self, Filesystem};
 use crate::archive::layer_tree::WHITEOUT;
+use crate::archive::tar::CAPABILITIES;
 
 /// The metadata of a file.
 #[derive(Clone, Copy)]
@@ -110,15 +110,12 @@ pub(super) fn xattrs(path: &Path) -> Result<Xattrs, BuildError> {
 }
 
 fn is_kept(name: &[u8]) -> bool {
-    name.starts_with(b"user.")
-        || name == CAPABILITY_ATTRIBUTE
-        || name.starts_with(b"system.posix_acl_")
+    name.starts_with(b"user.") || name == CAPABILITIES || name.starts_with(b"system.posix_acl_")
 }
 
 /// Whether the file `path` has capabilities.
 pub(super) fn has_capabilities(path: &Path) -> bool {
-    rustix::fs::lgetxattr(path, CAPABILITY_ATTRIBUTE, &mut [0_u8; 64][..])
-        .is_ok_and(|size| size > 0)
+    rustix::fs::lgetxattr(path, CAPABILITIES, &mut [0_u8; 64][..]).is_ok_and(|size| size > 0)
 }
 
 impl Folder {

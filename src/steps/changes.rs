@@ -16,7 +16,7 @@ use crate::archive::entry::{
 };
 use crate::archive::header::{self, END, padding};
 use crate::archive::layer_tree::{OPAQUE, WHITEOUT, normalize};
-use crate::archive::tar::{Member, MemberKind, SpecialKind, TarReader};
+use crate::archive::tar::{CAPABILITIES, Member, MemberKind, SpecialKind, TarReader};
 use crate::image::Timestamp;
 
 /// The namespace of overlayfs' extended attributes.
@@ -59,8 +59,6 @@ pub(super) const TAR_OPTIONS: [&str; 6] = [
 
 /// The mode of whiteouts, which engines ignore.
 const WHITEOUT_MODE: u32 = 0o600;
-/// The extended attribute with file capabilities.
-const CAPABILITY: &[u8] = b"security.capability";
 
 /// The entry of `member`, without attributes of the host. Its time is at most `latest`.
 pub(super) fn entry(path: &[u8], member: &Member, kind: Kind, latest: Option<Timestamp>) -> Entry {
@@ -159,7 +157,7 @@ impl Changes {
 /// Whether an extended attribute belongs to the file rather than to overlayfs, steps or the host.
 pub(super) fn is_kept(name: &[u8]) -> bool {
     let is_own = name == ATTRIBUTE || name.starts_with(b"user.overlay.");
-    name == CAPABILITY || (name.starts_with(b"user.") && !is_own)
+    name == CAPABILITIES || (name.starts_with(b"user.") && !is_own)
 }
 
 /// The kind of an entry; `target` is that of a hard link.

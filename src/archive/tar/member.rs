@@ -10,7 +10,7 @@ use crate::archive::invalid_data::invalid_data;
 pub(in crate::archive) const PATH_MAX: usize = 4096;
 
 /// The extended attribute with file capabilities.
-pub(in crate::archive) const CAPABILITIES: &[u8] = b"security.capability";
+pub(crate) const CAPABILITIES: &[u8] = b"security.capability";
 
 /// The kind of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,8 @@ mod reader;
 mod skip;
 mod sparse;
 
-pub(super) use member::{CAPABILITIES, PATH_MAX};
+pub(crate) use member::CAPABILITIES;
+pub(super) use member::PATH_MAX;
 pub use member::{Member, MemberKind, SpecialKind};
 pub use reader::TarReader;
 pub use skip::Skip;

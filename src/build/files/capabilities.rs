@@ -4,9 +4,6 @@
 use crate::suggest;
 use crate::text;
 
-/// The extended attribute with a file's capabilities.
-pub(in crate::build) const ATTRIBUTE: &[u8] = b"security.capability";
-
 /// Names by number (`linux/capability.h`).
 const NAMES: [&str; 41] = [
     "cap_chown",

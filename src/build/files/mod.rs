@@ -12,8 +12,6 @@ mod path_entry;
 mod rules;
 pub(super) mod settings;
 
-pub(super) use capabilities::ATTRIBUTE as CAPABILITY_ATTRIBUTE;
-
 pub use accounts::{Accounts, Group, User};
 pub use content::{ContentEntry, ContentSource};
 pub use globs::Globs;

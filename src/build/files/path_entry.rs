@@ -6,6 +6,7 @@ use super::settings::{PathKind, PathSettings};
 use super::{ModeRule, OwnerSpec, capabilities, image_path, path_below_root};
 use crate::archive::entry::{Xattrs, display_path};
 use crate::archive::layer_tree::WHITEOUT;
+use crate::archive::tar::CAPABILITIES;
 use crate::text;
 
 /// One path of the image.
@@ -83,7 +84,7 @@ impl PathEntry {
         let mut xattrs = xattrs(&settings.xattrs.unwrap_or_default()).map_err(|e| error(&e))?;
         if !capabilities.is_empty() {
             let value = capabilities::encode(&capabilities).map_err(|e| error(&e))?;
-            xattrs.insert(capabilities::ATTRIBUTE.into(), value);
+            xattrs.insert(CAPABILITIES.into(), value);
         }
         let entry = Self {
             action,
@@ -199,7 +200,7 @@ fn xattrs(settings: &std::collections::BTreeMap<String, String>) -> Result<Xattr
                  \"user.comment\""
             ));
         }
-        if name.as_bytes() == capabilities::ATTRIBUTE {
+        if name.as_bytes() == CAPABILITIES {
             return Err(format!("xattrs: use capabilities instead of {quoted}"));
         }
         if value.is_empty() {
