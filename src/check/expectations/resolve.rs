@@ -12,7 +12,7 @@ use crate::text;
 /// The size limit of a file that is written into a container.
 const SOURCE_MAX: u64 = 16 << 20;
 
-/// What helps if the image of a container is missing.
+/// The end of the error if the image of a container is missing.
 const IMAGE_HINT: &str = "; it must be an archive or an OCI layout: seatrial pull makes an archive \
                           of an image in a registry";
 
