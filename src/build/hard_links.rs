@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use super::BuildError;
 use super::image_path::ImagePath;
+use super::placer::Placer;
+use super::sorter::Placed;
 use crate::archive::entry::{Entry, FileContent, Kind, display_path, path_order};
 
 /// The entries of hard links and of the files that they name, as they are in the layer, by path.
@@ -63,6 +65,25 @@ pub(super) fn resolve(
         }
     }
     Ok(resolved)
+}
+
+impl Placer<'_> {
+    /// Fails if `placed` is a hard link to a file that the recipe removes. A file that it makes
+    /// there again is another one.
+    pub(super) fn check_link(&self, placed: &Placed) -> Result<(), BuildError> {
+        let Kind::HardLink(target) = &placed.entry.kind else { return Ok(()) };
+        let origin = &self.origins[placed.origin as usize];
+        let removed = self.removals.removed_of(target, placed.origin, origin);
+        removed.map_or(Ok(()), |removed| {
+            let paths = [&placed.entry.path, target, removed].map(|path| display_path(path));
+            let [link, target, removed] = paths;
+            let problem = format!(
+                "it is a hard link to {target}, which path {removed} removes; remove {link} too, \
+                 or make it a file"
+            );
+            Err(BuildError::content(link, problem))
+        })
+    }
 }
 
 /// The kind of `file` for an entry with another name.

@@ -62,6 +62,7 @@ impl MergedLayer<'_, '_> {
     /// up. A directory of the base keeps its owner, mode and time there; one that nothing describes
     /// is owned by root and has mode 0755.
     pub(super) fn push(&mut self, placed: Placed) -> Result<(), BuildError> {
+        self.placer.check_link(&placed)?;
         let entry = &placed.entry;
         let file = &self.last_file;
         if !file.path.is_empty() && is_within(&entry.path, &file.path) {

@@ -11,7 +11,7 @@ use super::changes::Changes;
 use super::entry_mode;
 use super::files::{ConflictRule, Globs, ModeRule};
 use super::host_store::HostStore;
-use super::image_path::{ImagePath, is_within};
+use super::image_path::{ImagePath, remove_below};
 use super::links::Links;
 use super::notices::Notices;
 use super::origin::{ExpandableLink, Origin};
@@ -140,8 +140,10 @@ impl<'a> Placer<'a> {
 
     /// Forgets the links at `path` and below, which is removed.
     pub(super) fn forget_links(&mut self, path: &[u8]) {
-        self.links.retain(|link, _| !is_within(link, path));
-        self.hard_links.retain(|link, _| !is_within(link, path));
+        self.links.remove(path);
+        remove_below(&mut self.links, path);
+        self.hard_links.remove(path);
+        remove_below(&mut self.hard_links, path);
     }
 
     /// Places a directory, and returns its path after following symlinks.

@@ -46,7 +46,10 @@ impl<'a> Replaced<'a> {
             return true;
         }
         if origin.last_wins && !matches!(placed.entry.kind, Kind::Directory) {
-            self.files.push(LastFile { path: path.clone(), origin: index, number });
+            match self.files.last_mut() {
+                Some(last) if last.origin == index && last.path == *path => last.number = number,
+                _ => self.files.push(LastFile { path: path.clone(), origin: index, number }),
+            }
         }
         false
     }

@@ -40,7 +40,7 @@ impl<'a> Placer<'a> {
                     return Err(BuildError::content(shown, problem));
                 }
                 (PathAction::Remove, None) => {
-                    self.remove(path);
+                    self.remove(path)?;
                     continue;
                 }
                 (PathAction::Change, None) => self.changed(path, &shown, &mut of_base)?,
@@ -60,15 +60,21 @@ impl<'a> Placer<'a> {
         self.copy_from_base(&of_base)
     }
 
-    /// Removes `path` from the layer, and from the layers below it if the base has it.
-    fn remove(&mut self, path: ImagePath) {
+    /// Removes `path` from the layer, and from the layers below it if the base has it. A directory
+    /// above it that was removed and made again stays, even if nothing else is in it.
+    fn remove(&mut self, path: ImagePath) -> Result<(), BuildError> {
         let in_base = match self.base_node(&path) {
             None => InBase::Nothing,
             Some(Node::Directory(_)) => InBase::Directory,
             Some(_) => InBase::File,
         };
+        let parent = parent_of(&path);
+        if self.removals.hides_base(parent) {
+            self.directory(parent, 0o755)?;
+        }
         self.forget_links(&path);
         self.removals.remove(path, self.current_origin(), in_base);
+        Ok(())
     }
 
     /// Places what an entry makes, and returns its path.

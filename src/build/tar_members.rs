@@ -3,33 +3,46 @@
 use std::collections::BTreeMap;
 
 use super::BuildError;
-use super::image_path::{ImagePath, range_below};
-use crate::archive::entry::{Attributes, Entry, Kind};
+use super::image_path::{ImagePath, prefixes, range_below};
+use crate::archive::entry::{Attributes, Entry, Kind, parent_of};
 use crate::archive::layer_tree::normalize;
 use crate::archive::tar::{Member, MemberKind};
 use crate::archive::tar_file::TarFile;
 use crate::image::Timestamp;
 
-/// The targets of hard links in a tar, and of each how many members make it or take its place.
+/// The targets of hard links in a tar, and the members that make them or take their place.
 #[derive(Default)]
-pub(super) struct LinkTargets(BTreeMap<ImagePath, usize>);
+pub(super) struct LinkTargets {
+    /// The targets, and how many members have the path of each.
+    members: BTreeMap<ImagePath, usize>,
+    /// The paths above targets at which there are members that are not directories, which replace
+    /// what is below, and how many there are.
+    files_above: BTreeMap<ImagePath, usize>,
+}
 
 impl LinkTargets {
-    /// Applies `change` to the counts for a member at `path`: that of `path`, and those of targets
-    /// below it if the member is not a directory, which replaces them.
-    fn change(&mut self, path: &[u8], is_directory: bool, change: impl Fn(&mut usize)) {
-        if let Some(count) = self.0.get_mut(path) {
-            change(count);
+    /// Counts a member at `path`.
+    fn add(&mut self, path: &[u8], is_directory: bool) {
+        if let Some(count) = self.members.get_mut(path) {
+            *count += 1;
         }
-        if !is_directory {
-            range_below(&mut self.0, path).for_each(|(_, count)| change(count));
+        if !is_directory && range_below(&mut self.members, path).next().is_some() {
+            *self.files_above.entry(path.into()).or_default() += 1;
         }
     }
 
     /// Counts a member at `path` as passed. Returns how many follow if `path` is a target.
     pub(super) fn pass(&mut self, path: &[u8], is_directory: bool) -> Option<usize> {
-        self.change(path, is_directory, |count| *count = count.saturating_sub(1));
-        self.0.get(path).copied()
+        if let Some(count) = self.files_above.get_mut(path).filter(|_| !is_directory) {
+            *count = count.saturating_sub(1);
+        }
+        let count = self.members.get_mut(path)?;
+        *count = count.saturating_sub(1);
+        if self.files_above.is_empty() {
+            return Some(*count);
+        }
+        let above = prefixes(parent_of(path)).filter_map(|above| self.files_above.get(above));
+        Some(*count + above.sum::<usize>())
     }
 }
 
@@ -38,18 +51,17 @@ pub(super) fn link_targets(tar: &TarFile) -> Result<LinkTargets, BuildError> {
     let mut targets = LinkTargets::default();
     tar.members(|member, _| -> Result<(), BuildError> {
         if member.kind == MemberKind::HardLink {
-            targets.0.extend(normalize(&member.link).map(|target| (target, 0)));
+            targets.members.extend(normalize(&member.link).map(|target| (target, 0)));
         }
         Ok(())
     })?;
-    if !targets.0.is_empty() {
+    if !targets.members.is_empty() {
         tar.members(|member, _| -> Result<(), BuildError> {
             let path = normalize(&member.path);
             // A link to itself, as GNU tar writes for a file that it is to pack twice.
             let is_itself = member.kind == MemberKind::HardLink && normalize(&member.link) == path;
             if let Some(path) = path.filter(|_| !is_itself) {
-                let is_directory = member.kind == MemberKind::Directory;
-                targets.change(&path, is_directory, |count| *count += 1);
+                targets.add(&path, member.kind == MemberKind::Directory);
             }
             Ok(())
         })?;

@@ -4,6 +4,10 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tar::EntryType;
+
+use crate::forge::TarBuilder;
+use crate::hostile::within_limits;
 use crate::lab::{Lab, STORE};
 
 #[test]
@@ -38,6 +42,24 @@ fn a_folder_that_is_swapped_for_a_link_leaks_nothing() {
         }
         done.store(true, Ordering::Relaxed);
     });
+}
+
+#[test]
+fn many_links_to_files_that_are_replaced_many_times_take_little_time() {
+    let lab = Lab::new();
+    let mut tar = TarBuilder::new();
+    for number in 0..30_000 {
+        tar = tar.file(&format!("a/{number}"), b"");
+    }
+    for number in 0..30_000 {
+        tar = tar.member(&format!("{number}"), EntryType::Link, &format!("a/{number}"), b"");
+    }
+    for _ in 0..30_000 {
+        tar = tar.file("a", b"");
+    }
+    lab.file("in.tar", tar.finish());
+    lab.file("recipe.toml", "name='x'\ncontents=[{tar='in.tar'}]\n");
+    within_limits(&lab, &["build", "recipe.toml", "-o", "out.tar"]).ok();
 }
 
 #[test]

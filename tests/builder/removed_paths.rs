@@ -68,14 +68,62 @@ fn a_removed_path_that_is_made_again_may_be_of_another_kind() {
         std::fs::remove_dir_all(lab.path("rootfs")).unwrap();
         std::fs::remove_dir_all(lab.path("layout")).unwrap();
     }
-    // A directory in the place of a file of the base.
-    let built = build(
-        &lab,
-        "from_image='base.tar'\npath=[{path='/usr/bin/ping', remove=true},
-         {path='/usr/bin/ping/x', content='x'}]\n",
-    );
-    assert_eq!(built.names(1)[2..], ["usr/bin/ping/", "usr/bin/ping/x"]);
-    assert!(unpacked(&lab, &built).contains(&"usr/bin/ping/x f 644  x".to_owned()));
+    // A directory in the place of a file of the base, also if nothing is left in it.
+    for (more, names, line) in [
+        ("", &["usr/bin/ping/", "usr/bin/ping/x"][..], "usr/bin/ping/x f 644  x"),
+        (", {path='/usr/bin/ping/x', remove=true}", &["usr/bin/ping/"], "usr/bin/ping d 755"),
+    ] {
+        let built = build(
+            &lab,
+            &format!(
+                "from_image='base.tar'\npath=[{{path='/usr/bin/ping', remove=true}},
+                 {{path='/usr/bin/ping/x', content='x'}}{more}]\n"
+            ),
+        );
+        assert_eq!(built.names(1)[2..], *names, "{more}");
+        let found = unpacked(&lab, &built);
+        let found: Vec<&String> = found.iter().filter(|line| line.contains("ping")).collect();
+        assert_eq!(found.last().unwrap().as_str(), line, "{more}");
+        std::fs::remove_dir_all(lab.path("rootfs")).unwrap();
+        std::fs::remove_dir_all(lab.path("layout")).unwrap();
+    }
+}
+
+#[test]
+fn a_hard_link_does_not_get_the_content_of_what_replaces_its_removed_file() {
+    let lab = Lab::new();
+    lab.tool("bash", ["-ec", "mkdir d; echo old >d/one; ln d/one two; tar -cf q.tar d two"]);
+    let remove = "{path='/d/one', remove=true}";
+    let link = "{path='/three', type='hardlink', target='/d/one'}";
+    let new = "{path='/d/one', content='new'}";
+    let two = "{path='/two', remove=true}";
+    for (paths, name, removed) in [
+        (remove, "two", "/d/one"),
+        (&format!("{remove}, {new}"), "two", "/d/one"),
+        ("{path='/d', remove=true}", "two", "/d"),
+        (&format!("{two}, {link}, {remove}, {new}"), "three", "/d/one"),
+    ] {
+        let message = rejected(&lab, &format!("contents=[{{tar='q.tar'}}]\npath=[{paths}]\n"));
+        let expected = format!(
+            "/{name}: it is a hard link to /d/one, which path {removed} removes; remove /{name} \
+             too, or make it a file"
+        );
+        assert!(message.contains(&expected), "{paths}: {message}");
+    }
+    // A link to the new file is one, and a file in the place of a link has its own content.
+    for (paths, contents) in [
+        (format!("{remove}, {new}, {two}, {link}"), [("d/one", "new"), ("three", "")]),
+        (
+            format!("{remove}, {new}, {{path='/two', content='own'}}"),
+            [("d/one", "new"), ("two", "own")],
+        ),
+    ] {
+        let built = build(&lab, &format!("contents=[{{tar='q.tar'}}]\npath=[{paths}]\n"));
+        for (name, content) in contents {
+            let member = built.member(name).unwrap();
+            assert_eq!(String::from_utf8(member.content).unwrap(), content, "{paths}");
+        }
+    }
 }
 
 #[test]
