@@ -62,6 +62,11 @@ impl Removals {
         self.innermost(path).is_some()
     }
 
+    /// The removed path that `path` is, or is below, made again or not.
+    pub(super) fn above(&self, path: &[u8]) -> Option<&ImagePath> {
+        self.innermost(path).map(|(removed, _)| removed)
+    }
+
     /// The removed path that what `origin`, with this index, has placed at `path` is removed with.
     pub(super) fn removed_of(
         &self,

@@ -53,11 +53,29 @@ impl<'a> Placer<'a> {
             let owner = owner.as_ref();
             self.changes.push(Change { path, recursive, owner, mode, xattrs });
         }
+        self.check_account_files()?;
         for path in self.removals.whiteouts() {
             let kind = Kind::File(FileContent::Inline(Box::default()));
             self.push(Entry::new(path, 0, kind))?;
         }
         self.copy_from_base(&of_base)
+    }
+
+    /// Fails if an entry removes a file with accounts, made again or not.
+    fn check_account_files(&self) -> Result<(), BuildError> {
+        for path in &self.account_files {
+            if let Some(removed) = self.removals.above(path) {
+                let problem = format!(
+                    "it removes {}, to which accounts are added; leave out this entry or accounts",
+                    display_path(path)
+                );
+                return Err(BuildError::content(
+                    format!("path {}", display_path(removed)),
+                    problem,
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Removes `path` from the layer, and from the layers below it if the base has it. A directory
@@ -84,11 +102,6 @@ impl<'a> Placer<'a> {
         creation: &Creation,
         shown: &str,
     ) -> Result<ImagePath, BuildError> {
-        if self.account_files.contains(&path) && self.removals.hides_base(&path) {
-            let problem = "an earlier entry removes it, and accounts are to be added to it; leave \
-                           out the one that removes it: what is made replaces the file";
-            return Err(BuildError::content(shown, problem));
-        }
         let path = self.place_new(path, creation, shown)?;
         self.removals.make(&path, matches!(creation, Creation::Directory));
         Ok(path)

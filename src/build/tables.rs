@@ -15,7 +15,19 @@ pub(super) trait Table {
 
 /// A list of tables. An error for anything else shows how it is written.
 #[derive(Debug)]
-pub(super) struct Tables<T>(pub(super) Vec<T>);
+pub(super) struct Tables<T>(Vec<T>);
+
+impl<T> Default for Tables<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> From<Tables<T>> for Vec<T> {
+    fn from(tables: Tables<T>) -> Self {
+        tables.0
+    }
+}
 
 impl<'de, T: Table + Deserialize<'de>> Deserialize<'de> for Tables<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -6,6 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 use tar::EntryType;
 
+use crate::content_tables::build;
 use crate::forge::{OCI_CONFIG, OCI_LAYER, OciFolder, config, with};
 use crate::lab::Lab;
 
@@ -103,6 +104,22 @@ fn all_names_of_a_file_have_the_metadata_of_the_last_entry_as_engines_unpack_the
         let check = ["check", "layout", "--expect", "expect.toml", "--no-vm"];
         lab.seatrial(check.iter().chain(&["--platform", "amd64"])).ok();
     }
+}
+
+#[test]
+fn all_names_of_a_file_in_a_tar_of_contents_have_the_metadata_of_the_first_entry_as_in_gnu_tar() {
+    let lab = Lab::new();
+    lab.file("in.tar", layer(&ENTRIES[..3]));
+    let built = build(&lab, "contents=[{tar='in.tar'}]\n");
+    let owners = ["a", "b", "c"].map(|name| built.member(name).unwrap().owner);
+    assert_eq!(owners, [(1, 11); 3]);
+    lab.file("layer.tar", built.layer_files().remove(0));
+    let script = "for tar in in layer; do
+            mkdir $tar; tar -xpf $tar.tar -C $tar
+            (cd $tar; stat -c '%n %a %Y' a b c) >$tar.list
+        done
+        diff in.list layer.list; cat in.list";
+    assert_eq!(lab.tool("bash", ["-ec", script]), "a 644 100\nb 644 100\nc 644 100\n");
 }
 
 #[test]

@@ -43,6 +43,8 @@ fn the_error_for_a_value_of_another_type_shows_how_it_is_written() {
         ("[layer]\nname='x'\n", tables("layer")),
         ("run=['true']\n", "expected a table with command or args".to_owned()),
         ("accounts='app'\n", "expected a table with users and groups".to_owned()),
+        ("[accounts.users]\nname='a'\n", tables("accounts.users")),
+        ("[accounts.groups]\nname='a'\n", tables("accounts.groups")),
         ("accounts={users=['app']}\n", "expected a table with name and uid".to_owned()),
         ("annotations=['a=b']\n", "invalid type: a list, expected a table".to_owned()),
         ("config='x'\n", "expected a table".to_owned()),

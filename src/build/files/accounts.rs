@@ -71,8 +71,8 @@ const SHELL: &str = "/bin/sh";
 
 impl Accounts {
     pub(in crate::build) fn new(settings: AccountSettings) -> Result<Self, String> {
-        let users: Result<_, _> = settings.users.into_iter().map(User::new).collect();
-        let groups: Result<_, _> = settings.groups.into_iter().map(Group::new).collect();
+        let users: Result<_, _> = Vec::from(settings.users).into_iter().map(User::new).collect();
+        let groups: Result<_, _> = Vec::from(settings.groups).into_iter().map(Group::new).collect();
         let both = users.and_then(|users| Ok(Self { users, groups: groups? }));
         both.map_err(|problem: String| format!("accounts: {problem}"))
     }

@@ -10,7 +10,7 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use super::rules::XattrRule;
 use super::{ModeRule, OwnerSpec};
 use crate::build::string_or_list::StringOrList;
-use crate::build::tables::Table;
+use crate::build::tables::{Table, Tables};
 
 /// An entry of `contents`.
 #[derive(Debug)]
@@ -96,9 +96,9 @@ impl Table for LayerSettings {
 #[serde(deny_unknown_fields, expecting = "a table with users and groups")]
 pub(in crate::build) struct AccountSettings {
     #[serde(default)]
-    pub(super) users: Vec<UserSettings>,
+    pub(super) users: Tables<UserSettings>,
     #[serde(default)]
-    pub(super) groups: Vec<GroupSettings>,
+    pub(super) groups: Tables<GroupSettings>,
 }
 
 /// A table in `accounts.users`.
@@ -113,12 +113,20 @@ pub(in crate::build) struct UserSettings {
     pub(super) groups: Option<StringOrList>,
 }
 
+impl Table for UserSettings {
+    const KEY: &'static str = "accounts.users";
+}
+
 /// A table in `accounts.groups`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table with name and gid")]
 pub(in crate::build) struct GroupSettings {
     pub(super) name: String,
     pub(super) gid: u32,
+}
+
+impl Table for GroupSettings {
+    const KEY: &'static str = "accounts.groups";
 }
 
 /// An owner: text or a number.

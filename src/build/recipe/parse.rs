@@ -60,17 +60,14 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
         fake_root_commands: settings.fake_root_commands.take(),
         enable_fakechroot: settings.enable_fakechroot.unwrap_or(false),
     };
-    let steps = run_settings::steps(
-        settings.run.take().map_or_else(Vec::new, |run| run.0),
-        commands,
-        folder,
-    )?;
+    let run = settings.run.take().unwrap_or_default();
+    let steps = run_settings::steps(run.into(), commands, folder)?;
     let include = settings.store.as_ref().and_then(|store| store.include);
     let xattrs = settings.xattrs.unwrap_or_default();
     let content = |entry| ContentEntry::new(entry, folder, xattrs);
     let contents = settings.contents.unwrap_or_default().0.into_iter().map(content);
     let single_path = |entry| PathEntry::new(entry, folder);
-    let paths = settings.path.into_iter().flat_map(|paths| paths.0).map(single_path);
+    let paths = Vec::from(settings.path.unwrap_or_default()).into_iter().map(single_path);
     let helpers = Vec::from(settings.helpers.unwrap_or_default());
     let helpers = helpers.iter().map(|text| Helper::new(text, folder));
     let time = |key, text: Option<TimeText>| text.map(|text| time_setting(key, &text.0, now));
@@ -85,8 +82,7 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
     let store_dir = store.as_ref().map_or(NIX_STORE, |store| store.dir.as_str());
     let package_layers = settings.package_layers.unwrap_or(false);
     let is_outside_nix = store_dir != NIX_STORE || (store.is_none() && package_layers);
-    let layers =
-        files::named_layers(settings.layer.map_or_else(Vec::new, |layer| layer.0), store_dir)?;
+    let layers = files::named_layers(settings.layer.unwrap_or_default().into(), store_dir)?;
     Ok(Recipe {
         path: path.to_owned(),
         name: settings.name.parse().map_err(|error: ReferenceError| error.to_string())?,
