@@ -16,6 +16,8 @@ pub struct ImageUnderTest {
     pub(super) tree: Tree,
     /// The layers, lowest first.
     pub(super) layers: Vec<VerifiedLayer>,
+    /// The number of threads that read its layers.
+    pub(super) threads: usize,
 }
 
 impl ImageUnderTest {
@@ -34,7 +36,7 @@ impl ImageUnderTest {
     pub fn read(image: Image, threads: usize) -> Result<Self, CheckError> {
         let layers = verify::layers(&image, threads)?;
         let tree = Tree::from_layers(layers.iter().map(|layer| layer.tree.clone()));
-        Ok(Self { image, tree, layers })
+        Ok(Self { image, tree, layers, threads })
     }
 
     /// Returns the uncompressed sizes of the layers in bytes.

@@ -4,14 +4,13 @@ use super::fields::{paragraphs, value};
 use super::package::{Ecosystem, Package};
 
 /// The database of apk, and its place in newer releases.
-pub(crate) const INSTALLED: [&str; 2] = ["lib/apk/db/installed", "usr/lib/apk/db/installed"];
+pub(super) const INSTALLED: [&str; 2] = ["lib/apk/db/installed", "usr/lib/apk/db/installed"];
 
 /// The packages in the text of a database.
-pub(crate) fn packages(text: &str) -> Vec<Package> {
-    let mut packages = Vec::new();
-    for fields in paragraphs(text) {
-        let Some(name) = value(&fields, "P") else { continue };
-        packages.push(Package {
+pub(super) fn packages(text: &str) -> impl Iterator<Item = Package> {
+    paragraphs(text).filter_map(|fields| {
+        let name = value(&fields, "P")?;
+        Some(Package {
             ecosystem: Ecosystem::Alpine,
             version: value(&fields, "V").unwrap_or_default(),
             architecture: value(&fields, "A"),
@@ -22,7 +21,6 @@ pub(crate) fn packages(text: &str) -> Vec<Package> {
             path: None,
             layer: None,
             name,
-        });
-    }
-    packages
+        })
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::alpine;
+use super::databases;
 use super::debian;
 use super::fields::distribution;
 use super::package::{Ecosystem, Package};
@@ -67,8 +67,10 @@ pub struct LayerFacts {
 
 /// The date of documents about images without a valid date.
 const NO_DATE: &str = "1970-01-01T00:00:01Z";
-/// The size of the largest database that is read, in bytes. That of a full desktop has 10 MB.
-const DATABASE_MAX: u64 = 64 << 20;
+/// The size of the largest `os-release` that is read, in bytes.
+const OS_RELEASE_MAX: u64 = 64 << 10;
+/// The length of the longest name and version of a distribution, which each package repeats.
+const DISTRIBUTION_MAX: usize = 256;
 /// The places of `os-release`, of which one may be a link to the other.
 const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
 
@@ -77,7 +79,7 @@ impl Bill {
     /// are from `base`.
     ///
     /// # Errors
-    /// If a file of the image cannot be read.
+    /// If a file of the image cannot be read, or its databases of packages are too large.
     pub fn collect(
         image: &Image,
         files: &FileSystem,
@@ -123,24 +125,7 @@ fn store_paths(image: &Image) -> Vec<Package> {
 
 /// The packages in the databases of package managers.
 fn distribution_packages(files: &FileSystem) -> Result<Vec<Package>, ArchiveError> {
-    let mut packages = Vec::new();
-    let mut add = |path: &[u8], parse: fn(&str) -> Vec<Package>| -> Result<(), ArchiveError> {
-        let Some(content) = files.content(path, DATABASE_MAX)? else { return Ok(()) };
-        let layer = files.layer_of(path);
-        let found = parse(&String::from_utf8_lossy(&content)).into_iter();
-        packages.extend(found.map(|package| Package { layer, ..package }));
-        Ok(())
-    };
-    add(debian::STATUS.as_bytes(), debian::packages)?;
-    for path in files.paths() {
-        let is_package = path.starts_with(debian::STATUS_FOLDER.as_bytes());
-        if is_package && !path.ends_with(b".md5sums") {
-            add(&path, debian::packages)?;
-        }
-    }
-    for path in alpine::INSTALLED {
-        add(path.as_bytes(), alpine::packages)?;
-    }
+    let mut packages = databases::packages(files)?.unwrap_or_default();
     let distribution = os_release(files)?;
     for package in &mut packages {
         package.distribution.clone_from(&distribution);
@@ -156,9 +141,12 @@ fn distribution_packages(files: &FileSystem) -> Result<Vec<Package>, ArchiveErro
 /// The distribution of the image.
 fn os_release(files: &FileSystem) -> Result<Option<(String, String)>, ArchiveError> {
     for path in OS_RELEASE {
-        let content = files.content(path.as_bytes(), DATABASE_MAX)?;
+        let content = files.content(path.as_bytes(), OS_RELEASE_MAX)?;
         let content = content.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        if let Some(found) = content.and_then(|text| distribution(&text)) {
+        let found = content.and_then(|text| distribution(&text));
+        let is_short =
+            |(id, version): &(String, String)| id.len() + version.len() <= DISTRIBUTION_MAX;
+        if let Some(found) = found.filter(is_short) {
             return Ok(Some(found));
         }
     }

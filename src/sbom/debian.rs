@@ -5,19 +5,18 @@ use super::fields::{paragraphs, value};
 use super::package::{Ecosystem, Package};
 
 /// The database of dpkg.
-pub(crate) const STATUS: &str = "var/lib/dpkg/status";
+pub(super) const STATUS: &str = "var/lib/dpkg/status";
 /// A folder with a file for each package, in images without dpkg.
-pub(crate) const STATUS_FOLDER: &str = "var/lib/dpkg/status.d/";
+pub(super) const STATUS_FOLDER: &str = "var/lib/dpkg/status.d/";
 
 /// The installed packages in the text of a database.
-pub(crate) fn packages(text: &str) -> Vec<Package> {
-    let mut packages = Vec::new();
-    for fields in paragraphs(text) {
+pub(super) fn packages(text: &str) -> impl Iterator<Item = Package> {
+    paragraphs(text).filter_map(|fields| {
         // The files for single packages have no status.
         let status = fields.get("Status").copied().unwrap_or("install ok installed");
         let is_installed = status.split_whitespace().nth(2) == Some("installed");
-        let (Some(name), true) = (value(&fields, "Package"), is_installed) else { continue };
-        packages.push(Package {
+        let name = value(&fields, "Package").filter(|_| is_installed)?;
+        Some(Package {
             ecosystem: Ecosystem::Debian,
             version: value(&fields, "Version").unwrap_or_default(),
             architecture: value(&fields, "Architecture"),
@@ -30,9 +29,8 @@ pub(crate) fn packages(text: &str) -> Vec<Package> {
             path: None,
             layer: None,
             name,
-        });
-    }
-    packages
+        })
+    })
 }
 
 /// The lists of files of a package, one of which dpkg writes when it installs the package.

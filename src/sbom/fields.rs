@@ -6,21 +6,28 @@ use std::collections::BTreeMap;
 /// The fields of a paragraph. Of a value with several lines, the first.
 pub(crate) type Paragraph<'t> = BTreeMap<&'t str, &'t str>;
 
-/// The paragraphs of `text`.
-pub(crate) fn paragraphs(text: &str) -> Vec<Paragraph<'_>> {
-    let mut paragraphs = vec![Paragraph::new()];
-    for line in text.lines() {
-        if line.trim().is_empty() {
-            paragraphs.push(Paragraph::new());
-        } else if let (Some((name, value)), Some(last)) =
-            (line.split_once(':'), paragraphs.last_mut())
-            && !line.starts_with([' ', '\t'])
-        {
-            last.entry(name).or_insert(value.trim());
+/// The largest number of fields of a paragraph; those after them are ignored.
+const FIELDS_MAX: usize = 1000;
+
+/// The paragraphs of `text`, each of which is parsed when it is asked for.
+pub(crate) fn paragraphs(text: &str) -> impl Iterator<Item = Paragraph<'_>> {
+    let mut lines = text.lines();
+    std::iter::from_fn(move || {
+        let mut paragraph = Paragraph::new();
+        for line in lines.by_ref() {
+            if line.trim().is_empty() {
+                if !paragraph.is_empty() {
+                    break;
+                }
+            } else if let Some((name, value)) = line.split_once(':')
+                && !line.starts_with([' ', '\t'])
+                && paragraph.len() < FIELDS_MAX
+            {
+                paragraph.entry(name).or_insert(value.trim());
+            }
         }
-    }
-    paragraphs.retain(|paragraph| !paragraph.is_empty());
-    paragraphs
+        (!paragraph.is_empty()).then_some(paragraph)
+    })
 }
 
 /// The value of `name` in `paragraph`, if it is not empty.

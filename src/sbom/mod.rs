@@ -8,6 +8,7 @@
 mod alpine;
 mod bill;
 mod cyclonedx;
+pub(crate) mod databases;
 mod debian;
 mod fields;
 mod format;
@@ -22,13 +23,4 @@ pub use cyclonedx::cyclonedx;
 pub(crate) use fields::{Paragraph, paragraphs, value};
 pub use format::SbomFormat;
 pub use package::{Ecosystem, Package};
-
-/// Databases of package managers: their places in an image, and their packages.
-#[cfg(feature = "vm")]
-pub(crate) mod databases {
-    pub(crate) use super::alpine::{INSTALLED as APK, packages as apk_packages};
-    pub(crate) use super::debian::{
-        STATUS as DPKG, STATUS_FOLDER as DPKG_FOLDER, packages as dpkg_packages,
-    };
-}
 pub use spdx::spdx;

@@ -286,3 +286,43 @@ fn layers_with_large_windows_are_not_decompressed_at_the_same_time() {
     image("zstd -qc -1 --long=28");
     assert_rejected(&lab, "base.tar", "takes 256 MiB of memory, and at most 128 are allowed");
 }
+
+/// Writes a docker-archive, `base.tar`, whose layer has the folder `tree`, in which `script` makes
+/// files. Holes in them take no room.
+fn image_of(lab: &Lab, script: &str) {
+    lab.tool("bash", ["-c", &format!("rm -rf tree && mkdir tree && cd tree && {script}")]);
+    lab.tool("tar", ["-C", "tree", "--format=gnu", "-cSf", "layer.tar", "."]);
+    let layer = std::fs::read(lab.path("layer.tar")).unwrap();
+    lab.file("base.tar", docker_archive(config(&[&layer]).to_string().as_bytes(), &layer));
+}
+
+#[test]
+fn databases_of_packages_that_are_larger_than_any_real_ones_are_rejected() {
+    let lab = Lab::new();
+    let commands = |lab: &Lab| {
+        let recipe = "name='x'\ntag='1'\nfrom_image='base.tar'\narchitecture='amd64'\n";
+        lab.file("r.toml", recipe);
+        let mut commands = vec![vec!["build", "r.toml", "-o", "x", "--sbom", "spdx"]];
+        if cfg!(feature = "vm") {
+            lab.file("goss.yaml", "package: { nginx: { installed: true } }");
+            commands.push(vec!["check", "base.tar", "--expect", "goss.yaml", "--no-vm"]);
+        }
+        commands
+    };
+    for (script, expected) in [
+        (
+            "mkdir -p var/lib/dpkg/status.d && truncate -s 60M var/lib/dpkg/status.d/{1..5}",
+            "more than 64 MiB",
+        ),
+        (
+            "mkdir -p lib/apk/db && yes $'P:x\\n' | head -n 12000000 >lib/apk/db/installed",
+            "more than 100000 packages",
+        ),
+    ] {
+        image_of(&lab, script);
+        for command in commands(&lab) {
+            let message = within_limits(&lab, &command).rejected(&lab, "x");
+            assert!(message.contains(expected), "{command:?}: {message}");
+        }
+    }
+}

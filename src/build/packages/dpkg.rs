@@ -71,14 +71,13 @@ impl Database {
         }
         for (path, text) in self.parts.iter().filter(|(path, _)| !path.ends_with(SUMS)) {
             // All of these packages are installed.
-            let paragraphs = paragraphs(text);
-            let Some(fields) = paragraphs.first() else { continue };
-            let Some(name) = value(fields, "Package") else { continue };
+            let Some(fields) = paragraphs(text).next() else { continue };
+            let Some(name) = value(&fields, "Package") else { continue };
             let sums_path: ImagePath = [path, SUMS].concat().into();
             let sums = self.parts.get_key_value(&sums_path);
             let listed = sums.iter().flat_map(|(_, sums)| sums.lines().filter_map(summed_path));
             let own = [path].into_iter().chain(sums.map(|(path, _)| path)).cloned();
-            insert(&mut packages, name, fields, listed.chain(own).collect());
+            insert(&mut packages, name, &fields, listed.chain(own).collect());
         }
         add_info(&mut packages, &self.info);
         Some(packages.into_values().collect())

@@ -3,7 +3,7 @@
 use md5::Md5;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::packages;
+use super::packages::Packages;
 use crate::archive::files::FileInfo;
 use crate::archive::tar::{MemberKind, SpecialKind};
 use crate::check::CheckError;
@@ -44,6 +44,7 @@ fn field<'l>(lines: &'l Lines, key: usize, value: &str, index: usize) -> Option<
 pub(super) fn check(
     image: &ImageUnderTest,
     accounts: &Accounts,
+    packages: &Packages,
     expected: &GossExpectations,
 ) -> Result<TestCase, CheckError> {
     if expected.skip {
@@ -51,7 +52,7 @@ pub(super) fn check(
         return Ok(TestCase::skipped(&image.name(), &expected.name, reason));
     }
     let mut checks = Checks::default();
-    let subject = Subject::find(image, accounts, &expected.subject)?;
+    let subject = Subject::find(image, accounts, packages, &expected.subject)?;
     if let Subject::NoPackages = subject {
         let found = "the image has no database of dpkg or apk";
         checks.record("installed", &expected.exists, found, false);
@@ -123,12 +124,13 @@ impl<'a> Subject<'a> {
     fn find(
         image: &ImageUnderTest,
         accounts: &'a Accounts,
+        packages: &Packages,
         subject: &'a GossSubject,
     ) -> Result<Self, CheckError> {
         Ok(match subject {
             GossSubject::User(name) => Self::User(accounts, name),
             GossSubject::Group(name) => Self::Group(accounts, name),
-            GossSubject::Package(name) => match packages::versions(image, name)? {
+            GossSubject::Package(name) => match packages.versions(name) {
                 Some(versions) => Self::Package(versions),
                 None => Self::NoPackages,
             },

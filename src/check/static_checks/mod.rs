@@ -71,8 +71,9 @@ impl ImageUnderTest {
         }
         if !expected.goss.is_empty() {
             let accounts = goss::Accounts::read(self)?;
+            let packages = packages::Packages::read(self, &expected.goss)?;
             for expected in &expected.goss {
-                cases.push(goss::check(self, &accounts, expected)?);
+                cases.push(goss::check(self, &accounts, &packages, expected)?);
             }
         }
         Ok(cases)

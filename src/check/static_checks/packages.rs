@@ -1,38 +1,37 @@
 //! The packages of an image, in the databases of dpkg and apk.
 
-use crate::archive::tree::Node;
+use crate::archive::FileSystem;
 use crate::check::CheckError;
+use crate::check::expectations::{GossExpectations, GossSubject};
 use crate::check::image::ImageUnderTest;
-use crate::sbom::Package;
-use crate::sbom::databases::{APK, DPKG, DPKG_FOLDER, apk_packages, dpkg_packages};
+use crate::sbom::{Package, databases};
 
-/// Returns the installed versions of the package `name`, which may end in a colon and an
-/// architecture; `None` if the image has no database.
-pub(super) fn versions(
-    image: &ImageUnderTest,
-    name: &str,
-) -> Result<Option<Vec<String>>, CheckError> {
-    let folder = image.tree.children(DPKG_FOLDER.trim_end_matches('/').as_bytes());
-    let files = folder.into_iter().filter(|(_, node)| !matches!(node, Node::Directory(_)));
-    let names = files.map(|(name, _)| String::from_utf8_lossy(&name).into_owned());
-    let single = names.filter(|name| !name.ends_with(".md5sums"));
-    let single = single.map(|name| format!("/{DPKG_FOLDER}{name}"));
-    let dpkg: Vec<String> = single.chain([format!("/{DPKG}")]).collect();
-    let apk: Vec<String> = APK.iter().map(|path| format!("/{path}")).collect();
-    let mut packages: Option<Vec<Package>> = None;
-    for (paths, parse) in [(dpkg, dpkg_packages as fn(&str) -> Vec<Package>), (apk, apk_packages)] {
-        for content in image.find(&paths)?.into_values().filter_map(|file| file.content) {
-            let found = parse(&String::from_utf8_lossy(&content));
-            packages.get_or_insert_default().extend(found);
+/// The packages of an image; `None` if it has no database, or if no test asks for packages.
+pub(super) struct Packages(Option<Vec<Package>>);
+
+impl Packages {
+    /// Reads the packages of `image` if one of `tests` asks for them.
+    pub(super) fn read(
+        image: &ImageUnderTest,
+        tests: &[GossExpectations],
+    ) -> Result<Self, CheckError> {
+        let asks = |test: &GossExpectations| matches!(test.subject, GossSubject::Package(_));
+        if !tests.iter().any(|test| asks(test) && !test.skip) {
+            return Ok(Self(None));
         }
+        let files = FileSystem::read(&image.image, image.threads)?;
+        Ok(Self(databases::packages(&files)?))
     }
-    let is_it = |package: &Package| {
-        let with_architecture =
-            package.architecture.as_ref().map(|it| format!("{}:{it}", package.name));
-        package.name == name || with_architecture.as_deref() == Some(name)
-    };
-    let versions = |packages: Vec<Package>| {
-        packages.into_iter().filter(is_it).map(|package| package.version).collect()
-    };
-    Ok(packages.map(versions))
+
+    /// Returns the installed versions of the package `name`, which may end in a colon and an
+    /// architecture; `None` if the image has no database.
+    pub(super) fn versions(&self, name: &str) -> Option<Vec<String>> {
+        let is_it = |package: &&Package| {
+            let architecture = name.strip_prefix(&package.name).and_then(|it| it.strip_prefix(':'));
+            package.name == name
+                || architecture.is_some() && architecture == package.architecture.as_deref()
+        };
+        let packages = self.0.as_ref()?.iter().filter(is_it);
+        Some(packages.map(|package| package.version.clone()).collect())
+    }
 }
