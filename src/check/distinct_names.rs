@@ -1,7 +1,7 @@
 //! Distinct names of test cases: a number is added if several files, or one file of another tool,
 //! use the same name.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::expectations::{Expectations, ExpectationsFile};
 
@@ -10,7 +10,7 @@ impl ExpectationsFile {
     /// number: `starts (2)`.
     pub(super) fn with_distinct_names(files: &[Self]) -> Vec<Self> {
         let mut files = files.to_vec();
-        let mut taken = BTreeSet::new();
+        let mut taken = BTreeMap::new();
         for Self { expectations, .. } in &mut files {
             let Expectations { file, license, goss, run, service, .. } = expectations;
             for file in file {
@@ -31,21 +31,26 @@ impl ExpectationsFile {
     }
 }
 
-/// Adds the test case `name` of a kind to those that are `taken`, and returns its name with a
-/// number if it was taken before.
-fn distinct(kind: &str, name: &str, taken: &mut BTreeSet<String>) -> Option<String> {
+/// Adds the test case `name` of a kind to those that are `taken`, each with the number that it gets
+/// when it occurs again, and returns its name with a number if it was taken before.
+fn distinct(kind: &str, name: &str, taken: &mut BTreeMap<String, usize>) -> Option<String> {
     let case = |name: &str| format!("{kind} {name}").trim_start().to_owned();
-    if taken.insert(case(name)) {
+    let key = case(name);
+    let Some(&first) = taken.get(&key) else {
+        taken.insert(key, 2);
         return None;
-    }
-    let numbered = (2..).map(|number| format!("{name} ({number})"));
-    let mut free = numbered.filter(|name| taken.insert(case(name)));
-    free.next()
+    };
+    let mut numbered = (first..).map(|number| (number, format!("{name} ({number})")));
+    let (number, free) = numbered.find(|(_, name)| !taken.contains_key(&case(name)))?;
+    taken.insert(case(&free), 2);
+    taken.insert(key, number + 1);
+    Some(free)
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -65,5 +70,20 @@ mod tests {
         };
         assert_eq!(names(&files[0]), ["/a", "/a (2)", "x", "x (2)"]);
         assert_eq!(names(&files[1]), ["/a (3)", "/a (4)", "x (3)"]);
+    }
+
+    #[test]
+    fn very_many_equal_names_take_little_time() {
+        let text = "[[file]]\npath='/a'\n".repeat(50_000);
+        let start = Instant::now();
+        let file = ExpectationsFile {
+            expectations: Expectations::parse(Path::new("e.toml"), &text).unwrap(),
+            folder: Default::default(),
+        };
+        let files = ExpectationsFile::with_distinct_names(&[file]);
+        let last = files[0].expectations.file.last().unwrap();
+        assert_eq!(last.name.as_deref(), Some("/a (50000)"));
+        // Each name once took as many steps as there are equal names before it: ten minutes.
+        assert!(start.elapsed() < Duration::from_secs(120), "{:?}", start.elapsed());
     }
 }
