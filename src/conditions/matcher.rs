@@ -5,22 +5,10 @@ use std::fmt;
 use regex::Regex;
 use serde_json::Value;
 
+use super::found::Found;
 use super::go_regex;
 use super::patterns::{LinePattern, all_found};
 use crate::text;
-
-/// A value that a matcher is applied to.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Found {
-    /// Whether something exists or runs.
-    Bool(bool),
-    /// A number.
-    Number(f64),
-    /// A text.
-    Text(String),
-    /// Texts, such as the names of groups.
-    List(Vec<String>),
-}
 
 /// A matcher.
 #[derive(Clone, Debug)]
@@ -32,6 +20,8 @@ pub(crate) struct Matcher {
 
 #[derive(Clone, Debug)]
 enum Rule {
+    /// The value is this, of the same type.
+    Equal(Value),
     /// The value as text is this.
     Text(String),
     /// The value as number is in this relation to the other.
@@ -49,8 +39,8 @@ enum Rule {
         matchers: Vec<Matcher>,
         exactly: bool,
     },
-    /// The elements of a list are these, in this order.
-    List(Vec<Matcher>),
+    /// The text is a number that this matches.
+    OfNumber(Box<Matcher>),
     Not(Box<Matcher>),
     And(Vec<Matcher>),
     Or(Vec<Matcher>),
@@ -85,9 +75,15 @@ impl Matcher {
         Ok(Self { written: written.clone(), rule })
     }
 
+    /// The same matcher, but for the number that a text is.
+    pub(crate) fn of_number(self) -> Self {
+        Self { written: self.written.clone(), rule: Rule::OfNumber(Box::new(self)) }
+    }
+
     /// Whether the value is as expected.
     pub(crate) fn is_match(&self, found: &Found) -> bool {
         match &self.rule {
+            Rule::Equal(value) => found.is_equal(value),
             Rule::Text(text) => found.to_text() == *text,
             Rule::Number(relation, number) => {
                 found.to_number().is_some_and(|found| relation.holds(found, *number))
@@ -110,10 +106,8 @@ impl Matcher {
                 let none_else = || elements.iter().all(|it| matchers.iter().any(|m| fits(m, it)));
                 each && (!exactly || elements.len() == matchers.len() && none_else())
             }
-            Rule::List(matchers) => {
-                let elements: Vec<Found> = found.elements().into_iter().map(Found::Text).collect();
-                let pairs = || matchers.iter().zip(&elements);
-                matchers.len() == elements.len() && pairs().all(|(it, found)| it.is_match(found))
+            Rule::OfNumber(matcher) => {
+                found.to_number().is_some_and(|number| matcher.is_match(&Found::Number(number)))
             }
             Rule::Not(matcher) => !matcher.is_match(found),
             Rule::And(matchers) => matchers.iter().all(|matcher| matcher.is_match(found)),
@@ -145,10 +139,8 @@ fn named(name: &str, value: &Value) -> Result<Rule, String> {
     let number = || value.as_f64().ok_or(format!("{name} needs a number"));
     let one = |value: &Value| Matcher::parse(value, false);
     Ok(match name {
-        "equal" => match value {
-            Value::Array(list) => Rule::List(all(list)?),
-            value => one(value)?.rule,
-        },
+        "equal" if value.is_null() => return Err("equal needs a value".to_owned()),
+        "equal" => Rule::Equal(value.clone()),
         "have-prefix" => Rule::Prefix(text()?),
         "have-suffix" => Rule::Suffix(text()?),
         "contain-substring" => Rule::Substring(text()?),
@@ -202,33 +194,6 @@ impl Relation {
     }
 }
 
-impl Found {
-    fn to_text(&self) -> String {
-        match self {
-            Self::Bool(value) => value.to_string(),
-            Self::Number(value) => value.to_string(),
-            Self::Text(text) => text.clone(),
-            Self::List(list) => list.join("\n"),
-        }
-    }
-
-    fn to_number(&self) -> Option<f64> {
-        match self {
-            Self::Bool(_) => None,
-            Self::Number(value) => Some(*value),
-            Self::Text(_) | Self::List(_) => self.to_text().trim().parse().ok(),
-        }
-    }
-
-    /// The elements of a list, or the lines of a text.
-    fn elements(&self) -> Vec<String> {
-        match self {
-            Self::List(list) => list.clone(),
-            other => other.to_text().split('\n').map(str::to_owned).collect(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -257,6 +222,18 @@ mod tests {
             (json!({ "equal": ["a", "b"] }), list(&["a", "b"]), true),
             (json!({ "equal": ["a", "b"] }), list(&["b", "a"]), false),
             (json!({ "equal": ["a"] }), list(&["a", "b"]), false),
+            (json!({ "equal": [{ "have-prefix": "a" }] }), list(&["a"]), false),
+            (json!({ "equal": "a" }), list(&["a"]), false),
+            (json!({ "equal": ["a"] }), text("a"), false),
+            (json!({ "equal": [1] }), list(&["1"]), false),
+            (json!({ "equal": "a" }), text("a"), true),
+            (json!({ "equal": 7 }), Found::Number(7.0), true),
+            (json!({ "equal": 7.0 }), Found::Number(7.0), false),
+            (json!({ "equal": "7" }), Found::Number(7.0), false),
+            (json!({ "equal": 7 }), text("7"), false),
+            (json!({ "equal": true }), Found::Bool(true), true),
+            (json!({ "equal": "true" }), Found::Bool(true), false),
+            (json!({ "not": { "equal": "7" } }), Found::Number(7.0), true),
             (json!({ "consist-of": ["a", "b"] }), list(&["b", "a"]), true),
             (json!({ "consist-of": ["a"] }), list(&["b", "a"]), false),
             (json!({ "contain-element": { "have-prefix": "b" } }), list(&["a", "bc"]), true),
@@ -274,10 +251,23 @@ mod tests {
     }
 
     #[test]
+    fn a_matcher_of_a_number_compares_the_number_that_a_text_is() {
+        let is_match = |matcher: Value, found: &str| {
+            let matcher = Matcher::parse(&matcher, false).unwrap().of_number();
+            matcher.is_match(&Found::Text(found.to_owned()))
+        };
+        assert!(is_match(json!({ "or": [{ "equal": 0 }, { "equal": 3 }] }), "3"));
+        assert!(is_match(json!({ "not": { "equal": "3" } }), "3"));
+        assert!(is_match(json!({ "have-prefix": "20" }), "204"));
+        assert!(!is_match(json!({ "equal": 0 }), "3"));
+    }
+
+    #[test]
     fn matchers_that_are_malformed_or_not_supported_are_errors_that_name_them() {
         for (matcher, problem) in [
             (json!(null), "the expected value is missing"),
             (json!({ "gt": 1, "lt": 2 }), "exactly one name"),
+            (json!({ "equal": null }), "equal needs a value"),
             (json!({ "have-prefix": 5 }), "have-prefix needs a string"),
             (json!({ "semver-constraint": ">1" }), "goss's matcher semver-constraint"),
             (json!({ "almost": 1 }), "unknown matcher \"almost\""),

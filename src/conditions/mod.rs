@@ -4,6 +4,7 @@
 
 pub(crate) mod authorities;
 mod checks;
+mod found;
 mod go_regex;
 mod http;
 mod matcher;
@@ -15,8 +16,9 @@ mod timeout;
 
 pub use checks::Check;
 pub(crate) use checks::Checks;
+pub(crate) use found::Found;
 pub use http::{HttpExpectations, JsonExpectation, Statuses, TlsSettings};
-pub(crate) use matcher::{Found, Matcher};
+pub(crate) use matcher::Matcher;
 pub use port::{Port, Protocol};
 pub use ready::ReadyConditions;
 pub(crate) use ready::log;

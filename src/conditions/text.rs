@@ -8,8 +8,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::found::Found;
 use super::go_regex;
-use super::matcher::{Found, Matcher};
+use super::matcher::Matcher;
 use crate::value;
 
 /// Rules for a text, all of which must hold. A plain string is short for `equals`.

@@ -45,6 +45,12 @@ const STATIC: &[(&str, bool)] = &[
     ("file: { /bin/busybox: { exists: true, mode: '755' } }", false),
     ("file: { /bin/busybox: { exists: true, uid: 0, gid: '0', size: { gt: 1000 } } }", true),
     ("file: { /bin/busybox: { exists: true, size: { lt: 1000 } } }", false),
+    // `equal` converts nothing.
+    ("file: { /: { exists: { equal: true }, uid: { equal: 0 }, owner: { equal: root } } }", true),
+    ("file: { /: { exists: { equal: 'true' } } }", false),
+    ("file: { /: { exists: true, uid: { equal: '0' } } }", false),
+    ("file: { /bin/busybox: { exists: true, mode: { equal: '0755' } } }", true),
+    ("file: { /bin/busybox: { exists: true, mode: { equal: ['0755'] } } }", false),
     ("file: { /bin/sh: { exists: true, filetype: symlink, linked-to: busybox } }", true),
     ("file: { /bin/sh: { exists: true, filetype: file } }", false),
     ("file: { /www: { exists: true, filetype: directory } }", true),
@@ -92,6 +98,9 @@ const STATIC: &[(&str, bool)] = &[
     ("package: { a name: { name: nginx, installed: true, retry_count: 2 } }", true),
     ("package: { nginx: { installed: true, versions: [1.22.1] } }", false),
     ("package: { nginx: { installed: true, versions: { consist-of: [1.22.1-9] } } }", true),
+    ("package: { nginx: { installed: true, versions: { equal: [1.22.1-9] } } }", true),
+    ("package: { nginx: { installed: true, versions: { equal: 1.22.1-9 } } }", false),
+    ("package: { nginx: { installed: true, versions: { equal: [have-prefix: '1'] } } }", false),
     ("package: { nginx: { installed: false } }", false),
     // Only its configuration files are left.
     ("package: { vim: { installed: false } }", true),
@@ -164,6 +173,7 @@ command:
   exit 3: { exit-status: 3 }
   echo x: { exit-status: 0, stdout: "x\n" }
   exit 7: { exit-status: { or: [{ lt: 3 }, "7"] } }
+  exit 8: { exit-status: { and: [{ equal: 8 }, { not: { equal: "8" } }] } }
   third:
     exec: "echo >>/dev/shm/a; exit $((3 - $(/bin/busybox wc -l </dev/shm/a)))"
     exit-status: 0

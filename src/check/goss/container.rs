@@ -1,15 +1,14 @@
 //! Tests in a running container.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::document::{Command, Http, Port, Process};
 use super::matchers::matcher;
+use super::retry_delay::retry_delay;
 use crate::check::expectations::{
     ExecExpectations, HttpExpectations, Retries, SocketExpectations, SocketSubject, Statuses, Text,
     Timeout, TlsSettings,
@@ -26,7 +25,7 @@ pub(super) fn command(id: &str, command: Command) -> Result<ExecExpectations, St
         Some(code) => (Some(code), None),
         None => {
             let rules = matcher(&format!("{name}: exit-status"), &command.exit_status, false)?;
-            (None, Some(Text::matched_by(rules)))
+            (None, Some(Text::matched_by(rules.of_number())))
         }
     };
     let delay = retry_delay(command.retry_delay.as_ref())
@@ -57,24 +56,6 @@ fn number(written: &Value) -> Option<i64> {
         Value::String(text) => text.parse().ok(),
         _ => None,
     }
-}
-
-/// Reads the time before further attempts: milliseconds, or text with a unit; `None` if malformed.
-fn retry_delay(written: Option<&Value>) -> Option<Duration> {
-    let default = Duration::from_secs(1);
-    let delay = match written {
-        None | Some(Value::Null) => default,
-        Some(Value::Number(milliseconds)) => {
-            Duration::try_from_secs_f64(milliseconds.as_f64()? / 1000.0).ok()?
-        }
-        Some(Value::String(text)) if text.trim().is_empty() => default,
-        Some(Value::String(text)) => match text.trim().parse::<f64>() {
-            Ok(milliseconds) => Duration::try_from_secs_f64(milliseconds / 1000.0).ok()?,
-            Err(_) => text.trim().parse::<SignedDuration>().ok()?.try_into().ok()?,
-        },
-        Some(_) => return None,
-    };
-    Some(if delay.is_zero() { default } else { delay })
 }
 
 pub(super) fn port(id: &str, port: Port) -> Result<SocketExpectations, String> {
@@ -128,7 +109,10 @@ pub(super) fn request(id: &str, http: Http) -> Result<HttpExpectations, String> 
     let status = number(&http.status).and_then(|status| u16::try_from(status).ok());
     let status_rules = match status {
         Some(_) => None,
-        None => Some(Text::matched_by(matcher(&of_url("status"), &http.status, false)?)),
+        None => {
+            let rules = matcher(&of_url("status"), &http.status, false)?;
+            Some(Text::matched_by(rules.of_number()))
+        }
     };
     let header = |header: &String| {
         let (name, value) = header.split_once(": ").ok_or_else(|| of_url("malformed header"))?;

@@ -7,5 +7,6 @@ mod document;
 mod image;
 mod matchers;
 mod read;
+mod retry_delay;
 
 pub(super) use read::{is_gossfile, parse};
