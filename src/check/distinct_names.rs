@@ -36,11 +36,11 @@ impl ExpectationsFile {
 fn distinct(kind: &str, name: &str, taken: &mut BTreeMap<String, usize>) -> Option<String> {
     let case = |name: &str| format!("{kind} {name}").trim_start().to_owned();
     let key = case(name);
-    let Some(&first) = taken.get(&key) else {
+    let Some(&next) = taken.get(&key) else {
         taken.insert(key, 2);
         return None;
     };
-    let mut numbered = (first..).map(|number| (number, format!("{name} ({number})")));
+    let mut numbered = (next..).map(|number| (number, format!("{name} ({number})")));
     let (number, free) = numbered.find(|(_, name)| !taken.contains_key(&case(name)))?;
     taken.insert(case(&free), 2);
     taken.insert(key, number + 1);
@@ -50,7 +50,6 @@ fn distinct(kind: &str, name: &str, taken: &mut BTreeMap<String, usize>) -> Opti
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -73,9 +72,9 @@ mod tests {
     }
 
     #[test]
-    fn very_many_equal_names_take_little_time() {
+    fn each_of_very_many_equal_names_gets_the_next_number() {
+        // Counting from 2 for each of them took ten minutes.
         let text = "[[file]]\npath='/a'\n".repeat(50_000);
-        let start = Instant::now();
         let file = ExpectationsFile {
             expectations: Expectations::parse(Path::new("e.toml"), &text).unwrap(),
             folder: Default::default(),
@@ -83,7 +82,5 @@ mod tests {
         let files = ExpectationsFile::with_distinct_names(&[file]);
         let last = files[0].expectations.file.last().unwrap();
         assert_eq!(last.name.as_deref(), Some("/a (50000)"));
-        // Each name once took as many steps as there are equal names before it: ten minutes.
-        assert!(start.elapsed() < Duration::from_secs(120), "{:?}", start.elapsed());
     }
 }

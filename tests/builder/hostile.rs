@@ -1,7 +1,6 @@
 //! Images that would take much time or memory are rejected within fixed limits.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -16,28 +15,26 @@ use crate::lab::{Lab, Run};
 /// The address space that the program may use: 256 MiB of memory, and what it maps but does not
 /// use, such as stacks and its own code.
 const MEMORY_KIB: u32 = 320 << 10;
-/// A generous limit, so that a busy host does not fail the test; without limits in the program, the
-/// inputs take minutes or forever.
-const TIME: Duration = Duration::from_secs(60);
+/// The CPU time that the program may use, which does not depend on other work of the host; without
+/// limits in the program, the inputs take minutes or forever.
+const CPU_SECONDS: u32 = 60;
+/// The time after which a program counts as one that waits forever.
+const DEADLINE_SECONDS: &str = "900";
 
 fn inspect_within_limits(lab: &Lab, image: &str) -> Run {
     within_limits(lab, &["inspect", image])
 }
 
-/// Runs the program within limits of time and memory.
+/// Runs the program within limits of CPU time and memory. It is killed if it exceeds them.
 pub fn within_limits(lab: &Lab, arguments: &[&str]) -> Run {
-    let script = format!("ulimit -v {MEMORY_KIB}; exec \"$@\"");
-    let seconds = TIME.as_secs().to_string();
+    let script = format!("ulimit -v {MEMORY_KIB} -t {CPU_SECONDS}; exec \"$@\"");
     let mut command: Command = lab.command("timeout");
     command
-        .args(["-s", "KILL", &seconds, "bash", "-c", &script, "-"])
+        .args(["-s", "KILL", DEADLINE_SECONDS, "bash", "-c", &script, "-"])
         .arg(env!("CARGO_BIN_EXE_seatrial"))
         .args(arguments)
         .env("MALLOC_ARENA_MAX", "1");
-    let start = Instant::now();
-    let run = Run::of(command);
-    assert!(start.elapsed() < TIME, "{arguments:?} took {:?}", start.elapsed());
-    run
+    Run::of(command)
 }
 
 fn assert_rejected(lab: &Lab, image: &str, expected: &str) {
@@ -94,9 +91,7 @@ fn configs_below_the_limits_take_little_time() {
     inspect_within_limits(&lab, "base.tar").ok();
     // Merging the environments of base and recipe once took time in the square of their size.
     lab.file("r.toml", "name='x'\ntag='1'\nfrom_image='base.tar'\narchitecture='amd64'\n");
-    let start = Instant::now();
-    lab.seatrial(["build", "r.toml"]).ok();
-    assert!(start.elapsed() < TIME, "{:?}", start.elapsed());
+    within_limits(&lab, &["build", "r.toml"]).ok();
 }
 
 #[test]
