@@ -9,9 +9,20 @@ use tokio::time::timeout;
 use super::docker::api;
 use super::{Docker, EngineError, RunOptions, RunOutput};
 
+/// A container that ran until it exited, and the image made from it. The container is removed.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// The container's exit code and output.
+    pub output: RunOutput,
+    /// The container's ID.
+    pub container: String,
+    /// The image's ID.
+    pub image: String,
+}
+
 impl Docker {
     /// Runs a container of `image` until it exits, and commits its files as a new image without a
-    /// name. Returns the output and the ID of the new image, whose config is the container's.
+    /// name. The new image's config is the container's.
     ///
     /// # Errors
     /// If the container cannot be created or started, runs longer than `limit`, or cannot be
@@ -21,22 +32,23 @@ impl Docker {
         image: &str,
         options: &RunOptions,
         limit: Duration,
-    ) -> Result<(RunOutput, String), EngineError> {
+    ) -> Result<Committed, EngineError> {
         let container = self.create(image, options).await?;
         let run = async {
             container.start(options.stdin.as_deref()).await?;
             let output = container.wait().await?;
             let commit = CommitContainerOptionsBuilder::default().container(container.id()).build();
             let committed = self.api().commit_container(commit, ContainerConfig::default()).await;
-            Ok((output, committed.map_err(api("commit the container"))?.id))
+            let image = committed.map_err(api("commit the container"))?.id;
+            Ok(Committed { output, container: container.id().to_owned(), image })
         };
         let result = match timeout(limit, run).await {
             Ok(result) => result,
             Err(_) => Err(EngineError::Timeout { action: format!("run {image}"), limit }),
         };
         let removed = container.remove().await;
-        let output = result?;
-        removed.map(|()| output)
+        let committed = result?;
+        removed.map(|()| committed)
     }
 
     /// Returns options that run on another image what `options` run on `image`: entrypoint and

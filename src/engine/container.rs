@@ -187,8 +187,8 @@ impl DockerContainer {
     pub async fn wait(&self) -> Result<RunOutput, EngineError> {
         let code = self.wait_for_exit().await?;
         // Only the container's description says so.
-        let out_of_memory =
-            code != 0 && self.state().await?.exit.is_some_and(|exit| exit.out_of_memory);
+        let exit = if code == 0 { None } else { self.state().await?.exit };
+        let out_of_memory = exit.and_then(|exit| exit.out_of_memory);
         let (stdout, stderr) = self.logs().await?;
         Ok(RunOutput { code, out_of_memory, stdout, stderr })
     }

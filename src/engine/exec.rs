@@ -69,6 +69,6 @@ impl DockerContainer {
         }
         let code = engine.inspect_exec(&id).await.map_err(failed())?.exit_code.unwrap_or(-1);
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ok(RunOutput { code, out_of_memory: false, stdout: text(stdout), stderr: text(stderr) })
+        Ok(RunOutput { code, out_of_memory: None, stdout: text(stdout), stderr: text(stderr) })
     }
 }

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::docker::api;
-use super::{EngineError, Exit, State};
+use super::{EngineError, Exit, OutOfMemory, State};
 
 /// The parts of a container's description that are used.
 #[derive(Debug, Default, Deserialize)]
@@ -99,7 +99,7 @@ impl From<InspectedState> for State {
             matches!(state.status.as_deref(), Some("exited" | "dead" | "removing" | "stopped"));
         let exit = exited.then(|| Exit {
             code: state.exit_code.unwrap_or_default(),
-            out_of_memory: state.oom_killed == Some(true),
+            out_of_memory: state.oom_killed.filter(|killed| *killed).map(|_| OutOfMemory::Unknown),
             duration: duration(state.started_at.as_deref(), state.finished_at.as_deref()),
         });
         let health = state.health.and_then(|health| health.status);
@@ -143,7 +143,7 @@ mod tests {
                 "Health": {"Status": "", "Log": null}}}"#,
         );
         let exit =
-            Exit { code: 3, out_of_memory: false, duration: Some(Duration::from_millis(2500)) };
+            Exit { code: 3, out_of_memory: None, duration: Some(Duration::from_millis(2500)) };
         assert_eq!(found, State { running: false, exit: Some(exit.clone()), health: None });
         assert_eq!(exit.to_string(), "exit code 3 after 2.5 s");
     }

@@ -32,6 +32,7 @@ pub use any_container::Container;
 /// The client of Docker's API, in the version that [`Docker::api`] returns.
 pub use bollard;
 pub(crate) use clock::Clock;
+pub use commit::Committed;
 pub use container::DockerContainer;
 pub(crate) use cri::limits;
 pub use cri::{Cri, CriContainer};
@@ -40,7 +41,7 @@ pub use error::EngineError;
 pub use image::ImageFacts;
 pub use log_stream::{LogChunk, LogStream};
 pub use readiness::NotReady;
-pub use run::{Exit, Mount, NetworkAttachment, Pod, RunOptions, RunOutput, State};
+pub use run::{Exit, Mount, NetworkAttachment, OutOfMemory, Pod, RunOptions, RunOutput, State};
 pub use settings::{FileToCopy, Settings};
 pub(crate) use stream::WriteError;
 pub use timeline::{Timeline, TimelineEvent};

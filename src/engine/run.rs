@@ -122,8 +122,8 @@ fn owned(words: &[&str]) -> Vec<String> {
 pub struct RunOutput {
     /// The exit code. If a signal ended the command: 128 plus the signal's number, as in shells.
     pub code: i64,
-    /// Whether the kernel killed a process of the container because memory was exhausted.
-    pub out_of_memory: bool,
+    /// If the kernel killed a process of the container because memory was exhausted: whose memory.
+    pub out_of_memory: Option<OutOfMemory>,
     /// Standard output.
     pub stdout: String,
     /// Standard error.
@@ -139,7 +139,7 @@ impl RunOutput {
 
     /// Explains the exit code, as far as its reason is known.
     pub(crate) fn reason(&self) -> Option<String> {
-        reason(self.code, self.out_of_memory)
+        reason(self.code, self.out_of_memory.is_some())
     }
 }
 
@@ -158,13 +158,24 @@ fn reason(code: i64, out_of_memory: bool) -> Option<String> {
     }
 }
 
+/// Whose memory was exhausted when the kernel killed a process of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutOfMemory {
+    /// The container's, which reached its limit.
+    Container,
+    /// The engine's host's.
+    Host,
+    /// The engine does not say.
+    Unknown,
+}
+
 /// The exit of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
     /// The exit code, as in [`RunOutput::code`].
     pub code: i64,
-    /// Whether the kernel killed a process of the container because memory was exhausted.
-    pub out_of_memory: bool,
+    /// If the kernel killed a process of the container because memory was exhausted: whose memory.
+    pub out_of_memory: Option<OutOfMemory>,
     /// The time for which the container ran, if the engine reports it.
     pub duration: Option<Duration>,
 }
@@ -180,7 +191,7 @@ impl fmt::Display for Exit {
     /// Writes the exit code, its reason and the duration, as far as they are known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "exit code {}", self.code)?;
-        if let Some(reason) = reason(self.code, self.out_of_memory) {
+        if let Some(reason) = reason(self.code, self.out_of_memory.is_some()) {
             write!(f, " ({reason})")?;
         }
         match self.duration {

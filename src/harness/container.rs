@@ -9,6 +9,7 @@ use super::daemon::Daemon;
 use super::describe::{describe_end_and_output, describe_output};
 use super::end_notice::EndNotice;
 use super::error::HarnessError;
+use super::exits;
 use super::forwarded_port::ForwardedPort;
 use super::log_stream::LogStream;
 use super::probe::{self, Probe};
@@ -186,7 +187,7 @@ impl<'d> Container<'d> {
     /// # Errors
     /// If the request fails.
     pub async fn state(&self) -> Result<State, HarnessError> {
-        Ok(self.container.state().await?)
+        exits::state(self.daemon, &self.container).await
     }
 
     /// Returns the IP address, which the guest and the other containers reach.
@@ -228,7 +229,7 @@ impl<'d> Container<'d> {
                     break;
                 }
             }
-            Ok(self.container.wait().await?)
+            exits::wait(self.daemon, &self.container).await
         };
         if let Some(ended) = self.daemon.vm().clock().timeout(limit, exit).await {
             return ended;

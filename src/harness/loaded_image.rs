@@ -11,6 +11,7 @@ use super::container::Container;
 use super::daemon::Daemon;
 use super::environments;
 use super::error::HarnessError;
+use super::exits;
 use super::node_commit;
 use crate::conditions::ReadyConditions;
 use crate::engine::{EngineError, ImageFacts, RunOptions, RunOutput};
@@ -189,9 +190,10 @@ impl<'d> LoadedImage<'d> {
         };
         let run =
             Box::pin(async { Ok(docker.run_and_commit(&self.reference, options, limit).await?) });
-        let (output, id) = self.daemon.watched(&action, limit + CONTAINER_TIMEOUT, run).await?;
+        let ran = self.daemon.watched(&action, limit + CONTAINER_TIMEOUT, run).await?;
+        let output = exits::completed(self.daemon, &ran.container, ran.output).await?;
         let made_from = self.made_from.clone().or(Some(self.reference.clone()));
-        Ok((output, Self { daemon: self.daemon, reference: id, made_from }))
+        Ok((output, Self { daemon: self.daemon, reference: ran.image, made_from }))
     }
 
     /// Runs a container over CRI, and returns its output and the name of the image made from it.
@@ -201,12 +203,12 @@ impl<'d> LoadedImage<'d> {
         limit: Duration,
     ) -> Result<(RunOutput, String), HarnessError> {
         let container = self.daemon.engine().start(&self.reference, options).await?;
-        let result = match timeout(limit, container.wait()).await {
+        let result = match timeout(limit, exits::wait(self.daemon, &container)).await {
             Err(_) => {
                 Err(EngineError::Timeout { action: format!("run {}", self.reference), limit }
                     .into())
             }
-            Ok(Err(error)) => Err(error.into()),
+            Ok(Err(error)) => Err(error),
             Ok(Ok(output)) => {
                 let name = self.daemon.commit_on_node(&self.reference, container.id()).await;
                 name.map(|name| (output, name))
@@ -289,6 +291,7 @@ impl<'d> LoadedImage<'d> {
         });
         // The run has a timeout of its own; creating and removing the container take time, too.
         let limit = limit + CONTAINER_TIMEOUT;
-        self.daemon.watched(&format!("run {}", self.reference), limit, run).await
+        let output = self.daemon.watched(&format!("run {}", self.reference), limit, run).await?;
+        exits::completed(self.daemon, id.as_deref().unwrap_or_default(), output).await
     }
 }

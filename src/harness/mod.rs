@@ -99,6 +99,7 @@ mod describe;
 mod end_notice;
 mod environments;
 mod error;
+pub(crate) mod exits;
 mod forwarded_port;
 mod http;
 mod load;

@@ -8,6 +8,7 @@ use super::daemon::Daemon;
 use super::describe::found_exit_code;
 use super::end_notice::EndNotice;
 use super::error::HarnessError;
+use super::exits;
 use super::http;
 use super::probe::{self, Probe};
 use super::sockets;
@@ -58,7 +59,7 @@ impl Starting<'_> {
             };
             // After the conditions: the command may end right after it has met all of them.
             if unmet.is_some() || !may_end {
-                let state = self.container.state().await?;
+                let state = exits::state(self.daemon, self.container).await?;
                 if !state.running {
                     return Ok(Readiness::Ended(state));
                 }

@@ -23,6 +23,12 @@ name = "signal"
 [run.container]
 memory_mib = 32
 shell = "kill -9 $$; sleep 60"
+[[run]]
+name = "setup"
+setup = [["/bin/busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"]]
+[run.container]
+memory_mib = 32
+shell = "true"
 [[service]]
 name = "service"
 ready.log = "never printed"
@@ -47,6 +53,10 @@ fn names_the_memory_limit(engine: &str) {
     let killed = "exit code: 3 (one of its processes was killed because memory was exhausted)";
     assert!(child[0].starts_with(killed), "{child:?}");
     assert_eq!(hints("run child"), [limit]);
+    let setup = mismatches(&verdict, "run setup");
+    let killed = "setup command 1: 137 (killed because memory was exhausted)";
+    assert!(setup[0].starts_with(killed), "{setup:?}");
+    assert_eq!(hints("run setup"), [limit]);
     let service = without_durations(&mismatches(&verdict, "service service"));
     let killed = "service: its command ended with exit code 137 (killed because memory was \
                   exhausted) after N s";

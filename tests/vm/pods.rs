@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use seatrial::engine::{RunOptions, RunOutput};
+use seatrial::engine::{OutOfMemory, RunOptions, RunOutput};
 
 use crate::workbench::{RUN_TIMEOUT, Workbench};
 
@@ -118,11 +118,11 @@ async fn a_log_that_is_followed_has_every_byte_but_what_containerd_removes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_that_uses_all_memory_is_killed_and_the_node_goes_on() {
     let bench = node().await;
-    bench.load(RECIPE).await;
+    let image = bench.load(RECIPE).await;
     let eat = shell("x=0123456789abcdef; while :; do x=$x$x; done");
-    let image = &bench.daemon;
-    let output = image.engine().run("pod:1", &eat, Duration::from_secs(120)).await.unwrap();
+    let output = image.run(&eat, Duration::from_secs(120)).await.unwrap();
     assert_eq!(output.code, 137, "{output:?}");
+    assert_eq!(output.out_of_memory, Some(OutOfMemory::Host));
     let output = run(&bench, &shell("echo fine")).await;
     assert_eq!(output.stdout, "fine\n");
     let failed = bench.guest("systemctl --failed --no-legend").await;

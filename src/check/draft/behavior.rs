@@ -158,12 +158,7 @@ mod tests {
     }
 
     fn output(stdout: &str) -> RunOutput {
-        RunOutput {
-            code: 3,
-            out_of_memory: false,
-            stdout: stdout.to_owned(),
-            stderr: String::new(),
-        }
+        RunOutput { code: 3, out_of_memory: None, stdout: stdout.to_owned(), stderr: String::new() }
     }
 
     #[test]

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::expectations::{ContainerSpec, Port, Protocol, ServiceExpectations};
-use crate::engine::Container;
-use crate::harness::LoadedImage;
+use crate::check::expectations::{Port, Protocol, ServiceExpectations};
+use crate::engine::{Container, OutOfMemory};
 use crate::harness::sockets::{self, Inside};
+use crate::harness::{LoadedImage, exits};
 use crate::{text, value};
 
 /// Returns hints about the service in `container`, which has just failed.
@@ -22,10 +22,11 @@ pub(super) async fn of_service(
         let output = value::excerpt_of_end(&output);
         hints.push(format!("the health check last exited with code {code} and printed {output}"));
     }
-    let state = container.state().await.unwrap_or_default();
-    if state.exit.is_some_and(|exit| exit.out_of_memory) {
-        hints.push(of_memory(&expected.container));
-    }
+    let state = exits::state(image.daemon(), container).await.unwrap_or_default();
+    let out_of_memory = state.exit.and_then(|exit| exit.out_of_memory);
+    hints.extend(
+        out_of_memory.map(|whose| of_memory(whose, expected.container.memory_mib.map(u64::from))),
+    );
     let ports = ports(expected);
     if !state.running || ports.is_empty() {
         return hints;
@@ -37,14 +38,14 @@ pub(super) async fn of_service(
     hints
 }
 
-/// Names the limit that a container has reached, a process of which was killed because memory was
-/// exhausted.
-pub(super) fn of_memory(container: &ContainerSpec) -> String {
-    match container.memory_mib {
-        Some(mib) => format!("the container reached its memory limit of {mib} MiB (memory_mib)"),
-        None => "the container has no memory limit, so the VM's memory was exhausted; \
-                 --memory MIB gives the VM more"
-            .to_owned(),
+/// Names the limit that a container with a memory limit of `limit` MiB has reached, a process of
+/// which was killed because memory was exhausted.
+pub(super) fn of_memory(whose: OutOfMemory, limit: Option<u64>) -> String {
+    match limit {
+        Some(mib) if whose != OutOfMemory::Host => {
+            format!("the container reached its memory limit of {mib} MiB (memory_mib)")
+        }
+        _ => "the VM's memory was exhausted; --memory MIB gives the VM more".to_owned(),
     }
 }
 

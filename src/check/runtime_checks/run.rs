@@ -51,8 +51,11 @@ pub(super) async fn check(
         Ok(output) => {
             let drops_returns = image.daemon().engine().drops_carriage_returns();
             check_output(expected, &output, drops_returns, &mut checks);
-            if output.out_of_memory && !checks.mismatches().is_empty() {
-                checks.hint(vec![hints::of_memory(&expected.container)]);
+            if let (Some(whose), false) = (output.out_of_memory, checks.mismatches().is_empty()) {
+                checks.hint(vec![hints::of_memory(
+                    whose,
+                    expected.container.memory_mib.map(u64::from),
+                )]);
             }
             Ok((checks, with_output(output)))
         }

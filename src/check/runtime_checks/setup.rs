@@ -1,5 +1,6 @@
 //! Commands that change an image's files before a test case runs.
 
+use super::hints;
 use super::output::{DEFAULT_TIMEOUT, found_exit_code};
 use crate::check::expectations::{RunExpectations, SetupCommand, Timeout};
 use crate::check::verdict::Checks;
@@ -58,15 +59,20 @@ pub(super) async fn apply<'d>(
         let failed = |expected: String, found: String| {
             let mut checks = Checks::default();
             checks.record(&subject, expected, found, false);
-            Ok(Some(Err(checks)))
+            checks
         };
         match image.run_and_commit(&step.options, limit).await {
             Ok((output, _)) if output.code != 0 && !step.may_fail => {
-                return failed("exit code 0".to_owned(), found_exit_code(&output, true));
+                let mut checks = failed("exit code 0".to_owned(), found_exit_code(&output, true));
+                let limit = step.options.settings.memory.map(|bytes| bytes >> 20);
+                let of_memory = output.out_of_memory.map(|whose| hints::of_memory(whose, limit));
+                checks.hint(of_memory.into_iter().collect());
+                return Ok(Some(Err(checks)));
             }
             Ok((_, next)) => changed = Some(next),
             Err(HarnessError::Engine(EngineError::Timeout { .. })) => {
-                return failed(format!("at most {}", step.timeout), "still running".to_owned());
+                let late = failed(format!("at most {}", step.timeout), "still running".to_owned());
+                return Ok(Some(Err(late)));
             }
             Err(error) => return Err(error),
         }

@@ -11,7 +11,7 @@ use super::log;
 use super::node::CALL_TIMEOUT;
 use super::request::{LOG_ROOT, POD_NAME, container_config, random_name, sandbox_config};
 use crate::engine::run::OUTPUT_MAX;
-use crate::engine::{EngineError, Exit, Pod, RunOptions, RunOutput, State};
+use crate::engine::{EngineError, Exit, OutOfMemory, Pod, RunOptions, RunOutput, State};
 
 /// A container in a pod, which is its own unless it was created in that of another container. It
 /// exists until it is removed; so does a pod of its own.
@@ -28,11 +28,6 @@ pub struct CriContainer {
 /// up to [`POLL_MAX`]: an emulated node is slowed down by more queries.
 const POLL_FIRST: Duration = Duration::from_millis(20);
 const POLL_MAX: Duration = Duration::from_millis(300);
-/// The exit code of a container that SIGKILL has ended.
-const KILLED: i32 = 137;
-/// The pause at which a container counts as killed by something else than exhausted memory. The
-/// pauses before add up to a little less.
-const REASON_MAX: Duration = Duration::from_millis(640);
 /// The size limit of a log. Each line of output has its time and stream in front of it.
 const LOG_MAX: usize = 2 * OUTPUT_MAX;
 /// The end of the runtime's error for a command that did not end in time.
@@ -149,26 +144,11 @@ impl CriContainer {
         loop {
             let status = self.status().await?;
             if status.state() == ContainerState::ContainerExited {
-                return self.with_reason(status).await;
+                return Ok(status);
             }
             sleep(pause).await;
             pause = (pause * 2).min(POLL_MAX);
         }
-    }
-
-    /// The status of a container that has exited once it says whether memory was exhausted:
-    /// containerd learns that and the exit in two messages, in any order.
-    async fn with_reason(
-        &self,
-        mut status: api::ContainerStatus,
-    ) -> Result<api::ContainerStatus, EngineError> {
-        let mut pause = POLL_FIRST;
-        while status.exit_code == KILLED && !was_out_of_memory(&status) && pause < REASON_MAX {
-            sleep(pause).await;
-            pause *= 2;
-            status = self.status().await?;
-        }
-        Ok(status)
     }
 
     /// Waits until the container exits, and returns its exit code and output.
@@ -177,7 +157,7 @@ impl CriContainer {
     /// If a call fails.
     pub async fn wait(&self) -> Result<RunOutput, EngineError> {
         let status = self.status_after_exit().await?;
-        let (code, out_of_memory) = (status.exit_code.into(), was_out_of_memory(&status));
+        let (code, out_of_memory) = (status.exit_code.into(), out_of_memory(&status));
         let (stdout, stderr) = self.logs().await?;
         Ok(RunOutput { code, out_of_memory, stdout, stderr })
     }
@@ -213,7 +193,7 @@ impl CriContainer {
         }
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (stdout, stderr) = (text(&response.stdout), text(&response.stderr));
-        Ok(RunOutput { code: response.exit_code.into(), out_of_memory: false, stdout, stderr })
+        Ok(RunOutput { code: response.exit_code.into(), out_of_memory: None, stdout, stderr })
     }
 
     /// Returns the container's log from an offset in bytes on, up to `limit` bytes.
@@ -241,15 +221,12 @@ impl CriContainer {
     /// # Errors
     /// If the call fails.
     pub async fn state(&self) -> Result<State, EngineError> {
-        let mut status = self.status().await?;
+        let status = self.status().await?;
         let exited = status.state() == ContainerState::ContainerExited;
-        if exited {
-            status = self.with_reason(status).await?;
-        }
         let nanoseconds = u64::try_from(status.finished_at.saturating_sub(status.started_at)).ok();
         let exit = exited.then(|| Exit {
             code: status.exit_code.into(),
-            out_of_memory: was_out_of_memory(&status),
+            out_of_memory: out_of_memory(&status),
             duration: nanoseconds.map(Duration::from_nanos),
         });
         let running = status.state() == ContainerState::ContainerRunning;
@@ -296,7 +273,8 @@ impl CriContainer {
     }
 }
 
-/// Whether the kernel killed a process of the container because memory was exhausted.
-fn was_out_of_memory(status: &api::ContainerStatus) -> bool {
-    status.reason == "OOMKilled"
+/// Whether containerd knows that the kernel killed a process because memory was exhausted. It may
+/// learn that after the exit.
+fn out_of_memory(status: &api::ContainerStatus) -> Option<OutOfMemory> {
+    (status.reason == "OOMKilled").then_some(OutOfMemory::Unknown)
 }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Service;
 use crate::check::expectations::{StopExpectations, Timeout};
-use crate::harness::{HarnessError, POLL_INTERVAL, describe_end};
+use crate::harness::{HarnessError, POLL_INTERVAL, describe_end, exits};
 
 /// The default timeout of `stop`.
 const DEFAULT_STOP_TIMEOUT: Timeout = Timeout::from_secs(10);
@@ -28,7 +28,8 @@ impl Service<'_> {
         }
         // Also after it has ended: then this does nothing.
         self.container.stop(grace).await?;
-        let (duration, output) = (begin.elapsed(), self.container.wait().await?);
+        let (duration, output) =
+            (begin.elapsed(), exits::wait(self.image.daemon(), self.container).await?);
         let sent_kill = expected.signal.as_deref() == Some("SIGKILL");
         let killed = duration >= limit && output.signal() == Some(9) && !sent_kill;
         let found = if killed {
@@ -46,10 +47,10 @@ impl Service<'_> {
     /// Waits until the service ends by itself, and compares its exit code with `expected`.
     pub(super) async fn check_exit(&mut self, expected: i64) -> Result<(), HarnessError> {
         let deadline = Instant::now() + EXIT_TIMEOUT.duration();
-        let mut state = self.container.state().await?;
+        let mut state = exits::state(self.image.daemon(), self.container).await?;
         while state.running && Instant::now() < deadline {
             sleep(POLL_INTERVAL).await;
-            state = self.container.state().await?;
+            state = exits::state(self.image.daemon(), self.container).await?;
         }
         let wanted = format!("exit code {expected} within {EXIT_TIMEOUT}");
         let passed = state.exit.as_ref().is_some_and(|exit| exit.code == expected);
@@ -64,7 +65,7 @@ impl Service<'_> {
 
     /// Whether the service has ended, which is recorded as a mismatch.
     pub(super) async fn has_ended(&mut self, expected: &str) -> Result<bool, HarnessError> {
-        let state = self.container.state().await?;
+        let state = exits::state(self.image.daemon(), self.container).await?;
         if state.running {
             return Ok(false);
         }

@@ -5,7 +5,7 @@ use tokio::time::sleep;
 use super::Service;
 use crate::check::expectations::{ReadyConditions, ServiceExpectations};
 use crate::check::verdict::Checks;
-use crate::harness::{DEFAULT_READY_TIMEOUT, HarnessError};
+use crate::harness::{DEFAULT_READY_TIMEOUT, HarnessError, exits};
 use crate::value;
 
 /// The expected start.
@@ -27,7 +27,7 @@ impl Service<'_> {
     /// Compares the end of a service that was started with the expected one.
     pub(super) async fn check_failing_start(&mut self) -> Result<(), HarnessError> {
         let ended = self.ends_before_ready().await?;
-        let state = self.container.state().await?;
+        let state = exits::state(self.image.daemon(), self.container).await?;
         let exit = state.exit.as_ref().filter(|_| ended);
         let expected_code = self.expected.exit_code;
         let failed = exit.is_some_and(|exit| exit.code != 0 || expected_code == Some(0));

@@ -7,7 +7,7 @@ use crate::check::expectations::{ExecExpectations, HttpExpectations, Retries, Te
 use crate::check::runtime_checks::output::{DEFAULT_TIMEOUT, found_exit_code};
 use crate::check::verdict::Checks;
 use crate::engine::EngineError;
-use crate::harness::{HarnessError, POLL_INTERVAL, Probe, check_answer, describe_end, send};
+use crate::harness::{HarnessError, POLL_INTERVAL, Probe, check_answer, describe_end, exits, send};
 use crate::value;
 
 impl Service<'_> {
@@ -26,7 +26,7 @@ impl Service<'_> {
                 Some(Probe::Refused(problem)) => Some(problem),
                 None => None,
             };
-            let state = self.container.state().await?;
+            let state = exits::state(self.image.daemon(), self.container).await?;
             let found = match refused {
                 Some(_) if state.running && Instant::now() < deadline => {
                     sleep(POLL_INTERVAL).await;
