@@ -11,6 +11,7 @@ use super::steps::VmSteps;
 use crate::archive::{ArchiveError, Compression, Image, ImageFormat};
 use crate::archive::{docker, write};
 use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan};
+use crate::engine::ImageFacts;
 use crate::engine::stream::{self, Sender};
 use crate::image::Reference;
 
@@ -23,6 +24,8 @@ const BYTES_PER_SECOND: u64 = 1 << 20;
 const BUILT_SIZE: u64 = 4 << 30;
 /// Additional time for the writer to finish after a load timed out.
 const WRITER_GRACE: Duration = Duration::from_secs(10);
+/// The time limit for inspecting an image.
+const INSPECT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The name under which an image without a name is loaded.
 const DEFAULT_REFERENCE: &str = "seatrial/unnamed:latest";
 
@@ -122,7 +125,13 @@ impl Daemon {
         &self,
         reference: String,
     ) -> Result<LoadedImage<'_>, HarnessError> {
-        self.engine().inspect(&reference).await?;
+        self.inspect(&reference).await?;
         Ok(LoadedImage::new(self, reference))
+    }
+
+    /// Returns the engine's description of the image called `reference`.
+    pub(super) async fn inspect(&self, reference: &str) -> Result<ImageFacts, HarnessError> {
+        let inspect = Box::pin(async { Ok(self.engine().inspect(reference).await?) });
+        self.watched(&format!("inspect {reference}"), INSPECT_TIMEOUT, inspect).await
     }
 }

@@ -134,7 +134,7 @@ impl<'d> LoadedImage<'d> {
     /// # Errors
     /// If the engine does not have the image.
     pub async fn inspect(&self) -> Result<ImageFacts, HarnessError> {
-        Ok(self.daemon.engine().inspect(&self.reference).await?)
+        self.daemon.inspect(&self.reference).await
     }
 
     /// Returns `Env` of the image's config, as the engine reports it.

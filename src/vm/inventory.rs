@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::vm::VmError;
@@ -117,8 +117,8 @@ fn layers(snapshot: &Snapshot) -> String {
 }
 
 /// Removes guests and snapshots that no VM that starts now would use, or all of them if
-/// `everything` is set, and what killed processes have left. Entries that another process is
-/// working on are kept. Running VMs are not affected.
+/// `everything` is set, and what killed processes have left, including lock files. Entries that
+/// another process is working on are kept. Running VMs are not affected.
 ///
 /// # Errors
 /// If something cannot be removed.
@@ -131,7 +131,25 @@ pub fn prune(everything: bool) -> Result<Vec<Item>, VmError> {
             removed.push(item);
         }
     }
+    for folder in [GUESTS, SNAPSHOTS] {
+        remove_free_locks(&cache_folder(folder)?)?;
+    }
     Ok(removed)
+}
+
+/// Removes the lock files in `folder` that no process holds. They are created again when needed.
+fn remove_free_locks(folder: &Path) -> Result<(), VmError> {
+    for entry in fs::read_dir(folder).map_err(VmError::file("read", folder))?.flatten() {
+        let path = entry.path();
+        let is_lock = path.extension().is_some_and(|extension| extension == "lock");
+        if !is_lock || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        if let Some(_lock) = Lock::try_acquire(&path)? {
+            fs::remove_file(&path).map_err(VmError::file("remove", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Acquires the lock of an entry's name, unless a process is working on that entry.

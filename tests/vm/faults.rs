@@ -42,6 +42,17 @@ async fn a_vm_that_dies_during_a_run_is_noticed_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_dies_while_an_image_is_inspected_is_noticed_at_once() {
+    let bench = Workbench::new().await;
+    let image = bench.load(RECIPE).await;
+    // So that it does not answer before the VM dies.
+    bench.guest("kill -STOP $(pidof dockerd)").await;
+    let (inspected, ()) = tokio::join!(image.inspect(), inflict(&bench, "power-off", "true"));
+    let error = inspected.unwrap_err().to_string();
+    assert!(error.starts_with("QEMU exited (signal 9)"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_named_and_is_the_environments_failure_on_every_kind_of_engine() {
     for engine in [GUEST, "podman-4.3", "containerd-1.6"] {
         let bench = Workbench::on(engine).await;

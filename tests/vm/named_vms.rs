@@ -119,6 +119,20 @@ fn a_named_vm_is_listed_and_serves_docker_until_it_is_ended() {
     assert!(error.contains("there is no VM named \"named-by-a-test\""), "{error}");
 }
 
+#[test]
+fn pipes_in_the_folders_of_vms_are_not_waited_for() {
+    let cache = tempfile::TempDir::new().unwrap();
+    let vm = cache.path().join("seatrial/vms/vm-x");
+    std::fs::create_dir_all(&vm).unwrap();
+    for name in ["vm.json", "lock"] {
+        stdout(&run(Command::new("mkfifo").arg(vm.join(name))));
+        // A program that waits for the pipe does so for ever.
+        let mut list = Command::new("timeout");
+        list.args(["300", env!("CARGO_BIN_EXE_seatrial"), "vm", "list"]);
+        stdout(&run(list.env("XDG_CACHE_HOME", cache.path())));
+    }
+}
+
 /// A program in the background that answers each datagram with the same.
 const UDP_ECHO: &str = "use Socket; socket S, PF_INET, SOCK_DGRAM, 17 or die; \
     bind S, sockaddr_in(53, INADDR_ANY) or die; exit if fork; \

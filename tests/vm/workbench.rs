@@ -1,6 +1,7 @@
 //! A Docker daemon in a VM of its own, and a folder with a static program, from which recipes build
 //! images.
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -42,7 +43,8 @@ impl Workbench {
     }
 
     async fn start(engine: &str, options: Options) -> Self {
-        let daemon = Daemon::start(engine, options).await.unwrap_or_else(|e| panic!("{e}"));
+        let daemon = Daemon::start(engine, options).await;
+        let daemon = daemon.unwrap_or_else(|error| panic!("{}", with_causes(&error)));
         assert_eq!(daemon.fallback(), None);
         let folder = TempDir::new().unwrap();
         let bin = folder.path().join("rootfs/bin");
@@ -67,7 +69,8 @@ impl Workbench {
 
     /// Builds a recipe and loads its image into the daemon.
     pub async fn load(&self, text: &str) -> LoadedImage<'_> {
-        self.daemon.load_recipe(self.recipe(text)).await.unwrap_or_else(|e| panic!("{text}\n{e:?}"))
+        let loaded = self.daemon.load_recipe(self.recipe(text)).await;
+        loaded.unwrap_or_else(|error| panic!("{text}\n{}", with_causes(&error)))
     }
 
     /// Builds a recipe with the program, into the file `output` in the folder.
@@ -85,6 +88,16 @@ impl Workbench {
         assert!(output.success(), "{script}\n{output:?}");
         output.stdout
     }
+}
+
+/// An error and its causes, a line each.
+fn with_causes(error: &dyn Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text.push_str(&format!("\n{error}"));
+        cause = error.source();
+    }
+    text
 }
 
 /// A failed test shows how the VM started and what its console says.

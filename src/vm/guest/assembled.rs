@@ -1,8 +1,8 @@
 //! The files of an assembled guest.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::document;
 use crate::vm::guest::Definition;
 
 /// A guest and the folder of its files. All VMs of the guest read these files, and none changes
@@ -44,7 +44,7 @@ impl Guest {
 
     /// Returns the version of the engine's Debian package, if the guest is assembled.
     pub fn engine_version(&self) -> Option<String> {
-        let packages = fs::read_to_string(self.folder.join("packages")).ok()?;
+        let packages = document::read(&self.folder.join("packages"), document::MAX_SIZE).ok()?;
         let engine = self.definition.family.packages.first()?;
         let version =
             |line: &str| line.strip_prefix(engine.as_str())?.strip_prefix(' ').map(str::to_owned);

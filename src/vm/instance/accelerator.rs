@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 use tokio::time::{Instant, sleep};
 
+use crate::document;
 use crate::vm::VmError;
 use crate::vm::folders::{VmFolder, cache_folder};
 use crate::vm::guest::Guest;
@@ -112,7 +113,7 @@ const DOES_NOT_BOOT: &str = "does not boot";
 
 /// Returns the cached result, unless there is none or it is damaged.
 fn cached(file: &Path) -> Option<bool> {
-    match fs::read_to_string(file).ok()?.as_str() {
+    match document::read(file, document::MAX_SIZE).ok()?.as_str() {
         BOOTS => Some(true),
         DOES_NOT_BOOT => Some(false),
         _ => None,

@@ -16,6 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::document;
 use crate::image::Digest;
 use crate::vm::VmError;
 use crate::vm::folders::{self, SNAPSHOTS, cache_folder, create_file};
@@ -101,7 +102,7 @@ pub(in crate::vm) fn key(guest: &Guest, accelerator: Accelerator) -> Result<Stri
 impl Snapshot {
     /// Opens the snapshot in `folder`, if there is one and it is undamaged.
     pub(in crate::vm) fn open(folder: &Path) -> Option<Self> {
-        let json = fs::read(folder.join(METADATA)).ok()?;
+        let json = document::read_bytes(&folder.join(METADATA), document::MAX_SIZE).ok()?;
         let metadata: Metadata = serde_json::from_slice(&json).ok()?;
         let size = |name: &str| folder.join(name).metadata().map_or(0, |metadata| metadata.len());
         let expected = [metadata.ram, metadata.state, metadata.scratch];

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
+use crate::document;
 use crate::engine::{Timeline, TimelineEvent};
 use crate::suggest;
 use crate::vm::VmError;
@@ -95,7 +96,8 @@ impl NamedVm {
 
     /// Returns the named VM in `folder`, if there is one and its background process is running.
     fn read(folder: &Path) -> Option<Self> {
-        let named: Self = serde_json::from_slice(&fs::read(folder.join(STATE_FILE)).ok()?).ok()?;
+        let json = document::read_bytes(&folder.join(STATE_FILE), document::MAX_SIZE).ok()?;
+        let named: Self = serde_json::from_slice(&json).ok()?;
         Lock::is_held(&folder.join("lock")).is_ok_and(|held| held).then_some(named)
     }
 

@@ -2,7 +2,6 @@
 //! writes its ID and command line into the file, for those who wait.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,6 +11,7 @@ use tokio::time::sleep;
 use super::count::{count, host_cpus};
 use super::owners::{OwnVms, Registration};
 use super::ticket::Ticket;
+use crate::document;
 use crate::text::{self, SafeWriter};
 use crate::vm::VmError;
 use crate::vm::folders::cache_folder;
@@ -131,7 +131,7 @@ fn file(folder: &Path, slot: u64) -> PathBuf {
 /// Describes the processes that hold slots.
 fn holders(folder: &Path, count: u64) -> String {
     let holders = (0..count).filter_map(|slot| {
-        let holder = fs::read(file(folder, slot)).ok()?;
+        let holder = document::read_bytes(&file(folder, slot), document::MAX_SIZE).ok()?;
         let holder = String::from_utf8_lossy(&holder);
         let (pid, command) = holder.split_once(' ')?;
         // A process that was killed has left its description.
@@ -223,7 +223,7 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let slot = folder.path().join("0");
         let other = Lock::acquire(&slot).unwrap();
-        fs::write(&slot, "1 init").unwrap();
+        std::fs::write(&slot, "1 init").unwrap();
         let limits = Limits { other: Duration::from_millis(400), ..LIMITS };
         let error = wait_silently(folder.path(), 1, limits).await.unwrap_err().to_string();
         let expected = "timed out after 0 min waiting for a VM slot; the only one is in use, by \
