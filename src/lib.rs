@@ -134,6 +134,7 @@ mod foreign;
 #[cfg(feature = "vm")]
 pub mod harness;
 pub mod image;
+mod inherited;
 pub mod layering;
 pub mod lint;
 #[cfg(feature = "vm")]

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::sample_image::SampleImage;
 use crate::workbench::{run, seatrial, stdout};
@@ -20,6 +21,16 @@ Cmd = ["/bin/busybox", "uname", "-m"]
 contents = "rootfs"
 [per_platform."linux/arm64"]
 contents = "arm64"
+"#;
+const STEP: &str = r#"
+name = "sample/step"
+tag = "1"
+architecture = "arm64"
+contents = "rootfs"
+[[run]]
+command = """
+busybox uname -m >/machine
+busybox chmod 640 /machine; busybox chown 1000:1001 /machine"""
 "#;
 const EXPECTED: &str = "[env]\nhas = { LAST_LAYER = 'child' }\n[[run]]\nname = 'machine'\n";
 
@@ -72,4 +83,25 @@ fn an_image_for_another_architecture_loads_but_its_runs_are_skipped() {
     let last = verdict["cases"].as_array().unwrap().last().unwrap();
     assert_eq!(last["outcome"], "skipped");
     assert_eq!(last["reason"], "the image is for amd64, the VM is arm64");
+}
+
+#[test]
+#[ignore = "takes minutes; for the nightly run"]
+fn a_step_makes_the_same_layer_in_a_vm_and_in_a_namespace_of_its_architecture() {
+    let folder = TempDir::new().unwrap();
+    extract_busybox(&folder.path().join("rootfs"));
+    std::os::unix::fs::symlink("busybox", folder.path().join("rootfs/bin/sh")).unwrap();
+    let layers = ["where = 'vm'", "where = 'namespace'"].map(|place| {
+        let recipe = format!("{STEP}{place}\n");
+        std::fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
+        let mut build = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+        // Guests are in the cache; the results of steps must not be.
+        build.args(["build", "recipe.toml", "-o", "out.tar", "--no-cache"]);
+        stdout(&run(build.current_dir(folder.path())));
+        let mut layer = Command::new("sh");
+        layer.args(["-c", "tar -xOf out.tar 002/layer.tar | tar -xvvO --numeric-owner 2>&1"]);
+        stdout(&run(layer.current_dir(folder.path())))
+    });
+    let expected = "-rw-r----- 1000/1001         8 1970-01-01 00:00 machine\naarch64\n";
+    assert_eq!(layers, [expected; 2]);
 }

@@ -82,7 +82,12 @@ fn a_check_runs_in_the_vm(vm: &str) {
 #[test]
 fn a_named_vm_is_listed_and_serves_docker_until_it_is_ended() {
     let up = NamedVm("named-by-a-test");
-    let output = stdout(&seatrial(&["vm", "up", GUEST, "--name", up.0, "--json"]));
+    // With flock(1), the program inherits the descriptor of a lock.
+    let lock = tempfile::NamedTempFile::new().unwrap();
+    let mut locked = Command::new("flock");
+    locked.arg(lock.path()).arg(env!("CARGO_BIN_EXE_seatrial"));
+    let output = stdout(&run(locked.args(["vm", "up", GUEST, "--name", up.0, "--json"])));
+    stdout(&run(Command::new("flock").arg("--nonblock").arg(lock.path()).arg("true")));
     let vm: serde_json::Value = serde_json::from_str(&output).unwrap();
     let folder = vm["folder"].as_str().unwrap();
     assert!(stdout(&seatrial(&["vm", "list"])).contains(up.0));

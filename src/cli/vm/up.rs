@@ -11,6 +11,7 @@ use super::vm_args::VmArgs;
 use crate::cli::exit::ExitWith;
 use crate::cli::guests::prepare_guest;
 use crate::cli::streams::{raw_stdout, stderr, stdout};
+use crate::inherited;
 use crate::vm::NamedVm;
 use crate::vm::pool::PrepareOptions;
 
@@ -69,6 +70,8 @@ fn start_background_process(args: &Args) -> anyhow::Result<String> {
     let name = args.name.as_deref().unwrap_or(&args.guest);
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["vm", "background", &args.guest, name]).args(args.vm.to_words());
+    // A lock or a pipe that this process was given is not the VM's.
+    inherited::close_files(&mut command);
     // If this process ends before the VM is ready, the pipe closes and the background process ends.
     let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();

@@ -16,7 +16,6 @@
 
 mod holder;
 mod ids;
-mod inherited;
 mod merged;
 mod options;
 mod problems;

@@ -21,6 +21,8 @@ use crate::vm::tools::{MKE2FS, MMDEBSTRAP, Tool};
 const SCRATCH_SIZE: u64 = 16 << 30;
 /// The number of lines of a failed program's output in errors.
 const ERROR_LINES: usize = 8;
+/// The beginnings of lines that mmdebstrap prints while it cleans up after a failure.
+const CLEANUP: [&str; 3] = ["umount: ", "W: umount ", "I: removing tempdir "];
 /// The beginning of the names of unfinished guests' folders; the guest's name and a dash follow.
 pub(in crate::vm) const UNFINISHED: &str = ".assembling-";
 
@@ -115,7 +117,9 @@ fn run(
     for line in output.into_iter().flat_map(|output| output.split(b'\n')).map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line).into_owned();
         on_output(&line);
-        last.push(line);
+        if !CLEANUP.iter().any(|cleanup| line.starts_with(cleanup)) {
+            last.push(line);
+        }
         if last.len() > ERROR_LINES {
             last.remove(0);
         }
@@ -124,5 +128,37 @@ fn run(
     match status.success() {
         true => Ok(()),
         false => Err(failed(format!("{program} failed with {status}:\n{}", last.join("\n")))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The end of mmdebstrap's output when a hook failed.
+    const OUTPUT: &str = "dpkg: error: the cause
+W: umount /sys failed: 8192
+umount: /tmp/mmdebstrap.x/dev/shm/: not mounted.
+W: umount ./dev/shm/ failed: 8192
+umount: /tmp/mmdebstrap.x/dev/pts/: not mounted.
+W: umount ./dev/pts/ failed: 8192
+umount: /tmp/mmdebstrap.x/dev/: not mounted.
+E: setup failed: E: special hook failed with exit code 6400
+I: removing tempdir /tmp/mmdebstrap.x...
+E: mmdebstrap failed to run
+";
+
+    #[test]
+    fn the_error_of_a_failed_assembly_has_the_cause_and_no_lines_of_the_cleanup() {
+        let mut failing = Command::new("sh");
+        failing.args(["-c", "printf %s \"$1\" >&2; exit 25", "sh", OUTPUT]);
+        let mut printed = 0;
+        let failed = run("x", failing, MMDEBSTRAP, &mut |_| printed += 1);
+        let expected = "failed to assemble the guest x: mmdebstrap failed with exit status: 25:\n\
+            dpkg: error: the cause\n\
+            E: setup failed: E: special hook failed with exit code 6400\n\
+            E: mmdebstrap failed to run";
+        assert_eq!(failed.unwrap_err().to_string(), expected);
+        assert_eq!(printed, OUTPUT.lines().count());
     }
 }

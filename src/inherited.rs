@@ -1,4 +1,5 @@
-//! Keeps from a step what this process inherited from the one that started it.
+//! Keeps from steps and background processes what this process inherited from the one that started
+//! it.
 
 // The standard library and rustix have no `close_range`.
 #![allow(unsafe_code)]
@@ -17,7 +18,7 @@ const CLOSE_ON_EXEC: libc::c_uint = 1 << 2;
 
 /// Starts `command` without the files that were open when this process began. Those that this
 /// process opened are closed anyway.
-pub(super) fn close_files(command: &mut Command) {
+pub(crate) fn close_files(command: &mut Command) {
     // SAFETY: the closure only makes system calls, and allocates nothing.
     unsafe { command.pre_exec(close_at_exec) };
 }
