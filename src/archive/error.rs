@@ -86,6 +86,15 @@ impl ArchiveError {
         Self::TemporaryFile { folder: std::env::temp_dir(), source }
     }
 
+    /// Replaces an error to write the output, which is a temporary file.
+    #[must_use]
+    pub(crate) fn writing_to_temporary_file(self) -> Self {
+        match self {
+            Self::Write { source, .. } => Self::temporary_file(source),
+            other => other,
+        }
+    }
+
     /// Replaces the output's name in an error to write it.
     #[must_use]
     pub fn writing_to(self, target: impl Into<String>) -> Self {

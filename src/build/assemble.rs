@@ -132,12 +132,8 @@ fn oci_to_stream(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<Summary>, BuildError> {
     let mut file = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
-    let summaries = oci(plans, options, &file, progress).map_err(|error| match error {
-        BuildError::Archive(ArchiveError::Write { source, .. }) => {
-            ArchiveError::temporary_file(source).into()
-        }
-        error => error,
-    })?;
+    let summaries = oci(plans, options, &file, progress);
+    let summaries = summaries.map_err(BuildError::writing_to_temporary_file)?;
     file.rewind().map_err(ArchiveError::temporary_file)?;
     io::copy(&mut file, stream).and_then(|_| stream.flush()).map_err(write_failed)?;
     Ok(summaries)

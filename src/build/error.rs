@@ -95,6 +95,15 @@ impl BuildError {
         }
     }
 
+    /// Replaces an error to write the output, which is a temporary file.
+    #[must_use]
+    pub(crate) fn writing_to_temporary_file(self) -> Self {
+        match self {
+            Self::Archive(error) => Self::Archive(error.writing_to_temporary_file()),
+            other => other,
+        }
+    }
+
     /// Whether a compressed layer in the layer cache was damaged.
     pub(super) fn is_damaged_cache(&self) -> bool {
         let Self::Archive(ArchiveError::Write { source, .. }) = self else { return false };

@@ -140,7 +140,10 @@ impl Plan {
         let mut sink = FileSink(BufWriter::with_capacity(128 << 10, &file));
         let written = pipeline::run(sources, threads, &NoCache, &mut sink, |_| ());
         sink.0.flush().map_err(ArchiveError::temporary_file)?;
-        let info = written?.pop().ok_or(ArchiveError::WorkerLost)?;
+        let info = written
+            .map_err(BuildError::writing_to_temporary_file)?
+            .pop()
+            .ok_or(ArchiveError::WorkerLost)?;
         drop(sink);
         Ok((FileSlice::whole(file).map_err(ArchiveError::temporary_file)?, info))
     }

@@ -11,7 +11,9 @@ use super::image::ImageUnderTest;
 use super::static_checks;
 use super::verdict::{Checks, TestCase};
 use crate::archive::{ArchiveError, Compression, Image, ImageSelector, Limits};
-use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan};
+use crate::build::{
+    BuildError, CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan,
+};
 use crate::harness::VmSteps;
 use crate::image::Platform;
 
@@ -74,7 +76,7 @@ impl CheckInput {
         threads: usize,
         cache: CacheUse,
     ) -> Result<Self, CheckError> {
-        let built = tempfile::tempfile().map_err(write_error)?;
+        let built = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
         let recipe = Recipe { limits, ..Recipe::read_for(path, &platform)? };
         build(recipe, &built, threads, cache)?;
         let archive = PathBuf::from(format!("/proc/self/fd/{}", built.as_raw_fd()));
@@ -146,10 +148,7 @@ fn build(
     let plan = VmSteps::for_plan(plan(recipe, threads)?);
     let options =
         BuildOptions { format: Format::Docker, compression: Compression::None, threads, cache };
-    assemble(&plan, options, Output::File(archive), &mut |_| ())?;
+    let built = assemble(&plan, options, Output::File(archive), &mut |_| ());
+    built.map_err(BuildError::writing_to_temporary_file)?;
     Ok(())
-}
-
-fn write_error(source: std::io::Error) -> ArchiveError {
-    ArchiveError::Write { target: "the image".to_owned(), source }
 }

@@ -168,11 +168,13 @@ fn remove_unlocked(vms: &Path) -> Result<(), VmError> {
     Ok(())
 }
 
-/// Removes the folders in `folder` whose names begin with `prefix`: unfinished work of killed
-/// processes. The caller holds the lock of that name, so no process works on them.
+/// Removes the folders in `folder` whose names are `prefix` and random letters: unfinished work of
+/// killed processes. The caller holds the lock of that name, so no process works on them. Those of
+/// longer names stay, as `docker-28-arm64` is longer than `docker-28`: processes may work on them.
 pub(super) fn remove_unfinished(folder: &Path, prefix: &str) -> Result<(), VmError> {
     for entry in fs::read_dir(folder).map_err(VmError::file("read", folder))?.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(prefix) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.strip_prefix(prefix).is_some_and(|random| !random.contains('-')) {
             remove_folder(&entry.path())?;
         }
     }

@@ -50,6 +50,21 @@ fn an_unreachable_mirror_is_named_and_no_files_are_left_behind() {
 }
 
 #[test]
+fn an_assembly_removes_what_a_killed_one_left_and_nothing_of_guests_with_longer_names() {
+    let source = "deb [trusted=yes] http://127.0.0.1:9/debian bookworm main";
+    let cache = TempDir::new().unwrap();
+    let guests = cache.path().join("seatrial/guests");
+    let [killed, other] = ["docker-28-aBcDeF", "docker-28-arm64-aBcDeF"]
+        .map(|name| guests.join(format!(".assembling-{name}")));
+    std::fs::create_dir_all(killed.join("guest")).unwrap();
+    std::fs::create_dir_all(other.join("guest")).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    program.args(["vm", "prepare", "docker-28", "--source", source]);
+    run(program.env("XDG_CACHE_HOME", cache.path()));
+    assert!(!killed.exists() && other.join("guest").exists());
+}
+
+#[test]
 fn a_full_disk_is_an_error_before_anything_is_written() {
     let folder = TempDir::new().unwrap();
     let script = "mount -t tmpfs -o size=100M none \"$1\" && \
@@ -63,6 +78,36 @@ fn a_full_disk_is_an_error_before_anything_is_written() {
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn a_full_folder_for_temporary_files_is_named() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::create_dir(path("tmp")).unwrap();
+    std::fs::write(path("file"), vec![1; 2 << 20]).unwrap();
+    let recipe = "name = 'x'\ntag = '1'\ncontents = 'file'\n";
+    std::fs::write(path("recipe.toml"), recipe).unwrap();
+    std::fs::write(path("step.toml"), format!("{recipe}[[run]]\ncommand = 'true'\n")).unwrap();
+    std::fs::write(path("e.toml"), "[env]\nunique = true\n").unwrap();
+    let script =
+        "mount -t tmpfs -o size=1M none \"$1\" && export TMPDIR=$1 && shift && exec \"$@\"";
+    for arguments in [
+        &["check", "recipe.toml", "--expect", "e.toml", "--no-vm"][..],
+        &["build", "step.toml", "-o", "out.tar", "--no-cache"],
+    ] {
+        let mut small = Command::new("unshare");
+        small.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]);
+        small.arg(path("tmp")).arg(env!("CARGO_BIN_EXE_seatrial")).args(arguments);
+        let output = run(small.current_dir(folder.path()));
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        let expected = format!(
+            "failed to write a temporary file in {} (set TMPDIR to use another folder): No space \
+             left on device",
+            path("tmp").display()
+        );
+        assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
+    }
 }
 
 #[test]
