@@ -14,7 +14,7 @@ use super::forwarded_port::ForwardedPort;
 use super::log_stream::LogStream;
 use super::probe::{self, Probe};
 use super::ready::{DEFAULT_READY_TIMEOUT, Readiness, Starting};
-use crate::conditions::ReadyConditions;
+use crate::conditions::{Port, ReadyConditions};
 use crate::engine::{self, EngineError, FileToCopy, RunOutput, State};
 
 /// The largest file that is copied out of a container, in bytes.
@@ -99,14 +99,15 @@ impl<'d> Container<'d> {
         Ok(self.container.exec(&command, user, limit).await?)
     }
 
-    /// Makes a TCP port of the container reachable on this host. The container must have a network.
-    /// Works on every engine, and also for ports that the image does not expose.
+    /// Makes a port of the container reachable on this host: a number is a TCP port, and
+    /// [`Port::udp`] a UDP port. The container must have a network. Works on every engine, and also
+    /// for ports that the image does not expose.
     ///
     /// # Errors
     /// If the container has no address, or the guest does not carry connections.
-    pub async fn forward(&self, port: u16) -> Result<ForwardedPort, HarnessError> {
+    pub async fn forward(&self, port: impl Into<Port>) -> Result<ForwardedPort, HarnessError> {
         let address = self.container.address().await?;
-        ForwardedPort::new(self.daemon, address, port).await
+        ForwardedPort::new(self.daemon, address, port.into()).await
     }
 
     /// Connects to a TCP port of the container. The container must have a network.

@@ -1,27 +1,27 @@
 //! Ports of containers that are reachable on this host.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
+use super::container_port::{ContainerPort, RETRY_INTERVAL};
 use super::daemon::Daemon;
+use super::datagrams;
 use super::error::HarnessError;
-use crate::vm::instance::{Connector, Reached};
+use crate::conditions::{Port, Protocol};
+use crate::vm::instance::Reached;
 
-/// The time for which a connection to the container is tried.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The time after which a connection is accepted again if that failed.
-const RETRY_INTERVAL: Duration = Duration::from_millis(100);
-
-/// A port on the loopback interface of this host whose connections go to a port of a container.
-/// It is closed when this is dropped.
+/// A port on the loopback interface of this host whose connections, or datagrams, go to a port of a
+/// container. It is closed when this is dropped.
 ///
 /// This host accepts connections even while nothing listens in the container, as with Docker's
 /// published ports; they are closed then. Wait for the port first.
+///
+/// Datagrams of UDP may get lost, and so may answers. The 32 clients that have sent something last
+/// get answers.
 #[derive(Debug)]
 pub struct ForwardedPort {
     address: SocketAddr,
@@ -32,18 +32,27 @@ impl ForwardedPort {
     pub(super) async fn new(
         daemon: &Daemon,
         container: String,
-        port: u16,
+        port: Port,
     ) -> Result<Self, HarnessError> {
         let connector = daemon.vm().connector().await?;
-        let failed = |source| HarnessError::Forward { port, source };
-        let bound = async {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-            let address = listener.local_addr()?;
-            std::io::Result::Ok((listener, address))
+        let container_port = ContainerPort::new(connector, container, port);
+        let bound = match port.protocol {
+            Protocol::Tcp => Self::tcp(container_port).await,
+            Protocol::Udp => Self::udp(container_port).await,
         };
-        let (listener, address) = bound.await.map_err(failed)?;
-        let task = tokio::spawn(accept(listener, connector, container, port));
-        Ok(Self { address, task })
+        bound.map_err(|source| HarnessError::Forward { port: port.number, source })
+    }
+
+    async fn tcp(port: ContainerPort) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        Ok(Self { address, task: tokio::spawn(accept(listener, port)) })
+    }
+
+    async fn udp(port: ContainerPort) -> std::io::Result<Self> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = socket.local_addr()?;
+        Ok(Self { address, task: tokio::spawn(datagrams::carry(socket, port)) })
     }
 
     /// Returns the address on this host.
@@ -64,15 +73,14 @@ impl Drop for ForwardedPort {
 }
 
 /// Accepts connections and carries their bytes, until the task is aborted.
-async fn accept(listener: TcpListener, connector: Connector, container: String, port: u16) {
+async fn accept(listener: TcpListener, port: ContainerPort) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 match accepted {
                     Ok((stream, _)) => {
-                        let (connector, container) = (connector.clone(), container.clone());
-                        connections.spawn(carry(stream, connector, container, port));
+                        connections.spawn(carry(stream, port.clone()));
                     }
                     // Too many open files, for example, until others are closed.
                     Err(_) => sleep(RETRY_INTERVAL).await,
@@ -83,9 +91,8 @@ async fn accept(listener: TcpListener, connector: Connector, container: String, 
     }
 }
 
-async fn carry(mut stream: TcpStream, connector: Connector, container: String, port: u16) {
-    let reached = connector.connect(&container, port, CONNECT_TIMEOUT).await;
-    if let Ok(Reached::Connected(mut service)) = reached {
+async fn carry(mut stream: TcpStream, port: ContainerPort) {
+    if let Ok(Reached::Connected(mut service)) = port.connect().await {
         // Either side may close the connection at any time.
         let _ = copy_bidirectional(&mut stream, &mut service).await;
     }

@@ -94,7 +94,9 @@
 //! [`replay`](crate::replay). Nothing here prints.
 
 mod container;
+mod container_port;
 mod daemon;
+mod datagrams;
 mod describe;
 mod end_notice;
 mod environments;

@@ -32,7 +32,7 @@ pub(crate) async fn connect(
         Err(error) => return Err(error.into()),
     };
     let connector = daemon.vm().connector().await?;
-    Ok(match connector.connect(&address, port, CONNECT_TIMEOUT).await? {
+    Ok(match connector.connect(&address, port.into(), CONNECT_TIMEOUT).await? {
         Reached::Connected(stream) => Probe::Connected(stream),
         Reached::Refused(problem) => Probe::Refused(problem),
     })

@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use seatrial::conditions::{HttpExpectations, ReadyConditions, Text};
+use seatrial::conditions::{HttpExpectations, Port, ReadyConditions, Text};
 use seatrial::engine::{FileToCopy, LogChunk, Mount, RunOptions, Settings};
 use seatrial::harness::{Container, Daemon, HarnessError, LoadedImage};
+use tokio::net::UdpSocket;
 
 use crate::workbench::{GUEST, RUN_TIMEOUT, Workbench};
 
@@ -98,6 +99,7 @@ async fn common(bench: &Workbench) {
     };
     tokio::time::timeout(RUN_TIMEOUT, closed).await.unwrap();
 
+    datagrams(&bench.daemon, &server).await;
     let refused = server.connect(9).await.unwrap_err();
     assert!(
         refused.to_string().starts_with("failed to connect to port 9 of a container of server:1: "),
@@ -106,6 +108,48 @@ async fn common(bench: &Workbench) {
     server.remove().await.unwrap();
     logs(&image).await;
     not_ready(&image).await;
+}
+
+/// A program in the background that answers each datagram to port 9000 with the same.
+const UDP_ECHO: &str = "use Socket; socket S, PF_INET, SOCK_DGRAM, 17 or die; \
+    bind S, sockaddr_in(9000, INADDR_ANY) or die; exit if fork; \
+    open $_, '>', '/dev/null' for *STDOUT, *STDERR; \
+    while (my $from = recv S, my $text, 65536, 0) { send S, $text, 0, $from }";
+
+/// Each client of a forwarded UDP port gets the answers to its own datagrams, whatever their size.
+async fn datagrams(daemon: &Daemon, server: &Container<'_>) {
+    // The image has no program for it: one of the guest runs in the network of the container.
+    let script = "for process in /proc/[0-9]*; do read -r name <$process/comm; \
+                  [ $name != httpd ] || exec nsenter --net=$process/ns/net perl -e \"$0\"; \
+                  done; exit 1";
+    let output = daemon.guest_run("/bin/sh", &["-c", script, UDP_ECHO], RUN_TIMEOUT).await;
+    assert_eq!(output.as_ref().unwrap().code, Some(0), "{output:?}");
+    let forwarded = server.forward(Port::udp(9000)).await.unwrap();
+    let mut clients = Vec::new();
+    for name in ["first", "second"] {
+        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        client.connect(forwarded.address()).await.unwrap();
+        clients.push((name, client));
+    }
+    for length in [0, 1, 9000] {
+        for (name, client) in &clients {
+            client.send(name.repeat(length).as_bytes()).await.unwrap();
+        }
+        for (name, client) in &clients {
+            let mut answer = vec![0; 65536];
+            let received = tokio::time::timeout(RUN_TIMEOUT, client.recv(&mut answer)).await;
+            answer.truncate(received.unwrap().unwrap());
+            assert!(answer == name.repeat(length).as_bytes(), "{name}, {length}: {answer:?}");
+        }
+    }
+    let address = forwarded.address();
+    drop(forwarded);
+    let closed = async {
+        while UdpSocket::bind(address).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(RUN_TIMEOUT, closed).await.unwrap();
 }
 
 /// Output arrives while the container runs: this one ends only after its first line was read.

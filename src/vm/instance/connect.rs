@@ -10,6 +10,7 @@ use super::qmp::Qmp;
 use super::relay::{Listener, NAME, Reached, Relay, failed};
 use super::vm::{ANSWER_TIMEOUT, Vm};
 use super::wake::random_hex;
+use crate::conditions::Port;
 use crate::engine::Clock;
 use crate::vm::VmError;
 
@@ -28,14 +29,14 @@ pub(crate) struct Connector {
 
 impl Connector {
     /// Connects to `port` at `address`, an IPv4 address of the guest or of a container, within
-    /// `limit`.
+    /// `limit`. A UDP port need not be in use for that.
     ///
     /// # Errors
     /// If the VM has ended.
     pub(crate) async fn connect(
         &self,
         address: &str,
-        port: u16,
+        port: Port,
         limit: Duration,
     ) -> Result<Reached, VmError> {
         self.relay.connect(address, port, limit, &self.clock).await

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::conditions::Port;
 use crate::engine::Clock;
 use crate::vm::VmError;
 
@@ -43,7 +44,8 @@ impl std::fmt::Debug for Relay {
 /// The result of an attempt to connect.
 #[derive(Debug)]
 pub(crate) enum Reached {
-    /// The address accepts connections.
+    /// The address accepts connections. Of a UDP port, the stream carries datagrams: each as its
+    /// length in two bytes, the higher one first, and its content.
     Connected(TcpStream),
     /// The address does not accept connections, for this reason.
     Refused(String),
@@ -62,12 +64,12 @@ impl Relay {
     pub(super) async fn connect(
         &self,
         address: &str,
-        port: u16,
+        Port { number, protocol }: Port,
         limit: Duration,
         clock: &Clock,
     ) -> Result<Reached, VmError> {
         let seconds = limit.as_secs().max(1);
-        let line = format!("{} {address} {port} {seconds}\n", self.0.token);
+        let line = format!("{} {address} {number} {protocol} {seconds}\n", self.0.token);
         let connect = async {
             let mut stream = TcpStream::connect(("127.0.0.1", self.0.port)).await?;
             stream.write_all(line.as_bytes()).await?;
