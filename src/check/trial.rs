@@ -85,7 +85,11 @@ pub(super) async fn run_on_engine(
             recorder.engine_section(&image, engine_run);
             run_runtime_checks(trial, engine.name, (&vm, &loaded), &mut environment, recorder)
                 .await;
-            let id = match may_keep(trial, options, recorder) {
+            let keeps = may_keep(trial, options, recorder);
+            if keeps || options.named_vm.is_some() {
+                vm.daemon.remove_leftovers().await;
+            }
+            let id = match keeps {
                 true => vm.remove_previous(&loaded).await,
                 false => None,
             };

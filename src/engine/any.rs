@@ -111,19 +111,24 @@ impl Engine {
         options: &RunOptions,
         limit: Duration,
     ) -> Result<RunOutput, EngineError> {
-        self.run_noting_id(image, options, limit, &mut None).await
+        let (container, result) = self.run_until_exit(image, options, limit).await?;
+        let removed = container.remove().await;
+        let output = result?;
+        removed.map(|()| output)
     }
 
-    /// Like [`run`](Self::run); `id` gets the ID of the container.
-    pub(crate) async fn run_noting_id(
+    /// Runs a container of `image` and waits until it exits. The caller removes it, whatever the
+    /// result.
+    ///
+    /// # Errors
+    /// If the container cannot be created.
+    pub(crate) async fn run_until_exit(
         &self,
         image: &str,
         options: &RunOptions,
         limit: Duration,
-        id: &mut Option<String>,
-    ) -> Result<RunOutput, EngineError> {
+    ) -> Result<(Container, Result<RunOutput, EngineError>), EngineError> {
         let container = self.create(image, options).await?;
-        *id = Some(container.id().to_owned());
         let run = async {
             container.start(options).await?;
             container.wait().await
@@ -132,9 +137,7 @@ impl Engine {
             Ok(result) => result,
             Err(_) => Err(EngineError::Timeout { action: format!("run {image}"), limit }),
         };
-        let removed = container.remove().await;
-        let output = result?;
-        removed.map(|()| output)
+        Ok((container, result))
     }
 
     /// Creates a container of `image` and starts it.

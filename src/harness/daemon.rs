@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::HarnessError;
-use crate::engine::{Docker, Engine, Timeline};
+use super::leftovers::Leftovers;
+use crate::engine::{Container, Docker, Engine, Timeline};
 use crate::vm::instance::units;
 use crate::vm::pool::{Layered, LayeredSnapshot, OwnVms, PrepareOptions, prepare, shared, start};
 use crate::vm::{CommandOutput, Guest, NamedVm, Options, ReadyVm, Vm};
@@ -21,11 +22,12 @@ pub struct Daemon {
     ready: ReadyVm,
     /// The folders of the guest with writable copies of files of this host, by their sources.
     pub(super) writable_copies: Mutex<BTreeMap<PathBuf, String>>,
+    leftovers: Leftovers,
 }
 
 impl From<ReadyVm> for Daemon {
     fn from(ready: ReadyVm) -> Self {
-        Self { ready, writable_copies: Mutex::default() }
+        Self { ready, writable_copies: Mutex::default(), leftovers: Leftovers::default() }
     }
 }
 
@@ -94,6 +96,22 @@ impl Daemon {
         note: &str,
     ) -> Result<LayeredSnapshot, HarnessError> {
         Ok(self.ready.save(guest, chain_ids, note).await?)
+    }
+
+    /// Notes an image that was made from a container.
+    pub(super) fn note_committed(&self, image: &str) {
+        self.leftovers.add_image(image);
+    }
+
+    /// Removes a container that has ended, while the caller continues.
+    pub(super) fn remove_later(&self, container: Container) {
+        self.leftovers.remove_later(container);
+    }
+
+    /// Waits until containers are removed, and removes the images that were made from containers
+    /// by way of this handle.
+    pub(crate) async fn remove_leftovers(&self) {
+        self.leftovers.remove(self.engine()).await;
     }
 
     /// Returns the engine.

@@ -186,11 +186,13 @@ impl<'d> LoadedImage<'d> {
             let run = Box::pin(self.run_and_commit_on_node(options, limit));
             let limit = limit + CONTAINER_TIMEOUT + 2 * node_commit::TIMEOUT;
             let (output, name) = self.daemon.watched(&action, limit, run).await?;
+            self.daemon.note_committed(&name);
             return Ok((output, Self { daemon: self.daemon, reference: name, made_from: None }));
         };
         let run =
             Box::pin(async { Ok(docker.run_and_commit(&self.reference, options, limit).await?) });
         let ran = self.daemon.watched(&action, limit + CONTAINER_TIMEOUT, run).await?;
+        self.daemon.note_committed(&ran.image);
         let output = exits::completed(self.daemon, &ran.container, ran.output).await?;
         let made_from = self.made_from.clone().or(Some(self.reference.clone()));
         Ok((output, Self { daemon: self.daemon, reference: ran.image, made_from }))
@@ -274,24 +276,45 @@ impl<'d> LoadedImage<'d> {
         options: &RunOptions,
         limit: Duration,
     ) -> Result<RunOutput, HarnessError> {
-        self.run_noting_id(options, limit, &mut None).await
+        let (output, _) = self.run_and_remove(options, limit, false).await?;
+        Ok(output)
     }
 
-    /// Like [`run`](Self::run); `id` gets the ID of the container.
-    pub(crate) async fn run_noting_id(
+    /// Like [`run`](Self::run), but does not wait until the container is removed: see
+    /// [`Daemon::remove_later`]. Returns its ID, too.
+    pub(crate) async fn run_and_remove_later(
         &self,
         options: &RunOptions,
         limit: Duration,
-        id: &mut Option<String>,
-    ) -> Result<RunOutput, HarnessError> {
+    ) -> Result<(RunOutput, String), HarnessError> {
+        self.run_and_remove(options, limit, true).await
+    }
+
+    async fn run_and_remove(
+        &self,
+        options: &RunOptions,
+        limit: Duration,
+        later: bool,
+    ) -> Result<(RunOutput, String), HarnessError> {
         let options = &self.completed(options).await?;
         let engine = self.daemon.engine();
         let run = Box::pin(async {
-            Ok(engine.run_noting_id(&self.reference, options, limit, id).await?)
+            let (container, result) =
+                engine.run_until_exit(&self.reference, options, limit).await?;
+            let id = container.id().to_owned();
+            // One that still runs could disturb others, and names in a pod are used again.
+            if later && result.is_ok() && options.pod.is_none() {
+                self.daemon.remove_later(container);
+                return Ok((result?, id));
+            }
+            let removed = container.remove().await;
+            let output = result?;
+            removed?;
+            Ok((output, id))
         });
         // The run has a timeout of its own; creating and removing the container take time, too.
-        let limit = limit + CONTAINER_TIMEOUT;
-        let output = self.daemon.watched(&format!("run {}", self.reference), limit, run).await?;
-        exits::completed(self.daemon, id.as_deref().unwrap_or_default(), output).await
+        let action = format!("run {}", self.reference);
+        let (output, id) = self.daemon.watched(&action, limit + CONTAINER_TIMEOUT, run).await?;
+        Ok((exits::completed(self.daemon, &id, output).await?, id))
     }
 }

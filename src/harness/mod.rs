@@ -104,6 +104,7 @@ mod error;
 pub(crate) mod exits;
 mod forwarded_port;
 mod http;
+mod leftovers;
 mod load;
 mod load_missing;
 mod loaded_image;

@@ -62,10 +62,24 @@ fn the_environment_of_a_shell_selects_the_vm(vm: &str, cert_path: &str) {
     assert!(error.contains("\"gone\", which the variable SEATRIAL_VM names"), "{error}");
 }
 
+const EXPECTATIONS: &str = r#"
+[[setup]]
+container = { command = ["echo first >/www/made"], user = "0" }
+[[setup]]
+container = { command = ["echo second >>/www/made"], user = "0" }
+[[run]]
+name = "hello"
+stdout = "hello\n"
+[[run]]
+name = "files"
+setup = [["/bin/sh", "-c", "echo third >>/www/made"]]
+container = { command = ["cat /www/made"], user = "0" }
+stdout = "first\nsecond\nthird\n"
+"#;
+
 fn a_check_runs_in_the_vm(vm: &str) {
     let sample = SampleImage::new();
-    let expectations = "[[run]]\nname = 'hello'\nstdout = \"hello\\n\"\n";
-    std::fs::write(sample.path("e.toml"), expectations).unwrap();
+    std::fs::write(sample.path("e.toml"), EXPECTATIONS).unwrap();
     // The second time, the engine has the layers.
     for _ in 0..2 {
         let arguments = ["check", "app.toml", "--expect", "e.toml", "--vm", vm, "--json"];
@@ -75,8 +89,10 @@ fn a_check_runs_in_the_vm(vm: &str) {
         assert!(outcomes.iter().all(|case| case["outcome"] == "passed"), "{output}");
         assert!(outcomes.iter().any(|case| case["name"] == "run hello"), "{output}");
     }
-    let script = "docker image inspect --format '{{.Os}}' sample/app:1.0";
-    assert_eq!(exec(vm, &["sh", "-c", script], b""), (Some(0), b"linux\n".into(), String::new()));
+    // The images of setup were removed.
+    let script = "docker image ls --all --format '{{.Repository}}:{{.Tag}}'";
+    let listed = (Some(0), b"sample/app:1.0\n".into(), String::new());
+    assert_eq!(exec(vm, &["sh", "-c", script], b""), listed);
 }
 
 #[test]

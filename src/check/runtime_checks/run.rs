@@ -26,13 +26,11 @@ pub(super) async fn check(
         None => None,
     };
     let image = changed.as_ref().unwrap_or(image);
-    let mut container = None;
-    let ran = image.run_noting_id(options, limit.duration(), &mut container).await;
-    let with_output = |output: RunOutput| Output {
-        container: container.clone(),
+    let with_output = |output: RunOutput, id: String| Output {
+        container: Some(id),
         ..(output.stdout, output.stderr).into()
     };
-    match ran {
+    match image.run_and_remove_later(options, limit.duration()).await {
         Err(HarnessError::Engine(EngineError::Start(problem)))
             if expected.start == Start::Fails =>
         {
@@ -43,12 +41,12 @@ pub(super) async fn check(
             }
             Ok((checks, Output::default()))
         }
-        Ok(output) if expected.start == Start::Fails => {
+        Ok((output, id)) if expected.start == Start::Fails => {
             let found = format!("it started; exit code {}", found_exit_code(&output, false));
             checks.record("start", REFUSED, found, false);
-            Ok((checks, with_output(output)))
+            Ok((checks, with_output(output, id)))
         }
-        Ok(output) => {
+        Ok((output, id)) => {
             let drops_returns = image.daemon().engine().drops_carriage_returns();
             check_output(expected, &output, drops_returns, &mut checks);
             if let (Some(whose), false) = (output.out_of_memory, checks.mismatches().is_empty()) {
@@ -57,7 +55,7 @@ pub(super) async fn check(
                     expected.container.memory_mib.map(u64::from),
                 )]);
             }
-            Ok((checks, with_output(output)))
+            Ok((checks, with_output(output, id)))
         }
         Err(HarnessError::Engine(EngineError::Timeout { .. })) => {
             checks.record("duration", format!("at most {limit}"), "still running", false);

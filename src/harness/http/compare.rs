@@ -33,12 +33,7 @@ pub(crate) fn check_answer(expected: &HttpExpectations, answer: &Answer, checks:
 fn check_status(request: &str, expected: &HttpExpectations, answer: &Answer, checks: &mut Checks) {
     let statuses = expected.status.clone().unwrap_or(Statuses::One(200));
     let status = answer.status.map(|status| status.as_u16());
-    let rules = expected.status_rules.as_ref();
-    let is_expected = |status: u16| match rules {
-        Some(rules) => rules.is_match(&status.to_string()),
-        None => statuses.contains(status),
-    };
-    let passed = status.is_some_and(is_expected);
+    let passed = status.is_some_and(|status| statuses.contains(status));
     let found = match status {
         Some(status) => status.to_string(),
         None => {
@@ -50,8 +45,7 @@ fn check_status(request: &str, expected: &HttpExpectations, answer: &Answer, che
             }
         }
     };
-    let wanted = rules.map_or_else(|| statuses.to_string(), ToString::to_string);
-    checks.record(&format!("status of {request}"), wanted, found, passed);
+    checks.record(&format!("status of {request}"), statuses, found, passed);
 }
 
 fn check_headers(
@@ -177,6 +171,25 @@ mod tests {
         assert_eq!(mismatches("port=80\nstatus=[200,204]", &answer(204, "")), [""; 0]);
         let found = mismatches("port=80\nstatus=[200,204]", &answer(404, ""));
         assert_eq!(found, ["status of GET / at port 80: 200 or 204 != 404"]);
+    }
+
+    #[test]
+    fn a_status_may_have_to_meet_rules() {
+        let expected = "port=80\nstatus={matches='^2',not_matches='^20[45]'}";
+        assert_eq!(mismatches(expected, &answer(201, "")), [""; 0]);
+        let found = mismatches(expected, &answer(204, ""));
+        let problem = "status of GET / at port 80: matches /^2/, does not match /^20[45]/ != 204";
+        assert_eq!(found, [problem]);
+        for invalid in ["'200'", "-1", "[200,'x']", "{matchs='^2'}"] {
+            let text = format!("port=80\nstatus={invalid}");
+            let error = toml::from_str::<HttpExpectations>(&text).unwrap_err();
+            let message = error.message();
+            let expected = match invalid {
+                "{matchs='^2'}" => "unknown field `matchs`",
+                _ => "invalid status; write a number, a list of numbers, or rules such as",
+            };
+            assert!(message.starts_with(expected), "{invalid}: {message}");
+        }
     }
 
     #[test]

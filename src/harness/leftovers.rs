@@ -1,0 +1,46 @@
+//! Containers and images of a trial that are no longer needed in the engine.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::task::JoinSet;
+
+use crate::engine::{Container, Engine};
+
+/// Containers that are being removed, and images that were made from containers.
+#[derive(Debug, Default)]
+pub(super) struct Leftovers {
+    removals: Mutex<JoinSet<()>>,
+    /// The newest is the last.
+    images: Mutex<Vec<String>>,
+}
+
+impl Leftovers {
+    /// Adds an image that was made from a container.
+    pub(super) fn add_image(&self, image: &str) {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner).push(image.to_owned());
+    }
+
+    /// Removes a container that has ended, while the caller continues.
+    pub(super) fn remove_later(&self, container: Container) {
+        let mut removals = self.removals.lock().unwrap_or_else(PoisonError::into_inner);
+        removals.spawn(async move {
+            // If it fails, the container stays until the VM ends.
+            let _ = container.remove().await;
+        });
+    }
+
+    /// Waits until all containers are removed, and removes the images.
+    pub(super) async fn remove(&self, engine: &Engine) {
+        let mut removals = take(&self.removals);
+        while removals.join_next().await.is_some() {}
+        // An image may be made from a container of the one before.
+        for image in take(&self.images).iter().rev() {
+            // Docker removes an image without a name together with the last one made from it.
+            let _ = engine.remove(image).await;
+        }
+    }
+}
+
+fn take<T: Default>(value: &Mutex<T>) -> T {
+    std::mem::take(&mut *value.lock().unwrap_or_else(PoisonError::into_inner))
+}
