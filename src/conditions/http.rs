@@ -36,11 +36,8 @@ pub struct HttpExpectations {
     /// Whether redirects within the service are followed; false by default.
     #[serde(default)]
     pub redirects: bool,
-    /// The status, or a list of possible ones; 200 by default.
+    /// The status, a list of possible ones, or rules for its digits; 200 by default.
     pub status: Option<Statuses>,
-    /// Rules for the status of a goss file; they replace `status`.
-    #[serde(skip)]
-    pub status_rules: Option<Text>,
     /// Headers of the answer, by name.
     #[serde(default)]
     pub headers: BTreeMap<String, Text>,
@@ -78,14 +75,33 @@ fn yes() -> bool {
     true
 }
 
-/// One status, or a list of possible ones.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged)]
+/// One status, a list of possible ones, or rules for its digits.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
 pub enum Statuses {
     /// This status.
     One(u16),
     /// One of these statuses.
     Any(Vec<u16>),
+    /// A status whose digits meet rules.
+    Matching(Text),
+}
+
+impl<'de> Deserialize<'de> for Statuses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let read = match &value {
+            Value::Number(_) => serde_json::from_value(value).map(Self::One).ok(),
+            Value::Array(_) => serde_json::from_value(value).map(Self::Any).ok(),
+            Value::Object(_) => {
+                return serde_json::from_value(value).map(Self::Matching).map_err(D::Error::custom);
+            }
+            _ => None,
+        };
+        let expected = "invalid status; write a number, a list of numbers, or rules such as \
+                        { matches = \"^2\" }";
+        read.ok_or_else(|| D::Error::custom(expected))
+    }
 }
 
 /// An expected value in a JSON document.
@@ -118,6 +134,7 @@ impl Statuses {
         match self {
             Self::One(expected) => *expected == status,
             Self::Any(expected) => expected.contains(&status),
+            Self::Matching(rules) => rules.is_match(&status.to_string()),
         }
     }
 }
@@ -130,6 +147,7 @@ impl std::fmt::Display for Statuses {
                 let statuses: Vec<String> = statuses.iter().map(u16::to_string).collect();
                 f.write_str(&statuses.join(" or "))
             }
+            Self::Matching(rules) => rules.fmt(f),
         }
     }
 }

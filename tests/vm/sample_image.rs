@@ -59,11 +59,16 @@ impl SampleImage {
 
     /// Runs the static checks of `expectations` on `app.tar`, and returns a line for each mismatch.
     pub fn static_mismatches(&self, expectations: &str) -> Vec<String> {
-        let image =
-            ImageUnderTest::open(&self.path("app.tar"), &ImageSelector::default(), 2).unwrap();
         let expected = Expectations::parse(Path::new("e.toml"), expectations)
             .unwrap_or_else(|error| panic!("{expectations}: {error}"));
-        let cases = image.static_checks(&expected, self.0.path()).unwrap();
+        self.mismatches_of(&expected)
+    }
+
+    /// The same, for expectations that are not text.
+    pub fn mismatches_of(&self, expected: &Expectations) -> Vec<String> {
+        let image =
+            ImageUnderTest::open(&self.path("app.tar"), &ImageSelector::default(), 2).unwrap();
+        let cases = image.static_checks(expected, self.0.path()).unwrap();
         cases.iter().flat_map(mismatches).collect()
     }
 

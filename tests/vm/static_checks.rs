@@ -2,6 +2,11 @@
 
 use std::process::Command;
 
+use seatrial::check::expectations::{
+    ContainerFile, ExecExpectations, FileExpectations, ReadyConditions, RunExpectations,
+    ServiceExpectations, Text,
+};
+use seatrial::check::{Expectations, ExpectationsFile, Mode};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -340,4 +345,41 @@ fn an_engine_that_cannot_be_started_is_an_error_whatever_the_filter_selects() {
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(verdict["cases"][0]["outcome"], "error");
+}
+
+#[test]
+fn expectations_that_are_made_in_code_are_checked_as_those_of_a_file() {
+    let sample = SampleImage::new();
+    let mut expectations = Expectations::default();
+    expectations.image.user = Some("root".to_owned());
+    let mut page = FileExpectations::new("/www/index.html");
+    page.content = Some(Text::containing("ahoy"));
+    page.mode = Some(Mode::from_bits(0o600));
+    expectations.file.push(page);
+    let mut run = RunExpectations::new("greets");
+    run.container.files.push(ContainerFile::new("/etc/app.conf", "loud\n"));
+    expectations.run.push(run);
+    let mut service = ServiceExpectations::new("serves", ReadyConditions::port(80));
+    service.exec.push(ExecExpectations::new(["/bin/true"]));
+    expectations.service.push(service);
+    let file = ExpectationsFile::new(expectations.clone(), sample.0.path().to_owned()).unwrap();
+    assert_eq!(
+        sample.mismatches_of(&file.expectations),
+        [
+            r#"config: user: expected "root", found "7:8""#,
+            r#"file /www/index.html: mode: expected "0600", found "0644""#,
+        ]
+    );
+    // As in a file: names must be different, and files that are named must exist.
+    expectations.run.push(RunExpectations::new("greets"));
+    let new = |expectations| {
+        ExpectationsFile::new(expectations, sample.0.path().to_owned()).unwrap_err().to_string()
+    };
+    let error = new(expectations.clone());
+    assert!(error.starts_with("expectations: ") && error.contains("greets"), "{error}");
+    expectations.run.truncate(1);
+    expectations.run[0].container.files[0].content = None;
+    expectations.run[0].container.files[0].source = Some("gone".into());
+    let error = new(expectations);
+    assert!(error.contains("gone: No such file"), "{error}");
 }

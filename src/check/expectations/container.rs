@@ -90,6 +90,14 @@ pub struct ContainerFile {
     pub mode: Option<Mode>,
 }
 
+impl ContainerFile {
+    /// A file at `path`, an absolute path in the container, with this content.
+    pub fn new(path: impl Into<String>, content: impl Into<String>) -> Self {
+        let (path, content) = (path.into(), Some(content.into()));
+        Self { path, content, source: None, bytes: Vec::new(), mode: None }
+    }
+}
+
 /// A file or folder of this host, a copy of which is mounted.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

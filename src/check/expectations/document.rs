@@ -23,6 +23,18 @@ pub struct ExpectationsFile {
 }
 
 impl ExpectationsFile {
+    /// Expectations that were made in code, whose relative paths are relative to `folder`.
+    ///
+    /// # Errors
+    /// If they contradict themselves, or a file that they name cannot be read.
+    pub fn new(mut expectations: Expectations, folder: PathBuf) -> Result<Self, CheckError> {
+        let mistake = contradiction(&expectations).map_or(Ok(()), Err);
+        mistake.and_then(|()| expectations.resolve(&folder)).map_err(|problem| {
+            CheckError::Expectations { place: "expectations".to_owned(), problem }
+        })?;
+        Ok(Self { expectations, folder })
+    }
+
     /// Reads the file at `path`.
     ///
     /// # Errors

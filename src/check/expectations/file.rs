@@ -46,6 +46,11 @@ pub struct FileExpectations {
 }
 
 impl FileExpectations {
+    /// A file at `path`, of which nothing else is expected.
+    pub fn new(path: impl Into<String>) -> Self {
+        Self { path: path.into(), ..Self::default() }
+    }
+
     /// Describes a mistake in the expectations, if there is one.
     pub(in crate::check) fn mistake(&self) -> Option<String> {
         let path = text::quote(&self.path);
@@ -66,11 +71,6 @@ impl FileExpectations {
         let (name, _) = properties.into_iter().find(|(_, is_given)| *is_given)?;
         (self.exists == Some(false))
             .then(|| format!("file {path} must not exist, so its {name} is never checked"))
-    }
-
-    /// A test case called `name` that only expects a file at `path`.
-    pub(in crate::check) fn new(name: String, path: String) -> Self {
-        Self { name: Some(name), path, ..Self::default() }
     }
 }
 

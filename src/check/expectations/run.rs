@@ -47,6 +47,25 @@ pub struct RunExpectations {
     pub timeout: Option<Timeout>,
 }
 
+impl RunExpectations {
+    /// The image's own command in a container as the image has it, which must exit with code 0.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            setup: Vec::new(),
+            setup_may_fail: false,
+            variables: BTreeMap::new(),
+            container: ContainerSpec::default(),
+            start: Start::default(),
+            start_error: None,
+            exit_code: None,
+            stdout: None,
+            stderr: None,
+            timeout: None,
+        }
+    }
+}
+
 /// Whether a start must succeed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

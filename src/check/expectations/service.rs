@@ -56,9 +56,9 @@ pub struct ServiceExpectations {
 
 impl ServiceExpectations {
     /// A service that is started as the image has it, and of which nothing is expected but `ready`.
-    pub(in crate::check) fn new(name: String, ready: ReadyConditions) -> Self {
+    pub fn new(name: impl Into<String>, ready: ReadyConditions) -> Self {
         Self {
-            name,
+            name: name.into(),
             container: ContainerSpec::default(),
             start: Start::default(),
             ready,
@@ -97,6 +97,22 @@ pub struct ExecExpectations {
     /// Further attempts, of a goss file, if the command is not as expected.
     #[serde(skip)]
     pub(in crate::check) retries: Retries,
+}
+
+impl ExecExpectations {
+    /// A command that is run as the service's user, and must exit with code 0.
+    pub fn new<W: Into<String>>(command: impl IntoIterator<Item = W>) -> Self {
+        Self {
+            command: command.into_iter().map(Into::into).collect(),
+            user: None,
+            exit_code: None,
+            stdout: None,
+            stderr: None,
+            timeout: None,
+            exit_code_rules: None,
+            retries: Retries::default(),
+        }
+    }
 }
 
 /// Further attempts to run a command.

@@ -33,8 +33,9 @@ impl TryFrom<String> for Mode {
 }
 
 impl Mode {
-    /// Permission bits that were written in another notation.
-    pub(in crate::check) fn from_bits(bits: u32) -> Self {
+    /// These permission bits, such as `0o755`; others are ignored.
+    pub fn from_bits(bits: u32) -> Self {
+        let bits = bits & 0o7777;
         Self { written: format!("{bits:04o}"), bits }
     }
 

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
 
 use super::document::{Command, Http, Port, Process};
-use super::matchers::matcher;
+use super::matchers::{Number, matcher, number, stream};
 use super::retry_delay::retry_delay;
 use crate::check::expectations::{
-    ExecExpectations, HttpExpectations, Retries, SocketExpectations, SocketSubject, Statuses, Text,
+    ExecExpectations, HttpExpectations, Retries, SocketExpectations, SocketSubject, Statuses,
     Timeout, TlsSettings,
 };
 use crate::text;
@@ -21,41 +20,24 @@ const COMMAND_TIMEOUT: u64 = 10_000;
 pub(super) fn command(id: &str, command: Command) -> Result<ExecExpectations, String> {
     let name = format!("command {id}");
     let line = command.exec.unwrap_or_else(|| id.to_owned());
-    let (exit_code, exit_code_rules) = match number(&command.exit_status) {
-        Some(code) => (Some(code), None),
-        None => {
-            let rules = matcher(&format!("{name}: exit-status"), &command.exit_status, false)?;
-            (None, Some(Text::matched_by(rules.of_number())))
-        }
+    let place = |key: &str| format!("{name}: {key}");
+    let (exit_code, exit_code_rules) = match number(&place("exit-status"), &command.exit_status)? {
+        Number::Equal(code) => (Some(code), None),
+        Number::Matching(rules) => (None, Some(rules)),
     };
     let delay = retry_delay(command.retry_delay.as_ref())
         .ok_or_else(|| format!("{}: invalid retry_delay", text::escape(&name)))?;
     let count = u32::try_from(command.retry_count.max(0)).unwrap_or(u32::MAX);
-    let stream = |key: &str, written: Option<Value>| {
-        let written = written.filter(|value| value.as_array().is_none_or(|list| !list.is_empty()));
-        let parse = |value: Value| matcher(&format!("{name}: {key}"), &value, true);
-        written.map(parse).transpose().map(|matcher| matcher.map(Text::matched_by))
-    };
     let milliseconds = command.timeout.filter(|timeout| *timeout > 0).unwrap_or(COMMAND_TIMEOUT);
     Ok(ExecExpectations {
-        command: ["sh", "-c", &line].map(str::to_owned).to_vec(),
-        user: None,
         exit_code,
         exit_code_rules,
         retries: Retries { count, delay },
-        stdout: stream("stdout", command.stdout)?,
-        stderr: stream("stderr", command.stderr)?,
+        stdout: stream(&place("stdout"), command.stdout)?,
+        stderr: stream(&place("stderr"), command.stderr)?,
         timeout: Some(Timeout::from_millis(milliseconds)),
+        ..ExecExpectations::new(["sh", "-c", &line])
     })
-}
-
-/// The number that a value must be equal to, if that is all that is expected.
-fn number(written: &Value) -> Option<i64> {
-    match written {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.parse().ok(),
-        _ => None,
-    }
 }
 
 pub(super) fn port(id: &str, port: Port) -> Result<SocketExpectations, String> {
@@ -106,13 +88,9 @@ pub(super) fn request(id: &str, http: Http) -> Result<HttpExpectations, String> 
     if let Some((key, _)) = unsupported.iter().find(|it| is_given(it)) {
         return Err(of_url(&format!("{key} is not supported")));
     }
-    let status = number(&http.status).and_then(|status| u16::try_from(status).ok());
-    let status_rules = match status {
-        Some(_) => None,
-        None => {
-            let rules = matcher(&of_url("status"), &http.status, false)?;
-            Some(Text::matched_by(rules.of_number()))
-        }
+    let status = match number(&of_url("status"), &http.status)? {
+        Number::Equal(status) => Statuses::One(status),
+        Number::Matching(rules) => Statuses::Matching(rules),
     };
     let header = |header: &String| {
         let (name, value) = header.split_once(": ").ok_or_else(|| of_url("malformed header"))?;
@@ -125,11 +103,6 @@ pub(super) fn request(id: &str, http: Http) -> Result<HttpExpectations, String> 
         let credentials = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         request_headers.insert("Authorization".to_owned(), credentials);
     }
-    let text = |key: &str, written: Option<Value>| {
-        let written = written.filter(|value| value.as_array().is_none_or(|list| !list.is_empty()));
-        let parse = |value: Value| matcher(&of_url(key), &value, true);
-        written.map(parse).transpose().map(|matcher| matcher.map(Text::matched_by))
-    };
     let verify = !http.allow_insecure;
     let ca = http.ca_file.filter(|path| !path.as_os_str().is_empty());
     if encrypted.is_some() && verify && ca.is_none() {
@@ -145,10 +118,9 @@ pub(super) fn request(id: &str, http: Http) -> Result<HttpExpectations, String> 
         request_body: http.request_body,
         tls,
         redirects: !http.no_follow_redirects,
-        status: status.map(Statuses::One),
-        status_rules,
-        header_lines: text("headers", http.headers)?,
-        body: text("body", http.body)?,
+        status: Some(status),
+        header_lines: stream(&of_url("headers"), http.headers)?,
+        body: stream(&of_url("body"), http.body)?,
         timeout: http.timeout.map(|milliseconds| Timeout::from_millis(milliseconds.max(1))),
         ..HttpExpectations::default()
     })

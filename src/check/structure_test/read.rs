@@ -119,13 +119,10 @@ fn run(test: CommandTest, options: &ContainerSpec) -> Result<RunExpectations, St
         // `teardown` has no effect: a container does not outlive its test.
         setup: test.setup,
         setup_may_fail: true,
-        start: crate::check::expectations::Start::Succeeds,
-        start_error: None,
         exit_code: Some(test.exit_code),
         stdout: text(test.expected_output, test.excluded_output)?,
         stderr: text(test.expected_error, test.excluded_error)?,
-        timeout: None,
-        name: name.clone(),
+        ..RunExpectations::new(name.clone())
     })
 }
 
@@ -182,7 +179,8 @@ fn existence(test: FileExistenceTest) -> Result<FileExpectations, String> {
         executable_by,
         uid: id(test.uid),
         gid: id(test.gid),
-        ..FileExpectations::new(test.name, test.path)
+        name: Some(test.name),
+        ..FileExpectations::new(test.path)
     })
 }
 
@@ -194,7 +192,8 @@ fn content(test: FileContentTest) -> Result<FileExpectations, String> {
         follow: true,
         is_literal: true,
         kind: Some(FileType::File),
-        ..FileExpectations::new(test.name.clone(), test.path)
+        name: Some(test.name.clone()),
+        ..FileExpectations::new(test.path)
     })
 }
 
