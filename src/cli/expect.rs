@@ -2,12 +2,14 @@
 
 use std::io::Write;
 
-use super::args::{ImageArgs, selected_engines, thread_count};
+use super::args::{ImageArgs, is_recipe, selected_engines, thread_count, warn_of_cache_problem};
+use super::exit::UsageError;
 use super::guests::prepare_guest;
 use super::runtime::{block_on, interruptible};
 use super::streams::stdout;
+use crate::build::CacheUse;
 use crate::check::draft::behavior::Behavior;
-use crate::check::{CheckError, ImageUnderTest};
+use crate::check::{CheckError, CheckInput, ImageUnderTest};
 use crate::harness::Daemon;
 use crate::vm::Options as VmOptions;
 use crate::vm::pool::PrepareOptions;
@@ -18,9 +20,10 @@ use crate::vm::pool::PrepareOptions;
 The draft has the image's config, environment and main program, with a comment
 at each guess. With --engine, it also has what the image's command does in a
 container: what it prints, or on which ports it answers and how it stops. The
-image itself meets the draft.
+image itself meets the draft. A recipe (.toml, .json) is built first.
 
 Examples:
+  seatrial expect app.toml > app.expect.toml
   seatrial expect app.tar > app.expect.toml
   seatrial expect app.tar --engine docker-28 > app.expect.toml
   seatrial check app.tar --expect app.expect.toml")]
@@ -33,17 +36,31 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let image = ImageUnderTest::read(args.image.open()?.fetched()?, thread_count(None))?;
+    let CheckInput { image, .. } = &input(&args.image)?;
     let observed = match &args.engine {
         None => None,
         Some(name) => {
             let engine = selected_engine(name)?;
             prepare_guest(&engine, &PrepareOptions::default())?;
-            Some(block_on(interruptible(observe(&image, &engine)))?)
+            Some(block_on(interruptible(observe(image, &engine)))?)
         }
     };
     write!(stdout(), "{}", image.draft(observed.as_ref())?)?;
     Ok(())
+}
+
+/// Opens the image, or builds that of a recipe.
+fn input(args: &ImageArgs) -> anyhow::Result<CheckInput> {
+    let (platform, threads) = (args.platform(), thread_count(None));
+    if !is_recipe(&args.image) {
+        return Ok(CheckInput::from_image(args.open()?.fetched()?, platform, threads)?);
+    }
+    if args.selects_by_name() {
+        return Err(UsageError("a recipe has one image; leave out --name and --tag").into());
+    }
+    warn_of_cache_problem();
+    let (recipe, limits) = (&args.image, args.limits());
+    Ok(CheckInput::from_recipe(recipe, platform, limits, threads, CacheUse::On)?)
 }
 
 /// Returns the only engine that `name` selects.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::sample_image::{SampleImage, outcomes};
+use crate::workbench::stdout;
 
 /// Runs `seatrial check` with mistaken expectations, and returns the error.
 fn mistake(sample: &SampleImage, expectations: &str) -> String {
@@ -87,6 +88,13 @@ fn an_image_meets_the_draft_of_its_expectations() {
         assert!(draft.lines().any(|found| found == line), "{line}: {draft}");
     }
     assert!(draft.matches("# Guess: ").count() >= 4, "{draft}");
+    assert!(draft.lines().all(|line| line.len() <= 80), "{draft}");
+    assert!(draft.contains("deny = [\n    \"architecture-of-files\",\n"), "{draft}");
+    assert_eq!(stdout(&sample.seatrial(&["expect", "app.toml"])), draft);
+    let by_name = sample.seatrial(&["expect", "app.toml", "--tag", "1.0"]);
+    let error = String::from_utf8_lossy(&by_name.stderr);
+    assert_eq!(by_name.status.code(), Some(2), "{error}");
+    assert_eq!(error, "seatrial: a recipe has one image; leave out --name and --tag\n");
     assert_eq!(sample.static_mismatches(&draft), [""; 0], "{draft}");
     let changed = draft.replace("7:8", "0");
     assert_eq!(sample.static_mismatches(&changed).len(), 1, "{changed}");

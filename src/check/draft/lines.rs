@@ -4,9 +4,21 @@ use std::fmt::Write as _;
 
 use toml::Value;
 
-/// Appends `key = value` to `draft`.
+/// The longest line of a list.
+const LINE_MAX: usize = 80;
+
+/// Appends `key = value` to `draft`. A long list has a line for each value.
 pub(super) fn line(draft: &mut String, key: &str, value: Value) {
-    let _ = writeln!(draft, "{key} = {value}");
+    let line = format!("{key} = {value}");
+    match value {
+        Value::Array(values) if line.chars().count() > LINE_MAX => {
+            let lines: String = values.iter().map(|value| format!("    {value},\n")).collect();
+            let _ = writeln!(draft, "{key} = [\n{lines}]");
+        }
+        _ => {
+            let _ = writeln!(draft, "{line}");
+        }
+    }
 }
 
 pub(super) fn string(text: &str) -> Value {

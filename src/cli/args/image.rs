@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{AccessArgs, LimitArgs};
-use crate::archive::ImageSelector;
+use crate::archive::{ImageSelector, Limits};
 use crate::cli::images::Opened;
 use crate::image::Platform;
 
@@ -35,13 +35,28 @@ pub(in crate::cli) struct ImageArgs {
 }
 
 impl ImageArgs {
+    /// The platform for which an image is selected.
+    pub(in crate::cli) fn platform(&self) -> Platform {
+        self.platform.clone().unwrap_or_else(Platform::host)
+    }
+
+    /// The limits for reading images.
+    pub(in crate::cli) fn limits(&self) -> Limits {
+        self.limits.limits()
+    }
+
+    /// Whether one of several images is selected by its name.
+    pub(in crate::cli) fn selects_by_name(&self) -> bool {
+        self.name.is_some() || self.tag.is_some()
+    }
+
     /// Opens the image. Of an image in a registry, no layer is fetched yet.
     pub(in crate::cli) fn open(&self) -> anyhow::Result<Opened> {
         let selector = ImageSelector {
             name: self.name.clone(),
             tag: self.tag.clone(),
-            platform: Some(self.platform.clone().unwrap_or_else(Platform::host)),
-            limits: self.limits.limits(),
+            platform: Some(self.platform()),
+            limits: self.limits(),
         };
         let opened = self.access.access(true).open(&self.image, &selector)?;
         opened.image.check_platform(self.platform.as_ref())?;
