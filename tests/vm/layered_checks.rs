@@ -65,3 +65,11 @@ fn older_podman_and_containerd_get_only_new_layers_of_a_changed_image() {
     a_second_check_of_a_changed_image_sends_only_new_layers("podman-4.3");
     a_second_check_of_a_changed_image_sends_only_new_layers("containerd-1.6");
 }
+
+#[test]
+#[ignore = "needs the guests of Docker 26, Podman 5.8 and containerd 2.1; for the nightly run"]
+fn newer_engines_get_only_new_layers_of_a_changed_image() {
+    a_second_check_of_a_changed_image_sends_only_new_layers("docker-26");
+    a_second_check_of_a_changed_image_sends_only_new_layers("podman-5.8");
+    a_second_check_of_a_changed_image_sends_only_new_layers("containerd-2.1");
+}
