@@ -38,6 +38,28 @@ const RENAMED: &[(&str, &str)] = &[
     ("on", "seen_with"),
 ];
 
+/// Keys that belong into a table of the place where users write them: the table, its keys.
+const INNER: &[(&str, &[&str])] = &[(
+    "container",
+    &[
+        "command",
+        "entrypoint",
+        "shell",
+        "env",
+        "user",
+        "working_dir",
+        "volumes",
+        "network",
+        "stdin",
+        "privileged",
+        "read_only",
+        "tmpfs",
+        "memory_mib",
+        "files",
+        "mounts",
+    ],
+)];
+
 /// The size limit of recipes, expectations and scenarios in bytes: far more than people write, and
 /// little enough to parse at once.
 pub(crate) const MAX_SIZE: u64 = 4 << 20;
@@ -205,6 +227,10 @@ fn explain(message: &str) -> String {
     if let Some((_, new)) = renamed {
         return format!("unknown key {}; it is now called {new:?}", text::quote(key));
     }
+    let holds = |(table, keys): &&(&str, &[&str])| known.contains(table) && keys.contains(&key);
+    if let Some((table, _)) = INNER.iter().find(holds) {
+        return format!("unknown key {}; it is a key of {table:?}", text::quote(key));
+    }
     // A key without its unit: memory for memory_mib.
     let with_unit = |known: &&&str| known.strip_prefix(key).is_some_and(|it| it.starts_with('_'));
     let nearest = suggest::nearest(key, known.iter().copied())
@@ -219,6 +245,10 @@ fn explain(message: &str) -> String {
     let hint = match (&nearest, known.is_empty()) {
         (Some(_), _) => suggest::hint(&nearest),
         (None, true) => String::new(),
+        // Variables of the environment.
+        (None, false) if known.starts_with(&["has", "exactly"]) => {
+            format!("; variables are keys of \"has\"; valid keys: {}", listed.join(", "))
+        }
         (None, false) => format!("; valid keys: {}", listed.join(", ")),
     };
     format!("unknown key {}{hint}", text::quote(key))
@@ -226,9 +256,18 @@ fn explain(message: &str) -> String {
 
 /// Calls lists and tables as documents of users do, not as serde does.
 fn with_known_words(message: &str) -> String {
+    if message == "unexpected leading zero, expected nothing" {
+        return "a number cannot begin with 0; a mode is written in quotes, such as \"0755\""
+            .to_owned();
+    }
     let expected = [("a sequence", "a list"), ("a map", "a table")];
     let found = [("sequence", "a list"), ("map", "a table")];
-    let mut message = message.to_owned();
+    // The name of a type of Rust.
+    let is_type = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric());
+    let mut message = match message.split_once("expected struct ") {
+        Some((start, name)) if is_type(name) => format!("{start}expected a table"),
+        _ => message.to_owned(),
+    };
     for (word, known) in expected {
         if let Some(start) = message.strip_suffix(word).filter(|start| start.ends_with("expected "))
         {
@@ -239,6 +278,9 @@ fn with_known_words(message: &str) -> String {
         if let Some(rest) = message.strip_prefix(&format!("invalid type: {word},")) {
             message = format!("invalid type: {known},{rest}");
         }
+    }
+    if message == "invalid type: a table, expected a list" {
+        message += " of tables: [[KEY]] instead of [KEY] in TOML, or [{ ... }]";
     }
     message
 }

@@ -127,7 +127,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     args.images.iter().try_for_each(|image| args.resources.check_is_not_egress(image))?;
     if args.expect.is_empty() {
-        return Err(UsageError("there are no expectations; give --expect FILE").into());
+        let problem =
+            "there are no expectations; give --expect FILE, which seatrial expect IMAGE drafts";
+        return Err(UsageError(problem).into());
     }
     let plan = Plan::new(args)?;
     match args.watch {

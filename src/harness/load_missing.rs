@@ -14,6 +14,11 @@ use crate::load::present::common_layers;
 /// engine that does not load one of them has no image of its name.
 const SNAPSHOT_NAME: &str = "seatrial.invalid/snapshot";
 
+/// Whether the engine has an image under this name for snapshots alone.
+pub(crate) fn is_name_in_snapshots(tag: &str) -> bool {
+    tag.starts_with(SNAPSHOT_NAME)
+}
+
 impl Daemon {
     /// Whether the engine loads an archive without the content of layers that it already has.
     /// Docker with the containerd image store does, but gives the image another ID: the digest of a

@@ -27,6 +27,8 @@ fn check(sample: &SampleImage, engine: &str, word: &str) -> Value {
     let arguments = ["check", "app.toml", "--expect", "e.toml", "--json", "--engine", engine];
     let verdict: Value = serde_json::from_str(&stdout(&sample.seatrial(&arguments))).unwrap();
     assert!(outcomes(&verdict).contains(&("run prints", "passed")), "{verdict:#}");
+    // The name under which a snapshot has the image.
+    assert!(!verdict.to_string().contains("seatrial.invalid"), "{verdict:#}");
     verdict
 }
 

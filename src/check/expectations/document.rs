@@ -174,6 +174,29 @@ mod tests {
                 3,
                 "invalid SHA-256 digest \"sha256:12\"; expected 64 hexadecimal digits",
             ),
+            ("[[run]]\nname='x'\nenv={}\n", 3, "unknown key \"env\"; it is a key of \"container\""),
+            (
+                "[env]\nMODE='x'\n",
+                2,
+                "unknown key \"MODE\"; variables are keys of \"has\"; \
+                 valid keys: has, exactly, absent, matches, unique",
+            ),
+            (
+                "[run]\nname='x'\n",
+                1,
+                "invalid type: a table, expected a list of tables: [[KEY]] instead of [KEY] in \
+                 TOML, or [{ ... }]",
+            ),
+            (
+                "[[service]]\nname='x'\nready={}\nstop=true\n",
+                4,
+                "invalid type: boolean `true`, expected a table",
+            ),
+            (
+                "[[file]]\npath='/x'\nmode=0755\n",
+                3,
+                "a number cannot begin with 0; a mode is written in quotes, such as \"0755\"",
+            ),
             (
                 "[[run]]\nname='x'\ncontainer={ memory=64 }\n",
                 3,
