@@ -70,7 +70,10 @@ fn mistakes_about_engines_are_found_before_a_vm_starts() {
             [&check[..], &["debian"]].concat(),
             "there is no guest \"debian\"; `seatrial vm list` lists all",
         ),
-        (vec!["check", "recipe.toml"], "there are no expectations; give --expect FILE"),
+        (
+            vec!["check", "recipe.toml"],
+            "there are no expectations; give --expect FILE, which seatrial expect IMAGE drafts",
+        ),
         (
             vec!["check", "recipe.toml", "--egress", "host"],
             "the value of --egress follows a =, as in --egress=host",
