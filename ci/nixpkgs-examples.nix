@@ -41,6 +41,7 @@ let
     "conf"
     "imageName"
     "imageTag"
+    "layer"
     "override"
     "overrideDerivation"
     "stream"

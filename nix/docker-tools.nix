@@ -195,6 +195,12 @@ rec {
       method = compressorOf compressor name;
       items = listOf (if contents == null then copyToRoot else contents);
       commands = lib.optionalString includeNixDB (nixDB items) + extraCommands;
+      # The contents without the store, made even if the image does not need it.
+      contentsLayer = customised {
+        inherit baseName items uid gid keepContentsDirlinks;
+        copied = true;
+        extraCommands = commands;
+      };
       customisation =
         if runAsRoot != null then
           rootLayer {
@@ -203,11 +209,7 @@ rec {
             extraCommands = commands;
           }
         else if commands != "" then
-          customised {
-            inherit baseName items uid gid keepContentsDirlinks;
-            copied = true;
-            extraCommands = commands;
-          }
+          contentsLayer
         else
           null;
       recipe = recipeOf {
@@ -229,6 +231,7 @@ rec {
         passthru = {
           inherit (recipe) imageName imageTag;
           buildArgs = args;
+          layer = if customisation == null then contentsLayer else customisation;
         };
       }
       ''

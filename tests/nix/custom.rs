@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use crate::nix::{Image, Member, built};
+use crate::nix::{Image, Member, built, members};
 
 fn tree(name: &str) -> BTreeMap<String, Member> {
     Image::built(name).tree()
@@ -50,6 +50,21 @@ fn copied_contents_have_the_modes_that_they_have_in_the_store() {
     }
     assert_eq!(tree("copiedByCommands")["made"].mode, 0o755);
     assert_eq!(tree("copiedAsRoot")["share/doc/made"].content, b"made\n");
+}
+
+#[test]
+fn the_layer_of_an_image_has_its_contents_without_the_store() {
+    for name in ["single", "singleExtra", "copiedAsRoot"] {
+        let layer = built(&format!("{name}.layer"));
+        let tar = fs::read(layer.join("layer.tar")).unwrap();
+        let files = members(&tar).into_iter().filter(|(path, _)| path != "." && !path.is_empty());
+        let image = tree(name).into_iter().filter(|(path, _)| !path.starts_with("nix"));
+        let image = image.filter(|(path, _)| path != "." && !path.is_empty());
+        assert_eq!(files.collect::<BTreeMap<_, _>>(), image.collect::<BTreeMap<_, _>>(), "{name}");
+        let sum = Command::new("sha256sum").arg(layer.join("layer.tar")).output().unwrap();
+        let checksum = fs::read(layer.join("checksum")).unwrap();
+        assert!(sum.stdout.starts_with(checksum.trim_ascii_end()), "{name}");
+    }
 }
 
 #[test]

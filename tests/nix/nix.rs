@@ -219,7 +219,8 @@ impl Image {
     }
 }
 
-fn members(layer: &[u8]) -> BTreeMap<String, Member> {
+/// The members of the tar of a layer, by path without slashes at the ends.
+pub fn members(layer: &[u8]) -> BTreeMap<String, Member> {
     let mut members = BTreeMap::new();
     for entry in tar::Archive::new(layer).entries().unwrap() {
         let mut entry = entry.unwrap();
