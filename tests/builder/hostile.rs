@@ -17,7 +17,7 @@ use crate::lab::{Lab, Run};
 const MEMORY_KIB: u32 = 320 << 10;
 /// The CPU time that the program may use, which does not depend on other work of the host; without
 /// limits in the program, the inputs take minutes or forever.
-const CPU_SECONDS: u32 = 60;
+pub const CPU_SECONDS: u32 = 60;
 /// The time after which a program counts as one that waits forever.
 const DEADLINE_SECONDS: &str = "900";
 

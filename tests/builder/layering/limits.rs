@@ -1,11 +1,18 @@
 //! Large graphs, and pipelines that make too many layers.
 
-use std::time::{Duration, Instant};
+use std::fs;
+use std::time::Duration;
 
 use seatrial::layering::{LayeringError, Strategy};
 use serde_json::json;
 
 use super::{edges, graph, pipeline};
+
+/// The CPU time of this thread, which does not depend on other work of the host.
+fn cpu_time() -> Duration {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+}
 
 #[test]
 fn large_graphs_are_split_in_seconds() {
@@ -21,10 +28,11 @@ fn large_graphs_are_split_in_seconds() {
     let graph = graph(&nodes);
     let limited = pipeline(&json!([["popularity_contest"], ["limit_layers", 90]]));
     for strategy in [Strategy::Auto, Strategy::Balanced, Strategy::Popularity, limited] {
-        let start = Instant::now();
+        let start = cpu_time();
         assert!(strategy.layers(&graph, 99).unwrap().len() > 2);
         // Ten times what an optimized program takes; blow-ups take minutes.
-        assert!(start.elapsed() < Duration::from_secs(20), "{strategy:?} {:?}", start.elapsed());
+        let took = cpu_time() - start;
+        assert!(took < Duration::from_secs(20), "{strategy:?} {took:?}");
     }
 }
 
