@@ -12,18 +12,18 @@ use super::tar::{CAPABILITIES, Member, MemberKind};
 
 /// The metadata that hard links give to files, by file.
 #[derive(Debug)]
-pub(super) struct LinkedFiles<K>(BTreeMap<K, Metadata>);
+pub(crate) struct LinkedFiles<K>(BTreeMap<K, Metadata>);
 
 /// Everything that an entry sets besides the content.
 #[derive(Clone, Debug)]
-struct Metadata {
-    mode: u32,
+pub(crate) struct Metadata {
+    pub(crate) mode: u32,
     uid: u64,
     gid: u64,
     uname: Vec<u8>,
     gname: Vec<u8>,
     mtime: i64,
-    xattrs: Xattrs,
+    pub(crate) xattrs: Xattrs,
 }
 
 impl<K> Default for LinkedFiles<K> {
@@ -34,7 +34,7 @@ impl<K> Default for LinkedFiles<K> {
 
 impl<K: Ord> LinkedFiles<K> {
     /// Adds `link`, a hard link to `file`.
-    pub(super) fn add(&mut self, file: K, link: &Member) {
+    pub(crate) fn add(&mut self, file: K, link: &Member) {
         let mut xattrs = self.0.remove(&file).map(|earlier| earlier.xattrs).unwrap_or_default();
         add_xattrs(&mut xattrs, &link.xattrs);
         let Member { mode, uid, gid, mtime, .. } = *link;
@@ -42,9 +42,14 @@ impl<K: Ord> LinkedFiles<K> {
         self.0.insert(file, Metadata { mode, uid, gid, uname, gname, mtime, xattrs });
     }
 
+    /// The metadata that hard links give to `file`; `None` if there are none.
+    pub(crate) fn get(&self, file: &K) -> Option<&Metadata> {
+        self.0.get(file)
+    }
+
     /// Gives `entry`, the first entry of `file`, the metadata that the file has in the end.
     pub(super) fn apply(&self, file: &K, entry: &mut Member) {
-        let Some(last) = self.0.get(file) else { return };
+        let Some(last) = self.get(file) else { return };
         (entry.uid, entry.gid) = (last.uid, last.gid);
         (entry.uname, entry.gname) = (last.uname.clone(), last.gname.clone());
         add_xattrs(&mut entry.xattrs, &last.xattrs);

@@ -28,7 +28,7 @@ pub mod layer;
 mod layer_cache;
 pub mod layer_tree;
 pub mod limits;
-mod linked_files;
+pub(crate) mod linked_files;
 mod list_ahead;
 mod location;
 mod members;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::finding::Finding;
-use super::paths::Paths;
+use super::paths::{Paths, counted};
 use crate::archive::entry::{display_path, join, name_of, parent_of};
 use crate::archive::files::LayerEntry;
-use crate::archive::layer_tree::{OPAQUE, WHITEOUT};
-use crate::archive::tar::MemberKind;
+use crate::archive::layer_tree::{OPAQUE, WHITEOUT, normalize};
+use crate::archive::linked_files::LinkedFiles;
+use crate::archive::tar::{CAPABILITIES, Member, MemberKind};
 use crate::text;
 
 /// Hidden bytes below this number are not a finding: account files and databases of packages change
@@ -16,6 +17,10 @@ use crate::text;
 const WASTE_MIN: u64 = 1 << 20;
 /// The setuid and setgid bits.
 const SETUID: u32 = 0o6000;
+/// The sticky bit.
+const STICKY: u32 = 0o1000;
+/// The permission of every user to write.
+const WRITABLE: u32 = 0o002;
 
 /// Folders in which package managers keep what they have downloaded.
 const CACHES: [&str; 16] = [
@@ -39,12 +44,16 @@ const CACHES: [&str; 16] = [
 /// Folders of version control systems.
 const VCS: [&[u8]; 4] = [b".git", b".hg", b".svn", b".bzr"];
 
-/// A file in the layers so far that none of them hides.
+/// A path in the layers so far that none of them hides.
 struct Visible {
     layer: usize,
+    /// The number of its file; all names of a file have the same.
+    file: usize,
     size: u64,
     is_file: bool,
-    setuid: bool,
+    is_symlink: bool,
+    mode: u32,
+    has_capabilities: bool,
 }
 
 /// The files in all layers so far.
@@ -53,6 +62,9 @@ pub(super) struct Contents {
     visible: BTreeMap<Box<[u8]>, Visible>,
     /// Bytes that are hidden, by path.
     hidden: BTreeMap<Box<[u8]>, u64>,
+    /// The number of files so far.
+    files: usize,
+    linked: LinkedFiles<usize>,
 }
 
 impl Contents {
@@ -71,14 +83,38 @@ impl Contents {
         if member.kind != MemberKind::Directory {
             self.hide_below(path, entry.layer);
         }
-        let is_file = member.kind == MemberKind::File;
-        let visible = Visible {
-            layer: entry.layer,
-            size: if is_file { member.size } else { 0 },
-            is_file,
-            setuid: is_file && member.mode & SETUID != 0,
-        };
+        let visible = self.file(member, entry.layer);
         self.visible.insert(path.into(), visible);
+    }
+
+    /// The file of `member`, which is a new one, or that of the same layer to which it is a link.
+    fn file(&mut self, member: &Member, layer: usize) -> Visible {
+        let is_link = member.kind == MemberKind::HardLink;
+        let target = normalize(&member.link).filter(|_| is_link);
+        let target = target.and_then(|path| self.visible.get(&path));
+        if let Some(target) = target.filter(|file| file.layer == layer) {
+            self.linked.add(target.file, member);
+            return Visible { size: 0, ..*target };
+        }
+        self.files += 1;
+        let is_file = member.kind == MemberKind::File;
+        Visible {
+            layer,
+            file: self.files,
+            size: if is_file { member.size } else { 0 },
+            is_file: is_file || is_link,
+            is_symlink: member.kind == MemberKind::Symlink,
+            mode: member.mode,
+            has_capabilities: member.has_capabilities(),
+        }
+    }
+
+    /// The mode of `file`, and whether it has capabilities, with what hard links change.
+    fn metadata(&self, file: &Visible) -> (u32, bool) {
+        match self.linked.get(&file.file) {
+            Some(last) => (last.mode, last.xattrs.contains_key(CAPABILITIES)),
+            None => (file.mode, file.has_capabilities),
+        }
     }
 
     /// Whether a container sees a file at `path`.
@@ -109,10 +145,18 @@ impl Contents {
 
     pub(super) fn findings(&self) -> impl Iterator<Item = Finding> {
         let (mut setuid, mut caches) = (Paths::default(), Paths::default());
+        let (mut writable, mut capable) = (Paths::default(), Paths::default());
         let (mut cache_bytes, mut folders) = (0, BTreeSet::new());
         for (path, file) in &self.visible {
-            if file.setuid {
+            let (mode, has_capabilities) = self.metadata(file);
+            if file.is_file && mode & SETUID != 0 {
                 setuid.add(path);
+            }
+            if !file.is_symlink && mode & (WRITABLE | STICKY) == WRITABLE {
+                writable.add(path);
+            }
+            if has_capabilities {
+                capable.add(path);
             }
             if file.size > 0 && is_cached(path) {
                 caches.add(path);
@@ -123,8 +167,10 @@ impl Contents {
         let mut vcs = Paths::default();
         folders.into_iter().for_each(|folder| vcs.add(folder));
         let findings = [
+            writable.finding(world_writable),
+            capable.finding(capabilities),
             setuid.finding(setuid_file),
-            caches.finding(|count, path| package_cache(count, &path, cache_bytes)),
+            caches.finding(|count, path| package_cache(count, path, cache_bytes)),
             vcs.finding(vcs_folders),
             self.wasted_bytes(),
         ];
@@ -167,10 +213,34 @@ fn vcs_folder(path: &[u8]) -> Option<&[u8]> {
     None
 }
 
-fn setuid_file(count: usize, path: String) -> Finding {
+fn world_writable(count: usize, path: &str) -> Finding {
+    Finding::warning(
+        "world-writable",
+        counted(
+            count,
+            path,
+            "file or folder is writable by every user",
+            "files or folders are writable by every user",
+        ),
+        "any process in a container can change them",
+        "run chmod o-w on them, or chmod +t on a shared folder",
+    )
+}
+
+fn capabilities(count: usize, path: &str) -> Finding {
+    Finding::note(
+        "file-capabilities",
+        counted(count, path, "file has capabilities", "files have capabilities"),
+        "containers that lack these capabilities cannot run the files, and Kubernetes' \
+         allowPrivilegeEscalation: false takes the capabilities away",
+        "remove them with setcap -r, and grant capabilities to the container",
+    )
+}
+
+fn setuid_file(count: usize, path: &str) -> Finding {
     Finding::note(
         "setuid-file",
-        format!("{count} files are setuid or setgid, such as {path}"),
+        counted(count, path, "file is setuid or setgid", "files are setuid or setgid"),
         "every process in a container can run them with the rights of their owner or group",
         "run chmod a-s on them, or start containers with no-new-privileges",
     )
@@ -179,16 +249,26 @@ fn setuid_file(count: usize, path: String) -> Finding {
 fn package_cache(count: usize, path: &str, bytes: u64) -> Finding {
     Finding::note(
         "package-cache",
-        format!("{count} files with {bytes} bytes are caches of package managers, such as {path}"),
+        counted(
+            count,
+            path,
+            &format!("file with {bytes} bytes is a cache of a package manager"),
+            &format!("files with {bytes} bytes are caches of package managers"),
+        ),
         "every pull transfers them, and containers rarely use them",
         "remove them in the step that installs the packages",
     )
 }
 
-fn vcs_folders(count: usize, path: String) -> Finding {
+fn vcs_folders(count: usize, path: &str) -> Finding {
     Finding::note(
         "vcs-folder",
-        format!("{count} folders of a version control system, such as {path}"),
+        counted(
+            count,
+            path,
+            "folder of a version control system",
+            "folders of a version control system",
+        ),
         "everyone who can pull the image can read the history, and secrets that were in it",
         "exclude them from the contents",
     )

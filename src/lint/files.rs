@@ -7,9 +7,8 @@ use super::accounts;
 use super::contents::Contents;
 use super::elf::elf_architecture;
 use super::finding::Finding;
-use super::paths::Paths;
+use super::paths::{Paths, counted};
 use crate::archive::files::{self, LayerEntry};
-use crate::archive::tar::MemberKind;
 use crate::archive::{ArchiveError, Image};
 use crate::image::Timestamp;
 use crate::text;
@@ -22,9 +21,7 @@ struct Results {
     foreign_architecture: &'static str,
     /// 32-bit Arm programs in a 64-bit Arm image.
     arm_32_bit: Paths,
-    world_writable: Paths,
     duplicates: Duplicates,
-    capabilities: Paths,
     has_certificate_authorities: bool,
     has_programs: bool,
     build_time: Paths,
@@ -81,17 +78,9 @@ impl Results {
         let text = String::from_utf8_lossy(entry.path);
         self.duplicates.add(entry);
         self.contents.add(entry);
-        if entry.member.has_capabilities() {
-            self.capabilities.add(entry.path);
-        }
         self.has_certificate_authorities |= CERTIFICATE_AUTHORITIES
             .iter()
             .any(|place| text.starts_with(place.trim_start_matches('/')) || text.contains(place));
-        let sticky = entry.member.mode & 0o1000 != 0;
-        let link = matches!(entry.member.kind, MemberKind::Symlink | MemberKind::HardLink);
-        if entry.member.mode & 0o002 != 0 && !link && !sticky {
-            self.world_writable.add(entry.path);
-        }
         if let Some(found) = elf_architecture(entry.head) {
             self.has_programs = true;
             match (architecture, found) {
@@ -126,8 +115,6 @@ impl Results {
             self.foreign.finding(|count, path| foreign(count, path, found, &architecture)),
             self.arm_32_bit.finding(arm_32_bit),
             self.duplicates.paths.finding(duplicate_path),
-            self.world_writable.finding(world_writable),
-            self.capabilities.finding(capabilities),
             no_authorities.then(no_certificate_authorities),
             self.build_time.finding(build_time),
         ];
@@ -135,52 +122,46 @@ impl Results {
     }
 }
 
-fn foreign(count: usize, path: String, found: &str, architecture: &str) -> Finding {
+fn foreign(count: usize, path: &str, found: &str, architecture: &str) -> Finding {
     Finding::warning(
         "architecture-of-files",
-        format!(
-            "{count} programs or libraries are not for {architecture}, such as {path} for {found}"
+        counted(
+            count,
+            &format!("{path} for {found}"),
+            &format!("program or library is not for {architecture}"),
+            &format!("programs or libraries are not for {architecture}"),
         ),
         "they fail to start: exec format error",
         "build all programs for the architecture of the image",
     )
 }
 
-fn arm_32_bit(count: usize, path: String) -> Finding {
+fn arm_32_bit(count: usize, path: &str) -> Finding {
     Finding::note(
         "32-bit-arm",
-        format!("{count} programs or libraries are for 32-bit arm, such as {path}"),
+        counted(
+            count,
+            path,
+            "program or library is for 32-bit arm",
+            "programs or libraries are for 32-bit arm",
+        ),
         "they fail to start on arm64 CPUs without 32-bit mode, which many servers have",
         "build them for arm64",
     )
 }
 
-fn duplicate_path(count: usize, path: String) -> Finding {
+fn duplicate_path(count: usize, path: &str) -> Finding {
     Finding::warning(
         "duplicate-path",
-        format!("{count} entries repeat a path of the same layer, such as {path}"),
+        counted(
+            count,
+            path,
+            "entry repeats a path of the same layer",
+            "entries repeat a path of the same layer",
+        ),
         "Docker and Podman reject the layer (duplicates of file paths not supported); other \
          engines use the last entry",
         "give each path one entry, as seatrial build does",
-    )
-}
-
-fn world_writable(count: usize, path: String) -> Finding {
-    Finding::warning(
-        "world-writable",
-        format!("{count} files or folders are writable by every user, such as {path}"),
-        "any process in a container can change them",
-        "run chmod o-w on them, or chmod +t on a shared folder",
-    )
-}
-
-fn capabilities(count: usize, path: String) -> Finding {
-    Finding::note(
-        "file-capabilities",
-        format!("{count} files have capabilities, such as {path}"),
-        "containers that lack these capabilities cannot run the files, and Kubernetes' \
-         allowPrivilegeEscalation: false takes the capabilities away",
-        "remove them with setcap -r, and grant capabilities to the container",
     )
 }
 
@@ -193,10 +174,10 @@ fn no_certificate_authorities() -> Finding {
     )
 }
 
-fn build_time(count: usize, path: String) -> Finding {
+fn build_time(count: usize, path: &str) -> Finding {
     Finding::warning(
         "build-time-in-files",
-        format!("{count} files have the time of the build, such as {path}"),
+        counted(count, path, "file has the time of the build", "files have the time of the build"),
         "the same build gives different layers at another time",
         "set a fixed mtime, as seatrial build does",
     )

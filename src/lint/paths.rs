@@ -19,7 +19,16 @@ impl Paths {
     }
 
     /// Makes a finding, if there are any paths.
-    pub(super) fn finding(self, finding: impl FnOnce(usize, String) -> Finding) -> Option<Finding> {
-        (self.count > 0).then(|| finding(self.count, self.first))
+    pub(super) fn finding(self, finding: impl FnOnce(usize, &str) -> Finding) -> Option<Finding> {
+        (self.count > 0).then(|| finding(self.count, &self.first))
+    }
+}
+
+/// Names `count` paths of which `path` is the first: "1 file is setuid: /a", "2 files are setuid,
+/// such as /a".
+pub(super) fn counted(count: usize, path: &str, one: &str, many: &str) -> String {
+    match count {
+        1 => format!("1 {one}: {path}"),
+        _ => format!("{count} {many}, such as {path}"),
     }
 }

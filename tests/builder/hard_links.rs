@@ -9,6 +9,7 @@ use tar::EntryType;
 use crate::content_tables::build;
 use crate::forge::{OCI_CONFIG, OCI_LAYER, OciFolder, config, with};
 use crate::lab::Lab;
+use crate::lint::rules_of_layers;
 
 /// The owner, mode and time of an entry, and its extended attributes.
 type Metadata = (u64, u32, u64, &'static [(&'static str, &'static [u8])]);
@@ -141,4 +142,25 @@ fn a_file_whose_last_name_gives_it_the_same_metadata_is_no_difference() {
     assert_eq!(files("same"), json!({ "added": [], "removed": [], "changed": [] }));
     let changed = ["/a", "/b", "/c"].map(|path| json!({ "path": path, "differences": ["mode"] }));
     assert_eq!(files("other")["changed"], json!(changed));
+}
+
+#[test]
+fn findings_are_about_the_metadata_that_engines_give_to_all_names_of_a_file() {
+    let lab = Lab::new();
+    const CAPABLE: &[(&str, &[u8])] =
+        &[("security.capability", b"\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0")];
+    let rules_of = |first: Metadata, second: Metadata| {
+        let entries = [("a", EntryType::Regular, "", first), ("b", EntryType::Link, "a", second)];
+        rules_of_layers(&lab, &[layer(&entries)])
+    };
+    let plain: Metadata = (0, 0o644, 0, &[]);
+    let cases: [(Metadata, &str); 3] = [
+        ((0, 0o4755, 0, &[]), "setuid-file"),
+        ((0, 0o666, 0, &[]), "world-writable"),
+        ((0, 0o644, 0, CAPABLE), "file-capabilities"),
+    ];
+    for (metadata, rule) in cases {
+        assert_eq!(rules_of(plain, metadata), [rule]);
+        assert_eq!(rules_of(metadata, plain), [""; 0], "{rule}");
+    }
 }

@@ -108,6 +108,8 @@ fn files_that_should_not_be_in_an_image_are_found_where_a_container_sees_them() 
     // A chmod in a step repeats the file in a layer above.
     assert_eq!(rules_of(&[program(0o4755), program(0o755)]), [""; 0]);
     assert_eq!(rules_of(&[program(0o755), program(0o4755)]), ["setuid-file"]);
+    assert_eq!(rules_of(&[program(0o757), program(0o755)]), [""; 0]);
+    assert_eq!(rules_of(&[program(0o755), program(0o757)]), ["world-writable"]);
 }
 
 #[test]
