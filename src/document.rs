@@ -113,7 +113,11 @@ fn check_regular(metadata: &Metadata) -> io::Result<()> {
 /// If it cannot be read, is longer, or is not UTF-8.
 pub(crate) fn read_text(source: impl Read, limit: u64) -> io::Result<String> {
     let mut text = String::new();
-    let count = source.take(limit + 1).read_to_string(&mut text)?;
+    let count =
+        source.take(limit + 1).read_to_string(&mut text).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => io::Error::other("it is not a text in UTF-8"),
+            _ => error,
+        })?;
     if count as u64 > limit {
         let problem = format!("it is longer than the limit of {} MiB", limit >> 20);
         return Err(io::Error::other(problem));
@@ -142,6 +146,10 @@ pub(crate) fn is_yaml(path: &Path) -> bool {
 /// the name ends in `.yaml` or `.yml`, with feature `vm`; else TOML.
 pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, DocumentError> {
     let text = without_mark(text);
+    if text.contains('\0') {
+        let problem = "it has binary data; expected a text in TOML or JSON".to_owned();
+        return Err(DocumentError { place: text::path(path), problem });
+    }
     let parsed = match () {
         () if is_json(path, text) => from_json(text),
         #[cfg(feature = "vm")]
@@ -162,7 +170,12 @@ fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, LineError> {
     toml::from_str(text).map_err(|error| {
         let line =
             error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-        (line, explain(error.message()))
+        // The message does not have the key, which is what the span has.
+        let key = error.span().and_then(|span| text.get(span)).unwrap_or_default();
+        match error.message() {
+            "duplicate key" => (line, duplicate(key)),
+            message => (line, explain(message)),
+        }
     })
 }
 
@@ -217,6 +230,9 @@ fn explain(message: &str) -> String {
     {
         return format!("missing key {}", text::quote(key));
     }
+    if let Some(key) = message.strip_prefix("duplicate field `") {
+        return duplicate(key.trim_end_matches('`'));
+    }
     let mut quoted = message.split('`').skip(1).step_by(2);
     let (true, Some(key)) = (message.starts_with("unknown field"), quoted.next()) else {
         let message = message.lines().collect::<Vec<_>>().join(" ");
@@ -252,6 +268,11 @@ fn explain(message: &str) -> String {
         (None, false) => format!("; valid keys: {}", listed.join(", ")),
     };
     format!("unknown key {}{hint}", text::quote(key))
+}
+
+/// The error about a key that a table has twice.
+fn duplicate(key: &str) -> String {
+    format!("{} is there twice", text::quote(key.trim_matches(['[', ']', '"', '\''])))
 }
 
 /// Calls lists and tables as documents of users do, not as serde does.

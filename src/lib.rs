@@ -150,6 +150,7 @@ pub mod sbom;
 pub mod steps;
 mod suggest;
 mod text;
+mod user_name;
 #[cfg(feature = "vm")]
 mod value;
 #[cfg(feature = "vm")]

@@ -13,11 +13,18 @@ use crate::image::Reference;
 /// The number of bytes by which the kind of a file is recognized.
 const HEAD_SIZE: u64 = 512;
 
-/// The first bytes of files that are not images, what such a file is, and what to do.
-const KINDS: &[(&[u8], &str, &str)] = &[
+/// The first bytes of files, what such a file is, and what to do.
+type Kinds = [(&'static [u8], &'static str, &'static str)];
+
+/// Compressed files that are not read.
+const COMPRESSED: &Kinds = &[
     (b"BZh", "a file compressed with bzip2", "decompress it with bunzip2"),
     (b"\x04\x22\x4d\x18", "a file compressed with lz4", "decompress it with lz4 -d"),
     (b"\x4c\x5a\x49\x50\x01", "a file compressed with lzip", "decompress it with lzip -d"),
+];
+
+/// Other files that are not images.
+const KINDS: &Kinds = &[
     (b"PK\x03\x04", "a zip archive", "images are tars; make one with docker save"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "images are tars; make one with docker save"),
     (
@@ -48,25 +55,53 @@ pub(crate) fn tar(root_directories: &BTreeSet<&str>) -> Option<String> {
 
 /// Describes a file that is not a tar.
 pub(crate) fn file(file: &FileSlice) -> io::Result<String> {
-    let size = file.len().min(HEAD_SIZE);
-    let mut head = vec![0; size as usize];
-    file.part(0, size).read_exact(&mut head)?;
+    let head = head(file)?;
     if head.is_empty() {
         return Ok("not an image: the file is empty".to_owned());
     }
-    if let Some((_, kind, hint)) = KINDS.iter().find(|(magic, ..)| head.starts_with(magic)) {
-        return Ok(format!("this is {kind}, not a tar archive; {hint}"));
+    if let Some(kind) = kind(COMPRESSED, &head).or_else(|| kind(KINDS, &head)) {
+        return Ok(kind);
     }
     if is_html(&head) {
         let hint = "check the address from which it was downloaded";
         return Ok(format!("this is a web page, not a tar archive; {hint}"));
     }
-    Ok("not an image; expected a docker-archive or an OCI layout".to_owned())
+    let hint = match is_recipe(&head) {
+        true => "; if it is a recipe, build it first",
+        false => "",
+    };
+    Ok(format!("not an image; expected a docker-archive or an OCI layout{hint}"))
+}
+
+/// Describes a compressed file that is not read; `None` if it is another file.
+pub(super) fn compressed(file: &FileSlice) -> io::Result<Option<String>> {
+    Ok(kind(COMPRESSED, &head(file)?))
+}
+
+/// The first bytes of `file`.
+fn head(file: &FileSlice) -> io::Result<Vec<u8>> {
+    let size = file.len().min(HEAD_SIZE);
+    let mut head = vec![0; size as usize];
+    file.part(0, size).read_exact(&mut head)?;
+    Ok(head)
+}
+
+/// Describes a file that begins with `head`, if it is of one of these kinds.
+fn kind(kinds: &Kinds, head: &[u8]) -> Option<String> {
+    let (_, kind, hint) = kinds.iter().find(|(magic, ..)| head.starts_with(magic))?;
+    Some(format!("this is {kind}, not a tar archive; {hint}"))
 }
 
 fn is_html(head: &[u8]) -> bool {
     let text = head.trim_ascii_start().to_ascii_lowercase();
     [&b"<!doctype"[..], b"<html", b"<head", b"<?xml"].iter().any(|tag| text.starts_with(tag))
+}
+
+/// Whether a file that begins with `head` may be a recipe in TOML.
+fn is_recipe(head: &[u8]) -> bool {
+    let lines = head.split(|byte| *byte == b'\n');
+    let is_name = |line: &[u8]| line.strip_prefix(b"name").is_some_and(|rest| rest.contains(&b'='));
+    lines.into_iter().any(is_name)
 }
 
 /// The error about a pipe or device.

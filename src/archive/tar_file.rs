@@ -16,6 +16,7 @@ use super::decompress::{Codec, CountingReader};
 use super::host::{self, Filesystem};
 use super::layer_tree::LayerTree;
 use super::limits::{Budget, Limits};
+use super::not_an_image;
 use super::tar::{Member, TarReader};
 
 /// A tar that others made, which is treated as hostile. If it is compressed, its bytes are in an
@@ -43,7 +44,11 @@ impl TarFile {
         let file = File::from(host::open(&real, OFlags::RDONLY).map_err(failed)?);
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
-            return Err(ArchiveError::invalid(path, "it is not a regular file"));
+            let problem = match metadata.is_dir() {
+                true => "it is a folder, not a tar; a folder is given as source",
+                false => "it is not a regular file",
+            };
+            return Err(ArchiveError::invalid(path, problem));
         }
         let filesystem = Filesystem::of(file.as_fd());
         let times = (metadata.mtime(), metadata.mtime_nsec());
@@ -54,6 +59,11 @@ impl TarFile {
             Codec::Plain => slice,
             codec => decompressed(path, &slice, codec, limits)?,
         };
+        if !TarReader::new(bytes.clone()).starts_with_header() {
+            let problem = not_an_image::compressed(&bytes).map_err(failed)?;
+            let problem = problem.unwrap_or_else(|| "it is not a tar".to_owned());
+            return Err(ArchiveError::invalid(path, problem));
+        }
         Ok(Self {
             path: path.into(),
             bytes,

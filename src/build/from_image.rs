@@ -58,10 +58,11 @@ impl FromImageSetting {
                 }
                 let is_file = folder.join(&text).exists();
                 if matches!(location, Location::Path(_)) && !is_file && looks_remote(&text) {
+                    let name = text::shorten(text.strip_prefix("docker:").unwrap_or(&text));
                     let text = text::shorten(&text);
                     return Err(format!(
                         "from_image: there is no file {text}; for the image in a registry, write \
-                         \"docker://{text}\""
+                         \"docker://{name}\""
                     ));
                 }
                 Ok(FromImage { location: location.in_folder(folder), platform: None })

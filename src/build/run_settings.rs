@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use super::files::host_path;
 use super::tables::Table;
 use crate::archive::layer_tree::normalize;
 use crate::image::env::Env;
@@ -128,6 +129,9 @@ fn script_step(script: String, view: View) -> Step {
 
 fn step(settings: RunSettings, folder: &Path) -> Result<Step, String> {
     let args = match (settings.command, settings.args) {
+        (Some(command), None) if command.trim().is_empty() => {
+            return Err("command is empty".to_owned());
+        }
         (Some(command), None) => vec!["/bin/sh".to_owned(), "-ec".to_owned(), command],
         (None, Some(args)) => args,
         _ => return Err("needs either command, a line for the shell, or args".to_owned()),
@@ -186,6 +190,7 @@ fn inputs(setting: Option<InputsSetting>, folder: &Path) -> Result<Vec<Input>, S
         let (source, target) = match setting {
             InputSetting::Table(InputTable { source, target }) => (source, target),
             InputSetting::Path(source) => {
+                host_path("inputs", folder, &source)?;
                 let name = Path::new(&source).file_name().and_then(|name| name.to_str());
                 let name =
                     name.ok_or_else(|| format!("input {} needs a target", text::quote(&source)))?;
@@ -193,7 +198,7 @@ fn inputs(setting: Option<InputsSetting>, folder: &Path) -> Result<Vec<Input>, S
                 (source, target)
             }
         };
-        let target = input_target(&target)?;
+        let (path, target) = (host_path("inputs", folder, &source)?, input_target(&target)?);
         let is_within = |a: &str, b: &str| {
             a.strip_prefix(b).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
@@ -207,7 +212,7 @@ fn inputs(setting: Option<InputsSetting>, folder: &Path) -> Result<Vec<Input>, S
                 text::quote(&source)
             ));
         }
-        inputs.push(Input { source: folder.join(source), target });
+        inputs.push(Input { source: path, target });
     }
     Ok(inputs)
 }

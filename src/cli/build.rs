@@ -103,7 +103,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let target = if to_stdout { STDOUT.to_owned() } else { text::path(&path) };
     let mut documents = Vec::new();
     let mut before = |file: &File, plans: &[Plan], summaries: &[Summary]| -> anyhow::Result<()> {
-        documents = args.sbom.documents(file, plans, summaries, options.threads)?;
+        documents =
+            args.sbom.documents(file, target.as_ref(), plans, summaries, options.threads)?;
         documents.iter().try_for_each(Document::write)
     };
     let summaries = if to_stdout || is_stream(&path) {

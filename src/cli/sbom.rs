@@ -2,14 +2,13 @@
 
 use std::fs::{File, Metadata};
 use std::io::Write;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueEnum;
 
 use super::streams::raw_stdout;
-use crate::archive::{self, FileSystem, ImageSelector};
+use crate::archive::{self, ArchiveError, FileSystem, ImageSelector};
 use crate::build::Plan;
 use crate::build::output::{OutputFile, is_standard_output, is_stream, open_stream};
 use crate::image::{Platform, Summary};
@@ -79,10 +78,12 @@ impl SbomArgs {
         }
     }
 
-    /// Makes the bills of the images in the archive `file`, which were built from `plans`.
+    /// Makes the bills of the images in the archive `file`, which messages call `name`, and which
+    /// were built from `plans`.
     pub(super) fn documents(
         &self,
         file: &File,
+        name: &Path,
         plans: &[Plan],
         summaries: &[Summary],
         threads: usize,
@@ -90,8 +91,6 @@ impl SbomArgs {
         let Some(format) = self.format() else { return Ok(Vec::new()) };
         let mut documents = Vec::new();
         for (plan, summary) in plans.iter().zip(summaries) {
-            // The file may have no name yet.
-            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
             let platform = plan.platform();
             let selector = ImageSelector {
                 name: summary.name.clone(),
@@ -100,7 +99,9 @@ impl SbomArgs {
                 limits: plan.recipe().limits,
             };
             let bill = || -> anyhow::Result<Bill> {
-                let image = archive::open(path.as_ref(), &selector)?;
+                // By its descriptor: the file may have no name yet.
+                let file = file.try_clone().map_err(ArchiveError::read(name))?;
+                let image = archive::open_file(file, name, &selector)?;
                 let files = FileSystem::read(&image, threads)?;
                 let base_layers = summary.layers.iter().filter(|layer| layer.contents.base).count();
                 Ok(Bill::collect(&image, &files, plan.base_image(), base_layers)?)

@@ -149,7 +149,7 @@ fn hint(field_type: FieldType, value: &Value) -> String {
         (FieldType::Environment, Value::String(entry)) => {
             format!("; write [{}]", text::quote(entry))
         }
-        (FieldType::Environment, Value::Object(variables)) => {
+        (FieldType::Environment | FieldType::StringMap, Value::Object(variables)) => {
             let other = variables.iter().find(|(_, value)| value.is_number() || value.is_boolean());
             let write = |(name, value): (&String, &Value)| {
                 format!("; write {} = \"{value}\"", text::shorten(name))
@@ -158,7 +158,10 @@ fn hint(field_type: FieldType, value: &Value) -> String {
         }
         (FieldType::NameSet, Value::Array(items)) => match items.iter().find_map(Value::as_str) {
             Some(first) => format!("; write {{ {} = {{}} }}", text::quote(first)),
-            None => String::new(),
+            None => match items.iter().find(|item| item.is_number()) {
+                Some(port) => format!("; write {{ \"{port}/tcp\" = {{}} }}"),
+                None => String::new(),
+            },
         },
         (FieldType::String | FieldType::StringMap, Value::Number(_) | Value::Bool(_)) => {
             format!("; write \"{value}\"")

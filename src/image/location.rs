@@ -37,6 +37,9 @@ pub struct ImagePath {
 /// A text that does not name the place of an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
+    /// The text is empty.
+    #[error("the path is empty; give a file, a folder, or docker://REFERENCE")]
+    Empty,
     /// The reference after `docker://` is invalid.
     #[error("{}: {source}", text::quote(.text))]
     Remote {
@@ -70,6 +73,9 @@ impl Location {
     /// # Errors
     /// If the part after a prefix is invalid.
     pub fn parse(text: &str) -> Result<Self, LocationError> {
+        if text.is_empty() {
+            return Err(LocationError::Empty);
+        }
         if let Some(reference) = text.strip_prefix(REGISTRY) {
             let parsed = reference.parse().map(Self::Registry);
             return parsed

@@ -42,15 +42,11 @@ pub enum StrategyError {
     #[error("layering \"layered\" is now called \"popularity\"")]
     Renamed,
     /// Any other text.
-    #[error(
-        "unknown layering {}{hint}; expected {}, or a pipeline",
-        text::quote(name),
-        text::quoted_list(NAMES)
-    )]
+    #[error("unknown layering {}{hint}", text::quote(name))]
     Unknown {
         /// The text.
         name: String,
-        /// The nearest name, as the end of a sentence.
+        /// The nearest name, or all names, as the end of a sentence.
         hint: String,
     },
 }
@@ -88,7 +84,11 @@ impl FromStr for Strategy {
             "single" => Ok(Self::Single),
             "layered" => Err(StrategyError::Renamed),
             other => {
-                let hint = suggest::hint(&suggest::nearest(other, NAMES));
+                let nearest = suggest::nearest(other, NAMES);
+                let hint = match nearest {
+                    Some(_) => suggest::hint(&nearest),
+                    None => format!("; expected {}, or a pipeline", text::quoted_list(NAMES)),
+                };
                 Err(StrategyError::Unknown { name: other.to_owned(), hint })
             }
         }

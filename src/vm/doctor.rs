@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde::Serialize;
 
+use crate::user_name::user_name;
 use crate::vm::folders::{NEEDED_SPACE, cache_root, free_space};
 use crate::vm::guest::Definition;
 use crate::vm::guest::MachineType;
@@ -94,10 +95,12 @@ fn user_ids() -> Finding {
     if rustix::process::geteuid().is_root() {
         return finding(State::Ok, "user IDs", "root may use all");
     }
-    let user = std::env::var("USER").unwrap_or_default();
+    let uid = rustix::process::geteuid().as_raw();
+    let user = user_name(uid);
     let ranges = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
-    let has_range =
-        !user.is_empty() && ranges.lines().any(|line| line.starts_with(&format!("{user}:")));
+    let owners = [user.as_deref().unwrap_or_default(), &uid.to_string()];
+    let owner = |line: &str| line.split(':').next().is_some_and(|owner| owners.contains(&owner));
+    let has_range = ranges.lines().filter(|line| !line.is_empty()).any(owner);
     let newuidmap = Tool { program: "newuidmap", package: "uidmap", purpose: "" }.path().is_some();
     match (has_range, newuidmap) {
         (true, true) => finding(State::Ok, "user IDs", "/etc/subuid has a range"),
@@ -105,7 +108,8 @@ fn user_ids() -> Finding {
         (false, _) => {
             let found = format!(
                 "/etc/subuid has no range; run as root: \
-                 usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
+                 usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {}",
+                user.as_deref().unwrap_or("USER")
             );
             finding(State::Missing, "user IDs", found)
         }

@@ -36,6 +36,7 @@ mod lint; // findings of inspect
 mod lint_files; // findings about files
 mod merge; // several images in one archive
 mod metadata; // environment, names, architecture, tags, dates
+mod mistakes; // what people write by mistake, and what they read then
 mod named_layers; // layers that the recipe names
 mod names; // several tags, names from the command line, annotations
 mod other_tools; // layers made by GNU tar, bsdtar, umoci and buildah

@@ -247,3 +247,21 @@ fn a_bill_that_cannot_be_written_leaves_no_archive() {
     let run = lab.seatrial(["build", "recipe.toml", "--sbom-file", "x.json"]);
     assert_eq!(run.output.status.code(), Some(2), "it needs a format");
 }
+
+#[test]
+fn an_error_about_a_package_database_names_the_archive_by_its_path() {
+    let lab = Lab::new();
+    let records: String = (0..=100_000).map(|n| format!("P:p{n}\nV:1\nA:noarch\n\n")).collect();
+    lab.file("tree/lib/apk/db/installed", records);
+    lab.file("recipe.toml", "name='x'\ncontents='tree'\n");
+    for (output, name) in [("out.tar", "out.tar"), ("-", "standard output")] {
+        let fixed = ["build", "recipe.toml", "-o", output];
+        let more = ["--sbom", "spdx", "--sbom-file", "x.json"];
+        let run = lab.seatrial(fixed.iter().chain(&more));
+        assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+        let problem = "its databases of dpkg and apk have more than 100000 packages";
+        let expected = format!("{name}: {problem}");
+        assert!(run.stderr().contains(&expected), "{}", run.stderr());
+        assert!(!lab.exists("out.tar") && !lab.exists("x.json"));
+    }
+}

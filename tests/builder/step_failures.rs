@@ -1,7 +1,5 @@
 //! Steps that fail, hang, are killed or cannot run.
 
-use std::time::{Duration, Instant};
-
 use crate::steps::{build, lab, recipe, with_command};
 
 #[test]
@@ -38,12 +36,10 @@ fn a_step_that_fails_because_it_has_no_network_gets_a_hint() {
 #[test]
 fn a_step_that_hangs_ends_with_its_timeout() {
     let lab = lab();
-    let began = Instant::now();
-    let run = build(&lab, &with_command("echo waits; sleep 1000", "timeout = 1"), &[]);
+    let run = build(&lab, &with_command("echo waits; sleep infinity", "timeout = 1"), &[]);
     assert_eq!(run.output.status.code(), Some(2));
     assert!(run.stderr().contains("did not end within 1 s"), "{}", run.stderr());
     assert!(run.stderr().contains("its last lines:\n  waits"), "{}", run.stderr());
-    assert!(began.elapsed() < Duration::from_secs(60));
 }
 
 #[test]
@@ -76,6 +72,10 @@ fn mistakes_in_steps_are_explained() {
         (
             "command = 'true'\nuser = 'app'\nworkdir = '/bin/sh'",
             "failed to enter workdir /bin/sh: Not a directory; make the folder in path or in an",
+        ),
+        (
+            "command = 'true'\n[[path]]\npath = '/bin/sh'\nremove = true",
+            "No such file or directory; the image has no shell for command: add one, or use args",
         ),
         ("command = 'x'\nuser = 'nobody'", "the image's /etc/passwd does not have \"nobody\""),
         ("command = 'x'\nuser = 'app:no'", "the image's /etc/group does not have \"no\""),

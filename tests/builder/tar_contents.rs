@@ -149,10 +149,10 @@ fn broken_and_hostile_tars_are_errors() {
     for kind in ["tar", "layer"] {
         for (tar, expected) in [
             ("missing.tar", "failed to read"),
-            ("note", "wrong checksum"),
+            ("note", "note: it is not a tar"),
             ("cut.tar", "truncated"),
             ("out.tar", "unsafe or empty path"),
-            ("tree", "not a regular file"),
+            ("tree", "it is a folder, not a tar; a folder is given as source"),
         ] {
             let message = rejected(&lab, &format!("contents=[{{{kind}='{tar}'}}]\n"));
             assert!(message.contains(expected), "{kind} {tar}: {message}");

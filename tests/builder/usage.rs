@@ -32,7 +32,11 @@ fn common_mistakes_are_explained_in_one_line() {
              write [\"/bin/app\"]",
         ),
         ("field.toml", "field.toml: config has no field \"Cmdd\"; did you mean \"Cmd\"?"),
-        ("base.toml", "recipe.toml: not an image; expected a docker-archive or an OCI layout"),
+        (
+            "base.toml",
+            "recipe.toml: not an image; expected a docker-archive or an OCI layout; if it is a \
+             recipe, build it first",
+        ),
         ("absent.toml", "failed to read absent: No such file or directory (os error 2)"),
         ("missing.toml", "failed to read missing.toml: No such file or directory (os error 2)"),
         (

@@ -16,7 +16,7 @@ fn blocks(page: &str) -> Vec<String> {
 #[test]
 fn every_recipe_in_the_pages_can_be_read() {
     let mut count = 0;
-    for page in ["README.md", "docs/recipe.md"] {
+    for page in ["README.md", "docs/recipe.md", "docs/layering.md"] {
         for text in blocks(page).iter().filter(|text| text.starts_with("name = ")) {
             let recipe = Recipe::parse_all(Path::new("app.toml"), text, &Overrides::default());
             recipe.unwrap_or_else(|error| panic!("{page}: {error}\n{text}"));

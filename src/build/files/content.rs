@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::rules::XattrRule;
 use super::settings::{ContentSettings, ContentTable};
-use super::{Globs, ModeRule, OwnerSpec, image_path};
+use super::{Globs, ModeRule, OwnerSpec, host_path, image_path};
 
 /// An entry of the recipe's `contents`.
 #[derive(Clone, Debug)]
@@ -80,16 +80,16 @@ impl ContentEntry {
     ) -> Result<Self, String> {
         let table = match settings {
             ContentSettings::Path(path) => {
-                return Ok(Self { xattrs, ..Self::files(folder.join(path)) });
+                return Ok(Self { xattrs, ..Self::files(host_path("contents", folder, &path)?) });
             }
             ContentSettings::Table(table) => *table,
         };
         table.check()?;
         let ContentTable { source, tar, layer, target, include, exclude, .. } = table;
         let source = match (source, tar, layer) {
-            (Some(path), None, None) => ContentSource::Files(folder.join(path)),
-            (None, Some(path), None) => ContentSource::Tar(folder.join(path)),
-            (None, None, Some(path)) => ContentSource::Layer(folder.join(path)),
+            (Some(path), None, None) => ContentSource::Files(host_path("source", folder, &path)?),
+            (None, Some(path), None) => ContentSource::Tar(host_path("tar", folder, &path)?),
+            (None, None, Some(path)) => ContentSource::Layer(host_path("layer", folder, &path)?),
             _ => return Err("a table of contents has one of source, tar and layer".to_owned()),
         };
         let target = target.unwrap_or_else(|| "/".to_owned());

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::host_path;
 use crate::suggest;
 use crate::text;
 
@@ -35,7 +36,10 @@ impl Helper {
             return Err(format!("helpers: {value} of {name} is not an absolute path in the image"));
         }
         match name {
-            "ca-certificates" => Ok(Self::CaCertificates(value.map(|path| folder.join(path)))),
+            "ca-certificates" => {
+                let file = value.map(|path| host_path("helpers: ca-certificates", folder, path));
+                Ok(Self::CaCertificates(file.transpose()?))
+            }
             "bin-sh" => Ok(Self::BinSh(value.map(str::to_owned))),
             "usr-bin-env" => Ok(Self::UsrBinEnv(value.map(str::to_owned))),
             "tmp" if value.is_none() => Ok(Self::Tmp),

@@ -24,7 +24,17 @@ pub use owner::{Account, OwnerSpec};
 pub use path_entry::{Creation, FileSource, PathAction, PathEntry};
 pub use rules::{ConflictRule, XattrRule};
 
+use std::path::{Path, PathBuf};
+
 use crate::text;
+
+/// The path on this host that `text`, the value of `key`, names, relative to `folder`.
+pub(super) fn host_path(key: &str, folder: &Path, text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err(format!("{key}: the path is empty; \".\" is the recipe's folder"));
+    }
+    Ok(folder.join(text))
+}
 
 /// The path in the image that `text` names, without slashes at either end. Empty for the root.
 fn image_path(key: &str, text: &str) -> Result<Box<[u8]>, String> {

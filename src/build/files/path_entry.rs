@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::settings::{PathKind, PathSettings};
-use super::{ModeRule, OwnerSpec, capabilities, image_path, path_below_root};
+use super::{ModeRule, OwnerSpec, capabilities, host_path, image_path, path_below_root};
 use crate::archive::entry::{Xattrs, display_path};
 use crate::archive::layer_tree::WHITEOUT;
 use crate::archive::tar::CAPABILITIES;
@@ -169,7 +169,7 @@ fn action(settings: &PathSettings, folder: &Path) -> Result<PathAction, String> 
             (content, None) => {
                 FileSource::Inline(content.as_deref().unwrap_or_default().as_bytes().into())
             }
-            (None, Some(source)) => FileSource::Path(folder.join(source)),
+            (None, Some(source)) => FileSource::Path(host_path("source", folder, source)?),
         }),
         PathKind::Symlink => Creation::Symlink(symlink_target(target()?)?),
         PathKind::Hardlink => Creation::HardLink(image_path("target", target()?)?),

@@ -15,6 +15,7 @@ use crate::build::from_image::FromImage;
 use crate::build::run_settings::{self, DockerToolsCommands};
 use crate::build::settings::{Settings, TimeText};
 use crate::document::{self, DocumentError};
+use crate::image::fields::FIELDS;
 use crate::image::{ReferenceError, Timestamp};
 use crate::layering::Strategy;
 
@@ -30,7 +31,7 @@ pub(in crate::build) fn from_text(
     let settings: Result<Settings, _> = document::parse(path, text);
     let settings = settings.map_err(|DocumentError { place, problem }| BuildError::Recipe {
         recipe: place,
-        problem,
+        problem: with_config_field(problem),
     })?;
     from_settings(path, settings, now).map_err(|problem| BuildError::recipe(path, problem))
 }
@@ -42,9 +43,29 @@ pub(in crate::build) fn from_value(
     value: Value,
     now: Timestamp,
 ) -> Result<Recipe, BuildError> {
-    let settings: Result<Settings, _> = document::from_value(value);
+    let settings: Result<Settings, _> = document::from_value(value).map_err(with_config_field);
     let recipe = settings.and_then(|settings| from_settings(path, settings, now));
     recipe.map_err(|problem| BuildError::recipe(path, problem))
+}
+
+/// The names that a Dockerfile has for fields of `config`.
+const INSTRUCTIONS: [(&str, &str); 4] = [
+    ("expose", "ExposedPorts"),
+    ("label", "Labels"),
+    ("volume", "Volumes"),
+    ("workdir", "WorkingDir"),
+];
+
+/// Replaces the hint of a `problem` about an unknown key that is a field of `config`.
+fn with_config_field(problem: String) -> String {
+    let key = problem.strip_prefix("unknown key \"").and_then(|rest| rest.split('"').next());
+    let Some(key) = key else { return problem };
+    let fields = FIELDS.iter().map(|field| (field.name, field.name));
+    let field = fields.chain(INSTRUCTIONS).find(|(name, _)| name.eq_ignore_ascii_case(key));
+    match field {
+        Some((_, field)) => format!("unknown key \"{key}\"; did you mean config.{field}?"),
+        None => problem,
+    }
 }
 
 /// Checks settings and resolves their paths.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::build::files::host_path;
 use crate::build::host_store::HostStore;
 use crate::build::settings::{StoreSettings, StringOrList};
 use crate::closure::{StoreDir, StorePath};
@@ -44,10 +45,12 @@ impl Store {
                 text::quote(&dir)
             )
         })?;
-        let source = settings
-            .source
-            .map_or_else(|| PathBuf::from(dir.as_str()), |source| folder.join(source));
-        let closure = settings.closure.map(|closure| folder.join(closure));
+        let source = match settings.source {
+            Some(source) => host_path("store.source", folder, &source)?,
+            None => PathBuf::from(dir.as_str()),
+        };
+        let closure = settings.closure.map(|file| host_path("store.closure", folder, &file));
+        let closure = closure.transpose()?;
         let layer = |paths| store_paths("store.layers", Some(paths), &dir);
         let layers = settings.layers.map(|layers| layers.into_iter().map(layer).collect());
         let layers: Option<Vec<Vec<StorePath>>> = layers.transpose()?;

@@ -6,11 +6,11 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::problems;
 use crate::steps::StepError;
+use crate::user_name::user_name;
 
 /// The programs that map ranges of IDs.
 const MAP_USERS: &str = "newuidmap";
@@ -72,7 +72,7 @@ impl Ids {
             }
             return Ok(Self { users, groups, source: Source::Root });
         }
-        let name = user_name(user.as_raw());
+        let name = user_name(user.as_raw()).unwrap_or_default();
         let map = |path: &str, own: u32| {
             let text = fs::read_to_string(path).unwrap_or_default();
             with_range(&text, &[&name, &user.as_raw().to_string()], own)
@@ -200,17 +200,6 @@ fn with_range(text: &str, names: &[&str], own: u32) -> Option<IdMap> {
     };
     let rest = text.lines().find_map(range)?;
     Some(IdMap(vec![Range { inside: 0, outside: own.into(), count: 1 }, rest]))
-}
-
-/// The name of the user `uid`; empty if it has none.
-fn user_name(uid: u32) -> String {
-    let passwd = fs::read_to_string(Path::new("/etc/passwd")).unwrap_or_default();
-    let name = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
-    };
-    passwd.lines().find_map(name).unwrap_or_default()
 }
 
 #[cfg(test)]

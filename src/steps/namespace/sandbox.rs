@@ -57,6 +57,8 @@ const DESCRIPTORS: [&str; 10] = [
     "7",
 ];
 /// The files that [`SCRIPT`] names.
+/// The message of `bwrap` if the image does not have the shell of `command`.
+const NO_SHELL: &str = "execvp /bin/sh: No such file or directory";
 const MOUNT_ERRORS: &str = "mount-errors";
 const STATUS: &str = "status";
 const OPTIONS: &str = "options";
@@ -116,7 +118,12 @@ impl Sandbox<'_> {
             (Some(code), _) => Ok(Ended::Failure(exit_status(code))),
             (None, Some(_)) if self.recorder_failed() => Err(self.recording_failed(status, output)),
             (None, Some(_)) => {
-                let problem = format!("it does not start: {}", output.last_lines().join("; "));
+                let lines = output.last_lines().join("; ");
+                let hint = match lines.contains(NO_SHELL) {
+                    true => "; the image has no shell for command: add one, or use args",
+                    false => "",
+                };
+                let problem = format!("it does not start: {lines}{hint}");
                 Err(StepError::Invalid { step: self.step.title(), problem })
             }
             (None, None) => {

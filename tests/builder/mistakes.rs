@@ -1,0 +1,102 @@
+//! Mistakes that people make in recipes and on the command line: each error says what is wrong and
+//! what to write instead, and nothing is written.
+
+use std::fs;
+
+use crate::lab::Lab;
+
+#[test]
+fn an_empty_path_is_an_error_that_names_its_key() {
+    let lab = Lab::new();
+    for (recipe, key) in [
+        ("contents = ''", "contents"),
+        ("contents = [{ source = '' }]", "source"),
+        ("contents = [{ tar = '' }]", "tar"),
+        ("contents = [{ layer = '' }]", "layer"),
+        ("path = [{ path = '/a', source = '' }]", "source"),
+        ("store = { closure = '' }", "store.closure"),
+        ("store = { source = '', closure = 'x' }", "store.source"),
+        ("run = [{ command = 'x', inputs = '' }]", "inputs"),
+        ("helpers = 'ca-certificates='", "helpers: ca-certificates"),
+        ("from_image = ''", "from_image"),
+    ] {
+        let message = lab.rejected(&format!("name='x'\n{recipe}\n"));
+        let expected = format!("{key}: the path is empty");
+        assert!(message.contains(&expected), "{recipe}: {message}");
+    }
+}
+
+#[test]
+fn a_field_of_config_at_the_top_of_a_recipe_is_an_error_that_says_where_it_belongs() {
+    let lab = Lab::new();
+    for (key, value, field) in [
+        ("Cmd", "['/bin/app']", "Cmd"),
+        ("env", "['A=1']", "Env"),
+        ("entrypoint", "['/bin/app']", "Entrypoint"),
+        ("User", "'1000'", "User"),
+        ("workdir", "'/srv'", "WorkingDir"),
+        ("expose", "[80]", "ExposedPorts"),
+    ] {
+        let message = lab.rejected(&format!("name='x'\n{key} = {value}\n"));
+        let expected = format!("unknown key \"{key}\"; did you mean config.{field}?");
+        assert!(message.contains(&expected), "{message}");
+        // The key that it names is one.
+        if key == "Cmd" {
+            lab.build(&format!("name='x'\nconfig.Cmd = {value}\n"));
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_named() {
+    let lab = Lab::new();
+    for (recipe, expected) in [
+        ("name = 'x'\nname = 'y'\n", "recipe.toml:2: \"name\" is there twice"),
+        (
+            "name = 'x'\n[config]\nUser = '1'\n[config]\n",
+            "recipe.toml:4: \"config\" is there twice",
+        ),
+        ("{\"name\": \"x\", \"name\": \"y\"}", "recipe.toml:1: \"name\" is there twice"),
+    ] {
+        let message = lab.rejected(recipe);
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn values_of_another_kind_are_errors_that_show_what_to_write() {
+    let lab = Lab::new();
+    for (recipe, expected) in [
+        ("config.ExposedPorts = [80]", "write { \"80/tcp\" = {} }"),
+        ("config.ExposedPorts = ['80']", "write { \"80\" = {} }"),
+        ("config.Labels = { a = 1 }", "write a = \"1\""),
+        (
+            "from_image = 'docker:debian'",
+            "no file docker:debian; for the image in a registry, write \"docker://debian\"",
+        ),
+        ("layering = 'autoo'", "unknown layering \"autoo\"; did you mean \"auto\"?\n"),
+        ("layering = 'best'", "unknown layering \"best\"; expected \"auto\", \"balanced\""),
+        ("run = [{ command = ' ' }]", "run[1]: command is empty"),
+    ] {
+        let message = lab.rejected(&format!("name='x'\n{recipe}\n"));
+        assert!(message.contains(expected), "{recipe}: {message}");
+    }
+}
+
+#[test]
+fn a_file_of_another_kind_is_an_error_that_says_what_it_is() {
+    let lab = Lab::new();
+    lab.file("recipe.toml", "# of the app\nname = 'x'\n");
+    lab.seatrial(["build", "recipe.toml", "-o", "image.tar"]).ok();
+    let message = lab.seatrial(["layers", "image.tar"]).rejected(&lab, "x");
+    assert!(message.contains("image.tar: it has binary data; expected a text"), "{message}");
+    fs::write(lab.path("latin.toml"), b"name = 'gr\xf6\xdfe'\n").unwrap();
+    let message = lab.seatrial(["reference", "latin.toml"]).rejected(&lab, "x");
+    assert!(message.contains("failed to read latin.toml: it is not a text in UTF-8"), "{message}");
+    let message = lab.seatrial(["inspect", "recipe.toml"]).rejected(&lab, "x");
+    assert!(message.contains("not an image"), "{message}");
+    assert!(message.ends_with("if it is a recipe, build it first\n"), "{message}");
+    lab.file("note.bz2", b"BZh91AY&SY");
+    let message = lab.rejected("name='x'\ncontents=[{ tar='note.bz2' }]\n");
+    assert!(message.contains("a file compressed with bzip2"), "{message}");
+}
