@@ -48,6 +48,7 @@ mod paths; // single paths, accounts and helpers
 mod peers; // other programs read the archives
 mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes
+mod raw_tar; // tars block by block
 mod reading; // helpers that read forged images
 mod recipes; // keys of recipes and errors for mistakes
 mod recorded_owners; // steps of users without a range of IDs
@@ -69,4 +70,6 @@ mod tar_contents; // tars as contents
 mod tar_layers; // layers as engines read them
 mod tar_replacements; // members of tars that replace earlier ones
 mod terminal; // hostile names and messages
+#[cfg(feature = "vm")]
+mod terminal_of_checks; // the same in reports, and of daemons
 mod usage; // help, completions, mistakes

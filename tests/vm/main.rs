@@ -11,6 +11,7 @@ mod service; // docker-registry
 
 mod arm64; // VMs of another architecture
 mod base_images; // images on base images, some of them saved by Docker
+mod check_results; // test cases that run, are skipped or are errors
 mod cleanup; // no process or folder remains of a VM
 mod container_environments; // the environment of containers
 mod containers; // containers of the library, for tests in Rust

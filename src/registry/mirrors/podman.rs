@@ -1,6 +1,7 @@
 //! `registries.conf` of Podman, Buildah and skopeo, in the formats of version 1 and 2
 //! (containers-registries.conf(5), containers-registries.conf.d(5)).
 
+mod rule;
 mod version_1;
 
 use std::fs;
@@ -9,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use self::rule::{Mirror, Place, Rule};
+pub(super) use self::rule::{Pull, find};
 use super::settings::{document, failed, user_file};
 use crate::document;
-use crate::image::RemoteReference;
 use crate::registry::RegistryError;
 use crate::text;
 
@@ -29,45 +31,6 @@ pub(super) struct Settings {
     pub(super) rules: Vec<Rule>,
     /// Programs that keep credentials, and the name that stands for files.
     pub(super) credential_helpers: Vec<String>,
-}
-
-/// The settings for the images whose names begin with a prefix.
-#[derive(Debug)]
-pub(super) struct Rule {
-    prefix: String,
-    pub(super) place: Place,
-    pub(super) blocked: bool,
-    pub(super) mirrors: Vec<Mirror>,
-    /// The file that has it.
-    pub(super) path: PathBuf,
-}
-
-#[derive(Debug)]
-pub(super) struct Mirror {
-    pub(super) place: Place,
-    pub(super) pull: Pull,
-}
-
-/// Which images a mirror is asked for.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-pub(super) enum Pull {
-    #[default]
-    #[serde(rename = "all")]
-    All,
-    /// Those that are named by digest.
-    #[serde(rename = "digest-only")]
-    Digest,
-    /// Those that are named by tag.
-    #[serde(rename = "tag-only")]
-    Tag,
-}
-
-/// A registry, or a part of one.
-#[derive(Debug)]
-pub(super) struct Place {
-    /// The replacement of the prefix in the names of images; empty if they stay as they are.
-    location: String,
-    pub(super) insecure: bool,
 }
 
 /// A file. Unknown keys, such as those for names without a registry, are ignored.
@@ -194,62 +157,10 @@ fn parse(path: &Path, content: &str) -> Result<Settings, RegistryError> {
     Ok(Settings { rules, credential_helpers: file.credential_helpers })
 }
 
-/// The rule with the longest prefix of `reference`, and the length of the part that matches.
-pub(super) fn find<'r>(
-    rules: &'r [Rule],
-    reference: &RemoteReference,
-) -> Option<(&'r Rule, usize)> {
-    let name = reference.to_string();
-    let matching = rules
-        .iter()
-        .filter_map(|rule| Some((rule, matched(&rule.prefix, reference.registry(), &name)?)));
-    matching.max_by_key(|(rule, _)| rule.prefix.len())
-}
-
-/// The length of the part of `name`, an image in `registry`, that `prefix` stands for.
-fn matched(prefix: &str, registry: &str, name: &str) -> Option<usize> {
-    if let Some(domain) = prefix.strip_prefix('*') {
-        return registry.ends_with(domain).then_some(registry.len());
-    }
-    let rest = name.strip_prefix(prefix)?;
-    let ends = rest.is_empty()
-        || rest.starts_with('/')
-        || (rest.starts_with([':', '@']) && prefix.len() > registry.len());
-    ends.then_some(prefix.len())
-}
-
-impl Place {
-    fn new(location: &str, insecure: bool) -> Self {
-        Self { location: location.trim_end_matches('/').to_owned(), insecure }
-    }
-
-    /// The host, with the port if there is one.
-    pub(super) fn host(&self) -> &str {
-        self.location.split('/').next().unwrap_or_default()
-    }
-
-    /// `reference` here: the location replaces the first `length` bytes. `path` is the file that
-    /// has the location.
-    pub(super) fn relocated(
-        &self,
-        reference: &RemoteReference,
-        length: usize,
-        path: &Path,
-    ) -> Result<RemoteReference, RegistryError> {
-        if self.location.is_empty() {
-            return Ok(reference.clone());
-        }
-        let text = format!("{}{}", self.location, &reference.to_string()[length..]);
-        RemoteReference::with_registry(&text).map_err(|error| {
-            let location = text::quote(&self.location);
-            failed(path, format!("invalid location {location}: {error}"))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::RemoteReference;
 
     fn pulled_from(rules: &str, reference: &str) -> String {
         let rules = parse(Path::new("registries.conf"), rules).unwrap().rules;
