@@ -115,7 +115,7 @@ pub(crate) fn read_text(source: impl Read, limit: u64) -> io::Result<String> {
     let mut text = String::new();
     let count =
         source.take(limit + 1).read_to_string(&mut text).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => io::Error::other("it is not a text in UTF-8"),
+            io::ErrorKind::InvalidData => io::Error::other("it is not UTF-8 text"),
             _ => error,
         })?;
     if count as u64 > limit {
@@ -147,7 +147,7 @@ pub(crate) fn is_yaml(path: &Path) -> bool {
 pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, DocumentError> {
     let text = without_mark(text);
     if text.contains('\0') {
-        let problem = "it has binary data; expected a text in TOML or JSON".to_owned();
+        let problem = "it has binary data; expected TOML or JSON".to_owned();
         return Err(DocumentError { place: text::path(path), problem });
     }
     let parsed = match () {

@@ -9,8 +9,8 @@ use std::path::Path;
 use super::exit::UsageError;
 use super::progress::BuildProgress;
 use super::streams::{messages, raw_stdout};
-use crate::archive::ArchiveError;
 use crate::archive::write::write_failed;
+use crate::archive::{ArchiveError, Compression};
 use crate::build::output::{OutputFile, is_standard_output, is_stream, open_stream};
 use crate::build::{BuildError, Format, Options, Output, Plan, assemble_all};
 use crate::image::Summary;
@@ -91,7 +91,38 @@ pub(super) fn write_to_file(
     let summaries = build(plans, options, output, &text::path(path))?;
     before(file.file(), plans, &summaries)?;
     file.persist()?;
+    let (compression, hint) = match options.format {
+        Format::Docker => (options.compression, "use --compress"),
+        Format::Oci | Format::Dual => (Compression::None, "--compress compresses its layers"),
+    };
+    note_compression(path, compression, hint);
     Ok(summaries)
+}
+
+/// The endings of the names of compressed files, and the methods that they stand for.
+const ENDINGS: [(&str, &str); 7] = [
+    ("gz", "gzip"),
+    ("tgz", "gzip"),
+    ("zst", "zstd"),
+    ("tzst", "zstd"),
+    ("xz", "xz"),
+    ("txz", "xz"),
+    ("bz2", "bzip2"),
+];
+
+/// Prints a note if the name of the file at `path` stands for another compression than it has.
+fn note_compression(path: &Path, compression: Compression, hint: &str) {
+    let actual = match compression {
+        Compression::None => "",
+        Compression::Gzip => "gzip",
+        Compression::Zstd => "zstd",
+    };
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let expected = ENDINGS.iter().find(|(known, _)| *known == ending);
+    if let Some((_, expected)) = expected.filter(|(_, expected)| *expected != actual) {
+        let path = text::path(path);
+        let _ = writeln!(messages(), "note: {path} is not compressed with {expected}; {hint}");
+    }
 }
 
 /// Writes an archive with `write`: to standard output, another stream, or a file, which appears
@@ -119,7 +150,10 @@ pub(super) fn write_archive(
     }
     let file = OutputFile::beside(path)?;
     write_to(&mut file.file())?;
-    Ok(file.persist()?)
+    file.persist()?;
+    let hint = "write to standard output, and compress that";
+    note_compression(path, Compression::None, hint);
+    Ok(())
 }
 
 /// Whether `path` means standard output.

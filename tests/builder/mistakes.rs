@@ -89,10 +89,10 @@ fn a_file_of_another_kind_is_an_error_that_says_what_it_is() {
     lab.file("recipe.toml", "# of the app\nname = 'x'\n");
     lab.seatrial(["build", "recipe.toml", "-o", "image.tar"]).ok();
     let message = lab.seatrial(["layers", "image.tar"]).rejected(&lab, "x");
-    assert!(message.contains("image.tar: it has binary data; expected a text"), "{message}");
+    assert!(message.contains("image.tar: it has binary data; expected TOML"), "{message}");
     fs::write(lab.path("latin.toml"), b"name = 'gr\xf6\xdfe'\n").unwrap();
     let message = lab.seatrial(["reference", "latin.toml"]).rejected(&lab, "x");
-    assert!(message.contains("failed to read latin.toml: it is not a text in UTF-8"), "{message}");
+    assert!(message.contains("failed to read latin.toml: it is not UTF-8 text"), "{message}");
     let message = lab.seatrial(["inspect", "recipe.toml"]).rejected(&lab, "x");
     assert!(message.contains("not an image"), "{message}");
     assert!(message.ends_with("if it is a recipe, build it first\n"), "{message}");

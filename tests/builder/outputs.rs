@@ -194,3 +194,39 @@ fn a_uid_that_does_not_apply_to_a_folder_of_the_base_is_noted_once() {
     assert!(with_owner.contains("/srv, /srv/data"), "{with_owner}");
     assert_eq!(notes(&format!("{recipe}uid = 1000\ngid = 1000\nreplace = ['/srv']\n")), "");
 }
+
+#[test]
+fn a_name_that_stands_for_another_compression_than_the_file_has_is_noted() {
+    let lab = lab();
+    lab.build_with(RECIPE, "image.tar", &[]);
+    let gzip = ["--compress", "gzip"];
+    let none: [&str; 0] = [];
+    for (command, output, more, expected) in [
+        ("build", "x.tar.gz", &none[..], "x.tar.gz is not compressed with gzip; use --compress"),
+        ("build", "x.tgz", &gzip[..], ""),
+        ("build", "x.tar.zst", &gzip[..], "x.tar.zst is not compressed with zstd; use --compress"),
+        ("build", "x.tar", &gzip[..], ""),
+        (
+            "build",
+            "o.tar.gz",
+            &["--compress", "gzip", "--format", "oci"][..],
+            "o.tar.gz is not compressed with gzip; --compress compresses its layers",
+        ),
+        ("export", "e.tar.xz", &none[..], "e.tar.xz is not compressed with xz; write to standard"),
+    ] {
+        let input = if command == "build" { "recipe.toml" } else { "image.tar" };
+        let run = lab.seatrial([command, input, "-o", output].iter().chain(more));
+        let notes = run.stderr();
+        run.ok();
+        match expected {
+            "" => assert!(!notes.contains("note:"), "{notes}"),
+            _ => assert!(notes.contains(&format!("note: {expected}")), "{notes}"),
+        }
+        let magic: &[u8] = match fs::read(lab.path(output)).unwrap()[..2] {
+            [0x1f, 0x8b] => b"gzip",
+            _ => b"",
+        };
+        let is_compressed = more.len() == 2;
+        assert_eq!(magic.is_empty(), !is_compressed, "{output}");
+    }
+}
