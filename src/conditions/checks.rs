@@ -59,6 +59,7 @@ impl Checks {
         };
         self.passed.extend(checks.passed.into_iter().map(named));
         self.mismatches.extend(checks.mismatches.into_iter().map(named));
+        self.hints.extend(checks.hints);
     }
 
     /// Returns the checks that passed, those that did not, and the hints.
@@ -79,5 +80,21 @@ impl Checks {
         found: &T,
     ) {
         self.record(subject, value::format(expected), value::format(found), expected == found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn appended_checks_keep_their_hints() {
+        let (mut checks, mut of_file) = (Checks::default(), Checks::default());
+        of_file.record("mode", "0644", "0600", false);
+        of_file.hint(vec!["the umask is 077".to_owned()]);
+        checks.append("/etc/app.conf", of_file);
+        let (_, mismatches, hints) = checks.into_parts();
+        assert_eq!(mismatches[0].subject, "mode of /etc/app.conf");
+        assert_eq!(hints, ["the umask is 077"]);
     }
 }

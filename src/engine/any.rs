@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use tokio::time::timeout;
 
 use super::any_container::Container;
-use super::{Cri, Docker, EngineError, ImageFacts, RunOptions, RunOutput};
+use super::{Clock, Cri, Docker, EngineError, ImageFacts, RunOptions, RunOutput};
 
 /// Why an engine alone does not mount files of this host.
 const MOUNTS: &str = "the engine cannot mount files of this host; start the container through \
@@ -104,21 +103,21 @@ impl Engine {
     /// Runs a container of `image`, waits until it exits, and removes it in any case.
     ///
     /// # Errors
-    /// If the container cannot be created or started, or runs longer than `limit`.
+    /// If the container cannot be created or started, or runs longer than `limit`
+    /// ([`StillRunning`](EngineError::StillRunning)).
     pub async fn run(
         &self,
         image: &str,
         options: &RunOptions,
         limit: Duration,
     ) -> Result<RunOutput, EngineError> {
-        let (container, result) = self.run_until_exit(image, options, limit).await?;
-        let removed = container.remove().await;
-        let output = result?;
-        removed.map(|()| output)
+        let clock = &Clock::host();
+        let (container, result) = self.run_until_exit(image, options, limit, clock).await?;
+        container.remove_after(result).await
     }
 
-    /// Runs a container of `image` and waits until it exits. The caller removes it, whatever the
-    /// result.
+    /// Runs a container of `image` and waits until it exits, with a limit on the time of `clock`.
+    /// The caller removes it, whatever the result.
     ///
     /// # Errors
     /// If the container cannot be created.
@@ -127,16 +126,14 @@ impl Engine {
         image: &str,
         options: &RunOptions,
         limit: Duration,
+        clock: &Clock,
     ) -> Result<(Container, Result<RunOutput, EngineError>), EngineError> {
         let container = self.create(image, options).await?;
         let run = async {
             container.start(options).await?;
-            container.wait().await
+            container.wait_within(limit, clock, &format!("run {image}")).await
         };
-        let result = match timeout(limit, run).await {
-            Ok(result) => result,
-            Err(_) => Err(EngineError::Timeout { action: format!("run {image}"), limit }),
-        };
+        let result = run.await;
         Ok((container, result))
     }
 

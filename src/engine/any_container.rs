@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    CriContainer, DockerContainer, EngineError, FileToCopy, LogStream, Pod, RunOptions, RunOutput,
-    State, limits,
+    Clock, CriContainer, DockerContainer, EngineError, Exit, FileToCopy, LogStream, Pod,
+    RunOptions, RunOutput, State, limits,
 };
 
 /// A container. It exists until it is removed.
@@ -62,6 +62,38 @@ impl Container {
         }
     }
 
+    /// Waits until the container exits, for `limit` on `clock` at most, and returns its exit code
+    /// and output. What is requested after the exit does not count. `action` names the container
+    /// in errors, in the infinitive: "run app:1".
+    pub(crate) async fn wait_within(
+        &self,
+        limit: Duration,
+        clock: &Clock,
+        action: &str,
+    ) -> Result<RunOutput, EngineError> {
+        let exit = match clock.timeout(limit, self.exit()).await {
+            Some(exit) => exit?,
+            // An engine that does not answer does not know either that the container is running.
+            None if self.state().await?.running => {
+                let (stdout, stderr) = self.logs().await.unwrap_or_default();
+                let action = action.to_owned();
+                return Err(EngineError::StillRunning { action, limit, stdout, stderr });
+            }
+            None => self.exit().await?,
+        };
+        match self {
+            Self::Docker(container) => container.output_after(exit).await,
+            Self::Cri(container) => container.output_after(exit).await,
+        }
+    }
+
+    async fn exit(&self) -> Result<Exit, EngineError> {
+        match self {
+            Self::Docker(container) => container.exit().await,
+            Self::Cri(container) => container.exit().await,
+        }
+    }
+
     /// Runs `command` in the running container, as `user` or else as the container's user, and
     /// returns its exit code and output.
     ///
@@ -74,8 +106,20 @@ impl Container {
         user: Option<&str>,
         limit: Duration,
     ) -> Result<RunOutput, EngineError> {
+        self.exec_within(command, user, limit, &Clock::host()).await
+    }
+
+    /// Like [`exec`](Self::exec), with a limit on the time of `clock`. Over CRI, the runtime itself
+    /// measures the time.
+    pub(crate) async fn exec_within(
+        &self,
+        command: &[String],
+        user: Option<&str>,
+        limit: Duration,
+        clock: &Clock,
+    ) -> Result<RunOutput, EngineError> {
         match self {
-            Self::Docker(container) => container.exec(command, user, limit).await,
+            Self::Docker(container) => container.exec_within(command, user, limit, clock).await,
             Self::Cri(container) if user.is_none() => container.exec(command, limit).await,
             Self::Cri(_) => Err(EngineError::Unsupported(limits::EXEC_USER)),
         }
@@ -188,5 +232,98 @@ impl Container {
             Self::Docker(container) => container.remove().await,
             Self::Cri(container) => container.remove().await,
         }
+    }
+
+    /// Removes the container, and returns `result`. If that is an error, it is returned even if the
+    /// container cannot be removed, because it came first.
+    pub(crate) async fn remove_after<T, E: From<EngineError>>(
+        self,
+        result: Result<T, E>,
+    ) -> Result<T, E> {
+        let removed = self.remove().await;
+        let value = result?;
+        removed?;
+        Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::engine::{Docker, DockerContainer};
+
+    /// The description of a container that is running.
+    const RUNNING: Option<&str> = Some(r#"{"State":{"Running":true}}"#);
+
+    /// Answers a request of Docker's API for a container that does not exit. `described` is the
+    /// container's description; if there is none, the connection closes.
+    async fn answer(mut stream: TcpStream, described: Option<&str>) -> std::io::Result<()> {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await?);
+        }
+        let request = String::from_utf8_lossy(&request).into_owned();
+        let line = request.lines().next().unwrap_or_default();
+        if line.contains("/wait") {
+            return std::future::pending().await;
+        }
+        let (kind, body) = match (line.contains("/logs"), described) {
+            (true, _) => ("vnd.docker.multiplexed-stream", "\x01\0\0\0\0\0\0\x08waiting\n"),
+            (false, Some(described)) => ("json", described),
+            (false, None) => return Ok(()),
+        };
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/{kind}\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await
+    }
+
+    /// A container of such an engine.
+    async fn container(described: Option<&'static str>) -> Container {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer(stream, described));
+            }
+        });
+        let version = bollard::API_DEFAULT_VERSION;
+        let api = bollard::Docker::connect_with_http(&address, 60, version).unwrap();
+        Container::Docker(DockerContainer { docker: Docker { api }, id: "c".to_owned() })
+    }
+
+    async fn wait(described: Option<&'static str>) -> EngineError {
+        let limit = Duration::from_millis(1);
+        let container = container(described).await;
+        container.wait_within(limit, &Clock::host(), "run app:1").await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_command_that_does_not_end_in_time_is_an_error_with_its_output() {
+        let error = wait(RUNNING).await;
+        assert_eq!(error.to_string(), "failed to run app:1: still running after 0.001 s");
+        let EngineError::StillRunning { stdout, stderr, .. } = error else { panic!() };
+        assert_eq!((&*stdout, &*stderr), ("waiting\n", ""));
+    }
+
+    #[tokio::test]
+    async fn a_command_is_not_still_running_if_the_engine_does_not_say_so() {
+        let error = wait(None).await;
+        assert!(matches!(error, EngineError::Api { .. }), "{error}");
+        assert!(error.is_environment());
+    }
+
+    #[tokio::test]
+    async fn a_container_that_cannot_be_removed_does_not_hide_an_error_before_that() {
+        let cause = Err(EngineError::NoAddress);
+        let error = container(None).await.remove_after::<(), _>(cause).await.unwrap_err();
+        assert!(matches!(error, EngineError::NoAddress), "{error}");
+        let error = container(None).await.remove_after(Ok::<_, EngineError>(())).await.unwrap_err();
+        assert!(error.to_string().contains("remove the container"), "{error}");
     }
 }

@@ -26,7 +26,6 @@ impl Clock {
     }
 
     /// The host's clock.
-    #[cfg(test)]
     pub(crate) fn host() -> Self {
         let start = std::time::Instant::now();
         Self::new(move || start.elapsed())

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use bollard::models::ContainerConfig;
 use bollard::query_parameters::CommitContainerOptionsBuilder;
-use tokio::time::timeout;
 
 use super::docker::api;
-use super::{Docker, EngineError, RunOptions, RunOutput};
+use super::{Clock, Container, Docker, EngineError, RunOptions, RunOutput};
+
+/// The time limit for making an image.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// A container that ran until it exited, and the image made from it. The container is removed.
 #[derive(Clone, Debug)]
@@ -25,30 +27,37 @@ impl Docker {
     /// name. The new image's config is the container's.
     ///
     /// # Errors
-    /// If the container cannot be created or started, runs longer than `limit`, or cannot be
-    /// committed.
+    /// If the container cannot be created or started, runs longer than `limit`
+    /// ([`StillRunning`](EngineError::StillRunning)), or cannot be committed.
     pub async fn run_and_commit(
         &self,
         image: &str,
         options: &RunOptions,
         limit: Duration,
     ) -> Result<Committed, EngineError> {
-        let container = self.create(image, options).await?;
+        self.run_within_and_commit(image, options, limit, &Clock::host()).await
+    }
+
+    /// Like [`run_and_commit`](Self::run_and_commit), with a limit on the time of `clock`.
+    pub(crate) async fn run_within_and_commit(
+        &self,
+        image: &str,
+        options: &RunOptions,
+        limit: Duration,
+        clock: &Clock,
+    ) -> Result<Committed, EngineError> {
+        let container = Container::Docker(self.create(image, options).await?);
         let run = async {
-            container.start(options.stdin.as_deref()).await?;
-            let output = container.wait().await?;
+            container.start(options).await?;
+            let output = container.wait_within(limit, clock, &format!("run {image}")).await?;
             let commit = CommitContainerOptionsBuilder::default().container(container.id()).build();
-            let committed = self.api().commit_container(commit, ContainerConfig::default()).await;
+            let engine = self.api().clone().with_timeout(COMMIT_TIMEOUT);
+            let committed = engine.commit_container(commit, ContainerConfig::default()).await;
             let image = committed.map_err(api("commit the container"))?.id;
             Ok(Committed { output, container: container.id().to_owned(), image })
         };
-        let result = match timeout(limit, run).await {
-            Ok(result) => result,
-            Err(_) => Err(EngineError::Timeout { action: format!("run {image}"), limit }),
-        };
-        let removed = container.remove().await;
-        let committed = result?;
-        removed.map(|()| committed)
+        let result = run.await;
+        container.remove_after(result).await
     }
 
     /// Returns options that run on another image what `options` run on `image`: entrypoint and

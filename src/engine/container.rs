@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use bollard::container::LogOutput;
-use bollard::errors::Error::DockerResponseServerError;
+use bollard::errors::Error::{
+    DockerContainerWaitError, DockerResponseServerError, RequestTimeoutError,
+};
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptions, DownloadFromContainerOptionsBuilder,
@@ -16,9 +17,9 @@ use tokio::io::AsyncWriteExt;
 
 use super::docker::{REQUEST_TIMEOUT, api};
 use super::inspected::Inspected;
-use super::run::OUTPUT_MAX;
+use super::printed::Printed;
 use super::settings::FileToCopy;
-use super::{Docker, EngineError, RunOptions, RunOutput, State, network};
+use super::{Docker, EngineError, Exit, RunOptions, RunOutput, State, network};
 
 fn create_body(options: &RunOptions, image: &str) -> ContainerCreateBody {
     let network_mode = match &options.attachment {
@@ -51,8 +52,8 @@ fn create_body(options: &RunOptions, image: &str) -> ContainerCreateBody {
 /// A container of an engine with Docker's API. It exists until it is removed.
 #[derive(Clone, Debug)]
 pub struct DockerContainer {
-    docker: Docker,
-    id: String,
+    pub(super) docker: Docker,
+    pub(super) id: String,
 }
 
 impl Docker {
@@ -96,18 +97,18 @@ impl DockerContainer {
                 let options =
                     AttachContainerOptionsBuilder::default().stdin(true).stream(true).build();
                 let attached = engine.attach_container(&self.id, Some(options)).await;
-                Some((attached.map_err(api("attach to the container"))?, text))
+                Some((attached.map_err(api("attach to the container"))?, text.to_owned()))
             }
         };
         let started = engine.start_container(&self.id, None).await;
         started.map_err(|error| api("start the container")(error).into_start_error())?;
         if let Some((mut attached, text)) = attached {
-            let written = async {
+            // Meanwhile, the command is waited for: it may not read its input, or exit before it
+            // has read all of it.
+            tokio::spawn(async move {
                 attached.input.write_all(text.as_bytes()).await?;
                 attached.input.shutdown().await
-            };
-            // The command may exit before it has read all of its input.
-            let _ = written.await;
+            });
         }
         Ok(())
     }
@@ -167,17 +168,27 @@ impl DockerContainer {
     /// # Errors
     /// If the request fails.
     pub async fn wait_for_exit(&self) -> Result<i64, EngineError> {
-        let mut exits = self.docker.api().wait_container(&self.id, None::<WaitContainerOptions>);
-        match exits.next().await {
-            Some(Ok(exit)) => Ok(exit.status_code),
-            // bollard returns an error for each exit code except 0.
-            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => Ok(code),
-            Some(Err(error)) => Err(api("wait for the container")(error)),
-            None => {
-                let problem = "the engine did not report the container's exit code";
-                Err(EngineError::Unexpected(problem.to_owned()))
-            }
+        loop {
+            let options = None::<WaitContainerOptions>;
+            let mut exits = self.docker.api().wait_container(&self.id, options);
+            return match exits.next().await {
+                Some(Ok(exit)) => Ok(exit.status_code),
+                // bollard returns an error for each exit code except 0.
+                Some(Err(DockerContainerWaitError { code, .. })) => Ok(code),
+                // The container is running for longer than a request may take.
+                Some(Err(RequestTimeoutError)) => continue,
+                Some(Err(error)) => Err(api("wait for the container")(error)),
+                None => {
+                    let problem = "the engine did not report the container's exit code";
+                    Err(EngineError::Unexpected(problem.to_owned()))
+                }
+            };
         }
+    }
+
+    pub(super) async fn exit(&self) -> Result<Exit, EngineError> {
+        let code = self.wait_for_exit().await?;
+        Ok(Exit { code, out_of_memory: None, duration: None })
     }
 
     /// Waits until the container exits, and returns its exit code and output.
@@ -185,8 +196,15 @@ impl DockerContainer {
     /// # Errors
     /// If a request fails, or the output is too long.
     pub async fn wait(&self) -> Result<RunOutput, EngineError> {
-        let code = self.wait_for_exit().await?;
-        // Only the container's description says so.
+        let exit = self.exit().await?;
+        self.output_after(exit).await
+    }
+
+    pub(super) async fn output_after(
+        &self,
+        Exit { code, .. }: Exit,
+    ) -> Result<RunOutput, EngineError> {
+        // Only the container's description says whether memory was exhausted.
         let exit = if code == 0 { None } else { self.state().await?.exit };
         let out_of_memory = exit.and_then(|exit| exit.out_of_memory);
         let (stdout, stderr) = self.logs().await?;
@@ -199,22 +217,10 @@ impl DockerContainer {
     /// If the request fails, or the output is too long.
     pub async fn logs(&self) -> Result<(String, String), EngineError> {
         let options = LogsOptionsBuilder::default().stdout(true).stderr(true).build();
-        let mut logs = self.docker.api().logs(&self.id, Some(options));
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        while let Some(output) = logs.next().await {
-            match output.map_err(api("read the container's output"))? {
-                LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
-                LogOutput::StdOut { message } | LogOutput::Console { message } => {
-                    stdout.extend_from_slice(&message)
-                }
-                LogOutput::StdIn { .. } => {}
-            }
-            if stdout.len() + stderr.len() > OUTPUT_MAX {
-                return Err(EngineError::OutputTooLarge);
-            }
-        }
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ok((text(stdout), text(stderr)))
+        let logs = self.docker.api().logs(&self.id, Some(options));
+        let mut printed = Printed::default();
+        printed.read(logs, "read the container's output").await?;
+        Ok(printed.into_text())
     }
 
     /// Returns the exit code and the output of the last run of the container's health check, if

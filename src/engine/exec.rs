@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use bollard::container::LogOutput;
 use bollard::exec::StartExecResults;
 use bollard::models::ExecConfig;
-use futures_util::StreamExt;
-use tokio::time::timeout;
 
 use super::docker::api;
-use super::run::OUTPUT_MAX;
-use super::{DockerContainer, EngineError, RunOutput};
+use super::printed::Printed;
+use super::{Clock, DockerContainer, EngineError, RunOutput};
+
+/// The action of errors, which follows "failed to".
+const ACTION: &str = "run a command in the container";
 
 impl DockerContainer {
     /// Runs `command` in the running container, as `user` or else as the container's user, and
@@ -18,27 +18,24 @@ impl DockerContainer {
     /// container.
     ///
     /// # Errors
-    /// If the command cannot be started, runs longer than `limit`, or prints too much.
+    /// If the command cannot be started, runs longer than `limit`
+    /// ([`StillRunning`](EngineError::StillRunning)), or prints too much.
     pub async fn exec(
         &self,
         command: &[String],
         user: Option<&str>,
         limit: Duration,
     ) -> Result<RunOutput, EngineError> {
-        let run = self.exec_without_limit(command, user);
-        match timeout(limit, run).await {
-            Ok(result) => result,
-            Err(_) => {
-                let action = "run a command in the container".to_owned();
-                Err(EngineError::Timeout { action, limit })
-            }
-        }
+        self.exec_within(command, user, limit, &Clock::host()).await
     }
 
-    async fn exec_without_limit(
+    /// Like [`exec`](Self::exec), with a limit on the time of `clock`.
+    pub(super) async fn exec_within(
         &self,
         command: &[String],
         user: Option<&str>,
+        limit: Duration,
+        clock: &Clock,
     ) -> Result<RunOutput, EngineError> {
         let config = ExecConfig {
             attach_stdout: Some(true),
@@ -48,27 +45,21 @@ impl DockerContainer {
             ..ExecConfig::default()
         };
         let engine = self.engine();
-        let failed = || api("run a command in the container");
-        let rejected = |error| failed()(error).into_start_error();
+        let rejected = |error| api(ACTION)(error).into_start_error();
         let id = engine.create_exec(self.id(), config).await.map_err(rejected)?.id;
         let started = engine.start_exec(&id, None).await.map_err(rejected)?;
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        if let StartExecResults::Attached { mut output, .. } = started {
-            while let Some(part) = output.next().await {
-                match part.map_err(failed())? {
-                    LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
-                    LogOutput::StdOut { message } | LogOutput::Console { message } => {
-                        stdout.extend_from_slice(&message);
-                    }
-                    LogOutput::StdIn { .. } => {}
-                }
-                if stdout.len() + stderr.len() > OUTPUT_MAX {
-                    return Err(EngineError::OutputTooLarge);
+        let mut printed = Printed::default();
+        if let StartExecResults::Attached { output, .. } = started {
+            match clock.timeout(limit, printed.read(output, ACTION)).await {
+                Some(ended) => ended?,
+                None => {
+                    let (action, (stdout, stderr)) = (ACTION.to_owned(), printed.into_text());
+                    return Err(EngineError::StillRunning { action, limit, stdout, stderr });
                 }
             }
         }
-        let code = engine.inspect_exec(&id).await.map_err(failed())?.exit_code.unwrap_or(-1);
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ok(RunOutput { code, out_of_memory: None, stdout: text(stdout), stderr: text(stderr) })
+        let code = engine.inspect_exec(&id).await.map_err(api(ACTION))?.exit_code.unwrap_or(-1);
+        let (stdout, stderr) = printed.into_text();
+        Ok(RunOutput { code, out_of_memory: None, stdout, stderr })
     }
 }

@@ -21,6 +21,8 @@ use crate::engine::{self, EngineError, FileToCopy, RunOutput, State};
 const FILE_MAX: usize = 256 << 20;
 /// The part of an archive that is not the file.
 const HEADERS_MAX: usize = 1 << 20;
+/// The time limit for reading the output of a container that has exited.
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The time in which the exit of a container that was stopped is reported.
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -96,7 +98,8 @@ impl<'d> Container<'d> {
         limit: Duration,
     ) -> Result<RunOutput, HarnessError> {
         let command: Vec<String> = command.iter().map(ToString::to_string).collect();
-        Ok(self.container.exec(&command, user, limit).await?)
+        let clock = self.daemon.vm().clock();
+        Ok(self.container.exec_within(&command, user, limit, clock).await?)
     }
 
     /// Makes a port of the container reachable on this host: a number is a TCP port, and
@@ -223,21 +226,18 @@ impl<'d> Container<'d> {
     /// If the container still runs then ([`StillRunning`](HarnessError::StillRunning)), a request
     /// fails, or the output is too large.
     pub async fn wait(&self, limit: Duration) -> Result<RunOutput, HarnessError> {
-        let exit = async {
-            while let Err(error) = self.container.wait_for_exit().await {
-                // A long request times out, which does not mean that the container has a problem.
-                if !self.container.state().await.map_err(|_| error)?.running {
-                    break;
-                }
+        let (clock, action) = (self.daemon.vm().clock(), format!("wait for {}", self.image));
+        let wait = Box::pin(async {
+            let output = self.container.wait_within(limit, clock, &action).await?;
+            exits::completed(self.daemon, self.container.id(), output).await
+        });
+        match self.daemon.watched(&action, limit.saturating_add(OUTPUT_TIMEOUT), wait).await {
+            Err(HarnessError::Engine(EngineError::StillRunning { stdout, stderr, .. })) => {
+                let output = describe_output(&stdout, &stderr);
+                Err(HarnessError::StillRunning { image: self.image.clone(), limit, output })
             }
-            exits::wait(self.daemon, &self.container).await
-        };
-        if let Some(ended) = self.daemon.vm().clock().timeout(limit, exit).await {
-            return ended;
+            ended => ended,
         }
-        let (stdout, stderr) = self.container.logs().await.unwrap_or_default();
-        let output = describe_output(&stdout, &stderr);
-        Err(HarnessError::StillRunning { image: self.image.clone(), limit, output })
     }
 
     /// Removes the container and its volumes. A running container is killed.

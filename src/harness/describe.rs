@@ -41,6 +41,15 @@ fn describe_exit(state: &State) -> String {
     format!("its command ended with {}", exit.as_deref().unwrap_or("no code"))
 }
 
+/// Describes a command that did not end in time, with the end of what it printed.
+pub(crate) fn describe_still_running(stdout: &str, stderr: &str) -> String {
+    let printed = [("standard error", stderr), ("standard output", stdout)];
+    let printed = printed.iter().filter(|(_, output)| !output.is_empty());
+    let printed =
+        printed.map(|(name, output)| format!(", {name} {}", value::excerpt_of_end(output)));
+    format!("still running{}", printed.collect::<String>())
+}
+
 /// Describes the end of the output of a container.
 pub(super) fn describe_output(stdout: &str, stderr: &str) -> String {
     let described = [("standard error", stderr), ("standard output", stdout)].map(
@@ -50,4 +59,22 @@ pub(super) fn describe_output(stdout: &str, stderr: &str) -> String {
         },
     );
     described.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_is_still_running_is_described_with_what_it_printed() {
+        assert_eq!(describe_still_running("", ""), "still running");
+        assert_eq!(
+            describe_still_running("waiting for db\n", ""),
+            "still running, standard output \"waiting for db\\n\""
+        );
+        assert_eq!(
+            describe_still_running("a", "b"),
+            "still running, standard error \"b\", standard output \"a\""
+        );
+    }
 }

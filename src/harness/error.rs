@@ -115,6 +115,7 @@ impl HarnessError {
         match self {
             Self::Vm(error) => error.is_environment(),
             Self::Build(error) => error.is_environment(),
+            Self::Engine(EngineError::StillRunning { .. }) => false,
             Self::Engine(_) | Self::Meanwhile { .. } | Self::Forward { .. } => true,
             Self::Mount { .. }
             | Self::NotReady { .. }

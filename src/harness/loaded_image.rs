@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio::time::timeout;
 
 use super::container::Container;
 use super::daemon::Daemon;
@@ -182,16 +181,19 @@ impl<'d> LoadedImage<'d> {
     ) -> Result<(RunOutput, Self), HarnessError> {
         let options = &self.completed(options).await?;
         let action = format!("run {}", self.reference);
+        // The run has a time limit of its own.
+        let total_limit = limit + CONTAINER_TIMEOUT + 2 * node_commit::TIMEOUT;
         let Some(docker) = self.daemon.engine().docker() else {
             let run = Box::pin(self.run_and_commit_on_node(options, limit));
-            let limit = limit + CONTAINER_TIMEOUT + 2 * node_commit::TIMEOUT;
-            let (output, name) = self.daemon.watched(&action, limit, run).await?;
+            let (output, name) = self.daemon.watched(&action, total_limit, run).await?;
             self.daemon.note_committed(&name);
             return Ok((output, Self { daemon: self.daemon, reference: name, made_from: None }));
         };
-        let run =
-            Box::pin(async { Ok(docker.run_and_commit(&self.reference, options, limit).await?) });
-        let ran = self.daemon.watched(&action, limit + CONTAINER_TIMEOUT, run).await?;
+        let (image, clock) = (&self.reference, self.daemon.vm().clock());
+        let run = Box::pin(async {
+            Ok(docker.run_within_and_commit(image, options, limit, clock).await?)
+        });
+        let ran = self.daemon.watched(&action, total_limit, run).await?;
         self.daemon.note_committed(&ran.image);
         let output = exits::completed(self.daemon, &ran.container, ran.output).await?;
         let made_from = self.made_from.clone().or(Some(self.reference.clone()));
@@ -205,21 +207,15 @@ impl<'d> LoadedImage<'d> {
         limit: Duration,
     ) -> Result<(RunOutput, String), HarnessError> {
         let container = self.daemon.engine().start(&self.reference, options).await?;
-        let result = match timeout(limit, exits::wait(self.daemon, &container)).await {
-            Err(_) => {
-                Err(EngineError::Timeout { action: format!("run {}", self.reference), limit }
-                    .into())
-            }
-            Ok(Err(error)) => Err(error),
-            Ok(Ok(output)) => {
-                let name = self.daemon.commit_on_node(&self.reference, container.id()).await;
-                name.map(|name| (output, name))
-            }
+        let (clock, action) = (self.daemon.vm().clock(), format!("run {}", self.reference));
+        let run = async {
+            let output = container.wait_within(limit, clock, &action).await?;
+            let output = exits::completed(self.daemon, container.id(), output).await?;
+            let name = self.daemon.commit_on_node(&self.reference, container.id()).await?;
+            Ok((output, name))
         };
-        let removed = container.remove().await;
-        let committed = result?;
-        removed?;
-        Ok(committed)
+        let result = run.await;
+        container.remove_after(result).await
     }
 
     /// Returns `options` with the entrypoint and command that the image should have, if its config
@@ -297,20 +293,17 @@ impl<'d> LoadedImage<'d> {
         later: bool,
     ) -> Result<(RunOutput, String), HarnessError> {
         let options = &self.completed(options).await?;
-        let engine = self.daemon.engine();
+        let (engine, clock) = (self.daemon.engine(), self.daemon.vm().clock());
         let run = Box::pin(async {
             let (container, result) =
-                engine.run_until_exit(&self.reference, options, limit).await?;
+                engine.run_until_exit(&self.reference, options, limit, clock).await?;
             let id = container.id().to_owned();
             // One that still runs could disturb others, and names in a pod are used again.
             if later && result.is_ok() && options.pod.is_none() {
                 self.daemon.remove_later(container);
                 return Ok((result?, id));
             }
-            let removed = container.remove().await;
-            let output = result?;
-            removed?;
-            Ok((output, id))
+            Ok((container.remove_after(result).await?, id))
         });
         // The run has a timeout of its own; creating and removing the container take time, too.
         let action = format!("run {}", self.reference);

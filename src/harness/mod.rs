@@ -121,7 +121,7 @@ mod watch;
 
 pub use container::Container;
 pub use daemon::Daemon;
-pub(crate) use describe::{describe_end, found_exit_code};
+pub(crate) use describe::{describe_end, describe_still_running, found_exit_code};
 pub(crate) use end_notice::EndNotice;
 pub use error::HarnessError;
 pub use forwarded_port::ForwardedPort;

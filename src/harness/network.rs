@@ -2,8 +2,7 @@
 
 use super::daemon::Daemon;
 use super::error::HarnessError;
-use super::node_files::random_name;
-use crate::engine::{EngineError, NetworkAttachment, limits};
+use crate::engine::{EngineError, NetworkAttachment, limits, random_name};
 
 /// A network of an engine. It exists until it is removed, or its VM ends.
 #[derive(Debug)]

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use super::daemon::Daemon;
 use super::error::HarnessError;
-use super::node_files::random_name;
-use crate::engine::{EngineError, FileToCopy};
+use crate::engine::{EngineError, FileToCopy, random_name};
 use crate::image::Digest;
 
 /// The name of these images; their tags are random.

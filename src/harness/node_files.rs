@@ -1,12 +1,11 @@
 //! Settings of containers that a kubelet implements with folders of its node, which it mounts into
 //! pods: files, file systems in memory, `/etc/hosts`. CRI has nothing else for them.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use super::daemon::Daemon;
 use super::error::HarnessError;
-use crate::engine::{Engine, EngineError, FileToCopy, RunOptions, Settings};
+use crate::engine::{Engine, EngineError, FileToCopy, RunOptions, Settings, random_name};
 
 /// The folder of the guest, in memory, with a folder for each container.
 const FOLDER: &str = "/run/seatrial/containers";
@@ -35,11 +34,6 @@ pub(super) enum Owners {
 /// Returns a new folder of the guest for one container.
 pub(super) fn new_folder() -> String {
     format!("{FOLDER}/{}", random_name())
-}
-
-/// Returns a name that nothing else has.
-pub(super) fn random_name() -> String {
-    format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
 impl Daemon {

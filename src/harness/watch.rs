@@ -25,12 +25,25 @@ const EXIT_NOTICE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Daemon {
     /// Waits for `request`, for `limit` at most. `action` names the request in errors, in the
-    /// infinitive: "load the image". The request is boxed, because unoptimized code needs
-    /// space on the stack for each time that it is moved.
+    /// infinitive: "load the image".
     pub(super) async fn watched<T>(
         &self,
         action: &str,
         limit: Duration,
+        request: Pin<Box<impl Future<Output = Result<T, HarnessError>>>>,
+    ) -> Result<T, HarnessError> {
+        let timed_out = || EngineError::Timeout { action: action.to_owned(), limit };
+        let answer = async {
+            let answer = self.vm().clock().timeout(limit, request).await;
+            answer.unwrap_or_else(|| Err(timed_out().into()))
+        };
+        self.watched_to_end(Box::pin(answer)).await
+    }
+
+    /// Waits for `request`, which has time limits of its own. It is boxed, because unoptimized code
+    /// needs space on the stack for each time that it is moved.
+    pub(crate) async fn watched_to_end<T>(
+        &self,
         request: Pin<Box<impl Future<Output = Result<T, HarnessError>>>>,
     ) -> Result<T, HarnessError> {
         let clock = self.vm().clock();
@@ -38,13 +51,11 @@ impl Daemon {
             Ok(uptime) => uptime,
             Err(error) => return Err(self.exit_error().await.unwrap_or(error.into())),
         };
-        let timed_out = || EngineError::Timeout { action: action.to_owned(), limit };
         let failure = tokio::select! {
             biased;
-            answer = clock.timeout(limit, request) => match answer {
-                Some(Err(error)) if error.is_environment() => error,
-                Some(answer) => return answer,
-                None => timed_out().into(),
+            answer = request => match answer {
+                Err(error) if error.is_environment() || is_still_running(&error) => error,
+                answer => return answer,
             },
             exited = self.vm().wait_for_exit() => return Err(exited.into()),
             unresponsive = self.unresponsive() => unresponsive.into(),
@@ -104,4 +115,9 @@ impl Daemon {
         }
         Ok(events)
     }
+}
+
+/// Whether a command did not end in time, which it may owe to the engine.
+fn is_still_running(error: &HarnessError) -> bool {
+    matches!(error, HarnessError::Engine(EngineError::StillRunning { .. }))
 }

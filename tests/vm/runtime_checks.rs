@@ -35,7 +35,7 @@ stdout = "other\n"
 stderr = { not_contains = "err" }
 [[run]]
 name = "slow"
-container = { command = ["sleep 100"] }
+container = { command = ["echo waiting; sleep 100"] }
 timeout = 8
 [[run]]
 name = "chatty"
@@ -104,6 +104,7 @@ fn commands_and_services_pass_or_fail_on_an_engine_and_all_reports_agree() {
         ["exit code: 4", "standard output: \"out\\n\"", "standard error: \"err\\n\""]
     );
     assert_eq!(mismatches(&verdict, "run slow"), ["duration: still running"]);
+    assert_eq!(case(&verdict, "run slow")["output"], "waiting\n");
     assert_eq!(mismatches(&verdict, "run chatty"), ["size of the output: more"]);
     assert_eq!(
         mismatches(&verdict, "service inspected"),

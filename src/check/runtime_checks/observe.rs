@@ -55,8 +55,7 @@ async fn observe(image: &LoadedImage<'_>, exposed: &BTreeSet<u16>) -> Result<Kin
     let options = RunOptions { network: true, ..RunOptions::default() };
     let container = image.start(&options).await?.into_engine_container();
     let first = first_run(image.daemon(), &container, exposed).await;
-    container.remove().await?;
-    match first? {
+    match container.remove_after(first).await? {
         Observed::Served(ports, stop) => Ok(Kind::Served { ports, stop }),
         Observed::Ended(first) => {
             let second = image.run(&options, 2 * TIMEOUT).await?;

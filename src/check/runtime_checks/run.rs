@@ -57,9 +57,9 @@ pub(super) async fn check(
             }
             Ok((checks, with_output(output, id)))
         }
-        Err(HarnessError::Engine(EngineError::Timeout { .. })) => {
+        Err(HarnessError::Engine(EngineError::StillRunning { stdout, stderr, .. })) => {
             checks.record("duration", format!("at most {limit}"), "still running", false);
-            Ok((checks, Output::default()))
+            Ok((checks, (stdout, stderr).into()))
         }
         Err(error) => Err(error),
     }

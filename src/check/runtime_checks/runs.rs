@@ -11,7 +11,8 @@ use super::companions::Companions;
 use super::output::Output;
 use super::{Findings, RuntimeChecks, environment, run, run_name};
 use crate::check::expectations::{Expectations, RunExpectations};
-use crate::harness::LoadedImage;
+use crate::errors::chain;
+use crate::harness::{HarnessError, LoadedImage};
 
 /// The family of engines that start two containers faster at the same time.
 const SIDE_BY_SIDE: &str = "docker";
@@ -30,7 +31,7 @@ struct Ended {
     duration: Duration,
 }
 
-/// The hint about a command that passed only the second time.
+/// The beginning of the hint about a command that passed only the second time.
 const PASSED_ALONE: &str =
     "it failed while another command ran beside it, and passed when it ran again alone";
 
@@ -59,9 +60,9 @@ impl<'d> RuntimeChecks<'_, 'd> {
                     let (one, two) = tokio::join!(commands.check(first), commands.check(second));
                     for (run, ended) in [(first, one), (second, two)] {
                         // The other one may have used memory or time that this one needs.
-                        let ended = match ended.failed() {
-                            true => commands.check(run).await.after_failure(),
-                            false => ended,
+                        let ended = match ended.failure().filter(|_| ended.engine_remains()) {
+                            Some(failure) => commands.check(run).await.after_failure(&failure),
+                            None => ended,
                         };
                         self.report_run(run, ended, expected).await;
                     }
@@ -116,22 +117,31 @@ impl Commands<'_, '_> {
 }
 
 impl Ended {
-    /// Says that the command failed before, if it passes now.
-    fn after_failure(mut self) -> Self {
-        if !self.failed()
+    /// Says how the command failed before, if it passes now.
+    fn after_failure(mut self, failure: &str) -> Self {
+        if self.failure().is_none()
             && let Ok(Ok((checks, _))) = &mut self.result
         {
-            checks.hint(vec![PASSED_ALONE.to_owned()]);
+            checks.hint(vec![format!("{PASSED_ALONE}; at first: {failure}")]);
         }
         self
     }
 
-    fn failed(&self) -> bool {
+    /// Describes the first failed check, or the error.
+    fn failure(&self) -> Option<String> {
         match &self.result {
-            Ok(Ok((checks, _))) => !checks.mismatches().is_empty(),
-            Ok(Err(_)) => true,
-            Err(_) => false,
+            Ok(Ok((checks, _))) => checks.mismatches().first().map(|check| {
+                format!("{}: expected {}, found {}", check.subject, check.expected, check.found)
+            }),
+            Ok(Err(error)) => Some(chain(error)),
+            Err(_) => None,
         }
+    }
+
+    /// Whether the engine has neither exited with its VM nor restarted. Otherwise, that is what
+    /// the report must show, even if the command would pass now.
+    fn engine_remains(&self) -> bool {
+        !matches!(&self.result, Ok(Err(HarnessError::Vm(_) | HarnessError::Meanwhile { .. })))
     }
 }
 
@@ -139,22 +149,45 @@ impl Ended {
 mod tests {
     use super::*;
     use crate::check::verdict::Checks;
+    use crate::engine::EngineError;
 
-    /// The hints after a command failed and its second run passed, or did not.
-    fn hints(passes: bool) -> Vec<String> {
+    fn ended(findings: Findings) -> Ended {
+        Ended { result: Ok(findings), duration: Duration::ZERO }
+    }
+
+    /// A command with the exit code 1, which is the expected one or not.
+    fn exited(passes: bool) -> Ended {
         let mut checks = Checks::default();
         checks.record("exit code", 0, 1, passes);
-        let result = Ok(Ok((checks, Output::default())));
-        let ended = Ended { result, duration: Duration::ZERO }.after_failure();
+        ended(Ok((checks, Output::default())))
+    }
+
+    /// The hints after a command failed and its second run passed, or did not.
+    fn hints(passes: bool, failure: &str) -> Vec<String> {
+        let ended = exited(passes).after_failure(failure);
         let Ok(Ok((checks, _))) = ended.result else { panic!() };
         checks.into_parts().2
     }
 
     #[test]
-    fn a_command_that_passes_only_the_second_time_says_so() {
-        let expected =
-            "it failed while another command ran beside it, and passed when it ran again alone";
-        assert_eq!(hints(true), [expected]);
-        assert!(hints(false).is_empty());
+    fn a_command_that_passes_only_the_second_time_says_how_it_failed_at_first() {
+        let expected = "it failed while another command ran beside it, and passed when it ran \
+                        again alone; at first: exit code: expected 0, found 1";
+        let failure = exited(false).failure().unwrap();
+        assert_eq!(hints(true, &failure), [expected]);
+        assert!(hints(false, &failure).is_empty());
+        assert_eq!(exited(true).failure(), None);
+        let error = ended(Err(EngineError::NoAddress.into()));
+        let expected = "the container has no address on the engine's network";
+        assert_eq!(error.failure().as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn commands_do_not_run_again_after_the_engine_has_restarted() {
+        let failure = || HarnessError::from(EngineError::NoAddress);
+        assert!(ended(Err(failure())).engine_remains() && exited(false).engine_remains());
+        let events = vec!["docker.service was restarted after 2.1 s".to_owned()];
+        let restarted = HarnessError::Meanwhile { failure: failure().into(), events };
+        assert!(!ended(Err(restarted)).engine_remains());
     }
 }

@@ -5,7 +5,7 @@ use super::output::{DEFAULT_TIMEOUT, found_exit_code};
 use crate::check::expectations::{RunExpectations, SetupCommand, Timeout};
 use crate::check::verdict::Checks;
 use crate::engine::{EngineError, RunOptions};
-use crate::harness::{HarnessError, LoadedImage};
+use crate::harness::{HarnessError, LoadedImage, describe_still_running};
 
 /// A command, with its time limit.
 pub(super) struct Step {
@@ -70,9 +70,9 @@ pub(super) async fn apply<'d>(
                 return Ok(Some(Err(checks)));
             }
             Ok((_, next)) => changed = Some(next),
-            Err(HarnessError::Engine(EngineError::Timeout { .. })) => {
-                let late = failed(format!("at most {}", step.timeout), "still running".to_owned());
-                return Ok(Some(Err(late)));
+            Err(HarnessError::Engine(EngineError::StillRunning { stdout, stderr, .. })) => {
+                let found = describe_still_running(&stdout, &stderr);
+                return Ok(Some(Err(failed(format!("at most {}", step.timeout), found))));
             }
             Err(error) => return Err(error),
         }

@@ -35,8 +35,8 @@ pub(super) async fn check(
         sleep(POLL_INTERVAL).await;
     };
     for expected in expected {
-        let found = Found::Bool(expected.is_present(&inside));
         let present = expected.is_present(&inside);
+        let found = Found::Bool(present);
         checks.record(
             &expected.name,
             &expected.expected,

@@ -30,7 +30,8 @@ const MESSAGE_MAX: usize = 64 << 10;
 
 impl Cri {
     /// Writes `text` to the standard input of a running container, and closes it. Returns when the
-    /// runtime has passed everything on, or when the container has closed its standard input.
+    /// streaming server is connected: the command may not read its input, or exit before it has
+    /// read all of it.
     ///
     /// # Errors
     /// If the container is not running, or the streaming server cannot be reached.
@@ -49,8 +50,8 @@ impl Cri {
             problem: error.to_string(),
             answered: false,
         })?;
-        // A command that ends, or closes its standard input, need not have read all of it.
-        let _ = send(&mut socket, text.as_bytes()).await;
+        let text = text.to_owned();
+        tokio::spawn(async move { send(&mut socket, text.as_bytes()).await });
         Ok(())
     }
 

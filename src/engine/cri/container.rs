@@ -28,10 +28,11 @@ pub struct CriContainer {
 /// up to [`POLL_MAX`]: an emulated node is slowed down by more queries.
 const POLL_FIRST: Duration = Duration::from_millis(20);
 const POLL_MAX: Duration = Duration::from_millis(300);
-/// The size limit of a log. Each line of output has its time and stream in front of it.
-const LOG_MAX: usize = 2 * OUTPUT_MAX;
-/// The end of the runtime's error for a command that did not end in time.
-const DEADLINE_EXCEEDED: &str = "(DeadlineExceeded)";
+/// The most bytes of a log that are read at once.
+const LOG_PART_MAX: usize = 4 << 20;
+/// The end of the runtime's error for a command that did not end in time, after that time
+/// (`internal/cri/server/container_execsync.go`, `execInternal`).
+const EXEC_TIMEOUT: &str = "exceeded: context deadline exceeded (DeadlineExceeded)";
 /// The name of a container that is alone in its pod.
 const CONTAINER_NAME: &str = "container";
 
@@ -136,15 +137,15 @@ impl CriContainer {
     /// # Errors
     /// If a call fails.
     pub async fn wait_for_exit(&self) -> Result<i64, EngineError> {
-        Ok(self.status_after_exit().await?.exit_code.into())
+        Ok(self.exit().await?.code)
     }
 
-    async fn status_after_exit(&self) -> Result<api::ContainerStatus, EngineError> {
+    pub(in crate::engine) async fn exit(&self) -> Result<Exit, EngineError> {
         let mut pause = POLL_FIRST;
         loop {
             let status = self.status().await?;
             if status.state() == ContainerState::ContainerExited {
-                return Ok(status);
+                return Ok(exit(&status));
             }
             sleep(pause).await;
             pause = (pause * 2).min(POLL_MAX);
@@ -156,8 +157,14 @@ impl CriContainer {
     /// # Errors
     /// If a call fails.
     pub async fn wait(&self) -> Result<RunOutput, EngineError> {
-        let status = self.status_after_exit().await?;
-        let (code, out_of_memory) = (status.exit_code.into(), out_of_memory(&status));
+        let exit = self.exit().await?;
+        self.output_after(exit).await
+    }
+
+    pub(in crate::engine) async fn output_after(
+        &self,
+        Exit { code, out_of_memory, .. }: Exit,
+    ) -> Result<RunOutput, EngineError> {
         let (stdout, stderr) = self.logs().await?;
         Ok(RunOutput { code, out_of_memory, stdout, stderr })
     }
@@ -181,9 +188,11 @@ impl CriContainer {
         let time = limit.saturating_add(CALL_TIMEOUT);
         let response = match self.cri.call_within(action, request, time).await {
             Err(EngineError::Cri { problem, answered: true, .. })
-                if problem.ends_with(DEADLINE_EXCEEDED) =>
+                if problem.ends_with(EXEC_TIMEOUT) =>
             {
-                return Err(EngineError::Timeout { action: action.to_owned(), limit });
+                // The runtime discards the output.
+                let (action, [stdout, stderr]) = (action.to_owned(), [const { String::new() }; 2]);
+                return Err(EngineError::StillRunning { action, limit, stdout, stderr });
             }
             response => response.map_err(EngineError::into_start_error)?,
         };
@@ -206,13 +215,7 @@ impl CriContainer {
     /// # Errors
     /// If the log cannot be read, or is too long.
     pub async fn logs(&self) -> Result<(String, String), EngineError> {
-        let log = self.log(0, LOG_MAX).await?;
-        if log.len() == LOG_MAX {
-            return Err(EngineError::OutputTooLarge);
-        }
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        let (stdout, stderr) = log::split(&log);
-        Ok((text(stdout), text(stderr)))
+        log::read(LOG_PART_MAX, |offset| self.log(offset, LOG_PART_MAX)).await
     }
 
     /// Returns the container's state. CRI ignores image health checks; a kubelet runs probes of its
@@ -223,14 +226,8 @@ impl CriContainer {
     pub async fn state(&self) -> Result<State, EngineError> {
         let status = self.status().await?;
         let exited = status.state() == ContainerState::ContainerExited;
-        let nanoseconds = u64::try_from(status.finished_at.saturating_sub(status.started_at)).ok();
-        let exit = exited.then(|| Exit {
-            code: status.exit_code.into(),
-            out_of_memory: out_of_memory(&status),
-            duration: nanoseconds.map(Duration::from_nanos),
-        });
         let running = status.state() == ContainerState::ContainerRunning;
-        Ok(State { running, exit, health: None })
+        Ok(State { running, exit: exited.then(|| exit(&status)), health: None })
     }
 
     /// Returns the IP address of the container's pod.
@@ -270,6 +267,16 @@ impl CriContainer {
         self.stop(Duration::ZERO).await?;
         let request = api::RemoveContainerRequest { container_id: self.id };
         self.cri.call("remove the container", request).await.map(drop)
+    }
+}
+
+/// Returns how a container exited.
+fn exit(status: &api::ContainerStatus) -> Exit {
+    let nanoseconds = u64::try_from(status.finished_at.saturating_sub(status.started_at)).ok();
+    Exit {
+        code: status.exit_code.into(),
+        out_of_memory: out_of_memory(status),
+        duration: nanoseconds.map(Duration::from_nanos),
     }
 }
 

@@ -46,7 +46,7 @@ impl Followed {
     /// Returns the output in the lines that `part` completes.
     fn chunks(&mut self, part: &[u8]) -> Vec<LogChunk> {
         self.line.extend_from_slice(part);
-        let end = self.line.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let end = log::end_of_lines(&self.line);
         let lines: Vec<u8> = self.line.drain(..end).collect();
         let (stdout, stderr) = log::split(&lines);
         let chunks = [LogChunk::Stdout(Bytes::from(stdout)), LogChunk::Stderr(Bytes::from(stderr))];

@@ -1,5 +1,40 @@
 //! Log files in CRI's format (Kubernetes' design document "CRI: log management").
 
+use crate::engine::EngineError;
+use crate::engine::printed::Printed;
+
+/// Reads a log in parts, and returns standard output and standard error. `part` returns the log
+/// from an offset on, up to `part_max` bytes.
+///
+/// # Errors
+/// If `part` fails, or the output is too large: what is in front of each line does not count.
+pub(super) async fn read(
+    part_max: usize,
+    part: impl AsyncFn(u64) -> Result<Vec<u8>, EngineError>,
+) -> Result<(String, String), EngineError> {
+    let (mut printed, mut offset) = (Printed::default(), 0);
+    // The beginning of a line whose end has not been read.
+    let mut line = Vec::new();
+    loop {
+        let part = part(offset).await?;
+        offset += part.len() as u64;
+        line.extend_from_slice(&part);
+        let is_last = part.len() < part_max;
+        let end = if is_last { line.len() } else { end_of_lines(&line) };
+        let (stdout, stderr) = split(&line[..end]);
+        line.drain(..end);
+        printed.add(&stdout, &stderr)?;
+        if is_last {
+            return Ok(printed.into_text());
+        }
+    }
+}
+
+/// Returns the length of the complete lines at the beginning of `log`.
+pub(super) fn end_of_lines(log: &[u8]) -> usize {
+    log.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)
+}
+
 /// Splits a log into standard output and standard error. Each line is `TIME STREAM TAG TEXT`; the
 /// tag `P` (partial) marks a piece of a line that does not end in a newline.
 ///
@@ -24,7 +59,45 @@ pub(super) fn split(log: &[u8]) -> (Vec<u8>, Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::split;
+    use super::*;
+    use crate::engine::run::OUTPUT_MAX;
+
+    const PART_MAX: usize = 1000;
+
+    /// Reads `log` in parts.
+    async fn read_parts(log: &[u8], part_max: usize) -> Result<(String, String), EngineError> {
+        let part = async |offset: u64| {
+            let rest = &log[usize::try_from(offset).unwrap()..];
+            Ok(rest[..rest.len().min(part_max)].to_vec())
+        };
+        read(part_max, part).await
+    }
+
+    #[tokio::test]
+    async fn a_log_is_the_same_if_it_is_read_in_parts() {
+        let line = "2016-10-06T00:17:09.669794202Z stdout F out\n\
+                    2016-10-06T00:17:09.669794202Z stderr P err\n";
+        for count in [0, 1, 11, 12, 100] {
+            let (log, expected) =
+                (line.repeat(count), ("out\n".repeat(count), "err".repeat(count)));
+            for part_max in [1, PART_MAX, line.len() * 11] {
+                let found = read_parts(log.as_bytes(), part_max).await.unwrap();
+                assert_eq!(found, expected, "{count} {part_max}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_output_of_a_log_counts_for_its_limit() {
+        let line = b"2016-10-06T00:17:09.669794202Z stdout F x\n";
+        let log = line.repeat(2 * OUTPUT_MAX / line.len() + 1);
+        let (stdout, stderr) = read_parts(&log, 4 << 20).await.unwrap();
+        assert_eq!((stdout.len(), stderr.len()), (2 * log.len() / line.len(), 0));
+        let line = [&line[..40], &[b'x'; 16 << 10], b"\n"].concat();
+        let log = line.repeat(OUTPUT_MAX / (16 << 10));
+        let error = read_parts(&log, 4 << 20).await.unwrap_err();
+        assert!(matches!(error, EngineError::OutputTooLarge), "{error}");
+    }
 
     #[test]
     fn a_log_is_split_into_its_streams_and_partial_lines_are_joined() {

@@ -26,3 +26,4 @@ mod request;
 
 pub use client::Cri;
 pub use container::CriContainer;
+pub(crate) use request::random_name;

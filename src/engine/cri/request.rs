@@ -13,7 +13,8 @@ pub(super) const LOG_ROOT: &str = "/var/log/pods";
 /// `GeneratePodHostNameAndDomain`).
 pub(super) const POD_NAME: &str = "seatrial";
 
-pub(super) fn random_name() -> String {
+/// Returns a name that nothing else has.
+pub(crate) fn random_name() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 

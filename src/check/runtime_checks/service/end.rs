@@ -6,10 +6,15 @@ use tokio::time::{Instant, sleep};
 
 use super::Service;
 use crate::check::expectations::{StopExpectations, Timeout};
+use crate::engine::EngineError;
 use crate::harness::{HarnessError, POLL_INTERVAL, describe_end, exits};
 
 /// The default timeout of `stop`.
 const DEFAULT_STOP_TIMEOUT: Timeout = Timeout::from_secs(10);
+/// The time limit for the exit of a service that the engine has stopped.
+const AFTER_STOP_TIMEOUT: Duration = Duration::from_secs(60);
+/// The action that failed after that time.
+const ACTION: &str = "wait for the exit of the stopped service";
 /// The time in which a service must end that ends by itself.
 const EXIT_TIMEOUT: Timeout = Timeout::from_secs(60);
 
@@ -28,8 +33,11 @@ impl Service<'_> {
         }
         // Also after it has ended: then this does nothing.
         self.container.stop(grace).await?;
-        let (duration, output) =
-            (begin.elapsed(), exits::wait(self.image.daemon(), self.container).await?);
+        let (duration, daemon) = (begin.elapsed(), self.image.daemon());
+        let exit = Box::pin(exits::wait(daemon, self.container));
+        let late = || EngineError::Timeout { action: ACTION.to_owned(), limit: AFTER_STOP_TIMEOUT };
+        let output =
+            daemon.vm().clock().timeout(AFTER_STOP_TIMEOUT, exit).await.ok_or_else(late)??;
         let sent_kill = expected.signal.as_deref() == Some("SIGKILL");
         let killed = duration >= limit && output.signal() == Some(9) && !sent_kill;
         let found = if killed {

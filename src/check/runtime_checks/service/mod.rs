@@ -38,15 +38,17 @@ pub(super) async fn check(
     let settle_time = begin.elapsed().clamp(SETTLE_MIN, SETTLE_MAX);
     let (checks, end) = (Checks::default(), EndNotice::new(&container));
     let mut service = Service { image, container: &container, expected, settle_time, end, checks };
-    let result = service.check().await;
+    let result = image.daemon().watched_to_end(Box::pin(service.check())).await;
     let mut checks = service.checks;
+    if result.is_err() {
+        return container.remove_after(result).await.map(|()| (checks, Output::default()));
+    }
     if !checks.mismatches().is_empty() {
         checks.hint(hints::of_service(image, &container, expected).await);
     }
     let logs = container.logs().await.unwrap_or_default();
     let id = Some(container.id().to_owned());
     container.remove().await?;
-    result?;
     Ok((checks, Output { container: id, ..logs.into() }))
 }
 
@@ -61,15 +63,20 @@ pub(super) async fn start_ready(
     let (checks, end) = (Checks::default(), EndNotice::new(&container));
     let settle_time = SETTLE_MIN;
     let mut service = Service { image, container: &container, expected, settle_time, end, checks };
-    let ready = service.becomes_ready(&expected.ready).await;
+    let becomes_ready = Box::pin(service.becomes_ready(&expected.ready));
+    let ready = image.daemon().watched_to_end(becomes_ready).await;
     let mut checks = service.checks;
-    if matches!(ready, Ok(true)) {
-        return Ok((checks, Ok(container)));
+    match ready {
+        Ok(true) => return Ok((checks, Ok(container))),
+        Ok(false) => {}
+        Err(_) => {
+            return container.remove_after(ready).await.map(|_| (checks, Err(Output::default())));
+        }
     }
     checks.hint(hints::of_service(image, &container, expected).await);
     let logs = container.logs().await.unwrap_or_default();
     container.remove().await?;
-    ready.map(|_| (checks, Err(logs.into())))
+    Ok((checks, Err(logs.into())))
 }
 
 /// A running service and its checks so far.

@@ -7,7 +7,10 @@ use crate::check::expectations::{ExecExpectations, HttpExpectations, Retries, Te
 use crate::check::runtime_checks::output::{DEFAULT_TIMEOUT, found_exit_code};
 use crate::check::verdict::Checks;
 use crate::engine::EngineError;
-use crate::harness::{HarnessError, POLL_INTERVAL, Probe, check_answer, describe_end, exits, send};
+use crate::harness::{
+    HarnessError, POLL_INTERVAL, Probe, check_answer, describe_end, describe_still_running, exits,
+    send,
+};
 use crate::value;
 
 impl Service<'_> {
@@ -62,12 +65,14 @@ impl Service<'_> {
         let limit = expected.timeout.unwrap_or(DEFAULT_TIMEOUT);
         let shown = value::format(&expected.command);
         let user = expected.user.as_deref();
-        let output = match self.container.exec(&expected.command, user, limit.duration()).await {
+        let (time, clock) = (limit.duration(), self.image.daemon().vm().clock());
+        let output = match self.container.exec_within(&expected.command, user, time, clock).await {
             Ok(output) => output,
-            Err(EngineError::Timeout { .. }) => {
+            Err(EngineError::StillRunning { stdout, stderr, .. }) => {
                 let subject = format!("duration of {shown}");
                 let limit = format!("at most {limit}");
-                checks.record(&subject, limit, "still running", false);
+                let found = describe_still_running(&stdout, &stderr);
+                checks.record(&subject, limit, found, false);
                 return Ok(checks);
             }
             Err(EngineError::Start(problem)) => {
