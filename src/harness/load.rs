@@ -8,12 +8,12 @@ use super::daemon::Daemon;
 use super::error::HarnessError;
 use super::loaded_image::LoadedImage;
 use super::steps::VmSteps;
-use crate::archive::{ArchiveError, Compression, Image, ImageFormat};
+use crate::archive::{ArchiveError, Compression, Image, ImageFormat, ImageSelector, open};
 use crate::archive::{docker, write};
 use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan};
-use crate::engine::ImageFacts;
 use crate::engine::stream::{self, Sender};
-use crate::image::Reference;
+use crate::engine::{Engine, ImageFacts};
+use crate::image::{Digest, Reference};
 
 /// The time limit for loading an image, in addition to that for its size.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(600);
@@ -42,17 +42,17 @@ impl Daemon {
             threads,
             cache: CacheUse::On,
         };
-        let build = move |sender: &mut Sender| -> Result<String, HarnessError> {
+        let build = move |sender: &mut Sender| -> Result<(String, Digest), HarnessError> {
             let summary = assemble(
                 &VmSteps::for_plan(plan(recipe, threads)?),
                 options,
                 Output::Stream(sender),
                 &mut |_| (),
             )?;
-            Ok(summary.reference.unwrap_or_default())
+            Ok((summary.reference.unwrap_or_default(), summary.id))
         };
-        let reference = self.load(BUILT_SIZE, build).await?;
-        self.loaded_image(reference).await
+        let (reference, id) = self.load(BUILT_SIZE, build).await?;
+        self.loaded_image(reference, Some(id)).await
     }
 
     /// Loads the archive at `path`, which must have an image called `reference`.
@@ -65,6 +65,20 @@ impl Daemon {
         path: &Path,
         reference: &str,
     ) -> Result<LoadedImage<'_>, HarnessError> {
+        let needs_id = matches!(self.engine(), Engine::Cri(_));
+        let (from, selector) = (path.to_owned(), ImageSelector::default().named(reference));
+        let read_id = move || needs_id.then(|| open(&from, &selector).ok()).flatten();
+        let image = tokio::task::spawn_blocking(read_id).await.ok().flatten();
+        self.load_file(path, reference, image.map(|image| image.id())).await
+    }
+
+    /// Loads the archive at `path`, which has the image called `reference` with this ID.
+    async fn load_file(
+        &self,
+        path: &Path,
+        reference: &str,
+        id: Option<Digest>,
+    ) -> Result<LoadedImage<'_>, HarnessError> {
         let path = path.to_owned();
         let size = path.metadata().map_or(0, |metadata| metadata.len());
         let read = move |sender: &mut Sender| -> Result<(), HarnessError> {
@@ -73,7 +87,7 @@ impl Daemon {
             Ok(())
         };
         self.load(size, read).await?;
-        self.loaded_image(reference.to_owned()).await
+        self.loaded_image(reference.to_owned(), id).await
     }
 
     /// Loads an open image: the archive it was read from, unless that is an OCI layout, which some
@@ -91,7 +105,7 @@ impl Daemon {
         let reference = image.references.first().cloned();
         if image.format == ImageFormat::DockerArchive && archive.is_file() {
             let reference = reference.unwrap_or_else(|| image.id().to_string());
-            return self.load_archive(archive, &reference).await;
+            return self.load_file(archive, &reference, Some(image.id())).await;
         }
         let reference: Reference =
             reference.as_deref().unwrap_or(DEFAULT_REFERENCE).parse().map_err(
@@ -99,14 +113,15 @@ impl Daemon {
                     ArchiveError::invalid(archive, error.to_string())
                 },
             )?;
-        let (image, sizes, name) = (image.clone(), sizes.to_vec(), reference.to_string());
+        let (id, name) = (image.id(), reference.to_string());
+        let (image, sizes) = (image.clone(), sizes.to_vec());
         let size = sizes.iter().sum();
         let repack = move |sender: &mut Sender| -> Result<(), HarnessError> {
             docker::repack(&image, &sizes, &reference, 0, sender)?;
             Ok(())
         };
         self.load(size, repack).await?;
-        self.loaded_image(name).await
+        self.loaded_image(name, Some(id)).await
     }
 
     /// Streams what `write` writes, about `size` bytes, into the engine.
@@ -120,12 +135,20 @@ impl Daemon {
         self.watched("load the image", limit + WRITER_GRACE, load).await
     }
 
-    /// Returns the image called `reference`, if the engine has it.
+    /// Returns the image called `reference`, if the engine has it. `id` is the ID of the image that
+    /// was sent, if it is known: another image may have had the name before.
     pub(super) async fn loaded_image(
         &self,
         reference: String,
+        id: Option<Digest>,
     ) -> Result<LoadedImage<'_>, HarnessError> {
-        self.inspect(&reference).await?;
+        match (self.engine(), id) {
+            (Engine::Cri(cri), Some(id)) => {
+                let appears = Box::pin(async { Ok(cri.wait_for_image(&reference, id).await?) });
+                self.watched(&format!("inspect {reference}"), INSPECT_TIMEOUT, appears).await?;
+            }
+            _ => drop(self.inspect(&reference).await?),
+        }
         Ok(LoadedImage::new(self, reference))
     }
 

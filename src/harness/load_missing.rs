@@ -102,13 +102,14 @@ impl Daemon {
         if present == 0 {
             return Ok(None);
         }
-        let (id, name) = (image.id().to_string(), reference.to_string());
+        let (id, name) = (image.id(), reference.to_string());
         match self.load_others(image, sizes, reference, present).await {
             Ok(()) => {}
             Err(HarnessError::Engine(EngineError::Load(_))) => return Ok(None),
             Err(error) => return Err(error),
         }
-        let loaded = self.loaded_image(name).await?;
-        Ok((loaded.inspect().await?.id == id).then_some((loaded, present)))
+        let loaded = self.loaded_image(name, Some(id)).await?;
+        let found = loaded.inspect().await?.id;
+        Ok((found == id.to_string()).then_some((loaded, present)))
     }
 }

@@ -131,3 +131,19 @@ async fn a_container_that_uses_all_memory_is_killed_and_the_node_goes_on() {
     let failed = bench.guest("systemctl --failed --no-legend").await;
     assert_eq!(failed, "", "units that failed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_replaces_another_one_of_its_name_is_the_one_that_runs() {
+    let bench = node().await;
+    for version in ["one", "two"] {
+        let recipe = format!("{RECIPE}Env=['VERSION={version}']\n");
+        bench.build(&recipe, version);
+    }
+    // CRI notices an import a little later.
+    for version in ["one", "two", "one", "two"] {
+        let image = bench.daemon.load_archive(&bench.path(version), "pod:1").await.unwrap();
+        assert_eq!(image.config_env().await.unwrap(), [format!("VERSION={version}")]);
+        let output = image.run(&shell("echo $VERSION"), RUN_TIMEOUT).await.unwrap();
+        assert_eq!(output.stdout, format!("{version}\n"));
+    }
+}

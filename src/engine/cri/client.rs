@@ -24,6 +24,7 @@ use super::limits::NETWORKS;
 use super::node::{CALL_TIMEOUT, Node};
 use crate::engine::run::OUTPUT_MAX;
 use crate::engine::{EngineError, ImageFacts, RunOptions, Settings, transport};
+use crate::image::Digest;
 
 type Http = Client<HttpsConnector<HttpConnector>, tonic::body::Body>;
 
@@ -160,17 +161,40 @@ impl Cri {
         &self,
         image: &str,
     ) -> Result<(api::Image, HashMap<String, String>), EngineError> {
+        self.image_status_if(image, |_| Ok(())).await
+    }
+
+    /// Waits until the image called `image` has the ID `id`: the digest of its config. Another
+    /// image may have had the name before.
+    ///
+    /// # Errors
+    /// If that takes too long, or if a call fails.
+    pub(crate) async fn wait_for_image(&self, image: &str, id: Digest) -> Result<(), EngineError> {
+        self.image_status_if(image, |found| has_id(found, id)).await.map(drop)
+    }
+
+    /// Returns an image like [`image_status`](Self::image_status), once `accepts` accepts it. Its
+    /// error says what is wrong.
+    async fn image_status_if(
+        &self,
+        image: &str,
+        accepts: impl Fn(&api::Image) -> Result<(), String>,
+    ) -> Result<(api::Image, HashMap<String, String>), EngineError> {
         let action = format!("inspect {image}");
-        // CRI lists an imported image only after an event from containerd.
+        // CRI knows an imported image only after an event from containerd. Until then, it has no
+        // image of this name, or the one that had the name before.
         let deadline = Instant::now() + IMPORT_TIMEOUT;
         loop {
             let request = api::ImageStatusRequest { image: image_spec(image), verbose: true };
             let response = self.call(&action, request).await?;
-            if let Some(found) = response.image {
-                return Ok((found, response.info));
-            }
+            let problem = match response.image {
+                None => "No such image".to_owned(),
+                Some(found) => match accepts(&found) {
+                    Ok(()) => return Ok((found, response.info)),
+                    Err(problem) => problem,
+                },
+            };
             if Instant::now() >= deadline {
-                let problem = "No such image".to_owned();
                 return Err(EngineError::Cri { action, problem, answered: true });
             }
             sleep(POLL_INTERVAL).await;
@@ -242,7 +266,30 @@ pub(super) fn image_spec(image: &str) -> Option<api::ImageSpec> {
     Some(api::ImageSpec { image: image.to_owned(), ..Default::default() })
 }
 
+/// Checks that `found` has the ID of the image that was imported.
+fn has_id(found: &api::Image, id: Digest) -> Result<(), String> {
+    if found.id == id.to_string() {
+        return Ok(());
+    }
+    let (limit, found) = (IMPORT_TIMEOUT.as_secs(), &found.id);
+    Err(format!("the image {id} was imported, but after {limit} s the name still means {found}"))
+}
+
 /// Formats a gRPC error as its message and the name of its code.
 fn format_status(status: &tonic::Status) -> String {
     format!("{} ({:?})", status.message(), status.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_had_the_name_before_is_not_the_imported_one() {
+        let (old, new) = (Digest::of(b"old"), Digest::of(b"new"));
+        let found = api::Image { id: old.to_string(), ..Default::default() };
+        assert_eq!(has_id(&found, old), Ok(()));
+        let problem = has_id(&found, new).unwrap_err();
+        assert!(problem.contains(&old.to_string()) && problem.contains(&new.to_string()));
+    }
 }
