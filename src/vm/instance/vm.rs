@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 
 use crate::engine::{ApiVersion, Clock};
 use crate::vm::VmError;
@@ -38,8 +38,6 @@ pub struct Vm {
     family: Family,
     started: Instant,
     clock: Clock,
-    /// Allows one request to the guest's wake program at a time, because answers share a pipe.
-    wake_lock: Arc<Mutex<()>>,
     /// The program that carries connections to containers, once it was started.
     pub(super) relay: Arc<OnceCell<Relay>>,
 }
@@ -141,8 +139,8 @@ impl Vm {
         let log = folder.path().join("qemu.log");
         let process = Process::start(qemu, arguments, stdin, &log)?;
         let (family, clock) = (guest.definition.family.clone(), clock::of_process(process.pid()));
-        let (wake_lock, relay) = Default::default();
-        Ok(Self { process, folder, port, accelerator, family, started, clock, wake_lock, relay })
+        let relay = Arc::default();
+        Ok(Self { process, folder, port, accelerator, family, started, clock, relay })
     }
 
     /// Opens a VM that another process has started. It continues when this is dropped.
@@ -164,7 +162,6 @@ impl Vm {
             family: family.clone(),
             started: Instant::now(),
             clock: clock::of_process(pid),
-            wake_lock: Arc::default(),
             relay: Arc::default(),
         })
     }
@@ -179,7 +176,6 @@ impl Vm {
             family: self.family.clone(),
             started: self.started,
             clock: self.clock.clone(),
-            wake_lock: Arc::clone(&self.wake_lock),
             relay: Arc::clone(&self.relay),
         }
     }
@@ -198,7 +194,6 @@ impl Vm {
         &self,
         limit: Duration,
     ) -> Result<Duration, VmError> {
-        let _lock = self.wake_lock.lock().await;
         wake::reseed_and_set_clock(self.folder(), limit, &self.clock).await
     }
 
@@ -207,7 +202,6 @@ impl Vm {
     /// # Errors
     /// If the guest does not answer.
     pub async fn uptime(&self) -> Result<Duration, VmError> {
-        let _lock = self.wake_lock.lock().await;
         wake::uptime(self.folder(), ANSWER_TIMEOUT, &self.clock).await
     }
 
@@ -218,7 +212,6 @@ impl Vm {
         seconds: u64,
     ) -> Result<(Duration, Option<ApiVersion>), VmError> {
         let Family { socket, needs, .. } = &self.family;
-        let _lock = self.wake_lock.lock().await;
         let sockets = [socket, needs].map(|socket| socket.as_deref().unwrap_or("-"));
         wake::wait_for_engine(self.folder(), seconds, sockets, &self.clock).await
     }

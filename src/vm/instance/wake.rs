@@ -9,10 +9,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
+use tokio::time::{Instant, sleep};
 
 use crate::engine::{ApiVersion, Clock};
 use crate::vm::VmError;
 use crate::vm::instance::channel::read_line;
+use crate::vm::locks::Lock;
 
 /// The name of the two pipes in a VM's folder, to which QEMU appends `.in` and `.out`. Pipes rather
 /// than a socket, because the guest's end of a pipe always counts as connected: the program can
@@ -21,6 +23,10 @@ pub(in crate::vm) const PIPE_NAME: &str = "wake";
 
 /// The most bytes of an answer: a word, a token, and a time or the reason of a failure.
 const LINE_MAX: usize = 4096;
+/// How long other requests may take: a VM that boots has 120 s until its engine must answer.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(180);
+/// How often a lock that is in use is tried again.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// The number of random bytes for a VM: twice the size of a key of the kernel's generator.
 const SEED_SIZE: usize = 64;
 
@@ -97,6 +103,22 @@ fn failed(command: &str, problem: String) -> VmError {
     VmError::Command { peer: "the guest", command: command.to_owned(), problem }
 }
 
+/// Waits until no other request is under way, of this process or another one: all answers arrive in
+/// the same pipe.
+async fn lock(folder: &Path, command: &str) -> Result<Lock, VmError> {
+    let (path, deadline) = (folder.join("wake.lock"), Instant::now() + LOCK_TIMEOUT);
+    loop {
+        if let Some(lock) = Lock::try_acquire(&path)? {
+            return Ok(lock);
+        }
+        if Instant::now() >= deadline {
+            let seconds = LOCK_TIMEOUT.as_secs();
+            return Err(failed(command, format!("another request was under way for {seconds} s")));
+        }
+        sleep(POLL_INTERVAL).await;
+    }
+}
+
 async fn request(
     folder: &Path,
     command: &str,
@@ -104,6 +126,7 @@ async fn request(
     limit: Duration,
     clock: &Clock,
 ) -> Result<Answer, VmError> {
+    let _lock = lock(folder, command).await?;
     // The answer to a request that timed out may arrive later; the token identifies it.
     let token = random_hex::<8>()?;
     let answer = async {
@@ -131,5 +154,51 @@ async fn request(
     match words.next().as_deref() {
         Some("awake" | "ready") => Ok(Answer { words: words.skip(1).collect() }),
         _ => Err(failed(command, words.skip(1).collect::<Vec<_>>().join(" "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, Write};
+
+    use super::*;
+
+    /// Answers requests in `folder` as a guest does, until it is asked to stop.
+    fn guest(folder: &Path) -> std::io::Result<()> {
+        // Both ends of each pipe stay open, as in QEMU.
+        let open = |name: &str| File::options().read(true).write(true).open(folder.join(name));
+        let (requests, mut answers) = (open("wake.in")?, open("wake.out")?);
+        for request in std::io::BufReader::new(requests).lines() {
+            let request = request?;
+            let token = request.split(' ').nth(1).unwrap_or_default();
+            if request.starts_with("stop") {
+                break;
+            }
+            writeln!(answers, "awake {token} 1.5")?;
+        }
+        Ok(())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn processes_that_ask_at_once_all_get_their_own_answers() {
+        let folder = tempfile::TempDir::new().unwrap();
+        create_pipes(folder.path()).unwrap();
+        let path = folder.path().to_owned();
+        let guest = std::thread::spawn(move || guest(&path));
+        // Each request opens its own pipes and lock, as another process would.
+        let clients = [(); 4].map(|()| {
+            let path = folder.path().to_owned();
+            tokio::spawn(async move {
+                for _ in 0..50 {
+                    uptime(&path, Duration::from_secs(60), &Clock::host()).await?;
+                }
+                Ok::<_, VmError>(())
+            })
+        });
+        for client in clients {
+            client.await.unwrap().unwrap();
+        }
+        std::fs::write(folder.path().join("wake.in"), "stop\n").unwrap();
+        guest.join().unwrap().unwrap();
     }
 }
