@@ -7,11 +7,13 @@ use super::expectations::{ContainerSpec, ExpectationsFile};
 use crate::harness::Daemon;
 use crate::image::DiffId;
 use crate::vm::Options as VmOptions;
+use crate::vm::pool::{IdleVm, end_if_needed};
 
 /// Keeps the VM of a run for the next one.
 ///
 /// The VM is not kept if a container may have changed it, because it was privileged or had
-/// additional capabilities, or if the engine failed.
+/// additional capabilities, or if the engine failed. It ends early if another VM of this process
+/// needs its VM slot: that of a recipe's step, for example.
 #[derive(Clone, Debug, Default)]
 pub struct KeptVm(Arc<Mutex<Option<Kept>>>);
 
@@ -24,7 +26,7 @@ pub(super) struct Kept {
     pub options: VmOptions,
     /// The VM.
     pub daemon: Daemon,
-    /// The reference of the image that was tested.
+    /// The ID of the image that was tested.
     pub image: String,
     /// The layers of that image, lowest first.
     pub layers: Vec<DiffId>,
@@ -45,6 +47,13 @@ impl KeptVm {
     /// Keeps a VM, and ends the one before.
     pub(super) fn keep(&self, vm: Kept) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(vm);
+        end_if_needed(&self.0);
+    }
+}
+
+impl IdleVm for Mutex<Option<Kept>> {
+    fn end(&self) {
+        drop(self.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 

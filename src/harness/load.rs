@@ -14,6 +14,7 @@ use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, as
 use crate::engine::stream::{self, Sender};
 use crate::engine::{Engine, ImageFacts};
 use crate::image::{Digest, Reference};
+use crate::vm::pool::Task;
 
 /// The time limit for loading an image, in addition to that for its size.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(600);
@@ -42,9 +43,11 @@ impl Daemon {
             threads,
             cache: CacheUse::On,
         };
+        // This task keeps its VM while it waits for that of a step.
+        let task = Task::current();
         let build = move |sender: &mut Sender| -> Result<(String, Digest), HarnessError> {
             let summary = assemble(
-                &VmSteps::for_plan(plan(recipe, threads)?),
+                &VmSteps::for_plan_of(task, plan(recipe, threads)?),
                 options,
                 Output::Stream(sender),
                 &mut |_| (),

@@ -254,6 +254,11 @@ impl VmError {
         )
     }
 
+    /// Whether QEMU exited because the guest shut down, or because it was asked to.
+    pub(crate) fn is_shutdown(&self) -> bool {
+        matches!(self, Self::QemuExited { status, .. } if status == "exit status: 0")
+    }
+
     /// Returns a function that makes a [`VmError::File`] of an I/O error.
     pub(super) fn file(
         action: &'static str,

@@ -1,6 +1,7 @@
 //! Steps of recipes with `where = "vm"`.
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -24,12 +25,18 @@ fn folder() -> TempDir {
 
 /// Builds a recipe with `steps`, and returns the finished program.
 fn build(folder: &TempDir, steps: &str) -> Output {
+    program(folder, steps).output().unwrap()
+}
+
+/// The program that builds a recipe with `steps`.
+fn program(folder: &TempDir, steps: &str) -> Command {
     let recipe = format!("name='x'\ntag='1'\narchitecture='amd64'\ncontents=['rootfs']\n{steps}");
     std::fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
     let mut program = Command::new(env!("CARGO_BIN_EXE_seatrial"));
     program.args(["build", "recipe.toml", "-o", "out.tar", "--json"]).current_dir(folder.path());
     // Guests are in the cache; the results of steps must not be.
-    program.arg("--no-cache").output().unwrap()
+    program.arg("--no-cache");
+    program
 }
 
 /// The diff IDs of the image's layers.
@@ -148,4 +155,20 @@ fn a_step_that_fails_in_a_vm_writes_nothing() {
         assert!(message.contains(expected), "{message}");
         assert!(!folder.path().join("out.tar").exists());
     }
+}
+
+#[test]
+fn a_vm_that_is_killed_during_a_step_is_named_as_the_cause() {
+    let folder = folder();
+    let step = "[[run]]\nwhere = 'vm'\ncommand = 'echo begun; busybox sleep 600'\n";
+    let mut build = program(&folder, step).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(build.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let begun = lines.by_ref().find(|line| line.trim() == "begun");
+    assert!(begun.is_some());
+    let parent = build.id().to_string();
+    assert!(Command::new("pkill").args(["-KILL", "-P", &parent]).status().unwrap().success());
+    let rest: Vec<String> = lines.collect();
+    let rest = rest.join("\n");
+    assert!(rest.contains("QEMU exited (signal 9)"), "{rest}");
+    assert_eq!(build.wait().unwrap().code(), Some(3), "{rest}");
 }

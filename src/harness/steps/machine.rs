@@ -3,14 +3,18 @@
 //! A VM is restored from the snapshot that has the most of the image's layers. If much is missing
 //! there, it gets that first, and is saved as a further snapshot before a step runs.
 
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::timeout;
 
 use crate::archive::ArchiveError;
 use crate::harness::{Daemon, HarnessError};
 use crate::vm::instance::Listener;
-use crate::vm::pool::{Layered, LayeredSnapshot, OwnVms, PrepareOptions, layered, prepare};
-use crate::vm::{Egress, Guest, Options};
+use crate::vm::pool::{Layered, LayeredSnapshot, OwnVms, PrepareOptions, Task, layered, prepare};
+use crate::vm::{Egress, Guest, Options, VmError};
 
 use super::program;
 
@@ -21,6 +25,8 @@ const SAVE_SIZE: u64 = 16 << 20;
 const NOTE: &str = "for build steps";
 /// Begins the names of layers in snapshots: they are unpacked, but the engine does not have them.
 const UNPACKED: &str = "unpacked ";
+/// The time in which the end of a VM is noticed after its connections have closed.
+const EXIT_NOTICE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The image below the first step.
 pub(super) struct Image {
@@ -40,36 +46,49 @@ pub(super) struct Running {
 
 /// A thread with a VM. QEMU ends with the thread that started it.
 pub(super) struct Machine {
-    requests: Option<Sender<Request>>,
+    requests: Option<UnboundedSender<Request>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// The image to start a VM for, or `None` to save the VM, and where the answer goes.
-type Request = (Option<Image>, Sender<Result<Running, HarnessError>>);
+/// A request to the thread, and where the answer goes.
+enum Request {
+    Start(Image, Sender<Result<Running, HarnessError>>),
+    Save(Sender<Result<Running, HarnessError>>),
+    Failure(Sender<Option<VmError>>),
+}
 
 impl Machine {
-    /// A machine with `guest`. Starts no VM yet.
-    pub(super) fn new(guest: String, network: bool) -> Self {
-        let (requests, received) = mpsc::channel();
-        let thread = std::thread::spawn(move || serve(guest, network, &received));
+    /// A machine with `guest`, whose steps `task` waits for. Starts no VM yet.
+    pub(super) fn new(guest: String, network: bool, task: Task) -> Self {
+        let egress = if network { Egress::Network } else { Egress::None };
+        let options = Options { egress, ..Options::default() };
+        let vm = StepVm { guest, options, task, daemon: None, saving: None, failure: None };
+        let (requests, received) = unbounded_channel();
+        let thread = std::thread::spawn(move || serve(vm, received));
         Self { requests: Some(requests), thread: Some(thread) }
     }
 
     /// Starts the VM.
     pub(super) fn start(&self, image: Image) -> Result<Running, HarnessError> {
-        self.call(Some(image))
+        let started = self.call(|answer| Request::Start(image, answer));
+        started.unwrap_or_else(|| Err(ArchiveError::WorkerLost.into()))
     }
 
     /// Saves the VM, which has the image's layers and has run no step, and starts it again.
     pub(super) fn save(&self) -> Result<Running, HarnessError> {
-        self.call(None)
+        let started = self.call(Request::Save);
+        started.unwrap_or_else(|| Err(ArchiveError::WorkerLost.into()))
     }
 
-    fn call(&self, image: Option<Image>) -> Result<Running, HarnessError> {
+    /// Returns the reason why the VM has ended, if it has, and not because it was shut down.
+    pub(super) fn failure(&self) -> Option<VmError> {
+        self.call(Request::Failure).flatten()
+    }
+
+    fn call<T>(&self, request: impl FnOnce(Sender<T>) -> Request) -> Option<T> {
         let (sender, answer) = mpsc::channel();
-        let sent = self.requests.as_ref().and_then(|requests| requests.send((image, sender)).ok());
-        let answer = sent.and_then(|()| answer.recv().ok());
-        answer.unwrap_or_else(|| Err(ArchiveError::WorkerLost.into()))
+        self.requests.as_ref()?.send(request(sender)).ok()?;
+        answer.recv().ok()
     }
 }
 
@@ -83,24 +102,22 @@ impl Drop for Machine {
 }
 
 /// Starts and saves the VM as `requests` say, and ends it when their sender is dropped.
-fn serve(guest: String, network: bool, requests: &Receiver<Request>) {
-    let egress = if network { Egress::Network } else { Egress::None };
-    let options = Options { egress, ..Options::default() };
-    let mut vm = StepVm { guest, options, daemon: None, saving: None };
+fn serve(mut vm: StepVm, mut requests: UnboundedReceiver<Request>) {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         // The senders of answers are dropped, which is an error for who waits.
         Err(_) => return,
     };
-    for (image, answer) in requests {
-        let result = runtime.block_on(async {
-            match image {
-                Some(image) => vm.start(image).await,
-                None => vm.save().await,
-            }
-        });
-        let _ = answer.send(result);
-    }
+    runtime.block_on(async {
+        while let Some(request) = vm.next(&mut requests).await {
+            // If nobody waits for the answer any more, the next request does not come.
+            let _ = match request {
+                Request::Start(image, answer) => answer.send(vm.start(image).await).ok(),
+                Request::Save(answer) => answer.send(vm.save().await).ok(),
+                Request::Failure(answer) => answer.send(vm.failure().await).ok(),
+            };
+        }
+    });
     let entered = runtime.enter();
     drop(vm);
     drop(entered);
@@ -111,12 +128,42 @@ fn serve(guest: String, network: bool, requests: &Receiver<Request>) {
 struct StepVm {
     guest: String,
     options: Options,
+    /// The task that waits for the steps.
+    task: Task,
     daemon: Option<Daemon>,
+    /// The reason why the VM has ended.
+    failure: Option<VmError>,
     /// The layers that the VM is saved with, and the snapshot that it was restored from.
     saving: Option<(Guest, Vec<String>, Option<LayeredSnapshot>)>,
 }
 
 impl StepVm {
+    /// Returns the next request. If the VM fails meanwhile, ends it, which closes the connection to
+    /// the program in the guest.
+    async fn next(&mut self, requests: &mut UnboundedReceiver<Request>) -> Option<Request> {
+        if let Some(daemon) = &self.daemon {
+            tokio::select! {
+                biased;
+                request = requests.recv() => return request,
+                failure = daemon.vm().wait_for_exit() => self.failure = Some(failure),
+            }
+            self.daemon = None;
+        }
+        requests.recv().await
+    }
+
+    /// Returns the reason why the VM has ended, or ends within a moment. A VM that was shut down
+    /// has not failed: the step did that.
+    async fn failure(&mut self) -> Option<VmError> {
+        let failure = match (self.failure.take(), &self.daemon) {
+            (None, Some(daemon)) => {
+                timeout(EXIT_NOTICE_TIMEOUT, daemon.vm().wait_for_exit()).await.ok()
+            }
+            (failure, _) => failure,
+        };
+        failure.filter(|failure| !failure.is_shutdown())
+    }
+
     async fn start(&mut self, image: Image) -> Result<Running, HarnessError> {
         // Starting the VM makes the plain snapshot, if it needs one.
         let only_assemble = PrepareOptions { snapshot: false, ..PrepareOptions::default() };
@@ -148,8 +195,8 @@ impl StepVm {
         from: Option<LayeredSnapshot>,
         saveable: bool,
     ) -> Result<Listener, HarnessError> {
-        let layered = Layered { from, saveable };
-        let daemon = Daemon::start_layered(guest, &self.options, OwnVms::Stay, &layered).await?;
+        let (layered, own) = (Layered { from, saveable }, OwnVms::StayFor(self.task));
+        let daemon = Daemon::start_layered(guest, &self.options, own, &layered).await?;
         let folder = format!("{}/{}", guest.definition.family.store, program::FOLDER);
         let vm = self.daemon.insert(daemon).vm();
         Ok(vm.start_listener("steps", program::SOURCE, &[&folder]).await?)

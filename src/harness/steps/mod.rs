@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use self::failure::vm_error;
-use self::machine::{Image, Machine};
+use self::machine::{Image, Machine, Running};
 use self::program::{Ended, Program};
 use super::HarnessError;
 use crate::build::Plan;
@@ -28,11 +28,14 @@ use crate::steps::{
     View, exit_status,
 };
 use crate::vm::Definition;
+use crate::vm::pool::Task;
 
 /// Runs steps in VMs.
 pub struct VmSteps {
     guest: String,
     architecture: String,
+    /// The task that waits for the steps.
+    task: Task,
     state: Mutex<Option<Started>>,
 }
 
@@ -41,7 +44,6 @@ struct Started {
     program: Program,
     /// Whether the VM reaches the network.
     network: bool,
-    #[allow(dead_code)] // keeps the VM
     machine: Machine,
 }
 
@@ -62,12 +64,19 @@ impl VmSteps {
             true => GUEST.to_owned(),
             false => format!("{GUEST}-{architecture}"),
         };
-        Self { guest, architecture: architecture.to_owned(), state: Mutex::new(None) }
+        let (architecture, task) = (architecture.to_owned(), Task::current());
+        Self { guest, architecture, task, state: Mutex::new(None) }
     }
 
     /// Lets the steps of `plan` with `where = "vm"` run in a VM.
-    pub(crate) fn for_plan(mut plan: Plan) -> Plan {
-        let runner = Self::new(plan.platform().arch.goarch());
+    pub(crate) fn for_plan(plan: Plan) -> Plan {
+        Self::for_plan_of(Task::current(), plan)
+    }
+
+    /// Like [`for_plan`](Self::for_plan), if another task waits for the steps than the one that
+    /// calls this.
+    pub(crate) fn for_plan_of(task: Task, mut plan: Plan) -> Plan {
+        let runner = Self { task, ..Self::new(plan.platform().arch.goarch()) };
         plan.run_vm_steps_with(Arc::new(runner));
         plan
     }
@@ -96,21 +105,35 @@ impl VmSteps {
     ) -> Result<Started, StepError> {
         output.status(&format!("starting {}", self.guest));
         let failed = |error: HarnessError| vm_error(&self.guest, error);
-        let machine = Machine::new(self.guest.clone(), network);
+        let machine = Machine::new(self.guest.clone(), network, self.task);
         let diff_ids: Vec<DiffId> = layers.iter().map(|layer| layer.diff_id).collect();
         let sizes = layers.iter().map(|layer| Ok((layer.open)()?.len()));
         let sizes = sizes.collect::<Result<Vec<u64>, StepError>>()?;
         let image = Image { chain_ids: digest::chain_ids(&diff_ids), sizes };
         let running = machine.start(image).map_err(failed)?;
-        let mut program = Program::connect(&self.guest, &running.program)?;
+        let connect = |running: &Running| {
+            let connected = Program::connect(&self.guest, &running.program);
+            connected.map_err(|error| self.explain(error, &machine))
+        };
+        let mut program = connect(&running)?;
         if running.is_saveable {
-            send_missing(&mut program, layers, output)?;
+            let sent = send_missing(&mut program, layers, output);
+            sent.map_err(|error| self.explain(error, &machine))?;
             drop(program);
             output.status("saving a snapshot with the layers");
-            let running = machine.save().map_err(failed)?;
-            program = Program::connect(&self.guest, &running.program)?;
+            program = connect(&machine.save().map_err(failed)?)?;
         }
         Ok(Started { program, network, machine })
+    }
+
+    /// Replaces `error` by the reason why the VM has ended, if it has, because that is the cause.
+    fn explain(&self, error: StepError, machine: &Machine) -> StepError {
+        let is_result = matches!(
+            error,
+            StepError::Failed { .. } | StepError::Invalid { .. } | StepError::Timeout { .. }
+        );
+        let failure = if is_result { None } else { machine.failure() };
+        failure.map_or(error, |failure| vm_error(&self.guest, failure))
     }
 }
 
@@ -139,32 +162,43 @@ impl Runner for VmSteps {
             Some(started) => started,
             None => self.start(step.network, layers, output)?,
         };
-        let program = &mut started.program;
-        send_missing(program, layers, output)?;
-        let names: Vec<String> = layers.iter().map(name).collect();
-        // Starting the VM and sending layers have time limits of their own.
-        program.start(step, &names)?;
-        let title = step.title();
-        match program.wait(output, Instant::now() + step.timeout)? {
-            Ended::Exit(0) => {}
-            Ended::Exit(code) => {
-                let (status, output) = (exit_status(code), output.last_lines());
-                return Err(StepError::failed(step, status, output));
-            }
-            Ended::NotStarted(problem) => {
-                let problem = format!("it does not start: {problem}");
-                return Err(StepError::Invalid { step: title, problem });
-            }
-            Ended::Timeout => {
-                let (limit, output) = (step.timeout, output.last_lines());
-                return Err(StepError::Timeout { step: title, limit, output });
-            }
-        }
-        program.changes(|tar| changes(tar, OverlayFormat::Trusted, RecordedOwners::default()))?;
+        let ran = run(&mut started.program, layers, step, output, changes);
+        ran.map_err(|error| self.explain(error, &started.machine))?;
         // After an error, the VM is not used again.
         *state = Some(started);
         Ok(())
     }
+}
+
+/// Runs a step in a VM.
+fn run(
+    program: &mut Program,
+    layers: &[LowerLayer<'_>],
+    step: &Step,
+    output: &mut Output<'_>,
+    changes: &mut ChangesReader<'_>,
+) -> Result<(), StepError> {
+    send_missing(program, layers, output)?;
+    let names: Vec<String> = layers.iter().map(name).collect();
+    // Starting the VM and sending layers have time limits of their own.
+    program.start(step, &names)?;
+    let title = step.title();
+    match program.wait(output, Instant::now() + step.timeout)? {
+        Ended::Exit(0) => {}
+        Ended::Exit(code) => {
+            let (status, output) = (exit_status(code), output.last_lines());
+            return Err(StepError::failed(step, status, output));
+        }
+        Ended::NotStarted(problem) => {
+            let problem = format!("it does not start: {problem}");
+            return Err(StepError::Invalid { step: title, problem });
+        }
+        Ended::Timeout => {
+            let (limit, output) = (step.timeout, output.last_lines());
+            return Err(StepError::Timeout { step: title, limit, output });
+        }
+    }
+    program.changes(|tar| changes(tar, OverlayFormat::Trusted, RecordedOwners::default()))
 }
 
 /// Sends the layers that the guest does not have.

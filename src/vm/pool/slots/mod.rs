@@ -2,10 +2,12 @@
 //! does not get a slot waits for one, because too many VMs would all become too slow.
 
 mod count;
+mod idle;
 mod owners;
 mod queue;
 mod ticket;
 
 pub(in crate::vm) use count::{VARIABLE, count};
-pub(crate) use owners::OwnVms;
+pub(crate) use idle::{IdleVm, end_if_needed};
+pub(crate) use owners::{OwnVms, Task};
 pub(in crate::vm) use queue::{VmSlot, acquire};

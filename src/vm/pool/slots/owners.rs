@@ -12,23 +12,31 @@ pub(crate) enum OwnVms {
     End,
     /// They do not: the task goes on only when it has the other VM.
     Stay,
+    /// As [`Stay`](Self::Stay), and the new VM belongs to this task, which waits for another
+    /// thread that starts it.
+    StayFor(Task),
     /// They do not, and neither does the new VM: it belongs to the process, not to a task.
     Shared,
 }
 
-/// A task of the async runtime, a thread that runs a future outside of any task, as tests do, or
-/// this process until it exits.
+/// A task of the async runtime, or a thread that runs a future outside of any task, as tests do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Task(Owner);
+
+impl Task {
+    /// Returns the task that calls this.
+    pub(crate) fn current() -> Self {
+        let thread = || Owner::Thread(std::thread::current().id());
+        Self(tokio::task::try_id().map_or_else(thread, Owner::Task))
+    }
+}
+
+/// A task, a thread, or this process until it exits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
     Task(tokio::task::Id),
     Thread(ThreadId),
     Process,
-}
-
-impl Owner {
-    fn current() -> Self {
-        tokio::task::try_id().map_or_else(|| Self::Thread(std::thread::current().id()), Self::Task)
-    }
 }
 
 /// A slot that is held, or a task that waits for a slot.
@@ -62,7 +70,8 @@ impl Registration {
     pub(super) fn waits(folder: &Path, own: OwnVms) -> Self {
         let owner = match own {
             OwnVms::Shared => Owner::Process,
-            OwnVms::End | OwnVms::Stay => Owner::current(),
+            OwnVms::StayFor(Task(owner)) => owner,
+            OwnVms::End | OwnVms::Stay => Task::current().0,
         };
         Self::new(Entry { folder: folder.to_owned(), owner, state: State::Waits })
     }

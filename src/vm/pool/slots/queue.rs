@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::count::{count, host_cpus};
+use super::idle;
 use super::owners::{OwnVms, Registration};
 use super::ticket::Ticket;
 use crate::document;
@@ -86,6 +87,9 @@ async fn wait(
         if is_next && let Some((lock, others)) = take(folder, count)? {
             return Ok(VmSlot { lock, others, registration: waiting.holds() });
         }
+        if is_next {
+            idle::end_all();
+        }
         if !reported && (is_next || start.elapsed() >= SILENT_WAIT) {
             report(&format!("waiting for a VM slot; {}", holders(folder, count)));
             reported = true;
@@ -154,7 +158,10 @@ fn holders(folder: &Path, count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+    use crate::vm::pool::{IdleVm, Task, end_if_needed};
 
     const LIMITS: Limits =
         Limits { other: Duration::from_secs(60), own: Duration::from_millis(100) };
@@ -202,6 +209,35 @@ mod tests {
         let _slot = shared.await.unwrap();
         let error = wait_silently(folder.path(), 1, LIMITS).await.unwrap_err();
         assert!(matches!(error, VmError::OwnSlots { count: 1 }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_waits_on_behalf_of_the_task_that_holds_the_slot_is_noticed() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let _slot = wait_silently(folder.path(), 1, LIMITS).await.unwrap();
+        let (path, own) = (folder.path().to_owned(), OwnVms::StayFor(Task::current()));
+        let waits = tokio::spawn(async move { wait(&path, 1, own, LIMITS, &mut |_| ()).await });
+        let error = waits.await.unwrap().unwrap_err();
+        assert!(matches!(error, VmError::OwnSlots { count: 1 }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_idle_vm_ends_when_another_one_needs_its_slot() {
+        struct Idle(Mutex<Option<VmSlot>>);
+        impl IdleVm for Idle {
+            fn end(&self) {
+                self.0.lock().unwrap().take();
+            }
+        }
+        let folder = tempfile::TempDir::new().unwrap();
+        let first = wait_silently(folder.path(), 2, LIMITS).await.unwrap();
+        let idle = Arc::new(Idle(Mutex::new(Some(first))));
+        end_if_needed(&idle);
+        let second = wait_silently(folder.path(), 2, LIMITS).await.unwrap();
+        assert_eq!(second.others, 1);
+        let third = wait_silently(folder.path(), 2, LIMITS).await.unwrap();
+        assert!(idle.0.lock().unwrap().is_none());
+        drop((second, third));
     }
 
     #[tokio::test]
