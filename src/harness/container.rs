@@ -104,7 +104,8 @@ impl<'d> Container<'d> {
 
     /// Makes a port of the container reachable on this host: a number is a TCP port, and
     /// [`Port::udp`] a UDP port. The container must have a network. Works on every engine, and also
-    /// for ports that the image does not expose.
+    /// for ports that the image does not expose. A TCP client that closes its sending side before
+    /// the answer has ended loses the rest of the answer.
     ///
     /// # Errors
     /// If the container has no address, or the guest does not carry connections.

@@ -160,16 +160,28 @@ const UDP_ECHO: &str = "use Socket; socket S, PF_INET, SOCK_DGRAM, 17 or die; \
     open $_, '>', '/dev/null' for *STDOUT, *STDERR; \
     while (my $from = recv S, my $text, 1500, 0) { send S, $text, 0, $from }";
 
+/// Starts a VM with published ports: 8080 and 53/udp of the guest. Returns those of the host.
+fn up_with_free_ports(up: &NamedVm) -> (u16, u16) {
+    let resources = ["--memory", "1500", "--cpus", "1", "--disk", "20", "--egress"];
+    let start = || {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let udp_port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (publish, udp) = (format!("{port}:8080"), format!("{udp_port}:53/udp"));
+        let publish = ["vm", "up", GUEST, "--name", up.0, "--publish", &publish, "--publish", &udp];
+        let output = seatrial(&[&publish[..], &resources].concat());
+        let error = String::from_utf8_lossy(&output.stderr);
+        // Another program may have taken a port meanwhile.
+        let taken = error.contains("failed to publish") || error.contains("Could not set up host");
+        (!taken).then(|| drop(stdout(&output))).map(|()| (port, udp_port))
+    };
+    std::iter::repeat_with(start).take(3).flatten().next().unwrap()
+}
+
 #[test]
 fn a_named_vm_has_the_resources_and_published_ports_that_it_is_given() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let up = NamedVm("resized-by-a-test");
+    let (port, udp_port) = up_with_free_ports(&up);
     let publish = format!("{port}:8080");
-    let udp_port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let publish_udp = format!("{udp_port}:53/udp");
-    let resources = ["--memory", "1500", "--cpus", "1", "--disk", "20", "--publish", &publish];
-    let network = ["--publish", &publish_udp, "--egress"];
-    stdout(&seatrial(&[&["vm", "up", GUEST, "--name", up.0][..], &resources, &network].concat()));
     let script = "nproc; awk '/MemTotal/ { print int($2 / 1024 / 100) }' /proc/meminfo; \
                   df --output=size -BG /var/lib/docker | tail -n 1; \
                   setsid busybox nc -ll -p 8080 -e echo hello >/dev/null 2>&1 </dev/null &";
