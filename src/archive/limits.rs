@@ -11,7 +11,7 @@ use super::tar::{Member, MemberKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The most bytes that the compressed layers of an image may decompress to together; the same
-    /// for an archive that is compressed as a whole. `None` for 512 MiB and 1100 times the
+    /// for an archive that is compressed as a whole. `None` for 512 MiB plus 1100 times the
     /// compressed size.
     pub size: Option<u64>,
     /// The most entries in all layers together.

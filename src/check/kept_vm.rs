@@ -39,7 +39,7 @@ impl KeptVm {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.take_if(|kept| {
             kept.engine == engine
-                && kept.options.egress == options.egress
+                && kept.options.allowed_egress() == options.allowed_egress()
                 && kept.options.resources == options.resources
         })
     }

@@ -128,12 +128,17 @@ impl Options {
         Self { vm: settings.complete(&self.vm), ..self.clone() }
     }
 
-    /// Returns `file` without the commands and services that the filter excludes: they take time.
+    /// Returns `file` without the commands and services that the filter excludes, and without
+    /// further containers if nothing else needs them: they take time.
     pub(super) fn select(&self, file: &ExpectationsFile) -> ExpectationsFile {
         let mut file = file.clone();
-        let Expectations { run, service, .. } = &mut file.expectations;
+        let Expectations { run, service, container, .. } = &mut file.expectations;
         run.retain(|run| self.selects(&runtime_checks::run_name(run)));
         service.retain(|service| self.selects(&runtime_checks::service_name(service)));
+        let is_selected = |name: &String| self.selects(&runtime_checks::companion_name(name));
+        if run.is_empty() && service.is_empty() && !container.keys().any(is_selected) {
+            container.clear();
+        }
         file
     }
 }

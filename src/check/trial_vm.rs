@@ -48,6 +48,7 @@ impl TrialVm {
         if let Some(Kept { daemon, image, layers, .. }) = kept
             && daemon.engine().ping().await.is_ok()
         {
+            daemon.forget_writable_copies().await;
             let present = PresentLayers::Lowest(common_layers(&diff_ids(input), &[layers]));
             return Ok(Self { daemon, present, previous_image: Some(image) });
         }

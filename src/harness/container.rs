@@ -4,6 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 
 use super::daemon::Daemon;
 use super::describe::{describe_end_and_output, describe_output};
@@ -13,7 +14,7 @@ use super::exits;
 use super::forwarded_port::ForwardedPort;
 use super::log_stream::LogStream;
 use super::probe::{self, Probe};
-use super::ready::{DEFAULT_READY_TIMEOUT, Readiness, Starting};
+use super::ready::{DEFAULT_READY_TIMEOUT, POLL_INTERVAL, Readiness, Starting};
 use crate::conditions::{Port, ReadyConditions};
 use crate::engine::{self, EngineError, FileToCopy, RunOutput, State};
 
@@ -230,7 +231,7 @@ impl<'d> Container<'d> {
         let (clock, action) = (self.daemon.vm().clock(), format!("wait for {}", self.image));
         let wait = Box::pin(async {
             let output = self.container.wait_within(limit, clock, &action).await?;
-            exits::completed(self.daemon, self.container.id(), output).await
+            Ok(exits::completed(self.daemon, self.container.id(), output).await)
         });
         match self.daemon.watched(&action, limit.saturating_add(OUTPUT_TIMEOUT), wait).await {
             Err(HarnessError::Engine(EngineError::StillRunning { stdout, stderr, .. })) => {

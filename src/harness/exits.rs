@@ -10,8 +10,9 @@ use super::{Daemon, HarnessError};
 use crate::engine::{Container, OutOfMemory, RunOutput, State};
 
 /// Prints what the kernel has said of processes that it killed in the control groups of the
-/// container with an ID. The kernel says so before the process ends.
-const SCRIPT: &str = r#"dmesg | grep -F oom-kill: | grep -F -e "$1" || true"#;
+/// container with an ID. The kernel says so before the process ends, but at most ten times in five
+/// seconds.
+const SCRIPT: &str = r#"dmesg | grep -e "oom-kill:.*,task_memcg=[^,]*$1" || true"#;
 /// The time limit of the script.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -19,7 +20,7 @@ const SCRIPT_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) async fn state(daemon: &Daemon, container: &Container) -> Result<State, HarnessError> {
     let mut state = container.state().await?;
     if let Some(exit) = state.exit.as_mut().filter(|exit| exit.code != 0) {
-        exit.out_of_memory = out_of_memory(daemon, container.id()).await?.or(exit.out_of_memory);
+        exit.out_of_memory = out_of_memory(daemon, container.id()).await.or(exit.out_of_memory);
     }
     Ok(state)
 }
@@ -29,25 +30,22 @@ pub(crate) async fn wait(
     daemon: &Daemon,
     container: &Container,
 ) -> Result<RunOutput, HarnessError> {
-    completed(daemon, container.id(), container.wait().await?).await
+    Ok(completed(daemon, container.id(), container.wait().await?).await)
 }
 
 /// Returns the output of the container with this ID with what the kernel knows of its end.
-pub(super) async fn completed(
-    daemon: &Daemon,
-    id: &str,
-    mut output: RunOutput,
-) -> Result<RunOutput, HarnessError> {
+pub(super) async fn completed(daemon: &Daemon, id: &str, mut output: RunOutput) -> RunOutput {
     if output.code != 0 {
-        output.out_of_memory = out_of_memory(daemon, id).await?.or(output.out_of_memory);
+        output.out_of_memory = out_of_memory(daemon, id).await.or(output.out_of_memory);
     }
-    Ok(output)
+    output
 }
 
-async fn out_of_memory(daemon: &Daemon, id: &str) -> Result<Option<OutOfMemory>, HarnessError> {
+/// Returns `None` also if the guest does not answer: the exit code is known all the same.
+async fn out_of_memory(daemon: &Daemon, id: &str) -> Option<OutOfMemory> {
     let arguments = ["-c", SCRIPT, "sh", id];
-    let output = daemon.guest_run("/bin/sh", &arguments, SCRIPT_TIMEOUT).await?;
-    Ok(parse(&output.stdout))
+    let output = daemon.guest_run("/bin/sh", &arguments, SCRIPT_TIMEOUT).await.ok()?;
+    parse(&output.stdout)
 }
 
 /// Reads the kernel's messages about one container (`mm/oom_kill.c`, `dump_oom_summary`).

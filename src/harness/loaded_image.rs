@@ -195,7 +195,7 @@ impl<'d> LoadedImage<'d> {
         });
         let ran = self.daemon.watched(&action, total_limit, run).await?;
         self.daemon.note_committed(&ran.image);
-        let output = exits::completed(self.daemon, &ran.container, ran.output).await?;
+        let output = exits::completed(self.daemon, &ran.container, ran.output).await;
         let made_from = self.made_from.clone().or(Some(self.reference.clone()));
         Ok((output, Self { daemon: self.daemon, reference: ran.image, made_from }))
     }
@@ -308,6 +308,6 @@ impl<'d> LoadedImage<'d> {
         // The run has a timeout of its own; creating and removing the container take time, too.
         let action = format!("run {}", self.reference);
         let (output, id) = self.daemon.watched(&action, limit + CONTAINER_TIMEOUT, run).await?;
-        Ok((exits::completed(self.daemon, &id, output).await?, id))
+        Ok((exits::completed(self.daemon, &id, output).await, id))
     }
 }

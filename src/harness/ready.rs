@@ -98,7 +98,7 @@ impl Starting<'_> {
         {
             return Ok(Some(unmet));
         }
-        if let Some(unmet) = self.unmet_request(conditions.http.as_ref()).await? {
+        if let Some(unmet) = self.unmet_request(conditions.http.as_ref(), deadline).await? {
             return Ok(Some(unmet));
         }
         self.unmet_command(conditions.exec.as_deref(), deadline).await
@@ -132,13 +132,18 @@ impl Starting<'_> {
     async fn unmet_request(
         &self,
         expected: Option<&HttpExpectations>,
+        deadline: Instant,
     ) -> Result<Option<String>, HarnessError> {
         let Some(expected) = expected else { return Ok(None) };
-        let answer = match Box::pin(http::send(self.daemon, self.container, expected)).await? {
-            Probe::Connected(answer) => answer,
-            Probe::Refused(problem) => {
-                return Ok(Some(format!("no connection for {}: {problem}", expected.name())));
-            }
+        let sent = Box::pin(http::send(self.daemon, self.container, expected));
+        let answer = match self.daemon.vm().clock().timeout(time_left(deadline), sent).await {
+            Some(probe) => match probe? {
+                Probe::Connected(answer) => answer,
+                Probe::Refused(problem) => {
+                    return Ok(Some(format!("no connection for {}: {problem}", expected.name())));
+                }
+            },
+            None => return Ok(Some(format!("no complete answer to {}", expected.name()))),
         };
         let mut checks = Checks::default();
         http::check_answer(expected, &answer, &mut checks);
@@ -154,9 +159,7 @@ impl Starting<'_> {
         deadline: Instant,
     ) -> Result<Option<String>, HarnessError> {
         let Some(command) = command else { return Ok(None) };
-        // Also after the deadline, so that a command that works is not missed by a moment.
-        let left = deadline.saturating_duration_since(Instant::now());
-        let limit = left.max(Duration::from_secs(1));
+        let limit = time_left(deadline);
         let shown = value::format(command);
         Ok(match self.container.exec(command, None, limit).await {
             Ok(output) if output.code == 0 => None,
@@ -167,4 +170,10 @@ impl Starting<'_> {
             Err(error) => Some(format!("{shown}: {error}")),
         })
     }
+}
+
+/// The time limit of one attempt. It is more than nothing also after the deadline, so that a
+/// condition that is met is not missed by a moment.
+fn time_left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1))
 }

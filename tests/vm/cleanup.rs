@@ -41,7 +41,8 @@ fn wait_for<T>(what: &str, limit: Duration, mut check: impl FnMut() -> Option<T>
 }
 
 /// The background process of a named VM, killed even if the test fails.
-struct Background(Child);
+/// A program that does not outlive the test.
+pub struct Background(pub Child);
 
 impl Drop for Background {
     fn drop(&mut self) {

@@ -44,7 +44,7 @@ async fn containers_reach_the_hosts_loopback_interface_only_with_egress_to_the_h
         }
     });
     for egress in [Egress::None, Egress::Network, Egress::Host] {
-        let bench = Workbench::with(Options { egress, ..Options::default() }).await;
+        let bench = Workbench::with(Options { egress: Some(egress), ..Options::default() }).await;
         let image = bench.load(RECIPE).await;
         // QEMU connects every address of its network that it answers for to the host.
         for address in ["10.0.2.2", "10.0.2.77", "10.0.2.3"] {

@@ -125,7 +125,7 @@ fn pushed(bench: &Workbench, registry: &Registry) -> (String, String) {
 }
 
 fn with_host() -> Options {
-    Options { egress: Egress::Host, ..Options::default() }
+    Options { egress: Some(Egress::Host), ..Options::default() }
 }
 
 /// Pulls an image with Docker from a registry on this host.

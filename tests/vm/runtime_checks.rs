@@ -80,7 +80,6 @@ name = "short-lived"
 ready = { log = "never printed" }
 "#;
 
-/// Returns the test case called `name`.
 #[test]
 fn commands_and_services_pass_or_fail_on_an_engine_and_all_reports_agree() {
     let sample = SampleImage::new();

@@ -30,6 +30,21 @@ container = { shell = "echo ready; sleep 1; exit 6" }
 ready = { log = "ready" }
 exit_code = 6
 [[service]]
+name = "logs late"
+container = { shell = "echo ready; sleep 2; echo late; sleep 1000" }
+ready = { log = "ready" }
+log = "late"
+[[service]]
+name = "logs at its end"
+container = { shell = "echo ready; sleep 2; echo done; exit 6" }
+ready = { log = "ready" }
+log = "done"
+exit_code = 6
+[[service]]
+name = "answers too late to be ready"
+container = { user = "0", shell = "exec nc -ll -p 80 -e /bin/sh /www/answer" }
+ready = { http = { port = 80, path = "/slow" }, timeout = 3 }
+[[service]]
 name = "ends with another code"
 container = { shell = "echo ready; sleep 1; exit 6" }
 ready = { log = "ready" }
@@ -121,7 +136,7 @@ case $path in
 /echo) printf 'HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n\r\n'
   body=$(head -c "${length%?}")
   printf '{"method": "%s", "header": "%s", "body": "%s"}' "$method" "${name%?}" "$body" ;;
-/slow) printf 'HTTP/1.1 200 OK\r\n\r\no'; sleep 60 ;;
+/slow) printf 'HTTP/1.1 200 OK\r\n\r\no'; sleep 1000 ;;
 *) echo 'SSH-2.0' ;;
 esac
 "#;
@@ -161,7 +176,13 @@ fn services(engine: &str) {
     assert!(gone.starts_with("service: its command ended with exit code 7 after N s"), "{gone}");
     let killed = end("service killed by a signal");
     assert!(killed.contains("exit code 137 (probably ended by signal 9) after N s"), "{killed}");
-    assert_eq!(case(&verdict, "service ends as expected")["outcome"], "passed");
+    for name in ["service ends as expected", "service logs late", "service logs at its end"] {
+        assert_eq!(case(&verdict, name)["outcome"], "passed", "{:#}", case(&verdict, name));
+    }
+    assert_eq!(
+        mismatches(&verdict, "service answers too late to be ready"),
+        ["service: no complete answer to GET /slow at port 80"]
+    );
     let other = end("service ends with another code");
     assert!(other.starts_with("service: its command ended with exit code 6 after N s"), "{other}");
     let requests = mismatches(&verdict, "service dies of a request");

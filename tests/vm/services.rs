@@ -188,6 +188,10 @@ fn services(engine: &str, files_and_signals: &str) {
     assert!(failed[0].to_string().contains("0, which is root"), "{failed:#?}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "deep\n");
     assert!(!sample.path("conf/new").exists());
+    // Further containers start although nothing else is selected.
+    let (_, verdict) =
+        sample.check(EXPECTATIONS, &["--engine", engine, "--filter", "container st"]);
+    assert_eq!(outcomes(&verdict), [("container store", "passed")]);
 }
 
 #[test]

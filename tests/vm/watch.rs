@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use serde_json::Value;
 
-use crate::cleanup::qemu_of;
+use crate::cleanup::{Background, qemu_of};
 use crate::sample_image::{SampleImage, outcomes};
 
 #[test]
@@ -21,9 +21,9 @@ fn a_change_of_contents_recipe_or_expectations_runs_the_checks_again_until_ctrl_
     let mut watch = Command::new(env!("CARGO_BIN_EXE_seatrial"));
     watch.args(["check", "app.toml", "--expect", "e.toml", "--no-vm", "--watch"]);
     watch.current_dir(sample.path("")).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut watch = watch.spawn().unwrap();
-    let mut stdout = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut stderr = BufReader::new(watch.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut watch = Background(watch.spawn().unwrap());
+    let mut stdout = BufReader::new(watch.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut stderr = BufReader::new(watch.0.stderr.take().unwrap()).lines().map(Result::unwrap);
     let mut result = || {
         assert!(stderr.any(|line| line.starts_with("waiting for changes")));
         stdout.find(|line| line.contains(" passed")).unwrap()
@@ -36,8 +36,8 @@ fn a_change_of_contents_recipe_or_expectations_runs_the_checks_again_until_ctrl_
     let recipe = std::fs::read_to_string(sample.path("app.toml")).unwrap();
     std::fs::write(sample.path("app.toml"), recipe.replace("rootfs", "nothing")).unwrap();
     assert!(stderr.any(|line| line.contains("nothing")));
-    kill_process(Pid::from_child(&watch), Signal::INT).unwrap();
-    assert_eq!(watch.wait().unwrap().code(), Some(130));
+    kill_process(Pid::from_child(&watch.0), Signal::INT).unwrap();
+    assert_eq!(watch.0.wait().unwrap().code(), Some(130));
 }
 
 /// A shop, whose stock is in the image of another container.
@@ -49,6 +49,12 @@ ready = { port = 8001, timeout = "20s" }
 name = "sells"
 container.shell = "busybox wget -qO- http://store:8001/stock"
 stdout = "apples"
+[[run]]
+name = "starts with the files of this host"
+stdout = "new\n"
+[run.container]
+mounts = [{ path = "/data", source = "data", writable = true }]
+shell = "cat /data/state; echo used >/data/state"
 "#;
 const STORE: &str = r#"
 name = "sample/store"
@@ -65,29 +71,34 @@ fn a_change_of_another_container_s_recipe_or_contents_runs_the_checks_again_in_t
     std::fs::copy("/bin/busybox", sample.path("store/bin/busybox")).unwrap();
     std::fs::write(sample.path("store/www/stock"), "apples").unwrap();
     std::fs::write(sample.path("store.toml"), STORE).unwrap();
+    std::fs::create_dir(sample.path("data")).unwrap();
+    std::fs::write(sample.path("data/state"), "new\n").unwrap();
     std::fs::write(sample.path("e.toml"), SHOP).unwrap();
     let mut watch = Command::new(env!("CARGO_BIN_EXE_seatrial"));
     watch.args(["check", "app.toml", "--expect", "e.toml", "--watch", "--json"]);
     watch.current_dir(sample.path("")).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut watch = watch.spawn().unwrap();
-    let mut stdout = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut stderr = BufReader::new(watch.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut watch = Background(watch.spawn().unwrap());
+    let mut stdout = BufReader::new(watch.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut stderr = BufReader::new(watch.0.stderr.take().unwrap()).lines().map(Result::unwrap);
     let mut result = || -> Value {
         assert!(stderr.any(|line| line.starts_with("waiting for changes")));
         serde_json::from_str(&stdout.next().unwrap()).unwrap()
     };
     let verdict = result();
+    let kept = ("run starts with the files of this host", "passed");
     assert!(outcomes(&verdict).contains(&("run sells", "passed")), "{verdict:#}");
-    let (vm, _) = qemu_of(&watch);
+    assert!(outcomes(&verdict).contains(&kept), "{verdict:#}");
+    let (vm, _) = qemu_of(&watch.0);
 
     std::fs::write(sample.path("store/www/stock"), "pears").unwrap();
     let verdict = result();
     assert!(outcomes(&verdict).contains(&("run sells", "failed")), "{verdict:#}");
+    assert!(outcomes(&verdict).contains(&kept), "{verdict:#}");
     assert_eq!(verdict["engine_runs"][0]["present_layers"], 1, "the image has not changed");
     std::fs::write(sample.path("store.toml"), STORE.replace("8001", "8002")).unwrap();
     let verdict = result();
     assert!(outcomes(&verdict).contains(&("container store", "failed")), "{verdict:#}");
-    assert_eq!(qemu_of(&watch).0, vm);
-    kill_process(Pid::from_child(&watch), Signal::INT).unwrap();
-    assert_eq!(watch.wait().unwrap().code(), Some(130));
+    assert_eq!(qemu_of(&watch.0).0, vm);
+    kill_process(Pid::from_child(&watch.0), Signal::INT).unwrap();
+    assert_eq!(watch.0.wait().unwrap().code(), Some(130));
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{
-    Expectations, FileExpectations, HttpExpectations, ServiceExpectations, Start, companion,
-    repeated_name,
+    Expectations, FileExpectations, HttpExpectations, RunExpectations, ServiceExpectations, Start,
+    companion, repeated_name,
 };
 use crate::archive::ArchiveError;
 use crate::check::{CheckError, goss, structure_test};
@@ -95,7 +95,9 @@ fn contradiction(expectations: &Expectations) -> Option<String> {
     let addresses =
         || companion::unknown_address(&expectations.container, expectations.containers());
     let names = || repeated_name::find(expectations);
-    let mistake = expectations.vm.mistake().or_else(mistake).or_else(addresses).or_else(files);
+    let runs = || expectations.run.iter().find_map(RunExpectations::mistake);
+    let mistake = expectations.vm.mistake().or_else(mistake).or_else(addresses);
+    let mistake = mistake.or_else(files).or_else(runs);
     mistake.or_else(names).or_else(|| {
         let companions = &expectations.container;
         let companions = companions.iter().map(|(name, spec)| spec.as_service(name));
@@ -293,6 +295,24 @@ mod tests {
         let problem = "file \"/x\" must not exist, so its mode is never checked";
         assert_eq!(error(text), format!("e.toml: {problem}"));
         assert_eq!(error("[[file]]\npath=''\n"), "e.toml: a file has an empty path");
+    }
+
+    #[test]
+    fn a_key_of_a_command_that_is_never_checked_is_an_error() {
+        for (keys, problem) in [
+            (
+                "start='fails'\nexit_code=1",
+                "the start of run \"x\" must fail, so its exit_code is never checked",
+            ),
+            (
+                "start='fails'\nstderr='no'",
+                "the start of run \"x\" must fail, so its stderr is never checked",
+            ),
+            ("start_error='no'", "start_error of run \"x\" needs start = \"fails\""),
+        ] {
+            let text = format!("[[run]]\nname='x'\n{keys}\n");
+            assert_eq!(error(&text), format!("e.toml: {problem}"));
+        }
     }
 
     #[test]

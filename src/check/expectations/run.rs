@@ -9,6 +9,7 @@ use super::container::ContainerSpec;
 use super::container_rules::container;
 use super::exit_code::{CodeOrSignal, exit_code};
 use crate::conditions::{Text, Timeout};
+use crate::value;
 
 /// A command that is run until it ends.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -63,6 +64,23 @@ impl RunExpectations {
             stderr: None,
             timeout: None,
         }
+    }
+
+    /// Describes a key that is never checked, if there is one.
+    pub(super) fn mistake(&self) -> Option<String> {
+        let fails = self.start == Start::Fails;
+        let keys = [
+            ("exit_code", fails && self.exit_code.is_some()),
+            ("stdout", fails && self.stdout.is_some()),
+            ("stderr", fails && self.stderr.is_some()),
+            ("start_error", !fails && self.start_error.is_some()),
+        ];
+        let (key, _) = keys.into_iter().find(|(_, is_useless)| *is_useless)?;
+        let name = value::quote(&self.name);
+        Some(match fails {
+            true => format!("the start of run {name} must fail, so its {key} is never checked"),
+            false => format!("{key} of run {name} needs start = \"fails\""),
+        })
     }
 }
 

@@ -11,9 +11,11 @@ impl ExpectationsFile {
         companions.filter_map(|companion| companion.recipe.as_deref())
     }
 
-    /// Images of further containers, sources of files and mounts, and certificates of authorities.
+    /// The image with which layers are shared, images of further containers, sources of files and
+    /// mounts, and certificates of authorities.
     pub(crate) fn named_files(&self) -> Vec<PathBuf> {
-        let Expectations { container, service, .. } = &self.expectations;
+        let Expectations { container, service, image, .. } = &self.expectations;
+        let shared = image.shares_layers.iter().map(|shared| self.folder.join(&shared.with));
         let images = container.values().filter_map(|companion| companion.image.clone());
         let files = self.expectations.containers().flat_map(|container| &container.files);
         let sources = files.filter_map(|file| Some(self.folder.join(file.source.as_ref()?)));
@@ -23,7 +25,7 @@ impl ExpectationsFile {
         let ready = container.values().filter_map(|companion| companion.ready.http.as_ref());
         let authorities =
             requests.chain(ready).filter_map(|request| request.tls.as_ref()?.ca.clone());
-        images.chain(sources).chain(mounted).chain(authorities).collect()
+        shared.chain(images).chain(sources).chain(mounted).chain(authorities).collect()
     }
 }
 

@@ -17,7 +17,7 @@ pub struct VmSettings {
     /// The size of the disk for images and containers in GiB, at least 16.
     pub disk_gib: Option<u32>,
     /// The connections that the guest may make: `"none"` (the default), `"network"`, or `"host"`.
-    pub egress: Egress,
+    pub egress: Option<Egress>,
 }
 
 impl VmSettings {
@@ -38,7 +38,7 @@ impl VmSettings {
     pub(in crate::check) fn complete(&self, options: &Options) -> Options {
         let given = options.resources;
         Options {
-            egress: options.egress.max(self.egress),
+            egress: options.egress.or(self.egress),
             resources: Resources {
                 memory_mib: given.memory_mib.or(self.memory_mib),
                 cpus: given.cpus.or(self.cpus),
@@ -69,7 +69,7 @@ mod tests {
         let second = VmSettings {
             memory_mib: Some(1024),
             disk_gib: Some(20),
-            egress: Egress::Network,
+            egress: Some(Egress::Network),
             cpus: None,
         };
         let both = first.and(&second);
@@ -77,12 +77,14 @@ mod tests {
             memory_mib: Some(2048),
             cpus: Some(1),
             disk_gib: Some(20),
-            egress: Egress::Network,
+            egress: Some(Egress::Network),
         };
         assert_eq!(both, expected);
         let resources = Resources { memory_mib: Some(512), ..Resources::default() };
         let options = both.complete(&Options { resources, ..Options::default() });
         let expected = Resources { memory_mib: Some(512), cpus: Some(1), disk_gib: Some(20) };
-        assert_eq!((options.resources, options.egress), (expected, Egress::Network));
+        assert_eq!((options.resources, options.allowed_egress()), (expected, Egress::Network));
+        let none = Options { egress: Some(Egress::None), ..Options::default() };
+        assert_eq!(both.complete(&none).allowed_egress(), Egress::None);
     }
 }

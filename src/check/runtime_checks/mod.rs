@@ -47,7 +47,7 @@ pub(super) fn service_name(service: &ServiceExpectations) -> String {
 }
 
 /// Returns the name of a test case about a further container.
-fn companion_name(name: &str) -> String {
+pub(super) fn companion_name(name: &str) -> String {
     format!("container {name}")
 }
 
@@ -102,12 +102,9 @@ impl<'d> RuntimeChecks<'_, 'd> {
     async fn check_commands(&mut self, expected: &Expectations) {
         let Some(changed) = self.set_up(expected).await else { return };
         let image = changed.as_ref().unwrap_or(self.image);
-        if expected.run.is_empty() && expected.service.is_empty() {
-            return;
-        }
-        let Some(companions) = self.start_companions(image, expected).await else {
-            let reason = "a container beside it did not become ready";
-            return commands(expected).for_each(|name| self.skip(name, reason));
+        let companions = match self.start_companions(image, expected).await {
+            Ok(companions) => companions,
+            Err(reason) => return commands(expected).for_each(|name| self.skip(name, &reason)),
         };
         self.check_runs(image, expected, &companions).await;
         for service in &expected.service {
@@ -128,7 +125,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
         let (begin, engine) = (Instant::now(), self.image.daemon().engine());
         let unsupported = |step: &setup::Step| engine.unsupported_to_commit(step.options());
         if let Some(reason) = steps.iter().find_map(unsupported) {
-            let names = std::iter::once(SETUP.to_owned()).chain(commands(expected));
+            let names = std::iter::once(SETUP.to_owned()).chain(cases(expected));
             names.for_each(|name| self.skip(name, reason));
             return None;
         }
@@ -139,7 +136,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
             Err(error) => Err(error),
         };
         self.finish(SETUP.to_owned(), findings, begin);
-        commands(expected).for_each(|name| self.skip(name, "the setup did not succeed"));
+        cases(expected).for_each(|name| self.skip(name, "the setup did not succeed"));
         None
     }
 
@@ -244,8 +241,12 @@ pub(super) fn names(expected: &Expectations) -> Vec<String> {
 
 /// Returns the names of all test cases that need a container.
 fn container_cases(expected: &Expectations) -> impl Iterator<Item = String> {
-    let companions = expected.container.keys().map(|name| companion_name(name));
-    std::iter::once(ENVIRONMENT.to_owned()).chain(companions).chain(commands(expected))
+    std::iter::once(ENVIRONMENT.to_owned()).chain(cases(expected))
+}
+
+/// Returns the names of all test cases about further containers, commands and services.
+fn cases(expected: &Expectations) -> impl Iterator<Item = String> {
+    expected.container.keys().map(|name| companion_name(name)).chain(commands(expected))
 }
 
 /// Returns the names of all test cases about commands and services.

@@ -14,23 +14,28 @@ use crate::harness::LoadedImage;
 const LOCALHOST: &str = "127.0.0.1";
 
 impl<'d> RuntimeChecks<'_, 'd> {
-    /// Starts the containers of `expected`, each when the one before is ready. If one fails, the
-    /// result is `None`.
+    /// Starts the containers of `expected`, each when the one before is ready.
+    ///
+    /// # Errors
+    /// If one fails: a sentence that names it. The others are reported as skipped.
     pub(super) async fn start_companions(
         &mut self,
         image: &LoadedImage<'d>,
         expected: &Expectations,
-    ) -> Option<Companions> {
+    ) -> Result<Companions, String> {
         let mut companions = Companions::default();
         let order = companion::start_order(&expected.container).unwrap_or_default();
-        for name in order {
+        let mut order = order.into_iter();
+        while let Some(name) = order.next() {
             let Some(spec) = expected.container.get(name) else { continue };
             if !self.start_companion(image, name, spec, &mut companions).await {
                 companions.remove().await;
-                return None;
+                let reason = format!("container {name} did not become ready");
+                order.for_each(|later| self.skip(companion_name(later), &reason));
+                return Err(reason);
             }
         }
-        Some(companions)
+        Ok(companions)
     }
 
     /// Starts one container, reports it as a test case, and returns whether it is ready.

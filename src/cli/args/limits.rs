@@ -6,7 +6,7 @@ use crate::archive::Limits;
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(in crate::cli) struct LimitArgs {
     /// Most bytes that an image's compressed layers may decompress to, such as 20G
-    /// [default: 512M and 1100 times the compressed size]
+    /// [default: 512M plus 1100 times the compressed size]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_size: Option<u64>,
 

@@ -67,7 +67,7 @@ impl ResourceArgs {
 
     /// Returns `options` with these resources.
     pub(in crate::cli) fn apply_to(&self, options: Options) -> Options {
-        Options { egress: self.egress.unwrap_or_default(), resources: self.resources(), ..options }
+        Options { egress: self.egress, resources: self.resources(), ..options }
     }
 
     fn resources(&self) -> Resources {

@@ -46,7 +46,7 @@ impl VmArgs {
     /// datagrams.
     pub(super) fn check_published(&self) -> Result<(), UsageError> {
         let has_udp = self.publish.iter().any(|port| port.protocol == Protocol::Udp);
-        match has_udp && self.options().egress == Egress::None {
+        match has_udp && self.options().allowed_egress() == Egress::None {
             true => Err(UsageError(
                 "--publish of a UDP port needs --egress: QEMU drops the answers without it",
             )),

@@ -61,7 +61,7 @@ impl Machine {
     /// A machine with `guest`, whose steps `task` waits for. Starts no VM yet.
     pub(super) fn new(guest: String, network: bool, task: Task) -> Self {
         let egress = if network { Egress::Network } else { Egress::None };
-        let options = Options { egress, ..Options::default() };
+        let options = Options { egress: Some(egress), ..Options::default() };
         let vm = StepVm { guest, options, task, daemon: None, saving: None, failure: None };
         let (requests, received) = unbounded_channel();
         let thread = std::thread::spawn(move || serve(vm, received));

@@ -13,8 +13,8 @@ use crate::vm::published_port::PublishedPort;
 pub struct Options {
     /// How the CPUs run.
     pub accelerator: AcceleratorChoice,
-    /// The connections that the guest may make.
-    pub egress: Egress,
+    /// The connections that the guest may make; none by default.
+    pub egress: Option<Egress>,
     /// Whether the VM boots instead of being restored from a snapshot.
     pub cold: bool,
     /// Whether the VM starts without a VM slot, however many are running.
@@ -32,6 +32,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// The connections that the guest may make.
+    pub fn allowed_egress(&self) -> Egress {
+        self.egress.unwrap_or_default()
+    }
+
     /// Whether the VM is restored from a snapshot.
     pub fn restores(&self) -> bool {
         !self.cold

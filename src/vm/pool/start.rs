@@ -80,7 +80,7 @@ pub(crate) async fn start_layered(
     let vm = boot(guest, accelerator, options, single_thread)?;
     let timeout = options.timeout.unwrap_or(BOOT_TIMEOUT);
     let (engine, timeline) = readiness::wait_for_boot(&vm, timeout).await?;
-    if options.egress == Egress::Host {
+    if options.allowed_egress() == Egress::Host {
         vm.allow_host().await?;
     }
     if options.resources.disk_gib.is_some() {
@@ -96,7 +96,7 @@ fn boot(
     single_thread: bool,
 ) -> Result<Vm, VmError> {
     let boot = BootOptions {
-        network: Network { egress: options.egress, published: &options.published },
+        network: Network { egress: options.allowed_egress(), published: &options.published },
         single_thread,
         kernel_arguments: &options.kernel_arguments,
         ram: None,
@@ -135,11 +135,11 @@ async fn restore(
     (single_thread, saveable): (bool, bool),
 ) -> Result<(Vm, Engine, Timeline), VmError> {
     let saved = snapshot.saved_state();
-    let network = Network { egress: options.egress, published: &options.published };
+    let network = Network { egress: options.allowed_egress(), published: &options.published };
     let vm = Vm::restore(guest, &saved, network, single_thread, saveable).await?;
     let timeout = options.timeout.unwrap_or(RESTORE_TIMEOUT);
     let (engine, timeline) = readiness::wait_for_restored(&vm, timeout).await?;
-    if options.egress == Egress::Host {
+    if options.allowed_egress() == Egress::Host {
         vm.allow_host().await?;
     }
     Ok((vm, engine, timeline))

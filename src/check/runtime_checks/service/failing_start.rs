@@ -40,10 +40,7 @@ impl Service<'_> {
         if let (Some(code), Some(exit)) = (expected_code, exit) {
             self.checks.expect_equal("exit code", &code, &exit.code);
         }
-        if let Some(text) = &self.expected.log {
-            self.check_log(text).await?;
-        }
-        Ok(())
+        self.check_log().await
     }
 
     /// Waits until the service is ready or ends, and returns whether it has ended. Without

@@ -6,3 +6,5 @@ use std::time::Duration;
 /// the engine needed to start the container, which grows with the load of the host.
 pub(super) const SETTLE_MIN: Duration = Duration::from_millis(500);
 pub(super) const SETTLE_MAX: Duration = Duration::from_secs(5);
+/// The time in which the log of a service must become as expected.
+pub(super) const LOG_TIMEOUT: Duration = Duration::from_secs(10);

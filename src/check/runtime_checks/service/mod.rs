@@ -111,13 +111,12 @@ impl Service<'_> {
         for file in &self.expected.file {
             self.check_file(file).await?;
         }
-        if let Some(log) = &self.expected.log {
-            self.check_log(log).await?;
-        }
         if let Some(code) = self.expected.exit_code {
-            return self.check_exit(code).await;
+            self.check_exit(code).await?;
+            return self.check_log().await;
         }
         self.end.or(sleep_until(settled)).await;
+        self.check_log().await?;
         if self.has_ended("keeps running").await? {
             return Ok(());
         }

@@ -3,7 +3,8 @@
 use tokio::time::{Instant, sleep};
 
 use super::Service;
-use crate::check::expectations::{ExecExpectations, HttpExpectations, Retries, Text};
+use super::intervals::LOG_TIMEOUT;
+use crate::check::expectations::{ExecExpectations, HttpExpectations, Retries};
 use crate::check::runtime_checks::output::{DEFAULT_TIMEOUT, found_exit_code};
 use crate::check::verdict::Checks;
 use crate::engine::EngineError;
@@ -105,11 +106,28 @@ impl Service<'_> {
         Ok(checks)
     }
 
-    pub(super) async fn check_log(&mut self, expected: &Text) -> Result<(), HarnessError> {
-        let (stdout, stderr) = self.container.logs().await?;
-        let log = stdout + &stderr;
+    /// Compares the output of the service with the expected one, once it is as expected, or the
+    /// service has ended, or a while is over: it may write to its log after it has answered.
+    pub(super) async fn check_log(&mut self) -> Result<(), HarnessError> {
+        let Some(expected) = &self.expected.log else { return Ok(()) };
+        let mut log = self.log().await?;
+        let appears = async {
+            while !expected.is_match(&log) && self.end.or(sleep(POLL_INTERVAL)).await.is_some() {
+                log = self.log().await?;
+            }
+            Ok::<_, HarnessError>(())
+        };
+        self.image.daemon().vm().clock().timeout(LOG_TIMEOUT, appears).await.transpose()?;
+        if !expected.is_match(&log) {
+            log = self.log().await?;
+        }
         let passed = expected.is_match(&log);
         self.checks.record("log", expected, value::excerpt_of_end(&log), passed);
         Ok(())
+    }
+
+    async fn log(&self) -> Result<String, HarnessError> {
+        let (stdout, stderr) = self.container.logs().await?;
+        Ok(stdout + &stderr)
     }
 }
