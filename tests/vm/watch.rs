@@ -53,6 +53,7 @@ stdout = "apples"
 name = "starts with the files of this host"
 stdout = "new\n"
 [run.container]
+user = "0"
 mounts = [{ path = "/data", source = "data", writable = true }]
 shell = "cat /data/state; echo used >/data/state"
 "#;
