@@ -123,7 +123,7 @@ impl Client {
             return Err(RegistryError::Denied {
                 registry: format!("the token server {host}"),
                 what: scope.describe(),
-                hint: self.login_hint(status),
+                hint: self.login_hint(status == StatusCode::UNAUTHORIZED),
                 message,
             });
         }

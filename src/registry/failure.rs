@@ -5,6 +5,7 @@ use reqwest::{Response, StatusCode, Url};
 use super::client::Client;
 use super::request::Request;
 use super::secret::Credentials;
+use super::token::Challenge;
 use super::{RegistryError, answer, connect};
 use crate::text;
 
@@ -16,7 +17,11 @@ impl Client {
         let (registry, message) = (self.registry.clone(), answer::message(&body));
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let (what, hint) = (request.scope.describe(), self.login_hint(status));
+                // Who has a token has logged in. It only lacks a permission (RFC 6750, section 3.1,
+                // "insufficient_scope").
+                let by_token = matches!(self.challenge(), Some(Challenge::Bearer { .. }));
+                let is_rejected = status == StatusCode::UNAUTHORIZED && !by_token;
+                let (what, hint) = (request.scope.describe(), self.login_hint(is_rejected));
                 RegistryError::Denied { registry, what, hint, message }
             }
             StatusCode::NOT_FOUND => {
@@ -41,9 +46,8 @@ impl Client {
         }
     }
 
-    /// Why access is denied with `status`, and how to get it.
-    pub(super) fn login_hint(&self, status: StatusCode) -> String {
-        let is_rejected = status == StatusCode::UNAUTHORIZED;
+    /// Why access is denied, and how to get it; `is_rejected` if the credentials are not accepted.
+    pub(super) fn login_hint(&self, is_rejected: bool) -> String {
         match (&self.credentials, self.registry.as_str()) {
             (Some(Credentials::Password { username, .. }), _) => {
                 let user = text::shorten(username);

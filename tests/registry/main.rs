@@ -18,6 +18,7 @@ mod hostile; // images made to hurt
 mod image_bills; // bills of materials of images that exist
 mod locations; // images in registries as arguments
 mod mirrors; // the settings of Podman and Docker
+mod permissions; // users who may use some repositories only
 mod proxies; // tunnels through proxies
 mod pull; // images from registries
 mod push; // images to registries

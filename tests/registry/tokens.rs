@@ -67,24 +67,31 @@ fn values(target: &str, name: &str) -> Vec<String> {
     pairs.filter(|(key, _)| *key == name).map(|(_, value)| decode(value)).collect()
 }
 
-/// A token server with one user, and a registry that trusts it.
+/// A token server with one user, and a registry that trusts it. Without credentials, there is only
+/// permission to pull.
 fn services(lab: &Lab) -> (Server, Registry) {
+    services_for(lab, |user, scope| user.is_some() || !scope.contains("push"))
+}
+
+/// A token server whose users have the password `hunter2`, and a registry that trusts it. `grants`
+/// decides which permissions a user has.
+pub fn services_for(
+    lab: &Lab,
+    grants: impl Fn(Option<&str>, &str) -> bool + Send + Sync + 'static,
+) -> (Server, Registry) {
     key_pair(lab);
     let folder = lab.path("");
     let server = Server::start(move |request: &Request| {
-        let basic = format!("Basic {}", STANDARD.encode("captain:hunter2"));
-        match request.header("authorization") {
-            Some(given) if given != basic => {
-                return Reply::new(401, &[], r#"{"details": "incorrect password"}"#);
-            }
-            _ => {}
+        let given = request.header("authorization").map(|value| {
+            let pair = STANDARD.decode(value.strip_prefix("Basic ").unwrap()).unwrap();
+            String::from_utf8(pair).unwrap()
+        });
+        let user = given.as_deref().map(|pair| pair.split_once(':').unwrap());
+        if user.is_some_and(|(_, password)| password != "hunter2") {
+            return Reply::new(401, &[], r#"{"details": "incorrect password"}"#);
         }
-        // Without credentials, there is only permission to pull.
-        let may_push = request.header("authorization").is_some();
-        let scopes: Vec<String> = values(&request.target, "scope")
-            .into_iter()
-            .filter(|scope| may_push || !scope.contains("push"))
-            .collect();
+        let mut scopes = values(&request.target, "scope");
+        scopes.retain(|scope| grants(user.map(|(name, _)| name), scope));
         let body = json!({ "token": token(&folder, &scopes), "expires_in": 300 });
         Reply::new(200, &[("Content-Type", "application/json")], body.to_string())
     });
