@@ -2,9 +2,9 @@
 
 use super::decompress::Codec;
 
-/// libdeflate's level. It takes half the time of zlib's default level, 6, for 1 % fewer bytes of
-/// programs, and 1 % more of text.
-pub(super) const GZIP_LEVEL: i32 = 4;
+/// libdeflate's level. It takes half the time of zlib's default level, 6, for 0.4 % fewer bytes of
+/// Debian packages. Level 2 has 0.4 % more, level 4 takes 8 % longer for 0.5 % fewer.
+pub(super) const GZIP_LEVEL: i32 = 3;
 /// Takes two thirds of the time of zstd's default level, 3, for 4 % more bytes.
 pub(super) const ZSTD_LEVEL: i32 = 2;
 
@@ -14,7 +14,7 @@ pub enum Compression {
     /// No compression.
     #[default]
     None,
-    /// gzip, by libdeflate at level 4.
+    /// gzip, by libdeflate at level 3.
     Gzip,
     /// zstd, level 2.
     Zstd,
