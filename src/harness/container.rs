@@ -4,7 +4,6 @@ use std::io::Read;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::sleep;
 
 use super::daemon::Daemon;
 use super::describe::{describe_end_and_output, describe_output};
@@ -14,7 +13,7 @@ use super::exits;
 use super::forwarded_port::ForwardedPort;
 use super::log_stream::LogStream;
 use super::probe::{self, Probe};
-use super::ready::{DEFAULT_READY_TIMEOUT, POLL_INTERVAL, Readiness, Starting};
+use super::ready::{DEFAULT_READY_TIMEOUT, Readiness, Starting};
 use crate::conditions::{Port, ReadyConditions};
 use crate::engine::{self, EngineError, FileToCopy, RunOutput, State};
 

@@ -210,7 +210,7 @@ impl<'d> LoadedImage<'d> {
         let (clock, action) = (self.daemon.vm().clock(), format!("run {}", self.reference));
         let run = async {
             let output = container.wait_within(limit, clock, &action).await?;
-            let output = exits::completed(self.daemon, container.id(), output).await?;
+            let output = exits::completed(self.daemon, container.id(), output).await;
             let name = self.daemon.commit_on_node(&self.reference, container.id()).await?;
             Ok((output, name))
         };
