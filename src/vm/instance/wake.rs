@@ -163,11 +163,8 @@ mod tests {
 
     use super::*;
 
-    /// Answers requests in `folder` as a guest does, until it is asked to stop.
-    fn guest(folder: &Path) -> std::io::Result<()> {
-        // Both ends of each pipe stay open, as in QEMU.
-        let open = |name: &str| File::options().read(true).write(true).open(folder.join(name));
-        let (requests, mut answers) = (open("wake.in")?, open("wake.out")?);
+    /// Answers requests as a guest does, until it is asked to stop.
+    fn guest(requests: File, mut answers: File) -> std::io::Result<()> {
         for request in std::io::BufReader::new(requests).lines() {
             let request = request?;
             let token = request.split(' ').nth(1).unwrap_or_default();
@@ -183,8 +180,11 @@ mod tests {
     async fn processes_that_ask_at_once_all_get_their_own_answers() {
         let folder = tempfile::TempDir::new().unwrap();
         create_pipes(folder.path()).unwrap();
-        let path = folder.path().to_owned();
-        let guest = std::thread::spawn(move || guest(&path));
+        // Both ends of each pipe stay open, as in QEMU, and are open before the first request.
+        let path = |name: &str| folder.path().join(name);
+        let open = |name: &str| File::options().read(true).write(true).open(path(name)).unwrap();
+        let (requests, answers) = (open("wake.in"), open("wake.out"));
+        let guest = std::thread::spawn(move || guest(requests, answers));
         // Each request opens its own pipes and lock, as another process would.
         let clients = [(); 4].map(|()| {
             let path = folder.path().to_owned();
