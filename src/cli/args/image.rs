@@ -46,6 +46,7 @@ impl ImageArgs {
     }
 
     /// Whether one of several images is selected by its name.
+    #[cfg(feature = "vm")]
     pub(in crate::cli) fn selects_by_name(&self) -> bool {
         self.name.is_some() || self.tag.is_some()
     }
