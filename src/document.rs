@@ -301,7 +301,7 @@ fn with_known_words(message: &str) -> String {
         }
     }
     if message == "invalid type: a table, expected a list" {
-        message += " of tables: [[KEY]] instead of [KEY] in TOML, or [{ ... }]";
+        message += "; in TOML, a list of tables is written [[KEY]] instead of [KEY], or [{ ... }]";
     }
     message
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bollard::errors::Error;
 use bollard::models::{BuildInfo, ImageInspect};
 use bollard::query_parameters::{
-    ImportImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder,
+    ImportImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
+    TagImageOptionsBuilder,
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -233,12 +234,14 @@ impl Docker {
         self.api.tag_image(image, Some(options)).await.map_err(api(format!("tag {image}")))
     }
 
-    /// Removes a tag, and the image itself with its last tag.
+    /// Removes a tag, and the image itself with its last tag; not the images without a tag that it
+    /// was made from.
     ///
     /// # Errors
     /// If the daemon does not have the image, or a container uses it.
     pub async fn remove(&self, image: &str) -> Result<(), EngineError> {
-        let removed = self.api.remove_image(image, None::<RemoveImageOptions>, None).await;
+        let options = RemoveImageOptionsBuilder::default().noprune(true).build();
+        let removed = self.api.remove_image(image, Some(options), None).await;
         removed.map(drop).map_err(api(format!("remove {image}")))
     }
 }

@@ -52,14 +52,20 @@ impl DockerContainer {
         if let StartExecResults::Attached { output, .. } = started {
             match clock.timeout(limit, printed.read(output, ACTION)).await {
                 Some(ended) => ended?,
-                None => {
+                // Otherwise it is a process that the command has left which keeps its output open.
+                None if self.is_running(&id).await? => {
                     let (action, (stdout, stderr)) = (ACTION.to_owned(), printed.into_text());
                     return Err(EngineError::StillRunning { action, limit, stdout, stderr });
                 }
+                None => {}
             }
         }
         let code = engine.inspect_exec(&id).await.map_err(api(ACTION))?.exit_code.unwrap_or(-1);
         let (stdout, stderr) = printed.into_text();
         Ok(RunOutput { code, out_of_memory: None, stdout, stderr })
+    }
+    async fn is_running(&self, exec: &str) -> Result<bool, EngineError> {
+        let found = self.engine().inspect_exec(exec).await.map_err(api(ACTION))?;
+        Ok(found.running != Some(false))
     }
 }

@@ -15,6 +15,9 @@ use crate::vm::{CommandOutput, Guest, NamedVm, Options, ReadyVm, Vm};
 
 /// The time limit for a connection to the guest agent.
 const AGENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time in which containers and images that are no longer needed are removed from a VM that
+/// lives on.
+const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A ready engine in a VM of its own. The VM is killed when this is dropped.
 #[derive(Debug)]
@@ -104,14 +107,16 @@ impl Daemon {
     }
 
     /// Removes a container that has ended, while the caller continues.
-    pub(super) fn remove_later(&self, container: Container) {
-        self.leftovers.remove_later(container);
+    pub(super) async fn remove_later(&self, container: Container) {
+        self.leftovers.remove_later(container).await;
     }
 
     /// Waits until containers are removed, and removes the images that were made from containers
     /// by way of this handle.
     pub(crate) async fn remove_leftovers(&self) {
-        self.leftovers.remove(self.engine()).await;
+        // The engine may hang, which is known already then.
+        let removed = self.leftovers.remove(self.engine());
+        self.vm().clock().timeout(LEFTOVERS_TIMEOUT, removed).await;
     }
 
     /// Returns the engine.

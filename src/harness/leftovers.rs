@@ -20,8 +20,10 @@ impl Leftovers {
         self.images.lock().unwrap_or_else(PoisonError::into_inner).push(image.to_owned());
     }
 
-    /// Removes a container that has ended, while the caller continues.
-    pub(super) fn remove_later(&self, container: Container) {
+    /// Removes a container that has ended, while the caller continues. Waits until those before are
+    /// removed, so that removals do not pile up beside commands.
+    pub(super) async fn remove_later(&self, container: Container) {
+        self.wait().await;
         let mut removals = self.removals.lock().unwrap_or_else(PoisonError::into_inner);
         removals.spawn(async move {
             // If it fails, the container stays until the VM ends.
@@ -31,13 +33,16 @@ impl Leftovers {
 
     /// Waits until all containers are removed, and removes the images.
     pub(super) async fn remove(&self, engine: &Engine) {
-        let mut removals = take(&self.removals);
-        while removals.join_next().await.is_some() {}
+        self.wait().await;
         // An image may be made from a container of the one before.
         for image in take(&self.images).iter().rev() {
-            // Docker removes an image without a name together with the last one made from it.
             let _ = engine.remove(image).await;
         }
+    }
+
+    async fn wait(&self) {
+        let mut removals = take(&self.removals);
+        while removals.join_next().await.is_some() {}
     }
 }
 

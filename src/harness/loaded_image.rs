@@ -300,7 +300,7 @@ impl<'d> LoadedImage<'d> {
             let id = container.id().to_owned();
             // One that still runs could disturb others, and names in a pod are used again.
             if later && result.is_ok() && options.pod.is_none() {
-                self.daemon.remove_later(container);
+                self.daemon.remove_later(container).await;
                 return Ok((result?, id));
             }
             Ok((container.remove_after(result).await?, id))

@@ -48,6 +48,14 @@ fn a_field_of_config_at_the_top_of_a_recipe_is_an_error_that_says_where_it_belon
 }
 
 #[test]
+fn a_field_of_config_in_another_table_is_an_error_with_the_keys_of_that_table() {
+    let lab = Lab::new();
+    let message = lab.rejected("name='x'\n[[run]]\ncmd = 'true'\n");
+    assert!(message.contains("unknown key \"cmd\""), "{message}");
+    assert!(!message.contains("config.Cmd") && message.contains("command"), "{message}");
+}
+
+#[test]
 fn a_key_that_is_there_twice_is_named() {
     let lab = Lab::new();
     for (recipe, expected) in [

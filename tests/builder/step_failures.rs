@@ -75,7 +75,8 @@ fn mistakes_in_steps_are_explained() {
         ),
         (
             "command = 'true'\n[[path]]\npath = '/bin/sh'\nremove = true",
-            "No such file or directory; the image has no shell for command: add one, or use args",
+            "No such file or directory; the image has no shell for command, or lacks its \
+             libraries: add them, or use args",
         ),
         ("command = 'x'\nuser = 'nobody'", "the image's /etc/passwd does not have \"nobody\""),
         ("command = 'x'\nuser = 'app:no'", "the image's /etc/group does not have \"no\""),

@@ -40,8 +40,7 @@ fn wait_for<T>(what: &str, limit: Duration, mut check: impl FnMut() -> Option<T>
     }
 }
 
-/// The background process of a named VM, killed even if the test fails.
-/// A program that does not outlive the test.
+/// A program that is killed even if the test fails.
 pub struct Background(pub Child);
 
 impl Drop for Background {

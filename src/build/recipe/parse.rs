@@ -31,7 +31,10 @@ pub(in crate::build) fn from_text(
     let settings: Result<Settings, _> = document::parse(path, text);
     let settings = settings.map_err(|DocumentError { place, problem }| BuildError::Recipe {
         recipe: place,
-        problem: with_config_field(problem),
+        problem: match document::parse(path, text) {
+            Ok(value) => with_config_field(problem, &value),
+            Err(_) => problem,
+        },
     })?;
     from_settings(path, settings, now).map_err(|problem| BuildError::recipe(path, problem))
 }
@@ -43,7 +46,8 @@ pub(in crate::build) fn from_value(
     value: Value,
     now: Timestamp,
 ) -> Result<Recipe, BuildError> {
-    let settings: Result<Settings, _> = document::from_value(value).map_err(with_config_field);
+    let settings: Result<Settings, _> = document::from_value(value.clone());
+    let settings = settings.map_err(|problem| with_config_field(problem, &value));
     let recipe = settings.and_then(|settings| from_settings(path, settings, now));
     recipe.map_err(|problem| BuildError::recipe(path, problem))
 }
@@ -56,10 +60,13 @@ const INSTRUCTIONS: [(&str, &str); 4] = [
     ("workdir", "WorkingDir"),
 ];
 
-/// Replaces the hint of a `problem` about an unknown key that is a field of `config`.
-fn with_config_field(problem: String) -> String {
+/// Replaces the hint of a `problem` about an unknown key that is a field of `config`, if the key is
+/// at the top of `recipe`.
+fn with_config_field(problem: String, recipe: &Value) -> String {
     let key = problem.strip_prefix("unknown key \"").and_then(|rest| rest.split('"').next());
-    let Some(key) = key else { return problem };
+    let Some(key) = key.filter(|key| recipe.get(key).is_some()) else {
+        return problem;
+    };
     let fields = FIELDS.iter().map(|field| (field.name, field.name));
     let field = fields.chain(INSTRUCTIONS).find(|(name, _)| name.eq_ignore_ascii_case(key));
     match field {

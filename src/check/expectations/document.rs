@@ -186,8 +186,8 @@ mod tests {
             (
                 "[run]\nname='x'\n",
                 1,
-                "invalid type: a table, expected a list of tables: [[KEY]] instead of [KEY] in \
-                 TOML, or [{ ... }]",
+                "invalid type: a table, expected a list; in TOML, a list of tables is written \
+                 [[KEY]] instead of [KEY], or [{ ... }]",
             ),
             (
                 "[[service]]\nname='x'\nready={}\nstop=true\n",

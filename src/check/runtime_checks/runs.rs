@@ -13,6 +13,7 @@ use super::companions::Companions;
 use super::output::Output;
 use super::{Findings, RuntimeChecks, environment, run, run_name};
 use crate::check::expectations::{Expectations, RunExpectations};
+use crate::engine::EngineError;
 use crate::errors::chain;
 use crate::harness::{HarnessError, LoadedImage};
 
@@ -140,10 +141,16 @@ impl Ended {
         }
     }
 
-    /// Whether the engine has neither exited with its VM nor restarted. Otherwise, that is what
-    /// the report must show, even if the command would pass now.
+    /// Whether the engine has neither exited with its VM, nor restarted, nor hung. Otherwise, that
+    /// is what the report must show, even if the command would pass now.
     fn engine_remains(&self) -> bool {
-        !matches!(&self.result, Ok(Err(HarnessError::Vm(_) | HarnessError::Meanwhile { .. })))
+        let Ok(Err(error)) = &self.result else { return true };
+        !matches!(
+            error,
+            HarnessError::Vm(_)
+                | HarnessError::Meanwhile { .. }
+                | HarnessError::Engine(EngineError::Unresponsive { .. })
+        )
     }
 }
 
@@ -151,7 +158,6 @@ impl Ended {
 mod tests {
     use super::*;
     use crate::check::verdict::Checks;
-    use crate::engine::EngineError;
 
     fn ended(findings: Findings) -> Ended {
         Ended { result: Ok(findings), duration: Duration::ZERO }

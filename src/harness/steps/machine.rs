@@ -180,7 +180,9 @@ impl StepVm {
 
     async fn save(&mut self) -> Result<Running, HarnessError> {
         let lost = || HarnessError::from(ArchiveError::WorkerLost);
-        let daemon = self.daemon.take().ok_or_else(lost)?;
+        let Some(daemon) = self.daemon.take() else {
+            return Err(self.failure.take().map_or_else(lost, HarnessError::Vm));
+        };
         let (guest, layers, from) = self.saving.take().ok_or_else(lost)?;
         // Without a snapshot, on a full disk for example, the step runs as well.
         let saved = daemon.save(&guest, &layers, NOTE).await.ok();

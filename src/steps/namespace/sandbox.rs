@@ -56,9 +56,9 @@ const DESCRIPTORS: [&str; 10] = [
     "--add-seccomp-fd",
     "7",
 ];
-/// The files that [`SCRIPT`] names.
-/// The message of `bwrap` if the image does not have the shell of `command`.
+/// The message of `bwrap` if the image does not have the shell of `command`, or not its loader.
 const NO_SHELL: &str = "execvp /bin/sh: No such file or directory";
+/// The files that [`SCRIPT`] names.
 const MOUNT_ERRORS: &str = "mount-errors";
 const STATUS: &str = "status";
 const OPTIONS: &str = "options";
@@ -120,7 +120,10 @@ impl Sandbox<'_> {
             (None, Some(_)) => {
                 let lines = output.last_lines().join("; ");
                 let hint = match lines.contains(NO_SHELL) {
-                    true => "; the image has no shell for command: add one, or use args",
+                    true => {
+                        "; the image has no shell for command, or lacks its libraries: add them, \
+                         or use args"
+                    }
                     false => "",
                 };
                 let problem = format!("it does not start: {lines}{hint}");

@@ -80,7 +80,14 @@ impl Service<'_> {
                 checks.record(&shown, "the command starts", problem, false);
                 return Ok(checks);
             }
-            Err(error) => return Err(error.into()),
+            // An engine may fail to start a command in a container that ends at the same time.
+            Err(error) if !self.container.state().await.is_ok_and(|state| !state.running) => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                checks.record(&shown, "the command starts", error, false);
+                return Ok(checks);
+            }
         };
         let code = expected.exit_code.unwrap_or(0);
         let (wanted, passed) = match &expected.exit_code_rules {

@@ -231,10 +231,11 @@ mod tests {
         }
         let folder = tempfile::TempDir::new().unwrap();
         let first = wait_silently(folder.path(), 2, LIMITS).await.unwrap();
-        let idle = Arc::new(Idle(Mutex::new(Some(first))));
-        end_if_needed(&idle);
         let second = wait_silently(folder.path(), 2, LIMITS).await.unwrap();
         assert_eq!(second.others, 1);
+        // From now on, another test that waits ends it, too.
+        let idle = Arc::new(Idle(Mutex::new(Some(first))));
+        end_if_needed(&idle);
         let third = wait_silently(folder.path(), 2, LIMITS).await.unwrap();
         assert!(idle.0.lock().unwrap().is_none());
         drop((second, third));
