@@ -22,7 +22,11 @@ fn mistakes_in_expectations_name_the_line_and_the_nearest_key() {
     );
     assert_eq!(
         mistake(&sample, "[[run]]\nname='x'\ncommand=['y']\n"),
-        "seatrial: e.toml:3: unknown key \"command\"; \
+        "seatrial: e.toml:3: unknown key \"command\"; it is a key of \"container\"\n"
+    );
+    assert_eq!(
+        mistake(&sample, "[[run]]\nname='x'\nwhatever=1\n"),
+        "seatrial: e.toml:3: unknown key \"whatever\"; \
          valid keys: name, setup, container, start, start_error, exit_code, stdout, stderr, \
          timeout\n"
     );
