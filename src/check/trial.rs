@@ -76,7 +76,8 @@ pub(super) async fn run_on_engine(
     // Meanwhile, because an engine loads an image on one CPU.
     let version = vm.daemon.engine().version();
     let environment = container_environment(trial, &vm.daemon, recorder);
-    let ((loaded, duration), version, mut environment) = tokio::join!(load, version, environment);
+    let ((loaded, duration), version, mut environment, ()) =
+        tokio::join!(load, version, environment, vm.daemon.prepare_name_files());
     match loaded {
         Ok((loaded, present_layers)) => {
             let version = version.unwrap_or_default();

@@ -26,8 +26,9 @@ pub struct RunOptions {
     pub network: bool,
     /// The network that the container joins instead of the engine's default network.
     pub attachment: Option<NetworkAttachment>,
-    /// Whether the container gets no network interface, not even loopback, which makes it start
-    /// much faster. In a pod, it uses the node's network instead.
+    /// Whether the engine sets up no network for the container, which makes it start much faster.
+    /// With Docker, it then has a loopback interface and no `/etc/hosts` but the image's. In a pod,
+    /// it uses the node's network.
     pub bare: bool,
     /// Paths at which anonymous volumes are mounted.
     pub volumes: Vec<String>,

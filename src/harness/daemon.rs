@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 
 use super::HarnessError;
 use super::leftovers::Leftovers;
+use super::name_files::NameFiles;
 use crate::engine::{Container, Docker, Engine, Timeline};
 use crate::vm::instance::units;
 use crate::vm::pool::{Layered, LayeredSnapshot, OwnVms, PrepareOptions, prepare, shared, start};
@@ -25,12 +26,19 @@ pub struct Daemon {
     ready: ReadyVm,
     /// The folders of the guest with writable copies of files of this host, by their sources.
     pub(super) writable_copies: Mutex<BTreeMap<PathBuf, String>>,
+    /// Files for the next containers without a network.
+    pub(super) name_files: Mutex<Vec<NameFiles>>,
     leftovers: Leftovers,
 }
 
 impl From<ReadyVm> for Daemon {
     fn from(ready: ReadyVm) -> Self {
-        Self { ready, writable_copies: Mutex::default(), leftovers: Leftovers::default() }
+        Self {
+            ready,
+            writable_copies: Mutex::default(),
+            name_files: Mutex::default(),
+            leftovers: Leftovers::default(),
+        }
     }
 }
 

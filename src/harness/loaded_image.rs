@@ -234,7 +234,8 @@ impl<'d> LoadedImage<'d> {
     /// # Errors
     /// If it cannot be created or started.
     pub async fn start(&self, options: &RunOptions) -> Result<Container<'d>, HarnessError> {
-        let options = &self.completed(options).await?;
+        let options = self.completed(options).await?;
+        let options = &self.daemon.without_networking(options).await?;
         let engine = self.daemon.engine();
         let start = Box::pin(async { Ok(engine.start(&self.reference, options).await?) });
         let action = format!("start {}", self.reference);
@@ -292,7 +293,8 @@ impl<'d> LoadedImage<'d> {
         limit: Duration,
         later: bool,
     ) -> Result<(RunOutput, String), HarnessError> {
-        let options = &self.completed(options).await?;
+        let options = self.completed(options).await?;
+        let options = &self.daemon.without_networking(options).await?;
         let (engine, clock) = (self.daemon.engine(), self.daemon.vm().clock());
         let run = Box::pin(async {
             let (container, result) =

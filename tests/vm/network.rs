@@ -2,10 +2,10 @@
 
 use std::net::TcpListener;
 
-use seatrial::engine::RunOptions;
+use seatrial::engine::{Mount, RunOptions};
 use seatrial::vm::{Egress, Options};
 
-use crate::workbench::{RUN_TIMEOUT, Workbench};
+use crate::workbench::{GUEST, RUN_TIMEOUT, Workbench};
 
 const RECIPE: &str = "name='net'\ntag='1'\ncontents='rootfs'\n";
 
@@ -32,6 +32,51 @@ async fn published_ports_the_bridge_and_user_defined_networks_work() {
     bench.guest(&create).await;
     let by_name = "docker run --rm --network own net:1 /bin/nc server 80 </dev/null";
     assert_eq!(bench.guest(by_name).await, "hello\n", "a user-defined network, by name");
+}
+
+/// dockerd sets up the network of the engine's container, and not of the one that the harness runs.
+/// Newer versions add comments to `/etc/resolv.conf`, and write `::0` as `::`.
+async fn a_command_without_a_network_finds_the_same(engine: &str) {
+    let bench = Workbench::on(engine).await;
+    let image = bench.load(RECIPE).await;
+    let script = "cd /etc; busybox stat -c '%n %a %u %g' hosts hostname resolv.conf; \
+                  cat hosts; busybox grep ^[a-z] resolv.conf; \
+                  echo own >>hosts; echo own >>resolv.conf; \
+                  [ $(cat hostname) = $(busybox hostname) ] && ls /sys/class/net; \
+                  busybox ping -c 1 localhost >/dev/null && echo reached";
+    let options = RunOptions::command(&["/bin/sh", "-c", script]);
+    let by_dockerd = bench.daemon.engine();
+    let by_dockerd = by_dockerd.run(image.reference(), &options, RUN_TIMEOUT).await.unwrap();
+    assert!(by_dockerd.stdout.ends_with("lo\nreached\n"), "{by_dockerd:?}");
+    for _ in 0..2 {
+        let output = image.run(&options, RUN_TIMEOUT).await.unwrap();
+        assert_eq!(
+            output.stdout.replace("::0\t", "::\t"),
+            by_dockerd.stdout.replace("::0\t", "::\t")
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_can_be_mounted_at_etc_hosts_in_a_container_without_a_network() {
+    let bench = Workbench::new().await;
+    let image = bench.load(RECIPE).await;
+    let mounts = vec![Mount::new(bench.path("more/file"), "/etc/hosts")];
+    let options = RunOptions { mounts, ..RunOptions::command(&["/bin/cat", "/etc/hosts"]) };
+    assert_eq!(image.run(&options, RUN_TIMEOUT).await.unwrap().stdout, "more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_without_a_network_finds_the_names_and_interfaces_that_docker_gives_it() {
+    a_command_without_a_network_finds_the_same(GUEST).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "for the nightly run"]
+async fn a_command_without_a_network_finds_the_names_and_interfaces_that_newer_dockers_give_it() {
+    for engine in ["docker-26", "docker-28", "docker-28-containerd"] {
+        a_command_without_a_network_finds_the_same(engine).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
