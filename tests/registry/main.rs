@@ -22,6 +22,7 @@ mod permissions; // users who may use some repositories only
 mod proxies; // tunnels through proxies
 mod pull; // images from registries
 mod push; // images to registries
+mod repositories; // pushes to several repositories
 mod server; // HTTP servers of the tests
 mod service; // docker-registry
 mod signatures; // cosign

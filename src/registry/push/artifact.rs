@@ -51,7 +51,8 @@ pub(super) struct Attachment {
     /// The descriptor of the manifest, for lists of referrers.
     descriptor: Descriptor,
     manifest: Vec<u8>,
-    subject: Digest,
+    /// The digest of the image's manifest.
+    pub(super) subject: Digest,
 }
 
 impl Attachment {

@@ -4,8 +4,16 @@ use super::report::{MediaTypes, PushReport};
 use super::{FinishedImage, Pusher, artifact};
 use crate::image::Digest;
 use crate::image::manifest::{OciIndex, media_type};
+use crate::registry::client::Client;
 use crate::registry::error::from_io;
 use crate::registry::{RegistryError, known, upload};
+
+/// A manifest or index to send.
+pub(super) struct Document<'a> {
+    pub(super) digest: Digest,
+    pub(super) media_type: &'a str,
+    pub(super) bytes: &'a [u8],
+}
 
 impl Pusher {
     /// Sends manifests, attachments and tags, in this order; all blobs are there.
@@ -13,7 +21,15 @@ impl Pusher {
         let (bytes, media_type) = self.root()?;
         let digest = Digest::of(&bytes);
         if !self.options.dry_run {
-            self.registries.run(self.send_manifests(&bytes, media_type, digest))?;
+            let images = self.manifests.iter().map(|image| Document {
+                digest: image.descriptor.digest,
+                media_type: &image.descriptor.media_type,
+                bytes: &image.manifest,
+            });
+            // A single manifest is the root itself.
+            let mut documents: Vec<_> = images.filter(|image| image.digest != digest).collect();
+            documents.push(Document { digest, media_type, bytes: &bytes });
+            self.registries.run(self.send_documents(&documents))?;
             known::prune();
         }
         let pushed = self.targets.iter().map(|target| target.report(digest)).collect();
@@ -45,30 +61,35 @@ impl Pusher {
         Ok((bytes, of_index))
     }
 
-    async fn send_manifests(
+    /// Sends `documents` to every target by digest, then the attachments; all blobs are there. When
+    /// all targets have them, the tags are set, which name the last document.
+    pub(super) async fn send_documents(
         &self,
-        root: &[u8],
-        media_type: &str,
-        digest: Digest,
+        documents: &[Document<'_>],
     ) -> Result<(), RegistryError> {
-        for target in &self.targets {
-            let client = &target.destination.client;
-            let outdated =
-                target.tags.iter().filter(|tag| target.current.get(*tag) != Some(&digest));
-            let outdated: Vec<&String> = outdated.collect();
-            // A tag sends a single manifest itself, but attachments come before tags.
-            let by_digest = self.manifests.len() > 1 || !self.attachments.is_empty();
-            if !outdated.is_empty() && by_digest {
-                for FinishedImage { descriptor, manifest, .. } in &self.manifests {
-                    let name = descriptor.digest.to_string();
-                    upload::manifest(client, &name, &descriptor.media_type, manifest).await?;
+        let Some((root, others)) = documents.split_last() else { return Ok(()) };
+        let outdated: Vec<(&Client, Vec<&String>)> = self
+            .targets
+            .iter()
+            .map(|target| (&*target.destination.client, target.outdated(root.digest)))
+            .collect();
+        let count: usize = outdated.iter().map(|(_, tags)| tags.len()).sum();
+        // A single tag sends the root itself, unless something is attached to the root before.
+        let is_subject = self.attachments.iter().any(|one| one.subject == root.digest);
+        let root_first = (count > 1 || is_subject).then_some(root);
+        for (client, tags) in &outdated {
+            if !tags.is_empty() {
+                for Document { digest, media_type, bytes } in others.iter().chain(root_first) {
+                    upload::manifest(client, &digest.to_string(), media_type, bytes).await?;
                 }
             }
             for attachment in &self.attachments {
                 artifact::send(client, attachment).await?;
             }
-            for tag in outdated {
-                upload::manifest(client, tag, media_type, root).await?;
+        }
+        for (client, tags) in outdated {
+            for tag in tags {
+                upload::manifest(client, tag, root.media_type, root.bytes).await?;
             }
         }
         Ok(())

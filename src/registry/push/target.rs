@@ -21,6 +21,11 @@ pub(super) struct Target {
 }
 
 impl Target {
+    /// The tags that do not have the digest `digest` yet.
+    pub(super) fn outdated(&self, digest: Digest) -> Vec<&String> {
+        self.tags.iter().filter(|tag| self.current.get(*tag) != Some(&digest)).collect()
+    }
+
     pub(super) fn report(&self, digest: Digest) -> Pushed {
         let counts = &self.destination.counts;
         Pushed {

@@ -1,13 +1,14 @@
 //! Sends images that exist already, byte for byte.
 
-use super::artifact::{self, Artifact, Attachment};
-use super::{PushOptions, PushReport, Pusher};
+use super::artifact::{Artifact, Attachment};
+use super::manifests::Document;
+use super::{PushOptions, PushReport};
 use crate::archive::oci::{ImageTree, TreeDocument};
 use crate::image::RemoteReference;
 use crate::image::manifest::Descriptor;
 use crate::registry::body::Body;
 use crate::registry::error::from_io;
-use crate::registry::{Registries, RegistryError, known, upload};
+use crate::registry::{Registries, RegistryError, known};
 
 impl Registries {
     /// Sends `tree` to `references`, each with a tag: only blobs that are not there, then all
@@ -54,48 +55,17 @@ impl Registries {
         }
         self.run(pusher.finish_jobs())?;
         if !options.dry_run {
-            self.run(pusher.send_documents(&documents, &root))?;
+            let documents = documents.iter().map(|TreeDocument { descriptor, bytes, .. }| {
+                Document { digest: descriptor.digest, media_type: &descriptor.media_type, bytes }
+            });
+            // The last one is the root.
+            let documents: Vec<_> = documents.collect();
+            self.run(pusher.send_documents(&documents))?;
             known::prune();
             self.store().prune();
         }
         let pushed = pusher.targets.iter().map(|target| target.report(root.digest)).collect();
         let attached = pusher.attachments.iter().map(Attachment::report).collect();
         Ok(PushReport { digest: root.digest, pushed, attached, dry_run: options.dry_run })
-    }
-}
-
-impl Pusher {
-    /// Sends documents by digest, then attachments, and the last document, which is `root`, by its
-    /// tags.
-    async fn send_documents(
-        &self,
-        documents: &[TreeDocument],
-        root: &Descriptor,
-    ) -> Result<(), RegistryError> {
-        for target in &self.targets {
-            let outdated = target.tags.iter();
-            let outdated = outdated.filter(|tag| target.current.get(*tag) != Some(&root.digest));
-            let outdated: Vec<&String> = outdated.collect();
-            let client = &target.destination.client;
-            // A tag sends the root itself, but attachments come before tags.
-            let by_digest = |one: &&TreeDocument| {
-                one.descriptor.digest != root.digest || !self.attachments.is_empty()
-            };
-            if !outdated.is_empty() {
-                for document in documents.iter().filter(by_digest) {
-                    let TreeDocument { descriptor, bytes, .. } = document;
-                    let name = descriptor.digest.to_string();
-                    upload::manifest(client, &name, &descriptor.media_type, bytes).await?;
-                }
-            }
-            for attachment in &self.attachments {
-                artifact::send(client, attachment).await?;
-            }
-            let Some(TreeDocument { bytes, .. }) = documents.last() else { continue };
-            for tag in outdated {
-                upload::manifest(client, tag, &root.media_type, bytes).await?;
-            }
-        }
-        Ok(())
     }
 }
