@@ -1,6 +1,7 @@
 //! Byte ranges of files: a whole file, or a member of a tar. A file may be fetched when its first
 //! byte is read.
 
+use std::error::Error;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -29,6 +30,34 @@ enum Source {
         fetch: Box<Fetch>,
         fetched: OnceLock<FileSlice>,
     },
+}
+
+/// The reason why a file that is fetched when it is read could not be fetched.
+#[cfg_attr(not(feature = "registry"), allow(dead_code, reason = "only registries fetch"))]
+#[derive(Debug)]
+pub(crate) struct FetchError {
+    /// Whether the environment failed rather than the input.
+    pub(crate) is_environment: bool,
+    pub(crate) source: Box<dyn Error + Send + Sync>,
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+impl Error for FetchError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.source()
+    }
+}
+
+impl FetchError {
+    /// The reason of `error`, if it is one of fetching.
+    pub(crate) fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
 }
 
 /// Fetches a file.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::blob::FetchError;
 use crate::image::Digest;
 use crate::text;
 
@@ -114,6 +115,9 @@ impl ArchiveError {
                     | io::ErrorKind::NotADirectory
                     | io::ErrorKind::IsADirectory
             ),
+            Self::Read { source, .. } => {
+                FetchError::of(source).is_some_and(|error| error.is_environment)
+            }
             Self::TemporaryFile { .. } | Self::WorkerLost => true,
             _ => false,
         }

@@ -9,7 +9,7 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use super::ArchiveError;
-use super::blob::LayerBlob;
+use super::blob::{FetchError, LayerBlob};
 use super::decoder_memory::DecoderMemory;
 use super::decompress::{Codec, CountingReader};
 use super::image::Image;
@@ -103,7 +103,7 @@ fn for_each_arriving_layer<T: Clone + Send>(
                     let Some(stored) = arrival(blob) else { return };
                     let share = memory.take(&blob.bytes);
                     let result = share
-                        .map_err(|error| invalid_layer(image, blob, &error))
+                        .map_err(|error| invalid_layer(image, blob, error))
                         .and_then(|_share| work(image, blob, &budget, stored));
                     if let Ok(mut slot) = slot.lock() {
                         *slot = Some(result);
@@ -126,7 +126,7 @@ fn verify(
     budget: &Budget,
     stored: Stored,
 ) -> Result<VerifiedLayer, ArchiveError> {
-    let invalid = |error| invalid_layer(image, blob, &error);
+    let invalid = |error| invalid_layer(image, blob, error);
     let codec = Codec::detect(&blob.bytes).map_err(invalid)?;
     let is_unchecked = stored == Stored::Unchecked && codec != Codec::Plain;
     if let Some(digest) = blob.digest.filter(|_| is_unchecked) {
@@ -149,8 +149,11 @@ fn verify(
     Ok(VerifiedLayer { size, codec, tree })
 }
 
-/// The error for a layer that cannot be read or is invalid.
-pub(super) fn invalid_layer(image: &Image, blob: &LayerBlob, error: &io::Error) -> ArchiveError {
+/// The error for a layer that cannot be fetched or read, or is invalid.
+pub(super) fn invalid_layer(image: &Image, blob: &LayerBlob, error: io::Error) -> ArchiveError {
+    if FetchError::of(&error).is_some() {
+        return ArchiveError::read(&blob.name)(error);
+    }
     let problem = match error.kind() {
         io::ErrorKind::UnexpectedEof => "it is truncated".to_owned(),
         _ => error.to_string(),

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::archive::ArchiveError;
+use crate::archive::blob::FetchError;
 use crate::cache_dir::CacheDirError;
 use crate::image::Digest;
 use crate::text;
@@ -182,11 +183,21 @@ pub enum RegistryError {
     Runtime(#[source] io::Error),
 }
 
+/// The failure to read a file that is fetched from a registry.
+pub(super) fn into_io(error: RegistryError) -> io::Error {
+    let is_environment = error.is_environment();
+    io::Error::other(FetchError { is_environment, source: Box::new(error) })
+}
+
 /// The failure of reading a file that is fetched from a registry.
 pub(super) fn from_io(error: io::Error) -> RegistryError {
-    match error.downcast::<RegistryError>() {
-        Ok(error) => error,
-        Err(source) => ArchiveError::Read { path: "a blob".into(), source }.into(),
+    let unread = |source| ArchiveError::Read { path: "a blob".into(), source }.into();
+    match error.downcast::<FetchError>() {
+        Ok(error) => match error.source.downcast::<RegistryError>() {
+            Ok(error) => *error,
+            Err(other) => unread(io::Error::other(other)),
+        },
+        Err(source) => unread(source),
     }
 }
 

@@ -1,8 +1,7 @@
 //! Fetches documents and blobs: from the cache, from a mirror, or from the registry itself.
 
-use std::io;
-
 use super::download::{self, Document};
+use super::error::into_io;
 use super::{Registries, RegistryError, known};
 use crate::archive::StoredLayer;
 use crate::archive::blob::FileSlice;
@@ -105,25 +104,27 @@ impl Registries {
         descriptor: &Descriptor,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<FileSlice, RegistryError> {
-        match self.cached_blob(descriptor, progress) {
+        match self.cached_blob(descriptor, progress).await {
             Some(cached) => Ok(cached),
             None => self.downloaded_blob(reference, descriptor, progress).await,
         }
     }
 
-    /// A blob from the cache. Its bytes are not checked.
-    pub(super) fn cached_blob(
+    /// A blob from the cache, if its bytes match its digest: a damaged one is downloaded again.
+    async fn cached_blob(
         &self,
         descriptor: &Descriptor,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Option<FileSlice> {
-        let cached = self.store().get(descriptor.digest, descriptor.size)?;
-        progress(descriptor.size);
+        let (registries, digest, size) = (self.clone(), descriptor.digest, descriptor.size);
+        let verified = move || registries.store().verified(digest, size);
+        let cached = tokio::task::spawn_blocking(verified).await.ok()??;
+        progress(size);
         Some(cached)
     }
 
     /// A blob that is downloaded now; its bytes match its digest.
-    pub(super) async fn downloaded_blob(
+    async fn downloaded_blob(
         &self,
         reference: &RemoteReference,
         descriptor: &Descriptor,
@@ -155,9 +156,8 @@ impl Registries {
         // To mount the layer from there, if it is pushed to another repository.
         known::add(reference.registry(), reference.repository(), descriptor.digest);
         let fetch = move || {
-            registries.store().verify(blob.digest, blob.size);
             let fetched = registries.run(registries.blob(&reference, &blob, &|_| ()));
-            fetched.map_err(io::Error::other)
+            fetched.map_err(into_io)
         };
         StoredLayer {
             name: descriptor.digest.to_string(),

@@ -1,6 +1,6 @@
 //! Fetches the layers of images, several at once, and verifies each as soon as it is there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
@@ -26,7 +26,7 @@ impl Registries {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), RegistryError> {
         let all = image.manifest.layers.iter().map(|layer| layer.digest).collect();
-        self.fetch(image, &all, progress, |_, _| ())
+        self.fetch(image, &all, progress, |_| ())
     }
 
     /// Fetches the layers of `image`, which are some of those of `remote`, and verifies each on one
@@ -46,7 +46,7 @@ impl Registries {
         let (fetched, verified) = thread::scope(|scope| {
             let fetching = scope.spawn(|| {
                 let _end = EndOfArrivals(&arrivals);
-                self.fetch(remote, &wanted, progress, |digest, stored| arrivals.add(digest, stored))
+                self.fetch(remote, &wanted, progress, |digest| arrivals.add(digest))
             });
             let wait = |digest: Option<Digest>| arrivals.wait(digest?);
             let verified = verify::arriving_layers(image, threads, |layer| wait(layer.digest));
@@ -62,7 +62,7 @@ impl Registries {
         image: &RemoteImage,
         wanted: &BTreeSet<Digest>,
         progress: &(dyn Fn(u64) + Sync),
-        arrived: impl Fn(Digest, Stored) + Sync,
+        arrived: impl Fn(Digest) + Sync,
     ) -> Result<(), RegistryError> {
         let mut distinct: Vec<&Descriptor> = Vec::new();
         for layer in image.manifest.layers.iter().filter(|layer| wanted.contains(&layer.digest)) {
@@ -72,23 +72,17 @@ impl Registries {
         }
         self.run(async {
             let fetches = distinct.into_iter().map(|layer| async {
-                let (blob, stored) = match self.cached_blob(layer, progress) {
-                    Some(blob) => (blob, Stored::Unchecked),
-                    None => {
-                        let blob = self.downloaded_blob(&image.reference, layer, progress).await?;
-                        (blob, Stored::Checked)
-                    }
-                };
-                Ok::<_, RegistryError>((layer.digest, blob, stored))
+                let blob = self.blob(&image.reference, layer, progress).await?;
+                Ok::<_, RegistryError>((layer.digest, blob))
             });
             let fetches: Vec<_> = fetches.collect();
             let mut results = stream::iter(fetches).buffer_unordered(PARALLEL);
             while let Some(result) = results.next().await {
-                let (digest, blob, stored) = result?;
+                let (digest, blob) = result?;
                 let layers = image.image.layers.iter();
                 let same = layers.filter(|layer| layer.digest == Some(digest));
                 same.for_each(|layer| layer.bytes.set_fetched(blob.clone()));
-                arrived(digest, stored);
+                arrived(digest);
             }
             Ok(())
         })?;
@@ -106,7 +100,7 @@ struct Arrivals {
 
 #[derive(Default)]
 struct State {
-    arrived: BTreeMap<Digest, Stored>,
+    arrived: BTreeSet<Digest>,
     /// Whether no more come.
     ended: bool,
 }
@@ -117,18 +111,19 @@ impl Arrivals {
         self.changed.notify_all();
     }
 
-    fn add(&self, digest: Digest, stored: Stored) {
+    fn add(&self, digest: Digest) {
         self.change(|state| {
-            state.arrived.insert(digest, stored);
+            state.arrived.insert(digest);
         });
     }
 
-    /// Waits until the layer has been fetched; `None` if it never is.
+    /// Waits until the layer has been fetched, which checks its digest; `None` if it never is.
     fn wait(&self, digest: Digest) -> Option<Stored> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = |state: &mut State| !state.ended && !state.arrived.contains_key(&digest);
+        let waits = |state: &mut State| !state.ended && !state.arrived.contains(&digest);
         let state = self.changed.wait_while(state, waits);
-        state.unwrap_or_else(PoisonError::into_inner).arrived.get(&digest).copied()
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        state.arrived.contains(&digest).then_some(Stored::Checked)
     }
 }
 

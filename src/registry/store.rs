@@ -1,8 +1,9 @@
 //! The cache of blobs from registries, by digest. Blobs are verified before they get in.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use tempfile::NamedTempFile;
@@ -20,10 +21,15 @@ pub(super) const DOCUMENT_MAX: usize = 4 << 20;
 /// The folder of blobs from registries in the cache.
 const FOLDER: &str = "registry-blobs";
 
+/// The number of bytes that are read from a blob at a time.
+const READ_SIZE: usize = 256 << 10;
+
 /// A folder of blobs, or none: then blobs are temporary files.
 #[derive(Debug)]
 pub(super) struct BlobStore {
     folder: Option<PathBuf>,
+    /// Whether a blob was added after the last call of [`prune`](Self::prune).
+    has_grown: AtomicBool,
 }
 
 /// A blob that is being written.
@@ -37,7 +43,7 @@ impl BlobStore {
     /// Opens the cache, unless `cached` is false.
     pub(super) fn open(cached: bool) -> Result<Self, RegistryError> {
         let folder = if cached { Some(cache_dir::folder(&[FOLDER])?) } else { None };
-        Ok(Self { folder })
+        Ok(Self { folder, has_grown: AtomicBool::new(false) })
     }
 
     fn path(&self, digest: Digest) -> Option<PathBuf> {
@@ -45,7 +51,7 @@ impl BlobStore {
     }
 
     /// The blob with `digest` and `size`, if it is cached.
-    pub(super) fn get(&self, digest: Digest, size: u64) -> Option<FileSlice> {
+    fn get(&self, digest: Digest, size: u64) -> Option<FileSlice> {
         let path = self.path(digest)?;
         let file = File::options().read(true).write(true).open(&path).ok()?;
         let metadata = file.metadata().ok()?;
@@ -56,19 +62,21 @@ impl BlobStore {
         if metadata.len() != size {
             return None;
         }
-        // `prune` removes the files with the oldest modification times.
-        let _ = file.set_modified(SystemTime::now());
+        mark_used(&file);
         FileSlice::cached(file).ok()
     }
 
-    /// Removes the blob with `digest` from the cache if it is damaged.
-    pub(super) fn verify(&self, digest: Digest, size: u64) {
-        let Some(mut bytes) = self.get(digest, size) else { return };
+    /// The blob with `digest` and `size`, if it is cached and its bytes match the digest. A damaged
+    /// one is removed from the cache.
+    pub(super) fn verified(&self, digest: Digest, size: u64) -> Option<FileSlice> {
+        let bytes = self.get(digest, size)?;
         let mut hasher = HashingWriter::default();
-        let read = io::copy(&mut bytes, &mut hasher);
-        if read.is_err() || hasher.0.finish() != digest {
-            self.path(digest).iter().for_each(|path| drop(fs::remove_file(path)));
+        let mut reader = BufReader::with_capacity(READ_SIZE, bytes.clone());
+        if io::copy(&mut reader, &mut hasher).is_ok() && hasher.0.finish() == digest {
+            return Some(bytes);
         }
+        self.path(digest).iter().for_each(|path| drop(fs::remove_file(path)));
+        None
     }
 
     /// A small document with `digest`, if it is cached and undamaged.
@@ -76,8 +84,12 @@ impl BlobStore {
         let file = File::open(self.path(digest)?).ok()?;
         let mut bytes = Vec::new();
         // The digest may be that of a large layer.
-        file.take(DOCUMENT_MAX as u64 + 1).read_to_end(&mut bytes).ok()?;
-        (Digest::of(&bytes) == digest).then_some(bytes)
+        (&file).take(DOCUMENT_MAX as u64 + 1).read_to_end(&mut bytes).ok()?;
+        if Digest::of(&bytes) != digest {
+            return None;
+        }
+        mark_used(&file);
+        Some(bytes)
     }
 
     /// Begins a blob.
@@ -104,6 +116,7 @@ impl BlobStore {
             && file.write_all(bytes).is_ok()
         {
             let _ = file.persist(path);
+            self.has_grown.store(true, Ordering::Relaxed);
         }
     }
 
@@ -113,6 +126,7 @@ impl BlobStore {
         match (blob, self.path(digest)) {
             (NewBlob::Cached(file), Some(path)) => {
                 let file = file.persist(path).map_err(|error| failed(error.error))?;
+                self.has_grown.store(true, Ordering::Relaxed);
                 FileSlice::cached(file).map_err(failed)
             }
             (NewBlob::Cached(file), None) => FileSlice::whole(file.into_file()).map_err(failed),
@@ -123,9 +137,24 @@ impl BlobStore {
     /// Removes the least recently used blobs if there are too many.
     pub(super) fn prune(&self) {
         if let Some(folder) = &self.folder {
+            self.has_grown.store(false, Ordering::Relaxed);
             cache_file::prune(folder, cache_dir::blobs_limit());
         }
     }
+}
+
+impl Drop for BlobStore {
+    fn drop(&mut self) {
+        // Layers and documents are fetched one by one where they are read.
+        if self.has_grown.load(Ordering::Relaxed) {
+            self.prune();
+        }
+    }
+}
+
+/// Marks a file of the cache as used: `prune` removes the files with the oldest modification times.
+fn mark_used(file: &File) {
+    let _ = file.set_modified(SystemTime::now());
 }
 
 /// Hashes what is written.

@@ -74,7 +74,9 @@ impl Registries {
                 result?;
             }
             Ok(())
-        })
+        })?;
+        self.store().prune();
+        Ok(())
     }
 }
 

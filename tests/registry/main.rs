@@ -9,6 +9,7 @@ mod lab; // the fixture of all tests
 
 mod attach; // bills of materials beside images
 mod base; // base images in registries, and the lock file
+mod cache; // the cache of blobs
 mod copy; // images from one place to another
 mod copy_credentials; // different users for both sides of a copy
 mod credentials; // where credentials are found, and that they stay secret

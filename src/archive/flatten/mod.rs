@@ -66,7 +66,7 @@ impl FileSystem {
         let budget = Budget::new(&image.limits, stored);
         for (index, blob) in image.layers.iter().enumerate() {
             let added = files.add_layer(index, &budget);
-            added.map_err(|error| invalid_layer(image, blob, &error))?;
+            added.map_err(|error| invalid_layer(image, blob, error))?;
         }
         Ok(files)
     }

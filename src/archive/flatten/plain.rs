@@ -18,7 +18,7 @@ pub(super) fn layers(image: &Image, threads: usize) -> Result<Vec<FileSlice>, Ar
 }
 
 fn plain(image: &Image, blob: &LayerBlob, budget: &Budget) -> Result<FileSlice, ArchiveError> {
-    let invalid = |error| invalid_layer(image, blob, &error);
+    let invalid = |error| invalid_layer(image, blob, error);
     let codec = Codec::detect(&blob.bytes).map_err(invalid)?;
     if codec == Codec::Plain {
         let mut source = HashingReader::new(blob.bytes.clone());
@@ -30,7 +30,7 @@ fn plain(image: &Image, blob: &LayerBlob, budget: &Budget) -> Result<FileSlice, 
     let decoder = codec.decode(blob.bytes.clone()).map_err(invalid)?;
     let mut source = HashingReader::new(budget.reader(decoder));
     write::copy(&mut source, "", &mut file, |_| ()).map_err(|error| match error {
-        ArchiveError::Read { source, .. } => invalid_layer(image, blob, &source),
+        ArchiveError::Read { source, .. } => invalid_layer(image, blob, source),
         ArchiveError::Write { source, .. } => ArchiveError::temporary_file(source),
         other => other,
     })?;

@@ -24,7 +24,7 @@ use self::artifact::Attachment;
 use self::layer_file::OpenBlob;
 use self::target::Target;
 use super::body::Body;
-use super::error::from_io;
+use super::error::{from_io, into_io};
 use super::send::Parcel;
 use super::{Registries, RegistryError};
 use crate::archive::Compression;
@@ -142,7 +142,7 @@ impl Pusher {
         if !self.scheduled.insert(digest) {
             return Ok(());
         }
-        let handle = self.registries.handle().map_err(io::Error::other)?.clone();
+        let handle = self.registries.handle().map_err(into_io)?.clone();
         for target in &self.targets {
             let destination = Arc::clone(&target.destination);
             let parcel = Parcel { digest, body: body.clone() };
