@@ -94,6 +94,22 @@ pub(crate) fn push_images(
     sbom: Option<SbomFormat>,
     cache: CacheUse,
 ) -> Result<PushReport, BuildError> {
+    match push_images_once(registries, images, references, options, sbom, cache) {
+        Err(BuildError::Registry(RegistryError::DamagedCache)) => {
+            push_images_once(registries, images, references, options, sbom, CacheUse::Off)
+        }
+        result => result,
+    }
+}
+
+fn push_images_once(
+    registries: &Registries,
+    images: &[PushedImage],
+    references: &[RemoteReference],
+    options: PushOptions,
+    sbom: Option<SbomFormat>,
+    cache: CacheUse,
+) -> Result<PushReport, BuildError> {
     let cache = DiskCache::open(cache, options.compression);
     let blobs = cache.blobs().cloned();
     let mut pusher = registries.pusher(references, options, blobs, |_| ())?;

@@ -1,11 +1,11 @@
 //! `seatrial push`.
 
-use std::fs;
+use std::fs::{self, File};
 
 use serde_json::Value;
 
 use crate::lab::{Lab, strings};
-use crate::service::{Registry, crane, json, recipe, seatrial, skopeo};
+use crate::service::{Registry, crane, json, noise, recipe, seatrial, skopeo};
 
 /// The manifest or index of an image, as skopeo fetches it.
 fn raw(lab: &Lab, image: &str) -> String {
@@ -195,23 +195,64 @@ fn an_image_goes_from_one_registry_to_another() {
     assert_eq!(one.count("GET", "/blobs/"), fetched);
 }
 
+/// Changes a byte in the middle of each compressed layer in the cache.
+fn damage_compressed_layers(lab: &Lab) {
+    let folder = fs::read_dir(lab.cache_path("seatrial/blobs")).unwrap().next().unwrap().unwrap();
+    for blob in fs::read_dir(folder.path()).unwrap().map(|blob| blob.unwrap().path()) {
+        let mut bytes = fs::read(&blob).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&blob, bytes).unwrap();
+    }
+}
+
 #[test]
 fn a_damaged_layer_in_the_cache_is_made_again() {
     let (lab, one, other) = (Lab::new(), Registry::start(), Registry::start());
     recipe(&lab, "");
     let first = push(&lab, &["app.toml", &one.name("app:1")]);
-    let folder = fs::read_dir(lab.cache_path("seatrial/blobs")).unwrap().next().unwrap().unwrap();
-    let blob = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
-    let mut bytes = fs::read(&blob).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&blob, bytes).unwrap();
+    damage_compressed_layers(&lab);
     let again = push(&lab, &["app.toml", &other.name("app:1")]);
     assert_eq!(again["digest"], first["digest"]);
     lab.tool(
         crane().to_str().unwrap(),
         ["validate", "--insecure", "--remote", &other.name("app:1")],
     );
+}
+
+#[test]
+fn a_damaged_layer_in_the_cache_is_made_again_while_another_one_is_compressed() {
+    let lab = Lab::new();
+    lab.file("root/srv/vendor/lib.py", noise(50_000));
+    // It is compressed for longer than the registry takes to reject the damaged layer.
+    let large = File::create(lab.file("root/srv/main.py", "")).unwrap();
+    large.set_len(64 << 20).unwrap();
+    lab.file(
+        "app.toml",
+        "name='my/app'\ntag='1.0'\ncontents='root'\n\
+         [[layer]]\nname='dependencies'\npaths='/srv/vendor'\n",
+    );
+    let (one, other) = (Registry::start(), Registry::start());
+    // Layers are cached when their files are old enough that their times would show a change.
+    while lab.cached_files("layers").is_empty() {
+        push(&lab, &["app.toml", &one.name("app:1")]);
+    }
+    damage_compressed_layers(&lab);
+    large.set_len(65 << 20).unwrap();
+    push(&lab, &["app.toml", &other.name("app:1")]);
+    let image = other.name("app:1");
+    lab.tool(crane().to_str().unwrap(), ["validate", "--insecure", "--remote", &image]);
+}
+
+#[test]
+fn a_damaged_layer_of_an_archive_in_the_cache_is_compressed_again() {
+    let (lab, one, other) = (Lab::new(), Registry::start(), Registry::start());
+    recipe(&lab, "");
+    seatrial(&lab, ["build", "app.toml", "-o", "x.tar"]).ok();
+    let first = push(&lab, &["x.tar", &one.name("app:1")]);
+    damage_compressed_layers(&lab);
+    let again = push(&lab, &["x.tar", &other.name("app:1")]);
+    assert_eq!(again["digest"], first["digest"]);
 }
 
 #[test]

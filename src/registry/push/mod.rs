@@ -158,7 +158,7 @@ impl Pusher {
         while let Some(done) = self.jobs.try_join_next() {
             let done = done.unwrap_or_else(|error| Err(from_io(io::Error::other(error))));
             if let Err(error) = done {
-                self.failed = Some(error);
+                self.failed.get_or_insert(error);
             }
         }
         match self.failed {
@@ -169,7 +169,8 @@ impl Pusher {
 
     /// The failure of the push that ended writing to it, if there is one.
     pub fn take_failure(&mut self) -> Option<RegistryError> {
-        self.failed.take()
+        let error = self.failed.take()?;
+        Some(self.explain(error))
     }
 
     /// Waits until all blobs are there, then sends manifests and tags.
