@@ -66,7 +66,12 @@ impl Client {
 
     /// The address of a part of the repository, such as `manifests/latest`.
     pub(super) fn url(&self, part: &str) -> Result<Url, RegistryError> {
-        let path = format!("v2/{}/{part}", self.repository);
+        self.url_in(&self.repository, part)
+    }
+
+    /// The address of a part of a repository of the same registry.
+    pub(super) fn url_in(&self, repository: &str, part: &str) -> Result<Url, RegistryError> {
+        let path = format!("v2/{repository}/{part}");
         self.base.join(&path).map_err(|_| self.protocol(format!("invalid address {path}")))
     }
 

@@ -41,6 +41,13 @@ impl Client {
         match (path.split_once("/manifests/"), path.split_once("/blobs/")) {
             (Some((repository, name)), _) if name.contains(':') => format!("{repository}@{name}"),
             (Some((repository, name)), _) => format!("{repository}:{name}"),
+            // An upload could not begin: in some registries, repositories are created before.
+            (_, Some((repository, "uploads/"))) => {
+                format!("repository {repository} to push to; create it there first")
+            }
+            (_, Some((repository, upload))) if upload.starts_with("uploads/") => {
+                format!("upload {} in {repository}", &upload["uploads/".len()..])
+            }
             (_, Some((repository, digest))) => format!("blob {digest} in {repository}"),
             _ => path.to_owned(),
         }

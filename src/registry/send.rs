@@ -1,10 +1,11 @@
-//! Gets a blob into a repository: nothing if it is there, a mount if another repository has it, or
+//! Gets a blob into repositories: nothing if it is there, a mount if another repository has it, or
 //! an upload.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 
 use super::body::Body;
@@ -60,50 +61,112 @@ impl Destination {
         }
     }
 
-    /// Gets the blob into the repository. `progress` is called with the bytes that are sent.
-    pub(super) async fn receive(
+    /// Gets the blob, which the repository lacks, into it. `siblings` are repositories of the same
+    /// registry that have it. `progress` is called with the bytes that are sent.
+    async fn receive(
         &self,
-        parcel: Parcel,
+        parcel: &Parcel,
+        siblings: &[&str],
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), RegistryError> {
         let Parcel { digest, body } = parcel;
-        let count = |counter: &AtomicU64, by: u64| counter.fetch_add(by, Ordering::Relaxed);
-        if self.present.contains(&digest) || self.has(digest).await? {
-            count(&self.counts.present, 1);
+        let _permit = self.sending.acquire().await;
+        let Client { registry, repository, .. } = &*self.client;
+        let mut others: Vec<String> = siblings.iter().copied().map(str::to_owned).collect();
+        others.extend(known::others(registry, repository, *digest));
+        others.truncate(MOUNTS_MAX);
+        if self.dry_run {
+            // A sibling would have the blob before this repository.
+            let is_mounted = !siblings.is_empty() || self.can_mount(*digest, &others).await?;
+            match is_mounted {
+                true => count(&self.counts.mounted, 1),
+                false => self.count_sent(body),
+            }
             return Ok(());
         }
-        let _permit = self.sending.acquire().await;
         let mut session = None;
-        if !self.dry_run {
-            let Client { registry, repository, .. } = &*self.client;
-            let others = known::others(registry, repository, digest);
-            for from in others.iter().take(MOUNTS_MAX) {
-                match upload::mount(&self.client, digest, from).await {
-                    Ok(Mounted::Yes) => {
-                        count(&self.counts.mounted, 1);
-                        known::add(registry, repository, digest);
-                        return Ok(());
-                    }
-                    Ok(Mounted::No(begun)) => session = Some(begun),
-                    // The record is wrong, or reading the other repository is not allowed.
-                    Err(RegistryError::Denied { .. } | RegistryError::NotFound { .. }) => {}
-                    Err(RegistryError::Status { status: 400..500, .. }) => {}
-                    Err(error) => return Err(error),
+        for from in &others {
+            match upload::mount(&self.client, *digest, from).await {
+                Ok(Mounted::Yes) => {
+                    count(&self.counts.mounted, 1);
+                    known::add(registry, repository, *digest);
+                    return Ok(());
                 }
+                Ok(Mounted::No(begun)) => session = Some(begun),
+                Err(error) if is_refused(&error) => {}
+                Err(error) => return Err(error),
             }
-            let body = fetched(body.clone()).await?;
-            upload::blob(&self.client, digest, &body, session, progress).await?;
-            known::add(registry, repository, digest);
         }
-        count(&self.counts.sent, 1);
-        count(&self.counts.sent_bytes, body.len());
+        let body = fetched(body.clone()).await?;
+        upload::blob(&self.client, *digest, &body, session, progress).await?;
+        known::add(registry, repository, *digest);
+        self.count_sent(&body);
         Ok(())
     }
 
+    /// Whether one of the repositories `others` has the blob.
+    async fn can_mount(&self, digest: Digest, others: &[String]) -> Result<bool, RegistryError> {
+        for from in others {
+            match upload::is_in(&self.client, from, digest).await {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) if is_refused(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    fn count_sent(&self, body: &Body) {
+        count(&self.counts.sent, 1);
+        count(&self.counts.sent_bytes, body.len());
+    }
+
     async fn has(&self, digest: Digest) -> Result<bool, RegistryError> {
+        if self.present.contains(&digest) {
+            return Ok(true);
+        }
         let _permit = self.asking.acquire().await;
         upload::exists(&self.client, digest).await
     }
+}
+
+/// Gets a blob into `destinations`, repositories of the same registry: the first that lacks it gets
+/// its bytes, and the others take it from there. `progress` is called with the bytes that are sent.
+pub(super) async fn send(
+    destinations: &[Arc<Destination>],
+    parcel: Parcel,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), RegistryError> {
+    let asked = destinations.iter().map(|destination| destination.has(parcel.digest));
+    let answers = try_join_all(asked).await?;
+    let mut siblings = Vec::new();
+    let mut lacking = Vec::new();
+    for (destination, has) in destinations.iter().zip(answers) {
+        match has {
+            true => {
+                count(&destination.counts.present, 1);
+                siblings.push(&*destination.client.repository);
+            }
+            false => lacking.push(destination),
+        }
+    }
+    for destination in lacking {
+        destination.receive(&parcel, &siblings, progress).await?;
+        siblings.push(&destination.client.repository);
+    }
+    Ok(())
+}
+
+fn count(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+/// Whether a mount failed because the record of known repositories is wrong, or because reading the
+/// other repository is not allowed.
+fn is_refused(error: &RegistryError) -> bool {
+    use RegistryError::{Denied, NotFound, Status};
+    matches!(error, Denied { .. } | NotFound { .. } | Status { status: 400..500, .. })
 }
 
 /// Makes sure that a file that is fetched when it is read has been fetched: bodies must not wait

@@ -33,6 +33,18 @@ pub(super) async fn exists(client: &Client, digest: Digest) -> Result<bool, Regi
     Ok(response.status() == StatusCode::OK)
 }
 
+/// Whether the repository `from` of the same registry has the blob `digest`.
+pub(super) async fn is_in(
+    client: &Client,
+    from: &str,
+    digest: Digest,
+) -> Result<bool, RegistryError> {
+    let scope = Scope::of(from, Access::Pull);
+    let url = client.url_in(from, &format!("blobs/{digest}"))?;
+    let response = client.send(&Request::new(Method::HEAD, url, &scope), &[200, 404]).await?;
+    Ok(response.status() == StatusCode::OK)
+}
+
 /// The result of asking a registry to take a blob from another repository.
 pub(super) enum Mounted {
     /// The repository has the blob now.

@@ -25,7 +25,7 @@ use self::layer_file::OpenBlob;
 use self::target::Target;
 use super::body::Body;
 use super::error::{from_io, into_io};
-use super::send::Parcel;
+use super::send::{self, Destination, Parcel};
 use super::{Registries, RegistryError};
 use crate::archive::Compression;
 use crate::archive::blob::FileSlice;
@@ -39,6 +39,8 @@ use crate::image::{DiffId, Digest, RemoteReference};
 pub struct Pusher {
     registries: Registries,
     targets: Vec<Target>,
+    /// The repositories of the targets, those of each registry together.
+    destinations: Vec<Arc<[Arc<Destination>]>>,
     options: PushOptions,
     compressor: Option<BlockCompressor>,
     cache: Option<BlobCache>,
@@ -95,9 +97,16 @@ impl Registries {
         let targets = grouped
             .into_iter()
             .map(|(reference, tags)| self.run(self.target(reference, tags, options.dry_run)));
+        let targets: Vec<Target> = targets.collect::<Result<_, _>>()?;
+        let mut destinations: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+        for Target { destination, .. } in &targets {
+            let registry = destination.client.registry.as_str();
+            destinations.entry(registry).or_default().push(Arc::clone(destination));
+        }
         Ok(Pusher {
             registries: self.clone(),
-            targets: targets.collect::<Result<_, _>>()?,
+            destinations: destinations.into_values().map(Arc::from).collect(),
+            targets,
             options,
             compressor: BlockCompressor::new(options.compression, options.threads),
             cache: if options.compression == Compression::None { None } else { cache },
@@ -143,12 +152,14 @@ impl Pusher {
             return Ok(());
         }
         let handle = self.registries.handle().map_err(into_io)?.clone();
-        for target in &self.targets {
-            let destination = Arc::clone(&target.destination);
+        for destinations in &self.destinations {
+            let destinations = Arc::clone(destinations);
             let parcel = Parcel { digest, body: body.clone() };
             let progress = Arc::clone(&self.progress);
-            self.jobs
-                .spawn_on(async move { destination.receive(parcel, &*progress).await }, &handle);
+            self.jobs.spawn_on(
+                async move { send::send(&destinations, parcel, &*progress).await },
+                &handle,
+            );
         }
         Ok(())
     }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::artifact::EMPTY;
 use super::report::Pushed;
 use crate::archive::oci::{parse_index, parse_manifest};
 use crate::image::{Digest, RemoteReference};
 use crate::registry::kind::{Kind, kind};
 use crate::registry::send::Destination;
-use crate::registry::{Registries, RegistryError, download};
+use crate::registry::{Registries, RegistryError, download, upload};
 
 /// A repository with the tags to push.
 pub(super) struct Target {
@@ -50,8 +51,16 @@ impl Registries {
         let client = self.client(&reference).await?;
         let mut current = BTreeMap::new();
         for tag in &tags {
-            if let Some(digest) = download::manifest_digest(&client, tag).await? {
-                current.insert(tag.clone(), digest);
+            match download::manifest_digest(&client, tag).await {
+                Ok(Some(digest)) => drop(current.insert(tag.clone(), digest)),
+                Ok(None) => {}
+                // Some accounts may push, but not read manifests. Those that may not push either
+                // fail here, before anything is built.
+                Err(RegistryError::Denied { .. }) => {
+                    upload::exists(&client, Digest::of(EMPTY)).await?;
+                    break;
+                }
+                Err(error) => return Err(error),
             }
         }
         let mut present = BTreeSet::new();
