@@ -86,7 +86,7 @@ impl Registries {
             }
             Ok(())
         })?;
-        self.store().prune();
+        self.0.prune();
         Ok(())
     }
 }

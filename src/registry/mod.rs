@@ -94,9 +94,21 @@ impl fmt::Debug for Registries {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        // Layers and documents are also fetched one by one, where they are read.
+        self.prune();
         // Dropping a runtime waits for its threads, which is not allowed in another runtime.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
+        }
+    }
+}
+
+impl Shared {
+    /// Removes the least recently used files of the caches if there are too many.
+    fn prune(&self) {
+        if self.store.has_grown() {
+            self.store.prune();
+            known::prune();
         }
     }
 }

@@ -28,7 +28,6 @@ const READ_SIZE: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) struct BlobStore {
     folder: Option<PathBuf>,
-    /// Whether a blob was added after the last call of [`prune`](Self::prune).
     has_grown: AtomicBool,
 }
 
@@ -134,20 +133,16 @@ impl BlobStore {
         }
     }
 
+    /// Whether a blob was added after the last call of [`prune`](Self::prune).
+    pub(super) fn has_grown(&self) -> bool {
+        self.has_grown.load(Ordering::Relaxed)
+    }
+
     /// Removes the least recently used blobs if there are too many.
     pub(super) fn prune(&self) {
         if let Some(folder) = &self.folder {
             self.has_grown.store(false, Ordering::Relaxed);
             cache_file::prune(folder, cache_dir::blobs_limit());
-        }
-    }
-}
-
-impl Drop for BlobStore {
-    fn drop(&mut self) {
-        // Layers and documents are fetched one by one where they are read.
-        if self.has_grown.load(Ordering::Relaxed) {
-            self.prune();
         }
     }
 }

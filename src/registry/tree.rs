@@ -75,7 +75,7 @@ impl Registries {
             }
             Ok(())
         })?;
-        self.store().prune();
+        self.0.prune();
         Ok(())
     }
 }

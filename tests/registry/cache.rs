@@ -1,6 +1,7 @@
 //! The cache of blobs: damaged ones, its limit, and registries that fail while a layer is read.
 
 use std::fs::{self, File};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -119,10 +120,17 @@ fn the_cache_keeps_its_limit_whatever_fetches_the_blobs() {
     ] {
         let lab = Lab::new();
         lab.file("app.toml", &from);
+        let records = lab.cache_path("seatrial/registry-repositories");
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&records).unwrap();
+        for name in ["a", "b", "c"] {
+            fs::write(records.join(name), vec![b'\n'; 1 << 20]).unwrap();
+        }
         with_small_cache(&lab, arguments.iter().copied());
-        let sizes = lab.cached_files("registry-blobs").into_iter();
-        let size: u64 = sizes.map(|path| fs::metadata(path).unwrap().len()).sum();
-        assert!(size <= 1 << 20, "{arguments:?}: {size} bytes");
+        for (folder, mib) in [("registry-blobs", 1), ("registry-repositories", 2)] {
+            let sizes = lab.cached_files(folder).into_iter();
+            let size: u64 = sizes.map(|path| fs::metadata(path).unwrap().len()).sum();
+            assert!(size <= mib << 20, "{arguments:?}: {size} bytes in {folder}");
+        }
     }
 }
 

@@ -165,21 +165,23 @@ fn a_registry_on_loopback_without_tls_may_ignore_a_greeting_in_tls() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
-        let mut ignored = Vec::new();
         for mut client in listener.incoming().flatten() {
-            let mut first = [0];
-            if client.read_exact(&mut first).is_err() {
-                continue;
-            }
-            // RFC 8446, section 5.1: 22 is the content type of a handshake.
-            if first == [22] {
-                ignored.push(client);
-                continue;
-            }
-            let mut server = TcpStream::connect(upstream).unwrap();
-            server.write_all(&first).unwrap();
-            pipe(client.try_clone().unwrap(), server.try_clone().unwrap());
-            pipe(server, client);
+            // A client may open a connection and use it later.
+            thread::spawn(move || {
+                let mut first = [0];
+                if client.read_exact(&mut first).is_err() {
+                    return;
+                }
+                // RFC 8446, section 5.1: 22 is the content type of a handshake.
+                if first == [22] {
+                    let _ = io::copy(&mut client, &mut io::sink());
+                    return;
+                }
+                let mut server = TcpStream::connect(upstream).unwrap();
+                server.write_all(&first).unwrap();
+                pipe(client.try_clone().unwrap(), server.try_clone().unwrap());
+                pipe(server, client);
+            });
         }
     });
     let image = format!("{address}/my/app:1");

@@ -62,7 +62,7 @@ impl Registries {
             let documents: Vec<_> = documents.collect();
             self.run(pusher.send_documents(&documents))?;
             known::prune();
-            self.store().prune();
+            self.0.prune();
         }
         let pushed = pusher.targets.iter().map(|target| target.report(root.digest)).collect();
         let attached = pusher.attachments.iter().map(Attachment::report).collect();
