@@ -138,7 +138,8 @@ fn worker_lost() -> io::Error {
 /// The compressor of one thread. It is reused, since clearing its tables costs less than allocating
 /// them.
 enum BlockCodec {
-    Gzip(Compressor),
+    /// With a buffer for the largest result, so that none is filled with zeros for each block.
+    Gzip(Compressor, Vec<u8>),
     Zstd(zstd::bulk::Compressor<'static>),
     Broken,
 }
@@ -146,19 +147,20 @@ enum BlockCodec {
 impl BlockCodec {
     fn new(codec: Codec) -> Self {
         match codec {
-            Codec::Gzip => CompressionLvl::new(GZIP_LEVEL)
-                .map_or(Self::Broken, |level| Self::Gzip(Compressor::new(level))),
+            Codec::Gzip => CompressionLvl::new(GZIP_LEVEL).map_or(Self::Broken, |level| {
+                let mut gzip = Compressor::new(level);
+                let buffer = vec![0; gzip.gzip_compress_bound(BLOCK)];
+                Self::Gzip(gzip, buffer)
+            }),
             _ => zstd::bulk::Compressor::new(ZSTD_LEVEL).map_or(Self::Broken, Self::Zstd),
         }
     }
 
     fn compress(&mut self, block: &[u8]) -> io::Result<Vec<u8>> {
         match self {
-            Self::Gzip(gzip) => {
-                let mut bytes = vec![0; gzip.gzip_compress_bound(block.len())];
-                let count = gzip.gzip_compress(block, &mut bytes).map_err(io::Error::other)?;
-                bytes.truncate(count);
-                Ok(bytes)
+            Self::Gzip(gzip, buffer) => {
+                let count = gzip.gzip_compress(block, buffer).map_err(io::Error::other)?;
+                Ok(buffer[..count].to_vec())
             }
             Self::Zstd(zstd) => zstd.compress(block),
             Self::Broken => Err(worker_lost()),
