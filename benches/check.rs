@@ -1,6 +1,7 @@
 //! `ci/bench check [MIB] [RUNS] [ENGINE]`: how long `seatrial check` takes from an edit to the
-//! verdict, and where the time goes, for a small image and for one on a large base. The fastest run
-//! counts: other programs only add to it.
+//! verdict, and where the time goes, for a small image and for one on a large base, in a VM of its
+//! own and in one that lives on, as with `--watch`. The fastest run counts: other programs only add
+//! to it.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
@@ -17,6 +18,8 @@ const RECIPE: &str = "name = 'bench/app'\nfrom_image = 'base.tar'\ncontents = 'a
     Env = ['PATH=/bin', 'A=b']\nEntrypoint = ['/bin/sh', '-c']\nCmd = ['cat /file']\n";
 const EXPECTATIONS: &str = "[env]\nhas = { A = 'b' }\n[[file]]\npath = '/file'\n\
     [[run]]\nname = 'prints'\nstdout = { contains = 'hello' }\n";
+/// The name of the VM that lives on.
+const NAME: &str = "bench-check";
 /// Bytes of a file in the base.
 const FILE_SIZE: usize = 256 << 10;
 
@@ -64,9 +67,10 @@ fn create(folder: &Path, mib: usize) {
     fs::write(folder.join("e.toml"), EXPECTATIONS).unwrap();
 }
 
-fn check(folder: &Path, engine: &str) -> Phases {
+/// Checks the image in `place`: `--engine` and an engine, or `--vm` and the name of a VM.
+fn check(folder: &Path, place: [&str; 2]) -> Phases {
     let begin = Instant::now();
-    let arguments = ["check", "app.toml", "--expect", "e.toml", "--json", "--engine", engine];
+    let arguments = [&["check", "app.toml", "--expect", "e.toml", "--json"], &place[..]].concat();
     let output = seatrial(folder, &arguments);
     let total = begin.elapsed().as_secs_f64();
     let verdict: Value = serde_json::from_slice(&output).unwrap();
@@ -104,25 +108,49 @@ fn main() {
         fs::read_to_string("/proc/loadavg").unwrap().trim()
     );
     let columns = ["total", "build", "restore", "load", "environ.", "cases"];
-    println!("{:<24}{}", "seconds", columns.map(|column| format!("{column:>9}")).concat());
+    println!("{:<30}{}", "seconds", columns.map(|column| format!("{column:>9}")).concat());
     for mib in [0, mib] {
         let folder = TempDir::new().unwrap();
         create(folder.path(), mib);
         let mut edits = 0..;
-        let mut run = |edit: bool| {
+        let mut run = |edit: bool, place: [&str; 2]| {
             if edit {
                 let text = format!("hello {} {:?}\n", edits.next().unwrap(), folder.path());
                 fs::write(folder.path().join("app/file"), text).unwrap();
             }
-            check(folder.path(), engine)
+            check(folder.path(), place)
         };
-        print(mib, "first", run(true));
+        let own = ["--engine", engine];
+        print(mib, "first", run(true, own));
         for (label, edit) in [("one file changed", true), ("unchanged", false)] {
-            let all = (0..runs).map(|_| run(edit));
-            if let Some(best) = all.min_by(|a, b| a.total.total_cmp(&b.total)) {
-                print(mib, label, best);
-            }
+            print_best(mib, label, (0..runs).map(|_| run(edit, own)));
         }
+        let kept = KeptVm::start(folder.path(), engine);
+        run(true, ["--vm", NAME]);
+        print_best(mib, "changed, VM lives on", (0..runs).map(|_| run(true, ["--vm", NAME])));
+        drop(kept);
+    }
+}
+
+/// The VM that lives on.
+struct KeptVm<'a>(&'a Path);
+
+impl<'a> KeptVm<'a> {
+    fn start(folder: &'a Path, engine: &str) -> Self {
+        seatrial(folder, &["vm", "up", engine, "--name", NAME]);
+        Self(folder)
+    }
+}
+
+impl Drop for KeptVm<'_> {
+    fn drop(&mut self) {
+        seatrial(self.0, &["vm", "down", NAME]);
+    }
+}
+
+fn print_best(mib: usize, label: &str, all: impl Iterator<Item = Phases>) {
+    if let Some(best) = all.min_by(|a, b| a.total.total_cmp(&b.total)) {
+        print(mib, label, best);
     }
 }
 
@@ -130,5 +158,5 @@ fn print(mib: usize, label: &str, phases: Phases) {
     let Phases { total, build, restore, load, environment, cases } = phases;
     let columns = [total, build, restore, load, environment, cases];
     let columns = columns.map(|seconds| format!("{seconds:>9.2}")).concat();
-    println!("{:<24}{columns}", format!("{mib} MiB, {label}"));
+    println!("{:<30}{columns}", format!("{mib} MiB, {label}"));
 }
