@@ -13,7 +13,7 @@ use super::recipe::now;
 use crate::archive::ArchiveError;
 use crate::document;
 use crate::image::{Digest, Platform, RemoteReference};
-use crate::registry::{Registries, RegistryError, RemoteImage};
+use crate::registry::{Registries, RemoteImage};
 use crate::text;
 
 /// The name of the file, in the folder of the recipe.
@@ -47,7 +47,7 @@ pub(crate) struct LockedImage {
     pub(crate) platform: String,
     /// The digest of the manifest for the platform.
     pub(crate) digest: Digest,
-    /// The host that the registry answered from.
+    /// The host that answered: the registry, or a mirror.
     pub(crate) from: String,
     /// When the registry was asked, RFC 3339.
     pub(crate) locked: String,
@@ -109,7 +109,7 @@ impl LockFile {
             reference: reference.to_string(),
             platform: platform.to_string(),
             digest: image.manifest_digest,
-            from: reference.host().to_owned(),
+            from: image.host.clone(),
             locked: now().to_string(),
         };
         let before = self.get(reference, platform);
@@ -151,18 +151,15 @@ pub(crate) fn open(
     let file = LockFile::beside(recipe)?;
     if let Some(digest) = file.get(reference, platform) {
         let locked = registries.open(&reference.at(digest), platform, limits);
-        return locked.map_err(|error| match error {
-            RegistryError::NotFound { registry, what, .. } => {
-                let message = format!(
-                    "{} locks {reference} to it; seatrial lock --update {} locks what the tag \
-                     means now",
-                    text::path(&file.path),
-                    text::path(recipe)
-                );
-                RegistryError::NotFound { registry, what, message }.into()
-            }
-            other => other.into(),
-        });
+        let how = || {
+            format!(
+                "{} locks {reference} to it; seatrial lock --update {} locks what the tag \
+                 means now",
+                text::path(&file.path),
+                text::path(recipe)
+            )
+        };
+        return Ok(locked.map_err(|error| error.explain_not_found(how))?);
     }
     let image = registries.open(reference, platform, limits)?;
     let _exclusive = exclusive(recipe);

@@ -21,6 +21,12 @@ struct RegistryMessage {
     message: Option<String>,
 }
 
+/// Whether a token server's answer means that a refresh token is not valid (RFC 6749, section 5.2).
+pub(super) fn is_invalid_grant(body: &[u8]) -> bool {
+    let parsed = serde_json::from_slice::<serde_json::Value>(body);
+    parsed.is_ok_and(|parsed| parsed["error"] == "invalid_grant")
+}
+
 /// The message in the body of an error; empty if there is none.
 pub(super) fn message(body: &[u8]) -> String {
     let Ok(parsed) = serde_json::from_slice::<Errors>(body) else {

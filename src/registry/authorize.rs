@@ -5,6 +5,7 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::body::Body;
 use super::client::{Client, REDIRECTS_MAX};
+use super::connect::is_loopback;
 use super::request::Request;
 use super::secret::{Credentials, Secret};
 use super::token::{self, Challenge, Scope, TokenAnswer};
@@ -119,7 +120,9 @@ impl Client {
                 .map_err(|_| self.protocol("its token server's answer is not a token"));
         }
         let message = answer::message(&body);
-        if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
+        // RFC 6749, section 5.2: an identity token that has expired.
+        let is_expired = request.method == Method::POST && answer::is_invalid_grant(&body);
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) || is_expired {
             return Err(RegistryError::Denied {
                 registry: format!("the token server {host}"),
                 what: scope.describe(),
@@ -137,8 +140,14 @@ impl Client {
         let url = url.ok_or_else(|| {
             self.protocol(format!("its token server is {}, not an address", text::quote(realm)))
         })?;
+        let host = url.host_str().unwrap_or_default();
         match (self.base.scheme(), url.scheme()) {
-            (_, "https") | ("http", "http") => Ok(url),
+            (_, "https") => Ok(url),
+            ("http", "http") if is_loopback(host) || self.is_insecure => Ok(url),
+            ("http", "http") => Err(self.protocol(format!(
+                "its token server {} uses no TLS; pass --plain-http to allow that",
+                text::quote(host)
+            ))),
             _ => Err(self.protocol("its token server uses no TLS, but the registry does")),
         }
     }

@@ -1,5 +1,6 @@
 //! Requests to one repository of a registry: authentication, redirects, time limits, retries.
 
+use std::path::PathBuf;
 use std::sync::{Mutex as StdMutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use tokio::sync::Mutex;
 use super::body::Progress;
 use super::connect::{self, Connection};
 use super::endpoint::Endpoint;
+use super::mirrors::Helpers;
 use super::options::RegistryOptions;
 use super::pace::Pace;
 use super::request::Request;
@@ -31,6 +33,10 @@ pub(super) struct Client {
     pub(super) registry: String,
     pub(super) repository: String,
     pub(super) credentials: Option<Credentials>,
+    /// The file with credentials, if the user named one: no other is read.
+    pub(super) only_file: Option<PathBuf>,
+    /// Whether the user allows connections without TLS to other hosts than this one.
+    pub(super) is_insecure: bool,
     challenge: StdMutex<Option<Challenge>>,
     pub(super) tokens: Mutex<Tokens>,
     /// How long the registry may stay silent.
@@ -43,7 +49,7 @@ impl Client {
     pub(super) async fn connect(
         endpoint: &Endpoint,
         options: &RegistryOptions,
-        helpers: &[String],
+        helpers: &Helpers,
     ) -> Result<Self, RegistryError> {
         let reference = &endpoint.reference;
         let credentials = match &options.login {
@@ -58,6 +64,8 @@ impl Client {
             registry: reference.registry().to_owned(),
             repository: reference.repository().to_owned(),
             credentials,
+            only_file: credentials::only_file(options.auth_file.as_deref()),
+            is_insecure: endpoint.is_insecure || (options.plain_http && !endpoint.is_mirror),
             challenge: StdMutex::new(challenge),
             tokens: Mutex::default(),
             idle: options.timeout,

@@ -255,6 +255,28 @@ impl RegistryError {
         }
     }
 
+    /// Whether the registry has no such image or blob, whatever its mirrors answered.
+    pub(super) fn is_not_found(&self) -> bool {
+        match self {
+            Self::NotFound { .. } => true,
+            Self::Mirrored { source, .. } => source.is_not_found(),
+            _ => false,
+        }
+    }
+
+    /// Replaces the registry's message if it has no such image or blob.
+    pub(crate) fn explain_not_found(self, explain: impl FnOnce() -> String) -> Self {
+        match self {
+            Self::NotFound { registry, what, .. } => {
+                Self::NotFound { registry, what, message: explain() }
+            }
+            Self::Mirrored { mirrors, source } => {
+                Self::Mirrored { mirrors, source: Box::new(source.explain_not_found(explain)) }
+            }
+            other => other,
+        }
+    }
+
     /// Whether a transfer broke, so that it can be continued.
     pub(super) fn is_interruption(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Timeout { .. } | Self::Slow { .. })

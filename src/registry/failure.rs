@@ -12,10 +12,15 @@ use crate::text;
 impl Client {
     /// The error that an unexpected answer to `request` means.
     pub(super) async fn failure(&self, request: &Request<'_>, response: Response) -> RegistryError {
-        let status = response.status();
+        let (status, url) = (response.status(), response.url().clone());
         let body = self.read(response, answer::ERROR_MAX).await.unwrap_or_default();
-        let (registry, message) = (self.registry.clone(), answer::message(&body));
+        let (registry, message) = (self.place(&url), answer::message(&body));
         match status {
+            // Storage, which got no credentials.
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if !self.is_own(&url) => {
+                let hint = "; the registry gave this address, which may have expired".to_owned();
+                RegistryError::Denied { registry, what: request.scope.describe(), hint, message }
+            }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 // Who has a token has logged in. It only lacks a permission (RFC 6750, section 3.1,
                 // "insufficient_scope").
@@ -29,7 +34,7 @@ impl Client {
                 RegistryError::NotFound { registry, what, message }
             }
             status => {
-                let request = format!("{} {}", request.method, request.url.path());
+                let request = format!("{} {}", request.method, url.path());
                 RegistryError::Status { registry, request, status: status.as_u16(), message }
             }
         }
@@ -60,7 +65,7 @@ impl Client {
                 let user = text::shorten(username);
                 let reason = match is_rejected {
                     true => "the user name or the password is wrong; log in again",
-                    false => "this user has no permission",
+                    false => "this user has no permission, or there is no such repository",
                 };
                 format!(" for the user {user}: {reason}")
             }
@@ -71,11 +76,22 @@ impl Client {
                 " with the registrytoken in the file with credentials; it may have expired"
                     .to_owned()
             }
-            (None, registry) => format!(
-                "; there are no credentials for it: log in with docker or podman login {}, or use \
-                 --username and --password-stdin",
-                text::shorten(registry)
-            ),
+            // Many registries answer the same for a repository that does not exist.
+            (None, registry) => {
+                let (place, login) = match &self.only_file {
+                    Some(file) => {
+                        let file = text::path(file);
+                        let place = format!(" in {file} (no other file is read)");
+                        (place, format!("podman login --authfile {file}"))
+                    }
+                    None => (String::new(), "docker or podman login".to_owned()),
+                };
+                format!(
+                    "; there are no credentials for it{place}, or there is no such repository: to \
+                     log in, use {login} {}, or --username and --password-stdin",
+                    text::shorten(registry)
+                )
+            }
         }
     }
 

@@ -5,8 +5,10 @@ use super::error::into_io;
 use super::{Registries, RegistryError, known};
 use crate::archive::StoredLayer;
 use crate::archive::blob::FileSlice;
+use crate::archive::oci::is_foreign;
 use crate::image::RemoteReference;
 use crate::image::manifest::Descriptor;
+use crate::text;
 
 impl Registries {
     /// The manifest or index that `reference` names, from the cache if it names a digest.
@@ -14,19 +16,29 @@ impl Registries {
         &self,
         reference: &RemoteReference,
     ) -> Result<Document, RegistryError> {
+        Ok(self.document_and_host(reference).await?.0)
+    }
+
+    /// Like [`document`](Self::document), with the host that answers, or answered before.
+    pub(super) async fn document_and_host(
+        &self,
+        reference: &RemoteReference,
+    ) -> Result<(Document, String), RegistryError> {
         if let Some(cached) = self.cached_document(reference) {
-            return Ok(cached);
+            return Ok((cached, reference.host().to_owned()));
         }
         let mut sources = self.sources(reference)?;
         loop {
             let fetched = async {
                 let (client, there) = sources.first().await?;
-                download::manifest(&client, &there.manifest_name(), there.digest).await
+                let name = there.manifest_name();
+                let document = download::manifest(&client, &name, there.digest).await?;
+                Ok((document, there.host().to_owned()))
             };
             match fetched.await {
-                Ok(document) => {
+                Ok((document, host)) => {
                     self.store().insert(document.digest, &document.bytes);
-                    return Ok(document);
+                    return Ok((document, host));
                 }
                 Err(error) => sources.skip(error)?,
             }
@@ -106,7 +118,10 @@ impl Registries {
     ) -> Result<FileSlice, RegistryError> {
         match self.cached_blob(descriptor, progress).await {
             Some(cached) => Ok(cached),
-            None => self.downloaded_blob(reference, descriptor, progress).await,
+            None => {
+                let downloaded = self.downloaded_blob(reference, descriptor, progress).await;
+                downloaded.map_err(|error| explain_foreign(reference, descriptor, error))
+            }
         }
     }
 
@@ -166,6 +181,25 @@ impl Registries {
             media_type: Some(descriptor.media_type.clone()),
         }
     }
+}
+
+/// Says what a layer is if the registry lacks it because it is not to be distributed (OCI
+/// image-spec, "Non-Distributable Layers").
+fn explain_foreign(
+    reference: &RemoteReference,
+    descriptor: &Descriptor,
+    error: RegistryError,
+) -> RegistryError {
+    if !error.is_not_found() || !is_foreign(descriptor) {
+        return error;
+    }
+    let problem = format!(
+        "the registry lacks the layer {} of the media type {}: such layers, as in images for \
+         Windows, are only to be fetched from elsewhere, which is not supported",
+        descriptor.digest,
+        text::quote(&descriptor.media_type)
+    );
+    RegistryError::invalid(format!("docker://{reference}"), problem)
 }
 
 /// Checks that `bytes`, whose digest is correct, have the size in `descriptor`.

@@ -32,6 +32,8 @@ pub struct RemoteImage {
     pub(super) raw_manifest: Vec<u8>,
     pub(super) reference: RemoteReference,
     pub(super) manifest: OciManifest,
+    /// The host that said what the reference means: the registry, or a mirror.
+    pub(crate) host: String,
 }
 
 impl Registries {
@@ -57,7 +59,7 @@ impl Registries {
         limits: Limits,
     ) -> Result<RemoteImage, RegistryError> {
         let path = PathBuf::from(format!("docker://{reference}"));
-        let root = self.document(reference).await?;
+        let (root, host) = self.document_and_host(reference).await?;
         let (digest, mut document) = (root.digest, root);
         let mut depth = 0;
         while kind(&path, &document)? == Kind::Index {
@@ -99,6 +101,7 @@ impl Registries {
             raw_manifest,
             reference,
             manifest,
+            host,
         })
     }
 }

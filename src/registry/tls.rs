@@ -13,16 +13,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::RegistryError;
+use super::mirrors::user_file;
 use crate::any_certificate::AnyCertificate;
 use crate::document;
 use crate::own_certificate::OwnCertificate;
 
 /// The folders that have a folder of certificates for each registry.
 fn folders() -> Vec<PathBuf> {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let config = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
-    let config = config.or_else(|| home.map(|home| home.join(".config")));
-    let own = |name: &str| config.as_ref().map(|config| config.join(name).join("certs.d"));
+    let own = |name: &str| user_file(name).map(|folder| folder.join("certs.d"));
     [
         own("containers"),
         own("docker"),
@@ -50,6 +48,7 @@ impl Certificates {
             let folder = folder.join(host);
             let entries = match fs::read_dir(&folder) {
                 Ok(entries) => entries,
+                // As in Podman, a folder that may not be read does not count.
                 Err(error) if is_absent(&error) => continue,
                 Err(error) => return Err(failed(&folder, error)),
             };
@@ -83,7 +82,8 @@ impl Certificates {
 }
 
 fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, RegistryError> {

@@ -152,6 +152,12 @@ fn credential_helpers_are_asked() {
     assert!(!broken.stderr().contains("hunter2"), "{}", broken.stderr());
     let absent = push("{\"credsStore\": \"absent\"}".to_owned());
     assert!(absent.stderr().contains("docker-credential-absent"), "{}", absent.stderr());
+    let file = lab.path("home/.docker/config.json").display().to_string();
+    let origin = format!("{file} names it (credsStore); remove that if you do not need it");
+    assert!(absent.stderr().contains(&origin), "{}", absent.stderr());
+    let absent = push(format!("{{\"credHelpers\": {{\"{}\": \"absent\"}}}}", registry.address));
+    let origin = format!("{file} names it (credHelpers, for {})", registry.address);
+    assert!(absent.stderr().contains(&origin), "{}", absent.stderr());
     let path = push("{\"credsStore\": \"../x\"}".to_owned());
     assert!(path.stderr().contains("not the name of a credential helper"), "{}", path.stderr());
 }
@@ -194,6 +200,8 @@ fn credential_helpers_of_registries_conf_are_asked_in_order() {
     let (run, _) = push("'empty', 'broken'");
     assert_eq!(run.output.status.code(), Some(2));
     assert!(run.stderr().contains("docker-credential-broken"), "{}", run.stderr());
+    let origin = "containers/registries.conf names it (credential-helpers)";
+    assert!(run.stderr().contains(origin), "{}", run.stderr());
     // Files count where they are listed, and only there.
     lab.file("home/.docker/config.json", auths(&registry, USER, PASSWORD));
     push("'containers-auth.json', 'wrong'").0.ok();

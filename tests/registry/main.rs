@@ -13,6 +13,7 @@ mod cache; // the cache of blobs
 mod copy; // images from one place to another
 mod copy_credentials; // different users for both sides of a copy
 mod credentials; // where credentials are found, and that they stay secret
+mod denials; // who denies access to whom
 mod environment; // proxies, full disks
 mod faults; // broken connections, errors, silence, lies
 mod hostile; // images made to hurt
@@ -30,4 +31,5 @@ mod signatures; // cosign
 mod tls; // certificates
 mod tokens; // token servers
 mod transfers; // transfers that break and go on, registries that differ from the specification
-mod unchanged; // pushes of named layers
+mod unchanged;
+mod unreadable; // files of the usual places that may not be read // pushes of named layers

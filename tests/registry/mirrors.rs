@@ -208,3 +208,29 @@ fn the_password_of_a_command_is_not_sent_to_a_mirror() {
     assert_eq!(with_password.next(), None);
     assert!(asked.requests().iter().any(|one| one.header("authorization").is_some()));
 }
+
+#[test]
+fn the_lock_file_names_the_mirror_and_a_missing_image_says_how_to_lock_again() {
+    let lab = Lab::new();
+    let mirror = registry_with(&lab, "my/app:1");
+    let other = Registry::start();
+    let settings = format!(
+        "[[registry]]\nlocation = '{}'\n[[registry.mirror]]\nlocation = '{}'\n",
+        other.address, mirror.address
+    );
+    podman(&lab, &settings);
+    let base = other.name("my/app:1");
+    let recipe = format!("name = 'x'\ntag = '1'\nfrom_image = 'docker://{base}'\n");
+    lab.file("app.toml", recipe);
+    let build = ["build", "app.toml", "-o", "x.tar"];
+    seatrial(&lab, build).ok();
+    let lock = std::fs::read_to_string(lab.path("seatrial.lock")).unwrap();
+    assert!(lock.contains(&format!("from = \"{}\"", mirror.address)), "{lock}");
+    std::fs::remove_file(lab.path("x.tar")).unwrap();
+    let start = lock.find("digest = \"sha256:").unwrap() + 17;
+    let absent = format!("{}{}{}", &lock[..start], "0".repeat(64), &lock[start + 64..]);
+    lab.file("seatrial.lock", absent);
+    let message = seatrial(&lab, build).rejected(&lab, "x.tar");
+    assert!(message.contains("the mirrors failed"), "{message}");
+    assert!(message.contains("seatrial lock --update app.toml"), "{message}");
+}

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::lab::Lab;
+use crate::server::{Reply, Server, forward};
 use crate::service::{Registry, crane, json, recipe, seatrial, skopeo};
 
 /// The digests of the files in a folder, without the file `version` that skopeo adds.
@@ -125,4 +126,36 @@ fn a_missing_image_is_bad_input_and_a_missing_registry_is_not() {
     assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
     assert!(run.stderr().contains("failed to reach the registry"), "{}", run.stderr());
     assert!(!lab.exists("x.tar"));
+}
+
+// OCI image-spec, "Non-Distributable Layers"; Docker image manifest v2.2.
+#[test]
+fn an_image_with_a_layer_that_is_only_to_be_fetched_from_elsewhere_says_so() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    seatrial(&lab, ["push", "app.toml", &registry.name("my/app:1"), "--no-cache"]).ok();
+    for kind in [
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+    ] {
+        let proxy = Server::before(registry.address, {
+            let upstream = registry.address;
+            move |request| {
+                if request.method == "GET" && request.target.contains("/manifests/") {
+                    let Reply::Answer { body, .. } = forward(upstream, request) else { panic!() };
+                    let mut manifest = json(std::str::from_utf8(&body).unwrap());
+                    manifest["layers"][0]["mediaType"] = kind.into();
+                    manifest["layers"][0]["digest"] = format!("sha256:{:064}", 1).into();
+                    let media_type = manifest["mediaType"].as_str().unwrap().to_owned();
+                    let headers = [("Content-Type", media_type.as_str())];
+                    return Some(Reply::new(200, &headers, manifest.to_string()));
+                }
+                None
+            }
+        });
+        let image = format!("{}/my/app:1", proxy.address);
+        let message = seatrial(&lab, ["pull", &image, "-o", "x.tar"]).rejected(&lab, "x.tar");
+        assert!(message.contains(kind) && message.contains("images for Windows"), "{message}");
+        seatrial(&lab, ["inspect", &format!("docker://{image}")]).ok();
+    }
 }

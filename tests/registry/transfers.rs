@@ -4,7 +4,13 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 
 use crate::lab::Lab;
 use crate::server::{Reply, Request, Server, forward};
@@ -186,4 +192,75 @@ fn a_registry_on_loopback_without_tls_may_ignore_a_greeting_in_tls() {
     });
     let image = format!("{address}/my/app:1");
     seatrial(&lab, ["push", "app.toml", &image, "--registry-timeout", "2"]).ok();
+}
+
+// RFC 9110, section 10.2.3.
+#[test]
+fn requests_and_uploads_wait_as_long_as_the_registry_asks() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    // Without the header, the first pause is a fifth of that.
+    let asked = Duration::from_secs(1);
+    for (method, part) in
+        [("GET", "/v2/"), ("HEAD", "/blobs/"), ("PUT", "/uploads/"), ("PUT", "/manifests/")]
+    {
+        let rejected: Mutex<Option<(String, Instant)>> = Mutex::default();
+        let waited = Arc::new(Mutex::new(None));
+        let measured = Arc::clone(&waited);
+        let proxy = Server::before(registry.address, move |request: &Request| {
+            let path = request.target.split('?').next().unwrap().to_owned();
+            let matches = request.method == method
+                && if part == "/v2/" { path == part } else { path.contains(part) };
+            let mut rejected = rejected.lock().unwrap();
+            let mut measured = measured.lock().unwrap();
+            match &*rejected {
+                None if matches => {
+                    *rejected = Some((path, Instant::now()));
+                    return Some(Reply::new(429, &[("Retry-After", "1")], ""));
+                }
+                // An upload that goes on asks for its state first.
+                Some((same, since)) if *same == path && measured.is_none() => {
+                    *measured = Some(since.elapsed());
+                }
+                _ => {}
+            }
+            None
+        });
+        let image = format!("{}/{}{}:1", proxy.address, method.to_lowercase(), part.len());
+        seatrial(&lab, ["push", "app.toml", &image]).ok();
+        let waited = waited.lock().unwrap().expect(part);
+        assert!(waited >= asked, "{method} {part}: {waited:?}");
+    }
+}
+
+#[test]
+fn an_upload_to_another_host_gets_no_credentials() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let storage = Server::before(registry.address, |request| {
+        assert_eq!(request.header("authorization"), None);
+        None
+    });
+    let (upstream, elsewhere) = (registry.address, storage.address);
+    let front = Server::start(move |request| {
+        if request.header("authorization").is_none() {
+            return Reply::new(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], "");
+        }
+        let mut reply = forward(upstream, request);
+        if let Reply::Answer { headers, .. } = &mut reply
+            && request.method == "POST"
+        {
+            for (_, value) in headers.iter_mut().filter(|(name, _)| name == "Location") {
+                let path = value.split('/').skip(3).collect::<Vec<_>>().join("/");
+                *value = format!("http://{elsewhere}/{path}");
+            }
+        }
+        reply
+    });
+    let auth = STANDARD.encode("captain:hunter2");
+    let auths = json!({ "auths": { front.address.to_string(): { "auth": auth } } });
+    lab.file("home/.docker/config.json", auths.to_string());
+    seatrial(&lab, ["push", "app.toml", &format!("{}/my/app:1", front.address)]).ok();
+    assert_eq!(storage.count("PUT", "/uploads/"), 2, "config and layer");
+    assert_eq!(front.count("PUT", "/uploads/"), 0);
 }

@@ -38,5 +38,5 @@ pub(crate) use read::{check_lists, read, read_all};
 #[cfg(feature = "registry")]
 pub(crate) use repack::repack_dual;
 #[cfg(feature = "registry")]
-pub(crate) use tree::{BlobSource, ImageTree, TreeDocument, select_platform};
+pub(crate) use tree::{BlobSource, ImageTree, TreeDocument, is_foreign, select_platform};
 pub(crate) use write::OciWriter;

@@ -244,7 +244,7 @@ impl ImageTree {
 }
 
 /// Whether a layer is only to be fetched from elsewhere, as those of Windows.
-fn is_foreign(descriptor: &Descriptor) -> bool {
+pub(crate) fn is_foreign(descriptor: &Descriptor) -> bool {
     ["foreign", "nondistributable"].iter().any(|word| descriptor.media_type.contains(word))
 }
 

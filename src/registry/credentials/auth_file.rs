@@ -2,6 +2,7 @@
 //! "docker login"; containers-auth.json(5)).
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::helper::ask;
+use super::helper::{Origin, ask};
 use crate::document;
 use crate::image::RemoteReference;
 use crate::registry::RegistryError;
@@ -41,9 +42,7 @@ struct AuthEntry {
 
 /// The files that may have credentials, in the order of precedence.
 pub(super) fn files() -> Vec<PathBuf> {
-    let variable =
-        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(only) = variable("REGISTRY_AUTH_FILE") {
+    if let Some(only) = variable(ONLY) {
         return vec![only];
     }
     let home = variable("HOME");
@@ -66,12 +65,37 @@ pub(super) fn files() -> Vec<PathBuf> {
     .collect()
 }
 
+/// The variable that names the only file with credentials that is read.
+const ONLY: &str = "REGISTRY_AUTH_FILE";
+
+/// The only file that is read, if the environment names one.
+pub(super) fn only() -> Option<PathBuf> {
+    variable(ONLY)
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Whether `path` cannot exist, or is in a folder that this user may not enter, such as another
+/// user's home. A file that exists and may not be read is an error: it may have been meant.
+fn is_absent(path: &Path, is_usual: bool, error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    match error.kind() {
+        NotFound => true,
+        NotADirectory => is_usual,
+        PermissionDenied => is_usual && fs::metadata(path).is_err(),
+        _ => false,
+    }
+}
+
 /// Reads a file with credentials, if it exists. Messages never quote its content.
-pub(super) fn read(path: &Path) -> Result<Option<AuthFile>, RegistryError> {
+/// A path `is_usual` if the user did not name it.
+pub(super) fn read(path: &Path, is_usual: bool) -> Result<Option<AuthFile>, RegistryError> {
     let failed = |problem: String| RegistryError::Credentials { path: path.to_owned(), problem };
     let content = match document::read(path, FILE_MAX) {
         Ok(content) => content,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if is_absent(path, is_usual, &error) => return Ok(None),
         Err(error) => return Err(failed(format!("failed to read credentials: {error}"))),
     };
     // Docker writes an empty file in some cases, and reads it.
@@ -95,9 +119,12 @@ pub(super) async fn in_file(
     match keys.iter().find_map(own) {
         // A registry with an empty name of a helper has its credentials in the file.
         Some((_, helper)) if helper.is_empty() => {}
-        Some((key, helper)) => return ask(helper, key).await,
+        Some((key, helper)) => {
+            let setting = format!("credHelpers, for {key}");
+            return ask(helper, key, &Origin { path, setting }).await;
+        }
         None => {
-            if let Some(found) = in_store(file, reference).await? {
+            if let Some(found) = in_store(path, file, reference).await? {
                 return Ok(Some(found));
             }
         }
@@ -117,6 +144,7 @@ pub(super) async fn in_file(
 
 /// The credentials in the store of `file`, if it has one.
 async fn in_store(
+    path: &Path,
     file: &AuthFile,
     reference: &RemoteReference,
 ) -> Result<Option<Credentials>, RegistryError> {
@@ -124,7 +152,8 @@ async fn in_store(
         return Ok(None);
     };
     let is_hub = reference.registry() != reference.host();
-    ask(helper, if is_hub { DOCKER_HUB_KEY } else { reference.registry() }).await
+    let origin = Origin { path, setting: "credsStore".to_owned() };
+    ask(helper, if is_hub { DOCKER_HUB_KEY } else { reference.registry() }, &origin).await
 }
 
 /// The keys under which credentials for `reference` may be: the repository and the namespaces that

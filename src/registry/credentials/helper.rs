@@ -1,6 +1,7 @@
 //! Credential helpers: programs that keep credentials (docker-credential-helpers, "Development").
 
 use std::io;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -32,10 +33,29 @@ struct HelperAnswer {
     secret: String,
 }
 
-/// Asks the credential helper `name` for the credentials of `server`.
-pub(super) async fn ask(name: &str, server: &str) -> Result<Option<Credentials>, RegistryError> {
+/// The setting that names a credential helper.
+pub(super) struct Origin<'a> {
+    /// The file.
+    pub(super) path: &'a Path,
+    /// The key in it.
+    pub(super) setting: String,
+}
+
+/// Asks the credential helper `name`, which `origin` names, for the credentials of `server`.
+pub(super) async fn ask(
+    name: &str,
+    server: &str,
+    origin: &Origin<'_>,
+) -> Result<Option<Credentials>, RegistryError> {
     let program = format!("docker-credential-{name}");
-    let failed = |problem: String| RegistryError::Credentials { path: (&program).into(), problem };
+    let failed = |problem: String| {
+        let (file, setting) = (text::path(origin.path), text::shorten(&origin.setting));
+        let hint = format!("{file} names it ({setting}); remove that if you do not need it");
+        RegistryError::Credentials {
+            path: (&program).into(),
+            problem: format!("{problem}; {hint}"),
+        }
+    };
     let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if !name.chars().all(is_name) {
         return Err(failed("not the name of a credential helper".to_owned()));

@@ -8,7 +8,9 @@ mod settings;
 use std::collections::VecDeque;
 
 use self::docker::Daemon;
+pub(super) use self::podman::Helpers;
 use self::podman::{Pull, Settings};
+pub(super) use self::settings::user_file;
 use super::RegistryError;
 use super::endpoint::Endpoint;
 use crate::image::RemoteReference;
@@ -27,8 +29,8 @@ impl Mirrors {
     }
 
     /// The places of credentials in the order in which they are asked, if the settings name them.
-    pub(super) fn credential_helpers(&self) -> &[String] {
-        &self.podman.credential_helpers
+    pub(super) fn credential_helpers(&self) -> &Helpers {
+        &self.podman.helpers
     }
 
     /// The registry of `reference` itself.

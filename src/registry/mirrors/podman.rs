@@ -29,8 +29,16 @@ const VARIABLE: &str = "CONTAINERS_REGISTRIES_CONF";
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     pub(super) rules: Vec<Rule>,
+    pub(super) helpers: Helpers,
+}
+
+/// The setting `credential-helpers`.
+#[derive(Debug, Default)]
+pub(in crate::registry) struct Helpers {
     /// Programs that keep credentials, and the name that stands for files.
-    pub(super) credential_helpers: Vec<String>,
+    pub(in crate::registry) names: Vec<String>,
+    /// The file with the setting.
+    pub(in crate::registry) path: PathBuf,
 }
 
 /// A file. Unknown keys, such as those for names without a registry, are ignored.
@@ -66,7 +74,7 @@ struct MirrorEntry {
 /// Reads all files. A rule replaces that for the same prefix in an earlier file, and a list of
 /// credential helpers an earlier list.
 pub(super) fn read() -> Result<Settings, RegistryError> {
-    let Settings { mut rules, mut credential_helpers } = Settings::default();
+    let Settings { mut rules, mut helpers } = Settings::default();
     for path in files()? {
         let content = match document::read(&path, document::MAX_SIZE) {
             Ok(content) => content,
@@ -74,15 +82,15 @@ pub(super) fn read() -> Result<Settings, RegistryError> {
             Err(error) => return Err(failed(&path, format!("failed to read it: {error}"))),
         };
         let read = parse(&path, &content)?;
-        if !read.credential_helpers.is_empty() {
-            credential_helpers = read.credential_helpers;
+        if !read.helpers.names.is_empty() {
+            helpers = read.helpers;
         }
         for rule in read.rules {
             rules.retain(|other| other.path == path || other.prefix != rule.prefix);
             rules.push(rule);
         }
     }
-    Ok(Settings { rules, credential_helpers })
+    Ok(Settings { rules, helpers })
 }
 
 /// The files in the order in which they are read: the user's own file replaces the host's.
@@ -154,7 +162,8 @@ fn parse(path: &Path, content: &str) -> Result<Settings, RegistryError> {
     });
     let new = file.registry.into_iter().map(rule);
     let rules = old.map(Ok).chain(new).collect::<Result<_, _>>()?;
-    Ok(Settings { rules, credential_helpers: file.credential_helpers })
+    let helpers = Helpers { names: file.credential_helpers, path: path.to_owned() };
+    Ok(Settings { rules, helpers })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::document::{self, DocumentError};
 use crate::registry::RegistryError;
 
 /// Where `name` is below the folders of the user's settings.
-pub(super) fn user_file(name: &str) -> Option<PathBuf> {
+pub(in crate::registry) fn user_file(name: &str) -> Option<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let home = || Some(Path::new(&variable("HOME")?).join(".config"));
     let config = variable("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);
