@@ -12,7 +12,7 @@ use super::images::{Access, location};
 use super::progress::BuildProgress;
 use super::pull::parse_reference;
 use super::sbom::FormatArg;
-use super::streams::{pretty_json, stderr, stdout};
+use super::streams::{messages, pretty_json, stderr, stdout};
 use crate::archive::Compression;
 use crate::build::{self, Plan};
 use crate::copy::{self, CopyOptions, Progress};
@@ -34,7 +34,7 @@ Examples:
   seatrial push app.toml localhost:5000/app:1 --compress zstd
   seatrial push app.toml --dry-run             # says what would be sent
   seatrial push app.toml --sbom spdx           # with a bill of materials
-  cosign sign --yes \"$(seatrial push app.toml)\"   # and a signature
+  cosign sign --yes $(seatrial push app.toml)     # and a signature
 
 Only blobs that the registry does not have are sent. Layers are compressed once
 and kept in the cache. Tags are set when everything else is there.")]
@@ -189,12 +189,17 @@ fn print(args: &Args, report: &PushReport) -> anyhow::Result<()> {
             pushed.mounted,
             pushed.present
         );
-        writeln!(stderr(), "{summary}")?;
+        writeln!(messages(), "{summary}")?;
     }
     for attached in &report.attached {
         let verb = if report.dry_run { "would attach" } else { "attached" };
         let (kind, digest) = (&attached.artifact_type, attached.digest);
-        writeln!(stderr(), "{verb} {kind} {digest} to {}", attached.subject)?;
+        writeln!(messages(), "{verb} {kind} {digest} to {}", attached.subject)?;
+    }
+    if !report.dry_run && !report.pushed.is_empty() {
+        let names: Vec<_> =
+            report.pushed.iter().map(|pushed| text::shorten(&pushed.reference)).collect();
+        writeln!(messages(), "to sign: cosign sign --yes {}", names.join(" "))?;
     }
     Ok(())
 }

@@ -61,6 +61,28 @@ fn cosign_signs_and_verifies_what_push_prints() {
 }
 
 #[test]
+fn the_command_that_push_prints_signs_the_image_in_every_repository() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let (one, two) = (registry.name("my/app:1"), registry.name("other/app:1"));
+    let pushed = seatrial(&lab, ["push", "app.toml", &one, &two]);
+    let message = pushed.stderr();
+    let command = message.lines().find_map(|line| line.strip_prefix("to sign: cosign sign --yes "));
+    let names = command.unwrap();
+    assert_eq!(names.split(' ').collect::<Vec<_>>(), pushed.ok().lines().collect::<Vec<_>>());
+    run(&lab, "cosign generate-key-pair");
+    run(&lab, &format!("cosign sign --yes {OFFLINE} {names}"));
+    let check = "cosign verify --key cosign.pub --insecure-ignore-tlog=true";
+    for image in [&one, &two] {
+        run(&lab, &format!("{check} {image}"));
+    }
+    for arguments in [["--json", "--dry-run"], ["-q", "--dry-run"], ["-q", "--sbom=spdx"]] {
+        let quiet = seatrial(&lab, [&["push", "app.toml", &one], &arguments[..]].concat());
+        assert_eq!(quiet.stderr(), "", "{arguments:?}");
+    }
+}
+
+#[test]
 fn commands_skip_signatures_and_copy_them_by_their_tag() {
     let (lab, registry, target) = (Lab::new(), Registry::start(), Registry::start());
     let image = registry.name("my/app:1");
