@@ -131,11 +131,11 @@ impl Access<'_> {
         format: &MergeFormat,
     ) -> anyhow::Result<MergeInput> {
         let platform = match format {
-            MergeFormat::Docker(platform) => Some(platform),
+            MergeFormat::Docker(platform) => Some(platform.clone().unwrap_or_else(Platform::host)),
             MergeFormat::Oci => None,
         };
         let registries = self.registries()?;
-        let tree = registries.tree(reference, platform)?;
+        let tree = registries.tree(reference, platform.as_ref())?;
         registries.fetch_tree(reference, &tree)?;
         let name = reference.familiar().and_then(|name| name.parse().ok());
         Ok(MergeInput::Tree(Box::new(tree), name))

@@ -38,7 +38,8 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = FormatArg::Docker)]
     format: FormatArg,
 
-    /// Platform of images for several, in a docker-archive [default: the host's]
+    /// Platform of the images in a docker-archive [default: any, and the host's of
+    /// images for several]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<Platform>,
 
@@ -61,9 +62,7 @@ enum FormatArg {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let format = match (args.format, &args.platform) {
-        (FormatArg::Docker, platform) => {
-            MergeFormat::Docker(platform.clone().unwrap_or_else(Platform::host))
-        }
+        (FormatArg::Docker, platform) => MergeFormat::Docker(platform.clone()),
         (FormatArg::Oci, None) => MergeFormat::Oci,
         (FormatArg::Oci, Some(_)) => {
             let problem = "--platform is for docker-archives; an OCI layout keeps all platforms";

@@ -117,11 +117,18 @@ fn an_index_for_several_platforms_stays_as_it_is() {
         lab.tool("skopeo", arguments.into_iter().chain([&*format!("dir:{architecture}")]));
     }
     // A docker-archive gets the image for one platform.
-    let merged = merge(&lab, &["multi.tar", "two.tar", "--platform", "arm64", "-o", "docker.tar"]);
+    lab.file("arm.toml", "name='my/arm'\ntag='1'\narchitecture='arm64'\ncontents='one'\n");
+    build(&lab, "arm.toml", "arm.tar", &[]);
+    let merged = merge(&lab, &["multi.tar", "arm.tar", "--platform", "arm64", "-o", "docker.tar"]);
     assert_eq!(merged["images"][0]["platform"], "linux/arm64");
     let config =
         lab.tool("skopeo", ["inspect", "--config", "docker-archive:docker.tar:my/multi:2"]);
     assert!(config.contains("\"arm64\""), "{config}");
+    // Only a platform that is selected rules out others.
+    lab.seatrial(["merge", "multi.tar", "arm.tar", "-o", "any.tar"]).ok();
+    let single = ["merge", "multi.tar", "arm.tar", "--platform", "amd64", "-o", "no.tar"];
+    let message = lab.seatrial(single).rejected(&lab, "no.tar");
+    assert!(message.contains("the image is for linux/arm64, not for linux/amd64"), "{message}");
     let run = lab.seatrial(["merge", "multi.tar", "--platform", "s390x", "-o", "no.tar"]);
     let message = run.rejected(&lab, "no.tar");
     assert!(message.contains("but none for linux/s390x"), "{message}");

@@ -3,11 +3,11 @@
 
 use std::process::{Command, Output};
 
-use seatrial::vm::{Egress, Options};
+use seatrial::vm::{Definition, Egress, Options};
 use serde_json::Value;
 
 use crate::service::{Registry, noise};
-use crate::workbench::{Workbench, run, stdout};
+use crate::workbench::{GUEST, Workbench, run, stdout};
 
 const RECIPE: &str = "name='copy/app'\ntag='1'\narchitecture='amd64'\ncontents='rootfs'\n";
 /// The address of the host in a guest that may reach it.
@@ -146,16 +146,59 @@ fn docker_pull(registry: &Registry, name: &str) -> String {
     )
 }
 
+/// A script that pulls the image `name` in `guest`, prints its digest, and runs it.
+fn pull_script(guest: &str, registry: &Registry, name: &str) -> String {
+    match guest.split('-').next() {
+        Some("docker") => {
+            docker_pull(registry, name)
+                + &format!(
+                    "docker inspect -f '{{{{index .RepoDigests 0}}}}' {name}:1 | sed 's/.*@//'; \
+                     docker run --rm {name}:1 /bin/echo hello"
+                )
+        }
+        Some("podman") => format!(
+            "podman pull --tls-verify=false {name}:1 >&2; \
+             podman inspect -f '{{{{.Digest}}}}' {name}:1; \
+             podman run --rm {name}:1 /bin/echo hello"
+        ),
+        // The images of Kubernetes.
+        _ => format!(
+            "ctr='ctr -n k8s.io'; $ctr images pull --plain-http {name}:1 >&2; \
+             $ctr images ls name=={name}:1 | awk 'NR == 2 {{ print $3 }}'; \
+             $ctr run --rm {name}:1 pulled /bin/echo hello"
+        ),
+    }
+}
+
+/// An engine pulls what was pushed, under the same digest, and runs it.
+async fn pulls_what_was_pushed(guest: &str) {
+    let (bench, registry) = (Workbench::on_with(guest, with_host()).await, Registry::start());
+    let (name, digest) = pushed(&bench, &registry);
+    let printed = bench.guest(&pull_script(guest, &registry, &name)).await;
+    assert_eq!(printed, format!("{digest}\nhello\n"), "{guest}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn docker_pulls_what_was_pushed() {
-    let (bench, registry) = (Workbench::with(with_host()).await, Registry::start());
-    let (name, digest) = pushed(&bench, &registry);
-    let script = docker_pull(&registry, &name)
-        + &format!(
-            "docker inspect -f '{{{{index .RepoDigests 0}}}}' {name}:1; \
-         docker run --rm {name}:1 /bin/echo hello"
-        );
-    assert_eq!(bench.guest(&script).await, format!("{name}@{digest}\nhello\n"));
+    pulls_what_was_pushed(GUEST).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn podman_pulls_what_was_pushed() {
+    pulls_what_was_pushed("podman-5.4").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn containerd_pulls_what_was_pushed() {
+    pulls_what_was_pushed("containerd-1.7").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes; for the nightly run"]
+async fn every_engine_pulls_what_was_pushed() {
+    for guest in Definition::names() {
+        pulls_what_was_pushed(guest).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,17 +215,4 @@ async fn the_containerd_store_gives_an_image_with_its_digest() {
     assert_eq!(pushed["digest"], digest.as_str(), "{pushed}");
     // Of another repository of the registry, or there already.
     assert_eq!(pushed["sent"], 0, "{pushed}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn podman_pulls_what_was_pushed() {
-    let (bench, registry) =
-        (Workbench::on_with("podman-4.3", with_host()).await, Registry::start());
-    let (name, digest) = pushed(&bench, &registry);
-    let script = format!(
-        "podman pull --tls-verify=false {name}:1 >&2; \
-         podman inspect -f '{{{{.Digest}}}}' {name}:1; \
-         podman run --rm {name}:1 /bin/echo hello"
-    );
-    assert_eq!(bench.guest(&script).await, format!("{digest}\nhello\n"));
 }

@@ -29,8 +29,9 @@ use crate::image::Reference;
 /// The format of a merged archive.
 #[derive(Clone, Debug)]
 pub enum MergeFormat {
-    /// A docker-archive. Of images for several platforms, it has the ones for this platform.
-    Docker(Platform),
+    /// A docker-archive. Of images for several platforms, it has the ones for this platform, or for
+    /// the host's if there is none here. An image for another platform than this one is an error.
+    Docker(Option<Platform>),
     /// An OCI layout in a tar.
     Oci,
 }
@@ -100,6 +101,9 @@ fn of_tree(
 ) -> Result<Input, ArchiveError> {
     let mut images = tree.images(options.limits)?;
     for image in &mut images {
+        if let MergeFormat::Docker(platform) = &options.format {
+            image.check_platform(platform.as_ref())?;
+        }
         image.references = reference.iter().map(ToString::to_string).collect();
     }
     let path = tree.path.clone();
@@ -128,7 +132,11 @@ fn open(path: &Path, options: &MergeOptions) -> Result<Input, ArchiveError> {
     }
     let layout = match &options.format {
         MergeFormat::Docker(platform) => {
-            images = names::for_platform(path, images, platform)?;
+            let wanted = platform.clone().unwrap_or_else(Platform::host);
+            images = names::for_platform(path, images, &wanted)?;
+            for image in &images {
+                image.check_platform(platform.as_ref())?;
+            }
             None
         }
         MergeFormat::Oci => oci.then(|| read_layout(path, &files)).transpose()?,
