@@ -35,7 +35,7 @@ busybox chmod 640 /machine; busybox chown 1000:1001 /machine"""
 const EXPECTED: &str = "[env]\nhas = { LAST_LAYER = 'child' }\n[[run]]\nname = 'machine'\n";
 
 /// Puts a static arm64 program into `folder`, from the initial RAM disk of the guest.
-fn extract_busybox(folder: &Path) {
+pub fn extract_busybox(folder: &Path) {
     stdout(&seatrial(&["vm", "prepare", GUEST]));
     let list: Value = serde_json::from_str(&stdout(&seatrial(&["vm", "list", "--json"]))).unwrap();
     let mut cache = list["cache"].as_array().unwrap().iter();

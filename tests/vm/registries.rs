@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use seatrial::vm::{Definition, Egress, Options};
 use serde_json::Value;
 
+use crate::arm64::extract_busybox;
 use crate::service::{Registry, noise};
 use crate::workbench::{GUEST, Workbench, run, stdout};
 
@@ -115,8 +116,12 @@ async fn load_and_check_take_images_of_a_registry() {
 
 /// Pushes an image to a registry on this host; returns its name for the guest, and its digest.
 fn pushed(bench: &Workbench, registry: &Registry) -> (String, String) {
+    pushed_from(RECIPE, bench, registry)
+}
+
+fn pushed_from(recipe: &str, bench: &Workbench, registry: &Registry) -> (String, String) {
     std::fs::write(bench.path("rootfs/noise"), noise(200_000)).unwrap();
-    std::fs::write(bench.path("app.toml"), RECIPE).unwrap();
+    std::fs::write(bench.path("app.toml"), recipe).unwrap();
     let image = registry.name("pulled/app:1");
     let printed = stdout(&seatrial(bench, &["push", "app.toml", &image]));
     let digest = printed.trim().split_once('@').unwrap().1.to_owned();
@@ -191,6 +196,19 @@ async fn podman_pulls_what_was_pushed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn containerd_pulls_what_was_pushed() {
     pulls_what_was_pushed("containerd-1.7").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes; for the nightly run"]
+async fn an_engine_on_arm64_pulls_what_was_pushed() {
+    let guest = "docker-28-arm64";
+    let (bench, registry) = (Workbench::on_with(guest, with_host()).await, Registry::start());
+    std::fs::remove_file(bench.path("rootfs/bin/busybox")).unwrap();
+    extract_busybox(&bench.path("rootfs"));
+    let recipe = RECIPE.replace("amd64", "arm64");
+    let (name, digest) = pushed_from(&recipe, &bench, &registry);
+    let printed = bench.guest(&pull_script(guest, &registry, &name)).await;
+    assert_eq!(printed, format!("{digest}\nhello\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
