@@ -19,6 +19,19 @@ pub enum CheckError {
         /// The mistake.
         problem: String,
     },
+    /// Two images of a trial have the same name, so that an engine could only have one of them.
+    #[error(
+        "{first} and {second} are different images with the same name, {name}, so the engine would \
+         have only one of them; build one of them with another name or tag"
+    )]
+    SameName {
+        /// The file or recipe of an image.
+        first: String,
+        /// That of the other one.
+        second: String,
+        /// Their name.
+        name: String,
+    },
     /// The filter excludes every test case.
     #[error("no test case has a name that contains \"{filter}\"; the test cases are: {names}")]
     Filter {
@@ -46,7 +59,7 @@ impl CheckError {
     pub fn is_environment(&self) -> bool {
         match self {
             Self::Harness(error) => error.is_environment(),
-            Self::Expectations { .. } | Self::Filter { .. } => false,
+            Self::Expectations { .. } | Self::SameName { .. } | Self::Filter { .. } => false,
         }
     }
 }

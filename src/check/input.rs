@@ -10,12 +10,13 @@ use super::expectations::ExpectationsFile;
 use super::image::ImageUnderTest;
 use super::static_checks;
 use super::verdict::{Checks, TestCase};
-use crate::archive::{ArchiveError, Compression, Image, ImageSelector, Limits};
+use crate::archive::{ArchiveError, Compression, Image, ImageFormat, ImageSelector, Limits};
 use crate::build::{
     BuildError, CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan,
 };
-use crate::harness::VmSteps;
+use crate::harness::{DEFAULT_REFERENCE, VmSteps};
 use crate::image::Platform;
+use crate::text;
 
 /// An image to check.
 #[derive(Debug)]
@@ -107,7 +108,32 @@ impl CheckInput {
             };
             images.insert(path.clone(), input);
         }
+        self.check_names(&images)?;
         Ok(images)
+    }
+
+    /// Refuses images that would replace each other in an engine.
+    fn check_names(&self, companions: &BTreeMap<PathBuf, Self>) -> Result<(), CheckError> {
+        let own = self.recipe.as_deref().unwrap_or(&self.archive);
+        let companions = companions.iter().map(|(path, input)| (path.as_path(), input));
+        let mut taken = BTreeMap::new();
+        for (path, input) in std::iter::once((own, self)).chain(companions) {
+            let image = &input.image.image;
+            // Docker's own format is loaded as it is, and then has no name either.
+            let gets_name =
+                image.references.is_empty() && image.format != ImageFormat::DockerArchive;
+            let unnamed = gets_name.then(|| DEFAULT_REFERENCE.to_owned());
+            for name in image.references.iter().cloned().chain(unnamed) {
+                match taken.insert(name.clone(), (path, image.id())) {
+                    Some((other, id)) if id != image.id() => {
+                        let (first, second) = (text::path(other), text::path(path));
+                        return Err(CheckError::SameName { first, second, name });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Returns the image's name, with the architecture if that is not the host's.

@@ -8,7 +8,7 @@ use super::expectations::ExpectationsFile;
 use super::input::CheckInput;
 use super::kept_vm::{Kept, may_change_vm};
 use super::recorder::{Options, Recorder};
-use super::runtime_checks::companions::Images;
+use super::runtime_checks::companions::{CompanionImage, Images};
 use super::runtime_checks::environment::{self, ContainerEnvironment};
 use super::runtime_checks::{self, RuntimeChecks};
 use super::trial_vm::{self, TrialVm};
@@ -202,7 +202,9 @@ async fn load_companions<'d>(
     let mut images = Images::new();
     for (path, input) in trial.companions {
         recorder.progress(format!("loading {}", input.image.name()));
+        let user = input.image.image.config.config.user.clone();
         let loaded = vm.load_companion(input).await;
+        let loaded = loaded.map(|image| CompanionImage { image, user });
         images.insert(path.clone(), loaded.map_err(|error| chain(&error)));
     }
     images

@@ -60,23 +60,80 @@ impl Docker {
         container.remove_after(result).await
     }
 
-    /// Returns options that run on another image what `options` run on `image`: entrypoint and
-    /// command are taken from `image` where `options` do not set them.
+    /// Returns options that run on `committed`, an image that was made from a container of `image`,
+    /// what `options` run on `image`. The engine takes over the container's settings: its command,
+    /// user, working directory and variables.
+    ///
+    /// Podman cannot remove variables, so they are empty there.
     ///
     /// # Errors
-    /// If the engine does not have the image.
-    pub async fn with_command_of(
+    /// If the engine does not have the images.
+    pub async fn with_config_of(
         &self,
         image: &str,
+        committed: &str,
         options: &RunOptions,
     ) -> Result<RunOptions, EngineError> {
         let config = self.inspect(image).await?.config.unwrap_or_default();
+        let settings = self.inspect(committed).await?.config.unwrap_or_default();
         // As engines do: an entrypoint that is replaced makes the image's command irrelevant.
         let image_command = if options.entrypoint.is_some() { None } else { config.cmd };
         let mut words = options.entrypoint.clone().or(config.entrypoint).unwrap_or_default();
         words.extend(options.command.clone().or(image_command).unwrap_or_default());
         let mut words = words.into_iter();
         let entrypoint = Some(words.next().into_iter().collect());
-        Ok(RunOptions { entrypoint, command: Some(words.collect()), ..options.clone() })
+        let restored = |of_image: Option<String>, of_container: Option<String>, default: &str| {
+            let of_image = of_image.unwrap_or_default();
+            let is_changed = of_image != of_container.unwrap_or_default();
+            let value = if of_image.is_empty() { default.to_owned() } else { of_image };
+            is_changed.then_some(value)
+        };
+        let is_podman = self.needs_all_layers().await? && !self.has_containerd_store().await?;
+        let removed = if is_podman { "=" } else { "" };
+        let mut env = restored_env(config.env, settings.env, removed);
+        env.extend(options.env.iter().cloned());
+        let user = options.user.clone();
+        let working_dir = options.working_dir.clone();
+        Ok(RunOptions {
+            entrypoint,
+            command: Some(words.collect()),
+            env,
+            user: user.or_else(|| restored(config.user, settings.user, "0")),
+            working_dir: working_dir
+                .or_else(|| restored(config.working_dir, settings.working_dir, "/")),
+            ..options.clone()
+        })
+    }
+}
+
+/// Returns the entries that give a container of an image with the variables `found` those of
+/// `wanted`. A name with `removed` behind it is a variable that is not wanted.
+fn restored_env(
+    wanted: Option<Vec<String>>,
+    found: Option<Vec<String>>,
+    removed: &str,
+) -> Vec<String> {
+    let (wanted, found) = (wanted.unwrap_or_default(), found.unwrap_or_default());
+    let name = |entry: &str| entry.split_once('=').map_or(entry, |(name, _)| name).to_owned();
+    let is_wanted = |entry: &str| wanted.iter().any(|other| name(other) == name(entry));
+    let changed = wanted.iter().filter(|entry| !found.contains(entry)).cloned();
+    let added = found.iter().filter(|entry| !is_wanted(entry));
+    changed.chain(added.map(|entry| name(entry) + removed)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_of_a_container_are_those_of_the_image_again() {
+        let list = |entries: &[&str]| Some(entries.iter().map(ToString::to_string).collect());
+        let restored = |removed| {
+            let found = list(&["PATH=/setup", "A=b", "SECRET=x=y", "EMPTY="]);
+            restored_env(list(&["PATH=/bin", "A=b", "GONE=1"]), found, removed)
+        };
+        assert_eq!(restored(""), ["PATH=/bin", "GONE=1", "SECRET", "EMPTY"]);
+        assert_eq!(restored("="), ["PATH=/bin", "GONE=1", "SECRET=", "EMPTY="]);
+        assert!(restored_env(None, None, "").is_empty());
     }
 }

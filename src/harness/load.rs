@@ -28,7 +28,7 @@ const WRITER_GRACE: Duration = Duration::from_secs(10);
 /// The time limit for inspecting an image.
 const INSPECT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The name under which an image without a name is loaded.
-const DEFAULT_REFERENCE: &str = "seatrial/unnamed:latest";
+pub(crate) const DEFAULT_REFERENCE: &str = "seatrial/unnamed:latest";
 
 impl Daemon {
     /// Builds the image of `recipe` and streams it into the engine.

@@ -22,7 +22,7 @@ use crate::value;
 pub struct LoadedImage<'d> {
     daemon: &'d Daemon,
     reference: String,
-    /// The image whose entrypoint and command containers run, if it is another one.
+    /// The image whose config containers have, if it is another one.
     made_from: Option<String>,
 }
 
@@ -218,11 +218,13 @@ impl<'d> LoadedImage<'d> {
         container.remove_after(result).await
     }
 
-    /// Returns `options` with the entrypoint and command that the image should have, if its config
-    /// has others, and with mounts for settings that the engine does not have.
+    /// Returns `options` with the settings that the image should have, if its config has others,
+    /// and with mounts for settings that the engine does not have.
     async fn completed(&self, options: &RunOptions) -> Result<RunOptions, HarnessError> {
         let options = match (&self.made_from, self.daemon.engine().docker()) {
-            (Some(image), Some(docker)) => docker.with_command_of(image, options).await?,
+            (Some(image), Some(docker)) => {
+                docker.with_config_of(image, &self.reference, options).await?
+            }
             _ => options.clone(),
         };
         let options = self.daemon.with_mounts(options).await?;

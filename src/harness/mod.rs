@@ -128,6 +128,7 @@ pub(crate) use end_notice::EndNotice;
 pub use error::HarnessError;
 pub use forwarded_port::ForwardedPort;
 pub(crate) use http::{check_answer, send};
+pub(crate) use load::DEFAULT_REFERENCE;
 pub(crate) use load_missing::is_name_in_snapshots;
 pub use loaded_image::LoadedImage;
 pub use log_stream::LogStream;

@@ -133,7 +133,6 @@ cat /srv/conf/link; busybox stat -c '%a %u' /srv/conf/in/file; cat /etc/read
 name = "changes a writable mount"
 [run.container]
 user = "0"
-privileged = true # commands run one at a time then
 mounts = [{ path = "/srv/data", source = "conf", writable = true }]
 shell = "echo new >/srv/data/new && echo changed >/srv/data/in/file"
 [[run]]
@@ -192,6 +191,54 @@ fn services(engine: &str, files_and_signals: &str) {
     let (_, verdict) =
         sample.check(EXPECTATIONS, &["--engine", engine, "--filter", "container st"]);
     assert_eq!(outcomes(&verdict), [("container store", "passed")]);
+}
+
+#[test]
+fn a_restricted_container_that_is_root_is_not_started_beside_others_or_before_them() {
+    let sample = SampleImage::new();
+    let beside = "[container.store]\nready = {}\ncontainer = { restricted = true, user = '0' }\n\
+                  [[run]]\nname = 'beside'\n";
+    let after =
+        "[[setup]]\ncontainer = { restricted = true, user = '0' }\n[[run]]\nname = 'after'\n";
+    std::fs::write(sample.path("after.toml"), after).unwrap();
+    let (output, verdict) = sample.check(beside, &["--expect", "after.toml"]);
+    assert_eq!(output.status.code(), Some(1), "{verdict:#}");
+    let outcomes = outcomes(&verdict);
+    for expected in [
+        ("container store", "failed"),
+        ("run beside", "skipped"),
+        ("setup", "failed"),
+        ("run after", "skipped"),
+    ] {
+        assert!(outcomes.contains(&expected), "{expected:?}: {verdict:#}");
+    }
+}
+
+#[test]
+fn a_further_image_with_the_name_of_the_image_under_test_is_refused() {
+    let sample = SampleImage::new();
+    std::fs::rename(sample.path("app.tar"), sample.path("old.tar")).unwrap();
+    std::fs::write(sample.path("rootfs/www/new"), "").unwrap();
+    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    std::fs::write(sample.path("e.toml"), "[container.old]\nimage = 'old.tar'\nready = {}\n")
+        .unwrap();
+    let output = sample.seatrial(&["check", "app.tar", "--expect", "e.toml"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    let expected = "app.tar and old.tar are different images with the same name, sample/app:1.0";
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+#[ignore = "for the nightly run"]
+fn podman_skips_services_that_wait_for_the_health_check_of_the_image() {
+    let sample = SampleImage::new();
+    let text = "[[service]]\nname = 'checked'\ncontainer = { shell = 'sleep 99' }\n\
+                ready = { healthy = true }\n";
+    for (engine, outcome) in [("podman-5.4", "skipped"), ("docker-20.10", "passed")] {
+        let (_, verdict) = sample.check(text, &["--engine", engine]);
+        assert!(outcomes(&verdict).contains(&("service checked", outcome)), "{verdict:#}");
+    }
 }
 
 #[test]

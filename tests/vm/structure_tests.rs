@@ -185,6 +185,7 @@ containerRunOptions:
   user: "0"
   capabilities: [NET_ADMIN]
   bindMounts: ["./mounted:/mnt/m", "./t.yaml:/mnt/t:ro"]
+metadataTest: { unboundEnvVars: [{ key: HOME }] }
 commandTests:
 - name: passes
   command: echo
@@ -246,6 +247,8 @@ fn has_the_results_of_their_own_program(engine: &str) {
         .filter_map(|(name, outcome)| Some((name.strip_prefix("run ")?, outcome)))
         .collect();
     assert_eq!(commands.len(), 10, "{verdict:#}");
+    // Engines set HOME.
+    assert!(outcomes.contains(&("environment of a container", "passed")), "{verdict:#}");
     for (name, outcome) in commands {
         let expected = if name.starts_with("passes") { "passed" } else { "failed" };
         assert_eq!(*outcome, expected, "{name}: {verdict:#}");
@@ -260,6 +263,12 @@ container = { shell = "echo kept >/www/kept", user = "0" }
 container = { shell = "cat /www/kept >/www/copy", user = "0" }
 [[setup]]
 container = { command = ["echo more >/www/more"], user = "0" }
+[[setup]]
+container = { shell = "exit 0", user = "0", working_dir = "/", env = { MADE = "1", VERSION = "2" } }
+[[run]]
+name = "has the image's user, folder and variables"
+container = { shell = "id -u; pwd; echo $VERSION $MADE." }
+stdout = "7\n/www\n1.2.3 .\n"
 [[run]]
 name = "keeps the image's own command and sees the files of the setup"
 stdout = "hello\n"
@@ -300,7 +309,7 @@ fn settings_of_containers_and_commands_of_a_setup_apply_on_docker() {
     let sample = SampleImage::new();
     let (output, verdict) = sample.check(SETTINGS, &[]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert_eq!(outcomes(&verdict).iter().filter(|(_, outcome)| *outcome == "passed").count(), 7);
+    assert_eq!(outcomes(&verdict).iter().filter(|(_, outcome)| *outcome == "passed").count(), 8);
 }
 
 #[test]
@@ -311,5 +320,15 @@ fn commands_of_a_setup_apply_on_containerd() {
     let outcomes = outcomes(&verdict);
     // CRI starts no init process.
     assert!(outcomes.contains(&("run settings", "skipped")), "{outcomes:?}");
-    assert_eq!(outcomes.iter().filter(|(_, outcome)| *outcome == "passed").count(), 6);
+    assert_eq!(outcomes.iter().filter(|(_, outcome)| *outcome == "passed").count(), 7);
+}
+
+#[test]
+#[ignore = "for the nightly run"]
+fn commands_of_a_setup_apply_on_other_engines() {
+    let sample = SampleImage::new();
+    for engine in ["docker-28", "docker-28-containerd", "podman-5.4"] {
+        let (output, verdict) = sample.check(SETTINGS, &["--engine", engine]);
+        assert_eq!(output.status.code(), Some(0), "{engine}: {output:?} {verdict:#}");
+    }
 }

@@ -120,8 +120,16 @@ fn contradiction_of_service(service: &ServiceExpectations) -> Option<String> {
     if service.exec.iter().map(|exec| &exec.command).chain(&service.ready.exec).any(Vec::is_empty) {
         return Some(format!("service {name} has an empty command in exec"));
     }
-    if service.start == Start::Fails && (service.stop.is_some() || !service.file.is_empty()) {
-        return Some(format!("the start of service {name} fails; leave out stop and file"));
+    let is_running = [
+        ("stop", service.stop.is_some()),
+        ("file", !service.file.is_empty()),
+        ("http", !service.http.is_empty()),
+        ("exec", !service.exec.is_empty()),
+    ];
+    if service.start == Start::Fails
+        && let Some((key, _)) = is_running.iter().find(|(_, is_set)| *is_set)
+    {
+        return Some(format!("the start of service {name} fails; leave out {key}"));
     }
     (service.exit_code.is_some() && service.stop.is_some())
         .then(|| format!("service {name} ends by itself with exit_code; leave out stop"))
@@ -282,6 +290,14 @@ mod tests {
             (
                 "ready={}\nexit_code=0\nstop={}",
                 "service \"x\" ends by itself with exit_code; leave out stop",
+            ),
+            (
+                "start='fails'\nready={}\nhttp=[{ port=80 }]",
+                "the start of service \"x\" fails; leave out http",
+            ),
+            (
+                "start='fails'\nready={}\nexec=[{ command=['a'] }]",
+                "the start of service \"x\" fails; leave out exec",
             ),
         ] {
             let text = format!("[[service]]\nname='x'\n{keys}\n");

@@ -95,6 +95,10 @@ pub struct EnvExpectations {
     pub matches: BTreeMap<String, Pattern>,
     /// Whether each name must occur only once; true by default.
     pub unique: Option<bool>,
+    /// Variables that must not exist in the config, but may in containers. Files have no key for
+    /// this, except for those of container-structure-test.
+    #[serde(skip)]
+    pub absent_from_config: Vec<String>,
 }
 
 /// Reads names of lint rules.

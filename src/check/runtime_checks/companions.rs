@@ -9,7 +9,14 @@ use crate::harness::LoadedImage;
 
 /// The images of further containers that are not the image under test, by the path of their archive
 /// or recipe: the image in the engine, or the reason why it is not there.
-pub(in crate::check) type Images<'d> = BTreeMap<PathBuf, Result<LoadedImage<'d>, String>>;
+pub(in crate::check) type Images<'d> = BTreeMap<PathBuf, Result<CompanionImage<'d>, String>>;
+
+/// The image of a further container in the engine.
+pub(in crate::check) struct CompanionImage<'d> {
+    pub(in crate::check) image: LoadedImage<'d>,
+    /// The `User` of its config.
+    pub(in crate::check) user: Option<String>,
+}
 
 /// Running containers.
 #[derive(Default)]

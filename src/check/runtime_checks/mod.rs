@@ -129,7 +129,13 @@ impl<'d> RuntimeChecks<'_, 'd> {
             names.for_each(|name| self.skip(name, reason));
             return None;
         }
-        let findings = match setup::apply(self.image, &steps).await {
+        let user = self.image_user;
+        let forbidden = expected.setup.iter().find_map(|it| it.container.restricted_user(user));
+        let applied = match forbidden {
+            Some(checks) => Ok(Some(Err(checks))),
+            None => setup::apply(self.image, &steps).await,
+        };
+        let findings = match applied {
             Ok(None) => return Some(None),
             Ok(Some(Ok(changed))) => return Some(Some(changed)),
             Ok(Some(Err(checks))) => Ok((checks, Output::default())),
@@ -173,11 +179,15 @@ impl<'d> RuntimeChecks<'_, 'd> {
     ) -> Option<&'static str> {
         let engine = self.image.daemon().engine();
         let needs_health = expected.ready.healthy == Some(true);
+        let is_podman = self.image.daemon().vm().family().name == "podman";
+        let health_check = engine
+            .health_check_unsupported()
+            .or(is_podman.then_some("Podman drops health checks of images that it loads"));
         let has_signal = expected.stop.as_ref().is_some_and(|stop| stop.signal.is_some());
         let has_users = expected.exec.iter().any(|exec| exec.user.is_some());
         engine
             .unsupported(options)
-            .or(engine.health_check_unsupported().filter(|_| needs_health))
+            .or(health_check.filter(|_| needs_health))
             .or(engine.files_unsupported().filter(|_| !expected.file.is_empty()))
             .or(engine.signal_unsupported().filter(|_| has_signal))
             .or(engine.exec_user_unsupported().filter(|_| has_users))

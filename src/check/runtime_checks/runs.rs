@@ -87,7 +87,9 @@ impl Commands<'_, '_> {
     /// Whether no command of the file can notice that another one runs, so that two may run at a
     /// time.
     fn are_independent(&self, expected: &Expectations) -> bool {
-        let shares = |run: &RunExpectations| run.container.privileged;
+        let shares = |run: &RunExpectations| {
+            run.container.privileged || run.container.mounts.iter().any(|mount| mount.writable)
+        };
         self.image.daemon().vm().family().name == SIDE_BY_SIDE
             && self.companions.is_empty()
             && !expected.run.iter().any(shares)

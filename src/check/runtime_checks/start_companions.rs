@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::companions::{Companion, Companions};
+use super::companions::{Companion, CompanionImage, Companions};
 use super::output::Output;
 use super::{RuntimeChecks, companion_name, service};
 use crate::check::expectations::{CompanionSpec, Expectations, companion};
@@ -28,9 +28,8 @@ impl<'d> RuntimeChecks<'_, 'd> {
         let mut order = order.into_iter();
         while let Some(name) = order.next() {
             let Some(spec) = expected.container.get(name) else { continue };
-            if !self.start_companion(image, name, spec, &mut companions).await {
+            if let Err(reason) = self.start_companion(image, name, spec, &mut companions).await {
                 companions.remove().await;
-                let reason = format!("container {name} did not become ready");
                 order.for_each(|later| self.skip(companion_name(later), &reason));
                 return Err(reason);
             }
@@ -38,29 +37,37 @@ impl<'d> RuntimeChecks<'_, 'd> {
         Ok(companions)
     }
 
-    /// Starts one container, reports it as a test case, and returns whether it is ready.
+    /// Starts one container, reports it as a test case, and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it is not: a sentence that names it.
     async fn start_companion(
         &mut self,
         image: &LoadedImage<'d>,
         name: &str,
         spec: &CompanionSpec,
         companions: &mut Companions,
-    ) -> bool {
+    ) -> Result<(), String> {
+        let not_ready = || Err(format!("container {name} did not become ready"));
         let (begin, title) = (Instant::now(), companion_name(name));
         let images = self.companion_images;
-        let image = match spec.source().map(|path| images.get(path)) {
-            Some(Some(Ok(image))) => image,
+        let (image, user) = match spec.source().map(|path| images.get(path)) {
+            Some(Some(Ok(CompanionImage { image, user }))) => (image, user.as_deref()),
             Some(Some(Err(problem))) => {
                 self.error(title, problem.clone(), begin);
-                return false;
+                return not_ready();
             }
-            _ => image,
+            _ => (image, self.image_user),
         };
         let service = spec.as_service(name);
         let options = companions.beside(spec.container.options(true));
         if let Some(reason) = self.unsupported_service(&service, &options) {
             self.skip(title, reason);
-            return false;
+            return Err(format!("container {name} was skipped: {reason}"));
+        }
+        if let Some(checks) = spec.container.restricted_user(user) {
+            self.finish(title, Ok((checks, Output::default())), begin);
+            return not_ready();
         }
         let (findings, container) = match service::start_ready(image, &service, &options).await {
             Ok((checks, Ok(container))) => (Ok((checks, Output::default())), Some(container)),
@@ -68,7 +75,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
             Err(error) => (Err(error), None),
         };
         self.finish(title, findings, begin);
-        let Some(container) = container else { return false };
+        let Some(container) = container else { return not_ready() };
         let address = match self.image.daemon().engine() {
             Engine::Cri(_) => Ok(LOCALHOST.to_owned()),
             Engine::Docker(_) => container.address().await,
@@ -77,12 +84,12 @@ impl<'d> RuntimeChecks<'_, 'd> {
             Ok(address) => {
                 let (name, aliases) = (name.to_owned(), spec.aliases.clone());
                 companions.add(Companion { name, aliases, container, address });
-                true
+                Ok(())
             }
             Err(error) => {
                 self.error(companion_name(name), chain(&error), begin);
                 let _ = container.remove().await;
-                false
+                not_ready()
             }
         }
     }

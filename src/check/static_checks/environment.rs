@@ -17,6 +17,12 @@ pub(super) fn check_config(expected: &EnvExpectations, entries: &[String]) -> Ch
         let wanted = exactly.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         checks.expect_equal("all variables", &wanted, &found);
     }
+    for name in &expected.absent_from_config {
+        let mut values = entries.iter().map(|entry| split(entry.as_bytes()));
+        let found = values.find(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value);
+        let shown = found.map_or("nothing".to_owned(), value::quote_bytes);
+        checks.record(name, "nothing", shown, found.is_none());
+    }
     checks
 }
 

@@ -50,7 +50,8 @@ pub(in crate::check) fn parse(
     validate(&test).map_err(&invalid)?;
     let expectations = convert(test, &options).map_err(&invalid)?;
     let Expectations { image, env, file, run, license, .. } = &expectations;
-    let checks_env = !env.has.is_empty() || !env.absent.is_empty() || !env.matches.is_empty();
+    let checks_env =
+        !env.has.is_empty() || !env.absent_from_config.is_empty() || !env.matches.is_empty();
     let is_empty = image.is_empty() && file.is_empty() && run.is_empty() && license.is_empty();
     match is_empty && !checks_env {
         true => Err(invalid("the file has no tests".to_owned())),
@@ -218,8 +219,10 @@ fn values(list: &[Variable]) -> Result<Values, String> {
 
 fn env(test: &MetadataTest) -> Result<EnvExpectations, String> {
     let (has, matches) = values(&test.env_vars)?;
-    let absent = test.unbound_env_vars.iter().map(|variable| variable.key.clone()).collect();
-    Ok(EnvExpectations { has, matches, absent, unique: Some(false), ..Default::default() })
+    // The other program looks at the config only. Engines add variables to containers.
+    let absent_from_config = test.unbound_env_vars.iter().map(|it| it.key.clone()).collect();
+    let unique = Some(false);
+    Ok(EnvExpectations { has, matches, absent_from_config, unique, ..Default::default() })
 }
 
 fn image(test: MetadataTest) -> Result<ImageExpectations, String> {
