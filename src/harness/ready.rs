@@ -20,6 +20,8 @@ use crate::value;
 pub(crate) const DEFAULT_READY_TIMEOUT: Timeout = Timeout::from_secs(60);
 /// The time between two looks at a container.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The unmet condition of a container that has no health status.
+const NO_HEALTH_CHECK: &str = "an image without a health check";
 
 /// The result of waiting for a container.
 #[derive(Debug)]
@@ -63,6 +65,10 @@ impl Starting<'_> {
                 if !state.running {
                     return Ok(Readiness::Ended(state));
                 }
+                // Engines set the status when they start the container, so none will follow.
+                if conditions.healthy == Some(true) && state.health.is_none() {
+                    return Ok(Readiness::Unmet(NO_HEALTH_CHECK.to_owned()));
+                }
             }
             match unmet {
                 None => return Ok(Readiness::Ready),
@@ -90,7 +96,7 @@ impl Starting<'_> {
             match self.container.state().await?.health.as_deref() {
                 Some("healthy") => {}
                 Some(health) => return Ok(Some(format!("health status {}", value::quote(health)))),
-                None => return Ok(Some("an image without a health check".to_owned())),
+                None => return Ok(Some(NO_HEALTH_CHECK.to_owned())),
             }
         }
         if let Some(port) = conditions.port

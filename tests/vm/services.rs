@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
-use crate::sample_image::{SampleImage, outcomes};
+use crate::sample_image::{RECIPE, SampleImage, outcomes};
 
 /// Test cases that hold on every engine that can run them.
 const EXPECTATIONS: &str = r#"
@@ -239,6 +239,21 @@ fn podman_skips_services_that_wait_for_the_health_check_of_the_image() {
         let (_, verdict) = sample.check(text, &["--engine", engine]);
         assert!(outcomes(&verdict).contains(&("service checked", outcome)), "{verdict:#}");
     }
+}
+
+#[test]
+#[ignore = "for the nightly run"]
+fn a_service_whose_image_has_no_health_check_fails_before_its_timeout() {
+    let sample = SampleImage::new();
+    let recipe = RECIPE.lines().filter(|line| !line.starts_with("Healthcheck"));
+    std::fs::write(sample.path("app.toml"), recipe.collect::<Vec<_>>().join("\n")).unwrap();
+    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    // If it waited, the test would not end.
+    let text = "[[service]]\nname = 'unchecked'\ncontainer = { shell = 'sleep 9999' }\n\
+                ready = { healthy = true, timeout = 9000 }\n";
+    let (_, verdict) = sample.check(text, &["--engine", "docker-20.10"]);
+    assert!(outcomes(&verdict).contains(&("service unchecked", "failed")), "{verdict:#}");
+    assert!(verdict.to_string().contains("an image without a health check"), "{verdict:#}");
 }
 
 #[test]
