@@ -18,9 +18,9 @@ use crate::archive::verify::{self, VerifiedLayer};
 use crate::archive::{self, Image, ImageSelector};
 #[cfg(feature = "registry")]
 use crate::copy::Source;
-#[cfg(feature = "registry")]
-use crate::image::Platform;
 use crate::image::{Location, Reference};
+#[cfg(feature = "registry")]
+use crate::image::{Platform, RemoteReference};
 #[cfg(feature = "registry")]
 use crate::registry::{Registries, RemoteImage};
 
@@ -39,6 +39,9 @@ pub(super) struct Access<'a> {
     /// Replaces the credentials in the arguments.
     #[cfg(feature = "registry")]
     login: Option<Login>,
+    /// The registries that get the user name and password; if empty, all.
+    #[cfg(feature = "registry")]
+    targets: Vec<RemoteReference>,
     #[cfg(feature = "registry")]
     cache: bool,
     #[cfg(feature = "registry")]
@@ -58,7 +61,14 @@ pub(super) struct Opened {
 impl<'a> Access<'a> {
     #[cfg(feature = "registry")]
     pub(super) fn new(args: &'a RegistryArgs, cache: bool) -> Self {
-        Self { args, login: None, cache, registries: OnceCell::new() }
+        Self { args, login: None, targets: Vec::new(), cache, registries: OnceCell::new() }
+    }
+
+    /// Access with the user name and password of `args` only for the registries of `targets`, if
+    /// there are any.
+    #[cfg(feature = "registry")]
+    pub(super) fn to(args: &'a RegistryArgs, targets: &[RemoteReference], cache: bool) -> Self {
+        Self { targets: targets.to_vec(), ..Self::new(args, cache) }
     }
 
     /// Access with `login` in the place of the credentials in `args`.
@@ -148,7 +158,8 @@ impl Access<'_> {
         }
         let registries = match &self.login {
             Some(login) => self.args.registries_with(login, self.cache)?,
-            None => self.args.registries(self.cache)?,
+            None if self.targets.is_empty() => self.args.registries(self.cache)?,
+            None => self.args.registries_for(&self.targets, self.cache)?,
         };
         Ok(self.registries.get_or_init(|| registries))
     }

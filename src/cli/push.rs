@@ -118,8 +118,15 @@ fn push_recipe(args: &Args) -> anyhow::Result<PushReport> {
     if args.platform.is_some() {
         return Err(UsageError("--platform is only for images; a recipe has platforms").into());
     }
-    let registries = args.registry.registries(!args.recipe.is_uncached())?;
     let cache = args.recipe.cache();
+    let targets = match &*args.references {
+        [] => {
+            let own = args.recipe.read_all()?.into_iter().flat_map(|recipe| recipe.references());
+            own.map(|reference| RemoteReference::from(&reference)).collect()
+        }
+        given => given.to_vec(),
+    };
+    let registries = args.registry.registries_for(&targets, !args.recipe.is_uncached())?;
     let plans = args.recipe.plan_all_with(&registries)?;
     let references = match (&*args.references, plans.first()) {
         ([], Some(plan)) => {
@@ -148,7 +155,7 @@ fn push_image(args: &Args) -> anyhow::Result<PushReport> {
     if args.recipe.overrides() != build::Overrides::default() {
         return Err(UsageError("--name and --tag are only for recipes; name a REFERENCE").into());
     }
-    let access = Access::new(&args.registry, !args.recipe.is_uncached());
+    let access = Access::to(&args.registry, &args.references, !args.recipe.is_uncached());
     let platform = args.platform.as_ref();
     let source = access.source(&location(&args.recipe.recipe)?, platform, args.recipe.limits())?;
     let references = match (&*args.references, source.own_reference()) {

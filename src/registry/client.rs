@@ -52,9 +52,11 @@ impl Client {
         helpers: &Helpers,
     ) -> Result<Self, RegistryError> {
         let reference = &endpoint.reference;
+        let named = options.login_registries.as_ref();
+        let is_named = named.is_none_or(|named| named.contains(reference.registry()));
         let credentials = match &options.login {
             // It is meant for the registry that the user named.
-            Some(login) if !endpoint.is_mirror => Some(login.clone()),
+            Some(login) if is_named && !endpoint.is_mirror => Some(login.clone()),
             _ => credentials::find(reference, options.auth_file.as_deref(), helpers).await?,
         };
         let Connection { http, base, challenge } = connect::connect(endpoint, options).await?;

@@ -1,5 +1,6 @@
 //! How registries are used.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ pub(crate) const DEFAULT_TIMEOUT: u64 = 60;
 /// How registries are used.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
-    /// Credentials for every registry, in the place of those in files.
+    /// Credentials for registries, in the place of those in files.
     pub login: Option<Credentials>,
+    /// The registries that get these credentials; `None` for all of them. Mirrors never do.
+    pub login_registries: Option<BTreeSet<String>>,
     /// The only file with credentials that is read, in the place of the usual ones.
     pub auth_file: Option<PathBuf>,
     /// Whether registries are used without TLS. Registries on the loopback interface need not have
@@ -27,6 +30,13 @@ pub struct RegistryOptions {
 impl Default for RegistryOptions {
     fn default() -> Self {
         let timeout = Duration::from_secs(DEFAULT_TIMEOUT);
-        Self { login: None, auth_file: None, plain_http: false, timeout, cache: true }
+        Self {
+            login: None,
+            login_registries: None,
+            auth_file: None,
+            plain_http: false,
+            timeout,
+            cache: true,
+        }
     }
 }

@@ -25,9 +25,14 @@ pub(super) fn is_temporary(status: StatusCode) -> bool {
 /// The pause after the attempt number `attempt`, which counts from 0: as long as the registry asks
 /// for, or else longer each time.
 pub(super) fn pause(attempt: u32, headers: Option<&HeaderMap>) -> Duration {
-    let asked = headers.and_then(|headers| headers.get(RETRY_AFTER)?.to_str().ok());
-    let asked = asked.and_then(|text| retry_after(text, SystemTime::now()));
-    asked.unwrap_or_else(|| FIRST_PAUSE * 2_u32.saturating_pow(attempt)).min(LONGEST_PAUSE)
+    let doubled = || FIRST_PAUSE * 2_u32.saturating_pow(attempt);
+    headers.and_then(asked_pause).unwrap_or_else(doubled).min(LONGEST_PAUSE)
+}
+
+/// The pause that the registry asks for.
+pub(super) fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    Some(retry_after(text, SystemTime::now())?.min(LONGEST_PAUSE))
 }
 
 /// The attempts of a transfer. They start again while it gets further: a connection that breaks now

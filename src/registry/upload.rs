@@ -181,9 +181,9 @@ impl Upload<'_> {
         match self.client.send_once(request).await {
             Ok(response) if ACCEPTED.contains(&response.status().as_u16()) => Ok(response),
             Ok(response) if retry::is_temporary(response.status()) => {
-                let pause = retry::pause(0, Some(response.headers()));
+                let pause = retry::asked_pause(response.headers());
                 let error = self.client.failure(request, response).await;
-                Err(Failure::Temporary(error, Some(pause)))
+                Err(Failure::Temporary(error, pause))
             }
             Ok(response) => {
                 let status = response.status();

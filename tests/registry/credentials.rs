@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, Run};
+use crate::server::{Reply, Server};
 use crate::service::{Registry, command, recipe, seatrial};
 
 const USER: &str = "captain";
@@ -232,4 +233,22 @@ fn the_password_may_come_from_standard_input() {
     assert_eq!(wrong.status.code(), Some(2));
     assert!(!String::from_utf8_lossy(&wrong.stderr).contains("hunter2"));
     assert_eq!(push("").status.code(), Some(2));
+}
+
+#[test]
+fn the_password_for_a_push_is_not_sent_to_the_registry_of_the_base_image() {
+    let lab = Lab::new();
+    let base = Server::start(|_| Reply::new(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], ""));
+    recipe(&lab, &format!("from_image = 'docker://{}/base:1'", base.address));
+    let image = registry(&lab).name("my/app:1");
+    let arguments = ["push", "app.toml", &image, "--username", USER, "--password-stdin"];
+    let mut command = command(&lab, arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let requests = base.requests();
+    assert!(!requests.is_empty());
+    assert!(requests.iter().all(|request| request.header("authorization").is_none()));
 }

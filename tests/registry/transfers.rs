@@ -234,6 +234,29 @@ fn requests_and_uploads_wait_as_long_as_the_registry_asks() {
 }
 
 #[test]
+fn an_upload_waits_longer_before_each_further_attempt() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    // The attempts of the first upload, three of which fail.
+    let attempts: Arc<Mutex<Vec<(String, Instant)>>> = Arc::default();
+    let seen = Arc::clone(&attempts);
+    let proxy = Server::before(registry.address, move |request: &Request| {
+        let path = request.target.split('?').next().unwrap().to_owned();
+        let mut seen = seen.lock().unwrap();
+        let is_first = seen.first().is_none_or(|(first, _)| *first == path);
+        let fails = request.method == "PUT" && path.contains("uploads") && seen.len() < 3;
+        (fails && is_first).then(|| {
+            seen.push((path, Instant::now()));
+            Reply::new(503, &[], "")
+        })
+    });
+    seatrial(&lab, ["push", "app.toml", &format!("{}/slow:1", proxy.address)]).ok();
+    let attempts = attempts.lock().unwrap();
+    let waited = attempts[2].1 - attempts[0].1;
+    assert!(waited >= Duration::from_millis(200 + 400), "{waited:?}");
+}
+
+#[test]
 fn an_upload_to_another_host_gets_no_credentials() {
     let (lab, registry) = (Lab::new(), Registry::start());
     recipe(&lab, "");

@@ -92,7 +92,7 @@ impl RecipeArgs {
     ) -> Result<Vec<Plan>, BuildError> {
         let plan = |recipe| {
             let registries = Some(registries.clone());
-            plan(Recipe { registries, ..recipe }, self.threads())
+            plan(Recipe { registries, ..recipe }, self.threads()).map(steps::prepare)
         };
         self.read_all()?.into_iter().map(plan).collect()
     }

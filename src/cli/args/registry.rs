@@ -1,8 +1,10 @@
 //! How registries are used: credentials, TLS, time limits.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::login::{Login, password_from_stdin};
+use crate::image::RemoteReference;
 use crate::registry::{DEFAULT_TIMEOUT, Registries, RegistryOptions};
 
 /// The heading of these arguments in help texts.
@@ -33,9 +35,29 @@ pub(in crate::cli) struct RegistryArgs {
 impl RegistryArgs {
     /// Prepares access to registries; `cache` says whether blobs are kept in the cache.
     pub(in crate::cli) fn registries(&self, cache: bool) -> anyhow::Result<Registries> {
+        self.registries_of(None, cache)
+    }
+
+    /// Like [`registries`](Self::registries), with the user name and password only for the
+    /// registries of `targets`.
+    pub(in crate::cli) fn registries_for(
+        &self,
+        targets: &[RemoteReference],
+        cache: bool,
+    ) -> anyhow::Result<Registries> {
+        let named = targets.iter().map(|target| target.registry().to_owned());
+        self.registries_of(Some(named.collect()), cache)
+    }
+
+    fn registries_of(
+        &self,
+        login_registries: Option<BTreeSet<String>>,
+        cache: bool,
+    ) -> anyhow::Result<Registries> {
         let name = self.username.as_ref();
         let login = name.map(|name| password_from_stdin(name)).transpose()?;
-        Ok(Registries::new(RegistryOptions { login, ..self.options(cache) })?)
+        let options = RegistryOptions { login, login_registries, ..self.options(cache) };
+        Ok(Registries::new(options)?)
     }
 
     /// Like [`registries`](Self::registries), with `login` in the place of the credentials in these
