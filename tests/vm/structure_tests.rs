@@ -332,3 +332,16 @@ fn commands_of_a_setup_apply_on_other_engines() {
         assert_eq!(output.status.code(), Some(0), "{engine}: {output:?} {verdict:#}");
     }
 }
+
+#[test]
+fn what_needs_a_container_that_an_engine_cannot_run_is_skipped_with_that_reason() {
+    let sample = SampleImage::new();
+    // CRI starts no init process.
+    let expectations = "[container.db]\ncontainer.init = true\n[[run]]\nname = \"later\"\n";
+    let (output, verdict) = sample.check(expectations, &["--engine", "containerd-1.7"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let case = |name| verdict["cases"].as_array().unwrap().iter().find(|one| one["name"] == name);
+    let reason = case("container db").unwrap()["reason"].as_str().unwrap();
+    let expected = format!("container db was skipped: {reason}");
+    assert_eq!(case("run later").unwrap()["reason"], expected, "{verdict:#}");
+}

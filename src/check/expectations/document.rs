@@ -131,6 +131,13 @@ fn contradiction_of_service(service: &ServiceExpectations) -> Option<String> {
     {
         return Some(format!("the start of service {name} fails; leave out {key}"));
     }
+    if let Some((file, folder)) = service.unreadable_file() {
+        let (file, folder) = (text::quote(file), text::quote(folder));
+        return Some(format!(
+            "service {name}: engines cannot read the file {file}, because {folder} is mounted when \
+             the container starts; check it with a command in exec"
+        ));
+    }
     (service.exit_code.is_some() && service.stop.is_some())
         .then(|| format!("service {name} ends by itself with exit_code; leave out stop"))
 }
@@ -286,6 +293,16 @@ mod tests {
             (
                 "ready={ http={ port=80, headers={ 'a b'='' } } }",
                 "service \"x\": invalid name of a header \"a b\"",
+            ),
+            (
+                "ready={}\ncontainer={ tmpfs=['/run/'] }\nfile=[{ path='/run/pid' }]",
+                "service \"x\": engines cannot read the file \"/run/pid\", because \"/run/\" is \
+                 mounted when the container starts; check it with a command in exec",
+            ),
+            (
+                "ready={}\nfile=[{ path='/devices' }, { path='dev/shm/a', exists=false }]",
+                "service \"x\": engines cannot read the file \"dev/shm/a\", because \"/dev\" is \
+                 mounted when the container starts; check it with a command in exec",
             ),
             (
                 "ready={}\nexit_code=0\nstop={}",

@@ -150,4 +150,19 @@ impl ServiceExpectations {
     pub(super) fn requests_mut(&mut self) -> impl Iterator<Item = &mut HttpExpectations> {
         self.ready.http.iter_mut().chain(&mut self.http)
     }
+
+    /// Returns the path of a file that Docker's API reports as absent even if it exists, and the
+    /// folder at which a file system of the kernel is mounted over it.
+    pub(super) fn unreadable_file(&self) -> Option<(&str, &str)> {
+        let tmpfs = self.container.tmpfs.iter().map(String::as_str);
+        let folders: Vec<&str> = tmpfs.chain(["/dev", "/proc", "/sys"]).collect();
+        let is_in = |path: &str, folder: &str| {
+            let rest = path.trim_start_matches('/').strip_prefix(folder.trim_matches('/'));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.file.iter().find_map(|file| {
+            let folder = folders.iter().find(|folder| is_in(&file.path, folder))?;
+            Some((file.path.as_str(), *folder))
+        })
+    }
 }
