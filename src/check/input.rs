@@ -15,7 +15,7 @@ use crate::build::{
     BuildError, CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan,
 };
 use crate::harness::{DEFAULT_REFERENCE, VmSteps};
-use crate::image::Platform;
+use crate::image::{Platform, Reference};
 use crate::text;
 
 /// An image to check.
@@ -124,7 +124,9 @@ impl CheckInput {
                 image.references.is_empty() && image.format != ImageFormat::DockerArchive;
             let unnamed = gets_name.then(|| DEFAULT_REFERENCE.to_owned());
             for name in image.references.iter().cloned().chain(unnamed) {
-                match taken.insert(name.clone(), (path, image.id())) {
+                let full_name = name.parse::<Reference>().map(|name| name.normalized());
+                let full_name = full_name.unwrap_or_else(|_| name.clone());
+                match taken.insert(full_name, (path, image.id())) {
                     Some((other, id)) if id != image.id() => {
                         let (first, second) = (text::path(other), text::path(path));
                         return Err(CheckError::SameName { first, second, name });

@@ -217,7 +217,8 @@ fn a_restricted_container_that_is_root_is_not_started_beside_others_or_before_th
 #[test]
 fn a_further_image_with_the_name_of_the_image_under_test_is_refused() {
     let sample = SampleImage::new();
-    std::fs::rename(sample.path("app.tar"), sample.path("old.tar")).unwrap();
+    // Docker's long form of the name.
+    sample.seatrial(&["build", "app.toml", "--name", "docker.io/sample/app", "-o", "old.tar"]);
     std::fs::write(sample.path("rootfs/www/new"), "").unwrap();
     sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
     std::fs::write(sample.path("e.toml"), "[container.old]\nimage = 'old.tar'\nready = {}\n")
@@ -225,7 +226,8 @@ fn a_further_image_with_the_name_of_the_image_under_test_is_refused() {
     let output = sample.seatrial(&["check", "app.tar", "--expect", "e.toml"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let error = String::from_utf8(output.stderr).unwrap();
-    let expected = "app.tar and old.tar are different images with the same name, sample/app:1.0";
+    let expected = "app.tar and old.tar are different images with the same name, \
+                    docker.io/sample/app:1.0";
     assert!(error.contains(expected), "{error}");
 }
 
