@@ -57,6 +57,15 @@ const INNER: &[(&str, &[&str])] = &[(
         "memory_mib",
         "files",
         "mounts",
+        "restricted",
+        "capabilities",
+        "groups",
+        "pids_limit",
+        "init",
+        "tty",
+        "hostname",
+        "hosts",
+        "sysctls",
     ],
 )];
 

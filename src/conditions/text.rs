@@ -1,6 +1,7 @@
 //! Rules for a text, such as the output of a command.
 
 use std::fmt;
+use std::num::NonZeroU16;
 
 use regex::Regex;
 use schemars::JsonSchema;
@@ -51,6 +52,11 @@ impl Pattern {
     pub fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
+
+    /// Whether the regular expression matches `times` parts of `text` that do not overlap.
+    fn is_found(&self, text: &str, times: usize) -> bool {
+        self.regex.find_iter(text).take(times).count() == times
+    }
 }
 
 impl PartialEq for Pattern {
@@ -78,6 +84,9 @@ struct Rules {
     #[serde(deserialize_with = "one_or_more")]
     #[schemars(with = "StringOrList")]
     matches: Vec<Pattern>,
+    /// How often the text contains each string of `contains` and is matched by each regular
+    /// expression of `matches`, at least. Once by default.
+    times: Option<NonZeroU16>,
     /// The text is matched by none of these: a regular expression or a list.
     #[serde(deserialize_with = "one_or_more")]
     #[schemars(with = "StringOrList")]
@@ -114,7 +123,8 @@ impl<'de> Deserialize<'de> for Text {
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(
-                    "a string, or a table of equals, contains, not_contains, matches, not_matches",
+                    "a string, or a table of equals, contains, not_contains, matches, \
+                     not_matches, times",
                 )
             }
 
@@ -123,7 +133,11 @@ impl<'de> Deserialize<'de> for Text {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Text, A::Error> {
-                Rules::deserialize(MapAccessDeserializer::new(map)).map(Text)
+                let rules = Rules::deserialize(MapAccessDeserializer::new(map))?;
+                if rules.times.is_some() && rules.contains.is_empty() && rules.matches.is_empty() {
+                    return Err(de::Error::custom("times needs contains or matches"));
+                }
+                Ok(Text(rules))
             }
         }
         deserializer.deserialize_any(TextVisitor)
@@ -180,6 +194,13 @@ impl Text {
         Ok(Self(Rules { matches, ..Rules::default() }))
     }
 
+    /// The same rules, but a text contains at least `times` times what it must contain, and is
+    /// matched as often by what it must be matched by. Zero is as good as one.
+    #[must_use]
+    pub fn times(self, times: u16) -> Self {
+        Self(Rules { times: NonZeroU16::new(times), ..self.0 })
+    }
+
     /// The same rules, but a text need only contain what it would have to equal.
     pub(crate) fn contained(self) -> Self {
         let Self(Rules { equals, mut contains, .. }) = self.clone();
@@ -199,11 +220,13 @@ impl Text {
 
     /// Whether all rules hold for `text`.
     pub fn is_match(&self, text: &str) -> bool {
-        let Rules { equals, contains, not_contains, matches, not_matches, matcher } = &self.0;
+        let Rules { equals, contains, not_contains, matches, not_matches, matcher, times } =
+            &self.0;
+        let times = times.map_or(1, |times| usize::from(times.get()));
         equals.as_ref().is_none_or(|expected| expected == text)
-            && contains.iter().all(|part| text.contains(part))
+            && contains.iter().all(|part| text.matches(part).take(times).count() == times)
             && !not_contains.iter().any(|part| text.contains(part))
-            && matches.iter().all(|pattern| pattern.is_match(text))
+            && matches.iter().all(|pattern| pattern.is_found(text, times))
             && !not_matches.iter().any(|pattern| pattern.is_match(text))
             && matcher.as_ref().is_none_or(|it| it.is_match(&Found::Text(text.to_owned())))
     }
@@ -220,12 +243,14 @@ impl Text {
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rules { equals, contains, not_contains, matches, not_matches, matcher } = &self.0;
+        let Rules { equals, contains, not_contains, matches, not_matches, matcher, times } =
+            &self.0;
+        let times = times.map(|times| format!(" {times} times")).unwrap_or_default();
         let mut rules: Vec<String> = equals.iter().map(value::quote).collect();
-        rules.extend(contains.iter().map(|text| format!("contains {}", value::quote(text))));
+        rules.extend(contains.iter().map(|text| format!("contains {}{times}", value::quote(text))));
         let not_contains = not_contains.iter().map(value::quote);
         rules.extend(not_contains.map(|text| format!("does not contain {text}")));
-        rules.extend(matches.iter().map(|pattern| format!("matches {pattern}")));
+        rules.extend(matches.iter().map(|pattern| format!("matches {pattern}{times}")));
         rules.extend(not_matches.iter().map(|pattern| format!("does not match {pattern}")));
         rules.extend(matcher.iter().map(|matcher| format!("goss matcher {matcher}")));
         f.write_str(&rules.join(", "))
@@ -272,6 +297,27 @@ mod tests {
             "contains \"b\", does not contain \"x\", does not contain \"y\", \
              matches /^a.c/, does not match /[0-9]$/, does not match /^abcd/"
         );
+    }
+
+    #[test]
+    fn times_says_how_often_a_text_contains_or_is_matched_by_something() {
+        for json in
+            [r#"{"contains": "ready", "times": 2}"#, r#"{"matches": "re[a-z]+y", "times": 2}"#]
+        {
+            let rules = text(json);
+            assert!(!rules.is_match("ready, read"), "{json}");
+            assert!(
+                rules.is_match("ready\nready\n") && rules.is_match("ready ready ready"),
+                "{json}"
+            );
+        }
+        let rules = Text::containing("aa").times(2);
+        assert!(!rules.is_match("aaa") && rules.is_match("aaaa"));
+        assert_eq!(rules.to_string(), "contains \"aa\" 2 times");
+        assert!(
+            error(r#"{"equals": "a", "times": 2}"#).contains("times needs contains or matches")
+        );
+        assert!(error(r#"{"contains": "a", "times": 0}"#).contains("nonzero"));
     }
 
     #[test]

@@ -122,6 +122,8 @@ fn what_a_goss_file_has_that_is_not_supported_is_bad_input_that_names_it() {
     let sample = sample();
     for (yaml, problem) in [
         ("mount: { /data: { exists: true } }", "of the type mount are not supported"),
+        ("matching: { x: { content: a, matches: a } }", "of the type matching are not supported"),
+        ("registry: { x: { exists: true } }", "of the type registry are not supported"),
         ("gossfile: { other.yaml: {} }\nfile: {}", "of the type gossfile are not supported"),
         ("file: { '{{.Env.HOME}}': { exists: true } }", "templates in goss files"),
         ("file: { /x: { exist: true } }", "unknown key \"exist\"; did you mean \"exists\"?"),

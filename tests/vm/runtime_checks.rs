@@ -46,11 +46,11 @@ ready.port = 80
 ready.log = { matches = "^serv" }
 ready.http = { port = 80, body = { contains = "ahoy" } }
 log = { contains = "serving", not_contains = "error" }
-stop = { timeout = 20, exit_code = 5 }
+stop = { timeout = 20, exit_code = 5, log = "bye" }
 [service.container]
 user = "0"
 shell = """
-trap 'exit 5' TERM; httpd -p 80 -h /www; echo serving; while :; do sleep 0.2; done"""
+trap 'echo bye; exit 5' TERM; httpd -p 80 -h /www; echo serving; while :; do sleep 0.2; done"""
 [[service.http]]
 port = 80
 path = "/index.html"

@@ -193,6 +193,11 @@ mod tests {
             ),
             ("[[run]]\nname='x'\nenv={}\n", 3, "unknown key \"env\"; it is a key of \"container\""),
             (
+                "[[service]]\nname='x'\nready={}\nhosts={}\n",
+                4,
+                "unknown key \"hosts\"; it is a key of \"container\"",
+            ),
+            (
                 "[env]\nMODE='x'\n",
                 2,
                 "unknown key \"MODE\"; variables are keys of \"has\"; \

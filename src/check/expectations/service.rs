@@ -138,6 +138,11 @@ pub struct StopExpectations {
     #[serde(default, deserialize_with = "exit_code")]
     #[schemars(with = "Option<CodeOrSignal>")]
     pub exit_code: Option<i64>,
+    /// The output of the service after its end: a string that its output contains, or rules for the
+    /// output.
+    #[serde(default, deserialize_with = "log")]
+    #[schemars(with = "Option<Text>")]
+    pub log: Option<Text>,
 }
 
 impl ServiceExpectations {

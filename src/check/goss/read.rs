@@ -28,7 +28,17 @@ pub(in crate::check) fn is_gossfile(path: &Path, text: &str) -> bool {
     // Templates are not YAML before they are rendered.
     let is_template = document::is_yaml(path) && text.contains("{{");
     let types = ["file", "command", "http", "port", "user", "group", "process", "package"];
-    let others = ["addr", "dns", "gossfile", "interface", "kernel-param", "mount", "service"];
+    let others = [
+        "addr",
+        "dns",
+        "gossfile",
+        "interface",
+        "kernel-param",
+        "matching",
+        "mount",
+        "registry",
+        "service",
+    ];
     match document::parse::<Value>(path, text) {
         Ok(Value::Object(table)) if table.contains_key("schemaVersion") => false,
         Ok(Value::Object(table)) => types

@@ -8,6 +8,7 @@ use super::Service;
 use crate::check::expectations::{StopExpectations, Timeout};
 use crate::engine::EngineError;
 use crate::harness::{HarnessError, POLL_INTERVAL, describe_end, exits};
+use crate::value;
 
 /// The default timeout of `stop`.
 const DEFAULT_STOP_TIMEOUT: Timeout = Timeout::from_secs(10);
@@ -48,6 +49,11 @@ impl Service<'_> {
         self.checks.record("stop", format!("within {timeout}"), found, !killed);
         if let Some(code) = expected.exit_code {
             self.checks.expect_equal("exit code after the stop", &code, &output.code);
+        }
+        if let Some(expected) = &expected.log {
+            let log = output.stdout + &output.stderr;
+            let (found, passed) = (value::excerpt_of_end(&log), expected.is_match(&log));
+            self.checks.record("log after the stop", expected, found, passed);
         }
         Ok(())
     }
