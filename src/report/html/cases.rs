@@ -35,7 +35,7 @@ fn article((number, case): NumberedCase<'_>, same: &[NumberedCase<'_>]) -> Marku
                 (duration(seconds))
             }
             (outcome(&case.outcome))
-            @for hint in &case.hints { p { b { "Hint: " } (hint) } }
+            (hints(case))
             (output(case))
             (passed_checks(case))
         }
@@ -75,12 +75,17 @@ fn line(number: usize, case: &TestCase) -> Markup {
         {
             p { (badge(kind)) " " (text::shorten(&case.name)) (duration(case.seconds)) }
             (outcome(&case.outcome))
+            (hints(case))
             (passed_checks(case))
             @if !case.output.is_empty() || !case.stderr.is_empty() {
                 details { summary { "output" } (output(case)) }
             }
         }
     }
+}
+
+fn hints(case: &TestCase) -> Markup {
+    html! { @for hint in &case.hints { p { b { "Hint: " } (hint) } } }
 }
 
 /// Both output streams.

@@ -139,6 +139,15 @@ mod tests {
     }
 
     #[test]
+    fn hints_are_shown_whatever_the_result() {
+        for outcome in [Outcome::Passed, failed()] {
+            let page =
+                page_of(vec![TestCase { hints: vec!["try <b>".to_owned()], ..case(outcome) }]);
+            assert!(page.contains("<b>Hint: </b>try &lt;b&gt;"), "{page}");
+        }
+    }
+
+    #[test]
     fn a_cell_shows_the_worst_result_of_test_cases_with_the_same_name() {
         let page = page_of(vec![case(Outcome::Passed), case(failed())]);
         assert_eq!(page.matches(r##"<td class="failed"><a href="#c1""##).count(), 1, "{page}");
