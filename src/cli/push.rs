@@ -14,9 +14,9 @@ use super::pull::parse_reference;
 use super::sbom::FormatArg;
 use super::streams::{messages, pretty_json, stderr, stdout};
 use crate::archive::Compression;
-use crate::build::{self, Plan};
+use crate::build::{self, Plan, Recipe};
 use crate::copy::{self, CopyOptions, Progress};
-use crate::image::RemoteReference;
+use crate::image::{Reference, RemoteReference};
 use crate::registry::{MediaTypes, PushOptions, PushReport};
 use crate::text;
 
@@ -119,15 +119,13 @@ fn push_recipe(args: &Args) -> anyhow::Result<PushReport> {
         return Err(UsageError("--platform is only for images; a recipe has platforms").into());
     }
     let cache = args.recipe.cache();
+    let recipes = args.recipe.read_all()?;
     let targets = match &*args.references {
-        [] => {
-            let own = args.recipe.read_all()?.into_iter().flat_map(|recipe| recipe.references());
-            own.map(|reference| RemoteReference::from(&reference)).collect()
-        }
+        [] => recipes.iter().filter_map(own_target).collect(),
         given => given.to_vec(),
     };
     let registries = args.registry.registries_for(&targets, !args.recipe.is_uncached())?;
-    let plans = args.recipe.plan_all_with(&registries)?;
+    let plans = args.recipe.plan_all_with(recipes, &registries)?;
     let references = match (&*args.references, plans.first()) {
         ([], Some(plan)) => {
             let own = build::references(plan, args.recipe.threads(), cache)?;
@@ -149,6 +147,12 @@ fn push_recipe(args: &Args) -> anyhow::Result<PushReport> {
         let _ = writeln!(stderr(), "note: {notice}");
     }
     Ok(report)
+}
+
+/// The repository that the recipe names. Its tag may only be known when the image is.
+fn own_target(recipe: &Recipe) -> Option<RemoteReference> {
+    let tag = "latest".parse().ok()?;
+    Some(RemoteReference::from(&Reference { name: recipe.name.clone(), tag }))
 }
 
 fn push_image(args: &Args) -> anyhow::Result<PushReport> {

@@ -1,7 +1,7 @@
 //! Credentials: where they are found, and that no message has them.
 
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -214,20 +214,38 @@ fn credential_helpers_of_registries_conf_are_asked_in_order() {
     push("'wrong'").0.ok();
 }
 
+fn with_input(lab: &Lab, arguments: &[&str], input: &str) -> Output {
+    let mut command = command(lab, arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_recipe_that_names_its_registry_is_pushed_there_with_the_password() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    let registry = registry(&lab);
+    // Without a tag, which is then made from the content.
+    let own = format!("name = '{}'\ncontents = ['root']\n", registry.name("my/own"));
+    lab.file("own.toml", &own);
+    let arguments = ["push", "own.toml", "--username", USER, "--password-stdin"];
+    let output = with_input(&lab, &arguments, PASSWORD);
+    assert!(output.status.success(), "{output:?}");
+    lab.file("home/.docker/config.json", auths(&registry, USER, PASSWORD));
+    let output = with_input(&lab, &["push", "-"], &own);
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[test]
 fn the_password_may_come_from_standard_input() {
     let lab = Lab::new();
     recipe(&lab, "");
     let registry = registry(&lab);
     let image = registry.name("my/app:1");
-    let push = |input: &str| {
-        let arguments = ["push", "app.toml", &image, "--username", USER, "--password-stdin"];
-        let mut command = command(&lab, arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    };
+    let arguments = ["push", "app.toml", &image, "--username", USER, "--password-stdin"];
+    let push = |input: &str| with_input(&lab, &arguments, input);
     assert!(push(&format!("{PASSWORD}\n")).status.success());
     let wrong = push("hunter2\n");
     assert_eq!(wrong.status.code(), Some(2));
@@ -242,11 +260,7 @@ fn the_password_for_a_push_is_not_sent_to_the_registry_of_the_base_image() {
     recipe(&lab, &format!("from_image = 'docker://{}/base:1'", base.address));
     let image = registry(&lab).name("my/app:1");
     let arguments = ["push", "app.toml", &image, "--username", USER, "--password-stdin"];
-    let mut command = command(&lab, arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(PASSWORD.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = with_input(&lab, &arguments, PASSWORD);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let requests = base.requests();
     assert!(!requests.is_empty());

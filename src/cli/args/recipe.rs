@@ -84,17 +84,18 @@ impl RecipeArgs {
         recipes.into_iter().map(plan).collect()
     }
 
-    /// Plans the images of all platforms of the recipe, whose bases `registries` fetch.
+    /// Plans the images of `recipes`, whose bases `registries` fetch.
     #[cfg(feature = "registry")]
     pub(in crate::cli) fn plan_all_with(
         &self,
+        recipes: Vec<Recipe>,
         registries: &Registries,
     ) -> Result<Vec<Plan>, BuildError> {
         let plan = |recipe| {
             let registries = Some(registries.clone());
             plan(Recipe { registries, ..recipe }, self.threads()).map(steps::prepare)
         };
-        self.read_all()?.into_iter().map(plan).collect()
+        recipes.into_iter().map(plan).collect()
     }
 
     /// Reads the recipes for all platforms.
