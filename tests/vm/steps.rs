@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::service::Registry;
+
 /// A folder with a root file system of busybox.
 fn folder() -> TempDir {
     let folder = TempDir::new().unwrap();
@@ -52,6 +54,24 @@ const CHANGES: &str = "command = '''mkdir -p /var/lib/app
 cat /inputs/input.txt > /var/lib/app/data; chown 1000:1001 /var/lib/app/data
 chmod 4750 /var/lib/app/data; ln /var/lib/app/data /var/lib/app/more
 rm /etc/motd; rm -r /usr/share/doc; mkdir /usr/share/doc'''\ninputs = 'input.txt'\n";
+
+#[test]
+fn a_recipe_with_a_step_in_a_vm_is_pushed() {
+    let (folder, registry) = (folder(), Registry::start());
+    let build = program(&folder, "[[run]]\nwhere = 'vm'\ncommand = 'echo made > /made'\n");
+    let folder = build.get_current_dir().unwrap();
+    let image = registry.name("x:1");
+    let mut push = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    push.args(["push", "recipe.toml", &image, "--no-cache"]).current_dir(folder);
+    let output = push.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let mut export = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    export.args(["export", &format!("docker://{image}"), "-o", "files.tar"]).current_dir(folder);
+    let output = export.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let tar = Command::new("tar").args(["-xOf", "files.tar", "made"]).current_dir(folder).output();
+    assert_eq!(String::from_utf8(tar.unwrap().stdout).unwrap(), "made\n");
+}
 
 #[test]
 fn a_step_is_root_of_a_vm_and_makes_the_same_layer_as_in_a_namespace() {
