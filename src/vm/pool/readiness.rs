@@ -14,7 +14,9 @@ use crate::vm::instance::Vm;
 /// How long a step of the boot may take, and the engine's start after it.
 const BOOT_STEP_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a restored VM may take to set its clock.
-const RESEED_TIMEOUT: Duration = Duration::from_secs(10);
+const RESEED_TIMEOUT: Duration = Duration::from_secs(24);
+/// How long a single attempt at that may take. On a busy host, the guest has needed over 2 s.
+const RESEED_ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long the engine of a restored VM may take to answer.
 const RESTORED_ENGINE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the guest may take to answer a request.
@@ -54,7 +56,7 @@ pub(super) async fn wait_for_restored(
     timeline.add("snapshot restored", None);
     let reseeded = condition("RNG reseeded, clock set", RESEED_TIMEOUT, move || {
         Box::pin(async {
-            vm.reseed_and_set_clock(ANSWER_TIMEOUT).await.map(Some).map_err(|e| chain(&e))
+            vm.reseed_and_set_clock(RESEED_ANSWER_TIMEOUT).await.map(Some).map_err(|e| chain(&e))
         })
     });
     wait(vm, &[reseeded], &mut timeline, timeout).await?;
