@@ -94,34 +94,24 @@ pub(crate) fn push_images(
     sbom: Option<SbomFormat>,
     cache: CacheUse,
 ) -> Result<PushReport, BuildError> {
-    match push_images_once(registries, images, references, options, sbom, cache) {
-        Err(BuildError::Registry(RegistryError::DamagedCache)) => {
-            push_images_once(registries, images, references, options, sbom, CacheUse::Off)
+    let push = |cache| {
+        let cache = DiskCache::open(cache, options.compression);
+        let blobs = cache.blobs().cloned();
+        let mut pusher = registries.pusher(references, options, blobs, |_| ())?;
+        let written = images.iter().try_for_each(|PushedImage { image, sizes, base }| {
+            write_all(&mut pusher, image, sizes)?;
+            let Some(format) = sbom else { return Ok(()) };
+            let names = image.references.clone();
+            attach(&mut pusher, format, names, (base.clone(), 0), options.threads)
+        });
+        match written {
+            Ok(()) => Ok(pusher.close()?),
+            Err(error) => Err(pusher.take_failure().map_or(error, BuildError::from)),
         }
+    };
+    match push(cache) {
+        Err(BuildError::Registry(RegistryError::DamagedCache)) => push(CacheUse::Off),
         result => result,
-    }
-}
-
-fn push_images_once(
-    registries: &Registries,
-    images: &[PushedImage],
-    references: &[RemoteReference],
-    options: PushOptions,
-    sbom: Option<SbomFormat>,
-    cache: CacheUse,
-) -> Result<PushReport, BuildError> {
-    let cache = DiskCache::open(cache, options.compression);
-    let blobs = cache.blobs().cloned();
-    let mut pusher = registries.pusher(references, options, blobs, |_| ())?;
-    let written = images.iter().try_for_each(|PushedImage { image, sizes, base }| {
-        write_all(&mut pusher, image, sizes)?;
-        let Some(format) = sbom else { return Ok(()) };
-        let names = image.references.clone();
-        attach(&mut pusher, format, names, (base.clone(), 0), options.threads)
-    });
-    match written {
-        Ok(()) => Ok(pusher.close()?),
-        Err(error) => Err(pusher.take_failure().map_or(error, BuildError::from)),
     }
 }
 

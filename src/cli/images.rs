@@ -67,7 +67,11 @@ impl<'a> Access<'a> {
     /// Access with the user name and password of `args` only for the registries of `targets`, if
     /// there are any.
     #[cfg(feature = "registry")]
-    pub(super) fn to(args: &'a RegistryArgs, targets: &[RemoteReference], cache: bool) -> Self {
+    pub(super) fn for_targets(
+        args: &'a RegistryArgs,
+        targets: &[RemoteReference],
+        cache: bool,
+    ) -> Self {
         Self { targets: targets.to_vec(), ..Self::new(args, cache) }
     }
 

@@ -159,7 +159,7 @@ fn push_image(args: &Args) -> anyhow::Result<PushReport> {
     if args.recipe.overrides() != build::Overrides::default() {
         return Err(UsageError("--name and --tag are only for recipes; name a REFERENCE").into());
     }
-    let access = Access::to(&args.registry, &args.references, !args.recipe.is_uncached());
+    let access = Access::for_targets(&args.registry, &args.references, !args.recipe.is_uncached());
     let platform = args.platform.as_ref();
     let source = access.source(&location(&args.recipe.recipe)?, platform, args.recipe.limits())?;
     let references = match (&*args.references, source.own_reference()) {

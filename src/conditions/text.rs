@@ -245,7 +245,7 @@ impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Rules { equals, contains, not_contains, matches, not_matches, matcher, times } =
             &self.0;
-        let times = times.map(|times| format!(" {times} times")).unwrap_or_default();
+        let times = times.map(|times| format!(" at least {times} times")).unwrap_or_default();
         let mut rules: Vec<String> = equals.iter().map(value::quote).collect();
         rules.extend(contains.iter().map(|text| format!("contains {}{times}", value::quote(text))));
         let not_contains = not_contains.iter().map(value::quote);
@@ -313,7 +313,7 @@ mod tests {
         }
         let rules = Text::containing("aa").times(2);
         assert!(!rules.is_match("aaa") && rules.is_match("aaaa"));
-        assert_eq!(rules.to_string(), "contains \"aa\" 2 times");
+        assert_eq!(rules.to_string(), "contains \"aa\" at least 2 times");
         assert!(
             error(r#"{"equals": "a", "times": 2}"#).contains("times needs contains or matches")
         );

@@ -61,10 +61,10 @@ impl Docker {
     }
 
     /// Returns options that run on `committed`, an image that was made from a container of `image`,
-    /// what `options` run on `image`. The engine takes over the container's settings: its command,
-    /// user, working directory and variables.
+    /// what `options` run on `image`: where `options` do not set them, command, user, working
+    /// directory and variables are those of `image`. The engine took them over from the container.
     ///
-    /// Podman cannot remove variables, so they are empty there.
+    /// Podman cannot remove variables, so those that only the container had are empty there.
     ///
     /// # Errors
     /// If the engine does not have the images.
@@ -75,35 +75,39 @@ impl Docker {
         options: &RunOptions,
     ) -> Result<RunOptions, EngineError> {
         let config = self.inspect(image).await?.config.unwrap_or_default();
-        let settings = self.inspect(committed).await?.config.unwrap_or_default();
+        let of_container = self.inspect(committed).await?.config.unwrap_or_default();
         // As engines do: an entrypoint that is replaced makes the image's command irrelevant.
         let image_command = if options.entrypoint.is_some() { None } else { config.cmd };
         let mut words = options.entrypoint.clone().or(config.entrypoint).unwrap_or_default();
         words.extend(options.command.clone().or(image_command).unwrap_or_default());
         let mut words = words.into_iter();
-        let entrypoint = Some(words.next().into_iter().collect());
-        let restored = |of_image: Option<String>, of_container: Option<String>, default: &str| {
-            let of_image = of_image.unwrap_or_default();
-            let is_changed = of_image != of_container.unwrap_or_default();
-            let value = if of_image.is_empty() { default.to_owned() } else { of_image };
-            is_changed.then_some(value)
-        };
-        let is_podman = self.needs_all_layers().await? && !self.has_containerd_store().await?;
-        let removed = if is_podman { "=" } else { "" };
-        let mut env = restored_env(config.env, settings.env, removed);
+        let removed = if self.is_podman().await? { "=" } else { "" };
+        let mut env = restored_env(config.env, of_container.env, removed);
         env.extend(options.env.iter().cloned());
-        let user = options.user.clone();
-        let working_dir = options.working_dir.clone();
+        let (user, folder) = (options.user.clone(), options.working_dir.clone());
+        let user = user.or_else(|| restored(config.user, of_container.user, "0"));
+        let folder = folder.or_else(|| restored(config.working_dir, of_container.working_dir, "/"));
         Ok(RunOptions {
-            entrypoint,
+            entrypoint: Some(words.next().into_iter().collect()),
             command: Some(words.collect()),
             env,
-            user: user.or_else(|| restored(config.user, settings.user, "0")),
-            working_dir: working_dir
-                .or_else(|| restored(config.working_dir, settings.working_dir, "/")),
+            user,
+            working_dir: folder,
             ..options.clone()
         })
     }
+}
+
+/// Returns the value that a container needs to have the one of the image, if that of the container
+/// before was another one. `default` is the value of images that have none.
+fn restored(
+    of_image: Option<String>,
+    of_container: Option<String>,
+    default: &str,
+) -> Option<String> {
+    let of_image = of_image.unwrap_or_default();
+    let is_changed = of_image != of_container.unwrap_or_default();
+    is_changed.then(|| if of_image.is_empty() { default.to_owned() } else { of_image })
 }
 
 /// Returns the entries that give a container of an image with the variables `found` those of
@@ -124,6 +128,14 @@ fn restored_env(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_without_a_user_has_root_again() {
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(restored(None, text("7"), "0"), text("0"));
+        assert_eq!(restored(text("7:8"), text("0"), "0"), text("7:8"));
+        assert_eq!(restored(text(""), None, "0"), None);
+    }
 
     #[test]
     fn variables_of_a_container_are_those_of_the_image_again() {

@@ -149,6 +149,14 @@ impl Docker {
         if self.has_containerd_store().await? {
             return Ok(true);
         }
+        self.is_podman().await
+    }
+
+    /// Whether the engine is Podman.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub(super) async fn is_podman(&self) -> Result<bool, EngineError> {
         let version = self.api.version().await.map_err(self::api("read the engine's version"))?;
         Ok(version
             .components

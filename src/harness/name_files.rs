@@ -1,5 +1,5 @@
-//! The files with names that an engine mounts into a container: `/etc/hosts`, `/etc/hostname` and
-//! `/etc/resolv.conf`.
+//! The files for the names of hosts that an engine mounts into a container: `/etc/hosts`,
+//! `/etc/hostname` and `/etc/resolv.conf`.
 
 /// A container's files in a folder of the guest. The container may change them.
 #[derive(Debug)]

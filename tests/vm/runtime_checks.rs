@@ -43,14 +43,15 @@ container.shell = "/bin/busybox dd if=/dev/zero bs=1M count=17 | /bin/busybox tr
 [[service]]
 name = "web"
 ready.port = 80
-ready.log = { matches = "^serv" }
+ready.log = { matches = "(?m)^serv", times = 2 }
 ready.http = { port = 80, body = { contains = "ahoy" } }
 log = { contains = "serving", not_contains = "error" }
 stop = { timeout = 20, exit_code = 5, log = "bye" }
 [service.container]
 user = "0"
 shell = """
-trap 'echo bye; exit 5' TERM; httpd -p 80 -h /www; echo serving; while :; do sleep 0.2; done"""
+trap 'echo bye; exit 5' TERM; httpd -p 80 -h /www; echo serving; echo serving
+while :; do sleep 0.2; done"""
 [[service.http]]
 port = 80
 path = "/index.html"
