@@ -16,7 +16,32 @@ use crate::build::{
 };
 use crate::harness::{DEFAULT_REFERENCE, VmSteps};
 use crate::image::{Platform, Reference};
+#[cfg(feature = "registry")]
+use crate::registry::Registries;
 use crate::text;
+
+/// How recipes are built.
+#[derive(Clone, Debug)]
+pub struct RecipeOptions {
+    /// The limits within which images are read, among them base images.
+    pub limits: Limits,
+    /// How the layer cache is used.
+    pub cache: CacheUse,
+    /// The registries of base images; `None` for the default access to them.
+    #[cfg(feature = "registry")]
+    pub registries: Option<Registries>,
+}
+
+impl Default for RecipeOptions {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            cache: CacheUse::On,
+            #[cfg(feature = "registry")]
+            registries: None,
+        }
+    }
+}
 
 /// An image to check.
 #[derive(Debug)]
@@ -30,7 +55,7 @@ pub struct CheckInput {
     pub image: ImageUnderTest,
     /// The recipe, if the image was built from one.
     pub recipe: Option<PathBuf>,
-    limits: Limits,
+    options: RecipeOptions,
     // An archive that was built from a recipe: a file without a name, which disappears with this
     // process however that ends.
     _built: Option<File>,
@@ -61,30 +86,40 @@ impl CheckInput {
         platform: Platform,
         threads: usize,
     ) -> Result<Self, CheckError> {
-        let (archive, limits) = (image.path.clone(), image.limits);
+        let archive = image.path.clone();
+        let options = RecipeOptions { limits: image.limits, ..RecipeOptions::default() };
         let image = ImageUnderTest::read(image, threads)?;
-        Ok(Self { platform, archive, image, recipe: None, limits, _built: None })
+        Ok(Self { platform, archive, image, recipe: None, options, _built: None })
     }
 
-    /// Builds the image for `platform` of the recipe at `path`; its base is read within `limits`.
+    /// Sets how recipes of further containers are built.
+    #[must_use]
+    pub fn with_options(self, options: RecipeOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Builds the image for `platform` of the recipe at `path`.
     ///
     /// # Errors
     /// If it cannot be built.
     pub fn from_recipe(
         path: &Path,
         platform: Platform,
-        limits: Limits,
+        options: &RecipeOptions,
         threads: usize,
-        cache: CacheUse,
     ) -> Result<Self, CheckError> {
         let built = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
+        let limits = options.limits;
         let recipe = Recipe { limits, ..Recipe::read_for(path, &platform)? };
-        build(recipe, &built, threads, cache)?;
+        #[cfg(feature = "registry")]
+        let recipe = Recipe { registries: options.registries.clone(), ..recipe };
+        build(recipe, &built, threads, options.cache)?;
         let archive = PathBuf::from(format!("/proc/self/fd/{}", built.as_raw_fd()));
         let selector = ImageSelector { limits, ..ImageSelector::default() };
         let image = ImageUnderTest::open(&archive, &selector, threads)?;
         let (recipe, built) = (Some(path.to_owned()), Some(built));
-        Ok(Self { platform, archive, image, recipe, limits, _built: built })
+        let options = options.clone();
+        Ok(Self { platform, archive, image, recipe, options, _built: built })
     }
 
     /// Opens or builds the images of further containers of `files`, by the path of their archive or
@@ -97,12 +132,11 @@ impl CheckInput {
         let specs = files.iter().flat_map(|file| file.expectations.container.values());
         let mut images = BTreeMap::new();
         for spec in specs {
-            let (platform, limits) = (self.platform.clone(), self.limits);
+            let (platform, limits) = (self.platform.clone(), self.options.limits);
             let (path, input) = match (&spec.image, &spec.recipe) {
                 (Some(path), _) => (path, Self::from_archive(path, platform, limits, threads)?),
                 (None, Some(path)) => {
-                    let cache = CacheUse::On;
-                    (path, Self::from_recipe(path, platform, limits, threads, cache)?)
+                    (path, Self::from_recipe(path, platform, &self.options, threads)?)
                 }
                 (None, None) => continue,
             };
@@ -153,13 +187,12 @@ impl CheckInput {
             let reason = "an archive cannot be built again; pass its recipe instead";
             return Ok(TestCase::skipped(&image, name, reason));
         };
-        let second = Self::from_recipe(
-            recipe,
-            self.platform.clone(),
-            self.limits,
-            threads,
-            CacheUse::Verify,
-        )?;
+        let cache = match self.options.cache {
+            CacheUse::Off => CacheUse::Off,
+            CacheUse::On | CacheUse::Verify => CacheUse::Verify,
+        };
+        let options = RecipeOptions { cache, ..self.options.clone() };
+        let second = Self::from_recipe(recipe, self.platform.clone(), &options, threads)?;
         let id = |input: &Self| input.image.image.id().to_string();
         let mut checks = Checks::default();
         checks.expect_equal("image ID", &id(self), &id(&second));

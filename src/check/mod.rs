@@ -48,7 +48,7 @@ pub mod verdict;
 pub use error::CheckError;
 pub use expectations::{Expectations, ExpectationsFile, Mode, Sha256Digest, VmSettings};
 pub use image::ImageUnderTest;
-pub use input::CheckInput;
+pub use input::{CheckInput, RecipeOptions};
 pub use kept_vm::KeptVm;
 pub use recorder::{Event, Options, Reporter};
 pub use runner::{arch_of, run};

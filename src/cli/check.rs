@@ -8,17 +8,16 @@ use anyhow::bail;
 
 use super::args::{
     AccessArgs, LimitArgs, ReportFile, ResourceArgs, is_recipe, selected_engines, thread_count,
-    warn_of_cache_problem,
 };
+use super::check_inputs::Inputs;
 use super::exit::{ExitWith, UsageError};
-use super::images::{Access, location};
+use super::images::location;
 use super::progress::StatusLine;
 use super::runtime::{block_on, interruptible};
 use super::streams::{json, messages, pretty_json, stderr, stdout};
 use super::watch::{Sources, Watcher};
-use crate::archive::ImageSelector;
-use crate::build::{CacheUse, Recipe};
-use crate::check::{self, CheckInput, Event, ExpectationsFile, KeptVm, Options, arch_of};
+use crate::build::Recipe;
+use crate::check::{self, Event, ExpectationsFile, KeptVm, Options, arch_of};
 use crate::check::{Expectations, Verdict};
 use crate::errors::chain;
 use crate::image::Platform;
@@ -230,9 +229,18 @@ async fn verdict(args: &Args, plan: &Plan) -> anyhow::Result<Verdict> {
     let expectations = args.expect.iter().map(|path| ExpectationsFile::read(path));
     let expectations = expectations.collect::<Result<Vec<_>, _>>()?;
     let threads = thread_count(None);
-    let (args, platforms) = (args.clone(), plan.platforms.clone());
+    let recipes = expectations.iter().flat_map(ExpectationsFile::recipes);
+    let inputs = Inputs {
+        images: args.images.clone(),
+        recipes: recipes.map(Path::to_owned).collect(),
+        platforms: plan.platforms.clone(),
+        requested: args.platform.clone(),
+        limits: args.limits.limits(),
+        access: args.access.clone(),
+        threads,
+    };
     let quiet = args.json;
-    let inputs = tokio::task::spawn_blocking(move || inputs(&args, &platforms, threads));
+    let inputs = tokio::task::spawn_blocking(move || inputs.open());
     let inputs = inputs.await??;
     let line = StatusLine::new();
     let mut report = |event: Event<'_>| match event {
@@ -241,17 +249,6 @@ async fn verdict(args: &Args, plan: &Plan) -> anyhow::Result<Verdict> {
         Event::TestCase(case) => print(&line, quiet, &terminal::test_case(case)),
     };
     Ok(check::run(&inputs, &expectations, &plan.options, threads, &mut report).await?)
-}
-
-/// Builds recipes and opens archives, for each platform.
-fn inputs(
-    args: &Args,
-    platforms: &BTreeSet<Platform>,
-    threads: usize,
-) -> anyhow::Result<Vec<CheckInput>> {
-    let access = args.access.access(true);
-    let pairs = args.images.iter().flat_map(|path| platforms.iter().map(move |p| (path, p)));
-    pairs.map(|(path, platform)| input(args, &access, path, platform, threads)).collect()
 }
 
 /// Returns the platforms for which images are selected: `requested`, or those of `engines`, or the
@@ -278,25 +275,4 @@ fn print(line: &StatusLine, quiet: bool, text: &str) {
         // If the reader has gone, the exit code still reports the result.
         line.print_above(|| drop(write!(stdout(), "{text}")));
     }
-}
-
-fn input(
-    args: &Args,
-    access: &Access<'_>,
-    path: &Path,
-    platform: &Platform,
-    threads: usize,
-) -> anyhow::Result<CheckInput> {
-    let (platform, limits) = (platform.clone(), args.limits.limits());
-    Ok(if is_recipe(path) {
-        warn_of_cache_problem();
-        CheckInput::from_recipe(path, platform, limits, threads, CacheUse::On)?
-    } else {
-        let selector =
-            ImageSelector { platform: Some(platform.clone()), limits, ..ImageSelector::default() };
-        let opened = access.open(path, &selector)?;
-        opened.image.check_platform(args.platform.as_ref())?;
-        let image = opened.fetched()?;
-        CheckInput::from_image(image, platform, threads)?
-    })
 }

@@ -109,11 +109,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return Err(UsageError("--dry-run is only for copies to registries").into());
     }
     let cache = !args.no_cache;
-    let shared = Access::new(&args.registry, cache);
     let [from_access, to_access] = [args.sides.source(&from)?, args.sides.destination(&to)?]
-        .map(|login| login.map(|login| Access::with_login(&args.registry, login, cache)));
-    let from_access = from_access.as_ref().unwrap_or(&shared);
-    let to_access = to_access.as_ref().unwrap_or(&shared);
+        .map(|login| Access::for_side(&args.registry, login, cache));
     let source = from_access.source(&from, args.platform.as_ref(), args.limits.limits())?;
     let options = args.options();
     let bar = BuildProgress::start(&from.to_string());

@@ -14,7 +14,7 @@ use super::images::Access;
 use super::streams::{pretty_json, stdout};
 use crate::archive::diff::{ImageDiff, LayerDiff, LayerState};
 use crate::archive::{self, ArchiveError, Compression, Image, ImageSelector};
-use crate::build::{CacheUse, Format, Options, Output, Recipe, assemble, plan};
+use crate::build::{Format, Options, Output, Recipe, assemble, plan};
 use crate::image::Platform;
 use crate::report::html::diff_page;
 use crate::text;
@@ -71,7 +71,7 @@ fn report(text: &str) -> Result<ReportFile, String> {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let access = args.access.access(true);
+    let access = args.access.access();
     let (first, _first_file) = open(&args.first, args, &access)?;
     let (second, _second_file) = open(&args.second, args, &access)?;
     let diff = ImageDiff::between(&first, &second, thread_count(None))?;
@@ -111,13 +111,13 @@ fn open(
     }
     let threads = thread_count(None);
     let recipe = Recipe { limits, ..Recipe::read_for(path, &platform)? };
-    let plan = plan(recipe, threads)?;
+    let plan = plan(access.for_recipe(recipe)?, threads)?;
     let file = NamedTempFile::new().map_err(ArchiveError::temporary_file)?;
     let options = Options {
         format: Format::Docker,
         compression: Compression::None,
         threads,
-        cache: CacheUse::On,
+        cache: args.access.cache(),
     };
     let output: &File = file.as_file();
     assemble(&plan, options, Output::File(output), &mut |_| ())?;

@@ -2,12 +2,14 @@
 
 use std::io::Write;
 
-use super::args::{ImageArgs, is_recipe, selected_engines, thread_count, warn_of_cache_problem};
+use anyhow::Context;
+
+use super::args::{ImageArgs, is_recipe, selected_engines, thread_count};
+use super::check_inputs::Inputs;
 use super::exit::UsageError;
 use super::guests::prepare_guest;
 use super::runtime::{block_on, interruptible};
 use super::streams::stdout;
-use crate::build::CacheUse;
 use crate::check::draft::behavior::Behavior;
 use crate::check::{CheckError, CheckInput, ImageUnderTest};
 use crate::harness::Daemon;
@@ -58,9 +60,16 @@ fn input(args: &ImageArgs) -> anyhow::Result<CheckInput> {
     if args.selects_by_name() {
         return Err(UsageError("a recipe has one image; leave out --name and --tag").into());
     }
-    warn_of_cache_problem();
-    let (recipe, limits) = (&args.image, args.limits());
-    Ok(CheckInput::from_recipe(recipe, platform, limits, threads, CacheUse::On)?)
+    let inputs = Inputs {
+        images: vec![args.image.clone()],
+        recipes: Vec::new(),
+        platforms: [platform].into(),
+        requested: None,
+        limits: args.limits(),
+        access: args.access_args().clone(),
+        threads,
+    };
+    inputs.open()?.pop().context("there is no image")
 }
 
 /// Returns the only engine that `name` selects.

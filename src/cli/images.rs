@@ -8,7 +8,7 @@ use anyhow::bail;
 
 use super::args::thread_count;
 #[cfg(feature = "registry")]
-use super::args::{Login, RegistryArgs};
+use super::args::{RegistryArgs, SideLogin};
 #[cfg(feature = "registry")]
 use super::progress::BuildProgress;
 #[cfg(feature = "registry")]
@@ -36,9 +36,9 @@ pub(super) fn location(argument: &Path) -> anyhow::Result<Location> {
 pub(super) struct Access<'a> {
     #[cfg(feature = "registry")]
     args: &'a RegistryArgs,
-    /// Replaces the credentials in the arguments.
+    /// The side of a copy that it is for.
     #[cfg(feature = "registry")]
-    login: Option<Login>,
+    side: Option<SideLogin>,
     /// The registries that get the user name and password; if empty, all.
     #[cfg(feature = "registry")]
     targets: Vec<RemoteReference>,
@@ -61,7 +61,7 @@ pub(super) struct Opened {
 impl<'a> Access<'a> {
     #[cfg(feature = "registry")]
     pub(super) fn new(args: &'a RegistryArgs, cache: bool) -> Self {
-        Self { args, login: None, targets: Vec::new(), cache, registries: OnceCell::new() }
+        Self { args, side: None, targets: Vec::new(), cache, registries: OnceCell::new() }
     }
 
     /// Access with the user name and password of `args` only for the registries of `targets`, if
@@ -75,10 +75,10 @@ impl<'a> Access<'a> {
         Self { targets: targets.to_vec(), ..Self::new(args, cache) }
     }
 
-    /// Access with `login` in the place of the credentials in `args`.
+    /// Access for one side of a copy, with its own credentials if it has any.
     #[cfg(feature = "registry")]
-    pub(super) fn with_login(args: &'a RegistryArgs, login: Login, cache: bool) -> Self {
-        Self { login: Some(login), ..Self::new(args, cache) }
+    pub(super) fn for_side(args: &'a RegistryArgs, side: SideLogin, cache: bool) -> Self {
+        Self { side: Some(side), ..Self::new(args, cache) }
     }
 
     #[cfg(not(feature = "registry"))]
@@ -160,8 +160,8 @@ impl Access<'_> {
         if let Some(registries) = self.registries.get() {
             return Ok(registries);
         }
-        let registries = match &self.login {
-            Some(login) => self.args.registries_with(login, self.cache)?,
+        let registries = match &self.side {
+            Some(side) => self.args.registries_of_side(side, self.cache)?,
             None if self.targets.is_empty() => self.args.registries(self.cache)?,
             None => self.args.registries_for(&self.targets, self.cache)?,
         };

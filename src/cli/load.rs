@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::args::{AccessArgs, RecipeArgs, is_recipe};
+use super::args::{RecipeArgs, is_recipe};
 use super::daemon::connect;
 use super::exit::UsageError;
 use super::images::{Opened, location};
@@ -55,8 +55,6 @@ pub(super) struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    access: AccessArgs,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
@@ -103,7 +101,7 @@ fn open_image(args: &Args, platform: &Platform) -> anyhow::Result<Image> {
     let platform = Some(platform.clone());
     let limits = args.recipe.limits();
     let any = ImageSelector { platform, limits, ..ImageSelector::default() };
-    let access = args.access.access(!args.recipe.is_uncached());
+    let access = args.recipe.access();
     let is_file = location.path().is_some() && location.name_in_file().is_none();
     let Some(reference) = args.reference.as_ref().filter(|_| is_file) else {
         return selected(args, access.open_location(&location, &any)?);

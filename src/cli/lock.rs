@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::args::{RecipeArgs, RegistryArgs};
+use super::args::RecipeArgs;
 use super::streams::stdout;
 use crate::build::lock::{self, Locked};
 use crate::image::{Location, Platform, RemoteReference};
@@ -24,13 +24,10 @@ pub(super) struct Args {
     /// Also lock images that are locked already to what their tags mean now
     #[arg(long)]
     update: bool,
-
-    #[command(flatten)]
-    registry: RegistryArgs,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let registries = args.registry.registries(!args.recipe.is_uncached())?;
+    let access = args.recipe.access();
     let recipes = args.recipe.read_all()?;
     let base = |recipe: &crate::build::Recipe| match &recipe.from_image {
         Some(Location::Registry(reference)) if reference.digest.is_none() => {
@@ -46,7 +43,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return Ok(());
     };
     let limits = args.recipe.limits();
-    let locked = lock::lock(&recipe.path, &registries, &references, limits, args.update)?;
+    let locked = lock::lock(&recipe.path, access.registries()?, &references, limits, args.update)?;
     for Locked { image, before } in locked {
         let change = before.map(|digest| format!(" (was {digest})")).unwrap_or_default();
         let reference = text::shorten(&image.reference);

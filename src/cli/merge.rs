@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let options =
         MergeOptions { format, limits: args.limits.limits(), threads: thread_count(None) };
-    let access = args.access.access(true);
+    let access = args.access.access();
     let inputs = args.images.iter().map(|image| access.merge_input(image, &options.format));
     let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
     let mut merged = Merged::default();

@@ -4,9 +4,12 @@
 //! Results go to standard output, everything else to standard error.
 
 mod args;
+mod bases;
 mod build;
 #[cfg(feature = "vm")]
 mod check;
+#[cfg(feature = "vm")]
+mod check_inputs;
 mod completions;
 mod conf;
 #[cfg(feature = "registry")]

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::args::{RecipeArgs, RegistryArgs, is_recipe};
+use super::args::{RecipeArgs, is_recipe};
 use super::exit::UsageError;
-use super::images::{Access, location};
+use super::images::location;
 use super::progress::BuildProgress;
 use super::pull::parse_reference;
 use super::sbom::FormatArg;
@@ -70,9 +70,6 @@ pub(super) struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-
-    #[command(flatten)]
-    registry: RegistryArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -124,8 +121,9 @@ fn push_recipe(args: &Args) -> anyhow::Result<PushReport> {
         [] => recipes.iter().filter_map(own_target).collect(),
         given => given.to_vec(),
     };
-    let registries = args.registry.registries_for(&targets, !args.recipe.is_uncached())?;
-    let plans = args.recipe.plan_all_with(recipes, &registries)?;
+    let access = args.recipe.access_for(&targets);
+    let plan = |recipe| args.recipe.plan_recipe(recipe, &access);
+    let plans = recipes.into_iter().map(plan).collect::<anyhow::Result<Vec<_>>>()?;
     let references = match (&*args.references, plans.first()) {
         ([], Some(plan)) => {
             let own = build::references(plan, args.recipe.threads(), cache)?;
@@ -138,7 +136,8 @@ fn push_recipe(args: &Args) -> anyhow::Result<PushReport> {
     let sbom = args.sbom.map(Into::into);
     let mut report = |bytes| progress.add(bytes);
     let options = args.options();
-    let pushed = build::push(&registries, &plans, &references, options, sbom, cache, &mut report);
+    let registries = access.registries()?;
+    let pushed = build::push(registries, &plans, &references, options, sbom, cache, &mut report);
     drop(progress);
     let (_, report) = pushed?;
     let notices: BTreeSet<String> = plans.iter().flat_map(Plan::notices).collect();
@@ -159,7 +158,7 @@ fn push_image(args: &Args) -> anyhow::Result<PushReport> {
     if args.recipe.overrides() != build::Overrides::default() {
         return Err(UsageError("--name and --tag are only for recipes; name a REFERENCE").into());
     }
-    let access = Access::for_targets(&args.registry, &args.references, !args.recipe.is_uncached());
+    let access = args.recipe.access_for(&args.references);
     let platform = args.platform.as_ref();
     let source = access.source(&location(&args.recipe.recipe)?, platform, args.recipe.limits())?;
     let references = match (&*args.references, source.own_reference()) {

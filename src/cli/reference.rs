@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::args::RecipeArgs;
 use super::output::leave_out;
 use super::streams::stdout;
-use crate::build::{self, plan};
+use crate::build;
 
 /// Prints each name:tag of a recipe's image without building the image
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.recipe.threads();
     let mut references = recipe.references();
     if references.is_empty() {
-        let mut plan = plan(recipe, threads)?;
+        let mut plan = args.recipe.plan_recipe(recipe, &args.recipe.access())?;
         let name = plan.recipe().name.base_name();
         let output = args.output.clone().unwrap_or_else(|| format!("{name}.tar").into());
         leave_out(std::slice::from_mut(&mut plan), output.metadata().ok().as_ref());

@@ -35,6 +35,8 @@ pub(super) struct Client {
     pub(super) credentials: Option<Credentials>,
     /// The file with credentials, if the user named one: no other is read.
     pub(super) only_file: Option<PathBuf>,
+    /// The flags for credentials, as messages name them, if they count for this registry.
+    pub(super) login_flags: Option<&'static str>,
     /// Whether the user allows connections without TLS to other hosts than this one.
     pub(super) is_insecure: bool,
     challenge: StdMutex<Option<Challenge>>,
@@ -54,9 +56,10 @@ impl Client {
         let reference = &endpoint.reference;
         let named = options.login_registries.as_ref();
         let is_named = named.is_none_or(|named| named.contains(reference.registry()));
+        // It is meant for the registry that the user named.
+        let takes_login = is_named && !endpoint.is_mirror;
         let credentials = match &options.login {
-            // It is meant for the registry that the user named.
-            Some(login) if is_named && !endpoint.is_mirror => Some(login.clone()),
+            Some(login) if takes_login => Some(login.clone()),
             _ => credentials::find(reference, options.auth_file.as_deref(), helpers).await?,
         };
         let Connection { http, base, challenge } = connect::connect(endpoint, options).await?;
@@ -67,6 +70,7 @@ impl Client {
             repository: reference.repository().to_owned(),
             credentials,
             only_file: credentials::only_file(options.auth_file.as_deref()),
+            login_flags: takes_login.then_some(options.login_flags),
             is_insecure: endpoint.is_insecure || (options.plain_http && !endpoint.is_mirror),
             challenge: StdMutex::new(challenge),
             tokens: Mutex::default(),

@@ -86,9 +86,11 @@ impl Client {
                     }
                     None => (String::new(), "docker or podman login".to_owned()),
                 };
+                let flags = self.login_flags.map(|flags| format!(", or {flags}"));
+                let flags = flags.unwrap_or_default();
                 format!(
                     "; there are no credentials for it{place}, or there is no such repository: to \
-                     log in, use {login} {}, or --username and --password-stdin",
+                     log in, use {login} {}{flags}",
                     text::shorten(registry)
                 )
             }

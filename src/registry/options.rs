@@ -16,6 +16,8 @@ pub struct RegistryOptions {
     pub login: Option<Credentials>,
     /// The registries that get these credentials; `None` for all of them. Mirrors never do.
     pub login_registries: Option<BTreeSet<String>>,
+    /// The flags for these credentials, as messages name them.
+    pub login_flags: &'static str,
     /// The only file with credentials that is read, in the place of the usual ones.
     pub auth_file: Option<PathBuf>,
     /// Whether registries are used without TLS. Registries on the loopback interface need not have
@@ -33,6 +35,7 @@ impl Default for RegistryOptions {
         Self {
             login: None,
             login_registries: None,
+            login_flags: "--username and --password-stdin",
             auth_file: None,
             plain_http: false,
             timeout,

@@ -16,6 +16,7 @@ mod credentials; // where credentials are found, and that they stay secret
 mod denials; // who denies access to whom
 mod environment; // proxies, full disks
 mod faults; // broken connections, errors, silence, lies
+mod flags; // credentials, time limits and cache on the command line
 mod hostile; // images made to hurt
 mod image_bills; // bills of materials of images that exist
 mod locations; // images in registries as arguments
@@ -31,5 +32,5 @@ mod signatures; // cosign
 mod tls; // certificates
 mod tokens; // token servers
 mod transfers; // transfers that break and go on, registries that differ from the specification
-mod unchanged;
-mod unreadable; // files of the usual places that may not be read // pushes of named layers
+mod unchanged; // pushes of named layers
+mod unreadable; // files of the usual places that may not be read

@@ -40,6 +40,12 @@ impl ImageArgs {
         self.platform.clone().unwrap_or_else(Platform::host)
     }
 
+    /// The arguments for registries and the cache.
+    #[cfg(feature = "vm")]
+    pub(in crate::cli) fn access_args(&self) -> &AccessArgs {
+        &self.access
+    }
+
     /// The limits for reading images.
     pub(in crate::cli) fn limits(&self) -> Limits {
         self.limits.limits()
@@ -59,7 +65,7 @@ impl ImageArgs {
             platform: Some(self.platform()),
             limits: self.limits(),
         };
-        let opened = self.access.access(true).open(&self.image, &selector)?;
+        let opened = self.access.access().open(&self.image, &selector)?;
         opened.image.check_platform(self.platform.as_ref())?;
         Ok(opened)
     }

@@ -15,6 +15,14 @@ pub(in crate::cli) enum Login {
     AuthFile(PathBuf),
 }
 
+/// The credentials for one side of a copy.
+pub(in crate::cli) struct SideLogin {
+    /// `None` if they are found as for other commands.
+    pub(super) login: Option<Login>,
+    /// The flag that gives them.
+    pub(super) flag: &'static str,
+}
+
 /// The credentials of the user `username`, whose password is on standard input.
 pub(super) fn password_from_stdin(username: &str) -> anyhow::Result<Credentials> {
     let mut password = String::new();

@@ -23,7 +23,7 @@ pub(super) use engines::selected_engines;
 pub(super) use image::ImageArgs;
 pub(super) use limits::LimitArgs;
 #[cfg(feature = "registry")]
-pub(super) use login::Login;
+pub(super) use login::SideLogin;
 #[cfg(feature = "vm")]
 pub(super) use recipe::warn_of_cache_problem;
 pub(super) use recipe::{RecipeArgs, is_recipe};

@@ -4,15 +4,20 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
+#[cfg(feature = "registry")]
+use super::RegistryArgs;
 use super::{LimitArgs, thread_count};
 use crate::archive::{ArchiveError, Limits};
-use crate::build::{BuildError, CacheUse, Overrides, Plan, Recipe, cache_problem, plan};
+use crate::build::{CacheUse, Overrides, Plan, Recipe, cache_problem, plan};
+#[cfg(feature = "registry")]
+use crate::cli::exit::UsageError;
+use crate::cli::images::Access;
 use crate::cli::steps;
 use crate::cli::streams::messages;
 use crate::document;
-use crate::image::{Name, Platform, Tag};
 #[cfg(feature = "registry")]
-use crate::registry::Registries;
+use crate::image::RemoteReference;
+use crate::image::{Name, Platform, Tag};
 
 /// The arguments of every command that reads a recipe.
 #[derive(Debug, clap::Args)]
@@ -34,7 +39,7 @@ pub(in crate::cli) struct RecipeArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 
-    /// Do not read or write the layer cache
+    /// Do not read or write the cache of layers and of blobs of registries
     #[arg(long, conflicts_with = "verify")]
     no_cache: bool,
 
@@ -44,6 +49,10 @@ pub(in crate::cli) struct RecipeArgs {
 
     #[command(flatten)]
     limits: LimitArgs,
+
+    #[cfg(feature = "registry")]
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 impl RecipeArgs {
@@ -59,10 +68,19 @@ impl RecipeArgs {
         }
     }
 
-    /// Whether the user wants no cache.
-    #[cfg(any(feature = "registry", feature = "vm"))]
-    pub(in crate::cli) fn is_uncached(&self) -> bool {
-        self.no_cache
+    /// Access to the base image of the recipe, and to other images.
+    pub(in crate::cli) fn access(&self) -> Access<'_> {
+        #[cfg(feature = "registry")]
+        return Access::new(&self.registry, !self.no_cache);
+        #[cfg(not(feature = "registry"))]
+        Access::new()
+    }
+
+    /// Like [`access`](Self::access), with the user name and password of the arguments only for the
+    /// registries of `targets`, if there are any.
+    #[cfg(feature = "registry")]
+    pub(in crate::cli) fn access_for(&self, targets: &[RemoteReference]) -> Access<'_> {
+        Access::for_targets(&self.registry, targets, !self.no_cache)
     }
 
     pub(in crate::cli) fn threads(&self) -> usize {
@@ -70,44 +88,35 @@ impl RecipeArgs {
     }
 
     /// Reads the recipe; if it has several platforms, for the host's.
-    pub(in crate::cli) fn read(&self) -> Result<Recipe, BuildError> {
-        let (name, text) = self.text()?;
-        let recipe = Recipe::parse_for(name, &text, &Platform::host(), &self.overrides())?;
-        Ok(self.with_limits(recipe))
-    }
-
-    /// Plans the images of all platforms of the recipe.
-    pub(in crate::cli) fn plan_all(&self) -> Result<Vec<Plan>, BuildError> {
-        let (name, text) = self.text()?;
-        let recipes = Recipe::parse_all(name, &text, &self.overrides())?;
-        let plan = |recipe| plan(self.with_limits(recipe), self.threads()).map(steps::prepare);
-        recipes.into_iter().map(plan).collect()
-    }
-
-    /// Plans the images of `recipes`, whose bases `registries` fetch.
-    #[cfg(feature = "registry")]
-    pub(in crate::cli) fn plan_all_with(
-        &self,
-        recipes: Vec<Recipe>,
-        registries: &Registries,
-    ) -> Result<Vec<Plan>, BuildError> {
-        let plan = |recipe| {
-            let registries = Some(registries.clone());
-            plan(Recipe { registries, ..recipe }, self.threads()).map(steps::prepare)
-        };
-        recipes.into_iter().map(plan).collect()
+    pub(in crate::cli) fn read(&self) -> anyhow::Result<Recipe> {
+        Ok(self.read_with_text(&Platform::host())?.0)
     }
 
     /// Reads the recipes for all platforms.
-    #[cfg(feature = "registry")]
-    pub(in crate::cli) fn read_all(&self) -> Result<Vec<Recipe>, BuildError> {
+    pub(in crate::cli) fn read_all(&self) -> anyhow::Result<Vec<Recipe>> {
         let (name, text) = self.text()?;
         let recipes = Recipe::parse_all(name, &text, &self.overrides())?;
         Ok(recipes.into_iter().map(|recipe| self.with_limits(recipe)).collect())
     }
 
+    /// Plans the image of `recipe`, whose base is read with `access`.
+    pub(in crate::cli) fn plan_recipe(
+        &self,
+        recipe: Recipe,
+        access: &Access<'_>,
+    ) -> anyhow::Result<Plan> {
+        let plan = plan(access.for_recipe(recipe)?, self.threads())?;
+        Ok(steps::prepare(plan))
+    }
+
+    /// Plans the images of all platforms of the recipe.
+    pub(in crate::cli) fn plan_all(&self) -> anyhow::Result<Vec<Plan>> {
+        let access = self.access();
+        self.read_all()?.into_iter().map(|recipe| self.plan_recipe(recipe, &access)).collect()
+    }
+
     /// Plans the recipe's image; if it has several platforms, the image for `platform`.
-    pub(in crate::cli) fn plan(&self, platform: &Platform) -> Result<Plan, BuildError> {
+    pub(in crate::cli) fn plan(&self, platform: &Platform) -> anyhow::Result<Plan> {
         Ok(self.plan_with_text(platform)?.0)
     }
 
@@ -115,11 +124,15 @@ impl RecipeArgs {
     pub(in crate::cli) fn plan_with_text(
         &self,
         platform: &Platform,
-    ) -> Result<(Plan, String), BuildError> {
+    ) -> anyhow::Result<(Plan, String)> {
+        let (recipe, text) = self.read_with_text(platform)?;
+        Ok((self.plan_recipe(recipe, &self.access())?, text))
+    }
+
+    fn read_with_text(&self, platform: &Platform) -> anyhow::Result<(Recipe, String)> {
         let (name, text) = self.text()?;
         let recipe = Recipe::parse_for(name, &text, platform, &self.overrides())?;
-        let plan = plan(self.with_limits(recipe), self.threads()).map(steps::prepare)?;
-        Ok((plan, text))
+        Ok((self.with_limits(recipe), text))
     }
 
     /// The limits, as arguments.
@@ -142,8 +155,15 @@ impl RecipeArgs {
     }
 
     /// Returns the recipe's text, and how messages name the recipe.
-    fn text(&self) -> Result<(&Path, String), BuildError> {
-        let (name, text) = match self.recipe == Path::new("-") {
+    fn text(&self) -> anyhow::Result<(&Path, String)> {
+        let is_stdin = self.recipe == Path::new("-");
+        #[cfg(feature = "registry")]
+        if is_stdin && self.registry.reads_stdin() {
+            let problem = "standard input cannot be both the recipe and the password; name the \
+                           recipe's file";
+            return Err(UsageError(problem).into());
+        }
+        let (name, text) = match is_stdin {
             true => {
                 let text = document::read_text(std::io::stdin(), document::MAX_SIZE);
                 (Path::new("standard input"), text)

@@ -1,11 +1,12 @@
 //! How registries are used: credentials, TLS, time limits.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::login::{Login, password_from_stdin};
+use super::login::{Login, SideLogin, password_from_stdin};
 use crate::image::RemoteReference;
-use crate::registry::{DEFAULT_TIMEOUT, Registries, RegistryOptions};
+use crate::registry::{Credentials, DEFAULT_TIMEOUT, Registries, RegistryOptions};
 
 /// The heading of these arguments in help texts.
 const HEADING: &str = "Registries";
@@ -30,6 +31,10 @@ pub(in crate::cli) struct RegistryArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT,
         value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = HEADING)]
     registry_timeout: u64,
+
+    /// The user name and password. Standard input can be read once.
+    #[arg(skip)]
+    login: Arc<OnceLock<Credentials>>,
 }
 
 impl RegistryArgs {
@@ -54,24 +59,43 @@ impl RegistryArgs {
         login_registries: Option<BTreeSet<String>>,
         cache: bool,
     ) -> anyhow::Result<Registries> {
-        let name = self.username.as_ref();
-        let login = name.map(|name| password_from_stdin(name)).transpose()?;
+        let login = self.login()?;
         let options = RegistryOptions { login, login_registries, ..self.options(cache) };
         Ok(Registries::new(options)?)
     }
 
-    /// Like [`registries`](Self::registries), with `login` in the place of the credentials in these
-    /// arguments.
-    pub(in crate::cli) fn registries_with(
+    /// Like [`registries`](Self::registries), with the credentials of `side`, if it has any, in the
+    /// place of those in these arguments.
+    pub(in crate::cli) fn registries_of_side(
         &self,
-        login: &Login,
+        side: &SideLogin,
         cache: bool,
     ) -> anyhow::Result<Registries> {
-        let (login, auth_file) = match login {
-            Login::Credentials(credentials) => (Some(credentials.clone()), None),
-            Login::AuthFile(path) => (None, Some(path.clone())),
+        let (login, auth_file) = match &side.login {
+            Some(Login::Credentials(credentials)) => (Some(credentials.clone()), None),
+            Some(Login::AuthFile(path)) => (None, Some(path.clone())),
+            None => (self.login()?, None),
         };
-        Ok(Registries::new(RegistryOptions { login, auth_file, ..self.options(cache) })?)
+        let login_flags = side.flag;
+        let options = self.options(cache);
+        Ok(Registries::new(RegistryOptions { login, auth_file, login_flags, ..options })?)
+    }
+
+    /// Whether the password is read from standard input.
+    pub(super) fn reads_stdin(&self) -> bool {
+        self.password_stdin
+    }
+
+    /// The user name and password in these arguments.
+    fn login(&self) -> anyhow::Result<Option<Credentials>> {
+        let Some(username) = &self.username else {
+            return Ok(None);
+        };
+        if let Some(login) = self.login.get() {
+            return Ok(Some(login.clone()));
+        }
+        let login = password_from_stdin(username)?;
+        Ok(Some(self.login.get_or_init(|| login).clone()))
     }
 
     fn options(&self, cache: bool) -> RegistryOptions {

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use anyhow::bail;
 
-use super::login::{Login, password_from_stdin};
+use super::login::{Login, SideLogin, password_from_stdin};
 use crate::cli::streams::messages;
 use crate::image::Location;
 use crate::registry::{Credentials, Secret};
@@ -84,15 +84,17 @@ struct Side<'a> {
 
 impl SideArgs {
     /// The credentials for the source, which is at `location`.
-    pub(in crate::cli) fn source(&self, location: &Location) -> anyhow::Result<Option<Login>> {
+    pub(in crate::cli) fn source(&self, location: &Location) -> anyhow::Result<SideLogin> {
         let (creds, stdin) = (self.src_creds.as_ref(), self.src_password_stdin);
-        Side { name: "src", creds, stdin, auth_file: self.src_authfile.as_ref() }.login(location)
+        let side = Side { name: "src", creds, stdin, auth_file: self.src_authfile.as_ref() };
+        Ok(SideLogin { login: side.login(location)?, flag: "--src-creds" })
     }
 
     /// The credentials for the destination, which is at `location`.
-    pub(in crate::cli) fn destination(&self, location: &Location) -> anyhow::Result<Option<Login>> {
+    pub(in crate::cli) fn destination(&self, location: &Location) -> anyhow::Result<SideLogin> {
         let (creds, stdin) = (self.dest_creds.as_ref(), self.dest_password_stdin);
-        Side { name: "dest", creds, stdin, auth_file: self.dest_authfile.as_ref() }.login(location)
+        let side = Side { name: "dest", creds, stdin, auth_file: self.dest_authfile.as_ref() };
+        Ok(SideLogin { login: side.login(location)?, flag: "--dest-creds" })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::args::{AccessArgs, RecipeArgs};
+use crate::cli::args::RecipeArgs;
 
 /// Shows how a recipe's image is split into layers, without building it
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,4 @@ pub(in crate::cli) struct Args {
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
-
-    #[command(flatten)]
-    pub(super) access: AccessArgs,
 }

@@ -11,6 +11,7 @@ use crate::build::output::OutputFile;
 use crate::build::{Plan, Recipe, plan, read_path_graph};
 use crate::cli::args::{is_recipe, thread_count};
 use crate::cli::exit::UsageError;
+use crate::cli::images::Access;
 use crate::cli::streams::{pretty_json, stdout};
 use crate::layering::{Measurement, PathGraph, measure, propose};
 use crate::text;
@@ -18,10 +19,10 @@ use crate::text;
 /// The budgets that are measured, in layers with store paths.
 const BUDGETS: [usize; 3] = [10, 40, 100];
 
-pub(super) fn run(args: &Args, current: &Plan) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, current: &Plan, access: &Access<'_>) -> anyhow::Result<()> {
     let mut builds: Vec<PathGraph> = Vec::new();
     for path in &args.history {
-        builds.push(build(path, current)?);
+        builds.push(build(path, current, access)?);
     }
     builds.push(current.path_graph()?);
     if builds.iter().all(PathGraph::is_empty) {
@@ -56,11 +57,14 @@ pub(super) fn run(args: &Args, current: &Plan) -> anyhow::Result<()> {
 }
 
 /// The paths of an earlier build.
-fn build(path: &Path, current: &Plan) -> anyhow::Result<PathGraph> {
+fn build(path: &Path, current: &Plan, access: &Access<'_>) -> anyhow::Result<PathGraph> {
     let is_toml = path.extension().is_some_and(|extension| extension == "toml");
     match &current.recipe().store {
         Some(store) if !is_toml => Ok(read_path_graph(path, store)?),
-        _ if is_recipe(path) => Ok(plan(Recipe::read(path)?, thread_count(None))?.path_graph()?),
+        _ if is_recipe(path) => {
+            let recipe = access.for_recipe(Recipe::read(path)?)?;
+            Ok(plan(recipe, thread_count(None))?.path_graph()?)
+        }
         _ => Err(UsageError("--history takes recipes and reference graphs").into()),
     }
 }

@@ -21,13 +21,13 @@ use crate::text;
 use table::Row;
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let plan = args.recipe.plan(&Platform::host())?;
+    let access = args.recipe.access();
+    let plan = args.recipe.plan_recipe(args.recipe.read()?, &access)?;
     if !args.history.is_empty() {
-        return history::run(args, &plan);
+        return history::run(args, &plan, &access);
     }
     let outline = plan.outline()?;
     let mut rows: Vec<Row> = outline.iter().map(row).collect();
-    let access = args.access.access(true);
     for other in &args.with {
         let present = Present::read(other, args.recipe.limit_args(), &access)?;
         for (row, layer) in rows.iter_mut().zip(&outline) {
@@ -68,7 +68,7 @@ impl Present {
     fn read(path: &Path, limits: LimitArgs, access: &Access<'_>) -> anyhow::Result<Self> {
         if is_recipe(path) {
             let recipe = Recipe { limits: limits.limits(), ..Recipe::read(path)? };
-            return Ok(Self::of_plan(&plan(recipe, thread_count(None))?));
+            return Ok(Self::of_plan(&plan(access.for_recipe(recipe)?, thread_count(None))?));
         }
         let selector = ImageSelector {
             platform: Some(Platform::host()),
