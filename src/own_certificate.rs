@@ -31,7 +31,7 @@ impl OwnCertificate {
 
 /// Whether a certificate is only refused because it is marked as an authority. Its time is verified
 /// before.
-fn is_marked_as_authority(error: &rustls::Error) -> bool {
+pub(crate) fn is_marked_as_authority(error: &rustls::Error) -> bool {
     match error {
         rustls::Error::InvalidCertificate(CertificateError::Other(cause)) => {
             cause.to_string().contains("CaUsedAsEndEntity")

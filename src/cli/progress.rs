@@ -1,9 +1,17 @@
 //! Progress lines: on standard error, and only if that is a terminal that can show them.
 
+#[cfg(feature = "registry")]
+use std::io::Write;
+#[cfg(feature = "registry")]
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+#[cfg(feature = "registry")]
+use indicatif::WeakProgressBar;
 use indicatif::{ProgressBar, ProgressStyle};
 
+#[cfg(feature = "registry")]
+use super::streams::messages;
 use super::streams::shows_progress;
 use crate::text;
 
@@ -63,6 +71,22 @@ impl Drop for StatusLine {
     }
 }
 
+/// The lines that are shown.
+#[cfg(feature = "registry")]
+static SHOWN: Mutex<Vec<WeakProgressBar>> = Mutex::new(Vec::new());
+
+/// Prints a note on standard error, above the line that is shown.
+#[cfg(feature = "registry")]
+pub(super) fn print_note(note: &str) {
+    // The command goes on, whether this can be printed or not.
+    let print = || drop(writeln!(messages(), "note: {note}"));
+    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    match shown.iter().rev().find_map(WeakProgressBar::upgrade) {
+        Some(bar) => bar.suspend(print),
+        None => print(),
+    }
+}
+
 fn bar(template: &str) -> ProgressBar {
     if !shows_progress() {
         return ProgressBar::hidden();
@@ -71,5 +95,7 @@ fn bar(template: &str) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
+    #[cfg(feature = "registry")]
+    SHOWN.lock().unwrap_or_else(PoisonError::into_inner).push(bar.downgrade());
     bar
 }

@@ -109,7 +109,10 @@ impl Client {
             if !retry::is_temporary(response.status()) || attempt + 1 == retry::ATTEMPTS {
                 break response;
             }
-            tokio::time::sleep(retry::pause(attempt, Some(response.headers()))).await;
+            let pause = retry::pause(attempt, Some(response.headers()));
+            let host = request.url.host_str().unwrap_or_default();
+            let server = format!("the token server {host}");
+            self.notices.pause(pause, &server, Some(response.status().as_u16())).await;
             attempt += 1;
         };
         let status = response.status();

@@ -1,7 +1,7 @@
 //! Requests to one repository of a registry: authentication, redirects, time limits, retries.
 
 use std::path::PathBuf;
-use std::sync::{Mutex as StdMutex, PoisonError};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,8 +11,10 @@ use tokio::sync::Mutex;
 
 use super::body::Progress;
 use super::connect::{self, Connection};
+use super::connect_error::Remedies;
 use super::endpoint::Endpoint;
 use super::mirrors::Helpers;
+use super::notices::Notices;
 use super::options::RegistryOptions;
 use super::pace::Pace;
 use super::request::Request;
@@ -41,6 +43,8 @@ pub(super) struct Client {
     pub(super) is_insecure: bool,
     challenge: StdMutex<Option<Challenge>>,
     pub(super) tokens: Mutex<Tokens>,
+    pub(super) remedies: Remedies,
+    pub(super) notices: Arc<Notices>,
     /// How long the registry may stay silent.
     pub(super) idle: Duration,
 }
@@ -52,6 +56,7 @@ impl Client {
         endpoint: &Endpoint,
         options: &RegistryOptions,
         helpers: &Helpers,
+        notices: Arc<Notices>,
     ) -> Result<Self, RegistryError> {
         let reference = &endpoint.reference;
         let named = options.login_registries.as_ref();
@@ -62,7 +67,8 @@ impl Client {
             Some(login) if takes_login => Some(login.clone()),
             _ => credentials::find(reference, options.auth_file.as_deref(), helpers).await?,
         };
-        let Connection { http, base, challenge } = connect::connect(endpoint, options).await?;
+        let connection = connect::connect(endpoint, options, &notices).await?;
+        let Connection { http, base, challenge, remedies } = connection;
         Ok(Self {
             http,
             base,
@@ -74,6 +80,8 @@ impl Client {
             is_insecure: endpoint.is_insecure || (options.plain_http && !endpoint.is_mirror),
             challenge: StdMutex::new(challenge),
             tokens: Mutex::default(),
+            remedies,
+            notices,
             idle: options.timeout,
         })
     }
@@ -99,20 +107,28 @@ impl Client {
         let mut attempt = 0;
         loop {
             let last = attempt + 1 == retry::ATTEMPTS;
-            let pause = match self.send_once(request).await {
+            let (pause, status) = match self.send_once(request).await {
                 Ok(response) if expected.contains(&response.status().as_u16()) => {
                     return Ok(response);
                 }
                 Ok(response) if retry::is_temporary(response.status()) && !last => {
-                    retry::pause(attempt, Some(response.headers()))
+                    let pause = retry::pause(attempt, Some(response.headers()));
+                    (pause, Some(response.status().as_u16()))
                 }
                 Ok(response) => return Err(self.failure(request, response).await),
-                Err(RegistryError::Unreachable { .. }) if !last => retry::pause(attempt, None),
+                Err(RegistryError::Unreachable { .. }) if !last => {
+                    (retry::pause(attempt, None), None)
+                }
                 Err(error) => return Err(error),
             };
-            tokio::time::sleep(pause).await;
+            self.pause(pause, status).await;
             attempt += 1;
         }
+    }
+
+    /// Waits before the next attempt of a request that the registry answered with `status`.
+    pub(super) async fn pause(&self, pause: Duration, status: Option<u16>) {
+        self.notices.pause(pause, &format!("the registry {}", self.registry), status).await;
     }
 
     /// Sends `request` once, with the credentials that the registry asks for, and follows

@@ -1,19 +1,23 @@
 //! The first request to a registry: whether it uses TLS, and how it authenticates.
 
-use std::error::Error;
-use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::{Response, Url, redirect};
 
+use super::connect_error::{Remedies, may_lack_tls};
 use super::endpoint::{Endpoint, host_name};
+use super::notices::Notices;
 use super::options::RegistryOptions;
+use super::tls::{self, Tls};
 use super::token::Challenge;
-use super::{RegistryError, retry, tls};
+use super::{RegistryError, retry};
 
 /// The time limit for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// The time limit for TLS with a registry that may do without: firewalls drop what they do not
+/// allow, and servers without TLS may wait for the end of a line.
+const TLS_TIMEOUT: Duration = Duration::from_secs(5);
 /// How this program introduces itself.
 const USER_AGENT: &str = concat!("seatrial/", env!("CARGO_PKG_VERSION"));
 
@@ -23,75 +27,95 @@ pub(super) struct Connection {
     /// Its address, with a slash at its end.
     pub(super) base: Url,
     pub(super) challenge: Option<Challenge>,
+    pub(super) remedies: Remedies,
 }
 
-/// Connects to the registry of `endpoint`. Registries on the loopback interface may do without TLS,
-/// others only if the user says so.
+/// Connects to the registry of `endpoint`. Registries on the loopback interface, and others if the
+/// user says so, may do without TLS; those that have TLS are never used without.
 pub(super) async fn connect(
     endpoint: &Endpoint,
     options: &RegistryOptions,
+    notices: &Notices,
 ) -> Result<Connection, RegistryError> {
-    let Endpoint { reference, is_insecure, .. } = endpoint;
+    let Endpoint { reference, is_insecure, is_mirror } = endpoint;
     let (name, host) = (reference.registry(), reference.host());
     let base = |scheme: &str| {
         let url = Url::parse(&format!("{scheme}://{host}/"));
         url.map_err(|error| RegistryError::Usage(format!("invalid registry {name}: {error}")))
     };
     let is_loopback = is_loopback(host);
-    let builder = reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .connect_timeout(CONNECT_TIMEOUT.min(options.timeout))
-        .http1_only()
-        .tls_backend_preconfigured(tls::config(name, *is_insecure)?);
-    // As in Go programs, proxies are not used for the loopback interface.
-    let builder = if is_loopback { builder.no_proxy() } else { builder };
-    let http = builder.build().map_err(|error| unreachable(name, error))?;
     // The flag is about the registry that the user named.
-    if !options.plain_http || endpoint.is_mirror {
-        match ping(name, &http, base("https")?, options).await {
-            Err(RegistryError::Unreachable { source, .. })
-                if *is_insecure
-                    || (is_loopback && (speaks_no_tls(&*source) || is_late(&*source))) => {}
-            // A server without TLS may wait for the end of the line.
-            Err(RegistryError::Timeout { .. }) if is_loopback => {}
-            answered => return answered,
-        }
+    let has_flag = options.plain_http && !is_mirror;
+    let Tls { config, has_authorities } = tls::config(name, *is_insecure)?;
+    let remedies = Remedies {
+        folder: tls::folder(name),
+        has_authorities,
+        plain_http_helps: !options.plain_http && !is_mirror,
+    };
+    let client = |connect_timeout| {
+        let builder = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(connect_timeout)
+            .http1_only()
+            .tls_backend_preconfigured(config.clone());
+        // As in Go programs, proxies are not used for the loopback interface.
+        let builder = if is_loopback { builder.no_proxy() } else { builder };
+        builder.build().map_err(|error| remedies.unreachable(name, error))
+    };
+    let http = client(CONNECT_TIMEOUT.min(options.timeout))?;
+    let connection =
+        |base| Connection { http: http.clone(), base, challenge: None, remedies: remedies.clone() };
+    if !is_loopback && !is_insecure && !has_flag {
+        return connection(base("https")?).ping(name, options, notices).await;
     }
-    ping(name, &http, base("http")?, options).await
+    // Shorter than the time limit for an answer, which only a registry with TLS can exceed.
+    let early = client(TLS_TIMEOUT.min(options.timeout / 2))?;
+    let with_tls = Connection { http: early, ..connection(base("https")?) };
+    match with_tls.ping(name, options, notices).await {
+        Err(RegistryError::Unreachable { source, .. }) if may_lack_tls(&*source) => {
+            connection(base("http")?).ping(name, options, notices).await
+        }
+        answered => Ok(Connection { http, ..answered? }),
+    }
 }
 
-/// Asks the registry at `base` for its version, which shows how it authenticates.
-async fn ping(
-    name: &str,
-    http: &reqwest::Client,
-    base: Url,
-    options: &RegistryOptions,
-) -> Result<Connection, RegistryError> {
-    let url = base.join("v2/").map_err(|error| RegistryError::Usage(error.to_string()))?;
-    let mut attempt = 0;
-    loop {
-        let answer = tokio::time::timeout(options.timeout, http.get(url.clone()).send()).await;
-        let answer: Result<Response, _> = answer.map_err(|_| RegistryError::Timeout {
-            registry: name.to_owned(),
-            seconds: options.timeout.as_secs(),
-        })?;
-        let last = attempt + 1 == retry::ATTEMPTS;
-        let pause = match answer {
-            Ok(response) if retry::is_temporary(response.status()) && !last => {
-                retry::pause(attempt, Some(response.headers()))
-            }
-            Ok(response) => {
-                let challenge = Challenge::find(response.headers());
-                return Ok(Connection { http: http.clone(), base, challenge });
-            }
-            // A connection that was made and broke may be made again.
-            Err(error) if !error.is_connect() && !last => retry::pause(attempt, None),
-            Err(error) => return Err(unreachable(name, error)),
-        };
-        tokio::time::sleep(pause).await;
-        attempt += 1;
+impl Connection {
+    /// Asks the registry `name` for its version, which shows how it authenticates.
+    async fn ping(
+        mut self,
+        name: &str,
+        options: &RegistryOptions,
+        notices: &Notices,
+    ) -> Result<Self, RegistryError> {
+        let url = self.base.join("v2/");
+        let url = url.map_err(|error| RegistryError::Usage(error.to_string()))?;
+        let mut attempt = 0;
+        loop {
+            let request = self.http.get(url.clone()).send();
+            let answer = tokio::time::timeout(options.timeout, request).await;
+            let answer: Result<Response, _> = answer.map_err(|_| RegistryError::Timeout {
+                registry: name.to_owned(),
+                seconds: options.timeout.as_secs(),
+            })?;
+            let last = attempt + 1 == retry::ATTEMPTS;
+            let (pause, status) = match answer {
+                Ok(response) if retry::is_temporary(response.status()) && !last => {
+                    let pause = retry::pause(attempt, Some(response.headers()));
+                    (pause, Some(response.status().as_u16()))
+                }
+                Ok(response) => {
+                    self.challenge = Challenge::find(response.headers());
+                    return Ok(self);
+                }
+                // A connection that was made and broke may be made again.
+                Err(error) if !error.is_connect() && !last => (retry::pause(attempt, None), None),
+                Err(error) => return Err(self.remedies.unreachable(name, error)),
+            };
+            notices.pause(pause, &format!("the registry {name}"), status).await;
+            attempt += 1;
+        }
     }
 }
 
@@ -99,62 +123,6 @@ async fn ping(
 pub(super) fn is_loopback(host: &str) -> bool {
     let host = host_name(host);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Whether a connection failed because the other side does not use TLS.
-fn speaks_no_tls(error: &(dyn Error + 'static)) -> bool {
-    causes(error).any(|cause| {
-        let no_message = matches!(tls_error(cause), Some(rustls::Error::InvalidMessage(_)));
-        no_message || cause.downcast_ref().is_some_and(has_ended)
-    })
-}
-
-/// Whether a connection was not ready in time.
-fn is_late(error: &(dyn Error + 'static)) -> bool {
-    error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout)
-}
-
-/// Whether the other side closed the connection.
-fn has_ended(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>());
-    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset)
-        || inner.is_some_and(has_ended)
-}
-
-/// The error of TLS that `error` is or wraps. An I/O error does not list what it wraps as a cause.
-fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
-    match error.downcast_ref::<io::Error>() {
-        Some(io) => tls_error(io.get_ref()?),
-        None => error.downcast_ref(),
-    }
-}
-
-fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    let mut next = Some(error);
-    std::iter::from_fn(move || {
-        let current = next?;
-        next = current.source();
-        Some(current)
-    })
-}
-
-/// The error of a request to the registry `name` that got no answer.
-pub(super) fn unreachable(name: &str, error: reqwest::Error) -> RegistryError {
-    let certificate = causes(&error)
-        .any(|cause| matches!(tls_error(cause), Some(rustls::Error::InvalidCertificate(_))));
-    // An answer that ends too early has another reason.
-    let no_tls = error.is_connect() && speaks_no_tls(&error);
-    let hint = match () {
-        () if certificate => {
-            "; if you trust it, put its authority into a file that ends in .crt in \
-             ~/.config/containers/certs.d/HOST:PORT"
-        }
-        () if no_tls => "; if it uses no TLS, pass --plain-http",
-        () => "",
-    };
-    // The address is known, and a query could have a secret.
-    let source = Box::new(error.without_url());
-    RegistryError::Unreachable { registry: name.to_owned(), hint, source }
 }
 
 #[cfg(test)]

@@ -143,11 +143,14 @@ pub(super) async fn blob(
         blob: store.begin()?,
         hasher: Hasher::default(),
         received: 0,
+        arrived: 0,
         progress,
     };
     let mut attempts = Attempts::default();
     while let Err(error) = download.receive().await {
-        if !error.is_interruption() {
+        // A registry that went silent before it sent anything stays silent.
+        let is_silent = matches!(error, RegistryError::Timeout { .. }) && download.arrived == 0;
+        if is_silent || !error.is_interruption() {
             return Err(error);
         }
         if download.received == descriptor.size {
@@ -177,12 +180,15 @@ struct Download<'a> {
     blob: NewBlob,
     hasher: Hasher,
     received: u64,
+    /// The number of bytes of this attempt.
+    arrived: u64,
     progress: &'a (dyn Fn(u64) + Sync),
 }
 
 impl Download<'_> {
     /// Receives the rest of the blob.
     async fn receive(&mut self) -> Result<(), RegistryError> {
+        self.arrived = 0;
         let Self { client, descriptor, .. } = *self;
         let scope = Scope::of(&client.repository, Access::Pull);
         let url = client.url(&format!("blobs/{}", descriptor.digest))?;
@@ -203,6 +209,7 @@ impl Download<'_> {
         let mut pace = Pace::begin(client.idle);
         while let Some(chunk) = client.chunk(&mut response, &mut pace).await? {
             self.received += chunk.len() as u64;
+            self.arrived += chunk.len() as u64;
             if self.received > descriptor.size {
                 return Err(wrong_size(client, descriptor, self.received));
             }

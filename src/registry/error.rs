@@ -19,7 +19,7 @@ pub enum RegistryError {
         /// The registry's host.
         registry: String,
         /// How to mend it, if that is known.
-        hint: &'static str,
+        hint: String,
         /// The cause.
         source: Box<dyn Error + Send + Sync>,
     },

@@ -3,10 +3,11 @@
 use reqwest::{Response, StatusCode, Url};
 
 use super::client::Client;
+use super::connect_error::Remedies;
 use super::request::Request;
 use super::secret::Credentials;
 use super::token::Challenge;
-use super::{RegistryError, answer, connect};
+use super::{RegistryError, answer};
 use crate::text;
 
 impl Client {
@@ -113,7 +114,9 @@ impl Client {
     }
 
     pub(super) fn unreachable(&self, url: &Url, error: reqwest::Error) -> RegistryError {
-        connect::unreachable(&self.place(url), error)
+        let plain_http_helps = self.remedies.plain_http_helps && self.is_own(url);
+        let remedies = Remedies { plain_http_helps, ..self.remedies.clone() };
+        remedies.unreachable(&self.place(url), error)
     }
 
     /// The registry, and the host of `url` if it is another one: storage, or a token server.

@@ -16,6 +16,7 @@ mod authorize;
 mod body;
 mod client;
 mod connect;
+mod connect_error;
 mod credentials;
 mod download;
 mod endpoint;
@@ -27,6 +28,7 @@ mod kind;
 mod known;
 mod layers;
 mod mirrors;
+mod notices;
 mod options;
 mod pace;
 mod push;
@@ -63,6 +65,7 @@ use crate::image::RemoteReference;
 use client::Client;
 use endpoint::Endpoint;
 use mirrors::Mirrors;
+use notices::Notices;
 use store::BlobStore;
 
 /// Access to registries: connections, credentials, and the cache of blobs. Clones share all of
@@ -74,6 +77,7 @@ struct Shared {
     /// Always there until this is dropped.
     runtime: Option<Runtime>,
     options: RegistryOptions,
+    notices: Arc<Notices>,
     /// The clients by the name of their repository, those of mirrors apart.
     clients: Mutex<BTreeMap<(bool, String), Arc<Client>>>,
     store: BlobStore,
@@ -124,6 +128,7 @@ impl Registries {
         let store = BlobStore::open(options.cache)?;
         Ok(Self(Arc::new(Shared {
             runtime,
+            notices: Arc::new(Notices::new(options.note)),
             options,
             clients: Mutex::default(),
             store,
@@ -167,7 +172,9 @@ impl Registries {
             return Ok(Arc::clone(client));
         }
         let helpers = self.mirrors()?.credential_helpers();
-        let client = Arc::new(Client::connect(endpoint, &self.0.options, helpers).await?);
+        let notices = Arc::clone(&self.0.notices);
+        let client = Client::connect(endpoint, &self.0.options, helpers, notices).await?;
+        let client = Arc::new(client);
         clients.insert(key, Arc::clone(&client));
         Ok(client)
     }

@@ -20,13 +20,15 @@ pub struct RegistryOptions {
     pub login_flags: &'static str,
     /// The only file with credentials that is read, in the place of the usual ones.
     pub auth_file: Option<PathBuf>,
-    /// Whether registries are used without TLS. Registries on the loopback interface need not have
-    /// TLS in any case.
+    /// Whether registries may have no TLS. It is tried first, and a registry that has TLS is never
+    /// used without. Registries on the loopback interface need not have TLS in any case.
     pub plain_http: bool,
     /// How long a registry may stay silent.
     pub timeout: Duration,
     /// Whether blobs are kept in the cache.
     pub cache: bool,
+    /// Prints a note for the user, such as that a registry asks for a long pause.
+    pub note: Option<fn(&str)>,
 }
 
 impl Default for RegistryOptions {
@@ -40,6 +42,7 @@ impl Default for RegistryOptions {
             plain_http: false,
             timeout,
             cache: true,
+            note: None,
         }
     }
 }

@@ -32,6 +32,11 @@ fn folders() -> Vec<PathBuf> {
     .collect()
 }
 
+/// The folder for the certificates of the registry `name`, as messages name it.
+pub(super) fn folder(name: &str) -> PathBuf {
+    folders().swap_remove(0).join(name)
+}
+
 /// The certificates for one registry.
 #[derive(Debug, Default)]
 struct Certificates {
@@ -104,9 +109,16 @@ fn failed(path: &Path, problem: impl ToString) -> RegistryError {
     RegistryError::Certificate { path: path.to_owned(), problem: problem.to_string() }
 }
 
+/// TLS with a registry.
+pub(super) struct Tls {
+    pub(super) config: ClientConfig,
+    /// Whether there are any authorities.
+    pub(super) has_authorities: bool,
+}
+
 /// The TLS settings for the registry that users call `name`: the host's authorities, and the
 /// certificates for this registry. With `is_insecure`, any certificate is accepted.
-pub(super) fn config(name: &str, is_insecure: bool) -> Result<ClientConfig, RegistryError> {
+pub(super) fn config(name: &str, is_insecure: bool) -> Result<Tls, RegistryError> {
     let own = Certificates::read(name)?;
     let mut roots = RootCertStore::empty();
     // Some files of a host's authorities may be unreadable; the others count.
@@ -114,6 +126,7 @@ pub(super) fn config(name: &str, is_insecure: bool) -> Result<ClientConfig, Regi
     for authority in &own.authorities {
         roots.add(authority.clone()).map_err(|error| failed(Path::new(name), error))?;
     }
+    let has_authorities = !roots.is_empty();
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -130,10 +143,11 @@ pub(super) fn config(name: &str, is_insecure: bool) -> Result<ClientConfig, Regi
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
     };
-    match own.client {
+    let config = match own.client {
         Some((chain, key)) => builder
             .with_client_auth_cert(chain, key)
-            .map_err(|error| failed(Path::new(name), format!("client certificate: {error}"))),
-        None => Ok(builder.with_no_client_auth()),
-    }
+            .map_err(|error| failed(Path::new(name), format!("client certificate: {error}")))?,
+        None => builder.with_no_client_auth(),
+    };
+    Ok(Tls { config, has_authorities })
 }

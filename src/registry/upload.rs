@@ -122,7 +122,11 @@ pub(super) async fn blob(
             Err(Failure::Final(error)) => return Err(error),
         };
         let Some(attempt) = attempts.next(upload.sent) else { return Err(error) };
-        tokio::time::sleep(pause.unwrap_or_else(|| retry::pause(attempt, None))).await;
+        let status = match error {
+            RegistryError::Status { status, .. } => Some(status),
+            _ => None,
+        };
+        client.pause(pause.unwrap_or_else(|| retry::pause(attempt, None)), status).await;
         session = upload.resumed(current).await;
     }
 }

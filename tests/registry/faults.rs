@@ -233,6 +233,11 @@ fn a_silent_registry_ends_at_the_time_limit() {
     });
     assert!(pull_fails(&stuck, 3).contains("did not answer for 1 s"));
     assert_eq!(stuck.count("GET", "/manifests/"), 1);
+    let layer = digest(&[0; 1024]);
+    let name = layer.clone();
+    let stuck = liar(move |request, _| request.target.contains(&name).then_some(Reply::Silence));
+    assert!(pull_fails(&stuck, 3).contains("did not answer for 1 s"));
+    assert_eq!(stuck.count("GET", &layer), 1, "nor is it asked again for a layer");
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod hostile; // images made to hurt
 mod image_bills; // bills of materials of images that exist
 mod locations; // images in registries as arguments
 mod mirrors; // the settings of Podman and Docker
+mod notices; // notes about long pauses
 mod permissions; // users who may use some repositories only
 mod proxies; // tunnels through proxies
 mod pull; // images from registries

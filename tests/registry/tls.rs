@@ -14,19 +14,41 @@ fn openssl(lab: &Lab, arguments: &str) {
 
 /// An authority `NAME-ca`, and a certificate `NAME` of it for 127.0.0.1 and registry.test.
 pub fn certificates(lab: &Lab, name: &str) {
+    certificates_for(lab, name, "IP:127.0.0.1,DNS:registry.test");
+}
+
+/// The same for the names `names`.
+fn certificates_for(lab: &Lab, name: &str, names: &str) {
     let new = "req -newkey rsa:2048 -nodes -subj";
     openssl(
         lab,
         &format!("{new} /CN={name}-ca -x509 -days 2 -keyout {name}-ca.key -out {name}-ca.crt"),
     );
     openssl(lab, &format!("{new} /CN={name} -keyout {name}.key -out {name}.csr"));
-    lab.file("names", "subjectAltName=IP:127.0.0.1,DNS:registry.test");
+    lab.file("names", format!("subjectAltName={names}"));
     openssl(
         lab,
         &format!(
             "x509 -req -in {name}.csr -CA {name}-ca.crt -CAkey {name}-ca.key -CAcreateserial \
-             -days 2 \
-         -extfile names -out {name}.crt"
+             -days 2 -extfile names -out {name}.crt"
+        ),
+    );
+}
+
+/// Makes the certificate `server` again, valid in the year `year` alone.
+fn of_year(lab: &Lab, year: &str) {
+    lab.file("database", "");
+    lab.file(
+        "ca.conf",
+        "[ca]\ndefault_ca = all\n[all]\ndatabase = database\nnew_certs_dir = .\n\
+         default_md = sha256\nrand_serial = yes\npolicy = any\n[any]\ncommonName = supplied\n",
+    );
+    openssl(
+        lab,
+        &format!(
+            "ca -batch -notext -config ca.conf -cert server-ca.crt -keyfile server-ca.key \
+             -in server.csr -extfile names -out server.crt \
+             -startdate {year}0101000000Z -enddate {year}1231000000Z"
         ),
     );
 }
@@ -156,4 +178,79 @@ fn only_loopback_registries_are_used_without_tls_unless_the_user_says_so() {
     assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
     assert!(run.stderr().contains("--plain-http"), "{}", run.stderr());
     seatrial(&lab, ["push", "app.toml", &image, "--plain-http"]).ok();
+}
+
+/// Pushes with `arguments`, which must fail because of the certificate, and returns the message.
+fn refused(lab: &Lab, registry: &Registry, arguments: &[&str]) -> String {
+    let image = registry.name("my/app:1");
+    let run = seatrial(lab, [&["push", "app.toml", &image], arguments].concat());
+    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+    assert!(run.stderr().contains("invalid peer certificate"), "{}", run.stderr());
+    run.stderr()
+}
+
+#[test]
+fn a_registry_that_has_tls_is_never_used_without() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    certificates(&lab, "server");
+    let registry = with_tls(&lab, "");
+    let message = refused(&lab, &registry, &["--plain-http"]);
+    assert!(message.contains("if you trust it"), "{message}");
+    assert!(registry.log().contains("remote error: tls: "), "{}", registry.log());
+    assert!(!registry.log().contains("HTTP request to an HTTPS server"), "{}", registry.log());
+    let folder = format!("home/.config/containers/certs.d/{}", registry.address);
+    lab.file(format!("{folder}/ca.crt"), std::fs::read(lab.path("server-ca.crt")).unwrap());
+    seatrial(&lab, ["push", "app.toml", &registry.name("my/app:1"), "--plain-http"]).ok();
+}
+
+#[test]
+fn the_folder_that_a_message_names_is_the_one_that_is_read() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    certificates(&lab, "server");
+    let registry = with_tls(&lab, "");
+    let message = refused(&lab, &registry, &[]);
+    let (_, folder) = message.split_once("in the folder ").unwrap();
+    let (folder, _) = folder.split_once(": ").unwrap();
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::copy(lab.path("server-ca.crt"), format!("{folder}/any.crt")).unwrap();
+    seatrial(&lab, ["push", "app.toml", &registry.name("my/app:1")]).ok();
+}
+
+#[test]
+fn a_certificate_that_has_expired_or_is_for_another_name_is_not_a_matter_of_trust() {
+    for (names, year, expected) in [
+        ("IP:127.0.0.1", Some("2020"), "its certificate has expired, or the clock"),
+        ("IP:127.0.0.1", Some("2090"), "its certificate is not valid yet, or the clock"),
+        ("DNS:registry.test", None, "its certificate is for other names"),
+    ] {
+        let lab = Lab::new();
+        recipe(&lab, "");
+        certificates_for(&lab, "server", names);
+        if let Some(year) = year {
+            of_year(&lab, year);
+        }
+        let registry = with_tls(&lab, "");
+        let folder = format!("home/.config/containers/certs.d/{}", registry.address);
+        lab.file(format!("{folder}/ca.crt"), std::fs::read(lab.path("server-ca.crt")).unwrap());
+        let message = refused(&lab, &registry, &[]);
+        assert!(message.contains(expected), "{message}");
+        assert!(!message.contains("if you trust it"), "{message}");
+    }
+}
+
+#[test]
+fn a_host_without_certificate_authorities_is_told_to_install_them() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    certificates(&lab, "server");
+    let registry = with_tls(&lab, "");
+    lab.file("empty/file", "");
+    let mut push = command(&lab, ["push", "app.toml", &registry.name("my/app:1")]);
+    push.env("SSL_CERT_FILE", lab.path("empty/file")).env("SSL_CERT_DIR", lab.path("empty"));
+    let run = Run::of(push);
+    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+    let expected = "this host has no certificate authorities: install ca-certificates";
+    assert!(run.stderr().contains(expected), "{}", run.stderr());
 }

@@ -93,3 +93,32 @@ fn an_empty_variable_for_settings_means_the_usual_folder() {
     let run = seatrial(&lab, arguments);
     assert!(run.stderr().contains("ca.crt: it has no certificate"), "{}", run.stderr());
 }
+
+#[test]
+fn settings_of_podman_that_may_not_be_read_are_skipped_unless_the_user_names_them() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let arguments = ["push", "app.toml", &registry.name("my/app:1")];
+    let push = |variables: &[(&str, String)]| confined(&lab, &arguments, variables);
+    let path = |name: &str| lab.path(name).display().to_string();
+    let config = [("XDG_CONFIG_HOME", path("config"))];
+    for (file, closed) in [
+        ("registries.conf", "registries.conf"),
+        ("registries.conf.d/more.conf", "registries.conf.d/more.conf"),
+        ("registries.conf.d/more.conf", "registries.conf.d"),
+    ] {
+        lab.file(format!("config/containers/{file}"), "no settings");
+        let closed = format!("config/containers/{closed}");
+        lab.mode(&closed, 0o000);
+        push(&config).ok();
+        lab.mode(&closed, 0o755);
+        let read = push(&config);
+        assert!(read.stderr().contains(file), "{}", read.stderr());
+        std::fs::remove_file(lab.path(format!("config/containers/{file}"))).unwrap();
+    }
+    lab.file("named.conf", "");
+    lab.mode("named.conf", 0o000);
+    let run = push(&[("CONTAINERS_REGISTRIES_CONF", path("named.conf"))]);
+    assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+    assert!(run.stderr().contains("named.conf: failed to read it"), "{}", run.stderr());
+}

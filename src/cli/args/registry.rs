@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::login::{Login, SideLogin, password_from_stdin};
+use crate::cli::progress::print_note;
 use crate::image::RemoteReference;
 use crate::registry::{Credentials, DEFAULT_TIMEOUT, Registries, RegistryOptions};
 
@@ -23,7 +24,7 @@ pub(in crate::cli) struct RegistryArgs {
     #[arg(long, requires = "username", help_heading = HEADING)]
     password_stdin: bool,
 
-    /// Use the registry without TLS; loopback addresses need no flag
+    /// Use a registry without TLS if it has none; loopback addresses need no flag
     #[arg(long, help_heading = HEADING)]
     plain_http: bool,
 
@@ -104,6 +105,7 @@ impl RegistryArgs {
             plain_http: self.plain_http,
             timeout,
             cache,
+            note: Some(print_note),
             ..RegistryOptions::default()
         }
     }

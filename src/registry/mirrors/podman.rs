@@ -75,10 +75,13 @@ struct MirrorEntry {
 /// credential helpers an earlier list.
 pub(super) fn read() -> Result<Settings, RegistryError> {
     let Settings { mut rules, mut helpers } = Settings::default();
-    for path in files()? {
+    let named = named_file();
+    for path in files(named.as_deref())? {
         let content = match document::read(&path, document::MAX_SIZE) {
             Ok(content) => content,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            // One that the user names must be readable.
+            Err(error) if is_absent(&error) && named.as_ref() != Some(&path) => continue,
             Err(error) => return Err(failed(&path, format!("failed to read it: {error}"))),
         };
         let read = parse(&path, &content)?;
@@ -93,11 +96,16 @@ pub(super) fn read() -> Result<Settings, RegistryError> {
     Ok(Settings { rules, helpers })
 }
 
-/// The files in the order in which they are read: the user's own file replaces the host's.
-fn files() -> Result<Vec<PathBuf>, RegistryError> {
-    let given = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+/// The file that the user names.
+fn named_file() -> Option<PathBuf> {
+    std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// The files in the order in which they are read: the user's own file, which may be `named`,
+/// replaces the host's.
+fn files(named: Option<&Path>) -> Result<Vec<PathBuf>, RegistryError> {
     let user = || user_file(USER_FILE).filter(|path| path.exists());
-    let main = given.or_else(user).unwrap_or_else(|| HOST_FILE.into());
+    let main = named.map(Path::to_owned).or_else(user).unwrap_or_else(|| HOST_FILE.into());
     let mut files = vec![main];
     for folder in [Some(PathBuf::from(HOST_FOLDER)), user_file(USER_FOLDER)].into_iter().flatten() {
         let entries = match fs::read_dir(&folder) {
@@ -114,8 +122,10 @@ fn files() -> Result<Vec<PathBuf>, RegistryError> {
     Ok(files)
 }
 
+/// Whether a file or folder does not count: it does not exist, or this user may not read it.
 fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)
 }
 
 fn parse(path: &Path, content: &str) -> Result<Settings, RegistryError> {

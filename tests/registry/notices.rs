@@ -1,0 +1,59 @@
+//! Notes about long pauses that registries ask for.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use crate::lab::Lab;
+use crate::server::{Reply, Server};
+use crate::service::{Registry, command, recipe, seatrial};
+
+/// Runs the program until it prints a line on standard error, which is returned.
+fn first_line(lab: &Lab, arguments: &[&str]) -> String {
+    let mut child = command(lab, arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    line
+}
+
+/// An answer that asks for a pause of ten minutes.
+fn busy() -> Reply {
+    Reply::new(429, &[("Retry-After", "600")], "")
+}
+
+#[test]
+fn a_long_pause_is_announced_with_the_server_that_asks_for_it() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let next = "the next attempt is in 60 s\n";
+    for part in ["/v2/", "/manifests/", "/uploads/"] {
+        let server = Server::before(registry.address, move |request| {
+            let path = request.target.split('?').next().unwrap();
+            let matches = if part == "/v2/" { path == part } else { path.contains(part) };
+            matches.then(busy)
+        });
+        let image = format!("{}/my/app:1", server.address);
+        let expected = format!("note: the registry {} answers 429; {next}", server.address);
+        assert_eq!(first_line(&lab, &["push", "app.toml", &image]), expected, "{part}");
+    }
+    let server = Server::start(|request| {
+        if request.target.starts_with("/token") {
+            return busy();
+        }
+        let host = request.header("host").unwrap();
+        let challenge = format!("Bearer realm=\"http://{host}/token\"");
+        Reply::new(401, &[("WWW-Authenticate", &challenge)], "")
+    });
+    let image = format!("docker://{}/my/app:1", server.address);
+    let expected = format!("note: the token server 127.0.0.1 answers 429; {next}");
+    assert_eq!(first_line(&lab, &["inspect", &image]), expected);
+}
+
+#[test]
+fn a_short_pause_is_not_announced() {
+    let server = Server::start(|_| Reply::new(503, &[("Retry-After", "0")], ""));
+    let run = seatrial(&Lab::new(), ["inspect", &format!("docker://{}/app:1", server.address)]);
+    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+    assert!(!run.stderr().contains("note: "), "{}", run.stderr());
+}
