@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Clock, CriContainer, DockerContainer, EngineError, Exit, FileToCopy, LogStream, Pod,
-    RunOptions, RunOutput, State, limits,
+    Clock, Cri, CriContainer, DockerContainer, EngineError, ExecOptions, Exit, FileToCopy,
+    LogStream, Pod, RunOptions, RunOutput, State, limits,
 };
 
 /// A container. It exists until it is removed.
@@ -94,34 +94,33 @@ impl Container {
         }
     }
 
-    /// Runs `command` in the running container, as `user` or else as the container's user, and
-    /// returns its exit code and output.
+    /// Runs a command in the running container, and returns its exit code and output.
     ///
     /// # Errors
-    /// If the command cannot be started, runs longer than `limit`, prints too much, or has a
-    /// user over CRI.
+    /// If the command cannot be started, runs longer than `limit`, prints too much, or has options
+    /// besides the command over CRI.
     pub async fn exec(
         &self,
-        command: &[String],
-        user: Option<&str>,
+        options: &ExecOptions,
         limit: Duration,
     ) -> Result<RunOutput, EngineError> {
-        self.exec_within(command, user, limit, &Clock::host()).await
+        self.exec_within(options, limit, &Clock::host()).await
     }
 
     /// Like [`exec`](Self::exec), with a limit on the time of `clock`. Over CRI, the runtime itself
     /// measures the time.
     pub(crate) async fn exec_within(
         &self,
-        command: &[String],
-        user: Option<&str>,
+        options: &ExecOptions,
         limit: Duration,
         clock: &Clock,
     ) -> Result<RunOutput, EngineError> {
         match self {
-            Self::Docker(container) => container.exec_within(command, user, limit, clock).await,
-            Self::Cri(container) if user.is_none() => container.exec(command, limit).await,
-            Self::Cri(_) => Err(EngineError::Unsupported(limits::EXEC_USER)),
+            Self::Docker(container) => container.exec_within(options, limit, clock).await,
+            Self::Cri(container) => match Cri::unsupported_in_exec(options) {
+                Some(reason) => Err(EngineError::Unsupported(reason)),
+                None => container.exec(&options.command, limit).await,
+            },
         }
     }
 

@@ -39,6 +39,7 @@ pub use cri::{Cri, CriContainer};
 pub(crate) use cri::{limits, random_name};
 pub use docker::{ApiVersion, Docker};
 pub use error::EngineError;
+pub use exec::ExecOptions;
 pub use image::ImageFacts;
 pub use log_stream::{LogChunk, LogStream};
 pub use readiness::NotReady;

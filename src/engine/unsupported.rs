@@ -1,7 +1,7 @@
 //! Limits of engines, in words that a report shows as the reason of a skipped test case.
 
-use super::cri::limits::{EXEC_USER, FILES, KEPT_FILES, SIGNALS};
-use super::{Cri, Engine, RunOptions};
+use super::cri::limits::{FILES, KEPT_FILES, SIGNALS};
+use super::{Cri, Engine, ExecOptions, RunOptions};
 
 impl Engine {
     /// Explains which of `options` the engine does not support, if any.
@@ -52,11 +52,12 @@ impl Engine {
         }
     }
 
-    /// Explains why commands in a running container have the container's user, if they always do.
-    pub(crate) fn exec_user_unsupported(&self) -> Option<&'static str> {
+    /// Explains which of `options` the engine does not support for a command in a running
+    /// container, if any.
+    pub(crate) fn unsupported_in_exec(&self, options: &ExecOptions) -> Option<&'static str> {
         match self {
             Self::Docker(_) => None,
-            Self::Cri(_) => Some(EXEC_USER),
+            Self::Cri(_) => Cri::unsupported_in_exec(options),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::log_stream::LogStream;
 use super::probe::{self, Probe};
 use super::ready::{DEFAULT_READY_TIMEOUT, Readiness, Starting};
 use crate::conditions::{Port, ReadyConditions};
-use crate::engine::{self, EngineError, FileToCopy, RunOutput, State};
+use crate::engine::{self, EngineError, ExecOptions, FileToCopy, RunOutput, State};
 
 /// The largest file that is copied out of a container, in bytes.
 const FILE_MAX: usize = 256 << 20;
@@ -84,22 +84,19 @@ impl<'d> Container<'d> {
     /// # Errors
     /// If the command cannot be started, runs longer than `limit`, or prints too much.
     pub async fn exec(&self, command: &[&str], limit: Duration) -> Result<RunOutput, HarnessError> {
-        self.exec_as(None, command, limit).await
+        self.exec_with(&ExecOptions::command(command.iter().copied()), limit).await
     }
 
-    /// Like [`exec`](Self::exec), as `user`, a number or name.
+    /// Like [`exec`](Self::exec), with a user, variables, a working directory or standard input.
     ///
     /// # Errors
-    /// Like [`exec`](Self::exec), and if the engine runs commands only as the container's user.
-    pub async fn exec_as(
+    /// Like [`exec`](Self::exec), and over CRI, which has none of these.
+    pub async fn exec_with(
         &self,
-        user: Option<&str>,
-        command: &[&str],
+        options: &ExecOptions,
         limit: Duration,
     ) -> Result<RunOutput, HarnessError> {
-        let command: Vec<String> = command.iter().map(ToString::to_string).collect();
-        let clock = self.daemon.vm().clock();
-        Ok(self.container.exec_within(&command, user, limit, clock).await?)
+        Ok(self.container.exec_within(options, limit, self.daemon.vm().clock()).await?)
     }
 
     /// Makes a port of the container reachable on this host: a number is a TCP port, and

@@ -13,7 +13,7 @@ use super::http;
 use super::probe::{self, Probe};
 use super::sockets;
 use crate::conditions::{Checks, HttpExpectations, Port, Protocol, ReadyConditions, Timeout};
-use crate::engine::{Container, State};
+use crate::engine::{Container, ExecOptions, State};
 use crate::value;
 
 /// The default timeout of `ready`.
@@ -167,7 +167,7 @@ impl Starting<'_> {
         let Some(command) = command else { return Ok(None) };
         let limit = time_left(deadline);
         let shown = value::format(command);
-        Ok(match self.container.exec(command, None, limit).await {
+        Ok(match self.container.exec(&ExecOptions::command(command.to_vec()), limit).await {
             Ok(output) if output.code == 0 => None,
             Ok(output) => {
                 Some(format!("{shown} exits with code {}", found_exit_code(&output, true)))

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use seatrial::conditions::{HttpExpectations, Port, ReadyConditions, Text};
-use seatrial::engine::{FileToCopy, LogChunk, Mount, RunOptions, Settings};
+use seatrial::engine::{ExecOptions, FileToCopy, LogChunk, Mount, RunOptions, Settings};
 use seatrial::harness::{Container, Daemon, HarnessError, LoadedImage};
 use tokio::net::UdpSocket;
 
@@ -236,10 +236,16 @@ async fn docker(engine: &str) {
     let container = image.start(&shell("trap 'exit 4' USR1; sleep 300 & wait")).await.unwrap();
     container.copy_in("/etc/made/by/test", "made\n", 0o640).await.unwrap();
     let command = ["/bin/sh", "-c", "cat /etc/made/by/test; echo answer >/answer; id -u"];
-    let output = container.exec_as(Some("7"), &command, RUN_TIMEOUT).await.unwrap();
+    let as_user = ExecOptions { user: Some("7".to_owned()), ..ExecOptions::command(command) };
+    let output = container.exec_with(&as_user, RUN_TIMEOUT).await.unwrap();
     assert!(output.stderr.contains("Permission denied"), "{output:?}");
     let output = container.exec(&command, RUN_TIMEOUT).await.unwrap();
     assert_eq!(output.stdout, "made\n0\n", "{output:?}");
+    // More than pipes hold, so that input and output must flow at the same time.
+    let stdin = "0123456789abcde\n".repeat(1 << 16);
+    let copies = ExecOptions { stdin: Some(stdin.clone()), ..ExecOptions::command(["/bin/cat"]) };
+    let output = container.exec_with(&copies, RUN_TIMEOUT).await.unwrap();
+    assert!(output.code == 0 && output.stdout == stdin, "{} bytes", output.stdout.len());
     assert_eq!(container.copy_out("/answer").await.unwrap().as_deref(), Some(&b"answer\n"[..]));
     assert_eq!(container.copy_out("/absent").await.unwrap(), None);
     let error = container.copy_out("/etc").await.unwrap_err().to_string();
@@ -305,8 +311,16 @@ async fn a_container_in_a_pod_does_what_tests_need_and_says_what_cri_cannot_do()
     assert!(unsupported(written).starts_with("CRI cannot write files into a running container"));
     assert!(unsupported(container.copy_out("/x").await).starts_with("CRI cannot read files"));
     assert!(unsupported(container.signal("SIGHUP").await).starts_with("CRI sends only"));
-    let as_user = container.exec_as(Some("7"), &["/bin/true"], Duration::from_secs(60)).await;
-    assert!(unsupported(as_user).starts_with("CRI runs commands only as the user"));
+    let command = || ExecOptions::command(["/bin/true"]);
+    for (options, reason) in [
+        (ExecOptions { user: Some("7".to_owned()), ..command() }, "CRI runs commands only as"),
+        (ExecOptions { stdin: Some(String::new()), ..command() }, "CRI cannot end the standard"),
+        (ExecOptions { working_dir: Some("/".to_owned()), ..command() }, "CRI gives commands no"),
+        (ExecOptions { env: vec!["A=b".to_owned()], ..command() }, "CRI gives commands no"),
+    ] {
+        let problem = unsupported(container.exec_with(&options, RUN_TIMEOUT).await);
+        assert!(problem.starts_with(reason), "{problem}");
+    }
     let healthy = container.wait_until_ready(&ReadyConditions::healthy()).await;
     assert!(unsupported(healthy).starts_with("CRI ignores image health checks"));
     let network = bench.daemon.create_network().await;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use seatrial::engine::{EngineError, OutOfMemory, RunOptions, RunOutput};
+use seatrial::engine::{EngineError, ExecOptions, OutOfMemory, RunOptions, RunOutput};
 
 use crate::workbench::{RUN_TIMEOUT, Workbench};
 
@@ -92,10 +92,11 @@ async fn standard_input_arrives_and_output_is_exact_except_for_what_containerd_r
 
     let sleeps = bench.daemon.engine().start("pod:1", &shell("exec sleep 300")).await.unwrap();
     let command = ["/bin/busybox", "sh", "-c", text].map(str::to_owned);
-    let prints = sleeps.exec(&command, None, RUN_TIMEOUT).await.unwrap();
+    let prints = sleeps.exec(&ExecOptions::command(command), RUN_TIMEOUT).await.unwrap();
     assert_eq!(prints.stdout, "a\r\n1%\r2%\r\r\n\n x \nend\r");
     let hangs = ["/bin/busybox", "sleep", "300"].map(str::to_owned);
-    let error = sleeps.exec(&hangs, None, Duration::from_secs(1)).await.unwrap_err();
+    let error =
+        sleeps.exec(&ExecOptions::command(hangs), Duration::from_secs(1)).await.unwrap_err();
     assert!(matches!(error, EngineError::StillRunning { .. }), "{error}");
     sleeps.remove().await.unwrap();
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::Value;
 
 use crate::sample_image::{RECIPE, SampleImage, outcomes};
+use crate::verdicts::mismatches;
 
 /// Test cases that hold on every engine that can run them.
 const EXPECTATIONS: &str = r#"
@@ -76,6 +77,26 @@ user = "0"
 shell = """
 trap 'exit 5' USR1; busybox mkdir /tmp; umask 027; echo made >/tmp/made; echo started
 while :; do sleep 0.1; done"""
+[[service]]
+name = "with settings of commands"
+ready = { log = "started" }
+container = { shell = "echo started; sleep 99", env = { KEPT = "kept", GREETING = "none" } }
+[[service.exec]]
+shell = 'echo "$(pwd), $KEPT, $GREETING"; exit 5'
+working_dir = "/www"
+env = { GREETING = "it's me" }
+exit_code = 5
+stdout = "/www, kept, it's me\n"
+[[service]]
+name = "with input of commands"
+ready = { log = "started" }
+container.shell = "echo started; sleep 99"
+[[service.exec]]
+command = ["/bin/busybox", "sh", "-c", "cat; pwd; echo $GREETING"]
+env = { GREETING = "hello" }
+working_dir = "/www"
+stdin = "given\n"
+stdout = "given\n/www\nhello\n"
 "#;
 
 /// Settings that belong to a pod over CRI, so there is no container beside these.
@@ -175,6 +196,8 @@ fn services(engine: &str, files_and_signals: &str) {
         ("service restricted", "passed"),
         ("service restricted as root", "failed"),
         ("service with files and signals", files_and_signals),
+        ("service with settings of commands", "passed"),
+        ("service with input of commands", files_and_signals),
         ("loads with the expected name", "passed"),
         ("environment of a container", "passed"),
         ("run limits", "passed"),
@@ -198,8 +221,9 @@ fn a_restricted_container_that_is_root_is_not_started_beside_others_or_before_th
     let sample = SampleImage::new();
     let beside = "[container.store]\nready = {}\ncontainer = { restricted = true, user = '0' }\n\
                   [[run]]\nname = 'beside'\n";
-    let after =
-        "[[setup]]\ncontainer = { restricted = true, user = '0' }\n[[run]]\nname = 'after'\n";
+    let after = "[[setup]]\ncontainer = { command = ['true'], user = '0' }\n\
+                 [[setup]]\ncontainer = { command = ['true'], restricted = true, user = '0' }\n\
+                 [[run]]\nname = 'after'\n";
     std::fs::write(sample.path("after.toml"), after).unwrap();
     let (output, verdict) = sample.check(beside, &["--expect", "after.toml"]);
     assert_eq!(output.status.code(), Some(1), "{verdict:#}");
@@ -212,6 +236,35 @@ fn a_restricted_container_that_is_root_is_not_started_beside_others_or_before_th
     ] {
         assert!(outcomes.contains(&expected), "{expected:?}: {verdict:#}");
     }
+    let setup = mismatches(&verdict, "setup");
+    assert_eq!(setup, ["user of setup command 2, [\"true\"]: 0, which is root"]);
+}
+
+#[test]
+fn a_setup_that_fails_is_named_with_its_number_and_command() {
+    let sample = SampleImage::new();
+    let first = "[[setup]]\ncontainer.shell = 'true'\n[[setup]]\ncontainer";
+    for (file, setting) in [("fails", ".shell = 'exit 3'"), ("absent", ".entrypoint = ['/absent']")]
+    {
+        std::fs::write(sample.path(file), format!("{first}{setting}\n")).unwrap();
+    }
+    let (output, verdict) = sample.check(
+        "[[setup]]\ntimeout = 1\ncontainer.shell = 'sleep 99'\n",
+        &["--expect", "fails", "--expect", "absent"],
+    );
+    assert_eq!(output.status.code(), Some(1), "{verdict:#}");
+    let cases = verdict["cases"].as_array().unwrap().iter();
+    let failed: Vec<String> = cases
+        .filter(|case| case["name"] == "setup")
+        .map(|case| case["mismatches"][0].to_string())
+        .collect();
+    let subject = |mismatch: &str, subject: &str| {
+        assert!(mismatch.contains(&serde_json::json!(subject).to_string()), "{failed:#?}");
+    };
+    assert_eq!(failed.len(), 3, "{verdict:#}");
+    subject(&failed[0], "setup command 1, [\"/bin/sh\", \"-c\", \"sleep 99\"]");
+    subject(&failed[1], "setup command 2, [\"/bin/sh\", \"-c\", \"exit 3\"]");
+    subject(&failed[2], "setup command 2, [\"/absent\"]");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Rules for the settings of a container that concern several keys, or values that some engine
 //! would reject.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::de::Error;
@@ -80,13 +81,19 @@ fn hidden_path(spec: &ContainerSpec) -> Option<String> {
 
 /// Describes a variable or address that cannot be.
 fn malformed_name(spec: &ContainerSpec) -> Option<String> {
-    let invalid = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
-    if let Some(name) = spec.env.keys().find(invalid) {
-        return Some(format!("invalid name of a variable {}", text::quote(name)));
+    if let Some(problem) = malformed_variable(&spec.env) {
+        return Some(problem);
     }
     let invalid = |(_, address): &(&String, &String)| address.parse::<IpAddr>().is_err();
     let (name, address) = spec.hosts.iter().find(invalid)?;
     Some(format!("invalid address {} of host {name}; expected an IP address", text::quote(address)))
+}
+
+/// Describes a variable of `env` that cannot be, if there is one.
+pub(super) fn malformed_variable(env: &BTreeMap<String, String>) -> Option<String> {
+    let invalid = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
+    let name = env.keys().find(invalid)?;
+    Some(format!("invalid name of a variable {}", text::quote(name)))
 }
 
 /// Sysctls that the restricted profile allows.

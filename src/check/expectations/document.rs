@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{
-    Expectations, FileExpectations, HttpExpectations, RunExpectations, ServiceExpectations, Start,
-    companion, repeated_name,
+    ExecExpectations, Expectations, FileExpectations, HttpExpectations, RunExpectations,
+    ServiceExpectations, Start, companion, repeated_name,
 };
 use crate::archive::ArchiveError;
 use crate::check::{CheckError, goss, structure_test};
@@ -117,8 +117,11 @@ fn contradiction_of_service(service: &ServiceExpectations) -> Option<String> {
             "service {name} has no network, so its port cannot be reached; leave out network"
         ));
     }
-    if service.exec.iter().map(|exec| &exec.command).chain(&service.ready.exec).any(Vec::is_empty) {
+    if service.ready.exec.iter().any(Vec::is_empty) {
         return Some(format!("service {name} has an empty command in exec"));
+    }
+    if let Some(problem) = service.exec.iter().find_map(ExecExpectations::mistake) {
+        return Some(format!("service {name}: {problem}"));
     }
     let is_running = [
         ("stop", service.stop.is_some()),
@@ -308,6 +311,19 @@ mod tests {
                 "ready={}\nfile=[{ path='/devices' }, { path='dev/shm/a', exists=false }]",
                 "service \"x\": engines cannot read the file \"dev/shm/a\", because \"/dev\" is \
                  mounted when the container starts; check it with a command in exec",
+            ),
+            (
+                "ready={}\nexec=[{ command=['a'], shell='b' }]",
+                "service \"x\": \"shell\" and \"command\" of exec exclude each other",
+            ),
+            ("ready={}\nexec=[{ user='7' }]", "service \"x\": exec needs \"command\" or \"shell\""),
+            (
+                "ready={}\nexec=[{ shell='a', working_dir='srv' }]",
+                "service \"x\": invalid working_dir \"srv\" of exec; expected an absolute path",
+            ),
+            (
+                "ready={}\nexec=[{ shell='a', env={ 'A=B'='c' } }]",
+                "service \"x\": invalid name of a variable \"A=B\"",
             ),
             (
                 "ready={}\nexit_code=0\nstop={}",

@@ -5,6 +5,7 @@ pub(in crate::check) mod companion;
 mod container;
 mod container_rules;
 mod document;
+mod exec;
 mod exit_code;
 mod file;
 mod goss;
@@ -27,6 +28,8 @@ use serde::Deserialize;
 pub use companion::CompanionSpec;
 pub use container::{Capabilities, ContainerFile, ContainerMount, ContainerSpec};
 pub use document::ExpectationsFile;
+pub use exec::ExecExpectations;
+pub(in crate::check) use exec::Retries;
 pub use file::{ExecutableBy, FileExpectations, FileType};
 pub(in crate::check) use goss::{
     GossExpectations, GossProperty, GossSubject, SocketExpectations, SocketSubject,
@@ -35,8 +38,7 @@ pub use image::{EnvExpectations, ImageExpectations, SharedLayers};
 pub(in crate::check) use license::LicenseExpectations;
 pub use names::{Names, SomeNames};
 pub use run::{RunExpectations, SetupCommand, Start};
-pub(in crate::check) use service::Retries;
-pub use service::{ExecExpectations, ServiceExpectations, StopExpectations};
+pub use service::{ServiceExpectations, StopExpectations};
 pub use values::{Mode, Sha256Digest};
 pub use vm::VmSettings;
 

@@ -1,12 +1,11 @@
 //! Expectations of services.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::container::ContainerSpec;
 use super::container_rules::container;
+use super::exec::ExecExpectations;
 use super::exit_code::{CodeOrSignal, exit_code, signal};
 use super::file::FileExpectations;
 use super::goss::SocketExpectations;
@@ -71,57 +70,6 @@ impl ServiceExpectations {
             exit_code: None,
         }
     }
-}
-
-/// A command that is run in the container of a service.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ExecExpectations {
-    /// The command.
-    pub command: Vec<String>,
-    /// The user, by number or name; by default that of the service.
-    pub user: Option<String>,
-    /// The exit code; 0 by default.
-    #[serde(default, deserialize_with = "exit_code")]
-    #[schemars(with = "Option<CodeOrSignal>")]
-    pub exit_code: Option<i64>,
-    /// The text on standard output.
-    pub stdout: Option<Text>,
-    /// The text on standard error.
-    pub stderr: Option<Text>,
-    /// The time limit; 60 seconds by default.
-    pub timeout: Option<Timeout>,
-    /// Rules for the exit code, of a goss file; they replace `exit_code`.
-    #[serde(skip)]
-    pub(in crate::check) exit_code_rules: Option<Text>,
-    /// Further attempts, of a goss file, if the command is not as expected.
-    #[serde(skip)]
-    pub(in crate::check) retries: Retries,
-}
-
-impl ExecExpectations {
-    /// A command that is run as the service's user, and must exit with code 0.
-    pub fn new<W: Into<String>>(command: impl IntoIterator<Item = W>) -> Self {
-        Self {
-            command: command.into_iter().map(Into::into).collect(),
-            user: None,
-            exit_code: None,
-            stdout: None,
-            stderr: None,
-            timeout: None,
-            exit_code_rules: None,
-            retries: Retries::default(),
-        }
-    }
-}
-
-/// Further attempts to run a command.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::check) struct Retries {
-    /// The number of attempts after the first.
-    pub count: u32,
-    /// The time before each of them.
-    pub delay: Duration,
 }
 
 /// How a service stops after its stop signal.

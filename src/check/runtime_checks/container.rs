@@ -55,10 +55,19 @@ impl ContainerSpec {
 
     /// Returns a failed check if the restricted profile forbids the user of the container.
     pub(super) fn restricted_user(&self, of_image: Option<&str>) -> Option<Checks> {
+        self.restricted_user_of("user", of_image)
+    }
+
+    /// Like [`restricted_user`](Self::restricted_user), with a subject that names the container.
+    pub(super) fn restricted_user_of(
+        &self,
+        subject: &str,
+        of_image: Option<&str>,
+    ) -> Option<Checks> {
         let found = self.user_violation(of_image)?;
         let mut checks = Checks::default();
         let expected = "a number other than 0, for the restricted profile";
-        checks.record("user", expected, found, false);
+        checks.record(subject, expected, found, false);
         Some(checks)
     }
 

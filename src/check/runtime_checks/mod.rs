@@ -5,6 +5,7 @@ mod check_environment;
 pub(super) mod companions;
 mod container;
 pub(super) mod environment;
+mod exec;
 mod hints;
 mod observe;
 mod output;
@@ -130,7 +131,11 @@ impl<'d> RuntimeChecks<'_, 'd> {
             return None;
         }
         let user = self.image_user;
-        let forbidden = expected.setup.iter().find_map(|it| it.container.restricted_user(user));
+        let mut commands = expected.setup.iter().zip(&steps).enumerate();
+        let forbidden = commands.find_map(|(index, (command, step))| {
+            let subject = format!("user of {}", step.subject(index));
+            command.container.restricted_user_of(&subject, user)
+        });
         let applied = match forbidden {
             Some(checks) => Ok(Some(Err(checks))),
             None => setup::apply(self.image, &steps).await,
@@ -184,13 +189,13 @@ impl<'d> RuntimeChecks<'_, 'd> {
             .health_check_unsupported()
             .or(is_podman.then_some("Podman drops health checks of images that it loads"));
         let has_signal = expected.stop.as_ref().is_some_and(|stop| stop.signal.is_some());
-        let has_users = expected.exec.iter().any(|exec| exec.user.is_some());
+        let mut commands = expected.exec.iter().map(|exec| exec.options(engine));
         engine
             .unsupported(options)
             .or(health_check.filter(|_| needs_health))
             .or(engine.files_unsupported().filter(|_| !expected.file.is_empty()))
             .or(engine.signal_unsupported().filter(|_| has_signal))
-            .or(engine.exec_user_unsupported().filter(|_| has_users))
+            .or_else(|| commands.find_map(|command| engine.unsupported_in_exec(&command)))
     }
 
     fn skip(&mut self, name: String, reason: &str) {

@@ -4,8 +4,10 @@ use super::hints;
 use super::output::{DEFAULT_TIMEOUT, found_exit_code};
 use crate::check::expectations::{RunExpectations, SetupCommand, Timeout};
 use crate::check::verdict::Checks;
+use crate::engine::run::OUTPUT_MAX;
 use crate::engine::{EngineError, RunOptions};
 use crate::harness::{HarnessError, LoadedImage, describe_still_running};
+use crate::{text, value};
 
 /// A command, with its time limit.
 pub(super) struct Step {
@@ -28,6 +30,17 @@ impl Step {
     /// How the container of the command is started.
     pub(super) fn options(&self) -> &RunOptions {
         &self.options
+    }
+
+    /// Describes the command in a check: its number, which is one more than `index`, and its words.
+    pub(super) fn subject(&self, index: usize) -> String {
+        let RunOptions { entrypoint, command, .. } = &self.options;
+        let words: Vec<&String> = entrypoint.iter().chain(command).flatten().collect();
+        let shown = match words.as_slice() {
+            [] => "the image's own".to_owned(),
+            words => value::format(words),
+        };
+        format!("setup command {}, {}", index + 1, text::excerpt(&shown))
     }
 }
 
@@ -55,10 +68,10 @@ pub(super) async fn apply<'d>(
     let mut changed: Option<LoadedImage<'d>> = None;
     for (number, step) in steps.iter().enumerate() {
         let image = changed.as_ref().unwrap_or(image);
-        let (subject, limit) = (format!("setup command {}", number + 1), step.timeout.duration());
+        let limit = step.timeout.duration();
         let failed = |expected: String, found: String| {
             let mut checks = Checks::default();
-            checks.record(&subject, expected, found, false);
+            checks.record(&step.subject(number), expected, found, false);
             checks
         };
         match image.run_and_commit(&step.options, limit).await {
@@ -73,6 +86,13 @@ pub(super) async fn apply<'d>(
             Err(HarnessError::Engine(EngineError::StillRunning { stdout, stderr, .. })) => {
                 let found = describe_still_running(&stdout, &stderr);
                 return Ok(Some(Err(failed(format!("at most {}", step.timeout), found))));
+            }
+            Err(HarnessError::Engine(EngineError::Start(problem))) => {
+                return Ok(Some(Err(failed("the command starts".to_owned(), problem))));
+            }
+            Err(HarnessError::Engine(EngineError::OutputTooLarge)) => {
+                let expected = format!("at most {} MiB of output", OUTPUT_MAX >> 20);
+                return Ok(Some(Err(failed(expected, "more".to_owned()))));
             }
             Err(error) => return Err(error),
         }

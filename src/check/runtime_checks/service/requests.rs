@@ -64,10 +64,10 @@ impl Service<'_> {
     async fn exec(&self, expected: &ExecExpectations) -> Result<Checks, HarnessError> {
         let mut checks = Checks::default();
         let limit = expected.timeout.unwrap_or(DEFAULT_TIMEOUT);
-        let shown = value::format(&expected.command);
-        let user = expected.user.as_deref();
-        let (time, clock) = (limit.duration(), self.image.daemon().vm().clock());
-        let output = match self.container.exec_within(&expected.command, user, time, clock).await {
+        let shown = value::format(expected.words());
+        let (time, daemon) = (limit.duration(), self.image.daemon());
+        let options = expected.options(daemon.engine());
+        let output = match self.container.exec_within(&options, time, daemon.vm().clock()).await {
             Ok(output) => output,
             Err(EngineError::StillRunning { stdout, stderr, .. }) => {
                 let subject = format!("duration of {shown}");
