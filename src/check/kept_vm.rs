@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::expectations::{ContainerSpec, ExpectationsFile};
 use crate::harness::Daemon;
-use crate::image::DiffId;
+use crate::image::{DiffId, Digest};
 use crate::vm::Options as VmOptions;
 use crate::vm::pool::{IdleVm, end_if_needed};
 
@@ -30,6 +30,19 @@ pub(super) struct Kept {
     pub image: String,
     /// The layers of that image, lowest first.
     pub layers: Vec<DiffId>,
+    /// The images of further containers.
+    pub companions: Vec<KeptImage>,
+}
+
+/// The image of a further container in the engine of a VM that is kept.
+#[derive(Clone, Debug)]
+pub(super) struct KeptImage {
+    /// The ID of the image that was loaded: the digest of its config.
+    pub loaded: Digest,
+    /// The name under which the engine has it.
+    pub reference: String,
+    /// The engine's ID of it, which may be another one.
+    pub id: String,
 }
 
 impl KeptVm {

@@ -46,6 +46,7 @@ mod trial_vm;
 pub mod verdict;
 
 pub use error::CheckError;
+pub(crate) use expectations::NamedFiles;
 pub use expectations::{Expectations, ExpectationsFile, Mode, Sha256Digest, VmSettings};
 pub use image::ImageUnderTest;
 pub use input::{CheckInput, RecipeOptions};

@@ -121,6 +121,12 @@ impl Options {
         }
     }
 
+    /// Whether the filter selects a test case of `files` that needs an engine.
+    pub(super) fn select_runtime_check(&self, files: &[ExpectationsFile]) -> bool {
+        let names = files.iter().flat_map(|file| runtime_checks::names(&file.expectations));
+        names.into_iter().any(|name| self.selects(&name))
+    }
+
     /// Returns the options with VMs that have what `files` ask for.
     pub(super) fn for_files(&self, files: &[ExpectationsFile]) -> Self {
         let settings = files.iter().map(|file| &file.expectations.vm);

@@ -45,13 +45,14 @@ pub async fn run(
     options.check_filter(&files)?;
     let files: Vec<ExpectationsFile> = files.iter().map(|file| options.select(file)).collect();
     let options = &options.for_files(&files);
+    let needs_engines = options.select_runtime_check(&files);
     let mut recorder = Recorder::new(options, reporter);
     let mut guests = BTreeMap::new();
     for input in inputs {
         let env = input.image.image.config.config.env.clone().unwrap_or_default();
         let files: Vec<ExpectationsFile> = files.iter().map(|file| file.expanded(&env)).collect();
         run_static_checks(input, &files, options, threads, &mut recorder)?;
-        let engines = input.engines(options);
+        let engines = if needs_engines { input.engines(options) } else { Vec::new() };
         let companions = match engines.is_empty() {
             true => BTreeMap::new(),
             false => input.companions(&files, threads)?,

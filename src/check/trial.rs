@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::expectations::ExpectationsFile;
 use super::input::CheckInput;
-use super::kept_vm::{Kept, may_change_vm};
+use super::kept_vm::{Kept, KeptImage, may_change_vm};
 use super::recorder::{Options, Recorder};
 use super::runtime_checks::companions::{CompanionImage, Images};
 use super::runtime_checks::environment::{self, ContainerEnvironment};
@@ -84,17 +84,16 @@ pub(super) async fn run_on_engine(
             let engine_run =
                 engine_run((engine.name, version), &vm.daemon, duration, present_layers);
             recorder.engine_section(&image, engine_run);
-            run_runtime_checks(trial, engine.name, (&vm, &loaded), &mut environment, recorder)
-                .await;
+            let images = load_companions(trial, &vm, recorder).await;
+            let on_vm = (&loaded, &images);
+            run_runtime_checks(trial, engine.name, on_vm, &mut environment, recorder).await;
             let keeps = may_keep(trial, options, recorder);
             if keeps || options.named_vm.is_some() {
                 vm.daemon.remove_leftovers().await;
             }
-            let id = match keeps {
-                true => vm.remove_previous(&loaded).await,
-                false => None,
-            };
-            keep(vm, (engine.name, id), trial, options);
+            if keeps && let Some(kept) = images_to_keep(trial, &vm, &loaded, &images).await {
+                keep(vm, (engine.name, kept), trial, options);
+            }
         }
         // The engine works but rejects the image: a result of the test.
         Err(HarnessError::Engine(EngineError::Load(problem))) => {
@@ -117,12 +116,37 @@ fn may_keep(trial: Trial<'_>, options: &Options, recorder: &Recorder<'_>) -> boo
     options.kept_vm.is_some() && !damaged
 }
 
-/// Keeps the VM for the next run, if the engine has the image with this ID.
-fn keep(vm: TrialVm, (engine, image): (&str, Option<String>), trial: Trial<'_>, options: &Options) {
-    if let (Some(kept_vm), Some(image)) = (&options.kept_vm, image) {
+/// Removes the images of the run before that are no longer needed. Returns the ID of the image
+/// under test in the engine, and the images of further containers.
+async fn images_to_keep(
+    trial: Trial<'_>,
+    vm: &TrialVm,
+    loaded: &LoadedImage<'_>,
+    images: &Images<'_>,
+) -> Option<(String, Vec<KeptImage>)> {
+    let mut companions = Vec::new();
+    for (path, input) in trial.companions {
+        let Some(Ok(CompanionImage { image, .. })) = images.get(path) else { continue };
+        if let Ok(facts) = image.inspect().await {
+            let (loaded, reference) = (input.image.image.id(), image.reference().to_owned());
+            companions.push(KeptImage { loaded, reference, id: facts.id });
+        }
+    }
+    let image = vm.remove_previous(loaded, &companions).await?;
+    Some((image, companions))
+}
+
+/// Keeps the VM for the next run, with the images that its engine has.
+fn keep(
+    vm: TrialVm,
+    (engine, (image, companions)): (&str, (String, Vec<KeptImage>)),
+    trial: Trial<'_>,
+    options: &Options,
+) {
+    if let Some(kept_vm) = &options.kept_vm {
         let (engine, options) = (engine.to_owned(), options.vm.clone());
         let layers = trial_vm::diff_ids(trial.input);
-        kept_vm.keep(Kept { engine, options, daemon: vm.daemon, image, layers });
+        kept_vm.keep(Kept { engine, options, daemon: vm.daemon, image, layers, companions });
     }
 }
 
@@ -145,14 +169,13 @@ fn engine_run(
 async fn run_runtime_checks<'d>(
     trial: Trial<'_>,
     engine: &str,
-    (vm, image): (&'d TrialVm, &LoadedImage<'d>),
+    (image, companion_images): (&LoadedImage<'d>, &Images<'d>),
     environment: &mut ContainerEnvironment,
     recorder: &mut Recorder<'_>,
 ) {
     let Trial { input, files, .. } = trial;
     let (image_arch, vm_arch) = trial.architectures();
     let image_user = input.image.image.config.config.user.as_deref();
-    let companion_images = &load_companions(trial, vm, recorder).await;
     for ExpectationsFile { expectations, .. } in files {
         let report = &mut |case: TestCase| recorder.record(case);
         let mut checks = RuntimeChecks {
@@ -201,9 +224,14 @@ async fn load_companions<'d>(
 ) -> Images<'d> {
     let mut images = Images::new();
     for (path, input) in trial.companions {
-        recorder.progress(format!("loading {}", input.image.name()));
         let user = input.image.image.config.config.user.clone();
-        let loaded = vm.load_companion(input).await;
+        let loaded = match vm.loaded_companion(input).await {
+            Some(image) => Ok(image),
+            None => {
+                recorder.progress(format!("loading {}", input.image.name()));
+                vm.load_companion(input).await
+            }
+        };
         let loaded = loaded.map(|image| CompanionImage { image, user });
         images.insert(path.clone(), loaded.map_err(|error| chain(&error)));
     }

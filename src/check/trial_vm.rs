@@ -2,7 +2,7 @@
 //! layers as possible. Only the others are sent.
 
 use super::input::CheckInput;
-use super::kept_vm::Kept;
+use super::kept_vm::{Kept, KeptImage};
 use super::recorder::{Options, Recorder};
 use crate::harness::{Daemon, HarnessError, LoadedImage};
 use crate::image::DiffId;
@@ -24,6 +24,8 @@ pub(super) struct TrialVm {
     present: PresentLayers,
     /// The ID of the image that a run before this one has tested in it.
     previous_image: Option<String>,
+    /// The images of further containers that the run before has loaded into it.
+    previous_companions: Vec<KeptImage>,
 }
 
 /// The layers of the image that the engine of a VM has.
@@ -45,23 +47,33 @@ impl TrialVm {
         recorder: &mut Recorder<'_>,
     ) -> Result<Self, HarnessError> {
         let kept = options.kept_vm.as_ref().and_then(|kept_vm| kept_vm.take(engine, &options.vm));
-        if let Some(Kept { daemon, image, layers, .. }) = kept
+        if let Some(Kept { daemon, image, layers, companions, .. }) = kept
             && daemon.engine().ping().await.is_ok()
         {
             daemon.forget_writable_copies().await;
             let present = PresentLayers::Lowest(common_layers(&diff_ids(input), &[layers]));
-            return Ok(Self { daemon, present, previous_image: Some(image) });
+            return Ok(Self {
+                daemon,
+                present,
+                previous_image: Some(image),
+                previous_companions: companions,
+            });
         }
         recorder.progress(format!("starting {engine}"));
         if let Some(name) = &options.named_vm {
             let daemon = Daemon::attach(Some(name)).await?;
-            return Ok(Self { daemon, present: PresentLayers::Unknown, previous_image: None });
+            return Ok(Self::new(daemon, PresentLayers::Unknown));
         }
         let (daemon, present) = match may_omit_layers(input, options) {
             true => start_with_layers(input, guest, options, recorder).await?,
             false => (Daemon::start_guest(guest, &options.vm).await?, 0),
         };
-        Ok(Self { daemon, present: PresentLayers::Lowest(present), previous_image: None })
+        Ok(Self::new(daemon, PresentLayers::Lowest(present)))
+    }
+
+    /// A VM that no run before has used.
+    fn new(daemon: Daemon, present: PresentLayers) -> Self {
+        Self { daemon, present, previous_image: None, previous_companions: Vec::new() }
     }
 
     /// Loads the image of `input`. Layers that the engine has are not sent, if a recipe was built:
@@ -86,7 +98,16 @@ impl TrialVm {
         Ok((self.daemon.load_opened(archive, &opened.image, &sizes).await?, 0))
     }
 
-    /// Loads the image of a further container. In a VM that is used again, the engine may have it.
+    /// Returns the image of a further container, if the run before has loaded it and the engine
+    /// still has it.
+    pub(super) async fn loaded_companion(&self, input: &CheckInput) -> Option<LoadedImage<'_>> {
+        let id = input.image.image.id();
+        let kept = self.previous_companions.iter().find(|kept| kept.loaded == id)?;
+        let loaded = self.daemon.loaded_image(kept.reference.clone(), None).await.ok()?;
+        (loaded.inspect().await.ok()?.id == kept.id).then_some(loaded)
+    }
+
+    /// Loads the image of a further container. In a named VM, the engine may have some layers.
     pub(super) async fn load_companion(
         &self,
         input: &CheckInput,
@@ -101,13 +122,21 @@ impl TrialVm {
         self.daemon.load_opened(archive, image, &sizes).await
     }
 
-    /// Removes the image that the run before has tested, if this run has tested another one.
-    /// Returns this one's ID.
-    pub(super) async fn remove_previous(&self, loaded: &LoadedImage<'_>) -> Option<String> {
+    /// Removes the images of the run before, except for those that this run has used: `loaded`, and
+    /// `companions`. Returns the ID of `loaded`.
+    pub(super) async fn remove_previous(
+        &self,
+        loaded: &LoadedImage<'_>,
+        companions: &[KeptImage],
+    ) -> Option<String> {
         let id = loaded.inspect().await.ok()?.id;
-        if let Some(previous) = self.previous_image.as_ref().filter(|previous| **previous != id) {
+        let before = self.previous_companions.iter().map(|kept| &kept.id);
+        let is_used = |before: &&String| {
+            **before == id || companions.iter().any(|companion| companion.id == **before)
+        };
+        for before in before.chain(&self.previous_image).filter(|before| !is_used(before)) {
             // Some engines have removed it already.
-            let _ = self.daemon.engine().remove(previous).await;
+            let _ = self.daemon.engine().remove(before).await;
         }
         Some(id)
     }

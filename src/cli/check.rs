@@ -17,7 +17,7 @@ use super::runtime::{block_on, interruptible};
 use super::streams::{json, messages, pretty_json, stderr, stdout};
 use super::watch::{Sources, Watcher};
 use crate::build::Recipe;
-use crate::check::{self, Event, ExpectationsFile, KeptVm, Options, arch_of};
+use crate::check::{self, Event, ExpectationsFile, KeptVm, NamedFiles, Options, arch_of};
 use crate::check::{Expectations, Verdict};
 use crate::errors::chain;
 use crate::image::Platform;
@@ -176,16 +176,20 @@ async fn watch(args: &Args, mut plan: Plan) -> anyhow::Result<()> {
     }
 }
 
-/// Returns the files and folders that the result depends on, as far as they can be read.
+/// Returns the files and folders that the result depends on, as far as they are known: those of a
+/// recipe or expectations file that cannot be parsed are not.
 fn sources(args: &Args, plan: &Plan) -> Sources {
     let mut paths = args.expect.clone();
     let images = args.images.iter().filter_map(|image| location(image).ok());
     paths.extend(images.filter_map(|image| image.path().map(Path::to_owned)));
-    let files: Vec<ExpectationsFile> =
-        args.expect.iter().filter_map(|path| ExpectationsFile::read(path).ok()).collect();
-    paths.extend(files.iter().flat_map(ExpectationsFile::named_files));
-    let recipes = args.images.iter().map(PathBuf::as_path).filter(|image| is_recipe(image));
-    for recipe in recipes.chain(files.iter().flat_map(ExpectationsFile::recipes)) {
+    let mut recipes: Vec<PathBuf> =
+        args.images.iter().filter(|image| is_recipe(image)).cloned().collect();
+    for file in &args.expect {
+        let named = NamedFiles::of(file);
+        paths.extend(named.files);
+        recipes.extend(named.recipes);
+    }
+    for recipe in &recipes {
         paths.push(recipe.to_owned());
         for platform in &plan.platforms {
             if let Ok(recipe) = Recipe::read_for(recipe, platform) {

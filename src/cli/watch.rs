@@ -20,15 +20,16 @@ const QUIET_TIME: Duration = Duration::from_millis(200);
 pub(super) struct Sources {
     /// Folders, with everything in them.
     folders: BTreeSet<PathBuf>,
-    /// Single files, and paths at which there is nothing yet.
+    /// Single files, and paths at which there is nothing yet: of those, the first part that is
+    /// missing.
     files: BTreeSet<PathBuf>,
 }
 
 impl Sources {
     pub(super) fn new(paths: &[PathBuf]) -> Self {
         let absolute = paths.iter().filter_map(|path| std::path::absolute(path).ok());
-        let (folders, files) = absolute.partition(|path| path.is_dir());
-        Self { folders, files }
+        let (folders, files): (_, BTreeSet<PathBuf>) = absolute.partition(|path| path.is_dir());
+        Self { folders, files: files.iter().map(|path| first_missing(path)).collect() }
     }
 
     /// Whether a change of `path` is a change of one of the sources.
@@ -36,6 +37,12 @@ impl Sources {
         let Ok(path) = std::path::absolute(path) else { return false };
         self.files.contains(&path) || self.folders.iter().any(|folder| path.starts_with(folder))
     }
+}
+
+/// Returns `path` up to its first folder that does not exist, or all of it.
+fn first_missing(path: &Path) -> PathBuf {
+    let missing = path.ancestors().take_while(|folder| !folder.exists()).last();
+    missing.unwrap_or(path).to_owned()
 }
 
 /// Notices changes of sources from its creation on.
@@ -112,5 +119,16 @@ mod tests {
         fs::write(path("other"), "new").unwrap();
         fs::rename(path("other"), path("recipe.toml")).unwrap();
         assert_eq!(watcher.wait_for_change().await.unwrap(), path("recipe.toml"));
+    }
+
+    #[tokio::test]
+    async fn a_path_that_is_missing_with_its_folders_is_noticed_when_the_first_one_appears() {
+        let folder = TempDir::new().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let sources = Sources::new(&[path("etc/app/app.conf")]);
+        let mut watcher = Watcher::new(&sources).unwrap();
+        fs::create_dir(path("other")).unwrap();
+        fs::create_dir_all(path("etc/app")).unwrap();
+        assert_eq!(watcher.wait_for_change().await.unwrap(), path("etc"));
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Clock, Cri, CriContainer, DockerContainer, EngineError, ExecOptions, Exit, FileToCopy,
-    LogStream, Pod, RunOptions, RunOutput, State, limits,
+    Clock, CriContainer, DockerContainer, EngineError, ExecOptions, Exit, FileToCopy, LogStream,
+    Pod, RunOptions, RunOutput, State, limits,
 };
 
 /// A container. It exists until it is removed.
@@ -117,7 +117,7 @@ impl Container {
     ) -> Result<RunOutput, EngineError> {
         match self {
             Self::Docker(container) => container.exec_within(options, limit, clock).await,
-            Self::Cri(container) => match Cri::unsupported_in_exec(options) {
+            Self::Cri(container) => match limits::unsupported_in_exec(options) {
                 Some(reason) => Err(EngineError::Unsupported(reason)),
                 None => container.exec(&options.command, limit).await,
             },

@@ -1,7 +1,7 @@
 //! Limits of engines, in words that a report shows as the reason of a skipped test case.
 
 use super::cri::limits::{FILES, KEPT_FILES, SIGNALS};
-use super::{Cri, Engine, ExecOptions, RunOptions};
+use super::{Cri, Engine, ExecOptions, RunOptions, limits};
 
 impl Engine {
     /// Explains which of `options` the engine does not support, if any.
@@ -57,7 +57,7 @@ impl Engine {
     pub(crate) fn unsupported_in_exec(&self, options: &ExecOptions) -> Option<&'static str> {
         match self {
             Self::Docker(_) => None,
-            Self::Cri(_) => Cri::unsupported_in_exec(options),
+            Self::Cri(_) => limits::unsupported_in_exec(options),
         }
     }
 }

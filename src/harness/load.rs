@@ -140,7 +140,7 @@ impl Daemon {
 
     /// Returns the image called `reference`, if the engine has it. `id` is the ID of the image that
     /// was sent, if it is known: another image may have had the name before.
-    pub(super) async fn loaded_image(
+    pub(crate) async fn loaded_image(
         &self,
         reference: String,
         id: Option<Digest>,

@@ -40,6 +40,21 @@ fn a_filter_that_selects_no_test_case_is_bad_input_and_the_names_are_listed() {
 }
 
 #[test]
+fn a_filter_that_selects_static_checks_alone_needs_no_engine() {
+    let sample = SampleImage::new();
+    let text = "[container.other]\nready = {}\n[[setup]]\n[[file]]\npath = '/bin/sh'\n";
+    std::fs::write(sample.path("e.toml"), text).unwrap();
+    let mut check = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    check.args(["check", "app.tar", "--expect", "e.toml", "--json", "--filter", "file"]);
+    // Without QEMU, an engine would be an error.
+    let output = run(check.current_dir(sample.path("")).env("PATH", sample.path("")));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(outcomes(&verdict), [("file /bin/sh", "passed")]);
+    assert_eq!(verdict["engine_runs"], serde_json::json!([]));
+}
+
+#[test]
 fn a_failed_static_check_ends_with_exit_code_1_even_without_an_engine() {
     let sample = SampleImage::new();
     let (output, _) = sample.check("[image]\narchitecture='s390x'\n", &["--no-vm"]);

@@ -5,10 +5,14 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use seatrial::check::{
+    self, CheckInput, Event, ExpectationsFile, KeptVm, Options, Outcome, RecipeOptions, arch_of,
+};
 use serde_json::Value;
 
 use crate::cleanup::{Background, qemu_of};
 use crate::sample_image::{SampleImage, outcomes};
+use crate::workbench::GUEST;
 
 #[test]
 fn a_change_of_contents_recipe_or_expectations_runs_the_checks_again_until_ctrl_c() {
@@ -64,8 +68,8 @@ contents = "store"
 Entrypoint = ["/bin/busybox", "httpd", "-f", "-p", "8001", "-h", "/www"]
 "#;
 
-#[test]
-fn a_change_of_another_container_s_recipe_or_contents_runs_the_checks_again_in_the_same_vm() {
+/// A sample image with everything that [`SHOP`] names.
+fn shop() -> SampleImage {
     let sample = SampleImage::new();
     std::fs::create_dir_all(sample.path("store/bin")).unwrap();
     std::fs::create_dir_all(sample.path("store/www")).unwrap();
@@ -75,6 +79,12 @@ fn a_change_of_another_container_s_recipe_or_contents_runs_the_checks_again_in_t
     std::fs::create_dir(sample.path("data")).unwrap();
     std::fs::write(sample.path("data/state"), "new\n").unwrap();
     std::fs::write(sample.path("e.toml"), SHOP).unwrap();
+    sample
+}
+
+#[test]
+fn a_change_of_another_container_s_recipe_or_contents_runs_the_checks_again_in_the_same_vm() {
+    let sample = shop();
     let mut watch = Command::new(env!("CARGO_BIN_EXE_seatrial"));
     watch.args(["check", "app.toml", "--expect", "e.toml", "--watch", "--json"]);
     watch.current_dir(sample.path("")).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -100,6 +110,72 @@ fn a_change_of_another_container_s_recipe_or_contents_runs_the_checks_again_in_t
     let verdict = result();
     assert!(outcomes(&verdict).contains(&("container store", "failed")), "{verdict:#}");
     assert_eq!(qemu_of(&watch.0).0, vm);
+    kill_process(Pid::from_child(&watch.0), Signal::INT).unwrap();
+    assert_eq!(watch.0.wait().unwrap().code(), Some(130));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_another_container_is_sent_again_only_after_a_change() {
+    let sample = shop();
+    let kept_vm = Some(KeptVm::default());
+    let options = Options { engines: vec![GUEST.to_owned()], kept_vm, ..Options::default() };
+    let run = || async {
+        let (recipe, recipes) = (sample.path("app.toml"), RecipeOptions::default());
+        let input = CheckInput::from_recipe(&recipe, arch_of(GUEST).into(), &recipes, 2);
+        let file = ExpectationsFile::read(&sample.path("e.toml")).unwrap();
+        let mut loads = Vec::new();
+        let mut reporter = |event: Event<'_>| match event {
+            Event::Progress(step) if step.starts_with("loading sample/store") => loads.push(step),
+            _ => {}
+        };
+        let (inputs, files) = ([input.unwrap()], [file]);
+        let verdict = check::run(&inputs, &files, &options, 2, &mut reporter).await.unwrap();
+        let passed = |name: &str| {
+            let case = verdict.cases.iter().find(|case| case.name == name).unwrap();
+            matches!(case.outcome, Outcome::Passed)
+        };
+        assert!(passed("container store"), "{verdict:?}");
+        (loads.len(), passed("run sells"))
+    };
+    assert_eq!(run().await, (1, true));
+    assert_eq!(run().await, (0, true));
+    std::fs::write(sample.path("store/www/stock"), "pears").unwrap();
+    assert_eq!(run().await, (1, false));
+    std::fs::write(sample.path("store/www/stock"), "apples").unwrap();
+    assert_eq!(run().await, (1, true));
+}
+
+#[test]
+fn files_that_an_expectations_file_names_are_watched_also_if_they_are_missing_at_first() {
+    let sample = SampleImage::new();
+    let own = "[[run]]\nname = 'x'\n\
+               container.files = [{ path = '/x', source = 'conf/app.conf' }]\n";
+    let structure_test = "schemaVersion: 2.0.0\ncontainerRunOptions: { envFile: app.env }\n\
+                          commandTests: [{ name: a, command: b }]\n";
+    std::fs::write(sample.path("e.toml"), own).unwrap();
+    std::fs::write(sample.path("t.yaml"), structure_test).unwrap();
+    let mut watch = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    watch.args(["check", "app.tar", "--expect", "e.toml", "--expect", "t.yaml"]);
+    watch.args(["--no-vm", "--watch"]).current_dir(sample.path(""));
+    let mut watch = Background(watch.stderr(Stdio::piped()).spawn().unwrap());
+    let mut stderr = BufReader::new(watch.0.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut lines_until_waiting = || -> Vec<String> {
+        stderr.by_ref().take_while(|line| !line.starts_with("waiting for changes")).collect()
+    };
+    let names = |lines: &[String], text: &str| {
+        assert!(lines.iter().any(|line| line.contains(text)), "{text}: {lines:?}");
+    };
+    names(&lines_until_waiting(), "conf/app.conf: No such file");
+    std::fs::create_dir(sample.path("conf")).unwrap();
+    names(&lines_until_waiting(), "conf has changed");
+    std::fs::write(sample.path("conf/app.conf"), "").unwrap();
+    names(&lines_until_waiting(), "app.env");
+    std::fs::write(sample.path("app.env"), "A=b\n").unwrap();
+    let lines = lines_until_waiting();
+    names(&lines, "app.env has changed");
+    assert!(!lines.iter().any(|line| line.contains("No such file")), "{lines:?}");
+    std::fs::write(sample.path("app.env"), "A=c\n").unwrap();
+    names(&lines_until_waiting(), "app.env has changed");
     kill_process(Pid::from_child(&watch.0), Signal::INT).unwrap();
     assert_eq!(watch.0.wait().unwrap().code(), Some(130));
 }

@@ -42,12 +42,10 @@ impl ExpectationsFile {
     pub fn read(path: &Path) -> Result<Self, CheckError> {
         let text = document::read(path, document::MAX_SIZE).map_err(ArchiveError::read(path))?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        let mut expectations = if goss::is_gossfile(path, &text) {
-            goss::parse(path, &text)?
-        } else if structure_test::is_structure_test(path, &text) {
-            structure_test::parse(path, &text, &folder)?
-        } else {
-            Expectations::parse(path, &text)?
+        let mut expectations = match Format::of(path, &text) {
+            Format::Goss => goss::parse(path, &text)?,
+            Format::StructureTest => structure_test::parse(path, &text, &folder)?,
+            Format::Own => Expectations::parse(path, &text)?,
         };
         expectations
             .resolve(&folder)
@@ -60,6 +58,26 @@ impl ExpectationsFile {
     pub(in crate::check) fn expanded(&self, env: &[String]) -> Self {
         let folder = self.folder.clone();
         Self { expectations: structure_test::expand(&self.expectations, env), folder }
+    }
+}
+
+/// The format of a file with expectations.
+pub(super) enum Format {
+    Goss,
+    StructureTest,
+    Own,
+}
+
+impl Format {
+    /// Returns the format of `text`, the content of the file at `path`.
+    pub(super) fn of(path: &Path, text: &str) -> Self {
+        if goss::is_gossfile(path, text) {
+            Self::Goss
+        } else if structure_test::is_structure_test(path, text) {
+            Self::StructureTest
+        } else {
+            Self::Own
+        }
     }
 }
 

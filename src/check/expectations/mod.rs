@@ -39,6 +39,7 @@ pub(in crate::check) use license::LicenseExpectations;
 pub use names::{Names, SomeNames};
 pub use run::{RunExpectations, SetupCommand, Start};
 pub use service::{ServiceExpectations, StopExpectations};
+pub(crate) use sources::NamedFiles;
 pub use values::{Mode, Sha256Digest};
 pub use vm::VmSettings;
 

@@ -2,7 +2,47 @@
 
 use std::path::{Path, PathBuf};
 
+use super::document::Format;
 use super::{ContainerSpec, Expectations, ExpectationsFile, ServiceExpectations};
+use crate::check::{goss, structure_test};
+use crate::document;
+
+/// The files and folders that an expectations file names. They may be missing.
+#[derive(Debug, Default)]
+pub(crate) struct NamedFiles {
+    /// The image with which layers are shared, images of further containers, sources of files and
+    /// mounts, certificates of authorities, and files of variables.
+    pub(crate) files: Vec<PathBuf>,
+    /// The recipes of further containers.
+    pub(crate) recipes: Vec<PathBuf>,
+}
+
+impl NamedFiles {
+    /// Returns the files that the expectations file at `path` names; none if it is malformed.
+    pub(crate) fn of(path: &Path) -> Self {
+        let Ok(text) = document::read(path, document::MAX_SIZE) else { return Self::default() };
+        let expectations = match Format::of(path, &text) {
+            Format::StructureTest => {
+                // Its expectations have the variables of a file that may be missing.
+                let files = structure_test::named_files(path, &text);
+                return Self { files, recipes: Vec::new() }.relative_to(path);
+            }
+            Format::Goss => goss::parse(path, &text),
+            Format::Own => Expectations::parse(path, &text),
+        };
+        let Ok(expectations) = expectations else { return Self::default() };
+        let companions = expectations.container.values();
+        let recipes = companions.filter_map(|companion| companion.recipe.clone()).collect();
+        Self { files: expectations.named_files(), recipes }.relative_to(path)
+    }
+
+    /// Completes paths that are relative to the folder of `file`.
+    fn relative_to(mut self, file: &Path) -> Self {
+        let folder = file.parent().unwrap_or(Path::new(""));
+        self.files.iter_mut().chain(&mut self.recipes).for_each(|path| *path = folder.join(&*path));
+        self
+    }
+}
 
 impl ExpectationsFile {
     /// The recipes of further containers.
@@ -10,16 +50,17 @@ impl ExpectationsFile {
         let companions = self.expectations.container.values();
         companions.filter_map(|companion| companion.recipe.as_deref())
     }
+}
 
-    /// The image with which layers are shared, images of further containers, sources of files and
-    /// mounts, and certificates of authorities.
-    pub(crate) fn named_files(&self) -> Vec<PathBuf> {
-        let Expectations { container, service, image, .. } = &self.expectations;
-        let shared = image.shares_layers.iter().map(|shared| self.folder.join(&shared.with));
+impl Expectations {
+    /// Returns the files that these expectations name.
+    fn named_files(&self) -> Vec<PathBuf> {
+        let Self { container, service, image, .. } = self;
+        let shared = image.shares_layers.iter().map(|shared| PathBuf::from(&shared.with));
         let images = container.values().filter_map(|companion| companion.image.clone());
-        let files = self.expectations.containers().flat_map(|container| &container.files);
-        let sources = files.filter_map(|file| Some(self.folder.join(file.source.as_ref()?)));
-        let mounts = self.expectations.containers().flat_map(|container| &container.mounts);
+        let files = self.containers().flat_map(|container| &container.files);
+        let sources = files.filter_map(|file| file.source.clone());
+        let mounts = self.containers().flat_map(|container| &container.mounts);
         let mounted = mounts.map(|mount| mount.source.clone());
         let requests = service.iter().flat_map(ServiceExpectations::requests);
         let ready = container.values().filter_map(|companion| companion.ready.http.as_ref());
@@ -27,9 +68,7 @@ impl ExpectationsFile {
             requests.chain(ready).filter_map(|request| request.tls.as_ref()?.ca.clone());
         shared.chain(images).chain(sources).chain(mounted).chain(authorities).collect()
     }
-}
 
-impl Expectations {
     /// The settings of all containers.
     pub(in crate::check) fn containers(&self) -> impl Iterator<Item = &ContainerSpec> {
         let setup = self.setup.iter().map(|command| &command.container);

@@ -14,4 +14,4 @@ mod read;
 mod validate;
 
 pub(super) use expand::expand;
-pub(super) use read::{is_structure_test, parse};
+pub(super) use read::{is_structure_test, named_files, parse};

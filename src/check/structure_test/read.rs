@@ -1,7 +1,7 @@
 //! Reads a container-structure-test file and converts it into expectations.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::document::{
     CommandTest, ContainerRunOptions, FileContentTest, FileExistenceTest, LicenseTest,
@@ -73,6 +73,15 @@ fn convert(test: StructureTest, options: &ContainerSpec) -> Result<Expectations,
         variables: Some(variables(&test.global_env_vars)),
         ..Expectations::default()
     })
+}
+
+/// Returns the file of variables and the sources of mounts in `text`; none if it is malformed.
+pub(in crate::check) fn named_files(path: &Path, text: &str) -> Vec<PathBuf> {
+    let Ok(test) = document::parse::<StructureTest>(path, text) else { return Vec::new() };
+    let ContainerRunOptions { env_file, bind_mounts, .. } = test.container_run_options;
+    let variables = Some(env_file).filter(|file| !file.is_empty()).map(PathBuf::from);
+    let mounts = bind_mounts.iter().filter_map(|mount| bind_mounts::parse(mount).ok());
+    variables.into_iter().chain(mounts.map(|mount| mount.source)).collect()
 }
 
 /// Returns how the containers of all commands are started.

@@ -1,6 +1,5 @@
 //! Limits of CRI: a kubelet does without these, or has them from elsewhere.
 
-use super::Cri;
 use crate::engine::ExecOptions;
 
 pub(in crate::engine) const FILES: &str = "CRI cannot read files of a container; use exec";
@@ -17,13 +16,10 @@ const EXEC_STDIN: &str = "CRI cannot end the standard input of a command";
 pub(crate) const NETWORKS: &str = "CRI has no networks that users create; \
                                    containers that need each other share a pod";
 
-impl Cri {
-    /// Explains which of `options` CRI does not support for a command in a running container, if
-    /// any.
-    pub(in crate::engine) fn unsupported_in_exec(options: &ExecOptions) -> Option<&'static str> {
-        let has_settings = !options.env.is_empty() || options.working_dir.is_some();
-        let user = options.user.as_ref().map(|_| EXEC_USER);
-        let stdin = options.stdin.as_ref().map(|_| EXEC_STDIN);
-        user.or(stdin).or(has_settings.then_some(EXEC_SETTINGS))
-    }
+/// Explains which of `options` CRI does not support for a command in a running container, if any.
+pub(in crate::engine) fn unsupported_in_exec(options: &ExecOptions) -> Option<&'static str> {
+    let has_settings = !options.env.is_empty() || options.working_dir.is_some();
+    let user = options.user.as_ref().map(|_| EXEC_USER);
+    let stdin = options.stdin.as_ref().map(|_| EXEC_STDIN);
+    user.or(stdin).or(has_settings.then_some(EXEC_SETTINGS))
 }
