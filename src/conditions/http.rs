@@ -173,6 +173,21 @@ impl HttpExpectations {
         self.path.as_deref().unwrap_or("/")
     }
 
+    /// Describes why the path cannot be sent as it is written, if it cannot.
+    pub(crate) fn path_mistake(&self) -> Option<String> {
+        let path = self.path();
+        let is_valid = path.starts_with('/')
+            && path.bytes().all(|byte| byte.is_ascii_graphic())
+            && path.parse::<Uri>().is_ok();
+        let advice = match () {
+            () if path.contains('#') => "write %23 for #: fragments are not sent to servers",
+            () if !path.is_ascii() => "write %C3%BC for \u{fc}, and so on",
+            () if !is_valid => "write it with / first and %20 for spaces",
+            () => return None,
+        };
+        Some(format!("invalid path {}; {advice}", text::quote(path)))
+    }
+
     /// Describes a mistake in the request or its expectations, if there is one.
     pub(crate) fn mistake(&self) -> Option<String> {
         let quote = |text: &str| text::quote(text);
@@ -182,9 +197,8 @@ impl HttpExpectations {
         if Method::from_bytes(self.method().as_bytes()).is_err() {
             return Some(format!("invalid method {}", quote(self.method())));
         }
-        if !self.path().starts_with('/') || self.path().parse::<Uri>().is_err() {
-            let path = quote(self.path());
-            return Some(format!("invalid path {path}; write it with / first and %20 for spaces"));
+        if let Some(mistake) = self.path_mistake() {
+            return Some(mistake);
         }
         let names = self.request_headers.keys().chain(self.headers.keys());
         let invalid = |name: &&String| name.parse::<HeaderName>().is_err();
@@ -206,5 +220,32 @@ impl HttpExpectations {
              write verify = false"
                 .to_owned()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_cannot_be_sent_as_it_is_written_is_a_mistake() {
+        for (path, hint) in [
+            ("", "/ first"),
+            ("x", "/ first"),
+            ("/a b", "%20 for spaces"),
+            ("/a\tb", "%20"),
+            ("/a\r\nb", "%20"),
+            ("/a\u{7f}", "%20"),
+            ("/a#b", "%23 for #"),
+            ("/\u{fc}", "%C3%BC"),
+        ] {
+            let request = HttpExpectations {
+                port: 80,
+                path: Some(path.to_owned()),
+                ..HttpExpectations::default()
+            };
+            let mistake = request.mistake().unwrap_or_default();
+            assert!(mistake.contains("invalid path") && mistake.contains(hint), "{mistake}");
+        }
     }
 }

@@ -68,6 +68,28 @@ pub(super) fn process(id: &str, process: Process) -> Result<SocketExpectations, 
     })
 }
 
+/// Returns the path of a URL as goss sends it: without a fragment, and with the bytes encoded that
+/// must be, as Go does it (`net/url`, `EscapedPath`).
+fn sent_path(written: &str) -> String {
+    let (path, _) = written.split_once('#').unwrap_or((written, ""));
+    let mut sent = String::new();
+    let mut is_query = false;
+    for byte in path.bytes() {
+        is_query |= byte == b'?';
+        // Go leaves queries as they are.
+        let is_kept = match byte {
+            b'"' | b'<' | b'>' => false,
+            b'`' | b'{' | b'}' | b'|' | b'\\' | b'^' => is_query,
+            byte => byte.is_ascii_graphic(),
+        };
+        match is_kept {
+            true => sent.push(byte.into()),
+            false => sent += &format!("%{byte:02X}"),
+        }
+    }
+    sent
+}
+
 /// A request to a port of the container, which goss sends from inside of it.
 pub(super) fn request(id: &str, http: Http) -> Result<HttpExpectations, String> {
     let url = http.url.unwrap_or_else(|| id.to_owned());
@@ -112,7 +134,7 @@ pub(super) fn request(id: &str, http: Http) -> Result<HttpExpectations, String> 
     let tls = encrypted.map(|_| TlsSettings { verify, ca, server_name });
     Ok(HttpExpectations {
         port: port.parse().map_err(|_| of_url("malformed port"))?,
-        path: (!path.is_empty()).then(|| path.to_owned()),
+        path: (!path.is_empty()).then(|| sent_path(path)),
         method: http.method,
         request_headers,
         request_body: http.request_body,
@@ -124,4 +146,23 @@ pub(super) fn request(id: &str, http: Http) -> Result<HttpExpectations, String> 
         timeout: http.timeout.map(|milliseconds| Timeout::from_millis(milliseconds.max(1))),
         ..HttpExpectations::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_sent_as_go_sends_them() {
+        // Go: url.Parse("http://localhost" + written), then RequestURI().
+        for (written, sent) in [
+            ("/static/../../etc/passwd", "/static/../../etc/passwd"),
+            ("/%2e%2e/x", "/%2e%2e/x"),
+            ("/a b\u{fc}", "/a%20b%C3%BC"),
+            ("/a\\b?c={d}", "/a%5Cb?c={d}"),
+            ("/a#b", "/a"),
+        ] {
+            assert_eq!(sent_path(written), sent);
+        }
+    }
 }

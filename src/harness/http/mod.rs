@@ -8,7 +8,7 @@ mod tls;
 
 use hyper::Request;
 use hyper::http::header;
-use url::Url;
+use url::{Position, Url};
 
 use self::answer::Answer;
 use super::daemon::Daemon;
@@ -26,6 +26,9 @@ const REDIRECTS_MAX: usize = 10;
 /// The part of a request that a redirect may change.
 struct Target {
     method: String,
+    /// The path with the query, as it is sent.
+    path: String,
+    /// The URL to which redirects are relative.
     url: Url,
     body: Option<String>,
 }
@@ -36,16 +39,13 @@ pub(crate) async fn send(
     container: &Container,
     expected: &HttpExpectations,
 ) -> Result<Probe<Answer>, HarnessError> {
-    let scheme = if expected.tls.is_some() { "https" } else { "http" };
-    let url = format!("{scheme}://localhost:{}{}", expected.port, expected.path());
     let incomplete = |problem: String| {
         Ok(Probe::Connected(Answer { problem: Some(problem), ..Answer::default() }))
     };
-    let Ok(url) = Url::parse(&url) else {
-        return incomplete(format!("the path {} is invalid", text::quote(expected.path())));
+    let mut target = match Target::first(expected) {
+        Ok(target) => target,
+        Err(problem) => return incomplete(problem),
     };
-    let (method, body) = (expected.method().to_owned(), expected.request_body.clone());
-    let mut target = Target { method, url, body };
     let mut redirects = 0;
     loop {
         let answer = match send_once(daemon, container, expected, &target).await? {
@@ -100,16 +100,28 @@ async fn send_once(
 }
 
 impl Target {
+    /// The target of the first request. Its path is sent as it is written: a server must get the
+    /// dots of `/static/../secret`, which a `Url` does not keep.
+    fn first(expected: &HttpExpectations) -> Result<Self, String> {
+        if let Some(mistake) = expected.path_mistake() {
+            return Err(mistake);
+        }
+        let scheme = if expected.tls.is_some() { "https" } else { "http" };
+        let path = expected.path().to_owned();
+        let url = Url::parse(&format!("{scheme}://localhost:{}{path}", expected.port));
+        let url = url.map_err(|error| format!("invalid path {}: {error}", text::quote(&path)))?;
+        let (method, body) = (expected.method().to_owned(), expected.request_body.clone());
+        Ok(Self { method, path, url, body })
+    }
+
     fn request(&self, expected: &HttpExpectations) -> Result<Request<String>, String> {
-        let url = &self.url;
-        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let host = match url.port() {
+        let host = match self.url.port() {
             Some(port) => format!("localhost:{port}"),
             None => "localhost".to_owned(),
         };
         let mut request = Request::builder()
             .method(self.method.as_str())
-            .uri(format!("{}{query}", url.path()))
+            .uri(self.path.as_str())
             .header(header::HOST, host)
             .header(header::USER_AGENT, "seatrial")
             .header(header::ACCEPT, "*/*");
@@ -146,25 +158,66 @@ impl Target {
             true => (self.method.clone(), self.body.clone()),
             false => ("GET".to_owned(), None),
         };
-        Ok(Some(Self { method, url, body }))
+        let path = url[Position::BeforePath..Position::AfterQuery].to_owned();
+        Ok(Some(Self { method, path, url, body }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use hyper::http::StatusCode;
+    use tokio::io::{AsyncBufReadExt, BufReader};
 
     use super::*;
 
     fn redirect(method: &str, status: u16, location: &str) -> Result<Option<String>, String> {
-        let url = Url::parse("http://localhost:8080/a/b?c=d").unwrap();
-        let target = Target { method: method.to_owned(), url, body: Some("body".to_owned()) };
+        let target = Target::first(&HttpExpectations {
+            method: Some(method.to_owned()),
+            path: Some("/a/b?c=d".to_owned()),
+            request_body: Some("body".to_owned()),
+            port: 8080,
+            ..HttpExpectations::default()
+        });
+        let target = target.unwrap();
         let mut answer = Answer { status: StatusCode::from_u16(status).ok(), ..Answer::default() };
         answer.headers.insert(header::LOCATION, location.parse().unwrap());
         let next = target.redirected(&answer)?;
-        Ok(next.map(|Target { method, url, body }| {
+        Ok(next.map(|Target { method, path, url, body }| {
+            assert!(url.as_str().ends_with(&path), "{url} {path}");
             format!("{method} {url} {}", body.unwrap_or_default())
         }))
+    }
+
+    /// The first line that a server gets for a request for `path`.
+    async fn line_sent_for(path: &str) -> String {
+        let expected = HttpExpectations {
+            port: 80,
+            path: Some(path.to_owned()),
+            ..HttpExpectations::default()
+        };
+        let request = Target::first(&expected).unwrap().request(&expected).unwrap();
+        let (client, server) = tokio::io::duplex(1 << 16);
+        let server = tokio::spawn(async move {
+            let mut line = String::new();
+            BufReader::new(server).read_line(&mut line).await.unwrap();
+            line
+        });
+        let _ = client::exchange(client, request, &mut Answer::default()).await;
+        server.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_path_of_a_request_arrives_as_it_is_written() {
+        for path in [
+            "/static/../../etc/passwd",
+            "/static/%2e%2e/%2E%2E/etc/passwd",
+            "/a\\..\\b",
+            "//example.com/./x",
+            "/a//b/.?c=../d&e={f}",
+            "/%C3%BC",
+        ] {
+            assert_eq!(line_sent_for(path).await, format!("GET {path} HTTP/1.1\r\n"));
+        }
     }
 
     #[test]
