@@ -11,6 +11,7 @@ use super::end_notice::EndNotice;
 use super::error::HarnessError;
 use super::exits;
 use super::forwarded_port::ForwardedPort;
+use super::line_ends::LineEnds;
 use super::log_stream::LogStream;
 use super::probe::{self, Probe};
 use super::ready::{DEFAULT_READY_TIMEOUT, Readiness, Starting};
@@ -66,7 +67,12 @@ impl<'d> Container<'d> {
             return Err(EngineError::Unsupported(reason).into());
         }
         let end = EndNotice::new(&self.container);
-        let starting = Starting { daemon: self.daemon, container: &self.container, end: &end };
+        let starting = Starting {
+            daemon: self.daemon,
+            container: &self.container,
+            line_ends: LineEnds::new(self.daemon.engine(), false),
+            end: &end,
+        };
         let problem = match starting.wait(conditions, false).await? {
             Readiness::Ready => return Ok(()),
             Readiness::Unmet(unmet) => {

@@ -10,9 +10,10 @@ use super::end_notice::EndNotice;
 use super::error::HarnessError;
 use super::exits;
 use super::http;
+use super::line_ends::LineEnds;
 use super::probe::{self, Probe};
 use super::sockets;
-use crate::conditions::{Checks, HttpExpectations, Port, Protocol, ReadyConditions, Timeout};
+use crate::conditions::{Checks, HttpExpectations, Port, Protocol, ReadyConditions, Text, Timeout};
 use crate::engine::{Container, ExecOptions, State};
 use crate::value;
 
@@ -40,6 +41,8 @@ pub(crate) struct Starting<'a> {
     pub daemon: &'a Daemon,
     /// The container.
     pub container: &'a Container,
+    /// The line ends in the output of the container.
+    pub line_ends: LineEnds,
     /// Arrives when the container ends.
     pub end: &'a EndNotice,
 }
@@ -63,7 +66,9 @@ impl Starting<'_> {
             if unmet.is_some() || !may_end {
                 let state = exits::state(self.daemon, self.container).await?;
                 if !state.running {
-                    return Ok(Readiness::Ended(state));
+                    // It may have met the conditions right before its end.
+                    let met = may_end && self.has_met(conditions).await?;
+                    return Ok(if met { Readiness::Ready } else { Readiness::Ended(state) });
                 }
                 // Engines set the status when they start the container, so none will follow.
                 if conditions.healthy == Some(true) && state.health.is_none() {
@@ -78,19 +83,25 @@ impl Starting<'_> {
         }
     }
 
+    /// Whether the ended container has met all `conditions`. Only its log is left to see that.
+    async fn has_met(&self, conditions: &ReadyConditions) -> Result<bool, HarnessError> {
+        let ReadyConditions { port, log, http, exec, healthy, timeout: _ } = conditions;
+        let only_log = log.is_some()
+            && port.is_none()
+            && http.is_none()
+            && exec.is_none()
+            && *healthy != Some(true);
+        Ok(only_log && self.unmet_log(log.as_ref()).await?.is_none())
+    }
+
     /// Returns a description of the first condition that is not met yet.
     async fn unmet_condition(
         &self,
         conditions: &ReadyConditions,
         deadline: Instant,
     ) -> Result<Option<String>, HarnessError> {
-        if let Some(text) = &conditions.log {
-            let (stdout, stderr) = self.container.logs().await?;
-            let log = stdout + &stderr;
-            if !text.is_match(&log) {
-                let log = value::excerpt_of_end(&log);
-                return Ok(Some(format!("the condition for its log, {text}, is not met: {log}")));
-            }
+        if let Some(unmet) = self.unmet_log(conditions.log.as_ref()).await? {
+            return Ok(Some(unmet));
         }
         if conditions.healthy == Some(true) {
             match self.container.state().await?.health.as_deref() {
@@ -108,6 +119,18 @@ impl Starting<'_> {
             return Ok(Some(unmet));
         }
         self.unmet_command(conditions.exec.as_deref(), deadline).await
+    }
+
+    /// Returns how the output of the container differs from the expected one, if it does.
+    async fn unmet_log(&self, expected: Option<&Text>) -> Result<Option<String>, HarnessError> {
+        let Some(expected) = expected else { return Ok(None) };
+        let (stdout, stderr) = self.container.logs().await?;
+        let log = self.line_ends.restore(stdout + &stderr);
+        let unmet = || {
+            let log = value::excerpt_of_end(&log);
+            format!("the condition for its log, {expected}, is not met: {log}")
+        };
+        Ok((!self.line_ends.is_match(expected, &log)).then(unmet))
     }
 
     /// Returns the reason why nothing outside of the container reaches `port`, if that is so.

@@ -26,7 +26,7 @@ container = { shell = "sh -c 'kill -9 $$'; exit $?" }
 ready = {}
 [[service]]
 name = "ends as expected"
-container = { shell = "echo ready; sleep 1; exit 6" }
+container = { shell = "echo ready; exit 6" }
 ready = { log = "ready" }
 exit_code = 6
 [[service]]

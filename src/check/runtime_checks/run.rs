@@ -5,7 +5,7 @@ use super::{hints, setup};
 use crate::check::expectations::{RunExpectations, Start};
 use crate::check::verdict::Checks;
 use crate::engine::{EngineError, RunOptions, RunOutput};
-use crate::harness::{HarnessError, LoadedImage};
+use crate::harness::{HarnessError, LineEnds, LoadedImage};
 use crate::value;
 
 /// A start that must fail.
@@ -47,8 +47,8 @@ pub(super) async fn check(
             Ok((checks, with_output(output, id)))
         }
         Ok((output, id)) => {
-            let drops_returns = image.daemon().engine().drops_carriage_returns();
-            check_output(expected, &output, drops_returns, &mut checks);
+            let line_ends = LineEnds::new(image.daemon().engine(), expected.container.tty);
+            check_output(expected, &output, line_ends, &mut checks);
             if let (Some(whose), false) = (output.out_of_memory, checks.mismatches().is_empty()) {
                 checks.hint(vec![hints::of_memory(
                     whose,
@@ -65,11 +65,10 @@ pub(super) async fn check(
     }
 }
 
-/// `drops_returns` says whether the engine has removed carriage returns before newlines.
 fn check_output(
     expected: &RunExpectations,
     output: &RunOutput,
-    drops_returns: bool,
+    line_ends: LineEnds,
     checks: &mut Checks,
 ) {
     let code = expected.exit_code.unwrap_or(0);
@@ -81,9 +80,9 @@ fn check_output(
     ];
     for (subject, expected, found) in texts {
         if let Some(text) = expected {
-            let passed = text.is_match(found)
-                || drops_returns && text.without_carriage_returns().is_match(found);
-            checks.record(subject, text, value::excerpt(found), passed);
+            let found = line_ends.restore(found.clone());
+            let passed = line_ends.is_match(text, &found);
+            checks.record(subject, text, value::excerpt(&found), passed);
         }
     }
 }

@@ -51,8 +51,10 @@ impl Service<'_> {
             self.checks.expect_equal("exit code after the stop", &code, &output.code);
         }
         if let Some(expected) = &expected.log {
-            let log = output.stdout + &output.stderr;
-            let (found, passed) = (value::excerpt_of_end(&log), expected.is_match(&log));
+            let line_ends = self.line_ends();
+            let log = line_ends.restore(output.stdout + &output.stderr);
+            let found = value::excerpt_of_end(&log);
+            let passed = line_ends.is_match(expected, &log);
             self.checks.record("log after the stop", expected, found, passed);
         }
         Ok(())

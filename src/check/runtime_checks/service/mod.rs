@@ -18,7 +18,7 @@ use super::{hints, sockets};
 use crate::check::expectations::{ServiceExpectations, Start};
 use crate::check::verdict::Checks;
 use crate::engine::{Container, EngineError, RunOptions};
-use crate::harness::{EndNotice, HarnessError, LoadedImage};
+use crate::harness::{EndNotice, HarnessError, LineEnds, LoadedImage};
 
 /// Starts the service with `options`, compares it with `expected`, and removes it.
 pub(super) async fn check(
@@ -92,6 +92,11 @@ struct Service<'a> {
 }
 
 impl Service<'_> {
+    /// The line ends in the output of the container.
+    fn line_ends(&self) -> LineEnds {
+        LineEnds::new(self.image.daemon().engine(), self.expected.container.tty)
+    }
+
     async fn check(&mut self) -> Result<(), HarnessError> {
         if self.expected.start == Start::Fails {
             return self.check_failing_start().await;

@@ -10,8 +10,9 @@ impl Service<'_> {
         &mut self,
         expected: &ReadyConditions,
     ) -> Result<bool, HarnessError> {
+        let line_ends = self.line_ends();
         let Self { image, container, end, .. } = self;
-        let starting = Starting { daemon: image.daemon(), container, end };
+        let starting = Starting { daemon: image.daemon(), container, line_ends, end };
         let readiness = starting.wait(expected, self.expected.exit_code.is_some()).await?;
         let (found, ready) = match readiness {
             Readiness::Ready => ("ready".to_owned(), true),

@@ -117,24 +117,26 @@ impl Service<'_> {
     /// service has ended, or a while is over: it may write to its log after it has answered.
     pub(super) async fn check_log(&mut self) -> Result<(), HarnessError> {
         let Some(expected) = &self.expected.log else { return Ok(()) };
+        let line_ends = self.line_ends();
+        let is_match = |log: &str| line_ends.is_match(expected, log);
         let mut log = self.log().await?;
         let appears = async {
-            while !expected.is_match(&log) && self.end.or(sleep(POLL_INTERVAL)).await.is_some() {
+            while !is_match(&log) && self.end.or(sleep(POLL_INTERVAL)).await.is_some() {
                 log = self.log().await?;
             }
             Ok::<_, HarnessError>(())
         };
         self.image.daemon().vm().clock().timeout(LOG_TIMEOUT, appears).await.transpose()?;
-        if !expected.is_match(&log) {
+        if !is_match(&log) {
             log = self.log().await?;
         }
-        let passed = expected.is_match(&log);
+        let passed = is_match(&log);
         self.checks.record("log", expected, value::excerpt_of_end(&log), passed);
         Ok(())
     }
 
     async fn log(&self) -> Result<String, HarnessError> {
         let (stdout, stderr) = self.container.logs().await?;
-        Ok(stdout + &stderr)
+        Ok(self.line_ends().restore(stdout + &stderr))
     }
 }
