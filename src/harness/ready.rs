@@ -14,13 +14,16 @@ use super::line_ends::LineEnds;
 use super::probe::{self, Probe};
 use super::sockets;
 use crate::conditions::{Checks, HttpExpectations, Port, Protocol, ReadyConditions, Text, Timeout};
-use crate::engine::{Container, ExecOptions, State};
+use crate::engine::{Container, EngineError, ExecOptions, State};
 use crate::value;
 
 /// The default timeout of `ready`.
 pub(crate) const DEFAULT_READY_TIMEOUT: Timeout = Timeout::from_secs(60);
 /// The time between two looks at a container.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// The time that the first attempt of a command gets. Each later one has twice as much, because a
+/// command may hang, but also need its time.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The unmet condition of a container that has no health status.
 const NO_HEALTH_CHECK: &str = "an image without a health check";
 
@@ -57,8 +60,10 @@ impl Starting<'_> {
     ) -> Result<Readiness, HarnessError> {
         let timeout = conditions.timeout.unwrap_or(DEFAULT_READY_TIMEOUT);
         let deadline = Instant::now() + timeout.duration();
+        let mut attempt = ATTEMPT_TIMEOUT;
         loop {
-            let unmet = match self.end.or(self.unmet_condition(conditions, deadline)).await {
+            let unmet = self.unmet_condition(conditions, deadline, &mut attempt);
+            let unmet = match self.end.or(unmet).await {
                 Some(unmet) => unmet?,
                 None => Some("the service ended".to_owned()),
             };
@@ -94,11 +99,13 @@ impl Starting<'_> {
         Ok(only_log && self.unmet_log(log.as_ref()).await?.is_none())
     }
 
-    /// Returns a description of the first condition that is not met yet.
+    /// Returns a description of the first condition that is not met yet. A command may take as long
+    /// as `attempt`, which grows.
     async fn unmet_condition(
         &self,
         conditions: &ReadyConditions,
         deadline: Instant,
+        attempt: &mut Duration,
     ) -> Result<Option<String>, HarnessError> {
         if let Some(unmet) = self.unmet_log(conditions.log.as_ref()).await? {
             return Ok(Some(unmet));
@@ -118,7 +125,7 @@ impl Starting<'_> {
         if let Some(unmet) = self.unmet_request(conditions.http.as_ref(), deadline).await? {
             return Ok(Some(unmet));
         }
-        self.unmet_command(conditions.exec.as_deref(), deadline).await
+        self.unmet_command(conditions.exec.as_deref(), deadline, attempt).await
     }
 
     /// Returns how the output of the container differs from the expected one, if it does.
@@ -186,9 +193,10 @@ impl Starting<'_> {
         &self,
         command: Option<&[String]>,
         deadline: Instant,
+        attempt: &mut Duration,
     ) -> Result<Option<String>, HarnessError> {
         let Some(command) = command else { return Ok(None) };
-        let limit = time_left(deadline);
+        let limit = time_left(deadline).min(*attempt);
         let shown = value::format(command);
         Ok(match self.container.exec(&ExecOptions::command(command.to_vec()), limit).await {
             Ok(output) if output.code == 0 => None,
@@ -196,7 +204,12 @@ impl Starting<'_> {
                 Some(format!("{shown} exits with code {}", found_exit_code(&output, true)))
             }
             // The service may have ended meanwhile, which is looked at next.
-            Err(error) => Some(format!("{shown}: {error}")),
+            Err(error) => {
+                if matches!(error, EngineError::StillRunning { .. }) {
+                    *attempt = attempt.saturating_mul(2);
+                }
+                Some(format!("{shown}: {error}"))
+            }
         })
     }
 }

@@ -41,6 +41,13 @@ ready = { log = "ready" }
 log = "done"
 exit_code = 6
 [[service]]
+name = "ready after a command that hung"
+ready = { exec = ["sh", "-c", "test -e /tmp/again || { : > /tmp/again; exec tail -f /dev/null; }"] }
+[service.container]
+user = "0"
+tmpfs = ["/tmp"]
+shell = "exec nc -ll -p 80 -e /bin/sh /www/answer"
+[[service]]
 name = "answers too late to be ready"
 container = { user = "0", shell = "exec nc -ll -p 80 -e /bin/sh /www/answer" }
 ready = { http = { port = 80, path = "/slow" }, timeout = 3 }
@@ -144,7 +151,7 @@ esac
 fn services(engine: &str) {
     let sample = SampleImage::new();
     std::fs::write(sample.path("rootfs/www/answer"), ANSWER).unwrap();
-    for applet in ["nc", "head"] {
+    for applet in ["nc", "head", "tail"] {
         let link = sample.path("rootfs/bin").join(applet);
         std::os::unix::fs::symlink("busybox", link).unwrap();
     }
@@ -176,7 +183,12 @@ fn services(engine: &str) {
     assert!(gone.starts_with("service: its command ended with exit code 7 after N s"), "{gone}");
     let killed = end("service killed by a signal");
     assert!(killed.contains("exit code 137 (probably ended by signal 9) after N s"), "{killed}");
-    for name in ["service ends as expected", "service logs late", "service logs at its end"] {
+    for name in [
+        "service ends as expected",
+        "service logs late",
+        "service logs at its end",
+        "service ready after a command that hung",
+    ] {
         assert_eq!(case(&verdict, name)["outcome"], "passed", "{:#}", case(&verdict, name));
     }
     assert_eq!(

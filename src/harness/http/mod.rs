@@ -6,8 +6,12 @@ mod client;
 mod compare;
 mod tls;
 
+use std::time::Duration;
+
 use hyper::Request;
 use hyper::http::header;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use url::{Position, Url};
 
 use self::answer::Answer;
@@ -15,7 +19,7 @@ use super::daemon::Daemon;
 use super::error::HarnessError;
 use super::probe::{self, Probe};
 use crate::conditions::HttpExpectations;
-use crate::engine::Container;
+use crate::engine::{Clock, Container};
 use crate::text;
 
 pub(crate) use compare::check_answer;
@@ -33,12 +37,42 @@ struct Target {
     body: Option<String>,
 }
 
+/// Connects to ports of a container.
+trait Connect {
+    type Stream: AsyncRead + AsyncWrite + Send + Unpin;
+
+    fn connect(
+        &self,
+        port: u16,
+    ) -> impl Future<Output = Result<Probe<Self::Stream>, HarnessError>> + Send;
+}
+
+/// Connects through the guest.
+struct Guest<'a>(&'a Daemon, &'a Container);
+
+impl Connect for Guest<'_> {
+    type Stream = TcpStream;
+
+    async fn connect(&self, port: u16) -> Result<Probe<TcpStream>, HarnessError> {
+        probe::connect(self.0, self.1, port).await
+    }
+}
+
 /// Sends the request to the container, and follows redirects if that is wanted.
 pub(crate) async fn send(
     daemon: &Daemon,
     container: &Container,
     expected: &HttpExpectations,
 ) -> Result<Probe<Answer>, HarnessError> {
+    send_by(&Guest(daemon, container), daemon.vm().clock(), expected).await
+}
+
+async fn send_by(
+    ports: &impl Connect,
+    clock: &Clock,
+    expected: &HttpExpectations,
+) -> Result<Probe<Answer>, HarnessError> {
+    let deadline = clock.now() + expected.time_limit().duration();
     let incomplete = |problem: String| {
         Ok(Probe::Connected(Answer { problem: Some(problem), ..Answer::default() }))
     };
@@ -48,7 +82,7 @@ pub(crate) async fn send(
     };
     let mut redirects = 0;
     loop {
-        let answer = match send_once(daemon, container, expected, &target).await? {
+        let answer = match send_once(ports, clock, deadline, expected, &target).await? {
             Probe::Connected(answer) => answer,
             refused => return Ok(refused),
         };
@@ -68,13 +102,14 @@ pub(crate) async fn send(
 }
 
 async fn send_once(
-    daemon: &Daemon,
-    container: &Container,
+    ports: &impl Connect,
+    clock: &Clock,
+    deadline: Duration,
     expected: &HttpExpectations,
     target: &Target,
 ) -> Result<Probe<Answer>, HarnessError> {
     let port = target.url.port_or_known_default().unwrap_or(expected.port);
-    let stream = match probe::connect(daemon, container, port).await? {
+    let stream = match ports.connect(port).await? {
         Probe::Connected(stream) => stream,
         Probe::Refused(problem) => return Ok(Probe::Refused(problem)),
     };
@@ -90,10 +125,10 @@ async fn send_once(
             None => client::exchange(stream, request, &mut answer).await,
         }
     };
-    let limit = expected.time_limit();
-    let problem = match daemon.vm().clock().timeout(limit.duration(), exchange).await {
+    let left = deadline.saturating_sub(clock.now());
+    let problem = match clock.timeout(left, exchange).await {
         Some(result) => result.err(),
-        None => Some(format!("it was not complete after {limit}")),
+        None => Some(format!("it was not complete after {}", expected.time_limit())),
     };
     answer.problem = problem;
     Ok(Probe::Connected(answer))
@@ -166,9 +201,52 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use hyper::http::StatusCode;
-    use tokio::io::{AsyncBufReadExt, BufReader};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
     use super::*;
+    use crate::conditions::Timeout;
+
+    /// A server that redirects each request to itself, while a second passes.
+    struct Redirects(Arc<AtomicU64>);
+
+    impl Connect for Redirects {
+        type Stream = DuplexStream;
+
+        async fn connect(&self, _: u16) -> Result<Probe<DuplexStream>, HarnessError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            let (client, mut server) = tokio::io::duplex(1 << 16);
+            tokio::spawn(async move {
+                let answer = b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n";
+                server.write_all(answer).await.unwrap();
+                server.read_to_end(&mut Vec::new()).await
+            });
+            Ok(Probe::Connected(client))
+        }
+    }
+
+    #[tokio::test]
+    async fn all_redirects_together_have_the_time_of_the_request() {
+        for (limit, expected) in
+            [(5, "it was not complete after 5 s"), (30, "more than 10 redirects")]
+        {
+            let seconds = Arc::new(AtomicU64::new(0));
+            let server = Redirects(Arc::clone(&seconds));
+            let clock = Clock::new(move || Duration::from_secs(seconds.load(Ordering::Relaxed)));
+            let request = HttpExpectations {
+                port: 80,
+                redirects: true,
+                timeout: Some(Timeout::from_secs(limit)),
+                ..HttpExpectations::default()
+            };
+            let Probe::Connected(answer) = send_by(&server, &clock, &request).await.unwrap() else {
+                panic!("refused")
+            };
+            assert_eq!(answer.problem.as_deref(), Some(expected));
+        }
+    }
 
     fn redirect(method: &str, status: u16, location: &str) -> Result<Option<String>, String> {
         let target = Target::first(&HttpExpectations {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -18,10 +18,10 @@ use crate::own_certificate::OwnCertificate;
 const DEFAULT_NAME: &str = "localhost";
 
 /// Encrypts a connection. An error says why that is not possible.
-pub(super) async fn connect(
-    stream: TcpStream,
+pub(super) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     settings: &TlsSettings,
-) -> Result<TlsStream<TcpStream>, String> {
+) -> Result<TlsStream<S>, String> {
     let name = settings.server_name.clone().unwrap_or_else(|| DEFAULT_NAME.to_owned());
     let name = ServerName::try_from(name).map_err(|error| error.to_string())?;
     let connector = TlsConnector::from(Arc::new(config(settings)?));
@@ -55,7 +55,7 @@ mod tests {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
     use rustls::ServerConfig;
     use rustls::pki_types::PrivateKeyDer;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
