@@ -116,10 +116,10 @@ pub enum JsonExpectation {
 
 impl<'de> Deserialize<'de> for JsonExpectation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const RULES: [&str; 5] = ["equals", "contains", "not_contains", "matches", "not_matches"];
         let value = Value::deserialize(deserializer)?;
+        // A table of times alone has no rule that it could be about.
         let is_rules = |table: &serde_json::Map<String, Value>| {
-            !table.is_empty() && table.keys().all(|key| RULES.contains(&key.as_str()))
+            table.keys().any(|key| key != "times") && table.keys().all(|key| Text::has_key(key))
         };
         match value.as_object().is_some_and(is_rules) {
             true => serde_json::from_value(value).map(Self::Text).map_err(D::Error::custom),
@@ -226,6 +226,23 @@ impl HttpExpectations {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_of_keys_of_rules_is_rules_for_a_string_and_any_other_one_is_a_value() {
+        let read = |json: &str| serde_json::from_str::<JsonExpectation>(json);
+        for json in [
+            r#"{"contains": "x", "times": 2}"#,
+            r#"{"equals": "x", "not_contains": "y", "not_matches": "z"}"#,
+        ] {
+            assert!(matches!(read(json), Ok(JsonExpectation::Text(_))), "{json}");
+        }
+        for json in ["{}", r#"{"times": 2}"#, r#"{"contains": "x", "id": 2}"#, "[]", "null"] {
+            assert!(matches!(read(json), Ok(JsonExpectation::Value(_))), "{json}");
+        }
+        for json in [r#"{"contains": []}"#, r#"{"contains": "x", "times": 0}"#] {
+            assert!(read(json).is_err(), "{json}");
+        }
+    }
 
     #[test]
     fn a_path_that_cannot_be_sent_as_it_is_written_is_a_mistake() {

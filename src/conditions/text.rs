@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU16;
+use std::sync::LazyLock;
 
 use regex::Regex;
 use schemars::JsonSchema;
@@ -96,6 +97,13 @@ struct Rules {
     matcher: Option<Matcher>,
 }
 
+/// The keys of a table of rules.
+static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let schema = schemars::schema_for!(Rules).to_value();
+    let properties = schema["properties"].as_object();
+    properties.into_iter().flat_map(serde_json::Map::keys).cloned().collect()
+});
+
 /// The JSON schema of [`Text`].
 #[derive(JsonSchema)]
 #[serde(untagged)]
@@ -134,6 +142,10 @@ impl<'de> Deserialize<'de> for Text {
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Text, A::Error> {
                 let rules = Rules::deserialize(MapAccessDeserializer::new(map))?;
+                if rules == Rules::default() {
+                    let problem = "a table of rules needs one, such as contains = \"ready\"";
+                    return Err(de::Error::custom(problem));
+                }
                 if rules.times.is_some() && rules.contains.is_empty() && rules.matches.is_empty() {
                     return Err(de::Error::custom("times needs contains or matches"));
                 }
@@ -175,6 +187,11 @@ where
 }
 
 impl Text {
+    /// Whether a table of rules may have this key.
+    pub(super) fn has_key(key: &str) -> bool {
+        KEYS.iter().any(|known| known == key)
+    }
+
     /// The rule that a text is exactly `text`.
     pub fn equal_to(text: impl Into<String>) -> Self {
         Self(Rules { equals: Some(text.into()), ..Rules::default() })
@@ -333,5 +350,16 @@ mod tests {
         assert!(error(r#"{"matches": "("}"#).contains("regex parse error"));
         assert!(error(r#"{"not_matches": ["("]}"#).contains("regex parse error"));
         assert!(error(r#"{"contains": 5}"#).contains("a string or a list of strings"));
+        let expected = error("5");
+        for key in ["equals", "contains", "not_contains", "matches", "not_matches", "times"] {
+            assert!(expected.contains(key) && Text::has_key(key), "{expected}");
+        }
+    }
+
+    #[test]
+    fn a_table_without_rules_is_a_mistake_because_it_would_hold_for_everything() {
+        for json in ["{}", r#"{"contains": []}"#, r#"{"matches": [], "not_contains": []}"#] {
+            assert!(error(json).contains("a table of rules needs one"), "{json}");
+        }
     }
 }

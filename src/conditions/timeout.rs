@@ -63,9 +63,15 @@ impl TryFrom<Written> for Timeout {
         let duration = duration.ok_or_else(|| {
             format!("invalid duration {shown}; write seconds, or text such as \"500ms\" or \"2m\"")
         })?;
-        match duration <= MAX {
-            true => Ok(Self(duration)),
-            false => Err(format!("duration {shown} is too long; at most 24h is possible")),
+        match () {
+            () if duration > MAX => {
+                Err(format!("duration {shown} is too long; at most 24h is possible"))
+            }
+            // Nothing is complete in no time.
+            () if duration.is_zero() => {
+                Err(format!("duration {shown} is too short; it must be more than zero"))
+            }
+            () => Ok(Self(duration)),
         }
     }
 }
@@ -126,6 +132,9 @@ mod tests {
             ("-1", "invalid duration -1; write seconds, or"),
             ("[]", "invalid duration; write seconds, or text such as \"500ms\""),
             ("1e300", "invalid duration 1"),
+            ("0", "duration 0 is too short; it must be more than zero"),
+            ("\"0s\"", "duration \"0s\" is too short"),
+            ("1e-12", "duration 0.000000000001 is too short"),
             ("86401", "duration 86401 is too long; at most 24h is possible"),
             ("\"25h\"", "duration \"25h\" is too long; at most 24h is possible"),
         ] {
