@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::found::Found;
 use super::go_regex;
+use super::pairs::can_pair;
 use super::patterns::{LinePattern, all_found};
 use crate::text;
 
@@ -33,8 +34,8 @@ enum Rule {
     Regexp(Regex),
     Length(usize),
     Patterns(Vec<LinePattern>),
-    /// Each matcher matches an element, each a different one if `exactly` is true and there are no
-    /// others.
+    /// Each matcher matches an element of its own. There are no others if `exactly`
+    /// is true.
     Elements {
         matchers: Vec<Matcher>,
         exactly: bool,
@@ -101,10 +102,16 @@ impl Matcher {
             Rule::Patterns(patterns) => all_found(patterns, &found.to_text()),
             Rule::Elements { matchers, exactly } => {
                 let elements: Vec<Found> = found.elements().into_iter().map(Found::Text).collect();
-                let fits = |matcher: &Matcher, element: &Found| matcher.is_match(element);
-                let each = matchers.iter().all(|it| elements.iter().any(|found| fits(it, found)));
-                let none_else = || elements.iter().all(|it| matchers.iter().any(|m| fits(m, it)));
-                each && (!exactly || elements.len() == matchers.len() && none_else())
+                if *exactly && elements.len() != matchers.len() {
+                    return false;
+                }
+                let indexes = |matcher: &Matcher| {
+                    let matching =
+                        elements.iter().enumerate().filter(|(_, it)| matcher.is_match(it));
+                    matching.map(|(index, _)| index).collect()
+                };
+                let candidates: Vec<Vec<usize>> = matchers.iter().map(indexes).collect();
+                can_pair(&candidates, elements.len())
             }
             Rule::OfNumber(matcher) => {
                 found.to_number().is_some_and(|number| matcher.is_match(&Found::Number(number)))
@@ -236,6 +243,18 @@ mod tests {
             (json!({ "not": { "equal": "7" } }), Found::Number(7.0), true),
             (json!({ "consist-of": ["a", "b"] }), list(&["b", "a"]), true),
             (json!({ "consist-of": ["a"] }), list(&["b", "a"]), false),
+            // Each matcher needs an element of its own (gomega, matchers/consist_of.go and
+            // contain_elements_matcher.go: a maximum matching).
+            (
+                json!({ "consist-of": ["a", "a", { "have-prefix": "" }] }),
+                list(&["a", "b", "c"]),
+                false,
+            ),
+            (json!({ "consist-of": [{ "have-prefix": "" }, "a"] }), list(&["a", "b"]), true),
+            (json!({ "consist-of": ["a", "b"] }), list(&["a", "a"]), false),
+            (json!(["a", "a"]), list(&["a"]), false),
+            (json!(["a", "a"]), list(&["a", "b", "a"]), true),
+            (json!({ "contain-elements": [{ "have-prefix": "" }, "a"] }), list(&["a"]), false),
             (json!({ "contain-element": { "have-prefix": "b" } }), list(&["a", "bc"]), true),
             (json!({ "contain-elements": ["one", "two"] }), text("one\ntwo\n"), true),
             (json!({ "not": { "have-len": 3 } }), text("abc"), false),

@@ -8,6 +8,7 @@ mod found;
 mod go_regex;
 mod http;
 mod matcher;
+mod pairs;
 mod patterns;
 mod port;
 mod ready;
