@@ -3,6 +3,10 @@
 
 use crate::check::expectations::{FileType, Mode};
 
+/// The letters of types and special bits, in the order in which Go writes them (`io/fs`,
+/// `FileMode.String`). No others are left of an entry of a tar.
+const ORDER: &[u8] = b"dLDpSugct";
+
 /// Parses `text` into the type of a file and its permission bits.
 pub(super) fn parse(text: &str) -> Option<(FileType, Mode)> {
     let (letters, bits) = text.split_at_checked(text.len().checked_sub(9)?)?;
@@ -14,6 +18,10 @@ pub(super) fn parse(text: &str) -> Option<(FileType, Mode)> {
             letter if letter == allowed => mode |= 1 << (8 - position),
             _ => return None,
         }
+    }
+    let position = |letter: u8| ORDER.iter().position(|it| *it == letter);
+    if letters != "-" && !letters.bytes().map(position).is_sorted_by(|a, b| a < b) {
+        return None;
     }
     let mut kind = FileType::File;
     for letter in letters.bytes() {
@@ -50,6 +58,10 @@ mod tests {
         ] {
             let (found, mode) = parse(text).unwrap_or_else(|| panic!("{text}"));
             assert_eq!((found, mode.bits()), (kind, bits), "{text}");
+        }
+        // Go writes the letters in another order, and each once.
+        for text in ["tdrwxrwxrwx", "cDrw-rw-rw-", "gurwxr-xr-x", "ddrwxr-xr-x", "-urwxr-xr-x"] {
+            assert!(parse(text).is_none(), "{text}");
         }
         for text in ["", "0644", "rw-r--r--", "-rw-r--r-", "-rwsr-xr-x", "xrw-r--r--"] {
             assert!(parse(text).is_none(), "{text}");
