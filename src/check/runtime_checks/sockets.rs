@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::check::expectations::{Found, SocketExpectations, SocketSubject};
 use crate::check::verdict::Checks;
@@ -14,9 +14,44 @@ use crate::value;
 
 /// The time in which expected ports must listen and expected processes must run.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The time for which ports must not listen and processes must not run, after everything that is
+/// expected to do so does.
+const SETTLE: Duration = Duration::from_secs(1);
+/// The same if nothing is expected to listen or to run: the service may have begun just now.
+const SETTLE_ALONE: Duration = Duration::from_secs(3);
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
-/// Compares the container with `expected`, until everything is as expected or the time is over.
+/// The wait until sockets and processes are as expected. Points in time are those of a clock.
+struct Wait {
+    deadline: Duration,
+    /// The time for which everything must be as expected.
+    settle: Duration,
+    /// The time since which everything is as expected.
+    met_since: Option<Duration>,
+}
+
+impl Wait {
+    fn new(expected: &[SocketExpectations], now: Duration) -> Self {
+        let holds =
+            |found: bool| expected.iter().any(|it| it.expected.is_match(&Found::Bool(found)));
+        // What is absent at first may still appear, but what is there is there.
+        let settle = match (holds(false), holds(true)) {
+            (false, _) => Duration::ZERO,
+            (true, true) => SETTLE,
+            (true, false) => SETTLE_ALONE,
+        };
+        Self { deadline: now + TIMEOUT, settle, met_since: None }
+    }
+
+    /// Notes whether everything is as expected, and returns whether the wait is over.
+    fn note(&mut self, met: bool, now: Duration) -> bool {
+        self.met_since = met.then(|| self.met_since.unwrap_or(now));
+        let is_settled = self.met_since.is_some_and(|since| now >= since + self.settle);
+        is_settled || now >= self.deadline
+    }
+}
+
+/// Compares the container with `expected`, once everything is as expected or the time is over.
 pub(super) async fn check(
     daemon: &Daemon,
     container: &Container,
@@ -26,10 +61,11 @@ pub(super) async fn check(
     if expected.is_empty() {
         return Ok(());
     }
-    let deadline = Instant::now() + TIMEOUT;
+    let clock = daemon.vm().clock();
+    let mut wait = Wait::new(expected, clock.now());
     let inside = loop {
         let inside = sockets::look(daemon, container).await?;
-        if expected.iter().all(|it| it.is_met(&inside)) || Instant::now() >= deadline {
+        if wait.note(expected.iter().all(|it| it.is_met(&inside)), clock.now()) {
             break inside;
         }
         sleep(POLL_INTERVAL).await;
@@ -70,5 +106,48 @@ impl SocketExpectations {
 
     fn is_met(&self, inside: &Inside) -> bool {
         self.expected.is_match(&Found::Bool(self.is_present(inside)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::check::expectations::Matcher;
+
+    fn port(number: u16, listening: bool) -> SocketExpectations {
+        SocketExpectations {
+            name: format!("port tcp:{number}"),
+            subject: SocketSubject::Port("tcp".to_owned(), number),
+            expected: Matcher::parse(&json!(listening), false).unwrap(),
+            addresses: None,
+        }
+    }
+
+    /// The second at which a wait is over that looks once a second, and sees in turn whether
+    /// everything is as expected.
+    fn end(expected: &[SocketExpectations], seen: impl Fn(u64) -> bool) -> u64 {
+        let mut wait = Wait::new(expected, Duration::ZERO);
+        (0..100).find(|second| wait.note(seen(*second), Duration::from_secs(*second))).unwrap()
+    }
+
+    #[test]
+    fn what_must_be_absent_must_stay_absent_for_a_while() {
+        let absent = [port(22, false)];
+        assert_eq!(end(&absent, |_| true), 3);
+        // A service that binds the port in the second second.
+        assert_eq!(end(&absent, |second| second < 2), 30);
+        // A program that runs only at the start.
+        assert_eq!(end(&absent, |second| second >= 5), 8);
+    }
+
+    #[test]
+    fn what_must_be_there_is_waited_for_and_what_must_not_is_looked_at_after_that() {
+        assert_eq!(end(&[port(80, true)], |second| second >= 7), 7);
+        assert_eq!(end(&[port(80, true)], |_| false), 30);
+        let both = [port(80, true), port(22, false)];
+        assert_eq!(end(&both, |second| second >= 7), 8);
+        assert_eq!(end(&both, |second| second == 7), 30);
     }
 }
