@@ -83,6 +83,7 @@ const STATIC: &[(&str, bool)] = &[
     // The other properties of a file that does not exist are skipped.
     ("file: { /nothing: { exists: false, mode: '0755' } }", true),
     ("file: { /nothing: { exists: true, skip: true } }", true),
+    ("command: { x: { exit-status: 0, skip: true } }", true),
     ("user: { web: { exists: true, uid: 7, gid: 8, home: /www, shell: /bin/true } }", true),
     ("user: { web: { exists: true, uid: '7', groups: [web, log] } }", true),
     ("user: { web: { exists: true, groups: { consist-of: [web] } } }", false),
@@ -152,6 +153,18 @@ fn what_a_goss_file_has_that_is_not_supported_is_bad_input_that_names_it() {
         let (code, _, errors) = check(&sample, yaml, &["--no-vm"]);
         assert_eq!(code, Some(2), "{yaml}\n{errors}");
         assert!(errors.contains(problem), "{yaml}\n{errors}");
+    }
+}
+
+#[test]
+fn skipped_tests_are_reported_as_skipped() {
+    let sample = sample();
+    let yaml = "file: { /x: { exists: true, skip: true } }\n\
+                port: { tcp:80: { listening: true, skip: true } }";
+    let (code, verdict, errors) = check(&sample, yaml, &["--no-vm"]);
+    assert_eq!(code, Some(0), "{errors}{verdict:#}");
+    for name in ["file /x", "port tcp:80"] {
+        assert!(outcomes(&verdict).contains(&(name, "skipped")), "{verdict:#}");
     }
 }
 

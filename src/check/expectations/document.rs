@@ -42,11 +42,14 @@ impl ExpectationsFile {
     pub fn read(path: &Path) -> Result<Self, CheckError> {
         let text = document::read(path, document::MAX_SIZE).map_err(ArchiveError::read(path))?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        let mut expectations = match Format::of(path, &text) {
-            Format::Goss => goss::parse(path, &text)?,
-            Format::StructureTest => structure_test::parse(path, &text, &folder)?,
-            Format::Own => Expectations::parse(path, &text)?,
+        let parsed = match Format::of(path, &text) {
+            Format::Goss => goss::parse(path, &text),
+            Format::StructureTest => structure_test::parse(path, &text, &folder),
+            Format::Own => Expectations::parse(path, &text),
         };
+        // The format of a document with a syntax error is not known.
+        let mut expectations =
+            parsed.map_err(|error| syntax_error(path, &text).unwrap_or(error))?;
         expectations
             .resolve(&folder)
             .map_err(|problem| CheckError::Expectations { place: text::path(path), problem })?;
@@ -79,6 +82,17 @@ impl Format {
             Self::Own
         }
     }
+}
+
+/// Returns the first syntax error of a document in YAML or JSON, if there is one. Templates are
+/// neither.
+fn syntax_error(path: &Path, text: &str) -> Option<CheckError> {
+    let is_template = text.contains("{{");
+    if is_template || !document::is_yaml(path) && !document::is_json(path, text) {
+        return None;
+    }
+    let DocumentError { place, problem } = document::parse::<Value>(path, text).err()?;
+    Some(CheckError::Expectations { place, problem })
 }
 
 impl Expectations {
@@ -422,5 +436,25 @@ mod tests {
         let error = error("[[run]]\nname='x'\nstdout=5\n");
         assert!(error.starts_with("e.toml:3: invalid type: integer"), "{error}");
         assert!(error.contains("expected a string, or a table of equals, contains"), "{error}");
+    }
+
+    #[test]
+    fn a_syntax_error_is_reported_with_its_line_whatever_the_file_is_for() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("broken.yaml");
+        for yaml in [
+            "file:\n  /x:\n    exists: true\n   mode: '0644'\n",
+            "port:\n  tcp:80:\n    ip: &a\n    listening: [\n",
+            "schemaVersion: 2.0.0\ncommandTests:\n  - name: x\n   command: y\n",
+        ] {
+            std::fs::write(&path, yaml).unwrap();
+            let error = ExpectationsFile::read(&path).unwrap_err().to_string();
+            assert!(error.contains("broken.yaml:4: "), "{error}");
+            assert!(!error.contains("unknown key"), "{error}");
+        }
+        // Templates are named instead.
+        std::fs::write(&path, "file: { {{range}} }\n").unwrap();
+        let error = ExpectationsFile::read(&path).unwrap_err().to_string();
+        assert!(error.contains("templates in goss files are not supported"), "{error}");
     }
 }

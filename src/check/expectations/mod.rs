@@ -78,6 +78,9 @@ pub struct Expectations {
     /// Files, users and groups of a goss file.
     #[serde(skip)]
     pub(super) goss: Vec<GossExpectations>,
+    /// The names of tests of a goss file that need a container and are skipped.
+    #[serde(skip)]
+    pub(super) skipped: Vec<String>,
     /// `globalEnvVars` of a container-structure-test file, in which paths and commands contain
     /// variables; `None` for other files.
     #[serde(skip)]

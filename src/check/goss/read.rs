@@ -70,13 +70,29 @@ pub(in crate::check) fn parse(path: &Path, text: &str) -> Result<Expectations, C
         )));
     }
     let expectations = convert(file).map_err(&invalid)?;
-    match expectations.goss.is_empty() && expectations.service.is_empty() {
+    let Expectations { goss, service, skipped, .. } = &expectations;
+    match goss.is_empty() && service.is_empty() && skipped.is_empty() {
         true => Err(invalid("the file has no tests".to_owned())),
         false => Ok(expectations),
     }
 }
 
+/// The names of the skipped tests that need a container.
+fn skipped(gossfile: &Gossfile) -> Vec<String> {
+    let Gossfile { port, process, http, command, .. } = gossfile;
+    let ports = port.iter().filter(|(_, it)| it.skip);
+    let ports = ports.map(|(id, it)| format!("port {}", it.port.as_ref().unwrap_or(id)));
+    let processes = process.iter().filter(|(_, it)| it.skip);
+    let processes = processes.map(|(id, it)| format!("process {}", it.comm.as_ref().unwrap_or(id)));
+    let requests = http.iter().filter(|(_, it)| it.skip);
+    let requests = requests.map(|(id, it)| format!("http {}", it.url.as_ref().unwrap_or(id)));
+    let commands = command.iter().filter(|(_, it)| it.skip);
+    let commands = commands.map(|(id, _)| format!("command {id}"));
+    ports.chain(processes).chain(requests).chain(commands).collect()
+}
+
 fn convert(gossfile: Gossfile) -> Result<Expectations, String> {
+    let skipped = skipped(&gossfile);
     let files = gossfile.file.into_iter().map(|(id, it)| file(&id, it));
     let users = gossfile.user.into_iter().map(|(id, it)| user(&id, it));
     let groups = gossfile.group.into_iter().map(|(id, it)| group(&id, it));
@@ -100,8 +116,37 @@ fn convert(gossfile: Gossfile) -> Result<Expectations, String> {
         ..ServiceExpectations::new(SERVICE.to_owned(), ReadyConditions::default())
     };
     // A goss file says nothing about duplicate variables.
-    let mut expectations = Expectations { goss, ..Expectations::default() };
+    let mut expectations = Expectations { goss, skipped, ..Expectations::default() };
     expectations.env.unique = Some(false);
     expectations.service.extend(needs_container.then_some(service));
     Ok(expectations)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skipped_tests_of_every_type_are_kept_by_name() {
+        let yaml = "
+command: { a: { exec: x, exit-status: 0, skip: true }, b: { exit-status: 0 } }
+http: { 'https://example.org/': { status: 200, skip: true } }
+port: { 'tcp:80': { listening: true, skip: true } }
+process: { web: { comm: nginx, running: true, skip: true } }
+file: { /x: { exists: true, skip: true } }
+";
+        let expectations = parse(Path::new("goss.yaml"), yaml).unwrap();
+        let skipped = ["port tcp:80", "process nginx", "http https://example.org/", "command a"];
+        assert_eq!(expectations.skipped, skipped);
+        assert_eq!(expectations.service[0].exec.len(), 1);
+        assert!(expectations.goss[0].skip);
+    }
+
+    #[test]
+    fn a_file_whose_tests_are_all_skipped_has_tests() {
+        let yaml = "command: { a: { exit-status: 0, skip: true } }";
+        let expectations = parse(Path::new("goss.yaml"), yaml).unwrap();
+        assert_eq!(expectations.skipped, ["command a"]);
+        assert!(expectations.service.is_empty());
+    }
 }

@@ -12,6 +12,9 @@ use crate::check::image::ImageUnderTest;
 use crate::check::verdict::{Checks, TestCase};
 use crate::value;
 
+/// The reason why a test case is skipped.
+pub(super) const SKIPPED: &str = "the goss file skips it";
+
 /// The lines of an account file, split into fields.
 type Lines = Vec<Vec<String>>;
 
@@ -48,8 +51,7 @@ pub(super) fn check(
     expected: &GossExpectations,
 ) -> Result<TestCase, CheckError> {
     if expected.skip {
-        let reason = "the goss file skips it";
-        return Ok(TestCase::skipped(&image.name(), &expected.name, reason));
+        return Ok(TestCase::skipped(&image.name(), &expected.name, SKIPPED));
     }
     let mut checks = Checks::default();
     let subject = Subject::find(image, accounts, packages, &expected.subject)?;

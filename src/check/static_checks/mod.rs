@@ -37,7 +37,9 @@ pub(super) fn names(expected: &Expectations) -> Vec<String> {
     let fixed = config.into_iter().chain([ENVIRONMENT]).chain(reproducible).map(str::to_owned);
     let licenses = expected.license.iter().map(|license| license.name.clone());
     let goss = expected.goss.iter().map(|goss| goss.name.clone());
-    fixed.chain(expected.file.iter().map(file_name)).chain(licenses).chain(goss).collect()
+    let files = expected.file.iter().map(file_name);
+    let skipped = expected.skipped.iter().cloned();
+    fixed.chain(files).chain(licenses).chain(goss).chain(skipped).collect()
 }
 
 impl ImageUnderTest {
@@ -76,6 +78,8 @@ impl ImageUnderTest {
                 cases.push(goss::check(self, &accounts, &packages, expected)?);
             }
         }
+        let skipped = expected.skipped.iter();
+        cases.extend(skipped.map(|name| TestCase::skipped(&image, name, goss::SKIPPED)));
         Ok(cases)
     }
 
