@@ -47,9 +47,10 @@ pub struct ImageMetadata {
 
 /// Writes an image: base layers, then new layers, then [`finish`](Self::finish).
 pub trait ImageWriter: LayerSink {
-    /// Whether the sizes of uncompressed layers of base images matter. Finding out may take reading
-    /// them; otherwise their sizes as stored are given instead.
-    fn needs_base_sizes(&self) -> bool {
+    /// Whether the size of `layer`, which is one of a base image, matters when it is uncompressed.
+    /// Finding out may take reading it; otherwise its size as stored is given instead.
+    fn needs_base_size(&self, layer: &LayerBlob) -> bool {
+        let _ = layer;
         true
     }
 

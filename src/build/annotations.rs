@@ -2,13 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::archive::Image;
 use crate::image::manifest::{BASE_DIGEST, BASE_NAME, IMAGE_NAME, REF_NAME};
-use crate::image::{ContainerConfig, Reference};
+use crate::image::{ContainerConfig, Digest, RemoteReference};
 use crate::text;
 
 /// The names that the specification defines begin with this.
 const PREDEFINED: &str = "org.opencontainers.image.";
+
+/// The base of an image, for annotations.
+pub(super) struct AnnotatedBase {
+    /// Its name, with a tag or digest.
+    pub(super) reference: Option<String>,
+    /// The digest of its manifest.
+    pub(super) manifest: Option<Digest>,
+}
 
 /// The annotations that a recipe asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +53,7 @@ impl Annotations {
     /// the base.
     pub(super) fn of_image(
         &self,
-        base: Option<&Image>,
+        base: Option<&AnnotatedBase>,
         config: &ContainerConfig,
     ) -> BTreeMap<String, String> {
         let mut annotations = BTreeMap::new();
@@ -61,9 +68,10 @@ impl Annotations {
     }
 }
 
-fn of_base(base: Option<&Image>) -> impl Iterator<Item = (String, String)> {
-    let name = base.and_then(|base| base.references.first()?.parse::<Reference>().ok());
-    let name = name.map(|name| (BASE_NAME.to_owned(), name.normalized()));
+fn of_base(base: Option<&AnnotatedBase>) -> impl Iterator<Item = (String, String)> {
+    // As a reference in a registry, a name has its registry.
+    let name = base.and_then(|base| base.reference.as_ref()?.parse::<RemoteReference>().ok());
+    let name = name.map(|name| (BASE_NAME.to_owned(), name.to_string()));
     let digest = base.and_then(|base| base.manifest);
     let digest = digest.map(|digest| (BASE_DIGEST.to_owned(), digest.to_string()));
     name.into_iter().chain(digest)

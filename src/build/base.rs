@@ -118,7 +118,7 @@ impl Base {
             Some(registries) => registries.clone(),
             None => Registries::new(RegistryOptions::default())?,
         };
-        let remote = lock::open(&recipe.path, &registries, reference, &platform, recipe.limits)?;
+        let remote = lock::open(recipe, &registries, reference, &platform)?;
         let image = remote.image.clone();
         Ok(Self { image, files: OnceLock::new(), threads, remote: Some((registries, remote)) })
     }
@@ -135,6 +135,15 @@ impl Base {
              feature registry"
         );
         Err(BuildError::recipe(&recipe.path, problem))
+    }
+
+    /// The name of the image: `name:tag`, or `name@digest` if that is how it was opened in a
+    /// registry.
+    pub(crate) fn reference(&self) -> Option<String> {
+        let named = self.image.references.first().cloned();
+        #[cfg(feature = "registry")]
+        let named = named.or_else(|| Some(self.remote.as_ref()?.1.reference().to_string()));
+        named
     }
 
     /// The files of all its layers together. Reads the layers at the first call, unless the cache

@@ -33,8 +33,18 @@ pub(super) struct PullImage {
     final_image_tag: Option<String>,
     os: Option<String>,
     arch: Option<String>,
-    #[serde(rename = "hash", alias = "sha256")]
+    #[serde(rename = "tlsVerify", alias = "tls_verify")]
+    tls_verify: Option<bool>,
+    #[serde(rename = "name")]
+    _name: Option<IgnoredAny>,
+    #[serde(rename = "hash")]
     _hash: Option<IgnoredAny>,
+    #[serde(rename = "sha256")]
+    _sha256: Option<IgnoredAny>,
+    #[serde(rename = "outputHash", alias = "output_hash")]
+    _output_hash: Option<IgnoredAny>,
+    #[serde(rename = "outputHashAlgo", alias = "output_hash_algo")]
+    _output_hash_algo: Option<IgnoredAny>,
 }
 
 /// The base image of a recipe.
@@ -79,6 +89,13 @@ impl PullImage {
         let digest: Digest = self.image_digest.parse().map_err(|e| format!("imageDigest: {e}"))?;
         if let Some(os) = self.os.filter(|os| os != Platform::OS) {
             return Err(format!("os is {}; only {} is supported", text::quote(&os), Platform::OS));
+        }
+        if self.tls_verify == Some(false) {
+            return Err(
+                "tlsVerify = false is not supported; set insecure = true for the registry \
+                        in registries.conf"
+                    .to_owned(),
+            );
         }
         let platform = self.arch.map(|arch| arch.parse().map_err(|e| format!("arch: {e}")));
         // The image's own name matters only to those who load it.

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::BuildError;
+use super::lock_use::LockUse;
 use super::output::OutputFile;
-use super::recipe::now;
+use super::recipe::{Recipe, now};
 use crate::archive::ArchiveError;
 use crate::document;
 use crate::image::{Digest, Platform, RemoteReference};
@@ -126,31 +127,53 @@ impl LockFile {
     }
 
     /// Writes the file.
-    fn write(&self) -> Result<(), BuildError> {
+    fn write(&self, recipe: &Path) -> Result<(), BuildError> {
+        self.write_all().map_err(|error| match error {
+            ArchiveError::Write { target, source } if is_forbidden(&source) => {
+                let problem = format!(
+                    "{source}; run seatrial lock {} where the folder can be written, or pin the \
+                     base image with @sha256:...",
+                    text::path(recipe)
+                );
+                let source = io::Error::new(source.kind(), problem);
+                BuildError::Archive(ArchiveError::Write { target, source })
+            }
+            other => other.into(),
+        })
+    }
+
+    fn write_all(&self) -> Result<(), ArchiveError> {
         let failed = |source| ArchiveError::Write { target: text::path(&self.path), source };
         let content = toml::to_string(self).map_err(|error| failed(io::Error::other(error)))?;
         let output = OutputFile::beside(&self.path)?;
         let written = output.file().write_all(format!("{HEADER}{content}").as_bytes());
         written.map_err(failed)?;
-        Ok(output.persist()?)
+        output.persist()
     }
 }
 
+/// Whether the folder of a file cannot be written.
+fn is_forbidden(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
 /// Opens the image that `reference` names: the one that the lock file beside `recipe` has, or else
-/// the one that the registry has now, which is locked.
+/// the one that the registry has now, which is locked if the recipe's user allows that.
 pub(crate) fn open(
-    recipe: &Path,
+    recipe: &Recipe,
     registries: &Registries,
     reference: &RemoteReference,
     platform: &Platform,
-    limits: crate::archive::Limits,
 ) -> Result<RemoteImage, BuildError> {
+    let (lock_use, limits) = (recipe.lock_use, recipe.limits);
+    let recipe = &*recipe.path;
     if reference.digest.is_some() {
         return Ok(registries.open(reference, platform, limits)?);
     }
     let file = LockFile::beside(recipe)?;
     if let Some(digest) = file.get(reference, platform) {
-        let locked = registries.open(&reference.at(digest), platform, limits);
+        // The image has its tag, as in the build that locked it.
+        let locked = registries.open(&reference.pinned(digest), platform, limits);
         let how = || {
             format!(
                 "{} locks {reference} to it; seatrial lock --update {} locks what the tag \
@@ -161,17 +184,28 @@ pub(crate) fn open(
         };
         return Ok(locked.map_err(|error| error.explain_not_found(how))?);
     }
+    if lock_use == LockUse::Require {
+        let problem = format!(
+            "{} does not lock {reference} for {platform}; run seatrial lock {}",
+            text::path(&file.path),
+            text::path(recipe)
+        );
+        return Err(BuildError::recipe(recipe, problem));
+    }
     let image = registries.open(reference, platform, limits)?;
+    if lock_use == LockUse::Read {
+        return Ok(image);
+    }
     let _exclusive = exclusive(recipe);
     let mut file = LockFile::beside(recipe)?;
     // The build of another recipe in the folder may have locked it in the meantime.
     if let Some(digest) = file.get(reference, platform)
         && digest != image.manifest_digest
     {
-        return Ok(registries.open(&reference.at(digest), platform, limits)?);
+        return Ok(registries.open(&reference.pinned(digest), platform, limits)?);
     }
     file.insert(reference, platform, &image);
-    file.write()?;
+    file.write(recipe)?;
     Ok(image)
 }
 
@@ -220,7 +254,7 @@ pub(crate) fn lock(
         }
     }
     if changed {
-        file.write()?;
+        file.write(recipe)?;
     }
     Ok(result)
 }

@@ -40,6 +40,8 @@ mod links;
 mod listing;
 #[cfg(feature = "registry")]
 pub(crate) mod lock;
+#[cfg(feature = "registry")]
+mod lock_use;
 mod merge;
 mod merged_layer;
 mod nar_size;
@@ -87,11 +89,13 @@ pub use explain::{
 };
 pub use format::{Format, Options, Output};
 pub use layers::{LayerOutline, read_path_graph};
+#[cfg(feature = "registry")]
+pub use lock_use::LockUse;
 pub use overrides::Overrides;
 pub use plan::Plan;
 pub use planning::plan;
 #[cfg(feature = "registry")]
-pub(crate) use push::{PushedImage, bill_of_materials, push, push_images};
+pub(crate) use push::{PushedImage, PushedImages, bill_of_materials, push, push_images};
 pub use recipe::{Recipe, Store, TimeSetting};
 pub use reference::references;
 pub use stream_conf::stream_conf;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::BuildError;
 use super::account_files::ImageAccounts;
+use super::annotations::AnnotatedBase;
 use super::assignment::Assignment;
 use super::base::Base;
 use super::inputs::{Content, PlannedPath};
@@ -70,8 +71,11 @@ impl Plan {
 
     /// The annotations of the image's manifest.
     pub(super) fn annotations(&self) -> BTreeMap<String, String> {
-        let base = self.base.as_ref().map(|base| &base.image);
-        self.recipe.annotations.of_image(base, &self.config)
+        let base = self.base.as_ref().map(|base| AnnotatedBase {
+            reference: base.reference(),
+            manifest: base.image.manifest,
+        });
+        self.recipe.annotations.of_image(base.as_ref(), &self.config)
     }
 
     /// The platform of the image.
@@ -81,9 +85,9 @@ impl Plan {
 
     /// The base image, for bills of materials.
     pub fn base_image(&self) -> Option<BaseImage> {
-        let base = self.base.as_ref().map(|base| &base.image)?;
-        let digest = base.manifest.unwrap_or_else(|| base.id());
-        Some(BaseImage { reference: base.references.first().cloned(), digest })
+        let base = self.base.as_ref()?;
+        let digest = base.image.manifest.unwrap_or_else(|| base.image.id());
+        Some(BaseImage { reference: base.reference(), digest })
     }
 
     /// Leaves the file `output`, which the build is going to write, out of the contents.

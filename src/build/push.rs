@@ -11,7 +11,7 @@ use crate::archive::{FileSystem, Image};
 use crate::image::manifest::OciPlatform;
 use crate::image::{RemoteReference, Summary};
 use crate::registry::{Artifact, PushOptions, PushReport, Pusher, Registries, RegistryError};
-use crate::sbom::{BaseImage, Bill, SbomFormat};
+use crate::sbom::{BaseImage, Bill, ImageName, SbomFormat};
 
 /// Builds the images of `plans`, which differ in their platform, and pushes them to `references`.
 /// Layers that are cached are not read unless they must be sent. A bill of materials in the format
@@ -57,11 +57,10 @@ fn push_once(
         match write_image(plan, options.threads, &cache, none, &mut pusher, progress) {
             Ok(summary) => {
                 if let Some(format) = sbom {
-                    let names = summary.references.clone();
                     let base_layers =
                         summary.layers.iter().filter(|layer| layer.contents.base).count();
                     let base = (plan.base_image(), base_layers);
-                    attach(&mut pusher, format, names, base, options.threads)?;
+                    attach(&mut pusher, format, references, base, options.threads)?;
                 }
                 summaries.push(summary);
             }
@@ -78,9 +77,18 @@ pub(crate) struct PushedImage {
     pub(crate) sizes: Vec<u64>,
     /// Its base image, if that is known.
     pub(crate) base: Option<BaseImage>,
+    /// The annotations of its manifest.
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
-/// Pushes `images`, which differ in their platform, to `references`. Layers that are not compressed
+/// Images that are pushed together, and differ in their platform.
+pub(crate) struct PushedImages {
+    pub(crate) images: Vec<PushedImage>,
+    /// The annotations of their index, if they have one.
+    pub(crate) index_annotations: Option<BTreeMap<String, String>>,
+}
+
+/// Pushes `images` to `references`. Layers that are not compressed
 /// are compressed, the others and the configs stay the same, byte for byte. A bill of materials in
 /// the format `sbom` is attached to each image.
 ///
@@ -88,7 +96,7 @@ pub(crate) struct PushedImage {
 /// If a layer cannot be read, or a registry does not take the image; nothing is tagged then.
 pub(crate) fn push_images(
     registries: &Registries,
-    images: &[PushedImage],
+    images: &PushedImages,
     references: &[RemoteReference],
     options: PushOptions,
     sbom: Option<SbomFormat>,
@@ -98,11 +106,13 @@ pub(crate) fn push_images(
         let cache = DiskCache::open(cache, options.compression);
         let blobs = cache.blobs().cloned();
         let mut pusher = registries.pusher(references, options, blobs, |_| ())?;
-        let written = images.iter().try_for_each(|PushedImage { image, sizes, base }| {
-            write_all(&mut pusher, image, sizes)?;
+        if let Some(annotations) = &images.index_annotations {
+            pusher.annotate_index(annotations.clone());
+        }
+        let written = images.images.iter().try_for_each(|pushed| {
+            write_all(&mut pusher, pushed)?;
             let Some(format) = sbom else { return Ok(()) };
-            let names = image.references.clone();
-            attach(&mut pusher, format, names, (base.clone(), 0), options.threads)
+            attach(&mut pusher, format, references, (pushed.base.clone(), 0), options.threads)
         });
         match written {
             Ok(()) => Ok(pusher.close()?),
@@ -115,44 +125,48 @@ pub(crate) fn push_images(
     }
 }
 
-fn write_all(pusher: &mut Pusher, image: &Image, sizes: &[u64]) -> Result<(), BuildError> {
+fn write_all(pusher: &mut Pusher, pushed: &PushedImage) -> Result<(), BuildError> {
+    let PushedImage { image, sizes, annotations, .. } = pushed;
     for (layer, size) in image.layers.iter().zip(sizes) {
         pusher.copy_layer(layer, *size)?;
     }
     let platform = OciPlatform::from(&image.config);
-    pusher.finish_image(&image.raw_config, platform, BTreeMap::new()).map_err(write_failed)?;
+    let annotations = annotations.clone();
+    pusher.finish_image(&image.raw_config, platform, annotations).map_err(write_failed)?;
     Ok(())
 }
 
-/// Attaches a bill of materials to the image that was written last, whose references are `names`.
+/// Attaches a bill of materials to the image that was written last and is pushed to `references`.
 /// `base` is its base image, and the number of layers that are from there.
 fn attach(
     pusher: &mut Pusher,
     format: SbomFormat,
-    names: Vec<String>,
+    references: &[RemoteReference],
     base: (Option<BaseImage>, usize),
     threads: usize,
 ) -> Result<(), BuildError> {
-    let image = pusher.last_image(names)?;
-    let artifact = bill_of_materials(&image, format, base, threads)?;
+    let image = pusher.last_image()?;
+    let artifact = bill_of_materials(&image, format, references, base, threads)?;
     pusher.attach(&artifact).map_err(|error| {
         pusher.take_failure().map_or_else(|| write_failed(error).into(), BuildError::from)
     })
 }
 
-/// The bill of materials of `image`, to be attached to it. `base` is its base image, and the number
-/// of layers that are from there.
+/// The bill of materials of `image`, to be attached to it; the image is pushed to `references`.
+/// `base` is its base image, and the number of layers that are from there.
 ///
 /// # Errors
 /// If a layer of the image cannot be read.
 pub(crate) fn bill_of_materials(
     image: &Image,
     format: SbomFormat,
+    references: &[RemoteReference],
     base: (Option<BaseImage>, usize),
     threads: usize,
 ) -> Result<Artifact, BuildError> {
     let files = FileSystem::read(image, threads)?;
-    let bill = Bill::collect(image, &files, base.0, base.1)?;
+    let mut bill = Bill::collect(image, &files, base.0, base.1)?;
+    bill.image.name = ImageName::common(references);
     let content = format.document(&bill).into_bytes();
     let file_name = format!("sbom.{}", format.suffix());
     let (media_type, created) = (format.media_type(), bill.image.created);

@@ -34,7 +34,8 @@ pub(super) fn write_image(
     let (mut diff_ids, mut sizes) = (Vec::new(), Vec::new());
     if let Some(base) = &plan.base {
         let stored = base.image.layers.iter().map(|layer| layer.bytes.len()).collect::<Vec<_>>();
-        let base_sizes = if writer.needs_base_sizes() { base.sizes()? } else { &stored };
+        let needs_sizes = base.image.layers.iter().any(|layer| writer.needs_base_size(layer));
+        let base_sizes = if needs_sizes { base.sizes()? } else { &stored };
         for (index, (layer, size)) in base.image.layers.iter().zip(base_sizes).enumerate() {
             if index >= present.count {
                 writer.copy_layer(layer, *size)?;

@@ -1,6 +1,8 @@
 //! Access of recipes to the registries of their base images.
 
 use super::images::Access;
+#[cfg(feature = "registry")]
+use crate::build::LockUse;
 use crate::build::Recipe;
 #[cfg(feature = "registry")]
 use crate::image::Location;
@@ -8,11 +10,28 @@ use crate::image::Location;
 use crate::registry::Registries;
 
 impl Access<'_> {
+    /// The same access for a command that writes no lock files.
+    #[cfg(feature = "registry")]
+    pub(super) fn reading(mut self) -> Self {
+        self.only_reads = true;
+        self
+    }
+
+    /// The same access: without registries, there are no lock files.
+    #[cfg(not(feature = "registry"))]
+    pub(super) fn reading(self) -> Self {
+        self
+    }
+
     /// Gives `recipe` access to the registry of its base image, if that is in one.
     #[cfg(feature = "registry")]
     pub(super) fn for_recipe(&self, recipe: Recipe) -> anyhow::Result<Recipe> {
         let registries = self.registries_of_bases([&recipe])?;
-        Ok(Recipe { registries, ..recipe })
+        let lock_use = match recipe.lock_use {
+            LockUse::Write if self.only_reads => LockUse::Read,
+            given => given,
+        };
+        Ok(Recipe { registries, lock_use, ..recipe })
     }
 
     /// The registries, if the base image of one of `recipes` is in one.

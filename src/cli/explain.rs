@@ -44,7 +44,7 @@ const ORIGINS: usize = 46;
 const ENTRIES_MAX: usize = 40;
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let plan = args.recipe.plan(&Platform::host())?;
+    let plan = args.recipe.plan_reading(&Platform::host())?;
     let query = args.query.as_deref();
     if let Some(path) = query.filter(|query| query.starts_with('/')) {
         let explained = explain_path(&plan, path, args.recipe.threads(), args.recipe.cache())?;

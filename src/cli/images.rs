@@ -44,6 +44,9 @@ pub(super) struct Access<'a> {
     targets: Vec<RemoteReference>,
     #[cfg(feature = "registry")]
     cache: bool,
+    /// Whether lock files are only read.
+    #[cfg(feature = "registry")]
+    pub(super) only_reads: bool,
     #[cfg(feature = "registry")]
     registries: OnceCell<Registries>,
     #[cfg(not(feature = "registry"))]
@@ -61,7 +64,8 @@ pub(super) struct Opened {
 impl<'a> Access<'a> {
     #[cfg(feature = "registry")]
     pub(super) fn new(args: &'a RegistryArgs, cache: bool) -> Self {
-        Self { args, side: None, targets: Vec::new(), cache, registries: OnceCell::new() }
+        let (targets, registries) = (Vec::new(), OnceCell::new());
+        Self { args, side: None, targets, cache, only_reads: false, registries }
     }
 
     /// Access with the user name and password of `args` only for the registries of `targets`, if

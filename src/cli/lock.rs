@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::args::RecipeArgs;
+use super::exit::UsageError;
 use super::streams::stdout;
 use crate::build::lock::{self, Locked};
 use crate::image::{Location, Platform, RemoteReference};
@@ -27,6 +28,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    if args.recipe.is_locked() {
+        return Err(UsageError("lock writes seatrial.lock; --locked is for other commands").into());
+    }
     let access = args.recipe.access();
     let recipes = args.recipe.read_all()?;
     let base = |recipe: &crate::build::Recipe| match &recipe.from_image {
@@ -46,7 +50,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let locked = lock::lock(&recipe.path, access.registries()?, &references, limits, args.update)?;
     for Locked { image, before } in locked {
         let change = before.map(|digest| format!(" (was {digest})")).unwrap_or_default();
-        let reference = text::shorten(&image.reference);
+        // Scripts read it, so it is never shortened.
+        let reference = text::escape(&image.reference);
         writeln!(output, "{reference} {} {}{change}", image.platform, image.digest)?;
     }
     Ok(())

@@ -122,6 +122,7 @@ fn push_recipe(args: &Args) -> anyhow::Result<PushReport> {
         given => given.to_vec(),
     };
     let access = args.recipe.access_for(&targets);
+    let access = if args.dry_run { access.reading() } else { access };
     let plan = |recipe| args.recipe.plan_recipe(recipe, &access);
     let plans = recipes.into_iter().map(plan).collect::<anyhow::Result<Vec<_>>>()?;
     let references = match (&*args.references, plans.first()) {
@@ -189,7 +190,8 @@ fn print(args: &Args, report: &PushReport) -> anyhow::Result<()> {
         return Ok(());
     }
     for pushed in &report.pushed {
-        writeln!(output, "{}", text::shorten(&pushed.reference))?;
+        // Scripts read it, so it is never shortened.
+        writeln!(output, "{}", text::escape(&pushed.reference))?;
         let verb = if report.dry_run { "would send" } else { "sent" };
         let size = indicatif::HumanBytes(pushed.sent_bytes);
         let summary = format!(
@@ -206,9 +208,12 @@ fn print(args: &Args, report: &PushReport) -> anyhow::Result<()> {
         let (kind, digest) = (&attached.artifact_type, attached.digest);
         writeln!(messages(), "{verb} {kind} {digest} to {}", attached.subject)?;
     }
+    for note in &report.notes {
+        writeln!(messages(), "note: {note}")?;
+    }
     if !report.dry_run && !report.pushed.is_empty() {
         let names: Vec<_> =
-            report.pushed.iter().map(|pushed| text::shorten(&pushed.reference)).collect();
+            report.pushed.iter().map(|pushed| text::escape(&pushed.reference)).collect();
         writeln!(messages(), "to sign: cosign sign --yes {}", names.join(" "))?;
     }
     Ok(())

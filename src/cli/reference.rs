@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.recipe.threads();
     let mut references = recipe.references();
     if references.is_empty() {
-        let mut plan = args.recipe.plan_recipe(recipe, &args.recipe.access())?;
+        let mut plan = args.recipe.plan_recipe(recipe, &args.recipe.access().reading())?;
         let name = plan.recipe().name.base_name();
         let output = args.output.clone().unwrap_or_else(|| format!("{name}.tar").into());
         leave_out(std::slice::from_mut(&mut plan), output.metadata().ok().as_ref());

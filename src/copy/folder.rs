@@ -1,31 +1,41 @@
-//! An OCI layout in a folder that gets an image: a new one appears when it is complete, and one
-//! with other images lists the new image when all its blobs are there.
+//! An OCI layout in a folder that gets an image: its index lists the image when all its blobs are
+//! there.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
+use super::options::BUFFER_SIZE;
 use crate::archive::ArchiveError;
 use crate::archive::oci::{INDEX, LAYOUT, LayoutWriter, blob_name, copy_blob, name_of};
 use crate::build::output::{self, OutputFile};
 use crate::document;
 use crate::image::Digest;
+use crate::image::digest::Hasher;
 use crate::image::manifest::{Descriptor, OCI_LAYOUT, OciIndex};
 use crate::text;
 
 /// The folder of blobs.
 const BLOBS: &str = "blobs/sha256";
 
-/// A layout that is being written.
+/// A layout that is being written. A new one has its blobs first and its index last: if the process
+/// is killed, the next copy finds what is there.
 #[derive(Debug)]
 pub(super) struct LayoutFolder {
-    /// The folder that is written to.
     folder: PathBuf,
-    /// A new layout, and the folder that it becomes.
-    new: Option<(TempDir, PathBuf)>,
+    /// The folder of blobs, locked together with other copies into this layout.
+    blobs: File,
+    begun: Begun,
+}
+
+/// The parts that this copy has created, which are removed if it fails.
+#[derive(Clone, Copy, Debug, Default)]
+struct Begun {
+    folder: bool,
+    layout: bool,
 }
 
 impl LayoutFolder {
@@ -34,34 +44,30 @@ impl LayoutFolder {
     /// # Errors
     /// If `path` is something else, or a folder cannot be created.
     pub(super) fn open(path: &Path) -> Result<Self, ArchiveError> {
-        if path.join(LAYOUT).is_file() {
-            fs::create_dir_all(path.join(BLOBS)).map_err(failed(path))?;
-            return Ok(Self { folder: path.to_owned(), new: None });
-        }
-        match fs::read_dir(path).map(|mut entries| entries.next().is_none()) {
-            Ok(true) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Ok(false) => {
-                let problem = "the folder has files, but is not an OCI layout; name a layout, or \
-                               a folder that is empty or does not exist";
-                return Err(ArchiveError::invalid(path, problem));
+        loop {
+            let mut begun = Begun::default();
+            match fs::create_dir(path) {
+                Ok(()) => begun.folder = true,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(output::failed(path, error.kind().into())),
             }
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            if !path.is_dir() {
                 let problem = "it is a file; to write an OCI layout in a tar, write oci-archive:";
                 return Err(ArchiveError::invalid(path, problem));
             }
-            Err(error) => return Err(failed(path)(error)),
+            let folder = File::open(path).map_err(failed(path))?;
+            // Not every file system has locks.
+            let _ = folder.lock();
+            // Another copy may have failed in the meantime, and removed what it had begun.
+            if !is_same_file(&folder, path) {
+                continue;
+            }
+            begin(path, &mut begun)?;
+            fs::create_dir_all(path.join(BLOBS)).map_err(failed(path))?;
+            let blobs = File::open(path.join(BLOBS)).map_err(failed(path))?;
+            let _ = blobs.lock_shared();
+            return Ok(Self { folder: path.to_owned(), blobs, begun });
         }
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let temporary = tempfile::Builder::new()
-            .prefix(".seatrial-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .tempdir_in(parent.unwrap_or(Path::new(".")))
-            .map_err(|error| output::failed(path, error.kind().into()))?;
-        let folder = temporary.path().to_owned();
-        fs::create_dir_all(folder.join(BLOBS)).map_err(failed(path))?;
-        fs::write(folder.join(LAYOUT), OCI_LAYOUT).map_err(failed(path))?;
-        Ok(Self { folder, new: Some((temporary, path.to_owned())) })
     }
 
     /// Writes the file `name` with `write`; it appears when it is complete.
@@ -114,7 +120,8 @@ fn is_same(entry: &Value, root: &Descriptor) -> bool {
 
 impl LayoutWriter for LayoutFolder {
     fn has(&self, digest: Digest) -> bool {
-        self.folder.join(blob_name(digest)).is_file()
+        let path = self.folder.join(blob_name(digest));
+        path.is_file() && File::open(path).is_ok_and(|file| has_digest(file, digest))
     }
 
     fn blob(
@@ -126,13 +133,68 @@ impl LayoutWriter for LayoutFolder {
         self.write(&blob_name(digest), |mut file| copy_blob(digest, size, source, &mut file))
     }
 
-    fn finish(self, root: Descriptor) -> Result<(), ArchiveError> {
+    fn finish(mut self, root: Descriptor) -> Result<(), ArchiveError> {
         self.list(&root)?;
-        let Some((temporary, path)) = self.new else { return Ok(()) };
-        // An empty folder of that name is replaced.
-        fs::rename(temporary.path(), &path).map_err(failed(&path))?;
-        drop(temporary.keep());
+        self.begun = Begun::default();
         Ok(())
+    }
+}
+
+impl Drop for LayoutFolder {
+    fn drop(&mut self) {
+        let Begun { folder, layout } = self.begun;
+        if !layout {
+            return;
+        }
+        let lock = File::open(&self.folder);
+        let _lock = lock.inspect(|lock| drop(lock.lock()));
+        let is_shared = matches!(self.blobs.try_lock(), Err(TryLockError::WouldBlock));
+        // Another copy may be writing the layout, or have completed it.
+        if is_shared || self.folder.join(INDEX).exists() {
+            return;
+        }
+        let _ = fs::remove_dir_all(self.folder.join(BLOBS));
+        let _ = fs::remove_dir(self.folder.join("blobs"));
+        let _ = fs::remove_file(self.folder.join(LAYOUT));
+        if folder {
+            let _ = fs::remove_dir(&self.folder);
+        }
+    }
+}
+
+/// Writes `oci-layout` into the folder `path`, if it is empty.
+fn begin(path: &Path, begun: &mut Begun) -> Result<(), ArchiveError> {
+    if path.join(LAYOUT).is_file() {
+        return Ok(());
+    }
+    if fs::read_dir(path).map_err(failed(path))?.next().is_some() {
+        let problem = "the folder has files, but is not an OCI layout; name a layout, or a folder \
+                       that is empty or does not exist";
+        return Err(ArchiveError::invalid(path, problem));
+    }
+    let file = OutputFile::beside(&path.join(LAYOUT))?;
+    file.file().write_all(OCI_LAYOUT.as_ref()).map_err(failed(path))?;
+    begun.layout = true;
+    file.persist()
+}
+
+/// Whether `file` is the one at `path`.
+fn is_same_file(file: &File, path: &Path) -> bool {
+    let (Ok(own), Ok(there)) = (file.metadata(), path.metadata()) else { return false };
+    (own.dev(), own.ino()) == (there.dev(), there.ino())
+}
+
+/// Whether the content of `file` has the digest `digest`.
+fn has_digest(mut file: File, digest: Digest) -> bool {
+    let mut hasher = Hasher::default();
+    let mut buffer = vec![0; BUFFER_SIZE];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return hasher.finish() == digest,
+            Ok(count) => hasher.update(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return false,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod options;
 mod single;
 mod source;
 
+use std::collections::BTreeMap;
 use std::io::BufWriter;
 use std::path::Path;
 
@@ -21,7 +22,7 @@ use self::options::BUFFER_SIZE;
 use crate::archive::oci::{ImageTree, LayoutTar, LayoutWriter, TreeDocument, made_tree};
 use crate::archive::{ArchiveError, Image, verify};
 use crate::build::output::OutputFile;
-use crate::build::{BuildError, PushedImage, bill_of_materials, push_images};
+use crate::build::{BuildError, PushedImage, PushedImages, bill_of_materials, push_images};
 use crate::image::manifest::Descriptor;
 use crate::image::{ImagePath, RemoteReference};
 use crate::registry::{Artifact, PushReport, Registries};
@@ -44,11 +45,13 @@ pub(crate) fn to_registry(
     let Some(mut tree) = source.tree(options.platform.as_ref())? else {
         let image = source.image(options.platform.as_ref())?.0;
         let id = image.id();
-        let report = push_verified(registries, vec![(image, None)], references, None, options)?;
+        let images = Unverified::single(image, source.manifest_annotations(options)?);
+        let report = push_verified(registries, images, references, None, options)?;
         let mut copied = reported(&report);
         let note = "its layers are not compressed and it has no manifest; layers were compressed \
                     for the registry";
         copied.notes = vec![note.to_owned()];
+        copied.notes.extend(report.notes);
         copied.id = Some(id);
         return Ok(copied);
     };
@@ -86,21 +89,15 @@ pub(crate) fn push(
             let push = options.push;
             let progress = move |bytes| progress(bytes);
             let bills = match sbom {
-                Some(format) => bills(&source, &tree, format, options)?,
+                Some(format) => bills(&source, &tree, format, references, options)?,
                 None => Vec::new(),
             };
             return Ok(registries.push_tree(tree, references, &bills, from, push, progress)?);
         }
-        Some(tree) => {
-            let images = source.images(&tree)?.into_iter();
-            images
-                .map(|image| {
-                    let base = base_of(&image, &tree);
-                    (image, base)
-                })
-                .collect()
+        Some(tree) => Unverified::of_tree(source.images(&tree)?, &tree),
+        None => {
+            Unverified::single(source.image(platform)?.0, source.manifest_annotations(options)?)
         }
-        None => vec![(source.image(platform)?.0, None)],
     };
     push_verified(registries, images, references, sbom, options)
 }
@@ -110,6 +107,7 @@ fn bills(
     source: &Source,
     tree: &ImageTree,
     format: SbomFormat,
+    references: &[RemoteReference],
     options: &CopyOptions,
 ) -> Result<Vec<(Descriptor, Artifact)>, BuildError> {
     source.prefetch(tree)?;
@@ -117,7 +115,7 @@ fn bills(
     for image in source.images(tree)? {
         let Some(document) = document_of(&image, tree) else { continue };
         let base = base_of(&image, tree);
-        let bill = bill_of_materials(&image, format, (base, 0), options.threads)?;
+        let bill = bill_of_materials(&image, format, references, (base, 0), options.threads)?;
         bills.push((document.descriptor.clone(), bill));
     }
     Ok(bills)
@@ -133,20 +131,47 @@ fn base_of(image: &Image, tree: &ImageTree) -> Option<BaseImage> {
     BaseImage::of_annotations(&document_of(image, tree)?.annotations())
 }
 
-/// Verifies and pushes `images`, each with its base if that is known, whose layers are compressed
-/// if they are not yet.
+/// Images that get new manifests, with their annotations.
+struct Unverified {
+    images: Vec<(Image, BTreeMap<String, String>)>,
+    index_annotations: Option<BTreeMap<String, String>>,
+}
+
+impl Unverified {
+    fn single(image: Image, annotations: BTreeMap<String, String>) -> Self {
+        Self { images: vec![(image, annotations)], index_annotations: None }
+    }
+
+    /// The images of `tree`.
+    fn of_tree(images: Vec<Image>, tree: &ImageTree) -> Self {
+        let annotated = |image: Image| {
+            let annotations = document_of(&image, tree).map(TreeDocument::annotations);
+            (image, annotations.unwrap_or_default())
+        };
+        let is_own = |root: &&TreeDocument| {
+            images.iter().any(|image| image.manifest == Some(root.descriptor.digest))
+        };
+        let root = tree.documents.last().filter(|root| !is_own(root));
+        let index_annotations = root.map(TreeDocument::annotations);
+        Self { images: images.into_iter().map(annotated).collect(), index_annotations }
+    }
+}
+
+/// Verifies and pushes `images`, whose layers are compressed if they are not yet.
 fn push_verified(
     registries: &Registries,
-    images: Vec<(Image, Option<BaseImage>)>,
+    unverified: Unverified,
     references: &[RemoteReference],
     sbom: Option<SbomFormat>,
     options: &CopyOptions,
 ) -> Result<PushReport, BuildError> {
-    let mut verified = Vec::new();
-    for (image, base) in images {
+    let Unverified { images, index_annotations } = unverified;
+    let mut verified = PushedImages { images: Vec::new(), index_annotations };
+    for (image, annotations) in images {
         let layers = verify::layers(&image, options.threads)?;
         let sizes = layers.iter().map(|layer| layer.size).collect();
-        verified.push(PushedImage { image, sizes, base });
+        let base = BaseImage::of_annotations(&annotations);
+        verified.images.push(PushedImage { image, sizes, base, annotations });
     }
     push_images(registries, &verified, references, options.push, sbom, options.cache)
 }

@@ -6,7 +6,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::entry;
-use crate::archive::oci::{ImageTree, LayoutSource, name_of, named};
+use super::options::CopyOptions;
+use crate::archive::oci::{ImageTree, LayoutSource, TreeDocument, name_of, named};
 use crate::archive::open::{self, OpenFiles, open_files};
 use crate::archive::{ArchiveError, Image, ImageSelector, Limits, check_spelling};
 use crate::build::BuildError;
@@ -203,6 +204,17 @@ impl Source {
         };
         image.check_platform(platform)?;
         Ok((image, selected_from))
+    }
+
+    /// The annotations of the manifest that the image has for one platform, if it has one.
+    pub(super) fn manifest_annotations(
+        &self,
+        options: &CopyOptions,
+    ) -> Result<BTreeMap<String, String>, BuildError> {
+        let platform = options.platform.clone().unwrap_or_else(Platform::host);
+        let tree = self.whole_tree(Some(&platform))?;
+        let root = tree.as_ref().and_then(|tree| tree.documents.last());
+        Ok(root.map(TreeDocument::annotations).unwrap_or_default())
     }
 
     /// The only image of `tree`, and the index from which it was selected.

@@ -63,6 +63,13 @@ impl RemoteReference {
         Self { tag: None, digest: Some(digest), ..self.clone() }
     }
 
+    /// The same reference with `digest`: the tag stays, but the digest decides.
+    #[cfg(feature = "registry")]
+    #[must_use]
+    pub(crate) fn pinned(&self, digest: Digest) -> Self {
+        Self { digest: Some(digest), ..self.clone() }
+    }
+
     /// The path component of the API for the image: its digest, or else its tag.
     pub fn manifest_name(&self) -> String {
         match (&self.digest, &self.tag) {

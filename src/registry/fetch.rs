@@ -2,7 +2,7 @@
 
 use super::download::{self, Document};
 use super::error::into_io;
-use super::{Registries, RegistryError, known};
+use super::{Registries, RegistryError};
 use crate::archive::StoredLayer;
 use crate::archive::blob::FileSlice;
 use crate::archive::oci::is_foreign;
@@ -150,7 +150,7 @@ impl Registries {
             let fetched = async {
                 let (client, _) = sources.first().await?;
                 let blob = download::blob(&client, self.store(), descriptor, progress).await?;
-                known::add(&client.registry, &client.repository, descriptor.digest);
+                self.known().add(&client.registry, &client.repository, descriptor.digest);
                 Ok(blob)
             };
             match fetched.await {
@@ -169,7 +169,7 @@ impl Registries {
         let (registries, reference) = (self.clone(), reference.clone());
         let blob = descriptor.clone();
         // To mount the layer from there, if it is pushed to another repository.
-        known::add(reference.registry(), reference.repository(), descriptor.digest);
+        self.known().list(&reference, descriptor.digest);
         let fetch = move || {
             let fetched = registries.run(registries.blob(&reference, &blob, &|_| ()));
             fetched.map_err(into_io)

@@ -64,6 +64,7 @@ pub use secret::{Credentials, Secret};
 use crate::image::RemoteReference;
 use client::Client;
 use endpoint::Endpoint;
+use known::KnownRepositories;
 use mirrors::Mirrors;
 use notices::Notices;
 use store::BlobStore;
@@ -81,6 +82,7 @@ struct Shared {
     /// The clients by the name of their repository, those of mirrors apart.
     clients: Mutex<BTreeMap<(bool, String), Arc<Client>>>,
     store: BlobStore,
+    known: Arc<KnownRepositories>,
     /// Read when they are needed.
     mirrors: OnceLock<Mirrors>,
     /// The repositories of mirrors that failed, which are not asked again.
@@ -112,7 +114,7 @@ impl Shared {
     fn prune(&self) {
         if self.store.has_grown() {
             self.store.prune();
-            known::prune();
+            self.known.prune();
         }
     }
 }
@@ -126,12 +128,14 @@ impl Registries {
         let runtime = Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
         let runtime = Some(runtime.map_err(RegistryError::Runtime)?);
         let store = BlobStore::open(options.cache)?;
+        let known = Arc::new(KnownRepositories::new(options.cache));
         Ok(Self(Arc::new(Shared {
             runtime,
             notices: Arc::new(Notices::new(options.note)),
             options,
             clients: Mutex::default(),
             store,
+            known,
             mirrors: OnceLock::new(),
             failed_mirrors: StdMutex::default(),
         })))
@@ -144,6 +148,10 @@ impl Registries {
 
     fn store(&self) -> &BlobStore {
         &self.0.store
+    }
+
+    fn known(&self) -> &Arc<KnownRepositories> {
+        &self.0.known
     }
 
     fn handle(&self) -> Result<&Handle, RegistryError> {

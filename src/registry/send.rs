@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 
+use super::RegistryError;
 use super::body::Body;
 use super::client::Client;
+use super::known::KnownRepositories;
 use super::upload::{self, Mounted};
-use super::{RegistryError, known};
 use crate::archive::blob::FileSlice;
 use crate::image::Digest;
 
@@ -30,6 +31,7 @@ pub(super) struct Destination {
     asking: Semaphore,
     sending: Semaphore,
     pub(super) counts: Counts,
+    known: Arc<KnownRepositories>,
     /// Whether nothing is sent.
     dry_run: bool,
 }
@@ -50,13 +52,19 @@ pub(super) struct Parcel {
 }
 
 impl Destination {
-    pub(super) fn new(client: Arc<Client>, present: BTreeSet<Digest>, dry_run: bool) -> Self {
+    pub(super) fn new(
+        client: Arc<Client>,
+        present: BTreeSet<Digest>,
+        known: Arc<KnownRepositories>,
+        dry_run: bool,
+    ) -> Self {
         Self {
             client,
             present,
             asking: Semaphore::new(ASKED),
             sending: Semaphore::new(SENT),
             counts: Counts::default(),
+            known,
             dry_run,
         }
     }
@@ -73,7 +81,7 @@ impl Destination {
         let _permit = self.sending.acquire().await;
         let Client { registry, repository, .. } = &*self.client;
         let mut others: Vec<String> = siblings.iter().copied().map(str::to_owned).collect();
-        others.extend(known::others(registry, repository, *digest));
+        others.extend(self.known.others(registry, repository, *digest));
         others.truncate(MOUNTS_MAX);
         if self.dry_run {
             // A sibling would have the blob before this repository.
@@ -89,7 +97,7 @@ impl Destination {
             match upload::mount(&self.client, *digest, from).await {
                 Ok(Mounted::Yes) => {
                     count(&self.counts.mounted, 1);
-                    known::add(registry, repository, *digest);
+                    self.known.add(registry, repository, *digest);
                     return Ok(());
                 }
                 Ok(Mounted::No(begun)) => session = Some(begun),
@@ -99,7 +107,7 @@ impl Destination {
         }
         let body = fetched(body.clone()).await?;
         upload::blob(&self.client, *digest, &body, session, progress).await?;
-        known::add(registry, repository, *digest);
+        self.known.add(registry, repository, *digest);
         self.count_sent(&body);
         Ok(())
     }

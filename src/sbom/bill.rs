@@ -9,7 +9,7 @@ use super::package::{Ecosystem, Package};
 use super::store_path;
 use crate::archive::{ArchiveError, FileSystem, Image};
 use crate::image::manifest::{BASE_DIGEST, BASE_NAME};
-use crate::image::{DiffId, Digest, Reference};
+use crate::image::{DiffId, Digest, Reference, RemoteReference};
 
 /// A bill of materials.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub struct Bill {
 /// An image that a bill describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageFacts {
-    /// The reference, if it has one.
-    pub reference: Option<Reference>,
+    /// The name, if it has one.
+    pub name: Option<ImageName>,
     /// The image ID: the digest of its config.
     pub id: Digest,
     /// The digest of its manifest, if its format has one.
@@ -37,6 +37,63 @@ pub struct ImageFacts {
     pub created: String,
     /// The platform: operating system, architecture and variant.
     pub platform: String,
+}
+
+/// The name of an image that a bill describes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageName {
+    /// The repository as Docker shows it, or only its last component if the image is in several
+    /// repositories.
+    pub name: String,
+    /// The repository with its registry, if the image is in a single one.
+    pub repository: Option<String>,
+    /// The tag, if the image has a single one.
+    pub tag: Option<String>,
+}
+
+impl From<&Reference> for ImageName {
+    fn from(reference: &Reference) -> Self {
+        let normalized = reference.normalized();
+        let repository = normalized.rsplit_once(':').map(|(name, _)| name.to_owned());
+        let name = reference.name.as_str().to_owned();
+        Self { name, repository, tag: Some(reference.tag.as_str().to_owned()) }
+    }
+}
+
+impl ImageName {
+    /// The name of an image that is pushed to `references`: what they have in common.
+    pub fn common(references: &[RemoteReference]) -> Option<Self> {
+        let (first, others) = references.split_first()?;
+        let repository = first.name();
+        if others.iter().all(|other| other.name() == repository) {
+            let is_single = others.iter().all(|other| other.tag == first.tag);
+            let tag = first.tag.as_ref().filter(|_| is_single).map(|tag| tag.as_str().to_owned());
+            let familiar = first.familiar();
+            let name = familiar.as_deref().and_then(|name| name.rsplit_once(':'));
+            let name = name.map_or(&*repository, |(name, _)| name).to_owned();
+            return Some(Self { name, repository: Some(repository), tag });
+        }
+        let name = last_component(first);
+        let is_common = others.iter().all(|other| last_component(other) == name);
+        is_common.then(|| Self { name: name.to_owned(), repository: None, tag: None })
+    }
+
+    /// Its last component.
+    pub(super) fn base_name(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or(&self.name)
+    }
+}
+
+fn last_component(reference: &RemoteReference) -> &str {
+    let repository = reference.repository();
+    repository.rsplit('/').next().unwrap_or(repository)
+}
+
+impl std::fmt::Display for ImageName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)?;
+        self.tag.iter().try_for_each(|tag| write!(f, ":{tag}"))
+    }
 }
 
 /// The base image of an image.
@@ -97,12 +154,18 @@ impl Bill {
     }
 }
 
+/// The first of the image's references.
+fn name(image: &Image) -> Option<ImageName> {
+    let reference: Reference = image.references.first()?.parse().ok()?;
+    Some(ImageName::from(&reference))
+}
+
 fn facts(image: &Image) -> ImageFacts {
     let config = &image.config;
     let variant = config.variant.as_deref().map(|variant| format!("/{variant}"));
     let created = config.created.as_deref().and_then(|text| text.parse().ok());
     ImageFacts {
-        reference: image.references.first().and_then(|reference| reference.parse().ok()),
+        name: name(image),
         id: image.id(),
         manifest: image.manifest,
         created: created

@@ -52,9 +52,11 @@ fn image(image: &ImageFacts) -> Value {
     let mut component = json!({
         "type": "container", "bom-ref": "Image", "name": image.id.to_string(),
     });
-    if let Some(reference) = &image.reference {
-        component["name"] = reference.name.as_str().into();
-        component["version"] = reference.tag.as_str().into();
+    if let Some(name) = &image.name {
+        component["name"] = name.name.as_str().into();
+        if let Some(tag) = &name.tag {
+            component["version"] = tag.as_str().into();
+        }
     }
     if let Some(purl) = image_purl(image) {
         component["purl"] = purl.into();

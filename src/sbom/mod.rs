@@ -18,7 +18,7 @@ mod spdx;
 mod store_path;
 mod uuid;
 
-pub use bill::{BaseImage, Bill, ImageFacts, LayerFacts};
+pub use bill::{BaseImage, Bill, ImageFacts, ImageName, LayerFacts};
 pub use cyclonedx::cyclonedx;
 pub(crate) use fields::{Paragraph, paragraphs, value};
 pub use format::SbomFormat;

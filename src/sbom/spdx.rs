@@ -69,7 +69,7 @@ fn relationship(from: &str, kind: &str, to: &str) -> Value {
 }
 
 fn name(image: &ImageFacts) -> String {
-    image.reference.as_ref().map_or_else(|| image.id.to_string(), ToString::to_string)
+    image.name.as_ref().map_or_else(|| image.id.to_string(), ToString::to_string)
 }
 
 fn purl_reference(purl: &str) -> Value {
@@ -85,9 +85,11 @@ fn image(image: &ImageFacts) -> Value {
         "licenseConcluded": UNKNOWN, "licenseDeclared": UNKNOWN, "copyrightText": UNKNOWN,
         "comment": format!("image ID {}, platform {}", image.id, image.platform),
     });
-    if let Some(reference) = &image.reference {
-        package["name"] = reference.name.as_str().into();
-        package["versionInfo"] = reference.tag.as_str().into();
+    if let Some(name) = &image.name {
+        package["name"] = name.name.as_str().into();
+        if let Some(tag) = &name.tag {
+            package["versionInfo"] = tag.as_str().into();
+        }
     }
     if let Some(purl) = image_purl(image) {
         package["externalRefs"] = purl_reference(&purl);
@@ -97,13 +99,12 @@ fn image(image: &ImageFacts) -> Value {
 
 /// The package URL of an image, if the digest of its manifest is known.
 pub(super) fn image_purl(image: &ImageFacts) -> Option<String> {
-    let (reference, manifest) = (image.reference.as_ref()?, image.manifest?);
-    let repository = reference.normalized();
-    let repository = repository.rsplit_once(':').map_or(&*repository, |(name, _)| name);
-    let qualifiers =
-        [("repository_url", repository.to_owned()), ("tag", reference.tag.as_str().to_owned())];
-    let base_name = reference.name.base_name();
-    Some(purl::of("oci", None, base_name, &manifest.to_string(), &qualifiers))
+    let (name, manifest) = (image.name.as_ref()?, image.manifest?);
+    let qualifiers = [
+        ("repository_url", name.repository.clone().unwrap_or_default()),
+        ("tag", name.tag.clone().unwrap_or_default()),
+    ];
+    Some(purl::of("oci", None, name.base_name(), &manifest.to_string(), &qualifiers))
 }
 
 fn package(package: &Package) -> Value {

@@ -48,9 +48,10 @@ fn a_bill_of_materials_is_attached_to_the_image() {
     assert_eq!(title, "sbom.spdx.json");
     let content = read(&lab, "blob", &name(&manifest["layers"][0]));
 
-    // The same document as beside an archive of the same image.
+    // The same document as beside an OCI layout of the same name.
     let build = ["build", "app.toml", "--format", "oci", "--compress", "gzip", "-o", "x.tar"];
-    seatrial(&lab, build.iter().chain(&["--sbom", "spdx", "--sbom-file", "x.json"])).ok();
+    let named = ["--name", &repository, "--sbom", "spdx", "--sbom-file", "x.json"];
+    seatrial(&lab, build.iter().chain(&named)).ok();
     assert_eq!(content, fs::read_to_string(lab.path("x.json")).unwrap());
 
     // It is attached once; another format is another artifact.
@@ -64,6 +65,46 @@ fn a_bill_of_materials_is_attached_to_the_image() {
         index["manifests"].as_array().unwrap().iter().map(|entry| &entry["artifactType"]).collect();
     assert_eq!(kinds, ["application/spdx+json", "application/vnd.cyclonedx+json"]);
     seatrial(&lab, ["pull", &image, "-o", "pulled.tar"]).ok();
+}
+
+// purl-spec, "oci": the name is the last component of the repository, `repository_url` the
+// repository, and `tag` the tag.
+#[test]
+fn a_bill_names_the_image_as_it_was_pushed() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    seatrial(&lab, ["build", "app.toml", "--format", "oci", "-o", "x.tar"]).ok();
+    for (references, purl_name, qualifiers, shown) in [
+        (&["R/a/place:7"][..], "place", "?repository_url=R/a/place&tag=7", "R/a/place"),
+        (&["R/a/place:7", "R/a/place:8"], "place", "?repository_url=R/a/place", "R/a/place"),
+        (&["R/a/place:7", "R/b/place:7"], "place", "", "place"),
+        (&["R/a/place:7", "R/b:7"], "", "", "sha256:"),
+    ] {
+        for from in ["app.toml", "x.tar"] {
+            let registry = Registry::start();
+            let to = |text: &str| text.replace("R/", &registry.name(""));
+            let references: Vec<String> = references.iter().map(|text| to(text)).collect();
+            let mut push = vec!["push", from, "--json", "--sbom", "spdx"];
+            push.extend(references.iter().map(String::as_str));
+            let pushed = json(&seatrial(&lab, push).ok());
+            let digest = pushed["digest"].as_str().unwrap();
+            let repository = registry.name("a/place");
+            let index = attached(&lab, &repository, &pushed["digest"]);
+            let bill =
+                format!("{repository}@{}", index["manifests"][0]["digest"].as_str().unwrap());
+            let manifest = json(&read(&lab, "manifest", &bill));
+            let layer = manifest["layers"][0]["digest"].as_str().unwrap();
+            let document = json(&read(&lab, "blob", &format!("{repository}@{layer}")));
+            let image = &document["packages"][0];
+            let purl = &image["externalRefs"][0]["referenceLocator"];
+            match purl_name {
+                "" => assert_eq!(*purl, Value::Null, "{references:?}"),
+                _ => assert_eq!(*purl, to(&format!("pkg:oci/{purl_name}@{digest}{qualifiers}"))),
+            }
+            let found = image["name"].as_str().unwrap();
+            assert!(found.starts_with(&to(shown)), "{found} {references:?}");
+        }
+    }
 }
 
 #[test]

@@ -186,6 +186,21 @@ fn a_base_is_not_downloaded_if_its_files_are_not_needed_and_the_registry_has_it(
 }
 
 #[test]
+fn docker_media_types_need_no_layer_of_a_base_that_is_compressed_with_gzip() {
+    let registry = Registry::start();
+    push_base(&Lab::new(), &registry, "1");
+    let counting = Server::before(registry.address, |_| None);
+    let name = |name: &str| format!("{}/{name}", counting.address);
+    let lab = Lab::new();
+    let from = format!("from_image='docker://{}'", name("base:1"));
+    let recipe = format!("name='app'\ntag='1'\narchitecture='amd64'\n{from}\n[config]\nUser='1'\n");
+    lab.file("app.toml", recipe);
+    seatrial(&lab, ["push", "app.toml", &name("app:1"), "--media-types", "docker"]).ok();
+    assert_eq!(counting.count("GET", "/blobs/"), 1, "only the config");
+    seatrial(&Lab::new(), ["pull", &name("app:1"), "-o", "x.tar"]).ok();
+}
+
+#[test]
 fn the_files_of_a_base_are_found_out_once() {
     let registry = Registry::start();
     push_base(&Lab::new(), &registry, "1");

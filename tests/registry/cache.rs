@@ -135,6 +135,26 @@ fn the_cache_keeps_its_limit_whatever_fetches_the_blobs() {
 }
 
 #[test]
+fn nothing_is_recorded_without_the_cache_or_for_layers_that_are_not_fetched() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let image = registry.name("my/app:1");
+    seatrial(&lab, ["push", "app.toml", &image, "--no-cache"]).ok();
+    let location = format!("docker://{image}");
+    let copy = format!("docker://{}", registry.name("other/app:1"));
+    for arguments in [
+        &["pull", &image, "-o", "out.tar", "--no-cache"][..],
+        &["copy", &location, &copy, "--no-cache"],
+        &["inspect", &location],
+    ] {
+        seatrial(&lab, arguments).ok();
+        assert!(lab.cached_files("registry-repositories").is_empty(), "{arguments:?}");
+    }
+    // The second repository took the blobs from the first one.
+    assert_eq!(registry.count("PATCH", "/v2/other/app/"), 0);
+}
+
+#[test]
 fn a_registry_that_fails_while_a_layer_is_read_is_an_environment_failure() {
     let (lab, registry) = (Lab::new(), Registry::start());
     recipe(&lab, "");

@@ -27,13 +27,14 @@ fn an_image_gets_the_bill_that_was_written_when_it_was_built() {
     lab.file("root/var/lib/dpkg/status", status);
     recipe(&lab, "");
     let build = ["build", "app.toml", "--format", "oci", "--compress", "gzip", "-o", "x.tar"];
-    seatrial(&lab, build.iter().chain(&["--sbom", "spdx", "--sbom-file", "x.json"])).ok();
+    let repository = registry.name("image");
+    let named = ["--name", &repository, "--tag", "1", "--sbom", "spdx", "--sbom-file", "x.json"];
+    seatrial(&lab, build.iter().chain(&named)).ok();
     let written = fs::read_to_string(lab.path("x.json")).unwrap();
     assert!(written.contains("pkg:deb/debian/curl@7.88.1-10"), "{written}");
     let push = |from: &str, to: &str| {
         json(&seatrial(&lab, ["push", from, to, "--sbom", "spdx", "--json"]).ok())
     };
-    let repository = registry.name("image");
     let pushed = push("x.tar", &format!("{repository}:1"));
     assert_eq!(pushed["digest"], push("app.toml", &registry.name("recipe:1"))["digest"]);
     assert_eq!(attached_document(&lab, &repository, &pushed["digest"]), written);

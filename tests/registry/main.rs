@@ -7,6 +7,7 @@
 #[allow(dead_code)]
 mod lab; // the fixture of all tests
 
+mod annotations; // of manifests and indexes
 mod attach; // bills of materials beside images
 mod base; // base images in registries, and the lock file
 mod cache; // the cache of blobs
@@ -19,7 +20,9 @@ mod faults; // broken connections, errors, silence, lies
 mod flags; // credentials, time limits and cache on the command line
 mod hostile; // images made to hurt
 mod image_bills; // bills of materials of images that exist
+mod layout_folders; // copies into OCI layouts
 mod locations; // images in registries as arguments
+mod lock_file; // with the lock file and without it
 mod mirrors; // the settings of Podman and Docker
 mod notices; // notes about long pauses
 mod permissions; // users who may use some repositories only

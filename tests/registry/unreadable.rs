@@ -10,7 +10,7 @@ use crate::lab::{Lab, Run, is_root};
 use crate::service::{Registry, command, recipe, seatrial};
 
 /// Runs `seatrial` with `variables`, for root without the capabilities to read everything.
-fn confined(lab: &Lab, arguments: &[&str], variables: &[(&str, String)]) -> Run {
+pub fn confined(lab: &Lab, arguments: &[&str], variables: &[(&str, String)]) -> Run {
     let plain = command(lab, arguments);
     let mut confined = Command::new("setpriv");
     confined.args(["--bounding-set", "-dac_override,-dac_read_search"]).arg(plain.get_program());

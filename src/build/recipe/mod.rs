@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 
 use super::annotations::Annotations;
 use super::files::{Accounts, ConflictRule, ContentEntry, Helper, NamedLayer, PathEntry};
+#[cfg(feature = "registry")]
+use super::lock_use::LockUse;
 use crate::archive::{Attributes, Limits};
 use crate::image::{Inherit, Location, Name, Platform, Reference, Tag, Timestamp};
 use crate::layering::Strategy;
@@ -95,6 +97,9 @@ pub struct Recipe {
     /// file.
     #[cfg(feature = "registry")]
     pub registries: Option<Registries>,
+    /// How the lock file is used; not part of the recipe file.
+    #[cfg(feature = "registry")]
+    pub lock_use: LockUse,
 }
 
 impl Recipe {

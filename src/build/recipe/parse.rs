@@ -147,5 +147,7 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
         limits: Limits::default(),
         #[cfg(feature = "registry")]
         registries: None,
+        #[cfg(feature = "registry")]
+        lock_use: crate::build::LockUse::default(),
     })
 }

@@ -6,8 +6,12 @@ use std::sync::Once;
 
 #[cfg(feature = "registry")]
 use super::RegistryArgs;
+#[cfg(feature = "registry")]
+use super::registry::HEADING as REGISTRIES;
 use super::{LimitArgs, thread_count};
 use crate::archive::{ArchiveError, Limits};
+#[cfg(feature = "registry")]
+use crate::build::LockUse;
 use crate::build::{CacheUse, Overrides, Plan, Recipe, cache_problem, plan};
 #[cfg(feature = "registry")]
 use crate::cli::exit::UsageError;
@@ -49,6 +53,11 @@ pub(in crate::cli) struct RecipeArgs {
 
     #[command(flatten)]
     limits: LimitArgs,
+
+    /// Fail if a base image in a registry is not in seatrial.lock
+    #[cfg(feature = "registry")]
+    #[arg(long, help_heading = REGISTRIES)]
+    locked: bool,
 
     #[cfg(feature = "registry")]
     #[command(flatten)]
@@ -96,7 +105,7 @@ impl RecipeArgs {
     pub(in crate::cli) fn read_all(&self) -> anyhow::Result<Vec<Recipe>> {
         let (name, text) = self.text()?;
         let recipes = Recipe::parse_all(name, &text, &self.overrides())?;
-        Ok(recipes.into_iter().map(|recipe| self.with_limits(recipe)).collect())
+        Ok(recipes.into_iter().map(|recipe| self.with_settings(recipe)).collect())
     }
 
     /// Plans the image of `recipe`, whose base is read with `access`.
@@ -120,6 +129,12 @@ impl RecipeArgs {
         Ok(self.plan_with_text(platform)?.0)
     }
 
+    /// Plans like [`plan`](Self::plan), for a command that writes no lock files.
+    pub(in crate::cli) fn plan_reading(&self, platform: &Platform) -> anyhow::Result<Plan> {
+        let recipe = self.read_with_text(platform)?.0;
+        self.plan_recipe(recipe, &self.access().reading())
+    }
+
     /// Plans like [`plan`](Self::plan), and returns the recipe's text too.
     pub(in crate::cli) fn plan_with_text(
         &self,
@@ -132,7 +147,7 @@ impl RecipeArgs {
     fn read_with_text(&self, platform: &Platform) -> anyhow::Result<(Recipe, String)> {
         let (name, text) = self.text()?;
         let recipe = Recipe::parse_for(name, &text, platform, &self.overrides())?;
-        Ok((self.with_limits(recipe), text))
+        Ok((self.with_settings(recipe), text))
     }
 
     /// The limits, as arguments.
@@ -150,8 +165,20 @@ impl RecipeArgs {
         Overrides { name: self.name.clone(), tags: self.tag.clone() }
     }
 
-    fn with_limits(&self, recipe: Recipe) -> Recipe {
-        Recipe { limits: self.limits(), ..recipe }
+    /// Whether base images must be locked already.
+    #[cfg(feature = "registry")]
+    pub(in crate::cli) fn is_locked(&self) -> bool {
+        self.locked
+    }
+
+    fn with_settings(&self, recipe: Recipe) -> Recipe {
+        let recipe = Recipe { limits: self.limits(), ..recipe };
+        #[cfg(feature = "registry")]
+        let recipe = match self.locked {
+            true => Recipe { lock_use: LockUse::Require, ..recipe },
+            false => recipe,
+        };
+        recipe
     }
 
     /// Returns the recipe's text, and how messages name the recipe.

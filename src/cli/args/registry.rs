@@ -10,7 +10,7 @@ use crate::image::RemoteReference;
 use crate::registry::{Credentials, DEFAULT_TIMEOUT, Registries, RegistryOptions};
 
 /// The heading of these arguments in help texts.
-const HEADING: &str = "Registries";
+pub(super) const HEADING: &str = "Registries";
 
 /// The arguments of every command that uses registries.
 #[derive(Clone, Debug, clap::Args)]

@@ -21,7 +21,7 @@ use crate::text;
 use table::Row;
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let access = args.recipe.access();
+    let access = args.recipe.access().reading();
     let plan = args.recipe.plan_recipe(args.recipe.read()?, &access)?;
     if !args.history.is_empty() {
         return history::run(args, &plan, &access);

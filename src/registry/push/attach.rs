@@ -13,8 +13,8 @@ use crate::image::manifest::Descriptor;
 use crate::registry::body::Body;
 
 impl Pusher {
-    /// The image that was written last, to be read. `references` are its references.
-    pub(crate) fn last_image(&self, references: Vec<String>) -> Result<Image, ArchiveError> {
+    /// The image that was written last, to be read.
+    pub(crate) fn last_image(&self) -> Result<Image, ArchiveError> {
         let Some(FinishedImage { descriptor, config, layers, .. }) = self.manifests.last() else {
             return Err(ArchiveError::invalid("the image", "it is not complete"));
         };
@@ -33,7 +33,7 @@ impl Pusher {
             config: parsed,
             raw_config: config.clone(),
             manifest: Some(descriptor.digest),
-            references,
+            references: Vec::new(),
             layers,
             limits: Limits::default(),
         })

@@ -1,12 +1,14 @@
 //! Sends what follows the blobs of a push: manifests, what is attached to them, and tags.
 
+use std::collections::BTreeMap;
+
 use super::report::{MediaTypes, PushReport};
 use super::{FinishedImage, Pusher, artifact};
 use crate::image::Digest;
 use crate::image::manifest::{OciIndex, media_type};
 use crate::registry::client::Client;
 use crate::registry::error::from_io;
-use crate::registry::{RegistryError, known, upload};
+use crate::registry::{RegistryError, upload};
 
 /// A manifest or index to send.
 pub(super) struct Document<'a> {
@@ -30,11 +32,36 @@ impl Pusher {
             let mut documents: Vec<_> = images.filter(|image| image.digest != digest).collect();
             documents.push(Document { digest, media_type, bytes: &bytes });
             self.registries.run(self.send_documents(&documents))?;
-            known::prune();
+            self.registries.known().prune();
         }
         let pushed = self.targets.iter().map(|target| target.report(digest)).collect();
         let attached = self.attachments.iter().map(artifact::Attachment::report).collect();
-        Ok(PushReport { digest, pushed, attached, dry_run: self.options.dry_run })
+        let notes = self.notes();
+        Ok(PushReport { digest, pushed, attached, notes, dry_run: self.options.dry_run })
+    }
+
+    /// Notes about what was left out.
+    fn notes(&self) -> Vec<String> {
+        let is_single = self.manifests.len() == 1;
+        let of_index = self.index_annotations.iter().any(|annotations| !annotations.is_empty());
+        let mut notes = Vec::new();
+        if self.options.media_types == MediaTypes::Docker {
+            if of_index || self.left_out_annotations {
+                let note = "left out the annotations: Docker's media types have no place for \
+                            them; use --media-types oci";
+                notes.push(note.to_owned());
+            }
+        } else if is_single && of_index {
+            let note = "left out the annotations of the index: one image is pushed without an \
+                        index";
+            notes.push(note.to_owned());
+        }
+        notes
+    }
+
+    /// Sets the annotations of the index of several images.
+    pub(crate) fn annotate_index(&mut self, annotations: BTreeMap<String, String>) {
+        self.index_annotations = Some(annotations);
     }
 
     /// The document that tags name: the manifest, or an index of several.
@@ -52,6 +79,9 @@ impl Pusher {
         };
         let entry = |image: &FinishedImage| (image.descriptor.clone(), image.annotations.clone());
         let mut index = OciIndex::of_images(self.manifests.iter().map(entry).collect());
+        if let Some(annotations) = &self.index_annotations {
+            index.annotations.clone_from(annotations);
+        }
         if self.options.media_types == MediaTypes::Docker {
             // Docker's documents have no annotations.
             index.annotations.clear();

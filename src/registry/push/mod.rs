@@ -53,6 +53,10 @@ pub struct Pusher {
     scheduled: BTreeSet<Digest>,
     jobs: JoinSet<Result<(), RegistryError>>,
     manifests: Vec<FinishedImage>,
+    /// Whether an image has annotations, and Docker's media types no place for them.
+    left_out_annotations: bool,
+    /// The annotations of the index; if not given, those that all manifests have.
+    index_annotations: Option<BTreeMap<String, String>>,
     attachments: Vec<Attachment>,
     failed: Option<RegistryError>,
     progress: Arc<dyn Fn(u64) + Send + Sync>,
@@ -116,6 +120,8 @@ impl Registries {
             scheduled: BTreeSet::new(),
             jobs: JoinSet::new(),
             manifests: Vec::new(),
+            left_out_annotations: false,
+            index_annotations: None,
             attachments: Vec::new(),
             failed: None,
             progress: Arc::new(progress),
@@ -243,7 +249,10 @@ impl Pusher {
     ) -> io::Result<()> {
         let annotations = match self.options.media_types {
             MediaTypes::Oci => annotations,
-            MediaTypes::Docker => BTreeMap::new(),
+            MediaTypes::Docker => {
+                self.left_out_annotations |= !annotations.is_empty();
+                BTreeMap::new()
+            }
         };
         let (config_type, manifest_type) = match self.options.media_types {
             MediaTypes::Oci => (media_type::CONFIG, media_type::MANIFEST),

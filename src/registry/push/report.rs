@@ -39,6 +39,9 @@ pub struct PushReport {
     /// The artifacts that were attached to the image, or to those of several platforms.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attached: Vec<Attached>,
+    /// Notes: what is different in the registry, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Whether nothing was sent.
     pub dry_run: bool,
 }

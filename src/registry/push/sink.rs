@@ -53,9 +53,11 @@ impl LayerSink for Pusher {
 }
 
 impl ImageWriter for Pusher {
-    fn needs_base_sizes(&self) -> bool {
+    fn needs_base_size(&self, layer: &LayerBlob) -> bool {
         // Layers keep their compression, unless Docker's media types have none for it.
+        let is_kept = |kind: &str| kind.ends_with("gzip") || kind.ends_with("tar");
         self.options.media_types == MediaTypes::Docker
+            && !layer.media_type.as_deref().is_some_and(is_kept)
     }
 
     fn copy_layer(&mut self, layer: &LayerBlob, size: u64) -> Result<(), ArchiveError> {

@@ -68,7 +68,8 @@ impl Registries {
             // If this fails, every blob is asked for.
             let _ = self.blobs_of(&reference.at(*digest), &mut present, 2).await;
         }
-        let destination = Arc::new(Destination::new(client, present, dry_run));
+        let destination =
+            Arc::new(Destination::new(client, present, Arc::clone(self.known()), dry_run));
         Ok(Target { reference, destination, tags, current })
     }
 

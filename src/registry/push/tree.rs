@@ -8,7 +8,7 @@ use crate::image::RemoteReference;
 use crate::image::manifest::Descriptor;
 use crate::registry::body::Body;
 use crate::registry::error::from_io;
-use crate::registry::{Registries, RegistryError, known};
+use crate::registry::{Registries, RegistryError};
 
 impl Registries {
     /// Sends `tree` to `references`, each with a tag: only blobs that are not there, then all
@@ -42,7 +42,7 @@ impl Registries {
             let digest = blob.descriptor.digest;
             if let Some(from) = from {
                 // A registry can take a blob from another of its repositories.
-                known::add(from.registry(), from.repository(), digest);
+                self.known().list(from, digest);
             }
             if let Err(error) = pusher.schedule(digest, Body::File(blob.bytes)) {
                 return Err(pusher.take_failure().unwrap_or_else(|| from_io(error)));
@@ -61,11 +61,17 @@ impl Registries {
             // The last one is the root.
             let documents: Vec<_> = documents.collect();
             self.run(pusher.send_documents(&documents))?;
-            known::prune();
+            self.known().prune();
             self.0.prune();
         }
         let pushed = pusher.targets.iter().map(|target| target.report(root.digest)).collect();
         let attached = pusher.attachments.iter().map(Attachment::report).collect();
-        Ok(PushReport { digest: root.digest, pushed, attached, dry_run: options.dry_run })
+        Ok(PushReport {
+            digest: root.digest,
+            pushed,
+            attached,
+            notes: Vec::new(),
+            dry_run: options.dry_run,
+        })
     }
 }
