@@ -13,6 +13,8 @@ use crate::archive::blob::FileSlice;
 
 /// How many bytes of a file are read at once.
 const CHUNK: usize = 256 << 10;
+/// How many times longer than usual a registry may be silent after it was sent a file.
+const STORING_TIMES: u32 = 10;
 
 /// The body of a request.
 #[derive(Clone)]
@@ -75,35 +77,44 @@ impl Iterator for Chunks {
         if size == 0 {
             return None;
         }
-        self.progress.0.fetch_add(1, Ordering::Relaxed);
+        self.progress.0.fetch_add(size as u64, Ordering::Relaxed);
         let mut chunk = vec![0; size];
         Some(self.slice.read_exact(&mut chunk).map(|()| chunk.into()))
     }
 }
 
-/// Counts the pieces of a body that were sent.
+/// Counts the bytes of a file that were handed over to be sent.
 #[derive(Clone, Default)]
 pub(super) struct Progress(Arc<AtomicU64>);
 
 impl Progress {
-    /// Waits for `work`; `None` if nothing is sent and no answer comes for as long as `idle`.
+    /// The number of bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Waits for `work`, which sends a file of `size` bytes or something small; `None` if nothing is
+    /// sent and no answer comes for as long as `idle`. When everything is on its way, the answer may
+    /// take longer: some of it is still in buffers, and a registry stores all of a blob before it
+    /// answers.
     pub(super) async fn within<T>(
         &self,
         idle: Duration,
+        size: u64,
         work: impl Future<Output = T>,
     ) -> Option<T> {
         let mut work = pin!(work);
-        let mut seen = self.0.load(Ordering::Relaxed);
+        let (mut seen, mut silent) = (self.bytes(), 0);
         loop {
-            match tokio::time::timeout(idle, &mut work).await {
-                Ok(done) => return Some(done),
-                Err(_) => {
-                    let sent = self.0.load(Ordering::Relaxed);
-                    if sent == seen {
-                        return None;
-                    }
-                    seen = sent;
-                }
+            if let Ok(done) = tokio::time::timeout(idle, &mut work).await {
+                return Some(done);
+            }
+            let sent = self.bytes();
+            silent = if sent == seen { silent + 1 } else { 0 };
+            seen = sent;
+            let is_complete = sent > 0 && sent >= size;
+            if silent >= if is_complete { STORING_TIMES } else { 1 } {
+                return None;
             }
         }
     }

@@ -1,15 +1,15 @@
 //! Requests to one repository of a registry: authentication, redirects, time limits, retries.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::sync::Mutex;
 
-use super::body::Progress;
 use super::connect::{self, Connection};
 use super::connect_error::Remedies;
 use super::endpoint::Endpoint;
@@ -43,6 +43,8 @@ pub(super) struct Client {
     pub(super) is_insecure: bool,
     challenge: StdMutex<Option<Challenge>>,
     pub(super) tokens: Mutex<Tokens>,
+    /// Whether the registry takes chunks of blobs, as far as it is known.
+    pub(super) takes_chunks: AtomicBool,
     pub(super) remedies: Remedies,
     pub(super) notices: Arc<Notices>,
     /// How long the registry may stay silent.
@@ -80,6 +82,7 @@ impl Client {
             is_insecure: endpoint.is_insecure || (options.plain_http && !endpoint.is_mirror),
             challenge: StdMutex::new(challenge),
             tokens: Mutex::default(),
+            takes_chunks: AtomicBool::new(true),
             remedies,
             notices,
             idle: options.timeout,
@@ -122,6 +125,26 @@ impl Client {
                 Err(error) => return Err(error),
             };
             self.pause(pause, status).await;
+            attempt += 1;
+        }
+    }
+
+    /// Sends `request` and reads its answer of at most `limit` bytes. Both are repeated if the
+    /// connection breaks.
+    pub(super) async fn receive(
+        &self,
+        request: &Request<'_>,
+        limit: usize,
+    ) -> Result<(HeaderMap, Vec<u8>), RegistryError> {
+        let mut attempt = 0;
+        loop {
+            let response = self.send(request, &[200]).await?;
+            let headers = response.headers().clone();
+            match self.read(response, limit).await {
+                Err(RegistryError::Unreachable { .. }) if attempt + 1 < retry::ATTEMPTS => {}
+                content => return Ok((headers, content?)),
+            }
+            self.pause(retry::pause(attempt, None), None).await;
             attempt += 1;
         }
     }
@@ -175,7 +198,6 @@ impl Client {
         request: &Request<'_>,
         authorization: Option<&Secret>,
     ) -> Result<Response, RegistryError> {
-        let progress = Progress::default();
         let mut builder = self.http.request(request.method.clone(), request.url.clone());
         builder = builder.headers(request.headers.clone());
         if !matches!(request.method, Method::GET | Method::HEAD) {
@@ -187,8 +209,9 @@ impl Client {
             value.set_sensitive(true);
             builder = builder.header(AUTHORIZATION, value);
         }
-        builder = builder.body(request.body.stream(&progress));
-        let sent = progress.within(self.idle, builder.send()).await;
+        builder = builder.body(request.body.stream(&request.progress));
+        let size = request.body.len();
+        let sent = request.progress.within(self.idle, size, builder.send()).await;
         sent.ok_or_else(|| self.timeout(&request.url))?
             .map_err(|error| self.unreachable(&request.url, error))
     }

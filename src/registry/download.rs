@@ -2,7 +2,7 @@
 
 use std::io::{Seek, SeekFrom};
 
-use reqwest::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, RANGE};
+use reqwest::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, RANGE};
 use reqwest::{Method, Response, StatusCode};
 
 use super::RegistryError;
@@ -41,11 +41,10 @@ pub(super) async fn manifest(
 ) -> Result<Document, RegistryError> {
     let scope = Scope::of(&client.repository, Access::Pull);
     let request = manifest_request(client, Method::GET, name, &scope)?;
-    let response = client.send(&request, &[200]).await?;
-    let media_type = header(&response, CONTENT_TYPE);
-    let announced = header(&response, DIGEST_HEADER).parse::<Digest>().ok();
-    let etag = Some(header(&response, ETAG)).filter(|etag| !etag.is_empty());
-    let bytes = client.read(response, DOCUMENT_MAX).await?;
+    let (headers, bytes) = client.receive(&request, DOCUMENT_MAX).await?;
+    let media_type = header(&headers, CONTENT_TYPE);
+    let announced = header(&headers, DIGEST_HEADER).parse::<Digest>().ok();
+    let etag = Some(header(&headers, ETAG)).filter(|etag| !etag.is_empty());
     let found = Digest::of(&bytes);
     if let Some(expected) = digest.or(announced).filter(|expected| *expected != found) {
         let what = format!("the manifest {}/{}:{name}", client.registry, client.repository);
@@ -76,7 +75,7 @@ pub(super) async fn manifest_digest(
     let request = manifest_request(client, Method::HEAD, name, &scope)?;
     let response = client.send(&request, &[200, 404]).await?;
     match response.status().as_u16() {
-        200 => Ok(header(&response, DIGEST_HEADER).parse().ok()),
+        200 => Ok(header(response.headers(), DIGEST_HEADER).parse().ok()),
         _ => Ok(None),
     }
 }
@@ -91,8 +90,8 @@ fn manifest_request<'s>(
     Ok(Request::new(method, url, scope).header(ACCEPT, &ACCEPTED.join(", ")))
 }
 
-pub(super) fn header(response: &Response, name: HeaderName) -> String {
-    let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+pub(super) fn header(headers: &HeaderMap, name: HeaderName) -> String {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_owned()
 }
 
@@ -104,8 +103,8 @@ pub(super) async fn document(
 ) -> Result<Vec<u8>, RegistryError> {
     let scope = Scope::of(&client.repository, Access::Pull);
     let url = client.url(&format!("blobs/{}", descriptor.digest))?;
-    let response = client.send(&Request::new(Method::GET, url, &scope), &[200]).await?;
-    let bytes = client.read(response, DOCUMENT_MAX).await?;
+    let request = Request::new(Method::GET, url, &scope);
+    let (_, bytes) = client.receive(&request, DOCUMENT_MAX).await?;
     let (expected, found) = (descriptor.digest, Digest::of(&bytes));
     if expected != found {
         return Err(RegistryError::Corrupted {
@@ -235,7 +234,7 @@ impl Download<'_> {
 
 /// Whether `response` has the rest of a blob, from the byte `first` on.
 fn continues(response: &Response, first: u64) -> bool {
-    let range = header(response, CONTENT_RANGE);
+    let range = header(response.headers(), CONTENT_RANGE);
     let begin = range.trim().strip_prefix("bytes").and_then(|range| range.split_once('-'));
     response.status() == StatusCode::PARTIAL_CONTENT
         && begin.is_some_and(|(begin, _)| begin.trim().parse() == Ok(first))

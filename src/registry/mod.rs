@@ -13,6 +13,7 @@
 
 mod answer;
 mod authorize;
+mod blob_upload;
 mod body;
 mod client;
 mod connect;

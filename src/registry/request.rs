@@ -3,7 +3,7 @@
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
-use super::body::Body;
+use super::body::{Body, Progress};
 use super::token::Scope;
 
 /// A request; it can be sent repeatedly.
@@ -14,11 +14,20 @@ pub(super) struct Request<'a> {
     pub(super) scope: &'a Scope,
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
+    /// Counts what is sent of the body.
+    pub(super) progress: Progress,
 }
 
 impl<'a> Request<'a> {
     pub(super) fn new(method: Method, url: Url, scope: &'a Scope) -> Self {
-        Self { method, url, scope, headers: HeaderMap::new(), body: Body::Empty }
+        Self {
+            method,
+            url,
+            scope,
+            headers: HeaderMap::new(),
+            body: Body::Empty,
+            progress: Progress::default(),
+        }
     }
 
     #[must_use]

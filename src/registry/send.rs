@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 
-use super::RegistryError;
+use super::blob_upload::{self, Mounted};
 use super::body::Body;
 use super::client::Client;
 use super::known::KnownRepositories;
-use super::upload::{self, Mounted};
+use super::{RegistryError, upload};
 use crate::archive::blob::FileSlice;
 use crate::image::Digest;
 
@@ -94,19 +94,22 @@ impl Destination {
         }
         let mut session = None;
         for from in &others {
-            match upload::mount(&self.client, *digest, from).await {
+            match blob_upload::mount(&self.client, *digest, from).await {
                 Ok(Mounted::Yes) => {
                     count(&self.counts.mounted, 1);
                     self.known.add(registry, repository, *digest);
                     return Ok(());
                 }
-                Ok(Mounted::No(begun)) => session = Some(begun),
+                Ok(Mounted::No(begun)) => {
+                    session = Some(begun);
+                    break;
+                }
                 Err(error) if is_refused(&error) => {}
                 Err(error) => return Err(error),
             }
         }
         let body = fetched(body.clone()).await?;
-        upload::blob(&self.client, *digest, &body, session, progress).await?;
+        blob_upload::blob(&self.client, *digest, &body, session, progress).await?;
         self.known.add(registry, repository, *digest);
         self.count_sent(&body);
         Ok(())
@@ -170,11 +173,12 @@ fn count(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
 }
 
-/// Whether a mount failed because the record of known repositories is wrong, or because reading the
-/// other repository is not allowed.
+/// Whether the registry answered that it does not mount the blob: the record of known repositories
+/// is wrong, reading the other repository is not allowed, or the registry mounts nothing. The blob
+/// is sent then.
 fn is_refused(error: &RegistryError) -> bool {
     use RegistryError::{Denied, NotFound, Status};
-    matches!(error, Denied { .. } | NotFound { .. } | Status { status: 400..500, .. })
+    matches!(error, Denied { .. } | NotFound { .. } | Status { .. })
 }
 
 /// Makes sure that a file that is fetched when it is read has been fetched: bodies must not wait

@@ -38,3 +38,4 @@ mod tokens; // token servers
 mod transfers; // transfers that break and go on, registries that differ from the specification
 mod unchanged; // pushes of named layers
 mod unreadable; // files of the usual places that may not be read
+mod uploads; // blobs, sent to registries of several kinds

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::future::try_join_all;
+
 use super::artifact::EMPTY;
 use super::report::Pushed;
 use crate::archive::oci::{parse_index, parse_manifest};
 use crate::image::{Digest, RemoteReference};
+use crate::registry::client::Client;
 use crate::registry::kind::{Kind, kind};
 use crate::registry::send::Destination;
 use crate::registry::{Registries, RegistryError, download, upload};
@@ -60,29 +63,39 @@ impl Registries {
                     upload::exists(&client, Digest::of(EMPTY)).await?;
                     break;
                 }
+                // Some registries and proxies do not answer this question.
+                Err(RegistryError::Status { status: 400..500, .. }) => {}
                 Err(error) => return Err(error),
             }
         }
         let mut present = BTreeSet::new();
-        if let Some(digest) = current.values().next() {
-            // If this fails, every blob is asked for.
-            let _ = self.blobs_of(&reference.at(*digest), &mut present, 2).await;
+        let digests: BTreeSet<Digest> = current.values().copied().collect();
+        for digest in digests {
+            let found = self.blobs_of(&client, &reference.at(digest), &mut present, 2).await;
+            // An image of an index may be lost: a registry's own cleaning may remove those without a
+            // tag. The index and its images are sent again then.
+            if matches!(found, Ok(false)) {
+                current.retain(|_, other| *other != digest);
+            }
         }
         let destination =
             Arc::new(Destination::new(client, present, Arc::clone(self.known()), dry_run));
         Ok(Target { reference, destination, tags, current })
     }
 
-    /// Adds the blobs of the image or index that `reference` names to `found`.
+    /// Adds the blobs of the image or index that `reference` names to `found`. Returns whether the
+    /// repository has all images of an index.
     async fn blobs_of(
         &self,
+        client: &Client,
         reference: &RemoteReference,
         found: &mut BTreeSet<Digest>,
         depth: usize,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<bool, RegistryError> {
         let document = self.own_document(reference).await?;
         let path = reference.to_string();
         let (path, name) = (path.as_ref(), document.digest.to_string());
+        let mut is_complete = true;
         match kind(path, &document)? {
             Kind::Manifest => {
                 let manifest = parse_manifest(path, &name, &document.bytes)?;
@@ -90,13 +103,18 @@ impl Registries {
                 found.extend(manifest.layers.iter().map(|layer| layer.digest));
             }
             Kind::Index if depth > 0 => {
-                for entry in parse_index(path, &name, &document.bytes)?.manifests {
+                let entries = parse_index(path, &name, &document.bytes)?.manifests;
+                let names: Vec<String> = entries.iter().map(|one| one.digest.to_string()).collect();
+                let asked = names.iter().map(|name| download::manifest_digest(client, name));
+                let answers = try_join_all(asked).await?;
+                for (entry, answer) in entries.iter().zip(answers) {
                     let next = reference.at(entry.digest);
-                    Box::pin(self.blobs_of(&next, found, depth - 1)).await?;
+                    is_complete &= answer.is_some()
+                        && Box::pin(self.blobs_of(client, &next, found, depth - 1)).await?;
                 }
             }
             Kind::Index => {}
         }
-        Ok(())
+        Ok(is_complete)
     }
 }

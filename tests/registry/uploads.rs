@@ -1,0 +1,127 @@
+//! Uploads of blobs to registries of several kinds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::lab::Lab;
+use crate::server::{Reply, Request, Server, forward};
+use crate::service::{Registry, noise, recipe, seatrial};
+
+/// A folder with a recipe whose layer has 40 MiB that cannot be compressed.
+fn large_recipe() -> Lab {
+    let lab = Lab::new();
+    lab.file("root/large", noise(40 << 20));
+    lab.file("app.toml", "name='x'\ntag='1'\ncontents=['root']\n");
+    lab
+}
+
+/// The ranges of the parts of blobs that were sent with `method`; `whole` for a whole one.
+fn ranges(proxy: &Server, method: &str) -> Vec<String> {
+    let requests = proxy.requests();
+    let is_upload =
+        |one: &&Request| one.method == method && one.body.len() > 1 << 20 && one.target.len() > 9;
+    let range = |one: &Request| one.header("content-range").unwrap_or("whole").to_owned();
+    requests.iter().filter(is_upload).map(range).collect()
+}
+
+#[test]
+fn a_large_blob_is_sent_in_chunks_and_continues_where_the_registry_says() {
+    let (lab, registry) = (large_recipe(), Registry::start());
+    let patches = AtomicUsize::new(0);
+    let proxy = Server::before(registry.address, move |request| {
+        if request.method != "PATCH" {
+            return None;
+        }
+        // The second chunk does not arrive.
+        (patches.fetch_add(1, Ordering::Relaxed) == 1).then_some(Reply::Close)
+    });
+    let image = format!("{}/my/app:1", proxy.address);
+    seatrial(&lab, ["push", "app.toml", &image]).ok();
+    let (first, second) = ("0-16777215", "16777216-33554431");
+    let patched = ranges(&proxy, "PATCH");
+    assert_eq!(patched, [first, second, second], "nothing is sent twice but the lost chunk");
+    seatrial(&lab, ["pull", &image, "-o", "x.tar", "--no-cache"]).ok();
+}
+
+/// GHCR answers 416 to chunks over 4 MiB, Google's registries know no chunks.
+#[test]
+fn a_large_blob_is_sent_in_one_request_to_registries_that_take_no_chunks() {
+    for status in [404, 405, 416] {
+        let (lab, registry) = (large_recipe(), Registry::start());
+        let proxy = Server::before(registry.address, move |request| {
+            (request.method == "PATCH").then(|| Reply::new(status, &[], ""))
+        });
+        let image = format!("{}/my/app:1", proxy.address);
+        seatrial(&lab, ["push", "app.toml", &image]).ok();
+        assert_eq!(ranges(&proxy, "PATCH").len(), 1, "{status}");
+        assert_eq!(ranges(&proxy, "PUT"), ["whole"], "{status}");
+        seatrial(&lab, ["pull", &image, "-o", "x.tar", "--no-cache"]).ok();
+    }
+}
+
+/// ECR goes on to tell the range of the first chunk.
+#[test]
+fn an_upload_whose_range_is_outdated_begins_again() {
+    let (lab, registry) = (large_recipe(), Registry::start());
+    let (upstream, patches) = (registry.address, AtomicUsize::new(0));
+    let proxy = Server::before(upstream, move |request| {
+        if request.method == "GET" && request.target.contains("/uploads/") {
+            let headers = [("Range", "0-16777215"), ("Location", &*request.target)];
+            return Some(Reply::new(204, &headers, ""));
+        }
+        // The second chunk arrives, but its answer does not.
+        let is_second = request.method == "PATCH" && patches.fetch_add(1, Ordering::Relaxed) == 1;
+        is_second.then(|| {
+            forward(upstream, request);
+            Reply::Close
+        })
+    });
+    let image = format!("{}/my/app:1", proxy.address);
+    seatrial(&lab, ["push", "app.toml", &image]).ok();
+    let (first, second) = ("0-16777215", "16777216-33554431");
+    assert_eq!(ranges(&proxy, "PATCH"), [first, second, second, first, second]);
+    seatrial(&lab, ["pull", &image, "-o", "x.tar", "--no-cache"]).ok();
+}
+
+#[test]
+fn a_registry_that_mounts_nothing_and_hides_tags_gets_all_blobs() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let proxy = Server::before(registry.address, move |request| {
+        let asks_for_tag = request.method == "HEAD" && request.target.contains("/manifests/");
+        match request.target.contains("mount=") {
+            true => Some(Reply::new(501, &[], "")),
+            false => asks_for_tag.then(|| Reply::new(405, &[], "")),
+        }
+    });
+    seatrial(&lab, ["push", "app.toml", &format!("{}/my/other:1", proxy.address)]).ok();
+    let image = format!("{}/my/app:1", proxy.address);
+    seatrial(&lab, ["push", "app.toml", &image]).ok();
+    assert!(proxy.count("POST", "mount=") > 0);
+    seatrial(&lab, ["pull", &image, "-o", "x.tar", "--no-cache"]).ok();
+}
+
+/// The registry's own cleaning removes images without a tag, also those of an index.
+#[test]
+fn images_of_an_index_that_the_registry_has_lost_are_sent_again() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    lab.file("root/data", noise(1000));
+    lab.file(
+        "app.toml",
+        "name='x'\ntag='1'\ncontents=['root']\nplatforms=['linux/amd64', 'linux/arm64']\n",
+    );
+    let put = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&put);
+    let proxy = Server::before(registry.address, move |request| {
+        let is_child = request.target.contains("/manifests/sha256:");
+        if is_child && request.method == "PUT" {
+            seen.fetch_add(1, Ordering::Relaxed);
+        }
+        (is_child && request.method == "HEAD").then(|| Reply::new(404, &[], ""))
+    });
+    let image = format!("{}/my/app:1", proxy.address);
+    seatrial(&lab, ["push", "app.toml", &image]).ok();
+    assert_eq!(put.swap(0, Ordering::Relaxed), 2);
+    seatrial(&lab, ["push", "app.toml", &image]).ok();
+    assert_eq!(put.load(Ordering::Relaxed), 2);
+}
