@@ -118,6 +118,7 @@ pub mod archive;
 pub mod build;
 mod cache_dir;
 mod cache_file;
+mod capability_names;
 #[cfg(feature = "vm")]
 pub mod check;
 pub mod cli;

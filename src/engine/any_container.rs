@@ -75,7 +75,11 @@ impl Container {
             Some(exit) => exit?,
             // An engine that does not answer does not know either that the container is running.
             None if self.state().await?.running => {
-                let (stdout, stderr) = self.logs().await.unwrap_or_default();
+                let (stdout, stderr) = match self.logs().await {
+                    // Says more about a command that never ends than the time does.
+                    Err(error @ EngineError::OutputTooLarge) => return Err(error),
+                    logs => logs.unwrap_or_default(),
+                };
                 let action = action.to_owned();
                 return Err(EngineError::StillRunning { action, limit, stdout, stderr });
             }
@@ -259,7 +263,11 @@ mod tests {
 
     /// Answers a request of Docker's API for a container that does not exit. `described` is the
     /// container's description; if there is none, the connection closes.
-    async fn answer(mut stream: TcpStream, described: Option<&str>) -> std::io::Result<()> {
+    async fn answer(
+        mut stream: TcpStream,
+        described: Option<&str>,
+        printed: &str,
+    ) -> std::io::Result<()> {
         let mut request = Vec::new();
         while !request.ends_with(b"\r\n\r\n") {
             request.push(stream.read_u8().await?);
@@ -270,8 +278,11 @@ mod tests {
             return std::future::pending().await;
         }
         let (kind, body) = match (line.contains("/logs"), described) {
-            (true, _) => ("vnd.docker.multiplexed-stream", "\x01\0\0\0\0\0\0\x08waiting\n"),
-            (false, Some(described)) => ("json", described),
+            (true, _) => {
+                let header = [&[1, 0, 0, 0][..], &(printed.len() as u32).to_be_bytes()].concat();
+                ("vnd.docker.multiplexed-stream", [&header, printed.as_bytes()].concat())
+            }
+            (false, Some(described)) => ("json", described.as_bytes().to_vec()),
             (false, None) => return Ok(()),
         };
         let head = format!(
@@ -279,16 +290,18 @@ mod tests {
              Connection: close\r\n\r\n",
             body.len()
         );
-        stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await
+        stream.write_all(&[head.as_bytes(), &body].concat()).await
     }
 
     /// A container of such an engine.
-    async fn container(described: Option<&'static str>) -> Container {
+    async fn container(described: Option<&'static str>, printed: &str) -> Container {
+        let printed = printed.to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer(stream, described));
+                let printed = printed.clone();
+                tokio::spawn(async move { answer(stream, described, &printed).await });
             }
         });
         let version = bollard::API_DEFAULT_VERSION;
@@ -298,7 +311,7 @@ mod tests {
 
     async fn wait(described: Option<&'static str>) -> EngineError {
         let limit = Duration::from_millis(1);
-        let container = container(described).await;
+        let container = container(described, "waiting\n").await;
         container.wait_within(limit, &Clock::host(), "run app:1").await.unwrap_err()
     }
 
@@ -311,6 +324,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_command_that_prints_without_end_fails_for_its_output() {
+        let printed = "y\n".repeat(9 << 20);
+        let container = container(RUNNING, &printed).await;
+        let limit = Duration::from_millis(1);
+        let waited = container.wait_within(limit, &Clock::host(), "run app:1").await;
+        assert!(matches!(waited, Err(EngineError::OutputTooLarge)), "{waited:?}");
+    }
+
+    #[tokio::test]
     async fn a_command_is_not_still_running_if_the_engine_does_not_say_so() {
         let error = wait(None).await;
         assert!(matches!(error, EngineError::Api { .. }), "{error}");
@@ -320,9 +342,10 @@ mod tests {
     #[tokio::test]
     async fn a_container_that_cannot_be_removed_does_not_hide_an_error_before_that() {
         let cause = Err(EngineError::NoAddress);
-        let error = container(None).await.remove_after::<(), _>(cause).await.unwrap_err();
+        let error = container(None, "").await.remove_after::<(), _>(cause).await.unwrap_err();
         assert!(matches!(error, EngineError::NoAddress), "{error}");
-        let error = container(None).await.remove_after(Ok::<_, EngineError>(())).await.unwrap_err();
+        let error =
+            container(None, "").await.remove_after(Ok::<_, EngineError>(())).await.unwrap_err();
         assert!(error.to_string().contains("remove the container"), "{error}");
     }
 }

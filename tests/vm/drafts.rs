@@ -11,8 +11,7 @@ fn what_a_command_prints_is_drafted_and_the_image_meets_the_draft() {
     let sample = SampleImage::new();
     let draft = sample.seatrial(&["expect", "app.tar", "--engine", "docker-20.10"]);
     let draft = String::from_utf8(draft.stdout).unwrap();
-    let run =
-        "[[run]]\nname = \"image's command\"\nexit_code = 0\nstdout = \"\"\"\nhello\n\"\"\"\n";
+    let run = "container = { network = true }\nexit_code = 0\nstdout = \"\"\"\nhello\n\"\"\"\n";
     assert!(draft.contains(run), "{draft}");
     let (output, verdict) = sample.check(&draft, &[]);
     assert!(output.status.success(), "{draft}\n{verdict:#}");

@@ -72,6 +72,8 @@ impl Behavior {
 fn draft_end(engine: &str, first: &RunOutput, second: &RunOutput, draft: &mut String) {
     let _ = write!(draft, "\n# What the image's command did on {engine}.\n[[run]]\n");
     draft.push_str("name = \"image's command\"\n");
+    draft.push_str("# As it was observed. Without a network, commands start sooner.\n");
+    draft.push_str("container = { network = true }\n");
     match first.code == second.code {
         true => line(draft, "exit_code", toml::Value::Integer(first.code)),
         false => {
@@ -116,7 +118,9 @@ fn draft_service(engine: &str, ports: &[Port], stop: &Stop, draft: &mut String) 
     let _ = write!(draft, "\n# What the image's command did on {engine}.\n[[service]]\n");
     draft.push_str("name = \"image's command\"\n");
     match ports {
-        [] => draft.push_str("# It listens on no TCP port. Guess: it is ready at once.\n"),
+        [] => {
+            draft.push_str("# It listens on no TCP port. Guess: it is ready at once.\nready = {}\n")
+        }
         [first, ..] => {
             let _ = writeln!(draft, "ready = {{ port = {} }}", first.number);
         }
@@ -150,6 +154,7 @@ fn draft_service(engine: &str, ports: &[Port], stop: &Stop, draft: &mut String) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::Expectations;
 
     fn drafted(kind: Kind) -> String {
         let mut draft = String::new();
@@ -179,6 +184,8 @@ mod tests {
             draft.contains("[[service]]\nname = \"image's command\"\n# It listens on no"),
             "{draft}"
         );
+        let read = Expectations::parse("e.toml".as_ref(), &draft);
+        assert!(read.is_ok(), "{draft}\n{read:?}");
         assert!(draft.contains("# It does not end within 10 s after its stop signal"), "{draft}");
     }
 }

@@ -8,7 +8,8 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use super::container::ContainerSpec;
-use crate::text;
+use crate::capability_names::{NAMES, without_prefix};
+use crate::{suggest, text};
 
 /// Reads a container whose keys do not contradict each other.
 pub(super) fn container<'de, D: Deserializer<'de>>(
@@ -28,6 +29,8 @@ fn mistake(spec: &ContainerSpec) -> Option<String> {
         .or_else(|| relative_path(spec))
         .or_else(|| hidden_path(spec))
         .or_else(|| malformed_name(spec))
+        .or_else(|| unknown_capability(spec))
+        .or_else(|| no_limit(spec))
 }
 
 /// Describes two keys that exclude each other.
@@ -84,6 +87,13 @@ fn malformed_name(spec: &ContainerSpec) -> Option<String> {
     if let Some(problem) = malformed_variable(&spec.env) {
         return Some(problem);
     }
+    let mut hosts = spec.hostname.iter().chain(spec.hosts.keys());
+    if let Some(name) = hosts.find(|name| !is_host_name(name)) {
+        return Some(format!(
+            "invalid host name {}; expected letters, digits, \"-\", \"_\" and dots",
+            text::quote(name)
+        ));
+    }
     let invalid = |(_, address): &(&String, &String)| address.parse::<IpAddr>().is_err();
     let (name, address) = spec.hosts.iter().find(invalid)?;
     Some(format!("invalid address {} of host {name}; expected an IP address", text::quote(address)))
@@ -94,6 +104,34 @@ pub(super) fn malformed_variable(env: &BTreeMap<String, String>) -> Option<Strin
     let invalid = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
     let name = env.keys().find(invalid)?;
     Some(format!("invalid name of a variable {}", text::quote(name)))
+}
+
+/// Whether every engine takes `name` as the name of a host. Underscores occur in the names of
+/// Compose's services.
+fn is_host_name(name: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let is_label = |label: &str| !label.is_empty() && label.chars().all(is_allowed);
+    name.len() <= 253 && name.split('.').all(is_label) && !name.starts_with('-')
+}
+
+/// Describes a capability that Linux does not have.
+fn unknown_capability(spec: &ContainerSpec) -> Option<String> {
+    let names = || NAMES.iter().map(|name| without_prefix(name));
+    let mut given = spec.capabilities.add.iter().chain(&spec.capabilities.drop);
+    let unknown = given.find(|name| {
+        let name = without_prefix(name);
+        name != "ALL" && names().all(|known| known != name)
+    })?;
+    let known: Vec<String> = names().collect();
+    let nearest = suggest::nearest(&without_prefix(unknown), known.iter().map(String::as_str));
+    Some(format!("unknown capability {}{}", text::quote(unknown), suggest::hint(&nearest)))
+}
+
+/// Describes a limit of zero: some engines take it as no limit, others let nothing run.
+fn no_limit(spec: &ContainerSpec) -> Option<String> {
+    let limits = [("memory_mib", spec.memory_mib), ("pids_limit", spec.pids_limit)];
+    let (key, _) = limits.into_iter().find(|(_, limit)| *limit == Some(0))?;
+    Some(format!("invalid {key} 0; leave the key out for no limit"))
 }
 
 /// Sysctls that the restricted profile allows.
@@ -115,10 +153,7 @@ fn restriction(spec: &ContainerSpec) -> Option<String> {
     if !spec.restricted {
         return None;
     }
-    let allowed = |name: &&String| {
-        let name = name.to_ascii_uppercase();
-        name.trim_start_matches("CAP_") != "NET_BIND_SERVICE"
-    };
+    let allowed = |name: &&String| without_prefix(name) != "NET_BIND_SERVICE";
     if spec.privileged {
         return Some("\"restricted\" and \"privileged\" exclude each other".to_owned());
     }
@@ -141,6 +176,16 @@ mod tests {
     fn settings_that_engines_reject_or_that_hide_each_other_are_errors() {
         for (toml, problem) in [
             ("hosts={ db='db' }", "invalid address \"db\" of host db; expected an IP address"),
+            (
+                "hosts={ 'a b'='10.0.0.1' }",
+                "invalid host name \"a b\"; expected letters, digits, \"-\", \"_\" and dots",
+            ),
+            (
+                "capabilities={ drop=['NET_ROW'] }",
+                "unknown capability \"NET_ROW\"; did you mean \"NET_RAW\"?",
+            ),
+            ("pids_limit=0", "invalid pids_limit 0; leave the key out for no limit"),
+            ("memory_mib=0", "invalid memory_mib 0; leave the key out for no limit"),
             ("env={ 'A=B'='c' }", "invalid name of a variable \"A=B\""),
             ("tmpfs=['/a', '/a/']", "\"/a\" is mounted twice"),
             ("tmpfs=['/a']\nvolumes=['/a']", "\"/a\" is mounted twice"),
@@ -156,7 +201,8 @@ mod tests {
             let spec: ContainerSpec = toml::from_str(toml).unwrap();
             assert_eq!(mistake(&spec).as_deref(), Some(problem), "{toml}");
         }
-        let fine = "hosts={ a='10.0.0.1', b='::1' }\ntmpfs=['/a', '/ab']\n\
+        let fine = "hostname='a-1.b_c'\ncapabilities={ add=['cap_kill', 'NET_RAW'], drop=['all'] }\n\
+                    hosts={ a='10.0.0.1', b='::1' }\ntmpfs=['/a', '/ab']\n\
                     mounts=[{ path='/a/b', source='x' }]\nfiles=[{ path='/abc', content='x' }]";
         assert_eq!(mistake(&toml::from_str(fine).unwrap()), None);
     }

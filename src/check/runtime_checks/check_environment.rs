@@ -47,8 +47,13 @@ async fn compare(
 ) -> Findings {
     let config = image.config_env().await?;
     let mut checks = environment::check(expected, container);
-    for entry in &config {
+    for (index, entry) in config.iter().enumerate() {
         let (name, _) = environment::split(entry.as_bytes());
+        let is_name = |other: &String| environment::split(other.as_bytes()).0 == name;
+        // Of several entries with one name, the last one counts; some engines drop the others.
+        if config[index + 1..].iter().any(is_name) {
+            continue;
+        }
         let same_name = container.iter().filter(|found| environment::split(found).0 == name);
         let found: Vec<String> = same_name.map(|entry| value::quote_bytes(entry)).collect();
         let found = match &found[..] {

@@ -1,8 +1,9 @@
-//! Errors of an engine that the image has caused.
+//! Errors of an engine that the image has caused, and output that is too large.
 
+use super::output::Output;
 use crate::check::verdict::Checks;
-use crate::engine::EngineError;
 use crate::engine::run::OUTPUT_MAX;
+use crate::engine::{Container, EngineError};
 use crate::harness::HarnessError;
 
 /// Converts an error into a failed check, if the image is the cause rather than the engine.
@@ -14,11 +15,23 @@ pub(super) fn rejection(engine: &str, error: &HarnessError) -> Option<Checks> {
             let found = format!("{engine} reports: {problem}");
             checks.record("start", "the command starts", found, false);
         }
-        EngineError::OutputTooLarge => {
-            let (limit, found) = (OUTPUT_MAX >> 20, "more");
-            checks.record("size of the output", format!("at most {limit} MiB"), found, false);
-        }
+        EngineError::OutputTooLarge => too_large(&mut checks),
         _ => return None,
     }
     Some(checks)
+}
+
+/// Returns the output of `container` up to now, as far as it can be had. Too much of it is a failed
+/// check.
+pub(super) async fn output(container: &Container, checks: &mut Checks) -> Output {
+    let logs = container.logs().await;
+    if let Err(EngineError::OutputTooLarge) = logs {
+        too_large(checks);
+    }
+    logs.unwrap_or_default().into()
+}
+
+fn too_large(checks: &mut Checks) {
+    let limit = OUTPUT_MAX >> 20;
+    checks.record("size of the output", format!("at most {limit} MiB"), "more", false);
 }

@@ -6,6 +6,7 @@
 
 use super::api::security_profile::ProfileType;
 use super::api::{self, NamespaceMode};
+use crate::capability_names::without_prefix;
 use crate::engine::Settings;
 
 /// The paths that a container cannot read (`pkg/securitycontext/util.go`, `defaultMaskedPaths`).
@@ -148,12 +149,14 @@ pub(super) fn container(
     }
 }
 
-/// Capabilities compared with the runtime's default, or `None` for the default.
+/// Capabilities compared with the runtime's default, or `None` for the default. Their names have no
+/// prefix (`pkg/apis/runtime/v1/api.proto`, `Capability`): containerd would not know `CAP_CAP_KILL`.
 fn capabilities(settings: &Settings) -> Option<api::Capability> {
+    let names = |names: &[String]| names.iter().map(|name| without_prefix(name)).collect();
     let (added, dropped) = (&settings.added_capabilities, &settings.dropped_capabilities);
     (!added.is_empty() || !dropped.is_empty()).then(|| api::Capability {
-        add_capabilities: added.clone(),
-        drop_capabilities: dropped.clone(),
+        add_capabilities: names(added),
+        drop_capabilities: names(dropped),
         ..Default::default()
     })
 }
@@ -176,6 +179,18 @@ mod tests {
         assert_eq!(User::of_image(&image(Some(7), "")), user(Some(7), "", None));
         assert_eq!(User::of_image(&image(None, "app")), user(None, "app", None));
         assert_eq!(User::of_image(&image(None, "")), user(Some(0), "", None));
+    }
+
+    #[test]
+    fn capabilities_lose_the_prefix_that_containerd_adds() {
+        let settings = Settings {
+            added_capabilities: vec!["net_admin".to_owned()],
+            dropped_capabilities: vec!["CAP_NET_RAW".to_owned(), "ALL".to_owned()],
+            ..Settings::default()
+        };
+        let passed_on = capabilities(&settings).unwrap();
+        assert_eq!(passed_on.add_capabilities, ["NET_ADMIN"]);
+        assert_eq!(passed_on.drop_capabilities, ["NET_RAW", "ALL"]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::intervals::{SETTLE_MAX, SETTLE_MIN};
 use super::output::Output;
-use super::{hints, sockets};
+use super::{hints, rejection, sockets};
 use crate::check::expectations::{ServiceExpectations, Start};
 use crate::check::verdict::Checks;
 use crate::engine::{Container, EngineError, RunOptions};
@@ -46,10 +46,10 @@ pub(super) async fn check(
     if !checks.mismatches().is_empty() {
         checks.hint(hints::of_service(image, &container, expected).await);
     }
-    let logs = container.logs().await.unwrap_or_default();
+    let output = rejection::output(&container, &mut checks).await;
     let id = Some(container.id().to_owned());
     container.remove().await?;
-    Ok((checks, Output { container: id, ..logs.into() }))
+    Ok((checks, Output { container: id, ..output }))
 }
 
 /// Starts the container of a service and waits until it is ready. If it does not become ready, it
@@ -74,9 +74,9 @@ pub(super) async fn start_ready(
         }
     }
     checks.hint(hints::of_service(image, &container, expected).await);
-    let logs = container.logs().await.unwrap_or_default();
+    let output = rejection::output(&container, &mut checks).await;
     container.remove().await?;
-    Ok((checks, Err(logs.into())))
+    Ok((checks, Err(output)))
 }
 
 /// A running service and its checks so far.
