@@ -80,8 +80,8 @@ impl Session {
 /// Sends the blob `digest`, in `session` if there is one. A broken upload is resumed where the
 /// registry says, or else begun again.
 ///
-/// A large blob is sent in chunks, and in one request if the registry does not take that (GHCR takes
-/// chunks of at most 4 MiB, Google's registries none).
+/// A large blob is sent in chunks, or in one request if the registry does not take those: GHCR
+/// takes chunks of at most 4 MiB, Google's registries take none.
 pub(super) async fn blob(
     client: &Client,
     digest: Digest,

@@ -93,10 +93,9 @@ impl Progress {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Waits for `work`, which sends a file of `size` bytes or something small; `None` if nothing is
-    /// sent and no answer comes for as long as `idle`. When everything is on its way, the answer may
-    /// take longer: some of it is still in buffers, and a registry stores all of a blob before it
-    /// answers.
+    /// Waits for `work`, which sends a file of `size` bytes or something small; `None` if nothing
+    /// is sent and no answer comes for as long as `idle`. After the end of a file, the answer may
+    /// take longer: some of the file is still in buffers, and a registry stores all of it first.
     pub(super) async fn within<T>(
         &self,
         idle: Duration,

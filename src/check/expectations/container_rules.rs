@@ -201,7 +201,7 @@ mod tests {
             let spec: ContainerSpec = toml::from_str(toml).unwrap();
             assert_eq!(mistake(&spec).as_deref(), Some(problem), "{toml}");
         }
-        let fine = "hostname='a-1.b_c'\ncapabilities={ add=['cap_kill', 'NET_RAW'], drop=['all'] }\n\
+        let fine = "hostname='a-1.b_c'\ncapabilities={ add=['cap_kill'], drop=['all'] }\n\
                     hosts={ a='10.0.0.1', b='::1' }\ntmpfs=['/a', '/ab']\n\
                     mounts=[{ path='/a/b', source='x' }]\nfiles=[{ path='/abc', content='x' }]";
         assert_eq!(mistake(&toml::from_str(fine).unwrap()), None);

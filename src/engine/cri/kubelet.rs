@@ -150,7 +150,7 @@ pub(super) fn container(
 }
 
 /// Capabilities compared with the runtime's default, or `None` for the default. Their names have no
-/// prefix (`pkg/apis/runtime/v1/api.proto`, `Capability`): containerd would not know `CAP_CAP_KILL`.
+/// prefix (`pkg/apis/runtime/v1/api.proto`, `Capability`): containerd adds it.
 fn capabilities(settings: &Settings) -> Option<api::Capability> {
     let names = |names: &[String]| names.iter().map(|name| without_prefix(name)).collect();
     let (added, dropped) = (&settings.added_capabilities, &settings.dropped_capabilities);

@@ -72,8 +72,8 @@ impl Registries {
         let digests: BTreeSet<Digest> = current.values().copied().collect();
         for digest in digests {
             let found = self.blobs_of(&client, &reference.at(digest), &mut present, 2).await;
-            // An image of an index may be lost: a registry's own cleaning may remove those without a
-            // tag. The index and its images are sent again then.
+            // An image of an index may be lost: a registry's own cleaning may remove those that
+            // have no tag. The index and its images are sent again then.
             if matches!(found, Ok(false)) {
                 current.retain(|_, other| *other != digest);
             }
