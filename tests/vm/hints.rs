@@ -12,6 +12,10 @@ ready.port = 8000
 http = [{ port = 8001, timeout = "1s" }]
 container = { user = "0", command = ["exec httpd -f -p 8000 -h /www"] }
 [[service]]
+name = "without a port"
+ready = { exec = ["/bin/busybox", "false"], timeout = "3s" }
+container = { user = "0", command = ["exec httpd -f -p 8004 -h /www"] }
+[[service]]
 name = "for itself"
 ready.exec = ["/bin/busybox", "wget", "-qO", "/dev/null", "http://127.0.0.1:8002/"]
 http = [{ port = 8002, timeout = "1s" }]
@@ -44,15 +48,20 @@ fn explains_why_a_service_is_not_reached(engine: &str) {
         let hints = case["hints"].as_array().unwrap().iter();
         hints.map(|hint| hint.as_str().unwrap()).collect()
     };
-    let other =
-        "nothing listens on 8001; the service listens on 8000/tcp; the image exposes 80/tcp";
+    let other = "nothing listens on 8001; the service listens on 8000/tcp; the image exposes \
+                 80/tcp; let the service listen on 8001, or expect another port";
     assert_eq!(hints("service at another port"), [other]);
     let loopback = "port 8002 listens on 127.0.0.1 only, which nothing outside of the container \
                     reaches; let the service listen on 0.0.0.0";
     assert_eq!(hints("service for itself"), [loopback]);
     // It was ready, and so listened on the UDP port.
-    let datagrams = "nothing listens on 8003, nor on any other TCP port; the image exposes 80/tcp";
+    let datagrams = "nothing listens on 8003, nor on any other TCP port; the image exposes 80/tcp; \
+                     the output of the service may show why; if it needs more time, raise the \
+                     timeout";
     assert_eq!(hints("service of datagrams"), [datagrams]);
+    let no_port = "the service listens on 8004/tcp; the image exposes 80/tcp; let the service \
+                   listen on an exposed port, or expose its own";
+    assert_eq!(hints("service without a port"), [no_port]);
 }
 
 #[test]

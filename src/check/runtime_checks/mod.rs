@@ -7,6 +7,7 @@ mod container;
 pub(super) mod environment;
 mod exec;
 mod hints;
+mod listening;
 mod observe;
 mod output;
 mod rejection;

@@ -1,0 +1,229 @@
+//! Hints about the ports of a service that failed: where it listens, which ports the image exposes,
+//! and the next step.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::check::expectations::{Port, Protocol};
+use crate::harness::sockets::Inside;
+use crate::text;
+
+/// The address of Docker's DNS server within a container, which does not belong to the image.
+const DOCKER_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11));
+/// The next step if the service listens on a loopback address.
+const LOOPBACK: &str = "let the service listen on 0.0.0.0";
+/// The next step if the service listens on other ports than the image exposes.
+const NOT_EXPOSED: &str = "let the service listen on an exposed port, or expose its own";
+
+/// Returns hints about the `expected` ports that nothing outside of the container reaches. If there
+/// is none, a hint says where the service listens, unless the expectations name all these ports.
+pub(super) fn hints(expected: &[Port], inside: &Inside, exposed: &[String]) -> Vec<String> {
+    let ports = Ports { listening: listening(inside), exposed };
+    let hints: Vec<String> = expected.iter().filter_map(|port| ports.hint_of(*port)).collect();
+    match hints.is_empty() {
+        true => ports.hint_of_all(expected).into_iter().collect(),
+        false => hints,
+    }
+}
+
+/// The ports of a container.
+struct Ports<'a> {
+    /// Those on which something listens, by number and protocol, and the address if only the
+    /// container itself reaches it.
+    listening: BTreeMap<(u16, &'static str), Option<IpAddr>>,
+    /// Those that the image exposes, such as `80/tcp`.
+    exposed: &'a [String],
+}
+
+fn listening(inside: &Inside) -> BTreeMap<(u16, &'static str), Option<IpAddr>> {
+    let mut ports = BTreeMap::new();
+    for (protocol, address, number) in &inside.sockets {
+        // The kernel calls those of IPv6 tcp6 and udp6.
+        let protocol = if protocol.starts_with("udp") { "udp" } else { "tcp" };
+        if *address != DOCKER_DNS {
+            let only = ports.entry((*number, protocol)).or_insert(Some(*address));
+            *only = only.filter(|_| address.is_loopback());
+        }
+    }
+    ports
+}
+
+impl Ports<'_> {
+    /// Explains why nothing outside of the container reaches the port, if that is so.
+    fn hint_of(&self, port: Port) -> Option<String> {
+        let Port { number, protocol } = port;
+        let kind = kind(protocol);
+        if let Some(only) = self.listening.get(&(number, kind)) {
+            return only.map(|address| {
+                format!(
+                    "port {number} listens on {address} only, which nothing outside of the \
+                     container reaches; {LOOPBACK}"
+                )
+            });
+        }
+        let name = match protocol {
+            Protocol::Tcp => number.to_string(),
+            Protocol::Udp => format!("{number}/udp"),
+        };
+        let others = self.listening.iter().filter(|((_, other), _)| *other == kind);
+        let others = text::list(others.map(|(port, only)| shown(port, only)));
+        let exposed = self.exposed();
+        Some(match others.is_empty() {
+            true => format!(
+                "nothing listens on {name}, nor on any other {} port{exposed}; the output of the \
+                 service may show why; if it needs more time, raise the timeout",
+                kind.to_uppercase()
+            ),
+            false => format!(
+                "nothing listens on {name}; the service listens on {others}{exposed}; let the \
+                 service listen on {name}, or expect another port"
+            ),
+        })
+    }
+
+    /// Says where the service listens and which ports the image exposes, unless that is nothing
+    /// but the `expected` ports.
+    fn hint_of_all(&self, expected: &[Port]) -> Option<String> {
+        let is_expected =
+            |port: &(u16, &str)| expected.iter().any(|it| (it.number, kind(it.protocol)) == *port);
+        let listening = text::list(self.listening.iter().map(|(port, only)| shown(port, only)));
+        if listening.is_empty() {
+            return (!self.exposed.is_empty()).then(|| {
+                let exposed = self.exposed();
+                format!("the service listens on no port{exposed}; its output may show why")
+            });
+        }
+        let known = format!("the service listens on {listening}{}", self.exposed());
+        match self.next_step() {
+            Some(step) => Some(format!("{known}; {step}")),
+            None => (!self.listening.keys().all(is_expected)).then_some(known),
+        }
+    }
+
+    /// The next step if nothing outside of the container reaches an exposed port.
+    fn next_step(&self) -> Option<&'static str> {
+        let exposed: Vec<_> = self.exposed.iter().filter_map(|name| parse(name)).collect();
+        let found = |port: &(u16, &'static str)| self.listening.get(port);
+        if exposed.iter().any(|port| matches!(found(port), Some(Some(_)))) {
+            return Some(LOOPBACK);
+        }
+        exposed.iter().any(|port| found(port).is_none()).then_some(NOT_EXPOSED)
+    }
+
+    /// The end of a sentence about the ports that the image exposes.
+    fn exposed(&self) -> String {
+        match self.exposed {
+            [] => String::new(),
+            exposed => format!("; the image exposes {}", text::list(exposed)),
+        }
+    }
+}
+
+fn kind(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+    }
+}
+
+fn shown((number, kind): &(u16, &str), only: &Option<IpAddr>) -> String {
+    match only {
+        Some(address) => format!("{number}/{kind} (on {address} only)"),
+        None => format!("{number}/{kind}"),
+    }
+}
+
+/// Reads the name of an exposed port, unless it is a range or has another protocol.
+fn parse(name: &str) -> Option<(u16, &'static str)> {
+    let (number, protocol) = name.split_once('/').unwrap_or((name, "tcp"));
+    let kind = ["tcp", "udp"].into_iter().find(|kind| protocol.eq_ignore_ascii_case(kind))?;
+    Some((number.parse().ok()?, kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inside(sockets: &[(&str, &str, u16)]) -> Inside {
+        let socket = |(protocol, address, port): &(&str, &str, u16)| {
+            ((*protocol).to_owned(), address.parse().unwrap(), *port)
+        };
+        Inside { sockets: sockets.iter().map(socket).collect(), processes: Vec::new() }
+    }
+
+    fn of(expected: &[Port], sockets: &[(&str, &str, u16)], exposed: &[&str]) -> Vec<String> {
+        let exposed: Vec<String> = exposed.iter().map(ToString::to_string).collect();
+        hints(expected, &inside(sockets), &exposed)
+    }
+
+    const HTTP: Port = Port { number: 8001, protocol: Protocol::Tcp };
+
+    #[test]
+    fn a_port_that_nothing_reaches_is_explained() {
+        let hint = |sockets: &[_]| of(&[HTTP], sockets, &["8001/tcp"]).join("\n");
+        assert_eq!(hint(&[("tcp", "0.0.0.0", 8001)]), "");
+        assert_eq!(hint(&[("tcp", "127.0.0.1", 8001), ("tcp6", "::", 8001)]), "");
+        assert_eq!(
+            hint(&[]),
+            "nothing listens on 8001, nor on any other TCP port; the image exposes 8001/tcp; the \
+             output of the service may show why; if it needs more time, raise the timeout"
+        );
+        assert_eq!(
+            hint(&[("tcp", "0.0.0.0", 8000), ("udp", "0.0.0.0", 8001)]),
+            "nothing listens on 8001; the service listens on 8000/tcp; the image exposes \
+             8001/tcp; let the service listen on 8001, or expect another port"
+        );
+        assert_eq!(
+            hint(&[("tcp", "127.0.0.1", 8001)]),
+            "port 8001 listens on 127.0.0.1 only, which nothing outside of the container reaches; \
+             let the service listen on 0.0.0.0"
+        );
+        let datagrams = Port { number: 8001, protocol: Protocol::Udp };
+        let hint = "nothing listens on 8001/udp; the service listens on 53/udp; let the service \
+                    listen on 8001/udp, or expect another port";
+        let sockets = [("tcp", "::", 8001), ("udp6", "::", 53)];
+        assert_eq!(of(&[datagrams], &sockets, &[]), [hint]);
+        assert_eq!(of(&[datagrams], &[("udp6", "::", 8001)], &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_service_without_expected_ports_has_a_hint_where_it_listens() {
+        for (sockets, exposed, hint) in [
+            (
+                &[("tcp", "0.0.0.0", 8000)][..],
+                "8001/tcp",
+                "the service listens on 8000/tcp; the image exposes 8001/tcp; let the service \
+                 listen on an exposed port, or expose its own",
+            ),
+            (
+                &[("tcp", "127.0.0.1", 80), ("udp", "::", 53)],
+                "80",
+                "the service listens on 53/udp, 80/tcp (on 127.0.0.1 only); the image exposes 80; \
+                 let the service listen on 0.0.0.0",
+            ),
+            (
+                &[("tcp6", "::", 80)],
+                "80/tcp",
+                "the service listens on 80/tcp; the image exposes 80/tcp",
+            ),
+            (
+                &[],
+                "80/tcp",
+                "the service listens on no port; the image exposes 80/tcp; its output may show why",
+            ),
+        ] {
+            assert_eq!(of(&[], sockets, &[exposed]), [hint]);
+        }
+        assert_eq!(of(&[], &[("udp", "127.0.0.11", 40_000)], &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_reached_port_has_a_hint_only_if_there_are_other_ports() {
+        let sockets = [("tcp", "::", 8001), ("tcp", "::", 9000)];
+        assert_eq!(of(&[HTTP], &sockets[..1], &["8001/tcp"]), [""; 0]);
+        assert_eq!(
+            of(&[HTTP], &sockets, &["8001/tcp"]),
+            ["the service listens on 8001/tcp, 9000/tcp; the image exposes 8001/tcp"]
+        );
+    }
+}
