@@ -148,6 +148,7 @@ pub mod registry;
 pub mod replay;
 pub mod report;
 pub mod sbom;
+mod signals;
 pub mod steps;
 mod suggest;
 mod text;

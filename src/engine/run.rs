@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::settings::Settings;
+use crate::signals;
 
 /// The limit of a container's output in bytes.
 pub const OUTPUT_MAX: usize = 16 << 20;
@@ -135,7 +136,7 @@ impl RunOutput {
     /// The signal that ended the command, according to the exit code. A command that exits with 137
     /// itself cannot be distinguished from one that was killed.
     pub fn signal(&self) -> Option<i64> {
-        signal(self.code)
+        signals::of_exit_code(self.code)
     }
 
     /// Explains the exit code, as far as its reason is known.
@@ -144,17 +145,13 @@ impl RunOutput {
     }
 }
 
-fn signal(code: i64) -> Option<i64> {
-    Some(code - 128).filter(|signal| (1..=64).contains(signal))
-}
-
 fn reason(code: i64, out_of_memory: bool) -> Option<String> {
-    match signal(code) {
+    match signals::of_exit_code(code) {
         Some(9) if out_of_memory => Some("killed because memory was exhausted".to_owned()),
         _ if out_of_memory => {
             Some("one of its processes was killed because memory was exhausted".to_owned())
         }
-        Some(signal) => Some(format!("probably ended by signal {signal}")),
+        Some(signal) => Some(format!("probably ended by {}", signals::describe(signal))),
         None => None,
     }
 }
@@ -184,7 +181,7 @@ pub struct Exit {
 impl Exit {
     /// The signal that ended the command, according to the exit code.
     pub fn signal(&self) -> Option<i64> {
-        signal(self.code)
+        signals::of_exit_code(self.code)
     }
 }
 

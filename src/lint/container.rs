@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::finding::Finding;
 use crate::image::config::{ContainerConfig, Set};
-use crate::text;
+use crate::{signals, text};
 
 pub(super) fn check(config: &ContainerConfig) -> Vec<Finding> {
     let findings = [
@@ -190,16 +190,6 @@ fn no_healthcheck(config: &ContainerConfig) -> Option<Finding> {
     })
 }
 
-/// The names of signals on Linux (signal(7)) that engines know, without `SIG`. Real-time signals
-/// are in [`is_real_time_signal`].
-const SIGNALS: [&str; 34] = [
-    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL",
-    "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP",
-    "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ",
-];
-/// The highest signal number on Linux.
-const SIGNAL_MAX: u32 = 64;
-
 fn unknown_stop_signal(config: &ContainerConfig) -> Option<Finding> {
     let signal = config.stop_signal.as_deref().filter(|signal| !signal.is_empty())?;
     (!is_signal(signal)).then(|| {
@@ -214,11 +204,11 @@ fn unknown_stop_signal(config: &ContainerConfig) -> Option<Finding> {
 
 fn is_signal(text: &str) -> bool {
     if let Ok(number) = text.parse::<u32>() {
-        return (1..=SIGNAL_MAX).contains(&number);
+        return (1..=signals::MAX).contains(&number.into());
     }
     let name = text.to_ascii_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
-    SIGNALS.contains(&name) || is_real_time_signal(name)
+    signals::number(&format!("SIG{name}")).is_some() || is_real_time_signal(name)
 }
 
 /// Whether `name` is `RTMIN`, `RTMIN+1` to `RTMIN+15`, `RTMAX-14` to `RTMAX-1`, or `RTMAX`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::step::{Step, View};
 use crate::archive::ArchiveError;
-use crate::text;
+use crate::{signals, text};
 
 /// Signs of commands that try to use the network: messages of apt, curl, Python, busybox, apk, npm
 /// and Go.
@@ -140,7 +140,7 @@ impl StepError {
 /// An exit code for messages, with the signal if it stands for one.
 pub(crate) fn exit_status(code: i64) -> String {
     match code {
-        129..=192 => format!("exit code {code} (signal {})", code - 128),
+        129..=192 => format!("exit code {code} ({})", signals::describe((code - 128).into())),
         code => format!("exit code {code}"),
     }
 }

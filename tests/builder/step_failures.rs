@@ -14,7 +14,11 @@ fn a_step_that_fails_shows_its_last_lines_and_writes_nothing() {
     assert!(error.ends_with("line 12\n"), "{error}");
     assert!(!lab.exists("out.tar"));
     let run = build(&lab, &with_command("kill -9 $$", ""), &[]);
-    assert!(run.stderr().contains("failed with exit code 137 (signal 9)"), "{}", run.stderr());
+    assert!(
+        run.stderr().contains("failed with exit code 137 (signal 9, SIGKILL)"),
+        "{}",
+        run.stderr()
+    );
 }
 
 #[test]

@@ -65,7 +65,10 @@ fn names_the_memory_limit(engine: &str) {
     assert_eq!(hints("service service"), [limit]);
     // SIGKILL alone says nothing about memory.
     let signal = mismatches(&verdict, "run signal");
-    assert!(signal[0].starts_with("exit code: 137 (probably ended by signal 9)"), "{signal:?}");
+    assert!(
+        signal[0].starts_with("exit code: 137 (probably ended by signal 9, SIGKILL)"),
+        "{signal:?}"
+    );
     assert_eq!(hints("run signal"), [""; 0]);
 }
 

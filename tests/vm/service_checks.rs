@@ -182,7 +182,10 @@ fn services(engine: &str) {
     let gone = end("service gone without conditions");
     assert!(gone.starts_with("service: its command ended with exit code 7 after N s"), "{gone}");
     let killed = end("service killed by a signal");
-    assert!(killed.contains("exit code 137 (probably ended by signal 9) after N s"), "{killed}");
+    assert!(
+        killed.contains("exit code 137 (probably ended by signal 9, SIGKILL) after N s"),
+        "{killed}"
+    );
     for name in [
         "service ends as expected",
         "service logs late",

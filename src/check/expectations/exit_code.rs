@@ -4,41 +4,7 @@ use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use crate::{suggest, text};
-
-/// Signals of Linux (signal(7), x86 and ARM).
-const SIGNALS: [(&str, i64); 30] = [
-    ("SIGHUP", 1),
-    ("SIGINT", 2),
-    ("SIGQUIT", 3),
-    ("SIGILL", 4),
-    ("SIGTRAP", 5),
-    ("SIGABRT", 6),
-    ("SIGBUS", 7),
-    ("SIGFPE", 8),
-    ("SIGKILL", 9),
-    ("SIGUSR1", 10),
-    ("SIGSEGV", 11),
-    ("SIGUSR2", 12),
-    ("SIGPIPE", 13),
-    ("SIGALRM", 14),
-    ("SIGTERM", 15),
-    ("SIGSTKFLT", 16),
-    ("SIGCHLD", 17),
-    ("SIGCONT", 18),
-    ("SIGSTOP", 19),
-    ("SIGTSTP", 20),
-    ("SIGTTIN", 21),
-    ("SIGTTOU", 22),
-    ("SIGURG", 23),
-    ("SIGXCPU", 24),
-    ("SIGXFSZ", 25),
-    ("SIGVTALRM", 26),
-    ("SIGPROF", 27),
-    ("SIGWINCH", 28),
-    ("SIGPWR", 30),
-    ("SIGSYS", 31),
-];
+use crate::{signals, suggest, text};
 
 /// The JSON schema of what [`exit_code`] reads.
 #[derive(Deserialize, JsonSchema)]
@@ -75,8 +41,8 @@ pub(super) fn signal<'de, D: Deserializer<'de>>(
 }
 
 fn number(name: &str) -> Result<i64, String> {
-    SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number).ok_or_else(|| {
-        let hint = suggest::hint(&suggest::nearest(name, SIGNALS.iter().map(|(name, _)| *name)));
+    signals::number(name).ok_or_else(|| {
+        let hint = suggest::hint(&suggest::nearest(name, signals::names()));
         format!("unknown signal {}{hint}", text::quote(name))
     })
 }

@@ -6,7 +6,7 @@ use crate::check::expectations::{RunExpectations, Start};
 use crate::check::verdict::Checks;
 use crate::engine::{EngineError, RunOptions, RunOutput};
 use crate::harness::{HarnessError, LineEnds, LoadedImage};
-use crate::value;
+use crate::{signals, value};
 
 /// A start that must fail.
 const REFUSED: &str = "the engine refuses to start it";
@@ -34,10 +34,10 @@ pub(super) async fn check(
         Err(HarnessError::Engine(EngineError::Start(problem)))
             if expected.start == Start::Fails =>
         {
-            checks.record("start", REFUSED, value::excerpt(&problem), true);
+            checks.record("start", REFUSED, value::quote(&problem), true);
             if let Some(text) = &expected.start_error {
                 let passed = text.is_match(&problem);
-                checks.record("message of the engine", text, value::excerpt(&problem), passed);
+                checks.record("message of the engine", text, value::quote(&problem), passed);
             }
             Ok((checks, Output::default()))
         }
@@ -73,7 +73,7 @@ fn check_output(
 ) {
     let code = expected.exit_code.unwrap_or(0);
     let found = found_exit_code(output, false);
-    checks.record("exit code", code, found, code == output.code);
+    checks.record("exit code", signals::describe_exit_code(code), found, code == output.code);
     let texts = [
         ("standard output", &expected.stdout, &output.stdout),
         ("standard error", &expected.stderr, &output.stderr),
@@ -82,7 +82,7 @@ fn check_output(
         if let Some(text) = expected {
             let found = line_ends.restore(found.clone());
             let passed = line_ends.is_match(text, &found);
-            checks.record(subject, text, value::excerpt(&found), passed);
+            checks.record(subject, text, value::quote(&found), passed);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::Service;
 use crate::check::expectations::{StopExpectations, Timeout};
 use crate::engine::EngineError;
 use crate::harness::{HarnessError, POLL_INTERVAL, describe_end, exits};
-use crate::value;
+use crate::{signals, value};
 
 /// The default timeout of `stop`.
 const DEFAULT_STOP_TIMEOUT: Timeout = Timeout::from_secs(10);
@@ -48,13 +48,14 @@ impl Service<'_> {
         };
         self.checks.record("stop", format!("within {timeout}"), found, !killed);
         if let Some(code) = expected.exit_code {
-            self.checks.expect_equal("exit code after the stop", &code, &output.code);
+            let codes = [code, output.code].map(signals::describe_exit_code);
+            let ([wanted, found], passed) = (codes, code == output.code);
+            self.checks.record("exit code after the stop", wanted, found, passed);
         }
         if let Some(expected) = &expected.log {
             let line_ends = self.line_ends();
             let log = line_ends.restore(output.stdout + &output.stderr);
-            let found = value::excerpt_of_end(&log);
-            let passed = line_ends.is_match(expected, &log);
+            let (found, passed) = (value::quote(&log), line_ends.is_match(expected, &log));
             self.checks.record("log after the stop", expected, found, passed);
         }
         Ok(())
@@ -68,7 +69,8 @@ impl Service<'_> {
             sleep(POLL_INTERVAL).await;
             state = exits::state(self.image.daemon(), self.container).await?;
         }
-        let wanted = format!("exit code {expected} within {EXIT_TIMEOUT}");
+        let code = signals::describe_exit_code(expected);
+        let wanted = format!("exit code {code} within {EXIT_TIMEOUT}");
         let passed = state.exit.as_ref().is_some_and(|exit| exit.code == expected);
         let found = match (state.running, passed, &state.exit) {
             (true, ..) => "it is still running".to_owned(),

@@ -6,7 +6,7 @@ use super::Service;
 use crate::check::expectations::{ReadyConditions, ServiceExpectations};
 use crate::check::verdict::Checks;
 use crate::harness::{DEFAULT_READY_TIMEOUT, HarnessError, exits};
-use crate::value;
+use crate::{signals, value};
 
 /// The expected start.
 const FAILS: &str = "it fails";
@@ -19,7 +19,7 @@ impl Service<'_> {
         checks.record("start", FAILS, found, expected.exit_code.is_none());
         if let Some(text) = &expected.log {
             let passed = text.is_match(problem);
-            checks.record("message of the engine", text, value::excerpt(problem), passed);
+            checks.record("message of the engine", text, value::quote(problem), passed);
         }
         checks
     }
@@ -38,7 +38,8 @@ impl Service<'_> {
         };
         self.checks.record("start", FAILS, found, failed);
         if let (Some(code), Some(exit)) = (expected_code, exit) {
-            self.checks.expect_equal("exit code", &code, &exit.code);
+            let [wanted, found] = [code, exit.code].map(signals::describe_exit_code);
+            self.checks.record("exit code", wanted, found, code == exit.code);
         }
         self.check_log().await
     }

@@ -12,7 +12,7 @@ use crate::harness::{
     HarnessError, POLL_INTERVAL, Probe, check_answer, describe_end, describe_still_running, exits,
     send,
 };
-use crate::value;
+use crate::{signals, value};
 
 impl Service<'_> {
     pub(super) async fn check_http(
@@ -92,12 +92,12 @@ impl Service<'_> {
         let code = expected.exit_code.unwrap_or(0);
         let (wanted, passed) = match &expected.exit_code_rules {
             Some(rules) => (rules.to_string(), rules.is_match(&output.code.to_string())),
-            None => (code.to_string(), code == output.code),
+            None => (signals::describe_exit_code(code), code == output.code),
         };
         let mut found = found_exit_code(&output, expected.stderr.is_none());
         // Docker reports a command that cannot be started there.
         if !passed && output.stderr.is_empty() && !output.stdout.is_empty() {
-            found += &format!(", standard output {}", value::excerpt_of_end(&output.stdout));
+            found += &format!(", standard output {}", value::quote(&output.stdout));
         }
         checks.record(&format!("exit code of {shown}"), wanted, found, passed);
         let texts = [
@@ -106,7 +106,7 @@ impl Service<'_> {
         ];
         for (subject, expected, found) in texts {
             if let Some(text) = expected {
-                let (subject, shown) = (format!("{subject} of {shown}"), value::excerpt(found));
+                let (subject, shown) = (format!("{subject} of {shown}"), value::quote(found));
                 checks.record(&subject, text, shown, text.is_match(found));
             }
         }
@@ -131,7 +131,7 @@ impl Service<'_> {
             log = self.log().await?;
         }
         let passed = is_match(&log);
-        self.checks.record("log", expected, value::excerpt_of_end(&log), passed);
+        self.checks.record("log", expected, value::quote(&log), passed);
         Ok(())
     }
 
