@@ -81,8 +81,8 @@ pub(super) async fn run_on_engine(
     match loaded {
         Ok((loaded, present_layers)) => {
             let version = version.unwrap_or_default();
-            let engine_run =
-                engine_run((engine.name, version), &vm.daemon, duration, present_layers);
+            let named = (engine.name, version);
+            let engine_run = engine_run(&image, named, &vm.daemon, duration, present_layers);
             recorder.engine_section(&image, engine_run);
             let images = load_companions(trial, &vm, recorder).await;
             let on_vm = (&loaded, &images);
@@ -151,12 +151,14 @@ fn keep(
 }
 
 fn engine_run(
+    image: &str,
     (engine, version): (&str, String),
     daemon: &Daemon,
     load_duration: Duration,
     present_layers: usize,
 ) -> EngineRun {
     EngineRun {
+        image: image.to_owned(),
         engine: engine.to_owned(),
         version,
         timeline: daemon.timeline().events().to_vec(),

@@ -62,6 +62,8 @@ pub struct TestCase {
 /// An engine in a VM of its own, with one image loaded.
 #[derive(Clone, Debug, Serialize)]
 pub struct EngineRun {
+    /// The image, as in the run's test cases.
+    pub image: String,
     /// The name of the engine.
     pub engine: String,
     /// The version that the engine reports.

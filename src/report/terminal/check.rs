@@ -9,7 +9,7 @@ pub fn heading(image: &str, run: Option<&EngineRun>) -> String {
     let Some(run) = run else {
         return format!("{}\n", text::shorten(image));
     };
-    let EngineRun { engine, version, timeline, fallback, load_seconds, present_layers } = run;
+    let EngineRun { engine, version, timeline, fallback, load_seconds, present_layers, .. } = run;
     let ready = timeline.last().map_or(0.0, |event| event.at.as_secs_f64());
     let note = fallback
         .as_ref()
