@@ -18,6 +18,9 @@ const VALUE_MAX: usize = 200;
 const PATH_MAX: usize = 1000;
 /// The most characters of a value in a report, where users compare values.
 const EXCERPT_MAX: usize = 2000;
+/// The most characters of the beginning and of the end of a value that was found, where users see
+/// what a test has found, and why a program has failed.
+const ENDS_MAX: usize = 600;
 /// The most values of a list that a message shows.
 const LIST_MAX: usize = 10;
 /// The most characters of a line of an error message: it may contain several values and paths.
@@ -92,6 +95,21 @@ pub(crate) fn fit(text: &str, width: usize) -> String {
 /// Escapes `text` and cuts it to the length of a value in a report.
 pub(crate) fn excerpt(text: &str) -> Cow<'_, str> {
     cut(text, EXCERPT_MAX)
+}
+
+/// Escapes `text` and, if it is long, leaves out its middle: programs explain at the end of their
+/// output why they failed.
+pub(crate) fn ends(text: &str) -> Cow<'_, str> {
+    let (start, rest) = split_at(text, ENDS_MAX);
+    let end = rest.char_indices().rev().nth(ENDS_MAX - 1).map_or(0, |(end, _)| end);
+    match end {
+        0 => escape(text),
+        end => Cow::Owned(format!(
+            "{}... ({end} more bytes) ...{}",
+            escape(start),
+            escape(&rest[end..])
+        )),
+    }
 }
 
 /// Quotes `text`, escaped and cut to the length of a value in a message.
@@ -207,8 +225,14 @@ fn cut(text: &str, max: usize) -> Cow<'_, str> {
 
 /// Returns the first `max` characters of `text`, and the number of the other bytes.
 fn split(text: &str, max: usize) -> (&str, usize) {
+    let (start, rest) = split_at(text, max);
+    (start, rest.len())
+}
+
+/// Splits `text` after the first `max` characters.
+fn split_at(text: &str, max: usize) -> (&str, &str) {
     let end = text.char_indices().nth(max).map_or(text.len(), |(end, _)| end);
-    (&text[..end], text.len() - end)
+    text.split_at(end)
 }
 
 /// Escapes all text that is written to it like [`lines`].
@@ -263,6 +287,15 @@ mod tests {
         assert_eq!(bytes(&[0xff; 201]), r"\xff".repeat(200) + "... (1 more bytes)");
         assert!(bytes("é".repeat(1000).as_bytes()).ends_with("é... (1600 more bytes)"));
         assert_eq!(path(Path::new(&"x".repeat(300))).len(), 300);
+    }
+
+    #[test]
+    fn both_ends_of_a_long_value_are_shown_and_the_bytes_left_out_are_counted() {
+        assert_eq!(ends("a\n"), r"a\n");
+        assert_eq!(ends(&"é".repeat(1200)), "é".repeat(1200));
+        let long = "é".repeat(600) + "漢" + &"x".repeat(600);
+        let expected = "é".repeat(600) + "... (3 more bytes) ..." + &"x".repeat(600);
+        assert_eq!(ends(&long), expected);
     }
 
     #[test]

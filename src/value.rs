@@ -49,12 +49,6 @@ pub(crate) fn quote_bytes(bytes: &[u8]) -> String {
     text + "\""
 }
 
-/// Quotes the beginning of `text`, and counts the bytes that are left out.
-pub(crate) fn excerpt(text: &str) -> String {
-    const MAX_CHARS: usize = 600;
-    text::quote_up_to(text, MAX_CHARS)
-}
-
 /// Quotes the end of `text`, where programs explain why they failed, and counts the bytes that are
 /// left out. It begins with a whole line, if there is one.
 pub(crate) fn excerpt_of_end(text: &str) -> String {
@@ -90,13 +84,6 @@ mod tests {
     #[test]
     fn characters_that_a_terminal_would_obey_are_escaped() {
         assert_eq!(quote("a\u{1b}[2J\u{9b}\u{202e}'é\n"), r#""a\u{1b}[2J\u{9b}\u{202e}'é\n""#);
-    }
-
-    #[test]
-    fn an_excerpt_of_a_long_text_counts_the_bytes_that_are_left_out() {
-        assert_eq!(excerpt("short"), r#""short""#);
-        let long = "é".repeat(601);
-        assert!(excerpt(&long).ends_with("é\"... (2 more bytes)"));
     }
 
     #[test]

@@ -6,6 +6,12 @@ use serde::Serialize;
 
 use crate::value;
 
+/// The most bytes of a value in a check that did not pass: as many as the output of a container, an
+/// answer or the content of a file may have, which may grow when it is quoted.
+const MISMATCH_MAX: usize = 16 << 20;
+/// The most bytes of a value in a check that passed: nobody looks for the reason in it.
+const PASSED_MAX: usize = 64 << 10;
+
 /// A comparison of an expected value with the one found. Both are text for a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
@@ -39,8 +45,11 @@ impl Checks {
         found: impl Display,
         passed: bool,
     ) {
-        let (expected, found) = (expected.to_string(), found.to_string());
-        let checks = if passed { &mut self.passed } else { &mut self.mismatches };
+        let (checks, max) = match passed {
+            true => (&mut self.passed, PASSED_MAX),
+            false => (&mut self.mismatches, MISMATCH_MAX),
+        };
+        let (expected, found) = (expected.to_string(), limit(found.to_string(), max));
         checks.push(Check { subject: subject.to_owned(), expected, found });
     }
 
@@ -83,9 +92,36 @@ impl Checks {
     }
 }
 
+/// Cuts a value that is longer than `max` bytes, and counts those that are left out.
+fn limit(mut value: String, max: usize) -> String {
+    if value.len() > max {
+        let end = (0..=max).rev().find(|end| value.is_char_boundary(*end)).unwrap_or_default();
+        let left_out = value.len() - end;
+        value.truncate(end);
+        value += &format!("... ({left_out} more bytes)");
+        value.shrink_to_fit();
+    }
+    value
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_recorded_in_full_up_to_the_limits() {
+        let record = |found: &str, passed| {
+            let mut checks = Checks::default();
+            checks.record("log", "contains x", found, passed);
+            let (passed, mismatches, _) = checks.into_parts();
+            passed.into_iter().chain(mismatches).next().unwrap().found
+        };
+        let long = "é".repeat(8 << 20);
+        assert_eq!(record(&long, false), long);
+        assert_eq!(record(&(long.clone() + "!"), false), long.clone() + "... (1 more bytes)");
+        assert_eq!(record(&long[..64 << 10], true), long[..64 << 10]);
+        assert!(record(&long, true).ends_with("é... (16711680 more bytes)"));
+    }
 
     #[test]
     fn appended_checks_keep_their_hints() {

@@ -17,6 +17,7 @@ use super::probe::{self, Probe};
 use super::ready::{DEFAULT_READY_TIMEOUT, Readiness, Starting};
 use crate::conditions::{Port, ReadyConditions};
 use crate::engine::{self, EngineError, ExecOptions, FileToCopy, RunOutput, State};
+use crate::text;
 
 /// The largest file that is copied out of a container, in bytes.
 const FILE_MAX: usize = 256 << 20;
@@ -77,7 +78,7 @@ impl<'d> Container<'d> {
             Readiness::Ready => return Ok(()),
             Readiness::Unmet(unmet) => {
                 let timeout = conditions.timeout.unwrap_or(DEFAULT_READY_TIMEOUT);
-                format!("timed out after {timeout}: {unmet}")
+                format!("timed out after {timeout}: {}", text::ends(&unmet))
             }
             Readiness::Ended(state) => describe_end_and_output(&self.container, &state).await,
         };

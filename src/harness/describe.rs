@@ -11,7 +11,7 @@ pub(crate) fn found_exit_code(output: &RunOutput, with_stderr: bool) -> String {
         found += &format!(" ({reason})");
     }
     if with_stderr && !output.stderr.is_empty() {
-        found += &format!(", standard error {}", value::excerpt_of_end(&output.stderr));
+        found += &format!(", standard error {}", value::quote(&output.stderr));
     }
     found
 }
@@ -41,12 +41,11 @@ fn describe_exit(state: &State) -> String {
     format!("its command ended with {}", exit.as_deref().unwrap_or("no code"))
 }
 
-/// Describes a command that did not end in time, with the end of what it printed.
+/// Describes a command that did not end in time, with what it printed.
 pub(crate) fn describe_still_running(stdout: &str, stderr: &str) -> String {
     let printed = [("standard error", stderr), ("standard output", stdout)];
     let printed = printed.iter().filter(|(_, output)| !output.is_empty());
-    let printed =
-        printed.map(|(name, output)| format!(", {name} {}", value::excerpt_of_end(output)));
+    let printed = printed.map(|(name, output)| format!(", {name} {}", value::quote(output)));
     format!("still running{}", printed.collect::<String>())
 }
 

@@ -83,7 +83,7 @@ pub enum HarnessError {
     #[error(
         "{}: {}\n  expected  {}\n  found     {}",
         text::shorten(.image), text::shorten(.subject), text::excerpt(.expected),
-        text::excerpt(.found)
+        text::ends(.found)
     )]
     Mismatch {
         /// The image.

@@ -134,7 +134,7 @@ impl Starting<'_> {
         let (stdout, stderr) = self.container.logs().await?;
         let log = self.line_ends.restore(stdout + &stderr);
         let unmet = || {
-            let log = value::excerpt_of_end(&log);
+            let log = value::quote(&log);
             format!("the condition for its log, {expected}, is not met: {log}")
         };
         Ok((!self.line_ends.is_match(expected, &log)).then(unmet))

@@ -45,7 +45,7 @@ fn suite_name(case: &TestCase) -> String {
 fn test_case(case: &TestCase) -> quick_junit::TestCase {
     let not_passed = |kind, message: String| {
         let mut status = TestCaseStatus::non_success(kind);
-        status.set_message(message).set_description(super::explanation(case).join("\n"));
+        status.set_message(message).set_description(super::full_explanation(case).join("\n"));
         status
     };
     let status = match &case.outcome {

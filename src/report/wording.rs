@@ -1,5 +1,7 @@
 //! Words that several reports of a verdict share.
 
+use std::borrow::Cow;
+
 use crate::check::verdict::{Outcome, Tally, TestCase};
 use crate::text;
 
@@ -16,8 +18,23 @@ pub fn tally(tally: Tally, seconds: f64) -> String {
     format!("{} in {seconds:.1} s", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
-/// Explains in lines why a test case did not pass. Text of images and engines is escaped.
+/// Explains in lines why a test case did not pass. Text of images and engines is escaped, and long
+/// values are cut.
 pub(super) fn explanation(case: &TestCase) -> Vec<String> {
+    explain(case, text::excerpt, text::ends)
+}
+
+/// Like [`explanation`], with the values in full.
+pub(super) fn full_explanation(case: &TestCase) -> Vec<String> {
+    explain(case, text::escape, text::escape)
+}
+
+/// `expected` and `found` format values.
+fn explain(
+    case: &TestCase,
+    expected: fn(&str) -> Cow<'_, str>,
+    found: fn(&str) -> Cow<'_, str>,
+) -> Vec<String> {
     match &case.outcome {
         Outcome::Passed => hints(case).collect(),
         Outcome::Error { problem } => text::message(problem).lines().map(str::to_owned).collect(),
@@ -27,8 +44,8 @@ pub(super) fn explanation(case: &TestCase) -> Vec<String> {
             .flat_map(|mismatch| {
                 [
                     text::shorten(&mismatch.subject).into_owned(),
-                    format!("  expected  {}", text::excerpt(&mismatch.expected)),
-                    format!("  found     {}", text::excerpt(&mismatch.found)),
+                    format!("  expected  {}", expected(&mismatch.expected)),
+                    format!("  found     {}", found(&mismatch.found)),
                 ]
             })
             .chain(hints(case))
@@ -74,21 +91,28 @@ mod tests {
     use super::*;
     use crate::check::verdict::Check;
 
+    fn failed(check: Check) -> TestCase {
+        TestCase {
+            image: "app:1".to_owned(),
+            engine: None,
+            name: "service web".to_owned(),
+            outcome: Outcome::Failed { mismatches: vec![check] },
+            seconds: 0.0,
+            passed_checks: Vec::new(),
+            hints: Vec::new(),
+            output: String::new(),
+            stderr: String::new(),
+        }
+    }
+
     #[test]
     fn a_failure_shows_hints_and_the_last_ten_lines_of_both_streams() {
         let (expected, found) = ("ready within 60 s".to_owned(), "no connection".to_owned());
         let case = TestCase {
-            image: "app:1".to_owned(),
-            engine: None,
-            name: "service web".to_owned(),
-            outcome: Outcome::Failed {
-                mismatches: vec![Check { subject: "service".to_owned(), expected, found }],
-            },
-            seconds: 0.0,
-            passed_checks: Vec::new(),
             hints: vec!["nothing listens on 8001; the image exposes 8000/tcp".to_owned()],
             output: (1..=12).map(|number| format!("line {number}\n")).collect(),
             stderr: "\u{1b}[31mred\n".to_owned(),
+            ..failed(Check { subject: "service".to_owned(), expected, found })
         };
         let lines = explanation(&case);
         let expected = [
@@ -101,5 +125,20 @@ mod tests {
         ];
         assert_eq!(lines[..6], expected, "{lines:#?}");
         assert_eq!(lines[14..], ["  line 12", "standard error", r"  \u{1b}[31mred"], "{lines:#?}");
+    }
+
+    #[test]
+    fn a_long_value_is_cut_on_a_terminal_and_complete_in_junit() {
+        let found = format!("\"first{}last\"", "x".repeat(5000));
+        let check = Check {
+            subject: "log".to_owned(),
+            expected: "contains \"y\"".to_owned(),
+            found: found.clone(),
+        };
+        let case = failed(check);
+        let shown = &explanation(&case)[2];
+        assert!(shown.starts_with("  found     \"firstxx") && shown.ends_with("xxlast\""));
+        assert!(shown.contains("x... (3811 more bytes) ...x"), "{shown}");
+        assert_eq!(full_explanation(&case)[2], format!("  found     {found}"));
     }
 }

@@ -140,7 +140,7 @@ impl StepError {
 /// An exit code for messages, with the signal if it stands for one.
 pub(crate) fn exit_status(code: i64) -> String {
     match code {
-        129..=192 => format!("exit code {code} ({})", signals::describe((code - 128).into())),
+        129..=192 => format!("exit code {code} ({})", signals::describe(code - 128)),
         code => format!("exit code {code}"),
     }
 }

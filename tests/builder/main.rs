@@ -8,6 +8,8 @@ mod archives; // invalid and hostile images
 mod base; // base images of all formats
 mod base_contents; // contents on base images
 mod base_inheritance; // what an image inherits from its base
+#[cfg(feature = "vm")]
+mod browser; // pages in Chromium
 mod cache; // the layer cache
 mod cli; // exit codes, messages, outputs
 mod closures; // sizes and shapes of reference graphs
@@ -54,6 +56,10 @@ mod recipes; // keys of recipes and errors for mistakes
 mod recorded_owners; // steps of users without a range of IDs
 mod recursive_paths; // recursive changes of single paths
 mod removed_paths; // paths that are removed and made again
+#[cfg(feature = "vm")]
+mod report_page; // the page of a check in a browser
+#[cfg(feature = "vm")]
+mod report_values; // values in reports of checks
 mod rootless; // images that Buildah makes without root
 mod sandbox; // builds in sandboxes, where much is missing
 mod sbom; // bills of materials

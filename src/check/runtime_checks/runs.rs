@@ -12,6 +12,7 @@ use crate::check::expectations::{Expectations, RunExpectations};
 use crate::engine::EngineError;
 use crate::errors::chain;
 use crate::harness::{HarnessError, LoadedImage};
+use crate::text;
 
 /// The family of engines that start two containers faster at the same time.
 const SIDE_BY_SIDE: &str = "docker";
@@ -132,7 +133,8 @@ impl Ended {
     fn failure(&self) -> Option<String> {
         match &self.result {
             Ok(Ok((checks, _))) => checks.mismatches().first().map(|check| {
-                format!("{}: expected {}, found {}", check.subject, check.expected, check.found)
+                let (expected, found) = (text::excerpt(&check.expected), text::ends(&check.found));
+                format!("{}: expected {expected}, found {found}", check.subject)
             }),
             Ok(Err(error)) => Some(chain(error)),
             Err(_) => None,

@@ -63,7 +63,7 @@ fn check_content(expected: &FileExpectations, found: &FileInfo, checks: &mut Che
     if let Some(text) = &expected.content {
         let content = content.map(String::from_utf8_lossy);
         let passed = content.as_ref().is_some_and(|content| text.is_match(content));
-        let found = content.map_or("nothing".to_owned(), |content| value::excerpt(&content));
+        let found = content.map_or("nothing".to_owned(), |content| value::quote(&content));
         checks.record("content", text, found, passed);
     }
 }

@@ -78,7 +78,7 @@ fn shown(found: &Found) -> String {
     match found {
         Found::Bool(value) => value.to_string(),
         Found::Number(value) => value.to_string(),
-        Found::Text(text) => value::excerpt(text),
+        Found::Text(text) => value::quote(text),
         Found::List(list) => value::format(list),
     }
 }

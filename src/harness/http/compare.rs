@@ -19,11 +19,11 @@ pub(crate) fn check_answer(expected: &HttpExpectations, answer: &Answer, checks:
         let limit = expected.time_limit();
         let complete = || format!("a complete body within {limit}");
         let text = expected.body.as_ref().map_or_else(complete, ToString::to_string);
-        let found = format!("{problem}; until then {}", value::excerpt(&body));
+        let found = format!("{problem}; until then {}", value::quote(&body));
         return checks.record(&subject, text, found, false);
     }
     if let Some(text) = &expected.body {
-        checks.record(&subject, text, value::excerpt(&body), text.is_match(&body));
+        checks.record(&subject, text, value::quote(&body), text.is_match(&body));
     }
     if !expected.json.is_empty() {
         check_json(&subject, expected, answer, checks);
@@ -41,7 +41,7 @@ fn check_status(request: &str, expected: &HttpExpectations, answer: &Answer, che
             let received = String::from_utf8_lossy(&answer.received);
             match received.is_empty() {
                 true => format!("no status: {problem}"),
-                false => format!("no status: {problem}; received {}", value::excerpt(&received)),
+                false => format!("no status: {problem}; received {}", value::quote(&received)),
             }
         }
     };
@@ -63,21 +63,21 @@ fn check_headers(
         let passed = found.iter().any(|value| text.is_match(value));
         let shown = match &found[..] {
             [] => "nothing".to_owned(),
-            [value] => value::excerpt(value),
+            [value] => value::quote(value),
             values => value::format(values),
         };
         checks.record(&format!("header {name} of {request}"), text, shown, passed);
     }
     for name in &expected.absent_headers {
         let found = values(name);
-        let shown = found.first().map_or("nothing".to_owned(), |value| value::excerpt(value));
+        let shown = found.first().map_or("nothing".to_owned(), value::quote);
         let subject = format!("header {name} of {request}");
         checks.record(&subject, "nothing", shown, found.is_empty());
     }
     if let Some(text) = &expected.header_lines {
         let found = header_lines(headers);
         let passed = text.is_match(&found);
-        checks.record(&format!("headers of {request}"), text, value::excerpt(&found), passed);
+        checks.record(&format!("headers of {request}"), text, value::quote(&found), passed);
     }
 }
 
@@ -102,7 +102,7 @@ fn check_json(subject: &str, expected: &HttpExpectations, answer: &Answer, check
     let document: Value = match serde_json::from_slice(&answer.body) {
         Ok(document) => document,
         Err(error) => {
-            let body = value::excerpt(&String::from_utf8_lossy(&answer.body));
+            let body = value::quote(String::from_utf8_lossy(&answer.body));
             return checks.record(subject, "JSON", format!("{error}: {body}"), false);
         }
     };

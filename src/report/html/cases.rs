@@ -91,7 +91,10 @@ fn hints(case: &TestCase) -> Markup {
 /// Both output streams.
 fn output(case: &TestCase) -> Markup {
     html! {
-        @if !case.output.is_empty() { pre class="output" { (ansi::output(&case.output)) } }
+        @if !case.output.is_empty() {
+            p class="quiet" { "standard output" }
+            pre class="output" { (ansi::output(&case.output)) }
+        }
         @if !case.stderr.is_empty() {
             p class="quiet" { "standard error" }
             pre class="output" { (ansi::output(&case.stderr)) }
@@ -119,7 +122,7 @@ fn outcome(outcome: &Outcome) -> Markup {
                 }
             },
             Outcome::Error { problem } => pre { (text::message(problem)) },
-            Outcome::Skipped { reason } => p class="quiet" { (text::excerpt(reason)) },
+            Outcome::Skipped { reason } => p class="quiet" { (text::message(reason)) },
         }
     }
 }
@@ -136,7 +139,7 @@ fn passed_checks(case: &TestCase) -> Markup {
 }
 
 fn passed_check(check: &Check) -> Markup {
-    html! { dd { span { (text::shorten(&check.subject)) } code { (text::excerpt(&check.found)) } } }
+    html! { dd { span { (check.subject) } code { (check.found) } } }
 }
 
 fn badge(kind: Kind) -> Markup {

@@ -46,7 +46,8 @@ fn image_section(image: &str, cases: &[NumberedCase<'_>]) -> Markup {
 
 /// The timelines of all engines, on one axis.
 fn engines(runs: &[EngineRun]) -> Markup {
-    let lanes: Vec<Lane> = runs.iter().map(lane).collect();
+    let several_images = unique(runs.iter().map(|run| run.image.as_str())).len() > 1;
+    let lanes: Vec<Lane> = runs.iter().map(|run| lane(run, several_images)).collect();
     html! {
         @if !lanes.is_empty() {
             section {
@@ -57,10 +58,13 @@ fn engines(runs: &[EngineRun]) -> Markup {
     }
 }
 
-fn lane(run: &EngineRun) -> Lane {
+fn lane(run: &EngineRun, shows_image: bool) -> Lane {
     let ready = run.timeline.last().map_or(0.0, |event| event.at.as_secs_f64());
     Lane {
-        title: html! { (run.engine) span class="quiet" { " " (text::shorten(&run.version)) } },
+        title: html! {
+            (run.engine) span class="quiet" { " " (text::shorten(&run.version)) }
+            @if shows_image { br; small class="quiet" { (text::shorten(&run.image)) } }
+        },
         note: html! {
             (format!("ready after {ready:.2} s, image loaded in {:.1} s", run.load_seconds))
             @if let Some(reason) = &run.fallback {
@@ -139,6 +143,17 @@ mod tests {
     }
 
     #[test]
+    fn the_matrix_is_hidden_with_its_head_if_nothing_failed() {
+        let passed = page_of(vec![case(Outcome::Passed)]);
+        assert!(passed.contains(r#"<div class="matrix quiet-matrix">"#), "{passed}");
+        assert!(!passed.contains("<tbody></tbody>"), "{passed}");
+        assert!(passed.contains("Show the table of 1 test case<"), "{passed}");
+        let failed = page_of(vec![case(failed())]);
+        assert!(failed.contains(r#"<div class="matrix">"#), "{failed}");
+        assert!(!failed.contains(r#"<tbody class="quiet-rows">"#), "{failed}");
+    }
+
+    #[test]
     fn hints_are_shown_whatever_the_result() {
         for outcome in [Outcome::Passed, failed()] {
             let page =
@@ -170,6 +185,7 @@ mod tests {
             what: "ready".to_owned(),
         };
         let run = |engine: &str, seconds| EngineRun {
+            image: "my/app:1.0".to_owned(),
             engine: engine.to_owned(),
             version: "1".to_owned(),
             timeline: vec![event(seconds)],
@@ -177,9 +193,17 @@ mod tests {
             load_seconds: 1.0,
             present_layers: 0,
         };
-        let engine_runs = vec![run("docker-28", 2), run("podman-5.4", 8)];
-        let page = check_page(&Verdict { engine_runs, ..Verdict::default() });
+        let mut engine_runs = vec![run("docker-28", 2), run("podman-5.4", 8)];
+        let page_of = |engine_runs: &[EngineRun]| {
+            check_page(&Verdict { engine_runs: engine_runs.to_vec(), ..Verdict::default() })
+        };
+        let page = page_of(&engine_runs);
         assert_eq!(page.matches(r#"class="axis""#).count(), 1, "{page}");
         assert!(page.contains("left:25.00%") && page.contains("left:100.00%"), "{page}");
+        // The image is named if there are several.
+        assert!(!page.contains("my/app:1.0"), "{page}");
+        engine_runs.push(EngineRun { image: "other:2".to_owned(), ..run("docker-28", 1) });
+        let page = page_of(&engine_runs);
+        assert!(page.contains("my/app:1.0") && page.contains("other:2"), "{page}");
     }
 }

@@ -8,7 +8,8 @@ use super::results::{Explained, Kind, NumberedCase, column};
 use crate::report::unique;
 use crate::text;
 
-/// Returns the matrix of `cases`. Test cases that failed nowhere are hidden until a box is ticked.
+/// Returns the matrix of `cases`. Test cases that failed nowhere are hidden until a box is ticked,
+/// and so is the whole matrix if there are no others.
 pub(super) fn matrix(cases: &[NumberedCase<'_>]) -> Markup {
     let columns = unique(cases.iter().map(column));
     let names = unique(cases.iter().map(|(_, case)| case.name.as_str()));
@@ -31,15 +32,20 @@ pub(super) fn matrix(cases: &[NumberedCase<'_>]) -> Markup {
     html! {
         div class="matrix-box" {
             @if !quiet.is_empty() {
-                label class="more" { input type="checkbox"; " " (summary(quiet.len())) }
+                @let summary = summary(quiet.len(), loud.is_empty());
+                label class="more" { input type="checkbox"; " " (summary) }
             }
-            div class="matrix" {
+            div class={ "matrix" @if loud.is_empty() { " quiet-matrix" } } {
                 table {
                     colgroup { col class="names"; @for _ in &columns { col; } }
                     (head(&columns, cases))
-                    tbody { @for (name, row) in loud { (self::row(name, row, &explained)) } }
-                    tbody class="quiet-rows" {
-                        @for (name, row) in quiet { (self::row(name, row, &explained)) }
+                    @if !loud.is_empty() {
+                        tbody { @for (name, row) in loud { (self::row(name, row, &explained)) } }
+                    }
+                    @if !quiet.is_empty() {
+                        tbody class="quiet-rows" {
+                            @for (name, row) in quiet { (self::row(name, row, &explained)) }
+                        }
                     }
                 }
             }
@@ -47,8 +53,13 @@ pub(super) fn matrix(cases: &[NumberedCase<'_>]) -> Markup {
     }
 }
 
-fn summary(count: usize) -> String {
-    format!("Show {count} test case{} without failures", if count == 1 { "" } else { "s" })
+/// The text beside the box, if it shows `count` rows, and whether these are all.
+fn summary(count: usize, all: bool) -> String {
+    let cases = format!("{count} test case{}", if count == 1 { "" } else { "s" });
+    match all {
+        true => format!("Show the table of {cases}"),
+        false => format!("Show {cases} without failures"),
+    }
 }
 
 /// The names of the columns, and the number of test cases that failed in each.
