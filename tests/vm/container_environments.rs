@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::each_engine::on_each_engine;
 use crate::sample_image::{SampleImage, outcomes};
 use crate::workbench::{NamedVm, seatrial, stdout};
 
@@ -46,7 +47,8 @@ fn check(sample: &SampleImage, vm: &str, engine: &str, expectations: &str) -> (V
     (verdict, count() - before)
 }
 
-fn shows_the_environment_of_a_container_that_runs_anyway(engine: &str, vm: &'static str) {
+fn shows_the_environment_of_a_container_that_runs_anyway(engine: &str) {
+    let vm: &'static str = format!("environments-{engine}").leak();
     stdout(&seatrial(&["vm", "up", engine, "--name", vm]));
     let _vm = NamedVm(vm);
     let sample = SampleImage::new();
@@ -73,16 +75,7 @@ fn shows_the_environment_of_a_container_that_runs_anyway(engine: &str, vm: &'sta
 }
 
 #[test]
-fn docker_starts_no_container_for_the_environment_if_a_command_shows_it() {
-    shows_the_environment_of_a_container_that_runs_anyway("docker-20.10", "environments-docker");
-}
-
-#[test]
-fn podman_starts_no_container_for_the_environment_if_a_command_shows_it() {
-    shows_the_environment_of_a_container_that_runs_anyway("podman-5.4", "environments-podman");
-}
-
-#[test]
-fn containerd_starts_no_container_for_the_environment_if_a_command_shows_it() {
-    shows_the_environment_of_a_container_that_runs_anyway("containerd-1.7", "environments-cri");
+fn no_container_is_started_for_the_environment_if_a_command_shows_it_on_each_engine() {
+    let gate = ["docker-20.10", "podman-5.4", "containerd-1.7"];
+    on_each_engine(&gate, shows_the_environment_of_a_container_that_runs_anyway);
 }

@@ -4,11 +4,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use seatrial::conditions::{HttpExpectations, Port, ReadyConditions, Text};
 use seatrial::engine::{ExecOptions, FileToCopy, LogChunk, Mount, RunOptions, Settings};
 use seatrial::harness::{Container, Daemon, HarnessError, LoadedImage};
 use tokio::net::UdpSocket;
 
+use crate::each_engine::{engines, is_cri};
 use crate::workbench::{GUEST, RUN_TIMEOUT, Workbench};
 
 const RECIPE: &str = "name='server'\ntag='1'\ncontents='rootfs'\n[config]\nEnv=['PATH=/bin']\n";
@@ -215,14 +217,11 @@ fn containers_left(daemon: &Daemon) -> impl Future<Output = usize> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_container_of_docker_does_what_tests_in_rust_need() {
-    docker(GUEST).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs the guest of Podman; for the nightly run"]
-async fn a_container_of_podman_does_what_tests_in_rust_need() {
-    docker("podman-5.4").await;
+async fn a_container_does_what_tests_in_rust_need_on_each_engine() {
+    let tests = engines(&[GUEST, POD_GUEST]).into_iter().map(|engine| async move {
+        if is_cri(&engine) { pod(&engine).await } else { docker(&engine).await }
+    });
+    join_all(tests).await;
 }
 
 /// Everything that works on engines with Docker's API.
@@ -300,9 +299,9 @@ fn unsupported<T>(result: Result<T, HarnessError>) -> String {
     error.to_string()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_container_in_a_pod_does_what_tests_need_and_says_what_cri_cannot_do() {
-    let bench = Workbench::on(POD_GUEST).await;
+/// Everything that works over CRI, and the errors of what does not.
+async fn pod(engine: &str) {
+    let bench = Workbench::on(engine).await;
     common(&bench).await;
     let image = bench.load("name='other'\ntag='1'\ncontents='rootfs'\n").await;
     long_log(&image).await;

@@ -3,23 +3,34 @@
 use seatrial::archive::ImageSelector;
 use seatrial::check::ImageUnderTest;
 
+use crate::each_engine::{engines, on_each_engine};
 use crate::sample_image::{SampleImage, outcomes};
 use crate::workbench::Workbench;
 
 #[test]
-fn what_a_command_prints_is_drafted_and_the_image_meets_the_draft() {
+fn what_a_command_prints_is_drafted_and_the_image_meets_the_draft_on_each_engine() {
+    on_each_engine(&["docker-20.10"], drafts_what_a_command_prints);
+}
+
+fn drafts_what_a_command_prints(engine: &str) {
     let sample = SampleImage::new();
-    let draft = sample.seatrial(&["expect", "app.tar", "--engine", "docker-20.10"]);
+    let draft = sample.seatrial(&["expect", "app.tar", "--engine", engine]);
     let draft = String::from_utf8(draft.stdout).unwrap();
     let run = "container = { network = true }\nexit_code = 0\nstdout = \"\"\"\nhello\n\"\"\"\n";
     assert!(draft.contains(run), "{draft}");
-    let (output, verdict) = sample.check(&draft, &[]);
+    let (output, verdict) = sample.check(&draft, &["--engine", engine]);
     assert!(output.status.success(), "{draft}\n{verdict:#}");
     assert!(outcomes(&verdict).contains(&("run image's command", "passed")), "{verdict:#}");
 }
 
 #[tokio::test]
-async fn a_service_is_drafted_with_its_port_its_answer_and_its_end() {
+async fn a_service_is_drafted_with_its_port_its_answer_and_its_end_on_each_engine() {
+    for engine in engines(&["docker-20.10"]) {
+        drafts_a_service(&engine).await;
+    }
+}
+
+async fn drafts_a_service(engine: &str) {
     let sample = SampleImage::new();
     let recipe = std::fs::read_to_string(sample.path("app.toml")).unwrap();
     let command = "trap 'exit 5' TERM; httpd -p 80 -h /www; while :; do sleep 0.2; done";
@@ -28,8 +39,8 @@ async fn a_service_is_drafted_with_its_port_its_answer_and_its_end() {
     sample.seatrial(&["build", "web.toml", "-o", "web.tar"]);
     let image = ImageUnderTest::open(&sample.path("web.tar"), &ImageSelector::default(), 2);
     let image = image.unwrap();
-    let bench = Workbench::new().await;
-    let behavior = image.observe(&bench.daemon, "docker-20.10").await.unwrap();
+    let bench = Workbench::on(engine).await;
+    let behavior = image.observe(&bench.daemon, engine).await.unwrap();
     let draft = image.draft(Some(&behavior)).unwrap();
     let service = "[[service]]\nname = \"image's command\"\nready = { port = 80 }\n\
                    http = [{ port = 80, path = \"/\", status = 200 }]\n\

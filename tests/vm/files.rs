@@ -3,6 +3,7 @@
 
 use std::process::Command;
 
+use crate::each_engine::on_each_engine;
 use crate::sample_image::SampleImage;
 use crate::workbench::{Workbench, run};
 
@@ -117,7 +118,7 @@ fn image_with_links(sample: &SampleImage) {
 }
 
 #[test]
-fn all_names_of_a_file_have_the_metadata_of_the_last_entry_in_containers_and_in_static_checks() {
+fn all_names_of_a_file_have_the_metadata_of_its_last_entry_on_each_engine() {
     let sample = SampleImage::new();
     image_with_links(&sample);
     let paths = ["/linked", "/www/other", "/last"];
@@ -131,8 +132,9 @@ fn all_names_of_a_file_have_the_metadata_of_the_last_entry_in_containers_and_in_
     );
     let expectations = files + &run;
     std::fs::write(sample.path("e.toml"), expectations).unwrap();
-    let engines = ["--engine", "docker-20.10", "--engine", "containerd-1.6"];
-    let check = [&["check", "links.tar", "--expect", "e.toml"], &engines[..]].concat();
-    let output = sample.seatrial(&check);
-    assert!(output.status.success(), "{output:?}");
+    on_each_engine(&["docker-20.10", "containerd-1.6"], |engine| {
+        let check = ["check", "links.tar", "--expect", "e.toml", "--engine", engine];
+        let output = sample.seatrial(&check);
+        assert!(output.status.success(), "{output:?}");
+    });
 }

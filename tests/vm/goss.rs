@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::each_engine::on_each_engine;
 use crate::sample_image::{SampleImage, outcomes};
 
 /// The sample image with accounts.
@@ -214,13 +215,17 @@ const THIRD: &str = "exit code of [\"sh\", \"-c\", \
     \"echo >>/dev/shm/a; exit $((3 - $(/bin/busybox wc -l </dev/shm/a)))\"]";
 
 #[test]
-fn goss_tests_of_commands_ports_processes_and_requests_have_the_same_results_as_in_goss() {
+fn goss_tests_of_running_containers_have_the_same_results_as_in_goss_on_each_engine() {
+    on_each_engine(&["docker-20.10"], has_the_results_of_goss);
+}
+
+fn has_the_results_of_goss(engine: &str) {
     let sample = sample();
     let recipe = std::fs::read_to_string(sample.path("app.toml")).unwrap();
     let recipe = recipe.replace("Cmd = [\"echo hello\"]", SERVER);
     std::fs::write(sample.path("app.toml"), recipe).unwrap();
     sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
-    let (code, verdict, errors) = check(&sample, RUNNING, &[]);
+    let (code, verdict, errors) = check(&sample, RUNNING, &["--engine", engine]);
     assert_eq!(code, Some(0), "{errors}{verdict:#}");
     assert!(outcomes(&verdict).contains(&("service of goss", "passed")), "{verdict:#}");
     let wrong = RUNNING
@@ -232,7 +237,7 @@ fn goss_tests_of_commands_ports_processes_and_requests_have_the_same_results_as_
         .replace("nginx: { running: false }", "nginx: { running: true }")
         .replace("!X-Powered-By", "X-Powered-By")
         .replace("!bye", "!ahoy");
-    let (code, verdict, errors) = check(&sample, &wrong, &[]);
+    let (code, verdict, errors) = check(&sample, &wrong, &["--engine", engine]);
     assert_eq!(code, Some(1), "{errors}{verdict:#}");
     let cases = verdict["cases"].as_array().unwrap();
     let service = cases.iter().find(|case| case["name"] == "service of goss").unwrap();

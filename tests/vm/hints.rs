@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::each_engine::on_each_engine;
 use crate::sample_image::SampleImage;
 
 /// The image exposes port 80.
@@ -65,11 +66,6 @@ fn explains_why_a_service_is_not_reached(engine: &str) {
 }
 
 #[test]
-fn docker_shows_where_a_service_listens_that_is_not_reached() {
-    explains_why_a_service_is_not_reached("docker-20.10");
-}
-
-#[test]
-fn containerd_shows_where_a_service_listens_that_is_not_reached() {
-    explains_why_a_service_is_not_reached("containerd-1.7");
+fn a_service_that_is_not_reached_has_hints_where_it_listens_on_each_engine() {
+    on_each_engine(&["docker-20.10", "containerd-1.7"], explains_why_a_service_is_not_reached);
 }

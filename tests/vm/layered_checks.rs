@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::each_engine::on_each_engine;
 use crate::sample_image::{SampleImage, outcomes};
 use crate::workbench::stdout;
 
@@ -47,18 +48,9 @@ fn a_second_check_of_a_changed_image_sends_only_new_layers(engine: &str) {
 }
 
 #[test]
-fn docker_gets_only_new_layers_of_a_changed_image() {
-    a_second_check_of_a_changed_image_sends_only_new_layers("docker-20.10");
-}
-
-#[test]
-fn podman_gets_only_new_layers_of_a_changed_image() {
-    a_second_check_of_a_changed_image_sends_only_new_layers("podman-5.4");
-}
-
-#[test]
-fn containerd_gets_only_new_layers_of_a_changed_image() {
-    a_second_check_of_a_changed_image_sends_only_new_layers("containerd-1.7");
+fn only_new_layers_of_a_changed_image_are_sent_on_each_engine() {
+    let gate = ["docker-20.10", "podman-5.4", "containerd-1.7"];
+    on_each_engine(&gate, a_second_check_of_a_changed_image_sends_only_new_layers);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::each_engine::on_each_engine;
 use crate::sample_image::SampleImage;
 use crate::verdicts::{case, mismatches, without_durations};
 
@@ -73,16 +74,6 @@ fn names_the_memory_limit(engine: &str) {
 }
 
 #[test]
-fn docker_names_the_memory_limit_that_a_container_reached() {
-    names_the_memory_limit("docker-20.10");
-}
-
-#[test]
-fn podman_names_the_memory_limit_that_a_container_reached() {
-    names_the_memory_limit("podman-5.4");
-}
-
-#[test]
-fn containerd_names_the_memory_limit_that_a_container_reached() {
-    names_the_memory_limit("containerd-1.7");
+fn the_memory_limit_that_a_container_reached_is_named_on_each_engine() {
+    on_each_engine(&["docker-20.10", "podman-5.4", "containerd-1.7"], names_the_memory_limit);
 }

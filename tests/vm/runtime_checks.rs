@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::each_engine::{is_cri, on_each_engine};
 use crate::sample_image::{RECIPE, SampleImage, outcomes};
 use crate::verdicts::{case, mismatches, without_durations};
 
@@ -20,11 +21,12 @@ name = "image's command"
 stdout = "hello\n"
 [[run]]
 name = "another command"
-stdout = { contains = ["0\n", "more\n", "given", "kept"], not_matches = "[0-9]{2}" }
+stdout = { contains = ["0\n", "more\n", "given", "kept\n/bin\n"], not_matches = "[0-9]{2}" }
 exit_code = 3
 [run.container]
-shell = "id -u; echo $MORE; cat; echo x >/vol/x && echo kept; exit 3"
+shell = "id -u; echo $MORE; cat; echo x >/vol/x && echo kept; pwd; exit 3"
 user = "0"
+working_dir = "/bin"
 env = { MORE = "more" }
 stdin = "given"
 volumes = ["/vol"]
@@ -81,12 +83,26 @@ name = "short-lived"
 ready = { log = "never printed" }
 "#;
 
+/// The expectations, without what CRI cannot do if the engine is reached over it.
+fn expectations(engine: &str) -> String {
+    if !is_cri(engine) {
+        return EXPECTATIONS.to_owned();
+    }
+    let of_image = EXPECTATIONS.replace("volumes = [\"/vol\"]\n", "").replace("/vol/", "/data/");
+    of_image.replace("user = \"7\"\n", "").replace("</h1>\\n7\\n", "</h1>\\n0\\n")
+}
+
 #[test]
-fn commands_and_services_pass_or_fail_on_an_engine_and_all_reports_agree() {
+fn commands_and_services_pass_or_fail_and_all_reports_agree_on_each_engine() {
+    on_each_engine(&["docker-20.10"], commands_and_services);
+}
+
+fn commands_and_services(engine: &str) {
     let sample = SampleImage::new();
     let files = ["junit=r.xml", "html=r.html", "json=r.json", "md=r.md", "jsonl=r.jsonl"];
-    let reports: Vec<&str> = files.iter().flat_map(|file| ["--report", file]).collect();
-    let (output, verdict) = sample.check(EXPECTATIONS, &reports);
+    let reports = files.iter().flat_map(|file| ["--report", file]);
+    let arguments: Vec<&str> = reports.chain(["--engine", engine]).collect();
+    let (output, verdict) = sample.check(&expectations(engine), &arguments);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     for name in [
         "config",
@@ -175,7 +191,11 @@ fn open_in_browser(page: &Path) -> String {
 }
 
 #[test]
-fn commands_that_run_at_the_same_time_are_reported_in_the_order_of_the_file() {
+fn commands_that_run_at_the_same_time_are_reported_in_the_order_of_the_file_on_each_engine() {
+    on_each_engine(&["docker-20.10"], reports_in_the_order_of_the_file);
+}
+
+fn reports_in_the_order_of_the_file(engine: &str) {
     let sample = SampleImage::new();
     let run = |name: &str, command: &str| {
         format!("[[run]]\nname = '{name}'\ncontainer.shell = '{command}'\nstdout = \"{name}\\n\"\n")
@@ -188,7 +208,7 @@ fn commands_that_run_at_the_same_time_are_reported_in_the_order_of_the_file() {
         ("ends", "echo ends"),
     ];
     let expectations: String = commands.map(|(name, command)| run(name, command)).concat();
-    let (_, verdict) = sample.check(&expectations, &["--filter", "run "]);
+    let (_, verdict) = sample.check(&expectations, &["--filter", "run ", "--engine", engine]);
     let expected = [
         ("run waits", "passed"),
         ("run prints", "passed"),
@@ -200,12 +220,16 @@ fn commands_that_run_at_the_same_time_are_reported_in_the_order_of_the_file() {
 }
 
 #[test]
-fn an_oci_layout_for_another_architecture_is_loaded_and_its_containers_are_skipped() {
+fn an_oci_layout_for_another_architecture_loads_and_containers_are_skipped_on_each_engine() {
+    on_each_engine(&["docker-20.10"], skips_containers_for_another_architecture);
+}
+
+fn skips_containers_for_another_architecture(engine: &str) {
     let sample = SampleImage::new();
     std::fs::write(sample.path("app.toml"), RECIPE.replace("amd64", "arm64")).unwrap();
     sample.seatrial(&["build", "app.toml", "--format", "oci", "-o", "app.tar"]);
     let expectations = "[image]\narchitecture='arm64'\n[[run]]\nname='x'\n";
-    let (output, verdict) = sample.check(expectations, &[]);
+    let (output, verdict) = sample.check(expectations, &["--engine", engine]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let expected = [
         ("config", "passed"),

@@ -1,5 +1,6 @@
 //! Services that end, services that answer in many ways, and containers that cannot start.
 
+use crate::each_engine::on_each_engine;
 use crate::sample_image::{RECIPE, SampleImage};
 use crate::verdicts::{case, mismatches, without_durations};
 
@@ -226,8 +227,8 @@ fn services(engine: &str) {
 }
 
 #[test]
-fn services_that_end_fail_at_once_and_answers_are_read_as_http_1_1() {
-    services("docker-20.10");
+fn services_that_end_fail_at_once_and_answers_are_read_as_http_1_1_on_each_engine() {
+    on_each_engine(&["docker-20.10"], services);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
+use crate::each_engine::{is_cri, on_each_engine};
 use crate::sample_image::{RECIPE, SampleImage, outcomes};
 use crate::verdicts::mismatches;
 
@@ -165,7 +166,13 @@ mounts = [{ path = "/data", source = "conf", writable = true }]
 shell = "cat /data/new /data/in/file"
 "#;
 
-fn services(engine: &str, files_and_signals: &str) {
+#[test]
+fn containers_beside_a_service_and_settings_work_on_each_engine() {
+    on_each_engine(&["containerd-1.7"], services);
+}
+
+fn services(engine: &str) {
+    let docker_only = if is_cri(engine) { "skipped" } else { "passed" };
     let sample = SampleImage::new();
     std::fs::create_dir_all(sample.path("rootfs/etc")).unwrap();
     // Without it, the C library asks a DNS server first.
@@ -195,9 +202,9 @@ fn services(engine: &str, files_and_signals: &str) {
         ("service lacks its config", "passed"),
         ("service restricted", "passed"),
         ("service restricted as root", "failed"),
-        ("service with files and signals", files_and_signals),
+        ("service with files and signals", docker_only),
         ("service with settings of commands", "passed"),
-        ("service with input of commands", files_and_signals),
+        ("service with input of commands", docker_only),
         ("loads with the expected name", "passed"),
         ("environment of a container", "passed"),
         ("run limits", "passed"),
@@ -217,7 +224,11 @@ fn services(engine: &str, files_and_signals: &str) {
 }
 
 #[test]
-fn a_restricted_container_that_is_root_is_not_started_beside_others_or_before_them() {
+fn a_restricted_root_is_not_started_beside_others_or_before_them_on_each_engine() {
+    on_each_engine(&["docker-20.10"], does_not_start_a_restricted_root);
+}
+
+fn does_not_start_a_restricted_root(engine: &str) {
     let sample = SampleImage::new();
     let beside = "[container.store]\nready = {}\ncontainer = { restricted = true, user = '0' }\n\
                   [[run]]\nname = 'beside'\n";
@@ -225,7 +236,7 @@ fn a_restricted_container_that_is_root_is_not_started_beside_others_or_before_th
                  [[setup]]\ncontainer = { command = ['true'], restricted = true, user = '0' }\n\
                  [[run]]\nname = 'after'\n";
     std::fs::write(sample.path("after.toml"), after).unwrap();
-    let (output, verdict) = sample.check(beside, &["--expect", "after.toml"]);
+    let (output, verdict) = sample.check(beside, &["--expect", "after.toml", "--engine", engine]);
     assert_eq!(output.status.code(), Some(1), "{verdict:#}");
     let outcomes = outcomes(&verdict);
     for expected in [
@@ -284,21 +295,29 @@ fn a_further_image_with_the_name_of_the_image_under_test_is_refused() {
     assert!(error.contains(expected), "{error}");
 }
 
+/// The image's health check succeeds.
 #[test]
 #[ignore = "for the nightly run"]
-fn podman_skips_services_that_wait_for_the_health_check_of_the_image() {
+fn the_health_check_of_the_image_is_awaited_or_the_service_skipped_on_each_engine() {
+    on_each_engine(&["docker-20.10"], awaits_the_health_check);
+}
+
+fn awaits_the_health_check(engine: &str) {
     let sample = SampleImage::new();
     let text = "[[service]]\nname = 'checked'\ncontainer = { shell = 'sleep 99' }\n\
                 ready = { healthy = true }\n";
-    for (engine, outcome) in [("podman-5.4", "skipped"), ("docker-20.10", "passed")] {
-        let (_, verdict) = sample.check(text, &["--engine", engine]);
-        assert!(outcomes(&verdict).contains(&("service checked", outcome)), "{verdict:#}");
-    }
+    let (_, verdict) = sample.check(text, &["--engine", engine]);
+    let outcome = if engine.starts_with("docker") { "passed" } else { "skipped" };
+    assert!(outcomes(&verdict).contains(&("service checked", outcome)), "{verdict:#}");
 }
 
 #[test]
 #[ignore = "for the nightly run"]
-fn a_service_whose_image_has_no_health_check_fails_before_its_timeout() {
+fn a_service_whose_image_has_no_health_check_fails_before_its_timeout_on_each_engine() {
+    on_each_engine(&["docker-20.10"], fails_without_a_health_check);
+}
+
+fn fails_without_a_health_check(engine: &str) {
     let sample = SampleImage::new();
     let recipe = RECIPE.lines().filter(|line| !line.starts_with("Healthcheck"));
     std::fs::write(sample.path("app.toml"), recipe.collect::<Vec<_>>().join("\n")).unwrap();
@@ -306,30 +325,12 @@ fn a_service_whose_image_has_no_health_check_fails_before_its_timeout() {
     // If it waited, the test would not end.
     let text = "[[service]]\nname = 'unchecked'\ncontainer = { shell = 'sleep 9999' }\n\
                 ready = { healthy = true, timeout = 9000 }\n";
-    let (_, verdict) = sample.check(text, &["--engine", "docker-20.10"]);
-    assert!(outcomes(&verdict).contains(&("service unchecked", "failed")), "{verdict:#}");
-    assert!(verdict.to_string().contains("an image without a health check"), "{verdict:#}");
-}
-
-#[test]
-#[ignore = "for the nightly run"]
-fn containers_beside_a_service_and_settings_work_on_docker() {
-    services("docker-20.10", "passed");
-}
-
-#[test]
-fn containers_beside_a_service_and_settings_work_in_pods() {
-    services("containerd-1.7", "skipped");
-}
-
-#[test]
-#[ignore = "needs the guest of Podman; for the nightly run"]
-fn containers_beside_a_service_and_settings_work_on_podman() {
-    services("podman-5.4", "passed");
-}
-
-#[test]
-#[ignore = "for the nightly run"]
-fn containers_beside_a_service_and_settings_work_on_the_newest_docker() {
-    services("docker-28", "passed");
+    let (_, verdict) = sample.check(text, &["--engine", engine]);
+    let (outcome, part) = if engine.starts_with("docker") {
+        ("failed", "an image without a health check")
+    } else {
+        ("skipped", "health check")
+    };
+    assert!(outcomes(&verdict).contains(&("service unchecked", outcome)), "{verdict:#}");
+    assert!(verdict.to_string().contains(part), "{verdict:#}");
 }

@@ -1,9 +1,14 @@
 //! container-structure-test files: verdicts as that program gives them, according to its README and
 //! the sources of its Docker driver.
 
+use std::process::Command;
+
 use serde_json::Value;
 
+use crate::each_engine::{is_cri, on_each_engine};
 use crate::sample_image::{SampleImage, outcomes};
+use crate::verdicts::case;
+use crate::workbench::run;
 
 /// Runs `seatrial check` on `app.tar` with the tests `yaml`, without the line with the version.
 fn check(sample: &SampleImage, yaml: &str, arguments: &[&str]) -> (Option<i32>, Value, String) {
@@ -185,6 +190,8 @@ containerRunOptions:
   user: "0"
   capabilities: [NET_ADMIN]
   bindMounts: ["./mounted:/mnt/m", "./t.yaml:/mnt/t:ro"]
+  envFile: variables
+  envVars: [FROM_HOST, NOT_ON_HOST]
 metadataTest: { unboundEnvVars: [{ key: HOME }] }
 commandTests:
 - name: passes
@@ -201,9 +208,13 @@ commandTests:
   teardown: [[sh, -c, "exit 1"]]
   envVars: [{ key: LESS, value: own }]
   command: sh
-  args: [-c, "cat /two; echo $LESS; id -u"]
-  expectedOutput: ["^one\nown\n0\n$"]
+  args: [-c, "cat /two; echo $LESS; id -u; [ -t 1 ] || echo no terminal"]
+  expectedOutput: ["^one\nown\n0\nno terminal\n$"]
 - { name: fails without setup, command: cat, args: [/one] }
+- name: passes with variables of the file and of the host
+  command: env
+  expectedOutput: ["(?m)^FROM_FILE=a b$", "(?m)^FROM_HOST=deck$", "(?m)^MORE=1.2.3\\+$"]
+  excludedOutput: [NOT_ON_HOST]
 - name: passes because variables of a test are replaced after a setup only
   envVars: [{ key: OWN, value: "own $VERSION" }]
   command: sh
@@ -224,29 +235,47 @@ commandTests:
   expectedError: [Read-only file system]
 "#;
 
-#[test]
-fn structure_tests_of_commands_have_the_same_results_as_in_their_own_program() {
-    has_the_results_of_their_own_program("docker-20.10");
-}
+/// Options that change the output of all commands. Bit 12 of the capabilities is CAP_NET_ADMIN,
+/// bit 21 CAP_SYS_ADMIN.
+const PRIVILEGED: &str = r#"
+schemaVersion: 2.0.0
+containerRunOptions: { user: root, privileged: true, allocateTty: true }
+commandTests:
+- name: passes with a terminal and all capabilities
+  command: sh
+  args: [-c, "id -u; [ -t 1 ] && echo a terminal >&2; busybox grep CapEff /proc/self/status"]
+  expectedOutput: ["(?s)^0\r?\na terminal\r?\n.*000001ffffffffff"]
+  excludedError: [.]
+"#;
 
 #[test]
-fn structure_tests_of_commands_have_the_same_results_on_containerd() {
-    has_the_results_of_their_own_program("containerd-1.7");
+fn structure_tests_of_commands_have_the_results_of_their_own_program_on_each_engine() {
+    on_each_engine(&["docker-20.10", "containerd-1.7"], has_the_results_of_their_own_program);
 }
 
 fn has_the_results_of_their_own_program(engine: &str) {
     let sample = SampleImage::new();
     std::fs::create_dir(sample.path("mounted")).unwrap();
     std::fs::write(sample.path("mounted/old"), "old\n").unwrap();
-    let (code, verdict, errors) = check(&sample, COMMANDS, &["--engine", engine]);
+    let tests = format!("schemaVersion: 2.0.0\n{COMMANDS}");
+    for (name, text) in
+        [("variables", "FROM_FILE=a b\n"), ("t.yaml", &tests), ("privileged.yaml", PRIVILEGED)]
+    {
+        std::fs::write(sample.path(name), text).unwrap();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+    command.args(["check", "app.tar", "--expect", "t.yaml", "--expect", "privileged.yaml"]);
+    command.args(["--json", "--engine", engine]).current_dir(sample.0.path());
+    let output = run(command.env("FROM_HOST", "deck").env_remove("NOT_ON_HOST"));
+    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(!sample.path("mounted/new").exists(), "the host's folder has changed");
-    assert_eq!(code, Some(1), "{errors}{verdict:#}");
+    assert_eq!(output.status.code(), Some(1), "{verdict:#}");
     let outcomes = outcomes(&verdict);
     let commands: Vec<_> = outcomes
         .iter()
         .filter_map(|(name, outcome)| Some((name.strip_prefix("run ")?, outcome)))
         .collect();
-    assert_eq!(commands.len(), 10, "{verdict:#}");
+    assert_eq!(commands.len(), 12, "{verdict:#}");
     // Engines set HOME.
     assert!(outcomes.contains(&("environment of a container", "passed")), "{verdict:#}");
     for (name, outcome) in commands {
@@ -267,8 +296,8 @@ container = { command = ["echo more >/www/more"], user = "0" }
 container = { shell = "exit 0", user = "0", working_dir = "/", env = { MADE = "1", VERSION = "2" } }
 [[run]]
 name = "has the image's user, folder and variables"
-container = { shell = "id -u; pwd; echo $VERSION $MADE." }
-stdout = "7\n/www\n1.2.3 .\n"
+container = { shell = "id -u; pwd; echo $VERSION $MADE. is process $$" }
+stdout = "7\n/www\n1.2.3 . is process 1\n"
 [[run]]
 name = "keeps the image's own command and sees the files of the setup"
 stdout = "hello\n"
@@ -278,11 +307,14 @@ container = { shell = "cat /www/copy /www/more" }
 stdout = "kept\nmore\n"
 [[run]]
 name = "settings"
-stdout = { matches = "(?s)^deck\n.*10.1.2.3\tmast.*CapEff:\t0000000000000400\nsail\n.*77\n" }
+stdout = { matches = [
+  "(?s)^deck\n.*10.1.2.3\tmast.*CapEff:\t0000000000000400\nsail\n.*77\n",
+  "another process is the first\n$",
+] }
 [run.container]
 shell = """
 cat /proc/sys/kernel/hostname /etc/hosts; busybox grep CapEff /proc/self/status; cat /srv/a/sail
-id -G"""
+id -G; [ $$ = 1 ] || echo another process is the first"""
 user = "0"
 groups = ["77"]
 hostname = "deck"
@@ -295,6 +327,11 @@ capabilities = { add = ["NET_BIND_SERVICE"], drop = ["ALL"] }
 sysctls = { "net.ipv4.ip_unprivileged_port_start" = "0" }
 files = [{ path = "/srv/a/sail", content = "sail\n", mode = "0400" }]
 [[run]]
+name = "terminal"
+container = { tty = true, shell = "[ -t 1 ] && echo a terminal; echo error >&2" }
+stdout = "a terminal\r\nerror\r\n"
+stderr = ""
+[[run]]
 name = "read-only root"
 stderr = { contains = "Read-only file system" }
 [run.container]
@@ -305,43 +342,66 @@ tmpfs = ["/mnt"]
 "#;
 
 #[test]
-fn settings_of_containers_and_commands_of_a_setup_apply_on_docker() {
-    let sample = SampleImage::new();
-    let (output, verdict) = sample.check(SETTINGS, &[]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert_eq!(outcomes(&verdict).iter().filter(|(_, outcome)| *outcome == "passed").count(), 8);
+fn settings_of_containers_and_commands_of_a_setup_apply_on_each_engine() {
+    on_each_engine(&["docker-20.10", "containerd-1.7"], applies_settings_and_setup);
 }
 
-#[test]
-fn commands_of_a_setup_apply_on_containerd() {
+fn applies_settings_and_setup(engine: &str) {
     let sample = SampleImage::new();
-    let (output, verdict) = sample.check(SETTINGS, &["--engine", "containerd-1.7"]);
+    let (output, verdict) = sample.check(SETTINGS, &["--engine", engine]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let outcomes = outcomes(&verdict);
     // CRI starts no init process.
-    assert!(outcomes.contains(&("run settings", "skipped")), "{outcomes:?}");
-    assert_eq!(outcomes.iter().filter(|(_, outcome)| *outcome == "passed").count(), 7);
+    let settings = if is_cri(engine) { "skipped" } else { "passed" };
+    assert_eq!(case(&verdict, "run settings")["outcome"], settings, "{verdict:#}");
+    let others = outcomes(&verdict).into_iter().filter(|(name, _)| *name != "run settings");
+    assert_eq!(others.filter(|(_, outcome)| *outcome == "passed").count(), 8, "{verdict:#}");
 }
 
 #[test]
 #[ignore = "for the nightly run"]
-fn commands_of_a_setup_apply_on_other_engines() {
-    let sample = SampleImage::new();
-    for engine in ["docker-28", "docker-28-containerd", "podman-5.4"] {
-        let (output, verdict) = sample.check(SETTINGS, &["--engine", engine]);
-        assert_eq!(output.status.code(), Some(0), "{engine}: {output:?} {verdict:#}");
-    }
+fn settings_of_containers_apply_in_dockers_containerd_store() {
+    applies_settings_and_setup("docker-28-containerd");
 }
+
+/// Expectations that CRI cannot meet, the names of their test cases, and parts of the reasons.
+const NOT_OVER_CRI: [(&str, &str, &str); 7] = [
+    ("[[run]]\nname='init'\ncontainer.init=true\n", "run init", "init"),
+    ("[[run]]\nname='volume'\ncontainer.volumes=['/vol']\n", "run volume", "volumes"),
+    ("[[run]]\nname='group'\ncontainer.groups=['web']\n", "run group", "group"),
+    (
+        "[[service]]\nname='user'\nready={}\nexec=[{ command=['/bin/id'], user='7' }]\n",
+        "service user",
+        "as the user of the container",
+    ),
+    ("[[service]]\nname='healthy'\nready.healthy=true\n", "service healthy", "health checks"),
+    (
+        "[[service]]\nname='file'\nready={}\nfile=[{ path='/www/index.html' }]\n",
+        "service file",
+        "cannot read files",
+    ),
+    (
+        "[[service]]\nname='signal'\nready={}\nstop.signal='SIGHUP'\n",
+        "service signal",
+        "stop signal",
+    ),
+];
 
 #[test]
 fn what_needs_a_container_that_an_engine_cannot_run_is_skipped_with_that_reason() {
     let sample = SampleImage::new();
     // CRI starts no init process.
     let expectations = "[container.db]\ncontainer.init = true\n[[run]]\nname = \"later\"\n";
-    let (output, verdict) = sample.check(expectations, &["--engine", "containerd-1.7"]);
+    std::fs::write(sample.path("alone.toml"), NOT_OVER_CRI.map(|(text, _, _)| text).concat())
+        .unwrap();
+    let arguments = ["--engine", "containerd-1.7", "--expect", "alone.toml"];
+    let (output, verdict) = sample.check(expectations, &arguments);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let case = |name| verdict["cases"].as_array().unwrap().iter().find(|one| one["name"] == name);
-    let reason = case("container db").unwrap()["reason"].as_str().unwrap();
+    let reason = case(&verdict, "container db")["reason"].as_str().unwrap();
     let expected = format!("container db was skipped: {reason}");
-    assert_eq!(case("run later").unwrap()["reason"], expected, "{verdict:#}");
+    assert_eq!(case(&verdict, "run later")["reason"], expected, "{verdict:#}");
+    for (_, name, part) in NOT_OVER_CRI {
+        let case = case(&verdict, name);
+        let reason = case["reason"].as_str().unwrap_or_else(|| panic!("{case:#}"));
+        assert!(case["outcome"] == "skipped" && reason.contains(part), "{case:#}");
+    }
 }
