@@ -26,6 +26,7 @@ mod files; // owners, capabilities, accounts and removed paths
 mod full_disks; // a disk of the host that is full
 mod goss; // goss files
 mod hints; // why a service is not reached
+mod https; // requests over TLS
 mod images; // images as Docker sees them
 mod isolation; // limits for guests and for other users of the host
 mod layered_checks; // layers that an engine has are not sent again
@@ -49,6 +50,7 @@ mod snapshots; // damaged, deleted and unused snapshots
 mod static_checks; // `seatrial check` without an engine
 mod steps; // steps of recipes as root in a VM
 mod structure_tests; // container-structure-test files
+mod unmet_expectations; // a mismatch for each part of expectations
 mod verdicts; // parts of verdicts in JSON
 mod vm_settings; // `[vm]` in expectations files
 mod watch; // `seatrial check --watch`
