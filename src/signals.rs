@@ -42,6 +42,7 @@ const SIGNALS: [(&str, i64); 34] = [
 pub(crate) const MAX: i64 = 64;
 
 /// Returns the names of all signals.
+#[cfg(feature = "vm")]
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     SIGNALS.iter().map(|(name, _)| *name)
 }
@@ -60,6 +61,7 @@ pub(crate) fn describe(number: i64) -> String {
 }
 
 /// Returns the signal of an exit code, which is 128 plus its number, as in shells.
+#[cfg(feature = "vm")]
 pub(crate) fn of_exit_code(code: i64) -> Option<i64> {
     Some(code - 128).filter(|signal| (1..=MAX).contains(signal))
 }

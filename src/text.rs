@@ -20,6 +20,7 @@ const PATH_MAX: usize = 1000;
 const EXCERPT_MAX: usize = 2000;
 /// The most characters of the beginning and of the end of a value that was found, where users see
 /// what a test has found, and why a program has failed.
+#[cfg(feature = "vm")]
 const ENDS_MAX: usize = 600;
 /// The most values of a list that a message shows.
 const LIST_MAX: usize = 10;
@@ -99,6 +100,7 @@ pub(crate) fn excerpt(text: &str) -> Cow<'_, str> {
 
 /// Escapes `text` and, if it is long, leaves out its middle: programs explain at the end of their
 /// output why they failed.
+#[cfg(feature = "vm")]
 pub(crate) fn ends(text: &str) -> Cow<'_, str> {
     let (start, rest) = split_at(text, ENDS_MAX);
     let end = rest.char_indices().rev().nth(ENDS_MAX - 1).map_or(0, |(end, _)| end);
@@ -289,6 +291,7 @@ mod tests {
         assert_eq!(path(Path::new(&"x".repeat(300))).len(), 300);
     }
 
+    #[cfg(feature = "vm")]
     #[test]
     fn both_ends_of_a_long_value_are_shown_and_the_bytes_left_out_are_counted() {
         assert_eq!(ends("a\n"), r"a\n");

@@ -28,6 +28,7 @@ http = [{ port = 8003, timeout = "500ms" }]
 [service.container]
 user = "0"
 command = ["exec busybox udhcpd -f /www/udhcpd.conf"]
+capabilities = { add = ["NET_RAW"] }
 [[service.container.files]]
 path = "/www/udhcpd.conf"
 content = """

@@ -221,7 +221,12 @@ fn reports_in_the_order_of_the_file(engine: &str) {
 
 #[test]
 fn an_oci_layout_for_another_architecture_loads_and_containers_are_skipped_on_each_engine() {
-    on_each_engine(&["docker-20.10"], skips_containers_for_another_architecture);
+    on_each_engine(&["docker-20.10"], |engine| {
+        // containerd takes no archive that has an image for another architecture only.
+        if !is_cri(engine) {
+            skips_containers_for_another_architecture(engine);
+        }
+    });
 }
 
 fn skips_containers_for_another_architecture(engine: &str) {
