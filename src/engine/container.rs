@@ -257,6 +257,11 @@ impl DockerContainer {
         addresses.find(|ip| !ip.is_empty()).ok_or(EngineError::NoAddress)
     }
 
+    /// Returns the file on the engine's host that is mounted at `/etc/hosts`, if there is one.
+    pub(crate) async fn hosts_path(&self) -> Result<Option<String>, EngineError> {
+        Ok(self.inspect().await?.hosts_path.filter(|path| !path.is_empty()))
+    }
+
     /// Sends the image's stop signal, and kills the container if it has not exited after `grace`.
     ///
     /// # Errors

@@ -20,6 +20,8 @@ use super::{EngineError, Exit, OutOfMemory, State};
 pub(super) struct Inspected {
     pub state: Option<InspectedState>,
     pub network_settings: Option<NetworkSettings>,
+    /// The file on the engine's host that is mounted at `/etc/hosts`.
+    pub hosts_path: Option<String>,
 }
 
 /// The state of a container.

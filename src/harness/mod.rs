@@ -103,6 +103,7 @@ mod environments;
 mod error;
 pub(crate) mod exits;
 mod forwarded_port;
+mod host_names;
 mod http;
 mod leftovers;
 mod line_ends;

@@ -16,7 +16,10 @@ aliases = ["keeper"]
 ready = { http = { port = 8001, path = "/stock", body = "apples" } }
 [container.store.container]
 user = "0"
-shell = "echo -n apples >/www/stock; exec httpd -f -p 8001 -h /www"
+shell = '''
+echo -n apples >/www/stock; busybox mkdir /www/cgi-bin
+printf '#!/bin/sh\necho; exec /bin/busybox wget -qO- http://copy:8002/copy' >/www/cgi-bin/copy
+busybox chmod 755 /www/cgi-bin/copy; exec httpd -f -p 8001 -h /www'''
 [container.copy]
 depends_on = ["store"]
 ready = { http = { port = 8002, path = "/copy", body = "apples" }, exec = ["/bin/true"] }
@@ -24,6 +27,10 @@ ready = { http = { port = 8002, path = "/copy", body = "apples" }, exec = ["/bin
 user = "0"
 shell = "busybox wget -qO /www/copy http://keeper:8001/stock && exec httpd -f -p 8002 -h /www"
 
+[[run]]
+name = "reaches containers through one that was started before"
+container.shell = "busybox wget -qO- http://store:8001/cgi-bin/copy"
+stdout = "apples"
 [[run]]
 name = "reaches containers by address"
 container.shell = "busybox wget -qO- http://$STORE:8001/stock"
@@ -196,6 +203,7 @@ fn services(engine: &str) {
         ("environment of a container", "passed"),
         ("container store", "passed"),
         ("container copy", "passed"),
+        ("run reaches containers through one that was started before", "passed"),
         ("run reaches containers by address", "passed"),
         ("run is killed", "passed"),
         ("run is refused", "passed"),

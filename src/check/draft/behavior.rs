@@ -26,8 +26,10 @@ pub enum Kind {
     Ended([RunOutput; 2]),
     /// Its command kept running.
     Served {
-        /// The TCP ports on which it listened for other hosts, in order.
+        /// The TCP ports on which it listened for other hosts: first those that the image exposes.
         ports: Vec<Port>,
+        /// The TCP ports that the image exposes, and on which it did not listen.
+        silent: Vec<u16>,
         /// How it ended when it was asked to stop.
         stop: Stop,
     },
@@ -52,8 +54,9 @@ pub enum Stop {
 }
 
 impl Behavior {
-    /// Appends the expectations to `draft`.
-    pub(super) fn draft(&self, draft: &mut String) {
+    /// Appends the expectations to `draft`. `shell` says whether the command is a shell without
+    /// arguments.
+    pub(super) fn draft(&self, shell: bool, draft: &mut String) {
         let engine = &self.engine;
         match &self.kind {
             Kind::Refused(problem) => {
@@ -63,15 +66,35 @@ impl Behavior {
                     problem.replace('\n', "\n# ")
                 );
             }
-            Kind::Ended([first, second]) => draft_end(engine, first, second, draft),
-            Kind::Served { ports, stop } => draft_service(engine, ports, stop, draft),
+            Kind::Ended([first, second]) => {
+                let _ = write!(draft, "\n# What the image's command did on {engine}.\n");
+                draft.push_str(guess_of_end(first, shell));
+                draft_end(first, second, draft);
+            }
+            Kind::Served { ports, silent, stop } => {
+                draft_service(engine, (ports, silent), stop, draft);
+            }
         }
     }
 }
 
-fn draft_end(engine: &str, first: &RunOutput, second: &RunOutput, draft: &mut String) {
-    let _ = write!(draft, "\n# What the image's command did on {engine}.\n[[run]]\n");
-    draft.push_str("name = \"image's command\"\n");
+/// Comments on an end that may not be what the image is for.
+fn guess_of_end(output: &RunOutput, shell: bool) -> &'static str {
+    match output.code {
+        0 if shell => {
+            "# It is a shell, which ends at once without input. Guess: users give other commands;\n\
+             # add one to container: shell = \"...\".\n"
+        }
+        0 => "",
+        _ => {
+            "# It failed. Guess: it needs settings. If so, add them to container, such as\n\
+             # env = { NAME = \"value\" }, and change what follows.\n"
+        }
+    }
+}
+
+fn draft_end(first: &RunOutput, second: &RunOutput, draft: &mut String) {
+    draft.push_str("[[run]]\nname = \"image's command\"\n");
     draft.push_str("# As it was observed. Without a network, commands start sooner.\n");
     draft.push_str("container = { network = true }\n");
     match first.code == second.code {
@@ -114,12 +137,18 @@ fn draft_output(key: &str, first: &str, second: &str, draft: &mut String) {
     }
 }
 
-fn draft_service(engine: &str, ports: &[Port], stop: &Stop, draft: &mut String) {
+fn draft_service(
+    engine: &str,
+    (ports, silent): (&[Port], &[u16]),
+    stop: &Stop,
+    draft: &mut String,
+) {
     let _ = write!(draft, "\n# What the image's command did on {engine}.\n[[service]]\n");
     draft.push_str("name = \"image's command\"\n");
     match ports {
         [] => {
-            draft.push_str("# It listens on no TCP port. Guess: it is ready at once.\nready = {}\n")
+            let guess = "# It listens on no TCP port. Guess: it is ready at once.\nready = {}\n";
+            draft.push_str(guess);
         }
         [first, ..] => {
             let _ = writeln!(draft, "ready = {{ port = {} }}", first.number);
@@ -127,6 +156,9 @@ fn draft_service(engine: &str, ports: &[Port], stop: &Stop, draft: &mut String) 
     }
     for Port { number, .. } in ports.iter().skip(1) {
         let _ = writeln!(draft, "# It also listens on port {number}.");
+    }
+    for number in silent {
+        let _ = writeln!(draft, "# It does not listen on port {number}, which the image exposes.");
     }
     let answers: Vec<String> = ports
         .iter()
@@ -153,12 +185,20 @@ fn draft_service(engine: &str, ports: &[Port], stop: &Stop, draft: &mut String) 
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::check::Expectations;
 
     fn drafted(kind: Kind) -> String {
+        drafted_of(kind, false)
+    }
+
+    fn drafted_of(kind: Kind, shell: bool) -> String {
         let mut draft = String::new();
-        Behavior { engine: "docker-20.10".to_owned(), kind }.draft(&mut draft);
+        Behavior { engine: "docker-20.10".to_owned(), kind }.draft(shell, &mut draft);
+        let expectations = Expectations::parse(Path::new("draft.toml"), &draft);
+        assert!(expectations.is_ok(), "{expectations:?}\n{draft}");
         draft
     }
 
@@ -178,8 +218,22 @@ mod tests {
     }
 
     #[test]
+    fn a_shell_and_a_command_that_fails_have_a_comment_that_says_why_that_may_not_be_meant() {
+        let code = |code| RunOutput { code, ..output("") };
+        let shell = drafted_of(Kind::Ended([code(0), code(0)]), true);
+        assert!(shell.contains("# It is a shell, which ends at once"), "{shell}");
+        let fails = drafted(Kind::Ended([code(1), code(1)]));
+        assert!(fails.contains("# It failed. Guess: it needs settings."), "{fails}");
+        let ends = drafted(Kind::Ended([code(0), code(0)]));
+        assert!(!ends.contains("Guess"), "{ends}");
+    }
+
+    #[test]
     fn a_service_without_ports_is_expected_to_keep_running() {
-        let draft = drafted(Kind::Served { ports: Vec::new(), stop: Stop::Killed(10) });
+        let (ports, silent) = (Vec::new(), vec![9090]);
+        let draft = drafted(Kind::Served { ports, silent, stop: Stop::Killed(10) });
+        let exposed = "# It does not listen on port 9090, which the image exposes.\n";
+        assert!(draft.contains("\nready = {}\n") && draft.contains(exposed), "{draft}");
         assert!(
             draft.contains("[[service]]\nname = \"image's command\"\n# It listens on no"),
             "{draft}"

@@ -45,8 +45,8 @@ impl ImageUnderTest {
         draft_env(config, &mut draft);
         self.draft_program(config, &mut draft)?;
         match observed {
-            Some(behavior) => behavior.draft(&mut draft),
-            None => draft_service(config, &mut draft),
+            Some(behavior) => behavior.draft(is_shell(config), &mut draft),
+            None => draft_command(config, &mut draft),
         }
         Ok(draft)
     }
@@ -139,12 +139,28 @@ fn draft_env(config: &ContainerConfig, draft: &mut String) {
     }
 }
 
-/// A service, as a comment: only a person knows what it answers.
-fn draft_service(config: &ContainerConfig, draft: &mut String) {
+/// Whether the command is a shell without arguments.
+fn is_shell(config: &ContainerConfig) -> bool {
+    let words: Vec<&String> = config.entrypoint.iter().chain(&config.cmd).flatten().collect();
+    let [program] = words[..] else { return false };
+    matches!(program.rsplit('/').next(), Some("sh" | "ash" | "bash" | "dash" | "zsh"))
+}
+
+/// A service or command, as a comment: only a person knows what it answers.
+fn draft_command(config: &ContainerConfig, draft: &mut String) {
     let ports = names(&config.exposed_ports);
     let number = |port: &String| port.split('/').next()?.parse::<u16>().ok();
     let tcp = ports.filter(|port| !port.ends_with("/udp") && !port.ends_with("/sctp"));
-    if let Some(port) = tcp.filter_map(number).next() {
+    let has_program = config.entrypoint.iter().chain(&config.cmd).flatten().next().is_some();
+    if !has_program || is_shell(config) {
+        let problem = if has_program { "starts a shell" } else { "has no command" };
+        let _ = write!(
+            draft,
+            "\n# The image {problem}. Guess: users give commands of their own. Remove the comment \
+             signs, and add one.\n# [[run]]\n# name = \"a command\"\n\
+             # container = {{ command = [\"/bin/true\"] }}\n# exit_code = 0\n"
+        );
+    } else if let Some(port) = tcp.filter_map(number).next() {
         let _ = write!(
             draft,
             "\n# Guess: the image is a service. Remove the comment signs, and add its answers.\n\

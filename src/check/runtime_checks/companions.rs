@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::check::expectations::companion;
-use crate::engine::{Container, RunOptions};
-use crate::harness::LoadedImage;
+use crate::check::expectations::{CompanionSpec, companion};
+use crate::engine::{Container, Engine, RunOptions};
+use crate::harness::{Daemon, HarnessError, LoadedImage};
+
+/// The address of each container in a pod, seen from the others.
+pub(super) const LOCALHOST: &str = "127.0.0.1";
 
 /// The images of further containers that are not the image under test, by the path of their archive
 /// or recipe: the image in the engine, or the reason why it is not there.
@@ -22,6 +25,8 @@ pub(in crate::check) struct CompanionImage<'d> {
 #[derive(Default)]
 pub(super) struct Companions {
     running: Vec<Companion>,
+    /// The names of all containers of a pod, which has one address.
+    names_in_pod: Vec<String>,
 }
 
 /// A running container, and how the others reach it.
@@ -30,13 +35,29 @@ pub(super) struct Companion {
     pub(super) aliases: Vec<String>,
     pub(super) container: Container,
     pub(super) address: String,
+    /// The file of the guest that is its `/etc/hosts`, if names can be added to it.
+    pub(super) hosts: Option<String>,
 }
 
 impl Companions {
+    /// None yet of `specs`, which are going to be started on `engine`.
+    pub(super) fn new(specs: &BTreeMap<String, CompanionSpec>, engine: &Engine) -> Self {
+        let names = specs.iter().flat_map(|(name, spec)| spec.aliases.iter().chain([name]));
+        let names_in_pod = match engine {
+            Engine::Cri(_) => names.cloned().collect(),
+            Engine::Docker(_) => Vec::new(),
+        };
+        Self { running: Vec::new(), names_in_pod }
+    }
+
     /// Returns `options` for a container beside these: it knows their names, and its variables
     /// their addresses. Over CRI, it is in the same pod.
     pub(super) fn beside(&self, mut options: RunOptions) -> RunOptions {
         options.pod = self.running.iter().find_map(|companion| companion.container.pod());
+        for name in self.names_in_pod.iter().filter(|_| options.network) {
+            let hosts = &mut options.settings.hosts;
+            hosts.entry(name.clone()).or_insert_with(|| LOCALHOST.to_owned());
+        }
         for Companion { name, aliases, address, .. } in &self.running {
             let placeholder = companion::placeholder(name);
             for entry in &mut options.env {
@@ -48,6 +69,28 @@ impl Companions {
             }
         }
         options
+    }
+
+    /// Adds the names of `container`, which was just started, to `/etc/hosts` of the containers
+    /// that run already, and to its own. Over CRI, they have the names from the start. Returns its
+    /// address, and the file of the guest that is its `/etc/hosts`.
+    ///
+    /// # Errors
+    /// If it has no address, or a request fails.
+    pub(super) async fn announce(
+        &self,
+        daemon: &Daemon,
+        names: &[&str],
+        container: &Container,
+    ) -> Result<(String, Option<String>), HarnessError> {
+        let Container::Docker(of_docker) = container else {
+            return Ok((LOCALHOST.to_owned(), None));
+        };
+        let (address, hosts) = (container.address().await?, of_docker.hosts_path().await?);
+        let running = self.running.iter().map(|companion| &companion.hosts);
+        let files: Vec<&str> = running.chain([&hosts]).filter_map(Option::as_deref).collect();
+        daemon.add_host_names(&files, &address, names).await?;
+        Ok((address, hosts))
     }
 
     /// Adds a container that was started after the others.

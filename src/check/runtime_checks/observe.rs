@@ -56,7 +56,7 @@ async fn observe(image: &LoadedImage<'_>, exposed: &BTreeSet<u16>) -> Result<Kin
     let container = image.start(&options).await?.into_engine_container();
     let first = first_run(image.daemon(), &container, exposed).await;
     match container.remove_after(first).await? {
-        Observed::Served(ports, stop) => Ok(Kind::Served { ports, stop }),
+        Observed::Served { ports, silent, stop } => Ok(Kind::Served { ports, silent, stop }),
         Observed::Ended(first) => {
             let second = image.run(&options, 2 * TIMEOUT).await?;
             Ok(Kind::Ended([first, second]))
@@ -67,7 +67,7 @@ async fn observe(image: &LoadedImage<'_>, exposed: &BTreeSet<u16>) -> Result<Kin
 /// The behavior of the first container.
 enum Observed {
     Ended(RunOutput),
-    Served(Vec<Port>, Stop),
+    Served { ports: Vec<Port>, silent: Vec<u16>, stop: Stop },
 }
 
 async fn first_run(
@@ -79,12 +79,14 @@ async fn first_run(
         return Ok(Observed::Ended(container.wait().await?));
     };
     let mut ports = Vec::new();
-    for number in open {
+    let silent = exposed.difference(&open).copied().collect();
+    // The first one decides when the service is ready.
+    for number in exposed.intersection(&open).chain(open.difference(exposed)).copied() {
         let answers = ports.len() < PORTS_MAX;
         let status = if answers { status(daemon, container, number).await? } else { None };
         ports.push(Port { number, status });
     }
-    Ok(Observed::Served(ports, stop(daemon, container).await?))
+    Ok(Observed::Served { ports, silent, stop: stop(daemon, container).await? })
 }
 
 /// Waits until the container has been running with the same open ports for a while, and returns

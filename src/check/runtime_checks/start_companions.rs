@@ -6,12 +6,8 @@ use super::companions::{Companion, CompanionImage, Companions};
 use super::output::Output;
 use super::{RuntimeChecks, companion_name, service};
 use crate::check::expectations::{CompanionSpec, Expectations, companion};
-use crate::engine::Engine;
 use crate::errors::chain;
 use crate::harness::LoadedImage;
-
-/// The address of each container in a pod, seen from the others.
-const LOCALHOST: &str = "127.0.0.1";
 
 impl<'d> RuntimeChecks<'_, 'd> {
     /// Starts the containers of `expected`, each when the one before is ready.
@@ -23,7 +19,8 @@ impl<'d> RuntimeChecks<'_, 'd> {
         image: &LoadedImage<'d>,
         expected: &Expectations,
     ) -> Result<Companions, String> {
-        let mut companions = Companions::default();
+        let engine = self.image.daemon().engine();
+        let mut companions = Companions::new(&expected.container, engine);
         let order = companion::start_order(&expected.container).unwrap_or_default();
         let mut order = order.into_iter();
         while let Some(name) = order.next() {
@@ -69,21 +66,28 @@ impl<'d> RuntimeChecks<'_, 'd> {
             self.finish(title, Ok((checks, Output::default())), begin);
             return not_ready();
         }
-        let (findings, container) = match service::start_ready(image, &service, &options).await {
+        let container = match image.start(&options).await {
+            Ok(container) => container.into_engine_container(),
+            Err(error) => {
+                self.finish(title, Err(error), begin);
+                return not_ready();
+            }
+        };
+        // Before it is ready: that may need others, which reach it by its name. If it has ended, it
+        // has no address; then it is not ready either.
+        let names: Vec<&str> = spec.aliases.iter().map(String::as_str).chain([name]).collect();
+        let announced = companions.announce(self.image.daemon(), &names, &container).await;
+        let (findings, container) = match service::wait_ready(image, &service, container).await {
             Ok((checks, Ok(container))) => (Ok((checks, Output::default())), Some(container)),
             Ok((checks, Err(output))) => (Ok((checks, output)), None),
             Err(error) => (Err(error), None),
         };
         self.finish(title, findings, begin);
         let Some(container) = container else { return not_ready() };
-        let address = match self.image.daemon().engine() {
-            Engine::Cri(_) => Ok(LOCALHOST.to_owned()),
-            Engine::Docker(_) => container.address().await,
-        };
-        match address {
-            Ok(address) => {
+        match announced {
+            Ok((address, hosts)) => {
                 let (name, aliases) = (name.to_owned(), spec.aliases.clone());
-                companions.add(Companion { name, aliases, container, address });
+                companions.add(Companion { name, aliases, container, address, hosts });
                 Ok(())
             }
             Err(error) => {

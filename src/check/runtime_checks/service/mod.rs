@@ -52,14 +52,13 @@ pub(super) async fn check(
     Ok((checks, Output { container: id, ..output }))
 }
 
-/// Starts the container of a service and waits until it is ready. If it does not become ready, it
-/// is removed, and its output is returned instead.
-pub(super) async fn start_ready(
+/// Waits until the container of a service is ready. If it does not become ready, it is removed, and
+/// its output is returned instead.
+pub(super) async fn wait_ready(
     image: &LoadedImage<'_>,
     expected: &ServiceExpectations,
-    options: &RunOptions,
+    container: Container,
 ) -> Result<(Checks, Result<Container, Output>), HarnessError> {
-    let container = image.start(options).await?.into_engine_container();
     let (checks, end) = (Checks::default(), EndNotice::new(&container));
     let settle_time = SETTLE_MIN;
     let mut service = Service { image, container: &container, expected, settle_time, end, checks };
