@@ -113,9 +113,9 @@ pub(super) async fn blob(
         };
         client.pause(pause.unwrap_or_else(|| retry::pause(attempt, None)), status).await;
         session = upload.resumed(current).await;
-        if upload.refused_at == Some(0) && session.is_none() {
-            upload.is_chunked = !upload.is_chunked;
-            client.takes_chunks.store(upload.is_chunked, Ordering::Relaxed);
+        if upload.is_chunked && upload.refused_at == Some(0) && session.is_none() {
+            (upload.is_chunked, upload.refused_at) = (false, None);
+            client.takes_chunks.store(false, Ordering::Relaxed);
         }
     }
 }
@@ -218,12 +218,12 @@ impl<'a> Upload<'a> {
             return Failure::Temporary(error, pause);
         }
         self.refused_at = Some(self.sent);
-        let is_large = self.body.len() > CHUNK;
+        let is_chunk = self.is_chunked && self.body.len() > CHUNK;
         match status.as_u16() {
             // The registry lost the upload, or has another part of it.
             404 | 416 => Failure::Temporary(error, None),
             // It may take the blob in another way.
-            400 | 405 | 411 | 413 if is_large || self.sent > 0 => Failure::Temporary(error, None),
+            400 | 405 | 411 | 413 if is_chunk || self.sent > 0 => Failure::Temporary(error, None),
             _ => Failure::Final(error),
         }
     }

@@ -88,6 +88,11 @@ impl Iterator for Chunks {
 pub(super) struct Progress(Arc<AtomicU64>);
 
 impl Progress {
+    /// Counts from zero again.
+    pub(super) fn restart(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     /// The number of bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)

@@ -198,6 +198,7 @@ impl Client {
         request: &Request<'_>,
         authorization: Option<&Secret>,
     ) -> Result<Response, RegistryError> {
+        request.progress.restart();
         let mut builder = self.http.request(request.method.clone(), request.url.clone());
         builder = builder.headers(request.headers.clone());
         if !matches!(request.method, Method::GET | Method::HEAD) {

@@ -64,7 +64,7 @@ impl Registries {
                     break;
                 }
                 // Some registries and proxies do not answer this question.
-                Err(RegistryError::Status { status: 400..500, .. }) => {}
+                Err(RegistryError::Status { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
