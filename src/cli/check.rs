@@ -130,6 +130,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             "there are no expectations; give --expect FILE, which seatrial expect IMAGE drafts";
         return Err(UsageError(problem).into());
     }
+    args.report.iter().try_for_each(ReportFile::check)?;
     let plan = Plan::new(args)?;
     match args.watch {
         true => block_on(interruptible(watch(args, plan))),
@@ -140,12 +141,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 /// Runs all checks, prints the verdict and writes reports.
 async fn check_once(args: &Args, plan: &Plan) -> anyhow::Result<()> {
     let verdict = verdict(args, plan).await?;
-    args.report.iter().try_for_each(|report| write_report(report, &verdict))?;
+    let reported = args.report.iter().map(|report| write_report(report, &verdict));
+    let reported: Vec<anyhow::Result<()>> = reported.collect();
     let counts = verdict.tally();
     match args.json {
         true => writeln!(stdout(), "{}", json(&verdict)?)?,
         false => writeln!(stdout(), "{}", tally(counts, verdict.seconds))?,
     }
+    reported.into_iter().collect::<anyhow::Result<()>>()?;
     match (counts.errors, counts.failed) {
         (0, 0) => Ok(()),
         (0, _) => Err(ExitWith::NOT_AS_EXPECTED.into()),

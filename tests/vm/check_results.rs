@@ -27,6 +27,18 @@ fn without_an_engine_runtime_checks_are_skipped_with_the_reason() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_an_error_before_anything_runs() {
+    let sample = SampleImage::new();
+    std::fs::write(sample.path("e.toml"), "[image]\narchitecture='amd64'\n").unwrap();
+    let report = "html=absent/report.html";
+    let check = ["check", "app.tar", "--expect", "e.toml", "--no-vm", "--report", report];
+    let output = sample.seatrial(&check);
+    assert!(matches!(output.status.code(), Some(2 | 3)), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("absent/report.html"), "{output:?}");
+}
+
+#[test]
 fn a_filter_that_selects_no_test_case_is_bad_input_and_the_names_are_listed() {
     let sample = SampleImage::new();
     std::fs::write(sample.path("e.toml"), "[[run]]\nname='greets'\n").unwrap();

@@ -16,6 +16,7 @@ use crate::check::expectations::{
     FileType, ImageExpectations, LicenseExpectations, Names, Pattern, RunExpectations, SomeNames,
     Text,
 };
+use crate::conditions::Timeout;
 use crate::document::{self, DocumentError};
 use crate::text;
 
@@ -117,6 +118,9 @@ fn variables(list: &[Variable]) -> BTreeMap<String, String> {
     list.iter().map(|variable| (variable.key.clone(), variable.value.clone())).collect()
 }
 
+/// The time limit of a command. Their own program has none, and the files have no key for it.
+const COMMAND_TIMEOUT: Timeout = Timeout::from_secs(600);
+
 fn run(test: CommandTest, options: &ContainerSpec) -> Result<RunExpectations, String> {
     let CommandTest { name, command, args, .. } = test;
     let of_test = |problem: String| format!("command test {}: {problem}", text::quote(&name));
@@ -130,6 +134,7 @@ fn run(test: CommandTest, options: &ContainerSpec) -> Result<RunExpectations, St
         setup: test.setup,
         setup_may_fail: true,
         exit_code: Some(test.exit_code),
+        timeout: Some(COMMAND_TIMEOUT),
         stdout: text(test.expected_output, test.excluded_output)?,
         stderr: text(test.expected_error, test.excluded_error)?,
         ..RunExpectations::new(name.clone())

@@ -38,6 +38,15 @@ impl ReportFile {
         &self.path
     }
 
+    /// Checks that the file can be written, before the work that it reports.
+    #[cfg(feature = "vm")]
+    pub(in crate::cli) fn check(&self) -> anyhow::Result<()> {
+        if !is_standard_output(&self.path) && !is_stream(&self.path) {
+            OutputFile::beside(&self.path)?;
+        }
+        Ok(())
+    }
+
     /// Writes the whole report or nothing.
     pub(in crate::cli) fn write(&self, text: &str) -> anyhow::Result<()> {
         let failed = || format!("failed to write {}", text::path(&self.path));
