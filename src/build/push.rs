@@ -88,9 +88,9 @@ pub(crate) struct PushedImages {
     pub(crate) index_annotations: Option<BTreeMap<String, String>>,
 }
 
-/// Pushes `images` to `references`. Layers that are not compressed
-/// are compressed, the others and the configs stay the same, byte for byte. A bill of materials in
-/// the format `sbom` is attached to each image.
+/// Pushes `images` to `references`. Layers that are not compressed are compressed, the others and
+/// the configs stay the same, byte for byte. A bill of materials in the format `sbom` is attached
+/// to each image.
 ///
 /// # Errors
 /// If a layer cannot be read, or a registry does not take the image; nothing is tagged then.

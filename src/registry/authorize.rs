@@ -85,7 +85,25 @@ impl Client {
         self.token_answer(&request, authorization.as_ref(), scope).await
     }
 
+    /// Sends `request` to the token server, again if the connection breaks.
     async fn token_answer(
+        &self,
+        request: &Request<'_>,
+        authorization: Option<&Secret>,
+        scope: &Scope,
+    ) -> Result<TokenAnswer, RegistryError> {
+        let mut attempt = 0;
+        loop {
+            match self.ask_for_token(request, authorization, scope).await {
+                Err(RegistryError::Unreachable { .. }) if attempt + 1 < retry::ATTEMPTS => {}
+                answer => return answer,
+            }
+            tokio::time::sleep(retry::pause(attempt, None)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn ask_for_token(
         &self,
         request: &Request<'_>,
         authorization: Option<&Secret>,

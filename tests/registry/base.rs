@@ -169,16 +169,23 @@ fn push_and_count(lab: &Lab, counting: &Server, image: &str) -> (serde_json::Val
     (pushed["pushed"][0].clone(), counting.count("GET", "/blobs/") - before)
 }
 
-#[test]
-fn a_base_is_not_downloaded_if_its_files_are_not_needed_and_the_registry_has_it() {
+/// A registry with a base image, a server before it that counts requests, and a recipe in `lab`
+/// that changes only settings of the base.
+fn base_with_other_settings(lab: &Lab) -> (Registry, Server) {
     let registry = Registry::start();
     push_base(&Lab::new(), &registry, "1");
     let counting = Server::before(registry.address, |_| None);
-    let name = |name: &str| format!("{}/{name}", counting.address);
-    let lab = Lab::new();
-    let from = format!("from_image='docker://{}'", name("base:1"));
+    let from = format!("from_image='docker://{}/base:1'", counting.address);
     let recipe = format!("name='app'\ntag='1'\narchitecture='amd64'\n{from}\n[config]\nUser='1'\n");
     lab.file("app.toml", recipe);
+    (registry, counting)
+}
+
+#[test]
+fn a_base_is_not_downloaded_if_its_files_are_not_needed_and_the_registry_has_it() {
+    let lab = Lab::new();
+    let (_registry, counting) = base_with_other_settings(&lab);
+    let name = |name: &str| format!("{}/{name}", counting.address);
     let (pushed, downloads) = push_and_count(&lab, &counting, &name("app:1"));
     assert_eq!(downloads, 1, "only the config: {pushed}");
     assert_eq!((&pushed["mounted"], &pushed["sent"]), (&1.into(), &1.into()), "{pushed}");
@@ -187,14 +194,9 @@ fn a_base_is_not_downloaded_if_its_files_are_not_needed_and_the_registry_has_it(
 
 #[test]
 fn docker_media_types_need_no_layer_of_a_base_that_is_compressed_with_gzip() {
-    let registry = Registry::start();
-    push_base(&Lab::new(), &registry, "1");
-    let counting = Server::before(registry.address, |_| None);
-    let name = |name: &str| format!("{}/{name}", counting.address);
     let lab = Lab::new();
-    let from = format!("from_image='docker://{}'", name("base:1"));
-    let recipe = format!("name='app'\ntag='1'\narchitecture='amd64'\n{from}\n[config]\nUser='1'\n");
-    lab.file("app.toml", recipe);
+    let (_registry, counting) = base_with_other_settings(&lab);
+    let name = |name: &str| format!("{}/{name}", counting.address);
     seatrial(&lab, ["push", "app.toml", &name("app:1"), "--media-types", "docker"]).ok();
     assert_eq!(counting.count("GET", "/blobs/"), 1, "only the config");
     seatrial(&Lab::new(), ["pull", &name("app:1"), "-o", "x.tar"]).ok();

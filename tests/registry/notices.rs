@@ -9,7 +9,8 @@ use crate::service::{Registry, command, recipe, seatrial};
 
 /// Runs the program until it prints a line on standard error, which is returned.
 fn first_line(lab: &Lab, arguments: &[&str]) -> String {
-    let mut child = command(lab, arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = command(lab, arguments);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
     child.kill().unwrap();

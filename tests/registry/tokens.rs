@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +12,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
 
 use crate::lab::{Lab, Run};
-use crate::server::{Reply, Request, Server};
+use crate::server::{Reply, Request, Server, forward};
 use crate::service::{Registry, command, recipe, seatrial};
 
 fn openssl(arguments: &[&str]) -> Vec<u8> {
@@ -95,15 +96,19 @@ pub fn services_for(
         let body = json!({ "token": token(&folder, &scopes), "expires_in": 300 });
         Reply::new(200, &[("Content-Type", "application/json")], body.to_string())
     });
+    let registry = registry_for(lab, server.address);
+    (server, registry)
+}
+
+/// A registry that sends clients to the token server at `address`.
+fn registry_for(lab: &Lab, address: SocketAddr) -> Registry {
     let auth = format!(
-        "auth:\n  token:\n    realm: http://{}/token\n    service: service\n    \
+        "auth:\n  token:\n    realm: http://{address}/token\n    service: service\n    \
          issuer: issuer\n    \
          rootcertbundle: {}\n",
-        server.address,
         lab.path("token.crt").display()
     );
-    let registry = Registry::with("", &auth);
-    (server, registry)
+    Registry::with("", &auth)
 }
 
 fn login(lab: &Lab, address: SocketAddr, password: &str) {
@@ -139,6 +144,24 @@ fn a_token_is_fetched_for_each_permission_and_kept() {
         "{asked:?}"
     );
     assert_eq!(registry.count("POST", "mount="), 2);
+}
+
+#[test]
+fn a_token_server_whose_connections_break_is_asked_again() {
+    let lab = Lab::new();
+    recipe(&lab, "");
+    let (server, _) = services(&lab);
+    let (upstream, asked) = (server.address, AtomicUsize::new(0));
+    let proxy = Server::start(move |request| {
+        match (asked.fetch_add(1, Ordering::Relaxed), forward(upstream, request)) {
+            (0, _) => Reply::Close,
+            (1, Reply::Answer { status, headers, body }) => Reply::Cut(status, headers, body, 10),
+            (_, answer) => answer,
+        }
+    });
+    let registry = registry_for(&lab, proxy.address);
+    login(&lab, registry.address, "hunter2");
+    seatrial(&lab, ["push", "app.toml", &registry.name("my/app:1")]).ok();
 }
 
 #[test]
