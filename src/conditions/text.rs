@@ -143,7 +143,7 @@ impl<'de> Deserialize<'de> for Text {
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Text, A::Error> {
                 let rules = Rules::deserialize(MapAccessDeserializer::new(map))?;
                 if rules == Rules::default() {
-                    let problem = "a table of rules needs one, such as contains = \"ready\"";
+                    let problem = "the table has no rule; write one, such as contains = \"ready\"";
                     return Err(de::Error::custom(problem));
                 }
                 if rules.times.is_some() && rules.contains.is_empty() && rules.matches.is_empty() {
@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn a_table_without_rules_is_a_mistake_because_it_would_hold_for_everything() {
         for json in ["{}", r#"{"contains": []}"#, r#"{"matches": [], "not_contains": []}"#] {
-            assert!(error(json).contains("a table of rules needs one"), "{json}");
+            assert!(error(json).contains("the table has no rule"), "{json}");
         }
     }
 }

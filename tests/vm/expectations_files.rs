@@ -77,6 +77,18 @@ fn the_schema_describes_the_keys_of_an_expectations_file() {
 }
 
 #[test]
+fn a_draft_for_an_image_that_starts_a_shell_says_to_give_a_command() {
+    let sample = SampleImage::new();
+    let recipe = "name='x'\ncontents='rootfs'\n[config]\nCmd=['/bin/sh']\n";
+    std::fs::write(sample.path("shell.toml"), recipe).unwrap();
+    let draft = stdout(&sample.seatrial(&["expect", "shell.toml"]));
+    assert!(draft.contains("# The image starts a shell. Guess: "), "{draft}");
+    assert!(draft.lines().all(|line| line.len() <= 80), "{draft}");
+    let uncommented = draft.split_once("# [[run]]").unwrap().1.replace("# ", "");
+    sample.static_mismatches(&format!("[[run]]{uncommented}"));
+}
+
+#[test]
 fn an_image_meets_the_draft_of_its_expectations() {
     let sample = SampleImage::new();
     let draft = sample.seatrial(&["expect", "app.tar"]);

@@ -156,8 +156,8 @@ fn draft_command(config: &ContainerConfig, draft: &mut String) {
         let problem = if has_program { "starts a shell" } else { "has no command" };
         let _ = write!(
             draft,
-            "\n# The image {problem}. Guess: users give commands of their own. Remove the comment \
-             signs, and add one.\n# [[run]]\n# name = \"a command\"\n\
+            "\n# The image {problem}. Guess: users give commands of their own.\n\
+             # Remove the comment signs, and write one.\n# [[run]]\n# name = \"a command\"\n\
              # container = {{ command = [\"/bin/true\"] }}\n# exit_code = 0\n"
         );
     } else if let Some(port) = tcp.filter_map(number).next() {
