@@ -2,8 +2,9 @@
 
 use super::decompress::Codec;
 
-/// libdeflate's level. It takes half the time of zlib's default level, 6, for 0.4 % fewer bytes of
-/// Debian packages. Level 2 has 0.4 % more, level 4 takes 8 % longer for 0.5 % fewer.
+/// libdeflate's level. Of Debian packages it makes 1.7 % more bytes than zlib's default level, 6,
+/// in less than a quarter of the time. Level 2 makes 0.9 % more bytes than level 3; level 4 takes
+/// 8 % longer for 0.5 % fewer.
 pub(super) const GZIP_LEVEL: i32 = 3;
 /// Takes two thirds of the time of zstd's default level, 3, for 4 % more bytes.
 pub(super) const ZSTD_LEVEL: i32 = 2;

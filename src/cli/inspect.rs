@@ -59,6 +59,9 @@ impl Deny {
     }
 }
 
+/// The columns of a line, as in the summary.
+const WIDTH: usize = 80;
+
 /// The output of `--json`.
 #[derive(Serialize)]
 struct Inspected<'a> {
@@ -134,11 +137,28 @@ fn print(path: &Path, image: &Image, inspected: &Inspected<'_>) -> io::Result<()
             Level::Warning => "warning",
             Level::Note => "note",
         };
-        writeln!(output, "{level:<8}{rule}: {problem}")?;
-        writeln!(output, "        impact: {impact}\n        fix:    {fix}")?;
+        writeln!(
+            output,
+            "{}",
+            paragraph(&format!("{level:<8}"), 8, &format!("{rule}: {problem}"))
+        )?;
+        writeln!(output, "{}", paragraph("        impact: ", 16, impact))?;
+        writeln!(output, "{}", paragraph("        fix:    ", 16, fix))?;
     }
     if !verified {
         writeln!(output, "layers were not fetched or verified; --verify does that")?;
     }
     Ok(())
+}
+
+/// Wraps `text` after `label`, with `indent` spaces before the lines that follow. Words are not
+/// broken, so that paths can be copied.
+fn paragraph(label: &str, indent: usize, text: &str) -> String {
+    let indent = " ".repeat(indent);
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(label)
+        .subsequent_indent(&indent)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .break_words(false);
+    textwrap::fill(text, options)
 }

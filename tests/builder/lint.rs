@@ -224,8 +224,8 @@ fn findings_have_an_impact_and_a_fix_and_can_be_denied() {
     build_changed(&lab, CLEAN, "app:1", |config| config["config"]["Env"] = json!(["A=1", "A=2"]));
     let output = lab.seatrial(["inspect", "changed.tar"]).ok();
     let expected = "warning duplicate-env: duplicate environment variables: A\n        \
-                    impact: Docker uses the last value; \
-                    Kubernetes does not specify which one it uses\n        \
+                    impact: Docker uses the last value; Kubernetes does not specify which\n\
+                    \x20               one it uses\n        \
                     fix:    set each variable once, as seatrial build does\n";
     assert!(output.ends_with(expected), "{output}");
     let denied = lab.seatrial(["inspect", "changed.tar", "--deny", "warnings"]);

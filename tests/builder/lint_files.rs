@@ -125,6 +125,7 @@ fn bytes_that_layers_above_hide_are_found_with_their_paths() {
     {
         assert_eq!(rules_of(&[two.clone(), above.clone()]), ["wasted-bytes"]);
         let shown = lab.seatrial(["inspect", "layers.tar"]).ok();
+        let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
         let expected = "1433600 bytes in lower layers are replaced or removed by layers above: \
                         /srv/a (716800), /srv/b (716800)";
         assert!(shown.contains(expected), "{shown}");

@@ -30,7 +30,11 @@ const TITLE: usize = 42;
 pub(super) fn render(name: &str, rows: &[Row], steps: usize) -> String {
     let total: u64 = rows.iter().map(|row| row.size).sum();
     let largest = rows.iter().map(|row| row.size).max().unwrap_or(0).max(1);
-    let mut output = format!("{name}: {} layers, {}\n", rows.len() + steps, BinaryBytes(total));
+    let layers = match rows.len() + steps {
+        1 => "1 layer".to_owned(),
+        count => format!("{count} layers"),
+    };
+    let mut output = format!("{name}: {layers}, {}\n", BinaryBytes(total));
     for (index, row) in rows.iter().enumerate() {
         let bar = "#".repeat((u128::from(row.size) * BAR).div_ceil(u128::from(largest)) as usize);
         let size = BinaryBytes(row.size).to_string();
