@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::body::Body;
 use super::client::{Client, REDIRECTS_MAX};
-use super::connect::is_loopback;
+use super::endpoint::is_loopback;
 use super::request::Request;
 use super::secret::{Credentials, Secret};
 use super::token::{self, Challenge, Scope, TokenAnswer};
@@ -65,7 +65,8 @@ impl Client {
                 let media_type = "application/x-www-form-urlencoded";
                 let none = Scope::default();
                 let request = Request::new(Method::POST, url, &none);
-                let request = request.body(Body::Bytes(form.into()), media_type);
+                let mut request = request.body(Body::Bytes(form.into()), media_type);
+                request.has_credentials = true;
                 return self.token_answer(&request, None, scope).await;
             }
             _ => {
@@ -95,7 +96,7 @@ impl Client {
         let mut attempt = 0;
         loop {
             match self.ask_for_token(request, authorization, scope).await {
-                Err(RegistryError::Unreachable { .. }) if attempt + 1 < retry::ATTEMPTS => {}
+                Err(error) if error.is_broken_connection() && attempt + 1 < retry::ATTEMPTS => {}
                 answer => return answer,
             }
             tokio::time::sleep(retry::pause(attempt, None)).await;
@@ -164,9 +165,11 @@ impl Client {
         let host = url.host_str().unwrap_or_default();
         match (self.base.scheme(), url.scheme()) {
             (_, "https") => Ok(url),
-            ("http", "http") if is_loopback(host) || self.is_insecure => Ok(url),
+            ("http", "http") if is_loopback(host) || self.allows_plain_http => Ok(url),
+            ("http", "http") if self.others.may_lack_tls(&url) => Ok(url),
             ("http", "http") => Err(self.protocol(format!(
-                "its token server {} uses no TLS; pass --plain-http to allow that",
+                "its token server {} uses no TLS; pass --plain-http to allow that, or set insecure \
+                 = true for this host in registries.conf",
                 text::quote(host)
             ))),
             _ => Err(self.protocol("its token server uses no TLS, but the registry does")),

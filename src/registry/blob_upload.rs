@@ -205,7 +205,7 @@ impl<'a> Upload<'a> {
                 Ok(response)
             }
             Ok(response) => Err(self.refused(request, response).await),
-            Err(error @ RegistryError::Unreachable { .. }) => Err(Failure::Temporary(error, None)),
+            Err(error) if error.is_broken_connection() => Err(Failure::Temporary(error, None)),
             Err(error) => Err(Failure::Final(error)),
         }
     }

@@ -11,9 +11,9 @@ use reqwest::{Method, Response, StatusCode, Url};
 use tokio::sync::Mutex;
 
 use super::connect::{self, Connection};
-use super::connect_error::Remedies;
 use super::endpoint::Endpoint;
-use super::mirrors::Helpers;
+use super::hosts::{Host, OtherHosts};
+use super::mirrors::Mirrors;
 use super::notices::Notices;
 use super::options::RegistryOptions;
 use super::pace::Pace;
@@ -28,7 +28,9 @@ pub(super) const REDIRECTS_MAX: usize = 5;
 
 /// A client for one repository.
 pub(super) struct Client {
-    pub(super) http: reqwest::Client,
+    /// The registry's host.
+    own: Arc<Host>,
+    pub(super) others: OtherHosts,
     /// The address of the registry's API, with a slash at its end.
     pub(super) base: Url,
     /// The registry as users write it.
@@ -39,13 +41,12 @@ pub(super) struct Client {
     pub(super) only_file: Option<PathBuf>,
     /// The flags for credentials, as messages name them, if they count for this registry.
     pub(super) login_flags: Option<&'static str>,
-    /// Whether the user allows connections without TLS to other hosts than this one.
-    pub(super) is_insecure: bool,
+    /// Whether the user allows connections without TLS for this command.
+    pub(super) allows_plain_http: bool,
     challenge: StdMutex<Option<Challenge>>,
     pub(super) tokens: Mutex<Tokens>,
     /// Whether the registry takes chunks of blobs, as far as it is known.
     pub(super) takes_chunks: AtomicBool,
-    pub(super) remedies: Remedies,
     pub(super) notices: Arc<Notices>,
     /// How long the registry may stay silent.
     pub(super) idle: Duration,
@@ -53,11 +54,10 @@ pub(super) struct Client {
 
 impl Client {
     /// Connects to the repository of `endpoint` and finds out how its registry authenticates.
-    /// `helpers` are the places of credentials according to `registries.conf`.
     pub(super) async fn connect(
         endpoint: &Endpoint,
         options: &RegistryOptions,
-        helpers: &Helpers,
+        settings: Arc<Mirrors>,
         notices: Arc<Notices>,
     ) -> Result<Self, RegistryError> {
         let reference = &endpoint.reference;
@@ -67,23 +67,26 @@ impl Client {
         let takes_login = is_named && !endpoint.is_mirror;
         let credentials = match &options.login {
             Some(login) if takes_login => Some(login.clone()),
-            _ => credentials::find(reference, options.auth_file.as_deref(), helpers).await?,
+            _ => {
+                let helpers = settings.credential_helpers();
+                credentials::find(reference, options.auth_file.as_deref(), helpers).await?
+            }
         };
         let connection = connect::connect(endpoint, options, &notices).await?;
-        let Connection { http, base, challenge, remedies } = connection;
+        let Connection { host, base, challenge } = connection;
         Ok(Self {
-            http,
+            own: Arc::new(host),
+            others: OtherHosts::new(endpoint, settings, options.timeout),
             base,
             registry: reference.registry().to_owned(),
             repository: reference.repository().to_owned(),
             credentials,
             only_file: credentials::only_file(options.auth_file.as_deref()),
             login_flags: takes_login.then_some(options.login_flags),
-            is_insecure: endpoint.is_insecure || (options.plain_http && !endpoint.is_mirror),
+            allows_plain_http: options.plain_http && !endpoint.is_mirror,
             challenge: StdMutex::new(challenge),
             tokens: Mutex::default(),
             takes_chunks: AtomicBool::new(true),
-            remedies,
             notices,
             idle: options.timeout,
         })
@@ -119,7 +122,7 @@ impl Client {
                     (pause, Some(response.status().as_u16()))
                 }
                 Ok(response) => return Err(self.failure(request, response).await),
-                Err(RegistryError::Unreachable { .. }) if !last => {
+                Err(error) if error.is_broken_connection() && !last => {
                     (retry::pause(attempt, None), None)
                 }
                 Err(error) => return Err(error),
@@ -141,7 +144,7 @@ impl Client {
             let response = self.send(request, &[200]).await?;
             let headers = response.headers().clone();
             match self.read(response, limit).await {
-                Err(RegistryError::Unreachable { .. }) if attempt + 1 < retry::ATTEMPTS => {}
+                Err(error) if error.is_broken_connection() && attempt + 1 < retry::ATTEMPTS => {}
                 content => return Ok((headers, content?)),
             }
             self.pause(retry::pause(attempt, None), None).await;
@@ -199,7 +202,9 @@ impl Client {
         authorization: Option<&Secret>,
     ) -> Result<Response, RegistryError> {
         request.progress.restart();
-        let mut builder = self.http.request(request.method.clone(), request.url.clone());
+        let host = self.host(&request.url)?;
+        let http = host.client(request.has_credentials || authorization.is_some());
+        let mut builder = http.request(request.method.clone(), request.url.clone());
         builder = builder.headers(request.headers.clone());
         if !matches!(request.method, Method::GET | Method::HEAD) {
             builder = builder.header(CONTENT_LENGTH, request.body.len());
@@ -220,6 +225,14 @@ impl Client {
     /// How the registry authenticates, as far as it is known.
     pub(super) fn challenge(&self) -> Option<Challenge> {
         self.challenge.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The host of `url`.
+    pub(super) fn host(&self, url: &Url) -> Result<Arc<Host>, RegistryError> {
+        match self.is_own(url) {
+            true => Ok(Arc::clone(&self.own)),
+            false => self.others.get(url),
+        }
     }
 
     /// Whether `url` is the registry's own: only there credentials are sent.

@@ -79,6 +79,12 @@ pub(super) fn may_lack_tls(error: &(dyn Error + 'static)) -> bool {
     is_early && !causes(error).filter_map(tls_error).any(has_tls)
 }
 
+/// Whether a connection failed because the certificate of the other side is not accepted.
+pub(super) fn refuses_certificate(error: &(dyn Error + 'static)) -> bool {
+    let is_refused = |error| matches!(error, &rustls::Error::InvalidCertificate(_));
+    causes(error).filter_map(tls_error).any(is_refused)
+}
+
 /// Whether a connection failed because the other side does not use TLS.
 fn speaks_no_tls(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|cause| {

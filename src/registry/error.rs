@@ -230,40 +230,6 @@ impl RegistryError {
         Self::Runtime(io::Error::other("a network thread stopped unexpectedly"))
     }
 
-    /// Whether the environment failed rather than the input.
-    pub fn is_environment(&self) -> bool {
-        match self {
-            Self::Unreachable { .. }
-            | Self::Timeout { .. }
-            | Self::Slow { .. }
-            | Self::Protocol { .. }
-            | Self::Cache { .. }
-            | Self::CacheFolder { .. }
-            | Self::DamagedCache
-            | Self::Runtime(_) => true,
-            Self::Status { status, .. } => *status >= 500 || *status == 429,
-            Self::Archive(error) => error.is_environment(),
-            Self::Mirrored { source, .. } => source.is_environment(),
-            Self::Denied { .. }
-            | Self::NotFound { .. }
-            | Self::Corrupted { .. }
-            | Self::Credentials { .. }
-            | Self::Certificate { .. }
-            | Self::Mirrors { .. }
-            | Self::Blocked { .. }
-            | Self::Usage(_) => false,
-        }
-    }
-
-    /// Whether the registry has no such image or blob, whatever its mirrors answered.
-    pub(super) fn is_not_found(&self) -> bool {
-        match self {
-            Self::NotFound { .. } => true,
-            Self::Mirrored { source, .. } => source.is_not_found(),
-            _ => false,
-        }
-    }
-
     /// Replaces the registry's message if it has no such image or blob.
     pub(crate) fn explain_not_found(self, explain: impl FnOnce() -> String) -> Self {
         match self {
@@ -275,16 +241,6 @@ impl RegistryError {
             }
             other => other,
         }
-    }
-
-    /// Whether a transfer broke, so that it can be continued.
-    pub(super) fn is_interruption(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Timeout { .. } | Self::Slow { .. })
-    }
-
-    /// Whether the reader of the output closed it.
-    pub fn is_broken_pipe(&self) -> bool {
-        matches!(self, Self::Archive(error) if error.is_broken_pipe())
     }
 }
 

@@ -3,11 +3,10 @@
 use reqwest::{Response, StatusCode, Url};
 
 use super::client::Client;
-use super::connect_error::Remedies;
 use super::request::Request;
 use super::secret::Credentials;
 use super::token::Challenge;
-use super::{RegistryError, answer};
+use super::{RegistryError, answer, hosts};
 use crate::text;
 
 impl Client {
@@ -114,19 +113,17 @@ impl Client {
     }
 
     pub(super) fn unreachable(&self, url: &Url, error: reqwest::Error) -> RegistryError {
-        let plain_http_helps = self.remedies.plain_http_helps && self.is_own(url);
-        let remedies = Remedies { plain_http_helps, ..self.remedies.clone() };
-        remedies.unreachable(&self.place(url), error)
+        match self.host(url) {
+            Ok(host) => host.remedies.unreachable(&self.place(url), error),
+            Err(error) => error,
+        }
     }
 
     /// The registry, and the host of `url` if it is another one: storage, or a token server.
     fn place(&self, url: &Url) -> String {
-        match url.host_str() {
-            Some(host) if !self.is_own(url) => {
-                let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-                format!("{} (at {host}{port})", self.registry)
-            }
-            _ => self.registry.clone(),
+        match self.is_own(url) {
+            true => self.registry.clone(),
+            false => format!("{} (at {})", self.registry, hosts::name(url)),
         }
     }
 

@@ -22,8 +22,10 @@ mod credentials;
 mod download;
 mod endpoint;
 mod error;
+mod error_class;
 mod failure;
 mod fetch;
+mod hosts;
 mod image;
 mod kind;
 mod known;
@@ -85,7 +87,7 @@ struct Shared {
     store: BlobStore,
     known: Arc<KnownRepositories>,
     /// Read when they are needed.
-    mirrors: OnceLock<Mirrors>,
+    mirrors: OnceLock<Arc<Mirrors>>,
     /// The repositories of mirrors that failed, which are not asked again.
     failed_mirrors: StdMutex<BTreeSet<String>>,
 }
@@ -160,11 +162,11 @@ impl Registries {
         runtime.ok_or_else(|| RegistryError::Runtime(io::ErrorKind::NotFound.into()))
     }
 
-    fn mirrors(&self) -> Result<&Mirrors, RegistryError> {
+    fn mirrors(&self) -> Result<&Arc<Mirrors>, RegistryError> {
         if let Some(mirrors) = self.0.mirrors.get() {
             return Ok(mirrors);
         }
-        let read = Mirrors::read()?;
+        let read = Arc::new(Mirrors::read()?);
         Ok(self.0.mirrors.get_or_init(|| read))
     }
 
@@ -180,9 +182,8 @@ impl Registries {
         if let Some(client) = clients.get(&key) {
             return Ok(Arc::clone(client));
         }
-        let helpers = self.mirrors()?.credential_helpers();
-        let notices = Arc::clone(&self.0.notices);
-        let client = Client::connect(endpoint, &self.0.options, helpers, notices).await?;
+        let (settings, notices) = (Arc::clone(self.mirrors()?), Arc::clone(&self.0.notices));
+        let client = Client::connect(endpoint, &self.0.options, settings, notices).await?;
         let client = Arc::new(client);
         clients.insert(key, Arc::clone(&client));
         Ok(client)

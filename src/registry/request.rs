@@ -14,6 +14,8 @@ pub(super) struct Request<'a> {
     pub(super) scope: &'a Scope,
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
+    /// Whether the body has credentials.
+    pub(super) has_credentials: bool,
     /// Counts what is sent of the body.
     pub(super) progress: Progress,
 }
@@ -26,6 +28,7 @@ impl<'a> Request<'a> {
             scope,
             headers: HeaderMap::new(),
             body: Body::Empty,
+            has_credentials: false,
             progress: Progress::default(),
         }
     }

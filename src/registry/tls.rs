@@ -7,10 +7,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 
 use super::RegistryError;
 use super::mirrors::user_file;
@@ -119,35 +121,84 @@ pub(super) struct Tls {
 /// The TLS settings for the registry that users call `name`: the host's authorities, and the
 /// certificates for this registry. With `is_insecure`, any certificate is accepted.
 pub(super) fn config(name: &str, is_insecure: bool) -> Result<Tls, RegistryError> {
-    let own = Certificates::read(name)?;
-    let mut roots = RootCertStore::empty();
-    // Some files of a host's authorities may be unreadable; the others count.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for authority in &own.authorities {
-        roots.add(authority.clone()).map_err(|error| failed(Path::new(name), error))?;
+    Certificates::read(name)?.config(name, is_insecure)
+}
+
+/// The TLS settings for the host `name`, to which `registry` sends clients: as if it were a
+/// registry, and with the authorities of `registry`. The client certificate for `registry` is only
+/// for a host without one of its own that asks for certificates of the same authority.
+pub(super) fn config_of_other(
+    name: &str,
+    registry: &str,
+    is_insecure: bool,
+) -> Result<Tls, RegistryError> {
+    let mut own = Certificates::read(name)?;
+    let Certificates { authorities, client } = Certificates::read(registry)?;
+    own.authorities.extend(authorities);
+    let is_known = own.client.is_some();
+    let mut tls = own.config(name, is_insecure)?;
+    if let (false, Some((chain, key))) = (is_known, client) {
+        let key = CertifiedKey::from_der(chain, key, tls.config.crypto_provider());
+        let key = key.map_err(|error| failed(Path::new(registry), error))?;
+        tls.config.client_auth_cert_resolver = Arc::new(IfAsked(Arc::new(key)));
     }
-    let has_authorities = !roots.is_empty();
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failed(Path::new(name), error))?;
-    let builder = match (is_insecure, own.authorities.is_empty()) {
-        (true, _) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider))),
-        // A host without authorities, such as the sandbox of a Nix build, can use plain HTTP.
-        (false, true) => builder.with_root_certificates(roots),
-        (false, false) => {
-            let verifier = OwnCertificate::new(roots, own.authorities, provider);
-            let verifier = verifier.map_err(|error| failed(Path::new(name), error))?;
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+    Ok(tls)
+}
+
+impl Certificates {
+    /// The TLS settings for the host `name` with these certificates.
+    fn config(self, name: &str, is_insecure: bool) -> Result<Tls, RegistryError> {
+        let unusable = |error: &dyn std::error::Error| failed(Path::new(name), error);
+        let mut roots = RootCertStore::empty();
+        // Some files of a host's authorities may be unreadable; the others count.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        for authority in &self.authorities {
+            roots.add(authority.clone()).map_err(|error| unusable(&error))?;
         }
-    };
-    let config = match own.client {
-        Some((chain, key)) => builder
-            .with_client_auth_cert(chain, key)
-            .map_err(|error| failed(Path::new(name), format!("client certificate: {error}")))?,
-        None => builder.with_no_client_auth(),
-    };
-    Ok(Tls { config, has_authorities })
+        let has_authorities = !roots.is_empty();
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable(&error))?;
+        let builder = match (is_insecure, self.authorities.is_empty()) {
+            (true, _) => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider))),
+            // A host without authorities, such as the sandbox of a Nix build, can use plain HTTP.
+            (false, true) => builder.with_root_certificates(roots),
+            (false, false) => {
+                let verifier = OwnCertificate::new(roots, self.authorities, provider);
+                let verifier = verifier.map_err(|error| unusable(&error))?;
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+            }
+        };
+        let config = match self.client {
+            Some((chain, key)) => builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| failed(Path::new(name), format!("client certificate: {error}")))?,
+            None => builder.with_no_client_auth(),
+        };
+        Ok(Tls { config, has_authorities })
+    }
+}
+
+/// A client certificate for servers that name the authority that issued it among those that they
+/// accept. Programs in Go, such as Docker and Podman, present it to no others either.
+#[derive(Debug)]
+struct IfAsked(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for IfAsked {
+    fn resolve(&self, authorities: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        // A certificate contains its issuer's name in the encoding in which servers send it.
+        let is_issuer = |name: &&[u8]| {
+            let has_it =
+                |one: &CertificateDer<'_>| one.windows(name.len()).any(|part| part == *name);
+            !name.is_empty() && self.0.cert.iter().any(has_it)
+        };
+        authorities.iter().any(is_issuer).then(|| Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
 }

@@ -25,6 +25,7 @@ mod locations; // images in registries as arguments
 mod lock_file; // with the lock file and without it
 mod mirrors; // the settings of Podman and Docker
 mod notices; // notes about long pauses
+mod other_hosts; // token servers and storage with certificates of their own
 mod permissions; // users who may use some repositories only
 mod proxies; // tunnels through proxies
 mod pull; // images from registries

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 /// A request.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -68,6 +70,41 @@ impl Server {
             for stream in listener.incoming().flatten() {
                 let (seen, handler) = (Arc::clone(&seen), Arc::clone(&handler));
                 thread::spawn(move || serve(stream, &seen, &*handler));
+            }
+        });
+        Self { address, requests }
+    }
+
+    /// A server with TLS. The header `client-certificate` of a request says that the client has
+    /// presented one.
+    pub fn with_tls(
+        config: ServerConfig,
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
+        let (seen, config) = (Arc::clone(&requests), Arc::new(config));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut tls = BufReader::new(StreamOwned::new(connection, stream));
+                // The client may refuse the certificate.
+                if tls.fill_buf().is_err() {
+                    continue;
+                }
+                let Some(mut request) = read(&mut tls) else { continue };
+                let tls = tls.get_mut();
+                if tls.conn.peer_certificates().is_some() {
+                    request.headers.push(("client-certificate".to_owned(), "yes".to_owned()));
+                }
+                seen.lock().unwrap().push(request.clone());
+                if let Reply::Answer { status, headers, body } = handler(&request) {
+                    let sent = if request.method == "HEAD" { &[] } else { &*body };
+                    write(&mut *tls, status, &headers, body.len(), sent);
+                }
+                tls.conn.send_close_notify();
+                let _ = tls.flush();
             }
         });
         Self { address, requests }
@@ -149,7 +186,7 @@ fn read_headers(reader: &mut impl BufRead) -> Vec<(String, String)> {
 }
 
 fn write(
-    mut stream: &TcpStream,
+    mut stream: impl Write,
     status: u16,
     headers: &[(String, String)],
     length: usize,

@@ -18,7 +18,7 @@ pub fn certificates(lab: &Lab, name: &str) {
 }
 
 /// The same for the names `names`.
-fn certificates_for(lab: &Lab, name: &str, names: &str) {
+pub fn certificates_for(lab: &Lab, name: &str, names: &str) {
     let new = "req -newkey rsa:2048 -nodes -subj";
     openssl(
         lab,

@@ -33,6 +33,12 @@ impl Mirrors {
         &self.podman.helpers
     }
 
+    /// Whether `host`, with a port or without, may have no verified TLS.
+    pub(super) fn is_insecure(&self, host: &str) -> bool {
+        let rule = podman::find_host(&self.podman.rules, host);
+        rule.is_some_and(|rule| rule.place.insecure) || self.daemon.is_insecure(host)
+    }
+
     /// The registry of `reference` itself.
     pub(super) fn own(&self, reference: &RemoteReference) -> Result<Endpoint, RegistryError> {
         let rule = podman::find(&self.podman.rules, reference);

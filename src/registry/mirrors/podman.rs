@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use self::rule::{Mirror, Place, Rule};
-pub(super) use self::rule::{Pull, find};
+pub(super) use self::rule::{Pull, find, find_host};
 use super::settings::{document, failed, user_file};
 use crate::document;
 use crate::registry::RegistryError;

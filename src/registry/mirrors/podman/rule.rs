@@ -53,10 +53,21 @@ pub(in crate::registry::mirrors) fn find<'r>(
     rules: &'r [Rule],
     reference: &RemoteReference,
 ) -> Option<(&'r Rule, usize)> {
-    let name = reference.to_string();
-    let matching = rules
-        .iter()
-        .filter_map(|rule| Some((rule, matched(&rule.prefix, reference.registry(), &name)?)));
+    longest(rules, reference.registry(), &reference.to_string())
+}
+
+/// The rule for all images of `host`, with a port or without.
+pub(in crate::registry::mirrors) fn find_host<'r>(
+    rules: &'r [Rule],
+    host: &str,
+) -> Option<&'r Rule> {
+    longest(rules, host, host).map(|(rule, _)| rule)
+}
+
+/// The rule with the longest prefix of `name`, which is in `registry`.
+fn longest<'r>(rules: &'r [Rule], registry: &str, name: &str) -> Option<(&'r Rule, usize)> {
+    let matching =
+        rules.iter().filter_map(|rule| Some((rule, matched(&rule.prefix, registry, name)?)));
     matching.max_by_key(|(rule, _)| rule.prefix.len())
 }
 
