@@ -114,6 +114,25 @@ pub(crate) fn ends(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The number of lines that [`end_of_output`] shows.
+#[cfg(feature = "vm")]
+const OUTPUT_LINES: usize = 10;
+
+/// Returns the last lines of a program's output, escaped and shortened, with a heading that names
+/// the output; nothing if it is empty.
+#[cfg(feature = "vm")]
+pub(crate) fn end_of_output(name: &str, output: &str) -> Vec<String> {
+    let lines: Vec<&str> = output.lines().collect();
+    let hidden = lines.len().saturating_sub(OUTPUT_LINES);
+    let heading = match (lines.len(), hidden) {
+        (0, _) => return Vec::new(),
+        (_, 0) => name.to_owned(),
+        (count, _) => format!("last {OUTPUT_LINES} of {count} lines of {name}"),
+    };
+    let shown = lines[hidden..].iter().map(|line| format!("  {}", excerpt(line)));
+    std::iter::once(heading).chain(shown).collect()
+}
+
 /// Quotes `text`, escaped and cut to the length of a value in a message.
 pub(crate) fn quote(text: &str) -> String {
     quote_up_to(text, VALUE_MAX)

@@ -37,7 +37,9 @@ fn explain(
 ) -> Vec<String> {
     match &case.outcome {
         Outcome::Passed => hints(case).collect(),
-        Outcome::Error { problem } => text::message(problem).lines().map(str::to_owned).collect(),
+        Outcome::Error { problem } => {
+            text::message(problem).lines().map(str::to_owned).chain(hints(case)).collect()
+        }
         Outcome::Skipped { reason } => vec![text::excerpt(reason).into_owned()],
         Outcome::Failed { mismatches } => mismatches
             .iter()
@@ -49,30 +51,21 @@ fn explain(
                 ]
             })
             .chain(hints(case))
-            .chain(end_of_output("output", &case.output))
-            .chain(end_of_output("standard error", &case.stderr))
+            .chain(text::end_of_output("output", &case.output))
+            .chain(text::end_of_output("standard error", &case.stderr))
             .collect(),
     }
 }
 
+/// The hints of a test case. A hint may have several lines.
 fn hints(case: &TestCase) -> impl Iterator<Item = String> {
-    case.hints.iter().map(|hint| format!("hint: {}", text::excerpt(hint)))
-}
-
-/// The number of lines of a container's output that an explanation shows.
-const OUTPUT_LINES: usize = 10;
-
-/// Returns the last lines of a container's output, with a heading.
-fn end_of_output(name: &str, output: &str) -> Vec<String> {
-    let lines: Vec<&str> = output.lines().collect();
-    let hidden = lines.len().saturating_sub(OUTPUT_LINES);
-    let heading = match (lines.len(), hidden) {
-        (0, _) => return Vec::new(),
-        (_, 0) => name.to_owned(),
-        (count, _) => format!("last {OUTPUT_LINES} of {count} lines of {name}"),
-    };
-    let shown = lines[hidden..].iter().map(|line| format!("  {}", text::excerpt(line)));
-    std::iter::once(heading).chain(shown).collect()
+    case.hints.iter().flat_map(|hint| {
+        let line = |(number, line): (usize, &str)| {
+            let start = if number == 0 { "hint: " } else { "  " };
+            format!("{start}{}", text::excerpt(line))
+        };
+        hint.lines().enumerate().map(line).collect::<Vec<_>>()
+    })
 }
 
 /// Removes duplicates and keeps the order.
@@ -109,7 +102,7 @@ mod tests {
     fn a_failure_shows_hints_and_the_last_ten_lines_of_both_streams() {
         let (expected, found) = ("ready within 60 s".to_owned(), "no connection".to_owned());
         let case = TestCase {
-            hints: vec!["nothing listens on 8001; the image exposes 8000/tcp".to_owned()],
+            hints: vec!["nothing listens on 8001\noutput\n  a\tb".to_owned()],
             output: (1..=12).map(|number| format!("line {number}\n")).collect(),
             stderr: "\u{1b}[31mred\n".to_owned(),
             ..failed(Check { subject: "service".to_owned(), expected, found })
@@ -119,12 +112,14 @@ mod tests {
             "service",
             "  expected  ready within 60 s",
             "  found     no connection",
-            "hint: nothing listens on 8001; the image exposes 8000/tcp",
+            "hint: nothing listens on 8001",
+            "  output",
+            r"    a\tb",
             "last 10 of 12 lines of output",
             "  line 3",
         ];
-        assert_eq!(lines[..6], expected, "{lines:#?}");
-        assert_eq!(lines[14..], ["  line 12", "standard error", r"  \u{1b}[31mred"], "{lines:#?}");
+        assert_eq!(lines[..8], expected, "{lines:#?}");
+        assert_eq!(lines[16..], ["  line 12", "standard error", r"  \u{1b}[31mred"], "{lines:#?}");
     }
 
     #[test]

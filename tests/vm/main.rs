@@ -17,6 +17,7 @@ mod container_environments; // the environment of containers
 mod containers; // containers of the library, for tests in Rust
 mod drafts; // `seatrial expect` with an engine
 mod each_engine; // the engines of a test in the gate and in the nightly run
+mod ended_containers; // containers that end while others run beside them
 mod engine_limits; // what engines cannot do
 mod engines; // the table of docs/engines.md
 mod environment_failures; // missing programs, mirrors, disk space

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::check::expectations::{CompanionSpec, companion};
-use crate::engine::{Container, Engine, RunOptions};
-use crate::harness::{Daemon, HarnessError, LoadedImage};
+use crate::engine::{Container, Engine, Exit, RunOptions, State};
+use crate::harness::{Daemon, HarnessError, LoadedImage, exits};
+use crate::text;
 
 /// The address of each container in a pod, seen from the others.
 pub(super) const LOCALHOST: &str = "127.0.0.1";
@@ -37,6 +38,26 @@ pub(super) struct Companion {
     pub(super) address: String,
     /// The file of the guest that is its `/etc/hosts`, if names can be added to it.
     pub(super) hosts: Option<String>,
+}
+
+impl Companion {
+    /// Describes how the container ended, in one line.
+    pub(super) fn describe_end(&self, state: &State) -> String {
+        let exit = state.exit.as_ref().map_or("no exit code".to_owned(), Exit::to_string);
+        format!("container {} has ended with {exit}", self.name)
+    }
+
+    /// Describes how the container ended, with the last lines of its output.
+    pub(super) async fn describe_end_and_output(&self, state: &State) -> String {
+        let end = self.describe_end(state);
+        let Ok((stdout, stderr)) = self.container.logs().await else { return end };
+        let output = text::end_of_output("output", &stdout);
+        let lines = [output, text::end_of_output("standard error", &stderr)].concat();
+        match lines.is_empty() {
+            true => format!("{end}; it printed nothing"),
+            false => format!("{end}\n{}", lines.join("\n")),
+        }
+    }
 }
 
 impl Companions {
@@ -96,6 +117,19 @@ impl Companions {
     /// Adds a container that was started after the others.
     pub(super) fn add(&mut self, companion: Companion) {
         self.running.push(companion);
+    }
+
+    /// Returns the containers that have ended, by name, with their states.
+    pub(super) async fn ended(&self, daemon: &Daemon) -> Vec<(&Companion, State)> {
+        let mut ended = Vec::new();
+        for companion in &self.running {
+            // If the engine does not answer, the test case reports that.
+            match exits::state(daemon, &companion.container).await {
+                Ok(state) if !state.running => ended.push((companion, state)),
+                _ => {}
+            }
+        }
+        ended
     }
 
     /// Whether there are none.

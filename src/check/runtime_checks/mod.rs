@@ -18,6 +18,7 @@ mod setup;
 mod sockets;
 mod start_companions;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use self::companions::Companions;
@@ -78,6 +79,8 @@ pub(super) struct RuntimeChecks<'a, 'd> {
     /// The test cases that have ended while that of the environment, which is reported before them,
     /// waits for a container; `None` if it does not wait.
     pub held: Option<Vec<TestCase>>,
+    /// The further containers whose end a test case has noted.
+    pub ended: BTreeSet<String>,
 }
 
 impl<'d> RuntimeChecks<'_, 'd> {
@@ -174,7 +177,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
             Some(checks) => Ok((checks, Output::default())),
             None => service::check(image, expected, &options).await,
         };
-        self.finish(name, findings, begin)
+        self.finish_beside(companions, name, findings, begin.elapsed()).await
     }
 
     /// Explains what the engine does not support of a service, if anything.
@@ -211,18 +214,40 @@ impl<'d> RuntimeChecks<'_, 'd> {
 
     /// Reports the test case `name`, and returns the ID of its container, if it had one.
     fn finish(&mut self, name: String, findings: Findings, begin: Instant) -> Option<String> {
-        self.finish_after(name, findings, begin.elapsed())
+        self.finish_after(name, findings, begin.elapsed(), Vec::new())
     }
 
-    /// Like [`finish`](Self::finish), for a test case that took `duration`.
+    /// Like [`finish`](Self::finish), for a test case beside `companions` that took `duration`: its
+    /// hints name those that have ended.
+    async fn finish_beside(
+        &mut self,
+        companions: &Companions,
+        name: String,
+        findings: Findings,
+        duration: Duration,
+    ) -> Option<String> {
+        let failed = findings.as_ref().map_or(true, |(checks, _)| !checks.mismatches().is_empty());
+        let mut hints = Vec::new();
+        for (companion, state) in companions.ended(self.image.daemon()).await {
+            let is_new = self.ended.insert(companion.name.clone());
+            if failed {
+                hints.push(companion.describe_end_and_output(&state).await);
+            } else if is_new {
+                hints.push(companion.describe_end(&state));
+            }
+        }
+        self.finish_after(name, findings, duration, hints)
+    }
+
     fn finish_after(
         &mut self,
         name: String,
         findings: Findings,
         duration: Duration,
+        hints: Vec<String>,
     ) -> Option<String> {
         let (image, mut id) = (self.image.reference(), None);
-        let case = match findings {
+        let mut case = match findings {
             Ok((checks, Output { stdout, stderr, container })) => {
                 id = container;
                 TestCase { output: stdout, stderr, ..TestCase::finished(image, name, checks) }
@@ -232,6 +257,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
                 None => TestCase::error(image, name, chain(&error)),
             },
         };
+        case.hints.extend(hints);
         self.report(case.on_engine(self.engine, duration));
         id
     }

@@ -53,7 +53,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
             match runs.as_slice().first().filter(|_| pairs) {
                 None => {
                     let ended = commands.check(first).await;
-                    self.report_run(first, ended, expected).await;
+                    self.report_run(first, ended, (expected, companions)).await;
                 }
                 Some(second) => {
                     runs.next();
@@ -64,16 +64,21 @@ impl<'d> RuntimeChecks<'_, 'd> {
                             Some(failure) => commands.check(run).await.after_failure(&failure),
                             None => ended,
                         };
-                        self.report_run(run, ended, expected).await;
+                        self.report_run(run, ended, (expected, companions)).await;
                     }
                 }
             }
         }
     }
 
-    async fn report_run(&mut self, run: &RunExpectations, ended: Ended, expected: &Expectations) {
-        let container = match ended.result {
-            Ok(findings) => self.finish_after(run_name(run), findings, ended.duration),
+    async fn report_run(
+        &mut self,
+        run: &RunExpectations,
+        Ended { result, duration }: Ended,
+        (expected, companions): (&Expectations, &Companions),
+    ) {
+        let container = match result {
+            Ok(findings) => self.finish_beside(companions, run_name(run), findings, duration).await,
             Err(reason) => {
                 self.skip(run_name(run), reason);
                 None

@@ -82,7 +82,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
             Ok((checks, Err(output))) => (Ok((checks, output)), None),
             Err(error) => (Err(error), None),
         };
-        self.finish(title, findings, begin);
+        self.finish_beside(companions, title, findings, begin.elapsed()).await;
         let Some(container) = container else { return not_ready() };
         match announced {
             Ok((address, hosts)) => {

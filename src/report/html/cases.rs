@@ -85,7 +85,13 @@ fn line(number: usize, case: &TestCase) -> Markup {
 }
 
 fn hints(case: &TestCase) -> Markup {
-    html! { @for hint in &case.hints { p { b { "Hint: " } (hint) } } }
+    html! {
+        @for hint in &case.hints {
+            @let (first, more) = hint.split_once('\n').unwrap_or((hint, ""));
+            p { b { "Hint: " } (first) }
+            @if !more.is_empty() { pre class="output" { (more) } }
+        }
+    }
 }
 
 /// Both output streams.
