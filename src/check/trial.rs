@@ -87,25 +87,31 @@ pub(super) async fn run_on_engine(
             let images = load_companions(trial, &vm, recorder).await;
             let on_vm = (&loaded, &images);
             run_runtime_checks(trial, engine.name, on_vm, &mut environment, recorder).await;
-            let keeps = may_keep(trial, options, recorder);
-            if keeps || options.named_vm.is_some() {
+            if may_keep(trial, options, recorder) {
                 vm.daemon.remove_leftovers().await;
-            }
-            if keeps && let Some(kept) = images_to_keep(trial, &vm, &loaded, &images).await {
-                keep(vm, (engine.name, kept), trial, options);
+                if let Some(kept) = images_to_keep(trial, &vm, &loaded, &images).await {
+                    return keep(vm, (engine.name, kept), trial, options);
+                }
             }
         }
-        // The engine works but rejects the image: a result of the test.
         Err(HarnessError::Engine(EngineError::Load(problem))) => {
-            let mut checks = Checks::default();
-            let found = format!("{} rejects it: {problem}", engine.name);
-            checks.record("load", "the engine accepts the image", found, false);
-            let case = TestCase::finished(&image, runtime_checks::LOAD, checks);
             // Recorded whatever the filter is: no other runtime check can run.
+            let case = rejected(&image, engine.name, &problem);
             recorder.record_unfiltered(case.on_engine(engine.name, begin.elapsed()));
         }
         Err(error) => recorder.record(failed(chain(&error))),
     }
+    if options.named_vm.is_some() {
+        vm.daemon.remove_leftovers().await;
+    }
+}
+
+/// The test case of an image that the engine rejects, which is a result of the test.
+fn rejected(image: &str, engine: &str, problem: &str) -> TestCase {
+    let mut checks = Checks::default();
+    let found = format!("{engine} rejects it: {problem}");
+    checks.record("load", "the engine accepts the image", found, false);
+    TestCase::finished(image, runtime_checks::LOAD, checks)
 }
 
 /// Whether the VM can be used again: that is requested, and nothing may have changed it. After an

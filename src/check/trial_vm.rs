@@ -50,7 +50,6 @@ impl TrialVm {
         if let Some(Kept { daemon, image, layers, companions, .. }) = kept
             && daemon.engine().ping().await.is_ok()
         {
-            daemon.forget_writable_copies().await;
             let present = PresentLayers::Lowest(common_layers(&diff_ids(input), &[layers]));
             return Ok(Self {
                 daemon,

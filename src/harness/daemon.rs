@@ -16,8 +16,8 @@ use crate::vm::{CommandOutput, Guest, NamedVm, Options, ReadyVm, Vm};
 
 /// The time limit for a connection to the guest agent.
 const AGENT_TIMEOUT: Duration = Duration::from_secs(30);
-/// The time in which containers and images that are no longer needed are removed from a VM that
-/// lives on.
+/// The time in which containers, images and folders that are no longer needed are removed from a VM
+/// that lives on.
 const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A ready engine in a VM of its own. The VM is killed when this is dropped.
@@ -119,12 +119,34 @@ impl Daemon {
         self.leftovers.remove_later(container).await;
     }
 
+    /// Notes a folder of the guest with files of containers.
+    pub(super) fn note_folder(&self, folder: &str) {
+        self.leftovers.add_folder(folder);
+    }
+
     /// Waits until containers are removed, and removes the images that were made from containers
-    /// by way of this handle.
+    /// and the folders of the guest that were made for containers by way of this handle.
     pub(crate) async fn remove_leftovers(&self) {
+        // The next containers get new ones.
+        self.writable_copies.lock().await.clear();
+        self.name_files.lock().await.clear();
+        let removed = async {
+            self.leftovers.remove(self.engine()).await;
+            self.remove_folders().await;
+        };
         // The engine may hang, which is known already then.
-        let removed = self.leftovers.remove(self.engine());
         self.vm().clock().timeout(LEFTOVERS_TIMEOUT, removed).await;
+    }
+
+    async fn remove_folders(&self) {
+        let mut folders = self.leftovers.take_folders();
+        if let Engine::Cri(cri) = self.engine() {
+            folders.push(cri.log_folder().to_owned());
+        }
+        let folders = folders.iter().map(String::as_str);
+        let arguments: Vec<&str> = ["-rf", "--"].into_iter().chain(folders).collect();
+        // If it fails, they stay until the VM ends.
+        let _ = self.guest_run("/bin/rm", &arguments, LEFTOVERS_TIMEOUT).await;
     }
 
     /// Returns the engine.

@@ -1,4 +1,4 @@
-//! Containers and images of a trial that are no longer needed in the engine.
+//! Containers and images in the engine and folders in the guest that a trial no longer needs.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,18 +6,30 @@ use tokio::task::JoinSet;
 
 use crate::engine::{Container, Engine};
 
-/// Containers that are being removed, and images that were made from containers.
+/// Containers that are being removed, images that were made from containers, and folders of the
+/// guest with files of containers.
 #[derive(Debug, Default)]
 pub(super) struct Leftovers {
     removals: Mutex<JoinSet<()>>,
     /// The newest is the last.
     images: Mutex<Vec<String>>,
+    folders: Mutex<Vec<String>>,
 }
 
 impl Leftovers {
     /// Adds an image that was made from a container.
     pub(super) fn add_image(&self, image: &str) {
         self.images.lock().unwrap_or_else(PoisonError::into_inner).push(image.to_owned());
+    }
+
+    /// Adds a folder of the guest.
+    pub(super) fn add_folder(&self, folder: &str) {
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner).push(folder.to_owned());
+    }
+
+    /// Returns the folders, which the caller removes.
+    pub(super) fn take_folders(&self) -> Vec<String> {
+        take(&self.folders)
     }
 
     /// Removes a container that has ended, while the caller continues. Waits until those before are

@@ -38,11 +38,6 @@ impl Daemon {
         Ok(folder)
     }
 
-    /// Containers from now on get new copies of folders that they may change.
-    pub(crate) async fn forget_writable_copies(&self) {
-        self.writable_copies.lock().await.clear();
-    }
-
     /// Copies `source` to a new folder of the guest, in which it is called `mount`.
     async fn copy(&self, source: &Path, owners: Owners) -> Result<String, HarnessError> {
         let path = source.to_owned();

@@ -11,7 +11,6 @@ use std::time::Duration;
 use super::daemon::Daemon;
 use super::error::HarnessError;
 use super::name_files::NameFiles;
-use super::node_files::new_folder;
 use crate::engine::{EngineError, RunOptions, random_name};
 
 /// Makes the folder `$1` with a folder for each of the host names after `$2`, which has the files.
@@ -80,7 +79,7 @@ impl Daemon {
     }
 
     async fn make_name_files(&self) -> Result<Vec<NameFiles>, HarnessError> {
-        let folder = new_folder();
+        let folder = self.new_folder();
         let names: Vec<String> =
             (0..COUNT).map(|_| random_name()[..NAME_LENGTH].to_owned()).collect();
         let mut arguments = vec!["-ec", SCRIPT, "sh", &folder, HOSTS];

@@ -31,15 +31,21 @@ pub(super) enum Owners {
     Root,
 }
 
-/// Returns a new folder of the guest for one container.
-pub(super) fn new_folder() -> String {
-    format!("{FOLDER}/{}", random_name())
-}
-
 impl Daemon {
-    /// Returns a new folder of the guest that is on the disk with the engine's layers.
+    /// Returns the name of a new folder of the guest, in memory, for files of containers.
+    pub(super) fn new_folder(&self) -> String {
+        self.new_folder_in(FOLDER)
+    }
+
+    /// Returns the name of a new folder of the guest that is on the disk with the engine's layers.
     pub(super) fn new_disk_folder(&self) -> String {
-        format!("{}/seatrial-files/{}", self.vm().family().store, random_name())
+        self.new_folder_in(&format!("{}/seatrial-files", self.vm().family().store))
+    }
+
+    fn new_folder_in(&self, parent: &str) -> String {
+        let folder = format!("{parent}/{}", random_name());
+        self.note_folder(&folder);
+        folder
     }
 
     /// Returns `options` with mounts of the node in the place of settings that an engine without
@@ -51,7 +57,7 @@ impl Daemon {
         if !matches!(self.engine(), Engine::Cri(_)) || !options.settings.needs_node() {
             return Ok(options);
         }
-        let folder = new_folder();
+        let folder = self.new_folder();
         let Settings { tmpfs, hosts, files, .. } = &mut options.settings;
         let (tmpfs, hosts, files) =
             (std::mem::take(tmpfs), std::mem::take(hosts), std::mem::take(files));

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::each_engine::on_each_engine;
 use crate::sample_image::SampleImage;
 use crate::workbench::{GUEST, NamedVm, run, seatrial, show, stdout};
 
@@ -75,11 +76,49 @@ name = "files"
 setup = [["/bin/sh", "-c", "echo third >>/www/made"]]
 container = { command = ["cat /www/made"], user = "0" }
 stdout = "first\nsecond\nthird\n"
+[[run]]
+name = "files of this host"
+stdout = "kept\n"
+[run.container]
+command = ["cat /etc/app/state; echo used >/var/app/state"]
+user = "0"
+tmpfs = ["/cache"]
+hosts = { db = "10.0.0.5" }
+files = [{ path = "/etc/app.conf", content = "x" }]
+mounts = [
+  { path = "/etc/app", source = "data" },
+  { path = "/var/app", source = "data", writable = true },
+]
 "#;
+
+/// Lists the folders that containers of a check may leave in a guest.
+fn folders_of_containers(vm: &str) -> String {
+    let script = "ls -d /run/seatrial/containers/* /var/lib/*/seatrial-files/* /var/log/pods/*";
+    String::from_utf8(exec(vm, &["sh", "-c", script], b"").1).unwrap()
+}
+
+fn leaves_no_folder(engine: &str) {
+    let name: &'static str = format!("folders-of-{}", engine.replace('.', "-")).leak();
+    let up = NamedVm(name);
+    stdout(&seatrial(&["vm", "up", engine, "--name", up.0]));
+    let sample = SampleImage::new();
+    std::fs::write(sample.path("e.toml"), EXPECTATIONS).unwrap();
+    std::fs::create_dir(sample.path("data")).unwrap();
+    std::fs::write(sample.path("data/state"), "kept\n").unwrap();
+    stdout(&sample.seatrial(&["check", "app.tar", "--expect", "e.toml", "--vm", up.0]));
+    assert_eq!(folders_of_containers(up.0), "");
+}
+
+#[test]
+fn a_check_in_a_named_vm_leaves_no_folder_there_on_each_engine() {
+    on_each_engine(&["containerd-1.7"], leaves_no_folder);
+}
 
 fn a_check_runs_in_the_vm(vm: &str) {
     let sample = SampleImage::new();
     std::fs::write(sample.path("e.toml"), EXPECTATIONS).unwrap();
+    std::fs::create_dir(sample.path("data")).unwrap();
+    std::fs::write(sample.path("data/state"), "kept\n").unwrap();
     // The second time, the engine has the layers.
     for _ in 0..2 {
         let arguments = ["check", "app.toml", "--expect", "e.toml", "--vm", vm, "--json"];
@@ -89,6 +128,7 @@ fn a_check_runs_in_the_vm(vm: &str) {
         assert!(outcomes.iter().all(|case| case["outcome"] == "passed"), "{output}");
         assert!(outcomes.iter().any(|case| case["name"] == "run hello"), "{output}");
     }
+    assert_eq!(folders_of_containers(vm), "");
     // The images of setup were removed.
     let script = "docker image ls --all --format '{{.Repository}}:{{.Tag}}'";
     let listed = (Some(0), b"sample/app:1.0\n".into(), String::new());

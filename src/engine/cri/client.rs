@@ -22,6 +22,7 @@ use tonic_prost::ProstCodec;
 use super::api::{self, Method};
 use super::limits::NETWORKS;
 use super::node::{CALL_TIMEOUT, Node};
+use super::request::{LOG_ROOT, image_spec, random_name};
 use crate::engine::run::OUTPUT_MAX;
 use crate::engine::{EngineError, ImageFacts, RunOptions, Settings, transport};
 use crate::image::Digest;
@@ -33,6 +34,8 @@ type Http = Client<HttpsConnector<HttpConnector>, tonic::body::Body>;
 pub struct Cri {
     grpc: Arc<Grpc<Http>>,
     pub(super) node: Node,
+    /// The folder of the node with the logs of the pods that this client creates.
+    pub(super) logs: Arc<str>,
 }
 
 /// The size limit of a response: that to a command has its output.
@@ -57,7 +60,14 @@ impl Cri {
         let origin = Uri::try_from(format!("https://localhost:{port}"));
         let origin = origin.map_err(|error| EngineError::Unexpected(error.to_string()))?;
         let grpc = Grpc::with_origin(client, origin).max_decoding_message_size(MESSAGE_MAX);
-        Ok(Self { grpc: Arc::new(grpc), node })
+        let logs = format!("{LOG_ROOT}/seatrial-{}", random_name()).into();
+        Ok(Self { grpc: Arc::new(grpc), node, logs })
+    }
+
+    /// Returns the folder of the node with the logs of the pods that this client and its clones
+    /// create. The runtime does not remove it.
+    pub(crate) fn log_folder(&self) -> &str {
+        &self.logs
     }
 
     /// Calls the method of the request. `action` completes an error's "failed to".
@@ -260,10 +270,6 @@ struct ImageConfig {
     env: Vec<String>,
     #[serde(rename = "ExposedPorts")]
     exposed_ports: BTreeMap<String, IgnoredAny>,
-}
-
-pub(super) fn image_spec(image: &str) -> Option<api::ImageSpec> {
-    Some(api::ImageSpec { image: image.to_owned(), ..Default::default() })
 }
 
 /// Checks that `found` has the ID of the image that was imported.

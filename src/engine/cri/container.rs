@@ -9,7 +9,7 @@ use super::client::Cri;
 use super::kubelet::User;
 use super::log;
 use super::node::CALL_TIMEOUT;
-use super::request::{LOG_ROOT, POD_NAME, container_config, random_name, sandbox_config};
+use super::request::{POD_NAME, container_config, random_name, sandbox_config};
 use crate::engine::run::OUTPUT_MAX;
 use crate::engine::{EngineError, Exit, OutOfMemory, Pod, RunOptions, RunOutput, State};
 
@@ -61,11 +61,11 @@ impl Cri {
         let request = api::CreateContainerRequest {
             pod_sandbox_id: pod.id.clone(),
             config: Some(container_config(image, &name, options, user)),
-            sandbox_config: Some(sandbox_config(&pod.uid, &pod.hostname, options)),
+            sandbox_config: Some(sandbox_config(&self.logs, &pod.uid, &pod.hostname, options)),
         };
         match self.call(&format!("create a container of {image}"), request).await {
             Ok(created) => {
-                let log = format!("{LOG_ROOT}/{}/{name}.log", pod.uid);
+                let log = format!("{}/{}/{name}.log", self.logs, pod.uid);
                 Ok(CriContainer { cri: self.clone(), pod, owns_pod, id: created.container_id, log })
             }
             Err(error) => {
@@ -81,7 +81,7 @@ impl Cri {
     async fn create_pod(&self, options: &RunOptions) -> Result<Pod, EngineError> {
         let uid = random_name();
         let hostname = options.settings.hostname.as_deref().unwrap_or(POD_NAME).to_owned();
-        let config = Some(sandbox_config(&uid, &hostname, options));
+        let config = Some(sandbox_config(&self.logs, &uid, &hostname, options));
         let request = api::RunPodSandboxRequest { config, ..Default::default() };
         let id = self.call("create a pod", request).await?.pod_sandbox_id;
         Ok(Pod { id, uid, hostname })

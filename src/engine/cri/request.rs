@@ -3,7 +3,6 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use super::api;
-use super::client::image_spec;
 use super::kubelet::{self, User};
 use crate::engine::RunOptions;
 
@@ -18,8 +17,9 @@ pub(crate) fn random_name() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
-/// Returns the configuration of a pod.
+/// Returns the configuration of a pod. `logs` is the folder with the logs of all pods of a client.
 pub(super) fn sandbox_config(
+    logs: &str,
     uid: &str,
     hostname: &str,
     options: &RunOptions,
@@ -27,7 +27,7 @@ pub(super) fn sandbox_config(
     api::PodSandboxConfig {
         // A pod in the node's network namespace has the node's host name.
         hostname: if options.bare { String::new() } else { hostname.to_owned() },
-        log_directory: format!("{LOG_ROOT}/{uid}"),
+        log_directory: format!("{logs}/{uid}"),
         metadata: Some(api::PodSandboxMetadata {
             name: POD_NAME.to_owned(),
             namespace: "seatrial".to_owned(),
@@ -39,6 +39,12 @@ pub(super) fn sandbox_config(
     }
 }
 
+/// Returns the specification of an image by its name.
+pub(super) fn image_spec(image: &str) -> Option<api::ImageSpec> {
+    Some(api::ImageSpec { image: image.to_owned(), ..Default::default() })
+}
+
+/// Returns the configuration of a container.
 pub(super) fn container_config(
     image: &str,
     name: &str,
@@ -179,15 +185,15 @@ mod tests {
     fn a_bare_pod_request_has_the_field_numbers_of_the_published_api_and_nothing_unset() {
         let options = RunOptions { bare: true, ..RunOptions::default() };
         let uid = "0123456789abcdef";
-        let config = sandbox_config(uid, POD_NAME, &options);
+        let config = sandbox_config("/var/log/pods/client", uid, POD_NAME, &options);
         let request = api::RunPodSandboxRequest { config: Some(config), ..Default::default() };
         let metadata = [field(1, "seatrial"), field(2, uid), field(3, "seatrial")];
         let namespace_options = field(1, [number(1, 2), number(2, 1)].concat()); // NODE, CONTAINER
         let security_context = [namespace_options, field(9, [])]; // seccomp = RuntimeDefault
         let config = [
             field(1, metadata.concat()),
-            field(3, format!("/var/log/pods/{uid}")), // log_directory
-            field(8, field(2, security_context.concat())), // linux.security_context
+            field(3, format!("/var/log/pods/client/{uid}")), // log_directory
+            field(8, field(2, security_context.concat())),   // linux.security_context
         ];
         assert_eq!(request.encode_to_vec(), field(1, config.concat()));
     }
