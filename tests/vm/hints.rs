@@ -68,5 +68,5 @@ fn explains_why_a_service_is_not_reached(engine: &str) {
 
 #[test]
 fn a_service_that_is_not_reached_has_hints_where_it_listens_on_each_engine() {
-    on_each_engine(&["docker-20.10", "containerd-1.7"], explains_why_a_service_is_not_reached);
+    on_each_engine(&["containerd-1.7"], explains_why_a_service_is_not_reached);
 }

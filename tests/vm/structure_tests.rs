@@ -250,7 +250,7 @@ commandTests:
 
 #[test]
 fn structure_tests_of_commands_have_the_results_of_their_own_program_on_each_engine() {
-    on_each_engine(&["docker-20.10", "containerd-1.7"], has_the_results_of_their_own_program);
+    on_each_engine(&["docker-20.10"], has_the_results_of_their_own_program);
 }
 
 fn has_the_results_of_their_own_program(engine: &str) {
@@ -340,7 +340,7 @@ tmpfs = ["/mnt"]
 
 #[test]
 fn settings_of_containers_and_commands_of_a_setup_apply_on_each_engine() {
-    on_each_engine(&["docker-20.10", "containerd-1.7"], applies_settings_and_setup);
+    on_each_engine(&["containerd-1.7"], applies_settings_and_setup);
 }
 
 fn applies_settings_and_setup(engine: &str) {
