@@ -11,6 +11,8 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+/// The columns of output for people.
+const WIDTH: usize = 80;
 /// The most characters of a value that a message shows: enough for every image name and digest.
 const VALUE_MAX: usize = 200;
 /// The most characters of a path on this host that a message shows: longer than paths are in
@@ -91,6 +93,18 @@ pub(crate) fn fit(text: &str, width: usize) -> String {
         return text.into_owned();
     }
     text.chars().take(width.saturating_sub(3)).chain("...".chars()).collect()
+}
+
+/// Wraps `text` after `label` at 80 columns, with `indent` spaces before the lines that follow.
+/// Words are not broken, so that paths can be copied.
+pub(crate) fn paragraph(label: &str, indent: usize, text: &str) -> String {
+    let indent = " ".repeat(indent);
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(label)
+        .subsequent_indent(&indent)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .break_words(false);
+    textwrap::fill(text, options)
 }
 
 /// Escapes `text` and cuts it to the length of a value in a report.
@@ -318,6 +332,15 @@ mod tests {
         let long = "é".repeat(600) + "漢" + &"x".repeat(600);
         let expected = "é".repeat(600) + "... (3 more bytes) ..." + &"x".repeat(600);
         assert_eq!(ends(&long), expected);
+    }
+
+    #[test]
+    fn paragraphs_are_wrapped_between_words_only() {
+        let long = "x".repeat(90);
+        let wrapped = paragraph("  fix: ", 7, &format!("{} remove-it {long} now", "a".repeat(70)));
+        let expected =
+            format!("  fix: {}\n       remove-it\n       {long}\n       now", "a".repeat(70));
+        assert_eq!(wrapped, expected);
     }
 
     #[test]

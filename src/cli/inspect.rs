@@ -59,9 +59,6 @@ impl Deny {
     }
 }
 
-/// The columns of a line, as in the summary.
-const WIDTH: usize = 80;
-
 /// The output of `--json`.
 #[derive(Serialize)]
 struct Inspected<'a> {
@@ -140,25 +137,13 @@ fn print(path: &Path, image: &Image, inspected: &Inspected<'_>) -> io::Result<()
         writeln!(
             output,
             "{}",
-            paragraph(&format!("{level:<8}"), 8, &format!("{rule}: {problem}"))
+            text::paragraph(&format!("{level:<8}"), 8, &format!("{rule}: {problem}"))
         )?;
-        writeln!(output, "{}", paragraph("        impact: ", 16, impact))?;
-        writeln!(output, "{}", paragraph("        fix:    ", 16, fix))?;
+        writeln!(output, "{}", text::paragraph("        impact: ", 16, impact))?;
+        writeln!(output, "{}", text::paragraph("        fix:    ", 16, fix))?;
     }
     if !verified {
         writeln!(output, "layers were not fetched or verified; --verify does that")?;
     }
     Ok(())
-}
-
-/// Wraps `text` after `label`, with `indent` spaces before the lines that follow. Words are not
-/// broken, so that paths can be copied.
-fn paragraph(label: &str, indent: usize, text: &str) -> String {
-    let indent = " ".repeat(indent);
-    let options = textwrap::Options::new(WIDTH)
-        .initial_indent(label)
-        .subsequent_indent(&indent)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation)
-        .break_words(false);
-    textwrap::fill(text, options)
 }

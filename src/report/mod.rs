@@ -17,4 +17,4 @@ mod wording;
 #[cfg(feature = "vm")]
 pub use wording::tally;
 #[cfg(feature = "vm")]
-use wording::{explanation, full_explanation, unique};
+use wording::{HINT, explanation, full_explanation, unique};

@@ -57,11 +57,14 @@ fn explain(
     }
 }
 
+/// Before each hint.
+pub(super) const HINT: &str = "hint: ";
+
 /// The hints of a test case. A hint may have several lines.
 fn hints(case: &TestCase) -> impl Iterator<Item = String> {
     case.hints.iter().flat_map(|hint| {
         let line = |(number, line): (usize, &str)| {
-            let start = if number == 0 { "hint: " } else { "  " };
+            let start = if number == 0 { HINT } else { "  " };
             format!("{start}{}", text::excerpt(line))
         };
         hint.lines().enumerate().map(line).collect::<Vec<_>>()

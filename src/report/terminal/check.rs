@@ -1,8 +1,11 @@
 //! A verdict as text: test cases are printed one by one, as they end.
 
 use crate::check::verdict::{EngineRun, Outcome, TestCase};
-use crate::report;
+use crate::report::{self, HINT};
 use crate::text;
+
+/// Before each line that explains a result.
+const INDENT: &str = "          ";
 
 /// Formats the heading of the test cases that follow: those of an image, or those on an engine.
 pub fn heading(image: &str, run: Option<&EngineRun>) -> String {
@@ -43,9 +46,19 @@ pub fn test_case(case: &TestCase) -> String {
         _ => text::shorten(&case.name).into_owned(),
     };
     let took = if case.seconds >= 0.1 { format!("{:.1} s", case.seconds) } else { String::new() };
-    let mut text = format!("  {word:<6}{name:<60}{took:>8}").trim_end().to_owned() + "\n";
+    let mut output = format!("  {word:<6}{name:<60}{took:>8}").trim_end().to_owned() + "\n";
+    let is_skipped = matches!(case.outcome, Outcome::Skipped { .. });
     for line in report::explanation(case) {
-        text.push_str(&format!("          {line}\n"));
+        let line = match line.strip_prefix(HINT) {
+            Some(hint) => {
+                text::paragraph(&format!("{INDENT}{HINT}"), INDENT.len() + HINT.len(), hint)
+            }
+            None if is_skipped => text::paragraph(INDENT, INDENT.len(), &line),
+            // Values stay as they are.
+            None => format!("{INDENT}{line}"),
+        };
+        output.push_str(&line);
+        output.push('\n');
     }
-    text
+    output
 }
