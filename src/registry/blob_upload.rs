@@ -15,7 +15,7 @@ use super::download::header;
 use super::request::Request;
 use super::retry::{self, Attempts};
 use super::token::{Access, Scope};
-use super::upload::{ACCEPTED, check_digest};
+use super::upload::{self, ACCEPTED, check_digest};
 use crate::image::Digest;
 
 /// Blobs up to this size are sent in one request, larger ones in chunks of this size: a broken
@@ -113,6 +113,9 @@ pub(super) async fn blob(
         };
         client.pause(pause.unwrap_or_else(|| retry::pause(attempt, None)), status).await;
         session = upload.resumed(current).await;
+        if session.is_none() && upload.is_complete && upload.is_stored().await {
+            return Ok(());
+        }
         if upload.is_chunked && upload.refused_at == Some(0) && session.is_none() {
             (upload.is_chunked, upload.refused_at) = (false, None);
             client.takes_chunks.store(false, Ordering::Relaxed);
@@ -139,6 +142,8 @@ struct Upload<'a> {
     is_chunked: bool,
     /// Where the registry refused to continue.
     refused_at: Option<u64>,
+    /// Whether the last request was the one that ends the upload.
+    is_complete: bool,
     /// The number of bytes that were reported.
     reported: u64,
     progress: &'a (dyn Fn(u64) + Sync),
@@ -153,12 +158,23 @@ impl<'a> Upload<'a> {
         progress: &'a (dyn Fn(u64) + Sync),
     ) -> Self {
         let is_chunked = client.takes_chunks.load(Ordering::Relaxed);
-        let (sent, reported, refused_at) = (0, 0, None);
-        Self { client, scope, digest, body, sent, is_chunked, refused_at, reported, progress }
+        Self {
+            client,
+            scope,
+            digest,
+            body,
+            sent: 0,
+            is_chunked,
+            refused_at: None,
+            is_complete: false,
+            reported: 0,
+            progress,
+        }
     }
 
     /// Sends the rest of the blob.
     async fn send(&mut self, session: &mut Session) -> Result<(), Failure> {
+        self.is_complete = false;
         while self.is_chunked && self.body.len() - self.sent > session.chunk {
             let request = Request::new(Method::PATCH, session.location.clone(), self.scope);
             let request = self.with_part(request, session.chunk, true);
@@ -174,6 +190,7 @@ impl<'a> Upload<'a> {
         url.query_pairs_mut().append_pair("digest", &self.digest.to_string());
         let request = Request::new(Method::PUT, url, self.scope);
         let request = self.with_part(request, rest, self.sent > 0 && rest > 0);
+        self.is_complete = true;
         let response = self.exchange(&request).await?;
         check_digest(self.client, response.headers(), self.digest).map_err(Failure::Final)
     }
@@ -205,7 +222,7 @@ impl<'a> Upload<'a> {
                 Ok(response)
             }
             Ok(response) => Err(self.refused(request, response).await),
-            Err(error) if error.is_broken_connection() => Err(Failure::Temporary(error, None)),
+            Err(error) if error.is_interruption() => Err(Failure::Temporary(error, None)),
             Err(error) => Err(Failure::Final(error)),
         }
     }
@@ -235,6 +252,11 @@ impl<'a> Upload<'a> {
             (self.progress)(reached - self.reported);
             self.reported = reached;
         }
+    }
+
+    /// Whether the registry has the whole blob: only its answer may have been lost.
+    async fn is_stored(&self) -> bool {
+        upload::exists(self.client, self.digest).await.unwrap_or(false)
     }
 
     /// Asks how much of the blob the registry has. `None` if the upload must begin again.

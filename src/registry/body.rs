@@ -108,18 +108,64 @@ impl Progress {
         work: impl Future<Output = T>,
     ) -> Option<T> {
         let mut work = pin!(work);
-        let (mut seen, mut silent) = (self.bytes(), 0);
+        let mut silence = Silence { sent: self.bytes(), periods: 0 };
         loop {
             if let Ok(done) = tokio::time::timeout(idle, &mut work).await {
                 return Some(done);
             }
-            let sent = self.bytes();
-            silent = if sent == seen { silent + 1 } else { 0 };
-            seen = sent;
-            let is_complete = sent > 0 && sent >= size;
-            if silent >= if is_complete { STORING_TIMES } else { 1 } {
+            if silence.is_too_long(self.bytes(), size) {
                 return None;
             }
         }
+    }
+}
+
+/// The periods in a row in which nothing was sent and no answer came.
+struct Silence {
+    /// The number of bytes that were sent before them.
+    sent: u64,
+    periods: u32,
+}
+
+impl Silence {
+    /// Adds a period after which `sent` of `size` bytes are sent. Returns whether the registry is
+    /// not waited for any longer.
+    fn is_too_long(&mut self, sent: u64, size: u64) -> bool {
+        self.periods = if sent == self.sent { self.periods + 1 } else { 0 };
+        self.sent = sent;
+        let is_complete = sent > 0 && sent >= size;
+        self.periods >= if is_complete { STORING_TIMES } else { 1 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number of periods in a row without progress after which a request ends of which `sent`
+    /// of `size` bytes were sent.
+    fn periods(sent: u64, size: u64) -> u32 {
+        let mut silence = Silence { sent: 0, periods: 0 };
+        let first = u32::from(sent > 0 && !silence.is_too_long(sent, size));
+        assert_eq!(first, u32::from(sent > 0), "there was progress");
+        1 + std::iter::repeat_with(|| silence.is_too_long(sent, size)).position(|end| end).unwrap()
+            as u32
+    }
+
+    #[test]
+    fn the_answer_to_a_whole_file_may_take_ten_times_as_long() {
+        assert_eq!(periods(0, 0), 1, "a request without a file");
+        assert_eq!(periods(0, 100), 1, "a file of which nothing is sent");
+        assert_eq!(periods(99, 100), 1, "a file of which something is missing");
+        assert_eq!(periods(100, 100), 10);
+    }
+
+    #[test]
+    fn progress_ends_a_silence() {
+        let mut silence = Silence { sent: 0, periods: 0 };
+        for sent in 1..100 {
+            assert!(!silence.is_too_long(sent, 100));
+        }
+        assert!(silence.is_too_long(99, 100));
     }
 }

@@ -1,9 +1,9 @@
 //! Uploads of blobs to registries of several kinds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::lab::Lab;
+use crate::lab::{Lab, Run};
 use crate::server::{Reply, Request, Server, forward};
 use crate::service::{Registry, noise, recipe, seatrial};
 
@@ -134,4 +134,66 @@ fn images_of_an_index_that_the_registry_has_lost_are_sent_again() {
     assert_eq!(put.swap(0, Ordering::Relaxed), 2);
     seatrial(&lab, ["push", "app.toml", &image]).ok();
     assert_eq!(put.load(Ordering::Relaxed), 2);
+}
+
+/// Whether this ends the upload of the config.
+fn ends_config(request: &Request) -> bool {
+    request.method == "PUT" && request.body.starts_with(b"{") && request.target.contains("uploads")
+}
+
+fn push_impatiently(lab: &Lab, proxy: &Server) -> Run {
+    let image = format!("{}/my/app:1", proxy.address);
+    seatrial(lab, ["push", "app.toml", &image, "--registry-timeout", "1"])
+}
+
+fn configs_sent(proxy: &Server) -> usize {
+    proxy.requests().iter().filter(|request| ends_config(request)).count()
+}
+
+#[test]
+fn an_upload_goes_on_after_a_time_limit() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let silent = AtomicUsize::new(0);
+    let proxy = Server::before(registry.address, move |request| {
+        first(&silent, ends_config(request)).then_some(Reply::Silence)
+    });
+    push_impatiently(&lab, &proxy).ok();
+    assert_eq!(configs_sent(&proxy), 2);
+    assert!(proxy.count("GET", "/uploads/") > 0, "the registry is asked how much it has");
+    let image = format!("{}/my/app:1", proxy.address);
+    seatrial(&lab, ["pull", &image, "-o", "x.tar", "--no-cache"]).ok();
+}
+
+#[test]
+fn a_registry_that_stays_silent_ends_an_upload() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let is_silent = AtomicBool::new(false);
+    let proxy = Server::before(registry.address, move |request| {
+        is_silent.fetch_or(ends_config(request), Ordering::Relaxed);
+        is_silent.load(Ordering::Relaxed).then_some(Reply::Silence)
+    });
+    let run = push_impatiently(&lab, &proxy);
+    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+    assert!(run.stderr().contains("did not answer for 1 s"), "{}", run.stderr());
+    assert_eq!(configs_sent(&proxy), 1);
+    assert_eq!(proxy.count("PUT", "/manifests/"), 0);
+}
+
+#[test]
+fn a_blob_is_not_sent_again_if_only_the_answer_was_lost() {
+    for lost in [Reply::Close, Reply::Silence] {
+        let (lab, registry) = (Lab::new(), Registry::start());
+        recipe(&lab, "");
+        let (upstream, ended) = (registry.address, AtomicUsize::new(0));
+        let proxy = Server::before(upstream, move |request| {
+            first(&ended, ends_config(request)).then(|| {
+                forward(upstream, request);
+                lost.clone()
+            })
+        });
+        push_impatiently(&lab, &proxy).ok();
+        assert_eq!(configs_sent(&proxy), 1);
+    }
 }
