@@ -104,8 +104,17 @@ pub(super) async fn document(
     let scope = Scope::of(&client.repository, Access::Pull);
     let url = client.url(&format!("blobs/{}", descriptor.digest))?;
     let request = Request::new(Method::GET, url, &scope);
-    let (_, bytes) = client.receive(&request, DOCUMENT_MAX).await?;
-    let (expected, found) = (descriptor.digest, Digest::of(&bytes));
+    let mut attempts = Attempts::default();
+    let (bytes, found) = loop {
+        let (_, bytes) = client.receive(&request, DOCUMENT_MAX).await?;
+        let found = Digest::of(&bytes);
+        let is_short = found != descriptor.digest && (bytes.len() as u64) < descriptor.size;
+        match attempts.next(0).filter(|_| is_short) {
+            Some(attempt) => client.pause(retry::pause(attempt, None), None).await,
+            None => break (bytes, found),
+        }
+    };
+    let expected = descriptor.digest;
     if expected != found {
         return Err(RegistryError::Corrupted {
             what: blob_name(client, expected),
@@ -121,11 +130,9 @@ fn blob_name(client: &Client, digest: Digest) -> String {
     format!("the blob {digest} of {}/{}", client.registry, client.repository)
 }
 
-fn wrong_size(client: &Client, descriptor: &Descriptor, received: u64) -> RegistryError {
-    let Descriptor { digest, size, .. } = *descriptor;
-    let compared = if received > size { "more" } else { "fewer" };
-    let name = blob_name(client, digest);
-    client.protocol(format!("{name} has {compared} than the {size} bytes of its descriptor"))
+fn wrong_size(client: &Client, descriptor: &Descriptor, found: u64) -> RegistryError {
+    let Descriptor { digest, size: expected, .. } = *descriptor;
+    RegistryError::WrongSize { what: blob_name(client, digest), expected, found }
 }
 
 /// Fetches a blob into the cache. `progress` is called with the number of bytes of each piece. A
@@ -216,10 +223,17 @@ impl Download<'_> {
             self.blob.write(&chunk, descriptor.digest)?;
             (self.progress)(chunk.len() as u64);
         }
-        match self.received == descriptor.size {
-            true => Ok(()),
-            false => Err(wrong_size(client, descriptor, self.received)),
+        if self.received == descriptor.size {
+            return Ok(());
         }
+        if self.hasher.clone().finish() == descriptor.digest {
+            let blob = blob_name(client, descriptor.digest);
+            let (found, expected) = (self.received, descriptor.size);
+            let problem =
+                format!("it has {found} bytes, but {expected} according to its descriptor");
+            return Err(RegistryError::invalid(blob, problem));
+        }
+        Err(wrong_size(client, descriptor, self.received))
     }
 
     /// Forgets what was received: the registry sends the blob from its beginning.

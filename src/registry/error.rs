@@ -112,6 +112,19 @@ pub enum RegistryError {
         /// The digest of what was sent.
         found: Digest,
     },
+    /// A blob from the registry has another length than its descriptor says.
+    #[error(
+        "{} is corrupted: it has {} bytes of its descriptor",
+        text::shorten(.what), compared(*.expected, *.found)
+    )]
+    WrongSize {
+        /// The blob.
+        what: String,
+        /// The number of bytes according to its descriptor.
+        expected: u64,
+        /// The number of bytes that were sent; if there are too many, not all of them.
+        found: u64,
+    },
     /// Credentials cannot be read.
     #[error("{}: {}", text::path(.path), text::excerpt(.problem))]
     Credentials {
@@ -208,6 +221,14 @@ fn full_hint(error: &io::Error) -> &'static str {
             "; make room there, set XDG_CACHE_HOME to a folder on another disk, or pass --no-cache"
         }
         _ => "",
+    }
+}
+
+/// The length of a blob beside the expected one.
+fn compared(expected: u64, found: u64) -> String {
+    match found < expected {
+        true => format!("only {found} of the {expected}"),
+        false => format!("more than the {expected}"),
     }
 }
 

@@ -21,6 +21,7 @@ impl RegistryError {
             Self::Denied { .. }
             | Self::NotFound { .. }
             | Self::Corrupted { .. }
+            | Self::WrongSize { .. }
             | Self::Credentials { .. }
             | Self::Certificate { .. }
             | Self::Mirrors { .. }
@@ -43,9 +44,14 @@ impl RegistryError {
         matches!(self, Self::Unreachable { source, .. } if !refuses_certificate(&**source))
     }
 
-    /// Whether a transfer broke, so that it can be continued.
+    /// Whether a transfer broke, so that it can be continued. The end of an answer without a length
+    /// is that of its connection.
     pub(super) fn is_interruption(&self) -> bool {
-        self.is_broken_connection() || matches!(self, Self::Timeout { .. } | Self::Slow { .. })
+        match self {
+            Self::Timeout { .. } | Self::Slow { .. } => true,
+            Self::WrongSize { expected, found, .. } => found < expected,
+            _ => self.is_broken_connection(),
+        }
     }
 
     /// Whether the reader of the output closed it.

@@ -162,8 +162,21 @@ fn lies_about_digests_and_sizes_are_found() {
         }
         _ => None,
     });
-    let message = pull_fails(&longer, 3);
-    assert!(message.contains("more than the 1024 bytes of its descriptor"), "{message}");
+    let message = pull_fails(&longer, 2);
+    let expected = "is corrupted: it has more than the 1024 bytes of its descriptor";
+    assert!(message.contains(expected), "{message}");
+
+    // RFC 9112, section 6.3: the answer ends with the connection.
+    let shorter = liar(move |request, answer| match answer {
+        Reply::Answer { body, .. } if blob(request) && body.len() == 1024 => {
+            Some(Reply::Raw([b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![0; 100]].concat()))
+        }
+        _ => None,
+    });
+    let message = pull_fails(&shorter, 2);
+    let expected = "is corrupted: it has only 100 of the 1024 bytes of its descriptor";
+    assert!(message.contains(expected), "{message}");
+    assert_eq!(shorter.count("GET", &digest(&[0; 1024])), 6, "the usual number of attempts");
 
     let manifest = liar(|request, answer| match answer {
         Reply::Answer { body, .. } if request.target.contains("/manifests/") => {

@@ -184,12 +184,12 @@ fn sizes_that_are_wrong_are_found() {
         let (config, mut layer) = blobs.parts();
         layer["size"] = size.clone();
         let root = blobs.manifest(&config, &layer);
-        rejected(&lab, &blobs, &root, [descriptor, "bytes of its descriptor"], &[]);
+        rejected(&lab, &blobs, &root, [descriptor, "its descriptor"], &[]);
 
         let (mut config, layer) = blobs.parts();
         config["size"] = size;
         let root = blobs.manifest(&config, &layer);
-        rejected(&lab, &blobs, &root, [descriptor, "bytes of its descriptor"], &[]);
+        rejected(&lab, &blobs, &root, [descriptor, "its descriptor"], &[]);
     }
     for size in [json!(-1), json!(1.5), json!("1"), json!(1e300)] {
         let mut blobs = Blobs::default();

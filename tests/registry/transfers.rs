@@ -1,6 +1,7 @@
 //! Transfers that break and go on, or hardly move, and registries that answer otherwise than the
 //! specification says.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,6 +60,28 @@ fn a_layer_that_lost_only_the_end_of_the_answer_is_complete() {
     });
     pull(&lab, proxy.address);
     assert_eq!(proxy.requests().iter().filter(|one| one.header("range").is_some()).count(), 0);
+}
+
+// RFC 9112, section 6.3: an answer without a length ends with the connection, which may break.
+#[test]
+fn blobs_whose_answers_end_early_are_completed() {
+    let lab = Lab::new();
+    let registry = registry_with(&lab, 300_000);
+    let (upstream, cut) = (registry.address, Mutex::new(BTreeSet::new()));
+    let proxy = Server::before(upstream, move |request| {
+        let is_blob = request.method == "GET" && request.target.contains("/blobs/");
+        let is_first = is_blob && cut.lock().unwrap().insert(request.target.clone());
+        let Reply::Answer { body, .. } = is_first.then(|| forward(upstream, request))? else {
+            return None;
+        };
+        let end = body.len() / 2;
+        Some(Reply::Raw([b"HTTP/1.1 200 OK\r\n\r\n", &body[..end]].concat()))
+    });
+    pull(&lab, proxy.address);
+    let requests = proxy.requests();
+    let ranges: Vec<_> = requests.iter().filter_map(|one| one.header("range")).collect();
+    assert_eq!(ranges.len(), 1, "the layer is continued: {ranges:?}");
+    assert_eq!(proxy.count("GET", "/blobs/"), 4, "config and layer");
 }
 
 #[test]
