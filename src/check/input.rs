@@ -11,6 +11,8 @@ use super::image::ImageUnderTest;
 use super::static_checks;
 use super::verdict::{Checks, TestCase};
 use crate::archive::{ArchiveError, Compression, Image, ImageFormat, ImageSelector, Limits};
+#[cfg(feature = "registry")]
+use crate::build::LockUse;
 use crate::build::{
     BuildError, CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan,
 };
@@ -30,6 +32,9 @@ pub struct RecipeOptions {
     /// The registries of base images; `None` for the default access to them.
     #[cfg(feature = "registry")]
     pub registries: Option<Registries>,
+    /// How lock files are used.
+    #[cfg(feature = "registry")]
+    pub lock_use: LockUse,
 }
 
 impl Default for RecipeOptions {
@@ -39,6 +44,8 @@ impl Default for RecipeOptions {
             cache: CacheUse::On,
             #[cfg(feature = "registry")]
             registries: None,
+            #[cfg(feature = "registry")]
+            lock_use: LockUse::default(),
         }
     }
 }
@@ -112,7 +119,10 @@ impl CheckInput {
         let limits = options.limits;
         let recipe = Recipe { limits, ..Recipe::read_for(path, &platform)? };
         #[cfg(feature = "registry")]
-        let recipe = Recipe { registries: options.registries.clone(), ..recipe };
+        let recipe = {
+            let RecipeOptions { registries, lock_use, .. } = options.clone();
+            Recipe { registries, lock_use, ..recipe }
+        };
         build(recipe, &built, threads, options.cache)?;
         let archive = PathBuf::from(format!("/proc/self/fd/{}", built.as_raw_fd()));
         let selector = ImageSelector { limits, ..ImageSelector::default() };

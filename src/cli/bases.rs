@@ -28,10 +28,16 @@ impl Access<'_> {
     pub(super) fn for_recipe(&self, recipe: Recipe) -> anyhow::Result<Recipe> {
         let registries = self.registries_of_bases([&recipe])?;
         let lock_use = match recipe.lock_use {
-            LockUse::Write if self.only_reads => LockUse::Read,
+            LockUse::Write => self.lock_use(),
             given => given,
         };
         Ok(Recipe { registries, lock_use, ..recipe })
+    }
+
+    /// How lock files are used.
+    #[cfg(feature = "registry")]
+    pub(super) fn lock_use(&self) -> LockUse {
+        if self.only_reads { LockUse::Read } else { LockUse::Write }
     }
 
     /// The registries, if the base image of one of `recipes` is in one.

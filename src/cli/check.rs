@@ -244,6 +244,7 @@ async fn verdict(args: &Args, plan: &Plan) -> anyhow::Result<Verdict> {
         requested: args.platform.clone(),
         limits: args.limits.limits(),
         access: args.access.clone(),
+        only_reads: false,
         threads,
     };
     let quiet = args.json;

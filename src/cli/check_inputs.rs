@@ -24,6 +24,8 @@ pub(super) struct Inputs {
     pub(super) requested: Option<Platform>,
     pub(super) limits: Limits,
     pub(super) access: AccessArgs,
+    /// Whether lock files are only read.
+    pub(super) only_reads: bool,
     pub(super) threads: usize,
 }
 
@@ -31,11 +33,14 @@ impl Inputs {
     /// Builds recipes and opens archives, for each platform.
     pub(super) fn open(&self) -> anyhow::Result<Vec<CheckInput>> {
         let access = self.access.access();
+        let access = if self.only_reads { access.reading() } else { access };
         let options = RecipeOptions {
             limits: self.limits,
             cache: self.access.cache(),
             #[cfg(feature = "registry")]
             registries: access.registries_of_bases(&self.recipes())?,
+            #[cfg(feature = "registry")]
+            lock_use: access.lock_use(),
         };
         let pairs =
             self.images.iter().flat_map(|path| self.platforms.iter().map(move |p| (path, p)));

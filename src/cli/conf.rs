@@ -21,7 +21,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let (plan, document) = args.recipe.plan_with_text(&Platform::host())?;
+    let (plan, document) = args.recipe.plan_reading_with_text(&Platform::host())?;
     let (threads, cache) = (args.recipe.threads(), args.recipe.cache());
     let references = crate::build::references(&plan, threads, cache)?;
     for reference in references.iter().take(1) {

@@ -71,7 +71,7 @@ fn report(text: &str) -> Result<ReportFile, String> {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let access = args.access.access();
+    let access = args.access.access().reading();
     let (first, _first_file) = open(&args.first, args, &access)?;
     let (second, _second_file) = open(&args.second, args, &access)?;
     let diff = ImageDiff::between(&first, &second, thread_count(None))?;

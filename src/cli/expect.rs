@@ -67,6 +67,7 @@ fn input(args: &ImageArgs) -> anyhow::Result<CheckInput> {
         requested: None,
         limits: args.limits(),
         access: args.access_args().clone(),
+        only_reads: true,
         threads,
     };
     inputs.open()?.pop().context("there is no image")

@@ -162,6 +162,9 @@ fn commands_that_only_read_write_no_lock_file() {
         &["reference", "app.toml"][..],
         &["explain", "app.toml"],
         &["layers", "app.toml"],
+        &["conf", "app.toml"],
+        &["diff", "app.toml", "app.toml"],
+        &["expect", "app.toml"],
         &["push", "app.toml", &image, "--dry-run"],
     ] {
         seatrial(&lab, arguments).ok();

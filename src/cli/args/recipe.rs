@@ -126,22 +126,21 @@ impl RecipeArgs {
 
     /// Plans the recipe's image; if it has several platforms, the image for `platform`.
     pub(in crate::cli) fn plan(&self, platform: &Platform) -> anyhow::Result<Plan> {
-        Ok(self.plan_with_text(platform)?.0)
+        self.plan_recipe(self.read_with_text(platform)?.0, &self.access())
     }
 
     /// Plans like [`plan`](Self::plan), for a command that writes no lock files.
     pub(in crate::cli) fn plan_reading(&self, platform: &Platform) -> anyhow::Result<Plan> {
-        let recipe = self.read_with_text(platform)?.0;
-        self.plan_recipe(recipe, &self.access().reading())
+        Ok(self.plan_reading_with_text(platform)?.0)
     }
 
-    /// Plans like [`plan`](Self::plan), and returns the recipe's text too.
-    pub(in crate::cli) fn plan_with_text(
+    /// Plans like [`plan_reading`](Self::plan_reading), and returns the recipe's text too.
+    pub(in crate::cli) fn plan_reading_with_text(
         &self,
         platform: &Platform,
     ) -> anyhow::Result<(Plan, String)> {
         let (recipe, text) = self.read_with_text(platform)?;
-        Ok((self.plan_recipe(recipe, &self.access())?, text))
+        Ok((self.plan_recipe(recipe, &self.access().reading())?, text))
     }
 
     fn read_with_text(&self, platform: &Platform) -> anyhow::Result<(Recipe, String)> {
