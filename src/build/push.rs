@@ -79,6 +79,8 @@ pub(crate) struct PushedImage {
     pub(crate) base: Option<BaseImage>,
     /// The annotations of its manifest.
     pub(crate) annotations: BTreeMap<String, String>,
+    /// The annotations of its entry in an index.
+    pub(crate) entry_annotations: Option<BTreeMap<String, String>>,
 }
 
 /// Images that are pushed together, and differ in their platform.
@@ -126,14 +128,14 @@ pub(crate) fn push_images(
 }
 
 fn write_all(pusher: &mut Pusher, pushed: &PushedImage) -> Result<(), BuildError> {
-    let PushedImage { image, sizes, annotations, .. } = pushed;
+    let PushedImage { image, sizes, annotations, entry_annotations, .. } = pushed;
     for (layer, size) in image.layers.iter().zip(sizes) {
         pusher.copy_layer(layer, *size)?;
     }
     let platform = OciPlatform::from(&image.config);
-    let annotations = annotations.clone();
-    pusher.finish_image(&image.raw_config, platform, annotations).map_err(write_failed)?;
-    Ok(())
+    let (annotations, of_entry) = (annotations.clone(), entry_annotations.clone());
+    let finished = pusher.finish_image(&image.raw_config, platform, annotations, of_entry);
+    Ok(finished.map_err(write_failed)?)
 }
 
 /// Attaches a bill of materials to the image that was written last and is pushed to `references`.

@@ -133,20 +133,31 @@ fn base_of(image: &Image, tree: &ImageTree) -> Option<BaseImage> {
 
 /// Images that get new manifests, with their annotations.
 struct Unverified {
-    images: Vec<(Image, BTreeMap<String, String>)>,
+    images: Vec<Annotated>,
     index_annotations: Option<BTreeMap<String, String>>,
+}
+
+struct Annotated {
+    image: Image,
+    /// Those of its manifest.
+    annotations: BTreeMap<String, String>,
+    /// Those of its entry in an index.
+    entry_annotations: Option<BTreeMap<String, String>>,
 }
 
 impl Unverified {
     fn single(image: Image, annotations: BTreeMap<String, String>) -> Self {
-        Self { images: vec![(image, annotations)], index_annotations: None }
+        let images = vec![Annotated { image, annotations, entry_annotations: None }];
+        Self { images, index_annotations: None }
     }
 
     /// The images of `tree`.
     fn of_tree(images: Vec<Image>, tree: &ImageTree) -> Self {
         let annotated = |image: Image| {
-            let annotations = document_of(&image, tree).map(TreeDocument::annotations);
-            (image, annotations.unwrap_or_default())
+            let document = document_of(&image, tree);
+            let annotations = document.map(TreeDocument::annotations).unwrap_or_default();
+            let entry_annotations = document.and_then(|one| one.descriptor.annotations.clone());
+            Annotated { image, annotations, entry_annotations }
         };
         let is_own = |root: &&TreeDocument| {
             images.iter().any(|image| image.manifest == Some(root.descriptor.digest))
@@ -167,11 +178,12 @@ fn push_verified(
 ) -> Result<PushReport, BuildError> {
     let Unverified { images, index_annotations } = unverified;
     let mut verified = PushedImages { images: Vec::new(), index_annotations };
-    for (image, annotations) in images {
+    for Annotated { image, annotations, entry_annotations } in images {
         let layers = verify::layers(&image, options.threads)?;
         let sizes = layers.iter().map(|layer| layer.size).collect();
         let base = BaseImage::of_annotations(&annotations);
-        verified.images.push(PushedImage { image, sizes, base, annotations });
+        let pushed = PushedImage { image, sizes, base, annotations, entry_annotations };
+        verified.images.push(pushed);
     }
     push_images(registries, &verified, references, options.push, sbom, options.cache)
 }

@@ -49,18 +49,18 @@ fn annotations_that_docker_media_types_cannot_have_are_named() {
     }
 }
 
-#[test]
-fn an_index_keeps_its_own_annotations() {
-    let (lab, registry) = (Lab::new(), Registry::start());
+/// Pushes an index of images with annotations to `image`, in the repository `app`, and returns it.
+fn push_index(lab: &Lab, image: &str) -> Value {
     let platforms = "annotations = { x = '1' }\nplatforms = ['linux/amd64', 'linux/arm64']";
-    service::recipe(&lab, "");
+    service::recipe(lab, "");
     let text = std::fs::read_to_string(lab.path("app.toml")).unwrap();
     lab.file("app.toml", text.replace("architecture = 'amd64'", platforms));
-    let image = registry.name("app:1");
-    seatrial(&lab, ["push", "app.toml", &image]).ok();
-    // Another client gives the index an annotation that its manifests lack.
-    let mut index = raw(&lab, &image);
-    index["annotations"]["own"] = "2".into();
+    seatrial(lab, ["push", "app.toml", image]).ok();
+    raw(lab, image)
+}
+
+/// Puts `index` under the tag `1` of the repository `app`, as another client would.
+fn put(registry: &Registry, index: &Value) {
     let body = index.to_string().into_bytes();
     let header = |name: &str, value: String| (name.to_owned(), value);
     let headers = vec![
@@ -70,8 +70,54 @@ fn an_index_keeps_its_own_annotations() {
     ];
     let (method, target) = ("PUT".to_owned(), "/v2/app/manifests/1".to_owned());
     forward(registry.address, &Request { method, target, headers, body });
-    assert_eq!(raw(&lab, &image)["annotations"]["own"], "2");
+}
+
+#[test]
+fn an_index_and_its_entries_keep_their_own_annotations() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    let image = registry.name("app:1");
+    let mut index = push_index(&lab, &image);
+    // Annotations that the manifests lack.
+    index["annotations"]["own"] = "2".into();
+    index["manifests"][1]["annotations"] = json!({ "entry": "3" });
+    put(&registry, &index);
+    assert_eq!(raw(&lab, &image), index);
     let (from, other) = (format!("docker://{image}"), registry.name("other:1"));
     seatrial(&lab, ["push", &from, &other, "--media-types", "oci"]).ok();
-    assert_eq!(raw(&lab, &other)["annotations"], json!({ "x": "1", "own": "2" }));
+    let pushed = raw(&lab, &other);
+    assert_eq!(pushed["annotations"], json!({ "x": "1", "own": "2" }));
+    assert_eq!(pushed["manifests"][0]["annotations"], Value::Null);
+    assert_eq!(pushed["manifests"][1]["annotations"], json!({ "entry": "3" }));
+    let push = ["push", &from, &registry.name("docker:1"), "--media-types", "docker"];
+    seatrial(&lab, push).ok();
+    let pushed = raw(&lab, &registry.name("docker:1"));
+    assert_eq!(pushed["manifests"][1]["annotations"], Value::Null);
+}
+
+// OCI image-spec, annotations.md: `ref.name` is only for the index of a layout.
+#[test]
+fn images_that_a_layout_lists_one_by_one_keep_their_annotations() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    let index = push_index(&lab, &registry.name("app:1"));
+    let from = format!("docker://{}", registry.name("app:1"));
+    skopeo(&lab, ["copy", "--src-tls-verify=false", "--all", &from, "oci:layout:1"]);
+    let mut listed = index.clone();
+    for number in 0..2 {
+        let entry = &mut listed["manifests"][number];
+        entry["annotations"] = json!({
+            "org.opencontainers.image.ref.name": "1",
+            "io.containerd.image.name": "docker.io/library/app:1",
+            "number": number.to_string(),
+        });
+    }
+    lab.file("layout/index.json", listed.to_string());
+    for more in [&[][..], &["--media-types", "oci"]] {
+        let other = registry.name(&format!("other:{}", more.len()));
+        seatrial(&lab, [&["push", "oci:layout:1", &other], more].concat()).ok();
+        let pushed = raw(&lab, &other);
+        for number in 0..2 {
+            let annotations = &pushed["manifests"][number]["annotations"];
+            assert_eq!(*annotations, json!({ "number": number.to_string() }), "{pushed}");
+        }
+    }
 }

@@ -17,7 +17,7 @@ use crate::archive::image::ImageSelector;
 use crate::archive::image_files::ImageFiles;
 use crate::archive::write::write_failed;
 use crate::image::Digest;
-use crate::image::manifest::{Descriptor, OciIndex, media_type};
+use crate::image::manifest::{Descriptor, IMAGE_NAME, OciIndex, REF_NAME, media_type};
 use crate::text;
 
 /// An OCI layout.
@@ -93,13 +93,23 @@ impl LayoutSource {
             return Err(self.documents().invalid(problem));
         }
         let annotations = images.first().and_then(|image| image.annotations.clone());
-        let bare = images.into_iter().map(|image| Descriptor { annotations: None, ..image });
-        let index = OciIndex::new(bare.collect(), BTreeMap::new());
+        let unnamed = images.into_iter().map(without_names);
+        let index = OciIndex::new(unnamed.collect(), BTreeMap::new());
         let bytes = serde_json::to_vec(&index).map_err(|error| write_failed(error.into()))?;
         let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
         self.made.insert(digest, bytes);
         Ok(Descriptor { annotations, ..Descriptor::new(media_type::INDEX, digest, size) })
     }
+}
+
+/// `image` without the names by which only a layout's own index lists it (OCI image-spec,
+/// `annotations.md`).
+fn without_names(mut image: Descriptor) -> Descriptor {
+    if let Some(annotations) = &mut image.annotations {
+        annotations.retain(|key, _| ![REF_NAME, IMAGE_NAME].contains(&key.as_str()));
+    }
+    let annotations = image.annotations.take().filter(|annotations| !annotations.is_empty());
+    Descriptor { annotations, ..image }
 }
 
 impl BlobSource for LayoutSource {

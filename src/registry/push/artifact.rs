@@ -61,7 +61,7 @@ impl Attachment {
         let Artifact { media_type: kind, file_name, content, created } = artifact;
         let title = BTreeMap::from([(TITLE.to_owned(), file_name.clone())]);
         let annotations = BTreeMap::from([(CREATED.to_owned(), created.clone())]);
-        let subject = Descriptor { platform: None, ..subject };
+        let subject = Descriptor { platform: None, annotations: None, ..subject };
         let manifest = serde_json::to_vec(&ArtifactManifest {
             schema_version: 2,
             media_type: media_type::MANIFEST,

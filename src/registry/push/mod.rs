@@ -240,18 +240,20 @@ fn descriptor(media_type: String, digest: Digest, size: u64) -> Descriptor {
 }
 
 impl Pusher {
-    /// Ends the image, whose config is `config`.
+    /// Ends the image, whose config is `config`. Its manifest has `annotations`, and its entry in
+    /// an index of several images `entry_annotations`.
     pub(crate) fn finish_image(
         &mut self,
         config: &[u8],
         platform: OciPlatform,
         annotations: BTreeMap<String, String>,
+        entry_annotations: Option<BTreeMap<String, String>>,
     ) -> io::Result<()> {
-        let annotations = match self.options.media_types {
-            MediaTypes::Oci => annotations,
+        let (annotations, entry_annotations) = match self.options.media_types {
+            MediaTypes::Oci => (annotations, entry_annotations),
             MediaTypes::Docker => {
                 self.left_out_annotations |= !annotations.is_empty();
-                BTreeMap::new()
+                (BTreeMap::new(), None)
             }
         };
         let (config_type, manifest_type) = match self.options.media_types {
@@ -270,7 +272,7 @@ impl Pusher {
         let bytes = serde_json::to_vec(&manifest)?;
         let mut entry =
             descriptor(manifest_type.to_owned(), Digest::of(&bytes), bytes.len() as u64);
-        entry.platform = Some(platform);
+        (entry.platform, entry.annotations) = (Some(platform), entry_annotations);
         self.manifests.push(FinishedImage {
             descriptor: entry,
             manifest: bytes,

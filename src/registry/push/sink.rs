@@ -100,7 +100,7 @@ impl ImageWriter for Pusher {
 
     fn finish(&mut self, config: &[u8], metadata: &ImageMetadata) -> io::Result<()> {
         let ImageMetadata { platform, annotations, .. } = metadata;
-        self.finish_image(config, OciPlatform::from(platform), annotations.clone())
+        self.finish_image(config, OciPlatform::from(platform), annotations.clone(), None)
     }
 }
 
