@@ -66,18 +66,30 @@ pub(super) async fn existing_manifest(
     }
 }
 
-/// Asks for the digest of the manifest or index `name`; `None` if there is no such manifest.
+/// Whether there is a manifest or index `name`.
+pub(super) async fn manifest_exists(client: &Client, name: &str) -> Result<bool, RegistryError> {
+    Ok(manifest_head(client, name).await?.is_some())
+}
+
+/// Asks for the digest of the manifest or index `name`; `None` if there is no such manifest. The
+/// manifest is fetched if the registry does not tell its digest.
 pub(super) async fn manifest_digest(
     client: &Client,
     name: &str,
 ) -> Result<Option<Digest>, RegistryError> {
+    let Some(headers) = manifest_head(client, name).await? else { return Ok(None) };
+    match header(&headers, DIGEST_HEADER).parse() {
+        Ok(digest) => Ok(Some(digest)),
+        Err(_) => Ok(existing_manifest(client, name).await?.map(|document| document.digest)),
+    }
+}
+
+/// The headers of the manifest or index `name`; `None` if there is no such manifest.
+async fn manifest_head(client: &Client, name: &str) -> Result<Option<HeaderMap>, RegistryError> {
     let scope = Scope::of(&client.repository, Access::Pull);
     let request = manifest_request(client, Method::HEAD, name, &scope)?;
     let response = client.send(&request, &[200, 404]).await?;
-    match response.status().as_u16() {
-        200 => Ok(header(response.headers(), DIGEST_HEADER).parse().ok()),
-        _ => Ok(None),
-    }
+    Ok((response.status() == StatusCode::OK).then(|| response.headers().clone()))
 }
 
 fn manifest_request<'s>(

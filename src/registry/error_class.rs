@@ -39,6 +39,17 @@ impl RegistryError {
         }
     }
 
+    /// Whether the registry lacks a blob that a manifest lists (OCI distribution-spec v1.1, "Error
+    /// Codes").
+    pub(super) fn is_blob_unknown(&self) -> bool {
+        match self {
+            Self::Status { status: 400, message, .. } | Self::NotFound { message, .. } => {
+                message.starts_with("MANIFEST_BLOB_UNKNOWN") || message.starts_with("BLOB_UNKNOWN")
+            }
+            _ => false,
+        }
+    }
+
     /// Whether there was no connection, or it broke, for a reason that may pass.
     pub(super) fn is_broken_connection(&self) -> bool {
         matches!(self, Self::Unreachable { source, .. } if !refuses_certificate(&**source))

@@ -2,8 +2,8 @@
 //! an upload.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
@@ -32,6 +32,8 @@ pub(super) struct Destination {
     sending: Semaphore,
     pub(super) counts: Counts,
     known: Arc<KnownRepositories>,
+    /// The blobs that were not sent, because the repository seemed to have them.
+    skipped: Mutex<Vec<Parcel>>,
     /// Whether nothing is sent.
     dry_run: bool,
 }
@@ -46,6 +48,7 @@ pub(super) struct Counts {
 }
 
 /// A blob to send.
+#[derive(Clone)]
 pub(super) struct Parcel {
     pub(super) digest: Digest,
     pub(super) body: Body,
@@ -65,8 +68,30 @@ impl Destination {
             sending: Semaphore::new(SENT),
             counts: Counts::default(),
             known,
+            skipped: Mutex::default(),
             dry_run,
         }
+    }
+
+    /// Asks the repository again for each blob that it seemed to have, and sends those that it
+    /// lacks.
+    pub(super) async fn send_lost(
+        &self,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), RegistryError> {
+        let skipped = std::mem::take(&mut *self.skipped());
+        let sent = skipped.into_iter().map(|parcel| async move {
+            if !self.ask(parcel.digest).await? {
+                self.counts.present.fetch_sub(1, Ordering::Relaxed);
+                self.receive(&parcel, &[], progress).await?;
+            }
+            Ok::<_, RegistryError>(())
+        });
+        try_join_all(sent).await.map(drop)
+    }
+
+    fn skipped(&self) -> MutexGuard<'_, Vec<Parcel>> {
+        self.skipped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gets the blob, which the repository lacks, into it. `siblings` are repositories of the same
@@ -134,9 +159,10 @@ impl Destination {
     }
 
     async fn has(&self, digest: Digest) -> Result<bool, RegistryError> {
-        if self.present.contains(&digest) {
-            return Ok(true);
-        }
+        Ok(self.present.contains(&digest) || self.ask(digest).await?)
+    }
+
+    async fn ask(&self, digest: Digest) -> Result<bool, RegistryError> {
         let _permit = self.asking.acquire().await;
         upload::exists(&self.client, digest).await
     }
@@ -157,6 +183,7 @@ pub(super) async fn send(
         match has {
             true => {
                 count(&destination.counts.present, 1);
+                destination.skipped().push(parcel.clone());
                 siblings.push(&*destination.client.repository);
             }
             false => lacking.push(destination),

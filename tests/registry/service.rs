@@ -71,6 +71,14 @@ impl Registry {
         format!("{}/{name}", self.address)
     }
 
+    /// Removes a blob from a repository behind the registry's back.
+    pub fn lose(&self, repository: &str, digest: &str) {
+        let store = self.folder.path().join("store/docker/registry/v2");
+        let name = digest.replace(':', "/");
+        fs::remove_dir_all(store.join(format!("repositories/{repository}/_layers/{name}")))
+            .unwrap();
+    }
+
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }

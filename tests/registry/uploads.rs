@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::lab::{Lab, Run};
 use crate::server::{Reply, Request, Server, forward};
-use crate::service::{Registry, noise, recipe, seatrial};
+use crate::service::{self, Registry, noise, recipe, seatrial, skopeo};
 
 /// A folder with a recipe whose layer has 40 MiB that cannot be compressed.
 fn large_recipe() -> Lab {
@@ -196,4 +196,66 @@ fn a_blob_is_not_sent_again_if_only_the_answer_was_lost() {
         push_impatiently(&lab, &proxy).ok();
         assert_eq!(configs_sent(&proxy), 1);
     }
+}
+
+/// The digest of the first layer of an image, as skopeo reads it.
+fn first_layer(lab: &Lab, image: &str) -> String {
+    let name = format!("docker://{image}");
+    let raw = service::json(&skopeo(lab, ["inspect", "--tls-verify=false", "--raw", &name]));
+    raw["layers"][0]["digest"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_blob_that_the_registry_has_lost_is_sent_again() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let image = registry.name("my/app:1");
+    seatrial(&lab, ["push", "app.toml", &image]).ok();
+    registry.lose("my/app", &first_layer(&lab, &image));
+    let text = std::fs::read_to_string(lab.path("app.toml")).unwrap();
+    lab.file("app.toml", text.replace("A=1", "A=2"));
+    let before = registry.writes();
+    let pushed = service::json(&seatrial(&lab, ["push", "--json", "app.toml", &image]).ok());
+    assert_eq!(pushed["pushed"][0]["sent"], 2, "the config and the layer: {pushed}");
+    assert_eq!(pushed["pushed"][0]["present"], 0, "{pushed}");
+    assert_eq!(registry.count("PUT", "/manifests/"), 1 + 2, "it is asked twice");
+    assert!(registry.writes() > before);
+    seatrial(&lab, ["pull", &image, "-o", "x.tar", "--no-cache"]).ok();
+}
+
+#[test]
+fn a_blob_that_the_registry_claims_to_have_is_an_error_in_the_end() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let proxy = Server::before(registry.address, |request| {
+        let sends_manifest = request.method == "PUT" && request.target.contains("/manifests/");
+        let unknown = r#"{"errors": [{"code": "MANIFEST_BLOB_UNKNOWN", "message": "lost"}]}"#;
+        sends_manifest.then(|| Reply::new(400, &[], unknown))
+    });
+    let run = seatrial(&lab, ["push", "app.toml", &format!("{}/my/app:1", proxy.address)]);
+    assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+    assert!(run.stderr().contains("MANIFEST_BLOB_UNKNOWN: lost"), "{}", run.stderr());
+    assert_eq!(proxy.count("PUT", "/manifests/"), 2);
+}
+
+#[test]
+fn nothing_is_sent_again_to_a_registry_that_tells_no_digests() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let platforms = "platforms = ['linux/amd64', 'linux/arm64']";
+    let text = std::fs::read_to_string(lab.path("app.toml")).unwrap();
+    lab.file("app.toml", text.replace("architecture = 'amd64'", platforms));
+    let upstream = registry.address;
+    let proxy = Server::before(upstream, move |request| {
+        let Reply::Answer { status, mut headers, body } = forward(upstream, request) else {
+            return None;
+        };
+        headers.retain(|(name, _)| !name.eq_ignore_ascii_case("docker-content-digest"));
+        Some(Reply::Answer { status, headers, body })
+    });
+    let image = format!("{}/my/app:1", proxy.address);
+    seatrial(&lab, ["push", "app.toml", &image, "--no-cache"]).ok();
+    let before = registry.writes();
+    seatrial(&lab, ["push", "app.toml", &image, "--no-cache"]).ok();
+    assert_eq!(registry.writes(), before);
 }

@@ -93,10 +93,24 @@ impl Pusher {
 
     /// Sends `documents` to every target by digest, then the attachments; all blobs are there. When
     /// all targets have them, the tags are set, which name the last document.
+    ///
+    /// If a registry has lost a blob that it seemed to have, that is sent, and everything again.
     pub(super) async fn send_documents(
         &self,
         documents: &[Document<'_>],
     ) -> Result<(), RegistryError> {
+        match self.send_documents_once(documents).await {
+            Err(error) if error.is_blob_unknown() => {
+                for target in &self.targets {
+                    target.destination.send_lost(&*self.progress).await?;
+                }
+                self.send_documents_once(documents).await
+            }
+            result => result,
+        }
+    }
+
+    async fn send_documents_once(&self, documents: &[Document<'_>]) -> Result<(), RegistryError> {
         let Some((root, others)) = documents.split_last() else { return Ok(()) };
         let outdated: Vec<(&Client, Vec<&String>)> = self
             .targets

@@ -105,12 +105,13 @@ impl Registries {
             Kind::Index if depth > 0 => {
                 let entries = parse_index(path, &name, &document.bytes)?.manifests;
                 let names: Vec<String> = entries.iter().map(|one| one.digest.to_string()).collect();
-                let asked = names.iter().map(|name| download::manifest_digest(client, name));
+                // A cached manifest does not show that the registry has its blobs.
+                let asked = names.iter().map(|name| download::manifest_exists(client, name));
                 let answers = try_join_all(asked).await?;
-                for (entry, answer) in entries.iter().zip(answers) {
+                for (entry, exists) in entries.iter().zip(answers) {
                     let next = reference.at(entry.digest);
-                    is_complete &= answer.is_some()
-                        && Box::pin(self.blobs_of(client, &next, found, depth - 1)).await?;
+                    is_complete &=
+                        exists && Box::pin(self.blobs_of(client, &next, found, depth - 1)).await?;
                 }
             }
             Kind::Index => {}
