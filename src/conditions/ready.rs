@@ -84,7 +84,22 @@ impl ReadyConditions {
     }
 }
 
-/// Reads rules for a log. A string must only be contained: a log is never complete.
+/// Reads rules for a log. A plain string is short for `contains`: a log is rarely known as a whole.
 pub(crate) fn log<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Text>, D::Error> {
-    Text::deserialize(deserializer).map(|text| Some(text.contained()))
+    Text::read(deserializer, Text::containing).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_for_a_log_must_be_contained_and_equals_of_a_table_is_the_whole_log() {
+        let log = |json: &str| serde_json::from_str::<ReadyConditions>(json).unwrap().log.unwrap();
+        let text = "started\nFATAL\n";
+        assert!(log(r#"{"log": "started\n"}"#).is_match(text));
+        assert!(log(r#"{"log": {"contains": "started"}}"#).is_match(text));
+        assert!(!log(r#"{"log": {"equals": "started\n"}}"#).is_match(text));
+        assert!(log(r#"{"log": {"equals": "started\nFATAL\n"}}"#).is_match(text));
+    }
 }

@@ -124,35 +124,31 @@ enum StringOrList {
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        // An untagged enum would hide the reason why a table is wrong.
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text;
+        Self::read(deserializer, Self::equal_to)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(
-                    "a string, or a table of equals, contains, not_contains, matches, \
-                     not_matches, times",
-                )
-            }
+/// Reads rules; `of_string` says what a plain string is short for. An untagged enum would hide the
+/// reason why a table is wrong.
+struct TextVisitor {
+    of_string: fn(String) -> Text,
+}
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
-                Ok(Text::equal_to(text.to_owned()))
-            }
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text;
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Text, A::Error> {
-                let rules = Rules::deserialize(MapAccessDeserializer::new(map))?;
-                if rules == Rules::default() {
-                    let problem = "the table has no rule; write one, such as contains = \"ready\"";
-                    return Err(de::Error::custom(problem));
-                }
-                if rules.times.is_some() && rules.contains.is_empty() && rules.matches.is_empty() {
-                    return Err(de::Error::custom("times needs contains or matches"));
-                }
-                Ok(Text(rules))
-            }
-        }
-        deserializer.deserialize_any(TextVisitor)
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "a string, or a table of equals, contains, not_contains, matches, not_matches, times",
+        )
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
+        (self.of_string)(text.to_owned()).checked()
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Text, A::Error> {
+        Text(Rules::deserialize(MapAccessDeserializer::new(map))?).checked()
     }
 }
 
@@ -218,11 +214,36 @@ impl Text {
         Self(Rules { times: NonZeroU16::new(times), ..self.0 })
     }
 
-    /// The same rules, but a text need only contain what it would have to equal.
-    pub(crate) fn contained(self) -> Self {
-        let Self(Rules { equals, mut contains, .. }) = self.clone();
-        contains.extend(equals);
-        Self(Rules { equals: None, contains, ..self.0 })
+    /// Reads rules; a plain string becomes the rules that `of_string` returns.
+    pub(super) fn read<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        of_string: fn(String) -> Self,
+    ) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor { of_string })
+    }
+
+    /// Refuses rules that every text meets, or none.
+    fn checked<E: de::Error>(self) -> Result<Self, E> {
+        let Self(rules) = &self;
+        let Rules { contains, not_contains, matches, times, .. } = rules;
+        let is_empty = |text: &String| text.is_empty();
+        let problem = if *rules == Rules::default() {
+            "the table has no rule; write one, such as contains = \"ready\""
+        } else if times.is_some() && contains.is_empty() && matches.is_empty() {
+            "times needs contains or matches"
+        } else if contains.iter().any(is_empty) {
+            "every text contains \"\"; write what it must contain, or { equals = \"\" } for no text"
+        } else if not_contains.iter().any(is_empty) {
+            "every text contains \"\"; write what it must not contain"
+        } else {
+            return Ok(self);
+        };
+        Err(E::custom(problem))
+    }
+
+    /// The rules that a text is `equals`, if that is given, and matched by all of `matches`.
+    pub(crate) fn equal_and_matched(equals: Option<String>, matches: Vec<Pattern>) -> Self {
+        Self(Rules { equals, matches, ..Rules::default() })
     }
 
     /// The rules that a text is matched by all of `matches` and none of `not_matches`.
@@ -252,7 +273,8 @@ impl Text {
     /// expressions stay as they are.
     pub(crate) fn without_carriage_returns(&self) -> Self {
         let mut rules = self.0.clone();
-        let texts = rules.equals.iter_mut().chain(&mut rules.contains);
+        let texts =
+            rules.equals.iter_mut().chain(&mut rules.contains).chain(&mut rules.not_contains);
         texts.for_each(|text| *text = text.replace("\r\n", "\n"));
         Self(rules)
     }

@@ -7,6 +7,7 @@ pub(crate) mod config;
 mod descriptor;
 pub(crate) mod digest;
 pub(crate) mod env;
+pub(crate) mod exposed_ports;
 mod field_type;
 pub(crate) mod fields;
 pub(crate) mod history;

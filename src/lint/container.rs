@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::finding::Finding;
 use crate::image::config::{ContainerConfig, Set};
+use crate::image::exposed_ports::ExposedPorts;
 use crate::{signals, text};
 
 pub(super) fn check(config: &ContainerConfig) -> Vec<Finding> {
@@ -100,7 +101,7 @@ fn relative_working_dir(config: &ContainerConfig) -> Option<Finding> {
 }
 
 fn invalid_port(config: &ContainerConfig) -> Option<Finding> {
-    names(&config.exposed_ports, |port| !is_port(port)).map(|ports| {
+    names(&config.exposed_ports, |port| ExposedPorts::parse(port).is_none()).map(|ports| {
         Finding::warning(
             "invalid-port",
             format!("exposed ports that no engine accepts: {ports}"),
@@ -108,19 +109,6 @@ fn invalid_port(config: &ContainerConfig) -> Option<Finding> {
             "write PORT or PORT/PROTOCOL: a number from 1 to 65535; tcp, udp or sctp",
         )
     })
-}
-
-/// Whether `text` is `PORT[-PORT][/PROTOCOL]` (OCI image-spec, `config.md`, "ExposedPorts"; ranges
-/// as in Docker's `EXPOSE`).
-fn is_port(text: &str) -> bool {
-    let number = |text: &str| {
-        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse::<u16>().ok().filter(|port| is_number && *port > 0)
-    };
-    let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-    let in_order = number(first).zip(number(last)).is_some_and(|(first, last)| first <= last);
-    in_order && matches!(&*protocol.to_ascii_lowercase(), "tcp" | "udp" | "sctp")
 }
 
 fn invalid_volume(config: &ContainerConfig) -> Option<Finding> {
@@ -223,29 +211,6 @@ fn is_real_time_signal(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ports_have_a_number_or_a_range_and_a_protocol() {
-        for port in ["1", "65535", "80/tcp", "80/UDP", "80-90/sctp", "80-80"] {
-            assert!(is_port(port), "{port}");
-        }
-        let invalid = [
-            "",
-            "0",
-            "65536",
-            "+80",
-            "80/",
-            "/tcp",
-            "80/icmp",
-            "90-80",
-            "80-",
-            "127.0.0.1:80",
-            "a",
-        ];
-        for port in invalid {
-            assert!(!is_port(port), "{port}");
-        }
-    }
 
     #[test]
     fn signals_have_a_name_or_a_number() {

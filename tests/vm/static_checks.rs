@@ -9,7 +9,7 @@ use seatrial::check::expectations::{
 use seatrial::check::{Expectations, ExpectationsFile, Mode};
 use serde_json::Value;
 
-use crate::sample_image::SampleImage;
+use crate::sample_image::{RECIPE, SampleImage};
 
 /// Expectations that the sample image meets, others that it does not, and the beginning of the
 /// mismatch that is shown then. `SHA` stands for the digest of a file according to sha256sum(1),
@@ -208,6 +208,11 @@ const STATIC: &[(&str, &str, &str)] = &[
         r#"config: volumes: expected has "/srv", found ["/data"]"#,
     ),
     (
+        "[env]\nhas={ VERSION={ matches=['^1', '3$'] }, PATH='/bin' }",
+        "[env]\nhas={ VERSION={ matches=['^1', '2$'] } }",
+        r#"environment of the config: VERSION: expected matches /^1/, matches /2$/, found "1.2.3""#,
+    ),
+    (
         "[image]\nlabels={ team={ matches='^d' } }",
         "[image]\nlabels={ team={ matches='^x' } }",
         r#"config: label team: expected matches /^x/, found "deck""#,
@@ -243,6 +248,30 @@ fn a_static_check_passes_or_fails_and_shows_the_expected_and_the_found_value() {
             "{unmet}\n{found:?}\n{mismatch}"
         );
     }
+}
+
+/// As Docker reads `EXPOSE` (`nat.ParsePortSpec`): without a protocol, TCP is meant.
+#[test]
+fn ports_are_found_however_the_image_writes_them() {
+    let sample = SampleImage::new();
+    let ports = r#"ExposedPorts = { "443" = {}, "8000-8010/tcp" = {}, "53/udp" = {} }"#;
+    let recipe = RECIPE.replace(r#"ExposedPorts = { "80/tcp" = {} }"#, ports);
+    std::fs::write(sample.path("app.toml"), recipe).unwrap();
+    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    for (expected, passes) in [
+        ("has=['443/tcp', '8001/tcp', '8000-8003', '53']", true),
+        ("absent=['443/udp', '8011', '7990-7999/tcp', '53/tcp']", true),
+        ("absent=['443/tcp']", false),
+        ("absent=['8001']", false),
+        ("absent=['8010-9000/tcp']", false),
+        ("has=['8000-8011/tcp']", false),
+        ("has=['443/udp']", false),
+    ] {
+        let text = format!("[image]\nexposed_ports={{ {expected} }}");
+        assert_eq!(sample.static_mismatches(&text).is_empty(), passes, "{expected}");
+    }
+    let exactly = "[image]\nexposed_ports=['443/tcp', '8000-8010/tcp', '53/udp']";
+    assert_eq!(sample.static_mismatches(exactly), [""; 0]);
 }
 
 #[test]

@@ -25,6 +25,22 @@ const STATIC: &[(&str, bool)] = &[
     ("metadataTest: { envVars: [{ key: VERSION, value: 1.2 }] }", false),
     ("metadataTest: { envVars: [{ key: VERSION, value: '2\\.\\d', isRegex: true }] }", true),
     ("metadataTest: { envVars: [{ key: VERSION, value: '^2', isRegex: true }] }", false),
+    // All of several rules for one name count.
+    (
+        "metadataTest: { envVars: [{ key: PATH, value: /nowhere, isRegex: true },
+            { key: PATH, value: /bin, isRegex: true }] }",
+        false,
+    ),
+    (
+        "metadataTest: { labels: [{ key: team, value: crew },
+            { key: team, value: d, isRegex: true }] }",
+        false,
+    ),
+    (
+        "metadataTest: { labels: [{ key: team, value: deck },
+            { key: team, value: d, isRegex: true }, { key: team, value: k$, isRegex: true }] }",
+        true,
+    ),
     ("metadataTest: { unboundEnvVars: [{ key: DEBUG }] }", true),
     ("metadataTest: { unboundEnvVars: [{ key: PATH }] }", false),
     ("metadataTest: { labels: [{ key: team, value: deck }] }", true),

@@ -56,7 +56,7 @@ pub(in crate::check) fn placeholder(name: &str) -> String {
 }
 
 /// Returns the names of `companions` in the order in which they are started: each after those that
-/// it depends on.
+/// it depends on and those whose addresses its variables have, otherwise by name.
 ///
 /// # Errors
 /// If a name is unknown, or containers depend on each other.
@@ -67,8 +67,10 @@ pub(in crate::check) fn start_order(
     let mut left: Vec<&str> = companions.keys().map(String::as_str).collect();
     while !left.is_empty() {
         let ready = |name: &&str| {
-            let needs = companions.get(*name).map(|spec| spec.depends_on.as_slice());
-            needs.unwrap_or_default().iter().all(|needed| order.contains(&needed.as_str()))
+            let Some(spec) = companions.get(*name) else { return true };
+            let addresses = addresses(&spec.container).filter(|it| companions.contains_key(*it));
+            let mut needed = spec.depends_on.iter().map(String::as_str).chain(addresses);
+            needed.all(|needed| order.contains(&needed))
         };
         let Some(position) = left.iter().position(ready) else {
             return Err(format!("containers depend on each other: {}", left.join(", ")));
@@ -113,13 +115,17 @@ pub(super) fn unknown_address<'s>(
         return None;
     }
     let name = containers.find_map(|spec| {
-        let names = spec.env.values().flat_map(|value| {
-            value.split('{').skip(1).filter_map(|part| Some(part.split_once(".address}")?.0))
-        });
-        names.into_iter().find(|name| is_host_name(name) && !companions.contains_key(*name))
+        addresses(spec).find(|name| is_host_name(name) && !companions.contains_key(*name))
     })?;
     let hint = suggest::hint(&suggest::nearest(name, companions.keys().map(String::as_str)));
     Some(format!("there is no container {} for {{{name}.address}}{hint}", text::quote(name)))
+}
+
+/// Returns the names in variables of `spec` that stand for addresses: see [`placeholder`].
+fn addresses(spec: &ContainerSpec) -> impl Iterator<Item = &str> {
+    spec.env.values().flat_map(|value| {
+        value.split('{').skip(1).filter_map(|part| Some(part.split_once(".address}")?.0))
+    })
 }
 
 /// Whether `name` is a host name (RFC 1123), in lower case.
@@ -147,6 +153,10 @@ mod tests {
         let companions =
             parse("[app]\ndepends_on=['db','queue']\n[db]\n[queue]\ndepends_on=['db']\n");
         assert_eq!(start_order(&companions), Ok(vec!["db", "queue", "app"]));
+        let companions = parse(
+            "[app.container]\nenv={ DB='{db.address}:{x}' }\n[db]\n[db2]\ndepends_on=['app']\n",
+        );
+        assert_eq!(start_order(&companions), Ok(vec!["db", "app", "db2"]));
     }
 
     #[test]

@@ -200,6 +200,22 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_that_every_text_meets_and_an_unknown_rule_are_mistakes() {
+        for (text, problem) in [
+            ("[[service]]\nname='x'\nready={}\nlog=''\n", "every text contains \"\""),
+            ("[[service]]\nname='x'\nready={ log='' }\n", "every text contains \"\""),
+            ("[[run]]\nname='x'\nstdout={ contains=['a', ''] }\n", "every text contains \"\""),
+            ("[[run]]\nname='x'\nstdout={ not_contains='' }\n", "every text contains \"\""),
+            ("[image]\ndeny=['root-usr']\n", "did you mean \"root-user\""),
+        ] {
+            let error = error(text);
+            assert!(error.contains(problem), "{text}: {error}");
+        }
+        let text = "[[run]]\nname='x'\nstdout=''\nstderr={ equals='' }\n";
+        assert!(Expectations::parse(Path::new("e.toml"), text).is_ok());
+    }
+
+    #[test]
     fn an_old_name_is_an_unknown_key_where_the_new_name_is_none() {
         let error = error("[image]\nwithin=5\n");
         assert!(

@@ -85,8 +85,8 @@ pub struct SharedLayers {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnvExpectations {
-    /// Variables with their values; others are allowed.
-    pub has: BTreeMap<String, String>,
+    /// Variables with their values: a string, or rules for the value; others are allowed.
+    pub has: BTreeMap<String, Text>,
     /// Exactly these variables and values in the config, and no others.
     pub exactly: Option<BTreeMap<String, String>>,
     /// Variables that must not exist.

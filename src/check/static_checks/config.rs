@@ -9,6 +9,7 @@ use crate::check::expectations::{ImageExpectations, Names, SharedLayers, SomeNam
 use crate::check::image::ImageUnderTest;
 use crate::check::verdict::Checks;
 use crate::image::config::{ContainerConfig, Set};
+use crate::image::exposed_ports::ExposedPorts;
 use crate::lint;
 use crate::value;
 
@@ -101,41 +102,63 @@ fn check_lists(config: &ContainerConfig, expected: &ImageExpectations, checks: &
             checks.expect_equal(subject, expected, &found.clone().unwrap_or_default());
         }
     }
-    let sets = [
-        ("exposed ports", &expected.exposed_ports, &config.exposed_ports),
-        ("volumes", &expected.volumes, &config.volumes),
-    ];
-    for (subject, expected, found) in sets {
-        if let Some(expected) = expected {
-            let names = |set: &Set| set.keys().cloned().collect::<BTreeSet<String>>();
-            check_set(subject, expected, found.as_ref().map(names).unwrap_or_default(), checks);
-        }
+    let names = |set: &Option<Set>| set.iter().flat_map(|set| set.keys().cloned()).collect();
+    if let Some(expected) = &expected.exposed_ports {
+        check_ports(expected, &names(&config.exposed_ports), checks);
+    }
+    if let Some(expected) = &expected.volumes {
+        let found: BTreeSet<String> = names(&config.volumes);
+        let exists = |name: &str| found.contains(name);
+        check_set("volumes", expected, &found, (exists, exists), str::to_owned, checks);
     }
 }
 
-fn check_set(subject: &str, expected: &Names, found: BTreeSet<String>, checks: &mut Checks) {
+/// Compares exposed ports. An image that exposes `80` exposes `80/tcp`; an expected port without a
+/// protocol stands for all protocols.
+fn check_ports(expected: &Names, found: &BTreeSet<String>, checks: &mut Checks) {
+    let parsed = found.iter().filter_map(|name| ExposedPorts::parse(name));
+    let exposed: Vec<ExposedPorts> = parsed.map(ExposedPorts::of_image).collect();
+    let all = |name: &str| match ExposedPorts::parse(name) {
+        Some(ports) => ports.is_within(&exposed),
+        None => found.contains(name),
+    };
+    let any = |name: &str| match ExposedPorts::parse(name) {
+        Some(ports) => exposed.iter().any(|exposed| ports.overlaps(exposed)),
+        None => found.contains(name),
+    };
+    let complete = |name: &str| match ExposedPorts::parse(name) {
+        Some(ports) => ports.of_image().to_string(),
+        None => name.to_owned(),
+    };
+    check_set("exposed ports", expected, found, (all, any), complete, checks);
+}
+
+/// Compares `found` with `expected`. `exists` says whether a name is there that must be there, and
+/// whether one is that must not; `complete` gives names that mean the same one form.
+fn check_set(
+    subject: &str,
+    expected: &Names,
+    found: &BTreeSet<String>,
+    exists: (impl Fn(&str) -> bool, impl Fn(&str) -> bool),
+    complete: impl Fn(&str) -> String,
+    checks: &mut Checks,
+) {
     match expected {
         Names::Exactly(expected) => {
-            let expected: BTreeSet<String> = expected.iter().cloned().collect();
+            let complete = |name: &String| complete(name);
+            let expected: BTreeSet<String> = expected.iter().map(complete).collect();
+            let found: BTreeSet<String> = found.iter().map(complete).collect();
             checks.expect_equal(subject, &expected, &found);
         }
         Names::Some(SomeNames { has, absent }) => {
-            let shown = value::format(&found);
-            // A port may be given without its protocol.
-            let exists = |name: &String| {
-                let port = |found: &str| {
-                    let (port, protocol) = found.split_once('/').unwrap_or_default();
-                    matches!(protocol, "tcp" | "udp" | "sctp") && port == name
-                };
-                found.contains(name) || found.iter().any(|found| port(found))
-            };
+            let shown = value::format(found);
             for name in has {
                 let expected = format!("has {}", value::quote(name));
-                checks.record(subject, expected, &shown, exists(name));
+                checks.record(subject, expected, &shown, exists.0(name));
             }
             for name in absent {
                 let expected = format!("does not have {}", value::quote(name));
-                checks.record(subject, expected, &shown, !exists(name));
+                checks.record(subject, expected, &shown, !exists.1(name));
             }
         }
     }

@@ -42,7 +42,9 @@ pub(in crate::check) fn check<T: AsRef<[u8]>>(expected: &EnvExpectations, entrie
     let shown = |value: Option<&[u8]>| value.map_or("nothing".to_owned(), value::quote_bytes);
     for (name, value) in &expected.has {
         let found = last(name);
-        checks.record(name, value::quote(value), shown(found), found == Some(value.as_bytes()));
+        let text = found.and_then(|found| str::from_utf8(found).ok());
+        let passed = text.is_some_and(|text| value.is_match(text));
+        checks.record(name, value, shown(found), passed);
     }
     for name in &expected.absent {
         let found = last(name);

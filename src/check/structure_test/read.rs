@@ -51,8 +51,7 @@ pub(in crate::check) fn parse(
     validate(&test).map_err(&invalid)?;
     let expectations = convert(test, &options).map_err(&invalid)?;
     let Expectations { image, env, file, run, license, .. } = &expectations;
-    let checks_env =
-        !env.has.is_empty() || !env.absent_from_config.is_empty() || !env.matches.is_empty();
+    let checks_env = !env.has.is_empty() || !env.absent_from_config.is_empty();
     let is_empty = image.is_empty() && file.is_empty() && run.is_empty() && license.is_empty();
     match is_empty && !checks_env {
         true => Err(invalid("the file has no tests".to_owned())),
@@ -217,40 +216,42 @@ fn license(index: usize, test: LicenseTest) -> LicenseExpectations {
     LicenseExpectations { name, debian: test.debian, files: test.files }
 }
 
-/// Returns the values that are expected exactly, and those that a regular expression matches.
-type Values = (BTreeMap<String, String>, BTreeMap<String, Pattern>);
-
-fn values(list: &[Variable]) -> Result<Values, String> {
-    let (mut exact, mut matches) = Values::default();
+/// Returns the rules for values by their names, which may have several rules.
+fn values(list: &[Variable]) -> Result<BTreeMap<String, Text>, String> {
+    let mut rules = BTreeMap::<&str, (Option<String>, Vec<Pattern>)>::new();
     for Variable { key, value, is_regex } in list {
-        match is_regex {
-            true => drop(matches.insert(key.clone(), pattern(value.clone())?)),
-            false => drop(exact.insert(key.clone(), value.clone())),
+        let (exact, matches) = rules.entry(key).or_default();
+        match (is_regex, exact) {
+            (true, _) => matches.push(pattern(value.clone())?),
+            (false, Some(other)) if other != value => {
+                let (name, one, other) = (text::quote(key), text::quote(other), text::quote(value));
+                return Err(format!("{name} cannot be both {one} and {other}"));
+            }
+            (false, exact) => *exact = Some(value.clone()),
         }
     }
-    Ok((exact, matches))
+    let text = |(name, (exact, matches)): (&str, _)| {
+        (name.to_owned(), Text::equal_and_matched(exact, matches))
+    };
+    Ok(rules.into_iter().map(text).collect())
 }
 
 fn env(test: &MetadataTest) -> Result<EnvExpectations, String> {
-    let (has, matches) = values(&test.env_vars)?;
+    let has = values(&test.env_vars)?;
     // The other program looks at the config only. Engines add variables to containers.
     let absent_from_config = test.unbound_env_vars.iter().map(|it| it.key.clone()).collect();
     let unique = Some(false);
-    Ok(EnvExpectations { has, matches, absent_from_config, unique, ..Default::default() })
+    Ok(EnvExpectations { has, absent_from_config, unique, ..Default::default() })
 }
 
 fn image(test: MetadataTest) -> Result<ImageExpectations, String> {
-    let (exact, matches) = values(&test.labels)?;
-    let exact = exact.into_iter().map(|(name, value)| (name, Text::equal_to(value)));
-    let matches = matches
-        .into_iter()
-        .map(|(name, pattern)| (name, Text::patterns(vec![pattern], Vec::new())));
+    let labels = values(&test.labels)?;
     let names = |has: Vec<String>, absent: Vec<String>| {
         (!has.is_empty() || !absent.is_empty()).then_some(Names::Some(SomeNames { has, absent }))
     };
     let text = |text: String| (!text.is_empty()).then_some(text);
     Ok(ImageExpectations {
-        labels: exact.chain(matches).collect(),
+        labels,
         entrypoint: test.entrypoint,
         cmd: test.cmd,
         working_dir: text(test.workdir),
