@@ -10,11 +10,11 @@ use serde_json::json;
 use super::args::RecipeArgs;
 use super::exit::UsageError;
 use super::output::{
-    STDOUT, is_stdout, refuse_terminal, stdout_metadata, write_to_file, write_to_stream,
+    STDOUT, is_stdout, refuse_terminal, results, stdout_metadata, write_to_file, write_to_stream,
     write_to_stream_by_file,
 };
 use super::sbom::{Document, SbomArgs};
-use super::streams::{is_quiet, pretty_json, raw_stdout, stderr, stdout};
+use super::streams::{is_quiet, pretty_json, raw_stdout};
 use super::summary;
 use crate::archive::Compression;
 use crate::build::output::{is_stream, open_stream};
@@ -123,9 +123,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     } else {
         write_to_file(&mut plans, options, &path, &mut before)?
     };
-    let output: &mut dyn Write =
-        if to_stdout || args.sbom.is_to_stdout() { &mut stderr() } else { &mut stdout() };
-    print(&summaries, &target, args.json, output)?;
+    let mut output = results(to_stdout || args.sbom.is_to_stdout());
+    print(&summaries, &target, args.json, &mut output)?;
     if !args.json && !is_quiet() {
         documents.iter().try_for_each(|document| writeln!(output, "{}", document.describe()))?;
     }

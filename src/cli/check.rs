@@ -143,10 +143,10 @@ async fn check_once(args: &Args, plan: &Plan) -> anyhow::Result<()> {
     let verdict = verdict(args, plan).await?;
     let reported = args.report.iter().map(|report| write_report(report, &verdict));
     let reported: Vec<anyhow::Result<()>> = reported.collect();
-    let counts = verdict.tally();
+    let (counts, mut output) = (verdict.tally(), ReportFile::results(&args.report));
     match args.json {
-        true => writeln!(stdout(), "{}", json(&verdict)?)?,
-        false => writeln!(stdout(), "{}", tally(counts, verdict.seconds))?,
+        true => writeln!(output, "{}", json(&verdict)?)?,
+        false => writeln!(output, "{}", tally(counts, verdict.seconds))?,
     }
     reported.into_iter().collect::<anyhow::Result<()>>()?;
     match (counts.errors, counts.failed) {
@@ -159,7 +159,7 @@ async fn check_once(args: &Args, plan: &Plan) -> anyhow::Result<()> {
 /// Runs all checks again after each change, until Ctrl-C.
 async fn watch(args: &Args, mut plan: Plan) -> anyhow::Result<()> {
     plan.options.kept_vm = Some(KeptVm::default());
-    let reports: Vec<&Path> = args.report.iter().map(ReportFile::path).collect();
+    let reports: Vec<&Path> = args.report.iter().filter_map(ReportFile::path).collect();
     loop {
         let sources = sources(args, &plan);
         if let Some(report) = reports.iter().find(|report| sources.contains(report)) {
@@ -247,14 +247,20 @@ async fn verdict(args: &Args, plan: &Plan) -> anyhow::Result<Verdict> {
         only_reads: false,
         threads,
     };
-    let quiet = args.json;
     let inputs = tokio::task::spawn_blocking(move || inputs.open());
     let inputs = inputs.await??;
     let line = StatusLine::new();
+    let print = |text: &str| {
+        if !args.json {
+            let print = || write!(ReportFile::results(&args.report), "{text}");
+            // If the reader has gone, the exit code still reports the result.
+            let _ = line.print_above(print);
+        }
+    };
     let mut report = |event: Event<'_>| match event {
         Event::Progress(status) => line.set(status),
-        Event::Section(image, run) => print(&line, quiet, &terminal::heading(image, run)),
-        Event::TestCase(case) => print(&line, quiet, &terminal::test_case(case)),
+        Event::Section(image, run) => print(&terminal::heading(image, run)),
+        Event::TestCase(case) => print(&terminal::test_case(case)),
     };
     Ok(check::run(&inputs, &expectations, &plan.options, threads, &mut report).await?)
 }
@@ -276,11 +282,4 @@ fn platforms(
         ));
     }
     Ok(BTreeSet::from([requested.clone()]))
-}
-
-fn print(line: &StatusLine, quiet: bool, text: &str) {
-    if !quiet {
-        // If the reader has gone, the exit code still reports the result.
-        line.print_above(|| drop(write!(stdout(), "{text}")));
-    }
 }

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use super::args::{AccessArgs, LimitArgs, ReportFile, is_recipe, thread_count};
 use super::exit::ExitWith;
 use super::images::Access;
-use super::streams::{pretty_json, stdout};
+use super::streams::pretty_json;
 use crate::archive::diff::{ImageDiff, LayerDiff, LayerState};
 use crate::archive::{self, ArchiveError, Compression, Image, ImageSelector};
 use crate::build::{Format, Options, Output, Recipe, assemble, plan};
@@ -83,9 +83,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             _ => diff_page(&text::path(&args.first), &text::path(&args.second), &diff),
         })?;
     }
+    let mut output = ReportFile::results(&args.report);
     match args.json {
-        true => writeln!(stdout(), "{}", pretty_json(&printed)?)?,
-        false => write!(stdout(), "{}", render(&diff))?,
+        true => writeln!(output, "{}", pretty_json(&printed)?)?,
+        false => write!(output, "{}", render(&diff))?,
     }
     match same {
         true => Ok(()),

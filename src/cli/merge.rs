@@ -7,8 +7,8 @@ use clap::ValueEnum;
 
 use super::args::{AccessArgs, LimitArgs, thread_count};
 use super::exit::UsageError;
-use super::output::{is_stdout, write_archive};
-use super::streams::{is_quiet, pretty_json, stderr, stdout};
+use super::output::{is_stdout, results, write_archive};
+use super::streams::{is_quiet, pretty_json};
 use crate::archive::merge::{MergeFormat, MergeOptions, Merged, merge_inputs};
 use crate::image::Platform;
 use crate::text;
@@ -79,10 +79,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         merged = merge_inputs(inputs, &options, output)?;
         Ok(())
     })?;
-    match is_stdout(&args.output) {
-        true => print(&merged, args, &mut stderr()),
-        false => print(&merged, args, &mut stdout()),
-    }
+    print(&merged, args, &mut results(is_stdout(&args.output)))
 }
 
 fn print(merged: &Merged, args: &Args, output: &mut dyn Write) -> anyhow::Result<()> {

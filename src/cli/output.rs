@@ -6,13 +6,15 @@ use std::io::{self, BufWriter, IsTerminal, Seek, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use anyhow::Context;
+
 use super::exit::UsageError;
 use super::progress::BuildProgress;
-use super::streams::{messages, raw_stdout};
+use super::streams::{messages, raw_stdout, stderr, stdout};
 use crate::archive::write::write_failed;
 use crate::archive::{ArchiveError, Compression};
 use crate::build::output::{OutputFile, is_standard_output, is_stream, open_stream};
-use crate::build::{BuildError, Format, Options, Output, Plan, assemble_all};
+use crate::build::{BuildError, CacheUse, Format, Options, Output, Plan, assemble_all};
 use crate::image::Summary;
 use crate::text;
 
@@ -156,6 +158,30 @@ pub(super) fn write_archive(
     Ok(())
 }
 
+/// Writes `text` to standard output, another stream, or a file, which then has all of it or stays
+/// as it is.
+pub(super) fn write_text(path: &Path, text: &str) -> anyhow::Result<()> {
+    let failed = || format!("failed to write {}", text::path(path));
+    if is_stdout(path) {
+        return raw_stdout().write_all(text.as_bytes()).with_context(failed);
+    }
+    if is_stream(path) {
+        return open_stream(path)?.write_all(text.as_bytes()).with_context(failed);
+    }
+    let output = OutputFile::beside(path)?;
+    output.file().write_all(text.as_bytes()).with_context(failed)?;
+    Ok(output.persist()?)
+}
+
+/// The stream for the results that a command prints: standard output, or standard error if
+/// `stdout_is_taken` by a file that the command writes, such as an archive.
+pub(super) fn results(stdout_is_taken: bool) -> Box<dyn Write> {
+    match stdout_is_taken {
+        true => Box::new(stderr()),
+        false => Box::new(stdout()),
+    }
+}
+
 /// Whether `path` means standard output.
 pub(super) fn is_stdout(path: &Path) -> bool {
     path == Path::new("-") || is_standard_output(path)
@@ -167,25 +193,38 @@ fn build(
     output: Output<'_>,
     target: &str,
 ) -> Result<Vec<Summary>, BuildError> {
-    let name = plans.first().map_or("", |plan| plan.recipe().name.as_str());
-    // What steps print comes before the progress line.
-    for plan in plans {
-        plan.run_steps(options.threads, options.cache)?;
-    }
-    let progress = BuildProgress::start(name);
-    let summaries = assemble_all(plans, options, output, &mut |bytes| progress.add(bytes))
-        .map_err(|error| error.writing_to(target))?;
-    drop(progress);
-    let notices: BTreeSet<String> = plans.iter().flat_map(Plan::notices).collect();
+    let summaries = prepare_and_note(plans, options.threads, options.cache, |progress| {
+        assemble_all(plans, options, output, progress).map_err(|error| error.writing_to(target))
+    })?;
     let annotated = plans.iter().any(|plan| plan.recipe().annotations.are_wanted());
     if annotated && options.format == Format::Docker {
         let notice = "left out the annotations: a docker-archive has no place for them; use \
                       --format oci or dual";
         let _ = writeln!(messages(), "note: {notice}");
     }
+    Ok(summaries)
+}
+
+/// Builds the images of `plans` with `build`, which reports numbers of bytes: prints what steps
+/// print, then a progress line, then notes about the images.
+pub(super) fn prepare_and_note<T>(
+    plans: &[Plan],
+    threads: usize,
+    cache: CacheUse,
+    build: impl FnOnce(&mut dyn FnMut(u64)) -> Result<T, BuildError>,
+) -> Result<T, BuildError> {
+    // The progress line would be drawn over the output of steps.
+    for plan in plans {
+        plan.run_steps(threads, cache)?;
+    }
+    let progress =
+        BuildProgress::start(plans.first().map_or("", |plan| plan.recipe().name.as_str()));
+    let built = build(&mut |bytes| progress.add(bytes))?;
+    drop(progress);
+    let notices: BTreeSet<String> = plans.iter().flat_map(Plan::notices).collect();
     for notice in notices {
         // The image is complete, whether this can be printed or not.
         let _ = writeln!(messages(), "note: {notice}");
     }
-    Ok(summaries)
+    Ok(built)
 }

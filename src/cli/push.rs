@@ -1,6 +1,5 @@
 //! `seatrial push`: builds a recipe's image, or takes an image, and sends it to registries.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -9,12 +8,13 @@ use serde_json::json;
 use super::args::{RecipeArgs, is_recipe};
 use super::exit::UsageError;
 use super::images::location;
+use super::output::prepare_and_note;
 use super::progress::BuildProgress;
 use super::pull::parse_reference;
 use super::sbom::FormatArg;
-use super::streams::{messages, pretty_json, stderr, stdout};
+use super::streams::{messages, pretty_json, stdout};
 use crate::archive::Compression;
-use crate::build::{self, Plan, Recipe};
+use crate::build::{self, Recipe};
 use crate::copy::{self, CopyOptions, Progress};
 use crate::image::{Reference, RemoteReference};
 use crate::registry::{MediaTypes, PushOptions, PushReport};
@@ -132,20 +132,11 @@ fn push_recipe(args: &Args) -> anyhow::Result<PushReport> {
         }
         (given, _) => given.to_vec(),
     };
-    let name = plans.first().map_or("", |plan| plan.recipe().name.as_str());
-    let progress = BuildProgress::start(name);
-    let sbom = args.sbom.map(Into::into);
-    let mut report = |bytes| progress.add(bytes);
-    let options = args.options();
+    let (sbom, options) = (args.sbom.map(Into::into), args.options());
     let registries = access.registries()?;
-    let pushed = build::push(registries, &plans, &references, options, sbom, cache, &mut report);
-    drop(progress);
-    let (_, report) = pushed?;
-    let notices: BTreeSet<String> = plans.iter().flat_map(Plan::notices).collect();
-    for notice in notices {
-        // The image is complete, whether this can be printed or not.
-        let _ = writeln!(stderr(), "note: {notice}");
-    }
+    let (_, report) = prepare_and_note(&plans, args.recipe.threads(), cache, |progress| {
+        build::push(registries, &plans, &references, options, sbom, cache, progress)
+    })?;
     Ok(report)
 }
 

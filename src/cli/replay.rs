@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     });
     let object = serde_json::json!({ "replays": replays });
     if args.json {
-        writeln!(stdout(), "{}", json(&object)?)?;
+        writeln!(ReportFile::results(&args.report), "{}", json(&object)?)?;
     }
     for report in &args.report {
         report.write(&match report.kind {
@@ -177,7 +177,8 @@ fn replay_scenario(
     drop(line);
     if !replayed.runs.is_empty() {
         if !args.json {
-            write!(stdout(), "{}", terminal::replay(&replayed, args.timeline))?;
+            let mut output = ReportFile::results(&args.report);
+            write!(output, "{}", terminal::replay(&replayed, args.timeline))?;
         }
         replays.push(replayed);
     }

@@ -1,16 +1,14 @@
 //! `--sbom`: a bill of materials of each image that was built.
 
 use std::fs::{File, Metadata};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueEnum;
 
-use super::streams::raw_stdout;
+use super::output::{is_stdout, write_text};
 use crate::archive::{self, ArchiveError, FileSystem, ImageSelector};
 use crate::build::Plan;
-use crate::build::output::{OutputFile, is_standard_output, is_stream, open_stream};
 use crate::image::{Platform, Summary};
 use crate::sbom::{Bill, SbomFormat};
 use crate::text;
@@ -61,8 +59,7 @@ impl SbomArgs {
 
     /// Whether it goes to standard output.
     pub(super) fn is_to_stdout(&self) -> bool {
-        let is_stdout = |path: &PathBuf| path == Path::new("-") || is_standard_output(path);
-        self.sbom_file.as_ref().is_some_and(is_stdout)
+        self.sbom_file.as_deref().is_some_and(is_stdout)
     }
 
     /// Leaves bills of earlier builds out of the contents.
@@ -131,16 +128,7 @@ impl SbomArgs {
 impl Document {
     /// Writes the document: as a whole, or not at all.
     pub(super) fn write(&self) -> anyhow::Result<()> {
-        let failed = || format!("failed to write {}", text::path(&self.path));
-        if self.path == Path::new("-") || is_standard_output(&self.path) {
-            return raw_stdout().write_all(self.text.as_bytes()).with_context(failed);
-        }
-        if is_stream(&self.path) {
-            return open_stream(&self.path)?.write_all(self.text.as_bytes()).with_context(failed);
-        }
-        let output = OutputFile::beside(&self.path)?;
-        output.file().write_all(self.text.as_bytes()).with_context(failed)?;
-        Ok(output.persist()?)
+        write_text(&self.path, &self.text)
     }
 
     /// Describes the document in a line.

@@ -230,3 +230,53 @@ fn a_name_that_stands_for_another_compression_than_the_file_has_is_noted() {
         assert_eq!(magic.is_empty(), !is_compressed, "{output}");
     }
 }
+
+/// Asserts that a dash as the file of an argument writes to standard output what `file` gets
+/// otherwise, and that the results go to standard error then.
+#[track_caller]
+fn dash_is_standard_output(lab: &Lab, arguments: &[&str], prefix: &str) {
+    let run = |file: &str| {
+        let output = format!("{prefix}{file}");
+        lab.seatrial(arguments.iter().copied().chain([output.as_str()]))
+    };
+    let results = run("file").stdout();
+    let written = fs::read_to_string(lab.path("file")).unwrap();
+    for stream in ["-", "/dev/stdout"] {
+        let streamed = run(stream);
+        assert_eq!(streamed.stdout(), written, "{stream}");
+        assert_eq!(streamed.stderr(), results, "{stream}");
+    }
+    assert!(!lab.exists("-"));
+}
+
+#[test]
+fn reports_can_be_written_to_standard_output() {
+    let lab = lab();
+    lab.build_with(RECIPE, "first.tar", &[]);
+    lab.build_with(&format!("{RECIPE}[config]\nUser = 'x'\n"), "second.tar", &[]);
+    for kind in ["html=", "json="] {
+        dash_is_standard_output(&lab, &["diff", "first.tar", "second.tar", "--report"], kind);
+    }
+}
+
+#[cfg(feature = "vm")]
+#[test]
+fn a_verdict_can_be_written_to_standard_output() {
+    let lab = lab();
+    lab.build_with(RECIPE, "image.tar", &[]);
+    lab.file("expect.json", r#"{ "image": { "tag": "1" } }"#);
+    let check = ["check", "image.tar", "--no-vm", "--expect", "expect.json", "--report", "md=-"];
+    let run = lab.seatrial(check);
+    assert!(run.stdout().starts_with("## Passed: "), "{}", run.stdout());
+    assert!(run.stderr().contains(" passed"), "{}", run.stderr());
+    assert!(!lab.exists("-"));
+}
+
+#[test]
+fn a_proposed_plan_can_be_written_to_standard_output() {
+    let lab = Lab::with_store();
+    let recipe = format!("name='x'\ncontents='/nix/store/a-app'\n{}", crate::lab::STORE);
+    lab.file("recipe.toml", recipe);
+    let layers = ["layers", "recipe.toml", "--history", "recipe.toml", "--write-plan"];
+    dash_is_standard_output(&lab, &layers, "");
+}

@@ -58,3 +58,20 @@ fn a_short_pause_is_not_announced() {
     assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
     assert!(!run.stderr().contains("note: "), "{}", run.stderr());
 }
+
+#[test]
+fn quiet_leaves_out_notes_about_the_image() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    lab.file("base/srv/keep", "");
+    lab.build_with("name='base'\ntag='1'\ncontents='base'\n", "base.tar", &[]);
+    lab.file("tree/srv/file", "");
+    let recipe = "name='x'\ntag='1'\nfrom_image='base.tar'\ncontents='tree'\nuid=1000\ngid=1000\n";
+    lab.file("recipe.toml", recipe);
+    let image = registry.name("x:1");
+    let run = seatrial(&lab, ["push", "recipe.toml", &image]);
+    assert!(run.stderr().contains("note: uid 1000 and gid 1000 do not"), "{}", run.stderr());
+    run.ok();
+    let run = seatrial(&lab, ["push", "--quiet", "recipe.toml", &image]);
+    assert_eq!(run.stderr(), "");
+    run.ok();
+}

@@ -5,11 +5,9 @@ use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 
-use anyhow::Context;
-
-use crate::build::output::{OutputFile, is_standard_output, is_stream, open_stream};
-use crate::cli::streams::raw_stdout;
-use crate::text;
+#[cfg(feature = "vm")]
+use crate::build::output::{OutputFile, is_stream};
+use crate::cli::output::{is_stdout, results, write_text};
 
 /// A report to write.
 #[derive(Clone, Debug)]
@@ -32,16 +30,25 @@ impl ReportFile {
         Ok(Self { kind, path: path.into() })
     }
 
-    /// Returns the path of the file.
+    /// Returns the path of the file; `None` for standard output.
     #[cfg(feature = "vm")]
-    pub(in crate::cli) fn path(&self) -> &Path {
-        &self.path
+    pub(in crate::cli) fn path(&self) -> Option<&Path> {
+        (!self.is_stdout()).then_some(&*self.path)
+    }
+
+    fn is_stdout(&self) -> bool {
+        is_stdout(&self.path)
+    }
+
+    /// The stream for the results that a command prints in addition to `reports`.
+    pub(in crate::cli) fn results(reports: &[Self]) -> Box<dyn Write> {
+        results(reports.iter().any(Self::is_stdout))
     }
 
     /// Checks that the file can be written, before the work that it reports.
     #[cfg(feature = "vm")]
     pub(in crate::cli) fn check(&self) -> anyhow::Result<()> {
-        if !is_standard_output(&self.path) && !is_stream(&self.path) {
+        if !self.is_stdout() && !is_stream(&self.path) {
             OutputFile::beside(&self.path)?;
         }
         Ok(())
@@ -49,15 +56,6 @@ impl ReportFile {
 
     /// Writes the whole report or nothing.
     pub(in crate::cli) fn write(&self, text: &str) -> anyhow::Result<()> {
-        let failed = || format!("failed to write {}", text::path(&self.path));
-        if is_standard_output(&self.path) {
-            return raw_stdout().write_all(text.as_bytes()).with_context(failed);
-        }
-        if is_stream(&self.path) {
-            return open_stream(&self.path)?.write_all(text.as_bytes()).with_context(failed);
-        }
-        let output = OutputFile::beside(&self.path)?;
-        output.file().write_all(text.as_bytes()).with_context(failed)?;
-        Ok(output.persist()?)
+        write_text(&self.path, text)
     }
 }

@@ -7,14 +7,13 @@ use anyhow::Context;
 use indicatif::BinaryBytes;
 
 use super::args::Args;
-use crate::build::output::OutputFile;
 use crate::build::{Plan, Recipe, plan, read_path_graph};
 use crate::cli::args::{is_recipe, thread_count};
 use crate::cli::exit::UsageError;
 use crate::cli::images::Access;
-use crate::cli::streams::{pretty_json, stdout};
+use crate::cli::output::{is_stdout, results, write_text};
+use crate::cli::streams::pretty_json;
 use crate::layering::{Measurement, PathGraph, measure, propose};
-use crate::text;
 
 /// The budgets that are measured, in layers with store paths.
 const BUDGETS: [usize; 3] = [10, 40, 100];
@@ -39,8 +38,9 @@ pub(super) fn run(args: &Args, current: &Plan, access: &Access<'_>) -> anyhow::R
     let last = builds.last().context("there is no build")?;
     let proposed = propose(last, &builds, available);
     if let Some(path) = &args.write_plan {
-        write(path, &(pretty_json(&proposed)? + "\n"))?;
+        write_text(path, &(pretty_json(&proposed)? + "\n"))?;
     }
+    let mut output = results(args.write_plan.as_deref().is_some_and(is_stdout));
     match args.json {
         true => {
             let object = serde_json::json!({
@@ -49,9 +49,9 @@ pub(super) fn run(args: &Args, current: &Plan, access: &Access<'_>) -> anyhow::R
                 "measured": measured,
                 "plan": proposed,
             });
-            writeln!(stdout(), "{}", pretty_json(&object)?)?;
+            writeln!(output, "{}", pretty_json(&object)?)?;
         }
-        false => write!(stdout(), "{}", render(&measured, builds.len(), learn))?,
+        false => write!(output, "{}", render(&measured, builds.len(), learn))?,
     }
     Ok(())
 }
@@ -67,14 +67,6 @@ fn build(path: &Path, current: &Plan, access: &Access<'_>) -> anyhow::Result<Pat
         }
         _ => Err(UsageError("--history takes recipes and reference graphs").into()),
     }
-}
-
-/// Writes `text` to a file, whole or not at all.
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    let output = OutputFile::beside(path)?;
-    let failed = || format!("failed to write {}", text::path(path));
-    output.file().write_all(text.as_bytes()).with_context(failed)?;
-    Ok(output.persist()?)
 }
 
 fn render(measured: &[Measurement], builds: usize, learn: usize) -> String {
