@@ -31,6 +31,7 @@ pub mod limits;
 pub(crate) mod linked_files;
 mod list_ahead;
 mod location;
+mod member_entry;
 mod members;
 pub mod merge;
 mod not_an_image;

@@ -6,11 +6,11 @@ use super::BuildError;
 use super::image_path::{ImagePath, remove_below};
 use super::origin::Origin;
 use super::placer::Placer;
-use super::tar_members::{LinkTargets, attributes, entry, link_targets};
+use super::tar_members::{LinkTargets, link_targets};
 use crate::archive::ArchiveError;
-use crate::archive::entry::{Entry, FileContent, Kind, join, name_of, parent_of};
+use crate::archive::entry::{Attributes, Entry, FileContent, Kind, join, name_of, parent_of};
 use crate::archive::layer_tree::{AUFS, LayerTree, OPAQUE, WHITEOUT, normalize};
-use crate::archive::tar::{Member, MemberKind, SpecialKind};
+use crate::archive::tar::{Member, MemberKind};
 use crate::archive::tar_file::TarFile;
 use crate::archive::tree::Node;
 use crate::image::Timestamp;
@@ -163,7 +163,8 @@ impl Members<'_> {
         let folder = self.folder(placer, parent_of(&path))?;
         let kind = Kind::File(FileContent::Inline(Box::default()));
         let entry = Entry::new(join(&folder, name), member.mode, kind);
-        placer.push(Entry { attributes: Some(Box::new(attributes(member))), ..entry })
+        let attributes = Some(Box::new(Attributes::of_member(member)));
+        placer.push(Entry { attributes, ..entry })
     }
 
     /// The path in the image of `folder` in the tar.
@@ -186,26 +187,12 @@ impl Members<'_> {
         path: &[u8],
         position: u64,
     ) -> Result<Entry, BuildError> {
-        let kind = match member.kind {
-            MemberKind::Directory => Kind::Directory,
-            MemberKind::File | MemberKind::HardLink if member.sparse => {
-                let (tar, offset) = self.sparse_content(placer, position)?;
-                Kind::File(FileContent::Part { tar, offset, size: member.size })
-            }
-            MemberKind::File | MemberKind::HardLink => {
-                let (tar, offset, size) = (self.index, position, member.size);
-                Kind::File(FileContent::Part { tar, offset, size })
-            }
-            MemberKind::Symlink => Kind::Symlink(member.link.as_slice().into()),
-            MemberKind::Special(SpecialKind::Fifo) => Kind::Fifo,
-            MemberKind::Special(SpecialKind::CharDevice(major, minor)) => {
-                Kind::CharDevice(major, minor)
-            }
-            MemberKind::Special(SpecialKind::BlockDevice(major, minor)) => {
-                Kind::BlockDevice(major, minor)
-            }
+        let (tar, offset) = match member.sparse {
+            true => self.sparse_content(placer, position)?,
+            false => (self.index, position),
         };
-        Ok(entry(member, path, kind))
+        let content = FileContent::Part { tar, offset, size: member.size };
+        Ok(Entry::of_member(path, member, Kind::of_member(member, content, Box::default())))
     }
 
     /// The place of a sparse file's content, which is at `position` in the tar.
@@ -248,7 +235,8 @@ impl Members<'_> {
             return Ok(Some(Entry { path: path.into(), ..copied.clone() }));
         }
         let folder = self.folder(placer, parent_of(&target))?;
-        Ok(Some(entry(member, path, Kind::HardLink(join(&folder, name_of(&target))))))
+        let kind = Kind::HardLink(join(&folder, name_of(&target)));
+        Ok(Some(Entry::of_member(path, member, kind)))
     }
 
     fn invalid(&self, problem: String) -> BuildError {

@@ -1,14 +1,13 @@
-//! Entries for the members of a tar, and what its hard links name.
+//! The targets of the hard links of a tar.
 
 use std::collections::BTreeMap;
 
 use super::BuildError;
 use super::image_path::{ImagePath, prefixes, range_below};
-use crate::archive::entry::{Attributes, Entry, Kind, parent_of};
+use crate::archive::entry::parent_of;
 use crate::archive::layer_tree::normalize;
-use crate::archive::tar::{Member, MemberKind};
+use crate::archive::tar::MemberKind;
 use crate::archive::tar_file::TarFile;
-use crate::image::Timestamp;
 
 /// The targets of hard links in a tar, and the members that make them or take their place.
 #[derive(Default)]
@@ -67,29 +66,4 @@ pub(super) fn link_targets(tar: &TarFile) -> Result<LinkTargets, BuildError> {
         })?;
     }
     Ok(targets)
-}
-
-/// The entry of `member` at `path`.
-pub(super) fn entry(member: &Member, path: &[u8], kind: Kind) -> Entry {
-    Entry {
-        path: path.into(),
-        mode: if matches!(kind, Kind::Symlink(_)) { 0o777 } else { member.mode },
-        kind,
-        attributes: Some(Box::new(attributes(member))),
-        xattrs: member.xattrs.clone(),
-    }
-}
-
-pub(super) fn attributes(member: &Member) -> Attributes {
-    let name = |name: &[u8]| {
-        let name = std::str::from_utf8(name).ok().filter(|name| name.len() <= 31);
-        name.unwrap_or_default().to_owned()
-    };
-    Attributes {
-        uid: member.uid,
-        gid: member.gid,
-        uname: name(&member.uname),
-        gname: name(&member.gname),
-        mtime: Timestamp::of_file(member.mtime),
-    }
 }

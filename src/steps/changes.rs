@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use super::owners::{ATTRIBUTE, RecordedOwners};
 use crate::archive::decompress::CountingReader;
 use crate::archive::entry::{
-    Attributes, Entry, FileContent, Kind, Xattrs, display_path, join, name_of, parent_of,
+    Attributes, Entry, FileContent, Kind, display_path, join, name_of, parent_of,
 };
 use crate::archive::header::{self, END, padding};
 use crate::archive::layer_tree::{OPAQUE, WHITEOUT, normalize};
@@ -60,20 +60,23 @@ pub(super) const TAR_OPTIONS: [&str; 6] = [
 /// The mode of whiteouts, which engines ignore.
 const WHITEOUT_MODE: u32 = 0o600;
 
-/// The entry of `member`, without attributes of the host. Its time is at most `latest`.
-pub(super) fn entry(path: &[u8], member: &Member, kind: Kind, latest: Option<Timestamp>) -> Entry {
-    let mtime = Timestamp::of_file(member.mtime);
-    let attributes = Attributes {
-        uid: member.uid,
-        gid: member.gid,
-        uname: String::new(),
-        gname: String::new(),
-        mtime: latest.map_or(mtime, |latest| mtime.min(latest)),
-    };
-    let xattrs = member.xattrs.iter().filter(|(name, _)| is_kept(name));
-    let xattrs: Xattrs = xattrs.map(|(name, value)| (name.clone(), value.clone())).collect();
-    let attributes = Some(Box::new(attributes));
-    Entry { path: path.into(), mode: member.mode, kind, attributes, xattrs }
+/// The entry of `member`, without attributes of the host; `target` is that of a hard link. Its time
+/// is at most `latest`.
+pub(super) fn entry(
+    path: &[u8],
+    member: &Member,
+    target: Box<[u8]>,
+    latest: Option<Timestamp>,
+) -> Entry {
+    // The content follows the header.
+    let kind = Kind::of_member(member, FileContent::sized(member), target);
+    let mut entry = Entry::of_member(path, member, kind);
+    if let Some(attributes) = &mut entry.attributes {
+        (attributes.uname, attributes.gname) = (String::new(), String::new());
+        attributes.mtime = latest.map_or(attributes.mtime, |latest| attributes.mtime.min(latest));
+    }
+    entry.xattrs.retain(|name, _| is_kept(name));
+    entry
 }
 
 impl Changes {
@@ -112,10 +115,9 @@ impl Changes {
                 continue;
             }
             let owner = owners.owner(&path, &member, &target);
-            let kind = kind(&member, target);
-            let content = if let Kind::File(content) = &kind { content.size() } else { 0 };
             let is_opaque = member.kind == MemberKind::Directory && self.is_opaque(&member);
-            let mut entry = entry(&path, &member, kind, Some(self.mtime));
+            let mut entry = entry(&path, &member, target, Some(self.mtime));
+            let content = if let Kind::File(content) = &entry.kind { content.size() } else { 0 };
             if let Some(attributes) = &mut entry.attributes {
                 (attributes.uid, attributes.gid) = owner;
             }
@@ -158,22 +160,4 @@ impl Changes {
 pub(super) fn is_kept(name: &[u8]) -> bool {
     let is_own = name == ATTRIBUTE || name.starts_with(b"user.overlay.");
     name == CAPABILITIES || (name.starts_with(b"user.") && !is_own)
-}
-
-/// The kind of an entry; `target` is that of a hard link.
-pub(super) fn kind(member: &Member, target: Box<[u8]>) -> Kind {
-    match member.kind {
-        MemberKind::Directory => Kind::Directory,
-        // Only the size matters: the content follows the header.
-        MemberKind::File => Kind::File(FileContent::Part { tar: 0, offset: 0, size: member.size }),
-        MemberKind::HardLink => Kind::HardLink(target),
-        MemberKind::Symlink => Kind::Symlink(member.link.as_slice().into()),
-        MemberKind::Special(SpecialKind::Fifo) => Kind::Fifo,
-        MemberKind::Special(SpecialKind::CharDevice(major, minor)) => {
-            Kind::CharDevice(major, minor)
-        }
-        MemberKind::Special(SpecialKind::BlockDevice(major, minor)) => {
-            Kind::BlockDevice(major, minor)
-        }
-    }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 
-use super::changes::{OverlayFormat, entry, kind};
+use super::changes::{OverlayFormat, entry};
 use super::owners::{ATTRIBUTE, Owner, Special};
 use crate::archive::blob::FileSlice;
 use crate::archive::decompress::{Codec, CountingReader};
@@ -85,7 +85,7 @@ impl Writer<'_> {
                 self.skipped.insert(path);
                 continue;
             }
-            let mut entry = entry(&path, &member, kind(&member, target), None);
+            let mut entry = entry(&path, &member, target, None);
             self.owner(&path, &member, &mut entry)?;
             if self.tree.is_opaque(&path) {
                 entry.xattrs.insert(self.format.opaque().into(), b"y".as_slice().into());

@@ -185,6 +185,35 @@ fn extended_attributes_devices_long_names_and_sparse_files_are_kept() {
 }
 
 #[test]
+fn an_owner_name_that_does_not_fit_a_header_is_left_out_and_not_cut() {
+    let lab = Lab::new();
+    // The fields for names have 32 bytes, with a NUL at the end (POSIX `pax`, "ustar Interchange
+    // Format"); records of pax have names of any length.
+    let script = "import tarfile\n\
+         t = tarfile.open('layer.tar', 'w', format=tarfile.PAX_FORMAT)\n\
+         for length in [31, 32, 40]:\n\
+         \x20   info = tarfile.TarInfo(f'of-{length}'); info.uid = 1000 + length; info.gid = 7\n\
+         \x20   info.uname = 'u' * length; info.gname = 'g' * length; info.mode = 0o644\n\
+         \x20   t.addfile(info)\n\
+         info = tarfile.TarInfo('link'); info.type = tarfile.SYMTYPE; info.linkname = 'of-31'\n\
+         info.mode = 0o600\n\
+         t.addfile(info)\n\
+         t.close()\n";
+    lab.tool("python3", ["-c", script]);
+    archive(&lab, &[fs::read(lab.path("layer.tar")).unwrap()]);
+    lab.seatrial(["export", "image.tar", "-o", "ours.tar"]).ok();
+    let listed = lab.tool("tar", ["-tvf", "ours.tar"]);
+    let owners: Vec<String> = listed
+        .lines()
+        .map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
+        .collect();
+    let fits = format!("-rw-r--r-- {}/{}", "u".repeat(31), "g".repeat(31));
+    // GNU tar shows the number of an owner without a name. Linux has one mode for all symlinks.
+    let expected = ["lrwxrwxrwx 0/0", &fits, "-rw-r--r-- 1032/7", "-rw-r--r-- 1040/7"];
+    assert_eq!(owners, expected, "{listed}");
+}
+
+#[test]
 fn an_exported_image_has_the_contents_of_its_recipe() {
     let lab = Lab::new();
     lab.file("tree/bin/app", "program");

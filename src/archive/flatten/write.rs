@@ -9,9 +9,8 @@ use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;
 use crate::archive::entry::{Attributes, Entry, FileContent, Kind, join, parent_of};
 use crate::archive::header::{self, END};
-use crate::archive::tar::{Member, MemberKind, PATH_MAX, SpecialKind, TarReader};
+use crate::archive::tar::{Member, MemberKind, PATH_MAX, TarReader};
 use crate::archive::write::{copy, write_failed, write_padding};
-use crate::image::Timestamp;
 
 /// A path of a file system.
 #[derive(Clone, Debug)]
@@ -51,7 +50,8 @@ impl FileSystem {
                 Node::Link(_) => continue, // resolved when its layer was added
             };
             let (member, mut content) = self.member(position)?;
-            let mut entry = entry(path, &member);
+            let kind = Kind::of_member(&member, FileContent::sized(&member), Box::default());
+            let mut entry = Entry::of_member(path, &member, kind);
             if self.linked.contains(&position) {
                 match names.get(&position) {
                     Some(first) => {
@@ -195,31 +195,4 @@ fn write_header(entry: &Entry, output: &mut dyn Write) -> Result<(), ArchiveErro
     let mut header = Vec::new();
     header::encode(entry, &Attributes::default(), &mut header);
     output.write_all(&header).map_err(write_failed)
-}
-
-/// The entry at `path` with the metadata of `member`.
-fn entry(path: Box<[u8]>, member: &Member) -> Entry {
-    let kind = match member.kind {
-        MemberKind::Directory => Kind::Directory,
-        MemberKind::Symlink => Kind::Symlink(member.link.as_slice().into()),
-        MemberKind::Special(SpecialKind::Fifo) => Kind::Fifo,
-        MemberKind::Special(SpecialKind::CharDevice(major, minor)) => {
-            Kind::CharDevice(major, minor)
-        }
-        MemberKind::Special(SpecialKind::BlockDevice(major, minor)) => {
-            Kind::BlockDevice(major, minor)
-        }
-        MemberKind::File | MemberKind::HardLink => {
-            Kind::File(FileContent::Part { tar: 0, offset: 0, size: member.size })
-        }
-    };
-    let attributes = Attributes {
-        uid: member.uid,
-        gid: member.gid,
-        uname: String::from_utf8(member.uname.clone()).unwrap_or_default(),
-        gname: String::from_utf8(member.gname.clone()).unwrap_or_default(),
-        mtime: Timestamp::of_file(member.mtime),
-    };
-    let attributes = Some(Box::new(attributes));
-    Entry { attributes, xattrs: member.xattrs.clone(), ..Entry::new(path, member.mode, kind) }
 }
