@@ -138,6 +138,8 @@ enum Command {
 pub fn main() -> ExitCode {
     exit::code(parse().map_err(Into::into).and_then(|Cli { command, quiet }| {
         streams::set_quiet(quiet);
+        #[cfg(feature = "vm")]
+        crate::vm::pool::report_waiting(progress::print_note);
         run(command)
     }))
 }

@@ -1,16 +1,16 @@
 //! Progress lines: on standard error, and only if that is a terminal that can show them.
 
-#[cfg(feature = "registry")]
+#[cfg(any(feature = "registry", feature = "vm"))]
 use std::io::Write;
-#[cfg(feature = "registry")]
+#[cfg(any(feature = "registry", feature = "vm"))]
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-#[cfg(feature = "registry")]
+#[cfg(any(feature = "registry", feature = "vm"))]
 use indicatif::WeakProgressBar;
 use indicatif::{ProgressBar, ProgressStyle};
 
-#[cfg(feature = "registry")]
+#[cfg(any(feature = "registry", feature = "vm"))]
 use super::streams::messages;
 use super::streams::shows_progress;
 use crate::text;
@@ -72,11 +72,11 @@ impl Drop for StatusLine {
 }
 
 /// The lines that are shown.
-#[cfg(feature = "registry")]
+#[cfg(any(feature = "registry", feature = "vm"))]
 static SHOWN: Mutex<Vec<WeakProgressBar>> = Mutex::new(Vec::new());
 
 /// Prints a note on standard error, above the line that is shown.
-#[cfg(feature = "registry")]
+#[cfg(any(feature = "registry", feature = "vm"))]
 pub(super) fn print_note(note: &str) {
     // The command goes on, whether this can be printed or not.
     let print = || drop(writeln!(messages(), "note: {note}"));
@@ -95,7 +95,7 @@ fn bar(template: &str) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
-    #[cfg(feature = "registry")]
+    #[cfg(any(feature = "registry", feature = "vm"))]
     SHOWN.lock().unwrap_or_else(PoisonError::into_inner).push(bar.downgrade());
     bar
 }

@@ -1,6 +1,7 @@
 //! A ready engine in a VM of its own.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,8 +11,11 @@ use super::HarnessError;
 use super::leftovers::Leftovers;
 use super::name_files::NameFiles;
 use crate::engine::{Container, Docker, Engine, Timeline};
+use crate::text::SafeWriter;
 use crate::vm::instance::units;
-use crate::vm::pool::{Layered, LayeredSnapshot, OwnVms, PrepareOptions, prepare, shared, start};
+use crate::vm::pool::{
+    Layered, LayeredSnapshot, OwnVms, PrepareOptions, prepare, report_waiting, shared, start,
+};
 use crate::vm::{CommandOutput, Guest, NamedVm, Options, ReadyVm, Vm};
 
 /// The time limit for a connection to the guest agent.
@@ -50,6 +54,7 @@ impl Daemon {
     /// If the guest cannot be assembled, the VM cannot be started, or the engine does not become
     /// ready in time. The error then has a report of the guest: units, journal, console.
     pub async fn start(guest: &str, options: Options) -> Result<Self, HarnessError> {
+        report_waiting(print_waiting);
         // Starting the VM makes the snapshot, if it needs one.
         let only_assemble = PrepareOptions { snapshot: false, ..PrepareOptions::default() };
         let guest = prepare(guest, &only_assemble, &mut |_| ()).await?;
@@ -67,6 +72,7 @@ impl Daemon {
     /// # Errors
     /// Like [`start`](Self::start), and if the VM has ended.
     pub async fn shared(guest: &str, options: Options) -> Result<Self, HarnessError> {
+        report_waiting(print_waiting);
         Ok(shared::get(guest, options).await?.into())
     }
 
@@ -201,4 +207,10 @@ impl Daemon {
         let mut agent = self.vm().agent(AGENT_TIMEOUT).await?;
         Ok(agent.run(program, arguments, limit).await?)
     }
+}
+
+/// Prints why a test makes no progress. The command line has a function of its own for that.
+#[allow(clippy::disallowed_methods)] // SafeWriter escapes what is printed
+fn print_waiting(message: &str) {
+    let _ = writeln!(SafeWriter(std::io::stderr()), "seatrial: {message}");
 }

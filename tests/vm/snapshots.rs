@@ -1,6 +1,8 @@
 //! Snapshots that are damaged, deleted, no longer used, or in use by a process that is killed. The
 //! test has a cache of its own, with the assembled guest of the usual one.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -167,4 +169,36 @@ fn damaged_and_deleted_snapshots_are_made_again_and_unused_ones_are_pruned() {
     let snapshots = std::fs::read_dir(snapshot.parent().unwrap()).unwrap().flatten();
     let left: Vec<_> = snapshots.map(|entry| entry.file_name()).collect();
     assert_eq!(left, [""; 0], "neither the snapshot nor its lock file remains");
+}
+
+#[test]
+fn a_command_reports_that_it_waits_for_a_vm_slot_unless_it_is_quiet() {
+    let cache = Cache::new();
+    let slots = cache.0.path().join("seatrial/slots");
+    std::fs::create_dir_all(&slots).unwrap();
+    let slot = File::create(slots.join("0")).unwrap();
+    slot.lock().unwrap();
+    let up = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
+        command.args(arguments).args(["vm", "up", GUEST]).stderr(Stdio::piped());
+        command.env("XDG_CACHE_HOME", cache.0.path()).env("SEATRIAL_VMS", "1");
+        command.spawn().unwrap()
+    };
+    let mut quiet = up(&["--quiet"]);
+    while !slots.join("ticket-0").exists() {
+        assert!(quiet.try_wait().unwrap().is_none(), "it ended before it waited");
+        std::thread::yield_now();
+    }
+    // The first one in the queue reports at once, later ones after a moment.
+    let mut second = up(&[]);
+    let mut line = String::new();
+    BufReader::new(second.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "note: waiting for a VM slot; the only one is in use\n");
+    for child in [&mut quiet, &mut second] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let mut printed = String::new();
+    quiet.stderr.take().unwrap().read_to_string(&mut printed).unwrap();
+    assert_eq!(printed, "");
 }

@@ -10,4 +10,5 @@ mod ticket;
 pub(in crate::vm) use count::{VARIABLE, count};
 pub(crate) use idle::{IdleVm, end_if_needed};
 pub(crate) use owners::{OwnVms, Task};
+pub(crate) use queue::report_waiting;
 pub(in crate::vm) use queue::{VmSlot, acquire};

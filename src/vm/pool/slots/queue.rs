@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
@@ -13,7 +14,7 @@ use super::idle;
 use super::owners::{OwnVms, Registration};
 use super::ticket::Ticket;
 use crate::document;
-use crate::text::{self, SafeWriter};
+use crate::text;
 use crate::vm::VmError;
 use crate::vm::folders::cache_folder;
 use crate::vm::locks::Lock;
@@ -50,19 +51,28 @@ const OWN_TIMEOUT: Duration = Duration::from_secs(10);
 const SILENT_WAIT: Duration = Duration::from_millis(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Waits for a VM slot. If all are in use, prints to standard error who uses them.
+/// The function of [`report_waiting`].
+static REPORT: OnceLock<fn(&str)> = OnceLock::new();
+
+/// Sets the function that is called when a VM has to wait for a slot, with a message that names
+/// those who use them. The first call counts: the command line sets it before the harness does.
+pub(crate) fn report_waiting(report: fn(&str)) {
+    let _ = REPORT.set(report);
+}
+
+/// Waits for a VM slot. If all are in use, reports who uses them.
 ///
 /// # Errors
 /// If none is free in time, or the task waits for a slot that it holds itself.
 pub(in crate::vm) async fn acquire(memory_mib: u32, own: OwnVms) -> Result<VmSlot, VmError> {
     let (folder, count) = (cache_folder("slots")?, count(memory_mib)?);
     let limits = Limits { other: TIMEOUT, own: OWN_TIMEOUT };
-    wait(&folder, count, own, limits, &mut print).await
-}
-
-#[allow(clippy::disallowed_methods)] // SafeWriter escapes what is printed
-fn print(message: &str) {
-    let _ = writeln!(SafeWriter(std::io::stderr()), "seatrial: {message}");
+    let mut report = |message: &str| {
+        if let Some(report) = REPORT.get() {
+            report(message);
+        }
+    };
+    wait(&folder, count, own, limits, &mut report).await
 }
 
 /// How long to wait for other tasks and processes, and for the task itself.
