@@ -148,12 +148,17 @@ pub(crate) struct BlobWriter {
     file: NewFile,
 }
 
-impl BlobWriter {
-    /// Writes the next bytes of the blob.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
+impl Write for BlobWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl BlobWriter {
     /// Adds the blob, whose digest is `digest`, to the cache as the compressed layer `diff_id`.
     pub(crate) fn finish(mut self, diff_id: DiffId, digest: Digest) -> io::Result<()> {
         self.file.write_all(&hex::decode(digest.hex()).map_err(io::Error::other)?)?;

@@ -130,9 +130,7 @@ fn verify(
     let codec = Codec::detect(&blob.bytes).map_err(invalid)?;
     let is_unchecked = stored == Stored::Unchecked && codec != Codec::Plain;
     if let Some(digest) = blob.digest.filter(|_| is_unchecked) {
-        let mut stored = HashingReader::new(blob.bytes.clone());
-        io::copy(&mut stored, &mut io::sink()).map_err(invalid)?;
-        check(image, blob, digest, stored.hasher.finish())?;
+        check(image, blob, digest, Digest::of_reader(blob.bytes.clone()).map_err(invalid)?)?;
     }
     let source: Box<dyn Read + Send> = match codec {
         Codec::Plain => Box::new(blob.bytes.clone()),
@@ -177,13 +175,13 @@ pub(super) fn check(
 }
 
 /// Hashes the bytes that are read.
-pub(super) struct HashingReader<R> {
+struct HashingReader<R> {
     inner: R,
-    pub(super) hasher: Hasher,
+    hasher: Hasher,
 }
 
 impl<R> HashingReader<R> {
-    pub(super) fn new(inner: R) -> Self {
+    fn new(inner: R) -> Self {
         Self { inner, hasher: Hasher::default() }
     }
 }

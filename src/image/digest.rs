@@ -4,6 +4,7 @@
 //! `descriptor.md`, "Registered algorithms").
 
 use std::fmt;
+use std::io::{self, BufReader, Read, Write};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -24,6 +25,16 @@ impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// The digest of everything that is left in `source`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn of_reader(source: impl Read) -> io::Result<Self> {
+        let mut hasher = Hasher::default();
+        hasher.update_from(source)?;
+        Ok(hasher.finish())
     }
 
     /// The 64 hex digits, without the algorithm.
@@ -109,6 +120,9 @@ pub(crate) fn chain_ids(diff_ids: &[DiffId]) -> Vec<String> {
     chain_ids
 }
 
+/// The number of bytes that are read and hashed at a time.
+const BUFFER_SIZE: usize = 256 << 10;
+
 /// Computes a [`Digest`] over bytes that arrive in pieces.
 #[derive(Clone, Default)]
 pub struct Hasher(Sha256);
@@ -119,9 +133,28 @@ impl Hasher {
         self.0.update(bytes);
     }
 
+    /// Adds everything that is left in `source`, and returns the number of bytes.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn update_from(&mut self, source: impl Read) -> io::Result<u64> {
+        io::copy(&mut BufReader::with_capacity(BUFFER_SIZE, source), self)
+    }
+
     /// Returns the digest of all bytes, and resets the hasher.
     pub fn finish(&mut self) -> Digest {
         Digest(self.0.finalize_reset().into())
+    }
+}
+
+impl Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -157,6 +190,7 @@ mod tests {
         hasher.update(b"a");
         hasher.update(b"bc");
         assert_eq!(hasher.finish().to_string(), ABC);
+        assert_eq!(Digest::of_reader(&b"abc"[..]).unwrap().to_string(), ABC);
     }
 
     #[test]

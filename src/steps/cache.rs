@@ -1,7 +1,7 @@
 //! The cache of steps: the layers that they made, by key.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Write};
 
 use super::StepError;
 use super::runner::{Reuse, StepLayer};
@@ -16,6 +16,8 @@ use crate::image::{DiffId, Digest};
 pub(super) const STEPS: &str = "steps";
 /// The folder with the layers that steps made.
 const RESULTS: &str = "results";
+/// The number of bytes that are copied at a time.
+const BUFFER_SIZE: usize = 256 << 10;
 /// The limit for all results, in bytes.
 const RESULTS_MAX: u64 = 4 << 30;
 
@@ -61,15 +63,10 @@ impl Results {
     }
 }
 
-fn add(blobs: &BlobCache, key: Digest, mut bytes: FileSlice, digest: Digest) -> io::Result<()> {
+fn add(blobs: &BlobCache, key: Digest, bytes: FileSlice, digest: Digest) -> io::Result<()> {
     let Some(mut writer) = blobs.begin() else { return Ok(()) };
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match bytes.read(&mut buffer)? {
-            0 => return writer.finish(DiffId(key), digest),
-            count => writer.write(&buffer[..count])?,
-        }
-    }
+    io::copy(&mut BufReader::with_capacity(BUFFER_SIZE, bytes), &mut writer)?;
+    writer.finish(DiffId(key), digest)
 }
 
 fn layer(bytes: FileSlice, digest: Digest) -> io::Result<StepLayer> {

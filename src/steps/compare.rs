@@ -1,7 +1,7 @@
 //! Compares the layers of two runs of a step.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 
 use super::StepError;
 use super::runner::StepLayer;
@@ -30,16 +30,10 @@ pub(super) fn differing_paths(
 fn files(layer: &StepLayer) -> io::Result<BTreeMap<Vec<u8>, Digest>> {
     let mut reader = TarReader::new(layer.bytes.clone());
     let mut files = BTreeMap::new();
-    let mut buffer = vec![0; 128 << 10];
     while let Some(member) = reader.next_member()? {
         let mut hasher = Hasher::default();
         hasher.update(format!("{member:?}").as_bytes());
-        loop {
-            match reader.read(&mut buffer)? {
-                0 => break,
-                count => hasher.update(&buffer[..count]),
-            }
-        }
+        hasher.update_from(&mut reader)?;
         let path = member.path.strip_suffix(b"/").unwrap_or(&member.path).to_vec();
         files.insert(path, hasher.finish());
     }

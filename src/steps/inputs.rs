@@ -1,7 +1,7 @@
 //! Digests of a step's inputs.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -44,13 +44,7 @@ fn add(path: &Path, name: &[u8], hasher: &mut Hasher) -> Result<(), ArchiveError
     } else if kind.is_file() {
         field(b"file");
         field(&metadata.len().to_le_bytes());
-        let (mut file, mut buffer) = (File::open(path).map_err(failed)?, vec![0; 128 << 10]);
-        loop {
-            match file.read(&mut buffer).map_err(failed)? {
-                0 => break,
-                count => hasher.update(&buffer[..count]),
-            }
-        }
+        hasher.update_from(File::open(path).map_err(failed)?).map_err(failed)?;
     } else {
         field(b"special");
     }

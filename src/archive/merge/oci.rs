@@ -109,7 +109,8 @@ impl<'a> Writer<'a> {
             _ => {
                 let digest = match layer.digest {
                     Some(digest) => digest,
-                    None => digest_of(&layer.bytes).map_err(ArchiveError::read(&image.path))?,
+                    None => Digest::of_reader(layer.bytes.clone())
+                        .map_err(ArchiveError::read(&image.path))?,
                 };
                 (digest, layer.bytes.len(), Box::new(layer.bytes.clone()))
             }
@@ -177,17 +178,6 @@ struct Blob<'a> {
     image: &'a Path,
     bytes: Box<dyn Read + Send>,
     size: u64,
-}
-
-fn digest_of(bytes: &FileSlice) -> io::Result<Digest> {
-    let mut hasher = Hasher::default();
-    let mut source = bytes.clone();
-    let mut buffer = vec![0; 256 << 10];
-    while !source.is_empty() {
-        let count = source.read(&mut buffer)?;
-        hasher.update(&buffer[..count]);
-    }
-    Ok(hasher.finish())
 }
 
 /// Describes the images, each once, with the names from all inputs.

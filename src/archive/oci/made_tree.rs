@@ -1,7 +1,7 @@
 //! An image of a docker-archive with a manifest, so that it can be copied to where images have one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
+use std::io;
 
 use super::named::layer_media_type;
 use super::tree::{ImageTree, TreeBlob, TreeDocument};
@@ -11,7 +11,6 @@ use crate::archive::image::Image;
 use crate::archive::write::write_failed;
 use crate::archive::{ArchiveError, verify};
 use crate::image::Digest;
-use crate::image::digest::Hasher;
 use crate::image::manifest::{Descriptor, OciManifest, OciPlatform, media_type};
 
 /// Makes a manifest for `image`, after checking all digests on `threads` threads. Config and layers
@@ -61,14 +60,6 @@ fn digest_of(layer: &LayerBlob, codec: Codec) -> io::Result<Digest> {
     match (layer.digest, codec) {
         (Some(digest), _) => Ok(digest),
         (None, Codec::Plain) => Ok(layer.diff_id.0),
-        (None, _) => {
-            let (mut hasher, mut source) = (Hasher::default(), layer.bytes.clone());
-            let mut buffer = vec![0; 256 << 10];
-            while !source.is_empty() {
-                let count = source.read(&mut buffer)?;
-                hasher.update(&buffer[..count]);
-            }
-            Ok(hasher.finish())
-        }
+        (None, _) => Digest::of_reader(layer.bytes.clone()),
     }
 }

@@ -208,7 +208,7 @@ impl OpenBlob {
     fn write(&mut self, output: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
         self.hasher.update(bytes);
         self.size += bytes.len() as u64;
-        if self.cached.as_mut().is_some_and(|cached| cached.write(bytes).is_err()) {
+        if self.cached.as_mut().is_some_and(|cached| cached.write_all(bytes).is_err()) {
             self.cached = None;
         }
         output.write_all(bytes)

@@ -32,7 +32,7 @@ impl OpenBlob {
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.hasher.update(bytes);
         match &mut self.file {
-            NewFile::Cached(writer) => writer.write(bytes),
+            NewFile::Cached(writer) => writer.write_all(bytes),
             NewFile::Temporary(file) => file.write_all(bytes),
         }
     }
