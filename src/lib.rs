@@ -150,6 +150,7 @@ pub mod report;
 pub mod sbom;
 mod signals;
 pub mod steps;
+mod string_or_list;
 mod suggest;
 mod text;
 mod user_name;

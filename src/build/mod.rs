@@ -71,7 +71,6 @@ mod step_closure;
 mod step_state;
 mod steps;
 mod stream_conf;
-mod string_or_list;
 mod tables;
 mod tag;
 mod tar_contents;

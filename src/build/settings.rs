@@ -11,8 +11,8 @@ use super::files::{ConflictRule, XattrRule};
 use super::from_image::FromImageSetting;
 use super::layering_setting::LayeringSetting;
 use super::run_settings::RunSettings;
-pub(super) use super::string_or_list::StringOrList;
 use super::tables::Tables;
+pub(super) use crate::string_or_list::StringOrList;
 
 /// Every key of a recipe, and dockerTools' names for some.
 #[derive(Debug, serde::Deserialize)]

@@ -4,10 +4,9 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use serde_json::json;
 
-use super::args::RecipeArgs;
+use super::args::{CompressArg, FormatArg, RecipeArgs};
 use super::exit::UsageError;
 use super::output::{
     STDOUT, is_stdout, refuse_terminal, results, stdout_metadata, write_to_file, write_to_stream,
@@ -16,7 +15,6 @@ use super::output::{
 use super::sbom::{Document, SbomArgs};
 use super::streams::{is_quiet, pretty_json, raw_stdout};
 use super::summary;
-use crate::archive::Compression;
 use crate::build::output::{is_stream, open_stream};
 use crate::build::{Format, Options, Plan};
 use crate::image::Summary;
@@ -55,33 +53,14 @@ pub(super) struct Args {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum FormatArg {
-    Docker,
-    Oci,
-    Dual,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum CompressArg {
-    None,
-    Gzip,
-    Zstd,
-}
-
 impl Args {
     fn options(&self) -> Options {
-        let format = match self.format {
-            FormatArg::Docker => Format::Docker,
-            FormatArg::Oci => Format::Oci,
-            FormatArg::Dual => Format::Dual,
-        };
-        let compression = match self.compress {
-            CompressArg::None => Compression::None,
-            CompressArg::Gzip => Compression::Gzip,
-            CompressArg::Zstd => Compression::Zstd,
-        };
-        Options { format, compression, threads: self.recipe.threads(), cache: self.recipe.cache() }
+        Options {
+            format: self.format.into(),
+            compression: self.compress.into(),
+            threads: self.recipe.threads(),
+            cache: self.recipe.cache(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::args::{LimitArgs, RegistryArgs, thread_count};
+use super::args::{FormatArg, LimitArgs, RegistryArgs, thread_count};
 use super::exit::UsageError;
 use super::progress::BuildProgress;
 use super::streams::{pretty_json, stdout};
@@ -64,13 +64,6 @@ pub(super) struct Args {
 
     #[command(flatten)]
     limits: LimitArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
-enum FormatArg {
-    Docker,
-    Oci,
-    Dual,
 }
 
 /// Parses a reference, with `docker://` before it or without.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::args::{RecipeArgs, is_recipe};
+use super::args::{CompressArg, RecipeArgs, is_recipe};
 use super::exit::UsageError;
 use super::images::location;
 use super::output::prepare_and_note;
@@ -13,7 +13,6 @@ use super::progress::BuildProgress;
 use super::pull::parse_reference;
 use super::sbom::FormatArg;
 use super::streams::{messages, pretty_json, stdout};
-use crate::archive::Compression;
 use crate::build::{self, Recipe};
 use crate::copy::{self, CopyOptions, Progress};
 use crate::image::{Reference, RemoteReference};
@@ -73,13 +72,6 @@ pub(super) struct Args {
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum CompressArg {
-    None,
-    Gzip,
-    Zstd,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum TypesArg {
     Oci,
     Docker,
@@ -88,11 +80,7 @@ enum TypesArg {
 impl Args {
     fn options(&self) -> PushOptions {
         PushOptions {
-            compression: match self.compress {
-                CompressArg::None => Compression::None,
-                CompressArg::Gzip => Compression::Gzip,
-                CompressArg::Zstd => Compression::Zstd,
-            },
+            compression: self.compress.into(),
             media_types: match self.media_types {
                 None | Some(TypesArg::Oci) => MediaTypes::Oci,
                 Some(TypesArg::Docker) => MediaTypes::Docker,

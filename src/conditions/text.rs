@@ -7,13 +7,13 @@ use std::sync::LazyLock;
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::found::Found;
 use super::go_regex;
 use super::matcher::Matcher;
-use crate::value;
+use crate::{string_or_list, value};
 
 /// Rules for a text, all of which must hold. A plain string is short for `equals`.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
@@ -158,27 +158,7 @@ where
     D: Deserializer<'de>,
     T: TryFrom<String, Error: fmt::Display>,
 {
-    struct ListVisitor;
-    impl<'de> Visitor<'de> for ListVisitor {
-        type Value = Vec<String>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a string or a list of strings")
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<String>, E> {
-            Ok(vec![text.to_owned()])
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
-            let mut texts = Vec::new();
-            while let Some(text) = list.next_element()? {
-                texts.push(text);
-            }
-            Ok(texts)
-        }
-    }
-    let texts = deserializer.deserialize_any(ListVisitor)?;
+    let texts: Vec<String> = string_or_list::StringOrList::deserialize(deserializer)?.into();
     texts.into_iter().map(|text| T::try_from(text).map_err(de::Error::custom)).collect()
 }
 

@@ -9,8 +9,8 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::rules::XattrRule;
 use super::{ModeRule, OwnerSpec};
-use crate::build::string_or_list::StringOrList;
 use crate::build::tables::{Table, Tables};
+use crate::string_or_list::StringOrList;
 
 /// An entry of `contents`.
 #[derive(Debug)]

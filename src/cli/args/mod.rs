@@ -1,6 +1,7 @@
 //! Arguments that several commands share.
 
 mod access;
+mod archive;
 #[cfg(feature = "vm")]
 mod engines;
 mod image;
@@ -18,6 +19,7 @@ mod side;
 mod threads;
 
 pub(super) use access::AccessArgs;
+pub(super) use archive::{CompressArg, FormatArg};
 #[cfg(feature = "vm")]
 pub(super) use engines::selected_engines;
 pub(super) use image::ImageArgs;

@@ -6,7 +6,7 @@ use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 
 /// A string, or a list of strings.
 #[derive(Debug, Default)]
-pub(super) struct StringOrList(Vec<String>);
+pub(crate) struct StringOrList(Vec<String>);
 
 impl From<StringOrList> for Vec<String> {
     fn from(strings: StringOrList) -> Self {
