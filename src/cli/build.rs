@@ -58,8 +58,8 @@ impl Args {
         Options {
             format: self.format.into(),
             compression: self.compress.into(),
-            threads: self.recipe.threads(),
-            cache: self.recipe.cache(),
+            threads: self.recipe.build.threads(),
+            cache: self.recipe.build.cache(),
         }
     }
 }

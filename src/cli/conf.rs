@@ -22,7 +22,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let (plan, document) = args.recipe.plan_reading_with_text(&Platform::host())?;
-    let (threads, cache) = (args.recipe.threads(), args.recipe.cache());
+    let (threads, cache) = (args.recipe.build.threads(), args.recipe.build.cache());
     let references = crate::build::references(&plan, threads, cache)?;
     for reference in references.iter().take(1) {
         let conf = stream_conf(&plan, &document, reference)?;

@@ -47,7 +47,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let plan = args.recipe.plan_reading(&Platform::host())?;
     let query = args.query.as_deref();
     if let Some(path) = query.filter(|query| query.starts_with('/')) {
-        let explained = explain_path(&plan, path, args.recipe.threads(), args.recipe.cache())?;
+        let explained =
+            explain_path(&plan, path, args.recipe.build.threads(), args.recipe.build.cache())?;
         return print(args, &json!({ "path": explained }), || render_path(&explained));
     }
     let explanation = explain(&plan)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::args::{RecipeArgs, is_recipe};
+use super::args::{RecipeArgs, SourceArgs};
 use super::daemon::connect;
 use super::exit::UsageError;
 use super::images::{Opened, location};
@@ -13,16 +13,12 @@ use super::progress::StatusLine;
 use super::runtime::block_on;
 use super::streams::{json, stdout};
 use crate::archive::{Image, ImageSelector};
-use crate::build::Overrides;
 use crate::image::{Platform, Reference};
 use crate::load::{Loaded, Options, Source, load};
 use crate::text;
 
 /// Loads an image into a running daemon, sending only layers that are missing there
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("recipe", |argument| argument
-    .value_name("RECIPE|IMAGE")
-    .help("Recipe (.toml, .json or `-`), image as for inspect")))]
 #[command(after_help = "\
 Examples:
   seatrial load app.toml   # into the daemon that DOCKER_HOST names
@@ -36,7 +32,7 @@ else unix:///var/run/docker.sock. If DOCKER_TLS_VERIFY is set, the connection
 uses TLS with the client certificate in DOCKER_CERT_PATH or ~/.docker.")]
 pub(super) struct Args {
     #[command(flatten)]
-    recipe: RecipeArgs,
+    source: SourceArgs,
     /// Daemon: unix:///PATH or tcp://HOST:PORT [default: see below]
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
@@ -58,50 +54,48 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let naming = "--name and --tag are only for recipes; use --reference";
+    let recipe = args.source.recipe(naming)?;
+    if recipe.is_some() && args.reference.is_some() {
+        return Err(UsageError(
+            "--reference is only for images; for a recipe, use --name and --tag",
+        )
+        .into());
+    }
     let options = Options {
-        threads: args.recipe.threads(),
-        cache: args.recipe.cache(),
+        threads: args.source.build.threads(),
+        cache: args.source.build.cache(),
         whole: args.whole,
         timeout: Duration::from_secs(args.timeout),
     };
     let line = StatusLine::new();
-    line.set(format!("loading {}", text::path(&args.recipe.recipe)));
+    line.set(format!("loading {}", text::path(&args.source.source)));
     let loaded = block_on(async {
         let (engine, platform) = connect(args.host.as_deref()).await?;
         let platform = args.platform.as_ref().unwrap_or(&platform);
-        Ok(load(&engine, source(args, platform)?, options).await?)
+        Ok(load(&engine, source(args, recipe.as_ref(), platform)?, options).await?)
     });
     drop(line);
     print(&loaded?, args.json)
 }
 
 /// Returns the recipe or image to load; of several platforms, the one for `platform`.
-fn source(args: &Args, platform: &Platform) -> anyhow::Result<Source> {
-    let path = &args.recipe.recipe;
-    if !is_recipe(path) {
-        if args.recipe.overrides() != Overrides::default() {
-            return Err(UsageError("--name and --tag are for recipes; use --reference").into());
-        }
-        let image = open_image(args, platform)?;
-        let reference = reference(args, &image)?;
-        return Ok(Source::Image(Box::new(image), reference));
+fn source(args: &Args, recipe: Option<&RecipeArgs>, platform: &Platform) -> anyhow::Result<Source> {
+    if let Some(recipe) = recipe {
+        return Ok(Source::Plan(Box::new(recipe.plan(platform)?)));
     }
-    if args.reference.is_some() {
-        return Err(UsageError(
-            "--reference is only for images; for a recipe, use --name and --tag",
-        )
-        .into());
-    }
-    Ok(Source::Plan(Box::new(args.recipe.plan(platform)?)))
+    let image = open_image(args, platform)?;
+    let reference = reference(args, &image)?;
+    Ok(Source::Image(Box::new(image), reference))
 }
 
 /// Opens the image that has the requested name, or else the only image, which has none.
 fn open_image(args: &Args, platform: &Platform) -> anyhow::Result<Image> {
-    let location = location(&args.recipe.recipe)?;
+    let location = location(&args.source.source)?;
     let platform = Some(platform.clone());
-    let limits = args.recipe.limits();
+    let limits = args.source.build.limits();
     let any = ImageSelector { platform, limits, ..ImageSelector::default() };
-    let access = args.recipe.access();
+    let access = args.source.build.access();
     let is_file = location.path().is_some() && location.name_in_file().is_none();
     let Some(reference) = args.reference.as_ref().filter(|_| is_file) else {
         return selected(args, access.open_location(&location, &any)?);
@@ -123,7 +117,7 @@ fn reference(args: &Args, image: &Image) -> anyhow::Result<Reference> {
     match (&args.reference, image.references.first()) {
         (Some(reference), _) => Ok(reference.clone()),
         (None, Some(first)) => first.parse().with_context(|| {
-            let (path, first) = (text::path(&args.recipe.recipe), text::quote(first));
+            let (path, first) = (text::path(&args.source.source), text::quote(first));
             format!("{path} has an invalid image reference {first}; use --reference NAME:TAG")
         }),
         (None, None) => {

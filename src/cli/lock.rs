@@ -28,10 +28,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    if args.recipe.is_locked() {
+    if args.recipe.build.is_locked() {
         return Err(UsageError("lock writes seatrial.lock; --locked is for other commands").into());
     }
-    let access = args.recipe.access();
+    let access = args.recipe.build.access();
     let recipes = args.recipe.read_all()?;
     let base = |recipe: &crate::build::Recipe| match &recipe.from_image {
         Some(Location::Registry(reference)) if reference.digest.is_none() => {
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         writeln!(output, "no base image has a tag in a registry; there is nothing to lock")?;
         return Ok(());
     };
-    let limits = args.recipe.limits();
+    let limits = args.recipe.build.limits();
     let locked = lock::lock(&recipe.path, access.registries()?, &references, limits, args.update)?;
     for Locked { image, before } in locked {
         let change = before.map(|digest| format!(" (was {digest})")).unwrap_or_default();

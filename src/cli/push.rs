@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::args::{CompressArg, RecipeArgs, is_recipe};
+use super::args::{CompressArg, RecipeArgs, SourceArgs};
 use super::exit::UsageError;
 use super::images::location;
 use super::output::prepare_and_note;
@@ -21,10 +21,6 @@ use crate::text;
 
 /// Builds a recipe's image, or takes an image, and sends it to registries
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("recipe", |argument| argument
-    .index(1)
-    .value_name("RECIPE|IMAGE")
-    .help("Recipe (.toml, .json or `-`), or image as for copy")))]
 #[command(after_help = "\
 Examples:
   seatrial push app.toml                       # to the recipe's name and tag
@@ -39,7 +35,7 @@ Only blobs that the registry does not have are sent. Layers are compressed once
 and kept in the cache. Tags are set when everything else is there.")]
 pub(super) struct Args {
     #[command(flatten)]
-    recipe: RecipeArgs,
+    source: SourceArgs,
 
     /// Where to push to: `[registry/]repository[:tag]` [default: name and tags of
     /// the recipe or image]
@@ -86,43 +82,44 @@ impl Args {
                 Some(TypesArg::Docker) => MediaTypes::Docker,
             },
             dry_run: self.dry_run,
-            threads: self.recipe.threads(),
+            threads: self.source.build.threads(),
         }
     }
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let report = match is_recipe(&args.recipe.recipe) {
-        true => push_recipe(args)?,
-        false => push_image(args)?,
+    let naming = "--name and --tag are only for recipes; name a REFERENCE";
+    let report = match args.source.recipe(naming)? {
+        Some(recipe) => push_recipe(args, &recipe)?,
+        None => push_image(args)?,
     };
     print(args, &report)
 }
 
-fn push_recipe(args: &Args) -> anyhow::Result<PushReport> {
+fn push_recipe(args: &Args, recipe: &RecipeArgs) -> anyhow::Result<PushReport> {
     if args.platform.is_some() {
         return Err(UsageError("--platform is only for images; a recipe has platforms").into());
     }
-    let cache = args.recipe.cache();
-    let recipes = args.recipe.read_all()?;
+    let cache = recipe.build.cache();
+    let recipes = recipe.read_all()?;
     let targets = match &*args.references {
         [] => recipes.iter().filter_map(own_target).collect(),
         given => given.to_vec(),
     };
-    let access = args.recipe.access_for(&targets);
+    let access = recipe.build.access_for(&targets);
     let access = if args.dry_run { access.reading() } else { access };
-    let plan = |recipe| args.recipe.plan_recipe(recipe, &access);
+    let plan = |parsed| recipe.build.plan_recipe(parsed, &access);
     let plans = recipes.into_iter().map(plan).collect::<anyhow::Result<Vec<_>>>()?;
     let references = match (&*args.references, plans.first()) {
         ([], Some(plan)) => {
-            let own = build::references(plan, args.recipe.threads(), cache)?;
+            let own = build::references(plan, recipe.build.threads(), cache)?;
             own.iter().map(RemoteReference::from).collect()
         }
         (given, _) => given.to_vec(),
     };
     let (sbom, options) = (args.sbom.map(Into::into), args.options());
     let registries = access.registries()?;
-    let (_, report) = prepare_and_note(&plans, args.recipe.threads(), cache, |progress| {
+    let (_, report) = prepare_and_note(&plans, recipe.build.threads(), cache, |progress| {
         build::push(registries, &plans, &references, options, sbom, cache, progress)
     })?;
     Ok(report)
@@ -135,12 +132,10 @@ fn own_target(recipe: &Recipe) -> Option<RemoteReference> {
 }
 
 fn push_image(args: &Args) -> anyhow::Result<PushReport> {
-    if args.recipe.overrides() != build::Overrides::default() {
-        return Err(UsageError("--name and --tag are only for recipes; name a REFERENCE").into());
-    }
-    let access = args.recipe.access_for(&args.references);
+    let access = args.source.build.access_for(&args.references);
     let platform = args.platform.as_ref();
-    let source = access.source(&location(&args.recipe.recipe)?, platform, args.recipe.limits())?;
+    let source =
+        access.source(&location(&args.source.source)?, platform, args.source.build.limits())?;
     let references = match (&*args.references, source.own_reference()) {
         ([], Some(own)) => vec![RemoteReference::from(&own)],
         ([], None) => {
@@ -148,12 +143,12 @@ fn push_image(args: &Args) -> anyhow::Result<PushReport> {
         }
         (given, _) => given.to_vec(),
     };
-    let bar = BuildProgress::start(&text::path(&args.recipe.recipe));
+    let bar = BuildProgress::start(&text::path(&args.source.source));
     let options = CopyOptions {
         platform: args.platform.clone(),
-        threads: args.recipe.threads(),
+        threads: args.source.build.threads(),
         push: args.options(),
-        cache: args.recipe.cache(),
+        cache: args.source.build.cache(),
     };
     let progress: Progress = Arc::new(move |bytes| bar.add(bytes));
     // Other media types need other manifests.

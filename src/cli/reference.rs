@@ -27,14 +27,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let recipe = args.recipe.read()?;
-    let threads = args.recipe.threads();
+    let threads = args.recipe.build.threads();
     let mut references = recipe.references();
     if references.is_empty() {
-        let mut plan = args.recipe.plan_recipe(recipe, &args.recipe.access().reading())?;
+        let mut plan =
+            args.recipe.build.plan_recipe(recipe, &args.recipe.build.access().reading())?;
         let name = plan.recipe().name.base_name();
         let output = args.output.clone().unwrap_or_else(|| format!("{name}.tar").into());
         leave_out(std::slice::from_mut(&mut plan), output.metadata().ok().as_ref());
-        references = build::references(&plan, threads, args.recipe.cache())?;
+        references = build::references(&plan, threads, args.recipe.build.cache())?;
     }
     for reference in references {
         writeln!(stdout(), "{reference}")?;

@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         "failed to write the archive: standard output is a terminal; pipe it, as in: seatrial \
          stream RECIPE | docker load",
     )?;
-    let (threads, cache) = (args.recipe.threads(), args.recipe.cache());
+    let (threads, cache) = (args.recipe.build.threads(), args.recipe.build.cache());
     let options =
         Options { format: Format::Docker, compression: Compression::None, threads, cache };
     let mut plans = [args.recipe.plan(&Platform::host())?];

@@ -1,6 +1,8 @@
 //! Help, completions, and what a mistake in arguments or a recipe leads to.
 
 use crate::cli::{lab, shell};
+#[cfg(feature = "registry")]
+use crate::lab::Lab;
 #[cfg(feature = "vm")]
 use crate::lab::Run;
 
@@ -188,5 +190,28 @@ fn renamed_flags_are_errors_that_name_the_new_flags() {
             "error: unexpected argument '{old}' found\n\n  tip: '{old}' was renamed; use '{new}'\n"
         );
         assert!(run.stderr().starts_with(&expected), "{}", run.stderr());
+    }
+}
+
+#[cfg(feature = "registry")]
+#[test]
+fn arguments_that_only_recipes_have_are_errors_for_images() {
+    let lab = Lab::new();
+    lab.file("tree/file", "");
+    lab.build_with("name='x'\ntag='1'\ncontents='tree'\n", "image.tar", &[]);
+    // Found before anything is connected to: nobody listens there.
+    let mut commands = vec![["push", "image.tar", "localhost:1/x:1"]];
+    if cfg!(feature = "vm") {
+        commands.push(["load", "image.tar", "--host=tcp://localhost:1"]);
+    }
+    for command in commands {
+        for argument in ["--verify", "--locked", "--tag=2", "--name=y"] {
+            let run = lab.seatrial(command.iter().chain(&[argument]));
+            let (code, message) = (run.output.status.code(), run.stderr());
+            assert_eq!(code, Some(2), "{command:?} {argument}: {message}");
+            let flag = argument.split('=').next().unwrap();
+            let refused = message.contains(flag) && message.contains("only for recipes");
+            assert!(refused, "{command:?} {argument}: {message}");
+        }
     }
 }

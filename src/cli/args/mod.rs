@@ -2,6 +2,7 @@
 
 mod access;
 mod archive;
+mod build;
 #[cfg(feature = "vm")]
 mod engines;
 mod image;
@@ -20,14 +21,17 @@ mod threads;
 
 pub(super) use access::AccessArgs;
 pub(super) use archive::{CompressArg, FormatArg};
+pub(super) use build::BuildArgs;
+#[cfg(feature = "vm")]
+pub(super) use build::warn_of_cache_problem;
 #[cfg(feature = "vm")]
 pub(super) use engines::selected_engines;
 pub(super) use image::ImageArgs;
 pub(super) use limits::LimitArgs;
 #[cfg(feature = "registry")]
 pub(super) use login::SideLogin;
-#[cfg(feature = "vm")]
-pub(super) use recipe::warn_of_cache_problem;
+#[cfg(any(feature = "registry", feature = "vm"))]
+pub(super) use recipe::SourceArgs;
 pub(super) use recipe::{RecipeArgs, is_recipe};
 #[cfg(feature = "registry")]
 pub(super) use registry::RegistryArgs;

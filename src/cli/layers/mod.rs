@@ -21,15 +21,15 @@ use crate::text;
 use table::Row;
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let access = args.recipe.access().reading();
-    let plan = args.recipe.plan_recipe(args.recipe.read()?, &access)?;
+    let access = args.recipe.build.access().reading();
+    let plan = args.recipe.build.plan_recipe(args.recipe.read()?, &access)?;
     if !args.history.is_empty() {
         return history::run(args, &plan, &access);
     }
     let outline = plan.outline()?;
     let mut rows: Vec<Row> = outline.iter().map(row).collect();
     for other in &args.with {
-        let present = Present::read(other, args.recipe.limit_args(), &access)?;
+        let present = Present::read(other, args.recipe.build.limit_args(), &access)?;
         for (row, layer) in rows.iter_mut().zip(&outline) {
             if present.has(layer) {
                 row.shared_with.push(text::path(other).to_string());
