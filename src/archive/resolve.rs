@@ -1,11 +1,13 @@
 //! Symlinks within an image: where a path really is.
 
+use std::convert::Infallible;
+
 use super::entry::{display_path, join, parent_of};
 use super::tar::PATH_MAX;
 use super::tree::Node;
 
-/// The most symlinks that are followed in one path (as in Linux).
-const LINKS_MAX: usize = 40;
+/// The most symlinks that are followed in one path, as in Linux.
+pub(crate) const LINKS_MAX: usize = 40;
 
 /// A path that cannot be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,12 +36,38 @@ pub fn resolve<'a>(
     path: &[u8],
     node_at: impl Fn(&[u8]) -> Option<&'a Node>,
 ) -> Result<Box<[u8]>, ResolveError> {
+    let lookup = |path: &[u8]| -> Result<Step, Infallible> {
+        Ok(match node_at(path) {
+            Some(Node::Symlink(target)) => Step::Symlink(target.to_vec()),
+            Some(Node::File) => Step::File,
+            Some(Node::Directory(_)) | None => Step::Other,
+        })
+    };
+    let Ok(resolved) = walk(path, true, lookup);
+    resolved
+}
+
+/// The node at a component of a path that [`walk`] follows.
+pub(crate) enum Step {
+    /// A symlink with this target.
+    Symlink(Vec<u8>),
+    /// A file, below which there is nothing.
+    File,
+    /// A directory, nothing, or anything that may be the last component.
+    Other,
+}
+
+/// Follows `path` component by component within the image, through symlinks; through one at its end
+/// only if `follow_last`. `lookup` returns the node at a path, or fails; then this does.
+pub(crate) fn walk<E>(
+    path: &[u8],
+    follow_last: bool,
+    mut lookup: impl FnMut(&[u8]) -> Result<Step, E>,
+) -> Result<Result<Box<[u8]>, ResolveError>, E> {
     let split = |path: &[u8]| -> Vec<Vec<u8>> {
         path.split(|b| *b == b'/').rev().map(<[u8]>::to_vec).collect()
     };
-    let mut remaining = split(path);
-    let mut resolved: Box<[u8]> = Box::default();
-    let mut links = 0;
+    let (mut remaining, mut resolved, mut links) = (split(path), Box::<[u8]>::default(), 0);
     while let Some(part) = remaining.pop() {
         match part.as_slice() {
             b"" | b"." => continue,
@@ -50,23 +78,24 @@ pub fn resolve<'a>(
             _ => {}
         }
         let next = join(&resolved, &part);
-        match node_at(&next) {
-            Some(Node::Symlink(target)) => {
+        let is_last = remaining.is_empty() && !follow_last;
+        match if is_last { Step::Other } else { lookup(&next)? } {
+            Step::Symlink(target) => {
                 links += 1;
                 if links > LINKS_MAX {
-                    return Err(ResolveError::Loop(path.into()));
+                    return Ok(Err(ResolveError::Loop(path.into())));
                 }
                 if target.starts_with(b"/") {
                     resolved = Box::default();
                 }
-                remaining.extend(split(target));
+                remaining.extend(split(&target));
             }
-            Some(Node::File) => return Err(ResolveError::File(path.into(), next)),
-            Some(Node::Directory(_)) | None => resolved = next,
+            Step::File => return Ok(Err(ResolveError::File(path.into(), next))),
+            Step::Other => resolved = next,
         }
         if resolved.len() > PATH_MAX {
-            return Err(ResolveError::TooLong(path.into()));
+            return Ok(Err(ResolveError::TooLong(path.into())));
         }
     }
-    Ok(resolved)
+    Ok(Ok(resolved))
 }

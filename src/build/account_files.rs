@@ -1,6 +1,7 @@
 //! The files with accounts of the image: read from the base and the contents, and written with the
 //! recipe's own.
 
+use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
@@ -13,13 +14,12 @@ use super::BuildError;
 use super::base::Base;
 use super::files::accounts::{Database, Owner};
 use super::files::{Account, ConflictRule, Creation, FileSource, OwnerSpec, PathAction};
-use super::image_path::ImagePath;
 use super::inputs::Content;
 use super::recipe::Recipe;
 use super::single_paths::FILE_MODE;
-use crate::archive::entry::{Xattrs, join, name_of, parent_of};
+use crate::archive::entry::Xattrs;
 use crate::archive::layer_tree::normalize;
-use crate::archive::resolve::resolve;
+use crate::archive::resolve::{Step, walk};
 use crate::archive::tar::MemberKind;
 use crate::archive::tar_file::TarFile;
 use crate::archive::tree::{Node, Tree};
@@ -27,8 +27,6 @@ use crate::archive::{ArchiveError, files, host};
 
 /// The files, in the order of [`Database::files`].
 const PATHS: [&str; 3] = ["etc/passwd", "etc/group", "etc/shadow"];
-/// The most symlinks to one of them that are followed.
-const LINKS_MAX: usize = 40;
 /// The size of the largest of them that is read, in bytes.
 const SIZE_MAX: u64 = 4 << 20;
 
@@ -180,17 +178,16 @@ fn of_base(base: &Base) -> Result<Files, BuildError> {
 
 /// The path of the file `path` in the base, after following symlinks such as those into a store.
 fn behind_links(tree: &Tree, path: &str) -> Option<String> {
-    let mut path: ImagePath = path.as_bytes().into();
-    for _ in 0..LINKS_MAX {
-        let parent = resolve(parent_of(&path), |path| tree.get(path)).ok()?;
-        path = join(&parent, name_of(&path));
-        match tree.get(&path)? {
-            Node::Symlink(target) if target.starts_with(b"/") => path = target.clone(),
-            Node::Symlink(target) => path = join(&parent, target),
-            Node::File | Node::Directory(_) => return String::from_utf8(path.into()).ok(),
-        }
-    }
-    None
+    let lookup = |path: &[u8]| -> Result<Step, Infallible> {
+        Ok(match tree.get(path) {
+            Some(Node::Symlink(target)) => Step::Symlink(target.to_vec()),
+            _ => Step::Other,
+        })
+    };
+    let Ok(found) = walk(path.as_bytes(), true, lookup);
+    let found = found.ok()?;
+    tree.get(&found)?;
+    String::from_utf8(found.into()).ok()
 }
 
 fn of_content(content: &Content) -> Result<Files, BuildError> {

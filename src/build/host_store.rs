@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::io::Errno;
 
+use crate::archive::resolve::LINKS_MAX;
 use crate::closure::{StoreDir, StorePath};
 
 /// A store, and the folder on this host that holds it. They may have different paths: then a
@@ -19,9 +20,6 @@ pub(super) struct HostStore<'a> {
     /// The canonical path of the folder.
     pub(super) source: &'a Path,
 }
-
-/// The most symlinks in a row that are followed, as in Linux.
-const MAX_LINKS: usize = 40;
 
 /// A path whose symlinks are being followed.
 struct Walk {
@@ -103,7 +101,7 @@ impl HostStore<'_> {
         let path = walk.resolved.join(name);
         if path.symlink_metadata()?.is_symlink() {
             walk.links += 1;
-            if walk.links > MAX_LINKS {
+            if walk.links > LINKS_MAX {
                 return Err(Errno::LOOP.into());
             }
             self.prepend(&path.read_link()?, walk);

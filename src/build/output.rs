@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::archive::ArchiveError;
+use crate::archive::resolve::LINKS_MAX;
 use crate::text;
 
 /// An output file that is being written. If it is dropped without [`persist`](Self::persist), it
@@ -35,13 +36,10 @@ enum Destination {
     Stream,
 }
 
-/// The most symlinks in a row that are followed, as in Linux.
-const MAX_LINKS: usize = 40;
-
 /// Follows symlinks at the end of `target`: what they lead to is written, and they stay.
 fn destination(target: &Path) -> Result<Destination, ArchiveError> {
     let mut path = target.to_owned();
-    for _ in 0..MAX_LINKS {
+    for _ in 0..LINKS_MAX {
         match path.symlink_metadata() {
             Ok(metadata) if metadata.is_symlink() => {
                 // `/proc/self/fd/1`, to which `/dev/stdout` leads, is not a path.

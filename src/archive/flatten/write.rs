@@ -7,9 +7,10 @@ use super::FileSystem;
 use super::paths::{Node, Position};
 use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;
-use crate::archive::entry::{Attributes, Entry, FileContent, Kind, join, parent_of};
+use crate::archive::entry::{Attributes, Entry, FileContent, Kind};
 use crate::archive::header::{self, END};
-use crate::archive::tar::{Member, MemberKind, PATH_MAX, TarReader};
+use crate::archive::resolve::{Step, walk};
+use crate::archive::tar::{Member, MemberKind, TarReader};
 use crate::archive::write::{copy, write_failed, write_padding};
 
 /// A path of a file system.
@@ -21,8 +22,6 @@ pub enum FoundPath {
     Entry(usize, Box<Member>),
 }
 
-/// The most symlinks that are followed in one path, as in Linux.
-const LINKS_MAX: usize = 40;
 /// The permissions of directories without an entry, as engines create them.
 const DIRECTORY_MODE: u32 = 0o755;
 
@@ -116,44 +115,20 @@ impl FileSystem {
 
     /// Resolves symlinks in the parents of `path`, which has no slash at either end, but not the
     /// last component. Components that do not exist stay as they are; `None` if symlinks form a
-    /// loop.
+    /// loop or make the path too long.
     ///
     /// # Errors
     /// If a layer cannot be read.
     pub fn resolve_parents(&self, path: &[u8]) -> Result<Option<Box<[u8]>>, ArchiveError> {
-        let split = |path: &[u8]| -> Vec<Vec<u8>> {
-            path.split(|b| *b == b'/').rev().map(<[u8]>::to_vec).collect()
-        };
-        let (mut remaining, mut resolved, mut links) = (split(path), Box::<[u8]>::default(), 0);
-        while let Some(part) = remaining.pop() {
-            match part.as_slice() {
-                b"" | b"." => continue,
-                b".." => {
-                    resolved = parent_of(&resolved).into();
-                    continue;
+        let lookup = |path: &[u8]| {
+            Ok(match self.find(path)? {
+                Some(FoundPath::Entry(_, member)) if member.kind == MemberKind::Symlink => {
+                    Step::Symlink(member.link)
                 }
-                _ => {}
-            }
-            let next = join(&resolved, &part);
-            let found = if remaining.is_empty() { None } else { self.find(&next)? };
-            let Some(FoundPath::Entry(_, member)) = found else {
-                resolved = next;
-                continue;
-            };
-            if member.kind != MemberKind::Symlink {
-                resolved = next;
-                continue;
-            }
-            links += 1;
-            if links > LINKS_MAX || member.link.len() + next.len() > PATH_MAX {
-                return Ok(None);
-            }
-            if member.link.starts_with(b"/") {
-                resolved = Box::default();
-            }
-            remaining.extend(split(&member.link));
-        }
-        Ok(Some(resolved))
+                _ => Step::Other,
+            })
+        };
+        Ok(walk(path, false, lookup)?.ok())
     }
 
     /// Whether there is a path `path`, which has no slash at either end.

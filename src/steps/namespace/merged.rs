@@ -8,10 +8,9 @@ use std::path::PathBuf;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fgetxattr, open, openat, readlinkat, statat};
 use rustix::io::Errno;
 
+use crate::archive::resolve::LINKS_MAX;
 use crate::steps::changes::OverlayFormat;
 
-/// The most symlinks that are followed in one path (as in Linux).
-const LINKS_MAX: usize = 40;
 /// The flags for folders. No link of the image is followed by Linux, so none leads to the host.
 const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);

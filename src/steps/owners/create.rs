@@ -14,9 +14,7 @@ use super::files::{Files, ImageFile};
 use super::notifications::Answer;
 use super::owner::Owner;
 use super::process::{NAMED, Process, named};
-
-/// The most symlinks that a path may lead through, as in Linux.
-const LINKS_MAX: usize = 40;
+use crate::archive::resolve::LINKS_MAX;
 
 /// A file that a system call creates.
 #[derive(Debug)]
