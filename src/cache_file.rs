@@ -8,10 +8,12 @@ use std::fs::{self, DirEntry, File, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use tempfile::{NamedTempFile, TempPath};
+
+use crate::cache_dir;
 
 /// The descriptors of this process as files, through which an unnamed file gets its name.
 const DESCRIPTORS: &str = "/proc/self/fd";
@@ -109,22 +111,49 @@ pub(crate) fn sweep(folder: &Path) -> Vec<DirEntry> {
 /// Removes the files in `folder` with the oldest modification times until the rest is within
 /// `limit` bytes, and unfinished files of processes that were killed.
 pub(crate) fn prune(folder: &Path, limit: u64) {
-    let mut files: Vec<_> = sweep(folder)
-        .into_iter()
-        .filter_map(|file| {
-            let metadata = file.metadata().ok()?;
-            Some((metadata.modified().ok()?, metadata.len(), file.path()))
-        })
-        .collect();
-    files.sort();
-    let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
-    for (_, size, path) in files {
+    let files = sweep(folder).into_iter().filter_map(|file| {
+        let metadata = file.metadata().ok()?;
+        Some((metadata.modified().ok()?, metadata.len(), file.path()))
+    });
+    remove_oldest(files.collect(), limit, remove_file);
+}
+
+/// Removes entries, the least recently used first, until the sizes of the rest are within `limit`
+/// together. Each entry has its last use, its size, and its path. `remove` returns whether it has
+/// removed the entry.
+pub(crate) fn remove_oldest(
+    mut entries: Vec<(SystemTime, u64, PathBuf)>,
+    limit: u64,
+    mut remove: impl FnMut(&Path) -> bool,
+) {
+    entries.sort();
+    let mut total: u64 = entries.iter().map(|(_, size, _)| size).sum();
+    for (_, size, path) in entries {
         if total <= limit {
             return;
         }
-        total = total.saturating_sub(size);
-        let _ = fs::remove_file(path);
+        if remove(&path) {
+            total = total.saturating_sub(size);
+        }
     }
+}
+
+/// Removes the file of an entry, which another process may have removed already.
+pub(crate) fn remove_file(path: &Path) -> bool {
+    let _ = fs::remove_file(path);
+    true
+}
+
+/// Opens the entry of a cache at `path`, if it is a file of this user, and marks it as used: the
+/// entries with the oldest modification times are removed first.
+pub(crate) fn open_used(path: &Path) -> Option<File> {
+    let file = File::options().read(true).write(true).open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() || !cache_dir::is_own(&metadata) {
+        return None;
+    }
+    let _ = file.set_modified(SystemTime::now());
+    Some(file)
 }
 
 /// Whether no process is writing the unfinished file at `path`.

@@ -4,16 +4,14 @@
 //! their digest while they are copied. Damaged ones are removed, and the least recently used ones
 //! when the cache exceeds its limit.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::thread;
-use std::time::SystemTime;
 
 use crossbeam_channel::bounded;
 
 use super::blob::FileSlice;
-use crate::cache_dir;
 use crate::cache_file::{self, NewFile};
 use crate::image::digest::Hasher;
 use crate::image::{DiffId, Digest};
@@ -57,13 +55,7 @@ impl BlobCache {
     /// Returns the compressed layer with the diff ID `diff_id`.
     pub fn get(&self, diff_id: DiffId) -> Option<CachedBlob> {
         let path = self.folder.join(diff_id.0.hex());
-        let file = File::options().read(true).write(true).open(&path).ok()?;
-        if !cache_dir::is_own(&file.metadata().ok()?) {
-            return None;
-        }
-        // `prune` removes the files with the oldest modification times.
-        let _ = file.set_modified(SystemTime::now());
-        let whole = FileSlice::cached(file).ok()?;
+        let whole = FileSlice::cached(cache_file::open_used(&path)?).ok()?;
         let Some(size) = whole.len().checked_sub(DIGEST_SIZE) else {
             let _ = fs::remove_file(path);
             return None;

@@ -4,10 +4,9 @@
 //! An entry is made when a layer was read and its digests were correct. It is found by both of
 //! them, and says nothing about the layer's bytes: these are checked when they are read.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 use crate::archive::blob::LayerBlob;
 use crate::archive::verify::VerifiedLayer;
@@ -38,19 +37,12 @@ impl BaseLayerCache {
     pub(super) fn get(&self, layer: &LayerBlob) -> Option<VerifiedLayer> {
         let name = name(layer)?;
         let path = self.folder.as_ref()?.join(&name);
-        let mut file = File::options().read(true).write(true).open(&path).ok()?;
-        let metadata = file.metadata().ok()?;
-        if !cache_dir::is_own(&metadata) || metadata.len() > FOLDER_MAX {
-            return None;
-        }
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).ok()?;
+        cache_file::open_used(&path)?.take(FOLDER_MAX).read_to_end(&mut bytes).ok()?;
         let found = decode(&name, &bytes);
         if found.is_none() {
             let _ = fs::remove_file(path);
         }
-        // `prune` removes the files with the oldest modification times.
-        let _ = file.set_modified(SystemTime::now());
         found
     }
 

@@ -3,7 +3,7 @@
 //! The cache only saves time. If it fails, the build goes on without it, and the output is the
 //! same. Any number of processes may use it at once, because files appear complete or not at all.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -83,13 +83,12 @@ impl DiskCache {
         if files.len() <= MAX_DIFF_IDS {
             return;
         }
-        let modified =
-            |file: &fs::DirEntry| file.metadata().and_then(|metadata| metadata.modified()).ok();
-        let mut files: Vec<_> = files.iter().map(|file| (modified(file), file.path())).collect();
-        files.sort();
-        for (_, path) in &files[..files.len() - MAX_DIFF_IDS / 2] {
-            let _ = fs::remove_file(path);
-        }
+        let entries = files.iter().filter_map(|file| {
+            let used = file.metadata().ok()?.modified().ok()?;
+            Some((used, 1, file.path()))
+        });
+        let limit = MAX_DIFF_IDS as u64 / 2;
+        cache_file::remove_oldest(entries.collect(), limit, cache_file::remove_file);
     }
 }
 
@@ -111,11 +110,7 @@ impl LayerCache for DiskCache {
         }
         let key = key(fingerprint);
         let path = self.diff_ids.as_ref()?.join(key.hex());
-        let file = File::open(&path).ok()?;
-        if !cache_dir::is_own(&file.metadata().ok()?) {
-            return None;
-        }
-        let text = io::read_to_string(file).ok()?;
+        let text = io::read_to_string(cache_file::open_used(&path)?).ok()?;
         let diff_id = text.split(' ').next().and_then(|text| text.parse().ok()).map(DiffId);
         let Some(diff_id) = diff_id.filter(|diff_id| entry_text(&key, *diff_id) == text) else {
             let _ = fs::remove_file(path);

@@ -1,7 +1,7 @@
 //! The layer cache: it saves work, and never changes the output.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use sha2::{Digest, Sha256};
 
@@ -56,6 +56,17 @@ fn a_cached_layer_is_not_hashed_again_and_the_output_is_the_same() {
     let verified = lab.build_with(RECIPE, "verified.tar", &["--verify"]);
     assert_eq!(verified.bytes, plain.bytes);
     assert_eq!(lab.build(RECIPE).bytes, plain.bytes, "--verify writes the cache");
+}
+
+#[test]
+fn an_entry_that_is_used_counts_as_recent() {
+    let lab = lab_with_cache();
+    // The entries with the oldest times are removed when there are too many.
+    let entry = &lab.cached_files("layers")[0];
+    let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    fs::File::options().write(true).open(entry).unwrap().set_modified(old).unwrap();
+    lab.build(RECIPE);
+    assert!(entry.metadata().unwrap().modified().unwrap() > old);
 }
 
 /// The warning about a cache that cannot be used, if there is one, of a build in `lab` that gives

@@ -8,12 +8,12 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::holder::UserNamespace;
 use super::{unpack, work};
-use crate::cache_dir;
 use crate::image::Digest;
 use crate::steps::StepError;
 use crate::steps::cache::STEPS;
 use crate::steps::owners::Special;
 use crate::steps::runner::LowerLayer;
+use crate::{cache_dir, cache_file};
 
 /// The folder within the cache that contains unpacked layers, with one for each set of IDs.
 const ROOTFS: &str = "rootfs";
@@ -120,19 +120,14 @@ impl<'n> Rootfs<'n> {
             let used = size.metadata().ok()?.modified().ok()?;
             Some((used, fs::read_to_string(size).ok()?.parse().ok()?, entry.path()))
         };
-        let mut layers: Vec<_> = entries.filter_map(layer).collect();
-        layers.sort();
-        let mut total: u64 = layers.iter().map(|(_, size, _)| size).sum();
-        for (_, size, folder) in layers {
-            if total <= LIMIT {
-                return;
+        cache_file::remove_oldest(entries.filter_map(layer).collect(), LIMIT, |folder| {
+            let Ok(lock) = File::open(folder.join(SIZE)) else { return false };
+            let is_unused = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+            if is_unused {
+                work::remove(self.namespace, folder);
             }
-            let Ok(lock) = File::open(folder.join(SIZE)) else { continue };
-            if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                work::remove(self.namespace, &folder);
-                total -= size;
-            }
-        }
+            is_unused
+        });
     }
 }
 
