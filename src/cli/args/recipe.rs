@@ -89,7 +89,7 @@ impl RecipeArgs {
 #[cfg(any(feature = "registry", feature = "vm"))]
 #[derive(Clone, Debug, clap::Args)]
 pub(in crate::cli) struct SourceArgs {
-    /// Recipe (.toml, .json or `-`), or image as for copy
+    /// Recipe (.toml, .json or `-`), or image as for inspect
     #[arg(index = 1, value_name = "RECIPE|IMAGE")]
     pub(in crate::cli) source: PathBuf,
 
