@@ -2,7 +2,9 @@
 
 use std::io::{Seek, SeekFrom};
 
-use reqwest::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, RANGE};
+use reqwest::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, RANGE,
+};
 use reqwest::{Method, Response, StatusCode};
 
 use super::RegistryError;
@@ -118,24 +120,36 @@ pub(super) async fn document(
     let request = Request::new(Method::GET, url, &scope);
     let mut attempts = Attempts::default();
     let (bytes, found) = loop {
-        let (_, bytes) = client.receive(&request, DOCUMENT_MAX).await?;
+        let (headers, bytes) = client.receive(&request, DOCUMENT_MAX).await?;
         let found = Digest::of(&bytes);
-        let is_short = found != descriptor.digest && (bytes.len() as u64) < descriptor.size;
-        match attempts.next(0).filter(|_| is_short) {
+        // An answer without a length ends with its connection, which may break.
+        let is_cut = found != descriptor.digest
+            && (bytes.len() as u64) < descriptor.size
+            && !headers.contains_key(CONTENT_LENGTH);
+        match attempts.next(0).filter(|_| is_cut) {
             Some(attempt) => client.pause(retry::pause(attempt, None), None).await,
             None => break (bytes, found),
         }
     };
-    let expected = descriptor.digest;
-    if expected != found {
-        return Err(RegistryError::Corrupted {
-            what: blob_name(client, expected),
-            expected,
-            found,
-        });
-    }
-    store.insert(expected, &bytes);
+    check_digest(client, descriptor, found)?;
+    store.insert(found, &bytes);
     Ok(bytes)
+}
+
+/// Checks the digest of a blob that was received.
+fn check_digest(
+    client: &Client,
+    descriptor: &Descriptor,
+    found: Digest,
+) -> Result<(), RegistryError> {
+    let expected = descriptor.digest;
+    match found == expected {
+        true => Ok(()),
+        false => {
+            let what = blob_name(client, expected);
+            Err(RegistryError::Corrupted { what, expected, found })
+        }
+    }
 }
 
 fn blob_name(client: &Client, digest: Digest) -> String {
@@ -162,13 +176,14 @@ pub(super) async fn blob(
         hasher: Hasher::default(),
         received: 0,
         arrived: 0,
+        is_cut: false,
         progress,
     };
     let mut attempts = Attempts::default();
     while let Err(error) = download.receive().await {
         // A registry that went silent before it sent anything stays silent.
         let is_silent = matches!(error, RegistryError::Timeout { .. }) && download.arrived == 0;
-        if is_silent || !error.is_interruption() {
+        if is_silent || !(download.is_cut || error.is_interruption()) {
             return Err(error);
         }
         if download.received == descriptor.size {
@@ -180,15 +195,8 @@ pub(super) async fn blob(
             None => return Err(error),
         }
     }
-    let (expected, found) = (descriptor.digest, download.hasher.finish());
-    if expected != found {
-        return Err(RegistryError::Corrupted {
-            what: blob_name(client, expected),
-            expected,
-            found,
-        });
-    }
-    store.finish(download.blob, expected)
+    check_digest(client, descriptor, download.hasher.finish())?;
+    store.finish(download.blob, descriptor.digest)
 }
 
 /// A blob that is being fetched.
@@ -200,13 +208,16 @@ struct Download<'a> {
     received: u64,
     /// The number of bytes of this attempt.
     arrived: u64,
+    /// Whether the answer of this attempt, which had no length, ended early: such an answer ends
+    /// with its connection, which may break.
+    is_cut: bool,
     progress: &'a (dyn Fn(u64) + Sync),
 }
 
 impl Download<'_> {
     /// Receives the rest of the blob.
     async fn receive(&mut self) -> Result<(), RegistryError> {
-        self.arrived = 0;
+        (self.arrived, self.is_cut) = (0, false);
         let Self { client, descriptor, .. } = *self;
         let scope = Scope::of(&client.repository, Access::Pull);
         let url = client.url(&format!("blobs/{}", descriptor.digest))?;
@@ -224,6 +235,7 @@ impl Download<'_> {
             }
             self.restart()?;
         }
+        let has_length = response.headers().contains_key(CONTENT_LENGTH);
         let mut pace = Pace::begin(client.idle);
         while let Some(chunk) = client.chunk(&mut response, &mut pace).await? {
             self.received += chunk.len() as u64;
@@ -245,6 +257,7 @@ impl Download<'_> {
                 format!("it has {found} bytes, but {expected} according to its descriptor");
             return Err(RegistryError::invalid(blob, problem));
         }
+        self.is_cut = !has_length;
         Err(wrong_size(client, descriptor, self.received))
     }
 

@@ -55,14 +55,9 @@ impl RegistryError {
         matches!(self, Self::Unreachable { source, .. } if !refuses_certificate(&**source))
     }
 
-    /// Whether a transfer broke, so that it can be continued. The end of an answer without a length
-    /// is that of its connection.
+    /// Whether a transfer broke, so that it can be continued.
     pub(super) fn is_interruption(&self) -> bool {
-        match self {
-            Self::Timeout { .. } | Self::Slow { .. } => true,
-            Self::WrongSize { expected, found, .. } => found < expected,
-            _ => self.is_broken_connection(),
-        }
+        self.is_broken_connection() || matches!(self, Self::Timeout { .. } | Self::Slow { .. })
     }
 
     /// Whether the reader of the output closed it.

@@ -177,6 +177,14 @@ fn lies_about_digests_and_sizes_are_found() {
     let expected = "is corrupted: it has only 100 of the 1024 bytes of its descriptor";
     assert!(message.contains(expected), "{message}");
     assert_eq!(shorter.count("GET", &digest(&[0; 1024])), 6, "the usual number of attempts");
+    let complete = liar(move |request, answer| match answer {
+        Reply::Answer { body, .. } if blob(request) && body.len() == 1024 => {
+            Some(Reply::new(200, &[], vec![0; 100]))
+        }
+        _ => None,
+    });
+    assert!(pull_fails(&complete, 2).contains(expected));
+    assert_eq!(complete.count("GET", &digest(&[0; 1024])), 1, "it has that length");
 
     let manifest = liar(|request, answer| match answer {
         Reply::Answer { body, .. } if request.target.contains("/manifests/") => {
