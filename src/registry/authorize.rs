@@ -1,7 +1,7 @@
 //! The authorization of requests: passwords, and bearer tokens from a token server.
 
-use reqwest::header::{HeaderMap, LOCATION};
-use reqwest::{Method, StatusCode, Url};
+use reqwest::header::LOCATION;
+use reqwest::{Method, Response, StatusCode, Url};
 
 use super::body::Body;
 use super::client::{Client, REDIRECTS_MAX};
@@ -51,39 +51,36 @@ impl Client {
         scope: &Scope,
     ) -> Result<TokenAnswer, RegistryError> {
         let mut url = self.token_server(realm)?;
-        let mut request = match &self.credentials {
-            Some(Credentials::IdentityToken(token)) => {
-                let words = scope.words().join(" ");
-                let mut form = Url::parse("form:").map_err(|_| self.unusable("credentials"))?;
-                form.query_pairs_mut()
-                    .append_pair("grant_type", "refresh_token")
-                    .append_pair("service", service.unwrap_or_default())
-                    .append_pair("client_id", CLIENT_ID)
-                    .append_pair("scope", &words)
-                    .append_pair("refresh_token", token.expose());
-                let form = form.query().unwrap_or_default().to_owned();
-                let media_type = "application/x-www-form-urlencoded";
-                let none = Scope::default();
-                let request = Request::new(Method::POST, url, &none);
-                let mut request = request.body(Body::Bytes(form.into()), media_type);
-                request.has_credentials = true;
-                return self.token_answer(&request, None, scope).await;
-            }
-            _ => {
-                let mut query = url.query_pairs_mut();
-                if let Some(service) = service {
-                    query.append_pair("service", service);
-                }
-                for word in scope.words() {
-                    query.append_pair("scope", &word);
-                }
-                drop(query);
-                Request::new(Method::GET, url, scope)
-            }
-        };
-        request.headers = HeaderMap::new();
+        if let Some(Credentials::IdentityToken(token)) = &self.credentials {
+            let (form, none) = (self.token_form(token, service, scope)?, Scope::default());
+            let request = Request::new(Method::POST, url, &none);
+            let mut request = request.body(form, "application/x-www-form-urlencoded");
+            request.has_credentials = true;
+            return self.token_answer(&request, None, scope).await;
+        }
+        let words = scope.words().into_iter().map(|word| ("scope", word));
+        let service = service.map(|service| ("service", service.to_owned()));
+        url.query_pairs_mut().extend_pairs(service.into_iter().chain(words));
         let authorization = self.credentials.as_ref().and_then(token::basic);
+        let request = Request::new(Method::GET, url, scope);
         self.token_answer(&request, authorization.as_ref(), scope).await
+    }
+
+    /// The form that exchanges the identity token `token` for one for `scope`.
+    fn token_form(
+        &self,
+        token: &Secret,
+        service: Option<&str>,
+        scope: &Scope,
+    ) -> Result<Body, RegistryError> {
+        let mut form = Url::parse("form:").map_err(|_| self.unusable("credentials"))?;
+        form.query_pairs_mut()
+            .append_pair("grant_type", "refresh_token")
+            .append_pair("service", service.unwrap_or_default())
+            .append_pair("client_id", CLIENT_ID)
+            .append_pair("scope", &scope.words().join(" "))
+            .append_pair("refresh_token", token.expose());
+        Ok(Body::Bytes(form.query().unwrap_or_default().to_owned().into()))
     }
 
     /// Sends `request` to the token server, again if the connection breaks.
@@ -110,32 +107,9 @@ impl Client {
         authorization: Option<&Secret>,
         scope: &Scope,
     ) -> Result<TokenAnswer, RegistryError> {
-        let mut request = request.clone();
-        let (mut attempt, mut redirects, mut authorization) = (0, 0, authorization);
-        let response = loop {
-            let response = self.exchange(&request, authorization).await?;
-            let redirected = response.status().is_redirection()
-                && request.method == Method::GET
-                && response.headers().contains_key(LOCATION);
-            if redirected && redirects < REDIRECTS_MAX {
-                let target = self.location(&request.url, &response)?;
-                if target.origin() != request.url.origin() {
-                    authorization = None;
-                }
-                (request.url, redirects) = (target, redirects + 1);
-                continue;
-            }
-            if !retry::is_temporary(response.status()) || attempt + 1 == retry::ATTEMPTS {
-                break response;
-            }
-            let pause = retry::pause(attempt, Some(response.headers()));
-            let host = request.url.host_str().unwrap_or_default();
-            let server = format!("the token server {host}");
-            self.notices.pause(pause, &server, Some(response.status().as_u16())).await;
-            attempt += 1;
-        };
+        let response = self.send_to_token_server(request, authorization).await?;
         let status = response.status();
-        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let host = response.url().host_str().unwrap_or_default().to_owned();
         let body = self.read(response, TOKEN_MAX).await?;
         if status.is_success() {
             return serde_json::from_slice(&body)
@@ -154,6 +128,38 @@ impl Client {
         }
         let (registry, request) = (self.registry.clone(), format!("a token request to {host}"));
         Err(RegistryError::Status { registry, request, status: status.as_u16(), message })
+    }
+
+    /// Sends `request`, follows redirects, and repeats it if the token server is busy.
+    async fn send_to_token_server(
+        &self,
+        request: &Request<'_>,
+        authorization: Option<&Secret>,
+    ) -> Result<Response, RegistryError> {
+        let mut request = request.clone();
+        let (mut attempt, mut redirects, mut authorization) = (0, 0, authorization);
+        loop {
+            let response = self.exchange(&request, authorization).await?;
+            let redirected = response.status().is_redirection()
+                && request.method == Method::GET
+                && response.headers().contains_key(LOCATION);
+            if redirected && redirects < REDIRECTS_MAX {
+                let target = self.location(&request.url, &response)?;
+                if target.origin() != request.url.origin() {
+                    authorization = None;
+                }
+                (request.url, redirects) = (target, redirects + 1);
+                continue;
+            }
+            if !retry::is_temporary(response.status()) || attempt + 1 == retry::ATTEMPTS {
+                return Ok(response);
+            }
+            let pause = retry::pause(attempt, Some(response.headers()));
+            let host = request.url.host_str().unwrap_or_default();
+            let server = format!("the token server {host}");
+            self.notices.pause(pause, &server, Some(response.status().as_u16())).await;
+            attempt += 1;
+        }
     }
 
     /// The address of the token server, to which credentials may be sent.

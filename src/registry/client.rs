@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::sync::Mutex;
 
@@ -16,7 +15,6 @@ use super::hosts::{Host, OtherHosts};
 use super::mirrors::Mirrors;
 use super::notices::Notices;
 use super::options::RegistryOptions;
-use super::pace::Pace;
 use super::request::Request;
 use super::secret::{Credentials, Secret};
 use super::token::{Challenge, Tokens};
@@ -132,26 +130,6 @@ impl Client {
         }
     }
 
-    /// Sends `request` and reads its answer of at most `limit` bytes. Both are repeated if the
-    /// connection breaks.
-    pub(super) async fn receive(
-        &self,
-        request: &Request<'_>,
-        limit: usize,
-    ) -> Result<(HeaderMap, Vec<u8>), RegistryError> {
-        let mut attempt = 0;
-        loop {
-            let response = self.send(request, &[200]).await?;
-            let headers = response.headers().clone();
-            match self.read(response, limit).await {
-                Err(error) if error.is_broken_connection() && attempt + 1 < retry::ATTEMPTS => {}
-                content => return Ok((headers, content?)),
-            }
-            self.pause(retry::pause(attempt, None), None).await;
-            attempt += 1;
-        }
-    }
-
     /// Waits before the next attempt of a request that the registry answered with `status`.
     pub(super) async fn pause(&self, pause: Duration, status: Option<u16>) {
         self.notices.pause(pause, &format!("the registry {}", self.registry), status).await;
@@ -252,48 +230,5 @@ impl Client {
             return Err(self.protocol("it redirects from TLS to an address without"));
         }
         Ok(target)
-    }
-
-    /// The next piece of an answer; `None` at its end.
-    pub(super) async fn chunk(
-        &self,
-        response: &mut Response,
-        pace: &mut Pace,
-    ) -> Result<Option<Bytes>, RegistryError> {
-        loop {
-            let begin = Instant::now();
-            let chunk = tokio::time::timeout(pace.rest(), response.chunk()).await;
-            let failed = |error| self.unreachable(response.url(), error);
-            let chunk = match chunk.map(|chunk| chunk.map_err(failed)) {
-                Ok(Ok(Some(chunk))) => Some(chunk),
-                Ok(ended) => return ended,
-                Err(_) => None,
-            };
-            // The timer may be early by a fraction of a millisecond.
-            let waited = if chunk.is_none() { pace.rest() } else { begin.elapsed() };
-            let bytes = chunk.as_ref().map_or(0, Bytes::len);
-            let too_few = |bytes| self.timeout_after(response.url(), bytes);
-            pace.add(bytes, waited).map_err(too_few)?;
-            if chunk.is_some() {
-                return Ok(chunk);
-            }
-        }
-    }
-
-    /// Reads an answer of at most `limit` bytes.
-    pub(super) async fn read(
-        &self,
-        mut response: Response,
-        limit: usize,
-    ) -> Result<Vec<u8>, RegistryError> {
-        let (mut content, mut pace) = (Vec::new(), Pace::begin(self.idle));
-        while let Some(chunk) = self.chunk(&mut response, &mut pace).await? {
-            if content.len() + chunk.len() > limit {
-                let problem = format!("an answer has more than {} KiB", limit >> 10);
-                return Err(self.protocol(problem));
-            }
-            content.extend_from_slice(&chunk);
-        }
-        Ok(content)
     }
 }

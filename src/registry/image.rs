@@ -1,8 +1,9 @@
 //! Images in registries: which one a reference means, and its layers, which are fetched when they
 //! are read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::download::Document;
 use super::kind::{Kind, check_types, kind};
 use super::{Registries, RegistryError};
 use crate::archive::oci::{LayoutWriter, named, parse_index, parse_manifest, select_platform};
@@ -60,18 +61,8 @@ impl Registries {
     ) -> Result<RemoteImage, RegistryError> {
         let path = PathBuf::from(format!("docker://{reference}"));
         let (root, host) = self.document_and_host(reference).await?;
-        let (digest, mut document) = (root.digest, root);
-        let mut depth = 0;
-        while kind(&path, &document)? == Kind::Index {
-            depth += 1;
-            if depth > DEPTH_MAX {
-                let problem = format!("it has more than {DEPTH_MAX} levels of nested indexes");
-                return Err(RegistryError::invalid(path.display(), problem));
-            }
-            let index = parse_index(&path, &document.digest.to_string(), &document.bytes)?;
-            let selected = select_platform(&path, index.manifests, platform)?;
-            document = self.listed_document(reference, &selected).await?;
-        }
+        let digest = root.digest;
+        let document = self.manifest_in(&path, reference, root, platform).await?;
         let name = document.digest.to_string();
         let manifest = parse_manifest(&path, &name, &document.bytes)?;
         check_types(&path, &manifest)?;
@@ -103,6 +94,32 @@ impl Registries {
             manifest,
             host,
         })
+    }
+
+    /// The manifest of the image for `platform` in `root`, which is it or an index.
+    async fn manifest_in(
+        &self,
+        path: &Path,
+        reference: &RemoteReference,
+        root: Document,
+        platform: &Platform,
+    ) -> Result<Document, RegistryError> {
+        let mut document = root;
+        for _ in 0..DEPTH_MAX {
+            if kind(path, &document)? == Kind::Manifest {
+                return Ok(document);
+            }
+            let index = parse_index(path, &document.digest.to_string(), &document.bytes)?;
+            let selected = select_platform(path, index.manifests, platform)?;
+            document = self.listed_document(reference, &selected).await?;
+        }
+        match kind(path, &document)? {
+            Kind::Manifest => Ok(document),
+            Kind::Index => {
+                let problem = format!("it has more than {DEPTH_MAX} levels of nested indexes");
+                Err(RegistryError::invalid(path.display(), problem))
+            }
+        }
     }
 }
 

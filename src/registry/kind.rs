@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
 use super::RegistryError;
 use super::download::Document;
 use crate::archive::oci::{is_index, is_manifest};
@@ -15,19 +18,26 @@ pub(super) enum Kind {
     Manifest,
 }
 
+/// The parts of a document that show its kind.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Typed {
+    #[serde(default)]
+    media_type: Option<String>,
+    #[serde(default)]
+    manifests: Option<IgnoredAny>,
+    #[serde(default)]
+    config: Option<IgnoredAny>,
+}
+
+/// The media type that a document has itself.
+pub(super) fn own_type(bytes: &[u8]) -> Option<String> {
+    serde_json::from_slice::<Typed>(bytes).ok()?.media_type.filter(|own| !own.is_empty())
+}
+
 /// Whether `document` is an index or a manifest: by its own media type, or else by the one that the
 /// registry sent with it.
 pub(super) fn kind(path: &Path, document: &Document) -> Result<Kind, RegistryError> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Typed {
-        #[serde(default)]
-        media_type: Option<String>,
-        #[serde(default)]
-        manifests: Option<serde::de::IgnoredAny>,
-        #[serde(default)]
-        config: Option<serde::de::IgnoredAny>,
-    }
     let invalid = |problem: String| RegistryError::invalid(path.display(), problem);
     let typed: Typed = serde_json::from_slice(&document.bytes)
         .map_err(|error| invalid(format!("its manifest is not JSON: {error}")))?;

@@ -35,6 +35,7 @@ mod notices;
 mod options;
 mod pace;
 mod push;
+mod read;
 mod request;
 mod retry;
 mod secret;

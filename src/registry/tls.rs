@@ -3,7 +3,6 @@
 //! containers-certs.d(5)).
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 
 use super::RegistryError;
-use super::mirrors::user_file;
+use super::mirrors::{is_absent, user_file};
 use crate::any_certificate::AnyCertificate;
 use crate::document;
 use crate::own_certificate::OwnCertificate;
@@ -86,11 +85,6 @@ impl Certificates {
         }
         Ok(())
     }
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
-    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, RegistryError> {

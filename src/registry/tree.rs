@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use futures_util::{StreamExt, stream};
 
 use super::image::PARALLEL;
-use super::kind::{Kind, kind};
+use super::kind::{Kind, kind, own_type};
 use super::{Registries, RegistryError};
 use crate::archive::blob::FileSlice;
 use crate::archive::oci::{BlobSource, ImageTree};
@@ -45,9 +45,7 @@ impl Registries {
         let root = Descriptor::new(media_type, document.digest, document.bytes.len() as u64);
         ImageTree::read(&path, root, platform, &Repository { registries: self, reference })
     }
-}
 
-impl Registries {
     /// Fetches the blobs of `tree` that are not cached, several at once, so that reading them later
     /// waits for nothing.
     ///
@@ -78,16 +76,6 @@ impl Registries {
         self.0.prune();
         Ok(())
     }
-}
-
-/// The media type that a document has itself.
-fn own_type(bytes: &[u8]) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Typed {
-        media_type: Option<String>,
-    }
-    serde_json::from_slice::<Typed>(bytes).ok()?.media_type.filter(|own| !own.is_empty())
 }
 
 impl BlobSource for Repository<'_> {

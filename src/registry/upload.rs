@@ -20,9 +20,7 @@ pub(super) const ACCEPTED: [u16; 4] = [200, 201, 202, 204];
 pub(super) async fn exists(client: &Client, digest: Digest) -> Result<bool, RegistryError> {
     // The permission to push, so that one token is enough for everything.
     let scope = Scope::of(&client.repository, Access::Push);
-    let url = client.url(&format!("blobs/{digest}"))?;
-    let response = client.send(&Request::new(Method::HEAD, url, &scope), &[200, 404]).await?;
-    Ok(response.status() == StatusCode::OK)
+    has_blob(client, &client.repository, digest, &scope).await
 }
 
 /// Whether the repository `from` of the same registry has the blob `digest`.
@@ -31,9 +29,17 @@ pub(super) async fn is_in(
     from: &str,
     digest: Digest,
 ) -> Result<bool, RegistryError> {
-    let scope = Scope::of(from, Access::Pull);
-    let url = client.url_in(from, &format!("blobs/{digest}"))?;
-    let response = client.send(&Request::new(Method::HEAD, url, &scope), &[200, 404]).await?;
+    has_blob(client, from, digest, &Scope::of(from, Access::Pull)).await
+}
+
+async fn has_blob(
+    client: &Client,
+    repository: &str,
+    digest: Digest,
+    scope: &Scope,
+) -> Result<bool, RegistryError> {
+    let url = client.url_in(repository, &format!("blobs/{digest}"))?;
+    let response = client.send(&Request::new(Method::HEAD, url, scope), &[200, 404]).await?;
     Ok(response.status() == StatusCode::OK)
 }
 

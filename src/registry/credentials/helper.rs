@@ -33,6 +33,18 @@ struct HelperAnswer {
     secret: String,
 }
 
+impl HelperAnswer {
+    /// The credentials, if there are any.
+    fn credentials(self) -> Option<Credentials> {
+        let Self { username, secret } = self;
+        match (&*username, &*secret) {
+            (_, "") => None,
+            (TOKEN_USER, _) => Some(Credentials::IdentityToken(Secret::new(secret))),
+            _ => Some(Credentials::Password { username, password: Secret::new(secret) }),
+        }
+    }
+}
+
 /// The setting that names a credential helper.
 pub(super) struct Origin<'a> {
     /// The file.
@@ -79,14 +91,7 @@ pub(super) async fn ask(
     }
     let answer: HelperAnswer = serde_json::from_slice(&output)
         .map_err(|_| failed("its answer is not JSON with Username and Secret".to_owned()))?;
-    Ok(match (answer.username.as_str(), answer.secret.as_str()) {
-        (_, "") => None,
-        (TOKEN_USER, token) => Some(Credentials::IdentityToken(Secret::new(token))),
-        (name, password) => Some(Credentials::Password {
-            username: name.to_owned(),
-            password: Secret::new(password),
-        }),
-    })
+    Ok(answer.credentials())
 }
 
 /// The helper's status and answer; `None` if that is too long.

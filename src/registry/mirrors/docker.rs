@@ -1,13 +1,12 @@
 //! `daemon.json` of Docker: mirrors of Docker Hub, and registries without verified TLS.
 
-use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::settings::{document, failed, user_file};
+use super::settings::{document, failed, is_absent, user_file};
 use crate::document;
 use crate::image::RemoteReference;
 use crate::registry::RegistryError;
@@ -37,16 +36,7 @@ pub(super) fn read() -> Result<Daemon, RegistryError> {
     let content = match document::read(&path, document::MAX_SIZE) {
         Ok(content) => content,
         // The host's file is often for root alone.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound
-                    | io::ErrorKind::NotADirectory
-                    | io::ErrorKind::PermissionDenied
-            ) =>
-        {
-            return Ok(Daemon::default());
-        }
+        Err(error) if is_absent(&error) => return Ok(Daemon::default()),
         Err(error) => return Err(failed(&path, format!("failed to read it: {error}"))),
     };
     parse(&path, &content)

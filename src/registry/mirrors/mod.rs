@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use self::docker::Daemon;
 pub(super) use self::podman::Helpers;
 use self::podman::{Pull, Settings};
-pub(super) use self::settings::user_file;
+pub(super) use self::settings::{is_absent, user_file};
 use super::RegistryError;
 use super::endpoint::Endpoint;
 use crate::image::RemoteReference;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use self::rule::{Mirror, Place, Rule};
 pub(super) use self::rule::{Pull, find, find_host};
-use super::settings::{document, failed, user_file};
+use super::settings::{document, failed, is_absent, user_file};
 use crate::document;
 use crate::registry::RegistryError;
 use crate::text;
@@ -59,6 +59,34 @@ struct Registry {
     blocked: bool,
     mirror_by_digest_only: bool,
     mirror: Vec<MirrorEntry>,
+}
+
+impl Registry {
+    /// The rule that this table in the file `path` means.
+    fn rule(self, path: &Path) -> Result<Rule, RegistryError> {
+        let Self { prefix, location, insecure, blocked, mirror_by_digest_only, mirror } = self;
+        let prefix = if prefix.is_empty() { location.clone() } else { prefix };
+        if prefix.is_empty() {
+            return Err(failed(path, "a [[registry]] has neither location nor prefix"));
+        }
+        if location.is_empty() && !prefix.starts_with("*.") {
+            let prefix = text::quote(&prefix);
+            let problem = format!("the [[registry]] with prefix {prefix} has no location");
+            return Err(failed(path, problem));
+        }
+        let default = if mirror_by_digest_only { Pull::Digest } else { Pull::All };
+        let mirrors = mirror.into_iter().map(|mirror| Mirror {
+            place: Place::new(&mirror.location, mirror.insecure),
+            pull: mirror.pull_from_mirror.unwrap_or(default),
+        });
+        Ok(Rule {
+            place: Place::new(&location, insecure),
+            prefix,
+            blocked,
+            mirrors: mirrors.collect(),
+            path: path.to_owned(),
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -122,12 +150,6 @@ fn files(named: Option<&Path>) -> Result<Vec<PathBuf>, RegistryError> {
     Ok(files)
 }
 
-/// Whether a file or folder does not count: it does not exist, or this user may not read it.
-fn is_absent(error: &io::Error) -> bool {
-    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
-    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)
-}
-
 fn parse(path: &Path, content: &str) -> Result<Settings, RegistryError> {
     let file: File = document(path, content)?;
     let old = file.registries.registries();
@@ -136,33 +158,6 @@ fn parse(path: &Path, content: &str) -> Result<Settings, RegistryError> {
                        move all registries into [[registry]] tables";
         return Err(failed(path, problem));
     }
-    let rule = |entry: Registry| {
-        let Registry { prefix, location, insecure, blocked, mirror_by_digest_only, mirror } = entry;
-        let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
-        let prefix = prefix.unwrap_or_else(|| location.clone());
-        if prefix.is_empty() {
-            return Err(failed(path, "a [[registry]] has neither location nor prefix"));
-        }
-        if location.is_empty() && !prefix.starts_with("*.") {
-            let prefix = text::quote(&prefix);
-            return Err(failed(
-                path,
-                format!("the [[registry]] with prefix {prefix} has no location"),
-            ));
-        }
-        let default = if mirror_by_digest_only { Pull::Digest } else { Pull::All };
-        let mirrors = mirror.into_iter().map(|mirror| Mirror {
-            place: Place::new(&mirror.location, mirror.insecure),
-            pull: mirror.pull_from_mirror.unwrap_or(default),
-        });
-        Ok(Rule {
-            place: Place::new(&location, insecure),
-            prefix,
-            blocked,
-            mirrors: mirrors.collect(),
-            path: path.to_owned(),
-        })
-    };
     let old = old.into_iter().map(|(location, membership)| Rule {
         prefix: location.to_owned(),
         place: Place::new(location, membership.insecure),
@@ -170,7 +165,7 @@ fn parse(path: &Path, content: &str) -> Result<Settings, RegistryError> {
         mirrors: Vec::new(),
         path: path.to_owned(),
     });
-    let new = file.registry.into_iter().map(rule);
+    let new = file.registry.into_iter().map(|entry| entry.rule(path));
     let rules = old.map(Ok).chain(new).collect::<Result<_, _>>()?;
     let helpers = Helpers { names: file.credential_helpers, path: path.to_owned() };
     Ok(Settings { rules, helpers })

@@ -1,5 +1,6 @@
 //! The files with the settings of other programs.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -13,6 +14,12 @@ pub(in crate::registry) fn user_file(name: &str) -> Option<PathBuf> {
     let home = || Some(Path::new(&variable("HOME")?).join(".config"));
     let config = variable("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);
     Some(config?.join(name))
+}
+
+/// Whether a file or folder does not count: it does not exist, or this user may not read it.
+pub(in crate::registry) fn is_absent(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)
 }
 
 /// The error that the file `path` has a problem.

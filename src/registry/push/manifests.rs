@@ -34,10 +34,14 @@ impl Pusher {
             self.registries.run(self.send_documents(&documents))?;
             self.registries.known().prune();
         }
+        Ok(self.report(digest, self.notes()))
+    }
+
+    /// The result of pushing what has the digest `digest`.
+    pub(super) fn report(&self, digest: Digest, notes: Vec<String>) -> PushReport {
         let pushed = self.targets.iter().map(|target| target.report(digest)).collect();
         let attached = self.attachments.iter().map(artifact::Attachment::report).collect();
-        let notes = self.notes();
-        Ok(PushReport { digest, pushed, attached, notes, dry_run: self.options.dry_run })
+        PushReport { digest, pushed, attached, notes, dry_run: self.options.dry_run }
     }
 
     /// Notes about what was left out.

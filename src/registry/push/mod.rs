@@ -85,20 +85,7 @@ impl Registries {
             let problem = "Docker's media types have no layers in zstd; use gzip, or OCI's types";
             return Err(RegistryError::Usage(problem.to_owned()));
         }
-        let mut grouped: Vec<(RemoteReference, Vec<String>)> = Vec::new();
-        for reference in references {
-            if reference.digest.is_some() {
-                let problem = format!("{reference}: an image is pushed to a tag, not to a digest");
-                return Err(RegistryError::Usage(problem));
-            }
-            let tag = reference.manifest_name();
-            match grouped.iter_mut().find(|(known, _)| known.name() == reference.name()) {
-                Some((_, tags)) if tags.contains(&tag) => {}
-                Some((_, tags)) => tags.push(tag),
-                None => grouped.push((reference.clone(), vec![tag])),
-            }
-        }
-        let targets = grouped
+        let targets = by_repository(references)?
             .into_iter()
             .map(|(reference, tags)| self.run(self.target(reference, tags, options.dry_run)));
         let targets: Vec<Target> = targets.collect::<Result<_, _>>()?;
@@ -129,11 +116,31 @@ impl Registries {
     }
 }
 
+/// The repositories of `references`, each with its tags.
+fn by_repository(
+    references: &[RemoteReference],
+) -> Result<Vec<(RemoteReference, Vec<String>)>, RegistryError> {
+    let mut grouped: Vec<(RemoteReference, Vec<String>)> = Vec::new();
+    for reference in references {
+        if reference.digest.is_some() {
+            let problem = format!("{reference}: an image is pushed to a tag, not to a digest");
+            return Err(RegistryError::Usage(problem));
+        }
+        let tag = reference.manifest_name();
+        match grouped.iter_mut().find(|(known, _)| known.name() == reference.name()) {
+            Some((_, tags)) if tags.contains(&tag) => {}
+            Some((_, tags)) => tags.push(tag),
+            None => grouped.push((reference.clone(), vec![tag])),
+        }
+    }
+    Ok(grouped)
+}
+
 impl Pusher {
     /// Adds a layer to the image, and begins to send it.
     fn add_layer(&mut self, digest: Digest, bytes: FileSlice, codec: Codec) -> io::Result<()> {
         let size = bytes.len();
-        self.layers.push((descriptor(self.layer_type(codec), digest, size), bytes.clone()));
+        self.layers.push((Descriptor::new(self.layer_type(codec), digest, size), bytes.clone()));
         self.schedule(digest, Body::File(bytes))
     }
 
@@ -234,11 +241,6 @@ struct FinishedImage {
     layers: Vec<(Descriptor, FileSlice)>,
 }
 
-fn descriptor(media_type: String, digest: Digest, size: u64) -> Descriptor {
-    let (platform, artifact_type, annotations) = (None, None, None);
-    Descriptor { media_type, digest, size, platform, artifact_type, annotations }
-}
-
 impl Pusher {
     /// Ends the image, whose config is `config`. Its manifest has `annotations`, and its entry in
     /// an index of several images `entry_annotations`.
@@ -264,14 +266,13 @@ impl Pusher {
         self.schedule(digest, Body::Bytes(config.to_vec().into()))?;
         let layers = std::mem::take(&mut self.layers);
         let mut manifest = OciManifest::new(
-            descriptor(config_type.to_owned(), digest, config.len() as u64),
+            Descriptor::new(config_type, digest, config.len() as u64),
             layers.iter().map(|(layer, _)| layer.clone()).collect(),
             annotations.clone(),
         );
         manifest.media_type = Some(manifest_type.to_owned());
         let bytes = serde_json::to_vec(&manifest)?;
-        let mut entry =
-            descriptor(manifest_type.to_owned(), Digest::of(&bytes), bytes.len() as u64);
+        let mut entry = Descriptor::new(manifest_type, Digest::of(&bytes), bytes.len() as u64);
         (entry.platform, entry.annotations) = (Some(platform), entry_annotations);
         self.manifests.push(FinishedImage {
             descriptor: entry,

@@ -1,6 +1,6 @@
 //! Sends images that exist already, byte for byte.
 
-use super::artifact::{Artifact, Attachment};
+use super::artifact::Artifact;
 use super::manifests::Document;
 use super::{PushOptions, PushReport};
 use crate::archive::oci::{ImageTree, TreeDocument};
@@ -27,15 +27,7 @@ impl Registries {
         options: PushOptions,
         progress: impl Fn(u64) + Send + Sync + 'static,
     ) -> Result<PushReport, RegistryError> {
-        if let Some(missing) = tree.missing.first() {
-            let platform = missing.platform.as_ref().map(|platform| format!(" for {platform}"));
-            let problem = format!(
-                "the manifest {}{} is missing; select one platform with --platform",
-                missing.digest,
-                platform.unwrap_or_default()
-            );
-            return Err(RegistryError::invalid(tree.path.display(), problem));
-        }
+        check_complete(&tree)?;
         let mut pusher = self.pusher(references, options, None, progress)?;
         let ImageTree { root, documents, blobs, .. } = tree;
         for blob in blobs {
@@ -64,14 +56,18 @@ impl Registries {
             self.known().prune();
             self.0.prune();
         }
-        let pushed = pusher.targets.iter().map(|target| target.report(root.digest)).collect();
-        let attached = pusher.attachments.iter().map(Attachment::report).collect();
-        Ok(PushReport {
-            digest: root.digest,
-            pushed,
-            attached,
-            notes: Vec::new(),
-            dry_run: options.dry_run,
-        })
+        Ok(pusher.report(root.digest, Vec::new()))
     }
+}
+
+/// Checks that the source of `tree` has all images that it lists.
+fn check_complete(tree: &ImageTree) -> Result<(), RegistryError> {
+    let Some(missing) = tree.missing.first() else { return Ok(()) };
+    let platform = missing.platform.as_ref().map(|platform| format!(" for {platform}"));
+    let problem = format!(
+        "the manifest {}{} is missing; select one platform with --platform",
+        missing.digest,
+        platform.unwrap_or_default()
+    );
+    Err(RegistryError::invalid(tree.path.display(), problem))
 }
