@@ -16,7 +16,7 @@ use super::log_stream::LogStream;
 use super::probe::{self, Probe};
 use super::ready::{DEFAULT_READY_TIMEOUT, Readiness, Starting};
 use crate::conditions::{Port, ReadyConditions};
-use crate::engine::{self, EngineError, ExecOptions, FileToCopy, RunOutput, State};
+use crate::engine::{self, EngineError, ExecOptions, FileToCopy, RunOptions, RunOutput, State};
 use crate::text;
 
 /// The largest file that is copied out of a container, in bytes.
@@ -34,11 +34,19 @@ pub struct Container<'d> {
     daemon: &'d Daemon,
     image: String,
     container: engine::Container,
+    line_ends: LineEnds,
 }
 
 impl<'d> Container<'d> {
-    pub(super) fn new(daemon: &'d Daemon, image: String, container: engine::Container) -> Self {
-        Self { daemon, image, container }
+    /// A container of `image` that was started with `options`.
+    pub(super) fn new(
+        daemon: &'d Daemon,
+        image: String,
+        container: engine::Container,
+        options: &RunOptions,
+    ) -> Self {
+        let line_ends = LineEnds::new(daemon.engine(), options.settings.tty);
+        Self { daemon, image, container, line_ends }
     }
 
     /// Returns the engine that the container runs on.
@@ -60,10 +68,10 @@ impl<'d> Container<'d> {
     ///
     /// # Errors
     /// If the container ends, or a condition is not met in time
-    /// ([`NotReady`](HarnessError::NotReady)).
+    /// ([`NotReady`](HarnessError::NotReady)), or the engine has no health checks of images.
     pub async fn wait_until_ready(&self, conditions: &ReadyConditions) -> Result<(), HarnessError> {
         if let (Some(reason), Some(true)) =
-            (self.daemon.engine().health_check_unsupported(), conditions.healthy)
+            (self.daemon.health_check_unsupported(), conditions.healthy)
         {
             return Err(EngineError::Unsupported(reason).into());
         }
@@ -71,7 +79,7 @@ impl<'d> Container<'d> {
         let starting = Starting {
             daemon: self.daemon,
             container: &self.container,
-            line_ends: LineEnds::new(self.daemon.engine(), false),
+            line_ends: self.line_ends,
             end: &end,
         };
         let problem = match starting.wait(conditions, false).await? {

@@ -160,6 +160,13 @@ impl Daemon {
         &self.ready.engine
     }
 
+    /// Explains why health checks of images have no effect, if that is so.
+    pub(crate) fn health_check_unsupported(&self) -> Option<&'static str> {
+        let is_podman = self.vm().family().name == "podman";
+        let by_podman = is_podman.then_some("Podman drops health checks of images that it loads");
+        self.engine().health_check_unsupported().or(by_podman)
+    }
+
     /// Returns the client of Docker's API, if the engine has this API.
     pub fn docker(&self) -> Option<&Docker> {
         self.ready.engine.docker()

@@ -242,7 +242,7 @@ impl<'d> LoadedImage<'d> {
         let start = Box::pin(async { Ok(engine.start(&self.reference, options).await?) });
         let action = format!("start {}", self.reference);
         let container = self.daemon.watched(&action, CONTAINER_TIMEOUT, start).await?;
-        Ok(Container::new(self.daemon, self.reference.clone(), container))
+        Ok(Container::new(self.daemon, self.reference.clone(), container, options))
     }
 
     /// Starts a container of the image and waits until it is ready. If it does not become ready, it

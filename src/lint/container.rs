@@ -196,16 +196,7 @@ fn is_signal(text: &str) -> bool {
     }
     let name = text.to_ascii_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
-    signals::number(&format!("SIG{name}")).is_some() || is_real_time_signal(name)
-}
-
-/// Whether `name` is `RTMIN`, `RTMIN+1` to `RTMIN+15`, `RTMAX-14` to `RTMAX-1`, or `RTMAX`.
-fn is_real_time_signal(name: &str) -> bool {
-    let is_within =
-        |offset: &str, max: u8| offset.parse().is_ok_and(|n: u8| (1..=max).contains(&n));
-    matches!(name, "RTMIN" | "RTMAX")
-        || name.strip_prefix("RTMIN+").is_some_and(|offset| is_within(offset, 15))
-        || name.strip_prefix("RTMAX-").is_some_and(|offset| is_within(offset, 14))
+    signals::number(&format!("SIG{name}")).is_some()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::each_engine::on_each_engine;
 use crate::sample_image::SampleImage;
-use crate::verdicts::case;
+use crate::verdicts::{case, mismatches};
 
 /// The store ends when the first command has connected to it.
 const EXPECTATIONS: &str = r#"
@@ -67,6 +67,38 @@ fn names_containers_that_have_ended(engine: &str) {
     let junit = std::fs::read_to_string(sample.path("report.xml")).unwrap();
     assert!(junit.contains(&format!("hint: {first_line}")), "{junit}");
     assert!(junit.contains("\n    no more stock\n"), "{junit}");
+}
+
+/// Without conditions, it has been ready.
+const SHORT_LIVED: &str = r#"
+[container.worker]
+ready = {}
+container.shell = "sleep 0.3; echo no work >&2; exit 3"
+[[run]]
+name = "beside it"
+container.shell = "true"
+[[service]]
+name = "also beside it"
+container.shell = "exec sleep 999"
+ready = {}
+"#;
+
+fn fails_with_a_container_that_ends_right_after_its_start(engine: &str) {
+    let sample = SampleImage::new();
+    let (output, verdict) = sample.check(SHORT_LIVED, &["--engine", engine]);
+    assert_eq!(output.status.code(), Some(1), "{verdict:#}");
+    let found = mismatches(&verdict, "container worker");
+    assert!(found[0].contains("exit code 3"), "{found:?}");
+    assert_eq!(case(&verdict, "container worker")["stderr"], "no work\n", "{verdict:#}");
+    for name in ["run beside it", "service also beside it"] {
+        assert_eq!(case(&verdict, name)["outcome"], "skipped", "{verdict:#}");
+    }
+}
+
+#[test]
+fn a_container_that_ends_right_after_its_start_fails_on_each_engine() {
+    let gate = ["containerd-1.7"];
+    on_each_engine(&gate, fails_with_a_container_that_ends_right_after_its_start);
 }
 
 #[test]

@@ -68,6 +68,7 @@ mod tests {
         assert_eq!(read("exit_code = 3"), Ok(Some(3)));
         assert_eq!(read("exit_code = 'SIGTERM'"), Ok(Some(143)));
         assert_eq!(read("exit_code = 'SIGKILL'"), Ok(Some(137)));
+        assert_eq!(read("exit_code = 'SIGRTMIN+3'"), Ok(Some(165)));
     }
 
     #[test]

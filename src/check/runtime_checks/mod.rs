@@ -188,10 +188,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
     ) -> Option<&'static str> {
         let engine = self.image.daemon().engine();
         let needs_health = expected.ready.healthy == Some(true);
-        let is_podman = self.image.daemon().vm().family().name == "podman";
-        let health_check = engine
-            .health_check_unsupported()
-            .or(is_podman.then_some("Podman drops health checks of images that it loads"));
+        let health_check = self.image.daemon().health_check_unsupported();
         let has_signal = expected.stop.as_ref().is_some_and(|stop| stop.signal.is_some());
         let mut commands = expected.exec.iter().map(|exec| exec.options(engine));
         engine

@@ -66,6 +66,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
             self.finish(title, Ok((checks, Output::default())), begin);
             return not_ready();
         }
+        let start = Instant::now();
         let container = match image.start(&options).await {
             Ok(container) => container.into_engine_container(),
             Err(error) => {
@@ -73,11 +74,13 @@ impl<'d> RuntimeChecks<'_, 'd> {
                 return not_ready();
             }
         };
+        let start_time = start.elapsed();
         // Before it is ready: that may need others, which reach it by its name. If it has ended, it
         // has no address; then it is not ready either.
         let names: Vec<&str> = spec.aliases.iter().map(String::as_str).chain([name]).collect();
         let announced = companions.announce(self.image.daemon(), &names, &container).await;
-        let (findings, container) = match service::wait_ready(image, &service, container).await {
+        let ready = service::wait_ready(image, &service, container, start_time).await;
+        let (findings, container) = match ready {
             Ok((checks, Ok(container))) => (Ok((checks, Output::default())), Some(container)),
             Ok((checks, Err(output))) => (Ok((checks, output)), None),
             Err(error) => (Err(error), None),

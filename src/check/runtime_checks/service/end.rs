@@ -26,21 +26,17 @@ impl Service<'_> {
     ) -> Result<(), HarnessError> {
         let timeout = expected.timeout.unwrap_or(DEFAULT_STOP_TIMEOUT);
         let (begin, limit) = (Instant::now(), timeout.duration());
-        let mut grace = limit;
-        if let Some(signal) = &expected.signal {
-            self.container.signal(signal).await?;
-            let _ = self.end.or(sleep(limit)).await;
-            grace = Duration::ZERO;
-        }
-        // Also after it has ended: then this does nothing.
-        self.container.stop(grace).await?;
+        let ended = match &expected.signal {
+            Some(signal) => self.ends_by(signal, limit).await?,
+            None => self.container.stop(limit).await.map(|()| true)?,
+        };
         let (duration, daemon) = (begin.elapsed(), self.image.daemon());
         let exit = Box::pin(exits::wait(daemon, self.container));
         let late = || EngineError::Timeout { action: ACTION.to_owned(), limit: AFTER_STOP_TIMEOUT };
         let output =
             daemon.vm().clock().timeout(AFTER_STOP_TIMEOUT, exit).await.ok_or_else(late)??;
-        let sent_kill = expected.signal.as_deref() == Some("SIGKILL");
-        let killed = duration >= limit && output.signal() == Some(9) && !sent_kill;
+        let by_engine = expected.signal.is_none() && duration >= limit;
+        let killed = !ended || by_engine && output.signal() == Some(9);
         let found = if killed {
             "it was killed".to_owned()
         } else {
@@ -59,6 +55,20 @@ impl Service<'_> {
             self.checks.record("log after the stop", expected, found, passed);
         }
         Ok(())
+    }
+
+    /// Sends `signal`, and returns whether the service ends within `limit`. If not, it is killed:
+    /// to stop it would send the stop signal of the image first, which it may obey.
+    async fn ends_by(&self, signal: &str, limit: Duration) -> Result<bool, HarnessError> {
+        self.container.signal(signal).await?;
+        if self.end.or(sleep(limit)).await.is_none() || !self.container.state().await?.running {
+            return Ok(true);
+        }
+        match self.container.signal("SIGKILL").await {
+            // It may have ended a moment ago.
+            Err(error) if self.container.state().await?.running => Err(error.into()),
+            _ => Ok(false),
+        }
     }
 
     /// Waits until the service ends by itself, and compares its exit code with `expected`.

@@ -10,7 +10,7 @@ mod requests;
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use self::intervals::{SETTLE_MAX, SETTLE_MIN};
 use super::output::Output;
@@ -19,6 +19,9 @@ use crate::check::expectations::{ServiceExpectations, Start};
 use crate::check::verdict::Checks;
 use crate::engine::{Container, EngineError, RunOptions};
 use crate::harness::{EndNotice, HarnessError, LineEnds, LoadedImage};
+
+/// The expectation of a service that is ready.
+const KEEPS_RUNNING: &str = "keeps running";
 
 /// Starts the service with `options`, compares it with `expected`, and removes it.
 pub(super) async fn check(
@@ -35,7 +38,7 @@ pub(super) async fn check(
         }
         started => started?.into_engine_container(),
     };
-    let settle_time = begin.elapsed().clamp(SETTLE_MIN, SETTLE_MAX);
+    let settle_time = settle_time(begin.elapsed());
     let (checks, end) = (Checks::default(), EndNotice::new(&container));
     let mut service = Service { image, container: &container, expected, settle_time, end, checks };
     let result = image.daemon().watched_to_end(Box::pin(service.check())).await;
@@ -52,18 +55,24 @@ pub(super) async fn check(
     Ok((checks, Output { container: id, ..output }))
 }
 
-/// Waits until the container of a service is ready. If it does not become ready, it is removed, and
-/// its output is returned instead.
+/// The time for which a service must keep running once it is ready, if the engine needed
+/// `start_time` to start its container.
+fn settle_time(start_time: Duration) -> Duration {
+    start_time.clamp(SETTLE_MIN, SETTLE_MAX)
+}
+
+/// Waits until the container of a service, which the engine started in `start_time`, is ready, and
+/// whether it keeps running. If not, it is removed, and its output is returned instead.
 pub(super) async fn wait_ready(
     image: &LoadedImage<'_>,
     expected: &ServiceExpectations,
     container: Container,
+    start_time: Duration,
 ) -> Result<(Checks, Result<Container, Output>), HarnessError> {
     let (checks, end) = (Checks::default(), EndNotice::new(&container));
-    let settle_time = SETTLE_MIN;
+    let settle_time = settle_time(start_time);
     let mut service = Service { image, container: &container, expected, settle_time, end, checks };
-    let becomes_ready = Box::pin(service.becomes_ready(&expected.ready));
-    let ready = image.daemon().watched_to_end(becomes_ready).await;
+    let ready = image.daemon().watched_to_end(Box::pin(service.stays_ready())).await;
     let mut checks = service.checks;
     match ready {
         Ok(true) => return Ok((checks, Ok(container))),
@@ -96,6 +105,15 @@ impl Service<'_> {
         LineEnds::new(self.image.daemon().engine(), self.expected.container.tty)
     }
 
+    /// Waits until the service is ready, and returns whether it keeps running for a moment then.
+    async fn stays_ready(&mut self) -> Result<bool, HarnessError> {
+        if !self.becomes_ready(&self.expected.ready).await? {
+            return Ok(false);
+        }
+        self.end.or(sleep(self.settle_time)).await;
+        Ok(!self.has_ended(KEEPS_RUNNING).await?)
+    }
+
     async fn check(&mut self) -> Result<(), HarnessError> {
         if self.expected.start == Start::Fails {
             return self.check_failing_start().await;
@@ -121,7 +139,7 @@ impl Service<'_> {
         }
         self.end.or(sleep_until(settled)).await;
         self.check_log().await?;
-        if self.has_ended("keeps running").await? {
+        if self.has_ended(KEEPS_RUNNING).await? {
             return Ok(());
         }
         match &self.expected.stop {
