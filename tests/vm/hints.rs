@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::each_engine::on_each_engine;
 use crate::sample_image::SampleImage;
+use crate::verdicts::mismatches;
 
 /// The image exposes port 80.
 const EXPECTATIONS: &str = r#"
@@ -40,9 +41,27 @@ pidfile /www/pid
 """
 "#;
 
+/// Services that do not become ready.
+const NO_DATAGRAMS: &str = r#"
+[[service]]
+name = "at another port for datagrams"
+ready = { port = "69/udp", timeout = "1s" }
+[service.container]
+user = "0"
+command = ["exec busybox udhcpd -f /www/udhcpd.conf"]
+capabilities = { add = ["NET_RAW"] }
+[[service.container.files]]
+path = "/www/udhcpd.conf"
+content = "interface eth0\nstart 10.1.1.1\nend 10.1.1.9\nlease_file /www/x\npidfile /www/y\n"
+[[service]]
+name = "with a TCP port in place of a UDP port"
+ready = { port = "69/udp", timeout = "1s" }
+container = { user = "0", command = ["exec httpd -f -p 69 -h /www"] }
+"#;
+
 fn explains_why_a_service_is_not_reached(engine: &str) {
     let sample = SampleImage::new();
-    let (_, verdict) = sample.check(EXPECTATIONS, &["--engine", engine]);
+    let (_, verdict) = sample.check(&[EXPECTATIONS, NO_DATAGRAMS].concat(), &["--engine", engine]);
     let hints = |name: &str| -> Vec<&str> {
         let mut cases = verdict["cases"].as_array().unwrap().iter();
         let case = cases.find(|case| case["name"] == name && case["outcome"] == "failed");
@@ -61,6 +80,10 @@ fn explains_why_a_service_is_not_reached(engine: &str) {
                      the output of the service may show why; if it needs more time, raise the \
                      timeout";
     assert_eq!(hints("service of datagrams"), [datagrams]);
+    for name in ["at another port for datagrams", "with a TCP port in place of a UDP port"] {
+        let found = mismatches(&verdict, &format!("service {name}"));
+        assert_eq!(found, ["service: nothing listens on 69/udp for others"]);
+    }
     let no_port = "the service listens on 8004/tcp; the image exposes 80/tcp; let the service \
                    listen on an exposed port, or expose its own";
     assert_eq!(hints("service without a port"), [no_port]);

@@ -44,6 +44,7 @@ mod restored_vms; // VMs restored from a snapshot
 mod runtime_checks; // `seatrial check` on an engine
 mod sample_image; // the image that the tests of `seatrial check` use
 mod service_checks; // services that end, and answers to requests
+mod service_ends; // services that end, and starts that fail
 mod services; // containers beside services, settings, starts that fail
 mod sessions; // `seatrial vm exec -i` and `-t`
 mod shared_vms; // a VM that the tests of a process share

@@ -2,6 +2,7 @@
 
 use crate::each_engine::{is_cri, on_each_engine};
 use crate::sample_image::{RECIPE, SampleImage};
+use crate::service_ends::{ENDS, check_ends};
 use crate::verdicts::{case, mismatches, without_durations};
 
 const SERVICES: &str = r#"
@@ -63,6 +64,19 @@ container = { user = "0", shell = "echo ready; nc -l -p 80 >/dev/null; echo dead
 ready = { log = "ready" }
 http = [{ port = 80 }, { port = 80 }]
 [[service]]
+name = "ready at the third answer"
+ready = { http = { port = 80, path = "/third", body = "ok" } }
+exec = [{ shell = "echo $(busybox wc -l </www/third)", stdout = "3\n" }]
+container = { user = "0", shell = "exec nc -ll -p 80 -e /bin/sh /www/answer" }
+[[service]]
+name = "never has the status"
+ready = { http = { port = 80, path = "/503" }, timeout = 4 }
+container = { user = "0", shell = "exec nc -ll -p 80 -e /bin/sh /www/answer" }
+[[service]]
+name = "never has the body"
+ready = { http = { port = 80, path = "/kept", body = "never" }, timeout = 4 }
+container = { user = "0", shell = "exec nc -ll -p 80 -e /bin/sh /www/answer" }
+[[service]]
 name = "answers"
 ready = { port = 80 }
 container = { user = "0", shell = "exec nc -ll -p 80 -e /bin/sh /www/answer" }
@@ -87,6 +101,15 @@ body = "o"
 port = 80
 path = "/moved"
 redirects = true
+body = "ok"
+[[service.http]]
+port = 80
+path = "/moved"
+status = 302
+headers = { location = "kept" }
+[[service.http]]
+port = 80
+path = "/moved"
 body = "ok"
 [[service.http]]
 port = 80
@@ -124,12 +147,13 @@ echo 'KeyError: X' >&2; exit 1"""
 "#;
 
 /// A server for one request, which it reads from standard input.
-const ANSWER: &str = r#"read -r method path version
-name= length=0
+pub const ANSWER: &str = r#"read -r method path version
+name= length=0 login=
 while read -r line && [ ${#line} -gt 1 ]; do
   case $line in
   [Xx]-[Nn]ame:*) name=${line#*: } ;;
   [Cc]ontent-[Ll]ength:*) length=${line#*: } ;;
+  [Aa]uthorization:*) login=${line#*: } ;;
   esac
 done
 case $path in
@@ -143,8 +167,16 @@ case $path in
 /away) printf 'HTTP/1.1 301 x\r\nLocation: http://example.com/\r\nContent-Length: 0\r\n\r\n' ;;
 /echo) printf 'HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n\r\n'
   body=$(head -c "${length%?}")
-  printf '{"method": "%s", "header": "%s", "body": "%s"}' "$method" "${name%?}" "$body" ;;
+  printf '{"method": "%s", "header": "%s", "login": "%s", "body": "%s"}' \
+    "$method" "${name%?}" "${login%?}" "$body" ;;
+/third) echo >>/www/third
+  case $(/bin/busybox wc -l </www/third) in
+  1 | 2) printf 'HTTP/1.1 503 x\r\nContent-Length: 2\r\n\r\nok' ;;
+  *) printf 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok' ;;
+  esac ;;
+/503) printf 'HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n' ;;
 /slow) printf 'HTTP/1.1 200 OK\r\n\r\no'; sleep 1000 ;;
+/silent) sleep 1000 ;;
 *) echo 'SSH-2.0' ;;
 esac
 "#;
@@ -160,7 +192,7 @@ fn services(engine: &str) {
     let recipe = RECIPE.replace("\"VERSION=1.2.3\"", env);
     std::fs::write(sample.path("app.toml"), recipe).unwrap();
     sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
-    let (output, verdict) = sample.check(SERVICES, &["--engine", engine]);
+    let (output, verdict) = sample.check(&[SERVICES, ENDS].concat(), &["--engine", engine]);
     assert_eq!(output.status.code(), Some(1), "{output:?}\n{verdict:#}");
     for name in ["environment of the config", "environment of a container"] {
         let case = case(&verdict, name);
@@ -192,6 +224,7 @@ fn services(engine: &str) {
         "service logs late",
         "service logs at its end",
         "service ready after a command that hung",
+        "service ready at the third answer",
     ] {
         assert_eq!(case(&verdict, name)["outcome"], "passed", "{:#}", case(&verdict, name));
     }
@@ -199,6 +232,13 @@ fn services(engine: &str) {
         mismatches(&verdict, "service answers too late to be ready"),
         ["service: no complete answer to GET /slow at port 80"]
     );
+    for (name, found) in [
+        ("status", "status of GET /503 at port 80: expected 200, found 503"),
+        ("body", "body of GET /kept at port 80: expected \"never\", found \"ok\""),
+    ] {
+        let name = format!("service never has the {name}");
+        assert_eq!(mismatches(&verdict, &name), [format!("service: {found}")]);
+    }
     let other = end("service ends with another code");
     assert!(other.starts_with("service: its command ended with exit code 6 after N s"), "{other}");
     let requests = mismatches(&verdict, "service dies of a request");
@@ -209,6 +249,8 @@ fn services(engine: &str) {
         [
             "body of GET /short at port 80: error reading a body from connection: \
              end of file before message length reached; until then \"o\"",
+            "status of GET /moved at port 80: 302",
+            "body of GET /moved at port 80: \"\"",
             "status of GET /away at port 80: no status: it redirects to \"http://example.com/\", \
              outside of the service, which is localhost over the same protocol",
             "body of GET /slow at port 80: it was not complete after 20 s; until then \"o\"",
@@ -216,6 +258,7 @@ fn services(engine: &str) {
              it is not an answer in HTTP/1: invalid HTTP version parsed; received \"SSH-2.0\\n\"",
         ]
     );
+    check_ends(engine, &verdict);
     // containerd does not name the user, but the file that the image lacks.
     let user = if is_cri(engine) { "/etc/passwd" } else { "nobody-here" };
     for (name, part) in [("run unknown user", user), ("run unknown command", "absent")] {
