@@ -4,69 +4,20 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::sync::LazyLock;
 
-use regex::Regex;
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::found::Found;
-use super::go_regex;
 use super::matcher::Matcher;
-use crate::{string_or_list, value};
+use super::pattern::Pattern;
+use super::rule::Rule;
+use crate::string_or_list;
 
 /// Rules for a text, all of which must hold. A plain string is short for `equals`.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(with = "StringOrRules")]
 pub struct Text(Rules);
-
-/// A regular expression. One that does not compile is an error when it is parsed.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(with = "String")]
-pub struct Pattern {
-    written: String,
-    regex: Regex,
-}
-
-impl TryFrom<String> for Pattern {
-    type Error = regex::Error;
-
-    fn try_from(written: String) -> Result<Self, Self::Error> {
-        Ok(Self { regex: Regex::new(&written)?, written })
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/{}/", self.written)
-    }
-}
-
-impl Pattern {
-    /// A regular expression in the syntax of Go.
-    pub(crate) fn of_go(written: String) -> Result<Self, String> {
-        Ok(Self { regex: go_regex::compile(&written)?, written })
-    }
-
-    /// Whether the regular expression matches anywhere in `text`.
-    pub fn is_match(&self, text: &str) -> bool {
-        self.regex.is_match(text)
-    }
-
-    /// Whether the regular expression matches `times` parts of `text` that do not overlap.
-    fn is_found(&self, text: &str, times: usize) -> bool {
-        self.regex.find_iter(text).take(times).count() == times
-    }
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.regex.as_str() == other.regex.as_str()
-    }
-}
-
-impl Eq for Pattern {}
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -236,17 +187,27 @@ impl Text {
         Self(Rules { matcher: Some(matcher), ..Rules::default() })
     }
 
-    /// Whether all rules hold for `text`.
-    pub fn is_match(&self, text: &str) -> bool {
+    fn rules(&self) -> impl Iterator<Item = Rule<'_>> {
         let Rules { equals, contains, not_contains, matches, not_matches, matcher, times } =
             &self.0;
         let times = times.map_or(1, |times| usize::from(times.get()));
-        equals.as_ref().is_none_or(|expected| expected == text)
-            && contains.iter().all(|part| text.matches(part).take(times).count() == times)
-            && !not_contains.iter().any(|part| text.contains(part))
-            && matches.iter().all(|pattern| pattern.is_found(text, times))
-            && !not_matches.iter().any(|pattern| pattern.is_match(text))
-            && matcher.as_ref().is_none_or(|it| it.is_match(&Found::Text(text.to_owned())))
+        let equals = equals.iter().map(|text| Rule::Equals(text));
+        let rules = equals.chain(contains.iter().map(move |part| Rule::Contains(part, times)));
+        let rules = rules.chain(not_contains.iter().map(|part| Rule::NotContains(part)));
+        let rules = rules.chain(matches.iter().map(move |pattern| Rule::Matches(pattern, times)));
+        rules.chain(not_matches.iter().map(Rule::NotMatches)).chain(matcher.iter().map(Rule::Goss))
+    }
+
+    /// Whether `text` meets all rules.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.rules().all(|rule| rule.is_met_by(text))
+    }
+
+    /// Describes the rules that `text` does not meet; all of them if it meets all.
+    pub(crate) fn unmet_by(&self, text: &str) -> String {
+        let unmet = self.rules().filter(|rule| !rule.is_met_by(text));
+        let unmet: Vec<String> = unmet.map(|rule| rule.to_string()).collect();
+        if unmet.is_empty() { self.to_string() } else { unmet.join(", ") }
     }
 
     /// Returns the rules for the same text without the carriage returns before newlines. Regular
@@ -262,16 +223,7 @@ impl Text {
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rules { equals, contains, not_contains, matches, not_matches, matcher, times } =
-            &self.0;
-        let times = times.map(|times| format!(" at least {times} times")).unwrap_or_default();
-        let mut rules: Vec<String> = equals.iter().map(value::quote).collect();
-        rules.extend(contains.iter().map(|text| format!("contains {}{times}", value::quote(text))));
-        let not_contains = not_contains.iter().map(value::quote);
-        rules.extend(not_contains.map(|text| format!("does not contain {text}")));
-        rules.extend(matches.iter().map(|pattern| format!("matches {pattern}{times}")));
-        rules.extend(not_matches.iter().map(|pattern| format!("does not match {pattern}")));
-        rules.extend(matcher.iter().map(|matcher| format!("goss matcher {matcher}")));
+        let rules: Vec<String> = self.rules().map(|rule| rule.to_string()).collect();
         f.write_str(&rules.join(", "))
     }
 }
@@ -316,6 +268,13 @@ mod tests {
             "contains \"b\", does not contain \"x\", does not contain \"y\", \
              matches /^a.c/, does not match /[0-9]$/, does not match /^abcd/"
         );
+    }
+
+    #[test]
+    fn only_the_rules_that_a_text_does_not_meet_are_shown() {
+        let rules = text(r#"{"contains": ["1", "zz"], "not_contains": "12", "matches": "[0-9]"}"#);
+        assert_eq!(rules.unmet_by("12.15\n"), r#"contains "zz", does not contain "12""#);
+        assert_eq!(rules.unmet_by("1 zz"), rules.to_string());
     }
 
     #[test]

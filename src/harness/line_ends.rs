@@ -34,6 +34,14 @@ impl LineEnds {
         }
     }
 
+    /// Describes the rules of `expected` that `output`, which is restored, does not meet.
+    pub(crate) fn unmet(self, expected: &Text, output: &str) -> String {
+        match self {
+            Self::Dropped => expected.without_carriage_returns().unmet_by(output),
+            Self::Exact | Self::Terminal => expected.unmet_by(output),
+        }
+    }
+
     /// Whether all rules of `expected` hold for `output`, which is restored.
     pub(crate) fn is_match(self, expected: &Text, output: &str) -> bool {
         expected.is_match(output)

@@ -152,7 +152,7 @@ impl Contents {
             if file.is_file && mode & SETUID != 0 {
                 setuid.add(path);
             }
-            if !file.is_symlink && mode & (WRITABLE | STICKY) == WRITABLE {
+            if !file.is_symlink && !in_dev(path) && mode & (WRITABLE | STICKY) == WRITABLE {
                 writable.add(path);
             }
             if has_capabilities {
@@ -194,6 +194,11 @@ impl Contents {
             )
         })
     }
+}
+
+/// Whether the path is in `/dev`, where engines mount their own files.
+fn in_dev(path: &[u8]) -> bool {
+    path.starts_with(b"dev/")
 }
 
 fn is_cached(path: &[u8]) -> bool {

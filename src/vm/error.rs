@@ -155,6 +155,14 @@ pub enum VmError {
         "a VM named \"{0}\" is running; choose another --name, or end it with: seatrial vm down {0}"
     )]
     NameTaken(String),
+    /// The name of a VM is not one that [`NamedVm::check_name`](crate::vm::NamedVm::check_name)
+    /// allows.
+    #[error(
+        "invalid VM name {}; write letters, digits, dots, dashes and underscores, and begin with \
+         a letter or digit",
+        text::quote(_0)
+    )]
+    InvalidName(String),
     /// An environment variable was renamed, and is set under its old name.
     #[error("{old} is now named {new}; set {new} instead")]
     RenamedVariable {
@@ -249,6 +257,7 @@ impl VmError {
                 | Self::UnknownVm { .. }
                 | Self::VmOfShell { .. }
                 | Self::NameTaken(_)
+                | Self::InvalidName(_)
                 | Self::RenamedVariable { .. }
                 | Self::GuestProgram { .. }
         )

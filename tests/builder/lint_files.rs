@@ -110,6 +110,16 @@ fn files_that_should_not_be_in_an_image_are_found_where_a_container_sees_them() 
     assert_eq!(rules_of(&[program(0o755), program(0o4755)]), ["setuid-file"]);
     assert_eq!(rules_of(&[program(0o757), program(0o755)]), [""; 0]);
     assert_eq!(rules_of(&[program(0o755), program(0o757)]), ["world-writable"]);
+    // Engines mount their own /dev.
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Char);
+    header.set_size(0);
+    header.set_mode(0o666);
+    header.set_device_major(1).unwrap();
+    header.set_device_minor(3).unwrap();
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append_data(&mut header, "dev/null", &b""[..]).unwrap();
+    assert_eq!(rules_of(&[builder.into_inner().unwrap()]), [""; 0]);
 }
 
 #[test]

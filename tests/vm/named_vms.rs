@@ -259,3 +259,15 @@ fn a_named_vm_has_the_resources_and_published_ports_that_it_is_given() {
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(error.contains("write HOST:GUEST"), "{error}");
 }
+
+/// A shell evaluates what `vm up` prints.
+#[test]
+fn a_name_of_a_vm_that_a_shell_would_read_as_several_words_is_refused() {
+    for name in ["", "a b", "x\ntouch injected\n#", "-x", "é"] {
+        let output = seatrial(&["vm", "up", GUEST, &format!("--name={name}")]);
+        assert_eq!(output.status.code(), Some(2), "{name:?}: {output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains("invalid VM name") && error.lines().count() == 1, "{error}");
+    }
+}

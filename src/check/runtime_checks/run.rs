@@ -82,7 +82,7 @@ fn check_output(
         if let Some(text) = expected {
             let found = line_ends.restore(found.clone());
             let passed = line_ends.is_match(text, &found);
-            checks.record(subject, text, value::quote(&found), passed);
+            checks.record(subject, line_ends.unmet(text, &found), value::quote(&found), passed);
         }
     }
 }

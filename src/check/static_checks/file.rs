@@ -61,10 +61,15 @@ fn check_content(expected: &FileExpectations, found: &FileInfo, checks: &mut Che
         checks.expect_equal("sha256", &Some(sha256.as_ref()), &found.as_deref());
     }
     if let Some(text) = &expected.content {
-        let content = content.map(String::from_utf8_lossy);
-        let passed = content.as_ref().is_some_and(|content| text.is_match(content));
-        let found = content.map_or("nothing".to_owned(), |content| value::quote(&content));
-        checks.record("content", text, found, passed);
+        let Some(bytes) = content else {
+            return checks.record("content", text, "nothing", false);
+        };
+        let content = String::from_utf8_lossy(bytes);
+        let found = match bytes.contains(&0) {
+            true => format!("{} bytes that are not text", bytes.len()),
+            false => value::quote(&content),
+        };
+        checks.record("content", text.unmet_by(&content), found, text.is_match(&content));
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    args.name.as_deref().map_or(Ok(()), NamedVm::check_name)?;
     args.vm.resources.check_is_not_egress(Path::new(&args.guest))?;
     args.vm.check_published()?;
     let snapshot = args.vm.options().restores();

@@ -23,7 +23,7 @@ pub(crate) fn check_answer(expected: &HttpExpectations, answer: &Answer, checks:
         return checks.record(&subject, text, found, false);
     }
     if let Some(text) = &expected.body {
-        checks.record(&subject, text, value::quote(&body), text.is_match(&body));
+        checks.record(&subject, text.unmet_by(&body), value::quote(&body), text.is_match(&body));
     }
     if !expected.json.is_empty() {
         check_json(&subject, expected, answer, checks);

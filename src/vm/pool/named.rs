@@ -52,11 +52,25 @@ pub(crate) const VARIABLE: &str = "SEATRIAL_VM";
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 impl NamedVm {
+    /// Checks the name of a VM: letters, digits, dots, dashes and underscores, the first one a
+    /// letter or a digit. Shells and users read such names as one word.
+    ///
+    /// # Errors
+    /// If the name is another one.
+    pub fn check_name(name: &str) -> Result<(), VmError> {
+        let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        match name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(inside) {
+            true => Ok(()),
+            false => Err(VmError::InvalidName(name.to_owned())),
+        }
+    }
+
     /// Registers a ready VM as `name`. It stays registered until `ready` is dropped.
     ///
     /// # Errors
-    /// If the name is in use.
+    /// If the name is invalid or in use.
     pub fn register(name: &str, guest: &str, ready: &ReadyVm) -> Result<Self, VmError> {
+        Self::check_name(name)?;
         let _names = Lock::acquire(&cache_folder(VMS)?.join(".names"))?;
         if Self::list()?.iter().any(|other| other.name == name) {
             return Err(VmError::NameTaken(name.to_owned()));

@@ -52,7 +52,12 @@ impl Service<'_> {
             let line_ends = self.line_ends();
             let log = line_ends.restore(output.stdout + &output.stderr);
             let (found, passed) = (value::quote(&log), line_ends.is_match(expected, &log));
-            self.checks.record("log after the stop", expected, found, passed);
+            self.checks.record(
+                "log after the stop",
+                line_ends.unmet(expected, &log),
+                found,
+                passed,
+            );
         }
         Ok(())
     }

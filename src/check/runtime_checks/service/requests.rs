@@ -107,7 +107,7 @@ impl Service<'_> {
         for (subject, expected, found) in texts {
             if let Some(text) = expected {
                 let (subject, shown) = (format!("{subject} of {shown}"), value::quote(found));
-                checks.record(&subject, text, shown, text.is_match(found));
+                checks.record(&subject, text.unmet_by(found), shown, text.is_match(found));
             }
         }
         Ok(checks)
@@ -131,7 +131,7 @@ impl Service<'_> {
             log = self.log().await?;
         }
         let passed = is_match(&log);
-        self.checks.record("log", expected, value::quote(&log), passed);
+        self.checks.record("log", line_ends.unmet(expected, &log), value::quote(&log), passed);
         Ok(())
     }
 

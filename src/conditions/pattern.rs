@@ -1,0 +1,57 @@
+//! Regular expressions.
+
+use std::fmt;
+
+use regex::Regex;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::go_regex;
+
+/// A regular expression. One that does not compile is an error when it is parsed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct Pattern {
+    written: String,
+    regex: Regex,
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = regex::Error;
+
+    fn try_from(written: String) -> Result<Self, Self::Error> {
+        Ok(Self { regex: Regex::new(&written)?, written })
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}/", self.written)
+    }
+}
+
+impl Pattern {
+    /// A regular expression in the syntax of Go.
+    pub(crate) fn of_go(written: String) -> Result<Self, String> {
+        Ok(Self { regex: go_regex::compile(&written)?, written })
+    }
+
+    /// Whether the regular expression matches anywhere in `text`.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+
+    /// Whether the regular expression matches `times` parts of `text` that do not overlap.
+    pub(super) fn is_found(&self, text: &str, times: usize) -> bool {
+        self.regex.find_iter(text).take(times).count() == times
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.regex.as_str() == other.regex.as_str()
+    }
+}
+
+impl Eq for Pattern {}

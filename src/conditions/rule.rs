@@ -1,0 +1,51 @@
+//! One rule for a text.
+
+use std::fmt;
+
+use super::found::Found;
+use super::matcher::Matcher;
+use super::pattern::Pattern;
+use crate::value;
+
+/// A rule. A number says how often a text contains something, or is matched by it, at least.
+pub(super) enum Rule<'r> {
+    Equals(&'r str),
+    Contains(&'r str, usize),
+    NotContains(&'r str),
+    Matches(&'r Pattern, usize),
+    NotMatches(&'r Pattern),
+    Goss(&'r Matcher),
+}
+
+impl Rule<'_> {
+    /// Whether `text` meets the rule.
+    pub(super) fn is_met_by(&self, text: &str) -> bool {
+        match self {
+            Self::Equals(expected) => *expected == text,
+            Self::Contains(part, times) => text.matches(part).take(*times).count() == *times,
+            Self::NotContains(part) => !text.contains(part),
+            Self::Matches(pattern, times) => pattern.is_found(text, *times),
+            Self::NotMatches(pattern) => !pattern.is_match(text),
+            Self::Goss(matcher) => matcher.is_match(&Found::Text(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Rule<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let often = |times: usize| match times {
+            1 => String::new(),
+            times => format!(" at least {times} times"),
+        };
+        match self {
+            Self::Equals(text) => f.write_str(&value::quote(text)),
+            Self::Contains(part, times) => {
+                write!(f, "contains {}{}", value::quote(part), often(*times))
+            }
+            Self::NotContains(part) => write!(f, "does not contain {}", value::quote(part)),
+            Self::Matches(pattern, times) => write!(f, "matches {pattern}{}", often(*times)),
+            Self::NotMatches(pattern) => write!(f, "does not match {pattern}"),
+            Self::Goss(matcher) => write!(f, "goss matcher {matcher}"),
+        }
+    }
+}
