@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::Value;
 
 use crate::each_engine::{is_cri, on_each_engine};
-use crate::sample_image::{RECIPE, SampleImage, outcomes};
+use crate::sample_image::{SampleImage, outcomes};
 use crate::verdicts::mismatches;
 
 /// Test cases that hold on every engine that can run them.
@@ -301,44 +301,4 @@ fn a_further_image_with_the_name_of_the_image_under_test_is_refused() {
     let expected = "app.tar and old.tar are different images with the same name, \
                     docker.io/sample/app:1.0";
     assert!(error.contains(expected), "{error}");
-}
-
-/// The image's health check succeeds.
-#[test]
-#[ignore = "for the nightly run"]
-fn the_health_check_of_the_image_is_awaited_or_the_service_skipped_on_each_engine() {
-    on_each_engine(&["docker-20.10"], awaits_the_health_check);
-}
-
-fn awaits_the_health_check(engine: &str) {
-    let sample = SampleImage::new();
-    let text = "[[service]]\nname = 'checked'\ncontainer = { shell = 'sleep 99' }\n\
-                ready = { healthy = true }\n";
-    let (_, verdict) = sample.check(text, &["--engine", engine]);
-    let outcome = if engine.starts_with("docker") { "passed" } else { "skipped" };
-    assert!(outcomes(&verdict).contains(&("service checked", outcome)), "{verdict:#}");
-}
-
-#[test]
-#[ignore = "for the nightly run"]
-fn a_service_whose_image_has_no_health_check_fails_before_its_timeout_on_each_engine() {
-    on_each_engine(&["docker-20.10"], fails_without_a_health_check);
-}
-
-fn fails_without_a_health_check(engine: &str) {
-    let sample = SampleImage::new();
-    let recipe = RECIPE.lines().filter(|line| !line.starts_with("Healthcheck"));
-    std::fs::write(sample.path("app.toml"), recipe.collect::<Vec<_>>().join("\n")).unwrap();
-    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
-    // If it waited, the test would not end.
-    let text = "[[service]]\nname = 'unchecked'\ncontainer = { shell = 'sleep 9999' }\n\
-                ready = { healthy = true, timeout = 9000 }\n";
-    let (_, verdict) = sample.check(text, &["--engine", engine]);
-    let (outcome, part) = if engine.starts_with("docker") {
-        ("failed", "an image without a health check")
-    } else {
-        ("skipped", "health check")
-    };
-    assert!(outcomes(&verdict).contains(&("service unchecked", outcome)), "{verdict:#}");
-    assert!(verdict.to_string().contains(part), "{verdict:#}");
 }
