@@ -178,19 +178,21 @@ fn a_command_reports_that_it_waits_for_a_vm_slot_unless_it_is_quiet() {
     std::fs::create_dir_all(&slots).unwrap();
     let slot = File::create(slots.join("0")).unwrap();
     slot.lock().unwrap();
-    let up = |arguments: &[&str]| {
+    // A replay needs no snapshot, so no VM starts before it waits.
+    let replay = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
-        command.args(arguments).args(["vm", "up", GUEST]).stderr(Stdio::piped());
+        command.args(arguments).args(["replay", "original", "--engine", GUEST]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         command.env("XDG_CACHE_HOME", cache.0.path()).env("SEATRIAL_VMS", "1");
         command.spawn().unwrap()
     };
-    let mut quiet = up(&["--quiet"]);
+    let mut quiet = replay(&["--quiet"]);
     while !slots.join("ticket-0").exists() {
         assert!(quiet.try_wait().unwrap().is_none(), "it ended before it waited");
         std::thread::yield_now();
     }
     // The first one in the queue reports at once, later ones after a moment.
-    let mut second = up(&[]);
+    let mut second = replay(&[]);
     let mut line = String::new();
     BufReader::new(second.stderr.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "note: waiting for a VM slot; the only one is in use\n");

@@ -10,7 +10,7 @@ use super::environment;
 use super::vm_args::VmArgs;
 use crate::cli::exit::ExitWith;
 use crate::cli::guests::prepare_guest;
-use crate::cli::streams::{is_quiet, raw_stdout, stderr, stdout};
+use crate::cli::streams::{raw_stdout, stderr, stdout};
 use crate::inherited;
 use crate::vm::NamedVm;
 use crate::vm::pool::PrepareOptions;
@@ -71,9 +71,6 @@ fn start_background_process(args: &Args) -> anyhow::Result<String> {
     let name = args.name.as_deref().unwrap_or(&args.guest);
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["vm", "background", &args.guest, name]).args(args.vm.to_words());
-    if is_quiet() {
-        command.arg("--quiet");
-    }
     // A lock or a pipe that this process was given is not the VM's.
     inherited::close_files(&mut command);
     // If this process ends before the VM is ready, the pipe closes and the background process ends.
