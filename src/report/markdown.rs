@@ -20,7 +20,7 @@ pub fn summary(verdict: &Verdict) -> String {
     for image in unique(verdict.cases.iter().map(|case| case.image.as_str())) {
         let cases: Vec<&TestCase> =
             verdict.cases.iter().filter(|case| case.image == image).collect();
-        let _ = write!(page, "\n### {}\n\n", escape(&text::shorten(image)));
+        let _ = write!(page, "\n### {}\n\n", code(&text::shorten(image)));
         page.push_str(&section(&cases));
     }
     page
@@ -59,10 +59,10 @@ fn column(case: &TestCase) -> &str {
 /// The table of the test cases with these names.
 fn table(cases: &[&TestCase], names: &[&str]) -> String {
     let columns = unique(cases.iter().map(|case| column(case)));
-    let titles: String = columns.iter().map(|column| format!(" {} |", escape(column))).collect();
+    let titles: String = columns.iter().map(|column| format!(" {column} |")).collect();
     let mut table = format!("| test case |{titles}\n|---|{}\n", "---|".repeat(columns.len()));
     for name in names {
-        let _ = write!(table, "| {} |", escape(&text::shorten(name)));
+        let _ = write!(table, "| {} |", escape_bars(&code(&text::shorten(name))));
         for column in &columns {
             let same =
                 cases.iter().filter(|case| case.name == *name && self::column(case) == *column);
@@ -89,21 +89,37 @@ fn needs_details(case: &TestCase) -> bool {
 }
 
 fn details_of(case: &TestCase) -> String {
-    let title = format!("{} ({})", text::shorten(&case.name), column(case));
+    let (name, column) = (code(&text::shorten(&case.name)), column(case));
     let lines = explanation(case).join("\n");
-    // A fence that is longer than every run of backticks in the text.
-    let longest = lines.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
-    format!("\n**{}**\n\n{fence}text\n{lines}\n{fence}\n", escape(&title))
+    let fence = fence(&lines, 3);
+    format!("\n**{name} ({column})**\n\n{fence}text\n{lines}\n{fence}\n")
 }
 
-/// Escapes the characters that have a meaning in Markdown or HTML.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if "\\`*_{}[]<>()#+!|~&@".contains(c) {
-            escaped.push('\\');
+/// Returns at least `min` backticks, and more than there are in a row in `text`.
+fn fence(text: &str, min: usize) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    "`".repeat(min.max(longest + 1))
+}
+
+/// Formats a name as code. GitHub finds mentions, references to issues and links everywhere else,
+/// also behind a backslash.
+fn code(name: &str) -> String {
+    let fence = fence(name, 1);
+    // Markdown removes these spaces.
+    let is_edge = |c: char| c == '`' || c == ' ';
+    let space = if name.starts_with(is_edge) || name.ends_with(is_edge) { " " } else { "" };
+    format!("{fence}{space}{name}{space}{fence}")
+}
+
+/// Escapes vertical bars, which end a cell of a table even within code. A backslash before one gets
+/// another, because it would escape the backslash of the bar.
+fn escape_bars(cell: &str) -> String {
+    let (mut escaped, mut backslashes) = (String::with_capacity(cell.len()), 0);
+    for c in cell.chars() {
+        if c == '|' {
+            escaped.push_str(if backslashes % 2 == 0 { r"\" } else { r"\\" });
         }
+        backslashes = if c == '\\' { backslashes + 1 } else { 0 };
         escaped.push(c);
     }
     escaped
@@ -144,13 +160,13 @@ mod tests {
         let expected = "\
 ## Failed: 2 passed, 1 failed in 2.0 s
 
-### my/app:1.0
+### `my/app:1.0`
 
 | test case | archive | docker-28 | podman |
 |---|---|---|---|
-| run a\\|b \\<c\\> |  | passed | **failed** |
+| `run a\\|b <c>` |  | passed | **failed** |
 
-**run a\\|b \\<c\\> \\(podman\\)**
+**`run a|b <c>` (podman)**
 
 ````text
 exit code
@@ -162,10 +178,27 @@ exit code
 
 | test case | archive | docker-28 | podman |
 |---|---|---|---|
-| config | passed |  |  |
+| `config` | passed |  |  |
 
 </details>
 ";
         assert_eq!(page, expected);
+    }
+
+    #[test]
+    fn names_are_code_so_that_they_are_neither_mentions_nor_references_nor_links() {
+        // What cmark-gfm renders each cell to, which is the name again.
+        for (name, cell) in [
+            ("run @name", "`run @name`"),
+            ("run fixes #12 as in a/b#3", "`run fixes #12 as in a/b#3`"),
+            ("run https://example.com", "`run https://example.com`"),
+            ("run a|b", r"`run a\|b`"),
+            ("run `a` ``b``", "``` run `a` ``b`` ```"),
+            (r"run \d+", r"`run \d+`"),
+        ] {
+            let table = table(&[&case(None, name, Outcome::Passed)], &[name]);
+            let row = format!("| {cell} | passed |\n");
+            assert!(table.ends_with(&row), "{table}");
+        }
     }
 }
