@@ -21,7 +21,7 @@ use crate::check::{self, Event, ExpectationsFile, KeptVm, NamedFiles, Options, a
 use crate::check::{Expectations, Verdict};
 use crate::errors::chain;
 use crate::image::Platform;
-use crate::report::{html, junit, markdown, tally, terminal};
+use crate::report::{html, junit, limit_values, markdown, tally, terminal};
 use crate::text;
 use crate::vm::{AcceleratorChoice, NamedVm, Options as VmOptions};
 
@@ -140,7 +140,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Runs all checks, prints the verdict and writes reports.
 async fn check_once(args: &Args, plan: &Plan) -> anyhow::Result<()> {
-    let verdict = verdict(args, plan).await?;
+    let mut verdict = verdict(args, plan).await?;
+    limit_values(&mut verdict);
     let reported = args.report.iter().map(|report| write_report(report, &verdict));
     let reported: Vec<anyhow::Result<()>> = reported.collect();
     let (counts, mut output) = (verdict.tally(), ReportFile::results(&args.report));

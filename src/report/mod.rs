@@ -1,6 +1,6 @@
 //! Reports of a verdict, of replays and of comparisons: text for a terminal, JUnit XML and Markdown
 //! for CI systems, HTML for a browser. JSON reports need no code here: results serialize
-//! themselves.
+//! themselves. [`limit_values`] bounds the size of a report of very many long values.
 //!
 //! This module formats results and decides nothing.
 
@@ -12,8 +12,12 @@ pub mod markdown;
 #[cfg(feature = "vm")]
 pub mod terminal;
 #[cfg(feature = "vm")]
+mod total;
+#[cfg(feature = "vm")]
 mod wording;
 
+#[cfg(feature = "vm")]
+pub use total::limit_values;
 #[cfg(feature = "vm")]
 pub use wording::tally;
 #[cfg(feature = "vm")]
