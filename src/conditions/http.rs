@@ -69,6 +69,18 @@ pub struct TlsSettings {
     pub ca: Option<PathBuf>,
     /// The name for which the certificate is issued; `localhost` by default.
     pub server_name: Option<String>,
+    /// A PEM file with the client's certificate, relative to this file, for servers that ask for
+    /// one.
+    pub certificate: Option<PathBuf>,
+    /// A PEM file with the key of that certificate, relative to this file.
+    pub key: Option<PathBuf>,
+}
+
+impl TlsSettings {
+    /// The files that the settings name.
+    pub(crate) fn files_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        [&mut self.ca, &mut self.certificate, &mut self.key].into_iter().flatten()
+    }
 }
 
 fn yes() -> bool {
@@ -215,6 +227,9 @@ impl HttpExpectations {
             return Some(format!("invalid JSON Pointer {pointer}; write it as \"/items/0/name\""));
         }
         let tls = self.tls.as_ref()?;
+        if tls.certificate.is_some() != tls.key.is_some() {
+            return Some("tls needs both certificate and key of a client".to_owned());
+        }
         (tls.verify && tls.ca.is_none()).then(|| {
             "tls needs ca, a file with the certificate of the authority; without verification, \
              write verify = false"

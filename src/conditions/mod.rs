@@ -4,6 +4,7 @@
 
 pub(crate) mod authorities;
 mod checks;
+pub(crate) mod client_certificate;
 mod found;
 mod go_regex;
 mod http;

@@ -148,7 +148,7 @@ fn what_a_goss_file_has_that_is_not_supported_is_bad_input_that_names_it() {
         ),
         (
             "http: { 'https://localhost/': { status: 200, cert-file: c } }",
-            "cert-file is not support",
+            "give both cert-file and key-file, or neither",
         ),
     ] {
         let (code, _, errors) = check(&sample, yaml, &["--no-vm"]);

@@ -24,6 +24,17 @@ http = [
 [service.container]
 user = "0"
 command = ["exec /usr/bin/openssl s_server -4 -accept 443 -cert /own.pem -key /own.key -www"]
+[[service]]
+name = "for clients with a certificate"
+ready = { port = 443 }
+http = [
+  { port = 443, tls = { ca = "own.pem", certificate = "other.pem", key = "other.key" } },
+  { port = 443, path = "/without", tls = { ca = "own.pem" } },
+]
+[service.container]
+user = "0"
+shell = """
+exec /usr/bin/openssl s_server -4 -accept 443 -cert /own.pem -key /own.key -www -Verify 1"""
 "#;
 
 /// Makes a certificate that signs itself.
@@ -73,4 +84,6 @@ fn verifies_certificates(engine: &str) {
     for mismatch in &failed[..2] {
         assert!(mismatch.contains("certificate"), "{failed:#?}");
     }
+    let failed = mismatches(&verdict, "service for clients with a certificate");
+    assert!(failed.len() == 1 && failed[0].contains("GET /without at port 443"), "{failed:#?}");
 }

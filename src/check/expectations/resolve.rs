@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::container::{ContainerFile, ContainerMount};
 use super::{ContainerSpec, Expectations, ServiceExpectations};
-use crate::conditions::authorities;
+use crate::conditions::{authorities, client_certificate};
 use crate::document;
 use crate::text;
 
@@ -35,10 +35,14 @@ impl Expectations {
         }
         let requests = self.service.iter_mut().flat_map(ServiceExpectations::requests_mut);
         let companions = self.container.values_mut().filter_map(|spec| spec.ready.http.as_mut());
-        for ca in requests.chain(companions).filter_map(|request| request.tls.as_mut()?.ca.as_mut())
-        {
-            *ca = folder.join(&*ca);
-            authorities::read(ca)?;
+        for tls in requests.chain(companions).filter_map(|request| request.tls.as_mut()) {
+            tls.files_mut().for_each(|path| *path = folder.join(&*path));
+            if let Some(ca) = &tls.ca {
+                authorities::read(ca)?;
+            }
+            if let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) {
+                client_certificate::read(certificate, key)?;
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::document;
 #[derive(Debug, Default)]
 pub(crate) struct NamedFiles {
     /// The image with which layers are shared, images of further containers, sources of files and
-    /// mounts, certificates of authorities, and files of variables.
+    /// mounts, certificates and keys, and files of variables.
     pub(crate) files: Vec<PathBuf>,
     /// The recipes of further containers.
     pub(crate) recipes: Vec<PathBuf>,
@@ -64,9 +64,10 @@ impl Expectations {
         let mounted = mounts.map(|mount| mount.source.clone());
         let requests = service.iter().flat_map(ServiceExpectations::requests);
         let ready = container.values().filter_map(|companion| companion.ready.http.as_ref());
-        let authorities =
-            requests.chain(ready).filter_map(|request| request.tls.as_ref()?.ca.clone());
-        shared.chain(images).chain(sources).chain(mounted).chain(authorities).collect()
+        let tls = requests.chain(ready).filter_map(|request| request.tls.clone());
+        let of_tls =
+            tls.flat_map(|mut tls| tls.files_mut().map(std::mem::take).collect::<Vec<_>>());
+        shared.chain(images).chain(sources).chain(mounted).chain(of_tls).collect()
     }
 
     /// The settings of all containers.

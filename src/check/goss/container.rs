@@ -103,12 +103,8 @@ pub(super) fn request(id: &str, http: Http) -> Result<HttpExpectations, String> 
     if !matches!(host, "localhost" | "127.0.0.1" | "0.0.0.0" | "[::1]") {
         return Err(of_url("only requests to the container itself are supported: localhost"));
     }
-    let unsupported =
-        [("cert-file", http.cert_file), ("key-file", http.key_file), ("proxy", http.proxy)];
-    let is_given =
-        |(_, value): &(&str, Option<String>)| value.as_ref().is_some_and(|value| !value.is_empty());
-    if let Some((key, _)) = unsupported.iter().find(|it| is_given(it)) {
-        return Err(of_url(&format!("{key} is not supported")));
+    if http.proxy.is_some_and(|proxy| !proxy.is_empty()) {
+        return Err(of_url("proxy is not supported: requests go to the container itself"));
     }
     let status = match number(&of_url("status"), &http.status)? {
         Number::Equal(status) => Statuses::One(status),
@@ -126,12 +122,16 @@ pub(super) fn request(id: &str, http: Http) -> Result<HttpExpectations, String> 
         request_headers.insert("Authorization".to_owned(), credentials);
     }
     let verify = !http.allow_insecure;
-    let ca = http.ca_file.filter(|path| !path.as_os_str().is_empty());
+    let [ca, certificate, key] = [http.ca_file, http.cert_file, http.key_file]
+        .map(|file| file.filter(|path| !path.as_os_str().is_empty()));
+    if certificate.is_some() != key.is_some() {
+        return Err(of_url("give both cert-file and key-file, or neither"));
+    }
     if encrypted.is_some() && verify && ca.is_none() {
         return Err(of_url("give ca-file, or allow-insecure: true"));
     }
     let server_name = Some(host.trim_matches(['[', ']']).to_owned());
-    let tls = encrypted.map(|_| TlsSettings { verify, ca, server_name });
+    let tls = encrypted.map(|_| TlsSettings { verify, ca, server_name, certificate, key });
     Ok(HttpExpectations {
         port: port.parse().map_err(|_| of_url("malformed port"))?,
         path: (!path.is_empty()).then(|| sent_path(path)),

@@ -12,6 +12,7 @@ use tokio_rustls::client::TlsStream;
 use crate::any_certificate::AnyCertificate;
 use crate::conditions::TlsSettings;
 use crate::conditions::authorities::{self, Authorities};
+use crate::conditions::client_certificate::{self, ClientCertificate};
 use crate::own_certificate::OwnCertificate;
 
 /// The default name for which a certificate is issued.
@@ -45,7 +46,12 @@ fn config(settings: &TlsSettings) -> Result<ClientConfig, String> {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider))),
     };
-    Ok(builder.with_no_client_auth())
+    let (Some(certificate), Some(key)) = (&settings.certificate, &settings.key) else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let ClientCertificate { chain, key } = client_certificate::read(certificate, key)?;
+    let config = builder.with_client_auth_cert(chain, key);
+    config.map_err(|error| format!("the client certificate is not usable: {error}"))
 }
 
 #[cfg(test)]
@@ -53,8 +59,10 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-    use rustls::ServerConfig;
     use rustls::pki_types::PrivateKeyDer;
+    use rustls::server::WebPkiClientVerifier;
+    use rustls::version::TLS12;
+    use rustls::{RootCertStore, ServerConfig};
     use tokio::net::{TcpListener, TcpStream};
     use tokio_rustls::TlsAcceptor;
 
@@ -76,6 +84,10 @@ mod tests {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
+        (serve(config).await, ca)
+    }
+
+    async fn serve(config: ServerConfig) -> u16 {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -84,7 +96,7 @@ mod tests {
                 let _ = acceptor.accept(stream).await;
             }
         });
-        (port, ca)
+        port
     }
 
     async fn handshake(port: u16, settings: &TlsSettings) -> Result<(), String> {
@@ -106,6 +118,8 @@ mod tests {
             verify,
             ca: ca.map(Path::to_owned),
             server_name: name.map(str::to_owned),
+            certificate: None,
+            key: None,
         };
         assert_eq!(handshake(port, &settings(true, Some(&ca), None)).await, Ok(()));
         assert_eq!(handshake(port, &settings(false, None, Some("other"))).await, Ok(()));
@@ -118,5 +132,41 @@ mod tests {
             let error = handshake(port, &settings).await.unwrap_err();
             assert!(error.starts_with("the TLS handshake failed: invalid peer cert"), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_asks_for_a_client_certificate_gets_it() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let client = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
+        let [certificate, key] = ["client.pem", "client.key"].map(|name| folder.path().join(name));
+        std::fs::write(&certificate, client.cert.pem()).unwrap();
+        std::fs::write(&key, client.signing_key.serialize_pem()).unwrap();
+        let mut clients = RootCertStore::empty();
+        clients.add(client.cert.der().clone()).unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(clients), Arc::clone(&provider));
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let own_key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        // With TLS 1.3, the client would not wait for the answer of the server.
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS12])
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(vec![own.cert.der().clone()], own_key)
+            .unwrap();
+        let port = serve(config).await;
+        let settings = |files: Option<(&Path, &Path)>| TlsSettings {
+            verify: false,
+            ca: None,
+            server_name: None,
+            certificate: files.map(|(certificate, _)| certificate.to_owned()),
+            key: files.map(|(_, key)| key.to_owned()),
+        };
+        assert_eq!(handshake(port, &settings(Some((&certificate, &key)))).await, Ok(()));
+        let error = handshake(port, &settings(None)).await.unwrap_err();
+        assert!(error.starts_with("the TLS handshake failed: "), "{error}");
+        let error = handshake(port, &settings(Some((&certificate, &certificate)))).await;
+        assert!(error.unwrap_err().starts_with("failed to read the client certificate: "));
     }
 }
