@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::text;
 
 /// A port of a container: a number for TCP, or text with a protocol, such as `"53/udp"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
 #[schemars(with = "Written")]
 pub struct Port {
@@ -19,7 +19,7 @@ pub struct Port {
 }
 
 /// The protocol of a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Protocol {
     /// TCP.
     Tcp,
@@ -70,6 +70,16 @@ impl TryFrom<Written> for Port {
         });
         let text = text::quote(&text);
         parsed.ok_or_else(|| format!("invalid port {text}; write a number, or such as \"53/udp\""))
+    }
+}
+
+impl fmt::Display for Port {
+    /// Writes a TCP port as its number, and a UDP port with its protocol.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.protocol {
+            Protocol::Tcp => write!(f, "{}", self.number),
+            Protocol::Udp => write!(f, "{}/udp", self.number),
+        }
     }
 }
 

@@ -23,6 +23,27 @@ fn drafts_what_a_command_prints(engine: &str) {
     assert!(outcomes(&verdict).contains(&("run image's command", "passed")), "{verdict:#}");
 }
 
+const UDHCPD: &str = "interface eth0\nstart 10.1.1.1\nend 10.1.1.9\nlease_file /www/leases\n\
+                      pidfile /www/pid\n";
+
+#[test]
+fn a_service_of_datagrams_is_drafted_with_its_udp_port_on_each_engine() {
+    on_each_engine(&["docker-20.10"], drafts_a_service_of_datagrams);
+}
+
+fn drafts_a_service_of_datagrams(engine: &str) {
+    let sample = SampleImage::new();
+    let recipe = std::fs::read_to_string(sample.path("app.toml")).unwrap();
+    let recipe = recipe.replace("echo hello", "exec busybox udhcpd -f /www/udhcpd.conf");
+    let recipe = recipe.replace("User = \"7:8\"", "User = \"0\"").replace("80/tcp", "67/udp");
+    std::fs::write(sample.path("datagrams.toml"), recipe).unwrap();
+    std::fs::write(sample.path("rootfs/www/udhcpd.conf"), UDHCPD).unwrap();
+    sample.seatrial(&["build", "datagrams.toml", "-o", "datagrams.tar"]);
+    let draft = sample.seatrial(&["expect", "datagrams.tar", "--engine", engine]);
+    let draft = String::from_utf8(draft.stdout).unwrap();
+    assert!(draft.contains("\nready = { port = \"67/udp\" }\nstop = "), "{draft}");
+}
+
 #[tokio::test]
 async fn a_service_is_drafted_with_its_port_its_answer_and_its_end_on_each_engine() {
     for engine in engines(&["docker-20.10"]) {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::lines::{line, string};
+use crate::check::expectations::{Port, Protocol};
 use crate::engine::RunOutput;
 
 /// The longest output in bytes that a draft has in full.
@@ -26,20 +27,21 @@ pub enum Kind {
     Ended([RunOutput; 2]),
     /// Its command kept running.
     Served {
-        /// The TCP ports on which it listened for other hosts: first those that the image exposes.
-        ports: Vec<Port>,
-        /// The TCP ports that the image exposes, and on which it did not listen.
-        silent: Vec<u16>,
+        /// The ports on which it listened for other hosts: first those that the image exposes, and
+        /// TCP ports before UDP ports.
+        ports: Vec<OpenPort>,
+        /// The ports that the image exposes, and on which it did not listen.
+        silent: Vec<Port>,
         /// How it ended when it was asked to stop.
         stop: Stop,
     },
 }
 
-/// A TCP port on which a container listened.
+/// A port on which a container listened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Port {
-    /// The number.
-    pub number: u16,
+pub struct OpenPort {
+    /// The port.
+    pub port: Port,
     /// The status of the answer to `GET /`, if there was one in HTTP.
     pub status: Option<u16>,
 }
@@ -139,7 +141,7 @@ fn draft_output(key: &str, first: &str, second: &str, draft: &mut String) {
 
 fn draft_service(
     engine: &str,
-    (ports, silent): (&[Port], &[u16]),
+    (ports, silent): (&[OpenPort], &[Port]),
     stop: &Stop,
     draft: &mut String,
 ) {
@@ -147,23 +149,27 @@ fn draft_service(
     draft.push_str("name = \"image's command\"\n");
     match ports {
         [] => {
-            let guess = "# It listens on no TCP port. Guess: it is ready at once.\nready = {}\n";
+            let guess = "# It listens on no port. Guess: it is ready at once.\nready = {}\n";
             draft.push_str(guess);
         }
         [first, ..] => {
-            let _ = writeln!(draft, "ready = {{ port = {} }}", first.number);
+            let port = match first.port.protocol {
+                Protocol::Tcp => toml::Value::Integer(first.port.number.into()),
+                Protocol::Udp => string(&first.port.to_string()),
+            };
+            let _ = writeln!(draft, "ready = {{ port = {port} }}");
         }
     }
-    for Port { number, .. } in ports.iter().skip(1) {
-        let _ = writeln!(draft, "# It also listens on port {number}.");
+    for OpenPort { port, .. } in ports.iter().skip(1) {
+        let _ = writeln!(draft, "# It also listens on port {port}.");
     }
-    for number in silent {
-        let _ = writeln!(draft, "# It does not listen on port {number}, which the image exposes.");
+    for port in silent {
+        let _ = writeln!(draft, "# It does not listen on port {port}, which the image exposes.");
     }
     let answers: Vec<String> = ports
         .iter()
-        .filter_map(|port| {
-            let (number, status) = (port.number, port.status?);
+        .filter_map(|OpenPort { port, status }| {
+            let (number, status) = (port.number, (*status)?);
             Some(format!("{{ port = {number}, path = \"/\", status = {status} }}"))
         })
         .collect();
@@ -229,8 +235,24 @@ mod tests {
     }
 
     #[test]
+    fn a_service_is_ready_when_it_listens_on_its_first_port_and_the_others_are_named() {
+        let draft = |ports: &[Port]| {
+            let ports = ports.iter().map(|port| OpenPort { port: *port, status: None });
+            let silent = vec![Port::udp(69)];
+            drafted(Kind::Served { ports: ports.collect(), silent, stop: Stop::Ended(0) })
+        };
+        let datagrams = draft(&[Port::udp(53)]);
+        assert!(datagrams.contains("\nready = { port = \"53/udp\" }\n"), "{datagrams}");
+        let silent = "# It does not listen on port 69/udp, which the image exposes.\n";
+        assert!(datagrams.contains(silent), "{datagrams}");
+        let both = draft(&[53.into(), Port::udp(53)]);
+        let expected = "\nready = { port = 53 }\n# It also listens on port 53/udp.\n";
+        assert!(both.contains(expected), "{both}");
+    }
+
+    #[test]
     fn a_service_without_ports_is_expected_to_keep_running() {
-        let (ports, silent) = (Vec::new(), vec![9090]);
+        let (ports, silent) = (Vec::new(), vec![9090.into()]);
         let draft = drafted(Kind::Served { ports, silent, stop: Stop::Killed(10) });
         let exposed = "# It does not listen on port 9090, which the image exposes.\n";
         assert!(draft.contains("\nready = {}\n") && draft.contains(exposed), "{draft}");

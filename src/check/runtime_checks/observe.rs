@@ -1,13 +1,14 @@
 //! Runs the image's own command on an engine and observes what it does, for a draft.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
 use crate::check::CheckError;
-use crate::check::draft::behavior::{Behavior, Kind, Port, Stop};
-use crate::check::expectations::HttpExpectations;
+use crate::check::draft::behavior::{Behavior, Kind, OpenPort, Stop};
+use crate::check::expectations::{HttpExpectations, Port, Protocol};
 use crate::check::image::ImageUnderTest;
 use crate::engine::{Container, EngineError, RunOptions, RunOutput};
 use crate::harness::{Daemon, HarnessError, LoadedImage, Probe, send, sockets};
@@ -22,6 +23,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(300);
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most ports that are asked for an answer in HTTP.
 const PORTS_MAX: usize = 10;
+/// The ports that Linux gives to sockets which ask for none (`ip_local_port_range`, its default):
+/// a UDP socket that waits for an answer looks like that of a server.
+const CLIENT_PORTS: RangeInclusive<u16> = 32_768..=60_999;
 
 impl ImageUnderTest {
     /// Loads the image into the engine of `daemon`, runs its own command and observes it: what it
@@ -32,7 +36,7 @@ impl ImageUnderTest {
     /// If the engine rejects the image, or fails.
     pub async fn observe(&self, daemon: &Daemon, engine: &str) -> Result<Behavior, CheckError> {
         let image = daemon.load_opened(&self.image.path, &self.image, &self.layer_sizes()).await?;
-        let exposed = exposed_tcp_ports(&self.image.config.config.exposed_ports);
+        let exposed = exposed_ports(&self.image.config.config.exposed_ports);
         let kind = match observe(&image, &exposed).await {
             Err(HarnessError::Engine(EngineError::Start(problem))) => Kind::Refused(problem),
             observed => observed?,
@@ -41,17 +45,19 @@ impl ImageUnderTest {
     }
 }
 
-fn exposed_tcp_ports(exposed: &Option<Set>) -> BTreeSet<u16> {
+fn exposed_ports(exposed: &Option<Set>) -> BTreeSet<Port> {
     let names = exposed.iter().flat_map(|set| set.keys());
-    let tcp = names.filter_map(|name| match name.split_once('/') {
-        None => Some(name.as_str()),
-        Some((number, "tcp")) => Some(number),
-        Some(_) => None,
+    let ports = names.filter_map(|name| {
+        let (number, protocol) = name.split_once('/').unwrap_or((name, "tcp"));
+        let protocol = [Protocol::Tcp, Protocol::Udp]
+            .into_iter()
+            .find(|known| protocol.eq_ignore_ascii_case(&known.to_string()))?;
+        Some(Port { number: number.parse().ok()?, protocol })
     });
-    tcp.filter_map(|number| number.parse().ok()).collect()
+    ports.collect()
 }
 
-async fn observe(image: &LoadedImage<'_>, exposed: &BTreeSet<u16>) -> Result<Kind, HarnessError> {
+async fn observe(image: &LoadedImage<'_>, exposed: &BTreeSet<Port>) -> Result<Kind, HarnessError> {
     let options = RunOptions { network: true, ..RunOptions::default() };
     let container = image.start(&options).await?.into_engine_container();
     let first = first_run(image.daemon(), &container, exposed).await;
@@ -67,24 +73,26 @@ async fn observe(image: &LoadedImage<'_>, exposed: &BTreeSet<u16>) -> Result<Kin
 /// The behavior of the first container.
 enum Observed {
     Ended(RunOutput),
-    Served { ports: Vec<Port>, silent: Vec<u16>, stop: Stop },
+    Served { ports: Vec<OpenPort>, silent: Vec<Port>, stop: Stop },
 }
 
 async fn first_run(
     daemon: &Daemon,
     container: &Container,
-    exposed: &BTreeSet<u16>,
+    exposed: &BTreeSet<Port>,
 ) -> Result<Observed, HarnessError> {
     let Some(open) = ports_of_service(daemon, container, exposed).await? else {
         return Ok(Observed::Ended(container.wait().await?));
     };
-    let mut ports = Vec::new();
     let silent = exposed.difference(&open).copied().collect();
+    let mut open: Vec<Port> = open.into_iter().collect();
     // The first one decides when the service is ready.
-    for number in exposed.intersection(&open).chain(open.difference(exposed)).copied() {
-        let answers = ports.len() < PORTS_MAX;
-        let status = if answers { status(daemon, container, number).await? } else { None };
-        ports.push(Port { number, status });
+    open.sort_by_key(|port| (!exposed.contains(port), port.protocol, port.number));
+    let mut ports = Vec::new();
+    for port in open {
+        let may_answer = port.protocol == Protocol::Tcp && ports.len() < PORTS_MAX;
+        let status = if may_answer { status(daemon, container, port.number).await? } else { None };
+        ports.push(OpenPort { port, status });
     }
     Ok(Observed::Served { ports, silent, stop: stop(daemon, container).await? })
 }
@@ -95,15 +103,16 @@ async fn first_run(
 async fn ports_of_service(
     daemon: &Daemon,
     container: &Container,
-    exposed: &BTreeSet<u16>,
-) -> Result<Option<BTreeSet<u16>>, HarnessError> {
+    exposed: &BTreeSet<Port>,
+) -> Result<Option<BTreeSet<Port>>, HarnessError> {
     let begin = daemon.vm().uptime().await?;
     let (mut open, mut since) = (BTreeSet::new(), begin);
     loop {
         if !container.state().await?.running {
             return Ok(None);
         }
-        let (found, now) = (open_ports(daemon, container).await?, daemon.vm().uptime().await?);
+        let found = open_ports(daemon, container, exposed).await?;
+        let now = daemon.vm().uptime().await?;
         if found != open {
             (open, since) = (found, now);
         }
@@ -115,14 +124,22 @@ async fn ports_of_service(
     }
 }
 
-/// The TCP ports on which the container listens, but for those that only itself can reach.
-async fn open_ports(daemon: &Daemon, container: &Container) -> Result<BTreeSet<u16>, HarnessError> {
+/// The ports on which the container listens, but for those that only itself can reach, and for UDP
+/// ports of clients.
+async fn open_ports(
+    daemon: &Daemon,
+    container: &Container,
+    exposed: &BTreeSet<Port>,
+) -> Result<BTreeSet<Port>, HarnessError> {
     let inside = sockets::look(daemon, container).await?;
-    let reachable = inside
-        .sockets
-        .into_iter()
-        .filter(|(protocol, address, _)| protocol.starts_with("tcp") && !address.is_loopback());
-    Ok(reachable.map(|(_, _, port)| port).collect())
+    let reachable = inside.sockets.into_iter().filter(|(_, address, _)| !address.is_loopback());
+    let ports = reachable.map(|(protocol, _, number)| {
+        let is_tcp = protocol.starts_with("tcp");
+        Port { number, protocol: if is_tcp { Protocol::Tcp } else { Protocol::Udp } }
+    });
+    let is_of_client =
+        |port: &Port| port.protocol == Protocol::Udp && CLIENT_PORTS.contains(&port.number);
+    Ok(ports.filter(|port| exposed.contains(port) || !is_of_client(port)).collect())
 }
 
 /// The status of the answer to `GET /`, if `port` speaks HTTP.
