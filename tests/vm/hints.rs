@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::each_engine::on_each_engine;
 use crate::sample_image::SampleImage;
-use crate::verdicts::mismatches;
+use crate::verdicts::{case, mismatches};
 
 /// The image exposes port 80.
 const EXPECTATIONS: &str = r#"
@@ -87,6 +87,31 @@ fn explains_why_a_service_is_not_reached(engine: &str) {
     let no_port = "the service listens on 8004/tcp; the image exposes 80/tcp; let the service \
                    listen on an exposed port, or expose its own";
     assert_eq!(hints("service without a port"), [no_port]);
+}
+
+/// Over CRI, both are in one pod.
+const POD: &str = r#"
+[container.other]
+ready.port = 8005
+container = { user = "0", command = ["exec httpd -f -p 8005 -h /www"] }
+[[service]]
+name = "beside another"
+ready = { exec = ["/bin/busybox", "false"], timeout = "3s" }
+http = [{ port = 8007 }]
+container = { user = "0", command = ["exec httpd -f -p 8006 -h /www"] }
+"#;
+
+fn tells_the_ports_of_containers_apart(engine: &str) {
+    let sample = SampleImage::new();
+    let (_, verdict) = sample.check(POD, &["--engine", engine]);
+    let hint = "nothing listens on 8007; the service listens on 8006/tcp; the image exposes \
+                80/tcp; let the service listen on 8007, or expect another port";
+    assert_eq!(case(&verdict, "service beside another")["hints"], serde_json::json!([hint]));
+}
+
+#[test]
+fn ports_of_containers_beside_a_service_are_not_its_own_on_each_engine() {
+    on_each_engine(&["containerd-1.7"], tells_the_ports_of_containers_apart);
 }
 
 #[test]

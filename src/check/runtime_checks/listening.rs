@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::check::expectations::{Port, Protocol};
-use crate::harness::sockets::Inside;
+use crate::harness::sockets::{Inside, Socket};
 use crate::text;
 
 /// The address of Docker's DNS server within a container, which does not belong to the image.
@@ -18,7 +18,8 @@ const NOT_EXPOSED: &str = "let the service listen on an exposed port, or expose 
 /// Returns hints about the `expected` ports that nothing outside of the container reaches. If there
 /// is none, a hint says where the service listens, unless the expectations name all these ports.
 pub(super) fn hints(expected: &[Port], inside: &Inside, exposed: &[String]) -> Vec<String> {
-    let ports = Ports { listening: listening(inside), exposed };
+    let (listening, of_others) = (listening(&inside.sockets), listening(&inside.of_others));
+    let ports = Ports { listening, of_others, exposed };
     let hints: Vec<String> = expected.iter().filter_map(|port| ports.hint_of(*port)).collect();
     match hints.is_empty() {
         true => ports.hint_of_all(expected).into_iter().collect(),
@@ -26,18 +27,23 @@ pub(super) fn hints(expected: &[Port], inside: &Inside, exposed: &[String]) -> V
     }
 }
 
+/// Ports on which something listens, by number and protocol, and the address if only the container
+/// itself reaches it.
+type Listening = BTreeMap<(u16, &'static str), Option<IpAddr>>;
+
 /// The ports of a container.
 struct Ports<'a> {
-    /// Those on which something listens, by number and protocol, and the address if only the
-    /// container itself reaches it.
-    listening: BTreeMap<(u16, &'static str), Option<IpAddr>>,
+    /// Those on which it listens.
+    listening: Listening,
+    /// Those on which other containers in its pod listen.
+    of_others: Listening,
     /// Those that the image exposes, such as `80/tcp`.
     exposed: &'a [String],
 }
 
-fn listening(inside: &Inside) -> BTreeMap<(u16, &'static str), Option<IpAddr>> {
+fn listening(sockets: &[Socket]) -> Listening {
     let mut ports = BTreeMap::new();
-    for (protocol, address, number) in &inside.sockets {
+    for (protocol, address, number) in sockets {
         // The kernel calls those of IPv6 tcp6 and udp6.
         let protocol = if protocol.starts_with("udp") { "udp" } else { "tcp" };
         if *address != DOCKER_DNS {
@@ -61,22 +67,24 @@ impl Ports<'_> {
                 )
             });
         }
-        let name = match protocol {
-            Protocol::Tcp => number.to_string(),
-            Protocol::Udp => format!("{number}/udp"),
-        };
+        if self.of_others.contains_key(&(number, kind)) {
+            return Some(format!(
+                "another container of the pod listens on {port}, and the containers of a pod share \
+                 their ports; let the service listen on another port"
+            ));
+        }
         let others = self.listening.iter().filter(|((_, other), _)| *other == kind);
         let others = text::list(others.map(|(port, only)| shown(port, only)));
         let exposed = self.exposed();
         Some(match others.is_empty() {
             true => format!(
-                "nothing listens on {name}, nor on any other {} port{exposed}; the output of the \
+                "nothing listens on {port}, nor on any other {} port{exposed}; the output of the \
                  service may show why; if it needs more time, raise the timeout",
                 kind.to_uppercase()
             ),
             false => format!(
-                "nothing listens on {name}; the service listens on {others}{exposed}; let the \
-                 service listen on {name}, or expect another port"
+                "nothing listens on {port}; the service listens on {others}{exposed}; let the \
+                 service listen on {port}, or expect another port"
             ),
         })
     }
@@ -148,7 +156,7 @@ mod tests {
         let socket = |(protocol, address, port): &(&str, &str, u16)| {
             ((*protocol).to_owned(), address.parse().unwrap(), *port)
         };
-        Inside { sockets: sockets.iter().map(socket).collect(), processes: Vec::new() }
+        Inside { sockets: sockets.iter().map(socket).collect(), ..Inside::default() }
     }
 
     fn of(expected: &[Port], sockets: &[(&str, &str, u16)], exposed: &[&str]) -> Vec<String> {
@@ -184,6 +192,20 @@ mod tests {
         let sockets = [("tcp", "::", 8001), ("udp6", "::", 53)];
         assert_eq!(of(&[datagrams], &sockets, &[]), [hint]);
         assert_eq!(of(&[datagrams], &[("udp6", "::", 8001)], &[]), [""; 0]);
+    }
+
+    #[test]
+    fn ports_of_other_containers_in_the_pod_are_not_those_of_the_service() {
+        let service = inside(&[("tcp", "0.0.0.0", 8000)]);
+        let pod = |sockets| Inside { of_others: inside(sockets).sockets, ..inside(&[]) };
+        let beside = Inside { of_others: pod(&[("tcp6", "::", 5432)]).of_others, ..service };
+        let hint = "nothing listens on 8001; the service listens on 8000/tcp; let the service \
+                    listen on 8001, or expect another port";
+        assert_eq!(hints(&[HTTP], &beside, &[]), [hint]);
+        let hint = "another container of the pod listens on 8001, and the containers of a pod \
+                    share their ports; let the service listen on another port";
+        assert_eq!(hints(&[HTTP], &pod(&[("tcp", "0.0.0.0", 8001)]), &[]), [hint]);
+        assert_eq!(hints(&[], &pod(&[("tcp", "0.0.0.0", 8001)]), &[]), [""; 0]);
     }
 
     #[test]
