@@ -1,6 +1,6 @@
 //! Collects the verdict of a run, and reports events while it is running.
 
-use super::expectations::{Expectations, ExpectationsFile};
+use super::expectations::{Expectations, ExpectationsFile, companion};
 use super::kept_vm::KeptVm;
 use super::verdict::{EngineRun, Outcome, TestCase, Verdict};
 use super::{CheckError, VmSettings, runtime_checks, static_checks};
@@ -135,16 +135,51 @@ impl Options {
     }
 
     /// Returns `file` without the commands and services that the filter excludes, and without
-    /// further containers if nothing else needs them: they take time.
+    /// further containers and commands before all others that nothing else needs: they take time.
     pub(super) fn select(&self, file: &ExpectationsFile) -> ExpectationsFile {
         let mut file = file.clone();
-        let Expectations { run, service, container, .. } = &mut file.expectations;
+        let Expectations { run, service, container, setup, .. } = &mut file.expectations;
         run.retain(|run| self.selects(&runtime_checks::run_name(run)));
         service.retain(|service| self.selects(&runtime_checks::service_name(service)));
-        let is_selected = |name: &String| self.selects(&runtime_checks::companion_name(name));
-        if run.is_empty() && service.is_empty() && !container.keys().any(is_selected) {
-            container.clear();
+        // Each command and service may need each of the containers.
+        if run.is_empty() && service.is_empty() {
+            let is_selected = |name: &&String| self.selects(&runtime_checks::companion_name(name));
+            let selected: Vec<String> = container.keys().filter(is_selected).cloned().collect();
+            let needed = companion::needed(container, selected);
+            container.retain(|name, _| needed.contains(name));
+            if container.values().all(|companion| companion.source().is_some()) {
+                setup.clear();
+            }
         }
         file
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const FILE: &str = "[[setup]]\n[container.app]\ndepends_on=['db']\n[container.db]\n\
+                        image='db.tar'\n[container.other]\n[[run]]\nname='x'\n";
+
+    /// The number of setup commands and the further containers that a filter leaves.
+    fn selected(filter: &str) -> (usize, Vec<String>) {
+        let options = Options { filter: Some(filter.to_owned()), ..Options::default() };
+        let expectations = Expectations::parse(Path::new("e.toml"), FILE).unwrap();
+        let file = ExpectationsFile { expectations, folder: Path::new("").to_owned() };
+        let Expectations { setup, container, .. } = options.select(&file).expectations;
+        (setup.len(), container.into_keys().collect())
+    }
+
+    #[test]
+    fn a_filter_leaves_only_the_containers_and_setup_commands_that_its_test_cases_need() {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        assert_eq!(selected("run x"), (1, names(&["app", "db", "other"])));
+        assert_eq!(selected("environment"), (0, names(&[])));
+        assert_eq!(selected("container app"), (1, names(&["app", "db"])));
+        // It has another image, which the setup does not change.
+        assert_eq!(selected("container db"), (0, names(&["db"])));
     }
 }

@@ -11,6 +11,7 @@ use super::expectations::ExpectationsFile;
 use super::input::CheckInput;
 use super::recorder::{Event, Options, Recorder, Reporter};
 use super::runtime_checks;
+use super::static_checks;
 use super::trial::{Target, Trial, run_on_engine};
 use super::verdict::{TestCase, Verdict};
 use crate::errors::chain;
@@ -93,7 +94,9 @@ fn run_static_checks(
     for ExpectationsFile { expectations, folder } in files {
         let begin = Instant::now();
         let mut cases = input.image.static_checks(expectations, folder)?;
-        if expectations.image.reproducible == Some(true) {
+        if expectations.image.reproducible == Some(true)
+            && recorder.selects(static_checks::REPRODUCIBLE)
+        {
             recorder.progress(format!("building {image} again"));
             cases.push(input.reproducible_build(threads)?);
         }
@@ -102,7 +105,8 @@ fn run_static_checks(
             cases.extend(runtime_checks::all_skipped(&image, expectations, reason));
         }
         let seconds = begin.elapsed().as_secs_f64();
-        for case in cases {
+        // The filter also excludes errors: these are about a file, not about an engine.
+        for case in cases.into_iter().filter(|case| options.selects(&case.name)) {
             recorder.record(TestCase { seconds, image: image.clone(), ..case });
         }
     }

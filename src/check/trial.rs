@@ -117,7 +117,8 @@ fn rejected(image: &str, engine: &str, problem: &str) -> TestCase {
 /// Whether the VM can be used again: that is requested, and nothing may have changed it. After an
 /// error, its engine may not even answer.
 fn may_keep(trial: Trial<'_>, options: &Options, recorder: &Recorder<'_>) -> bool {
-    let is_error = |case: &TestCase| matches!(case.outcome, Outcome::Error { .. });
+    let is_error =
+        |case: &TestCase| matches!(case.outcome, Outcome::Error { .. }) && case.engine.is_some();
     let damaged = may_change_vm(trial.files) || recorder.verdict.cases.iter().any(is_error);
     options.kept_vm.is_some() && !damaged
 }

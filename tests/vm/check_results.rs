@@ -1,11 +1,13 @@
 //! `seatrial check`: which test cases run, are skipped or are errors, and the exit codes.
 
+use std::fs::File;
 use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::sample_image::{SampleImage, outcomes};
+use crate::verdicts::case;
 use crate::workbench::run;
 
 #[test]
@@ -64,6 +66,75 @@ fn a_filter_that_selects_static_checks_alone_needs_no_engine() {
     let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(outcomes(&verdict), [("file /bin/sh", "passed")]);
     assert_eq!(verdict["engine_runs"], serde_json::json!([]));
+}
+
+/// Expectations of a file of 64 MiB and one byte in three languages, which nobody compares by
+/// accident.
+const LARGE_FILE: [(&str, &str); 4] = [
+    ("content.toml", "[[file]]\npath = '/www/large'\ncontent = { not_contains = 'x' }\n"),
+    ("digest.toml", "[[file]]\npath = '/www/large'\nsha256 = 'ZERO'\n"),
+    (
+        "structure.yaml",
+        "schemaVersion: 2.0.0\nfileContentTests:\n- name: /www/large\n  path: /www/large\n  \
+         excludedContents: ['x']\n",
+    ),
+    ("goss.yaml", "file: { /www/large: { exists: true, contents: ['!x'] } }\n"),
+];
+
+#[test]
+fn a_rule_for_the_content_of_a_file_that_is_too_large_is_an_error_that_names_it() {
+    let sample = SampleImage::new();
+    let large = File::create(sample.path("rootfs/www/large")).unwrap();
+    large.set_len((64 << 20) + 1).unwrap();
+    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    let problem = "failed to check the content of /www/large: it has 67108865 bytes, and files of \
+                   up to 64 MiB are read; a command in [[run]], such as sha256sum, can check it";
+    for (file, expectations) in LARGE_FILE {
+        let expectations = expectations.replace("ZERO", &"0".repeat(64));
+        std::fs::write(sample.path(file), expectations).unwrap();
+        let check = ["check", "app.tar", "--expect", file, "--no-vm", "--json"];
+        let output = sample.seatrial(&check);
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let error = case(&verdict, "file /www/large");
+        assert_eq!((&error["outcome"], &error["problem"]), (&"error".into(), &problem.into()));
+        let filtered = sample.seatrial(&[&check[..], &["--filter", "environment"]].concat());
+        assert_eq!(filtered.status.code(), Some(0), "{filtered:?}");
+    }
+    let (output, _) =
+        sample.check("[[file]]\npath = '/www/large'\nsize = 67108865\n", &["--no-vm"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+const LARGE_FILE_OF_A_SERVICE: &str = r#"
+[[setup]]
+container.shell = "exit 3"
+[[service]]
+name = "with a large file"
+ready.log = "made"
+file = [{ path = "/large", content = { not_contains = "x" } }]
+[service.container]
+user = "0"
+shell = "busybox truncate -s 67108865 /large; echo made; exec sleep 999"
+"#;
+
+#[test]
+fn a_filter_runs_the_setup_only_if_a_test_case_needs_it_and_a_large_file_of_a_service_is_an_error()
+{
+    let sample = SampleImage::new();
+    let environment = ["--engine", "docker-20.10", "--filter", "environment"];
+    let (output, verdict) = sample.check(LARGE_FILE_OF_A_SERVICE, &environment);
+    assert_eq!(output.status.code(), Some(0), "{verdict:#}");
+    let expected =
+        [("environment of the config", "passed"), ("environment of a container", "passed")];
+    assert_eq!(outcomes(&verdict), expected);
+
+    let without_setup = LARGE_FILE_OF_A_SERVICE.replace("exit 3", "exit 0");
+    let (output, verdict) = sample.check(&without_setup, &["--engine", "docker-20.10"]);
+    assert_eq!(output.status.code(), Some(3), "{verdict:#}");
+    let error = case(&verdict, "service with a large file");
+    let problem = "failed to check the content of /large: it has 67108865 bytes, and";
+    assert!(error["problem"].as_str().unwrap().starts_with(problem), "{error:#}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Further containers of a trial, such as a database beside the service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -80,6 +80,22 @@ pub(in crate::check) fn start_order(
     Ok(order)
 }
 
+/// Returns the names of `companions` that must run for those with the given `names`: these, and all
+/// that they depend on.
+pub(in crate::check) fn needed(
+    companions: &BTreeMap<String, CompanionSpec>,
+    mut names: Vec<String>,
+) -> BTreeSet<String> {
+    let mut needed = BTreeSet::new();
+    while let Some(name) = names.pop() {
+        let spec = companions.get(&name);
+        if needed.insert(name) {
+            names.extend(spec.iter().flat_map(|spec| spec.depends_on.iter().cloned()));
+        }
+    }
+    needed
+}
+
 /// Describes a mistake in `companions`, if there is one.
 pub(super) fn mistake(companions: &BTreeMap<String, CompanionSpec>) -> Option<String> {
     for (name, spec) in companions {
@@ -157,6 +173,15 @@ mod tests {
             "[app.container]\nenv={ DB='{db.address}:{x}' }\n[db]\n[db2]\ndepends_on=['app']\n",
         );
         assert_eq!(start_order(&companions), Ok(vec!["db", "app", "db2"]));
+    }
+
+    #[test]
+    fn a_container_needs_those_that_it_depends_on_and_no_others() {
+        let companions =
+            parse("[app]\ndepends_on=['db']\n[db]\ndepends_on=['disk']\n[disk]\n[x]\n");
+        let needed = |name: &str| needed(&companions, vec![name.to_owned()]);
+        assert_eq!(needed("app"), ["app", "db", "disk"].map(str::to_owned).into());
+        assert_eq!(needed("x"), ["x".to_owned()].into());
     }
 
     #[test]

@@ -6,10 +6,33 @@ use crate::archive::files::FileInfo;
 use crate::archive::tar::MemberKind;
 use crate::check::expectations::{FileExpectations, FileType};
 use crate::check::verdict::Checks;
+use crate::harness::HarnessError;
 use crate::value;
 
+/// Returns the content of the file that was found at `path`; `None` if it is not a regular file.
+///
+/// # Errors
+/// If it is too large.
+pub(super) fn content<'f>(
+    path: &str,
+    found: &'f FileInfo,
+) -> Result<Option<&'f [u8]>, HarnessError> {
+    match (&found.content, found.kind) {
+        (None, MemberKind::File) => {
+            Err(HarnessError::FileTooLarge { path: path.to_owned(), size: found.size })
+        }
+        (content, _) => Ok(content.as_deref()),
+    }
+}
+
 /// Compares the file that was found, if any, with `expected`.
-pub(in crate::check) fn check(expected: &FileExpectations, found: Option<&FileInfo>) -> Checks {
+///
+/// # Errors
+/// If its content is expected and too large to be read.
+pub(in crate::check) fn check(
+    expected: &FileExpectations,
+    found: Option<&FileInfo>,
+) -> Result<Checks, HarnessError> {
     let mut checks = Checks::default();
     let must_exist = expected.exists != Some(false);
     let shown = |exists| if exists { "exists" } else { "does not exist" };
@@ -17,9 +40,9 @@ pub(in crate::check) fn check(expected: &FileExpectations, found: Option<&FileIn
     checks.record("existence", shown(must_exist), shown(exists), must_exist == exists);
     if let (true, Some(found)) = (must_exist, found) {
         check_metadata(expected, found, &mut checks);
-        check_content(expected, found, &mut checks);
+        check_content(expected, found, &mut checks)?;
     }
-    checks
+    Ok(checks)
 }
 
 fn check_metadata(expected: &FileExpectations, found: &FileInfo, checks: &mut Checks) {
@@ -54,8 +77,15 @@ fn check_metadata(expected: &FileExpectations, found: &FileInfo, checks: &mut Ch
     }
 }
 
-fn check_content(expected: &FileExpectations, found: &FileInfo, checks: &mut Checks) {
-    let content = found.content.as_deref();
+fn check_content(
+    expected: &FileExpectations,
+    found: &FileInfo,
+    checks: &mut Checks,
+) -> Result<(), HarnessError> {
+    if expected.sha256.is_none() && expected.content.is_none() {
+        return Ok(());
+    }
+    let content = content(&expected.path, found)?;
     if let Some(sha256) = &expected.sha256 {
         let found = content.map(|bytes| hex::encode(Sha256::digest(bytes)));
         checks.expect_equal("sha256", &Some(sha256.as_ref()), &found.as_deref());
@@ -71,6 +101,7 @@ fn check_content(expected: &FileExpectations, found: &FileInfo, checks: &mut Che
         };
         checks.record("content", text.unmet_by(&content), found, text.is_match(&content));
     }
+    Ok(())
 }
 
 fn file_type(kind: MemberKind) -> FileType {

@@ -3,13 +3,15 @@
 use md5::Md5;
 use sha2::{Digest as _, Sha256, Sha512};
 
+use super::file;
 use super::packages::Packages;
 use crate::archive::files::FileInfo;
 use crate::archive::tar::{MemberKind, SpecialKind};
 use crate::check::CheckError;
 use crate::check::expectations::{Found, GossExpectations, GossProperty, GossSubject};
 use crate::check::image::ImageUnderTest;
-use crate::check::verdict::{Checks, TestCase};
+use crate::check::verdict::Checks;
+use crate::harness::HarnessError;
 use crate::value;
 
 /// The reason why a test case is skipped.
@@ -28,9 +30,9 @@ impl Accounts {
     pub(super) fn read(image: &ImageUnderTest) -> Result<Self, CheckError> {
         let lines = |path: &str| -> Result<Lines, CheckError> {
             let path = image.target_of(path);
-            let content = image.find(std::slice::from_ref(&path))?.remove(&path);
-            let content = content.and_then(|file| file.content).unwrap_or_default();
-            let text = String::from_utf8_lossy(&content).into_owned();
+            let found = image.find(std::slice::from_ref(&path))?.remove(&path);
+            let content = found.as_ref().map(|found| file::content(&path, found)).transpose()?;
+            let text = String::from_utf8_lossy(content.flatten().unwrap_or_default()).into_owned();
             Ok(text.lines().map(|line| line.split(':').map(str::to_owned).collect()).collect())
         };
         Ok(Self { users: lines("/etc/passwd")?, groups: lines("/etc/group")? })
@@ -43,35 +45,32 @@ fn field<'l>(lines: &'l Lines, key: usize, value: &str, index: usize) -> Option<
     line.get(index).map(String::as_str)
 }
 
-/// Runs the test case `expected`.
+/// Checks what `expected` says.
 pub(super) fn check(
     image: &ImageUnderTest,
     accounts: &Accounts,
     packages: &Packages,
     expected: &GossExpectations,
-) -> Result<TestCase, CheckError> {
-    if expected.skip {
-        return Ok(TestCase::skipped(&image.name(), &expected.name, SKIPPED));
-    }
+) -> Result<Checks, CheckError> {
     let mut checks = Checks::default();
     let subject = Subject::find(image, accounts, packages, &expected.subject)?;
     if let Subject::NoPackages = subject {
         let found = "the image has no database of dpkg or apk";
         checks.record("installed", &expected.exists, found, false);
-        return Ok(TestCase::finished(&image.name(), &expected.name, checks));
+        return Ok(checks);
     }
     let exists = Found::Bool(subject.exists());
     let passed = expected.exists.is_match(&exists);
     checks.record(subject.existence(), &expected.exists, subject.exists(), passed);
     if passed && subject.exists() {
         for (property, matcher) in &expected.properties {
-            let found = subject.property(*property);
+            let found = subject.property(*property)?;
             let passed = found.as_ref().is_some_and(|found| matcher.is_match(found));
             let found = found.as_ref().map_or("nothing".to_owned(), shown);
             checks.record(name(*property), matcher, found, passed);
         }
     }
-    Ok(TestCase::finished(&image.name(), &expected.name, checks))
+    Ok(checks)
 }
 
 fn shown(found: &Found) -> String {
@@ -106,7 +105,7 @@ fn name(property: GossProperty) -> &'static str {
 
 /// A file, user, group or package as the image has it.
 enum Subject<'a> {
-    File(Option<FoundFile<'a>>),
+    File(Option<Box<FoundFile<'a>>>),
     User(&'a Accounts, &'a str),
     Group(&'a Accounts, &'a str),
     /// The installed versions of a package.
@@ -118,7 +117,8 @@ enum Subject<'a> {
 /// A file, and the content to which symlinks at its path lead.
 struct FoundFile<'a> {
     info: FileInfo,
-    content: Option<Vec<u8>>,
+    /// The path to which the symlinks lead, and the file there.
+    target: (String, Option<FileInfo>),
     accounts: &'a Accounts,
 }
 
@@ -139,9 +139,9 @@ impl<'a> Subject<'a> {
             GossSubject::File(path) => {
                 let target = image.target_of(path);
                 let mut found = image.find(&[path.clone(), target.clone()])?;
-                let content = found.get(&target).and_then(|file| file.content.clone());
-                let info = found.remove(path);
-                Self::File(info.map(|info| FoundFile { info, content, accounts }))
+                let info = found.get(path).cloned();
+                let target = (target.clone(), found.remove(&target));
+                Self::File(info.map(|info| Box::new(FoundFile { info, target, accounts })))
             }
         })
     }
@@ -164,20 +164,33 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn property(&self, property: GossProperty) -> Option<Found> {
-        match self {
-            Self::File(file) => file.as_ref()?.property(property),
+    fn property(&self, property: GossProperty) -> Result<Option<Found>, HarnessError> {
+        Ok(match self {
+            Self::File(Some(file)) => return file.property(property),
+            Self::File(None) | Self::NoPackages => None,
             Self::User(accounts, name) => user_property(accounts, name, property),
-            Self::Group(accounts, name) => number(field(&accounts.groups, 0, name, 2)?),
+            Self::Group(accounts, name) => field(&accounts.groups, 0, name, 2).and_then(number),
             Self::Package(versions) => Some(Found::List(versions.clone())),
-            Self::NoPackages => None,
-        }
+        })
     }
 }
 
 impl FoundFile<'_> {
-    fn property(&self, property: GossProperty) -> Option<Found> {
-        let Self { info, content, accounts } = self;
+    fn property(&self, property: GossProperty) -> Result<Option<Found>, HarnessError> {
+        let of_content: fn(&[u8]) -> String = match property {
+            GossProperty::Contents => |content| String::from_utf8_lossy(content).into_owned(),
+            GossProperty::Md5 => |content| hex::encode(Md5::digest(content)),
+            GossProperty::Sha256 => |content| hex::encode(Sha256::digest(content)),
+            GossProperty::Sha512 => |content| hex::encode(Sha512::digest(content)),
+            _ => return Ok(self.metadata(property)),
+        };
+        let (path, target) = &self.target;
+        let content = target.as_ref().map(|target| file::content(path, target)).transpose()?;
+        Ok(content.flatten().map(|content| Found::Text(of_content(content))))
+    }
+
+    fn metadata(&self, property: GossProperty) -> Option<Found> {
+        let Self { info, accounts, .. } = self;
         let named = |lines: &Lines, id: u64| {
             field(lines, 2, &id.to_string(), 0).map(|name| Found::Text(name.to_owned()))
         };
@@ -193,10 +206,6 @@ impl FoundFile<'_> {
                 text(String::from_utf8_lossy(&info.link).into_owned())
             }
             GossProperty::Filetype => text(filetype(info.kind).to_owned()),
-            GossProperty::Contents => text(String::from_utf8_lossy(content.as_ref()?).into_owned()),
-            GossProperty::Md5 => text(hex::encode(Md5::digest(content.as_ref()?))),
-            GossProperty::Sha256 => text(hex::encode(Sha256::digest(content.as_ref()?))),
-            GossProperty::Sha512 => text(hex::encode(Sha512::digest(content.as_ref()?))),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! Checks of license files, as container-structure-test has them.
 
-use crate::archive::files::FileInfo;
+use super::file;
 use crate::archive::tree::Node;
 use crate::check::CheckError;
 use crate::check::expectations::LicenseExpectations;
@@ -31,7 +31,8 @@ pub(super) fn check(
         checks.record(&folder, "exists", "does not exist", false);
     }
     for (name, path) in names.iter().zip(&paths) {
-        check_file(name, found.get(path), &mut checks);
+        let content = found.get(path).map(|file| file::content(path, file)).transpose()?.flatten();
+        check_file(name, content, &mut checks);
     }
     Ok(checks)
 }
@@ -46,8 +47,8 @@ fn debian_files(image: &ImageUnderTest) -> Vec<String> {
     checked.map(|name| format!("/{DEBIAN_FOLDER}/{name}/copyright")).collect()
 }
 
-fn check_file(name: &str, found: Option<&FileInfo>, checks: &mut Checks) {
-    let Some(content) = found.and_then(|file| file.content.as_ref()) else {
+fn check_file(name: &str, content: Option<&[u8]>, checks: &mut Checks) {
+    let Some(content) = content else {
         return checks.record(name, "a license file", "nothing", false);
     };
     let content = String::from_utf8_lossy(content).to_uppercase();

@@ -13,11 +13,12 @@ use std::path::Path;
 use super::CheckError;
 use super::expectations::{Expectations, FileExpectations};
 use super::image::ImageUnderTest;
-use super::verdict::TestCase;
+use super::verdict::{Checks, TestCase};
 use crate::archive::entry::{join, name_of, parent_of};
 use crate::archive::files::{self, FileInfo};
 use crate::archive::resolve::resolve;
 use crate::archive::tree::Node;
+use crate::harness::HarnessError;
 
 /// The name of the test case about the image's config.
 const CONFIG: &str = "config";
@@ -42,6 +43,22 @@ pub(super) fn names(expected: &Expectations) -> Vec<String> {
     fixed.chain(files).chain(licenses).chain(goss).chain(skipped).collect()
 }
 
+/// Returns the test case with the result of `checks`. A file that is too large for them is an error
+/// of the test case alone.
+fn finished(
+    image: &str,
+    name: &str,
+    checks: Result<Checks, CheckError>,
+) -> Result<TestCase, CheckError> {
+    match checks {
+        Ok(checks) => Ok(TestCase::finished(image, name, checks)),
+        Err(CheckError::Harness(error @ HarnessError::FileTooLarge { .. })) => {
+            Ok(TestCase::error(image, name, error.to_string()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 impl ImageUnderTest {
     /// Runs all static checks of `expected`. Paths of other images are relative to `folder`.
     ///
@@ -64,18 +81,24 @@ impl ImageUnderTest {
         let paths: Vec<String> = expected.file.iter().map(|file| self.path_of(file)).collect();
         let found = self.find(&paths)?;
         for (expected, path) in expected.file.iter().zip(&paths) {
-            let checks = file::check(expected, found.get(path));
-            cases.push(TestCase::finished(&image, file_name(expected), checks));
+            let checks = file::check(expected, found.get(path)).map_err(Into::into);
+            cases.push(finished(&image, &file_name(expected), checks)?);
         }
         for expected in &expected.license {
-            let checks = license::check(self, expected)?;
-            cases.push(TestCase::finished(&image, &expected.name, checks));
+            let checks = license::check(self, expected);
+            cases.push(finished(&image, &expected.name, checks)?);
         }
         if !expected.goss.is_empty() {
             let accounts = goss::Accounts::read(self)?;
             let packages = packages::Packages::read(self, &expected.goss)?;
             for expected in &expected.goss {
-                cases.push(goss::check(self, &accounts, &packages, expected)?);
+                cases.push(match expected.skip {
+                    true => TestCase::skipped(&image, &expected.name, goss::SKIPPED),
+                    false => {
+                        let checks = goss::check(self, &accounts, &packages, expected);
+                        finished(&image, &expected.name, checks)?
+                    }
+                });
             }
         }
         let skipped = expected.skipped.iter();

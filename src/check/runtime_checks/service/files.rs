@@ -24,7 +24,7 @@ impl Service<'_> {
     ) -> Result<(), HarnessError> {
         let found = self.file(&expected.path, expected.follow).await?;
         let subject = format!("file {}", expected.name.as_ref().unwrap_or(&expected.path));
-        let checks = file::check(expected, found.as_ref());
+        let checks = file::check(expected, found.as_ref())?;
         self.checks.append(&subject, checks);
         Ok(())
     }
