@@ -61,12 +61,7 @@ pub async fn run(
         let trial = Trial { input, files: &files, companions: &companions };
         for engine in &engines {
             if !guests.contains_key(engine) {
-                let guest = match options.named_vm {
-                    // It is running already.
-                    Some(_) => located(engine),
-                    None => prepare_guest(engine, options, &mut recorder).await,
-                };
-                guests.insert(engine.clone(), guest);
+                guests.insert(engine.clone(), guest_of(engine, options, &mut recorder).await);
             }
         }
         let engines: Vec<Target<'_>> = engines
@@ -113,18 +108,17 @@ fn run_static_checks(
     Ok(())
 }
 
-/// Returns a guest, whether or not it is assembled.
-fn located(engine: &str) -> Result<Guest, String> {
-    locate(engine, &Sources::default()).map_err(|error| chain(&error))
-}
-
-/// Assembles a guest and makes its snapshot, if they are missing. Returns the reason if that fails,
-/// because the other engines can still run.
-async fn prepare_guest(
+/// Returns the guest of an engine. Unless its VM is running already, it is assembled and its
+/// snapshot made, if they are missing. Returns the reason if that fails, because the other engines
+/// can still run.
+async fn guest_of(
     engine: &str,
     options: &Options,
     recorder: &mut Recorder<'_>,
 ) -> Result<Guest, String> {
+    if options.named_vm.is_some() {
+        return locate(engine, &Sources::default()).map_err(|error| chain(&error));
+    }
     let prepare_options = PrepareOptions {
         accelerator: options.vm.accelerator,
         snapshot: options.vm.restores(),

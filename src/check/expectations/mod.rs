@@ -4,6 +4,7 @@
 pub(in crate::check) mod companion;
 mod container;
 mod container_rules;
+mod contradictions;
 mod document;
 mod exec;
 mod exit_code;

@@ -1,6 +1,7 @@
 //! Runtime checks: they compare expectations with an image that is loaded into an engine, and with
 //! its containers.
 
+mod case_names;
 mod check_environment;
 pub(super) mod companions;
 mod container;
@@ -11,6 +12,7 @@ mod listening;
 mod observe;
 mod output;
 mod rejection;
+mod reporting;
 mod run;
 mod runs;
 mod service;
@@ -19,45 +21,20 @@ mod sockets;
 mod start_companions;
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+pub(super) use self::case_names::{
+    ENVIRONMENT, LOAD, all_skipped, companion_name, is_prerequisite, names, run_name, service_name,
+};
+use self::case_names::{SETUP, cases, commands, container_cases};
 use self::companions::Companions;
 use self::environment::ContainerEnvironment;
 use self::output::Output;
-use self::rejection::rejection;
-use super::expectations::{Expectations, RunExpectations, ServiceExpectations};
+use super::expectations::{Expectations, ServiceExpectations};
 use super::verdict::{Checks, TestCase};
 use crate::engine::RunOptions;
-use crate::errors::chain;
 use crate::harness::{HarnessError, LoadedImage, is_name_in_snapshots};
 use crate::value;
-
-/// The name of the test case about loading.
-pub(super) const LOAD: &str = "loads with the expected name";
-/// The name of the test case about the environment.
-pub(super) const ENVIRONMENT: &str = "environment of a container";
-/// The name of the test case about the commands before all others, if one of them fails.
-const SETUP: &str = "setup";
-
-/// Returns the name of a test case about a command.
-pub(super) fn run_name(run: &RunExpectations) -> String {
-    format!("run {}", run.name)
-}
-
-/// Returns the name of a test case about a service.
-pub(super) fn service_name(service: &ServiceExpectations) -> String {
-    format!("service {}", service.name)
-}
-
-/// Returns the name of a test case about a further container.
-pub(super) fn companion_name(name: &str) -> String {
-    format!("container {name}")
-}
-
-/// Whether the other test cases are skipped if the one called `name` fails.
-pub(super) fn is_prerequisite(name: &str) -> bool {
-    name == SETUP || name.starts_with("container ")
-}
 
 /// The checks of a test case, and the output of its container.
 type Findings = Result<(Checks, Output), HarnessError>;
@@ -198,100 +175,6 @@ impl<'d> RuntimeChecks<'_, 'd> {
             .or(engine.signal_unsupported().filter(|_| has_signal))
             .or_else(|| commands.find_map(|command| engine.unsupported_in_exec(&command)))
     }
-
-    fn skip(&mut self, name: String, reason: &str) {
-        let case = TestCase::skipped(self.image.reference(), name, reason);
-        self.report(case.on_engine(self.engine, Duration::ZERO));
-    }
-
-    fn error(&mut self, name: String, problem: String, begin: Instant) {
-        let case = TestCase::error(self.image.reference(), name, problem);
-        self.report(case.on_engine(self.engine, begin.elapsed()));
-    }
-
-    /// Reports the test case `name`, and returns the ID of its container, if it had one.
-    fn finish(&mut self, name: String, findings: Findings, begin: Instant) -> Option<String> {
-        self.finish_after(name, findings, begin.elapsed(), Vec::new())
-    }
-
-    /// Like [`finish`](Self::finish), for a test case beside `companions` that took `duration`: its
-    /// hints name those that have ended.
-    async fn finish_beside(
-        &mut self,
-        companions: &Companions,
-        name: String,
-        findings: Findings,
-        duration: Duration,
-    ) -> Option<String> {
-        let failed = findings.as_ref().map_or(true, |(checks, _)| !checks.mismatches().is_empty());
-        let mut hints = Vec::new();
-        for (companion, state) in companions.ended(self.image.daemon()).await {
-            let is_new = self.ended.insert(companion.name.clone());
-            if failed {
-                hints.push(companion.describe_end_and_output(&state).await);
-            } else if is_new {
-                hints.push(companion.describe_end(&state));
-            }
-        }
-        self.finish_after(name, findings, duration, hints)
-    }
-
-    fn finish_after(
-        &mut self,
-        name: String,
-        findings: Findings,
-        duration: Duration,
-        hints: Vec<String>,
-    ) -> Option<String> {
-        let (image, mut id) = (self.image.reference(), None);
-        let mut case = match findings {
-            Ok((checks, Output { stdout, stderr, container })) => {
-                id = container;
-                TestCase { output: stdout, stderr, ..TestCase::finished(image, name, checks) }
-            }
-            Err(error) => match rejection(self.engine, &error) {
-                Some(checks) => TestCase::finished(image, name, checks),
-                None => TestCase::error(image, name, chain(&error)),
-            },
-        };
-        case.hints.extend(hints);
-        self.report(case.on_engine(self.engine, duration));
-        id
-    }
-
-    fn report(&mut self, case: TestCase) {
-        match &mut self.held {
-            Some(held) => held.push(case),
-            None => (self.report)(case),
-        }
-    }
-}
-
-/// Returns all runtime checks of `expected` as skipped test cases.
-pub(super) fn all_skipped(image: &str, expected: &Expectations, reason: &str) -> Vec<TestCase> {
-    let skipped = |name| TestCase::skipped(image, name, reason);
-    names(expected).into_iter().map(skipped).collect()
-}
-
-/// Returns the names of all runtime test cases of `expected`.
-pub(super) fn names(expected: &Expectations) -> Vec<String> {
-    std::iter::once(LOAD.to_owned()).chain(container_cases(expected)).collect()
-}
-
-/// Returns the names of all test cases that need a container.
-fn container_cases(expected: &Expectations) -> impl Iterator<Item = String> {
-    std::iter::once(ENVIRONMENT.to_owned()).chain(cases(expected))
-}
-
-/// Returns the names of all test cases about further containers, commands and services.
-fn cases(expected: &Expectations) -> impl Iterator<Item = String> {
-    expected.container.keys().map(|name| companion_name(name)).chain(commands(expected))
-}
-
-/// Returns the names of all test cases about commands and services.
-fn commands(expected: &Expectations) -> impl Iterator<Item = String> {
-    let runs = expected.run.iter().map(run_name);
-    runs.chain(expected.service.iter().map(service_name))
 }
 
 /// Checks that the engine lists the image under its name.

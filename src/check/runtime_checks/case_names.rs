@@ -1,0 +1,62 @@
+//! The names of runtime test cases.
+
+use crate::check::expectations::{Expectations, RunExpectations, ServiceExpectations};
+use crate::check::verdict::TestCase;
+
+/// The name of the test case about loading.
+pub(in crate::check) const LOAD: &str = "loads with the expected name";
+/// The name of the test case about the environment.
+pub(in crate::check) const ENVIRONMENT: &str = "environment of a container";
+/// The name of the test case about the commands before all others, if one of them fails.
+pub(super) const SETUP: &str = "setup";
+
+/// Returns the name of a test case about a command.
+pub(in crate::check) fn run_name(run: &RunExpectations) -> String {
+    format!("run {}", run.name)
+}
+
+/// Returns the name of a test case about a service.
+pub(in crate::check) fn service_name(service: &ServiceExpectations) -> String {
+    format!("service {}", service.name)
+}
+
+/// Returns the name of a test case about a further container.
+pub(in crate::check) fn companion_name(name: &str) -> String {
+    format!("container {name}")
+}
+
+/// Whether the other test cases are skipped if the one called `name` fails.
+pub(in crate::check) fn is_prerequisite(name: &str) -> bool {
+    name == SETUP || name.starts_with("container ")
+}
+
+/// Returns all runtime checks of `expected` as skipped test cases.
+pub(in crate::check) fn all_skipped(
+    image: &str,
+    expected: &Expectations,
+    reason: &str,
+) -> Vec<TestCase> {
+    let skipped = |name| TestCase::skipped(image, name, reason);
+    names(expected).into_iter().map(skipped).collect()
+}
+
+/// Returns the names of all runtime test cases of `expected`.
+pub(in crate::check) fn names(expected: &Expectations) -> Vec<String> {
+    std::iter::once(LOAD.to_owned()).chain(container_cases(expected)).collect()
+}
+
+/// Returns the names of all test cases that need a container.
+pub(super) fn container_cases(expected: &Expectations) -> impl Iterator<Item = String> {
+    std::iter::once(ENVIRONMENT.to_owned()).chain(cases(expected))
+}
+
+/// Returns the names of all test cases about further containers, commands and services.
+pub(super) fn cases(expected: &Expectations) -> impl Iterator<Item = String> {
+    expected.container.keys().map(|name| companion_name(name)).chain(commands(expected))
+}
+
+/// Returns the names of all test cases about commands and services.
+pub(super) fn commands(expected: &Expectations) -> impl Iterator<Item = String> {
+    let runs = expected.run.iter().map(run_name);
+    runs.chain(expected.service.iter().map(service_name))
+}
