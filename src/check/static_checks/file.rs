@@ -92,7 +92,8 @@ fn check_content(
     }
     if let Some(text) = &expected.content {
         let Some(bytes) = content else {
-            return checks.record("content", text, "nothing", false);
+            checks.record("content", text, "nothing", false);
+            return Ok(());
         };
         let content = String::from_utf8_lossy(bytes);
         let found = match bytes.contains(&0) {
