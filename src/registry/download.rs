@@ -156,11 +156,6 @@ fn blob_name(client: &Client, digest: Digest) -> String {
     format!("the blob {digest} of {}/{}", client.registry, client.repository)
 }
 
-fn wrong_size(client: &Client, descriptor: &Descriptor, found: u64) -> RegistryError {
-    let Descriptor { digest, size: expected, .. } = *descriptor;
-    RegistryError::WrongSize { what: blob_name(client, digest), expected, found }
-}
-
 /// Fetches a blob into the cache. `progress` is called with the number of bytes of each piece. A
 /// broken connection is resumed where it broke.
 pub(super) async fn blob(
@@ -218,47 +213,61 @@ impl Download<'_> {
     /// Receives the rest of the blob.
     async fn receive(&mut self) -> Result<(), RegistryError> {
         (self.arrived, self.is_cut) = (0, false);
+        let mut response = self.ask().await?;
         let Self { client, descriptor, .. } = *self;
-        let scope = Scope::of(&client.repository, Access::Pull);
-        let url = client.url(&format!("blobs/{}", descriptor.digest))?;
-        let whole = Request::new(Method::GET, url, &scope);
-        let mut response = match self.received {
-            0 => client.send(&whole, &[200]).await?,
-            received => {
-                let rest = whole.clone().header(RANGE, &format!("bytes={received}-"));
-                client.send(&rest, &[200, 206, 416]).await?
-            }
-        };
-        if self.received > 0 && !continues(&response, self.received) {
-            if response.status() != StatusCode::OK {
-                response = client.send(&whole, &[200]).await?;
-            }
-            self.restart()?;
-        }
         let has_length = response.headers().contains_key(CONTENT_LENGTH);
         let mut pace = Pace::begin(client.idle);
         while let Some(chunk) = client.chunk(&mut response, &mut pace).await? {
             self.received += chunk.len() as u64;
             self.arrived += chunk.len() as u64;
             if self.received > descriptor.size {
-                return Err(wrong_size(client, descriptor, self.received));
+                return Err(self.wrong_size());
             }
             self.hasher.update(&chunk);
             self.blob.write(&chunk, descriptor.digest)?;
             (self.progress)(chunk.len() as u64);
         }
-        if self.received == descriptor.size {
-            return Ok(());
+        match self.received == descriptor.size {
+            true => Ok(()),
+            false => {
+                let error = self.wrong_size();
+                self.is_cut = !has_length && matches!(error, RegistryError::WrongSize { .. });
+                Err(error)
+            }
         }
-        if self.hasher.clone().finish() == descriptor.digest {
-            let blob = blob_name(client, descriptor.digest);
-            let (found, expected) = (self.received, descriptor.size);
+    }
+
+    /// Asks for the rest of the blob, or for all of it if the registry cannot send the rest.
+    async fn ask(&mut self) -> Result<Response, RegistryError> {
+        let Self { client, descriptor, .. } = *self;
+        let scope = Scope::of(&client.repository, Access::Pull);
+        let url = client.url(&format!("blobs/{}", descriptor.digest))?;
+        let whole = Request::new(Method::GET, url, &scope);
+        if self.received == 0 {
+            return client.send(&whole, &[200]).await;
+        }
+        let rest = whole.clone().header(RANGE, &format!("bytes={}-", self.received));
+        let response = client.send(&rest, &[200, 206, 416]).await?;
+        if continues(&response, self.received) {
+            return Ok(response);
+        }
+        self.restart()?;
+        match response.status() {
+            StatusCode::OK => Ok(response),
+            _ => client.send(&whole, &[200]).await,
+        }
+    }
+
+    /// The error of a blob that has another length than its descriptor says.
+    fn wrong_size(&self) -> RegistryError {
+        let Descriptor { digest, size: expected, .. } = *self.descriptor;
+        let (what, found) = (blob_name(self.client, digest), self.received);
+        if found < expected && self.hasher.clone().finish() == digest {
             let problem =
                 format!("it has {found} bytes, but {expected} according to its descriptor");
-            return Err(RegistryError::invalid(blob, problem));
+            return RegistryError::invalid(what, problem);
         }
-        self.is_cut = !has_length;
-        Err(wrong_size(client, descriptor, self.received))
+        RegistryError::WrongSize { what, expected, found }
     }
 
     /// Forgets what was received: the registry sends the blob from its beginning.
