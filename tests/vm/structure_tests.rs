@@ -242,6 +242,9 @@ commandTests:
   command: echo
   args: [$OWN]
   expectedOutput: ["^own 1.2.3\n$"]
+- name: passes with a capability
+  command: busybox
+  args: [grep, -E, "^CapEff:\t[0-9a-f]{12}[13579bdf][0-9a-f]{3}", /proc/self/status]
 - name: passes with mounts
   setup: [[sh, -c, "echo new >/mnt/m/new"]]
   command: sh
@@ -249,6 +252,16 @@ commandTests:
   exitCode: 1
   expectedOutput: ["^old\nnew\n$"]
   expectedError: [Read-only file system]
+"#;
+
+/// The same command without the capability.
+const DEFAULT_CAPABILITIES: &str = r#"
+schemaVersion: 2.0.0
+containerRunOptions: { user: "0" }
+commandTests:
+- name: fails without the capability
+  command: busybox
+  args: [grep, -E, "^CapEff:\t[0-9a-f]{12}[13579bdf][0-9a-f]{3}", /proc/self/status]
 "#;
 
 /// Options that change the output of all commands. Bit 12 of the capabilities is CAP_NET_ADMIN,
@@ -274,14 +287,18 @@ fn has_the_results_of_their_own_program(engine: &str) {
     std::fs::create_dir(sample.path("mounted")).unwrap();
     std::fs::write(sample.path("mounted/old"), "old\n").unwrap();
     let tests = format!("schemaVersion: 2.0.0\n{COMMANDS}");
-    for (name, text) in
-        [("variables", "FROM_FILE=a b\n"), ("t.yaml", &tests), ("privileged.yaml", PRIVILEGED)]
-    {
+    for (name, text) in [
+        ("variables", "FROM_FILE=a b\n"),
+        ("t.yaml", &tests),
+        ("privileged.yaml", PRIVILEGED),
+        ("default.yaml", DEFAULT_CAPABILITIES),
+    ] {
         std::fs::write(sample.path(name), text).unwrap();
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_seatrial"));
     command.args(["check", "app.tar", "--expect", "t.yaml", "--expect", "privileged.yaml"]);
-    command.args(["--json", "--engine", engine]).current_dir(sample.0.path());
+    command.args(["--expect", "default.yaml", "--json", "--engine", engine]);
+    command.current_dir(sample.0.path());
     let output = run(command.env("FROM_HOST", "deck").env_remove("NOT_ON_HOST"));
     let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(!sample.path("mounted/new").exists(), "the host's folder has changed");
@@ -291,7 +308,7 @@ fn has_the_results_of_their_own_program(engine: &str) {
         .iter()
         .filter_map(|(name, outcome)| Some((name.strip_prefix("run ")?, outcome)))
         .collect();
-    assert_eq!(commands.len(), 11, "{verdict:#}");
+    assert_eq!(commands.len(), 13, "{verdict:#}");
     // Engines set HOME.
     assert!(outcomes.contains(&("environment of a container", "passed")), "{verdict:#}");
     for (name, outcome) in commands {
@@ -326,24 +343,26 @@ container.shell = "cat /www/copy /www/more; [ -t 1 ] && echo terminal; echo end 
 [[run]]
 name = "settings"
 stdout = { matches = [
-  "(?s)^deck\n.*10.1.2.3\tmast.*CapEff:\t0000000000000400\nsail\n.*77\n",
-  "another process is the first\n$",
+  "(?s)^deck\n.*10.1.2.3\tmast.*CapEff:\t0000000000000400\nsail\n.*77\n$",
 ] }
 [run.container]
 shell = """
 cat /proc/sys/kernel/hostname /etc/hosts; busybox grep CapEff /proc/self/status; cat /srv/a/sail
-id -G; [ $$ = 1 ] || echo another process is the first"""
+id -G"""
 user = "0"
 groups = ["77"]
 hostname = "deck"
 hosts = { mast = "10.1.2.3" }
 memory_mib = 64
 pids_limit = 50
-init = true
 network = true
 capabilities = { add = ["NET_BIND_SERVICE"], drop = ["ALL"] }
 sysctls = { "net.ipv4.ip_unprivileged_port_start" = "0" }
 files = [{ path = "/srv/a/sail", content = "sail\n", mode = "0400" }]
+[[run]]
+name = "init"
+container = { init = true, shell = "[ $$ = 1 ] || echo another process is the first" }
+stdout = "another process is the first\n"
 [[run]]
 name = "read-only root"
 stderr = { contains = "Read-only file system" }
@@ -364,10 +383,10 @@ fn applies_settings_and_setup(engine: &str) {
     let (output, verdict) = sample.check(SETTINGS, &["--engine", engine]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     // CRI starts no init process.
-    let settings = if is_cri(engine) { "skipped" } else { "passed" };
-    assert_eq!(case(&verdict, "run settings")["outcome"], settings, "{verdict:#}");
-    let others = outcomes(&verdict).into_iter().filter(|(name, _)| *name != "run settings");
-    assert_eq!(others.filter(|(_, outcome)| *outcome == "passed").count(), 7, "{verdict:#}");
+    let init = if is_cri(engine) { "skipped" } else { "passed" };
+    assert_eq!(case(&verdict, "run init")["outcome"], init, "{verdict:#}");
+    let others = outcomes(&verdict).into_iter().filter(|(name, _)| *name != "run init");
+    assert_eq!(others.filter(|(_, outcome)| *outcome == "passed").count(), 8, "{verdict:#}");
 }
 
 #[test]
