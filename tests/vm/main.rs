@@ -52,6 +52,7 @@ mod shared_vms; // a VM that the tests of a process share
 mod snapshots; // damaged, deleted and unused snapshots
 mod static_checks; // `seatrial check` without an engine
 mod steps; // steps of recipes as root in a VM
+mod stores; // further containers of other images
 mod structure_tests; // container-structure-test files
 mod unmet_expectations; // a mismatch for each part of expectations
 mod verdicts; // parts of verdicts in JSON

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::each_engine::{is_cri, on_each_engine};
 use crate::sample_image::{SampleImage, outcomes};
+use crate::stores::{STORES, make_stores};
 use crate::verdicts::mismatches;
 
 /// Test cases that hold on every engine that can run them.
@@ -53,6 +54,12 @@ ready = { port = 8003 }
 exit_code = 3
 log = "no config"
 [[service]]
+name = "is refused by the engine"
+container.entrypoint = ["/bin/absent"]
+start = "fails"
+ready = {}
+log = "absent"
+[[service]]
 name = "restricted"
 ready = { log = "started" }
 exec = [{ command = ["/bin/id", "-u"], stdout = "7\n" }]
@@ -71,6 +78,7 @@ ready = {}
 [[service]]
 name = "with files and signals"
 ready = { log = "started" }
+exec = [{ command = ["/bin/id", "-u"], user = "web", stdout = "5\n" }]
 stop = { signal = "SIGUSR1", exit_code = 5 }
 [[service.file]]
 path = "/tmp/made"
@@ -173,6 +181,18 @@ mounts = [{ path = "/data", source = "conf", writable = true }]
 shell = "cat /data/new /data/in/file"
 "#;
 
+/// Users and groups of the image's files. Over CRI, groups have numbers.
+const ACCOUNTS: &str = r#"
+[[run]]
+name = "user by name"
+container = { user = "web", shell = "id -u; id -g" }
+stdout = "5\n6\n"
+[[run]]
+name = "group by name"
+container = { user = "web", groups = ["log"], shell = 'for id in $(id -G); do echo "<$id>"; done' }
+stdout = { contains = "<21>" }
+"#;
+
 #[test]
 fn containers_beside_a_service_and_settings_work_on_each_engine() {
     on_each_engine(&["containerd-1.7"], services);
@@ -184,19 +204,28 @@ fn services(engine: &str) {
     std::fs::create_dir_all(sample.path("rootfs/etc")).unwrap();
     // Without it, the C library asks a DNS server first.
     std::fs::write(sample.path("rootfs/etc/nsswitch.conf"), "hosts: files\n").unwrap();
+    for (file, entries) in [
+        ("passwd", "root:x:0:0::/:/bin/sh\nweb:x:5:6::/:/bin/sh\n"),
+        ("group", "root:x:0:\nweb:x:6:\nlog:x:21:\n"),
+    ] {
+        std::fs::write(sample.path("rootfs/etc").join(file), entries).unwrap();
+    }
     sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    make_stores(&sample);
     std::fs::write(sample.path("read.txt"), "read\n").unwrap();
     let file = sample.path("conf/in/file");
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(&file, "deep\n").unwrap();
     std::fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
     std::os::unix::fs::symlink("in/file", sample.path("conf/link")).unwrap();
-    std::fs::write(sample.path("settings.toml"), SETTINGS).unwrap();
-    let arguments = ["--engine", engine, "--expect", "settings.toml"];
+    std::fs::write(sample.path("settings.toml"), [SETTINGS, ACCOUNTS].concat()).unwrap();
+    std::fs::write(sample.path("stores.toml"), STORES).unwrap();
+    let arguments = ["--engine", engine, "--expect", "settings.toml", "--expect", "stores.toml"];
     let (_, verdict) = sample.check(EXPECTATIONS, &arguments);
     let failed = |case: &&Value| case["outcome"] == "failed";
     let failed: Vec<&Value> = verdict["cases"].as_array().unwrap().iter().filter(failed).collect();
     let expected = [
+        ("environment of the config", "passed"),
         ("environment of the config", "passed"),
         ("environment of the config", "passed"),
         ("loads with the expected name", "passed"),
@@ -208,6 +237,7 @@ fn services(engine: &str) {
         ("run is killed", "passed"),
         ("run is refused", "passed"),
         ("service lacks its config", "passed"),
+        ("service is refused by the engine", "passed"),
         ("service restricted", "passed"),
         ("service restricted as root", "failed"),
         ("service with files and signals", docker_only),
@@ -220,8 +250,18 @@ fn services(engine: &str) {
         ("run mounts", "passed"),
         ("run changes a writable mount", "passed"),
         ("run sees the changes of others", "passed"),
+        ("run user by name", "passed"),
+        ("run group by name", docker_only),
+        ("loads with the expected name", "passed"),
+        ("environment of a container", "passed"),
+        ("container archived", "passed"),
+        ("container baked", "passed"),
+        ("run sells from an archive", "passed"),
+        ("run sells from a recipe", "passed"),
+        ("run sells something else", "failed"),
     ];
     assert_eq!(outcomes(&verdict), expected, "{failed:#?}");
+    assert_eq!(mismatches(&verdict, "run sells something else"), ["standard output: \"apples\""]);
     assert!(failed[0].to_string().contains("0, which is root"), "{failed:#?}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "deep\n");
     assert!(!sample.path("conf/new").exists());
