@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::each_engine::on_each_engine;
 use crate::sample_image::{SampleImage, outcomes};
+use crate::service_checks::ANSWER;
 
 /// The sample image with accounts.
 fn sample() -> SampleImage {
@@ -180,7 +181,8 @@ fn a_json_file_with_tables_of_goss_is_a_goss_file() {
 }
 
 /// A web server of the sample image, as its own command.
-const SERVER: &str = "Cmd = [\"httpd -f -p 8080 -h /www\"]";
+const SERVER: &str = "\
+    Cmd = [\"httpd -p 8080 -h /www; exec nc -ll -p 8081 -e /bin/sh /www/answer\"]";
 
 /// Tests in the running container.
 const RUNNING: &str = r#"
@@ -190,6 +192,7 @@ command:
   echo x: { exit-status: 0, stdout: "x\n" }
   exit 7: { exit-status: { or: [{ lt: 3 }, "7"] } }
   exit 8: { exit-status: { and: [{ equal: 8 }, { not: { equal: "8" } }] } }
+  sleeps: { exec: "sleep 2", exit-status: 0, timeout: 60000 }
   third:
     exec: "echo >>/dev/shm/a; exit $((3 - $(/bin/busybox wc -l </dev/shm/a)))"
     exit-status: 0
@@ -204,10 +207,22 @@ process:
 http:
   http://localhost:8080/index.html:
     status: { and: [{ ge: 200 }, { lt: 300 }] }
-    username: a
-    password: b
     headers: ["/^Content-Type: text/", "!X-Powered-By"]
     body: [ahoy, "!bye"]
+  http://localhost:8081/echo:
+    status: 201
+    method: PUT
+    request-headers: ["X-Name: value"]
+    request-body: sent
+    username: a
+    password: b
+    body:
+    - '"method": "PUT"'
+    - '"header": "value"'
+    - '"login": "Basic YTpi"'
+    - '"body": "sent"'
+  http://localhost:8081/moved: { status: 302, no-follow-redirects: true }
+  followed: { url: "http://localhost:8081/moved", status: 200, body: [ok] }
 "#;
 
 /// The check of a command that succeeds at the third attempt.
@@ -224,6 +239,11 @@ fn has_the_results_of_goss(engine: &str) {
     let recipe = std::fs::read_to_string(sample.path("app.toml")).unwrap();
     let recipe = recipe.replace("Cmd = [\"echo hello\"]", SERVER);
     std::fs::write(sample.path("app.toml"), recipe).unwrap();
+    std::fs::write(sample.path("rootfs/www/answer"), ANSWER).unwrap();
+    for applet in ["nc", "head"] {
+        let link = sample.path("rootfs/bin").join(applet);
+        std::os::unix::fs::symlink("busybox", link).unwrap();
+    }
     sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
     let (code, verdict, errors) = check(&sample, RUNNING, &["--engine", engine]);
     assert_eq!(code, Some(0), "{errors}{verdict:#}");
@@ -236,7 +256,15 @@ fn has_the_results_of_goss(engine: &str) {
         .replace("tcp:81: { listening: false }", "tcp:81: { listening: true }")
         .replace("nginx: { running: false }", "nginx: { running: true }")
         .replace("!X-Powered-By", "X-Powered-By")
-        .replace("!bye", "!ahoy");
+        .replace("!bye", "!ahoy")
+        .replace("ip: [\"::\"]", "ip: [\"127.0.0.1\"]")
+        .replace("timeout: 60000", "timeout: 100")
+        .replace("password: b", "password: c")
+        .replace("no-follow-redirects: true", "no-follow-redirects: false")
+        .replace(
+            "moved\", status: 200, body: [ok]",
+            "slow\", status: 200, timeout: 500, body: [ok]",
+        );
     let (code, verdict, errors) = check(&sample, &wrong, &["--engine", engine]);
     assert_eq!(code, Some(1), "{errors}{verdict:#}");
     let cases = verdict["cases"].as_array().unwrap();
@@ -246,13 +274,18 @@ fn has_the_results_of_goss(engine: &str) {
     assert_eq!(
         subjects,
         [
+            "port tcp6:8080: ip",
             "port tcp:81",
             "process nginx",
+            "body of GET /slow at port 8081",
             "status of GET /index.html at port 8080",
             "headers of GET /index.html at port 8080",
             "body of GET /index.html at port 8080",
+            "body of PUT /echo at port 8081",
+            "status of GET /moved at port 8081",
             "standard output of [\"sh\", \"-c\", \"echo x\"]",
             "exit code of [\"sh\", \"-c\", \"exit 3\"]",
+            "duration of [\"sh\", \"-c\", \"sleep 2\"]",
             THIRD,
         ],
         "{verdict:#}"
