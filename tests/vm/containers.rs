@@ -109,7 +109,24 @@ async fn common(bench: &Workbench) {
     );
     server.remove().await.unwrap();
     logs(&image).await;
+    terminal(&image).await;
     not_ready(&image).await;
+}
+
+/// The terminal puts a carriage return before each newline, also where the engine's log has none.
+async fn terminal(image: &LoadedImage<'_>) {
+    let settings = Settings { tty: true, ..Settings::default() };
+    let options = RunOptions { settings, ..shell("echo started; exec sleep 300") };
+    let container = image.start(&options).await.unwrap();
+    let ready = |log: &str| ReadyConditions {
+        log: Some(Text::matching(log).unwrap()),
+        ..Default::default()
+    };
+    container.wait_until_ready(&ready("^started\r\n$")).await.unwrap();
+    let without = ready("^started\n$").within(Duration::from_secs(1));
+    let error = container.wait_until_ready(&without).await.unwrap_err();
+    assert!(matches!(error, HarnessError::NotReady { .. }), "{error}");
+    container.remove().await.unwrap();
 }
 
 /// A program in the background that answers each datagram to port 9000 with the same.
@@ -249,6 +266,10 @@ async fn docker(engine: &str) {
     assert_eq!(container.copy_out("/absent").await.unwrap(), None);
     let error = container.copy_out("/etc").await.unwrap_err().to_string();
     assert!(error.contains("it is not a regular file"), "{error}");
+    if engine.starts_with("podman") {
+        let healthy = container.wait_until_ready(&ReadyConditions::healthy()).await;
+        assert!(unsupported(healthy).ends_with("drops health checks of images that it loads"));
+    }
     container.signal("SIGUSR1").await.unwrap();
     assert_eq!(container.wait(RUN_TIMEOUT).await.unwrap().code, 4);
     assert!(!container.state().await.unwrap().running);
