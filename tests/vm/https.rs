@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::each_engine::on_each_engine;
-use crate::sample_image::SampleImage;
+use crate::sample_image::{RECIPE, SampleImage};
 use crate::verdicts::mismatches;
 use crate::workbench::{run, stdout};
 
@@ -21,9 +21,6 @@ http = [
   { port = 443, path = "/name", tls = { ca = "own.pem", server_name = "mast.example" } },
   { port = 443, path = "/plain" },
 ]
-[service.container]
-user = "0"
-command = ["exec /usr/bin/openssl s_server -4 -accept 443 -cert /own.pem -key /own.key -www"]
 [[service]]
 name = "for clients with a certificate"
 ready = { port = 443 }
@@ -35,6 +32,16 @@ http = [
 user = "0"
 shell = """
 exec /usr/bin/openssl s_server -4 -accept 443 -cert /own.pem -key /own.key -www -Verify 1"""
+"#;
+/// The image's own command, which goss files need.
+const SERVER: &str = "Cmd = [\"\
+    exec /usr/bin/openssl s_server -4 -accept 443 -cert /own.pem -key /own.key -www\"]";
+/// The last request fails.
+const GOSS: &str = r#"
+http:
+  https://localhost/insecure: { status: 200, allow-insecure: true, body: [s_server] }
+  https://localhost/own: { status: 200, ca-file: own.pem }
+  https://localhost/stranger: { status: 200, ca-file: other.pem }
 "#;
 
 /// Makes a certificate that signs itself.
@@ -73,15 +80,22 @@ fn verifies_certificates(engine: &str) {
     for file in ["own.pem", "own.key"] {
         std::fs::copy(sample.path(file), sample.path("rootfs").join(file)).unwrap();
     }
+    let recipe = RECIPE.replace("Cmd = [\"echo hello\"]", SERVER);
+    let recipe = recipe.replace("User = \"7:8\"", "User = \"0\"");
+    std::fs::write(sample.path("app.toml"), recipe).unwrap();
+    std::fs::write(sample.path("goss.yaml"), GOSS).unwrap();
     stdout(&sample.seatrial(&["build", "app.toml", "-o", "app.tar"]));
-    let (_, verdict) = sample.check(EXPECTATIONS, &["--engine", engine]);
+    let (_, verdict) = sample.check(EXPECTATIONS, &["--expect", "goss.yaml", "--engine", engine]);
     let failed = mismatches(&verdict, "service encrypted");
     let paths = ["/other", "/name", "/plain"];
     assert_eq!(failed.len(), paths.len(), "{failed:#?}");
     for (mismatch, path) in failed.iter().zip(paths) {
         assert!(mismatch.contains(&format!("GET {path} at port 443")), "{failed:#?}");
     }
-    for mismatch in &failed[..2] {
+    let goss = mismatches(&verdict, "service of goss");
+    let [stranger] = &goss[..] else { panic!("{verdict:#}") };
+    assert!(stranger.contains("GET /stranger at port 443"), "{goss:#?}");
+    for mismatch in failed[..2].iter().chain(&goss) {
         assert!(mismatch.contains("certificate"), "{failed:#?}");
     }
     let failed = mismatches(&verdict, "service for clients with a certificate");
