@@ -30,3 +30,17 @@ pub(crate) fn hint(nearest: &Option<impl AsRef<str>>) -> String {
         .map(|name| format!("; did you mean {}?", text::quote(name.as_ref())))
         .unwrap_or_default()
 }
+
+/// Characters that mean something to a shell.
+const SHELL: &[char] = &[
+    '"', '\'', '`', '\\', '$', '&', '|', ';', '<', '>', '(', ')', '*', '?', '[', ']', '{', '}',
+    '~', '#', '\n',
+];
+
+/// The list to write instead of the command line `text`: with a shell, if it is written for one.
+pub(crate) fn command(text: &str) -> String {
+    match text.contains(SHELL) {
+        true => format!("[{}]", text::quoted_list(["/bin/sh", "-c", text])),
+        false => format!("[{}]", text::quoted_list(text.split_whitespace())),
+    }
+}

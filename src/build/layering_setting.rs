@@ -38,17 +38,21 @@ impl LayeringSetting {
             Self::Strategy(strategy) => return Ok(strategy),
             Self::File(file) => folder.join(file),
         };
-        let failed = |error: &dyn std::fmt::Display| {
-            format!("layering: failed to read {}: {error}", text::path(&file))
-        };
-        let text = document::read(&file, document::MAX_SIZE).map_err(|error| failed(&error))?;
+        let shown = text::path(&file);
+        let failed = |error| format!("layering: failed to read {shown}: {error}");
+        let text = document::read(&file, document::MAX_SIZE).map_err(failed)?;
         let text = document::without_mark(&text);
-        let value: Value = serde_json::from_str(text).map_err(|error| failed(&error))?;
+        let invalid = |problem: String| {
+            let problem = problem.strip_prefix("layering: ").unwrap_or(&problem);
+            format!("layering: {shown}: {problem}")
+        };
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
         match value {
             Value::Object(_) => LayerPlan::parse(value).map(|plan| Strategy::Plan(plan.into())),
             value => pipeline(&value),
         }
-        .map_err(|error| failed(&error))
+        .map_err(invalid)
     }
 }
 

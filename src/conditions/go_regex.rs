@@ -7,9 +7,20 @@
 
 use regex::Regex;
 
+use crate::text;
+
 /// Compiles `written`, a regular expression of Go.
 pub(super) fn compile(written: &str) -> Result<Regex, String> {
-    Regex::new(&translate(written)?).map_err(|error| error.to_string())
+    Regex::new(&translate(written)?).map_err(|error| explain(written, &error))
+}
+
+/// Explains in one line why `written` does not compile. The message of the crate draws a mark below
+/// the expression, and ends with the problem.
+pub(super) fn explain(written: &str, error: &regex::Error) -> String {
+    let message = error.to_string();
+    let last = message.lines().last().unwrap_or_default();
+    let problem = last.strip_prefix("error: ").unwrap_or(last);
+    format!("invalid regular expression {}: {problem}", text::quote(written))
 }
 
 fn translate(written: &str) -> Result<String, String> {

@@ -18,10 +18,10 @@ pub struct Pattern {
 }
 
 impl TryFrom<String> for Pattern {
-    type Error = regex::Error;
+    type Error = String;
 
-    fn try_from(written: String) -> Result<Self, Self::Error> {
-        Ok(Self { regex: Regex::new(&written)?, written })
+    fn try_from(written: String) -> Result<Self, String> {
+        Self::compile(&written).map_err(|error| go_regex::explain(&written, &error))
     }
 }
 
@@ -32,6 +32,11 @@ impl fmt::Display for Pattern {
 }
 
 impl Pattern {
+    /// A regular expression in the syntax of Rust.
+    pub(super) fn compile(written: &str) -> Result<Self, regex::Error> {
+        Ok(Self { regex: Regex::new(written)?, written: written.to_owned() })
+    }
+
     /// A regular expression in the syntax of Go.
     pub(crate) fn of_go(written: String) -> Result<Self, String> {
         Ok(Self { regex: go_regex::compile(&written)?, written })

@@ -29,10 +29,10 @@ pub enum Protocol {
 
 /// A port as it is written.
 #[derive(Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "invalid port; write a number, or text such as \"53/udp\"")]
+#[serde(untagged, expecting = "invalid port; expected 1 to 65535, or text such as \"53/udp\"")]
 enum Written {
     /// The number of a TCP port.
-    Number(u16),
+    Number(#[schemars(with = "u16")] i64),
     /// A number and the protocol, which is `tcp` or `udp`.
     Text(String),
 }
@@ -56,8 +56,10 @@ impl TryFrom<Written> for Port {
 
     fn try_from(written: Written) -> Result<Self, String> {
         let text = match written {
-            Written::Number(0) => return Err("invalid port 0".to_owned()),
-            Written::Number(number) => return Ok(number.into()),
+            Written::Number(number) => {
+                let port = u16::try_from(number).ok().filter(|port| *port > 0);
+                return port.map(Self::from).ok_or_else(|| invalid(&number.to_string()));
+            }
             Written::Text(text) => text,
         };
         let parsed = text.split_once('/').and_then(|(number, protocol)| {
@@ -66,11 +68,15 @@ impl TryFrom<Written> for Port {
                 "udp" => Protocol::Udp,
                 _ => return None,
             };
-            Some(Self { number: number.parse().ok()?, protocol })
+            let number = number.parse().ok().filter(|number| *number > 0)?;
+            Some(Self { number, protocol })
         });
-        let text = text::quote(&text);
-        parsed.ok_or_else(|| format!("invalid port {text}; write a number, or such as \"53/udp\""))
+        parsed.ok_or_else(|| invalid(&text::quote(&text)))
     }
+}
+
+fn invalid(port: &str) -> String {
+    format!("invalid port {port}; expected 1 to 65535, or text such as \"53/udp\"")
 }
 
 impl fmt::Display for Port {
@@ -103,13 +109,17 @@ mod tests {
         assert_eq!(parse("80"), port(80, Protocol::Tcp));
         assert_eq!(parse("\"80/tcp\""), port(80, Protocol::Tcp));
         assert_eq!(parse("\"53/udp\""), port(53, Protocol::Udp));
-        for (json, problem) in [
-            ("\"53\"", "invalid port \"53\"; write a number, or such as \"53/udp\""),
-            ("\"53/sctp\"", "invalid port \"53/sctp\"; write a number, or such as \"53/udp\""),
-            ("\"70000/udp\"", "invalid port \"70000/udp\"; write a number, or such as \"53/udp\""),
-            ("70000", "invalid port; write a number, or text such as \"53/udp\""),
+        for (json, port) in [
+            ("\"53\"", "\"53\""),
+            ("\"53/sctp\"", "\"53/sctp\""),
+            ("\"70000/udp\"", "\"70000/udp\""),
+            ("\"0/udp\"", "\"0/udp\""),
+            ("70000", "70000"),
+            ("0", "0"),
+            ("-1", "-1"),
         ] {
-            assert_eq!(parse(json), Err(problem.to_owned()), "{json}");
+            let expected = "expected 1 to 65535, or text such as \"53/udp\"";
+            assert_eq!(parse(json), Err(format!("invalid port {port}; {expected}")), "{json}");
         }
     }
 }

@@ -97,7 +97,7 @@ pub(super) fn check_type(
         field: field.to_owned(),
         expected: type_name(field_type),
         found: describe(value),
-        hint: hint(field_type, value),
+        hint: hint(field, field_type, value),
     })
 }
 
@@ -140,12 +140,24 @@ fn describe(value: &Value) -> String {
     }
 }
 
-/// Suggests what to write instead of `value`, if that is clear.
-fn hint(field_type: FieldType, value: &Value) -> String {
+/// Suggests what to write instead of `value` of `field`, if that is clear.
+fn hint(field: &str, field_type: FieldType, value: &Value) -> String {
     match (field_type, value) {
-        (FieldType::StringList, Value::String(text)) => {
-            format!("; write [{}]", text::quoted_list(text.split_whitespace()))
-        }
+        (FieldType::StringList, Value::String(text)) => match field {
+            "config.Healthcheck.Test" => {
+                format!("; write [{}]", text::quoted_list(["CMD-SHELL", text]))
+            }
+            "config.OnBuild" => format!("; write [{}]", text::quote(text)),
+            _ => format!("; write {}", suggest::command(text)),
+        },
+        (FieldType::Integer, Value::String(text)) => match nanoseconds(text) {
+            Some(number) if field.starts_with("config.Healthcheck.") => {
+                format!("; write nanoseconds: {number}")
+            }
+            _ => text
+                .parse()
+                .map_or_else(|_| String::new(), |number: i64| format!("; write {number}")),
+        },
         (FieldType::Environment, Value::String(entry)) => {
             format!("; write [{}]", text::quote(entry))
         }
@@ -168,4 +180,22 @@ fn hint(field_type: FieldType, value: &Value) -> String {
         }
         _ => String::new(),
     }
+}
+
+/// The units of Go's durations in nanoseconds. A unit comes before those that it ends with.
+const UNITS: [(&str, f64); 6] =
+    [("ms", 1e6), ("us", 1e3), ("ns", 1.0), ("h", 3600e9), ("m", 60e9), ("s", 1e9)];
+
+/// The nanoseconds of a duration as Go and Dockerfiles write it, such as `1m30s`.
+fn nanoseconds(text: &str) -> Option<i64> {
+    let (mut rest, mut sum) = (text, 0.0);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let (unit, factor) = UNITS.iter().find(|(unit, _)| rest.starts_with(unit))?;
+        sum += number * factor;
+        rest = &rest[unit.len()..];
+    }
+    (sum > 0.0 && sum < i64::MAX as f64).then_some(sum as i64)
 }

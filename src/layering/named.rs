@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::graph::PathGraph;
 use super::package;
 use crate::closure::StorePath;
-use crate::text;
+use crate::{document, text};
 
 /// The layers of an image: the names of packages in each, lowest layer first.
 ///
@@ -28,13 +28,12 @@ impl LayerPlan {
     /// # Errors
     /// If it is something else, or has a package in two layers.
     pub fn parse(value: serde_json::Value) -> Result<Self, String> {
-        let plan: Self = serde_json::from_value(value)
-            .map_err(|error| format!("layering: invalid layer plan: {error}"))?;
+        let plan: Self = document::from_value(value)?;
         let mut seen = BTreeMap::new();
         for (index, name) in numbered(&plan.layers) {
             if seen.insert(name, index).is_some_and(|other| other != index) {
                 let name = text::quote(name);
-                return Err(format!("layering: the layer plan has {name} in two layers"));
+                return Err(format!("the layer plan has {name} in two layers"));
             }
         }
         Ok(plan)

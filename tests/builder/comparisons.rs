@@ -143,7 +143,7 @@ fn a_plan_decides_the_layers_by_the_names_of_packages() {
     assert_eq!(layers(&plan, 2), ["bb-libfoo2-2.0", "aa-zlib-1.2 cc-new-1"]);
     for (plan, expected) in [
         (json!({ "layers": [["a"], ["a"]] }), "has \"a\" in two layers"),
-        (json!({ "layer": [] }), "invalid layer plan: unknown field `layer`"),
+        (json!({ "layer": [] }), "plan.json: unknown key \"layer\"; did you mean \"layers\"?"),
         (json!("plan"), "must be the name of a strategy or a pipeline"),
     ] {
         lab.file("plan.json", plan.to_string());

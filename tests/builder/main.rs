@@ -21,6 +21,8 @@ mod deep_paths; // very long paths, and symlinks to them
 mod distroless; // Debian packages without dpkg
 mod documents; // JSON documents of images
 mod entries; // entries of every kind, as other programs unpack them
+#[cfg(feature = "vm")]
+mod expectation_mistakes; // what people write by mistake in expectations
 mod explain; // where everything in an image comes from
 mod export; // file systems of images as one tar
 mod forge; // forged images for tests

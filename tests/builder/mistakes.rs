@@ -56,6 +56,75 @@ fn a_field_of_config_in_another_table_is_an_error_with_the_keys_of_that_table() 
 }
 
 #[test]
+fn a_key_of_the_recipe_after_the_header_of_a_table_is_an_error_that_says_where_it_belongs() {
+    let lab = Lab::new();
+    lab.file("rootfs/a", "");
+    for (table, line, problem) in [
+        ("[config]", "contents = 'rootfs'", "config has no field \"contents\""),
+        ("[[path]]", "contents = 'rootfs'", "unknown key \"contents\""),
+        ("[accounts]", "helpers = 'tmp'", "unknown key \"helpers\""),
+        ("[store]", "fromImage = 'x'", "unknown key \"fromImage\""),
+        ("contents = 'rootfs'\n[[run]]", "contents = 'rootfs'", "unknown key \"contents\""),
+    ] {
+        let message = lab.rejected(&format!("name='x'\n{table}\n{line}\n"));
+        let hint = "it is a key of the recipe: write it above the first [table]";
+        assert!(message.contains(&format!("{problem}; {hint}")), "{message}");
+    }
+    lab.build("name='x'\ncontents = 'rootfs'\n[config]\n");
+    // In this table, the owner is meant.
+    let message = lab.rejected("name='x'\n[[path]]\npath='/a'\nuid=1\n");
+    assert!(message.contains("unknown key \"uid\"; valid keys: path, "), "{message}");
+}
+
+#[test]
+fn a_program_as_one_string_is_an_error_that_shows_the_list_which_runs_it() {
+    let lab = Lab::new();
+    for (field, written) in [
+        ("Cmd = 'echo hello'", r#"["echo", "hello"]"#),
+        (r#"Cmd = "echo \"a b\" && ls""#, r#"["/bin/sh", "-c", "echo \"a b\" && ls"]"#),
+        ("Entrypoint = 'echo $HOME'", r#"["/bin/sh", "-c", "echo $HOME"]"#),
+        ("Healthcheck.Test = 'curl'", r#"["CMD-SHELL", "curl"]"#),
+        ("Healthcheck = { Test = ['NONE'], Interval = '5s' }", "nanoseconds: 5000000000"),
+        ("Healthcheck = { Test = ['NONE'], Timeout = '1m1.5s' }", "nanoseconds: 61500000000"),
+        ("Healthcheck = { Test = ['NONE'], Retries = '3' }", "write 3\n"),
+    ] {
+        let message = lab.rejected(&format!("name='x'\nconfig.{field}\n"));
+        assert!(message.contains("; write "), "{message}");
+        assert!(message.contains(written), "{message}");
+        // The suggestion is accepted.
+        if let Some((name, _)) = field.split_once(" = ").filter(|_| written.starts_with('[')) {
+            lab.build(&format!("name='x'\nconfig.{name} = {written}\n"));
+            let findings = lab.seatrial(["inspect", "out.tar"]).ok();
+            assert!(!findings.contains("begin Test with CMD"), "{findings}");
+        }
+    }
+}
+
+#[test]
+fn a_value_of_another_type_is_an_error_that_names_the_key() {
+    let lab = Lab::new();
+    for (recipe, expected) in [
+        ("max_layers = 'ten'", "max_layers: found the string \"ten\", expected a whole number"),
+        ("uid = -1", "uid: found -1, expected a whole number from 0 to 4294967295"),
+        (
+            "package_layers = 'yes'",
+            "package_layers: found the string \"yes\", expected true or false",
+        ),
+        (
+            "path = [{ path = '/a', type = 'dir' }]",
+            "type: unknown value \"dir\"; did you mean \"directory\"?",
+        ),
+        ("on_conflict = 'x'", "on_conflict: unknown value \"x\"; expected \""),
+    ] {
+        let message = lab.rejected(&format!("name='x'\n{recipe}\n"));
+        assert!(message.contains("recipe.toml:2: "), "{message}");
+        assert!(message.contains(expected), "{message}");
+    }
+    let message = lab.rejected("{\n\"name\": \"x\",\n\"max_layers\": \"a:b\"\n}");
+    assert!(message.contains("recipe.toml:3: max_layers: found the string \"a:b\""), "{message}");
+}
+
+#[test]
 fn a_key_that_is_there_twice_is_named() {
     let lab = Lab::new();
     for (recipe, expected) in [

@@ -131,7 +131,7 @@ fn mistakes_in_tags_and_annotations_are_errors() {
         ("tags=['1', 'a b']\n", "only letters"),
         ("annotations={'' = 'x'}\n", "an empty name"),
         ("annotations={'org.opencontainers.image.ref.name' = '1'}\n", "follows from name and tag"),
-        ("annotations={a = 1}\n", "recipe.toml:2: invalid type: integer `1`, expected a string"),
+        ("annotations={a = 1}\n", "recipe.toml:2: a: found 1, expected a string"),
     ] {
         let message = lab.rejected(&format!("name='x'\n{recipe}"));
         assert!(message.contains(problem), "{message}");

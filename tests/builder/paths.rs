@@ -256,7 +256,7 @@ fn mistakes_in_paths_are_errors_that_name_the_path() {
         ("path='/x', owner=1", "there is no such path in the contents or the base image to change"),
         ("path='/x', remove=true, owner=1", "excludes all other keys"),
         ("path='/.wh.x', content=''", "mean a removal in a layer"),
-        ("path='/x', type='fil'", "unknown variant"),
+        ("path='/x', type='fil'", "type: unknown value \"fil\"; did you mean \"file\"?"),
     ] {
         let message = rejected(&lab, &format!("contents='tree'\npath=[{{{path}}}]\n"));
         assert!(message.contains(expected), "{path}: {message}");

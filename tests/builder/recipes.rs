@@ -38,7 +38,7 @@ fn the_error_for_a_value_of_another_type_shows_how_it_is_written() {
     let tables = |key| format!("expected a list of tables, which begin with [[{key}]] in TOML");
     for (recipe, expected) in [
         ("run='apt-get update'\n", tables("run")),
-        ("[run]\ncommand='true'\n", format!("invalid type: a table, {}", tables("run"))),
+        ("[run]\ncommand='true'\n", format!("found a table, {}", tables("run"))),
         ("path='/etc/app'\n", tables("path")),
         ("[layer]\nname='x'\n", tables("layer")),
         ("run=['true']\n", "expected a table with command or args".to_owned()),
@@ -46,7 +46,7 @@ fn the_error_for_a_value_of_another_type_shows_how_it_is_written() {
         ("[accounts.users]\nname='a'\n", tables("accounts.users")),
         ("[accounts.groups]\nname='a'\n", tables("accounts.groups")),
         ("accounts={users=['app']}\n", "expected a table with name and uid".to_owned()),
-        ("annotations=['a=b']\n", "invalid type: a list, expected a table".to_owned()),
+        ("annotations=['a=b']\n", "annotations: found a list, expected a table".to_owned()),
         ("config='x'\n", "expected a table".to_owned()),
     ] {
         let message = lab.rejected(&format!("name='x'\n{recipe}"));
@@ -120,7 +120,7 @@ fn errors_for_wrong_types_and_values_explain_them() {
     let lab = Lab::new();
     for (recipe, expected) in [
         ("tag='1'\n", "missing key \"name\""),
-        ("name=7\n", "recipe.toml:1: invalid type: integer `7`"),
+        ("name=7\n", "recipe.toml:1: name: found 7, expected a string"),
         ("name='x'\nuid='root'\n", "recipe.toml:2:"),
         (
             "name='x'\nlayering='flat'\n",

@@ -58,7 +58,7 @@ fn mistakes_in_steps_are_explained() {
         ("command = 'x'\ntimeout = 0", "timeout must be at least 1 second"),
         (
             "command = 'x'\nwhere = 'docker'",
-            "unknown variant `docker`, expected `namespace` or `vm`",
+            "where: unknown value \"docker\"; expected \"namespace\", \"vm\"",
         ),
         ("command = 'x'\ninputs = ['a/x', 'b/x']", "have the same target"),
         (

@@ -75,10 +75,10 @@ fn every_key_of_a_scenario_is_in_its_reference() {
     let faults = listed("title = 'x'\n[[on.docker.fault]]\naction = 'qq'\n", &["replay"]);
     let faults = faults.iter().filter_map(|fault| fault.split(' ').next());
     assert_documented(faults, &page, "docs/scenarios.md");
-    // "unknown variant `qq`, expected one of `boot`, ..."
+    // "unknown value "qq"; expected "boot", ..."
     let modes = listed("title = 'x'\nstart = 'qq'\n", &["replay"]);
-    let modes = modes.iter().filter_map(|mode| mode.split('`').rev().nth(1));
-    assert_documented(modes.skip(1), &page, "docs/scenarios.md");
+    let modes = modes.iter().filter_map(|mode| mode.split('"').rev().nth(1));
+    assert_documented(modes, &page, "docs/scenarios.md");
 }
 
 #[test]

@@ -161,7 +161,10 @@ fn mistakes_in_structure_tests_are_bad_input_that_names_them() {
             "commandTests: [{ name: a, command: b, expectedOutput: [\\u0041] }]",
             "Go has no escape sequence \\u",
         ),
-        ("commandTests: [{ name: a, command: b, expectedOutput: x }]", "t.yaml:2: expected a list"),
+        (
+            "commandTests: [{ name: a, command: b, expectedOutput: x }]",
+            "t.yaml:2: expectedOutput: expected a list",
+        ),
         ("commandTests: [{ name: a, command: b, setup: [[]] }]", "setup or teardown is empty"),
         (
             "commandTests: [{ name: a, command: b, envVars: [{ key: A, value: '' }] }]",

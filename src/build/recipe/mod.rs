@@ -1,5 +1,6 @@
 //! The recipe: the description of an image, checked, with resolved paths.
 
+mod misplaced;
 mod parse;
 mod store;
 mod values;

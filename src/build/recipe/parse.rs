@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::misplaced::top_level_hint;
 use super::store::{NIX_STORE, Store};
 use super::values::{config, inherit, owner, platform, replace, tags, time_setting};
 use super::{Recipe, TimeSetting};
@@ -22,6 +23,7 @@ use crate::layering::Strategy;
 /// The default of nixpkgs' dockerTools. It leaves room below Docker's limit for images that use
 /// this one as their base.
 const DEFAULT_MAX_LAYERS: usize = 100;
+
 /// Parses a recipe for one platform, read at the time `now`.
 pub(in crate::build) fn from_text(
     path: &Path,
@@ -32,7 +34,7 @@ pub(in crate::build) fn from_text(
     let settings = settings.map_err(|DocumentError { place, problem }| BuildError::Recipe {
         recipe: place,
         problem: match document::parse(path, text) {
-            Ok(value) => with_config_field(problem, &value),
+            Ok(value) => with_place_of_key(problem, &value),
             Err(_) => problem,
         },
     })?;
@@ -47,7 +49,7 @@ pub(in crate::build) fn from_value(
     now: Timestamp,
 ) -> Result<Recipe, BuildError> {
     let settings: Result<Settings, _> = document::from_value(value.clone());
-    let settings = settings.map_err(|problem| with_config_field(problem, &value));
+    let settings = settings.map_err(|problem| with_place_of_key(problem, &value));
     let recipe = settings.and_then(|settings| from_settings(path, settings, now));
     recipe.map_err(|problem| BuildError::recipe(path, problem))
 }
@@ -60,13 +62,19 @@ const INSTRUCTIONS: [(&str, &str); 4] = [
     ("workdir", "WorkingDir"),
 ];
 
-/// Replaces the hint of a `problem` about an unknown key that is a field of `config`, if the key is
-/// at the top of `recipe`.
-fn with_config_field(problem: String, recipe: &Value) -> String {
+/// Replaces the hint of a `problem` about an unknown key that belongs elsewhere in `recipe`: to its
+/// top, or if it is there, to `config`.
+fn with_place_of_key(problem: String, recipe: &Value) -> String {
     let key = problem.strip_prefix("unknown key \"").and_then(|rest| rest.split('"').next());
-    let Some(key) = key.filter(|key| recipe.get(key).is_some()) else {
+    let Some(key) = key else {
         return problem;
     };
+    if let Some(hint) = top_level_hint(key) {
+        return format!("unknown key \"{key}\"{hint}");
+    }
+    if recipe.get(key).is_none() {
+        return problem;
+    }
     let fields = FIELDS.iter().map(|field| (field.name, field.name));
     let field = fields.chain(INSTRUCTIONS).find(|(name, _)| name.eq_ignore_ascii_case(key));
     match field {

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::TimeSetting;
+use super::misplaced::top_level_hint;
 use crate::archive::Attributes;
 use crate::build::settings::{Settings, StringOrList};
-use crate::image::{Inherit, Platform, Tag, Timestamp, fields};
+use crate::image::{FieldError, Inherit, Platform, Tag, Timestamp, fields};
 use crate::text;
 
 /// The size of the user and group name fields of a tar header, without the NUL at the end.
@@ -71,7 +72,15 @@ pub(super) fn config(
             ));
         }
     }
-    fields::check(&config).map_err(|error| error.to_string())?;
+    fields::check(&config).map_err(|error| match &error {
+        FieldError::Unknown { object, name, .. } if object == "config" => {
+            match top_level_hint(name) {
+                Some(hint) => format!("config has no field {}{hint}", text::quote(name)),
+                None => error.to_string(),
+            }
+        }
+        _ => error.to_string(),
+    })?;
     Ok(config)
 }
 

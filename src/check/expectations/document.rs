@@ -100,7 +100,7 @@ impl Expectations {
     pub fn parse(path: &Path, text: &str) -> Result<Self, CheckError> {
         let expectations: Self =
             document::parse(path, text).map_err(|DocumentError { place, problem }| {
-                CheckError::Expectations { place, problem }
+                CheckError::Expectations { place, problem: with_table_of_key(problem) }
             })?;
         match contradictions::first(&expectations) {
             None => Ok(expectations),
@@ -111,6 +111,17 @@ impl Expectations {
     /// Returns the JSON schema of an expectations file.
     pub fn schema() -> Value {
         schemars::schema_for!(Self).to_value()
+    }
+}
+
+/// Replaces the hint of a `problem` about a key of `[env]` that is in another table.
+fn with_table_of_key(problem: String) -> String {
+    let key = problem.strip_prefix("unknown key \"").and_then(|rest| rest.split('"').next());
+    match key {
+        Some(key @ ("has" | "exactly")) => {
+            format!("unknown key \"{key}\"; it is a key of [env]: write it below that header")
+        }
+        _ => problem,
     }
 }
 
@@ -194,13 +205,13 @@ mod tests {
             (
                 "[run]\nname='x'\n",
                 1,
-                "invalid type: a table, expected a list; in TOML, a list of tables is written \
+                "found a table, expected a list; in TOML, a list of tables is written \
                  [[KEY]] instead of [KEY], or [{ ... }]",
             ),
             (
                 "[[service]]\nname='x'\nready={}\nstop=true\n",
                 4,
-                "invalid type: boolean `true`, expected a table",
+                "stop: found true, expected a table",
             ),
             (
                 "[[file]]\npath='/x'\nmode=0755\n",
@@ -215,7 +226,7 @@ mod tests {
             (
                 "[[run]]\nname='x'\ncontainer={ memory_mib='64m' }\n",
                 3,
-                "invalid type: string \"64m\", expected a whole number",
+                "memory_mib: found the string \"64m\", expected a whole number",
             ),
             (
                 "[[run]]\nname='x'\ncontainer={ shell='x', command=['y'] }\n",
@@ -269,7 +280,7 @@ mod tests {
     #[test]
     fn a_text_of_another_type_is_an_error_with_its_line() {
         let error = error("[[run]]\nname='x'\nstdout=5\n");
-        assert!(error.starts_with("e.toml:3: invalid type: integer"), "{error}");
+        assert!(error.starts_with("e.toml:3: stdout: found 5"), "{error}");
         assert!(error.contains("expected a string, or a table of equals, contains"), "{error}");
     }
 

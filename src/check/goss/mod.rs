@@ -9,4 +9,4 @@ mod matchers;
 mod read;
 mod retry_delay;
 
-pub(super) use read::{is_gossfile, parse};
+pub(super) use read::{RESOURCES, is_gossfile, parse};

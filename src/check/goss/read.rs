@@ -15,6 +15,9 @@ use crate::document::{self, DocumentError};
 use crate::text;
 
 /// The types of resources that are supported.
+pub(in crate::check) const RESOURCES: [&str; 8] =
+    ["file", "command", "http", "port", "user", "group", "process", "package"];
+/// The types of resources that are supported, in a sentence.
 const SUPPORTED: &str = "file, command, http, package, port, process, user and group";
 /// The name of the test case about everything that needs a running container.
 const SERVICE: &str = "of goss";
@@ -27,7 +30,6 @@ pub(in crate::check) fn is_gossfile(path: &Path, text: &str) -> bool {
     }
     // Templates are not YAML before they are rendered.
     let is_template = document::is_yaml(path) && text.contains("{{");
-    let types = ["file", "command", "http", "port", "user", "group", "process", "package"];
     let others = [
         "addr",
         "dns",
@@ -41,7 +43,7 @@ pub(in crate::check) fn is_gossfile(path: &Path, text: &str) -> bool {
     ];
     match document::parse::<Value>(path, text) {
         Ok(Value::Object(table)) if table.contains_key("schemaVersion") => false,
-        Ok(Value::Object(table)) => types
+        Ok(Value::Object(table)) => RESOURCES
             .iter()
             .chain(&others)
             .any(|name| table.get(*name).is_some_and(|value| value.is_object())),

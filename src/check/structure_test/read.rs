@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::document::{
     CommandTest, ContainerRunOptions, FileContentTest, FileExistenceTest, LicenseTest,
     MetadataTest, StructureTest, Variable,
@@ -16,9 +18,10 @@ use crate::check::expectations::{
     FileType, ImageExpectations, LicenseExpectations, Names, Pattern, RunExpectations, SomeNames,
     Text,
 };
+use crate::check::goss;
 use crate::conditions::Timeout;
 use crate::document::{self, DocumentError};
-use crate::text;
+use crate::{suggest, text};
 
 /// The supported version of the schema.
 const SCHEMA_VERSION: &str = "2.0.0";
@@ -37,8 +40,10 @@ pub(in crate::check) fn parse(
     text: &str,
     folder: &Path,
 ) -> Result<Expectations, CheckError> {
-    let test: StructureTest = document::parse(path, text)
-        .map_err(|DocumentError { place, problem }| CheckError::Expectations { place, problem })?;
+    let test: StructureTest =
+        document::parse(path, text).map_err(|DocumentError { place, problem }| {
+            CheckError::Expectations { place, problem: with_goss_table(problem, path, text) }
+        })?;
     let invalid =
         |problem: String| CheckError::Expectations { place: text::path(path).to_string(), problem };
     if test.schema_version != SCHEMA_VERSION {
@@ -73,6 +78,18 @@ fn convert(test: StructureTest, options: &ContainerSpec) -> Result<Expectations,
         variables: Some(variables(&test.global_env_vars)),
         ..Expectations::default()
     })
+}
+
+/// Adds the type of resources of goss that an unknown key at the top of the document is nearest to,
+/// if there is one.
+fn with_goss_table(problem: String, path: &Path, text: &str) -> String {
+    let key = problem.strip_prefix("unknown key \"").and_then(|rest| rest.split('"').next());
+    let document: Result<Value, _> = document::parse(path, text);
+    let is_top = |key: &&str| document.is_ok_and(|document| document.get(key).is_some());
+    match key.filter(is_top).and_then(|key| suggest::nearest(key, goss::RESOURCES)) {
+        Some(nearest) => format!("{problem}; or \"{nearest}\", for a goss file"),
+        None => problem,
+    }
 }
 
 /// Returns the file of variables and the sources of mounts in `text`; none if it is malformed.

@@ -225,7 +225,10 @@ mod tests {
                  registries = ['b.example']\n",
                 "of version 1 beside [[registry]] of version 2",
             ),
-            ("credential-helpers = 'x'\n", "/etc/r.conf:1: invalid type: string \"x\""),
+            (
+                "credential-helpers = 'x'\n",
+                "/etc/r.conf:1: credential-helpers: found the string \"x\"",
+            ),
         ] {
             let error = parse(Path::new("/etc/r.conf"), rules).unwrap_err().to_string();
             assert!(error.starts_with("/etc/r.conf:") && error.contains(expected), "{error}");

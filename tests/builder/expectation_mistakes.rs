@@ -1,0 +1,97 @@
+//! Mistakes in files with expectations: each error names the key, and what to write instead.
+
+use crate::lab::Lab;
+
+/// Checks an image with the expectations `text` in a file called `name`, which must be rejected,
+/// and returns the message.
+fn rejected(lab: &Lab, name: &str, text: &str) -> String {
+    lab.file(name, text);
+    let arguments = ["check", "out.tar", "--no-vm", "--expect", name];
+    lab.seatrial(arguments).rejected(lab, "nothing")
+}
+
+fn lab() -> Lab {
+    let lab = Lab::new();
+    lab.build("name='x'\n");
+    lab
+}
+
+// https://github.com/GoogleContainerTools/container-structure-test, README, "Metadata Test" and
+// "Command Tests".
+#[test]
+fn all_keys_of_a_container_structure_test_are_listed() {
+    let lab = lab();
+    let test = |text: &str| rejected(&lab, "t.yaml", &format!("schemaVersion: 2.0.0\n{text}\n"));
+    let message = test("metadataTest: { nosuchkey: 1 }");
+    for key in [
+        "envVars",
+        "unboundEnvVars",
+        "exposedPorts",
+        "unexposedPorts",
+        "entrypoint",
+        "cmd",
+        "workdir",
+        "volumes",
+        "unmountedVolumes",
+        "labels",
+        "user",
+    ] {
+        assert!(message.contains(key), "{key}: {message}");
+    }
+    let message = test("commandTests: [{ name: a, command: b, nosuchkey: 1 }]");
+    for key in ["expectedOutput", "excludedOutput", "expectedError", "exitCode", "envVars", "args"]
+    {
+        assert!(message.contains(key), "{key}: {message}");
+    }
+}
+
+#[test]
+fn a_misspelt_table_of_a_goss_file_is_named() {
+    let lab = lab();
+    let message = rejected(&lab, "g.yaml", "fil: { /etc/passwd: { exists: true } }\n");
+    assert!(message.contains("unknown key \"fil\""), "{message}");
+    assert!(message.ends_with("; or \"file\", for a goss file\n"), "{message}");
+    let message = rejected(&lab, "g.yaml", "schemaVersion: 2.0.0\nmetadataTest: { fil: 1 }\n");
+    assert!(!message.contains("goss"), "{message}");
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_an_error_that_names_the_key_and_shows_what_to_write() {
+    let lab = lab();
+    let run = "[[run]]\nname='x'\n";
+    let service = "[[service]]\nname='x'\n";
+    for (text, expected) in [
+        (
+            format!("{run}container.command='/bin/app -x'\n"),
+            "e.toml:3: container.command: found the string \"/bin/app -x\", expected a list; \
+             write [\"/bin/app\", \"-x\"]",
+        ),
+        (
+            format!("{run}container={{ command='a | b' }}\n"),
+            "e.toml:3: command: found the string \"a | b\", expected a list; \
+             write [\"/bin/sh\", \"-c\", \"a | b\"]",
+        ),
+        (
+            format!("{service}ready={{ port=80000 }}\n"),
+            "invalid port 80000; expected 1 to 65535, or text such as \"53/udp\"",
+        ),
+        (
+            format!("{run}stdout={{ matches='(' }}\n"),
+            "e.toml:3: invalid regular expression \"(\": unclosed group\n",
+        ),
+        (
+            "[[file]]\npath='/x'\ntype='dir'\n".to_owned(),
+            "e.toml:3: type: unknown value \"dir\"; did you mean \"directory\"?",
+        ),
+        (
+            "[[file]]\npath='/x'\nhas={ A='1' }\n".to_owned(),
+            "e.toml:3: unknown key \"has\"; it is a key of [env]: write it below that header",
+        ),
+    ] {
+        let message = rejected(&lab, "e.toml", &text);
+        assert!(message.contains(expected), "{message}");
+    }
+    let yaml = "schemaVersion: 2.0.0\ncommandTests:\n- name: a\n  command: b\n  args: c\n";
+    let message = rejected(&lab, "t.yaml", yaml);
+    assert!(message.contains("t.yaml:5: args: expected a list"), "{message}");
+}
