@@ -156,7 +156,13 @@ fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, LineError> {
         // The position is behind the value.
         let before = text.lines().nth(error.line().wrapping_sub(1));
         let before = before.and_then(|line| line.get(..error.column().min(line.len())));
-        let key = before.and_then(|before| keys::before(&before[..=before.rfind(':')?], ':'));
+        let key = before.and_then(|before| {
+            let start = match before.trim_end().strip_suffix('"') {
+                Some(string) => &string[..string.rfind('"')?],
+                None => before,
+            };
+            keys::before(&start[..=start.rfind(':')?], ':')
+        });
         ((error.line() > 0).then_some(error.line()), explain(key, message))
     })
 }

@@ -90,7 +90,11 @@ impl Plan {
                 }
             },
         };
-        Ok(steps::run(layers, &steps, &context)?)
+        let ran = steps::run(layers, &steps, &context);
+        Ok(ran.map_err(|error| match &self.steps.observer {
+            Some(_) => error.without_output(),
+            None => error,
+        })?)
     }
 
     /// The recipe's steps, with the environment of the image before their own.

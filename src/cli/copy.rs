@@ -11,7 +11,7 @@ use super::args::{LimitArgs, RegistryArgs, SideArgs, thread_count};
 use super::exit::UsageError;
 use super::images::{Access, location};
 use super::progress::BuildProgress;
-use super::streams::{messages, pretty_json, stdout};
+use super::streams::{is_quiet, messages, pretty_json, stdout};
 use crate::archive::Compression;
 use crate::build::CacheUse;
 use crate::copy::{self, Copied, CopyOptions, Progress, Source};
@@ -192,6 +192,10 @@ fn print(args: &Args, printed: &Printed<'_>) -> anyhow::Result<()> {
         writeln!(output, "{}", pretty_json(printed)?)?;
         return Ok(());
     }
+    // What a dry run would do is its result.
+    if is_quiet() && !args.dry_run {
+        return Ok(());
+    }
     let verb = if args.dry_run { "would copy" } else { "copied" };
     writeln!(output, "{verb} to {}", text::shorten(&printed.destination))?;
     for (label, digest) in [("digest", copied.digest), ("id", copied.id)] {
@@ -208,13 +212,14 @@ fn print(args: &Args, printed: &Printed<'_>) -> anyhow::Result<()> {
         0 => String::new(),
         mounted => format!(", {mounted} mounted"),
     };
-    let blobs = format!(
-        "{sent} {} ({size}){mounted}, {present} already there",
-        match args.dry_run {
-            true => "to copy",
-            false => "copied",
-        }
-    );
+    let done = if args.dry_run { "to copy" } else { "copied" };
+    let sent = match sent {
+        // The manifest and the config.
+        0 if copied.sent_bytes > 0 => format!("no layers {done}, {size} of metadata"),
+        0 => format!("none {done}"),
+        _ => format!("{sent} {done} ({size})"),
+    };
+    let blobs = format!("{sent}{mounted}, {present} already there");
     writeln!(output, "  {:<12}{blobs}", "blobs")?;
     for note in &copied.notes {
         // The copy is complete, whether this can be printed or not.

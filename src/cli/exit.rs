@@ -28,6 +28,18 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
+/// An environment variable with an invalid value.
+#[derive(Debug)]
+pub(super) struct BadVariable(pub(super) String);
+
+impl fmt::Display for BadVariable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadVariable {}
+
 /// An exit code for which nothing is printed, because the command has printed the reason.
 #[derive(Debug)]
 pub(super) struct ExitWith(pub(super) u8);

@@ -161,7 +161,10 @@ fn render_field(field: &ExplainedField) -> String {
 fn render_path(path: &ExplainedPath) -> String {
     let mut output = format!("{}\n", path.path);
     let target = path.target.as_ref().map(|target| format!(" to {target}")).unwrap_or_default();
-    let mode = path.mode.as_ref().map(|mode| format!(", {mode}")).unwrap_or_default();
+    let mode = match (&path.mode, path.uid, path.gid) {
+        (Some(mode), Some(uid), Some(gid)) => format!(", {mode} {uid}:{gid}"),
+        _ => String::new(),
+    };
     let _ = writeln!(output, "  kind      {}{target}{mode}", path.kind);
     if let Some(layer) = path.layer {
         let _ = writeln!(output, "  layer     {layer}");

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::args::{RecipeArgs, SourceArgs};
+use super::args::{RecipeArgs, SourceArgs, number};
 use super::daemon::connect;
 use super::exit::UsageError;
 use super::images::{Opened, location};
 use super::progress::StatusLine;
 use super::runtime::block_on;
-use super::streams::{json, stdout};
+use super::streams::{is_quiet, json, stdout};
 use crate::archive::{Image, ImageSelector};
 use crate::image::{Platform, Reference};
 use crate::load::{Loaded, Options, Source, load};
@@ -47,6 +47,7 @@ pub(super) struct Args {
     whole: bool,
     /// Time limit for the daemon to load the image
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    #[arg(value_parser = number::<u64>(0, u64::MAX))]
     timeout: u64,
     /// Print one JSON object
     #[arg(long)]
@@ -132,9 +133,16 @@ fn print(loaded: &Loaded, as_json: bool) -> anyhow::Result<()> {
         writeln!(output, "{}", json(loaded)?)?;
         return Ok(());
     }
+    if is_quiet() {
+        return Ok(());
+    }
     let Loaded { reference, id, layers, sent, bytes, whole_because } = loaded;
     let size = indicatif::HumanBytes(*bytes);
-    writeln!(output, "loaded {reference} ({id})\nsent {sent} of {layers} layers, {size}")?;
+    let sent = match sent {
+        0 => format!("no layers sent, {size} of metadata"),
+        sent => format!("sent {sent} of {layers} layers, {size}"),
+    };
+    writeln!(output, "loaded {reference} ({id})\n{sent}")?;
     if let Some(reason) = whole_because {
         writeln!(output, "sent all layers because {reason}")?;
     }

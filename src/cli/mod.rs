@@ -51,6 +51,7 @@ mod steps;
 mod stream;
 mod streams;
 mod summary;
+mod variables;
 #[cfg(feature = "vm")]
 mod vm;
 #[cfg(feature = "vm")]
@@ -93,7 +94,8 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// Print results and errors only: no progress, notes or warnings
+    /// Print results and errors only: no progress, summaries, notes or warnings;
+    /// findings of inspect are results
     #[arg(short, long, global = true)]
     quiet: bool,
 }
@@ -140,6 +142,7 @@ pub fn main() -> ExitCode {
         streams::set_quiet(quiet);
         #[cfg(feature = "vm")]
         crate::vm::pool::report_waiting(progress::print_note);
+        check_variables(&command)?;
         run(command)
     }))
 }
@@ -158,6 +161,20 @@ fn parse() -> Result<Cli, UsageError> {
             Ok(_) => exit::with_usage(&error),
         }
     })
+}
+
+/// Checks the environment variables that `command` reads.
+fn check_variables(command: &Command) -> anyhow::Result<()> {
+    match command {
+        // Its environment is that of a step.
+        Command::StepOwners(_) => return Ok(()),
+        #[cfg(feature = "vm")]
+        Command::Check(_) | Command::Expect(_) | Command::Replay(_) | Command::Vm(_) => {
+            crate::vm::pool::check_variables()?;
+        }
+        _ => {}
+    }
+    Ok(variables::check()?)
 }
 
 fn run(command: Command) -> anyhow::Result<()> {

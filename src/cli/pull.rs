@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::args::{FormatArg, LimitArgs, RegistryArgs, thread_count};
 use super::exit::UsageError;
 use super::progress::BuildProgress;
-use super::streams::{pretty_json, stdout};
+use super::streams::{is_quiet, pretty_json, stdout};
 use super::summary;
 use crate::archive::docker;
 use crate::archive::oci::{self, LayoutTar};
@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     file.persist()?;
-    print(args, &image, &sizes)
+    print(args, &image, &sizes, &name)
 }
 
 /// Fetches the layers of `image` that are not cached, and verifies all of them.
@@ -125,12 +125,16 @@ fn name(args: &Args) -> anyhow::Result<Reference> {
     Ok(format!("{name}:{}", tag.map_or("latest", Tag::as_str)).parse()?)
 }
 
-fn print(args: &Args, image: &RemoteImage, sizes: &[u64]) -> anyhow::Result<()> {
+fn print(args: &Args, image: &RemoteImage, sizes: &[u64], name: &Reference) -> anyhow::Result<()> {
     let blobs: Vec<Option<Digest>> = image.image.layers.iter().map(|layer| layer.digest).collect();
-    let references = &image.image.references;
-    let summary = Summary::new(&image.image.config, image.image.id(), references, sizes, &blobs);
+    // The name in the archive, not the one in the registry.
+    let references = [name.to_string()];
+    let summary = Summary::new(&image.image.config, image.image.id(), &references, sizes, &blobs);
     if args.json {
         writeln!(stdout(), "{}", pretty_json(&summary)?)?;
+        return Ok(());
+    }
+    if is_quiet() {
         return Ok(());
     }
     let mut output = stdout();

@@ -169,9 +169,10 @@ fn print(args: &Args, report: &PushReport) -> anyhow::Result<()> {
         let verb = if report.dry_run { "would send" } else { "sent" };
         let size = indicatif::HumanBytes(pushed.sent_bytes);
         let summary = format!(
-            "{}: {verb} {} blobs ({size}), {} mounted, {} already there",
+            "{}: {verb} {} {} ({size}), {} mounted, {} already there",
             pushed.tags.join(", "),
             pushed.sent,
+            if pushed.sent == 1 { "blob" } else { "blobs" },
             pushed.mounted,
             pushed.present
         );

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use super::args::{ReportFile, selected_engines};
+use super::args::{ReportFile, number, selected_engines};
 use super::exit::ExitWith;
 use super::guests::prepare_guest;
 use super::progress::StatusLine;
@@ -15,6 +15,7 @@ use super::runtime::{block_on, interruptible};
 use super::streams::{json, pretty_json, stderr, stdout};
 use crate::replay::{Event, Options, Replay, Scenario, WaitStrategy, replay};
 use crate::report::{html, terminal};
+use crate::text;
 use crate::vm::pool::PrepareOptions;
 use crate::vm::{AcceleratorChoice, Definition, Guest};
 
@@ -52,10 +53,11 @@ pub(super) struct Args {
     engine: Vec<String>,
     /// Number of runs of each wait strategy
     #[arg(long, value_name = "N", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(value_parser = number::<u16>(1, 65_535))]
     runs: u16,
     /// Time limit for a wait strategy
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    #[arg(value_parser = number::<u64>(0, u64::MAX))]
     timeout: u64,
     /// Also print the order of events
     #[arg(long)]
@@ -212,7 +214,8 @@ fn list(requested: &[String]) -> anyhow::Result<()> {
         let scenario = Scenario::named(name)?;
         if families.iter().all(|family| scenario.supports(family)) {
             let applies_to = scenario.families().collect::<Vec<_>>().join(", ");
-            writeln!(stdout(), "{name:<22} {}\n{:<22} {applies_to}", scenario.title, "")?;
+            let title = text::paragraph(&format!("{name:<22} "), 23, &scenario.title);
+            writeln!(stdout(), "{title}\n{:<22} {applies_to}", "")?;
         }
     }
     Ok(())

@@ -2,14 +2,17 @@
 
 use std::io::Write;
 
-use super::streams::messages;
+use super::streams::{is_quiet, messages};
 use crate::build::Plan;
 use crate::steps::StepEvent;
 use crate::text;
 
 /// Prepares the steps of `plan`.
 pub(super) fn prepare(mut plan: Plan) -> Plan {
-    plan.observe_steps(print);
+    // Without an observer, errors have the last lines of a step.
+    if !is_quiet() {
+        plan.observe_steps(print);
+    }
     #[cfg(feature = "vm")]
     let plan = crate::harness::VmSteps::for_plan(plan);
     plan

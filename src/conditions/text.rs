@@ -308,8 +308,8 @@ mod tests {
     #[test]
     fn mistakes_are_errors_that_show_the_reason() {
         assert!(error(r#"{"contain": "b"}"#).contains("unknown field `contain`"));
-        assert!(error(r#"{"matches": "("}"#).contains("invalid regular expression \"(\": unclosed group"));
-        assert!(error(r#"{"not_matches": ["("]}"#).contains("invalid regular expression \"(\": unclosed group"));
+        assert!(error(r#"{"matches": "("}"#).contains("\"(\": unclosed group"));
+        assert!(error(r#"{"not_matches": ["("]}"#).contains("\"(\": unclosed group"));
         assert!(error(r#"{"contains": 5}"#).contains("a string or a list of strings"));
         let expected = error("5");
         for key in ["equals", "contains", "not_contains", "matches", "not_matches", "times"] {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// The keys that the table `T` may have, with the other names of some; none if it is no table.
+/// The keys that the table `T` may have, with the other names of some; none if `T` is not a table.
 pub(crate) fn keys_of<T: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
     let mut keys: &'static [&'static str] = &[];
     // It has no value to give, so this is always an error.

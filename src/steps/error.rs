@@ -4,13 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::step::{Step, View};
+use super::step::{Place, Step, View};
 use crate::archive::ArchiveError;
 use crate::{signals, text};
 
 /// Signs of commands that try to use the network: messages of apt, curl, Python, busybox, apk, npm
 /// and Go.
-const NO_NETWORK: [&str; 10] = [
+const NO_NETWORK: [&str; 12] = [
     "Temporary failure resolving",
     "emporary failure in name resolution",
     "Could not resolve host",
@@ -21,7 +21,15 @@ const NO_NETWORK: [&str; 10] = [
     "temporary error (try again later)",
     "EAI_AGAIN",
     ": no such host",
+    // apt and apk without lists of packages, which they download.
+    "E: Unable to locate package ",
+    "unable to select packages",
 ];
+
+/// Signs that a program needs more rights than a step in namespaces has.
+const REFUSED: [&str; 3] = ["peration not permitted", "ermission denied", "must be superuser"];
+/// The beginnings of messages of programs that mount or make devices.
+const RESTRICTED: [&str; 3] = ["mount: ", "umount: ", "mknod: "];
 
 /// A step that failed, or a sandbox that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +41,7 @@ pub enum StepError {
         step: String,
         /// Its exit code or signal, and the likely reason if there is a sign of one.
         status: String,
-        /// Its last lines.
+        /// Its last lines, unless an observer of the steps got them.
         output: Vec<String>,
     },
     /// The command did not end in time.
@@ -46,7 +54,7 @@ pub enum StepError {
         step: String,
         /// The time limit.
         limit: Duration,
-        /// Its last lines.
+        /// Its last lines, unless an observer of the steps got them.
         output: Vec<String>,
     },
     /// The step cannot run as it is described.
@@ -120,10 +128,25 @@ impl StepError {
     /// The failure of the command of `step`, which ended with `status` and printed `output` last.
     pub(crate) fn failed(step: &Step, mut status: String, output: Vec<String>) -> Self {
         let lacks_network = |line: &String| NO_NETWORK.iter().any(|sign| line.contains(sign));
+        let lacks_rights = |line: &String| {
+            let is_refused = REFUSED.iter().any(|sign| line.contains(sign));
+            is_refused && RESTRICTED.iter().any(|program| line.contains(program))
+        };
         if !step.network && step.view == View::Image && output.iter().any(lacks_network) {
-            status.push_str("; it has no network, which network = true in [[run]] gives it");
+            status.push_str("; the step has no network: set network = true if it needs one");
+        }
+        if step.place == Place::Namespace && output.iter().any(lacks_rights) {
+            status.push_str("; mounts and devices need where = \"vm\"");
         }
         Self::Failed { step: step.title(), status, output }
+    }
+
+    /// Removes the last lines, which the user has seen already.
+    pub(crate) fn without_output(mut self) -> Self {
+        if let Self::Failed { output, .. } | Self::Timeout { output, .. } = &mut self {
+            output.clear();
+        }
+        self
     }
 
     /// Whether the host failed, not the input.

@@ -4,7 +4,6 @@ use std::process::Command;
 
 use serde::Serialize;
 
-use crate::user_name::user_name;
 use crate::vm::folders::{NEEDED_SPACE, cache_root, free_space};
 use crate::vm::guest::Definition;
 use crate::vm::guest::MachineType;
@@ -14,6 +13,7 @@ use crate::vm::instance::Accelerator;
 use crate::vm::instance::accelerator::{self, AcceleratorChoice};
 use crate::vm::pool::slots;
 use crate::vm::tools::{self, Tool};
+use crate::vm::user_ids;
 
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -92,27 +92,12 @@ fn tool(tool: &Tool) -> Finding {
 
 /// Checks for the user IDs that own the files of a guest while it is assembled.
 fn user_ids() -> Finding {
-    if rustix::process::geteuid().is_root() {
-        return finding(State::Ok, "user IDs", "root may use all");
-    }
-    let uid = rustix::process::geteuid().as_raw();
-    let user = user_name(uid);
-    let ranges = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
-    let owners = [user.as_deref().unwrap_or_default(), &uid.to_string()];
-    let owner = |line: &str| line.split(':').next().is_some_and(|owner| owners.contains(&owner));
-    let has_range = ranges.lines().filter(|line| !line.is_empty()).any(owner);
-    let newuidmap = Tool { program: "newuidmap", package: "uidmap", purpose: "" }.path().is_some();
-    match (has_range, newuidmap) {
-        (true, true) => finding(State::Ok, "user IDs", "/etc/subuid has a range"),
-        (_, false) => finding(State::Missing, "user IDs", "install the Debian package uidmap"),
-        (false, _) => {
-            let found = format!(
-                "/etc/subuid has no range; run as root: \
-                 usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {}",
-                user.as_deref().unwrap_or("USER")
-            );
-            finding(State::Missing, "user IDs", found)
+    match user_ids::problem() {
+        Some(problem) => finding(State::Missing, "user IDs", problem),
+        None if rustix::process::geteuid().is_root() => {
+            finding(State::Ok, "user IDs", "root may use all")
         }
+        None => finding(State::Ok, "user IDs", "/etc/subuid has a range"),
     }
 }
 

@@ -120,7 +120,26 @@ pub enum VmError {
         /// The name.
         name: String,
         /// The most similar name of a guest.
-        nearest: Option<&'static str>,
+        nearest: Option<String>,
+    },
+    /// No engine has this name: it names neither a guest nor a family of guests.
+    #[error("there is no engine {}{}", text::quote(.name), match nearest {
+        Some(nearest) => format!("; did you mean \"{nearest}\"?"),
+        None => "; `seatrial vm list` lists all".to_owned(),
+    })]
+    UnknownEngine {
+        /// The name.
+        name: String,
+        /// The most similar name of a guest or family.
+        nearest: Option<String>,
+    },
+    /// A name is that of a family, where one guest is needed.
+    #[error("{name} stands for several guests; name one: {}", text::list(.guests))]
+    SeveralGuests {
+        /// The family.
+        name: String,
+        /// Its guests.
+        guests: Vec<String>,
     },
     /// There is no named VM with this name, or none was given and there is not exactly one.
     #[error("{}{}", match name {
@@ -170,6 +189,16 @@ pub enum VmError {
         old: &'static str,
         /// The new name.
         new: &'static str,
+    },
+    /// An environment variable has an invalid value.
+    #[error("invalid {name} {}; expected {expected}", text::quote(.value))]
+    InvalidVariable {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// The values that it may have.
+        expected: &'static str,
     },
     /// QEMU exited unexpectedly.
     #[error("QEMU exited ({status}){}", last_words(.stderr, .console))]
@@ -236,6 +265,16 @@ pub enum VmError {
         /// The cause, such as "No such file or directory".
         problem: String,
     },
+    /// A command of the user in the guest did not end within its time limit.
+    #[error(
+        "{} was still running after {} s (--timeout)", text::excerpt(.command), limit.as_secs()
+    )]
+    StillRunning {
+        /// The command.
+        command: String,
+        /// The time limit.
+        limit: Duration,
+    },
     /// The guest or QEMU's monitor answered a command with an error, or did not answer.
     #[error("{peer} failed to run {}: {problem}", text::excerpt(.command))]
     Command {
@@ -254,6 +293,9 @@ impl VmError {
         !matches!(
             self,
             Self::UnknownGuest { .. }
+                | Self::UnknownEngine { .. }
+                | Self::SeveralGuests { .. }
+                | Self::InvalidVariable { .. }
                 | Self::UnknownVm { .. }
                 | Self::VmOfShell { .. }
                 | Self::NameTaken(_)

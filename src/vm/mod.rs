@@ -24,6 +24,7 @@ mod locks;
 pub(crate) mod pool;
 mod published_port;
 mod tools;
+mod user_ids;
 
 pub use egress::Egress;
 pub use error::VmError;

@@ -81,3 +81,4 @@ mod terminal; // hostile names and messages
 #[cfg(feature = "vm")]
 mod terminal_of_checks; // the same in reports, and of daemons
 mod usage; // help, completions, mistakes
+mod variables; // environment variables and numbers that mean nothing

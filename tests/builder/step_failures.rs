@@ -8,8 +8,13 @@ fn a_step_that_fails_shows_its_last_lines_and_writes_nothing() {
     let command = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; done; false; echo no";
     let run = build(&lab, &with_command(command, ""), &[]);
     assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+    // They are shown once.
     let message = run.stderr();
-    let error = message.split_once("seatrial: ").unwrap().1;
+    assert_eq!(message.matches("line 12").count(), 1, "{message}");
+    assert!(message.ends_with("failed with exit code 1\n"), "{message}");
+    let run = build(&lab, &with_command(command, ""), &["--quiet"]);
+    let message = run.stderr();
+    let error = message.strip_prefix("seatrial: ").unwrap();
     assert!(error.contains("failed with exit code 1; its last lines:\n  line 3\n"), "{error}");
     assert!(error.ends_with("line 12\n"), "{error}");
     assert!(!lab.exists("out.tar"));
@@ -24,11 +29,12 @@ fn a_step_that_fails_shows_its_last_lines_and_writes_nothing() {
 #[test]
 fn a_step_that_fails_because_it_has_no_network_gets_a_hint() {
     let lab = lab();
-    let hint = "it has no network, which network = true in [[run]] gives it";
+    let hint = "; the step has no network: set network = true if it needs one\n";
     // Debian's apt, and busybox.
     for (command, expected) in [
         ("echo \"  Temporary failure resolving 'deb.debian.org'\"; exit 100", true),
         ("busybox wget -q http://mirror.invalid/x", true),
+        ("echo 'E: Unable to locate package curl'; exit 100", true),
         // Of esbuild.
         ("echo 'ERROR: Could not resolve \"react\"'; false", false),
     ] {
@@ -38,9 +44,24 @@ fn a_step_that_fails_because_it_has_no_network_gets_a_hint() {
 }
 
 #[test]
+fn a_step_that_may_not_mount_or_make_devices_gets_a_hint() {
+    let lab = lab();
+    let hint = "; mounts and devices need where = \"vm\"\n";
+    for (command, expected) in [
+        ("busybox mount -t tmpfs x /mnt", true),
+        ("busybox mknod /x c 1 3", true),
+        ("echo 'cat: /x: Permission denied'; false", false),
+    ] {
+        let run = build(&lab, &with_command(command, ""), &[]);
+        assert_eq!(run.stderr().ends_with(hint), expected, "{command}: {}", run.stderr());
+    }
+}
+
+#[test]
 fn a_step_that_hangs_ends_with_its_timeout() {
     let lab = lab();
-    let run = build(&lab, &with_command("echo waits; sleep infinity", "timeout = 1"), &[]);
+    let command = with_command("echo waits; sleep infinity", "timeout = 1");
+    let run = build(&lab, &command, &["--quiet"]);
     assert_eq!(run.output.status.code(), Some(2));
     assert!(run.stderr().contains("did not end within 1 s"), "{}", run.stderr());
     assert!(run.stderr().contains("its last lines:\n  waits"), "{}", run.stderr());

@@ -70,11 +70,19 @@ fn mistakes_about_engines_are_found_before_a_vm_starts() {
     for (arguments, expected) in [
         (
             [&check[..], &["dokcer-28"]].concat(),
-            "there is no guest \"dokcer-28\"; did you mean \"docker-28\"?",
+            "there is no engine \"dokcer-28\"; did you mean \"docker-28\"?",
         ),
         (
             [&check[..], &["debian"]].concat(),
-            "there is no guest \"debian\"; `seatrial vm list` lists all",
+            "there is no engine \"debian\"; `seatrial vm list` lists all",
+        ),
+        (
+            [&check[..], &["dockr"]].concat(),
+            "there is no engine \"dockr\"; did you mean \"docker\"?",
+        ),
+        (
+            vec!["vm", "up", "podman"],
+            "podman stands for several guests; name one: podman-4.3, podman-5.4, podman-5.8",
         ),
         (
             vec!["check", "recipe.toml"],

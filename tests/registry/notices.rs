@@ -75,3 +75,32 @@ fn quiet_leaves_out_notes_about_the_image() {
     assert_eq!(run.stderr(), "");
     run.ok();
 }
+
+#[test]
+fn quiet_leaves_out_summaries_and_a_pull_names_what_it_writes() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let image = registry.name("my/app:1");
+    let run = seatrial(&lab, ["push", "app.toml", &image]);
+    assert!(!run.stderr().contains("1 blobs"), "{}", run.stderr());
+    let pushed = run.ok();
+    let source = format!("docker://{image}");
+    let copy = format!("docker://{}", registry.name("my/copy:1"));
+    for arguments in [
+        ["pull", &image, "-o", "a.tar", "--quiet"],
+        ["copy", &source, "docker-archive:b.tar:app:1", "--quiet", "--no-cache"],
+        ["copy", &source, &copy, "--quiet", "--no-cache"],
+    ] {
+        let run = seatrial(&lab, arguments);
+        assert_eq!(run.stderr(), "", "{arguments:?}");
+        assert_eq!(run.ok(), "", "{arguments:?}");
+    }
+    assert!(lab.exists("a.tar") && lab.exists("b.tar"));
+    // A second copy has no layer to send.
+    let again = seatrial(&lab, ["copy", &source, &copy]).ok();
+    assert!(!again.contains("0 copied ("), "{again}");
+    let summary = seatrial(&lab, ["pull", pushed.trim(), "-o", "c.tar"]).ok();
+    let inspected = seatrial(&lab, ["inspect", "c.tar"]).ok();
+    let line = inspected.lines().find(|line| line.starts_with("  reference ")).unwrap();
+    assert!(summary.contains(line), "{summary}{inspected}");
+}

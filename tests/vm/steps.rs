@@ -163,7 +163,10 @@ fn large_layers_are_sent_once_and_the_next_vm_has_them() {
 fn a_step_that_fails_in_a_vm_writes_nothing() {
     let folder = folder();
     for (step, expected) in [
-        ("command = 'echo says; exit 7'", "failed with exit code 7; its last lines:\n  says\n"),
+        (
+            "command = 'echo says; exit 7'",
+            "  says\nseatrial: step \"echo says; exit 7\" failed with exit code 7\n",
+        ),
         ("args = ['/bin/missing']", "it does not start: failed to start \"/bin/missing\""),
         ("command = 'true'\nuser = 'app'", "the image's /etc/passwd does not have \"app\""),
         ("command = 'true'\nworkdir = '/missing'", "working directory /missing: No such file"),

@@ -4,8 +4,15 @@ use serde::Serialize;
 
 use super::origin::{Origin, OriginKind};
 use crate::build::Plan;
+use crate::build::base::Base;
 use crate::build::split::PlannedLayer;
+use crate::image::{DiffId, LayerContents};
 use crate::text;
+
+/// The longest title of a layer of the base, in characters.
+const TITLE_WIDTH: usize = 40;
+/// The digits of a diff ID that are shown.
+const DIGITS: usize = 12;
 
 /// A layer.
 #[derive(Clone, Debug, Serialize)]
@@ -31,7 +38,7 @@ pub(super) fn origin_of_layer(plan: &Plan, index: usize) -> Origin {
     if let Some(base) = &plan.base
         && let Some(layer) = base.image.layers.get(index)
     {
-        return Origin::new(OriginKind::Base, layer.diff_id.to_string());
+        return Origin::new(OriginKind::Base, base_layer(base, index, layer.diff_id));
     }
     if let Some(layer) = plan.layers.get(index - base) {
         return of_planned(plan, layer);
@@ -44,6 +51,19 @@ pub(super) fn origin_of_layer(plan: &Plan, index: usize) -> Origin {
         }
         None => Origin::new(OriginKind::Step, ""),
     }
+}
+
+/// Describes a layer of the base: its number, its title where the base's history has one, and the
+/// beginning of its diff ID.
+fn base_layer(base: &Base, index: usize, diff_id: DiffId) -> String {
+    let contents = base.image.config.layer_contents().into_iter().nth(index);
+    let contents = LayerContents { base: true, ..contents.unwrap_or_default() };
+    let diff_id = diff_id.to_string();
+    let digits = diff_id.split(':').next_back().unwrap_or_default();
+    let title = contents.title(index + 1, TITLE_WIDTH);
+    // The origin names the base already.
+    let title = title.strip_prefix("base ").unwrap_or(&title);
+    format!("{title} ({})", digits.get(..DIGITS).unwrap_or(digits))
 }
 
 fn of_planned(plan: &Plan, layer: &PlannedLayer) -> Origin {

@@ -24,12 +24,16 @@ use crate::text;
 pub struct ExplainedPath {
     /// The path, with symlinks in its parents resolved.
     pub path: String,
-    /// Its kind, as a noun.
+    /// Its kind: `file`, `directory`, `symlink`, `named pipe` or `device`.
     pub kind: String,
     /// The target of a symlink.
     pub target: Option<String>,
-    /// Permissions and numeric owner, `0644 0:0`; null for a directory that follows from its files.
+    /// Permissions in octal, `0644`; null for a directory that follows from its files.
     pub mode: Option<String>,
+    /// The numeric owner; null as for the mode.
+    pub uid: Option<u64>,
+    /// The numeric group; null as for the mode.
+    pub gid: Option<u64>,
     /// The number of its layer; the lowest is 1.
     pub layer: Option<usize>,
     /// Its origin.
@@ -112,9 +116,11 @@ impl<'p> Explainer<'p> {
         let in_base_layer = origin.from == OriginKind::Base;
         Ok(Some(ExplainedPath {
             path: display_path(path),
-            kind: member.map_or("a directory", |member| noun(member)).to_owned(),
+            kind: member.map_or("directory", |member| noun(member)).to_owned(),
             target: target.map(|member| text::bytes(&member.link)),
-            mode: member.map(|member| format!("{:04o} {}:{}", member.mode, member.uid, member.gid)),
+            mode: member.map(|member| format!("{:04o}", member.mode)),
+            uid: member.map(|member| member.uid),
+            gid: member.map(|member| member.gid),
             layer,
             origin,
             source: source.map(|source| text::path(&source)),
@@ -259,10 +265,10 @@ fn file_name(path: &Path) -> &[u8] {
 
 fn noun(member: &Member) -> &'static str {
     match member.kind {
-        MemberKind::Directory => "a directory",
-        MemberKind::Symlink => "a symlink",
-        MemberKind::File | MemberKind::HardLink => "a file",
-        MemberKind::Special(SpecialKind::Fifo) => "a named pipe",
-        MemberKind::Special(_) => "a device",
+        MemberKind::Directory => "directory",
+        MemberKind::Symlink => "symlink",
+        MemberKind::File | MemberKind::HardLink => "file",
+        MemberKind::Special(SpecialKind::Fifo) => "named pipe",
+        MemberKind::Special(_) => "device",
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Once;
 use super::RegistryArgs;
 #[cfg(feature = "registry")]
 use super::registry::HEADING as REGISTRIES;
-use super::{LimitArgs, thread_count};
+use super::{LimitArgs, number, thread_count};
 use crate::archive::Limits;
 #[cfg(feature = "registry")]
 use crate::build::LockUse;
@@ -34,7 +34,7 @@ pub(in crate::cli) struct BuildArgs {
 
     /// Number of threads; does not change the output [default: NIX_BUILD_CORES, or one
     /// per core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = number::<u16>(1, 256))]
     threads: Option<u16>,
 
     /// Do not read or write the cache of layers and of blobs of registries

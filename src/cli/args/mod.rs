@@ -9,6 +9,7 @@ mod image;
 mod limits;
 #[cfg(feature = "registry")]
 mod login;
+mod numbers;
 mod recipe;
 #[cfg(feature = "registry")]
 mod registry;
@@ -30,6 +31,7 @@ pub(super) use image::ImageArgs;
 pub(super) use limits::LimitArgs;
 #[cfg(feature = "registry")]
 pub(super) use login::SideLogin;
+pub(super) use numbers::number;
 #[cfg(any(feature = "registry", feature = "vm"))]
 pub(super) use recipe::SourceArgs;
 pub(super) use recipe::{RecipeArgs, is_recipe};

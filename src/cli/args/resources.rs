@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::number;
 use crate::cli::exit::UsageError;
 use crate::vm::{Egress, Options, Resources};
 
@@ -16,14 +17,14 @@ pub(in crate::cli) struct ResourceArgs {
     #[arg(default_missing_value = "network")]
     egress: Option<Egress>,
     /// Memory of the VM in MiB; boots instead of restoring [default: the guest's]
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(256..))]
+    #[arg(long, value_name = "MIB", value_parser = number::<u32>(256, u64::MAX))]
     memory: Option<u32>,
     /// Number of CPUs of the VM; boots instead of restoring [default: the guest's]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_name = "N", value_parser = number::<u32>(1, 64))]
     cpus: Option<u32>,
     /// Size of the disk for images and containers in GiB, at least 16; boots
     /// instead of restoring [default: 16]
-    #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u32).range(16..=8192))]
+    #[arg(long, value_name = "GIB", value_parser = number::<u32>(16, 8192))]
     disk: Option<u32>,
 }
 

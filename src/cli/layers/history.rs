@@ -12,8 +12,9 @@ use crate::cli::args::{is_recipe, thread_count};
 use crate::cli::exit::UsageError;
 use crate::cli::images::Access;
 use crate::cli::output::{is_stdout, results, write_text};
-use crate::cli::streams::pretty_json;
+use crate::cli::streams::{messages, pretty_json};
 use crate::layering::{Measurement, PathGraph, measure, propose};
+use crate::text;
 
 /// The budgets that are measured, in layers with store paths.
 const BUDGETS: [usize; 3] = [10, 40, 100];
@@ -39,6 +40,9 @@ pub(super) fn run(args: &Args, current: &Plan, access: &Access<'_>) -> anyhow::R
     let proposed = propose(last, &builds, available);
     if let Some(path) = &args.write_plan {
         write_text(path, &(pretty_json(&proposed)? + "\n"))?;
+        if !is_stdout(path) {
+            writeln!(messages(), "wrote the layer plan {}", text::path(path))?;
+        }
     }
     let mut output = results(args.write_plan.as_deref().is_some_and(is_stdout));
     match args.json {

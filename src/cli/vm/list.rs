@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 fn print_guests(output: &mut dyn Write, cached: &[Item]) -> anyhow::Result<()> {
     let size =
         |item: Option<&Item>| item.map_or("-".to_owned(), |item| HumanBytes(item.size).to_string());
-    writeln!(output, "{:<20} {:<39} {:<10} SNAPSHOT", "GUEST", "ENGINE", "ASSEMBLED")?;
+    writeln!(output, "{:<26} {:<33} {:<10} SNAPSHOT", "GUEST", "ENGINE", "ASSEMBLED")?;
     for guest in guests()? {
         let is_snapshot = |item: &&Item| {
             item.current
@@ -60,7 +60,7 @@ fn print_guests(output: &mut dyn Write, cached: &[Item]) -> anyhow::Result<()> {
             Some(version) => format!("{} {version}", guest.definition.family.name),
             None => guest.definition.description.to_owned(),
         };
-        writeln!(output, "{:<20} {engine:<39} {assembled:<10} {snapshot}", guest.name)?;
+        writeln!(output, "{:<26} {engine:<33} {assembled:<10} {snapshot}", guest.name)?;
     }
     Ok(())
 }
@@ -71,11 +71,11 @@ fn print_layered(output: &mut dyn Write, cached: &[Item]) -> io::Result<()> {
     if layered.is_empty() {
         return Ok(());
     }
-    writeln!(output, "\n{:<20} {:<39} {:<10} UNUSED FOR", "GUEST", "SNAPSHOT WITH", "SIZE")?;
+    writeln!(output, "\n{:<26} {:<33} {:<10} UNUSED FOR", "GUEST", "SNAPSHOT WITH", "SIZE")?;
     for item in layered {
         let age = format!("{:#}", HumanDuration(item.age));
         let (guest, layers, size) = (&item.guest, &item.layers, HumanBytes(item.size).to_string());
-        writeln!(output, "{guest:<20} {layers:<39} {size:<10} {age}")?;
+        writeln!(output, "{guest:<26} {layers:<33} {size:<10} {age}")?;
     }
     Ok(())
 }

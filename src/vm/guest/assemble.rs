@@ -16,6 +16,7 @@ use crate::vm::guest::Guest;
 use crate::vm::guest::debian;
 use crate::vm::locks::Lock;
 use crate::vm::tools::{MKE2FS, MMDEBSTRAP, Tool};
+use crate::vm::user_ids;
 
 /// The size of a VM's scratch disk in bytes. It is sparse.
 const SCRATCH_SIZE: u64 = 16 << 30;
@@ -127,7 +128,13 @@ fn run(
     let status = child.wait().map_err(|error| failed(error.to_string()))?;
     match status.success() {
         true => Ok(()),
-        false => Err(failed(format!("{program} failed with {status}:\n{}", last.join("\n")))),
+        false => {
+            let mut problem = format!("{program} failed with {status}:\n{}", last.join("\n"));
+            if let Some(missing) = user_ids::problem().filter(|_| program == MMDEBSTRAP.program) {
+                problem += &format!("\nthis user cannot have a guest assembled: {missing}");
+            }
+            Err(failed(problem))
+        }
     }
 }
 

@@ -88,35 +88,62 @@ impl Definition {
     /// # Errors
     /// If there is none; the error suggests the most similar name.
     pub fn matching(pattern: &str) -> Result<Vec<String>, VmError> {
-        let (pattern, machine_type) =
+        let (name, machine_type) =
             MachineType::split_name(pattern).unwrap_or((pattern, MachineType::host()));
-        if Self::names().any(|name| name == pattern) {
-            return Ok(vec![full_name(pattern, machine_type)]);
+        if Self::names().any(|known| known == name) {
+            return Ok(vec![full_name(name, machine_type)]);
         }
-        let prefix = format!("{pattern}-");
-        let names = Self::names().filter(|name| pattern == "all" || name.starts_with(&prefix));
-        let names: Vec<String> = names.map(|name| full_name(name, machine_type)).collect();
-        if names.is_empty() { Self::named(pattern).map(|one| vec![one.name]) } else { Ok(names) }
+        let names = match name {
+            "all" => Self::names().map(|name| full_name(name, machine_type)).collect(),
+            family => Self::family(family, machine_type),
+        };
+        if !names.is_empty() {
+            return Ok(names);
+        }
+        let families = Self::names().filter_map(|name| name.split('-').next()).map(str::to_owned);
+        let known: Vec<String> = Self::all_names().chain(families).collect();
+        let nearest = suggest::nearest(pattern, known.iter().map(String::as_str));
+        Err(VmError::UnknownEngine {
+            name: pattern.to_owned(),
+            nearest: nearest.map(str::to_owned),
+        })
+    }
+
+    /// Returns the names of the guests whose names begin with `family` and a dash.
+    fn family(family: &str, machine_type: &MachineType) -> Vec<String> {
+        let prefix = format!("{family}-");
+        let names = Self::names().filter(|name| name.starts_with(&prefix));
+        names.map(|name| full_name(name, machine_type)).collect()
     }
 
     /// Returns the definition of the guest called `name`.
     ///
     /// # Errors
-    /// If there is none; the error suggests the most similar name.
+    /// If there is none; the error suggests the most similar name, or the guests of a family.
     pub fn named(name: &str) -> Result<Self, VmError> {
+        let given = name;
         let (name, machine_type) =
             MachineType::split_name(name).unwrap_or((name, MachineType::host()));
         let text = GUESTS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
-        let text = text.ok_or_else(|| VmError::UnknownGuest {
-            name: name.to_owned(),
-            nearest: suggest::nearest(name, Self::names()),
-        })?;
+        let text = text.ok_or_else(|| Self::unknown(given, Self::family(name, machine_type)))?;
         let full_name = full_name(name, machine_type);
         let parsed = match text.lines().any(|line| line.starts_with("like =")) {
             true => Self::parse_variant(text, full_name, machine_type),
             false => Self::parse(text, full_name, machine_type),
         };
         parsed.map_err(|problem| VmError::Assembly { guest: name.to_owned(), problem })
+    }
+
+    /// The error for a name of no guest, or of a family with these `guests`.
+    fn unknown(name: &str, guests: Vec<String>) -> VmError {
+        let name = name.to_owned();
+        if !guests.is_empty() {
+            return VmError::SeveralGuests { name, guests };
+        }
+        let known: Vec<String> = Self::all_names().collect();
+        let nearest = suggest::nearest(&name, known.iter().map(String::as_str));
+        let nearest = nearest.map(str::to_owned);
+        VmError::UnknownGuest { name, nearest }
     }
 
     fn parse(text: &str, name: String, machine_type: &'static MachineType) -> Result<Self, String> {
@@ -247,5 +274,11 @@ mod tests {
     fn an_unknown_name_suggests_the_most_similar_guest() {
         let error = Definition::named("docker-20.1").unwrap_err().to_string();
         assert_eq!(error, "there is no guest \"docker-20.1\"; did you mean \"docker-20.10\"?");
+        let other = if MachineType::host().arch.goarch() == "amd64" { "arm64" } else { "amd64" };
+        let start = format!("docker-28-{}", &other[..3]);
+        for error in [Definition::named(&start).err(), Definition::matching(&start).err()] {
+            let error = error.unwrap().to_string();
+            assert!(error.ends_with(&format!("; did you mean \"docker-28-{other}\"?")), "{error}");
+        }
     }
 }

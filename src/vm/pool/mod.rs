@@ -21,5 +21,5 @@ pub(crate) use named::VARIABLE;
 pub use options::{Options, Resources};
 pub use paused::{PausedVm, ResumedVm};
 pub use prepare::{PrepareOptions, Progress, prepare};
-pub(crate) use slots::{IdleVm, OwnVms, Task, end_if_needed, report_waiting};
+pub(crate) use slots::{IdleVm, OwnVms, Task, check_variables, end_if_needed, report_waiting};
 pub use start::ReadyVm;

@@ -30,6 +30,9 @@ pub(super) fn run(args: &Args, vm: &NamedVm) -> anyhow::Result<()> {
         let limit = Duration::from_secs(args.timeout.unwrap_or(LIMIT));
         match agent.run_with_input(program, arguments, &input, limit).await {
             Err(error @ VmError::GuestProgram { .. }) => Ok(Err(error)),
+            Err(VmError::Command { problem, .. }) if problem.starts_with("still running") => {
+                Err(VmError::StillRunning { command: args.command.join(" "), limit }.into())
+            }
             output => Ok(Ok(output?)),
         }
     })?;

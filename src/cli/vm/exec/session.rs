@@ -102,8 +102,8 @@ async fn start(args: &Args, vm: &NamedVm) -> anyhow::Result<(SessionInput, Sessi
 }
 
 fn still_running(args: &Args) -> anyhow::Error {
-    let problem = format!("still running after {} s", args.timeout.unwrap_or_default());
-    VmError::Command { peer: "the guest", command: args.command.join(" "), problem }.into()
+    let limit = Duration::from_secs(args.timeout.unwrap_or_default());
+    VmError::StillRunning { command: args.command.join(" "), limit }.into()
 }
 
 async fn limit(seconds: Option<u64>) {

@@ -7,6 +7,7 @@ mod owners;
 mod queue;
 mod ticket;
 
+pub(crate) use count::check_variables;
 pub(in crate::vm) use count::{VARIABLE, count};
 pub(crate) use idle::{IdleVm, end_if_needed};
 pub(crate) use owners::{OwnVms, Task};
