@@ -54,7 +54,11 @@ pub(crate) fn open_base(
     };
     let base = match location {
         Location::Registry(reference) => Base::remote(recipe, reference, &selector, threads)?,
-        file => Base::of_file(open_location(file, &selector)?, threads),
+        file => {
+            let opened = open_location(file, &selector).map_err(BuildError::from);
+            let opened = opened.map_err(|error| error.of_key(&recipe.path, "from_image"));
+            Base::of_file(opened?, threads)
+        }
     };
     let image = &base.image;
     let os = &image.config.os;

@@ -1,5 +1,6 @@
 //! Errors of a build.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::archive::ArchiveError;
@@ -84,6 +85,31 @@ impl BuildError {
     /// A problem of the file at `path`.
     pub(crate) fn content(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
         Self::Content { path: path.as_ref().to_owned(), problem: problem.into() }
+    }
+
+    /// Adds to the error of an input that does not exist, or is not what its key says, that the
+    /// recipe at `recipe` names it with `key`.
+    #[must_use]
+    pub(super) fn of_key(self, recipe: &Path, key: &str) -> Self {
+        match self {
+            Self::Archive(ArchiveError::Read { path, source })
+                if source.kind() == io::ErrorKind::NotFound && !path.is_symlink() =>
+            {
+                let hint = match path.is_absolute() {
+                    true => "",
+                    false => "; paths are relative to the recipe's folder",
+                };
+                // Without `./` within the path.
+                let path: PathBuf = path.components().collect();
+                let path = text::path(&path);
+                let problem = format!("{key}: failed to read {path}: there is no such file{hint}");
+                Self::recipe(recipe, problem)
+            }
+            Self::Archive(error @ ArchiveError::Invalid { .. }) => {
+                Self::recipe(recipe, format!("{key}: {error}"))
+            }
+            other => other,
+        }
     }
 
     /// Replaces the output's name in an error to write it.

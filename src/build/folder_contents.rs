@@ -60,7 +60,7 @@ impl Placer<'_> {
                     subfolders.insert(child.name, (source, child.metadata.mode()));
                 }
                 Behind::Itself if self.rules.notices.is_output(child.metadata.id()) => {
-                    self.rules.notices.left_out(&source);
+                    self.rules.notices.left_out(child.metadata.id(), &source)?;
                 }
                 Behind::Itself => {
                     let path = join(&path, &child.name);
@@ -70,7 +70,7 @@ impl Placer<'_> {
                     subfolders.insert(child.name, (folder, mode));
                 }
                 Behind::File(file, metadata) if self.rules.notices.is_output(metadata.id()) => {
-                    self.rules.notices.left_out(&file);
+                    self.rules.notices.left_out(metadata.id(), &file)?;
                 }
                 Behind::File(file, metadata) => {
                     let parent = file.parent().unwrap_or(Path::new(""));

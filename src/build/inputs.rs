@@ -14,11 +14,11 @@ use super::given_layers;
 use super::host_store::HostStore;
 use super::notices::Notices;
 use super::recipe::{NIX_STORE, Recipe, Store};
-use crate::archive::ArchiveError;
 use crate::archive::entry::join;
 use crate::archive::resolve::resolve;
 use crate::archive::tar_file::TarFile;
 use crate::archive::tree::Tree;
+use crate::archive::{self, ArchiveError, ImageSelector};
 use crate::closure::{self, Closure, Graph, StoreDir, StorePath, graph_command};
 use crate::document;
 use crate::text;
@@ -62,18 +62,34 @@ pub(super) fn contents(recipe: &Recipe) -> Result<Vec<Content>, BuildError> {
     let store = recipe.store.as_ref().map(Store::on_host).or(nix_store);
     let placed =
         recipe.contents.iter().filter(|entry| !matches!(entry.source, ContentSource::Layer(_)));
-    placed.map(|entry| content(recipe, store, entry)).collect()
+    let named = |entry: &ContentEntry, error: BuildError| {
+        let is_tar = matches!(entry.source, ContentSource::Tar(_));
+        error.of_key(&recipe.path, if is_tar { "contents: tar" } else { "contents" })
+    };
+    let content = |entry| content(recipe, store, entry).map_err(|error| named(entry, error));
+    placed.map(content).collect()
 }
 
 /// Opens the recipe's finished layers, and checks that they are layers.
-pub(super) fn finished_layers(recipe: &Recipe) -> Result<Vec<FinishedLayer>, BuildError> {
+pub(super) fn finished_layers(
+    recipe: &Recipe,
+    notices: &Notices,
+) -> Result<Vec<FinishedLayer>, BuildError> {
     let mut layers = Vec::new();
     for entry in &recipe.contents {
         let ContentSource::Layer(path) = &entry.source else { continue };
-        let tar = TarFile::open(path, &recipe.limits)?;
-        let changes = tar.layer_tree()?;
+        let named = |error| BuildError::from(error).of_key(&recipe.path, "contents: layer");
+        let tar = TarFile::open(path, &recipe.limits).map_err(named)?;
+        let changes = tar.layer_tree().map_err(named)?;
         let entries = changes.entries;
-        layers.push(FinishedLayer { tar, entries, tree: Arc::new(Tree::from_layers([changes])) });
+        let tree = Tree::from_layers([changes]);
+        // A layer may have a file of this name, too.
+        let may_be_image = ["manifest.json", "oci-layout"].map(|name| tree.get(name.as_bytes()));
+        let selector = ImageSelector { limits: recipe.limits, ..ImageSelector::default() };
+        if may_be_image.iter().any(Option::is_some) && archive::open(path, &selector).is_ok() {
+            notices.layer_is_image(path);
+        }
+        layers.push(FinishedLayer { tar, entries, tree: Arc::new(tree) });
     }
     Ok(layers)
 }

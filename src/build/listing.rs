@@ -83,6 +83,10 @@ impl Plan {
     ) -> Result<Placer<'_>, BuildError> {
         let no_base = NO_BASE.get_or_init(Tree::default);
         let base = self.base.as_ref().map_or(Ok(no_base), Base::tree)?;
+        if self.base.is_some() {
+            let unused = self.recipe.replace.iter().filter(|path| base.get(path).is_none());
+            unused.for_each(|path| self.notices.unused_replace(path));
+        }
         let single = self.recipe.layering == Strategy::Single;
         let store = self.recipe.store.as_ref().map(Store::on_host);
         let mut placer = Placer::new(Rules {

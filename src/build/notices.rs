@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::BuildError;
 use super::output::UNFINISHED;
+use super::recipe::Recipe;
 use super::walk::FileId;
 use crate::archive::entry::display_path;
 use crate::archive::tree::DirMetadata;
 use crate::closure::StorePath;
-use crate::image::Platform;
 use crate::image::manifest::OciPlatform;
+use crate::image::{Inherit, Platform};
 use crate::text;
 
 /// Collects notices while layers are listed, from several threads.
@@ -19,6 +21,8 @@ use crate::text;
 pub(super) struct Notices {
     /// The files that the build writes.
     outputs: Vec<FileId>,
+    /// Those of them that are not outputs of earlier builds.
+    others: Vec<FileId>,
     /// The owner of the image's files.
     owner: (u64, u64),
     /// The platforms of the base and of the image, if the image cannot run the base's programs.
@@ -42,6 +46,12 @@ struct Found {
     dropped_capabilities: BTreeSet<String>,
     /// Patterns that match nothing, with their contents.
     unused_globs: BTreeSet<String>,
+    /// Keys of the recipe that only matter with a base image.
+    base_keys: BTreeSet<&'static str>,
+    /// Paths in `replace` that the base lacks.
+    unused_replace: BTreeSet<String>,
+    /// Finished layers that are images.
+    images: BTreeSet<String>,
     /// Tars with times that no container engine keeps.
     lost_times: BTreeSet<String>,
 }
@@ -57,6 +67,12 @@ impl Notices {
         self.outputs.push(file);
     }
 
+    /// Registers a file that the build would replace, and that no build has written.
+    pub(super) fn add_other_output(&mut self, file: FileId) {
+        self.outputs.push(file);
+        self.others.push(file);
+    }
+
     /// Notes that the platform `own` of the image cannot run the programs of a base for `base`, if
     /// it cannot.
     pub(super) fn set_base_platform(&mut self, base: &OciPlatform, own: &Platform) {
@@ -70,12 +86,21 @@ impl Notices {
         self.outputs.contains(&file)
     }
 
-    /// Notes that the output at `path` is in the contents, and was left out.
-    pub(super) fn left_out(&self, path: &Path) {
+    /// Notes that the output `file` at `path` is in the contents, and was left out.
+    ///
+    /// # Errors
+    /// If no build has written it.
+    pub(super) fn left_out(&self, file: FileId, path: &Path) -> Result<(), BuildError> {
+        if self.others.contains(&file) {
+            let problem = "the output would replace this file, which is one of the contents and \
+                           not an output of an earlier build; choose another output";
+            return Err(BuildError::content(path, problem));
+        }
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         if !name.starts_with(UNFINISHED.as_bytes()) {
             self.found().left_out.insert(text::path(path));
         }
+        Ok(())
     }
 
     /// Notes that the folder at `path` in the image keeps its `owner` in the base, if the recipe,
@@ -120,6 +145,30 @@ impl Notices {
     pub(super) fn unused_glob(&self, glob: &str, source: &Path) {
         let glob = format!("{} of {}", text::quote(glob), text::path(source));
         self.found().unused_globs.insert(glob);
+    }
+
+    /// Notes the keys of `recipe`, which has no base image, that only matter with one.
+    pub(super) fn without_base(&self, recipe: &Recipe) {
+        self.found().base_keys.extend(
+            [
+                ("from_image_name", recipe.from_image_name.is_some()),
+                ("from_image_tag", recipe.from_image_tag.is_some()),
+                ("replace", !recipe.replace.is_empty()),
+                ("inherit", recipe.inherit != Inherit::Nothing),
+            ]
+            .into_iter()
+            .filter_map(|(key, is_set)| is_set.then_some(key)),
+        );
+    }
+
+    /// Notes that the base lacks `path`, which is in `replace`.
+    pub(super) fn unused_replace(&self, path: &[u8]) {
+        self.found().unused_replace.insert(display_path(path));
+    }
+
+    /// Notes that the finished layer at `path` is an image.
+    pub(super) fn layer_is_image(&self, path: &Path) {
+        self.found().images.insert(text::path(path));
     }
 
     /// Notes that a member of the tar at `path` has a time that no container engine keeps.
@@ -182,6 +231,16 @@ impl Notices {
         if !found.unused_globs.is_empty() {
             let globs = text::list(&found.unused_globs);
             notices.push(format!("patterns that match nothing: {globs}"));
+        }
+        for key in &found.base_keys {
+            notices.push(format!("{key} has no effect without from_image"));
+        }
+        if !found.unused_replace.is_empty() {
+            let paths = text::list(&found.unused_replace);
+            notices.push(format!("replace lists paths that the base image does not have: {paths}"));
+        }
+        for image in &found.images {
+            notices.push(format!("{image} is an image; to build on it, use from_image"));
         }
         if !found.lost_times.is_empty() {
             let tars = text::list(&found.lost_times);

@@ -59,6 +59,13 @@ fn destination(target: &Path) -> Result<Destination, ArchiveError> {
     Err(failed(target, Errno::LOOP.into()))
 }
 
+/// The resolved path of the file that an output at `target` creates or replaces; `None` if it is a
+/// stream, or its folder does not exist.
+pub(crate) fn replaced_path(target: &Path) -> Option<PathBuf> {
+    let Ok(Destination::File(path)) = destination(target) else { return None };
+    Some(folder(&path).canonicalize().ok()?.join(path.file_name()?))
+}
+
 fn is_on_proc(folder: &Path) -> bool {
     rustix::fs::statfs(folder).is_ok_and(|info| info.f_type == rustix::fs::PROC_SUPER_MAGIC)
 }

@@ -95,6 +95,12 @@ impl Plan {
         self.notices.add_output((output.dev(), output.ino()));
     }
 
+    /// Makes it an error if `output`, which the build would replace and no build has written, is in
+    /// the contents.
+    pub(crate) fn refuse_to_replace(&mut self, output: &std::fs::Metadata) {
+        self.notices.add_other_output((output.dev(), output.ino()));
+    }
+
     /// Notices about the image, a sentence each, as far as its layers were listed: contents that
     /// were left out, and settings that had no effect.
     pub fn notices(&self) -> Vec<String> {

@@ -29,9 +29,9 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
         store.source = store.source.canonicalize().unwrap_or(std::mem::take(&mut store.source));
     }
     let mut contents = inputs::contents(&recipe)?;
-    let finished = inputs::finished_layers(&recipe)?;
-    let created = created(&recipe)?;
     let mut notices = Notices::new((recipe.owner.uid, recipe.owner.gid));
+    let finished = inputs::finished_layers(&recipe, &notices)?;
+    let created = created(&recipe)?;
     let closure = inputs::closure(&recipe, &contents, &notices)?;
     // Pipelines may name packages, too.
     let names_known = recipe.include_store_paths && !recipe.package_layers;
@@ -39,8 +39,11 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
         pipeline.check_paths(&closure).map_err(LayeringError::from)?;
     }
     let (base, platform) = base::open_base(&recipe, threads)?;
-    if let Some(base) = &base {
-        notices.set_base_platform(&OciPlatform::from(&base.image.config), &platform);
+    match &base {
+        Some(base) => {
+            notices.set_base_platform(&OciPlatform::from(&base.image.config), &platform);
+        }
+        None => notices.without_base(&recipe),
     }
     let whole = closure.clone();
     let closure = inputs::missing_in_base(closure, &recipe, base.as_ref())?;

@@ -12,6 +12,7 @@ use super::output::{
     STDOUT, is_stdout, refuse_terminal, results, stdout_metadata, write_to_file, write_to_stream,
     write_to_stream_by_file,
 };
+use super::overwrite::Files;
 use super::sbom::{Document, SbomArgs};
 use super::streams::{is_quiet, pretty_json, raw_stdout};
 use super::summary;
@@ -77,8 +78,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         return Err(UsageError("only one of --output and --sbom-file can be -").into());
     }
     let mut plans = args.recipe.plan_all()?;
-    args.sbom.leave_out(&mut plans);
     let path = args.output.clone().unwrap_or_else(|| default_output(&plans, options));
+    let mut files = Files::default();
+    plans.iter().for_each(|plan| files.add_recipe(plan.recipe()));
+    files.add_output(&path, "--output")?;
+    args.sbom.leave_out(&mut plans, &mut files)?;
     let target = if to_stdout { STDOUT.to_owned() } else { text::path(&path) };
     let mut documents = Vec::new();
     let mut before = |file: &File, plans: &[Plan], summaries: &[Summary]| -> anyhow::Result<()> {

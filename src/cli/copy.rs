@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::args::{LimitArgs, RegistryArgs, SideArgs, thread_count};
 use super::exit::UsageError;
 use super::images::{Access, location};
+use super::overwrite::Files;
 use super::progress::BuildProgress;
 use super::streams::{is_quiet, messages, pretty_json, stdout};
 use crate::archive::Compression;
@@ -104,6 +105,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let (from, to) = (location(&args.source)?, location(&args.destination)?);
     if let Some(path) = to.path() {
         check_target(&to, path)?;
+        check_replaces_nothing(&from, &to)?;
     }
     if args.dry_run && !matches!(to, Location::Registry(_)) {
         return Err(UsageError("--dry-run is only for copies to registries").into());
@@ -127,6 +129,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let (source, destination, dry_run) = (from.to_string(), to.to_string(), args.dry_run);
     print(args, &Printed { source, destination, dry_run, copied: &copied })
+}
+
+/// Checks that an archive does not replace the source. A folder may be both: images are added.
+fn check_replaces_nothing(from: &Location, to: &Location) -> anyhow::Result<()> {
+    let mut files = Files::default();
+    if let Location::DockerArchive(place) | Location::OciArchive(place) = to {
+        files.add_location(Some(from), "the source");
+        files.add_output(&place.path, "DESTINATION")?;
+    }
+    Ok(())
 }
 
 /// Checks that the format of a destination in a file or folder is known, and that the file can

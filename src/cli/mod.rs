@@ -34,6 +34,7 @@ mod load;
 mod lock;
 mod merge;
 mod output;
+mod overwrite;
 mod progress;
 #[cfg(feature = "registry")]
 mod pull;
@@ -157,7 +158,9 @@ fn parse() -> Result<Cli, UsageError> {
         #[cfg(feature = "vm")]
         args::check_egress(&error, &escaped)?;
         match Cli::try_parse_from(&escaped) {
-            Err(error) => renamed::explain(error, &escaped).exit(),
+            Err(error) => {
+                renamed::explain(error, &escaped).exit()
+            }
             Ok(_) => exit::with_usage(&error),
         }
     })

@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::exit::UsageError;
+use super::overwrite::is_earlier_output;
 use super::progress::BuildProgress;
 use super::streams::{messages, raw_stdout, stderr, stdout};
 use crate::archive::write::write_failed;
@@ -54,6 +55,17 @@ pub(super) fn leave_out(plans: &mut [Plan], file: Option<&Metadata>) {
     }
 }
 
+/// Leaves the output of an earlier build at `path` out of the contents of images. Another file at
+/// `path` must not be in the contents.
+pub(super) fn leave_out_earlier(plans: &mut [Plan], path: &Path) {
+    let Some(file) = path.metadata().ok().filter(Metadata::is_file) else { return };
+    let is_earlier = is_earlier_output(path);
+    plans.iter_mut().for_each(|plan| match is_earlier {
+        true => plan.leave_out(&file),
+        false => plan.refuse_to_replace(&file),
+    });
+}
+
 /// A step between a complete archive and its appearance: it gets the archive, the plans and the
 /// images.
 pub(super) type BeforeOutput<'a> =
@@ -88,7 +100,7 @@ pub(super) fn write_to_file(
 ) -> anyhow::Result<Vec<Summary>> {
     let file = OutputFile::beside(path)?;
     leave_out(plans, file.file().metadata().ok().as_ref());
-    leave_out(plans, path.metadata().ok().as_ref());
+    leave_out_earlier(plans, path);
     let output = Output::File(file.file());
     let summaries = build(plans, options, output, &text::path(path))?;
     before(file.file(), plans, &summaries)?;

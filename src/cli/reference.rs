@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::args::RecipeArgs;
-use super::output::leave_out;
+use super::output::leave_out_earlier;
 use super::streams::stdout;
 use crate::build;
 
@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             args.recipe.build.plan_recipe(recipe, &args.recipe.build.access().reading())?;
         let name = plan.recipe().name.base_name();
         let output = args.output.clone().unwrap_or_else(|| format!("{name}.tar").into());
-        leave_out(std::slice::from_mut(&mut plan), output.metadata().ok().as_ref());
+        leave_out_earlier(std::slice::from_mut(&mut plan), &output);
         references = build::references(&plan, threads, args.recipe.build.cache())?;
     }
     for reference in references {

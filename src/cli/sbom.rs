@@ -1,12 +1,13 @@
 //! `--sbom`: a bill of materials of each image that was built.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueEnum;
 
-use super::output::{is_stdout, write_text};
+use super::output::{is_stdout, leave_out_earlier, write_text};
+use super::overwrite::Files;
 use crate::archive::{self, ArchiveError, FileSystem, ImageSelector};
 use crate::build::Plan;
 use crate::image::{Platform, Summary};
@@ -63,16 +64,19 @@ impl SbomArgs {
     }
 
     /// Leaves bills of earlier builds out of the contents.
-    pub(super) fn leave_out(&self, plans: &mut [Plan]) {
-        let Some(format) = self.format() else { return };
+    ///
+    /// # Errors
+    /// If a bill would replace one of `files`, to which they are added.
+    pub(super) fn leave_out(&self, plans: &mut [Plan], files: &mut Files) -> anyhow::Result<()> {
+        let Some(format) = self.format() else { return Ok(()) };
         let several = plans.len() > 1;
         for plan in plans {
             let platform = plan.platform().clone();
             let path = self.path(plan, format, several.then_some(&platform));
-            if let Some(file) = path.metadata().ok().filter(Metadata::is_file) {
-                plan.leave_out(&file);
-            }
+            files.add_output(&path, "--sbom-file")?;
+            leave_out_earlier(std::slice::from_mut(plan), &path);
         }
+        Ok(())
     }
 
     /// Makes the bills of the images in the archive `file`, which messages call `name`, and which

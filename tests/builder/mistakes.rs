@@ -177,3 +177,56 @@ fn a_file_of_another_kind_is_an_error_that_says_what_it_is() {
     let message = lab.rejected("name='x'\ncontents=[{ tar='note.bz2' }]\n");
     assert!(message.contains("a file compressed with bzip2"), "{message}");
 }
+
+#[test]
+fn keys_without_effect_are_noted() {
+    let lab = Lab::new();
+    lab.file("root/bin/app", "");
+    lab.build_with("name='base'\ntag='1'\ncontents='root'\n", "base.tar", &[]);
+    let base = "from_image='base.tar'\n";
+    for (recipe, note) in [
+        ("from_image_name='x'\n", "from_image_name has no effect without from_image"),
+        ("from_image_tag='x'\n", "from_image_tag has no effect without from_image"),
+        ("replace='bin'\n", "replace has no effect without from_image"),
+        ("inherit='all'\n", "inherit has no effect without from_image"),
+        ("contents=[{layer='base.tar'}]\n", "base.tar is an image; to build on it, use from_image"),
+        (
+            &format!("{base}contents='root'\nreplace=['/bin', '/binx']\n"),
+            "replace lists paths that the base image does not have: /binx",
+        ),
+        (&format!("{base}contents='root'\nreplace='/bin'\ninherit='all'\n"), ""),
+        // A layer may have a file of this name.
+        ("contents=[{layer='layer.tar'}]\n", ""),
+    ] {
+        lab.file("manifest.json", "[]");
+        lab.tool("tar", ["-cf", "layer.tar", "manifest.json"]);
+        lab.file("recipe.toml", format!("name='x'\ntag='1'\n{recipe}"));
+        let run = lab.seatrial(["build", "recipe.toml", "-o", "out.tar"]);
+        let expected = if note.is_empty() { String::new() } else { format!("note: {note}\n") };
+        assert_eq!(run.stderr(), expected, "{recipe}");
+        run.ok();
+    }
+}
+
+#[test]
+fn a_missing_input_is_named_with_its_recipe_and_key() {
+    let lab = Lab::new();
+    lab.file("sub/h.c", "int main;\n".repeat(100));
+    let missing = "failed to read sub/rotfs: there is no such file; paths are relative to the \
+                   recipe's folder";
+    for (recipe, expected) in [
+        ("contents='./rotfs'\n", format!("sub/a.toml: contents: {missing}")),
+        ("contents=[{tar='rotfs'}]\n", format!("sub/a.toml: contents: tar: {missing}")),
+        ("contents=[{layer='rotfs'}]\n", format!("sub/a.toml: contents: layer: {missing}")),
+        ("from_image='rotfs'\n", format!("sub/a.toml: from_image: {missing}")),
+        (
+            "contents='/nowhere/x'\n",
+            "contents: failed to read /nowhere/x: there is no such file".to_owned(),
+        ),
+        ("contents=[{tar='h.c'}]\n", "sub/a.toml: contents: tar: sub/h.c: ".to_owned()),
+    ] {
+        lab.file("sub/a.toml", format!("name='x'\ntag='1'\n{recipe}"));
+        let message = lab.seatrial(["build", "sub/a.toml"]).rejected(&lab, "x.tar");
+        assert!(message.contains(&expected), "{recipe}: {message}");
+    }
+}

@@ -149,8 +149,14 @@ fn errors_for_wrong_types_and_values_explain_them() {
 fn errors_for_missing_inputs_name_the_file() {
     let lab = Lab::new();
     for (recipe, expected) in [
-        ("name='x'\ncontents=['absent']\n", "absent: No such file"),
-        ("name='x'\nfrom_image='absent.tar'\n", "absent.tar: No such file"),
+        (
+            "name='x'\ncontents=['absent']\n",
+            "recipe.toml: contents: failed to read absent: there is no such file; paths are",
+        ),
+        (
+            "name='x'\nfrom_image='absent.tar'\n",
+            "recipe.toml: from_image: failed to read absent.tar: there is no such file; paths are",
+        ),
         ("name='x'\n[store]\nclosure='absent.json'\n", "absent.json: No such file"),
     ] {
         let message = lab.rejected(recipe);

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 #[cfg(feature = "vm")]
 use crate::build::output::{OutputFile, is_stream};
 use crate::cli::output::{is_stdout, results, write_text};
+use crate::cli::overwrite::Files;
 
 /// A report to write.
 #[derive(Clone, Debug)]
@@ -34,6 +35,13 @@ impl ReportFile {
     #[cfg(feature = "vm")]
     pub(in crate::cli) fn path(&self) -> Option<&Path> {
         (!self.is_stdout()).then_some(&*self.path)
+    }
+
+    /// Checks that no report replaces one of `files`, or another report.
+    pub(in crate::cli) fn check_outputs(reports: &[Self], files: &mut Files) -> anyhow::Result<()> {
+        let mut add =
+            |report: &Self| files.add_output(&report.path, &format!("--report {}", report.kind));
+        reports.iter().try_for_each(&mut add)
     }
 
     fn is_stdout(&self) -> bool {
