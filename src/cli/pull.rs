@@ -15,7 +15,7 @@ use crate::build::output::OutputFile;
 use crate::build::output::is_stream;
 use crate::image::reference::familiar;
 use crate::image::{Digest, Name, Platform, Reference, RemoteReference, Summary, Tag};
-use crate::registry::{Registries, RemoteImage};
+use crate::registry::{Registries, RegistryError, RemoteImage};
 use crate::text;
 
 /// Writes an image of a registry into an archive
@@ -28,7 +28,7 @@ Examples:
   seatrial pull registry.example/my/app:1.0 --name app --tag tested -o app.tar")]
 pub(super) struct Args {
     /// Image: `[registry/]repository[:tag][@digest]`
-    #[arg(value_name = "REFERENCE", value_parser = parse_reference)]
+    #[arg(value_name = "REFERENCE", value_parser = source)]
     reference: RemoteReference,
 
     /// File to write
@@ -66,13 +66,49 @@ pub(super) struct Args {
     limits: LimitArgs,
 }
 
-/// Parses a reference, with `docker://` before it or without.
-pub(super) fn parse_reference(text: &str) -> Result<RemoteReference, String> {
+/// The prefixes of images in other places than registries.
+const OTHER_PLACES: [&str; 4] = ["oci:", "oci-archive:", "docker-archive:", "docker-daemon:"];
+
+/// Parses a reference, with `docker://` before it or without. `copy` has the arguments with which
+/// `seatrial copy` does the same for images in other places.
+pub(super) fn parse_reference(text: &str, copy: &str) -> Result<RemoteReference, String> {
+    if OTHER_PLACES.iter().any(|prefix| text.starts_with(prefix)) {
+        return Err(format!("it is not an image in a registry; use seatrial copy {copy}"));
+    }
     let reference = text.strip_prefix("docker://").unwrap_or(text);
     reference.parse().map_err(|error: crate::image::RemoteReferenceError| error.to_string())
 }
 
+/// Parses the reference of an image to pull.
+fn source(text: &str) -> Result<RemoteReference, String> {
+    parse_reference(text, &format!("{text} docker-archive:FILE"))
+}
+
+/// Adds to an error that Docker Hub cannot be reached, which may be meant by mistake, that
+/// `reference` is an image there.
+pub(super) fn with_default_registry(
+    error: anyhow::Error,
+    reference: Option<&RemoteReference>,
+) -> anyhow::Error {
+    let reference = reference.filter(|reference| reference.host() != reference.registry());
+    match (error.downcast(), reference) {
+        (Ok(RegistryError::Unreachable { registry, hint, source }), Some(reference)) => {
+            let hint = format!(
+                "{hint} (for {reference}; a REFERENCE in another registry begins with the \
+                 registry and a slash)"
+            );
+            RegistryError::Unreachable { registry, hint, source }.into()
+        }
+        (Ok(error), _) => error.into(),
+        (Err(error), _) => error,
+    }
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    pull(args).map_err(|error| with_default_registry(error, Some(&args.reference)))
+}
+
+fn pull(args: &Args) -> anyhow::Result<()> {
     if args.output == Path::new("-") || is_stream(&args.output) {
         return Err(UsageError("pull writes a file; name one with -o FILE").into());
     }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use anyhow::bail;
 use serde_json::json;
 
 use super::args::{CompressArg, RecipeArgs, SourceArgs};
@@ -10,12 +11,12 @@ use super::exit::UsageError;
 use super::images::location;
 use super::output::prepare_and_note;
 use super::progress::BuildProgress;
-use super::pull::parse_reference;
+use super::pull::{parse_reference, with_default_registry};
 use super::sbom::FormatArg;
 use super::streams::{messages, pretty_json, stdout};
-use crate::build::{self, Recipe};
+use crate::build::{self, Overrides, Recipe};
 use crate::copy::{self, CopyOptions, Progress};
-use crate::image::{Reference, RemoteReference};
+use crate::image::{Reference, RemoteReference, Tag};
 use crate::registry::{MediaTypes, PushOptions, PushReport};
 use crate::text;
 
@@ -39,7 +40,7 @@ pub(super) struct Args {
 
     /// Where to push to: `[registry/]repository[:tag]` [default: name and tags of
     /// the recipe or image]
-    #[arg(index = 2, value_name = "REFERENCE", value_parser = parse_reference)]
+    #[arg(index = 2, value_name = "REFERENCE", value_parser = target)]
     references: Vec<RemoteReference>,
 
     /// Compression of layers that are not compressed yet
@@ -67,6 +68,11 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// Parses a reference to push to.
+fn target(text: &str) -> Result<RemoteReference, String> {
+    parse_reference(text, &format!("SOURCE {text}"))
+}
+
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum TypesArg {
     Oci,
@@ -90,16 +96,17 @@ impl Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let naming = "--name and --tag are only for recipes; name a REFERENCE";
     let report = match args.source.recipe(naming)? {
-        Some(recipe) => push_recipe(args, &recipe)?,
-        None => push_image(args)?,
+        Some(recipe) => push_recipe(args, &recipe),
+        None => push_image(args),
     };
-    print(args, &report)
+    print(args, &report.map_err(|error| with_default_registry(error, args.references.first()))?)
 }
 
 fn push_recipe(args: &Args, recipe: &RecipeArgs) -> anyhow::Result<PushReport> {
     if args.platform.is_some() {
         return Err(UsageError("--platform is only for images; a recipe has platforms").into());
     }
+    check_overrides(&args.references, &recipe.build.overrides())?;
     let cache = recipe.build.cache();
     let recipes = recipe.read_all()?;
     let targets = match &*args.references {
@@ -123,6 +130,24 @@ fn push_recipe(args: &Args, recipe: &RecipeArgs) -> anyhow::Result<PushReport> {
         build::push(registries, &plans, &references, options, sbom, cache, progress)
     })?;
     Ok(report)
+}
+
+/// Checks that `--name` and `--tag` are not given in addition to references, which replace them.
+fn check_overrides(references: &[RemoteReference], given: &Overrides) -> anyhow::Result<()> {
+    let [first, ..] = references else { return Ok(()) };
+    if *given == Overrides::default() {
+        return Ok(());
+    }
+    let tagged = |tag: &Tag| {
+        let mut reference = first.clone();
+        (reference.tag, reference.digest) = (Some(tag.clone()), None);
+        reference.to_string()
+    };
+    let written = match &*given.tags {
+        [] => first.to_string(),
+        tags => tags.iter().map(tagged).collect::<Vec<_>>().join(" "),
+    };
+    bail!("--name and --tag do not apply to a REFERENCE; write {written}")
 }
 
 /// The repository that the recipe names. Its tag may only be known when the image is.

@@ -132,6 +132,14 @@ impl FromStr for RemoteReference {
             false => Reference { name: named.parse::<Name>()?, tag: "latest".parse()? },
         };
         let parsed = Self::from(&reference);
+        // A registry's host may have any case. Docker rejects repositories that are not lower-case.
+        let name =
+            if has_tag { named.rsplit_once(':').map_or(named, |(name, _)| name) } else { named };
+        let path = split_registry(name).1;
+        if path.chars().any(char::is_uppercase) {
+            let rule = "upper-case letters are not allowed";
+            return Err(ReferenceError { part: "name", text: name.to_owned(), rule }.into());
+        }
         let tag = parsed.tag.clone().filter(|_| has_tag || digest.is_none());
         Ok(Self { tag, digest, ..parsed })
     }

@@ -30,6 +30,7 @@ mod permissions; // users who may use some repositories only
 mod proxies; // tunnels through proxies
 mod pull; // images from registries
 mod push; // images to registries
+mod reference_arguments; // mistakes in references
 mod repositories; // pushes to several repositories
 mod server; // HTTP servers of the tests
 mod service; // docker-registry
