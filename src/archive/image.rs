@@ -119,6 +119,21 @@ impl ImageSelector {
         }
     }
 
+    /// Says for a message how one of several images is selected in the file or folder at `path`,
+    /// in which all of them have a name if `named` is true.
+    pub(crate) fn how_to_select(
+        &self,
+        named: bool,
+        prefix: &str,
+        path: &Path,
+        name: &str,
+    ) -> String {
+        match named && !self.has_name_or_tag() {
+            true => format!("write {prefix}:{}:{name} with one of", text::path(path)),
+            false => "select one by platform".to_owned(),
+        }
+    }
+
     /// Whether a name or a tag is given.
     pub(crate) fn has_name_or_tag(&self) -> bool {
         self.name.is_some() || self.tag.is_some()

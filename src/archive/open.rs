@@ -64,6 +64,13 @@ pub(crate) fn select(
     Ok(if best.id() == image.id() { image } else { best })
 }
 
+/// The platforms for which the file or folder of `image` has other images of the same name. A
+/// docker-archive has none.
+pub(crate) fn other_platforms(image: &Image) -> Result<Vec<String>, ArchiveError> {
+    let OpenFiles { files, oci, .. } = open_files(&image.path, image.limits)?;
+    if oci { oci::other_platforms(&files, image) } else { Ok(Vec::new()) }
+}
+
 /// Opens the image in the docker-archive half of `opened`, and checks that the other half lists it.
 #[cfg(feature = "registry")]
 pub(crate) fn select_docker(

@@ -173,7 +173,7 @@ fn to_daemon(
     };
     let platform = crate::image::manifest::OciPlatform::from(&image.config).to_string();
     let loaded = super::runtime::block_on(async {
-        let (engine, _) = super::daemon::connect(None).await?;
+        let (engine, _) = super::daemon::connect(None, false).await?;
         let source = Loadable::Image(Box::new(image), reference.clone());
         Ok(load(&engine, source, load_options).await?)
     })?;

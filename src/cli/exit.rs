@@ -40,6 +40,21 @@ impl fmt::Display for BadVariable {
 
 impl std::error::Error for BadVariable {}
 
+/// A failure of the environment, with its message.
+#[cfg(feature = "vm")]
+#[derive(Debug)]
+pub(super) struct EnvironmentError(pub(super) String);
+
+#[cfg(feature = "vm")]
+impl fmt::Display for EnvironmentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(feature = "vm")]
+impl std::error::Error for EnvironmentError {}
+
 /// An exit code for which nothing is printed, because the command has printed the reason.
 #[derive(Debug)]
 pub(super) struct ExitWith(pub(super) u8);
@@ -133,7 +148,8 @@ fn is_vm_environment(error: &anyhow::Error) -> bool {
     use crate::load::LoadError;
     use crate::replay::ReplayError;
     use crate::vm::VmError;
-    error.downcast_ref().is_some_and(LoadError::is_environment)
+    error.is::<EnvironmentError>()
+        || error.downcast_ref().is_some_and(LoadError::is_environment)
         || error.downcast_ref().is_some_and(EngineError::is_environment)
         || error.downcast_ref().is_some_and(HarnessError::is_environment)
         || error.downcast_ref().is_some_and(CheckError::is_environment)

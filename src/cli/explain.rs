@@ -32,6 +32,10 @@ pub(super) struct Args {
     #[arg(value_name = "PATH|ENV|FIELD")]
     query: Option<String>,
 
+    /// Select one of the recipe's platforms [default: the host's]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<Platform>,
+
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -44,7 +48,8 @@ const ORIGINS: usize = 46;
 const ENTRIES_MAX: usize = 40;
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let plan = args.recipe.plan_reading(&Platform::host())?;
+    let access = args.recipe.build.access().reading();
+    let plan = args.recipe.plan_selected(args.platform.as_ref(), &access)?;
     let query = args.query.as_deref();
     if let Some(path) = query.filter(|query| query.starts_with('/')) {
         let explained =

@@ -245,6 +245,19 @@ impl Opened {
         false
     }
 
+    /// The other platforms for which there are images under the name of this one, which `argument`
+    /// names.
+    pub(super) fn other_platforms(&self, argument: &Path) -> anyhow::Result<Vec<String>> {
+        #[cfg(feature = "registry")]
+        if let Some((_, remote)) = &self.remote {
+            return Ok(remote.other_platforms.iter().map(ToString::to_string).collect());
+        }
+        match location(argument)? {
+            Location::Daemon(_) => Ok(Vec::new()),
+            _ => Ok(archive::other_platforms(&self.image)?),
+        }
+    }
+
     /// Reads and verifies all layers, which are fetched if the image is in a registry.
     pub(super) fn verified_layers(&self) -> anyhow::Result<Vec<VerifiedLayer>> {
         #[cfg(feature = "registry")]

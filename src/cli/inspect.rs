@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::ImageArgs;
 use super::exit::ExitWith;
 use super::images::Opened;
-use super::streams::{pretty_json, stdout};
+use super::streams::{messages, pretty_json, stdout};
 use super::summary;
 use crate::archive::Image;
 use crate::image::{Digest, Summary};
@@ -99,6 +99,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     } else {
         print(&args.image.image, image, &inspected)?;
     }
+    if !args.image.selects_platform() {
+        let others = opened.other_platforms(&args.image.image)?;
+        if !others.is_empty() {
+            writeln!(messages(), "{}", unchecked(&others))?;
+        }
+    }
     match args.deny {
         Some(deny) if findings.iter().any(|finding| deny.applies_to(finding)) => {
             Err(ExitWith::NOT_AS_EXPECTED.into())
@@ -115,6 +121,15 @@ fn digest(opened: &Opened) -> Option<Digest> {
     {
         let _ = opened;
         None
+    }
+}
+
+/// Describes that images for `others`, some platforms, were not checked.
+fn unchecked(others: &[String]) -> String {
+    let shown = text::list(others);
+    match others {
+        [_] => format!("note: the image for {shown} was not checked; --platform selects it"),
+        _ => format!("note: the images for {shown} were not checked; --platform selects one"),
     }
 }
 

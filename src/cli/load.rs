@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let line = StatusLine::new();
     line.set(format!("loading {}", text::path(&args.source.source)));
     let loaded = block_on(async {
-        let (engine, platform) = connect(args.host.as_deref()).await?;
+        let (engine, platform) = connect(args.host.as_deref(), true).await?;
         let platform = args.platform.as_ref().unwrap_or(&platform);
         Ok(load(&engine, source(args, recipe.as_ref(), platform)?, options).await?)
     });

@@ -33,6 +33,7 @@ mod load;
 #[cfg(feature = "registry")]
 mod lock;
 mod merge;
+mod missing_feature;
 mod output;
 mod overwrite;
 mod progress;
@@ -159,6 +160,7 @@ fn parse() -> Result<Cli, UsageError> {
         args::check_egress(&error, &escaped)?;
         match Cli::try_parse_from(&escaped) {
             Err(error) => {
+                missing_feature::check(&error)?;
                 renamed::explain(error, &escaped).exit()
             }
             Ok(_) => exit::with_usage(&error),

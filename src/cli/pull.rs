@@ -11,6 +11,7 @@ use super::summary;
 use crate::archive::docker;
 use crate::archive::oci::{self, LayoutTar};
 use crate::archive::verify::VerifiedLayer;
+use crate::build::BuildError;
 use crate::build::output::OutputFile;
 use crate::build::output::is_stream;
 use crate::image::reference::familiar;
@@ -91,6 +92,11 @@ pub(super) fn with_default_registry(
     reference: Option<&RemoteReference>,
 ) -> anyhow::Error {
     let reference = reference.filter(|reference| reference.host() != reference.registry());
+    let error = match error.downcast() {
+        Ok(BuildError::Registry(error)) => error.into(),
+        Ok(error) => error.into(),
+        Err(error) => error,
+    };
     match (error.downcast(), reference) {
         (Ok(RegistryError::Unreachable { registry, hint, source }), Some(reference)) => {
             let hint = format!(

@@ -24,7 +24,8 @@ pub(super) struct Remedies {
 impl Remedies {
     /// The error of a request to `place` that got no answer.
     pub(super) fn unreachable(&self, place: &str, error: reqwest::Error) -> RegistryError {
-        let hint = self.hint(&error);
+        let proxy = proxy(&error).map(|proxy| format!(" through the proxy {proxy}"));
+        let hint = proxy.unwrap_or_else(|| self.hint(&error));
         // The address is known, and a query could have a secret.
         let source = Box::new(error.without_url());
         RegistryError::Unreachable { registry: place.to_owned(), hint, source }
@@ -67,6 +68,20 @@ impl Remedies {
              {folder}"
         )
     }
+}
+
+/// The variables that name the proxy of connections with TLS.
+const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+/// The proxy, without its password, if a connection failed at it.
+fn proxy(error: &reqwest::Error) -> Option<String> {
+    // The error has no other sign of it.
+    let mut causes = causes(error).map(ToString::to_string);
+    causes.find(|cause| cause.starts_with("tunnel error"))?;
+    let address = PROXY_VARIABLES.iter().find_map(|name| std::env::var(name).ok())?;
+    let address = address.split_once("://").map_or(&*address, |(_, address)| address);
+    let host = address.rsplit_once('@').map_or(address, |(_, host)| host);
+    Some(text::shorten(host.trim_end_matches('/')).into_owned())
 }
 
 /// Whether a connection failed before the other side showed that it has TLS: it refused the

@@ -27,6 +27,8 @@ pub struct RemoteImage {
     pub digest: Digest,
     /// The digest of the manifest for the platform.
     pub manifest_digest: Digest,
+    /// The other platforms for which the index has images.
+    pub(crate) other_platforms: Vec<OciPlatform>,
     /// The number of bytes of each layer as stored.
     pub stored_sizes: Vec<u64>,
     /// The manifest as stored.
@@ -62,7 +64,8 @@ impl Registries {
         let path = PathBuf::from(format!("docker://{reference}"));
         let (root, host) = self.document_and_host(reference).await?;
         let digest = root.digest;
-        let document = self.manifest_in(&path, reference, root, platform).await?;
+        let (document, other_platforms) =
+            self.manifest_in(&path, reference, root, platform).await?;
         let name = document.digest.to_string();
         let manifest = parse_manifest(&path, &name, &document.bytes)?;
         check_types(&path, &manifest)?;
@@ -88,6 +91,7 @@ impl Registries {
             image,
             digest,
             manifest_digest,
+            other_platforms,
             stored_sizes,
             raw_manifest,
             reference,
@@ -96,25 +100,30 @@ impl Registries {
         })
     }
 
-    /// The manifest of the image for `platform` in `root`, which is it or an index.
+    /// The manifest of the image for `platform` in `root`, which is it or an index, and the other
+    /// platforms of the index.
     async fn manifest_in(
         &self,
         path: &Path,
         reference: &RemoteReference,
         root: Document,
         platform: &Platform,
-    ) -> Result<Document, RegistryError> {
-        let mut document = root;
+    ) -> Result<(Document, Vec<OciPlatform>), RegistryError> {
+        let (mut document, mut others) = (root, Vec::new());
         for _ in 0..DEPTH_MAX {
             if kind(path, &document)? == Kind::Manifest {
-                return Ok(document);
+                return Ok((document, others));
             }
             let index = parse_index(path, &document.digest.to_string(), &document.bytes)?;
+            let platforms = index.manifests.iter().filter_map(|entry| entry.platform.clone());
+            // Attestations are listed as images for an unknown platform.
+            others.extend(platforms.filter(|platform| platform.os != "unknown"));
             let selected = select_platform(path, index.manifests, platform)?;
+            others.retain(|platform| Some(platform) != selected.platform.as_ref());
             document = self.listed_document(reference, &selected).await?;
         }
         match kind(path, &document)? {
-            Kind::Manifest => Ok(document),
+            Kind::Manifest => Ok((document, others)),
             Kind::Index => {
                 let problem = format!("it has more than {DEPTH_MAX} levels of nested indexes");
                 Err(RegistryError::invalid(path.display(), problem))

@@ -161,8 +161,8 @@ pub enum VmError {
     },
     /// No VM has the name in the shell's environment.
     #[error(
-        "there is no VM named {}, which the variable SEATRIAL_VM names; run `unset SEATRIAL_VM`, \
-         or give a name",
+        "there is no VM named {}, which the variable SEATRIAL_VM names; run `unset SEATRIAL_VM \
+         DOCKER_HOST DOCKER_TLS_VERIFY DOCKER_CERT_PATH`, or give a name",
         text::quote(name)
     )]
     VmOfShell {

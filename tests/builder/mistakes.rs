@@ -218,7 +218,7 @@ fn a_missing_input_is_named_with_its_recipe_and_key() {
         ("contents='./rotfs'\n", format!("sub/a.toml: contents: {missing}")),
         ("contents=[{tar='rotfs'}]\n", format!("sub/a.toml: contents: tar: {missing}")),
         ("contents=[{layer='rotfs'}]\n", format!("sub/a.toml: contents: layer: {missing}")),
-        ("from_image='rotfs'\n", format!("sub/a.toml: from_image: {missing}")),
+        ("from_image='./rotfs'\n", format!("sub/a.toml: from_image: {missing}")),
         (
             "contents='/nowhere/x'\n",
             "contents: failed to read /nowhere/x: there is no such file".to_owned(),

@@ -149,3 +149,32 @@ fn mistakes_in_platforms_are_explained() {
         assert!(message.contains(problem), "{recipe}\n{message}");
     }
 }
+
+#[test]
+fn what_is_about_one_of_several_platforms_says_so() {
+    let lab = lab();
+    lab.build_with(RECIPE, "multi.tar", &["--format", "oci"]);
+    let other = if host() == "amd64" { "linux/arm64" } else { "linux/amd64" };
+    let run = lab.seatrial(["inspect", "multi.tar", "--deny", "warnings"]);
+    let expected = format!("note: the image for {other} was not checked; --platform selects it\n");
+    assert_eq!(run.stderr(), expected);
+    assert_eq!(lab.seatrial(["inspect", "multi.tar", "--platform", other]).stderr(), "");
+    for command in ["layers", "explain"] {
+        let run = lab.seatrial([command, "recipe.toml"]);
+        let expected =
+            format!("note: this is the image for linux/{}; --platform selects {other}\n", host());
+        assert_eq!(run.stderr(), expected, "{command}");
+        run.ok();
+        let run = lab.seatrial([command, "recipe.toml", "--platform", other]);
+        assert_eq!(run.stderr(), "", "{command}");
+        run.ok();
+    }
+    let command = lab.seatrial(["explain", "recipe.toml", "Cmd", "--platform", "linux/arm64"]);
+    assert!(command.ok().contains("--arm"));
+    lab.file("one.toml", "name = 'one'\ntag = '1'\narchitecture = 'amd64'\n");
+    let wrong = lab.seatrial(["layers", "one.toml", "--platform", "linux/arm64"]);
+    assert_eq!(wrong.output.status.code(), Some(2));
+    let expected = "one.toml: the image is for linux/amd64, not for linux/arm64\n";
+    assert!(wrong.stderr().ends_with(expected), "{}", wrong.stderr());
+    assert_eq!(lab.seatrial(["layers", "one.toml"]).stderr(), "");
+}

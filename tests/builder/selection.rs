@@ -239,3 +239,26 @@ fn an_image_with_a_digest_of_another_algorithm_matters_only_if_it_is_selected() 
         assert_rejected(&lab, "oci", "invalid digest");
     }
 }
+
+#[test]
+fn an_error_about_several_images_says_how_every_command_selects_one() {
+    let lab = Lab::new();
+    for name in ["one", "two"] {
+        let recipe = format!("name='{name}'\ntag='1'\n[config]\nUser='{name}'\n");
+        lab.build_with(&recipe, &format!("{name}.tar"), &[]);
+    }
+    for (format, location, name) in [
+        ("docker", "docker-archive:all.tar:NAME:TAG", "docker-archive:all.tar:two:1"),
+        ("oci", "oci-archive:all.tar:NAME", "oci-archive:all.tar:two:1"),
+    ] {
+        lab.seatrial(["merge", "one.tar", "two.tar", "-o", "all.tar", "--format", format]).ok();
+        let expected = format!("there are 2 images; write {location} with one of: ");
+        for command in [&["inspect", "all.tar"][..], &["diff", "all.tar", "two.tar"]] {
+            let message = lab.seatrial(command).rejected(&lab, "x");
+            assert!(message.contains(&expected), "{message}");
+            assert!(message.contains("two:1"), "{message}");
+        }
+        assert_eq!(inspect(&lab, &[name])["name"], "two");
+        lab.seatrial(["diff", name, "two.tar"]).ok();
+    }
+}

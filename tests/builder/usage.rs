@@ -36,10 +36,14 @@ fn common_mistakes_are_explained_in_one_line() {
         ("field.toml", "field.toml: config has no field \"Cmdd\"; did you mean \"Cmd\"?"),
         (
             "base.toml",
-            "recipe.toml: not an image; expected a docker-archive or an OCI layout; if it is a \
-             recipe, build it first",
+            "base.toml: from_image: recipe.toml: not an image; expected a docker-archive or an OCI \
+             layout; if it is a recipe, build it first",
         ),
-        ("absent.toml", "failed to read absent: No such file or directory (os error 2)"),
+        (
+            "absent.toml",
+            "absent.toml: contents: failed to read absent: there is no such file; paths are \
+             relative to the recipe's folder",
+        ),
         ("missing.toml", "failed to read missing.toml: No such file or directory (os error 2)"),
         (
             "platforms.toml",
@@ -118,9 +122,21 @@ fn mistakes_about_engines_are_found_before_a_vm_starts() {
     }
     let run = lab.seatrial(["load", "recipe.toml", "--host", "unix:///nowhere/docker.sock"]);
     assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
-    let expected = "seatrial: failed to use the daemon at unix:///nowhere/docker.sock (see --host \
-                    and DOCKER_HOST): failed to connect to ";
-    assert!(run.stderr().starts_with(expected), "{}", run.stderr());
+    let expected = "seatrial: failed to connect to the daemon at unix:///nowhere/docker.sock: \
+                    there is no such socket; start the daemon, set DOCKER_HOST, or pass --host\n";
+    assert_eq!(run.stderr(), expected);
+    // Nothing listens there.
+    let run = lab.seatrial(["load", "recipe.toml", "--host", "tcp://127.0.0.1:1"]);
+    let expected = "seatrial: failed to connect to the daemon at tcp://127.0.0.1:1: Connection \
+                    refused; start the daemon, set DOCKER_HOST, or pass --host\n";
+    assert_eq!(run.stderr(), expected);
+    // inspect has no flag --host.
+    let mut command = lab.command(env!("CARGO_BIN_EXE_seatrial"));
+    command
+        .args(["inspect", "docker-daemon:x:1"])
+        .env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+    let expected = "there is no such socket; start the daemon, or set DOCKER_HOST\n";
+    assert!(Run::of(command).stderr().ends_with(expected));
     let arguments = [&check[..], &["docker-28"]].concat();
     let mut command = lab.command(env!("CARGO_BIN_EXE_seatrial"));
     command.args(arguments).env("PATH", "/nowhere");
@@ -221,5 +237,28 @@ fn arguments_that_only_recipes_have_are_errors_for_images() {
             let refused = message.contains(flag) && message.contains("only for recipes");
             assert!(refused, "{command:?} {argument}: {message}");
         }
+    }
+}
+
+#[cfg(feature = "vm")]
+#[test]
+fn a_shell_whose_vm_has_ended_learns_which_variables_to_unset() {
+    let lab = lab();
+    let unset = "unset SEATRIAL_VM DOCKER_HOST DOCKER_TLS_VERIFY DOCKER_CERT_PATH";
+    let certificates = lab.path("ended").display().to_string();
+    for (arguments, in_shell) in [
+        (&["vm", "down", "--all"][..], true),
+        (&["load", "recipe.toml"], true),
+        (&["vm", "exec", "--", "true"], true),
+        (&["vm", "down", "--all"], false),
+    ] {
+        let mut command = lab.command(env!("CARGO_BIN_EXE_seatrial"));
+        command.args(arguments).env_remove("SEATRIAL_VM");
+        if in_shell {
+            command.env("SEATRIAL_VM", "ended").env("DOCKER_HOST", "tcp://localhost:1");
+            command.env("DOCKER_TLS_VERIFY", "1").env("DOCKER_CERT_PATH", &certificates);
+        }
+        let stderr = Run::of(command).stderr();
+        assert_eq!(stderr.contains(unset), in_shell, "{arguments:?}: {stderr}");
     }
 }

@@ -104,7 +104,11 @@ fn a_proxy_that_refuses_is_an_environment_failure_and_its_password_stays_secret(
         let run = through(&lab, &address, &["push", "app.toml", &format!("{HOST}/my/app:1")]);
         assert_eq!(run.output.status.code(), Some(3), "{status}: {}", run.stderr());
         let message = run.stderr();
-        assert!(message.contains("failed to reach the registry registry.test:5000"), "{message}");
+        let expected = format!(
+            "failed to reach the registry registry.test:5000 through the proxy {}: tunnel error",
+            proxy.address
+        );
+        assert!(message.contains(&expected), "{message}");
         assert!(!message.contains("secret"), "{message}");
     }
 }

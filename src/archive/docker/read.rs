@@ -85,7 +85,9 @@ impl DockerArchive<'_> {
                 images.extend(last);
                 let matching = selector.describe_matching(images.len());
                 let found = list(&images);
-                let problem = format!("{matching}; select one by name, tag or platform: {found}");
+                let named = images.iter().all(|image| !image.repo_tags.is_empty());
+                let how = selector.how_to_select(named, "docker-archive", self.path, "NAME:TAG");
+                let problem = format!("{matching}; {how}: {found}");
                 Err(self.invalid(problem))
             }
         }

@@ -1,13 +1,14 @@
 //! Selects one of the images in a layout, by name and platform.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::artifact::is_artifact;
 use super::documents::Documents;
 use super::index::{ListedImage, ListedImages, UnsupportedImage};
 use crate::archive::ArchiveError;
-use crate::archive::image::{ImageSelector, best_by_rank};
+use crate::archive::image::{Image, ImageSelector, best_by_rank};
+use crate::archive::image_files::ImageFiles;
 use crate::archive::json;
 use crate::image::manifest::OciPlatform;
 use crate::image::{Digest, ImageConfig, schema};
@@ -51,7 +52,10 @@ pub(super) fn select(
             images.push(last);
             let (matching, found) =
                 (selector.describe_matching(more + 1), list(documents, &images));
-            let problem = format!("{matching}; select one by name, tag or platform: {found}");
+            let named = images.iter().all(|image| !image.names.is_empty());
+            let prefix = if documents.path.is_dir() { "oci" } else { "oci-archive" };
+            let how = selector.how_to_select(named, prefix, documents.path, "NAME");
+            let problem = format!("{matching}; {how}: {found}");
             Err(documents.invalid(problem))
         }
         (None, _) if artifacts > 0 => {
@@ -106,6 +110,33 @@ fn for_platform(
         return Err(documents.invalid(format!("{problem} {}", list(documents, &images))));
     }
     Ok(best_by_rank(images, &ranks))
+}
+
+/// The platforms for which the layout `files` has images besides `image` that have its name.
+pub(crate) fn other_platforms(
+    files: &ImageFiles,
+    image: &Image,
+) -> Result<Vec<String>, ArchiveError> {
+    let documents = Documents { path: &image.path, files };
+    let listed = ListedImages::read(documents, documents.root_index()?)?;
+    let id = image.id().to_string();
+    let has_name = |other: &ListedImage| match other.names.is_empty() {
+        true => image.references.is_empty(),
+        false => other.names.iter().any(|name| image.references.iter().any(|own| **name == **own)),
+    };
+    let (mut platforms, mut others, mut own) =
+        (Platforms::new(documents), BTreeSet::new(), String::new());
+    for other in listed.images.iter().filter(|other| has_name(other)) {
+        let manifest = documents.listed_manifest(&other.descriptor)?;
+        let Some(manifest) = manifest.filter(|manifest| !is_artifact(manifest)) else { continue };
+        let Some(platform) = platforms.get(other)? else { continue };
+        match manifest.config.digest == id {
+            true => own = platform.to_string(),
+            false => drop(others.insert(platform.to_string())),
+        }
+    }
+    others.remove(&own);
+    Ok(others.into_iter().collect())
 }
 
 pub(super) fn has_name<'a>(

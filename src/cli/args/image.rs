@@ -40,6 +40,11 @@ impl ImageArgs {
         self.platform.clone().unwrap_or_else(Platform::host)
     }
 
+    /// Whether one of several platforms is selected by the user.
+    pub(in crate::cli) fn selects_platform(&self) -> bool {
+        self.platform.is_some()
+    }
+
     /// The arguments for registries and the cache.
     #[cfg(feature = "vm")]
     pub(in crate::cli) fn access_args(&self) -> &AccessArgs {

@@ -1,14 +1,19 @@
 //! The recipe that a command reads, or a recipe or image.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+
+use anyhow::bail;
 
 use super::BuildArgs;
 use crate::archive::ArchiveError;
 use crate::build::{Plan, Recipe};
 #[cfg(any(feature = "registry", feature = "vm"))]
 use crate::cli::exit::UsageError;
-use crate::document;
+use crate::cli::images::Access;
+use crate::cli::streams::messages;
 use crate::image::Platform;
+use crate::{document, text};
 
 /// The arguments of every command that reads a recipe.
 #[derive(Clone, Debug, clap::Args)]
@@ -45,12 +50,35 @@ impl RecipeArgs {
         self.build.plan_recipe(self.read_with_text(platform)?.0, &self.build.access())
     }
 
-    /// Plans like [`plan`](Self::plan), for a command that writes no lock files.
-    pub(in crate::cli) fn plan_reading(&self, platform: &Platform) -> anyhow::Result<Plan> {
-        Ok(self.plan_reading_with_text(platform)?.0)
+    /// Plans the image for the `selected` platform, or else for the host's, and notes that the
+    /// recipe has others.
+    ///
+    /// # Errors
+    /// In addition to those of planning, if the only image is not for the selected platform.
+    pub(in crate::cli) fn plan_selected(
+        &self,
+        selected: Option<&Platform>,
+        access: &Access<'_>,
+    ) -> anyhow::Result<Plan> {
+        let platform = selected.cloned().unwrap_or_else(Platform::host);
+        let (recipe, text) = self.read_with_text(&platform)?;
+        let plan = self.build.plan_recipe(recipe, access)?;
+        let own = plan.platform();
+        if let Some(selected) = selected.filter(|selected| selected.arch != own.arch) {
+            bail!("{}: the image is for {own}, not for {selected}", text::path(&self.recipe));
+        }
+        let recipes = Recipe::parse_all(self.name(), &text, &self.build.overrides())?;
+        let platforms = recipes.iter().filter_map(|recipe| recipe.platform.as_ref());
+        let others: Vec<_> = platforms.filter(|platform| *platform != own).collect();
+        if recipes.len() > 1 && selected.is_none() && !others.is_empty() {
+            let others = text::list(others.iter().map(ToString::to_string));
+            writeln!(messages(), "note: this is the image for {own}; --platform selects {others}")?;
+        }
+        Ok(plan)
     }
 
-    /// Plans like [`plan_reading`](Self::plan_reading), and returns the recipe's text too.
+    /// Plans like [`plan`](Self::plan), for a command that writes no lock files, and returns the
+    /// recipe's text too.
     pub(in crate::cli) fn plan_reading_with_text(
         &self,
         platform: &Platform,
@@ -65,6 +93,14 @@ impl RecipeArgs {
         Ok((self.build.with_settings(recipe), text))
     }
 
+    /// How messages name the recipe.
+    fn name(&self) -> &Path {
+        match self.recipe == Path::new("-") {
+            true => Path::new("standard input"),
+            false => &self.recipe,
+        }
+    }
+
     /// Returns the recipe's text, and how messages name the recipe.
     fn text(&self) -> anyhow::Result<(&Path, String)> {
         let is_stdin = self.recipe == Path::new("-");
@@ -74,14 +110,11 @@ impl RecipeArgs {
                            recipe's file";
             return Err(UsageError(problem).into());
         }
-        let (name, text) = match is_stdin {
-            true => {
-                let text = document::read_text(std::io::stdin(), document::MAX_SIZE);
-                (Path::new("standard input"), text)
-            }
-            false => (&*self.recipe, document::read(&self.recipe, document::MAX_SIZE)),
+        let text = match is_stdin {
+            true => document::read_text(std::io::stdin(), document::MAX_SIZE),
+            false => document::read(&self.recipe, document::MAX_SIZE),
         };
-        Ok((name, text.map_err(ArchiveError::read(name))?))
+        Ok((self.name(), text.map_err(ArchiveError::read(self.name()))?))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::args::RecipeArgs;
+use crate::image::Platform;
 
 /// Shows how a recipe's image is split into layers, without building it
 #[derive(Debug, clap::Args)]
@@ -19,6 +20,10 @@ Examples:
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     pub(super) recipe: RecipeArgs,
+
+    /// Select one of the recipe's platforms [default: the host's]
+    #[arg(long, value_name = "PLATFORM")]
+    pub(super) platform: Option<Platform>,
 
     /// Another image or recipe: show which layers are the same
     #[arg(long, value_name = "IMAGE")]

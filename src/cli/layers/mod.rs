@@ -22,14 +22,15 @@ use table::Row;
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let access = args.recipe.build.access().reading();
-    let plan = args.recipe.build.plan_recipe(args.recipe.read()?, &access)?;
+    let plan = args.recipe.plan_selected(args.platform.as_ref(), &access)?;
     if !args.history.is_empty() {
         return history::run(args, &plan, &access);
     }
     let outline = plan.outline()?;
     let mut rows: Vec<Row> = outline.iter().map(row).collect();
     for other in &args.with {
-        let present = Present::read(other, args.recipe.build.limit_args(), &access)?;
+        let limits = args.recipe.build.limit_args();
+        let present = Present::read(other, plan.platform(), limits, &access)?;
         for (row, layer) in rows.iter_mut().zip(&outline) {
             if present.has(layer) {
                 row.shared_with.push(text::path(other).to_string());
@@ -65,13 +66,18 @@ struct Present {
 }
 
 impl Present {
-    fn read(path: &Path, limits: LimitArgs, access: &Access<'_>) -> anyhow::Result<Self> {
+    fn read(
+        path: &Path,
+        platform: &Platform,
+        limits: LimitArgs,
+        access: &Access<'_>,
+    ) -> anyhow::Result<Self> {
         if is_recipe(path) {
-            let recipe = Recipe { limits: limits.limits(), ..Recipe::read(path)? };
+            let recipe = Recipe { limits: limits.limits(), ..Recipe::read_for(path, platform)? };
             return Ok(Self::of_plan(&plan(access.for_recipe(recipe)?, thread_count(None))?));
         }
         let selector = ImageSelector {
-            platform: Some(Platform::host()),
+            platform: Some(platform.clone()),
             limits: limits.limits(),
             ..ImageSelector::default()
         };

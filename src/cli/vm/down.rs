@@ -1,7 +1,12 @@
 //! `seatrial vm down`: kills named VMs.
 
+use std::io::Write;
+
+use crate::cli::daemon::UNSET;
 use crate::cli::runtime::block_on;
+use crate::cli::streams::messages;
 use crate::vm::NamedVm;
+use crate::vm::pool::VARIABLE;
 
 /// Kills named VMs and removes their files
 #[derive(Debug, clap::Args)]
@@ -30,6 +35,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         for vm in vms {
             vm.stop().await?;
         }
-        Ok(())
-    })
+        anyhow::Ok(())
+    })?;
+    if let Some(name) = std::env::var_os(VARIABLE).filter(|name| !name.is_empty())
+        && !NamedVm::list()?.iter().any(|vm| *vm.name == *name)
+    {
+        writeln!(messages(), "to use the host's engine again: {UNSET}")?;
+    }
+    Ok(())
 }
