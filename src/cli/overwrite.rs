@@ -56,7 +56,8 @@ impl Files {
     pub(super) fn add_output(&mut self, path: &Path, flag: &str) -> anyhow::Result<()> {
         let is_file = path != Path::new("-");
         let Some(target) = replaced_path(path).filter(|_| is_file) else { return Ok(()) };
-        let replaced = self.known.iter().find(|(known, _)| target.starts_with(known));
+        let is_in = |known: &Path| known.is_dir() && target.starts_with(known);
+        let replaced = self.known.iter().find(|(known, _)| *known == target || is_in(known));
         if let Some((_, role)) = replaced {
             bail!("failed to write {}: it is {role}; choose another output", text::path(path));
         }
