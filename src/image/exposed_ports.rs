@@ -33,7 +33,11 @@ impl ExposedPorts {
         let (first, last) = (number(first)?, number(last)?);
         (first <= last).then_some(Self { first, last, protocol })
     }
+}
 
+/// Comparisons, for expectations.
+#[cfg(feature = "vm")]
+impl ExposedPorts {
     /// The same entry of an image, where TCP is meant if there is no protocol.
     pub(crate) fn of_image(self) -> Self {
         Self { protocol: self.protocol.or(Some("tcp")), ..self }
@@ -77,6 +81,7 @@ impl fmt::Display for ExposedPorts {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "vm")]
     fn ports(text: &str) -> ExposedPorts {
         ExposedPorts::parse(text).unwrap()
     }
@@ -92,6 +97,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "vm")]
     #[test]
     fn without_a_protocol_an_image_means_tcp_and_an_expectation_means_any() {
         assert_eq!(ports("443").of_image().to_string(), "443/tcp");
@@ -100,6 +106,7 @@ mod tests {
         assert!(!ports("443/tcp").overlaps(&ports("443/udp")));
     }
 
+    #[cfg(feature = "vm")]
     #[test]
     fn a_range_is_within_ranges_that_touch() {
         let exposed = ["8006-8010/tcp", "8000-8005/tcp", "9/udp"].map(ports);

@@ -108,5 +108,5 @@ fn the_number_of_cores_that_nix_gives_a_build_is_the_default_number_of_threads()
     };
     assert!(fits("1"));
     assert!(!fits("256"));
-    assert!(fits("many"), "a value that is not a number is ignored");
+    assert!(!fits("many"), "a value that is not a number is an error");
 }
