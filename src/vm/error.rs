@@ -174,8 +174,8 @@ pub enum VmError {
         "a VM named \"{0}\" is running; choose another --name, or end it with: seatrial vm down {0}"
     )]
     NameTaken(String),
-    /// The name of a VM is not one that [`NamedVm::check_name`](crate::vm::NamedVm::check_name)
-    /// allows.
+    /// The name of a VM has other characters than letters, digits, dots, dashes and underscores, or
+    /// begins with none of the first two.
     #[error(
         "invalid VM name {}; write letters, digits, dots, dashes and underscores, and begin with \
          a letter or digit",
