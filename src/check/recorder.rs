@@ -147,7 +147,9 @@ impl Options {
             let selected: Vec<String> = container.keys().filter(is_selected).cloned().collect();
             let needed = companion::needed(container, selected);
             container.retain(|name, _| needed.contains(name));
-            if container.values().all(|companion| companion.source().is_some()) {
+            let is_needed = self.selects(runtime_checks::SETUP)
+                || container.values().any(|companion| companion.source().is_none());
+            if !is_needed {
                 setup.clear();
             }
         }
@@ -166,8 +168,12 @@ mod tests {
 
     /// The number of setup commands and the further containers that a filter leaves.
     fn selected(filter: &str) -> (usize, Vec<String>) {
-        let options = Options { filter: Some(filter.to_owned()), ..Options::default() };
-        let expectations = Expectations::parse(Path::new("e.toml"), FILE).unwrap();
+        selected_of(FILE, Some(filter))
+    }
+
+    fn selected_of(text: &str, filter: Option<&str>) -> (usize, Vec<String>) {
+        let options = Options { filter: filter.map(str::to_owned), ..Options::default() };
+        let expectations = Expectations::parse(Path::new("e.toml"), text).unwrap();
         let file = ExpectationsFile { expectations, folder: Path::new("").to_owned() };
         let Expectations { setup, container, .. } = options.select(&file).expectations;
         (setup.len(), container.into_keys().collect())
@@ -181,5 +187,8 @@ mod tests {
         assert_eq!(selected("container app"), (1, names(&["app", "db"])));
         // It has another image, which the setup does not change.
         assert_eq!(selected("container db"), (0, names(&["db"])));
+        // A setup may fail, also if nothing follows it.
+        assert_eq!(selected("setup"), (1, names(&[])));
+        assert_eq!(selected_of("[[setup]]\n", None), (1, names(&[])));
     }
 }

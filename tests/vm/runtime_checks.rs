@@ -143,7 +143,7 @@ fn commands_and_services(engine: &str) {
     assert_eq!(json["cases"].as_array().unwrap().len(), 12);
     let summary = std::fs::read_to_string(sample.path("r.md")).unwrap();
     assert!(summary.starts_with("## Failed: 7 passed, 5 failed in "), "{summary}");
-    assert!(summary.contains("\n| run slow |  | **failed** |\n"), "{summary}");
+    assert!(summary.contains("\n| `run slow` |  | **failed** |\n"), "{summary}");
     let lines = std::fs::read_to_string(sample.path("r.jsonl")).unwrap();
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines, *json["cases"].as_array().unwrap());

@@ -8,7 +8,7 @@ pub(in crate::check) const LOAD: &str = "loads with the expected name";
 /// The name of the test case about the environment.
 pub(in crate::check) const ENVIRONMENT: &str = "environment of a container";
 /// The name of the test case about the commands before all others, if one of them fails.
-pub(super) const SETUP: &str = "setup";
+pub(in crate::check) const SETUP: &str = "setup";
 
 /// Returns the name of a test case about a command.
 pub(in crate::check) fn run_name(run: &RunExpectations) -> String {

@@ -24,9 +24,10 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 pub(super) use self::case_names::{
-    ENVIRONMENT, LOAD, all_skipped, companion_name, is_prerequisite, names, run_name, service_name,
+    ENVIRONMENT, LOAD, SETUP, all_skipped, companion_name, is_prerequisite, names, run_name,
+    service_name,
 };
-use self::case_names::{SETUP, cases, commands, container_cases};
+use self::case_names::{cases, commands, container_cases};
 use self::companions::Companions;
 use self::environment::ContainerEnvironment;
 use self::output::Output;
