@@ -39,6 +39,7 @@ mod kept_vm;
 mod recorder;
 mod runner;
 mod runtime_checks;
+mod secret_values;
 mod static_checks;
 mod structure_test;
 mod trial;

@@ -210,6 +210,12 @@ impl Text {
         if unmet.is_empty() { self.to_string() } else { unmet.join(", ") }
     }
 
+    /// The only text that meets the rules, if they are nothing but that it is this one.
+    pub(crate) fn exactly(&self) -> Option<&str> {
+        let equals = self.0.equals.as_deref()?;
+        (*self == Self::equal_to(equals)).then_some(equals)
+    }
+
     /// Returns the rules for the same text without the carriage returns before newlines. Regular
     /// expressions stay as they are.
     pub(crate) fn without_carriage_returns(&self) -> Self {

@@ -32,3 +32,77 @@ fn a_long_value_is_complete_in_reports_and_cut_on_the_terminal_and_in_markdown()
         assert!(report.contains("6789last\""), "{name}: {report}");
     }
 }
+
+/// Expectations of the variables of an image, and the mismatches in the report.
+const SECRETS: [(&str, &[[&str; 3]]); 7] = [
+    (
+        "has = { DB_PASSWORD = 'expected0' }",
+        &[["DB_PASSWORD", "<hidden>", "<hidden>, another value"]],
+    ),
+    (
+        "has = { DB_PASSWORD = \"secret0\\n\" }",
+        &[["DB_PASSWORD", "<hidden>", "<hidden>, with other white space at its ends"]],
+    ),
+    (
+        "has = { DB_PASSWORD = { contains = 'expected0' } }",
+        &[["DB_PASSWORD", "meets <hidden> rules", "<hidden>, which does not"]],
+    ),
+    (
+        "matches = { API_TOKEN = '^expected0$', NO_TOKEN = 'expected0' }",
+        &[
+            ["API_TOKEN", "meets <hidden> rules", "<hidden>, which does not"],
+            ["NO_TOKEN", "meets <hidden> rules", "nothing"],
+        ],
+    ),
+    ("absent = ['DB_PASSWORD']", &[["DB_PASSWORD", "nothing", "<hidden>"]]),
+    (
+        "has = { DB_PASSWORD = '', MODE = 'fast' }",
+        &[["DB_PASSWORD", "\"\"", "<hidden>, another value"], ["MODE", "\"fast\"", "\"\""]],
+    ),
+    (
+        "exactly = { DB_PASSWORD = 'expected0', API_TOKEN = 'secret1', MODE = '' }",
+        &[[
+            "all variables",
+            r#"{"API_TOKEN": "<hidden>", "DB_PASSWORD": "<hidden>", "MODE": ""}"#,
+            r#"{"API_TOKEN": "<hidden>", "DB_PASSWORD": "<hidden>, another value", "MODE": ""}"#,
+        ]],
+    ),
+];
+
+#[test]
+fn values_of_variables_that_seem_to_be_secrets_are_in_no_report() {
+    let lab = Lab::new();
+    lab.file(
+        "app.toml",
+        "name = 'app'\n[config]\n\
+         Env = ['DB_PASSWORD=secret0', 'API_TOKEN=secret1', 'MODE=']\n",
+    );
+    let reports = ["junit=r.xml", "html=r.html", "json=r.json", "jsonl=r.jsonl", "md=r.md"];
+    let check = ["check", "app.toml", "--expect", "e.toml", "--no-vm"];
+    let check = check.into_iter().chain(reports.iter().flat_map(|report| ["--report", report]));
+    let run = |expectations: &str| {
+        lab.file("e.toml", format!("[env]\n{expectations}\n"));
+        let run = lab.seatrial(check.clone());
+        assert!(run.output.status.code() < Some(2), "{}", run.stderr());
+        let read = |report: &&str| {
+            std::fs::read_to_string(lab.path(report.split_once('=').unwrap().1)).unwrap()
+        };
+        for text in reports.iter().map(read).chain([run.stdout(), run.stderr()]) {
+            assert!(!text.contains("secret") && !text.contains("expected0"), "{text}");
+        }
+        let verdict: Value = serde_json::from_str(&read(&"json=r.json")).unwrap();
+        (run.output.status.code(), verdict["cases"][0].clone())
+    };
+    for (expectations, expected) in SECRETS {
+        let (code, case) = run(expectations);
+        assert_eq!(code, Some(1), "{case}");
+        let shown = |check: &Value| {
+            ["subject", "expected", "found"].map(|part| check[part].as_str().unwrap().to_owned())
+        };
+        let mismatches: Vec<_> = case["mismatches"].as_array().unwrap().iter().map(shown).collect();
+        assert_eq!(mismatches, expected, "{expectations}");
+    }
+    let (code, case) = run("has = { DB_PASSWORD = 'secret0' }");
+    assert_eq!(code, Some(0), "{case}");
+    assert!(case["passed_checks"].to_string().contains("<hidden>"), "{case}");
+}

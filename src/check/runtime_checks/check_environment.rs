@@ -3,11 +3,12 @@
 use std::time::Instant;
 
 use super::environment::ContainerEnvironment;
-use super::{ENVIRONMENT, Findings, RuntimeChecks};
+use super::output::Output;
+use super::{ENVIRONMENT, RuntimeChecks};
 use crate::check::expectations::EnvExpectations;
+use crate::check::secret_values;
 use crate::check::static_checks::environment;
-use crate::check::verdict::TestCase;
-use crate::harness::LoadedImage;
+use crate::check::verdict::{Checks, TestCase};
 use crate::{text, value};
 
 impl RuntimeChecks<'_, '_> {
@@ -18,7 +19,10 @@ impl RuntimeChecks<'_, '_> {
         }
         let begin = Instant::now();
         let findings = match self.environment.entries(self.image).await {
-            Ok(entries) => compare(self.image, entries, expected).await,
+            Ok(entries) => {
+                let config = self.image.config_env().await;
+                config.map(|config| compare(&config, entries, expected))
+            }
             Err(error) => Err(error),
         };
         let held: Option<Vec<TestCase>> = self.held.take();
@@ -39,13 +43,12 @@ impl RuntimeChecks<'_, '_> {
     }
 }
 
-/// Compares the environment of a process in a container with the config and with `expected`.
-async fn compare(
-    image: &LoadedImage<'_>,
+/// Compares the environment of a process in a container with the config's and with `expected`.
+fn compare(
+    config: &[String],
     container: &[Vec<u8>],
     expected: &EnvExpectations,
-) -> Findings {
-    let config = image.config_env().await?;
+) -> (Checks, Output) {
     let mut checks = environment::check(expected, container);
     for (index, entry) in config.iter().enumerate() {
         let (name, _) = environment::split(entry.as_bytes());
@@ -54,17 +57,51 @@ async fn compare(
         if config[index + 1..].iter().any(is_name) {
             continue;
         }
+        let passed = container.iter().any(|found| found == entry.as_bytes());
         let same_name = container.iter().filter(|found| environment::split(found).0 == name);
-        let found: Vec<String> = same_name.map(|entry| value::quote_bytes(entry)).collect();
+        let found: Vec<String> = same_name.map(|entry| quoted(entry)).collect();
         let found = match &found[..] {
             [] => "nothing".to_owned(),
+            [found] if !passed && *found == quoted(entry.as_bytes()) => {
+                format!("{found}, another value")
+            }
             [entry] => entry.clone(),
             entries => format!("[{}]", entries.join(", ")),
         };
         let subject = format!("{} of the config, in a container", text::bytes(name));
-        let passed = container.iter().any(|found| found == entry.as_bytes());
-        checks.record(&subject, value::quote(entry), found, passed);
+        checks.record(&subject, quoted(entry.as_bytes()), found, passed);
     }
-    let output: Vec<String> = container.iter().map(|entry| text::bytes(entry)).collect();
-    Ok((checks, (output.join("\n"), String::new()).into()))
+    let hidden = container.iter().map(|entry| text::bytes(&secret_values::hide(entry)));
+    let output = hidden.collect::<Vec<String>>().join("\n");
+    (checks, (output, String::new()).into())
+}
+
+fn quoted(entry: &[u8]) -> String {
+    value::quote_bytes(&secret_values::hide(entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_hidden_and_differences_are_named() {
+        let config = ["A_TOKEN=of the config", "B_TOKEN=b", "C=c"].map(str::to_owned);
+        let container = ["A_TOKEN=of the engine", "C=d"].map(|entry| entry.as_bytes().to_vec());
+        let (checks, output) = compare(&config, &container, &EnvExpectations::default());
+        let shown = |check: &crate::check::verdict::Check| {
+            format!("{}: {} {}", check.subject, check.expected, check.found)
+        };
+        let mismatches: Vec<String> = checks.mismatches().iter().map(shown).collect();
+        assert_eq!(
+            mismatches,
+            [
+                "A_TOKEN of the config, in a container: \"A_TOKEN=<hidden>\" \
+                 \"A_TOKEN=<hidden>\", another value",
+                "B_TOKEN of the config, in a container: \"B_TOKEN=<hidden>\" nothing",
+                "C of the config, in a container: \"C=c\" \"C=d\"",
+            ]
+        );
+        assert_eq!(output.stdout, "A_TOKEN=<hidden>\nC=d");
+    }
 }

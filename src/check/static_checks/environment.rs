@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::check::expectations::EnvExpectations;
+use crate::check::secret_values;
 use crate::check::verdict::Checks;
 use crate::text;
-use crate::value;
 
 /// Compares the environment of an image's config with `expected`.
 pub(super) fn check_config(expected: &EnvExpectations, entries: &[String]) -> Checks {
@@ -15,15 +15,18 @@ pub(super) fn check_config(expected: &EnvExpectations, entries: &[String]) -> Ch
         let pairs = entries.iter().map(|entry| entry.split_once('=').unwrap_or((entry, "")));
         let found: BTreeMap<&str, &str> = pairs.collect();
         let wanted = exactly.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        checks.expect_equal("all variables", &wanted, &found);
+        secret_values::record_all(&mut checks, &wanted, &found);
     }
     for name in &expected.absent_from_config {
         let mut values = entries.iter().map(|entry| split(entry.as_bytes()));
         let found = values.find(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value);
-        let shown = found.map_or("nothing".to_owned(), value::quote_bytes);
-        checks.record(name, "nothing", shown, found.is_none());
+        checks.record(name, "nothing", shown(name, found), found.is_none());
     }
     checks
+}
+
+fn shown(name: &str, value: Option<&[u8]>) -> String {
+    secret_values::shown(name.as_bytes(), value)
 }
 
 /// Compares an environment with `expected`, except for [`exactly`](EnvExpectations::exactly):
@@ -39,22 +42,23 @@ pub(in crate::check) fn check<T: AsRef<[u8]>>(expected: &EnvExpectations, entrie
     }
     // The last value is the one that Docker uses.
     let last = |name: &str| found.get(name.as_bytes()).and_then(|values| values.last()).copied();
-    let shown = |value: Option<&[u8]>| value.map_or("nothing".to_owned(), value::quote_bytes);
     for (name, value) in &expected.has {
         let found = last(name);
         let text = found.and_then(|found| str::from_utf8(found).ok());
         let passed = text.is_some_and(|text| value.is_match(text));
-        checks.record(name, value, shown(found), passed);
+        let expected = (value.to_string(), value.exactly());
+        secret_values::record(&mut checks, name, expected, found, passed);
     }
     for name in &expected.absent {
         let found = last(name);
-        checks.record(name, "nothing", shown(found), found.is_none());
+        checks.record(name, "nothing", shown(name, found), found.is_none());
     }
     for (name, pattern) in &expected.matches {
         let found = last(name);
         let value = found.map(String::from_utf8_lossy);
         let passed = value.is_some_and(|value| pattern.is_match(&value));
-        checks.record(name, format!("matches {pattern}"), shown(found), passed);
+        let expected = (format!("matches {pattern}"), None);
+        secret_values::record(&mut checks, name, expected, found, passed);
     }
     checks
 }
@@ -65,7 +69,8 @@ fn check_unique(found: &BTreeMap<&[u8], Vec<&[u8]>>, checks: &mut Checks) {
         checks.record("occurrences of each name", 1, 1, true);
     }
     for (name, values) in duplicates() {
-        let values: Vec<String> = values.iter().map(|value| value::quote_bytes(value)).collect();
+        let values = values.iter().map(|value| secret_values::shown(name, Some(value)));
+        let values: Vec<String> = values.collect();
         let (subject, found) =
             (format!("values of {}", text::bytes(name)), format!("[{}]", values.join(", ")));
         checks.record(&subject, "one", found, false);

@@ -1,0 +1,98 @@
+//! Values of environment variables in reports. Those of variables whose names suggest a secret are
+//! hidden, because reports are kept and shown where the image is not.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::check::verdict::Checks;
+use crate::{lint, value};
+
+/// Stands for a hidden value.
+const HIDDEN: &str = "<hidden>";
+/// Stands for a hidden value that is not the expected one.
+const OTHER: &str = "<hidden>, another value";
+/// The same, if the values are equal without the white space at their ends.
+const PADDED: &str = "<hidden>, with other white space at its ends";
+/// Stands for rules for a hidden value, and for one that does not meet them.
+const RULES: [&str; 2] = ["meets <hidden> rules", "<hidden>, which does not"];
+
+/// An expected value, as rules in words, and as the only value that meets them if there is one.
+pub(super) type Expected<'e> = (String, Option<&'e str>);
+
+/// Whether the value of the variable `name` is hidden. Empty ones are shown.
+fn is_hidden(name: &[u8], value: &[u8]) -> bool {
+    !value.is_empty() && lint::is_secret(&String::from_utf8_lossy(name))
+}
+
+/// Formats the value of the variable `name`, or its absence.
+pub(super) fn shown(name: &[u8], value: Option<&[u8]>) -> String {
+    match value {
+        None => "nothing".to_owned(),
+        Some(value) if is_hidden(name, value) => HIDDEN.to_owned(),
+        Some(value) => value::quote_bytes(value),
+    }
+}
+
+/// Returns an entry `NAME=value` with its value hidden if it must be.
+pub(super) fn hide(entry: &[u8]) -> Cow<'_, [u8]> {
+    match entry.iter().position(|byte| *byte == b'=') {
+        Some(end) if is_hidden(&entry[..end], &entry[end + 1..]) => {
+            [&entry[..=end], HIDDEN.as_bytes()].concat().into()
+        }
+        _ => entry.into(),
+    }
+}
+
+/// Records whether the variable `name` is as expected. If its value is hidden, so are the rules for
+/// it, and a check that did not pass says how the values differ.
+pub(super) fn record(
+    checks: &mut Checks,
+    name: &str,
+    (rules, exactly): Expected<'_>,
+    found: Option<&[u8]>,
+    passed: bool,
+) {
+    let is_secret = exactly != Some("") && lint::is_secret(name);
+    let expected = match exactly {
+        _ if !is_secret => rules,
+        Some(_) => HIDDEN.to_owned(),
+        None => RULES[0].to_owned(),
+    };
+    let found = match found {
+        Some(found) if !passed && is_hidden(name.as_bytes(), found) => {
+            difference(exactly, found).to_owned()
+        }
+        found => shown(name.as_bytes(), found),
+    };
+    checks.record(name, expected, found, passed);
+}
+
+fn difference(expected: Option<&str>, found: &[u8]) -> &'static str {
+    match expected.map(|expected| expected.as_bytes().trim_ascii() == found.trim_ascii()) {
+        Some(true) => PADDED,
+        Some(false) => OTHER,
+        None => RULES[1],
+    }
+}
+
+/// Records whether an environment has exactly the `expected` variables.
+pub(super) fn record_all(
+    checks: &mut Checks,
+    expected: &BTreeMap<&str, &str>,
+    found: &BTreeMap<&str, &str>,
+) {
+    let passed = expected == found;
+    let hide = |name: &str, value: &str, other: Option<&&str>| match other {
+        _ if !is_hidden(name.as_bytes(), value.as_bytes()) => value.to_owned(),
+        Some(other) if *other != value => difference(Some(other), value.as_bytes()).to_owned(),
+        _ => HIDDEN.to_owned(),
+    };
+    let hidden = |variables: &BTreeMap<&str, &str>, others: &BTreeMap<&str, &str>| {
+        let hide = |(name, value): (&&str, &&str)| {
+            ((*name).to_owned(), hide(name, value, others.get(name)))
+        };
+        value::format(variables.iter().map(hide).collect::<BTreeMap<String, String>>())
+    };
+    let expected_shown = hidden(expected, &BTreeMap::new());
+    checks.record("all variables", expected_shown, hidden(found, expected), passed);
+}
