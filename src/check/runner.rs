@@ -27,6 +27,9 @@ pub fn arch_of(engine: &str) -> Arch {
         .map_or(Platform::host().arch, |definition| definition.machine_type.arch)
 }
 
+/// The reason why runtime checks are skipped if there are no engines.
+const NO_ENGINE: &str = "needs an engine; only the image was checked (--no-vm)";
+
 /// Checks each of `inputs` against each of `files`, on the engines of the input's architecture.
 /// Guests are assembled and snapshots made, if they are missing. Engines run side by side, as far
 /// as there are VM slots, and are reported in order.
@@ -96,8 +99,7 @@ fn run_static_checks(
             cases.push(input.reproducible_build(threads)?);
         }
         if options.engines.is_empty() {
-            let reason = "no engine was selected";
-            cases.extend(runtime_checks::all_skipped(&image, expectations, reason));
+            cases.extend(runtime_checks::all_skipped(&image, expectations, NO_ENGINE));
         }
         let seconds = begin.elapsed().as_secs_f64();
         // The filter also excludes errors: these are about a file, not about an engine.

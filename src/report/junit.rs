@@ -1,4 +1,5 @@
-//! Reports as JUnit XML for CI systems: a test suite for each image and engine.
+//! Reports as JUnit XML for CI systems: a test suite for each image and engine, and one for the
+//! checks of the image alone.
 
 use std::time::Duration;
 
@@ -39,7 +40,11 @@ fn remove_total_skipped(xml: &str) -> String {
 }
 
 fn suite_name(case: &TestCase) -> String {
-    format!("{} on {}", text::shorten(&case.image), case.engine.as_deref().unwrap_or("no engine"))
+    let image = text::shorten(&case.image);
+    match case.engine {
+        Some(_) => format!("{image} on {}", super::column(case)),
+        None => format!("{image} ({})", super::column(case)),
+    }
 }
 
 fn test_case(case: &TestCase) -> quick_junit::TestCase {

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use super::{explanation, tally, unique};
+use super::{column, explanation, tally, unique};
 use crate::check::verdict::{Outcome, TestCase, Verdict};
 use crate::text;
 
@@ -49,13 +49,6 @@ fn section(cases: &[&TestCase]) -> String {
     section
 }
 
-/// Static checks have a column of their own.
-const STATIC: &str = "archive";
-
-fn column(case: &TestCase) -> &str {
-    case.engine.as_deref().unwrap_or(STATIC)
-}
-
 /// The table of the test cases with these names.
 fn table(cases: &[&TestCase], names: &[&str]) -> String {
     let columns = unique(cases.iter().map(|case| column(case)));
@@ -65,7 +58,7 @@ fn table(cases: &[&TestCase], names: &[&str]) -> String {
         let _ = write!(table, "| {} |", escape_bars(&code(&text::shorten(name))));
         for column in &columns {
             let same =
-                cases.iter().filter(|case| case.name == *name && self::column(case) == *column);
+                cases.iter().filter(|case| case.name == *name && super::column(case) == *column);
             let worst = same.max_by_key(|case| needs_details(case));
             let word = worst.map_or("", |case| word(&case.outcome));
             let _ = write!(table, " {word} |");
@@ -162,7 +155,7 @@ mod tests {
 
 ### `my/app:1.0`
 
-| test case | archive | docker-28 | podman |
+| test case | image only | docker-28 | podman |
 |---|---|---|---|
 | `run a\\|b <c>` |  | passed | **failed** |
 
@@ -176,7 +169,7 @@ exit code
 
 <details><summary>1 test case without failures</summary>
 
-| test case | archive | docker-28 | podman |
+| test case | image only | docker-28 | podman |
 |---|---|---|---|
 | `config` | passed |  |  |
 

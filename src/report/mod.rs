@@ -21,4 +21,4 @@ pub use total::limit_values;
 #[cfg(feature = "vm")]
 pub use wording::tally;
 #[cfg(feature = "vm")]
-use wording::{HINT, explanation, full_explanation, unique};
+use wording::{HINT, column, explanation, full_explanation, unique};

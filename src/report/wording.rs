@@ -18,6 +18,11 @@ pub fn tally(tally: Tally, seconds: f64) -> String {
     format!("{} in {seconds:.1} s", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
+/// Returns what the test case was run on: an engine, or the image alone.
+pub(super) fn column(case: &TestCase) -> &str {
+    case.engine.as_deref().unwrap_or("image only")
+}
+
 /// Explains in lines why a test case did not pass. Text of images and engines is escaped, and long
 /// values are cut.
 pub(super) fn explanation(case: &TestCase) -> Vec<String> {

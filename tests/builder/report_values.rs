@@ -1,5 +1,5 @@
 //! Reports of checks: values that a test has found are complete, except on a terminal and in
-//! Markdown.
+//! Markdown. Checks without an engine say so.
 
 use serde_json::Value;
 
@@ -105,4 +105,29 @@ fn values_of_variables_that_seem_to_be_secrets_are_in_no_report() {
     let (code, case) = run("has = { DB_PASSWORD = 'secret0' }");
     assert_eq!(code, Some(0), "{case}");
     assert!(case["passed_checks"].to_string().contains("<hidden>"), "{case}");
+}
+
+#[test]
+fn reports_without_an_engine_say_that_only_the_image_was_checked() {
+    let lab = Lab::new();
+    lab.file("app.toml", "name = 'app'\ntag = '1'\n");
+    lab.file("e.toml", "[image]\ntag = '2'\n[[run]]\nname = 'x'\n");
+    let reports = ["junit=r.xml", "html=r.html", "md=r.md", "json=r.json"];
+    let check = ["check", "app.toml", "--expect", "e.toml", "--no-vm"];
+    let run = lab.seatrial(check.into_iter().chain(reports.iter().flat_map(|it| ["--report", it])));
+    assert_eq!(run.output.status.code(), Some(1), "{}", run.stderr());
+    let read = |name| std::fs::read_to_string(lab.path(name)).unwrap();
+    let reason = "needs an engine; only the image was checked (--no-vm)";
+    for (text, expected) in [
+        (run.stdout(), ["  skip  run x", reason]),
+        (read("r.xml"), ["<testsuite name=\"app:1 (image only)\"", reason]),
+        (read("r.html"), ["<th>image only", reason]),
+        (read("r.md"), ["| test case | image only |", "**`config` (image only)**"]),
+        (read("r.json"), ["\"engine\": null", reason]),
+    ] {
+        for part in expected {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("no engine"), "{text}");
+    }
 }

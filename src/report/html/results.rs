@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::check::verdict::{Outcome, TestCase};
+use crate::report;
 
 /// A test case with its number in the verdict.
 pub(super) type NumberedCase<'a> = (usize, &'a TestCase);
 
-/// The column of static checks.
-const ARCHIVE: &str = "archive";
-
 /// The column of a test case.
 pub(super) fn column<'a>((_, case): &NumberedCase<'a>) -> &'a str {
-    case.engine.as_deref().unwrap_or(ARCHIVE)
+    report::column(case)
 }
 
 /// The kind of a result, better ones first.
