@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::io::Errno;
 
+use super::recipe::Store;
 use crate::archive::resolve::LINKS_MAX;
 use crate::closure::{StoreDir, StorePath};
 
@@ -28,6 +29,13 @@ struct Walk {
     /// The components that follow.
     pending: VecDeque<OsString>,
     links: usize,
+}
+
+impl Store {
+    /// Where the store is on this host.
+    pub(super) fn on_host(&self) -> HostStore<'_> {
+        HostStore { dir: &self.dir, source: &self.source }
+    }
 }
 
 impl HostStore<'_> {

@@ -7,7 +7,7 @@ use super::base::Base;
 use super::inputs;
 use super::plan::Plan;
 use super::recipe::Store;
-use super::{split, step_closure};
+use super::split;
 use crate::closure::StorePath;
 use crate::image::{DiffId, LayerContents};
 use crate::layering::PathGraph;
@@ -75,7 +75,7 @@ impl Plan {
     pub fn available_layers(&self) -> usize {
         let base = self.base.as_ref().map_or(0, |base| base.image.layers.len());
         let contents = usize::from(!self.contents.is_empty());
-        let of_steps = self.recipe.steps.len() + usize::from(step_closure::is_wanted(&self.recipe));
+        let of_steps = self.recipe.steps.len() + usize::from(self.recipe.steps_name_paths());
         let contents = contents + self.recipe.layers.len() + of_steps;
         self.recipe.max_layers.saturating_sub(base + contents)
     }

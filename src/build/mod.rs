@@ -57,6 +57,7 @@ mod planning;
 mod platforms;
 #[cfg(feature = "registry")]
 mod push;
+mod read_stream_conf;
 mod recipe;
 mod reference;
 mod removals;

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::BuildError;
 use super::overrides::Overrides;
+use super::read_stream_conf;
 use super::recipe::{self, Recipe};
-use super::stream_conf;
 use crate::archive::ArchiveError;
 use crate::image::Platform;
 use crate::{document, suggest, text};
@@ -72,8 +72,8 @@ impl Recipe {
             return Ok(vec![recipe::from_text(path, text, now)?]);
         };
         let error = |problem: String| BuildError::recipe(path, problem);
-        if stream_conf::is_stream_conf(&shared) {
-            let value = stream_conf::to_recipe(shared).map_err(error)?;
+        if read_stream_conf::is_stream_conf(&shared) {
+            let value = read_stream_conf::to_recipe(shared).map_err(error)?;
             return Ok(vec![recipe::from_value(path, value, now)?]);
         }
         let per_platform = shared.remove(PER_PLATFORM);

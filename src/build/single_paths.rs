@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::BuildError;
 use super::changes::Change;
-use super::files::{Creation, FileSource, PathAction};
+use super::files::{Creation, FILE_MODE, FileSource, PathAction};
 use super::hard_links;
 use super::image_path::ImagePath;
 use super::inputs::PlannedPath;
@@ -16,9 +16,6 @@ use super::walk::{Folder, Metadata};
 use crate::archive::entry::{Entry, FileContent, Kind, display_path, join, name_of, parent_of};
 use crate::archive::tree::Node;
 use crate::text;
-
-/// The mode of a file that is made from text.
-pub(super) const FILE_MODE: u32 = 0o644;
 
 impl<'a> Placer<'a> {
     /// Places the recipe's single paths over everything that was placed before.

@@ -6,7 +6,6 @@ use std::io::{self, Read};
 use super::BuildError;
 use super::inputs;
 use super::plan::Plan;
-use super::recipe::Recipe;
 use super::split::PlannedLayer;
 use crate::archive::ArchiveError;
 use crate::archive::layer_tree::normalize;
@@ -19,12 +18,6 @@ const CHUNK_SIZE: usize = 256 << 10;
 /// The most bytes at the end of a chunk that may be the beginning of a store path.
 const TAIL_MAX: usize = 4096;
 
-/// Whether steps of `recipe` can name store paths that the image then needs.
-pub(super) fn is_wanted(recipe: &Recipe) -> bool {
-    let has_graph = recipe.store.as_ref().is_some_and(|store| store.closure.is_some());
-    has_graph && recipe.include_store_paths && !recipe.steps.is_empty()
-}
-
 impl Plan {
     /// The layer with the store paths that `made`, the steps' layers, name and the image does not
     /// have, and with what these refer to. `None` if there are none.
@@ -32,7 +25,8 @@ impl Plan {
         &self,
         made: &[StepLayer],
     ) -> Result<Option<PlannedLayer>, BuildError> {
-        let Some(store) = self.recipe.store.as_ref().filter(|_| is_wanted(&self.recipe)) else {
+        let Some(store) = self.recipe.store.as_ref().filter(|_| self.recipe.steps_name_paths())
+        else {
             return Ok(None);
         };
         let graph = inputs::graph(store)?;

@@ -21,6 +21,7 @@ pub use mode::ModeRule;
 pub use named_layer::NamedLayer;
 pub(super) use named_layer::named_layers;
 pub use owner::{Account, OwnerSpec};
+pub(super) use path_entry::FILE_MODE;
 pub use path_entry::{Creation, FileSource, PathAction, PathEntry};
 pub use rules::{ConflictRule, XattrRule};
 

@@ -9,6 +9,9 @@ use crate::archive::layer_tree::WHITEOUT;
 use crate::archive::tar::CAPABILITIES;
 use crate::text;
 
+/// The mode of a file that is made from text.
+pub(in crate::build) const FILE_MODE: u32 = 0o644;
+
 /// One path of the image.
 #[derive(Clone, Debug)]
 pub struct PathEntry {

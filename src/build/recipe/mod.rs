@@ -109,6 +109,12 @@ impl Recipe {
         !self.paths.is_empty() || self.accounts.is_some() || !self.helpers.is_empty()
     }
 
+    /// Whether its steps can name store paths that the image then needs.
+    pub(super) fn steps_name_paths(&self) -> bool {
+        let has_graph = self.store.as_ref().is_some_and(|store| store.closure.is_some());
+        has_graph && self.include_store_paths && !self.steps.is_empty()
+    }
+
     /// The attributes of the image's files: the recipe's owner and modification time.
     pub fn attributes(&self) -> Attributes {
         Attributes { mtime: self.mtime.time(), ..self.owner.clone() }

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::build::files::host_path;
-use crate::build::host_store::HostStore;
 use crate::build::settings::{StoreSettings, StringOrList};
 use crate::closure::{StoreDir, StorePath};
 use crate::text;
 
 /// The path of the Nix store.
 pub(crate) const NIX_STORE: &str = "/nix/store";
+
 /// The source of store paths.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -25,13 +25,6 @@ pub struct Store {
     pub roots: Vec<StorePath>,
     /// Store paths that stay out of the image; what they refer to does not.
     pub exclude: Vec<StorePath>,
-}
-
-impl Store {
-    /// Where the store is on this host.
-    pub(in crate::build) fn on_host(&self) -> HostStore<'_> {
-        HostStore { dir: &self.dir, source: &self.source }
-    }
 }
 
 impl Store {

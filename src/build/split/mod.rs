@@ -16,7 +16,6 @@ use super::nar_size::nar_size;
 use super::packages::Packages;
 use super::plan::Plan;
 use super::recipe::{Recipe, Store};
-use super::step_closure;
 use crate::archive::entry::join;
 use crate::archive::tree::Tree;
 use crate::closure::{Closure, Graph, StorePath};
@@ -46,7 +45,7 @@ pub(super) fn split(
         false => plan.closure.clone().without(is_named),
     };
     let base = plan.base.as_ref().map_or(0, |base| base.image.layers.len());
-    let of_steps = recipe.steps.len() + usize::from(step_closure::is_wanted(recipe));
+    let of_steps = recipe.steps.len() + usize::from(recipe.steps_name_paths());
     let fixed = finished.len() + of_steps;
     let budget = |contents: usize| Budget {
         max_layers: recipe.max_layers,
