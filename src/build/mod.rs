@@ -5,97 +5,50 @@
 //! contents of files. [`assemble`](assemble()) then reads the contents once and writes the
 //! image. Archive formats and tar belong to [`archive`](crate::archive), the split into layers to
 //! [`layering`](crate::layering).
+//!
+//! A build goes through `recipe`, `inputs`, `plan`, `steps` and `write`. What is written asks the
+//! plan for the entries of each layer, which `place` and `merge` make. Each folder uses those above
+//! it in this table, and none below:
+//!
+//! | folder | responsibility |
+//! |---|---|
+//! | `recipe` | parses and checks recipes |
+//! | `inputs` | finds and opens what a recipe names: base, contents, store |
+//! | `place` | gives every file of the contents its path in the image |
+//! | `merge` | makes the entries of a layer of what was placed, or reports conflicts |
+//! | `plan` | decides what goes into which layer, and lists layers |
+//! | `steps` | runs commands that change the image on top of the planned layers |
+//! | `write` | writes layers, config and names to archives and registries |
+//! | `explain` | names the origin of everything in an image |
+//!
+//! All of them may use `error`, `cache` and `output`.
 
-mod account_files;
-mod annotations;
-mod assemble;
-mod assignment;
-mod base;
-mod base_files;
-#[cfg(feature = "registry")]
-mod base_layers;
 mod cache;
-mod changes;
-mod contents;
-mod entry_mode;
 mod error;
-mod expansions;
 mod explain;
-pub mod files;
-mod folder_contents;
-mod format;
-mod from_image;
-mod given_layers;
-mod hard_links;
-mod helper_files;
-mod host_store;
-mod image_config;
-mod image_path;
-#[cfg(feature = "vm")]
-pub(crate) mod incremental;
 mod inputs;
-mod layering_setting;
-mod layers;
-mod links;
-mod listing;
-#[cfg(feature = "registry")]
-pub(crate) mod lock;
-#[cfg(feature = "registry")]
-mod lock_use;
 mod merge;
-mod merged_layer;
-mod nar_size;
-mod notices;
-mod origin;
 pub(crate) mod output;
-mod overrides;
-mod owners;
-mod packages;
-mod placer;
+mod place;
 mod plan;
-mod planning;
-mod platforms;
-#[cfg(feature = "registry")]
-mod push;
-mod read_stream_conf;
 mod recipe;
-mod reference;
-mod removals;
-mod replaced;
-mod run_settings;
-mod settings;
-mod single_paths;
-mod sorter;
-mod source_paths;
-mod split;
-mod step_closure;
-mod step_state;
 mod steps;
-mod stream_conf;
-mod tables;
-mod tag;
-mod tar_contents;
-mod tar_members;
-mod walk;
-mod write_image;
+mod write;
 
-pub use annotations::Annotations;
-pub use assemble::{assemble, assemble_all};
 pub use cache::{CacheUse, cache_problem};
 pub use error::BuildError;
 pub use explain::{
     ExplainedEntry, ExplainedField, ExplainedLayer, ExplainedPath, ExplainedVariable, Explanation,
     Origin, OriginKind, explain, explain_path,
 };
-pub use format::{Format, Options, Output};
-pub use layers::{LayerOutline, read_path_graph};
 #[cfg(feature = "registry")]
-pub use lock_use::LockUse;
-pub use overrides::Overrides;
-pub use plan::Plan;
-pub use planning::plan;
+pub(crate) use inputs::lock;
+pub use plan::{LayerOutline, Plan, plan, read_path_graph};
 #[cfg(feature = "registry")]
-pub(crate) use push::{PushedImage, PushedImages, bill_of_materials, push, push_images};
-pub use recipe::{Recipe, Store, TimeSetting};
-pub use reference::references;
-pub use stream_conf::stream_conf;
+pub use recipe::LockUse;
+pub use recipe::{Annotations, Overrides, Recipe, Store, TimeSetting, files};
+#[cfg(feature = "vm")]
+pub(crate) use write::incremental;
+pub use write::{Format, Options, Output, assemble, assemble_all, references, stream_conf};
+#[cfg(feature = "registry")]
+pub(crate) use write::{PushedImage, PushedImages, bill_of_materials, push, push_images};

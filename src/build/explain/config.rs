@@ -4,8 +4,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::origin::{Origin, OriginKind};
+use crate::build::BuildError;
+use crate::build::plan::Plan;
 use crate::build::recipe::TimeSetting;
-use crate::build::{BuildError, Plan};
 use crate::image::fields::{self, MergeRule};
 use crate::image::{Inherit, Timestamp};
 

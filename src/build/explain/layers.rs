@@ -3,9 +3,8 @@
 use serde::Serialize;
 
 use super::origin::{Origin, OriginKind};
-use crate::build::Plan;
-use crate::build::base::Base;
-use crate::build::split::PlannedLayer;
+use crate::build::inputs::Base;
+use crate::build::plan::{Plan, PlannedLayer};
 use crate::image::{DiffId, LayerContents};
 use crate::text;
 

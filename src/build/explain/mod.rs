@@ -11,7 +11,8 @@ pub use layers::ExplainedLayer;
 pub use origin::{Origin, OriginKind};
 pub use path::{ExplainedEntry, ExplainedPath, explain_path};
 
-use super::{BuildError, Plan};
+use crate::build::BuildError;
+use crate::build::plan::Plan;
 
 /// The origins of everything in an image except its files.
 #[derive(Clone, Debug, serde::Serialize)]

@@ -14,9 +14,11 @@ use crate::archive::flatten::FoundPath;
 use crate::archive::tar::{Member, MemberKind, SpecialKind};
 use crate::archive::tree::Tree;
 use crate::archive::{ArchiveError, Compression, FileSystem, ImageSelector, open};
-use crate::build::files::ContentSource;
 use crate::build::inputs::Content;
-use crate::build::{BuildError, CacheUse, Format, Options, Output, Plan, assemble};
+use crate::build::plan::Plan;
+use crate::build::recipe::files::ContentSource;
+use crate::build::write::{Format, Options, Output, assemble};
+use crate::build::{BuildError, CacheUse};
 use crate::text;
 
 /// A path of the image.

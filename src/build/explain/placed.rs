@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::build::image_path::ImagePath;
-use crate::build::{BuildError, Plan};
+use crate::build::BuildError;
+use crate::build::place::ImagePath;
+use crate::build::plan::Plan;
 
 /// A path that the recipe places.
 pub(super) struct PlacedPath {

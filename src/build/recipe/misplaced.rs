@@ -1,6 +1,6 @@
 //! Keys of the recipe that are in one of its tables.
 
-use crate::build::settings::Settings;
+use super::settings::Settings;
 use crate::document::keys_of;
 
 /// Keys that users do not mean for the recipe if they write them in a table: owners, and the names

@@ -1,8 +1,24 @@
 //! The recipe: the description of an image, checked, with resolved paths.
+//!
+//! Reads recipes, and files with parts of them, such as pipelines. What a recipe names is not
+//! opened here: that is up to `inputs`.
 
+mod annotations;
+pub mod files;
+mod from_image;
+mod layering_setting;
+#[cfg(feature = "registry")]
+mod lock_use;
 mod misplaced;
+mod overrides;
 mod parse;
+mod platforms;
+mod run_settings;
+mod settings;
+mod source_paths;
 mod store;
+pub(super) mod stream_conf;
+mod tables;
 mod values;
 
 use std::path::PathBuf;
@@ -10,10 +26,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
-use super::annotations::Annotations;
-use super::files::{Accounts, ConflictRule, ContentEntry, Helper, NamedLayer, PathEntry};
-#[cfg(feature = "registry")]
-use super::lock_use::LockUse;
 use crate::archive::{Attributes, Limits};
 use crate::image::{Inherit, Location, Name, Platform, Reference, Tag, Timestamp};
 use crate::layering::Strategy;
@@ -21,7 +33,12 @@ use crate::layering::Strategy;
 use crate::registry::Registries;
 use crate::steps::Step;
 
-pub(super) use parse::{from_text, from_value};
+pub(super) use annotations::AnnotatedBase;
+pub use annotations::Annotations;
+use files::{Accounts, ConflictRule, ContentEntry, Helper, NamedLayer, PathEntry};
+#[cfg(feature = "registry")]
+pub use lock_use::LockUse;
+pub use overrides::Overrides;
 pub(crate) use store::NIX_STORE;
 pub use store::Store;
 

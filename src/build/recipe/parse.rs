@@ -4,17 +4,18 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::annotations::Annotations;
+use super::files::{Accounts, ContentEntry, Helper, PathEntry};
+use super::from_image::FromImage;
 use super::misplaced::top_level_hint;
+use super::run_settings::DockerToolsCommands;
+use super::settings::{Settings, TimeText};
 use super::store::{NIX_STORE, Store};
 use super::values::{config, inherit, owner, platform, replace, tags, time_setting};
 use super::{Recipe, TimeSetting};
+use super::{files, run_settings};
 use crate::archive::Limits;
 use crate::build::BuildError;
-use crate::build::annotations::Annotations;
-use crate::build::files::{self, Accounts, ContentEntry, Helper, PathEntry};
-use crate::build::from_image::FromImage;
-use crate::build::run_settings::{self, DockerToolsCommands};
-use crate::build::settings::{Settings, TimeText};
 use crate::document::{self, DocumentError};
 use crate::image::fields::FIELDS;
 use crate::image::{ReferenceError, Timestamp};
@@ -25,11 +26,7 @@ use crate::layering::Strategy;
 const DEFAULT_MAX_LAYERS: usize = 100;
 
 /// Parses a recipe for one platform, read at the time `now`.
-pub(in crate::build) fn from_text(
-    path: &Path,
-    text: &str,
-    now: Timestamp,
-) -> Result<Recipe, BuildError> {
+pub(super) fn from_text(path: &Path, text: &str, now: Timestamp) -> Result<Recipe, BuildError> {
     let settings: Result<Settings, _> = document::parse(path, text);
     let settings = settings.map_err(|DocumentError { place, problem }| BuildError::Recipe {
         recipe: place,
@@ -43,11 +40,7 @@ pub(in crate::build) fn from_text(
 
 /// Reads a recipe for one platform from `value`, a part of the document at `path` that was read at
 /// the time `now`.
-pub(in crate::build) fn from_value(
-    path: &Path,
-    value: Value,
-    now: Timestamp,
-) -> Result<Recipe, BuildError> {
+pub(super) fn from_value(path: &Path, value: Value, now: Timestamp) -> Result<Recipe, BuildError> {
     let settings: Result<Settings, _> = document::from_value(value.clone());
     let settings = settings.map_err(|problem| with_place_of_key(problem, &value));
     let recipe = settings.and_then(|settings| from_settings(path, settings, now));

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::build::files::host_path;
-use crate::build::settings::{StoreSettings, StringOrList};
+use super::files::host_path;
+use super::settings::{StoreSettings, StringOrList};
 use crate::closure::{StoreDir, StorePath};
 use crate::text;
 

@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::TimeSetting;
 use super::misplaced::top_level_hint;
+use super::settings::{Settings, StringOrList};
 use crate::archive::Attributes;
-use crate::build::settings::{Settings, StringOrList};
 use crate::image::{FieldError, Inherit, Platform, Tag, Timestamp, fields};
 use crate::text;
 

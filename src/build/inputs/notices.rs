@@ -1,0 +1,258 @@
+//! Notices about an image that was built: contents that were left out, and settings that had no
+//! effect.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::walk::FileId;
+use crate::archive::entry::display_path;
+use crate::archive::tree::DirMetadata;
+use crate::build::BuildError;
+use crate::build::output::UNFINISHED;
+use crate::build::recipe::Recipe;
+use crate::closure::StorePath;
+use crate::image::manifest::OciPlatform;
+use crate::image::{Inherit, Platform};
+use crate::text;
+
+/// Collects notices while layers are listed, from several threads.
+#[derive(Debug, Default)]
+pub(in crate::build) struct Notices {
+    /// The files that the build writes.
+    outputs: Vec<FileId>,
+    /// Those of them that are not outputs of earlier builds.
+    others: Vec<FileId>,
+    /// The owner of the image's files.
+    owner: (u64, u64),
+    /// The platforms of the base and of the image, if the image cannot run the base's programs.
+    foreign_base: Option<(String, String)>,
+    found: Mutex<Found>,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    /// Outputs in the contents.
+    left_out: BTreeSet<String>,
+    /// Folders that keep the owner that they have in the base.
+    base_owner: BTreeSet<String>,
+    /// Folders of the base that layers with store paths describe differently.
+    store_parents: BTreeSet<String>,
+    /// Paths in the config that look like store paths, and are not in the graph.
+    unknown_paths: BTreeSet<String>,
+    /// The same for which a content sets the owner.
+    base_content_owner: BTreeSet<String>,
+    /// Files whose capabilities are left out.
+    dropped_capabilities: BTreeSet<String>,
+    /// Patterns that match nothing, with their contents.
+    unused_globs: BTreeSet<String>,
+    /// Keys of the recipe that only matter with a base image.
+    base_keys: BTreeSet<&'static str>,
+    /// Paths in `replace` that the base lacks.
+    unused_replace: BTreeSet<String>,
+    /// Finished layers that are images.
+    images: BTreeSet<String>,
+    /// Tars with times that no container engine keeps.
+    lost_times: BTreeSet<String>,
+}
+
+impl Notices {
+    /// Notices for an image whose files belong to `owner`.
+    pub(in crate::build) fn new(owner: (u64, u64)) -> Self {
+        Self { owner, ..Self::default() }
+    }
+
+    /// Registers a file that the build writes.
+    pub(in crate::build) fn add_output(&mut self, file: FileId) {
+        self.outputs.push(file);
+    }
+
+    /// Registers a file that the build would replace, and that no build has written.
+    pub(in crate::build) fn add_other_output(&mut self, file: FileId) {
+        self.outputs.push(file);
+        self.others.push(file);
+    }
+
+    /// Notes that the platform `own` of the image cannot run the programs of a base for `base`, if
+    /// it cannot.
+    pub(in crate::build) fn set_base_platform(&mut self, base: &OciPlatform, own: &Platform) {
+        if base.rules_out(own) {
+            self.foreign_base = Some((base.to_string(), own.to_string()));
+        }
+    }
+
+    /// Whether `file` is an output.
+    pub(in crate::build) fn is_output(&self, file: FileId) -> bool {
+        self.outputs.contains(&file)
+    }
+
+    /// Notes that the output `file` at `path` is in the contents, and was left out.
+    ///
+    /// # Errors
+    /// If no build has written it.
+    pub(in crate::build) fn left_out(&self, file: FileId, path: &Path) -> Result<(), BuildError> {
+        if self.others.contains(&file) {
+            let problem = "the output would replace this file, which is one of the contents and \
+                           not an output of an earlier build; choose another output";
+            return Err(BuildError::content(path, problem));
+        }
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        if !name.starts_with(UNFINISHED.as_bytes()) {
+            self.found().left_out.insert(text::path(path));
+        }
+        Ok(())
+    }
+
+    /// Notes that the folder at `path` in the image keeps its `owner` in the base, if the recipe,
+    /// or the content with the owner `of_content`, sets another one.
+    pub(in crate::build) fn base_owner(
+        &self,
+        path: &[u8],
+        owner: (u64, u64),
+        of_content: Option<(u64, u64)>,
+    ) {
+        let wanted = of_content.unwrap_or(self.owner);
+        if wanted != (0, 0) && owner != wanted {
+            let mut found = self.found();
+            let folders = match of_content {
+                Some(_) => &mut found.base_content_owner,
+                None => &mut found.base_owner,
+            };
+            folders.insert(display_path(path));
+        }
+    }
+
+    /// Notes that layers with store paths change the base's folder at `path`, if they do.
+    pub(in crate::build) fn store_parent(&self, path: &[u8], base: &DirMetadata) {
+        let default = (DirMetadata::default().mode, self.owner.0, self.owner.1);
+        if (base.mode, base.uid, base.gid) != default {
+            self.found().store_parents.insert(display_path(path));
+        }
+    }
+
+    /// Notes that `field` of the config names `path`, which is not in the reference graph.
+    pub(super) fn unknown_path(&self, field: &str, path: &StorePath) {
+        let path = text::shorten(path.as_str());
+        self.found().unknown_paths.insert(format!("{path} ({})", text::shorten(field)));
+    }
+
+    /// Notes that the capabilities of the file at `path` in the image are left out.
+    pub(in crate::build) fn dropped_capabilities(&self, path: &[u8]) {
+        self.found().dropped_capabilities.insert(display_path(path));
+    }
+
+    /// Notes that the pattern `glob` of the content `source` matches nothing.
+    pub(in crate::build) fn unused_glob(&self, glob: &str, source: &Path) {
+        let glob = format!("{} of {}", text::quote(glob), text::path(source));
+        self.found().unused_globs.insert(glob);
+    }
+
+    /// Notes the keys of `recipe`, which has no base image, that only matter with one.
+    pub(in crate::build) fn without_base(&self, recipe: &Recipe) {
+        self.found().base_keys.extend(
+            [
+                ("from_image_name", recipe.from_image_name.is_some()),
+                ("from_image_tag", recipe.from_image_tag.is_some()),
+                ("replace", !recipe.replace.is_empty()),
+                ("inherit", recipe.inherit != Inherit::Nothing),
+            ]
+            .into_iter()
+            .filter_map(|(key, is_set)| is_set.then_some(key)),
+        );
+    }
+
+    /// Notes that the base lacks `path`, which is in `replace`.
+    pub(in crate::build) fn unused_replace(&self, path: &[u8]) {
+        self.found().unused_replace.insert(display_path(path));
+    }
+
+    /// Notes that the finished layer at `path` is an image.
+    pub(super) fn layer_is_image(&self, path: &Path) {
+        self.found().images.insert(text::path(path));
+    }
+
+    /// Notes that a member of the tar at `path` has a time that no container engine keeps.
+    pub(in crate::build) fn lost_time(&self, path: &Path) {
+        self.found().lost_times.insert(text::path(path));
+    }
+
+    /// The notices, a sentence each.
+    pub(in crate::build) fn all(&self) -> Vec<String> {
+        let found = self.found();
+        let mut notices: Vec<String> = Vec::new();
+        if let Some((base, own)) = &self.foreign_base {
+            notices.push(format!(
+                "the image is for {own}, but its base is for {}: programs of the base do not run \
+                 there",
+                text::shorten(base)
+            ));
+        }
+        if !found.left_out.is_empty() {
+            let paths = text::list(&found.left_out);
+            notices.push(format!("left {paths} out of the contents, because it is the output"));
+        }
+        if !found.base_owner.is_empty() {
+            let paths = text::list(&found.base_owner);
+            let (uid, gid) = self.owner;
+            notices.push(format!(
+                "uid {uid} and gid {gid} do not apply to folders that the base image has: {paths}; \
+                 list them in replace to change their owner"
+            ));
+        }
+        if !found.store_parents.is_empty() {
+            let paths = text::list(&found.store_parents);
+            let mode = DirMetadata::default().mode;
+            let (uid, gid) = self.owner;
+            notices.push(format!(
+                "layers with store paths are the same on every base, so these folders of the base \
+                 get mode 0{mode:o}, uid {uid} and gid {gid}: {paths}"
+            ));
+        }
+        if !found.unknown_paths.is_empty() {
+            let paths = text::list(&found.unknown_paths);
+            notices.push(format!(
+                "these are not in the reference graph and so not in the image, although config \
+                 names them: {paths}"
+            ));
+        }
+        if !found.base_content_owner.is_empty() {
+            let paths = text::list(&found.base_content_owner);
+            notices.push(format!(
+                "the owner of contents does not apply to folders that the base image has: {paths}; \
+                 set it with [[path]], or list them in replace"
+            ));
+        }
+        if !found.dropped_capabilities.is_empty() {
+            let paths = text::list(&found.dropped_capabilities);
+            notices.push(format!(
+                "left out the capabilities of {paths}; set xattrs = \"keep\" to keep them"
+            ));
+        }
+        if !found.unused_globs.is_empty() {
+            let globs = text::list(&found.unused_globs);
+            notices.push(format!("patterns that match nothing: {globs}"));
+        }
+        for key in &found.base_keys {
+            notices.push(format!("{key} has no effect without from_image"));
+        }
+        if !found.unused_replace.is_empty() {
+            let paths = text::list(&found.unused_replace);
+            notices.push(format!("replace lists paths that the base image does not have: {paths}"));
+        }
+        for image in &found.images {
+            notices.push(format!("{image} is an image; to build on it, use from_image"));
+        }
+        if !found.lost_times.is_empty() {
+            let tars = text::list(&found.lost_times);
+            notices.push(format!(
+                "times before 1970 or after 2262 become 1970-01-01T00:00:00Z, as container engines \
+                 set them: {tars}"
+            ));
+        }
+        notices
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

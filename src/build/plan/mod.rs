@@ -1,0 +1,134 @@
+//! The plan of a build: everything that can be known, and every mistake that can be found, before
+//! the contents of files are read. Above all, what goes into which layer.
+//!
+//! Layers are listed on demand, from metadata. Neither tars nor digests are made here.
+
+mod assignment;
+mod layers;
+mod listing;
+mod nar_size;
+mod packages;
+mod planning;
+mod split;
+mod step_state;
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+
+use serde_json::{Map, Value};
+
+use crate::build::BuildError;
+use crate::build::inputs::{Base, Content, ImageAccounts, Notices, PlannedPath};
+use crate::build::recipe::{AnnotatedBase, Recipe};
+use crate::closure::Closure;
+use crate::image::{ContainerConfig, DiffId, Platform, Timestamp};
+use crate::sbom::BaseImage;
+
+use assignment::Assignment;
+pub use layers::{LayerOutline, read_path_graph};
+pub use planning::plan;
+pub(super) use split::PlannedLayer;
+pub(super) use step_state::MadeLayers;
+use step_state::StepState;
+
+/// A build that is ready to run.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) recipe: Recipe,
+    pub(super) base: Option<Base>,
+    pub(super) platform: Platform,
+    pub(super) created: Timestamp,
+    /// The image's `config`, with what it inherits from the base.
+    pub(super) config: ContainerConfig,
+    /// The new layers, lowest first.
+    pub(super) layers: Vec<PlannedLayer>,
+    /// The layers of contents.
+    pub(super) assignment: Assignment,
+    /// The store paths that the image needs and the base does not have.
+    pub(super) closure: Closure,
+    pub(super) contents: Vec<Content>,
+    pub(super) paths: Vec<PlannedPath>,
+    pub(super) accounts: ImageAccounts,
+    pub(super) notices: Notices,
+    pub(super) steps: StepState,
+}
+
+/// The base's `config`; empty without a base.
+pub(super) fn base_config(
+    recipe: &Recipe,
+    base: Option<&Base>,
+) -> Result<Map<String, Value>, BuildError> {
+    let config = base.map(|base| serde_json::to_value(&base.image.config.config)).transpose();
+    match config.map_err(|error| invalid_config(recipe, &error))? {
+        Some(Value::Object(fields)) => Ok(fields),
+        _ => Ok(Map::new()),
+    }
+}
+
+pub(super) fn invalid_config(recipe: &Recipe, error: &serde_json::Error) -> BuildError {
+    BuildError::recipe(&recipe.path, format!("config: {error}"))
+}
+
+impl Plan {
+    /// The recipe.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// The base's `config`; empty without a base.
+    pub(super) fn base_config(&self) -> Result<Map<String, Value>, BuildError> {
+        base_config(&self.recipe, self.base.as_ref())
+    }
+
+    /// The annotations of the image's manifest.
+    pub(super) fn annotations(&self) -> BTreeMap<String, String> {
+        let base = self.base.as_ref().map(|base| AnnotatedBase {
+            reference: base.reference(),
+            manifest: base.image.manifest,
+        });
+        self.recipe.annotations.of_image(base.as_ref(), &self.config)
+    }
+
+    /// The platform of the image.
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// The base image, for bills of materials.
+    pub fn base_image(&self) -> Option<BaseImage> {
+        let base = self.base.as_ref()?;
+        let digest = base.image.manifest.unwrap_or_else(|| base.image.id());
+        Some(BaseImage { reference: base.reference(), digest })
+    }
+
+    /// Leaves the file `output`, which the build is going to write, out of the contents.
+    pub fn leave_out(&mut self, output: &std::fs::Metadata) {
+        self.notices.add_output((output.dev(), output.ino()));
+    }
+
+    /// Makes it an error if `output`, which the build would replace and no build has written, is in
+    /// the contents.
+    pub(crate) fn refuse_to_replace(&mut self, output: &std::fs::Metadata) {
+        self.notices.add_other_output((output.dev(), output.ino()));
+    }
+
+    /// Notices about the image, a sentence each, as far as its layers were listed: contents that
+    /// were left out, and settings that had no effect.
+    pub fn notices(&self) -> Vec<String> {
+        self.notices.all()
+    }
+
+    /// The diff IDs of the base's layers, lowest first.
+    pub fn base_layers(&self) -> Vec<DiffId> {
+        let layers = self.base.iter().flat_map(|base| &base.image.layers);
+        layers.map(|layer| layer.diff_id).collect()
+    }
+
+    /// The number of the base's layers, and of the new layers. A layer with the store paths that
+    /// only steps name is known once these have run.
+    pub fn layer_counts(&self) -> (usize, usize) {
+        let base = self.base.as_ref().map_or(0, |base| base.image.layers.len());
+        let named_by_steps = usize::from(!self.steps.store_paths().is_empty());
+        (base, self.layers.len() + self.recipe.steps.len() + named_by_steps)
+    }
+}

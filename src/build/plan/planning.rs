@@ -1,0 +1,95 @@
+//! Makes the plan of a build.
+
+use serde_json::Value;
+
+use super::assignment::Assignment;
+use super::split::Split;
+use super::step_state::StepState;
+use super::{Plan, base_config, invalid_config, split};
+use crate::build::BuildError;
+use crate::build::inputs::{Base, ImageAccounts, Notices, base, contents, owners};
+use crate::build::recipe::Recipe;
+use crate::image::manifest::OciPlatform;
+use crate::image::{ContainerConfig, Timestamp, inherit};
+use crate::layering::{LayeringError, Strategy};
+use crate::text;
+
+/// Plans the image of `recipe`. Of the inputs, only names and metadata are read, except for base
+/// images, which are read and verified on `threads` threads.
+///
+/// # Errors
+/// If an input is missing or invalid, or the image cannot be built as the recipe describes it.
+pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
+    if let Some(store) = &mut recipe.store {
+        // Contents are found to be in the store by their canonical path.
+        store.source = store.source.canonicalize().unwrap_or(std::mem::take(&mut store.source));
+    }
+    let mut contents = contents::contents(&recipe)?;
+    let mut notices = Notices::new((recipe.owner.uid, recipe.owner.gid));
+    let finished = contents::finished_layers(&recipe, &notices)?;
+    let created = created(&recipe)?;
+    let closure = contents::closure(&recipe, &contents, &notices)?;
+    // Pipelines may name packages, too.
+    let names_known = recipe.include_store_paths && !recipe.package_layers;
+    if let (Strategy::Pipeline(pipeline), true) = (&recipe.layering, names_known) {
+        pipeline.check_paths(&closure).map_err(LayeringError::from)?;
+    }
+    let (base, platform) = base::open_base(&recipe, threads)?;
+    match &base {
+        Some(base) => {
+            notices.set_base_platform(&OciPlatform::from(&base.image.config), &platform);
+        }
+        None => notices.without_base(&recipe),
+    }
+    let whole = closure.clone();
+    let closure = contents::missing_in_base(closure, &recipe, base.as_ref())?;
+    let config = config(&recipe, base.as_ref())?;
+    let accounts = ImageAccounts::new(&recipe, base.as_ref(), &contents)?;
+    owners::set_owners(&mut contents, &recipe, &accounts)?;
+    let paths = owners::paths(&recipe, &accounts, &finished)?;
+    let mut plan = Plan {
+        recipe,
+        base,
+        platform,
+        created,
+        config,
+        layers: Vec::new(),
+        assignment: Assignment::default(),
+        closure,
+        contents,
+        paths,
+        accounts,
+        notices,
+        steps: StepState::default(),
+    };
+    let Split { layers, assignment } = split::split(&plan, &whole, finished)?;
+    (plan.layers, plan.assignment) = (layers, assignment);
+    Ok(plan)
+}
+
+/// The recipe's `config`, with what it inherits from the base's.
+fn config(recipe: &Recipe, base: Option<&Base>) -> Result<ContainerConfig, BuildError> {
+    let base = base_config(recipe, base)?;
+    let merged = inherit::merge(&base, &recipe.config, &recipe.inherit)?;
+    serde_json::from_value(Value::Object(merged)).map_err(|error| invalid_config(recipe, &error))
+}
+
+/// The recipe's creation date, else `SOURCE_DATE_EPOCH` (reproducible-builds.org), else the
+/// default.
+fn created(recipe: &Recipe) -> Result<Timestamp, BuildError> {
+    if let Some(created) = recipe.created {
+        return Ok(created.time());
+    }
+    let Some(epoch) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|epoch| !epoch.is_empty())
+    else {
+        return Ok(Timestamp::DEFAULT);
+    };
+    let seconds = epoch.to_str().and_then(|text| text.parse().ok());
+    seconds.and_then(|seconds| Timestamp::from_seconds(seconds).ok()).ok_or_else(|| {
+        let problem = format!(
+            "invalid SOURCE_DATE_EPOCH \"{}\"; expected a number of seconds since 1970",
+            text::path(epoch.as_ref())
+        );
+        BuildError::recipe(&recipe.path, problem)
+    })
+}

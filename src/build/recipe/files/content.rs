@@ -1,0 +1,136 @@
+//! An entry of `contents`.
+
+use std::path::{Path, PathBuf};
+
+use super::rules::XattrRule;
+use super::settings::{ContentSettings, ContentTable};
+use super::{Globs, ModeRule, OwnerSpec, host_path, image_path};
+
+/// An entry of the recipe's `contents`.
+#[derive(Clone, Debug)]
+pub struct ContentEntry {
+    /// Its files.
+    pub source: ContentSource,
+    /// The path in the image of a folder's files or of a tar's root, without slashes at either end.
+    /// For a file, its path, or with `target_is_folder` that of the folder that it is in.
+    pub target: Box<[u8]>,
+    /// Whether a file keeps its name.
+    pub target_is_folder: bool,
+    /// The files that are taken.
+    pub globs: Globs,
+    /// The owner of its files.
+    pub owner: Option<OwnerSpec>,
+    /// The change of their modes.
+    pub mode: Option<ModeRule>,
+    /// Whether symlinks become what they lead to.
+    pub follow_links: bool,
+    /// How extended attributes of source files are treated.
+    pub xattrs: XattrRule,
+}
+
+/// The source of a content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContentSource {
+    /// A file, a folder or a store path.
+    Files(PathBuf),
+    /// A tar with owners, modes and times of its own.
+    Tar(PathBuf),
+    /// A tar that becomes a layer byte for byte.
+    Layer(PathBuf),
+}
+
+impl ContentEntry {
+    /// The files at `path`, placed at `/`.
+    pub fn files(path: impl Into<PathBuf>) -> Self {
+        Self {
+            source: ContentSource::Files(path.into()),
+            target: Box::default(),
+            target_is_folder: true,
+            globs: Globs::default(),
+            owner: None,
+            mode: None,
+            follow_links: false,
+            xattrs: XattrRule::default(),
+        }
+    }
+
+    /// The path of its source.
+    pub fn path(&self) -> &Path {
+        let (ContentSource::Files(path) | ContentSource::Tar(path) | ContentSource::Layer(path)) =
+            &self.source;
+        path
+    }
+
+    /// Whether it only names files, which go to `/` as they are.
+    pub(in crate::build) fn is_plain(&self) -> bool {
+        matches!(self.source, ContentSource::Files(_))
+            && self.target.is_empty()
+            && self.globs.is_empty()
+            && self.owner.is_none()
+            && self.mode.is_none()
+            && !self.follow_links
+            && self.xattrs == XattrRule::Drop
+    }
+
+    /// Checks `settings` and resolves its path relative to `folder`; `xattrs` is the recipe's rule.
+    pub(in crate::build::recipe) fn new(
+        settings: ContentSettings,
+        folder: &Path,
+        xattrs: XattrRule,
+    ) -> Result<Self, String> {
+        let table = match settings {
+            ContentSettings::Path(path) => {
+                return Ok(Self { xattrs, ..Self::files(host_path("contents", folder, &path)?) });
+            }
+            ContentSettings::Table(table) => *table,
+        };
+        table.check()?;
+        let ContentTable { source, tar, layer, target, include, exclude, .. } = table;
+        let source = match (source, tar, layer) {
+            (Some(path), None, None) => ContentSource::Files(host_path("source", folder, &path)?),
+            (None, Some(path), None) => ContentSource::Tar(host_path("tar", folder, &path)?),
+            (None, None, Some(path)) => ContentSource::Layer(host_path("layer", folder, &path)?),
+            _ => return Err("a table of contents has one of source, tar and layer".to_owned()),
+        };
+        let target = target.unwrap_or_else(|| "/".to_owned());
+        let (include, exclude) = (include.unwrap_or_default(), exclude.unwrap_or_default());
+        let mode = table.mode.map(|mode| mode.rule("contents")).transpose()?;
+        Ok(Self {
+            source,
+            target_is_folder: target.ends_with('/'),
+            target: image_path("target", &target)?,
+            globs: Globs::new(&Vec::from(include), &Vec::from(exclude))?,
+            owner: table.owner.map(|owner| owner.spec("contents")).transpose()?,
+            mode,
+            follow_links: table.follow_links.unwrap_or(false),
+            xattrs: table.xattrs.unwrap_or(xattrs),
+        })
+    }
+}
+
+impl ContentTable {
+    /// Checks that no key is given that has no meaning for the kind of source.
+    fn check(&self) -> Result<(), String> {
+        let kind = match (&self.tar, &self.layer) {
+            (_, Some(_)) => "layer",
+            (Some(_), _) => "tar",
+            _ => return Ok(()),
+        };
+        let of_layers = [
+            ("target", self.target.is_some()),
+            ("include", self.include.is_some()),
+            ("exclude", self.exclude.is_some()),
+            ("owner", self.owner.is_some()),
+            ("mode", self.mode.is_some()),
+        ];
+        let of_tars =
+            [("follow_links", self.follow_links.is_some()), ("xattrs", self.xattrs.is_some())];
+        let excluded = of_layers.iter().filter(|_| kind == "layer").chain(&of_tars);
+        match excluded.into_iter().find(|(_, is_given)| *is_given) {
+            Some((key, _)) => {
+                Err(format!("contents: {key} does not apply to a {kind}, which has its own"))
+            }
+            None => Ok(()),
+        }
+    }
+}

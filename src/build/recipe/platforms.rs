@@ -1,0 +1,219 @@
+//! Reads recipes. A recipe with several `platforms` becomes a recipe for each of them, made of the
+//! shared keys and the platform's own keys.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::overrides::Overrides;
+use super::{Recipe, now, parse, stream_conf};
+use crate::archive::ArchiveError;
+use crate::build::BuildError;
+use crate::image::Platform;
+use crate::{document, suggest, text};
+
+/// The key that lists the platforms.
+const PLATFORMS: &str = "platforms";
+/// The table with the keys that differ between platforms.
+const PER_PLATFORM: &str = "per_platform";
+/// Keys that cannot differ between platforms.
+const COMMON_KEYS: [&str; 3] = ["name", "tag", "tags"];
+/// Keys for recipes with one platform.
+const ONE_PLATFORM_KEYS: [&str; 2] = ["architecture", "variant"];
+
+impl Recipe {
+    /// Reads the recipe at `path`: TOML, or JSON if the file's name ends in `.json` or the text
+    /// begins with `{`. If it has several `platforms`, the result is the recipe for the host's.
+    ///
+    /// # Errors
+    /// If it cannot be read, is malformed, has unknown keys, or describes an impossible image.
+    pub fn read(path: &Path) -> Result<Self, BuildError> {
+        Self::read_for(path, &Platform::host())
+    }
+
+    /// Parses `text` like [`read`](Self::read). Relative paths are relative to the folder of
+    /// `path`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn parse(path: &Path, text: &str) -> Result<Self, BuildError> {
+        Self::parse_for(path, text, &Platform::host(), &Overrides::default())
+    }
+
+    /// Reads the recipe at `path`: one recipe for each of its `platforms`, or a single one.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_all(path: &Path) -> Result<Vec<Self>, BuildError> {
+        let text = document::read(path, document::MAX_SIZE).map_err(ArchiveError::read(path))?;
+        Self::parse_all(path, &text, &Overrides::default())
+    }
+
+    /// Parses `text` like [`read_all`](Self::read_all), and applies `overrides`; `path` is where
+    /// the text is from.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn parse_all(
+        path: &Path,
+        text: &str,
+        overrides: &Overrides,
+    ) -> Result<Vec<Self>, BuildError> {
+        let recipes = Self::parse_platforms(path, text, !overrides.tags.is_empty())?;
+        Ok(recipes.into_iter().map(|recipe| overrides.apply(recipe)).collect())
+    }
+
+    /// Parses a recipe, which needs no tag of its own if `has_tag` is true.
+    fn parse_platforms(path: &Path, text: &str, has_tag: bool) -> Result<Vec<Self>, BuildError> {
+        let now = now();
+        // `from_text` reports problems of the text itself better: it knows the line.
+        let Ok(Value::Object(mut shared)) = document::parse(path, text) else {
+            return Ok(vec![parse::from_text(path, text, now)?]);
+        };
+        let error = |problem: String| BuildError::recipe(path, problem);
+        if stream_conf::is_stream_conf(&shared) {
+            let value = stream_conf::to_recipe(shared).map_err(error)?;
+            return Ok(vec![parse::from_value(path, value, now)?]);
+        }
+        let per_platform = shared.remove(PER_PLATFORM);
+        let Some(platforms) = shared.remove(PLATFORMS) else {
+            return match per_platform {
+                Some(_) => Err(error(format!("{PER_PLATFORM} needs a list of {PLATFORMS}"))),
+                None => Ok(vec![parse::from_text(path, text, now)?]),
+            };
+        };
+        let platforms = platform_names(platforms).map_err(error)?;
+        check_shared_keys(&shared, has_tag).map_err(error)?;
+        let mut per_platform = tables(per_platform).map_err(error)?;
+        let mut recipes = Vec::new();
+        for name in &platforms {
+            let own = per_platform.remove(name).unwrap_or_default();
+            let value = with_own_keys(&shared, name, own).map_err(error)?;
+            recipes.push(parse::from_value(path, value, now)?);
+        }
+        if let Some(name) = per_platform.keys().next() {
+            return Err(error(unlisted(name, &platforms)));
+        }
+        Ok(recipes)
+    }
+
+    /// Reads the recipe at `path`; if it has several `platforms`, the recipe for `platform`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), or if there are several platforms and none is for `platform`.
+    pub fn read_for(path: &Path, platform: &Platform) -> Result<Self, BuildError> {
+        Self::for_platform(Self::read_all(path)?, platform)
+    }
+
+    /// Parses `text` like [`read_for`](Self::read_for), and applies `overrides`; `path` is where
+    /// the text is from.
+    ///
+    /// # Errors
+    /// As [`read_for`](Self::read_for).
+    pub fn parse_for(
+        path: &Path,
+        text: &str,
+        platform: &Platform,
+        overrides: &Overrides,
+    ) -> Result<Self, BuildError> {
+        Self::for_platform(Self::parse_all(path, text, overrides)?, platform)
+    }
+
+    /// Selects the recipe for `platform`, or the only one. Among variants of its architecture, the
+    /// nearest lower one is preferred.
+    fn for_platform(mut recipes: Vec<Self>, platform: &Platform) -> Result<Self, BuildError> {
+        let rank = |recipe: &Self| {
+            let own = recipe.platform.as_ref().filter(|own| own.arch == platform.arch)?;
+            Some(platform.rank_of(own.arch, own.variant.as_deref()).unwrap_or(u32::MAX))
+        };
+        let ranks = recipes.iter().map(rank).enumerate();
+        let best = ranks.filter_map(|(index, rank)| Some((rank?, index))).min();
+        let only = (recipes.len() == 1).then_some(0);
+        match only.or(best.map(|(_, index)| index)) {
+            Some(index) => Ok(recipes.swap_remove(index)),
+            None => {
+                let path = recipes.first().map_or(Path::new(""), |recipe| &recipe.path);
+                Err(BuildError::recipe(path, format!("none of its {PLATFORMS} is for {platform}")))
+            }
+        }
+    }
+}
+
+/// The entries of `platforms`, checked.
+fn platform_names(list: Value) -> Result<Vec<String>, String> {
+    let names: Vec<String> = serde_json::from_value(list).unwrap_or_default();
+    if names.is_empty() {
+        return Err(format!(
+            "{PLATFORMS} must be a list such as [\"linux/amd64\", \"linux/arm64\"]"
+        ));
+    }
+    let mut seen: Vec<Platform> = Vec::new();
+    for name in &names {
+        let platform =
+            Platform::from_specifier(name).map_err(|error| format!("{PLATFORMS}: {error}"))?;
+        if seen.contains(&platform) {
+            return Err(format!("{PLATFORMS} lists {platform} twice"));
+        }
+        seen.push(platform);
+    }
+    Ok(names)
+}
+
+fn check_shared_keys(shared: &Map<String, Value>, has_tag: bool) -> Result<(), String> {
+    if let Some(key) = ONE_PLATFORM_KEYS.into_iter().find(|key| shared.contains_key(*key)) {
+        return Err(format!("{PLATFORMS} and {key} exclude each other; remove one of them"));
+    }
+    if !has_tag && !shared.contains_key("tag") && !shared.contains_key("tags") {
+        return Err(format!("a recipe with {PLATFORMS} needs a tag, the same for all of them"));
+    }
+    Ok(())
+}
+
+/// The tables within `per_platform`, by platform.
+fn tables(per_platform: Option<Value>) -> Result<Map<String, Value>, String> {
+    match per_platform {
+        None => Ok(Map::new()),
+        Some(Value::Object(tables)) => Ok(tables),
+        Some(_) => Err(format!("{PER_PLATFORM} must be a table with a table for each platform")),
+    }
+}
+
+/// The keys of the recipe for the platform `name`: its own keys replace shared ones.
+fn with_own_keys(shared: &Map<String, Value>, name: &str, own: Value) -> Result<Value, String> {
+    let own = match own {
+        Value::Object(own) => own,
+        Value::Null => Map::new(),
+        _ => return Err(format!("{PER_PLATFORM}.{} must be a table", text::quote(name))),
+    };
+    let mut all = shared.clone();
+    all.insert("architecture".to_owned(), name.into());
+    for (key, value) in own {
+        if COMMON_KEYS.contains(&key.as_str()) {
+            return Err(format!(
+                "{PER_PLATFORM}.{} has {key}, which is the same for all platforms",
+                text::quote(name)
+            ));
+        }
+        if ONE_PLATFORM_KEYS.contains(&key.as_str()) {
+            return Err(format!(
+                "{PER_PLATFORM}.{} has {key}; {PLATFORMS} sets it",
+                text::quote(name)
+            ));
+        }
+        all.insert(key, value);
+    }
+    Ok(Value::Object(all))
+}
+
+/// Describes the table `name` of `per_platform`, which is not the table of a platform.
+fn unlisted(name: &str, platforms: &[String]) -> String {
+    let platform = name.parse::<Platform>().ok();
+    let same = |listed: &&String| platform.is_some() && listed.parse().ok() == platform;
+    let nearest = platforms
+        .iter()
+        .find(same)
+        .map(String::as_str)
+        .or_else(|| suggest::nearest(name, platforms.iter().map(String::as_str)));
+    let hint = suggest::hint(&nearest);
+    format!("{PER_PLATFORM} has {}, which {PLATFORMS} does not list{hint}", text::quote(name))
+}

@@ -1,0 +1,125 @@
+//! The keys of a recipe and their types, as written.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::files::{
+    ConflictRule, XattrRule,
+    settings::{AccountSettings, ContentList, LayerSettings, PathSettings},
+};
+use super::from_image::FromImageSetting;
+use super::layering_setting::LayeringSetting;
+use super::run_settings::RunSettings;
+use super::tables::Tables;
+pub(super) use crate::string_or_list::StringOrList;
+
+/// Every key of a recipe, and dockerTools' names for some.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settings {
+    pub(super) name: String,
+    pub(super) tag: Option<String>,
+    pub(super) tags: Option<StringOrList>,
+    #[serde(alias = "layeringPipeline")]
+    pub(super) layering: Option<LayeringSetting>,
+    #[serde(alias = "fromImage")]
+    pub(super) from_image: Option<FromImageSetting>,
+    #[serde(alias = "fromImageName")]
+    pub(super) from_image_name: Option<String>,
+    #[serde(alias = "fromImageTag")]
+    pub(super) from_image_tag: Option<String>,
+    #[serde(alias = "copyToRoot", alias = "copy_to_root")]
+    pub(super) contents: Option<ContentList>,
+    pub(super) path: Option<Tables<PathSettings>>,
+    pub(super) layer: Option<Tables<LayerSettings>>,
+    pub(super) package_layers: Option<bool>,
+    pub(super) accounts: Option<AccountSettings>,
+    pub(super) helpers: Option<StringOrList>,
+    pub(super) xattrs: Option<XattrRule>,
+    pub(super) on_conflict: Option<ConflictRule>,
+    pub(super) replace: Option<StringOrList>,
+    pub(super) architecture: Option<String>,
+    pub(super) variant: Option<String>,
+    /// Resolved before, by `platforms.rs`; it is here so that errors can suggest it.
+    pub(super) platforms: Option<IgnoredAny>,
+    /// Likewise.
+    pub(super) per_platform: Option<IgnoredAny>,
+    pub(super) created: Option<TimeText>,
+    pub(super) mtime: Option<TimeText>,
+    pub(super) uid: Option<u32>,
+    pub(super) gid: Option<u32>,
+    pub(super) uname: Option<String>,
+    pub(super) gname: Option<String>,
+    #[serde(alias = "maxLayers")]
+    pub(super) max_layers: Option<usize>,
+    #[serde(alias = "keepContentsDirlinks")]
+    pub(super) keep_contents_dirlinks: Option<bool>,
+    #[serde(alias = "includeStorePaths")]
+    pub(super) include_store_paths: Option<bool>,
+    pub(super) store: Option<StoreSettings>,
+    pub(super) annotations: Option<BTreeMap<String, String>>,
+    pub(super) annotations_from_labels: Option<bool>,
+    pub(super) config: Option<Map<String, Value>>,
+    pub(super) inherit: Option<StringOrList>,
+    pub(super) clear: Option<StringOrList>,
+    pub(super) run: Option<Tables<RunSettings>>,
+    #[serde(alias = "extraCommands")]
+    pub(super) extra_commands: Option<String>,
+    #[serde(alias = "fakeRootCommands")]
+    pub(super) fake_root_commands: Option<String>,
+    #[serde(alias = "enableFakechroot")]
+    pub(super) enable_fakechroot: Option<bool>,
+    #[serde(alias = "runAsRoot")]
+    pub(super) run_as_root: Option<String>,
+}
+
+/// The table `store`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table such as [store]")]
+pub(super) struct StoreSettings {
+    pub(super) dir: Option<String>,
+    pub(super) source: Option<String>,
+    pub(super) closure: Option<String>,
+    pub(super) layers: Option<Vec<StringOrList>>,
+    pub(super) roots: Option<StringOrList>,
+    pub(super) exclude: Option<StringOrList>,
+    pub(super) include: Option<bool>,
+}
+
+/// A time as text, or as a date-time of TOML, which has no quotes.
+#[derive(Debug)]
+pub(super) struct TimeText(pub(super) String);
+
+/// The name by which the `toml` crate hands out a date-time as a table with one key.
+const TOML_DATETIME: &str = "$__toml_private_datetime";
+
+impl<'de> Deserialize<'de> for TimeText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = TimeText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "a time such as \"2024-01-31T12:00:00Z\", \"2024-01-31\", or \"@1706702400\" \
+                     for seconds since 1970",
+                )
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<TimeText, E> {
+                Ok(TimeText(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<TimeText, A::Error> {
+                match table.next_key::<String>()? {
+                    Some(key) if key == TOML_DATETIME => Ok(TimeText(table.next_value()?)),
+                    _ => Err(de::Error::invalid_type(de::Unexpected::Map, &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}

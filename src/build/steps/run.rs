@@ -1,0 +1,193 @@
+//! The steps of a plan: what is below them, and the layers that they make.
+
+use std::io::{self, BufWriter, Read, Write};
+use std::sync::Arc;
+
+use crate::archive::ArchiveError;
+use crate::archive::blob::FileSlice;
+use crate::archive::pipeline::{self, LayerInfo, NoCache};
+use crate::archive::sink::{Discard, LayerSink};
+use crate::archive::write::write_failed;
+use crate::build::cache::DiskCache;
+use crate::build::plan::{MadeLayers, Plan, PlannedLayer};
+use crate::build::{BuildError, CacheUse};
+use crate::image::DiffId;
+use crate::image::env::Env;
+use crate::steps::{
+    self, Context, LowerLayer, Reuse, Runner, Step, StepError, StepEvent, StepLayer,
+};
+
+impl Plan {
+    /// Runs the steps with `where = "vm"` by `runner`; without one, they are errors.
+    pub fn run_vm_steps_with(&mut self, runner: Arc<dyn Runner>) {
+        self.steps.vm = Some(runner);
+    }
+
+    /// Calls `observer` when a step begins, and with each line that it prints.
+    pub fn observe_steps(&mut self, observer: impl Fn(StepEvent<'_>) + Send + Sync + 'static) {
+        self.steps.observer = Some(Box::new(observer));
+    }
+
+    /// Runs the steps, if there are any and they have not run yet.
+    /// [`assemble`](crate::build::assemble()) does that too.
+    ///
+    /// # Errors
+    /// If a step fails, or a layer below it cannot be built.
+    pub fn run_steps(&self, threads: usize, cache: CacheUse) -> Result<(), BuildError> {
+        let cache = DiskCache::open(cache, crate::archive::Compression::None);
+        self.step_layers(threads, &cache).map(drop)
+    }
+
+    /// The layers that the steps make, lowest first, and the one with the store paths that these
+    /// name, if the image does not have them otherwise. Runs the steps if they have not run yet.
+    pub(in crate::build) fn step_layers(
+        &self,
+        threads: usize,
+        cache: &DiskCache,
+    ) -> Result<&[StepLayer], BuildError> {
+        if let Some(made) = self.steps.made.get() {
+            return Ok(&made.layers);
+        }
+        let mut made = MadeLayers { layers: self.run(threads, cache)?, store_paths: Vec::new() };
+        if let Some(named) = self.layer_named_by_steps(&made.layers)? {
+            made.layers.push(self.store_layer(&named, threads)?);
+            made.store_paths = named.paths;
+        }
+        Ok(&self.steps.made.get_or_init(|| made).layers)
+    }
+
+    fn run(&self, threads: usize, cache: &DiskCache) -> Result<Vec<StepLayer>, BuildError> {
+        let steps = self.complete_steps()?;
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let made: Vec<LayerInfo> =
+            pipeline::run(self.sources(&self.layers), threads, cache, &mut Discard, |_| ())?;
+        let mut layers: Vec<LowerLayer<'_>> = Vec::new();
+        for layer in self.base.iter().flat_map(|base| &base.image.layers) {
+            let open = Box::new(|| Ok(layer.bytes.clone()));
+            layers.push(LowerLayer { diff_id: layer.diff_id, has_contents: false, open });
+        }
+        for (layer, info) in self.layers.iter().zip(&made) {
+            let diff_id = info.diff_id;
+            let open = Box::new(move || self.write(layer, diff_id, threads));
+            layers.push(LowerLayer { diff_id, has_contents: layer.has_contents(), open });
+        }
+        let context = Context {
+            mtime: self.recipe.mtime.time(),
+            architecture: self.platform.arch.goarch(),
+            reuse: match cache.using() {
+                CacheUse::On => Reuse::Everything,
+                CacheUse::Verify => Reuse::Verify,
+                CacheUse::Off => Reuse::Nothing,
+            },
+            vm: self.steps.vm.as_deref(),
+            on_event: &|event| {
+                if let Some(observer) = &self.steps.observer {
+                    observer(event);
+                }
+            },
+        };
+        let ran = steps::run(layers, &steps, &context);
+        Ok(ran.map_err(|error| match &self.steps.observer {
+            Some(_) => error.without_output(),
+            None => error,
+        })?)
+    }
+
+    /// The recipe's steps, with the environment of the image before their own.
+    pub(in crate::build) fn complete_steps(&self) -> Result<Vec<Step>, BuildError> {
+        let image = Env::parse(self.config.env.iter().flatten())?;
+        let complete = |step: &Step| {
+            let mut env = image.clone();
+            step.env.iter().for_each(|(name, value)| env.set(name, value));
+            let env = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            Step { env, ..step.clone() }
+        };
+        Ok(self.recipe.steps.iter().map(complete).collect())
+    }
+
+    /// Writes a new layer to an unnamed file.
+    fn write(
+        &self,
+        layer: &PlannedLayer,
+        expected: DiffId,
+        threads: usize,
+    ) -> Result<FileSlice, StepError> {
+        let failed = |error: BuildError| match error {
+            BuildError::Archive(error) => StepError::Archive(error),
+            error => StepError::Layer(Box::new(error)),
+        };
+        let (bytes, info) = self.written(layer, threads).map_err(failed)?;
+        match info.diff_id == expected {
+            true => Ok(bytes),
+            false => Err(ArchiveError::Changed("the contents".into()).into()),
+        }
+    }
+
+    /// Makes the layer of the store paths that steps name.
+    fn store_layer(&self, layer: &PlannedLayer, threads: usize) -> Result<StepLayer, BuildError> {
+        let (bytes, LayerInfo { diff_id, entries, .. }) = self.written(layer, threads)?;
+        Ok(StepLayer { bytes, diff_id, entries, cached: false })
+    }
+
+    /// Writes a new layer to an unnamed file, and returns what is known about it.
+    fn written(
+        &self,
+        layer: &PlannedLayer,
+        threads: usize,
+    ) -> Result<(FileSlice, LayerInfo), BuildError> {
+        let file = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
+        let sources = self.sources(std::slice::from_ref(layer));
+        let mut sink = FileSink(BufWriter::with_capacity(128 << 10, &file));
+        let written = pipeline::run(sources, threads, &NoCache, &mut sink, |_| ());
+        sink.0.flush().map_err(ArchiveError::temporary_file)?;
+        let info = written
+            .map_err(BuildError::writing_to_temporary_file)?
+            .pop()
+            .ok_or(ArchiveError::WorkerLost)?;
+        drop(sink);
+        Ok((FileSlice::whole(file).map_err(ArchiveError::temporary_file)?, info))
+    }
+}
+
+/// Writes the layer of a step into an image, compressed like the other new layers.
+pub(in crate::build) fn write_layer(
+    layer: &StepLayer,
+    cache: &DiskCache,
+    sink: &mut dyn LayerSink,
+) -> Result<(), ArchiveError> {
+    if let Some(blob) = cache.blobs().and_then(|blobs| blobs.get(layer.diff_id)) {
+        return sink.cached(&blob, layer.diff_id).map_err(write_failed);
+    }
+    sink.begin(layer.bytes.len()).map_err(write_failed)?;
+    let (mut bytes, mut buffer) = (layer.bytes.clone(), vec![0; 256 << 10]);
+    loop {
+        match bytes.read(&mut buffer).map_err(ArchiveError::temporary_file)? {
+            0 => return sink.end(layer.diff_id).map_err(write_failed),
+            count => sink.data(&buffer[..count]).map_err(write_failed)?,
+        }
+    }
+}
+
+/// The digest and size of a step's layer.
+pub(in crate::build) fn info(layer: &StepLayer) -> LayerInfo {
+    LayerInfo { diff_id: layer.diff_id, size: layer.bytes.len(), entries: layer.entries }
+}
+
+/// Writes one layer to a file.
+struct FileSink<'f>(BufWriter<&'f std::fs::File>);
+
+impl LayerSink for FileSink<'_> {
+    fn begin(&mut self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    fn end(&mut self, _: DiffId) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! The configuration of nixpkgs' script `stream_layered_image`: a JSON file that describes an image
+//! with its split into layers. It is written for a recipe.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::build::BuildError;
+use crate::build::plan::Plan;
+use crate::build::recipe::NIX_STORE;
+use crate::build::recipe::stream_conf::{CUSTOMISATION, CUSTOMISATION_TAR, LAYERS, NAME};
+use crate::document;
+use crate::image::{Location, Reference};
+use crate::layering::Strategy;
+
+/// Keys of a recipe that the fields of the file replace.
+const REPLACED_KEYS: [&str; 8] =
+    ["name", "tag", "tags", "store", "layering", "layeringPipeline", "max_layers", "maxLayers"];
+/// The time of a build, as nixpkgs and recipes write it.
+const NOW: &str = "now";
+/// The beginning of a helper with a file of this host.
+const CERTIFICATES: &str = "ca-certificates=";
+/// Keys of entries of `contents` that are paths on the host.
+const CONTENT_PATHS: [&str; 3] = ["source", "tar", "layer"];
+
+/// Describes the image of `plan` as such a configuration. `document` is the text of its recipe, and
+/// `reference` the image's reference. Paths in it are absolute.
+///
+/// Keys of the recipe that nixpkgs does not know stay as they are; seatrial reads them.
+///
+/// # Errors
+/// If the recipe is for several platforms, or has a single layer.
+pub fn stream_conf(
+    plan: &Plan,
+    document: &str,
+    reference: &Reference,
+) -> Result<Value, BuildError> {
+    let recipe = plan.recipe();
+    let invalid = |problem: &str| BuildError::recipe(&recipe.path, problem);
+    let Ok(Value::Object(mut conf)) = document::parse(&recipe.path, document) else {
+        return Err(invalid("not a recipe"));
+    };
+    if conf.contains_key("platforms") {
+        return Err(invalid("a configuration for streaming is for one platform"));
+    }
+    if recipe.layering == Strategy::Single {
+        return Err(invalid("a configuration for streaming has layers of store paths"));
+    }
+    REPLACED_KEYS.iter().for_each(|key| drop(conf.remove(*key)));
+    let contents = ["contents", "copyToRoot", "copy_to_root"].into_iter();
+    let contents = contents.filter_map(|key| conf.remove(key)).next().unwrap_or_default();
+    let folder = recipe.path.parent().unwrap_or(Path::new(""));
+    make_absolute(&mut conf, folder);
+    match absolute_contents(contents, folder).as_slice() {
+        [] => drop(conf.insert(CUSTOMISATION.to_owned(), Value::Null)),
+        [only] if customisation(only).is_some() => {
+            conf.insert(CUSTOMISATION.to_owned(), customisation(only).into());
+        }
+        contents => {
+            conf.insert(CUSTOMISATION.to_owned(), Value::Null);
+            conf.insert("contents".to_owned(), contents.into());
+        }
+    }
+    let base = ["from_image", "fromImage"].into_iter().filter_map(|key| conf.remove(key)).next();
+    let base = match &recipe.from_image {
+        Some(Location::Path(path)) => absolute(Path::new(""), path).into(),
+        _ => base.unwrap_or_default(),
+    };
+    let store_dir = recipe.store.as_ref().map_or(NIX_STORE, |store| store.dir.as_str());
+    conf.insert("from_image".to_owned(), base);
+    conf.insert("store_dir".to_owned(), store_dir.into());
+    conf.insert(NAME.to_owned(), reference.to_string().into());
+    conf.insert(LAYERS.to_owned(), store_layers(plan).into());
+    conf.insert("architecture".to_owned(), plan.platform.arch.to_string().into());
+    if let Some(variant) = &plan.platform.variant {
+        conf.insert("variant".to_owned(), variant.as_str().into());
+    }
+    let owner = &recipe.owner;
+    for (key, value) in [
+        ("config", json!({})),
+        ("uid", json!(owner.uid)),
+        ("gid", json!(owner.gid)),
+        ("uname", json!(owner.uname)),
+        ("gname", json!(owner.gname)),
+    ] {
+        conf.entry(key).or_insert(value);
+    }
+    // The forms of a recipe are more than those that nixpkgs reads.
+    for (key, time) in [("created", plan.created), ("mtime", recipe.mtime.time())] {
+        if conf.get(key).is_none_or(|written| written != NOW) {
+            conf.insert(key.to_owned(), time.to_string().into());
+        }
+    }
+    Ok(Value::Object(conf))
+}
+
+/// Makes the paths of this host in `path`, `run` and `helpers` absolute.
+fn make_absolute(conf: &mut Map<String, Value>, folder: &Path) {
+    for entry in conf.get_mut("path").and_then(Value::as_array_mut).into_iter().flatten() {
+        entry.get_mut("source").into_iter().for_each(|path| make_path_absolute(path, folder));
+    }
+    for step in conf.get_mut("run").and_then(Value::as_array_mut).into_iter().flatten() {
+        let inputs = step.get_mut("inputs");
+        for input in inputs.into_iter().flat_map(one_or_many) {
+            let source = match input {
+                Value::Object(table) => table.get_mut("source"),
+                path => Some(path),
+            };
+            source.into_iter().for_each(|path| make_path_absolute(path, folder));
+        }
+    }
+    for helper in conf.get_mut("helpers").into_iter().flat_map(one_or_many) {
+        if let Some(file) = helper.as_str().and_then(|text| text.strip_prefix(CERTIFICATES)) {
+            *helper = format!("{CERTIFICATES}{}", absolute(folder, Path::new(file))).into();
+        }
+    }
+}
+
+fn make_path_absolute(value: &mut Value, folder: &Path) {
+    if let Value::String(path) = value {
+        *path = absolute(folder, Path::new(&*path));
+    }
+}
+
+/// The entries of a list, or the only one without a list.
+fn one_or_many(value: &mut Value) -> &mut [Value] {
+    match value {
+        Value::Array(values) => values,
+        value => std::slice::from_mut(value),
+    }
+}
+
+/// The store paths of each new layer.
+fn store_layers(plan: &Plan) -> Vec<Value> {
+    let layers = plan.layers.iter().filter(|layer| !layer.paths.is_empty());
+    layers.map(|layer| layer.paths.iter().map(|path| json!(path.as_str())).collect()).collect()
+}
+
+/// The folder of the layer that `content` is, if the file has the name that nixpkgs gives it.
+fn customisation(content: &Value) -> Option<String> {
+    let table = content.as_object().filter(|table| table.len() == 1)?;
+    let folder = table.get("layer")?.as_str()?.strip_suffix(CUSTOMISATION_TAR)?;
+    folder.strip_suffix('/').map(str::to_owned)
+}
+
+/// The entries of `contents` with absolute paths.
+fn absolute_contents(contents: Value, folder: &Path) -> Vec<Value> {
+    let entries = match contents {
+        Value::Array(entries) => entries,
+        Value::Null => Vec::new(),
+        entry => vec![entry],
+    };
+    let absolute_entry = |entry| match entry {
+        Value::String(path) => absolute(folder, Path::new(&path)).into(),
+        Value::Object(mut table) => {
+            for key in CONTENT_PATHS {
+                table.get_mut(key).into_iter().for_each(|path| make_path_absolute(path, folder));
+            }
+            Value::Object(table)
+        }
+        entry => entry,
+    };
+    entries.into_iter().map(absolute_entry).collect()
+}
+
+fn absolute(folder: &Path, path: &Path) -> String {
+    let path = folder.join(path);
+    std::path::absolute(&path).unwrap_or(path).display().to_string()
+}
