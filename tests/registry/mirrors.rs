@@ -167,6 +167,22 @@ fn a_blocked_registry_is_not_used() {
     assert!(run.stderr().contains("registries.conf"), "{}", run.stderr());
 }
 
+// containers-registries.conf(5): a prefix `*.example.com` stands for all subdomains.
+// `refMatchingSubdomainPrefix` of containers/image accepts a port behind them.
+#[test]
+fn a_blocked_domain_is_blocked_with_and_without_a_port() {
+    let lab = Lab::new();
+    podman(&lab, "[[registry]]\nprefix = '*.registry.invalid'\nblocked = true\n");
+    for registry in ["a.registry.invalid", "a.registry.invalid:5000", "a.b.registry.invalid:5000"] {
+        let run = pull(&lab, &format!("{registry}/my/app:1"));
+        assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+        assert!(run.stderr().contains("is blocked in"), "{}", run.stderr());
+    }
+    // The domain itself is not among its subdomains.
+    let run = pull(&lab, "registry.invalid:5000/my/app:1");
+    assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+}
+
 #[test]
 fn mirrors_of_docker_hub_in_daemon_json_are_used() {
     let lab = Lab::new();

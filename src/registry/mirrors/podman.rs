@@ -203,6 +203,8 @@ mod tests {
             ("example.com/foo/one:22", "internal.example:5/bar/one:22"),
             ("a.b.wild.example/app:1", "one.example/all/app:1"),
             ("wild.example/app:1", "wild.example/app:1"),
+            ("a.wild.example.org/app:1", "a.wild.example.org/app:1"),
+            ("a.example/b.wild.example/app:1", "a.example/b.wild.example/app:1"),
             ("example.com:5000/foo:1", "example.com:5000/foo:1"),
         ] {
             assert_eq!(pulled_from(rules, reference), expected, "{reference}");
@@ -211,6 +213,9 @@ mod tests {
         assert_eq!(pulled_from(hub, "debian:12"), "mirror:5000/hub/library/debian:12");
         let wild = "[[registry]]\nprefix = '*.example'\nblocked = true\n";
         assert_eq!(pulled_from(wild, "a.example/b:1"), "a.example/b:1");
+        // The port stays: the prefix ends before it.
+        let wild = "[[registry]]\nprefix = '*.example'\nlocation = 'one.example'\n";
+        assert_eq!(pulled_from(wild, "a.example:5000/b:1"), "one.example:5000/b:1");
     }
 
     #[test]

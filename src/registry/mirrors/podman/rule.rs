@@ -74,7 +74,10 @@ fn longest<'r>(rules: &'r [Rule], registry: &str, name: &str) -> Option<(&'r Rul
 /// The length of the part of `name`, an image in `registry`, that `prefix` stands for.
 fn matched(prefix: &str, registry: &str, name: &str) -> Option<usize> {
     if let Some(domain) = prefix.strip_prefix('*') {
-        return registry.ends_with(domain).then_some(registry.len());
+        // As in containers/image (`refMatchingSubdomainPrefix`), a port may follow.
+        let end = registry.rfind(domain)? + domain.len();
+        let port = &registry[end..];
+        return (port.is_empty() || port.starts_with(':')).then_some(end);
     }
     let rest = name.strip_prefix(prefix)?;
     let ends = rest.is_empty()
