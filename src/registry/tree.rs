@@ -85,7 +85,7 @@ impl BlobSource for Repository<'_> {
         let document = self.registries.listed_document(self.reference, descriptor);
         let document = match self.registries.run(document) {
             Ok(document) => document,
-            Err(RegistryError::NotFound { .. }) => return Ok(None),
+            Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
         };
         Ok(Some(document.bytes))

@@ -276,3 +276,25 @@ fn the_number_and_the_size_of_documents_are_limited() {
     let limit = "more than 64 MiB";
     rejected(&lab, &blobs, &root, [limit, limit], &[]);
 }
+
+#[test]
+fn an_index_that_lists_a_missing_image_is_copied_even_if_a_mirror_lacks_everything() {
+    let (lab, mut blobs) = (Lab::new(), Blobs::default());
+    let image = blobs.image();
+    let platform = json!({ "os": "linux", "architecture": "arm64" });
+    let absent = digest(b"absent");
+    let absent =
+        json!({ "mediaType": MANIFEST, "digest": absent, "size": 6, "platform": platform });
+    let root = blobs.index(&[image, absent]);
+    let (registry, mirror) = (blobs.serve(&root), Server::start(|_| Reply::new(404, &[], "")));
+    for mirrors in ["", &format!("[[registry.mirror]]\nlocation = '{}'\n", mirror.address)] {
+        let settings = format!("[[registry]]\nlocation = '{}'\n{mirrors}", registry.address);
+        lab.file("home/.config/containers/registries.conf", settings);
+        let from = format!("docker://{}/x:1", registry.address);
+        let run = seatrial(&lab, ["copy", &from, "oci:out", "--no-cache"]);
+        assert!(run.stderr().contains("no image for linux/arm64"), "{}", run.stderr());
+        run.ok();
+        fs::remove_dir_all(lab.path("out")).unwrap();
+    }
+    assert!(mirror.count("GET", "/manifests/") > 1, "the mirror was asked");
+}
