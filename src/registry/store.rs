@@ -1,10 +1,9 @@
 //! The cache of blobs from registries, by digest. Blobs are verified before they get in.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
 
 use tempfile::NamedTempFile;
 
@@ -14,15 +13,11 @@ use crate::archive::blob::FileSlice;
 use crate::cache_dir;
 use crate::cache_file;
 use crate::image::Digest;
-use crate::image::digest::Hasher;
 
 /// The size limit of a manifest, index or config in bytes, as in Podman and skopeo.
 pub(super) const DOCUMENT_MAX: usize = 4 << 20;
 /// The folder of blobs from registries in the cache.
 const FOLDER: &str = "registry-blobs";
-
-/// The number of bytes that are read from a blob at a time.
-const READ_SIZE: usize = 256 << 10;
 
 /// A folder of blobs, or none: then blobs are temporary files.
 #[derive(Debug)]
@@ -51,27 +46,16 @@ impl BlobStore {
 
     /// The blob with `digest` and `size`, if it is cached.
     fn get(&self, digest: Digest, size: u64) -> Option<FileSlice> {
-        let path = self.path(digest)?;
-        let file = File::options().read(true).write(true).open(&path).ok()?;
-        let metadata = file.metadata().ok()?;
-        if !metadata.is_file() || !cache_dir::is_own(&metadata) {
-            return None;
-        }
-        // Either it is damaged, or the wanted size is wrong: it is fetched again.
-        if metadata.len() != size {
-            return None;
-        }
-        mark_used(&file);
-        FileSlice::cached(file).ok()
+        let blob = FileSlice::cached(cache_file::open_used(&self.path(digest)?)?).ok()?;
+        // Else it is damaged, or the wanted size is wrong: it is fetched again.
+        (blob.len() == size).then_some(blob)
     }
 
     /// The blob with `digest` and `size`, if it is cached and its bytes match the digest. A damaged
     /// one is removed from the cache.
     pub(super) fn verified(&self, digest: Digest, size: u64) -> Option<FileSlice> {
         let bytes = self.get(digest, size)?;
-        let mut hasher = HashingWriter::default();
-        let mut reader = BufReader::with_capacity(READ_SIZE, bytes.clone());
-        if io::copy(&mut reader, &mut hasher).is_ok() && hasher.0.finish() == digest {
+        if Digest::of_reader(bytes.clone()).is_ok_and(|found| found == digest) {
             return Some(bytes);
         }
         self.path(digest).iter().for_each(|path| drop(fs::remove_file(path)));
@@ -80,15 +64,11 @@ impl BlobStore {
 
     /// A small document with `digest`, if it is cached and undamaged.
     pub(super) fn document(&self, digest: Digest) -> Option<Vec<u8>> {
-        let file = File::open(self.path(digest)?).ok()?;
+        let file = cache_file::open_used(&self.path(digest)?)?;
         let mut bytes = Vec::new();
         // The digest may be that of a large layer.
-        (&file).take(DOCUMENT_MAX as u64 + 1).read_to_end(&mut bytes).ok()?;
-        if Digest::of(&bytes) != digest {
-            return None;
-        }
-        mark_used(&file);
-        Some(bytes)
+        file.take(DOCUMENT_MAX as u64 + 1).read_to_end(&mut bytes).ok()?;
+        (Digest::of(&bytes) == digest).then_some(bytes)
     }
 
     /// Begins a blob.
@@ -144,26 +124,6 @@ impl BlobStore {
             self.has_grown.store(false, Ordering::Relaxed);
             cache_file::prune(folder, cache_dir::blobs_limit());
         }
-    }
-}
-
-/// Marks a file of the cache as used: `prune` removes the files with the oldest modification times.
-fn mark_used(file: &File) {
-    let _ = file.set_modified(SystemTime::now());
-}
-
-/// Hashes what is written.
-#[derive(Default)]
-struct HashingWriter(Hasher);
-
-impl Write for HashingWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
