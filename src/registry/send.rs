@@ -16,8 +16,8 @@ use super::{RegistryError, upload};
 use crate::archive::blob::FileSlice;
 use crate::image::Digest;
 
-/// The number of blobs that are asked for at the same time.
-const ASKED: usize = 16;
+/// The number of blobs, or of images, that are asked for at the same time.
+pub(super) const ASKED: usize = 16;
 /// The number of blobs that are sent at the same time.
 const SENT: usize = 4;
 /// The most repositories that a blob is asked for from.

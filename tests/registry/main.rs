@@ -20,6 +20,7 @@ mod faults; // broken connections, errors, silence, lies
 mod flags; // credentials, time limits and cache on the command line
 mod hostile; // images made to hurt
 mod image_bills; // bills of materials of images that exist
+mod indexes; // pushes to tags that are indexes
 mod layout_folders; // copies into OCI layouts
 mod locations; // images in registries as arguments
 mod lock_file; // with the lock file and without it

@@ -1,6 +1,5 @@
 //! Uploads of blobs to registries of several kinds.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::lab::{Lab, Run};
@@ -109,31 +108,6 @@ fn a_registry_that_mounts_nothing_and_hides_tags_gets_all_blobs() {
     seatrial(&lab, ["push", "app.toml", &image]).ok();
     assert!(proxy.count("POST", "mount=") > 0);
     seatrial(&lab, ["pull", &image, "-o", "x.tar", "--no-cache"]).ok();
-}
-
-/// The registry's own cleaning removes images without a tag, also those of an index.
-#[test]
-fn images_of_an_index_that_the_registry_has_lost_are_sent_again() {
-    let (lab, registry) = (Lab::new(), Registry::start());
-    lab.file("root/data", noise(1000));
-    lab.file(
-        "app.toml",
-        "name='x'\ntag='1'\ncontents=['root']\nplatforms=['linux/amd64', 'linux/arm64']\n",
-    );
-    let put = Arc::new(AtomicUsize::new(0));
-    let seen = Arc::clone(&put);
-    let proxy = Server::before(registry.address, move |request| {
-        let is_child = request.target.contains("/manifests/sha256:");
-        if is_child && request.method == "PUT" {
-            seen.fetch_add(1, Ordering::Relaxed);
-        }
-        (is_child && request.method == "HEAD").then(|| Reply::new(404, &[], ""))
-    });
-    let image = format!("{}/my/app:1", proxy.address);
-    seatrial(&lab, ["push", "app.toml", &image]).ok();
-    assert_eq!(put.swap(0, Ordering::Relaxed), 2);
-    seatrial(&lab, ["push", "app.toml", &image]).ok();
-    assert_eq!(put.load(Ordering::Relaxed), 2);
 }
 
 /// Whether this ends the upload of the config.
