@@ -28,7 +28,7 @@ pub(super) const REDIRECTS_MAX: usize = 5;
 pub(super) struct Client {
     /// The registry's host.
     own: Arc<Host>,
-    pub(super) others: OtherHosts,
+    pub(super) others: Arc<OtherHosts>,
     /// The address of the registry's API, with a slash at its end.
     pub(super) base: Url,
     /// The registry as users write it.
@@ -51,11 +51,13 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Connects to the repository of `endpoint` and finds out how its registry authenticates.
+    /// Connects to the repository of `endpoint` and finds out how its registry authenticates, which
+    /// sends clients to the hosts `others`.
     pub(super) async fn connect(
         endpoint: &Endpoint,
+        others: Arc<OtherHosts>,
         options: &RegistryOptions,
-        settings: Arc<Mirrors>,
+        settings: &Mirrors,
         notices: Arc<Notices>,
     ) -> Result<Self, RegistryError> {
         let reference = &endpoint.reference;
@@ -74,7 +76,7 @@ impl Client {
         let Connection { host, base, challenge } = connection;
         Ok(Self {
             own: Arc::new(host),
-            others: OtherHosts::new(endpoint, settings, options.timeout),
+            others,
             base,
             registry: reference.registry().to_owned(),
             repository: reference.repository().to_owned(),

@@ -40,10 +40,11 @@ pub(super) async fn connect(
     };
     // The flag is about the registry that the user named.
     let has_flag = options.plain_http && !is_mirror;
-    let Tls { config, has_authorities } = tls::config(name, *is_insecure)?;
+    let tls = Tls::of_registry(name)?;
+    let config = tls.config(*is_insecure)?;
     let remedies = Remedies {
         folder: tls::folder(name),
-        has_authorities,
+        has_authorities: tls.has_authorities(),
         plain_http_helps: !options.plain_http && !is_mirror,
     };
     let within = |connect_timeout| {

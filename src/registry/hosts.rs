@@ -63,8 +63,10 @@ pub(super) fn client(
 /// the registry's authorities count: who can pass for the registry with their help can name any
 /// token server. `insecure` does not count: the way to another host is another one.
 pub(super) struct OtherHosts {
-    /// The registry that sends clients.
-    registry: Endpoint,
+    /// The registry that sends clients, by name and host.
+    registry: String,
+    host: String,
+    is_insecure: bool,
     settings: Arc<Mirrors>,
     timeout: Duration,
     /// Those that were needed, by name.
@@ -73,7 +75,21 @@ pub(super) struct OtherHosts {
 
 impl OtherHosts {
     pub(super) fn new(registry: &Endpoint, settings: Arc<Mirrors>, timeout: Duration) -> Self {
-        Self { registry: registry.clone(), settings, timeout, found: Mutex::default() }
+        let Endpoint { reference, is_insecure, .. } = registry;
+        Self {
+            registry: reference.registry().to_owned(),
+            host: reference.host().to_owned(),
+            is_insecure: *is_insecure,
+            settings,
+            timeout,
+            found: Mutex::default(),
+        }
+    }
+
+    /// Whether these are the hosts to which the registry of `endpoint` sends clients.
+    pub(super) fn are_of(&self, endpoint: &Endpoint) -> bool {
+        let Endpoint { reference, is_insecure, .. } = endpoint;
+        self.registry == reference.registry() && self.is_insecure == *is_insecure
     }
 
     /// The host of `url`.
@@ -96,25 +112,23 @@ impl OtherHosts {
 
     /// Whether `name` is the host of an insecure registry, with any port.
     fn is_insecure_registry(&self, name: &str) -> bool {
-        let Endpoint { reference, is_insecure, .. } = &self.registry;
-        *is_insecure && host_name(reference.host()) == host_name(name)
+        self.is_insecure && host_name(&self.host) == host_name(name)
     }
 
     fn connect(&self, name: &str) -> Result<Host, RegistryError> {
-        let same_host = self.is_insecure_registry(name);
-        let registry = self.registry.reference.registry();
-        let Tls { config, has_authorities } = tls::config_of_other(name, registry, same_host)?;
-        let folder = tls::folder(name);
-        let remedies = Remedies { folder, has_authorities, plain_http_helps: false };
-        let client = |config| {
-            let client = client(name, config, self.timeout);
+        let tls = Tls::of_other(name, &self.registry)?;
+        let remedies = Remedies {
+            folder: tls::folder(name),
+            has_authorities: tls.has_authorities(),
+            plain_http_helps: false,
+        };
+        let client = |is_insecure| {
+            let client = client(name, tls.config(is_insecure)?, self.timeout);
             client.map_err(|error| remedies.unreachable(name, error))
         };
-        let unverified = match self.settings.is_insecure(name) {
-            true => Some(client(tls::config_of_other(name, registry, true)?.config)?),
-            false => None,
-        };
-        Ok(Host { http: client(config)?, unverified, remedies })
+        let http = client(self.is_insecure_registry(name))?;
+        let unverified = self.settings.is_insecure(name).then(|| client(true)).transpose()?;
+        Ok(Host { http, unverified, remedies })
     }
 }
 

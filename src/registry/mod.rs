@@ -68,6 +68,7 @@ pub use secret::{Credentials, Secret};
 use crate::image::RemoteReference;
 use client::Client;
 use endpoint::Endpoint;
+use hosts::OtherHosts;
 use known::KnownRepositories;
 use mirrors::Mirrors;
 use notices::Notices;
@@ -183,8 +184,14 @@ impl Registries {
         if let Some(client) = clients.get(&key) {
             return Ok(Arc::clone(client));
         }
-        let (settings, notices) = (Arc::clone(self.mirrors()?), Arc::clone(&self.0.notices));
-        let client = Client::connect(endpoint, &self.0.options, settings, notices).await?;
+        let (settings, options) = (self.mirrors()?, &self.0.options);
+        let mut known = clients.values().map(|client| &client.others);
+        let others = known.find(|others| others.are_of(endpoint)).cloned();
+        let others = others.unwrap_or_else(|| {
+            Arc::new(OtherHosts::new(endpoint, Arc::clone(settings), options.timeout))
+        });
+        let notices = Arc::clone(&self.0.notices);
+        let client = Client::connect(endpoint, others, options, settings, notices).await?;
         let client = Arc::new(client);
         clients.insert(key, Arc::clone(&client));
         Ok(client)

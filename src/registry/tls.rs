@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::ResolvesClientCert;
-use rustls::crypto::ring;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, RootCertStore, SignatureScheme};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, DistinguishedName, RootCertStore, SignatureScheme};
+use webpki::EndEntityCert;
 
 use super::RegistryError;
 use super::mirrors::{is_absent, user_file};
@@ -38,11 +39,14 @@ pub(super) fn folder(name: &str) -> PathBuf {
     folders().swap_remove(0).join(name)
 }
 
-/// The certificates for one registry.
+/// A certificate with those that issued it, and its key.
+type ClientCertificate = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// The files with certificates for one registry.
 #[derive(Debug, Default)]
 struct Certificates {
     authorities: Vec<CertificateDer<'static>>,
-    client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    client: Option<ClientCertificate>,
 }
 
 impl Certificates {
@@ -105,91 +109,109 @@ fn failed(path: &Path, problem: impl ToString) -> RegistryError {
     RegistryError::Certificate { path: path.to_owned(), problem: problem.to_string() }
 }
 
-/// TLS with a registry.
+/// The certificates for connections to one host.
 pub(super) struct Tls {
-    pub(super) config: ClientConfig,
-    /// Whether there are any authorities.
-    pub(super) has_authorities: bool,
+    /// The name that users give the host.
+    name: String,
+    authorities: Vec<CertificateDer<'static>>,
+    /// These authorities, and those of this computer.
+    roots: RootCertStore,
+    client: Option<Arc<dyn ResolvesClientCert>>,
+    provider: Arc<CryptoProvider>,
 }
 
-/// The TLS settings for the registry that users call `name`: the host's authorities, and the
-/// certificates for this registry. With `is_insecure`, any certificate is accepted.
-pub(super) fn config(name: &str, is_insecure: bool) -> Result<Tls, RegistryError> {
-    Certificates::read(name)?.config(name, is_insecure)
-}
-
-/// The TLS settings for the host `name`, to which `registry` sends clients: as if it were a
-/// registry, and with the authorities of `registry`. The client certificate for `registry` is only
-/// for a host without one of its own that asks for certificates of the same authority.
-pub(super) fn config_of_other(
-    name: &str,
-    registry: &str,
-    is_insecure: bool,
-) -> Result<Tls, RegistryError> {
-    let mut own = Certificates::read(name)?;
-    let Certificates { authorities, client } = Certificates::read(registry)?;
-    own.authorities.extend(authorities);
-    let is_known = own.client.is_some();
-    let mut tls = own.config(name, is_insecure)?;
-    if let (false, Some((chain, key))) = (is_known, client) {
-        let key = CertifiedKey::from_der(chain, key, tls.config.crypto_provider());
-        let key = key.map_err(|error| failed(Path::new(registry), error))?;
-        tls.config.client_auth_cert_resolver = Arc::new(IfAsked(Arc::new(key)));
+impl Tls {
+    /// For the registry that users call `name`: the authorities of this computer, and the
+    /// certificates for this registry.
+    pub(super) fn of_registry(name: &str) -> Result<Self, RegistryError> {
+        let Certificates { authorities, client } = Certificates::read(name)?;
+        let mut tls = Self::new(name, authorities)?;
+        if let Some(client) = client {
+            let key = tls.key(name, client)?;
+            tls.client = Some(Arc::new(SingleCertAndKey::from(key)));
+        }
+        Ok(tls)
     }
-    Ok(tls)
-}
 
-impl Certificates {
-    /// The TLS settings for the host `name` with these certificates.
-    fn config(self, name: &str, is_insecure: bool) -> Result<Tls, RegistryError> {
-        let unusable = |error: &dyn std::error::Error| failed(Path::new(name), error);
+    /// For the host `name`, to which `registry` sends clients: as if it were a registry, and with
+    /// the authorities of `registry`. The client certificate for `registry` is only for a host
+    /// without one of its own, unless that asks for those of other authorities.
+    pub(super) fn of_other(name: &str, registry: &str) -> Result<Self, RegistryError> {
+        let (own, other) = (Certificates::read(name)?, Certificates::read(registry)?);
+        let mut tls = Self::new(name, [own.authorities, other.authorities].concat())?;
+        tls.client = match (own.client, other.client) {
+            (Some(own), _) => Some(Arc::new(SingleCertAndKey::from(tls.key(name, own)?))),
+            (None, Some(other)) => Some(Arc::new(IfAsked(Arc::new(tls.key(registry, other)?)))),
+            (None, None) => None,
+        };
+        Ok(tls)
+    }
+
+    fn new(name: &str, authorities: Vec<CertificateDer<'static>>) -> Result<Self, RegistryError> {
         let mut roots = RootCertStore::empty();
         // Some files of a host's authorities may be unreadable; the others count.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        for authority in &self.authorities {
-            roots.add(authority.clone()).map_err(|error| unusable(&error))?;
+        for authority in &authorities {
+            roots.add(authority.clone()).map_err(|error| failed(Path::new(name), error))?;
         }
-        let has_authorities = !roots.is_empty();
         let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        Ok(Self { name: name.to_owned(), authorities, roots, client: None, provider })
+    }
+
+    /// The client certificate for the registry `name`.
+    fn key(&self, name: &str, client: ClientCertificate) -> Result<CertifiedKey, RegistryError> {
+        let (chain, key) = client;
+        let key = CertifiedKey::from_der(chain, key, &self.provider);
+        key.map_err(|error| failed(Path::new(name), format!("client certificate: {error}")))
+    }
+
+    /// Whether there are any authorities.
+    pub(super) fn has_authorities(&self) -> bool {
+        !self.roots.is_empty()
+    }
+
+    /// The settings of connections. With `is_insecure`, any certificate is accepted.
+    pub(super) fn config(&self, is_insecure: bool) -> Result<ClientConfig, RegistryError> {
+        let unusable = |error: &dyn std::error::Error| failed(Path::new(&self.name), error);
+        let provider = || Arc::clone(&self.provider);
+        let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable(&error))?;
         let builder = match (is_insecure, self.authorities.is_empty()) {
             (true, _) => builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider))),
+                .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider()))),
             // A host without authorities, such as the sandbox of a Nix build, can use plain HTTP.
-            (false, true) => builder.with_root_certificates(roots),
+            (false, true) => builder.with_root_certificates(self.roots.clone()),
             (false, false) => {
-                let verifier = OwnCertificate::new(roots, self.authorities, provider);
+                let (roots, authorities) = (self.roots.clone(), self.authorities.clone());
+                let verifier = OwnCertificate::new(roots, authorities, provider());
                 let verifier = verifier.map_err(|error| unusable(&error))?;
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
             }
         };
-        let config = match self.client {
-            Some((chain, key)) => builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| failed(Path::new(name), format!("client certificate: {error}")))?,
+        Ok(match &self.client {
+            Some(client) => builder.with_client_cert_resolver(Arc::clone(client)),
             None => builder.with_no_client_auth(),
-        };
-        Ok(Tls { config, has_authorities })
+        })
     }
 }
 
-/// A client certificate for servers that name the authority that issued it among those that they
-/// accept. Programs in Go, such as Docker and Podman, present it to no others either.
+/// A client certificate for servers that accept any authority, or name one that issued a part of
+/// its chain. As in Go, whose programs are Docker and Podman, it is for no others
+/// (`CertificateRequestInfo.SupportsCertificate`; RFC 8446, sections 4.2.4 and 4.3.2).
 #[derive(Debug)]
 struct IfAsked(Arc<CertifiedKey>);
 
 impl ResolvesClientCert for IfAsked {
     fn resolve(&self, authorities: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        // A certificate contains its issuer's name in the encoding in which servers send it.
-        let is_issuer = |name: &&[u8]| {
-            let has_it =
-                |one: &CertificateDer<'_>| one.windows(name.len()).any(|part| part == *name);
-            !name.is_empty() && self.0.cert.iter().any(has_it)
+        let is_issued = |certificate: &CertificateDer<'_>| {
+            let Ok(certificate) = EndEntityCert::try_from(certificate) else { return false };
+            let issuer = DistinguishedName::in_sequence(certificate.issuer());
+            authorities.contains(&issuer.as_ref())
         };
-        authorities.iter().any(is_issuer).then(|| Arc::clone(&self.0))
+        let is_accepted = authorities.is_empty() || self.0.cert.iter().any(is_issued);
+        is_accepted.then(|| Arc::clone(&self.0))
     }
 
     fn has_certs(&self) -> bool {

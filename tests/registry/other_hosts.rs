@@ -8,7 +8,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{DistinguishedName, RootCertStore, ServerConfig};
 use serde_json::json;
 
 use crate::lab::{Lab, Run};
@@ -32,21 +32,24 @@ fn certificate(lab: &Lab, name: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(lab.path(format!("{name}.crt"))).unwrap()
 }
 
+/// The authorities that a server names when it asks for a client certificate.
+type Names = Vec<DistinguishedName>;
+
 /// A server with the certificate `name`. With `asks`, it asks for a certificate of the authority
-/// `client-ca`, which the client need not have.
+/// `client-ca`, which the client need not have, and names these authorities.
 fn server(
     lab: &Lab,
     name: &str,
-    asks: bool,
+    asks: Option<Names>,
     handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
 ) -> Server {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
     let builder = builder.with_safe_default_protocol_versions().unwrap();
-    let builder = if asks {
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate(lab, "client-ca")).unwrap();
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let builder = if let Some(names) = asks {
+        let roots = Arc::new(client_authorities(lab));
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+        let verifier = verifier.clear_root_hint_subjects().add_root_hint_subjects(names);
         builder.with_client_cert_verifier(verifier.allow_unauthenticated().build().unwrap())
     } else {
         builder.with_no_client_auth()
@@ -54,6 +57,12 @@ fn server(
     let key = PrivateKeyDer::from_pem_file(lab.path(format!("{name}.key"))).unwrap();
     let config = builder.with_single_cert(vec![certificate(lab, name)], key).unwrap();
     Server::with_tls(config, handler)
+}
+
+fn client_authorities(lab: &Lab) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate(lab, "client-ca")).unwrap();
+    roots
 }
 
 /// The name of `server` that differs from that of the registry.
@@ -64,7 +73,7 @@ fn other(server: &Server) -> String {
 /// A registry that sends clients to `storage` for everything.
 fn redirecting(lab: &Lab, storage: &Server) -> Server {
     let place = format!("https://{}/x", other(storage));
-    server(lab, "registry", false, move |request| match request.target.as_str() {
+    server(lab, "registry", None, move |request| match request.target.as_str() {
         "/v2/" => Reply::new(200, &[], ""),
         _ => Reply::new(307, &[("Location", &place)], ""),
     })
@@ -73,14 +82,14 @@ fn redirecting(lab: &Lab, storage: &Server) -> Server {
 /// A registry that sends clients to the token server `tokens`.
 fn asking(lab: &Lab, tokens: &Server) -> Server {
     let challenge = format!("Bearer realm=\"https://{}/token\"", other(tokens));
-    server(lab, "registry", false, move |request| match request.header("authorization") {
+    server(lab, "registry", None, move |request| match request.header("authorization") {
         Some("Bearer good") => Reply::new(404, &[], REACHED),
         _ => Reply::new(401, &[("WWW-Authenticate", &challenge)], ""),
     })
 }
 
 /// A token server with the certificate `other`.
-fn tokens(lab: &Lab, asks: bool) -> Server {
+fn tokens(lab: &Lab, asks: Option<Names>) -> Server {
     server(lab, "other", asks, |_| Reply::new(200, &[], r#"{"token": "good"}"#))
 }
 
@@ -134,8 +143,8 @@ fn refuses(lab: &Lab, registry: &Server, host: &Server) {
 #[test]
 fn other_hosts_have_authorities_of_their_own_or_those_of_the_registry() {
     let lab = lab();
-    let storage = server(&lab, "other", false, |_| Reply::new(404, &[], REACHED));
-    let tokens = tokens(&lab, false);
+    let storage = server(&lab, "other", None, |_| Reply::new(404, &[], REACHED));
+    let tokens = tokens(&lab, None);
     for (host, registry) in
         [(&storage, redirecting(&lab, &storage)), (&tokens, asking(&lab, &tokens))]
     {
@@ -154,8 +163,8 @@ fn other_hosts_have_authorities_of_their_own_or_those_of_the_registry() {
 #[test]
 fn an_insecure_registry_does_not_make_other_hosts_insecure() {
     let lab = lab();
-    let storage = server(&lab, "other", false, |_| Reply::new(404, &[], REACHED));
-    let tokens = tokens(&lab, false);
+    let storage = server(&lab, "other", None, |_| Reply::new(404, &[], REACHED));
+    let tokens = tokens(&lab, None);
     for (host, registry) in
         [(&storage, redirecting(&lab, &storage)), (&tokens, asking(&lab, &tokens))]
     {
@@ -170,7 +179,7 @@ fn an_insecure_registry_does_not_make_other_hosts_insecure() {
 #[test]
 fn credentials_go_to_other_hosts_only_if_their_certificate_is_verified() {
     let lab = lab();
-    let tokens = tokens(&lab, false);
+    let tokens = tokens(&lab, None);
     let registry = asking(&lab, &tokens);
     insecure(&lab, &[registry.address.to_string(), other(&tokens)]);
     for entry in [json!({ "auth": "YTpi" }), json!({ "identitytoken": "secret" })] {
@@ -187,10 +196,10 @@ fn credentials_go_to_other_hosts_only_if_their_certificate_is_verified() {
 #[test]
 fn a_token_server_on_another_port_of_an_insecure_registry_is_insecure_too() {
     let lab = lab();
-    let tokens = tokens(&lab, false);
+    let tokens = tokens(&lab, None);
     let challenge = format!("Bearer realm=\"https://{}/token\"", tokens.address);
     let registry =
-        server(&lab, "registry", false, move |request| match request.header("authorization") {
+        server(&lab, "registry", None, move |request| match request.header("authorization") {
             Some("Bearer good") => Reply::new(404, &[], REACHED),
             _ => Reply::new(401, &[("WWW-Authenticate", &challenge)], ""),
         });
@@ -205,14 +214,22 @@ fn a_client_certificate_is_for_hosts_that_have_it_or_ask_for_its_authority() {
     let key_and_certificate = |name: &str| {
         [(format!("{name}.crt"), "client.cert"), (format!("{name}.key"), "client.key")]
     };
-    for (own, of_registry, is_presented) in [
-        (Some("client"), None, true),
-        (None, Some("client"), true),
+    let authority = client_authorities(&lab).subjects();
+    let [whole] = &*authority else { panic!("{authority:?}") };
+    let whole = whole.as_ref();
+    // The beginning and the end of the name, as they are in the certificate.
+    let parts = [&whole[..1], &whole[4..]].map(|part| DistinguishedName::from(part.to_vec()));
+    for (own, of_registry, names, is_presented) in [
+        (Some("client"), None, &*authority, true),
+        (None, Some("client"), &authority, true),
+        // Any authority is accepted (RFC 8446, section 4.3.2).
+        (None, Some("client"), &[], true),
+        (None, Some("client"), &parts, false),
         // It is that of another authority.
-        (None, Some("registry"), false),
-        (None, None, false),
+        (None, Some("registry"), &authority, false),
+        (None, None, &authority, false),
     ] {
-        let tokens = tokens(&lab, true);
+        let tokens = tokens(&lab, Some(names.to_vec()));
         let registry = asking(&lab, &tokens);
         let name = registry.address.to_string();
         trust(&lab, &name, &[("registry-ca.crt", "ca.crt"), ("other-ca.crt", "other.crt")]);
@@ -223,6 +240,6 @@ fn a_client_certificate_is_for_hosts_that_have_it_or_ask_for_its_authority() {
         }
         reaches(&lab, &registry);
         let presented = tokens.requests()[0].header("client-certificate").is_some();
-        assert_eq!(presented, is_presented, "{own:?} {of_registry:?}");
+        assert_eq!(presented, is_presented, "{own:?} {of_registry:?} {names:?}");
     }
 }
