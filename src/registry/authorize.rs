@@ -168,17 +168,34 @@ impl Client {
         let url = url.ok_or_else(|| {
             self.protocol(format!("its token server is {}, not an address", text::quote(realm)))
         })?;
-        let host = url.host_str().unwrap_or_default();
         match (self.base.scheme(), url.scheme()) {
             (_, "https") => Ok(url),
-            ("http", "http") if is_loopback(host) || self.allows_plain_http => Ok(url),
-            ("http", "http") if self.others.may_lack_tls(&url) => Ok(url),
-            ("http", "http") => Err(self.protocol(format!(
-                "its token server {} uses no TLS; pass --plain-http to allow that, or set insecure \
-                 = true for this host in registries.conf",
-                text::quote(host)
-            ))),
+            ("http", "http") if self.may_lack_tls(&url) => Ok(url),
+            ("http", "http") => {
+                let host = text::quote(url.host_str().unwrap_or_default());
+                let hint = match (&self.credentials, self.own.remedies.plain_http_helps) {
+                    (None, true) => {
+                        "; pass --plain-http to allow that, or set insecure = true for this host \
+                         in registries.conf"
+                    }
+                    (None, false) => "; set insecure = true for this host in registries.conf",
+                    (Some(_), true) => {
+                        ", so it gets no credentials; pass --plain-http to allow that"
+                    }
+                    (Some(_), false) => ", so it gets no credentials",
+                };
+                Err(self.protocol(format!("its token server {host} uses no TLS{hint}")))
+            }
             _ => Err(self.protocol("its token server uses no TLS, but the registry does")),
         }
+    }
+
+    /// Whether the token server at `url` may do without TLS. If it gets credentials, that the
+    /// user's settings call it insecure is not enough: its certificate would have to be verified.
+    fn may_lack_tls(&self, url: &Url) -> bool {
+        is_loopback(url.host_str().unwrap_or_default())
+            || self.allows_plain_http
+            || url.host() == self.base.host()
+            || (self.credentials.is_none() && self.others.may_lack_tls(url))
     }
 }

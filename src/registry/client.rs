@@ -27,7 +27,7 @@ pub(super) const REDIRECTS_MAX: usize = 5;
 /// A client for one repository.
 pub(super) struct Client {
     /// The registry's host.
-    own: Arc<Host>,
+    pub(super) own: Arc<Host>,
     pub(super) others: Arc<OtherHosts>,
     /// The address of the registry's API, with a slash at its end.
     pub(super) base: Url,

@@ -160,11 +160,40 @@ fn a_password_goes_without_tls_to_token_servers_of_other_hosts_only_if_the_user_
     login(&lab, &registry);
     let run = pull(&lab, &registry);
     assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
-    let expected =
-        "its token server \"tokens.invalid\" uses no TLS; pass --plain-http to allow that";
+    let expected = "its token server \"tokens.invalid\" uses no TLS, so it gets no credentials; \
+                    pass --plain-http to allow that";
     assert!(run.stderr().contains(expected), "{}", run.stderr());
     let image = format!("{}/my/app:1", registry.address);
     let allowed = seatrial(&lab, ["pull", &image, "-o", "x.tar", "--plain-http"]);
     assert!(allowed.stderr().contains("failed to reach"), "{}", allowed.stderr());
     assert!(allowed.stderr().contains("(at tokens.invalid)"), "{}", allowed.stderr());
+}
+
+#[test]
+fn an_insecure_token_server_of_another_host_without_tls_gets_requests_but_no_credentials() {
+    let lab = Lab::new();
+    // It is reached through a proxy, which is the only one that knows the name.
+    let tokens = Server::start(|_| Reply::new(403, &[], r#"{"message": "REACHED"}"#));
+    let registry = with_tokens("http://tokens.invalid/token");
+    let rule = "[[registry]]\nlocation = 'tokens.invalid'\ninsecure = true\n";
+    lab.file("home/.config/containers/registries.conf", rule);
+    let image = format!("{}/my/app:1", registry.address);
+    let pull = |more: &[&str]| {
+        let mut pull = command(&lab, [&["pull", &*image, "-o", "x.tar"], more].concat());
+        pull.env("http_proxy", format!("http://{}", tokens.address)).env_remove("NO_PROXY");
+        Run::of(pull)
+    };
+    assert!(pull(&[]).stderr().contains("REACHED"));
+    let requests = tokens.requests();
+    assert!(requests[0].target.starts_with("http://tokens.invalid/token?"), "{requests:?}");
+    for entry in [json!({ "auth": "YTpi" }), json!({ "identitytoken": "hunter2" })] {
+        let auths = json!({ "auths": { registry.address.to_string(): entry } });
+        lab.file("home/.docker/config.json", auths.to_string());
+        let run = pull(&[]);
+        assert!(run.stderr().contains("so it gets no credentials"), "{}", run.stderr());
+        assert_eq!(tokens.requests().len(), requests.len(), "nothing is sent");
+    }
+    login(&lab, &registry);
+    assert!(pull(&["--plain-http"]).stderr().contains("REACHED"));
+    assert!(tokens.requests().last().unwrap().header("authorization").is_some());
 }
