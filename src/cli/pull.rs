@@ -11,12 +11,11 @@ use super::summary;
 use crate::archive::docker;
 use crate::archive::oci::{self, LayoutTar};
 use crate::archive::verify::VerifiedLayer;
-use crate::build::BuildError;
 use crate::build::output::OutputFile;
 use crate::build::output::is_stream;
 use crate::image::reference::familiar;
 use crate::image::{Digest, Name, Platform, Reference, RemoteReference, Summary, Tag};
-use crate::registry::{Registries, RegistryError, RemoteImage};
+use crate::registry::{Registries, RemoteImage};
 use crate::text;
 
 /// Writes an image of a registry into an archive
@@ -85,36 +84,7 @@ fn source(text: &str) -> Result<RemoteReference, String> {
     parse_reference(text, &format!("{text} docker-archive:FILE"))
 }
 
-/// Adds to an error that Docker Hub cannot be reached, which may be meant by mistake, that
-/// `reference` is an image there.
-pub(super) fn with_default_registry(
-    error: anyhow::Error,
-    reference: Option<&RemoteReference>,
-) -> anyhow::Error {
-    let reference = reference.filter(|reference| reference.host() != reference.registry());
-    let error = match error.downcast() {
-        Ok(BuildError::Registry(error)) => error.into(),
-        Ok(error) => error.into(),
-        Err(error) => error,
-    };
-    match (error.downcast(), reference) {
-        (Ok(RegistryError::Unreachable { registry, hint, source }), Some(reference)) => {
-            let hint = format!(
-                "{hint} (for {reference}; a REFERENCE in another registry begins with the \
-                 registry and a slash)"
-            );
-            RegistryError::Unreachable { registry, hint, source }.into()
-        }
-        (Ok(error), _) => error.into(),
-        (Err(error), _) => error,
-    }
-}
-
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    pull(args).map_err(|error| with_default_registry(error, Some(&args.reference)))
-}
-
-fn pull(args: &Args) -> anyhow::Result<()> {
     if args.output == Path::new("-") || is_stream(&args.output) {
         return Err(UsageError("pull writes a file; name one with -o FILE").into());
     }

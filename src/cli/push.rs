@@ -11,7 +11,7 @@ use super::exit::UsageError;
 use super::images::location;
 use super::output::prepare_and_note;
 use super::progress::BuildProgress;
-use super::pull::{parse_reference, with_default_registry};
+use super::pull::parse_reference;
 use super::sbom::FormatArg;
 use super::streams::{messages, pretty_json, stdout};
 use crate::build::{self, Overrides, Recipe};
@@ -96,10 +96,10 @@ impl Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let naming = "--name and --tag are only for recipes; name a REFERENCE";
     let report = match args.source.recipe(naming)? {
-        Some(recipe) => push_recipe(args, &recipe),
-        None => push_image(args),
+        Some(recipe) => push_recipe(args, &recipe)?,
+        None => push_image(args)?,
     };
-    print(args, &report.map_err(|error| with_default_registry(error, args.references.first()))?)
+    print(args, &report)
 }
 
 fn push_recipe(args: &Args, recipe: &RecipeArgs) -> anyhow::Result<PushReport> {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use rustls::CertificateError as Problem;
 
 use super::RegistryError;
+use crate::image::RemoteReference;
 use crate::own_certificate::is_marked_as_authority;
 use crate::text;
 
@@ -19,13 +20,21 @@ pub(super) struct Remedies {
     pub(super) has_authorities: bool,
     /// Whether `--plain-http` would allow connections without TLS.
     pub(super) plain_http_helps: bool,
+    /// The image in the default registry, which may be meant by mistake.
+    pub(super) in_default_registry: Option<RemoteReference>,
 }
 
 impl Remedies {
     /// The error of a request to `place` that got no answer.
     pub(super) fn unreachable(&self, place: &str, error: reqwest::Error) -> RegistryError {
         let proxy = proxy(&error).map(|proxy| format!(" through the proxy {proxy}"));
-        let hint = proxy.unwrap_or_else(|| self.hint(&error));
+        let mut hint = proxy.unwrap_or_else(|| self.hint(&error));
+        if let Some(image) = &self.in_default_registry {
+            hint += &format!(
+                " (for {image}; the name of an image in another registry begins with the registry \
+                 and a slash)"
+            );
+        }
         // The address is known, and a query could have a secret.
         let source = Box::new(error.without_url());
         RegistryError::Unreachable { registry: place.to_owned(), hint, source }

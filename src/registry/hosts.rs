@@ -121,6 +121,7 @@ impl OtherHosts {
             folder: tls::folder(name),
             has_authorities: tls.has_authorities(),
             plain_http_helps: false,
+            in_default_registry: None,
         };
         let client = |is_insecure| {
             let client = client(name, tls.config(is_insecure)?, self.timeout);

@@ -60,8 +60,21 @@ fn a_reference_to_docker_hub_by_mistake_is_named_with_its_registry() {
         command.env("HTTPS_PROXY", "http://127.0.0.1:1").env_remove("NO_PROXY");
         let run = Run::of(command);
         assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
-        let expected = format!("(for {reference}; a REFERENCE in another registry begins with");
+        let expected =
+            format!("docker.io through the proxy 127.0.0.1:1 (for {reference}; the name of an ");
         assert!(run.stderr().contains(&expected), "{}", run.stderr());
+    }
+}
+
+#[test]
+fn docker_hub_is_not_named_if_another_registry_cannot_be_reached() {
+    let lab = Lab::new();
+    lab.file("app.toml", "name = 'x'\ntag = '1'\nfrom_image = 'docker://localhost:1/base'\n");
+    for arguments in [&["push", "app.toml", "me/app"][..], &["pull", "localhost:1/a", "-o", "x"]] {
+        let run = seatrial(&lab, arguments);
+        assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
+        assert!(run.stderr().contains("reach the registry localhost:1: "), "{}", run.stderr());
+        assert!(!run.stderr().contains("docker.io"), "{}", run.stderr());
     }
 }
 
