@@ -196,13 +196,19 @@ impl Container {
     }
 
     /// Returns a tar of at most `limit` bytes, whose first entry is the file at `path` in the
-    /// container; `None` if the file does not exist.
+    /// container; `None` if the file does not exist. If it is a symlink, its target is returned
+    /// with `follow`, and itself without.
     ///
     /// # Errors
-    /// If the request fails, or the engine has no Docker API.
-    pub async fn copy_out(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, EngineError> {
+    /// If the request fails, symlinks form a loop, or the engine has no Docker API.
+    pub async fn copy_out(
+        &self,
+        path: &str,
+        follow: bool,
+        limit: usize,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
         match self {
-            Self::Docker(container) => container.copy_out(path, limit).await,
+            Self::Docker(container) => container.copy_out(path, follow, limit).await,
             Self::Cri(_) => Err(EngineError::Unsupported(limits::FILES)),
         }
     }

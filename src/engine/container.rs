@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use bollard::errors::Error::{
-    DockerContainerWaitError, DockerResponseServerError, RequestTimeoutError,
-};
+use bollard::errors::Error::{DockerContainerWaitError, RequestTimeoutError};
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptions, DownloadFromContainerOptionsBuilder,
-    InspectContainerOptions, KillContainerOptionsBuilder, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, StopContainerOptionsBuilder, UploadToContainerOptionsBuilder,
-    WaitContainerOptions,
+    AttachContainerOptionsBuilder, CreateContainerOptions, InspectContainerOptions,
+    KillContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    StopContainerOptionsBuilder, UploadToContainerOptionsBuilder, WaitContainerOptions,
 };
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
@@ -128,29 +125,6 @@ impl DockerContainer {
         let uploaded = self.docker.api().upload_to_container(self.id(), Some(options), body);
         let copied = uploaded.await.map_err(api("copy files into the container"));
         copied.map_err(EngineError::into_start_error)
-    }
-
-    /// Returns a tar whose first entry is the file at `path`, or `None` if there is no file. It has
-    /// `limit` bytes at most; the rest is left out.
-    ///
-    /// # Errors
-    /// If the request fails.
-    pub async fn copy_out(&self, path: &str, limit: usize) -> Result<Option<Vec<u8>>, EngineError> {
-        let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
-        let mut chunks = self.docker.api().download_from_container(&self.id, Some(options));
-        let mut archive = Vec::new();
-        while let Some(chunk) = chunks.next().await {
-            match chunk {
-                Ok(chunk) => archive.extend_from_slice(&chunk),
-                Err(DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
-                Err(error) => return Err(api("copy a file out of the container")(error)),
-            }
-            if archive.len() > limit {
-                archive.truncate(limit);
-                break;
-            }
-        }
-        Ok(Some(archive))
     }
 
     /// Sends a signal, such as `SIGHUP`, to the container's command.

@@ -9,6 +9,7 @@ mod any_container;
 mod clock;
 mod commit;
 mod container;
+mod copied;
 mod cri;
 mod docker;
 mod docker_connection;

@@ -155,13 +155,14 @@ impl<'d> Container<'d> {
     }
 
     /// Returns the content of the file at `path`, an absolute path in the container; `None` if it
-    /// does not exist.
+    /// does not exist. Symlinks are followed.
     ///
     /// # Errors
     /// If it is not a regular file, is larger than 256 MiB, or the engine cannot read files of a
     /// container.
     pub async fn copy_out(&self, path: &str) -> Result<Option<Vec<u8>>, HarnessError> {
-        let Some(archive) = self.container.copy_out(path, FILE_MAX + HEADERS_MAX).await? else {
+        let Some(archive) = self.container.copy_out(path, true, FILE_MAX + HEADERS_MAX).await?
+        else {
             return Ok(None);
         };
         let read = || -> std::io::Result<Vec<u8>> {

@@ -71,7 +71,9 @@ name = "has links"
 ready.log = "started"
 container.user = "0"
 container.shell = """
-busybox ln -s www /web; busybox ln -s /web/index.html /page; echo started; exec sleep 999"""
+busybox ln -s www /web; busybox ln -s /web/index.html /page; busybox ln -s absent /nowhere
+busybox mkdir /www/deep; busybox ln -s ../index.html /www/deep/page; busybox ln -s www/deep /deep
+echo started; exec sleep 999"""
 [[service.file]]
 path = "/bin/sh"
 type = "symlink"
@@ -89,6 +91,18 @@ content = "<h1>ahoy</h1>\n"
 path = "/page"
 follow = true
 content = "<h1>ahoy</h1>\n"
+[[service.file]]
+path = "/deep/page"
+follow = true
+content = "<h1>ahoy</h1>\n"
+[[service.file]]
+path = "/nowhere"
+type = "symlink"
+target = "absent"
+[[service.file]]
+path = "/nowhere"
+follow = true
+exists = false
 [[service.file]]
 path = "/bin/sh"
 target = "dash"

@@ -14,8 +14,6 @@ use crate::harness::HarnessError;
 
 /// The most bytes of a file with its header.
 const ARCHIVE_MAX: usize = CONTENT_MAX as usize + (1 << 20);
-/// The most symlinks that are followed, as on Linux.
-const LINKS_MAX: usize = 40;
 
 impl Service<'_> {
     pub(super) async fn check_file(
@@ -30,25 +28,13 @@ impl Service<'_> {
     }
 
     async fn file(&self, path: &str, follow: bool) -> Result<Option<FileInfo>, HarnessError> {
-        let mut path = path.to_owned();
-        for _ in 0..LINKS_MAX {
-            let Some(archive) = self.container.copy_out(&path, ARCHIVE_MAX).await? else {
-                return Ok(None);
-            };
-            let file = first_entry(&archive).map_err(|error| {
-                EngineError::Unexpected(format!("failed to read {path} of the container: {error}"))
-            })?;
-            if !follow || file.kind != MemberKind::Symlink {
-                return Ok(Some(file));
-            }
-            let target = String::from_utf8_lossy(&file.link).into_owned();
-            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-            path = match target.starts_with('/') {
-                true => target,
-                false => format!("{folder}/{target}"),
-            };
-        }
-        Ok(None)
+        let Some(archive) = self.container.copy_out(path, follow, ARCHIVE_MAX).await? else {
+            return Ok(None);
+        };
+        let file = first_entry(&archive).map_err(|error| {
+            EngineError::Unexpected(format!("failed to read {path} of the container: {error}"))
+        })?;
+        Ok(Some(file))
     }
 }
 
