@@ -5,20 +5,22 @@
 //! which layer by `plan`.
 
 mod account_files;
-pub(super) mod base;
+mod base;
 #[cfg(feature = "registry")]
 mod base_layers;
-pub(super) mod contents;
-pub(super) mod given_layers;
+mod closure;
+mod contents;
 mod host_store;
 #[cfg(feature = "registry")]
 pub(crate) mod lock;
 mod notices;
-pub(super) mod owners;
+mod owners;
 pub(super) mod walk;
 
 pub(super) use account_files::ImageAccounts;
-pub(super) use base::Base;
-pub(super) use contents::{Content, FinishedLayer, PlannedPath, resolved_store_dir};
+pub(super) use base::{Base, open_base};
+pub(super) use closure::{closure, graph, missing_in_base, resolved_store_dir, whole_graph};
+pub(super) use contents::{Content, FinishedLayer, PlannedPath, contents, finished_layers};
 pub(super) use host_store::HostStore;
 pub(super) use notices::Notices;
+pub(super) use owners::{planned_paths, set_owners};

@@ -22,7 +22,7 @@ pub(in crate::build) fn set_owners(
 }
 
 /// The recipe's single paths with their owners.
-pub(in crate::build) fn paths(
+pub(in crate::build) fn planned_paths(
     recipe: &Recipe,
     accounts: &ImageAccounts,
     finished: &[FinishedLayer],

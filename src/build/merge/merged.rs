@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::hard_links::{self, LinkEntries};
 use super::merged_layer::{MergedLayer, Sink};
 use super::replaced::Replaced;
 use crate::archive::ArchiveError;
@@ -11,7 +12,6 @@ use crate::archive::layer::{Layer, LayerBuilder};
 use crate::archive::tar_file::TarFile;
 use crate::archive::tree::Tree;
 use crate::build::BuildError;
-use crate::build::place::hard_links::{self, LinkEntries};
 use crate::build::place::{ImagePath, Origin, Placed, Placer, Priority, Sorted};
 use crate::build::recipe::files::ConflictRule;
 
@@ -89,8 +89,7 @@ impl<'a> Placer<'a> {
         let mut links = LinkEntries::new();
         if !self.hard_links.is_empty() {
             // The entries of links depend on others, so they are collected first.
-            let follow = |target| hard_links::follow(&self.hard_links, target).into();
-            let targets = self.hard_links.values().map(|target| follow(target)).collect();
+            let targets = self.hard_links.targets().map(Into::into).collect();
             let sink = Sink::Links(targets, LinkEntries::new());
             let found = self.pass(&sorted, attributes.clone(), sink)?;
             let Sink::Links(_, found) = found else { return Err(ArchiveError::WorkerLost.into()) };

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::hard_links::LinkEntries;
 use crate::archive::entry::{Attributes, Entry, Kind, parent_of};
 use crate::archive::tree::{DirMetadata, Node};
 use crate::build::BuildError;
-use crate::build::place::hard_links::LinkEntries;
 use crate::build::place::{ImagePath, Pass, Placed, Placer, Priority, is_within};
 
 /// The destination of merged entries.

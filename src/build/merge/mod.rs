@@ -4,6 +4,7 @@
 //! Reads nothing but what was placed, and leaves the split into layers to `plan`.
 
 mod expansions;
+mod hard_links;
 mod merged;
 mod merged_layer;
 mod replaced;

@@ -1,99 +1,50 @@
-//! Hard links: of the names of a file, the first one in a layer has its content, because a tar's
-//! reader must have made the file that a link names.
+//! The hard links that were placed.
 
 use std::collections::BTreeMap;
 
-use super::image_path::ImagePath;
-use super::placer::Placer;
-use super::sorter::Placed;
-use crate::archive::entry::{Entry, FileContent, Kind, display_path, path_order};
-use crate::build::BuildError;
+use super::image_path::{ImagePath, remove_below};
 
-/// The entries of hard links and of the files that they name, as they are in the layer, by path.
-pub(in crate::build) type LinkEntries = BTreeMap<ImagePath, Entry>;
+/// The target of each hard link, by path.
+#[derive(Debug, Default)]
+pub(in crate::build) struct HardLinks(BTreeMap<ImagePath, ImagePath>);
 
 /// The most links that lead to one another.
 const LINKS_MAX: usize = 40;
 
-/// Follows `links` from `path` to a path that is not a link.
-pub(in crate::build) fn follow<'p>(
-    links: &'p BTreeMap<ImagePath, ImagePath>,
-    path: &'p [u8],
-) -> &'p [u8] {
-    let mut path = path;
-    for _ in 0..LINKS_MAX {
-        match links.get(path) {
-            Some(target) => path = target,
-            None => break,
-        }
+impl HardLinks {
+    pub(super) fn insert(&mut self, path: ImagePath, target: ImagePath) {
+        self.0.insert(path, target);
     }
-    path
-}
 
-/// Turns `found`, which has merged entries, into those of the layer: of each file and the links to
-/// it, the first has the content, and all have the same metadata.
-pub(in crate::build) fn resolve(
-    links: &BTreeMap<ImagePath, ImagePath>,
-    found: LinkEntries,
-) -> Result<LinkEntries, BuildError> {
-    let mut names: BTreeMap<ImagePath, Vec<ImagePath>> = BTreeMap::new();
-    for entry in found.values() {
-        if let Kind::HardLink(target) = &entry.kind {
-            let target = follow(links, target);
-            names.entry(target.into()).or_default().push(entry.path.clone());
-        }
+    /// Forgets the link at `path`.
+    pub(super) fn remove(&mut self, path: &[u8]) {
+        self.0.remove(path);
     }
-    let mut resolved = LinkEntries::new();
-    for (target, mut names) in names {
-        let is_file = |entry: &&Entry| !matches!(entry.kind, Kind::Directory | Kind::HardLink(_));
-        let file = found.get(&target).filter(is_file);
-        let Some(file) = file else {
-            let (link, target) = (display_path(&names[0]), display_path(&target));
-            let problem = format!(
-                "{link} is a hard link to {target}, which is not a file of the same layer; name a \
-                 file of the contents"
-            );
-            return Err(BuildError::content(link, problem));
-        };
-        names.push(target.clone());
-        names.sort_by(|a, b| path_order(a, b));
-        let first = names[0].clone();
-        for name in names {
-            let kind = match name == first {
-                true => content(file),
-                false => Kind::HardLink(first.clone()),
-            };
-            let entry = Entry { path: name.clone(), kind, ..file.clone() };
-            resolved.insert(name, entry);
-        }
-    }
-    Ok(resolved)
-}
 
-impl Placer<'_> {
-    /// Fails if `placed` is a hard link to a file that the recipe removes. A file that it makes
-    /// there again is another one.
-    pub(in crate::build) fn check_link(&self, placed: &Placed) -> Result<(), BuildError> {
-        let Kind::HardLink(target) = &placed.entry.kind else { return Ok(()) };
-        let origin = &self.origins[placed.origin as usize];
-        let removed = self.removals.removed_of(target, placed.origin, origin);
-        removed.map_or(Ok(()), |removed| {
-            let paths = [&placed.entry.path, target, removed].map(|path| display_path(path));
-            let [link, target, removed] = paths;
-            let problem = format!(
-                "it is a hard link to {target}, which path {removed} removes; remove {link} too, \
-                 or make it a file"
-            );
-            Err(BuildError::content(link, problem))
-        })
+    /// Forgets the links at `path` and below.
+    pub(super) fn remove_all(&mut self, path: &[u8]) {
+        self.0.remove(path);
+        remove_below(&mut self.0, path);
     }
-}
 
-/// The kind of `file` for an entry with another name.
-fn content(file: &Entry) -> Kind {
-    let mut kind = file.kind.clone();
-    if let Kind::File(FileContent::Host(host)) = &mut kind {
-        host.name.get_or_insert_with(|| file.name().into());
+    pub(in crate::build) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
-    kind
+
+    /// Follows links from `path` to a path that is not a link.
+    pub(in crate::build) fn follow<'p>(&'p self, path: &'p [u8]) -> &'p [u8] {
+        let mut path = path;
+        for _ in 0..LINKS_MAX {
+            match self.0.get(path) {
+                Some(target) => path = target,
+                None => break,
+            }
+        }
+        path
+    }
+
+    /// The paths that links lead to in the end.
+    pub(in crate::build) fn targets(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.values().map(|target| self.follow(target))
+    }
 }

@@ -9,7 +9,7 @@ mod changes;
 mod contents;
 mod entry_mode;
 mod folder_contents;
-pub(super) mod hard_links;
+mod hard_links;
 mod helper_files;
 mod image_path;
 mod links;
@@ -22,6 +22,7 @@ mod tar_contents;
 mod tar_members;
 
 pub(super) use changes::Pass;
+pub(super) use hard_links::HardLinks;
 pub(super) use image_path::{ImagePath, is_below, is_within};
 pub(super) use origin::{ExpandableLink, Origin, Placement, Priority};
 pub(super) use placer::{Placer, Rules};

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::changes::Changes;
 use super::entry_mode;
+use super::hard_links::HardLinks;
 use super::image_path::{ImagePath, remove_below};
 use super::links::Links;
 use super::origin::{ExpandableLink, Origin};
@@ -88,7 +89,7 @@ pub(in crate::build) struct Placer<'a> {
     /// The tars of contents.
     pub(in crate::build) tars: Vec<TarFile>,
     /// The targets of hard links.
-    pub(in crate::build) hard_links: BTreeMap<ImagePath, ImagePath>,
+    pub(in crate::build) hard_links: HardLinks,
     /// Changes of what was placed.
     pub(in crate::build) changes: Changes<'a>,
     /// The paths of the files with accounts.
@@ -116,7 +117,7 @@ impl<'a> Placer<'a> {
             used: Vec::new(),
             pending: Vec::new(),
             tars: Vec::new(),
-            hard_links: BTreeMap::new(),
+            hard_links: HardLinks::default(),
             changes: Changes::default(),
             account_files: Vec::new(),
             removals: Removals::default(),
@@ -141,8 +142,7 @@ impl<'a> Placer<'a> {
     pub(super) fn forget_links(&mut self, path: &[u8]) {
         self.links.remove(path);
         remove_below(&mut self.links, path);
-        self.hard_links.remove(path);
-        remove_below(&mut self.hard_links, path);
+        self.hard_links.remove_all(path);
     }
 
     /// Places a directory, and returns its path after following symlinks.

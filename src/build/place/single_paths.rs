@@ -4,7 +4,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::changes::Change;
-use super::hard_links;
 use super::image_path::ImagePath;
 use super::origin::Origin;
 use super::placer::Placer;
@@ -48,7 +47,7 @@ impl<'a> Placer<'a> {
             if entry.recursive {
                 self.repeat_base_folder(&path, owner.is_some(), &mut of_base)?;
             }
-            let path = hard_links::follow(&self.hard_links, &path).into();
+            let path = self.hard_links.follow(&path).into();
             let (recursive, mode, xattrs) = (entry.recursive, entry.mode.as_ref(), &entry.xattrs);
             let owner = owner.as_ref();
             self.changes.push(Change { path, recursive, owner, mode, xattrs });

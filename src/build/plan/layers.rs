@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Plan, split};
 use crate::build::BuildError;
-use crate::build::inputs::{Base, contents};
+use crate::build::inputs::{self, Base};
 use crate::build::recipe::Store;
 use crate::closure::StorePath;
 use crate::image::{DiffId, LayerContents};
@@ -85,6 +85,6 @@ impl Plan {
 /// # Errors
 /// If the file cannot be read, or is not a reference graph of `store`.
 pub fn read_path_graph(path: &Path, store: &Store) -> Result<PathGraph, BuildError> {
-    let closure = contents::whole_graph(path, store)?;
+    let closure = inputs::whole_graph(path, store)?;
     Ok(PathGraph::new(&closure, |path| closure.nar_size(path).unwrap_or(0)))
 }

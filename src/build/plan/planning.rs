@@ -7,7 +7,7 @@ use super::split::Split;
 use super::step_state::StepState;
 use super::{Plan, base_config, invalid_config, split};
 use crate::build::BuildError;
-use crate::build::inputs::{Base, ImageAccounts, Notices, base, contents, owners};
+use crate::build::inputs::{self, Base, ImageAccounts, Notices};
 use crate::build::recipe::Recipe;
 use crate::image::manifest::OciPlatform;
 use crate::image::{ContainerConfig, Timestamp, inherit};
@@ -24,17 +24,17 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
         // Contents are found to be in the store by their canonical path.
         store.source = store.source.canonicalize().unwrap_or(std::mem::take(&mut store.source));
     }
-    let mut contents = contents::contents(&recipe)?;
+    let mut contents = inputs::contents(&recipe)?;
     let mut notices = Notices::new((recipe.owner.uid, recipe.owner.gid));
-    let finished = contents::finished_layers(&recipe, &notices)?;
+    let finished = inputs::finished_layers(&recipe, &notices)?;
     let created = created(&recipe)?;
-    let closure = contents::closure(&recipe, &contents, &notices)?;
+    let closure = inputs::closure(&recipe, &contents, &notices)?;
     // Pipelines may name packages, too.
     let names_known = recipe.include_store_paths && !recipe.package_layers;
     if let (Strategy::Pipeline(pipeline), true) = (&recipe.layering, names_known) {
         pipeline.check_paths(&closure).map_err(LayeringError::from)?;
     }
-    let (base, platform) = base::open_base(&recipe, threads)?;
+    let (base, platform) = inputs::open_base(&recipe, threads)?;
     match &base {
         Some(base) => {
             notices.set_base_platform(&OciPlatform::from(&base.image.config), &platform);
@@ -42,11 +42,11 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
         None => notices.without_base(&recipe),
     }
     let whole = closure.clone();
-    let closure = contents::missing_in_base(closure, &recipe, base.as_ref())?;
+    let closure = inputs::missing_in_base(closure, &recipe, base.as_ref())?;
     let config = config(&recipe, base.as_ref())?;
     let accounts = ImageAccounts::new(&recipe, base.as_ref(), &contents)?;
-    owners::set_owners(&mut contents, &recipe, &accounts)?;
-    let paths = owners::paths(&recipe, &accounts, &finished)?;
+    inputs::set_owners(&mut contents, &recipe, &accounts)?;
+    let paths = inputs::planned_paths(&recipe, &accounts, &finished)?;
     let mut plan = Plan {
         recipe,
         base,

@@ -7,7 +7,7 @@ use crate::archive::ArchiveError;
 use crate::archive::layer_tree::normalize;
 use crate::archive::tar::TarReader;
 use crate::build::BuildError;
-use crate::build::inputs::contents;
+use crate::build::inputs;
 use crate::build::plan::{Plan, PlannedLayer};
 use crate::closure::{Graph, StoreDir, StorePath, is_name_char, named_in};
 use crate::steps::StepLayer;
@@ -28,7 +28,7 @@ impl Plan {
         else {
             return Ok(None);
         };
-        let graph = contents::graph(store)?;
+        let graph = inputs::graph(store)?;
         let mut found = Found::new(&store.dir, &graph);
         for layer in made {
             found.search(layer).map_err(ArchiveError::temporary_file)?;
@@ -38,7 +38,7 @@ impl Plan {
         let closure = graph.closure(roots)?.without(|path| {
             store.exclude.contains(path) || self.closure.contains(path) || made.contains(path)
         });
-        let closure = contents::missing_in_base(closure, &self.recipe, self.base.as_ref())?;
+        let closure = inputs::missing_in_base(closure, &self.recipe, self.base.as_ref())?;
         let paths: Vec<StorePath> = closure.paths().cloned().collect();
         Ok((!paths.is_empty()).then(|| PlannedLayer::of_store(paths)))
     }

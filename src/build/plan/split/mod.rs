@@ -1,5 +1,6 @@
 //! Splits the closure and the contents of an image into layers.
 
+mod given;
 mod named;
 mod planned;
 mod survey;
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::archive::entry::join;
 use crate::archive::tree::Tree;
 use crate::build::BuildError;
-use crate::build::inputs::{Base, Content, FinishedLayer, given_layers, resolved_store_dir};
+use crate::build::inputs::{Base, Content, FinishedLayer, resolved_store_dir};
 use crate::build::plan::{Plan, assignment::Assignment, nar_size::nar_size, packages::Packages};
 use crate::build::recipe::{Recipe, Store, files::ConflictRule};
 use crate::closure::{Closure, Graph, StorePath};
@@ -93,7 +94,7 @@ fn lower_layers(
     let listed = recipe.store.as_ref().and_then(|store| store.layers.as_ref());
     let Some(Found { packages, sizes }) = packages else {
         let layers = match listed {
-            Some(layers) => given_layers::layers(recipe, layers, closure, budget)?,
+            Some(layers) => given::layers(recipe, layers, closure, budget)?,
             None => recipe.layering.layers(&graph(recipe, closure)?, available)?,
         };
         return Ok((layers.into_iter().map(PlannedLayer::of_store).collect(), assignment));

@@ -4,37 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::build::BuildError;
 use crate::build::recipe::Recipe;
-use crate::closure::{Closure, Graph, StorePath};
+use crate::closure::{Closure, StorePath};
 use crate::layering::{Budget, BudgetError};
-
-/// The paths of `layers` and the store paths in `contents` as a closure, in which nothing refers to
-/// anything.
-pub(super) fn closure(
-    recipe: &Recipe,
-    layers: &[Vec<StorePath>],
-    contents: impl IntoIterator<Item = StorePath>,
-) -> Result<Closure, BuildError> {
-    let mut graph = Graph::default();
-    let mut roots = Vec::new();
-    for path in layers.iter().flatten() {
-        graph.add(path.clone(), [], None).map_err(|_| {
-            let problem = format!("store.layers lists {path} twice");
-            BuildError::recipe(&recipe.path, problem)
-        })?;
-        roots.push(("store.layers".to_owned(), path.clone()));
-    }
-    for path in contents {
-        if !graph.contains(&path) {
-            graph.add(path.clone(), [], None)?;
-            roots.push(("contents".to_owned(), path));
-        }
-    }
-    Ok(graph.closure(roots)?)
-}
 
 /// The layers that `recipe` lists, as far as `closure` has their paths. All paths of `closure`,
 /// which the base does not have, must be among them.
-pub(in crate::build) fn layers(
+pub(super) fn layers(
     recipe: &Recipe,
     listed: &[Vec<StorePath>],
     closure: &Closure,
