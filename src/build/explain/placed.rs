@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::build::BuildError;
+use crate::build::merge::Merged;
 use crate::build::place::ImagePath;
 use crate::build::plan::Plan;
 
@@ -28,7 +29,7 @@ impl PlacedPaths {
         if plan.contents.is_empty() && !plan.recipe.makes_files() {
             return Ok(placed);
         }
-        let merged = plan.placer(true, &[])?.merged(plan.recipe.attributes())?;
+        let merged = Merged::new(plan.placer(true, &[])?, plan.recipe.attributes())?;
         merged.each_placed(&mut |entry, index, origin| {
             // Contents are placed before everything else.
             let content = (index < plan.contents.len()).then_some(index);

@@ -20,12 +20,10 @@ use crate::archive::tar_file::TarFile;
 use crate::archive::tree::{Node, Tree};
 use crate::archive::{ArchiveError, files, host};
 use crate::build::BuildError;
-use crate::build::recipe::{
-    Recipe,
-    files::{
-        Account, ConflictRule, Creation, FILE_MODE, FileSource, OwnerSpec, PathAction,
-        accounts::{Database, Owner},
-    },
+use crate::build::recipe::Recipe;
+use crate::build::recipe::files::{
+    Account, ConflictRule, Creation, FILE_MODE, FileSource, OwnerSpec, PathAction,
+    accounts::{Database, Owner},
 };
 
 /// The files, in the order of [`Database::files`].

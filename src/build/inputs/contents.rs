@@ -10,10 +10,8 @@ use crate::archive::tar_file::TarFile;
 use crate::archive::tree::Tree;
 use crate::archive::{self, ArchiveError, ImageSelector};
 use crate::build::BuildError;
-use crate::build::recipe::{
-    NIX_STORE, Recipe, Store,
-    files::{ContentEntry, ContentSource, PathEntry, accounts::Owner},
-};
+use crate::build::recipe::files::{ContentEntry, ContentSource, PathEntry, accounts::Owner};
+use crate::build::recipe::{NIX_STORE, Recipe, Store};
 use crate::closure::{StoreDir, StorePath, graph_command};
 use crate::text;
 

@@ -5,7 +5,8 @@ use super::contents::{Content, FinishedLayer, PlannedPath};
 use crate::archive::entry::display_path;
 use crate::archive::tree::Node;
 use crate::build::BuildError;
-use crate::build::recipe::{Recipe, files::PathEntry};
+use crate::build::recipe::Recipe;
+use crate::build::recipe::files::PathEntry;
 use crate::text;
 
 /// Sets the owners of contents.

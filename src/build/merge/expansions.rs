@@ -1,11 +1,10 @@
 //! Expands links to folders of the store whose path several contents need.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
-use crate::archive::entry::{Entry, Kind, parent_of};
+use crate::archive::entry::{Entry, Kind};
 use crate::build::BuildError;
-use crate::build::place::{ExpandableLink, ImagePath, Placed, Placer, Sorted};
+use crate::build::place::{ExpandableLink, ImagePath, LinksAt, Placed, Placer, Sorted};
 
 impl Placer<'_> {
     /// Expands links into the store that lead to a folder and whose path another content needs:
@@ -16,22 +15,21 @@ impl Placer<'_> {
         if contested.is_empty() {
             return Ok(false);
         }
-        let expanded: BTreeMap<ImagePath, BTreeMap<ImagePath, ExpandableLink>> =
-            contested.into_iter().filter_map(|path| self.expandable.remove_entry(&path)).collect();
+        let expanded: BTreeMap<ImagePath, LinksAt> =
+            contested.into_iter().filter_map(|path| self.expandable.expand(&path)).collect();
         for placed in sorted.iter()? {
             let Placed { entry, origin, .. } = placed?;
             let links = expanded.get(&entry.path);
             let target = symlink_target(&entry);
             let is_expanded = links.zip(target).is_some_and(|(links, to)| links.contains_key(to));
             if !is_expanded {
-                self.placed.push(entry, origin)?;
+                self.entries.put_back(entry, origin)?;
             }
         }
         for (path, links) in expanded {
-            let folders = links.values().map(|link| link.folder.clone());
-            self.expanded.entry(path.clone()).or_default().extend(folders);
             for ExpandableLink { folder, origin } in links.into_values() {
-                self.origins.push(self.origins[origin as usize].clone());
+                let origin = self.entries.origin(origin).clone();
+                self.entries.begin(origin);
                 self.directory(&path, 0o755)?;
                 self.linked_folder(&folder, &path)?;
             }
@@ -49,31 +47,13 @@ impl Placer<'_> {
         let mut targets: BTreeMap<ImagePath, BTreeSet<Option<ImagePath>>> = BTreeMap::new();
         for placed in sorted.iter()? {
             let entry = placed?.entry;
-            if self.expandable.contains_key(&entry.path) {
+            if self.expandable.contains(&entry.path) {
                 let target = symlink_target(&entry).cloned();
                 targets.entry(entry.path).or_default().insert(target);
             }
         }
-        targets.retain(|path, targets| targets.len() > 1 && !self.is_circular(path));
+        targets.retain(|path, targets| targets.len() > 1 && !self.expandable.is_circular(path));
         Ok(targets.into_keys().collect())
-    }
-
-    /// Whether an expandable link at `path` leads to a folder whose files were placed at a path
-    /// above.
-    fn is_circular(&self, path: &[u8]) -> bool {
-        let mut above = parent_of(path);
-        while !above.is_empty() {
-            let folders = self.expanded.get(above).into_iter().flatten();
-            let links = self.expandable.get(path);
-            let leads_to = |folder: &PathBuf| {
-                links.is_some_and(|links| links.values().any(|link| link.folder == *folder))
-            };
-            if folders.into_iter().any(leads_to) {
-                return true;
-            }
-            above = parent_of(above);
-        }
-        false
     }
 }
 

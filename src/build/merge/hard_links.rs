@@ -50,10 +50,10 @@ pub(super) fn resolve(links: &HardLinks, found: LinkEntries) -> Result<LinkEntri
 impl Placer<'_> {
     /// Fails if `placed` is a hard link to a file that the recipe removes. A file that it makes
     /// there again is another one.
-    pub(super) fn check_link(&self, placed: &Placed) -> Result<(), BuildError> {
+    pub(in crate::build) fn check_link(&self, placed: &Placed) -> Result<(), BuildError> {
         let Kind::HardLink(target) = &placed.entry.kind else { return Ok(()) };
-        let origin = &self.origins[placed.origin as usize];
-        let removed = self.removals.removed_of(target, placed.origin, origin);
+        let origin = &self.entries.origin(placed.origin);
+        let removed = self.image.removals.removed_of(target, placed.origin, origin);
         removed.map_or(Ok(()), |removed| {
             let paths = [&placed.entry.path, target, removed].map(|path| display_path(path));
             let [link, target, removed] = paths;

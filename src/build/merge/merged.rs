@@ -1,19 +1,14 @@
-//! Merges placed contents into a layer: shared directories become one, other duplicates are
-//! conflicts.
-
-use std::collections::BTreeSet;
+//! Everything that was placed in a layer, merged.
 
 use super::hard_links::{self, LinkEntries};
 use super::merged_layer::{MergedLayer, Sink};
-use super::replaced::Replaced;
 use crate::archive::ArchiveError;
-use crate::archive::entry::{Attributes, Entry, FileContent, Kind, display_path};
+use crate::archive::entry::{Attributes, Entry, Kind, display_path};
 use crate::archive::layer::{Layer, LayerBuilder};
 use crate::archive::tar_file::TarFile;
 use crate::archive::tree::Tree;
 use crate::build::BuildError;
-use crate::build::place::{ImagePath, Origin, Placed, Placer, Priority, Sorted};
-use crate::build::recipe::files::ConflictRule;
+use crate::build::place::{ImagePath, Origin, Placed, Placer, Sorted};
 
 /// Everything that was placed, merged and in order.
 pub(in crate::build) struct Merged<'a> {
@@ -23,7 +18,38 @@ pub(in crate::build) struct Merged<'a> {
     links: LinkEntries,
 }
 
-impl Merged<'_> {
+impl<'a> Merged<'a> {
+    /// Merges everything that `placer` has placed. A layer may have more entries than fit into
+    /// memory, so they pass one by one.
+    pub(in crate::build) fn new(
+        mut placer: Placer<'a>,
+        attributes: Attributes,
+    ) -> Result<Self, BuildError> {
+        let mut sorted = placer.entries.take_sorted();
+        while placer.expand_links(&sorted)? {
+            sorted = placer.entries.take_sorted();
+        }
+        let mut links = LinkEntries::new();
+        let hard_links = &placer.entries.hard_links;
+        if !hard_links.is_empty() {
+            // The entries of links depend on others, so they are collected first.
+            let targets = hard_links.targets().map(Into::into).collect();
+            let sink = Sink::Links(targets, LinkEntries::new());
+            let found = placer.pass(&sorted, attributes.clone(), sink)?;
+            let Sink::Links(_, found) = found else { return Err(ArchiveError::WorkerLost.into()) };
+            links = hard_links::resolve(hard_links, found)?;
+        }
+        Ok(Self { placer, attributes, sorted, links })
+    }
+
+    /// Makes one layer of all entries.
+    pub(in crate::build) fn layer(&self) -> Result<Layer, BuildError> {
+        let builder = LayerBuilder::new(self.attributes.clone());
+        let mut builder = builder.with_tars(self.tars().to_vec());
+        self.each(&mut |entry| Ok(builder.push(entry)?))?;
+        Ok(builder.finish()?)
+    }
+
     /// Calls `visit` for every entry, in order.
     pub(in crate::build) fn each(
         &self,
@@ -39,10 +65,10 @@ impl Merged<'_> {
         &self,
         visit: &mut dyn FnMut(Entry, usize, &Origin),
     ) -> Result<(), BuildError> {
-        let origins = &self.placer.origins;
+        let entries = &self.placer.entries;
         let mut each = |placed: Placed| {
-            let index = placed.origin as usize;
-            visit(placed.entry, index, &origins[index]);
+            let index = placed.origin;
+            visit(placed.entry, index as usize, entries.origin(index));
             Ok(())
         };
         self.placer.each_winner(&self.sorted, &mut each).map(drop)
@@ -63,41 +89,11 @@ impl Merged<'_> {
 
     /// The base's files.
     pub(in crate::build) fn base(&self) -> &Tree {
-        self.placer.rules.base
+        self.placer.image.base
     }
 }
 
-impl<'a> Placer<'a> {
-    /// Makes a layer of everything that was placed.
-    pub(in crate::build) fn finish(self, attributes: Attributes) -> Result<Layer, BuildError> {
-        let merged = self.merged(attributes.clone())?;
-        let mut builder = LayerBuilder::new(attributes).with_tars(merged.tars().to_vec());
-        merged.each(&mut |entry| Ok(builder.push(entry)?))?;
-        Ok(builder.finish()?)
-    }
-
-    /// Merges everything that was placed. A layer may have more entries than fit into memory, so
-    /// they pass one by one.
-    pub(in crate::build) fn merged(
-        mut self,
-        attributes: Attributes,
-    ) -> Result<Merged<'a>, BuildError> {
-        let mut sorted = std::mem::take(&mut self.placed).sorted();
-        while self.expand_links(&sorted)? {
-            sorted = std::mem::take(&mut self.placed).sorted();
-        }
-        let mut links = LinkEntries::new();
-        if !self.hard_links.is_empty() {
-            // The entries of links depend on others, so they are collected first.
-            let targets = self.hard_links.targets().map(Into::into).collect();
-            let sink = Sink::Links(targets, LinkEntries::new());
-            let found = self.pass(&sorted, attributes.clone(), sink)?;
-            let Sink::Links(_, found) = found else { return Err(ArchiveError::WorkerLost.into()) };
-            links = hard_links::resolve(&self.hard_links, found)?;
-        }
-        Ok(Merged { placer: self, attributes, sorted, links })
-    }
-
+impl Placer<'_> {
     /// Passes everything that was placed in order, merged and changed, into `sink`.
     fn pass<'s>(
         &self,
@@ -107,86 +103,10 @@ impl<'a> Placer<'a> {
     ) -> Result<Sink<'s>, BuildError> {
         let mut layer = MergedLayer::new(self, attributes, sink);
         let used_removals = self.each_winner(sorted, &mut |placed| layer.push(placed))?;
-        if let Some(path) = self.removals.unused(&used_removals) {
+        if let Some(path) = self.image.removals.unused(&used_removals) {
             let problem = "there is no such path in the contents or the base image to remove";
             return Err(BuildError::content(format!("path {}", display_path(path)), problem));
         }
         Ok(layer.sink)
-    }
-
-    /// Calls `visit` for what counts of everything that was placed at the same path, in order.
-    /// Returns the removed paths at which something was placed.
-    fn each_winner(
-        &self,
-        sorted: &Sorted,
-        visit: &mut dyn FnMut(Placed) -> Result<(), BuildError>,
-    ) -> Result<BTreeSet<ImagePath>, BuildError> {
-        let mut replaced = Replaced::new(self);
-        let mut previous: Option<Placed> = None;
-        for placed in sorted.iter()? {
-            let placed = placed?;
-            if replaced.contains(&placed) {
-                continue;
-            }
-            match &previous {
-                Some(first) if first.entry.path == placed.entry.path => {
-                    if self.replaces(first, &placed)? {
-                        previous = Some(placed);
-                    }
-                }
-                _ => {
-                    if let Some(first) = previous.replace(placed) {
-                        visit(first)?;
-                    }
-                }
-            }
-        }
-        previous.map_or(Ok(()), visit)?;
-        Ok(replaced.used_removals)
-    }
-
-    /// Whether `second` replaces `first`, which has the same path. Two directories are one, of
-    /// which the first counts; otherwise the origin with the higher priority wins, or the recipe
-    /// decides.
-    fn replaces(&self, first: &Placed, second: &Placed) -> Result<bool, BuildError> {
-        let origin = |placed: &Placed| &self.origins[placed.origin as usize];
-        let (one, other) = (origin(first), origin(second));
-        let is_directory = |placed: &Placed| matches!(placed.entry.kind, Kind::Directory);
-        let same_origin = first.origin == second.origin && one.last_wins;
-        let same = match (&first.entry.kind, &second.entry.kind) {
-            (Kind::Directory, Kind::Directory) => {
-                let last = self.rules.on_conflict == ConflictRule::Last
-                    && one.priority == Priority::Content
-                    && other.priority == Priority::Content;
-                return Ok(same_origin || last || one.priority < Priority::Content);
-            }
-            (Kind::Symlink(first), Kind::Symlink(second)) => first == second,
-            (Kind::File(FileContent::Host(_)), Kind::File(FileContent::Host(_))) => {
-                first.entry.source() == second.entry.source()
-            }
-            _ => false,
-        };
-        if same_origin {
-            return Ok(true);
-        }
-        let kinds_fit = is_directory(first) == is_directory(second);
-        if kinds_fit || one.priority == Priority::Helper || other.priority == Priority::Helper {
-            if one.priority != other.priority {
-                return Ok(other.priority > one.priority);
-            }
-            if one.priority == Priority::Path {
-                return Ok(true);
-            }
-            if same {
-                return Ok(false);
-            }
-            match self.rules.on_conflict {
-                ConflictRule::First => return Ok(false),
-                ConflictRule::Last => return Ok(true),
-                ConflictRule::Error => {}
-            }
-        }
-        let side = |placed: &Placed| (placed.entry.kind.noun(), placed.origin);
-        Err(self.conflict(&first.entry.path, side(first), side(second)))
     }
 }

@@ -82,11 +82,11 @@ impl MergedLayer<'_, '_> {
         }
         self.parents.push(entry.path.clone());
         let in_base = self.placer.base_directory(&entry.path).is_some();
-        if !in_base || self.placer.is_replaced(&entry.path) {
+        if !in_base || self.placer.image.is_replaced(&entry.path) {
             return self.emit(placed.entry);
         }
         let wanted = entry.attributes.as_deref().map(|own| (own.uid, own.gid));
-        let of_content = self.placer.origins[placed.origin as usize].priority == Priority::Content;
+        let of_content = self.placer.entries.origin(placed.origin).priority == Priority::Content;
         let mut kept = self.placer.directory_entry(&entry.path);
         let owner = kept.attributes.as_ref().map(|kept| (kept.uid, kept.gid));
         let is_changed = self.changes.apply(&mut kept, &self.attributes)?;
@@ -125,7 +125,7 @@ impl Placer<'_> {
         (first, first_origin): (&'static str, u32),
         (second, second_origin): (&'static str, u32),
     ) -> BuildError {
-        let name = |origin: u32| self.origins[origin as usize].name.clone();
+        let name = |origin: u32| self.entries.origin(origin).name.clone();
         let is_choice = (first == DIRECTORY) == (second == DIRECTORY);
         BuildError::Conflict {
             path: path.into(),
@@ -143,7 +143,7 @@ impl Placer<'_> {
     /// The base's metadata of the directory `path`, which it keeps. A layer with store paths only
     /// has the same bytes with every base, so that images can share it.
     fn base_directory(&self, path: &[u8]) -> Option<&DirMetadata> {
-        match self.base_node(path) {
+        match self.image.base_node(path) {
             Some(Node::Directory(meta)) if self.rules.only_store => {
                 self.rules.notices.store_parent(path, meta);
                 None

@@ -8,5 +8,6 @@ mod hard_links;
 mod merged;
 mod merged_layer;
 mod replaced;
+mod winners;
 
 pub(super) use merged::Merged;

@@ -28,10 +28,10 @@ impl<'a> Replaced<'a> {
     }
 
     /// Whether `placed` was replaced together with a folder above it, or removed.
-    pub(super) fn contains(&mut self, placed: &Placed) -> bool {
+    pub(in crate::build) fn contains(&mut self, placed: &Placed) -> bool {
         let (path, index) = (&placed.entry.path, placed.origin);
-        let origin = &self.placer.origins[index as usize];
-        if let Some(removed) = self.placer.removals.removed_of(path, index, origin) {
+        let origin = &self.placer.entries.origin(index);
+        if let Some(removed) = self.placer.image.removals.removed_of(path, index, origin) {
             self.used_removals.insert(removed.clone());
             return true;
         }

@@ -24,19 +24,19 @@ impl Placer<'_> {
         has_owner: bool,
         of_base: &mut Vec<ImagePath>,
     ) -> Result<(), BuildError> {
-        let base = self.rules.base;
+        let base = self.image.base;
         let mut folders: Vec<ImagePath> = vec![path.into()];
         let mut files = Vec::new();
         while let Some(folder) = folders.pop() {
-            if !matches!(self.base_node(&folder), Some(Node::Directory(_))) {
+            if !matches!(self.image.base_node(&folder), Some(Node::Directory(_))) {
                 continue;
             }
             for (name, node) in base.children(&folder) {
                 let path = join(&folder, &name);
-                if self.removals.hides_base(&path) || self.is_replaced(&path) {
+                if self.image.removals.hides_base(&path) || self.image.is_replaced(&path) {
                     continue;
                 }
-                let is_placed = self.has_placed(&path);
+                let is_placed = self.entries.has(&path);
                 match node {
                     Node::Directory(_) => {
                         if !is_placed {
@@ -66,7 +66,7 @@ impl Placer<'_> {
         };
         let texts: Vec<&str> =
             paths.iter().filter_map(|path| std::str::from_utf8(path).ok()).collect();
-        let mut found: BTreeMap<String, FileInfo> = files::find(image, self.rules.base, &texts)?;
+        let mut found: BTreeMap<String, FileInfo> = files::find(image, self.image.base, &texts)?;
         for path in texts {
             // An entry that is repeated was placed already.
             let Some(info) = found.remove(path) else { continue };

@@ -4,9 +4,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::changes;
+use super::current::Current;
 use super::folder_contents::Place;
 use super::origin::{Origin, Placement};
-use super::placer::{Current, Placer};
+use super::placer::Placer;
 use crate::archive::entry::{Entry, Kind, join, name_of, parent_of};
 use crate::build::BuildError;
 use crate::build::inputs::Content;
@@ -32,15 +33,15 @@ impl<'a> Placer<'a> {
             follow_dirlinks: self.rules.follow_dirlinks && in_store && !entry.follow_links,
             keep_xattrs: entry.xattrs == XattrRule::Keep,
             note_capabilities: entry.xattrs == XattrRule::Drop && !in_store,
+            ..Current::default()
         };
-        self.used.clear();
         match &content.tar {
             Some(tar) => self.add_tar(tar, &entry.target)?,
             None => {
                 self.add_source(&content.source, &entry.target, entry.target_is_folder, placement)?
             }
         }
-        for glob in entry.globs.unused(&self.used) {
+        for glob in entry.globs.unused(&self.current.used) {
             self.rules.notices.unused_glob(glob, &content.source);
         }
         self.current = Current::default();
@@ -55,7 +56,7 @@ impl<'a> Placer<'a> {
         path_is_folder: bool,
         placement: Placement,
     ) -> Result<(), BuildError> {
-        self.origins.push(Origin::content(source.display().to_string()));
+        self.entries.begin(Origin::content(source.display().to_string()));
         let metadata = Metadata::of(source)?;
         if metadata.is_dir() {
             if !path.is_empty() {
@@ -64,7 +65,7 @@ impl<'a> Placer<'a> {
             }
             let place = Place { source, relative: Box::default(), path: path.into(), placement };
             self.folder_files(&place, &mut Vec::new())?;
-            self.pending.clear();
+            self.current.pending.clear();
             return Ok(());
         }
         if self.rules.notices.is_output(metadata.id()) {
@@ -75,7 +76,7 @@ impl<'a> Placer<'a> {
         let parent = source.parent().unwrap_or(Path::new(""));
         let folder = Folder::open(parent, &mut self.filesystems)?;
         let name = source.file_name().unwrap_or_default().as_bytes();
-        if !self.selects(name) {
+        if !self.current.selects(name) {
             return Ok(());
         }
         let (parent, own_name) = match path_is_folder {

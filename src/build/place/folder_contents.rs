@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::expandable::ExpandableLink;
 use super::image_path::ImagePath;
 use super::links::Behind;
-use super::origin::{ExpandableLink, Placement};
+use super::origin::Placement;
 use super::placer::Placer;
 use crate::archive::entry::{Entry, FileContent, Kind, join, name_of};
 use crate::archive::tree::Node;
@@ -48,8 +49,8 @@ impl Placer<'_> {
             if self.current.globs.is_some() {
                 let relative = join(&place.relative, &child.name);
                 let skipped = match child.metadata.is_dir() {
-                    true => self.excludes(&relative),
-                    false => !self.selects(&relative),
+                    true => self.current.excludes(&relative),
+                    false => !self.current.selects(&relative),
                 };
                 if skipped {
                     return Ok(());
@@ -90,12 +91,12 @@ impl Placer<'_> {
                 Some(_) => join(&place.relative, &name),
                 None => Box::default(),
             };
-            let selected = self.current.globs.is_none() || self.selects(&relative);
-            let pending = self.pending.len();
+            let selected = self.current.globs.is_none() || self.current.selects(&relative);
+            let pending = self.current.pending.len();
             let entry = Entry::new(join(&path, &name), mode, Kind::Directory);
             let path = self.folder_entry(entry, &source, selected)?;
             self.folder_files(&Place { source: &source, relative, path, placement }, ancestors)?;
-            self.pending.truncate(pending);
+            self.current.pending.truncate(pending);
         }
         ancestors.pop();
         Ok(())
@@ -110,14 +111,14 @@ impl Placer<'_> {
         selected: bool,
     ) -> Result<ImagePath, BuildError> {
         let path = self.resolved(&entry.path)?;
-        let mut entry = self.adjusted(Entry { path: path.clone(), ..entry });
+        let mut entry = self.current.adjusted(Entry { path: path.clone(), ..entry });
         if self.current.keep_xattrs {
             entry.xattrs = walk::xattrs(source)?;
         }
         if selected {
             self.push(entry)?;
         } else {
-            self.pending.push(entry);
+            self.current.pending.push(entry);
         }
         Ok(path)
     }
@@ -143,9 +144,10 @@ impl Placer<'_> {
         };
         // Links into the store lead to files; only a copied symlink may lead to a directory.
         if let (Kind::Symlink(target), Placement::Copied, true) =
-            (&kind, placement, self.collect_links)
+            (&kind, placement, self.image.collects_links())
         {
-            self.new_links.push((path.clone(), Node::Symlink(target.clone())));
+            let link = Node::Symlink(target.clone());
+            self.image.add_links([(path.clone(), link)]);
         }
         let mut entry = Entry::new(path, mode, kind);
         if let Kind::File(FileContent::Host(file)) = &mut entry.kind {
@@ -162,7 +164,7 @@ impl Placer<'_> {
                 self.rules.notices.dropped_capabilities(&entry.path);
             }
         }
-        self.place(self.adjusted(entry))
+        self.place(self.current.adjusted(entry))
     }
 
     /// Records the link from `path` to `target` as expandable if `source` leads to a folder in the
@@ -170,8 +172,8 @@ impl Placer<'_> {
     fn note_expandable(&mut self, path: &[u8], target: &[u8], source: &Path) {
         let folder = self.links().directory_behind(source).map(|(folder, _)| folder);
         if let Some(folder) = folder.filter(|folder| self.links().path_in_store(folder).is_some()) {
-            let link = ExpandableLink { folder, origin: self.current_origin() };
-            self.expandable.entry(path.into()).or_default().insert(target.into(), link);
+            let link = ExpandableLink { folder, origin: self.entries.current_origin() };
+            self.expandable.add(path, target, link);
         }
     }
 }

@@ -50,7 +50,7 @@ impl Placer<'_> {
         for helper in helpers {
             match helper {
                 Helper::Tmp => {
-                    self.origins.push(Origin::helper("tmp"));
+                    self.entries.begin(Origin::helper("tmp"));
                     for path in ["tmp", "var/tmp"] {
                         self.directory(path.as_bytes(), 0o1777)?;
                     }
@@ -75,7 +75,7 @@ impl Placer<'_> {
         target: Option<&str>,
         candidates: &[&str],
     ) -> Result<(), BuildError> {
-        self.origins.push(Origin::helper(helper));
+        self.entries.begin(Origin::helper(helper));
         let folder = self.resolved(parent_of(path.as_bytes()))?;
         let path = join(&folder, name_of(path.as_bytes()));
         if self.has(&path) {
@@ -108,7 +108,7 @@ impl Placer<'_> {
 
     /// Places the certificates in `source`, or those that this host trusts.
     fn certificates(&mut self, source: Option<&Path>) -> Result<(), BuildError> {
-        self.origins.push(Origin::helper("ca-certificates"));
+        self.entries.begin(Origin::helper("ca-certificates"));
         let known = || HOST_BUNDLES.iter().map(PathBuf::from).find(|path| path.is_file());
         let source = source.map(Path::to_owned).or_else(known).ok_or_else(|| {
             let problem = "this host has no bundle of certificates in a place that is known; name \
@@ -143,13 +143,13 @@ impl Placer<'_> {
             return Ok(());
         }
         if accounts.is_new {
-            self.origins.push(Origin::account_helper());
+            self.entries.begin(Origin::account_helper());
             self.directory(b"var/empty", 0o555)?;
             if !self.has(b"etc/nsswitch.conf") {
                 self.place(Entry::new(&b"etc/nsswitch.conf"[..], 0o644, inline(NSSWITCH)))?;
             }
         }
-        self.origins.push(Origin::accounts());
+        self.entries.begin(Origin::accounts());
         for file in &accounts.files {
             let folder = self.resolved(parent_of(file.path.as_bytes()))?;
             let path = join(&folder, name_of(file.path.as_bytes()));
@@ -168,7 +168,7 @@ impl Placer<'_> {
 
     /// Whether the layer so far or the base has `path`.
     fn has(&self, path: &[u8]) -> bool {
-        self.has_placed(path) || self.rules.base.get(path).is_some()
+        self.entries.has(path) || self.image.base.get(path).is_some()
     }
 }
 

@@ -1,7 +1,5 @@
 //! The sources of a layer's entries: plain data for placing and merging them.
 
-use std::path::PathBuf;
-
 /// How a content appears in the image.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::build) enum Placement {
@@ -9,15 +7,6 @@ pub(in crate::build) enum Placement {
     Copied,
     /// As directories with symlinks to the files in the store.
     Linked,
-}
-
-/// A symlink into the store that leads to a folder. If another content needs the same path, it is
-/// expanded to a directory with links to the folder's files.
-pub(in crate::build) struct ExpandableLink {
-    /// The folder on the host.
-    pub(in crate::build) folder: PathBuf,
-    /// The content, as an index.
-    pub(in crate::build) origin: u32,
 }
 
 /// The source of entries.

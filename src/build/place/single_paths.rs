@@ -25,10 +25,10 @@ impl<'a> Placer<'a> {
         let mut of_base = Vec::new();
         for PlannedPath { entry, owner } in paths {
             let shown = format!("path {}", display_path(&entry.path));
-            self.origins.push(Origin::of_path(shown.clone()));
+            self.entries.begin(Origin::of_path(shown.clone()));
             let parent = self.resolved(parent_of(&entry.path))?;
             let mut path = join(&parent, name_of(&entry.path));
-            let removed = self.removals.removed(&path).map(|removed| display_path(removed));
+            let removed = self.image.removals.removed(&path).map(|removed| display_path(removed));
             path = match (&entry.action, removed) {
                 (PathAction::Create(creation), _) => self.create(path, creation, &shown)?,
                 (_, Some(removed)) => {
@@ -47,13 +47,13 @@ impl<'a> Placer<'a> {
             if entry.recursive {
                 self.repeat_base_folder(&path, owner.is_some(), &mut of_base)?;
             }
-            let path = self.hard_links.follow(&path).into();
+            let path = self.entries.hard_links.follow(&path).into();
             let (recursive, mode, xattrs) = (entry.recursive, entry.mode.as_ref(), &entry.xattrs);
             let owner = owner.as_ref();
             self.changes.push(Change { path, recursive, owner, mode, xattrs });
         }
         self.check_account_files()?;
-        for path in self.removals.whiteouts() {
+        for path in self.image.removals.whiteouts() {
             let kind = Kind::File(FileContent::Inline(Box::default()));
             self.push(Entry::new(path, 0, kind))?;
         }
@@ -63,7 +63,7 @@ impl<'a> Placer<'a> {
     /// Fails if an entry removes a file with accounts, made again or not.
     fn check_account_files(&self) -> Result<(), BuildError> {
         for path in &self.account_files {
-            if let Some(removed) = self.removals.above(path) {
+            if let Some(removed) = self.image.removals.above(path) {
                 let problem = format!(
                     "it removes {}, to which accounts are added; leave out this entry or accounts",
                     display_path(path)
@@ -80,17 +80,18 @@ impl<'a> Placer<'a> {
     /// Removes `path` from the layer, and from the layers below it if the base has it. A directory
     /// above it that was removed and made again stays, even if nothing else is in it.
     fn remove(&mut self, path: ImagePath) -> Result<(), BuildError> {
-        let in_base = match self.base_node(&path) {
+        let in_base = match self.image.base_node(&path) {
             None => InBase::Nothing,
             Some(Node::Directory(_)) => InBase::Directory,
             Some(_) => InBase::File,
         };
         let parent = parent_of(&path);
-        if self.removals.hides_base(parent) {
+        if self.image.removals.hides_base(parent) {
             self.directory(parent, 0o755)?;
         }
-        self.forget_links(&path);
-        self.removals.remove(path, self.current_origin(), in_base);
+        self.image.forget_links(&path);
+        self.entries.hard_links.remove_all(&path);
+        self.image.removals.remove(path, self.entries.current_origin(), in_base);
         Ok(())
     }
 
@@ -102,7 +103,7 @@ impl<'a> Placer<'a> {
         shown: &str,
     ) -> Result<ImagePath, BuildError> {
         let path = self.place_new(path, creation, shown)?;
-        self.removals.make(&path, matches!(creation, Creation::Directory));
+        self.image.removals.make(&path, matches!(creation, Creation::Directory));
         Ok(path)
     }
 
@@ -122,7 +123,7 @@ impl<'a> Placer<'a> {
             }
             Creation::File(FileSource::Path(source)) => self.host_file(source)?,
             Creation::Symlink(target) => {
-                self.follow(path.clone(), target.clone());
+                self.image.follow(path.clone(), target.clone());
                 (0o777, Kind::Symlink(target.clone()))
             }
             Creation::HardLink(target) => {
@@ -168,10 +169,10 @@ impl<'a> Placer<'a> {
         shown: &str,
         of_base: &mut Vec<ImagePath>,
     ) -> Result<ImagePath, BuildError> {
-        if self.has_placed(&path) {
+        if self.entries.has(&path) {
             return Ok(path);
         }
-        match self.rules.base.get(&path) {
+        match self.image.base.get(&path) {
             Some(Node::File) => {
                 of_base.push(path.clone());
                 Ok(path)

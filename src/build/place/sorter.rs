@@ -36,7 +36,7 @@ const MAX_RUNS: usize = 64;
 
 /// Collects entries, and sorts them by path.
 #[derive(Debug)]
-pub(in crate::build) struct Sorter {
+pub(super) struct Sorter {
     pending: Vec<Placed>,
     runs: Vec<Spool<Placed>>,
     number: u64,
@@ -68,7 +68,7 @@ fn order(a: &Placed, b: &Placed) -> Ordering {
 }
 
 impl Sorter {
-    pub(in crate::build) fn push(&mut self, entry: Entry, origin: u32) -> Result<(), ArchiveError> {
+    pub(super) fn push(&mut self, entry: Entry, origin: u32) -> Result<(), ArchiveError> {
         self.pending.push(Placed { entry, origin, number: self.number });
         self.number += 1;
         if self.pending.len() >= self.run_length {
@@ -83,7 +83,7 @@ impl Sorter {
         Ok(())
     }
 
-    pub(in crate::build) fn sorted(mut self) -> Sorted {
+    pub(super) fn sorted(mut self) -> Sorted {
         self.pending.sort_unstable_by(order);
         Sorted { last: self.pending, runs: self.runs }
     }

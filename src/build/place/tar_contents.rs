@@ -43,7 +43,7 @@ struct Members<'t> {
 impl Placer<'_> {
     /// Places the members of `tar`, whose root is at `target` in the image.
     pub(super) fn add_tar(&mut self, tar: &TarFile, target: &[u8]) -> Result<(), BuildError> {
-        self.origins.push(Origin { last_wins: true, ..Origin::content(text::path(tar.path())) });
+        self.entries.begin(Origin { last_wins: true, ..Origin::content(text::path(tar.path())) });
         let index = self.tars.len() as u32;
         self.tars.push(tar.clone());
         let mut members = Members {
@@ -65,8 +65,8 @@ impl Placer<'_> {
                 members.place_directory(self, entry)?;
             }
         }
-        if self.collect_links {
-            self.new_links.extend(members.links);
+        if self.image.collects_links() {
+            self.image.add_links(members.links);
         }
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Members<'_> {
             _ => Some(self.entry(placer, member, &path, position)?),
         };
         let Some(entry) = entry else { return Ok(()) };
-        let is_selected = placer.selects(&path);
+        let is_selected = placer.current.selects(&path);
         self.keep_for_links(&path, &entry, is_selected);
         if !is_selected {
             if matches!(entry.kind, Kind::Directory) {
@@ -104,13 +104,13 @@ impl Members<'_> {
         let folder = self.folder(placer, parent_of(&path))?;
         let path = join(&folder, name_of(&path));
         match &entry.kind {
-            Kind::Symlink(target) if placer.collect_links => {
+            Kind::Symlink(target) if placer.image.collects_links() => {
                 self.links.insert(path.clone(), Node::Symlink(target.clone()));
             }
             _ => drop(self.links.remove(&path)),
         }
         remove_below(&mut self.links, &path);
-        placer.place(placer.adjusted(Entry { path, ..entry }))
+        placer.place(placer.current.adjusted(Entry { path, ..entry }))
     }
 
     /// Places a directory, whose path is that in the tar.
@@ -120,7 +120,7 @@ impl Members<'_> {
         self.folder = None;
         match path.is_empty() {
             true => Ok(()),
-            false => placer.push(placer.adjusted(Entry { path, ..entry })),
+            false => placer.push(placer.current.adjusted(Entry { path, ..entry })),
         }
     }
 
@@ -156,7 +156,7 @@ impl Members<'_> {
         let path = normalize(&member.path).unwrap_or_default();
         let name = name_of(&path);
         let is_internal = name.starts_with(AUFS) && name != OPAQUE;
-        if !name.starts_with(WHITEOUT) || is_internal || !placer.selects(&path) {
+        if !name.starts_with(WHITEOUT) || is_internal || !placer.current.selects(&path) {
             return Ok(());
         }
         self.add_parents(placer, &path);

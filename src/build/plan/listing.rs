@@ -10,7 +10,8 @@ use crate::archive::pipeline::LayerSource;
 use crate::archive::tree::Tree;
 use crate::build::BuildError;
 use crate::build::inputs::{Base, HostStore, resolved_store_dir};
-use crate::build::place::{Placement, Placer, Rules};
+use crate::build::merge::Merged;
+use crate::build::place::{ImageView, Placement, Placer, Rules};
 use crate::build::recipe::Store;
 use crate::closure::StorePath;
 use crate::layering::Strategy;
@@ -54,7 +55,7 @@ impl Plan {
             let paths: Vec<StorePath> =
                 of_contents.flat_map(|layer| layer.paths.iter().cloned()).collect();
             let attributes = self.recipe.attributes();
-            let merged = self.placer(true, &paths)?.merged(attributes.clone())?;
+            let merged = Merged::new(self.placer(true, &paths)?, attributes.clone())?;
             let layers = self.assignment.split(&merged, &attributes, slots)?;
             *listed = Some(slots.iter().copied().zip(layers.into_iter().map(Some)).collect());
         }
@@ -68,8 +69,8 @@ impl Plan {
         if let Some(finished) = &layer.finished {
             return Ok(Layer::finished(finished.tar.clone(), finished.entries)?);
         }
-        let attributes = self.recipe.attributes();
-        self.placer(layer.has_contents(), &layer.paths)?.finish(attributes)
+        let placer = self.placer(layer.has_contents(), &layer.paths)?;
+        Merged::new(placer, self.recipe.attributes())?.layer()
     }
 
     /// Places the contents, if `has_contents`, and the store paths `paths`.
@@ -86,11 +87,10 @@ impl Plan {
         }
         let single = self.recipe.layering == Strategy::Single;
         let store = self.recipe.store.as_ref().map(Store::on_host);
-        let mut placer = Placer::new(Rules {
-            base,
+        let image = ImageView::new(base, &self.recipe.replace);
+        let rules = Rules {
             base_image: self.base.as_ref().map(|base| &base.image),
             attributes: self.recipe.attributes(),
-            replace: &self.recipe.replace,
             store,
             closure: &self.closure,
             only_store: !has_contents,
@@ -98,13 +98,14 @@ impl Plan {
             follow_dirlinks: single && !self.recipe.keep_contents_dirlinks,
             on_conflict: self.recipe.on_conflict,
             remember_paths: has_contents && self.recipe.makes_files(),
-        });
+        };
+        let mut placer = Placer::new(rules, image);
         if has_contents {
             for (index, content) in self.contents.iter().enumerate() {
                 let more_follow = index + 1 < self.contents.len()
                     || !paths.is_empty()
                     || self.recipe.makes_files();
-                placer.begin_content(more_follow);
+                placer.image.begin_content(more_follow);
                 let linked = !single && content.store_path.is_some();
                 let placement = if linked { Placement::Linked } else { Placement::Copied };
                 placer.add(content, placement)?;
@@ -112,13 +113,13 @@ impl Plan {
         }
         if let Some(HostStore { dir, source }) = store {
             let dir = resolved_store_dir(base, dir)?;
-            placer.begin_content(false);
+            placer.image.begin_content(false);
             for path in paths {
                 placer.add_store_path(&source.join(path.name()), &dir, path.name())?;
             }
         }
         if has_contents {
-            placer.begin_content(false);
+            placer.image.begin_content(false);
             placer.add_helpers(&self.recipe.helpers)?;
             placer.add_accounts(&self.accounts)?;
             placer.add_paths(&self.paths)?;

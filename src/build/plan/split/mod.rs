@@ -11,8 +11,12 @@ use crate::archive::entry::join;
 use crate::archive::tree::Tree;
 use crate::build::BuildError;
 use crate::build::inputs::{Base, Content, FinishedLayer, resolved_store_dir};
-use crate::build::plan::{Plan, assignment::Assignment, nar_size::nar_size, packages::Packages};
-use crate::build::recipe::{Recipe, Store, files::ConflictRule};
+use crate::build::plan::Plan;
+use crate::build::plan::assignment::Assignment;
+use crate::build::plan::nar_size::nar_size;
+use crate::build::plan::packages::Packages;
+use crate::build::recipe::files::ConflictRule;
+use crate::build::recipe::{Recipe, Store};
 use crate::closure::{Closure, Graph, StorePath};
 use crate::layering::{Budget, LayeringError, PathGraph, Strategy};
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::planned::PlannedLayer;
 use super::survey::Survey;
 use crate::build::BuildError;
-use crate::build::recipe::{Recipe, files::Used};
+use crate::build::recipe::Recipe;
+use crate::build::recipe::files::Used;
 use crate::closure::{Closure, StorePath};
 use crate::text;
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::archive::entry::{Entry, Kind};
 use crate::build::BuildError;
+use crate::build::merge::Merged;
 use crate::build::plan::{
     Plan,
     assignment::Assignment,
@@ -61,7 +62,7 @@ impl Survey {
 
     fn list(&mut self, plan: &Plan) -> Result<(), BuildError> {
         let recipe = &plan.recipe;
-        let merged = plan.placer(true, &[])?.merged(recipe.attributes())?;
+        let merged = Merged::new(plan.placer(true, &[])?, recipe.attributes())?;
         let packages = if recipe.package_layers { packages::read(&merged)? } else { None };
         if recipe.package_layers && packages.is_none() {
             let problem = "package_layers: the contents have no database of packages; expected \
