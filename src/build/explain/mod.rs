@@ -1,4 +1,6 @@
 //! Where everything in an image comes from: environment, config, layers and files.
+//!
+//! Reads plans, and builds the image into a temporary file to look at its files.
 
 mod config;
 mod layers;

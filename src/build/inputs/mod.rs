@@ -13,6 +13,7 @@ mod contents;
 mod host_store;
 #[cfg(feature = "registry")]
 pub(crate) mod lock;
+mod nar_size;
 mod notices;
 mod owners;
 pub(super) mod walk;
@@ -22,5 +23,6 @@ pub(super) use base::{Base, open_base};
 pub(super) use closure::{closure, graph, missing_in_base, resolved_store_dir, whole_graph};
 pub(super) use contents::{Content, FinishedLayer, PlannedPath, contents, finished_layers};
 pub(super) use host_store::HostStore;
+pub(super) use nar_size::nar_size;
 pub(super) use notices::Notices;
 pub(super) use owners::{planned_paths, set_owners};

@@ -1,8 +1,9 @@
 //! The placing of contents: which path each file of the inputs gets in the image, with which owner,
 //! mode and attributes.
 //!
-//! Reads names and metadata, never the contents of files. Decides neither which of two files at the
-//! same path counts, which is up to `merge`, nor which layer has it.
+//! Reads names and metadata. Of contents it reads only certificates for a helper, and files of the
+//! base that a layer repeats because the recipe changes them. Which of two files at the same path
+//! counts is decided by `merge`, and which layer has it by `plan`.
 
 mod base_files;
 mod changes;

@@ -44,8 +44,11 @@ pub(in crate::build) struct Rules<'a> {
 /// Places contents and collects the entries of their layer.
 pub(in crate::build) struct Placer<'a> {
     pub(in crate::build) rules: Rules<'a>,
+    /// The image so far, for contents that follow.
     pub(in crate::build) image: ImageView<'a>,
+    /// The entries, in the order in which they were placed.
     pub(in crate::build) entries: PlacedEntries,
+    /// Links that become directories if another content needs their path.
     pub(in crate::build) expandable: ExpandableLinks,
     /// Changes of what was placed.
     pub(in crate::build) changes: Changes<'a>,

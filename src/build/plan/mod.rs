@@ -1,12 +1,12 @@
 //! The plan of a build: everything that can be known, and every mistake that can be found, before
 //! the contents of files are read. Above all, what goes into which layer.
 //!
-//! Layers are listed on demand, from metadata. Neither tars nor digests are made here.
+//! Layers are listed on demand, from metadata, by `place` and `merge`. Of contents, only the
+//! databases of package managers are read. Neither tars nor digests are made here.
 
 mod assignment;
 mod layers;
 mod listing;
-mod nar_size;
 mod packages;
 mod planning;
 mod split;

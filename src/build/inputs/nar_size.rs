@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::archive::ArchiveError;
 
 /// The size of the Nix archive of `path` in bytes.
-pub(super) fn nar_size(path: &Path) -> Result<u64, ArchiveError> {
+pub(in crate::build) fn nar_size(path: &Path) -> Result<u64, ArchiveError> {
     let mut size = text("nix-archive-1") + node(path)?;
     let mut folders = vec![path.to_owned()];
     while let Some(folder) = folders.pop() {
