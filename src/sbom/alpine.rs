@@ -4,7 +4,7 @@ use super::fields::{paragraphs, value};
 use super::package::{Ecosystem, Package};
 
 /// The database of apk, and its place in newer releases.
-pub(super) const INSTALLED: [&str; 2] = ["lib/apk/db/installed", "usr/lib/apk/db/installed"];
+pub(crate) const INSTALLED: [&str; 2] = ["lib/apk/db/installed", "usr/lib/apk/db/installed"];
 
 /// The packages in the text of a database.
 pub(super) fn packages(text: &str) -> impl Iterator<Item = Package> {

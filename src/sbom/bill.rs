@@ -193,7 +193,8 @@ fn distribution_packages(files: &FileSystem) -> Result<Vec<Package>, ArchiveErro
     for package in &mut packages {
         package.distribution.clone_from(&distribution);
         if package.ecosystem == Ecosystem::Debian {
-            let lists = debian::file_lists(package);
+            let architecture = package.architecture.as_deref().unwrap_or("all");
+            let lists = debian::file_lists(&package.name, architecture);
             let installed = lists.iter().find_map(|list| files.layer_of(list.as_bytes()));
             package.layer = installed.or(package.layer);
         }

@@ -1,13 +1,13 @@
 //! Debian packages, from the database of dpkg (dpkg-query(1), `Status`), or from the files that
 //! images without dpkg have in its place.
 
-use super::fields::{paragraphs, value};
+use super::fields::{Paragraph, paragraphs, value};
 use super::package::{Ecosystem, Package};
 
 /// The database of dpkg.
-pub(super) const STATUS: &str = "var/lib/dpkg/status";
+pub(crate) const STATUS: &str = "var/lib/dpkg/status";
 /// A folder with a file for each package, in images without dpkg.
-pub(super) const STATUS_FOLDER: &str = "var/lib/dpkg/status.d/";
+pub(crate) const STATUS_FOLDER: &str = "var/lib/dpkg/status.d/";
 
 /// The installed packages in the text of a database.
 pub(super) fn packages(text: &str) -> impl Iterator<Item = Package> {
@@ -21,9 +21,7 @@ pub(super) fn packages(text: &str) -> impl Iterator<Item = Package> {
             version: value(&fields, "Version").unwrap_or_default(),
             architecture: value(&fields, "Architecture"),
             distribution: None,
-            // It may have the version in parentheses.
-            source: value(&fields, "Source")
-                .and_then(|source| source.split_whitespace().next().map(str::to_owned)),
+            source: source(&fields),
             maintainer: value(&fields, "Maintainer"),
             license: None,
             path: None,
@@ -33,9 +31,14 @@ pub(super) fn packages(text: &str) -> impl Iterator<Item = Package> {
     })
 }
 
-/// The lists of files of a package, one of which dpkg writes when it installs the package.
-pub(super) fn file_lists(package: &Package) -> [String; 2] {
-    let (name, architecture) = (&package.name, package.architecture.as_deref().unwrap_or("all"));
+/// The source package that the package with these fields names.
+pub(crate) fn source(fields: &Paragraph<'_>) -> Option<String> {
+    // It may have the version in parentheses.
+    value(fields, "Source")?.split_whitespace().next().map(str::to_owned)
+}
+
+/// The lists of files of the package `name`, one of which dpkg writes when it installs the package.
+pub(crate) fn file_lists(name: &str, architecture: &str) -> [String; 2] {
     [
         format!("var/lib/dpkg/info/{name}.list"),
         format!("var/lib/dpkg/info/{name}:{architecture}.list"),

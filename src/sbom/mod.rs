@@ -5,11 +5,11 @@
 //! same image always gives the same document. Both formats are written as plain JSON: the crates
 //! for them weigh more than the rest of the builder.
 
-mod alpine;
+pub(crate) mod alpine;
 mod bill;
 mod cyclonedx;
 pub(crate) mod databases;
-mod debian;
+pub(crate) mod debian;
 mod fields;
 mod format;
 mod package;

@@ -6,9 +6,6 @@ use std::collections::BTreeMap;
 use super::Package;
 use crate::archive::entry::join;
 
-/// The database, and its place in newer releases.
-pub(super) const INSTALLED: [&[u8]; 2] = [b"lib/apk/db/installed", b"usr/lib/apk/db/installed"];
-
 /// The packages in the text of a database, sorted.
 pub(super) fn packages(text: &str) -> Vec<Package> {
     let mut packages: BTreeMap<String, Package> = BTreeMap::new();

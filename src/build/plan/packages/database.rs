@@ -14,6 +14,7 @@ use crate::archive::{ArchiveError, host};
 use crate::build::BuildError;
 use crate::build::merge::Merged;
 use crate::build::place::ImagePath;
+use crate::sbom::alpine::INSTALLED;
 
 /// The size of the largest file of a database that is read, in bytes, and of all together.
 const FILE_MAX: u64 = 64 << 20;
@@ -34,7 +35,7 @@ pub(in crate::build::plan) fn read(merged: &Merged<'_>) -> Result<Option<Package
             }
             Kind::File(content) => {
                 let mut text = || self::text(entry, content, merged.tars(), &mut left);
-                if apk::INSTALLED.contains(&&**path) {
+                if INSTALLED.iter().any(|installed| installed.as_bytes() == &**path) {
                     installed = Some(text()?);
                 } else {
                     debian.add(path, text)?;

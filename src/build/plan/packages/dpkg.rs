@@ -9,10 +9,9 @@ use std::collections::BTreeMap;
 use super::Package;
 use crate::archive::entry::name_of;
 use crate::build::place::ImagePath;
+use crate::sbom::debian::{STATUS, STATUS_FOLDER, file_lists, source};
 use crate::sbom::{Paragraph, paragraphs, value};
 
-const STATUS: &[u8] = b"var/lib/dpkg/status";
-const STATUS_FOLDER: &[u8] = b"var/lib/dpkg/status.d/";
 const INFO: &[u8] = b"var/lib/dpkg/info/";
 const LIST: &[u8] = b".list";
 const SUMS: &[u8] = b".md5sums";
@@ -42,9 +41,9 @@ impl Database {
             if path.ends_with(LIST) {
                 self.lists.insert(path.clone(), text()?);
             }
-        } else if **path == *STATUS {
+        } else if **path == *STATUS.as_bytes() {
             self.status = Some(text()?);
-        } else if path.starts_with(STATUS_FOLDER) {
+        } else if path.starts_with(STATUS_FOLDER.as_bytes()) {
             self.parts.insert(path.clone(), text()?);
         }
         Ok(())
@@ -64,8 +63,8 @@ impl Database {
             );
             let (Some(name), true) = (value(&fields, "Package"), has_files) else { continue };
             let architecture = value(&fields, "Architecture").unwrap_or_default();
-            let of_package = |stem: &str| self.lists.get(&list_path(stem));
-            let list = of_package(&format!("{name}:{architecture}")).or_else(|| of_package(&name));
+            let lists = file_lists(&name, &architecture);
+            let list = lists.iter().rev().find_map(|path| self.lists.get(path.as_bytes()));
             let files = list.map(|list| list.lines().filter_map(image_path).collect());
             insert(&mut packages, name, &fields, files.unwrap_or_default());
         }
@@ -99,8 +98,7 @@ fn insert(
     let full = format!("{name}:{}", field("Architecture"));
     let package = Package {
         version: field("Version").to_owned(),
-        // It may have the version in parentheses.
-        source: field("Source").split_whitespace().next().unwrap_or(&name).to_owned(),
+        source: source(fields).unwrap_or_else(|| name.clone()),
         needs: needs.map(alternatives).collect(),
         provides: provides.chain([full.clone()]).collect(),
         files,
@@ -122,10 +120,6 @@ fn add_info(packages: &mut BTreeMap<String, Package>, info: &[ImagePath]) {
             package.files.push(path.clone());
         }
     }
-}
-
-fn list_path(stem: &str) -> ImagePath {
-    [INFO, stem.as_bytes(), LIST].concat().into()
 }
 
 /// The name in a dependency: `libc6` of `libc6:any (>= 2.36)`.
