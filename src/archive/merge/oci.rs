@@ -11,15 +11,13 @@ use crate::archive::blob::{FileSlice, LayerBlob};
 use crate::archive::decompress::Codec;
 use crate::archive::header::END;
 use crate::archive::image::Image;
-use crate::archive::oci::{INDEX, LAYOUT, Layout, blob_name, layer_media_type, name_of, named};
+use crate::archive::oci::{
+    Layout, blob_name, layer_media_type, name_of, named, write_index, write_start,
+};
 use crate::archive::verify;
-use crate::archive::write::{
-    copy, folder_header, member_header, write_failed, write_member, write_padding,
-};
+use crate::archive::write::{copy, member_header, write_failed, write_padding};
 use crate::image::digest::Hasher;
-use crate::image::manifest::{
-    Descriptor, OCI_LAYOUT, OciIndex, OciManifest, OciPlatform, media_type,
-};
+use crate::image::manifest::{Descriptor, OciManifest, OciPlatform, media_type};
 use crate::image::{Digest, Reference};
 
 /// Writes the images of `inputs`.
@@ -53,10 +51,7 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn begin(output: &'a mut dyn Write) -> Result<Self, ArchiveError> {
-        let begun = write_member(output, LAYOUT, OCI_LAYOUT.as_bytes())
-            .and_then(|()| output.write_all(&folder_header("blobs")))
-            .and_then(|()| output.write_all(&folder_header("blobs/sha256")));
-        begun.map_err(write_failed)?;
+        write_start(output).map_err(write_failed)?;
         let (written, listed) = (BTreeSet::new(), BTreeSet::new());
         Ok(Self { output, written, entries: Vec::new(), listed })
     }
@@ -166,10 +161,9 @@ impl<'a> Writer<'a> {
     }
 
     fn finish(self) -> Result<(), ArchiveError> {
-        let index = OciIndex::new(self.entries, BTreeMap::new());
-        let index = serde_json::to_vec(&index).map_err(|error| write_failed(error.into()))?;
-        let written = write_member(self.output, INDEX, &index);
-        written.and_then(|()| self.output.write_all(&END)).map_err(write_failed)
+        write_index(self.output, self.entries)
+            .and_then(|()| self.output.write_all(&END))
+            .map_err(write_failed)
     }
 }
 

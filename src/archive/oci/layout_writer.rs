@@ -1,18 +1,16 @@
 //! Writes OCI layouts of blobs whose digests are known: an image stays the same, byte for byte.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Write};
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
-use super::layout::{INDEX, LAYOUT, blob_name};
+use super::layout::{blob_name, write_index, write_start};
 use crate::archive::ArchiveError;
 use crate::archive::header::END;
-use crate::archive::write::{
-    copy, folder_header, member_header, write_failed, write_member, write_padding,
-};
+use crate::archive::write::{copy, member_header, write_failed, write_padding};
 use crate::image::Digest;
 use crate::image::digest::Hasher;
-use crate::image::manifest::{Descriptor, OCI_LAYOUT, OciIndex};
+use crate::image::manifest::Descriptor;
 
 /// Writes an OCI layout.
 pub(crate) trait LayoutWriter {
@@ -35,11 +33,6 @@ pub(crate) trait LayoutWriter {
     /// # Errors
     /// If the output cannot be written.
     fn finish(self, root: Descriptor) -> Result<(), ArchiveError>;
-}
-
-/// The index of a layout with one image.
-fn index(root: Descriptor) -> io::Result<Vec<u8>> {
-    Ok(serde_json::to_vec(&OciIndex::new(vec![root], BTreeMap::new()))?)
 }
 
 /// Copies a blob, and checks its digest and size.
@@ -71,10 +64,7 @@ impl<W: Write> LayoutTar<W> {
     /// # Errors
     /// If `output` cannot be written.
     pub(crate) fn begin(mut output: W) -> Result<Self, ArchiveError> {
-        write_member(&mut output, LAYOUT, OCI_LAYOUT.as_bytes())
-            .and_then(|()| output.write_all(&folder_header("blobs")))
-            .and_then(|()| output.write_all(&folder_header("blobs/sha256")))
-            .map_err(write_failed)?;
+        write_start(&mut output).map_err(write_failed)?;
         Ok(Self { output, written: BTreeSet::new() })
     }
 }
@@ -99,8 +89,7 @@ impl<W: Write> LayoutWriter for LayoutTar<W> {
     }
 
     fn finish(mut self, root: Descriptor) -> Result<(), ArchiveError> {
-        let index = index(root).map_err(write_failed)?;
-        write_member(&mut self.output, INDEX, &index)
+        write_index(&mut self.output, vec![root])
             .and_then(|()| self.output.write_all(&END))
             .and_then(|()| self.output.flush())
             .map_err(write_failed)

@@ -26,7 +26,9 @@ pub(crate) use blobs::{Layout, read_layout};
 #[cfg(feature = "registry")]
 pub(crate) use documents::{is_index, is_manifest, parse_index, parse_manifest};
 pub(crate) use index::name_of;
-pub(crate) use layout::{INDEX, LAYOUT, blob_name};
+#[cfg(feature = "registry")]
+pub(crate) use layout::INDEX;
+pub(crate) use layout::{LAYOUT, blob_name, write_index, write_start};
 #[cfg(feature = "registry")]
 pub(crate) use layout_source::LayoutSource;
 #[cfg(feature = "registry")]

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Seek, SeekFrom, Write};
 
-use super::layout::blob_name;
+use super::layout::{blob_name, write_index, write_start};
 use super::named::{layer_media_type, named};
 use crate::archive::ArchiveError;
 use crate::archive::blob::LayerBlob;
@@ -18,13 +18,10 @@ use crate::archive::docker::{ListedImage, write_manifest};
 use crate::archive::header::{BLOCK, END};
 use crate::archive::sink::{ImageMetadata, ImageWriter, LayerSink};
 use crate::archive::write::{
-    copy_layer, folder_header, layer_bytes, member_header, write_failed, write_member,
-    write_padding,
+    copy_layer, layer_bytes, member_header, write_failed, write_member, write_padding,
 };
 use crate::image::digest::Hasher;
-use crate::image::manifest::{
-    Descriptor, OCI_LAYOUT, OciIndex, OciManifest, OciPlatform, media_type,
-};
+use crate::image::manifest::{Descriptor, OciIndex, OciManifest, OciPlatform, media_type};
 use crate::image::{DiffId, Digest, Platform, Reference};
 
 /// Writes an OCI layout as a tar; with `dual`, the tar is a docker-archive as well.
@@ -101,8 +98,7 @@ impl<W: Write + Seek> OciWriter<W> {
             Err(images) => self.nested(images)?,
         };
         let named = references.iter().map(|reference| named(&descriptor, reference));
-        let index = OciIndex::new(named.collect(), BTreeMap::new());
-        write_member(&mut self.output, "index.json", &serde_json::to_vec(&index)?)?;
+        write_index(&mut self.output, named.collect())?;
         if let Some((config, references, layers)) = self.docker.take() {
             let image = ListedImage { config, layers, references: &references };
             write_manifest(&mut self.output, &[image])?;
@@ -125,9 +121,7 @@ impl<W: Write + Seek> OciWriter<W> {
     /// Begins a blob with space for its header, since its digest is not known yet.
     fn open_blob(&mut self) -> io::Result<()> {
         if !std::mem::replace(&mut self.started, true) {
-            write_member(&mut self.output, "oci-layout", OCI_LAYOUT.as_bytes())?;
-            self.output.write_all(&folder_header("blobs"))?;
-            self.output.write_all(&folder_header("blobs/sha256"))?;
+            write_start(&mut self.output)?;
         }
         self.blob = OpenBlob { start: self.output.stream_position()?, ..OpenBlob::default() };
         self.output.write_all(&[0; BLOCK as usize])
