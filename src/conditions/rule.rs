@@ -29,6 +29,24 @@ impl Rule<'_> {
             Self::Goss(matcher) => matcher.is_match(&Found::Text(text.to_owned())),
         }
     }
+
+    /// Whether `text`, of which carriage returns before newlines may be missing, meets the rule.
+    /// An expected text may be there with or without them, an excluded one must be absent in both
+    /// forms. Regular expressions and matchers are taken as they are written.
+    pub(super) fn is_met_without_carriage_returns(&self, text: &str) -> bool {
+        let shortened = |text: &str| text.replace("\r\n", "\n");
+        let is_met = self.is_met_by(text);
+        match self {
+            Self::Equals(expected) => is_met || Rule::Equals(&shortened(expected)).is_met_by(text),
+            Self::Contains(part, times) => {
+                is_met || Rule::Contains(&shortened(part), *times).is_met_by(text)
+            }
+            Self::NotContains(part) => {
+                is_met && Rule::NotContains(&shortened(part)).is_met_by(text)
+            }
+            Self::Matches(..) | Self::NotMatches(_) | Self::Goss(_) => is_met,
+        }
+    }
 }
 
 impl fmt::Display for Rule<'_> {

@@ -37,20 +37,24 @@ impl LineEnds {
     /// Describes the rules of `expected` that `output`, which is restored, does not meet.
     pub(crate) fn unmet(self, expected: &Text, output: &str) -> String {
         match self {
-            Self::Dropped => expected.without_carriage_returns().unmet_by(output),
+            Self::Dropped => expected.unmet_without_carriage_returns(output),
             Self::Exact | Self::Terminal => expected.unmet_by(output),
         }
     }
 
     /// Whether all rules of `expected` hold for `output`, which is restored.
     pub(crate) fn is_match(self, expected: &Text, output: &str) -> bool {
-        expected.is_match(output)
-            || self == Self::Dropped && expected.without_carriage_returns().is_match(output)
+        match self {
+            Self::Dropped => expected.is_match_without_carriage_returns(output),
+            Self::Exact | Self::Terminal => expected.is_match(output),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn is_match(ends: LineEnds, expected: &str, output: &str) -> bool {
@@ -76,5 +80,23 @@ mod tests {
         assert!(is_match(LineEnds::Dropped, "a\r\n", "a\n"));
         assert!(is_match(LineEnds::Dropped, "a\n", "a\n"));
         assert!(!is_match(LineEnds::Dropped, "a\r", "a\n"));
+        assert!(is_match(LineEnds::Dropped, "a\rb\r\n", "a\rb\n"));
+        assert!(is_match(LineEnds::Dropped, "a\r\nb\n", "a\r\nb\n"));
+    }
+
+    #[test]
+    fn text_that_must_be_absent_is_found_with_and_without_its_carriage_returns() {
+        // Docker has fatal\r\n of "printf 'fatal\r\n'", and containerd's log fatal\n.
+        let holds = |rules: &str, output: &str| {
+            let rules: Text =
+                toml::from_str::<BTreeMap<String, Text>>(rules).unwrap()["log"].clone();
+            LineEnds::Dropped.is_match(&rules, output)
+        };
+        let rules = r#"log = { not_contains = "fatal\r\n" }"#;
+        assert!(!holds(rules, "fatal\n") && !holds(rules, "fatal\r\n"));
+        assert!(holds(rules, "fatal error\n"));
+        // Each rule is decided by itself.
+        let rules = r#"log = { contains = "ok\r\n", not_contains = "fatal\r\n" }"#;
+        assert!(holds(rules, "ok\n") && !holds(rules, "ok\nfatal\n"));
     }
 }
