@@ -68,9 +68,7 @@ pub(in crate::check) fn start_order(
     while !left.is_empty() {
         let ready = |name: &&str| {
             let Some(spec) = companions.get(*name) else { return true };
-            let addresses = addresses(&spec.container).filter(|it| companions.contains_key(*it));
-            let mut needed = spec.depends_on.iter().map(String::as_str).chain(addresses);
-            needed.all(|needed| order.contains(&needed))
+            dependencies(spec, companions).all(|needed| order.contains(&needed))
         };
         let Some(position) = left.iter().position(ready) else {
             return Err(format!("containers depend on each other: {}", left.join(", ")));
@@ -81,7 +79,7 @@ pub(in crate::check) fn start_order(
 }
 
 /// Returns the names of `companions` that must run for those with the given `names`: these, and all
-/// that they depend on.
+/// that must be started before them.
 pub(in crate::check) fn needed(
     companions: &BTreeMap<String, CompanionSpec>,
     mut names: Vec<String>,
@@ -90,10 +88,21 @@ pub(in crate::check) fn needed(
     while let Some(name) = names.pop() {
         let spec = companions.get(&name);
         if needed.insert(name) {
-            names.extend(spec.iter().flat_map(|spec| spec.depends_on.iter().cloned()));
+            let before = spec.into_iter().flat_map(|spec| dependencies(spec, companions));
+            names.extend(before.map(str::to_owned));
         }
     }
     needed
+}
+
+/// Returns the names of containers that must be started before `spec`: those that it depends on,
+/// and those of `companions` whose addresses its variables have.
+fn dependencies<'s>(
+    spec: &'s CompanionSpec,
+    companions: &'s BTreeMap<String, CompanionSpec>,
+) -> impl Iterator<Item = &'s str> {
+    let addresses = addresses(&spec.container).filter(|name| companions.contains_key(*name));
+    spec.depends_on.iter().map(String::as_str).chain(addresses)
 }
 
 /// Describes a mistake in `companions`, if there is one.
@@ -177,10 +186,13 @@ mod tests {
 
     #[test]
     fn a_container_needs_those_that_it_depends_on_and_no_others() {
-        let companions =
-            parse("[app]\ndepends_on=['db']\n[db]\ndepends_on=['disk']\n[disk]\n[x]\n");
+        let companions = parse(
+            "[app]\ndepends_on=['db']\n[db]\ndepends_on=['disk']\n[disk]\n[x]\n\
+                   [web.container]\nenv={ APP='http://{app.address}/{y.address}' }\n",
+        );
         let needed = |name: &str| needed(&companions, vec![name.to_owned()]);
         assert_eq!(needed("app"), ["app", "db", "disk"].map(str::to_owned).into());
+        assert_eq!(needed("web"), ["app", "db", "disk", "web"].map(str::to_owned).into());
         assert_eq!(needed("x"), ["x".to_owned()].into());
     }
 
