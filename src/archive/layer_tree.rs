@@ -108,6 +108,17 @@ impl LayerTree {
         self.opaque.iter().map(|path| &**path)
     }
 
+    /// Whether the layer hides what the layers below it have at `path`.
+    pub(crate) fn hides(&self, path: &[u8]) -> bool {
+        let folders = || path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        let removed = |path: &[u8]| self.removed.contains(path);
+        let emptied = |folder: &[u8]| self.opaque.contains(folder);
+        removed(path)
+            || emptied(b"")
+            || folders().any(|(end, _)| removed(&path[..end]) || emptied(&path[..end]))
+            || self.tree.obstacle(path).is_some()
+    }
+
     /// The path of the file that `member`, a hard link, is another name of.
     pub(crate) fn link_target(&mut self, member: &Member) -> io::Result<Box<[u8]>> {
         let target = normalize(&member.link).ok_or_else(|| unsafe_path(&member.link))?;

@@ -134,10 +134,12 @@ impl Options {
         Self { vm: settings.complete(&self.vm), ..self.clone() }
     }
 
-    /// Returns `file` without the commands and services that the filter excludes, and without
-    /// further containers and commands before all others that nothing else needs: they take time.
+    /// Returns `file` without the expectations that the filter excludes, and without further
+    /// containers and commands before all others that nothing else needs: they take time, and an
+    /// image that cannot be read would end the run.
     pub(super) fn select(&self, file: &ExpectationsFile) -> ExpectationsFile {
         let mut file = file.clone();
+        static_checks::retain(&mut file.expectations, |name| self.selects(name));
         let Expectations { run, service, container, setup, .. } = &mut file.expectations;
         run.retain(|run| self.selects(&runtime_checks::run_name(run)));
         service.retain(|service| self.selects(&runtime_checks::service_name(service)));
@@ -164,7 +166,8 @@ mod tests {
     use super::*;
 
     const FILE: &str = "[[setup]]\n[container.app]\ndepends_on=['db']\n[container.db]\n\
-                        image='db.tar'\n[container.other]\n[[run]]\nname='x'\n";
+                        image='db.tar'\n[container.other]\n[container.web.container]\n\
+                        env={ APP='{app.address}' }\n[[run]]\nname='x'\n";
 
     /// The number of setup commands and the further containers that a filter leaves.
     fn selected(filter: &str) -> (usize, Vec<String>) {
@@ -182,9 +185,10 @@ mod tests {
     #[test]
     fn a_filter_leaves_only_the_containers_and_setup_commands_that_its_test_cases_need() {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-        assert_eq!(selected("run x"), (1, names(&["app", "db", "other"])));
+        assert_eq!(selected("run x"), (1, names(&["app", "db", "other", "web"])));
         assert_eq!(selected("environment"), (0, names(&[])));
         assert_eq!(selected("container app"), (1, names(&["app", "db"])));
+        assert_eq!(selected("container web"), (1, names(&["app", "db", "web"])));
         // It has another image, which the setup does not change.
         assert_eq!(selected("container db"), (0, names(&["db"])));
         // A setup may fail, also if nothing follows it.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 pub use crate::conditions::Check;
 pub(super) use crate::conditions::Checks;
+use crate::conditions::Results;
 use crate::engine::TimelineEvent;
 
 /// The result of a test case.
@@ -48,7 +49,8 @@ pub struct TestCase {
     /// All checks that passed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub passed_checks: Vec<Check>,
-    /// Facts that help to find the reason of a failure, or to judge how reliable a pass is.
+    /// Facts that help to find the reason of a failure, or to judge how reliable a pass is. Of a
+    /// failed test case, also the reasons why some checks could not be made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
     /// The container's standard output.
@@ -103,12 +105,17 @@ pub struct Tally {
 }
 
 impl TestCase {
-    /// Creates a test case with the result of `checks`.
+    /// Creates a test case with the result of `checks`. If some could not be made, and all others
+    /// passed, the result is an error.
     pub(super) fn finished(image: &str, name: impl Into<String>, checks: Checks) -> Self {
-        let (passed, mismatches, hints) = checks.into_parts();
-        let outcome = match mismatches.is_empty() {
-            true => Outcome::Passed,
-            false => Outcome::Failed { mismatches },
+        let Results { passed, mismatches, mut hints, mut problems } = checks.into_results();
+        let outcome = match (mismatches.is_empty(), problems.is_empty()) {
+            (true, true) => Outcome::Passed,
+            (true, false) => Outcome::Error { problem: problems.join("; ") },
+            (false, _) => {
+                hints.append(&mut problems);
+                Outcome::Failed { mismatches }
+            }
         };
         Self { passed_checks: passed, hints, ..Self::with_outcome(image, name, outcome) }
     }

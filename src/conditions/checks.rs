@@ -29,12 +29,30 @@ pub(crate) struct Checks {
     passed: Vec<Check>,
     mismatches: Vec<Check>,
     hints: Vec<String>,
+    problems: Vec<String>,
+}
+
+/// The checks of a test case, sorted by their results.
+pub(crate) struct Results {
+    /// The checks that passed.
+    pub(crate) passed: Vec<Check>,
+    /// Those that did not.
+    pub(crate) mismatches: Vec<Check>,
+    /// Facts about all of them.
+    pub(crate) hints: Vec<String>,
+    /// The reasons why others could not be made.
+    pub(crate) problems: Vec<String>,
 }
 
 impl Checks {
     /// Adds facts that help to find the reason of a failure, or to judge how reliable a pass is.
     pub(crate) fn hint(&mut self, hints: Vec<String>) {
         self.hints.extend(hints);
+    }
+
+    /// Adds the reason why a check could not be made. The others count all the same.
+    pub(crate) fn problem(&mut self, problem: String) {
+        self.problems.push(problem);
     }
 
     /// Records a check with its result.
@@ -58,6 +76,7 @@ impl Checks {
         self.passed.extend(checks.passed);
         self.mismatches.extend(checks.mismatches);
         self.hints.extend(checks.hints);
+        self.problems.extend(checks.problems);
     }
 
     /// Adds all of `checks`, with `subject` before their own subjects.
@@ -69,11 +88,13 @@ impl Checks {
         self.passed.extend(checks.passed.into_iter().map(named));
         self.mismatches.extend(checks.mismatches.into_iter().map(named));
         self.hints.extend(checks.hints);
+        self.problems.extend(checks.problems);
     }
 
-    /// Returns the checks that passed, those that did not, and the hints.
-    pub(crate) fn into_parts(self) -> (Vec<Check>, Vec<Check>, Vec<String>) {
-        (self.passed, self.mismatches, self.hints)
+    /// Returns the checks by their results.
+    pub(crate) fn into_results(self) -> Results {
+        let Self { passed, mismatches, hints, problems } = self;
+        Results { passed, mismatches, hints, problems }
     }
 
     /// The checks that did not pass.
@@ -113,7 +134,7 @@ mod tests {
         let record = |found: &str, passed| {
             let mut checks = Checks::default();
             checks.record("log", "contains x", found, passed);
-            let (passed, mismatches, _) = checks.into_parts();
+            let Results { passed, mismatches, .. } = checks.into_results();
             passed.into_iter().chain(mismatches).next().unwrap().found
         };
         let long = "é".repeat(8 << 20);
@@ -129,7 +150,7 @@ mod tests {
         of_file.record("mode", "0644", "0600", false);
         of_file.hint(vec!["the umask is 077".to_owned()]);
         checks.append("/etc/app.conf", of_file);
-        let (_, mismatches, hints) = checks.into_parts();
+        let Results { mismatches, hints, .. } = checks.into_results();
         assert_eq!(mismatches[0].subject, "mode of /etc/app.conf");
         assert_eq!(hints, ["the umask is 077"]);
     }

@@ -19,7 +19,7 @@ mod text;
 mod timeout;
 
 pub use checks::Check;
-pub(crate) use checks::Checks;
+pub(crate) use checks::{Checks, Results};
 pub(crate) use found::Found;
 pub use http::{HttpExpectations, JsonExpectation, Statuses, TlsSettings};
 pub(crate) use matcher::Matcher;

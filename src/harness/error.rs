@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::archive::ArchiveError;
-use crate::archive::files::CONTENT_MAX;
 use crate::build::BuildError;
 use crate::engine::{EngineError, WriteError};
 use crate::errors::chain;
@@ -68,18 +67,6 @@ pub enum HarnessError {
         /// The cause.
         source: std::io::Error,
     },
-    /// A file in an image or a container is too large to check its content.
-    #[error(
-        "failed to check the content of {}: it has {size} bytes, and files of up to {} MiB are \
-         read; a command in [[run]], such as sha256sum, can check it",
-        text::shorten(.path), CONTENT_MAX >> 20
-    )]
-    FileTooLarge {
-        /// The path in the image or the container.
-        path: String,
-        /// The size of the file in bytes.
-        size: u64,
-    },
     /// A port of a container does not accept connections.
     #[error(
         "failed to connect to port {port} of a container of {}: {problem}", text::shorten(.image)
@@ -131,7 +118,6 @@ impl HarnessError {
             Self::Engine(EngineError::StillRunning { .. }) => false,
             Self::Engine(_) | Self::Meanwhile { .. } | Self::Forward { .. } => true,
             Self::Mount { .. }
-            | Self::FileTooLarge { .. }
             | Self::NotReady { .. }
             | Self::StillRunning { .. }
             | Self::Refused { .. }

@@ -72,6 +72,14 @@ fn a_value_that_does_not_fit_is_an_error_that_names_the_key_and_shows_what_to_wr
              write [\"/bin/sh\", \"-c\", \"a | b\"]",
         ),
         (
+            "[image]\nexposed_ports={ absent=['443/tpc'] }\n".to_owned(),
+            "e.toml:2: invalid port \"443/tpc\"; write a number or a range",
+        ),
+        (
+            "[image]\nexposed_ports=['80/tcp', 'https']\n".to_owned(),
+            "e.toml:2: invalid port \"https\"; write a number or a range",
+        ),
+        (
             format!("{service}ready={{ port=80000 }}\n"),
             "invalid port 80000; expected 1 to 65535, or text such as \"53/udp\"",
         ),
@@ -91,6 +99,9 @@ fn a_value_that_does_not_fit_is_an_error_that_names_the_key_and_shows_what_to_wr
         let message = rejected(&lab, "e.toml", &text);
         assert!(message.contains(expected), "{message}");
     }
+    let yaml = "schemaVersion: 2.0.0\nmetadataTest: { unexposedPorts: ['443/tpc'] }\n";
+    let message = rejected(&lab, "t.yaml", yaml);
+    assert!(message.contains("t.yaml: invalid port \"443/tpc\""), "{message}");
     let yaml = "schemaVersion: 2.0.0\ncommandTests:\n- name: a\n  command: b\n  args: c\n";
     let message = rejected(&lab, "t.yaml", yaml);
     assert!(message.contains("t.yaml:5: args: expected a list"), "{message}");

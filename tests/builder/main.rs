@@ -11,6 +11,8 @@ mod base_inheritance; // what an image inherits from its base
 #[cfg(feature = "vm")]
 mod browser; // pages in Chromium
 mod cache; // the layer cache
+#[cfg(feature = "vm")]
+mod checked_files; // hard links and large files in static checks
 mod cli; // exit codes, messages, outputs
 mod closures; // sizes and shapes of reference graphs
 mod comparisons; // layers, diff, layer plans

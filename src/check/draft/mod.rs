@@ -99,9 +99,12 @@ impl ImageUnderTest {
         };
         for path in candidates.iter().filter(|path| path.starts_with('/')) {
             let target = self.target_of(path);
-            let found = self.find(std::slice::from_ref(&target))?.remove(&target);
-            let is_program = |kind| matches!(kind, MemberKind::File | MemberKind::HardLink);
-            if found.is_some_and(|file| is_program(file.kind) && file.mode & 0o001 != 0) {
+            let mut is_program = false;
+            self.for_each_found([(target.as_str(), false)], |_, file| {
+                let is_file = matches!(file.kind, MemberKind::File | MemberKind::HardLink);
+                is_program = is_file && file.mode & 0o001 != 0;
+            })?;
+            if is_program {
                 draft.push_str("\n# The program that a container starts.\n[[file]]\n");
                 line(draft, "path", string(path));
                 draft.push_str("follow = true\ntype = \"file\"\nexecutable_by = \"other\"\n");

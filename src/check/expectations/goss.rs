@@ -51,6 +51,13 @@ pub(in crate::check) enum GossProperty {
     Versions,
 }
 
+impl GossProperty {
+    /// Whether the content of a file must be read for it.
+    pub(in crate::check) fn is_of_content(self) -> bool {
+        matches!(self, Self::Contents | Self::Md5 | Self::Sha256 | Self::Sha512)
+    }
+}
+
 /// A port of the container, or a process in it.
 #[derive(Clone, Debug)]
 pub(in crate::check) struct SocketExpectations {

@@ -7,8 +7,9 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::names::Names;
+use super::names::{Names, SomeNames};
 use crate::conditions::{Pattern, Text};
+use crate::image::exposed_ports::ExposedPorts;
 use crate::lint::RULES;
 use crate::{suggest, text};
 
@@ -38,6 +39,7 @@ pub struct ImageExpectations {
     pub labels: BTreeMap<String, Text>,
     /// `ExposedPorts`, such as `80/tcp`: exactly these, in any order, or a table of `has` and
     /// `absent`.
+    #[serde(deserialize_with = "ports")]
     pub exposed_ports: Option<Names>,
     /// `Volumes`: exactly these, in any order, or a table of `has` and `absent`.
     pub volumes: Option<Names>,
@@ -68,6 +70,29 @@ impl ImageExpectations {
     /// Whether nothing is expected.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// Reads names of exposed ports. One that no image can have would be absent from each.
+fn ports<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Names>, D::Error> {
+    let names = Option::<Names>::deserialize(deserializer)?;
+    names.iter().try_for_each(|names| check_ports(names).map_err(D::Error::custom))?;
+    Ok(names)
+}
+
+/// Checks that `names` can be exposed ports.
+pub(in crate::check) fn check_ports(names: &Names) -> Result<(), String> {
+    let mut names = match names {
+        Names::Exactly(names) => names.iter().chain(&[]),
+        Names::Some(SomeNames { has, absent }) => has.iter().chain(absent),
+    };
+    match names.find(|name| ExposedPorts::parse(name).is_none()) {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "invalid port {}; write a number or a range, and tcp, udp or sctp: \"80/tcp\", \
+             \"53/udp\", \"8000-8010\"",
+            text::quote(name)
+        )),
     }
 }
 

@@ -35,6 +35,7 @@ pub use file::{ExecutableBy, FileExpectations, FileType};
 pub(in crate::check) use goss::{
     GossExpectations, GossProperty, GossSubject, SocketExpectations, SocketSubject,
 };
+pub(in crate::check) use image::check_ports;
 pub use image::{EnvExpectations, ImageExpectations, SharedLayers};
 pub(in crate::check) use license::LicenseExpectations;
 pub use names::{Names, SomeNames};

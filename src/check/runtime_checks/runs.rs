@@ -179,7 +179,7 @@ mod tests {
     fn hints(passes: bool, failure: &str) -> Vec<String> {
         let ended = exited(passes).after_failure(failure);
         let Ok(Ok((checks, _))) = ended.result else { panic!() };
-        checks.into_parts().2
+        checks.into_results().hints
     }
 
     #[test]

@@ -1,38 +1,80 @@
 //! Checks of a file in the image.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest as _, Sha256};
 
-use crate::archive::files::FileInfo;
+use crate::archive::files::{CONTENT_MAX, FileInfo};
 use crate::archive::tar::MemberKind;
+use crate::check::CheckError;
 use crate::check::expectations::{FileExpectations, FileType};
+use crate::check::image::ImageUnderTest;
 use crate::check::verdict::Checks;
-use crate::harness::HarnessError;
-use crate::value;
+use crate::{text, value};
+
+/// The advice for a large file: a command that the image has, in its format of expectations.
+const IN_RUN: &str = "; a command in [[run]], such as sha256sum, can check it";
+
+/// Compares the files of `image` with `expected`, and returns the checks of each.
+pub(super) fn check_all(
+    image: &ImageUnderTest,
+    expected: &[FileExpectations],
+) -> Result<Vec<Checks>, CheckError> {
+    let paths: Vec<String> = expected.iter().map(|file| image.path_of(file)).collect();
+    let mut of_path: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, path) in paths.iter().enumerate() {
+        of_path.entry(path).or_default().push(index);
+    }
+    let mut checks: Vec<Option<Checks>> = expected.iter().map(|_| None).collect();
+    let wanted = of_path.iter().map(|(path, indexes)| {
+        (*path, indexes.iter().any(|index| needs_content(&expected[*index])))
+    });
+    image.for_each_found(wanted, |path, found| {
+        for index in of_path.get(path).into_iter().flatten() {
+            let expected = &expected[*index];
+            let advice = if expected.is_literal { "" } else { IN_RUN };
+            checks[*index] = Some(check(expected, Some(found), advice));
+        }
+    })?;
+    let missing = |(checks, expected): (Option<Checks>, _)| {
+        checks.unwrap_or_else(|| check(expected, None, ""))
+    };
+    Ok(checks.into_iter().zip(expected).map(missing).collect())
+}
 
 /// Returns the content of the file that was found at `path`; `None` if it is not a regular file.
 ///
 /// # Errors
-/// If it is too large.
-pub(super) fn content<'f>(
-    path: &str,
-    found: &'f FileInfo,
-) -> Result<Option<&'f [u8]>, HarnessError> {
-    match (&found.content, found.kind) {
-        (None, MemberKind::File) => {
-            Err(HarnessError::FileTooLarge { path: path.to_owned(), size: found.size })
+/// If it is too large: a sentence that names it.
+pub(super) fn content<'f>(path: &str, found: &'f FileInfo) -> Result<Option<&'f [u8]>, String> {
+    if found.kind == MemberKind::File && found.size > CONTENT_MAX {
+        let (path, size, max) = (text::shorten(path), found.size, CONTENT_MAX >> 20);
+        return Err(format!(
+            "failed to check the content of {path}: it has {size} bytes, and files of up to \
+             {max} MiB are read"
+        ));
+    }
+    Ok(found.content.as_deref())
+}
+
+/// Describes a file without content.
+pub(super) fn without_content(found: &FileInfo) -> String {
+    match found.kind {
+        MemberKind::HardLink => {
+            let target = text::bytes(&found.link);
+            format!("a hard link to {target}, which the layers below do not have")
         }
-        (content, _) => Ok(content.as_deref()),
+        _ => "nothing".to_owned(),
     }
 }
 
-/// Compares the file that was found, if any, with `expected`.
-///
-/// # Errors
-/// If its content is expected and too large to be read.
+/// Compares the file that was found, if any, with `expected`. The problem of a file that is too
+/// large ends in `advice`.
 pub(in crate::check) fn check(
     expected: &FileExpectations,
     found: Option<&FileInfo>,
-) -> Result<Checks, HarnessError> {
+    advice: &str,
+) -> Checks {
     let mut checks = Checks::default();
     let must_exist = expected.exists != Some(false);
     let shown = |exists| if exists { "exists" } else { "does not exist" };
@@ -40,9 +82,18 @@ pub(in crate::check) fn check(
     checks.record("existence", shown(must_exist), shown(exists), must_exist == exists);
     if let (true, Some(found)) = (must_exist, found) {
         check_metadata(expected, found, &mut checks);
-        check_content(expected, found, &mut checks)?;
+        if needs_content(expected) {
+            match content(&expected.path, found) {
+                Ok(content) => check_content(expected, found, content, &mut checks),
+                Err(problem) => checks.problem(problem + advice),
+            }
+        }
     }
-    Ok(checks)
+    checks
+}
+
+fn needs_content(expected: &FileExpectations) -> bool {
+    expected.exists != Some(false) && (expected.sha256.is_some() || expected.content.is_some())
 }
 
 fn check_metadata(expected: &FileExpectations, found: &FileInfo, checks: &mut Checks) {
@@ -80,20 +131,18 @@ fn check_metadata(expected: &FileExpectations, found: &FileInfo, checks: &mut Ch
 fn check_content(
     expected: &FileExpectations,
     found: &FileInfo,
+    content: Option<&[u8]>,
     checks: &mut Checks,
-) -> Result<(), HarnessError> {
-    if expected.sha256.is_none() && expected.content.is_none() {
-        return Ok(());
-    }
-    let content = content(&expected.path, found)?;
+) {
     if let Some(sha256) = &expected.sha256 {
-        let found = content.map(|bytes| hex::encode(Sha256::digest(bytes)));
-        checks.expect_equal("sha256", &Some(sha256.as_ref()), &found.as_deref());
+        let digest = content.map(|bytes| hex::encode(Sha256::digest(bytes)));
+        let passed = digest.as_deref() == Some(sha256.as_ref());
+        let shown = digest.map_or_else(|| without_content(found), value::quote);
+        checks.record("sha256", value::quote(sha256), shown, passed);
     }
     if let Some(text) = &expected.content {
         let Some(bytes) = content else {
-            checks.record("content", text, "nothing", false);
-            return Ok(());
+            return checks.record("content", text, without_content(found), false);
         };
         let content = String::from_utf8_lossy(bytes);
         let found = match bytes.contains(&0) {
@@ -102,7 +151,6 @@ fn check_content(
         };
         checks.record("content", text.unmet_by(&content), found, text.is_match(&content));
     }
-    Ok(())
 }
 
 fn file_type(kind: MemberKind) -> FileType {

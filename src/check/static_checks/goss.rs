@@ -11,7 +11,6 @@ use crate::check::CheckError;
 use crate::check::expectations::{Found, GossExpectations, GossProperty, GossSubject};
 use crate::check::image::ImageUnderTest;
 use crate::check::verdict::Checks;
-use crate::harness::HarnessError;
 use crate::value;
 
 /// The reason why a test case is skipped.
@@ -20,23 +19,59 @@ pub(super) const SKIPPED: &str = "the goss file skips it";
 /// The lines of an account file, split into fields.
 type Lines = Vec<Vec<String>>;
 
-/// The accounts of an image.
+/// The accounts of an image; or the reason why a file with them is not read.
 pub(super) struct Accounts {
-    users: Lines,
-    groups: Lines,
+    users: Result<Lines, String>,
+    groups: Result<Lines, String>,
 }
 
 impl Accounts {
-    pub(super) fn read(image: &ImageUnderTest) -> Result<Self, CheckError> {
-        let lines = |path: &str| -> Result<Lines, CheckError> {
-            let path = image.target_of(path);
-            let found = image.find(std::slice::from_ref(&path))?.remove(&path);
-            let content = found.as_ref().map(|found| file::content(&path, found)).transpose()?;
-            let text = String::from_utf8_lossy(content.flatten().unwrap_or_default()).into_owned();
-            Ok(text.lines().map(|line| line.split(':').map(str::to_owned).collect()).collect())
-        };
-        Ok(Self { users: lines("/etc/passwd")?, groups: lines("/etc/group")? })
+    /// Reads the accounts of `image` if one of `tests` asks for them.
+    pub(super) fn read(
+        image: &ImageUnderTest,
+        tests: &[GossExpectations],
+    ) -> Result<Self, CheckError> {
+        if !tests.iter().any(|test| asks_for_accounts(test) && !test.skip) {
+            return Ok(Self { users: Ok(Vec::new()), groups: Ok(Vec::new()) });
+        }
+        let (users, groups) = (image.target_of("/etc/passwd"), image.target_of("/etc/group"));
+        let mut accounts = Self { users: Ok(Vec::new()), groups: Ok(Vec::new()) };
+        image.for_each_found([(users.as_str(), true), (&groups, true)], |path, found| {
+            let lines =
+                file::content(path, found).map(|content| lines(content.unwrap_or_default()));
+            if path == users {
+                accounts.users = lines.clone();
+            }
+            if path == groups {
+                accounts.groups = lines;
+            }
+        })?;
+        Ok(accounts)
     }
+
+    fn users(&self) -> Result<&Lines, String> {
+        self.users.as_ref().map_err(Clone::clone)
+    }
+
+    fn groups(&self) -> Result<&Lines, String> {
+        self.groups.as_ref().map_err(Clone::clone)
+    }
+}
+
+fn asks_for_accounts(test: &GossExpectations) -> bool {
+    match test.subject {
+        GossSubject::User(_) | GossSubject::Group(_) => true,
+        GossSubject::Package(_) => false,
+        GossSubject::File(_) => {
+            let by_name = |property| matches!(property, GossProperty::Owner | GossProperty::Group);
+            test.properties.iter().any(|(property, _)| by_name(*property))
+        }
+    }
+}
+
+fn lines(content: &[u8]) -> Lines {
+    let text = String::from_utf8_lossy(content);
+    text.lines().map(|line| line.split(':').map(str::to_owned).collect()).collect()
 }
 
 /// A field of the first line in which the field with the index `key` is `value`.
@@ -53,21 +88,31 @@ pub(super) fn check(
     expected: &GossExpectations,
 ) -> Result<Checks, CheckError> {
     let mut checks = Checks::default();
-    let subject = Subject::find(image, accounts, packages, &expected.subject)?;
+    let subject = Subject::find(image, accounts, packages, expected)?;
     if let Subject::NoPackages = subject {
         let found = "the image has no database of dpkg or apk";
         checks.record("installed", &expected.exists, found, false);
         return Ok(checks);
     }
-    let exists = Found::Bool(subject.exists());
-    let passed = expected.exists.is_match(&exists);
-    checks.record(subject.existence(), &expected.exists, subject.exists(), passed);
-    if passed && subject.exists() {
+    let exists = match subject.exists() {
+        Ok(exists) => exists,
+        Err(problem) => {
+            checks.problem(problem);
+            return Ok(checks);
+        }
+    };
+    let passed = expected.exists.is_match(&Found::Bool(exists));
+    checks.record(subject.existence(), &expected.exists, exists, passed);
+    if passed && exists {
         for (property, matcher) in &expected.properties {
-            let found = subject.property(*property)?;
-            let passed = found.as_ref().is_some_and(|found| matcher.is_match(found));
-            let found = found.as_ref().map_or("nothing".to_owned(), shown);
-            checks.record(name(*property), matcher, found, passed);
+            match subject.property(*property) {
+                Ok(found) => {
+                    let passed = found.as_ref().is_some_and(|found| matcher.is_match(found));
+                    let found = found.as_ref().map_or("nothing".to_owned(), shown);
+                    checks.record(name(*property), matcher, found, passed);
+                }
+                Err(problem) => checks.problem(problem),
+            }
         }
     }
     Ok(checks)
@@ -127,9 +172,9 @@ impl<'a> Subject<'a> {
         image: &ImageUnderTest,
         accounts: &'a Accounts,
         packages: &Packages,
-        subject: &'a GossSubject,
+        expected: &'a GossExpectations,
     ) -> Result<Self, CheckError> {
-        Ok(match subject {
+        Ok(match &expected.subject {
             GossSubject::User(name) => Self::User(accounts, name),
             GossSubject::Group(name) => Self::Group(accounts, name),
             GossSubject::Package(name) => match packages.versions(name) {
@@ -138,22 +183,34 @@ impl<'a> Subject<'a> {
             },
             GossSubject::File(path) => {
                 let target = image.target_of(path);
-                let mut found = image.find(&[path.clone(), target.clone()])?;
-                let info = found.get(path).cloned();
-                let target = (target.clone(), found.remove(&target));
+                let needs_content = expected.properties.iter().any(|(it, _)| it.is_of_content());
+                let (mut info, mut of_target) = (None, None);
+                image.for_each_found(
+                    [(path.as_str(), false), (&target, needs_content)],
+                    |name, found| {
+                        if name == target {
+                            of_target = Some(found.clone());
+                        }
+                        if name == path {
+                            info = Some(FileInfo { content: None, ..found.clone() });
+                        }
+                    },
+                )?;
+                let target = (target, of_target);
                 Self::File(info.map(|info| Box::new(FoundFile { info, target, accounts })))
             }
         })
     }
 
-    fn exists(&self) -> bool {
-        match self {
+    /// Whether it exists, or why that is not known.
+    fn exists(&self) -> Result<bool, String> {
+        Ok(match self {
             Self::File(file) => file.is_some(),
-            Self::User(accounts, name) => field(&accounts.users, 0, name, 0).is_some(),
-            Self::Group(accounts, name) => field(&accounts.groups, 0, name, 0).is_some(),
+            Self::User(accounts, name) => field(accounts.users()?, 0, name, 0).is_some(),
+            Self::Group(accounts, name) => field(accounts.groups()?, 0, name, 0).is_some(),
             Self::Package(versions) => !versions.is_empty(),
             Self::NoPackages => false,
-        }
+        })
     }
 
     /// The name of the property whose value is [`exists`](Self::exists).
@@ -164,50 +221,51 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn property(&self, property: GossProperty) -> Result<Option<Found>, HarnessError> {
+    /// Returns a property, or the reason why it is not known.
+    fn property(&self, property: GossProperty) -> Result<Option<Found>, String> {
         Ok(match self {
             Self::File(Some(file)) => return file.property(property),
             Self::File(None) | Self::NoPackages => None,
-            Self::User(accounts, name) => user_property(accounts, name, property),
-            Self::Group(accounts, name) => field(&accounts.groups, 0, name, 2).and_then(number),
+            Self::User(accounts, name) => return user_property(accounts, name, property),
+            Self::Group(accounts, name) => field(accounts.groups()?, 0, name, 2).and_then(number),
             Self::Package(versions) => Some(Found::List(versions.clone())),
         })
     }
 }
 
 impl FoundFile<'_> {
-    fn property(&self, property: GossProperty) -> Result<Option<Found>, HarnessError> {
+    fn property(&self, property: GossProperty) -> Result<Option<Found>, String> {
         let of_content: fn(&[u8]) -> String = match property {
             GossProperty::Contents => |content| String::from_utf8_lossy(content).into_owned(),
             GossProperty::Md5 => |content| hex::encode(Md5::digest(content)),
             GossProperty::Sha256 => |content| hex::encode(Sha256::digest(content)),
             GossProperty::Sha512 => |content| hex::encode(Sha512::digest(content)),
-            _ => return Ok(self.metadata(property)),
+            _ => return self.metadata(property),
         };
         let (path, target) = &self.target;
         let content = target.as_ref().map(|target| file::content(path, target)).transpose()?;
         Ok(content.flatten().map(|content| Found::Text(of_content(content))))
     }
 
-    fn metadata(&self, property: GossProperty) -> Option<Found> {
+    fn metadata(&self, property: GossProperty) -> Result<Option<Found>, String> {
         let Self { info, accounts, .. } = self;
         let named = |lines: &Lines, id: u64| {
             field(lines, 2, &id.to_string(), 0).map(|name| Found::Text(name.to_owned()))
         };
         let text = |text: String| Some(Found::Text(text));
-        match property {
+        Ok(match property {
             GossProperty::Mode => text(format!("{:04o}", info.mode)),
             GossProperty::Size => Some(Found::Number(info.size as f64)),
             GossProperty::Uid => Some(Found::Number(info.uid as f64)),
             GossProperty::Gid => Some(Found::Number(info.gid as f64)),
-            GossProperty::Owner => named(&accounts.users, info.uid),
-            GossProperty::Group => named(&accounts.groups, info.gid),
+            GossProperty::Owner => named(accounts.users()?, info.uid),
+            GossProperty::Group => named(accounts.groups()?, info.gid),
             GossProperty::LinkedTo if info.kind == MemberKind::Symlink => {
                 text(String::from_utf8_lossy(&info.link).into_owned())
             }
             GossProperty::Filetype => text(filetype(info.kind).to_owned()),
             _ => None,
-        }
+        })
     }
 }
 
@@ -222,25 +280,31 @@ fn filetype(kind: MemberKind) -> &'static str {
     }
 }
 
-fn user_property(accounts: &Accounts, name: &str, property: GossProperty) -> Option<Found> {
-    let of_user = |index| field(&accounts.users, 0, name, index);
-    match property {
-        GossProperty::Uid => number(of_user(2)?),
-        GossProperty::Gid => number(of_user(3)?),
-        GossProperty::Home => Some(Found::Text(of_user(5)?.to_owned())),
-        GossProperty::Shell => Some(Found::Text(of_user(6)?.to_owned())),
+fn user_property(
+    accounts: &Accounts,
+    name: &str,
+    property: GossProperty,
+) -> Result<Option<Found>, String> {
+    let users = accounts.users()?;
+    let of_user = |index| field(users, 0, name, index);
+    let text = |index| of_user(index).map(|text| Found::Text(text.to_owned()));
+    Ok(match property {
+        GossProperty::Uid => of_user(2).and_then(number),
+        GossProperty::Gid => of_user(3).and_then(number),
+        GossProperty::Home => text(5),
+        GossProperty::Shell => text(6),
         GossProperty::Groups => {
-            let primary = of_user(3)?;
+            let Some(primary) = of_user(3) else { return Ok(None) };
             let is_in = |line: &&Vec<String>| {
                 let members = line.get(3).map_or("", String::as_str);
                 line.get(2).is_some_and(|gid| gid == primary)
                     || members.split(',').any(|member| member == name)
             };
-            let groups = accounts.groups.iter().filter(is_in).filter_map(|line| line.first());
+            let groups = accounts.groups()?.iter().filter(is_in).filter_map(|line| line.first());
             Some(Found::List(groups.cloned().collect()))
         }
         _ => None,
-    }
+    })
 }
 
 fn number(text: &str) -> Option<Found> {

@@ -1,5 +1,7 @@
 //! Checks of license files, as container-structure-test has them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::file;
 use crate::archive::tree::Node;
 use crate::check::CheckError;
@@ -24,15 +26,22 @@ pub(super) fn check(
         names.extend(debian_files(image));
     }
     let paths: Vec<String> = names.iter().map(|name| image.target_of(name)).collect();
-    let found = image.find(&paths)?;
     let mut checks = Checks::default();
     if expected.debian && image.tree.get(DEBIAN_FOLDER.as_bytes()).is_none() {
         let folder = format!("/{DEBIAN_FOLDER}");
         checks.record(&folder, "exists", "does not exist", false);
     }
+    let mut found = BTreeMap::new();
+    let wanted: BTreeSet<&str> = paths.iter().map(String::as_str).collect();
+    image.for_each_found(wanted.into_iter().map(|path| (path, true)), |path, file| {
+        found.insert(path, file::content(path, file).map(|content| content.map(denied_words)));
+    })?;
     for (name, path) in names.iter().zip(&paths) {
-        let content = found.get(path).map(|file| file::content(path, file)).transpose()?.flatten();
-        check_file(name, content, &mut checks);
+        match found.get(path.as_str()) {
+            Some(Ok(Some(denied))) => record(name, denied, &mut checks),
+            Some(Err(problem)) => checks.problem(problem.clone()),
+            Some(Ok(None)) | None => checks.record(name, "a license file", "nothing", false),
+        }
     }
     Ok(checks)
 }
@@ -47,12 +56,13 @@ fn debian_files(image: &ImageUnderTest) -> Vec<String> {
     checked.map(|name| format!("/{DEBIAN_FOLDER}/{name}/copyright")).collect()
 }
 
-fn check_file(name: &str, content: Option<&[u8]>, checks: &mut Checks) {
-    let Some(content) = content else {
-        return checks.record(name, "a license file", "nothing", false);
-    };
+/// Returns the denied words in the content of a file.
+fn denied_words(content: &[u8]) -> Vec<&'static str> {
     let content = String::from_utf8_lossy(content).to_uppercase();
-    let denied: Vec<&str> = DENIED.into_iter().filter(|word| content.contains(word)).collect();
+    DENIED.into_iter().filter(|word| content.contains(word)).collect()
+}
+
+fn record(name: &str, denied: &[&str], checks: &mut Checks) {
     let shown = if denied.is_empty() { "neither".to_owned() } else { denied.join(" and ") };
     let expected = format!("mentions neither {}", DENIED.join(" nor "));
     checks.record(name, expected, shown, denied.is_empty());

@@ -7,18 +7,16 @@ mod goss;
 mod license;
 mod packages;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::CheckError;
-use super::expectations::{Expectations, FileExpectations};
+use super::expectations::{Expectations, FileExpectations, ImageExpectations};
 use super::image::ImageUnderTest;
-use super::verdict::{Checks, TestCase};
+use super::verdict::TestCase;
 use crate::archive::entry::{join, name_of, parent_of};
 use crate::archive::files::{self, FileInfo};
 use crate::archive::resolve::resolve;
 use crate::archive::tree::Node;
-use crate::harness::HarnessError;
 
 /// The name of the test case about the image's config.
 const CONFIG: &str = "config";
@@ -43,20 +41,17 @@ pub(super) fn names(expected: &Expectations) -> Vec<String> {
     fixed.chain(files).chain(licenses).chain(goss).chain(skipped).collect()
 }
 
-/// Returns the test case with the result of `checks`. A file that is too large for them is an error
-/// of the test case alone.
-fn finished(
-    image: &str,
-    name: &str,
-    checks: Result<Checks, CheckError>,
-) -> Result<TestCase, CheckError> {
-    match checks {
-        Ok(checks) => Ok(TestCase::finished(image, name, checks)),
-        Err(CheckError::Harness(error @ HarnessError::FileTooLarge { .. })) => {
-            Ok(TestCase::error(image, name, error.to_string()))
-        }
-        Err(error) => Err(error),
+/// Leaves the expectations whose test cases `selects` selects by their names. The environment is
+/// also that of containers.
+pub(super) fn retain(expected: &mut Expectations, selects: impl Fn(&str) -> bool) {
+    let Expectations { image, file, license, goss, skipped, .. } = expected;
+    if !selects(CONFIG) {
+        *image = ImageExpectations { reproducible: image.reproducible, ..Default::default() };
     }
+    file.retain(|file| selects(&file_name(file)));
+    license.retain(|license| selects(&license.name));
+    goss.retain(|goss| selects(&goss.name));
+    skipped.retain(|name| selects(name));
 }
 
 impl ImageUnderTest {
@@ -78,46 +73,42 @@ impl ImageUnderTest {
         let entries = self.image.config.config.env.clone().unwrap_or_default();
         let checks = environment::check_config(&expected.env, &entries);
         cases.push(TestCase::finished(&image, ENVIRONMENT, checks));
-        let paths: Vec<String> = expected.file.iter().map(|file| self.path_of(file)).collect();
-        let found = self.find(&paths)?;
-        for (expected, path) in expected.file.iter().zip(&paths) {
-            let checks = file::check(expected, found.get(path)).map_err(Into::into);
-            cases.push(finished(&image, &file_name(expected), checks)?);
+        let of_files = file::check_all(self, &expected.file)?;
+        for (expected, checks) in expected.file.iter().zip(of_files) {
+            cases.push(TestCase::finished(&image, file_name(expected), checks));
         }
         for expected in &expected.license {
-            let checks = license::check(self, expected);
-            cases.push(finished(&image, &expected.name, checks)?);
+            let checks = license::check(self, expected)?;
+            cases.push(TestCase::finished(&image, &expected.name, checks));
         }
-        if !expected.goss.is_empty() {
-            let accounts = goss::Accounts::read(self)?;
-            let packages = packages::Packages::read(self, &expected.goss)?;
-            for expected in &expected.goss {
-                cases.push(match expected.skip {
-                    true => TestCase::skipped(&image, &expected.name, goss::SKIPPED),
-                    false => {
-                        let checks = goss::check(self, &accounts, &packages, expected);
-                        finished(&image, &expected.name, checks)?
-                    }
-                });
-            }
+        let accounts = goss::Accounts::read(self, &expected.goss)?;
+        let packages = packages::Packages::read(self, &expected.goss)?;
+        for expected in &expected.goss {
+            cases.push(match expected.skip {
+                true => TestCase::skipped(&image, &expected.name, goss::SKIPPED),
+                false => {
+                    let checks = goss::check(self, &accounts, &packages, expected)?;
+                    TestCase::finished(&image, &expected.name, checks)
+                }
+            });
         }
         let skipped = expected.skipped.iter();
         cases.extend(skipped.map(|name| TestCase::skipped(&image, name, goss::SKIPPED)));
         Ok(cases)
     }
 
-    /// Finds `paths` in the image. Symlinks in parent folders are followed.
-    pub(in crate::check) fn find(
+    /// Calls `visit` for each of `paths` that the image has. See [`files::for_each_found`].
+    pub(in crate::check) fn for_each_found<'p>(
         &self,
-        paths: &[String],
-    ) -> Result<BTreeMap<String, FileInfo>, CheckError> {
-        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-        Ok(files::find(&self.image, &self.tree, &paths)?)
+        paths: impl IntoIterator<Item = (&'p str, bool)>,
+        visit: impl FnMut(&'p str, &FileInfo),
+    ) -> Result<(), CheckError> {
+        Ok(files::for_each_found(&self.image, &self.tree, paths, visit)?)
     }
 
     /// The path of an expected file, with a symlink at the path itself replaced by its target if
     /// that is asked for.
-    fn path_of(&self, file: &FileExpectations) -> String {
+    pub(in crate::check) fn path_of(&self, file: &FileExpectations) -> String {
         match file.follow {
             true => self.target_of(&file.path),
             false => file.path.clone(),

@@ -16,7 +16,7 @@ use crate::check::CheckError;
 use crate::check::expectations::{
     Capabilities, ContainerSpec, EnvExpectations, ExecutableBy, Expectations, FileExpectations,
     FileType, ImageExpectations, LicenseExpectations, Names, Pattern, RunExpectations, SomeNames,
-    Text,
+    Text, check_ports,
 };
 use crate::check::goss;
 use crate::conditions::Timeout;
@@ -267,13 +267,15 @@ fn image(test: MetadataTest) -> Result<ImageExpectations, String> {
         (!has.is_empty() || !absent.is_empty()).then_some(Names::Some(SomeNames { has, absent }))
     };
     let text = |text: String| (!text.is_empty()).then_some(text);
+    let exposed_ports = names(test.exposed_ports, test.unexposed_ports);
+    exposed_ports.iter().try_for_each(check_ports)?;
     Ok(ImageExpectations {
         labels,
         entrypoint: test.entrypoint,
         cmd: test.cmd,
         working_dir: text(test.workdir),
         user: text(test.user),
-        exposed_ports: names(test.exposed_ports, test.unexposed_ports),
+        exposed_ports,
         volumes: names(test.volumes, test.unmounted_volumes),
         ..ImageExpectations::default()
     })

@@ -14,6 +14,8 @@ use crate::harness::HarnessError;
 
 /// The most bytes of a file with its header.
 const ARCHIVE_MAX: usize = CONTENT_MAX as usize + (1 << 20);
+/// The advice for a large file, which is only in this container.
+const IN_EXEC: &str = "; a command in exec of the service, such as sha256sum, can check it";
 
 impl Service<'_> {
     pub(super) async fn check_file(
@@ -22,7 +24,7 @@ impl Service<'_> {
     ) -> Result<(), HarnessError> {
         let found = self.file(&expected.path, expected.follow).await?;
         let subject = format!("file {}", expected.name.as_ref().unwrap_or(&expected.path));
-        let checks = file::check(expected, found.as_ref())?;
+        let checks = file::check(expected, found.as_ref(), IN_EXEC);
         self.checks.append(&subject, checks);
         Ok(())
     }
