@@ -136,15 +136,20 @@ const OUTPUT_LINES: usize = 10;
 /// the output; nothing if it is empty.
 #[cfg(feature = "vm")]
 pub(crate) fn end_of_output(name: &str, output: &str) -> Vec<String> {
-    let lines: Vec<&str> = output.lines().collect();
-    let hidden = lines.len().saturating_sub(OUTPUT_LINES);
-    let heading = match (lines.len(), hidden) {
-        (0, _) => return Vec::new(),
-        (_, 0) => name.to_owned(),
-        (count, _) => format!("last {OUTPUT_LINES} of {count} lines of {name}"),
+    let heading = match output.lines().count() {
+        0 => return Vec::new(),
+        count if count <= OUTPUT_LINES => name.to_owned(),
+        count => format!("last {OUTPUT_LINES} of {count} lines of {name}"),
     };
-    let shown = lines[hidden..].iter().map(|line| format!("  {}", excerpt(line)));
+    let shown = last_lines(output).into_iter().map(|line| format!("  {}", excerpt(line)));
     std::iter::once(heading).chain(shown).collect()
+}
+
+/// Returns the lines that [`end_of_output`] shows, as they are.
+#[cfg(feature = "vm")]
+pub(crate) fn last_lines(output: &str) -> Vec<&str> {
+    let lines: Vec<&str> = output.lines().collect();
+    lines[lines.len().saturating_sub(OUTPUT_LINES)..].to_vec()
 }
 
 /// Quotes `text`, escaped and cut to the length of a value in a message.

@@ -10,6 +10,8 @@ pub mod junit;
 #[cfg(feature = "vm")]
 pub mod markdown;
 #[cfg(feature = "vm")]
+mod multi_line;
+#[cfg(feature = "vm")]
 pub mod terminal;
 #[cfg(feature = "vm")]
 mod total;

@@ -1,8 +1,7 @@
 //! Words that several reports of a verdict share.
 
-use std::borrow::Cow;
-
-use crate::check::verdict::{Outcome, Tally, TestCase};
+use super::multi_line;
+use crate::check::verdict::{Check, Outcome, Tally, TestCase};
 use crate::text;
 
 /// Formats the number of test cases with each result, and the duration of the run.
@@ -23,23 +22,42 @@ pub(super) fn column(case: &TestCase) -> &str {
     case.engine.as_deref().unwrap_or("image only")
 }
 
-/// Explains in lines why a test case did not pass. Text of images and engines is escaped, and long
-/// values are cut.
+/// Explains in lines why a test case did not pass. Text of images and engines is escaped, long
+/// values are cut, and output that a mismatch shows is not repeated.
 pub(super) fn explanation(case: &TestCase) -> Vec<String> {
-    explain(case, text::excerpt, text::ends)
+    let shown = match &case.outcome {
+        Outcome::Failed { mismatches } => multi_line::shown_output(mismatches),
+        _ => Vec::new(),
+    };
+    explain(case, multi_line::explain, |lines| !lines.is_empty() && is_part(lines, &shown))
 }
 
 /// Like [`explanation`], with the values in full.
 pub(super) fn full_explanation(case: &TestCase) -> Vec<String> {
-    explain(case, text::escape, text::escape)
+    let values = |check: &Check| {
+        let [expected, found] = [&check.expected, &check.found].map(|value| text::escape(value));
+        vec![format!("  expected  {expected}"), format!("  found     {found}")]
+    };
+    explain(case, values, |_| false)
 }
 
-/// `expected` and `found` format values.
+/// Whether `lines`, escaped, are among `all`, one after the other.
+fn is_part(lines: &[&str], all: &[String]) -> bool {
+    let lines: Vec<_> = lines.iter().map(|line| text::escape(line)).collect();
+    all.windows(lines.len()).any(|window| window == lines)
+}
+
+/// `values` formats those of a mismatch. `is_shown` says whether they contain the last lines of the
+/// output already.
 fn explain(
     case: &TestCase,
-    expected: fn(&str) -> Cow<'_, str>,
-    found: fn(&str) -> Cow<'_, str>,
+    values: impl Fn(&Check) -> Vec<String>,
+    is_shown: impl Fn(&[&str]) -> bool,
 ) -> Vec<String> {
+    let end = |name: &str, output: &str| match is_shown(&text::last_lines(output)) {
+        true => Vec::new(),
+        false => text::end_of_output(name, output),
+    };
     match &case.outcome {
         Outcome::Passed => hints(case).collect(),
         Outcome::Error { problem } => {
@@ -48,16 +66,13 @@ fn explain(
         Outcome::Skipped { reason } => vec![text::excerpt(reason).into_owned()],
         Outcome::Failed { mismatches } => mismatches
             .iter()
-            .flat_map(|mismatch| {
-                [
-                    text::shorten(&mismatch.subject).into_owned(),
-                    format!("  expected  {}", expected(&mismatch.expected)),
-                    format!("  found     {}", found(&mismatch.found)),
-                ]
+            .flat_map(|check| {
+                let subject = text::shorten(&check.subject).into_owned();
+                std::iter::once(subject).chain(values(check)).collect::<Vec<_>>()
             })
             .chain(hints(case))
-            .chain(text::end_of_output("output", &case.output))
-            .chain(text::end_of_output("standard error", &case.stderr))
+            .chain(end("output", &case.output))
+            .chain(end("standard error", &case.stderr))
             .collect(),
     }
 }
@@ -90,7 +105,6 @@ pub(super) fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::verdict::Check;
 
     fn failed(check: Check) -> TestCase {
         TestCase {
@@ -143,5 +157,20 @@ mod tests {
         assert!(shown.starts_with("  found     \"firstxx") && shown.ends_with("xxlast\""));
         assert!(shown.contains("x... (3811 more bytes) ...x"), "{shown}");
         assert_eq!(full_explanation(&case)[2], format!("  found     {found}"));
+    }
+
+    #[test]
+    fn output_that_a_mismatch_shows_is_not_repeated() {
+        let log = (1..=12).map(|number| format!("a \"{number}\"\tb\n")).collect::<String>();
+        let (subject, expected) = ("log".to_owned(), "contains \"ready\"".to_owned());
+        let check = Check { subject, expected, found: crate::value::quote(&log) };
+        let case = TestCase { output: log, stderr: "other\n".to_owned(), ..failed(check) };
+        let lines = explanation(&case);
+        assert_eq!(
+            lines[3..5],
+            ["    (2 earlier lines; --json or an HTML report has all)", r#"    a "3"\tb"#,]
+        );
+        assert_eq!(lines[14..], ["standard error", "  other"], "{lines:#?}");
+        assert!(full_explanation(&case).iter().any(|line| line == "last 10 of 12 lines of output"));
     }
 }
