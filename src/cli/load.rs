@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::args::{RecipeArgs, SourceArgs, number};
+use super::args::{RecipeArgs, SourceArgs, seconds};
 use super::daemon::connect;
 use super::exit::UsageError;
 use super::images::{Opened, location};
@@ -47,7 +47,7 @@ pub(super) struct Args {
     whole: bool,
     /// Time limit for the daemon to load the image
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
-    #[arg(value_parser = number::<u64>(0, u64::MAX))]
+    #[arg(value_parser = seconds(0))]
     timeout: u64,
     /// Print one JSON object
     #[arg(long)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use super::args::{ReportFile, number, selected_engines};
+use super::args::{ReportFile, number, seconds, selected_engines};
 use super::exit::ExitWith;
 use super::guests::prepare_guest;
 use super::overwrite::Files;
@@ -58,7 +58,7 @@ pub(super) struct Args {
     runs: u16,
     /// Time limit for a wait strategy
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
-    #[arg(value_parser = number::<u64>(0, u64::MAX))]
+    #[arg(value_parser = seconds(0))]
     timeout: u64,
     /// Also print the order of events
     #[arg(long)]

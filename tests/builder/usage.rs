@@ -44,7 +44,7 @@ fn common_mistakes_are_explained_in_one_line() {
             "absent.toml: contents: failed to read absent: there is no such file; paths are \
              relative to the recipe's folder",
         ),
-        ("missing.toml", "failed to read missing.toml: No such file or directory (os error 2)"),
+        ("missing.toml", "failed to read missing.toml: No such file or directory"),
         (
             "platforms.toml",
             "platforms.toml: a docker-archive holds one platform, but the recipe has several; use \
@@ -63,6 +63,26 @@ fn an_unknown_flag_is_named_although_the_command_in_the_vm_has_egress() {
     let run = lab().seatrial(arguments);
     assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
     assert!(run.stderr().contains("unexpected argument '--bogus' found"), "{}", run.stderr());
+}
+
+#[test]
+#[cfg(all(feature = "registry", feature = "vm"))]
+fn a_time_limit_of_more_than_a_year_is_a_usage_error() {
+    let lab = lab();
+    for seconds in ["31536001", "18446744073709551615"] {
+        let limit = ["--timeout", seconds];
+        for (command, flag) in [
+            (&["vm", "exec"][..], &limit),
+            (&["vm", "up", "docker-28"], &limit),
+            (&["load", "recipe.toml"], &limit),
+            (&["replay", "socket-activation"], &limit),
+            (&["pull", "localhost:1/x"], &["--registry-timeout", seconds]),
+        ] {
+            let run = lab.seatrial(command.iter().chain(flag));
+            assert_eq!(run.output.status.code(), Some(2), "{command:?}: {}", run.stderr());
+            assert!(run.stderr().contains(" to 31536000"), "{command:?}: {}", run.stderr());
+        }
+    }
 }
 
 #[test]

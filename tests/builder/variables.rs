@@ -69,7 +69,7 @@ fn a_number_as_an_argument_that_is_none_or_out_of_range_is_an_error_in_plain_wor
         #[cfg(feature = "vm")]
         (&["vm", "up", "docker-28", "--memory", "1G"], "expected a whole number, at least 256"),
         #[cfg(feature = "vm")]
-        (&["vm", "up", "docker-28", "--timeout", "5s"], "expected a whole number"),
+        (&["vm", "up", "docker-28", "--timeout", "5s"], "expected 0 to 31536000"),
     ] {
         let run = lab.seatrial(arguments);
         assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());

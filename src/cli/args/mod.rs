@@ -33,6 +33,8 @@ pub(super) use limits::LimitArgs;
 pub(super) use login::SideLogin;
 pub(super) use numbers::number;
 #[cfg(any(feature = "registry", feature = "vm"))]
+pub(super) use numbers::seconds;
+#[cfg(any(feature = "registry", feature = "vm"))]
 pub(super) use recipe::SourceArgs;
 pub(super) use recipe::{RecipeArgs, is_recipe};
 #[cfg(feature = "registry")]

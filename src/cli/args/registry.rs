@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::login::{Login, SideLogin, password_from_stdin};
-use super::number;
+use super::seconds;
 use crate::cli::progress::print_note;
 use crate::image::RemoteReference;
 use crate::registry::{Credentials, DEFAULT_TIMEOUT, Registries, RegistryOptions};
@@ -31,7 +31,7 @@ pub(in crate::cli) struct RegistryArgs {
 
     /// Time limit for a registry that does not answer
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TIMEOUT,
-        value_parser = number::<u64>(1, 86_400), help_heading = HEADING)]
+        value_parser = seconds(1), help_heading = HEADING)]
     registry_timeout: u64,
 
     /// The user name and password. Standard input can be read once.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cli::args::{ResourceArgs, number};
+use crate::cli::args::{ResourceArgs, seconds};
 use crate::cli::exit::UsageError;
 use crate::conditions::Protocol;
 use crate::vm::{AcceleratorChoice, Egress, Options, PublishedPort};
@@ -16,7 +16,7 @@ pub(super) struct VmArgs {
     #[arg(long)]
     cold: bool,
     /// Time limit until the engine is ready [default: 120; 30 for a restored VM]
-    #[arg(long, value_name = "SECONDS", value_parser = number::<u64>(0, u64::MAX))]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds(0))]
     timeout: Option<u64>,
     /// Append to the kernel command line, and boot instead of restoring
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]

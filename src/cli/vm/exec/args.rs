@@ -1,6 +1,6 @@
 //! The arguments of `vm exec`.
 
-use crate::cli::args::number;
+use crate::cli::args::seconds;
 
 /// Runs a command in a named VM as root
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ pub(in crate::cli::vm) struct Args {
     #[arg(short, long)]
     pub(super) tty: bool,
     /// Time limit for the command [default: 600; none with -i or -t]
-    #[arg(long, value_name = "SECONDS", value_parser = number::<u64>(0, u64::MAX))]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds(0))]
     pub(super) timeout: Option<u64>,
     /// Program and its arguments
     #[arg(last = true, required = true)]
