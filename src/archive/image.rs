@@ -30,6 +30,9 @@ pub struct Image {
     pub layers: Vec<LayerBlob>,
     /// The limits within which it is read.
     pub limits: Limits,
+    /// The platforms of other images of the same name, which were not selected. Those that cannot
+    /// be read are left out.
+    pub other_platforms: Vec<OciPlatform>,
 }
 
 impl Image {

@@ -61,5 +61,4 @@ pub(crate) use image_files::parse_config;
 pub use limits::Limits;
 pub(crate) use location::check_spelling;
 pub use location::open_location;
-pub(crate) use open::other_platforms;
 pub use open::{open, open_file};

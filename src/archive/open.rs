@@ -54,7 +54,8 @@ pub(crate) fn select(
     if !oci {
         return Ok(image);
     }
-    oci::check_lists(path, &files, &image)?;
+    let other_platforms = oci::check_lists(path, &files, &image)?;
+    let image = Image { other_platforms, ..image };
     // A dual archive has images for other platforms in its OCI half only.
     let platform = OciPlatform::from(&image.config);
     if selector.platform.as_ref().is_none_or(|wanted| platform.rank_for(wanted) == Some(0)) {
@@ -62,13 +63,6 @@ pub(crate) fn select(
     }
     let best = oci::read(path, &files, selector)?;
     Ok(if best.id() == image.id() { image } else { best })
-}
-
-/// The platforms for which the file or folder of `image` has other images of the same name. A
-/// docker-archive has none.
-pub(crate) fn other_platforms(image: &Image) -> Result<Vec<String>, ArchiveError> {
-    let OpenFiles { files, oci, .. } = open_files(&image.path, image.limits)?;
-    if oci { oci::other_platforms(&files, image) } else { Ok(Vec::new()) }
 }
 
 /// Opens the image in the docker-archive half of `opened`, and checks that the other half lists it.

@@ -245,19 +245,6 @@ impl Opened {
         false
     }
 
-    /// The other platforms for which there are images under the name of this one, which `argument`
-    /// names.
-    pub(super) fn other_platforms(&self, argument: &Path) -> anyhow::Result<Vec<String>> {
-        #[cfg(feature = "registry")]
-        if let Some((_, remote)) = &self.remote {
-            return Ok(remote.other_platforms.iter().map(ToString::to_string).collect());
-        }
-        match location(argument)? {
-            Location::Daemon(_) => Ok(Vec::new()),
-            _ => Ok(archive::other_platforms(&self.image)?),
-        }
-    }
-
     /// Reads and verifies all layers, which are fetched if the image is in a registry.
     pub(super) fn verified_layers(&self) -> anyhow::Result<Vec<VerifiedLayer>> {
         #[cfg(feature = "registry")]
@@ -283,7 +270,9 @@ impl Opened {
 fn in_daemon(reference: &Reference, selector: &ImageSelector) -> anyhow::Result<Image> {
     let file = super::daemon::save(reference)?;
     let name = format!("docker-daemon:{reference}");
-    Ok(archive::open_file(file, name.as_ref(), selector)?)
+    let image = archive::open_file(file, name.as_ref(), selector)?;
+    // The daemon saves the image for one platform.
+    Ok(Image { other_platforms: Vec::new(), ..image })
 }
 
 #[cfg(not(feature = "vm"))]

@@ -1,5 +1,6 @@
 //! `seatrial inspect`: verifies, describes and lints an image.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use super::images::Opened;
 use super::streams::{messages, pretty_json, stdout};
 use super::summary;
 use crate::archive::Image;
+use crate::image::manifest::OciPlatform;
 use crate::image::{Digest, Summary};
 use crate::lint::{Finding, Level, lint, lint_config};
 use crate::text;
@@ -99,11 +101,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     } else {
         print(&args.image.image, image, &inspected)?;
     }
-    if !args.image.selects_platform() {
-        let others = opened.other_platforms(&args.image.image)?;
-        if !others.is_empty() {
-            writeln!(messages(), "{}", unchecked(&others))?;
-        }
+    if !args.image.selects_platform() && !image.other_platforms.is_empty() {
+        // The result does not depend on whether this can be printed.
+        let _ = writeln!(messages(), "{}", unchecked(&image.other_platforms));
     }
     match args.deny {
         Some(deny) if findings.iter().any(|finding| deny.applies_to(finding)) => {
@@ -125,10 +125,11 @@ fn digest(opened: &Opened) -> Option<Digest> {
 }
 
 /// Describes that images for `others`, some platforms, were not checked.
-fn unchecked(others: &[String]) -> String {
-    let shown = text::list(others);
-    match others {
-        [_] => format!("note: the image for {shown} was not checked; --platform selects it"),
+fn unchecked(others: &[OciPlatform]) -> String {
+    let names: BTreeSet<String> = others.iter().map(ToString::to_string).collect();
+    let shown = text::list(&names);
+    match names.len() {
+        1 => format!("note: the image for {shown} was not checked; --platform selects it"),
         _ => format!("note: the images for {shown} were not checked; --platform selects one"),
     }
 }

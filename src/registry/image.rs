@@ -27,8 +27,6 @@ pub struct RemoteImage {
     pub digest: Digest,
     /// The digest of the manifest for the platform.
     pub manifest_digest: Digest,
-    /// The other platforms for which the index has images.
-    pub(crate) other_platforms: Vec<OciPlatform>,
     /// The number of bytes of each layer as stored.
     pub stored_sizes: Vec<u64>,
     /// The manifest as stored.
@@ -83,6 +81,7 @@ impl Registries {
             references: reference.familiar().into_iter().collect(),
             layers,
             limits,
+            other_platforms,
         };
         let stored_sizes = manifest.layers.iter().map(|layer| layer.size).collect();
         let (reference, manifest_digest) = (reference.clone(), document.digest);
@@ -91,7 +90,6 @@ impl Registries {
             image,
             digest,
             manifest_digest,
-            other_platforms,
             stored_sizes,
             raw_manifest,
             reference,

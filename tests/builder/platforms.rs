@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::lab::Lab;
+use crate::lab::{Lab, members};
 
 const RECIPE: &str = r#"
 name = "x/multi"
@@ -30,6 +30,11 @@ fn lab() -> Lab {
 /// The architecture of the host, as GOARCH.
 fn host() -> &'static str {
     if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" }
+}
+
+/// The JSON document in `bytes`, if there is one.
+fn from_json(bytes: &[u8]) -> Option<Value> {
+    serde_json::from_slice(bytes).ok()
 }
 
 /// The config of the image for `architecture`, read by skopeo.
@@ -177,4 +182,34 @@ fn what_is_about_one_of_several_platforms_says_so() {
     let expected = "one.toml: the image is for linux/amd64, not for linux/arm64\n";
     assert!(wrong.stderr().ends_with(expected), "{}", wrong.stderr());
     assert_eq!(lab.seatrial(["layers", "one.toml"]).stderr(), "");
+}
+
+#[test]
+fn a_damaged_image_for_another_platform_does_not_change_the_exit_code_of_inspect() {
+    let lab = lab();
+    let mut dual = lab.build_with(RECIPE, "dual.tar", &["--format", "dual"]).bytes;
+    let inspect = || lab.seatrial(["inspect", "dual.tar", "--deny", "notes"]);
+    assert!(inspect().stderr().contains("was not checked"));
+    assert_eq!(inspect().output.status.code(), Some(1));
+    // The manifest whose config is not for the host.
+    let documents: Vec<(String, Vec<u8>, Value)> = members(&dual)
+        .into_iter()
+        .filter_map(|one| Some((one.name, one.content.clone(), from_json(&one.content)?)))
+        .collect();
+    let of = |digest: &str| {
+        let name = format!("blobs/{}", digest.replace(':', "/"));
+        documents.iter().find(|(known, ..)| *known == name).map(|(_, _, document)| document)
+    };
+    let is_other = |manifest: &Value| {
+        let config = manifest["config"]["digest"].as_str().and_then(of);
+        config.is_some_and(|config| config["architecture"] != host())
+    };
+    let manifest = documents.iter().find(|(.., document)| is_other(document));
+    let manifest = manifest.unwrap().1.clone();
+    let start = dual.windows(manifest.len()).position(|bytes| bytes == manifest).unwrap();
+    dual[start] = b'[';
+    lab.file("dual.tar", &dual);
+    let run = inspect();
+    assert_eq!(run.output.status.code(), Some(1), "{}", run.stderr());
+    assert_eq!(run.stderr(), "", "the note is left out");
 }

@@ -63,8 +63,17 @@ impl DockerArchive<'_> {
         let config = self.parse_config(&name, &raw_config)?;
         let layers = pair_layers(self.path, &config, self.layers(&manifest)?)?;
         let (path, references) = (self.path.to_owned(), manifest.repo_tags);
-        let format = ImageFormat::DockerArchive;
-        Ok(Image { path, format, config, raw_config, manifest: None, references, layers, limits })
+        Ok(Image {
+            path,
+            format: ImageFormat::DockerArchive,
+            config,
+            raw_config,
+            manifest: None,
+            references,
+            layers,
+            limits,
+            other_platforms: Vec::new(),
+        })
     }
 
     /// Selects one of the images that the archive lists.

@@ -19,7 +19,7 @@ const ENTRIES_MAX: usize = 50_000;
 const NAME_MAX: usize = 512;
 
 /// An image in a layout.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ListedImage {
     /// The descriptor, without annotations.
     pub(super) descriptor: Descriptor,

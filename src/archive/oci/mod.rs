@@ -39,7 +39,6 @@ pub(crate) use named::{layer_media_type, named};
 pub(crate) use read::{check_lists, read, read_all};
 #[cfg(feature = "registry")]
 pub(crate) use repack::repack_dual;
-pub(crate) use select::other_platforms;
 #[cfg(feature = "registry")]
 pub(crate) use tree::{BlobSource, ImageTree, TreeDocument, is_foreign, select_platform};
 pub(crate) use write::OciWriter;

@@ -9,7 +9,7 @@ use super::artifact::is_artifact;
 use super::documents::Documents;
 use super::index::ListedImages;
 use super::layout::{INDEX, blob_name};
-use super::select::{has_name, select};
+use super::select::{has_name, other_platforms, select};
 use crate::archive::ArchiveError;
 use crate::archive::image::{
     Image, ImageFormat, ImageSelector, StoredLayer, check_layer_count, pair_layers,
@@ -18,7 +18,7 @@ use crate::archive::image_files::ImageFiles;
 use crate::archive::json;
 use crate::archive::limits::Limits;
 use crate::image::Digest;
-use crate::image::manifest::OciManifest;
+use crate::image::manifest::{OciManifest, OciPlatform};
 use crate::image::schema;
 
 /// Reads the image in the layout `files` that `selector` selects.
@@ -29,12 +29,14 @@ pub(crate) fn read(
 ) -> Result<Image, ArchiveError> {
     let documents = Documents { path, files };
     let listed = ListedImages::read(documents, documents.root_index()?)?;
-    let image = select(documents, listed, selector)?;
+    let (image, other_platforms) = select(documents, listed, selector)?;
     let name = blob_name(image.descriptor.digest);
     let manifest = documents.manifest_if_present(&image.descriptor)?;
     let manifest = manifest.ok_or_else(|| documents.invalid(format!("{name} is missing")))?;
     let references = with_matching_first(&image.names, selector);
-    read_image(documents, image.descriptor.digest, &manifest, references, selector.limits)
+    let digest = image.descriptor.digest;
+    let image = read_image(documents, digest, &manifest, references, selector.limits)?;
+    Ok(Image { other_platforms, ..image })
 }
 
 /// Reads all images in the layout `files`, for all platforms that it has.
@@ -78,6 +80,7 @@ fn read_image(
         references,
         layers,
         limits,
+        other_platforms: Vec::new(),
     })
 }
 
@@ -114,15 +117,16 @@ fn with_matching_first(names: &[Rc<str>], selector: &ImageSelector) -> Vec<Strin
 }
 
 /// Checks that the layout in a dual archive lists `image`, which was read from its docker-archive:
-/// some engines read the one, some the other.
+/// some engines read the one, some the other. Returns the platforms of its other images of the same
+/// name.
 pub(crate) fn check_lists(
     path: &Path,
     files: &ImageFiles,
     image: &Image,
-) -> Result<(), ArchiveError> {
+) -> Result<Vec<OciPlatform>, ArchiveError> {
     let documents = Documents { path, files };
-    let listed = ListedImages::read(documents, documents.root_index()?)?;
-    for listed in &listed.images {
+    let images = ListedImages::read(documents, documents.root_index()?)?.images;
+    for listed in &images {
         let Some(manifest) = documents.manifest_if_present(&listed.descriptor)? else { continue };
         if manifest.config.digest == image.id() {
             documents.check_size(
@@ -130,7 +134,8 @@ pub(crate) fn check_lists(
                 image.raw_config.len() as u64,
                 manifest.config.size,
             )?;
-            return check_same_layers(documents, image, &layers(documents, &manifest)?);
+            check_same_layers(documents, image, &layers(documents, &manifest)?)?;
+            return Ok(other_platforms(documents, &images, listed));
         }
     }
     let problem = format!(

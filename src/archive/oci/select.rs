@@ -7,19 +7,19 @@ use super::artifact::is_artifact;
 use super::documents::Documents;
 use super::index::{ListedImage, ListedImages, UnsupportedImage};
 use crate::archive::ArchiveError;
-use crate::archive::image::{Image, ImageSelector, best_by_rank};
-use crate::archive::image_files::ImageFiles;
+use crate::archive::image::{ImageSelector, best_by_rank};
 use crate::archive::json;
 use crate::image::manifest::OciPlatform;
 use crate::image::{Digest, ImageConfig, schema};
 use crate::text;
 
-/// Selects the image in `listed` that `selector` matches.
+/// Selects the image in `listed` that `selector` matches, and returns the platforms of the other
+/// images of the same name.
 pub(super) fn select(
     documents: Documents<'_>,
     listed: ListedImages,
     selector: &ImageSelector,
-) -> Result<ListedImage, ArchiveError> {
+) -> Result<(ListedImage, Vec<OciPlatform>), ArchiveError> {
     let mut artifacts = listed.artifacts;
     let unsupported = listed.unsupported;
     let (named, others): (Vec<_>, Vec<_>) =
@@ -43,11 +43,15 @@ pub(super) fn select(
         images = about_others;
     }
     check_supported(documents, &images, &unsupported, selector)?;
+    let candidates = images.clone();
     if images.len() > 1 {
         images = for_platform(documents, images, selector)?;
     }
     match (images.pop(), images.len()) {
-        (Some(image), 0) => Ok(image),
+        (Some(image), 0) => {
+            let others = other_platforms(documents, &candidates, &image);
+            Ok((image, others))
+        }
         (Some(last), more) => {
             images.push(last);
             let (matching, found) =
@@ -112,31 +116,31 @@ fn for_platform(
     Ok(best_by_rank(images, &ranks))
 }
 
-/// The platforms for which the layout `files` has images besides `image` that have its name.
-pub(crate) fn other_platforms(
-    files: &ImageFiles,
-    image: &Image,
-) -> Result<Vec<String>, ArchiveError> {
-    let documents = Documents { path: &image.path, files };
-    let listed = ListedImages::read(documents, documents.root_index()?)?;
-    let id = image.id().to_string();
+/// The platforms of those of `images` that have a name of `selected`, or like it none, as far as
+/// they can be read: other images may be damaged.
+pub(super) fn other_platforms(
+    documents: Documents<'_>,
+    images: &[ListedImage],
+    selected: &ListedImage,
+) -> Vec<OciPlatform> {
+    let names: BTreeSet<&Rc<str>> = selected.names.iter().collect();
     let has_name = |other: &ListedImage| match other.names.is_empty() {
-        true => image.references.is_empty(),
-        false => other.names.iter().any(|name| image.references.iter().any(|own| **name == **own)),
+        true => names.is_empty(),
+        false => other.names.iter().any(|name| names.contains(name)),
     };
-    let (mut platforms, mut others, mut own) =
-        (Platforms::new(documents), BTreeSet::new(), String::new());
-    for other in listed.images.iter().filter(|other| has_name(other)) {
-        let manifest = documents.listed_manifest(&other.descriptor)?;
-        let Some(manifest) = manifest.filter(|manifest| !is_artifact(manifest)) else { continue };
-        let Some(platform) = platforms.get(other)? else { continue };
-        match manifest.config.digest == id {
-            true => own = platform.to_string(),
-            false => drop(others.insert(platform.to_string())),
+    let mut platforms = Platforms::new(documents);
+    let mut platform = |image: &ListedImage| platforms.get(image).ok().flatten();
+    let own = platform(selected);
+    let mut others: Vec<OciPlatform> = Vec::new();
+    for other in images.iter().filter(|other| has_name(other)) {
+        let manifest = documents.listed_manifest(&other.descriptor).ok().flatten();
+        if manifest.is_none_or(|manifest| is_artifact(&manifest)) {
+            continue;
         }
+        let found = platform(other).filter(|found| Some(found) != own.as_ref());
+        others.extend(found.filter(|found| !others.contains(found)));
     }
-    others.remove(&own);
-    Ok(others.into_iter().collect())
+    others
 }
 
 pub(super) fn has_name<'a>(

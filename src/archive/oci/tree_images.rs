@@ -94,6 +94,7 @@ impl ImageTree {
             references: Vec::new(),
             layers,
             limits,
+            other_platforms: Vec::new(),
         })
     }
 

@@ -36,6 +36,7 @@ impl Pusher {
             references: Vec::new(),
             layers,
             limits: Limits::default(),
+            other_platforms: Vec::new(),
         })
     }
 
