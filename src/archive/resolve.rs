@@ -36,11 +36,11 @@ pub fn resolve<'a>(
     path: &[u8],
     node_at: impl Fn(&[u8]) -> Option<&'a Node>,
 ) -> Result<Box<[u8]>, ResolveError> {
-    let lookup = |path: &[u8]| -> Result<Step, Infallible> {
+    let lookup = |path: &[u8]| -> Result<PathNode, Infallible> {
         Ok(match node_at(path) {
-            Some(Node::Symlink(target)) => Step::Symlink(target.to_vec()),
-            Some(Node::File) => Step::File,
-            Some(Node::Directory(_)) | None => Step::Other,
+            Some(Node::Symlink(target)) => PathNode::Symlink(target.to_vec()),
+            Some(Node::File) => PathNode::File,
+            Some(Node::Directory(_)) | None => PathNode::Other,
         })
     };
     let Ok(resolved) = walk(path, true, lookup);
@@ -48,7 +48,7 @@ pub fn resolve<'a>(
 }
 
 /// The node at a component of a path that [`walk`] follows.
-pub(crate) enum Step {
+pub(crate) enum PathNode {
     /// A symlink with this target.
     Symlink(Vec<u8>),
     /// A file, below which there is nothing.
@@ -62,7 +62,7 @@ pub(crate) enum Step {
 pub(crate) fn walk<E>(
     path: &[u8],
     follow_last: bool,
-    mut lookup: impl FnMut(&[u8]) -> Result<Step, E>,
+    mut lookup: impl FnMut(&[u8]) -> Result<PathNode, E>,
 ) -> Result<Result<Box<[u8]>, ResolveError>, E> {
     let split = |path: &[u8]| -> Vec<Vec<u8>> {
         path.split(|b| *b == b'/').rev().map(<[u8]>::to_vec).collect()
@@ -79,8 +79,8 @@ pub(crate) fn walk<E>(
         }
         let next = join(&resolved, &part);
         let is_last = remaining.is_empty() && !follow_last;
-        match if is_last { Step::Other } else { lookup(&next)? } {
-            Step::Symlink(target) => {
+        match if is_last { PathNode::Other } else { lookup(&next)? } {
+            PathNode::Symlink(target) => {
                 links += 1;
                 if links > LINKS_MAX {
                     return Ok(Err(ResolveError::Loop(path.into())));
@@ -90,8 +90,8 @@ pub(crate) fn walk<E>(
                 }
                 remaining.extend(split(&target));
             }
-            Step::File => return Ok(Err(ResolveError::File(path.into(), next))),
-            Step::Other => resolved = next,
+            PathNode::File => return Ok(Err(ResolveError::File(path.into(), next))),
+            PathNode::Other => resolved = next,
         }
         if resolved.len() > PATH_MAX {
             return Ok(Err(ResolveError::TooLong(path.into())));

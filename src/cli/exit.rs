@@ -28,18 +28,6 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-/// An environment variable with an invalid value.
-#[derive(Debug)]
-pub(super) struct BadVariable(pub(super) String);
-
-impl fmt::Display for BadVariable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for BadVariable {}
-
 /// A failure of the environment, with its message.
 #[cfg(feature = "vm")]
 #[derive(Debug)]

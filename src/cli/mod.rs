@@ -179,7 +179,7 @@ fn check_variables(command: &Command) -> anyhow::Result<()> {
         }
         _ => {}
     }
-    Ok(variables::check()?)
+    variables::check()
 }
 
 fn run(command: Command) -> anyhow::Result<()> {

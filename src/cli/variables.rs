@@ -4,7 +4,8 @@ use std::env::var_os;
 use std::io::Write;
 use std::path::Path;
 
-use super::exit::BadVariable;
+use anyhow::bail;
+
 use super::streams::messages;
 use crate::text;
 
@@ -17,12 +18,12 @@ const NUMBERS: [(&str, &str); 2] =
 /// # Errors
 /// If one is not a number. A cache folder that is not absolute is a warning: the specification of
 /// these folders has programs ignore it.
-pub(super) fn check() -> Result<(), BadVariable> {
+pub(super) fn check() -> anyhow::Result<()> {
     for (name, expected) in NUMBERS {
         let Some(value) = var_os(name).filter(|value| !value.is_empty()) else { continue };
         if value.to_str().is_none_or(|text| text.parse::<u64>().is_err()) {
             let value = text::quote(&value.to_string_lossy());
-            return Err(BadVariable(format!("invalid {name} {value}; expected {expected}")));
+            bail!("invalid {name} {value}; expected {expected}");
         }
     }
     let cache = var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty());

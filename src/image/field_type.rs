@@ -151,12 +151,17 @@ fn hint(field: &str, field_type: FieldType, value: &Value) -> String {
             _ => format!("; write {}", suggest::command(text)),
         },
         (FieldType::Integer, Value::String(text)) => match nanoseconds(text) {
-            Some(number) if field.starts_with("config.Healthcheck.") => {
-                format!("; write nanoseconds: {number}")
-            }
-            _ => text
-                .parse()
-                .map_or_else(|_| String::new(), |number: i64| format!("; write {number}")),
+            Some(number) if is_duration(field) => format!("; write nanoseconds: {number}"),
+            _ => match text.parse::<u32>() {
+                // People who leave out the unit mean seconds.
+                Ok(seconds) if is_duration(field) && seconds > 0 => {
+                    let number = u64::from(seconds) * 1_000_000_000;
+                    format!("; write nanoseconds: {number} for {seconds} s")
+                }
+                _ => text
+                    .parse()
+                    .map_or_else(|_| String::new(), |number: i64| format!("; write {number}")),
+            },
         },
         (FieldType::Environment, Value::String(entry)) => {
             format!("; write [{}]", text::quote(entry))
@@ -180,6 +185,11 @@ fn hint(field: &str, field_type: FieldType, value: &Value) -> String {
         }
         _ => String::new(),
     }
+}
+
+/// Whether `field` is a duration of a health check, in nanoseconds.
+fn is_duration(field: &str) -> bool {
+    field.starts_with("config.Healthcheck.") && field != "config.Healthcheck.Retries"
 }
 
 /// The units of Go's durations in nanoseconds. A unit comes before those that it ends with.

@@ -9,7 +9,7 @@ use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;
 use crate::archive::entry::{Attributes, Entry, FileContent, Kind};
 use crate::archive::header::{self, END};
-use crate::archive::resolve::{Step, walk};
+use crate::archive::resolve::{PathNode, walk};
 use crate::archive::tar::{Member, MemberKind, TarReader};
 use crate::archive::write::{copy, write_failed, write_padding};
 
@@ -123,9 +123,9 @@ impl FileSystem {
         let lookup = |path: &[u8]| {
             Ok(match self.find(path)? {
                 Some(FoundPath::Entry(_, member)) if member.kind == MemberKind::Symlink => {
-                    Step::Symlink(member.link)
+                    PathNode::Symlink(member.link)
                 }
-                _ => Step::Other,
+                _ => PathNode::Other,
             })
         };
         Ok(walk(path, false, lookup)?.ok())

@@ -14,7 +14,7 @@ use super::base::Base;
 use super::contents::Content;
 use crate::archive::entry::Xattrs;
 use crate::archive::layer_tree::normalize;
-use crate::archive::resolve::{Step, walk};
+use crate::archive::resolve::{PathNode, walk};
 use crate::archive::tar::MemberKind;
 use crate::archive::tar_file::TarFile;
 use crate::archive::tree::{Node, Tree};
@@ -179,10 +179,10 @@ fn of_base(base: &Base) -> Result<Files, BuildError> {
 
 /// The path of the file `path` in the base, after following symlinks such as those into a store.
 fn behind_links(tree: &Tree, path: &str) -> Option<String> {
-    let lookup = |path: &[u8]| -> Result<Step, Infallible> {
+    let lookup = |path: &[u8]| -> Result<PathNode, Infallible> {
         Ok(match tree.get(path) {
-            Some(Node::Symlink(target)) => Step::Symlink(target.to_vec()),
-            _ => Step::Other,
+            Some(Node::Symlink(target)) => PathNode::Symlink(target.to_vec()),
+            _ => PathNode::Other,
         })
     };
     let Ok(found) = walk(path.as_bytes(), true, lookup);
