@@ -13,7 +13,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         let is_library = is_library(error);
         let cause = match is_foreign(error) {
             _ if is_library => last_cause(error),
-            true => text::excerpt(&error.to_string()).into_owned(),
+            true => text::excerpt(without_number(&error.to_string())).into_owned(),
             false => error.to_string(),
         };
         if !chain.ends_with(&cause) {
@@ -30,12 +30,15 @@ pub(crate) fn last_cause(error: &dyn Error) -> String {
     while let Some(cause) = last.source() {
         last = cause;
     }
-    let text = last.to_string();
-    let text = match text.rsplit_once(" (os error ") {
+    text::excerpt(without_number(&last.to_string())).into_owned()
+}
+
+/// The text of an error of the operating system without its number.
+fn without_number(text: &str) -> &str {
+    match text.rsplit_once(" (os error ") {
         Some((words, number)) if number.ends_with(')') => words,
-        _ => &text,
-    };
-    text::excerpt(text).into_owned()
+        _ => text,
+    }
 }
 
 /// Whether `error` is of a library for HTTP, whose causes are the layers of the library: only the

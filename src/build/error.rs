@@ -7,6 +7,7 @@ use crate::archive::ArchiveError;
 use crate::archive::blob_cache::DamagedBlob;
 use crate::archive::entry::display_path;
 use crate::closure::ClosureError;
+use crate::errors::last_cause;
 use crate::image::env::EnvError;
 use crate::layering::{BudgetError, LayeringError};
 #[cfg(feature = "registry")]
@@ -95,15 +96,7 @@ impl BuildError {
             Self::Archive(ArchiveError::Read { path, source })
                 if source.kind() == io::ErrorKind::NotFound && !path.is_symlink() =>
             {
-                let hint = match path.is_absolute() {
-                    true => "",
-                    false => "; paths are relative to the recipe's folder",
-                };
-                // Without `./` within the path.
-                let path: PathBuf = path.components().collect();
-                let path = text::path(&path);
-                let problem = format!("{key}: failed to read {path}: there is no such file{hint}");
-                Self::recipe(recipe, problem)
+                Self::recipe(recipe, cannot_read(key, &path, &source))
             }
             Self::Archive(error @ ArchiveError::Invalid { .. }) => {
                 Self::recipe(recipe, format!("{key}: {error}"))
@@ -151,4 +144,20 @@ impl BuildError {
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Archive(error) if error.is_broken_pipe())
     }
+}
+
+/// Describes that the file at `path`, which a recipe names with `key`, cannot be read because of
+/// `error`.
+pub(super) fn cannot_read(key: &str, path: &Path, error: &io::Error) -> String {
+    let problem = match error.kind() {
+        io::ErrorKind::NotFound if path.is_symlink() => "it is a symlink to nothing".to_owned(),
+        io::ErrorKind::NotFound if path.is_absolute() => "there is no such file".to_owned(),
+        io::ErrorKind::NotFound => {
+            "there is no such file; paths are relative to the recipe's folder".to_owned()
+        }
+        _ => last_cause(error),
+    };
+    // Without `./` within the path.
+    let path: PathBuf = path.components().collect();
+    format!("{key}: failed to read {}: {problem}", text::path(&path))
 }

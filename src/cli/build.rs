@@ -2,22 +2,22 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::args::{CompressArg, FormatArg, RecipeArgs};
-use super::exit::UsageError;
 use super::output::{
-    STDOUT, is_stdout, refuse_terminal, results, stdout_metadata, write_to_file, write_to_stream,
-    write_to_stream_by_file,
+    BeforeOutput, STDOUT, is_stdout, refuse_terminal, results, stdout_metadata, write_to_file,
+    write_to_stream, write_to_stream_by_file,
 };
-use super::overwrite::Files;
-use super::sbom::{Document, SbomArgs};
+use super::overwrite::OutputCheck;
+use super::sbom::{BillOutput, SbomArgs};
 use super::streams::{is_quiet, pretty_json, raw_stdout};
 use super::summary;
-use crate::build::output::{is_stream, open_stream};
-use crate::build::{Format, Options, Plan};
+use crate::archive::Compression;
+use crate::build::output::{OutputFile, is_stream, open_stream};
+use crate::build::{Format, Options, Plan, Recipe};
 use crate::image::Summary;
 use crate::text;
 
@@ -74,51 +74,59 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
              -o FILE",
         )?;
     }
-    if to_stdout && args.sbom.is_to_stdout() {
-        return Err(UsageError("only one of --output and --sbom-file can be -").into());
-    }
-    let mut plans = args.recipe.plan_all()?;
-    let path = args.output.clone().unwrap_or_else(|| default_output(&plans, options));
-    let mut files = Files::default();
-    plans.iter().for_each(|plan| files.add_recipe(plan.recipe()));
-    files.add_output(&path, "--output")?;
-    args.sbom.leave_out(&mut plans, &mut files)?;
+    let recipes = args.recipe.read_all()?;
+    let path = args.output.clone().unwrap_or_else(|| default_output(&recipes, options));
     let target = if to_stdout { STDOUT.to_owned() } else { text::path(&path) };
-    let mut documents = Vec::new();
-    let mut before = |file: &File, plans: &[Plan], summaries: &[Summary]| -> anyhow::Result<()> {
-        documents =
-            args.sbom.documents(file, target.as_ref(), plans, summaries, options.threads)?;
-        documents.iter().try_for_each(Document::write)
+    // Before anything is fetched or written.
+    let mut outputs = OutputCheck::default();
+    recipes.iter().for_each(|recipe| outputs.add_recipe(recipe));
+    outputs.add_output(&path, "--output")?;
+    let is_stream = to_stdout || is_stream(&path);
+    let file = if is_stream { None } else { Some(OutputFile::beside(&path)?) };
+    let mut bills = args.sbom.outputs(&recipes, &mut outputs)?;
+    let mut plans = args.recipe.plan_all(recipes)?;
+    BillOutput::leave_out(&bills, &mut plans);
+    let mut before = |file: &File, plans: &[Plan], summaries: &[Summary]| {
+        let file = (file, target.as_ref());
+        args.sbom.write(&mut bills, file, plans, summaries, options.threads)
     };
-    let summaries = if to_stdout || is_stream(&path) {
-        let mut stream: Box<dyn Write> = match to_stdout {
-            true => Box::new(raw_stdout().lock()),
-            false => Box::new(open_stream(&path)?),
-        };
-        let file = if to_stdout { stdout_metadata() } else { path.metadata().ok() };
-        let (file, stream) = (file.as_ref(), &mut *stream);
-        match args.sbom.is_wanted() {
-            true => {
-                write_to_stream_by_file(&mut plans, file, options, stream, &target, &mut before)?
-            }
-            false => write_to_stream(&mut plans, file, options, stream, &target)?,
-        }
-    } else {
-        write_to_file(&mut plans, options, &path, &mut before)?
+    let summaries = match file {
+        Some(file) => write_to_file(&mut plans, options, (file, &path), &mut before)?,
+        None => stream(&args, &mut plans, &path, &target, &mut before)?,
     };
     let mut output = results(to_stdout || args.sbom.is_to_stdout());
     print(&summaries, &target, args.json, &mut output)?;
     if !args.json && !is_quiet() {
-        documents.iter().try_for_each(|document| writeln!(output, "{}", document.describe()))?;
+        bills.iter().try_for_each(|bill| writeln!(output, "{}", bill.describe()))?;
     }
     Ok(())
 }
 
-/// Returns `NAME.tar`, with a suffix if the archive is compressed as a whole.
-fn default_output(plans: &[Plan], options: Options) -> PathBuf {
-    let suffix = if options.format == Format::Docker { options.compression.suffix() } else { "" };
-    let name = plans.first().map_or("image", |plan| plan.recipe().name.base_name());
-    format!("{name}.tar{suffix}").into()
+/// Builds into standard output, or the stream at `path`, which messages call `target`.
+fn stream(
+    args: &Args,
+    plans: &mut [Plan],
+    path: &Path,
+    target: &str,
+    before: BeforeOutput<'_>,
+) -> anyhow::Result<Vec<Summary>> {
+    let options = args.options();
+    let (mut stream, file): (Box<dyn Write>, _) = match is_stdout(path) {
+        true => (Box::new(raw_stdout().lock()), stdout_metadata()),
+        false => (Box::new(open_stream(path)?), path.metadata().ok()),
+    };
+    let (file, stream) = (file.as_ref(), &mut *stream);
+    match args.sbom.is_wanted() {
+        true => write_to_stream_by_file(plans, file, options, stream, target, before),
+        false => Ok(write_to_stream(plans, file, options, stream, target)?),
+    }
+}
+
+/// Returns the recipe's default archive.
+fn default_output(recipes: &[Recipe], options: Options) -> PathBuf {
+    let whole = options.format == Format::Docker;
+    let compression = if whole { options.compression } else { Compression::None };
+    recipes.first().map(|recipe| recipe.default_archive(compression)).unwrap_or_default()
 }
 
 /// Describes the images that were written. In JSON, one image is one object; images for several

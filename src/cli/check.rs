@@ -12,7 +12,7 @@ use super::args::{
 use super::check_inputs::Inputs;
 use super::exit::{ExitWith, UsageError};
 use super::images::location;
-use super::overwrite::Files;
+use super::overwrite::OutputCheck;
 use super::progress::StatusLine;
 use super::runtime::{block_on, interruptible};
 use super::streams::{json, messages, pretty_json, stderr, stdout};
@@ -131,15 +131,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             "there are no expectations; give --expect FILE, which seatrial expect IMAGE drafts";
         return Err(UsageError(problem).into());
     }
-    let mut files = Files::default();
-    args.images.iter().for_each(|image| files.add_argument(image));
+    let mut outputs = OutputCheck::default();
+    args.images.iter().for_each(|image| outputs.add_argument(image));
     for path in &args.expect {
-        files.add_input(path);
+        outputs.add_input(path);
         let named = NamedFiles::of(path);
-        named.files.iter().filter(|path| path.is_file()).for_each(|path| files.add_input(path));
-        named.recipes.iter().for_each(|recipe| files.add_argument(recipe));
+        named.files.iter().filter(|path| path.is_file()).for_each(|path| outputs.add_input(path));
+        named.recipes.iter().for_each(|recipe| outputs.add_argument(recipe));
     }
-    ReportFile::check_outputs(&args.report, &mut files)?;
+    ReportFile::check_outputs(&args.report, &mut outputs)?;
     args.report.iter().try_for_each(ReportFile::check)?;
     let plan = Plan::new(args)?;
     match args.watch {

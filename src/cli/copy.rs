@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::args::{LimitArgs, RegistryArgs, SideArgs, thread_count};
 use super::exit::UsageError;
 use super::images::{Access, location};
-use super::overwrite::Files;
+use super::overwrite::OutputCheck;
 use super::progress::BuildProgress;
 use super::streams::{is_quiet, messages, pretty_json, stdout};
 use crate::archive::Compression;
@@ -133,10 +133,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Checks that an archive does not replace the source. A folder may be both: images are added.
 fn check_replaces_nothing(from: &Location, to: &Location) -> anyhow::Result<()> {
-    let mut files = Files::default();
+    let mut outputs = OutputCheck::default();
     if let Location::DockerArchive(place) | Location::OciArchive(place) = to {
-        files.add_location(Some(from), "the source");
-        files.add_output(&place.path, "DESTINATION")?;
+        outputs.add_location(Some(from), "the source");
+        outputs.add_output(&place.path, "DESTINATION")?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use super::args::{AccessArgs, LimitArgs, ReportFile, is_recipe, thread_count};
 use super::exit::ExitWith;
 use super::images::Access;
-use super::overwrite::Files;
+use super::overwrite::OutputCheck;
 use super::streams::pretty_json;
 use crate::archive::diff::{ImageDiff, LayerDiff, LayerState};
 use crate::archive::{self, ArchiveError, Compression, Image, ImageSelector};
@@ -72,10 +72,10 @@ fn report(text: &str) -> Result<ReportFile, String> {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let mut files = Files::default();
-    files.add_argument(&args.first);
-    files.add_argument(&args.second);
-    ReportFile::check_outputs(&args.report, &mut files)?;
+    let mut outputs = OutputCheck::default();
+    outputs.add_argument(&args.first);
+    outputs.add_argument(&args.second);
+    ReportFile::check_outputs(&args.report, &mut outputs)?;
     let access = args.access.access().reading();
     let (first, _first_file) = open(&args.first, args, &access)?;
     let (second, _second_file) = open(&args.second, args, &access)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::args::{ImageArgs, thread_count};
 use super::output::write_archive;
-use super::overwrite::Files;
+use super::overwrite::OutputCheck;
 use super::progress::BuildProgress;
 use crate::archive::FileSystem;
 use crate::text;
@@ -29,9 +29,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let mut files = Files::default();
-    files.add_argument(&args.image.image);
-    files.add_output(&args.output, "--output")?;
+    let mut outputs = OutputCheck::default();
+    outputs.add_argument(&args.image.image);
+    outputs.add_output(&args.output, "--output")?;
     let image = args.image.open()?.fetched()?;
     write_archive(&args.output, |output| {
         let files = FileSystem::read(&image, thread_count(None))?;

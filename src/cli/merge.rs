@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use super::args::{AccessArgs, LimitArgs, thread_count};
 use super::exit::UsageError;
 use super::output::{is_stdout, results, write_archive};
-use super::overwrite::Files;
+use super::overwrite::OutputCheck;
 use super::streams::{is_quiet, pretty_json};
 use crate::archive::merge::{MergeFormat, MergeOptions, Merged, merge_inputs};
 use crate::image::Platform;
@@ -72,9 +72,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let options =
         MergeOptions { format, limits: args.limits.limits(), threads: thread_count(None) };
-    let mut files = Files::default();
-    args.images.iter().for_each(|image| files.add_argument(image));
-    files.add_output(&args.output, "--output")?;
+    let mut outputs = OutputCheck::default();
+    args.images.iter().for_each(|image| outputs.add_argument(image));
+    outputs.add_output(&args.output, "--output")?;
     let access = args.access.access();
     let inputs = args.images.iter().map(|image| access.merge_input(image, &options.format));
     let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;

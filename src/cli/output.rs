@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
 use std::io::{self, BufWriter, IsTerminal, Seek, Write};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use super::exit::UsageError;
-use super::overwrite::is_earlier_output;
 use super::progress::BuildProgress;
 use super::streams::{messages, raw_stdout, stderr, stdout};
 use crate::archive::write::write_failed;
 use crate::archive::{ArchiveError, Compression};
 use crate::build::output::{OutputFile, is_standard_output, is_stream, open_stream};
-use crate::build::{BuildError, CacheUse, Format, Options, Output, Plan, assemble_all};
+use crate::build::{
+    BuildError, CacheUse, Format, Options, Output, Plan, assemble_all, is_earlier_output,
+};
 use crate::image::Summary;
 use crate::text;
 
@@ -49,9 +50,9 @@ pub(super) fn stdout_metadata() -> Option<Metadata> {
 }
 
 /// Leaves a file that is written out of the contents of images.
-pub(super) fn leave_out(plans: &mut [Plan], file: Option<&Metadata>) {
+fn leave_out(plans: &mut [Plan], file: Option<&Metadata>) {
     if let Some(file) = file.filter(|file| file.is_file()) {
-        plans.iter_mut().for_each(|plan| plan.leave_out(file));
+        plans.iter_mut().for_each(|plan| plan.add_output(file, true));
     }
 }
 
@@ -60,10 +61,7 @@ pub(super) fn leave_out(plans: &mut [Plan], file: Option<&Metadata>) {
 pub(super) fn leave_out_earlier(plans: &mut [Plan], path: &Path) {
     let Some(file) = path.metadata().ok().filter(Metadata::is_file) else { return };
     let is_earlier = is_earlier_output(path);
-    plans.iter_mut().for_each(|plan| match is_earlier {
-        true => plan.leave_out(&file),
-        false => plan.refuse_to_replace(&file),
-    });
+    plans.iter_mut().for_each(|plan| plan.add_output(&file, is_earlier));
 }
 
 /// A step between a complete archive and its appearance: it gets the archive, the plans and the
@@ -91,14 +89,13 @@ pub(super) fn write_to_stream_by_file(
     Ok(summaries)
 }
 
-/// Builds into a file, which appears when it is complete and `before` has succeeded.
+/// Builds into `file` for `path`, which appears when it is complete and `before` has succeeded.
 pub(super) fn write_to_file(
     plans: &mut [Plan],
     options: Options,
-    path: &Path,
+    (file, path): (OutputFile, &Path),
     before: BeforeOutput<'_>,
 ) -> anyhow::Result<Vec<Summary>> {
-    let file = OutputFile::beside(path)?;
     leave_out(plans, file.file().metadata().ok().as_ref());
     leave_out_earlier(plans, path);
     let output = Output::File(file.file());
@@ -170,19 +167,58 @@ pub(super) fn write_archive(
     Ok(())
 }
 
-/// Writes `text` to standard output, another stream, or a file, which then has all of it or stays
-/// as it is.
+/// A text for standard output, another stream, or a file, which then has all of it or stays as it
+/// is.
+pub(super) struct TextOutput {
+    path: PathBuf,
+    /// The file; `None` for a stream, and once it is in its place.
+    file: Option<OutputFile>,
+}
+
+impl TextOutput {
+    /// Creates the file for `path`, which appears later.
+    pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
+        let is_stream = is_stdout(path) || is_stream(path);
+        let file = if is_stream { None } else { Some(OutputFile::beside(path)?) };
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Where it goes.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves it, and an earlier one in its place, out of the contents of images.
+    pub(super) fn leave_out(&self, plans: &mut [Plan]) {
+        if let Some(file) = &self.file {
+            leave_out(plans, file.file().metadata().ok().as_ref());
+            leave_out_earlier(plans, &self.path);
+        }
+    }
+
+    /// Writes `text`.
+    pub(super) fn write(&self, text: &str) -> anyhow::Result<()> {
+        let (text, failed) =
+            (text.as_bytes(), || format!("failed to write {}", text::path(&self.path)));
+        match &self.file {
+            Some(file) => file.file().write_all(text),
+            None if is_stdout(&self.path) => raw_stdout().write_all(text),
+            None => open_stream(&self.path)?.write_all(text),
+        }
+        .with_context(failed)
+    }
+
+    /// Puts the file in its place.
+    pub(super) fn persist(&mut self) -> anyhow::Result<()> {
+        Ok(self.file.take().map_or(Ok(()), OutputFile::persist)?)
+    }
+}
+
+/// Writes `text` as [`TextOutput`] does.
 pub(super) fn write_text(path: &Path, text: &str) -> anyhow::Result<()> {
-    let failed = || format!("failed to write {}", text::path(path));
-    if is_stdout(path) {
-        return raw_stdout().write_all(text.as_bytes()).with_context(failed);
-    }
-    if is_stream(path) {
-        return open_stream(path)?.write_all(text.as_bytes()).with_context(failed);
-    }
-    let output = OutputFile::beside(path)?;
-    output.file().write_all(text.as_bytes()).with_context(failed)?;
-    Ok(output.persist()?)
+    let mut output = TextOutput::create(path)?;
+    output.write(text)?;
+    output.persist()
 }
 
 /// The stream for the results that a command prints: standard output, or standard error if

@@ -20,7 +20,7 @@ pub(super) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
 
-    /// File that `build` writes; it is not part of the contents [default: NAME.tar]
+    /// File that `build -o` writes; like NAME.tar, it is not part of the contents
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -32,9 +32,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if references.is_empty() {
         let mut plan =
             args.recipe.build.plan_recipe(recipe, &args.recipe.build.access().reading())?;
-        let name = plan.recipe().name.base_name();
-        let output = args.output.clone().unwrap_or_else(|| format!("{name}.tar").into());
-        leave_out_earlier(std::slice::from_mut(&mut plan), &output);
+        if let Some(output) = &args.output {
+            leave_out_earlier(std::slice::from_mut(&mut plan), output);
+        }
         references = build::references(&plan, threads, args.recipe.build.cache())?;
     }
     for reference in references {

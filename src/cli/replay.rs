@@ -10,7 +10,7 @@ use anyhow::bail;
 use super::args::{ReportFile, number, seconds, selected_engines};
 use super::exit::ExitWith;
 use super::guests::prepare_guest;
-use super::overwrite::Files;
+use super::overwrite::OutputCheck;
 use super::progress::StatusLine;
 use super::runtime::{block_on, interruptible};
 use super::streams::{json, pretty_json, stderr, stdout};
@@ -87,7 +87,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let scenarios =
         args.scenarios.iter().map(|name| Scenario::named(name)).collect::<Result<Vec<_>, _>>()?;
-    ReportFile::check_outputs(&args.report, &mut Files::default())?;
+    ReportFile::check_outputs(&args.report, &mut OutputCheck::default())?;
     let pairs = pairs(&scenarios, &args.engine)?;
     let guests = prepare_guests(&pairs, args.accel)?;
     // Replays take long: if one cannot be finished, those before it are reported.

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::ValueEnum;
 
-use super::output::{is_stdout, leave_out_earlier, write_text};
-use super::overwrite::Files;
+use super::exit::UsageError;
+use super::output::{TextOutput, is_stdout};
+use super::overwrite::OutputCheck;
 use crate::archive::{self, ArchiveError, FileSystem, ImageSelector};
-use crate::build::Plan;
-use crate::image::{Platform, Summary};
+use crate::build::{Plan, Recipe};
+use crate::image::Summary;
 use crate::sbom::{Bill, SbomFormat};
 use crate::text;
 
@@ -42,10 +43,10 @@ impl From<FormatArg> for SbomFormat {
     }
 }
 
-/// A bill of materials that is ready to be written.
-pub(super) struct Document {
-    path: PathBuf,
-    text: String,
+/// The file of the bill of materials of an image.
+pub(super) struct BillOutput {
+    output: TextOutput,
+    /// The number of packages in the bill, once it was made.
     packages: usize,
 }
 
@@ -63,35 +64,41 @@ impl SbomArgs {
         self.sbom_file.as_deref().is_some_and(is_stdout)
     }
 
-    /// Leaves bills of earlier builds out of the contents.
+    /// The files for the bills of `recipes`, of which none exists yet, or all stay as they are.
     ///
     /// # Errors
-    /// If a bill would replace one of `files`, to which they are added.
-    pub(super) fn leave_out(&self, plans: &mut [Plan], files: &mut Files) -> anyhow::Result<()> {
-        let Some(format) = self.format() else { return Ok(()) };
-        let several = plans.len() > 1;
-        for plan in plans {
-            let platform = plan.platform().clone();
-            let path = self.path(plan, format, several.then_some(&platform));
-            files.add_output(&path, "--sbom-file")?;
-            leave_out_earlier(std::slice::from_mut(plan), &path);
+    /// If one cannot be created, or would replace another file that `outputs` knows.
+    pub(super) fn outputs(
+        &self,
+        recipes: &[Recipe],
+        outputs: &mut OutputCheck,
+    ) -> anyhow::Result<Vec<BillOutput>> {
+        let Some(format) = self.format() else { return Ok(Vec::new()) };
+        if self.is_to_stdout() && recipes.len() > 1 {
+            let problem = "--sbom-file - is for one image, but the recipe has several platforms; \
+                           name a file";
+            return Err(UsageError(problem).into());
         }
-        Ok(())
+        let path = |recipe: &Recipe| recipe.bill(format, self.sbom_file.as_deref());
+        let paths: Vec<PathBuf> = recipes.iter().map(path).collect();
+        paths.iter().try_for_each(|path| outputs.add_output(path, "--sbom-file"))?;
+        let create =
+            |path: &PathBuf| Ok(BillOutput { output: TextOutput::create(path)?, packages: 0 });
+        paths.iter().map(create).collect()
     }
 
-    /// Makes the bills of the images in the archive `file`, which messages call `name`, and which
-    /// were built from `plans`.
-    pub(super) fn documents(
+    /// Writes the bills of the images in the archive `file`, which messages call `name`, and which
+    /// were built from `plans`, to `outputs`. All of them appear, or none.
+    pub(super) fn write(
         &self,
-        file: &File,
-        name: &Path,
+        outputs: &mut [BillOutput],
+        (file, name): (&File, &Path),
         plans: &[Plan],
         summaries: &[Summary],
         threads: usize,
-    ) -> anyhow::Result<Vec<Document>> {
-        let Some(format) = self.format() else { return Ok(Vec::new()) };
-        let mut documents = Vec::new();
-        for (plan, summary) in plans.iter().zip(summaries) {
+    ) -> anyhow::Result<()> {
+        let Some(format) = self.format() else { return Ok(()) };
+        for ((plan, summary), bill) in plans.iter().zip(summaries).zip(&mut *outputs) {
             let platform = plan.platform();
             let selector = ImageSelector {
                 name: summary.name.clone(),
@@ -99,7 +106,7 @@ impl SbomArgs {
                 platform: Some(platform.clone()),
                 limits: plan.recipe().limits,
             };
-            let bill = || -> anyhow::Result<Bill> {
+            let made = || -> anyhow::Result<Bill> {
                 // By its descriptor: the file may have no name yet.
                 let file = file.try_clone().map_err(ArchiveError::read(name))?;
                 let image = archive::open_file(file, name, &selector)?;
@@ -107,37 +114,23 @@ impl SbomArgs {
                 let base_layers = summary.layers.iter().filter(|layer| layer.contents.base).count();
                 Ok(Bill::collect(&image, &files, plan.base_image(), base_layers)?)
             };
-            let bill = bill().context("failed to make the bill of materials")?;
-            let text = format.document(&bill);
-            let several = (plans.len() > 1).then_some(platform);
-            let path = self.path(plan, format, several);
-            documents.push(Document { path, text, packages: bill.packages.len() });
+            let made = made().context("failed to make the bill of materials")?;
+            bill.packages = made.packages.len();
+            bill.output.write(&format.document(&made))?;
         }
-        Ok(documents)
-    }
-
-    /// The file for the image of `plan`. Of images for several platforms, each has its own.
-    fn path(&self, plan: &Plan, format: SbomFormat, platform: Option<&Platform>) -> PathBuf {
-        let suffix = format.suffix();
-        let name = plan.recipe().name.base_name();
-        let path = self.sbom_file.clone().unwrap_or_else(|| format!("{name}.{suffix}").into());
-        let Some(platform) = platform.filter(|_| !self.is_to_stdout()) else { return path };
-        let platform = platform.to_string().replace('/', "-");
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let (stem, end) = file.split_once('.').unwrap_or((&file, suffix));
-        path.with_file_name(format!("{stem}.{platform}.{end}"))
+        outputs.iter_mut().try_for_each(|bill| bill.output.persist())
     }
 }
 
-impl Document {
-    /// Writes the document: as a whole, or not at all.
-    pub(super) fn write(&self) -> anyhow::Result<()> {
-        write_text(&self.path, &self.text)
+impl BillOutput {
+    /// Leaves bills of earlier builds out of the contents of all `plans`.
+    pub(super) fn leave_out(bills: &[Self], plans: &mut [Plan]) {
+        bills.iter().for_each(|bill| bill.output.leave_out(plans));
     }
 
-    /// Describes the document in a line.
+    /// Describes the bill in a line.
     pub(super) fn describe(&self) -> String {
-        let path = text::path(&self.path);
+        let path = text::path(self.output.path());
         match self.packages {
             1 => format!("wrote {path} with 1 package"),
             count => format!("wrote {path} with {count} packages"),

@@ -40,6 +40,25 @@ fn symlinks_of_the_base_are_replaced_by_replace_and_by_symlinks_of_the_contents(
 }
 
 #[test]
+fn paths_in_replace_follow_symlinks_of_the_base_as_contents_do() {
+    let lab = lab();
+    // The base has /usr/lib/app as a folder, behind its symlink /lib.
+    lab.file("folder/lib/app/x", "");
+    let base = "name='app'\ntag='1'\nfrom_image='base.tar'\ncontents='folder'\n";
+    lab.build_with(base, "app.tar", &[]);
+    lab.file("own/lib/app", "file");
+    let recipe = "name='x'\ntag='1'\nfrom_image='app.tar'\ncontents='own'\n";
+    assert!(lab.rejected(recipe).contains("conflict at /usr/lib/app"));
+    for path in ["/lib/app", "/usr/lib/app"] {
+        let built = lab.build(&format!("{recipe}replace='{path}'\n"));
+        assert_eq!(built.member("usr/lib/app").unwrap().content, b"file", "{path}");
+    }
+    lab.file("recipe.toml", format!("{recipe}replace=['/lib/app', '/lib/none']\n"));
+    let run = lab.seatrial(["build", "recipe.toml", "-o", "out.tar"]);
+    assert!(run.stderr().contains("does not have: /lib/none"), "{}", run.stderr());
+}
+
+#[test]
 fn conflicts_between_files_and_directories_name_both_sides() {
     let lab = lab();
     lab.file("file-over/etc", "file");

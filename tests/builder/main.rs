@@ -56,6 +56,7 @@ mod platforms; // recipes with several platforms
 mod properties; // merges, references, budgets, tar bytes
 mod raw_tar; // tars block by block
 mod reading; // helpers that read forged images
+mod recipe_outputs; // outputs beside the files that recipes read
 mod recipes; // keys of recipes and errors for mistakes
 mod recorded_owners; // steps of users without a range of IDs
 mod recursive_paths; // recursive changes of single paths

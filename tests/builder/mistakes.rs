@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::lab::Lab;
 
 #[test]
@@ -61,16 +63,25 @@ fn a_key_of_the_recipe_after_the_header_of_a_table_is_an_error_that_says_where_i
     lab.file("rootfs/a", "");
     for (table, line, problem) in [
         ("[config]", "contents = 'rootfs'", "config has no field \"contents\""),
-        ("[[path]]", "contents = 'rootfs'", "unknown key \"contents\""),
+        ("[[path]]", "from_image = 'x'", "unknown key \"from_image\""),
         ("[accounts]", "helpers = 'tmp'", "unknown key \"helpers\""),
         ("[store]", "fromImage = 'x'", "unknown key \"fromImage\""),
         ("contents = 'rootfs'\n[[run]]", "contents = 'rootfs'", "unknown key \"contents\""),
     ] {
         let message = lab.rejected(&format!("name='x'\n{table}\n{line}\n"));
-        let hint = "it is a key of the recipe: write it above the first [table]";
+        let hint = "it is a key of the recipe: write it at the top level";
         assert!(message.contains(&format!("{problem}; {hint}")), "{message}");
     }
     lab.build("name='x'\ncontents = 'rootfs'\n[config]\n");
+    let message = lab.rejected("name='x'\n[[path]]\npath='/a'\ncontents='3'\n");
+    assert!(
+        message.ends_with("unknown key \"contents\"; did you mean \"content\"?\n"),
+        "{message}"
+    );
+    let json = json!({ "name": "x", "contents": [{ "source": "rootfs", "created": "now" }] });
+    lab.file("recipe.json", json.to_string());
+    let message = lab.seatrial(["build", "recipe.json", "-o", "x.tar"]).rejected(&lab, "x.tar");
+    assert!(message.contains("write it at the top level"), "{message}");
     // In this table, the owner is meant.
     let message = lab.rejected("name='x'\n[[path]]\npath='/a'\nuid=1\n");
     assert!(message.contains("unknown key \"uid\"; valid keys: path, "), "{message}");
@@ -86,6 +97,7 @@ fn a_program_as_one_string_is_an_error_that_shows_the_list_which_runs_it() {
         ("Healthcheck.Test = 'curl'", r#"["CMD-SHELL", "curl"]"#),
         ("Healthcheck = { Test = ['NONE'], Interval = '5s' }", "nanoseconds: 5000000000"),
         ("Healthcheck = { Test = ['NONE'], Timeout = '1m1.5s' }", "nanoseconds: 61500000000"),
+        ("Healthcheck = { Test = ['NONE'], Interval = '30' }", "nanoseconds: 30000000000 for 30 s"),
         ("Healthcheck = { Test = ['NONE'], Retries = '3' }", "write 3\n"),
     ] {
         let message = lab.rejected(&format!("name='x'\nconfig.{field}\n"));

@@ -157,7 +157,10 @@ fn errors_for_missing_inputs_name_the_file() {
             "name='x'\nfrom_image='absent.tar'\n",
             "recipe.toml: from_image: failed to read absent.tar: there is no such file; paths are",
         ),
-        ("name='x'\n[store]\nclosure='absent.json'\n", "absent.json: No such file"),
+        (
+            "name='x'\n[store]\nclosure='absent.json'\n",
+            "recipe.toml: store.closure: failed to read absent.json: there is no such file; paths",
+        ),
     ] {
         let message = lab.rejected(recipe);
         assert!(message.contains("failed to read") && message.contains(expected), "{message}");

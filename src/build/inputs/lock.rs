@@ -60,10 +60,15 @@ pub(crate) struct Locked {
     pub(crate) before: Option<Digest>,
 }
 
+/// The path of the lock file beside the recipe at `recipe`.
+pub(crate) fn path_beside(recipe: &Path) -> PathBuf {
+    recipe.with_file_name(NAME)
+}
+
 impl LockFile {
     /// Reads the lock file beside `recipe`; empty if there is none.
     pub(crate) fn beside(recipe: &Path) -> Result<Self, BuildError> {
-        let path = recipe.parent().unwrap_or(Path::new("")).join(NAME);
+        let path = path_beside(recipe);
         let content = match document::read(&path, document::MAX_SIZE) {
             Ok(content) => content,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -15,6 +15,7 @@ mod host_store;
 pub(crate) mod lock;
 mod nar_size;
 mod notices;
+mod outputs;
 mod owners;
 pub(super) mod walk;
 
@@ -25,4 +26,6 @@ pub(super) use contents::{Content, FinishedLayer, PlannedPath, contents, finishe
 pub(super) use host_store::HostStore;
 pub(super) use nar_size::nar_size;
 pub(super) use notices::Notices;
+pub(crate) use outputs::is_earlier_output;
+pub(super) use outputs::leave_out_default;
 pub(super) use owners::{planned_paths, set_owners};

@@ -22,7 +22,7 @@ pub(in crate::build) struct Notices {
     /// The files that the build writes.
     outputs: Vec<FileId>,
     /// Those of them that are not outputs of earlier builds.
-    others: Vec<FileId>,
+    foreign_outputs: Vec<FileId>,
     /// The owner of the image's files.
     owner: (u64, u64),
     /// The platforms of the base and of the image, if the image cannot run the base's programs.
@@ -62,15 +62,13 @@ impl Notices {
         Self { owner, ..Self::default() }
     }
 
-    /// Registers a file that the build writes.
-    pub(in crate::build) fn add_output(&mut self, file: FileId) {
+    /// Registers a file that the build writes or replaces, or that an earlier build has written:
+    /// `is_earlier` is false if no build has written it.
+    pub(in crate::build) fn add_output(&mut self, file: FileId, is_earlier: bool) {
         self.outputs.push(file);
-    }
-
-    /// Registers a file that the build would replace, and that no build has written.
-    pub(in crate::build) fn add_other_output(&mut self, file: FileId) {
-        self.outputs.push(file);
-        self.others.push(file);
+        if !is_earlier {
+            self.foreign_outputs.push(file);
+        }
     }
 
     /// Notes that the platform `own` of the image cannot run the programs of a base for `base`, if
@@ -91,7 +89,7 @@ impl Notices {
     /// # Errors
     /// If no build has written it.
     pub(in crate::build) fn left_out(&self, file: FileId, path: &Path) -> Result<(), BuildError> {
-        if self.others.contains(&file) {
+        if self.foreign_outputs.contains(&file) {
             let problem = "the output would replace this file, which is one of the contents and \
                            not an output of an earlier build; choose another output";
             return Err(BuildError::content(path, problem));
@@ -189,7 +187,11 @@ impl Notices {
         }
         if !found.left_out.is_empty() {
             let paths = text::list(&found.left_out);
-            notices.push(format!("left {paths} out of the contents, because it is the output"));
+            let is_output = match found.left_out.len() {
+                1 => "it is an output",
+                _ => "they are outputs",
+            };
+            notices.push(format!("left {paths} out of the contents, because {is_output}"));
         }
         if !found.base_owner.is_empty() {
             let paths = text::list(&found.base_owner);

@@ -1,6 +1,6 @@
 //! The files of accounts and helpers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::origin::Origin;
 use super::placer::Placer;
@@ -13,15 +13,6 @@ use crate::build::BuildError;
 use crate::build::inputs::ImageAccounts;
 use crate::build::recipe::files::Helper;
 
-/// The files in which hosts keep the certificates of authorities that they trust: of Debian, Arch
-/// and Gentoo; Fedora; openSUSE; Alpine; NixOS.
-const HOST_BUNDLES: [&str; 5] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-    "/etc/ssl/certs/ca-bundle.crt",
-];
 /// The bundle in the image, and links to it under the names that programs look for.
 const BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
 const BUNDLE_LINKS: [&str; 3] =
@@ -109,14 +100,13 @@ impl Placer<'_> {
     /// Places the certificates in `source`, or those that this host trusts.
     fn certificates(&mut self, source: Option<&Path>) -> Result<(), BuildError> {
         self.entries.begin(Origin::helper("ca-certificates"));
-        let known = || HOST_BUNDLES.iter().map(PathBuf::from).find(|path| path.is_file());
-        let source = source.map(Path::to_owned).or_else(known).ok_or_else(|| {
+        let source = source.or(Helper::host_bundle()).ok_or_else(|| {
             let problem = "this host has no bundle of certificates in a place that is known; name \
                            one with \"ca-certificates=FILE\"";
             BuildError::content("helper ca-certificates", problem)
         })?;
-        let bytes = crate::document::read(&source, crate::document::MAX_SIZE);
-        let bytes = bytes.map_err(ArchiveError::read(&source))?;
+        let bytes = crate::document::read(source, crate::document::MAX_SIZE);
+        let bytes = bytes.map_err(ArchiveError::read(source))?;
         if !bytes.contains(CERTIFICATE) {
             let problem = "it has no certificates in PEM format";
             return Err(BuildError::content(source, problem));

@@ -101,15 +101,11 @@ impl Plan {
         Some(BaseImage { reference: base.reference(), digest })
     }
 
-    /// Leaves the file `output`, which the build is going to write, out of the contents.
-    pub fn leave_out(&mut self, output: &std::fs::Metadata) {
-        self.notices.add_output((output.dev(), output.ino()));
-    }
-
-    /// Makes it an error if `output`, which the build would replace and no build has written, is in
-    /// the contents.
-    pub(crate) fn refuse_to_replace(&mut self, output: &std::fs::Metadata) {
-        self.notices.add_other_output((output.dev(), output.ino()));
+    /// Leaves the file `output`, which the build is going to write, out of the contents. If it
+    /// exists and no earlier build has written it (`is_earlier` is false), it is an error if it is
+    /// in the contents.
+    pub fn add_output(&mut self, output: &std::fs::Metadata, is_earlier: bool) {
+        self.notices.add_output((output.dev(), output.ino()), is_earlier);
     }
 
     /// Notices about the image, a sentence each, as far as its layers were listed: contents that

@@ -6,6 +6,9 @@ use super::assignment::Assignment;
 use super::split::Split;
 use super::step_state::StepState;
 use super::{Plan, base_config, invalid_config, split};
+use crate::archive::ArchiveError;
+use crate::archive::entry::{join, name_of, parent_of};
+use crate::archive::resolve::resolve;
 use crate::build::BuildError;
 use crate::build::inputs::{self, Base, ImageAccounts, Notices};
 use crate::build::recipe::Recipe;
@@ -25,7 +28,9 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
         store.source = store.source.canonicalize().unwrap_or(std::mem::take(&mut store.source));
     }
     let mut contents = inputs::contents(&recipe)?;
+    check_named_files(&recipe)?;
     let mut notices = Notices::new((recipe.owner.uid, recipe.owner.gid));
+    inputs::leave_out_default(&recipe, &mut notices);
     let finished = inputs::finished_layers(&recipe, &notices)?;
     let created = created(&recipe)?;
     let closure = inputs::closure(&recipe, &contents, &notices)?;
@@ -37,6 +42,7 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
     let (base, platform) = inputs::open_base(&recipe, threads)?;
     match &base {
         Some(base) => {
+            follow_links(&mut recipe.replace, base)?;
             notices.set_base_platform(&OciPlatform::from(&base.image.config), &platform);
         }
         None => notices.without_base(&recipe),
@@ -65,6 +71,37 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
     let Split { layers, assignment } = split::split(&plan, &whole, finished)?;
     (plan.layers, plan.assignment) = (layers, assignment);
     Ok(plan)
+}
+
+/// Follows the base's symlinks in the parents of the paths in `replace`, as contents do: `/lib/app`
+/// is `/usr/lib/app` if the base's `/lib` is a symlink to that. A path that leads nowhere stays.
+fn follow_links(replace: &mut [Box<[u8]>], base: &Base) -> Result<(), BuildError> {
+    if replace.is_empty() {
+        return Ok(());
+    }
+    let tree = base.tree()?;
+    let paths = replace.to_vec();
+    // Links that are replaced themselves are not followed.
+    let node_at = |path: &[u8]| match paths.iter().any(|replaced| **replaced == *path) {
+        true => None,
+        false => tree.get(path),
+    };
+    for path in replace.iter_mut().filter(|path| tree.get(path).is_none()) {
+        let Ok(parent) = resolve(parent_of(path), node_at) else { continue };
+        let real = join(&parent, name_of(path));
+        if tree.get(&real).is_some() {
+            *path = real;
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the files and folders exist that keys besides `contents` and `from_image` name.
+fn check_named_files(recipe: &Recipe) -> Result<(), BuildError> {
+    recipe.named_files().try_for_each(|(key, path)| {
+        let found = path.metadata().map_err(ArchiveError::read(path));
+        found.map(drop).map_err(|error| BuildError::from(error).of_key(&recipe.path, key))
+    })
 }
 
 /// The recipe's `config`, with what it inherits from the base's.

@@ -1,11 +1,12 @@
 //! The key `layering`: the name of a strategy, a pipeline, or a file with a pipeline or a layer
 //! plan.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Value;
 
+use crate::build::error::cannot_read;
 use crate::document;
 use crate::layering::{LayerPlan, Pipeline, Strategy};
 use crate::text;
@@ -32,6 +33,14 @@ impl<'de> Deserialize<'de> for LayeringSetting {
 }
 
 impl LayeringSetting {
+    /// The file with the layering, if there is one; it is relative to `folder`.
+    pub(super) fn file(&self, folder: &Path) -> Option<PathBuf> {
+        match self {
+            Self::Strategy(_) => None,
+            Self::File(file) => Some(folder.join(file)),
+        }
+    }
+
     /// The strategy; a file is relative to `folder`.
     pub(super) fn strategy(self, folder: &Path) -> Result<Strategy, String> {
         let file = match self {
@@ -39,7 +48,7 @@ impl LayeringSetting {
             Self::File(file) => folder.join(file),
         };
         let shown = text::path(&file);
-        let failed = |error| format!("layering: failed to read {shown}: {error}");
+        let failed = |error| cannot_read("layering", &file, &error);
         let text = document::read(&file, document::MAX_SIZE).map_err(failed)?;
         let text = document::without_mark(&text);
         let invalid = |problem: String| {

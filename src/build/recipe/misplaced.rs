@@ -11,5 +11,7 @@ const OTHERS: [&str; 7] = ["uid", "gid", "uname", "gname", "path", "layer", "run
 /// behind the header of a table is part of that table.
 pub(super) fn top_level_hint(key: &str) -> Option<&'static str> {
     let is_top = keys_of::<Settings>().contains(&key) && !OTHERS.contains(&key);
-    is_top.then_some("; it is a key of the recipe: write it above the first [table]")
+    is_top.then_some(
+        "; it is a key of the recipe: write it at the top level (in TOML, above the first [table])",
+    )
 }

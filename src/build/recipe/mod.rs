@@ -4,6 +4,7 @@
 //! opened here: that is up to `inputs`.
 
 mod annotations;
+mod default_outputs;
 pub mod files;
 mod from_image;
 mod layering_setting;
@@ -63,6 +64,8 @@ pub struct Recipe {
     pub tags: Vec<Tag>,
     /// How files are split into layers.
     pub layering: Strategy,
+    /// The file with the layering, if the recipe names one.
+    pub layering_file: Option<PathBuf>,
     /// Layers for files and store paths that the recipe names, lowest first.
     pub layers: Vec<NamedLayer>,
     /// Whether the packages in the contents are split into layers like store paths.
@@ -87,6 +90,8 @@ pub struct Recipe {
     pub replace: Vec<Box<[u8]>>,
     /// The platform; if not given, it is the base's, which must then be the host's.
     pub platform: Option<Platform>,
+    /// All platforms that the recipe's file lists; empty if it lists none.
+    pub platforms: Vec<Platform>,
     /// The creation date.
     pub created: Option<TimeSetting>,
     /// The modification time of every file.

@@ -63,7 +63,11 @@ fn with_place_of_key(problem: String, recipe: &Value) -> String {
         return problem;
     };
     if let Some(hint) = top_level_hint(key) {
-        return format!("unknown key \"{key}\"{hint}");
+        // A key of the table itself with a similar name is more likely.
+        return match problem.contains("; did you mean ") {
+            true => problem,
+            false => format!("unknown key \"{key}\"{hint}"),
+        };
     }
     if recipe.get(key).is_none() {
         return problem;
@@ -111,6 +115,7 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
     let store_dir = store.as_ref().map_or(NIX_STORE, |store| store.dir.as_str());
     let package_layers = settings.package_layers.unwrap_or(false);
     let is_outside_nix = store_dir != NIX_STORE || (store.is_none() && package_layers);
+    let layering_file = settings.layering.as_ref().and_then(|setting| setting.file(folder));
     let layers = files::named_layers(settings.layer.unwrap_or_default().into(), store_dir)?;
     Ok(Recipe {
         path: path.to_owned(),
@@ -122,6 +127,7 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
             None if is_outside_nix => Strategy::Balanced,
             None => Strategy::Popularity,
         },
+        layering_file,
         layers,
         package_layers,
         from_image,
@@ -134,6 +140,7 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
         helpers: helpers.collect::<Result<_, _>>()?,
         replace: replace(settings.replace.unwrap_or_default())?,
         platform: platform(settings.architecture, settings.variant)?.or(base_platform),
+        platforms: Vec::new(),
         created,
         mtime: mtime.unwrap_or(TimeSetting::At(Timestamp::DEFAULT)),
         owner,

@@ -91,6 +91,9 @@ impl Recipe {
             let value = with_own_keys(&shared, name, own).map_err(error)?;
             recipes.push(parse::from_value(path, value, now)?);
         }
+        let platforms_of = |recipe: &Self| recipe.platform.clone();
+        let all: Vec<Platform> = recipes.iter().filter_map(platforms_of).collect();
+        recipes.iter_mut().for_each(|recipe| recipe.platforms.clone_from(&all));
         if let Some(name) = per_platform.keys().next() {
             return Err(error(unlisted(name, &platforms)));
         }

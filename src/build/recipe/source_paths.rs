@@ -3,24 +3,61 @@
 use std::path::{Path, PathBuf};
 
 use super::Recipe;
-use super::files::ContentSource;
+use super::files::{ContentSource, Creation, FileSource, Helper, PathAction, PathEntry};
 use crate::image::Location;
 
 impl Recipe {
-    /// Returns the files and folders of this host that the image depends on, as far as the recipe
-    /// names them: itself, contents, a base image in a file, the reference graph, and inputs of
-    /// steps.
+    /// Returns the files and folders of this host that the image depends on: the recipe itself,
+    /// contents, a base image in a file, the layering, the reference graph, inputs of steps,
+    /// sources of single paths, and certificates. Store paths are not among them: they never
+    /// change.
     pub fn source_paths(&self) -> Vec<PathBuf> {
         let contents = self.contents.iter().map(|content| match &content.source {
             ContentSource::Files(path) | ContentSource::Tar(path) | ContentSource::Layer(path) => {
-                path.clone()
+                path.as_path()
             }
         });
-        let base = self.from_image.as_ref().and_then(Location::path).map(Path::to_owned);
-        let graph = self.store.as_ref().and_then(|store| store.closure.clone());
+        let base = self.from_image.as_ref().and_then(Location::path);
+        let bundle = self.helpers.iter().filter_map(|helper| match helper {
+            Helper::CaCertificates(None) => Helper::host_bundle(),
+            _ => None,
+        });
+        let named = self.named_files().map(|(_, path)| path);
+        let own = std::iter::once(&*self.path);
+        own.chain(contents)
+            .chain(base)
+            .chain(self.layering_file.as_deref())
+            .chain(named)
+            .chain(bundle)
+            .map(Path::to_owned)
+            .collect()
+    }
+
+    /// The files and folders that are named by keys besides `contents`, `from_image` and
+    /// `layering`, with these keys.
+    pub(in crate::build) fn named_files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let graph = self.store.as_ref().filter(|_| self.include_store_paths);
+        let graph = graph.and_then(|store| store.closure.as_deref());
         let inputs = self.steps.iter().flat_map(|step| &step.inputs);
-        let inputs = inputs.map(|input| input.source.clone());
-        let own = std::iter::once(self.path.clone());
-        own.chain(contents).chain(base).chain(graph).chain(inputs).collect()
+        let sources = self.paths.iter().filter_map(PathEntry::host_file);
+        let certificates = self.helpers.iter().filter_map(|helper| match helper {
+            Helper::CaCertificates(file) => file.as_deref(),
+            _ => None,
+        });
+        let graph = graph.into_iter().map(|path| ("store.closure", path));
+        let inputs = inputs.map(|input| ("run: inputs", input.source.as_path()));
+        let sources = sources.map(|path| ("path: source", path));
+        let certificates = certificates.map(|path| ("helpers: ca-certificates", path));
+        graph.chain(inputs).chain(sources).chain(certificates)
+    }
+}
+
+impl PathEntry {
+    /// The file of this host that becomes the path, if it is made of one.
+    fn host_file(&self) -> Option<&Path> {
+        match &self.action {
+            PathAction::Create(Creation::File(FileSource::Path(source))) => Some(source),
+            _ => None,
+        }
     }
 }

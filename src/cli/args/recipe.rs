@@ -39,10 +39,10 @@ impl RecipeArgs {
         Ok(recipes.into_iter().map(|recipe| self.build.with_settings(recipe)).collect())
     }
 
-    /// Plans the images of all platforms of the recipe.
-    pub(in crate::cli) fn plan_all(&self) -> anyhow::Result<Vec<Plan>> {
+    /// Plans the images of `recipes`, those for all platforms.
+    pub(in crate::cli) fn plan_all(&self, recipes: Vec<Recipe>) -> anyhow::Result<Vec<Plan>> {
         let access = self.build.access();
-        self.read_all()?.into_iter().map(|recipe| self.build.plan_recipe(recipe, &access)).collect()
+        recipes.into_iter().map(|recipe| self.build.plan_recipe(recipe, &access)).collect()
     }
 
     /// Plans the recipe's image; if it has several platforms, the image for `platform`.

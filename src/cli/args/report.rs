@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[cfg(feature = "vm")]
 use crate::build::output::{OutputFile, is_stream};
 use crate::cli::output::{is_stdout, results, write_text};
-use crate::cli::overwrite::Files;
+use crate::cli::overwrite::OutputCheck;
 
 /// A report to write.
 #[derive(Clone, Debug)]
@@ -37,10 +37,13 @@ impl ReportFile {
         (!self.is_stdout()).then_some(&*self.path)
     }
 
-    /// Checks that no report replaces one of `files`, or another report.
-    pub(in crate::cli) fn check_outputs(reports: &[Self], files: &mut Files) -> anyhow::Result<()> {
+    /// Checks with `outputs` that no report replaces an input or another report.
+    pub(in crate::cli) fn check_outputs(
+        reports: &[Self],
+        outputs: &mut OutputCheck,
+    ) -> anyhow::Result<()> {
         let mut add =
-            |report: &Self| files.add_output(&report.path, &format!("--report {}", report.kind));
+            |report: &Self| outputs.add_output(&report.path, &format!("--report {}", report.kind));
         reports.iter().try_for_each(&mut add)
     }
 

@@ -12,7 +12,7 @@ use crate::cli::args::{is_recipe, thread_count};
 use crate::cli::exit::UsageError;
 use crate::cli::images::Access;
 use crate::cli::output::{is_stdout, results, write_text};
-use crate::cli::overwrite::Files;
+use crate::cli::overwrite::OutputCheck;
 use crate::cli::streams::{messages, pretty_json};
 use crate::layering::{Measurement, PathGraph, measure, propose};
 use crate::text;
@@ -22,10 +22,12 @@ const BUDGETS: [usize; 3] = [10, 40, 100];
 
 pub(super) fn run(args: &Args, current: &Plan, access: &Access<'_>) -> anyhow::Result<()> {
     if let Some(path) = &args.write_plan {
-        let mut files = Files::default();
-        files.add_recipe(current.recipe());
-        args.history.iter().for_each(|build| files.add_argument(build));
-        files.add_output(path, "--write-plan")?;
+        let mut outputs = OutputCheck::default();
+        outputs.add_recipe(current.recipe());
+        args.history.iter().for_each(|build| outputs.add_argument(build));
+        // The next plan replaces the last one.
+        current.recipe().layering_file.iter().for_each(|plan| outputs.allow(plan));
+        outputs.add_output(path, "--write-plan")?;
     }
     let mut builds: Vec<PathGraph> = Vec::new();
     for path in &args.history {

@@ -19,10 +19,25 @@ pub enum Helper {
     Tmp,
 }
 
+/// The files in which hosts keep the certificates of authorities that they trust: of Debian, Arch
+/// and Gentoo; Fedora; openSUSE; Alpine; NixOS.
+const HOST_BUNDLES: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/certs/ca-bundle.crt",
+];
+
 /// The names of helpers.
 const NAMES: [&str; 4] = ["ca-certificates", "bin-sh", "usr-bin-env", "tmp"];
 
 impl Helper {
+    /// The file with the certificates of authorities that this host trusts.
+    pub(in crate::build) fn host_bundle() -> Option<&'static Path> {
+        HOST_BUNDLES.iter().map(Path::new).find(|path| path.is_file())
+    }
+
     /// Parses `NAME` or `NAME=VALUE`; a path on the host is relative to `folder`.
     pub(in crate::build::recipe) fn new(text: &str, folder: &Path) -> Result<Self, String> {
         let (name, value) = match text.split_once('=') {
