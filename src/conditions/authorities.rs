@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
+use super::pem;
 use crate::text;
 
 /// Certificates that are trusted.
@@ -19,11 +19,7 @@ pub(crate) struct Authorities {
 /// Reads the certificates of the PEM file at `path`.
 pub(crate) fn read(path: &Path) -> Result<Authorities, String> {
     let failed = |problem: &str| format!("failed to read {}: {problem}", text::path(path));
-    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    let certificates: Vec<_> = certificates.map_err(|error| failed(&error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(failed("it has no certificate"));
-    }
+    let certificates = pem::certificates(path).map_err(|problem| failed(&problem))?;
     let mut store = RootCertStore::empty();
     for certificate in &certificates {
         store.add(certificate.clone()).map_err(|error| failed(&error.to_string()))?;

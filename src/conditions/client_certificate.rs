@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
-use rustls::pki_types::pem::PemObject;
+use rustls::Error;
+use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 
+use super::pem;
 use crate::text;
 
 /// A client certificate with those that have signed it, and its key.
@@ -13,16 +16,20 @@ pub(crate) struct ClientCertificate {
     pub(crate) key: PrivateKeyDer<'static>,
 }
 
-/// Reads the PEM files with a certificate and its key.
+/// Reads the PEM files with a certificate and its key, and checks that they belong together.
 pub(crate) fn read(certificate: &Path, key: &Path) -> Result<ClientCertificate, String> {
-    let failed = |path: &Path, problem: &str| {
-        format!("failed to read the client certificate: {}: {problem}", text::path(path))
+    let failed = |files: String, problem: &str| {
+        format!("failed to read the client certificate: {files}: {problem}")
     };
-    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
-    let chain: Vec<_> = chain.map_err(|error| failed(certificate, &error.to_string()))?;
-    if chain.is_empty() {
-        return Err(failed(certificate, "it has no certificate"));
-    }
-    let of_key = PrivateKeyDer::from_pem_file(key);
-    Ok(ClientCertificate { chain, key: of_key.map_err(|error| failed(key, &error.to_string()))? })
+    let of_file = |path: &Path| text::path(path);
+    let chain =
+        pem::certificates(certificate).map_err(|problem| failed(of_file(certificate), &problem))?;
+    let of_key = pem::key(key).map_err(|problem| failed(of_file(key), &problem))?;
+    let pair = CertifiedKey::from_der(chain.clone(), of_key.clone_key(), &ring::default_provider());
+    let problem = match pair {
+        Ok(_) => return Ok(ClientCertificate { chain, key: of_key }),
+        Err(Error::InconsistentKeys(_)) => "they do not belong together".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(failed(format!("{} and {}", of_file(certificate), of_file(key)), &problem))
 }

@@ -12,6 +12,7 @@ mod matcher;
 mod pairs;
 mod pattern;
 mod patterns;
+mod pem;
 mod port;
 mod ready;
 mod rule;
