@@ -1,6 +1,6 @@
 //! Tests one image on one engine: a VM is started, the image is loaded, and its runtime checks run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -195,7 +195,7 @@ async fn run_runtime_checks<'d>(
             environment: &mut *environment,
             report,
             held: None,
-            ended: BTreeSet::new(),
+            known_ends: BTreeMap::new(),
         };
         checks.check_load().await;
         if image_arch == vm_arch {

@@ -125,6 +125,14 @@ impl HarnessError {
         }
     }
 
+    /// Whether the engine has exited with its VM, restarted or hung.
+    pub(crate) fn is_of_lost_engine(&self) -> bool {
+        matches!(
+            self,
+            Self::Vm(_) | Self::Meanwhile { .. } | Self::Engine(EngineError::Unresponsive { .. })
+        )
+    }
+
     /// Whether the engine's API cannot do what was asked for.
     pub fn is_unsupported(&self) -> bool {
         matches!(self, Self::Engine(error) if error.is_unsupported())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::check::expectations::{CompanionSpec, companion};
 use crate::engine::{Container, Engine, Exit, RunOptions, State};
-use crate::harness::{Daemon, HarnessError, LoadedImage, exits};
+use crate::harness::{Daemon, HarnessError, LoadedImage};
 use crate::text;
 
 /// The address of each container in a pod, seen from the others.
@@ -119,17 +119,9 @@ impl Companions {
         self.running.push(companion);
     }
 
-    /// Returns the containers that have ended, by name, with their states.
-    pub(super) async fn ended(&self, daemon: &Daemon) -> Vec<(&Companion, State)> {
-        let mut ended = Vec::new();
-        for companion in &self.running {
-            // If the engine does not answer, the test case reports that.
-            match exits::state(daemon, &companion.container).await {
-                Ok(state) if !state.running => ended.push((companion, state)),
-                _ => {}
-            }
-        }
-        ended
+    /// The containers, in the order in which they were started.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Companion> {
+        self.running.iter()
     }
 
     /// Whether there are none.

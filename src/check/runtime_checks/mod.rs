@@ -20,7 +20,7 @@ mod setup;
 mod sockets;
 mod start_companions;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 pub(super) use self::case_names::{
@@ -33,7 +33,7 @@ use self::environment::ContainerEnvironment;
 use self::output::Output;
 use super::expectations::{Expectations, ServiceExpectations};
 use super::verdict::{Checks, TestCase};
-use crate::engine::RunOptions;
+use crate::engine::{RunOptions, State};
 use crate::harness::{HarnessError, LoadedImage, is_name_in_snapshots};
 use crate::value;
 
@@ -57,8 +57,8 @@ pub(super) struct RuntimeChecks<'a, 'd> {
     /// The test cases that have ended while that of the environment, which is reported before them,
     /// waits for a container; `None` if it does not wait.
     pub held: Option<Vec<TestCase>>,
-    /// The further containers whose end a test case has noted.
-    pub ended: BTreeSet<String>,
+    /// The states of the further containers that have ended, by name: a test case has noted them.
+    pub known_ends: BTreeMap<String, State>,
 }
 
 impl<'d> RuntimeChecks<'_, 'd> {

@@ -8,6 +8,7 @@ use super::rejection::rejection;
 use super::{Findings, RuntimeChecks};
 use crate::check::verdict::TestCase;
 use crate::errors::chain;
+use crate::harness::{HarnessError, exits};
 
 impl RuntimeChecks<'_, '_> {
     pub(super) fn skip(&mut self, name: String, reason: &str) {
@@ -31,7 +32,7 @@ impl RuntimeChecks<'_, '_> {
     }
 
     /// Like [`finish`](Self::finish), for a test case beside `companions` that took `duration`: its
-    /// hints name those that have ended.
+    /// hints name those that have ended, unless the engine is lost.
     pub(super) async fn finish_beside(
         &mut self,
         companions: &Companions,
@@ -40,16 +41,40 @@ impl RuntimeChecks<'_, '_> {
         duration: Duration,
     ) -> Option<String> {
         let failed = findings.as_ref().map_or(true, |(checks, _)| !checks.mismatches().is_empty());
+        let is_lost = findings.as_ref().is_err_and(HarnessError::is_of_lost_engine);
         let mut hints = Vec::new();
-        for (companion, state) in companions.ended(self.image.daemon()).await {
-            let is_new = self.ended.insert(companion.name.clone());
-            if failed {
-                hints.push(companion.describe_end_and_output(&state).await);
-            } else if is_new {
-                hints.push(companion.describe_end(&state));
-            }
+        if !is_lost && !companions.is_empty() {
+            let daemon = self.image.daemon();
+            let described = Box::pin(async { Ok(self.ends_of(companions, failed).await) });
+            // An engine that is lost meanwhile is reported by the next test case.
+            hints = daemon.watched_to_end(described).await.unwrap_or_default();
         }
         self.finish_after(name, findings, duration, hints)
+    }
+
+    /// Describes the end of those `companions` that have ended: with their output if a test case
+    /// has `failed`, otherwise once. Ended containers are not asked again for their states.
+    async fn ends_of(&mut self, companions: &Companions, failed: bool) -> Vec<String> {
+        let mut ends = Vec::new();
+        for companion in companions.iter() {
+            let known = self.known_ends.get(&companion.name).cloned();
+            let is_new = known.is_none();
+            let state = match known {
+                Some(state) => state,
+                // If the engine does not answer, the test case reports that.
+                None => match exits::state(self.image.daemon(), &companion.container).await {
+                    Ok(state) if !state.running => state,
+                    _ => continue,
+                },
+            };
+            if failed {
+                ends.push(companion.describe_end_and_output(&state).await);
+            } else if is_new {
+                ends.push(companion.describe_end(&state));
+            }
+            self.known_ends.insert(companion.name.clone(), state);
+        }
+        ends
     }
 
     fn finish_after(

@@ -9,9 +9,8 @@ use super::companions::Companions;
 use super::output::Output;
 use super::{Findings, RuntimeChecks, environment, run, run_name};
 use crate::check::expectations::{Expectations, RunExpectations};
-use crate::engine::EngineError;
 use crate::errors::chain;
-use crate::harness::{HarnessError, LoadedImage};
+use crate::harness::LoadedImage;
 use crate::text;
 
 /// The family of engines that start two containers faster at the same time.
@@ -149,13 +148,7 @@ impl Ended {
     /// Whether the engine has neither exited with its VM, nor restarted, nor hung. Otherwise, that
     /// is what the report must show, even if the command would pass now.
     fn engine_remains(&self) -> bool {
-        let Ok(Err(error)) = &self.result else { return true };
-        !matches!(
-            error,
-            HarnessError::Vm(_)
-                | HarnessError::Meanwhile { .. }
-                | HarnessError::Engine(EngineError::Unresponsive { .. })
-        )
+        !matches!(&self.result, Ok(Err(error)) if error.is_of_lost_engine())
     }
 }
 
@@ -163,6 +156,8 @@ impl Ended {
 mod tests {
     use super::*;
     use crate::check::verdict::Checks;
+    use crate::engine::EngineError;
+    use crate::harness::HarnessError;
 
     fn ended(findings: Findings) -> Ended {
         Ended { result: Ok(findings), duration: Duration::ZERO }
