@@ -37,10 +37,45 @@ const SHELL: &[char] = &[
     '~', '#', '\n',
 ];
 
-/// The list to write instead of the command line `text`: with a shell, if it is written for one.
+/// The length in bytes of the longest command line that is written in another form.
+const COMMAND_MAX: usize = 500;
+
+/// The end of a message that shows the list to write instead of the command line `text`: with a
+/// shell, if it is written for one. Empty if it is very long.
 pub(crate) fn command(text: &str) -> String {
-    match text.contains(SHELL) {
-        true => format!("[{}]", text::quoted_list(["/bin/sh", "-c", text])),
-        false => format!("[{}]", text::quoted_list(text.split_whitespace())),
+    if text.len() > COMMAND_MAX {
+        return String::new();
+    }
+    let sets_variable = text.split_whitespace().next().is_some_and(|word| word.contains('='));
+    let words = match sets_variable || text.contains(SHELL) {
+        true => vec!["/bin/sh", "-c", text],
+        false => text.split_whitespace().collect(),
+    };
+    let words: Vec<String> =
+        words.iter().map(|word| text::quote_up_to(word, COMMAND_MAX)).collect();
+    format!("; write [{}]", words.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_becomes_a_list_that_runs_the_same() {
+        for (line, list) in [
+            ("/bin/app -x  y", r#"["/bin/app", "-x", "y"]"#),
+            (
+                "a b c d e f g h i j k l",
+                r#"["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]"#,
+            ),
+            ("FOO=1 app", r#"["/bin/sh", "-c", "FOO=1 app"]"#),
+            ("app --x=1", r#"["app", "--x=1"]"#),
+            ("echo \"a\"", r#"["/bin/sh", "-c", "echo \"a\""]"#),
+        ] {
+            assert_eq!(command(line), format!("; write {list}"));
+        }
+        let script = format!("echo {} | cat", "x".repeat(300));
+        assert_eq!(command(&script), format!(r#"; write ["/bin/sh", "-c", "{script}"]"#));
+        assert_eq!(command(&"x ".repeat(400)), "");
     }
 }

@@ -54,7 +54,10 @@ const INNER: &[(&str, &[&str])] = &[(
 const CAMEL_CASE_ALIASES: &[&str] = &["layeringPipeline", "runAsRoot"];
 
 /// The keys whose value is a program with its arguments.
-const COMMANDS: &[&str] = &["command", "entrypoint"];
+const COMMANDS: &[&str] = &["command", "entrypoint", "cmd"];
+
+/// Another one. `exec` alone may be the list of tables of a service.
+const READY_EXEC: &str = "ready.exec";
 
 /// Rewrites a message of serde about `key`, if that is known.
 pub(super) fn explain(key: Option<&str>, message: &str) -> String {
@@ -170,8 +173,11 @@ fn other_type(key: Option<&str>, message: &str) -> Option<String> {
     let expected = expected_type(expected, is_range);
     let mut problem = format!("found {}, expected {expected}", found_value(found, &string));
     match (&string, key.and_then(|key| key.rsplit('.').next())) {
-        (Some(string), Some(key)) if expected == "a list" && COMMANDS.contains(&key) => {
-            problem += &format!("; write {}", suggest::command(string));
+        (Some(string), Some(last))
+            if expected == "a list"
+                && (COMMANDS.contains(&last) || key.is_some_and(|it| it.ends_with(READY_EXEC))) =>
+        {
+            problem += &suggest::command(string);
         }
         (None, _) if expected == "a list" && found == "map" => {
             problem += "; in TOML, a list of tables is written [[KEY]] instead of [KEY], or \

@@ -148,7 +148,7 @@ fn hint(field: &str, field_type: FieldType, value: &Value) -> String {
                 format!("; write [{}]", text::quoted_list(["CMD-SHELL", text]))
             }
             "config.OnBuild" => format!("; write [{}]", text::quote(text)),
-            _ => format!("; write {}", suggest::command(text)),
+            _ => suggest::command(text),
         },
         (FieldType::Integer, Value::String(text)) => match nanoseconds(text) {
             Some(number) if is_duration(field) => format!("; write nanoseconds: {number}"),
