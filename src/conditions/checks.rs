@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use serde::Serialize;
 
+use super::text::Text;
 use crate::value;
 
 /// The most bytes of a value in a check that did not pass: as many as the output of a container, an
@@ -69,6 +70,25 @@ impl Checks {
         };
         let (expected, found) = (expected.to_string(), limit(found.to_string(), max));
         checks.push(Check { subject: subject.to_owned(), expected, found });
+    }
+
+    /// Records whether `found` meets `rules`, with those that it does not meet.
+    pub(crate) fn record_text(&mut self, subject: &str, rules: &Text, found: Option<&str>) {
+        let shown = found.map_or("nothing".to_owned(), value::quote);
+        let unmet = found.map_or(Some(rules.to_string()), |found| rules.unmet_by(found));
+        self.record_unmet(subject, rules, unmet, shown);
+    }
+
+    /// Records whether `found` meets `rules`; `unmet` describes those that it does not meet.
+    pub(crate) fn record_unmet(
+        &mut self,
+        subject: &str,
+        rules: &Text,
+        unmet: Option<String>,
+        found: impl Display,
+    ) {
+        let passed = unmet.is_none();
+        self.record(subject, unmet.unwrap_or_else(|| rules.to_string()), found, passed);
     }
 
     /// Adds all of `checks`.
@@ -142,6 +162,18 @@ mod tests {
         assert_eq!(record(&(long.clone() + "!"), false), long.clone() + "... (1 more bytes)");
         assert_eq!(record(&long[..64 << 10], true), long[..64 << 10]);
         assert!(record(&long, true).ends_with("é... (16711680 more bytes)"));
+    }
+
+    #[test]
+    fn a_text_is_recorded_with_the_rules_that_it_does_not_meet() {
+        let rules = Text::containing("1").times(2);
+        let mut checks = Checks::default();
+        let found = [Some("1.1"), Some("1.2"), None];
+        found.iter().for_each(|found| checks.record_text("label", &rules, *found));
+        let Results { passed, mismatches, .. } = checks.into_results();
+        assert_eq!(passed[0].expected, rules.to_string());
+        let found: Vec<&str> = mismatches.iter().map(|check| check.found.as_str()).collect();
+        assert_eq!(found, ["\"1.2\"", "nothing"]);
     }
 
     #[test]

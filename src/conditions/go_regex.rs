@@ -11,7 +11,8 @@ use crate::text;
 
 /// Compiles `written`, a regular expression of Go.
 pub(super) fn compile(written: &str) -> Result<Regex, String> {
-    Regex::new(&translate(written)?).map_err(|error| explain(written, &error))
+    let translated = translate(written).map_err(|problem| invalid(written, &problem))?;
+    Regex::new(&translated).map_err(|error| explain(written, &error))
 }
 
 /// Explains in one line why `written` does not compile. The message of the crate draws a mark below
@@ -20,6 +21,10 @@ pub(super) fn explain(written: &str, error: &regex::Error) -> String {
     let message = error.to_string();
     let last = message.lines().last().unwrap_or_default();
     let problem = last.strip_prefix("error: ").unwrap_or(last);
+    invalid(written, problem)
+}
+
+fn invalid(written: &str, problem: &str) -> String {
     format!("invalid regular expression {}: {problem}", text::quote(written))
 }
 

@@ -47,6 +47,12 @@ impl Pattern {
         self.regex.is_match(text)
     }
 
+    /// Whether every text is matched: nothing is required, neither characters nor a position.
+    pub(super) fn matches_everything(&self) -> bool {
+        // All assertions of a position have one of these characters.
+        self.regex.is_match("") && !self.written.contains(['^', '$', '\\'])
+    }
+
     /// Whether the regular expression matches `times` parts of `text` that do not overlap.
     pub(super) fn is_found(&self, text: &str, times: usize) -> bool {
         self.regex.find_iter(text).take(times).count() == times

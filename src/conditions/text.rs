@@ -156,7 +156,12 @@ impl Text {
     /// Refuses rules that every text meets, or none.
     fn checked<E: de::Error>(self) -> Result<Self, E> {
         let Self(rules) = &self;
-        let Rules { contains, not_contains, matches, times, .. } = rules;
+        let Rules { contains, not_contains, matches, not_matches, times, .. } = rules;
+        let is_once = times.is_none_or(|times| times.get() == 1);
+        let mut matches_all = matches.iter().filter(|_| is_once).chain(not_matches);
+        if let Some(pattern) = matches_all.find(|pattern| pattern.matches_everything()) {
+            return Err(E::custom(format!("every text matches {pattern}; write more of it")));
+        }
         let is_empty = |text: &String| text.is_empty();
         let problem = if *rules == Rules::default() {
             "the table has no rule; write one, such as contains = \"ready\""
@@ -203,8 +208,8 @@ impl Text {
         self.rules().all(|rule| rule.is_met_by(text))
     }
 
-    /// Describes the rules that `text` does not meet; all of them if it meets all.
-    pub(crate) fn unmet_by(&self, text: &str) -> String {
+    /// Describes the rules that `text` does not meet; `None` if it meets all.
+    pub(crate) fn unmet_by(&self, text: &str) -> Option<String> {
         self.describe_unmet(|rule| rule.is_met_by(text))
     }
 
@@ -215,15 +220,15 @@ impl Text {
     }
 
     /// Describes the rules that `text`, of which carriage returns before newlines may be missing,
-    /// does not meet; all of them if it meets all.
-    pub(crate) fn unmet_without_carriage_returns(&self, text: &str) -> String {
+    /// does not meet; `None` if it meets all.
+    pub(crate) fn unmet_without_carriage_returns(&self, text: &str) -> Option<String> {
         self.describe_unmet(|rule| rule.is_met_without_carriage_returns(text))
     }
 
-    fn describe_unmet(&self, is_met: impl Fn(&Rule<'_>) -> bool) -> String {
+    fn describe_unmet(&self, is_met: impl Fn(&Rule<'_>) -> bool) -> Option<String> {
         let unmet = self.rules().filter(|rule| !is_met(rule));
         let unmet: Vec<String> = unmet.map(|rule| rule.to_string()).collect();
-        if unmet.is_empty() { self.to_string() } else { unmet.join(", ") }
+        (!unmet.is_empty()).then(|| unmet.join(", "))
     }
 
     /// The only text that meets the rules, if they are nothing but that it is this one.
@@ -278,8 +283,9 @@ mod tests {
     #[test]
     fn only_the_rules_that_a_text_does_not_meet_are_shown() {
         let rules = text(r#"{"contains": ["1", "zz"], "not_contains": "12", "matches": "[0-9]"}"#);
-        assert_eq!(rules.unmet_by("12.15\n"), r#"contains "zz", does not contain "12""#);
-        assert_eq!(rules.unmet_by("1 zz"), rules.to_string());
+        let unmet = rules.unmet_by("12.15\n").unwrap();
+        assert_eq!(unmet, r#"contains "zz", does not contain "12""#);
+        assert_eq!(rules.unmet_by("1 zz"), None);
     }
 
     #[test]
@@ -320,6 +326,20 @@ mod tests {
         for key in ["equals", "contains", "not_contains", "matches", "not_matches", "times"] {
             assert!(expected.contains(key) && Text::has_key(key), "{expected}");
         }
+    }
+
+    #[test]
+    fn regular_expressions_that_match_every_text_are_mistakes() {
+        for pattern in ["", ".*", "(?s).*", "a*", "x|", "(a|b)?"] {
+            for key in ["matches", "not_matches"] {
+                let message = error(&format!(r#"{{"{key}": "{pattern}"}}"#));
+                assert!(message.contains(&format!("every text matches /{pattern}/")), "{message}");
+            }
+        }
+        for pattern in ["^$", "^a*$", ".+", "a", "(?m)^"] {
+            text(&format!(r#"{{"matches": "{pattern}"}}"#));
+        }
+        assert!(!text(r#"{"matches": "a*", "times": 2}"#).is_match(""));
     }
 
     #[test]

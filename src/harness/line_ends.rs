@@ -34,8 +34,9 @@ impl LineEnds {
         }
     }
 
-    /// Describes the rules of `expected` that `output`, which is restored, does not meet.
-    pub(crate) fn unmet(self, expected: &Text, output: &str) -> String {
+    /// Describes the rules of `expected` that `output`, which is restored, does not meet; `None` if
+    /// it meets all.
+    pub(crate) fn unmet(self, expected: &Text, output: &str) -> Option<String> {
         match self {
             Self::Dropped => expected.unmet_without_carriage_returns(output),
             Self::Exact | Self::Terminal => expected.unmet_by(output),

@@ -133,11 +133,12 @@ impl Starting<'_> {
         let Some(expected) = expected else { return Ok(None) };
         let (stdout, stderr) = self.container.logs().await?;
         let log = self.line_ends.restore(stdout + &stderr);
-        let unmet = || {
+        let unmet = self.line_ends.unmet(expected, &log);
+        let describe = |unmet: String| {
             let log = value::quote(&log);
-            format!("the condition for its log, {expected}, is not met: {log}")
+            format!("the condition for its log, {unmet}, is not met: {log}")
         };
-        Ok((!self.line_ends.is_match(expected, &log)).then(unmet))
+        Ok(unmet.map(describe))
     }
 
     /// Returns the reason why nothing outside of the container reaches `port`, if that is so.

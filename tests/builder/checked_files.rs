@@ -145,6 +145,21 @@ fn static_checks_hold_the_content_of_one_file_at_a_time() {
 }
 
 #[test]
+fn only_the_rules_for_a_label_or_variable_that_it_does_not_meet_are_shown() {
+    let lab = Lab::new();
+    lab.build("name='x'\n[config]\nLabels={ version='1.2' }\nEnv=['VERSION=1.2']\n");
+    let rules = "{ contains = '1', not_contains = '2' }";
+    let expectations = format!("[image]\nlabels.version = {rules}\n[env]\nhas.VERSION = {rules}\n");
+    lab.file("e.toml", expectations);
+    let run = lab.seatrial(["check", "out.tar", "--no-vm", "--expect", "e.toml", "--json"]);
+    let verdict: Value = serde_json::from_str(&run.stdout()).unwrap();
+    let failed = |case: &&Value| case["outcome"] == "failed";
+    let failed = verdict["cases"].as_array().unwrap().iter().filter(failed);
+    let expected: Vec<&Value> = failed.map(|case| &case["mismatches"][0]["expected"]).collect();
+    assert_eq!(expected, ["does not contain \"2\""; 2], "{verdict:#}");
+}
+
+#[test]
 fn a_filter_keeps_other_static_checks_from_failing_the_run() {
     let lab = Lab::new();
     image(&lab, &[&TarBuilder::new().file("a", b"x").finish()]);

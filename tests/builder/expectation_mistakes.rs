@@ -46,6 +46,56 @@ fn all_keys_of_a_container_structure_test_are_listed() {
 }
 
 #[test]
+fn regular_expressions_and_contradictions_of_a_container_structure_test_are_explained_once() {
+    let lab = lab();
+    let test = |text: &str| rejected(&lab, "t.yaml", &format!("schemaVersion: 2.0.0\n{text}\n"));
+    for (pattern, problem) in [("(", "unclosed group"), ("a**", "Go does not nest repetitions")] {
+        let message = test(&format!(
+            "fileContentTests: [{{ name: x, path: /x, expectedContents: ['{pattern}'] }}]"
+        ));
+        let expected = format!("invalid regular expression \"{pattern}\": {problem}\n");
+        assert_eq!(message, format!("seatrial: t.yaml: file content test \"x\": {expected}"));
+    }
+    for key in ["envVars", "labels"] {
+        let message = test(&format!(
+            "metadataTest: {{ {key}: [{{ key: V, value: 1 }}, {{ key: V, value: 2 }}] }}"
+        ));
+        let expected = format!("t.yaml: {key}: \"V\" cannot be both \"1\" and \"2\"\n");
+        assert!(message.ends_with(&expected), "{message}");
+    }
+}
+
+#[test]
+fn certificates_that_have_no_end_or_do_not_belong_together_are_mistakes() {
+    let lab = lab();
+    let pairs = [1, 2].map(|_| rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap());
+    for (number, pair) in pairs.iter().enumerate() {
+        lab.file(format!("{number}.pem"), pair.cert.pem());
+        lab.file(format!("{number}.key"), pair.signing_key.serialize_pem());
+    }
+    lab.tool("mkfifo", ["pipe"]);
+    let test = |tls: &str| {
+        let text = format!("[[service]]\nname='x'\nready.http={{ port=1, tls={{ {tls} }} }}\n");
+        lab.file("e.toml", text);
+        lab.seatrial(["check", "out.tar", "--no-vm", "--expect", "e.toml"])
+    };
+    test("certificate='0.pem', key='0.key', ca='1.pem'").ok();
+    for (tls, problem) in [
+        ("certificate='0.pem', key='1.key', verify=false", "1.key: they do not belong together"),
+        ("certificate='pipe', key='0.key', verify=false", "pipe: it is a pipe, not a regular file"),
+        ("certificate='0.pem', key='pipe', verify=false", "pipe: it is a pipe, not a regular file"),
+        (
+            "certificate='/dev/zero', key='0.key', verify=false",
+            "it is a device, not a regular file",
+        ),
+        ("ca='/dev/zero'", "/dev/zero: it is a device, not a regular file"),
+    ] {
+        let message = test(tls).rejected(&lab, "nothing");
+        assert!(message.contains(problem), "{message}");
+    }
+}
+
+#[test]
 fn a_misspelt_table_of_a_goss_file_is_named() {
     let lab = lab();
     let message = rejected(&lab, "g.yaml", "fil: { /etc/passwd: { exists: true } }\n");
@@ -82,6 +132,19 @@ fn a_value_that_does_not_fit_is_an_error_that_names_the_key_and_shows_what_to_wr
         (
             format!("{service}ready={{ port=80000 }}\n"),
             "invalid port 80000; expected 1 to 65535, or text such as \"53/udp\"",
+        ),
+        (
+            format!("{run}container.command='{}'\n", "word ".repeat(12).trim()),
+            &format!("write [{}]\n", ["\"word\""; 12].join(", ")),
+        ),
+        (
+            "[image]\ncmd='FOO=1 app'\n".to_owned(),
+            "cmd: found the string \"FOO=1 app\", expected a list; \
+             write [\"/bin/sh\", \"-c\", \"FOO=1 app\"]\n",
+        ),
+        (
+            format!("{run}stdout={{ matches='.*' }}\n"),
+            "e.toml:3: every text matches /.*/; write more of it\n",
         ),
         (
             format!("{run}stdout={{ matches='(' }}\n"),

@@ -36,8 +36,7 @@ pub(super) async fn check(
         {
             checks.record("start", REFUSED, value::quote(&problem), true);
             if let Some(text) = &expected.start_error {
-                let passed = text.is_match(&problem);
-                checks.record("message of the engine", text, value::quote(&problem), passed);
+                checks.record_text("message of the engine", text, Some(&problem));
             }
             Ok((checks, Output::default()))
         }
@@ -81,8 +80,8 @@ fn check_output(
     for (subject, expected, found) in texts {
         if let Some(text) = expected {
             let found = line_ends.restore(found.clone());
-            let passed = line_ends.is_match(text, &found);
-            checks.record(subject, line_ends.unmet(text, &found), value::quote(&found), passed);
+            let unmet = line_ends.unmet(text, &found);
+            checks.record_unmet(subject, text, unmet, value::quote(&found));
         }
     }
 }

@@ -45,8 +45,9 @@ pub(in crate::check) fn check<T: AsRef<[u8]>>(expected: &EnvExpectations, entrie
     for (name, value) in &expected.has {
         let found = last(name);
         let text = found.and_then(|found| str::from_utf8(found).ok());
-        let passed = text.is_some_and(|text| value.is_match(text));
-        let expected = (value.to_string(), value.exactly());
+        let unmet = text.map_or(Some(value.to_string()), |text| value.unmet_by(text));
+        let passed = unmet.is_none();
+        let expected = (unmet.unwrap_or_else(|| value.to_string()), value.exactly());
         secret_values::record(&mut checks, name, expected, found, passed);
     }
     for name in &expected.absent {

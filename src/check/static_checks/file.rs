@@ -149,7 +149,7 @@ fn check_content(
             true => format!("{} bytes that are not text", bytes.len()),
             false => value::quote(&content),
         };
-        checks.record("content", text.unmet_by(&content), found, text.is_match(&content));
+        checks.record_unmet("content", text, text.unmet_by(&content), found);
     }
 }
 

@@ -166,12 +166,7 @@ fn texts(expected: Vec<String>, excluded: Vec<String>) -> Result<Option<Text>, S
 }
 
 fn patterns(texts: Vec<String>) -> Result<Vec<Pattern>, String> {
-    texts.into_iter().map(pattern).collect()
-}
-
-fn pattern(written: String) -> Result<Pattern, String> {
-    let invalid = |error| format!("invalid regular expression {}: {error}", text::quote(&written));
-    Pattern::of_go(written.clone()).map_err(invalid)
+    texts.into_iter().map(Pattern::of_go).collect()
 }
 
 fn existence(test: FileExistenceTest) -> Result<FileExpectations, String> {
@@ -233,16 +228,18 @@ fn license(index: usize, test: LicenseTest) -> LicenseExpectations {
     LicenseExpectations { name, debian: test.debian, files: test.files }
 }
 
-/// Returns the rules for values by their names, which may have several rules.
-fn values(list: &[Variable]) -> Result<BTreeMap<String, Text>, String> {
+/// Returns the rules for values by their names, which may have several rules. The list is that of
+/// `key_of_file`.
+fn values(key_of_file: &str, list: &[Variable]) -> Result<BTreeMap<String, Text>, String> {
     let mut rules = BTreeMap::<&str, (Option<String>, Vec<Pattern>)>::new();
     for Variable { key, value, is_regex } in list {
         let (exact, matches) = rules.entry(key).or_default();
         match (is_regex, exact) {
-            (true, _) => matches.push(pattern(value.clone())?),
+            (true, _) => matches.push(Pattern::of_go(value.clone())?),
             (false, Some(other)) if other != value => {
                 let (name, one, other) = (text::quote(key), text::quote(other), text::quote(value));
-                return Err(format!("{name} cannot be both {one} and {other}"));
+                let problem = format!("{name} cannot be both {one} and {other}");
+                return Err(format!("{key_of_file}: {problem}"));
             }
             (false, exact) => *exact = Some(value.clone()),
         }
@@ -254,7 +251,7 @@ fn values(list: &[Variable]) -> Result<BTreeMap<String, Text>, String> {
 }
 
 fn env(test: &MetadataTest) -> Result<EnvExpectations, String> {
-    let has = values(&test.env_vars)?;
+    let has = values("envVars", &test.env_vars)?;
     // The other program looks at the config only. Engines add variables to containers.
     let absent_from_config = test.unbound_env_vars.iter().map(|it| it.key.clone()).collect();
     let unique = Some(false);
@@ -262,7 +259,7 @@ fn env(test: &MetadataTest) -> Result<EnvExpectations, String> {
 }
 
 fn image(test: MetadataTest) -> Result<ImageExpectations, String> {
-    let labels = values(&test.labels)?;
+    let labels = values("labels", &test.labels)?;
     let names = |has: Vec<String>, absent: Vec<String>| {
         (!has.is_empty() || !absent.is_empty()).then_some(Names::Some(SomeNames { has, absent }))
     };

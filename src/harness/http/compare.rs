@@ -23,7 +23,7 @@ pub(crate) fn check_answer(expected: &HttpExpectations, answer: &Answer, checks:
         return checks.record(&subject, text, found, false);
     }
     if let Some(text) = &expected.body {
-        checks.record(&subject, text.unmet_by(&body), value::quote(&body), text.is_match(&body));
+        checks.record_text(&subject, text, Some(&body));
     }
     if !expected.json.is_empty() {
         check_json(&subject, expected, answer, checks);
@@ -60,13 +60,15 @@ fn check_headers(
     };
     for (name, text) in &expected.headers {
         let found = values(name);
-        let passed = found.iter().any(|value| text.is_match(value));
-        let shown = match &found[..] {
-            [] => "nothing".to_owned(),
-            [value] => value::quote(value),
-            values => value::format(values),
-        };
-        checks.record(&format!("header {name} of {request}"), text, shown, passed);
+        let subject = format!("header {name} of {request}");
+        match &found[..] {
+            [] => checks.record_text(&subject, text, None),
+            [value] => checks.record_text(&subject, text, Some(value)),
+            values => {
+                let passed = values.iter().any(|value| text.is_match(value));
+                checks.record(&subject, text, value::format(values), passed);
+            }
+        }
     }
     for name in &expected.absent_headers {
         let found = values(name);
@@ -76,8 +78,7 @@ fn check_headers(
     }
     if let Some(text) = &expected.header_lines {
         let found = header_lines(headers);
-        let passed = text.is_match(&found);
-        checks.record(&format!("headers of {request}"), text, value::quote(&found), passed);
+        checks.record_text(&format!("headers of {request}"), text, Some(&found));
     }
 }
 
@@ -114,7 +115,9 @@ fn check_json(subject: &str, expected: &HttpExpectations, answer: &Answer, check
             }
             JsonExpectation::Text(text) => {
                 let found = found.and_then(Value::as_str);
-                (text.to_string(), found.is_some_and(|found| text.is_match(found)))
+                let unmet = found.map_or(Some(text.to_string()), |found| text.unmet_by(found));
+                let passed = unmet.is_none();
+                (unmet.unwrap_or_else(|| text.to_string()), passed)
             }
         };
         let found = match found {

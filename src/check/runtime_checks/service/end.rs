@@ -51,13 +51,8 @@ impl Service<'_> {
         if let Some(expected) = &expected.log {
             let line_ends = self.line_ends();
             let log = line_ends.restore(output.stdout + &output.stderr);
-            let (found, passed) = (value::quote(&log), line_ends.is_match(expected, &log));
-            self.checks.record(
-                "log after the stop",
-                line_ends.unmet(expected, &log),
-                found,
-                passed,
-            );
+            let (unmet, found) = (line_ends.unmet(expected, &log), value::quote(&log));
+            self.checks.record_unmet("log after the stop", expected, unmet, found);
         }
         Ok(())
     }

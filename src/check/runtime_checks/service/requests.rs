@@ -106,8 +106,7 @@ impl Service<'_> {
         ];
         for (subject, expected, found) in texts {
             if let Some(text) = expected {
-                let (subject, shown) = (format!("{subject} of {shown}"), value::quote(found));
-                checks.record(&subject, text.unmet_by(found), shown, text.is_match(found));
+                checks.record_text(&format!("{subject} of {shown}"), text, Some(found));
             }
         }
         Ok(checks)
@@ -130,8 +129,8 @@ impl Service<'_> {
         if !is_match(&log) {
             log = self.log().await?;
         }
-        let passed = is_match(&log);
-        self.checks.record("log", line_ends.unmet(expected, &log), value::quote(&log), passed);
+        let unmet = line_ends.unmet(expected, &log);
+        self.checks.record_unmet("log", expected, unmet, value::quote(&log));
         Ok(())
     }
 
