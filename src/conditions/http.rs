@@ -77,6 +77,11 @@ pub struct TlsSettings {
 }
 
 impl TlsSettings {
+    /// Accepts every certificate.
+    pub(crate) fn unverified() -> Self {
+        Self { verify: false, ca: None, server_name: None, certificate: None, key: None }
+    }
+
     /// The files that the settings name.
     pub(crate) fn files_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         [&mut self.ca, &mut self.certificate, &mut self.key].into_iter().flatten()

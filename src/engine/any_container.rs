@@ -139,8 +139,9 @@ impl Container {
         }
     }
 
-    /// Returns the exit code and the output of the last run of the container's health check; `None`
-    /// if there was none, or the engine ignores health checks.
+    /// Returns the exit code and the output of the last run of the container's health check that
+    /// failed within its timeout; if there is none, of the last run; `None` if there was none, or
+    /// the engine ignores health checks.
     ///
     /// # Errors
     /// If the request fails.

@@ -10,6 +10,15 @@ use super::{Clock, Container, Docker, EngineError, RunOptions, RunOutput};
 
 /// The time limit for making an image.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(300);
+/// Variables that Podman adds to containers whose image and options do not set them. With a value:
+/// those that it adds when it creates a container, and therefore commits.
+const ADDED_BY_PODMAN: [(&str, Option<&str>); 5] = [
+    ("PATH", Some("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")),
+    ("TERM", Some("xterm")),
+    ("container", Some("podman")),
+    ("HOME", None),
+    ("HOSTNAME", None),
+];
 
 /// A container that ran until it exited, and the image made from it. The container is removed.
 #[derive(Clone, Debug)]
@@ -64,7 +73,9 @@ impl Docker {
     /// what `options` run on `image`: where `options` do not set them, command, user, working
     /// directory and variables are those of `image`. The engine took them over from the container.
     ///
-    /// Podman cannot remove variables, so those that only the container had are empty there.
+    /// Podman cannot remove variables, so those that only the container had are empty there, unless
+    /// Podman adds them to every container: `PATH`, `TERM` and `container` have Podman's values,
+    /// `HOME` and `HOSTNAME` keep those that the container's options set.
     ///
     /// # Errors
     /// If the engine does not have the images.
@@ -81,8 +92,8 @@ impl Docker {
         let mut words = options.entrypoint.clone().or(config.entrypoint).unwrap_or_default();
         words.extend(options.command.clone().or(image_command).unwrap_or_default());
         let mut words = words.into_iter();
-        let removed = if self.is_podman().await? { "=" } else { "" };
-        let mut env = restored_env(config.env, of_container.env, removed);
+        let without = if self.is_podman().await? { without_on_podman } else { without_on_docker };
+        let mut env = restored_env(config.env, of_container.env, without);
         env.extend(options.env.iter().cloned());
         let (user, folder) = (options.user.clone(), options.working_dir.clone());
         let user = user.or_else(|| restored(config.user, of_container.user, "0"));
@@ -111,18 +122,38 @@ fn restored(
 }
 
 /// Returns the entries that give a container of an image with the variables `found` those of
-/// `wanted`. A name with `removed` behind it is a variable that is not wanted.
+/// `wanted`. `without` makes the entry that undoes one which is not wanted, if it needs one.
 fn restored_env(
     wanted: Option<Vec<String>>,
     found: Option<Vec<String>>,
-    removed: &str,
+    without: fn(&str) -> Option<String>,
 ) -> Vec<String> {
     let (wanted, found) = (wanted.unwrap_or_default(), found.unwrap_or_default());
-    let name = |entry: &str| entry.split_once('=').map_or(entry, |(name, _)| name).to_owned();
-    let is_wanted = |entry: &str| wanted.iter().any(|other| name(other) == name(entry));
+    let is_wanted = |entry: &str| wanted.iter().any(|other| name_of(other) == name_of(entry));
     let changed = wanted.iter().filter(|entry| !found.contains(entry)).cloned();
     let added = found.iter().filter(|entry| !is_wanted(entry));
-    changed.chain(added.map(|entry| name(entry) + removed)).collect()
+    changed.chain(added.filter_map(|entry| without(entry))).collect()
+}
+
+fn name_of(entry: &str) -> &str {
+    entry.split_once('=').map_or(entry, |(name, _)| name)
+}
+
+/// A name without a value removes the variable.
+fn without_on_docker(entry: &str) -> Option<String> {
+    Some(name_of(entry).to_owned())
+}
+
+/// Podman cannot remove a variable. An empty one must not replace one that it would add.
+fn without_on_podman(entry: &str) -> Option<String> {
+    let name = name_of(entry);
+    match ADDED_BY_PODMAN.iter().find(|(added, _)| *added == name) {
+        None => Some(format!("{name}=")),
+        Some((_, None)) => None,
+        Some((_, Some(value))) => {
+            Some(format!("{name}={value}")).filter(|default| default != entry)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -140,12 +171,22 @@ mod tests {
     #[test]
     fn variables_of_a_container_are_those_of_the_image_again() {
         let list = |entries: &[&str]| Some(entries.iter().map(ToString::to_string).collect());
-        let restored = |removed| {
+        let restored = |without| {
             let found = list(&["PATH=/setup", "A=b", "SECRET=x=y", "EMPTY="]);
-            restored_env(list(&["PATH=/bin", "A=b", "GONE=1"]), found, removed)
+            restored_env(list(&["PATH=/bin", "A=b", "GONE=1"]), found, without)
         };
-        assert_eq!(restored(""), ["PATH=/bin", "GONE=1", "SECRET", "EMPTY"]);
-        assert_eq!(restored("="), ["PATH=/bin", "GONE=1", "SECRET=", "EMPTY="]);
-        assert!(restored_env(None, None, "").is_empty());
+        assert_eq!(restored(without_on_docker), ["PATH=/bin", "GONE=1", "SECRET", "EMPTY"]);
+        assert_eq!(restored(without_on_podman), ["PATH=/bin", "GONE=1", "SECRET=", "EMPTY="]);
+        assert!(restored_env(None, None, without_on_docker).is_empty());
+    }
+
+    #[test]
+    fn variables_that_podman_adds_are_never_empty() {
+        let found = |entries: &[&str]| Some(entries.iter().map(ToString::to_string).collect());
+        let restored = |entries: &[&str]| restored_env(None, found(entries), without_on_podman);
+        let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        assert!(restored(&[path, "TERM=xterm", "container=podman"]).is_empty());
+        assert_eq!(restored(&["PATH=/setup", "TERM=dumb"]), [path, "TERM=xterm"]);
+        assert!(restored(&["HOME=/setup", "HOSTNAME=setup"]).is_empty());
     }
 }

@@ -197,8 +197,8 @@ impl DockerContainer {
         Ok(printed.into_text())
     }
 
-    /// Returns the exit code and the output of the last run of the container's health check, if
-    /// there was one.
+    /// Returns the exit code and the output of the last run of the container's health check that
+    /// failed within its timeout; if there is none, of the last run, if there was one.
     ///
     /// # Errors
     /// If the request fails.

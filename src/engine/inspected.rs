@@ -54,10 +54,24 @@ struct HealthCheck {
 }
 
 impl InspectedState {
-    /// Returns the exit code and the output of the last run of the health check.
+    /// Returns the exit code and the output of the last run of the health check that failed in its
+    /// time: one that exceeds its timeout does not say why. If there is none, of the last run.
     pub(super) fn last_health_check(&self) -> Option<(i64, String)> {
-        let last = self.health.as_ref()?.log.as_ref()?.last()?.clone();
+        let log = self.health.as_ref()?.log.as_ref()?;
+        let failed = log.iter().rev().find(|run| run.has_failed() && !run.is_timeout());
+        let last = failed.or(log.last())?.clone();
         Some((last.exit_code.unwrap_or_default(), last.output.unwrap_or_default()))
+    }
+}
+
+impl HealthCheck {
+    fn has_failed(&self) -> bool {
+        self.exit_code.is_some_and(|code| code != 0)
+    }
+
+    /// Whether Docker ended the run, which has no exit code of its own then.
+    fn is_timeout(&self) -> bool {
+        self.exit_code == Some(-1)
     }
 }
 
@@ -148,6 +162,24 @@ mod tests {
             Exit { code: 3, out_of_memory: None, duration: Some(Duration::from_millis(2500)) };
         assert_eq!(found, State { running: false, exit: Some(exit.clone()), health: None });
         assert_eq!(exit.to_string(), "exit code 3 after 2.5 s");
+    }
+
+    #[test]
+    fn a_health_check_that_failed_in_its_time_says_more_than_one_that_exceeded_it() {
+        let last = |log: &str| {
+            let json = format!(r#"{{"Health": {{"Status": "unhealthy", "Log": [{log}]}}}}"#);
+            let state: InspectedState = serde_json::from_str(&json).unwrap();
+            state.last_health_check()
+        };
+        let passed = r#"{"ExitCode": 0, "Output": "fine"}"#;
+        let failed = r#"{"ExitCode": 127, "Output": "no curl"}"#;
+        let late = r#"{"ExitCode": -1, "Output": "Health check exceeded timeout (1s)"}"#;
+        let exceeded = Some((-1, "Health check exceeded timeout (1s)".to_owned()));
+        assert_eq!(last(&[passed, failed, late].join(",")), Some((127, "no curl".to_owned())));
+        assert_eq!(last(&[passed, late].join(",")), exceeded);
+        assert_eq!(last(late), exceeded);
+        assert_eq!(last(passed), Some((0, "fine".to_owned())));
+        assert_eq!(last(""), None);
     }
 
     #[test]

@@ -52,6 +52,12 @@ const SCRIPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A listening socket: protocol, address, port.
 pub(crate) type Socket = (String, IpAddr, u16);
 
+/// Returns the name of a socket's protocol without its version of IP: the kernel calls those of
+/// IPv6 tcp6 and udp6.
+pub(crate) fn transport(protocol: &str) -> &'static str {
+    if protocol.starts_with("udp") { "udp" } else { "tcp" }
+}
+
 /// The sockets and processes of a container.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Inside {

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::each_engine::{is_cri, on_each_engine};
-use crate::sample_image::{SampleImage, outcomes};
+use crate::sample_image::{RECIPE, SampleImage, outcomes};
 use crate::verdicts::case;
 use crate::workbench::run;
 
@@ -399,7 +399,7 @@ fn settings_of_containers_apply_in_dockers_containerd_store() {
 }
 
 /// Expectations that CRI cannot meet, the names of their test cases, and parts of the reasons.
-const NOT_OVER_CRI: [(&str, &str, &str); 7] = [
+const NOT_OVER_CRI: [(&str, &str, &str); 5] = [
     ("[[run]]\nname='init over cri'\ncontainer.init=true\n", "run init over cri", "init"),
     (
         "[[run]]\nname='volume over cri'\ncontainer.volumes=['/vol']\n",
@@ -417,17 +417,72 @@ const NOT_OVER_CRI: [(&str, &str, &str); 7] = [
         "service healthy over cri",
         "health checks",
     ),
-    (
-        "[[service]]\nname='file over cri'\nready={}\nfile=[{ path='/www/index.html' }]\n",
-        "service file over cri",
-        "cannot read files",
-    ),
-    (
-        "[[service]]\nname='signal over cri'\nready={}\nstop.signal='SIGHUP'\n",
-        "service signal over cri",
-        "stop signal",
-    ),
 ];
+
+/// Only a part of the service cannot be checked over CRI.
+const PARTS_NOT_OVER_CRI: &str = r#"
+[[service]]
+name = "web"
+ready.log = "hello"
+file = [{ path = "/www/index.html" }]
+stop.signal = "SIGHUP"
+exec = [{ command = ["/bin/busybox", "false"] }]
+container.shell = "echo hello; exec sleep 999"
+"#;
+
+#[test]
+fn a_service_runs_without_the_parts_that_an_engine_cannot_check() {
+    let sample = SampleImage::new();
+    let (_, verdict) = sample.check(PARTS_NOT_OVER_CRI, &["--engine", "containerd-1.7"]);
+    let outcomes = outcomes(&verdict);
+    let web: Vec<_> = outcomes.iter().filter(|(name, _)| name.starts_with("service")).collect();
+    let expected = [
+        ("service web", "failed"),
+        ("service web: files", "skipped"),
+        ("service web: stop", "skipped"),
+    ];
+    assert_eq!(web, expected.iter().collect::<Vec<_>>(), "{verdict:#}");
+    let mismatches = case(&verdict, "service web")["mismatches"].as_array().unwrap();
+    assert!(mismatches[0]["subject"].as_str().unwrap().contains("false"), "{verdict:#}");
+    let reason = |name: &str| case(&verdict, name)["reason"].as_str().unwrap();
+    assert!(reason("service web: files").contains("cannot read files"), "{verdict:#}");
+    assert!(reason("service web: stop").contains("stop signal"), "{verdict:#}");
+}
+
+/// The values of variables that engines add.
+const ADDED_VARIABLES: &str = r#"
+[[run]]
+name = "variables"
+stdout = "?"
+container.shell = 'echo "[$PATH] [$TERM] [$container] [$HOME]"; sleep 0'
+[[run]]
+name = "variables on a terminal"
+stdout = "?"
+container = { tty = true, shell = 'echo "[$PATH] [$TERM] [$container] [$HOME]"; sleep 0' }
+"#;
+
+#[test]
+fn a_setup_does_not_change_the_variables_that_an_engine_adds_on_each_engine() {
+    on_each_engine(&["podman-5.4"], keeps_added_variables);
+}
+
+fn keeps_added_variables(engine: &str) {
+    let sample = SampleImage::new();
+    let recipe = RECIPE.replace("\"PATH=/bin\", ", "");
+    std::fs::write(sample.path("app.toml"), recipe).unwrap();
+    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    let setup = "[[setup]]\ncontainer.shell = 'true'\n[[setup]]\ncontainer = { shell = \
+                 '/bin/true', env = { PATH = '/setup', container = 'setup', MADE = '1' } }\n";
+    std::fs::write(sample.path("setup.toml"), [setup, ADDED_VARIABLES].concat()).unwrap();
+    let arguments = ["--engine", engine, "--expect", "setup.toml"];
+    let (_, verdict) = sample.check(ADDED_VARIABLES, &arguments);
+    let cases = verdict["cases"].as_array().unwrap().iter();
+    let runs = cases.filter(|case| case["name"].as_str().unwrap().starts_with("run variables"));
+    let found: Vec<_> = runs.map(|case| (&case["output"], &case["stderr"])).collect();
+    let [plain, terminal, plain_after, terminal_after] = found[..] else { panic!("{verdict:#}") };
+    assert!(plain.0.as_str().unwrap().starts_with("[/usr/local/sbin:"), "{verdict:#}");
+    assert_eq!((plain_after, terminal_after), (plain, terminal), "{verdict:#}");
+}
 
 #[test]
 fn what_needs_a_container_that_an_engine_cannot_run_is_skipped_with_that_reason() {

@@ -44,6 +44,8 @@ pub struct OpenPort {
     pub port: Port,
     /// The status of the answer to `GET /`, if there was one in HTTP.
     pub status: Option<u16>,
+    /// Whether that answer came over TLS: without it, there is none, or status 400.
+    pub tls: bool,
 }
 
 /// How a container ended after its stop signal.
@@ -168,9 +170,10 @@ fn draft_service(
     }
     let answers: Vec<String> = ports
         .iter()
-        .filter_map(|OpenPort { port, status }| {
+        .filter_map(|OpenPort { port, status, tls }| {
             let (number, status) = (port.number, (*status)?);
-            Some(format!("{{ port = {number}, path = \"/\", status = {status} }}"))
+            let tls = if *tls { "tls = { verify = false }, " } else { "" };
+            Some(format!("{{ port = {number}, {tls}path = \"/\", status = {status} }}"))
         })
         .collect();
     if !answers.is_empty() {
@@ -237,7 +240,7 @@ mod tests {
     #[test]
     fn a_service_is_ready_when_it_listens_on_its_first_port_and_the_others_are_named() {
         let draft = |ports: &[Port]| {
-            let ports = ports.iter().map(|port| OpenPort { port: *port, status: None });
+            let ports = ports.iter().map(|port| OpenPort { port: *port, status: None, tls: false });
             let silent = vec![Port::udp(69)];
             drafted(Kind::Served { ports: ports.collect(), silent, stop: Stop::Ended(0) })
         };
@@ -248,6 +251,17 @@ mod tests {
         let both = draft(&[53.into(), Port::udp(53)]);
         let expected = "\nready = { port = 53 }\n# It also listens on port 53/udp.\n";
         assert!(both.contains(expected), "{both}");
+    }
+
+    #[test]
+    fn an_answer_over_tls_is_drafted_with_tls() {
+        let open = |number: u16, tls| OpenPort { port: number.into(), status: Some(200), tls };
+        let ports = vec![open(80, false), open(443, true)];
+        let stop = Stop::Ended(0);
+        let draft = drafted(Kind::Served { ports, silent: Vec::new(), stop });
+        let encrypted = "{ port = 443, tls = { verify = false }, path = \"/\", status = 200 }";
+        let http = format!("http = [{{ port = 80, path = \"/\", status = 200 }}, {encrypted}]\n");
+        assert!(draft.contains(&http), "{draft}");
     }
 
     #[test]

@@ -26,6 +26,8 @@ const DENIED: [&str; 10] = [
     "vcs-folder",
     "world-writable",
 ];
+/// Ports on which servers commonly speak TLS.
+const TLS_PORTS: [u16; 2] = [443, 8443];
 /// Folders in which engines look for programs if the image has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -153,6 +155,7 @@ fn is_shell(config: &ContainerConfig) -> bool {
 fn draft_command(config: &ContainerConfig, draft: &mut String) {
     let ports = names(&config.exposed_ports);
     let number = |port: &String| port.split('/').next()?.parse::<u16>().ok();
+    let speaks_tls = |port: &u16| TLS_PORTS.contains(port);
     let tcp = ports.filter(|port| !port.ends_with("/udp") && !port.ends_with("/sctp"));
     let has_program = config.entrypoint.iter().chain(&config.cmd).flatten().next().is_some();
     if !has_program || is_shell(config) {
@@ -163,12 +166,13 @@ fn draft_command(config: &ContainerConfig, draft: &mut String) {
              # Remove the comment signs, and write one.\n# [[run]]\n# name = \"a command\"\n\
              # container = {{ command = [\"/bin/true\"] }}\n# exit_code = 0\n"
         );
-    } else if let Some(port) = tcp.filter_map(number).next() {
+    } else if let Some(port) = tcp.filter_map(number).min_by_key(|it| (speaks_tls(it), *it)) {
+        let tls = if speaks_tls(&port) { "tls = { verify = false }, " } else { "" };
         let _ = write!(
             draft,
             "\n# Guess: the image is a service. Remove the comment signs, and add its answers.\n\
              # [[service]]\n# name = \"starts\"\n# ready = {{ port = {port} }}\n\
-             # http = [{{ port = {port}, path = \"/\", status = 200 }}]\n\
+             # http = [{{ port = {port}, {tls}path = \"/\", status = 200 }}]\n\
              # stop = {{ timeout = 10 }}\n"
         );
     } else {

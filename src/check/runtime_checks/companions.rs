@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::check::expectations::{CompanionSpec, companion};
 use crate::engine::{Container, Engine, Exit, RunOptions, State};
-use crate::harness::{Daemon, HarnessError, LoadedImage};
+use crate::harness::{Daemon, HarnessError, LoadedImage, sockets};
 use crate::text;
 
 /// The address of each container in a pod, seen from the others.
@@ -21,6 +21,9 @@ pub(in crate::check) struct CompanionImage<'d> {
     /// The `User` of its config.
     pub(in crate::check) user: Option<String>,
 }
+
+/// The names of containers by the ports on which they listen.
+pub(super) type PortsInPod = BTreeMap<(u16, &'static str), String>;
 
 /// Running containers.
 #[derive(Default)]
@@ -122,6 +125,22 @@ impl Companions {
     /// The containers, in the order in which they were started.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Companion> {
         self.running.iter()
+    }
+
+    /// Returns the ports on which the containers listen whose ports those of others would be, and
+    /// their names: in a pod, there is one address.
+    pub(super) async fn ports_in_pod(&self, daemon: &Daemon) -> PortsInPod {
+        let mut ports = PortsInPod::new();
+        for Companion { name, container, .. } in &self.running {
+            if container.pod().is_none() {
+                continue;
+            }
+            let inside = sockets::look(daemon, container).await.unwrap_or_default();
+            for (protocol, _, number) in inside.sockets {
+                ports.entry((number, sockets::transport(&protocol))).or_insert(name.clone());
+            }
+        }
+        ports
     }
 
     /// Whether there are none.

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::companions::PortsInPod;
 use crate::check::expectations::{Port, Protocol};
-use crate::harness::sockets::{Inside, Socket};
+use crate::harness::sockets::{Inside, Socket, transport};
 use crate::text;
 
 /// The address of Docker's DNS server within a container, which does not belong to the image.
@@ -16,10 +17,16 @@ const LOOPBACK: &str = "let the service listen on 0.0.0.0";
 const NOT_EXPOSED: &str = "let the service listen on an exposed port, or expose its own";
 
 /// Returns hints about the `expected` ports that nothing outside of the container reaches. If there
-/// is none, a hint says where the service listens, unless the expectations name all these ports.
-pub(super) fn hints(expected: &[Port], inside: &Inside, exposed: &[String]) -> Vec<String> {
+/// is none, a hint says where the service listens, unless the expectations name all these ports, or
+/// the image exposes them.
+pub(super) fn hints(
+    expected: &[Port],
+    inside: &Inside,
+    exposed: &[String],
+    in_pod: &PortsInPod,
+) -> Vec<String> {
     let (listening, of_others) = (listening(&inside.sockets), listening(&inside.of_others));
-    let ports = Ports { listening, of_others, exposed };
+    let ports = Ports { listening, of_others, exposed, in_pod };
     let hints: Vec<String> = expected.iter().filter_map(|port| ports.hint_of(*port)).collect();
     match hints.is_empty() {
         true => ports.hint_of_all(expected).into_iter().collect(),
@@ -27,9 +34,41 @@ pub(super) fn hints(expected: &[Port], inside: &Inside, exposed: &[String]) -> V
     }
 }
 
+/// Returns hints about the ports of a service that has ended with `output`: those that it needs,
+/// and that another container of its pod has. It needs the exposed ones only if `output` says that
+/// one is in use.
+pub(super) fn hints_after_end(
+    expected: &[Port],
+    exposed: &[String],
+    in_pod: &PortsInPod,
+    output: &str,
+) -> Vec<String> {
+    let is_in_use = IN_USE.iter().any(|words| output.contains(words));
+    let exposed = exposed.iter().filter_map(|name| parse(name)).filter(|_| is_in_use);
+    let mut ports: Vec<_> =
+        expected.iter().map(|port| (port.number, kind(port.protocol))).collect();
+    ports.extend(exposed);
+    ports.sort_unstable();
+    ports.dedup();
+    let taken = ports.iter().filter_map(|port| in_pod.get(port).map(|name| (port, name)));
+    taken.map(|((number, kind), name)| of_pod(Some(name), &format!("{number}/{kind}"))).collect()
+}
+
+/// Says which container of the pod listens on `port`.
+fn of_pod(name: Option<&String>, port: &str) -> String {
+    let container = name.map_or("another container".to_owned(), |name| format!("container {name}"));
+    format!(
+        "{container} of the pod listens on {port}, and the containers of a pod share their ports; \
+         let the service listen on another port"
+    )
+}
+
 /// Ports on which something listens, by number and protocol, and the address if only the container
 /// itself reaches it.
 type Listening = BTreeMap<(u16, &'static str), Option<IpAddr>>;
+
+/// The words of programs that cannot listen on a port because another one does.
+const IN_USE: [&str; 3] = ["already in use", "EADDRINUSE", "Address in use"];
 
 /// The ports of a container.
 struct Ports<'a> {
@@ -39,13 +78,14 @@ struct Ports<'a> {
     of_others: Listening,
     /// Those that the image exposes, such as `80/tcp`.
     exposed: &'a [String],
+    /// The names of other containers in the pod, by port.
+    in_pod: &'a PortsInPod,
 }
 
 fn listening(sockets: &[Socket]) -> Listening {
     let mut ports = BTreeMap::new();
     for (protocol, address, number) in sockets {
-        // The kernel calls those of IPv6 tcp6 and udp6.
-        let protocol = if protocol.starts_with("udp") { "udp" } else { "tcp" };
+        let protocol = transport(protocol);
         if *address != DOCKER_DNS {
             let only = ports.entry((*number, protocol)).or_insert(Some(*address));
             *only = only.filter(|_| address.is_loopback());
@@ -68,10 +108,7 @@ impl Ports<'_> {
             });
         }
         if self.of_others.contains_key(&(number, kind)) {
-            return Some(format!(
-                "another container of the pod listens on {port}, and the containers of a pod share \
-                 their ports; let the service listen on another port"
-            ));
+            return Some(of_pod(self.in_pod.get(&(number, kind)), &port.to_string()));
         }
         let others = self.listening.iter().filter(|((_, other), _)| *other == kind);
         let others = text::list(others.map(|(port, only)| shown(port, only)));
@@ -89,11 +126,14 @@ impl Ports<'_> {
         })
     }
 
-    /// Says where the service listens and which ports the image exposes, unless that is nothing
-    /// but the `expected` ports.
+    /// Says where the service listens and which ports the image exposes, unless it listens on the
+    /// `expected` and the exposed ports alone.
     fn hint_of_all(&self, expected: &[Port]) -> Option<String> {
-        let is_expected =
-            |port: &(u16, &str)| expected.iter().any(|it| (it.number, kind(it.protocol)) == *port);
+        let exposed: Vec<_> = self.exposed.iter().filter_map(|name| parse(name)).collect();
+        let is_expected_or_exposed = |port: &(u16, &'static str)| {
+            exposed.contains(port)
+                || expected.iter().any(|it| (it.number, kind(it.protocol)) == *port)
+        };
         let listening = text::list(self.listening.iter().map(|(port, only)| shown(port, only)));
         if listening.is_empty() {
             return (!self.exposed.is_empty()).then(|| {
@@ -104,7 +144,7 @@ impl Ports<'_> {
         let known = format!("the service listens on {listening}{}", self.exposed());
         match self.next_step() {
             Some(step) => Some(format!("{known}; {step}")),
-            None => (!self.listening.keys().all(is_expected)).then_some(known),
+            None => (!self.listening.keys().all(is_expected_or_exposed)).then_some(known),
         }
     }
 
@@ -161,7 +201,7 @@ mod tests {
 
     fn of(expected: &[Port], sockets: &[(&str, &str, u16)], exposed: &[&str]) -> Vec<String> {
         let exposed: Vec<String> = exposed.iter().map(ToString::to_string).collect();
-        hints(expected, &inside(sockets), &exposed)
+        hints(expected, &inside(sockets), &exposed, &PortsInPod::new())
     }
 
     const HTTP: Port = Port { number: 8001, protocol: Protocol::Tcp };
@@ -201,11 +241,29 @@ mod tests {
         let beside = Inside { of_others: pod(&[("tcp6", "::", 5432)]).of_others, ..service };
         let hint = "nothing listens on 8001; the service listens on 8000/tcp; let the service \
                     listen on 8001, or expect another port";
-        assert_eq!(hints(&[HTTP], &beside, &[]), [hint]);
+        let hints = |expected: &[Port], inside: &Inside| {
+            hints(expected, inside, &[], &PortsInPod::from([((5432, "tcp"), "db".to_owned())]))
+        };
+        assert_eq!(hints(&[HTTP], &beside), [hint]);
         let hint = "another container of the pod listens on 8001, and the containers of a pod \
                     share their ports; let the service listen on another port";
-        assert_eq!(hints(&[HTTP], &pod(&[("tcp", "0.0.0.0", 8001)]), &[]), [hint]);
-        assert_eq!(hints(&[], &pod(&[("tcp", "0.0.0.0", 8001)]), &[]), [""; 0]);
+        assert_eq!(hints(&[HTTP], &pod(&[("tcp", "0.0.0.0", 8001)])), [hint]);
+        assert_eq!(hints(&[], &pod(&[("tcp", "0.0.0.0", 8001)])), [""; 0]);
+        let named = hints(&[5432.into()], &pod(&[("tcp", "0.0.0.0", 5432)]));
+        assert!(named[0].starts_with("container db of the pod listens on 5432, and"), "{named:?}");
+    }
+
+    #[test]
+    fn a_service_that_ended_because_its_port_is_in_use_has_a_hint_which_container_has_it() {
+        let in_pod = PortsInPod::from([((6379, "tcp"), "auth".to_owned())]);
+        let exposed = ["6379/tcp".to_owned()];
+        let of = |expected: &[Port], output| hints_after_end(expected, &exposed, &in_pod, output);
+        let hint = "container auth of the pod listens on 6379/tcp, and the containers of a pod \
+                    share their ports; let the service listen on another port";
+        assert_eq!(of(&[], "bind: Address already in use"), [hint]);
+        assert_eq!(of(&[6379.into()], "no words"), [hint]);
+        assert_eq!(of(&[6379.into()], "bind: Address already in use"), [hint]);
+        assert_eq!(of(&[HTTP], "no config"), [""; 0]);
     }
 
     #[test]
@@ -224,9 +282,9 @@ mod tests {
                  let the service listen on 0.0.0.0",
             ),
             (
-                &[("tcp6", "::", 80)],
+                &[("tcp6", "::", 80), ("tcp6", "::", 81)],
                 "80/tcp",
-                "the service listens on 80/tcp; the image exposes 80/tcp",
+                "the service listens on 80/tcp, 81/tcp; the image exposes 80/tcp",
             ),
             (
                 &[],
@@ -237,6 +295,8 @@ mod tests {
             assert_eq!(of(&[], sockets, &[exposed]), [hint]);
         }
         assert_eq!(of(&[], &[("udp", "127.0.0.11", 40_000)], &[]), [""; 0]);
+        // Nothing is wrong with the ports.
+        assert_eq!(of(&[], &[("tcp6", "::", 80)], &["80/tcp"]), [""; 0]);
     }
 
     #[test]

@@ -151,14 +151,17 @@ impl<'d> RuntimeChecks<'_, 'd> {
             self.skip(name, reason);
             return None;
         }
+        let (supported, left_out) = service::supported(expected, self.image.daemon().engine());
         let findings = match expected.container.restricted_user(self.image_user) {
             Some(checks) => Ok((checks, Output::default())),
-            None => service::check(image, expected, &options).await,
+            None => service::check(image, &supported, &options, companions).await,
         };
-        self.finish_beside(companions, name, findings, begin.elapsed()).await
+        let id = self.finish_beside(companions, name.clone(), findings, begin.elapsed()).await;
+        left_out.into_iter().for_each(|(part, why)| self.skip(format!("{name}: {part}"), why));
+        id
     }
 
-    /// Explains what the engine does not support of a service, if anything.
+    /// Explains why the engine cannot run a service, if it cannot.
     fn unsupported_service(
         &self,
         expected: &ServiceExpectations,
@@ -167,13 +170,10 @@ impl<'d> RuntimeChecks<'_, 'd> {
         let engine = self.image.daemon().engine();
         let needs_health = expected.ready.healthy == Some(true);
         let health_check = self.image.daemon().health_check_unsupported();
-        let has_signal = expected.stop.as_ref().is_some_and(|stop| stop.signal.is_some());
         let mut commands = expected.exec.iter().map(|exec| exec.options(engine));
         engine
             .unsupported(options)
             .or(health_check.filter(|_| needs_health))
-            .or(engine.files_unsupported().filter(|_| !expected.file.is_empty()))
-            .or(engine.signal_unsupported().filter(|_| has_signal))
             .or_else(|| commands.find_map(|command| engine.unsupported_in_exec(&command)))
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::check::CheckError;
 use crate::check::draft::behavior::{Behavior, Kind, OpenPort, Stop};
-use crate::check::expectations::{HttpExpectations, Port, Protocol};
+use crate::check::expectations::{HttpExpectations, Port, Protocol, TlsSettings};
 use crate::check::image::ImageUnderTest;
 use crate::engine::{Container, EngineError, RunOptions, RunOutput};
 use crate::harness::{Daemon, HarnessError, LoadedImage, Probe, send, sockets};
@@ -91,8 +91,11 @@ async fn first_run(
     let mut ports = Vec::new();
     for port in open {
         let may_answer = port.protocol == Protocol::Tcp && ports.len() < PORTS_MAX;
-        let status = if may_answer { status(daemon, container, port.number).await? } else { None };
-        ports.push(OpenPort { port, status });
+        let (status, tls) = match may_answer {
+            true => answer(daemon, container, port.number).await?,
+            false => (None, false),
+        };
+        ports.push(OpenPort { port, status, tls });
     }
     Ok(Observed::Served { ports, silent, stop: stop(daemon, container).await? })
 }
@@ -142,13 +145,28 @@ async fn open_ports(
     Ok(ports.filter(|port| exposed.contains(port) || !is_of_client(port)).collect())
 }
 
-/// The status of the answer to `GET /`, if `port` speaks HTTP.
+/// The status of the answer to `GET /`, if `port` speaks HTTP, and whether it came over TLS.
+async fn answer(
+    daemon: &Daemon,
+    container: &Container,
+    port: u16,
+) -> Result<(Option<u16>, bool), HarnessError> {
+    let plain = status(daemon, container, port, None).await?;
+    // Servers that speak TLS answer a plain request with 400, or not at all.
+    if !matches!(plain, None | Some(400)) {
+        return Ok((plain, false));
+    }
+    let encrypted = status(daemon, container, port, Some(TlsSettings::unverified())).await?;
+    Ok((encrypted.or(plain), encrypted.is_some()))
+}
+
 async fn status(
     daemon: &Daemon,
     container: &Container,
     port: u16,
+    tls: Option<TlsSettings>,
 ) -> Result<Option<u16>, HarnessError> {
-    let request = HttpExpectations { port, ..HttpExpectations::default() };
+    let request = HttpExpectations { port, tls, ..HttpExpectations::default() };
     match send(daemon, container, &request).await? {
         Probe::Connected(answer) if answer.problem.is_none() => {
             Ok(answer.status.map(|status| status.as_u16()))

@@ -3,8 +3,9 @@
 use tokio::time::sleep;
 
 use super::Service;
-use crate::check::expectations::{ReadyConditions, ServiceExpectations};
+use crate::check::expectations::{ReadyConditions, ServiceExpectations, Timeout};
 use crate::check::verdict::Checks;
+use crate::engine::Exit;
 use crate::harness::{DEFAULT_READY_TIMEOUT, HarnessError, exits};
 use crate::signals;
 
@@ -25,15 +26,17 @@ impl Service<'_> {
 
     /// Compares the end of a service that was started with the expected one.
     pub(super) async fn check_failing_start(&mut self) -> Result<(), HarnessError> {
-        let ended = self.ends_before_ready().await?;
+        let started = self.starts().await?;
+        let ended = matches!(started, Started::Ended);
         let state = exits::state(self.image.daemon(), self.container).await?;
         let exit = state.exit.as_ref().filter(|_| ended);
         let expected_code = self.expected.exit_code;
         let failed = exit.is_some_and(|exit| exit.code != 0 || expected_code == Some(0));
-        let found = match exit {
-            Some(exit) => exit.to_string(),
-            None if ended => "it ended".to_owned(),
-            None => "it started".to_owned(),
+        let found = match (started, exit) {
+            (_, Some(exit)) => exit.to_string(),
+            (Started::Ended, None) => "it ended".to_owned(),
+            (Started::Ready, None) => "it became ready".to_owned(),
+            (Started::StillRunning(timeout), None) => self.describe_late_end(timeout).await?,
         };
         self.checks.record("start", FAILS, found, failed);
         if let (Some(code), Some(exit)) = (expected_code, exit) {
@@ -43,26 +46,69 @@ impl Service<'_> {
         self.check_log().await
     }
 
-    /// Waits until the service is ready or ends, and returns whether it has ended. Without
-    /// conditions, it is never ready.
-    async fn ends_before_ready(&mut self) -> Result<bool, HarnessError> {
+    /// Describes a service that had not ended within `timeout`. It gets another moment: that it
+    /// fails too late is another mistake than that it does not fail.
+    async fn describe_late_end(&mut self, timeout: Timeout) -> Result<String, HarnessError> {
+        let _ = self.end.or(sleep(self.settle_time)).await;
+        let state = exits::state(self.image.daemon(), self.container).await?;
+        Ok(still_running(timeout, state.exit.as_ref()))
+    }
+
+    /// Waits until the service is ready or ends. Without conditions, it is never ready.
+    async fn starts(&mut self) -> Result<Started, HarnessError> {
         let ready = &self.expected.ready;
+        let timeout = ready.timeout.unwrap_or(DEFAULT_READY_TIMEOUT);
         if has_conditions(ready) {
             let is_ready = self.becomes_ready(ready).await?;
             // That it did not become ready is what is expected.
             self.checks = Checks::default();
             if is_ready {
-                return Ok(false);
+                return Ok(Started::Ready);
             }
         } else {
-            let timeout = ready.timeout.unwrap_or(DEFAULT_READY_TIMEOUT);
             let _ = self.end.or(sleep(timeout.duration())).await;
         }
-        Ok(!self.container.state().await?.running)
+        Ok(match self.container.state().await?.running {
+            true => Started::StillRunning(timeout),
+            false => Started::Ended,
+        })
     }
+}
+
+/// The start of a service.
+enum Started {
+    Ready,
+    Ended,
+    /// It was neither ready nor ended within this time.
+    StillRunning(Timeout),
+}
+
+/// Describes a service that had not ended within `timeout`, and how it ended later.
+fn still_running(timeout: Timeout, late: Option<&Exit>) -> String {
+    let late = late.map(|exit| format!("; it ended too late, with {exit}")).unwrap_or_default();
+    format!("still running after {timeout}{late}")
 }
 
 fn has_conditions(ready: &ReadyConditions) -> bool {
     let ReadyConditions { port, log, http, exec, healthy, timeout: _ } = ready;
     port.is_some() || log.is_some() || http.is_some() || exec.is_some() || *healthy == Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_service_that_ended_after_its_timeout_is_described_with_both_times() {
+        let timeout = Timeout::from_secs(60);
+        assert_eq!(still_running(timeout, None), "still running after 60 s");
+        let exit = Exit { code: 1, out_of_memory: None, duration: Some(Duration::from_secs(61)) };
+        let late = still_running(timeout, Some(&exit));
+        assert_eq!(
+            late,
+            "still running after 60 s; it ended too late, with exit code 1 after 61.0 s"
+        );
+    }
 }

@@ -7,12 +7,15 @@ mod files;
 mod intervals;
 mod ready;
 mod requests;
+mod supported;
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
 use self::intervals::{SETTLE_MAX, SETTLE_MIN};
+pub(super) use self::supported::supported;
+use super::companions::Companions;
 use super::output::Output;
 use super::{hints, rejection, sockets};
 use crate::check::expectations::{ServiceExpectations, Start};
@@ -28,6 +31,7 @@ pub(super) async fn check(
     image: &LoadedImage<'_>,
     expected: &ServiceExpectations,
     options: &RunOptions,
+    companions: &Companions,
 ) -> Result<(Checks, Output), HarnessError> {
     let begin = Instant::now();
     let container = match image.start(options).await {
@@ -47,7 +51,7 @@ pub(super) async fn check(
         return container.remove_after(result).await.map(|()| (checks, Output::default()));
     }
     if !checks.mismatches().is_empty() {
-        checks.hint(hints::of_service(image, &container, expected).await);
+        checks.hint(hints::of_service(image, &container, expected, companions).await);
     }
     let output = rejection::output(&container, &mut checks).await;
     let id = Some(container.id().to_owned());
@@ -68,6 +72,7 @@ pub(super) async fn wait_ready(
     expected: &ServiceExpectations,
     container: Container,
     start_time: Duration,
+    companions: &Companions,
 ) -> Result<(Checks, Result<Container, Output>), HarnessError> {
     let (checks, end) = (Checks::default(), EndNotice::new(&container));
     let settle_time = settle_time(start_time);
@@ -81,7 +86,7 @@ pub(super) async fn wait_ready(
             return container.remove_after(ready).await.map(|_| (checks, Err(Output::default())));
         }
     }
-    checks.hint(hints::of_service(image, &container, expected).await);
+    checks.hint(hints::of_service(image, &container, expected, companions).await);
     let output = rejection::output(&container, &mut checks).await;
     container.remove().await?;
     Ok((checks, Err(output)))

@@ -1,0 +1,26 @@
+//! The parts of a service's expectations that an engine can check.
+
+use crate::check::expectations::ServiceExpectations;
+use crate::engine::Engine;
+
+/// A part that is left out, and the reason.
+type LeftOut = (&'static str, &'static str);
+
+/// Returns `expected` without the parts that `engine` cannot check, and these parts.
+pub(in crate::check::runtime_checks) fn supported(
+    expected: &ServiceExpectations,
+    engine: &Engine,
+) -> (ServiceExpectations, Vec<LeftOut>) {
+    let (mut supported, mut left_out) = (expected.clone(), Vec::new());
+    if let Some(reason) = engine.files_unsupported().filter(|_| !expected.file.is_empty()) {
+        supported.file.clear();
+        left_out.push(("files", reason));
+    }
+    let has_signal = expected.stop.as_ref().is_some_and(|stop| stop.signal.is_some());
+    if let Some(reason) = engine.signal_unsupported().filter(|_| has_signal) {
+        // By another signal, the service may end in another way.
+        supported.stop = None;
+        left_out.push(("stop", reason));
+    }
+    (supported, left_out)
+}
