@@ -92,19 +92,23 @@ fn run_static_checks(
     for ExpectationsFile { expectations, folder } in files {
         let begin = Instant::now();
         let mut cases = input.image.static_checks(expectations, folder)?;
+        // They run together, so that each one has its share of the time.
+        let share = begin.elapsed().as_secs_f64() / cases.len().max(1) as f64;
+        cases.iter_mut().for_each(|case| case.seconds = share);
         if expectations.image.reproducible == Some(true)
             && recorder.selects(static_checks::REPRODUCIBLE)
         {
             recorder.progress(format!("building {image} again"));
-            cases.push(input.reproducible_build(threads)?);
+            let begin = Instant::now();
+            let case = input.reproducible_build(threads)?;
+            cases.push(TestCase { seconds: begin.elapsed().as_secs_f64(), ..case });
         }
         if options.engines.is_empty() {
             cases.extend(runtime_checks::all_skipped(&image, expectations, NO_ENGINE));
         }
-        let seconds = begin.elapsed().as_secs_f64();
         // The filter also excludes errors: these are about a file, not about an engine.
         for case in cases.into_iter().filter(|case| options.selects(&case.name)) {
-            recorder.record(TestCase { seconds, image: image.clone(), ..case });
+            recorder.record(TestCase { image: image.clone(), ..case });
         }
     }
     Ok(())

@@ -73,27 +73,27 @@ impl Watcher {
         Ok(Self { sources: sources.clone(), events, _watcher: watcher })
     }
 
-    /// Waits until something has changed and the change is complete. Returns a changed path.
+    /// Waits until something has changed and the change is complete. Returns a changed path
+    /// that exists, if there is one.
     pub(super) async fn wait_for_change(&mut self) -> anyhow::Result<PathBuf> {
-        let changed = loop {
+        let mut changed = Vec::new();
+        while changed.is_empty() {
             match self.events.recv().await {
-                Some(event) => {
-                    if let Some(path) = self.changed_source(&event?) {
-                        break path;
-                    }
-                }
+                Some(event) => changed.extend(self.changed_sources(event?)),
                 None => bail!("failed to watch files: the watcher ended"),
             }
-        };
-        while let Ok(Some(_)) = timeout(QUIET_TIME, self.events.recv()).await {}
-        Ok(changed)
+        }
+        while let Ok(Some(event)) = timeout(QUIET_TIME, self.events.recv()).await {
+            changed.extend(event.into_iter().flat_map(|event| self.changed_sources(event)));
+        }
+        // Editors write temporary files, which they rename.
+        let index = changed.iter().position(|path| path.exists()).unwrap_or(0);
+        Ok(changed.swap_remove(index))
     }
 
-    fn changed_source(&self, event: &Event) -> Option<PathBuf> {
-        if matches!(event.kind, EventKind::Access(_)) {
-            return None;
-        }
-        event.paths.iter().find(|path| self.sources.contains(path)).cloned()
+    fn changed_sources(&self, event: Event) -> impl Iterator<Item = PathBuf> {
+        let is_change = !matches!(event.kind, EventKind::Access(_));
+        event.paths.into_iter().filter(move |path| is_change && self.sources.contains(path))
     }
 }
 
@@ -119,6 +119,9 @@ mod tests {
         fs::write(path("other"), "new").unwrap();
         fs::rename(path("other"), path("recipe.toml")).unwrap();
         assert_eq!(watcher.wait_for_change().await.unwrap(), path("recipe.toml"));
+        fs::write(path("contents/sedAOWxbM"), "").unwrap();
+        fs::rename(path("contents/sedAOWxbM"), path("contents/page")).unwrap();
+        assert_eq!(watcher.wait_for_change().await.unwrap(), path("contents/page"));
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCaseStatus, TestSuite};
 
-use crate::check::verdict::{Outcome, TestCase, Verdict};
+use crate::check::verdict::{Check, Outcome, TestCase, Verdict};
 use crate::text;
 
 /// Formats a verdict as JUnit XML.
@@ -47,6 +47,19 @@ fn suite_name(case: &TestCase) -> String {
     }
 }
 
+/// The first mismatch, which is all that lists of CI systems show, and the number of the others.
+fn message(mismatches: &[Check]) -> String {
+    let Some(Check { subject, expected, found }) = mismatches.first() else {
+        return String::new();
+    };
+    let [subject, expected] = [subject, expected].map(|text| text::shorten(text));
+    let first = format!("{subject}: expected {expected}, found {}", text::shorten(found));
+    match mismatches.len() - 1 {
+        0 => first,
+        more => format!("{first} (and {more} more)"),
+    }
+}
+
 fn test_case(case: &TestCase) -> quick_junit::TestCase {
     let not_passed = |kind, message: String| {
         let mut status = TestCaseStatus::non_success(kind);
@@ -55,10 +68,7 @@ fn test_case(case: &TestCase) -> quick_junit::TestCase {
     };
     let status = match &case.outcome {
         Outcome::Passed => TestCaseStatus::success(),
-        Outcome::Failed { mismatches } => {
-            let subjects = text::list(mismatches.iter().map(|mismatch| &mismatch.subject));
-            not_passed(NonSuccessKind::Failure, format!("mismatch: {subjects}"))
-        }
+        Outcome::Failed { mismatches } => not_passed(NonSuccessKind::Failure, message(mismatches)),
         Outcome::Error { problem } => {
             let first_line = problem.lines().next().unwrap_or_default();
             not_passed(NonSuccessKind::Error, text::excerpt(first_line).into_owned())
@@ -78,4 +88,21 @@ fn test_case(case: &TestCase) -> quick_junit::TestCase {
         test_case.set_system_err(text::lines(&case.stderr).as_ref());
     }
     test_case
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_the_first_mismatch_and_the_number_of_the_others() {
+        let check = |subject: &str| Check {
+            subject: subject.to_owned(),
+            expected: "ready within 60 s".to_owned(),
+            found: "no connection".to_owned(),
+        };
+        let first = "service: expected ready within 60 s, found no connection";
+        assert_eq!(message(&[check("service")]), first);
+        assert_eq!(message(&[check("service"), check("log")]), format!("{first} (and 1 more)"));
+    }
 }

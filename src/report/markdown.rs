@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::{column, explanation, tally, unique};
-use crate::check::verdict::{Outcome, TestCase, Verdict};
+use crate::check::verdict::{EngineRun, Outcome, TestCase, Verdict};
 use crate::text;
 
 /// Formats `verdict` as Markdown.
@@ -21,7 +21,15 @@ pub fn summary(verdict: &Verdict) -> String {
         let cases: Vec<&TestCase> =
             verdict.cases.iter().filter(|case| case.image == image).collect();
         let _ = write!(page, "\n### {}\n\n", code(&text::shorten(image)));
+        let runs = verdict.engine_runs.iter().filter(|run| run.image == image);
+        let engine =
+            |run: &EngineRun| format!("{} {}", run.engine, code(&text::shorten(&run.version)));
+        let engines: Vec<String> = runs.map(engine).collect();
+        if !engines.is_empty() {
+            let _ = write!(page, "Engines: {}\n\n", engines.join(", "));
+        }
         page.push_str(&section(&cases));
+        page.push_str(&skips(&cases));
     }
     page
 }
@@ -47,6 +55,22 @@ fn section(cases: &[&TestCase]) -> String {
         );
     }
     section
+}
+
+/// The reasons why test cases were skipped.
+fn skips(cases: &[&TestCase]) -> String {
+    let reason = |case: &&TestCase| match &case.outcome {
+        Outcome::Skipped { reason } => {
+            let (name, reason) = (text::shorten(&case.name), text::shorten(reason));
+            Some(format!("- {} ({}): {}\n", code(&name), column(case), code(&reason)))
+        }
+        _ => None,
+    };
+    let reasons: String = cases.iter().filter_map(reason).collect();
+    match reasons.is_empty() {
+        true => reasons,
+        false => format!("\nSkipped:\n\n{reasons}"),
+    }
 }
 
 /// The table of the test cases with these names.
@@ -168,6 +192,26 @@ exit code
 </details>
 ";
         assert_eq!(page, expected);
+    }
+
+    #[test]
+    fn the_summary_has_the_versions_of_engines_and_the_reasons_of_skips() {
+        let reason = "CRI ignores image health checks".to_owned();
+        let cases = vec![case(Some("containerd-1.7"), "service web", Outcome::Skipped { reason })];
+        let run = EngineRun {
+            image: "my/app:1.0".to_owned(),
+            engine: "containerd-1.7".to_owned(),
+            version: "1.7.24".to_owned(),
+            timeline: Vec::new(),
+            fallback: None,
+            load_seconds: 0.0,
+            present_layers: 0,
+        };
+        let page = summary(&Verdict { cases, engine_runs: vec![run], seconds: 2.0 });
+        assert!(page.contains("\n\nEngines: containerd-1.7 `1.7.24`\n\n| test case |"), "{page}");
+        let skips = "\nSkipped:\n\n- `service web` (containerd-1.7): \
+                     `CRI ignores image health checks`\n";
+        assert!(page.ends_with(skips), "{page}");
     }
 
     #[test]

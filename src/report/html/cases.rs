@@ -99,11 +99,11 @@ fn output(case: &TestCase) -> Markup {
     html! {
         @if !case.output.is_empty() {
             p class="quiet" { "standard output" }
-            pre class="output" { (ansi::output(&case.output)) }
+            pre class="output end" { div { (ansi::output(&case.output)) } }
         }
         @if !case.stderr.is_empty() {
             p class="quiet" { "standard error" }
-            pre class="output" { (ansi::output(&case.stderr)) }
+            pre class="output end" { div { (ansi::output(&case.stderr)) } }
         }
     }
 }

@@ -54,11 +54,36 @@ pub fn test_case(case: &TestCase) -> String {
                 text::paragraph(&format!("{INDENT}{HINT}"), INDENT.len() + HINT.len(), hint)
             }
             None if is_skipped => text::paragraph(INDENT, INDENT.len(), &line),
-            // Values stay as they are.
-            None => format!("{INDENT}{line}"),
+            // Texts stay as they are.
+            None => prose(&line).unwrap_or_else(|| format!("{INDENT}{line}")),
         };
         output.push_str(&line);
         output.push('\n');
     }
     output
+}
+
+/// Wraps a value of a mismatch that quotes no text; `None` for any other line.
+fn prose(line: &str) -> Option<String> {
+    let label = ["  expected  ", "  found     "].into_iter().find(|it| line.starts_with(it))?;
+    let value = line.strip_prefix(label).filter(|value| !value.contains('"'))?;
+    Some(text::paragraph(&format!("{INDENT}{label}"), INDENT.len() + label.len(), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_without_quoted_texts_are_wrapped_at_80_columns() {
+        let found = "no status: the TLS handshake failed: the server does not speak TLS at this \
+                     port";
+        assert_eq!(
+            prose(&format!("  found     {found}")).unwrap(),
+            "            found     no status: the TLS handshake failed: the server does not\n\
+             \x20                     speak TLS at this port"
+        );
+        assert_eq!(prose(&format!("  found     \"{found}\"")), None);
+        assert_eq!(prose("service"), None);
+    }
 }

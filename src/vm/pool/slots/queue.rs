@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
@@ -51,6 +51,14 @@ const OWN_TIMEOUT: Duration = Duration::from_secs(10);
 const SILENT_WAIT: Duration = Duration::from_millis(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
+/// The time after which a process reports again that it waits: the VMs of a command wait one after
+/// the other.
+const REPEAT_AFTER: Duration = Duration::from_secs(10 * 60);
+/// The most characters of a command that holds a slot.
+const COMMAND_WIDTH: usize = 24;
+
+/// The time of the last report.
+static REPORTED: Mutex<Option<Instant>> = Mutex::new(None);
 /// The function of [`report_waiting`].
 static REPORT: OnceLock<fn(&str)> = OnceLock::new();
 
@@ -67,12 +75,21 @@ pub(crate) fn report_waiting(report: fn(&str)) {
 pub(in crate::vm) async fn acquire(memory_mib: u32, own: OwnVms) -> Result<VmSlot, VmError> {
     let (folder, count) = (cache_folder("slots")?, count(memory_mib)?);
     let limits = Limits { other: TIMEOUT, own: OWN_TIMEOUT };
-    let mut report = |message: &str| {
-        if let Some(report) = REPORT.get() {
-            report(message);
-        }
+    let mut report = |message: &str| match REPORT.get() {
+        Some(report) if is_new(&REPORTED) => report(message),
+        _ => {}
     };
     wait(&folder, count, own, limits, &mut report).await
+}
+
+/// Whether nothing was reported for a while. If so, notes that something is now.
+fn is_new(reported: &Mutex<Option<Instant>>) -> bool {
+    let mut reported = reported.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_new = reported.is_none_or(|since| since.elapsed() >= REPEAT_AFTER);
+    if is_new {
+        *reported = Some(Instant::now());
+    }
+    is_new
 }
 
 /// How long to wait for other tasks and processes, and for the task itself.
@@ -142,6 +159,13 @@ fn file(folder: &Path, slot: u64) -> PathBuf {
     folder.join(slot.to_string())
 }
 
+/// Returns a command without the folder of its program.
+fn in_short(command: &str) -> &str {
+    let program = command.split(' ').next().unwrap_or(command);
+    let folder = program.rfind('/').map_or(0, |slash| slash + 1);
+    &command[folder..]
+}
+
 /// Describes the processes that hold slots.
 fn holders(folder: &Path, count: u64) -> String {
     let holders = (0..count).filter_map(|slot| {
@@ -153,7 +177,7 @@ fn holders(folder: &Path, count: u64) -> String {
         let is_this = pid == std::process::id().to_string();
         runs.then(|| match is_this {
             true => "this process".to_owned(),
-            false => format!("process {pid} ({})", text::shorten(command)),
+            false => format!("process {pid} ({})", text::fit(in_short(command), COMMAND_WIDTH)),
         })
     });
     let mut holders: Vec<String> = holders.collect();
@@ -265,16 +289,27 @@ mod tests {
         assert!(errors.iter().any(Result::is_err), "{errors:?}");
     }
 
+    #[test]
+    fn that_a_process_waits_is_reported_once_in_a_while() {
+        let reported = Mutex::new(None);
+        assert!(is_new(&reported) && !is_new(&reported));
+        if let Some(earlier) = Instant::now().checked_sub(REPEAT_AFTER) {
+            *reported.lock().unwrap() = Some(earlier);
+            assert!(is_new(&reported));
+        }
+    }
+
     #[tokio::test]
     async fn waiting_for_another_process_times_out_and_names_it() {
         let folder = tempfile::TempDir::new().unwrap();
         let slot = folder.path().join("0");
         let other = Lock::acquire(&slot).unwrap();
-        std::fs::write(&slot, "1 init").unwrap();
+        let command = "1 /usr/local/bin/init check app.tar --engine podman-5.4";
+        std::fs::write(&slot, command).unwrap();
         let limits = Limits { other: Duration::from_millis(400), ..LIMITS };
         let error = wait_silently(folder.path(), 1, limits).await.unwrap_err().to_string();
         let expected = "timed out after 0 min waiting for a VM slot; the only one is in use, by \
-                        process 1 (init)";
+                        process 1 (init check app.tar --...)";
         assert_eq!(error, expected);
         drop(other);
         wait_silently(folder.path(), 1, LIMITS).await.unwrap();
