@@ -74,9 +74,10 @@ impl Checks {
 
     /// Records whether `found` meets `rules`, with those that it does not meet.
     pub(crate) fn record_text(&mut self, subject: &str, rules: &Text, found: Option<&str>) {
-        let shown = found.map_or("nothing".to_owned(), value::quote);
-        let unmet = found.map_or(Some(rules.to_string()), |found| rules.unmet_by(found));
-        self.record_unmet(subject, rules, unmet, shown);
+        match found {
+            None => self.record(subject, rules, "nothing", false),
+            Some(found) => self.record_unmet(subject, rules, rules.unmet_by(found), found),
+        }
     }
 
     /// Records whether `found` meets `rules`; `unmet` describes those that it does not meet.
@@ -85,10 +86,14 @@ impl Checks {
         subject: &str,
         rules: &Text,
         unmet: Option<String>,
-        found: impl Display,
+        found: &str,
     ) {
         let passed = unmet.is_none();
-        self.record(subject, unmet.unwrap_or_else(|| rules.to_string()), found, passed);
+        if !passed {
+            self.hint(rules.hints(found));
+        }
+        let shown = rules.shown(found);
+        self.record(subject, unmet.unwrap_or_else(|| rules.to_string()), shown, passed);
     }
 
     /// Adds all of `checks`.

@@ -170,9 +170,13 @@ impl std::fmt::Display for Statuses {
 }
 
 impl HttpExpectations {
-    /// The method and the path, as messages show them.
+    /// The method and the path, as messages show them; the URL if the connection is encrypted.
     pub(crate) fn name(&self) -> String {
-        format!("{} {} at port {}", self.method(), self.path(), self.port)
+        let (method, path, port) = (self.method(), self.path(), self.port);
+        let Some(tls) = &self.tls else { return format!("{method} {path} at port {port}") };
+        let name = tls.server_name.as_deref().filter(|name| *name != "localhost");
+        let name = name.map(|name| format!(" (server name {name})")).unwrap_or_default();
+        format!("{method} https://localhost:{port}{path}{name}")
     }
 
     /// The time limit for the complete answer.
@@ -262,6 +266,17 @@ mod tests {
         for json in [r#"{"contains": []}"#, r#"{"contains": "x", "times": 0}"#] {
             assert!(read(json).is_err(), "{json}");
         }
+    }
+
+    #[test]
+    fn the_names_of_requests_differ_if_one_is_encrypted_or_has_another_server_name() {
+        let name = |tls: &str| {
+            toml::from_str::<HttpExpectations>(&format!("port = 443\n{tls}")).unwrap().name()
+        };
+        assert_eq!(name(""), "GET / at port 443");
+        assert_eq!(name("tls = { verify = false }"), "GET https://localhost:443/");
+        let other = name("tls = { ca = 'ca.pem', server_name = 'shop.test' }");
+        assert_eq!(other, "GET https://localhost:443/ (server name shop.test)");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::found::Found;
 use super::go_regex;
 use super::pairs::can_pair;
 use super::patterns::{LinePattern, all_found};
-use crate::text;
+use crate::{text, value};
 
 /// A matcher.
 #[derive(Clone, Debug)]
@@ -79,6 +79,22 @@ impl Matcher {
     /// The same matcher, but for the number that a text is.
     pub(crate) fn of_number(self) -> Self {
         Self { written: self.written.clone(), rule: Rule::OfNumber(Box::new(self)) }
+    }
+
+    /// The rule for a text in words, if it is a simple one.
+    pub(super) fn in_words(&self) -> String {
+        match &self.rule {
+            Rule::Text(text) => value::quote(text),
+            Rule::Prefix(text) => format!("begins with {}", value::quote(text)),
+            Rule::Suffix(text) => format!("ends with {}", value::quote(text)),
+            Rule::Substring(text) => format!("contains {}", value::quote(text)),
+            Rule::Regexp(regex) => format!("matches /{regex}/"),
+            Rule::Patterns(patterns) => {
+                let words: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+                words.join(", ")
+            }
+            _ => format!("goss matcher {self}"),
+        }
     }
 
     /// Whether the value is as expected.

@@ -57,6 +57,18 @@ impl Pattern {
     pub(super) fn is_found(&self, text: &str, times: usize) -> bool {
         self.regex.find_iter(text).take(times).count() == times
     }
+
+    /// Whether the regular expression matches in `text` if its `^` and `$` are the beginnings and
+    /// ends of lines.
+    pub(super) fn matches_lines(&self, text: &str) -> bool {
+        self.written.contains(['^', '$'])
+            && Regex::new(&format!("(?m){}", self.regex)).is_ok_and(|regex| regex.is_match(text))
+    }
+
+    /// The number of parts of `text` that the regular expression matches and do not overlap.
+    pub(super) fn count(&self, text: &str) -> usize {
+        self.regex.find_iter(text).count()
+    }
 }
 
 impl PartialEq for Pattern {

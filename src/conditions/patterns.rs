@@ -1,10 +1,12 @@
 //! Patterns of goss for the lines of a text: a string that a line contains, or a regular expression
 //! between slashes; with `!` in front, no line may match.
 
+use std::fmt;
+
 use regex::Regex;
 
 use super::go_regex;
-use crate::text;
+use crate::{text, value};
 
 /// A pattern.
 #[derive(Clone, Debug)]
@@ -37,6 +39,17 @@ impl LinePattern {
         match &self.rule {
             Rule::Contains(text) => line.contains(text),
             Rule::Matches(regex) => regex.is_match(line),
+        }
+    }
+}
+
+impl fmt::Display for LinePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.rule, self.negated) {
+            (Rule::Contains(text), false) => write!(f, "contains {}", value::quote(text)),
+            (Rule::Contains(text), true) => write!(f, "does not contain {}", value::quote(text)),
+            (Rule::Matches(regex), false) => write!(f, "has a line that matches /{regex}/"),
+            (Rule::Matches(regex), true) => write!(f, "has no line that matches /{regex}/"),
         }
     }
 }

@@ -47,6 +47,40 @@ impl Rule<'_> {
             Self::Matches(..) | Self::NotMatches(_) | Self::Goss(_) => is_met,
         }
     }
+
+    /// Explains why `text` does not meet the rule although it seems to.
+    pub(super) fn near_miss(&self, text: &str) -> Option<String> {
+        let hint = match self {
+            Self::Contains(part, _)
+                if !text.contains(part) && text.to_lowercase().contains(&part.to_lowercase()) =>
+            {
+                let part = value::quote(part);
+                format!("it contains {part} in other upper and lower case letters")
+            }
+            Self::Matches(pattern, _) if pattern.matches_lines(text) => format!(
+                "^ and $ in {pattern} are the beginning and the end of the whole text; those of \
+                 lines need (?m) before"
+            ),
+            _ => return None,
+        };
+        (!self.is_met_by(text)).then_some(hint)
+    }
+
+    /// Says how often `text` contains something or is matched by it, if it must be so several times
+    /// and is not.
+    pub(super) fn too_few_in(&self, text: &str) -> Option<String> {
+        let (what, count) = match self {
+            Self::Contains(part, 2..) => (value::quote(part), text.matches(part).count()),
+            Self::Matches(pattern, 2..) => (pattern.to_string(), pattern.count(text)),
+            _ => return None,
+        };
+        let often = match count {
+            0 => "never".to_owned(),
+            1 => "once".to_owned(),
+            count => format!("{count} times"),
+        };
+        (!self.is_met_by(text)).then(|| format!("{what} {often}"))
+    }
 }
 
 impl fmt::Display for Rule<'_> {
@@ -63,7 +97,7 @@ impl fmt::Display for Rule<'_> {
             Self::NotContains(part) => write!(f, "does not contain {}", value::quote(part)),
             Self::Matches(pattern, times) => write!(f, "matches {pattern}{}", often(*times)),
             Self::NotMatches(pattern) => write!(f, "does not match {pattern}"),
-            Self::Goss(matcher) => write!(f, "goss matcher {matcher}"),
+            Self::Goss(matcher) => f.write_str(&matcher.in_words()),
         }
     }
 }

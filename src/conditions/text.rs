@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use super::matcher::Matcher;
 use super::pattern::Pattern;
 use super::rule::Rule;
-use crate::string_or_list;
+use crate::{string_or_list, value};
 
 /// Rules for a text, all of which must hold. A plain string is short for `equals`.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
@@ -231,6 +231,21 @@ impl Text {
         (!unmet.is_empty()).then(|| unmet.join(", "))
     }
 
+    /// Returns hints about rules that `text` does not meet although it seems to.
+    pub(crate) fn hints(&self, text: &str) -> Vec<String> {
+        self.rules().filter_map(|rule| rule.near_miss(text)).collect()
+    }
+
+    /// Quotes `text` for a mismatch, after the number of times that it has what it must have
+    /// several times, if those are too few.
+    pub(crate) fn shown(&self, text: &str) -> String {
+        let counts: Vec<String> = self.rules().filter_map(|rule| rule.too_few_in(text)).collect();
+        match counts.is_empty() {
+            true => value::quote(text),
+            false => format!("{} in {}", counts.join(", "), value::quote(text)),
+        }
+    }
+
     /// The only text that meets the rules, if they are nothing but that it is this one.
     pub(crate) fn exactly(&self) -> Option<&str> {
         let equals = self.0.equals.as_deref()?;
@@ -289,6 +304,21 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_seems_to_meet_a_rule_has_a_hint() {
+        let rules = text(r#"{"matches": "^b$", "contains": "Ready"}"#);
+        assert_eq!(
+            rules.hints("a\nb\nready\n"),
+            [
+                "it contains \"Ready\" in other upper and lower case letters",
+                "^ and $ in /^b$/ are the beginning and the end of the whole text; those of lines \
+                 need (?m) before",
+            ]
+        );
+        assert!(rules.hints("c").is_empty() && text(r#"{"matches": "c"}"#).hints("c").is_empty());
+        assert!(text(r#"{"contains": "a", "times": 2}"#).hints("a").is_empty());
+    }
+
+    #[test]
     fn times_says_how_often_a_text_contains_or_is_matched_by_something() {
         for json in
             [r#"{"contains": "ready", "times": 2}"#, r#"{"matches": "re[a-z]+y", "times": 2}"#]
@@ -300,6 +330,9 @@ mod tests {
                 "{json}"
             );
         }
+        let rules = text(r#"{"contains": "GET", "matches": "[a-z]", "times": 3}"#);
+        assert_eq!(rules.shown("GET\nGET a\n"), r#""GET" 2 times, /[a-z]/ once in "GET\nGET a\n""#);
+        assert_eq!(rules.shown("GET GET GET abc"), r#""GET GET GET abc""#);
         let rules = Text::containing("aa").times(2);
         assert!(!rules.is_match("aaa") && rules.is_match("aaaa"));
         assert_eq!(rules.to_string(), "contains \"aa\" at least 2 times");

@@ -111,6 +111,7 @@ mod load;
 mod load_missing;
 mod loaded_image;
 mod log_stream;
+pub(crate) mod missing_program;
 mod mounts;
 mod name_files;
 mod network;

@@ -11,6 +11,7 @@ use super::error::HarnessError;
 use super::exits;
 use super::http;
 use super::line_ends::LineEnds;
+use super::missing_program;
 use super::probe::{self, Probe};
 use super::sockets;
 use crate::conditions::{Checks, HttpExpectations, Port, Protocol, ReadyConditions, Text, Timeout};
@@ -135,8 +136,10 @@ impl Starting<'_> {
         let log = self.line_ends.restore(stdout + &stderr);
         let unmet = self.line_ends.unmet(expected, &log);
         let describe = |unmet: String| {
+            let hint = expected.hints(&log).into_iter().next();
+            let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
             let log = value::quote(&log);
-            format!("the condition for its log, {unmet}, is not met: {log}")
+            format!("the condition for its log, {unmet}, is not met{hint}: {log}")
         };
         Ok(unmet.map(describe))
     }
@@ -202,15 +205,23 @@ impl Starting<'_> {
         Ok(match self.container.exec(&ExecOptions::command(command.to_vec()), limit).await {
             Ok(output) if output.code == 0 => None,
             Ok(output) => {
-                Some(format!("{shown} exits with code {}", found_exit_code(&output, true)))
+                let found = found_exit_code(&output, true);
+                // Docker reports there that it has not started the command.
+                let hint = missing_program::hint(&output.stdout);
+                let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                Some(format!("{shown} exits with code {found}{hint}"))
             }
             // The service may have ended meanwhile, which is looked at next.
-            Err(error) => {
-                if matches!(error, EngineError::StillRunning { .. }) {
-                    *attempt = attempt.saturating_mul(2);
-                }
-                Some(format!("{shown}: {error}"))
+            Err(EngineError::StillRunning { limit, .. }) => {
+                *attempt = attempt.saturating_mul(2);
+                let seconds = limit.as_secs_f32();
+                Some(format!("the command {shown} was still running after {seconds:.1} s"))
             }
+            Err(EngineError::Start(problem)) => {
+                Some(missing_program::hint(&problem).unwrap_or(problem))
+                    .map(|problem| format!("{shown}: {problem}"))
+            }
+            Err(error) => Some(format!("{shown}: {error}")),
         })
     }
 }

@@ -90,14 +90,17 @@ fn verifies_certificates(engine: &str) {
     let paths = ["/other", "/name", "/plain"];
     assert_eq!(failed.len(), paths.len(), "{failed:#?}");
     for (mismatch, path) in failed.iter().zip(paths) {
-        assert!(mismatch.contains(&format!("GET {path} at port 443")), "{failed:#?}");
+        assert!(mismatch.contains(&format!("GET https://localhost:443{path}")), "{failed:#?}");
     }
     let goss = mismatches(&verdict, "service of goss");
     let [stranger] = &goss[..] else { panic!("{verdict:#}") };
-    assert!(stranger.contains("GET /stranger at port 443"), "{goss:#?}");
+    assert!(stranger.contains("GET https://localhost:443/stranger"), "{goss:#?}");
     for mismatch in failed[..2].iter().chain(&goss) {
         assert!(mismatch.contains("certificate"), "{failed:#?}");
     }
     let failed = mismatches(&verdict, "service for clients with a certificate");
-    assert!(failed.len() == 1 && failed[0].contains("GET /without at port 443"), "{failed:#?}");
+    assert!(
+        failed.len() == 1 && failed[0].contains("GET https://localhost:443/without"),
+        "{failed:#?}"
+    );
 }

@@ -266,6 +266,8 @@ fn services(engine: &str) {
         assert!(start.starts_with(&format!("start: {engine} reports: ")), "{start}");
         assert!(start.contains(part), "{start}");
     }
+    let hint = &case(&verdict, "run unknown command")["hints"][0];
+    assert!(hint.as_str().unwrap().contains("the image has no program"), "{hint}");
     assert_eq!(end("run long error"), "exit code: 1");
     let long = case(&verdict, "run long error")["stderr"].as_str().unwrap();
     assert!(long.ends_with("line 98 of a trace\nKeyError: X\n"), "{long}");

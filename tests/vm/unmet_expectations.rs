@@ -124,7 +124,7 @@ fn shows_every_mismatch(engine: &str) {
             "standard error of [\"/bin/sh\", \"-c\", \"echo problem >&2\"]: \"problem\\n\""
                 .to_owned(),
             "duration of [\"/bin/sleep\", \"99\"]: still running".to_owned(),
-            "log: \"started\\n\"".to_owned(),
+            "log: \"started\" once in \"started\\n\"".to_owned(),
             "exit code after the stop: 5".to_owned(),
             "log after the stop: \"started\\nbye\\n\"".to_owned(),
         ],

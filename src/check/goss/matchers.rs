@@ -57,6 +57,10 @@ pub(super) fn properties(
             if property == GossProperty::Mode && value.is_number() {
                 return Err(format!("{place}: write the mode as a string, such as \"0644\""));
             }
+            let digests = [GossProperty::Md5, GossProperty::Sha256, GossProperty::Sha512];
+            if digests.contains(&property) && value.is_number() {
+                return Err(format!("{place}: write the digest as a string in quotes"));
+            }
             properties.push((property, matcher(&place, &value, stream)?));
         }
     }

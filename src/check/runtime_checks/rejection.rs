@@ -4,7 +4,7 @@ use super::output::Output;
 use crate::check::verdict::Checks;
 use crate::engine::run::OUTPUT_MAX;
 use crate::engine::{Container, EngineError};
-use crate::harness::HarnessError;
+use crate::harness::{HarnessError, missing_program};
 
 /// Converts an error into a failed check, if the image is the cause rather than the engine.
 pub(super) fn rejection(engine: &str, error: &HarnessError) -> Option<Checks> {
@@ -14,6 +14,7 @@ pub(super) fn rejection(engine: &str, error: &HarnessError) -> Option<Checks> {
         EngineError::Start(problem) => {
             let found = format!("{engine} reports: {problem}");
             checks.record("start", "the command starts", found, false);
+            checks.hint(missing_program::hint(problem).into_iter().collect());
         }
         EngineError::OutputTooLarge => too_large(&mut checks),
         _ => return None,

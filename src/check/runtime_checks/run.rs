@@ -81,7 +81,7 @@ fn check_output(
         if let Some(text) = expected {
             let found = line_ends.restore(found.clone());
             let unmet = line_ends.unmet(text, &found);
-            checks.record_unmet(subject, text, unmet, value::quote(&found));
+            checks.record_unmet(subject, text, unmet, &found);
         }
     }
 }

@@ -73,12 +73,13 @@ pub(super) async fn check(
     for expected in expected {
         let present = expected.is_present(&inside);
         let found = Found::Bool(present);
-        checks.record(
-            &expected.name,
-            &expected.expected,
-            present,
-            expected.expected.is_match(&found),
-        );
+        let key = match &expected.subject {
+            SocketSubject::Port(..) => "listening",
+            SocketSubject::Process(_) => "running",
+        };
+        let [wanted, shown] = [expected.expected.to_string(), present.to_string()];
+        let [wanted, shown] = [wanted, shown].map(|value| format!("{key}: {value}"));
+        checks.record(&expected.name, wanted, shown, expected.expected.is_match(&found));
         if let Some(matcher) = expected.addresses.as_ref().filter(|_| present) {
             let addresses = expected.addresses_of(&inside);
             let (subject, shown) = (format!("{}: ip", expected.name), value::format(&addresses));

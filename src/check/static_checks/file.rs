@@ -145,11 +145,13 @@ fn check_content(
             return checks.record("content", text, without_content(found), false);
         };
         let content = String::from_utf8_lossy(bytes);
-        let found = match bytes.contains(&0) {
-            true => format!("{} bytes that are not text", bytes.len()),
-            false => value::quote(&content),
-        };
-        checks.record_unmet("content", text, text.unmet_by(&content), found);
+        if !bytes.contains(&0) {
+            return checks.record_text("content", text, Some(&content));
+        }
+        let found = format!("{} bytes that are not text", bytes.len());
+        let unmet = text.unmet_by(&content);
+        let passed = unmet.is_none();
+        checks.record("content", unmet.unwrap_or_else(|| text.to_string()), found, passed);
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn exchange<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let received = Arc::default();
+    let received: Arc<Mutex<Vec<u8>>> = Arc::default();
     let stream = Recorded { stream, received: Arc::clone(&received) };
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| explain(&error))?;
@@ -38,7 +38,13 @@ where
         pending::<()>().await;
     };
     let exchange = async {
-        let response = sender.send_request(request).await.map_err(|error| explain(&error))?;
+        let response = sender.send_request(request).await.map_err(|error| {
+            let nothing = received.lock().is_ok_and(|bytes| bytes.is_empty());
+            match nothing && error.is_incomplete_message() {
+                true => "the server closed the connection without an answer".to_owned(),
+                false => explain(&error),
+            }
+        })?;
         answer.status = Some(response.status());
         answer.headers = response.headers().clone();
         let mut body = pin!(response.into_body());
@@ -67,7 +73,7 @@ fn explain(error: &hyper::Error) -> String {
     match () {
         () if error.is_parse() => format!("it is not an answer in HTTP/1: {}", chain(error)),
         () if error.is_incomplete_message() => {
-            "the connection was closed before its end".to_owned()
+            "the server closed the connection before the end of its answer".to_owned()
         }
         () => chain(error),
     }
@@ -167,7 +173,7 @@ mod tests {
         assert_eq!((status, body.as_str()), (Some(200), "chu"));
         assert!(problem.is_some());
         let (status, _, problem) = answer_of(b"").await;
-        let closed = "the connection was closed before its end".to_owned();
+        let closed = "the server closed the connection without an answer".to_owned();
         assert_eq!((status, problem), (None, Some(closed)));
     }
 

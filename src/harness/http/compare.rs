@@ -7,6 +7,9 @@ use super::answer::Answer;
 use crate::conditions::{Checks, HttpExpectations, JsonExpectation, Statuses};
 use crate::value;
 
+/// The number of characters of an unexpected answer's body that are shown.
+const BODY_SHOWN: usize = 200;
+
 /// Compares the answer to a request with the expected one.
 pub(crate) fn check_answer(expected: &HttpExpectations, answer: &Answer, checks: &mut Checks) {
     let request = expected.name();
@@ -35,7 +38,8 @@ fn check_status(request: &str, expected: &HttpExpectations, answer: &Answer, che
     let status = answer.status.map(|status| status.as_u16());
     let passed = status.is_some_and(|status| statuses.contains(status));
     let found = match status {
-        Some(status) => status.to_string(),
+        Some(status) if passed || expected.body.is_some() => status.to_string(),
+        Some(status) => format!("{status}{}", start_of(&answer.body)),
         None => {
             let problem = answer.problem.as_deref().unwrap_or("nothing was received");
             let received = String::from_utf8_lossy(&answer.received);
@@ -46,6 +50,22 @@ fn check_status(request: &str, expected: &HttpExpectations, answer: &Answer, che
         }
     };
     checks.record(&format!("status of {request}"), statuses, found, passed);
+}
+
+/// Shows the beginning of the body of an answer with an unexpected status, in one line.
+fn start_of(body: &[u8]) -> String {
+    // So much that the spaces in it are not all that is shown.
+    let start = &body[..body.len().min(16 << 10)];
+    let text = String::from_utf8_lossy(start);
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown: String = line.chars().take(BODY_SHOWN).collect();
+    match shown.len() {
+        0 => String::new(),
+        length if length == line.len() && start.len() == body.len() => {
+            format!("; the body is {}", value::quote(shown))
+        }
+        _ => format!("; the body begins with {}", value::quote(shown)),
+    }
 }
 
 fn check_headers(
@@ -120,13 +140,28 @@ fn check_json(subject: &str, expected: &HttpExpectations, answer: &Answer, check
                 (unmet.unwrap_or_else(|| text.to_string()), passed)
             }
         };
+        let is_text = matches!(expected, JsonExpectation::Text(_));
         let found = match found {
             None => "no such value".to_owned(),
+            // It may well look as if it met the rules.
+            Some(found) if is_text && !found.is_string() => not_text(found),
             Some(Value::Null) => "null".to_owned(),
             Some(found) => value::format(found),
         };
         checks.record(&format!("{pointer} in the {subject}"), wanted, found, passed);
     }
+}
+
+/// Describes a value for which there are only rules for texts.
+fn not_text(value: &Value) -> String {
+    let kind = match value {
+        Value::Null => return "null, not a text".to_owned(),
+        Value::Number(_) => "number",
+        Value::Array(_) => "list",
+        Value::Object(_) => "object",
+        Value::Bool(_) | Value::String(_) => "value",
+    };
+    format!("the {kind} {}, not a text", value::format(value))
 }
 
 /// Whether two values are equal; 1 and 1.0 are.
@@ -177,6 +212,19 @@ mod tests {
         assert_eq!(mismatches("port=80\nstatus=[200,204]", &answer(204, "")), [""; 0]);
         let found = mismatches("port=80\nstatus=[200,204]", &answer(404, ""));
         assert_eq!(found, ["status of GET / at port 80: 200 or 204 != 404"]);
+    }
+
+    #[test]
+    fn an_unexpected_status_shows_the_beginning_of_the_body_in_one_line() {
+        let page = "<html>\r\n<title>400</title>\n\t<p>plain HTTP\n";
+        assert_eq!(
+            mismatches("port=443", &answer(400, page)),
+            ["status of GET / at port 443: 200 != 400; the body is \"<html> <title>400</title> \
+              <p>plain HTTP\""]
+        );
+        let found = &mismatches("port=443", &answer(500, &"é ".repeat(300)))[0];
+        let expected = format!("500; the body begins with \"{}\"", "é ".repeat(100));
+        assert!(found.ends_with(&expected), "{found}");
     }
 
     #[test]
@@ -231,7 +279,8 @@ mod tests {
             mismatches(expected, &body),
             [
                 "/a~1b in the body of GET / at port 80: \"x\" != null",
-                "/items/0/id in the body of GET / at port 80: contains \"1\" != 1.0",
+                "/items/0/id in the body of GET / at port 80: contains \"1\" != \
+                 the number 1.0, not a text",
                 "/items/1 in the body of GET / at port 80: 1 != no such value",
             ]
         );

@@ -184,7 +184,13 @@ impl Target {
         let url = self.url.join(&location);
         let url =
             url.map_err(|error| format!("it redirects to {}: {error}", text::quote(&location)))?;
-        let same = url.host_str() == Some("localhost") && url.scheme() == self.url.scheme();
+        let within = url.host_str() == Some("localhost");
+        let same = within && url.scheme() == self.url.scheme();
+        if within && !same && url.scheme() == "https" {
+            let problem = "a redirect from http to https is not followed; expect its status and \
+                           the header Location";
+            return Err(format!("it redirects to {}; {problem}", text::quote(&location)));
+        }
         if !same {
             let problem = "outside of the service, which is localhost over the same protocol";
             return Err(format!("it redirects to {}, {problem}", text::quote(&location)));
@@ -316,7 +322,11 @@ mod tests {
 
     #[test]
     fn a_redirect_to_another_host_is_an_error_that_names_it() {
-        for location in ["https://example.com/", "https://localhost:8080/", "//example.com"] {
+        let error = redirect("GET", 301, "https://localhost:8443/").unwrap_err();
+        let expected = "it redirects to \"https://localhost:8443/\"; a redirect from http to https \
+                        is not followed; expect its status and the header Location";
+        assert_eq!(error, expected);
+        for location in ["https://example.com/", "ftp://localhost/", "//example.com"] {
             let error = redirect("GET", 301, location).unwrap_err();
             assert!(
                 error.contains(location) && error.contains("outside of the service"),

@@ -1,10 +1,11 @@
 //! Encrypted connections to a service.
 
+use std::io;
 use std::sync::Arc;
 
-use rustls::ClientConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -13,7 +14,8 @@ use crate::any_certificate::AnyCertificate;
 use crate::conditions::TlsSettings;
 use crate::conditions::authorities::{self, Authorities};
 use crate::conditions::client_certificate::{self, ClientCertificate};
-use crate::own_certificate::OwnCertificate;
+use crate::own_certificate::{OwnCertificate, is_marked_as_authority};
+use crate::text;
 
 /// The default name for which a certificate is issued.
 const DEFAULT_NAME: &str = "localhost";
@@ -27,7 +29,68 @@ pub(super) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     let name = ServerName::try_from(name).map_err(|error| error.to_string())?;
     let connector = TlsConnector::from(Arc::new(config(settings)?));
     let connected = connector.connect(name, stream).await;
-    connected.map_err(|error| format!("the TLS handshake failed: {error}"))
+    connected.map_err(|error| format!("the TLS handshake failed: {}", explain(&error)))
+}
+
+/// Explains a failed handshake without the names that the library has for it.
+fn explain(error: &io::Error) -> String {
+    let cause = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    match cause {
+        None if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "the server closed the connection; does it serve TLS at this port?".to_owned()
+        }
+        Some(rustls::Error::InvalidMessage(_)) => {
+            "the server does not speak TLS at this port; if it serves plain HTTP there, leave out \
+             tls"
+            .to_owned()
+        }
+        Some(rustls::Error::InvalidCertificate(problem)) => explain_certificate(problem),
+        Some(rustls::Error::AlertReceived(alert)) => {
+            let alert = format!("{alert:?}");
+            let hint = match alert.contains("Certificate") {
+                true => "; tls takes the certificate and key of a client",
+                false => "",
+            };
+            format!("the server refuses it (alert {alert}){hint}")
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn explain_certificate(problem: &CertificateError) -> String {
+    use CertificateError as Problem;
+    match problem {
+        Problem::NotValidForNameContext { expected, presented } => {
+            let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
+            let names = match names.is_empty() {
+                true => "it has no names".to_owned(),
+                false => format!("it is for {}", text::list(names)),
+            };
+            let name = text::quote(&expected.to_str());
+            format!("the certificate is not valid for {name}; {names} (server_name)")
+        }
+        Problem::UnknownIssuer | Problem::BadSignature => {
+            "no authority in ca has signed the certificate".to_owned()
+        }
+        Problem::Expired | Problem::ExpiredContext { .. } => {
+            "the certificate has expired".to_owned()
+        }
+        Problem::NotValidYet | Problem::NotValidYetContext { .. } => {
+            "the certificate is not valid yet".to_owned()
+        }
+        Problem::Other(_) if is_marked_as_authority(&problem.clone().into()) => {
+            "the certificate is marked as that of an authority, which servers must not have, and \
+             is not itself in ca"
+                .to_owned()
+        }
+        other => format!("the certificate is not valid ({other})"),
+    }
+}
+
+/// Returns the name in `DnsName("shop.test")` or `IpAddress(127.0.0.1)`.
+fn bare(presented: &str) -> &str {
+    let inner = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(presented).trim_matches('"')
 }
 
 fn config(settings: &TlsSettings) -> Result<ClientConfig, String> {
@@ -63,6 +126,7 @@ mod tests {
     use rustls::server::WebPkiClientVerifier;
     use rustls::version::TLS12;
     use rustls::{RootCertStore, ServerConfig};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
     use tokio_rustls::TlsAcceptor;
 
@@ -126,12 +190,37 @@ mod tests {
         let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let wrong_ca = folder.join("other.pem");
         std::fs::write(&wrong_ca, other.cert.pem()).unwrap();
-        for settings in
-            [settings(true, Some(&wrong_ca), None), settings(true, Some(&ca), Some("other"))]
-        {
-            let error = handshake(port, &settings).await.unwrap_err();
-            assert!(error.starts_with("the TLS handshake failed: invalid peer cert"), "{error}");
-        }
+        let error = handshake(port, &settings(true, Some(&wrong_ca), None)).await.unwrap_err();
+        let reasons = ["no authority in ca has signed the certificate", "is marked as that of an"];
+        assert!(reasons.iter().any(|reason| error.contains(reason)), "{error}");
+        let error = handshake(port, &settings(true, Some(&ca), Some("other"))).await.unwrap_err();
+        let expected = "the TLS handshake failed: the certificate is not valid for \"other\"; \
+                        it is for localhost (server_name)";
+        assert_eq!(error, expected);
+    }
+
+    #[tokio::test]
+    async fn a_server_without_tls_is_said_to_have_none() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            for answer in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b""] {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await;
+                stream.write_all(answer).await.unwrap();
+            }
+        });
+        let settings = TlsSettings {
+            verify: false,
+            ca: None,
+            server_name: None,
+            certificate: None,
+            key: None,
+        };
+        let error = handshake(port, &settings).await.unwrap_err();
+        assert!(error.contains("does not speak TLS at this port"), "{error}");
+        let error = handshake(port, &settings).await.unwrap_err();
+        assert!(error.contains("the server closed the connection"), "{error}");
     }
 
     #[tokio::test]

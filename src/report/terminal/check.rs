@@ -63,10 +63,10 @@ pub fn test_case(case: &TestCase) -> String {
     output
 }
 
-/// Wraps a value of a mismatch that quotes no text; `None` for any other line.
+/// Wraps a value of a mismatch, unless it is a text, list or object; `None` for any other line.
 fn prose(line: &str) -> Option<String> {
     let label = ["  expected  ", "  found     "].into_iter().find(|it| line.starts_with(it))?;
-    let value = line.strip_prefix(label).filter(|value| !value.contains('"'))?;
+    let value = line.strip_prefix(label).filter(|value| !value.starts_with(['"', '[', '{']))?;
     Some(text::paragraph(&format!("{INDENT}{label}"), INDENT.len() + label.len(), value))
 }
 
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_without_quoted_texts_are_wrapped_at_80_columns() {
+    fn values_that_are_prose_are_wrapped_at_80_columns() {
         let found = "no status: the TLS handshake failed: the server does not speak TLS at this \
                      port";
         assert_eq!(

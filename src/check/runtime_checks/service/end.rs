@@ -8,7 +8,7 @@ use super::Service;
 use crate::check::expectations::{StopExpectations, Timeout};
 use crate::engine::EngineError;
 use crate::harness::{HarnessError, POLL_INTERVAL, describe_end, exits};
-use crate::{signals, value};
+use crate::signals;
 
 /// The default timeout of `stop`.
 const DEFAULT_STOP_TIMEOUT: Timeout = Timeout::from_secs(10);
@@ -18,6 +18,11 @@ const AFTER_STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const ACTION: &str = "wait for the exit of the stopped service";
 /// The time in which a service must end that ends by itself.
 const EXIT_TIMEOUT: Timeout = Timeout::from_secs(60);
+
+/// The likely reason why a signal does not end a container, and the remedy, after the signal.
+const NO_HANDLER: &str = "did not end process 1, which probably has no handler for it: without \
+                          one, Linux ignores signals to process 1; handle the signal, or write \
+                          init = true for the container";
 
 impl Service<'_> {
     pub(super) async fn check_stop(
@@ -42,7 +47,12 @@ impl Service<'_> {
         } else {
             format!("{:.1} s", duration.as_secs_f32())
         };
-        self.checks.record("stop", format!("within {timeout}"), found, !killed);
+        let signal = expected.signal.as_deref().unwrap_or("the stop signal");
+        let wanted = format!("ends within {timeout} of {signal}");
+        self.checks.record("stop", wanted, found, !killed);
+        if killed && !self.expected.container.init {
+            self.checks.hint(vec![format!("{signal} {NO_HANDLER}")]);
+        }
         if let Some(code) = expected.exit_code {
             let codes = [code, output.code].map(signals::describe_exit_code);
             let ([wanted, found], passed) = (codes, code == output.code);
@@ -51,8 +61,8 @@ impl Service<'_> {
         if let Some(expected) = &expected.log {
             let line_ends = self.line_ends();
             let log = line_ends.restore(output.stdout + &output.stderr);
-            let (unmet, found) = (line_ends.unmet(expected, &log), value::quote(&log));
-            self.checks.record_unmet("log after the stop", expected, unmet, found);
+            let unmet = line_ends.unmet(expected, &log);
+            self.checks.record_unmet("log after the stop", expected, unmet, &log);
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::check::verdict::Checks;
 use crate::engine::EngineError;
 use crate::harness::{
     HarnessError, POLL_INTERVAL, Probe, check_answer, describe_end, describe_still_running, exits,
-    send,
+    missing_program, send,
 };
 use crate::{signals, value};
 
@@ -77,6 +77,7 @@ impl Service<'_> {
                 return Ok(checks);
             }
             Err(EngineError::Start(problem)) => {
+                checks.hint(missing_program::hint(&problem).into_iter().collect());
                 checks.record(&shown, "the command starts", problem, false);
                 return Ok(checks);
             }
@@ -98,6 +99,7 @@ impl Service<'_> {
         // Docker reports a command that cannot be started there.
         if !passed && output.stderr.is_empty() && !output.stdout.is_empty() {
             found += &format!(", standard output {}", value::quote(&output.stdout));
+            checks.hint(missing_program::hint(&output.stdout).into_iter().collect());
         }
         checks.record(&format!("exit code of {shown}"), wanted, found, passed);
         let texts = [
@@ -130,7 +132,7 @@ impl Service<'_> {
             log = self.log().await?;
         }
         let unmet = line_ends.unmet(expected, &log);
-        self.checks.record_unmet("log", expected, unmet, value::quote(&log));
+        self.checks.record_unmet("log", expected, unmet, &log);
         Ok(())
     }
 
