@@ -178,7 +178,7 @@ mod tests {
         let Results { passed, mismatches, .. } = checks.into_results();
         assert_eq!(passed[0].expected, rules.to_string());
         let found: Vec<&str> = mismatches.iter().map(|check| check.found.as_str()).collect();
-        assert_eq!(found, ["\"1.2\"", "nothing"]);
+        assert_eq!(found, ["\"1\" once in \"1.2\"", "nothing"]);
     }
 
     #[test]
