@@ -87,11 +87,17 @@ fn verifies_certificates(engine: &str) {
     stdout(&sample.seatrial(&["build", "app.toml", "-o", "app.tar"]));
     let (_, verdict) = sample.check(EXPECTATIONS, &["--expect", "goss.yaml", "--engine", engine]);
     let failed = mismatches(&verdict, "service encrypted");
-    let paths = ["/other", "/name", "/plain"];
-    assert_eq!(failed.len(), paths.len(), "{failed:#?}");
-    for (mismatch, path) in failed.iter().zip(paths) {
-        assert!(mismatch.contains(&format!("GET https://localhost:443{path}")), "{failed:#?}");
+    let requests = [
+        "GET https://localhost:443/other: ",
+        "GET https://localhost:443/name (server name mast.example): ",
+        "GET /plain at port 443: ",
+    ];
+    assert_eq!(failed.len(), requests.len(), "{failed:#?}");
+    for (mismatch, request) in failed.iter().zip(requests) {
+        assert!(mismatch.contains(request), "{failed:#?}");
     }
+    let names = "is not valid for \"mast.example\"; it is for localhost, deck.example";
+    assert!(failed[1].contains(names), "{failed:#?}");
     let goss = mismatches(&verdict, "service of goss");
     let [stranger] = &goss[..] else { panic!("{verdict:#}") };
     assert!(stranger.contains("GET https://localhost:443/stranger"), "{goss:#?}");
