@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::each_engine::on_each_engine;
 use crate::sample_image::{SampleImage, outcomes};
 use crate::service_checks::ANSWER;
+use crate::verdicts::case;
 
 /// The sample image with accounts.
 fn sample() -> SampleImage {
@@ -156,6 +157,19 @@ fn what_a_goss_file_has_that_is_not_supported_is_bad_input_that_names_it() {
         assert_eq!(code, Some(2), "{yaml}\n{errors}");
         assert!(errors.contains(problem), "{yaml}\n{errors}");
     }
+}
+
+#[test]
+fn a_failed_test_of_a_file_has_a_hint_that_it_is_about_the_image() {
+    let sample = sample();
+    let yaml = "file: { /run/nginx.pid: { exists: true }, /bin/sh: { exists: true } }\n\
+                user: { absent: { exists: true } }";
+    let (_, verdict, errors) = check(&sample, yaml, &["--no-vm"]);
+    let hint = "tests of files look at the image alone, unlike with dgoss; check a file that a \
+                container creates or changes with file of a [[service]]";
+    let hints = |name: &str| case(&verdict, name)["hints"].clone();
+    assert_eq!(hints("file /run/nginx.pid"), serde_json::json!([hint]), "{errors}{verdict:#}");
+    assert!(hints("file /bin/sh").is_null() && hints("user absent").is_null(), "{verdict:#}");
 }
 
 #[test]

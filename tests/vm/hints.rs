@@ -95,6 +95,10 @@ const POD: &str = r#"
 ready.port = 8005
 container = { user = "0", command = ["exec httpd -f -p 8005 -h /www"] }
 [[service]]
+name = "on a taken port"
+ready.port = 8005
+container = { user = "0", command = ["exec httpd -f -p 8005 -h /www"] }
+[[service]]
 name = "beside another"
 ready = { exec = ["/bin/busybox", "false"], timeout = "3s" }
 http = [{ port = 8007 }]
@@ -107,6 +111,10 @@ fn tells_the_ports_of_containers_apart(engine: &str) {
     let hint = "nothing listens on 8007; the service listens on 8006/tcp; the image exposes \
                 80/tcp; let the service listen on 8007, or expect another port";
     assert_eq!(case(&verdict, "service beside another")["hints"], serde_json::json!([hint]));
+    let taken = "container other of the pod listens on 8005, and the containers of a pod share \
+                 their ports; let the service listen on another port";
+    let hints = &case(&verdict, "service on a taken port")["hints"];
+    assert_eq!(*hints, serde_json::json!([taken]), "{verdict:#}");
 }
 
 #[test]

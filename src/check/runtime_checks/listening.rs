@@ -51,7 +51,11 @@ pub(super) fn hints_after_end(
     ports.sort_unstable();
     ports.dedup();
     let taken = ports.iter().filter_map(|port| in_pod.get(port).map(|name| (port, name)));
-    taken.map(|((number, kind), name)| of_pod(Some(name), &format!("{number}/{kind}"))).collect()
+    let hint = |((number, kind), name): (&(u16, &str), &String)| match *kind {
+        "udp" => of_pod(Some(name), &format!("{number}/udp")),
+        _ => of_pod(Some(name), &number.to_string()),
+    };
+    taken.map(hint).collect()
 }
 
 /// Says which container of the pod listens on `port`.
@@ -258,8 +262,8 @@ mod tests {
         let in_pod = PortsInPod::from([((6379, "tcp"), "auth".to_owned())]);
         let exposed = ["6379/tcp".to_owned()];
         let of = |expected: &[Port], output| hints_after_end(expected, &exposed, &in_pod, output);
-        let hint = "container auth of the pod listens on 6379/tcp, and the containers of a pod \
-                    share their ports; let the service listen on another port";
+        let hint = "container auth of the pod listens on 6379, and the containers of a pod share \
+                    their ports; let the service listen on another port";
         assert_eq!(of(&[], "bind: Address already in use"), [hint]);
         assert_eq!(of(&[6379.into()], "no words"), [hint]);
         assert_eq!(of(&[6379.into()], "bind: Address already in use"), [hint]);

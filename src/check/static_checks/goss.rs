@@ -16,6 +16,10 @@ use crate::value;
 /// The reason why a test case is skipped.
 pub(super) const SKIPPED: &str = "the goss file skips it";
 
+/// The hint about a file that may be as expected in a container.
+const OF_IMAGE: &str = "tests of files look at the image alone, unlike with dgoss; check a file \
+                        that a container creates or changes with file of a [[service]]";
+
 /// The lines of an account file, split into fields.
 type Lines = Vec<Vec<String>>;
 
@@ -55,6 +59,15 @@ impl Accounts {
 
     fn groups(&self) -> Result<&Lines, String> {
         self.groups.as_ref().map_err(Clone::clone)
+    }
+}
+
+/// Returns hints about a failed test: dgoss looks at files in a container.
+pub(super) fn hints(expected: &GossExpectations, checks: &Checks) -> Vec<String> {
+    let is_of_file = matches!(expected.subject, GossSubject::File(_));
+    match is_of_file && !checks.mismatches().is_empty() {
+        true => vec![OF_IMAGE.to_owned()],
+        false => Vec::new(),
     }
 }
 

@@ -87,7 +87,8 @@ impl ImageUnderTest {
             cases.push(match expected.skip {
                 true => TestCase::skipped(&image, &expected.name, goss::SKIPPED),
                 false => {
-                    let checks = goss::check(self, &accounts, &packages, expected)?;
+                    let mut checks = goss::check(self, &accounts, &packages, expected)?;
+                    checks.hint(goss::hints(expected, &checks));
                     TestCase::finished(&image, &expected.name, checks)
                 }
             });
