@@ -79,7 +79,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
         // has no address; then it is not ready either.
         let names: Vec<&str> = spec.aliases.iter().map(String::as_str).chain([name]).collect();
         let announced = companions.announce(self.image.daemon(), &names, &container).await;
-        let ready = service::wait_ready(image, &service, container, start_time, &companions).await;
+        let ready = service::wait_ready(image, &service, container, start_time, companions).await;
         let (findings, container) = match ready {
             Ok((checks, Ok(container))) => (Ok((checks, Output::default())), Some(container)),
             Ok((checks, Err(output))) => (Ok((checks, output)), None),
