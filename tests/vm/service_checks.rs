@@ -77,6 +77,14 @@ name = "never has the body"
 ready = { http = { port = 80, path = "/kept", body = "never" }, timeout = 4 }
 container = { user = "0", shell = "exec nc -ll -p 80 -e /bin/sh /www/answer" }
 [[service]]
+name = "resets its answers"
+ready = { http = { port = 80, path = "/reset", body = "ok" }, timeout = 4 }
+container = { user = "0", shell = "exec nc -ll -p 80 -e /bin/sh /www/answer" }
+[[service]]
+name = "closes its answers"
+ready = { http = { port = 80, path = "/close", body = "ok" }, timeout = 60 }
+container = { user = "0", shell = "exec nc -ll -p 80 -e /bin/sh /www/answer" }
+[[service]]
 name = "answers"
 ready = { port = 80 }
 container = { user = "0", shell = "exec nc -ll -p 80 -e /bin/sh /www/answer" }
@@ -148,6 +156,8 @@ echo 'KeyError: X' >&2; exit 1"""
 
 /// A server for one request, which it reads from standard input.
 pub const ANSWER: &str = r#"read -r method path version
+# A connection that is closed with unread bytes is reset.
+case $path in /reset) printf 'HTTP/1.1 200 OK\r\n\r\nok'; exit ;; esac
 name= length=0 login=
 while read -r line && [ ${#line} -gt 1 ]; do
   case $line in
@@ -158,6 +168,7 @@ while read -r line && [ ${#line} -gt 1 ]; do
 done
 case $path in
 /kept) printf 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'; sleep 100 ;;
+/close) printf 'HTTP/1.1 200 OK\r\n\r\nok' ;;
 /chunked) printf 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
   printf '3;x=y\r\nchu\r\n3\r\nnks\r\n0\r\n\r\n'
   sleep 100 ;;
@@ -225,6 +236,7 @@ fn services(engine: &str) {
         "service logs at its end",
         "service ready after a command that hung",
         "service ready at the third answer",
+        "service closes its answers",
     ] {
         assert_eq!(case(&verdict, name)["outcome"], "passed", "{:#}", case(&verdict, name));
     }
@@ -239,6 +251,10 @@ fn services(engine: &str) {
         let name = format!("service never has the {name}");
         assert_eq!(mismatches(&verdict, &name), [format!("service: {found}")]);
     }
+    let reset = "service: body of GET /reset at port 80: expected \"ok\", \
+                 found error reading a body from connection: \
+                 the connection was reset before its end; until then \"ok\"";
+    assert_eq!(mismatches(&verdict, "service resets its answers"), [reset]);
     let other = end("service ends with another code");
     assert!(other.starts_with("service: its command ended with exit code 6 after N s"), "{other}");
     let requests = mismatches(&verdict, "service dies of a request");

@@ -11,7 +11,6 @@ use std::time::Duration;
 use hyper::Request;
 use hyper::http::header;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use url::{Position, Url};
 
 use self::answer::Answer;
@@ -21,6 +20,7 @@ use super::probe::{self, Probe};
 use crate::conditions::HttpExpectations;
 use crate::engine::{Clock, Container};
 use crate::text;
+use crate::vm::instance::Frames;
 
 pub(crate) use compare::check_answer;
 
@@ -51,10 +51,10 @@ trait Connect {
 struct Guest<'a>(&'a Daemon, &'a Container);
 
 impl Connect for Guest<'_> {
-    type Stream = TcpStream;
+    type Stream = Frames;
 
-    async fn connect(&self, port: u16) -> Result<Probe<TcpStream>, HarnessError> {
-        probe::connect(self.0, self.1, port).await
+    async fn connect(&self, port: u16) -> Result<Probe<Frames>, HarnessError> {
+        probe::connect_framed(self.0, self.1, port).await
     }
 }
 

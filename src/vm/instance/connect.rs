@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::frames::Frames;
 use super::qmp::Qmp;
 use super::relay::{Listener, NAME, Reached, Relay, failed};
 use super::vm::{ANSWER_TIMEOUT, Vm};
@@ -40,6 +41,20 @@ impl Connector {
         limit: Duration,
     ) -> Result<Reached, VmError> {
         self.relay.connect(address, port, limit, &self.clock).await
+    }
+
+    /// Like [`connect`](Self::connect), for a TCP port. A read fails if the service resets the
+    /// connection.
+    ///
+    /// # Errors
+    /// If the VM has ended.
+    pub(crate) async fn connect_framed(
+        &self,
+        address: &str,
+        port: u16,
+        limit: Duration,
+    ) -> Result<Reached<Frames>, VmError> {
+        self.relay.connect_framed(address, port, limit, &self.clock).await
     }
 }
 

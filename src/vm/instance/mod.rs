@@ -10,6 +10,7 @@ mod connect;
 mod disk;
 mod environments;
 mod exit;
+mod frames;
 mod host_access;
 mod initrd;
 mod parts;
@@ -31,6 +32,7 @@ pub(crate) use agent::STDIN_MAX;
 pub use agent::{Agent, CommandOutput};
 pub(crate) use connect::Connector;
 pub(crate) use environments::Recording;
+pub(crate) use frames::Frames;
 pub(crate) use relay::{Listener, Reached};
 pub(crate) use session::{
     SessionEvent, SessionInput, SessionOutput, SessionRequest, SessionStatus, WindowSize,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::frames::Frames;
 use crate::conditions::Port;
 use crate::engine::Clock;
 use crate::vm::VmError;
@@ -43,10 +44,10 @@ impl std::fmt::Debug for Relay {
 
 /// The result of an attempt to connect.
 #[derive(Debug)]
-pub(crate) enum Reached {
+pub(crate) enum Reached<S = TcpStream> {
     /// The address accepts connections. Of a UDP port, the stream carries datagrams: each as its
     /// length in two bytes, the higher one first, and its content.
-    Connected(TcpStream),
+    Connected(S),
     /// The address does not accept connections, for this reason.
     Refused(String),
 }
@@ -68,8 +69,34 @@ impl Relay {
         limit: Duration,
         clock: &Clock,
     ) -> Result<Reached, VmError> {
+        self.request(&format!("{address} {number} {protocol}"), limit, clock).await
+    }
+
+    /// Connects to the TCP port `number` at `address` within `limit`, and gets the answers in
+    /// frames.
+    pub(super) async fn connect_framed(
+        &self,
+        address: &str,
+        number: u16,
+        limit: Duration,
+        clock: &Clock,
+    ) -> Result<Reached<Frames>, VmError> {
+        let reached = self.request(&format!("{address} {number} frames"), limit, clock).await?;
+        Ok(match reached {
+            Reached::Connected(stream) => Reached::Connected(Frames::new(stream)),
+            Reached::Refused(reason) => Reached::Refused(reason),
+        })
+    }
+
+    /// Connects to `destination`: address, port and protocol.
+    async fn request(
+        &self,
+        destination: &str,
+        limit: Duration,
+        clock: &Clock,
+    ) -> Result<Reached, VmError> {
         let seconds = limit.as_secs().max(1);
-        let line = format!("{} {address} {number} {protocol} {seconds}\n", self.0.token);
+        let line = format!("{} {destination} {seconds}\n", self.0.token);
         let connect = async {
             let mut stream = TcpStream::connect(("127.0.0.1", self.0.port)).await?;
             stream.write_all(line.as_bytes()).await?;
