@@ -35,18 +35,20 @@ pub struct Container<'d> {
     image: String,
     container: engine::Container,
     line_ends: LineEnds,
+    /// The folders of the guest that only this container has.
+    folders: Vec<String>,
 }
 
 impl<'d> Container<'d> {
-    /// A container of `image` that was started with `options`.
+    /// A container of `image` that was started with `options`, and has `folders` of the guest.
     pub(super) fn new(
         daemon: &'d Daemon,
         image: String,
         container: engine::Container,
-        options: &RunOptions,
+        (options, folders): (&RunOptions, Vec<String>),
     ) -> Self {
         let line_ends = LineEnds::new(daemon.engine(), options.settings.tty);
-        Self { daemon, image, container, line_ends }
+        Self { daemon, image, container, line_ends, folders }
     }
 
     /// Returns the engine that the container runs on.
@@ -254,11 +256,14 @@ impl<'d> Container<'d> {
         }
     }
 
-    /// Removes the container and its volumes. A running container is killed.
+    /// Removes the container, its volumes, and the copies of files of this host that were mounted
+    /// read-only. A running container is killed.
     ///
     /// # Errors
     /// If the request fails.
     pub async fn remove(self) -> Result<(), HarnessError> {
-        Ok(self.container.remove().await?)
+        self.container.remove().await?;
+        self.daemon.remove_folders_of_container(&self.folders).await;
+        Ok(())
     }
 }

@@ -86,8 +86,9 @@ impl Daemon {
     }
 
     /// Connects to a named VM, which was started by `seatrial vm up`. It continues when this is
-    /// dropped. If `name` is `None`, this is the VM that the environment variable `SEATRIAL_VM`
-    /// names, or else the only one.
+    /// dropped, with all that is left in it: see [`remove_leftovers`](Self::remove_leftovers). If
+    /// `name` is `None`, this is the VM that the environment variable `SEATRIAL_VM` names, or else
+    /// the only one.
     ///
     /// # Errors
     /// If there is no such VM, or its engine does not answer.
@@ -130,9 +131,11 @@ impl Daemon {
         self.leftovers.add_folder(folder);
     }
 
-    /// Waits until containers are removed, and removes the images that were made from containers
-    /// and the folders of the guest that were made for containers by way of this handle.
-    pub(crate) async fn remove_leftovers(&self) {
+    /// Removes what this handle has made in the VM for containers: images made from them, writable
+    /// copies of files of this host, logs over CRI. For a named VM, which continues, once all
+    /// containers that this handle has started are removed. Whatever cannot be removed stays until
+    /// the VM ends.
+    pub async fn remove_leftovers(&self) {
         // The next containers get new ones.
         self.writable_copies.lock().await.clear();
         self.name_files.lock().await.clear();
@@ -149,6 +152,18 @@ impl Daemon {
         if let Engine::Cri(cri) = self.engine() {
             folders.push(cri.log_folder().to_owned());
         }
+        self.remove_from_guest(&folders).await;
+    }
+
+    /// Removes the folders of the guest that only a container had which is removed now.
+    pub(super) async fn remove_folders_of_container(&self, folders: &[String]) {
+        if !folders.is_empty() {
+            self.remove_from_guest(folders).await;
+            self.leftovers.forget_folders(folders);
+        }
+    }
+
+    async fn remove_from_guest(&self, folders: &[String]) {
         let folders = folders.iter().map(String::as_str);
         let arguments: Vec<&str> = ["-rf", "--"].into_iter().chain(folders).collect();
         // If it fails, they stay until the VM ends.

@@ -27,6 +27,12 @@ impl Leftovers {
         self.folders.lock().unwrap_or_else(PoisonError::into_inner).push(folder.to_owned());
     }
 
+    /// Forgets folders of the guest that have been removed.
+    pub(super) fn forget_folders(&self, removed: &[String]) {
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        folders.retain(|folder| !removed.contains(folder));
+    }
+
     /// Returns the folders, which the caller removes.
     pub(super) fn take_folders(&self) -> Vec<String> {
         take(&self.folders)

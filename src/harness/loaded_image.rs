@@ -13,7 +13,7 @@ use super::error::HarnessError;
 use super::exits;
 use super::node_commit;
 use crate::conditions::ReadyConditions;
-use crate::engine::{EngineError, ImageFacts, RunOptions, RunOutput};
+use crate::engine::{self, EngineError, ImageFacts, RunOptions, RunOutput};
 use crate::image::Env;
 use crate::value;
 
@@ -179,7 +179,19 @@ impl<'d> LoadedImage<'d> {
         options: &RunOptions,
         limit: Duration,
     ) -> Result<(RunOutput, Self), HarnessError> {
-        let options = &self.completed(options).await?;
+        let mut folders = Vec::new();
+        let result = self.run_completed_and_commit(options, limit, &mut folders).await;
+        self.daemon.remove_folders_of_container(&folders).await;
+        result
+    }
+
+    async fn run_completed_and_commit(
+        &self,
+        options: &RunOptions,
+        limit: Duration,
+        folders: &mut Vec<String>,
+    ) -> Result<(RunOutput, Self), HarnessError> {
+        let options = &self.completed(options, folders).await?;
         let action = format!("run {}", self.reference);
         // The run has a time limit of its own.
         let total_limit = limit + CONTAINER_TIMEOUT + 2 * node_commit::TIMEOUT;
@@ -219,16 +231,21 @@ impl<'d> LoadedImage<'d> {
     }
 
     /// Returns `options` with the settings that the image should have, if its config has others,
-    /// and with mounts for settings that the engine does not have.
-    async fn completed(&self, options: &RunOptions) -> Result<RunOptions, HarnessError> {
+    /// and with mounts for settings that the engine does not have. Adds the folders of the guest
+    /// that only this container has to `folders`.
+    async fn completed(
+        &self,
+        options: &RunOptions,
+        folders: &mut Vec<String>,
+    ) -> Result<RunOptions, HarnessError> {
         let options = match (&self.made_from, self.daemon.engine().docker()) {
             (Some(image), Some(docker)) => {
                 docker.with_config_of(image, &self.reference, options).await?
             }
             _ => options.clone(),
         };
-        let options = self.daemon.with_mounts(options).await?;
-        self.daemon.with_node_files(options).await
+        let options = self.daemon.with_mounts(options, folders).await?;
+        self.daemon.with_node_files(options, folders).await
     }
 
     /// Starts a container of the image.
@@ -236,13 +253,31 @@ impl<'d> LoadedImage<'d> {
     /// # Errors
     /// If it cannot be created or started.
     pub async fn start(&self, options: &RunOptions) -> Result<Container<'d>, HarnessError> {
-        let options = self.completed(options).await?;
-        let options = &self.daemon.without_networking(options).await?;
+        let mut folders = Vec::new();
+        match self.start_completed(options, &mut folders).await {
+            Ok((container, options)) => {
+                let options = (&options, folders);
+                Ok(Container::new(self.daemon, self.reference.clone(), container, options))
+            }
+            Err(error) => {
+                self.daemon.remove_folders_of_container(&folders).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_completed(
+        &self,
+        options: &RunOptions,
+        folders: &mut Vec<String>,
+    ) -> Result<(engine::Container, RunOptions), HarnessError> {
+        let options = self.completed(options, folders).await?;
+        let options = self.daemon.without_networking(options).await?;
         let engine = self.daemon.engine();
-        let start = Box::pin(async { Ok(engine.start(&self.reference, options).await?) });
+        let start = Box::pin(async { Ok(engine.start(&self.reference, &options).await?) });
         let action = format!("start {}", self.reference);
         let container = self.daemon.watched(&action, CONTAINER_TIMEOUT, start).await?;
-        Ok(Container::new(self.daemon, self.reference.clone(), container, options))
+        Ok((container, options))
     }
 
     /// Starts a container of the image and waits until it is ready. If it does not become ready, it
@@ -275,8 +310,10 @@ impl<'d> LoadedImage<'d> {
         options: &RunOptions,
         limit: Duration,
     ) -> Result<RunOutput, HarnessError> {
-        let (output, _) = self.run_and_remove(options, limit, false).await?;
-        Ok(output)
+        let mut folders = Vec::new();
+        let ran = self.run_and_remove(options, limit, false, &mut folders).await;
+        self.daemon.remove_folders_of_container(&folders).await;
+        ran.map(|(output, _)| output)
     }
 
     /// Like [`run`](Self::run), but does not wait until the container is removed: see
@@ -286,7 +323,7 @@ impl<'d> LoadedImage<'d> {
         options: &RunOptions,
         limit: Duration,
     ) -> Result<(RunOutput, String), HarnessError> {
-        self.run_and_remove(options, limit, true).await
+        self.run_and_remove(options, limit, true, &mut Vec::new()).await
     }
 
     async fn run_and_remove(
@@ -294,8 +331,9 @@ impl<'d> LoadedImage<'d> {
         options: &RunOptions,
         limit: Duration,
         later: bool,
+        folders: &mut Vec<String>,
     ) -> Result<(RunOutput, String), HarnessError> {
-        let options = self.completed(options).await?;
+        let options = self.completed(options, folders).await?;
         let options = &self.daemon.without_networking(options).await?;
         let (engine, clock) = (self.daemon.engine(), self.daemon.vm().clock());
         let run = Box::pin(async {

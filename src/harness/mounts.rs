@@ -11,15 +11,21 @@ use crate::engine::{Mount, RunOptions};
 use crate::vm::instance::STDIN_MAX;
 
 impl Daemon {
-    /// Returns `options` with bind mounts of copies in the place of mounts of this host.
+    /// Returns `options` with bind mounts of copies in the place of mounts of this host. Adds the
+    /// folders of the guest that only this container has to `folders`.
     pub(super) async fn with_mounts(
         &self,
         mut options: RunOptions,
+        folders: &mut Vec<String>,
     ) -> Result<RunOptions, HarnessError> {
         for Mount { source, target, writable } in std::mem::take(&mut options.mounts) {
             let (folder, mode) = match writable {
                 true => (self.writable_copy(&source).await?, ""),
-                false => (self.copy(&source, Owners::Root).await?, ":ro"),
+                false => {
+                    let folder = self.copy(&source, Owners::Root).await?;
+                    folders.push(folder.clone());
+                    (folder, ":ro")
+                }
             };
             options.binds.push(format!("{folder}/mount:{target}{mode}"));
         }

@@ -49,15 +49,17 @@ impl Daemon {
     }
 
     /// Returns `options` with mounts of the node in the place of settings that an engine without
-    /// Docker's API does not have.
+    /// Docker's API does not have. Adds the folder of the guest that it makes to `folders`.
     pub(super) async fn with_node_files(
         &self,
         mut options: RunOptions,
+        folders: &mut Vec<String>,
     ) -> Result<RunOptions, HarnessError> {
         if !matches!(self.engine(), Engine::Cri(_)) || !options.settings.needs_node() {
             return Ok(options);
         }
         let folder = self.new_folder();
+        folders.push(folder.clone());
         let Settings { tmpfs, hosts, files, .. } = &mut options.settings;
         let (tmpfs, hosts, files) =
             (std::mem::take(tmpfs), std::mem::take(hosts), std::mem::take(files));
@@ -73,15 +75,15 @@ impl Daemon {
             copies.push(FileToCopy { path, content: content.into_bytes(), mode: 0o644 });
             options.binds.push(format!("{folder}/hosts:/etc/hosts"));
         }
-        let folders: Vec<String> = (0..tmpfs.len()).map(|n| format!("tmpfs/{n}")).collect();
-        for (name, path) in folders.iter().zip(tmpfs) {
+        let mounts: Vec<String> = (0..tmpfs.len()).map(|n| format!("tmpfs/{n}")).collect();
+        for (name, path) in mounts.iter().zip(tmpfs) {
             options.binds.push(format!("{folder}/{name}:{path}"));
         }
         let failed = |error: std::io::Error| {
             EngineError::Unexpected(format!("failed to write files of a pod: {error}"))
         };
         let archive = FileToCopy::archive(&copies).map_err(failed)?;
-        self.unpack(&folder, &archive, Owners::Root, &folders).await?;
+        self.unpack(&folder, &archive, Owners::Root, &mounts).await?;
         Ok(options)
     }
 

@@ -5,9 +5,12 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use seatrial::engine::{Mount, RunOptions, Settings};
+use seatrial::harness::Daemon;
+
 use crate::each_engine::on_each_engine;
 use crate::sample_image::SampleImage;
-use crate::workbench::{GUEST, NamedVm, run, seatrial, show, stdout};
+use crate::workbench::{GUEST, NamedVm, RUN_TIMEOUT, run, seatrial, show, stdout};
 
 /// Runs `vm exec` with `input`, and returns the exit code and both streams.
 fn exec(vm: &str, command: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
@@ -107,6 +110,51 @@ fn leaves_no_folder(engine: &str) {
     std::fs::write(sample.path("data/state"), "kept\n").unwrap();
     stdout(&sample.seatrial(&["check", "app.tar", "--expect", "e.toml", "--vm", up.0]));
     assert_eq!(folders_of_containers(up.0), "");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(containers_of_the_library_leave_no_folder(up.0, &sample));
+}
+
+async fn containers_of_the_library_leave_no_folder(vm: &str, sample: &SampleImage) {
+    let daemon = Daemon::attach(Some(vm)).await.unwrap();
+    let image = daemon.load_archive(&sample.path("app.tar"), "sample/app:1.0").await.unwrap();
+    let mount = Mount::new(sample.path("data"), "/etc/app");
+    let options = |script: &str| RunOptions {
+        command: Some(vec![script.to_owned()]),
+        mounts: vec![mount.clone()],
+        settings: Settings { tmpfs: vec!["/cache".to_owned()], ..Settings::default() },
+        ..RunOptions::service()
+    };
+    let files = || {
+        let all = folders_of_containers(vm);
+        all.lines().filter(|line| !line.starts_with("/var/log")).count()
+    };
+    let output = image.run(&options("cat /etc/app/state"), RUN_TIMEOUT).await.unwrap();
+    assert_eq!((output.stdout.as_str(), files()), ("kept\n", 0));
+    let (output, _) =
+        image.run_and_commit(&options("cat /etc/app/state"), RUN_TIMEOUT).await.unwrap();
+    assert_eq!((output.stdout.as_str(), files()), ("kept\n", 0));
+    let refused = RunOptions { entrypoint: Some(vec!["/absent".to_owned()]), ..options("") };
+    assert!(image.start(&refused).await.is_err());
+    assert_eq!(files(), 0);
+    let container = image.start(&options("exec sleep 999")).await.unwrap();
+    assert_ne!(files(), 0);
+    let command = ["/bin/cat", "/etc/app/state"];
+    assert_eq!(container.exec(&command, RUN_TIMEOUT).await.unwrap().stdout, "kept\n");
+    container.remove().await.unwrap();
+    assert_eq!(files(), 0);
+
+    // The next container sees the changes of this one.
+    let mount = Mount { writable: true, ..mount.clone() };
+    let writable = |script| RunOptions {
+        mounts: vec![mount.clone()],
+        user: Some("0".to_owned()),
+        ..options(script)
+    };
+    image.run(&writable("echo new >/etc/app/state"), RUN_TIMEOUT).await.unwrap();
+    let output = image.run(&writable("cat /etc/app/state"), RUN_TIMEOUT).await.unwrap();
+    assert_eq!(output.stdout, "new\n");
+    daemon.remove_leftovers().await;
+    assert_eq!(folders_of_containers(vm), "");
 }
 
 #[test]
