@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::each_engine::on_each_engine;
+use crate::each_engine::{is_cri, on_each_engine};
 use crate::sample_image::SampleImage;
 use crate::verdicts::{case, mismatches};
 
@@ -26,6 +26,13 @@ container.shell = "true"
 [[run]]
 name = "passes again"
 container.shell = "true"
+[[run]]
+name = "does not take itself for the store"
+container.user = "0"
+container.env = { STORE = "{store.address}" }
+container.shell = """
+httpd -p 8001 -h /www; echo $STORE
+for host in 127.0.0.1 store $STORE; do busybox wget -qO- http://$host:8001/index.html; done; true"""
 [[run]]
 name = "needs the store"
 container.shell = "echo x | busybox nc store 8001"
@@ -54,6 +61,11 @@ fn names_containers_that_have_ended(engine: &str) {
     let [note] = noted.concat()[..] else { panic!("{noted:?}") };
     assert!(note.starts_with(first_line) && !note.contains('\n'), "{note}");
     assert_eq!(hints(&verdict, "run passes again"), [""; 0]);
+    // Containers of a pod have one address.
+    if !is_cri(engine) {
+        let case = case(&verdict, "run does not take itself for the store");
+        assert_eq!(case["output"], "255.255.255.255\n<h1>ahoy</h1>\n", "{case:#}");
+    }
     for name in ["run needs the store", "service needs it as well"] {
         let hints = hints(&verdict, name);
         let [hint] = hints[..] else { panic!("{name}: {hints:?}") };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::check::expectations::{CompanionSpec, companion};
 use crate::engine::{Container, Engine, Exit, RunOptions, State};
@@ -10,6 +11,9 @@ use crate::text;
 
 /// The address of each container in a pod, seen from the others.
 pub(super) const LOCALHOST: &str = "127.0.0.1";
+/// Stands for the address of a container that has ended, which the next one may get: Linux refuses
+/// connections to it at once.
+const UNREACHABLE: &str = "255.255.255.255";
 
 /// The images of further containers that are not the image under test, by the path of their archive
 /// or recipe: the image in the engine, or the reason why it is not there.
@@ -41,9 +45,25 @@ pub(super) struct Companion {
     pub(super) address: String,
     /// The file of the guest that is its `/etc/hosts`, if names can be added to it.
     pub(super) hosts: Option<String>,
+    /// Whether it is known to have ended.
+    pub(super) has_ended: AtomicBool,
 }
 
 impl Companion {
+    /// The address at which containers that start now reach it.
+    fn address(&self) -> &str {
+        // In a pod, they all have the same one.
+        match self.has_ended.load(Ordering::Relaxed) && self.address != LOCALHOST {
+            true => UNREACHABLE,
+            false => &self.address,
+        }
+    }
+
+    /// Notes that it has ended: containers that start later no longer reach it.
+    pub(super) fn note_end(&self) {
+        self.has_ended.store(true, Ordering::Relaxed);
+    }
+
     /// Describes how the container ended, in one line.
     pub(super) fn describe_end(&self, state: &State) -> String {
         let exit = state.exit.as_ref().map_or("no exit code".to_owned(), Exit::to_string);
@@ -82,14 +102,15 @@ impl Companions {
             let hosts = &mut options.settings.hosts;
             hosts.entry(name.clone()).or_insert_with(|| LOCALHOST.to_owned());
         }
-        for Companion { name, aliases, address, .. } in &self.running {
+        for companion in &self.running {
+            let (Companion { name, aliases, .. }, address) = (companion, companion.address());
             let placeholder = companion::placeholder(name);
             for entry in &mut options.env {
                 *entry = entry.replace(&placeholder, address);
             }
             for name in aliases.iter().chain([name]).filter(|_| options.network) {
                 let hosts = &mut options.settings.hosts;
-                hosts.entry(name.clone()).or_insert_with(|| address.clone());
+                hosts.entry(name.clone()).or_insert_with(|| address.to_owned());
             }
         }
         options

@@ -67,6 +67,7 @@ impl RuntimeChecks<'_, '_> {
                     _ => continue,
                 },
             };
+            companion.note_end();
             if failed {
                 ends.push(companion.describe_end_and_output(&state).await);
             } else if is_new {

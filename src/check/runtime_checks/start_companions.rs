@@ -90,7 +90,9 @@ impl<'d> RuntimeChecks<'_, 'd> {
         match announced {
             Ok((address, hosts)) => {
                 let (name, aliases) = (name.to_owned(), spec.aliases.clone());
-                companions.add(Companion { name, aliases, container, address, hosts });
+                let has_ended = Default::default();
+                let container = Companion { name, aliases, container, address, hosts, has_ended };
+                companions.add(container);
                 Ok(())
             }
             Err(error) => {
