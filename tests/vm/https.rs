@@ -85,6 +85,9 @@ fn verifies_certificates(engine: &str) {
     std::fs::write(sample.path("app.toml"), recipe).unwrap();
     std::fs::write(sample.path("goss.yaml"), GOSS).unwrap();
     stdout(&sample.seatrial(&["build", "app.toml", "-o", "app.tar"]));
+    let draft = stdout(&sample.seatrial(&["expect", "app.tar", "--engine", engine]));
+    let http = "http = [{ port = 443, tls = { verify = false }, path = \"/\", status = 200 }]";
+    assert!(draft.contains(http), "{draft}");
     let (_, verdict) = sample.check(EXPECTATIONS, &["--expect", "goss.yaml", "--engine", engine]);
     let failed = mismatches(&verdict, "service encrypted");
     let requests = [
