@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::image::exposed_ports::ExposedPorts;
 use crate::text;
 
 /// A port of a container: a number for TCP, or text with a protocol, such as `"53/udp"`.
@@ -42,6 +43,13 @@ impl Port {
     pub const fn udp(number: u16) -> Self {
         Self { number, protocol: Protocol::Udp }
     }
+
+    /// The port of an entry of `ExposedPorts`; `None` for a range, or another protocol.
+    pub(crate) fn of_exposed(entry: &str) -> Option<Self> {
+        let (number, protocol) = ExposedPorts::parse(entry)?.of_image().single()?;
+        let protocol = Protocol::named(protocol)?;
+        Some(Self { number, protocol })
+    }
 }
 
 impl From<u16> for Port {
@@ -63,11 +71,7 @@ impl TryFrom<Written> for Port {
             Written::Text(text) => text,
         };
         let parsed = text.split_once('/').and_then(|(number, protocol)| {
-            let protocol = match protocol {
-                "tcp" => Protocol::Tcp,
-                "udp" => Protocol::Udp,
-                _ => return None,
-            };
+            let protocol = Protocol::named(protocol)?;
             let number = number.parse().ok().filter(|number| *number > 0)?;
             Some(Self { number, protocol })
         });
@@ -86,6 +90,13 @@ impl fmt::Display for Port {
             Protocol::Tcp => write!(f, "{}", self.number),
             Protocol::Udp => write!(f, "{}/udp", self.number),
         }
+    }
+}
+
+impl Protocol {
+    /// The protocol with this name in lower case, if it is one of these.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Tcp, Self::Udp].into_iter().find(|protocol| protocol.to_string() == name)
     }
 }
 

@@ -145,11 +145,9 @@ impl Starting<'_> {
     }
 
     /// Returns the reason why nothing outside of the container reaches `port`, if that is so.
-    async fn unmet_port(
-        &self,
-        Port { number, protocol }: Port,
-    ) -> Result<Option<String>, HarnessError> {
-        match protocol {
+    async fn unmet_port(&self, port: Port) -> Result<Option<String>, HarnessError> {
+        let number = port.number;
+        match port.protocol {
             Protocol::Tcp => {
                 let probe = probe::connect(self.daemon, self.container, number).await?;
                 Ok(match probe {
@@ -163,7 +161,7 @@ impl Starting<'_> {
             Protocol::Udp => {
                 let inside = sockets::look(self.daemon, self.container).await?;
                 let unmet = || format!("nothing listens on {number}/udp for others");
-                Ok((!inside.is_reachable(protocol, number)).then(unmet))
+                Ok((!inside.is_reachable(port)).then(unmet))
             }
         }
     }

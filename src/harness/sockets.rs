@@ -1,17 +1,18 @@
 //! The sockets and processes of a container, as the kernel of the guest sees them: the image needs
 //! no program for it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::daemon::Daemon;
 use super::error::HarnessError;
-use crate::conditions::Protocol;
+use crate::conditions::Port;
 use crate::engine::{Container, EngineError};
+use crate::vm::instance::Socket;
 
 /// Prints the listening sockets in the network namespace with an address and the programs of the
-/// container with an ID, one in each line. A socket that only processes of other containers have
-/// open begins with `other`: the containers of a pod share the namespace.
+/// container with an ID, one in each line: a socket as its table and the line of the kernel there.
+/// A socket that only processes of other containers have open begins with `other`: the containers
+/// of a pod share the namespace.
 const SCRIPT: &str = r#"
 my ($address, $id) = @ARGV;
 my (%inside, %read, @sockets, %own, %other);
@@ -34,8 +35,8 @@ for my $process (map { m{(\d+)} } glob "/proc/[0-9]*") {
         <$sockets>;
         while (<$sockets>) {
             my @fields = split;
-            my $listens = $protocol =~ /^tcp/ ? $fields[3] eq "0A" : $fields[3] eq "07";
-            push @sockets, [$fields[9], "$protocol $fields[1]"] if $listens;
+            # A busy service has thousands of other ones.
+            push @sockets, [$fields[9], "$protocol $_"] if $fields[3] =~ /^0[7A]$/;
         }
     }
     open my $name, "<", "/proc/$process/comm" or next;
@@ -43,20 +44,11 @@ for my $process (map { m{(\d+)} } glob "/proc/[0-9]*") {
 }
 for my $socket (@sockets) {
     my ($inode, $line) = @$socket;
-    print $other{$inode} && !$own{$inode} ? "other " : "", "$line\n";
+    print $other{$inode} && !$own{$inode} ? "other " : "", $line;
 }
 "#;
 /// The time limit of the script.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A listening socket: protocol, address, port.
-pub(crate) type Socket = (String, IpAddr, u16);
-
-/// Returns the name of a socket's protocol without its version of IP: the kernel calls those of
-/// IPv6 tcp6 and udp6.
-pub(crate) fn transport(protocol: &str) -> &'static str {
-    if protocol.starts_with("udp") { "udp" } else { "tcp" }
-}
 
 /// The sockets and processes of a container.
 #[derive(Debug, Default, PartialEq)]
@@ -70,20 +62,9 @@ pub(crate) struct Inside {
 }
 
 impl Inside {
-    /// The addresses of the sockets that listen on this port.
-    pub(crate) fn listening(&self, protocol: Protocol, port: u16) -> impl Iterator<Item = IpAddr> {
-        // The kernel calls those of IPv6 tcp6 and udp6.
-        let protocol = protocol.to_string();
-        let found = self
-            .sockets
-            .iter()
-            .filter(move |(name, _, number)| name.starts_with(&protocol) && *number == port);
-        found.map(|(_, address, _)| *address)
-    }
-
     /// Whether the port is reached from outside of the container.
-    pub(crate) fn is_reachable(&self, protocol: Protocol, port: u16) -> bool {
-        self.listening(protocol, port).any(|address| !address.is_loopback())
+    pub(crate) fn is_reachable(&self, port: Port) -> bool {
+        self.sockets.iter().any(|socket| socket.port == port && !socket.is_loopback())
     }
 }
 
@@ -100,28 +81,15 @@ pub(crate) async fn look(daemon: &Daemon, container: &Container) -> Result<Insid
 
 fn parse(output: &str) -> Inside {
     let mut inside = Inside::default();
+    let socket = |(table, line): (&str, &str)| Socket::parse(table, line);
     for (kind, rest) in output.lines().filter_map(|line| line.split_once(' ')) {
         match kind {
             "process" => inside.processes.push(rest.to_owned()),
             "other" => inside.of_others.extend(rest.split_once(' ').and_then(socket)),
-            _ => inside.sockets.extend(socket((kind, rest))),
+            table => inside.sockets.extend(socket((table, rest))),
         }
     }
     inside
-}
-
-/// Parses a socket. `text` is `ADDRESS:PORT` as `/proc/net/tcp` has it: hexadecimal, the address as
-/// 32-bit words in the byte order of the CPU, which is little-endian in all guests.
-fn socket((protocol, text): (&str, &str)) -> Option<Socket> {
-    let (address, port) = text.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let bytes = hex::decode(address).ok()?;
-    let swapped: Vec<u8> = bytes.chunks(4).flat_map(|word| word.iter().rev().copied()).collect();
-    let address = match <[u8; 4]>::try_from(&swapped[..]) {
-        Ok(bytes) => IpAddr::V4(Ipv4Addr::from(bytes)),
-        Err(_) => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(&swapped[..]).ok()?)),
-    };
-    Some((protocol.to_owned(), address, port))
 }
 
 #[cfg(test)]
@@ -129,20 +97,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sockets_are_read_as_the_kernel_writes_them() {
-        // Lines of /proc/net/tcp and /proc/net/tcp6 on x86-64: proc_pid_net(5).
+    fn the_first_word_says_what_a_line_is_about() {
         let inside = parse(
-            "tcp 0100007F:1F41\ntcp6 00000000000000000000000000000000:0050\n\
-             tcp6 00000000000000000000000001000000:0016\nprocess nginx\nprocess a b\nudp x\n\
-             other tcp 00000000:1538\n",
+            "process nginx\nprocess a b\nudp x\n\
+             tcp    0: 0100007F:1F41 00000000:0000 0A 00000000:00000000 00:00000000\n\
+             other tcp    1: 00000000:1538 00000000:0000 0A 00000000:00000000 00:0000\n",
         );
-        let socket = |protocol: &str, address: &str, port| {
-            (protocol.to_owned(), address.parse::<IpAddr>().unwrap(), port)
+        let socket = |address: &str, port: u16| Socket {
+            address: address.parse().unwrap(),
+            port: port.into(),
         };
-        let sockets =
-            [socket("tcp", "127.0.0.1", 8001), socket("tcp6", "::", 80), socket("tcp6", "::1", 22)];
-        assert_eq!(inside.sockets, sockets);
-        assert_eq!(inside.of_others, [socket("tcp", "0.0.0.0", 5432)]);
+        assert_eq!(inside.sockets, [socket("127.0.0.1", 8001)]);
+        assert_eq!(inside.of_others, [socket("0.0.0.0", 5432)]);
         assert_eq!(inside.processes, ["nginx", "a b"]);
     }
 }

@@ -43,6 +43,11 @@ impl ExposedPorts {
         Self { protocol: self.protocol.or(Some("tcp")), ..self }
     }
 
+    /// The number and the protocol, unless the entry has several ports or no protocol.
+    pub(crate) fn single(self) -> Option<(u16, &'static str)> {
+        Some((self.first, self.protocol?)).filter(|_| self.first == self.last)
+    }
+
     /// Whether both have a port in common. An entry without a protocol has all protocols.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         let same = match (self.protocol, other.protocol) {

@@ -1,6 +1,6 @@
 //! Expectations of a goss file that the project's own format does not have.
 
-use crate::conditions::Matcher;
+use crate::conditions::{Matcher, Port};
 
 /// A file, user, group or package, with matchers for its properties.
 #[derive(Clone, Debug)]
@@ -74,8 +74,8 @@ pub(in crate::check) struct SocketExpectations {
 /// A port or a process.
 #[derive(Clone, Debug)]
 pub(in crate::check) enum SocketSubject {
-    /// A protocol (`tcp`, `tcp6`, `udp`, `udp6`) and a port.
-    Port(String, u16),
+    /// A port, on addresses of IPv6 (`tcp6`, `udp6`) or of IPv4 (`tcp`, `udp`).
+    Port { port: Port, ipv6: bool },
     /// The name of a program, as the kernel has it.
     Process(String),
 }

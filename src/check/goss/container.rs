@@ -9,8 +9,8 @@ use super::document::{Command, Http, Port, Process};
 use super::matchers::{Number, matcher, number, stream};
 use super::retry_delay::retry_delay;
 use crate::check::expectations::{
-    ExecExpectations, HttpExpectations, Retries, SocketExpectations, SocketSubject, Statuses,
-    Timeout, TlsSettings,
+    self, ExecExpectations, HttpExpectations, Protocol, Retries, SocketExpectations, SocketSubject,
+    Statuses, Timeout, TlsSettings,
 };
 use crate::text;
 
@@ -42,15 +42,16 @@ pub(super) fn command(id: &str, command: Command) -> Result<ExecExpectations, St
 
 pub(super) fn port(id: &str, port: Port) -> Result<SocketExpectations, String> {
     let id = port.port.unwrap_or_else(|| id.to_owned());
-    let (protocol, number) = id.split_once(':').unwrap_or(("tcp", &id));
-    let is_known = matches!(protocol, "tcp" | "tcp6" | "udp" | "udp6");
-    let number = number.parse().ok().filter(|_| is_known).ok_or_else(|| {
+    let (table, number) = id.split_once(':').unwrap_or(("tcp", &id));
+    let (protocol, ipv6) = table.strip_suffix('6').map_or((table, false), |it| (it, true));
+    let (protocol, number) = (Protocol::named(protocol), number.parse::<u16>().ok());
+    let (protocol, number) = protocol.zip(number).ok_or_else(|| {
         format!("invalid port {}; expected a number, or such as tcp6:80", text::quote(&id))
     })?;
-    let name = format!("port {protocol}:{number}");
+    let name = format!("port {table}:{number}");
     let addresses = port.ip.map(|ip| matcher(&format!("{name}: ip"), &ip, false)).transpose()?;
     Ok(SocketExpectations {
-        subject: SocketSubject::Port(protocol.to_owned(), number),
+        subject: SocketSubject::Port { port: expectations::Port { number, protocol }, ipv6 },
         expected: matcher(&format!("{name}: listening"), &port.listening, false)?,
         addresses,
         name,
@@ -104,7 +105,9 @@ pub(super) fn request(id: &str, http: Http) -> Result<HttpExpectations, String> 
         return Err(of_url("only requests to the container itself are supported: localhost"));
     }
     if http.proxy.is_some_and(|proxy| !proxy.is_empty()) {
-        return Err(of_url("proxy is not supported: requests go to the container itself"));
+        return Err(of_url(
+            "proxy is not supported: requests go straight to the container itself; remove it",
+        ));
     }
     let status = match number(&of_url("status"), &http.status)? {
         Number::Equal(status) => Statuses::One(status),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::check::expectations::{CompanionSpec, companion};
+use crate::check::expectations::{CompanionSpec, Port, companion};
 use crate::engine::{Container, Engine, Exit, RunOptions, State};
 use crate::harness::{Daemon, HarnessError, LoadedImage, sockets};
 use crate::text;
@@ -27,7 +27,7 @@ pub(in crate::check) struct CompanionImage<'d> {
 }
 
 /// The names of containers by the ports on which they listen.
-pub(super) type PortsInPod = BTreeMap<(u16, &'static str), String>;
+pub(super) type PortsInPod = BTreeMap<Port, String>;
 
 /// Running containers.
 #[derive(Default)]
@@ -157,8 +157,8 @@ impl Companions {
                 continue;
             }
             let inside = sockets::look(daemon, container).await.unwrap_or_default();
-            for (protocol, _, number) in inside.sockets {
-                ports.entry((number, sockets::transport(&protocol))).or_insert(name.clone());
+            for socket in inside.sockets {
+                ports.entry(socket.port).or_insert(name.clone());
             }
         }
         ports

@@ -1,13 +1,14 @@
 //! Hints about the ports of a service that failed: where it listens, which ports the image exposes,
 //! and the next step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::companions::PortsInPod;
-use crate::check::expectations::{Port, Protocol};
-use crate::harness::sockets::{Inside, Socket, transport};
+use crate::check::expectations::Port;
+use crate::harness::sockets::Inside;
 use crate::text;
+use crate::vm::instance::Socket;
 
 /// The address of Docker's DNS server within a container, which does not belong to the image.
 const DOCKER_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11));
@@ -44,22 +45,14 @@ pub(super) fn hints_after_end(
     output: &str,
 ) -> Vec<String> {
     let is_in_use = IN_USE.iter().any(|words| output.contains(words));
-    let exposed = exposed.iter().filter_map(|name| parse(name)).filter(|_| is_in_use);
-    let mut ports: Vec<_> =
-        expected.iter().map(|port| (port.number, kind(port.protocol))).collect();
-    ports.extend(exposed);
-    ports.sort_unstable();
-    ports.dedup();
+    let exposed = exposed.iter().filter_map(|name| Port::of_exposed(name)).filter(|_| is_in_use);
+    let ports: BTreeSet<Port> = expected.iter().copied().chain(exposed).collect();
     let taken = ports.iter().filter_map(|port| in_pod.get(port).map(|name| (port, name)));
-    let hint = |((number, kind), name): (&(u16, &str), &String)| match *kind {
-        "udp" => of_pod(Some(name), &format!("{number}/udp")),
-        _ => of_pod(Some(name), &number.to_string()),
-    };
-    taken.map(hint).collect()
+    taken.map(|(port, name)| of_pod(Some(name), *port)).collect()
 }
 
 /// Says which container of the pod listens on `port`.
-fn of_pod(name: Option<&String>, port: &str) -> String {
+fn of_pod(name: Option<&String>, port: Port) -> String {
     let container = name.map_or("another container".to_owned(), |name| format!("container {name}"));
     format!(
         "{container} of the pod listens on {port}, and the containers of a pod share their ports; \
@@ -67,9 +60,8 @@ fn of_pod(name: Option<&String>, port: &str) -> String {
     )
 }
 
-/// Ports on which something listens, by number and protocol, and the address if only the container
-/// itself reaches it.
-type Listening = BTreeMap<(u16, &'static str), Option<IpAddr>>;
+/// Ports on which something listens, and the address if only the container itself reaches it.
+type Listening = BTreeMap<Port, Option<IpAddr>>;
 
 /// The words of programs that cannot listen on a port because another one does.
 const IN_USE: [&str; 3] = ["already in use", "EADDRINUSE", "Address in use"];
@@ -88,12 +80,9 @@ struct Ports<'a> {
 
 fn listening(sockets: &[Socket]) -> Listening {
     let mut ports = BTreeMap::new();
-    for (protocol, address, number) in sockets {
-        let protocol = transport(protocol);
-        if *address != DOCKER_DNS {
-            let only = ports.entry((*number, protocol)).or_insert(Some(*address));
-            *only = only.filter(|_| address.is_loopback());
-        }
+    for socket in sockets.iter().filter(|socket| socket.address != DOCKER_DNS) {
+        let only = ports.entry(socket.port).or_insert(Some(socket.address));
+        *only = only.filter(|_| socket.is_loopback());
     }
     ports
 }
@@ -101,27 +90,26 @@ fn listening(sockets: &[Socket]) -> Listening {
 impl Ports<'_> {
     /// Explains why nothing outside of the container reaches the port, if that is so.
     fn hint_of(&self, port: Port) -> Option<String> {
-        let Port { number, protocol } = port;
-        let kind = kind(protocol);
-        if let Some(only) = self.listening.get(&(number, kind)) {
+        if let Some(only) = self.listening.get(&port) {
             return only.map(|address| {
                 format!(
-                    "port {number} listens on {address} only, which nothing outside of the \
-                     container reaches; {LOOPBACK}"
+                    "port {} listens on {address} only, which nothing outside of the \
+                     container reaches; {LOOPBACK}",
+                    port.number
                 )
             });
         }
-        if self.of_others.contains_key(&(number, kind)) {
-            return Some(of_pod(self.in_pod.get(&(number, kind)), &port.to_string()));
+        if self.of_others.contains_key(&port) {
+            return Some(of_pod(self.in_pod.get(&port), port));
         }
-        let others = self.listening.iter().filter(|((_, other), _)| *other == kind);
+        let others = self.listening.iter().filter(|(other, _)| other.protocol == port.protocol);
         let others = text::list(others.map(|(port, only)| shown(port, only)));
         let exposed = self.exposed();
         Some(match others.is_empty() {
             true => format!(
                 "nothing listens on {port}, nor on any other {} port{exposed}; the output of the \
                  service may show why; if it needs more time, raise the timeout",
-                kind.to_uppercase()
+                port.protocol.to_string().to_uppercase()
             ),
             false => format!(
                 "nothing listens on {port}; the service listens on {others}{exposed}; let the \
@@ -133,11 +121,9 @@ impl Ports<'_> {
     /// Says where the service listens and which ports the image exposes, unless it listens on the
     /// `expected` and the exposed ports alone.
     fn hint_of_all(&self, expected: &[Port]) -> Option<String> {
-        let exposed: Vec<_> = self.exposed.iter().filter_map(|name| parse(name)).collect();
-        let is_expected_or_exposed = |port: &(u16, &'static str)| {
-            exposed.contains(port)
-                || expected.iter().any(|it| (it.number, kind(it.protocol)) == *port)
-        };
+        let exposed: Vec<_> =
+            self.exposed.iter().filter_map(|name| Port::of_exposed(name)).collect();
+        let is_known = |port: &Port| exposed.contains(port) || expected.contains(port);
         let listening = text::list(self.listening.iter().map(|(port, only)| shown(port, only)));
         if listening.is_empty() {
             return (!self.exposed.is_empty()).then(|| {
@@ -148,14 +134,15 @@ impl Ports<'_> {
         let known = format!("the service listens on {listening}{}", self.exposed());
         match self.next_step() {
             Some(step) => Some(format!("{known}; {step}")),
-            None => (!self.listening.keys().all(is_expected_or_exposed)).then_some(known),
+            None => (!self.listening.keys().all(is_known)).then_some(known),
         }
     }
 
     /// The next step if nothing outside of the container reaches an exposed port.
     fn next_step(&self) -> Option<&'static str> {
-        let exposed: Vec<_> = self.exposed.iter().filter_map(|name| parse(name)).collect();
-        let found = |port: &(u16, &'static str)| self.listening.get(port);
+        let exposed: Vec<_> =
+            self.exposed.iter().filter_map(|name| Port::of_exposed(name)).collect();
+        let found = |port: &Port| self.listening.get(port);
         if exposed.iter().any(|port| matches!(found(port), Some(Some(_)))) {
             return Some(LOOPBACK);
         }
@@ -171,34 +158,23 @@ impl Ports<'_> {
     }
 }
 
-fn kind(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-    }
-}
-
-fn shown((number, kind): &(u16, &str), only: &Option<IpAddr>) -> String {
+fn shown(port: &Port, only: &Option<IpAddr>) -> String {
+    let Port { number, protocol } = port;
     match only {
-        Some(address) => format!("{number}/{kind} (on {address} only)"),
-        None => format!("{number}/{kind}"),
+        Some(address) => format!("{number}/{protocol} (on {address} only)"),
+        None => format!("{number}/{protocol}"),
     }
-}
-
-/// Reads the name of an exposed port, unless it is a range or has another protocol.
-fn parse(name: &str) -> Option<(u16, &'static str)> {
-    let (number, protocol) = name.split_once('/').unwrap_or((name, "tcp"));
-    let kind = ["tcp", "udp"].into_iter().find(|kind| protocol.eq_ignore_ascii_case(kind))?;
-    Some((number.parse().ok()?, kind))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::expectations::Protocol;
 
     fn inside(sockets: &[(&str, &str, u16)]) -> Inside {
-        let socket = |(protocol, address, port): &(&str, &str, u16)| {
-            ((*protocol).to_owned(), address.parse().unwrap(), *port)
+        let socket = |(protocol, address, number): &(&str, &str, u16)| Socket {
+            address: address.parse().unwrap(),
+            port: Port { number: *number, protocol: Protocol::named(protocol).unwrap() },
         };
         Inside { sockets: sockets.iter().map(socket).collect(), ..Inside::default() }
     }
@@ -214,7 +190,7 @@ mod tests {
     fn a_port_that_nothing_reaches_is_explained() {
         let hint = |sockets: &[_]| of(&[HTTP], sockets, &["8001/tcp"]).join("\n");
         assert_eq!(hint(&[("tcp", "0.0.0.0", 8001)]), "");
-        assert_eq!(hint(&[("tcp", "127.0.0.1", 8001), ("tcp6", "::", 8001)]), "");
+        assert_eq!(hint(&[("tcp", "127.0.0.1", 8001), ("tcp", "::", 8001)]), "");
         assert_eq!(
             hint(&[]),
             "nothing listens on 8001, nor on any other TCP port; the image exposes 8001/tcp; the \
@@ -230,23 +206,24 @@ mod tests {
             "port 8001 listens on 127.0.0.1 only, which nothing outside of the container reaches; \
              let the service listen on 0.0.0.0"
         );
+        assert!(hint(&[("tcp", "::ffff:127.0.0.1", 8001)]).contains("on ::ffff:127.0.0.1 only"));
         let datagrams = Port { number: 8001, protocol: Protocol::Udp };
         let hint = "nothing listens on 8001/udp; the service listens on 53/udp; let the service \
                     listen on 8001/udp, or expect another port";
-        let sockets = [("tcp", "::", 8001), ("udp6", "::", 53)];
+        let sockets = [("tcp", "::", 8001), ("udp", "::", 53)];
         assert_eq!(of(&[datagrams], &sockets, &[]), [hint]);
-        assert_eq!(of(&[datagrams], &[("udp6", "::", 8001)], &[]), [""; 0]);
+        assert_eq!(of(&[datagrams], &[("udp", "::", 8001)], &[]), [""; 0]);
     }
 
     #[test]
     fn ports_of_other_containers_in_the_pod_are_not_those_of_the_service() {
         let service = inside(&[("tcp", "0.0.0.0", 8000)]);
         let pod = |sockets| Inside { of_others: inside(sockets).sockets, ..inside(&[]) };
-        let beside = Inside { of_others: pod(&[("tcp6", "::", 5432)]).of_others, ..service };
+        let beside = Inside { of_others: pod(&[("tcp", "::", 5432)]).of_others, ..service };
         let hint = "nothing listens on 8001; the service listens on 8000/tcp; let the service \
                     listen on 8001, or expect another port";
         let hints = |expected: &[Port], inside: &Inside| {
-            hints(expected, inside, &[], &PortsInPod::from([((5432, "tcp"), "db".to_owned())]))
+            hints(expected, inside, &[], &PortsInPod::from([(5432.into(), "db".to_owned())]))
         };
         assert_eq!(hints(&[HTTP], &beside), [hint]);
         let hint = "another container of the pod listens on 8001, and the containers of a pod \
@@ -259,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_service_that_ended_because_its_port_is_in_use_has_a_hint_which_container_has_it() {
-        let in_pod = PortsInPod::from([((6379, "tcp"), "auth".to_owned())]);
+        let in_pod = PortsInPod::from([(6379.into(), "auth".to_owned())]);
         let exposed = ["6379/tcp".to_owned()];
         let of = |expected: &[Port], output| hints_after_end(expected, &exposed, &in_pod, output);
         let hint = "container auth of the pod listens on 6379, and the containers of a pod share \
@@ -286,7 +263,7 @@ mod tests {
                  let the service listen on 0.0.0.0",
             ),
             (
-                &[("tcp6", "::", 80), ("tcp6", "::", 81)],
+                &[("tcp", "::", 80), ("tcp", "::", 81)],
                 "80/tcp",
                 "the service listens on 80/tcp, 81/tcp; the image exposes 80/tcp",
             ),
@@ -300,7 +277,7 @@ mod tests {
         }
         assert_eq!(of(&[], &[("udp", "127.0.0.11", 40_000)], &[]), [""; 0]);
         // Nothing is wrong with the ports.
-        assert_eq!(of(&[], &[("tcp6", "::", 80)], &["80/tcp"]), [""; 0]);
+        assert_eq!(of(&[], &[("tcp", "::", 80)], &["80/tcp"]), [""; 0]);
     }
 
     #[test]

@@ -47,14 +47,7 @@ impl ImageUnderTest {
 
 fn exposed_ports(exposed: &Option<Set>) -> BTreeSet<Port> {
     let names = exposed.iter().flat_map(|set| set.keys());
-    let ports = names.filter_map(|name| {
-        let (number, protocol) = name.split_once('/').unwrap_or((name, "tcp"));
-        let protocol = [Protocol::Tcp, Protocol::Udp]
-            .into_iter()
-            .find(|known| protocol.eq_ignore_ascii_case(&known.to_string()))?;
-        Some(Port { number: number.parse().ok()?, protocol })
-    });
-    ports.collect()
+    names.filter_map(|name| Port::of_exposed(name)).collect()
 }
 
 async fn observe(image: &LoadedImage<'_>, exposed: &BTreeSet<Port>) -> Result<Kind, HarnessError> {
@@ -135,11 +128,8 @@ async fn open_ports(
     exposed: &BTreeSet<Port>,
 ) -> Result<BTreeSet<Port>, HarnessError> {
     let inside = sockets::look(daemon, container).await?;
-    let reachable = inside.sockets.into_iter().filter(|(_, address, _)| !address.is_loopback());
-    let ports = reachable.map(|(protocol, _, number)| {
-        let is_tcp = protocol.starts_with("tcp");
-        Port { number, protocol: if is_tcp { Protocol::Tcp } else { Protocol::Udp } }
-    });
+    let reachable = inside.sockets.into_iter().filter(|socket| !socket.is_loopback());
+    let ports = reachable.map(|socket| socket.port);
     let is_of_client =
         |port: &Port| port.protocol == Protocol::Udp && CLIENT_PORTS.contains(&port.number);
     Ok(ports.filter(|port| exposed.contains(port) || !is_of_client(port)).collect())

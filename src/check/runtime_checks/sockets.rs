@@ -1,6 +1,5 @@
 //! Compares the sockets and processes of a container with those of a goss file.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -11,6 +10,7 @@ use crate::engine::Container;
 use crate::harness::sockets::{self, Inside};
 use crate::harness::{Daemon, HarnessError};
 use crate::value;
+use crate::vm::instance::Socket;
 
 /// The time in which expected ports must listen and expected processes must run.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -74,7 +74,7 @@ pub(super) async fn check(
         let present = expected.is_present(&inside);
         let found = Found::Bool(present);
         let key = match &expected.subject {
-            SocketSubject::Port(..) => "listening",
+            SocketSubject::Port { .. } => "listening",
             SocketSubject::Process(_) => "running",
         };
         let [wanted, shown] = [expected.expected.to_string(), present.to_string()];
@@ -92,17 +92,16 @@ pub(super) async fn check(
 impl SocketExpectations {
     fn is_present(&self, inside: &Inside) -> bool {
         match &self.subject {
-            SocketSubject::Port(..) => !self.addresses_of(inside).is_empty(),
+            SocketSubject::Port { .. } => !self.addresses_of(inside).is_empty(),
             SocketSubject::Process(name) => inside.processes.contains(name),
         }
     }
 
     /// The addresses at which the port listens.
     fn addresses_of(&self, inside: &Inside) -> Vec<String> {
-        let SocketSubject::Port(protocol, port) = &self.subject else { return Vec::new() };
-        let is_it =
-            |(found, _, number): &&(String, IpAddr, u16)| found == protocol && number == port;
-        inside.sockets.iter().filter(is_it).map(|(_, address, _)| address.to_string()).collect()
+        let SocketSubject::Port { port, ipv6 } = &self.subject else { return Vec::new() };
+        let is_it = |it: &&Socket| it.port == *port && it.address.is_ipv6() == *ipv6;
+        inside.sockets.iter().filter(is_it).map(|socket| socket.address.to_string()).collect()
     }
 
     fn is_met(&self, inside: &Inside) -> bool {
@@ -120,7 +119,7 @@ mod tests {
     fn port(number: u16, listening: bool) -> SocketExpectations {
         SocketExpectations {
             name: format!("port tcp:{number}"),
-            subject: SocketSubject::Port("tcp".to_owned(), number),
+            subject: SocketSubject::Port { port: number.into(), ipv6: false },
             expected: Matcher::parse(&json!(listening), false).unwrap(),
             addresses: None,
         }

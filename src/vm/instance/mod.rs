@@ -21,6 +21,7 @@ mod relay;
 mod saving;
 mod session;
 pub(in crate::vm) mod snapshot;
+mod socket;
 mod sparse_copy;
 mod tls;
 pub(crate) mod units;
@@ -38,4 +39,5 @@ pub(crate) use session::{
     SessionEvent, SessionInput, SessionOutput, SessionRequest, SessionStatus, WindowSize,
 };
 pub use snapshot::Snapshot;
+pub(crate) use socket::Socket;
 pub use vm::Vm;

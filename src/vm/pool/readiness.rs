@@ -9,7 +9,7 @@ use crate::engine::{Cri, Docker, Engine, Timeline};
 use crate::errors::chain;
 use crate::vm::VmError;
 use crate::vm::guest::family::Api;
-use crate::vm::instance::Vm;
+use crate::vm::instance::{Socket, Vm};
 
 /// How long a step of the boot may take, and the engine's start after it.
 const BOOT_STEP_TIMEOUT: Duration = Duration::from_secs(60);
@@ -176,11 +176,8 @@ fn node_ready<'a>(vm: &'a Vm, cri: &'a Cri, limit: Duration) -> Condition<'a> {
 
 /// Whether a table of sockets (proc(5), `/proc/net/tcp6`) has one that listens on `port`.
 fn listens(table: &str, port: u16) -> bool {
-    let ending = format!(":{port:04X}");
-    table.lines().any(|line| {
-        let mut fields = line.split_whitespace().skip(1);
-        fields.next().is_some_and(|local| local.ends_with(&ending)) && fields.nth(1) == Some("0A")
-    })
+    let sockets = table.lines().filter_map(|line| Socket::parse("tcp6", line));
+    sockets.map(|socket| socket.port).any(|found| found == port.into())
 }
 
 /// Returns an error that contains the state of the guest: units, journal, console.
