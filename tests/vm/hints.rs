@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::each_engine::on_each_engine;
+use crate::each_engine::{is_cri, on_each_engine};
 use crate::sample_image::SampleImage;
 use crate::verdicts::{case, mismatches};
 
@@ -113,8 +113,11 @@ fn tells_the_ports_of_containers_apart(engine: &str) {
     assert_eq!(case(&verdict, "service beside another")["hints"], serde_json::json!([hint]));
     let taken = "container other of the pod listens on 8005, and the containers of a pod share \
                  their ports; let the service listen on another port";
-    let hints = &case(&verdict, "service on a taken port")["hints"];
-    assert_eq!(*hints, serde_json::json!([taken]), "{verdict:#}");
+    let second = case(&verdict, "service on a taken port");
+    match is_cri(engine) {
+        true => assert_eq!(second["hints"], serde_json::json!([taken]), "{verdict:#}"),
+        false => assert_eq!(second["outcome"], "passed", "{verdict:#}"),
+    }
 }
 
 #[test]
