@@ -210,7 +210,7 @@ const STATIC: &[(&str, &str, &str)] = &[
     (
         "[env]\nhas={ VERSION={ matches=['^1', '3$'] }, PATH='/bin' }",
         "[env]\nhas={ VERSION={ matches=['^1', '2$'] } }",
-        r#"environment of the config: VERSION: expected matches /^1/, matches /2$/, found "1.2.3""#,
+        r#"environment of the config: VERSION: expected matches /2$/, found "1.2.3""#,
     ),
     (
         "[image]\nlabels={ team={ matches='^d' } }",
