@@ -160,7 +160,9 @@ impl Text {
         let is_once = times.is_none_or(|times| times.get() == 1);
         let mut matches_all = matches.iter().filter(|_| is_once).chain(not_matches);
         if let Some(pattern) = matches_all.find(|pattern| pattern.matches_everything()) {
-            return Err(E::custom(format!("every text matches {pattern}; write more of it")));
+            return Err(E::custom(format!(
+                "every text matches {pattern}; write a stricter pattern, or \"^\" for any value"
+            )));
         }
         let is_empty = |text: &String| text.is_empty();
         let problem = if *rules == Rules::default() {

@@ -10,10 +10,12 @@ use super::{Clock, Container, Docker, EngineError, RunOptions, RunOutput};
 
 /// The time limit for making an image.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(300);
+/// The `PATH` that engines give to containers whose image and options do not set it.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Variables that Podman adds to containers whose image and options do not set them. With a value:
 /// those that it adds when it creates a container, and therefore commits.
 const ADDED_BY_PODMAN: [(&str, Option<&str>); 5] = [
-    ("PATH", Some("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")),
+    ("PATH", Some(DEFAULT_PATH)),
     ("TERM", Some("xterm")),
     ("container", Some("podman")),
     ("HOME", None),
@@ -92,8 +94,11 @@ impl Docker {
         let mut words = options.entrypoint.clone().or(config.entrypoint).unwrap_or_default();
         words.extend(options.command.clone().or(image_command).unwrap_or_default());
         let mut words = words.into_iter();
-        let without = if self.is_podman().await? { without_on_podman } else { without_on_docker };
-        let mut env = restored_env(config.env, of_container.env, without);
+        let (is_podman, tty) = (self.is_podman().await?, options.settings.tty);
+        let mut env = restored_env(config.env, of_container.env, |entry| match is_podman {
+            true => without_on_podman(entry),
+            false => Some(without_on_docker(entry, tty)),
+        });
         env.extend(options.env.iter().cloned());
         let (user, folder) = (options.user.clone(), options.working_dir.clone());
         let user = user.or_else(|| restored(config.user, of_container.user, "0"));
@@ -126,7 +131,7 @@ fn restored(
 fn restored_env(
     wanted: Option<Vec<String>>,
     found: Option<Vec<String>>,
-    without: fn(&str) -> Option<String>,
+    without: impl Fn(&str) -> Option<String>,
 ) -> Vec<String> {
     let (wanted, found) = (wanted.unwrap_or_default(), found.unwrap_or_default());
     let is_wanted = |entry: &str| wanted.iter().any(|other| name_of(other) == name_of(entry));
@@ -139,9 +144,14 @@ fn name_of(entry: &str) -> &str {
     entry.split_once('=').map_or(entry, |(name, _)| name)
 }
 
-/// A name without a value removes the variable.
-fn without_on_docker(entry: &str) -> Option<String> {
-    Some(name_of(entry).to_owned())
+/// A name without a value removes the variable, even one that Docker would add: those get its
+/// values.
+fn without_on_docker(entry: &str, tty: bool) -> String {
+    match name_of(entry) {
+        "PATH" => format!("PATH={DEFAULT_PATH}"),
+        "TERM" if tty => "TERM=xterm".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 /// Podman cannot remove a variable. An empty one must not replace one that it would add.
@@ -171,13 +181,22 @@ mod tests {
     #[test]
     fn variables_of_a_container_are_those_of_the_image_again() {
         let list = |entries: &[&str]| Some(entries.iter().map(ToString::to_string).collect());
-        let restored = |without| {
+        let restored = |without: fn(&str) -> Option<String>| {
             let found = list(&["PATH=/setup", "A=b", "SECRET=x=y", "EMPTY="]);
             restored_env(list(&["PATH=/bin", "A=b", "GONE=1"]), found, without)
         };
-        assert_eq!(restored(without_on_docker), ["PATH=/bin", "GONE=1", "SECRET", "EMPTY"]);
+        let on_docker = restored(|entry| Some(without_on_docker(entry, true)));
+        assert_eq!(on_docker, ["PATH=/bin", "GONE=1", "SECRET", "EMPTY"]);
         assert_eq!(restored(without_on_podman), ["PATH=/bin", "GONE=1", "SECRET=", "EMPTY="]);
-        assert!(restored_env(None, None, without_on_docker).is_empty());
+        assert!(restored_env(None, None, without_on_podman).is_empty());
+    }
+
+    #[test]
+    fn variables_that_docker_adds_are_not_removed() {
+        let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        assert_eq!(without_on_docker("PATH=/setup", false), path);
+        assert_eq!(without_on_docker("TERM=dumb", true), "TERM=xterm");
+        assert_eq!(without_on_docker("TERM=dumb", false), "TERM");
     }
 
     #[test]

@@ -144,7 +144,7 @@ fn a_value_that_does_not_fit_is_an_error_that_names_the_key_and_shows_what_to_wr
         ),
         (
             format!("{run}stdout={{ matches='.*' }}\n"),
-            "e.toml:3: every text matches /.*/; write more of it\n",
+            "e.toml:3: every text matches /.*/; write a stricter pattern, or \"^\" for any value\n",
         ),
         (
             format!("{run}stdout={{ matches='(' }}\n"),

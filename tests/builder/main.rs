@@ -60,6 +60,7 @@ mod recipe_outputs; // outputs beside the files that recipes read
 mod recipes; // keys of recipes and errors for mistakes
 mod recorded_owners; // steps of users without a range of IDs
 mod recursive_paths; // recursive changes of single paths
+mod refused_outputs; // outputs that would replace inputs or each other
 mod removed_paths; // paths that are removed and made again
 #[cfg(feature = "vm")]
 mod report_page; // the page of a check in a browser

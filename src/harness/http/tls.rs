@@ -64,10 +64,12 @@ fn explain_certificate(problem: &CertificateError) -> String {
             let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
             let names = match names.is_empty() {
                 true => "it has no names".to_owned(),
-                false => format!("it is for {}", text::list(names)),
+                false => {
+                    format!("it is for {}; set server_name to a name of these", text::list(names))
+                }
             };
             let name = text::quote(&expected.to_str());
-            format!("the certificate is not valid for {name}; {names} (server_name)")
+            format!("the certificate is not valid for {name}; {names}")
         }
         Problem::UnknownIssuer | Problem::BadSignature => {
             "no authority in ca has signed the certificate".to_owned()
@@ -195,7 +197,7 @@ mod tests {
         assert!(reasons.iter().any(|reason| error.contains(reason)), "{error}");
         let error = handshake(port, &settings(true, Some(&ca), Some("other"))).await.unwrap_err();
         let expected = "the TLS handshake failed: the certificate is not valid for \"other\"; \
-                        it is for localhost (server_name)";
+                        it is for localhost; set server_name to a name of these";
         assert_eq!(error, expected);
     }
 
