@@ -112,13 +112,10 @@
 //! [`conditions`]: conditions/index.html
 //! [`registry`]: registry/index.html
 
-#[cfg(any(feature = "registry", feature = "vm"))]
-mod any_certificate;
 pub mod archive;
 pub mod build;
-mod cache_dir;
-mod cache_file;
-mod capability_names;
+#[cfg(any(feature = "registry", feature = "vm"))]
+mod certificates;
 #[cfg(feature = "vm")]
 pub mod check;
 pub mod cli;
@@ -130,31 +127,22 @@ mod copy;
 mod document;
 #[cfg(feature = "vm")]
 pub mod engine;
-mod errors;
-mod foreign;
+mod files;
 #[cfg(feature = "vm")]
 pub mod harness;
 pub mod image;
-mod inherited;
 pub mod layering;
 pub mod lint;
+mod linux;
 #[cfg(feature = "vm")]
 pub mod load;
-#[cfg(any(feature = "registry", feature = "vm"))]
-mod own_certificate;
 #[cfg(feature = "registry")]
 pub mod registry;
 #[cfg(feature = "vm")]
 pub mod replay;
 pub mod report;
 pub mod sbom;
-mod signals;
 pub mod steps;
-mod string_or_list;
-mod suggest;
 mod text;
-mod user_name;
-#[cfg(feature = "vm")]
-mod value;
 #[cfg(feature = "vm")]
 pub mod vm;

@@ -12,7 +12,7 @@ use std::thread;
 use crossbeam_channel::bounded;
 
 use super::blob::FileSlice;
-use crate::cache_file::{self, NewFile};
+use crate::files::cache_file::{self, NewFile};
 use crate::image::digest::Hasher;
 use crate::image::{DiffId, Digest};
 

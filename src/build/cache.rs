@@ -11,10 +11,10 @@ use crate::archive::Compression;
 use crate::archive::blob_cache::BlobCache;
 use crate::archive::layer::Fingerprint;
 use crate::archive::pipeline::{CachedLayer, LayerCache};
-use crate::cache_dir;
-use crate::cache_file::{self, NewFile};
-use crate::errors;
+use crate::files::cache_dir;
+use crate::files::cache_file::{self, NewFile};
 use crate::image::{DiffId, Digest};
+use crate::text::errors;
 
 /// How a build uses the layer cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

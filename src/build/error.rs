@@ -7,13 +7,13 @@ use crate::archive::ArchiveError;
 use crate::archive::blob_cache::DamagedBlob;
 use crate::archive::entry::display_path;
 use crate::closure::ClosureError;
-use crate::errors::last_cause;
 use crate::image::env::EnvError;
 use crate::layering::{BudgetError, LayeringError};
 #[cfg(feature = "registry")]
 use crate::registry::RegistryError;
 use crate::steps::StepError;
 use crate::text;
+use crate::text::errors::last_cause;
 
 /// A build that failed.
 #[derive(Debug, thiserror::Error)]

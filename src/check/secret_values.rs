@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::check::verdict::Checks;
-use crate::{lint, value};
+use crate::lint;
+use crate::text::value;
 
 /// Stands for a hidden value.
 const HIDDEN: &str = "<hidden>";

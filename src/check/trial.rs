@@ -14,8 +14,8 @@ use super::runtime_checks::{self, RuntimeChecks};
 use super::trial_vm::{self, TrialVm};
 use super::verdict::{Checks, EngineRun, Outcome, TestCase};
 use crate::engine::EngineError;
-use crate::errors::chain;
 use crate::harness::{Daemon, HarnessError, LoadedImage};
+use crate::text::errors::chain;
 use crate::vm::Guest;
 use crate::vm::guest::Api;
 

@@ -20,10 +20,10 @@ use super::watch::{Sources, Watcher};
 use crate::build::Recipe;
 use crate::check::{self, Event, ExpectationsFile, KeptVm, NamedFiles, Options, arch_of};
 use crate::check::{Expectations, Verdict};
-use crate::errors::chain;
 use crate::image::Platform;
 use crate::report::{html, junit, limit_values, markdown, tally, terminal};
 use crate::text;
+use crate::text::errors::chain;
 use crate::vm::{AcceleratorChoice, NamedVm, Options as VmOptions};
 
 /// Tests images against expectations, on real engines

@@ -10,9 +10,9 @@ use super::progress::StatusLine;
 use super::runtime::block_on;
 use crate::archive::ArchiveError;
 use crate::engine::{Address, Docker, EngineError};
-use crate::errors::{chain, last_cause};
 use crate::image::{Platform, Reference};
 use crate::text;
+use crate::text::errors::{chain, last_cause};
 use crate::vm::pool::VARIABLE;
 
 /// The shell command after which the host's own engine is used again.

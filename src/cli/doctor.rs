@@ -9,8 +9,8 @@ use super::runtime::block_on;
 #[cfg(feature = "vm")]
 use super::streams::json;
 use super::streams::stdout;
-use crate::errors::chain;
 use crate::steps::Namespace;
+use crate::text::errors::chain;
 #[cfg(feature = "vm")]
 use crate::vm::doctor;
 

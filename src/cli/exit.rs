@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use super::streams::stderr;
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
-use crate::errors::chain;
 use crate::steps::StepError;
 use crate::text;
+use crate::text::errors::chain;
 
 /// Bad input or usage; nothing was written. The argument parser exits with the same code.
 const BAD_INPUT: u8 = 2;

@@ -11,7 +11,7 @@ use crate::build::{
     ExplainedField, ExplainedPath, ExplainedVariable, Explanation, Origin, explain, explain_path,
 };
 use crate::image::Platform;
-use crate::{suggest, text};
+use crate::text::{self, suggest};
 
 /// Shows where variables, config fields, layers and files of a recipe's image come from
 #[derive(Debug, clap::Args)]

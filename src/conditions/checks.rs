@@ -5,7 +5,7 @@ use std::fmt::Display;
 use serde::Serialize;
 
 use super::text::Text;
-use crate::value;
+use crate::text::value;
 
 /// The most bytes of a value in a check that did not pass: as many as the output of a container, an
 /// answer or the content of a file may have, which may grow when it is quoted.

@@ -9,7 +9,7 @@ use super::found::Found;
 use super::go_regex;
 use super::pairs::can_pair;
 use super::patterns::{LinePattern, all_found};
-use crate::{text, value};
+use crate::text::{self, value};
 
 /// A matcher.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::fmt;
 use regex::Regex;
 
 use super::go_regex;
-use crate::{text, value};
+use crate::text::{self, value};
 
 /// A pattern.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::fmt;
 use super::found::Found;
 use super::matcher::Matcher;
 use super::pattern::Pattern;
-use crate::value;
+use crate::text::value;
 
 /// A rule. A number says how often a text contains something, or is matched by it, at least.
 pub(super) enum Rule<'r> {

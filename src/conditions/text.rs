@@ -12,7 +12,8 @@ use serde::{Deserialize, Deserializer};
 use super::matcher::Matcher;
 use super::pattern::Pattern;
 use super::rule::Rule;
-use crate::{string_or_list, value};
+use crate::document::string_or_list;
+use crate::text::value;
 
 /// Rules for a text, all of which must hold. A plain string is short for `equals`.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]

@@ -1,6 +1,6 @@
 //! Explains why a document is malformed: serde's messages in the words of documents.
 
-use crate::{suggest, text};
+use crate::text::{self, suggest};
 
 /// Keys that had another name in earlier versions: old name, new name.
 const RENAMED: &[(&str, &str)] = &[

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::settings::Settings;
-use crate::signals;
+use crate::linux::signals;
 
 /// The limit of a container's output in bytes.
 pub const OUTPUT_MAX: usize = 16 << 20;

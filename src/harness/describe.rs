@@ -1,7 +1,7 @@
 //! The end of a command or a container, in words.
 
 use crate::engine::{Container, Exit, RunOutput, State};
-use crate::value;
+use crate::text::value;
 
 /// Formats the exit code that was found; with standard error, which usually explains it, if
 /// `with_stderr` is true.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
 use crate::engine::{EngineError, WriteError};
-use crate::errors::chain;
 use crate::text;
+use crate::text::errors::chain;
 use crate::vm::VmError;
 
 /// A failed assertion, or a failure of the VM, the engine or the image.

@@ -15,7 +15,7 @@ use super::node_commit;
 use crate::conditions::ReadyConditions;
 use crate::engine::{self, EngineError, ImageFacts, RunOptions, RunOutput};
 use crate::image::Env;
-use crate::value;
+use crate::text::value;
 
 /// An image in an engine.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use super::probe::{self, Probe};
 use super::sockets;
 use crate::conditions::{Checks, HttpExpectations, Port, Protocol, ReadyConditions, Text, Timeout};
 use crate::engine::{Container, EngineError, ExecOptions, State};
-use crate::value;
+use crate::text::value;
 
 /// The default timeout of `ready`.
 pub(crate) const DEFAULT_READY_TIMEOUT: Timeout = Timeout::from_secs(60);

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::env::EnvError;
-use crate::suggest;
 use crate::text;
+use crate::text::suggest;
 
 /// The JSON type of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

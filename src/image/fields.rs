@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::Env;
 use super::env::EnvError;
 use super::field_type::{FieldError, FieldType, check_type};
-use crate::suggest;
+use crate::text::suggest;
 
 /// How a recipe's value is merged with an inherited value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

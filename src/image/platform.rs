@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{suggest, text};
+use crate::text::{self, suggest};
 
 /// A CPU architecture for Linux containers, named by GOARCH (Go's `internal/goarch`; OCI
 /// image-spec, `config.md`, "architecture").

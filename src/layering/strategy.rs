@@ -8,8 +8,8 @@ use super::named::LayerPlan;
 use super::pipeline::{Pipeline, RunError, UnknownPath};
 use super::{auto, balanced, popularity};
 use crate::closure::StorePath;
-use crate::suggest;
 use crate::text;
+use crate::text::suggest;
 
 /// How files are split into layers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::finding::Finding;
 use crate::image::config::{ContainerConfig, Set};
 use crate::image::exposed_ports::ExposedPorts;
-use crate::{signals, text};
+use crate::linux::signals;
+use crate::text;
 
 pub(super) fn check(config: &ContainerConfig) -> Vec<Finding> {
     let findings = [

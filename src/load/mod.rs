@@ -98,7 +98,7 @@ pub async fn load(engine: &Docker, source: Source, options: Options) -> Result<L
         match send(engine, &image, options, skip, all_layers).await {
             Ok(loaded) => return Ok(loaded),
             Err(error @ (LoadError::Engine(_) | LoadError::Mismatch { .. })) => {
-                whole_because = Some(crate::errors::chain(&error));
+                whole_because = Some(crate::text::errors::chain(&error));
             }
             Err(error) => return Err(error),
         }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use rustls::CertificateError as Problem;
 
 use super::RegistryError;
+use crate::certificates::is_marked_as_authority;
 use crate::image::RemoteReference;
-use crate::own_certificate::is_marked_as_authority;
 use crate::text;
 
 /// Remedies for failed connections to a registry.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::archive::ArchiveError;
 use crate::archive::blob::FetchError;
-use crate::cache_dir::CacheDirError;
+use crate::files::cache_dir::CacheDirError;
 use crate::image::Digest;
 use crate::text;
 

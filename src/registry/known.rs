@@ -7,8 +7,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use crate::cache_dir;
-use crate::cache_file::{self, NewFile};
+use crate::files::cache_dir;
+use crate::files::cache_file::{self, NewFile};
 use crate::image::{Digest, RemoteReference};
 
 /// The folder of records in the cache.

@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError};
 use super::client::Client;
 use super::endpoint::Endpoint;
 use super::{Registries, RegistryError};
-use crate::errors;
 use crate::image::RemoteReference;
+use crate::text::errors;
 
 /// The places that have not failed yet, of which the first is asked.
 pub(super) struct Sources<'r> {

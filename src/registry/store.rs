@@ -10,8 +10,8 @@ use tempfile::NamedTempFile;
 use super::RegistryError;
 use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;
-use crate::cache_dir;
-use crate::cache_file;
+use crate::files::cache_dir;
+use crate::files::cache_file;
 use crate::image::Digest;
 
 /// The size limit of a manifest, index or config in bytes, as in Podman and skopeo.

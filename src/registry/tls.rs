@@ -16,9 +16,8 @@ use webpki::EndEntityCert;
 
 use super::RegistryError;
 use super::mirrors::{is_absent, user_file};
-use crate::any_certificate::AnyCertificate;
+use crate::certificates::{AnyCertificate, OwnCertificate};
 use crate::document;
-use crate::own_certificate::OwnCertificate;
 
 /// The folders that have a folder of certificates for each registry.
 fn folders() -> Vec<PathBuf> {

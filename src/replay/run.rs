@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::client::{self, AGENT_TIMEOUT, parse_seconds};
 use super::{Outcome, ReplayError, Run, Scenario, WaitStrategy};
 use crate::engine::Timeline;
-use crate::errors;
+use crate::text::errors;
 use crate::vm::instance::units;
 use crate::vm::{PausedVm, ResumedVm, VmError};
 

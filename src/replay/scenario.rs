@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{Fault, ReplayError, WaitStrategy};
 use crate::archive::ArchiveError;
 use crate::document::{self, DocumentError};
-use crate::suggest;
+use crate::text::suggest;
 use crate::vm::Family;
 
 /// A scenario file, TOML or JSON.

@@ -74,7 +74,8 @@ impl FromStr for WaitStrategy {
             _ => {
                 let known =
                     ["none", "unit:NAME.TYPE", "socket-exists", "connects", "ping", "ready"];
-                let nearest = crate::suggest::hint(&crate::suggest::nearest(text, known));
+                let nearest =
+                    crate::text::suggest::hint(&crate::text::suggest::nearest(text, known));
                 let known = known.join(", ");
                 return Err(format!(
                     "unknown wait strategy \"{text}\"{nearest}; known strategies: {known}"

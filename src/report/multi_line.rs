@@ -220,7 +220,7 @@ fn show_text(text: &Block, window: Window) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value;
+    use crate::text::value;
 
     fn check(subject: &str, expected: &str, found: impl Into<String>) -> Check {
         let (subject, expected) = (subject.to_owned(), expected.to_owned());

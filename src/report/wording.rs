@@ -163,7 +163,7 @@ mod tests {
     fn output_that_a_mismatch_shows_is_not_repeated() {
         let log = (1..=12).map(|number| format!("a \"{number}\"\tb\n")).collect::<String>();
         let (subject, expected) = ("log".to_owned(), "contains \"ready\"".to_owned());
-        let check = Check { subject, expected, found: crate::value::quote(&log) };
+        let check = Check { subject, expected, found: crate::text::value::quote(&log) };
         let case = TestCase { output: log, stderr: "other\n".to_owned(), ..failed(check) };
         let lines = explanation(&case);
         assert_eq!(

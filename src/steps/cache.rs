@@ -9,7 +9,7 @@ use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;
 use crate::archive::blob_cache::BlobCache;
 use crate::archive::tar::TarReader;
-use crate::cache_dir;
+use crate::files::cache_dir;
 use crate::image::{DiffId, Digest};
 
 /// The folder of the cache with everything that belongs to steps.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::step::{Place, Step, View};
 use crate::archive::ArchiveError;
-use crate::{signals, text};
+use crate::linux::signals;
+use crate::text;
 
 /// Signs of commands that try to use the network: messages of apt, curl, Python, busybox, apk, npm
 /// and Go.

@@ -25,7 +25,7 @@ pub(super) const VMS: &str = "vms";
 /// If other users can change it, or replace it by another folder: they could read and change what
 /// VMs are made of.
 pub(super) fn cache_root() -> Result<PathBuf, VmError> {
-    let root = crate::cache_dir::folder(&[]);
+    let root = crate::files::cache_dir::folder(&[]);
     let root = root.map_err(|error| VmError::file("use", error.path)(error.source))?;
     let real = fs::canonicalize(&root).map_err(VmError::file("find", &root))?;
     for ancestor in real.ancestors().skip(1) {
@@ -37,7 +37,7 @@ pub(super) fn cache_root() -> Result<PathBuf, VmError> {
 /// Returns the folder `name` in the cache, and creates it if it is missing.
 pub(super) fn cache_folder(name: &str) -> Result<PathBuf, VmError> {
     cache_root()?;
-    let path = crate::cache_dir::folder(&[name]);
+    let path = crate::files::cache_dir::folder(&[name]);
     let path = path.map_err(|error| VmError::file("use", error.path)(error.source))?;
     make_private(&path)?;
     Ok(path)

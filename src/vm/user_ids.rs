@@ -1,6 +1,6 @@
 //! The user IDs that own the files of a guest while it is assembled.
 
-use crate::user_name::user_name;
+use crate::linux::user_name::user_name;
 use crate::vm::tools::Tool;
 
 /// Describes why this user has none, and how to get some; `None` for root and users with a range.

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use crate::archive::blob::LayerBlob;
 use crate::archive::verify::VerifiedLayer;
-use crate::cache_dir;
-use crate::cache_file::{self, NewFile};
+use crate::files::cache_dir;
+use crate::files::cache_file::{self, NewFile};
 use crate::image::Digest;
 
 /// The folder in the cache.

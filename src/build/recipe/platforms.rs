@@ -9,8 +9,10 @@ use super::overrides::Overrides;
 use super::{Recipe, now, parse, stream_conf};
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
+use crate::document;
 use crate::image::Platform;
-use crate::{document, suggest, text};
+use crate::text;
+use crate::text::suggest;
 
 /// The key that lists the platforms.
 const PLATFORMS: &str = "platforms";

@@ -14,7 +14,7 @@ use super::from_image::FromImageSetting;
 use super::layering_setting::LayeringSetting;
 use super::run_settings::RunSettings;
 use super::tables::Tables;
-pub(super) use crate::string_or_list::StringOrList;
+pub(super) use crate::document::string_or_list::StringOrList;
 
 /// Every key of a recipe, and dockerTools' names for some.
 #[derive(Debug, serde::Deserialize)]

@@ -10,7 +10,7 @@ use super::container::ContainerSpec;
 use super::container_rules::container;
 use super::service::ServiceExpectations;
 use crate::conditions::ReadyConditions;
-use crate::{suggest, text};
+use crate::text::{self, suggest};
 
 /// A further container, which runs beside all commands and services.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -8,8 +8,8 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use super::container::ContainerSpec;
-use crate::capability_names::{NAMES, without_prefix};
-use crate::{suggest, text};
+use crate::linux::capability_names::{NAMES, without_prefix};
+use crate::text::{self, suggest};
 
 /// Reads a container whose keys do not contradict each other.
 pub(super) fn container<'de, D: Deserializer<'de>>(

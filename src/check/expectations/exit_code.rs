@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-use crate::{signals, suggest, text};
+use crate::linux::signals;
+use crate::text;
+use crate::text::suggest;
 
 /// The JSON schema of what [`exit_code`] reads.
 #[derive(Deserialize, JsonSchema)]

@@ -11,7 +11,7 @@ use super::names::{Names, SomeNames};
 use crate::conditions::{Pattern, Text};
 use crate::image::exposed_ports::ExposedPorts;
 use crate::lint::RULES;
-use crate::{suggest, text};
+use crate::text::{self, suggest};
 
 /// Expectations of the image's config and layers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]

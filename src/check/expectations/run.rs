@@ -9,7 +9,7 @@ use super::container::ContainerSpec;
 use super::container_rules::container;
 use super::exit_code::{CodeOrSignal, exit_code};
 use crate::conditions::{Text, Timeout};
-use crate::value;
+use crate::text::value;
 
 /// A command that is run until it ends.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -9,7 +9,7 @@ use crate::check::expectations::EnvExpectations;
 use crate::check::secret_values;
 use crate::check::static_checks::environment;
 use crate::check::verdict::{Checks, TestCase};
-use crate::{text, value};
+use crate::text::{self, value};
 
 impl RuntimeChecks<'_, '_> {
     /// Runs the test case of the environment, and reports those that were held back for it.

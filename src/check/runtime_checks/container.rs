@@ -3,7 +3,7 @@
 use crate::check::expectations::{ContainerFile, ContainerMount, ContainerSpec, Mode};
 use crate::check::verdict::Checks;
 use crate::engine::{FileToCopy, Mount, RunOptions, Settings};
-use crate::value;
+use crate::text::value;
 
 impl ContainerSpec {
     /// Returns the options for a container, which has a network by default if `network` is true.

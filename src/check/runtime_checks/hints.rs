@@ -6,7 +6,7 @@ use super::listening;
 use crate::check::expectations::{Port, Protocol, ServiceExpectations};
 use crate::engine::{Container, OutOfMemory};
 use crate::harness::{LoadedImage, exits, sockets};
-use crate::value;
+use crate::text::value;
 use crate::vm::Accelerator;
 
 /// Returns hints about the service in `container`, which has just failed.

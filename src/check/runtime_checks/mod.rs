@@ -35,7 +35,7 @@ use super::expectations::{Expectations, ServiceExpectations};
 use super::verdict::{Checks, TestCase};
 use crate::engine::{RunOptions, State};
 use crate::harness::{HarnessError, LoadedImage, is_name_in_snapshots};
-use crate::value;
+use crate::text::value;
 
 /// The checks of a test case, and the output of its container.
 type Findings = Result<(Checks, Output), HarnessError>;

@@ -7,8 +7,8 @@ use super::output::Output;
 use super::rejection::rejection;
 use super::{Findings, RuntimeChecks};
 use crate::check::verdict::TestCase;
-use crate::errors::chain;
 use crate::harness::{HarnessError, exits};
+use crate::text::errors::chain;
 
 impl RuntimeChecks<'_, '_> {
     pub(super) fn skip(&mut self, name: String, reason: &str) {

@@ -6,7 +6,8 @@ use crate::check::expectations::{RunExpectations, Start};
 use crate::check::verdict::Checks;
 use crate::engine::{EngineError, RunOptions, RunOutput};
 use crate::harness::{HarnessError, LineEnds, LoadedImage};
-use crate::{signals, value};
+use crate::linux::signals;
+use crate::text::value;
 
 /// A start that must fail.
 const REFUSED: &str = "the engine refuses to start it";

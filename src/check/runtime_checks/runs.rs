@@ -9,9 +9,9 @@ use super::companions::Companions;
 use super::output::Output;
 use super::{Findings, RuntimeChecks, environment, run, run_name};
 use crate::check::expectations::{Expectations, RunExpectations};
-use crate::errors::chain;
 use crate::harness::LoadedImage;
 use crate::text;
+use crate::text::errors::chain;
 
 /// The family of engines that start two containers faster at the same time.
 const SIDE_BY_SIDE: &str = "docker";

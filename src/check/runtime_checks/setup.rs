@@ -7,7 +7,7 @@ use crate::check::verdict::Checks;
 use crate::engine::run::OUTPUT_MAX;
 use crate::engine::{EngineError, RunOptions};
 use crate::harness::{HarnessError, LoadedImage, describe_still_running};
-use crate::{text, value};
+use crate::text::{self, value};
 
 /// A command, with its time limit.
 pub(super) struct Step {

@@ -9,7 +9,7 @@ use crate::check::verdict::Checks;
 use crate::engine::Container;
 use crate::harness::sockets::{self, Inside};
 use crate::harness::{Daemon, HarnessError};
-use crate::value;
+use crate::text::value;
 use crate::vm::instance::Socket;
 
 /// The time in which expected ports must listen and expected processes must run.

@@ -6,8 +6,8 @@ use super::companions::{Companion, CompanionImage, Companions};
 use super::output::Output;
 use super::{RuntimeChecks, companion_name, service};
 use crate::check::expectations::{CompanionSpec, Expectations, companion};
-use crate::errors::chain;
 use crate::harness::LoadedImage;
+use crate::text::errors::chain;
 
 impl<'d> RuntimeChecks<'_, 'd> {
     /// Starts the containers of `expected`, each when the one before is ready.

@@ -11,7 +11,7 @@ use crate::check::verdict::Checks;
 use crate::image::config::{ContainerConfig, Set};
 use crate::image::exposed_ports::ExposedPorts;
 use crate::lint;
-use crate::value;
+use crate::text::value;
 
 /// Compares the config and the layers of `image` with `expected`. Paths of other images are
 /// relative to `folder`.

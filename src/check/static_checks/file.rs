@@ -10,7 +10,7 @@ use crate::check::CheckError;
 use crate::check::expectations::{FileExpectations, FileType};
 use crate::check::image::ImageUnderTest;
 use crate::check::verdict::Checks;
-use crate::{text, value};
+use crate::text::{self, value};
 
 /// The advice for a large file: a command that the image has, in its format of expectations.
 const IN_RUN: &str = "; a command in [[run]], such as sha256sum, can check it";

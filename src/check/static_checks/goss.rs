@@ -11,7 +11,7 @@ use crate::check::CheckError;
 use crate::check::expectations::{Found, GossExpectations, GossProperty, GossSubject};
 use crate::check::image::ImageUnderTest;
 use crate::check::verdict::Checks;
-use crate::value;
+use crate::text::value;
 
 /// The reason why a test case is skipped.
 pub(super) const SKIPPED: &str = "the goss file skips it";

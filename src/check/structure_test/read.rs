@@ -21,7 +21,7 @@ use crate::check::expectations::{
 use crate::check::goss;
 use crate::conditions::Timeout;
 use crate::document::{self, DocumentError};
-use crate::{suggest, text};
+use crate::text::{self, suggest};
 
 /// The supported version of the schema.
 const SCHEMA_VERSION: &str = "2.0.0";

@@ -11,7 +11,7 @@ use super::vm_args::VmArgs;
 use crate::cli::exit::ExitWith;
 use crate::cli::guests::prepare_guest;
 use crate::cli::streams::{raw_stdout, stderr, stdout};
-use crate::inherited;
+use crate::linux::inherited;
 use crate::vm::NamedVm;
 use crate::vm::pool::PrepareOptions;
 

@@ -6,8 +6,8 @@
 
 use super::api::security_profile::ProfileType;
 use super::api::{self, NamespaceMode};
-use crate::capability_names::without_prefix;
 use crate::engine::Settings;
+use crate::linux::capability_names::without_prefix;
 
 /// The paths that a container cannot read (`pkg/securitycontext/util.go`, `defaultMaskedPaths`).
 const MASKED_PATHS: [&str; 11] = [

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::answer::{Answer, BODY_MAX};
-use crate::errors::chain;
+use crate::text::errors::chain;
 
 /// The number of bytes that are kept of what was received.
 const RECEIVED_MAX: usize = 1024;

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use crate::conditions::{Checks, HttpExpectations, JsonExpectation, Statuses};
-use crate::value;
+use crate::text::value;
 
 /// The number of characters of an unexpected answer's body that are shown.
 const BODY_SHOWN: usize = 200;

@@ -10,11 +10,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::any_certificate::AnyCertificate;
+use crate::certificates::{AnyCertificate, OwnCertificate, is_marked_as_authority};
 use crate::conditions::TlsSettings;
 use crate::conditions::authorities::{self, Authorities};
 use crate::conditions::client_certificate::{self, ClientCertificate};
-use crate::own_certificate::{OwnCertificate, is_marked_as_authority};
 use crate::text;
 
 /// The default name for which a certificate is issued.

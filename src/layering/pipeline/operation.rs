@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 use crate::closure::{Closure, StorePath};
-use crate::suggest;
 use crate::text;
+use crate::text::suggest;
 
 /// A list of operations on a graph.
 #[derive(Clone, Debug, PartialEq, Eq)]

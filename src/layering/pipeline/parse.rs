@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use serde_json::Value;
 
 use super::operation::{Operation, PathSpec, Pipeline};
-use crate::suggest;
 use crate::text;
+use crate::text::suggest;
 
 /// A value that is not a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -9,8 +9,8 @@ use std::io;
 use std::process::{Command, Stdio};
 
 use super::problems;
+use crate::linux::user_name::user_name;
 use crate::steps::StepError;
-use crate::user_name::user_name;
 
 /// The programs that map ranges of IDs.
 const MAP_USERS: &str = "newuidmap";

@@ -41,8 +41,8 @@ use super::output::Output;
 use super::owners::{self, RecordedOwners};
 use super::runner::{ChangesReader, LowerLayer, Reuse, Runner};
 use super::step::{Step, View};
-use crate::foreign;
 use crate::image::Platform;
+use crate::linux::foreign;
 
 /// Runs steps in namespaces of this host.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::foreign;
+use crate::linux::foreign;
 use crate::steps::StepError;
 use crate::text;
 

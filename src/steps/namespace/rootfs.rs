@@ -8,12 +8,13 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::holder::UserNamespace;
 use super::{unpack, work};
+use crate::files::cache_dir;
+use crate::files::cache_file;
 use crate::image::Digest;
 use crate::steps::StepError;
 use crate::steps::cache::STEPS;
 use crate::steps::owners::Special;
 use crate::steps::runner::LowerLayer;
-use crate::{cache_dir, cache_file};
 
 /// The folder within the cache that contains unpacked layers, with one for each set of IDs.
 const ROOTFS: &str = "rootfs";
@@ -65,7 +66,7 @@ impl<'n> Rootfs<'n> {
         let ids = Digest::of(namespace.ids.identity().as_bytes()).hex();
         let folder = match shared {
             true => cache_dir::folder(&[STEPS, ROOTFS, &ids[..16]])
-                .map_err(|error| StepError::Sandbox(crate::errors::chain(&error)))?,
+                .map_err(|error| StepError::Sandbox(crate::text::errors::chain(&error)))?,
             false => work.join(ROOTFS),
         };
         fs::create_dir_all(&folder).map_err(StepError::io("create", &folder))?;

@@ -12,7 +12,7 @@ use super::holder::UserNamespace;
 use super::options::{IMAGE, Layout, MOUNT_POINTS, workdir};
 use super::user::User;
 use super::{problems, rootfs, seccomp, user, work};
-use crate::inherited;
+use crate::linux::inherited;
 use crate::steps::error::{StepError, exit_status};
 use crate::steps::output::Output;
 use crate::steps::owners::{self, Owner, Special};

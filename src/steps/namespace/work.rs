@@ -9,7 +9,7 @@ use std::process::Stdio;
 use rustix::fs::{Access, FlockOperation, access, flock};
 
 use super::holder::UserNamespace;
-use crate::cache_dir::{self, CacheDirError};
+use crate::files::cache_dir::{self, CacheDirError};
 use crate::steps::StepError;
 use crate::steps::cache::STEPS;
 
@@ -51,7 +51,7 @@ impl WorkFolder {
         let (parent, name, place) = match parent() {
             Ok(parent) => (parent, PREFIX.to_owned(), Place::Cache),
             Err(error) => {
-                let reason = crate::errors::chain(&error);
+                let reason = crate::text::errors::chain(&error);
                 (std::env::temp_dir(), format!("seatrial-{PREFIX}"), Place::Temporary(reason))
             }
         };

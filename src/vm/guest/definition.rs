@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::image::Digest;
-use crate::suggest;
+use crate::text::suggest;
 use crate::vm::VmError;
 use crate::vm::guest::Family;
 use crate::vm::guest::GuestChanges;

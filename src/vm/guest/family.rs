@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::suggest;
+use crate::text::suggest;
 
 /// The guests of one kind of engine.
 #[derive(Clone, Debug, Deserialize)]

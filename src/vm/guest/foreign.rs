@@ -1,7 +1,7 @@
 //! Whether this host runs programs of another architecture, as Debian packages do while they are
 //! installed.
 
-use crate::foreign;
+use crate::linux::foreign;
 use crate::vm::VmError;
 use crate::vm::guest::MachineType;
 

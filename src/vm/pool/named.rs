@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document;
 use crate::engine::{Timeline, TimelineEvent};
-use crate::suggest;
+use crate::text::suggest;
 use crate::vm::VmError;
 use crate::vm::folders::{VMS, cache_folder, create_file};
 use crate::vm::guest::Definition;

@@ -123,7 +123,7 @@ async fn wait_until_paused(vm: &Vm) -> Result<(), VmError> {
         let problem = match test.await {
             Ok(output) if output.success() => return Ok(()),
             Ok(_) => "seatrial-hold.service has not started".to_owned(),
-            Err(error) => crate::errors::chain(&error),
+            Err(error) => crate::text::errors::chain(&error),
         };
         if vm.clock().now() >= deadline {
             let console = vm.console_tail(CONSOLE_LINES);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::readiness::{self, Condition, NotReady, ProbeFuture};
 use crate::engine::{Cri, Docker, Engine, Timeline};
-use crate::errors::chain;
+use crate::text::errors::chain;
 use crate::vm::VmError;
 use crate::vm::guest::family::Api;
 use crate::vm::instance::{Socket, Vm};

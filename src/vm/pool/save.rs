@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::cache_dir;
+use crate::files::cache_dir;
 use crate::image::Digest;
 use crate::vm::VmError;
 use crate::vm::folders::{self, SNAPSHOTS, cache_folder};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::{Engine, Timeline};
-use crate::errors::chain;
+use crate::text::errors::chain;
 use crate::vm::VmError;
 use crate::vm::egress::Egress;
 use crate::vm::guest::Guest;

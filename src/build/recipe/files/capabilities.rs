@@ -1,9 +1,9 @@
 //! File capabilities: the text that `setcap` accepts (libcap `cap_from_text(3)`), encoded as the
 //! kernel stores it (`linux/capability.h`, `struct vfs_cap_data`).
 
-use crate::capability_names::NAMES;
-use crate::suggest;
+use crate::linux::capability_names::NAMES;
 use crate::text;
+use crate::text::suggest;
 
 /// `VFS_CAP_REVISION_2` and `VFS_CAP_FLAGS_EFFECTIVE`.
 const REVISION_2: u32 = 0x0200_0000;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::host_path;
-use crate::suggest;
 use crate::text;
+use crate::text::suggest;
 
 /// A helper.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use super::rules::XattrRule;
 use super::{ModeRule, OwnerSpec};
 use crate::build::recipe::tables::{Table, Tables};
-use crate::string_or_list::StringOrList;
+use crate::document::string_or_list::StringOrList;
 
 /// An entry of `contents`.
 #[derive(Debug)]

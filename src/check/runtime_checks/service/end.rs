@@ -8,7 +8,7 @@ use super::Service;
 use crate::check::expectations::{StopExpectations, Timeout};
 use crate::engine::EngineError;
 use crate::harness::{HarnessError, POLL_INTERVAL, describe_end, exits};
-use crate::signals;
+use crate::linux::signals;
 
 /// The default timeout of `stop`.
 const DEFAULT_STOP_TIMEOUT: Timeout = Timeout::from_secs(10);

@@ -7,7 +7,7 @@ use crate::check::expectations::{ReadyConditions, ServiceExpectations, Timeout};
 use crate::check::verdict::Checks;
 use crate::engine::Exit;
 use crate::harness::{DEFAULT_READY_TIMEOUT, HarnessError, exits};
-use crate::signals;
+use crate::linux::signals;
 
 /// The expected start.
 const FAILS: &str = "it fails";

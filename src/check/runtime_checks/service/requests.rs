@@ -12,7 +12,8 @@ use crate::harness::{
     HarnessError, POLL_INTERVAL, Probe, check_answer, describe_end, describe_still_running, exits,
     missing_program, send,
 };
-use crate::{signals, value};
+use crate::linux::signals;
+use crate::text::value;
 
 impl Service<'_> {
     pub(super) async fn check_http(

@@ -5,7 +5,7 @@ use std::mem;
 
 use crate::cli::exit::ExitWith;
 use crate::cli::streams::stderr;
-use crate::errors::chain;
+use crate::text::errors::chain;
 use crate::text::{self, SafeWriter};
 use crate::vm::VmError;
 

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use tempfile::{NamedTempFile, TempPath};
 
-use crate::cache_dir;
+use crate::files::cache_dir;
 
 /// The descriptors of this process as files, through which an unnamed file gets its name.
 const DESCRIPTORS: &str = "/proc/self/fd";

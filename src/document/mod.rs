@@ -4,6 +4,7 @@
 
 mod explain;
 mod keys;
+pub(crate) mod string_or_list;
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
