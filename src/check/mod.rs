@@ -54,4 +54,4 @@ pub use input::{CheckInput, RecipeOptions};
 pub use kept_vm::KeptVm;
 pub use recorder::{Event, Options, Reporter};
 pub use runner::{arch_of, run};
-pub use verdict::{EngineRun, Outcome, TestCase, Verdict};
+pub use verdict::{EngineRun, Outcome, RunResult, TestCase, Verdict};

@@ -14,6 +14,8 @@ pub struct Options {
     pub engines: Vec<String>,
     /// Selects test cases: those whose name contains this text.
     pub filter: Option<String>,
+    /// Whether the run fails if a test case is skipped.
+    pub deny_skips: bool,
     /// Options of the VMs.
     pub vm: VmOptions,
     /// The name of a running VM, in which images are tested instead of a VM of their own. It has

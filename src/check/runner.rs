@@ -76,8 +76,8 @@ pub async fn run(
             engines => run_on_engines(trial, engines, options, &mut recorder).await,
         }
     }
-    recorder.verdict.seconds = begin.elapsed().as_secs_f64();
-    Ok(recorder.verdict)
+    let (seconds, deny_skips) = (begin.elapsed().as_secs_f64(), options.deny_skips);
+    Ok(Verdict { seconds, deny_skips, ..recorder.verdict })
 }
 
 fn run_static_checks(

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 pub use crate::conditions::Check;
 pub(super) use crate::conditions::Checks;
@@ -80,8 +81,20 @@ pub struct EngineRun {
     pub present_layers: usize,
 }
 
+/// The result of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunResult {
+    /// Every test case passed or was skipped.
+    Passed,
+    /// A test case failed, or one was skipped and the run [denies](Verdict::deny_skips) that.
+    Failed,
+    /// A test case could not be run.
+    Undetermined,
+}
+
 /// All test cases of a run.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Verdict {
     /// The test cases, in order.
     pub cases: Vec<TestCase>,
@@ -89,6 +102,8 @@ pub struct Verdict {
     pub engine_runs: Vec<EngineRun>,
     /// The duration of the run, in seconds.
     pub seconds: f64,
+    /// Whether the run fails if a test case is skipped.
+    pub deny_skips: bool,
 }
 
 /// The number of test cases with each result.
@@ -166,11 +181,55 @@ impl Verdict {
         }
         tally
     }
+
+    /// The result of the run.
+    pub fn result(&self) -> RunResult {
+        match self.tally() {
+            Tally { errors: 1.., .. } => RunResult::Undetermined,
+            Tally { failed: 1.., .. } => RunResult::Failed,
+            _ if self.fails_by_skips() => RunResult::Failed,
+            _ => RunResult::Passed,
+        }
+    }
+
+    /// Whether skipped test cases make the run fail.
+    pub(crate) fn fails_by_skips(&self) -> bool {
+        self.deny_skips && self.tally().skipped > 0
+    }
+}
+
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { cases, engine_runs, seconds, deny_skips } = self;
+        let mut report = serializer.serialize_struct("Verdict", 5)?;
+        report.serialize_field("result", &self.result())?;
+        report.serialize_field("cases", cases)?;
+        report.serialize_field("engine_runs", engine_runs)?;
+        report.serialize_field("seconds", seconds)?;
+        report.serialize_field("deny_skips", deny_skips)?;
+        report.end()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn skipped_test_cases_fail_a_run_that_denies_them() {
+        let passed = TestCase::finished("app:1", "config", Checks::default());
+        let skipped = TestCase::skipped("app:1", "run x", "needs an engine");
+        let error = TestCase::error("app:1", "run y", "no QEMU");
+        for (deny_skips, cases, result) in [
+            (false, vec![passed.clone(), skipped.clone()], RunResult::Passed),
+            (true, vec![passed.clone(), skipped.clone()], RunResult::Failed),
+            (true, vec![passed], RunResult::Passed),
+            (true, vec![skipped, error], RunResult::Undetermined),
+        ] {
+            let verdict = Verdict { cases, deny_skips, ..Verdict::default() };
+            assert_eq!(verdict.result(), result, "{verdict:?}");
+        }
+    }
 
     #[test]
     fn a_test_case_fails_if_one_check_does_not_pass_and_lists_the_others_as_passed() {

@@ -19,9 +19,9 @@ use super::streams::{json, messages, pretty_json, stderr, stdout};
 use super::watch::{Sources, Watcher};
 use crate::build::Recipe;
 use crate::check::{self, Event, ExpectationsFile, KeptVm, NamedFiles, Options, arch_of};
-use crate::check::{Expectations, Verdict};
+use crate::check::{Expectations, RunResult, Verdict};
 use crate::image::Platform;
-use crate::report::{html, junit, limit_values, markdown, tally, terminal};
+use crate::report::{html, junit, limit_values, markdown, summary, terminal};
 use crate::text;
 use crate::text::errors::chain;
 use crate::vm::{AcceleratorChoice, NamedVm, Options as VmOptions};
@@ -49,7 +49,7 @@ An expectations file:
 
 Exit codes:
   0  every test case passed or was skipped
-  1  a test case failed
+  1  a test case failed, or was skipped with --deny-skips
   2  bad input or usage
   3  an engine failed, or could not be started")]
 pub(super) struct Args {
@@ -82,6 +82,9 @@ pub(super) struct Args {
     /// Run only test cases whose name contains this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
+    /// Fail with exit code 1 if a test case is skipped
+    #[arg(long)]
+    deny_skips: bool,
     /// Also write a report: junit, html, md (Markdown), json (one object) or jsonl
     /// (one line per test case); may be repeated
     #[arg(long, value_name = "KIND=FILE", value_parser = report)]
@@ -154,16 +157,16 @@ async fn check_once(args: &Args, plan: &Plan) -> anyhow::Result<()> {
     limit_values(&mut verdict);
     let reported = args.report.iter().map(|report| write_report(report, &verdict));
     let reported: Vec<anyhow::Result<()>> = reported.collect();
-    let (counts, mut output) = (verdict.tally(), ReportFile::results(&args.report));
+    let mut output = ReportFile::results(&args.report);
     match args.json {
         true => writeln!(output, "{}", json(&verdict)?)?,
-        false => writeln!(output, "{}", tally(counts, verdict.seconds))?,
+        false => writeln!(output, "{}", summary(&verdict))?,
     }
     reported.into_iter().collect::<anyhow::Result<()>>()?;
-    match (counts.errors, counts.failed) {
-        (0, 0) => Ok(()),
-        (0, _) => Err(ExitWith::NOT_AS_EXPECTED.into()),
-        _ => Err(ExitWith::ENVIRONMENT.into()),
+    match verdict.result() {
+        RunResult::Passed => Ok(()),
+        RunResult::Failed => Err(ExitWith::NOT_AS_EXPECTED.into()),
+        RunResult::Undetermined => Err(ExitWith::ENVIRONMENT.into()),
     }
 }
 
@@ -237,7 +240,8 @@ impl Plan {
         let vm = VmOptions { accelerator: args.accel, ..VmOptions::default() };
         let vm = args.resources.apply_to(vm);
         let (filter, named_vm) = (args.filter.clone(), args.vm.clone());
-        let options = Options { engines, filter, vm, named_vm, kept_vm: None };
+        let deny_skips = args.deny_skips;
+        let options = Options { engines, filter, deny_skips, vm, named_vm, kept_vm: None };
         Ok(Self { options, platforms })
     }
 }

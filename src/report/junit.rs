@@ -8,7 +8,11 @@ use quick_junit::{NonSuccessKind, Report, SerializeError, TestCaseStatus, TestSu
 use crate::check::verdict::{Check, Outcome, TestCase, Verdict};
 use crate::text;
 
-/// Formats a verdict as JUnit XML.
+/// The name of the test suite for skipped test cases that make the run fail.
+const DENIED_SKIPS: &str = "--deny-skips";
+
+/// Formats a verdict as JUnit XML. If skipped test cases make the run fail, a test suite of its own
+/// has that failure.
 ///
 /// # Errors
 /// If a text cannot be represented in XML.
@@ -26,6 +30,9 @@ pub fn xml(verdict: &Verdict) -> Result<String, SerializeError> {
         suites[index].add_test_case(test_case(case));
     }
     report.add_test_suites(suites);
+    if verdict.fails_by_skips() {
+        report.add_test_suite(denied_skips(verdict));
+    }
     Ok(remove_total_skipped(&report.to_string()?))
 }
 
@@ -45,6 +52,27 @@ fn suite_name(case: &TestCase) -> String {
         Some(_) => format!("{image} on {}", super::column(case)),
         None => format!("{image} ({})", super::column(case)),
     }
+}
+
+/// A test suite of one failure, because CI systems do not count skipped test cases as failures.
+fn denied_skips(verdict: &Verdict) -> TestSuite {
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+    let reason = |case: &TestCase| match &case.outcome {
+        Outcome::Skipped { reason } => {
+            let (suite, name) = (suite_name(case), text::shorten(&case.name));
+            Some(format!("{suite}: {name}: {}", text::excerpt(reason)))
+        }
+        _ => None,
+    };
+    let reasons: Vec<String> = verdict.cases.iter().filter_map(reason).collect();
+    let s = if reasons.len() == 1 { " was" } else { "s were" };
+    status.set_message(format!("{} test case{s} skipped (--deny-skips)", reasons.len()));
+    status.set_description(reasons.join("\n"));
+    let mut test_case = quick_junit::TestCase::new("no skipped test cases", status);
+    test_case.set_classname(DENIED_SKIPS).set_time(Duration::ZERO);
+    let mut suite = TestSuite::new(DENIED_SKIPS);
+    suite.add_test_case(test_case);
+    suite
 }
 
 /// The first mismatch, which is all that lists of CI systems show, and the number of the others.

@@ -4,19 +4,18 @@
 
 use std::fmt::Write;
 
-use super::{column, explanation, tally, unique};
-use crate::check::verdict::{EngineRun, Outcome, TestCase, Verdict};
+use super::{column, explanation, unique};
+use crate::check::verdict::{EngineRun, Outcome, RunResult, TestCase, Verdict};
 use crate::text;
 
 /// Formats `verdict` as Markdown.
 pub fn summary(verdict: &Verdict) -> String {
-    let counts = verdict.tally();
-    let result = match (counts.errors, counts.failed) {
-        (0, 0) => "Passed",
-        (0, _) => "Failed",
-        _ => "Could not be determined",
+    let result = match verdict.result() {
+        RunResult::Passed => "Passed",
+        RunResult::Failed => "Failed",
+        RunResult::Undetermined => "Could not be determined",
     };
-    let mut page = format!("## {result}: {}\n", tally(counts, verdict.seconds));
+    let mut page = format!("## {result}: {}\n", super::summary(verdict));
     for image in unique(verdict.cases.iter().map(|case| case.image.as_str())) {
         let cases: Vec<&TestCase> =
             verdict.cases.iter().filter(|case| case.image == image).collect();
@@ -207,7 +206,7 @@ exit code
             load_seconds: 0.0,
             present_layers: 0,
         };
-        let page = summary(&Verdict { cases, engine_runs: vec![run], seconds: 2.0 });
+        let page = summary(&Verdict { cases, engine_runs: vec![run], ..Verdict::default() });
         assert!(page.contains("\n\nEngines: containerd-1.7 `1.7.24`\n\n| test case |"), "{page}");
         let skips = "\nSkipped:\n\n- `service web` (containerd-1.7): \
                      `CRI ignores image health checks`\n";

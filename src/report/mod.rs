@@ -21,6 +21,6 @@ mod wording;
 #[cfg(feature = "vm")]
 pub use total::limit_values;
 #[cfg(feature = "vm")]
-pub use wording::tally;
+pub use wording::summary;
 #[cfg(feature = "vm")]
 use wording::{HINT, column, explanation, full_explanation, unique};

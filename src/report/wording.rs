@@ -1,12 +1,13 @@
 //! Words that several reports of a verdict share.
 
 use super::multi_line;
-use crate::check::verdict::{Check, Outcome, Tally, TestCase};
+use crate::check::verdict::{Check, Outcome, Tally, TestCase, Verdict};
 use crate::text;
 
-/// Formats the number of test cases with each result, and the duration of the run.
-pub fn tally(tally: Tally, seconds: f64) -> String {
-    let Tally { passed, failed, errors, skipped } = tally;
+/// Formats the number of test cases with each result, the duration of the run, and the reason why
+/// it failed if test cases alone do not explain that.
+pub fn summary(verdict: &Verdict) -> String {
+    let Tally { passed, failed, errors, skipped } = verdict.tally();
     let part = |count: usize, word: &str| (count > 0).then(|| format!("{count} {word}"));
     let parts = [
         Some(format!("{passed} passed")),
@@ -14,7 +15,12 @@ pub fn tally(tally: Tally, seconds: f64) -> String {
         part(errors, if errors == 1 { "error" } else { "errors" }),
         part(skipped, "skipped"),
     ];
-    format!("{} in {seconds:.1} s", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    let counts = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let reason = match verdict.fails_by_skips() {
+        true => "; the run fails because test cases were skipped (--deny-skips)",
+        false => "",
+    };
+    format!("{counts} in {:.1} s{reason}", verdict.seconds)
 }
 
 /// Returns what the test case was run on: an engine, or the image alone.

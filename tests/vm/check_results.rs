@@ -30,6 +30,43 @@ fn without_an_engine_runtime_checks_are_skipped_with_the_reason() {
 }
 
 #[test]
+fn with_deny_skips_skipped_test_cases_fail_the_run_and_all_reports_agree() {
+    let sample = SampleImage::new();
+    let yaml = "file:\n  /bin/sh: { exists: true }\n  /x: { exists: true, skip: true }\n";
+    std::fs::write(sample.path("goss.yaml"), yaml).unwrap();
+    let reason = "; the run fails because test cases were skipped (--deny-skips)";
+    let check = |arguments: &[&str]| {
+        let common = ["check", "app.tar", "--expect", "goss.yaml", "--no-vm"];
+        let output = sample.seatrial(&[&common[..], arguments].concat());
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let of_file = ["--filter", "file"];
+    let only_passed = ["--filter", "file /bin/sh", "--deny-skips"];
+    let (code, text) = check(&of_file);
+    assert!(code == Some(0) && !text.contains(reason), "{text}");
+    assert_eq!(check(&only_passed).0, Some(0));
+    let denied = [&of_file[..], &["--deny-skips"]].concat();
+    let reports = ["--report", "junit=r.xml", "--report", "html=r.html", "--report", "md=r.md"];
+    let (code, text) = check(&[&denied[..], &reports].concat());
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.ends_with(&format!("{reason}\n")) && text.contains("  skip  file /x"), "{text}");
+    let read = |name: &str| std::fs::read_to_string(sample.path(name)).unwrap();
+    for (report, parts) in [
+        ("r.html", ["<h1>Failed</h1>", reason]),
+        ("r.md", ["## Failed: 1 passed, 1 skipped in ", reason]),
+        ("r.xml", ["message=\"1 test case was skipped (--deny-skips)\"", "<skipped"]),
+        ("r.xml", ["<testsuites name=\"seatrial\" tests=\"3\" failures=\"1\"", "file /x"]),
+    ] {
+        let report = read(report);
+        assert!(parts.iter().all(|part| report.contains(part)), "{parts:?}: {report}");
+    }
+    let (_, json) = check(&[&denied[..], &["--json"]].concat());
+    let verdict: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&verdict["result"], &verdict["deny_skips"]), (&"failed".into(), &true.into()));
+    assert_eq!(case(&verdict, "file /x")["outcome"], "skipped");
+}
+
+#[test]
 fn a_report_that_cannot_be_written_is_an_error_before_anything_runs() {
     let sample = SampleImage::new();
     std::fs::write(sample.path("e.toml"), "[image]\narchitecture='amd64'\n").unwrap();

@@ -9,17 +9,16 @@ use super::filter::filter;
 use super::matrix::matrix;
 use super::results::NumberedCase;
 use super::timeline::{Lane, end, lanes, marks};
-use crate::check::verdict::{EngineRun, Verdict};
+use crate::check::verdict::{EngineRun, RunResult, Verdict};
 use crate::report::{self, unique};
 use crate::text;
 
 /// Returns the page of `verdict`.
 pub fn check_page(verdict: &Verdict) -> String {
-    let tally = verdict.tally();
-    let status = match (tally.errors, tally.failed) {
-        (0, 0) => Status::Passed,
-        (0, _) => Status::Failed,
-        _ => Status::Undetermined,
+    let status = match verdict.result() {
+        RunResult::Passed => Status::Passed,
+        RunResult::Failed => Status::Failed,
+        RunResult::Undetermined => Status::Undetermined,
     };
     let cases: Vec<NumberedCase<'_>> = verdict.cases.iter().enumerate().collect();
     let body = html! {
@@ -28,7 +27,7 @@ pub fn check_page(verdict: &Verdict) -> String {
         }
         (engines(&verdict.engine_runs))
     };
-    page(status, &[report::tally(tally, verdict.seconds)], Some(&filter()), body)
+    page(status, &[report::summary(verdict)], Some(&filter()), body)
 }
 
 fn image_section(image: &str, cases: &[NumberedCase<'_>]) -> Markup {
