@@ -45,8 +45,10 @@ pub(crate) use inputs::is_earlier_output;
 #[cfg(feature = "registry")]
 pub(crate) use inputs::lock;
 pub use plan::{LayerOutline, Plan, plan, read_path_graph};
-#[cfg(feature = "registry")]
 pub use recipe::LockUse;
+#[cfg(feature = "registry")]
+#[cfg(feature = "vm")]
+pub(crate) use recipe::now;
 pub use recipe::{Annotations, Overrides, Recipe, Store, TimeSetting, files};
 #[cfg(feature = "vm")]
 pub(crate) use write::incremental;

@@ -14,6 +14,7 @@ use super::runtime_checks;
 use super::static_checks;
 use super::trial::{Target, Trial, run_on_engine};
 use super::verdict::{TestCase, Verdict};
+use crate::build;
 use crate::image::Platform;
 use crate::image::platform::Arch;
 use crate::text::errors::chain;
@@ -44,7 +45,7 @@ pub async fn run(
     threads: usize,
     reporter: Reporter<'_>,
 ) -> Result<Verdict, CheckError> {
-    let begin = Instant::now();
+    let (started, begin) = (Some(build::now()), Instant::now());
     let files = ExpectationsFile::with_distinct_names(files);
     options.check_filter(&files)?;
     let files: Vec<ExpectationsFile> = files.iter().map(|file| options.select(file)).collect();
@@ -77,7 +78,7 @@ pub async fn run(
         }
     }
     let (seconds, deny_skips) = (begin.elapsed().as_secs_f64(), options.deny_skips);
-    Ok(Verdict { seconds, deny_skips, ..recorder.verdict })
+    Ok(Verdict { started, seconds, deny_skips, ..recorder.verdict })
 }
 
 fn run_static_checks(

@@ -9,6 +9,10 @@ pub use crate::conditions::Check;
 pub(super) use crate::conditions::Checks;
 use crate::conditions::Results;
 use crate::engine::TimelineEvent;
+use crate::image::Timestamp;
+
+/// The version of seatrial.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The result of a test case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -100,8 +104,12 @@ pub struct Verdict {
     pub cases: Vec<TestCase>,
     /// The engines that were started, in order.
     pub engine_runs: Vec<EngineRun>,
+    /// The time at which the run began.
+    pub started: Option<Timestamp>,
     /// The duration of the run, in seconds.
     pub seconds: f64,
+    /// The command line that started the run, without secrets.
+    pub command: Option<String>,
     /// Whether the run fails if a test case is skipped.
     pub deny_skips: bool,
 }
@@ -200,12 +208,15 @@ impl Verdict {
 
 impl Serialize for Verdict {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { cases, engine_runs, seconds, deny_skips } = self;
-        let mut report = serializer.serialize_struct("Verdict", 5)?;
+        let Self { cases, engine_runs, started, seconds, command, deny_skips } = self;
+        let mut report = serializer.serialize_struct("Verdict", 8)?;
         report.serialize_field("result", &self.result())?;
         report.serialize_field("cases", cases)?;
         report.serialize_field("engine_runs", engine_runs)?;
+        report.serialize_field("started", started)?;
         report.serialize_field("seconds", seconds)?;
+        report.serialize_field("version", VERSION)?;
+        report.serialize_field("command", command)?;
         report.serialize_field("deny_skips", deny_skips)?;
         report.end()
     }

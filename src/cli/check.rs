@@ -10,6 +10,7 @@ use super::args::{
     AccessArgs, LimitArgs, ReportFile, ResourceArgs, is_recipe, selected_engines, thread_count,
 };
 use super::check_inputs::Inputs;
+use super::command_line;
 use super::exit::{ExitWith, UsageError};
 use super::images::location;
 use super::overwrite::OutputCheck;
@@ -153,7 +154,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Runs all checks, prints the verdict and writes reports.
 async fn check_once(args: &Args, plan: &Plan) -> anyhow::Result<()> {
-    let mut verdict = verdict(args, plan).await?;
+    let verdict = verdict(args, plan).await?;
+    let mut verdict = Verdict { command: Some(command_line::shown()), ..verdict };
     limit_values(&mut verdict);
     let reported = args.report.iter().map(|report| write_report(report, &verdict));
     let reported: Vec<anyhow::Result<()>> = reported.collect();

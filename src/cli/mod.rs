@@ -10,6 +10,8 @@ mod build;
 mod check;
 #[cfg(feature = "vm")]
 mod check_inputs;
+#[cfg(feature = "vm")]
+mod command_line;
 mod completions;
 mod conf;
 #[cfg(feature = "registry")]

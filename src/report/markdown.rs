@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use super::skips::{Skips, skips};
 use super::{column, explanation, unique};
 use crate::check::verdict::{EngineRun, Outcome, RunResult, TestCase, Verdict};
 use crate::text;
@@ -28,7 +29,7 @@ pub fn summary(verdict: &Verdict) -> String {
             let _ = write!(page, "Engines: {}\n\n", engines.join(", "));
         }
         page.push_str(&section(&cases));
-        page.push_str(&skips(&cases));
+        page.push_str(&reasons_of_skips(&cases));
     }
     page
 }
@@ -56,16 +57,20 @@ fn section(cases: &[&TestCase]) -> String {
     section
 }
 
+/// The most names of test cases that have one reason.
+const NAMES_MAX: usize = 20;
+
 /// The reasons why test cases were skipped.
-fn skips(cases: &[&TestCase]) -> String {
-    let reason = |case: &&TestCase| match &case.outcome {
-        Outcome::Skipped { reason } => {
-            let (name, reason) = (text::shorten(&case.name), text::shorten(reason));
-            Some(format!("- {} ({}): {}\n", code(&name), column(case), code(&reason)))
-        }
-        _ => None,
+fn reasons_of_skips(cases: &[&TestCase]) -> String {
+    let reason = |Skips { names, columns, reason }: Skips<'_>| {
+        let shown = names.iter().take(NAMES_MAX).map(|name| code(&text::shorten(name)));
+        let more = names.len().saturating_sub(NAMES_MAX);
+        let more = (more > 0).then(|| format!("and {more} more"));
+        let names: Vec<String> = shown.chain(more).collect();
+        let reason = code(&text::shorten(reason));
+        format!("- {} ({}): {reason}\n", names.join(", "), columns.join(", "))
     };
-    let reasons: String = cases.iter().filter_map(reason).collect();
+    let reasons: String = skips(cases.iter().copied()).into_iter().map(reason).collect();
     match reasons.is_empty() {
         true => reasons,
         false => format!("\nSkipped:\n\n{reasons}"),

@@ -12,6 +12,8 @@ pub mod markdown;
 #[cfg(feature = "vm")]
 mod multi_line;
 #[cfg(feature = "vm")]
+mod skips;
+#[cfg(feature = "vm")]
 pub mod terminal;
 #[cfg(feature = "vm")]
 mod total;
@@ -23,4 +25,4 @@ pub use total::limit_values;
 #[cfg(feature = "vm")]
 pub use wording::summary;
 #[cfg(feature = "vm")]
-use wording::{HINT, column, explanation, full_explanation, unique};
+use wording::{HINT, IMAGE_ONLY, column, explanation, full_explanation, unique};

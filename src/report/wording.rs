@@ -25,8 +25,11 @@ pub fn summary(verdict: &Verdict) -> String {
 
 /// Returns what the test case was run on: an engine, or the image alone.
 pub(super) fn column(case: &TestCase) -> &str {
-    case.engine.as_deref().unwrap_or("image only")
+    case.engine.as_deref().unwrap_or(IMAGE_ONLY)
 }
+
+/// The column of test cases that have no engine.
+pub(super) const IMAGE_ONLY: &str = "image only";
 
 /// Explains in lines why a test case did not pass. Text of images and engines is escaped, long
 /// values are cut, and output that a mismatch shows is not repeated.

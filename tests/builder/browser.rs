@@ -6,10 +6,11 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A page in a window that is 1280 pixels wide.
+/// A page in a window.
 pub struct Browser {
     folder: TempDir,
     page: PathBuf,
+    width: u16,
 }
 
 impl Browser {
@@ -17,7 +18,12 @@ impl Browser {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("page.html");
         std::fs::write(&path, page).unwrap();
-        Self { folder, page: path }
+        Self { folder, page: path, width: 1280 }
+    }
+
+    /// The same page in a window that is this number of pixels wide, instead of 1280.
+    pub fn with_width(self, width: u16) -> Self {
+        Self { width, ..self }
     }
 
     /// The HTML of the page after its scripts have run, and the lines of the console.
@@ -48,7 +54,8 @@ impl Browser {
         let mut chromium = Command::new("timeout");
         chromium.args(["60", "chromium", "--headless", "--no-sandbox", "--disable-gpu"]);
         chromium.args(["--disable-background-networking", "--no-first-run", "--dump-dom"]);
-        chromium.args(["--enable-logging=stderr", "--window-size=1280,1400"]);
+        chromium.args(["--enable-logging=stderr"]);
+        chromium.arg(format!("--window-size={},1400", self.width));
         chromium.arg(format!("--user-data-dir={}", self.folder.path().join("profile").display()));
         let output = chromium.arg(page).output().unwrap();
         assert!(output.status.success(), "{output:?}");

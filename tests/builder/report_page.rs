@@ -89,7 +89,14 @@ fn verdict() -> Verdict {
     let problem = format!("QEMU exited (signal 9)\n{}", "console ".repeat(100));
     cases.push(case(one, Some(ENGINES[11]), "run slow", Outcome::Error { problem }));
     let engine_runs = [one, two].map(|image| ENGINES.map(|engine| engine_run(image, engine)));
-    Verdict { cases, engine_runs: engine_runs.concat(), seconds: 61.5, ..Verdict::default() }
+    Verdict {
+        cases,
+        engine_runs: engine_runs.concat(),
+        seconds: 61.5,
+        started: Some("2024-05-01T12:00:00Z".parse().unwrap()),
+        command: Some("seatrial check app.tar --expect app.toml".to_owned()),
+        ..Verdict::default()
+    }
 }
 
 /// The page, a copy of which is kept for people in the folder for files of tests.
@@ -159,6 +166,44 @@ fn the_filter_shows_test_cases_by_name_and_result() {
     assert_eq!(errors, json!([["run slow"], ["run slow"], [], "1 of 9 test cases"]));
     let everything = filtered(&browser, "", "");
     assert_eq!((&everything[2], &everything[3]), (&json!([]), &json!("")), "{everything}");
+}
+
+#[test]
+fn the_start_of_the_run_and_the_reasons_of_skips_are_visible() {
+    let script = "[...document.querySelectorAll('header .facts, .skip')]
+        .filter(e => e.checkVisibility()).map(e => e.textContent)";
+    let expected = json!([
+        format!("2024-05-01 12:00:00 UTC, seatrial {}", env!("CARGO_PKG_VERSION")),
+        "seatrial check app.tar --expect app.toml",
+        // The same reason on all engines is shown once.
+        format!(
+            "skipped service healthy on {}: the engine has no health checks",
+            ENGINES.join(", ")
+        ),
+    ]);
+    assert_eq!(browser().evaluate(script), expected);
+}
+
+#[test]
+fn labels_of_the_timelines_do_not_overlap_on_narrow_pages() {
+    let script = "(() => {
+        const labels = [...document.querySelectorAll('.axis i')]
+            .map(e => e.getBoundingClientRect());
+        const gap = (label, index) => index ? label.left - labels[index - 1].right : Infinity;
+        return [innerWidth, labels.length > 2, Math.min(...labels.map(gap)) > 4];
+    })()";
+    for width in [1280, 900, 801, 600] {
+        let found = browser().with_width(width).evaluate(script);
+        assert_eq!(found, json!([width, true, true]));
+    }
+}
+
+#[test]
+fn names_of_test_cases_stay_readable_on_a_narrow_page_with_12_engines() {
+    let script = "[document.documentElement.scrollWidth <= innerWidth,
+        document.querySelector('.matrix th').getBoundingClientRect().width >= 14 * 16,
+        document.querySelector('.matrix').scrollWidth > 860]";
+    assert_eq!(browser().with_width(900).evaluate(script), json!([true, true, true]));
 }
 
 #[test]

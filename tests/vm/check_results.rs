@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::process::Command;
 
+use seatrial::image::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -64,6 +65,24 @@ fn with_deny_skips_skipped_test_cases_fail_the_run_and_all_reports_agree() {
     let verdict: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&verdict["result"], &verdict["deny_skips"]), (&"failed".into(), &true.into()));
     assert_eq!(case(&verdict, "file /x")["outcome"], "skipped");
+}
+
+#[test]
+fn reports_have_the_start_of_the_run_and_the_command_line_without_secrets() {
+    let sample = SampleImage::new();
+    let report = ["--report", "html=r.html", "--report", "json=api_token=hunter2"];
+    let (_, verdict) =
+        sample.check("", &[&["--no-vm", "--filter", "of the config"], &report[..]].concat());
+    let command = "seatrial check app.tar --expect e.toml --json --no-vm --filter 'of the config' \
+                   --report html=r.html --report 'json=api_token=<hidden>'";
+    assert_eq!(verdict["command"], command);
+    assert_eq!(verdict["version"], env!("CARGO_PKG_VERSION"));
+    let started: Timestamp = verdict["started"].as_str().unwrap().parse().unwrap();
+    let day = started.to_string()[..10].to_owned();
+    assert!(started > Timestamp::DEFAULT, "{day}");
+    let page = std::fs::read_to_string(sample.path("r.html")).unwrap();
+    let escaped = command.replace('<', "&lt;").replace('>', "&gt;");
+    assert!(page.contains(&day) && page.contains(&escaped) && !page.contains("hunter2"), "{page}");
 }
 
 #[test]

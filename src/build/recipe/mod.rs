@@ -159,7 +159,7 @@ impl TimeSetting {
 }
 
 /// The current time.
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
     Timestamp::from_seconds(seconds).unwrap_or(Timestamp::DEFAULT)

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use crate::cli::command_line::shell_quoted;
 use crate::cli::streams::raw_stdout;
 use crate::vm::guest::Api;
 use crate::vm::pool::VARIABLE;
@@ -38,14 +39,4 @@ pub(super) fn print(vm: &NamedVm) -> anyhow::Result<()> {
     let folder = vm.folder.display().to_string();
     writeln!(output, "export DOCKER_CERT_PATH={}", shell_quoted(&folder))?;
     Ok(())
-}
-
-/// Quotes `text` for a shell, if necessary.
-fn shell_quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    if text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }

@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use super::ansi;
 use super::results::{Explained, Kind, NumberedCase, column};
 use crate::check::verdict::{Check, Outcome, TestCase};
-use crate::report::unique;
+use crate::report::skips::{Skips, skips};
+use crate::report::{IMAGE_ONLY, unique};
 use crate::text;
 
 /// Returns everything about the test cases that did not pass.
@@ -38,6 +39,28 @@ fn article((number, case): NumberedCase<'_>, same: &[NumberedCase<'_>]) -> Marku
             (hints(case))
             (output(case))
             (passed_checks(case))
+        }
+    }
+}
+
+/// The most names of test cases that have one reason.
+const NAMES_MAX: usize = 20;
+
+/// Returns the reasons why test cases were skipped, which are in the folded ones, too.
+pub(super) fn reasons_of_skips(cases: &[NumberedCase<'_>]) -> Markup {
+    html! {
+        @for Skips { names, columns, reason } in skips(cases.iter().map(|(_, case)| *case)) {
+            p class="skip" {
+                (badge(Kind::Skipped))
+                @for (index, name) in names.iter().take(NAMES_MAX).enumerate() {
+                    (if index == 0 { " " } else { ", " }) (text::shorten(name))
+                }
+                @if names.len() > NAMES_MAX { " and " (names.len() - NAMES_MAX) " more" }
+                span class="quiet" {
+                    @if columns != [IMAGE_ONLY] { " on " (columns.join(", ")) }
+                    ": " (text::message(reason))
+                }
+            }
         }
     }
 }

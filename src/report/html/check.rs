@@ -3,13 +3,14 @@
 
 use maud::{Markup, html};
 
-use super::cases::{details, folded};
-use super::document::{Status, page};
+use super::cases::{details, folded, reasons_of_skips};
+use super::document::{Head, Status, page};
 use super::filter::filter;
 use super::matrix::matrix;
 use super::results::NumberedCase;
 use super::timeline::{Lane, end, lanes, marks};
-use crate::check::verdict::{EngineRun, RunResult, Verdict};
+use crate::check::verdict::{EngineRun, RunResult, VERSION, Verdict};
+use crate::image::Timestamp;
 use crate::report::{self, unique};
 use crate::text;
 
@@ -27,7 +28,22 @@ pub fn check_page(verdict: &Verdict) -> String {
         }
         (engines(&verdict.engine_runs))
     };
-    page(status, &[report::summary(verdict)], Some(&filter()), body)
+    let summary = [report::summary(verdict)];
+    page(&Head { facts: facts(verdict), ..Head::new(status, &summary) }, Some(&filter()), body)
+}
+
+/// When and how the run was started.
+fn facts(verdict: &Verdict) -> Markup {
+    // 2024-05-01T12:00:00Z is easier to read as 2024-05-01 12:00:00 UTC.
+    let time = |time: &Timestamp| time.to_string().replace('T', " ").replace('Z', " UTC");
+    html! {
+        @if let Some(started) = &verdict.started {
+            p class="facts" { (time(started)) ", seatrial " (VERSION) }
+        }
+        @if let Some(command) = &verdict.command {
+            p class="facts" { code { (command) } }
+        }
+    }
 }
 
 fn image_section(image: &str, cases: &[NumberedCase<'_>]) -> Markup {
@@ -38,6 +54,7 @@ fn image_section(image: &str, cases: &[NumberedCase<'_>]) -> Markup {
             h2 { (text::shorten(image)) }
             (matrix(&cases))
             (details(&cases))
+            (reasons_of_skips(&cases))
             (folded(&cases))
         }
     }

@@ -4,7 +4,7 @@ use indicatif::BinaryBytes;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::document::{Status, page};
+use super::document::{Head, Status, page};
 use crate::archive::diff::{ConfigChange, ImageDiff, LayerDiff, LayerState};
 use crate::archive::flatten::FileChange;
 use crate::text;
@@ -31,7 +31,7 @@ pub fn diff_page(first: &str, second: &str, diff: &ImageDiff) -> String {
             section { h2 { "Config" } @for change in &diff.config { (config(change)) } }
         }
     };
-    page(status, &summary, None, body)
+    page(&Head::new(status, &summary), None, body)
 }
 
 fn layers(layers: &[LayerDiff]) -> Markup {

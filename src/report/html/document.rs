@@ -55,17 +55,27 @@ impl Status {
     }
 }
 
-/// Returns a whole page. `summary` holds the lines below the page's title. The page
-/// may have a filter.
+/// The head of a page.
+pub(super) struct Head<'a> {
+    pub(super) status: Status,
+    /// The lines below the title.
+    pub(super) summary: &'a [String],
+    /// Further facts, which are smaller.
+    pub(super) facts: Markup,
+}
+
+impl<'a> Head<'a> {
+    pub(super) fn new(status: Status, summary: &'a [String]) -> Self {
+        Self { status, summary, facts: html! {} }
+    }
+}
+
+/// Returns a whole page, which may have a filter.
 ///
 /// Templates escape text from images and engines, so that it cannot become markup. Its control
 /// characters, which HTML does not allow, and its invisible characters are escaped here.
-pub(super) fn page(
-    status: Status,
-    summary: &[String],
-    filter: Option<&Filter>,
-    body: Markup,
-) -> String {
+pub(super) fn page(head: &Head<'_>, filter: Option<&Filter>, body: Markup) -> String {
+    let Head { status, summary, facts } = head;
     let title = status.title();
     let page = html! {
         (DOCTYPE)
@@ -81,7 +91,8 @@ pub(super) fn page(
             body {
                 header class=(status.class()) {
                     h1 { (title) }
-                    @for line in summary { p { (line) } }
+                    @for line in *summary { p { (line) } }
+                    (facts)
                 }
                 @if let Some(filter) = filter { (filter.form) }
                 (body)
@@ -108,7 +119,7 @@ mod tests {
     fn text_in_a_page_is_escaped_and_has_no_control_characters() {
         let text = "<script>\u{1b}[31m \"a\" & b\0\u{9b}\u{202e}\r\n\t</script>";
         let body = html! { p title=(text) { (text) } };
-        let page = page(Status::Same, &[text.to_owned()], None, body);
+        let page = page(&Head::new(Status::Same, &[text.to_owned()]), None, body);
         assert!(!page.contains("<script>") && !page.contains("title=\"<"), "{page}");
         assert_eq!(page.matches("&lt;script&gt;\\u{1b}[31m &quot;a&quot; &amp; b").count(), 4);
         assert!(page.contains("b\\u{0}\\u{9b}\\u{202e}\n\t&lt;/script&gt;"), "{page}");

@@ -36,7 +36,7 @@ pub(super) fn matrix(cases: &[NumberedCase<'_>]) -> Markup {
                 label class="more" { input type="checkbox"; " " (summary) }
             }
             div class={ "matrix" @if loud.is_empty() { " quiet-matrix" } } {
-                table {
+                table style={ "--engines:" (columns.len()) } {
                     colgroup { col class="names"; @for _ in &columns { col; } }
                     (head(&columns, cases))
                     @if !loud.is_empty() {

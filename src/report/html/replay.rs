@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::document::{Status, page};
+use super::document::{Head, Status, page};
 use super::timeline::{Lane, Mark, end, lanes, marks};
 use crate::replay::{Outcome, Replay, Run, WaitStrategy};
 
@@ -15,8 +15,7 @@ pub fn replay_page(replays: &[Replay]) -> String {
     let lead = format!("{}, {}", count(replays.len(), "replay"), count(runs, "run"));
     let (status, meaning) = status(replays);
     page(
-        status,
-        &[lead, meaning.to_owned()],
+        &Head::new(status, &[lead, meaning.to_owned()]),
         None,
         html! { @for replay in replays { (section(replay, axis_end(replay, replays))) } },
     )
