@@ -154,6 +154,6 @@ impl BlobWriter {
     /// Adds the blob, whose digest is `digest`, to the cache as the compressed layer `diff_id`.
     pub(crate) fn finish(mut self, diff_id: DiffId, digest: Digest) -> io::Result<()> {
         self.file.write_all(&hex::decode(digest.hex()).map_err(io::Error::other)?)?;
-        self.file.persist(&diff_id.0.hex())
+        self.file.persist(&diff_id.0.hex()).map(drop)
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::blob::FetchError;
+use crate::files::output::{self, WriteError};
 use crate::image::Digest;
 use crate::text;
 
@@ -71,6 +72,12 @@ pub enum ArchiveError {
     WorkerLost,
 }
 
+impl From<WriteError> for ArchiveError {
+    fn from(WriteError { target, source }: WriteError) -> Self {
+        Self::Write { target, source }
+    }
+}
+
 impl ArchiveError {
     /// Maps a failure to read `path`.
     pub fn read(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
@@ -108,13 +115,7 @@ impl ArchiveError {
     /// Whether the host failed rather than the input.
     pub fn is_environment(&self) -> bool {
         match self {
-            // The user named a file in a folder that does not exist, or a folder.
-            Self::Write { source, .. } => !matches!(
-                source.kind(),
-                io::ErrorKind::NotFound
-                    | io::ErrorKind::NotADirectory
-                    | io::ErrorKind::IsADirectory
-            ),
+            Self::Write { source, .. } => output::is_environment(source),
             Self::Read { source, .. } => {
                 FetchError::of(source).is_some_and(|error| error.is_environment)
             }

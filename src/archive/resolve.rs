@@ -5,9 +5,7 @@ use std::convert::Infallible;
 use super::entry::{display_path, join, parent_of};
 use super::tar::PATH_MAX;
 use super::tree::Node;
-
-/// The most symlinks that are followed in one path, as in Linux.
-pub(crate) const LINKS_MAX: usize = 40;
+use crate::linux::LINKS_MAX;
 
 /// A path that cannot be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -7,6 +7,7 @@ use crate::archive::ArchiveError;
 use crate::archive::blob_cache::DamagedBlob;
 use crate::archive::entry::display_path;
 use crate::closure::ClosureError;
+use crate::files::output::WriteError;
 use crate::image::env::EnvError;
 use crate::layering::{BudgetError, LayeringError};
 #[cfg(feature = "registry")]
@@ -75,6 +76,12 @@ pub enum BuildError {
         /// The reason, and how to fix it.
         problem: String,
     },
+}
+
+impl From<WriteError> for BuildError {
+    fn from(error: WriteError) -> Self {
+        Self::Archive(error.into())
+    }
 }
 
 impl BuildError {

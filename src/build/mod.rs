@@ -21,14 +21,13 @@
 //! | `write` | writes layers, config and names to archives and registries |
 //! | `explain` | names the origin of everything in an image |
 //!
-//! All of them may use `error`, `cache` and `output`.
+//! All of them may use `error` and `cache`.
 
 mod cache;
 mod error;
 mod explain;
 mod inputs;
 mod merge;
-pub(crate) mod output;
 mod place;
 mod plan;
 mod recipe;

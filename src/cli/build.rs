@@ -16,8 +16,8 @@ use super::sbom::{BillOutput, SbomArgs};
 use super::streams::{is_quiet, pretty_json, raw_stdout};
 use super::summary;
 use crate::archive::Compression;
-use crate::build::output::{OutputFile, is_stream, open_stream};
 use crate::build::{Format, Options, Plan, Recipe};
+use crate::files::output::{OutputFile, is_stream, open_stream};
 use crate::image::Summary;
 use crate::text;
 

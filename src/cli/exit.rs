@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::streams::stderr;
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
+use crate::files::output::WriteError;
 use crate::steps::StepError;
 use crate::text;
 use crate::text::errors::chain;
@@ -112,6 +113,7 @@ fn is_environment(error: &anyhow::Error) -> bool {
     error.is::<io::Error>()
         || error.downcast_ref().is_some_and(BuildError::is_environment)
         || error.downcast_ref().is_some_and(ArchiveError::is_environment)
+        || error.downcast_ref().is_some_and(WriteError::is_environment)
         || is_registry_environment(error)
         || is_vm_environment(error)
 }

@@ -13,10 +13,10 @@ use super::progress::BuildProgress;
 use super::streams::{messages, raw_stdout, stderr, stdout};
 use crate::archive::write::write_failed;
 use crate::archive::{ArchiveError, Compression};
-use crate::build::output::{OutputFile, is_standard_output, is_stream, open_stream};
 use crate::build::{
     BuildError, CacheUse, Format, Options, Output, Plan, assemble_all, is_earlier_output,
 };
+use crate::files::output::{OutputFile, is_standard_output, is_stream, open_stream};
 use crate::image::Summary;
 use crate::text;
 

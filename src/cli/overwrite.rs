@@ -8,8 +8,8 @@ use anyhow::bail;
 use super::args::is_recipe;
 use super::images::location;
 use super::output::is_stdout;
-use crate::build::output::replaced_path;
 use crate::build::{Recipe, is_earlier_output};
+use crate::files::output::replaced_path;
 use crate::image::Location;
 use crate::text;
 

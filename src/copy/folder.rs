@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::options::BUFFER_SIZE;
 use crate::archive::ArchiveError;
 use crate::archive::oci::{INDEX, LAYOUT, LayoutWriter, blob_name, copy_blob, name_of};
-use crate::build::output::{self, OutputFile};
 use crate::document;
+use crate::files::output::{self, OutputFile};
 use crate::image::Digest;
 use crate::image::digest::Hasher;
 use crate::image::manifest::{Descriptor, OCI_LAYOUT, OciIndex};
@@ -49,7 +49,7 @@ impl LayoutFolder {
             match fs::create_dir(path) {
                 Ok(()) => begun.folder = true,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(output::failed(path, error.kind().into())),
+                Err(error) => return Err(output::failed(path, error.kind().into()).into()),
             }
             if !path.is_dir() {
                 let problem = "it is a file; to write an OCI layout in a tar, write oci-archive:";
@@ -79,7 +79,7 @@ impl LayoutFolder {
         let path = self.folder.join(name);
         let file = OutputFile::beside(&path)?;
         write(file.file()).map_err(|error| error.writing_to(text::path(&path)))?;
-        file.persist()
+        Ok(file.persist()?)
     }
 
     /// Adds `root` to the index; an entry of the same name, or without a name and for the same
@@ -175,7 +175,7 @@ fn begin(path: &Path, begun: &mut Begun) -> Result<(), ArchiveError> {
     let file = OutputFile::beside(&path.join(LAYOUT))?;
     file.file().write_all(OCI_LAYOUT.as_ref()).map_err(failed(path))?;
     begun.layout = true;
-    file.persist()
+    Ok(file.persist()?)
 }
 
 /// Whether `file` is the one at `path`.

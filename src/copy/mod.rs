@@ -21,8 +21,8 @@ use self::folder::LayoutFolder;
 use self::options::BUFFER_SIZE;
 use crate::archive::oci::{ImageTree, LayoutTar, LayoutWriter, TreeDocument, made_tree};
 use crate::archive::{ArchiveError, Image, verify};
-use crate::build::output::OutputFile;
 use crate::build::{BuildError, PushedImage, PushedImages, bill_of_materials, push_images};
+use crate::files::output::OutputFile;
 use crate::image::manifest::Descriptor;
 use crate::image::{ImagePath, RemoteReference};
 use crate::registry::{Artifact, PushReport, Registries};
@@ -293,5 +293,5 @@ fn write_layout<W: LayoutWriter>(
 
 /// Whether `path` names an output that cannot be replaced, such as a pipe.
 pub(crate) fn is_stream(path: &Path) -> bool {
-    crate::build::output::is_stream(path)
+    crate::files::output::is_stream(path)
 }

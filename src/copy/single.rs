@@ -8,7 +8,7 @@ use super::source::Source;
 use crate::archive::write::write_failed;
 use crate::archive::{ArchiveError, Image, docker, verify};
 use crate::build::BuildError;
-use crate::build::output::OutputFile;
+use crate::files::output::OutputFile;
 use crate::image::manifest::OciPlatform;
 use crate::image::{ImagePath, Platform, Reference};
 use crate::text;

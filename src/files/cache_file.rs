@@ -1,94 +1,65 @@
 //! New files of a cache: they appear complete or not at all, and a killed process leaves none.
 //!
-//! A new file has no name until it is complete (`O_TMPFILE`). On filesystems without such files it
-//! has a name, and a lock for as long as its process lives; see [`sweep`].
+//! A file that is being written may have a temporary name, and has a lock for as long as its
+//! process lives; see [`sweep`].
 
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry, File, TryLockError};
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-use tempfile::{NamedTempFile, TempPath};
+use rustix::fs::OFlags;
 
-use crate::files::cache_dir;
+use super::cache_dir;
+use super::unfinished::UnfinishedFile;
 
-/// The descriptors of this process as files, through which an unnamed file gets its name.
-const DESCRIPTORS: &str = "/proc/self/fd";
 /// The names of unfinished files begin with this.
-pub(crate) const UNFINISHED: &str = ".new-";
+const UNFINISHED: &str = ".new-";
+/// The permissions of files in the cache: they are this user's alone.
+const MODE: u32 = 0o600;
 /// The age at which an unfinished file is certainly from a process that was killed, on filesystems
 /// without locks.
 const UNFINISHED_MAX_AGE: Duration = Duration::from_secs(3600);
-/// How often a file is replaced that another process keeps adding.
-const ATTEMPTS: usize = 5;
 
-/// A file that is being written into a folder. If it is dropped without
-/// [`persist`](Self::persist), nothing is left of it.
+/// A file of a cache that is being written. If it is dropped without [`persist`](Self::persist),
+/// nothing is left of it.
 #[derive(Debug)]
 pub(crate) struct NewFile {
-    file: File,
+    unfinished: UnfinishedFile,
     folder: PathBuf,
-    named: Option<TempPath>,
 }
 
 impl NewFile {
     /// Creates a file in `folder` that only this user can read.
     pub(crate) fn create(folder: &Path) -> io::Result<Self> {
-        match unnamed(folder) {
-            Some(file) => Ok(Self { file, folder: folder.to_owned(), named: None }),
-            None => Self::with_name(folder),
-        }
+        Ok(Self::locked(folder, UnfinishedFile::create(folder, UNFINISHED, MODE)?))
     }
 
-    /// Creates a file that has a name from the start.
-    fn with_name(folder: &Path) -> io::Result<Self> {
-        let named = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder);
-        let (file, named) = named.map(NamedTempFile::into_parts)?;
+    fn locked(folder: &Path, unfinished: UnfinishedFile) -> Self {
         // If another process took the file for an abandoned one, naming it fails.
-        let _ = file.try_lock();
-        Ok(Self { file, folder: folder.to_owned(), named: Some(named) })
+        let _ = unfinished.file().try_lock();
+        Self { unfinished, folder: folder.to_owned() }
     }
 
-    /// Names the complete file `name`, and replaces a file that has this name.
-    pub(crate) fn persist(self, name: &str) -> io::Result<()> {
-        let target = self.folder.join(name);
-        if let Some(named) = self.named {
-            return named.persist(target).map_err(|error| error.error);
-        }
-        let by_descriptor = format!("{DESCRIPTORS}/{}", self.file.as_raw_fd());
-        for _ in 0..ATTEMPTS {
-            let flags = AtFlags::SYMLINK_FOLLOW;
-            match rustix::fs::linkat(CWD, by_descriptor.as_str(), CWD, &target, flags) {
-                Err(rustix::io::Errno::EXIST) => fs::remove_file(&target).or_else(|error| {
-                    (error.kind() == io::ErrorKind::NotFound).then_some(()).ok_or(error)
-                })?,
-                linked => return Ok(linked?),
-            }
-        }
-        Err(io::ErrorKind::AlreadyExists.into())
+    pub(crate) fn file(&self) -> &File {
+        self.unfinished.file()
+    }
+
+    /// Names the complete file `name`, replaces a file that has this name, and returns the file.
+    pub(crate) fn persist(self, name: &str) -> io::Result<File> {
+        self.unfinished.persist(&self.folder.join(name))
     }
 }
 
 impl Write for NewFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        self.file().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.file().flush()
     }
-}
-
-/// Creates a file without a name, if the filesystem of `folder` has such files.
-fn unnamed(folder: &Path) -> Option<File> {
-    if !Path::new(DESCRIPTORS).is_dir() {
-        return None;
-    }
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    rustix::fs::openat(CWD, folder, flags, Mode::RUSR | Mode::WUSR).ok().map(File::from)
 }
 
 /// Whether `name` is that of an unfinished file.
@@ -191,28 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_appears_when_it_is_complete_and_replaces_an_old_one() {
-        let folder = tempfile::tempdir().unwrap();
-        for create in [NewFile::create, NewFile::with_name] {
-            for content in ["first", "second"] {
-                let mut file = create(folder.path()).unwrap();
-                file.write_all(content.as_bytes()).unwrap();
-                file.persist("entry").unwrap();
-                assert_eq!(names(folder.path()), ["entry"]);
-                assert_eq!(fs::read_to_string(folder.path().join("entry")).unwrap(), content);
-            }
-            drop(create(folder.path()).unwrap());
-            assert_eq!(names(folder.path()), ["entry"]);
-        }
-    }
-
-    #[test]
     fn unfinished_files_of_killed_processes_are_removed_and_others_stay() {
         let folder = tempfile::tempdir().unwrap();
         // A killed process leaves the file, but no lock.
         fs::write(folder.path().join(".new-killed"), "part").unwrap();
         fs::write(folder.path().join("entry"), "whole").unwrap();
-        let mut alive = NewFile::with_name(folder.path()).unwrap();
+        let alive = UnfinishedFile::with_name(folder.path(), UNFINISHED, MODE).unwrap();
+        let mut alive = NewFile::locked(folder.path(), alive);
         let listed = sweep(folder.path());
         assert_eq!(listed.len(), 1);
         assert_eq!(names(folder.path()).len(), 2);

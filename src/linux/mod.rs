@@ -1,8 +1,11 @@
 //! Linux, on this host and in images: names of signals and capabilities, users, programs of other
-//! architectures, and what processes inherit.
+//! architectures, what processes inherit, and limits.
 
 pub(crate) mod capability_names;
 pub(crate) mod foreign;
 pub(crate) mod inherited;
 pub(crate) mod signals;
 pub(crate) mod user_name;
+
+/// The most symlinks that are followed in one path.
+pub(crate) const LINKS_MAX: usize = 40;

@@ -273,7 +273,7 @@ impl Download<'_> {
     /// Forgets what was received: the registry sends the blob from its beginning.
     fn restart(&mut self) -> Result<(), RegistryError> {
         let failed = |source| RegistryError::Cache { what: "a blob".to_owned(), source };
-        let file = self.blob.file();
+        let mut file = self.blob.file();
         file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).map_err(failed)?;
         (self.hasher, self.received) = (Hasher::default(), 0);
         Ok(())

@@ -1,17 +1,15 @@
 //! The cache of blobs from registries, by digest. Blobs are verified before they get in.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use tempfile::NamedTempFile;
 
 use super::RegistryError;
 use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;
 use crate::files::cache_dir;
-use crate::files::cache_file;
+use crate::files::cache_file::{self, NewFile};
 use crate::image::Digest;
 
 /// The size limit of a manifest, index or config in bytes, as in Podman and skopeo.
@@ -29,7 +27,7 @@ pub(super) struct BlobStore {
 /// A blob that is being written.
 #[derive(Debug)]
 pub(super) enum NewBlob {
-    Cached(NamedTempFile),
+    Cached(NewFile),
     Temporary(File),
 }
 
@@ -74,14 +72,9 @@ impl BlobStore {
     /// Begins a blob.
     pub(super) fn begin(&self) -> Result<NewBlob, RegistryError> {
         match &self.folder {
-            Some(folder) => {
-                let mut builder = tempfile::Builder::new();
-                let file = builder.prefix(cache_file::UNFINISHED).tempfile_in(folder);
-                // Others remove unfinished files that have no lock.
-                file.inspect(|file| drop(file.as_file().try_lock()))
-                    .map(NewBlob::Cached)
-                    .map_err(|source| RegistryError::Cache { what: "a blob".to_owned(), source })
-            }
+            Some(folder) => NewFile::create(folder)
+                .map(NewBlob::Cached)
+                .map_err(|source| RegistryError::Cache { what: "a blob".to_owned(), source }),
             None => {
                 Ok(NewBlob::Temporary(tempfile::tempfile().map_err(ArchiveError::temporary_file)?))
             }
@@ -90,11 +83,10 @@ impl BlobStore {
 
     /// Adds a document, whose digest is correct. If this fails, it is fetched again another time.
     pub(super) fn insert(&self, digest: Digest, bytes: &[u8]) {
-        let Some(path) = self.path(digest) else { return };
         if let Ok(NewBlob::Cached(mut file)) = self.begin()
             && file.write_all(bytes).is_ok()
         {
-            let _ = file.persist(path);
+            let _ = file.persist(&digest.hex());
             self.has_grown.store(true, Ordering::Relaxed);
         }
     }
@@ -102,14 +94,13 @@ impl BlobStore {
     /// Adds the finished `blob`, whose digest is correct, and returns it.
     pub(super) fn finish(&self, blob: NewBlob, digest: Digest) -> Result<FileSlice, RegistryError> {
         let failed = |source| RegistryError::Cache { what: format!("the blob {digest}"), source };
-        match (blob, self.path(digest)) {
-            (NewBlob::Cached(file), Some(path)) => {
-                let file = file.persist(path).map_err(|error| failed(error.error))?;
+        match blob {
+            NewBlob::Cached(file) => {
+                let file = file.persist(&digest.hex()).map_err(failed)?;
                 self.has_grown.store(true, Ordering::Relaxed);
                 FileSlice::cached(file).map_err(failed)
             }
-            (NewBlob::Cached(file), None) => FileSlice::whole(file.into_file()).map_err(failed),
-            (NewBlob::Temporary(file), _) => FileSlice::whole(file).map_err(failed),
+            NewBlob::Temporary(file) => FileSlice::whole(file).map_err(failed),
         }
     }
 
@@ -128,23 +119,18 @@ impl BlobStore {
 }
 
 impl NewBlob {
-    pub(super) fn file(&mut self) -> &mut File {
+    pub(super) fn file(&self) -> &File {
         match self {
-            Self::Cached(file) => file.as_file_mut(),
+            Self::Cached(file) => file.file(),
             Self::Temporary(file) => file,
         }
     }
 
     /// Writes the next bytes of the blob `digest`.
     pub(super) fn write(&mut self, bytes: &[u8], digest: Digest) -> Result<(), RegistryError> {
-        let failed = |source: io::Error| match self {
+        self.file().write_all(bytes).map_err(|source| match self {
             Self::Cached(_) => RegistryError::Cache { what: format!("the blob {digest}"), source },
             Self::Temporary(_) => ArchiveError::temporary_file(source).into(),
-        };
-        let written = match &*self {
-            Self::Cached(file) => file.as_file().write_all(bytes),
-            Self::Temporary(file) => (&mut &*file).write_all(bytes),
-        };
-        written.map_err(failed)
+        })
     }
 }

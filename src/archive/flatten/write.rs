@@ -121,7 +121,7 @@ impl FileSystem {
     /// If a layer cannot be read.
     pub fn resolve_parents(&self, path: &[u8]) -> Result<Option<Box<[u8]>>, ArchiveError> {
         let lookup = |path: &[u8]| {
-            Ok(match self.find(path)? {
+            Ok::<_, ArchiveError>(match self.find(path)? {
                 Some(FoundPath::Entry(_, member)) if member.kind == MemberKind::Symlink => {
                     PathNode::Symlink(member.link)
                 }

@@ -7,9 +7,9 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::io::Errno;
 
-use crate::archive::resolve::LINKS_MAX;
 use crate::build::recipe::Store;
 use crate::closure::{StoreDir, StorePath};
+use crate::linux::LINKS_MAX;
 
 /// A store, and the folder on this host that holds it. They may have different paths: then a
 /// symlink to the store's path in the image leads to the folder, never to what this host has at

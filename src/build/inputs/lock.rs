@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
-use crate::build::output::OutputFile;
 use crate::build::recipe::{LockUse, Recipe, now};
 use crate::document;
+use crate::files::output::OutputFile;
 use crate::image::{Digest, Platform, RemoteReference};
 use crate::registry::{Registries, RemoteImage};
 use crate::text;
@@ -152,7 +152,7 @@ impl LockFile {
         let output = OutputFile::beside(&self.path)?;
         let written = output.file().write_all(format!("{HEADER}{content}").as_bytes());
         written.map_err(failed)?;
-        output.persist()
+        Ok(output.persist()?)
     }
 }
 

@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 
-#[cfg(feature = "vm")]
-use crate::build::output::{OutputFile, is_stream};
 use crate::cli::output::{is_stdout, results, write_text};
 use crate::cli::overwrite::OutputCheck;
+#[cfg(feature = "vm")]
+use crate::files::output::{OutputFile, is_stream};
 
 /// A report to write.
 #[derive(Clone, Debug)]

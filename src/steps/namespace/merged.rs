@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fgetxattr, open, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use crate::archive::resolve::LINKS_MAX;
+use crate::linux::LINKS_MAX;
 use crate::steps::changes::OverlayFormat;
 
 /// The flags for folders. No link of the image is followed by Linux, so none leads to the host.

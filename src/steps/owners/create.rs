@@ -14,7 +14,7 @@ use super::files::{Files, ImageFile};
 use super::notifications::Answer;
 use super::owner::Owner;
 use super::process::{NAMED, Process, named};
-use crate::archive::resolve::LINKS_MAX;
+use crate::linux::LINKS_MAX;
 
 /// A file that a system call creates.
 #[derive(Debug)]

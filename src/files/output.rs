@@ -2,28 +2,51 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
-use tempfile::{NamedTempFile, TempPath};
 
-use crate::archive::ArchiveError;
-use crate::archive::resolve::LINKS_MAX;
+use super::unfinished::UnfinishedFile;
+use crate::linux::LINKS_MAX;
 use crate::text;
+
+/// An output that cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to write {target}")]
+pub(crate) struct WriteError {
+    /// The output: a path, or `standard output`.
+    pub(crate) target: String,
+    pub(crate) source: io::Error,
+}
+
+impl WriteError {
+    /// Whether the host failed rather than the input.
+    pub(crate) fn is_environment(&self) -> bool {
+        is_environment(&self.source)
+    }
+}
+
+/// Whether the host is to blame for an error to write: not if the user named a file in a folder
+/// that does not exist, or a folder.
+pub(crate) fn is_environment(error: &io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory
+    )
+}
 
 /// An output file that is being written. If it is dropped without [`persist`](Self::persist), it
 /// leaves nothing behind, and on file systems with unnamed files, not even if the process is
 /// killed.
 #[derive(Debug)]
-pub struct OutputFile {
-    file: File,
+pub(crate) struct OutputFile {
+    unfinished: UnfinishedFile,
     target: PathBuf,
-    named: Option<TempPath>,
 }
 
+/// The names of unfinished output files begin with this.
+pub(crate) const UNFINISHED: &str = ".seatrial-";
 /// The permissions of an output file, before the umask.
 const MODE: u32 = 0o666;
 
@@ -37,7 +60,7 @@ enum Destination {
 }
 
 /// Follows symlinks at the end of `target`: what they lead to is written, and they stay.
-fn destination(target: &Path) -> Result<Destination, ArchiveError> {
+fn destination(target: &Path) -> Result<Destination, WriteError> {
     let mut path = target.to_owned();
     for _ in 0..LINKS_MAX {
         match path.symlink_metadata() {
@@ -76,7 +99,7 @@ impl OutputFile {
     ///
     /// # Errors
     /// If a file cannot be created there.
-    pub fn beside(target: &Path) -> Result<Self, ArchiveError> {
+    pub(crate) fn beside(target: &Path) -> Result<Self, WriteError> {
         let failed = |source| failed(target, source);
         let path = match destination(target)? {
             Destination::File(path) => path,
@@ -88,66 +111,29 @@ impl OutputFile {
                 "it is a directory; name a file",
             )));
         }
-        let folder = folder(&path);
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        // An unnamed file gets its name through `/proc`.
-        if Path::new(DESCRIPTORS).is_dir() {
-            match rustix::fs::openat(CWD, folder, flags, Mode::from_raw_mode(MODE)) {
-                Ok(file) => return Ok(Self { file: file.into(), target: path, named: None }),
-                // A file with a name would fail for the same reason.
-                Err(error @ (Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::ROFS)) => {
-                    return Err(failed(error.into()));
-                }
-                Err(_) => {}
-            }
-        }
-        let permissions = std::os::unix::fs::PermissionsExt::from_mode(MODE);
-        let named = tempfile::Builder::new()
-            .prefix(UNFINISHED)
-            .permissions(permissions)
-            .tempfile_in(folder);
-        let (file, named) = named.map(NamedTempFile::into_parts).map_err(failed)?;
-        Ok(Self { file, target: path, named: Some(named) })
+        let unfinished = UnfinishedFile::create(folder(&path), UNFINISHED, MODE).map_err(failed)?;
+        Ok(Self { unfinished, target: path })
     }
 
     /// The file.
-    pub fn file(&self) -> &File {
-        &self.file
+    pub(crate) fn file(&self) -> &File {
+        self.unfinished.file()
     }
 
     /// Writes the complete file to the disk, gives it its name, and replaces a file that has it.
     ///
     /// # Errors
     /// If the file cannot be named; it is then removed.
-    pub fn persist(self) -> Result<(), ArchiveError> {
-        let Self { file, target, named } = self;
+    pub(crate) fn persist(self) -> Result<(), WriteError> {
+        let Self { unfinished, target } = self;
         let failed = |source| failed(&target, source);
         // Otherwise a crash of the host can leave an empty file in the place of a good one.
-        file.sync_all().map_err(failed)?;
-        match named {
-            Some(named) => named.persist(&target).map_err(|error| failed(error.error)),
-            None => link(&file, &target).map_err(failed),
-        }?;
+        unfinished.file().sync_all().map_err(failed)?;
+        unfinished.persist(&target).map_err(failed)?;
         // Not all file systems can do this for a folder.
         let _ = File::open(folder(&target)).and_then(|folder| folder.sync_all());
         Ok(())
     }
-}
-
-/// The descriptors of this process as files.
-const DESCRIPTORS: &str = "/proc/self/fd";
-/// The names of unfinished output files begin with this.
-pub(super) const UNFINISHED: &str = ".seatrial-";
-
-/// Names an unnamed file. Linux does not let it replace another, so it gets a free name first and
-/// is then renamed.
-fn link(file: &File, target: &Path) -> io::Result<()> {
-    let by_descriptor = format!("{DESCRIPTORS}/{}", file.as_raw_fd());
-    let named = tempfile::Builder::new().prefix(UNFINISHED).make_in(folder(target), |path| {
-        rustix::fs::linkat(CWD, by_descriptor.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)
-            .map_err(io::Error::from)
-    })?;
-    named.into_temp_path().persist(target).map_err(|error| error.error)
 }
 
 fn folder(target: &Path) -> &Path {
@@ -158,7 +144,7 @@ fn folder(target: &Path) -> &Path {
 }
 
 /// The error for an output that cannot be created at `target`.
-pub(crate) fn failed(target: &Path, source: io::Error) -> ArchiveError {
+pub(crate) fn failed(target: &Path, source: io::Error) -> WriteError {
     let folder = folder(target);
     let source = match source.kind() {
         io::ErrorKind::NotADirectory if folder.is_dir() => {
@@ -174,17 +160,17 @@ pub(crate) fn failed(target: &Path, source: io::Error) -> ArchiveError {
         }
         _ => source,
     };
-    ArchiveError::Write { target: text::path(target), source }
+    WriteError { target: text::path(target), source }
 }
 
 /// Whether `target` is written to instead of being replaced: a device, a pipe, or a path such as
 /// `/dev/stdout` to a file that is open already.
-pub fn is_stream(target: &Path) -> bool {
+pub(crate) fn is_stream(target: &Path) -> bool {
     matches!(destination(target), Ok(Destination::Stream))
 }
 
 /// Whether `target` is standard output by another name, such as `/dev/stdout`.
-pub fn is_standard_output(target: &Path) -> bool {
+pub(crate) fn is_standard_output(target: &Path) -> bool {
     let (Ok(output), Ok(target_status)) =
         (rustix::fs::fstat(rustix::stdio::stdout()), rustix::fs::stat(target))
     else {
@@ -198,7 +184,7 @@ pub fn is_standard_output(target: &Path) -> bool {
 ///
 /// # Errors
 /// If it cannot be opened.
-pub fn open_stream(target: &Path) -> Result<File, ArchiveError> {
+pub(crate) fn open_stream(target: &Path) -> Result<File, WriteError> {
     let file = File::options().write(true).truncate(true).open(target);
     file.map_err(|source| failed(target, source))
 }
