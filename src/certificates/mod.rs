@@ -1,7 +1,12 @@
-//! Certificates of TLS: which ones of servers are accepted, and PEM files.
+//! Certificates of TLS: which ones of servers are accepted, those of clients, and PEM files.
 
 mod any;
+#[cfg(feature = "vm")]
+pub(crate) mod authorities;
+pub(crate) mod client_certificate;
 mod own;
+pub(crate) mod pem;
 
 pub(crate) use any::AnyCertificate;
+pub(crate) use client_certificate::ClientCertificate;
 pub(crate) use own::{OwnCertificate, is_marked_as_authority};

@@ -2,9 +2,7 @@
 //! files have them, and so have tests in Rust. The doc comments of the fields become descriptions
 //! in the JSON schema of an expectations file.
 
-pub(crate) mod authorities;
 mod checks;
-pub(crate) mod client_certificate;
 mod found;
 mod go_regex;
 mod http;
@@ -12,7 +10,6 @@ mod matcher;
 mod pairs;
 mod pattern;
 mod patterns;
-mod pem;
 mod port;
 mod ready;
 mod rule;

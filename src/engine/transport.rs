@@ -2,7 +2,6 @@
 //! certificate authority; the host's list of authorities is not used. Connections are reused,
 //! because an emulated engine needs more time for a TLS handshake than for most responses.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,11 +13,10 @@ use hyper::body::Incoming;
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::EngineError;
+use crate::certificates::pem;
 
 /// Sends requests to an engine.
 pub(super) type Transport = Box<
@@ -43,9 +41,8 @@ pub(super) fn over_tls(keys: &Path) -> Result<Transport, EngineError> {
 /// The TLS configuration with the keys in the folder `keys`.
 pub(super) fn config(keys: &Path) -> Result<ClientConfig, EngineError> {
     let failed = |name: &str, problem: String| EngineError::Keys { path: keys.join(name), problem };
-    let certificates = |name: &'static str| -> Result<Vec<CertificateDer<'static>>, EngineError> {
-        let read = CertificateDer::pem_file_iter(keys.join(name)).and_then(Iterator::collect);
-        read.map_err(|error| failed(name, error.to_string()))
+    let certificates = |name: &str| {
+        pem::certificates(&keys.join(name)).map_err(|error| failed(name, error.to_string()))
     };
     let mut authorities = RootCertStore::empty();
     for authority in certificates("ca.pem")? {
@@ -59,9 +56,9 @@ pub(super) fn config(keys: &Path) -> Result<ClientConfig, EngineError> {
     if !["cert.pem", "key.pem"].iter().any(|name| keys.join(name).exists()) {
         return Ok(config.with_no_client_auth());
     }
-    let key = PrivateKeyDer::from_pem_file(keys.join("key.pem"));
+    let key = pem::key(&keys.join("key.pem"));
     let key = key.map_err(|error| failed("key.pem", error.to_string()))?;
     config
         .with_client_auth_cert(certificates("cert.pem")?, key)
-        .map_err(|error| failed("cert.pem", io::Error::other(error).to_string()))
+        .map_err(|error| failed("cert.pem", error.to_string()))
 }

@@ -8,16 +8,15 @@ use std::sync::Arc;
 
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, DistinguishedName, RootCertStore, SignatureScheme};
 use webpki::EndEntityCert;
 
 use super::RegistryError;
 use super::mirrors::{is_absent, user_file};
-use crate::certificates::{AnyCertificate, OwnCertificate};
-use crate::document;
+use crate::certificates::pem::{self, PemError};
+use crate::certificates::{AnyCertificate, ClientCertificate, OwnCertificate};
 
 /// The folders that have a folder of certificates for each registry.
 fn folders() -> Vec<PathBuf> {
@@ -37,9 +36,6 @@ fn folders() -> Vec<PathBuf> {
 pub(super) fn folder(name: &str) -> PathBuf {
     folders().swap_remove(0).join(name)
 }
-
-/// A certificate with those that issued it, and its key.
-type ClientCertificate = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// The files with certificates for one registry.
 #[derive(Debug, Default)]
@@ -72,12 +68,15 @@ impl Certificates {
 
     fn add(&mut self, path: &Path) -> Result<(), RegistryError> {
         match path.extension().and_then(|extension| extension.to_str()) {
-            Some("crt") => self.authorities.extend(certificates(path)?),
+            Some("crt") => {
+                self.authorities.extend(pem::certificates(path).map_err(unusable_file(path))?)
+            }
             Some("cert") if self.client.is_none() => {
                 let key_path = path.with_extension("key");
-                let key = PrivateKeyDer::from_pem_slice(&read(&key_path)?)
-                    .map_err(|_| failed(&key_path, "it has no private key in PEM format"))?;
-                self.client = Some((certificates(path)?, key));
+                self.client = Some(ClientCertificate {
+                    key: pem::key(&key_path).map_err(unusable_file(&key_path))?,
+                    chain: pem::certificates(path).map_err(unusable_file(path))?,
+                });
             }
             Some("key") if !path.with_extension("cert").exists() => {
                 let problem = "there is no certificate for this key: a file of the same name that \
@@ -90,18 +89,11 @@ impl Certificates {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, RegistryError> {
-    let bytes = read(path)?;
-    let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    match parsed {
-        Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(failed(path, "it has no certificate in PEM format")),
+fn unusable_file(path: &Path) -> impl FnOnce(PemError) -> RegistryError {
+    move |error| match error {
+        PemError::Read(_) => failed(path, format!("failed to read it: {error}")),
+        PemError::NoCertificate | PemError::NoKey => failed(path, error),
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, RegistryError> {
-    let read = document::read_bytes(path, document::MAX_SIZE);
-    read.map_err(|error| failed(path, format!("failed to read it: {error}")))
 }
 
 fn failed(path: &Path, problem: impl ToString) -> RegistryError {
@@ -159,8 +151,7 @@ impl Tls {
 
     /// The client certificate for the registry `name`.
     fn key(&self, name: &str, client: ClientCertificate) -> Result<CertifiedKey, RegistryError> {
-        let (chain, key) = client;
-        let key = CertifiedKey::from_der(chain, key, &self.provider);
+        let key = client.certified_key(&self.provider);
         key.map_err(|error| failed(Path::new(name), format!("client certificate: {error}")))
     }
 

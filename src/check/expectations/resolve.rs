@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::container::{ContainerFile, ContainerMount};
 use super::{ContainerSpec, Expectations, ServiceExpectations};
-use crate::conditions::{authorities, client_certificate};
+use crate::certificates::{authorities, client_certificate};
 use crate::document;
 use crate::text;
 

@@ -10,10 +10,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::certificates::{AnyCertificate, OwnCertificate, is_marked_as_authority};
+use crate::certificates::authorities::{self, Authorities};
+use crate::certificates::client_certificate;
+use crate::certificates::{
+    AnyCertificate, ClientCertificate, OwnCertificate, is_marked_as_authority,
+};
 use crate::conditions::TlsSettings;
-use crate::conditions::authorities::{self, Authorities};
-use crate::conditions::client_certificate::{self, ClientCertificate};
 use crate::text;
 
 /// The default name for which a certificate is issued.

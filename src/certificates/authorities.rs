@@ -1,4 +1,4 @@
-//! Certificate authorities in a file that a request names.
+//! Certificate authorities in a file.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(crate) struct Authorities {
 /// Reads the certificates of the PEM file at `path`.
 pub(crate) fn read(path: &Path) -> Result<Authorities, String> {
     let failed = |problem: &str| format!("failed to read {}: {problem}", text::path(path));
-    let certificates = pem::certificates(path).map_err(|problem| failed(&problem))?;
+    let certificates = pem::certificates(path).map_err(|error| failed(&error.to_string()))?;
     let mut store = RootCertStore::empty();
     for certificate in &certificates {
         store.add(certificate.clone()).map_err(|error| failed(&error.to_string()))?;
