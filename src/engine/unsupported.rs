@@ -1,6 +1,6 @@
 //! Limits of engines, in words that a report shows as the reason of a skipped test case.
 
-use super::cri::limits::{FILES, KEPT_FILES, SIGNALS};
+use super::cri::limits::{KEPT_FILES, SIGNALS};
 use super::{Cri, Engine, ExecOptions, RunOptions, limits};
 
 impl Engine {
@@ -34,14 +34,6 @@ impl Engine {
     /// containerd does when it writes a log for a kubelet.
     pub(crate) fn drops_carriage_returns(&self) -> bool {
         matches!(self, Self::Cri(_))
-    }
-
-    /// Explains why files of a running container cannot be read, if they cannot.
-    pub(crate) fn files_unsupported(&self) -> Option<&'static str> {
-        match self {
-            Self::Docker(_) => None,
-            Self::Cri(_) => Some(FILES),
-        }
     }
 
     /// Explains why no signal besides the stop signal can be sent, if none can.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use super::container_files;
 use super::daemon::Daemon;
 use super::describe::{describe_end_and_output, describe_output};
 use super::end_notice::EndNotice;
@@ -157,16 +158,19 @@ impl<'d> Container<'d> {
     }
 
     /// Returns the content of the file at `path`, an absolute path in the container; `None` if it
-    /// does not exist. Symlinks are followed.
+    /// does not exist. Symlinks are followed, within the container.
+    ///
+    /// Docker and Podman find the files of the container itself, of its volumes and of its mounts,
+    /// and keep them when it ends. Over CRI, a program in the guest reads files as the container's
+    /// first process sees them, also below `/proc` and of tmpfs mounts, while the container runs.
     ///
     /// # Errors
-    /// If it is not a regular file, is larger than 256 MiB, or the engine cannot read files of a
-    /// container.
+    /// If it is not a regular file, is larger than 256 MiB, or symlinks form a loop; over CRI, also
+    /// if the container has ended.
     pub async fn copy_out(&self, path: &str) -> Result<Option<Vec<u8>>, HarnessError> {
-        let Some(archive) = self.container.copy_out(path, true, FILE_MAX + HEADERS_MAX).await?
-        else {
-            return Ok(None);
-        };
+        let limit = FILE_MAX + HEADERS_MAX;
+        let copied = container_files::copy_out(self.daemon, &self.container, path, true, limit);
+        let Some(archive) = copied.await? else { return Ok(None) };
         let read = || -> std::io::Result<Vec<u8>> {
             let mut archive = tar::Archive::new(archive.as_slice());
             let mut entry =

@@ -94,6 +94,7 @@
 //! [`replay`](crate::replay). Nothing here prints.
 
 mod container;
+pub(crate) mod container_files;
 mod container_port;
 mod daemon;
 mod datagrams;

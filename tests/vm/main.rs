@@ -14,6 +14,7 @@ mod base_images; // images on base images, some of them saved by Docker
 mod check_results; // test cases that run, are skipped or are errors
 mod cleanup; // no process or folder remains of a VM
 mod container_environments; // the environment of containers
+mod container_files; // files copied out of containers
 mod container_settings; // settings of containers, and setups
 mod containers; // containers of the library, for tests in Rust
 mod drafts; // `seatrial expect` with an engine

@@ -94,6 +94,43 @@ shell = """
 trap 'exit 5' USR1; busybox mkdir /tmp; umask 027; echo made >/tmp/made; echo started
 while :; do sleep 0.1; done"""
 [[service]]
+name = "with files"
+ready = { log = "started" }
+[[service.file]]
+path = "/out/made"
+type = "file"
+mode = "0640"
+uid = 5
+gid = 6
+size = 5
+content = "made\n"
+[[service.file]]
+path = "/out/link"
+type = "symlink"
+target = "../../../made"
+[[service.file]]
+path = "/link"
+follow = true
+content = "made\n"
+[[service.file]]
+path = "/out"
+type = "directory"
+mode = "1775"
+[[service.file]]
+path = "/out/pipe"
+type = "special"
+[[service.file]]
+path = "/outside"
+follow = true
+exists = false
+[service.container]
+user = "0"
+shell = """
+umask 002; busybox mkdir -p /out; busybox chmod 1775 /out; umask 027; echo made >/out/made
+busybox chown 5:6 /out/made; busybox cp -p /out/made /made; busybox ln -s ../../../made /out/link
+busybox ln -s out/link /link; busybox mkfifo /out/pipe
+busybox ln -s ../../etc/debian_version /outside; echo started; exec sleep 99"""
+[[service]]
 name = "with settings of commands"
 ready = { log = "started" }
 container = { shell = "echo started; sleep 99", env = { KEPT = "kept", GREETING = "none" } }
@@ -241,6 +278,7 @@ fn services(engine: &str) {
         ("service restricted", "passed"),
         ("service restricted as root", "failed"),
         ("service with files and signals", docker_only),
+        ("service with files", "passed"),
         ("service with settings of commands", "passed"),
         ("service with input of commands", docker_only),
         ("loads with the expected name", "passed"),

@@ -1,8 +1,8 @@
 //! Expectations that an image does not meet: every part of them is a mismatch of its own.
 
-use crate::each_engine::{is_cri, on_each_engine};
+use crate::each_engine::on_each_engine;
 use crate::sample_image::{SampleImage, outcomes};
-use crate::verdicts::{case, mismatches, without_durations};
+use crate::verdicts::{mismatches, without_durations};
 
 const EXPECTATIONS: &str = r#"
 [[service]]
@@ -130,24 +130,20 @@ fn shows_every_mismatch(engine: &str) {
         ],
         "{engine}"
     );
-    if is_cri(engine) {
-        assert_eq!(case(&verdict, "service files")["outcome"], "skipped");
-    } else {
-        assert_eq!(
-            found("service files"),
-            [
-                "mode of file /made: \"0644\"",
-                "user ID of file /made: 0",
-                "group ID of file /made: 0",
-                "size in bytes of file /made: 5",
-                "content of file /made: \"made\\n\"",
-                "existence of file /absent: does not exist",
-                "existence of file /made: exists",
-                "type of file /made: \"file\"",
-            ],
-            "{engine}"
-        );
-    }
+    assert_eq!(
+        found("service files"),
+        [
+            "mode of file /made: \"0644\"",
+            "user ID of file /made: 0",
+            "group ID of file /made: 0",
+            "size in bytes of file /made: 5",
+            "content of file /made: \"made\\n\"",
+            "existence of file /absent: does not exist",
+            "existence of file /made: exists",
+            "type of file /made: \"file\"",
+        ],
+        "{engine}"
+    );
     assert_eq!(found("service ignores its stop signal"), ["stop: it was killed"], "{engine}");
     assert_eq!(found("service is ready"), ["start: it started"], "{engine}");
     let command = without_durations(&found("service has no such file"));

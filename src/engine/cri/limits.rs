@@ -2,7 +2,8 @@
 
 use crate::engine::ExecOptions;
 
-pub(in crate::engine) const FILES: &str = "CRI cannot read files of a container; use exec";
+pub(in crate::engine) const FILES: &str = "CRI cannot read files of a container; \
+                                    the copy_out of a harness::Container can";
 pub(in crate::engine) const COPY_INTO: &str = "CRI cannot write files into a running container; \
                                     add them to the files that it starts with";
 pub(in crate::engine) const KEPT_FILES: &str = "CRI does not keep the files of a setup command; \

@@ -12,10 +12,6 @@ pub(in crate::check::runtime_checks) fn supported(
     engine: &Engine,
 ) -> (ServiceExpectations, Vec<LeftOut>) {
     let (mut supported, mut left_out) = (expected.clone(), Vec::new());
-    if let Some(reason) = engine.files_unsupported().filter(|_| !expected.file.is_empty()) {
-        supported.file.clear();
-        left_out.push(("files", reason));
-    }
     let has_signal = expected.stop.as_ref().is_some_and(|stop| stop.signal.is_some());
     if let Some(reason) = engine.signal_unsupported().filter(|_| has_signal) {
         // By another signal, the service may end in another way.
