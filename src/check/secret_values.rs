@@ -1,15 +1,12 @@
 //! Values of environment variables in reports. Those of variables whose names suggest a secret are
 //! hidden, because reports are kept and shown where the image is not.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::check::verdict::Checks;
-use crate::lint;
+use crate::lint::{HIDDEN, is_hidden, is_secret};
 use crate::text::value;
 
-/// Stands for a hidden value.
-const HIDDEN: &str = "<hidden>";
 /// Stands for a hidden value that is not the expected one.
 const OTHER: &str = "<hidden>, another value";
 /// The same, if the values are equal without the white space at their ends.
@@ -20,27 +17,12 @@ const RULES: [&str; 2] = ["meets <hidden> rules", "<hidden>, which does not"];
 /// An expected value, as rules in words, and as the only value that meets them if there is one.
 pub(super) type Expected<'e> = (String, Option<&'e str>);
 
-/// Whether the value of the variable `name` is hidden. Empty ones are shown.
-fn is_hidden(name: &[u8], value: &[u8]) -> bool {
-    !value.is_empty() && lint::is_secret(&String::from_utf8_lossy(name))
-}
-
 /// Formats the value of the variable `name`, or its absence.
 pub(super) fn shown(name: &[u8], value: Option<&[u8]>) -> String {
     match value {
         None => "nothing".to_owned(),
         Some(value) if is_hidden(name, value) => HIDDEN.to_owned(),
         Some(value) => value::quote_bytes(value),
-    }
-}
-
-/// Returns an entry `NAME=value` with its value hidden if it must be.
-pub(super) fn hide(entry: &[u8]) -> Cow<'_, [u8]> {
-    match entry.iter().position(|byte| *byte == b'=') {
-        Some(end) if is_hidden(&entry[..end], &entry[end + 1..]) => {
-            [&entry[..=end], HIDDEN.as_bytes()].concat().into()
-        }
-        _ => entry.into(),
     }
 }
 
@@ -53,7 +35,7 @@ pub(super) fn record(
     found: Option<&[u8]>,
     passed: bool,
 ) {
-    let is_secret = exactly != Some("") && lint::is_secret(name);
+    let is_secret = exactly != Some("") && is_secret(name);
     let expected = match exactly {
         _ if !is_secret => rules,
         Some(_) => HIDDEN.to_owned(),

@@ -3,10 +3,8 @@
 use std::borrow::Cow;
 use std::ffi::OsString;
 
-use crate::lint;
+use crate::lint::{HIDDEN, is_secret};
 
-/// Stands for a hidden value.
-const HIDDEN: &str = "<hidden>";
 /// Algorithms of digests, which follow an `@` in the reference of an image.
 const DIGESTS: [&str; 2] = ["sha256:", "sha512:"];
 
@@ -26,11 +24,11 @@ fn command_line(arguments: impl Iterator<Item = OsString>) -> String {
 /// Hides the value of `NAME=value`, also behind a flag, if the name suggests a secret.
 fn without_value(argument: &str) -> Cow<'_, str> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let is_secret = |(end, _): &(usize, &str)| {
+    let hides = |(end, _): &(usize, &str)| {
         let name = argument[..*end].rsplit(|c| !is_name(c)).next().unwrap_or_default();
-        lint::is_secret(name) && end + 1 < argument.len()
+        is_secret(name) && end + 1 < argument.len()
     };
-    match argument.match_indices('=').find(is_secret) {
+    match argument.match_indices('=').find(hides) {
         Some((end, _)) => format!("{}={HIDDEN}", &argument[..end]).into(),
         None => argument.into(),
     }

@@ -216,6 +216,11 @@ impl Text {
         self.describe_unmet(|rule| rule.is_met_by(text))
     }
 
+    /// Describes the rules that none of `texts` meets; `None` if there are none.
+    pub(crate) fn unmet_by_all(&self, texts: &[String]) -> Option<String> {
+        self.describe_unmet(|rule| texts.iter().any(|text| rule.is_met_by(text)))
+    }
+
     /// Whether `text`, of which carriage returns before newlines may be missing, meets all rules. A
     /// rule may be written with or without them.
     pub(crate) fn is_match_without_carriage_returns(&self, text: &str) -> bool {

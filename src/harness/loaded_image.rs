@@ -1,20 +1,14 @@
 //! An image in an engine, and assertions about it.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 use super::container::Container;
 use super::daemon::Daemon;
-use super::environments;
 use super::error::HarnessError;
 use super::exits;
 use super::node_commit;
 use crate::conditions::ReadyConditions;
-use crate::engine::{self, EngineError, ImageFacts, RunOptions, RunOutput};
-use crate::image::Env;
+use crate::engine::{self, ImageFacts, RunOptions, RunOutput};
 use crate::text::value;
 
 /// An image in an engine.
@@ -26,8 +20,6 @@ pub struct LoadedImage<'d> {
     made_from: Option<String>,
 }
 
-/// The time limit for reading the environment of a container.
-const ENV_TIMEOUT: Duration = Duration::from_secs(60);
 /// The time limit for creating, starting or removing a container.
 const CONTAINER_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -72,42 +64,7 @@ impl<'d> LoadedImage<'d> {
         self.assert(subject, value::quote(architecture), value::quote(found), equal)
     }
 
-    /// Asserts that the config and the environment of a container have each of the `expected`
-    /// entries, that no name occurs twice in either, and that the container has every entry of the
-    /// config. The engine may add variables of its own to a container.
-    ///
-    /// # Errors
-    /// If any of this does not hold.
-    pub async fn assert_env(&self, expected: &[&str]) -> Result<(), HarnessError> {
-        let config = self.config_env().await?;
-        let container = self.container_env().await?;
-        let shown: Vec<String> = container.iter().map(|entry| value::quote_bytes(entry)).collect();
-        let shown = format!("[{}]", shown.join(", "));
-        let found = || format!("config {}, container {shown}", value::format(&config));
-        let in_container = |entry: &str| container.iter().any(|found| found == entry.as_bytes());
-        for entry in expected {
-            let exists = config.iter().any(|found| found == entry) && in_container(entry);
-            let subject = "entry of the environment, in config and container";
-            self.assert(subject, value::quote(entry), found(), exists)?;
-        }
-        let name = |entry: &[u8]| entry.split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
-        let names: BTreeSet<_> = container.iter().map(|entry| name(entry)).collect();
-        let unique = Env::parse(&config).is_ok_and(|env| env.to_entries().len() == config.len());
-        self.assert(
-            "names in the environment",
-            "each once, in config and container".to_owned(),
-            found(),
-            unique && names.len() == container.len(),
-        )?;
-        self.assert(
-            "environment of a container",
-            format!("all entries of the config, {}", value::format(&config)),
-            shown.clone(),
-            config.iter().all(|entry| in_container(entry)),
-        )
-    }
-
-    fn assert(
+    pub(super) fn assert(
         &self,
         subject: &str,
         expected: String,
@@ -142,29 +99,6 @@ impl<'d> LoadedImage<'d> {
     /// If the engine does not have the image.
     pub async fn config_env(&self) -> Result<Vec<String>, HarnessError> {
         Ok(self.inspect().await?.env)
-    }
-
-    /// Returns the environment of a process in a container, each entry as the bytes that the kernel
-    /// passed to it. The image needs no program for this: a program of the guest is mounted into
-    /// the container.
-    ///
-    /// # Errors
-    /// If a container of the image cannot be run.
-    pub async fn container_env(&self) -> Result<Vec<Vec<u8>>, HarnessError> {
-        // In Base64, because engines change output that is not UTF-8.
-        let arguments = ["base64", "/proc/self/environ"];
-        let env = RunOptions { bare: true, ..RunOptions::tool("/bin/busybox", &arguments) };
-        let output = self.run(&env, ENV_TIMEOUT).await?;
-        let text: String = output.stdout.split_ascii_whitespace().collect();
-        if let (0, Ok(bytes)) = (output.code, STANDARD.decode(text)) {
-            return Ok(environments::entries(&bytes));
-        }
-        let problem = format!(
-            "failed to read the environment of a container: exit code {}: {}",
-            output.code,
-            output.stderr.trim_end()
-        );
-        Err(EngineError::Unexpected(problem).into())
     }
 
     /// Runs a container of the image until it ends, with a time limit, and makes an image from it:

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::finding::Finding;
+use super::secrets::is_secret;
 use crate::image::config::{ContainerConfig, Set};
 use crate::image::exposed_ports::ExposedPorts;
 use crate::linux::signals;
@@ -63,17 +64,6 @@ fn duplicate_env(config: &ContainerConfig) -> Option<Finding> {
             "set each variable once, as seatrial build does",
         )
     })
-}
-
-/// Words in the names of variables with secrets, and suffixes of names without.
-const SECRET: [&str; 6] = ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "API_KEY", "PRIVATE_KEY"];
-const NO_SECRET: [&str; 3] = ["_FILE", "_PATH", "_DIR"];
-
-/// Whether the name of a variable suggests that its value is a secret.
-pub(crate) fn is_secret(name: &str) -> bool {
-    let name = name.to_uppercase();
-    SECRET.iter().any(|word| name.contains(word))
-        && !NO_SECRET.iter().any(|suffix| name.ends_with(suffix))
 }
 
 fn secret_in_env(config: &ContainerConfig) -> Option<Finding> {

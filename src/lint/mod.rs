@@ -10,11 +10,12 @@ mod files;
 mod finding;
 mod paths;
 mod rules;
+mod secrets;
 
-#[cfg(feature = "vm")]
-pub(crate) use container::is_secret;
 pub use finding::{Finding, Level};
 pub use rules::RULES;
+#[cfg(feature = "vm")]
+pub(crate) use secrets::{HIDDEN, hide, is_hidden, is_secret};
 
 use crate::archive::verify::VerifiedLayer;
 use crate::archive::{ArchiveError, Image};

@@ -148,13 +148,18 @@ async fn images_load_with_two_layers_without_a_store_and_without_contents() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_assertion_shows_the_expected_and_the_found_value() {
     let bench = Workbench::new().await;
-    let image =
-        bench.load("name='wrong'\ntag='1'\ncontents='rootfs'\n[config]\nEnv=['A=1']\n").await;
+    let image = bench
+        .load("name='wrong'\ntag='1'\ncontents='rootfs'\n[config]\nEnv=['A=1','TOKEN=hunter2']\n")
+        .await;
     let error = image.assert_env(&["A=2"]).await.unwrap_err();
     assert!(error.is_mismatch());
     let text = error.to_string();
-    let shown = ["expected  \"A=2\"", "config [\"A=1\"]", "container ["];
+    let shown = ["expected  \"A=2\"", "config [\"A=1\", \"TOKEN=<hidden>\"]", "container ["];
     assert!(shown.iter().all(|part| text.contains(part)), "{text}");
+    let error = image.assert_env(&["TOKEN=other"]).await.unwrap_err().to_string();
+    let shown = ["expected  \"TOKEN=<hidden>\"", "\"TOKEN=<hidden>\" (another value)"];
+    assert!(shown.iter().all(|part| error.contains(part)), "{error}");
+    assert!(!(text + &error).contains("hunter2"), "{error}");
     assert!(image.assert_architecture("s390x").await.unwrap_err().is_mismatch());
 }
 

@@ -6,9 +6,9 @@ use super::environment::ContainerEnvironment;
 use super::output::Output;
 use super::{ENVIRONMENT, RuntimeChecks};
 use crate::check::expectations::EnvExpectations;
-use crate::check::secret_values;
 use crate::check::static_checks::environment;
 use crate::check::verdict::{Checks, TestCase};
+use crate::lint::hide;
 use crate::text::{self, value};
 
 impl RuntimeChecks<'_, '_> {
@@ -71,13 +71,13 @@ fn compare(
         let subject = format!("{} of the config, in a container", text::bytes(name));
         checks.record(&subject, quoted(entry.as_bytes()), found, passed);
     }
-    let hidden = container.iter().map(|entry| text::bytes(&secret_values::hide(entry)));
+    let hidden = container.iter().map(|entry| text::bytes(&hide(entry)));
     let output = hidden.collect::<Vec<String>>().join("\n");
     (checks, (output, String::new()).into())
 }
 
 fn quoted(entry: &[u8]) -> String {
-    value::quote_bytes(&secret_values::hide(entry))
+    value::quote_bytes(&hide(entry))
 }
 
 #[cfg(test)]

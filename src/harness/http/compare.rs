@@ -86,7 +86,13 @@ fn check_headers(
             [value] => checks.record_text(&subject, text, Some(value)),
             values => {
                 let passed = values.iter().any(|value| text.is_match(value));
-                checks.record(&subject, text, value::format(values), passed);
+                let rules = match text.unmet_by_all(values) {
+                    Some(unmet) => unmet,
+                    // Each rule is met by another value.
+                    None if !passed => format!("in one value: {text}"),
+                    None => text.to_string(),
+                };
+                checks.record(&subject, rules, value::format(values), passed);
             }
         }
     }
@@ -259,6 +265,23 @@ mod tests {
                 "header X of GET / at port 80: \"1\" != nothing",
                 "header Set-Cookie of GET / at port 80: nothing != \"a=1\"",
             ]
+        );
+    }
+
+    #[test]
+    fn of_several_headers_those_rules_are_shown_that_no_value_meets() {
+        let of = |rules: &str| {
+            let expected = format!("port=80\n[headers]\nSet-Cookie={{{rules}}}");
+            mismatches(&expected, &answer(200, "")).pop().unwrap_or_default()
+        };
+        let mismatch = |rules: &str| {
+            format!("header Set-Cookie of GET / at port 80: {rules} != [\"a=1\", \"b=2\"]")
+        };
+        assert_eq!(of("contains='b',not_contains='1'"), "");
+        assert_eq!(of("contains='b',matches='3$'"), mismatch("matches /3$/"));
+        assert_eq!(
+            of("contains=['a','2']"),
+            mismatch(r#"in one value: contains "a", contains "2""#)
         );
     }
 
