@@ -38,7 +38,8 @@ pub struct Settings {
     pub hosts: BTreeMap<String, String>,
     /// Kernel parameters, such as `net.ipv4.ip_unprivileged_port_start`.
     pub sysctls: BTreeMap<String, String>,
-    /// Files that are written into the container before it starts.
+    /// Files that are written into the container before it starts. With `read_only`, they are
+    /// mounted read-only, which only [`harness`](crate::harness) can do.
     pub files: Vec<FileToCopy>,
 }
 

@@ -1,6 +1,8 @@
 //! Settings of containers that a kubelet implements with folders of its node, which it mounts into
 //! pods: files, file systems in memory, `/etc/hosts`. CRI has nothing else for them.
 
+use std::collections::BTreeMap;
+use std::mem::take;
 use std::time::Duration;
 
 use super::daemon::Daemon;
@@ -49,23 +51,29 @@ impl Daemon {
     }
 
     /// Returns `options` with mounts of the node in the place of settings that an engine without
-    /// Docker's API does not have. Adds the folder of the guest that it makes to `folders`.
+    /// Docker's API does not have, and of files in a read-only root file system. Adds the folder of
+    /// the guest that it makes to `folders`.
     pub(super) async fn with_node_files(
         &self,
         mut options: RunOptions,
         folders: &mut Vec<String>,
     ) -> Result<RunOptions, HarnessError> {
-        if !matches!(self.engine(), Engine::Cri(_)) || !options.settings.needs_node() {
+        let Settings { tmpfs, hosts, files, read_only, .. } = &mut options.settings;
+        let (tmpfs, hosts, files) = match self.engine() {
+            Engine::Cri(_) => (take(tmpfs), take(hosts), take(files)),
+            // Docker's API copies no files into a read-only root file system.
+            Engine::Docker(_) if *read_only => (Vec::new(), BTreeMap::new(), take(files)),
+            Engine::Docker(_) => return Ok(options),
+        };
+        if tmpfs.is_empty() && hosts.is_empty() && files.is_empty() {
             return Ok(options);
         }
+        let mode = if *read_only { ":ro" } else { "" };
         let folder = self.new_folder();
         folders.push(folder.clone());
-        let Settings { tmpfs, hosts, files, .. } = &mut options.settings;
-        let (tmpfs, hosts, files) =
-            (std::mem::take(tmpfs), std::mem::take(hosts), std::mem::take(files));
         let mut copies = Vec::new();
         for (number, file) in files.into_iter().enumerate() {
-            options.binds.push(format!("{folder}/files/{number}:{}", file.path));
+            options.binds.push(format!("{folder}/files/{number}:{}{mode}", file.path));
             copies.push(FileToCopy { path: format!("files/{number}"), ..file });
         }
         if !hosts.is_empty() {

@@ -59,6 +59,20 @@ shell = "echo x >/mnt/x && ! echo >/x"
 user = "0"
 read_only = true
 tmpfs = ["/mnt"]
+[[run]]
+name = "files in a read-only root"
+stdout = "sail\n-r--------    1 0        0                5 /srv/a/sail\nkeel\n"
+stderr = { matches = ["(?s)/srv/a/sail: Read-only.*/srv/b: Read-only"] }
+[run.container]
+shell = """
+cat /srv/a/sail; busybox ls -ln /srv/a/sail | busybox sed 's/ [A-Z].* / /'; cat /srv/keel
+! (echo x >/srv/a/sail) && ! (echo x >/srv/b)"""
+user = "0"
+read_only = true
+files = [
+  { path = "/srv/a/sail", content = "sail\n", mode = "0400" },
+  { path = "/srv/keel", content = "keel\n" },
+]
 "#;
 
 #[test]
@@ -74,7 +88,7 @@ fn applies_settings_and_setup(engine: &str) {
     let init = if is_cri(engine) { "skipped" } else { "passed" };
     assert_eq!(case(&verdict, "run init")["outcome"], init, "{verdict:#}");
     let others = outcomes(&verdict).into_iter().filter(|(name, _)| *name != "run init");
-    assert_eq!(others.filter(|(_, outcome)| *outcome == "passed").count(), 8, "{verdict:#}");
+    assert_eq!(others.filter(|(_, outcome)| *outcome == "passed").count(), 9, "{verdict:#}");
 }
 
 #[test]

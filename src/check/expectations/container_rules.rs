@@ -39,11 +39,7 @@ fn contradiction(spec: &ContainerSpec) -> Option<String> {
     if let (true, Some((key, _))) = (spec.shell.is_some(), replaced.iter().find(|(_, set)| *set)) {
         return Some(format!("\"shell\" and \"{key}\" exclude each other: a shell replaces both"));
     }
-    (spec.read_only && !spec.files.is_empty()).then(|| {
-        "\"read_only\" and \"files\" exclude each other: Docker copies no files into a \
-         container with a read-only root file system; use \"mounts\""
-            .to_owned()
-    })
+    None
 }
 
 /// Describes a path that is not absolute, or that engines cannot mount.
