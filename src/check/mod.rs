@@ -36,6 +36,7 @@ mod goss;
 mod image;
 mod input;
 mod kept_vm;
+mod owner_names;
 mod recorder;
 mod runner;
 mod runtime_checks;

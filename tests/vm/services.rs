@@ -84,6 +84,8 @@ stop = { signal = "SIGUSR1", exit_code = 5 }
 path = "/tmp/made"
 mode = "0640"
 uid = 0
+user = "root"
+group = "crew"
 content = "made\n"
 [[service.file]]
 path = "/www/absent"
@@ -91,7 +93,8 @@ exists = false
 [service.container]
 user = "0"
 shell = """
-trap 'exit 5' USR1; busybox mkdir /tmp; umask 027; echo made >/tmp/made; echo started
+trap 'exit 5' USR1; busybox mkdir /tmp; umask 027; echo made >/tmp/made
+echo crew:x:0: >>/etc/group; echo started
 while :; do sleep 0.1; done"""
 [[service]]
 name = "with files"

@@ -235,6 +235,39 @@ const STATIC: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
+fn owners_may_be_names_of_the_account_files_of_the_image() {
+    let sample = SampleImage::new();
+    let file =
+        |owner: &str| sample.static_mismatches(&format!("[[file]]\npath='/bin/busybox'\n{owner}"));
+    let found = "file /bin/busybox: group: expected \"root\", found ID 0, which has no name; \
+                 there is no /etc/group";
+    assert_eq!(file("group='root'"), [found]);
+    std::fs::create_dir(sample.path("rootfs/etc")).unwrap();
+    let accounts = [("passwd", "root:x:0:0::/:/bin/sh\nweb:x:7:8::/www:/bin/true\n")];
+    for (name, content) in accounts.iter().chain([&("group", "root:x:0:\nlog:x:9:web\n")]) {
+        std::fs::write(sample.path("rootfs/etc").join(name), content).unwrap();
+    }
+    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    assert_eq!(file("user='root'\ngroup='root'"), [""; 0]);
+    assert_eq!(
+        file("user='web'\ngroup='log'"),
+        [
+            r#"file /bin/busybox: user: expected "web" (ID 7), found "root" (ID 0)"#,
+            r#"file /bin/busybox: group: expected "log" (ID 9), found "root" (ID 0)"#,
+        ]
+    );
+    let found = "file /bin/busybox: user: expected \"wbe\", found \"root\" (ID 0); /etc/passwd \
+                 has no user \"wbe\"";
+    assert_eq!(file("user='wbe'"), [found]);
+    let number = "[[file]]\npath='/bin/busybox'\nuser='7'\n";
+    std::fs::write(sample.path("e.toml"), number).unwrap();
+    let output = sample.seatrial(&["check", "app.tar", "--expect", "e.toml", "--no-vm"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("write numbers as uid"), "{error}");
+}
+
+#[test]
 fn a_static_check_passes_or_fails_and_shows_the_expected_and_the_found_value() {
     let sample = SampleImage::new();
     let sum = Command::new("sha256sum").arg(sample.path("rootfs/www/index.html")).output().unwrap();

@@ -35,6 +35,10 @@ pub struct FileExpectations {
     pub uid: Option<u64>,
     /// The numeric group ID.
     pub gid: Option<u64>,
+    /// The name of the user, in the image's `/etc/passwd`.
+    pub user: Option<String>,
+    /// The name of the group, in the image's `/etc/group`.
+    pub group: Option<String>,
     /// The size in bytes.
     pub size: Option<u64>,
     /// The target of a symlink.
@@ -63,11 +67,20 @@ impl FileExpectations {
             ("executable_by", self.executable_by.is_some()),
             ("uid", self.uid.is_some()),
             ("gid", self.gid.is_some()),
+            ("user", self.user.is_some()),
+            ("group", self.group.is_some()),
             ("size", self.size.is_some()),
             ("target", self.target.is_some()),
             ("sha256", self.sha256.is_some()),
             ("content", self.content.is_some()),
         ];
+        let names = [("user", "uid", &self.user), ("group", "gid", &self.group)];
+        let is_id = |name: &Option<String>| {
+            name.as_ref().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        if let Some((key, id, _)) = names.into_iter().find(|(_, _, name)| is_id(name)) {
+            return Some(format!("{key} of file {path} is a name; write numbers as {id}"));
+        }
         let (name, _) = properties.into_iter().find(|(_, is_given)| *is_given)?;
         (self.exists == Some(false))
             .then(|| format!("file {path} must not exist, so its {name} is never checked"))

@@ -9,6 +9,7 @@ use crate::archive::tar::MemberKind;
 use crate::check::CheckError;
 use crate::check::expectations::{FileExpectations, FileType};
 use crate::check::image::ImageUnderTest;
+use crate::check::owner_names::{GROUPS, Names, OwnerNames, USERS};
 use crate::check::verdict::Checks;
 use crate::text::{self, value};
 
@@ -25,6 +26,7 @@ pub(super) fn check_all(
     for (index, path) in paths.iter().enumerate() {
         of_path.entry(path).or_default().push(index);
     }
+    let owners = owner_names(image, expected)?;
     let mut checks: Vec<Option<Checks>> = expected.iter().map(|_| None).collect();
     let wanted = of_path.iter().map(|(path, indexes)| {
         (*path, indexes.iter().any(|index| needs_content(&expected[*index])))
@@ -33,20 +35,44 @@ pub(super) fn check_all(
         for index in of_path.get(path).into_iter().flatten() {
             let expected = &expected[*index];
             let advice = if expected.is_literal { "" } else { IN_RUN };
-            checks[*index] = Some(check(expected, Some(found), advice));
+            checks[*index] = Some(check(expected, Some(found), &owners, advice));
         }
     })?;
     let missing = |(checks, expected): (Option<Checks>, _)| {
-        checks.unwrap_or_else(|| check(expected, None, ""))
+        checks.unwrap_or_else(|| check(expected, None, &owners, ""))
     };
     Ok(checks.into_iter().zip(expected).map(missing).collect())
+}
+
+/// Reads the account files of `image` that `expected` needs.
+fn owner_names(
+    image: &ImageUnderTest,
+    expected: &[FileExpectations],
+) -> Result<OwnerNames, CheckError> {
+    let mut owners = OwnerNames::default();
+    let read = |path: &'static str, names: &mut Names| {
+        let target = image.target_of(path);
+        image.for_each_found([(target.as_str(), true)], |_, found| {
+            names.read(content(path, found));
+        })
+    };
+    if expected.iter().any(|file| file.user.is_some()) {
+        read(USERS, &mut owners.users)?;
+    }
+    if expected.iter().any(|file| file.group.is_some()) {
+        read(GROUPS, &mut owners.groups)?;
+    }
+    Ok(owners)
 }
 
 /// Returns the content of the file that was found at `path`; `None` if it is not a regular file.
 ///
 /// # Errors
 /// If it is too large: a sentence that names it.
-pub(super) fn content<'f>(path: &str, found: &'f FileInfo) -> Result<Option<&'f [u8]>, String> {
+pub(in crate::check) fn content<'f>(
+    path: &str,
+    found: &'f FileInfo,
+) -> Result<Option<&'f [u8]>, String> {
     if found.kind == MemberKind::File && found.size > CONTENT_MAX {
         let (path, size, max) = (text::shorten(path), found.size, CONTENT_MAX >> 20);
         return Err(format!(
@@ -73,6 +99,7 @@ pub(super) fn without_content(found: &FileInfo) -> String {
 pub(in crate::check) fn check(
     expected: &FileExpectations,
     found: Option<&FileInfo>,
+    owners: &OwnerNames,
     advice: &str,
 ) -> Checks {
     let mut checks = Checks::default();
@@ -82,6 +109,12 @@ pub(in crate::check) fn check(
     checks.record("existence", shown(must_exist), shown(exists), must_exist == exists);
     if let (true, Some(found)) = (must_exist, found) {
         check_metadata(expected, found, &mut checks);
+        if let Some(user) = &expected.user {
+            owners.users.record(&mut checks, user, found.uid);
+        }
+        if let Some(group) = &expected.group {
+            owners.groups.record(&mut checks, group, found.gid);
+        }
         if needs_content(expected) {
             match content(&expected.path, found) {
                 Ok(content) => check_content(expected, found, content, &mut checks),

@@ -8,6 +8,7 @@ use super::Service;
 use crate::archive::files::{CONTENT_MAX, FileInfo};
 use crate::archive::tar::{MemberKind, SpecialKind};
 use crate::check::expectations::FileExpectations;
+use crate::check::owner_names::{GROUPS, OwnerNames, USERS};
 use crate::check::static_checks::file;
 use crate::engine::EngineError;
 use crate::harness::{HarnessError, container_files};
@@ -23,7 +24,7 @@ impl Service<'_> {
         expected: &FileExpectations,
     ) -> Result<(), HarnessError> {
         let subject = format!("file {}", expected.name.as_ref().unwrap_or(&expected.path));
-        let found = match self.file(&expected.path, expected.follow).await {
+        let (found, owners) = match self.file_and_owners(expected).await {
             // A service that ends too early fails for that.
             Err(error) if error.is_unsupported() => {
                 self.checks.problem(format!("failed to check {subject}: {error}"));
@@ -31,9 +32,29 @@ impl Service<'_> {
             }
             found => found?,
         };
-        let checks = file::check(expected, found.as_ref(), IN_EXEC);
+        let checks = file::check(expected, found.as_ref(), &owners, IN_EXEC);
         self.checks.append(&subject, checks);
         Ok(())
+    }
+
+    /// Reads the file, and the account files of the container that `expected` needs.
+    async fn file_and_owners(
+        &self,
+        expected: &FileExpectations,
+    ) -> Result<(Option<FileInfo>, OwnerNames), HarnessError> {
+        let found = self.file(&expected.path, expected.follow).await?;
+        let mut owners = OwnerNames::default();
+        if expected.user.is_some()
+            && let Some(found) = self.file(USERS, true).await?
+        {
+            owners.users.read(file::content(USERS, &found));
+        }
+        if expected.group.is_some()
+            && let Some(found) = self.file(GROUPS, true).await?
+        {
+            owners.groups.read(file::content(GROUPS, &found));
+        }
+        Ok((found, owners))
     }
 
     async fn file(&self, path: &str, follow: bool) -> Result<Option<FileInfo>, HarnessError> {
