@@ -7,7 +7,7 @@ use seatrial::archive::ImageSelector;
 use seatrial::check::ImageUnderTest;
 
 use crate::each_engine::{engines, on_each_engine};
-use crate::sample_image::{SampleImage, outcomes};
+use crate::sample_image::{RECIPE, SampleImage, outcomes};
 use crate::workbench::Workbench;
 
 #[test]
@@ -94,4 +94,23 @@ async fn drafts_a_service(engine: &str) {
                    http = [{ port = 80, path = \"/\", status = 200 }]\n\
                    stop = { timeout = 10, exit_code = 5 }\n";
     assert!(draft.contains(service), "{draft}");
+}
+
+#[test]
+fn without_an_engine_the_service_is_guessed_at_the_port_most_likely_to_speak_http() {
+    let sample = SampleImage::new();
+    for (ports, drafted) in [
+        (r#""443/tcp" = {}, "8080/tcp" = {}, "80/tcp" = {}"#, "80, path"),
+        (r#""443/tcp" = {}, "8000/tcp" = {}, "53/udp" = {}"#, "8000, path"),
+        (r#""22/tcp" = {}, "3000" = {}"#, "3000, path"),
+        (r#""9000" = {}, "443" = {}"#, "9000, path"),
+        (r#""8443" = {}, "443" = {}"#, "443, tls = { verify = false }, path"),
+    ] {
+        let recipe = RECIPE.replace(r#""80/tcp" = {}"#, ports);
+        std::fs::write(sample.path("app.toml"), recipe).unwrap();
+        sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+        let draft = sample.seatrial(&["expect", "app.tar"]);
+        let draft = String::from_utf8(draft.stdout).unwrap();
+        assert!(draft.contains(&format!("# http = [{{ port = {drafted} = \"/\"")), "{draft}");
+    }
 }

@@ -28,6 +28,8 @@ const DENIED: [&str; 10] = [
 ];
 /// Ports on which servers commonly speak TLS.
 const TLS_PORTS: [u16; 2] = [443, 8443];
+/// Ports on which servers commonly speak HTTP without TLS.
+const HTTP_PORTS: [u16; 8] = [80, 3000, 5000, 8000, 8080, 8081, 8888, 9090];
 /// Folders in which engines look for programs if the image has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -156,6 +158,7 @@ fn draft_command(config: &ContainerConfig, draft: &mut String) {
     let ports = names(&config.exposed_ports);
     let number = |port: &String| port.split('/').next()?.parse::<u16>().ok();
     let speaks_tls = |port: &u16| TLS_PORTS.contains(port);
+    let rank = |port: &u16| (speaks_tls(port), !HTTP_PORTS.contains(port), *port);
     let tcp = ports.filter(|port| !port.ends_with("/udp") && !port.ends_with("/sctp"));
     let has_program = config.entrypoint.iter().chain(&config.cmd).flatten().next().is_some();
     if !has_program || is_shell(config) {
@@ -166,7 +169,7 @@ fn draft_command(config: &ContainerConfig, draft: &mut String) {
              # Remove the comment signs, and write one.\n# [[run]]\n# name = \"a command\"\n\
              # container = {{ command = [\"/bin/true\"] }}\n# exit_code = 0\n"
         );
-    } else if let Some(port) = tcp.filter_map(number).min_by_key(|it| (speaks_tls(it), *it)) {
+    } else if let Some(port) = tcp.filter_map(number).min_by_key(rank) {
         let tls = if speaks_tls(&port) { "tls = { verify = false }, " } else { "" };
         let _ = write!(
             draft,
