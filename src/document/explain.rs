@@ -59,8 +59,46 @@ const COMMANDS: &[&str] = &["command", "entrypoint", "cmd"];
 /// Another one. `exec` alone may be the list of tables of a service.
 const READY_EXEC: &str = "ready.exec";
 
+/// A problem of a document, and how to fix it.
+pub(crate) struct Problem {
+    /// The problem in words.
+    pub(crate) text: String,
+    /// The key, if it is an unknown one.
+    pub(crate) unknown_key: Option<UnknownKey>,
+}
+
+/// A key that a table of a document does not have.
+pub(crate) struct UnknownKey {
+    /// The key.
+    pub(crate) name: String,
+    /// Whether the table has a key with a similar name, which the problem names.
+    pub(crate) has_similar: bool,
+}
+
+#[cfg(feature = "vm")]
+impl Problem {
+    /// The name of the unknown key.
+    pub(crate) fn unknown_key(&self) -> Option<&str> {
+        self.unknown_key.as_ref().map(|key| key.name.as_str())
+    }
+}
+
+impl From<String> for Problem {
+    fn from(text: String) -> Self {
+        Self { text, unknown_key: None }
+    }
+}
+
 /// Rewrites a message of serde about `key`, if that is known.
-pub(super) fn explain(key: Option<&str>, message: &str) -> String {
+pub(super) fn explain(key: Option<&str>, message: &str) -> Problem {
+    match message.starts_with("unknown field") {
+        true => unknown_key(message),
+        false => explain_value(key, message).into(),
+    }
+}
+
+/// Rewrites any other message.
+fn explain_value(key: Option<&str>, message: &str) -> String {
     if let Some(missing) =
         message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'))
     {
@@ -68,9 +106,6 @@ pub(super) fn explain(key: Option<&str>, message: &str) -> String {
     }
     if let Some(key) = message.strip_prefix("duplicate field `") {
         return duplicate(key.trim_end_matches('`'));
-    }
-    if message.starts_with("unknown field") {
-        return unknown_key(message);
     }
     let message = message.lines().collect::<Vec<_>>().join(" ");
     let of_value = unknown_value(&message).or_else(|| other_type(key, &message));
@@ -94,17 +129,21 @@ pub(super) fn explain(key: Option<&str>, message: &str) -> String {
 
 /// Explains a message about an unknown key, which lists all known keys: the new name of a renamed
 /// key, or the nearest key, is more useful.
-fn unknown_key(message: &str) -> String {
+fn unknown_key(message: &str) -> Problem {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let key = quoted.next().unwrap_or_default();
     let known: Vec<&str> = quoted.collect();
+    let problem = |hint: &str, has_similar| Problem {
+        text: format!("unknown key {}{hint}", text::quote(key)),
+        unknown_key: Some(UnknownKey { name: key.to_owned(), has_similar }),
+    };
     let renamed = RENAMED.iter().find(|(old, new)| *old == key && known.contains(new));
     if let Some((_, new)) = renamed {
-        return format!("unknown key {}; it is now called {new:?}", text::quote(key));
+        return problem(&format!("; it is now called {new:?}"), false);
     }
     let holds = |(table, keys): &&(&str, &[&str])| known.contains(table) && keys.contains(&key);
     if let Some((table, _)) = INNER.iter().find(holds) {
-        return format!("unknown key {}; it is a key of {table:?}", text::quote(key));
+        return problem(&format!("; it is a key of {table:?}"), false);
     }
     // A key without its unit: memory for memory_mib.
     let with_unit = |known: &&&str| known.strip_prefix(key).is_some_and(|it| it.starts_with('_'));
@@ -126,7 +165,7 @@ fn unknown_key(message: &str) -> String {
         }
         (None, false) => format!("; valid keys: {}", listed.join(", ")),
     };
-    format!("unknown key {}{hint}", text::quote(key))
+    problem(&hint, nearest.is_some())
 }
 
 /// The name `key`, in camelCase, with underscores.

@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use self::explain::{duplicate, explain};
 use crate::text;
 
+pub(crate) use self::explain::{Problem, UnknownKey};
 pub(crate) use self::keys::keys_of;
 
 /// A malformed document.
@@ -24,7 +25,7 @@ pub(crate) struct DocumentError {
     /// The path of the document, with the line if that is known.
     pub(crate) place: String,
     /// The problem, and how to fix it.
-    pub(crate) problem: String,
+    pub(crate) problem: Problem,
 }
 
 /// The size limit of recipes, expectations and scenarios in bytes: far more than people write, and
@@ -115,7 +116,7 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, D
     let text = without_mark(text);
     if text.contains('\0') {
         let problem = "it has binary data; expected TOML or JSON".to_owned();
-        return Err(DocumentError { place: text::path(path), problem });
+        return Err(DocumentError { place: text::path(path), problem: problem.into() });
     }
     let parsed = match () {
         () if is_json(path, text) => from_json(text),
@@ -130,8 +131,8 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, D
     })
 }
 
-/// A line number, and a message.
-type LineError = (Option<usize>, String);
+/// A line number, and the problem there.
+type LineError = (Option<usize>, Problem);
 
 fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, LineError> {
     toml::from_str(text).map_err(|error| {
@@ -140,7 +141,7 @@ fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, LineError> {
         // The message does not have the key, which is what the span has.
         let key = error.span().and_then(|span| text.get(span)).unwrap_or_default();
         match error.message() {
-            "duplicate key" => (line, duplicate(key)),
+            "duplicate key" => (line, duplicate(key).into()),
             message => {
                 let of_value = start.and_then(|start| keys::before(text.get(..start)?, '='));
                 (line, explain(of_value, message))
@@ -203,6 +204,6 @@ fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, LineError> {
 }
 
 /// Deserializes a part of a document that was parsed before; its lines are no longer known.
-pub(crate) fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, String> {
+pub(crate) fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
     serde_json::from_value(value).map_err(|error| explain(None, &error.to_string()))
 }

@@ -28,7 +28,7 @@ impl LayerPlan {
     /// # Errors
     /// If it is something else, or has a package in two layers.
     pub fn parse(value: serde_json::Value) -> Result<Self, String> {
-        let plan: Self = document::from_value(value)?;
+        let plan: Self = document::from_value(value).map_err(|problem| problem.text)?;
         let mut seen = BTreeMap::new();
         for (index, name) in numbered(&plan.layers) {
             if seen.insert(name, index).is_some_and(|other| other != index) {

@@ -161,8 +161,10 @@ impl Scenario {
     }
 
     fn parse(name: &str, path: &Path, text: &str) -> Result<Self, ReplayError> {
-        let mut scenario: Self = document::parse(path, text)
-            .map_err(|DocumentError { place, problem }| ReplayError::Scenario { place, problem })?;
+        let mut scenario: Self =
+            document::parse(path, text).map_err(|DocumentError { place, problem }| {
+                ReplayError::Scenario { place, problem: problem.text }
+            })?;
         scenario.name = name.to_owned();
         let invalid = |problem| ReplayError::Scenario { place: name.to_owned(), problem };
         scenario.check().map_err(invalid)?;

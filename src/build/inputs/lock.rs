@@ -77,7 +77,8 @@ impl LockFile {
             Err(error) => return Err(ArchiveError::read(&path)(error).into()),
         };
         let parsed: Self = document::parse(&path, &content).map_err(|error| {
-            let problem = format!("{}; mend the file, or remove it to lock again", error.problem);
+            let problem =
+                format!("{}; mend the file, or remove it to lock again", error.problem.text);
             BuildError::Recipe { recipe: error.place, problem }
         })?;
         if parsed.version != VERSION {

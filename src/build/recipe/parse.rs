@@ -16,7 +16,7 @@ use super::{Recipe, TimeSetting};
 use super::{files, run_settings};
 use crate::archive::Limits;
 use crate::build::BuildError;
-use crate::document::{self, DocumentError};
+use crate::document::{self, DocumentError, Problem, UnknownKey};
 use crate::image::fields::FIELDS;
 use crate::image::{ReferenceError, Timestamp};
 use crate::layering::Strategy;
@@ -32,7 +32,7 @@ pub(super) fn from_text(path: &Path, text: &str, now: Timestamp) -> Result<Recip
         recipe: place,
         problem: match document::parse(path, text) {
             Ok(value) => with_place_of_key(problem, &value),
-            Err(_) => problem,
+            Err(_) => problem.text,
         },
     })?;
     from_settings(path, settings, now).map_err(|problem| BuildError::recipe(path, problem))
@@ -57,26 +57,26 @@ const INSTRUCTIONS: [(&str, &str); 4] = [
 
 /// Replaces the hint of a `problem` about an unknown key that belongs elsewhere in `recipe`: to its
 /// top, or if it is there, to `config`.
-fn with_place_of_key(problem: String, recipe: &Value) -> String {
-    let key = problem.strip_prefix("unknown key \"").and_then(|rest| rest.split('"').next());
-    let Some(key) = key else {
-        return problem;
+fn with_place_of_key(problem: Problem, recipe: &Value) -> String {
+    let Some(UnknownKey { name, has_similar }) = &problem.unknown_key else {
+        return problem.text;
     };
+    let key = name.as_str();
     if let Some(hint) = top_level_hint(key) {
         // A key of the table itself with a similar name is more likely.
-        return match problem.contains("; did you mean ") {
-            true => problem,
+        return match has_similar {
+            true => problem.text,
             false => format!("unknown key \"{key}\"{hint}"),
         };
     }
     if recipe.get(key).is_none() {
-        return problem;
+        return problem.text;
     }
     let fields = FIELDS.iter().map(|field| (field.name, field.name));
     let field = fields.chain(INSTRUCTIONS).find(|(name, _)| name.eq_ignore_ascii_case(key));
     match field {
         Some((_, field)) => format!("unknown key \"{key}\"; did you mean config.{field}?"),
-        None => problem,
+        None => problem.text,
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Expectations, contradictions};
 use crate::archive::ArchiveError;
 use crate::check::{CheckError, goss, structure_test};
-use crate::document::{self, DocumentError};
+use crate::document::{self, DocumentError, Problem};
 use crate::text;
 
 /// An expectations file.
@@ -89,7 +89,7 @@ fn syntax_error(path: &Path, text: &str) -> Option<CheckError> {
         return None;
     }
     let DocumentError { place, problem } = document::parse::<Value>(path, text).err()?;
-    Some(CheckError::Expectations { place, problem })
+    Some(CheckError::Expectations { place, problem: problem.text })
 }
 
 impl Expectations {
@@ -115,13 +115,12 @@ impl Expectations {
 }
 
 /// Replaces the hint of a `problem` about a key of `[env]` that is in another table.
-fn with_table_of_key(problem: String) -> String {
-    let key = problem.strip_prefix("unknown key \"").and_then(|rest| rest.split('"').next());
-    match key {
+fn with_table_of_key(problem: Problem) -> String {
+    match problem.unknown_key() {
         Some(key @ ("has" | "exactly")) => {
             format!("unknown key \"{key}\"; it is a key of [env]: write it below that header")
         }
-        _ => problem,
+        _ => problem.text,
     }
 }
 

@@ -64,8 +64,10 @@ pub(in crate::check) fn parse(path: &Path, text: &str) -> Result<Expectations, C
             "templates in goss files are not supported; render the file with goss render".into(),
         ));
     }
-    let file: Gossfile = document::parse(path, text)
-        .map_err(|DocumentError { place, problem }| CheckError::Expectations { place, problem })?;
+    let file: Gossfile =
+        document::parse(path, text).map_err(|DocumentError { place, problem }| {
+            CheckError::Expectations { place, problem: problem.text }
+        })?;
     if let Some(name) = file.unsupported() {
         return Err(invalid(format!(
             "goss resources of the type {name} are not supported; supported are {SUPPORTED}"

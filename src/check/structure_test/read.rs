@@ -20,7 +20,7 @@ use crate::check::expectations::{
 };
 use crate::check::goss;
 use crate::conditions::Timeout;
-use crate::document::{self, DocumentError};
+use crate::document::{self, DocumentError, Problem};
 use crate::text::{self, suggest};
 
 /// The supported version of the schema.
@@ -82,13 +82,16 @@ fn convert(test: StructureTest, options: &ContainerSpec) -> Result<Expectations,
 
 /// Adds the type of resources of goss that an unknown key at the top of the document is nearest to,
 /// if there is one.
-fn with_goss_table(problem: String, path: &Path, text: &str) -> String {
-    let key = problem.strip_prefix("unknown key \"").and_then(|rest| rest.split('"').next());
+fn with_goss_table(problem: Problem, path: &Path, text: &str) -> String {
     let document: Result<Value, _> = document::parse(path, text);
     let is_top = |key: &&str| document.is_ok_and(|document| document.get(key).is_some());
-    match key.filter(is_top).and_then(|key| suggest::nearest(key, goss::RESOURCES)) {
-        Some(nearest) => format!("{problem}; or \"{nearest}\", for a goss file"),
-        None => problem,
+    match problem
+        .unknown_key()
+        .filter(is_top)
+        .and_then(|key| suggest::nearest(key, goss::RESOURCES))
+    {
+        Some(nearest) => format!("{}; or \"{nearest}\", for a goss file", problem.text),
+        None => problem.text,
     }
 }
 

@@ -33,6 +33,6 @@ pub(super) fn document<T: DeserializeOwned>(
     content: &str,
 ) -> Result<T, RegistryError> {
     document::parse(path, content).map_err(|DocumentError { place, problem }| {
-        RegistryError::Mirrors { path: place.into(), problem }
+        RegistryError::Mirrors { path: place.into(), problem: problem.text }
     })
 }
