@@ -6,7 +6,7 @@ use super::tar::{Member, MemberKind};
 /// A file, folder or symlink of an image.
 #[derive(Clone, Debug)]
 pub struct FileInfo {
-    /// Its kind. It is a hard link only if the layers below do not have the file that it names.
+    /// Its kind. It is a hard link only if the file that it names does not exist.
     pub kind: MemberKind,
     /// The twelve permission bits.
     pub mode: u32,
@@ -35,17 +35,6 @@ impl FileInfo {
         // Linux has no other mode of symlinks, whatever the entry says.
         let mode = if kind == MemberKind::Symlink { 0o777 } else { mode };
         Self { kind, mode, uid, gid, size, mtime, xattrs, link, content }
-    }
-
-    /// The same file under the name of `link`, a hard link of a layer above, which gives it its
-    /// metadata. No engine links to a folder.
-    pub(super) fn linked_by(&self, link: Member) -> Self {
-        if self.kind == MemberKind::Directory {
-            return Self::new(link, None);
-        }
-        let Self { kind, size, link: target, .. } = self;
-        let named = Member { kind: *kind, size: *size, link: target.clone(), ..link };
-        Self::new(named, self.content.clone())
     }
 
     /// A folder for which no layer has an entry, as engines create it.

@@ -6,8 +6,9 @@ use std::io::{self, Read};
 use super::ArchiveError;
 use super::entry::join;
 pub use super::file_info::{CONTENT_MAX, FileInfo};
+use super::flatten::{FileSystem, FoundPath};
 use super::image::Image;
-use super::layer_files::{Name, Wanted, budget, decompressed, find_in};
+use super::layer_files::{FoundIn, Name, Wanted, budget, decompressed, find_in};
 use super::layer_tree::normalize;
 use super::resolve::resolve;
 use super::tar::{Member, MemberKind};
@@ -45,7 +46,7 @@ pub(crate) fn for_each_found<'p>(
         let Some(real) = real_path(path.as_bytes(), tree) else { continue };
         // Every container has a root folder.
         if real.is_empty() || tree.get(&real).is_some() {
-            wanted.entry(real).or_default().push(Name { path, content, link: None });
+            wanted.entry(real).or_default().push(Name { path, content });
         }
     }
     // The topmost entry counts. Nothing above removes it, or `tree` would not have the path.
@@ -54,19 +55,43 @@ pub(crate) fn for_each_found<'p>(
             break;
         }
         let result = find_in(image, layer, &mut wanted, &mut visit);
-        result.map_err(ArchiveError::read(&image.path))?;
+        if result.map_err(ArchiveError::read(&image.path))? == FoundIn::SeveralLayers {
+            return find_in_all(image, wanted, visit);
+        }
     }
     // Engines create the root, and parent folders for which no layer has an entry.
     let is_folder =
         |path: &[u8]| path.is_empty() || matches!(tree.get(path), Some(Node::Directory(_)));
     for (path, names) in wanted {
-        for name in names {
-            match name.link {
-                Some(link) => visit(name.path, &FileInfo::new(*link, None)),
-                None if is_folder(&path) => visit(name.path, &FileInfo::implied_folder()),
-                None => {}
-            }
+        if is_folder(&path) {
+            names.iter().for_each(|name| visit(name.path, &FileInfo::implied_folder()));
         }
+    }
+    Ok(())
+}
+
+/// Calls `visit` for the wanted files of an image, all layers of which are read. That takes longer,
+/// but finds the files that hard links to lower layers name.
+fn find_in_all<'p>(
+    image: &Image,
+    wanted: Wanted<'p>,
+    mut visit: impl FnMut(&'p str, &FileInfo),
+) -> Result<(), ArchiveError> {
+    let files = FileSystem::read_with_broken_links(image, 1)?;
+    for (path, names) in wanted {
+        let found = if path.is_empty() { files.root()? } else { files.find(&path)? };
+        let file = match found {
+            Some(FoundPath::Entry(_, member)) => {
+                let content = match names.iter().any(|name| name.content) {
+                    true => files.content(&path, CONTENT_MAX)?,
+                    false => None,
+                };
+                FileInfo::new(*member, content)
+            }
+            Some(FoundPath::Implied) => FileInfo::implied_folder(),
+            None => continue,
+        };
+        names.iter().for_each(|name| visit(name.path, &file));
     }
     Ok(())
 }

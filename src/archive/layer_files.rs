@@ -10,7 +10,7 @@ use super::image::Image;
 use super::layer_tree::{LayerTree, normalize};
 use super::limits::Budget;
 use super::linked_files::LinkedFiles;
-use super::tar::{Member, MemberKind, Skip, TarReader};
+use super::tar::{MemberKind, Skip, TarReader};
 
 /// The names of wanted files, by their paths in layers.
 pub(super) type Wanted<'p> = BTreeMap<Box<[u8]>, Vec<Name<'p>>>;
@@ -22,8 +22,16 @@ pub(super) struct Name<'p> {
     pub(super) path: &'p str,
     /// Whether its content is needed.
     pub(super) content: bool,
-    /// The hard link of a layer above that led here: its metadata counts.
-    pub(super) link: Option<Box<Member>>,
+}
+
+/// The part of an image in which wanted files are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FoundIn {
+    /// One layer.
+    Layer,
+    /// Several layers: the layer has a hard link to a file that it does not have itself. Such a
+    /// link also changes the metadata of that file.
+    SeveralLayers,
 }
 
 /// The budget for reading layers of `image` again, all of them at most.
@@ -46,77 +54,59 @@ pub(super) fn decompressed<'b>(
     }))
 }
 
-/// Calls `visit` for the wanted files that a layer has, and removes them from `wanted`. A hard link
-/// to a file of a lower layer becomes the wish for that file: containerd applies layers on top of
-/// each other, and so finds it there. Docker rejects such a layer.
+/// Calls `visit` for the wanted files that a layer has, and removes them from `wanted`; but for
+/// none if they are not to be found in the layer alone.
 pub(super) fn find_in<'p>(
     image: &Image,
     layer: &LayerBlob,
     wanted: &mut Wanted<'p>,
     visit: &mut impl FnMut(&'p str, &FileInfo),
-) -> io::Result<()> {
-    let mut entries = entries(image, layer, wanted)?;
+) -> io::Result<FoundIn> {
+    let Some(entries) = entries(image, layer, wanted)? else { return Ok(FoundIn::SeveralLayers) };
     let mut names: BTreeMap<usize, Vec<Name<'p>>> = BTreeMap::new();
     for (path, number) in &entries.numbers {
         names.entry(*number).or_default().extend(wanted.remove(path).unwrap_or_default());
     }
-    read_entries(image, layer, names, &mut entries, wanted, visit)?;
-    // Nothing below is the file that a hard link names if this layer removes that.
-    for (path, names) in wanted.iter_mut() {
-        if names.iter().any(|name| name.link.is_some()) && entries.tree.hides(path) {
-            names.retain_mut(|name| {
-                let Some(link) = name.link.take() else { return true };
-                visit(name.path, &FileInfo::new(*link, None));
-                false
-            });
-        }
-    }
-    wanted.retain(|_, names| !names.is_empty());
-    Ok(())
+    read_entries(image, layer, names, &entries.linked, visit)?;
+    Ok(FoundIn::Layer)
 }
 
 /// The entries of a layer.
 #[derive(Default)]
 struct Entries {
-    tree: LayerTree,
     /// The number of the last entry of each wanted path; they begin at 1. Of a hard link, it is
     /// that of the entry that its target had at that point.
     numbers: BTreeMap<Box<[u8]>, usize>,
     /// The metadata that hard links give to files.
     linked: LinkedFiles<usize>,
-    /// The targets of hard links to files that the layer does not have.
-    lower: BTreeMap<usize, Box<[u8]>>,
 }
 
-/// Finds the entries of a layer for the wanted paths.
-fn entries(image: &Image, layer: &LayerBlob, wanted: &Wanted<'_>) -> io::Result<Entries> {
+/// Finds the entries of a layer for the wanted paths; `None` if it has a hard link to a file that
+/// it does not have itself.
+fn entries(image: &Image, layer: &LayerBlob, wanted: &Wanted<'_>) -> io::Result<Option<Entries>> {
     let budget = budget(image);
     let mut reader = decompressed(layer, &budget)?;
-    let (mut entries, mut number) = (Entries::default(), 0);
+    let (mut tree, mut entries, mut number) = (LayerTree::default(), Entries::default(), 0);
     while let Some(member) = reader.next_member()? {
         number += 1;
         budget.take_entry(&member)?;
         let is_root = || normalize(&member.path).is_some_and(|path| path.is_empty());
-        let path = match entries.tree.add(&member)? {
+        let path = match tree.add(&member)? {
             Some(path) => path,
             None if is_root() => Box::default(),
             None => continue,
         };
         let mut file = number;
         if member.kind == MemberKind::HardLink {
-            let target = entries.tree.link_target(&member)?;
-            match entries.numbers.get(&target) {
-                Some(linked) => {
-                    file = *linked;
-                    entries.linked.add(file, &member);
-                }
-                None => drop(entries.lower.insert(number, target)),
-            }
+            let target = tree.link_target(&member)?;
+            let Some(linked) = entries.numbers.get(&target) else { return Ok(None) };
+            file = *linked;
+            entries.linked.add(file, &member);
         }
         entries.numbers.insert(path, file);
     }
     entries.numbers.retain(|path, _| wanted.contains_key(path));
-    Ok(entries)
+    Ok(Some(entries))
 }
 
 /// Reads the entries with the numbers in `names`, one after another.
@@ -124,8 +114,7 @@ fn read_entries<'p>(
     image: &Image,
     layer: &LayerBlob,
     mut names: BTreeMap<usize, Vec<Name<'p>>>,
-    entries: &mut Entries,
-    wanted: &mut Wanted<'p>,
+    linked: &LinkedFiles<usize>,
     visit: &mut impl FnMut(&'p str, &FileInfo),
 ) -> io::Result<()> {
     let budget = budget(image);
@@ -134,15 +123,7 @@ fn read_entries<'p>(
         let Some(mut member) = reader.next_member()? else { break };
         number += 1;
         let Some(names) = names.remove(&number) else { continue };
-        entries.linked.apply(&number, &mut member);
-        if let Some(target) = entries.lower.remove(&number) {
-            let link = |name: Name<'p>| Name {
-                link: Some(name.link.unwrap_or_else(|| Box::new(member.clone()))),
-                ..name
-            };
-            wanted.entry(target).or_default().extend(names.into_iter().map(link));
-            continue;
-        }
+        linked.apply(&number, &mut member);
         let is_needed = names.iter().any(|name| name.content);
         let mut content = None;
         if is_needed && member.kind == MemberKind::File && member.size <= CONTENT_MAX {
@@ -151,12 +132,7 @@ fn read_entries<'p>(
             content = Some(bytes);
         }
         let file = FileInfo::new(member, content);
-        for name in names {
-            match name.link {
-                Some(link) => visit(name.path, &file.linked_by(*link)),
-                None => visit(name.path, &file),
-            }
-        }
+        names.iter().for_each(|name| visit(name.path, &file));
     }
     Ok(())
 }

@@ -108,7 +108,7 @@ impl LayerTree {
         self.opaque.iter().map(|path| &**path)
     }
 
-    /// Whether the layer hides what the layers below it have at `path`.
+    /// Whether the entries so far hide what the layers below have at `path`.
     pub(crate) fn hides(&self, path: &[u8]) -> bool {
         let folders = || path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
         let removed = |path: &[u8]| self.removed.contains(path);
@@ -119,14 +119,14 @@ impl LayerTree {
             || self.tree.obstacle(path).is_some()
     }
 
-    /// The path of the file that `member`, a hard link, is another name of.
+    /// The path of the file that `member`, a hard link, is another name of, if this layer has it.
     pub(crate) fn link_target(&mut self, member: &Member) -> io::Result<Box<[u8]>> {
         let target = normalize(&member.link).ok_or_else(|| unsafe_path(&member.link))?;
         self.through_symlinks(target)
     }
 
-    /// Resolves symlinks in the parents of `path` that are in this layer. An engine unpacks a layer
-    /// by itself, so those of lower layers are not followed.
+    /// Resolves symlinks in the parents of `path` that are in this layer. Engines on overlayfs
+    /// unpack a layer into a folder of its own, so those of lower layers are not followed.
     fn through_symlinks(&mut self, path: Box<[u8]>) -> io::Result<Box<[u8]>> {
         match self.tree.obstacle(&path) {
             None => Ok(path),

@@ -40,6 +40,7 @@ mod layering; // strategies, pipelines, mistakes in them
 mod layers; // layering, base layers, order, reproducibility
 mod lint; // findings of inspect
 mod lint_files; // findings about files
+mod lower_hard_links; // hard links to files of lower layers
 mod merge; // several images in one archive
 mod metadata; // environment, names, architecture, tags, dates
 mod mistakes; // what people write by mistake, and what they read then

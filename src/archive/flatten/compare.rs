@@ -96,7 +96,7 @@ impl FileSystem {
 fn position(node: &Node) -> Option<Position> {
     match node {
         Node::Directory(position) | Node::File(position) => Some(*position),
-        Node::Implied | Node::Link(_) => None,
+        Node::Implied => None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! without unpacking it, and written as one tar.
 
 mod compare;
+mod hard_links;
 mod paths;
 mod plain;
 mod write;
@@ -16,13 +17,11 @@ use std::path::{Path, PathBuf};
 use self::paths::{Node, Paths, Position};
 use super::ArchiveError;
 use super::blob::FileSlice;
-use super::entry::display_path;
 use super::image::Image;
-use super::invalid_data::invalid_data;
-use super::layer_tree::LayerTree;
+use super::layer_tree::{LayerTree, normalize};
 use super::limits::Budget;
 use super::linked_files::LinkedFiles;
-use super::tar::{Member, MemberKind, TarReader};
+use super::tar::{MemberKind, TarReader};
 use super::verify::invalid_layer;
 use crate::image::DiffId;
 
@@ -39,10 +38,21 @@ pub struct FileSystem {
     /// The digests of these tars.
     diff_ids: Vec<DiffId>,
     paths: Paths,
+    /// The entry of the root.
+    root: Option<Position>,
     /// Files with several names.
     linked: BTreeSet<Position>,
     /// The metadata that they have from other entries than the one at their position.
     link_metadata: LinkedFiles<Position>,
+}
+
+/// The treatment of hard links to files that do not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BrokenLinks {
+    /// The image is invalid, as for every engine.
+    Reject,
+    /// They are paths, too.
+    Keep,
 }
 
 impl FileSystem {
@@ -53,19 +63,36 @@ impl FileSystem {
     /// If a layer cannot be read, is invalid, does not match its digest, or exceeds the limits of
     /// the image.
     pub fn read(image: &Image, threads: usize) -> Result<Self, ArchiveError> {
+        Self::read_layers(image, threads, BrokenLinks::Reject)
+    }
+
+    /// Like [`FileSystem::read`], but keeps hard links to files that do not exist.
+    pub(super) fn read_with_broken_links(
+        image: &Image,
+        threads: usize,
+    ) -> Result<Self, ArchiveError> {
+        Self::read_layers(image, threads, BrokenLinks::Keep)
+    }
+
+    fn read_layers(
+        image: &Image,
+        threads: usize,
+        broken_links: BrokenLinks,
+    ) -> Result<Self, ArchiveError> {
         let layers = plain::layers(image, threads)?;
         let mut files = Self {
             image: image.path.clone(),
             layers,
             diff_ids: image.layers.iter().map(|layer| layer.diff_id).collect(),
             paths: Paths::default(),
+            root: None,
             linked: BTreeSet::new(),
             link_metadata: LinkedFiles::default(),
         };
         let stored = image.layers.iter().map(|layer| layer.bytes.len()).sum();
         let budget = Budget::new(&image.limits, stored);
         for (index, blob) in image.layers.iter().enumerate() {
-            let added = files.add_layer(index, &budget);
+            let added = files.add_layer(index, &budget, broken_links);
             added.map_err(|error| invalid_layer(image, blob, error))?;
         }
         Ok(files)
@@ -87,7 +114,12 @@ impl FileSystem {
     }
 
     /// Applies a layer on top of the ones before it.
-    fn add_layer(&mut self, index: usize, budget: &Budget) -> io::Result<()> {
+    fn add_layer(
+        &mut self,
+        index: usize,
+        budget: &Budget,
+        broken_links: BrokenLinks,
+    ) -> io::Result<()> {
         let Some(bytes) = self.layers.get(index).cloned() else { return Ok(()) };
         let layer = u32::try_from(index).map_err(io::Error::other)?;
         let mut reader = TarReader::new(bytes.clone());
@@ -101,12 +133,24 @@ impl FileSystem {
                 // Its holes take no room in the layer, but where it is written or compared.
                 budget.take_bytes(member.size)?;
             }
-            let Some(path) = changes.add(&member)? else { continue };
+            let Some(path) = changes.add(&member)? else {
+                if normalize(&member.path).is_some_and(|path| path.is_empty()) {
+                    self.root = Some(position);
+                }
+                continue;
+            };
             let node = match member.kind {
                 MemberKind::Directory => Node::Directory(position),
                 MemberKind::HardLink => {
-                    let target = changes.link_target(&member)?;
-                    self.link(&own, target, &member)
+                    match self.linked_file(&own, &mut changes, &member, budget)? {
+                        Ok(file) => {
+                            self.linked.insert(file);
+                            self.link_metadata.add(file, &member);
+                            Node::File(file)
+                        }
+                        Err(_) if broken_links == BrokenLinks::Keep => Node::File(position),
+                        Err(missing) => return Err(missing.of(&path)),
+                    }
                 }
                 _ => Node::File(position),
             };
@@ -116,45 +160,7 @@ impl FileSystem {
         budget.take_link_work(changes.link_work())?;
         changes.opaque().for_each(|path| self.paths.remove_below(path));
         changes.removed().for_each(|path| self.paths.remove(path));
-        self.insert_all(own)
-    }
-
-    /// The node of `member`, a hard link: the file that it names, if the same layer has it.
-    fn link(&mut self, own: &Paths, target: Box<[u8]>, member: &Member) -> Node {
-        match own.get(&target) {
-            Some(Node::File(position)) => {
-                self.linked.insert(*position);
-                self.link_metadata.add(*position, member);
-                Node::File(*position)
-            }
-            Some(Node::Link(lower)) => Node::Link(lower.clone()),
-            _ => Node::Link(target),
-        }
-    }
-
-    /// Adds the paths of a layer. Links to files of lower layers, which some builders write, are
-    /// resolved.
-    fn insert_all(&mut self, own: Paths) -> io::Result<()> {
-        for (path, node) in own.into_iter() {
-            let node = match node {
-                Node::Link(target) => match self.paths.get(&target) {
-                    Some(Node::File(position)) => {
-                        let position = *position;
-                        self.linked.insert(position);
-                        Node::File(position)
-                    }
-                    _ => {
-                        let (path, target) = (display_path(&path), display_path(&target));
-                        let problem = "which is not a file of this layer or of a lower one";
-                        return Err(invalid_data(format!(
-                            "{path} is a hard link to {target}, {problem}"
-                        )));
-                    }
-                },
-                node => node,
-            };
-            self.paths.insert(&path, node);
-        }
+        self.paths.insert_all(own);
         Ok(())
     }
 }

@@ -19,10 +19,9 @@ pub(super) enum Node {
     Implied,
     /// A directory.
     Directory(Position),
-    /// A file, symlink or special file. Several names of a file have the same position.
+    /// A file, symlink or special file. Several names of a file have the same position. A hard link
+    /// to nothing has that of its own entry.
     File(Position),
-    /// Another name of the file at this path in a lower layer.
-    Link(Box<[u8]>),
 }
 
 impl Node {
@@ -75,8 +74,11 @@ impl Paths {
         self.nodes.iter().map(|(key, node)| (path(key), node))
     }
 
-    pub(super) fn into_iter(self) -> impl Iterator<Item = (Box<[u8]>, Node)> {
-        self.nodes.into_iter().map(|(key, node)| (path(&key), node))
+    /// Inserts all of `other`.
+    pub(super) fn insert_all(&mut self, other: Self) {
+        for (key, node) in other.nodes {
+            self.insert(&path(&key), node);
+        }
     }
 
     /// Inserts `node`. A parent that is not a directory becomes one. If `node` is not a directory,

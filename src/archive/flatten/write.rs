@@ -1,7 +1,7 @@
 //! Writes a file system as one tar, sorted by path.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 use super::FileSystem;
 use super::paths::{Node, Position};
@@ -46,7 +46,6 @@ impl FileSystem {
                     continue;
                 }
                 Node::Directory(position) | Node::File(position) => *position,
-                Node::Link(_) => continue, // resolved when its layer was added
             };
             let (member, mut content) = self.member(position)?;
             let kind = Kind::of_member(&member, FileContent::sized(&member), Box::default());
@@ -94,7 +93,7 @@ impl FileSystem {
     pub fn layer_of(&self, path: &[u8]) -> Option<usize> {
         match self.paths.get(path)? {
             Node::Directory(position) | Node::File(position) => Some(position.layer as usize),
-            Node::Implied | Node::Link(_) => None,
+            Node::Implied => None,
         }
     }
 
@@ -107,8 +106,18 @@ impl FileSystem {
         let position = match self.paths.get(path) {
             None => return Ok(None),
             Some(Node::Directory(position) | Node::File(position)) => *position,
-            Some(Node::Implied | Node::Link(_)) => return Ok(Some(FoundPath::Implied)),
+            Some(Node::Implied) => return Ok(Some(FoundPath::Implied)),
         };
+        let (member, _) = self.member(position)?;
+        Ok(Some(FoundPath::Entry(position.layer as usize, Box::new(member))))
+    }
+
+    /// The entry of the root; `None` if no layer has one.
+    ///
+    /// # Errors
+    /// If a layer cannot be read.
+    pub(in crate::archive) fn root(&self) -> Result<Option<FoundPath>, ArchiveError> {
+        let Some(position) = self.root else { return Ok(None) };
         let (member, _) = self.member(position)?;
         Ok(Some(FoundPath::Entry(position.layer as usize, Box::new(member))))
     }
@@ -148,12 +157,20 @@ impl FileSystem {
         position: Position,
     ) -> Result<(Member, TarReader<FileSlice>), ArchiveError> {
         let changed = || ArchiveError::Changed(self.image.clone());
-        let layer = self.layers.get(position.layer as usize).ok_or_else(changed)?;
-        let mut reader = TarReader::new(layer.part(position.start, layer.len()));
-        let member = reader.next_member().map_err(ArchiveError::read(&self.image))?;
-        let mut member = member.ok_or_else(changed)?;
+        let entry = self.entry(position).map_err(ArchiveError::read(&self.image))?;
+        let (mut member, reader) = entry.ok_or_else(changed)?;
         self.link_metadata.apply(&position, &mut member);
         Ok((member, reader))
+    }
+
+    /// The entry at `position` as it is in its layer, and a reader of its content.
+    pub(super) fn entry(
+        &self,
+        position: Position,
+    ) -> io::Result<Option<(Member, TarReader<FileSlice>)>> {
+        let Some(layer) = self.layers.get(position.layer as usize) else { return Ok(None) };
+        let mut reader = TarReader::new(layer.part(position.start, layer.len()));
+        Ok(reader.next_member()?.map(|member| (member, reader)))
     }
 
     fn check_unchanged(&self) -> Result<(), ArchiveError> {
