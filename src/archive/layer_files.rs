@@ -11,6 +11,7 @@ use super::layer_tree::{LayerTree, normalize};
 use super::limits::Budget;
 use super::linked_files::LinkedFiles;
 use super::tar::{MemberKind, Skip, TarReader};
+use super::tree::Node;
 
 /// The names of wanted files, by their paths in layers.
 pub(super) type Wanted<'p> = BTreeMap<Box<[u8]>, Vec<Name<'p>>>;
@@ -81,8 +82,8 @@ struct Entries {
     linked: LinkedFiles<usize>,
 }
 
-/// Finds the entries of a layer for the wanted paths; `None` if it has a hard link to a file that
-/// it does not have itself.
+/// Finds the entries of a layer for the wanted paths; `None` if it has a hard link to something
+/// that is not a file of this layer.
 fn entries(image: &Image, layer: &LayerBlob, wanted: &Wanted<'_>) -> io::Result<Option<Entries>> {
     let budget = budget(image);
     let mut reader = decompressed(layer, &budget)?;
@@ -99,8 +100,12 @@ fn entries(image: &Image, layer: &LayerBlob, wanted: &Wanted<'_>) -> io::Result<
         let mut file = number;
         if member.kind == MemberKind::HardLink {
             let target = tree.link_target(&member)?;
-            let Some(linked) = entries.numbers.get(&target) else { return Ok(None) };
-            file = *linked;
+            match entries.numbers.get(&target) {
+                Some(linked) if !matches!(tree.get(&target), Some(Node::Directory(_))) => {
+                    file = *linked;
+                }
+                _ => return Ok(None),
+            }
             entries.linked.add(file, &member);
         }
         entries.numbers.insert(path, file);

@@ -6,7 +6,7 @@ pub(crate) mod authorities;
 pub(crate) mod client_certificate;
 mod own;
 pub(crate) mod pem;
+pub(crate) mod x509;
 
 pub(crate) use any::AnyCertificate;
-pub(crate) use client_certificate::ClientCertificate;
 pub(crate) use own::{OwnCertificate, is_marked_as_authority};

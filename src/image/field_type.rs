@@ -150,19 +150,10 @@ fn hint(field: &str, field_type: FieldType, value: &Value) -> String {
             "config.OnBuild" => format!("; write [{}]", text::quote(text)),
             _ => suggest::command(text),
         },
-        (FieldType::Integer, Value::String(text)) => match nanoseconds(text) {
-            Some(number) if is_duration(field) => format!("; write nanoseconds: {number}"),
-            _ => match text.parse::<u32>() {
-                // People who leave out the unit mean seconds.
-                Ok(seconds) if is_duration(field) && seconds > 0 => {
-                    let number = u64::from(seconds) * 1_000_000_000;
-                    format!("; write nanoseconds: {number} for {seconds} s")
-                }
-                _ => text
-                    .parse()
-                    .map_or_else(|_| String::new(), |number: i64| format!("; write {number}")),
-            },
-        },
+        (FieldType::Integer, Value::String(text)) if is_duration(field) => duration_hint(text),
+        (FieldType::Integer, Value::String(text)) => {
+            text.parse().map_or_else(|_| String::new(), |number: i64| format!("; write {number}"))
+        }
         (FieldType::Environment, Value::String(entry)) => {
             format!("; write [{}]", text::quote(entry))
         }
@@ -184,6 +175,17 @@ fn hint(field: &str, field_type: FieldType, value: &Value) -> String {
             format!("; write \"{value}\"")
         }
         _ => String::new(),
+    }
+}
+
+/// Suggests nanoseconds for `text`, a duration. Docker rejects negative ones.
+fn duration_hint(text: &str) -> String {
+    // People who leave out the unit mean seconds.
+    let in_seconds = || nanoseconds(&format!("{text}s"));
+    match (nanoseconds(text), in_seconds()) {
+        (Some(number), _) => format!("; write nanoseconds: {number}"),
+        (None, Some(number)) => format!("; write nanoseconds: {number} for {text} s"),
+        (None, None) => String::new(),
     }
 }
 

@@ -1,14 +1,17 @@
 //! References to images in registries, with the rules of Docker and containerd for names without a
 //! registry (distribution `reference/normalize.go`).
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use super::name_rules::split_registry;
 use super::{Digest, DigestError, Name, Reference, ReferenceError, Tag};
 
-/// An image in a registry: `[registry/]repository[:tag][@digest]`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// An image in a registry: `[registry/]repository[:tag][@digest]`. Names with the default registry
+/// and without it are equal.
+#[derive(Clone, Debug)]
 pub struct RemoteReference {
     registry: String,
     repository: String,
@@ -16,6 +19,9 @@ pub struct RemoteReference {
     pub tag: Option<Tag>,
     /// The digest of the image's manifest or index.
     pub digest: Option<Digest>,
+    /// Whether the user wrote no registry.
+    #[cfg_attr(not(feature = "registry"), expect(dead_code))]
+    is_short: bool,
 }
 
 /// A text that is not the reference of an image in a registry.
@@ -45,6 +51,17 @@ impl RemoteReference {
     /// The host, and the port if there is one, that serve the registry's API.
     pub fn host(&self) -> &str {
         if self.registry == DEFAULT_REGISTRY { DEFAULT_HOST } else { &self.registry }
+    }
+
+    /// Whether the default registry is meant because no registry is written.
+    #[cfg(feature = "registry")]
+    pub(crate) fn is_short(&self) -> bool {
+        self.is_short
+    }
+
+    /// All that distinguishes images.
+    fn key(&self) -> (&str, &str, Option<&Tag>, Option<&Digest>) {
+        (&self.registry, &self.repository, self.tag.as_ref(), self.digest.as_ref())
     }
 
     /// The repository within the registry.
@@ -85,7 +102,7 @@ impl RemoteReference {
         let (registry, rest) = text.split_once('/').unwrap_or((text, ""));
         // The host stands for any.
         let parsed: Self = format!("host.example/{rest}").parse()?;
-        Ok(Self { registry: registry.to_owned(), ..parsed })
+        Ok(Self { registry: registry.to_owned(), is_short: false, ..parsed })
     }
 
     /// Name and tag as Docker shows them, if there is a tag.
@@ -113,7 +130,34 @@ impl From<&Reference> for RemoteReference {
             repository,
             tag: Some(reference.tag.clone()),
             digest: None,
+            is_short: split_registry(reference.name.as_str()).0.is_none(),
         }
+    }
+}
+
+impl PartialEq for RemoteReference {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for RemoteReference {}
+
+impl PartialOrd for RemoteReference {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for RemoteReference {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl Hash for RemoteReference {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
     }
 }
 

@@ -23,8 +23,10 @@ pub enum BudgetError {
     Range(usize),
     /// The image needs more layers than the limit.
     #[error(
-        "max_layers is {max_layers}, but the base image has {base} layers and {new} more are \
+        "max_layers is {max_layers}, but the base image has {base} {layers} and {new} more {are} \
          needed; raise max_layers to at least {least}",
+        layers = if *base == 1 { "layer" } else { "layers" },
+        are = if *new == 1 { "is" } else { "are" },
         least = base + new
     )]
     TooFew {

@@ -46,8 +46,7 @@ pub(super) async fn connect(
         folder: tls::folder(name),
         has_authorities: tls.has_authorities(),
         plain_http_helps: !options.plain_http && !is_mirror,
-        // Its host has another name than users write.
-        in_default_registry: (name != host).then(|| reference.clone()),
+        in_default_registry: reference.is_short().then(|| reference.clone()),
     };
     let within = |connect_timeout| {
         let http = hosts::client(host, config.clone(), connect_timeout);

@@ -20,7 +20,7 @@ pub(super) struct Remedies {
     pub(super) has_authorities: bool,
     /// Whether `--plain-http` would allow connections without TLS.
     pub(super) plain_http_helps: bool,
-    /// The image in the default registry, which may be meant by mistake.
+    /// The image in the default registry, which may be meant by mistake, as its name has none.
     pub(super) in_default_registry: Option<RemoteReference>,
 }
 

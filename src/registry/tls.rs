@@ -10,13 +10,14 @@ use rustls::client::ResolvesClientCert;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, DistinguishedName, RootCertStore, SignatureScheme};
-use webpki::EndEntityCert;
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 
 use super::RegistryError;
 use super::mirrors::{is_absent, user_file};
+use crate::certificates::client_certificate::{self, ClientCertificateError};
 use crate::certificates::pem::{self, PemError};
-use crate::certificates::{AnyCertificate, ClientCertificate, OwnCertificate};
+use crate::certificates::{AnyCertificate, OwnCertificate, x509};
+use crate::text;
 
 /// The folders that have a folder of certificates for each registry.
 fn folders() -> Vec<PathBuf> {
@@ -41,7 +42,7 @@ pub(super) fn folder(name: &str) -> PathBuf {
 #[derive(Debug, Default)]
 struct Certificates {
     authorities: Vec<CertificateDer<'static>>,
-    client: Option<ClientCertificate>,
+    client: Option<CertifiedKey>,
 }
 
 impl Certificates {
@@ -72,11 +73,7 @@ impl Certificates {
                 self.authorities.extend(pem::certificates(path).map_err(unusable_file(path))?)
             }
             Some("cert") if self.client.is_none() => {
-                let key_path = path.with_extension("key");
-                self.client = Some(ClientCertificate {
-                    key: pem::key(&key_path).map_err(unusable_file(&key_path))?,
-                    chain: pem::certificates(path).map_err(unusable_file(path))?,
-                });
+                self.client = Some(client_certificate(path)?);
             }
             Some("key") if !path.with_extension("cert").exists() => {
                 let problem = "there is no certificate for this key: a file of the same name that \
@@ -87,6 +84,22 @@ impl Certificates {
         }
         Ok(())
     }
+}
+
+/// Reads the client certificate in the file at `path`, and its key beside it.
+fn client_certificate(path: &Path) -> Result<CertifiedKey, RegistryError> {
+    let key_path = path.with_extension("key");
+    let key = pem::key(&key_path).map_err(unusable_file(&key_path))?;
+    let chain = pem::certificates(path).map_err(unusable_file(path))?;
+    let certified = client_certificate::with_key(chain, key, &ring::default_provider());
+    certified.map_err(|error| match error {
+        ClientCertificateError::Key => failed(&key_path, error),
+        ClientCertificateError::Certificate => failed(path, error),
+        ClientCertificateError::Mismatch => {
+            let key = text::path(&key_path);
+            failed(path, format!("it does not belong to the key in {key}"))
+        }
+    })
 }
 
 fn unusable_file(path: &Path) -> impl FnOnce(PemError) -> RegistryError {
@@ -118,8 +131,7 @@ impl Tls {
         let Certificates { authorities, client } = Certificates::read(name)?;
         let mut tls = Self::new(name, authorities)?;
         if let Some(client) = client {
-            let key = tls.key(name, client)?;
-            tls.client = Some(Arc::new(SingleCertAndKey::from(key)));
+            tls.client = Some(Arc::new(SingleCertAndKey::from(client)));
         }
         Ok(tls)
     }
@@ -131,8 +143,8 @@ impl Tls {
         let (own, other) = (Certificates::read(name)?, Certificates::read(registry)?);
         let mut tls = Self::new(name, [own.authorities, other.authorities].concat())?;
         tls.client = match (own.client, other.client) {
-            (Some(own), _) => Some(Arc::new(SingleCertAndKey::from(tls.key(name, own)?))),
-            (None, Some(other)) => Some(Arc::new(IfAsked(Arc::new(tls.key(registry, other)?)))),
+            (Some(own), _) => Some(Arc::new(SingleCertAndKey::from(own))),
+            (None, Some(other)) => Some(Arc::new(IfAsked(Arc::new(other)))),
             (None, None) => None,
         };
         Ok(tls)
@@ -147,12 +159,6 @@ impl Tls {
         }
         let provider = Arc::new(ring::default_provider());
         Ok(Self { name: name.to_owned(), authorities, roots, client: None, provider })
-    }
-
-    /// The client certificate for the registry `name`.
-    fn key(&self, name: &str, client: ClientCertificate) -> Result<CertifiedKey, RegistryError> {
-        let key = client.certified_key(&self.provider);
-        key.map_err(|error| failed(Path::new(name), format!("client certificate: {error}")))
     }
 
     /// Whether there are any authorities.
@@ -196,9 +202,7 @@ struct IfAsked(Arc<CertifiedKey>);
 impl ResolvesClientCert for IfAsked {
     fn resolve(&self, authorities: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let is_issued = |certificate: &CertificateDer<'_>| {
-            let Ok(certificate) = EndEntityCert::try_from(certificate) else { return false };
-            let issuer = DistinguishedName::in_sequence(certificate.issuer());
-            authorities.contains(&issuer.as_ref())
+            x509::issuer(certificate).is_some_and(|issuer| authorities.contains(&issuer))
         };
         let is_accepted = authorities.is_empty() || self.0.cert.iter().any(is_issued);
         is_accepted.then(|| Arc::clone(&self.0))

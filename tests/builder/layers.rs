@@ -150,6 +150,17 @@ fn a_max_layers_that_is_too_low_is_an_error_with_the_numbers() {
         "{message}"
     );
     assert_eq!(lab.build(&recipe(6)).layers().len(), 6);
+    lab.build_with(
+        "name='base'\ntag='1'\n[[path]]\npath='/d'\ntype='directory'\n",
+        "base.tar",
+        &[],
+    );
+    lab.file("new", "");
+    let one = lab.rejected("name='x'\nmax_layers=1\nfrom_image='base.tar'\ncontents='new'\n");
+    assert!(
+        one.contains("has 1 layer and 1 more is needed; raise max_layers to at least 2"),
+        "{one}"
+    );
     assert!(lab.rejected(&recipe(0)).contains("between 1 and 125"));
     assert!(lab.rejected(&recipe(126)).contains("between 1 and 125"));
 }

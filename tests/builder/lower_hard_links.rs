@@ -138,6 +138,10 @@ fn a_hard_link_to_a_file_that_the_layer_has_removed_or_replaced_before_is_broken
         let run = lab.seatrial(["export", "layout", "-o", "ours.tar"]);
         assert_eq!(run.output.status.code(), Some(2), "{layers:?}");
         assert!(run.stderr().contains("/x is a hard link to"), "{}", run.stderr());
+        let change = "name='n'\nfrom_image='layout'\n[[path]]\npath='/x'\nmode='0600'\n";
+        let message = lab.rejected(change);
+        let problem = "path /x: it is a hard link to";
+        assert!(message.contains(problem) && message.contains("does not have"), "{message}");
     }
 }
 

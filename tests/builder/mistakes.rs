@@ -98,6 +98,7 @@ fn a_program_as_one_string_is_an_error_that_shows_the_list_which_runs_it() {
         ("Healthcheck = { Test = ['NONE'], Interval = '5s' }", "nanoseconds: 5000000000"),
         ("Healthcheck = { Test = ['NONE'], Timeout = '1m1.5s' }", "nanoseconds: 61500000000"),
         ("Healthcheck = { Test = ['NONE'], Interval = '30' }", "nanoseconds: 30000000000 for 30 s"),
+        ("Healthcheck = { Test = ['NONE'], Timeout = '1.5' }", "nanoseconds: 1500000000 for 1.5 s"),
         ("Healthcheck = { Test = ['NONE'], Retries = '3' }", "write 3\n"),
     ] {
         let message = lab.rejected(&format!("name='x'\nconfig.{field}\n"));
@@ -132,6 +133,10 @@ fn a_value_of_another_type_is_an_error_that_names_the_key() {
         assert!(message.contains("recipe.toml:2: "), "{message}");
         assert!(message.contains(expected), "{message}");
     }
+    // Docker rejects negative durations, so they are not suggested.
+    let negative = "name='x'\nconfig.Healthcheck = { Test = ['NONE'], Interval = '-30' }\n";
+    let message = lab.rejected(negative);
+    assert!(message.ends_with("must be a whole number, but is the string \"-30\"\n"), "{message}");
     let message = lab.rejected("{\n\"name\": \"x\",\n\"max_layers\": \"a:b\"\n}");
     assert!(message.contains("recipe.toml:3: max_layers: found the string \"a:b\""), "{message}");
 }

@@ -187,12 +187,42 @@ fn what_is_about_one_of_several_platforms_says_so() {
 #[test]
 fn a_damaged_image_for_another_platform_does_not_change_the_exit_code_of_inspect() {
     let lab = lab();
-    let mut dual = lab.build_with(RECIPE, "dual.tar", &["--format", "dual"]).bytes;
-    let inspect = || lab.seatrial(["inspect", "dual.tar", "--deny", "notes"]);
-    assert!(inspect().stderr().contains("was not checked"));
-    assert_eq!(inspect().output.status.code(), Some(1));
-    // The manifest whose config is not for the host.
-    let documents: Vec<(String, Vec<u8>, Value)> = members(&dual)
+    let (own, other) = match host() {
+        "amd64" => ("linux/amd64", "linux/arm64"),
+        _ => ("linux/arm64", "linux/amd64"),
+    };
+    let platforms = "platforms = [\"linux/amd64\", \"linux/arm64\"]";
+    for (format, platforms_of_recipe) in [
+        ("dual", [own, other]),
+        ("dual", [other, own]),
+        ("oci", [own, other]),
+        ("oci", [other, own]),
+    ] {
+        let recipe = RECIPE.replace(platforms, &format!("platforms = {platforms_of_recipe:?}"));
+        let mut image = lab.build_with(&recipe, "image.tar", &["--format", format]).bytes;
+        let inspect = |more: &[&str]| {
+            lab.seatrial(["inspect", "image.tar", "--deny", "notes"].iter().chain(more))
+        };
+        assert!(inspect(&[]).stderr().contains("was not checked"));
+        assert_eq!(inspect(&[]).output.status.code(), Some(1));
+        let manifest = manifest_for(&image, &|architecture| architecture != host());
+        let start = image.windows(manifest.len()).position(|bytes| bytes == manifest).unwrap();
+        image[start] = b'[';
+        lab.file("image.tar", &image);
+        for more in [&[][..], &["--platform", own]] {
+            let run = inspect(more);
+            assert_eq!(run.output.status.code(), Some(1), "{format}: {}", run.stderr());
+            assert_eq!(run.stderr(), "", "the note is left out");
+        }
+        let damaged = inspect(&["--platform", other]);
+        assert_eq!(damaged.output.status.code(), Some(2), "{format}: {}", damaged.stderr());
+        assert!(damaged.stderr().contains("is corrupted"), "{}", damaged.stderr());
+    }
+}
+
+/// The manifest in the archive `image` whose config is for a selected architecture.
+fn manifest_for(image: &[u8], is_selected: &dyn Fn(&str) -> bool) -> Vec<u8> {
+    let documents: Vec<(String, Vec<u8>, Value)> = members(image)
         .into_iter()
         .filter_map(|one| Some((one.name, one.content.clone(), from_json(&one.content)?)))
         .collect();
@@ -200,16 +230,10 @@ fn a_damaged_image_for_another_platform_does_not_change_the_exit_code_of_inspect
         let name = format!("blobs/{}", digest.replace(':', "/"));
         documents.iter().find(|(known, ..)| *known == name).map(|(_, _, document)| document)
     };
-    let is_other = |manifest: &Value| {
+    let is_for = |manifest: &Value| {
         let config = manifest["config"]["digest"].as_str().and_then(of);
-        config.is_some_and(|config| config["architecture"] != host())
+        config.and_then(|config| config["architecture"].as_str()).is_some_and(is_selected)
     };
-    let manifest = documents.iter().find(|(.., document)| is_other(document));
-    let manifest = manifest.unwrap().1.clone();
-    let start = dual.windows(manifest.len()).position(|bytes| bytes == manifest).unwrap();
-    dual[start] = b'[';
-    lab.file("dual.tar", &dual);
-    let run = inspect();
-    assert_eq!(run.output.status.code(), Some(1), "{}", run.stderr());
-    assert_eq!(run.stderr(), "", "the note is left out");
+    let manifest = documents.iter().find(|(.., document)| is_for(document));
+    manifest.unwrap().1.clone()
 }

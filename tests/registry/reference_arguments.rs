@@ -52,16 +52,22 @@ fn a_reference_to_docker_hub_by_mistake_is_named_with_its_registry() {
     let lab = Lab::new();
     recipe(&lab, "");
     for (arguments, reference) in [
-        (&["pull", "app.tar", "-o", "x"][..], "docker.io/library/app.tar:latest"),
-        (&["push", "app.toml", "127.0.0.1:5791"], "docker.io/library/127.0.0.1:5791"),
+        (&["pull", "app.tar", "-o", "x"][..], Some("docker.io/library/app.tar:latest")),
+        (&["push", "app.toml", "127.0.0.1:5791"], Some("docker.io/library/127.0.0.1:5791")),
+        (&["inspect", "docker://alpine"], Some("docker.io/library/alpine:latest")),
+        (&["inspect", "docker://docker.io/library/alpine"], None),
+        (&["pull", "index.docker.io/alpine", "-o", "x"], None),
     ] {
         let mut command = command(&lab, arguments.iter().copied());
         // Nothing listens there.
         command.env("HTTPS_PROXY", "http://127.0.0.1:1").env_remove("NO_PROXY");
         let run = Run::of(command);
         assert_eq!(run.output.status.code(), Some(3), "{}", run.stderr());
-        let expected =
-            format!("docker.io through the proxy 127.0.0.1:1 (for {reference}; the name of an ");
+        let hint = match reference {
+            Some(reference) => format!(" (for {reference}; the name of an "),
+            None => ": ".to_owned(),
+        };
+        let expected = format!("docker.io through the proxy 127.0.0.1:1{hint}");
         assert!(run.stderr().contains(&expected), "{}", run.stderr());
     }
 }

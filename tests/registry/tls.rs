@@ -131,6 +131,16 @@ fn a_client_certificate_is_presented() {
     assert!(run.stderr().contains("client.key"), "{}", run.stderr());
     lab.file(format!("{folder}/client.key"), read("client.key"));
     seatrial(&lab, ["push", "app.toml", &image]).ok();
+    // Without extensions, OpenSSL 3.0 makes a certificate of version 1.
+    openssl(&lab, "x509 -req -in client.csr -CA client-ca.crt -CAkey client-ca.key -out 1.crt");
+    let version = lab.tool("openssl", ["x509", "-in", "1.crt", "-noout", "-text"]);
+    assert!(version.contains("Version: 1"), "{version}");
+    lab.file(format!("{folder}/client.cert"), read("1.crt"));
+    seatrial(&lab, ["push", "app.toml", &image]).ok();
+    lab.file(format!("{folder}/client.key"), read("server.key"));
+    let run = seatrial(&lab, ["push", "app.toml", &image]);
+    assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
+    assert!(run.stderr().contains("client.cert: it does not belong to the key in "));
     lab.file(format!("{folder}/client.key"), "-----BEGIN PRIVATE KEY-----\nAA\n");
     let run = seatrial(&lab, ["push", "app.toml", &image]);
     assert!(run.stderr().ends_with("client.key: it has no private key in PEM format\n"));

@@ -12,6 +12,7 @@ mod layout_writer;
 #[cfg(feature = "registry")]
 mod made_tree;
 mod named;
+mod platforms;
 mod read;
 #[cfg(feature = "registry")]
 mod repack;

@@ -9,7 +9,8 @@ use super::artifact::is_artifact;
 use super::documents::Documents;
 use super::index::ListedImages;
 use super::layout::{INDEX, blob_name};
-use super::select::{has_name, other_platforms, select};
+use super::platforms::Platforms;
+use super::select::{has_name, select};
 use crate::archive::ArchiveError;
 use crate::archive::image::{
     Image, ImageFormat, ImageSelector, StoredLayer, check_layer_count, pair_layers,
@@ -125,18 +126,39 @@ pub(crate) fn check_lists(
     image: &Image,
 ) -> Result<Vec<OciPlatform>, ArchiveError> {
     let documents = Documents { path, files };
-    let images = ListedImages::read(documents, documents.root_index()?)?.images;
-    for listed in &images {
-        let Some(manifest) = documents.manifest_if_present(&listed.descriptor)? else { continue };
-        if manifest.config.digest == image.id() {
-            documents.check_size(
-                &blob_name(manifest.config.digest),
-                image.raw_config.len() as u64,
-                manifest.config.size,
-            )?;
-            check_same_layers(documents, image, &layers(documents, &manifest)?)?;
-            return Ok(other_platforms(documents, &images, listed));
+    let mut platforms = Platforms::new(documents);
+    let (mut images, mut damage, id) = (Vec::new(), None, image.id().to_string());
+    let mut same = None;
+    for listed in ListedImages::read(documents, documents.root_index()?)?.images {
+        match documents.listed_manifest(&listed.descriptor) {
+            Ok(Some(manifest)) if manifest.config.digest == id => {
+                same.get_or_insert_with(|| listed.clone());
+            }
+            Ok(Some(manifest)) if !is_artifact(&manifest) => platforms.add(&listed, &manifest),
+            Ok(_) => continue,
+            // It may be another image.
+            Err(error) => {
+                damage.get_or_insert(error);
+                continue;
+            }
         }
+        images.push(listed);
+    }
+    let manifest = match &same {
+        Some(listed) => documents.manifest_if_present(&listed.descriptor)?,
+        None => None,
+    };
+    if let (Some(listed), Some(manifest)) = (&same, manifest) {
+        documents.check_size(
+            &blob_name(manifest.config.digest),
+            image.raw_config.len() as u64,
+            manifest.config.size,
+        )?;
+        check_same_layers(documents, image, &layers(documents, &manifest)?)?;
+        return Ok(platforms.of_others(&images, listed));
+    }
+    if let Some(error) = damage {
+        return Err(error);
     }
     let problem = format!(
         "manifest.json and {INDEX} list different images; engines load the one or the other \

@@ -71,13 +71,8 @@ impl Placer<'_> {
             // An entry that is repeated was placed already.
             let Some(info) = found.remove(path) else { continue };
             let shown = format!("path {}", display_path(path.as_bytes()));
-            let kind = base_kind(&info).ok_or_else(|| {
-                let most = files::CONTENT_MAX >> 20;
-                let problem = format!(
-                    "it is a file of the base image of more than {most} MiB, which is not copied"
-                );
-                BuildError::content(shown, problem)
-            })?;
+            let kind = base_kind(&info)
+                .ok_or_else(|| BuildError::content(shown, without_content(&info)))?;
             let attributes = Attributes {
                 uid: info.uid,
                 gid: info.gid,
@@ -117,6 +112,20 @@ fn check_size(image: &Image, files: &[ImagePath], path: &[u8]) -> Result<(), Bui
         COPIED_MAX >> 20
     );
     Err(BuildError::content(format!("path {}", display_path(path)), problem))
+}
+
+/// Why a file of the base cannot be copied.
+fn without_content(info: &FileInfo) -> String {
+    match info.kind {
+        MemberKind::HardLink => {
+            let target = display_path(&info.link);
+            format!("it is a hard link to {target}, which the base image does not have")
+        }
+        _ => {
+            let most = files::CONTENT_MAX >> 20;
+            format!("it is a file of the base image of more than {most} MiB, which is not copied")
+        }
+    }
 }
 
 fn base_kind(info: &FileInfo) -> Option<Kind> {

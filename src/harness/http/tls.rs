@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
 use rustls::{CertificateError, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
@@ -12,9 +13,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::certificates::authorities::{self, Authorities};
 use crate::certificates::client_certificate;
-use crate::certificates::{
-    AnyCertificate, ClientCertificate, OwnCertificate, is_marked_as_authority,
-};
+use crate::certificates::{AnyCertificate, OwnCertificate, is_marked_as_authority};
 use crate::conditions::TlsSettings;
 use crate::text;
 
@@ -115,9 +114,8 @@ fn config(settings: &TlsSettings) -> Result<ClientConfig, String> {
     let (Some(certificate), Some(key)) = (&settings.certificate, &settings.key) else {
         return Ok(builder.with_no_client_auth());
     };
-    let ClientCertificate { chain, key } = client_certificate::read(certificate, key)?;
-    let config = builder.with_client_auth_cert(chain, key);
-    config.map_err(|error| format!("the client certificate is not usable: {error}"))
+    let client = SingleCertAndKey::from(client_certificate::read(certificate, key)?);
+    Ok(builder.with_client_cert_resolver(Arc::new(client)))
 }
 
 #[cfg(test)]
