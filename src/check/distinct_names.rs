@@ -12,22 +12,36 @@ impl ExpectationsFile {
         let mut files = files.to_vec();
         let mut taken = BTreeMap::new();
         for Self { expectations, .. } in &mut files {
-            let Expectations { file, license, goss, run, service, .. } = expectations;
+            let Expectations { file, license, run, service, .. } = expectations;
             for file in file {
                 let name = file.name.clone().unwrap_or_else(|| file.path.clone());
                 file.name = distinct("file", &name, &mut taken).or(file.name.take());
             }
             let fixed = license.iter_mut().map(|it| ("", &mut it.name));
-            let fixed = fixed.chain(goss.iter_mut().map(|it| ("", &mut it.name)));
             let runs = run.iter_mut().map(|it| ("run", &mut it.name));
             let services = service.iter_mut().map(|it| ("service", &mut it.name));
-            for (kind, name) in fixed.chain(runs).chain(services) {
-                if let Some(distinct) = distinct(kind, name, &mut taken) {
-                    *name = distinct;
+            fixed.chain(runs).chain(services).for_each(|(kind, name)| {
+                make_distinct(kind, name, &mut taken);
+            });
+            for service in service {
+                // As `ServiceExpectations::test_name` names them.
+                let kind = match service.is_of_gossfile() {
+                    true => String::new(),
+                    false => format!("service {}:", service.name),
+                };
+                for test in &mut service.tests {
+                    make_distinct(&kind, &mut test.name, &mut taken);
                 }
             }
         }
         files
+    }
+}
+
+/// Adds a number to `name` if a test case of this kind and name is taken already.
+fn make_distinct(kind: &str, name: &mut String, taken: &mut BTreeMap<String, usize>) {
+    if let Some(distinct) = distinct(kind, name, taken) {
+        *name = distinct;
     }
 }
 

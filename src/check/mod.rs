@@ -37,6 +37,7 @@ mod image;
 mod input;
 mod kept_vm;
 mod owner_names;
+mod properties;
 mod recorder;
 mod runner;
 mod runtime_checks;

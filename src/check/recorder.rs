@@ -1,6 +1,8 @@
 //! Collects the verdict of a run, and reports events while it is running.
 
-use super::expectations::{Expectations, ExpectationsFile, companion};
+use super::expectations::{
+    Expectations, ExpectationsFile, GossTest, ServiceExpectations, companion,
+};
 use super::kept_vm::KeptVm;
 use super::verdict::{EngineRun, Outcome, TestCase, Verdict};
 use super::{CheckError, VmSettings, runtime_checks, static_checks};
@@ -136,6 +138,17 @@ impl Options {
         Self { vm: settings.complete(&self.vm), ..self.clone() }
     }
 
+    /// Leaves the tests of the goss file of `service` that the filter selects, and returns whether
+    /// that selects one of them, or the service itself.
+    fn select_tests(&self, service: &mut ServiceExpectations) -> bool {
+        let is_selected =
+            service.has_own_case() && self.selects(&runtime_checks::service_name(service));
+        let selects = |test: &GossTest| self.selects(&service.test_name(test));
+        let tests: Vec<GossTest> = service.tests.iter().filter(|it| selects(it)).cloned().collect();
+        service.tests = tests;
+        is_selected || !service.tests.is_empty()
+    }
+
     /// Returns `file` without the expectations that the filter excludes, and without further
     /// containers and commands before all others that nothing else needs: they take time, and an
     /// image that cannot be read would end the run.
@@ -144,7 +157,7 @@ impl Options {
         static_checks::retain(&mut file.expectations, |name| self.selects(name));
         let Expectations { run, service, container, setup, .. } = &mut file.expectations;
         run.retain(|run| self.selects(&runtime_checks::run_name(run)));
-        service.retain(|service| self.selects(&runtime_checks::service_name(service)));
+        service.retain_mut(|service| self.select_tests(service));
         // Each command and service may need each of the containers.
         if run.is_empty() && service.is_empty() {
             let is_selected = |name: &&String| self.selects(&runtime_checks::companion_name(name));

@@ -189,6 +189,7 @@ async fn run_runtime_checks<'d>(
         let report = &mut |case: TestCase| recorder.record(case);
         let mut checks = RuntimeChecks {
             image,
+            image_under_test: &input.image,
             image_user,
             companion_images,
             engine,

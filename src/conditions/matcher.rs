@@ -81,10 +81,28 @@ impl Matcher {
         Self { written: self.written.clone(), rule: Rule::OfNumber(Box::new(self)) }
     }
 
-    /// The rule for a text in words, if it is a simple one.
-    pub(super) fn in_words(&self) -> String {
+    /// The rule in words.
+    pub(crate) fn in_words(&self) -> String {
+        let joined = |matchers: &[Self], word: &str| {
+            let words: Vec<String> = matchers.iter().map(Self::in_nested_words).collect();
+            words.join(word)
+        };
         match &self.rule {
+            Rule::Equal(value) => value.to_string(),
             Rule::Text(text) => value::quote(text),
+            Rule::Number(relation, number) => format!("{}{number}", relation.in_words()),
+            Rule::Bool(value) => value.to_string(),
+            Rule::Length(length) => format!("has the length {length}"),
+            Rule::Elements { matchers, exactly: false } => {
+                format!("contains the elements {}", joined(matchers, ", "))
+            }
+            Rule::Elements { matchers, exactly: true } => {
+                format!("has exactly the elements {}", joined(matchers, ", "))
+            }
+            Rule::OfNumber(matcher) => matcher.in_words(),
+            Rule::Not(matcher) => format!("not: {}", matcher.in_nested_words()),
+            Rule::And(matchers) => joined(matchers, " and "),
+            Rule::Or(matchers) => joined(matchers, " or "),
             Rule::Prefix(text) => format!("begins with {}", value::quote(text)),
             Rule::Suffix(text) => format!("ends with {}", value::quote(text)),
             Rule::Substring(text) => format!("contains {}", value::quote(text)),
@@ -93,7 +111,17 @@ impl Matcher {
                 let words: Vec<String> = patterns.iter().map(ToString::to_string).collect();
                 words.join(", ")
             }
-            _ => format!("goss matcher {self}"),
+        }
+    }
+
+    /// The rule in words, in parentheses if it has several parts.
+    fn in_nested_words(&self) -> String {
+        match &self.rule {
+            Rule::Not(_) | Rule::And(_) | Rule::Or(_) | Rule::Elements { .. } => {
+                format!("({})", self.in_words())
+            }
+            Rule::OfNumber(matcher) => matcher.in_nested_words(),
+            _ => self.in_words(),
         }
     }
 
@@ -206,6 +234,17 @@ fn to_f64(number: &serde_json::Number) -> f64 {
 }
 
 impl Relation {
+    /// The words before the number.
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Equal => "",
+            Self::Greater => "more than ",
+            Self::GreaterOrEqual => "at least ",
+            Self::Less => "less than ",
+            Self::LessOrEqual => "at most ",
+        }
+    }
+
     fn holds(self, found: f64, number: f64) -> bool {
         match self {
             Self::Equal => found == number,
@@ -283,6 +322,33 @@ mod tests {
         ] {
             assert_eq!(is_match(matcher.clone(), found.clone()), expected, "{matcher} {found:?}");
         }
+    }
+
+    #[test]
+    fn a_rule_is_shown_in_words() {
+        for (matcher, words) in [
+            (
+                json!(["Welcome", "!bye", "/^a/"]),
+                "contains \"Welcome\", does not contain \"bye\", has a line that matches /^a/",
+            ),
+            (json!({ "and": [{ "ge": 200 }, { "lt": 300 }] }), "at least 200 and less than 300"),
+            (
+                json!({ "or": [7, { "and": [{ "gt": 1 }, { "not": { "equal": 3 } }] }] }),
+                "7 or (more than 1 and (not: 3))",
+            ),
+            (json!({ "not": { "have-prefix": "a" } }), "not: begins with \"a\""),
+            (
+                json!({ "contain-elements": ["a", { "have-suffix": "b" }] }),
+                "contains the elements \"a\", ends with \"b\"",
+            ),
+            (json!({ "consist-of": [1, "b"] }), "has exactly the elements 1, \"b\""),
+            (json!({ "have-len": 3 }), "has the length 3"),
+            (json!(true), "true"),
+        ] {
+            assert_eq!(Matcher::parse(&matcher, true).unwrap().in_words(), words);
+        }
+        let of_number = Matcher::parse(&json!({ "le": 5 }), false).unwrap().of_number();
+        assert_eq!(of_number.in_words(), "at most 5");
     }
 
     #[test]

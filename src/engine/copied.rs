@@ -63,7 +63,7 @@ impl DockerContainer {
         match self.docker.api().get_container_archive_info(&self.id, Some(options)).await {
             Ok(found) if found.file_mode & GO_SYMLINK != 0 => Ok(Found::Symlink(found.link_target)),
             Ok(_) => Ok(Found::Other),
-            Err(DockerResponseServerError { status_code: 404, .. }) => Ok(Found::Nothing),
+            Err(error) if is_absent(&error) => Ok(Found::Nothing),
             Err(error) => Err(api("look for a file in the container")(error)),
         }
     }
@@ -75,7 +75,7 @@ impl DockerContainer {
         while let Some(chunk) = chunks.next().await {
             match chunk {
                 Ok(chunk) => archive.extend_from_slice(&chunk),
-                Err(DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
+                Err(error) if is_absent(&error) => return Ok(None),
                 Err(error) => return Err(api("copy a file out of the container")(error)),
             }
             if archive.len() > limit {
@@ -105,7 +105,7 @@ impl DockerContainer {
                     Ok(()) => {}
                     Err(_) => break,
                 },
-                Err(DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
+                Err(error) if is_absent(&error) => return Ok(None),
                 Err(error) => return Err(api(action)(error)),
             }
         }
@@ -116,6 +116,16 @@ impl DockerContainer {
             .await
             .map_err(|error| failed(error.to_string()))?
             .map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// Whether an engine reports that there is no such file. Docker has no status for a path below
+/// another file.
+fn is_absent(error: &bollard::errors::Error) -> bool {
+    match error {
+        DockerResponseServerError { status_code: 404, .. } => true,
+        DockerResponseServerError { message, .. } => message.ends_with(": not a directory"),
+        _ => false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The databases of package managers in an image.
+//! The databases of package managers in an image or a container.
 
 use super::alpine;
 use super::debian;
@@ -11,6 +11,24 @@ const BYTES_MAX: u64 = 64 << 20;
 /// The largest number of packages in an image. Debian has fewer altogether.
 const PACKAGES_MAX: usize = 100_000;
 
+/// Adds the packages of a database with this content, which is in this layer, if it is of an image.
+type Add = fn(&mut Databases, &[u8], Option<usize>) -> Result<(), String>;
+
+/// The databases that are one file, and how each is read.
+pub(crate) const FILES: [(&str, Add); 3] = [
+    (debian::STATUS, Databases::add_debian),
+    (alpine::INSTALLED[0], Databases::add_alpine),
+    (alpine::INSTALLED[1], Databases::add_alpine),
+];
+
+/// The folder with a file for each Debian package.
+pub(crate) const FOLDER: &str = debian::STATUS_FOLDER;
+
+/// Whether the file at `path` in the folder is about a package.
+pub(crate) fn is_of_package(path: &[u8]) -> bool {
+    !path.ends_with(b".md5sums")
+}
+
 /// Reads the packages in the databases of package managers, each with the layer of its database;
 /// `None` if the image has no database.
 ///
@@ -18,62 +36,84 @@ const PACKAGES_MAX: usize = 100_000;
 /// If a file of the image cannot be read, or the databases have more bytes or packages than those
 /// of any real image.
 pub(crate) fn packages(files: &FileSystem) -> Result<Option<Vec<Package>>, ArchiveError> {
-    let mut databases = Databases { files, bytes: 0, packages: None };
-    let single = files.paths().filter(|path| {
-        path.starts_with(debian::STATUS_FOLDER.as_bytes()) && !path.ends_with(b".md5sums")
-    });
-    for path in [debian::STATUS.as_bytes().into()].into_iter().chain(single) {
-        if let Some(text) = databases.read(&path)? {
-            databases.add(&path, debian::packages(&text))?;
+    let mut databases = Databases::default();
+    let [status, others @ ..] = FILES.map(|(path, add)| (path.as_bytes().into(), add));
+    let is_single = |path: &Box<[u8]>| path.starts_with(FOLDER.as_bytes()) && is_of_package(path);
+    let single = files.paths().filter(is_single).map(|path| (path, Databases::add_debian as Add));
+    for (path, add) in [status].into_iter().chain(single).chain(others) {
+        // A larger one is not a database.
+        if let Some(content) = files.content(&path, BYTES_MAX)? {
+            add(&mut databases, &content, files.layer_of(&path)).map_err(|problem| {
+                ArchiveError::Invalid { path: files.image().to_owned(), problem }
+            })?;
         }
     }
-    for path in alpine::INSTALLED.map(str::as_bytes) {
-        if let Some(text) = databases.read(path)? {
-            databases.add(path, alpine::packages(&text))?;
-        }
-    }
-    Ok(databases.packages)
+    Ok(databases.packages())
 }
 
-/// The databases that were read so far.
-struct Databases<'f> {
-    files: &'f FileSystem,
+/// The packages of the databases that were read so far.
+#[derive(Default)]
+pub(crate) struct Databases {
     /// The size of all together.
     bytes: u64,
     packages: Option<Vec<Package>>,
 }
 
-impl Databases<'_> {
-    /// Reads the database at `path`; `None` if there is none, or it is too large to be one.
-    fn read(&mut self, path: &[u8]) -> Result<Option<String>, ArchiveError> {
-        let Some(content) = self.files.content(path, BYTES_MAX)? else { return Ok(None) };
-        self.bytes = self.bytes.saturating_add(content.len() as u64);
-        if self.bytes > BYTES_MAX {
-            return Err(self.too_large(&format!("{} MiB", BYTES_MAX >> 20)));
-        }
-        Ok(Some(String::from_utf8_lossy(&content).into_owned()))
+impl Databases {
+    /// Adds the packages of a database of dpkg, or of a file about a single package.
+    ///
+    /// # Errors
+    /// If there are more bytes or packages than those of any real image.
+    pub(crate) fn add_debian(
+        &mut self,
+        content: &[u8],
+        layer: Option<usize>,
+    ) -> Result<(), String> {
+        self.count(content)?;
+        self.add(debian::packages(&String::from_utf8_lossy(content)), layer)
     }
 
-    /// Adds the packages of the database at `path`.
-    fn add(
+    /// Adds the packages of a database of apk.
+    ///
+    /// # Errors
+    /// If there are more bytes or packages than those of any real image.
+    pub(crate) fn add_alpine(
         &mut self,
-        path: &[u8],
-        packages: impl Iterator<Item = Package>,
-    ) -> Result<(), ArchiveError> {
-        let layer = self.files.layer_of(path);
-        let known = self.packages.get_or_insert_default();
-        let room = PACKAGES_MAX - known.len();
-        known.extend(packages.take(room + 1).map(|package| Package { layer, ..package }));
-        match known.len() > PACKAGES_MAX {
-            true => Err(self.too_large(&format!("{PACKAGES_MAX} packages"))),
+        content: &[u8],
+        layer: Option<usize>,
+    ) -> Result<(), String> {
+        self.count(content)?;
+        self.add(alpine::packages(&String::from_utf8_lossy(content)), layer)
+    }
+
+    /// The packages; `None` if there was no database.
+    pub(crate) fn packages(self) -> Option<Vec<Package>> {
+        self.packages
+    }
+
+    fn count(&mut self, content: &[u8]) -> Result<(), String> {
+        self.bytes = self.bytes.saturating_add(content.len() as u64);
+        match self.bytes > BYTES_MAX {
+            true => Err(too_large(&format!("{} MiB", BYTES_MAX >> 20))),
             false => Ok(()),
         }
     }
 
-    fn too_large(&self, limit: &str) -> ArchiveError {
-        ArchiveError::Invalid {
-            path: self.files.image().to_owned(),
-            problem: format!("its databases of dpkg and apk have more than {limit}"),
+    fn add(
+        &mut self,
+        packages: impl Iterator<Item = Package>,
+        layer: Option<usize>,
+    ) -> Result<(), String> {
+        let known = self.packages.get_or_insert_default();
+        let room = PACKAGES_MAX - known.len();
+        known.extend(packages.take(room + 1).map(|package| Package { layer, ..package }));
+        match known.len() > PACKAGES_MAX {
+            true => Err(too_large(&format!("{PACKAGES_MAX} packages"))),
+            false => Ok(()),
         }
     }
+}
+
+fn too_large(limit: &str) -> String {
+    format!("its databases of dpkg and apk have more than {limit}")
 }

@@ -169,3 +169,42 @@ fn a_filter_keeps_other_static_checks_from_failing_the_run() {
     assert_eq!(run.output.status.code(), Some(2), "{}", run.stderr());
     check(&lab, "e.toml", expectations, &["--filter", "file /a"]).ok();
 }
+
+#[test]
+fn included_goss_files_replace_tests_of_the_files_that_include_them() {
+    let lab = Lab::new();
+    let layer = TarBuilder::new().file("a", b"one\n").file("b", b"two\n").finish();
+    image(&lab, &[&layer]);
+    // goss, `store.go`: the key decides which test is replaced.
+    lab.file("more/one.yaml", "file: { /a: { exists: true, contents: [one] } }\n");
+    lab.file("more/two.yaml", "gossfile: { ../three.yaml: {} }\n");
+    lab.file("three.yaml", "file: { of b: { path: /b, exists: true, contents: [two] } }\n");
+    lab.file("wrong.yaml", "file: { /a: { exists: false } }\n");
+    let goss = "file: { /a: { exists: false }, of b: { path: /gone, exists: true } }\n\
+                gossfile: { all: { file: 'more/*.yaml' }, wrong.yaml: { skip: true } }\n";
+    let run = check(&lab, "goss.yaml", goss, &["--json"]);
+    assert_eq!(run.output.status.code(), Some(0), "{}{}", run.stdout(), run.stderr());
+    let verdict: Value = serde_json::from_str(&run.stdout()).unwrap();
+    let names = verdict["cases"].as_array().unwrap().iter().map(|case| &case["name"]);
+    let names: Vec<&str> = names.filter_map(|name| name.as_str()).collect();
+    let files: Vec<&str> = names.into_iter().filter(|name| name.starts_with("file")).collect();
+    assert_eq!(files, ["file /a", "file /b"]);
+    // A service sees the same.
+    let service = "[[service]]\nname='x'\nready={}\ngoss='goss.yaml'\n";
+    let run = check(&lab, "e.toml", service, &["--filter", "service x: file /b"]);
+    assert_eq!(run.output.status.code(), Some(0), "{}{}", run.stdout(), run.stderr());
+    assert!(run.stdout().contains("service x: file /b"), "{}", run.stdout());
+}
+
+#[test]
+fn a_failed_goss_test_shows_its_rule_in_words() {
+    let lab = Lab::new();
+    image(&lab, &[&TarBuilder::new().file("a", b"one\n").finish()]);
+    let goss = "file: { /a: { exists: true, contents: [Welcome], size: { gt: 9 } } }\n";
+    let run = check(&lab, "goss.yaml", goss, &["--json"]);
+    let verdict: Value = serde_json::from_str(&run.stdout()).unwrap();
+    let mut cases = verdict["cases"].as_array().unwrap().iter();
+    let case = cases.find(|case| case["name"] == "file /a").unwrap();
+    let expected = |index: usize| case["mismatches"][index]["expected"].as_str().unwrap();
+    assert_eq!((expected(0), expected(1)), ("more than 9", "contains \"Welcome\""));
+}

@@ -169,3 +169,46 @@ fn a_value_that_does_not_fit_is_an_error_that_names_the_key_and_shows_what_to_wr
     let message = rejected(&lab, "t.yaml", yaml);
     assert!(message.contains("t.yaml:5: args: expected a list"), "{message}");
 }
+
+#[test]
+fn a_mistake_in_a_goss_file_of_a_service_names_both_files() {
+    let lab = lab();
+    lab.file("goss.yaml", "file: { /x: { exist: true } }\n");
+    lab.file("other.yaml", "a: b\n");
+    lab.file("broken.yaml", "file:\n  /x: [\n");
+    lab.file("http.yaml", "http: { 'http://localhost/': { status: 200 } }\n");
+    for (keys, problem) in [
+        ("goss='gone.yaml'", "service \"x\": failed to read gone.yaml: No such file"),
+        ("goss='goss.yaml'", "service \"x\": goss.yaml:1: unknown key \"exist\""),
+        ("goss='other.yaml'", "service \"x\": other.yaml: it is not a goss file"),
+        ("goss='e.toml'", "service \"x\": e.toml: it is not a goss file"),
+        ("goss='broken.yaml'", "service \"x\": broken.yaml:"),
+        (
+            "goss='http.yaml'\ncontainer.network=false",
+            "service \"x\" has no network, so the http tests of its goss file cannot reach it",
+        ),
+    ] {
+        let text = format!("[[service]]\nname='x'\nready={{}}\n{keys}\n");
+        let message = rejected(&lab, "e.toml", &text);
+        assert!(message.contains(&format!("e.toml: {problem}")), "{message}");
+    }
+}
+
+#[test]
+fn goss_files_that_include_each_other_without_end_are_mistakes() {
+    let lab = lab();
+    lab.file("b.yaml", "gossfile: { g.yaml: {} }\n");
+    let message = rejected(&lab, "g.yaml", "gossfile: { b.yaml: {} }\n");
+    assert!(message.contains("b.yaml: goss files include each other: g.yaml"), "{message}");
+    for number in 0..60 {
+        let next = format!("gossfile: {{ c{}.yaml: {{}} }}\n", number + 1);
+        lab.file(&format!("c{number}.yaml"), next);
+    }
+    let message = rejected(&lab, "g.yaml", "gossfile: { c0.yaml: {} }\n");
+    assert!(message.contains("more than 49 goss files include each other in turn"), "{message}");
+    let includes = (0..501).map(|number| format!("./{}d.yaml: {{}}", "./".repeat(number)));
+    let includes = includes.collect::<Vec<String>>().join(", ");
+    lab.file("d.yaml", "file: { /x: { exists: true } }\n");
+    let message = rejected(&lab, "g.yaml", &format!("gossfile: {{ {includes} }}\n"));
+    assert!(message.contains("more than 500 goss files are included"), "{message}");
+}

@@ -31,7 +31,9 @@ fn every_recipe_in_the_pages_can_be_read() {
 fn every_expectations_file_in_the_pages_can_be_read() {
     for page in ["README.md", "docs/expectations.md"] {
         let blocks = blocks(page);
-        let mut expectations = blocks.iter().filter(|text| text.starts_with("[image]")).peekable();
+        let starts = ["[image]", "[[service]]", "[container."];
+        let is_whole = |text: &&String| starts.iter().any(|start| text.starts_with(start));
+        let mut expectations = blocks.iter().filter(is_whole).peekable();
         assert!(expectations.peek().is_some(), "{page}");
         for text in expectations {
             let read = seatrial::check::Expectations::parse(Path::new("app.expect.toml"), text);

@@ -6,7 +6,6 @@ use serde_json::Value;
 use crate::each_engine::on_each_engine;
 use crate::sample_image::{SampleImage, outcomes};
 use crate::service_checks::ANSWER;
-use crate::verdicts::case;
 
 /// The sample image with accounts.
 fn sample() -> SampleImage {
@@ -128,7 +127,7 @@ fn what_a_goss_file_has_that_is_not_supported_is_bad_input_that_names_it() {
         ("mount: { /data: { exists: true } }", "of the type mount are not supported"),
         ("matching: { x: { content: a, matches: a } }", "of the type matching are not supported"),
         ("registry: { x: { exists: true } }", "of the type registry are not supported"),
-        ("gossfile: { other.yaml: {} }\nfile: {}", "of the type gossfile are not supported"),
+        ("gossfile: { other.yaml: {} }", "goss.yaml: there is no goss file \"other.yaml\""),
         ("file: { '{{.Env.HOME}}': { exists: true } }", "templates in goss files"),
         ("file: { /x: { exist: true } }", "unknown key \"exist\"; did you mean \"exists\"?"),
         ("file: { /x: { mode: '0755' } }", "missing key \"exists\""),
@@ -157,19 +156,6 @@ fn what_a_goss_file_has_that_is_not_supported_is_bad_input_that_names_it() {
         assert_eq!(code, Some(2), "{yaml}\n{errors}");
         assert!(errors.contains(problem), "{yaml}\n{errors}");
     }
-}
-
-#[test]
-fn a_failed_test_of_a_file_has_a_hint_that_it_is_about_the_image() {
-    let sample = sample();
-    let yaml = "file: { /run/nginx.pid: { exists: true }, /bin/sh: { exists: true } }\n\
-                user: { absent: { exists: true } }";
-    let (_, verdict, errors) = check(&sample, yaml, &["--no-vm"]);
-    let hint = "tests of files look at the image alone, unlike with dgoss; check a file that a \
-                container creates or changes with file of a [[service]]";
-    let hints = |name: &str| case(&verdict, name)["hints"].clone();
-    assert_eq!(hints("file /run/nginx.pid"), serde_json::json!([hint]), "{errors}{verdict:#}");
-    assert!(hints("file /bin/sh").is_null() && hints("user absent").is_null(), "{verdict:#}");
 }
 
 #[test]
@@ -240,7 +226,7 @@ http:
 "#;
 
 /// The check of a command that succeeds at the third attempt.
-const THIRD: &str = "exit code of [\"sh\", \"-c\", \
+const THIRD: &str = "command third: exit code of [\"sh\", \"-c\", \
     \"echo >>/dev/shm/a; exit $((3 - $(/bin/busybox wc -l </dev/shm/a)))\"]";
 
 #[test]
@@ -262,6 +248,7 @@ fn has_the_results_of_goss(engine: &str) {
     let (code, verdict, errors) = check(&sample, RUNNING, &["--engine", engine]);
     assert_eq!(code, Some(0), "{errors}{verdict:#}");
     assert!(outcomes(&verdict).contains(&("service of goss", "passed")), "{verdict:#}");
+    assert!(outcomes(&verdict).contains(&("port tcp6:8080", "passed")), "{verdict:#}");
     let wrong = RUNNING
         .replace("exit 3: { exit-status: 3 }", "exit 3: { exit-status: 0 }")
         .replace("x\\n", "x")
@@ -281,30 +268,43 @@ fn has_the_results_of_goss(engine: &str) {
         );
     let (code, verdict, errors) = check(&sample, &wrong, &["--engine", engine]);
     assert_eq!(code, Some(1), "{errors}{verdict:#}");
-    let cases = verdict["cases"].as_array().unwrap();
-    let service = cases.iter().find(|case| case["name"] == "service of goss").unwrap();
-    let mismatches = service["mismatches"].as_array().unwrap().iter();
-    let subjects: Vec<&str> = mismatches.map(|it| it["subject"].as_str().unwrap()).collect();
+    let failed = failed(&verdict);
     // On a busy machine, the half second of its timeout can end before the status is there.
-    let slow = subjects.iter().position(|it| it.ends_with(" of GET /slow at port 8081"));
-    let slow = subjects[slow.unwrap_or_else(|| panic!("{verdict:#}"))];
+    let slow = failed.iter().find(|it| it.ends_with(" of GET /slow at port 8081"));
+    let slow = slow.unwrap_or_else(|| panic!("{verdict:#}")).as_str();
     assert_eq!(
-        subjects,
+        failed,
         [
             "port tcp6:8080: ip",
-            "port tcp:81",
-            "process nginx",
+            "port tcp:81: listening",
+            "process nginx: running",
             slow,
-            "status of GET /index.html at port 8080",
-            "headers of GET /index.html at port 8080",
-            "body of GET /index.html at port 8080",
-            "body of PUT /echo at port 8081",
-            "status of GET /moved at port 8081",
-            "standard output of [\"sh\", \"-c\", \"echo x\"]",
-            "exit code of [\"sh\", \"-c\", \"exit 3\"]",
-            "duration of [\"sh\", \"-c\", \"sleep 2\"]",
+            "http http://localhost:8080/index.html: status of GET /index.html at port 8080",
+            "http http://localhost:8080/index.html: headers of GET /index.html at port 8080",
+            "http http://localhost:8080/index.html: body of GET /index.html at port 8080",
+            "http http://localhost:8081/echo: body of PUT /echo at port 8081",
+            "http http://localhost:8081/moved: status of GET /moved at port 8081",
+            "command echo x: standard output of [\"sh\", \"-c\", \"echo x\"]",
+            "command exit 3: exit code of [\"sh\", \"-c\", \"exit 3\"]",
+            "command sleeps: duration of [\"sh\", \"-c\", \"sleep 2\"]",
             THIRD,
         ],
         "{verdict:#}"
     );
+    // Of the container of all tests, only the selected one is made.
+    let filtered = [&["--engine", engine][..], &["--filter", "process httpd"]].concat();
+    let (code, verdict, errors) = check(&sample, &wrong, &filtered);
+    assert_eq!(code, Some(0), "{errors}{verdict:#}");
+    assert_eq!(outcomes(&verdict), [("process httpd", "passed")]);
+}
+
+/// The names of test cases with the subjects of their checks that have failed.
+fn failed(verdict: &Value) -> Vec<String> {
+    let mut failed = Vec::new();
+    for case in verdict["cases"].as_array().unwrap() {
+        let mismatches = case["mismatches"].as_array().into_iter().flatten();
+        let subjects = mismatches.map(|it| it["subject"].as_str().unwrap());
+        failed.extend(subjects.map(|it| format!("{}: {it}", case["name"].as_str().unwrap())));
+    }
+    failed
 }

@@ -101,7 +101,7 @@ fn verifies_certificates(engine: &str) {
     }
     let names = "is not valid for \"mast.example\"; it is for localhost, deck.example";
     assert!(failed[1].contains(names), "{failed:#?}");
-    let goss = mismatches(&verdict, "service of goss");
+    let goss = mismatches(&verdict, "http https://localhost/stranger");
     let [stranger] = &goss[..] else { panic!("{verdict:#}") };
     assert!(stranger.contains("GET https://localhost:443/stranger"), "{goss:#?}");
     for mismatch in failed[..2].iter().chain(&goss) {

@@ -28,6 +28,7 @@ mod faults; // an engine that fails during a request
 mod files; // owners, capabilities, accounts and removed paths
 mod full_disks; // a disk of the host that is full
 mod goss; // goss files
+mod goss_service; // goss files of services, and files of containers in goss files
 mod health_checks; // the health check of an image is awaited
 mod hints; // why a service is not reached
 mod https; // requests over TLS

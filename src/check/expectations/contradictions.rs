@@ -50,6 +50,7 @@ fn of_service(service: &ServiceExpectations) -> Option<String> {
         ("file", !service.file.is_empty()),
         ("http", !service.http.is_empty()),
         ("exec", !service.exec.is_empty()),
+        ("goss", service.goss.is_some()),
     ];
     if service.start == Start::Fails
         && let Some((key, _)) = is_running.iter().find(|(_, is_set)| *is_set)
@@ -140,6 +141,10 @@ mod tests {
             (
                 "start='fails'\nready={}\nexec=[{ command=['a'] }]",
                 "the start of service \"x\" fails; leave out exec",
+            ),
+            (
+                "start='fails'\nready={}\ngoss='goss.yaml'",
+                "the start of service \"x\" fails; leave out goss",
             ),
         ] {
             let text = format!("[[service]]\nname='x'\n{keys}\n");

@@ -1,20 +1,66 @@
 //! Expectations of a goss file that the project's own format does not have.
 
-use crate::conditions::{Matcher, Port};
+use super::exec::ExecExpectations;
+use crate::conditions::{HttpExpectations, Matcher, Port};
+
+/// A test of a goss file.
+#[derive(Clone, Debug)]
+pub(in crate::check) struct GossTest {
+    /// The name, such as `port tcp:80`.
+    pub name: String,
+    /// The expectations; `None` if the goss file skips the test.
+    pub expected: Option<GossExpectations>,
+}
+
+impl GossTest {
+    /// A test that the goss file skips.
+    pub(in crate::check) fn skipped(name: String) -> Self {
+        Self { name, expected: None }
+    }
+
+    /// Its expectations, if they are about properties.
+    pub(in crate::check) fn properties(&self) -> Option<&PropertyExpectations> {
+        match &self.expected {
+            Some(GossExpectations::Properties(properties)) => Some(properties),
+            _ => None,
+        }
+    }
+
+    /// Whether the test needs a container that runs.
+    pub(in crate::check) fn needs_running(&self) -> bool {
+        self.expected.is_some() && self.properties().is_none()
+    }
+}
+
+/// The expectations of a test of a goss file.
+#[derive(Clone, Debug)]
+pub(in crate::check) enum GossExpectations {
+    /// A file, user, group or package.
+    Properties(PropertyExpectations),
+    /// A port or a process.
+    Socket(SocketExpectations),
+    /// A request.
+    Http(Box<HttpExpectations>),
+    /// A command.
+    Exec(Box<ExecExpectations>),
+}
 
 /// A file, user, group or package, with matchers for its properties.
 #[derive(Clone, Debug)]
-pub(in crate::check) struct GossExpectations {
-    /// The name of the test case.
-    pub name: String,
-    /// Whether the test case is skipped.
-    pub skip: bool,
+pub(in crate::check) struct PropertyExpectations {
     /// The file, user, group or package.
     pub subject: GossSubject,
     /// Whether it exists, or is installed.
     pub exists: Matcher,
     /// Other properties, which are not compared if it does not exist.
     pub properties: Vec<(GossProperty, Matcher)>,
+}
+
+impl PropertyExpectations {
+    /// Whether the content of a file must be read for them.
+    pub(in crate::check) fn needs_content(&self) -> bool {
+        self.properties.iter().any(|(property, _)| property.is_of_content())
+    }
 }
 
 /// A file, user, group or package.
@@ -28,6 +74,16 @@ pub(in crate::check) enum GossSubject {
     Group(String),
     /// The Debian or Alpine package with this name.
     Package(String),
+}
+
+impl GossSubject {
+    /// The name of the property that says whether it is there.
+    pub(in crate::check) fn existence(&self) -> &'static str {
+        match self {
+            Self::File(_) | Self::User(_) | Self::Group(_) => "exists",
+            Self::Package(_) => "installed",
+        }
+    }
 }
 
 /// A property of a file, user, group or package.
@@ -53,7 +109,7 @@ pub(in crate::check) enum GossProperty {
 
 impl GossProperty {
     /// Whether the content of a file must be read for it.
-    pub(in crate::check) fn is_of_content(self) -> bool {
+    fn is_of_content(self) -> bool {
         matches!(self, Self::Contents | Self::Md5 | Self::Sha256 | Self::Sha512)
     }
 }
@@ -61,8 +117,6 @@ impl GossProperty {
 /// A port of the container, or a process in it.
 #[derive(Clone, Debug)]
 pub(in crate::check) struct SocketExpectations {
-    /// The name in reports, such as `port tcp:80`.
-    pub name: String,
     /// The port or process.
     pub subject: SocketSubject,
     /// Whether it listens or runs.

@@ -33,7 +33,8 @@ pub use exec::ExecExpectations;
 pub(in crate::check) use exec::Retries;
 pub use file::{ExecutableBy, FileExpectations, FileType};
 pub(in crate::check) use goss::{
-    GossExpectations, GossProperty, GossSubject, SocketExpectations, SocketSubject,
+    GossExpectations, GossProperty, GossSubject, GossTest, PropertyExpectations,
+    SocketExpectations, SocketSubject,
 };
 pub(in crate::check) use image::check_ports;
 pub use image::{EnvExpectations, ImageExpectations, SharedLayers};
@@ -77,12 +78,6 @@ pub struct Expectations {
     /// License checks of a container-structure-test file.
     #[serde(skip)]
     pub(super) license: Vec<LicenseExpectations>,
-    /// Files, users and groups of a goss file.
-    #[serde(skip)]
-    pub(super) goss: Vec<GossExpectations>,
-    /// The names of tests of a goss file that need a container and are skipped.
-    #[serde(skip)]
-    pub(super) skipped: Vec<String>,
     /// `globalEnvVars` of a container-structure-test file, in which paths and commands contain
     /// variables; `None` for other files.
     #[serde(skip)]

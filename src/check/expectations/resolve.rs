@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use super::container::{ContainerFile, ContainerMount};
 use super::{ContainerSpec, Expectations, ServiceExpectations};
 use crate::certificates::{authorities, client_certificate};
+use crate::check::goss;
+use crate::conditions::TlsSettings;
 use crate::document;
 use crate::text;
+use crate::text::errors::chain;
 
 /// The size limit of a file that is written into a container.
 const SOURCE_MAX: u64 = 16 << 20;
@@ -37,12 +40,12 @@ impl Expectations {
         let companions = self.container.values_mut().filter_map(|spec| spec.ready.http.as_mut());
         for tls in requests.chain(companions).filter_map(|request| request.tls.as_mut()) {
             tls.files_mut().for_each(|path| *path = folder.join(&*path));
-            if let Some(ca) = &tls.ca {
-                authorities::read(ca)?;
-            }
-            if let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) {
-                client_certificate::read(certificate, key)?;
-            }
+            check_tls(tls)?;
+        }
+        for service in &mut self.service {
+            read_tests(service, folder)?;
+            let mut requests = service.goss_requests().filter_map(|request| request.tls.as_ref());
+            requests.try_for_each(check_tls)?;
         }
         Ok(())
     }
@@ -53,6 +56,32 @@ impl Expectations {
         let setups = self.setup.iter_mut().map(|setup| &mut setup.container);
         let companions = self.container.values_mut().map(|companion| &mut companion.container);
         runs.chain(services).chain(setups).chain(companions)
+    }
+}
+
+/// Checks the files of a request with TLS.
+fn check_tls(tls: &TlsSettings) -> Result<(), String> {
+    if let Some(ca) = &tls.ca {
+        authorities::read(ca)?;
+    }
+    if let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) {
+        client_certificate::read(certificate, key)?;
+    }
+    Ok(())
+}
+
+/// Reads the tests of the goss file of a service, if it names one, relative to `folder`.
+fn read_tests(service: &mut ServiceExpectations, folder: &Path) -> Result<(), String> {
+    let Some(path) = &service.goss else { return Ok(()) };
+    let name = text::quote(&service.name);
+    let tests = goss::read(&folder.join(path));
+    service.tests = tests.map_err(|error| format!("service {name}: {}", chain(&error)))?;
+    match service.container.network == Some(false) && service.goss_requests().next().is_some() {
+        true => Err(format!(
+            "service {name} has no network, so the http tests of its goss file cannot reach it; \
+             leave out network"
+        )),
+        false => Ok(()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Expectations of services.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -8,7 +10,7 @@ use super::container_rules::container;
 use super::exec::ExecExpectations;
 use super::exit_code::{CodeOrSignal, exit_code, signal};
 use super::file::FileExpectations;
-use super::goss::SocketExpectations;
+use super::goss::{GossExpectations, GossTest};
 use super::run::Start;
 use crate::conditions::{HttpExpectations, ReadyConditions, Text, Timeout, log};
 
@@ -36,14 +38,17 @@ pub struct ServiceExpectations {
     /// Files in the running container, after all requests and commands.
     #[serde(default)]
     pub file: Vec<FileExpectations>,
+    /// A goss file, relative to this file, whose tests are made in the container of the service,
+    /// after its own requests, commands and files. Each is a test case.
+    pub goss: Option<PathBuf>,
+    /// The tests of a goss file: that of `goss`, or the one that is read as expectations.
+    #[serde(skip)]
+    pub(in crate::check) tests: Vec<GossTest>,
     /// The output of the service after all requests and commands: a string that its output
     /// contains, or rules for the output.
     #[serde(default, deserialize_with = "log")]
     #[schemars(with = "Option<Text>")]
     pub log: Option<Text>,
-    /// Ports and processes of a goss file.
-    #[serde(skip)]
-    pub(in crate::check) sockets: Vec<SocketExpectations>,
     /// How the service stops.
     pub stop: Option<StopExpectations>,
     /// The exit code of a service that ends by itself after the requests. Without it, the service
@@ -64,8 +69,9 @@ impl ServiceExpectations {
             http: Vec::new(),
             exec: Vec::new(),
             file: Vec::new(),
+            goss: None,
+            tests: Vec::new(),
             log: None,
-            sockets: Vec::new(),
             stop: None,
             exit_code: None,
         }
@@ -107,15 +113,47 @@ impl ServiceExpectations {
     /// Returns the path of a file that Docker's API reports as absent even if it exists, and the
     /// folder at which a file system of the kernel is mounted over it.
     pub(super) fn unreadable_file(&self) -> Option<(&str, &str)> {
-        let tmpfs = self.container.tmpfs.iter().map(String::as_str);
-        let folders: Vec<&str> = tmpfs.chain(["/dev", "/proc", "/sys"]).collect();
-        let is_in = |path: &str, folder: &str| {
+        self.file.iter().find_map(|file| Some((file.path.as_str(), self.mounted_over(&file.path)?)))
+    }
+
+    /// Returns the folder at which a file system of the kernel is mounted over the file at `path`,
+    /// so that Docker's API reports it as absent even if it exists.
+    pub(in crate::check) fn mounted_over(&self, path: &str) -> Option<&str> {
+        let is_in = |folder: &&str| {
             let rest = path.trim_start_matches('/').strip_prefix(folder.trim_matches('/'));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        self.file.iter().find_map(|file| {
-            let folder = folders.iter().find(|folder| is_in(&file.path, folder))?;
-            Some((file.path.as_str(), *folder))
+        let tmpfs = self.container.tmpfs.iter().map(String::as_str);
+        tmpfs.chain(["/dev", "/proc", "/sys"]).find(is_in)
+    }
+}
+
+/// The tests of a goss file.
+impl ServiceExpectations {
+    /// Whether the goss file is not named by the service, but read as expectations.
+    pub(in crate::check) fn is_of_gossfile(&self) -> bool {
+        self.goss.is_none() && !self.tests.is_empty()
+    }
+
+    /// Whether the service has a test case of its own. A goss file has none if nothing in it needs
+    /// a container that keeps running.
+    pub(in crate::check) fn has_own_case(&self) -> bool {
+        !self.is_of_gossfile() || self.tests.iter().any(GossTest::needs_running)
+    }
+
+    /// Returns the name of the test case of `test`.
+    pub(in crate::check) fn test_name(&self, test: &GossTest) -> String {
+        match self.is_of_gossfile() {
+            true => test.name.clone(),
+            false => format!("service {}: {}", self.name, test.name),
+        }
+    }
+
+    /// The requests of the tests.
+    pub(in crate::check) fn goss_requests(&self) -> impl Iterator<Item = &HttpExpectations> {
+        self.tests.iter().filter_map(|test| match &test.expected {
+            Some(GossExpectations::Http(request)) => Some(request.as_ref()),
+            _ => None,
         })
     }
 }

@@ -27,13 +27,19 @@ impl NamedFiles {
                 let files = structure_test::named_files(path, &text);
                 return Self { files, recipes: Vec::new() }.relative_to(path);
             }
-            Format::Goss => goss::parse(path, &text),
+            Format::Goss => return Self { files: goss::named_files(path), recipes: Vec::new() },
             Format::Own => Expectations::parse(path, &text),
         };
         let Ok(expectations) = expectations else { return Self::default() };
         let companions = expectations.container.values();
         let recipes = companions.filter_map(|companion| companion.recipe.clone()).collect();
-        Self { files: expectations.named_files(), recipes }.relative_to(path)
+        let mut named = Self { files: expectations.named_files(), recipes }.relative_to(path);
+        for file in expectations.service.iter().filter_map(|service| service.goss.as_ref()) {
+            let file = path.parent().unwrap_or(Path::new("")).join(file);
+            named.files.extend(goss::named_files(&file));
+            named.files.push(file);
+        }
+        named
     }
 
     /// Completes paths that are relative to the folder of `file`.

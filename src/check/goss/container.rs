@@ -9,16 +9,19 @@ use super::document::{Command, Http, Port, Process};
 use super::matchers::{Number, matcher, number, stream};
 use super::retry_delay::retry_delay;
 use crate::check::expectations::{
-    self, ExecExpectations, HttpExpectations, Protocol, Retries, SocketExpectations, SocketSubject,
-    Statuses, Timeout, TlsSettings,
+    self, ExecExpectations, GossExpectations, GossTest, HttpExpectations, Protocol, Retries,
+    SocketExpectations, SocketSubject, Statuses, Timeout, TlsSettings,
 };
 use crate::text;
 
 /// The default timeout of commands in milliseconds.
 const COMMAND_TIMEOUT: u64 = 10_000;
 
-pub(super) fn command(id: &str, command: Command) -> Result<ExecExpectations, String> {
+pub(super) fn command(id: &str, command: Command) -> Result<GossTest, String> {
     let name = format!("command {id}");
+    if command.skip {
+        return Ok(GossTest::skipped(name));
+    }
     let line = command.exec.unwrap_or_else(|| id.to_owned());
     let place = |key: &str| format!("{name}: {key}");
     let (exit_code, exit_code_rules) = match number(&place("exit-status"), &command.exit_status)? {
@@ -29,7 +32,7 @@ pub(super) fn command(id: &str, command: Command) -> Result<ExecExpectations, St
         .ok_or_else(|| format!("{}: invalid retry_delay", text::escape(&name)))?;
     let count = u32::try_from(command.retry_count.max(0)).unwrap_or(u32::MAX);
     let milliseconds = command.timeout.filter(|timeout| *timeout > 0).unwrap_or(COMMAND_TIMEOUT);
-    Ok(ExecExpectations {
+    let expected = ExecExpectations {
         exit_code,
         exit_code_rules,
         retries: Retries { count, delay },
@@ -37,11 +40,15 @@ pub(super) fn command(id: &str, command: Command) -> Result<ExecExpectations, St
         stderr: stream(&place("stderr"), command.stderr)?,
         timeout: Some(Timeout::from_millis(milliseconds)),
         ..ExecExpectations::new(["sh", "-c", &line])
-    })
+    };
+    Ok(GossTest { expected: Some(GossExpectations::Exec(expected.into())), name })
 }
 
-pub(super) fn port(id: &str, port: Port) -> Result<SocketExpectations, String> {
+pub(super) fn port(id: &str, port: Port) -> Result<GossTest, String> {
     let id = port.port.unwrap_or_else(|| id.to_owned());
+    if port.skip {
+        return Ok(GossTest::skipped(format!("port {id}")));
+    }
     let (table, number) = id.split_once(':').unwrap_or(("tcp", &id));
     let (protocol, ipv6) = table.strip_suffix('6').map_or((table, false), |it| (it, true));
     let (protocol, number) = (Protocol::named(protocol), number.parse::<u16>().ok());
@@ -50,23 +57,26 @@ pub(super) fn port(id: &str, port: Port) -> Result<SocketExpectations, String> {
     })?;
     let name = format!("port {table}:{number}");
     let addresses = port.ip.map(|ip| matcher(&format!("{name}: ip"), &ip, false)).transpose()?;
-    Ok(SocketExpectations {
+    let expected = SocketExpectations {
         subject: SocketSubject::Port { port: expectations::Port { number, protocol }, ipv6 },
         expected: matcher(&format!("{name}: listening"), &port.listening, false)?,
         addresses,
-        name,
-    })
+    };
+    Ok(GossTest { expected: Some(GossExpectations::Socket(expected)), name })
 }
 
-pub(super) fn process(id: &str, process: Process) -> Result<SocketExpectations, String> {
+pub(super) fn process(id: &str, process: Process) -> Result<GossTest, String> {
     let comm = process.comm.unwrap_or_else(|| id.to_owned());
     let name = format!("process {comm}");
-    Ok(SocketExpectations {
+    if process.skip {
+        return Ok(GossTest::skipped(name));
+    }
+    let expected = SocketExpectations {
         expected: matcher(&format!("{name}: running"), &process.running, false)?,
         subject: SocketSubject::Process(comm),
         addresses: None,
-        name,
-    })
+    };
+    Ok(GossTest { expected: Some(GossExpectations::Socket(expected)), name })
 }
 
 /// Returns the path of a URL as goss sends it: without a fragment, and with the bytes encoded that
@@ -92,9 +102,18 @@ fn sent_path(written: &str) -> String {
 }
 
 /// A request to a port of the container, which goss sends from inside of it.
-pub(super) fn request(id: &str, http: Http) -> Result<HttpExpectations, String> {
-    let url = http.url.unwrap_or_else(|| id.to_owned());
-    let of_url = |problem: &str| format!("http {}: {problem}", text::escape(&url));
+pub(super) fn request(id: &str, http: Http) -> Result<GossTest, String> {
+    let url = http.url.clone().unwrap_or_else(|| id.to_owned());
+    let name = format!("http {url}");
+    if http.skip {
+        return Ok(GossTest::skipped(name));
+    }
+    let expected = expected_answer(&url, http)?;
+    Ok(GossTest { expected: Some(GossExpectations::Http(expected.into())), name })
+}
+
+fn expected_answer(url: &str, http: Http) -> Result<HttpExpectations, String> {
+    let of_url = |problem: &str| format!("http {}: {problem}", text::escape(url));
     let plain = url.strip_prefix("http://").map(|rest| (rest, "80"));
     let encrypted = url.strip_prefix("https://").map(|rest| (rest, "443"));
     let (rest, default_port) =

@@ -27,9 +27,10 @@ pub(super) struct Gossfile {
     pub process: BTreeMap<String, Process>,
     #[serde(deserialize_with = "or_empty")]
     pub package: BTreeMap<String, Package>,
+    #[serde(deserialize_with = "or_empty")]
+    pub gossfile: BTreeMap<String, Include>,
     pub addr: Option<IgnoredAny>,
     pub dns: Option<IgnoredAny>,
-    pub gossfile: Option<IgnoredAny>,
     pub interface: Option<IgnoredAny>,
     pub kernel_param: Option<IgnoredAny>,
     pub matching: Option<IgnoredAny>,
@@ -46,12 +47,42 @@ fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 impl Gossfile {
+    /// Adds the resources of `other`, which replace those of the same type and ID.
+    pub(super) fn merge(&mut self, other: Self) {
+        let Self { file, command, http, port, user, group, process, package, .. } = other;
+        self.file.extend(file);
+        self.command.extend(command);
+        self.http.extend(http);
+        self.port.extend(port);
+        self.user.extend(user);
+        self.group.extend(group);
+        self.process.extend(process);
+        self.package.extend(package);
+    }
+
+    /// The files that requests name.
+    pub(super) fn files_of_requests(&self) -> impl Iterator<Item = &PathBuf> {
+        self.http
+            .values()
+            .flat_map(|http| [&http.ca_file, &http.cert_file, &http.key_file])
+            .flatten()
+    }
+
+    /// The same, to change them.
+    pub(super) fn files_of_requests_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let named = self.http.values_mut().flat_map(|http| {
+            let Http { ca_file, cert_file, key_file, .. } = http;
+            [ca_file, cert_file, key_file].into_iter().flatten()
+        });
+        // goss takes an empty path for none.
+        named.filter(|path| !path.as_os_str().is_empty())
+    }
+
     /// The name of the first type of resources in the file that is not supported.
     pub(super) fn unsupported(&self) -> Option<&'static str> {
         let types = [
             ("addr", &self.addr),
             ("dns", &self.dns),
-            ("gossfile", &self.gossfile),
             ("interface", &self.interface),
             ("kernel-param", &self.kernel_param),
             ("matching", &self.matching),
@@ -61,6 +92,20 @@ impl Gossfile {
         ];
         types.into_iter().find(|(_, value)| value.is_some()).map(|(name, _)| name)
     }
+}
+
+/// Other goss files that are part of a file.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Include {
+    #[serde(rename = "title", default)]
+    pub _title: IgnoredAny,
+    #[serde(rename = "meta", default)]
+    pub _meta: IgnoredAny,
+    #[serde(default)]
+    pub skip: bool,
+    /// A path or a pattern for paths; by default the ID.
+    pub file: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,25 +1,23 @@
 //! Reads a goss file and converts it into expectations.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::container::{command, port, process, request};
 use super::document::Gossfile;
-use super::image::{file, group, package, user};
+use super::load::{Loaded, SUPPORTED, load};
+use super::properties::{file, group, package, user};
+use crate::archive::ArchiveError;
 use crate::check::CheckError;
-use crate::check::expectations::{
-    Expectations, ReadyConditions, ServiceExpectations, SocketExpectations,
-};
+use crate::check::expectations::{Expectations, GossTest, ReadyConditions, ServiceExpectations};
 use crate::document::{self, DocumentError};
 use crate::text;
 
 /// The types of resources that are supported.
 pub(in crate::check) const RESOURCES: [&str; 8] =
     ["file", "command", "http", "port", "user", "group", "process", "package"];
-/// The types of resources that are supported, in a sentence.
-const SUPPORTED: &str = "file, command, http, package, port, process, user and group";
-/// The name of the test case about everything that needs a running container.
+/// The name of the service that is the container of a goss file.
 const SERVICE: &str = "of goss";
 
 /// Whether `text`, the content of the file at `path`, is a goss file: a document whose top level
@@ -51,84 +49,89 @@ pub(in crate::check) fn is_gossfile(path: &Path, text: &str) -> bool {
     }
 }
 
-/// Parses `text`; errors name `path` as its file.
+/// Parses `text`, the content of the goss file at `path`, as expectations: of a service that is
+/// started as the image has it.
 ///
 /// # Errors
 /// If the text is malformed, is a template, has unknown keys, types of resources or matchers that
 /// are not supported, or no test.
 pub(in crate::check) fn parse(path: &Path, text: &str) -> Result<Expectations, CheckError> {
-    let invalid =
-        |problem: String| CheckError::Expectations { place: text::path(path).to_string(), problem };
-    if text.contains("{{") {
-        return Err(invalid(
-            "templates in goss files are not supported; render the file with goss render".into(),
-        ));
+    let service = ServiceExpectations {
+        tests: tests(path, text)?,
+        ..ServiceExpectations::new(SERVICE, ReadyConditions::default())
+    };
+    // A goss file says nothing about duplicate variables.
+    let mut expectations = Expectations { service: vec![service], ..Expectations::default() };
+    expectations.env.unique = Some(false);
+    Ok(expectations)
+}
+
+/// Reads the tests of the goss file at `path`.
+///
+/// # Errors
+/// If it cannot be read, is not a goss file, or [`parse`] refuses it.
+pub(in crate::check) fn read(path: &Path) -> Result<Vec<GossTest>, CheckError> {
+    let text = document::read(path, document::MAX_SIZE).map_err(ArchiveError::read(path))?;
+    if is_gossfile(path, &text) {
+        return tests(path, &text);
     }
-    let file: Gossfile =
-        document::parse(path, text).map_err(|DocumentError { place, problem }| {
+    let has_format = document::is_yaml(path) || document::is_json(path, &text);
+    let syntax_error = has_format.then(|| document::parse::<Value>(path, &text).err()).flatten();
+    Err(match syntax_error {
+        Some(DocumentError { place, problem }) => {
             CheckError::Expectations { place, problem: problem.text }
-        })?;
-    if let Some(name) = file.unsupported() {
-        return Err(invalid(format!(
-            "goss resources of the type {name} are not supported; supported are {SUPPORTED}"
-        )));
-    }
-    let expectations = convert(file).map_err(&invalid)?;
-    let Expectations { goss, service, skipped, .. } = &expectations;
-    match goss.is_empty() && service.is_empty() && skipped.is_empty() {
+        }
+        None => CheckError::Expectations {
+            place: text::path(path),
+            problem: format!(
+                "it is not a goss file, which is YAML (.yaml, .yml) or JSON with tables such as \
+                 {SUPPORTED}"
+            ),
+        },
+    })
+}
+
+/// Returns the files that the goss file at `path` names; none if it is malformed.
+pub(in crate::check) fn named_files(path: &Path) -> Vec<PathBuf> {
+    let Ok(text) = document::read(path, document::MAX_SIZE) else { return Vec::new() };
+    let Ok(Loaded { gossfile, mut files }) = load(path, &text) else { return Vec::new() };
+    files.extend(gossfile.files_of_requests().cloned());
+    files
+}
+
+/// Returns the tests in `text`, the content of the goss file at `path`.
+fn tests(path: &Path, text: &str) -> Result<Vec<GossTest>, CheckError> {
+    let invalid = |problem: String| CheckError::Expectations { place: text::path(path), problem };
+    let tests = convert(load(path, text)?.gossfile).map_err(invalid)?;
+    match tests.is_empty() {
         true => Err(invalid("the file has no tests".to_owned())),
-        false => Ok(expectations),
+        false => Ok(tests),
     }
 }
 
-/// The names of the skipped tests that need a container.
-fn skipped(gossfile: &Gossfile) -> Vec<String> {
-    let Gossfile { port, process, http, command, .. } = gossfile;
-    let ports = port.iter().filter(|(_, it)| it.skip);
-    let ports = ports.map(|(id, it)| format!("port {}", it.port.as_ref().unwrap_or(id)));
-    let processes = process.iter().filter(|(_, it)| it.skip);
-    let processes = processes.map(|(id, it)| format!("process {}", it.comm.as_ref().unwrap_or(id)));
-    let requests = http.iter().filter(|(_, it)| it.skip);
-    let requests = requests.map(|(id, it)| format!("http {}", it.url.as_ref().unwrap_or(id)));
-    let commands = command.iter().filter(|(_, it)| it.skip);
-    let commands = commands.map(|(id, _)| format!("command {id}"));
-    ports.chain(processes).chain(requests).chain(commands).collect()
-}
-
-fn convert(gossfile: Gossfile) -> Result<Expectations, String> {
-    let skipped = skipped(&gossfile);
+/// Converts the resources of a goss file into tests, in the order of reports.
+fn convert(gossfile: Gossfile) -> Result<Vec<GossTest>, String> {
     let files = gossfile.file.into_iter().map(|(id, it)| file(&id, it));
     let users = gossfile.user.into_iter().map(|(id, it)| user(&id, it));
     let groups = gossfile.group.into_iter().map(|(id, it)| group(&id, it));
     let packages = gossfile.package.into_iter().map(|(id, it)| package(&id, it));
-    let goss = files.chain(users).chain(groups).chain(packages).collect::<Result<_, _>>()?;
-    let ports = gossfile.port.into_iter().filter(|(_, it)| !it.skip);
-    let processes = gossfile.process.into_iter().filter(|(_, it)| !it.skip);
-    let sockets: Vec<SocketExpectations> = ports
-        .map(|(id, it)| port(&id, it))
-        .chain(processes.map(|(id, it)| process(&id, it)))
-        .collect::<Result<_, _>>()?;
-    let requests = gossfile.http.into_iter().filter(|(_, it)| !it.skip);
-    let http: Vec<_> = requests.map(|(id, it)| request(&id, it)).collect::<Result<_, _>>()?;
-    let commands = gossfile.command.into_iter().filter(|(_, it)| !it.skip);
-    let exec: Vec<_> = commands.map(|(id, it)| command(&id, it)).collect::<Result<_, _>>()?;
-    let needs_container = !sockets.is_empty() || !http.is_empty() || !exec.is_empty();
-    let service = ServiceExpectations {
-        sockets,
-        http,
-        exec,
-        ..ServiceExpectations::new(SERVICE.to_owned(), ReadyConditions::default())
-    };
-    // A goss file says nothing about duplicate variables.
-    let mut expectations = Expectations { goss, skipped, ..Expectations::default() };
-    expectations.env.unique = Some(false);
-    expectations.service.extend(needs_container.then_some(service));
-    Ok(expectations)
+    let properties = files.chain(users).chain(groups).chain(packages);
+    let ports = gossfile.port.into_iter().map(|(id, it)| port(&id, it));
+    let processes = gossfile.process.into_iter().map(|(id, it)| process(&id, it));
+    let requests = gossfile.http.into_iter().map(|(id, it)| request(&id, it));
+    let commands = gossfile.command.into_iter().map(|(id, it)| command(&id, it));
+    properties.chain(ports).chain(processes).chain(requests).chain(commands).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The names of the tests, and whether the file skips them.
+    fn names(yaml: &str) -> Vec<(String, bool)> {
+        let tests = super::tests(Path::new("goss.yaml"), yaml).unwrap();
+        tests.into_iter().map(|test| (test.name, test.expected.is_none())).collect()
+    }
 
     #[test]
     fn skipped_tests_of_every_type_are_kept_by_name() {
@@ -138,19 +141,25 @@ http: { 'https://example.org/': { status: 200, skip: true } }
 port: { 'tcp:80': { listening: true, skip: true } }
 process: { web: { comm: nginx, running: true, skip: true } }
 file: { /x: { exists: true, skip: true } }
+user: { y: { username: z, exists: true, skip: true } }
 ";
-        let expectations = parse(Path::new("goss.yaml"), yaml).unwrap();
-        let skipped = ["port tcp:80", "process nginx", "http https://example.org/", "command a"];
-        assert_eq!(expectations.skipped, skipped);
-        assert_eq!(expectations.service[0].exec.len(), 1);
-        assert!(expectations.goss[0].skip);
+        let expected = [
+            ("file /x", true),
+            ("user z", true),
+            ("port tcp:80", true),
+            ("process nginx", true),
+            ("http https://example.org/", true),
+            ("command a", true),
+            ("command b", false),
+        ];
+        assert_eq!(names(yaml), expected.map(|(name, skipped)| (name.to_owned(), skipped)));
     }
 
     #[test]
     fn a_file_whose_tests_are_all_skipped_has_tests() {
         let yaml = "command: { a: { exit-status: 0, skip: true } }";
+        assert_eq!(names(yaml), [("command a".to_owned(), true)]);
         let expectations = parse(Path::new("goss.yaml"), yaml).unwrap();
-        assert_eq!(expectations.skipped, ["command a"]);
-        assert!(expectations.service.is_empty());
+        assert!(!expectations.service[0].has_own_case());
     }
 }

@@ -1,5 +1,7 @@
 //! The names of runtime test cases.
 
+use std::collections::BTreeSet;
+
 use crate::check::expectations::{Expectations, RunExpectations, ServiceExpectations};
 use crate::check::verdict::TestCase;
 
@@ -25,19 +27,27 @@ pub(in crate::check) fn companion_name(name: &str) -> String {
     format!("container {name}")
 }
 
-/// Whether the other test cases are skipped if the one called `name` fails.
+/// Whether other test cases are skipped if the one called `name` fails: a service is the container
+/// of the tests of its goss file.
 pub(in crate::check) fn is_prerequisite(name: &str) -> bool {
-    name == SETUP || name.starts_with("container ")
+    name == SETUP || name.starts_with("container ") || name.starts_with("service ")
 }
 
-/// Returns all runtime checks of `expected` as skipped test cases.
+/// Returns all runtime checks of `expected` as skipped test cases, but for the tests of goss files
+/// that are static checks without an engine.
 pub(in crate::check) fn all_skipped(
     image: &str,
     expected: &Expectations,
     reason: &str,
 ) -> Vec<TestCase> {
     let skipped = |name| TestCase::skipped(image, name, reason);
-    names(expected).into_iter().map(skipped).collect()
+    let tests = |service: &ServiceExpectations| {
+        let tests = service.tests.iter().filter(|test| !test.needs_running());
+        tests.map(|test| service.test_name(test)).collect::<Vec<_>>()
+    };
+    let static_tests: BTreeSet<String> = expected.service.iter().flat_map(tests).collect();
+    let is_skipped = |name: &String| !static_tests.contains(name);
+    names(expected).into_iter().filter(is_skipped).map(skipped).collect()
 }
 
 /// Returns the names of all runtime test cases of `expected`.
@@ -58,5 +68,11 @@ pub(super) fn cases(expected: &Expectations) -> impl Iterator<Item = String> {
 /// Returns the names of all test cases about commands and services.
 pub(super) fn commands(expected: &Expectations) -> impl Iterator<Item = String> {
     let runs = expected.run.iter().map(run_name);
-    runs.chain(expected.service.iter().map(service_name))
+    runs.chain(expected.service.iter().flat_map(service_cases))
+}
+
+/// Returns the names of the test cases about a service, and about the tests of its goss file.
+pub(super) fn service_cases(service: &ServiceExpectations) -> impl Iterator<Item = String> {
+    let own = service.has_own_case().then(|| service_name(service));
+    own.into_iter().chain(service.tests.iter().map(|test| service.test_name(test)))
 }

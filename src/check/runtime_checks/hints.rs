@@ -67,7 +67,7 @@ pub(super) fn of_memory(whose: OutOfMemory, limit: Option<u64>) -> String {
 
 /// The ports that the service must listen on.
 fn ports(expected: &ServiceExpectations) -> Vec<Port> {
-    let requests = expected.ready.http.iter().chain(&expected.http);
+    let requests = expected.ready.http.iter().chain(&expected.http).chain(expected.goss_requests());
     let requests = requests.map(|it| Port { number: it.port, protocol: Protocol::Tcp });
     let mut ports: Vec<Port> = requests.chain(expected.ready.port).collect();
     ports.sort_by_key(|port| (port.number, port.protocol == Protocol::Udp));

@@ -7,6 +7,7 @@ pub(super) mod companions;
 mod container;
 pub(super) mod environment;
 mod exec;
+mod goss_tests;
 mod hints;
 mod listening;
 mod observe;
@@ -19,6 +20,7 @@ mod service;
 mod setup;
 mod sockets;
 mod start_companions;
+mod unmade;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -31,7 +33,11 @@ use self::case_names::{cases, commands, container_cases};
 use self::companions::Companions;
 use self::environment::ContainerEnvironment;
 use self::output::Output;
+use self::service::TestResults;
+use self::unmade::Unmade;
 use super::expectations::{Expectations, ServiceExpectations};
+use super::image::ImageUnderTest;
+use super::static_checks::goss::SKIPPED;
 use super::verdict::{Checks, TestCase};
 use crate::engine::{RunOptions, State};
 use crate::harness::{HarnessError, LoadedImage, is_name_in_snapshots};
@@ -44,6 +50,8 @@ type Findings = Result<(Checks, Output), HarnessError>;
 pub(super) struct RuntimeChecks<'a, 'd> {
     /// The image.
     pub image: &'a LoadedImage<'d>,
+    /// The image as it was read.
+    pub image_under_test: &'a ImageUnderTest,
     /// The user of the image's config.
     pub image_user: Option<&'a str>,
     /// The images of further containers.
@@ -135,10 +143,22 @@ impl<'d> RuntimeChecks<'_, 'd> {
 
     /// Reports all test cases that need a container as skipped.
     pub(super) fn skip_containers(&mut self, expected: &Expectations, reason: &str) {
-        container_cases(expected).for_each(|name| self.skip(name, reason));
+        let without_services = Expectations { service: Vec::new(), ..expected.clone() };
+        container_cases(&without_services).for_each(|name| self.skip(name, reason));
+        expected.service.iter().for_each(|service| self.skip_service(service, reason));
     }
 
-    /// Runs the test case of a service, and returns the ID of its container, if it was started.
+    /// Reports the test cases of a service as skipped, but for those of a goss file that can look
+    /// at the image.
+    fn skip_service(&mut self, expected: &ServiceExpectations, reason: &str) {
+        if expected.has_own_case() {
+            self.skip(service_name(expected), reason);
+        }
+        self.report_tests(expected, TestResults::default(), &Unmade::because(reason));
+    }
+
+    /// Runs the test case of a service, and those of its goss file. Returns the ID of its
+    /// container, if it was started.
     async fn check_service(
         &mut self,
         image: &LoadedImage<'d>,
@@ -148,16 +168,27 @@ impl<'d> RuntimeChecks<'_, 'd> {
         let (begin, name) = (Instant::now(), service_name(expected));
         let options = companions.beside(expected.container.options(true));
         if let Some(reason) = self.unsupported_service(expected, &options) {
-            self.skip(name, reason);
+            self.skip_service(expected, reason);
             return None;
         }
         let (supported, left_out) = service::supported(expected, self.image.daemon().engine());
+        let mut results = TestResults::default();
         let findings = match expected.container.restricted_user(self.image_user) {
             Some(checks) => Ok((checks, Output::default())),
-            None => service::check(image, &supported, &options, companions).await,
+            None => service::check(image, &supported, &options, companions, &mut results).await,
         };
-        let id = self.finish_beside(companions, name.clone(), findings, begin.elapsed()).await;
+        let unmade = Unmade::after(&findings);
+        let id = match findings {
+            // It need not keep running, and another test case says that it did not start.
+            Ok((_, output)) if !expected.has_own_case() => output.container,
+            Err(_) if !expected.has_own_case() && unmade.is_refused => None,
+            findings => {
+                let duration = begin.elapsed();
+                self.finish_beside(companions, name.clone(), findings, duration).await
+            }
+        };
         left_out.into_iter().for_each(|(part, why)| self.skip(format!("{name}: {part}"), why));
+        self.report_tests(expected, results, &unmade);
         id
     }
 
@@ -171,8 +202,11 @@ impl<'d> RuntimeChecks<'_, 'd> {
         let needs_health = expected.ready.healthy == Some(true);
         let health_check = self.image.daemon().health_check_unsupported();
         let mut commands = expected.exec.iter().map(|exec| exec.options(engine));
-        engine
-            .unsupported(options)
+        let skipped =
+            expected.is_of_gossfile() && expected.tests.iter().all(|test| test.expected.is_none());
+        skipped
+            .then_some(SKIPPED)
+            .or_else(|| engine.unsupported(options))
             .or(health_check.filter(|_| needs_health))
             .or_else(|| commands.find_map(|command| engine.unsupported_in_exec(&command)))
     }

@@ -78,7 +78,7 @@ impl RuntimeChecks<'_, '_> {
         ends
     }
 
-    fn finish_after(
+    pub(super) fn finish_after(
         &mut self,
         name: String,
         findings: Findings,
@@ -101,7 +101,7 @@ impl RuntimeChecks<'_, '_> {
         id
     }
 
-    fn report(&mut self, case: TestCase) {
+    pub(super) fn report(&mut self, case: TestCase) {
         match &mut self.held {
             Some(held) => held.push(case),
             None => (self.report)(case),

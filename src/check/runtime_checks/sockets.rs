@@ -31,7 +31,7 @@ struct Wait {
 }
 
 impl Wait {
-    fn new(expected: &[SocketExpectations], now: Duration) -> Self {
+    fn new(expected: &[&SocketExpectations], now: Duration) -> Self {
         let holds =
             |found: bool| expected.iter().any(|it| it.expected.is_match(&Found::Bool(found)));
         // What is absent at first may still appear, but what is there is there.
@@ -51,15 +51,15 @@ impl Wait {
     }
 }
 
-/// Compares the container with `expected`, once everything is as expected or the time is over.
+/// Compares the container with each of `expected`, once everything is as expected or the time is
+/// over.
 pub(super) async fn check(
     daemon: &Daemon,
     container: &Container,
-    expected: &[SocketExpectations],
-    checks: &mut Checks,
-) -> Result<(), HarnessError> {
+    expected: &[&SocketExpectations],
+) -> Result<Vec<Checks>, HarnessError> {
     if expected.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let clock = daemon.vm().clock();
     let mut wait = Wait::new(expected, clock.now());
@@ -70,26 +70,32 @@ pub(super) async fn check(
         }
         sleep(POLL_INTERVAL).await;
     };
-    for expected in expected {
-        let present = expected.is_present(&inside);
-        let found = Found::Bool(present);
-        let key = match &expected.subject {
-            SocketSubject::Port { .. } => "listening",
-            SocketSubject::Process(_) => "running",
-        };
-        let [wanted, shown] = [expected.expected.to_string(), present.to_string()];
-        let [wanted, shown] = [wanted, shown].map(|value| format!("{key}: {value}"));
-        checks.record(&expected.name, wanted, shown, expected.expected.is_match(&found));
-        if let Some(matcher) = expected.addresses.as_ref().filter(|_| present) {
-            let addresses = expected.addresses_of(&inside);
-            let (subject, shown) = (format!("{}: ip", expected.name), value::format(&addresses));
-            checks.record(&subject, matcher, shown, matcher.is_match(&Found::List(addresses)));
-        }
-    }
-    Ok(())
+    Ok(expected.iter().map(|expected| expected.compare(&inside)).collect())
 }
 
 impl SocketExpectations {
+    fn compare(&self, inside: &Inside) -> Checks {
+        let mut checks = Checks::default();
+        let present = self.is_present(inside);
+        let found = Found::Bool(present);
+        let key = match &self.subject {
+            SocketSubject::Port { .. } => "listening",
+            SocketSubject::Process(_) => "running",
+        };
+        checks.record(key, self.expected.in_words(), present, self.expected.is_match(&found));
+        if let Some(matcher) = self.addresses.as_ref().filter(|_| present) {
+            let addresses = self.addresses_of(inside);
+            let shown = value::format(&addresses);
+            checks.record(
+                "ip",
+                matcher.in_words(),
+                shown,
+                matcher.is_match(&Found::List(addresses)),
+            );
+        }
+        checks
+    }
+
     fn is_present(&self, inside: &Inside) -> bool {
         match &self.subject {
             SocketSubject::Port { .. } => !self.addresses_of(inside).is_empty(),
@@ -118,7 +124,6 @@ mod tests {
 
     fn port(number: u16, listening: bool) -> SocketExpectations {
         SocketExpectations {
-            name: format!("port tcp:{number}"),
             subject: SocketSubject::Port { port: number.into(), ipv6: false },
             expected: Matcher::parse(&json!(listening), false).unwrap(),
             addresses: None,
@@ -128,7 +133,8 @@ mod tests {
     /// The second at which a wait is over that looks once a second, and sees in turn whether
     /// everything is as expected.
     fn end(expected: &[SocketExpectations], seen: impl Fn(u64) -> bool) -> u64 {
-        let mut wait = Wait::new(expected, Duration::ZERO);
+        let expected: Vec<&SocketExpectations> = expected.iter().collect();
+        let mut wait = Wait::new(&expected, Duration::ZERO);
         (0..100).find(|second| wait.note(seen(*second), Duration::from_secs(*second))).unwrap()
     }
 

@@ -3,9 +3,8 @@
 mod config;
 pub(super) mod environment;
 pub(in crate::check) mod file;
-mod goss;
+pub(in crate::check) mod goss;
 mod license;
-mod packages;
 
 use std::path::Path;
 
@@ -29,29 +28,26 @@ fn file_name(file: &FileExpectations) -> String {
     format!("file {}", file.name.as_ref().unwrap_or(&file.path))
 }
 
-/// Returns the names of all static test cases of `expected`.
+/// Returns the names of all static test cases of `expected`, but for those of goss files, which are
+/// runtime checks if there is an engine.
 pub(super) fn names(expected: &Expectations) -> Vec<String> {
     let config = (!expected.image.is_empty()).then_some(CONFIG);
     let reproducible = (expected.image.reproducible == Some(true)).then_some(REPRODUCIBLE);
     let fixed = config.into_iter().chain([ENVIRONMENT]).chain(reproducible).map(str::to_owned);
     let licenses = expected.license.iter().map(|license| license.name.clone());
-    let goss = expected.goss.iter().map(|goss| goss.name.clone());
     let files = expected.file.iter().map(file_name);
-    let skipped = expected.skipped.iter().cloned();
-    fixed.chain(files).chain(licenses).chain(goss).chain(skipped).collect()
+    fixed.chain(files).chain(licenses).collect()
 }
 
 /// Leaves the expectations whose test cases `selects` selects by their names. The environment is
 /// also that of containers.
 pub(super) fn retain(expected: &mut Expectations, selects: impl Fn(&str) -> bool) {
-    let Expectations { image, file, license, goss, skipped, .. } = expected;
+    let Expectations { image, file, license, .. } = expected;
     if !selects(CONFIG) {
         *image = ImageExpectations { reproducible: image.reproducible, ..Default::default() };
     }
     file.retain(|file| selects(&file_name(file)));
     license.retain(|license| selects(&license.name));
-    goss.retain(|goss| selects(&goss.name));
-    skipped.retain(|name| selects(name));
 }
 
 impl ImageUnderTest {
@@ -60,6 +56,17 @@ impl ImageUnderTest {
     /// # Errors
     /// If a layer or another image cannot be read.
     pub fn static_checks(
+        &self,
+        expected: &Expectations,
+        folder: &Path,
+    ) -> Result<Vec<TestCase>, CheckError> {
+        let mut cases = self.archive_checks(expected, folder)?;
+        cases.extend(self.goss_checks(&expected.service)?);
+        Ok(cases)
+    }
+
+    /// The same without those of goss files, which look at a container if there is an engine.
+    pub(super) fn archive_checks(
         &self,
         expected: &Expectations,
         folder: &Path,
@@ -81,20 +88,6 @@ impl ImageUnderTest {
             let checks = license::check(self, expected)?;
             cases.push(TestCase::finished(&image, &expected.name, checks));
         }
-        let accounts = goss::Accounts::read(self, &expected.goss)?;
-        let packages = packages::Packages::read(self, &expected.goss)?;
-        for expected in &expected.goss {
-            cases.push(match expected.skip {
-                true => TestCase::skipped(&image, &expected.name, goss::SKIPPED),
-                false => {
-                    let mut checks = goss::check(self, &accounts, &packages, expected)?;
-                    checks.hint(goss::hints(expected, &checks));
-                    TestCase::finished(&image, &expected.name, checks)
-                }
-            });
-        }
-        let skipped = expected.skipped.iter();
-        cases.extend(skipped.map(|name| TestCase::skipped(&image, name, goss::SKIPPED)));
         Ok(cases)
     }
 

@@ -14,7 +14,7 @@ use crate::engine::EngineError;
 use crate::harness::{HarnessError, container_files};
 
 /// The most bytes of a file with its header.
-const ARCHIVE_MAX: usize = CONTENT_MAX as usize + (1 << 20);
+pub(super) const ARCHIVE_MAX: usize = CONTENT_MAX as usize + (1 << 20);
 /// The advice for a large file, which is only in this container.
 const IN_EXEC: &str = "; a command in exec of the service, such as sha256sum, can check it";
 
@@ -68,8 +68,8 @@ impl Service<'_> {
     }
 }
 
-/// Reads the first entry of a tar.
-fn first_entry(archive: &[u8]) -> std::io::Result<FileInfo> {
+/// Reads the first entry of a tar, which may be cut: then it has no content.
+pub(super) fn first_entry(archive: &[u8]) -> std::io::Result<FileInfo> {
     let mut archive = tar::Archive::new(archive);
     let mut entry = archive.entries()?.next().ok_or(std::io::ErrorKind::UnexpectedEof)??;
     let header = entry.header();
@@ -90,7 +90,7 @@ fn first_entry(archive: &[u8]) -> std::io::Result<FileInfo> {
         MemberKind::File if size <= CONTENT_MAX => {
             let mut content = Vec::new();
             entry.read_to_end(&mut content)?;
-            Some(content)
+            Some(content).filter(|content| content.len() as u64 == size)
         }
         _ => None,
     };

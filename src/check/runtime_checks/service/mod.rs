@@ -4,10 +4,13 @@
 mod end;
 mod failing_start;
 mod files;
+mod goss;
 mod intervals;
+mod properties;
 mod ready;
 mod requests;
 mod supported;
+mod test_results;
 
 use std::time::Duration;
 
@@ -15,9 +18,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use self::intervals::{SETTLE_MAX, SETTLE_MIN};
 pub(super) use self::supported::supported;
+pub(super) use self::test_results::TestResults;
 use super::companions::Companions;
 use super::output::Output;
-use super::{hints, rejection, sockets};
+use super::{hints, rejection};
 use crate::check::expectations::{ServiceExpectations, Start};
 use crate::check::verdict::Checks;
 use crate::engine::{Container, EngineError, RunOptions};
@@ -26,12 +30,14 @@ use crate::harness::{EndNotice, HarnessError, LineEnds, LoadedImage};
 /// The expectation of a service that is ready.
 const KEEPS_RUNNING: &str = "keeps running";
 
-/// Starts the service with `options`, compares it with `expected`, and removes it.
+/// Starts the service with `options`, compares it with `expected`, and removes it. `results` gets
+/// those of the tests of its goss file.
 pub(super) async fn check(
     image: &LoadedImage<'_>,
     expected: &ServiceExpectations,
     options: &RunOptions,
     companions: &Companions,
+    results: &mut TestResults,
 ) -> Result<(Checks, Output), HarnessError> {
     let begin = Instant::now();
     let container = match image.start(options).await {
@@ -43,15 +49,17 @@ pub(super) async fn check(
         started => started?.into_engine_container(),
     };
     let settle_time = settle_time(begin.elapsed());
-    let (checks, end) = (Checks::default(), EndNotice::new(&container));
-    let mut service = Service { image, container: &container, expected, settle_time, end, checks };
+    let mut service = Service::new(image, &container, expected, settle_time);
     let result = image.daemon().watched_to_end(Box::pin(service.check())).await;
     let mut checks = service.checks;
+    *results = service.results;
     if result.is_err() {
         return container.remove_after(result).await.map(|()| (checks, Output::default()));
     }
-    if !checks.mismatches().is_empty() {
-        checks.hint(hints::of_service(image, &container, expected, companions).await);
+    let has_failed = !checks.mismatches().is_empty();
+    let failed = if has_failed { Some(&mut checks) } else { results.first_failed(expected) };
+    if let Some(failed) = failed {
+        failed.hint(hints::of_service(image, &container, expected, companions).await);
     }
     let output = rejection::output(&container, &mut checks).await;
     let id = Some(container.id().to_owned());
@@ -74,9 +82,7 @@ pub(super) async fn wait_ready(
     start_time: Duration,
     companions: &Companions,
 ) -> Result<(Checks, Result<Container, Output>), HarnessError> {
-    let (checks, end) = (Checks::default(), EndNotice::new(&container));
-    let settle_time = settle_time(start_time);
-    let mut service = Service { image, container: &container, expected, settle_time, end, checks };
+    let mut service = Service::new(image, &container, expected, settle_time(start_time));
     let ready = image.daemon().watched_to_end(Box::pin(service.stays_ready())).await;
     let mut checks = service.checks;
     match ready {
@@ -102,9 +108,22 @@ struct Service<'a> {
     /// Arrives when the container ends.
     end: EndNotice,
     checks: Checks,
+    /// The results of tests of its goss file.
+    results: TestResults,
 }
 
-impl Service<'_> {
+impl<'a> Service<'a> {
+    fn new(
+        image: &'a LoadedImage<'a>,
+        container: &'a Container,
+        expected: &'a ServiceExpectations,
+        settle_time: Duration,
+    ) -> Self {
+        let (checks, end) = (Checks::default(), EndNotice::new(container));
+        let results = TestResults::default();
+        Self { image, container, expected, settle_time, end, checks, results }
+    }
+
     /// The line ends in the output of the container.
     fn line_ends(&self) -> LineEnds {
         LineEnds::new(self.image.daemon().engine(), self.expected.container.tty)
@@ -124,11 +143,9 @@ impl Service<'_> {
             return self.check_failing_start().await;
         }
         if !self.becomes_ready(&self.expected.ready).await? {
-            return Ok(());
+            return self.check_properties(None).await;
         }
         let settled = Instant::now() + self.settle_time;
-        let (daemon, expected) = (self.image.daemon(), &self.expected.sockets);
-        sockets::check(daemon, self.container, expected, &mut self.checks).await?;
         for request in &self.expected.http {
             self.check_http(request).await?;
         }
@@ -138,6 +155,8 @@ impl Service<'_> {
         for file in &self.expected.file {
             self.check_file(file).await?;
         }
+        self.check_goss().await?;
+        self.check_properties(Some(settled)).await?;
         if let Some(code) = self.expected.exit_code {
             self.check_exit(code).await?;
             return self.check_log().await;

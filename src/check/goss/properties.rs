@@ -1,12 +1,17 @@
-//! Tests of files and accounts, which the image alone decides.
+//! Tests of files, accounts and packages: they need no program that runs.
 
 use super::document::{File, Group, Package, User};
 use super::matchers::{matcher, properties};
-use crate::check::expectations::{GossExpectations, GossProperty, GossSubject};
+use crate::check::expectations::{
+    GossExpectations, GossProperty, GossSubject, GossTest, PropertyExpectations,
+};
 
-pub(super) fn file(id: &str, file: File) -> Result<GossExpectations, String> {
+pub(super) fn file(id: &str, file: File) -> Result<GossTest, String> {
     let path = file.path.unwrap_or_else(|| id.to_owned());
     let name = format!("file {path}");
+    if file.skip {
+        return Ok(GossTest::skipped(name));
+    }
     if !path.starts_with('/') {
         return Err(format!("{name}: expected an absolute path"));
     }
@@ -25,18 +30,20 @@ pub(super) fn file(id: &str, file: File) -> Result<GossExpectations, String> {
         (GossProperty::Sha256, "sha256", file.sha256),
         (GossProperty::Sha512, "sha512", file.sha512),
     ];
-    Ok(GossExpectations {
-        skip: file.skip,
+    let expected = PropertyExpectations {
         subject: GossSubject::File(path),
         exists: matcher(&format!("{name}: exists"), &file.exists, false)?,
         properties: properties(&name, written)?,
-        name,
-    })
+    };
+    Ok(GossTest { expected: Some(GossExpectations::Properties(expected)), name })
 }
 
-pub(super) fn user(id: &str, user: User) -> Result<GossExpectations, String> {
+pub(super) fn user(id: &str, user: User) -> Result<GossTest, String> {
     let user_name = user.username.unwrap_or_else(|| id.to_owned());
     let name = format!("user {user_name}");
+    if user.skip {
+        return Ok(GossTest::skipped(name));
+    }
     let written = vec![
         (GossProperty::Uid, "uid", user.uid),
         (GossProperty::Gid, "gid", user.gid),
@@ -44,38 +51,41 @@ pub(super) fn user(id: &str, user: User) -> Result<GossExpectations, String> {
         (GossProperty::Home, "home", user.home),
         (GossProperty::Shell, "shell", user.shell),
     ];
-    Ok(GossExpectations {
-        skip: user.skip,
+    let expected = PropertyExpectations {
         subject: GossSubject::User(user_name),
         exists: matcher(&format!("{name}: exists"), &user.exists, false)?,
         properties: properties(&name, written)?,
-        name,
-    })
+    };
+    Ok(GossTest { expected: Some(GossExpectations::Properties(expected)), name })
 }
 
-pub(super) fn group(id: &str, group: Group) -> Result<GossExpectations, String> {
+pub(super) fn group(id: &str, group: Group) -> Result<GossTest, String> {
     let group_name = group.groupname.unwrap_or_else(|| id.to_owned());
     let name = format!("group {group_name}");
-    Ok(GossExpectations {
-        skip: group.skip,
+    if group.skip {
+        return Ok(GossTest::skipped(name));
+    }
+    let expected = PropertyExpectations {
         subject: GossSubject::Group(group_name),
         exists: matcher(&format!("{name}: exists"), &group.exists, false)?,
         properties: properties(&name, vec![(GossProperty::Gid, "gid", group.gid)])?,
-        name,
-    })
+    };
+    Ok(GossTest { expected: Some(GossExpectations::Properties(expected)), name })
 }
 
-pub(super) fn package(id: &str, package: Package) -> Result<GossExpectations, String> {
+pub(super) fn package(id: &str, package: Package) -> Result<GossTest, String> {
     let package_name = package.name.unwrap_or_else(|| id.to_owned());
     let name = format!("package {package_name}");
-    Ok(GossExpectations {
-        skip: package.skip,
+    if package.skip {
+        return Ok(GossTest::skipped(name));
+    }
+    let expected = PropertyExpectations {
         subject: GossSubject::Package(package_name),
         exists: matcher(&format!("{name}: installed"), &package.installed, false)?,
         properties: properties(
             &name,
             vec![(GossProperty::Versions, "versions", package.versions)],
         )?,
-        name,
-    })
+    };
+    Ok(GossTest { expected: Some(GossExpectations::Properties(expected)), name })
 }

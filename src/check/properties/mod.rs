@@ -1,0 +1,127 @@
+//! Comparison of files, users, groups and packages with the tests of a goss file. Nothing is read
+//! here: an image or a container gives what it has.
+
+mod accounts;
+mod found_file;
+mod packages;
+
+pub(super) use self::accounts::{ACCOUNT_FILES, AccountFiles, Accounts};
+pub(super) use self::found_file::FoundFile;
+pub(super) use self::packages::Packages;
+use super::expectations::{Found, GossProperty, GossSubject, Matcher, PropertyExpectations};
+use super::verdict::Checks;
+use crate::text::value;
+
+/// The accounts and packages of an image or a container.
+#[derive(Default)]
+pub(super) struct Surroundings {
+    pub accounts: Accounts,
+    pub packages: Packages,
+}
+
+/// Whether one of `tests` asks for accounts.
+pub(super) fn need_accounts(tests: &[&PropertyExpectations]) -> bool {
+    let by_name = |(property, _): &(GossProperty, Matcher)| {
+        matches!(property, GossProperty::Owner | GossProperty::Group)
+    };
+    tests.iter().any(|test| match test.subject {
+        GossSubject::User(_) | GossSubject::Group(_) => true,
+        GossSubject::Package(_) => false,
+        GossSubject::File(_) => test.properties.iter().any(by_name),
+    })
+}
+
+/// Whether one of `tests` asks for packages.
+pub(super) fn need_packages(tests: &[&PropertyExpectations]) -> bool {
+    tests.iter().any(|test| matches!(test.subject, GossSubject::Package(_)))
+}
+
+/// Compares what was found with `expected`. `file` is the file that `expected` is about, if any.
+pub(super) fn check(
+    expected: &PropertyExpectations,
+    file: Option<FoundFile>,
+    surroundings: &Surroundings,
+) -> Checks {
+    let mut checks = Checks::default();
+    let Surroundings { accounts, packages } = surroundings;
+    let exists = match &expected.subject {
+        GossSubject::File(_) => Ok(file.is_some()),
+        GossSubject::User(name) => accounts.has_user(name),
+        GossSubject::Group(name) => accounts.has_group(name),
+        GossSubject::Package(name) => match packages.versions(name) {
+            Ok(None) => {
+                let found = "there is no database of dpkg or apk";
+                checks.record("installed", expected.exists.in_words(), found, false);
+                return checks;
+            }
+            Ok(Some(versions)) => Ok(!versions.is_empty()),
+            Err(problem) => Err(problem),
+        },
+    };
+    let exists = match exists {
+        Ok(exists) => exists,
+        Err(problem) => {
+            checks.problem(problem);
+            return checks;
+        }
+    };
+    let passed = expected.exists.is_match(&Found::Bool(exists));
+    checks.record(expected.subject.existence(), expected.exists.in_words(), exists, passed);
+    if passed && exists {
+        for (property, matcher) in &expected.properties {
+            match find(&expected.subject, *property, file.as_ref(), surroundings) {
+                Ok(found) => record(&mut checks, *property, matcher, found),
+                Err(problem) => checks.problem(problem),
+            }
+        }
+    }
+    checks
+}
+
+/// Returns a property of what is there; or the reason why it is not known.
+fn find(
+    subject: &GossSubject,
+    property: GossProperty,
+    file: Option<&FoundFile>,
+    Surroundings { accounts, packages }: &Surroundings,
+) -> Result<Option<Found>, String> {
+    match subject {
+        GossSubject::File(_) => file.map_or(Ok(None), |file| file.property(property, accounts)),
+        GossSubject::User(name) => accounts.user_property(name, property),
+        GossSubject::Group(name) => accounts.group_id(name),
+        GossSubject::Package(name) => Ok(packages.versions(name)?.map(Found::List)),
+    }
+}
+
+fn record(checks: &mut Checks, property: GossProperty, matcher: &Matcher, found: Option<Found>) {
+    let passed = found.as_ref().is_some_and(|found| matcher.is_match(found));
+    let found = match found {
+        None => "nothing".to_owned(),
+        Some(Found::Bool(value)) => value.to_string(),
+        Some(Found::Number(value)) => value.to_string(),
+        Some(Found::Text(text)) => value::quote(&text),
+        Some(Found::List(list)) => value::format(&list),
+    };
+    checks.record(name(property), matcher.in_words(), found, passed);
+}
+
+fn name(property: GossProperty) -> &'static str {
+    match property {
+        GossProperty::Mode => "mode",
+        GossProperty::Size => "size",
+        GossProperty::Owner => "owner",
+        GossProperty::Uid => "uid",
+        GossProperty::Group => "group",
+        GossProperty::Gid => "gid",
+        GossProperty::LinkedTo => "linked-to",
+        GossProperty::Filetype => "filetype",
+        GossProperty::Contents => "contents",
+        GossProperty::Md5 => "md5",
+        GossProperty::Sha256 => "sha256",
+        GossProperty::Sha512 => "sha512",
+        GossProperty::Groups => "groups",
+        GossProperty::Home => "home",
+        GossProperty::Shell => "shell",
+        GossProperty::Versions => "versions",
+    }
+}

@@ -1,0 +1,177 @@
+//! goss files in the container of a service, and files that a container creates or changes, which
+//! `dgoss` sees.
+
+use serde_json::Value;
+
+use crate::each_engine::{is_cri, on_each_engine};
+use crate::sample_image::{RECIPE, SampleImage, outcomes};
+use crate::verdicts::case;
+
+/// The command that a user gives to `dgoss run`: it writes files, and serves.
+const EXPECTATIONS: &str = r#"
+[[service]]
+name = "web"
+ready = { port = 8080 }
+goss = "tests/goss.yaml"
+log = "serves ahoy"
+[service.container]
+command = ["$START"]
+env = { NAME = "ahoy" }
+user = "0"
+mounts = [{ path = "/conf", source = "conf" }]
+"#;
+
+const START: &str = "\
+    echo $NAME >/made; chmod 4750 /made; ln -s made /link; ln -s loop /loop; mkfifo /pipe; \
+    echo crew:x:9: >>/etc/group; echo mate:x:5:9::/home:/bin/sh >>/etc/passwd; \
+    mkdir -p /var/lib/dpkg; printf 'Package: made\\nVersion: 1\\n' >/var/lib/dpkg/status; \
+    truncate -s 80M /large; echo serves $NAME; exec httpd -f -p 8080 -h /www";
+
+/// Tests that pass; those of files on Docker and Podman.
+const GOSS: &str = r#"
+file:
+  /made: { exists: true, mode: "4750", owner: root, contents: [ahoy], size: 5 }
+  /link: { exists: true, filetype: symlink, linked-to: made, contents: [ahoy] }
+  /pipe: { exists: true, filetype: pipe }
+  /large: { exists: true, size: 83886080, group: root }
+  /conf/app.conf: { exists: true, contents: [mounted] }
+  /bin/gone: { exists: false }
+  /made/nothing: { exists: false }
+  /nothing/at/all: { exists: false }
+  /skipped: { exists: true, skip: true }
+user: { mate: { exists: true, uid: 5, groups: [crew], home: /home } }
+group: { crew: { exists: true, gid: 9 } }
+package: { made: { installed: true, versions: ["1"] } }
+port: { tcp6:8080: { listening: true } }
+process: { httpd: { running: true } }
+command: { "test $NAME = ahoy && ! test -e /nothing": { exit-status: 0 } }
+http: { "http://localhost:8080/index.html": { status: 200, body: [ahoy] } }
+"#;
+
+/// The sample image with what START needs.
+fn sample() -> SampleImage {
+    let sample = SampleImage::new();
+    for applet in ["chmod", "ln", "mkfifo", "mkdir", "truncate", "test", "printf"] {
+        let link = sample.path("rootfs/bin").join(applet);
+        std::os::unix::fs::symlink("busybox", link).unwrap();
+    }
+    for folder in ["conf", "tests", "rootfs/etc"] {
+        std::fs::create_dir_all(sample.path(folder)).unwrap();
+    }
+    let write = |path: &str, text: &str| std::fs::write(sample.path(path), text).unwrap();
+    write("rootfs/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
+    write("rootfs/etc/group", "root:x:0:\n");
+    write("conf/app.conf", "mounted\n");
+    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    sample
+}
+
+/// Expectations of the service with this goss file.
+fn expectations(sample: &SampleImage, goss: &str) -> String {
+    std::fs::write(sample.path("tests/goss.yaml"), goss).unwrap();
+    EXPECTATIONS.replace("$START", START)
+}
+
+fn names_of(verdict: &Value, outcome: &str) -> Vec<String> {
+    let cases = outcomes(verdict).into_iter().filter(|(_, it)| *it == outcome);
+    cases.map(|(name, _)| name.to_owned()).collect()
+}
+
+#[test]
+fn a_goss_file_of_a_service_sees_its_container_on_each_engine() {
+    on_each_engine(&["docker-20.10"], sees_the_container);
+}
+
+fn sees_the_container(engine: &str) {
+    let sample = sample();
+    let (output, verdict) = sample.check(&expectations(&sample, GOSS), &["--engine", engine]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{errors}{verdict:#}");
+    assert_eq!(case(&verdict, "service web")["outcome"], "passed");
+    for test in ["file /made", "user mate", "package made", "port tcp6:8080", "process httpd"] {
+        assert_eq!(case(&verdict, &format!("service web: {test}"))["outcome"], "passed");
+    }
+    let skipped = "service web: file /skipped";
+    assert!(names_of(&verdict, "skipped").contains(&skipped.to_owned()), "{verdict:#}");
+    let wrong = GOSS
+        .replace("contents: [ahoy], size: 5", "contents: [bye], size: 6")
+        .replace("uid: 5", "uid: 6")
+        .replace("installed: true", "installed: false")
+        .replace("filetype: pipe", "filetype: file")
+        .replace("file:\n", "file:\n  /loop: { exists: true, contents: [x] }\n")
+        .replace("group: root", "group: root, contents: [x]")
+        .replace("listening: true", "listening: false");
+    let (output, verdict) = sample.check(&expectations(&sample, &wrong), &["--engine", engine]);
+    assert_eq!(output.status.code(), Some(3), "{verdict:#}");
+    let failed = ["file /made", "file /pipe", "user mate", "package made", "port tcp6:8080"];
+    assert_eq!(names_of(&verdict, "failed"), failed.map(|name| format!("service web: {name}")));
+    let errors = ["file /large", "file /loop"];
+    assert_eq!(names_of(&verdict, "error"), errors.map(|name| format!("service web: {name}")));
+    let large = "it has 83886080 bytes, and files of up to 64 MiB are read";
+    let problem = case(&verdict, "service web: file /large")["problem"].clone();
+    assert!(problem.as_str().unwrap().contains(large), "{problem}");
+    let problem = case(&verdict, "service web: file /loop")["problem"].clone();
+    assert!(problem.as_str().unwrap().contains("failed to read /loop of the container"));
+}
+
+/// A goss file without tests that need a container that keeps running.
+const FILES: &str = "file: { /made: { exists: true, contents: [made] } }\n\
+                     group: { absent: { exists: true } }\n";
+
+#[test]
+fn files_of_a_container_that_has_ended_are_checked_on_each_engine() {
+    on_each_engine(&["docker-20.10"], checks_the_ended_container);
+}
+
+fn checks_the_ended_container(engine: &str) {
+    let sample = sample();
+    let recipe = RECIPE.replace("echo hello", "echo made >/made; exit 3");
+    let recipe = recipe.replace("User = \"7:8\"", "User = \"0\"");
+    std::fs::write(sample.path("app.toml"), &recipe).unwrap();
+    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    std::fs::write(sample.path("goss.yaml"), FILES).unwrap();
+    let check = ["check", "app.tar", "--expect", "goss.yaml", "--json", "--engine", engine];
+    let output = sample.seatrial(&check);
+    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // Nothing in the file says that the container keeps running.
+    assert!(!outcomes(&verdict).iter().any(|(name, _)| name.starts_with("service")));
+    let hint_of = |name: &str| case(&verdict, name)["hints"][0].as_str().unwrap().to_owned();
+    let group = case(&verdict, "group absent");
+    assert_eq!(group["outcome"], "failed", "{verdict:#}");
+    match is_cri(engine) {
+        false => {
+            assert_eq!(case(&verdict, "file /made")["outcome"], "passed", "{verdict:#}");
+            let hint = "the container had ended before this was checked: its command ended with \
+                        exit code 3";
+            assert!(hint_of("group absent").starts_with(hint), "{verdict:#}");
+        }
+        // Over CRI, files of a container that has ended cannot be read.
+        true => {
+            let hint = "the image alone was checked, not a container: ";
+            assert!(hint_of("group absent").starts_with(hint), "{verdict:#}");
+        }
+    }
+}
+
+#[test]
+fn files_of_an_image_without_a_command_are_checked_in_the_image() {
+    let sample = sample();
+    let recipe = RECIPE.replace("Cmd = [\"echo hello\"]\n", "");
+    let recipe = recipe.replace("Entrypoint = [\"/bin/sh\", \"-c\"]\n", "");
+    std::fs::write(sample.path("app.toml"), &recipe).unwrap();
+    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
+    let goss = "file: { /bin/sh: { exists: true } }\ncommand: { 'true': { exit-status: 0 } }\n";
+    std::fs::write(sample.path("goss.yaml"), goss).unwrap();
+    let check = ["check", "app.tar", "--expect", "goss.yaml", "--json"];
+    let check = [&check[..], &["--engine", "docker-20.10"]].concat();
+    let output = sample.seatrial(&check);
+    let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let file = case(&verdict, "file /bin/sh");
+    assert_eq!(file["outcome"], "passed", "{verdict:#}");
+    let hint = file["hints"][0].as_str().unwrap();
+    let expected = "the image alone was checked, not a container: the engine did not start the \
+                    container: ";
+    assert!(hint.starts_with(expected), "{hint}");
+    assert_eq!(case(&verdict, "service of goss")["outcome"], "failed");
+    assert_eq!(case(&verdict, "command true")["outcome"], "skipped");
+}
