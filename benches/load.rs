@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use seatrial::build::{CacheUse, Recipe, plan};
+use seatrial::build::{CacheUse, Outputs, Recipe, plan};
 use seatrial::harness::Daemon;
 use seatrial::load::{Loaded, Options, Source, load};
 use tempfile::TempDir;
@@ -59,7 +59,7 @@ async fn main() {
             timeout: std::time::Duration::from_secs(600),
         };
         let begin = Instant::now();
-        let source = Source::Plan(Box::new(plan(recipe, 2).unwrap()));
+        let source = Source::Plan(Box::new(plan(recipe, &Outputs::default(), 2).unwrap()));
         let loaded = load(daemon.docker().unwrap(), source, options).await.unwrap();
         (loaded, begin.elapsed().as_secs_f64())
     };

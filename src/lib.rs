@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use seatrial::archive::Compression;
-//! use seatrial::build::{CacheUse, Format, Options, Output, Recipe, assemble, plan};
+//! use seatrial::build::{CacheUse, Format, Options, Output, Outputs, Recipe, assemble, plan};
 //!
 //! # fn main() -> anyhow::Result<()> {
 //! # let folder = tempfile::tempdir()?;
@@ -29,7 +29,7 @@
 //!     "#,
 //! )?;
 //! let threads = 2;
-//! let plan = plan(recipe, threads)?;
+//! let plan = plan(recipe, &Outputs::default(), threads)?;
 //! let options = Options {
 //!     format: Format::Docker,
 //!     compression: Compression::None,

@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 use seatrial::archive::tree::Tree;
 use seatrial::archive::verify::{self, VerifiedLayer};
 use seatrial::archive::{ArchiveError, Image, ImageSelector, files, open};
-use seatrial::build::{BuildError, CacheUse, Format, Options, Output, Recipe, assemble, plan};
+use seatrial::build::{BuildError, CacheUse, Format, Options, Output, Outputs, Recipe};
+use seatrial::build::{assemble, plan};
 use seatrial::image::{Digest, Platform, Summary};
 use seatrial::lint;
 use tempfile::{NamedTempFile, TempDir};
@@ -124,7 +125,7 @@ pub fn build(
     text: &str,
     options: Options,
 ) -> Result<(NamedTempFile, Summary), BuildError> {
-    let plan = plan(Recipe::parse(path, text)?, options.threads)?;
+    let plan = plan(Recipe::parse(path, text)?, &Outputs::default(), options.threads)?;
     let output = NamedTempFile::new().expect("a temporary file");
     let summary = assemble(&plan, options, Output::File(output.as_file()), &mut |_| ())?;
     Ok((output, summary))

@@ -1,35 +1,38 @@
-//! Recognizes image archives by their first member.
+//! Recognizes image archives that seatrial has written, by their first member.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::blob::FileSlice;
-use super::decompress::{Codec, CountingReader};
-use super::tar::TarReader;
+use super::decompress::Codec;
+use super::header::BLOCK;
+use super::write::member_header;
 
-/// The first members of image archives besides layers, which come first in those that seatrial
-/// writes.
-const DOCUMENTS: [&[u8]; 4] = [b"oci-layout", b"index.json", b"manifest.json", b"repositories"];
+/// The first members of archives that have no layers, or are OCI layouts.
+const DOCUMENTS: [&str; 3] = ["oci-layout", "index.json", "manifest.json"];
 /// The length of a SHA-256 digest in hexadecimal digits.
 const DIGEST_LENGTH: usize = 64;
 
-/// Whether the file at `path`, which may be compressed, begins like an image archive.
-pub(crate) fn begins_like_image(path: &Path) -> io::Result<bool> {
+/// Whether the file at `path`, which may be compressed, begins like an image archive that seatrial
+/// has written: other programs write other headers.
+pub(crate) fn is_own_image(path: &Path) -> io::Result<bool> {
     let file = FileSlice::whole(File::open(path)?)?;
-    let plain = Codec::detect(&file)?.decode(file)?;
-    let first = TarReader::new(CountingReader::new(plain)).next_member()?;
-    Ok(first.is_some_and(|member| is_image_member(&member.path)))
+    let mut block = [0; BLOCK as usize];
+    Codec::detect(&file)?.decode(file)?.read_exact(&mut block)?;
+    let header = ::tar::Header::from_byte_slice(&block);
+    let (name, size) = (header.path_bytes(), header.size()?);
+    let name = std::str::from_utf8(&name).unwrap_or_default();
+    Ok(is_image_member(name) && member_header(name, size) == block)
 }
 
-/// Whether image archives have a member at `path`: documents, `blobs/...`, `.../layer.tar`, and
-/// configs and layers that are named by their digest.
-fn is_image_member(path: &[u8]) -> bool {
-    let path = path.strip_prefix(b"./").unwrap_or(path);
-    let (stem, ending) = path.split_at(path.len().min(DIGEST_LENGTH));
-    let is_digest = stem.len() == DIGEST_LENGTH && stem.iter().all(u8::is_ascii_hexdigit);
+/// Whether image archives begin with a member at `path`: a document, a layer, or a config that is
+/// named by its digest.
+fn is_image_member(path: &str) -> bool {
+    let is_digest = |text: &str| {
+        text.len() == DIGEST_LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
     DOCUMENTS.contains(&path)
-        || path.starts_with(b"blobs/")
-        || path.ends_with(b"/layer.tar")
-        || is_digest && matches!(ending, b"" | b"/" | b".json" | b".tar")
+        || path.ends_with("/layer.tar")
+        || path.strip_suffix(".json").is_some_and(is_digest)
 }

@@ -59,7 +59,7 @@ pub use image::{Image, ImageFormat, ImageSelector};
 pub(crate) use image::{StoredLayer, check_layer_count, pair_layers};
 #[cfg(feature = "registry")]
 pub(crate) use image_files::parse_config;
-pub(crate) use image_start::begins_like_image;
+pub(crate) use image_start::is_own_image;
 pub use limits::Limits;
 pub(crate) use location::check_spelling;
 pub use location::open_location;

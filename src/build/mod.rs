@@ -40,7 +40,8 @@ pub use explain::{
     ExplainedEntry, ExplainedField, ExplainedLayer, ExplainedPath, ExplainedVariable, Explanation,
     Origin, OriginKind, explain, explain_path,
 };
-pub(crate) use inputs::is_earlier_output;
+pub use inputs::Outputs;
+pub(crate) use inputs::is_replaceable;
 #[cfg(feature = "registry")]
 pub(crate) use inputs::lock;
 pub use plan::{LayerOutline, Plan, plan, read_path_graph};

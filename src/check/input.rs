@@ -14,7 +14,7 @@ use crate::archive::{ArchiveError, Compression, Image, ImageFormat, ImageSelecto
 #[cfg(feature = "registry")]
 use crate::build::LockUse;
 use crate::build::{
-    BuildError, CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan,
+    BuildError, CacheUse, Format, Options as BuildOptions, Output, Outputs, Recipe, assemble, plan,
 };
 use crate::harness::{DEFAULT_REFERENCE, VmSteps};
 use crate::image::{Platform, Reference};
@@ -35,6 +35,8 @@ pub struct RecipeOptions {
     /// How lock files are used.
     #[cfg(feature = "registry")]
     pub lock_use: LockUse,
+    /// The files that the caller writes, which are not in the images.
+    pub outputs: Outputs,
 }
 
 impl Default for RecipeOptions {
@@ -46,6 +48,7 @@ impl Default for RecipeOptions {
             registries: None,
             #[cfg(feature = "registry")]
             lock_use: LockUse::default(),
+            outputs: Outputs::default(),
         }
     }
 }
@@ -123,7 +126,7 @@ impl CheckInput {
             let RecipeOptions { registries, lock_use, .. } = options.clone();
             Recipe { registries, lock_use, ..recipe }
         };
-        build(recipe, &built, threads, options.cache)?;
+        build(recipe, &options.outputs, &built, threads, options.cache)?;
         let archive = PathBuf::from(format!("/proc/self/fd/{}", built.as_raw_fd()));
         let selector = ImageSelector { limits, ..ImageSelector::default() };
         let image = ImageUnderTest::open(&archive, &selector, threads)?;
@@ -212,11 +215,12 @@ impl CheckInput {
 
 fn build(
     recipe: Recipe,
+    outputs: &Outputs,
     archive: &File,
     threads: usize,
     cache: CacheUse,
 ) -> Result<(), CheckError> {
-    let plan = VmSteps::for_plan(plan(recipe, threads)?);
+    let plan = VmSteps::for_plan(plan(recipe, outputs, threads)?);
     let options =
         BuildOptions { format: Format::Docker, compression: Compression::None, threads, cache };
     let built = assemble(&plan, options, Output::File(archive), &mut |_| ());

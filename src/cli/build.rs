@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::args::{CompressArg, FormatArg, RecipeArgs};
 use super::output::{
-    BeforeOutput, STDOUT, is_stdout, refuse_terminal, results, stdout_metadata, write_to_file,
-    write_to_stream, write_to_stream_by_file,
+    BeforeOutput, STDOUT, is_stdout, refuse_terminal, results, write_to_file, write_to_stream,
+    write_to_stream_by_file,
 };
 use super::overwrite::OutputCheck;
 use super::sbom::{BillOutput, SbomArgs};
@@ -78,21 +78,25 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let path = args.output.clone().unwrap_or_else(|| default_output(&recipes, options));
     let target = if to_stdout { STDOUT.to_owned() } else { text::path(&path) };
     // Before anything is fetched or written.
-    let mut outputs = OutputCheck::default();
-    recipes.iter().for_each(|recipe| outputs.add_recipe(recipe));
-    outputs.add_output(&path, "--output")?;
+    let mut check = OutputCheck::default();
+    recipes.iter().for_each(|recipe| check.add_recipe(recipe));
+    check.add_build_output(&path, "--output")?;
     let is_stream = to_stdout || is_stream(&path);
     let file = if is_stream { None } else { Some(OutputFile::beside(&path)?) };
-    let mut bills = args.sbom.outputs(&recipes, &mut outputs)?;
-    let mut plans = args.recipe.plan_all(recipes)?;
-    BillOutput::leave_out(&bills, &mut plans);
+    let mut bills = args.sbom.outputs(&recipes, &mut check)?;
+    let mut outputs = check.of_builds();
+    let unfinished = file.iter().chain(bills.iter().filter_map(BillOutput::file));
+    unfinished.for_each(|file| outputs.add_unfinished(file));
+    if let (true, Ok(metadata)) = (is_stream, path.metadata()) {
+        outputs.add_stream(&path, &metadata);
+    }
+    let plans = args.recipe.plan_all(recipes, &outputs)?;
     let mut before = |file: &File, plans: &[Plan], summaries: &[Summary]| {
-        let file = (file, target.as_ref());
-        args.sbom.write(&mut bills, file, plans, summaries, options.threads)
+        args.sbom.write(&mut bills, file, target.as_ref(), plans, summaries, options.threads)
     };
     let summaries = match file {
-        Some(file) => write_to_file(&mut plans, options, (file, &path), &mut before)?,
-        None => stream(&args, &mut plans, &path, &target, &mut before)?,
+        Some(file) => write_to_file(&plans, options, file, &path, &mut before)?,
+        None => stream(&args, &plans, &path, &target, &mut before)?,
     };
     let mut output = results(to_stdout || args.sbom.is_to_stdout());
     print(&summaries, &target, args.json, &mut output)?;
@@ -105,20 +109,19 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
 /// Builds into standard output, or the stream at `path`, which messages call `target`.
 fn stream(
     args: &Args,
-    plans: &mut [Plan],
+    plans: &[Plan],
     path: &Path,
     target: &str,
     before: BeforeOutput<'_>,
 ) -> anyhow::Result<Vec<Summary>> {
     let options = args.options();
-    let (mut stream, file): (Box<dyn Write>, _) = match is_stdout(path) {
-        true => (Box::new(raw_stdout().lock()), stdout_metadata()),
-        false => (Box::new(open_stream(path)?), path.metadata().ok()),
+    let mut stream: Box<dyn Write> = match is_stdout(path) {
+        true => Box::new(raw_stdout().lock()),
+        false => Box::new(open_stream(path)?),
     };
-    let (file, stream) = (file.as_ref(), &mut *stream);
     match args.sbom.is_wanted() {
-        true => write_to_stream_by_file(plans, file, options, stream, target, before),
-        false => Ok(write_to_stream(plans, file, options, stream, target)?),
+        true => write_to_stream_by_file(plans, options, &mut *stream, target, before),
+        false => Ok(write_to_stream(plans, options, &mut *stream, target)?),
     }
 }
 

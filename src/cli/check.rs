@@ -140,7 +140,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     for path in &args.expect {
         outputs.add_input(path);
         let named = NamedFiles::of(path);
-        named.files.iter().filter(|path| path.is_file()).for_each(|path| outputs.add_input(path));
+        named.files.iter().for_each(|path| outputs.add_input(path));
         named.recipes.iter().for_each(|recipe| outputs.add_argument(recipe));
     }
     ReportFile::check_outputs(&args.report, &mut outputs)?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{AccessArgs, is_recipe, warn_of_cache_problem};
 use super::images::Access;
+use super::output::only_streams;
 use crate::archive::{ImageSelector, Limits};
 use crate::build::CacheUse;
 #[cfg(feature = "registry")]
@@ -41,6 +42,7 @@ impl Inputs {
             registries: access.registries_of_bases(&self.recipes())?,
             #[cfg(feature = "registry")]
             lock_use: access.lock_use(),
+            outputs: only_streams(),
         };
         let pairs =
             self.images.iter().flat_map(|path| self.platforms.iter().map(move |p| (path, p)));

@@ -11,6 +11,7 @@ use tempfile::NamedTempFile;
 use super::args::{AccessArgs, LimitArgs, ReportFile, is_recipe, thread_count};
 use super::exit::ExitWith;
 use super::images::Access;
+use super::output::only_streams;
 use super::overwrite::OutputCheck;
 use super::streams::pretty_json;
 use crate::archive::diff::{ImageDiff, LayerDiff, LayerState};
@@ -117,7 +118,7 @@ fn open(
     }
     let threads = thread_count(None);
     let recipe = Recipe { limits, ..Recipe::read_for(path, &platform)? };
-    let plan = plan(access.for_recipe(recipe)?, threads)?;
+    let plan = plan(access.for_recipe(recipe)?, &only_streams(), threads)?;
     let file = NamedTempFile::new().map_err(ArchiveError::temporary_file)?;
     let options = Options {
         format: Format::Docker,

@@ -1,9 +1,8 @@
 //! Images written to a file or a stream, with a progress line.
 
 use std::collections::BTreeSet;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Seek, Write};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -13,9 +12,7 @@ use super::progress::BuildProgress;
 use super::streams::{messages, raw_stdout, stderr, stdout};
 use crate::archive::write::write_failed;
 use crate::archive::{ArchiveError, Compression};
-use crate::build::{
-    BuildError, CacheUse, Format, Options, Output, Plan, assemble_all, is_earlier_output,
-};
+use crate::build::{BuildError, CacheUse, Format, Options, Output, Outputs, Plan, assemble_all};
 use crate::files::output::{OutputFile, is_standard_output, is_stream, open_stream};
 use crate::image::Summary;
 use crate::text;
@@ -30,38 +27,35 @@ pub(super) fn refuse_terminal(message: &'static str) -> Result<(), UsageError> {
     if raw_stdout().is_terminal() { Err(UsageError(message)) } else { Ok(()) }
 }
 
-/// Builds into `stream`, which messages call `target`. If the stream is a file, its `metadata` is
-/// given.
+/// Builds into `stream`, which messages call `target`.
 pub(super) fn write_to_stream(
-    plans: &mut [Plan],
-    metadata: Option<&Metadata>,
+    plans: &[Plan],
     options: Options,
     stream: &mut dyn Write,
     target: &str,
 ) -> Result<Vec<Summary>, BuildError> {
-    leave_out(plans, metadata);
     build(plans, options, Output::Stream(stream), target)
 }
 
-/// The metadata of standard output, which may be a file.
-pub(super) fn stdout_metadata() -> Option<Metadata> {
-    let file = raw_stdout().as_fd().try_clone_to_owned().ok()?;
-    File::from(file).metadata().ok()
-}
-
-/// Leaves a file that is written out of the contents of images.
-fn leave_out(plans: &mut [Plan], file: Option<&Metadata>) {
-    if let Some(file) = file.filter(|file| file.is_file()) {
-        plans.iter_mut().for_each(|plan| plan.add_output(file, true));
+/// Adds the files to which standard output and standard error lead to `outputs`.
+pub(super) fn standard_streams(outputs: &mut Outputs) {
+    let streams = [
+        ("/proc/self/fd/1", rustix::stdio::stdout()),
+        ("/proc/self/fd/2", rustix::stdio::stderr()),
+    ];
+    for (path, stream) in streams {
+        let metadata = stream.try_clone_to_owned().and_then(|file| File::from(file).metadata());
+        if let Ok(metadata) = metadata {
+            outputs.add_stream(path.as_ref(), &metadata);
+        }
     }
 }
 
-/// Leaves the output of an earlier build at `path` out of the contents of images. Another file at
-/// `path` must not be in the contents.
-pub(super) fn leave_out_earlier(plans: &mut [Plan], path: &Path) {
-    let Some(file) = path.metadata().ok().filter(Metadata::is_file) else { return };
-    let is_earlier = is_earlier_output(path);
-    plans.iter_mut().for_each(|plan| plan.add_output(&file, is_earlier));
+/// The outputs of a command that builds images and writes no files.
+pub(super) fn only_streams() -> Outputs {
+    let mut outputs = Outputs::default();
+    standard_streams(&mut outputs);
+    outputs
 }
 
 /// A step between a complete archive and its appearance: it gets the archive, the plans and the
@@ -72,14 +66,12 @@ pub(super) type BeforeOutput<'a> =
 /// Builds into `stream` as [`write_to_stream`] does, but by way of a temporary file, which `before`
 /// gets.
 pub(super) fn write_to_stream_by_file(
-    plans: &mut [Plan],
-    metadata: Option<&Metadata>,
+    plans: &[Plan],
     options: Options,
     stream: &mut dyn Write,
     target: &str,
     before: BeforeOutput<'_>,
 ) -> anyhow::Result<Vec<Summary>> {
-    leave_out(plans, metadata);
     let mut file = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
     let summaries = build(plans, options, Output::File(&file), "a temporary file")?;
     before(&file, plans, &summaries)?;
@@ -91,13 +83,12 @@ pub(super) fn write_to_stream_by_file(
 
 /// Builds into `file` for `path`, which appears when it is complete and `before` has succeeded.
 pub(super) fn write_to_file(
-    plans: &mut [Plan],
+    plans: &[Plan],
     options: Options,
-    (file, path): (OutputFile, &Path),
+    file: OutputFile,
+    path: &Path,
     before: BeforeOutput<'_>,
 ) -> anyhow::Result<Vec<Summary>> {
-    leave_out(plans, file.file().metadata().ok().as_ref());
-    leave_out_earlier(plans, path);
     let output = Output::File(file.file());
     let summaries = build(plans, options, output, &text::path(path))?;
     before(file.file(), plans, &summaries)?;
@@ -188,12 +179,9 @@ impl TextOutput {
         &self.path
     }
 
-    /// Leaves it, and an earlier one in its place, out of the contents of images.
-    pub(super) fn leave_out(&self, plans: &mut [Plan]) {
-        if let Some(file) = &self.file {
-            leave_out(plans, file.file().metadata().ok().as_ref());
-            leave_out_earlier(plans, &self.path);
-        }
+    /// The file that is being written; `None` for a stream.
+    pub(super) fn file(&self) -> Option<&OutputFile> {
+        self.file.as_ref()
     }
 
     /// Writes `text`.

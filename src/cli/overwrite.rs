@@ -7,8 +7,8 @@ use anyhow::bail;
 
 use super::args::is_recipe;
 use super::images::location;
-use super::output::is_stdout;
-use crate::build::{Recipe, is_earlier_output};
+use super::output::{is_stdout, standard_streams};
+use crate::build::{Outputs, Recipe, is_replaceable};
 use crate::files::output::replaced_path;
 use crate::image::Location;
 use crate::text;
@@ -18,11 +18,25 @@ use crate::text;
 pub(super) struct OutputCheck {
     /// Resolved paths, each with words for what it is.
     known: Vec<(PathBuf, String)>,
-    /// Resolved paths of folders that recipes read, in which only outputs of earlier builds are
-    /// replaced.
+    /// Resolved paths of inputs that outputs may replace.
+    allowed: Vec<PathBuf>,
+    /// Resolved paths of folders that are read.
     folders: Vec<PathBuf>,
+    /// Recipes, which read folders, too.
+    recipes: Vec<Recipe>,
     /// The argument that names standard output.
     stdout: Option<String>,
+    /// The outputs of builds.
+    of_builds: Outputs,
+}
+
+/// The kind of an output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// An output of a build, which leaves it out of the contents.
+    Build,
+    /// Another one, such as a report. In the contents, it would change the next image.
+    Other,
 }
 
 const INPUT: &str = "an input of this command";
@@ -41,13 +55,15 @@ impl OutputCheck {
         }
     }
 
-    /// Adds an input.
+    /// Adds an input: a file, or a folder that is read.
     pub(super) fn add_input(&mut self, path: &Path) {
-        self.add(path, INPUT);
+        match path.is_dir() {
+            true => self.folders.extend(path.canonicalize()),
+            false => self.add(path, INPUT),
+        }
     }
 
-    /// Adds a recipe and the files that it names. A folder of its contents may have an output:
-    /// listing the contents finds files that this would replace.
+    /// Adds a recipe, and the files and folders that it names.
     pub(super) fn add_recipe(&mut self, recipe: &Recipe) {
         self.add(&recipe.path, "the recipe");
         self.add_location(recipe.from_image.as_ref(), "the base image");
@@ -58,24 +74,43 @@ impl OutputCheck {
         if let Some(Location::Registry(_)) = recipe.from_image {
             self.add(&crate::build::lock::path_beside(&recipe.path), "the recipe's lock file");
         }
-        let inputs = recipe.steps.iter().flat_map(|step| &step.inputs).map(|input| &input.source);
-        let folders = inputs.chain(recipe.store.as_ref().map(|store| &store.source));
-        let folders = folders.filter(|path| path.is_dir());
-        self.folders.extend(folders.filter_map(|path| path.canonicalize().ok()));
+        self.recipes.push(recipe.clone());
     }
 
     /// Lets an output replace the input at `path`.
     pub(super) fn allow(&mut self, path: &Path) {
-        if let Ok(path) = fs::canonicalize(path) {
-            self.known.retain(|(known, _)| *known != path);
-        }
+        self.allowed.extend(fs::canonicalize(path));
     }
 
-    /// Adds an output, which `flag` names.
+    /// Adds an output that no build writes, such as a report, and that `flag` names.
     ///
     /// # Errors
-    /// If it would replace an input or another output.
+    /// If it would replace an input or another output, or would be in a folder that is read.
     pub(super) fn add_output(&mut self, path: &Path, flag: &str) -> anyhow::Result<()> {
+        self.add_file(path, flag, Kind::Other)
+    }
+
+    /// Adds an output of a build, which `flag` names.
+    ///
+    /// # Errors
+    /// If it would replace an input or another output. In a folder that a recipe reads, it may
+    /// replace an output of an earlier build.
+    pub(super) fn add_build_output(&mut self, path: &Path, flag: &str) -> anyhow::Result<()> {
+        self.add_file(path, flag, Kind::Build)?;
+        if !is_stdout(path) {
+            self.of_builds.add_file(path, flag);
+        }
+        Ok(())
+    }
+
+    /// Returns the outputs of builds, and the files to which the standard streams lead.
+    pub(super) fn of_builds(&self) -> Outputs {
+        let mut outputs = self.of_builds.clone();
+        standard_streams(&mut outputs);
+        outputs
+    }
+
+    fn add_file(&mut self, path: &Path, flag: &str, kind: Kind) -> anyhow::Result<()> {
         if is_stdout(path) {
             return match self.stdout.replace(flag.to_owned()) {
                 Some(other) => bail!("only one of {other} and {flag} can be -"),
@@ -83,18 +118,37 @@ impl OutputCheck {
             };
         }
         let Some(target) = replaced_path(path) else { return Ok(()) };
-        let shown = text::path(path);
-        let is_in = |known: &Path| known.is_dir() && target.starts_with(known);
-        let replaced = self.known.iter().find(|(known, _)| *known == target || is_in(known));
-        if let Some((_, role)) = replaced {
-            bail!("failed to write {shown}: it is {role}; choose another output");
-        }
-        let is_read = self.folders.iter().any(|folder| target.starts_with(folder));
-        if is_read && target.is_file() && !is_earlier_output(&target) {
-            bail!("failed to write {shown}: it is {OF_RECIPE}; choose another output");
+        let is_allowed = self.allowed.contains(&target);
+        if let Some(problem) = self.problem(&target, kind).filter(|_| !is_allowed) {
+            let path = text::path(path);
+            bail!("failed to write {path}: it {problem}; choose another file for {flag}");
         }
         self.known.push((target, format!("also the output of {flag}")));
         Ok(())
+    }
+
+    /// Returns what is wrong with an output at the resolved path `target`, if something is.
+    fn problem(&self, target: &Path, kind: Kind) -> Option<String> {
+        let is_in = |known: &Path| known.is_dir() && target.starts_with(known);
+        if let Some((_, role)) =
+            self.known.iter().find(|(known, _)| known == target || is_in(known))
+        {
+            return Some(format!("is {role}"));
+        }
+        if self.folders.iter().any(|folder| target.starts_with(folder)) {
+            return Some("is in a folder that this command reads".to_owned());
+        }
+        self.recipes.iter().find_map(|recipe| {
+            let role = recipe.role_in_folders(target)?;
+            match (kind, is_replaceable(recipe, target)) {
+                (Kind::Build, true) => None,
+                (Kind::Build, false) => {
+                    Some(format!("is {role}, and not an output of an earlier build"))
+                }
+                (Kind::Other, _) if target.exists() => Some(format!("is {role}")),
+                (Kind::Other, _) => Some(format!("would be {role} from then on")),
+            }
+        })
     }
 
     /// Adds the file or folder at `location`, which is `role`.
@@ -104,9 +158,9 @@ impl OutputCheck {
         }
     }
 
-    /// Adds `path` if there is something.
+    /// Adds `path`, whether it exists yet or not.
     fn add(&mut self, path: &Path, role: &str) {
-        let known = fs::canonicalize(path).into_iter();
+        let known = fs::canonicalize(path).ok().or_else(|| replaced_path(path));
         self.known.extend(known.map(|path| (path, role.to_owned())));
     }
 }

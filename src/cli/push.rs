@@ -9,7 +9,7 @@ use serde_json::json;
 use super::args::{CompressArg, RecipeArgs, SourceArgs};
 use super::exit::UsageError;
 use super::images::location;
-use super::output::prepare_and_note;
+use super::output::{only_streams, prepare_and_note};
 use super::progress::BuildProgress;
 use super::pull::parse_reference;
 use super::sbom::FormatArg;
@@ -115,7 +115,8 @@ fn push_recipe(args: &Args, recipe: &RecipeArgs) -> anyhow::Result<PushReport> {
     };
     let access = recipe.build.access_for(&targets);
     let access = if args.dry_run { access.reading() } else { access };
-    let plan = |parsed| recipe.build.plan_recipe(parsed, &access);
+    let outputs = only_streams();
+    let plan = |parsed| recipe.build.plan_recipe(parsed, &access, &outputs);
     let plans = recipes.into_iter().map(plan).collect::<anyhow::Result<Vec<_>>>()?;
     let references = match (&*args.references, plans.first()) {
         ([], Some(plan)) => {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::args::RecipeArgs;
-use super::output::leave_out_earlier;
+use super::output::only_streams;
 use super::streams::stdout;
 use crate::build;
 
@@ -20,9 +20,10 @@ pub(super) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
 
-    /// File that `build -o` writes; like NAME.tar, it is not part of the contents
+    /// File that `build` writes with -o or --sbom-file; like NAME.tar, it is not part
+    /// of the contents; may be repeated
     #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    output: Vec<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
@@ -30,11 +31,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let threads = args.recipe.build.threads();
     let mut references = recipe.references();
     if references.is_empty() {
-        let mut plan =
-            args.recipe.build.plan_recipe(recipe, &args.recipe.build.access().reading())?;
-        if let Some(output) = &args.output {
-            leave_out_earlier(std::slice::from_mut(&mut plan), output);
-        }
+        let mut outputs = only_streams();
+        args.output.iter().for_each(|output| outputs.add_file(output, "--output"));
+        let build = &args.recipe.build;
+        let plan = build.plan_recipe(recipe, &build.access().reading(), &outputs)?;
         references = build::references(&plan, threads, args.recipe.build.cache())?;
     }
     for reference in references {

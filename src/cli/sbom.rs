@@ -11,6 +11,7 @@ use super::output::{TextOutput, is_stdout};
 use super::overwrite::OutputCheck;
 use crate::archive::{self, ArchiveError, FileSystem, ImageSelector};
 use crate::build::{Plan, Recipe};
+use crate::files::output::OutputFile;
 use crate::image::Summary;
 use crate::sbom::{Bill, SbomFormat};
 use crate::text;
@@ -81,7 +82,7 @@ impl SbomArgs {
         }
         let path = |recipe: &Recipe| recipe.bill(format, self.sbom_file.as_deref());
         let paths: Vec<PathBuf> = recipes.iter().map(path).collect();
-        paths.iter().try_for_each(|path| outputs.add_output(path, "--sbom-file"))?;
+        paths.iter().try_for_each(|path| outputs.add_build_output(path, "--sbom-file"))?;
         let create =
             |path: &PathBuf| Ok(BillOutput { output: TextOutput::create(path)?, packages: 0 });
         paths.iter().map(create).collect()
@@ -92,7 +93,8 @@ impl SbomArgs {
     pub(super) fn write(
         &self,
         outputs: &mut [BillOutput],
-        (file, name): (&File, &Path),
+        file: &File,
+        name: &Path,
         plans: &[Plan],
         summaries: &[Summary],
         threads: usize,
@@ -123,9 +125,9 @@ impl SbomArgs {
 }
 
 impl BillOutput {
-    /// Leaves bills of earlier builds out of the contents of all `plans`.
-    pub(super) fn leave_out(bills: &[Self], plans: &mut [Plan]) {
-        bills.iter().for_each(|bill| bill.output.leave_out(plans));
+    /// The file that is being written; `None` for a stream.
+    pub(super) fn file(&self) -> Option<&OutputFile> {
+        self.output.file()
     }
 
     /// Describes the bill in a line.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::args::RecipeArgs;
-use super::output::{STDOUT, refuse_terminal, stdout_metadata, write_to_stream};
+use super::output::{STDOUT, refuse_terminal, write_to_stream};
 use super::streams::{messages, raw_stdout};
 use crate::archive::Compression;
 use crate::build::{Format, Options};
@@ -29,9 +29,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let (threads, cache) = (args.recipe.build.threads(), args.recipe.build.cache());
     let options =
         Options { format: Format::Docker, compression: Compression::None, threads, cache };
-    let mut plans = [args.recipe.plan(&Platform::host())?];
-    let (file, output) = (stdout_metadata(), &mut raw_stdout().lock());
-    let summary = write_to_stream(&mut plans, file.as_ref(), options, output, STDOUT)?.remove(0);
+    let plans = [args.recipe.plan(&Platform::host())?];
+    let summary = write_to_stream(&plans, options, &mut raw_stdout().lock(), STDOUT)?.remove(0);
     writeln!(messages(), "streamed {}", summary.reference.unwrap_or_default())?;
     Ok(())
 }

@@ -120,6 +120,11 @@ impl OutputFile {
         self.unfinished.file()
     }
 
+    /// The path that it has until it is complete, if it has any.
+    pub(crate) fn temporary_path(&self) -> Option<&Path> {
+        self.unfinished.temporary_path()
+    }
+
     /// Writes the complete file to the disk, gives it its name, and replaces a file that has it.
     ///
     /// # Errors

@@ -49,6 +49,10 @@ impl UnfinishedFile {
         &self.file
     }
 
+    pub(super) fn temporary_path(&self) -> Option<&Path> {
+        self.named.as_deref()
+    }
+
     /// Gives the complete file the path `target` in its folder, replaces a file that has it, and
     /// returns the file.
     ///

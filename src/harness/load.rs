@@ -10,7 +10,8 @@ use super::loaded_image::LoadedImage;
 use super::steps::VmSteps;
 use crate::archive::{ArchiveError, Compression, Image, ImageFormat, ImageSelector, open};
 use crate::archive::{docker, write};
-use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan};
+use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Outputs, Recipe};
+use crate::build::{assemble, plan};
 use crate::engine::stream::{self, Sender};
 use crate::engine::{Engine, ImageFacts};
 use crate::image::{Digest, Reference};
@@ -47,7 +48,7 @@ impl Daemon {
         let task = Task::current();
         let build = move |sender: &mut Sender| -> Result<(String, Digest), HarnessError> {
             let summary = assemble(
-                &VmSteps::for_plan_of(task, plan(recipe, threads)?),
+                &VmSteps::for_plan_of(task, plan(recipe, &Outputs::default(), threads)?),
                 options,
                 Output::Stream(sender),
                 &mut |_| (),

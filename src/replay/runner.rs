@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{ReplayError, Run, Scenario, WaitStrategy, run};
 use crate::archive::{ArchiveError, Compression};
-use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Recipe, assemble, plan};
+use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Outputs, Recipe};
+use crate::build::{assemble, plan};
 use crate::engine::EngineError;
 use crate::vm::{AcceleratorChoice, Guest, PausedVm};
 
@@ -77,7 +78,7 @@ fn client_image() -> Result<Vec<u8>, ReplayError> {
     };
     let io_error = |source| ArchiveError::Write { target: "the client's image".to_owned(), source };
     let mut file = tempfile::tempfile().map_err(io_error)?;
-    assemble(&plan(recipe, 1)?, options, Output::File(&file), &mut |_| ())?;
+    assemble(&plan(recipe, &Outputs::default(), 1)?, options, Output::File(&file), &mut |_| ())?;
     let mut archive = Vec::new();
     file.rewind().and_then(|()| file.read_to_end(&mut archive)).map_err(io_error)?;
     Ok(archive)

@@ -4,21 +4,29 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::step::Input;
 use crate::archive::ArchiveError;
 use crate::image::Digest;
 use crate::image::digest::Hasher;
 
-/// The digest of the file or folder at `path`: names, kinds, permissions, contents and link
+/// The digest of what the step sees of `input`: names, kinds, permissions, contents and link
 /// targets, but no owners and times.
-pub(super) fn digest(path: &Path) -> Result<Digest, ArchiveError> {
+pub(super) fn digest(input: &Input) -> Result<Digest, ArchiveError> {
     let mut hasher = Hasher::default();
-    add(&fs::canonicalize(path).map_err(ArchiveError::read(path))?, b"", &mut hasher)?;
+    let source = &input.source;
+    let resolved = fs::canonicalize(source).map_err(ArchiveError::read(source))?;
+    add(&resolved, b"", &input.left_out, &mut hasher)?;
     Ok(hasher.finish())
 }
 
-fn add(path: &Path, name: &[u8], hasher: &mut Hasher) -> Result<(), ArchiveError> {
+fn add(
+    path: &Path,
+    name: &[u8],
+    left_out: &[PathBuf],
+    hasher: &mut Hasher,
+) -> Result<(), ArchiveError> {
     let failed = |error: io::Error| ArchiveError::read(path)(error);
     let metadata = fs::symlink_metadata(path).map_err(failed)?;
     let kind = metadata.file_type();
@@ -35,7 +43,10 @@ fn add(path: &Path, name: &[u8], hasher: &mut Hasher) -> Result<(), ArchiveError
         let mut names = names.map_err(failed)?;
         names.sort();
         for name in names {
-            add(&path.join(&name), name.as_bytes(), hasher)?;
+            let child = path.join(&name);
+            if !left_out.contains(&child) {
+                add(&child, name.as_bytes(), left_out, hasher)?;
+            }
         }
         hasher.update(b"end");
     } else if kind.is_symlink() {

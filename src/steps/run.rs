@@ -32,7 +32,7 @@ pub fn keys(steps: &[Step]) -> Result<Vec<Digest>, StepError> {
 fn key_of_step(step: &Step) -> Result<Digest, StepError> {
     let mut input_digests = Vec::new();
     for input in &step.inputs {
-        let digest = inputs::digest(&input.source)?.to_string();
+        let digest = inputs::digest(input)?.to_string();
         input_digests.push(json!([input.target, digest]));
     }
     let seen = json!({

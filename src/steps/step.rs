@@ -35,6 +35,8 @@ pub struct Input {
     pub source: PathBuf,
     /// Its path in the step, without a slash at the beginning.
     pub target: String,
+    /// Files in the folder, by their resolved paths, that the step does not see: outputs of builds.
+    pub left_out: Vec<PathBuf>,
 }
 
 /// Where a step runs.

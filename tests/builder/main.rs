@@ -48,6 +48,7 @@ mod named_layers; // layers that the recipe names
 mod names; // several tags, names from the command line, annotations
 mod other_tools; // layers made by GNU tar, bsdtar, umoci and buildah
 mod outputs; // output files, links, devices and pipes
+mod outputs_in_contents; // folders with outputs of earlier builds
 mod package_layers; // root file systems split by package
 mod path_attributes; // capabilities and extended attributes of single paths
 mod path_properties; // trees of paths and contents

@@ -85,10 +85,13 @@ fn no_output_replaces_a_file_in_a_folder_of_inputs_or_in_the_store() {
         "app.toml",
         format!("name='app'\n[[run]]\ncommand='true'\ninputs=['inputs']\n{STORE}"),
     );
-    for name in ["inputs/x", "store/a-app/bin/app"] {
+    for (name, role) in
+        [("inputs/x", "an input of a step"), ("store/a-app/bin/app", "in the store")]
+    {
         let before = fs::read(lab.path(name)).unwrap();
         let message = refused(&lab, ["build", "app.toml", "-o", name]);
-        assert!(message.contains("it is an input of the recipe"), "{message}");
+        let expected = format!("it is {role}, and not an output of an earlier build");
+        assert!(message.contains(&expected), "{message}");
         assert_eq!(fs::read(lab.path(name)).unwrap(), before);
     }
 }
@@ -170,7 +173,7 @@ fn a_file_with_the_name_of_an_output_that_no_build_has_written_is_in_the_image()
         assert!(names.iter().any(|found| found == name), "{names:?}");
     }
     let message = refused(&lab, ["build", "app.toml", "--compress", "gzip"]);
-    assert!(message.contains("app.tar.gz: the output would replace this file"), "{message}");
+    assert!(message.contains("app.tar.gz: it is one of the contents, and not"), "{message}");
 }
 
 #[test]

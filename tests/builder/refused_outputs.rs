@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::lab::Lab;
+use crate::lab::{Lab, STORE};
 use crate::outputs::{RECIPE, lab};
 
 /// Runs `seatrial` with `arguments`, which must fail because it would replace `file`, and leave it
@@ -23,7 +23,7 @@ fn an_output_replaces_no_input_of_its_command() {
     lab.build_with(RECIPE, "base.tar", &[]);
     lab.file("base.toml", "name = 'base'\ntag = '2'\nfrom_image = 'base.tar'\n");
     lab.link("link.tar", "base.tar");
-    let recipe = "it is the recipe; choose another output";
+    let recipe = "it is the recipe; choose another file for --";
     for (file, arguments, reason) in [
         ("recipe.toml", &["build", "recipe.toml", "-o", "recipe.toml"][..], recipe),
         ("recipe.toml", &["build", "recipe.toml", "-o", "tree/../recipe.toml"], recipe),
@@ -70,7 +70,7 @@ fn an_output_replaces_no_program_of_the_contents() {
         let command: Vec<&str> =
             ["build", "recipe.toml"].iter().chain(arguments).copied().collect();
         let message = refused(&lab, "tree/bin/app", &command);
-        let expected = "tree/bin/app: the output would replace this file, which is one of the";
+        let expected = "failed to write tree/bin/app: it is one of the contents, and not an output";
         assert!(message.contains(expected), "{message}");
         assert!(!lab.exists("out.tar"));
     }
@@ -79,6 +79,54 @@ fn an_output_replaces_no_program_of_the_contents() {
     for _ in 0..2 {
         lab.seatrial(["build", "recipe.toml"].iter().chain(&both)).ok();
     }
+}
+
+#[test]
+fn no_report_and_no_plan_gets_into_the_contents() {
+    let lab = Lab::with_store();
+    lab.file("app/x", "hi\n");
+    lab.file("app/kept/y", "hi\n");
+    let excluded = "{source='app', exclude=['kept']}";
+    let contents = format!("contents=[{excluded}, '/nix/store/a-app']\n");
+    lab.file("b.toml", format!("name='b'\ntag='1'\n{contents}{STORE}"));
+    lab.build_with(RECIPE.replace("tree", "app").as_str(), "b.tar", &[]);
+    lab.file("ex.toml", "[image]\nos = 'linux'\n");
+    let commands = [
+        &["diff", "b.toml", "b.tar", "--report", "json="][..],
+        &["layers", "b.toml", "--history", "b.toml", "--write-plan", ""],
+        #[cfg(feature = "vm")]
+        &["check", "b.toml", "--no-vm", "--expect", "ex.toml", "--report", "json="],
+    ];
+    for arguments in commands {
+        let (last, others) = arguments.split_last().unwrap();
+        let with = |file: &str| [others, &[&*format!("{last}{file}")]].concat().join(" ");
+        let flag = others.last().unwrap();
+        for (file, problem) in [
+            ("app/x", "app/x: it is one of the contents; choose another file for"),
+            ("app/new", "app/new: it would be one of the contents from then on; choose another"),
+        ] {
+            let line = with(file);
+            let message = refused(&lab, "app/x", &line.split(' ').collect::<Vec<_>>());
+            assert!(message.contains(problem) && message.contains(flag), "{message}");
+            assert!(!lab.exists("app/new"));
+        }
+        // Contents that are left out may be replaced.
+        let line = with("app/kept/y");
+        lab.seatrial(line.split(' '));
+        assert_ne!(fs::read(lab.path("app/kept/y")).unwrap(), b"hi\n", "{line}");
+        lab.file("app/kept/y", "hi\n");
+    }
+}
+
+#[test]
+fn a_hard_link_to_a_content_is_replaced_and_the_content_stays() {
+    let lab = lab();
+    fs::hard_link(lab.path("tree/file"), lab.path("hl")).unwrap();
+    let message = refused(&lab, "hl", &["build", "recipe.toml", "-o", "tree/file"]);
+    assert!(message.contains("tree/file"), "{message}");
+    lab.seatrial(["build", "recipe.toml", "-o", "hl"]).ok();
+    assert_eq!(fs::read(lab.path("tree/file")).unwrap(), b"content\n");
+    assert!(fs::read(lab.path("hl")).unwrap() == lab.build(RECIPE).bytes);
 }
 
 #[test]

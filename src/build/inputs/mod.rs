@@ -26,6 +26,7 @@ pub(super) use contents::{Content, FinishedLayer, PlannedPath, contents, finishe
 pub(super) use host_store::HostStore;
 pub(super) use nar_size::nar_size;
 pub(super) use notices::Notices;
-pub(crate) use outputs::is_earlier_output;
-pub(super) use outputs::leave_out_default;
+pub(super) use outputs::KnownOutputs;
+pub use outputs::Outputs;
+pub(crate) use outputs::is_replaceable;
 pub(super) use owners::{planned_paths, set_owners};

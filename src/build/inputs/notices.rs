@@ -5,10 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::walk::FileId;
 use crate::archive::entry::display_path;
 use crate::archive::tree::DirMetadata;
-use crate::build::BuildError;
 use crate::build::recipe::Recipe;
 use crate::closure::StorePath;
 use crate::files::output::UNFINISHED;
@@ -19,10 +17,6 @@ use crate::text;
 /// Collects notices while layers are listed, from several threads.
 #[derive(Debug, Default)]
 pub(in crate::build) struct Notices {
-    /// The files that the build writes.
-    outputs: Vec<FileId>,
-    /// Those of them that are not outputs of earlier builds.
-    foreign_outputs: Vec<FileId>,
     /// The owner of the image's files.
     owner: (u64, u64),
     /// The platforms of the base and of the image, if the image cannot run the base's programs.
@@ -62,15 +56,6 @@ impl Notices {
         Self { owner, ..Self::default() }
     }
 
-    /// Registers a file that the build writes or replaces, or that an earlier build has written:
-    /// `is_earlier` is false if no build has written it.
-    pub(in crate::build) fn add_output(&mut self, file: FileId, is_earlier: bool) {
-        self.outputs.push(file);
-        if !is_earlier {
-            self.foreign_outputs.push(file);
-        }
-    }
-
     /// Notes that the platform `own` of the image cannot run the programs of a base for `base`, if
     /// it cannot.
     pub(in crate::build) fn set_base_platform(&mut self, base: &OciPlatform, own: &Platform) {
@@ -79,26 +64,12 @@ impl Notices {
         }
     }
 
-    /// Whether `file` is an output.
-    pub(in crate::build) fn is_output(&self, file: FileId) -> bool {
-        self.outputs.contains(&file)
-    }
-
-    /// Notes that the output `file` at `path` is in the contents, and was left out.
-    ///
-    /// # Errors
-    /// If no build has written it.
-    pub(in crate::build) fn left_out(&self, file: FileId, path: &Path) -> Result<(), BuildError> {
-        if self.foreign_outputs.contains(&file) {
-            let problem = "the output would replace this file, which is one of the contents and \
-                           not an output of an earlier build; choose another output";
-            return Err(BuildError::content(path, problem));
-        }
+    /// Notes that the output at `path` is in the contents, and was left out.
+    pub(in crate::build) fn left_out(&self, path: &Path) {
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         if !name.starts_with(UNFINISHED.as_bytes()) {
             self.found().left_out.insert(text::path(path));
         }
-        Ok(())
     }
 
     /// Notes that the folder at `path` in the image keeps its `owner` in the base, if the recipe,

@@ -1,38 +1,159 @@
-//! Outputs of builds among the inputs.
+//! Outputs among the inputs: files that a build writes, or that earlier builds have written. They
+//! are neither in the image nor among the inputs of its steps.
 
 use std::fs::{File, Metadata};
-use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::Notices;
-use crate::archive::begins_like_image;
+use super::Content;
+use super::walk::FileId;
+use crate::archive::is_own_image;
+use crate::build::BuildError;
 use crate::build::recipe::Recipe;
+use crate::files::output::{OutputFile, replaced_path};
+#[cfg(feature = "registry")]
+use crate::image::Location;
+use crate::sbom::is_own_bill;
 
-/// The bytes in which bills of materials have their signs.
-const START: u64 = 64 << 10;
-
-/// Whether the file at `path` may be an archive or a bill of materials that an earlier build has
-/// written: those are left out of the contents, but no other file is replaced.
-pub(crate) fn is_earlier_output(path: &Path) -> bool {
-    let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(START).read_to_end(&mut start));
-    let has = |word: &[u8]| start.windows(word.len()).any(|bytes| bytes == word);
-    let is_image = || begins_like_image(path).unwrap_or(false);
-    read.is_err()
-        || start.is_empty()
-        || has(b"\"spdxVersion\"")
-        || has(b"\"bomFormat\"")
-        || is_image()
+/// The files that a command writes while it builds images. They are neither in these images nor
+/// among the inputs of their steps, and replace no file that is, except for outputs of earlier
+/// builds.
+#[derive(Clone, Debug, Default)]
+pub struct Outputs {
+    files: Vec<OutputPath>,
+    streams: Vec<FileId>,
 }
 
-/// Leaves the files that builds of `recipe` write by default out of the contents, as far as earlier
-/// builds have written them. So every command makes the image that `build` makes.
-pub(in crate::build) fn leave_out_default(recipe: &Recipe, notices: &mut Notices) {
-    for path in recipe.default_outputs() {
-        let file = path.metadata().ok().filter(Metadata::is_file);
-        if let Some(file) = file.filter(|_| is_earlier_output(&path)) {
-            notices.add_output((file.dev(), file.ino()), true);
+#[derive(Clone, Debug)]
+struct OutputPath {
+    /// The resolved path.
+    path: PathBuf,
+    /// The argument that names it; `None` for a file that is open already.
+    argument: Option<String>,
+}
+
+impl Outputs {
+    /// Adds a file that the command creates or replaces at `path`. Messages call it `argument`.
+    pub fn add_file(&mut self, path: &Path, argument: &str) {
+        let argument = Some(argument.to_owned());
+        self.files.extend(replaced_path(path).map(|path| OutputPath { path, argument }));
+    }
+
+    /// Adds a file that is open for writing, if it is a file: `metadata` is its own, and `path`
+    /// leads to it, unless that cannot be read.
+    pub fn add_stream(&mut self, path: &Path, metadata: &Metadata) {
+        if !metadata.is_file() {
+            return;
+        }
+        self.streams.push((metadata.dev(), metadata.ino()));
+        let path = path.canonicalize().into_iter();
+        self.files.extend(path.map(|path| OutputPath { path, argument: None }));
+    }
+}
+
+impl Outputs {
+    /// Adds an output file that is being written.
+    pub(crate) fn add_unfinished(&mut self, file: &OutputFile) {
+        if let Ok(metadata) = file.file().metadata() {
+            self.add_stream(file.temporary_path().unwrap_or(Path::new("")), &metadata);
         }
     }
+}
+
+/// The outputs that are left out of an image: those of the command, those that builds of the recipe
+/// have written by default, and its lock file.
+#[derive(Debug, Default)]
+pub(in crate::build) struct KnownOutputs {
+    files: Vec<KnownOutput>,
+    streams: Vec<FileId>,
+}
+
+#[derive(Debug)]
+struct KnownOutput {
+    path: PathBuf,
+    /// The argument that names it, if it would replace a file that no build has written.
+    replaces: Option<String>,
+}
+
+impl KnownOutputs {
+    /// The `outputs` of the command, and those that earlier builds of `recipe` have left. Of these,
+    /// files that `contents` name themselves are contents.
+    pub(in crate::build) fn new(recipe: &Recipe, contents: &[Content], outputs: &Outputs) -> Self {
+        let written = outputs.files.iter().map(|OutputPath { path, argument }| KnownOutput {
+            path: path.clone(),
+            replaces: argument.clone().filter(|_| !is_replaceable(recipe, path)),
+        });
+        let is_content = |path: &Path| contents.iter().any(|content| content.source == path);
+        let earlier = default_paths(recipe).into_iter().filter(|path| is_build_output(path));
+        let earlier = earlier.chain(lock_file(recipe)).filter(|path| !is_content(path));
+        let files = written.chain(earlier.map(|path| KnownOutput { path, replaces: None }));
+        Self { files: files.collect(), streams: outputs.streams.clone() }
+    }
+
+    /// Whether the file `name` in `folder`, which is resolved, is left out. `file` is its ID.
+    ///
+    /// # Errors
+    /// If an output would replace it, and no build has written it.
+    pub(in crate::build) fn contain(
+        &self,
+        folder: &Path,
+        name: &[u8],
+        file: FileId,
+    ) -> Result<bool, BuildError> {
+        let is_same = |output: &&KnownOutput| {
+            output.path.file_name().is_some_and(|own| own.as_bytes() == name)
+                && output.path.parent() == Some(folder)
+        };
+        let output = self.files.iter().find(is_same);
+        if let Some(KnownOutput { path, replaces: Some(argument) }) = output {
+            let problem = format!(
+                "{argument} would replace this file, which is one of the contents and not an \
+                 output of an earlier build; choose another file for {argument}"
+            );
+            return Err(BuildError::content(path, problem));
+        }
+        Ok(output.is_some() || self.streams.contains(&file))
+    }
+
+    /// The paths of all within `folder`, which is resolved.
+    pub(in crate::build) fn within(&self, folder: &Path) -> Vec<PathBuf> {
+        let paths = self.files.iter().map(|output| &output.path);
+        paths.filter(|path| path.starts_with(folder) && *path != folder).cloned().collect()
+    }
+}
+
+/// Whether an output may replace the file at the resolved `path`, if there is one: an output of an
+/// earlier build, or an empty file, unless builds of `recipe` write it by default.
+pub(crate) fn is_replaceable(recipe: &Recipe, path: &Path) -> bool {
+    let Some(file) = path.metadata().ok().filter(Metadata::is_file) else { return true };
+    let is_empty = || file.len() == 0 && !default_paths(recipe).iter().any(|own| own == path);
+    is_build_output(path) || is_empty()
+}
+
+/// The resolved paths of the files that builds of `recipe` write if the user names no others: in
+/// the working directory, or in the folder of the recipe if they are run there.
+fn default_paths(recipe: &Recipe) -> Vec<PathBuf> {
+    let own = recipe.path.parent().unwrap_or(Path::new(""));
+    let names = recipe.default_outputs();
+    let in_both = |name: &PathBuf| [name.clone(), own.join(name)];
+    names.iter().flat_map(in_both).filter_map(|path| replaced_path(&path)).collect()
+}
+
+/// Whether `path` is a file that a build has written: an archive or a bill of materials.
+fn is_build_output(path: &Path) -> bool {
+    let is_bill = || File::open(path).and_then(|file| is_own_bill(&file)).unwrap_or(false);
+    path.is_file() && (is_bill() || is_own_image(path).unwrap_or(false))
+}
+
+/// The resolved path of the recipe's lock file, if it may have one.
+#[cfg(feature = "registry")]
+fn lock_file(recipe: &Recipe) -> Option<PathBuf> {
+    let is_remote = matches!(recipe.from_image, Some(Location::Registry(_)));
+    is_remote.then(|| replaced_path(&super::lock::path_beside(&recipe.path))).flatten()
+}
+
+#[cfg(not(feature = "registry"))]
+fn lock_file(_: &Recipe) -> Option<PathBuf> {
+    None
 }

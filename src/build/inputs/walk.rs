@@ -24,7 +24,7 @@ use crate::build::BuildError;
 pub(in crate::build) struct Metadata(Stat);
 
 /// A device and an inode number, which identify a file.
-pub(super) type FileId = (u64, u64);
+pub(in crate::build) type FileId = (u64, u64);
 
 /// An open folder. Its entries are read through it, so that they are all from the same folder even
 /// if its path leads elsewhere by then.

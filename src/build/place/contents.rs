@@ -68,14 +68,14 @@ impl<'a> Placer<'a> {
             self.current.pending.clear();
             return Ok(());
         }
-        if self.rules.notices.is_output(metadata.id()) {
-            let problem = "the output would replace this file, which is one of the contents; \
-                           choose another output";
-            return Err(BuildError::content(source, problem));
-        }
         let parent = source.parent().unwrap_or(Path::new(""));
         let folder = Folder::open(parent, &mut self.filesystems)?;
         let name = source.file_name().unwrap_or_default().as_bytes();
+        if self.rules.outputs.contain(parent, name, metadata.id())? {
+            let problem = "this command writes it, and it is one of the contents; choose another \
+                           output";
+            return Err(BuildError::content(source, problem));
+        }
         if !self.current.selects(name) {
             return Ok(());
         }

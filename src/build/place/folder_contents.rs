@@ -1,6 +1,7 @@
 //! Places folders of the host: every file in them, at its path in the image.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use super::expandable::ExpandableLink;
 use super::image_path::ImagePath;
 use super::links::Behind;
 use super::origin::Placement;
-use super::placer::Placer;
+use super::placer::{Placer, Rules};
 use crate::archive::entry::{Entry, FileContent, Kind, join, name_of};
 use crate::archive::tree::Node;
 use crate::build::BuildError;
@@ -60,23 +61,23 @@ impl Placer<'_> {
                 Behind::Itself if child.metadata.is_dir() => {
                     subfolders.insert(child.name, (source, child.metadata.mode()));
                 }
-                Behind::Itself if self.rules.notices.is_output(child.metadata.id()) => {
-                    self.rules.notices.left_out(child.metadata.id(), &source)?;
-                }
                 Behind::Itself => {
+                    if self.leaves_out(folder, &child.name, &child.metadata)? {
+                        return Ok(());
+                    }
                     let path = join(&path, &child.name);
                     self.leaf(&opened, &child.name, &child.metadata, path, placement)?;
                 }
                 Behind::Folder(folder, mode) => {
                     subfolders.insert(child.name, (folder, mode));
                 }
-                Behind::File(file, metadata) if self.rules.notices.is_output(metadata.id()) => {
-                    self.rules.notices.left_out(metadata.id(), &file)?;
-                }
                 Behind::File(file, metadata) => {
                     let parent = file.parent().unwrap_or(Path::new(""));
-                    let folder = Folder::open(parent, &mut self.filesystems)?;
                     let name = file.file_name().unwrap_or_default().as_bytes();
+                    if self.leaves_out(parent, name, &metadata)? {
+                        return Ok(());
+                    }
+                    let folder = Folder::open(parent, &mut self.filesystems)?;
                     let path = join(&path, &child.name);
                     self.leaf(&folder, name, &metadata, path, placement)?;
                 }
@@ -100,6 +101,21 @@ impl Placer<'_> {
         }
         ancestors.pop();
         Ok(())
+    }
+
+    /// Whether the file `name` in `folder` is an output, which is left out with a notice.
+    fn leaves_out(
+        &self,
+        folder: &Path,
+        name: &[u8],
+        metadata: &Metadata,
+    ) -> Result<bool, BuildError> {
+        let Rules { outputs, notices, .. } = &self.rules;
+        let is_output = outputs.contain(folder, name, metadata.id())?;
+        if is_output {
+            notices.left_out(&folder.join(OsStr::from_bytes(name)));
+        }
+        Ok(is_output)
     }
 
     /// Places the directory `entry` for the folder `source`, if it is `selected`; otherwise when

@@ -15,7 +15,7 @@ use crate::archive::tar_file::TarFile;
 use crate::archive::tree::Node;
 use crate::build::BuildError;
 use crate::build::inputs::walk::Filesystems;
-use crate::build::inputs::{HostStore, Notices};
+use crate::build::inputs::{HostStore, KnownOutputs, Notices};
 use crate::build::recipe::files::ConflictRule;
 use crate::closure::Closure;
 
@@ -37,7 +37,9 @@ pub(in crate::build) struct Rules<'a> {
     pub(in crate::build) on_conflict: ConflictRule,
     /// Whether the paths of all entries are remembered.
     pub(in crate::build) remember_paths: bool,
-    /// The output, which is left out of the contents, and what the user must know.
+    /// The outputs, which are left out.
+    pub(in crate::build) outputs: &'a KnownOutputs,
+    /// Notices for the user.
     pub(in crate::build) notices: &'a Notices,
 }
 

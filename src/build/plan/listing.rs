@@ -94,6 +94,7 @@ impl Plan {
             store,
             closure: &self.closure,
             only_store: !has_contents,
+            outputs: &self.outputs,
             notices: &self.notices,
             follow_dirlinks: single && !self.recipe.keep_contents_dirlinks,
             on_conflict: self.recipe.on_conflict,

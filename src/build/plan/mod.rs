@@ -13,12 +13,11 @@ mod split;
 mod step_state;
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 
 use serde_json::{Map, Value};
 
 use crate::build::BuildError;
-use crate::build::inputs::{Base, Content, ImageAccounts, Notices, PlannedPath};
+use crate::build::inputs::{Base, Content, ImageAccounts, KnownOutputs, Notices, PlannedPath};
 use crate::build::recipe::{AnnotatedBase, Recipe};
 use crate::closure::Closure;
 use crate::image::{ContainerConfig, DiffId, Platform, Timestamp};
@@ -49,6 +48,7 @@ pub struct Plan {
     pub(super) contents: Vec<Content>,
     pub(super) paths: Vec<PlannedPath>,
     pub(super) accounts: ImageAccounts,
+    pub(super) outputs: KnownOutputs,
     pub(super) notices: Notices,
     pub(super) steps: StepState,
 }
@@ -99,13 +99,6 @@ impl Plan {
         let base = self.base.as_ref()?;
         let digest = base.image.manifest.unwrap_or_else(|| base.image.id());
         Some(BaseImage { reference: base.reference(), digest })
-    }
-
-    /// Leaves the file `output`, which the build is going to write, out of the contents. If it
-    /// exists and no earlier build has written it (`is_earlier` is false), it is an error if it is
-    /// in the contents.
-    pub fn add_output(&mut self, output: &std::fs::Metadata, is_earlier: bool) {
-        self.notices.add_output((output.dev(), output.ino()), is_earlier);
     }
 
     /// Notices about the image, a sentence each, as far as its layers were listed: contents that

@@ -10,7 +10,7 @@ use crate::archive::ArchiveError;
 use crate::archive::entry::{join, name_of, parent_of};
 use crate::archive::resolve::resolve;
 use crate::build::BuildError;
-use crate::build::inputs::{self, Base, ImageAccounts, Notices};
+use crate::build::inputs::{self, Base, ImageAccounts, KnownOutputs, Notices, Outputs};
 use crate::build::recipe::Recipe;
 use crate::image::manifest::OciPlatform;
 use crate::image::{ContainerConfig, Timestamp, inherit};
@@ -18,19 +18,21 @@ use crate::layering::{LayeringError, Strategy};
 use crate::text;
 
 /// Plans the image of `recipe`. Of the inputs, only names and metadata are read, except for base
-/// images, which are read and verified on `threads` threads.
+/// images, which are read and verified on `threads` threads. `outputs` are the files that the
+/// caller is going to write; they are not in the image, and neither are those that builds of the
+/// recipe have written by default.
 ///
 /// # Errors
 /// If an input is missing or invalid, or the image cannot be built as the recipe describes it.
-pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
+pub fn plan(mut recipe: Recipe, outputs: &Outputs, threads: usize) -> Result<Plan, BuildError> {
     if let Some(store) = &mut recipe.store {
         // Contents are found to be in the store by their canonical path.
         store.source = store.source.canonicalize().unwrap_or(std::mem::take(&mut store.source));
     }
     let mut contents = inputs::contents(&recipe)?;
     check_named_files(&recipe)?;
+    let outputs = KnownOutputs::new(&recipe, &contents, outputs);
     let mut notices = Notices::new((recipe.owner.uid, recipe.owner.gid));
-    inputs::leave_out_default(&recipe, &mut notices);
     let finished = inputs::finished_layers(&recipe, &notices)?;
     let created = created(&recipe)?;
     let closure = inputs::closure(&recipe, &contents, &notices)?;
@@ -65,6 +67,7 @@ pub fn plan(mut recipe: Recipe, threads: usize) -> Result<Plan, BuildError> {
         contents,
         paths,
         accounts,
+        outputs,
         notices,
         steps: StepState::default(),
     };

@@ -212,7 +212,7 @@ fn inputs(setting: Option<InputsSetting>, folder: &Path) -> Result<Vec<Input>, S
                 text::quote(&source)
             ));
         }
-        inputs.push(Input { source: path, target });
+        inputs.push(Input { source: path, target, left_out: Vec::new() });
     }
     Ok(inputs)
 }

@@ -33,6 +33,21 @@ impl Recipe {
             .collect()
     }
 
+    /// Returns what a file at the resolved `path` is, if it is in a folder that the recipe reads.
+    pub(crate) fn role_in_folders(&self, path: &Path) -> Option<&'static str> {
+        let is_in = |folder: &Path| {
+            folder.canonicalize().is_ok_and(|folder| path != folder && path.starts_with(folder))
+        };
+        let mut inputs = self.steps.iter().flat_map(|step| &step.inputs);
+        if self.contents.iter().any(|content| content.selects(path)) {
+            Some("one of the contents")
+        } else if inputs.any(|input| is_in(&input.source)) {
+            Some("an input of a step")
+        } else {
+            self.store.as_ref().filter(|store| is_in(&store.source)).map(|_| "in the store")
+        }
+    }
+
     /// The files and folders that are named by keys besides `contents`, `from_image` and
     /// `layering`, with these keys.
     pub(in crate::build) fn named_files(&self) -> impl Iterator<Item = (&'static str, &Path)> {

@@ -14,7 +14,7 @@ use crate::build::{BuildError, CacheUse};
 use crate::image::DiffId;
 use crate::image::env::Env;
 use crate::steps::{
-    self, Context, LowerLayer, Reuse, Runner, Step, StepError, StepEvent, StepLayer,
+    self, Context, Input, LowerLayer, Reuse, Runner, Step, StepError, StepEvent, StepLayer,
 };
 
 impl Plan {
@@ -95,16 +95,24 @@ impl Plan {
         })?)
     }
 
-    /// The recipe's steps, with the environment of the image before their own.
+    /// The recipe's steps, with the environment of the image before their own, and without outputs
+    /// in their inputs.
     pub(in crate::build) fn complete_steps(&self) -> Result<Vec<Step>, BuildError> {
         let image = Env::parse(self.config.env.iter().flatten())?;
         let complete = |step: &Step| {
             let mut env = image.clone();
             step.env.iter().for_each(|(name, value)| env.set(name, value));
             let env = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            Step { env, ..step.clone() }
+            let inputs = step.inputs.iter().map(|input| self.without_outputs(input)).collect();
+            Step { env, inputs, ..step.clone() }
         };
         Ok(self.recipe.steps.iter().map(complete).collect())
+    }
+
+    fn without_outputs(&self, input: &Input) -> Input {
+        let resolved = input.source.canonicalize();
+        let left_out = resolved.map_or_else(|_| Vec::new(), |path| self.outputs.within(&path));
+        Input { left_out, ..input.clone() }
     }
 
     /// Writes a new layer to an unnamed file.

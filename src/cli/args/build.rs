@@ -11,7 +11,7 @@ use super::{LimitArgs, number, thread_count};
 use crate::archive::Limits;
 #[cfg(feature = "registry")]
 use crate::build::LockUse;
-use crate::build::{CacheUse, Overrides, Plan, Recipe, cache_problem, plan};
+use crate::build::{CacheUse, Outputs, Overrides, Plan, Recipe, cache_problem, plan};
 #[cfg(any(feature = "registry", feature = "vm"))]
 use crate::cli::exit::UsageError;
 use crate::cli::images::Access;
@@ -90,13 +90,15 @@ impl BuildArgs {
         thread_count(self.threads)
     }
 
-    /// Plans the image of `recipe`, whose base is read with `access`.
+    /// Plans the image of `recipe`, whose base is read with `access`, for a command that writes
+    /// `outputs`.
     pub(in crate::cli) fn plan_recipe(
         &self,
         recipe: Recipe,
         access: &Access<'_>,
+        outputs: &Outputs,
     ) -> anyhow::Result<Plan> {
-        let plan = plan(access.for_recipe(recipe)?, self.threads())?;
+        let plan = plan(access.for_recipe(recipe)?, outputs, self.threads())?;
         Ok(steps::prepare(plan))
     }
 

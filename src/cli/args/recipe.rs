@@ -7,10 +7,11 @@ use anyhow::bail;
 
 use super::BuildArgs;
 use crate::archive::ArchiveError;
-use crate::build::{Plan, Recipe};
+use crate::build::{Outputs, Plan, Recipe};
 #[cfg(any(feature = "registry", feature = "vm"))]
 use crate::cli::exit::UsageError;
 use crate::cli::images::Access;
+use crate::cli::output::only_streams;
 use crate::cli::streams::messages;
 use crate::image::Platform;
 use crate::{document, text};
@@ -39,15 +40,21 @@ impl RecipeArgs {
         Ok(recipes.into_iter().map(|recipe| self.build.with_settings(recipe)).collect())
     }
 
-    /// Plans the images of `recipes`, those for all platforms.
-    pub(in crate::cli) fn plan_all(&self, recipes: Vec<Recipe>) -> anyhow::Result<Vec<Plan>> {
+    /// Plans the images of `recipes`, those for all platforms, for a command that writes `outputs`.
+    pub(in crate::cli) fn plan_all(
+        &self,
+        recipes: Vec<Recipe>,
+        outputs: &Outputs,
+    ) -> anyhow::Result<Vec<Plan>> {
         let access = self.build.access();
-        recipes.into_iter().map(|recipe| self.build.plan_recipe(recipe, &access)).collect()
+        let plan = |recipe| self.build.plan_recipe(recipe, &access, outputs);
+        recipes.into_iter().map(plan).collect()
     }
 
     /// Plans the recipe's image; if it has several platforms, the image for `platform`.
     pub(in crate::cli) fn plan(&self, platform: &Platform) -> anyhow::Result<Plan> {
-        self.build.plan_recipe(self.read_with_text(platform)?.0, &self.build.access())
+        let recipe = self.read_with_text(platform)?.0;
+        self.build.plan_recipe(recipe, &self.build.access(), &only_streams())
     }
 
     /// Plans the image for the `selected` platform, or else for the host's, and notes that the
@@ -62,7 +69,7 @@ impl RecipeArgs {
     ) -> anyhow::Result<Plan> {
         let platform = selected.cloned().unwrap_or_else(Platform::host);
         let (recipe, text) = self.read_with_text(&platform)?;
-        let plan = self.build.plan_recipe(recipe, access)?;
+        let plan = self.build.plan_recipe(recipe, access, &only_streams())?;
         let own = plan.platform();
         if let Some(selected) = selected.filter(|selected| selected.arch != own.arch) {
             bail!("{}: the image is for {own}, not for {selected}", text::path(&self.recipe));
@@ -84,7 +91,8 @@ impl RecipeArgs {
         platform: &Platform,
     ) -> anyhow::Result<(Plan, String)> {
         let (recipe, text) = self.read_with_text(platform)?;
-        Ok((self.build.plan_recipe(recipe, &self.build.access().reading())?, text))
+        let access = self.build.access().reading();
+        Ok((self.build.plan_recipe(recipe, &access, &only_streams())?, text))
     }
 
     fn read_with_text(&self, platform: &Platform) -> anyhow::Result<(Recipe, String)> {

@@ -15,6 +15,7 @@ use crate::archive::ImageSelector;
 use crate::build::{LayerOutline, Plan, Recipe, plan};
 use crate::cli::args::{LimitArgs, is_recipe, thread_count};
 use crate::cli::images::Access;
+use crate::cli::output::only_streams;
 use crate::cli::streams::{pretty_json, stdout};
 use crate::image::{DiffId, Platform};
 use crate::text;
@@ -74,7 +75,8 @@ impl Present {
     ) -> anyhow::Result<Self> {
         if is_recipe(path) {
             let recipe = Recipe { limits: limits.limits(), ..Recipe::read_for(path, platform)? };
-            return Ok(Self::of_plan(&plan(access.for_recipe(recipe)?, thread_count(None))?));
+            let recipe = access.for_recipe(recipe)?;
+            return Ok(Self::of_plan(&plan(recipe, &only_streams(), thread_count(None))?));
         }
         let selector = ImageSelector {
             platform: Some(platform.clone()),

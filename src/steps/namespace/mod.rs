@@ -14,8 +14,10 @@
 //! Unpacked layers stay in the cache, by diff ID. A step writes to a working folder, which a
 //! process in the user namespace removes as soon as this process closes its pipe, however it ends.
 
+mod bwrap;
 mod holder;
 mod ids;
+mod inputs;
 mod merged;
 mod options;
 mod problems;

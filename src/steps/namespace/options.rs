@@ -1,12 +1,15 @@
-//! The options of `bwrap`: mounts, isolation, environment.
+//! The sandbox of a step, as options of `bwrap`: mounts, isolation, environment.
 
+use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::bwrap::Options;
 use super::user::User;
-use super::work;
+use super::{inputs, work};
+use crate::archive::ArchiveError;
 use crate::steps::StepError;
-use crate::steps::step::{Step, View};
+use crate::steps::step::{Input, Step, View};
 
 /// The folder with the mount points of the sandbox. It is the lowest layer, so that the step's
 /// layer does not contain them.
@@ -15,8 +18,6 @@ pub(super) const MOUNT_POINTS: &str = "mount-points";
 pub(super) const IMAGE: &str = "/image";
 /// The working folder of commands that change a layer.
 pub(super) const LAYER: &str = "/layer";
-/// The folders with the host's programs and their libraries.
-const PROGRAMS: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store"];
 /// Files below `/proc` about the whole host, which `bwrap` does not hide; as in Docker.
 const HIDDEN_FILES: [&str; 6] =
     ["kcore", "keys", "kpagecgroup", "kpagecount", "kpageflags", "timer_list"];
@@ -60,7 +61,7 @@ impl Layout<'_> {
     }
 
     /// The options of `bwrap`.
-    pub(super) fn options(&self) -> Result<Vec<String>, StepError> {
+    pub(super) fn options(&self) -> Result<Vec<OsString>, StepError> {
         let mut options = Options::default();
         for option in ["--die-with-parent", "--new-session", "--clearenv"] {
             options.add([option]);
@@ -100,7 +101,7 @@ impl Layout<'_> {
             View::Image => "/",
         };
         options.add(["--chdir", workdir]);
-        Ok(options.0)
+        Ok(options.into_list())
     }
 
     /// Mounts the inputs, and makes the mount points of the sandbox.
@@ -112,27 +113,27 @@ impl Layout<'_> {
             folder(&mount_points.join("dev"))?;
             folder(&mount_points.join("proc"))?;
         }
-        let mut mounts: Vec<(PathBuf, String)> = Vec::new();
-        for input in &self.step.inputs {
-            let source = fs::canonicalize(&input.source);
-            let source = source.map_err(crate::archive::ArchiveError::read(&input.source))?;
-            mounts.push((source, input.target.clone()));
-        }
         let resolver = Path::new("/etc/resolv.conf");
-        if self.step.network && self.step.view == View::Image && resolver.exists() {
-            mounts.push((resolver.to_owned(), "etc/resolv.conf".to_owned()));
-        }
-        for (source, target) in mounts {
+        let has_resolver = self.step.network && resolver.exists();
+        let resolver = Input {
+            source: resolver.to_owned(),
+            target: "etc/resolv.conf".to_owned(),
+            left_out: Vec::new(),
+        };
+        let resolver = Some(&resolver).filter(|_| has_resolver && self.step.view == View::Image);
+        for input in self.step.inputs.iter().chain(resolver) {
+            let Input { source, target, .. } = input;
+            let resolved = fs::canonicalize(source).map_err(ArchiveError::read(source))?;
             if self.step.view == View::Image {
-                let point = mount_points.join(&target);
+                let point = mount_points.join(target);
                 folder(point.parent().unwrap_or(&mount_points))?;
-                match source.is_dir() {
+                match resolved.is_dir() {
                     true => folder(&point)?,
                     false => fs::write(&point, "").map_err(StepError::io("create", &point))?,
                 }
             }
-            let (source, target) = (source.to_string_lossy(), format!("{system}/{target}"));
-            options.add(["--ro-bind", &source, &target]);
+            let target = format!("{system}/{target}");
+            inputs::mount(input, &resolved, Path::new(&target), options)?;
         }
         Ok(())
     }
@@ -164,25 +165,4 @@ fn make_folders(above: &Path, path: &Path) -> Result<(), StepError> {
     let missing: Vec<&Path> =
         path.ancestors().take_while(|path| *path != above && !path.exists()).collect();
     missing.into_iter().rev().try_for_each(|path| work::make_folder(path, 0o755))
-}
-
-/// Options of `bwrap`.
-#[derive(Default)]
-struct Options(Vec<String>);
-
-impl Options {
-    fn add<const N: usize>(&mut self, options: [&str; N]) {
-        self.0.extend(options.map(str::to_owned));
-    }
-
-    /// Mounts the host's programs.
-    fn host_programs(&mut self) {
-        for folder in PROGRAMS {
-            match fs::read_link(folder) {
-                Ok(target) => self.add(["--symlink", &target.to_string_lossy(), folder]),
-                Err(_) if Path::new(folder).is_dir() => self.add(["--ro-bind", folder, folder]),
-                Err(_) => {}
-            }
-        }
-    }
 }

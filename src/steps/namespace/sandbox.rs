@@ -1,7 +1,9 @@
 //! The sandbox of one command: mounts, isolation, deadline.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Instant;
@@ -72,7 +74,7 @@ impl Sandbox<'_> {
     ) -> Result<Ended, StepError> {
         let user = self.other_user()?;
         let layout = Layout { step: self.step, user: user.as_ref(), work: self.work };
-        self.write(OPTIONS, layout.options()?.join("\0").as_bytes())?;
+        self.write(OPTIONS, layout.options()?.join(OsStr::new("\0")).as_bytes())?;
         for (index, filter) in seccomp::filters()?.iter().enumerate() {
             self.write(&format!("filter-{index}"), filter)?;
         }

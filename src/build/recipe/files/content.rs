@@ -1,10 +1,11 @@
 //! An entry of `contents`.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::rules::XattrRule;
 use super::settings::{ContentSettings, ContentTable};
-use super::{Globs, ModeRule, OwnerSpec, host_path, image_path};
+use super::{Globs, ModeRule, OwnerSpec, Used, host_path, image_path};
 
 /// An entry of the recipe's `contents`.
 #[derive(Clone, Debug)]
@@ -59,6 +60,14 @@ impl ContentEntry {
         let (ContentSource::Files(path) | ContentSource::Tar(path) | ContentSource::Layer(path)) =
             &self.source;
         path
+    }
+
+    /// Whether the file at the resolved `path` is in its folder, and is taken.
+    pub(in crate::build::recipe) fn selects(&self, path: &Path) -> bool {
+        let ContentSource::Files(folder) = &self.source else { return false };
+        let relative = folder.canonicalize().ok().and_then(|folder| path.strip_prefix(folder).ok());
+        let relative = relative.map_or(&[][..], |relative| relative.as_os_str().as_bytes());
+        !relative.is_empty() && self.globs.select(relative, &mut Used::new())
     }
 
     /// Whether it only names files, which go to `/` as they are.
