@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 #[cfg(feature = "registry")]
 use super::base_layers::BaseLayerCache;
 #[cfg(feature = "registry")]
-use super::lock;
+use super::lock::{self, NewLock};
 use crate::archive::tree::Tree;
 use crate::archive::verify::VerifiedLayer;
 use crate::archive::{ArchiveError, Image, ImageSelector, open_location, verify};
@@ -27,6 +27,9 @@ pub(crate) struct Base {
     threads: usize,
     #[cfg(feature = "registry")]
     remote: Option<(Registries, RemoteImage)>,
+    /// The entry that a successful build adds to the lock file.
+    #[cfg(feature = "registry")]
+    new_lock: Option<NewLock>,
 }
 
 /// The sizes and files of a base image's layers.
@@ -107,6 +110,8 @@ impl Base {
             threads,
             #[cfg(feature = "registry")]
             remote: None,
+            #[cfg(feature = "registry")]
+            new_lock: None,
         }
     }
 
@@ -123,9 +128,9 @@ impl Base {
             Some(registries) => registries.clone(),
             None => Registries::new(RegistryOptions::default())?,
         };
-        let remote = lock::open(recipe, &registries, reference, &platform)?;
-        let image = remote.image.clone();
-        Ok(Self { image, files: OnceLock::new(), threads, remote: Some((registries, remote)) })
+        let (remote, new_lock) = lock::open(recipe, &registries, reference, &platform)?;
+        let (image, files) = (remote.image.clone(), OnceLock::new());
+        Ok(Self { image, files, threads, remote: Some((registries, remote)), new_lock })
     }
 
     #[cfg(not(feature = "registry"))]
@@ -140,6 +145,18 @@ impl Base {
              feature registry"
         );
         Err(BuildError::recipe(&recipe.path, problem))
+    }
+
+    /// Writes to the lock file what the reference of the image means, unless it is there already.
+    #[cfg(feature = "registry")]
+    pub(crate) fn lock(&self) -> Result<(), BuildError> {
+        self.new_lock.as_ref().map_or(Ok(()), NewLock::write)
+    }
+
+    #[cfg(not(feature = "registry"))]
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "there are no lock files")]
+    pub(crate) fn lock(&self) -> Result<(), BuildError> {
+        Ok(())
     }
 
     /// The name of the image: `name:tag`, or `name@digest` if that is how it was opened in a

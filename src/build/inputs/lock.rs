@@ -104,26 +104,12 @@ impl LockFile {
         self.find(reference, platform).map(|image| image.digest)
     }
 
-    /// Locks `reference` for `platform` to the image that the registry has now.
-    fn insert(
-        &mut self,
-        reference: &RemoteReference,
-        platform: &Platform,
-        image: &RemoteImage,
-    ) -> Locked {
-        let locked = LockedImage {
-            reference: reference.to_string(),
-            platform: platform.to_string(),
-            digest: image.manifest_digest,
-            from: image.host.clone(),
-            locked: now().to_string(),
-        };
-        let before = self.get(reference, platform);
-        let other = |image: &LockedImage| {
-            image.reference != locked.reference || image.platform != locked.platform
-        };
+    /// Locks the reference of `locked` for its platform to its digest.
+    fn insert(&mut self, locked: LockedImage) -> Locked {
+        let before = self.image.iter().find(|image| image.is_for_same(&locked));
+        let before = before.map(|image| image.digest);
         if before != Some(locked.digest) {
-            self.image.retain(other);
+            self.image.retain(|image| !image.is_for_same(&locked));
             self.image.push(locked.clone());
             let key = |image: &LockedImage| (image.reference.clone(), image.platform.clone());
             self.image.sort_by_key(key);
@@ -133,18 +119,13 @@ impl LockFile {
 
     /// Writes the file.
     fn write(&self, recipe: &Path) -> Result<(), BuildError> {
-        self.write_all().map_err(|error| match error {
-            ArchiveError::Write { target, source } if is_forbidden(&source) => {
-                let problem = format!(
-                    "{source}; run seatrial lock {} where the folder can be written, or pin the \
-                     base image with @sha256:...",
-                    text::path(recipe)
-                );
-                let source = io::Error::new(source.kind(), problem);
-                BuildError::Archive(ArchiveError::Write { target, source })
-            }
-            other => other.into(),
-        })
+        self.write_all().map_err(|error| not_written(error, recipe))
+    }
+
+    /// Checks that the file can be written.
+    fn check_writable(&self, recipe: &Path) -> Result<(), BuildError> {
+        let created = OutputFile::beside(&self.path).map(drop);
+        created.map_err(|error| not_written(error.into(), recipe))
     }
 
     fn write_all(&self) -> Result<(), ArchiveError> {
@@ -157,23 +138,89 @@ impl LockFile {
     }
 }
 
+impl LockedImage {
+    fn new(reference: &RemoteReference, platform: &Platform, image: &RemoteImage) -> Self {
+        Self {
+            reference: reference.to_string(),
+            platform: platform.to_string(),
+            digest: image.manifest_digest,
+            from: image.host.clone(),
+            locked: now().to_string(),
+        }
+    }
+
+    /// Whether it is for the reference and platform of `other`.
+    fn is_for_same(&self, other: &Self) -> bool {
+        self.reference == other.reference && self.platform == other.platform
+    }
+}
+
+/// A base image that is not in the lock file yet: a build locks it when it has succeeded.
+#[derive(Debug)]
+pub(crate) struct NewLock {
+    recipe: PathBuf,
+    image: LockedImage,
+}
+
+impl NewLock {
+    /// Locks the image.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or another build has locked another image.
+    pub(crate) fn write(&self) -> Result<(), BuildError> {
+        let Self { recipe, image } = self;
+        let _exclusive = exclusive(recipe);
+        let mut file = LockFile::beside(recipe)?;
+        match file.image.iter().find(|other| other.is_for_same(image)) {
+            Some(other) if other.digest == image.digest => Ok(()),
+            Some(_) => {
+                let problem = format!(
+                    "another build has locked {} to another image at the same time; build again",
+                    image.reference
+                );
+                Err(BuildError::recipe(&file.path, problem))
+            }
+            None => {
+                file.insert(image.clone());
+                file.write(recipe)
+            }
+        }
+    }
+}
+
+/// The error that the lock file beside `recipe` cannot be written, with a hint.
+fn not_written(error: ArchiveError, recipe: &Path) -> BuildError {
+    match error {
+        ArchiveError::Write { target, source } if is_forbidden(&source) => {
+            let problem = format!(
+                "{source}; run seatrial lock {} where the folder can be written, or pin the base \
+                 image with @sha256:...",
+                text::path(recipe)
+            );
+            let source = io::Error::new(source.kind(), problem);
+            BuildError::Archive(ArchiveError::Write { target, source })
+        }
+        other => other.into(),
+    }
+}
+
 /// Whether the folder of a file cannot be written.
 fn is_forbidden(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Opens the image that `reference` names: the one that the lock file beside `recipe` has, or else
-/// the one that the registry has now, which is locked if the recipe's user allows that.
+/// the one that the registry has now, which is to be locked if the recipe's user allows that.
 pub(crate) fn open(
     recipe: &Recipe,
     registries: &Registries,
     reference: &RemoteReference,
     platform: &Platform,
-) -> Result<RemoteImage, BuildError> {
+) -> Result<(RemoteImage, Option<NewLock>), BuildError> {
     let (lock_use, limits) = (recipe.lock_use, recipe.limits);
     let recipe = &*recipe.path;
     if reference.digest.is_some() {
-        return Ok(registries.open(reference, platform, limits)?);
+        return Ok((registries.open(reference, platform, limits)?, None));
     }
     let file = LockFile::beside(recipe)?;
     if let Some(digest) = file.get(reference, platform) {
@@ -187,7 +234,7 @@ pub(crate) fn open(
                 text::path(recipe)
             )
         };
-        return Ok(locked.map_err(|error| error.explain_not_found(how))?);
+        return Ok((locked.map_err(|error| error.explain_not_found(how))?, None));
     }
     if lock_use == LockUse::Require {
         let problem = format!(
@@ -199,19 +246,18 @@ pub(crate) fn open(
     }
     let image = registries.open(reference, platform, limits)?;
     if lock_use == LockUse::Read {
-        return Ok(image);
+        return Ok((image, None));
     }
-    let _exclusive = exclusive(recipe);
-    let mut file = LockFile::beside(recipe)?;
     // The build of another recipe in the folder may have locked it in the meantime.
+    let file = LockFile::beside(recipe)?;
     if let Some(digest) = file.get(reference, platform)
         && digest != image.manifest_digest
     {
-        return Ok(registries.open(&reference.pinned(digest), platform, limits)?);
+        return Ok((registries.open(&reference.pinned(digest), platform, limits)?, None));
     }
-    file.insert(reference, platform, &image);
-    file.write(recipe)?;
-    Ok(image)
+    file.check_writable(recipe)?;
+    let new = LockedImage::new(reference, platform, &image);
+    Ok((image, Some(NewLock { recipe: recipe.to_owned(), image: new })))
 }
 
 /// Keeps other processes from changing the lock file beside `recipe` until the result is dropped,
@@ -250,7 +296,7 @@ pub(crate) fn lock(
         match image {
             Some(image) => {
                 changed |= file.get(reference, platform) != Some(image.manifest_digest);
-                result.push(file.insert(reference, platform, &image));
+                result.push(file.insert(LockedImage::new(reference, platform, &image)));
             }
             None => {
                 let known = before.find(reference, platform).cloned();

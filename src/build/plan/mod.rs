@@ -80,6 +80,11 @@ impl Plan {
         base_config(&self.recipe, self.base.as_ref())
     }
 
+    /// Locks the base image, once the image is built.
+    pub(super) fn lock_base(&self) -> Result<(), BuildError> {
+        self.base.as_ref().map_or(Ok(()), Base::lock)
+    }
+
     /// The annotations of the image's manifest.
     pub(super) fn annotations(&self) -> BTreeMap<String, String> {
         let base = self.base.as_ref().map(|base| AnnotatedBase {

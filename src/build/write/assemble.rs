@@ -33,14 +33,14 @@ pub fn assemble(
     output: Output<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Summary, BuildError> {
-    match (options.format, output) {
-        (Format::Docker, Output::File(mut file)) => docker(plan, options, &mut file, progress),
-        (Format::Docker, Output::Stream(stream)) => docker(plan, options, stream, progress),
-        (_, Output::File(file)) => Ok(oci(&[plan], options, file, progress)?.remove(0)),
-        (_, Output::Stream(stream)) => {
-            Ok(oci_to_stream(&[plan], options, stream, progress)?.remove(0))
-        }
-    }
+    let summary = match (options.format, output) {
+        (Format::Docker, Output::File(mut file)) => docker(plan, options, &mut file, progress)?,
+        (Format::Docker, Output::Stream(stream)) => docker(plan, options, stream, progress)?,
+        (_, Output::File(file)) => oci(&[plan], options, file, progress)?.remove(0),
+        (_, Output::Stream(stream)) => oci_to_stream(&[plan], options, stream, progress)?.remove(0),
+    };
+    plan.lock_base()?;
+    Ok(summary)
 }
 
 /// Builds the images of `plans`, which differ in their platform, into one archive with an index.
@@ -57,16 +57,18 @@ pub fn assemble_all(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<Summary>, BuildError> {
     let plans: Vec<&Plan> = plans.iter().collect();
-    match (&*plans, output) {
-        ([plan], output) => Ok(vec![assemble(plan, options, output, progress)?]),
-        ([first, ..], _) if options.format == Format::Docker => Err(BuildError::recipe(
-            &first.recipe().path,
-            "a docker-archive holds one platform, but the recipe has several; \
-             use --format oci or dual",
-        )),
-        (plans, Output::File(file)) => oci(plans, options, file, progress),
-        (plans, Output::Stream(stream)) => oci_to_stream(plans, options, stream, progress),
-    }
+    let summaries = match (&*plans, output) {
+        ([plan], output) => return Ok(vec![assemble(plan, options, output, progress)?]),
+        ([first, ..], _) if options.format == Format::Docker => {
+            let problem = "a docker-archive holds one platform, but the recipe has several; use \
+                           --format oci or dual";
+            return Err(BuildError::recipe(&first.recipe().path, problem));
+        }
+        (plans, Output::File(file)) => oci(plans, options, file, progress)?,
+        (plans, Output::Stream(stream)) => oci_to_stream(plans, options, stream, progress)?,
+    };
+    plans.iter().try_for_each(|plan| plan.lock_base())?;
+    Ok(summaries)
 }
 
 /// Writes a docker-archive, which is compressed as a whole.

@@ -47,5 +47,7 @@ pub(crate) fn stream_missing_layers(
     let cache = DiskCache::open(cache, Compression::None);
     let mut writer = DockerWriter::new(BufWriter::with_capacity(BUFFER_SIZE, stream));
     (0..present.count).for_each(|_| writer.add_absent_layer());
-    write_image(plan, threads, &cache, present, &mut writer, &mut |_| ())
+    let summary = write_image(plan, threads, &cache, present, &mut writer, &mut |_| ())?;
+    plan.lock_base()?;
+    Ok(summary)
 }

@@ -68,6 +68,8 @@ fn push_once(
             Err(error) => return Err(pusher.take_failure().map_or(error, BuildError::from)),
         }
     }
+    // Tags come last.
+    plans.iter().try_for_each(Plan::lock_base)?;
     Ok((summaries, pusher.close()?))
 }
 
