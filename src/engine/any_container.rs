@@ -218,7 +218,8 @@ impl Container {
     /// Writes files into the container, which need not be running.
     ///
     /// # Errors
-    /// If a path is not absolute, the engine rejects the files, or it has no Docker API.
+    /// If a path is not absolute, the engine rejects the files, or it has no Docker API: over CRI,
+    /// [`harness::Container::copy_in`](crate::harness::Container::copy_in) writes files.
     pub async fn copy_into(&self, files: &[FileToCopy]) -> Result<(), EngineError> {
         match self {
             Self::Docker(container) => container.copy_into(files).await,

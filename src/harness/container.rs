@@ -143,10 +143,12 @@ impl<'d> Container<'d> {
     }
 
     /// Writes `content` to a file at `path`, an absolute path in the container. Its owner is root.
-    /// Folders that do not exist are created.
+    /// Folders that do not exist are created, and what is at the path is replaced. Over CRI, a
+    /// program in the guest writes the file, where the container's first process finds the path.
     ///
     /// # Errors
-    /// If the engine rejects the file, or cannot write files into a container.
+    /// If the engine rejects the file. Over CRI, also if it is larger than 32 MiB, there is a
+    /// folder at the path, or the container has ended.
     pub async fn copy_in(
         &self,
         path: &str,
@@ -154,7 +156,7 @@ impl<'d> Container<'d> {
         mode: u32,
     ) -> Result<(), HarnessError> {
         let file = FileToCopy { path: path.to_owned(), content: content.into(), mode };
-        Ok(self.container.copy_into(&[file]).await?)
+        container_files::copy_in(self.daemon, &self.container, file).await
     }
 
     /// Returns the content of the file at `path`, an absolute path in the container; `None` if it

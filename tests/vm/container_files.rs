@@ -44,10 +44,30 @@ pub async fn on_each(image: &LoadedImage<'_>, is_cri: bool) {
         assert!(error.contains("it is not a regular file"), "{path}: {error}");
     }
     container.copy_out("/out/loop").await.unwrap_err();
+    copies_in(&container).await;
     // Docker's API has only the files of the container itself and of its volumes.
     let mounted = text(&container, "/scratch/file").await;
     assert!(mounted.as_deref() == Some("mounted\n") || !is_cri && mounted.is_none(), "{mounted:?}");
     container.remove().await.unwrap();
+}
+
+/// Files are root's, replace what is there, and get below folders that are links.
+async fn copies_in(container: &Container<'_>) {
+    for path in ["/made/by/test", "/out/folder/- x\ny", "/out/absolute", "/out/pipe"] {
+        container.copy_in(path, "made\n", 0o2640).await.unwrap();
+        assert_eq!(text(container, path).await.as_deref(), Some("made\n"), "{path}");
+    }
+    container.copy_in("/out/answer", "", 0o604).await.unwrap();
+    let script = "cd /out; busybox stat -c '%a %u %g %Y %F' /made/by/test in/- answer absolute pipe
+        busybox stat -c '%a %u %g %F' /made /made/by";
+    let script = script.replace("in/-", "'in/- x\ny'");
+    let output = container.exec(&["/bin/sh", "-c", &script], RUN_TIMEOUT).await.unwrap();
+    let made = "2640 0 0 0 regular file\n";
+    let expected = [made, made, "604 0 0 0 regular empty file\n", made, made]
+        .into_iter()
+        .chain(["755 0 0 directory\n"; 2])
+        .collect::<String>();
+    assert_eq!(output.stdout, expected, "{output:?}");
 }
 
 /// Everything that is special over CRI.
@@ -64,8 +84,13 @@ pub async fn over_cri(image: &LoadedImage<'_>) {
     let error = container.copy_out("/large").await.unwrap_err().to_string();
     assert!(error.ends_with("it is too large"), "{error}");
     assert_eq!(text(&container, "/proc/sys/kernel/ostype").await.as_deref(), Some("Linux\n"));
+    let error = container.copy_in("/jail", "x", 0o644).await.unwrap_err().to_string();
+    let expected = "failed to copy /jail into the container: File exists";
+    assert!(error.starts_with(expected), "{error}");
     container.stop(RUN_TIMEOUT).await.unwrap();
     let problem = unsupported(container.copy_out("/numbers").await);
+    assert!(problem.starts_with("the container has ended"), "{problem}");
+    let problem = unsupported(container.copy_in("/x", "", 0o644).await);
     assert!(problem.starts_with("the container has ended"), "{problem}");
     container.remove().await.unwrap();
 }

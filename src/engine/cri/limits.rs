@@ -4,8 +4,8 @@ use crate::engine::ExecOptions;
 
 pub(in crate::engine) const FILES: &str = "CRI cannot read files of a container; \
                                     the copy_out of a harness::Container can";
-pub(in crate::engine) const COPY_INTO: &str = "CRI cannot write files into a running container; \
-                                    add them to the files that it starts with";
+pub(in crate::engine) const COPY_INTO: &str = "CRI cannot write files into a container; \
+                                    the copy_in of a harness::Container can";
 pub(in crate::engine) const KEPT_FILES: &str = "CRI does not keep the files of a setup command; \
                                                 let the command write them";
 pub(in crate::engine) const SIGNALS: &str = "CRI sends only the image's stop signal";

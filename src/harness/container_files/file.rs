@@ -1,4 +1,4 @@
-//! A file of a container, as the program in the guest describes it.
+//! The answers of the programs in the guest: files of containers, and errors.
 
 use std::io;
 use std::path::Path;
@@ -11,11 +11,11 @@ use tar::{Builder, EntryType, Header};
 /// The size of the two empty blocks at the end of a tar.
 const END_SIZE: usize = 1024;
 
-/// The answer of the program.
+/// The answer of a program.
 #[derive(Debug, PartialEq)]
 pub(super) enum Answer {
-    /// A file, with a part of its content.
-    Found(File),
+    /// It was done.
+    Done,
     /// A system call failed with this error.
     Failed(Errno),
     /// The container has no process.
@@ -41,18 +41,27 @@ pub(super) struct File {
 }
 
 impl Answer {
-    /// Parses the output of the program; `None` if it is incomplete.
+    /// Parses the output of a program; `None` if it is incomplete.
+    pub(super) fn of(output: &[u8]) -> Option<Self> {
+        match output.strip_prefix(b"error ") {
+            Some(number) => number_of(number).map(Errno::from_raw_os_error).map(Self::Failed),
+            None if output == b"ended" => Some(Self::Ended),
+            None => (output == b"written" || output.starts_with(b"found ")).then_some(Self::Done),
+        }
+    }
+}
+
+fn number_of<T: FromStr>(digits: &[u8]) -> Option<T> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+impl File {
+    /// Parses the description of a file, with a part of its content; `None` if it is incomplete.
     pub(super) fn parse(output: &[u8]) -> Option<Self> {
-        if output == b"ended" {
-            return Some(Self::Ended);
-        }
-        if let Some(number) = output.strip_prefix(b"error ") {
-            return number_of(number).map(Errno::from_raw_os_error).map(Self::Failed);
-        }
         let end = output.iter().position(|byte| *byte == b'\n')?;
         let (line, rest) = (output[..end].strip_prefix(b"found ")?, &output[end + 1..]);
         let mut numbers = line.split(|byte| *byte == b' ');
-        let mut file = File {
+        let file = Self {
             device: number_of(numbers.next()?)?,
             inode: number_of(numbers.next()?)?,
             mode: number_of(numbers.next()?)?,
@@ -65,16 +74,9 @@ impl Answer {
             content: Vec::new(),
         };
         let (target, content) = rest.split_at_checked(number_of(numbers.next()?)?)?;
-        (file.target, file.content) = (target.to_owned(), content.to_owned());
-        Some(Self::Found(file))
+        Some(Self { target: target.to_owned(), content: content.to_owned(), ..file })
     }
-}
 
-fn number_of<T: FromStr>(digits: &[u8]) -> Option<T> {
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-impl File {
     /// Returns the file with the content of the next `part`; `None` if that is of another file.
     pub(super) fn followed_by(mut self, part: Self) -> Option<Self> {
         if (self.device, self.inode) != (part.device, part.inode) {
@@ -158,10 +160,9 @@ mod tests {
     /// A file as the program prints it.
     fn file(mode: u32, size: u64, target: &[u8], content: &[u8]) -> File {
         let line = format!("found 44 7 {mode} 5 4000000 2065 {size} -9 {}\n", target.len());
-        match Answer::parse(&[line.as_bytes(), target, content].concat()) {
-            Some(Answer::Found(file)) => file,
-            other => panic!("{other:?}"),
-        }
+        let output = [line.as_bytes(), target, content].concat();
+        assert_eq!(Answer::of(&output), Some(Answer::Done));
+        File::parse(&output).unwrap()
     }
 
     #[test]
@@ -237,10 +238,14 @@ mod tests {
 
     #[test]
     fn an_incomplete_answer_is_no_answer() {
-        assert_eq!(Answer::parse(b"ended"), Some(Answer::Ended));
-        assert_eq!(Answer::parse(b"error 40"), Some(Answer::Failed(Errno::LOOP)));
-        for answer in [&b""[..], b"error ", b"found 1 2\n", b"found 1 2 3 4 5 6 7 8 3\nab"] {
-            assert_eq!(Answer::parse(answer), None);
+        assert_eq!(Answer::of(b"ended"), Some(Answer::Ended));
+        assert_eq!(Answer::of(b"written"), Some(Answer::Done));
+        assert_eq!(Answer::of(b"error 40"), Some(Answer::Failed(Errno::LOOP)));
+        for answer in [&b""[..], b"error ", b"end", b"writ"] {
+            assert_eq!(Answer::of(answer), None);
+        }
+        for answer in [&b"found 1 2\n"[..], b"found 1 2 3 4 5 6 7 8 3\nab"] {
+            assert_eq!(File::parse(answer), None);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Files of containers. Docker and Podman return them over their API. CRI has no call for that, so
-//! there a program in the guest reads them (`vm/files/read`); the guest agent starts it.
+//! Files of containers. Docker and Podman have requests for them in their API. CRI has none, so
+//! there programs in the guest read and write them (`vm/files`); the guest agent starts them.
 
 mod file;
 
@@ -12,20 +12,24 @@ use tokio::time::sleep;
 use self::file::{Answer, File};
 use super::daemon::Daemon;
 use super::error::HarnessError;
-use crate::engine::{Container, EngineError};
+use crate::engine::{Container, EngineError, FileToCopy};
+use crate::vm::instance::STDIN_MAX;
 
-const PROGRAM: &str = include_str!("../../../vm/files/read");
-/// The time limit for reading a part of a file. The program ends before that.
-const PART_TIMEOUT: Duration = Duration::from_secs(90);
+const READ: &str =
+    concat!(include_str!("../../../vm/files/enter"), include_str!("../../../vm/files/read"));
+const WRITE: &str =
+    concat!(include_str!("../../../vm/files/enter"), include_str!("../../../vm/files/write"));
+/// The time limit for a program. It ends before that by itself.
+const TIMEOUT: Duration = Duration::from_secs(90);
 /// The most bytes that are read at once: the guest agent captures 16 MiB.
 const PART_MAX: usize = 8 << 20;
 /// The pause between two parts, in which others can use the guest agent.
 const PAUSE: Duration = Duration::from_millis(30);
 /// The most bytes of an archive besides the file: headers, a long path and target, the end.
 const HEADERS_MAX: usize = 16 << 10;
-/// The reason why a file cannot be read.
+/// The reason why a file cannot be read or written.
 const ENDED: &str =
-    "the container has ended; over CRI, files can be read only while a container runs";
+    "the container has ended; over CRI, files can be copied only while a container runs";
 
 /// Returns a tar of at most `limit` bytes, whose first entry is the file at `path` in the
 /// container; `None` if the file does not exist. If it is a symlink, its target is returned with
@@ -34,8 +38,8 @@ const ENDED: &str =
 ///
 /// # Errors
 /// If the request fails, symlinks form a loop, or it is a socket, which a tar cannot have. Over
-/// CRI, also if the container has ended, which is
-/// [unsupported](HarnessError::is_unsupported) there.
+/// CRI, also if the container has ended, which is [unsupported](HarnessError::is_unsupported)
+/// there.
 pub(crate) async fn copy_out(
     daemon: &Daemon,
     container: &Container,
@@ -47,15 +51,46 @@ pub(crate) async fn copy_out(
         return Ok(container.copy_out(path, follow, limit).await?);
     }
     let content_max = limit.saturating_sub(HEADERS_MAX);
-    let request = Request { id: container.id(), path, follow, content_max };
-    let Some(file) = request.read(daemon).await? else { return Ok(None) };
-    let mut archive = file.archive(path, content_max).map_err(|error| request.failed(error))?;
+    let request = Request { daemon, id: container.id(), path, follow, content_max };
+    let Some(file) = request.read().await? else { return Ok(None) };
+    let archived = file.archive(path, content_max);
+    let mut archive = archived.map_err(|error| failed(&request.action(), error))?;
     archive.truncate(limit);
     Ok(Some(archive))
 }
 
+/// Writes a file into the container. Its owner is root, and folders that do not exist are created.
+///
+/// # Errors
+/// If the engine or the container's file system rejects the file. Over CRI, also if it is too
+/// large, or the container has ended, which is [unsupported](HarnessError::is_unsupported) there.
+pub(super) async fn copy_in(
+    daemon: &Daemon,
+    container: &Container,
+    file: FileToCopy,
+) -> Result<(), HarnessError> {
+    if !matches!(container, Container::Cri(_)) {
+        return Ok(container.copy_into(&[file]).await?);
+    }
+    let action = format!("copy {} into the container", file.path);
+    let input = [b"/", file.path.as_bytes(), b"\0", &file.content].concat();
+    if input.len() > STDIN_MAX {
+        let problem = format!("over CRI, a file has at most {} MiB", STDIN_MAX >> 20);
+        return Err(failed(&action, problem));
+    }
+    if file.path.contains('\0') {
+        return Err(failed(&action, Errno::INVAL));
+    }
+    let arguments = ["-e", WRITE, container.id(), &(file.mode & 0o7777).to_string()];
+    match run(daemon, &action, &arguments, &input).await? {
+        Ok(_) => Ok(()),
+        Err(error) => Err(failed(&action, error)),
+    }
+}
+
 /// A file of a container, to be read in the guest.
 struct Request<'a> {
+    daemon: &'a Daemon,
     id: &'a str,
     path: &'a str,
     follow: bool,
@@ -64,26 +99,24 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
+    fn action(&self) -> String {
+        format!("copy {} out of the container", self.path)
+    }
+
     /// Reads the file, if it exists.
-    async fn read(&self, daemon: &Daemon) -> Result<Option<File>, HarnessError> {
+    async fn read(&self) -> Result<Option<File>, HarnessError> {
         if self.path.contains('\0') {
             return Ok(None);
         }
         let mut begin: Option<File> = None;
         loop {
             let offset = begin.as_ref().map_or(0, |file| file.content.len());
-            let part = match self.read_part(daemon, offset).await? {
-                Answer::Found(part) => part,
-                Answer::Failed(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-                Answer::Failed(error) => return Err(self.failed(error)),
-                Answer::Ended => return Err(EngineError::Unsupported(ENDED).into()),
-            };
+            let Some(part) = self.read_part(offset).await? else { return Ok(None) };
             let is_last = part.content.len() < PART_MAX;
+            let replaced = || failed(&self.action(), "it was replaced while it was read");
             let file = match begin.take() {
                 None => part,
-                Some(begin) => begin
-                    .followed_by(part)
-                    .ok_or_else(|| self.failed("it was replaced while it was read"))?,
+                Some(begin) => begin.followed_by(part).ok_or_else(replaced)?,
             };
             if is_last || file.content.len() > self.content_max {
                 return Ok(Some(file));
@@ -93,26 +126,46 @@ impl Request<'_> {
         }
     }
 
-    async fn read_part(&self, daemon: &Daemon, offset: usize) -> Result<Answer, HarnessError> {
+    async fn read_part(&self, offset: usize) -> Result<Option<File>, HarnessError> {
         let numbers = [usize::from(self.follow), offset, PART_MAX, self.content_max];
         let [follow, offset, count, most] = numbers.map(|number| number.to_string());
-        let arguments = ["-e", PROGRAM, self.id, &follow, &offset, &count, &most];
+        let arguments = ["-e", READ, self.id, &follow, &offset, &count, &most];
         // From the root of the container, also without a slash.
         let path = format!("/{}", self.path);
-        let mut agent = daemon.vm().agent(PART_TIMEOUT).await?;
-        let output = agent
-            .run_with_input("/usr/bin/perl", &arguments, path.as_bytes(), PART_TIMEOUT)
-            .await?;
-        let answer = Answer::parse(&output.stdout).filter(|_| output.code == Some(0));
-        answer.ok_or_else(|| match output.signal {
-            Some(signal) => self.failed(format!("signal {signal} ended the program that reads it")),
-            None => self.failed(String::from_utf8_lossy(&output.stderr).trim()),
-        })
+        match run(self.daemon, &self.action(), &arguments, path.as_bytes()).await? {
+            Ok(output) => {
+                let incomplete = || failed(&self.action(), "the answer of the VM is incomplete");
+                File::parse(&output).map(Some).ok_or_else(incomplete)
+            }
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(failed(&self.action(), error)),
+        }
     }
+}
 
-    fn failed(&self, problem: impl Display) -> HarnessError {
-        let path = self.path;
-        let problem = format!("failed to copy {path} out of the container: {problem}");
-        EngineError::Unexpected(problem).into()
+/// Runs a program in the guest. Returns its answer, or the error of a system call that failed.
+async fn run(
+    daemon: &Daemon,
+    action: &str,
+    arguments: &[&str],
+    input: &[u8],
+) -> Result<Result<Vec<u8>, Errno>, HarnessError> {
+    let mut agent = daemon.vm().agent(TIMEOUT).await?;
+    let output = agent.run_with_input("/usr/bin/perl", arguments, input, TIMEOUT).await?;
+    match (Answer::of(&output.stdout), output.code) {
+        (Some(Answer::Ended), Some(0)) => Err(EngineError::Unsupported(ENDED).into()),
+        (Some(Answer::Failed(error)), Some(0)) => Ok(Err(error)),
+        (Some(Answer::Done), Some(0)) => Ok(Ok(output.stdout)),
+        _ => Err(failed(
+            action,
+            match output.signal {
+                Some(signal) => format!("signal {signal} ended the program in the VM"),
+                None => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            },
+        )),
     }
+}
+
+fn failed(action: &str, problem: impl Display) -> HarnessError {
+    EngineError::Unexpected(format!("failed to {action}: {problem}")).into()
 }
