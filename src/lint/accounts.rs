@@ -26,7 +26,7 @@ pub(super) fn check(image: &Image, contents: &Contents) -> Result<Vec<Finding>, 
     let user = image.config.config.user.as_deref().unwrap_or_default();
     let findings = [
         root_user(user, &accounts),
-        user_by_name(user, contents.has_file(PASSWD)),
+        user_by_name(user, contents.has_file(PASSWD), &accounts),
         empty_password(&accounts),
         duplicate_id(&accounts),
     ];
@@ -76,12 +76,20 @@ fn root_user(user: &str, accounts: &Accounts) -> Option<Finding> {
     })
 }
 
-fn user_by_name(user: &str, has_passwd: bool) -> Option<Finding> {
+fn user_by_name(user: &str, has_passwd: bool, accounts: &Accounts) -> Option<Finding> {
     let name = user.split(':').next().unwrap_or_default();
     if name.is_empty() || name == "root" || name.parse::<u32>().is_ok() {
         return None;
     }
-    Some(if has_passwd {
+    let is_known = accounts.passwd.iter().any(|fields| fields.first().is_some_and(|f| f == name));
+    Some(if has_passwd && !is_known {
+        Finding::warning(
+            "unknown-user",
+            format!("User is {}, but /etc/passwd has no such user", text::quote(user)),
+            "engines cannot find the user and refuse to start the container",
+            "give the user by number, or add it to /etc/passwd",
+        )
+    } else if has_passwd {
         Finding::note(
             "user-by-name",
             format!("User is {}", text::quote(user)),

@@ -16,6 +16,7 @@ pub(super) fn check(config: &ContainerConfig) -> Vec<Finding> {
     let findings = [
         invalid_env(config),
         duplicate_env(config),
+        unexpanded_env(config),
         secret_in_env(config),
         relative_working_dir(config),
         invalid_port(config),
@@ -62,6 +63,27 @@ fn duplicate_env(config: &ContainerConfig) -> Option<Finding> {
             format!("duplicate environment variables: {}", text::list(names)),
             "Docker uses the last value; Kubernetes does not specify which one it uses",
             "set each variable once, as seatrial build does",
+        )
+    })
+}
+
+fn unexpanded_env(config: &ContainerConfig) -> Option<Finding> {
+    let is_own_name = |(name, value): &(&str, &str)| {
+        let is_whole = |rest: &str| !rest.starts_with(|c: char| c == '_' || c.is_alphanumeric());
+        let mut after = value.split('$').skip(1);
+        after.any(|text| match text.strip_prefix('{') {
+            Some(text) => text.strip_prefix(name).is_some_and(|rest| rest.starts_with([':', '}'])),
+            None => text.strip_prefix(name).is_some_and(is_whole),
+        })
+    };
+    let names: Vec<&str> = variables(config).filter(is_own_name).map(|(name, _)| name).collect();
+    (!names.is_empty()).then(|| {
+        Finding::warning(
+            "unexpanded-env",
+            format!("environment variables that contain their own name: {}", text::list(names)),
+            "only builders of Dockerfiles expand variables; containers get the value as written, \
+             and find no program in such a PATH",
+            "write the whole value",
         )
     })
 }

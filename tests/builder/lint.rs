@@ -96,6 +96,17 @@ fn problems_of_the_config_are_found() {
         rules_of("app:1", &|config| config["config"]["Env"] = json!(["A=1", "A=2"])),
         ["duplicate-env"]
     );
+    for (variable, is_found) in [
+        ("PATH=/opt/bin:$PATH", true),
+        ("PATH=${PATH}:/opt/bin", true),
+        ("LIBS=${LIBS:-}/x", true),
+        ("PATH=/opt/bin", false),
+        ("PATH=$PATHS:$HOME:$", false),
+        ("PS1=$ ", false),
+    ] {
+        let found = rules_of("app:1", &|config| config["config"]["Env"] = json!([variable]));
+        assert_eq!(found.contains(&"unexpanded-env".to_owned()), is_found, "{variable}");
+    }
     assert_eq!(
         rules_of("app:1", &|config| config["config"]["Env"] = json!(["DB_PASSWORD=x"])),
         ["secret-in-env"]
@@ -197,6 +208,10 @@ fn an_image_that_runs_as_root_or_has_no_health_check_is_found() {
     }
     for user in ["7", "7:0", "web"] {
         assert_eq!(with("User", json!(user)), [""; 0], "{user}");
+    }
+    // Docker: "unable to find user webb: no matching entries in passwd file".
+    for user in ["webb", "we", "webb:7"] {
+        assert_eq!(with("User", json!(user)), ["unknown-user"], "{user}");
     }
     for healthcheck in [Value::Null, json!({}), json!({ "Test": [] })] {
         assert_eq!(with("Healthcheck", healthcheck.clone()), ["no-healthcheck"], "{healthcheck}");
