@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use serde::Serialize;
 
+use super::carriage_returns::CarriageReturns;
 use super::text::Text;
 use crate::text::value;
 
@@ -76,23 +77,21 @@ impl Checks {
     pub(crate) fn record_text(&mut self, subject: &str, rules: &Text, found: Option<&str>) {
         match found {
             None => self.record(subject, rules, "nothing", false),
-            Some(found) => self.record_unmet(subject, rules, rules.unmet_by(found), found),
+            Some(found) => self.record_output(subject, rules, found, CarriageReturns::Exact),
         }
     }
 
-    /// Records whether `found` meets `rules`; `unmet` describes those that it does not meet.
-    pub(crate) fn record_unmet(
+    /// Like [`record_text`](Self::record_text), for a text that has these carriage `returns`.
+    pub(crate) fn record_output(
         &mut self,
         subject: &str,
         rules: &Text,
-        unmet: Option<String>,
         found: &str,
+        returns: CarriageReturns,
     ) {
-        let passed = unmet.is_none();
-        if !passed {
-            self.hint(rules.hints(found));
-        }
-        let shown = rules.shown(found);
+        let unmet = rules.unmet(found, returns);
+        self.hint(rules.hints(found, returns));
+        let (shown, passed) = (rules.shown(found, returns), unmet.is_none());
         self.record(subject, unmet.unwrap_or_else(|| rules.to_string()), shown, passed);
     }
 

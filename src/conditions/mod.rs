@@ -2,6 +2,7 @@
 //! files have them, and so have tests in Rust. The doc comments of the fields become descriptions
 //! in the JSON schema of an expectations file.
 
+mod carriage_returns;
 mod checks;
 mod found;
 mod go_regex;
@@ -16,6 +17,7 @@ mod rule;
 mod text;
 mod timeout;
 
+pub(crate) use carriage_returns::CarriageReturns;
 pub use checks::Check;
 pub(crate) use checks::{Checks, Results};
 pub(crate) use found::Found;

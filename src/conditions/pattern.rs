@@ -49,8 +49,10 @@ impl Pattern {
 
     /// Whether every text is matched: nothing is required, neither characters nor a position.
     pub(super) fn matches_everything(&self) -> bool {
-        // All assertions of a position have one of these characters.
-        self.regex.is_match("") && !self.written.contains(['^', '$', '\\'])
+        regex_syntax::parse(self.regex.as_str()).is_ok_and(|parsed| {
+            let properties = parsed.properties();
+            properties.minimum_len() == Some(0) && properties.look_set().is_empty()
+        })
     }
 
     /// Whether the regular expression matches `times` parts of `text` that do not overlap.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::carriage_returns::{CarriageReturns, is_line_end, without};
 use super::found::Found;
 use super::matcher::Matcher;
 use super::pattern::Pattern;
@@ -30,27 +31,44 @@ impl Rule<'_> {
         }
     }
 
-    /// Whether `text`, of which carriage returns before newlines may be missing, meets the rule.
-    /// An expected text may be there with or without them, an excluded one must be absent in both
-    /// forms. Regular expressions and matchers are taken as they are written.
-    pub(super) fn is_met_without_carriage_returns(&self, text: &str) -> bool {
-        let shortened = |text: &str| text.replace("\r\n", "\n");
+    /// Whether `text`, which has these carriage `returns`, meets the rule. If some may be missing,
+    /// an expected text may be there with or without them, and an excluded one must be absent in
+    /// both forms, but for a mere line end. Regular expressions and matchers are taken as they are
+    /// written.
+    pub(super) fn is_met(&self, text: &str, returns: CarriageReturns) -> bool {
         let is_met = self.is_met_by(text);
         match self {
-            Self::Equals(expected) => is_met || Rule::Equals(&shortened(expected)).is_met_by(text),
+            _ if returns == CarriageReturns::Exact => is_met,
+            Self::Equals(expected) => is_met || Rule::Equals(&without(expected)).is_met_by(text),
             Self::Contains(part, times) => {
-                is_met || Rule::Contains(&shortened(part), *times).is_met_by(text)
+                is_met || Rule::Contains(&without(part), *times).is_met_by(text)
             }
-            Self::NotContains(part) => {
-                is_met && Rule::NotContains(&shortened(part)).is_met_by(text)
-            }
+            Self::NotContains(part) if is_line_end(part) => is_met,
+            Self::NotContains(part) => is_met && Rule::NotContains(&without(part)).is_met_by(text),
             Self::Matches(..) | Self::NotMatches(_) | Self::Goss(_) => is_met,
         }
     }
 
-    /// Explains why `text` does not meet the rule although it seems to.
+    /// Explains why the result for `text`, of which carriage returns may be missing, is uncertain,
+    /// if they decide it.
+    pub(super) fn doubt(&self, text: &str) -> Option<String> {
+        let Self::NotContains(part) = self else { return None };
+        let is_undecided = part.contains("\r\n")
+            && self.is_met_by(text)
+            && !Rule::NotContains(&without(part)).is_met_by(text);
+        is_undecided.then(|| {
+            let quoted = value::quote(part);
+            let result = match is_line_end(part) {
+                true => format!("so {quoted} would not be found here"),
+                false => format!("so {quoted} was looked for without them"),
+            };
+            format!("containerd drops carriage returns before newlines, {result}")
+        })
+    }
+
+    /// Explains why `text`, which does not meet the rule, seems to.
     pub(super) fn near_miss(&self, text: &str) -> Option<String> {
-        let hint = match self {
+        Some(match self {
             Self::Contains(part, _)
                 if !text.contains(part) && text.to_lowercase().contains(&part.to_lowercase()) =>
             {
@@ -62,15 +80,20 @@ impl Rule<'_> {
                  lines need (?m) before"
             ),
             _ => return None,
-        };
-        (!self.is_met_by(text)).then_some(hint)
+        })
     }
 
-    /// Says how often `text` contains something or is matched by it, if it must be so several times
-    /// and is not.
-    pub(super) fn too_few_in(&self, text: &str) -> Option<String> {
+    /// Says how often `text`, which has these carriage `returns` and does not meet the rule,
+    /// contains something or is matched by it, if it must be so several times.
+    pub(super) fn too_few_in(&self, text: &str, returns: CarriageReturns) -> Option<String> {
+        let count_of = |part: &str| match returns {
+            CarriageReturns::Exact => text.matches(part).count(),
+            CarriageReturns::Dropped => {
+                text.matches(part).count().max(text.matches(&without(part)).count())
+            }
+        };
         let (what, count) = match self {
-            Self::Contains(part, 2..) => (value::quote(part), text.matches(part).count()),
+            Self::Contains(part, 2..) => (value::quote(part), count_of(part)),
             Self::Matches(pattern, 2..) => (pattern.to_string(), pattern.count(text)),
             _ => return None,
         };
@@ -79,7 +102,7 @@ impl Rule<'_> {
             1 => "once".to_owned(),
             count => format!("{count} times"),
         };
-        (!self.is_met_by(text)).then(|| format!("{what} {often}"))
+        Some(format!("{what} {often}"))
     }
 }
 

@@ -9,6 +9,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::carriage_returns::CarriageReturns;
 use super::matcher::Matcher;
 use super::pattern::Pattern;
 use super::rule::Rule;
@@ -208,46 +209,47 @@ impl Text {
 
     /// Whether `text` meets all rules.
     pub fn is_match(&self, text: &str) -> bool {
-        self.rules().all(|rule| rule.is_met_by(text))
+        self.is_met(text, CarriageReturns::Exact)
+    }
+
+    /// Whether `text`, which has these carriage `returns`, meets all rules. If some may be missing,
+    /// a rule may be written with or without them.
+    pub(crate) fn is_met(&self, text: &str, returns: CarriageReturns) -> bool {
+        self.rules().all(|rule| rule.is_met(text, returns))
     }
 
     /// Describes the rules that `text` does not meet; `None` if it meets all.
     pub(crate) fn unmet_by(&self, text: &str) -> Option<String> {
-        self.describe_unmet(|rule| rule.is_met_by(text))
+        self.unmet(text, CarriageReturns::Exact)
     }
 
     /// Describes the rules that none of `texts` meets; `None` if there are none.
     pub(crate) fn unmet_by_all(&self, texts: &[String]) -> Option<String> {
-        self.describe_unmet(|rule| texts.iter().any(|text| rule.is_met_by(text)))
+        describe(self.rules().filter(|rule| !texts.iter().any(|text| rule.is_met_by(text))))
     }
 
-    /// Whether `text`, of which carriage returns before newlines may be missing, meets all rules. A
-    /// rule may be written with or without them.
-    pub(crate) fn is_match_without_carriage_returns(&self, text: &str) -> bool {
-        self.rules().all(|rule| rule.is_met_without_carriage_returns(text))
+    /// Like [`unmet_by`](Self::unmet_by), for a text that has these carriage `returns`.
+    pub(crate) fn unmet(&self, text: &str, returns: CarriageReturns) -> Option<String> {
+        describe(self.unmet_rules(text, returns))
     }
 
-    /// Describes the rules that `text`, of which carriage returns before newlines may be missing,
-    /// does not meet; `None` if it meets all.
-    pub(crate) fn unmet_without_carriage_returns(&self, text: &str) -> Option<String> {
-        self.describe_unmet(|rule| rule.is_met_without_carriage_returns(text))
+    fn unmet_rules(&self, text: &str, returns: CarriageReturns) -> impl Iterator<Item = Rule<'_>> {
+        self.rules().filter(move |rule| !rule.is_met(text, returns))
     }
 
-    fn describe_unmet(&self, is_met: impl Fn(&Rule<'_>) -> bool) -> Option<String> {
-        let unmet = self.rules().filter(|rule| !is_met(rule));
-        let unmet: Vec<String> = unmet.map(|rule| rule.to_string()).collect();
-        (!unmet.is_empty()).then(|| unmet.join(", "))
-    }
-
-    /// Returns hints about rules that `text` does not meet although it seems to.
-    pub(crate) fn hints(&self, text: &str) -> Vec<String> {
-        self.rules().filter_map(|rule| rule.near_miss(text)).collect()
+    /// Returns hints about rules that `text` does not meet although it seems to, and about those
+    /// that missing carriage `returns` decide.
+    pub(crate) fn hints(&self, text: &str, returns: CarriageReturns) -> Vec<String> {
+        let near = self.unmet_rules(text, returns).filter_map(|rule| rule.near_miss(text));
+        let doubts = self.rules().filter_map(|rule| rule.doubt(text));
+        near.chain(doubts.filter(|_| returns == CarriageReturns::Dropped)).collect()
     }
 
     /// Quotes `text` for a mismatch, after the number of times that it has what it must have
     /// several times, if those are too few.
-    pub(crate) fn shown(&self, text: &str) -> String {
-        let counts: Vec<String> = self.rules().filter_map(|rule| rule.too_few_in(text)).collect();
+    pub(crate) fn shown(&self, text: &str, returns: CarriageReturns) -> String {
+        let unmet = self.unmet_rules(text, returns);
+        let counts: Vec<String> = unmet.filter_map(|rule| rule.too_few_in(text, returns)).collect();
         match counts.is_empty() {
             true => value::quote(text),
             false => format!("{} in {}", counts.join(", "), value::quote(text)),
@@ -259,6 +261,12 @@ impl Text {
         let equals = self.0.equals.as_deref()?;
         (*self == Self::equal_to(equals)).then_some(equals)
     }
+}
+
+/// Describes `rules`, if there are any.
+fn describe<'r>(rules: impl Iterator<Item = Rule<'r>>) -> Option<String> {
+    let rules: Vec<String> = rules.map(|rule| rule.to_string()).collect();
+    (!rules.is_empty()).then(|| rules.join(", "))
 }
 
 impl fmt::Display for Text {
@@ -306,24 +314,29 @@ mod tests {
     #[test]
     fn only_the_rules_that_a_text_does_not_meet_are_shown() {
         let rules = text(r#"{"contains": ["1", "zz"], "not_contains": "12", "matches": "[0-9]"}"#);
-        let unmet = rules.unmet_by("12.15\n").unwrap();
+        let unmet = rules.unmet("12.15\n", CarriageReturns::Exact).unwrap();
         assert_eq!(unmet, r#"contains "zz", does not contain "12""#);
-        assert_eq!(rules.unmet_by("1 zz"), None);
+        assert_eq!(rules.unmet("1 zz", CarriageReturns::Exact), None);
     }
 
     #[test]
     fn a_text_that_seems_to_meet_a_rule_has_a_hint() {
         let rules = text(r#"{"matches": "^b$", "contains": "Ready"}"#);
         assert_eq!(
-            rules.hints("a\nb\nready\n"),
+            rules.hints("a\nb\nready\n", CarriageReturns::Exact),
             [
                 "it contains \"Ready\" in other upper and lower case letters",
                 "^ and $ in /^b$/ are the beginning and the end of the whole text; those of lines \
                  need (?m) before",
             ]
         );
-        assert!(rules.hints("c").is_empty() && text(r#"{"matches": "c"}"#).hints("c").is_empty());
-        assert!(text(r#"{"contains": "a", "times": 2}"#).hints("a").is_empty());
+        assert!(
+            rules.hints("c", CarriageReturns::Exact).is_empty()
+                && text(r#"{"matches": "c"}"#).hints("c", CarriageReturns::Exact).is_empty()
+        );
+        assert!(
+            text(r#"{"contains": "a", "times": 2}"#).hints("a", CarriageReturns::Exact).is_empty()
+        );
     }
 
     #[test]
@@ -339,8 +352,11 @@ mod tests {
             );
         }
         let rules = text(r#"{"contains": "GET", "matches": "[a-z]", "times": 3}"#);
-        assert_eq!(rules.shown("GET\nGET a\n"), r#""GET" 2 times, /[a-z]/ once in "GET\nGET a\n""#);
-        assert_eq!(rules.shown("GET GET GET abc"), r#""GET GET GET abc""#);
+        assert_eq!(
+            rules.shown("GET\nGET a\n", CarriageReturns::Exact),
+            r#""GET" 2 times, /[a-z]/ once in "GET\nGET a\n""#
+        );
+        assert_eq!(rules.shown("GET GET GET abc", CarriageReturns::Exact), r#""GET GET GET abc""#);
         let rules = Text::containing("aa").times(2);
         assert!(!rules.is_match("aaa") && rules.is_match("aaaa"));
         assert_eq!(rules.to_string(), "contains \"aa\" at least 2 times");
@@ -371,14 +387,16 @@ mod tests {
 
     #[test]
     fn regular_expressions_that_match_every_text_are_mistakes() {
-        for pattern in ["", ".*", "(?s).*", "a*", "x|", "(a|b)?"] {
+        for pattern in
+            ["", ".*", "(?s).*", "a*", "x|", "(a|b)?", "[^x]*", r"\w*", r"\s*", r"[^4]*\.*"]
+        {
             for key in ["matches", "not_matches"] {
-                let message = error(&format!(r#"{{"{key}": "{pattern}"}}"#));
+                let message = error(&serde_json::json!({ key: pattern }).to_string());
                 assert!(message.contains(&format!("every text matches /{pattern}/")), "{message}");
             }
         }
-        for pattern in ["^$", "^a*$", ".+", "a", "(?m)^"] {
-            text(&format!(r#"{{"matches": "{pattern}"}}"#));
+        for pattern in ["^$", "^a*$", ".+", "a", "(?m)^", "[^x]", r"\b", r"\w+", r"a*\z"] {
+            text(&serde_json::json!({ "matches": pattern }).to_string());
         }
         assert!(!text(r#"{"matches": "a*", "times": 2}"#).is_match(""));
     }

@@ -1,7 +1,7 @@
 //! The ends of lines in the output of containers: containerd drops a carriage return before each
 //! newline when it writes a log for a kubelet.
 
-use crate::conditions::Text;
+use crate::conditions::{CarriageReturns, Text};
 use crate::engine::Engine;
 
 /// The carriage returns before the newlines of a container's output.
@@ -34,21 +34,17 @@ impl LineEnds {
         }
     }
 
-    /// Describes the rules of `expected` that `output`, which is restored, does not meet; `None` if
-    /// it meets all.
-    pub(crate) fn unmet(self, expected: &Text, output: &str) -> Option<String> {
+    /// The carriage returns of restored output.
+    pub(crate) fn carriage_returns(self) -> CarriageReturns {
         match self {
-            Self::Dropped => expected.unmet_without_carriage_returns(output),
-            Self::Exact | Self::Terminal => expected.unmet_by(output),
+            Self::Dropped => CarriageReturns::Dropped,
+            Self::Exact | Self::Terminal => CarriageReturns::Exact,
         }
     }
 
     /// Whether all rules of `expected` hold for `output`, which is restored.
     pub(crate) fn is_match(self, expected: &Text, output: &str) -> bool {
-        match self {
-            Self::Dropped => expected.is_match_without_carriage_returns(output),
-            Self::Exact | Self::Terminal => expected.is_match(output),
-        }
+        expected.is_met(output, self.carriage_returns())
     }
 }
 
@@ -57,6 +53,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::conditions::{Check, Checks, Results};
 
     fn is_match(ends: LineEnds, expected: &str, output: &str) -> bool {
         ends.is_match(&Text::equal_to(expected), &ends.restore(output.to_owned()))
@@ -99,5 +96,44 @@ mod tests {
         // Each rule is decided by itself.
         let rules = r#"log = { contains = "ok\r\n", not_contains = "fatal\r\n" }"#;
         assert!(holds(rules, "ok\n") && !holds(rules, "ok\nfatal\n"));
+    }
+
+    /// The mismatches and the hints of `rules` for `output` of which carriage returns are dropped.
+    fn recorded(rules: &str, output: &str) -> (Vec<Check>, Vec<String>) {
+        let rules: Text = toml::from_str::<BTreeMap<String, Text>>(rules).unwrap()["log"].clone();
+        let mut checks = Checks::default();
+        checks.record_output("log", &rules, output, LineEnds::Dropped.carriage_returns());
+        let Results { mismatches, hints, .. } = checks.into_results();
+        (mismatches, hints)
+    }
+
+    #[test]
+    fn a_mere_line_end_with_a_carriage_return_is_not_found_where_those_are_dropped() {
+        let rules = r#"log = { not_contains = "\r\n" }"#;
+        let (mismatches, hints) = recorded(rules, "hello\n");
+        assert_eq!(mismatches, []);
+        assert!(hints[0].contains("drops carriage returns") && hints.len() == 1, "{hints:?}");
+        // Docker has two carriage returns here.
+        assert_eq!(recorded(rules, "hello\r\n").0.len(), 1);
+        assert_eq!(recorded(rules, "hello"), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn a_mismatch_that_a_dropped_carriage_return_decides_has_a_hint() {
+        let (mismatches, hints) = recorded(r#"log = { not_contains = "a\r\n" }"#, "a\n");
+        assert_eq!(mismatches.len(), 1);
+        let hint = r#"so "a\r\n" was looked for without them"#;
+        assert!(hints[0].contains(hint) && hints.len() == 1, "{hints:?}");
+    }
+
+    #[test]
+    fn rules_that_hold_without_carriage_returns_are_not_shown_as_unmet() {
+        let rules = r#"log = { contains = "A\r\n", times = 2, not_contains = "x" }"#;
+        let (mismatches, hints) = recorded(rules, "A\nA\nx\n");
+        assert_eq!(mismatches[0].expected, r#"does not contain "x""#);
+        assert_eq!(mismatches[0].found, r#""A\nA\nx\n""#);
+        assert!(hints.is_empty(), "{hints:?}");
+        let rules = r#"log = { contains = "A\r\n", times = 3 }"#;
+        assert_eq!(recorded(rules, "A\nA\n").0[0].found, r#""A\r\n" 2 times in "A\nA\n""#);
     }
 }

@@ -34,6 +34,12 @@ pub(crate) fn hint(message: &str) -> Option<String> {
     })
 }
 
+/// Like [`hint`], for the output of a command that ended with `code`. Engines report a command that
+/// they cannot start as one that ended with 126 or 127; all other output is the command's own.
+pub(crate) fn hint_of_exit(code: i64, output: &str) -> Option<String> {
+    matches!(code, 126 | 127).then(|| hint(output)).flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +82,13 @@ mod tests {
         for message in ["", "exec: \"x\": exec format error", "unable to find user nobody"] {
             assert_eq!(hint(message), None, "{message}");
         }
+    }
+
+    #[test]
+    fn only_the_exit_codes_of_engines_say_that_a_program_is_missing() {
+        let output = "exec: \"worker\": not found in registry";
+        assert_eq!(hint_of_exit(1, output), None);
+        let explained = hint_of_exit(127, output);
+        assert_eq!(explained.as_deref(), Some("the image has no program \"worker\""));
     }
 }

@@ -39,6 +39,14 @@ pub(crate) enum Readiness {
     Ended(State),
 }
 
+/// A condition that is not met yet.
+enum Unmet {
+    /// That for the log, which is this. It may be long: only that of the last attempt is described.
+    Log(String),
+    /// The description of another condition.
+    Other(String),
+}
+
 /// A container that is waited for.
 pub(crate) struct Starting<'a> {
     /// The engine.
@@ -66,7 +74,7 @@ impl Starting<'_> {
             let unmet = self.unmet_condition(conditions, deadline, &mut attempt);
             let unmet = match self.end.or(unmet).await {
                 Some(unmet) => unmet?,
-                None => Some("the service ended".to_owned()),
+                None => Some(Unmet::Other("the service ended".to_owned())),
             };
             // After the conditions: the command may end right after it has met all of them.
             if unmet.is_some() || !may_end {
@@ -83,7 +91,9 @@ impl Starting<'_> {
             }
             match unmet {
                 None => return Ok(Readiness::Ready),
-                Some(unmet) if Instant::now() >= deadline => return Ok(Readiness::Unmet(unmet)),
+                Some(unmet) if Instant::now() >= deadline => {
+                    return Ok(Readiness::Unmet(self.describe(unmet, conditions)));
+                }
                 Some(_) => drop(self.end.or(sleep(POLL_INTERVAL)).await),
             }
         }
@@ -100,17 +110,28 @@ impl Starting<'_> {
         Ok(only_log && self.unmet_log(log.as_ref()).await?.is_none())
     }
 
-    /// Returns a description of the first condition that is not met yet. A command may take as long
+    /// Returns the first condition that is not met yet. A command may take as long
     /// as `attempt`, which grows.
     async fn unmet_condition(
         &self,
         conditions: &ReadyConditions,
         deadline: Instant,
         attempt: &mut Duration,
-    ) -> Result<Option<String>, HarnessError> {
-        if let Some(unmet) = self.unmet_log(conditions.log.as_ref()).await? {
-            return Ok(Some(unmet));
+    ) -> Result<Option<Unmet>, HarnessError> {
+        if let Some(log) = self.unmet_log(conditions.log.as_ref()).await? {
+            return Ok(Some(Unmet::Log(log)));
         }
+        let unmet = self.unmet_after_log(conditions, deadline, attempt).await?;
+        Ok(unmet.map(Unmet::Other))
+    }
+
+    /// Like [`unmet_condition`](Self::unmet_condition), for those besides the log.
+    async fn unmet_after_log(
+        &self,
+        conditions: &ReadyConditions,
+        deadline: Instant,
+        attempt: &mut Duration,
+    ) -> Result<Option<String>, HarnessError> {
         if conditions.healthy == Some(true) {
             match self.container.state().await?.health.as_deref() {
                 Some("healthy") => {}
@@ -129,19 +150,27 @@ impl Starting<'_> {
         self.unmet_command(conditions.exec.as_deref(), deadline, attempt).await
     }
 
-    /// Returns how the output of the container differs from the expected one, if it does.
+    /// Returns the output of the container, if it is not as `expected`.
     async fn unmet_log(&self, expected: Option<&Text>) -> Result<Option<String>, HarnessError> {
         let Some(expected) = expected else { return Ok(None) };
         let (stdout, stderr) = self.container.logs().await?;
         let log = self.line_ends.restore(stdout + &stderr);
-        let unmet = self.line_ends.unmet(expected, &log);
-        let describe = |unmet: String| {
-            let hint = expected.hints(&log).into_iter().next();
-            let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
-            let log = value::quote(&log);
-            format!("the condition for its log, {unmet}, is not met{hint}: {log}")
-        };
-        Ok(unmet.map(describe))
+        Ok((!self.line_ends.is_match(expected, &log)).then_some(log))
+    }
+
+    /// Describes the condition that is not met.
+    fn describe(&self, unmet: Unmet, conditions: &ReadyConditions) -> String {
+        match (unmet, &conditions.log) {
+            (Unmet::Log(log), Some(expected)) => {
+                let returns = self.line_ends.carriage_returns();
+                let unmet = expected.unmet(&log, returns).unwrap_or_default();
+                let hint = expected.hints(&log, returns).into_iter().next();
+                let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+                let log = value::quote(&log);
+                format!("the condition for its log, {unmet}, is not met{hint}: {log}")
+            }
+            (Unmet::Log(description) | Unmet::Other(description), _) => description,
+        }
     }
 
     /// Returns the reason why nothing outside of the container reaches `port`, if that is so.
@@ -205,7 +234,7 @@ impl Starting<'_> {
             Ok(output) => {
                 let found = found_exit_code(&output, true);
                 // Docker reports there that it has not started the command.
-                let hint = missing_program::hint(&output.stdout);
+                let hint = missing_program::hint_of_exit(output.code, &output.stdout);
                 let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
                 Some(format!("{shown} exits with code {found}{hint}"))
             }

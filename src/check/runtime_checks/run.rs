@@ -81,8 +81,7 @@ fn check_output(
     for (subject, expected, found) in texts {
         if let Some(text) = expected {
             let found = line_ends.restore(found.clone());
-            let unmet = line_ends.unmet(text, &found);
-            checks.record_unmet(subject, text, unmet, &found);
+            checks.record_output(subject, text, &found, line_ends.carriage_returns());
         }
     }
 }

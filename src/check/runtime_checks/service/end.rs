@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Service;
 use crate::check::expectations::{StopExpectations, Timeout};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, RunOptions, Settings};
 use crate::harness::{HarnessError, POLL_INTERVAL, describe_end, exits};
 use crate::linux::signals;
 
@@ -19,10 +19,15 @@ const ACTION: &str = "wait for the exit of the stopped service";
 /// The time in which a service must end that ends by itself.
 const EXIT_TIMEOUT: Timeout = Timeout::from_secs(60);
 
-/// The likely reason why a signal does not end a container, and the remedy, after the signal.
-const NO_HANDLER: &str = "did not end process 1, which probably has no handler for it: without \
-                          one, Linux ignores signals to process 1; handle the signal, or write \
-                          init = true for the container";
+/// The likely reasons why `signal` did not end a container in time, and what to do. `can_init` says
+/// whether the engine can start an init process in the container.
+fn of_survivor(signal: &str, can_init: bool) -> String {
+    let init = if can_init { ", write init = true for the container" } else { "" };
+    format!(
+        "process 1 needs more time after {signal}, or has no handler for it: without one, Linux \
+         ignores signals to process 1; handle the signal{init}, or raise the timeout of stop"
+    )
+}
 
 impl Service<'_> {
     pub(super) async fn check_stop(
@@ -51,7 +56,10 @@ impl Service<'_> {
         let wanted = format!("ends within {timeout} of {signal}");
         self.checks.record("stop", wanted, found, !killed);
         if killed && !self.expected.container.init {
-            self.checks.hint(vec![format!("{signal} {NO_HANDLER}")]);
+            let init = Settings { init: true, ..Settings::default() };
+            let init = RunOptions { settings: init, ..RunOptions::default() };
+            let can_init = daemon.engine().unsupported(&init).is_none();
+            self.checks.hint(vec![of_survivor(signal, can_init)]);
         }
         if let Some(code) = expected.exit_code {
             let codes = [code, output.code].map(signals::describe_exit_code);
@@ -61,8 +69,8 @@ impl Service<'_> {
         if let Some(expected) = &expected.log {
             let line_ends = self.line_ends();
             let log = line_ends.restore(output.stdout + &output.stderr);
-            let unmet = line_ends.unmet(expected, &log);
-            self.checks.record_unmet("log after the stop", expected, unmet, &log);
+            let (subject, returns) = ("log after the stop", line_ends.carriage_returns());
+            self.checks.record_output(subject, expected, &log, returns);
         }
         Ok(())
     }
@@ -110,5 +118,20 @@ impl Service<'_> {
         let found = describe_end(self.container, &state).await;
         self.checks.record("service", expected, found, false);
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_is_killed_may_need_more_time_or_a_handler() {
+        let hint = of_survivor("SIGTERM", true);
+        for part in ["more time after SIGTERM", "no handler", "init = true", "timeout of stop"] {
+            assert!(hint.contains(part), "{hint}");
+        }
+        // A pod has no such process.
+        assert!(!of_survivor("SIGTERM", false).contains("init"));
     }
 }

@@ -100,7 +100,8 @@ impl Service<'_> {
         // Docker reports a command that cannot be started there.
         if !passed && output.stderr.is_empty() && !output.stdout.is_empty() {
             found += &format!(", standard output {}", value::quote(&output.stdout));
-            checks.hint(missing_program::hint(&output.stdout).into_iter().collect());
+            let hint = missing_program::hint_of_exit(output.code, &output.stdout);
+            checks.hint(hint.into_iter().collect());
         }
         checks.record(&format!("exit code of {shown}"), wanted, found, passed);
         let texts = [
@@ -132,8 +133,7 @@ impl Service<'_> {
         if !is_match(&log) {
             log = self.log().await?;
         }
-        let unmet = line_ends.unmet(expected, &log);
-        self.checks.record_unmet("log", expected, unmet, &log);
+        self.checks.record_output("log", expected, &log, line_ends.carriage_returns());
         Ok(())
     }
 
