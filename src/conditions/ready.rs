@@ -9,6 +9,7 @@ use super::http::HttpExpectations;
 use super::port::Port;
 use super::text::Text;
 use super::timeout::Timeout;
+use crate::document::list;
 
 /// When a service is ready: all given conditions must be met.
 ///
@@ -43,6 +44,7 @@ pub struct ReadyConditions {
     /// A request that gets the expected answer.
     pub http: Option<HttpExpectations>,
     /// A command in the container that exits with code 0.
+    #[serde(deserialize_with = "list::strings")]
     pub exec: Option<Vec<String>>,
     /// Whether the image's own health check must succeed.
     pub healthy: Option<bool>,

@@ -55,9 +55,12 @@ const CAMEL_CASE_ALIASES: &[&str] = &["layeringPipeline", "runAsRoot"];
 
 /// The keys whose value is a program with its arguments.
 const COMMANDS: &[&str] = &["command", "entrypoint", "cmd"];
-
-/// Another one. `exec` alone may be the list of tables of a service.
-const READY_EXEC: &str = "ready.exec";
+/// The expected type of values that are a command.
+pub(super) const STRINGS: &str = "a list of strings";
+/// The expected type of others.
+pub(super) const TABLES: &str = "a list of tables";
+/// The key whose value is a list of tables with a program each.
+const EXEC: &str = "exec";
 
 /// A problem of a document, and how to fix it.
 pub(crate) struct Problem {
@@ -212,13 +215,17 @@ fn other_type(key: Option<&str>, message: &str) -> Option<String> {
     let expected = expected_type(expected, is_range);
     let mut problem = format!("found {}, expected {expected}", found_value(found, &string));
     match (&string, key.and_then(|key| key.rsplit('.').next())) {
-        (Some(string), Some(last))
-            if expected == "a list"
-                && (COMMANDS.contains(&last) || key.is_some_and(|it| it.ends_with(READY_EXEC))) =>
-        {
+        (Some(string), Some(last)) if expected == "a list" && COMMANDS.contains(&last) => {
             problem += &suggest::command(string);
         }
-        (None, _) if expected == "a list" && found == "map" => {
+        // Only commands need such a list.
+        (Some(string), _) if expected == STRINGS => problem += &suggest::command(string),
+        (Some(string), Some(EXEC)) if expected == TABLES => {
+            let list = suggest::command_list(string);
+            problem +=
+                &list.map(|list| format!("; write [{{ command = {list} }}]")).unwrap_or_default();
+        }
+        (None, _) if matches!(&*expected, "a list" | TABLES) && found == "map" => {
             problem += "; in TOML, a list of tables is written [[KEY]] instead of [KEY], or \
                         [{ ... }]";
         }

@@ -4,6 +4,8 @@
 
 mod explain;
 mod keys;
+#[cfg(feature = "vm")]
+pub(crate) mod list;
 pub(crate) mod string_or_list;
 
 use std::fs::{File, Metadata};

@@ -40,11 +40,17 @@ const SHELL: &[char] = &[
 /// The length in bytes of the longest command line that is written in another form.
 const COMMAND_MAX: usize = 500;
 
-/// The end of a message that shows the list to write instead of the command line `text`: with a
-/// shell, if it is written for one. Empty if it is very long.
+/// The end of a message that shows the list to write instead of the command line `text`; empty if
+/// that is very long.
 pub(crate) fn command(text: &str) -> String {
+    command_list(text).map(|list| format!("; write {list}")).unwrap_or_default()
+}
+
+/// The list to write instead of the command line `text`: with a shell, if it is written for one.
+/// `None` if it is very long.
+pub(crate) fn command_list(text: &str) -> Option<String> {
     if text.len() > COMMAND_MAX {
-        return String::new();
+        return None;
     }
     let sets_variable = text.split_whitespace().next().is_some_and(|word| word.contains('='));
     let words = match sets_variable || text.contains(SHELL) {
@@ -53,7 +59,7 @@ pub(crate) fn command(text: &str) -> String {
     };
     let words: Vec<String> =
         words.iter().map(|word| text::quote_up_to(word, COMMAND_MAX)).collect();
-    format!("; write [{}]", words.join(", "))
+    Some(format!("[{}]", words.join(", ")))
 }
 
 #[cfg(test)]

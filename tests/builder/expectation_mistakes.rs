@@ -126,7 +126,7 @@ fn a_value_that_does_not_fit_is_an_error_that_names_the_key_and_shows_what_to_wr
             "e.toml:2: invalid port \"443/tpc\"; write a number or a range",
         ),
         (
-            "[image]\nexposed_ports=['80/tcp', 'https']\n".to_owned(),
+            "[image]\nexposed_ports={ has=['80/tcp', 'https'] }\n".to_owned(),
             "e.toml:2: invalid port \"https\"; write a number or a range",
         ),
         (
@@ -136,6 +136,33 @@ fn a_value_that_does_not_fit_is_an_error_that_names_the_key_and_shows_what_to_wr
         (
             format!("{run}container.command='{}'\n", "word ".repeat(12).trim()),
             &format!("write [{}]\n", ["\"word\""; 12].join(", ")),
+        ),
+        (
+            format!("{service}ready.exec='pg_isready -U x'\n"),
+            "e.toml:3: ready.exec: found the string \"pg_isready -U x\", expected a list of \
+             strings; write [\"pg_isready\", \"-U\", \"x\"]\n",
+        ),
+        (
+            format!("{service}ready={{ exec='pg_isready -U x' }}\n"),
+            "expected a list of strings; write [\"pg_isready\", \"-U\", \"x\"]\n",
+        ),
+        (
+            format!("{service}[service.ready]\nexec='pg_isready -U x'\n"),
+            "expected a list of strings; write [\"pg_isready\", \"-U\", \"x\"]\n",
+        ),
+        (
+            r#"{"service": [{"name": "x", "ready": {"exec": "pg_isready -U x"}}]}"#.to_owned(),
+            "exec: found the string \"pg_isready -U x\", expected a list of strings; \
+             write [\"pg_isready\", \"-U\", \"x\"]\n",
+        ),
+        (
+            format!("{service}ready={{}}\nexec='pg_isready'\n"),
+            "expected a list of tables; write [{ command = [\"pg_isready\"] }]\n",
+        ),
+        (
+            format!("{service}ready={{}}\n[service.exec]\ncommand=['pg_isready']\n"),
+            "found a table, expected a list of tables; in TOML, a list of tables is written \
+             [[KEY]]",
         ),
         (
             "[image]\ncmd='FOO=1 app'\n".to_owned(),
@@ -211,4 +238,31 @@ fn goss_files_that_include_each_other_without_end_are_mistakes() {
     lab.file("d.yaml", "file: { /x: { exists: true } }\n");
     let message = rejected(&lab, "g.yaml", &format!("gossfile: {{ {includes} }}\n"));
     assert!(message.contains("more than 500 goss files are included"), "{message}");
+}
+
+/// Docker refuses such an image, but it can be built and read.
+#[test]
+fn a_draft_of_an_image_with_an_invalid_port_holds() {
+    let lab = Lab::new();
+    lab.build("name='x'\n[config]\nExposedPorts={ \"99999/tcp\"={} }\n");
+    let draft = lab.seatrial(["expect", "out.tar"]).ok();
+    assert!(draft.contains("\"99999/tcp\""), "{draft}");
+    lab.file("e.toml", &draft);
+    lab.seatrial(["check", "out.tar", "--no-vm", "--expect", "e.toml"]).ok();
+}
+
+#[test]
+fn contradicting_values_of_a_variable_that_seems_to_be_a_secret_are_not_printed() {
+    let lab = lab();
+    let message = |key: &str| {
+        let yaml = format!(
+            "schemaVersion: 2.0.0\nmetadataTest: {{ envVars: [{{ key: {key}, value: one1 }}, \
+             {{ key: {key}, value: two2 }}] }}\n"
+        );
+        rejected(&lab, "t.yaml", &yaml)
+    };
+    let expected = "envVars: \"DB_PASSWORD\" cannot have two values\n";
+    assert!(message("DB_PASSWORD").ends_with(expected), "{}", message("DB_PASSWORD"));
+    let expected = "envVars: \"MODE\" cannot be both \"one1\" and \"two2\"\n";
+    assert!(message("MODE").ends_with(expected), "{}", message("MODE"));
 }

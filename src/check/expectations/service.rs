@@ -13,6 +13,7 @@ use super::file::FileExpectations;
 use super::goss::{GossExpectations, GossTest};
 use super::run::Start;
 use crate::conditions::{HttpExpectations, ReadyConditions, Text, Timeout, log};
+use crate::document::list;
 
 /// A service.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -33,7 +34,7 @@ pub struct ServiceExpectations {
     #[serde(default)]
     pub http: Vec<HttpExpectations>,
     /// Commands that are run in the container of the service.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list::tables")]
     pub exec: Vec<ExecExpectations>,
     /// Files in the running container, after all requests and commands.
     #[serde(default)]

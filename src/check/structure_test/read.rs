@@ -18,13 +18,16 @@ use crate::check::expectations::{
     FileType, ImageExpectations, LicenseExpectations, Names, Pattern, RunExpectations, SomeNames,
     Text, check_ports,
 };
-use crate::check::goss;
+use crate::check::{goss, secret_values};
 use crate::conditions::Timeout;
 use crate::document::{self, DocumentError, Problem};
 use crate::text::{self, suggest};
 
 /// The supported version of the schema.
 const SCHEMA_VERSION: &str = "2.0.0";
+
+/// The key of a list of variables.
+const ENV_VARS: &str = "envVars";
 
 /// Whether `text`, the content of the file at `path`, is a container-structure-test file.
 pub(in crate::check) fn is_structure_test(path: &Path, text: &str) -> bool {
@@ -240,8 +243,15 @@ fn values(key_of_file: &str, list: &[Variable]) -> Result<BTreeMap<String, Text>
         match (is_regex, exact) {
             (true, _) => matches.push(Pattern::of_go(value.clone())?),
             (false, Some(other)) if other != value => {
-                let (name, one, other) = (text::quote(key), text::quote(other), text::quote(value));
-                let problem = format!("{name} cannot be both {one} and {other}");
+                let shown = |value: &str| match key_of_file {
+                    ENV_VARS => secret_values::shown(key.as_bytes(), Some(value.as_bytes())),
+                    _ => text::quote(value),
+                };
+                let problem = match [shown(other), shown(value)] {
+                    [one, other] if one == other => "cannot have two values".to_owned(),
+                    [one, other] => format!("cannot be both {one} and {other}"),
+                };
+                let problem = format!("{} {problem}", text::quote(key));
                 return Err(format!("{key_of_file}: {problem}"));
             }
             (false, exact) => *exact = Some(value.clone()),
@@ -254,7 +264,7 @@ fn values(key_of_file: &str, list: &[Variable]) -> Result<BTreeMap<String, Text>
 }
 
 fn env(test: &MetadataTest) -> Result<EnvExpectations, String> {
-    let has = values("envVars", &test.env_vars)?;
+    let has = values(ENV_VARS, &test.env_vars)?;
     // The other program looks at the config only. Engines add variables to containers.
     let absent_from_config = test.unbound_env_vars.iter().map(|it| it.key.clone()).collect();
     let unique = Some(false);
