@@ -22,6 +22,8 @@ pub(crate) enum PemError {
     NoCertificate,
     #[error("it has no private key in PEM format")]
     NoKey,
+    #[error("its private key is encrypted; decrypt it with openssl pkey")]
+    Encrypted,
 }
 
 /// Reads the certificates of the file at `path`, at least one.
@@ -34,5 +36,15 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 /// Reads the key in the file at `path`.
 pub(crate) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
     let bytes = document::read_bytes(path, SIZE_MAX)?;
-    PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| PemError::NoKey)
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| match is_encrypted(&bytes) {
+        true => PemError::Encrypted,
+        false => PemError::NoKey,
+    })
+}
+
+/// Whether a PEM file has an encrypted key (RFC 5958 and RFC 1421).
+fn is_encrypted(pem: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(pem);
+    let marks = ["-----BEGIN ENCRYPTED PRIVATE KEY-----", "Proc-Type: 4,ENCRYPTED"];
+    marks.iter().any(|mark| text.contains(mark))
 }

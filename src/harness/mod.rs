@@ -131,7 +131,7 @@ pub(crate) use describe::{describe_end, describe_still_running, found_exit_code}
 pub(crate) use end_notice::EndNotice;
 pub use error::HarnessError;
 pub use forwarded_port::ForwardedPort;
-pub(crate) use http::{check_answer, send};
+pub(crate) use http::{Answer, check_answer, send};
 pub(crate) use line_ends::LineEnds;
 pub(crate) use load::DEFAULT_REFERENCE;
 pub(crate) use load_missing::is_name_in_snapshots;

@@ -105,7 +105,7 @@ fn client_certificate(path: &Path) -> Result<CertifiedKey, RegistryError> {
 fn unusable_file(path: &Path) -> impl FnOnce(PemError) -> RegistryError {
     move |error| match error {
         PemError::Read(_) => failed(path, format!("failed to read it: {error}")),
-        PemError::NoCertificate | PemError::NoKey => failed(path, error),
+        PemError::NoCertificate | PemError::NoKey | PemError::Encrypted => failed(path, error),
     }
 }
 

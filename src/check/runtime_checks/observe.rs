@@ -8,10 +8,10 @@ use tokio::time::sleep;
 
 use crate::check::CheckError;
 use crate::check::draft::behavior::{Behavior, Kind, OpenPort, Stop};
-use crate::check::expectations::{HttpExpectations, Port, Protocol, TlsSettings};
+use crate::check::expectations::{HttpExpectations, Port, Protocol, Timeout, TlsSettings};
 use crate::check::image::ImageUnderTest;
 use crate::engine::{Container, EngineError, RunOptions, RunOutput};
-use crate::harness::{Daemon, HarnessError, LoadedImage, Probe, send, sockets};
+use crate::harness::{Answer, Daemon, HarnessError, LoadedImage, Probe, send, sockets};
 use crate::image::config::Set;
 
 /// How long a command may take until it listens on its ports, or ends.
@@ -21,6 +21,8 @@ const SETTLE_TIME: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
 /// The time that a service gets to end after its stop signal.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time that a port gets to answer.
+const ANSWER_TIMEOUT: Timeout = Timeout::from_secs(10);
 /// The most ports that are asked for an answer in HTTP.
 const PORTS_MAX: usize = 10;
 /// The ports that Linux gives to sockets which ask for none (`ip_local_port_range`, its default):
@@ -135,34 +137,56 @@ async fn open_ports(
     Ok(ports.filter(|port| exposed.contains(port) || !is_of_client(port)).collect())
 }
 
+/// How a port reacts to a request in HTTP.
+enum Reaction {
+    /// An answer with this status.
+    Status(u16),
+    /// Anything else, such as the end of the connection.
+    NoHttp,
+    /// It accepts the connection, but sends nothing.
+    Silence,
+}
+
+impl Reaction {
+    fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status(status) => Some(*status),
+            Self::NoHttp | Self::Silence => None,
+        }
+    }
+}
+
 /// The status of the answer to `GET /`, if `port` speaks HTTP, and whether it came over TLS.
 async fn answer(
     daemon: &Daemon,
     container: &Container,
     port: u16,
 ) -> Result<(Option<u16>, bool), HarnessError> {
-    let plain = status(daemon, container, port, None).await?;
-    // Servers that speak TLS answer a plain request with 400, or not at all.
-    if !matches!(plain, None | Some(400)) {
-        return Ok((plain, false));
+    let plain = request(daemon, container, port, None).await?;
+    // Servers that speak TLS answer a plain request with 400, or with an alert.
+    if !matches!(plain, Reaction::NoHttp | Reaction::Status(400)) {
+        return Ok((plain.status(), false));
     }
-    let encrypted = status(daemon, container, port, Some(TlsSettings::unverified())).await?;
-    Ok((encrypted.or(plain), encrypted.is_some()))
+    let encrypted = request(daemon, container, port, Some(TlsSettings::unverified())).await?;
+    Ok((encrypted.status().or(plain.status()), encrypted.status().is_some()))
 }
 
-async fn status(
+/// Sends `GET /`.
+async fn request(
     daemon: &Daemon,
     container: &Container,
     port: u16,
     tls: Option<TlsSettings>,
-) -> Result<Option<u16>, HarnessError> {
-    let request = HttpExpectations { port, tls, ..HttpExpectations::default() };
-    match send(daemon, container, &request).await? {
-        Probe::Connected(answer) if answer.problem.is_none() => {
-            Ok(answer.status.map(|status| status.as_u16()))
+) -> Result<Reaction, HarnessError> {
+    let timeout = Some(ANSWER_TIMEOUT);
+    let request = HttpExpectations { port, tls, timeout, ..HttpExpectations::default() };
+    Ok(match send(daemon, container, &request).await? {
+        Probe::Connected(Answer { is_late: true, .. }) => Reaction::Silence,
+        Probe::Connected(Answer { status: Some(status), problem: None, .. }) => {
+            Reaction::Status(status.as_u16())
         }
-        Probe::Connected(_) | Probe::Refused(_) => Ok(None),
-    }
+        Probe::Connected(_) | Probe::Refused(_) => Reaction::NoHttp,
+    })
 }
 
 async fn stop(daemon: &Daemon, container: &Container) -> Result<Stop, HarnessError> {

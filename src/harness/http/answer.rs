@@ -14,6 +14,8 @@ pub(crate) struct Answer {
     pub body: Vec<u8>,
     /// The reason why the answer is not complete, if it is not.
     pub problem: Option<String>,
+    /// Whether the reason is that its time was over.
+    pub is_late: bool,
     /// The beginning of what was received, if it is not an answer in HTTP.
     pub received: Vec<u8>,
 }

@@ -13,7 +13,6 @@ use hyper::http::header;
 use tokio::io::{AsyncRead, AsyncWrite};
 use url::{Position, Url};
 
-use self::answer::Answer;
 use super::daemon::Daemon;
 use super::error::HarnessError;
 use super::probe::{self, Probe};
@@ -22,6 +21,7 @@ use crate::engine::{Clock, Container};
 use crate::text;
 use crate::vm::instance::Frames;
 
+pub(crate) use answer::Answer;
 pub(crate) use compare::check_answer;
 
 /// The most redirects that are followed.
@@ -126,11 +126,12 @@ async fn send_once(
         }
     };
     let left = deadline.saturating_sub(clock.now());
-    let problem = match clock.timeout(left, exchange).await {
+    let result = clock.timeout(left, exchange).await;
+    answer.is_late = result.is_none();
+    answer.problem = match result {
         Some(result) => result.err(),
         None => Some(format!("it was not complete after {}", expected.time_limit())),
     };
-    answer.problem = problem;
     Ok(Probe::Connected(answer))
 }
 
@@ -187,8 +188,9 @@ impl Target {
         let within = url.host_str() == Some("localhost");
         let same = within && url.scheme() == self.url.scheme();
         if within && !same && url.scheme() == "https" {
-            let problem = "a redirect from http to https is not followed; expect its status and \
-                           the header Location";
+            let problem = "a redirect from http to https is not followed; leave out redirects \
+                           (in a goss file, write no-follow-redirects: true), and expect its \
+                           status and the header Location";
             return Err(format!("it redirects to {}; {problem}", text::quote(&location)));
         }
         if !same {
@@ -215,8 +217,8 @@ mod tests {
     use super::*;
     use crate::conditions::Timeout;
 
-    /// A server that redirects each request to itself, while a second passes.
-    struct Redirects(Arc<AtomicU64>);
+    /// A server that redirects each request to the URL, while a second passes.
+    struct Redirects(Arc<AtomicU64>, &'static str);
 
     impl Connect for Redirects {
         type Stream = DuplexStream;
@@ -224,9 +226,11 @@ mod tests {
         async fn connect(&self, _: u16) -> Result<Probe<DuplexStream>, HarnessError> {
             self.0.fetch_add(1, Ordering::Relaxed);
             let (client, mut server) = tokio::io::duplex(1 << 16);
+            let url = self.1;
+            let answer =
+                format!("HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n");
             tokio::spawn(async move {
-                let answer = b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n";
-                server.write_all(answer).await.unwrap();
+                server.write_all(answer.as_bytes()).await.unwrap();
                 server.read_to_end(&mut Vec::new()).await
             });
             Ok(Probe::Connected(client))
@@ -239,7 +243,7 @@ mod tests {
             [(5, "it was not complete after 5 s"), (30, "more than 10 redirects")]
         {
             let seconds = Arc::new(AtomicU64::new(0));
-            let server = Redirects(Arc::clone(&seconds));
+            let server = Redirects(Arc::clone(&seconds), "/");
             let clock = Clock::new(move || Duration::from_secs(seconds.load(Ordering::Relaxed)));
             let request = HttpExpectations {
                 port: 80,
@@ -251,6 +255,7 @@ mod tests {
                 panic!("refused")
             };
             assert_eq!(answer.problem.as_deref(), Some(expected));
+            assert_eq!(answer.is_late, limit == 5);
         }
     }
 
@@ -320,11 +325,31 @@ mod tests {
         assert_eq!(redirect("GET", 304, "/"), Ok(None));
     }
 
+    #[tokio::test]
+    async fn a_redirect_to_https_can_be_expected_as_its_error_advises() {
+        let answer = |redirects: bool| async move {
+            let request = HttpExpectations { port: 80, redirects, ..HttpExpectations::default() };
+            let seconds = Arc::new(AtomicU64::new(0));
+            let server = Redirects(Arc::clone(&seconds), "https://localhost/");
+            let clock = Clock::new(move || Duration::from_secs(seconds.load(Ordering::Relaxed)));
+            match send_by(&server, &clock, &request).await.unwrap() {
+                Probe::Connected(answer) => answer,
+                Probe::Refused(problem) => panic!("{problem}"),
+            }
+        };
+        let problem = answer(true).await.problem.unwrap();
+        assert!(problem.contains("leave out redirects"), "{problem}");
+        let answer = answer(false).await;
+        assert_eq!((answer.status, answer.problem), (Some(StatusCode::FOUND), None));
+        assert_eq!(answer.headers[header::LOCATION], "https://localhost/");
+    }
+
     #[test]
     fn a_redirect_to_another_host_is_an_error_that_names_it() {
         let error = redirect("GET", 301, "https://localhost:8443/").unwrap_err();
         let expected = "it redirects to \"https://localhost:8443/\"; a redirect from http to https \
-                        is not followed; expect its status and the header Location";
+                        is not followed; leave out redirects (in a goss file, write \
+                        no-follow-redirects: true), and expect its status and the header Location";
         assert_eq!(error, expected);
         for location in ["https://example.com/", "ftp://localhost/", "//example.com"] {
             let error = redirect("GET", 301, location).unwrap_err();

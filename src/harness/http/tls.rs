@@ -36,7 +36,12 @@ pub(super) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
 fn explain(error: &io::Error) -> String {
     let cause = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
     match cause {
-        None if error.kind() == io::ErrorKind::UnexpectedEof => {
+        // Reset: the server has not read what it was sent.
+        None if matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+        ) =>
+        {
             "the server closed the connection; does it serve TLS at this port?".to_owned()
         }
         Some(rustls::Error::InvalidMessage(_)) => {
@@ -46,12 +51,16 @@ fn explain(error: &io::Error) -> String {
         }
         Some(rustls::Error::InvalidCertificate(problem)) => explain_certificate(problem),
         Some(rustls::Error::AlertReceived(alert)) => {
-            let alert = format!("{alert:?}");
-            let hint = match alert.contains("Certificate") {
+            let reason = words(alert.as_str().unwrap_or_default());
+            let hint = match reason.contains("certificate") {
                 true => "; tls takes the certificate and key of a client",
                 false => "",
             };
-            format!("the server refuses it (alert {alert}){hint}")
+            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            format!(
+                "the server refused the connection with alert {}{reason}{hint}",
+                u8::from(*alert)
+            )
         }
         _ => error.to_string(),
     }
@@ -62,10 +71,14 @@ fn explain_certificate(problem: &CertificateError) -> String {
     match problem {
         Problem::NotValidForNameContext { expected, presented } => {
             let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
-            let names = match names.is_empty() {
-                true => "it has no names".to_owned(),
-                false => {
+            let is_name = |name: &&str| !name.contains('*');
+            let names = match (names.is_empty(), names.iter().any(is_name)) {
+                (true, _) => "it has no names".to_owned(),
+                (false, true) => {
                     format!("it is for {}; set server_name to a name of these", text::list(names))
+                }
+                (false, false) => {
+                    format!("it is for {}; set server_name to such a name", text::list(names))
                 }
             };
             let name = text::quote(&expected.to_str());
@@ -87,6 +100,23 @@ fn explain_certificate(problem: &CertificateError) -> String {
         }
         other => format!("the certificate is not valid ({other})"),
     }
+}
+
+/// Returns the words in a name such as `BadCertificate`, in lower case but for abbreviations.
+fn words(name: &str) -> String {
+    let mut words = String::new();
+    let mut chars = name.chars().peekable();
+    let mut after_lower = false;
+    while let Some(c) = chars.next() {
+        let starts_word = c.is_ascii_uppercase() && after_lower;
+        if starts_word {
+            words.push(' ');
+        }
+        let is_word = chars.peek().is_some_and(char::is_ascii_lowercase);
+        words.push(if is_word { c.to_ascii_lowercase() } else { c });
+        after_lower = c.is_ascii_lowercase();
+    }
+    words
 }
 
 /// Returns the name in `DnsName("shop.test")` or `IpAddress(127.0.0.1)`.
@@ -123,6 +153,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+    use rustls::AlertDescription;
     use rustls::pki_types::PrivateKeyDer;
     use rustls::server::WebPkiClientVerifier;
     use rustls::version::TLS12;
@@ -210,6 +241,9 @@ mod tests {
                 let _ = stream.read(&mut [0; 4096]).await;
                 stream.write_all(answer).await.unwrap();
             }
+            // Closed with unread data, the connection is reset.
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.readable().await.unwrap();
         });
         let settings = TlsSettings {
             verify: false,
@@ -220,8 +254,36 @@ mod tests {
         };
         let error = handshake(port, &settings).await.unwrap_err();
         assert!(error.contains("does not speak TLS at this port"), "{error}");
-        let error = handshake(port, &settings).await.unwrap_err();
-        assert!(error.contains("the server closed the connection"), "{error}");
+        for _ in ["closes", "resets"] {
+            let error = handshake(port, &settings).await.unwrap_err();
+            assert!(error.contains("does it serve TLS at this port?"), "{error}");
+        }
+    }
+
+    #[test]
+    fn alerts_and_names_of_certificates_are_explained_in_words() {
+        let explained = |error: rustls::Error| explain(&io::Error::other(error));
+        let alert = |alert| explained(rustls::Error::AlertReceived(alert));
+        let start = "the server refused the connection with alert ";
+        let hint = "; tls takes the certificate and key of a client";
+        // RFC 8446, section 6.
+        for (description, expected) in [
+            (AlertDescription::BadCertificate, format!("{start}42: bad certificate{hint}")),
+            (AlertDescription::UnknownCA, format!("{start}48: unknown CA")),
+            (AlertDescription::Unknown(200), format!("{start}200")),
+        ] {
+            assert_eq!(alert(description), expected);
+        }
+        let certificate = |presented: &[&str]| {
+            let expected = ServerName::try_from("localhost").unwrap();
+            let presented = presented.iter().map(|name| format!("DnsName(\"{name}\")")).collect();
+            let problem = CertificateError::NotValidForNameContext { expected, presented };
+            explained(rustls::Error::InvalidCertificate(problem))
+        };
+        let one = certificate(&["shop.test", "*.shop.test"]);
+        assert!(one.ends_with("set server_name to a name of these"), "{one}");
+        let wildcard = certificate(&["*.shop.test"]);
+        assert!(wildcard.ends_with("it is for *.shop.test; set server_name to such a name"));
     }
 
     #[tokio::test]
@@ -257,6 +319,13 @@ mod tests {
         let error = handshake(port, &settings(None)).await.unwrap_err();
         assert!(error.starts_with("the TLS handshake failed: "), "{error}");
         let error = handshake(port, &settings(Some((&certificate, &certificate)))).await;
-        assert!(error.unwrap_err().starts_with("failed to read the client certificate: "));
+        let error = error.unwrap_err();
+        assert!(error.starts_with("failed to read the client certificate: "), "{error}");
+        assert!(error.ends_with(": it has no private key in PEM format"), "{error}");
+        let begin = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
+        let encrypted = format!("{begin}\nMAA=\n{}\n", begin.replace("BEGIN", "END"));
+        std::fs::write(&key, encrypted).unwrap();
+        let error = handshake(port, &settings(Some((&certificate, &key)))).await.unwrap_err();
+        assert!(error.ends_with("decrypt it with openssl pkey"), "{error}");
     }
 }
