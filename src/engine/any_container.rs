@@ -139,16 +139,17 @@ impl Container {
         }
     }
 
-    /// Returns the exit code and the output of the last run of the container's health check that
-    /// failed within its timeout; if there is none, of the last run; `None` if there was none, or
-    /// the engine ignores health checks.
+    /// Returns the exit code and the output of the last run of the container's health check, if
+    /// that did not pass; none otherwise, or if the engine ignores health checks. If it exceeded
+    /// its timeout, those of the last run before that failed within its timeout follow, unless the
+    /// check has passed since.
     ///
     /// # Errors
     /// If the request fails.
-    pub async fn last_health_check(&self) -> Result<Option<(i64, String)>, EngineError> {
+    pub async fn failed_health_checks(&self) -> Result<Vec<(i64, String)>, EngineError> {
         match self {
-            Self::Docker(container) => container.last_health_check().await,
-            Self::Cri(_) => Ok(None),
+            Self::Docker(container) => container.failed_health_checks().await,
+            Self::Cri(_) => Ok(Vec::new()),
         }
     }
 

@@ -7,11 +7,10 @@ use bollard::query_parameters::CommitContainerOptionsBuilder;
 
 use super::docker::api;
 use super::{Clock, Container, Docker, EngineError, RunOptions, RunOutput};
+use crate::image::DEFAULT_PATH;
 
 /// The time limit for making an image.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(300);
-/// The `PATH` that engines give to containers whose image and options do not set it.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Variables that Podman adds to containers whose image and options do not set them. With a value:
 /// those that it adds when it creates a container, and therefore commits.
 const ADDED_BY_PODMAN: [(&str, Option<&str>); 5] = [
@@ -77,7 +76,9 @@ impl Docker {
     ///
     /// Podman cannot remove variables, so those that only the container had are empty there, unless
     /// Podman adds them to every container: `PATH`, `TERM` and `container` have Podman's values,
-    /// `HOME` and `HOSTNAME` keep those that the container's options set.
+    /// `HOME` and `HOSTNAME` keep those that the container's options set. On Docker, a container
+    /// has its hostname in `HOSTNAME`; if the options of that container set another one, and
+    /// `options` no hostname, it is the beginning of the committed image's ID.
     ///
     /// # Errors
     /// If the engine does not have the images.
@@ -94,11 +95,15 @@ impl Docker {
         let mut words = options.entrypoint.clone().or(config.entrypoint).unwrap_or_default();
         words.extend(options.command.clone().or(image_command).unwrap_or_default());
         let mut words = words.into_iter();
-        let (is_podman, tty) = (self.is_podman().await?, options.settings.tty);
+        let (is_podman, mut settings) = (self.is_podman().await?, options.settings.clone());
+        let hostname = settings.hostname.clone().unwrap_or_else(|| hostname_of(committed));
         let mut env = restored_env(config.env, of_container.env, |entry| match is_podman {
-            true => without_on_podman(entry),
-            false => Some(without_on_docker(entry, tty)),
+            true => undo_on_podman(entry),
+            false => Some(undo_on_docker(entry, settings.tty, &hostname)),
         });
+        if !is_podman && env.iter().any(|entry| *entry == format!("HOSTNAME={hostname}")) {
+            settings.hostname = Some(hostname);
+        }
         env.extend(options.env.iter().cloned());
         let (user, folder) = (options.user.clone(), options.working_dir.clone());
         let user = user.or_else(|| restored(config.user, of_container.user, "0"));
@@ -109,6 +114,7 @@ impl Docker {
             env,
             user,
             working_dir: folder,
+            settings,
             ..options.clone()
         })
     }
@@ -127,17 +133,23 @@ fn restored(
 }
 
 /// Returns the entries that give a container of an image with the variables `found` those of
-/// `wanted`. `without` makes the entry that undoes one which is not wanted, if it needs one.
+/// `wanted`. `undo` makes the entry that undoes one which is not wanted, if it needs one.
 fn restored_env(
     wanted: Option<Vec<String>>,
     found: Option<Vec<String>>,
-    without: impl Fn(&str) -> Option<String>,
+    undo: impl Fn(&str) -> Option<String>,
 ) -> Vec<String> {
     let (wanted, found) = (wanted.unwrap_or_default(), found.unwrap_or_default());
     let is_wanted = |entry: &str| wanted.iter().any(|other| name_of(other) == name_of(entry));
     let changed = wanted.iter().filter(|entry| !found.contains(entry)).cloned();
     let added = found.iter().filter(|entry| !is_wanted(entry));
-    changed.chain(added.filter_map(|entry| without(entry))).collect()
+    changed.chain(added.filter_map(|entry| undo(entry))).collect()
+}
+
+/// A hostname as Docker makes it of a container's ID, of the ID of an image: that of a container is
+/// not known before it is created.
+fn hostname_of(image: &str) -> String {
+    image.trim_start_matches("sha256:").chars().take(12).collect()
 }
 
 fn name_of(entry: &str) -> &str {
@@ -145,17 +157,18 @@ fn name_of(entry: &str) -> &str {
 }
 
 /// A name without a value removes the variable, even one that Docker would add: those get its
-/// values.
-fn without_on_docker(entry: &str, tty: bool) -> String {
+/// values. `hostname` is that of the container.
+fn undo_on_docker(entry: &str, tty: bool, hostname: &str) -> String {
     match name_of(entry) {
         "PATH" => format!("PATH={DEFAULT_PATH}"),
         "TERM" if tty => "TERM=xterm".to_owned(),
+        "HOSTNAME" => format!("HOSTNAME={hostname}"),
         name => name.to_owned(),
     }
 }
 
 /// Podman cannot remove a variable. An empty one must not replace one that it would add.
-fn without_on_podman(entry: &str) -> Option<String> {
+fn undo_on_podman(entry: &str) -> Option<String> {
     let name = name_of(entry);
     match ADDED_BY_PODMAN.iter().find(|(added, _)| *added == name) {
         None => Some(format!("{name}=")),
@@ -181,28 +194,31 @@ mod tests {
     #[test]
     fn variables_of_a_container_are_those_of_the_image_again() {
         let list = |entries: &[&str]| Some(entries.iter().map(ToString::to_string).collect());
-        let restored = |without: fn(&str) -> Option<String>| {
+        let restored = |undo: fn(&str) -> Option<String>| {
             let found = list(&["PATH=/setup", "A=b", "SECRET=x=y", "EMPTY="]);
-            restored_env(list(&["PATH=/bin", "A=b", "GONE=1"]), found, without)
+            restored_env(list(&["PATH=/bin", "A=b", "GONE=1"]), found, undo)
         };
-        let on_docker = restored(|entry| Some(without_on_docker(entry, true)));
+        let on_docker = restored(|entry| Some(undo_on_docker(entry, true, "app")));
         assert_eq!(on_docker, ["PATH=/bin", "GONE=1", "SECRET", "EMPTY"]);
-        assert_eq!(restored(without_on_podman), ["PATH=/bin", "GONE=1", "SECRET=", "EMPTY="]);
-        assert!(restored_env(None, None, without_on_podman).is_empty());
+        assert_eq!(restored(undo_on_podman), ["PATH=/bin", "GONE=1", "SECRET=", "EMPTY="]);
+        assert!(restored_env(None, None, undo_on_podman).is_empty());
     }
 
     #[test]
     fn variables_that_docker_adds_are_not_removed() {
         let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        assert_eq!(without_on_docker("PATH=/setup", false), path);
-        assert_eq!(without_on_docker("TERM=dumb", true), "TERM=xterm");
-        assert_eq!(without_on_docker("TERM=dumb", false), "TERM");
+        let undo = |entry: &str, tty: bool| undo_on_docker(entry, tty, "0123456789ab");
+        assert_eq!(undo("PATH=/setup", false), path);
+        assert_eq!(undo("TERM=dumb", true), "TERM=xterm");
+        assert_eq!(undo("TERM=dumb", false), "TERM");
+        assert_eq!(undo("HOSTNAME=x", false), "HOSTNAME=0123456789ab");
+        assert_eq!(hostname_of("sha256:0123456789abcdef"), "0123456789ab");
     }
 
     #[test]
     fn variables_that_podman_adds_are_never_empty() {
         let found = |entries: &[&str]| Some(entries.iter().map(ToString::to_string).collect());
-        let restored = |entries: &[&str]| restored_env(None, found(entries), without_on_podman);
+        let restored = |entries: &[&str]| restored_env(None, found(entries), undo_on_podman);
         let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         assert!(restored(&[path, "TERM=xterm", "container=podman"]).is_empty());
         assert_eq!(restored(&["PATH=/setup", "TERM=dumb"]), [path, "TERM=xterm"]);

@@ -197,14 +197,15 @@ impl DockerContainer {
         Ok(printed.into_text())
     }
 
-    /// Returns the exit code and the output of the last run of the container's health check that
-    /// failed within its timeout; if there is none, of the last run, if there was one.
+    /// Returns the exit code and the output of the last run of the container's health check, if
+    /// that did not pass; none otherwise. If it exceeded its timeout, those of the last run before
+    /// that failed within its timeout follow, unless the check has passed since.
     ///
     /// # Errors
     /// If the request fails.
-    pub async fn last_health_check(&self) -> Result<Option<(i64, String)>, EngineError> {
+    pub async fn failed_health_checks(&self) -> Result<Vec<(i64, String)>, EngineError> {
         let state = self.inspect().await?.state;
-        Ok(state.and_then(|state| state.last_health_check()))
+        Ok(state.map(|state| state.failed_health_checks()).unwrap_or_default())
     }
 
     /// Returns the container's current state.

@@ -54,13 +54,19 @@ struct HealthCheck {
 }
 
 impl InspectedState {
-    /// Returns the exit code and the output of the last run of the health check that failed in its
-    /// time: one that exceeds its timeout does not say why. If there is none, of the last run.
-    pub(super) fn last_health_check(&self) -> Option<(i64, String)> {
-        let log = self.health.as_ref()?.log.as_ref()?;
-        let failed = log.iter().rev().find(|run| run.has_failed() && !run.is_timeout());
-        let last = failed.or(log.last())?.clone();
-        Some((last.exit_code.unwrap_or_default(), last.output.unwrap_or_default()))
+    /// Returns the exit codes and the outputs of the last runs of the health check, the last one
+    /// first: that one if it did not pass, and if it exceeded its timeout, which does not say why,
+    /// also the last one before it that failed in its time since the check has passed.
+    pub(super) fn failed_health_checks(&self) -> Vec<(i64, String)> {
+        let log = self.health.iter().flat_map(|health| health.log.iter().flatten());
+        let mut failed = log.rev().take_while(|run| run.has_failed());
+        let last = failed.next();
+        let is_late = last.is_some_and(HealthCheck::is_timeout);
+        let before = failed.find(|run| is_late && !run.is_timeout());
+        let parts = |run: &HealthCheck| {
+            (run.exit_code.unwrap_or_default(), run.output.clone().unwrap_or_default())
+        };
+        last.into_iter().chain(before).map(parts).collect()
     }
 }
 
@@ -165,21 +171,25 @@ mod tests {
     }
 
     #[test]
-    fn a_health_check_that_failed_in_its_time_says_more_than_one_that_exceeded_it() {
-        let last = |log: &str| {
+    fn only_failures_of_a_health_check_since_it_has_passed_count() {
+        let failures = |log: &[&str]| {
+            let log = log.join(",");
             let json = format!(r#"{{"Health": {{"Status": "unhealthy", "Log": [{log}]}}}}"#);
             let state: InspectedState = serde_json::from_str(&json).unwrap();
-            state.last_health_check()
+            state.failed_health_checks()
         };
         let passed = r#"{"ExitCode": 0, "Output": "fine"}"#;
         let failed = r#"{"ExitCode": 127, "Output": "no curl"}"#;
         let late = r#"{"ExitCode": -1, "Output": "Health check exceeded timeout (1s)"}"#;
-        let exceeded = Some((-1, "Health check exceeded timeout (1s)".to_owned()));
-        assert_eq!(last(&[passed, failed, late].join(",")), Some((127, "no curl".to_owned())));
-        assert_eq!(last(&[passed, late].join(",")), exceeded);
-        assert_eq!(last(late), exceeded);
-        assert_eq!(last(passed), Some((0, "fine".to_owned())));
-        assert_eq!(last(""), None);
+        let no_curl = (127, "no curl".to_owned());
+        let exceeded = (-1, "Health check exceeded timeout (1s)".to_owned());
+        assert_eq!(failures(&[late, failed]), std::slice::from_ref(&no_curl));
+        assert_eq!(failures(&[passed, late]), std::slice::from_ref(&exceeded));
+        assert_eq!(failures(&[failed, passed, late]), std::slice::from_ref(&exceeded));
+        // A run that exceeded its timeout does not say why.
+        assert_eq!(failures(&[passed, failed, late, late]), [exceeded, no_curl]);
+        assert_eq!(failures(&[failed, passed]), []);
+        assert_eq!(failures(&[]), []);
     }
 
     #[test]

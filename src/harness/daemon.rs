@@ -163,6 +163,19 @@ impl Daemon {
         }
     }
 
+    /// Like [`remove_folders_of_container`](Self::remove_folders_of_container), after a `result` of
+    /// that container. If the engine is lost, the guest may be, too: then the folders stay for
+    /// [`remove_leftovers`](Self::remove_leftovers).
+    pub(super) async fn remove_folders_after<T>(
+        &self,
+        result: &Result<T, HarnessError>,
+        folders: &[String],
+    ) {
+        if !result.as_ref().is_err_and(HarnessError::is_of_lost_engine) {
+            self.remove_folders_of_container(folders).await;
+        }
+    }
+
     async fn remove_from_guest(&self, folders: &[String]) {
         let folders = folders.iter().map(String::as_str);
         let arguments: Vec<&str> = ["-rf", "--"].into_iter().chain(folders).collect();

@@ -115,7 +115,7 @@ impl<'d> LoadedImage<'d> {
     ) -> Result<(RunOutput, Self), HarnessError> {
         let mut folders = Vec::new();
         let result = self.run_completed_and_commit(options, limit, &mut folders).await;
-        self.daemon.remove_folders_of_container(&folders).await;
+        self.daemon.remove_folders_after(&result, &folders).await;
         result
     }
 
@@ -188,16 +188,14 @@ impl<'d> LoadedImage<'d> {
     /// If it cannot be created or started.
     pub async fn start(&self, options: &RunOptions) -> Result<Container<'d>, HarnessError> {
         let mut folders = Vec::new();
-        match self.start_completed(options, &mut folders).await {
-            Ok((container, options)) => {
-                let options = (&options, folders);
-                Ok(Container::new(self.daemon, self.reference.clone(), container, options))
-            }
-            Err(error) => {
-                self.daemon.remove_folders_of_container(&folders).await;
-                Err(error)
-            }
+        let started = self.start_completed(options, &mut folders).await;
+        if started.is_err() {
+            self.daemon.remove_folders_after(&started, &folders).await;
         }
+        started.map(|(container, options)| {
+            let options = (&options, folders);
+            Container::new(self.daemon, self.reference.clone(), container, options)
+        })
     }
 
     async fn start_completed(
@@ -246,7 +244,7 @@ impl<'d> LoadedImage<'d> {
     ) -> Result<RunOutput, HarnessError> {
         let mut folders = Vec::new();
         let ran = self.run_and_remove(options, limit, false, &mut folders).await;
-        self.daemon.remove_folders_of_container(&folders).await;
+        self.daemon.remove_folders_after(&ran, &folders).await;
         ran.map(|(output, _)| output)
     }
 

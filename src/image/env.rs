@@ -9,6 +9,10 @@ use serde::Serialize;
 
 use crate::text;
 
+/// The `PATH` that engines give to containers whose image and options do not set it.
+pub(crate) const DEFAULT_PATH: &str =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Environment variables in order, each name once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Env {

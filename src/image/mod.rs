@@ -28,6 +28,7 @@ pub(crate) mod time;
 
 pub use config::{ContainerConfig, ImageConfig, RootFs, Set};
 pub use digest::{DiffId, Digest, DigestError, Hasher};
+pub(crate) use env::DEFAULT_PATH;
 pub use env::{Env, EnvError};
 pub use field_type::FieldError;
 pub use history::History;

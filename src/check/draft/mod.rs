@@ -10,6 +10,7 @@ use self::lines::{key, line, list, string};
 use crate::archive::tar::MemberKind;
 use crate::check::CheckError;
 use crate::check::image::ImageUnderTest;
+use crate::image::DEFAULT_PATH;
 use crate::image::config::{ContainerConfig, Set};
 use crate::{lint, text};
 
@@ -30,8 +31,6 @@ const DENIED: [&str; 10] = [
 const TLS_PORTS: [u16; 2] = [443, 8443];
 /// Ports on which servers commonly speak HTTP without TLS.
 const HTTP_PORTS: [u16; 8] = [80, 3000, 5000, 8000, 8080, 8081, 8888, 9090];
-/// Folders in which engines look for programs if the image has no `PATH`.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl ImageUnderTest {
     /// Drafts an expectations file that the image meets, with a comment at each guess. What a

@@ -17,11 +17,10 @@ pub(super) async fn of_service(
     companions: &Companions,
 ) -> Vec<String> {
     let mut hints = Vec::new();
-    if let (Some(true), Ok(Some((code, output)))) =
-        (expected.ready.healthy, container.last_health_check().await)
-    {
+    if expected.ready.healthy == Some(true) {
+        let runs = container.failed_health_checks().await.unwrap_or_default();
         let is_emulated = image.daemon().vm().accelerator() == Accelerator::Tcg;
-        hints.push(of_health_check(code, &output, is_emulated));
+        hints.extend(of_health_check(&runs, is_emulated));
     }
     let state = exits::state(image.daemon(), container).await.unwrap_or_default();
     let out_of_memory = state.exit.and_then(|exit| exit.out_of_memory);
@@ -40,18 +39,24 @@ pub(super) async fn of_service(
     hints
 }
 
-/// Describes a run of a health check.
-fn of_health_check(code: i64, output: &str, is_emulated: bool) -> String {
+/// Describes failed runs of a health check, the last one first, if there are any.
+fn of_health_check(runs: &[(i64, String)], is_emulated: bool) -> Option<String> {
+    let ((code, output), before) = runs.split_first()?;
     let output = value::excerpt_of_end(output);
-    match (code, is_emulated) {
-        // Docker's code for a run that it has ended.
-        (-1, true) => format!(
-            "the health check did not end within its timeout: {output}; this VM is emulated, and \
-             slower than real machines: allow the health check more time"
-        ),
-        (-1, false) => format!("the health check did not end within its timeout: {output}"),
-        _ => format!("the health check last exited with code {code} and printed {output}"),
+    // Docker's code for a run that it has ended.
+    if *code != -1 {
+        return Some(format!("the health check last exited with code {code} and printed {output}"));
     }
+    let mut hint = format!("the health check did not end within its timeout: {output}");
+    for (code, output) in before {
+        let output = value::excerpt_of_end(output);
+        hint += &format!("; before that, it exited with code {code} and printed {output}");
+    }
+    if is_emulated {
+        hint += "; this VM is emulated, and slower than real machines: allow the health check more \
+                 time";
+    }
+    Some(hint)
 }
 
 /// Names the limit that a container with a memory limit of `limit` MiB has reached, a process of
@@ -81,15 +86,24 @@ mod tests {
 
     #[test]
     fn a_health_check_that_exceeded_its_timeout_has_a_hint_about_an_emulated_vm() {
-        let late = "Health check exceeded timeout (1s)";
-        let on_kvm = of_health_check(-1, late, false);
+        let late = (-1, "Health check exceeded timeout (1s)".to_owned());
+        let failed = (127, "no curl".to_owned());
+        let hint = |runs: &[(i64, String)], is_emulated| {
+            of_health_check(runs, is_emulated).unwrap_or_default()
+        };
+        let on_kvm = hint(std::slice::from_ref(&late), false);
         let quoted = "the health check did not end within its timeout: \"Health check exceeded \
                       timeout (1s)\"";
         assert_eq!(on_kvm, quoted);
         let advice = "; this VM is emulated, and slower than real machines: allow the health check \
                       more time";
-        assert_eq!(of_health_check(-1, late, true), on_kvm + advice);
-        let failed = of_health_check(127, "no curl", true);
+        assert_eq!(hint(std::slice::from_ref(&late), true), format!("{on_kvm}{advice}"));
+        assert_eq!(
+            hint(&[late, failed.clone()], false),
+            on_kvm + "; before that, it exited with code 127 and printed \"no curl\""
+        );
+        let failed = hint(&[failed], true);
         assert_eq!(failed, "the health check last exited with code 127 and printed \"no curl\"");
+        assert_eq!(of_health_check(&[], true), None);
     }
 }

@@ -45,10 +45,15 @@ pub(super) fn hints_after_end(
     output: &str,
 ) -> Vec<String> {
     let is_in_use = IN_USE.iter().any(|words| output.contains(words));
-    let exposed = exposed.iter().filter_map(|name| Port::of_exposed(name)).filter(|_| is_in_use);
+    let exposed = exposed_ports(exposed).filter(|_| is_in_use);
     let ports: BTreeSet<Port> = expected.iter().copied().chain(exposed).collect();
     let taken = ports.iter().filter_map(|port| in_pod.get(port).map(|name| (port, name)));
     taken.map(|(port, name)| of_pod(Some(name), *port)).collect()
+}
+
+/// The ports that entries of `ExposedPorts` name.
+fn exposed_ports(entries: &[String]) -> impl Iterator<Item = Port> {
+    entries.iter().filter_map(|entry| Port::of_exposed(entry))
 }
 
 /// Says which container of the pod listens on `port`.
@@ -121,8 +126,7 @@ impl Ports<'_> {
     /// Says where the service listens and which ports the image exposes, unless it listens on the
     /// `expected` and the exposed ports alone.
     fn hint_of_all(&self, expected: &[Port]) -> Option<String> {
-        let exposed: Vec<_> =
-            self.exposed.iter().filter_map(|name| Port::of_exposed(name)).collect();
+        let exposed: Vec<_> = exposed_ports(self.exposed).collect();
         let is_known = |port: &Port| exposed.contains(port) || expected.contains(port);
         let listening = text::list(self.listening.iter().map(|(port, only)| shown(port, only)));
         if listening.is_empty() {
@@ -140,8 +144,7 @@ impl Ports<'_> {
 
     /// The next step if nothing outside of the container reaches an exposed port.
     fn next_step(&self) -> Option<&'static str> {
-        let exposed: Vec<_> =
-            self.exposed.iter().filter_map(|name| Port::of_exposed(name)).collect();
+        let exposed: Vec<_> = exposed_ports(self.exposed).collect();
         let found = |port: &Port| self.listening.get(port);
         if exposed.iter().any(|port| matches!(found(port), Some(Some(_)))) {
             return Some(LOOPBACK);

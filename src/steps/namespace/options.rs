@@ -8,6 +8,7 @@ use super::bwrap::Options;
 use super::user::User;
 use super::{inputs, work};
 use crate::archive::ArchiveError;
+use crate::image::DEFAULT_PATH;
 use crate::steps::StepError;
 use crate::steps::step::{Input, Step, View};
 
@@ -38,8 +39,6 @@ const CAPABILITIES: [&str; 13] = [
     "CAP_SETUID",
     "CAP_SYS_CHROOT",
 ];
-/// The search path of commands, if the image sets none, as in Docker.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The sandbox of `step`.
 pub(super) struct Layout<'a> {
