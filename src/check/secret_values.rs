@@ -58,24 +58,29 @@ fn difference(expected: Option<&str>, found: &[u8]) -> &'static str {
     }
 }
 
-/// Records whether an environment has exactly the `expected` variables.
+/// Records whether an environment has exactly the `expected` variables: in one check if it has, and
+/// otherwise in one for each variable that differs.
 pub(super) fn record_all(
     checks: &mut Checks,
     expected: &BTreeMap<&str, &str>,
     found: &BTreeMap<&str, &str>,
 ) {
-    let passed = expected == found;
-    let hide = |name: &str, value: &str, other: Option<&&str>| match other {
-        _ if !is_hidden(name.as_bytes(), value.as_bytes()) => value.to_owned(),
-        Some(other) if *other != value => difference(Some(other), value.as_bytes()).to_owned(),
-        _ => HIDDEN.to_owned(),
-    };
-    let hidden = |variables: &BTreeMap<&str, &str>, others: &BTreeMap<&str, &str>| {
-        let hide = |(name, value): (&&str, &&str)| {
-            ((*name).to_owned(), hide(name, value, others.get(name)))
-        };
-        value::format(variables.iter().map(hide).collect::<BTreeMap<String, String>>())
-    };
-    let expected_shown = hidden(expected, &BTreeMap::new());
-    checks.record("all variables", expected_shown, hidden(found, expected), passed);
+    if expected == found {
+        let hide =
+            |(name, value): (&&str, &&str)| match is_hidden(name.as_bytes(), value.as_bytes()) {
+                true => ((*name).to_owned(), HIDDEN.to_owned()),
+                false => ((*name).to_owned(), (*value).to_owned()),
+            };
+        let shown = expected.iter().map(hide).collect::<BTreeMap<String, String>>();
+        let shown = value::format(shown);
+        return checks.record("all variables", &shown, &shown, true);
+    }
+    for (name, value) in expected.iter().filter(|(name, value)| found.get(*name) != Some(*value)) {
+        let found = found.get(name).map(|found| found.as_bytes());
+        record(checks, name, (value::quote(value), Some(value)), found, false);
+    }
+    for (name, value) in found.iter().filter(|(name, _)| !expected.contains_key(*name)) {
+        let shown = shown(name.as_bytes(), Some(value.as_bytes()));
+        checks.record(name, "nothing", shown, false);
+    }
 }

@@ -17,16 +17,17 @@ pub(super) fn explain(check: &Check) -> Vec<String> {
     let [expected, found] = [&check.expected, &check.found].map(|value| parts(value));
     let window = Window::of(check, &expected, &found);
     [
-        show("expected", &expected, window, text::excerpt(&check.expected)),
-        show("found", &found, window, text::ends(&check.found)),
+        show("expected", &expected, window, true, text::excerpt(&check.expected)),
+        show("found", &found, window, window.is_exact(), text::ends(&check.found)),
     ]
     .concat()
 }
 
-/// The lines of a container's output that [`explain`] prints for `checks`.
-pub(super) fn shown_output(checks: &[Check]) -> Vec<String> {
-    let of_output = checks.iter().filter(|check| OUTPUTS.contains(&check.subject.as_str()));
-    let lines = of_output.flat_map(|check| {
+/// The lines of a stream of a container's output that [`explain`] prints for `checks`. `stream` is
+/// the subject of a check that compares this stream alone.
+pub(super) fn shown_output(checks: &[Check], stream: &str) -> Vec<String> {
+    let is_shown = |subject: &str| subject == stream || BOTH_STREAMS.contains(&subject);
+    let lines = checks.iter().filter(|check| is_shown(&check.subject)).flat_map(|check| {
         let [expected, found] = [&check.expected, &check.found].map(|value| parts(value));
         let window = Window::of(check, &expected, &found);
         let lines = |part: &Part| match part {
@@ -56,9 +57,12 @@ fn without_return(line: impl AsRef<str>) -> String {
     line.strip_suffix(r"\r").unwrap_or(line).to_owned()
 }
 
-/// The subjects of checks that compare the output of a test case's own container.
-const OUTPUTS: [&str; 6] =
-    ["log", "log after the stop", "standard output", "standard error", "service", "start"];
+/// The subject of a check that compares the standard output of a test case's own container.
+pub(super) const STDOUT: &str = "standard output";
+/// That of one that compares its standard error.
+pub(super) const STDERR: &str = "standard error";
+/// The subjects of checks that compare or show both.
+const BOTH_STREAMS: [&str; 3] = ["log", "log after the stop", "service"];
 
 /// A part of a value.
 #[derive(Debug, PartialEq)]
@@ -154,6 +158,11 @@ impl Window {
         }
     }
 
+    /// Whether it is that of two texts that are compared as they are.
+    fn is_exact(self) -> bool {
+        matches!(self, Self::From(_))
+    }
+
     /// Returns the number of lines before those shown, those shown, and the number of lines after
     /// them.
     fn lines(self, text: &Block) -> (usize, &[String], usize) {
@@ -169,8 +178,15 @@ impl Window {
     }
 }
 
-/// Formats a value with its texts as lines, or as `line` if it has none.
-fn show(label: &str, parts: &[Part], window: Window, line: Cow<'_, str>) -> Vec<String> {
+/// Formats a value with its texts as lines, or as `line` if it has none. The ends of lines are left
+/// as they are if `is_exact` is true.
+fn show(
+    label: &str,
+    parts: &[Part],
+    window: Window,
+    is_exact: bool,
+    line: Cow<'_, str>,
+) -> Vec<String> {
     if !parts.iter().any(|part| matches!(part, Part::Block(_))) {
         return vec![format!("  {label:<10}{line}")];
     }
@@ -187,33 +203,38 @@ fn show(label: &str, parts: &[Part], window: Window, line: Cow<'_, str>) -> Vec<
                     shown.push(format!("  {label}"));
                     label = "";
                 }
-                shown.extend(show_text(text, window));
+                shown.extend(show_text(text, window, is_exact));
+                // A text that must only be contained may end anywhere.
+                if is_exact
+                    && parts.len() == 1
+                    && window.lines(text).2 == 0
+                    && !text.ends_with_break
+                {
+                    shown.push("    (no line break at the end)".to_owned());
+                }
             }
         }
     }
     shown
 }
 
-fn show_text(text: &Block, window: Window) -> Vec<String> {
+fn show_text(text: &Block, window: Window, is_exact: bool) -> Vec<String> {
     let (before, lines, after) = window.lines(text);
     let hidden = |count: usize, more: &str| {
         let lines = if count == 1 { "line" } else { "lines" };
         (count > 0)
             .then(|| format!("    ({count} {more}{lines}; --json or an HTML report has all)"))
     };
-    let is_exact = matches!(window, Window::From(_));
     let line = |line: &String| match line.ends_with(' ') {
         // Otherwise nobody sees the difference.
         true if is_exact => format!("    {}", text::excerpt(&format!("\"{line}\""))),
         false if is_exact => format!("    {}", text::excerpt(line)),
         _ => format!("    {}", text::excerpt(without_return(line).trim_end())),
     };
-    let no_break = is_exact && after == 0 && !text.ends_with_break;
     hidden(before, "earlier ")
         .into_iter()
         .chain(lines.iter().map(line))
         .chain(hidden(after, "more "))
-        .chain(no_break.then(|| "    (no line break at the end)".to_owned()))
         .collect()
 }
 
@@ -286,5 +307,18 @@ mod tests {
             shown[shown.len() - 3..],
             ["    end", "    last", "    (no line break at the end)"]
         );
+    }
+
+    #[test]
+    fn expected_texts_are_shown_with_their_invisible_ends_beside_any_value() {
+        let expected = value::quote("root:x:0:0:root:/root:/bin/sh \nx");
+        let shown = explain(&check("content", &expected, "\"root:x:0:0:root:/root:/bin/sh\\n\""));
+        assert_eq!(
+            shown[1..4],
+            ["    \"root:x:0:0:root:/root:/bin/sh \"", "    x", "    (no line break at the end)"]
+        );
+        let shown = explain(&check("log", "contains \"a \\nb\"", value::quote("a\nb \n")));
+        assert_eq!(shown[1..3], ["    \"a \"", "    b"]);
+        assert_eq!(shown[4..], ["    a", "    b"]);
     }
 }

@@ -1,6 +1,6 @@
 //! Words that several reports of a verdict share.
 
-use super::multi_line;
+use super::multi_line::{self, STDERR, STDOUT};
 use crate::check::verdict::{Check, Outcome, Tally, TestCase, Verdict};
 use crate::text;
 
@@ -34,11 +34,13 @@ pub(super) const IMAGE_ONLY: &str = "image only";
 /// Explains in lines why a test case did not pass. Text of images and engines is escaped, long
 /// values are cut, and output that a mismatch shows is not repeated.
 pub(super) fn explanation(case: &TestCase) -> Vec<String> {
-    let shown = match &case.outcome {
-        Outcome::Failed { mismatches } => multi_line::shown_output(mismatches),
-        _ => Vec::new(),
+    let is_shown = |stream: &str, lines: &[&str]| match &case.outcome {
+        Outcome::Failed { mismatches } if !lines.is_empty() => {
+            is_part(lines, &multi_line::shown_output(mismatches, stream))
+        }
+        _ => false,
     };
-    explain(case, multi_line::explain, |lines| !lines.is_empty() && is_part(lines, &shown))
+    explain(case, multi_line::explain, is_shown)
 }
 
 /// Like [`explanation`], with the values in full.
@@ -47,7 +49,7 @@ pub(super) fn full_explanation(case: &TestCase) -> Vec<String> {
         let [expected, found] = [&check.expected, &check.found].map(|value| text::escape(value));
         vec![format!("  expected  {expected}"), format!("  found     {found}")]
     };
-    explain(case, values, |_| false)
+    explain(case, values, |_, _| false)
 }
 
 /// Whether `lines`, escaped, are among `all`, one after the other.
@@ -56,14 +58,14 @@ fn is_part(lines: &[&str], all: &[String]) -> bool {
     all.windows(lines.len()).any(|window| window == lines)
 }
 
-/// `values` formats those of a mismatch. `is_shown` says whether they contain the last lines of the
-/// output already.
+/// `values` formats those of a mismatch. `is_shown` says whether they contain the last lines of a
+/// stream of the output already.
 fn explain(
     case: &TestCase,
     values: impl Fn(&Check) -> Vec<String>,
-    is_shown: impl Fn(&[&str]) -> bool,
+    is_shown: impl Fn(&str, &[&str]) -> bool,
 ) -> Vec<String> {
-    let end = |name: &str, output: &str| match is_shown(&text::last_lines(output)) {
+    let end = |stream, name: &str, output| match is_shown(stream, &text::last_lines(output)) {
         true => Vec::new(),
         false => text::end_of_output(name, output),
     };
@@ -80,8 +82,8 @@ fn explain(
                 std::iter::once(subject).chain(values(check)).collect::<Vec<_>>()
             })
             .chain(hints(case))
-            .chain(end("output", &case.output))
-            .chain(end("standard error", &case.stderr))
+            .chain(end(STDOUT, "output", &case.output))
+            .chain(end(STDERR, STDERR, &case.stderr))
             .collect(),
     }
 }
@@ -181,5 +183,19 @@ mod tests {
         );
         assert_eq!(lines[14..], ["standard error", "  other"], "{lines:#?}");
         assert!(full_explanation(&case).iter().any(|line| line == "last 10 of 12 lines of output"));
+    }
+
+    #[test]
+    fn a_stream_is_shown_although_a_mismatch_shows_the_same_of_the_other_one() {
+        let (subject, expected) = ("standard output".to_owned(), "\"fine\\n\"".to_owned());
+        let check = Check { subject, expected, found: "\"error\\n\"".to_owned() };
+        let [output, stderr] = ["error\n", "error\n"].map(str::to_owned);
+        let lines = explanation(&TestCase { output, stderr, ..failed(check) });
+        assert_eq!(lines[3..], ["standard error", "  error"]);
+        // A message of the engine is none of the container's output.
+        let [subject, expected] = ["start", "the command starts"].map(str::to_owned);
+        let check = Check { subject, expected, found: "exec: \"app\": not found".to_owned() };
+        let lines = explanation(&TestCase { output: "app\n".to_owned(), ..failed(check) });
+        assert_eq!(lines[3..], ["output", "  app"]);
     }
 }

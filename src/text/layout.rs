@@ -22,15 +22,43 @@ pub(crate) fn fit(text: &str, width: usize) -> String {
 }
 
 /// Wraps `text` after `label` at 80 columns, with `indent` spaces before the lines that follow.
-/// Words are not broken, so that paths can be copied.
+/// Words and quoted texts are not broken, so that they can be copied.
 pub(crate) fn paragraph(label: &str, indent: usize, text: &str) -> String {
     let indent = " ".repeat(indent);
     let options = textwrap::Options::new(WIDTH)
         .initial_indent(label)
         .subsequent_indent(&indent)
+        .word_separator(textwrap::WordSeparator::Custom(words))
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .break_words(false);
     textwrap::fill(text, options)
+}
+
+/// Splits `line` into its words; a quoted text is a part of a word.
+fn words(line: &str) -> Box<dyn Iterator<Item = textwrap::core::Word<'_>> + '_> {
+    let mut rest = line;
+    Box::new(std::iter::from_fn(move || {
+        let (word, after) = rest.split_at(word_length(rest));
+        rest = after;
+        (!word.is_empty()).then(|| textwrap::core::Word::from(word))
+    }))
+}
+
+/// The length in bytes of the first word of `text`, with the spaces after it.
+fn word_length(text: &str) -> usize {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for (index, c) in text.char_indices() {
+        match c {
+            '"' if !is_escaped => is_quoted = !is_quoted && text[index + 1..].contains('"'),
+            ' ' if !is_quoted => {
+                let rest = &text[index..];
+                return index + rest.len() - rest.trim_start_matches(' ').len();
+            }
+            _ => {}
+        }
+        is_escaped = c == '\\' && !is_escaped;
+    }
+    text.len()
 }
 
 /// Escapes an error message, which may have several lines, and cuts one that is very long.
@@ -86,6 +114,15 @@ mod tests {
         let expected =
             format!("  fix: {}\n       remove-it\n       {long}\n       now", "a".repeat(70));
         assert_eq!(wrapped, expected);
+    }
+
+    #[test]
+    fn quoted_texts_are_not_broken() {
+        let text = r#"contains "error: could not connect to the   \"base\"" and 5" more"#;
+        let wrapped = paragraph(&"x".repeat(30), 2, text);
+        let expected = r#"contains
+  "error: could not connect to the   \"base\"" and 5" more"#;
+        assert_eq!(wrapped, "x".repeat(30) + expected);
     }
 
     #[test]

@@ -135,7 +135,7 @@ const STATIC: &[(&str, &str, &str)] = &[
     (
         "[env]\nexactly={ PATH = '/bin', VERSION = '1.2.3' }",
         "[env]\nexactly={ PATH = '/bin' }",
-        r#"environment of the config: all variables: expected {"PATH": "/bin"}, found {"PATH""#,
+        r#"environment of the config: VERSION: expected nothing, found "1.2.3""#,
     ),
     (
         "[[file]]\npath='/bin/sh'",

@@ -63,10 +63,14 @@ pub fn test_case(case: &TestCase) -> String {
     output
 }
 
-/// Wraps a value of a mismatch, unless it is a text, list or object; `None` for any other line.
+/// Wraps a value of a mismatch, unless it is a text, list or object, or has a regular expression,
+/// which may have spaces; `None` for any other line.
 fn prose(line: &str) -> Option<String> {
     let label = ["  expected  ", "  found     "].into_iter().find(|it| line.starts_with(it))?;
-    let value = line.strip_prefix(label).filter(|value| !value.starts_with(['"', '[', '{']))?;
+    let value = line.strip_prefix(label)?;
+    if value.starts_with(['"', '[', '{']) || value.contains(" /") {
+        return None;
+    }
     Some(text::paragraph(&format!("{INDENT}{label}"), INDENT.len() + label.len(), value))
 }
 
@@ -85,5 +89,9 @@ mod tests {
         );
         assert_eq!(prose(&format!("  found     \"{found}\"")), None);
         assert_eq!(prose("service"), None);
+        assert_eq!(prose(&format!("  expected  matches /a  {}/", "b ".repeat(60))), None);
+        let part = "error: could not connect to the   data    base of the application: refused";
+        let shown = prose(&format!("  expected  contains \"HI\", contains \"{part}\"")).unwrap();
+        assert!(shown.lines().any(|line| line.trim_start() == format!("\"{part}\"")), "{shown}");
     }
 }
