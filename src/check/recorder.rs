@@ -80,7 +80,7 @@ impl<'a> Recorder<'a> {
             Outcome::Failed { .. } => runtime_checks::is_prerequisite(&case.name),
             _ => false,
         };
-        if is_needed || self.options.selects(&case.name) {
+        if is_needed || self.options.selects_part(&case.name) {
             self.record_unfiltered(case);
         }
     }
@@ -105,6 +105,12 @@ impl Options {
         self.filter.as_ref().is_none_or(|part| name.contains(part))
     }
 
+    /// Whether the filter selects the test case called `name`, or one about a part of it: an engine
+    /// that can check this part does so with all of the service.
+    pub(super) fn selects_part(&self, name: &str) -> bool {
+        runtime_checks::with_parts(name).any(|name| self.selects(&name))
+    }
+
     /// Checks that the filter selects a test case of `files`.
     ///
     /// # Errors
@@ -113,7 +119,9 @@ impl Options {
         let Some(filter) = &self.filter else { return Ok(()) };
         let names = files.iter().flat_map(|file| {
             let ExpectationsFile { expectations, .. } = file;
-            [static_checks::names(expectations), runtime_checks::names(expectations)].concat()
+            let parts = expectations.service.iter().flat_map(runtime_checks::part_names).collect();
+            let runtime_checks = runtime_checks::names(expectations);
+            [static_checks::names(expectations), runtime_checks, parts].concat()
         });
         let names: Vec<String> = names.collect();
         match names.iter().any(|name| self.selects(name)) {
@@ -127,8 +135,17 @@ impl Options {
 
     /// Whether the filter selects a test case of `files` that needs an engine.
     pub(super) fn select_runtime_check(&self, files: &[ExpectationsFile]) -> bool {
-        let names = files.iter().flat_map(|file| runtime_checks::names(&file.expectations));
-        names.into_iter().any(|name| self.selects(&name))
+        let mut services = files.iter().flat_map(|file| &file.expectations.service);
+        let mut names = files.iter().flat_map(|file| runtime_checks::names(&file.expectations));
+        names.any(|name| self.selects(&name))
+            || services.any(|service| self.selects_service(service))
+    }
+
+    /// Whether the filter selects the test case of `service`, or one about a part of it.
+    fn selects_service(&self, service: &ServiceExpectations) -> bool {
+        let mut parts = runtime_checks::part_names(service);
+        self.selects(&runtime_checks::service_name(service))
+            || parts.any(|name| self.selects(&name))
     }
 
     /// Returns the options with VMs that have what `files` ask for.
@@ -141,8 +158,7 @@ impl Options {
     /// Leaves the tests of the goss file of `service` that the filter selects, and returns whether
     /// that selects one of them, or the service itself.
     fn select_tests(&self, service: &mut ServiceExpectations) -> bool {
-        let is_selected =
-            service.has_own_case() && self.selects(&runtime_checks::service_name(service));
+        let is_selected = service.has_own_case() && self.selects_service(service);
         let selects = |test: &GossTest| self.selects(&service.test_name(test));
         let tests: Vec<GossTest> = service.tests.iter().filter(|it| selects(it)).cloned().collect();
         service.tests = tests;

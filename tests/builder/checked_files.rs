@@ -208,3 +208,19 @@ fn a_failed_goss_test_shows_its_rule_in_words() {
     let expected = |index: usize| case["mismatches"][index]["expected"].as_str().unwrap();
     assert_eq!((expected(0), expected(1)), ("more than 9", "contains \"Welcome\""));
 }
+
+/// Each is a skipped test case on engines that cannot check it.
+#[test]
+fn parts_of_a_service_can_be_selected_as_reports_name_them() {
+    let lab = Lab::new();
+    lab.build("name='x'\n");
+    let services = "[[service]]\nname='x'\nready={}\nstop={ signal='SIGUSR1' }\n\
+                    [[service]]\nname='y'\nready={}\n";
+    lab.file("e.toml", services);
+    let check = ["check", "out.tar", "--no-vm", "--expect", "e.toml", "--filter"];
+    let filtered = |filter| lab.seatrial(check.iter().chain([&filter]));
+    let part = filtered("service x: stop").ok();
+    assert!(part.contains("service x") && !part.contains("service y"), "{part}");
+    let message = filtered("service y: stop").rejected(&lab, "nothing");
+    assert!(message.ends_with("service x, service y, service x: stop\n"), "{message}");
+}

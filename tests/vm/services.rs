@@ -365,6 +365,8 @@ fn a_setup_that_fails_is_named_with_its_number_and_command() {
     subject(&failed[0], "setup command 1, [\"/bin/sh\", \"-c\", \"sleep 99\"]");
     subject(&failed[1], "setup command 2, [\"/bin/sh\", \"-c\", \"exit 3\"]");
     subject(&failed[2], "setup command 2, [\"/absent\"]");
+    let hint = "the image has no program \"/absent\"";
+    assert!(verdict.to_string().contains(&serde_json::json!([hint]).to_string()), "{verdict:#}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::service;
 use crate::check::expectations::{Expectations, RunExpectations, ServiceExpectations};
 use crate::check::verdict::TestCase;
 
@@ -20,6 +21,25 @@ pub(in crate::check) fn run_name(run: &RunExpectations) -> String {
 /// Returns the name of a test case about a service.
 pub(in crate::check) fn service_name(service: &ServiceExpectations) -> String {
     format!("service {}", service.name)
+}
+
+/// Returns the names of the test cases about parts of a service that not every engine can check.
+/// Where an engine can, they belong to that of the service.
+pub(in crate::check) fn part_names(service: &ServiceExpectations) -> impl Iterator<Item = String> {
+    let name = service_name(service);
+    service::parts(service).map(move |part| part_name(&name, part))
+}
+
+/// Returns the name of the test case about a part of the service whose test case is `service`.
+pub(super) fn part_name(service: &str, part: &str) -> String {
+    format!("{service}: {part}")
+}
+
+/// Returns the test case called `name`, and those about parts of it if it is about a service.
+pub(in crate::check) fn with_parts(name: &str) -> impl Iterator<Item = String> {
+    let is_service = name.starts_with("service ");
+    let parts = service::PARTS.into_iter().filter(move |_| is_service);
+    std::iter::once(name.to_owned()).chain(parts.map(move |part| part_name(name, part)))
 }
 
 /// Returns the name of a test case about a further container.

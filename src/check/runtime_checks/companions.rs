@@ -11,8 +11,8 @@ use crate::text;
 
 /// The address of each container in a pod, seen from the others.
 pub(super) const LOCALHOST: &str = "127.0.0.1";
-/// Stands for the address of a container that has ended, which the next one may get: Linux refuses
-/// connections to it at once.
+/// Stands for the address of a container that has ended, which the next one may get. It is a
+/// broadcast address, to which Linux refuses connections at once.
 const UNREACHABLE: &str = "255.255.255.255";
 
 /// The images of further containers that are not the image under test, by the path of their archive
@@ -35,6 +35,8 @@ pub(super) struct Companions {
     running: Vec<Companion>,
     /// The names of all containers of a pod, which has one address.
     names_in_pod: Vec<String>,
+    /// Whether the engine no longer answers: each request for a state would wait for it again.
+    is_engine_lost: AtomicBool,
 }
 
 /// A running container, and how the others reach it.
@@ -53,7 +55,7 @@ impl Companion {
     /// The address at which containers that start now reach it.
     fn address(&self) -> &str {
         // In a pod, they all have the same one.
-        match self.has_ended.load(Ordering::Relaxed) && self.address != LOCALHOST {
+        match self.has_ended.load(Ordering::Relaxed) && self.container.pod().is_none() {
             true => UNREACHABLE,
             false => &self.address,
         }
@@ -64,10 +66,19 @@ impl Companion {
         self.has_ended.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the next container may get its address.
+    fn may_be_replaced(&self) -> bool {
+        self.container.pod().is_none() && !self.has_ended.load(Ordering::Relaxed)
+    }
+
     /// Describes how the container ended, in one line.
     pub(super) fn describe_end(&self, state: &State) -> String {
         let exit = state.exit.as_ref().map_or("no exit code".to_owned(), Exit::to_string);
-        format!("container {} has ended with {exit}", self.name)
+        let address = match self.container.pod() {
+            None => format!("; for containers that start later, its address is {UNREACHABLE}"),
+            Some(_) => String::new(),
+        };
+        format!("container {} has ended with {exit}{address}", self.name)
     }
 
     /// Describes how the container ended, with the last lines of its output.
@@ -91,12 +102,38 @@ impl Companions {
             Engine::Cri(_) => names.cloned().collect(),
             Engine::Docker(_) => Vec::new(),
         };
-        Self { running: Vec::new(), names_in_pod }
+        Self { names_in_pod, ..Self::default() }
     }
 
-    /// Returns `options` for a container beside these: it knows their names, and its variables
-    /// their addresses. Over CRI, it is in the same pod.
-    pub(super) fn beside(&self, mut options: RunOptions) -> RunOptions {
+    /// Notes which containers have ended, so that the next one does not get their addresses for
+    /// those of the others. Whether the engine answers is for the next request to report.
+    async fn note_ends(&self, daemon: &Daemon) {
+        if self.is_engine_lost.load(Ordering::Relaxed) {
+            return;
+        }
+        let states = Box::pin(async {
+            for companion in self.running.iter().filter(|it| it.may_be_replaced()) {
+                if !companion.container.state().await?.running {
+                    companion.note_end();
+                }
+            }
+            Ok(())
+        });
+        let noted = daemon.watched_to_end(states).await;
+        let is_lost = noted.is_err_and(|error| error.is_of_lost_engine());
+        self.is_engine_lost.store(is_lost, Ordering::Relaxed);
+    }
+
+    /// Returns `options` for a container beside these, which starts now: it knows their names, and
+    /// its variables their addresses. Over CRI, it is in the same pod.
+    pub(super) async fn beside(&self, daemon: &Daemon, options: RunOptions) -> RunOptions {
+        if self.running.iter().any(Companion::may_be_replaced) {
+            self.note_ends(daemon).await;
+        }
+        self.with_addresses(options)
+    }
+
+    fn with_addresses(&self, mut options: RunOptions) -> RunOptions {
         options.pod = self.running.iter().find_map(|companion| companion.container.pod());
         for name in self.names_in_pod.iter().filter(|_| options.network) {
             let hosts = &mut options.settings.hosts;

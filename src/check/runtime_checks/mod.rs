@@ -26,10 +26,10 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 pub(super) use self::case_names::{
-    ENVIRONMENT, LOAD, SETUP, all_skipped, companion_name, is_prerequisite, names, run_name,
-    service_name,
+    ENVIRONMENT, LOAD, SETUP, all_skipped, companion_name, is_prerequisite, names, part_names,
+    run_name, service_name, with_parts,
 };
-use self::case_names::{cases, commands, container_cases};
+use self::case_names::{cases, commands, container_cases, part_name};
 use self::companions::Companions;
 use self::environment::ContainerEnvironment;
 use self::output::Output;
@@ -95,7 +95,10 @@ impl<'d> RuntimeChecks<'_, 'd> {
         let image = changed.as_ref().unwrap_or(self.image);
         let companions = match self.start_companions(image, expected).await {
             Ok(companions) => companions,
-            Err(reason) => return commands(expected).for_each(|name| self.skip(name, &reason)),
+            Err(reason) => {
+                commands(expected).for_each(|name| self.skip(name, &reason));
+                return self.skip_parts(expected);
+            }
         };
         self.check_runs(image, expected, &companions).await;
         for service in &expected.service {
@@ -118,6 +121,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
         if let Some(reason) = steps.iter().find_map(unsupported) {
             let names = std::iter::once(SETUP.to_owned()).chain(cases(expected));
             names.for_each(|name| self.skip(name, reason));
+            self.skip_parts(expected);
             return None;
         }
         let user = self.image_user;
@@ -138,7 +142,19 @@ impl<'d> RuntimeChecks<'_, 'd> {
         };
         self.finish(SETUP.to_owned(), findings, begin);
         cases(expected).for_each(|name| self.skip(name, "the setup did not succeed"));
+        self.skip_parts(expected);
         None
+    }
+
+    /// Reports the parts of services that the engine cannot check as skipped.
+    fn skip_parts(&mut self, expected: &Expectations) {
+        expected.service.iter().for_each(|service| self.skip_parts_of(service));
+    }
+
+    fn skip_parts_of(&mut self, expected: &ServiceExpectations) {
+        let (_, left_out) = service::supported(expected, self.image.daemon().engine());
+        let name = service_name(expected);
+        left_out.into_iter().for_each(|(part, why)| self.skip(part_name(&name, part), why));
     }
 
     /// Reports all test cases that need a container as skipped.
@@ -154,6 +170,7 @@ impl<'d> RuntimeChecks<'_, 'd> {
         if expected.has_own_case() {
             self.skip(service_name(expected), reason);
         }
+        self.skip_parts_of(expected);
         self.report_tests(expected, TestResults::default(), &Unmade::because(reason));
     }
 
@@ -166,12 +183,13 @@ impl<'d> RuntimeChecks<'_, 'd> {
         companions: &Companions,
     ) -> Option<String> {
         let (begin, name) = (Instant::now(), service_name(expected));
-        let options = companions.beside(expected.container.options(true));
+        let options = expected.container.options(true);
+        let options = companions.beside(self.image.daemon(), options).await;
         if let Some(reason) = self.unsupported_service(expected, &options) {
             self.skip_service(expected, reason);
             return None;
         }
-        let (supported, left_out) = service::supported(expected, self.image.daemon().engine());
+        let (supported, _) = service::supported(expected, self.image.daemon().engine());
         let mut results = TestResults::default();
         let findings = match expected.container.restricted_user(self.image_user) {
             Some(checks) => Ok((checks, Output::default())),
@@ -184,10 +202,10 @@ impl<'d> RuntimeChecks<'_, 'd> {
             Err(_) if !expected.has_own_case() && unmade.is_refused => None,
             findings => {
                 let duration = begin.elapsed();
-                self.finish_beside(companions, name.clone(), findings, duration).await
+                self.finish_beside(companions, name, findings, duration).await
             }
         };
-        left_out.into_iter().for_each(|(part, why)| self.skip(format!("{name}: {part}"), why));
+        self.skip_parts_of(expected);
         self.report_tests(expected, results, &unmade);
         id
     }

@@ -110,7 +110,7 @@ impl Commands<'_, '_> {
 
     async fn result(&self, expected: &RunExpectations) -> Result<Findings, Skipped> {
         let options = expected.container.options(!self.companions.is_empty());
-        let options = self.companions.beside(options);
+        let options = self.companions.beside(self.image.daemon(), options).await;
         let engine = self.image.daemon().engine();
         if let Some(reason) = engine.unsupported(&options) {
             return Err(reason);

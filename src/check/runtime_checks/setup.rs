@@ -6,7 +6,7 @@ use crate::check::expectations::{RunExpectations, SetupCommand, Timeout};
 use crate::check::verdict::Checks;
 use crate::engine::run::OUTPUT_MAX;
 use crate::engine::{EngineError, RunOptions};
-use crate::harness::{HarnessError, LoadedImage, describe_still_running};
+use crate::harness::{HarnessError, LoadedImage, describe_still_running, missing_program};
 use crate::text::{self, value};
 
 /// A command, with its time limit.
@@ -88,7 +88,10 @@ pub(super) async fn apply<'d>(
                 return Ok(Some(Err(failed(format!("at most {}", step.timeout), found))));
             }
             Err(HarnessError::Engine(EngineError::Start(problem))) => {
-                return Ok(Some(Err(failed("the command starts".to_owned(), problem))));
+                let hint = missing_program::hint(&problem);
+                let mut checks = failed("the command starts".to_owned(), problem);
+                checks.hint(hint.into_iter().collect());
+                return Ok(Some(Err(checks)));
             }
             Err(HarnessError::Engine(EngineError::OutputTooLarge)) => {
                 let expected = format!("at most {} MiB of output", OUTPUT_MAX >> 20);

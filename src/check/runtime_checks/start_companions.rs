@@ -57,7 +57,8 @@ impl<'d> RuntimeChecks<'_, 'd> {
             _ => (image, self.image_user),
         };
         let service = spec.as_service(name);
-        let options = companions.beside(spec.container.options(true));
+        let options = spec.container.options(true);
+        let options = companions.beside(self.image.daemon(), options).await;
         if let Some(reason) = self.unsupported_service(&service, &options) {
             self.skip(title, reason);
             return Err(format!("container {name} was skipped: {reason}"));

@@ -17,7 +17,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use self::intervals::{SETTLE_MAX, SETTLE_MIN};
-pub(super) use self::supported::supported;
+pub(in crate::check) use self::supported::PARTS;
+pub(super) use self::supported::{parts, supported};
 pub(super) use self::test_results::TestResults;
 use super::companions::Companions;
 use super::output::Output;

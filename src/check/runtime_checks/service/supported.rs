@@ -3,6 +3,18 @@
 use crate::check::expectations::ServiceExpectations;
 use crate::engine::Engine;
 
+/// The names of the parts that not every engine can check.
+pub(in crate::check) const PARTS: [&str; 1] = [STOP];
+const STOP: &str = "stop";
+
+/// Returns the parts of `expected` that not every engine can check.
+pub(in crate::check::runtime_checks) fn parts(
+    expected: &ServiceExpectations,
+) -> impl Iterator<Item = &'static str> {
+    let has_signal = expected.stop.as_ref().is_some_and(|stop| stop.signal.is_some());
+    has_signal.then_some(STOP).into_iter()
+}
+
 /// A part that is left out, and the reason.
 type LeftOut = (&'static str, &'static str);
 
@@ -16,7 +28,7 @@ pub(in crate::check::runtime_checks) fn supported(
     if let Some(reason) = engine.signal_unsupported().filter(|_| has_signal) {
         // By another signal, the service may end in another way.
         supported.stop = None;
-        left_out.push(("stop", reason));
+        left_out.push((STOP, reason));
     }
     (supported, left_out)
 }
