@@ -34,33 +34,34 @@ impl Results {
         Self { blobs, reuse }
     }
 
-    /// The layer of the step with the key `key`.
+    /// The layer of the step with the key `key`, which then does not run.
     pub(super) fn get(&self, key: Digest) -> Option<StepLayer> {
-        if self.reuse != Reuse::Everything {
-            return None;
-        }
+        (self.reuse == Reuse::Everything).then(|| self.kept(key)).flatten()
+    }
+
+    /// The layer that the step with the key `key` made before.
+    pub(super) fn kept(&self, key: Digest) -> Option<StepLayer> {
         let blob = self.blobs.as_ref()?.get(DiffId(key))?;
         let digest = blob.digest;
-        let mut layer = layer(blob.verified()?, digest).ok()?;
+        let mut layer = read(blob.verified()?, digest).ok()?;
         layer.cached = true;
         Some(layer)
     }
 
-    /// Adds the layer in `tar`, whose digest is `digest`, and returns it.
-    pub(super) fn insert(
-        &self,
-        key: Digest,
-        tar: File,
-        digest: Digest,
-    ) -> Result<StepLayer, StepError> {
-        let bytes = FileSlice::whole(tar).map_err(ArchiveError::temporary_file)?;
+    /// Adds the layer of the step with the key `key`.
+    pub(super) fn insert(&self, key: Digest, layer: &StepLayer) {
         if let Some(blobs) = &self.blobs {
             // If this fails, the step runs again; nothing else changes.
-            let _ = add(blobs, key, bytes.clone(), digest);
+            let _ = add(blobs, key, layer.bytes.clone(), layer.diff_id.0);
             blobs.prune();
         }
-        Ok(layer(bytes, digest).map_err(ArchiveError::temporary_file)?)
     }
+}
+
+/// The layer in `tar`, whose digest is `digest`.
+pub(super) fn layer(tar: File, digest: Digest) -> Result<StepLayer, StepError> {
+    let bytes = FileSlice::whole(tar).map_err(ArchiveError::temporary_file)?;
+    Ok(read(bytes, digest).map_err(ArchiveError::temporary_file)?)
 }
 
 fn add(blobs: &BlobCache, key: Digest, bytes: FileSlice, digest: Digest) -> io::Result<()> {
@@ -69,7 +70,7 @@ fn add(blobs: &BlobCache, key: Digest, bytes: FileSlice, digest: Digest) -> io::
     writer.finish(DiffId(key), digest)
 }
 
-fn layer(bytes: FileSlice, digest: Digest) -> io::Result<StepLayer> {
+fn read(bytes: FileSlice, digest: Digest) -> io::Result<StepLayer> {
     let mut reader = TarReader::new(bytes.clone());
     let mut entries = 0;
     while reader.next_member()?.is_some() {

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Seek, Write};
+use std::iter;
 
 use serde_json::json;
 
-use super::cache::{HashingWriter, Results};
+use super::cache::{self, HashingWriter, Results};
 use super::changes::Changes;
 use super::event::StepEvent;
 use super::namespace::Namespace;
@@ -126,16 +127,19 @@ fn run_step(
             let source = step.inputs.first().map(|input| input.source.clone());
             return Err(ArchiveError::Changed(source.unwrap_or_default()).into());
         }
-        results.insert(key, tar, digest)
+        cache::layer(tar, digest)
     };
     let first = once()?;
     if context.reuse == Reuse::Verify {
-        let second = once()?;
-        if first.diff_id != second.diff_id {
-            let (step, paths) = (step.title(), compare::differing_paths(&first, &second)?);
-            return Err(StepError::NotReproducible { step, paths });
+        // The result from before, if there is one, is what images with the same tag have.
+        for other in iter::once(once()?).chain(results.kept(key)) {
+            if first.diff_id != other.diff_id {
+                let (step, paths) = (step.title(), compare::differing_paths(&first, &other)?);
+                return Err(StepError::NotReproducible { step, paths });
+            }
         }
     }
+    results.insert(key, &first);
     Ok(first)
 }
 

@@ -1,6 +1,8 @@
 //! When steps run again, and what the derived tag depends on.
 
 use std::fs;
+use std::io::Write;
+use std::net::TcpListener;
 
 use crate::lab::Run;
 use crate::steps::{CHANGES, build, lab, read, recipe, with_command};
@@ -55,6 +57,38 @@ fn verify_names_the_files_that_differ_between_two_runs() {
     assert!(message.contains("is not reproducible: two runs differ in /etc/id;"), "{message}");
     assert!(!lab.exists("out.tar"));
     build(&lab, &with_command(CHANGES, "inputs = 'input.txt'"), &["--verify"]).ok();
+}
+
+#[test]
+fn a_step_that_is_not_reproducible_keeps_its_layer_when_it_is_verified() {
+    let lab = lab();
+    let recipe = with_command("cat /proc/sys/kernel/random/uuid > /etc/id", "");
+    build(&lab, &recipe, &[]).ok();
+    let before = fs::read(lab.path("out.tar")).unwrap();
+    let verified = build(&lab, &recipe, &["--verify"]);
+    assert_eq!(verified.output.status.code(), Some(1), "{}", verified.stderr());
+    build(&lab, &recipe, &[]).ok();
+    assert!(fs::read(lab.path("out.tar")).unwrap() == before, "the tag names another image");
+}
+
+#[test]
+fn verify_compares_with_the_layer_of_an_earlier_build_too() {
+    let lab = lab();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    // The first build gets another answer than the two runs of the second one.
+    std::thread::spawn(move || {
+        for answer in ["1", "2", "2"] {
+            server.accept().unwrap().0.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let fetch = format!("/bin/busybox nc localhost {port} < /dev/null > /answer");
+    let recipe = with_command(&fetch, "network = true");
+    build(&lab, &recipe, &[]).ok();
+    let verified = build(&lab, &recipe, &["--verify"]);
+    assert_eq!(verified.output.status.code(), Some(1), "{}", verified.stderr());
+    let message = verified.stderr();
+    assert!(message.contains("differ in /answer;"), "{message}");
 }
 
 #[test]

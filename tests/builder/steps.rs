@@ -161,6 +161,72 @@ fn umoci_unpacks_what_a_step_changed() {
 }
 
 #[test]
+fn a_step_finds_localhost_and_its_own_name_and_the_file_with_them_is_not_in_its_layer() {
+    let lab = lab();
+    let ask = "for host in localhost $(busybox hostname); do
+        busybox wget http://$host:1/ 2>&1 || echo refused; done; echo > /made";
+    let lines = printed(&lab, &with_command(ask, ""));
+    let is_found = |line: &&String| line.contains("Connection refused");
+    assert_eq!(lines.iter().filter(is_found).count(), 2, "{lines:?}");
+    let layer = read(&lab, "out.tar").layers().pop().unwrap();
+    let names: Vec<_> = layer.into_iter().map(|member| member.name).collect();
+    assert_eq!(names, ["made"]);
+}
+
+#[test]
+fn host_files_are_not_mounted_where_the_image_has_a_symlink_or_its_own() {
+    let lab = lab();
+    lab.file("rootfs/etc/hosts", "own\n");
+    assert_eq!(
+        printed(&lab, &with_command("cat /etc/hosts; echo more >> /etc/hosts", "")),
+        ["own"]
+    );
+    assert_eq!(read(&lab, "out.tar").member("etc/hosts").unwrap().content, b"own\nmore\n");
+    fs::rename(lab.path("rootfs/etc"), lab.path("rootfs/system")).unwrap();
+    fs::remove_file(lab.path("rootfs/system/hosts")).unwrap();
+    lab.link("rootfs/etc", "system");
+    build(&lab, &with_command("echo > /made", "network = true"), &[]).ok();
+    let layer = read(&lab, "out.tar").layers().pop().unwrap();
+    assert_eq!(layer.into_iter().map(|member| member.name).collect::<Vec<_>>(), ["made"]);
+}
+
+#[test]
+fn programs_in_a_step_are_told_which_time_files_have_unless_the_recipe_says_another() {
+    let lab = lab();
+    let show = "echo $SOURCE_DATE_EPOCH";
+    // 1980-01-01T00:00:00Z, the earliest time in a zip archive; `date -d 2024-05-06 +%s`.
+    for (more, epoch) in [("", "315532800"), ("env = ['SOURCE_DATE_EPOCH=7']", "7")] {
+        assert_eq!(printed(&lab, &with_command(show, more)), [epoch]);
+    }
+    let dated = with_command(show, "").replace("tag='1'", "tag='1'\nmtime='2024-05-06'");
+    assert_eq!(printed(&lab, &dated), ["1714953600"]);
+}
+
+#[test]
+fn python_does_not_compile_again_what_a_step_has_compiled() {
+    let lab = lab();
+    let compile = "python3 -m compileall -q .";
+    let recipe = format!(
+        "name='x'\ntag='1'\ncontents={{ source='app', target='/app' }}
+        extraCommands = 'cd app; echo x=1 > made.py; {compile}'\n"
+    );
+    lab.file("app/kept.py", "y=2\n");
+    build(&lab, &recipe, &[]).ok();
+    fs::create_dir(lab.path("unpacked")).unwrap();
+    for (index, layer) in read(&lab, "out.tar").layer_files().into_iter().enumerate() {
+        lab.file(&format!("{index}.tar"), layer);
+        lab.tool("tar", ["-xf", &format!("{index}.tar"), "-C", "unpacked"]);
+    }
+    let import = "import sys; sys.path.insert(0, 'unpacked/app'); import made";
+    let mut python = lab.command("python3");
+    python.args(["-v", "-c", import]);
+    let run = Run::of(python);
+    let trace = run.stderr();
+    run.ok();
+    assert!(trace.contains("made.cpython") && !trace.contains("stale"), "{trace}");
+}
+
+#[test]
 fn root_and_a_plain_user_get_the_same_bytes() {
     let lab = lab();
     build(&lab, &with_command(CHANGES, "inputs = 'input.txt'"), &[]).ok();
@@ -194,10 +260,10 @@ fn steps_build_on_each_other_and_on_a_base_with_whiteouts() {
 [[run]]\ncommand = 'ls -A /etc/group /etc; echo $IMAGE $OWN $PATH'\nenv = ['OWN=2']\n";
     let lines = printed(&lab, recipe);
     let text = lines.join("\n");
-    assert!(text.starts_with("/etc:\ngroup\npasswd\n\n/usr/share/doc:\n"), "{text}");
+    assert!(text.starts_with("/etc:\ngroup\nhosts\npasswd\n\n/usr/share/doc:\n"), "{text}");
     let owner = "1000     1001             6 Jan  1  1970 data";
     assert_eq!(lines.iter().filter(|line| line.contains(owner)).count(), 1, "{text}");
-    assert!(text.contains("/etc:\ngroup\npasswd\n\n/etc/group:\n"), "{text}");
+    assert!(text.contains("/etc:\ngroup\nhosts\npasswd\n\n/etc/group:\n"), "{text}");
     assert!(text.ends_with("1 2 /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
     let layers = read(&lab, "out.tar").layer_files().len();
     assert_eq!(layers, 4);

@@ -17,6 +17,13 @@ use crate::steps::{
     self, Context, Input, LowerLayer, Reuse, Runner, Step, StepError, StepEvent, StepLayer,
 };
 
+/// The variable that tells programs which time to write into files (reproducible-builds.org).
+/// Python's compiled files then name the digest of their source in place of its time, which would
+/// not be the one in the image.
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+/// 1980-01-01T00:00:00Z in seconds since 1970: zip archives have no earlier times.
+const ZIP_EPOCH: u64 = 315_532_800;
+
 impl Plan {
     /// Runs the steps with `where = "vm"` by `runner`; without one, they are errors.
     pub fn run_vm_steps_with(&mut self, runner: Arc<dyn Runner>) {
@@ -95,18 +102,20 @@ impl Plan {
         })?)
     }
 
-    /// The recipe's steps, with the environment of the image before their own, and without outputs
-    /// in their inputs.
+    /// The recipe's steps, with [`SOURCE_DATE_EPOCH`] and the environment of the image before their
+    /// own, and without outputs in their inputs.
     pub(in crate::build) fn complete_steps(&self) -> Result<Vec<Step>, BuildError> {
         let image = Env::parse(self.config.env.iter().flatten())?;
+        let epoch = self.recipe.mtime.time().seconds().max(ZIP_EPOCH);
         let complete = |step: &Step| {
-            let mut env = image.clone();
+            let mut env = Env::parse([format!("{SOURCE_DATE_EPOCH}={epoch}")])?;
+            image.iter().for_each(|(name, value)| env.set(name, value));
             step.env.iter().for_each(|(name, value)| env.set(name, value));
             let env = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
             let inputs = step.inputs.iter().map(|input| self.without_outputs(input)).collect();
-            Step { env, inputs, ..step.clone() }
+            Ok(Step { env, inputs, ..step.clone() })
         };
-        Ok(self.recipe.steps.iter().map(complete).collect())
+        self.recipe.steps.iter().map(complete).collect()
     }
 
     fn without_outputs(&self, input: &Input) -> Input {

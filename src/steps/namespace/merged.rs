@@ -25,15 +25,43 @@ enum Found {
     Symlink(Vec<u8>),
 }
 
+/// A path of the image as a mount point of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MountPoint {
+    /// The image has nothing there.
+    Absent,
+    /// The image has a file there.
+    File,
+    /// The image has a folder there, or a symlink on the way: the file would be mounted elsewhere.
+    Unusable,
+}
+
+/// The file `name` in the top-level folder `folder` of the image as a mount point.
+pub(super) fn mount_point(folder: &str, name: &str, lower: &[PathBuf]) -> MountPoint {
+    let found = match find(&roots(lower), folder.as_bytes()) {
+        None => return MountPoint::Absent,
+        Some(Found::Folder(folders)) => find(&folders, name.as_bytes()),
+        Some(Found::File(_) | Found::Symlink(_)) => return MountPoint::Unusable,
+    };
+    match found {
+        None => MountPoint::Absent,
+        Some(Found::File(_)) => MountPoint::File,
+        Some(Found::Folder(_) | Found::Symlink(_)) => MountPoint::Unusable,
+    }
+}
+
+/// The root folders of the layers in `lower`, topmost first.
+fn roots(lower: &[PathBuf]) -> Folders {
+    lower.iter().rev().filter_map(|folder| open(folder, FOLDER, Mode::empty()).ok()).collect()
+}
+
 /// Reads at most `max` bytes of the regular file at `path` in the image with the layers in `lower`,
 /// lowest first. Symlinks are followed within the image. `None` if there is no such file.
 pub(super) fn read(path: &str, lower: &[PathBuf], max: u64) -> Option<Vec<u8>> {
     let parts = |path: &[u8]| -> Vec<Vec<u8>> {
         path.split(|byte| *byte == b'/').rev().map(<[u8]>::to_vec).collect()
     };
-    let root: Folders =
-        lower.iter().rev().filter_map(|folder| open(folder, FOLDER, Mode::empty()).ok()).collect();
-    let mut folders = vec![root];
+    let mut folders = vec![roots(lower)];
     let mut remaining = parts(path.as_bytes());
     let mut links = 0;
     while let Some(part) = remaining.pop() {

@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::bwrap::Options;
+use super::merged::{self, MountPoint};
 use super::user::User;
 use super::{inputs, work};
 use crate::archive::ArchiveError;
@@ -39,6 +40,10 @@ const CAPABILITIES: [&str; 13] = [
     "CAP_SETUID",
     "CAP_SYS_CHROOT",
 ];
+/// The name of the host that commands see.
+const HOSTNAME: &str = "build";
+/// The file in the working folder with the names that commands see in `/etc/hosts`.
+const HOSTS: &str = "hosts";
 
 /// The sandbox of `step`.
 pub(super) struct Layout<'a> {
@@ -47,6 +52,8 @@ pub(super) struct Layout<'a> {
     pub(super) user: Option<&'a User>,
     /// The working folder.
     pub(super) work: &'a Path,
+    /// The unpacked layers, lowest first.
+    pub(super) lower: &'a [PathBuf],
 }
 
 impl Layout<'_> {
@@ -71,7 +78,7 @@ impl Layout<'_> {
         if !self.step.network {
             options.add(["--unshare-net"]);
         }
-        options.add(["--hostname", "build"]);
+        options.add(["--hostname", HOSTNAME]);
         let root = self.prefix();
         if !root.is_empty() {
             options.host_programs();
@@ -112,15 +119,8 @@ impl Layout<'_> {
             folder(&mount_points.join("dev"))?;
             folder(&mount_points.join("proc"))?;
         }
-        let resolver = Path::new("/etc/resolv.conf");
-        let has_resolver = self.step.network && resolver.exists();
-        let resolver = Input {
-            source: resolver.to_owned(),
-            target: "etc/resolv.conf".to_owned(),
-            left_out: Vec::new(),
-        };
-        let resolver = Some(&resolver).filter(|_| has_resolver && self.step.view == View::Image);
-        for input in self.step.inputs.iter().chain(resolver) {
+        let network_files = self.network_files()?;
+        for input in self.step.inputs.iter().chain(&network_files) {
             let Input { source, target, .. } = input;
             let resolved = fs::canonicalize(source).map_err(ArchiveError::read(source))?;
             if self.step.view == View::Image {
@@ -135,6 +135,32 @@ impl Layout<'_> {
             inputs::mount(input, &resolved, Path::new(&target), options)?;
         }
         Ok(())
+    }
+
+    /// The files about names of hosts, which are mounted like inputs.
+    fn network_files(&self) -> Result<Vec<Input>, StepError> {
+        let mut files = Vec::new();
+        if self.step.view != View::Image {
+            return Ok(files);
+        }
+        let file = |source: &Path, target: &str| Input {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            left_out: Vec::new(),
+        };
+        // Most images have no such file, because engines mount one.
+        if merged::mount_point("etc", "hosts", self.lower) == MountPoint::Absent {
+            let hosts = self.work.join(HOSTS);
+            let names = format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost\n");
+            fs::write(&hosts, names).map_err(StepError::io("create", &hosts))?;
+            files.push(file(&hosts, "etc/hosts"));
+        }
+        let resolver = Path::new("/etc/resolv.conf");
+        let usable = || merged::mount_point("etc", "resolv.conf", self.lower);
+        if self.step.network && resolver.exists() && usable() != MountPoint::Unusable {
+            files.push(file(resolver, "etc/resolv.conf"));
+        }
+        Ok(files)
     }
 
     fn environment(&self, home: &str, options: &mut Options) {
