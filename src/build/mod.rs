@@ -45,8 +45,8 @@ pub(crate) use inputs::is_replaceable;
 #[cfg(feature = "registry")]
 pub(crate) use inputs::lock;
 pub use plan::{LayerOutline, Plan, plan, read_path_graph};
-pub use recipe::LockUse;
 #[cfg(feature = "registry")]
+pub use recipe::LockUse;
 #[cfg(feature = "vm")]
 pub(crate) use recipe::now;
 pub use recipe::{Annotations, Overrides, Recipe, Store, TimeSetting, files};
