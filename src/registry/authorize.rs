@@ -7,9 +7,10 @@ use super::body::Body;
 use super::client::{Client, REDIRECTS_MAX};
 use super::endpoint::is_loopback;
 use super::request::Request;
+use super::retry::Attempts;
 use super::secret::{Credentials, Secret};
 use super::token::{self, Challenge, Scope, TokenAnswer};
-use super::{RegistryError, answer, retry};
+use super::{RegistryError, answer};
 use crate::text;
 
 /// The size limit of a token server's answer in bytes.
@@ -90,14 +91,12 @@ impl Client {
         authorization: Option<&Secret>,
         scope: &Scope,
     ) -> Result<TokenAnswer, RegistryError> {
-        let mut attempt = 0;
+        let mut attempts = self.attempts_at_token_server(&request.url);
         loop {
             match self.ask_for_token(request, authorization, scope).await {
-                Err(error) if error.is_broken_connection() && attempt + 1 < retry::ATTEMPTS => {}
+                Err(error) if error.is_broken_connection() => attempts.again(error).await?,
                 answer => return answer,
             }
-            tokio::time::sleep(retry::pause(attempt, None)).await;
-            attempt += 1;
         }
     }
 
@@ -137,7 +136,8 @@ impl Client {
         authorization: Option<&Secret>,
     ) -> Result<Response, RegistryError> {
         let mut request = request.clone();
-        let (mut attempt, mut redirects, mut authorization) = (0, 0, authorization);
+        let (mut redirects, mut authorization) = (0, authorization);
+        let mut attempts = self.attempts_at_token_server(&request.url);
         loop {
             let response = self.exchange(&request, authorization).await?;
             let redirected = response.status().is_redirection()
@@ -151,15 +151,16 @@ impl Client {
                 (request.url, redirects) = (target, redirects + 1);
                 continue;
             }
-            if !retry::is_temporary(response.status()) || attempt + 1 == retry::ATTEMPTS {
+            if !attempts.again_after(&response).await {
                 return Ok(response);
             }
-            let pause = retry::pause(attempt, Some(response.headers()));
-            let host = request.url.host_str().unwrap_or_default();
-            let server = format!("the token server {host}");
-            self.notices.pause(pause, &server, Some(response.status().as_u16())).await;
-            attempt += 1;
         }
+    }
+
+    /// The attempts of a request to the token server at `url`.
+    fn attempts_at_token_server(&self, url: &Url) -> Attempts<'_> {
+        let host = url.host_str().unwrap_or_default();
+        Attempts::new(&self.notices, format!("the token server {host}"))
     }
 
     /// The address of the token server, to which credentials may be sent.

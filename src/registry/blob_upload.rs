@@ -13,7 +13,7 @@ use super::body::Body;
 use super::client::Client;
 use super::download::header;
 use super::request::Request;
-use super::retry::{self, Attempts};
+use super::retry;
 use super::token::{Access, Scope};
 use super::upload::{self, ACCEPTED, check_digest};
 use crate::image::Digest;
@@ -92,7 +92,7 @@ pub(super) async fn blob(
     let scope = Scope::of(&client.repository, Access::Push);
     let mut upload = Upload::new(client, &scope, digest, body, progress);
     let mut session = session;
-    let mut attempts = Attempts::default();
+    let mut attempts = client.attempts();
     loop {
         let mut current = match session.take() {
             Some(session) => session,
@@ -106,12 +106,7 @@ pub(super) async fn blob(
             Err(Failure::Temporary(error, pause)) => (error, pause),
             Err(Failure::Final(error)) => return Err(error),
         };
-        let Some(attempt) = attempts.next(upload.sent) else { return Err(error) };
-        let status = match error {
-            RegistryError::Status { status, .. } => Some(status),
-            _ => None,
-        };
-        client.pause(pause.unwrap_or_else(|| retry::pause(attempt, None)), status).await;
+        attempts.go_on(upload.sent, pause, error).await?;
         session = upload.resumed(current).await;
         if session.is_none() && upload.is_complete && upload.is_stored().await {
             return Ok(());

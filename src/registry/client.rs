@@ -16,9 +16,10 @@ use super::mirrors::Mirrors;
 use super::notices::Notices;
 use super::options::RegistryOptions;
 use super::request::Request;
+use super::retry::Attempts;
 use super::secret::{Credentials, Secret};
 use super::token::{Challenge, Tokens};
-use super::{RegistryError, credentials, retry};
+use super::{RegistryError, credentials};
 use crate::text;
 
 /// The most redirects that are followed.
@@ -51,13 +52,14 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Connects to the repository of `endpoint` and finds out how its registry authenticates, which
-    /// sends clients to the hosts `others`.
+    /// Connects to the repository of `endpoint` and finds out how its registry authenticates.
+    /// `sibling` is a client for another repository of the same registry, if there is one: its
+    /// connections are used.
     pub(super) async fn connect(
         endpoint: &Endpoint,
-        others: Arc<OtherHosts>,
+        sibling: Option<&Self>,
         options: &RegistryOptions,
-        settings: &Mirrors,
+        settings: &Arc<Mirrors>,
         notices: Arc<Notices>,
     ) -> Result<Self, RegistryError> {
         let reference = &endpoint.reference;
@@ -72,10 +74,15 @@ impl Client {
                 credentials::find(reference, options.auth_file.as_deref(), helpers).await?
             }
         };
-        let connection = connect::connect(endpoint, options, &notices).await?;
-        let Connection { host, base, challenge } = connection;
+        let Connection { host, base, challenge } = match sibling {
+            Some(sibling) => sibling.connection(),
+            None => connect::connect(endpoint, options, &notices).await?,
+        };
+        let others = sibling.map(|sibling| Arc::clone(&sibling.others)).unwrap_or_else(|| {
+            Arc::new(OtherHosts::new(endpoint, Arc::clone(settings), options.timeout))
+        });
         Ok(Self {
-            own: Arc::new(host),
+            own: host,
             others,
             base,
             registry: reference.registry().to_owned(),
@@ -90,6 +97,12 @@ impl Client {
             notices,
             idle: options.timeout,
         })
+    }
+
+    /// The connections to the registry, and how it authenticates.
+    fn connection(&self) -> Connection {
+        let (host, base) = (Arc::clone(&self.own), self.base.clone());
+        Connection { host, base, challenge: self.challenge() }
     }
 
     /// The address of a part of the repository, such as `manifests/latest`.
@@ -110,31 +123,27 @@ impl Client {
         request: &Request<'_>,
         expected: &[u16],
     ) -> Result<Response, RegistryError> {
-        let mut attempt = 0;
+        let mut attempts = self.attempts();
         loop {
-            let last = attempt + 1 == retry::ATTEMPTS;
-            let (pause, status) = match self.send_once(request).await {
-                Ok(response) if expected.contains(&response.status().as_u16()) => {
-                    return Ok(response);
+            let response = match self.send_once(request).await {
+                Err(error) if error.is_broken_connection() => {
+                    attempts.again(error).await?;
+                    continue;
                 }
-                Ok(response) if retry::is_temporary(response.status()) && !last => {
-                    let pause = retry::pause(attempt, Some(response.headers()));
-                    (pause, Some(response.status().as_u16()))
-                }
-                Ok(response) => return Err(self.failure(request, response).await),
-                Err(error) if error.is_broken_connection() && !last => {
-                    (retry::pause(attempt, None), None)
-                }
-                Err(error) => return Err(error),
+                answer => answer?,
             };
-            self.pause(pause, status).await;
-            attempt += 1;
+            if expected.contains(&response.status().as_u16()) {
+                return Ok(response);
+            }
+            if !attempts.again_after(&response).await {
+                return Err(self.failure(request, response).await);
+            }
         }
     }
 
-    /// Waits before the next attempt of a request that the registry answered with `status`.
-    pub(super) async fn pause(&self, pause: Duration, status: Option<u16>) {
-        self.notices.pause(pause, &format!("the registry {}", self.registry), status).await;
+    /// The attempts of a request to the registry.
+    pub(super) fn attempts(&self) -> Attempts<'_> {
+        Attempts::new(&self.notices, format!("the registry {}", self.registry))
     }
 
     /// Sends `request` once, with the credentials that the registry asks for, and follows

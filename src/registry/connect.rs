@@ -1,5 +1,6 @@
 //! The first request to a registry: whether it uses TLS, and how it authenticates.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Response, Url};
@@ -11,15 +12,16 @@ use super::notices::Notices;
 use super::options::RegistryOptions;
 use super::tls::{self, Tls};
 use super::token::Challenge;
-use super::{RegistryError, retry};
+use super::RegistryError;
+use super::retry::Attempts;
 
 /// The time limit for TLS with a registry that may do without: firewalls drop what they do not
 /// allow, and servers without TLS may wait for the end of a line.
 const TLS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A registry that answers.
+/// A registry that answers, for all of its repositories.
 pub(super) struct Connection {
-    pub(super) host: Host,
+    pub(super) host: Arc<Host>,
     /// Its address, with a slash at its end.
     pub(super) base: Url,
     pub(super) challenge: Option<Challenge>,
@@ -51,7 +53,7 @@ pub(super) async fn connect(
     let within = |connect_timeout| {
         let http = hosts::client(host, config.clone(), connect_timeout);
         let http = http.map_err(|error| remedies.unreachable(name, error))?;
-        Ok::<_, RegistryError>(Host::new(http, remedies.clone()))
+        Ok::<_, RegistryError>(Arc::new(Host::new(http, remedies.clone())))
     };
     let usual = within(options.timeout)?;
     let connection = |host, base| Connection { host, base, challenge: None };
@@ -78,7 +80,7 @@ impl Connection {
     ) -> Result<Self, RegistryError> {
         let url = self.base.join("v2/");
         let url = url.map_err(|error| RegistryError::Usage(error.to_string()))?;
-        let mut attempt = 0;
+        let mut attempts = Attempts::new(notices, format!("the registry {name}"));
         loop {
             let request = self.host.client(true).get(url.clone()).send();
             let answer = tokio::time::timeout(options.timeout, request).await;
@@ -86,22 +88,22 @@ impl Connection {
                 registry: name.to_owned(),
                 seconds: options.timeout.as_secs(),
             })?;
-            let last = attempt + 1 == retry::ATTEMPTS;
-            let (pause, status) = match answer {
-                Ok(response) if retry::is_temporary(response.status()) && !last => {
-                    let pause = retry::pause(attempt, Some(response.headers()));
-                    (pause, Some(response.status().as_u16()))
-                }
+            match answer {
+                Ok(response) if attempts.again_after(&response).await => {}
                 Ok(response) => {
                     self.challenge = Challenge::find(response.headers());
                     return Ok(self);
                 }
-                // A connection that was made and broke may be made again.
-                Err(error) if !error.is_connect() && !last => (retry::pause(attempt, None), None),
-                Err(error) => return Err(self.host.remedies.unreachable(name, error)),
-            };
-            notices.pause(pause, &format!("the registry {name}"), status).await;
-            attempt += 1;
+                Err(error) => {
+                    // A connection that was made and broke may be made again.
+                    let may_pass = !error.is_connect();
+                    let error = self.host.remedies.unreachable(name, error);
+                    if !may_pass {
+                        return Err(error);
+                    }
+                    attempts.again(error).await?;
+                }
+            }
         }
     }
 }

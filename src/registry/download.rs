@@ -11,7 +11,6 @@ use super::RegistryError;
 use super::client::Client;
 use super::pace::Pace;
 use super::request::Request;
-use super::retry::{self, Attempts};
 use super::store::{BlobStore, DOCUMENT_MAX, NewBlob};
 use super::token::{Access, Scope};
 use crate::archive::blob::FileSlice;
@@ -118,22 +117,20 @@ pub(super) async fn document(
     let scope = Scope::of(&client.repository, Access::Pull);
     let url = client.url(&format!("blobs/{}", descriptor.digest))?;
     let request = Request::new(Method::GET, url, &scope);
-    let mut attempts = Attempts::default();
-    let (bytes, found) = loop {
+    let mut attempts = client.attempts();
+    loop {
         let (headers, bytes) = client.receive(&request, DOCUMENT_MAX).await?;
         let found = Digest::of(&bytes);
+        let Err(error) = check_digest(client, descriptor, found) else {
+            store.insert(found, &bytes);
+            return Ok(bytes);
+        };
         // An answer without a length ends with its connection, which may break.
-        let is_cut = found != descriptor.digest
-            && (bytes.len() as u64) < descriptor.size
-            && !headers.contains_key(CONTENT_LENGTH);
-        match attempts.next(0).filter(|_| is_cut) {
-            Some(attempt) => client.pause(retry::pause(attempt, None), None).await,
-            None => break (bytes, found),
+        if bytes.len() as u64 >= descriptor.size || headers.contains_key(CONTENT_LENGTH) {
+            return Err(error);
         }
-    };
-    check_digest(client, descriptor, found)?;
-    store.insert(found, &bytes);
-    Ok(bytes)
+        attempts.again(error).await?;
+    }
 }
 
 /// Checks the digest of a blob that was received.
@@ -174,7 +171,7 @@ pub(super) async fn blob(
         is_cut: false,
         progress,
     };
-    let mut attempts = Attempts::default();
+    let mut attempts = client.attempts();
     while let Err(error) = download.receive().await {
         // A registry that went silent before it sent anything stays silent.
         let is_silent = matches!(error, RegistryError::Timeout { .. }) && download.arrived == 0;
@@ -185,10 +182,7 @@ pub(super) async fn blob(
             // Only the end of the answer was lost.
             break;
         }
-        match attempts.next(download.received) {
-            Some(attempt) => tokio::time::sleep(retry::pause(attempt, None)).await,
-            None => return Err(error),
-        }
+        attempts.go_on(download.received, None, error).await?;
     }
     check_digest(client, descriptor, download.hasher.finish())?;
     store.finish(download.blob, descriptor.digest)

@@ -68,7 +68,6 @@ pub use secret::{Credentials, Secret};
 use crate::image::RemoteReference;
 use client::Client;
 use endpoint::Endpoint;
-use hosts::OtherHosts;
 use known::KnownRepositories;
 use mirrors::Mirrors;
 use notices::Notices;
@@ -185,13 +184,11 @@ impl Registries {
             return Ok(Arc::clone(client));
         }
         let (settings, options) = (self.mirrors()?, &self.0.options);
-        let mut known = clients.values().map(|client| &client.others);
-        let others = known.find(|others| others.are_of(endpoint)).cloned();
-        let others = others.unwrap_or_else(|| {
-            Arc::new(OtherHosts::new(endpoint, Arc::clone(settings), options.timeout))
-        });
+        let mut known = clients.iter().filter(|((is_mirror, _), _)| *is_mirror == endpoint.is_mirror);
+        let sibling = known.find(|(_, client)| client.others.are_of(endpoint));
+        let sibling = sibling.map(|(_, client)| &**client);
         let notices = Arc::clone(&self.0.notices);
-        let client = Client::connect(endpoint, others, options, settings, notices).await?;
+        let client = Client::connect(endpoint, sibling, options, settings, notices).await?;
         let client = Arc::new(client);
         clients.insert(key, Arc::clone(&client));
         Ok(client)

@@ -9,7 +9,7 @@ use reqwest::header::HeaderMap;
 use super::client::Client;
 use super::pace::Pace;
 use super::request::Request;
-use super::{RegistryError, retry};
+use super::RegistryError;
 
 impl Client {
     /// Sends `request` and reads its answer of at most `limit` bytes. Both are repeated if the
@@ -19,16 +19,14 @@ impl Client {
         request: &Request<'_>,
         limit: usize,
     ) -> Result<(HeaderMap, Vec<u8>), RegistryError> {
-        let mut attempt = 0;
+        let mut attempts = self.attempts();
         loop {
             let response = self.send(request, &[200]).await?;
             let headers = response.headers().clone();
             match self.read(response, limit).await {
-                Err(error) if error.is_broken_connection() && attempt + 1 < retry::ATTEMPTS => {}
+                Err(error) if error.is_broken_connection() => attempts.again(error).await?,
                 content => return Ok((headers, content?)),
             }
-            self.pause(retry::pause(attempt, None), None).await;
-            attempt += 1;
         }
     }
 

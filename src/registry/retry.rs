@@ -1,10 +1,15 @@
 //! When a failed request is repeated, and how long to wait before.
+//!
+//! Each place that repeats requests decides which failures may pass; [`Attempts`] has the rest.
 
 use std::time::{Duration, SystemTime};
 
 use jiff::fmt::rfc2822;
-use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+
+use super::RegistryError;
+use super::notices::Notices;
 
 /// The most attempts of a request.
 pub(super) const ATTEMPTS: u32 = 6;
@@ -22,11 +27,11 @@ pub(super) fn is_temporary(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502..=504 | 506..=599)
 }
 
-/// The pause after the attempt number `attempt`, which counts from 0: as long as the registry asks
-/// for, or else longer each time.
-pub(super) fn pause(attempt: u32, headers: Option<&HeaderMap>) -> Duration {
+/// The pause after the attempt number `attempt`, which counts from 0: as long as `asked`, or else
+/// longer each time.
+pub(super) fn pause(attempt: u32, asked: Option<Duration>) -> Duration {
     let doubled = || FIRST_PAUSE * 2_u32.saturating_pow(attempt);
-    headers.and_then(asked_pause).unwrap_or_else(doubled).min(LONGEST_PAUSE)
+    asked.unwrap_or_else(doubled).min(LONGEST_PAUSE)
 }
 
 /// The pause that the registry asks for.
@@ -35,24 +40,69 @@ pub(super) fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
     Some(retry_after(text, SystemTime::now())?.min(LONGEST_PAUSE))
 }
 
-/// The attempts of a transfer. They start again while it gets further: a connection that breaks now
-/// and then can transfer blobs of any size.
-#[derive(Debug, Default)]
-pub(super) struct Attempts {
+/// The attempts of a request or a transfer. Those of a transfer start again while it gets further:
+/// a connection that breaks now and then can transfer blobs of any size.
+pub(super) struct Attempts<'a> {
+    notices: &'a Notices,
+    server: String,
     failed: u32,
     /// The most bytes that were transferred.
     reached: u64,
 }
 
-impl Attempts {
-    /// Adds an attempt that failed when `transferred` bytes were there. Returns its number, for
-    /// [`pause`]; `None` if it was the last.
-    pub(super) fn next(&mut self, transferred: u64) -> Option<u32> {
+impl<'a> Attempts<'a> {
+    /// Attempts of a request to `server`. `notices` announces long pauses.
+    pub(super) fn new(notices: &'a Notices, server: String) -> Self {
+        Self { notices, server, failed: 0, reached: 0 }
+    }
+
+    /// Waits before the next attempt after one that failed with `error`, which it returns if there
+    /// are no more.
+    pub(super) async fn again(&mut self, error: RegistryError) -> Result<(), RegistryError> {
+        self.go_on(self.reached, None, error).await
+    }
+
+    /// Waits like [`again`](Self::again), after an attempt that failed when `transferred` bytes
+    /// were there, for as long as the registry asks for in `asked`.
+    pub(super) async fn go_on(
+        &mut self,
+        transferred: u64,
+        asked: Option<Duration>,
+        error: RegistryError,
+    ) -> Result<(), RegistryError> {
+        let status = match error {
+            RegistryError::Status { status, .. } => Some(status),
+            _ => None,
+        };
+        let Some(attempt) = self.next(transferred) else { return Err(error) };
+        self.wait(attempt, asked, status).await;
+        Ok(())
+    }
+
+    /// Waits before the next attempt if `response` is an error that may pass; `false` if it is not,
+    /// or if there are no more attempts.
+    pub(super) async fn again_after(&mut self, response: &Response) -> bool {
+        let status = response.status();
+        if !is_temporary(status) {
+            return false;
+        }
+        let Some(attempt) = self.next(self.reached) else { return false };
+        self.wait(attempt, asked_pause(response.headers()), Some(status.as_u16())).await;
+        true
+    }
+
+    /// Adds an attempt that failed when `transferred` bytes were there. Returns its number, from 0;
+    /// `None` if it was the last.
+    fn next(&mut self, transferred: u64) -> Option<u32> {
         if transferred >= self.reached.saturating_add(PROGRESS) {
             (self.failed, self.reached) = (0, transferred);
         }
         self.failed += 1;
         (self.failed < ATTEMPTS).then(|| self.failed - 1)
+    }
+
+    async fn wait(&self, attempt: u32, asked: Option<Duration>, status: Option<u16>) {
+        self.notices.pause(pause(attempt, asked), &self.server, status).await;
     }
 }
 
@@ -83,7 +133,8 @@ mod tests {
 
     #[test]
     fn only_progress_gives_more_attempts() {
-        let mut attempts = Attempts::default();
+        let notices = Notices::new(None);
+        let mut attempts = Attempts::new(&notices, String::new());
         let mib = 1 << 20;
         for step in 0..100 {
             assert_eq!(attempts.next(step * mib), Some(0));
@@ -99,8 +150,8 @@ mod tests {
         assert_eq!(pause(3, None), Duration::from_millis(1600));
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, "100000".parse().unwrap());
-        assert_eq!(pause(0, Some(&headers)), LONGEST_PAUSE);
+        assert_eq!(pause(0, asked_pause(&headers)), LONGEST_PAUSE);
         headers.insert(RETRY_AFTER, "0".parse().unwrap());
-        assert_eq!(pause(5, Some(&headers)), Duration::ZERO);
+        assert_eq!(pause(5, asked_pause(&headers)), Duration::ZERO);
     }
 }

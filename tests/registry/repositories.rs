@@ -83,6 +83,17 @@ fn a_blob_is_sent_to_each_registry_once_and_mounted_in_its_other_repositories() 
 }
 
 #[test]
+fn a_registry_is_asked_once_how_it_authenticates_for_all_of_its_repositories() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    let counted = Server::before(registry.address, |_| None);
+    let [a, b] = ["a/app:1", "b/app:1"].map(|name| format!("{}/{name}", counted.address));
+    push(&lab, &["app.toml", &a, &b]);
+    let asked = counted.requests().iter().filter(|request| request.target == "/v2/").count();
+    assert_eq!(asked, 1);
+}
+
+#[test]
 fn a_dry_run_finds_blobs_that_would_be_mounted() {
     let (lab, registry) = (Lab::new(), Registry::start());
     recipe(&lab, "");
