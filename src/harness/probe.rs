@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use super::daemon::Daemon;
 use super::error::HarnessError;
 use crate::engine::{Container, EngineError};
-use crate::vm::instance::{Frames, Reached};
+use crate::vm::instance::{FramedStream, Reached};
 
 /// The time for which one attempt tries to connect. Callers try again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,7 +39,7 @@ pub(crate) async fn connect_framed(
     daemon: &Daemon,
     container: &Container,
     port: u16,
-) -> Result<Probe<Frames>, HarnessError> {
+) -> Result<Probe<FramedStream>, HarnessError> {
     let address = match address(container).await? {
         Probe::Connected(address) => address,
         Probe::Refused(problem) => return Ok(Probe::Refused(problem)),

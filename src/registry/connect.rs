@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use reqwest::{Response, Url};
 
+use super::RegistryError;
 use super::connect_error::{Remedies, may_lack_tls};
 use super::endpoint::{Endpoint, is_loopback};
 use super::hosts::{self, Host};
 use super::notices::Notices;
 use super::options::RegistryOptions;
+use super::retry::Attempts;
 use super::tls::{self, Tls};
 use super::token::Challenge;
-use super::RegistryError;
-use super::retry::Attempts;
 
 /// The time limit for TLS with a registry that may do without: firewalls drop what they do not
 /// allow, and servers without TLS may wait for the end of a line.

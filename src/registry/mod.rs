@@ -184,7 +184,8 @@ impl Registries {
             return Ok(Arc::clone(client));
         }
         let (settings, options) = (self.mirrors()?, &self.0.options);
-        let mut known = clients.iter().filter(|((is_mirror, _), _)| *is_mirror == endpoint.is_mirror);
+        let mut known =
+            clients.iter().filter(|((is_mirror, _), _)| *is_mirror == endpoint.is_mirror);
         let sibling = known.find(|(_, client)| client.others.are_of(endpoint));
         let sibling = sibling.map(|(_, client)| &**client);
         let notices = Arc::clone(&self.0.notices);

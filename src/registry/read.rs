@@ -6,10 +6,10 @@ use bytes::Bytes;
 use reqwest::Response;
 use reqwest::header::HeaderMap;
 
+use super::RegistryError;
 use super::client::Client;
 use super::pace::Pace;
 use super::request::Request;
-use super::RegistryError;
 
 impl Client {
     /// Sends `request` and reads its answer of at most `limit` bytes. Both are repeated if the

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::engine::EngineError;
 use crate::engine::NotReady;
-use crate::text;
+use crate::text::{self, suggest};
 
 /// A guest that could not be assembled, or a VM that could not be started or used.
 #[derive(Debug, thiserror::Error)]
@@ -112,10 +112,7 @@ pub enum VmError {
         architecture: &'static str,
     },
     /// There is no guest with this name.
-    #[error("there is no guest {}{}", text::quote(.name), match nearest {
-        Some(nearest) => format!("; did you mean \"{nearest}\"?"),
-        None => "; `seatrial vm list` lists all".to_owned(),
-    })]
+    #[error("there is no guest {}{}", text::quote(.name), instead(nearest))]
     UnknownGuest {
         /// The name.
         name: String,
@@ -123,10 +120,7 @@ pub enum VmError {
         nearest: Option<String>,
     },
     /// No engine has this name: it names neither a guest nor a family of guests.
-    #[error("there is no engine {}{}", text::quote(.name), match nearest {
-        Some(nearest) => format!("; did you mean \"{nearest}\"?"),
-        None => "; `seatrial vm list` lists all".to_owned(),
-    })]
+    #[error("there is no engine {}{}", text::quote(.name), instead(nearest))]
     UnknownEngine {
         /// The name.
         name: String,
@@ -147,7 +141,7 @@ pub enum VmError {
         None if running.is_empty() => "no named VM is running; run `seatrial vm up`".to_owned(),
         None => "several VMs are running; give the name of one".to_owned(),
     }, match nearest {
-        Some(nearest) => format!("; did you mean \"{nearest}\"?"),
+        Some(_) => suggest::hint(nearest),
         None if running.is_empty() => String::new(),
         None => format!("; running: {}", text::list(running)),
     })]
@@ -317,6 +311,14 @@ impl VmError {
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { action, path, source }
+    }
+}
+
+/// The end of a message about an unknown guest or engine.
+fn instead(nearest: &Option<String>) -> String {
+    match nearest {
+        Some(_) => suggest::hint(nearest),
+        None => "; `seatrial vm list` lists all".to_owned(),
     }
 }
 

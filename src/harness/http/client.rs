@@ -10,7 +10,7 @@ use hyper::Request;
 use hyper::body::Body;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, join, split};
 
 use super::answer::{Answer, BODY_MAX};
 use crate::text::errors::chain;
@@ -29,9 +29,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let received: Arc<Mutex<Vec<u8>>> = Arc::default();
-    let stream = Recorded { stream, received: Arc::clone(&received) };
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| explain(&error))?;
+    let (reader, writer) = split(stream);
+    let reader = Recorded { stream: reader, received: Arc::clone(&received) };
+    let (mut sender, connection) = http1::handshake(TokioIo::new(join(reader, writer)))
+        .await
+        .map_err(|error| explain(&error))?;
     let connection = async {
         // Its errors are those of the request.
         let _ = connection.await;
@@ -98,24 +100,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Recorded<S> {
             received.extend(buffer.filled()[before..].iter().take(room));
         }
         result
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Recorded<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

@@ -19,7 +19,7 @@ use super::probe::{self, Probe};
 use crate::conditions::HttpExpectations;
 use crate::engine::{Clock, Container};
 use crate::text;
-use crate::vm::instance::Frames;
+use crate::vm::instance::FramedStream;
 
 pub(crate) use answer::Answer;
 pub(crate) use compare::check_answer;
@@ -51,9 +51,9 @@ trait Connect {
 struct Guest<'a>(&'a Daemon, &'a Container);
 
 impl Connect for Guest<'_> {
-    type Stream = Frames;
+    type Stream = FramedStream;
 
-    async fn connect(&self, port: u16) -> Result<Probe<Frames>, HarnessError> {
+    async fn connect(&self, port: u16) -> Result<Probe<FramedStream>, HarnessError> {
         probe::connect_framed(self.0, self.1, port).await
     }
 }

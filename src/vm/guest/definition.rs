@@ -101,12 +101,8 @@ impl Definition {
             return Ok(names);
         }
         let families = Self::names().filter_map(|name| name.split('-').next()).map(str::to_owned);
-        let known: Vec<String> = Self::all_names().chain(families).collect();
-        let nearest = suggest::nearest(pattern, known.iter().map(String::as_str));
-        Err(VmError::UnknownEngine {
-            name: pattern.to_owned(),
-            nearest: nearest.map(str::to_owned),
-        })
+        let nearest = nearest(pattern, Self::all_names().chain(families));
+        Err(VmError::UnknownEngine { name: pattern.to_owned(), nearest })
     }
 
     /// Returns the names of the guests whose names begin with `family` and a dash.
@@ -140,9 +136,7 @@ impl Definition {
         if !guests.is_empty() {
             return VmError::SeveralGuests { name, guests };
         }
-        let known: Vec<String> = Self::all_names().collect();
-        let nearest = suggest::nearest(&name, known.iter().map(String::as_str));
-        let nearest = nearest.map(str::to_owned);
+        let nearest = nearest(&name, Self::all_names());
         VmError::UnknownGuest { name, nearest }
     }
 
@@ -216,6 +210,12 @@ impl Definition {
         }
         Digest::of(text.as_bytes())
     }
+}
+
+/// Returns the name in `known` that is most similar to `name`.
+fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    let known: Vec<String> = known.collect();
+    suggest::nearest(name, known.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// Returns the full name of the guest whose file is called `name`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::frames::Frames;
+use super::frames::FramedStream;
 use super::qmp::Qmp;
 use super::relay::{Listener, NAME, Reached, Relay, failed};
 use super::vm::{ANSWER_TIMEOUT, Vm};
@@ -53,7 +53,7 @@ impl Connector {
         address: &str,
         port: u16,
         limit: Duration,
-    ) -> Result<Reached<Frames>, VmError> {
+    ) -> Result<Reached<FramedStream>, VmError> {
         self.relay.connect_framed(address, port, limit, &self.clock).await
     }
 }

@@ -9,13 +9,23 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, Join, ReadBuf, join};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 /// A connection to a service. A read fails if the service resets the connection, or the connection
 /// is lost.
+pub(crate) type FramedStream = Join<Frames<OwnedReadHalf>, OwnedWriteHalf>;
+
+/// A connection over `stream`, on which the first frame begins.
+pub(super) fn framed(stream: TcpStream) -> FramedStream {
+    let (reader, writer) = stream.into_split();
+    join(Frames::new(reader), writer)
+}
+
+/// The content of frames.
 #[derive(Debug)]
-pub(crate) struct Frames<S = TcpStream> {
+pub(crate) struct Frames<S> {
     stream: S,
     /// The length of the next frame, as far as it has arrived.
     length: Vec<u8>,
@@ -25,8 +35,8 @@ pub(crate) struct Frames<S = TcpStream> {
 }
 
 impl<S> Frames<S> {
-    /// A connection over `stream`, on which the first frame begins.
-    pub(crate) fn new(stream: S) -> Self {
+    /// The content of the frames that arrive on `stream`, on which the first one begins.
+    fn new(stream: S) -> Self {
         Self { stream, length: Vec::new(), left: 0, closed: false }
     }
 }
@@ -79,24 +89,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Frames<S> {
             self.left -= count;
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Frames<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

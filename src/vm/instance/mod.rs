@@ -33,7 +33,7 @@ pub(crate) use agent::STDIN_MAX;
 pub use agent::{Agent, CommandOutput};
 pub(crate) use connect::Connector;
 pub(crate) use environments::Recording;
-pub(crate) use frames::Frames;
+pub(crate) use frames::FramedStream;
 pub(crate) use relay::{Listener, Reached};
 pub(crate) use session::{
     SessionEvent, SessionInput, SessionOutput, SessionRequest, SessionStatus, WindowSize,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::frames::Frames;
+use super::frames::{FramedStream, framed};
 use crate::conditions::Port;
 use crate::engine::Clock;
 use crate::vm::VmError;
@@ -80,10 +80,10 @@ impl Relay {
         number: u16,
         limit: Duration,
         clock: &Clock,
-    ) -> Result<Reached<Frames>, VmError> {
+    ) -> Result<Reached<FramedStream>, VmError> {
         let reached = self.request(&format!("{address} {number} frames"), limit, clock).await?;
         Ok(match reached {
-            Reached::Connected(stream) => Reached::Connected(Frames::new(stream)),
+            Reached::Connected(stream) => Reached::Connected(framed(stream)),
             Reached::Refused(reason) => Reached::Refused(reason),
         })
     }
