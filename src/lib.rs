@@ -136,6 +136,7 @@ pub mod lint;
 mod linux;
 #[cfg(feature = "vm")]
 pub mod load;
+mod packages;
 #[cfg(feature = "registry")]
 pub mod registry;
 #[cfg(feature = "vm")]

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::databases;
-use super::debian;
-use super::fields::distribution;
 use super::package::{Ecosystem, Package};
 use super::store_path;
 use crate::archive::{ArchiveError, FileSystem, Image};
 use crate::image::manifest::{BASE_DIGEST, BASE_NAME};
 use crate::image::{DiffId, Digest, Reference, RemoteReference};
+use crate::packages::dpkg;
 
 /// A bill of materials.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,7 +193,7 @@ fn distribution_packages(files: &FileSystem) -> Result<Vec<Package>, ArchiveErro
         package.distribution.clone_from(&distribution);
         if package.ecosystem == Ecosystem::Debian {
             let architecture = package.architecture.as_deref().unwrap_or("all");
-            let lists = debian::file_lists(&package.name, architecture);
+            let lists = dpkg::file_lists(&package.name, architecture);
             let installed = lists.iter().find_map(|list| files.layer_of(list.as_bytes()));
             package.layer = installed.or(package.layer);
         }
@@ -215,4 +214,14 @@ fn os_release(files: &FileSystem) -> Result<Option<(String, String)>, ArchiveErr
         }
     }
     Ok(None)
+}
+
+/// `ID` and `VERSION_ID` in the text of `os-release` (os-release(5)).
+fn distribution(os_release: &str) -> Option<(String, String)> {
+    let value = |name: &str| {
+        let mut lines = os_release.lines().filter_map(|line| line.split_once('='));
+        let (_, value) = lines.find(|(key, _)| *key == name)?;
+        Some(value.trim().trim_matches(['"', '\'']).to_owned())
+    };
+    Some((value("ID").filter(|id| !id.is_empty())?, value("VERSION_ID").unwrap_or_default()))
 }

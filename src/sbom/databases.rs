@@ -1,9 +1,8 @@
 //! The databases of package managers in an image or a container.
 
-use super::alpine;
-use super::debian;
-use super::package::Package;
+use super::package::{Ecosystem, Package};
 use crate::archive::{ArchiveError, FileSystem};
+use crate::packages::{apk, dpkg};
 
 /// The size of the largest database, and of all databases of an image together, in bytes. That of
 /// a full desktop has 10 MB.
@@ -16,17 +15,17 @@ type Add = fn(&mut Databases, &[u8], Option<usize>) -> Result<(), String>;
 
 /// The databases that are one file, and how each is read.
 pub(crate) const FILES: [(&str, Add); 3] = [
-    (debian::STATUS, Databases::add_debian),
-    (alpine::INSTALLED[0], Databases::add_alpine),
-    (alpine::INSTALLED[1], Databases::add_alpine),
+    (dpkg::STATUS, Databases::add_debian),
+    (apk::INSTALLED[0], Databases::add_alpine),
+    (apk::INSTALLED[1], Databases::add_alpine),
 ];
 
 /// The folder with a file for each Debian package.
-pub(crate) const FOLDER: &str = debian::STATUS_FOLDER;
+pub(crate) const FOLDER: &str = dpkg::STATUS_FOLDER;
 
 /// Whether the file at `path` in the folder is about a package.
 pub(crate) fn is_of_package(path: &[u8]) -> bool {
-    !path.ends_with(b".md5sums")
+    !path.ends_with(dpkg::SUMS.as_bytes())
 }
 
 /// Reads the packages in the databases of package managers, each with the layer of its database;
@@ -70,7 +69,9 @@ impl Databases {
         layer: Option<usize>,
     ) -> Result<(), String> {
         self.count(content)?;
-        self.add(debian::packages(&String::from_utf8_lossy(content)), layer)
+        let text = String::from_utf8_lossy(content);
+        let installed = dpkg::records(&text).filter(dpkg::Record::is_installed);
+        self.add(installed.map(|record| debian(&record)), layer)
     }
 
     /// Adds the packages of a database of apk.
@@ -83,7 +84,8 @@ impl Databases {
         layer: Option<usize>,
     ) -> Result<(), String> {
         self.count(content)?;
-        self.add(alpine::packages(&String::from_utf8_lossy(content)), layer)
+        let text = String::from_utf8_lossy(content);
+        self.add(apk::records(&text).map(|record| alpine(&record)), layer)
     }
 
     /// The packages; `None` if there was no database.
@@ -116,4 +118,34 @@ impl Databases {
 
 fn too_large(limit: &str) -> String {
     format!("its databases of dpkg and apk have more than {limit}")
+}
+
+fn debian(record: &dpkg::Record<'_>) -> Package {
+    Package {
+        ecosystem: Ecosystem::Debian,
+        name: record.name.to_owned(),
+        version: record.version().to_owned(),
+        architecture: record.architecture().map(str::to_owned),
+        distribution: None,
+        source: record.source().map(str::to_owned),
+        maintainer: record.maintainer().map(str::to_owned),
+        license: None,
+        path: None,
+        layer: None,
+    }
+}
+
+fn alpine(record: &apk::Record<'_>) -> Package {
+    Package {
+        ecosystem: Ecosystem::Alpine,
+        name: record.name.to_owned(),
+        version: record.version().to_owned(),
+        architecture: record.architecture().map(str::to_owned),
+        distribution: None,
+        source: record.origin().filter(|origin| *origin != record.name).map(str::to_owned),
+        maintainer: record.maintainer().map(str::to_owned),
+        license: record.license().map(str::to_owned),
+        path: None,
+        layer: None,
+    }
 }

@@ -5,12 +5,9 @@
 //! same image always gives the same document. Both formats are written as plain JSON: the crates
 //! for them weigh more than the rest of the builder.
 
-pub(crate) mod alpine;
 mod bill;
 mod cyclonedx;
 pub(crate) mod databases;
-pub(crate) mod debian;
-mod fields;
 mod format;
 mod own;
 mod package;
@@ -21,7 +18,6 @@ mod uuid;
 
 pub use bill::{BaseImage, Bill, ImageFacts, ImageName, LayerFacts};
 pub use cyclonedx::cyclonedx;
-pub(crate) use fields::{Paragraph, paragraphs, value};
 pub use format::SbomFormat;
 pub(crate) use own::is_own_bill;
 pub use package::{Ecosystem, Package};

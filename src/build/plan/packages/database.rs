@@ -14,7 +14,7 @@ use crate::archive::{ArchiveError, host};
 use crate::build::BuildError;
 use crate::build::merge::Merged;
 use crate::build::place::ImagePath;
-use crate::sbom::alpine::INSTALLED;
+use crate::packages::apk::INSTALLED;
 
 /// The size of the largest file of a database that is read, in bytes, and of all together.
 const FILE_MAX: u64 = 64 << 20;

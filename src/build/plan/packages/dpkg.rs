@@ -1,20 +1,15 @@
-//! The database of dpkg: `status` has the packages (deb822(5)), and `info/PACKAGE.list` the paths
-//! of each (dpkg-query(1), `--listfiles`).
-//!
-//! Images without dpkg, such as Distroless, have a file for each package in `status.d` in its
-//! place, and beside it `PACKAGE.md5sums` with the package's regular files (deb-md5sums(5)).
+//! The packages in the database of dpkg: `status` has the packages, and `info/PACKAGE.list` the
+//! paths of each (dpkg-query(1), `--listfiles`); or in `status.d`.
 
 use std::collections::BTreeMap;
 
 use super::Package;
 use crate::archive::entry::name_of;
 use crate::build::place::ImagePath;
-use crate::sbom::debian::{STATUS, STATUS_FOLDER, file_lists, source};
-use crate::sbom::{Paragraph, paragraphs, value};
+use crate::packages::dpkg::{Record, STATUS, STATUS_FOLDER, SUMS, file_lists, records};
 
 const INFO: &[u8] = b"var/lib/dpkg/info/";
 const LIST: &[u8] = b".list";
-const SUMS: &[u8] = b".md5sums";
 
 /// The files of a database.
 #[derive(Default)]
@@ -55,58 +50,44 @@ impl Database {
             return None;
         }
         let mut packages = BTreeMap::new();
-        for fields in paragraphs(self.status.as_deref().unwrap_or_default()) {
-            let state = fields.get("Status").copied().unwrap_or_default();
-            let has_files = !matches!(
-                state.split_whitespace().nth(2),
-                None | Some("not-installed" | "config-files")
-            );
-            let (Some(name), true) = (value(&fields, "Package"), has_files) else { continue };
-            let architecture = value(&fields, "Architecture").unwrap_or_default();
-            let lists = file_lists(&name, &architecture);
+        for record in records(self.status.as_deref().unwrap_or_default()).filter(Record::has_files)
+        {
+            let lists = file_lists(record.name, record.architecture().unwrap_or_default());
             let list = lists.iter().rev().find_map(|path| self.lists.get(path.as_bytes()));
             let files = list.map(|list| list.lines().filter_map(image_path).collect());
-            insert(&mut packages, name, &fields, files.unwrap_or_default());
+            insert(&mut packages, &record, files.unwrap_or_default());
         }
-        for (path, text) in self.parts.iter().filter(|(path, _)| !path.ends_with(SUMS)) {
+        for (path, text) in self.parts.iter().filter(|(path, _)| !path.ends_with(SUMS.as_bytes())) {
             // All of these packages are installed.
-            let Some(fields) = paragraphs(text).next() else { continue };
-            let Some(name) = value(&fields, "Package") else { continue };
-            let sums_path: ImagePath = [path, SUMS].concat().into();
+            let Some(record) = records(text).next() else { continue };
+            let sums_path: ImagePath = [path, SUMS.as_bytes()].concat().into();
             let sums = self.parts.get_key_value(&sums_path);
             let listed = sums.iter().flat_map(|(_, sums)| sums.lines().filter_map(summed_path));
             let own = [path].into_iter().chain(sums.map(|(path, _)| path)).cloned();
-            insert(&mut packages, name, &fields, listed.chain(own).collect());
+            insert(&mut packages, &record, listed.chain(own).collect());
         }
         add_info(&mut packages, &self.info);
         Some(packages.into_values().collect())
     }
 }
 
-/// Adds the package `name` with these fields and files.
-fn insert(
-    packages: &mut BTreeMap<String, Package>,
-    name: String,
-    fields: &Paragraph<'_>,
-    files: Vec<ImagePath>,
-) {
-    let field = |key| fields.get(key).copied().unwrap_or_default();
-    let needs = [field("Pre-Depends"), field("Depends")];
-    let needs = needs.into_iter().flat_map(|list| list.split(','));
-    let alternatives = |need: &str| need.split('|').filter_map(package_name).collect();
-    let provides = field("Provides").split(',').filter_map(package_name);
-    let full = format!("{name}:{}", field("Architecture"));
-    let package = Package {
-        version: field("Version").to_owned(),
-        source: source(fields).unwrap_or_else(|| name.clone()),
-        needs: needs.map(alternatives).collect(),
-        provides: provides.chain([full.clone()]).collect(),
-        files,
-        name: String::new(),
-    };
+/// Adds the package of `record` with these files.
+fn insert(packages: &mut BTreeMap<String, Package>, record: &Record<'_>, files: Vec<ImagePath>) {
+    let full = format!("{}:{}", record.name, record.architecture().unwrap_or_default());
     // One package may be installed for several architectures.
-    let name = if packages.contains_key(&name) { full } else { name };
-    packages.insert(name.clone(), Package { name, ..package });
+    let name = match packages.contains_key(record.name) {
+        true => full.clone(),
+        false => record.name.to_owned(),
+    };
+    let package = Package {
+        name: name.clone(),
+        version: record.version().to_owned(),
+        source: record.source().unwrap_or(record.name).to_owned(),
+        needs: record.needs(),
+        provides: record.provides().chain([full]).collect(),
+        files,
+    };
+    packages.insert(name, package);
 }
 
 /// Gives each package the files about it.
@@ -120,13 +101,6 @@ fn add_info(packages: &mut BTreeMap<String, Package>, info: &[ImagePath]) {
             package.files.push(path.clone());
         }
     }
-}
-
-/// The name in a dependency: `libc6` of `libc6:any (>= 2.36)`.
-fn package_name(text: &str) -> Option<String> {
-    let name = text.split(['(', '[']).next()?.trim();
-    let name = name.strip_suffix(":any").unwrap_or(name);
-    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// The path of a line of `PACKAGE.md5sums`, which follows a checksum and two spaces.
