@@ -9,6 +9,9 @@ use anyhow::bail;
 use super::args::thread_count;
 #[cfg(feature = "registry")]
 use super::args::{RegistryArgs, SideLogin};
+use super::daemon_images::in_daemon;
+#[cfg(feature = "registry")]
+use super::daemon_images::saved;
 #[cfg(feature = "registry")]
 use super::progress::BuildProgress;
 #[cfg(feature = "registry")]
@@ -18,7 +21,7 @@ use crate::archive::verify::{self, VerifiedLayer};
 use crate::archive::{self, Image, ImageSelector};
 #[cfg(feature = "registry")]
 use crate::copy::Source;
-use crate::image::{Location, Reference};
+use crate::image::Location;
 #[cfg(feature = "registry")]
 use crate::image::{Platform, RemoteReference};
 #[cfg(feature = "registry")]
@@ -263,42 +266,4 @@ impl Opened {
         }
         Ok(self.image)
     }
-}
-
-/// Opens an image in a daemon, which is saved to a file without a name.
-#[cfg(feature = "vm")]
-fn in_daemon(reference: &Reference, selector: &ImageSelector) -> anyhow::Result<Image> {
-    let file = super::daemon::save(reference)?;
-    let name = format!("docker-daemon:{reference}");
-    let image = archive::open_file(file, name.as_ref(), selector)?;
-    // The daemon saves the image for one platform.
-    Ok(Image { other_platforms: Vec::new(), ..image })
-}
-
-#[cfg(not(feature = "vm"))]
-fn in_daemon(reference: &Reference, _: &ImageSelector) -> anyhow::Result<Image> {
-    Err(no_daemon(reference))
-}
-
-/// Opens an image in a daemon to copy it.
-#[cfg(all(feature = "registry", feature = "vm"))]
-fn saved(
-    reference: &Reference,
-    platform: Option<&Platform>,
-    limits: Limits,
-) -> anyhow::Result<Source> {
-    Ok(Source::saved(super::daemon::save(reference)?, reference, platform, limits)?)
-}
-
-#[cfg(all(feature = "registry", not(feature = "vm")))]
-fn saved(reference: &Reference, _: Option<&Platform>, _: Limits) -> anyhow::Result<Source> {
-    Err(no_daemon(reference))
-}
-
-#[cfg(not(feature = "vm"))]
-fn no_daemon(reference: &Reference) -> anyhow::Error {
-    anyhow::anyhow!(
-        "docker-daemon:{reference}: this seatrial was built without access to daemons; build it \
-         with feature vm, or save the image first: docker save -o FILE {reference}"
-    )
 }

@@ -18,6 +18,7 @@ mod conf;
 mod copy;
 #[cfg(feature = "vm")]
 mod daemon;
+mod daemon_images;
 mod diff;
 mod doctor;
 mod exit;

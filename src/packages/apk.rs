@@ -44,14 +44,14 @@ impl<'t> Record<'t> {
         self.fields.value("L")
     }
 
-    /// What the package needs.
+    /// The names that the package needs.
     pub(crate) fn needs(&self) -> impl Iterator<Item = String> {
         let needs = self.fields.get("D").unwrap_or_default().split_whitespace();
         // A conflict begins with an exclamation mark.
         needs.filter(|need| !need.starts_with('!')).map(without_version)
     }
 
-    /// What the package provides in addition to its name, such as libraries.
+    /// The names that the package provides in addition to its own, such as libraries.
     pub(crate) fn provides(&self) -> impl Iterator<Item = String> {
         self.fields.get("p").unwrap_or_default().split_whitespace().map(without_version)
     }

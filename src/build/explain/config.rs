@@ -112,8 +112,6 @@ pub(super) fn image(plan: &Plan) -> Vec<ExplainedField> {
         value,
         origin,
     };
-    let recipe_key = |detail: &str| Origin::new(OriginKind::Recipe, detail);
-    let default = || Origin::new(OriginKind::Default, "");
     let tags: Vec<&str> = recipe.tags.iter().map(|tag| tag.as_str()).collect();
     let tags = match tags.is_empty() {
         true => field("tags", Value::Null, Origin::new(OriginKind::Default, "derived from inputs")),
@@ -124,23 +122,12 @@ pub(super) fn image(plan: &Plan) -> Vec<ExplainedField> {
         (None, Some(_)) => Origin::new(OriginKind::Base, ""),
         (None, None) => Origin::new(OriginKind::Host, ""),
     };
-    let created = match recipe.created {
-        Some(TimeSetting::Now(_)) => recipe_key("created = \"now\""),
-        Some(TimeSetting::At(_)) => recipe_key("created"),
-        None if plan.created == Timestamp::DEFAULT => default(),
-        None => Origin::new(OriginKind::Environment, "SOURCE_DATE_EPOCH"),
-    };
-    let mtime = match recipe.mtime {
-        TimeSetting::Now(_) => recipe_key("mtime = \"now\""),
-        TimeSetting::At(Timestamp::DEFAULT) => default(),
-        TimeSetting::At(_) => recipe_key("mtime"),
-    };
     let mut fields = vec![
         field("name", recipe.name.as_str().into(), recipe_key("")),
         tags,
         field("platform", plan.platform.to_string().into(), platform),
-        field("created", plan.created.to_string().into(), created),
-        field("mtime", recipe.mtime.time().to_string().into(), mtime),
+        field("created", plan.created.to_string().into(), origin_of_created(plan)),
+        field("mtime", recipe.mtime.time().to_string().into(), origin_of_mtime(recipe.mtime)),
     ];
     let base = plan.base.as_ref().map(|base| &base.image.config);
     if let Some(author) = base.and_then(|config| config.author.as_deref()) {
@@ -151,15 +138,40 @@ pub(super) fn image(plan: &Plan) -> Vec<ExplainedField> {
         fields.push(field("author", author.into(), origin));
     }
     for (name, value) in plan.annotations() {
-        let listed = recipe.annotations.listed.as_ref();
-        let origin = match listed.is_some_and(|listed| listed.contains_key(&name)) {
-            true => recipe_key("annotations"),
-            false if name.starts_with("org.opencontainers.image.base.") => {
-                Origin::new(OriginKind::Base, "")
-            }
-            false => recipe_key("annotations_from_labels"),
-        };
+        let origin = origin_of_annotation(plan, &name);
         fields.push(field(&format!("annotations.{name}"), value.into(), origin));
     }
     fields
+}
+
+fn origin_of_created(plan: &Plan) -> Origin {
+    match plan.recipe.created {
+        Some(TimeSetting::Now(_)) => recipe_key("created = \"now\""),
+        Some(TimeSetting::At(_)) => recipe_key("created"),
+        None if plan.created == Timestamp::DEFAULT => Origin::new(OriginKind::Default, ""),
+        None => Origin::new(OriginKind::Environment, "SOURCE_DATE_EPOCH"),
+    }
+}
+
+fn origin_of_mtime(setting: TimeSetting) -> Origin {
+    match setting {
+        TimeSetting::Now(_) => recipe_key("mtime = \"now\""),
+        TimeSetting::At(Timestamp::DEFAULT) => Origin::new(OriginKind::Default, ""),
+        TimeSetting::At(_) => recipe_key("mtime"),
+    }
+}
+
+fn origin_of_annotation(plan: &Plan, name: &str) -> Origin {
+    let listed = plan.recipe.annotations.listed.as_ref();
+    match listed.is_some_and(|listed| listed.contains_key(name)) {
+        true => recipe_key("annotations"),
+        false if name.starts_with("org.opencontainers.image.base.") => {
+            Origin::new(OriginKind::Base, "")
+        }
+        false => recipe_key("annotations_from_labels"),
+    }
+}
+
+fn recipe_key(detail: &str) -> Origin {
+    Origin::new(OriginKind::Recipe, detail)
 }

@@ -148,84 +148,87 @@ impl Notices {
     /// The notices, a sentence each.
     pub(in crate::build) fn all(&self) -> Vec<String> {
         let found = self.found();
-        let mut notices: Vec<String> = Vec::new();
-        if let Some((base, own)) = &self.foreign_base {
-            notices.push(format!(
-                "the image is for {own}, but its base is for {}: programs of the base do not run \
-                 there",
-                text::shorten(base)
-            ));
-        }
-        if !found.left_out.is_empty() {
-            let paths = text::list(&found.left_out);
-            let is_output = match found.left_out.len() {
-                1 => "it is an output",
-                _ => "they are outputs",
-            };
-            notices.push(format!("left {paths} out of the contents, because {is_output}"));
-        }
-        if !found.base_owner.is_empty() {
-            let paths = text::list(&found.base_owner);
-            let (uid, gid) = self.owner;
-            notices.push(format!(
-                "uid {uid} and gid {gid} do not apply to folders that the base image has: {paths}; \
-                 list them in replace to change their owner"
-            ));
-        }
-        if !found.store_parents.is_empty() {
-            let paths = text::list(&found.store_parents);
-            let mode = DirMetadata::default().mode;
-            let (uid, gid) = self.owner;
-            notices.push(format!(
-                "layers with store paths are the same on every base, so these folders of the base \
-                 get mode 0{mode:o}, uid {uid} and gid {gid}: {paths}"
-            ));
-        }
-        if !found.unknown_paths.is_empty() {
-            let paths = text::list(&found.unknown_paths);
-            notices.push(format!(
-                "these are not in the reference graph and so not in the image, although config \
-                 names them: {paths}"
-            ));
-        }
-        if !found.base_content_owner.is_empty() {
-            let paths = text::list(&found.base_content_owner);
-            notices.push(format!(
-                "the owner of contents does not apply to folders that the base image has: {paths}; \
-                 set it with [[path]], or list them in replace"
-            ));
-        }
-        if !found.dropped_capabilities.is_empty() {
-            let paths = text::list(&found.dropped_capabilities);
-            notices.push(format!(
-                "left out the capabilities of {paths}; set xattrs = \"keep\" to keep them"
-            ));
-        }
-        if !found.unused_globs.is_empty() {
-            let globs = text::list(&found.unused_globs);
-            notices.push(format!("patterns that match nothing: {globs}"));
-        }
-        for key in &found.base_keys {
-            notices.push(format!("{key} has no effect without from_image"));
-        }
-        if !found.unused_replace.is_empty() {
-            let paths = text::list(&found.unused_replace);
-            notices.push(format!("replace lists paths that the base image does not have: {paths}"));
-        }
-        for image in &found.images {
-            notices.push(format!("{image} is an image; to build on it, use from_image"));
-        }
-        if !found.lost_times.is_empty() {
-            let tars = text::list(&found.lost_times);
-            notices.push(format!(
-                "times before 1970 or after 2262 become 1970-01-01T00:00:00Z, as container engines \
-                 set them: {tars}"
-            ));
-        }
+        let mut notices = self.about_base(&found);
+        notices.extend(about_contents(&found));
         notices
+    }
+
+    fn about_base(&self, found: &Found) -> Vec<String> {
+        let (uid, gid) = self.owner;
+        let mode = DirMetadata::default().mode;
+        let foreign = self.foreign_base.as_ref().map(|(base, own)| {
+            let base = text::shorten(base);
+            format!(
+                "the image is for {own}, but its base is for {base}: programs of the base do not \
+                 run there"
+            )
+        });
+        let notices = [
+            foreign,
+            about(&found.base_owner, |paths| {
+                format!(
+                    "uid {uid} and gid {gid} do not apply to folders that the base image has: \
+                     {paths}; list them in replace to change their owner"
+                )
+            }),
+            about(&found.store_parents, |paths| {
+                format!(
+                    "layers with store paths are the same on every base, so these folders of the \
+                     base get mode 0{mode:o}, uid {uid} and gid {gid}: {paths}"
+                )
+            }),
+            about(&found.base_content_owner, |paths| {
+                format!(
+                    "the owner of contents does not apply to folders that the base image has: \
+                     {paths}; set it with [[path]], or list them in replace"
+                )
+            }),
+            about(&found.unused_replace, |paths| {
+                format!("replace lists paths that the base image does not have: {paths}")
+            }),
+        ];
+        let keys = found.base_keys.iter();
+        let keys = keys.map(|key| format!("{key} has no effect without from_image"));
+        notices.into_iter().flatten().chain(keys).collect()
     }
 
     fn found(&self) -> MutexGuard<'_, Found> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn about_contents(found: &Found) -> Vec<String> {
+    let is_output = match found.left_out.len() {
+        1 => "it is an output",
+        _ => "they are outputs",
+    };
+    let notices = [
+        about(&found.left_out, |paths| {
+            format!("left {paths} out of the contents, because {is_output}")
+        }),
+        about(&found.unknown_paths, |paths| {
+            format!(
+                "these are not in the reference graph and so not in the image, although config \
+                 names them: {paths}"
+            )
+        }),
+        about(&found.dropped_capabilities, |paths| {
+            format!("left out the capabilities of {paths}; set xattrs = \"keep\" to keep them")
+        }),
+        about(&found.unused_globs, |globs| format!("patterns that match nothing: {globs}")),
+        about(&found.lost_times, |tars| {
+            format!(
+                "times before 1970 or after 2262 become 1970-01-01T00:00:00Z, as container \
+                 engines set them: {tars}"
+            )
+        }),
+    ];
+    let images = found.images.iter();
+    let images = images.map(|image| format!("{image} is an image; to build on it, use from_image"));
+    notices.into_iter().flatten().chain(images).collect()
+}
+
+/// The notice about `items`, which `sentence` makes of their list, if there are any.
+fn about(items: &BTreeSet<String>, sentence: impl FnOnce(String) -> String) -> Option<String> {
+    (!items.is_empty()).then(|| sentence(text::list(items)))
 }

@@ -47,15 +47,8 @@ impl Placer<'_> {
         let mut subfolders = BTreeMap::new();
         opened.children(|child| {
             let source = opened.child_path(&child.name);
-            if self.current.globs.is_some() {
-                let relative = join(&place.relative, &child.name);
-                let skipped = match child.metadata.is_dir() {
-                    true => self.current.excludes(&relative),
-                    false => !self.current.selects(&relative),
-                };
-                if skipped {
-                    return Ok(());
-                }
+            if self.skips(&place.relative, &child.name, child.metadata.is_dir()) {
+                return Ok(());
             }
             match self.links().behind(&source, &child.metadata, placement, ancestors)? {
                 Behind::Itself if child.metadata.is_dir() => {
@@ -85,7 +78,34 @@ impl Placer<'_> {
             Ok(())
         })?;
         drop(opened);
-        for (name, (source, mode)) in subfolders {
+        self.subfolders(place, &path, subfolders, ancestors)?;
+        ancestors.pop();
+        Ok(())
+    }
+
+    /// Whether globs leave out the child `name` of the folder at `parent` in the contents.
+    fn skips(&mut self, parent: &[u8], name: &[u8], is_dir: bool) -> bool {
+        if self.current.globs.is_none() {
+            return false;
+        }
+        let relative = join(parent, name);
+        match is_dir {
+            true => self.current.excludes(&relative),
+            false => !self.current.selects(&relative),
+        }
+    }
+
+    /// Places the folders in that of `place`, which is at `path` in the image: by name, the folder
+    /// on this host and its mode.
+    fn subfolders(
+        &mut self,
+        place: &Place<'_>,
+        path: &[u8],
+        found: BTreeMap<Box<[u8]>, (PathBuf, u32)>,
+        ancestors: &mut Vec<PathBuf>,
+    ) -> Result<(), BuildError> {
+        let placement = place.placement;
+        for (name, (source, mode)) in found {
             let is_linked = placement == Placement::Linked;
             let mode = if is_linked { LINKED_DIRECTORY_MODE } else { mode };
             let relative = match self.current.globs {
@@ -94,12 +114,11 @@ impl Placer<'_> {
             };
             let selected = self.current.globs.is_none() || self.current.selects(&relative);
             let pending = self.current.pending.len();
-            let entry = Entry::new(join(&path, &name), mode, Kind::Directory);
+            let entry = Entry::new(join(path, &name), mode, Kind::Directory);
             let path = self.folder_entry(entry, &source, selected)?;
             self.folder_files(&Place { source: &source, relative, path, placement }, ancestors)?;
             self.current.pending.truncate(pending);
         }
-        ancestors.pop();
         Ok(())
     }
 

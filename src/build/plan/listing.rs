@@ -85,34 +85,20 @@ impl Plan {
             let unused = self.recipe.replace.iter().filter(|path| base.get(path).is_none());
             unused.for_each(|path| self.notices.unused_replace(path));
         }
-        let single = self.recipe.layering == Strategy::Single;
-        let store = self.recipe.store.as_ref().map(Store::on_host);
         let image = ImageView::new(base, &self.recipe.replace);
-        let rules = Rules {
-            base_image: self.base.as_ref().map(|base| &base.image),
-            attributes: self.recipe.attributes(),
-            store,
-            closure: &self.closure,
-            only_store: !has_contents,
-            outputs: &self.outputs,
-            notices: &self.notices,
-            follow_dirlinks: single && !self.recipe.keep_contents_dirlinks,
-            on_conflict: self.recipe.on_conflict,
-            remember_paths: has_contents && self.recipe.makes_files(),
-        };
-        let mut placer = Placer::new(rules, image);
+        let mut placer = Placer::new(self.rules(has_contents), image);
         if has_contents {
             for (index, content) in self.contents.iter().enumerate() {
                 let more_follow = index + 1 < self.contents.len()
                     || !paths.is_empty()
                     || self.recipe.makes_files();
                 placer.image.begin_content(more_follow);
-                let linked = !single && content.store_path.is_some();
+                let linked = !self.has_single_layer() && content.store_path.is_some();
                 let placement = if linked { Placement::Linked } else { Placement::Copied };
                 placer.add(content, placement)?;
             }
         }
-        if let Some(HostStore { dir, source }) = store {
+        if let Some(HostStore { dir, source }) = self.host_store() {
             let dir = resolved_store_dir(base, dir)?;
             placer.image.begin_content(false);
             for path in paths {
@@ -126,5 +112,30 @@ impl Plan {
             placer.add_paths(&self.paths)?;
         }
         Ok(placer)
+    }
+
+    /// The rules for the contents, if `has_contents`, and store paths.
+    fn rules(&self, has_contents: bool) -> Rules<'_> {
+        let follows = self.has_single_layer() && !self.recipe.keep_contents_dirlinks;
+        Rules {
+            base_image: self.base.as_ref().map(|base| &base.image),
+            attributes: self.recipe.attributes(),
+            store: self.host_store(),
+            closure: &self.closure,
+            only_store: !has_contents,
+            outputs: &self.outputs,
+            notices: &self.notices,
+            follow_dirlinks: follows,
+            on_conflict: self.recipe.on_conflict,
+            remember_paths: has_contents && self.recipe.makes_files(),
+        }
+    }
+
+    fn has_single_layer(&self) -> bool {
+        self.recipe.layering == Strategy::Single
+    }
+
+    fn host_store(&self) -> Option<HostStore<'_>> {
+        self.recipe.store.as_ref().map(Store::on_host)
     }
 }

@@ -51,23 +51,32 @@ pub fn stream_conf(
     let contents = contents.filter_map(|key| conf.remove(key)).next().unwrap_or_default();
     let folder = recipe.path.parent().unwrap_or(Path::new(""));
     make_absolute(&mut conf, folder);
-    match absolute_contents(contents, folder).as_slice() {
-        [] => drop(conf.insert(CUSTOMISATION.to_owned(), Value::Null)),
-        [only] if customisation(only).is_some() => {
-            conf.insert(CUSTOMISATION.to_owned(), customisation(only).into());
-        }
-        contents => {
-            conf.insert(CUSTOMISATION.to_owned(), Value::Null);
-            conf.insert("contents".to_owned(), contents.into());
-        }
-    }
+    insert_contents(&mut conf, &absolute_contents(contents, folder));
     let base = ["from_image", "fromImage"].into_iter().filter_map(|key| conf.remove(key)).next();
     let base = match &recipe.from_image {
         Some(Location::Path(path)) => absolute(Path::new(""), path).into(),
         _ => base.unwrap_or_default(),
     };
-    let store_dir = recipe.store.as_ref().map_or(NIX_STORE, |store| store.dir.as_str());
     conf.insert("from_image".to_owned(), base);
+    insert_plan(&mut conf, plan, reference);
+    Ok(Value::Object(conf))
+}
+
+fn insert_contents(conf: &mut Map<String, Value>, contents: &[Value]) {
+    let customisation = match contents {
+        [only] => customisation(only),
+        _ => None,
+    };
+    if customisation.is_none() && !contents.is_empty() {
+        conf.insert("contents".to_owned(), contents.into());
+    }
+    conf.insert(CUSTOMISATION.to_owned(), customisation.into());
+}
+
+/// Adds the results of planning.
+fn insert_plan(conf: &mut Map<String, Value>, plan: &Plan, reference: &Reference) {
+    let recipe = plan.recipe();
+    let store_dir = recipe.store.as_ref().map_or(NIX_STORE, |store| store.dir.as_str());
     conf.insert("store_dir".to_owned(), store_dir.into());
     conf.insert(NAME.to_owned(), reference.to_string().into());
     conf.insert(LAYERS.to_owned(), store_layers(plan).into());
@@ -91,7 +100,6 @@ pub fn stream_conf(
             conf.insert(key.to_owned(), time.to_string().into());
         }
     }
-    Ok(Value::Object(conf))
 }
 
 /// Makes the paths of this host in `path`, `run` and `helpers` absolute.

@@ -6,6 +6,7 @@ use crate::archive::sink::{ImageMetadata, ImageWriter, LayerSink};
 use crate::archive::write::write_failed;
 use crate::build::BuildError;
 use crate::build::cache::DiskCache;
+use crate::build::inputs::Base;
 use crate::build::plan::Plan;
 use crate::build::steps;
 use crate::image::{Digest, Summary};
@@ -33,19 +34,11 @@ pub(super) fn write_image(
     image_config::check_size(plan)?;
     // Before the first byte is written: a step may fail.
     let step_layers = plan.step_layers(threads, cache)?;
-    let (mut diff_ids, mut sizes) = (Vec::new(), Vec::new());
-    if let Some(base) = &plan.base {
-        let stored = base.image.layers.iter().map(|layer| layer.bytes.len()).collect::<Vec<_>>();
-        let needs_sizes = base.image.layers.iter().any(|layer| writer.needs_base_size(layer));
-        let base_sizes = if needs_sizes { base.sizes()? } else { &stored };
-        for (index, (layer, size)) in base.image.layers.iter().zip(base_sizes).enumerate() {
-            if index >= present.count {
-                writer.copy_layer(layer, *size)?;
-            }
-            diff_ids.push(layer.diff_id);
-            sizes.push(*size);
-        }
-    }
+    let mut diff_ids = plan.base_layers();
+    let mut sizes = match &plan.base {
+        Some(base) => write_base(base, present.count, writer)?,
+        None => Vec::new(),
+    };
     let base_layers = diff_ids.len();
     let present_new = present.count.saturating_sub(base_layers).min(present.new_layers.len());
     let mut new_layers = present.new_layers[..present_new].to_vec();
@@ -75,4 +68,21 @@ pub(super) fn write_image(
         layer.contents.base = index < base_layers;
     }
     Ok(summary)
+}
+
+/// Copies the layers of `base` without the `present` lowest ones, and returns the sizes of all.
+fn write_base(
+    base: &Base,
+    present: usize,
+    writer: &mut dyn ImageWriter,
+) -> Result<Vec<u64>, BuildError> {
+    let layers = &base.image.layers;
+    let sizes = match layers.iter().any(|layer| writer.needs_base_size(layer)) {
+        true => base.sizes()?.to_vec(),
+        false => layers.iter().map(|layer| layer.bytes.len()).collect(),
+    };
+    for (layer, size) in layers.iter().zip(&sizes).skip(present) {
+        writer.copy_layer(layer, *size)?;
+    }
+    Ok(sizes)
 }
