@@ -3,7 +3,6 @@
 //! context of `~/.docker/config.json` (docker/cli, `cli/command/cli.go` and `cli/context/store`).
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::EngineError;
+use crate::document;
 use crate::image::Digest;
 
 /// The address of a Docker daemon.
@@ -118,7 +118,7 @@ fn current_context(folder: &Path) -> Result<Option<String>, EngineError> {
 /// Reads a file, if it exists.
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, EngineError> {
     let error = |problem: String| EngineError::Keys { path: path.to_owned(), problem };
-    match fs::read(path) {
+    match document::read_bytes(path, document::MAX_SIZE) {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(error(cause.to_string())),
         Ok(json) => serde_json::from_slice(&json).map_err(|cause| error(cause.to_string())),
@@ -127,6 +127,8 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, EngineError>
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A folder with a context, as `docker context create remote --docker host=...` makes it.

@@ -282,3 +282,23 @@ fn a_shell_whose_vm_has_ended_learns_which_variables_to_unset() {
         assert_eq!(stderr.contains(unset), in_shell, "{arguments:?}: {stderr}");
     }
 }
+
+#[cfg(feature = "vm")]
+#[test]
+fn pipes_in_the_place_of_keys_and_settings_of_docker_are_not_read() {
+    let lab = lab();
+    lab.file("keys/note", "");
+    lab.tool("mkfifo", ["keys/ca.pem", "keys/config.json"]);
+    let load = |variables: &[(&str, &str)]| {
+        let mut command = lab.command(env!("CARGO_BIN_EXE_seatrial"));
+        command.args(["load", "recipe.toml"]).env_remove("SEATRIAL_VM").env_remove("DOCKER_HOST");
+        command.envs(variables.iter().copied());
+        Run::of(command).stderr()
+    };
+    let keys = lab.path("keys").display().to_string();
+    let (host, tls) = (("DOCKER_HOST", "tcp://localhost:1"), ("DOCKER_TLS_VERIFY", "1"));
+    let message = load(&[host, tls, ("DOCKER_CERT_PATH", &keys)]);
+    assert!(message.contains("ca.pem: it is a pipe, not a regular file"), "{message}");
+    let message = load(&[("DOCKER_CONFIG", &keys)]);
+    assert!(message.contains("config.json: it is a pipe, not a regular file"), "{message}");
+}
