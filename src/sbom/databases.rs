@@ -37,8 +37,11 @@ pub(crate) fn is_of_package(path: &[u8]) -> bool {
 pub(crate) fn packages(files: &FileSystem) -> Result<Option<Vec<Package>>, ArchiveError> {
     let mut databases = Databases::default();
     let [status, others @ ..] = FILES.map(|(path, add)| (path.as_bytes().into(), add));
-    let is_single = |path: &Box<[u8]>| path.starts_with(FOLDER.as_bytes()) && is_of_package(path);
-    let single = files.paths().filter(is_single).map(|path| (path, Databases::add_debian as Add));
+    let is_single = |path: &[u8]| path.starts_with(FOLDER.as_bytes()) && is_of_package(path);
+    let single = files
+        .paths()
+        .filter(|path| is_single(path))
+        .map(|path| (path, Databases::add_debian as Add));
     for (path, add) in [status].into_iter().chain(single).chain(others) {
         // A larger one is not a database.
         if let Some(content) = files.content(&path, BYTES_MAX)? {

@@ -229,7 +229,7 @@ fn goss_files_that_include_each_other_without_end_are_mistakes() {
     assert!(message.contains("b.yaml: goss files include each other: g.yaml"), "{message}");
     for number in 0..60 {
         let next = format!("gossfile: {{ c{}.yaml: {{}} }}\n", number + 1);
-        lab.file(&format!("c{number}.yaml"), next);
+        lab.file(format!("c{number}.yaml"), next);
     }
     let message = rejected(&lab, "g.yaml", "gossfile: { c0.yaml: {} }\n");
     assert!(message.contains("more than 49 goss files include each other in turn"), "{message}");

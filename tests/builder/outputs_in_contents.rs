@@ -82,10 +82,6 @@ fn an_unfinished_output_with_a_name_makes_no_layer() {
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
     command.arg(env!("CARGO_BIN_EXE_seatrial"));
     let run = Run::of(command);
-    if !run.output.status.success() && !run.stderr().contains("seatrial: ") {
-        eprintln!("skipped: no namespaces: {}", run.stderr());
-        return;
-    }
     run.ok();
     assert!(fs::read(lab.path("a.tar")).unwrap() == archive);
 }

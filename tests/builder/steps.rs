@@ -214,7 +214,7 @@ fn python_does_not_compile_again_what_a_step_has_compiled() {
     build(&lab, &recipe, &[]).ok();
     fs::create_dir(lab.path("unpacked")).unwrap();
     for (index, layer) in read(&lab, "out.tar").layer_files().into_iter().enumerate() {
-        lab.file(&format!("{index}.tar"), layer);
+        lab.file(format!("{index}.tar"), layer);
         lab.tool("tar", ["-xf", &format!("{index}.tar"), "-C", "unpacked"]);
     }
     let import = "import sys; sys.path.insert(0, 'unpacked/app'); import made";

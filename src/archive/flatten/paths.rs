@@ -130,6 +130,8 @@ impl Paths {
         let after = self.nodes.range::<[u8], _>((Bound::Excluded(key), Bound::Unbounded));
         let below = after.map(|(next, _)| next).take_while(|next| is_below(next));
         let below: Vec<Box<[u8]>> = below.cloned().collect();
-        below.iter().for_each(|key| drop(self.nodes.remove(key)));
+        for key in below {
+            self.nodes.remove(&key);
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! Files of containers. Docker and Podman have requests for them in their API. CRI has none, so
-//! there programs in the guest read and write them (`vm/files`); the guest agent starts them.
+//! Files of containers. A program in the guest reads them (`vm/files`), which the guest agent
+//! starts: CRI has no request for it, Podman's returns other owners than the files have, and those
+//! of Docker and Podman do not see mounts. Over CRI, a program writes them, too.
 
 mod file;
 
@@ -33,8 +34,9 @@ const ENDED: &str =
 
 /// Returns a tar of at most `limit` bytes, whose first entry is the file at `path` in the
 /// container; `None` if the file does not exist. If it is a symlink, its target is returned with
-/// `follow`, and itself without. Over CRI, a folder is returned without the files in it, and of a
-/// file that is too large only the header.
+/// `follow`, and itself without. A folder may be returned without the files in it, and of a file
+/// that is too large only the header. Docker and Podman also return files of a container that has
+/// ended, Podman with the owner that the container's processes had.
 ///
 /// # Errors
 /// If the request fails, symlinks form a loop, or it is a socket, which a tar cannot have. Over
@@ -47,12 +49,15 @@ pub(crate) async fn copy_out(
     follow: bool,
     limit: usize,
 ) -> Result<Option<Vec<u8>>, HarnessError> {
-    if !matches!(container, Container::Cri(_)) {
-        return Ok(container.copy_out(path, follow, limit).await?);
-    }
     let content_max = limit.saturating_sub(HEADERS_MAX);
     let request = Request { daemon, id: container.id(), path, follow, content_max };
-    let Some(file) = request.read().await? else { return Ok(None) };
+    let file = match request.read().await {
+        Err(error) if error.is_unsupported() && !matches!(container, Container::Cri(_)) => {
+            return Ok(container.copy_out(path, follow, limit).await?);
+        }
+        read => read?,
+    };
+    let Some(file) = file else { return Ok(None) };
     let archived = file.archive(path, content_max);
     let mut archive = archived.map_err(|error| failed(&request.action(), error))?;
     archive.truncate(limit);
