@@ -162,9 +162,9 @@ impl<'d> Container<'d> {
     /// Returns the content of the file at `path`, an absolute path in the container; `None` if it
     /// does not exist. Symlinks are followed, within the container.
     ///
-    /// Docker and Podman find the files of the container itself, of its volumes and of its mounts,
-    /// and keep them when it ends. Over CRI, a program in the guest reads files as the container's
-    /// first process sees them, also below `/proc` and of tmpfs mounts, while the container runs.
+    /// While the container runs, files are those that its first process sees, also below `/proc`
+    /// and of tmpfs mounts. Docker and Podman keep the files of the container itself, of its
+    /// volumes and of its mounts when it ends.
     ///
     /// # Errors
     /// If it is not a regular file, is larger than 256 MiB, or symlinks form a loop; over CRI, also

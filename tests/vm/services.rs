@@ -126,10 +126,18 @@ type = "special"
 path = "/outside"
 follow = true
 exists = false
+[[service.file]]
+path = "/scratch/made"
+content = "made\n"
+[[service.file]]
+path = "/dev/null"
+type = "special"
 [service.container]
 user = "0"
+tmpfs = ["/scratch"]
 shell = """
-umask 002; busybox mkdir -p /out; busybox chmod 1775 /out; umask 027; echo made >/out/made
+echo made >/scratch/made; umask 002; busybox mkdir -p /out; busybox chmod 1775 /out
+umask 027; echo made >/out/made
 busybox chown 5:6 /out/made; busybox cp -p /out/made /made; busybox ln -s ../../../made /out/link
 busybox ln -s out/link /link; busybox mkfifo /out/pipe
 busybox ln -s ../../etc/debian_version /outside; echo started; exec sleep 99"""

@@ -57,13 +57,6 @@ fn of_service(service: &ServiceExpectations) -> Option<String> {
     {
         return Some(format!("the start of service {name} fails; leave out {key}"));
     }
-    if let Some((file, folder)) = service.unreadable_file() {
-        let (file, folder) = (text::quote(file), text::quote(folder));
-        return Some(format!(
-            "service {name}: engines cannot read the file {file}, because {folder} is mounted when \
-             the container starts; check it with a command in exec"
-        ));
-    }
     (service.exit_code.is_some() && service.stop.is_some())
         .then(|| format!("service {name} ends by itself with exit_code; leave out stop"))
 }
@@ -106,16 +99,6 @@ mod tests {
             (
                 "ready={ http={ port=80, headers={ 'a b'='' } } }",
                 "service \"x\": invalid name of a header \"a b\"",
-            ),
-            (
-                "ready={}\ncontainer={ tmpfs=['/run/'] }\nfile=[{ path='/run/pid' }]",
-                "service \"x\": engines cannot read the file \"/run/pid\", because \"/run/\" is \
-                 mounted when the container starts; check it with a command in exec",
-            ),
-            (
-                "ready={}\nfile=[{ path='/devices' }, { path='dev/shm/a', exists=false }]",
-                "service \"x\": engines cannot read the file \"dev/shm/a\", because \"/dev\" is \
-                 mounted when the container starts; check it with a command in exec",
             ),
             (
                 "ready={}\nexec=[{ command=['a'], shell='b' }]",

@@ -111,21 +111,14 @@ impl ServiceExpectations {
         self.ready.http.iter_mut().chain(&mut self.http)
     }
 
-    /// Returns the path of a file that Docker's API reports as absent even if it exists, and the
-    /// folder at which a file system of the kernel is mounted over it.
-    pub(super) fn unreadable_file(&self) -> Option<(&str, &str)> {
-        self.file.iter().find_map(|file| Some((file.path.as_str(), self.mounted_over(&file.path)?)))
-    }
-
-    /// Returns the folder at which a file system of the kernel is mounted over the file at `path`,
-    /// so that Docker's API reports it as absent even if it exists.
-    pub(in crate::check) fn mounted_over(&self, path: &str) -> Option<&str> {
-        let is_in = |folder: &&str| {
+    /// Whether the file at `path` is in a file system that is there only while the container runs.
+    pub(in crate::check) fn is_in_memory(&self, path: &str) -> bool {
+        let is_in = |folder: &str| {
             let rest = path.trim_start_matches('/').strip_prefix(folder.trim_matches('/'));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         let tmpfs = self.container.tmpfs.iter().map(String::as_str);
-        tmpfs.chain(["/dev", "/proc", "/sys"]).find(is_in)
+        tmpfs.chain(["/dev", "/proc", "/sys"]).any(is_in)
     }
 }
 

@@ -29,8 +29,7 @@ const PAUSE: Duration = Duration::from_millis(30);
 /// The most bytes of an archive besides the file: headers, a long path and target, the end.
 const HEADERS_MAX: usize = 16 << 10;
 /// The reason why a file cannot be read or written.
-const ENDED: &str =
-    "the container has ended; over CRI, files can be copied only while a container runs";
+const ENDED: &str = "the container has ended, and this file can be copied only while it runs";
 
 /// Returns a tar of at most `limit` bytes, whose first entry is the file at `path` in the
 /// container; `None` if the file does not exist. If it is a symlink, its target is returned with
@@ -49,15 +48,30 @@ pub(crate) async fn copy_out(
     follow: bool,
     limit: usize,
 ) -> Result<Option<Vec<u8>>, HarnessError> {
+    match copy_out_while_running(daemon, container, path, follow, limit).await {
+        Err(error) if error.is_unsupported() && !matches!(container, Container::Cri(_)) => {
+            Ok(container.copy_out(path, follow, limit).await?)
+        }
+        copied => copied,
+    }
+}
+
+/// The same for files that are there only while the container runs, such as those below `/proc` and
+/// of tmpfs mounts: if it has ended, they are [unsupported](HarnessError::is_unsupported) on all
+/// engines.
+///
+/// # Errors
+/// As [`copy_out`]; also if the container has ended.
+pub(crate) async fn copy_out_while_running(
+    daemon: &Daemon,
+    container: &Container,
+    path: &str,
+    follow: bool,
+    limit: usize,
+) -> Result<Option<Vec<u8>>, HarnessError> {
     let content_max = limit.saturating_sub(HEADERS_MAX);
     let request = Request { daemon, id: container.id(), path, follow, content_max };
-    let file = match request.read().await {
-        Err(error) if error.is_unsupported() && !matches!(container, Container::Cri(_)) => {
-            return Ok(container.copy_out(path, follow, limit).await?);
-        }
-        read => read?,
-    };
-    let Some(file) = file else { return Ok(None) };
+    let Some(file) = request.read().await? else { return Ok(None) };
     let archived = file.archive(path, content_max);
     let mut archive = archived.map_err(|error| failed(&request.action(), error))?;
     archive.truncate(limit);

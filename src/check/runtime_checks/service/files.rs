@@ -57,10 +57,28 @@ impl Service<'_> {
         Ok((found, owners))
     }
 
+    /// Returns a tar of at most `limit` bytes with the file at `path`, if it exists. Below mounts
+    /// that end with the container, it cannot be read when that has ended.
+    pub(super) async fn copy_out(
+        &self,
+        path: &str,
+        follow: bool,
+        limit: usize,
+    ) -> Result<Option<Vec<u8>>, HarnessError> {
+        let (daemon, container) = (self.image.daemon(), self.container);
+        match self.expected.is_in_memory(path) {
+            true => {
+                container_files::copy_out_while_running(daemon, container, path, follow, limit)
+                    .await
+            }
+            false => container_files::copy_out(daemon, container, path, follow, limit).await,
+        }
+    }
+
     async fn file(&self, path: &str, follow: bool) -> Result<Option<FileInfo>, HarnessError> {
-        let (daemon, limit) = (self.image.daemon(), ARCHIVE_MAX);
-        let copied = container_files::copy_out(daemon, self.container, path, follow, limit);
-        let Some(archive) = copied.await? else { return Ok(None) };
+        let Some(archive) = self.copy_out(path, follow, ARCHIVE_MAX).await? else {
+            return Ok(None);
+        };
         let file = first_entry(&archive).map_err(|error| {
             EngineError::Unexpected(format!("failed to read {path} of the container: {error}"))
         })?;

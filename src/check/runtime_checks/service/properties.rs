@@ -13,7 +13,7 @@ use crate::check::expectations::{GossSubject, PropertyExpectations};
 use crate::check::properties::{self, AccountFiles, Accounts, FoundFile, Packages, Surroundings};
 use crate::check::verdict::Checks;
 use crate::engine::Container;
-use crate::harness::{HarnessError, POLL_INTERVAL, container_files, describe_end, exits};
+use crate::harness::{HarnessError, POLL_INTERVAL, describe_end, exits};
 use crate::sbom::Package;
 use crate::sbom::databases::{self, Databases};
 use crate::text;
@@ -153,13 +153,6 @@ impl Service<'_> {
         path: &str,
         needs_content: bool,
     ) -> Result<Reading<Option<FoundFile>>, HarnessError> {
-        if let Some(folder) = self.expected.mounted_over(path) {
-            let (path, folder) = (text::quote(path), text::quote(folder));
-            return Ok(Err(format!(
-                "engines cannot read the file {path}, because {folder} is mounted when the \
-                 container starts; check it with a command"
-            )));
-        }
         let limit = if needs_content { ARCHIVE_MAX } else { HEADER_MAX };
         let mut info = match self.read_file(path, false, limit).await? {
             Ok(Some(info)) => info,
@@ -181,11 +174,14 @@ impl Service<'_> {
         follow: bool,
         limit: usize,
     ) -> Result<Reading<Option<FileInfo>>, HarnessError> {
-        let copied =
-            container_files::copy_out(self.image.daemon(), self.container, path, follow, limit);
-        match copied.await {
+        let is_in_memory = self.expected.is_in_memory(path);
+        match self.copy_out(path, follow, limit).await {
             Ok(None) => Ok(Ok(None)),
             Ok(Some(archive)) => Ok(first_entry(&archive).map(Some).map_err(of_file(path))),
+            // Other files of a container that has ended may be read.
+            Err(error) if error.is_unsupported() && is_in_memory => {
+                Ok(Err(of_file(path)(io::Error::other(chain(&error)))))
+            }
             Err(error) if concerns_engine(&error) => Err(error),
             Err(error) => Ok(Err(of_file(path)(io::Error::other(chain(&error))))),
         }
@@ -207,14 +203,12 @@ impl Service<'_> {
             }
         }
         let folder = format!("/{}", databases::FOLDER);
-        let copied = container_files::copy_out(
-            self.image.daemon(),
-            self.container,
-            &folder,
-            true,
-            ARCHIVE_MAX,
-        );
-        let added = match copied.await {
+        let copied = match self.container {
+            Container::Cri(_) => self.copy_out(&folder, true, ARCHIVE_MAX).await,
+            // With the files in the folder.
+            container => Ok(container.copy_out(&folder, true, ARCHIVE_MAX).await?),
+        };
+        let added = match copied {
             Ok(Some(_)) if matches!(self.container, Container::Cri(_)) => Err(NO_LIST.to_owned()),
             Ok(Some(archive)) if archive.len() >= ARCHIVE_MAX => Err("it is too large".to_owned()),
             Ok(archive) => add_folder(&mut found, &archive.unwrap_or_default())
