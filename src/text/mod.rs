@@ -1,7 +1,7 @@
 //! Text of others in messages and reports: names, paths, labels, tags, output of containers,
 //! messages of daemons. Everything that is printed goes through this module.
 //!
-//! A value is escaped and shortened where a message is composed: [`shorten`], [`quote`],
+//! A value is escaped and shortened where a message is composed: [`shorten()`], [`quote`],
 //! [`bytes()`], [`path`], [`list`]. What is printed is escaped once more as a whole, except for
 //! its line breaks: [`lines`], [`message`], [`SafeWriter`]. Escaping twice changes nothing.
 

@@ -272,7 +272,7 @@ fn services(engine: &str) {
     let (_, verdict) = sample.check(EXPECTATIONS, &arguments);
     let failed = |case: &&Value| case["outcome"] == "failed";
     let failed: Vec<&Value> = verdict["cases"].as_array().unwrap().iter().filter(failed).collect();
-    let expected = [
+    let mut expected = vec![
         ("environment of the config", "passed"),
         ("environment of the config", "passed"),
         ("environment of the config", "passed"),
@@ -309,6 +309,12 @@ fn services(engine: &str) {
         ("run sells from a recipe", "passed"),
         ("run sells something else", "failed"),
     ];
+    if is_cri(engine) {
+        // A signal of stop is a test case of its own where it cannot be sent.
+        let service =
+            expected.iter().position(|(name, _)| *name == "service with files and signals");
+        expected.insert(service.unwrap() + 1, ("service with files and signals: stop", "skipped"));
+    }
     assert_eq!(outcomes(&verdict), expected, "{failed:#?}");
     assert_eq!(mismatches(&verdict, "run sells something else"), ["standard output: \"apples\""]);
     assert!(failed[0].to_string().contains("0, which is root"), "{failed:#?}");
