@@ -1,6 +1,7 @@
 //! The names of users and groups, in the account files of an image or a container.
 
 use super::verdict::Checks;
+use crate::linux::account_file::{self, ID, NAME};
 use crate::text::value;
 
 /// The names in `/etc/passwd` and `/etc/group`.
@@ -68,15 +69,11 @@ impl Names {
     }
 }
 
-/// The first and third field of each line. Others are no accounts.
+/// The names and numbers in lines about accounts; others are left out.
 fn entries(content: &[u8]) -> Vec<(String, u64)> {
-    let text = String::from_utf8_lossy(content);
-    let entry = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next()?.to_owned();
-        Some((name, fields.nth(1)?.parse().ok()?))
-    };
-    text.lines().filter_map(entry).collect()
+    let lines = account_file::lines(&String::from_utf8_lossy(content));
+    let entry = |line: Vec<String>| Some((line.get(NAME)?.clone(), line.get(ID)?.parse().ok()?));
+    lines.into_iter().filter_map(entry).collect()
 }
 
 #[cfg(test)]

@@ -167,8 +167,8 @@ impl<'d> Container<'d> {
     /// volumes and of its mounts when it ends.
     ///
     /// # Errors
-    /// If it is not a regular file, is larger than 256 MiB, or symlinks form a loop; over CRI, also
-    /// if the container has ended.
+    /// If it is not a regular file, or is larger than 256 MiB; over CRI, also if the container has
+    /// ended.
     pub async fn copy_out(&self, path: &str) -> Result<Option<Vec<u8>>, HarnessError> {
         let limit = FILE_MAX + HEADERS_MAX;
         let copied = container_files::copy_out(self.daemon, &self.container, path, true, limit);

@@ -7,6 +7,7 @@ use super::finding::Finding;
 use crate::archive::files;
 use crate::archive::tree::{Node, Tree};
 use crate::archive::{ArchiveError, Image};
+use crate::linux::account_file;
 use crate::text;
 
 const PASSWD: &str = "etc/passwd";
@@ -44,8 +45,9 @@ impl Accounts {
         let mut lines = |name: &str| {
             let content = found.remove(name).and_then(|file| file.content).unwrap_or_default();
             let text = String::from_utf8_lossy(&content);
-            let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-            lines.map(|line| line.split(':').map(str::to_owned).collect()).collect()
+            let mut lines = account_file::lines(&text);
+            lines.retain(|line| *line != [""] && !line[0].starts_with('#'));
+            lines
         };
         Ok(Self { passwd: lines(PASSWD), shadow: lines(SHADOW), group: lines(GROUP) })
     }

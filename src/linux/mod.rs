@@ -1,6 +1,7 @@
-//! Linux, on this host and in images: names of signals and capabilities, users, programs of other
-//! architectures, what processes inherit, and limits.
+//! Linux, on this host and in images: names of signals and capabilities, account files, programs
+//! of other architectures, what processes inherit, and limits.
 
+pub(crate) mod account_file;
 pub(crate) mod capability_names;
 pub(crate) mod foreign;
 pub(crate) mod inherited;

@@ -43,7 +43,7 @@ pub async fn on_each(image: &LoadedImage<'_>, is_cri: bool) {
         let error = container.copy_out(path).await.unwrap_err().to_string();
         assert!(error.contains("it is not a regular file"), "{path}: {error}");
     }
-    container.copy_out("/out/loop").await.unwrap_err();
+    assert_eq!(container.copy_out("/out/loop").await.unwrap(), None);
     copies_in(&container).await;
     // Docker's API has only the files of the container itself and of its volumes.
     let mounted = text(&container, "/scratch/file").await;

@@ -127,6 +127,10 @@ path = "/outside"
 follow = true
 exists = false
 [[service.file]]
+path = "/out/loop"
+follow = true
+exists = false
+[[service.file]]
 path = "/scratch/made"
 content = "made\n"
 [[service.file]]
@@ -139,7 +143,7 @@ shell = """
 echo made >/scratch/made; umask 002; busybox mkdir -p /out; busybox chmod 1775 /out
 umask 027; echo made >/out/made
 busybox chown 5:6 /out/made; busybox cp -p /out/made /made; busybox ln -s ../../../made /out/link
-busybox ln -s out/link /link; busybox mkfifo /out/pipe
+busybox ln -s out/link /link; busybox mkfifo /out/pipe; busybox ln -s loop /out/loop
 busybox ln -s ../../etc/debian_version /outside; echo started; exec sleep 99"""
 [[service]]
 name = "with settings of commands"

@@ -3,12 +3,10 @@
 use crate::archive::files::FileInfo;
 use crate::check::expectations::{Found, GossProperty};
 use crate::check::static_checks::file;
+use crate::linux::account_file::{self, ID, Lines, NAME};
 
 /// The files with the accounts: users and groups. Symlinks there are followed.
 pub(in crate::check) const ACCOUNT_FILES: [&str; 2] = ["/etc/passwd", "/etc/group"];
-
-/// The lines of an account file, split into fields.
-type Lines = Vec<Vec<String>>;
 
 /// The files with accounts that were found, with their paths.
 #[derive(Default)]
@@ -54,26 +52,26 @@ impl Accounts {
     }
 
     pub(super) fn has_user(&self, name: &str) -> Result<bool, String> {
-        Ok(field(self.users()?, 0, name, 0).is_some())
+        Ok(field(self.users()?, NAME, name, NAME).is_some())
     }
 
     pub(super) fn has_group(&self, name: &str) -> Result<bool, String> {
-        Ok(field(self.groups()?, 0, name, 0).is_some())
+        Ok(field(self.groups()?, NAME, name, NAME).is_some())
     }
 
     /// The name of the user with this number.
     pub(super) fn user_name(&self, id: u64) -> Result<Option<Found>, String> {
-        Ok(field(self.users()?, 2, &id.to_string(), 0).map(text))
+        Ok(field(self.users()?, ID, &id.to_string(), NAME).map(text))
     }
 
     /// The name of the group with this number.
     pub(super) fn group_name(&self, id: u64) -> Result<Option<Found>, String> {
-        Ok(field(self.groups()?, 2, &id.to_string(), 0).map(text))
+        Ok(field(self.groups()?, ID, &id.to_string(), NAME).map(text))
     }
 
     /// The number of the group called `name`.
     pub(super) fn group_id(&self, name: &str) -> Result<Option<Found>, String> {
-        Ok(field(self.groups()?, 0, name, 2).and_then(number))
+        Ok(field(self.groups()?, NAME, name, ID).and_then(number))
     }
 
     /// Returns a property of the user called `name`.
@@ -83,9 +81,9 @@ impl Accounts {
         property: GossProperty,
     ) -> Result<Option<Found>, String> {
         let users = self.users()?;
-        let of_user = |index| field(users, 0, name, index);
+        let of_user = |index| field(users, NAME, name, index);
         Ok(match property {
-            GossProperty::Uid => of_user(2).and_then(number),
+            GossProperty::Uid => of_user(ID).and_then(number),
             GossProperty::Gid => of_user(3).and_then(number),
             GossProperty::Home => of_user(5).map(text),
             GossProperty::Shell => of_user(6).map(text),
@@ -93,7 +91,7 @@ impl Accounts {
                 let Some(primary) = of_user(3) else { return Ok(None) };
                 let is_in = |line: &&Vec<String>| {
                     let members = line.get(3).map_or("", String::as_str);
-                    line.get(2).is_some_and(|gid| gid == primary)
+                    line.get(ID).is_some_and(|gid| gid == primary)
                         || members.split(',').any(|member| member == name)
                 };
                 let groups = self.groups()?.iter().filter(is_in);
@@ -105,14 +103,12 @@ impl Accounts {
 }
 
 fn lines(content: &[u8]) -> Lines {
-    let text = String::from_utf8_lossy(content);
-    text.lines().map(|line| line.split(':').map(str::to_owned).collect()).collect()
+    account_file::lines(&String::from_utf8_lossy(content))
 }
 
 /// A field of the first line in which the field with the index `key` is `value`.
 fn field<'l>(lines: &'l Lines, key: usize, value: &str, index: usize) -> Option<&'l str> {
-    let line = lines.iter().find(|line| line.get(key).is_some_and(|field| field == value))?;
-    line.get(index).map(String::as_str)
+    account_file::find(lines, key, value)?.get(index).map(String::as_str)
 }
 
 fn text(text: &str) -> Found {

@@ -32,15 +32,15 @@ const HEADERS_MAX: usize = 16 << 10;
 const ENDED: &str = "the container has ended, and this file can be copied only while it runs";
 
 /// Returns a tar of at most `limit` bytes, whose first entry is the file at `path` in the
-/// container; `None` if the file does not exist. If it is a symlink, its target is returned with
-/// `follow`, and itself without. A folder may be returned without the files in it, and of a file
-/// that is too large only the header. Docker and Podman also return files of a container that has
-/// ended, Podman with the owner that the container's processes had.
+/// container; `None` if the file does not exist, or symlinks on the way form a loop. If it is a
+/// symlink, its target is returned with `follow`, and itself without. A folder may be returned
+/// without the files in it, and of a file that is too large only the header. Docker and Podman also
+/// return files of a container that has ended, Podman with the owner that the container's processes
+/// had.
 ///
 /// # Errors
-/// If the request fails, symlinks form a loop, or it is a socket, which a tar cannot have. Over
-/// CRI, also if the container has ended, which is [unsupported](HarnessError::is_unsupported)
-/// there.
+/// If the request fails, or it is a socket, which a tar cannot have. Over CRI, also if the
+/// container has ended, which is [unsupported](HarnessError::is_unsupported) there.
 pub(crate) async fn copy_out(
     daemon: &Daemon,
     container: &Container,
@@ -156,7 +156,8 @@ impl Request<'_> {
                 let incomplete = || failed(&self.action(), "the answer of the VM is incomplete");
                 File::parse(&output).map(Some).ok_or_else(incomplete)
             }
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            // As for commands such as `test -e`, symlinks that form a loop lead nowhere.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
             Err(error) => Err(failed(&self.action(), error)),
         }
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::merged;
+use crate::linux::account_file::{self, ID, NAME};
 use crate::text;
 
 /// The user and group that a command runs as, and the user's home.
@@ -47,11 +48,9 @@ pub(super) fn find(user: &str, lower: &[PathBuf]) -> Result<User, String> {
 /// The fields of the line in `/etc/FILE` whose name or number is `name`.
 fn line_of(file: &str, name: &str, lower: &[PathBuf]) -> Option<Vec<String>> {
     let text = read(file, lower)?;
-    let fields = |line: &str| line.split(':').map(str::to_owned).collect::<Vec<_>>();
-    let lines: Vec<Vec<String>> = text.lines().map(fields).collect();
-    let by =
-        |index: usize| lines.iter().find(|fields| fields.get(index).is_some_and(|f| f == name));
-    by(0).or_else(|| by(2)).cloned()
+    let lines = account_file::lines(&text);
+    let by = |index: usize| account_file::find(&lines, index, name);
+    by(NAME).or_else(|| by(ID)).map(<[String]>::to_vec)
 }
 
 /// The text of `/etc/FILE` in the image.

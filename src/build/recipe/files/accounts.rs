@@ -4,6 +4,7 @@
 use super::owner::{ID_MAX, is_name};
 use super::settings::{AccountSettings, GroupSettings, UserSettings};
 use super::{Account, OwnerSpec};
+use crate::linux::account_file;
 use crate::text;
 
 /// Users and groups that an image gets.
@@ -261,7 +262,7 @@ fn number(line: &Line) -> Option<u32> {
 
 fn lines(name: &str, text: &[u8]) -> Result<Vec<Line>, String> {
     let text = std::str::from_utf8(text).map_err(|_| format!("/etc/{name} is not UTF-8"))?;
-    Ok(text.lines().map(|line| line.split(':').map(str::to_owned).collect()).collect())
+    Ok(account_file::lines(text))
 }
 
 fn to_text(lines: &[Line]) -> Vec<u8> {

@@ -166,8 +166,8 @@ impl Service<'_> {
         Ok(Ok(Some(FoundFile { info, target: (path.to_owned(), target) })))
     }
 
-    /// Reads the file at `path` within `limit` bytes. A file that cannot be read, such as one below
-    /// a loop of symlinks, is not an error of the engine.
+    /// Reads the file at `path` within `limit` bytes. A file that cannot be read, such as a socket,
+    /// is not an error of the engine.
     async fn read_file(
         &self,
         path: &str,
@@ -206,7 +206,9 @@ impl Service<'_> {
         let copied = match self.container {
             Container::Cri(_) => self.copy_out(&folder, true, ARCHIVE_MAX).await,
             // With the files in the folder.
-            container => Ok(container.copy_out(&folder, true, ARCHIVE_MAX).await?),
+            container => {
+                container.copy_out(&folder, true, ARCHIVE_MAX).await.map_err(HarnessError::from)
+            }
         };
         let added = match copied {
             Ok(Some(_)) if matches!(self.container, Container::Cri(_)) => Err(NO_LIST.to_owned()),
