@@ -89,6 +89,36 @@ pub fn merge(
     Ok(merged)
 }
 
+/// Merges the config `shared` by all platforms of a recipe with the `own` fields of one, which
+/// [`fields::check`] has checked.
+///
+/// Each own field replaces the shared one, a null too, which clears it; `Env` and tables are merged
+/// by name.
+///
+/// # Errors
+/// If an environment is invalid.
+pub(crate) fn with_own_fields(
+    shared: &Map<String, Value>,
+    own: &Map<String, Value>,
+) -> Result<Map<String, Value>, EnvError> {
+    let mut merged = shared.clone();
+    for (name, own) in own {
+        let is_merged = fields::find(name).is_ok_and(|field| field.rule == MergeRule::Merge);
+        let value = match (merged.get(name), own) {
+            (None | Some(Value::Null), own) | (_, own @ Value::Null) => own.clone(),
+            (Some(shared), own) if name == "Env" => {
+                fields::env_from(shared)?.merged(&fields::env_from(own)?).to_entries().into()
+            }
+            (Some(Value::Object(shared)), Value::Object(own)) if is_merged => {
+                shared.clone().into_iter().chain(own.clone()).collect()
+            }
+            (_, own) => own.clone(),
+        };
+        merged.insert(name.clone(), value);
+    }
+    Ok(merged)
+}
+
 /// `None` if neither side has an environment, or `own` clears it.
 fn merged_env(base: Option<&Value>, own: Option<&Value>) -> Result<Option<Vec<String>>, EnvError> {
     let base = base.filter(|value| value.is_array());

@@ -13,6 +13,7 @@ mod lock_use;
 mod misplaced;
 mod overrides;
 mod parse;
+mod per_platform;
 mod platforms;
 mod run_settings;
 mod settings;

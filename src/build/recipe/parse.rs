@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::annotations::Annotations;
 use super::files::{Accounts, ContentEntry, Helper, PathEntry};
@@ -27,24 +27,28 @@ const DEFAULT_MAX_LAYERS: usize = 100;
 
 /// Parses a recipe for one platform, read at the time `now`.
 pub(super) fn from_text(path: &Path, text: &str, now: Timestamp) -> Result<Recipe, BuildError> {
+    let settings = settings(path, text)?;
+    from_settings(path, settings, now).map_err(|problem| BuildError::recipe(path, problem))
+}
+
+/// Parses the keys of a recipe, with those of all its platforms, and checks their types.
+pub(super) fn settings(path: &Path, text: &str) -> Result<Settings, BuildError> {
     let settings: Result<Settings, _> = document::parse(path, text);
-    let settings = settings.map_err(|DocumentError { place, problem }| BuildError::Recipe {
+    settings.map_err(|DocumentError { place, problem }| BuildError::Recipe {
         recipe: place,
         problem: match document::parse(path, text) {
             Ok(value) => with_place_of_key(problem, &value),
             Err(_) => problem.text,
         },
-    })?;
-    from_settings(path, settings, now).map_err(|problem| BuildError::recipe(path, problem))
+    })
 }
 
 /// Reads a recipe for one platform from `value`, a part of the document at `path` that was read at
 /// the time `now`.
-pub(super) fn from_value(path: &Path, value: Value, now: Timestamp) -> Result<Recipe, BuildError> {
+pub(super) fn from_value(path: &Path, value: Value, now: Timestamp) -> Result<Recipe, String> {
     let settings: Result<Settings, _> = document::from_value(value.clone());
     let settings = settings.map_err(|problem| with_place_of_key(problem, &value));
-    let recipe = settings.and_then(|settings| from_settings(path, settings, now));
-    recipe.map_err(|problem| BuildError::recipe(path, problem))
+    settings.and_then(|settings| from_settings(path, settings, now))
 }
 
 /// The names that a Dockerfile has for fields of `config`.
@@ -56,7 +60,7 @@ const INSTRUCTIONS: [(&str, &str); 4] = [
 ];
 
 /// Replaces the hint of a `problem` about an unknown key that belongs elsewhere in `recipe`: to its
-/// top, or if it is there, to `config`.
+/// top, or if it is there or at the top of a platform's table, to `config`.
 fn with_place_of_key(problem: Problem, recipe: &Value) -> String {
     let Some(UnknownKey { name, has_similar }) = &problem.unknown_key else {
         return problem.text;
@@ -69,7 +73,9 @@ fn with_place_of_key(problem: Problem, recipe: &Value) -> String {
             false => format!("unknown key \"{key}\"{hint}"),
         };
     }
-    if recipe.get(key).is_none() {
+    let tables = recipe.get("per_platform").and_then(Value::as_object);
+    let mut tops = tables.into_iter().flat_map(Map::values).chain([recipe]);
+    if !tops.any(|top| top.get(key).is_some()) {
         return problem.text;
     }
     let fields = FIELDS.iter().map(|field| (field.name, field.name));

@@ -7,21 +7,12 @@ use serde_json::{Map, Value};
 
 use super::overrides::Overrides;
 use super::{Recipe, now, parse, stream_conf};
+use super::per_platform::{ONE_PLATFORM_KEYS, PER_PLATFORM, PLATFORMS, PlatformKeys};
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
 use crate::document;
 use crate::image::Platform;
 use crate::text;
-use crate::text::suggest;
-
-/// The key that lists the platforms.
-const PLATFORMS: &str = "platforms";
-/// The table with the keys that differ between platforms.
-const PER_PLATFORM: &str = "per_platform";
-/// Keys that cannot differ between platforms.
-const COMMON_KEYS: [&str; 3] = ["name", "tag", "tags"];
-/// Keys for recipes with one platform.
-const ONE_PLATFORM_KEYS: [&str; 2] = ["architecture", "variant"];
 
 impl Recipe {
     /// Reads the recipe at `path`: TOML, or JSON if the file's name ends in `.json` or the text
@@ -75,7 +66,7 @@ impl Recipe {
         let error = |problem: String| BuildError::recipe(path, problem);
         if stream_conf::is_stream_conf(&shared) {
             let value = stream_conf::to_recipe(shared).map_err(error)?;
-            return Ok(vec![parse::from_value(path, value, now)?]);
+            return Ok(vec![parse::from_value(path, value, now).map_err(error)?]);
         }
         let per_platform = shared.remove(PER_PLATFORM);
         let Some(platforms) = shared.remove(PLATFORMS) else {
@@ -85,20 +76,14 @@ impl Recipe {
             };
         };
         let platforms = platform_names(platforms).map_err(error)?;
+        // Later errors know no line.
+        parse::settings(path, text)?;
         check_shared_keys(&shared, has_tag).map_err(error)?;
-        let mut per_platform = tables(per_platform).map_err(error)?;
-        let mut recipes = Vec::new();
-        for name in &platforms {
-            let own = per_platform.remove(name).unwrap_or_default();
-            let value = with_own_keys(&shared, name, own).map_err(error)?;
-            recipes.push(parse::from_value(path, value, now)?);
-        }
-        let platforms_of = |recipe: &Self| recipe.platform.clone();
-        let all: Vec<Platform> = recipes.iter().filter_map(platforms_of).collect();
+        let keys = PlatformKeys::new(shared, per_platform, &platforms).map_err(error)?;
+        let read = |name: &String| keys.recipe(path, name, now).map_err(error);
+        let mut recipes = platforms.iter().map(read).collect::<Result<Vec<Self>, _>>()?;
+        let all: Vec<Platform> = recipes.iter().filter_map(|one| one.platform.clone()).collect();
         recipes.iter_mut().for_each(|recipe| recipe.platforms.clone_from(&all));
-        if let Some(name) = per_platform.keys().next() {
-            return Err(error(unlisted(name, &platforms)));
-        }
         Ok(recipes)
     }
 
@@ -172,53 +157,4 @@ fn check_shared_keys(shared: &Map<String, Value>, has_tag: bool) -> Result<(), S
         return Err(format!("a recipe with {PLATFORMS} needs a tag, the same for all of them"));
     }
     Ok(())
-}
-
-/// The tables within `per_platform`, by platform.
-fn tables(per_platform: Option<Value>) -> Result<Map<String, Value>, String> {
-    match per_platform {
-        None => Ok(Map::new()),
-        Some(Value::Object(tables)) => Ok(tables),
-        Some(_) => Err(format!("{PER_PLATFORM} must be a table with a table for each platform")),
-    }
-}
-
-/// The keys of the recipe for the platform `name`: its own keys replace shared ones.
-fn with_own_keys(shared: &Map<String, Value>, name: &str, own: Value) -> Result<Value, String> {
-    let own = match own {
-        Value::Object(own) => own,
-        Value::Null => Map::new(),
-        _ => return Err(format!("{PER_PLATFORM}.{} must be a table", text::quote(name))),
-    };
-    let mut all = shared.clone();
-    all.insert("architecture".to_owned(), name.into());
-    for (key, value) in own {
-        if COMMON_KEYS.contains(&key.as_str()) {
-            return Err(format!(
-                "{PER_PLATFORM}.{} has {key}, which is the same for all platforms",
-                text::quote(name)
-            ));
-        }
-        if ONE_PLATFORM_KEYS.contains(&key.as_str()) {
-            return Err(format!(
-                "{PER_PLATFORM}.{} has {key}; {PLATFORMS} sets it",
-                text::quote(name)
-            ));
-        }
-        all.insert(key, value);
-    }
-    Ok(Value::Object(all))
-}
-
-/// Describes the table `name` of `per_platform`, which is not the table of a platform.
-fn unlisted(name: &str, platforms: &[String]) -> String {
-    let platform = name.parse::<Platform>().ok();
-    let same = |listed: &&String| platform.is_some() && listed.parse().ok() == platform;
-    let nearest = platforms
-        .iter()
-        .find(same)
-        .map(String::as_str)
-        .or_else(|| suggest::nearest(name, platforms.iter().map(String::as_str)));
-    let hint = suggest::hint(&nearest);
-    format!("{PER_PLATFORM} has {}, which {PLATFORMS} does not list{hint}", text::quote(name))
 }

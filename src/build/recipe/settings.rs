@@ -16,11 +16,12 @@ use super::run_settings::RunSettings;
 use super::tables::Tables;
 pub(super) use crate::document::string_or_list::StringOrList;
 
-/// Every key of a recipe, and dockerTools' names for some.
+/// Every key of a recipe, and dockerTools' names for some. The tables of `per_platform` have no
+/// name.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Settings {
-    pub(super) name: String,
+pub(super) struct Settings<N = String> {
+    pub(super) name: N,
     pub(super) tag: Option<String>,
     pub(super) tags: Option<StringOrList>,
     #[serde(alias = "layeringPipeline")]
@@ -45,8 +46,8 @@ pub(super) struct Settings {
     pub(super) variant: Option<String>,
     /// Resolved before, by `platforms.rs`; it is here so that errors can suggest it.
     pub(super) platforms: Option<IgnoredAny>,
-    /// Likewise.
-    pub(super) per_platform: Option<IgnoredAny>,
+    /// Resolved by `per_platform.rs`; it is here so that its keys are checked.
+    pub(super) per_platform: Option<BTreeMap<String, Option<Settings<Option<String>>>>>,
     pub(super) created: Option<TimeText>,
     pub(super) mtime: Option<TimeText>,
     pub(super) uid: Option<u32>,
@@ -74,6 +75,29 @@ pub(super) struct Settings {
     pub(super) enable_fakechroot: Option<bool>,
     #[serde(alias = "runAsRoot")]
     pub(super) run_as_root: Option<String>,
+}
+
+/// Other names of keys, and the usual ones.
+const OTHER_NAMES: [(&str, &str); 13] = [
+    ("layeringPipeline", "layering"),
+    ("fromImage", "from_image"),
+    ("fromImageName", "from_image_name"),
+    ("fromImageTag", "from_image_tag"),
+    ("copyToRoot", "contents"),
+    ("copy_to_root", "contents"),
+    ("maxLayers", "max_layers"),
+    ("keepContentsDirlinks", "keep_contents_dirlinks"),
+    ("includeStorePaths", "include_store_paths"),
+    ("extraCommands", "extra_commands"),
+    ("fakeRootCommands", "fake_root_commands"),
+    ("enableFakechroot", "enable_fakechroot"),
+    ("runAsRoot", "run_as_root"),
+];
+
+/// The usual name of `key`.
+pub(super) fn usual_name(key: &str) -> &str {
+    let other = OTHER_NAMES.iter().find(|(other, _)| *other == key);
+    other.map_or(key, |(_, usual)| usual)
 }
 
 /// The table `store`.
