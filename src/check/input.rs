@@ -27,6 +27,9 @@ use crate::text;
 pub struct RecipeOptions {
     /// The limits within which images are read, among them base images.
     pub limits: Limits,
+    /// Whether an image must be for exactly the platform that is asked for, because a user selected
+    /// it. A recipe without a platform gets it.
+    pub is_selected: bool,
     /// How the layer cache is used.
     pub cache: CacheUse,
     /// The registries of base images; `None` for the default access to them.
@@ -43,6 +46,7 @@ impl Default for RecipeOptions {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            is_selected: false,
             cache: CacheUse::On,
             #[cfg(feature = "registry")]
             registries: None,
@@ -120,7 +124,11 @@ impl CheckInput {
     ) -> Result<Self, CheckError> {
         let built = tempfile::tempfile().map_err(ArchiveError::temporary_file)?;
         let limits = options.limits;
-        let recipe = Recipe { limits, ..Recipe::read_for(path, &platform)? };
+        let recipe = match options.is_selected {
+            true => Recipe::read_selected(path, &platform)?,
+            false => Recipe::read_for(path, &platform)?,
+        };
+        let recipe = Recipe { limits, ..recipe };
         #[cfg(feature = "registry")]
         let recipe = {
             let RecipeOptions { registries, lock_use, .. } = options.clone();
@@ -143,14 +151,13 @@ impl CheckInput {
         threads: usize,
     ) -> Result<BTreeMap<PathBuf, Self>, CheckError> {
         let specs = files.iter().flat_map(|file| file.expectations.container.values());
+        let options = RecipeOptions { is_selected: false, ..self.options.clone() };
         let mut images = BTreeMap::new();
         for spec in specs {
             let (platform, limits) = (self.platform.clone(), self.options.limits);
             let (path, input) = match (&spec.image, &spec.recipe) {
                 (Some(path), _) => (path, Self::from_archive(path, platform, limits, threads)?),
-                (None, Some(path)) => {
-                    (path, Self::from_recipe(path, platform, &self.options, threads)?)
-                }
+                (None, Some(path)) => (path, Self::from_recipe(path, platform, &options, threads)?),
                 (None, None) => continue,
             };
             images.insert(path.clone(), input);

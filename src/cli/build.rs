@@ -18,7 +18,7 @@ use super::summary;
 use crate::archive::Compression;
 use crate::build::{Format, Options, Plan, Recipe};
 use crate::files::output::{OutputFile, is_stream, open_stream};
-use crate::image::Summary;
+use crate::image::{Platform, Summary};
 use crate::text;
 
 /// Builds a recipe's image into an archive
@@ -29,6 +29,7 @@ Examples:
   seatrial build app.toml -o app.tar.gz --compress gzip
   seatrial build app.toml --format oci --compress zstd -o app-oci.tar
   seatrial build app.toml -o - | docker load
+  seatrial build app.toml --platform linux/arm64
   seatrial build app.toml --sbom spdx   # and app.spdx.json")]
 pub(super) struct Args {
     #[command(flatten)]
@@ -45,6 +46,11 @@ pub(super) struct Args {
     /// Compress the archive (docker) or each new layer (oci, dual)
     #[arg(long, value_name = "METHOD", value_enum, default_value_t = CompressArg::None)]
     compress: CompressArg,
+
+    /// Build only the image for this platform, or set the platform of a recipe without
+    /// `platforms`; may be repeated [default: all of the recipe's]
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    platform: Vec<Platform>,
 
     #[command(flatten)]
     sbom: SbomArgs,
@@ -74,7 +80,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
              -o FILE",
         )?;
     }
-    let recipes = args.recipe.read_all()?;
+    let recipes = args.recipe.read_all(&args.platform)?;
     let path = args.output.clone().unwrap_or_else(|| default_output(&recipes, options));
     let target = if to_stdout { STDOUT.to_owned() } else { text::path(&path) };
     // Before anything is fetched or written.

@@ -37,6 +37,7 @@ impl Inputs {
         let access = if self.only_reads { access.reading() } else { access };
         let options = RecipeOptions {
             limits: self.limits,
+            is_selected: self.requested.is_some(),
             cache: self.access.cache(),
             #[cfg(feature = "registry")]
             registries: access.registries_of_bases(&self.recipes())?,

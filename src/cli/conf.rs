@@ -18,10 +18,15 @@ Example:
 pub(super) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
+
+    /// Select one of the recipe's platforms, or set that of a recipe without
+    /// `platforms` [default: the host's]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<Platform>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let (plan, document) = args.recipe.plan_reading_with_text(&Platform::host())?;
+    let (plan, document) = args.recipe.plan_reading_with_text(args.platform.as_ref())?;
     let (threads, cache) = (args.recipe.build.threads(), args.recipe.build.cache());
     let references = crate::build::references(&plan, threads, cache)?;
     for reference in references.iter().take(1) {

@@ -117,7 +117,11 @@ fn open(
         return Ok((opened.fetched()?, None));
     }
     let threads = thread_count(None);
-    let recipe = Recipe { limits, ..Recipe::read_for(path, &platform)? };
+    let recipe = match &args.platform {
+        Some(selected) => Recipe::read_selected(path, selected)?,
+        None => Recipe::read_for(path, &platform)?,
+    };
+    let recipe = Recipe { limits, ..recipe };
     let plan = plan(access.for_recipe(recipe)?, &only_streams(), threads)?;
     let file = NamedTempFile::new().map_err(ArchiveError::temporary_file)?;
     let options = Options {

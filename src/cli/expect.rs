@@ -63,8 +63,8 @@ fn input(args: &ImageArgs) -> anyhow::Result<CheckInput> {
     let inputs = Inputs {
         images: vec![args.image.clone()],
         recipes: Vec::new(),
+        requested: args.selects_platform().then(|| platform.clone()),
         platforms: [platform].into(),
-        requested: None,
         limits: args.limits(),
         access: args.access_args().clone(),
         only_reads: true,

@@ -32,7 +32,8 @@ pub(super) struct Args {
     #[arg(value_name = "PATH|ENV|FIELD")]
     query: Option<String>,
 
-    /// Select one of the recipe's platforms [default: the host's]
+    /// Select one of the recipe's platforms, or set that of a recipe without
+    /// `platforms` [default: the host's]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<Platform>,
 

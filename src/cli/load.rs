@@ -36,7 +36,8 @@ pub(super) struct Args {
     /// Daemon: unix:///PATH or tcp://HOST:PORT [default: see below]
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
-    /// Select one of several platforms [default: the daemon's]
+    /// Select one of several platforms, or set that of a recipe without `platforms`
+    /// [default: the daemon's]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<Platform>,
     /// Name for an image that has none, or select one of several images
@@ -73,19 +74,20 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     line.set(format!("loading {}", text::path(&args.source.source)));
     let loaded = block_on(async {
         let (engine, platform) = connect(args.host.as_deref(), true).await?;
-        let platform = args.platform.as_ref().unwrap_or(&platform);
-        Ok(load(&engine, source(args, recipe.as_ref(), platform)?, options).await?)
+        Ok(load(&engine, source(args, recipe.as_ref(), &platform)?, options).await?)
     });
     drop(line);
     print(&loaded?, args.json)
 }
 
-/// Returns the recipe or image to load; of several platforms, the one for `platform`.
-fn source(args: &Args, recipe: Option<&RecipeArgs>, platform: &Platform) -> anyhow::Result<Source> {
+/// Returns the recipe or image to load; of several platforms, the selected one, or the one for
+/// `daemon`, the daemon's platform.
+fn source(args: &Args, recipe: Option<&RecipeArgs>, daemon: &Platform) -> anyhow::Result<Source> {
+    let selected = args.platform.as_ref();
     if let Some(recipe) = recipe {
-        return Ok(Source::Plan(Box::new(recipe.plan(platform)?)));
+        return Ok(Source::Plan(Box::new(recipe.plan(selected, daemon)?)));
     }
-    let image = open_image(args, platform)?;
+    let image = open_image(args, selected.unwrap_or(daemon))?;
     let reference = reference(args, &image)?;
     Ok(Source::Image(Box::new(image), reference))
 }

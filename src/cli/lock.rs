@@ -22,6 +22,11 @@ pub(super) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
 
+    /// Lock only the images for this platform, or set the platform of a recipe without
+    /// `platforms`; may be repeated [default: all of the recipe's]
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    platform: Vec<Platform>,
+
     /// Also lock images that are locked already to what their tags mean now
     #[arg(long)]
     update: bool,
@@ -32,7 +37,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return Err(UsageError("lock writes seatrial.lock; --locked is for other commands").into());
     }
     let access = args.recipe.build.access();
-    let recipes = args.recipe.read_all()?;
+    let recipes = args.recipe.read_all(&args.platform)?;
     let base = |recipe: &crate::build::Recipe| match &recipe.from_image {
         Some(Location::Registry(reference)) if reference.digest.is_none() => {
             let platform = recipe.platform.clone().unwrap_or_else(Platform::host);

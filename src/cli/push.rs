@@ -16,7 +16,7 @@ use super::sbom::FormatArg;
 use super::streams::{messages, pretty_json, stdout};
 use crate::build::{self, Overrides, Recipe};
 use crate::copy::{self, CopyOptions, Progress};
-use crate::image::{Reference, RemoteReference, Tag};
+use crate::image::{Platform, Reference, RemoteReference, Tag};
 use crate::registry::{MediaTypes, PushOptions, PushReport};
 use crate::text;
 
@@ -59,9 +59,10 @@ pub(super) struct Args {
     #[arg(long)]
     dry_run: bool,
 
-    /// Select one of an image's platforms [default: all]
-    #[arg(long, value_name = "PLATFORM")]
-    platform: Option<crate::image::Platform>,
+    /// Send only the image for this platform, or set the platform of a recipe without
+    /// `platforms`; of a recipe, may be repeated [default: all]
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    platform: Vec<Platform>,
 
     /// Print one JSON object
     #[arg(long)]
@@ -103,12 +104,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn push_recipe(args: &Args, recipe: &RecipeArgs) -> anyhow::Result<PushReport> {
-    if args.platform.is_some() {
-        return Err(UsageError("--platform is only for images; a recipe has platforms").into());
-    }
     check_overrides(&args.references, &recipe.build.overrides())?;
     let cache = recipe.build.cache();
-    let recipes = recipe.read_all()?;
+    let recipes = recipe.read_all(&args.platform)?;
     let targets = match &*args.references {
         [] => recipes.iter().filter_map(own_target).collect(),
         given => given.to_vec(),
@@ -159,7 +157,11 @@ fn own_target(recipe: &Recipe) -> Option<RemoteReference> {
 
 fn push_image(args: &Args) -> anyhow::Result<PushReport> {
     let access = args.source.build.access_for(&args.references);
-    let platform = args.platform.as_ref();
+    let platform = match &*args.platform {
+        [] => None,
+        [platform] => Some(platform),
+        _ => return Err(UsageError("of an image, --platform selects one platform").into()),
+    };
     let source =
         access.source(&location(&args.source.source)?, platform, args.source.build.limits())?;
     let references = match (&*args.references, source.own_reference()) {
@@ -171,7 +173,7 @@ fn push_image(args: &Args) -> anyhow::Result<PushReport> {
     };
     let bar = BuildProgress::start(&text::path(&args.source.source));
     let options = CopyOptions {
-        platform: args.platform.clone(),
+        platform: platform.cloned(),
         threads: args.source.build.threads(),
         push: args.options(),
         cache: args.source.build.cache(),

@@ -7,6 +7,7 @@ use super::args::RecipeArgs;
 use super::output::only_streams;
 use super::streams::stdout;
 use crate::build;
+use crate::image::Platform;
 
 /// Prints each name:tag of a recipe's image without building the image
 #[derive(Debug, clap::Args)]
@@ -24,10 +25,15 @@ pub(super) struct Args {
     /// of the contents; may be repeated
     #[arg(short, long, value_name = "FILE")]
     output: Vec<PathBuf>,
+
+    /// Select one of the recipe's platforms, or set that of a recipe without
+    /// `platforms` [default: the host's]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<Platform>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let recipe = args.recipe.read()?;
+    let recipe = args.recipe.read(args.platform.as_ref())?;
     let threads = args.recipe.build.threads();
     let mut references = recipe.references();
     if references.is_empty() {

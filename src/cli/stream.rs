@@ -19,6 +19,11 @@ Examples:
 pub(super) struct Args {
     #[command(flatten)]
     recipe: RecipeArgs,
+
+    /// Select one of the recipe's platforms, or set that of a recipe without
+    /// `platforms` [default: the host's]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<Platform>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
@@ -29,7 +34,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let (threads, cache) = (args.recipe.build.threads(), args.recipe.build.cache());
     let options =
         Options { format: Format::Docker, compression: Compression::None, threads, cache };
-    let plans = [args.recipe.plan(&Platform::host())?];
+    let plans = [args.recipe.plan(args.platform.as_ref(), &Platform::host())?];
     let summary = write_to_stream(&plans, options, &mut raw_stdout().lock(), STDOUT)?.remove(0);
     writeln!(messages(), "streamed {}", summary.reference.unwrap_or_default())?;
     Ok(())

@@ -337,9 +337,78 @@ fn what_is_about_one_of_several_platforms_says_so() {
     lab.file("one.toml", "name = 'one'\ntag = '1'\narchitecture = 'amd64'\n");
     let wrong = lab.seatrial(["layers", "one.toml", "--platform", "linux/arm64"]);
     assert_eq!(wrong.output.status.code(), Some(2));
-    let expected = "one.toml: the image is for linux/amd64, not for linux/arm64\n";
+    let expected = "one.toml: the image is for linux/amd64, not for linux/arm64; change or remove \
+                    the recipe's architecture\n";
     assert!(wrong.stderr().ends_with(expected), "{}", wrong.stderr());
     assert_eq!(lab.seatrial(["layers", "one.toml"]).stderr(), "");
+}
+
+#[test]
+fn build_makes_only_the_images_for_selected_platforms() {
+    let lab = lab();
+    lab.file("recipe.toml", RECIPE);
+    // One platform has a place in a docker-archive, too.
+    lab.seatrial(["build", "recipe.toml", "--platform", "aarch64", "-o", "arm.tar"]).ok();
+    for image in ["docker-archive:arm.tar", "oci-archive:arm-oci.tar"] {
+        let format = image.split('-').next().unwrap().trim_end_matches("-archive");
+        let output = image.split_once(':').unwrap().1;
+        let more = ["--platform", "linux/arm64", "--format", format, "-o", output];
+        lab.seatrial(["build", "recipe.toml"].iter().chain(&more)).ok();
+        let config = lab.tool("skopeo", ["--override-arch", "arm64", "inspect", "--config", image]);
+        assert_eq!(from_json(config.as_bytes()).unwrap()["architecture"], "arm64");
+    }
+    let two = "platforms = [\"linux/amd64\", \"linux/arm64\"]";
+    let three = "platforms = [\"linux/amd64\", \"linux/arm64\", \"linux/s390x\"]";
+    let three = RECIPE.replace(two, three);
+    lab.file("recipe.toml", three);
+    for two in [
+        &["--platform", "s390x,linux/amd64"][..],
+        &["--platform", "s390x", "--platform", "amd64", "--platform", "linux/amd64"],
+    ] {
+        let fixed = ["build", "recipe.toml", "--format", "oci", "-o", "two.tar", "--json"];
+        let built = lab.seatrial(fixed.iter().chain(two)).ok();
+        let images = from_json(built.as_bytes()).unwrap()["images"].clone();
+        let of = |image: &Value| image["architecture"].as_str().unwrap().to_owned();
+        let built: Vec<String> = images.as_array().unwrap().iter().map(of).collect();
+        assert_eq!(built, ["amd64", "s390x"], "in the order of the recipe");
+    }
+    let wrong = lab.seatrial(["build", "recipe.toml", "--platform", "ppc64le", "-o", "x.tar"]);
+    let expected = "seatrial: recipe.toml: there is no image for linux/ppc64le; its platforms are \
+                    linux/amd64, linux/arm64, linux/s390x\n";
+    assert_eq!(wrong.rejected(&lab, "x.tar"), expected);
+}
+
+#[test]
+fn a_selected_platform_is_that_of_a_recipe_without_one() {
+    let lab = lab();
+    lab.file("recipe.toml", "name='x'\ncontents='shared'\n");
+    let platform = ["--platform", "linux/arm/v7"];
+    let built = lab.seatrial(["build", "recipe.toml", "-o", "x.tar"].iter().chain(&platform));
+    built.ok();
+    let summary = inspect(&lab, &["x.tar"]);
+    assert_eq!((&summary["architecture"], &summary["variant"]), (&"arm".into(), &"v7".into()));
+    // The tag is derived from the platform as well.
+    let reference = lab.seatrial(["reference", "recipe.toml"].iter().chain(&platform)).ok();
+    assert_eq!(summary["reference"], reference.trim_end());
+    assert_ne!(reference, lab.seatrial(["reference", "recipe.toml"]).ok());
+    let stream = format!(
+        "{} stream recipe.toml --platform linux/arm/v7 | cmp - x.tar",
+        env!("CARGO_BIN_EXE_seatrial")
+    );
+    lab.tool("bash", ["-o", "pipefail", "-c", &stream]);
+    let explained = lab.seatrial(["explain", "recipe.toml", "--json"].iter().chain(&platform));
+    assert!(explained.ok().contains("linux/arm/v7"));
+    let several = ["build", "recipe.toml", "-o", "y.tar", "--platform", "amd64,arm64"];
+    let message = lab.seatrial(several).rejected(&lab, "y.tar");
+    let expected = "write platforms = [\"linux/amd64\", \"linux/arm64\"] in it for several";
+    assert!(message.contains(expected), "{message}");
+    // Another spelling of the recipe's own architecture is none of another one.
+    lab.file("recipe.toml", "name='x'\ncontents='shared'\narchitecture='arm64'\n");
+    let same = ["build", "recipe.toml", "-o", "y.tar", "--platform", "linux/arm64/v8"];
+    lab.seatrial(same).ok();
+    assert_eq!(inspect(&lab, &["y.tar"])["architecture"], "arm64");
+    let message = lab.seatrial(["stream", "recipe.toml", "--platform", "amd64"]);
+    assert!(message.stderr().contains("not for linux/amd64"), "{}", message.stderr());
 }
 
 #[test]

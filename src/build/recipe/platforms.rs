@@ -2,12 +2,13 @@
 //! shared keys and the platform's own keys.
 
 use std::path::Path;
+use std::slice;
 
 use serde_json::{Map, Value};
 
 use super::overrides::Overrides;
-use super::{Recipe, now, parse, stream_conf};
 use super::per_platform::{ONE_PLATFORM_KEYS, PER_PLATFORM, PLATFORMS, PlatformKeys};
+use super::{Recipe, now, parse, stream_conf};
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
 use crate::document;
@@ -75,9 +76,9 @@ impl Recipe {
                 None => Ok(vec![parse::from_text(path, text, now)?]),
             };
         };
-        let platforms = platform_names(platforms).map_err(error)?;
         // Later errors know no line.
         parse::settings(path, text)?;
+        let platforms = platform_names(platforms).map_err(error)?;
         check_shared_keys(&shared, has_tag).map_err(error)?;
         let keys = PlatformKeys::new(shared, per_platform, &platforms).map_err(error)?;
         let read = |name: &String| keys.recipe(path, name, now).map_err(error);
@@ -107,6 +108,80 @@ impl Recipe {
         overrides: &Overrides,
     ) -> Result<Self, BuildError> {
         Self::for_platform(Self::parse_all(path, text, overrides)?, platform)
+    }
+
+    /// Reads the recipe at `path` for `platform`, which a user selected.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), or if the recipe is for other platforms.
+    pub(crate) fn read_selected(path: &Path, platform: &Platform) -> Result<Self, BuildError> {
+        Self::selected(Self::read_all(path)?, platform)
+    }
+
+    /// Parses `text` like [`read_selected`](Self::read_selected), and applies `overrides`.
+    ///
+    /// # Errors
+    /// As [`read_selected`](Self::read_selected).
+    pub(crate) fn parse_selected(
+        path: &Path,
+        text: &str,
+        platform: &Platform,
+        overrides: &Overrides,
+    ) -> Result<Self, BuildError> {
+        Self::selected(Self::parse_all(path, text, overrides)?, platform)
+    }
+
+    fn selected(recipes: Vec<Self>, platform: &Platform) -> Result<Self, BuildError> {
+        Self::for_platform(Self::select(recipes, slice::from_ref(platform))?, platform)
+    }
+
+    /// Selects the `requested` ones of `recipes`, which are those of one file for all platforms, or
+    /// all if none is requested. A recipe without a platform gets the requested one.
+    ///
+    /// # Errors
+    /// If there is no image for a requested platform.
+    pub(crate) fn select(
+        recipes: Vec<Self>,
+        requested: &[Platform],
+    ) -> Result<Vec<Self>, BuildError> {
+        if requested.is_empty() {
+            return Ok(recipes);
+        }
+        if recipes.iter().all(|recipe| recipe.platforms.is_empty()) {
+            return recipes.into_iter().map(|recipe| recipe.with_platform(requested)).collect();
+        }
+        let has = |wanted: &&Platform| !recipes.iter().any(|recipe| recipe.is_for(wanted));
+        if let (Some(missing), Some(first)) = (requested.iter().find(has), recipes.first()) {
+            let all = text::list(first.platforms.iter().map(ToString::to_string));
+            let problem = format!("there is no image for {missing}; its {PLATFORMS} are {all}");
+            return Err(BuildError::recipe(&first.path, problem));
+        }
+        let is_requested = |recipe: &Self| requested.iter().any(|wanted| recipe.is_for(wanted));
+        Ok(recipes.into_iter().filter(is_requested).collect())
+    }
+
+    /// Sets the platform of a recipe without `platforms` to the only one of `requested`.
+    fn with_platform(self, requested: &[Platform]) -> Result<Self, BuildError> {
+        let problem = match (&self.platform, requested) {
+            (None, [wanted]) => return Ok(Self { platform: Some(wanted.clone()), ..self }),
+            (Some(_), [wanted]) if self.is_for(wanted) => return Ok(self),
+            (Some(own), [wanted, ..]) => {
+                let hint = "change or remove the recipe's architecture";
+                format!("the image is for {own}, not for {wanted}; {hint}")
+            }
+            _ => {
+                let all = requested.iter().map(|wanted| format!("\"{wanted}\""));
+                let all = all.collect::<Vec<_>>().join(", ");
+                format!("the recipe has one image; write {PLATFORMS} = [{all}] in it for several")
+            }
+        };
+        Err(BuildError::recipe(&self.path, problem))
+    }
+
+    /// Whether its platform is `wanted`, perhaps written in another way.
+    fn is_for(&self, wanted: &Platform) -> bool {
+        let own = self.platform.as_ref();
+        own.is_some_and(|own| wanted.rank_of(own.arch, own.variant.as_deref()) == Some(0))
     }
 
     /// Selects the recipe for `platform`, or the only one. Among variants of its architecture, the

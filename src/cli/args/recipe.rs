@@ -3,8 +3,6 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
-
 use super::BuildArgs;
 use crate::archive::ArchiveError;
 use crate::build::{Outputs, Plan, Recipe};
@@ -28,15 +26,16 @@ pub(in crate::cli) struct RecipeArgs {
 }
 
 impl RecipeArgs {
-    /// Reads the recipe; if it has several platforms, for the host's.
-    pub(in crate::cli) fn read(&self) -> anyhow::Result<Recipe> {
-        Ok(self.read_with_text(&Platform::host())?.0)
+    /// Reads the recipe for the `selected` platform; else, if it has several, for the host's.
+    pub(in crate::cli) fn read(&self, selected: Option<&Platform>) -> anyhow::Result<Recipe> {
+        Ok(self.read_with_text(selected, &Platform::host())?.0)
     }
 
-    /// Reads the recipes for all platforms.
-    pub(in crate::cli) fn read_all(&self) -> anyhow::Result<Vec<Recipe>> {
+    /// Reads the recipes for the `selected` platforms, or for all.
+    pub(in crate::cli) fn read_all(&self, selected: &[Platform]) -> anyhow::Result<Vec<Recipe>> {
         let (name, text) = self.text()?;
         let recipes = Recipe::parse_all(name, &text, &self.build.overrides())?;
+        let recipes = Recipe::select(recipes, selected)?;
         Ok(recipes.into_iter().map(|recipe| self.build.with_settings(recipe)).collect())
     }
 
@@ -51,29 +50,27 @@ impl RecipeArgs {
         recipes.into_iter().map(plan).collect()
     }
 
-    /// Plans the recipe's image; if it has several platforms, the image for `platform`.
-    pub(in crate::cli) fn plan(&self, platform: &Platform) -> anyhow::Result<Plan> {
-        let recipe = self.read_with_text(platform)?.0;
+    /// Plans the recipe's image for the `selected` platform; else, if it has several platforms, the
+    /// image for `default`.
+    pub(in crate::cli) fn plan(
+        &self,
+        selected: Option<&Platform>,
+        default: &Platform,
+    ) -> anyhow::Result<Plan> {
+        let recipe = self.read_with_text(selected, default)?.0;
         self.build.plan_recipe(recipe, &self.build.access(), &only_streams())
     }
 
     /// Plans the image for the `selected` platform, or else for the host's, and notes that the
     /// recipe has others.
-    ///
-    /// # Errors
-    /// In addition to those of planning, if the only image is not for the selected platform.
     pub(in crate::cli) fn plan_selected(
         &self,
         selected: Option<&Platform>,
         access: &Access<'_>,
     ) -> anyhow::Result<Plan> {
-        let platform = selected.cloned().unwrap_or_else(Platform::host);
-        let (recipe, text) = self.read_with_text(&platform)?;
+        let (recipe, text) = self.read_with_text(selected, &Platform::host())?;
         let plan = self.build.plan_recipe(recipe, access, &only_streams())?;
         let own = plan.platform();
-        if let Some(selected) = selected.filter(|selected| selected.arch != own.arch) {
-            bail!("{}: the image is for {own}, not for {selected}", text::path(&self.recipe));
-        }
         let recipes = Recipe::parse_all(self.name(), &text, &self.build.overrides())?;
         let platforms = recipes.iter().filter_map(|recipe| recipe.platform.as_ref());
         let others: Vec<_> = platforms.filter(|platform| *platform != own).collect();
@@ -88,16 +85,25 @@ impl RecipeArgs {
     /// recipe's text too.
     pub(in crate::cli) fn plan_reading_with_text(
         &self,
-        platform: &Platform,
+        selected: Option<&Platform>,
     ) -> anyhow::Result<(Plan, String)> {
-        let (recipe, text) = self.read_with_text(platform)?;
+        let (recipe, text) = self.read_with_text(selected, &Platform::host())?;
         let access = self.build.access().reading();
         Ok((self.build.plan_recipe(recipe, &access, &only_streams())?, text))
     }
 
-    fn read_with_text(&self, platform: &Platform) -> anyhow::Result<(Recipe, String)> {
+    /// Reads the recipe for the `selected` platform; else, if it has several, for `default`.
+    fn read_with_text(
+        &self,
+        selected: Option<&Platform>,
+        default: &Platform,
+    ) -> anyhow::Result<(Recipe, String)> {
         let (name, text) = self.text()?;
-        let recipe = Recipe::parse_for(name, &text, platform, &self.build.overrides())?;
+        let overrides = self.build.overrides();
+        let recipe = match selected {
+            Some(platform) => Recipe::parse_selected(name, &text, platform, &overrides)?,
+            None => Recipe::parse_for(name, &text, default, &overrides)?,
+        };
         Ok((self.build.with_settings(recipe), text))
     }
 

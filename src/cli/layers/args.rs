@@ -21,7 +21,8 @@ pub(in crate::cli) struct Args {
     #[command(flatten)]
     pub(super) recipe: RecipeArgs,
 
-    /// Select one of the recipe's platforms [default: the host's]
+    /// Select one of the recipe's platforms, or set that of a recipe without
+    /// `platforms` [default: the host's]
     #[arg(long, value_name = "PLATFORM")]
     pub(super) platform: Option<Platform>,
 
