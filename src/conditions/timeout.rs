@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::document::duration;
 use crate::text;
 
 /// A time limit: a number of seconds, or text with a unit such as `"500ms"`, `"5s"` or `"2m"`.
@@ -20,7 +21,7 @@ pub struct Timeout(Duration);
 enum Written {
     /// A number of seconds.
     Seconds(f64),
-    /// A number with a unit, which is `ms`, `s`, `m` or `h`.
+    /// Numbers with units, such as `ms`, `s`, `m` or `h`.
     Text(String),
 }
 
@@ -55,11 +56,12 @@ impl TryFrom<Written> for Timeout {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
-        let (shown, seconds) = match written {
-            Written::Seconds(seconds) => (seconds.to_string(), Some(seconds)),
-            Written::Text(text) => (text::quote(&text), seconds(&text)),
+        let (shown, duration) = match written {
+            Written::Seconds(seconds) => {
+                (seconds.to_string(), Duration::try_from_secs_f64(seconds).ok())
+            }
+            Written::Text(text) => (text::quote(&text), duration::parse(&text)),
         };
-        let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let duration = duration.ok_or_else(|| {
             format!("invalid duration {shown}; write seconds, or text such as \"500ms\" or \"2m\"")
         })?;
@@ -74,20 +76,6 @@ impl TryFrom<Written> for Timeout {
             () => Ok(Self(duration)),
         }
     }
-}
-
-/// Parses a decimal number with a unit.
-fn seconds(text: &str) -> Option<f64> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-    let (number, unit) = text.split_at(end);
-    let factor = match unit.trim_start() {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return None,
-    };
-    number.parse::<f64>().ok().map(|number| number * factor)
 }
 
 impl fmt::Display for Timeout {
@@ -114,6 +102,7 @@ mod tests {
             ("\"5s\"", 5000, "5 s"),
             ("\"1.5 s\"", 1500, "1.5 s"),
             ("\"2m\"", 120_000, "120 s"),
+            ("\"1m30s\"", 90_000, "90 s"),
             ("\"24h\"", 86_400_000, "86400 s"),
         ] {
             let timeout = parse(json).unwrap();

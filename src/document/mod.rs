@@ -2,6 +2,7 @@
 //!
 //! Errors name the line, if it is known, and the nearest valid key.
 
+pub(crate) mod duration;
 mod explain;
 mod keys;
 #[cfg(feature = "vm")]

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::env::EnvError;
+use crate::document::duration;
 use crate::text;
 use crate::text::suggest;
 
@@ -15,6 +16,8 @@ pub enum FieldType {
     Boolean,
     /// A whole number.
     Integer,
+    /// A whole number of nanoseconds, or in a recipe a text with units, such as `30s`.
+    Duration,
     /// A list of strings.
     StringList,
     /// A list of `NAME=value` strings, or an object of strings.
@@ -30,10 +33,10 @@ pub enum FieldType {
 /// The fields of a health check.
 const HEALTHCHECK: &[(&str, FieldType)] = &[
     ("Test", FieldType::StringList),
-    ("Interval", FieldType::Integer),
-    ("Timeout", FieldType::Integer),
-    ("StartPeriod", FieldType::Integer),
-    ("StartInterval", FieldType::Integer),
+    ("Interval", FieldType::Duration),
+    ("Timeout", FieldType::Duration),
+    ("StartPeriod", FieldType::Duration),
+    ("StartInterval", FieldType::Duration),
     ("Retries", FieldType::Integer),
 ];
 
@@ -77,7 +80,8 @@ pub(super) fn check_type(
         (_, Value::Null)
         | (FieldType::String, Value::String(_))
         | (FieldType::Boolean, Value::Bool(_)) => true,
-        (FieldType::Integer, Value::Number(number)) => number.is_i64(),
+        (FieldType::Integer | FieldType::Duration, Value::Number(number)) => number.is_i64(),
+        (FieldType::Duration, Value::String(text)) => nanoseconds(text).is_some(),
         (FieldType::StringList | FieldType::Environment, Value::Array(items)) => {
             items.iter().all(Value::is_string)
         }
@@ -119,6 +123,7 @@ fn type_name(field_type: FieldType) -> &'static str {
         FieldType::String => "a string",
         FieldType::Boolean => "true or false",
         FieldType::Integer => "a whole number",
+        FieldType::Duration => "a duration such as \"30s\" or a whole number of nanoseconds",
         FieldType::StringList => "a list of strings",
         FieldType::Environment => "a list of \"NAME=value\" strings, or a table of strings",
         FieldType::NameSet => "a table of empty tables",
@@ -150,7 +155,8 @@ fn hint(field: &str, field_type: FieldType, value: &Value) -> String {
             "config.OnBuild" => format!("; write [{}]", text::quote(text)),
             _ => suggest::command(text),
         },
-        (FieldType::Integer, Value::String(text)) if is_duration(field) => duration_hint(text),
+        (FieldType::Duration, Value::String(text)) => in_seconds(text),
+        (FieldType::Duration, Value::Number(number)) => in_seconds(&number.to_string()),
         (FieldType::Integer, Value::String(text)) => {
             text.parse().map_or_else(|_| String::new(), |number: i64| format!("; write {number}"))
         }
@@ -178,36 +184,24 @@ fn hint(field: &str, field_type: FieldType, value: &Value) -> String {
     }
 }
 
-/// Suggests nanoseconds for `text`, a duration. Docker rejects negative ones.
-fn duration_hint(text: &str) -> String {
-    // People who leave out the unit mean seconds.
-    let in_seconds = || nanoseconds(&format!("{text}s"));
-    match (nanoseconds(text), in_seconds()) {
-        (Some(number), _) => format!("; write nanoseconds: {number}"),
-        (None, Some(number)) => format!("; write nanoseconds: {number} for {text} s"),
-        (None, None) => String::new(),
-    }
+/// Suggests a duration for `number`: people who leave out the unit mean seconds.
+fn in_seconds(number: &str) -> String {
+    let text = format!("{number}s");
+    if nanoseconds(&text).is_some() { format!("; write \"{text}\"") } else { String::new() }
 }
 
-/// Whether `field` is a duration of a health check, in nanoseconds.
-fn is_duration(field: &str) -> bool {
-    field.starts_with("config.Healthcheck.") && field != "config.Healthcheck.Retries"
-}
-
-/// The units of Go's durations in nanoseconds. A unit comes before those that it ends with.
-const UNITS: [(&str, f64); 6] =
-    [("ms", 1e6), ("us", 1e3), ("ns", 1.0), ("h", 3600e9), ("m", 60e9), ("s", 1e9)];
-
-/// The nanoseconds of a duration as Go and Dockerfiles write it, such as `1m30s`.
+/// The nanoseconds of a duration as text, which Docker keeps in 64 bits.
 fn nanoseconds(text: &str) -> Option<i64> {
-    let (mut rest, mut sum) = (text, 0.0);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let (unit, factor) = UNITS.iter().find(|(unit, _)| rest.starts_with(unit))?;
-        sum += number * factor;
-        rest = &rest[unit.len()..];
+    duration::parse(text).and_then(|duration| duration.as_nanos().try_into().ok())
+}
+
+/// Replaces durations as text in the value of a health check that [`check_type`] has accepted.
+pub(super) fn durations_in_nanoseconds(healthcheck: &mut Map<String, Value>) {
+    let durations = HEALTHCHECK.iter().filter(|(_, field)| *field == FieldType::Duration);
+    for (name, _) in durations {
+        let Some(value) = healthcheck.get_mut(*name) else { continue };
+        if let Some(number) = value.as_str().and_then(nanoseconds) {
+            *value = number.into();
+        }
     }
-    (sum > 0.0 && sum < i64::MAX as f64).then_some(sum as i64)
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::Env;
 use super::env::EnvError;
-use super::field_type::{FieldError, FieldType, check_type};
+use super::field_type::{FieldError, FieldType, check_type, durations_in_nanoseconds};
 use crate::text::suggest;
 
 /// How a recipe's value is merged with an inherited value.
@@ -94,6 +94,14 @@ pub fn check(config: &Map<String, Value>) -> Result<(), FieldError> {
     Ok(())
 }
 
+/// Converts the values of a recipe's `config`, which [`check`] has accepted, to those of an image:
+/// durations to nanoseconds.
+pub(crate) fn convert(config: &mut Map<String, Value>) {
+    if let Some(Value::Object(healthcheck)) = config.get_mut("Healthcheck") {
+        durations_in_nanoseconds(healthcheck);
+    }
+}
+
 /// The environment in a value of `Env` that [`check`] has accepted: a list, or an object in the
 /// order of its names.
 ///
@@ -153,7 +161,7 @@ mod tests {
     fn a_valid_config_passes() {
         let config = json!({
             "Cmd": [], "Entrypoint": null, "Env": ["A=b=c"], "ExposedPorts": {"80/tcp": {}},
-            "Healthcheck": {"Test": ["CMD", "true"], "Interval": 1_000_000_000},
+            "Healthcheck": {"Test": ["CMD", "true"], "Interval": 1_000_000_000, "Timeout": "3s"},
             "Labels": {"a": "b"}, "Tty": true, "StopTimeout": 3, "WorkingDir": "/",
         });
         check(config.as_object().unwrap()).unwrap();

@@ -28,6 +28,19 @@ pub(super) fn check(config: &ContainerConfig) -> Vec<Finding> {
     findings.into_iter().flatten().collect()
 }
 
+/// Findings about a config that engines reject or do not understand as its author does.
+pub(super) fn mistakes(config: &ContainerConfig) -> Vec<Finding> {
+    let findings = [
+        unexpanded_env(config),
+        relative_working_dir(config),
+        invalid_port(config),
+        invalid_volume(config),
+        invalid_healthcheck(config),
+        unknown_stop_signal(config),
+    ];
+    findings.into_iter().flatten().collect()
+}
+
 fn env(config: &ContainerConfig) -> impl Iterator<Item = &str> {
     config.env.iter().flatten().map(String::as_str)
 }
@@ -172,7 +185,8 @@ fn invalid_healthcheck(config: &ContainerConfig) -> Option<Finding> {
             "invalid-healthcheck",
             format!("the health check is invalid: {}", problems.join(", ")),
             "Docker refuses to create the container, or does not run the health check",
-            "give durations in nanoseconds, at least 1 ms; begin Test with CMD, CMD-SHELL or NONE",
+            "give durations of at least 1 ms, in nanoseconds or in recipes such as \"30s\"; begin \
+             Test with CMD, CMD-SHELL or NONE",
         )
     })
 }

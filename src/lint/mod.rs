@@ -19,6 +19,7 @@ pub(crate) use secrets::{HIDDEN, hide, is_hidden, is_secret};
 
 use crate::archive::verify::VerifiedLayer;
 use crate::archive::{ArchiveError, Image};
+use crate::image::ContainerConfig;
 
 /// Returns all findings about `image` and its `layers`. Their order is always the same.
 ///
@@ -29,6 +30,11 @@ pub fn lint(image: &Image, layers: &[VerifiedLayer]) -> Result<Vec<Finding>, Arc
     findings.extend(config::check(image, layers));
     findings.extend(files::check(image)?);
     Ok(findings)
+}
+
+/// Returns the mistakes in `config`: findings about values that engines reject or misread.
+pub(crate) fn lint_mistakes(config: &ContainerConfig) -> Vec<Finding> {
+    container::mistakes(config)
 }
 
 /// Returns the findings about `image` that its config alone shows.

@@ -1,8 +1,9 @@
 //! Users and groups of an image, and files that programs expect.
 
 use std::fs;
+use std::path::Path;
 
-use crate::lab::{Built, Lab};
+use crate::lab::{Built, Lab, Run};
 use crate::paths::{base, build, rejected};
 
 #[test]
@@ -147,6 +148,49 @@ fn contradicting_accounts_are_errors() {
         let message =
             rejected(&lab, &format!("from_image='base.tar'\naccounts={{users=[{users}]}}\n"));
         assert!(message.contains(expected), "{users}: {message}");
+    }
+}
+
+/// A certificate in PEM format that is none, with `body` in it.
+fn certificate(body: &str) -> String {
+    format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
+}
+
+#[test]
+fn a_note_names_authorities_that_were_added_to_those_of_the_host() {
+    let lab = Lab::new();
+    // As update-ca-certificates of Debian makes it; other hosts keep the bundle elsewhere.
+    if !Path::new("/etc/ssl/certs/ca-certificates.crt").is_file()
+        || !Path::new("/usr/local/share/ca-certificates").is_dir()
+    {
+        return;
+    }
+    lab.file("bundle", [certificate("AAAA\nBBBB"), certificate("CCCC")].concat());
+    lab.file("own.pem", certificate("AAAA"));
+    for (added, helper, note) in [
+        ("AAAABBBB", "ca-certificates", true),
+        ("DDDD", "ca-certificates", false),
+        ("AAAABBBB", "ca-certificates=own.pem", false),
+    ] {
+        lab.file("added/team/company.crt", certificate(added));
+        lab.file("recipe.toml", format!("name='x'\ntag='1'\nhelpers=['{helper}']\n"));
+        let script = format!(
+            "mount --bind added /usr/local/share/ca-certificates \
+             && mount --bind bundle \"$(readlink -f /etc/ssl/certs/ca-certificates.crt)\" \
+             || exit 99; exec {} build recipe.toml -o x.tar",
+            env!("CARGO_BIN_EXE_seatrial")
+        );
+        let mut command = lab.command("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
+        let run = Run::of(command);
+        if run.output.status.code() == Some(99) || run.stderr().starts_with("unshare:") {
+            return;
+        }
+        let expected = "note: the image trusts authorities that were added to those of this host's \
+                        distribution: /usr/local/share/ca-certificates/team/company.crt; \
+                        \"ca-certificates=FILE\" takes other certificates\n";
+        assert_eq!(run.stderr(), if note { expected } else { "" }, "{added} {helper}");
+        run.ok();
     }
 }
 

@@ -95,10 +95,8 @@ fn a_program_as_one_string_is_an_error_that_shows_the_list_which_runs_it() {
         (r#"Cmd = "echo \"a b\" && ls""#, r#"["/bin/sh", "-c", "echo \"a b\" && ls"]"#),
         ("Entrypoint = 'echo $HOME'", r#"["/bin/sh", "-c", "echo $HOME"]"#),
         ("Healthcheck.Test = 'curl'", r#"["CMD-SHELL", "curl"]"#),
-        ("Healthcheck = { Test = ['NONE'], Interval = '5s' }", "nanoseconds: 5000000000"),
-        ("Healthcheck = { Test = ['NONE'], Timeout = '1m1.5s' }", "nanoseconds: 61500000000"),
-        ("Healthcheck = { Test = ['NONE'], Interval = '30' }", "nanoseconds: 30000000000 for 30 s"),
-        ("Healthcheck = { Test = ['NONE'], Timeout = '1.5' }", "nanoseconds: 1500000000 for 1.5 s"),
+        ("Healthcheck = { Test = ['NONE'], Interval = '30' }", "write \"30s\"\n"),
+        ("Healthcheck = { Test = ['NONE'], Timeout = 1.5 }", "write \"1.5s\"\n"),
         ("Healthcheck = { Test = ['NONE'], Retries = '3' }", "write 3\n"),
     ] {
         let message = lab.rejected(&format!("name='x'\nconfig.{field}\n"));
@@ -136,7 +134,7 @@ fn a_value_of_another_type_is_an_error_that_names_the_key() {
     // Docker rejects negative durations, so they are not suggested.
     let negative = "name='x'\nconfig.Healthcheck = { Test = ['NONE'], Interval = '-30' }\n";
     let message = lab.rejected(negative);
-    assert!(message.ends_with("must be a whole number, but is the string \"-30\"\n"), "{message}");
+    assert!(message.ends_with("nanoseconds, but is the string \"-30\"\n"), "{message}");
     let message = lab.rejected("{\n\"name\": \"x\",\n\"max_layers\": \"a:b\"\n}");
     assert!(message.contains("recipe.toml:3: max_layers: found the string \"a:b\""), "{message}");
 }
@@ -193,6 +191,59 @@ fn a_file_of_another_kind_is_an_error_that_says_what_it_is() {
     lab.file("note.bz2", b"BZh91AY&SY");
     let message = lab.rejected("name='x'\ncontents=[{ tar='note.bz2' }]\n");
     assert!(message.contains("a file compressed with bzip2"), "{message}");
+}
+
+#[test]
+fn durations_of_a_health_check_may_have_units() {
+    let lab = Lab::new();
+    let built = lab.build(
+        "name='x'\n[config.Healthcheck]\nTest=['CMD', '/check']\nInterval='30s'\n\
+         Timeout='500ms'\nStartPeriod='1m1.5s'\nStartInterval=2000000\n",
+    );
+    // docs.docker.com, "Dockerfile reference": HEALTHCHECK; moby, container.HealthConfig.
+    let expected = json!({
+        "Test": ["CMD", "/check"], "Interval": 30_000_000_000_u64, "Timeout": 500_000_000,
+        "StartPeriod": 61_500_000_000_u64, "StartInterval": 2_000_000,
+    });
+    assert_eq!(built.summary["config"]["Healthcheck"], expected);
+    let message = lab.rejected("name='x'\nconfig.Healthcheck={ Interval='soon' }\n");
+    let expected = "config.Healthcheck.Interval must be a duration such as \"30s\" or a whole \
+                    number of nanoseconds, but is the string \"soon\"\n";
+    assert!(message.ends_with(expected), "{message}");
+}
+
+#[test]
+fn mistakes_in_the_config_of_a_recipe_are_noted_but_not_those_of_its_base() {
+    let lab = Lab::new();
+    let build = |recipe: &str| {
+        lab.file("recipe.toml", format!("name='x'\ntag='1'\n{recipe}\n"));
+        let run = lab.seatrial(["build", "recipe.toml", "-o", "out.tar"]);
+        let notes = run.stderr();
+        run.ok();
+        notes
+    };
+    for (config, note) in [
+        ("WorkingDir='srv'", "WorkingDir is \"srv\", which is not an absolute path"),
+        ("ExposedPorts={ '80/http'={} }", "exposed ports that no engine accepts: \"80/http\""),
+        ("Volumes={ 'data'={} }", "volumes that are not absolute paths of folders: \"data\""),
+        ("StopSignal='TERMINATE'", "StopSignal is \"TERMINATE\", which is not a signal"),
+        ("Healthcheck={ Test=['NONE'], Interval=30 }", "invalid: Interval is 30 ns"),
+        ("Env=['PATH=/opt/bin:$PATH']", "variables that contain their own name: PATH"),
+    ] {
+        let notes = build(&format!("config.{config}"));
+        assert!(notes.starts_with("note: config: ") && notes.contains(note), "{notes}");
+        assert_eq!(notes.lines().count(), 1, "{notes}");
+        let quiet = lab.seatrial(["build", "-q", "recipe.toml", "-o", "base.tar"]);
+        assert_eq!(quiet.stderr(), "");
+        quiet.ok();
+        assert_eq!(build("from_image='base.tar'\ninherit='all'"), "");
+    }
+    assert_eq!(build("config={ Env=['A=1', 'A=2', 'TOKEN=x'], WorkingDir='/srv' }"), "");
+    let two = "platforms=['linux/amd64', 'linux/arm64']\nconfig.WorkingDir='srv'\n";
+    lab.file("recipe.toml", format!("name='x'\ntag='1'\n{two}"));
+    let run = lab.seatrial(["build", "recipe.toml", "-o", "out.tar", "--format", "oci"]);
+    assert_eq!(run.stderr().lines().count(), 1, "once for all platforms: {}", run.stderr());
+    run.ok();
 }
 
 #[test]

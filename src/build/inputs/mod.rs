@@ -5,6 +5,7 @@
 //! which layer by `plan`.
 
 mod account_files;
+mod added_certificates;
 mod base;
 #[cfg(feature = "registry")]
 mod base_layers;
@@ -20,6 +21,7 @@ mod owners;
 pub(super) mod walk;
 
 pub(super) use account_files::ImageAccounts;
+pub(super) use added_certificates::note as note_added_certificates;
 pub(super) use base::{Base, open_base};
 pub(super) use closure::{closure, graph, missing_in_base, resolved_store_dir, whole_graph};
 pub(super) use contents::{Content, FinishedLayer, PlannedPath, contents, finished_layers};

@@ -12,6 +12,7 @@ use crate::closure::StorePath;
 use crate::files::output::UNFINISHED;
 use crate::image::manifest::OciPlatform;
 use crate::image::{Inherit, Platform};
+use crate::lint::Finding;
 use crate::text;
 
 /// Collects notices while layers are listed, from several threads.
@@ -48,6 +49,10 @@ struct Found {
     images: BTreeSet<String>,
     /// Tars with times that no container engine keeps.
     lost_times: BTreeSet<String>,
+    /// Mistakes in the recipe's `config`, as sentences.
+    mistakes: Vec<String>,
+    /// Files with certificates that someone has added to those of the host's distribution.
+    added_certificates: BTreeSet<String>,
 }
 
 impl Notices {
@@ -145,6 +150,18 @@ impl Notices {
         self.found().lost_times.insert(text::path(path));
     }
 
+    /// Notes a mistake in the recipe's `config`.
+    pub(in crate::build) fn mistake(&self, finding: &Finding) {
+        let Finding { problem, impact, fix, .. } = finding;
+        self.found().mistakes.push(format!("config: {problem}: {impact}; {fix}"));
+    }
+
+    /// Notes that the certificates that the image gets from the host have that in the file at
+    /// `path`, which is not part of the host's distribution.
+    pub(in crate::build) fn added_certificate(&self, path: &Path) {
+        self.found().added_certificates.insert(text::path(path));
+    }
+
     /// The notices, a sentence each.
     pub(in crate::build) fn all(&self) -> Vec<String> {
         let found = self.found();
@@ -216,6 +233,12 @@ fn about_contents(found: &Found) -> Vec<String> {
             format!("left out the capabilities of {paths}; set xattrs = \"keep\" to keep them")
         }),
         about(&found.unused_globs, |globs| format!("patterns that match nothing: {globs}")),
+        about(&found.added_certificates, |files| {
+            format!(
+                "the image trusts authorities that were added to those of this host's \
+                 distribution: {files}; \"ca-certificates=FILE\" takes other certificates"
+            )
+        }),
         about(&found.lost_times, |tars| {
             format!(
                 "times before 1970 or after 2262 become 1970-01-01T00:00:00Z, as container \
@@ -225,7 +248,7 @@ fn about_contents(found: &Found) -> Vec<String> {
     ];
     let images = found.images.iter();
     let images = images.map(|image| format!("{image} is an image; to build on it, use from_image"));
-    notices.into_iter().flatten().chain(images).collect()
+    notices.into_iter().flatten().chain(images).chain(found.mistakes.clone()).collect()
 }
 
 /// The notice about `items`, which `sentence` makes of their list, if there are any.

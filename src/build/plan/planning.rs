@@ -1,6 +1,6 @@
 //! Makes the plan of a build.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::assignment::Assignment;
 use super::split::Split;
@@ -15,6 +15,7 @@ use crate::build::recipe::Recipe;
 use crate::image::manifest::OciPlatform;
 use crate::image::{ContainerConfig, Timestamp, inherit};
 use crate::layering::{LayeringError, Strategy};
+use crate::lint::lint_mistakes;
 use crate::text;
 
 /// Plans the image of `recipe`. Of the inputs, only names and metadata are read, except for base
@@ -51,6 +52,8 @@ pub fn plan(mut recipe: Recipe, outputs: &Outputs, threads: usize) -> Result<Pla
     }
     let whole = closure.clone();
     let closure = inputs::missing_in_base(closure, &recipe, base.as_ref())?;
+    note_mistakes(&recipe, &notices)?;
+    inputs::note_added_certificates(&recipe, &notices);
     let config = config(&recipe, base.as_ref())?;
     let accounts = ImageAccounts::new(&recipe, base.as_ref(), &contents)?;
     inputs::set_owners(&mut contents, &recipe, &accounts)?;
@@ -112,6 +115,15 @@ fn config(recipe: &Recipe, base: Option<&Base>) -> Result<ContainerConfig, Build
     let base = base_config(recipe, base)?;
     let merged = inherit::merge(&base, &recipe.config, &recipe.inherit)?;
     serde_json::from_value(Value::Object(merged)).map_err(|error| invalid_config(recipe, &error))
+}
+
+/// Notes mistakes in the recipe's own `config`. Those that it inherits are not its author's.
+fn note_mistakes(recipe: &Recipe, notices: &Notices) -> Result<(), BuildError> {
+    let own = inherit::merge(&Map::new(), &recipe.config, &recipe.inherit)?;
+    let own = serde_json::from_value(Value::Object(own));
+    let own: ContainerConfig = own.map_err(|error| invalid_config(recipe, &error))?;
+    lint_mistakes(&own).iter().for_each(|finding| notices.mistake(finding));
+    Ok(())
 }
 
 /// The recipe's creation date, else `SOURCE_DATE_EPOCH` (reproducible-builds.org), else the

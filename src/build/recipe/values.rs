@@ -58,7 +58,7 @@ pub(super) fn owner(settings: &Settings) -> Result<Attributes, String> {
     })
 }
 
-/// The checked `config`, with a null for every field in `clear`.
+/// The checked `config`, with a null for every field in `clear` and durations in nanoseconds.
 pub(super) fn config(
     mut config: Map<String, Value>,
     clear: StringOrList,
@@ -81,6 +81,7 @@ pub(super) fn config(
         }
         _ => error.to_string(),
     })?;
+    fields::convert(&mut config);
     Ok(config)
 }
 
