@@ -1,5 +1,6 @@
 //! An opened image, and the checks that all formats share.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,10 @@ pub struct Image {
     pub raw_config: Vec<u8>,
     /// The digest of its manifest; `None` in a docker-archive, which has no such manifest.
     pub manifest: Option<Digest>,
+    /// The annotations of its manifest, as far as they can be read.
+    pub annotations: BTreeMap<String, String>,
+    /// The annotations of the index in a registry that lists it, likewise.
+    pub index_annotations: BTreeMap<String, String>,
     /// The references that the archive has for it.
     pub references: Vec<String>,
     /// The layers, lowest first; as many as the config has diff IDs.

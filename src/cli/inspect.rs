@@ -1,6 +1,6 @@
 //! `seatrial inspect`: verifies, describes and lints an image.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -15,6 +15,8 @@ use crate::archive::Image;
 use crate::image::manifest::OciPlatform;
 use crate::image::{Digest, Summary};
 use crate::lint::{Finding, Level, lint, lint_config};
+#[cfg(feature = "registry")]
+use crate::registry::Referrer;
 use crate::text;
 
 /// Verifies, describes and lints an image
@@ -70,6 +72,13 @@ struct Inspected<'a> {
     digest: Option<Digest>,
     /// The digest of the manifest.
     manifest: Option<Digest>,
+    /// The annotations of the manifest.
+    annotations: &'a BTreeMap<String, String>,
+    /// The annotations of the index in a registry.
+    index_annotations: &'a BTreeMap<String, String>,
+    /// The artifacts that are attached to an image in a registry, if it lists them.
+    #[cfg(feature = "registry")]
+    referrers: Option<Vec<Referrer>>,
     /// Whether the layers were read and all digests are correct.
     verified: bool,
     lint: &'a [Finding],
@@ -95,7 +104,17 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         layer.size = layer.size.filter(|_| verified);
     }
     let (lint, manifest) = (&*findings, image.manifest);
-    let inspected = Inspected { summary: &summary, digest, manifest, verified, lint };
+    let inspected = Inspected {
+        summary: &summary,
+        digest,
+        manifest,
+        annotations: &image.annotations,
+        index_annotations: &image.index_annotations,
+        #[cfg(feature = "registry")]
+        referrers: opened.remote.as_ref().and_then(|(from, remote)| from.referrers(remote)),
+        verified,
+        lint,
+    };
     if args.json {
         writeln!(stdout(), "{}", pretty_json(&inspected)?)?;
     } else {
@@ -111,6 +130,30 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Returns the values of what is attached to an image: annotations and artifacts.
+fn attached(inspected: &Inspected<'_>) -> Vec<summary::Value> {
+    let mut values = summary::listed("annotation", inspected.annotations);
+    let of_index = inspected.index_annotations.iter();
+    // Builders write the same annotations to the index and to all manifests.
+    let differs =
+        |(name, value): &(&String, &String)| inspected.annotations.get(*name) != Some(*value);
+    let of_index = of_index.filter(differs).map(|(name, value)| (name.clone(), value.clone()));
+    values.extend(summary::listed("of index", &of_index.collect()));
+    #[cfg(feature = "registry")]
+    {
+        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+        for referrer in inspected.referrers.iter().flatten() {
+            *kinds.entry(&referrer.artifact_type).or_default() += 1;
+        }
+        let kinds = kinds.into_iter().map(|(kind, count)| match count {
+            1 => ("attached", kind.to_owned()),
+            count => ("attached", format!("{kind} ({count})")),
+        });
+        values.extend(summary::limited(kinds.collect()));
+    }
+    values
 }
 
 /// The digest that a reference in a registry names.
@@ -135,7 +178,7 @@ fn unchecked(others: &[OciPlatform]) -> String {
 }
 
 fn print(path: &Path, image: &Image, inspected: &Inspected<'_>) -> io::Result<()> {
-    let Inspected { summary, digest, manifest, verified, lint } = inspected;
+    let Inspected { summary, digest, manifest, verified, lint, .. } = inspected;
     let mut output = stdout();
     writeln!(output, "{} ({})", text::path(path), image.format)?;
     if let Some(digest) = digest {
@@ -144,7 +187,7 @@ fn print(path: &Path, image: &Image, inspected: &Inspected<'_>) -> io::Result<()
             writeln!(output, "  {:<12}{manifest}", "manifest")?;
         }
     }
-    write!(output, "{}", summary::render(summary))?;
+    write!(output, "{}", summary::render_all(summary, &attached(inspected)))?;
     for Finding { level, rule, problem, impact, fix } in *lint {
         let level = match level {
             Level::Warning => "warning",

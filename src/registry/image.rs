@@ -1,12 +1,15 @@
 //! Images in registries: which one a reference means, and its layers, which are fetched when they
 //! are read.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::download::Document;
 use super::kind::{Kind, check_types, kind};
 use super::{Registries, RegistryError};
-use crate::archive::oci::{LayoutWriter, named, parse_index, parse_manifest, select_platform};
+use crate::archive::oci::{
+    LayoutWriter, annotations, named, parse_index, parse_manifest, select_platform,
+};
 use crate::archive::{
     ArchiveError, Image, ImageFormat, Limits, check_layer_count, pair_layers, parse_config,
 };
@@ -61,9 +64,10 @@ impl Registries {
     ) -> Result<RemoteImage, RegistryError> {
         let path = PathBuf::from(format!("docker://{reference}"));
         let (root, host) = self.document_and_host(reference).await?;
-        let digest = root.digest;
+        let (digest, of_root) = (root.digest, annotations(&root.bytes));
         let (document, other_platforms) =
             self.manifest_in(&path, reference, root, platform).await?;
+        let is_listed = document.digest != digest;
         let name = document.digest.to_string();
         let manifest = parse_manifest(&path, &name, &document.bytes)?;
         check_types(&path, &manifest)?;
@@ -78,6 +82,8 @@ impl Registries {
             config,
             raw_config,
             manifest: Some(document.digest),
+            annotations: annotations(&document.bytes),
+            index_annotations: if is_listed { of_root } else { BTreeMap::new() },
             references: reference.familiar().into_iter().collect(),
             layers,
             limits,

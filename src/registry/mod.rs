@@ -37,6 +37,7 @@ mod pace;
 mod push;
 mod read;
 mod request;
+mod referrers;
 mod retry;
 mod secret;
 mod send;
@@ -66,6 +67,7 @@ pub use push::{Attached, MediaTypes, PushOptions, PushReport, Pushed, Pusher};
 pub use secret::{Credentials, Secret};
 
 use crate::image::RemoteReference;
+pub(crate) use referrers::Referrer;
 use client::Client;
 use endpoint::Endpoint;
 use known::KnownRepositories;

@@ -106,14 +106,63 @@ fn json_has_the_documented_fields_and_is_the_same_for_build_and_inspect() {
 fn inspected(lab: &Lab, image: &str) -> Value {
     let mut seen: Value =
         serde_json::from_str(&lab.seatrial(["inspect", image, "--json"]).ok()).unwrap();
-    for field in ["lint", "digest", "manifest", "verified"] {
-        seen.as_object_mut().unwrap().remove(field).unwrap();
+    let fields = seen.as_object_mut().unwrap();
+    for field in ["lint", "digest", "manifest", "verified", "annotations", "index_annotations"] {
+        fields.remove(field).unwrap();
     }
+    fields.remove("referrers");
     for layer in seen["layers"].as_array_mut().unwrap() {
         assert!(layer["stored_size"].is_u64());
         layer["stored_size"] = Value::Null;
     }
     seen
+}
+
+#[test]
+fn inspect_shows_how_a_container_runs_within_80_columns() {
+    let lab = Lab::new();
+    lab.file(
+        "recipe.toml",
+        "name='x'\ntag='1'\narchitecture='amd64'\nannotations={ 'org.example.team'='harbour' }\n\
+         [config]\nStopSignal='SIGQUIT'\nStopTimeout=30\nVolumes={ '/data'={} }\n\
+         ExposedPorts={ '80/tcp'={}, '443/tcp'={} }\n\
+         Labels={ a='1', long='LONG' }\n\
+         Healthcheck={ Test=['CMD', '/check'], Interval='30s', Timeout='500ms', Retries=3 }\n"
+            .replace("LONG", &"l".repeat(64)),
+    );
+    lab.seatrial(["build", "recipe.toml", "-o", "x.tar", "--format", "oci"]).ok();
+    let shown = lab.seatrial(["inspect", "x.tar"]).ok();
+    let expected = "\
+  created     1970-01-01T00:00:01Z
+  ports       443/tcp, 80/tcp
+  volumes     /data
+  healthcheck [\"CMD\",\"/check\"]
+              interval 30 s, timeout 0.5 s, retries 3
+  stop        SIGQUIT, timeout 30 s
+  label       a=1
+              long=llllllllllllllllllllllllllllllllllllllllllllllllllllllllll...
+  annotation  org.example.team=harbour
+  layers      0, 0 B
+";
+    assert!(shown.contains(expected), "{shown}");
+    let id = |line: &&str| line.starts_with("  id ");
+    let long = shown.lines().filter(|line| line.chars().count() > 80 && !id(line));
+    assert_eq!(long.count(), 0, "{shown}");
+    let json: Value =
+        serde_json::from_str(&lab.seatrial(["inspect", "x.tar", "--json"]).ok()).unwrap();
+    assert_eq!(json["annotations"], serde_json::json!({ "org.example.team": "harbour" }));
+    assert_eq!(json["index_annotations"], serde_json::json!({}));
+}
+
+#[test]
+fn inspect_limits_how_many_lines_of_a_kind_it_shows() {
+    let lab = Lab::new();
+    let labels: Vec<String> = (100..200).map(|n| format!("l{n}='x'")).collect();
+    let recipe = format!("name='x'\ntag='1'\nconfig.Labels={{ {} }}\n", labels.join(", "));
+    lab.build_with(&recipe, "x.tar", &[]);
+    let shown = lab.seatrial(["inspect", "x.tar"]).ok();
+    assert_eq!(shown.lines().filter(|line| line.contains("=x")).count(), 40);
+    assert!(shown.contains("  l139=x\n              (60 more; --json lists all)\n"), "{shown}");
 }
 
 #[test]

@@ -2,15 +2,15 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::lab::Lab;
 use crate::server::{Reply, Request, Server, forward};
-use crate::service::{Registry, crane, json, recipe, seatrial};
+use crate::service::{self, Registry, crane, recipe, seatrial};
 
 /// Pushes the recipe.
 pub fn push(lab: &Lab, image: &str, arguments: &[&str]) -> Value {
-    json(&seatrial(lab, [&["push", "app.toml", image, "--json"], arguments].concat()).ok())
+    service::json(&seatrial(lab, [&["push", "app.toml", image, "--json"], arguments].concat()).ok())
 }
 
 /// The output of crane.
@@ -21,7 +21,7 @@ pub fn read(lab: &Lab, command: &str, name: &str) -> String {
 /// The index with the tag in which clients look for what is attached to `digest`.
 pub fn attached(lab: &Lab, repository: &str, digest: &Value) -> Value {
     let tag = digest.as_str().unwrap().replace(':', "-");
-    json(&read(lab, "manifest", &format!("{repository}:{tag}")))
+    service::json(&read(lab, "manifest", &format!("{repository}:{tag}")))
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn a_bill_of_materials_is_attached_to_the_image() {
     assert_eq!(entry["artifactType"], "application/spdx+json");
     assert_eq!(entry["digest"], pushed["attached"][0]["digest"]);
     let name = |value: &Value| format!("{repository}@{}", value["digest"].as_str().unwrap());
-    let manifest = json(&read(&lab, "manifest", &name(entry)));
+    let manifest = service::json(&read(&lab, "manifest", &name(entry)));
     assert_eq!(manifest["artifactType"], "application/spdx+json");
     assert_eq!(manifest["subject"]["digest"], pushed["digest"]);
     let subject = read(&lab, "manifest", &image);
@@ -53,6 +53,20 @@ fn a_bill_of_materials_is_attached_to_the_image() {
     let named = ["--name", &repository, "--sbom", "spdx", "--sbom-file", "x.json"];
     seatrial(&lab, build.iter().chain(&named)).ok();
     assert_eq!(content, fs::read_to_string(lab.path("x.json")).unwrap());
+
+    // inspect shows it, and finds no list where nothing is attached.
+    let location = format!("docker://{image}");
+    let shown = seatrial(&lab, ["inspect", &location]).ok();
+    assert!(shown.contains("\n  attached    application/spdx+json\n"), "{shown}");
+    let inspected = service::json(&seatrial(&lab, ["inspect", &location, "--json"]).ok());
+    let expected = json!([{
+        "digest": pushed["attached"][0]["digest"], "artifact_type": "application/spdx+json",
+    }]);
+    assert_eq!(inspected["referrers"], expected);
+    push(&lab, &registry.name("plain:1"), &[]);
+    let plain = format!("docker://{}", registry.name("plain:1"));
+    let plain = service::json(&seatrial(&lab, ["inspect", &plain, "--json"]).ok());
+    assert_eq!(plain["referrers"], json!([]));
 
     // It is attached once; another format is another artifact.
     let writes = registry.count("PUT", "/manifests/sha256-");
@@ -86,15 +100,15 @@ fn a_bill_names_the_image_as_it_was_pushed() {
             let references: Vec<String> = references.iter().map(|text| to(text)).collect();
             let mut push = vec!["push", from, "--json", "--sbom", "spdx"];
             push.extend(references.iter().map(String::as_str));
-            let pushed = json(&seatrial(&lab, push).ok());
+            let pushed = service::json(&seatrial(&lab, push).ok());
             let digest = pushed["digest"].as_str().unwrap();
             let repository = registry.name("a/place");
             let index = attached(&lab, &repository, &pushed["digest"]);
             let bill =
                 format!("{repository}@{}", index["manifests"][0]["digest"].as_str().unwrap());
-            let manifest = json(&read(&lab, "manifest", &bill));
+            let manifest = service::json(&read(&lab, "manifest", &bill));
             let layer = manifest["layers"][0]["digest"].as_str().unwrap();
-            let document = json(&read(&lab, "blob", &format!("{repository}@{layer}")));
+            let document = service::json(&read(&lab, "blob", &format!("{repository}@{layer}")));
             let image = &document["packages"][0];
             let purl = &image["externalRefs"][0]["referenceLocator"];
             match purl_name {
@@ -116,7 +130,7 @@ fn the_image_of_each_platform_gets_its_bill() {
     lab.file("app.toml", recipe.replace("architecture = 'amd64'", several));
     let repository = registry.name("multi");
     let pushed = push(&lab, &format!("{repository}:1"), &["--sbom", "cyclonedx"]);
-    let index = json(&read(&lab, "manifest", &format!("{repository}:1")));
+    let index = service::json(&read(&lab, "manifest", &format!("{repository}:1")));
     for (number, entry) in index["manifests"].as_array().unwrap().iter().enumerate() {
         let bills = attached(&lab, &repository, &entry["digest"]);
         assert_eq!(bills["manifests"][0]["digest"], pushed["attached"][number]["digest"]);
@@ -155,6 +169,39 @@ fn a_registry_that_lists_referrers_gets_no_tag_for_them() {
     assert!(puts[2].ends_with("/manifests/1"), "the tag is last: {puts:?}");
 }
 
+// OCI distribution-spec v1.1, "Listing Referrers".
+#[test]
+fn inspect_shows_what_the_registry_lists_as_attached() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    push(&lab, &registry.name("my/app:1"), &[]);
+    let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    let manifest = "application/vnd.oci.image.manifest.v1+json";
+    let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
+    let listed = json!({ "schemaVersion": 2, "manifests": [
+        { "mediaType": manifest, "digest": digest("a"), "size": 1, "artifactType": kind },
+        { "mediaType": manifest, "digest": digest("b"), "size": 1, "artifactType": kind },
+        { "mediaType": manifest, "digest": digest("c"), "size": 1 },
+        { "mediaType": manifest, "digest": "sha256:short", "size": 1 },
+    ] });
+    let modern = Server::before(registry.address, move |request| {
+        let is_list = request.target.starts_with("/v2/my/app/referrers/sha256:");
+        is_list.then(|| Reply::new(200, &[], listed.to_string()))
+    });
+    let image = format!("docker://{}/my/app:1", modern.address);
+    let shown = seatrial(&lab, ["inspect", &image]).ok();
+    let expected = format!("  attached    {kind} (2)\n              {manifest}\n");
+    assert!(shown.contains(&expected), "{shown}");
+    assert_eq!(modern.count("GET", "/referrers/"), 1);
+    // A name with a digest whose manifest is cached asks the registry for nothing.
+    let inspected = service::json(&seatrial(&lab, ["inspect", &image, "--json"]).ok());
+    let by_digest = format!("{image}@{}", inspected["digest"].as_str().unwrap());
+    let before = modern.requests().len();
+    let cached = service::json(&seatrial(&lab, ["inspect", &by_digest, "--json"]).ok());
+    assert_eq!(cached["referrers"], Value::Null);
+    assert_eq!(modern.requests().len(), before);
+}
+
 #[test]
 fn nothing_is_tagged_if_the_bill_cannot_be_attached() {
     let (lab, registry) = (Lab::new(), Registry::start());
@@ -185,7 +232,7 @@ fn is_list(request: &Request) -> bool {
 
 /// Another client's request at the same time: the list has its entry in the place of the new one.
 fn others_list(request: &Request) -> Request {
-    let mut list = json(std::str::from_utf8(&request.body).unwrap());
+    let mut list = service::json(std::str::from_utf8(&request.body).unwrap());
     let entries = list["manifests"].as_array_mut().unwrap();
     let mut other = entries.pop().unwrap();
     other["artifactType"] = "application/other".into();

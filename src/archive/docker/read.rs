@@ -72,6 +72,8 @@ impl DockerArchive<'_> {
             references,
             layers,
             limits,
+            annotations: BTreeMap::new(),
+            index_annotations: BTreeMap::new(),
             other_platforms: Vec::new(),
         })
     }

@@ -1,7 +1,9 @@
 //! The JSON documents of an OCI layout, each checked against the descriptor that names it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::layout::{INDEX, LAYOUT, blob_name};
@@ -129,6 +131,16 @@ pub(crate) fn parse_index(
         return Err(ArchiveError::invalid(image, format!("{name}: {problem}")));
     }
     Ok(index)
+}
+
+/// The annotations of the index or manifest `bytes`, as far as they can be read.
+pub(crate) fn annotations(bytes: &[u8]) -> BTreeMap<String, String> {
+    #[derive(Default, Deserialize)]
+    struct Annotated {
+        #[serde(default)]
+        annotations: BTreeMap<String, String>,
+    }
+    serde_json::from_slice::<Annotated>(bytes).unwrap_or_default().annotations
 }
 
 /// Parses the manifest `bytes` of the image at `image`; messages call it `name`.

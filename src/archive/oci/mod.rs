@@ -25,7 +25,7 @@ mod write;
 
 pub(crate) use blobs::{Layout, read_layout};
 #[cfg(feature = "registry")]
-pub(crate) use documents::{is_index, is_manifest, parse_index, parse_manifest};
+pub(crate) use documents::{annotations, is_index, is_manifest, parse_index, parse_manifest};
 pub(crate) use index::name_of;
 #[cfg(feature = "registry")]
 pub(crate) use layout::INDEX;

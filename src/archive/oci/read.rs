@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::artifact::is_artifact;
-use super::documents::Documents;
+use super::documents::{Documents, annotations};
 use super::index::ListedImages;
 use super::layout::{INDEX, blob_name};
 use super::platforms::Platforms;
@@ -36,8 +36,10 @@ pub(crate) fn read(
     let manifest = manifest.ok_or_else(|| documents.invalid(format!("{name} is missing")))?;
     let references = with_matching_first(&image.names, selector);
     let digest = image.descriptor.digest;
+    let raw = documents.blob_if_present(&image.descriptor)?;
+    let annotations = raw.map(|bytes| annotations(&bytes)).unwrap_or_default();
     let image = read_image(documents, digest, &manifest, references, selector.limits)?;
-    Ok(Image { other_platforms, ..image })
+    Ok(Image { annotations, other_platforms, ..image })
 }
 
 /// Reads all images in the layout `files`, for all platforms that it has.
@@ -81,6 +83,8 @@ fn read_image(
         references,
         layers,
         limits,
+        annotations: BTreeMap::new(),
+        index_annotations: BTreeMap::new(),
         other_platforms: Vec::new(),
     })
 }

@@ -4,10 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use super::artifact::is_artifact_descriptor;
-use super::documents::{is_index, is_manifest, parse_index, parse_manifest};
+use super::documents::{annotations, is_index, is_manifest, parse_index, parse_manifest};
 use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;
 use crate::archive::image::check_layer_count;
@@ -70,12 +68,7 @@ pub(crate) struct TreeDocument {
 impl TreeDocument {
     /// The annotations, as far as they can be read.
     pub(crate) fn annotations(&self) -> BTreeMap<String, String> {
-        #[derive(Default, Deserialize)]
-        struct Annotated {
-            #[serde(default)]
-            annotations: BTreeMap<String, String>,
-        }
-        serde_json::from_slice::<Annotated>(&self.bytes).unwrap_or_default().annotations
+        annotations(&self.bytes)
     }
 }
 

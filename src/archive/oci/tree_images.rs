@@ -94,6 +94,8 @@ impl ImageTree {
             references: Vec::new(),
             layers,
             limits,
+            annotations: BTreeMap::new(),
+            index_annotations: BTreeMap::new(),
             other_platforms: Vec::new(),
         })
     }

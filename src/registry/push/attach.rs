@@ -1,5 +1,6 @@
 //! Attaching documents to an image that was pushed.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -36,6 +37,8 @@ impl Pusher {
             references: Vec::new(),
             layers,
             limits: Limits::default(),
+            annotations: BTreeMap::new(),
+            index_annotations: BTreeMap::new(),
             other_platforms: Vec::new(),
         })
     }
