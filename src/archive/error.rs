@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::blob::FetchError;
+use crate::files::full_disk;
 use crate::files::output::{self, WriteError};
 use crate::image::Digest;
 use crate::text;
@@ -91,7 +92,9 @@ impl ArchiveError {
 
     /// Maps a failure to create, write or read a temporary file.
     pub(crate) fn temporary_file(source: io::Error) -> Self {
-        Self::TemporaryFile { folder: std::env::temp_dir(), source }
+        let folder = std::env::temp_dir();
+        let source = full_disk::explain(&folder.join("file"), source);
+        Self::TemporaryFile { folder, source }
     }
 
     /// Replaces an error to write the output, which is a temporary file.
@@ -108,6 +111,17 @@ impl ArchiveError {
     pub fn writing_to(self, target: impl Into<String>) -> Self {
         match self {
             Self::Write { source, .. } => Self::Write { target: target.into(), source },
+            other => other,
+        }
+    }
+
+    /// Replaces the output's name in an error to write it, which is the file at `path`.
+    #[must_use]
+    pub(crate) fn writing_to_file(self, path: &Path) -> Self {
+        match self {
+            Self::Write { source, .. } => {
+                Self::Write { target: text::path(path), source: full_disk::explain(path, source) }
+            }
             other => other,
         }
     }

@@ -121,6 +121,15 @@ impl BuildError {
         }
     }
 
+    /// Replaces the output's name in an error to write it, which is the file at `path`.
+    #[must_use]
+    pub(crate) fn writing_to_file(self, path: &Path) -> Self {
+        match self {
+            Self::Archive(error) => Self::Archive(error.writing_to_file(path)),
+            other => other,
+        }
+    }
+
     /// Replaces an error to write the output, which is a temporary file.
     #[must_use]
     pub(crate) fn writing_to_temporary_file(self) -> Self {

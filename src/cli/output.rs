@@ -13,6 +13,7 @@ use super::streams::{messages, raw_stdout, stderr, stdout};
 use crate::archive::write::write_failed;
 use crate::archive::{ArchiveError, Compression};
 use crate::build::{BuildError, CacheUse, Format, Options, Output, Outputs, Plan, assemble_all};
+use crate::files::full_disk;
 use crate::files::output::{OutputFile, is_standard_output, is_stream, open_stream};
 use crate::image::Summary;
 use crate::text;
@@ -90,7 +91,8 @@ pub(super) fn write_to_file(
     before: BeforeOutput<'_>,
 ) -> anyhow::Result<Vec<Summary>> {
     let output = Output::File(file.file());
-    let summaries = build(plans, options, output, &text::path(path))?;
+    let summaries = build(plans, options, output, &text::path(path))
+        .map_err(|error| error.writing_to_file(path))?;
     before(file.file(), plans, &summaries)?;
     file.persist()?;
     let (compression, hint) = match options.format {
@@ -134,24 +136,25 @@ pub(super) fn write_archive(
     write: impl FnOnce(&mut dyn Write) -> Result<(), ArchiveError>,
 ) -> anyhow::Result<()> {
     let target = if is_stdout(path) { STDOUT.to_owned() } else { text::path(path) };
-    let write_to = |output: &mut dyn Write| {
+    let write_to = |output: &mut dyn Write| -> Result<(), ArchiveError> {
         let mut output = BufWriter::with_capacity(BUFFER_SIZE, output);
-        let flushed = |mut output: BufWriter<_>| output.flush().map_err(write_failed);
-        let result = write(&mut output).and_then(|()| flushed(output));
-        result.map_err(|error| BuildError::from(error).writing_to(&target))
+        write(&mut output)?;
+        output.flush().map_err(write_failed)
     };
+    let to_stream = |error: ArchiveError| BuildError::from(error).writing_to(&target);
     if is_stdout(path) {
         refuse_terminal(
             "failed to write the archive: standard output is a terminal; redirect it, or use \
              -o FILE",
         )?;
-        return Ok(write_to(&mut raw_stdout().lock())?);
+        return Ok(write_to(&mut raw_stdout().lock()).map_err(to_stream)?);
     }
     if is_stream(path) {
-        return Ok(write_to(&mut open_stream(path)?)?);
+        return Ok(write_to(&mut open_stream(path)?).map_err(to_stream)?);
     }
     let file = OutputFile::beside(path)?;
-    write_to(&mut file.file())?;
+    let written = write_to(&mut file.file());
+    written.map_err(|error| BuildError::from(error).writing_to_file(path))?;
     file.persist()?;
     let hint = "write to standard output, and compress that";
     note_compression(path, Compression::None, hint);
@@ -189,7 +192,10 @@ impl TextOutput {
         let (text, failed) =
             (text.as_bytes(), || format!("failed to write {}", text::path(&self.path)));
         match &self.file {
-            Some(file) => file.file().write_all(text),
+            Some(file) => {
+                let written = file.file().write_all(text);
+                written.map_err(|error| full_disk::explain(&self.path, error))
+            }
             None if is_stdout(&self.path) => raw_stdout().write_all(text),
             None => open_stream(&self.path)?.write_all(text),
         }

@@ -97,7 +97,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let sizes: Vec<u64> = layers.iter().map(|layer| layer.size).collect();
     let name = name(args)?;
     let output = file.file();
-    let named = |error: crate::archive::ArchiveError| error.writing_to(text::path(&args.output));
+    let named = |error: crate::archive::ArchiveError| error.writing_to_file(&args.output);
     match args.format {
         FormatArg::Docker => {
             let mut output = BufWriter::new(output);

@@ -1,7 +1,7 @@
 //! The standard streams: what is printed is escaped, because it may contain names and text that
 //! others chose. JSON is escaped so that its values stay the same.
 
-use std::io::{self, Stderr, Stdout, Write};
+use std::io::{self, ErrorKind, Stderr, Stdout, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
@@ -10,8 +10,29 @@ use crate::text::{self, SafeWriter};
 
 /// Standard output for text: control characters are escaped.
 #[allow(clippy::disallowed_methods)]
-pub(in crate::cli) fn stdout() -> SafeWriter<Stdout> {
-    SafeWriter(io::stdout())
+pub(in crate::cli) fn stdout() -> SafeWriter<impl Write> {
+    SafeWriter(NamedStdout(io::stdout()))
+}
+
+/// Standard output, whose errors say that it is meant.
+struct NamedStdout(Stdout);
+
+impl Write for NamedStdout {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.0.write(buffer).map_err(of_stdout)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(of_stdout)
+    }
+}
+
+/// Adds to an error, unless it is none for the user, that standard output cannot be written.
+fn of_stdout(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::Interrupted | ErrorKind::WouldBlock => error,
+        kind => io::Error::new(kind, format!("failed to write to standard output: {error}")),
+    }
 }
 
 /// Standard error, for text like [`stdout`].

@@ -78,7 +78,7 @@ impl LayoutFolder {
     ) -> Result<(), ArchiveError> {
         let path = self.folder.join(name);
         let file = OutputFile::beside(&path)?;
-        write(file.file()).map_err(|error| error.writing_to(text::path(&path)))?;
+        write(file.file()).map_err(|error| error.writing_to_file(&path))?;
         Ok(file.persist()?)
     }
 

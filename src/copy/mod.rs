@@ -228,7 +228,7 @@ pub(crate) fn to_oci_archive(
     let file = OutputFile::beside(&target.path)?;
     let tree = tree(source, options)?;
     let output = BufWriter::with_capacity(BUFFER_SIZE, file.file());
-    let named = |error: BuildError| error.writing_to(text::path(&target.path));
+    let named = |error: BuildError| error.writing_to_file(&target.path);
     let layout = LayoutTar::begin(output).map_err(BuildError::from).map_err(named)?;
     let copied = write_layout(tree, layout, source, target, progress).map_err(named)?;
     file.persist()?;

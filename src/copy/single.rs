@@ -11,7 +11,6 @@ use crate::build::BuildError;
 use crate::files::output::OutputFile;
 use crate::image::manifest::OciPlatform;
 use crate::image::{ImagePath, Platform, Reference};
-use crate::text;
 
 /// The image for a destination that has one platform and no manifest: verified, with the sizes of
 /// its layers and what is different there.
@@ -58,7 +57,7 @@ pub(crate) fn to_docker_archive(
     let (image, sizes, notes) = single_image(source, options, "a docker-archive")?;
     let name = source.reference_for(target.name.as_deref(), &target.path)?;
     write_docker(&image, &sizes, &name, file.file())
-        .map_err(|error| error.writing_to(text::path(&target.path)))?;
+        .map_err(|error| error.writing_to_file(&target.path))?;
     file.persist()?;
     let platform = OciPlatform::from(&image.config).to_string();
     Ok(Copied {

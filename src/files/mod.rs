@@ -2,5 +2,6 @@
 
 pub(crate) mod cache_dir;
 pub(crate) mod cache_file;
+pub(crate) mod full_disk;
 pub(crate) mod output;
 mod unfinished;

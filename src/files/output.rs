@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use super::full_disk;
 use super::unfinished::UnfinishedFile;
 use crate::linux::LINKS_MAX;
 use crate::text;
@@ -163,7 +164,7 @@ pub(crate) fn failed(target: &Path, source: io::Error) -> WriteError {
             let folder = text::path(folder);
             io::Error::new(source.kind(), format!("there is no folder {folder}; create it first"))
         }
-        _ => source,
+        _ => full_disk::explain(target, source),
     };
     WriteError { target: text::path(target), source }
 }

@@ -28,6 +28,7 @@ mod expectation_mistakes; // what people write by mistake in expectations
 mod explain; // where everything in an image comes from
 mod export; // file systems of images as one tar
 mod forge; // forged images for tests
+mod full_file_systems; // outputs that do not fit
 mod golden; // digests of whole archives
 mod hard_links; // names of one file with different metadata
 mod hostile; // images that would take much time or memory
