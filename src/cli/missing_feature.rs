@@ -17,7 +17,8 @@ macro_rules! commands {
     };
 }
 
-const OF_REGISTRY: &[(&str, &str)] = commands!("registry": "lock", "pull", "push", "copy");
+const OF_REGISTRY: &[(&str, &str)] =
+    commands!("registry": "lock", "pull", "push", "copy", "login", "logout");
 const OF_VM: &[(&str, &str)] = commands!("vm": "load", "check", "expect", "replay", "vm");
 
 /// Replaces an error about an unknown command by one that names the feature that it needs.

@@ -35,11 +35,17 @@ mod layers;
 mod load;
 #[cfg(feature = "registry")]
 mod lock;
+#[cfg(feature = "registry")]
+mod login;
+#[cfg(feature = "registry")]
+mod logout;
 mod merge;
 mod missing_feature;
 mod output;
 mod overwrite;
 mod progress;
+#[cfg(feature = "registry")]
+mod prompt;
 #[cfg(feature = "registry")]
 mod pull;
 #[cfg(feature = "registry")]
@@ -125,6 +131,10 @@ enum Command {
     Push(push::Args),
     #[cfg(feature = "registry")]
     Copy(copy::Args),
+    #[cfg(feature = "registry")]
+    Login(login::Args),
+    #[cfg(feature = "registry")]
+    Logout(logout::Args),
     #[cfg(feature = "vm")]
     Load(load::Args),
     #[cfg(feature = "vm")]
@@ -205,6 +215,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Push(args) => push::run(&args),
         #[cfg(feature = "registry")]
         Command::Copy(args) => copy::run(&args),
+        #[cfg(feature = "registry")]
+        Command::Login(args) => login::run(&args),
+        #[cfg(feature = "registry")]
+        Command::Logout(args) => logout::run(&args),
         #[cfg(feature = "vm")]
         Command::Load(args) => load::run(&args),
         #[cfg(feature = "vm")]

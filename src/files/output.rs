@@ -50,6 +50,9 @@ pub(crate) struct OutputFile {
 pub(crate) const UNFINISHED: &str = ".seatrial-";
 /// The permissions of an output file, before the umask.
 const MODE: u32 = 0o666;
+/// The permissions of a file with secrets.
+#[cfg(feature = "registry")]
+const PRIVATE: u32 = 0o600;
 
 /// The destination that an output path leads to.
 enum Destination {
@@ -101,6 +104,19 @@ impl OutputFile {
     /// # Errors
     /// If a file cannot be created there.
     pub(crate) fn beside(target: &Path) -> Result<Self, WriteError> {
+        Self::with_mode(target, MODE)
+    }
+
+    /// Like [`beside`](Self::beside), for a file with secrets, which no other user can read.
+    ///
+    /// # Errors
+    /// If a file cannot be created there.
+    #[cfg(feature = "registry")]
+    pub(crate) fn private(target: &Path) -> Result<Self, WriteError> {
+        Self::with_mode(target, PRIVATE)
+    }
+
+    fn with_mode(target: &Path, mode: u32) -> Result<Self, WriteError> {
         let failed = |source| failed(target, source);
         let path = match destination(target)? {
             Destination::File(path) => path,
@@ -112,7 +128,7 @@ impl OutputFile {
                 "it is a directory; name a file",
             )));
         }
-        let unfinished = UnfinishedFile::create(folder(&path), UNFINISHED, MODE).map_err(failed)?;
+        let unfinished = UnfinishedFile::create(folder(&path), UNFINISHED, mode).map_err(failed)?;
         Ok(Self { unfinished, target: path })
     }
 

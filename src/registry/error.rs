@@ -63,6 +63,19 @@ pub enum RegistryError {
         /// The registry's message.
         message: String,
     },
+    /// The registry, or its token server, does not accept the credentials of a login.
+    #[error(
+        "{} does not accept this password for the user {}; nothing was stored{}",
+        text::shorten(.registry), text::shorten(.username), detail(.message)
+    )]
+    Login {
+        /// The host that does not accept them.
+        registry: String,
+        /// The user's name.
+        username: String,
+        /// The registry's message.
+        message: String,
+    },
     /// There is no such repository, image or blob.
     #[error(
         "the registry {} has no {}{}",

@@ -19,6 +19,7 @@ impl RegistryError {
             Self::Archive(error) => error.is_environment(),
             Self::Mirrored { source, .. } => source.is_environment(),
             Self::Denied { .. }
+            | Self::Login { .. }
             | Self::NotFound { .. }
             | Self::Corrupted { .. }
             | Self::WrongSize { .. }

@@ -84,7 +84,7 @@ impl Client {
                         let place = format!(" in {file} (no other file is read)");
                         (place, format!("podman login --authfile {file}"))
                     }
-                    None => (String::new(), "docker or podman login".to_owned()),
+                    None => (String::new(), "seatrial, docker or podman login".to_owned()),
                 };
                 let flags = self.login_flags.map(|flags| format!(", or {flags}"));
                 let flags = flags.unwrap_or_default();

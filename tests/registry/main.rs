@@ -25,6 +25,7 @@ mod layout_folders; // copies into OCI layouts
 mod locations; // images in registries as arguments
 mod lock_file; // with the lock file and without it
 mod lock_outputs; // the lock file in the contents, and after failures
+mod login; // credentials that are stored and removed
 mod mirrors; // the settings of Podman and Docker
 mod notices; // notes about long pauses
 mod other_hosts; // token servers and storage with certificates of their own

@@ -25,6 +25,11 @@ pub(in crate::cli) struct SideLogin {
 
 /// The credentials of the user `username`, whose password is on standard input.
 pub(super) fn password_from_stdin(username: &str) -> anyhow::Result<Credentials> {
+    Ok(Credentials::Password { username: username.to_owned(), password: login_password()? })
+}
+
+/// The password on standard input.
+pub(in crate::cli) fn login_password() -> anyhow::Result<Secret> {
     let mut password = String::new();
     std::io::stdin().take(PASSWORD_MAX).read_to_string(&mut password)?;
     let password = password.strip_suffix('\n').unwrap_or(&password);
@@ -32,5 +37,5 @@ pub(super) fn password_from_stdin(username: &str) -> anyhow::Result<Credentials>
     if password.is_empty() {
         return Err(UsageError("there is no password on standard input").into());
     }
-    Ok(Credentials::Password { username: username.to_owned(), password: Secret::new(password) })
+    Ok(Secret::new(password))
 }

@@ -30,7 +30,7 @@ pub(super) use engines::selected_engines;
 pub(super) use image::ImageArgs;
 pub(super) use limits::LimitArgs;
 #[cfg(feature = "registry")]
-pub(super) use login::SideLogin;
+pub(super) use login::{SideLogin, login_password};
 pub(super) use numbers::number;
 #[cfg(any(feature = "registry", feature = "vm"))]
 pub(super) use numbers::seconds;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::helper::{Origin, ask};
 use crate::document;
@@ -19,7 +20,7 @@ use crate::registry::secret::{Credentials, Secret};
 /// The size limit of a file with credentials in bytes.
 const FILE_MAX: u64 = 4 << 20;
 /// The key of Docker Hub in Docker's files.
-const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
+pub(super) const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 
 /// A file with credentials. Unknown keys, such as `HttpHeaders`, are ignored.
 #[derive(Debug, Default, Deserialize)]
@@ -92,6 +93,14 @@ fn is_absent(path: &Path, is_usual: bool, error: &io::Error) -> bool {
 /// Reads a file with credentials, if it exists. Messages never quote its content.
 /// A path `is_usual` if the user did not name it.
 pub(super) fn read(path: &Path, is_usual: bool) -> Result<Option<AuthFile>, RegistryError> {
+    read_as(path, is_usual)
+}
+
+/// Reads a file with credentials as [`read`] does.
+pub(super) fn read_as<T: DeserializeOwned>(
+    path: &Path,
+    is_usual: bool,
+) -> Result<Option<T>, RegistryError> {
     let failed = |problem: String| RegistryError::Credentials { path: path.to_owned(), problem };
     let content = match document::read(path, FILE_MAX) {
         Ok(content) => content,
@@ -176,7 +185,7 @@ fn keys(reference: &RemoteReference) -> Vec<String> {
 }
 
 /// The host that a key of Docker means: keys may be addresses such as `https://host/v1/`.
-fn normalized(key: &str) -> &str {
+pub(super) fn normalized(key: &str) -> &str {
     let address = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
     let host = match address.or_else(|| key.strip_suffix('/')) {
         Some(address) => address.split('/').next().unwrap_or(address),

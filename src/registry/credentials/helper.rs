@@ -6,6 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
@@ -59,49 +60,90 @@ pub(super) async fn ask(
     server: &str,
     origin: &Origin<'_>,
 ) -> Result<Option<Credentials>, RegistryError> {
-    let program = format!("docker-credential-{name}");
-    let failed = |problem: String| {
-        let (file, setting) = (text::path(origin.path), text::shorten(&origin.setting));
-        let hint = format!("{file} names it ({setting}); remove that if you do not need it");
-        RegistryError::Credentials {
-            path: (&program).into(),
-            problem: format!("{problem}; {hint}"),
-        }
-    };
+    let Some(output) = call(name, "get", server, origin).await? else { return Ok(None) };
+    let answer: HelperAnswer = serde_json::from_slice(&output)
+        .map_err(|_| failed(name, "its answer is not JSON with Username and Secret", origin))?;
+    Ok(answer.credentials())
+}
+
+/// Gives the credential helper `name`, which `origin` names, a password for `server` to keep.
+pub(super) async fn store(
+    name: &str,
+    server: &str,
+    (username, password): (&str, &Secret),
+    origin: &Origin<'_>,
+) -> Result<(), RegistryError> {
+    let secret = password.expose();
+    let input = json!({ "ServerURL": server, "Username": username, "Secret": secret });
+    match call(name, "store", &input.to_string(), origin).await? {
+        Some(_) => Ok(()),
+        None => Err(failed(name, "the credential helper failed", origin)),
+    }
+}
+
+/// Lets the credential helper `name`, which `origin` names, forget the credentials of `server`.
+pub(super) async fn erase(
+    name: &str,
+    server: &str,
+    origin: &Origin<'_>,
+) -> Result<(), RegistryError> {
+    call(name, "erase", server, origin).await.map(drop)
+}
+
+/// Runs the credential helper `name` with `action` and `input`, and returns its answer; `None` if
+/// it has no such credentials.
+async fn call(
+    name: &str,
+    action: &str,
+    input: &str,
+    origin: &Origin<'_>,
+) -> Result<Option<Vec<u8>>, RegistryError> {
+    let failed = |problem: String| failed(name, &problem, origin);
     let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if !name.chars().all(is_name) {
         return Err(failed("not the name of a credential helper".to_owned()));
     }
-    let output = tokio::time::timeout(HELPER_TIMEOUT, run(&program, server)).await;
+    let output = tokio::time::timeout(HELPER_TIMEOUT, run(&program(name), action, input)).await;
     let output = output
         .map_err(|_| failed(format!("no answer within {} s", HELPER_TIMEOUT.as_secs())))?
         .map_err(|error| failed(format!("failed to run the credential helper: {error}")))?;
     let Some((status, output)) = output else {
         return Err(failed("its answer is too long".to_owned()));
     };
-    if !status.success() {
-        let message = String::from_utf8_lossy(&output);
-        return match message.trim() {
-            NOT_FOUND => Ok(None),
-            "" => Err(failed(format!("the credential helper failed: {status}"))),
-            message => {
-                Err(failed(format!("the credential helper failed: {}", text::shorten(message))))
-            }
-        };
+    if status.success() {
+        return Ok(Some(output));
     }
-    let answer: HelperAnswer = serde_json::from_slice(&output)
-        .map_err(|_| failed("its answer is not JSON with Username and Secret".to_owned()))?;
-    Ok(answer.credentials())
+    let message = String::from_utf8_lossy(&output);
+    match message.trim() {
+        NOT_FOUND => Ok(None),
+        "" => Err(failed(format!("the credential helper failed: {status}"))),
+        message => Err(failed(format!("the credential helper failed: {}", text::shorten(message)))),
+    }
+}
+
+fn program(name: &str) -> String {
+    format!("docker-credential-{name}")
+}
+
+/// A problem of the credential helper `name`.
+fn failed(name: &str, problem: &str, origin: &Origin<'_>) -> RegistryError {
+    let (file, setting) = (text::path(origin.path), text::shorten(&origin.setting));
+    let hint = format!("{file} names it ({setting}); remove that if you do not need it");
+    RegistryError::Credentials { path: program(name).into(), problem: format!("{problem}; {hint}") }
 }
 
 /// The helper's status and answer; `None` if that is too long.
-async fn run(program: &str, server: &str) -> io::Result<Option<(ExitStatus, Vec<u8>)>> {
+async fn run(
+    program: &str,
+    action: &str,
+    input: &str,
+) -> io::Result<Option<(ExitStatus, Vec<u8>)>> {
     let mut command = Command::new(program);
-    command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.arg(action).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.kill_on_drop(true).spawn()?;
-    if let Some(mut input) = child.stdin.take() {
+    if let Some(mut stdin) = child.stdin.take() {
         // A helper that does not read its input ends by itself.
-        let _ = input.write_all(server.as_bytes()).await;
+        let _ = stdin.write_all(input.as_bytes()).await;
     }
     let mut answer = Vec::new();
     if let Some(output) = child.stdout.take() {

@@ -1,7 +1,9 @@
 //! Finds credentials where Docker, Podman and skopeo keep them.
 
 mod auth_file;
+mod edit;
 mod helper;
+pub(super) mod login;
 
 use std::path::{Path, PathBuf};
 
