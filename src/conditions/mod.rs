@@ -4,25 +4,22 @@
 
 mod carriage_returns;
 mod checks;
-mod found;
 mod go_regex;
+mod goss;
 mod http;
-mod matcher;
-mod pairs;
 mod pattern;
-mod patterns;
 mod port;
 mod ready;
 mod rule;
+mod rules;
 mod text;
 mod timeout;
 
 pub(crate) use carriage_returns::CarriageReturns;
 pub use checks::Check;
 pub(crate) use checks::{Checks, Results};
-pub(crate) use found::Found;
+pub(crate) use goss::{Found, Matcher};
 pub use http::{HttpExpectations, JsonExpectation, Statuses, TlsSettings};
-pub(crate) use matcher::Matcher;
 pub use pattern::Pattern;
 pub use port::{Port, Protocol};
 pub use ready::ReadyConditions;

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use super::carriage_returns::{CarriageReturns, is_line_end, without};
-use super::found::Found;
-use super::matcher::Matcher;
+use super::goss::{Found, Matcher};
 use super::pattern::Pattern;
 use crate::text::value;
 

@@ -1,4 +1,4 @@
-//! Matchers of goss files (goss, `docs/gossfile.md`), with the semantics of its sources.
+//! Matchers, with the semantics of goss.
 
 use std::fmt;
 
@@ -6,21 +6,20 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::found::Found;
-use super::go_regex;
 use super::pairs::can_pair;
 use super::patterns::{LinePattern, all_found};
-use crate::text::{self, value};
+use crate::text::value;
 
 /// A matcher.
 #[derive(Clone, Debug)]
 pub(crate) struct Matcher {
     /// The matcher as it was written.
-    written: Value,
-    rule: Rule,
+    pub(super) written: Value,
+    pub(super) rule: Rule,
 }
 
 #[derive(Clone, Debug)]
-enum Rule {
+pub(super) enum Rule {
     /// The value is this, of the same type.
     Equal(Value),
     /// The value as text is this.
@@ -48,7 +47,7 @@ enum Rule {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Relation {
+pub(super) enum Relation {
     Equal,
     Greater,
     GreaterOrEqual,
@@ -57,25 +56,6 @@ enum Relation {
 }
 
 impl Matcher {
-    /// Parses a matcher. For a `stream`, such as the output of a command or the content of a file,
-    /// a list holds patterns for its lines.
-    pub(crate) fn parse(written: &Value, stream: bool) -> Result<Self, String> {
-        let rule = match written {
-            Value::String(text) => Rule::Text(text.clone()),
-            Value::Number(number) => Rule::Number(Relation::Equal, to_f64(number)),
-            Value::Bool(value) => Rule::Bool(*value),
-            Value::Array(list) if stream => Rule::Patterns(patterns(list)?),
-            Value::Array(list) => Rule::Elements { matchers: all(list)?, exactly: false },
-            Value::Object(table) if table.len() == 1 => {
-                let (name, value) = table.iter().next().ok_or("an empty matcher")?;
-                named(name, value)?
-            }
-            Value::Object(_) => return Err("a matcher must have exactly one name".to_owned()),
-            Value::Null => return Err("the expected value is missing".to_owned()),
-        };
-        Ok(Self { written: written.clone(), rule })
-    }
-
     /// The same matcher, but for the number that a text is.
     pub(crate) fn of_number(self) -> Self {
         Self { written: self.written.clone(), rule: Rule::OfNumber(Box::new(self)) }
@@ -144,19 +124,7 @@ impl Matcher {
                 Found::Bool(_) | Found::Number(_) => false,
             },
             Rule::Patterns(patterns) => all_found(patterns, &found.to_text()),
-            Rule::Elements { matchers, exactly } => {
-                let elements: Vec<Found> = found.elements().into_iter().map(Found::Text).collect();
-                if *exactly && elements.len() != matchers.len() {
-                    return false;
-                }
-                let indexes = |matcher: &Matcher| {
-                    let matching =
-                        elements.iter().enumerate().filter(|(_, it)| matcher.is_match(it));
-                    matching.map(|(index, _)| index).collect()
-                };
-                let candidates: Vec<Vec<usize>> = matchers.iter().map(indexes).collect();
-                can_pair(&candidates, elements.len())
-            }
+            Rule::Elements { matchers, exactly } => match_elements(matchers, *exactly, found),
             Rule::OfNumber(matcher) => {
                 found.to_number().is_some_and(|number| matcher.is_match(&Found::Number(number)))
             }
@@ -181,56 +149,19 @@ impl PartialEq for Matcher {
 
 impl Eq for Matcher {}
 
-fn named(name: &str, value: &Value) -> Result<Rule, String> {
-    let text = || match value {
-        Value::String(text) => Ok(text.clone()),
-        _ => Err(format!("{name} needs a string")),
+/// Whether each of `matchers` matches an element of its own, and if `exactly` is true, there are no
+/// others.
+fn match_elements(matchers: &[Matcher], exactly: bool, found: &Found) -> bool {
+    let elements: Vec<Found> = found.elements().into_iter().map(Found::Text).collect();
+    if exactly && elements.len() != matchers.len() {
+        return false;
+    }
+    let indexes = |matcher: &Matcher| {
+        let matching = elements.iter().enumerate().filter(|(_, element)| matcher.is_match(element));
+        matching.map(|(index, _)| index).collect()
     };
-    let list = || value.as_array().ok_or(format!("{name} needs a list"));
-    let number = || value.as_f64().ok_or(format!("{name} needs a number"));
-    let one = |value: &Value| Matcher::parse(value, false);
-    Ok(match name {
-        "equal" if value.is_null() => return Err("equal needs a value".to_owned()),
-        "equal" => Rule::Equal(value.clone()),
-        "have-prefix" => Rule::Prefix(text()?),
-        "have-suffix" => Rule::Suffix(text()?),
-        "contain-substring" => Rule::Substring(text()?),
-        "match-regexp" => {
-            Rule::Regexp(go_regex::compile(&text()?).map_err(|error| format!("{name}: {error}"))?)
-        }
-        "have-len" => Rule::Length(value.as_u64().ok_or("have-len needs a number")? as usize),
-        "have-patterns" => Rule::Patterns(patterns(list()?)?),
-        "contain-element" => Rule::Elements { matchers: vec![one(value)?], exactly: false },
-        "contain-elements" => Rule::Elements { matchers: all(list()?)?, exactly: false },
-        "consist-of" => Rule::Elements { matchers: all(list()?)?, exactly: true },
-        "not" => Rule::Not(Box::new(one(value)?)),
-        "and" => Rule::And(all(list()?)?),
-        "or" => Rule::Or(all(list()?)?),
-        "gt" => Rule::Number(Relation::Greater, number()?),
-        "ge" => Rule::Number(Relation::GreaterOrEqual, number()?),
-        "lt" => Rule::Number(Relation::Less, number()?),
-        "le" => Rule::Number(Relation::LessOrEqual, number()?),
-        "gjson" | "have-key" | "semver-constraint" | "xml" => {
-            return Err(format!("seatrial does not support goss's matcher {name}"));
-        }
-        other => return Err(format!("unknown matcher {}", text::quote(other))),
-    })
-}
-
-fn all(list: &[Value]) -> Result<Vec<Matcher>, String> {
-    list.iter().map(|value| Matcher::parse(value, false)).collect()
-}
-
-fn patterns(list: &[Value]) -> Result<Vec<LinePattern>, String> {
-    let pattern = |value: &Value| match value {
-        Value::String(text) => LinePattern::parse(text),
-        _ => Err("patterns must be strings".to_owned()),
-    };
-    list.iter().map(pattern).collect()
-}
-
-fn to_f64(number: &serde_json::Number) -> f64 {
-    number.as_f64().unwrap_or(f64::NAN)
+    let candidates: Vec<Vec<usize>> = matchers.iter().map(indexes).collect();
+    can_pair(&candidates, elements.len())
 }
 
 impl Relation {
@@ -361,20 +292,5 @@ mod tests {
         assert!(is_match(json!({ "not": { "equal": "3" } }), "3"));
         assert!(is_match(json!({ "have-prefix": "20" }), "204"));
         assert!(!is_match(json!({ "equal": 0 }), "3"));
-    }
-
-    #[test]
-    fn matchers_that_are_malformed_or_not_supported_are_errors_that_name_them() {
-        for (matcher, problem) in [
-            (json!(null), "the expected value is missing"),
-            (json!({ "gt": 1, "lt": 2 }), "exactly one name"),
-            (json!({ "equal": null }), "equal needs a value"),
-            (json!({ "have-prefix": 5 }), "have-prefix needs a string"),
-            (json!({ "semver-constraint": ">1" }), "goss's matcher semver-constraint"),
-            (json!({ "almost": 1 }), "unknown matcher \"almost\""),
-        ] {
-            let error = Matcher::parse(&matcher, true).unwrap_err();
-            assert!(error.contains(problem), "{matcher}: {error}");
-        }
     }
 }

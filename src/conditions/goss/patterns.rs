@@ -5,7 +5,7 @@ use std::fmt;
 
 use regex::Regex;
 
-use super::go_regex;
+use crate::conditions::go_regex;
 use crate::text::{self, value};
 
 /// A pattern.
