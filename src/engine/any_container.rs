@@ -16,13 +16,20 @@ pub enum Container {
     Cri(CriContainer),
 }
 
+/// Evaluates an expression with the container of either API: both have the same methods.
+macro_rules! either {
+    ($self:ident, $container:ident => $expression:expr) => {
+        match $self {
+            Self::Docker($container) => $expression,
+            Self::Cri($container) => $expression,
+        }
+    };
+}
+
 impl Container {
     /// The container's ID.
     pub fn id(&self) -> &str {
-        match self {
-            Self::Docker(container) => container.id(),
-            Self::Cri(container) => container.id(),
-        }
+        either!(self, container => container.id())
     }
 
     /// Returns the container's pod, if it has one.
@@ -34,10 +41,7 @@ impl Container {
     }
 
     pub(super) async fn start(&self, options: &RunOptions) -> Result<(), EngineError> {
-        match self {
-            Self::Docker(container) => container.start(options.stdin.as_deref()).await,
-            Self::Cri(container) => container.start(options.stdin.as_deref()).await,
-        }
+        either!(self, container => container.start(options.stdin.as_deref()).await)
     }
 
     /// Waits until the container exits, and returns its exit code.
@@ -45,10 +49,7 @@ impl Container {
     /// # Errors
     /// If the request fails.
     pub async fn wait_for_exit(&self) -> Result<i64, EngineError> {
-        match self {
-            Self::Docker(container) => container.wait_for_exit().await,
-            Self::Cri(container) => container.wait_for_exit().await,
-        }
+        either!(self, container => container.wait_for_exit().await)
     }
 
     /// Waits until the container exits, and returns its exit code and output.
@@ -56,10 +57,7 @@ impl Container {
     /// # Errors
     /// If the request fails, or the output is too large.
     pub async fn wait(&self) -> Result<RunOutput, EngineError> {
-        match self {
-            Self::Docker(container) => container.wait().await,
-            Self::Cri(container) => container.wait().await,
-        }
+        either!(self, container => container.wait().await)
     }
 
     /// Waits until the container exits, for `limit` on `clock` at most, and returns its exit code
@@ -85,17 +83,11 @@ impl Container {
             }
             None => self.exit().await?,
         };
-        match self {
-            Self::Docker(container) => container.output_after(exit).await,
-            Self::Cri(container) => container.output_after(exit).await,
-        }
+        either!(self, container => container.output_after(exit).await)
     }
 
     async fn exit(&self) -> Result<Exit, EngineError> {
-        match self {
-            Self::Docker(container) => container.exit().await,
-            Self::Cri(container) => container.exit().await,
-        }
+        either!(self, container => container.exit().await)
     }
 
     /// Runs a command in the running container, and returns its exit code and output.
@@ -133,10 +125,7 @@ impl Container {
     /// # Errors
     /// If the request fails, or the output is too large.
     pub async fn logs(&self) -> Result<(String, String), EngineError> {
-        match self {
-            Self::Docker(container) => container.logs().await,
-            Self::Cri(container) => container.logs().await,
-        }
+        either!(self, container => container.logs().await)
     }
 
     /// Returns the exit code and the output of the last run of the container's health check, if
@@ -158,10 +147,7 @@ impl Container {
     /// # Errors
     /// If the request fails.
     pub async fn state(&self) -> Result<State, EngineError> {
-        match self {
-            Self::Docker(container) => container.state().await,
-            Self::Cri(container) => container.state().await,
-        }
+        either!(self, container => container.state().await)
     }
 
     /// Returns the container's IP address on the engine's network.
@@ -169,10 +155,7 @@ impl Container {
     /// # Errors
     /// If the container has no address, or the request fails.
     pub async fn address(&self) -> Result<String, EngineError> {
-        match self {
-            Self::Docker(container) => container.address().await,
-            Self::Cri(container) => container.address().await,
-        }
+        either!(self, container => container.address().await)
     }
 
     /// Sends the image's stop signal, and kills the container if it has not exited after `grace`.
@@ -180,10 +163,7 @@ impl Container {
     /// # Errors
     /// If the request fails.
     pub async fn stop(&self, grace: Duration) -> Result<(), EngineError> {
-        match self {
-            Self::Docker(container) => container.stop(grace).await,
-            Self::Cri(container) => container.stop(grace).await,
-        }
+        either!(self, container => container.stop(grace).await)
     }
 
     /// Sends a signal, such as `SIGHUP`, to the container's command.
@@ -230,10 +210,7 @@ impl Container {
 
     /// Returns the container's output from its beginning, as it arrives, until the container ends.
     pub fn follow_logs(&self) -> LogStream {
-        match self {
-            Self::Docker(container) => container.follow_logs(),
-            Self::Cri(container) => container.follow_logs(),
-        }
+        either!(self, container => container.follow_logs())
     }
 
     /// Removes the container and its volumes. A running container is killed.
@@ -241,10 +218,7 @@ impl Container {
     /// # Errors
     /// If the request fails.
     pub async fn remove(self) -> Result<(), EngineError> {
-        match self {
-            Self::Docker(container) => container.remove().await,
-            Self::Cri(container) => container.remove().await,
-        }
+        either!(self, container => container.remove().await)
     }
 
     /// Removes the container, and returns `result`. If that is an error, it is returned even if the
