@@ -1,11 +1,10 @@
 //! Failures of VMs. Except for wrong names and variables, they are failures of the environment.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::engine::EngineError;
-use crate::engine::NotReady;
+use crate::engine::{EngineError, NotReady};
 use crate::text::{self, suggest};
 
 /// A guest that could not be assembled, or a VM that could not be started or used.
@@ -33,8 +32,7 @@ pub enum VmError {
     #[error(
         "the cache {cache} is not safe from other users: {folder} {problem}; set XDG_CACHE_HOME to \
          a folder of your own{}",
-        if *writable { format!(", or run: chmod go-w {}", folder.display()) } else { "".into() },
-        cache = cache.display(), folder = folder.display()
+        chmod(folder, *writable), cache = cache.display(), folder = folder.display()
     )]
     UnsafeCache {
         /// The cache.
@@ -136,15 +134,7 @@ pub enum VmError {
         guests: Vec<String>,
     },
     /// There is no named VM with this name, or none was given and there is not exactly one.
-    #[error("{}{}", match name {
-        Some(name) => format!("there is no VM named {}", text::quote(name)),
-        None if running.is_empty() => "no named VM is running; run `seatrial vm up`".to_owned(),
-        None => "several VMs are running; give the name of one".to_owned(),
-    }, match nearest {
-        Some(_) => suggest::hint(nearest),
-        None if running.is_empty() => String::new(),
-        None => format!("; running: {}", text::list(running)),
-    })]
+    #[error("{}", no_such_vm(name.as_deref(), nearest, running))]
     UnknownVm {
         /// The name, if one was given.
         name: Option<String>,
@@ -312,6 +302,29 @@ impl VmError {
         let path = path.into();
         move |source| Self::File { action, path, source }
     }
+}
+
+/// The end of a message about a folder that others may be able to write to.
+fn chmod(folder: &Path, writable: bool) -> String {
+    match writable {
+        true => format!(", or run: chmod go-w {}", folder.display()),
+        false => String::new(),
+    }
+}
+
+/// The message about a VM that does not exist, or was not named although several are running.
+fn no_such_vm(name: Option<&str>, nearest: &Option<String>, running: &[String]) -> String {
+    let problem = match name {
+        Some(name) => format!("there is no VM named {}", text::quote(name)),
+        None if running.is_empty() => "no named VM is running; run `seatrial vm up`".to_owned(),
+        None => "several VMs are running; give the name of one".to_owned(),
+    };
+    let advice = match nearest {
+        Some(_) => suggest::hint(nearest),
+        None if running.is_empty() => String::new(),
+        None => format!("; running: {}", text::list(running)),
+    };
+    problem + &advice
 }
 
 /// The end of a message about an unknown guest or engine.

@@ -2,14 +2,16 @@
 //! does not get a slot waits for one, because too many VMs would all become too slow.
 
 mod count;
+mod files;
 mod idle;
 mod owners;
 mod queue;
+mod report;
 mod ticket;
 
 pub(crate) use count::check_variables;
 pub(in crate::vm) use count::{VARIABLE, count};
 pub(crate) use idle::{IdleVm, end_if_needed};
 pub(crate) use owners::{OwnVms, Task};
-pub(crate) use queue::report_waiting;
 pub(in crate::vm) use queue::{VmSlot, acquire};
+pub(crate) use report::report_waiting;

@@ -1,30 +1,25 @@
-//! Waits for a VM slot: a lock on one of the files in a folder. The process that holds a slot
-//! writes its ID and command line into the file, for those who wait.
+//! Waits for a VM slot.
 
-use std::collections::BTreeSet;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
 use super::count::{count, host_cpus};
+use super::files::{HeldSlot, SlotFiles};
 use super::idle;
 use super::owners::{OwnVms, Registration};
+use super::report::report;
 use super::ticket::Ticket;
-use crate::document;
-use crate::text;
 use crate::vm::VmError;
 use crate::vm::folders::cache_folder;
-use crate::vm::locks::Lock;
 
 /// The permission to run a VM, until it is dropped or the process exits.
 #[derive(Debug)]
 pub(in crate::vm) struct VmSlot {
     /// The number of other VMs that were running when this slot was acquired.
     pub(super) others: u64,
-    lock: Lock,
+    #[allow(dead_code)] // until it is dropped
+    slot: HeldSlot,
     #[allow(dead_code)] // until it is dropped
     registration: Registration,
 }
@@ -37,12 +32,6 @@ impl VmSlot {
     }
 }
 
-impl Drop for VmSlot {
-    fn drop(&mut self) {
-        let _ = self.lock.file().set_len(0);
-    }
-}
-
 /// The timeout for a slot: longer than any VM runs in tests.
 const TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// How long a task waits for itself: its own VM may fail to start, and end.
@@ -51,23 +40,6 @@ const OWN_TIMEOUT: Duration = Duration::from_secs(10);
 const SILENT_WAIT: Duration = Duration::from_millis(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The time after which a process reports again that it waits: the VMs of a command wait one after
-/// the other.
-const REPEAT_AFTER: Duration = Duration::from_secs(10 * 60);
-/// The most characters of a command that holds a slot.
-const COMMAND_WIDTH: usize = 24;
-
-/// The time of the last report.
-static REPORTED: Mutex<Option<Instant>> = Mutex::new(None);
-/// The function of [`report_waiting`].
-static REPORT: OnceLock<fn(&str)> = OnceLock::new();
-
-/// Sets the function that is called when a VM has to wait for a slot, with a message that names
-/// those who use them. The first call counts: the command line sets it before the harness does.
-pub(crate) fn report_waiting(report: fn(&str)) {
-    let _ = REPORT.set(report);
-}
-
 /// Waits for a VM slot. If all are in use, reports who uses them.
 ///
 /// # Errors
@@ -75,21 +47,7 @@ pub(crate) fn report_waiting(report: fn(&str)) {
 pub(in crate::vm) async fn acquire(memory_mib: u32, own: OwnVms) -> Result<VmSlot, VmError> {
     let (folder, count) = (cache_folder("slots")?, count(memory_mib)?);
     let limits = Limits { other: TIMEOUT, own: OWN_TIMEOUT };
-    let mut report = |message: &str| match REPORT.get() {
-        Some(report) if is_new(&REPORTED) => report(message),
-        _ => {}
-    };
-    wait(&folder, count, own, limits, &mut report).await
-}
-
-/// Whether nothing was reported for a while. If so, notes that something is now.
-fn is_new(reported: &Mutex<Option<Instant>>) -> bool {
-    let mut reported = reported.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_new = reported.is_none_or(|since| since.elapsed() >= REPEAT_AFTER);
-    if is_new {
-        *reported = Some(Instant::now());
-    }
-    is_new
+    wait(SlotFiles { folder: &folder, count }, own, limits, &mut report).await
 }
 
 /// How long to wait for other tasks and processes, and for the task itself.
@@ -100,25 +58,25 @@ struct Limits {
 }
 
 async fn wait(
-    folder: &Path,
-    count: u64,
+    files: SlotFiles<'_>,
     own: OwnVms,
     limits: Limits,
     report: &mut (dyn FnMut(&str) + Send),
 ) -> Result<VmSlot, VmError> {
+    let SlotFiles { folder, count } = files;
     let (waiting, ticket) = (Registration::waits(folder, own), Ticket::take(folder)?);
     let start = Instant::now();
     let (mut reported, mut for_itself) = (false, None);
     loop {
         let is_next = ticket.is_next()?;
-        if is_next && let Some((lock, others)) = take(folder, count)? {
-            return Ok(VmSlot { lock, others, registration: waiting.holds() });
+        if is_next && let Some((slot, others)) = files.acquire()? {
+            return Ok(VmSlot { slot, others, registration: waiting.holds() });
         }
         if is_next {
             idle::end_all();
         }
         if !reported && (is_next || start.elapsed() >= SILENT_WAIT) {
-            report(&format!("waiting for a VM slot; {}", holders(folder, count)));
+            report(&format!("waiting for a VM slot; {}", files.describe_holders()));
             reported = true;
         }
         for_itself = match own != OwnVms::End && waiting.waits_for_itself(count) {
@@ -129,79 +87,27 @@ async fn wait(
             return Err(VmError::OwnSlots { count });
         }
         if start.elapsed() >= limits.other {
-            let holders = holders(folder, count);
+            let holders = files.describe_holders();
             return Err(VmError::SlotTimeout { limit: limits.other, holders });
         }
         sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Acquires a free slot, and returns it with the number of slots that are in use. The caller's
-/// ticket is next.
-fn take(folder: &Path, count: u64) -> Result<Option<(Lock, u64)>, VmError> {
-    // Counts the free slots by acquiring all of them, and releases all but the first at once.
-    let locks = (0..count).map(|slot| Lock::try_acquire(&file(folder, slot)));
-    let mut free: Vec<Lock> = locks.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-    let others = count - free.len() as u64;
-    if free.is_empty() {
-        return Ok(None);
-    }
-    let lock = free.swap_remove(0);
-    let command: Vec<_> =
-        std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let holder = format!("{} {}", std::process::id(), command.join(" "));
-    // Without it, others do not see who holds the slot.
-    let _ = lock.file().set_len(0).and_then(|()| lock.file().write_all(holder.as_bytes()));
-    Ok(Some((lock, others)))
-}
-
-fn file(folder: &Path, slot: u64) -> PathBuf {
-    folder.join(slot.to_string())
-}
-
-/// Returns a command without the folder of its program.
-fn in_short(command: &str) -> &str {
-    let program = command.split(' ').next().unwrap_or(command);
-    let folder = program.rfind('/').map_or(0, |slash| slash + 1);
-    &command[folder..]
-}
-
-/// Describes the processes that hold slots.
-fn holders(folder: &Path, count: u64) -> String {
-    let holders = (0..count).filter_map(|slot| {
-        let holder = document::read_bytes(&file(folder, slot), document::MAX_SIZE).ok()?;
-        let holder = String::from_utf8_lossy(&holder);
-        let (pid, command) = holder.split_once(' ')?;
-        // A process that was killed has left its description.
-        let runs = pid.parse::<u32>().is_ok_and(|pid| Path::new(&format!("/proc/{pid}")).exists());
-        let is_this = pid == std::process::id().to_string();
-        runs.then(|| match is_this {
-            true => "this process".to_owned(),
-            false => format!("process {pid} ({})", text::fit(in_short(command), COMMAND_WIDTH)),
-        })
-    });
-    let mut holders: Vec<String> = holders.collect();
-    let mut seen = BTreeSet::new();
-    holders.retain(|holder| seen.insert(holder.clone()));
-    let slots = if count == 1 { "the only one is".to_owned() } else { format!("all {count} are") };
-    match holders.is_empty() {
-        true => format!("{slots} in use"),
-        false => format!("{slots} in use, by {}", holders.join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::vm::locks::Lock;
     use crate::vm::pool::{IdleVm, Task, end_if_needed};
 
     const LIMITS: Limits =
         Limits { other: Duration::from_secs(60), own: Duration::from_millis(100) };
 
     async fn wait_silently(folder: &Path, count: u64, limits: Limits) -> Result<VmSlot, VmError> {
-        wait(folder, count, OwnVms::Stay, limits, &mut |_| ()).await
+        wait(SlotFiles { folder, count }, OwnVms::Stay, limits, &mut |_| ()).await
     }
 
     #[tokio::test]
@@ -214,7 +120,9 @@ mod tests {
         let third = tokio::spawn(async move {
             let mut messages = Vec::new();
             let mut report = |message: &str| messages.push(message.to_owned());
-            let slot = wait(&path, 2, OwnVms::Stay, LIMITS, &mut report).await;
+            let slot =
+                wait(SlotFiles { folder: &path, count: 2 }, OwnVms::Stay, LIMITS, &mut report)
+                    .await;
             (slot.unwrap().others, messages)
         });
         sleep(Duration::from_millis(500)).await;
@@ -238,7 +146,9 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().to_owned();
         let shared = tokio::spawn(async move {
-            wait(&path, 1, OwnVms::Shared, LIMITS, &mut |_| ()).await.unwrap()
+            wait(SlotFiles { folder: &path, count: 1 }, OwnVms::Shared, LIMITS, &mut |_| ())
+                .await
+                .unwrap()
         });
         let _slot = shared.await.unwrap();
         let error = wait_silently(folder.path(), 1, LIMITS).await.unwrap_err();
@@ -250,7 +160,9 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let _slot = wait_silently(folder.path(), 1, LIMITS).await.unwrap();
         let (path, own) = (folder.path().to_owned(), OwnVms::StayFor(Task::current()));
-        let waits = tokio::spawn(async move { wait(&path, 1, own, LIMITS, &mut |_| ()).await });
+        let waits = tokio::spawn(async move {
+            wait(SlotFiles { folder: &path, count: 1 }, own, LIMITS, &mut |_| ()).await
+        });
         let error = waits.await.unwrap().unwrap_err();
         assert!(matches!(error, VmError::OwnSlots { count: 1 }), "{error}");
     }
@@ -287,16 +199,6 @@ mod tests {
         let [one, other] = tasks;
         let errors = [one.await.unwrap(), other.await.unwrap()];
         assert!(errors.iter().any(Result::is_err), "{errors:?}");
-    }
-
-    #[test]
-    fn that_a_process_waits_is_reported_once_in_a_while() {
-        let reported = Mutex::new(None);
-        assert!(is_new(&reported) && !is_new(&reported));
-        if let Some(earlier) = Instant::now().checked_sub(REPEAT_AFTER) {
-            *reported.lock().unwrap() = Some(earlier);
-            assert!(is_new(&reported));
-        }
     }
 
     #[tokio::test]
