@@ -40,6 +40,7 @@ mod memory_limits; // containers that reach their memory limit
 mod named_vms; // `seatrial vm up`
 mod network; // the network of containers
 mod older_linux; // steps on Linux 6.1
+mod pod_settings; // settings of containers, for a test in `services`
 mod pods; // pods of containerd, as a kubelet makes them
 mod pseudo_terminal; // the program on a terminal
 mod registries; // images between registries, files and daemons
@@ -49,8 +50,9 @@ mod runtime_checks; // `seatrial check` on an engine
 mod sample_image; // the image that the tests of `seatrial check` use
 mod service_checks; // services that end, and answers to requests
 mod service_ends; // services that end, and starts that fail
-mod services; // containers beside services, settings, starts that fail
+mod services; // services, and containers beside them
 mod sessions; // `seatrial vm exec -i` and `-t`
+mod setups; // setups and further containers that fail or are refused
 mod shared_vms; // a VM that the tests of a process share
 mod snapshots; // damaged, deleted and unused snapshots
 mod static_checks; // `seatrial check` without an engine

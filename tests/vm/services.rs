@@ -1,11 +1,9 @@
-//! Containers beside a service, settings of containers, and starts that fail, on several engines.
-
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
+//! Services on several engines, and what is beside them: containers, settings, accounts.
 
 use serde_json::Value;
 
 use crate::each_engine::{is_cri, on_each_engine};
+use crate::pod_settings::make_pod_settings;
 use crate::sample_image::{SampleImage, outcomes};
 use crate::stores::{STORES, make_stores};
 use crate::verdicts::mismatches;
@@ -167,84 +165,6 @@ stdin = "given\n"
 stdout = "given\n/www\nhello\n"
 "#;
 
-/// Settings that belong to a pod over CRI, so there is no container beside these.
-const SETTINGS: &str = r#"
-[[run]]
-name = "limits"
-stdout = """
-67108864
-99
-7
-in 9
-read-only
-kept
-deck
-80
-"""
-[run.container]
-memory_mib = 64
-pids_limit = 99
-groups = ["9"]
-read_only = true
-tmpfs = ["/scratch"]
-hostname = "deck"
-sysctls = { "net.ipv4.ip_unprivileged_port_start" = "80" }
-shell = """
-cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max; id -u
-case " $(id -G) " in *' 9 '*) echo in 9 ;; esac
-(echo x >/www/x) 2>/dev/null || echo read-only
-echo kept >/scratch/x && cat /scratch/x
-busybox hostname; cat /proc/sys/net/ipv4/ip_unprivileged_port_start"""
-[[run]]
-name = "files"
-stdout = "given\n640\nread\n10.1.2.3\tbeside\n"
-[run.container]
-user = "0"
-network = true
-hosts = { beside = "10.1.2.3" }
-files = [
-  { path = "/etc/given", content = "given\n", mode = "0640" },
-  { path = "/etc/read", source = "read.txt" },
-]
-shell = """
-cat /etc/given; busybox stat -c %a /etc/given; cat /etc/read; busybox grep beside /etc/hosts"""
-[[run]]
-name = "mounts"
-stdout = "deep\n640 0\nread\nread-only\n"
-[run.container]
-user = "0"
-read_only = true
-mounts = [{ path = "/srv/conf", source = "conf" }, { path = "/etc/read", source = "read.txt" }]
-shell = """
-cat /srv/conf/link; busybox stat -c '%a %u' /srv/conf/in/file; cat /etc/read
-(echo x >/srv/conf/x) 2>/dev/null || echo read-only"""
-[[run]]
-name = "changes a writable mount"
-[run.container]
-user = "0"
-mounts = [{ path = "/srv/data", source = "conf", writable = true }]
-shell = "echo new >/srv/data/new && echo changed >/srv/data/in/file"
-[[run]]
-name = "sees the changes of others"
-stdout = "new\nchanged\n"
-[run.container]
-user = "0"
-mounts = [{ path = "/data", source = "conf", writable = true }]
-shell = "cat /data/new /data/in/file"
-"#;
-
-/// Users and groups of the image's files. Over CRI, groups have numbers.
-const ACCOUNTS: &str = r#"
-[[run]]
-name = "user by name"
-container = { user = "web", shell = "id -u; id -g" }
-stdout = "5\n6\n"
-[[run]]
-name = "group by name"
-container = { user = "web", groups = ["log"], shell = 'for id in $(id -G); do echo "<$id>"; done' }
-stdout = { contains = "<21>" }
-"#;
-
 #[test]
 fn containers_beside_a_service_and_settings_work_on_each_engine() {
     on_each_engine(&["containerd-1.7"], services);
@@ -264,15 +184,10 @@ fn services(engine: &str) {
     }
     sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
     make_stores(&sample);
-    std::fs::write(sample.path("read.txt"), "read\n").unwrap();
-    let file = sample.path("conf/in/file");
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    std::fs::write(&file, "deep\n").unwrap();
-    std::fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
-    std::os::unix::fs::symlink("in/file", sample.path("conf/link")).unwrap();
-    std::fs::write(sample.path("settings.toml"), [SETTINGS, ACCOUNTS].concat()).unwrap();
+    let mounted = make_pod_settings(&sample);
     std::fs::write(sample.path("stores.toml"), STORES).unwrap();
-    let arguments = ["--engine", engine, "--expect", "settings.toml", "--expect", "stores.toml"];
+    let arguments =
+        ["--engine", engine, "--expect", "pod_settings.toml", "--expect", "stores.toml"];
     let (_, verdict) = sample.check(EXPECTATIONS, &arguments);
     let failed = |case: &&Value| case["outcome"] == "failed";
     let failed: Vec<&Value> = verdict["cases"].as_array().unwrap().iter().filter(failed).collect();
@@ -322,84 +237,10 @@ fn services(engine: &str) {
     assert_eq!(outcomes(&verdict), expected, "{failed:#?}");
     assert_eq!(mismatches(&verdict, "run sells something else"), ["standard output: \"apples\""]);
     assert!(failed[0].to_string().contains("0, which is root"), "{failed:#?}");
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), "deep\n");
+    assert_eq!(std::fs::read_to_string(mounted).unwrap(), "deep\n");
     assert!(!sample.path("conf/new").exists());
     // Further containers start although nothing else is selected.
     let (_, verdict) =
         sample.check(EXPECTATIONS, &["--engine", engine, "--filter", "container st"]);
     assert_eq!(outcomes(&verdict), [("container store", "passed")]);
-}
-
-#[test]
-fn a_restricted_root_is_not_started_beside_others_or_before_them_on_each_engine() {
-    on_each_engine(&["docker-20.10"], does_not_start_a_restricted_root);
-}
-
-fn does_not_start_a_restricted_root(engine: &str) {
-    let sample = SampleImage::new();
-    let beside = "[container.store]\nready = {}\ncontainer = { restricted = true, user = '0' }\n\
-                  [[run]]\nname = 'beside'\n";
-    let after = "[[setup]]\ncontainer = { command = ['true'], user = '0' }\n\
-                 [[setup]]\ncontainer = { command = ['true'], restricted = true, user = '0' }\n\
-                 [[run]]\nname = 'after'\n";
-    std::fs::write(sample.path("after.toml"), after).unwrap();
-    let (output, verdict) = sample.check(beside, &["--expect", "after.toml", "--engine", engine]);
-    assert_eq!(output.status.code(), Some(1), "{verdict:#}");
-    let outcomes = outcomes(&verdict);
-    for expected in [
-        ("container store", "failed"),
-        ("run beside", "skipped"),
-        ("setup", "failed"),
-        ("run after", "skipped"),
-    ] {
-        assert!(outcomes.contains(&expected), "{expected:?}: {verdict:#}");
-    }
-    let setup = mismatches(&verdict, "setup");
-    assert_eq!(setup, ["user of setup command 2, [\"true\"]: 0, which is root"]);
-}
-
-#[test]
-fn a_setup_that_fails_is_named_with_its_number_and_command() {
-    let sample = SampleImage::new();
-    let first = "[[setup]]\ncontainer.shell = 'true'\n[[setup]]\ncontainer";
-    for (file, setting) in [("fails", ".shell = 'exit 3'"), ("absent", ".entrypoint = ['/absent']")]
-    {
-        std::fs::write(sample.path(file), format!("{first}{setting}\n")).unwrap();
-    }
-    let (output, verdict) = sample.check(
-        "[[setup]]\ntimeout = 1\ncontainer.shell = 'sleep 99'\n",
-        &["--expect", "fails", "--expect", "absent"],
-    );
-    assert_eq!(output.status.code(), Some(1), "{verdict:#}");
-    let cases = verdict["cases"].as_array().unwrap().iter();
-    let failed: Vec<String> = cases
-        .filter(|case| case["name"] == "setup")
-        .map(|case| case["mismatches"][0].to_string())
-        .collect();
-    let subject = |mismatch: &str, subject: &str| {
-        assert!(mismatch.contains(&serde_json::json!(subject).to_string()), "{failed:#?}");
-    };
-    assert_eq!(failed.len(), 3, "{verdict:#}");
-    subject(&failed[0], "setup command 1, [\"/bin/sh\", \"-c\", \"sleep 99\"]");
-    subject(&failed[1], "setup command 2, [\"/bin/sh\", \"-c\", \"exit 3\"]");
-    subject(&failed[2], "setup command 2, [\"/absent\"]");
-    let hint = "the image has no program \"/absent\"";
-    assert!(verdict.to_string().contains(&serde_json::json!([hint]).to_string()), "{verdict:#}");
-}
-
-#[test]
-fn a_further_image_with_the_name_of_the_image_under_test_is_refused() {
-    let sample = SampleImage::new();
-    // Docker's long form of the name.
-    sample.seatrial(&["build", "app.toml", "--name", "docker.io/sample/app", "-o", "old.tar"]);
-    std::fs::write(sample.path("rootfs/www/new"), "").unwrap();
-    sample.seatrial(&["build", "app.toml", "-o", "app.tar"]);
-    std::fs::write(sample.path("e.toml"), "[container.old]\nimage = 'old.tar'\nready = {}\n")
-        .unwrap();
-    let output = sample.seatrial(&["check", "app.tar", "--expect", "e.toml"]);
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    let error = String::from_utf8(output.stderr).unwrap();
-    let expected = "app.tar and old.tar are different images with the same name, \
-                    docker.io/sample/app:1.0";
-    assert!(error.contains(expected), "{error}");
 }
