@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::container_files;
+use super::container_files::{self, CopyOut};
+use super::container_port;
 use super::daemon::Daemon;
 use super::describe::{describe_end_and_output, describe_output};
 use super::end_notice::EndNotice;
@@ -14,11 +15,11 @@ use super::exits;
 use super::forwarded_port::ForwardedPort;
 use super::line_ends::LineEnds;
 use super::log_stream::LogStream;
-use super::probe::{self, Probe};
 use super::ready::{DEFAULT_READY_TIMEOUT, Readiness, Starting};
 use crate::conditions::{Port, ReadyConditions};
 use crate::engine::{self, EngineError, ExecOptions, FileToCopy, RunOptions, RunOutput, State};
 use crate::text;
+use crate::vm::instance::Reached;
 
 /// The largest file that is copied out of a container, in bytes.
 const FILE_MAX: usize = 256 << 20;
@@ -125,8 +126,7 @@ impl<'d> Container<'d> {
     /// # Errors
     /// If the container has no address, or the guest does not carry connections.
     pub async fn forward(&self, port: impl Into<Port>) -> Result<ForwardedPort, HarnessError> {
-        let address = self.container.address().await?;
-        ForwardedPort::new(self.daemon, address, port.into()).await
+        ForwardedPort::new(self.daemon, &self.container, port.into()).await
     }
 
     /// Connects to a TCP port of the container. The container must have a network.
@@ -134,9 +134,9 @@ impl<'d> Container<'d> {
     /// # Errors
     /// If the port does not accept the connection.
     pub async fn connect(&self, port: u16) -> Result<TcpStream, HarnessError> {
-        match probe::connect(self.daemon, &self.container, port).await? {
-            Probe::Connected(stream) => Ok(stream),
-            Probe::Refused(problem) => {
+        match container_port::connect(self.daemon, &self.container, port).await? {
+            Reached::Connected(stream) => Ok(stream),
+            Reached::Refused(problem) => {
                 Err(HarnessError::Refused { image: self.image.clone(), port, problem })
             }
         }
@@ -170,9 +170,15 @@ impl<'d> Container<'d> {
     /// If it is not a regular file, or is larger than 256 MiB; over CRI, also if the container has
     /// ended.
     pub async fn copy_out(&self, path: &str) -> Result<Option<Vec<u8>>, HarnessError> {
-        let limit = FILE_MAX + HEADERS_MAX;
-        let copied = container_files::copy_out(self.daemon, &self.container, path, true, limit);
-        let Some(archive) = copied.await? else { return Ok(None) };
+        let file = CopyOut {
+            daemon: self.daemon,
+            container: &self.container,
+            path,
+            follow: true,
+            limit: FILE_MAX + HEADERS_MAX,
+            in_memory: false,
+        };
+        let Some(archive) = file.archive().await? else { return Ok(None) };
         let read = || -> std::io::Result<Vec<u8>> {
             let mut archive = tar::Archive::new(archive.as_slice());
             let mut entry =

@@ -12,6 +12,7 @@ use super::daemon::Daemon;
 use super::datagrams;
 use super::error::HarnessError;
 use crate::conditions::{Port, Protocol};
+use crate::engine::Container;
 use crate::vm::instance::Reached;
 
 /// A port on the loopback interface of this host whose connections, or datagrams, go to a port of a
@@ -31,11 +32,10 @@ pub struct ForwardedPort {
 impl ForwardedPort {
     pub(super) async fn new(
         daemon: &Daemon,
-        container: String,
+        container: &Container,
         port: Port,
     ) -> Result<Self, HarnessError> {
-        let connector = daemon.vm().connector().await?;
-        let container_port = ContainerPort::new(connector, container, port);
+        let container_port = ContainerPort::new(daemon, container, port).await?;
         let bound = match port.protocol {
             Protocol::Tcp => Self::tcp(container_port).await,
             Protocol::Udp => Self::udp(container_port).await,

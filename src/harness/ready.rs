@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::container_port;
 use super::daemon::Daemon;
 use super::describe::found_exit_code;
 use super::end_notice::EndNotice;
@@ -12,11 +13,11 @@ use super::exits;
 use super::http;
 use super::line_ends::LineEnds;
 use super::missing_program;
-use super::probe::{self, Probe};
 use super::sockets;
 use crate::conditions::{Checks, HttpExpectations, Port, Protocol, ReadyConditions, Text, Timeout};
 use crate::engine::{Container, EngineError, ExecOptions, State};
 use crate::text::value;
+use crate::vm::instance::Reached;
 
 /// The default timeout of `ready`.
 pub(crate) const DEFAULT_READY_TIMEOUT: Timeout = Timeout::from_secs(60);
@@ -178,17 +179,17 @@ impl Starting<'_> {
         let number = port.number;
         match port.protocol {
             Protocol::Tcp => {
-                let probe = probe::connect(self.daemon, self.container, number).await?;
-                Ok(match probe {
-                    Probe::Connected(_) => None,
-                    Probe::Refused(problem) => {
+                let reached = container_port::connect(self.daemon, self.container, number).await?;
+                Ok(match reached {
+                    Reached::Connected(_) => None,
+                    Reached::Refused(problem) => {
                         Some(format!("no connection to port {number}: {problem}"))
                     }
                 })
             }
             // Datagrams are not answered, so the kernel is asked for the socket.
             Protocol::Udp => {
-                let inside = sockets::look(self.daemon, self.container).await?;
+                let inside = sockets::inspect(self.daemon, self.container).await?;
                 let unmet = || format!("nothing listens on {number}/udp for others");
                 Ok((!inside.is_reachable(port)).then(unmet))
             }
@@ -204,9 +205,9 @@ impl Starting<'_> {
         let Some(expected) = expected else { return Ok(None) };
         let sent = Box::pin(http::send(self.daemon, self.container, expected));
         let answer = match self.daemon.vm().clock().timeout(time_left(deadline), sent).await {
-            Some(probe) => match probe? {
-                Probe::Connected(answer) => answer,
-                Probe::Refused(problem) => {
+            Some(reached) => match reached? {
+                Reached::Connected(answer) => answer,
+                Reached::Refused(problem) => {
                     return Ok(Some(format!("no connection for {}: {problem}", expected.name())));
                 }
             },

@@ -68,8 +68,11 @@ impl Inside {
     }
 }
 
-/// Looks into `container`.
-pub(crate) async fn look(daemon: &Daemon, container: &Container) -> Result<Inside, HarnessError> {
+/// Returns the sockets and processes of `container`.
+pub(crate) async fn inspect(
+    daemon: &Daemon,
+    container: &Container,
+) -> Result<Inside, HarnessError> {
     let address = match container.address().await {
         Err(EngineError::NoAddress) => return Ok(Inside::default()),
         address => address?,

@@ -193,7 +193,7 @@ impl Companions {
             if container.pod().is_none() {
                 continue;
             }
-            let inside = sockets::look(daemon, container).await.unwrap_or_default();
+            let inside = sockets::inspect(daemon, container).await.unwrap_or_default();
             for socket in inside.sockets {
                 ports.entry(socket.port).or_insert(name.clone());
             }

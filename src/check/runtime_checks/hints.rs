@@ -33,7 +33,7 @@ pub(super) async fn of_service(
         let (stdout, stderr) = container.logs().await.unwrap_or_default();
         let output = stdout + &stderr;
         hints.extend(listening::hints_after_end(&ports(expected), &exposed, &in_pod, &output));
-    } else if let Ok(inside) = sockets::look(image.daemon(), container).await {
+    } else if let Ok(inside) = sockets::inspect(image.daemon(), container).await {
         hints.extend(listening::hints(&ports(expected), &inside, &exposed, &in_pod));
     }
     hints

@@ -11,8 +11,9 @@ use crate::check::draft::behavior::{Behavior, Kind, OpenPort, Stop};
 use crate::check::expectations::{HttpExpectations, Port, Protocol, Timeout, TlsSettings};
 use crate::check::image::ImageUnderTest;
 use crate::engine::{Container, EngineError, RunOptions, RunOutput};
-use crate::harness::{Answer, Daemon, HarnessError, LoadedImage, Probe, send, sockets};
+use crate::harness::{Answer, Daemon, HarnessError, LoadedImage, send, sockets};
 use crate::image::config::Set;
+use crate::vm::instance::Reached;
 
 /// How long a command may take until it listens on its ports, or ends.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -129,7 +130,7 @@ async fn open_ports(
     container: &Container,
     exposed: &BTreeSet<Port>,
 ) -> Result<BTreeSet<Port>, HarnessError> {
-    let inside = sockets::look(daemon, container).await?;
+    let inside = sockets::inspect(daemon, container).await?;
     let reachable = inside.sockets.into_iter().filter(|socket| !socket.is_loopback());
     let ports = reachable.map(|socket| socket.port);
     let is_of_client =
@@ -181,11 +182,11 @@ async fn request(
     let timeout = Some(ANSWER_TIMEOUT);
     let request = HttpExpectations { port, tls, timeout, ..HttpExpectations::default() };
     Ok(match send(daemon, container, &request).await? {
-        Probe::Connected(Answer { is_late: true, .. }) => Reaction::Silence,
-        Probe::Connected(Answer { status: Some(status), problem: None, .. }) => {
+        Reached::Connected(Answer { is_late: true, .. }) => Reaction::Silence,
+        Reached::Connected(Answer { status: Some(status), problem: None, .. }) => {
             Reaction::Status(status.as_u16())
         }
-        Probe::Connected(_) | Probe::Refused(_) => Reaction::NoHttp,
+        Reached::Connected(_) | Reached::Refused(_) => Reaction::NoHttp,
     })
 }
 

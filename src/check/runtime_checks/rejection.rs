@@ -1,4 +1,5 @@
-//! Errors of an engine that the image has caused, and output that is too large.
+//! Errors of an engine that the image has caused, commands that it did not start, and too much
+//! output.
 
 use super::output::Output;
 use crate::check::verdict::Checks;
@@ -12,14 +13,18 @@ pub(super) fn rejection(engine: &str, error: &HarnessError) -> Option<Checks> {
     let mut checks = Checks::default();
     match error {
         EngineError::Start(problem) => {
-            let found = format!("{engine} reports: {problem}");
-            checks.record("start", "the command starts", found, false);
-            checks.hint(missing_program::hint(problem).into_iter().collect());
+            record_failed_start("start", &format!("{engine} reports: {problem}"), &mut checks);
         }
         EngineError::OutputTooLarge => too_large(&mut checks),
         _ => return None,
     }
     Some(checks)
+}
+
+/// Records that the engine did not start a command, with its message.
+pub(super) fn record_failed_start(subject: &str, message: &str, checks: &mut Checks) {
+    checks.record(subject, "the command starts", message, false);
+    checks.hint(missing_program::hint(message).into_iter().collect());
 }
 
 /// Returns the output of `container` up to now, as far as it can be had. Too much of it is a failed

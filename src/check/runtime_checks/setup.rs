@@ -2,11 +2,12 @@
 
 use super::hints;
 use super::output::{DEFAULT_TIMEOUT, found_exit_code};
+use super::rejection::record_failed_start;
 use crate::check::expectations::{RunExpectations, SetupCommand, Timeout};
 use crate::check::verdict::Checks;
 use crate::engine::run::OUTPUT_MAX;
 use crate::engine::{EngineError, RunOptions};
-use crate::harness::{HarnessError, LoadedImage, describe_still_running, missing_program};
+use crate::harness::{HarnessError, LoadedImage, describe_still_running};
 use crate::text::{self, value};
 
 /// A command, with its time limit.
@@ -88,9 +89,8 @@ pub(super) async fn apply<'d>(
                 return Ok(Some(Err(failed(format!("at most {}", step.timeout), found))));
             }
             Err(HarnessError::Engine(EngineError::Start(problem))) => {
-                let hint = missing_program::hint(&problem);
-                let mut checks = failed("the command starts".to_owned(), problem);
-                checks.hint(hint.into_iter().collect());
+                let mut checks = Checks::default();
+                record_failed_start(&step.subject(number), &problem, &mut checks);
                 return Ok(Some(Err(checks)));
             }
             Err(HarnessError::Engine(EngineError::OutputTooLarge)) => {

@@ -64,7 +64,7 @@ pub(super) async fn check(
     let clock = daemon.vm().clock();
     let mut wait = Wait::new(expected, clock.now());
     let inside = loop {
-        let inside = sockets::look(daemon, container).await?;
+        let inside = sockets::inspect(daemon, container).await?;
         if wait.note(expected.iter().all(|it| it.is_met(&inside)), clock.now()) {
             break inside;
         }

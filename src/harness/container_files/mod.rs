@@ -31,51 +31,96 @@ const HEADERS_MAX: usize = 16 << 10;
 /// The reason why a file cannot be read or written.
 const ENDED: &str = "the container has ended, and this file can be copied only while it runs";
 
-/// Returns a tar of at most `limit` bytes, whose first entry is the file at `path` in the
-/// container; `None` if the file does not exist, or symlinks on the way form a loop. If it is a
-/// symlink, its target is returned with `follow`, and itself without. A folder may be returned
-/// without the files in it, and of a file that is too large only the header. Docker and Podman also
-/// return files of a container that has ended, Podman with the owner that the container's processes
-/// had.
-///
-/// # Errors
-/// If the request fails, or it is a socket, which a tar cannot have. Over CRI, also if the
-/// container has ended, which is [unsupported](HarnessError::is_unsupported) there.
-pub(crate) async fn copy_out(
-    daemon: &Daemon,
-    container: &Container,
-    path: &str,
-    follow: bool,
-    limit: usize,
-) -> Result<Option<Vec<u8>>, HarnessError> {
-    match copy_out_while_running(daemon, container, path, follow, limit).await {
-        Err(error) if error.is_unsupported() && !matches!(container, Container::Cri(_)) => {
-            Ok(container.copy_out(path, follow, limit).await?)
-        }
-        copied => copied,
-    }
+/// A file to be copied out of a container.
+pub(crate) struct CopyOut<'a> {
+    pub(crate) daemon: &'a Daemon,
+    pub(crate) container: &'a Container,
+    pub(crate) path: &'a str,
+    /// Whether the target of a symlink is copied, rather than itself.
+    pub(crate) follow: bool,
+    /// The most bytes of the tar.
+    pub(crate) limit: usize,
+    /// Whether the file is there only while the container runs, such as those below `/proc` and of
+    /// tmpfs mounts.
+    pub(crate) in_memory: bool,
 }
 
-/// The same for files that are there only while the container runs, such as those below `/proc` and
-/// of tmpfs mounts: if it has ended, they are [unsupported](HarnessError::is_unsupported) on all
-/// engines.
-///
-/// # Errors
-/// As [`copy_out`]; also if the container has ended.
-pub(crate) async fn copy_out_while_running(
-    daemon: &Daemon,
-    container: &Container,
-    path: &str,
-    follow: bool,
-    limit: usize,
-) -> Result<Option<Vec<u8>>, HarnessError> {
-    let content_max = limit.saturating_sub(HEADERS_MAX);
-    let request = Request { daemon, id: container.id(), path, follow, content_max };
-    let Some(file) = request.read().await? else { return Ok(None) };
-    let archived = file.archive(path, content_max);
-    let mut archive = archived.map_err(|error| failed(&request.action(), error))?;
-    archive.truncate(limit);
-    Ok(Some(archive))
+impl CopyOut<'_> {
+    /// Returns a tar whose first entry is the file; `None` if it does not exist, or symlinks on the
+    /// way form a loop. A folder may be returned without the files in it, and of a file that is too
+    /// large only the header. Docker and Podman also return files of a container that has ended,
+    /// except for those in memory, Podman with the owner that the container's processes had.
+    ///
+    /// # Errors
+    /// If the request fails, or it is a socket, which a tar cannot have. Files of a container that
+    /// has ended are [unsupported](HarnessError::is_unsupported) over CRI, and those in memory on
+    /// all engines.
+    pub(crate) async fn archive(&self) -> Result<Option<Vec<u8>>, HarnessError> {
+        let outlives = !self.in_memory && !matches!(self.container, Container::Cri(_));
+        match self.archive_while_running().await {
+            Err(error) if error.is_unsupported() && outlives => {
+                Ok(self.container.copy_out(self.path, self.follow, self.limit).await?)
+            }
+            archive => archive,
+        }
+    }
+
+    async fn archive_while_running(&self) -> Result<Option<Vec<u8>>, HarnessError> {
+        let Some(file) = self.read().await? else { return Ok(None) };
+        let archived = file.archive(self.path, self.content_max());
+        let mut archive = archived.map_err(|error| failed(&self.action(), error))?;
+        archive.truncate(self.limit);
+        Ok(Some(archive))
+    }
+
+    /// The size of the largest file whose content is read.
+    fn content_max(&self) -> usize {
+        self.limit.saturating_sub(HEADERS_MAX)
+    }
+
+    fn action(&self) -> String {
+        format!("copy {} out of the container", self.path)
+    }
+
+    /// Reads the file, if it exists.
+    async fn read(&self) -> Result<Option<File>, HarnessError> {
+        if self.path.contains('\0') {
+            return Ok(None);
+        }
+        let mut begin: Option<File> = None;
+        loop {
+            let offset = begin.as_ref().map_or(0, |file| file.content.len());
+            let Some(part) = self.read_part(offset).await? else { return Ok(None) };
+            let is_last = part.content.len() < PART_MAX;
+            let replaced = || failed(&self.action(), "it was replaced while it was read");
+            let file = match begin.take() {
+                None => part,
+                Some(begin) => begin.followed_by(part).ok_or_else(replaced)?,
+            };
+            if is_last || file.content.len() > self.content_max() {
+                return Ok(Some(file));
+            }
+            begin = Some(file);
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn read_part(&self, offset: usize) -> Result<Option<File>, HarnessError> {
+        let numbers = [usize::from(self.follow), offset, PART_MAX, self.content_max()];
+        let [follow, offset, count, most] = numbers.map(|number| number.to_string());
+        let arguments = ["-e", READ, self.container.id(), &follow, &offset, &count, &most];
+        // From the root of the container, also without a slash.
+        let path = format!("/{}", self.path);
+        match run(self.daemon, &self.action(), &arguments, path.as_bytes()).await? {
+            Ok(output) => {
+                let incomplete = || failed(&self.action(), "the answer of the VM is incomplete");
+                File::parse(&output).map(Some).ok_or_else(incomplete)
+            }
+            // As for commands such as `test -e`, symlinks that form a loop lead nowhere.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            Err(error) => Err(failed(&self.action(), error)),
+        }
+    }
 }
 
 /// Writes a file into the container. Its owner is root, and folders that do not exist are created.
@@ -104,62 +149,6 @@ pub(super) async fn copy_in(
     match run(daemon, &action, &arguments, &input).await? {
         Ok(_) => Ok(()),
         Err(error) => Err(failed(&action, error)),
-    }
-}
-
-/// A file of a container, to be read in the guest.
-struct Request<'a> {
-    daemon: &'a Daemon,
-    id: &'a str,
-    path: &'a str,
-    follow: bool,
-    /// The size of the largest file whose content is read.
-    content_max: usize,
-}
-
-impl Request<'_> {
-    fn action(&self) -> String {
-        format!("copy {} out of the container", self.path)
-    }
-
-    /// Reads the file, if it exists.
-    async fn read(&self) -> Result<Option<File>, HarnessError> {
-        if self.path.contains('\0') {
-            return Ok(None);
-        }
-        let mut begin: Option<File> = None;
-        loop {
-            let offset = begin.as_ref().map_or(0, |file| file.content.len());
-            let Some(part) = self.read_part(offset).await? else { return Ok(None) };
-            let is_last = part.content.len() < PART_MAX;
-            let replaced = || failed(&self.action(), "it was replaced while it was read");
-            let file = match begin.take() {
-                None => part,
-                Some(begin) => begin.followed_by(part).ok_or_else(replaced)?,
-            };
-            if is_last || file.content.len() > self.content_max {
-                return Ok(Some(file));
-            }
-            begin = Some(file);
-            sleep(PAUSE).await;
-        }
-    }
-
-    async fn read_part(&self, offset: usize) -> Result<Option<File>, HarnessError> {
-        let numbers = [usize::from(self.follow), offset, PART_MAX, self.content_max];
-        let [follow, offset, count, most] = numbers.map(|number| number.to_string());
-        let arguments = ["-e", READ, self.id, &follow, &offset, &count, &most];
-        // From the root of the container, also without a slash.
-        let path = format!("/{}", self.path);
-        match run(self.daemon, &self.action(), &arguments, path.as_bytes()).await? {
-            Ok(output) => {
-                let incomplete = || failed(&self.action(), "the answer of the VM is incomplete");
-                File::parse(&output).map(Some).ok_or_else(incomplete)
-            }
-            // As for commands such as `test -e`, symlinks that form a loop lead nowhere.
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
-            Err(error) => Err(failed(&self.action(), error)),
-        }
     }
 }
 

@@ -45,8 +45,8 @@ impl std::fmt::Debug for Relay {
 /// The result of an attempt to connect.
 #[derive(Debug)]
 pub(crate) enum Reached<S = TcpStream> {
-    /// The address accepts connections. Of a UDP port, the stream carries datagrams: each as its
-    /// length in two bytes, the higher one first, and its content.
+    /// The address accepts connections: a stream, or what was received. Of a UDP port, the stream
+    /// carries datagrams: each as its length in two bytes, the higher one first, and its content.
     Connected(S),
     /// The address does not accept connections, for this reason.
     Refused(String),

@@ -11,7 +11,8 @@ use crate::check::expectations::FileExpectations;
 use crate::check::owner_names::{GROUPS, OwnerNames, USERS};
 use crate::check::static_checks::file;
 use crate::engine::EngineError;
-use crate::harness::{HarnessError, container_files};
+use crate::harness::HarnessError;
+use crate::harness::container_files::CopyOut;
 
 /// The most bytes of a file with its header.
 pub(super) const ARCHIVE_MAX: usize = CONTENT_MAX as usize + (1 << 20);
@@ -65,14 +66,9 @@ impl Service<'_> {
         follow: bool,
         limit: usize,
     ) -> Result<Option<Vec<u8>>, HarnessError> {
+        let in_memory = self.expected.is_in_memory(path);
         let (daemon, container) = (self.image.daemon(), self.container);
-        match self.expected.is_in_memory(path) {
-            true => {
-                container_files::copy_out_while_running(daemon, container, path, follow, limit)
-                    .await
-            }
-            false => container_files::copy_out(daemon, container, path, follow, limit).await,
-        }
+        CopyOut { daemon, container, path, follow, limit, in_memory }.archive().await
     }
 
     async fn file(&self, path: &str, follow: bool) -> Result<Option<FileInfo>, HarnessError> {

@@ -6,14 +6,16 @@ use super::Service;
 use super::intervals::LOG_TIMEOUT;
 use crate::check::expectations::{ExecExpectations, HttpExpectations, Retries};
 use crate::check::runtime_checks::output::{DEFAULT_TIMEOUT, found_exit_code};
+use crate::check::runtime_checks::rejection::record_failed_start;
 use crate::check::verdict::Checks;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, RunOutput};
 use crate::harness::{
-    HarnessError, POLL_INTERVAL, Probe, check_answer, describe_end, describe_still_running, exits,
+    HarnessError, POLL_INTERVAL, check_answer, describe_end, describe_still_running, exits,
     missing_program, send,
 };
 use crate::linux::signals;
 use crate::text::value;
+use crate::vm::instance::Reached;
 
 impl Service<'_> {
     pub(super) async fn check_http(
@@ -24,11 +26,11 @@ impl Service<'_> {
         loop {
             let answer = send(self.image.daemon(), self.container, expected);
             let refused = match self.end.or(answer).await.transpose()? {
-                Some(Probe::Connected(answer)) => {
+                Some(Reached::Connected(answer)) => {
                     check_answer(expected, &answer, &mut self.checks);
                     return Ok(());
                 }
-                Some(Probe::Refused(problem)) => Some(problem),
+                Some(Reached::Refused(problem)) => Some(problem),
                 None => None,
             };
             let state = exits::state(self.image.daemon(), self.container).await?;
@@ -62,58 +64,42 @@ impl Service<'_> {
         Ok(())
     }
 
+    /// Runs a command once, and compares its exit code and output with the expected ones.
     async fn exec(&self, expected: &ExecExpectations) -> Result<Checks, HarnessError> {
         let mut checks = Checks::default();
-        let limit = expected.timeout.unwrap_or(DEFAULT_TIMEOUT);
-        let shown = value::format(expected.words());
-        let (time, daemon) = (limit.duration(), self.image.daemon());
-        let options = expected.options(daemon.engine());
-        let output = match self.container.exec_within(&options, time, daemon.vm().clock()).await {
-            Ok(output) => output,
-            Err(EngineError::StillRunning { stdout, stderr, .. }) => {
-                let subject = format!("duration of {shown}");
-                let limit = format!("at most {limit}");
-                let found = describe_still_running(&stdout, &stderr);
-                checks.record(&subject, limit, found, false);
-                return Ok(checks);
-            }
-            Err(EngineError::Start(problem)) => {
-                checks.hint(missing_program::hint(&problem).into_iter().collect());
-                checks.record(&shown, "the command starts", problem, false);
-                return Ok(checks);
-            }
-            // An engine may fail to start a command in a container that ends at the same time.
-            Err(error) if !self.container.state().await.is_ok_and(|state| !state.running) => {
-                return Err(error.into());
-            }
-            Err(error) => {
-                checks.record(&shown, "the command starts", error, false);
-                return Ok(checks);
-            }
-        };
-        let code = expected.exit_code.unwrap_or(0);
-        let (wanted, passed) = match &expected.exit_code_rules {
-            Some(rules) => (rules.to_string(), rules.is_match(&output.code.to_string())),
-            None => (signals::describe_exit_code(code), code == output.code),
-        };
-        let mut found = found_exit_code(&output, expected.stderr.is_none());
-        // Docker reports a command that cannot be started there.
-        if !passed && output.stderr.is_empty() && !output.stdout.is_empty() {
-            found += &format!(", standard output {}", value::quote(&output.stdout));
-            let hint = missing_program::hint_of_exit(output.code, &output.stdout);
-            checks.hint(hint.into_iter().collect());
-        }
-        checks.record(&format!("exit code of {shown}"), wanted, found, passed);
-        let texts = [
-            ("standard output", &expected.stdout, &output.stdout),
-            ("standard error", &expected.stderr, &output.stderr),
-        ];
-        for (subject, expected, found) in texts {
-            if let Some(text) = expected {
-                checks.record_text(&format!("{subject} of {shown}"), text, Some(found));
-            }
+        if let Some(output) = self.run_exec(expected, &mut checks).await? {
+            check_exit_code(expected, &output, &mut checks);
+            check_texts(expected, &output, &mut checks);
         }
         Ok(checks)
+    }
+
+    /// Runs a command. If it does not start or end, that is a mismatch.
+    async fn run_exec(
+        &self,
+        expected: &ExecExpectations,
+        checks: &mut Checks,
+    ) -> Result<Option<RunOutput>, HarnessError> {
+        let limit = expected.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let daemon = self.image.daemon();
+        let (options, clock) = (expected.options(daemon.engine()), daemon.vm().clock());
+        let problem = match self.container.exec_within(&options, limit.duration(), clock).await {
+            Ok(output) => return Ok(Some(output)),
+            Err(EngineError::StillRunning { stdout, stderr, .. }) => {
+                let subject = format!("duration of {}", shown(expected));
+                let found = describe_still_running(&stdout, &stderr);
+                checks.record(&subject, format!("at most {limit}"), found, false);
+                return Ok(None);
+            }
+            Err(EngineError::Start(problem)) => problem,
+            // An engine may fail to start a command in a container that ends at the same time.
+            Err(error) if self.container.state().await.is_ok_and(|state| !state.running) => {
+                error.to_string()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        record_failed_start(&shown(expected), &problem, checks);
+        Ok(None)
     }
 
     /// Compares the output of the service with the expected one, once it is as expected, or the
@@ -140,5 +126,37 @@ impl Service<'_> {
     async fn log(&self) -> Result<String, HarnessError> {
         let (stdout, stderr) = self.container.logs().await?;
         Ok(self.line_ends().restore(stdout + &stderr))
+    }
+}
+
+/// The words of a command, as reports show them.
+fn shown(expected: &ExecExpectations) -> String {
+    value::format(expected.words())
+}
+
+fn check_exit_code(expected: &ExecExpectations, output: &RunOutput, checks: &mut Checks) {
+    let code = expected.exit_code.unwrap_or(0);
+    let (wanted, passed) = match &expected.exit_code_rules {
+        Some(rules) => (rules.to_string(), rules.is_match(&output.code.to_string())),
+        None => (signals::describe_exit_code(code), code == output.code),
+    };
+    let mut found = found_exit_code(output, expected.stderr.is_none());
+    // Docker reports a command that cannot be started there.
+    if !passed && output.stderr.is_empty() && !output.stdout.is_empty() {
+        found += &format!(", standard output {}", value::quote(&output.stdout));
+        let hint = missing_program::hint_of_exit(output.code, &output.stdout);
+        checks.hint(hint.into_iter().collect());
+    }
+    checks.record(&format!("exit code of {}", shown(expected)), wanted, found, passed);
+}
+
+fn check_texts(expected: &ExecExpectations, output: &RunOutput, checks: &mut Checks) {
+    for (stream, rules, found) in [
+        ("standard output", &expected.stdout, &output.stdout),
+        ("standard error", &expected.stderr, &output.stderr),
+    ] {
+        if let Some(rules) = rules {
+            checks.record_text(&format!("{stream} of {}", shown(expected)), rules, Some(found));
+        }
     }
 }
