@@ -54,8 +54,7 @@ pub(super) async fn run_on_engine(
     options: &Options,
     recorder: &mut Recorder<'_>,
 ) {
-    let input = trial.input;
-    let image = input.image.name();
+    let image = trial.input.image.name();
     let failed = |problem: String| {
         TestCase::error(&image, "the engine", problem).on_engine(engine.name, Duration::ZERO)
     };
@@ -63,35 +62,17 @@ pub(super) async fn run_on_engine(
         Ok(guest) => guest,
         Err(problem) => return recorder.record(failed(problem.clone())),
     };
-    let vm = match TrialVm::start(input, engine.name, guest, options, recorder).await {
+    let vm = match TrialVm::start(trial.input, engine.name, guest, options, recorder).await {
         Ok(vm) => vm,
         Err(error) => return recorder.record(failed(chain(&error))),
     };
-    recorder.progress(format!("loading {image} into {}", engine.name));
     let begin = Instant::now();
-    let load = async {
-        let loaded = vm.load(input).await;
-        (loaded, begin.elapsed())
-    };
-    // Meanwhile, because an engine loads an image on one CPU.
-    let version = vm.daemon.engine().version();
-    let environment = container_environment(trial, &vm.daemon, recorder);
-    let ((loaded, duration), version, mut environment, ()) =
-        tokio::join!(load, version, environment, vm.daemon.prepare_name_files());
-    match loaded {
-        Ok((loaded, present_layers)) => {
-            let version = version.unwrap_or_default();
-            let named = (engine.name, version);
-            let engine_run = engine_run(&image, named, &vm.daemon, duration, present_layers);
-            recorder.engine_section(&image, engine_run);
-            let images = load_companions(trial, &vm, recorder).await;
-            let on_vm = (&loaded, &images);
-            run_runtime_checks(trial, engine.name, on_vm, &mut environment, recorder).await;
-            if may_keep(trial, options, recorder) {
-                vm.daemon.remove_leftovers().await;
-                if let Some(kept) = images_to_keep(trial, &vm, &loaded, &images).await {
-                    return keep(vm, (engine.name, kept), trial, options);
-                }
+    match load(trial, engine.name, &vm, recorder).await {
+        Ok((loaded, environment)) => {
+            let on_vm = (&vm, &loaded);
+            let kept = run(trial, engine.name, on_vm, environment, options, recorder).await;
+            if let Some(kept) = kept {
+                return keep(vm, (engine.name, kept), trial, options);
             }
         }
         Err(HarnessError::Engine(EngineError::Load(problem))) => {
@@ -104,6 +85,54 @@ pub(super) async fn run_on_engine(
     if options.named_vm.is_some() {
         vm.daemon.remove_leftovers().await;
     }
+}
+
+/// Loads the image, and begins the section of the engine with that.
+async fn load<'v>(
+    trial: Trial<'_>,
+    engine: &str,
+    vm: &'v TrialVm,
+    recorder: &mut Recorder<'_>,
+) -> Result<(LoadedImage<'v>, ContainerEnvironment), HarnessError> {
+    let image = trial.input.image.name();
+    recorder.progress(format!("loading {image} into {engine}"));
+    let begin = Instant::now();
+    let load = async {
+        let loaded = vm.load(trial.input).await;
+        (loaded, begin.elapsed())
+    };
+    // Meanwhile, because an engine loads an image on one CPU.
+    let version = vm.daemon.engine().version();
+    let environment = container_environment(trial, &vm.daemon, recorder);
+    let ((loaded, duration), version, environment, ()) =
+        tokio::join!(load, version, environment, vm.daemon.prepare_name_files());
+    let (loaded, present_layers) = loaded?;
+    let named = (engine, version.unwrap_or_default());
+    let engine_run = engine_run(&image, named, &vm.daemon, duration, present_layers);
+    recorder.engine_section(&image, engine_run);
+    Ok((loaded, environment))
+}
+
+/// The images that the engine of a VM keeps for the next run: the ID of the image under test, and
+/// the images of further containers.
+type KeptImages = (String, Vec<KeptImage>);
+
+/// Runs the runtime checks of the loaded image. Returns the images that stay if the VM is kept.
+async fn run(
+    trial: Trial<'_>,
+    engine: &str,
+    (vm, loaded): (&TrialVm, &LoadedImage<'_>),
+    mut environment: ContainerEnvironment,
+    options: &Options,
+    recorder: &mut Recorder<'_>,
+) -> Option<KeptImages> {
+    let images = load_companions(trial, vm, recorder).await;
+    run_runtime_checks(trial, engine, (loaded, &images), &mut environment, recorder).await;
+    if !may_keep(trial, options, recorder) {
+        return None;
+    }
+    vm.daemon.remove_leftovers().await;
+    images_to_keep(trial, vm, loaded, &images).await
 }
 
 /// The test case of an image that the engine rejects, which is a result of the test.
@@ -123,14 +152,13 @@ fn may_keep(trial: Trial<'_>, options: &Options, recorder: &Recorder<'_>) -> boo
     options.kept_vm.is_some() && !damaged
 }
 
-/// Removes the images of the run before that are no longer needed. Returns the ID of the image
-/// under test in the engine, and the images of further containers.
+/// Removes the images of the run before that are no longer needed, and returns the others.
 async fn images_to_keep(
     trial: Trial<'_>,
     vm: &TrialVm,
     loaded: &LoadedImage<'_>,
     images: &Images<'_>,
-) -> Option<(String, Vec<KeptImage>)> {
+) -> Option<KeptImages> {
     let mut companions = Vec::new();
     for (path, input) in trial.companions {
         let Some(Ok(CompanionImage { image, .. })) = images.get(path) else { continue };
@@ -146,7 +174,7 @@ async fn images_to_keep(
 /// Keeps the VM for the next run, with the images that its engine has.
 fn keep(
     vm: TrialVm,
-    (engine, (image, companions)): (&str, (String, Vec<KeptImage>)),
+    (engine, (image, companions)): (&str, KeptImages),
     trial: Trial<'_>,
     options: &Options,
 ) {

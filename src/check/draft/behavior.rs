@@ -149,45 +149,46 @@ fn draft_service(
 ) {
     let _ = write!(draft, "\n# What the image's command did on {engine}.\n[[service]]\n");
     draft.push_str("name = \"image's command\"\n");
-    match ports {
-        [] => {
-            let guess = "# It listens on no port. Guess: it is ready at once.\nready = {}\n";
-            draft.push_str(guess);
-        }
-        [first, ..] => {
-            let port = match first.port.protocol {
-                Protocol::Tcp => toml::Value::Integer(first.port.number.into()),
-                Protocol::Udp => string(&first.port.to_string()),
-            };
-            let _ = writeln!(draft, "ready = {{ port = {port} }}");
-        }
-    }
+    draft.push_str(&ready(ports));
     for OpenPort { port, .. } in ports.iter().skip(1) {
         let _ = writeln!(draft, "# It also listens on port {port}.");
     }
     for port in silent {
         let _ = writeln!(draft, "# It does not listen on port {port}, which the image exposes.");
     }
-    let answers: Vec<String> = ports
-        .iter()
-        .filter_map(|OpenPort { port, status, tls }| {
-            let (number, status) = (port.number, (*status)?);
-            let tls = if *tls { "tls = { verify = false }, " } else { "" };
-            Some(format!("{{ port = {number}, {tls}path = \"/\", status = {status} }}"))
-        })
-        .collect();
-    if !answers.is_empty() {
-        let _ = writeln!(draft, "http = [{}]", answers.join(", "));
+    draft.push_str(&requests(ports));
+    draft.push_str(&stop_of(stop));
+}
+
+fn ready(ports: &[OpenPort]) -> String {
+    let Some(OpenPort { port, .. }) = ports.first() else {
+        return "# It listens on no port. Guess: it is ready at once.\nready = {}\n".to_owned();
+    };
+    let port = match port.protocol {
+        Protocol::Tcp => toml::Value::Integer(port.number.into()),
+        Protocol::Udp => string(&port.to_string()),
+    };
+    format!("ready = {{ port = {port} }}\n")
+}
+
+fn requests(ports: &[OpenPort]) -> String {
+    let answers = ports.iter().filter_map(|OpenPort { port, status, tls }| {
+        let (number, status) = (port.number, (*status)?);
+        let tls = if *tls { "tls = { verify = false }, " } else { "" };
+        Some(format!("{{ port = {number}, {tls}path = \"/\", status = {status} }}"))
+    });
+    let answers: Vec<String> = answers.collect();
+    match answers.is_empty() {
+        true => String::new(),
+        false => format!("http = [{}]\n", answers.join(", ")),
     }
+}
+
+fn stop_of(stop: &Stop) -> String {
     match stop {
-        Stop::Ended(code) => {
-            let _ = writeln!(draft, "stop = {{ timeout = 10, exit_code = {code} }}");
-        }
+        Stop::Ended(code) => format!("stop = {{ timeout = 10, exit_code = {code} }}\n"),
         Stop::Killed(seconds) => {
-            let _ = writeln!(
-                draft,
-                "# It does not end within {seconds} s after its stop signal, and is killed."
-            );
+            format!("# It does not end within {seconds} s after its stop signal, and is killed.\n")
         }
     }
 }

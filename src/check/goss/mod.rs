@@ -10,6 +10,7 @@ mod load;
 mod matchers;
 mod properties;
 mod read;
+mod request;
 mod retry_delay;
 
 pub(super) use read::{RESOURCES, is_gossfile, named_files, parse, read};

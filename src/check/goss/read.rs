@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::container::{command, port, process, request};
+use super::container::{command, port, process};
 use super::document::Gossfile;
 use super::load::{Loaded, SUPPORTED, load};
 use super::properties::{file, group, package, user};
+use super::request::request;
 use crate::archive::ArchiveError;
 use crate::check::CheckError;
 use crate::check::expectations::{Expectations, GossTest, ReadyConditions, ServiceExpectations};

@@ -6,9 +6,9 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use hyper::Request;
-use hyper::body::Body;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, join, split};
 
@@ -47,18 +47,7 @@ where
                 false => explain(&error),
             }
         })?;
-        answer.status = Some(response.status());
-        answer.headers = response.headers().clone();
-        let mut body = pin!(response.into_body());
-        while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
-            let frame = frame.map_err(|error| explain(&error))?;
-            let Some(bytes) = frame.data_ref() else { continue };
-            answer.body.extend_from_slice(bytes);
-            if answer.body.len() > BODY_MAX {
-                return Err(format!("it is larger than {} MiB", BODY_MAX >> 20));
-            }
-        }
-        Ok(())
+        read(response, answer).await
     };
     let result = tokio::select! {
         biased;
@@ -69,6 +58,22 @@ where
         answer.received = received.lock().map(|bytes| bytes.clone()).unwrap_or_default();
     }
     result
+}
+
+/// Reads a response into `answer` as it arrives.
+async fn read(response: Response<Incoming>, answer: &mut Answer) -> Result<(), String> {
+    answer.status = Some(response.status());
+    answer.headers = response.headers().clone();
+    let mut body = pin!(response.into_body());
+    while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
+        let frame = frame.map_err(|error| explain(&error))?;
+        let Some(bytes) = frame.data_ref() else { continue };
+        answer.body.extend_from_slice(bytes);
+        if answer.body.len() > BODY_MAX {
+            return Err(format!("it is larger than {} MiB", BODY_MAX >> 20));
+        }
+    }
+    Ok(())
 }
 
 fn explain(error: &hyper::Error) -> String {
