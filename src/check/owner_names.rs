@@ -2,7 +2,7 @@
 
 use super::verdict::Checks;
 use crate::linux::account_file::{self, ID, NAME};
-use crate::text::value;
+use crate::text::Description;
 
 /// The names in `/etc/passwd` and `/etc/group`.
 #[derive(Debug)]
@@ -49,21 +49,22 @@ impl Names {
         // As in C libraries, the first line counts.
         let id = known.iter().find(|(name, _)| name == expected).map(|(_, id)| *id);
         let name = known.iter().find(|(_, id)| *id == found).map(|(name, _)| name);
-        let shown = |name: &str, id: u64| format!("{} (ID {id})", value::quote(name));
+        let shown = |name: &str, id: u64| Description::quote(name).then(format!(" (ID {id})"));
         let passed = id == Some(found);
         let owner = match name {
             _ if passed => shown(expected, found),
             Some(name) => shown(name, found),
-            None => format!("ID {found}, which has no name"),
+            None => format!("ID {found}, which has no name").into(),
         };
         let (expected, found) = match (id, entries) {
             (Some(id), _) => (shown(expected, id), owner),
             (None, Some(_)) => {
-                let expected = value::quote(expected);
-                let found = format!("{owner}; {file} has no {noun} {expected}");
-                (expected, found)
+                let owner = owner.then(format!("; {file} has no {noun} ")).then_quote(expected);
+                (Description::quote(expected), owner)
             }
-            (None, None) => (value::quote(expected), format!("{owner}; there is no {file}")),
+            (None, None) => {
+                (Description::quote(expected), owner.then(format!("; there is no {file}")))
+            }
         };
         checks.record(noun, expected, found, passed);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::check::verdict::Checks;
 use crate::lint::{HIDDEN, is_hidden, is_secret};
-use crate::text::value;
+use crate::text::Description;
 
 /// Stands for a hidden value that is not the expected one.
 const OTHER: &str = "<hidden>, another value";
@@ -15,15 +15,21 @@ const PADDED: &str = "<hidden>, with other white space at its ends";
 const RULES: [&str; 2] = ["meets <hidden> rules", "<hidden>, which does not"];
 
 /// An expected value, as rules in words, and as the only value that meets them if there is one.
-pub(super) type Expected<'e> = (String, Option<&'e str>);
+pub(super) type Expected<'e> = (Description, Option<&'e str>);
 
 /// Formats the value of the variable `name`, or its absence.
-pub(super) fn shown(name: &[u8], value: Option<&[u8]>) -> String {
+pub(super) fn shown(name: &[u8], value: Option<&[u8]>) -> Description {
     match value {
-        None => "nothing".to_owned(),
-        Some(value) if is_hidden(name, value) => HIDDEN.to_owned(),
-        Some(value) => value::quote_bytes(value),
+        None => "nothing".into(),
+        Some(value) if is_hidden(name, value) => HIDDEN.into(),
+        Some(value) => Description::quote_bytes(value),
     }
+}
+
+/// Lists several values of a variable, in one line.
+pub(super) fn list(values: impl Iterator<Item = Description>) -> Description {
+    let values: Vec<String> = values.map(|value| value.to_string()).collect();
+    format!("[{}]", values.join(", ")).into()
 }
 
 /// Records whether the variable `name` is as expected. If its value is hidden, so are the rules for
@@ -38,12 +44,12 @@ pub(super) fn record(
     let is_secret = exactly != Some("") && is_secret(name);
     let expected = match exactly {
         _ if !is_secret => rules,
-        Some(_) => HIDDEN.to_owned(),
-        None => RULES[0].to_owned(),
+        Some(_) => HIDDEN.into(),
+        None => RULES[0].into(),
     };
     let found = match found {
         Some(found) if !passed && is_hidden(name.as_bytes(), found) => {
-            difference(exactly, found).to_owned()
+            difference(exactly, found).into()
         }
         found => shown(name.as_bytes(), found),
     };
@@ -72,12 +78,12 @@ pub(super) fn record_all(
                 false => ((*name).to_owned(), (*value).to_owned()),
             };
         let shown = expected.iter().map(hide).collect::<BTreeMap<String, String>>();
-        let shown = value::format(shown);
-        return checks.record("all variables", &shown, &shown, true);
+        let shown = Description::of(shown);
+        return checks.record("all variables", shown.clone(), shown, true);
     }
     for (name, value) in expected.iter().filter(|(name, value)| found.get(*name) != Some(*value)) {
         let found = found.get(name).map(|found| found.as_bytes());
-        record(checks, name, (value::quote(value), Some(value)), found, false);
+        record(checks, name, (Description::quote(*value), Some(value)), found, false);
     }
     for (name, value) in found.iter().filter(|(name, _)| !expected.contains_key(*name)) {
         let shown = shown(name.as_bytes(), Some(value.as_bytes()));

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-pub use crate::conditions::Check;
 pub(super) use crate::conditions::Checks;
 use crate::conditions::Results;
+pub use crate::conditions::{Check, Description};
 use crate::engine::TimelineEvent;
 use crate::image::Timestamp;
 

@@ -1,28 +1,26 @@
 //! Comparisons of expected values with those found.
 
-use std::fmt::Display;
-
 use serde::Serialize;
 
 use super::carriage_returns::CarriageReturns;
 use super::text::Text;
-use crate::text::value;
+use crate::text::Description;
 
 /// The most bytes of a value in a check that did not pass: as many as the output of a container, an
-/// answer or the content of a file may have, which may grow when it is quoted.
+/// answer or the content of a file may have.
 const MISMATCH_MAX: usize = 16 << 20;
 /// The most bytes of a value in a check that passed: nobody looks for the reason in it.
 const PASSED_MAX: usize = 64 << 10;
 
-/// A comparison of an expected value with the one found. Both are text for a report.
+/// A comparison of an expected value with the one found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// The property that was compared, such as `architecture`.
     pub subject: String,
     /// The expected value.
-    pub expected: String,
+    pub expected: Description,
     /// The value found.
-    pub found: String,
+    pub found: Description,
 }
 
 /// Collects the checks of a test case.
@@ -61,22 +59,22 @@ impl Checks {
     pub(crate) fn record(
         &mut self,
         subject: &str,
-        expected: impl Display,
-        found: impl Display,
+        expected: impl Into<Description>,
+        found: impl Into<Description>,
         passed: bool,
     ) {
         let (checks, max) = match passed {
             true => (&mut self.passed, PASSED_MAX),
             false => (&mut self.mismatches, MISMATCH_MAX),
         };
-        let (expected, found) = (expected.to_string(), limit(found.to_string(), max));
+        let (expected, found) = (expected.into(), found.into().limit(max));
         checks.push(Check { subject: subject.to_owned(), expected, found });
     }
 
     /// Records whether `found` meets `rules`, with those that it does not meet.
     pub(crate) fn record_text(&mut self, subject: &str, rules: &Text, found: Option<&str>) {
         match found {
-            None => self.record(subject, rules, "nothing", false),
+            None => self.record(subject, rules.in_words(), "nothing", false),
             Some(found) => self.record_output(subject, rules, found, CarriageReturns::Exact),
         }
     }
@@ -92,7 +90,7 @@ impl Checks {
         let unmet = rules.unmet(found, returns);
         self.hint(rules.hints(found, returns));
         let (shown, passed) = (rules.shown(found, returns), unmet.is_none());
-        self.record(subject, unmet.unwrap_or_else(|| rules.to_string()), shown, passed);
+        self.record(subject, unmet.unwrap_or_else(|| rules.in_words()), shown, passed);
     }
 
     /// Adds all of `checks`.
@@ -133,20 +131,9 @@ impl Checks {
         expected: &T,
         found: &T,
     ) {
-        self.record(subject, value::format(expected), value::format(found), expected == found);
+        let passed = expected == found;
+        self.record(subject, Description::of(expected), Description::of(found), passed);
     }
-}
-
-/// Cuts a value that is longer than `max` bytes, and counts those that are left out.
-fn limit(mut value: String, max: usize) -> String {
-    if value.len() > max {
-        let end = (0..=max).rev().find(|end| value.is_char_boundary(*end)).unwrap_or_default();
-        let left_out = value.len() - end;
-        value.truncate(end);
-        value += &format!("... ({left_out} more bytes)");
-        value.shrink_to_fit();
-    }
-    value
 }
 
 #[cfg(test)]
@@ -159,7 +146,7 @@ mod tests {
             let mut checks = Checks::default();
             checks.record("log", "contains x", found, passed);
             let Results { passed, mismatches, .. } = checks.into_results();
-            passed.into_iter().chain(mismatches).next().unwrap().found
+            passed.into_iter().chain(mismatches).next().unwrap().found.to_string()
         };
         let long = "é".repeat(8 << 20);
         assert_eq!(record(&long, false), long);
@@ -175,8 +162,8 @@ mod tests {
         let found = [Some("1.1"), Some("1.2"), None];
         found.iter().for_each(|found| checks.record_text("label", &rules, *found));
         let Results { passed, mismatches, .. } = checks.into_results();
-        assert_eq!(passed[0].expected, rules.to_string());
-        let found: Vec<&str> = mismatches.iter().map(|check| check.found.as_str()).collect();
+        assert_eq!(passed[0].expected, rules.in_words());
+        let found: Vec<String> = mismatches.iter().map(|check| check.found.to_string()).collect();
         assert_eq!(found, ["\"1\" once in \"1.2\"", "nothing"]);
     }
 

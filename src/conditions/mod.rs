@@ -26,3 +26,5 @@ pub use ready::ReadyConditions;
 pub(crate) use ready::log;
 pub use text::Text;
 pub use timeout::Timeout;
+
+pub use crate::text::Description;

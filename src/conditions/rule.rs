@@ -1,11 +1,9 @@
 //! One rule for a text.
 
-use std::fmt;
-
 use super::carriage_returns::{CarriageReturns, is_line_end, without};
 use super::goss::{Found, Matcher};
 use super::pattern::Pattern;
-use crate::text::value;
+use crate::text::{Description, value};
 
 /// A rule. A number says how often a text contains something, or is matched by it, at least.
 pub(super) enum Rule<'r> {
@@ -84,7 +82,7 @@ impl Rule<'_> {
 
     /// Says how often `text`, which has these carriage `returns` and does not meet the rule,
     /// contains something or is matched by it, if it must be so several times.
-    pub(super) fn too_few_in(&self, text: &str, returns: CarriageReturns) -> Option<String> {
+    pub(super) fn too_few_in(&self, text: &str, returns: CarriageReturns) -> Option<Description> {
         let count_of = |part: &str| match returns {
             CarriageReturns::Exact => text.matches(part).count(),
             CarriageReturns::Dropped => {
@@ -92,34 +90,32 @@ impl Rule<'_> {
             }
         };
         let (what, count) = match self {
-            Self::Contains(part, 2..) => (value::quote(part), count_of(part)),
-            Self::Matches(pattern, 2..) => (pattern.to_string(), pattern.count(text)),
+            Self::Contains(part, 2..) => (Description::quote(*part), count_of(part)),
+            Self::Matches(pattern, 2..) => (pattern.to_string().into(), pattern.count(text)),
             _ => return None,
         };
-        let often = match count {
-            0 => "never".to_owned(),
-            1 => "once".to_owned(),
-            count => format!("{count} times"),
-        };
-        Some(format!("{what} {often}"))
+        Some(match count {
+            0 => what.then(" never"),
+            1 => what.then(" once"),
+            count => what.then(format!(" {count} times")),
+        })
     }
-}
 
-impl fmt::Display for Rule<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Describes the rule.
+    pub(super) fn in_words(&self) -> Description {
         let often = |times: usize| match times {
             1 => String::new(),
             times => format!(" at least {times} times"),
         };
         match self {
-            Self::Equals(text) => f.write_str(&value::quote(text)),
+            Self::Equals(text) => Description::quote(*text),
             Self::Contains(part, times) => {
-                write!(f, "contains {}{}", value::quote(part), often(*times))
+                Description::from("contains ").then_quote(*part).then(often(*times))
             }
-            Self::NotContains(part) => write!(f, "does not contain {}", value::quote(part)),
-            Self::Matches(pattern, times) => write!(f, "matches {pattern}{}", often(*times)),
-            Self::NotMatches(pattern) => write!(f, "does not match {pattern}"),
-            Self::Goss(matcher) => f.write_str(&matcher.in_words()),
+            Self::NotContains(part) => Description::from("does not contain ").then_quote(*part),
+            Self::Matches(pattern, times) => format!("matches {pattern}{}", often(*times)).into(),
+            Self::NotMatches(pattern) => format!("does not match {pattern}").into(),
+            Self::Goss(matcher) => matcher.in_words(),
         }
     }
 }

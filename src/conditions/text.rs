@@ -11,7 +11,7 @@ use super::goss::Matcher;
 use super::pattern::Pattern;
 use super::rule::Rule;
 use super::rules::{Rules, StringOrRules};
-use crate::text::value;
+use crate::text::Description;
 
 /// Rules for a text, all of which must hold. A plain string is short for `equals`.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
@@ -101,18 +101,23 @@ impl Text {
         self.rules().all(|rule| rule.is_met(text, returns))
     }
 
+    /// Describes all rules.
+    pub(crate) fn in_words(&self) -> Description {
+        describe(self.rules()).unwrap_or_default()
+    }
+
     /// Describes the rules that `text` does not meet; `None` if it meets all.
-    pub(crate) fn unmet_by(&self, text: &str) -> Option<String> {
+    pub(crate) fn unmet_by(&self, text: &str) -> Option<Description> {
         self.unmet(text, CarriageReturns::Exact)
     }
 
     /// Describes the rules that none of `texts` meets; `None` if there are none.
-    pub(crate) fn unmet_by_all(&self, texts: &[String]) -> Option<String> {
+    pub(crate) fn unmet_by_all(&self, texts: &[String]) -> Option<Description> {
         describe(self.rules().filter(|rule| !texts.iter().any(|text| rule.is_met_by(text))))
     }
 
     /// Like [`unmet_by`](Self::unmet_by), for a text that has these carriage `returns`.
-    pub(crate) fn unmet(&self, text: &str, returns: CarriageReturns) -> Option<String> {
+    pub(crate) fn unmet(&self, text: &str, returns: CarriageReturns) -> Option<Description> {
         describe(self.unmet_rules(text, returns))
     }
 
@@ -128,14 +133,14 @@ impl Text {
         near.chain(doubts.filter(|_| returns == CarriageReturns::Dropped)).collect()
     }
 
-    /// Quotes `text` for a mismatch, after the number of times that it has what it must have
-    /// several times, if those are too few.
-    pub(crate) fn shown(&self, text: &str, returns: CarriageReturns) -> String {
+    /// Describes `text` in a mismatch: quoted, after the number of times that it has what it must
+    /// have several times, if those are too few.
+    pub(crate) fn shown(&self, text: &str, returns: CarriageReturns) -> Description {
         let unmet = self.unmet_rules(text, returns);
-        let counts: Vec<String> = unmet.filter_map(|rule| rule.too_few_in(text, returns)).collect();
-        match counts.is_empty() {
-            true => value::quote(text),
-            false => format!("{} in {}", counts.join(", "), value::quote(text)),
+        let counts = unmet.filter_map(|rule| rule.too_few_in(text, returns));
+        match Description::join(counts, ", ") {
+            None => Description::quote(text),
+            Some(counts) => counts.then(" in ").then_quote(text),
         }
     }
 
@@ -147,15 +152,13 @@ impl Text {
 }
 
 /// Describes `rules`, if there are any.
-fn describe<'r>(rules: impl Iterator<Item = Rule<'r>>) -> Option<String> {
-    let rules: Vec<String> = rules.map(|rule| rule.to_string()).collect();
-    (!rules.is_empty()).then(|| rules.join(", "))
+fn describe<'r>(rules: impl Iterator<Item = Rule<'r>>) -> Option<Description> {
+    Description::join(rules.map(|rule| rule.in_words()), ", ")
 }
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rules: Vec<String> = self.rules().map(|rule| rule.to_string()).collect();
-        f.write_str(&rules.join(", "))
+        self.in_words().fmt(f)
     }
 }
 
@@ -193,7 +196,7 @@ mod tests {
     #[test]
     fn only_the_rules_that_a_text_does_not_meet_are_shown() {
         let rules = text(r#"{"contains": ["1", "zz"], "not_contains": "12", "matches": "[0-9]"}"#);
-        let unmet = rules.unmet("12.15\n", CarriageReturns::Exact).unwrap();
+        let unmet = rules.unmet("12.15\n", CarriageReturns::Exact).unwrap().to_string();
         assert_eq!(unmet, r#"contains "zz", does not contain "12""#);
         assert_eq!(rules.unmet("1 zz", CarriageReturns::Exact), None);
     }

@@ -90,7 +90,7 @@ impl<'d> Container<'d> {
             Readiness::Ready => return Ok(()),
             Readiness::Unmet(unmet) => {
                 let timeout = conditions.timeout.unwrap_or(DEFAULT_READY_TIMEOUT);
-                format!("timed out after {timeout}: {}", text::ends(&unmet))
+                format!("timed out after {timeout}: {}", text::ends(&unmet.to_string()))
             }
             Readiness::Ended(state) => describe_end_and_output(&self.container, &state).await,
         };

@@ -1,19 +1,17 @@
 //! The end of a command or a container, in words.
 
 use crate::engine::{Container, Exit, RunOutput, State};
-use crate::text::value;
+use crate::text::{Description, value};
 
 /// Formats the exit code that was found; with standard error, which usually explains it, if
 /// `with_stderr` is true.
-pub(crate) fn found_exit_code(output: &RunOutput, with_stderr: bool) -> String {
-    let mut found = output.code.to_string();
-    if let Some(reason) = output.reason() {
-        found += &format!(" ({reason})");
+pub(crate) fn found_exit_code(output: &RunOutput, with_stderr: bool) -> Description {
+    let reason = output.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let found = Description::from(format!("{}{reason}", output.code));
+    match with_stderr && !output.stderr.is_empty() {
+        true => found.then(", standard error ").then_quote(&output.stderr),
+        false => found,
     }
-    if with_stderr && !output.stderr.is_empty() {
-        found += &format!(", standard error {}", value::quote(&output.stderr));
-    }
-    found
 }
 
 /// Describes how the command of a container ended, for a report that shows its output.
@@ -42,11 +40,12 @@ fn describe_exit(state: &State) -> String {
 }
 
 /// Describes a command that did not end in time, with what it printed.
-pub(crate) fn describe_still_running(stdout: &str, stderr: &str) -> String {
+pub(crate) fn describe_still_running(stdout: &str, stderr: &str) -> Description {
     let printed = [("standard error", stderr), ("standard output", stdout)];
     let printed = printed.iter().filter(|(_, output)| !output.is_empty());
-    let printed = printed.map(|(name, output)| format!(", {name} {}", value::quote(output)));
-    format!("still running{}", printed.collect::<String>())
+    printed.fold(Description::from("still running"), |found, (name, output)| {
+        found.then(format!(", {name} ")).then_quote(*output)
+    })
 }
 
 /// Describes the end of the output of a container.

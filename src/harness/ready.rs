@@ -14,9 +14,11 @@ use super::http;
 use super::line_ends::LineEnds;
 use super::missing_program;
 use super::sockets;
-use crate::conditions::{Checks, HttpExpectations, Port, Protocol, ReadyConditions, Text, Timeout};
+use crate::conditions::{
+    Check, Checks, HttpExpectations, Port, Protocol, ReadyConditions, Text, Timeout,
+};
 use crate::engine::{Container, EngineError, ExecOptions, State};
-use crate::text::value;
+use crate::text::{Description, value};
 use crate::vm::instance::Reached;
 
 /// The default timeout of `ready`.
@@ -35,7 +37,7 @@ pub(crate) enum Readiness {
     /// All conditions are met.
     Ready,
     /// The condition that was not met in time.
-    Unmet(String),
+    Unmet(Description),
     /// The container ended.
     Ended(State),
 }
@@ -45,7 +47,7 @@ enum Unmet {
     /// That for the log, which is this. It may be long: only that of the last attempt is described.
     Log(String),
     /// The description of another condition.
-    Other(String),
+    Other(Description),
 }
 
 /// A container that is waited for.
@@ -75,7 +77,7 @@ impl Starting<'_> {
             let unmet = self.unmet_condition(conditions, deadline, &mut attempt);
             let unmet = match self.end.or(unmet).await {
                 Some(unmet) => unmet?,
-                None => Some(Unmet::Other("the service ended".to_owned())),
+                None => Some(Unmet::Other("the service ended".into())),
             };
             // After the conditions: the command may end right after it has met all of them.
             if unmet.is_some() || !may_end {
@@ -87,7 +89,7 @@ impl Starting<'_> {
                 }
                 // Engines set the status when they start the container, so none will follow.
                 if conditions.healthy == Some(true) && state.health.is_none() {
-                    return Ok(Readiness::Unmet(NO_HEALTH_CHECK.to_owned()));
+                    return Ok(Readiness::Unmet(NO_HEALTH_CHECK.into()));
                 }
             }
             match unmet {
@@ -132,18 +134,20 @@ impl Starting<'_> {
         conditions: &ReadyConditions,
         deadline: Instant,
         attempt: &mut Duration,
-    ) -> Result<Option<String>, HarnessError> {
+    ) -> Result<Option<Description>, HarnessError> {
         if conditions.healthy == Some(true) {
             match self.container.state().await?.health.as_deref() {
                 Some("healthy") => {}
-                Some(health) => return Ok(Some(format!("health status {}", value::quote(health)))),
-                None => return Ok(Some(NO_HEALTH_CHECK.to_owned())),
+                Some(health) => {
+                    return Ok(Some(Description::from("health status ").then_quote(health)));
+                }
+                None => return Ok(Some(NO_HEALTH_CHECK.into())),
             }
         }
         if let Some(port) = conditions.port
             && let Some(unmet) = self.unmet_port(port).await?
         {
-            return Ok(Some(unmet));
+            return Ok(Some(unmet.into()));
         }
         if let Some(unmet) = self.unmet_request(conditions.http.as_ref(), deadline).await? {
             return Ok(Some(unmet));
@@ -160,17 +164,18 @@ impl Starting<'_> {
     }
 
     /// Describes the condition that is not met.
-    fn describe(&self, unmet: Unmet, conditions: &ReadyConditions) -> String {
+    fn describe(&self, unmet: Unmet, conditions: &ReadyConditions) -> Description {
         match (unmet, &conditions.log) {
             (Unmet::Log(log), Some(expected)) => {
                 let returns = self.line_ends.carriage_returns();
                 let unmet = expected.unmet(&log, returns).unwrap_or_default();
                 let hint = expected.hints(&log, returns).into_iter().next();
                 let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
-                let log = value::quote(&log);
-                format!("the condition for its log, {unmet}, is not met{hint}: {log}")
+                let condition = Description::from("the condition for its log, ").then(unmet);
+                condition.then(format!(", is not met{hint}: ")).then_quote(log)
             }
-            (Unmet::Log(description) | Unmet::Other(description), _) => description,
+            (Unmet::Log(log), None) => Description::quote(log),
+            (Unmet::Other(description), _) => description,
         }
     }
 
@@ -201,22 +206,24 @@ impl Starting<'_> {
         &self,
         expected: Option<&HttpExpectations>,
         deadline: Instant,
-    ) -> Result<Option<String>, HarnessError> {
+    ) -> Result<Option<Description>, HarnessError> {
         let Some(expected) = expected else { return Ok(None) };
         let sent = Box::pin(http::send(self.daemon, self.container, expected));
         let answer = match self.daemon.vm().clock().timeout(time_left(deadline), sent).await {
             Some(reached) => match reached? {
                 Reached::Connected(answer) => answer,
                 Reached::Refused(problem) => {
-                    return Ok(Some(format!("no connection for {}: {problem}", expected.name())));
+                    let unmet = format!("no connection for {}: {problem}", expected.name());
+                    return Ok(Some(unmet.into()));
                 }
             },
-            None => return Ok(Some(format!("no complete answer to {}", expected.name()))),
+            None => return Ok(Some(format!("no complete answer to {}", expected.name()).into())),
         };
         let mut checks = Checks::default();
         http::check_answer(expected, &answer, &mut checks);
-        Ok(checks.mismatches().first().map(|check| {
-            format!("{}: expected {}, found {}", check.subject, check.expected, check.found)
+        Ok(checks.mismatches().first().cloned().map(|Check { subject, expected, found }| {
+            let expected = Description::from(format!("{subject}: expected ")).then(expected);
+            expected.then(", found ").then(found)
         }))
     }
 
@@ -226,7 +233,7 @@ impl Starting<'_> {
         command: Option<&[String]>,
         deadline: Instant,
         attempt: &mut Duration,
-    ) -> Result<Option<String>, HarnessError> {
+    ) -> Result<Option<Description>, HarnessError> {
         let Some(command) = command else { return Ok(None) };
         let limit = time_left(deadline).min(*attempt);
         let shown = value::format(command);
@@ -237,19 +244,21 @@ impl Starting<'_> {
                 // Docker reports there that it has not started the command.
                 let hint = missing_program::hint_of_exit(output.code, &output.stdout);
                 let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-                Some(format!("{shown} exits with code {found}{hint}"))
+                let code = Description::from(format!("{shown} exits with code ")).then(found);
+                Some(code.then(hint))
             }
             // The service may have ended meanwhile, which is looked at next.
             Err(EngineError::StillRunning { limit, .. }) => {
                 *attempt = attempt.saturating_mul(2);
                 let seconds = limit.as_secs_f32();
-                Some(format!("the command {shown} was still running after {seconds:.1} s"))
+                let running = format!("the command {shown} was still running after {seconds:.1} s");
+                Some(running.into())
             }
             Err(EngineError::Start(problem)) => {
-                Some(missing_program::hint(&problem).unwrap_or(problem))
-                    .map(|problem| format!("{shown}: {problem}"))
+                let problem = missing_program::hint(&problem).unwrap_or(problem);
+                Some(format!("{shown}: {problem}").into())
             }
-            Err(error) => Some(format!("{shown}: {error}")),
+            Err(error) => Some(format!("{shown}: {error}").into()),
         })
     }
 }

@@ -80,8 +80,9 @@ fn message(mismatches: &[Check]) -> String {
     let Some(Check { subject, expected, found }) = mismatches.first() else {
         return String::new();
     };
-    let [subject, expected] = [subject, expected].map(|text| text::shorten(text));
-    let first = format!("{subject}: expected {expected}, found {}", text::shorten(found));
+    let [expected, found] = [expected, found].map(ToString::to_string);
+    let [subject, expected, found] = [subject, &expected, &found].map(|text| text::shorten(text));
+    let first = format!("{subject}: expected {expected}, found {found}");
     match mismatches.len() - 1 {
         0 => first,
         more => format!("{first} (and {more} more)"),
@@ -126,8 +127,8 @@ mod tests {
     fn a_message_has_the_first_mismatch_and_the_number_of_the_others() {
         let check = |subject: &str| Check {
             subject: subject.to_owned(),
-            expected: "ready within 60 s".to_owned(),
-            found: "no connection".to_owned(),
+            expected: "ready within 60 s".into(),
+            found: "no connection".into(),
         };
         let first = "service: expected ready within 60 s, found no connection";
         assert_eq!(message(&[check("service")]), first);

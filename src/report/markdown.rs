@@ -161,8 +161,8 @@ mod tests {
     fn the_summary_has_the_result_a_table_and_the_details_of_what_did_not_pass() {
         let mismatch = Check {
             subject: "exit code".to_owned(),
-            expected: "0".to_owned(),
-            found: "``` 1 | 2".to_owned(),
+            expected: "0".into(),
+            found: "``` 1 | 2".into(),
         };
         let cases = vec![
             case(None, "config", Outcome::Passed),

@@ -1,10 +1,8 @@
 //! Values of several lines: those who read a terminal see lines, rather than one line with escaped
 //! line breaks.
 
-use std::borrow::Cow;
-
-use crate::check::verdict::Check;
-use crate::text;
+use crate::check::verdict::{Check, Description};
+use crate::text::{self, value};
 
 /// The most lines of a value that are shown.
 const LINES_MAX: usize = 10;
@@ -14,47 +12,43 @@ const CONTEXT: usize = 2;
 /// Formats the two values of a mismatch. Texts of several lines that they quote are printed as
 /// indented lines.
 pub(super) fn explain(check: &Check) -> Vec<String> {
-    let [expected, found] = [&check.expected, &check.found].map(|value| parts(value));
+    let [expected, found] = [&check.expected, &check.found].map(parts);
     let window = Window::of(check, &expected, &found);
-    [
-        show("expected", &expected, window, true, text::excerpt(&check.expected)),
-        show("found", &found, window, window.is_exact(), text::ends(&check.found)),
-    ]
-    .concat()
+    let mut lines = match is_one_line(&expected) {
+        true => vec![labelled("expected", &text::excerpt(&check.expected.to_string()))],
+        false => show("expected", &expected, window, true),
+    };
+    match is_one_line(&found) {
+        true => lines.push(labelled("found", &text::ends(&check.found.to_string()))),
+        false => lines.extend(show("found", &found, window, window.is_exact())),
+    }
+    lines
 }
 
 /// The lines of a stream of a container's output that [`explain`] prints for `checks`. `stream` is
 /// the subject of a check that compares this stream alone.
-pub(super) fn shown_output(checks: &[Check], stream: &str) -> Vec<String> {
-    let is_shown = |subject: &str| subject == stream || BOTH_STREAMS.contains(&subject);
-    let lines = checks.iter().filter(|check| is_shown(&check.subject)).flat_map(|check| {
-        let [expected, found] = [&check.expected, &check.found].map(|value| parts(value));
-        let window = Window::of(check, &expected, &found);
-        let lines = |part: &Part| match part {
-            Part::Block(block) => window.lines(block).1.iter().map(without_return).collect(),
-            Part::Prose(prose) => texts(prose),
-        };
-        // The empty line separates those of two texts.
-        let apart = |part| [lines(part), vec![String::new()]].concat();
-        found.iter().flat_map(apart).collect::<Vec<_>>()
-    });
-    lines.collect()
-}
-
-/// The texts that `prose` quotes, each of one line.
-fn texts(prose: &str) -> Vec<String> {
-    let (mut texts, mut rest) = (Vec::new(), prose);
-    while let Some(start) = rest.find('"') {
-        let (text, after) = quoted(&rest[start + 1..]);
-        texts.extend(text.lines().map(str::to_owned));
-        rest = after;
+pub(super) fn shown_output<'c>(checks: &'c [Check], stream: &str) -> Vec<&'c str> {
+    let mut shown = Vec::new();
+    for check in checks {
+        if check.subject != stream && !BOTH_STREAMS.contains(&check.subject.as_str()) {
+            continue;
+        }
+        let window = Window::of(check, &parts(&check.expected), &parts(&check.found));
+        for part in check.found.parts() {
+            let text::Part::Text(text) = part else { continue };
+            match Block::of(text) {
+                Some(block) => shown.extend(window.lines(&block).1.iter().map(without_return)),
+                None => shown.extend(text.lines()),
+            }
+            // Separates the lines of two texts.
+            shown.push("");
+        }
     }
-    texts
+    shown
 }
 
-fn without_return(line: impl AsRef<str>) -> String {
-    let line = line.as_ref();
-    line.strip_suffix(r"\r").unwrap_or(line).to_owned()
+fn without_return<'l>(line: &&'l str) -> &'l str {
+    line.strip_suffix('\r').unwrap_or(line)
 }
 
 /// The subject of a check that compares the standard output of a test case's own container.
@@ -65,71 +59,52 @@ pub(super) const STDERR: &str = "standard error";
 const BOTH_STREAMS: [&str; 3] = ["log", "log after the stop", "service"];
 
 /// A part of a value.
-#[derive(Debug, PartialEq)]
-enum Part {
-    /// Shown as it is.
+enum Part<'v> {
+    /// Words and quoted texts of one line, shown as they are.
     Prose(String),
-    /// A quoted text of several lines.
-    Block(Block),
+    /// A text of several lines.
+    Block(Block<'v>),
 }
 
-/// A text of several lines, in which all other escape sequences are left.
-#[derive(Debug, PartialEq)]
-struct Block {
-    lines: Vec<String>,
+/// A text of several lines.
+struct Block<'v> {
+    lines: Vec<&'v str>,
     ends_with_break: bool,
 }
 
-/// Splits a value, such as `127, standard error "a\nb\n"`, into prose and texts.
-fn parts(value: &str) -> Vec<Part> {
-    let (mut parts, mut prose, mut rest) = (Vec::new(), String::new(), value);
-    // Lists and objects are shown as JSON.
-    if !value.starts_with(['[', '{']) {
-        while let Some(start) = rest.find('"') {
-            let (quoted, after) = quoted(&rest[start + 1..]);
-            let end = rest.len() - after.len();
-            match Block::of(&quoted) {
-                None => prose.push_str(&rest[..end]),
-                Some(text) => {
-                    prose.push_str(rest[..start].trim_end());
-                    parts.extend((!prose.is_empty()).then(|| Part::Prose(prose.clone())));
-                    parts.push(Part::Block(text));
-                    prose.clear();
+/// Splits a value into prose and texts of several lines.
+fn parts(value: &Description) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    for part in value.parts() {
+        let prose = match part {
+            text::Part::Words(words) => words.clone(),
+            text::Part::Text(text) => match Block::of(text) {
+                Some(block) => {
+                    parts.push(Part::Block(block));
+                    continue;
                 }
-            }
-            rest = after;
+                None => value::quote(text),
+            },
+        };
+        match parts.last_mut() {
+            Some(Part::Prose(before)) => before.push_str(&prose),
+            _ => parts.push(Part::Prose(prose)),
         }
     }
-    prose.push_str(rest);
-    parts.extend((!prose.is_empty()).then_some(Part::Prose(prose)));
     parts
 }
 
-/// Reads a text up to the quotation mark at its end. Of the escape sequences, those of line breaks,
-/// quotation marks and backslashes are replaced. Returns what follows, too.
-fn quoted(text: &str) -> (String, &str) {
-    let (mut result, mut chars) = (String::new(), text.char_indices());
-    while let Some((index, c)) = chars.next() {
-        match c {
-            '"' => return (result, &text[index + 1..]),
-            '\\' => match chars.next() {
-                Some((_, 'n')) => result.push('\n'),
-                Some((_, c @ ('"' | '\\'))) => result.push(c),
-                Some((_, c)) => result.extend(['\\', c]),
-                None => result.push('\\'),
-            },
-            c => result.push(c),
-        }
-    }
-    (result, "")
+/// Whether a value has no text of several lines.
+fn is_one_line(parts: &[Part<'_>]) -> bool {
+    parts.iter().all(|part| matches!(part, Part::Prose(_)))
 }
 
-impl Block {
-    /// The text as lines, if at least two are not blank.
-    fn of(text: &str) -> Option<Self> {
-        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        let several = lines.iter().filter(|line| !line.trim().is_empty()).nth(1).is_some();
-        several.then(|| Self { lines, ends_with_break: text.ends_with('\n') })
+impl<'v> Block<'v> {
+    /// The lines of `text`, if at least two are not blank.
+    fn of(text: &'v str) -> Option<Self> {
+        let lines: Vec<&str> = text.split_terminator('\n').collect();
+        let several = lines.iter().filter(|line| !line.trim_matches(' ').is_empty()).nth(1);
+        several.is_some().then(|| Self { lines, ends_with_break: text.ends_with('\n') })
     }
 }
 
@@ -145,7 +120,7 @@ enum Window {
 }
 
 impl Window {
-    fn of(check: &Check, expected: &[Part], found: &[Part]) -> Self {
+    fn of(check: &Check, expected: &[Part<'_>], found: &[Part<'_>]) -> Self {
         if let ([Part::Block(expected)], [Part::Block(found)]) = (expected, found) {
             let pairs = expected.lines.iter().zip(&found.lines);
             let equal = pairs.take_while(|(expected, found)| expected == found).count();
@@ -165,7 +140,7 @@ impl Window {
 
     /// Returns the number of lines before those shown, those shown, and the number of lines after
     /// them.
-    fn lines(self, text: &Block) -> (usize, &[String], usize) {
+    fn lines<'b, 'v>(self, text: &'b Block<'v>) -> (usize, &'b [&'v str], usize) {
         let count = text.lines.len();
         let last = count.saturating_sub(LINES_MAX);
         let start = match self {
@@ -178,58 +153,46 @@ impl Window {
     }
 }
 
-/// Formats a value with its texts as lines, or as `line` if it has none. The ends of lines are left
-/// as they are if `is_exact` is true.
-fn show(
-    label: &str,
-    parts: &[Part],
-    window: Window,
-    is_exact: bool,
-    line: Cow<'_, str>,
-) -> Vec<String> {
-    if !parts.iter().any(|part| matches!(part, Part::Block(_))) {
-        return vec![format!("  {label:<10}{line}")];
-    }
+fn labelled(label: &str, value: &str) -> String {
+    format!("  {label:<10}{value}")
+}
+
+/// Formats a value with its texts as lines. The ends of lines are left as they are if `is_exact` is
+/// true.
+fn show(label: &str, parts: &[Part<'_>], window: Window, is_exact: bool) -> Vec<String> {
     let (mut shown, mut label) = (Vec::new(), label);
     for part in parts {
         match part {
             Part::Prose(prose) => {
-                let prose = text::ends(prose.trim_start_matches([',', ';', ' ']));
-                shown.push(format!("  {label:<10}{prose}"));
-                label = "";
+                let prose = prose.trim_end().trim_start_matches([',', ';', ' ']);
+                shown.push(labelled(label, &text::ends(prose)));
             }
             Part::Block(text) => {
-                if !label.is_empty() {
-                    shown.push(format!("  {label}"));
-                    label = "";
-                }
+                shown.extend((!label.is_empty()).then(|| format!("  {label}")));
                 shown.extend(show_text(text, window, is_exact));
                 // A text that must only be contained may end anywhere.
-                if is_exact
-                    && parts.len() == 1
-                    && window.lines(text).2 == 0
-                    && !text.ends_with_break
-                {
-                    shown.push("    (no line break at the end)".to_owned());
-                }
+                let is_whole = parts.len() == 1 && window.lines(text).2 == 0;
+                let lacks_break = is_exact && is_whole && !text.ends_with_break;
+                shown.extend(lacks_break.then(|| "    (no line break at the end)".to_owned()));
             }
         }
+        label = "";
     }
     shown
 }
 
-fn show_text(text: &Block, window: Window, is_exact: bool) -> Vec<String> {
+fn show_text(text: &Block<'_>, window: Window, is_exact: bool) -> Vec<String> {
     let (before, lines, after) = window.lines(text);
     let hidden = |count: usize, more: &str| {
         let lines = if count == 1 { "line" } else { "lines" };
         (count > 0)
             .then(|| format!("    ({count} {more}{lines}; --json or an HTML report has all)"))
     };
-    let line = |line: &String| match line.ends_with(' ') {
+    let line = |line: &&str| match line.ends_with(' ') {
         // Otherwise nobody sees the difference.
         true if is_exact => format!("    {}", text::excerpt(&format!("\"{line}\""))),
         false if is_exact => format!("    {}", text::excerpt(line)),
-        _ => format!("    {}", text::excerpt(without_return(line).trim_end())),
+        _ => format!("    {}", text::excerpt(without_return(line).trim_end_matches(' '))),
     };
     hidden(before, "earlier ")
         .into_iter()
@@ -241,11 +204,14 @@ fn show_text(text: &Block, window: Window, is_exact: bool) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::value;
 
-    fn check(subject: &str, expected: &str, found: impl Into<String>) -> Check {
-        let (subject, expected) = (subject.to_owned(), expected.to_owned());
-        Check { subject, expected, found: found.into() }
+    fn check(subject: &str, expected: Description, found: Description) -> Check {
+        Check { subject: subject.to_owned(), expected, found }
+    }
+
+    /// The rule that a text contains `part`.
+    fn contains(part: &str) -> Description {
+        Description::from("contains ").then_quote(part)
     }
 
     /// The numbers of lines as a text.
@@ -255,8 +221,8 @@ mod tests {
 
     #[test]
     fn a_log_is_shown_as_its_last_ten_lines() {
-        let found = value::quote(numbered(1..=58) + "a \"b\" c\\n\td\n");
-        let shown = explain(&check("log", "contains \"ready\"", found));
+        let found = Description::quote(numbered(1..=58) + "a \"b\" c\\n\td\n");
+        let shown = explain(&check("log", contains("ready"), found));
         assert_eq!(shown[0], "  expected  contains \"ready\"");
         assert_eq!(shown[1], "  found");
         assert_eq!(shown[2], "    (49 earlier lines; --json or an HTML report has all)");
@@ -266,8 +232,8 @@ mod tests {
 
     #[test]
     fn a_document_is_shown_as_its_first_ten_lines() {
-        let found = value::quote(numbered(1..=11));
-        let shown = explain(&check("body of GET / at port 80", "contains \"x\"", found));
+        let found = Description::quote(numbered(1..=11));
+        let shown = explain(&check("body of GET / at port 80", contains("x"), found));
         assert_eq!(shown[2], "    line 1");
         assert_eq!(
             shown[11..],
@@ -277,8 +243,9 @@ mod tests {
 
     #[test]
     fn prose_around_a_text_is_kept_and_a_text_of_one_line_stays_quoted() {
-        let found = "127, standard error \"a\\n b\\n\", standard output \"c\\n\"";
-        let shown = explain(&check("exit code of [\"sh\"]", "0", found));
+        let found = Description::from("127, standard error ").then_quote("a\n b\n");
+        let found = found.then(", standard output ").then_quote("c\n");
+        let shown = explain(&check("exit code of [\"sh\"]", "0".into(), found));
         assert_eq!(
             shown,
             [
@@ -289,17 +256,19 @@ mod tests {
                 "            standard output \"c\\n\"",
             ]
         );
-        let shown = explain(&check("standard output", "\"hello\\n\"", "\"hullo\\n\""));
+        let [expected, found] = ["hello\n", "hullo\n"].map(Description::quote);
+        let shown = explain(&check("standard output", expected, found));
         assert_eq!(shown, ["  expected  \"hello\\n\"", "  found     \"hullo\\n\""]);
-        let list = value::format(["a\nb", "c"]);
-        assert_eq!(explain(&check("config", "1", &*list))[1], format!("  found     {list}"));
+        let list = Description::of(["a\nb", "c"]);
+        let shown = explain(&check("config", "1".into(), list.clone()));
+        assert_eq!(shown[1], format!("  found     {list}"));
     }
 
     #[test]
     fn exact_texts_are_shown_from_their_first_difference_with_invisible_ends() {
-        let expected = value::quote(numbered(1..=20) + "end \nlast\n");
-        let found = value::quote(numbered(1..=20) + "end\nlast");
-        let shown = explain(&check("content", &expected, found));
+        let expected = Description::quote(numbered(1..=20) + "end \nlast\n");
+        let found = Description::quote(numbered(1..=20) + "end\nlast");
+        let shown = explain(&check("content", expected, found));
         let found = shown.iter().position(|line| line == "  found").unwrap();
         assert_eq!(shown[1], "    (12 earlier lines; --json or an HTML report has all)");
         assert_eq!(shown[found - 2..found], ["    \"end \"", "    last"]);
@@ -311,13 +280,14 @@ mod tests {
 
     #[test]
     fn expected_texts_are_shown_with_their_invisible_ends_beside_any_value() {
-        let expected = value::quote("root:x:0:0:root:/root:/bin/sh \nx");
-        let shown = explain(&check("content", &expected, "\"root:x:0:0:root:/root:/bin/sh\\n\""));
+        let expected = Description::quote("root:x:0:0:root:/root:/bin/sh \nx");
+        let found = Description::quote("root:x:0:0:root:/root:/bin/sh\n");
+        let shown = explain(&check("content", expected, found));
         assert_eq!(
             shown[1..4],
             ["    \"root:x:0:0:root:/root:/bin/sh \"", "    x", "    (no line break at the end)"]
         );
-        let shown = explain(&check("log", "contains \"a \\nb\"", value::quote("a\nb \n")));
+        let shown = explain(&check("log", contains("a \nb"), Description::quote("a\nb \n")));
         assert_eq!(shown[1..3], ["    \"a \"", "    b"]);
         assert_eq!(shown[4..], ["    a", "    b"]);
     }

@@ -1,7 +1,7 @@
 //! A limit on the size of reports. Each value has a limit of its own; many of them together may
 //! still be more than a browser or a CI system reads.
 
-use crate::check::verdict::{Check, Outcome, TestCase, Verdict};
+use crate::check::verdict::{Check, Description, Outcome, TestCase, Verdict};
 use crate::text;
 
 /// The most bytes that the values of a report have together.
@@ -22,7 +22,7 @@ fn limit_values_to(verdict: &mut Verdict, total: usize) {
         let (name, values) = values(case);
         let name = text::quote(name);
         for value in values.into_iter().filter(|value| value.len() > max) {
-            shorten(value, max, &name);
+            value.shorten(max, &name);
         }
     }
 }
@@ -58,21 +58,48 @@ fn shorten(value: &mut String, max: usize, name: &str) {
     value.shrink_to_fit();
 }
 
+/// A value that may be long.
+enum Value<'v> {
+    Text(&'v mut String),
+    Description(&'v mut Description),
+}
+
+impl Value<'_> {
+    /// The number of bytes in a report.
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Description(description) => description.to_string().len(),
+        }
+    }
+
+    fn shorten(self, max: usize, name: &str) {
+        match self {
+            Self::Text(text) => shorten(text, max, name),
+            Self::Description(description) => {
+                let mut text = description.to_string();
+                shorten(&mut text, max, name);
+                *description = text.into();
+            }
+        }
+    }
+}
+
 /// Returns the name of a test case, and all values that may be long.
-fn values(case: &mut TestCase) -> (&str, Vec<&mut String>) {
+fn values(case: &mut TestCase) -> (&str, Vec<Value<'_>>) {
     let TestCase { name, outcome, passed_checks, hints, output, stderr, .. } = case;
-    let mut values = vec![output, stderr];
-    values.extend(hints);
+    let mut values: Vec<Value<'_>> =
+        [output, stderr].into_iter().chain(hints).map(Value::Text).collect();
     let mismatches = match outcome {
         Outcome::Failed { mismatches } => mismatches.as_mut_slice(),
         Outcome::Error { problem: text } | Outcome::Skipped { reason: text } => {
-            values.push(text);
+            values.push(Value::Text(text));
             &mut []
         }
         Outcome::Passed => &mut [],
     };
     for Check { expected, found, .. } in mismatches.iter_mut().chain(passed_checks) {
-        values.extend([expected, found]);
+        values.extend([expected, found].map(Value::Description));
     }
     (name, values)
 }
@@ -82,11 +109,8 @@ mod tests {
     use super::*;
 
     fn case(name: &str, found: &str, output: &str) -> TestCase {
-        let check = Check {
-            subject: "log".to_owned(),
-            expected: "contains \"x\"".to_owned(),
-            found: found.to_owned(),
-        };
+        let check =
+            Check { subject: "log".to_owned(), expected: "contains x".into(), found: found.into() };
         TestCase {
             image: "app:1".to_owned(),
             engine: None,
@@ -100,9 +124,9 @@ mod tests {
         }
     }
 
-    fn found(case: &TestCase) -> &str {
+    fn found(case: &TestCase) -> String {
         let Outcome::Failed { mismatches } = &case.outcome else { panic!("{case:?}") };
-        &mismatches[0].found
+        mismatches[0].found.to_string()
     }
 
     #[test]
@@ -115,10 +139,11 @@ mod tests {
         assert_eq!(limited.cases, verdict.cases, "less than the limit");
         limit_values_to(&mut limited, 10_000);
         let [first, second] = &limited.cases[..] else { panic!() };
-        assert_eq!((first.output.as_str(), found(second)), ("short", "y"));
-        for (value, filter) in
-            [(found(first), "--filter \"run a\" "), (&second.output, r#"--filter "run \"b\"" "#)]
-        {
+        assert_eq!((first.output.as_str(), found(second).as_str()), ("short", "y"));
+        for (value, filter) in [
+            (found(first), "--filter \"run a\" "),
+            (second.output.clone(), r#"--filter "run \"b\"" "#),
+        ] {
             assert!(value.starts_with("firsté") && value.ends_with("élast"), "{value}");
             assert!(value.contains(filter), "{value}");
             let (start, rest) = value.split_once(" ... (").unwrap();

@@ -1,7 +1,7 @@
 //! Words that several reports of a verdict share.
 
 use super::multi_line::{self, STDERR, STDOUT};
-use crate::check::verdict::{Check, Outcome, Tally, TestCase, Verdict};
+use crate::check::verdict::{Check, Description, Outcome, Tally, TestCase, Verdict};
 use crate::text;
 
 /// Formats the number of test cases with each result, the duration of the run, and the reason why
@@ -46,15 +46,17 @@ pub(super) fn explanation(case: &TestCase) -> Vec<String> {
 /// Like [`explanation`], with the values in full.
 pub(super) fn full_explanation(case: &TestCase) -> Vec<String> {
     let values = |check: &Check| {
-        let [expected, found] = [&check.expected, &check.found].map(|value| text::escape(value));
-        vec![format!("  expected  {expected}"), format!("  found     {found}")]
+        let values = [("expected", &check.expected), ("found", &check.found)];
+        let line = |(label, value): (&str, &Description)| {
+            format!("  {label:<10}{}", text::escape(&value.to_string()))
+        };
+        values.map(line).to_vec()
     };
     explain(case, values, |_, _| false)
 }
 
-/// Whether `lines`, escaped, are among `all`, one after the other.
-fn is_part(lines: &[&str], all: &[String]) -> bool {
-    let lines: Vec<_> = lines.iter().map(|line| text::escape(line)).collect();
+/// Whether `lines` are among `all`, one after the other.
+fn is_part(lines: &[&str], all: &[&str]) -> bool {
     all.windows(lines.len()).any(|window| window == lines)
 }
 
@@ -133,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_failure_shows_hints_and_the_last_ten_lines_of_both_streams() {
-        let (expected, found) = ("ready within 60 s".to_owned(), "no connection".to_owned());
+        let (expected, found) = ("ready within 60 s".into(), "no connection".into());
         let case = TestCase {
             hints: vec!["nothing listens on 8001\noutput\n  a\tb".to_owned()],
             output: (1..=12).map(|number| format!("line {number}\n")).collect(),
@@ -157,10 +159,10 @@ mod tests {
 
     #[test]
     fn a_long_value_is_cut_on_a_terminal_and_complete_in_junit() {
-        let found = format!("\"first{}last\"", "x".repeat(5000));
+        let found = Description::quote(format!("first{}last", "x".repeat(5000)));
         let check = Check {
             subject: "log".to_owned(),
-            expected: "contains \"y\"".to_owned(),
+            expected: "contains y".into(),
             found: found.clone(),
         };
         let case = failed(check);
@@ -173,8 +175,8 @@ mod tests {
     #[test]
     fn output_that_a_mismatch_shows_is_not_repeated() {
         let log = (1..=12).map(|number| format!("a \"{number}\"\tb\n")).collect::<String>();
-        let (subject, expected) = ("log".to_owned(), "contains \"ready\"".to_owned());
-        let check = Check { subject, expected, found: crate::text::value::quote(&log) };
+        let (subject, expected) = ("log".to_owned(), "contains ready".into());
+        let check = Check { subject, expected, found: Description::quote(&log) };
         let case = TestCase { output: log, stderr: "other\n".to_owned(), ..failed(check) };
         let lines = explanation(&case);
         assert_eq!(
@@ -187,14 +189,14 @@ mod tests {
 
     #[test]
     fn a_stream_is_shown_although_a_mismatch_shows_the_same_of_the_other_one() {
-        let (subject, expected) = ("standard output".to_owned(), "\"fine\\n\"".to_owned());
-        let check = Check { subject, expected, found: "\"error\\n\"".to_owned() };
+        let (subject, expected) = ("standard output".to_owned(), Description::quote("fine\n"));
+        let check = Check { subject, expected, found: Description::quote("error\n") };
         let [output, stderr] = ["error\n", "error\n"].map(str::to_owned);
         let lines = explanation(&TestCase { output, stderr, ..failed(check) });
         assert_eq!(lines[3..], ["standard error", "  error"]);
         // A message of the engine is none of the container's output.
-        let [subject, expected] = ["start", "the command starts"].map(str::to_owned);
-        let check = Check { subject, expected, found: "exec: \"app\": not found".to_owned() };
+        let (subject, expected) = ("start".to_owned(), "the command starts".into());
+        let check = Check { subject, expected, found: "exec: \"app\": not found".into() };
         let lines = explanation(&TestCase { output: "app\n".to_owned(), ..failed(check) });
         assert_eq!(lines[3..], ["output", "  app"]);
     }

@@ -5,6 +5,8 @@
 //! [`bytes()`], [`path`], [`list`]. What is printed is escaped once more as a whole, except for
 //! its line breaks: [`lines`], [`message`], [`SafeWriter`]. Escaping twice changes nothing.
 
+#[cfg(feature = "vm")]
+mod description;
 mod escape;
 mod layout;
 mod shorten;
@@ -14,6 +16,10 @@ pub(crate) mod suggest;
 #[cfg(feature = "vm")]
 pub(crate) mod value;
 
+#[cfg(feature = "vm")]
+pub use description::Description;
+#[cfg(feature = "vm")]
+pub(crate) use description::Part;
 pub(crate) use escape::{SafeWriter, escape, json, lines};
 #[cfg(feature = "vm")]
 pub(crate) use layout::{end_of_output, last_lines};

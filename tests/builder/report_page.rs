@@ -40,7 +40,7 @@ fn case(image: &str, engine: Option<&str>, name: &str, outcome: Outcome) -> Test
 }
 
 fn failed(subject: &str, expected: &str, found: &str) -> Outcome {
-    let (subject, expected, found) = (subject.to_owned(), expected.to_owned(), found.to_owned());
+    let (subject, expected, found) = (subject.to_owned(), expected.into(), found.into());
     Outcome::Failed { mismatches: vec![Check { subject, expected, found }] }
 }
 

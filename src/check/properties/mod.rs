@@ -10,7 +10,7 @@ pub(super) use self::found_file::FoundFile;
 pub(super) use self::packages::Packages;
 use super::expectations::{Found, GossProperty, GossSubject, Matcher, PropertyExpectations};
 use super::verdict::Checks;
-use crate::text::value;
+use crate::text::Description;
 
 /// The accounts and packages of an image or a container.
 #[derive(Default)]
@@ -66,7 +66,12 @@ pub(super) fn check(
         }
     };
     let passed = expected.exists.is_match(&Found::Bool(exists));
-    checks.record(expected.subject.existence(), expected.exists.in_words(), exists, passed);
+    checks.record(
+        expected.subject.existence(),
+        expected.exists.in_words(),
+        Description::of(exists),
+        passed,
+    );
     if passed && exists {
         for (property, matcher) in &expected.properties {
             match find(&expected.subject, *property, file.as_ref(), surroundings) {
@@ -96,11 +101,11 @@ fn find(
 fn record(checks: &mut Checks, property: GossProperty, matcher: &Matcher, found: Option<Found>) {
     let passed = found.as_ref().is_some_and(|found| matcher.is_match(found));
     let found = match found {
-        None => "nothing".to_owned(),
-        Some(Found::Bool(value)) => value.to_string(),
-        Some(Found::Number(value)) => value.to_string(),
-        Some(Found::Text(text)) => value::quote(&text),
-        Some(Found::List(list)) => value::format(&list),
+        None => "nothing".into(),
+        Some(Found::Bool(value)) => Description::of(value),
+        Some(Found::Number(value)) => value.to_string().into(),
+        Some(Found::Text(text)) => Description::quote(text),
+        Some(Found::List(list)) => Description::of(list),
     };
     checks.record(name(property), matcher.in_words(), found, passed);
 }

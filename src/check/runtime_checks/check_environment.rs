@@ -6,10 +6,11 @@ use super::environment::ContainerEnvironment;
 use super::output::Output;
 use super::{ENVIRONMENT, RuntimeChecks};
 use crate::check::expectations::EnvExpectations;
+use crate::check::secret_values;
 use crate::check::static_checks::environment;
 use crate::check::verdict::{Checks, TestCase};
 use crate::lint::hide;
-use crate::text::{self, value};
+use crate::text::{self, Description};
 
 impl RuntimeChecks<'_, '_> {
     /// Runs the test case of the environment, and reports those that were held back for it.
@@ -59,14 +60,14 @@ fn compare(
         }
         let passed = container.iter().any(|found| found == entry.as_bytes());
         let same_name = container.iter().filter(|found| environment::split(found).0 == name);
-        let found: Vec<String> = same_name.map(|entry| quoted(entry)).collect();
-        let found = match &found[..] {
-            [] => "nothing".to_owned(),
-            [found] if !passed && *found == quoted(entry.as_bytes()) => {
-                format!("{found}, another value")
+        let mut found: Vec<Description> = same_name.map(|entry| quoted(entry)).collect();
+        let found = match (found.len(), found.pop()) {
+            (_, None) => "nothing".into(),
+            (1, Some(found)) if !passed && found == quoted(entry.as_bytes()) => {
+                found.then(", another value")
             }
-            [entry] => entry.clone(),
-            entries => format!("[{}]", entries.join(", ")),
+            (1, Some(found)) => found,
+            (_, Some(last)) => secret_values::list(found.into_iter().chain([last])),
         };
         let subject = format!("{} of the config, in a container", text::bytes(name));
         checks.record(&subject, quoted(entry.as_bytes()), found, passed);
@@ -76,8 +77,8 @@ fn compare(
     (checks, (output, String::new()).into())
 }
 
-fn quoted(entry: &[u8]) -> String {
-    value::quote_bytes(&hide(entry))
+fn quoted(entry: &[u8]) -> Description {
+    Description::quote_bytes(&hide(entry))
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ use super::static_checks::goss::SKIPPED;
 use super::verdict::{Checks, TestCase};
 use crate::engine::{RunOptions, State};
 use crate::harness::{HarnessError, LoadedImage, is_name_in_snapshots};
-use crate::text::value;
+use crate::text::Description;
 
 /// The checks of a test case, and the output of its container.
 type Findings = Result<(Checks, Output), HarnessError>;
@@ -235,7 +235,7 @@ async fn listed(image: &LoadedImage<'_>) -> Findings {
     let mut checks = Checks::default();
     let mut tags = image.inspect().await?.tags;
     tags.retain(|tag| !is_name_in_snapshots(tag));
-    let (expected, found) = (value::quote(image.reference()), value::format(&tags));
+    let (expected, found) = (Description::quote(image.reference()), Description::of(&tags));
     checks.record("tags that the engine lists", expected, found, image.is_listed_in(&tags));
     Ok((checks, Output::default()))
 }

@@ -7,7 +7,7 @@ use crate::check::verdict::Checks;
 use crate::engine::{EngineError, RunOptions, RunOutput};
 use crate::harness::{HarnessError, LineEnds, LoadedImage};
 use crate::linux::signals;
-use crate::text::value;
+use crate::text::Description;
 
 /// A start that must fail.
 const REFUSED: &str = "the engine refuses to start it";
@@ -27,41 +27,41 @@ pub(super) async fn check(
         None => None,
     };
     let image = changed.as_ref().unwrap_or(image);
-    let with_output = |output: RunOutput, id: String| Output {
-        container: Some(id),
-        ..(output.stdout, output.stderr).into()
-    };
-    match image.run_and_remove_later(options, limit.duration()).await {
+    let found = image.run_and_remove_later(options, limit.duration()).await;
+    let (output, id) = match found {
+        Ok(ended) => ended,
         Err(HarnessError::Engine(EngineError::Start(problem)))
             if expected.start == Start::Fails =>
         {
-            checks.record("start", REFUSED, value::quote(&problem), true);
-            if let Some(text) = &expected.start_error {
-                checks.record_text("message of the engine", text, Some(&problem));
-            }
-            Ok((checks, Output::default()))
-        }
-        Ok((output, id)) if expected.start == Start::Fails => {
-            let found = format!("it started; exit code {}", found_exit_code(&output, false));
-            checks.record("start", REFUSED, found, false);
-            Ok((checks, with_output(output, id)))
-        }
-        Ok((output, id)) => {
-            let line_ends = LineEnds::new(image.daemon().engine(), expected.container.tty);
-            check_output(expected, &output, line_ends, &mut checks);
-            if let (Some(whose), false) = (output.out_of_memory, checks.mismatches().is_empty()) {
-                checks.hint(vec![hints::of_memory(
-                    whose,
-                    expected.container.memory_mib.map(u64::from),
-                )]);
-            }
-            Ok((checks, with_output(output, id)))
+            check_refusal(expected, &problem, &mut checks);
+            return Ok((checks, Output::default()));
         }
         Err(HarnessError::Engine(EngineError::StillRunning { stdout, stderr, .. })) => {
             checks.record("duration", format!("at most {limit}"), "still running", false);
-            Ok((checks, (stdout, stderr).into()))
+            return Ok((checks, (stdout, stderr).into()));
         }
-        Err(error) => Err(error),
+        Err(error) => return Err(error),
+    };
+    match expected.start {
+        Start::Fails => {
+            let code = found_exit_code(&output, false);
+            let found = Description::from("it started; exit code ").then(code);
+            checks.record("start", REFUSED, found, false);
+        }
+        Start::Succeeds => {
+            let line_ends = LineEnds::new(image.daemon().engine(), expected.container.tty);
+            check_output(expected, &output, line_ends, &mut checks);
+        }
+    }
+    let RunOutput { stdout, stderr, .. } = output;
+    Ok((checks, Output { stdout, stderr, container: Some(id) }))
+}
+
+/// Compares the message of an engine that refused to start the command, as it must.
+fn check_refusal(expected: &RunExpectations, problem: &str, checks: &mut Checks) {
+    checks.record("start", REFUSED, Description::quote(problem), true);
+    if let Some(text) = &expected.start_error {
+        checks.record_text("message of the engine", text, Some(problem));
     }
 }
 
@@ -83,5 +83,9 @@ fn check_output(
             let found = line_ends.restore(found.clone());
             checks.record_output(subject, text, &found, line_ends.carriage_returns());
         }
+    }
+    if let (Some(whose), false) = (output.out_of_memory, checks.mismatches().is_empty()) {
+        let limit = expected.container.memory_mib.map(u64::from);
+        checks.hint(vec![hints::of_memory(whose, limit)]);
     }
 }

@@ -137,7 +137,8 @@ impl Ended {
     fn failure(&self) -> Option<String> {
         match &self.result {
             Ok(Ok((checks, _))) => checks.mismatches().first().map(|check| {
-                let (expected, found) = (text::excerpt(&check.expected), text::ends(&check.found));
+                let [expected, found] = [&check.expected, &check.found].map(ToString::to_string);
+                let (expected, found) = (text::excerpt(&expected), text::ends(&found));
                 format!("{}: expected {expected}, found {found}", check.subject)
             }),
             Ok(Err(error)) => Some(chain(error)),
@@ -166,7 +167,7 @@ mod tests {
     /// A command with the exit code 1, which is the expected one or not.
     fn exited(passes: bool) -> Ended {
         let mut checks = Checks::default();
-        checks.record("exit code", 0, 1, passes);
+        checks.record("exit code", "0", "1", passes);
         ended(Ok((checks, Output::default())))
     }
 

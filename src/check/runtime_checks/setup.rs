@@ -8,7 +8,7 @@ use crate::check::verdict::Checks;
 use crate::engine::run::OUTPUT_MAX;
 use crate::engine::{EngineError, RunOptions};
 use crate::harness::{HarnessError, LoadedImage, describe_still_running};
-use crate::text::{self, value};
+use crate::text::{self, Description, value};
 
 /// A command, with its time limit.
 pub(super) struct Step {
@@ -70,7 +70,7 @@ pub(super) async fn apply<'d>(
     for (number, step) in steps.iter().enumerate() {
         let image = changed.as_ref().unwrap_or(image);
         let limit = step.timeout.duration();
-        let failed = |expected: String, found: String| {
+        let failed = |expected: String, found: Description| {
             let mut checks = Checks::default();
             checks.record(&step.subject(number), expected, found, false);
             checks
@@ -95,7 +95,7 @@ pub(super) async fn apply<'d>(
             }
             Err(HarnessError::Engine(EngineError::OutputTooLarge)) => {
                 let expected = format!("at most {} MiB of output", OUTPUT_MAX >> 20);
-                return Ok(Some(Err(failed(expected, "more".to_owned()))));
+                return Ok(Some(Err(failed(expected, "more".into()))));
             }
             Err(error) => return Err(error),
         }

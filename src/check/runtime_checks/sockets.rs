@@ -9,7 +9,7 @@ use crate::check::verdict::Checks;
 use crate::engine::Container;
 use crate::harness::sockets::{self, Inside};
 use crate::harness::{Daemon, HarnessError};
-use crate::text::value;
+use crate::text::Description;
 use crate::vm::instance::Socket;
 
 /// The time in which expected ports must listen and expected processes must run.
@@ -77,21 +77,17 @@ impl SocketExpectations {
     fn compare(&self, inside: &Inside) -> Checks {
         let mut checks = Checks::default();
         let present = self.is_present(inside);
-        let found = Found::Bool(present);
+        let passed = self.expected.is_match(&Found::Bool(present));
         let key = match &self.subject {
             SocketSubject::Port { .. } => "listening",
             SocketSubject::Process(_) => "running",
         };
-        checks.record(key, self.expected.in_words(), present, self.expected.is_match(&found));
+        checks.record(key, self.expected.in_words(), Description::of(present), passed);
         if let Some(matcher) = self.addresses.as_ref().filter(|_| present) {
             let addresses = self.addresses_of(inside);
-            let shown = value::format(&addresses);
-            checks.record(
-                "ip",
-                matcher.in_words(),
-                shown,
-                matcher.is_match(&Found::List(addresses)),
-            );
+            let shown = Description::of(&addresses);
+            let passed = matcher.is_match(&Found::List(addresses));
+            checks.record("ip", matcher.in_words(), shown, passed);
         }
         checks
     }

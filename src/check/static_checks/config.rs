@@ -11,7 +11,7 @@ use crate::check::verdict::Checks;
 use crate::image::config::{ContainerConfig, Set};
 use crate::image::exposed_ports::ExposedPorts;
 use crate::lint;
-use crate::text::value;
+use crate::text::Description;
 
 /// Compares the config and the layers of `image` with `expected`. Paths of other images are
 /// relative to `folder`.
@@ -45,7 +45,7 @@ fn check_rules(
     let findings = lint::lint(&image.image, &image.layers)?;
     for rule in deny {
         let found = findings.iter().find(|finding| finding.rule == rule);
-        let shown = found.map_or("no finding", |finding| &finding.problem);
+        let shown = found.map_or("no finding", |finding| finding.problem.as_str());
         checks.record(&format!("rule {rule}"), "no finding", shown, found.is_none());
     }
     Ok(())
@@ -62,11 +62,11 @@ fn check_names(image: &ImageUnderTest, expected: &ImageExpectations, checks: &mu
     for (subject, expected, found) in names {
         let Some(expected) = expected else { continue };
         let shown = match &found[..] {
-            [] => value::format(None::<&str>),
-            [name] => value::quote(name),
-            names => value::format(names),
+            [] => "nothing".into(),
+            [name] => Description::quote(name),
+            names => Description::of(names),
         };
-        checks.record(subject, value::quote(expected), shown, found.contains(expected));
+        checks.record(subject, Description::quote(expected), shown, found.contains(expected));
     }
 }
 
@@ -86,7 +86,7 @@ fn check_texts(image: &ImageUnderTest, expected: &ImageExpectations, checks: &mu
         if let Some(expected) = expected {
             // An expected "" also matches an image that does not set the field.
             let passed = expected == found.map_or("", String::as_str);
-            checks.record(subject, value::quote(expected), value::format(found), passed);
+            checks.record(subject, Description::quote(expected), Description::of(found), passed);
         }
     }
 }
@@ -166,8 +166,8 @@ fn record_name(
     checks: &mut Checks,
 ) {
     let has = if wanted { "has" } else { "does not have" };
-    let expected = format!("{has} {}", value::quote(name));
-    checks.record(subject, expected, value::format(found), wanted == is_there);
+    let expected = Description::from(format!("{has} ")).then_quote(name);
+    checks.record(subject, expected, Description::of(found), wanted == is_there);
 }
 
 fn check_objects(config: &ContainerConfig, expected: &ImageExpectations, checks: &mut Checks) {
@@ -187,7 +187,8 @@ fn check_sizes(image: &ImageUnderTest, expected: &ImageExpectations, checks: &mu
         checks.expect_equal("number of layers", &number, &layers);
     }
     if let Some(max) = expected.max_layers {
-        checks.record("number of layers", format!("at most {max}"), layers, layers <= max);
+        let limit = format!("at most {max}");
+        checks.record("number of layers", limit, Description::of(layers), layers <= max);
     }
     if let Some(max) = expected.max_size {
         let size: u64 = image.layer_sizes().iter().sum();
@@ -207,6 +208,6 @@ fn check_shared_layers(
     let common = pairs.take_while(|(one, other)| one.diff_id == other.diff_id).count();
     let min = expected.at_least.unwrap_or(other.layers.len());
     let subject = format!("layers in common with {}", expected.with);
-    checks.record(&subject, format!("at least {min}"), common, common >= min);
+    checks.record(&subject, format!("at least {min}"), Description::of(common), common >= min);
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::check::expectations::EnvExpectations;
 use crate::check::secret_values;
 use crate::check::verdict::Checks;
-use crate::text;
+use crate::text::{self, Description};
 
 /// Compares the environment of an image's config with `expected`.
 pub(super) fn check_config(expected: &EnvExpectations, entries: &[String]) -> Checks {
@@ -25,7 +25,7 @@ pub(super) fn check_config(expected: &EnvExpectations, entries: &[String]) -> Ch
     checks
 }
 
-fn shown(name: &str, value: Option<&[u8]>) -> String {
+fn shown(name: &str, value: Option<&[u8]>) -> Description {
     secret_values::shown(name.as_bytes(), value)
 }
 
@@ -45,9 +45,9 @@ pub(in crate::check) fn check<T: AsRef<[u8]>>(expected: &EnvExpectations, entrie
     for (name, value) in &expected.has {
         let found = last(name);
         let text = found.and_then(|found| str::from_utf8(found).ok());
-        let unmet = text.map_or(Some(value.to_string()), |text| value.unmet_by(text));
+        let unmet = text.map_or(Some(value.in_words()), |text| value.unmet_by(text));
         let passed = unmet.is_none();
-        let expected = (unmet.unwrap_or_else(|| value.to_string()), value.exactly());
+        let expected = (unmet.unwrap_or_else(|| value.in_words()), value.exactly());
         secret_values::record(&mut checks, name, expected, found, passed);
     }
     for name in &expected.absent {
@@ -58,7 +58,7 @@ pub(in crate::check) fn check<T: AsRef<[u8]>>(expected: &EnvExpectations, entrie
         let found = last(name);
         let value = found.map(String::from_utf8_lossy);
         let passed = value.is_some_and(|value| pattern.is_match(&value));
-        let expected = (format!("matches {pattern}"), None);
+        let expected = (format!("matches {pattern}").into(), None);
         secret_values::record(&mut checks, name, expected, found, passed);
     }
     checks
@@ -67,14 +67,12 @@ pub(in crate::check) fn check<T: AsRef<[u8]>>(expected: &EnvExpectations, entrie
 fn check_unique(found: &BTreeMap<&[u8], Vec<&[u8]>>, checks: &mut Checks) {
     let duplicates = || found.iter().filter(|(_, values)| values.len() > 1);
     if duplicates().next().is_none() {
-        checks.record("occurrences of each name", 1, 1, true);
+        checks.record("occurrences of each name", "1", "1", true);
     }
     for (name, values) in duplicates() {
         let values = values.iter().map(|value| secret_values::shown(name, Some(value)));
-        let values: Vec<String> = values.collect();
-        let (subject, found) =
-            (format!("values of {}", text::bytes(name)), format!("[{}]", values.join(", ")));
-        checks.record(&subject, "one", found, false);
+        let subject = format!("values of {}", text::bytes(name));
+        checks.record(&subject, "one", secret_values::list(values), false);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::check::expectations::{FileExpectations, FileType};
 use crate::check::image::ImageUnderTest;
 use crate::check::owner_names::{GROUPS, Names, OwnerNames, USERS};
 use crate::check::verdict::Checks;
-use crate::text::{self, value};
+use crate::text::{self, Description, value};
 
 /// The advice for a large file: a command that the image has, in its format of expectations.
 const IN_RUN: &str = "; a command in [[run]], such as sha256sum, can check it";
@@ -136,7 +136,8 @@ fn check_metadata(expected: &FileExpectations, found: &FileInfo, checks: &mut Ch
     if let Some(mode) = &expected.mode {
         let passed = mode.bits() == found.mode;
         let found = format!("{:04o}", found.mode);
-        checks.record("mode", value::quote(mode.to_string()), value::quote(found), passed);
+        let expected = Description::quote(mode.to_string());
+        checks.record("mode", expected, Description::quote(found), passed);
     }
     if let Some(class) = expected.executable_by {
         let subject = format!("executable by {}", value::format(class).trim_matches('"'));
@@ -170,12 +171,12 @@ fn check_content(
     if let Some(sha256) = &expected.sha256 {
         let digest = content.map(|bytes| hex::encode(Sha256::digest(bytes)));
         let passed = digest.as_deref() == Some(sha256.as_ref());
-        let shown = digest.map_or_else(|| without_content(found), value::quote);
-        checks.record("sha256", value::quote(sha256), shown, passed);
+        let shown = digest.map_or_else(|| without_content(found).into(), Description::quote);
+        checks.record("sha256", Description::quote(sha256.as_ref()), shown, passed);
     }
     if let Some(text) = &expected.content {
         let Some(bytes) = content else {
-            return checks.record("content", text, without_content(found), false);
+            return checks.record("content", text.in_words(), without_content(found), false);
         };
         let content = String::from_utf8_lossy(bytes);
         if !bytes.contains(&0) {
@@ -184,7 +185,7 @@ fn check_content(
         let found = format!("{} bytes that are not text", bytes.len());
         let unmet = text.unmet_by(&content);
         let passed = unmet.is_none();
-        checks.record("content", unmet.unwrap_or_else(|| text.to_string()), found, passed);
+        checks.record("content", unmet.unwrap_or_else(|| text.in_words()), found, passed);
     }
 }
 

@@ -244,7 +244,9 @@ fn values(key_of_file: &str, list: &[Variable]) -> Result<BTreeMap<String, Text>
             (true, _) => matches.push(Pattern::of_go(value.clone())?),
             (false, Some(other)) if other != value => {
                 let shown = |value: &str| match key_of_file {
-                    ENV_VARS => secret_values::shown(key.as_bytes(), Some(value.as_bytes())),
+                    ENV_VARS => {
+                        secret_values::shown(key.as_bytes(), Some(value.as_bytes())).to_string()
+                    }
                     _ => text::quote(value),
                 };
                 let problem = match [shown(other), shown(value)] {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::found::Found;
 use super::pairs::can_pair;
 use super::patterns::{LinePattern, all_found};
-use crate::text::value;
+use crate::text::Description;
 
 /// A matcher.
 #[derive(Clone, Debug)]
@@ -61,44 +61,40 @@ impl Matcher {
         Self { written: self.written.clone(), rule: Rule::OfNumber(Box::new(self)) }
     }
 
-    /// The rule in words.
-    pub(crate) fn in_words(&self) -> String {
-        let joined = |matchers: &[Self], word: &str| {
-            let words: Vec<String> = matchers.iter().map(Self::in_nested_words).collect();
-            words.join(word)
-        };
+    /// Describes the rule.
+    pub(crate) fn in_words(&self) -> Description {
+        let quoted = |words: &str, text: &String| Description::from(words).then_quote(text);
         match &self.rule {
-            Rule::Equal(value) => value.to_string(),
-            Rule::Text(text) => value::quote(text),
-            Rule::Number(relation, number) => format!("{}{number}", relation.in_words()),
-            Rule::Bool(value) => value.to_string(),
-            Rule::Length(length) => format!("has the length {length}"),
-            Rule::Elements { matchers, exactly: false } => {
-                format!("contains the elements {}", joined(matchers, ", "))
-            }
-            Rule::Elements { matchers, exactly: true } => {
-                format!("has exactly the elements {}", joined(matchers, ", "))
+            Rule::Equal(Value::String(text)) | Rule::Text(text) => Description::quote(text),
+            Rule::Equal(value) => value.to_string().into(),
+            Rule::Number(relation, number) => format!("{}{number}", relation.in_words()).into(),
+            Rule::Bool(value) => value.to_string().into(),
+            Rule::Length(length) => format!("has the length {length}").into(),
+            Rule::Elements { matchers, exactly } => {
+                let words =
+                    if *exactly { "has exactly the elements " } else { "contains the elements " };
+                Description::from(words).then(joined(matchers, ", "))
             }
             Rule::OfNumber(matcher) => matcher.in_words(),
-            Rule::Not(matcher) => format!("not: {}", matcher.in_nested_words()),
+            Rule::Not(matcher) => Description::from("not: ").then(matcher.in_nested_words()),
             Rule::And(matchers) => joined(matchers, " and "),
             Rule::Or(matchers) => joined(matchers, " or "),
-            Rule::Prefix(text) => format!("begins with {}", value::quote(text)),
-            Rule::Suffix(text) => format!("ends with {}", value::quote(text)),
-            Rule::Substring(text) => format!("contains {}", value::quote(text)),
-            Rule::Regexp(regex) => format!("matches /{regex}/"),
+            Rule::Prefix(text) => quoted("begins with ", text),
+            Rule::Suffix(text) => quoted("ends with ", text),
+            Rule::Substring(text) => quoted("contains ", text),
+            Rule::Regexp(regex) => format!("matches /{regex}/").into(),
             Rule::Patterns(patterns) => {
-                let words: Vec<String> = patterns.iter().map(ToString::to_string).collect();
-                words.join(", ")
+                let patterns = patterns.iter().map(LinePattern::in_words);
+                Description::join(patterns, ", ").unwrap_or_default()
             }
         }
     }
 
-    /// The rule in words, in parentheses if it has several parts.
-    fn in_nested_words(&self) -> String {
+    /// Describes the rule, in parentheses if it has several parts.
+    fn in_nested_words(&self) -> Description {
         match &self.rule {
             Rule::Not(_) | Rule::And(_) | Rule::Or(_) | Rule::Elements { .. } => {
-                format!("({})", self.in_words())
+                Description::from("(").then(self.in_words()).then(")")
             }
             Rule::OfNumber(matcher) => matcher.in_nested_words(),
             _ => self.in_words(),
@@ -148,6 +144,11 @@ impl PartialEq for Matcher {
 }
 
 impl Eq for Matcher {}
+
+/// Describes `matchers`, with `word` between them.
+fn joined(matchers: &[Matcher], word: &str) -> Description {
+    Description::join(matchers.iter().map(Matcher::in_nested_words), word).unwrap_or_default()
+}
 
 /// Whether each of `matchers` matches an element of its own, and if `exactly` is true, there are no
 /// others.

@@ -1,12 +1,10 @@
 //! Patterns of goss for the lines of a text: a string that a line contains, or a regular expression
 //! between slashes; with `!` in front, no line may match.
 
-use std::fmt;
-
 use regex::Regex;
 
 use crate::conditions::go_regex;
-use crate::text::{self, value};
+use crate::text::{self, Description};
 
 /// A pattern.
 #[derive(Clone, Debug)]
@@ -35,21 +33,20 @@ impl LinePattern {
         Ok(Self { negated, is_empty: written.is_empty(), rule })
     }
 
+    /// Describes the pattern.
+    pub(super) fn in_words(&self) -> Description {
+        match (&self.rule, self.negated) {
+            (Rule::Contains(text), false) => Description::from("contains ").then_quote(text),
+            (Rule::Contains(text), true) => Description::from("does not contain ").then_quote(text),
+            (Rule::Matches(regex), false) => format!("has a line that matches /{regex}/").into(),
+            (Rule::Matches(regex), true) => format!("has no line that matches /{regex}/").into(),
+        }
+    }
+
     fn is_match(&self, line: &str) -> bool {
         match &self.rule {
             Rule::Contains(text) => line.contains(text),
             Rule::Matches(regex) => regex.is_match(line),
-        }
-    }
-}
-
-impl fmt::Display for LinePattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.rule, self.negated) {
-            (Rule::Contains(text), false) => write!(f, "contains {}", value::quote(text)),
-            (Rule::Contains(text), true) => write!(f, "does not contain {}", value::quote(text)),
-            (Rule::Matches(regex), false) => write!(f, "has a line that matches /{regex}/"),
-            (Rule::Matches(regex), true) => write!(f, "has no line that matches /{regex}/"),
         }
     }
 }

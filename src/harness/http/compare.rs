@@ -4,8 +4,8 @@ use hyper::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::answer::Answer;
 use super::json::check_json;
-use crate::conditions::{Checks, HttpExpectations, Statuses};
-use crate::text::value;
+use crate::conditions::{Checks, HttpExpectations, Statuses, Text};
+use crate::text::{Description, value};
 
 /// The number of characters of an unexpected answer's body that are shown.
 const BODY_SHOWN: usize = 200;
@@ -20,10 +20,10 @@ pub(crate) fn check_answer(expected: &HttpExpectations, answer: &Answer, checks:
     let subject = format!("body of {request}");
     if let Some(problem) = &answer.problem {
         let limit = expected.time_limit();
-        let complete = || format!("a complete body within {limit}");
-        let text = expected.body.as_ref().map_or_else(complete, ToString::to_string);
-        let found = format!("{problem}; until then {}", value::quote(&body));
-        return checks.record(&subject, text, found, false);
+        let complete = || format!("a complete body within {limit}").into();
+        let expected = expected.body.as_ref().map_or_else(complete, Text::in_words);
+        let found = Description::from(format!("{problem}; until then ")).then_quote(body);
+        return checks.record(&subject, expected, found, false);
     }
     if let Some(text) = &expected.body {
         checks.record_text(&subject, text, Some(&body));
@@ -38,33 +38,36 @@ fn check_status(request: &str, expected: &HttpExpectations, answer: &Answer, che
     let status = answer.status.map(|status| status.as_u16());
     let passed = status.is_some_and(|status| statuses.contains(status));
     let found = match status {
-        Some(status) if passed || expected.body.is_some() => status.to_string(),
-        Some(status) => format!("{status}{}", start_of(&answer.body)),
+        Some(status) if passed || expected.body.is_some() => Description::of(status),
+        Some(status) => Description::of(status).then(start_of(&answer.body)),
         None => {
             let problem = answer.problem.as_deref().unwrap_or("nothing was received");
-            let received = String::from_utf8_lossy(&answer.received);
-            match received.is_empty() {
-                true => format!("no status: {problem}"),
-                false => format!("no status: {problem}; received {}", value::quote(&received)),
+            let found = Description::from(format!("no status: {problem}"));
+            match answer.received.is_empty() {
+                true => found,
+                false => {
+                    let received = String::from_utf8_lossy(&answer.received);
+                    found.then("; received ").then_quote(received)
+                }
             }
         }
     };
-    checks.record(&format!("status of {request}"), statuses, found, passed);
+    checks.record(&format!("status of {request}"), statuses.to_string(), found, passed);
 }
 
 /// Shows the beginning of the body of an answer with an unexpected status, in one line.
-fn start_of(body: &[u8]) -> String {
+fn start_of(body: &[u8]) -> Description {
     // So much that the spaces in it are not all that is shown.
     let start = &body[..body.len().min(16 << 10)];
     let text = String::from_utf8_lossy(start);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let shown: String = line.chars().take(BODY_SHOWN).collect();
     match shown.len() {
-        0 => String::new(),
+        0 => Description::default(),
         length if length == line.len() && start.len() == body.len() => {
-            format!("; the body is {}", value::quote(shown))
+            Description::from("; the body is ").then_quote(shown)
         }
-        _ => format!("; the body begins with {}", value::quote(shown)),
+        _ => Description::from("; the body begins with ").then_quote(shown),
     }
 }
 
@@ -89,8 +92,8 @@ fn check_headers(
                 let rules = match text.unmet_by_all(values) {
                     Some(unmet) => unmet,
                     // Each rule is met by another value.
-                    None if !passed => format!("in one value: {text}"),
-                    None => text.to_string(),
+                    None if !passed => Description::from("in one value: ").then(text.in_words()),
+                    None => text.in_words(),
                 };
                 checks.record(&subject, rules, value::format(values), passed);
             }
@@ -98,7 +101,7 @@ fn check_headers(
     }
     for name in &expected.absent_headers {
         let found = values(name);
-        let shown = found.first().map_or("nothing".to_owned(), value::quote);
+        let shown = Description::of(found.first());
         let subject = format!("header {name} of {request}");
         checks.record(&subject, "nothing", shown, found.is_empty());
     }

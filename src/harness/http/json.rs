@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::conditions::{Checks, JsonExpectation, Text};
-use crate::text::value;
+use crate::text::{Description, value};
 
 /// Compares values in `body`, called `subject`, with those that are `expected` at JSON Pointers.
 pub(super) fn check_json(
@@ -17,8 +17,9 @@ pub(super) fn check_json(
     let document: Value = match serde_json::from_slice(body) {
         Ok(document) => document,
         Err(error) => {
-            let body = value::quote(String::from_utf8_lossy(body));
-            return checks.record(subject, "JSON", format!("{error}: {body}"), false);
+            let body = String::from_utf8_lossy(body);
+            let found = Description::from(format!("{error}: ")).then_quote(body);
+            return checks.record(subject, "JSON", found, false);
         }
     };
     for (pointer, expected) in expected {
@@ -36,24 +37,24 @@ const NOTHING: &str = "no such value";
 fn check_value(subject: &str, expected: &Value, found: Option<&Value>, checks: &mut Checks) {
     let passed = found.is_some_and(|found| is_equal(expected, found));
     let found = match found {
-        None => NOTHING.to_owned(),
-        Some(Value::Null) => "null".to_owned(),
-        Some(found) => value::format(found),
+        None => NOTHING.into(),
+        Some(Value::Null) => "null".into(),
+        Some(found) => Description::of(found),
     };
-    checks.record(subject, value::format(expected), found, passed);
+    checks.record(subject, Description::of(expected), found, passed);
 }
 
 fn check_text(subject: &str, rules: &Text, found: Option<&Value>, checks: &mut Checks) {
     match found {
-        None => checks.record(subject, rules, NOTHING, false),
+        None => checks.record(subject, rules.in_words(), NOTHING, false),
         Some(Value::String(text)) => {
             let unmet = rules.unmet_by(text);
             let passed = unmet.is_none();
-            let expected = unmet.unwrap_or_else(|| rules.to_string());
-            checks.record(subject, expected, value::quote(text), passed);
+            let expected = unmet.unwrap_or_else(|| rules.in_words());
+            checks.record(subject, expected, Description::quote(text), passed);
         }
         // It may well look as if it met the rules.
-        Some(found) => checks.record(subject, rules, not_text(found), false),
+        Some(found) => checks.record(subject, rules.in_words(), not_text(found), false),
     }
 }
 

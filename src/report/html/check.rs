@@ -112,7 +112,7 @@ mod tests {
     }
 
     fn failed() -> Outcome {
-        let (expected, found) = ("0".to_owned(), "1".to_owned());
+        let (expected, found) = ("0".into(), "1".into());
         Outcome::Failed {
             mismatches: vec![Check { subject: "exit code".to_owned(), expected, found }],
         }

@@ -15,9 +15,9 @@ impl Service<'_> {
         let starting = Starting { daemon: image.daemon(), container, line_ends, end };
         let readiness = starting.wait(expected, self.expected.exit_code.is_some()).await?;
         let (found, ready) = match readiness {
-            Readiness::Ready => ("ready".to_owned(), true),
+            Readiness::Ready => ("ready".into(), true),
             Readiness::Unmet(unmet) => (unmet, false),
-            Readiness::Ended(state) => (describe_end(container, &state).await, false),
+            Readiness::Ended(state) => (describe_end(container, &state).await.into(), false),
         };
         let timeout = expected.timeout.unwrap_or(DEFAULT_READY_TIMEOUT);
         self.checks.record("service", format!("ready within {timeout}"), found, ready);

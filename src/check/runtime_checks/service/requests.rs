@@ -137,13 +137,13 @@ fn shown(expected: &ExecExpectations) -> String {
 fn check_exit_code(expected: &ExecExpectations, output: &RunOutput, checks: &mut Checks) {
     let code = expected.exit_code.unwrap_or(0);
     let (wanted, passed) = match &expected.exit_code_rules {
-        Some(rules) => (rules.to_string(), rules.is_match(&output.code.to_string())),
-        None => (signals::describe_exit_code(code), code == output.code),
+        Some(rules) => (rules.in_words(), rules.is_match(&output.code.to_string())),
+        None => (signals::describe_exit_code(code).into(), code == output.code),
     };
     let mut found = found_exit_code(output, expected.stderr.is_none());
     // Docker reports a command that cannot be started there.
     if !passed && output.stderr.is_empty() && !output.stdout.is_empty() {
-        found += &format!(", standard output {}", value::quote(&output.stdout));
+        found = found.then(", standard output ").then_quote(&output.stdout);
         let hint = missing_program::hint_of_exit(output.code, &output.stdout);
         checks.hint(hint.into_iter().collect());
     }
