@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Service;
 use crate::check::expectations::{StopExpectations, Timeout};
-use crate::engine::{EngineError, RunOptions, Settings};
+use crate::engine::{EngineError, RunOptions, RunOutput, Settings};
 use crate::harness::{HarnessError, POLL_INTERVAL, describe_end, exits};
 use crate::linux::signals;
 
@@ -19,6 +19,19 @@ const ACTION: &str = "wait for the exit of the stopped service";
 /// The time in which a service must end that ends by itself.
 const EXIT_TIMEOUT: Timeout = Timeout::from_secs(60);
 
+/// A service that was stopped.
+struct Stopped {
+    output: RunOutput,
+    /// The time until it ended, or was killed.
+    duration: Duration,
+    /// Whether it did not end in time.
+    is_killed: bool,
+}
+
+fn timeout_of(expected: &StopExpectations) -> Timeout {
+    expected.timeout.unwrap_or(DEFAULT_STOP_TIMEOUT)
+}
+
 /// The likely reasons why `signal` did not end a container in time, and what to do. `can_init` says
 /// whether the engine can start an init process in the container.
 fn of_survivor(signal: &str, can_init: bool) -> String {
@@ -30,36 +43,21 @@ fn of_survivor(signal: &str, can_init: bool) -> String {
 }
 
 impl Service<'_> {
+    /// Stops the service, and compares its end, exit code and log with the expected ones.
     pub(super) async fn check_stop(
         &mut self,
         expected: &StopExpectations,
     ) -> Result<(), HarnessError> {
-        let timeout = expected.timeout.unwrap_or(DEFAULT_STOP_TIMEOUT);
-        let (begin, limit) = (Instant::now(), timeout.duration());
-        let ended = match &expected.signal {
-            Some(signal) => self.ends_by(signal, limit).await?,
-            None => self.container.stop(limit).await.map(|()| true)?,
-        };
-        let (duration, daemon) = (begin.elapsed(), self.image.daemon());
-        let exit = Box::pin(exits::wait(daemon, self.container));
-        let late = || EngineError::Timeout { action: ACTION.to_owned(), limit: AFTER_STOP_TIMEOUT };
-        let output =
-            daemon.vm().clock().timeout(AFTER_STOP_TIMEOUT, exit).await.ok_or_else(late)??;
-        let by_engine = expected.signal.is_none() && duration >= limit;
-        let killed = !ended || by_engine && output.signal() == Some(9);
-        let found = if killed {
-            "it was killed".to_owned()
-        } else {
-            format!("{:.1} s", duration.as_secs_f32())
+        let Stopped { output, duration, is_killed } = self.stop(expected).await?;
+        let found = match is_killed {
+            true => "it was killed".to_owned(),
+            false => format!("{:.1} s", duration.as_secs_f32()),
         };
         let signal = expected.signal.as_deref().unwrap_or("the stop signal");
-        let wanted = format!("ends within {timeout} of {signal}");
-        self.checks.record("stop", wanted, found, !killed);
-        if killed && !self.expected.container.init {
-            let init = Settings { init: true, ..Settings::default() };
-            let init = RunOptions { settings: init, ..RunOptions::default() };
-            let can_init = daemon.engine().unsupported(&init).is_none();
-            self.checks.hint(vec![of_survivor(signal, can_init)]);
+        let wanted = format!("ends within {} of {signal}", timeout_of(expected));
+        self.checks.record("stop", wanted, found, !is_killed);
+        if is_killed && !self.expected.container.init {
+            self.checks.hint(vec![of_survivor(signal, self.can_init())]);
         }
         if let Some(code) = expected.exit_code {
             let codes = [code, output.code].map(signals::describe_exit_code);
@@ -73,6 +71,30 @@ impl Service<'_> {
             self.checks.record_output(subject, expected, &log, returns);
         }
         Ok(())
+    }
+
+    /// Stops the service by the signal of `expected`, or lets the engine do it.
+    async fn stop(&self, expected: &StopExpectations) -> Result<Stopped, HarnessError> {
+        let (begin, limit) = (Instant::now(), timeout_of(expected).duration());
+        let ended = match &expected.signal {
+            Some(signal) => self.ends_by(signal, limit).await?,
+            None => self.container.stop(limit).await.map(|()| true)?,
+        };
+        let (duration, daemon) = (begin.elapsed(), self.image.daemon());
+        let exit = Box::pin(exits::wait(daemon, self.container));
+        let late = || EngineError::Timeout { action: ACTION.to_owned(), limit: AFTER_STOP_TIMEOUT };
+        let output =
+            daemon.vm().clock().timeout(AFTER_STOP_TIMEOUT, exit).await.ok_or_else(late)??;
+        let by_engine = expected.signal.is_none() && duration >= limit;
+        let is_killed = !ended || by_engine && output.signal() == Some(9);
+        Ok(Stopped { output, duration, is_killed })
+    }
+
+    /// Whether the engine can start an init process in the container.
+    fn can_init(&self) -> bool {
+        let settings = Settings { init: true, ..Settings::default() };
+        let options = RunOptions { settings, ..RunOptions::default() };
+        self.image.daemon().engine().unsupported(&options).is_none()
     }
 
     /// Sends `signal`, and returns whether the service ends within `limit`. If not, it is killed:
