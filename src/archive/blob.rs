@@ -6,9 +6,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::sync::Arc;
-#[cfg(feature = "registry")]
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::tar::Skip;
 use crate::image::{DiffId, Digest};
@@ -25,15 +23,10 @@ pub struct FileSlice {
 /// The file of a slice.
 enum Source {
     Open(OpenFile),
-    #[cfg(feature = "registry")]
-    Deferred {
-        fetch: Box<Fetch>,
-        fetched: OnceLock<FileSlice>,
-    },
+    Deferred { fetch: Box<Fetch>, fetched: OnceLock<FileSlice> },
 }
 
 /// The reason why a file that is fetched when it is read could not be fetched.
-#[cfg_attr(not(feature = "registry"), allow(dead_code, reason = "only registries fetch"))]
 #[derive(Debug)]
 pub(crate) struct FetchError {
     /// Whether the environment failed rather than the input.
@@ -61,14 +54,12 @@ impl FetchError {
 }
 
 /// Fetches a file.
-#[cfg(feature = "registry")]
 type Fetch = dyn Fn() -> io::Result<FileSlice> + Send + Sync;
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Open(file) => file.fmt(f),
-            #[cfg(feature = "registry")]
             Self::Deferred { fetched, .. } => fetched.fmt(f),
         }
     }
@@ -126,7 +117,6 @@ impl FileSlice {
     }
 
     /// A file of `size` bytes that `fetch` returns when the first byte is read.
-    #[cfg(feature = "registry")]
     pub(crate) fn deferred(
         size: u64,
         fetch: impl Fn() -> io::Result<Self> + Send + Sync + 'static,
@@ -154,7 +144,6 @@ impl FileSlice {
     fn open_file(&self) -> io::Result<(&OpenFile, u64)> {
         match &*self.file {
             Source::Open(file) => Ok((file, 0)),
-            #[cfg(feature = "registry")]
             Source::Deferred { fetch, fetched } => {
                 let slice = match fetched.get() {
                     Some(slice) => slice,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{display_path, join, name_of, parent_of};
+use super::entry::{Attributes, Entry, Kind, display_path, join, name_of, parent_of};
 use super::invalid_data::invalid_data;
 use super::limits::{Budget, LINK_WORK, Limits, too_many_links};
 use super::resolve::resolve;
@@ -63,8 +63,23 @@ impl LayerTree {
     /// Adds an entry, and returns the path at which an engine creates it: it follows symlinks that
     /// the layer has created before. `None` for the root and for whiteouts.
     pub(crate) fn add(&mut self, member: &Member) -> io::Result<Option<Box<[u8]>>> {
+        self.add_node(&member.path, || node(member))
+    }
+
+    /// Adds an entry of a layer that is not a tar yet and whose entries have `attributes` by
+    /// default.
+    pub(crate) fn add_entry(&mut self, entry: &Entry, attributes: &Attributes) -> io::Result<()> {
+        self.add_node(&entry.path, || node_of_entry(entry, attributes)).map(drop)
+    }
+
+    /// Adds an entry with the path `given`, and returns the path at which an engine creates it.
+    fn add_node(
+        &mut self,
+        given: &[u8],
+        node: impl FnOnce() -> Node,
+    ) -> io::Result<Option<Box<[u8]>>> {
         self.entries += 1;
-        let path = normalize(&member.path).ok_or_else(|| unsafe_path(&member.path))?;
+        let path = normalize(given).ok_or_else(|| unsafe_path(given))?;
         let path = self.through_symlinks(path)?;
         if self.link_work > LINK_WORK {
             return Err(too_many_links());
@@ -73,16 +88,16 @@ impl LayerTree {
         if name == OPAQUE {
             self.opaque.insert(parent_of(&path).into());
         } else if name == WHITEOUT {
-            return Err(unsafe_path(&member.path));
+            return Err(unsafe_path(given));
         } else if name.starts_with(AUFS) {
             // Engines ignore AUFS' internal files.
         } else if let Some(hidden) = name.strip_prefix(WHITEOUT) {
             if matches!(hidden, b"." | b"..") {
-                return Err(unsafe_path(&member.path));
+                return Err(unsafe_path(given));
             }
             self.removed.insert(join(parent_of(&path), hidden));
         } else if !path.is_empty() {
-            self.tree.insert(&path, node(member));
+            self.tree.insert(&path, node());
             return Ok(Some(path));
         }
         Ok(None)
@@ -172,6 +187,27 @@ fn node(member: &Member) -> Node {
         }),
         MemberKind::Symlink => Node::Symlink(member.link.as_slice().into()),
         MemberKind::File | MemberKind::HardLink | MemberKind::Special(_) => Node::File,
+    }
+}
+
+fn node_of_entry(entry: &Entry, attributes: &Attributes) -> Node {
+    match &entry.kind {
+        Kind::Directory => {
+            let attributes = entry.attributes.as_deref().unwrap_or(attributes);
+            Node::Directory(DirMetadata {
+                mode: entry.mode,
+                uid: attributes.uid,
+                gid: attributes.gid,
+                mtime: attributes.mtime,
+                xattrs: (!entry.xattrs.is_empty()).then(|| Arc::new(entry.xattrs.clone())),
+            })
+        }
+        Kind::Symlink(target) => Node::Symlink(target.clone()),
+        Kind::File(_)
+        | Kind::HardLink(_)
+        | Kind::Fifo
+        | Kind::CharDevice(..)
+        | Kind::BlockDevice(..) => Node::File,
     }
 }
 

@@ -49,6 +49,14 @@ pub enum BuildError {
     #[cfg(feature = "registry")]
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// The image of another recipe, which the recipe names, cannot be built.
+    #[error("failed to build {}", text::path(.recipe))]
+    Stage {
+        /// The other recipe.
+        recipe: PathBuf,
+        /// The reason.
+        source: Box<Self>,
+    },
     /// Two contents, or a content and the base, need the same path for different things.
     #[error(
         "conflict at {}: {first} in {}, {second} in {}; {hint}",
@@ -112,6 +120,16 @@ impl BuildError {
         }
     }
 
+    /// Adds that the error is one of the recipe at `recipe`, which another one names, unless it
+    /// says that itself.
+    #[must_use]
+    pub(super) fn of_stage(self, recipe: &Path) -> Self {
+        match self {
+            error @ (Self::Recipe { .. } | Self::Stage { .. }) => error,
+            error => Self::Stage { recipe: recipe.to_owned(), source: Box::new(error) },
+        }
+    }
+
     /// Replaces the output's name in an error to write it.
     #[must_use]
     pub fn writing_to(self, target: impl Into<String>) -> Self {
@@ -145,11 +163,21 @@ impl BuildError {
         source.get_ref().is_some_and(|error| error.is::<DamagedBlob>())
     }
 
+    /// Whether a step made other bytes when it ran again.
+    pub fn is_not_reproducible(&self) -> bool {
+        match self {
+            Self::Step(error) => matches!(error, StepError::NotReproducible { .. }),
+            Self::Stage { source, .. } => source.is_not_reproducible(),
+            _ => false,
+        }
+    }
+
     /// Whether the host failed, not the input.
     pub fn is_environment(&self) -> bool {
         match self {
             Self::Archive(error) => error.is_environment(),
             Self::Step(error) => error.is_environment(),
+            Self::Stage { source, .. } => source.is_environment(),
             #[cfg(feature = "registry")]
             Self::Registry(error) => error.is_environment(),
             _ => false,

@@ -20,6 +20,7 @@
 //! | `steps` | runs commands that change the image on top of the planned layers |
 //! | `write` | writes layers, config and names to archives and registries |
 //! | `explain` | names the origin of everything in an image |
+//! | `stages` | builds the images of other recipes that an image is built from |
 //!
 //! All of them may use `error` and `cache`.
 
@@ -31,6 +32,7 @@ mod merge;
 mod place;
 mod plan;
 mod recipe;
+mod stages;
 mod steps;
 mod write;
 
@@ -44,12 +46,13 @@ pub use inputs::Outputs;
 pub(crate) use inputs::is_replaceable;
 #[cfg(feature = "registry")]
 pub(crate) use inputs::lock;
-pub use plan::{LayerOutline, Plan, plan, read_path_graph};
+pub use plan::{LayerOutline, Plan, PlanOptions, StepSettings, read_path_graph};
 #[cfg(feature = "registry")]
 pub use recipe::LockUse;
 #[cfg(feature = "vm")]
 pub(crate) use recipe::now;
-pub use recipe::{Annotations, Overrides, Recipe, Store, TimeSetting, files};
+pub use recipe::{Annotations, ImageSource, Overrides, Recipe, Store, TimeSetting, files};
+pub use stages::{plan, plan_with};
 #[cfg(feature = "vm")]
 pub(crate) use write::incremental;
 pub use write::{Format, Options, Output, assemble, assemble_all, references, stream_conf};

@@ -14,7 +14,8 @@ use crate::archive::{ArchiveError, Compression, Image, ImageFormat, ImageSelecto
 #[cfg(feature = "registry")]
 use crate::build::LockUse;
 use crate::build::{
-    BuildError, CacheUse, Format, Options as BuildOptions, Output, Outputs, Recipe, assemble, plan,
+    BuildError, CacheUse, Format, Options as BuildOptions, Output, Outputs, PlanOptions, Recipe,
+    StepSettings, assemble, plan_with,
 };
 use crate::harness::{DEFAULT_REFERENCE, VmSteps};
 use crate::image::{Platform, Reference};
@@ -134,7 +135,7 @@ impl CheckInput {
             let RecipeOptions { registries, lock_use, .. } = options.clone();
             Recipe { registries, lock_use, ..recipe }
         };
-        build(recipe, &options.outputs, &built, threads, options.cache)?;
+        build(recipe, options, &built, threads)?;
         let archive = PathBuf::from(format!("/proc/self/fd/{}", built.as_raw_fd()));
         let selector = ImageSelector { limits, ..ImageSelector::default() };
         let image = ImageUnderTest::open(&archive, &selector, threads)?;
@@ -222,12 +223,18 @@ impl CheckInput {
 
 fn build(
     recipe: Recipe,
-    outputs: &Outputs,
+    options: &RecipeOptions,
     archive: &File,
     threads: usize,
-    cache: CacheUse,
 ) -> Result<(), CheckError> {
-    let plan = VmSteps::for_plan(plan(recipe, outputs, threads)?);
+    let cache = options.cache;
+    let plan_options = PlanOptions {
+        outputs: options.outputs.clone(),
+        threads,
+        cache,
+        steps: VmSteps::settings(StepSettings::default()),
+    };
+    let plan = plan_with(recipe, &plan_options)?;
     let options =
         BuildOptions { format: Format::Docker, compression: Compression::None, threads, cache };
     let built = assemble(&plan, options, Output::File(archive), &mut |_| ());

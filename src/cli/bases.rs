@@ -1,11 +1,9 @@
-//! Access of recipes to the registries of their base images.
+//! Access of recipes to registries.
 
 use super::images::Access;
 #[cfg(feature = "registry")]
 use crate::build::LockUse;
 use crate::build::Recipe;
-#[cfg(feature = "registry")]
-use crate::image::Location;
 #[cfg(feature = "registry")]
 use crate::registry::Registries;
 
@@ -23,7 +21,8 @@ impl Access<'_> {
         self
     }
 
-    /// Gives `recipe` access to the registry of its base image, if that is in one.
+    /// Gives `recipe` access to registries, if it names images there, or a recipe that it is built
+    /// from does.
     #[cfg(feature = "registry")]
     pub(super) fn for_recipe(&self, recipe: Recipe) -> anyhow::Result<Recipe> {
         let registries = self.registries_of_bases([&recipe])?;
@@ -40,14 +39,13 @@ impl Access<'_> {
         if self.only_reads { LockUse::Read } else { LockUse::Write }
     }
 
-    /// The registries, if the base image of one of `recipes` is in one.
+    /// The registries, if one of `recipes`, or one that it is built from, names an image in one.
     #[cfg(feature = "registry")]
     pub(super) fn registries_of_bases<'r>(
         &self,
         recipes: impl IntoIterator<Item = &'r Recipe>,
     ) -> anyhow::Result<Option<Registries>> {
-        let is_remote = |recipe: &Recipe| matches!(recipe.from_image, Some(Location::Registry(_)));
-        match recipes.into_iter().any(is_remote) {
+        match recipes.into_iter().any(Recipe::uses_registries) {
             true => Ok(Some(self.registries()?.clone())),
             false => Ok(None),
         }

@@ -13,10 +13,11 @@ use super::exit::ExitWith;
 use super::images::Access;
 use super::output::only_streams;
 use super::overwrite::OutputCheck;
+use super::steps;
 use super::streams::pretty_json;
 use crate::archive::diff::{ImageDiff, LayerDiff, LayerState};
 use crate::archive::{self, ArchiveError, Compression, Image, ImageSelector};
-use crate::build::{Format, Options, Output, Recipe, assemble, plan};
+use crate::build::{Format, Options, Output, PlanOptions, Recipe, assemble, plan_with};
 use crate::image::Platform;
 use crate::report::html::diff_page;
 use crate::text;
@@ -122,14 +123,12 @@ fn open(
         None => Recipe::read_for(path, &platform)?,
     };
     let recipe = Recipe { limits, ..recipe };
-    let plan = plan(access.for_recipe(recipe)?, &only_streams(), threads)?;
+    let cache = args.access.cache();
+    let options = PlanOptions { outputs: only_streams(), threads, cache, steps: steps::settings() };
+    let plan = plan_with(access.for_recipe(recipe)?, &options)?;
     let file = NamedTempFile::new().map_err(ArchiveError::temporary_file)?;
-    let options = Options {
-        format: Format::Docker,
-        compression: Compression::None,
-        threads,
-        cache: args.access.cache(),
-    };
+    let options =
+        Options { format: Format::Docker, compression: Compression::None, threads, cache };
     let output: &File = file.as_file();
     assemble(&plan, options, Output::File(output), &mut |_| ())?;
     let image = archive::open(file.path(), &ImageSelector { platform: None, ..selector })?;

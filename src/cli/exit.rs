@@ -8,7 +8,6 @@ use super::streams::stderr;
 use crate::archive::ArchiveError;
 use crate::build::BuildError;
 use crate::files::output::WriteError;
-use crate::steps::StepError;
 use crate::text;
 use crate::text::errors::chain;
 
@@ -105,7 +104,7 @@ pub(super) fn with_usage(error: &clap::Error) -> ! {
 
 /// Whether a step gave other bytes when it ran again.
 fn is_not_reproducible(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(BuildError::Step(StepError::NotReproducible { .. })))
+    error.downcast_ref().is_some_and(BuildError::is_not_reproducible)
 }
 
 /// Whether the environment failed rather than the input.

@@ -1,12 +1,14 @@
 //! `seatrial lock`: writes what the tags of a recipe's base images mean.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use super::args::RecipeArgs;
 use super::exit::UsageError;
 use super::streams::stdout;
+use crate::build::Recipe;
 use crate::build::lock::{self, Locked};
-use crate::image::{Location, Platform, RemoteReference};
+use crate::image::{Platform, RemoteReference};
 use crate::text;
 
 /// Pins a recipe's base images by digest in seatrial.lock
@@ -37,22 +39,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         return Err(UsageError("lock writes seatrial.lock; --locked is for other commands").into());
     }
     let access = args.recipe.build.access();
-    let recipes = args.recipe.read_all(&args.platform)?;
-    let base = |recipe: &crate::build::Recipe| match &recipe.from_image {
-        Some(Location::Registry(reference)) if reference.digest.is_none() => {
-            let platform = recipe.platform.clone().unwrap_or_else(Platform::host);
-            Some((reference.clone(), platform))
-        }
-        _ => None,
-    };
-    let references: Vec<(RemoteReference, Platform)> = recipes.iter().filter_map(base).collect();
     let mut output = stdout();
-    let Some(recipe) = recipes.first().filter(|_| !references.is_empty()) else {
+    let locks = references(&args.recipe.read_all(&args.platform)?)?;
+    if locks.is_empty() {
         writeln!(output, "no base image has a tag in a registry; there is nothing to lock")?;
         return Ok(());
-    };
-    let limits = args.recipe.build.limits();
-    let locked = lock::lock(&recipe.path, access.registries()?, &references, limits, args.update)?;
+    }
+    let (registries, limits) = (access.registries()?, args.recipe.build.limits());
+    let mut locked = Vec::new();
+    for (recipe, references) in locks {
+        locked.extend(lock::lock(&recipe, registries, &references, limits, args.update)?);
+    }
     for Locked { image, before } in locked {
         let change = before.map(|digest| format!(" (was {digest})")).unwrap_or_default();
         // Scripts read it, so it is never shortened.
@@ -60,4 +57,28 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         writeln!(output, "{reference} {} {}{change}", image.platform, image.digest)?;
     }
     Ok(())
+}
+
+/// The images that a recipe names by tag, each for a platform.
+type References = Vec<(RemoteReference, Platform)>;
+
+/// The images that `recipes`, and those that they are built from, name by tag, by the recipe that
+/// names them.
+fn references(recipes: &[Recipe]) -> anyhow::Result<Vec<(PathBuf, References)>> {
+    let mut all: Vec<(PathBuf, References)> = Vec::new();
+    for recipe in recipes {
+        for recipe in std::iter::once(recipe.clone()).chain(recipe.named_recipes()?) {
+            let platform = recipe.platform.clone().unwrap_or_else(Platform::host);
+            let of_tags = recipe.remote_images().filter(|reference| reference.digest.is_none());
+            for reference in of_tags {
+                let image = (reference.clone(), platform.clone());
+                match all.iter_mut().find(|(path, _)| *path == recipe.path) {
+                    Some((_, images)) if images.contains(&image) => {}
+                    Some((_, images)) => images.push(image),
+                    None => all.push((recipe.path.clone(), vec![image])),
+                }
+            }
+        }
+    }
+    Ok(all)
 }

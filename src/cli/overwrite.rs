@@ -8,7 +8,7 @@ use anyhow::bail;
 use super::args::is_recipe;
 use super::images::location;
 use super::output::{is_stdout, standard_streams};
-use crate::build::{Outputs, Recipe, is_replaceable};
+use crate::build::{ImageSource, Outputs, Recipe, is_replaceable};
 use crate::files::output::replaced_path;
 use crate::image::Location;
 use crate::text;
@@ -66,15 +66,21 @@ impl OutputCheck {
     /// Adds a recipe, and the files and folders that it names.
     pub(super) fn add_recipe(&mut self, recipe: &Recipe) {
         self.add(&recipe.path, "the recipe");
-        self.add_location(recipe.from_image.as_ref(), "the base image");
+        if let Some(path) = recipe.from_image.as_ref().and_then(ImageSource::path) {
+            self.add(path, "the base image");
+        }
         let paths = recipe.source_paths();
         let files = paths.iter().filter(|path| !path.is_dir());
         files.for_each(|path| self.add(path, OF_RECIPE));
-        #[cfg(feature = "registry")]
-        if let Some(Location::Registry(_)) = recipe.from_image {
-            self.add(&crate::build::lock::path_beside(&recipe.path), "the recipe's lock file");
+        // A mistake in one of them is reported by the build.
+        let named = recipe.named_recipes().unwrap_or_default();
+        for recipe in named.into_iter().chain([recipe.clone()]) {
+            #[cfg(feature = "registry")]
+            if recipe.has_remote_images() {
+                self.add(&crate::build::lock::path_beside(&recipe.path), "the recipe's lock file");
+            }
+            self.recipes.push(recipe);
         }
-        self.recipes.push(recipe.clone());
     }
 
     /// Lets an output replace the input at `path`.

@@ -10,8 +10,8 @@ use super::loaded_image::LoadedImage;
 use super::steps::VmSteps;
 use crate::archive::{ArchiveError, Compression, Image, ImageFormat, ImageSelector, open};
 use crate::archive::{docker, write};
-use crate::build::{CacheUse, Format, Options as BuildOptions, Output, Outputs, Recipe};
-use crate::build::{assemble, plan};
+use crate::build::{CacheUse, Format, Options as BuildOptions, Output, PlanOptions, Recipe};
+use crate::build::{StepSettings, assemble, plan_with};
 use crate::engine::stream::{self, Sender};
 use crate::engine::{Engine, ImageFacts};
 use crate::image::{Digest, Reference};
@@ -47,12 +47,9 @@ impl Daemon {
         // This task keeps its VM while it waits for that of a step.
         let task = Task::current();
         let build = move |sender: &mut Sender| -> Result<(String, Digest), HarnessError> {
-            let summary = assemble(
-                &VmSteps::for_plan_of(task, plan(recipe, &Outputs::default(), threads)?),
-                options,
-                Output::Stream(sender),
-                &mut |_| (),
-            )?;
+            let steps = VmSteps::settings_of(task, StepSettings::default());
+            let plan = plan_with(recipe, &PlanOptions { threads, steps, ..Default::default() })?;
+            let summary = assemble(&plan, options, Output::Stream(sender), &mut |_| ())?;
             Ok((summary.reference.unwrap_or_default(), summary.id))
         };
         let (reference, id) = self.load(BUILT_SIZE, build).await?;

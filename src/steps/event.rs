@@ -3,6 +3,8 @@
 /// An event of a running step.
 #[derive(Clone, Copy, Debug)]
 pub enum StepEvent<'a> {
+    /// The steps that follow are those of the recipe with this path, which another recipe names.
+    Recipe(&'a str),
     /// A step begins, or its layer comes from the cache.
     Begin {
         /// The number of the step, from 1.

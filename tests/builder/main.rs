@@ -73,6 +73,7 @@ mod rootless; // images that Buildah makes without root
 mod sandbox; // builds in sandboxes, where much is missing
 mod sbom; // bills of materials
 mod selection; // one of several images by name, platform and kind
+mod stages; // base images that are recipes
 mod step_cache; // when steps run again
 mod step_closure; // store paths that steps name
 mod step_failures; // steps that fail

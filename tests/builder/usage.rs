@@ -15,7 +15,7 @@ fn common_mistakes_are_explained_in_one_line() {
     lab.file("name.toml", "name = 'My App'\n");
     lab.file("text.toml", "name = 'app'\n[config]\nCmd = '/bin/app'\n");
     lab.file("field.toml", "name = 'app'\n[config]\nCmdd = ['/bin/app']\n");
-    lab.file("base.toml", "name = 'app'\nfrom_image = 'recipe.toml'\n");
+    lab.file("base.toml", "name = 'app'\nfrom_image = 'docker-archive:recipe.toml'\n");
     lab.file("absent.toml", "name = 'app'\ncontents = ['absent']\n");
     let platforms = "name = 'app'\ntag = '1'\nplatforms = ['linux/amd64', 'linux/arm64']\n";
     lab.file("platforms.toml", platforms);

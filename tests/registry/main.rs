@@ -38,6 +38,7 @@ mod repositories; // pushes to several repositories
 mod server; // HTTP servers of the tests
 mod service; // docker-registry
 mod signatures; // cosign
+mod stages; // recipes on recipes on images in registries
 mod tls; // certificates
 mod tokens; // token servers
 mod transfers; // transfers that break and go on, registries that differ from the specification

@@ -5,6 +5,7 @@ use std::io;
 use crate::archive::ArchiveError;
 use crate::archive::entry::{Attributes, Entry, Kind};
 use crate::archive::header::{self, padding};
+use crate::archive::layer_tree::LayerTree;
 use crate::archive::spool::Spool;
 use crate::archive::tar_file::TarFile;
 use crate::image::Digest;
@@ -55,6 +56,22 @@ impl Layer {
     /// The fingerprint of its metadata.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// Its changes to the layers below. No content of a file is read.
+    ///
+    /// # Errors
+    /// If the list of its entries, or the finished tar that it is, cannot be read.
+    pub(crate) fn tree(&self) -> Result<LayerTree, ArchiveError> {
+        if let Some(tar) = self.finished_tar() {
+            return tar.layer_tree();
+        }
+        let mut tree = LayerTree::default();
+        for entry in self.entries.iter() {
+            let added = entry.and_then(|entry| tree.add_entry(&entry, &self.attributes));
+            added.map_err(file_list_failed)?;
+        }
+        Ok(tree)
     }
 
     /// The number of entries.

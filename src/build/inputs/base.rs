@@ -1,9 +1,12 @@
 //! The base image: opens and verifies it, and lists its files.
 //!
 //! Layers of a base in a registry are read only if the build needs their files, and only once: the
-//! cache keeps what they have.
+//! cache keeps what they have. A base that is built from a recipe is not a file: its layers are
+//! written as those of any new image are, and made earlier only if something reads them.
 
-use std::sync::OnceLock;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 #[cfg(feature = "registry")]
 use super::base_layers::BaseLayerCache;
@@ -13,7 +16,7 @@ use crate::archive::tree::Tree;
 use crate::archive::verify::VerifiedLayer;
 use crate::archive::{ArchiveError, Image, ImageSelector, open_location, verify};
 use crate::build::BuildError;
-use crate::build::recipe::Recipe;
+use crate::build::recipe::{ImageSource, Recipe};
 use crate::image::{History, Location, Platform, RemoteReference};
 #[cfg(feature = "registry")]
 use crate::registry::{Registries, RegistryOptions, RemoteImage};
@@ -25,11 +28,28 @@ pub(crate) struct Base {
     pub(crate) image: Image,
     files: OnceLock<BaseFiles>,
     threads: usize,
-    #[cfg(feature = "registry")]
-    remote: Option<(Registries, RemoteImage)>,
+    origin: Origin,
     /// The entry that a successful build adds to the lock file.
     #[cfg(feature = "registry")]
     new_lock: Option<NewLock>,
+}
+
+/// Where a base image comes from.
+#[derive(Debug)]
+enum Origin {
+    File,
+    #[cfg(feature = "registry")]
+    Registry(Box<(Registries, RemoteImage)>),
+    Recipe(Arc<dyn BuiltLayers>),
+}
+
+/// The layers of a base image that is built from a recipe.
+pub(in crate::build) trait BuiltLayers: fmt::Debug + Send + Sync {
+    /// The sizes of the uncompressed layers in bytes, lowest first.
+    fn sizes(&self) -> Result<Vec<u64>, BuildError>;
+
+    /// The files of all layers together. Of new files, only metadata is read.
+    fn tree(&self) -> Result<Tree, BuildError>;
 }
 
 /// The sizes and files of a base image's layers.
@@ -41,13 +61,15 @@ struct BaseFiles {
     tree: Tree,
 }
 
-/// Opens the recipe's base image, if any, and determines the platform of the new image.
-pub(crate) fn open_base(
+/// Opens the recipe's base image, if any, and determines the platform of the new image. The image
+/// of a recipe is made by `build`.
+pub(in crate::build) fn open_base(
     recipe: &Recipe,
     threads: usize,
+    build: impl FnOnce(&Path) -> Result<Base, BuildError>,
 ) -> Result<(Option<Base>, Platform), BuildError> {
     let given = recipe.platform.clone();
-    let Some(location) = &recipe.from_image else {
+    let Some(source) = &recipe.from_image else {
         return Ok((None, given.unwrap_or_else(Platform::host)));
     };
     let selector = ImageSelector {
@@ -56,9 +78,12 @@ pub(crate) fn open_base(
         platform: Some(given.clone().unwrap_or_else(Platform::host)),
         limits: recipe.limits,
     };
-    let base = match location {
-        Location::Registry(reference) => Base::remote(recipe, reference, &selector, threads)?,
-        file => {
+    let base = match source {
+        ImageSource::Recipe(path) => build(path)?,
+        ImageSource::Image(Location::Registry(reference)) => {
+            Base::remote(recipe, reference, &selector, threads)?
+        }
+        ImageSource::Image(file) => {
             let opened = open_location(file, &selector).map_err(BuildError::from);
             let opened = opened.map_err(|error| error.of_key(&recipe.path, "from_image"));
             Base::of_file(opened?, threads)
@@ -72,7 +97,7 @@ pub(crate) fn open_base(
         return Err(ArchiveError::invalid(&image.path, problem).into());
     }
     let platform = given.map_or_else(|| inherited_platform(image), Ok)?;
-    if !matches!(location, Location::Registry(_)) {
+    if matches!(base.origin, Origin::File) {
         base.files()?;
     }
     Ok((Some(base), platform))
@@ -103,16 +128,24 @@ fn inherited_platform(base: &Image) -> Result<Platform, BuildError> {
 }
 
 impl Base {
-    fn of_file(image: Image, threads: usize) -> Self {
+    fn new(image: Image, threads: usize, origin: Origin) -> Self {
         Self {
             image,
             files: OnceLock::new(),
             threads,
-            #[cfg(feature = "registry")]
-            remote: None,
+            origin,
             #[cfg(feature = "registry")]
             new_lock: None,
         }
+    }
+
+    fn of_file(image: Image, threads: usize) -> Self {
+        Self::new(image, threads, Origin::File)
+    }
+
+    /// The image of a recipe, whose layers are `built`.
+    pub(in crate::build) fn of_recipe(image: Image, built: Arc<dyn BuiltLayers>) -> Self {
+        Self::new(image, 1, Origin::Recipe(built))
     }
 
     /// Opens the base image `reference`. Its layers are not fetched yet.
@@ -129,8 +162,9 @@ impl Base {
             None => Registries::new(RegistryOptions::default())?,
         };
         let (remote, new_lock) = lock::open(recipe, &registries, reference, &platform)?;
-        let (image, files) = (remote.image.clone(), OnceLock::new());
-        Ok(Self { image, files, threads, remote: Some((registries, remote)), new_lock })
+        let image = remote.image.clone();
+        let origin = Origin::Registry(Box::new((registries, remote)));
+        Ok(Self { new_lock, ..Self::new(image, threads, origin) })
     }
 
     #[cfg(not(feature = "registry"))]
@@ -164,7 +198,9 @@ impl Base {
     pub(crate) fn reference(&self) -> Option<String> {
         let named = self.image.references.first().cloned();
         #[cfg(feature = "registry")]
-        let named = named.or_else(|| Some(self.remote.as_ref()?.1.reference().to_string()));
+        if let (None, Origin::Registry(remote)) = (&named, &self.origin) {
+            return Some(remote.1.reference().to_string());
+        }
         named
     }
 
@@ -183,18 +219,15 @@ impl Base {
         if let Some(files) = self.files.get() {
             return Ok(files);
         }
-        let layers = self.layers()?;
-        let sizes = layers.iter().map(|layer| layer.size).collect();
-        let tree = Tree::from_layers(layers.into_iter().map(|layer| layer.tree));
-        Ok(self.files.get_or_init(|| BaseFiles { sizes, tree }))
-    }
-
-    fn layers(&self) -> Result<Vec<VerifiedLayer>, BuildError> {
-        #[cfg(feature = "registry")]
-        if let Some((registries, remote)) = &self.remote {
-            return remote_layers(registries, remote, self.threads);
-        }
-        Ok(verify::layers(&self.image, self.threads)?)
+        let files = match &self.origin {
+            Origin::File => BaseFiles::of(verify::layers(&self.image, self.threads)?),
+            #[cfg(feature = "registry")]
+            Origin::Registry(remote) => {
+                BaseFiles::of(remote_layers(&remote.0, &remote.1, self.threads)?)
+            }
+            Origin::Recipe(built) => BaseFiles { sizes: built.sizes()?, tree: built.tree()? },
+        };
+        Ok(self.files.get_or_init(|| files))
     }
 
     /// The image's history, with at least one entry for each layer. If the image has none, or not
@@ -205,6 +238,13 @@ impl Base {
             Some(_) => config.history.clone(),
             None => vec![History::of_base_layer(config.created.clone()); self.image.layers.len()],
         }
+    }
+}
+
+impl BaseFiles {
+    fn of(layers: Vec<VerifiedLayer>) -> Self {
+        let sizes = layers.iter().map(|layer| layer.size).collect();
+        Self { sizes, tree: Tree::from_layers(layers.into_iter().map(|layer| layer.tree)) }
     }
 }
 

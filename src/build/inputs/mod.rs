@@ -22,7 +22,7 @@ pub(super) mod walk;
 
 pub(super) use account_files::ImageAccounts;
 pub(super) use added_certificates::note as note_added_certificates;
-pub(super) use base::{Base, open_base};
+pub(super) use base::{Base, BuiltLayers, open_base};
 pub(super) use closure::{closure, graph, missing_in_base, resolved_store_dir, whole_graph};
 pub(super) use contents::{Content, FinishedLayer, PlannedPath, contents, finished_layers};
 pub(super) use host_store::HostStore;

@@ -12,8 +12,6 @@ use crate::archive::is_own_image;
 use crate::build::BuildError;
 use crate::build::recipe::Recipe;
 use crate::files::output::{OutputFile, replaced_path};
-#[cfg(feature = "registry")]
-use crate::image::Location;
 use crate::sbom::is_own_bill;
 
 /// The files that a command writes while it builds images. They are neither in these images nor
@@ -61,8 +59,8 @@ impl Outputs {
     }
 }
 
-/// The outputs that are left out of an image: those of the command, those that builds of the recipe
-/// have written by default, and its lock file.
+/// The outputs that are left out of an image: those of the command, those that builds of its recipe
+/// and of others in the same build have written by default, and their lock files.
 #[derive(Debug, Default)]
 pub(in crate::build) struct KnownOutputs {
     files: Vec<KnownOutput>,
@@ -77,16 +75,26 @@ struct KnownOutput {
 }
 
 impl KnownOutputs {
-    /// The `outputs` of the command, and those that earlier builds of `recipe` have left. Of these,
-    /// files that `contents` name themselves are contents.
-    pub(in crate::build) fn new(recipe: &Recipe, contents: &[Content], outputs: &Outputs) -> Self {
+    /// The `outputs` of the command, and those that earlier builds of `recipe` and of `others`, the
+    /// recipes of the same build, have left. Of these, files that `contents` name themselves are
+    /// contents.
+    pub(in crate::build) fn new<'r>(
+        recipe: &'r Recipe,
+        others: impl IntoIterator<Item = &'r Recipe>,
+        contents: &[Content],
+        outputs: &Outputs,
+    ) -> Self {
         let written = outputs.files.iter().map(|OutputPath { path, argument }| KnownOutput {
             path: path.clone(),
             replaces: argument.clone().filter(|_| !is_replaceable(recipe, path)),
         });
         let is_content = |path: &Path| contents.iter().any(|content| content.source == path);
-        let earlier = default_paths(recipe).into_iter().filter(|path| is_build_output(path));
-        let earlier = earlier.chain(lock_file(recipe)).filter(|path| !is_content(path));
+        let of_recipe = |recipe| {
+            let earlier = default_paths(recipe).into_iter().filter(|path| is_build_output(path));
+            earlier.chain(lock_file(recipe))
+        };
+        let earlier = std::iter::once(recipe).chain(others).flat_map(of_recipe);
+        let earlier = earlier.filter(|path| !is_content(path));
         let files = written.chain(earlier.map(|path| KnownOutput { path, replaces: None }));
         Self { files: files.collect(), streams: outputs.streams.clone() }
     }
@@ -149,8 +157,8 @@ fn is_build_output(path: &Path) -> bool {
 /// The resolved path of the recipe's lock file, if it may have one.
 #[cfg(feature = "registry")]
 fn lock_file(recipe: &Recipe) -> Option<PathBuf> {
-    let is_remote = matches!(recipe.from_image, Some(Location::Registry(_)));
-    is_remote.then(|| replaced_path(&super::lock::path_beside(&recipe.path))).flatten()
+    let path = super::lock::path_beside(&recipe.path);
+    recipe.has_remote_images().then(|| replaced_path(&path)).flatten()
 }
 
 #[cfg(not(feature = "registry"))]

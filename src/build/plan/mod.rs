@@ -7,12 +7,16 @@
 mod assignment;
 mod layers;
 mod listing;
+mod options;
 mod packages;
 mod planning;
 mod split;
+mod stage;
+mod step_settings;
 mod step_state;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -22,11 +26,15 @@ use crate::build::recipe::{AnnotatedBase, Recipe};
 use crate::closure::Closure;
 use crate::image::{ContainerConfig, DiffId, Platform, Timestamp};
 use crate::sbom::BaseImage;
+use crate::text;
 
 use assignment::Assignment;
 pub use layers::{LayerOutline, read_path_graph};
-pub use planning::plan;
+pub use options::PlanOptions;
+pub(super) use planning::plan;
 pub(super) use split::PlannedLayer;
+pub(super) use stage::{Stage, Stages};
+pub use step_settings::StepSettings;
 pub(super) use step_state::MadeLayers;
 use step_state::StepState;
 
@@ -35,6 +43,8 @@ use step_state::StepState;
 pub struct Plan {
     pub(super) recipe: Recipe,
     pub(super) base: Option<Base>,
+    /// The plan of the base, if that is built from a recipe.
+    pub(super) base_plan: Option<Arc<Plan>>,
     pub(super) platform: Platform,
     pub(super) created: Timestamp,
     /// The image's `config`, with what it inherits from the base.
@@ -80,8 +90,9 @@ impl Plan {
         base_config(&self.recipe, self.base.as_ref())
     }
 
-    /// Locks the base image, once the image is built.
+    /// Locks the base image, once the image is built, and those of recipes that it is built from.
     pub(super) fn lock_base(&self) -> Result<(), BuildError> {
+        self.base_plan.as_ref().map_or(Ok(()), |below| below.lock_base())?;
         self.base.as_ref().map_or(Ok(()), Base::lock)
     }
 
@@ -107,9 +118,21 @@ impl Plan {
     }
 
     /// Notices about the image, a sentence each, as far as its layers were listed: contents that
-    /// were left out, and settings that had no effect.
+    /// were left out, and settings that had no effect. Those about the image of another recipe
+    /// begin with its path.
     pub fn notices(&self) -> Vec<String> {
-        self.notices.all()
+        let mut notices = self.notices_below();
+        notices.extend(self.notices.all());
+        notices
+    }
+
+    /// The notices about the images of other recipes.
+    fn notices_below(&self) -> Vec<String> {
+        let Some(below) = &self.base_plan else { return Vec::new() };
+        let recipe = text::path(&below.recipe.path);
+        let mut notices = below.notices_below();
+        notices.extend(below.notices.all().iter().map(|notice| format!("{recipe}: {notice}")));
+        notices
     }
 
     /// The diff IDs of the base's layers, lowest first.

@@ -5,12 +5,12 @@ use serde_json::{Map, Value};
 use super::assignment::Assignment;
 use super::split::Split;
 use super::step_state::StepState;
-use super::{Plan, base_config, invalid_config, split};
+use super::{Plan, PlanOptions, Stage, Stages, base_config, invalid_config, split};
 use crate::archive::ArchiveError;
 use crate::archive::entry::{join, name_of, parent_of};
 use crate::archive::resolve::resolve;
 use crate::build::BuildError;
-use crate::build::inputs::{self, Base, ImageAccounts, KnownOutputs, Notices, Outputs};
+use crate::build::inputs::{self, Base, ImageAccounts, KnownOutputs, Notices};
 use crate::build::recipe::Recipe;
 use crate::image::manifest::OciPlatform;
 use crate::image::{ContainerConfig, Timestamp, inherit};
@@ -19,20 +19,19 @@ use crate::lint::lint_mistakes;
 use crate::text;
 
 /// Plans the image of `recipe`. Of the inputs, only names and metadata are read, except for base
-/// images, which are read and verified on `threads` threads. `outputs` are the files that the
-/// caller is going to write; they are not in the image, and neither are those that builds of the
-/// recipe have written by default.
-///
-/// # Errors
-/// If an input is missing or invalid, or the image cannot be built as the recipe describes it.
-pub fn plan(mut recipe: Recipe, outputs: &Outputs, threads: usize) -> Result<Plan, BuildError> {
+/// images, which are read and verified, or built by `stages`.
+pub(in crate::build) fn plan(
+    mut recipe: Recipe,
+    options: &PlanOptions,
+    stages: &mut dyn Stages,
+) -> Result<Plan, BuildError> {
     if let Some(store) = &mut recipe.store {
         // Contents are found to be in the store by their canonical path.
         store.source = store.source.canonicalize().unwrap_or(std::mem::take(&mut store.source));
     }
     let mut contents = inputs::contents(&recipe)?;
     check_named_files(&recipe)?;
-    let outputs = KnownOutputs::new(&recipe, &contents, outputs);
+    let outputs = KnownOutputs::new(&recipe, stages.recipes(), &contents, &options.outputs);
     let mut notices = Notices::new((recipe.owner.uid, recipe.owner.gid));
     let finished = inputs::finished_layers(&recipe, &notices)?;
     let created = created(&recipe)?;
@@ -42,7 +41,12 @@ pub fn plan(mut recipe: Recipe, outputs: &Outputs, threads: usize) -> Result<Pla
     if let (Strategy::Pipeline(pipeline), true) = (&recipe.layering, names_known) {
         pipeline.check_paths(&closure).map_err(LayeringError::from)?;
     }
-    let (base, platform) = inputs::open_base(&recipe, threads)?;
+    let mut base_plan = None;
+    let (base, platform) = inputs::open_base(&recipe, options.threads, |path| {
+        let Stage { image, plan } = stages.build(&recipe, "from_image", path)?;
+        base_plan = Some(plan);
+        Ok(image)
+    })?;
     match &base {
         Some(base) => {
             follow_links(&mut recipe.replace, base)?;
@@ -61,6 +65,7 @@ pub fn plan(mut recipe: Recipe, outputs: &Outputs, threads: usize) -> Result<Pla
     let mut plan = Plan {
         recipe,
         base,
+        base_plan,
         platform,
         created,
         config,
@@ -72,7 +77,7 @@ pub fn plan(mut recipe: Recipe, outputs: &Outputs, threads: usize) -> Result<Pla
         accounts,
         outputs,
         notices,
-        steps: StepState::default(),
+        steps: StepState { settings: options.steps.clone(), ..StepState::default() },
     };
     let Split { layers, assignment } = split::split(&plan, &whole, finished)?;
     (plan.layers, plan.assignment) = (layers, assignment);

@@ -1,16 +1,18 @@
 //! How the steps of a plan run, and what they made.
 
-use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
+use super::step_settings::StepSettings;
+use crate::archive::pipeline::LayerInfo;
 use crate::closure::StorePath;
-use crate::steps::{Runner, StepEvent, StepLayer};
+use crate::steps::StepLayer;
 
-/// How the steps of a plan run, and the layers that they made.
-#[derive(Default)]
+/// How the steps of a plan run, the layers below them, and those that they made.
+#[derive(Debug, Default)]
 pub(in crate::build) struct StepState {
-    pub(in crate::build) vm: Option<Arc<dyn Runner>>,
-    pub(in crate::build) observer: Option<Box<Observer>>,
+    pub(in crate::build) settings: StepSettings,
+    /// The digests and sizes of the planned layers, once these are known.
+    pub(in crate::build) planned: OnceLock<Vec<LayerInfo>>,
     pub(in crate::build) made: OnceLock<MadeLayers>,
 }
 
@@ -27,13 +29,5 @@ impl StepState {
     /// The store paths that the steps named, as far as these have run.
     pub(in crate::build) fn store_paths(&self) -> &[StorePath] {
         self.made.get().map_or(&[], |made| &made.store_paths)
-    }
-}
-
-pub(super) type Observer = dyn Fn(StepEvent<'_>) + Send + Sync;
-
-impl fmt::Debug for StepState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StepState").field("made", &self.made).finish_non_exhaustive()
     }
 }

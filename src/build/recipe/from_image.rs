@@ -5,14 +5,14 @@ use std::path::Path;
 
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::image::location::looks_remote;
+use super::image_source::ImageSource;
 use crate::image::{Digest, Location, Platform, RemoteReference};
 use crate::text;
 
 /// The key's value, as written.
 #[derive(Debug)]
 pub(super) enum FromImageSetting {
-    /// A path, or a location such as `docker://debian:12`.
+    /// A path, a location such as `docker://debian:12`, or a recipe.
     Text(String),
     /// An image in a registry, by digest.
     PullImage(Box<PullImage>),
@@ -50,7 +50,7 @@ pub(super) struct PullImage {
 /// The base image of a recipe.
 #[derive(Debug)]
 pub(super) struct FromImage {
-    pub(super) location: Location,
+    pub(super) source: ImageSource,
     /// The platform that it is for, if the key has one.
     pub(super) platform: Option<Platform>,
 }
@@ -60,22 +60,8 @@ impl FromImageSetting {
     pub(super) fn resolve(self, folder: &Path) -> Result<FromImage, String> {
         match self {
             Self::Text(text) => {
-                let location = Location::parse(&text).map_err(|e| format!("from_image: {e}"))?;
-                if let Location::Daemon(_) = location {
-                    return Err("from_image cannot be in a daemon; save it to a file with \
-                                docker save, or push it to a registry"
-                        .to_owned());
-                }
-                let is_file = folder.join(&text).exists();
-                if matches!(location, Location::Path(_)) && !is_file && looks_remote(&text) {
-                    let name = text::shorten(text.strip_prefix("docker:").unwrap_or(&text));
-                    let text = text::shorten(&text);
-                    return Err(format!(
-                        "from_image: there is no file {text}; for the image in a registry, write \
-                         \"docker://{name}\""
-                    ));
-                }
-                Ok(FromImage { location: location.in_folder(folder), platform: None })
+                let source = ImageSource::parse("from_image", &text, folder)?;
+                Ok(FromImage { source, platform: None })
             }
             Self::PullImage(image) => image.resolve().map_err(|e| format!("from_image: {e}")),
         }
@@ -101,8 +87,8 @@ impl PullImage {
         // The image's own name matters only to those who load it.
         let finals = [self.final_image_name, self.final_image_tag];
         drop(finals);
-        let location = Location::Registry(name.at(digest));
-        Ok(FromImage { location, platform: platform.transpose()? })
+        let source = ImageSource::Image(Location::Registry(name.at(digest)));
+        Ok(FromImage { source, platform: platform.transpose()? })
     }
 }
 

@@ -7,10 +7,12 @@ mod annotations;
 mod default_outputs;
 pub mod files;
 mod from_image;
+mod image_source;
 mod layering_setting;
 #[cfg(feature = "registry")]
 mod lock_use;
 mod misplaced;
+mod named_recipes;
 mod overrides;
 mod parse;
 mod per_platform;
@@ -29,7 +31,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value};
 
 use crate::archive::{Attributes, Limits};
-use crate::image::{Inherit, Location, Name, Platform, Reference, Tag, Timestamp};
+#[cfg(feature = "registry")]
+use crate::image::RemoteReference;
+use crate::image::{Inherit, Name, Platform, Reference, Tag, Timestamp};
 use crate::layering::Strategy;
 #[cfg(feature = "registry")]
 use crate::registry::Registries;
@@ -38,8 +42,11 @@ use crate::steps::Step;
 pub(super) use annotations::AnnotatedBase;
 pub use annotations::Annotations;
 use files::{Accounts, ConflictRule, ContentEntry, Helper, NamedLayer, PathEntry};
+pub use image_source::ImageSource;
+pub(super) use image_source::RECIPE;
 #[cfg(feature = "registry")]
 pub use lock_use::LockUse;
+pub(super) use named_recipes::NamedRecipes;
 pub use overrides::Overrides;
 pub(crate) use store::NIX_STORE;
 pub use store::Store;
@@ -72,7 +79,7 @@ pub struct Recipe {
     /// Whether the packages in the contents are split into layers like store paths.
     pub package_layers: bool,
     /// The base image.
-    pub from_image: Option<Location>,
+    pub from_image: Option<ImageSource>,
     /// The name of the base image, if its file holds several.
     pub from_image_name: Option<String>,
     /// The tag of the base image, if its file holds several.
@@ -117,8 +124,7 @@ pub struct Recipe {
     pub steps: Vec<Step>,
     /// The limits within which the base image is read; not part of the recipe file.
     pub limits: Limits,
-    /// How a base image in a registry is reached, if not in the usual way; not part of the recipe
-    /// file.
+    /// How images in registries are reached, if not in the usual way; not part of the recipe file.
     #[cfg(feature = "registry")]
     pub registries: Option<Registries>,
     /// How the lock file is used; not part of the recipe file.
@@ -130,6 +136,18 @@ impl Recipe {
     /// Whether it makes files in addition to its contents.
     pub(super) fn makes_files(&self) -> bool {
         !self.paths.is_empty() || self.accounts.is_some() || !self.helpers.is_empty()
+    }
+
+    /// Whether it names images in registries itself.
+    #[cfg(feature = "registry")]
+    pub(crate) fn has_remote_images(&self) -> bool {
+        self.remote_images().next().is_some()
+    }
+
+    /// The references of the images in registries that it names itself.
+    #[cfg(feature = "registry")]
+    pub(crate) fn remote_images(&self) -> impl Iterator<Item = &RemoteReference> {
+        self.from_image.iter().filter_map(ImageSource::remote)
     }
 
     /// Whether its steps can name store paths that the image then needs.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::annotations::Annotations;
 use super::files::{Accounts, ContentEntry, Helper, PathEntry};
 use super::from_image::FromImage;
+use super::image_source::ImageSource;
 use super::misplaced::top_level_hint;
 use super::run_settings::DockerToolsCommands;
 use super::settings::{Settings, TimeText};
@@ -114,9 +115,19 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
     let mtime = time("mtime", settings.mtime).transpose()?;
     let from_image = settings.from_image.map(|image| image.resolve(folder)).transpose()?;
     let (from_image, base_platform) = match from_image {
-        Some(FromImage { location, platform }) => (Some(location), platform),
+        Some(FromImage { source, platform }) => (Some(source), platform),
         None => (None, None),
     };
+    if matches!(from_image, Some(ImageSource::Recipe(_))) {
+        for (key, value) in [
+            ("from_image_name", &settings.from_image_name),
+            ("from_image_tag", &settings.from_image_tag),
+        ] {
+            if value.is_some() {
+                return Err(format!("{key} selects an image in a file; a recipe makes only one"));
+            }
+        }
+    }
     let store = settings.store.map(|store| Store::new(store, folder)).transpose()?;
     let store_dir = store.as_ref().map_or(NIX_STORE, |store| store.dir.as_str());
     let package_layers = settings.package_layers.unwrap_or(false);

@@ -2,22 +2,28 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Recipe;
 use super::files::{ContentSource, Creation, FileSource, Helper, PathAction, PathEntry};
-use crate::image::Location;
+use super::{ImageSource, NamedRecipes, Recipe};
 
 impl Recipe {
     /// Returns the files and folders of this host that the image depends on: the recipe itself,
     /// contents, a base image in a file, the layering, the reference graph, inputs of steps,
-    /// sources of single paths, and certificates. Store paths are not among them: they never
-    /// change.
+    /// sources of single paths, and certificates, and those of the recipes that it names, as far as
+    /// these can be read. Store paths are not among them: they never change.
     pub fn source_paths(&self) -> Vec<PathBuf> {
+        let mut paths = self.own_source_paths();
+        let named = NamedRecipes::readable(self);
+        paths.extend(named.iter().flat_map(Self::own_source_paths));
+        paths
+    }
+
+    fn own_source_paths(&self) -> Vec<PathBuf> {
         let contents = self.contents.iter().map(|content| match &content.source {
             ContentSource::Files(path) | ContentSource::Tar(path) | ContentSource::Layer(path) => {
                 path.as_path()
             }
         });
-        let base = self.from_image.as_ref().and_then(Location::path);
+        let base = self.from_image.as_ref().and_then(ImageSource::path);
         let bundle = self.helpers.iter().filter_map(|helper| match helper {
             Helper::CaCertificates(None) => Helper::host_bundle(),
             _ => None,

@@ -1,7 +1,6 @@
 //! The steps of a plan: what is below them, and the layers that they make.
 
 use std::io::{self, BufWriter, Read, Write};
-use std::sync::Arc;
 
 use crate::archive::ArchiveError;
 use crate::archive::blob::FileSlice;
@@ -13,9 +12,7 @@ use crate::build::plan::{MadeLayers, Plan, PlannedLayer};
 use crate::build::{BuildError, CacheUse};
 use crate::image::DiffId;
 use crate::image::env::Env;
-use crate::steps::{
-    self, Context, Input, LowerLayer, Reuse, Runner, Step, StepError, StepEvent, StepLayer,
-};
+use crate::steps::{self, Context, Input, LowerLayer, Reuse, Step, StepError, StepLayer};
 
 /// The variable that tells programs which time to write into files (reproducible-builds.org).
 /// Python's compiled files then name the digest of their source in place of its time, which would
@@ -25,16 +22,6 @@ const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 const ZIP_EPOCH: u64 = 315_532_800;
 
 impl Plan {
-    /// Runs the steps with `where = "vm"` by `runner`; without one, they are errors.
-    pub fn run_vm_steps_with(&mut self, runner: Arc<dyn Runner>) {
-        self.steps.vm = Some(runner);
-    }
-
-    /// Calls `observer` when a step begins, and with each line that it prints.
-    pub fn observe_steps(&mut self, observer: impl Fn(StepEvent<'_>) + Send + Sync + 'static) {
-        self.steps.observer = Some(Box::new(observer));
-    }
-
     /// Runs the steps, if there are any and they have not run yet.
     /// [`assemble`](crate::build::assemble()) does that too.
     ///
@@ -63,42 +50,59 @@ impl Plan {
         Ok(&self.steps.made.get_or_init(|| made).layers)
     }
 
+    /// The digests and sizes of the planned layers. Those that are cached are not read.
+    pub(in crate::build) fn planned_layers(
+        &self,
+        threads: usize,
+        cache: &DiskCache,
+    ) -> Result<&[LayerInfo], BuildError> {
+        if let Some(known) = self.steps.planned.get() {
+            return Ok(known);
+        }
+        let sources = self.sources(&self.layers);
+        let known = pipeline::run(sources, threads, cache, &mut Discard, |_| ())?;
+        Ok(self.steps.planned.get_or_init(|| known))
+    }
+
     fn run(&self, threads: usize, cache: &DiskCache) -> Result<Vec<StepLayer>, BuildError> {
         let steps = self.complete_steps()?;
         if steps.is_empty() {
             return Ok(Vec::new());
         }
-        let made: Vec<LayerInfo> =
-            pipeline::run(self.sources(&self.layers), threads, cache, &mut Discard, |_| ())?;
+        let made = self.planned_layers(threads, cache)?;
         let mut layers: Vec<LowerLayer<'_>> = Vec::new();
         for layer in self.base.iter().flat_map(|base| &base.image.layers) {
             let open = Box::new(|| Ok(layer.bytes.clone()));
             layers.push(LowerLayer { diff_id: layer.diff_id, has_contents: false, open });
         }
-        for (layer, info) in self.layers.iter().zip(&made) {
+        for (layer, info) in self.layers.iter().zip(made) {
             let diff_id = info.diff_id;
-            let open = Box::new(move || self.write(layer, diff_id, threads));
+            let open = Box::new(move || {
+                self.layer_file(layer, diff_id, threads).map_err(|error| match error {
+                    BuildError::Archive(error) => StepError::Archive(error),
+                    error => StepError::Layer(Box::new(error)),
+                })
+            });
             layers.push(LowerLayer { diff_id, has_contents: layer.has_contents(), open });
         }
+        let settings = &self.steps.settings;
+        let architecture = self.platform.arch.goarch();
+        let vm = settings.vm(architecture);
         let context = Context {
             mtime: self.recipe.mtime.time(),
-            architecture: self.platform.arch.goarch(),
+            architecture,
             reuse: match cache.using() {
                 CacheUse::On => Reuse::Everything,
                 CacheUse::Verify => Reuse::Verify,
                 CacheUse::Off => Reuse::Nothing,
             },
-            vm: self.steps.vm.as_deref(),
-            on_event: &|event| {
-                if let Some(observer) = &self.steps.observer {
-                    observer(event);
-                }
-            },
+            vm: vm.as_deref(),
+            on_event: &|event| settings.notify(event),
         };
         let ran = steps::run(layers, &steps, &context);
-        Ok(ran.map_err(|error| match &self.steps.observer {
-            Some(_) => error.without_output(),
-            None => error,
+        Ok(ran.map_err(|error| match settings.has_observer() {
+            true => error.without_output(),
+            false => error,
         })?)
     }
 
@@ -124,18 +128,14 @@ impl Plan {
         Input { left_out, ..input.clone() }
     }
 
-    /// Writes a new layer to an unnamed file.
-    fn write(
+    /// Writes the planned `layer`, whose diff ID is `expected`, to an unnamed file.
+    pub(in crate::build) fn layer_file(
         &self,
         layer: &PlannedLayer,
         expected: DiffId,
         threads: usize,
-    ) -> Result<FileSlice, StepError> {
-        let failed = |error: BuildError| match error {
-            BuildError::Archive(error) => StepError::Archive(error),
-            error => StepError::Layer(Box::new(error)),
-        };
-        let (bytes, info) = self.written(layer, threads).map_err(failed)?;
+    ) -> Result<FileSlice, BuildError> {
+        let (bytes, info) = self.written(layer, threads)?;
         match info.diff_id == expected {
             true => Ok(bytes),
             false => Err(ArchiveError::Changed("the contents".into()).into()),

@@ -7,8 +7,7 @@ pub(crate) use super::write_image::PresentLayers;
 use super::write_image::write_image;
 use crate::archive::Compression;
 use crate::archive::docker::DockerWriter;
-use crate::archive::pipeline::{self, LayerInfo};
-use crate::archive::sink::Discard;
+use crate::archive::pipeline::LayerInfo;
 use crate::build::cache::DiskCache;
 use crate::build::plan::Plan;
 use crate::build::steps;
@@ -26,8 +25,7 @@ pub(crate) fn new_layers(
 ) -> Result<Vec<LayerInfo>, BuildError> {
     let cache = DiskCache::open(cache, Compression::None);
     let step_layers = plan.step_layers(threads, &cache)?;
-    let mut layers: Vec<LayerInfo> =
-        pipeline::run(plan.sources(&plan.layers), threads, &cache, &mut Discard, |_| ())?;
+    let mut layers = plan.planned_layers(threads, &cache)?.to_vec();
     layers.extend(step_layers.iter().map(steps::info));
     Ok(layers)
 }

@@ -4,6 +4,7 @@
 //! the formats look is up to [`archive`](crate::archive).
 
 mod assemble;
+mod described;
 mod format;
 mod image_config;
 #[cfg(feature = "vm")]
@@ -16,6 +17,7 @@ mod tag;
 mod write_image;
 
 pub use assemble::{assemble, assemble_all};
+pub(super) use described::{DescribedImage, describe};
 pub use format::{Format, Options, Output};
 #[cfg(feature = "registry")]
 pub(crate) use push::{PushedImage, PushedImages, bill_of_materials, push, push_images};

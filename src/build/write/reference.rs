@@ -7,7 +7,7 @@ use crate::archive::{ArchiveError, Compression};
 use crate::build::cache::DiskCache;
 use crate::build::plan::{Plan, PlannedLayer};
 use crate::build::{BuildError, CacheUse};
-use crate::image::{DiffId, Reference};
+use crate::image::{DiffId, Digest, Reference};
 use crate::steps;
 
 /// Computes the references of the image of `plan`, the main one first, without writing it. Contents
@@ -52,7 +52,20 @@ fn of_diff_ids(plan: &Plan, diff_ids: &[Option<DiffId>]) -> Result<Vec<Reference
     if !given.is_empty() {
         return Ok(given);
     }
-    let steps = steps::keys(&plan.complete_steps()?)?;
-    let tag = tag::derived(plan, diff_ids, &steps).ok_or(ArchiveError::WorkerLost)?;
+    let tag = tag::derived(input_digest(plan, diff_ids)?).ok_or(ArchiveError::WorkerLost)?;
     Ok(vec![Reference { name: plan.recipe.name.clone(), tag }])
+}
+
+/// The digest of what the derived tag of `plan` depends on. Of a base that is built from a recipe,
+/// that is what its own derived tag would depend on, since its steps may make other layers on
+/// another host.
+fn input_digest(plan: &Plan, diff_ids: &[Option<DiffId>]) -> Result<Digest, BuildError> {
+    let base = plan.base_plan.as_ref().map(|below| {
+        // It has been built.
+        let layers = below.steps.planned.get().into_iter().flatten();
+        input_digest(below, &layers.map(|layer| Some(layer.diff_id)).collect::<Vec<_>>())
+    });
+    let steps = steps::keys(&plan.complete_steps()?)?;
+    let digest = tag::input_digest(plan, diff_ids, &steps, base.transpose()?);
+    Ok(digest.ok_or(ArchiveError::WorkerLost)?)
 }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::build::BuildError;
 use crate::build::plan::Plan;
-use crate::build::recipe::NIX_STORE;
 use crate::build::recipe::stream_conf::{CUSTOMISATION, CUSTOMISATION_TAR, LAYERS, NAME};
+use crate::build::recipe::{ImageSource, NIX_STORE, RECIPE};
 use crate::document;
 use crate::image::{Location, Reference};
 use crate::layering::Strategy;
@@ -54,7 +54,10 @@ pub fn stream_conf(
     insert_contents(&mut conf, &absolute_contents(contents, folder));
     let base = ["from_image", "fromImage"].into_iter().filter_map(|key| conf.remove(key)).next();
     let base = match &recipe.from_image {
-        Some(Location::Path(path)) => absolute(Path::new(""), path).into(),
+        Some(ImageSource::Image(Location::Path(path))) => absolute(Path::new(""), path).into(),
+        Some(ImageSource::Recipe(path)) => {
+            format!("{RECIPE}{}", absolute(Path::new(""), path)).into()
+        }
         _ => base.unwrap_or_default(),
     };
     conf.insert("from_image".to_owned(), base);

@@ -20,28 +20,48 @@ const LENGTH: usize = 32;
 
 /// Checks that a tag can be derived, if the recipe gives none: it must not change with every build.
 pub(super) fn check_derivable(plan: &Plan) -> Result<(), BuildError> {
-    let recipe = &plan.recipe;
-    let changing = matches!(recipe.mtime, TimeSetting::Now(_))
-        && (plan.layers.iter().any(|layer| !layer.only_store_paths) || !recipe.steps.is_empty());
-    if recipe.tags.is_empty() && changing {
-        let problem = "mtime = \"now\" changes the layers with every build, so no tag can be \
-                       derived; set a tag";
-        return Err(BuildError::recipe(&recipe.path, problem));
+    if !plan.recipe.tags.is_empty() {
+        return Ok(());
+    }
+    let mut next = Some(plan);
+    while let Some(plan) = next {
+        let recipe = &plan.recipe;
+        let has_own_times = plan.layers.iter().any(|layer| !layer.only_store_paths);
+        if matches!(recipe.mtime, TimeSetting::Now(_))
+            && (has_own_times || !recipe.steps.is_empty())
+        {
+            let problem = "mtime = \"now\" changes the layers with every build, so no tag can be \
+                           derived; set a tag";
+            return Err(BuildError::recipe(&recipe.path, problem));
+        }
+        next = plan.base_plan.as_deref();
     }
     Ok(())
 }
 
-/// Derives the tag of the image of `plan`. `diff_ids` are those of its new layers, lowest first;
+/// The tag that the digest of a tag input makes.
+pub(super) fn derived(input: Digest) -> Option<Tag> {
+    input.hex()[..LENGTH].parse().ok()
+}
+
+/// The digest of the tag input of `plan`. `diff_ids` are those of its new layers, lowest first;
 /// layers that are identified by store paths need none. `steps` are the digests of what the steps
-/// see besides these layers; the layers that they make do not count. Returns `None` if a diff ID is
-/// missing.
-pub(super) fn derived(plan: &Plan, diff_ids: &[Option<DiffId>], steps: &[Digest]) -> Option<Tag> {
+/// see besides these layers; the layers that they make do not count. `base` is the digest of the
+/// tag input of the recipe that the base is built from. Returns `None` if a diff ID is missing.
+pub(super) fn input_digest(
+    plan: &Plan,
+    diff_ids: &[Option<DiffId>],
+    steps: &[Digest],
+    base: Option<Digest>,
+) -> Option<Digest> {
     let mut input = tag_input(plan, diff_ids)?;
     if !steps.is_empty() {
         input["steps"] = steps.iter().map(ToString::to_string).collect();
     }
-    let digest = Digest::of(input.to_string().as_bytes()).hex();
-    digest[..LENGTH].parse().ok()
+    if let Some(base) = base {
+        input["base"] = json!({ "recipe": base.to_string() });
+    }
+    Some(Digest::of(input.to_string().as_bytes()))
 }
 
 /// The tag input: everything that a derived tag depends on. Derived tags must never change, so

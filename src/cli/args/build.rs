@@ -11,7 +11,9 @@ use super::{LimitArgs, number, thread_count};
 use crate::archive::Limits;
 #[cfg(feature = "registry")]
 use crate::build::LockUse;
-use crate::build::{CacheUse, Outputs, Overrides, Plan, Recipe, cache_problem, plan};
+use crate::build::{
+    CacheUse, Outputs, Overrides, Plan, PlanOptions, Recipe, cache_problem, plan_with,
+};
 #[cfg(any(feature = "registry", feature = "vm"))]
 use crate::cli::exit::UsageError;
 use crate::cli::images::Access;
@@ -64,6 +66,10 @@ impl BuildArgs {
         if !self.no_cache {
             warn_of_cache_problem();
         }
+        self.cache_use()
+    }
+
+    fn cache_use(&self) -> CacheUse {
         match (self.no_cache, self.verify) {
             (true, _) => CacheUse::Off,
             (false, true) => CacheUse::Verify,
@@ -98,8 +104,13 @@ impl BuildArgs {
         access: &Access<'_>,
         outputs: &Outputs,
     ) -> anyhow::Result<Plan> {
-        let plan = plan(access.for_recipe(recipe)?, outputs, self.threads())?;
-        Ok(steps::prepare(plan))
+        let options = PlanOptions {
+            outputs: outputs.clone(),
+            threads: self.threads(),
+            cache: self.cache_use(),
+            steps: steps::settings(),
+        };
+        Ok(plan_with(access.for_recipe(recipe)?, &options)?)
     }
 
     /// The limits, as arguments.

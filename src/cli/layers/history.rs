@@ -7,12 +7,13 @@ use anyhow::Context;
 use indicatif::BinaryBytes;
 
 use super::args::Args;
-use crate::build::{Plan, Recipe, plan, read_path_graph};
-use crate::cli::args::{is_recipe, thread_count};
+use crate::build::{Plan, Recipe, plan_with, read_path_graph};
+use crate::cli::args::is_recipe;
 use crate::cli::exit::UsageError;
 use crate::cli::images::Access;
-use crate::cli::output::{is_stdout, only_streams, results, write_text};
+use crate::cli::output::{is_stdout, results, write_text};
 use crate::cli::overwrite::OutputCheck;
+use crate::cli::steps::plan_options;
 use crate::cli::streams::{messages, pretty_json};
 use crate::layering::{Measurement, PathGraph, measure, propose};
 use crate::text;
@@ -76,7 +77,7 @@ fn build(path: &Path, current: &Plan, access: &Access<'_>) -> anyhow::Result<Pat
         Some(store) if !is_toml => Ok(read_path_graph(path, store)?),
         _ if is_recipe(path) => {
             let recipe = access.for_recipe(Recipe::read(path)?)?;
-            Ok(plan(recipe, &only_streams(), thread_count(None))?.path_graph()?)
+            Ok(plan_with(recipe, &plan_options())?.path_graph()?)
         }
         _ => Err(UsageError("--history takes recipes and reference graphs").into()),
     }

@@ -12,10 +12,10 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::archive::ImageSelector;
-use crate::build::{LayerOutline, Plan, Recipe, plan};
-use crate::cli::args::{LimitArgs, is_recipe, thread_count};
+use crate::build::{LayerOutline, Plan, Recipe, plan_with};
+use crate::cli::args::{LimitArgs, is_recipe};
 use crate::cli::images::Access;
-use crate::cli::output::only_streams;
+use crate::cli::steps::plan_options;
 use crate::cli::streams::{pretty_json, stdout};
 use crate::image::{DiffId, Platform};
 use crate::text;
@@ -76,7 +76,7 @@ impl Present {
         if is_recipe(path) {
             let recipe = Recipe { limits: limits.limits(), ..Recipe::read_for(path, platform)? };
             let recipe = access.for_recipe(recipe)?;
-            return Ok(Self::of_plan(&plan(recipe, &only_streams(), thread_count(None))?));
+            return Ok(Self::of_plan(&plan_with(recipe, &plan_options())?));
         }
         let selector = ImageSelector {
             platform: Some(platform.clone()),

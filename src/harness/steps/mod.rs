@@ -21,7 +21,7 @@ use self::failure::vm_error;
 use self::machine::{Image, Machine, Running};
 use self::program::{Ended, Program};
 use super::HarnessError;
-use crate::build::Plan;
+use crate::build::StepSettings;
 use crate::image::{DiffId, Digest, digest};
 use crate::steps::{
     ChangesReader, LowerLayer, Output, OverlayFormat, RecordedOwners, Runner, Step, StepError,
@@ -68,17 +68,15 @@ impl VmSteps {
         Self { guest, architecture, task, state: Mutex::new(None) }
     }
 
-    /// Lets the steps of `plan` with `where = "vm"` run in a VM.
-    pub(crate) fn for_plan(plan: Plan) -> Plan {
-        Self::for_plan_of(Task::current(), plan)
+    /// Lets steps with `where = "vm"` run in VMs.
+    pub(crate) fn settings(settings: StepSettings) -> StepSettings {
+        Self::settings_of(Task::current(), settings)
     }
 
-    /// Like [`for_plan`](Self::for_plan), if another task waits for the steps than the one that
+    /// Like [`settings`](Self::settings), if another task waits for the steps than the one that
     /// calls this.
-    pub(crate) fn for_plan_of(task: Task, mut plan: Plan) -> Plan {
-        let runner = Self { task, ..Self::new(plan.platform().arch.goarch()) };
-        plan.run_vm_steps_with(Arc::new(runner));
-        plan
+    pub(crate) fn settings_of(task: Task, settings: StepSettings) -> StepSettings {
+        settings.with_vms(move |architecture| Arc::new(Self { task, ..Self::new(architecture) }))
     }
 
     /// Checks that `step` can run in a VM.
