@@ -51,13 +51,13 @@ fn podman_and_containerd_run_an_image_and_skip_what_they_do_not_support() {
     fs::write(root.join("expected.toml"), EXPECTATIONS).unwrap();
     let mut check = Command::new(env!("CARGO_BIN_EXE_seatrial"));
     check.current_dir(root).args(["check", "app.toml", "--expect", "expected.toml", "--json"]);
-    check.args(["--engine", "podman-4.3", "--engine", "containerd-1.6"]);
+    check.args(["--engine", "podman-5.4", "--engine", "containerd-1.7"]);
     let output = run(&mut check);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
     for (engine, volume, start_error) in [
-        ("podman-4.3", "passed", "executable file `/absent` not found"),
-        ("containerd-1.6", "skipped", "stat /absent: no such file or directory"),
+        ("podman-5.4", "passed", "executable file `/absent` not found"),
+        ("containerd-1.7", "skipped", "stat /absent: no such file or directory"),
     ] {
         let cases: Vec<&Value> = verdict["cases"]
             .as_array()
@@ -87,7 +87,7 @@ fn podman_and_containerd_run_an_image_and_skip_what_they_do_not_support() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_containerd_node_rejects_requests_without_a_client_certificate() {
     let daemon =
-        Daemon::start("containerd-1.6", Default::default()).await.unwrap_or_else(|e| panic!("{e}"));
+        Daemon::start("containerd-1.7", Default::default()).await.unwrap_or_else(|e| panic!("{e}"));
     let (port, keys) = (daemon.vm().port(), daemon.vm().folder());
     // CRI, the node's own service, and the server for standard input.
     for name in ["localhost", "node.localhost", "stream.localhost"] {

@@ -1,5 +1,5 @@
-//! Compares the table in `docs/engines.md` with engines, each in a new VM. The gate tests the
-//! oldest and the newest Docker, the nightly run all engines (`--ignored`). With
+//! Compares the table in `docs/engines.md` with engines, each in a new VM. The gate tests an old
+//! Docker and the newest one, the nightly run all engines (`--ignored`). With
 //! `SEATRIAL_UPDATE=ENGINE,...`, that test writes the columns of these engines, and of new ones.
 
 use std::fs;
@@ -247,8 +247,8 @@ async fn compare(engines: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_oldest_docker_behaves_as_documented() {
-    compare(&["docker-20.10.5"]).await;
+async fn an_old_docker_behaves_as_documented() {
+    compare(&["docker-20.10"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

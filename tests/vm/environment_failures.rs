@@ -40,6 +40,14 @@ fn an_error_about_a_missing_program_names_its_package() {
 }
 
 #[test]
+fn a_misspelt_guest_is_bad_input_before_any_guest_is_assembled() {
+    let (output, cache) = with_empty_cache("/nowhere", &["vm", "prepare", GUEST, "podmann-5.4"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("did you mean \"podman-5.4\"?"), "{}", stderr(&output));
+    assert!(!cache.path().join("seatrial").exists());
+}
+
+#[test]
 fn an_unreachable_mirror_is_named_and_no_files_are_left_behind() {
     let path = std::env::var("PATH").unwrap();
     let source = "deb [trusted=yes] http://127.0.0.1:9/debian bookworm main";

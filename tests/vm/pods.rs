@@ -8,7 +8,7 @@ use seatrial::engine::{EngineError, ExecOptions, OutOfMemory, RunOptions, RunOut
 
 use crate::workbench::{RUN_TIMEOUT, Workbench};
 
-const NODE: &str = "containerd-1.6";
+const NODE: &str = "containerd-1.7";
 /// Kubernetes ignores the group of an image's user.
 const RECIPE: &str = "name='pod'\ntag='1'\ncontents='rootfs'\n[config]\nUser='app:3000'\n";
 

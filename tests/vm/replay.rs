@@ -50,13 +50,13 @@ fn without_containerd_a_client_fails_although_ping_was_answered() {
 #[test]
 fn podmans_unit_is_active_while_the_connection_of_an_early_client_is_orphaned() {
     let expected = [("unit:podman.service", "hung"), ("ready", "worked")];
-    assert_outcomes("podman-4.3", "original", expected);
+    assert_outcomes("podman-5.4", "original", expected);
 }
 
 #[test]
 fn a_containerd_that_starts_slowly_refuses_an_early_client() {
     let expected = [("unit:sockets.target", "failed"), ("ready", "worked")];
-    assert_outcomes("containerd-1.6", "slow-start", expected);
+    assert_outcomes("containerd-1.7", "slow-start", expected);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn an_unknown_scenario_or_wait_strategy_is_bad_input_and_the_error_has_the_neare
 
 #[test]
 fn a_scenario_is_bad_input_for_an_engine_to_which_it_does_not_apply() {
-    for (scenario, engine) in [("containerd-gone", "podman"), ("original", "containerd-1.6")] {
+    for (scenario, engine) in [("containerd-gone", "podman"), ("original", "containerd-1.7")] {
         let output = seatrial(&["replay", scenario, "--engine", engine]);
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{engine}: {error}");
@@ -82,6 +82,6 @@ fn a_scenario_is_bad_input_for_an_engine_to_which_it_does_not_apply() {
             assert!(error.contains(name), "{name}: {error}");
         }
     }
-    let list = stdout(&seatrial(&["replay", "--list", "--engine", "containerd-1.6"]));
+    let list = stdout(&seatrial(&["replay", "--list", "--engine", "containerd-1.7"]));
     assert!(list.contains("no-socket") && !list.contains("original"), "{list}");
 }

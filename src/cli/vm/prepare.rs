@@ -1,19 +1,23 @@
-//! `seatrial vm prepare`: assembles a guest and makes its snapshot.
+//! `seatrial vm prepare`: assembles guests and makes their snapshots.
 
+use crate::cli::args::selected_engines;
 use crate::cli::guests::prepare_guest;
 use crate::vm::AcceleratorChoice;
 use crate::vm::guest::assemble::Sources;
 use crate::vm::pool::PrepareOptions;
 
-/// Assembles a guest and makes its snapshot, unless they exist
+/// Assembles guests and makes their snapshots, unless they exist
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   seatrial vm prepare docker-20.10
+  seatrial vm prepare docker-28 podman containerd-2.1
   seatrial vm prepare podman-5.4 --source https://mirror.example/debian")]
 pub(super) struct Args {
-    /// Guest to prepare; `seatrial vm list` lists all
-    guest: String,
+    /// Guests to prepare, by name or kind (docker, podman, containerd, all); `seatrial vm list`
+    /// lists all
+    #[arg(required = true, value_name = "GUEST")]
+    guests: Vec<String>,
     /// Line for sources.list, or address of a Debian mirror; may be repeated
     /// [default: the host's mirrors]
     #[arg(long, value_name = "LINE")]
@@ -21,7 +25,7 @@ pub(super) struct Args {
     /// kvm, tcg (emulation), or auto: KVM if it boots a guest on this host
     #[arg(long, default_value = "auto")]
     accel: AcceleratorChoice,
-    /// Only assemble the guest
+    /// Only assemble the guests
     #[arg(long)]
     no_snapshot: bool,
 }
@@ -32,5 +36,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         accelerator: args.accel,
         snapshot: !args.no_snapshot,
     };
-    prepare_guest(&args.guest, &options).map(drop)
+    // All names are checked before the first guest is assembled.
+    let guests = selected_engines(&args.guests)?;
+    guests.iter().try_for_each(|guest| prepare_guest(guest, &options).map(drop))
 }
