@@ -145,7 +145,7 @@ fn shows_every_mismatch(engine: &str) {
         "{engine}"
     );
     assert_eq!(found("service ignores its stop signal"), ["stop: it was killed"], "{engine}");
-    assert_eq!(found("service is ready"), ["start: it started"], "{engine}");
+    assert_eq!(found("service is ready"), ["start: it became ready"], "{engine}");
     let command = without_durations(&found("service has no such file"));
     assert!(command.contains("exits with code 1"), "{engine}: {command}");
     assert_eq!(found("run starts"), ["start: it started; exit code 0"], "{engine}");
