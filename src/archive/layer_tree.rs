@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Attributes, Entry, Kind, display_path, join, name_of, parent_of};
 use super::invalid_data::invalid_data;
 use super::limits::{Budget, LINK_WORK, Limits, too_many_links};
-use super::resolve::resolve;
+use super::resolve::resolve_counted;
 use super::tar::{Member, MemberKind, Skip, TarReader};
 use super::tree::{DirMetadata, Node, Tree};
 use crate::image::Timestamp;
@@ -146,10 +146,9 @@ impl LayerTree {
         match self.tree.obstacle(&path) {
             None => Ok(path),
             Some((_, Node::Symlink(_))) => {
-                let parent = resolve(parent_of(&path), |path| self.tree.get(path));
+                let node_at = |path: &[u8]| self.tree.get(path);
+                let parent = resolve_counted(parent_of(&path), &mut self.link_work, node_at);
                 let parent = parent.map_err(|error| invalid_data(error.to_string()))?;
-                let length = parent.len() as u64;
-                self.link_work += length * length;
                 Ok(join(&parent, name_of(&path)))
             }
             Some((above, _)) => {

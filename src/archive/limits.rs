@@ -28,10 +28,10 @@ const ENTRIES: u64 = 1_000_000;
 /// The average length of a path and link target that the limit of entries allows for, in bytes.
 const ENTRY_BYTES: u64 = 96;
 
-/// The most work of following the symlinks of one image: for each path that leads through one, the
-/// square of the length of the path that it leads to, in bytes. Every part of that path is looked
-/// up, so long ones take long, and entries with short paths could lead to millions of them.
-pub(super) const LINK_WORK: u64 = 1 << 30;
+/// The most work of following the symlinks of one image, as `walk` counts it: each component of a
+/// path or link target is looked up, so long ones take long, and entries with short paths could
+/// lead through millions of them.
+pub(super) const LINK_WORK: u64 = 1 << 28;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -124,8 +124,8 @@ impl Budget {
 /// The error of an image that exceeds [`LINK_WORK`].
 pub(super) fn too_many_links() -> io::Error {
     invalid_data(
-        "too many of its entries lead through symlinks to long paths; pack them under their real \
-         paths",
+        "too many of its entries lead through symlinks with long targets or to long paths; pack \
+         them under their real paths",
     )
 }
 

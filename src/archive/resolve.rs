@@ -25,6 +25,9 @@ pub enum ResolveError {
     File(Box<[u8]>, Box<[u8]>),
 }
 
+/// The work of each component of a path, in addition to the length of the path to it.
+const COMPONENT_WORK: u64 = 64;
+
 /// Resolves the symlinks in the path of a directory, including the last component, within the
 /// image. `node_at` returns the node at a path. Components that do not exist stay as they are.
 ///
@@ -34,6 +37,15 @@ pub fn resolve<'a>(
     path: &[u8],
     node_at: impl Fn(&[u8]) -> Option<&'a Node>,
 ) -> Result<Box<[u8]>, ResolveError> {
+    resolve_counted(path, &mut 0, node_at)
+}
+
+/// Like [`resolve`], and adds the work to `work`, as [`walk`] does.
+pub(super) fn resolve_counted<'a>(
+    path: &[u8],
+    work: &mut u64,
+    node_at: impl Fn(&[u8]) -> Option<&'a Node>,
+) -> Result<Box<[u8]>, ResolveError> {
     let lookup = |path: &[u8]| -> Result<PathNode, Infallible> {
         Ok(match node_at(path) {
             Some(Node::Symlink(target)) => PathNode::Symlink(target.to_vec()),
@@ -41,7 +53,7 @@ pub fn resolve<'a>(
             Some(Node::Directory(_)) | None => PathNode::Other,
         })
     };
-    let Ok(resolved) = walk(path, true, lookup);
+    let Ok(resolved) = walk(path, true, work, lookup);
     resolved
 }
 
@@ -57,15 +69,22 @@ pub(crate) enum PathNode {
 
 /// Follows `path` component by component within the image, through symlinks; through one at its end
 /// only if `follow_last`. `lookup` returns the node at a path, or fails; then this does.
+///
+/// Adds the work to `work`, for limits on images that others made: targets such as `a/../a/../a`
+/// are long, and lead to short paths. The work is the bytes of the paths that are looked up, and
+/// [`COMPONENT_WORK`] for each component, `.` and `..` included.
 pub(crate) fn walk<E>(
     path: &[u8],
     follow_last: bool,
+    work: &mut u64,
     mut lookup: impl FnMut(&[u8]) -> Result<PathNode, E>,
 ) -> Result<Result<Box<[u8]>, ResolveError>, E> {
-    let split = |path: &[u8]| -> Vec<Vec<u8>> {
-        path.split(|b| *b == b'/').rev().map(<[u8]>::to_vec).collect()
+    let split = |path: &[u8], work: &mut u64| -> Vec<Vec<u8>> {
+        let parts: Vec<_> = path.split(|b| *b == b'/').rev().map(<[u8]>::to_vec).collect();
+        *work += parts.len() as u64 * COMPONENT_WORK;
+        parts
     };
-    let (mut remaining, mut resolved, mut links) = (split(path), Box::<[u8]>::default(), 0);
+    let (mut remaining, mut resolved, mut links) = (split(path, work), Box::<[u8]>::default(), 0);
     while let Some(part) = remaining.pop() {
         match part.as_slice() {
             b"" | b"." => continue,
@@ -76,6 +95,7 @@ pub(crate) fn walk<E>(
             _ => {}
         }
         let next = join(&resolved, &part);
+        *work += next.len() as u64;
         let is_last = remaining.is_empty() && !follow_last;
         match if is_last { PathNode::Other } else { lookup(&next)? } {
             PathNode::Symlink(target) => {
@@ -86,7 +106,7 @@ pub(crate) fn walk<E>(
                 if target.starts_with(b"/") {
                     resolved = Box::default();
                 }
-                remaining.extend(split(&target));
+                remaining.extend(split(&target, work));
             }
             PathNode::File => return Ok(Err(ResolveError::File(path.into(), next))),
             PathNode::Other => resolved = next,
@@ -96,4 +116,10 @@ pub(crate) fn walk<E>(
         }
     }
     Ok(Ok(resolved))
+}
+
+/// The work of looking up each directory above `path`.
+pub(super) fn lookup_work(path: &[u8]) -> u64 {
+    let components = path.split(|byte| *byte == b'/').count() as u64;
+    components * (COMPONENT_WORK + path.len() as u64)
 }

@@ -3,7 +3,7 @@
 
 use tar::EntryType;
 
-use crate::forge::{TarBuilder, config, docker_archive};
+use crate::forge::{OCI_CONFIG, OCI_LAYER, OciFolder, TarBuilder, config, docker_archive};
 use crate::hostile::{gzip, within_limits};
 use crate::lab::Lab;
 
@@ -71,6 +71,70 @@ fn symlinks_cannot_lead_many_entries_to_long_paths() {
     image(&lab, "x.tar", &linked_files(&deep("a"), 20_000));
     for command in COMMANDS {
         let message = within_limits(&lab, command).rejected(&lab, "out.tar");
-        assert!(message.contains("lead through symlinks to long paths"), "{message}");
+        assert!(message.contains("symlinks with long targets or to long paths"), "{message}");
     }
+}
+
+/// Symlinks, each of which leads to the next one through 500 components, the last one to `d`.
+fn winding_links() -> TarBuilder {
+    let add = |tar: TarBuilder, number: usize| {
+        let target = match number {
+            39 => "d".to_owned(),
+            _ => format!("{}s{}", "d/../".repeat(250), number + 1),
+        };
+        let long = format!("{target}\0");
+        tar.member("././@LongLink", EntryType::GNULongLink, "", long.as_bytes()).member(
+            &format!("s{number}"),
+            EntryType::Symlink,
+            "x",
+            b"",
+        )
+    };
+    (0..40).fold(TarBuilder::new().member("d/", EntryType::Directory, "", b""), add)
+}
+
+/// An OCI layout of an image with these layers.
+fn layout(lab: &Lab, name: &str, layers: &[Vec<u8>]) {
+    let oci = OciFolder::new(lab, name);
+    let slices: Vec<&[u8]> = layers.iter().map(Vec::as_slice).collect();
+    let blobs: Vec<_> = slices.iter().map(|layer| oci.blob(layer, OCI_LAYER)).collect();
+    oci.index(&[oci.manifest(oci.document(OCI_CONFIG, &config(&slices)), &blobs)]);
+}
+
+#[test]
+fn symlinks_cannot_lead_many_entries_to_a_short_path_the_long_way() {
+    let lab = Lab::new();
+    let files = |links, count: usize| {
+        (0..count).fold(links, |tar: TarBuilder, n| tar.file(&format!("s0/{n}"), b"")).finish()
+    };
+    image(&lab, "y.tar", &files(winding_links(), 1));
+    image(&lab, "x.tar", &files(winding_links(), 10));
+    for (command, code) in COMMANDS.into_iter().zip([0, 0, 1]) {
+        let run = within_limits(&lab, command);
+        assert_eq!(run.output.status.code(), Some(code), "{}", run.stderr());
+    }
+    std::fs::remove_file(lab.path("out.tar")).unwrap();
+    image(&lab, "x.tar", &files(winding_links(), 100_000));
+    for command in COMMANDS {
+        let message = within_limits(&lab, command).rejected(&lab, "out.tar");
+        assert!(message.contains("lead through symlinks with long targets"), "{message}");
+    }
+}
+
+#[test]
+fn symlinks_of_lower_layers_cannot_lead_many_hard_links_the_long_way() {
+    let lab = Lab::new();
+    let lower = winding_links().file("d/f", b"x").finish();
+    let links = |count: usize| {
+        let link = |tar: TarBuilder, n| tar.member(&format!("{n}"), EntryType::Link, "s0/f", b"");
+        (0..count).fold(TarBuilder::new(), link).finish()
+    };
+    layout(&lab, "x", &[lower.clone(), links(10)]);
+    within_limits(&lab, &["export", "x", "-o", "out.tar"]).ok();
+    let listed = lab.tool("tar", ["-tvf", "out.tar"]);
+    assert!(listed.contains("9 link to 0"), "{listed}");
+    std::fs::remove_file(lab.path("out.tar")).unwrap();
+    layout(&lab, "x", &[lower, links(100_000)]);
+    let message = within_limits(&lab, &["export", "x", "-o", "out.tar"]).rejected(&lab, "out.tar");
+    assert!(message.contains("lead through symlinks with long targets"), "{message}");
 }

@@ -11,11 +11,12 @@ use std::io;
 
 use super::FileSystem;
 use super::paths::{Node, Paths, Position};
+use crate::archive::blob::FileSlice;
 use crate::archive::entry::display_path;
 use crate::archive::invalid_data::invalid_data;
 use crate::archive::layer_tree::LayerTree;
 use crate::archive::limits::Budget;
-use crate::archive::resolve::{PathNode, walk};
+use crate::archive::resolve::{PathNode, lookup_work, walk};
 use crate::archive::tar::{Member, MemberKind};
 use crate::archive::tree;
 
@@ -47,13 +48,16 @@ impl FileSystem {
         if let Some(Node::File(file)) = own.get(&target) {
             return Ok(Ok(*file));
         }
-        let length = target.len() as u64;
-        budget.take_link_work(length * length)?;
+        budget.take_link_work(lookup_work(&target))?;
         if let Some(file) = self.file_at(own, changes, &target) {
             return Ok(Ok(file));
         }
-        let lookup = |path: &[u8]| self.symlink_at(changes, path);
-        let Ok(real) = walk(&target, false, lookup)? else { return Ok(Err(MissingTarget(target))) };
+        let lookup = |path: &[u8]| self.symlink_at(changes, path, budget);
+        let mut work = 0;
+        let real = walk(&target, false, &mut work, lookup)?;
+        budget.take_link_work(work)?;
+        let Ok(real) = real else { return Ok(Err(MissingTarget(target))) };
+        budget.take_link_work(lookup_work(&real))?;
         Ok(self.file_at(own, changes, &real).ok_or(MissingTarget(target)))
     }
 
@@ -72,7 +76,13 @@ impl FileSystem {
     }
 
     /// The node at `path` while a layer is unpacked, as far as it has to do with symlinks.
-    fn symlink_at(&self, changes: &LayerTree, path: &[u8]) -> io::Result<PathNode> {
+    /// The work of finding one of a lower layer counts against `budget`.
+    fn symlink_at(
+        &self,
+        changes: &LayerTree,
+        path: &[u8],
+        budget: &Budget,
+    ) -> io::Result<PathNode> {
         match changes.get(path) {
             Some(tree::Node::Symlink(target)) => return Ok(PathNode::Symlink(target.to_vec())),
             Some(tree::Node::File) => return Ok(PathNode::File),
@@ -80,13 +90,20 @@ impl FileSystem {
             None => {}
         }
         let file = match self.paths.get(path) {
-            Some(Node::File(file)) if !changes.hides(path) => *file,
+            Some(Node::File(file)) => *file,
             _ => return Ok(PathNode::Other),
         };
-        Ok(match self.entry(file)? {
-            Some((member, _)) if member.kind == MemberKind::Symlink => {
-                PathNode::Symlink(member.link)
-            }
+        budget.take_link_work(lookup_work(path))?;
+        if changes.hides(path) {
+            return Ok(PathNode::Other);
+        }
+        let Some((member, content)) = self.entry(file)? else { return Ok(PathNode::File) };
+        // Its headers are read again, which may have a megabyte.
+        let length = self.layers.get(file.layer as usize).map_or(0, FileSlice::len);
+        let read = length.saturating_sub(file.start + content.get_ref().len());
+        budget.take_link_work(read)?;
+        Ok(match member.kind {
+            MemberKind::Symlink => PathNode::Symlink(member.link),
             _ => PathNode::File,
         })
     }

@@ -137,7 +137,7 @@ impl FileSystem {
                 _ => PathNode::Other,
             })
         };
-        Ok(walk(path, false, lookup)?.ok())
+        Ok(walk(path, false, &mut 0, lookup)?.ok())
     }
 
     /// Whether there is a path `path`, which has no slash at either end.

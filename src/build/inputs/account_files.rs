@@ -185,7 +185,7 @@ fn behind_links(tree: &Tree, path: &str) -> Option<String> {
             _ => PathNode::Other,
         })
     };
-    let Ok(found) = walk(path.as_bytes(), true, lookup);
+    let Ok(found) = walk(path.as_bytes(), true, &mut 0, lookup);
     let found = found.ok()?;
     tree.get(&found)?;
     String::from_utf8(found.into()).ok()
