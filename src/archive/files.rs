@@ -89,6 +89,8 @@ fn find_in_all<'p>(
                 FileInfo::new(*member, content)
             }
             Some(FoundPath::Implied) => FileInfo::implied_folder(),
+            // Engines create the root.
+            None if path.is_empty() => FileInfo::implied_folder(),
             None => continue,
         };
         names.iter().for_each(|name| visit(name.path, &file));

@@ -67,7 +67,10 @@ fn check(lab: &Lab, files: &[(String, String)]) {
         Some(target) => format!("[[file]]\npath = '/{path}'\ntarget = '{target}'\n"),
         None => format!("[[file]]\npath = '/{path}'\ntype = 'file'\ncontent = {expected:?}\n"),
     };
-    lab.file("e.toml", files.iter().map(rule).collect::<String>());
+    // The layers have no entry for the root.
+    let root = "[[file]]\npath = '/'\ntype = 'directory'\nmode = '0755'\n";
+    let rules = files.iter().map(rule).chain([root.to_owned()]);
+    lab.file("e.toml", rules.collect::<String>());
     let check = ["check", "layout", "--no-vm", "--platform", "amd64", "--expect", "e.toml"];
     lab.seatrial(check).ok();
 }
