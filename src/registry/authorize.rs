@@ -147,6 +147,7 @@ impl Client {
                 let target = self.location(&request.url, &response)?;
                 if target.origin() != request.url.origin() {
                     authorization = None;
+                    attempts = self.attempts_at_token_server(&target);
                 }
                 (request.url, redirects) = (target, redirects + 1);
                 continue;

@@ -20,6 +20,7 @@ use super::retry::Attempts;
 use super::secret::{Credentials, Secret};
 use super::token::{Challenge, Tokens};
 use super::{RegistryError, credentials};
+use crate::image::RemoteReference;
 use crate::text;
 
 /// The most redirects that are followed.
@@ -42,6 +43,11 @@ pub(super) struct Client {
     pub(super) login_flags: Option<&'static str>,
     /// Whether the user allows connections without TLS for this command.
     pub(super) allows_plain_http: bool,
+    /// The reference of the repository, if it is in the default registry because it names none.
+    pub(super) short: Option<RemoteReference>,
+    /// How the registry authenticates, for other repositories, too.
+    of_registry: Option<Challenge>,
+    /// How it authenticates for this repository.
     challenge: StdMutex<Option<Challenge>>,
     pub(super) tokens: Mutex<Tokens>,
     /// Whether the registry takes chunks of blobs, as far as it is known.
@@ -91,6 +97,8 @@ impl Client {
             only_file: credentials::only_file(options.auth_file.as_deref()),
             login_flags: takes_login.then_some(options.login_flags),
             allows_plain_http: options.plain_http && !endpoint.is_mirror,
+            short: endpoint.short().cloned(),
+            of_registry: challenge.clone(),
             challenge: StdMutex::new(challenge),
             tokens: Mutex::default(),
             takes_chunks: AtomicBool::new(true),
@@ -102,7 +110,7 @@ impl Client {
     /// The connections to the registry, and how it authenticates.
     fn connection(&self) -> Connection {
         let (host, base) = (Arc::clone(&self.own), self.base.clone());
-        Connection { host, base, challenge: self.challenge() }
+        Connection { host, base, challenge: self.of_registry.clone() }
     }
 
     /// The address of a part of the repository, such as `manifests/latest`.
@@ -211,7 +219,7 @@ impl Client {
             .map_err(|error| self.unreachable(&request.url, error))
     }
 
-    /// How the registry authenticates, as far as it is known.
+    /// How the registry authenticates for this repository, as far as it is known.
     pub(super) fn challenge(&self) -> Option<Challenge> {
         self.challenge.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

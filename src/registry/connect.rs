@@ -24,6 +24,7 @@ pub(super) struct Connection {
     pub(super) host: Arc<Host>,
     /// Its address, with a slash at its end.
     pub(super) base: Url,
+    /// How the registry authenticates, as long as it does not say otherwise for a repository.
     pub(super) challenge: Option<Challenge>,
 }
 
@@ -48,36 +49,36 @@ pub(super) async fn connect(
         folder: tls::folder(name),
         has_authorities: tls.has_authorities(),
         plain_http_helps: !options.plain_http && !is_mirror,
-        in_default_registry: reference.is_short().then(|| reference.clone()),
     };
     let within = |connect_timeout| {
         let http = hosts::client(host, config.clone(), connect_timeout);
-        let http = http.map_err(|error| remedies.unreachable(name, error))?;
+        let http = http.map_err(|error| remedies.unreachable(name, endpoint.short(), error))?;
         Ok::<_, RegistryError>(Arc::new(Host::new(http, remedies.clone())))
     };
     let usual = within(options.timeout)?;
     let connection = |host, base| Connection { host, base, challenge: None };
     if !is_loopback(host) && !is_insecure && !has_flag {
-        return connection(usual, base("https")?).ping(name, options, notices).await;
+        return connection(usual, base("https")?).ping(endpoint, options, notices).await;
     }
     // Shorter than the time limit for an answer, which only a registry with TLS can exceed.
     let early = within(TLS_TIMEOUT.min(options.timeout / 2))?;
-    match connection(early, base("https")?).ping(name, options, notices).await {
+    match connection(early, base("https")?).ping(endpoint, options, notices).await {
         Err(RegistryError::Unreachable { source, .. }) if may_lack_tls(&*source) => {
-            connection(usual, base("http")?).ping(name, options, notices).await
+            connection(usual, base("http")?).ping(endpoint, options, notices).await
         }
         answered => Ok(Connection { host: usual, ..answered? }),
     }
 }
 
 impl Connection {
-    /// Asks the registry `name` for its version, which shows how it authenticates.
+    /// Asks the registry of `endpoint` for its version, which shows how it authenticates.
     async fn ping(
         mut self,
-        name: &str,
+        endpoint: &Endpoint,
         options: &RegistryOptions,
         notices: &Notices,
     ) -> Result<Self, RegistryError> {
+        let name = endpoint.reference.registry();
         let url = self.base.join("v2/");
         let url = url.map_err(|error| RegistryError::Usage(error.to_string()))?;
         let mut attempts = Attempts::new(notices, format!("the registry {name}"));
@@ -97,7 +98,7 @@ impl Connection {
                 Err(error) => {
                     // A connection that was made and broke may be made again.
                     let may_pass = !error.is_connect();
-                    let error = self.host.remedies.unreachable(name, error);
+                    let error = self.host.remedies.unreachable(name, endpoint.short(), error);
                     if !may_pass {
                         return Err(error);
                     }

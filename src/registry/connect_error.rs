@@ -20,16 +20,20 @@ pub(super) struct Remedies {
     pub(super) has_authorities: bool,
     /// Whether `--plain-http` would allow connections without TLS.
     pub(super) plain_http_helps: bool,
-    /// The image in the default registry, which may be meant by mistake, as its name has none.
-    pub(super) in_default_registry: Option<RemoteReference>,
 }
 
 impl Remedies {
-    /// The error of a request to `place` that got no answer.
-    pub(super) fn unreachable(&self, place: &str, error: reqwest::Error) -> RegistryError {
+    /// The error of a request to `place` that got no answer. If it was for an image whose name has
+    /// no registry, that is `short`: the default registry may be meant by mistake.
+    pub(super) fn unreachable(
+        &self,
+        place: &str,
+        short: Option<&RemoteReference>,
+        error: reqwest::Error,
+    ) -> RegistryError {
         let proxy = proxy(&error).map(|proxy| format!(" through the proxy {proxy}"));
         let mut hint = proxy.unwrap_or_else(|| self.hint(&error));
-        if let Some(image) = &self.in_default_registry {
+        if let Some(image) = short {
             hint += &format!(
                 " (for {image}; the name of an image in another registry begins with the registry \
                  and a slash)"

@@ -14,6 +14,13 @@ pub(super) struct Endpoint {
     pub(super) is_mirror: bool,
 }
 
+impl Endpoint {
+    /// The reference, if its registry is the default one because it names none.
+    pub(super) fn short(&self) -> Option<&RemoteReference> {
+        self.reference.is_short().then_some(&self.reference)
+    }
+}
+
 /// `host` without its port, and an IPv6 address without brackets.
 pub(super) fn host_name(host: &str) -> &str {
     match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {

@@ -114,7 +114,10 @@ impl Client {
 
     pub(super) fn unreachable(&self, url: &Url, error: reqwest::Error) -> RegistryError {
         match self.host(url) {
-            Ok(host) => host.remedies.unreachable(&self.place(url), error),
+            Ok(host) => {
+                let short = self.short.as_ref().filter(|_| self.is_own(url));
+                host.remedies.unreachable(&self.place(url), short, error)
+            }
             Err(error) => error,
         }
     }

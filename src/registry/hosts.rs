@@ -121,11 +121,10 @@ impl OtherHosts {
             folder: tls::folder(name),
             has_authorities: tls.has_authorities(),
             plain_http_helps: false,
-            in_default_registry: None,
         };
         let client = |is_insecure| {
             let client = client(name, tls.config(is_insecure)?, self.timeout);
-            client.map_err(|error| remedies.unreachable(name, error))
+            client.map_err(|error| remedies.unreachable(name, None, error))
         };
         let http = client(self.is_insecure_registry(name))?;
         let unverified = self.settings.is_insecure(name).then(|| client(true)).transpose()?;

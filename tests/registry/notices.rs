@@ -49,6 +49,20 @@ fn a_long_pause_is_announced_with_the_server_that_asks_for_it() {
     let image = format!("docker://{}/my/app:1", server.address);
     let expected = format!("note: the token server 127.0.0.1 answers 429; {next}");
     assert_eq!(first_line(&lab, &["inspect", &image]), expected);
+    // A token server that sends clients to another one.
+    let busy_server = Server::start(|_| busy());
+    let location = format!("http://localhost:{}/token", busy_server.address.port());
+    let server = Server::start(move |request| {
+        if request.target.starts_with("/token") {
+            return Reply::new(307, &[("Location", &location)], "");
+        }
+        let host = request.header("host").unwrap();
+        let challenge = format!("Bearer realm=\"http://{host}/token\"");
+        Reply::new(401, &[("WWW-Authenticate", &challenge)], "")
+    });
+    let image = format!("docker://{}/my/app:1", server.address);
+    let expected = format!("note: the token server localhost answers 429; {next}");
+    assert_eq!(first_line(&lab, &["inspect", &image]), expected);
 }
 
 #[test]

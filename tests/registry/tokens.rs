@@ -288,3 +288,34 @@ fn a_registry_token_is_sent_as_it_is_to_a_registry_with_spaces_in_its_challenge(
     assert!(message.contains("denies access to a with the registrytoken"), "{message}");
     assert!(!message.contains("given-2"), "{message}");
 }
+
+#[test]
+fn each_repository_of_a_registry_may_have_a_token_server_of_its_own() {
+    let (lab, upstream) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    seatrial(&lab, ["push", "app.toml", &upstream.name("a/base:1")]).ok();
+    // Each gives tokens with its own name, for its own repositories.
+    let tokens = Server::start(|request: &Request| {
+        let name = request.target[1..].split('?').next().unwrap().to_owned();
+        let prefix = if name == "any" { String::new() } else { format!("repository:{name}/") };
+        let scopes = values(&request.target, "scope");
+        match scopes.iter().any(|scope| scope.starts_with(&prefix)) {
+            true => Reply::new(200, &[], json!({ "token": name }).to_string()),
+            false => Reply::new(403, &[], r#"{"details": "another repository"}"#),
+        }
+    });
+    let address = tokens.address;
+    let registry = Server::before(upstream.address, move |request| {
+        let repository = request.target.strip_prefix("/v2/").unwrap().split('/').next().unwrap();
+        let name = if repository.is_empty() { "any" } else { repository };
+        let is_allowed = request.header("authorization") == Some(&format!("Bearer {name}"));
+        let challenge = format!("Bearer realm=\"http://{address}/{name}\"");
+        let is_blob_storage = request.target.contains("_state=");
+        let denied = || Reply::new(401, &[("WWW-Authenticate", &challenge)], "");
+        (!is_allowed && !is_blob_storage).then(denied)
+    });
+    let [base, image] = ["a/base", "b/app"].map(|name| format!("{}/{name}:1", registry.address));
+    lab.file("based.toml", format!("name='x'\ntag='1'\nfrom_image='docker://{base}'\n"));
+    seatrial(&lab, ["push", "based.toml", &image, "--no-cache"]).ok();
+    seatrial(&lab, ["inspect", &format!("docker://{}", upstream.name("b/app:1"))]).ok();
+}
