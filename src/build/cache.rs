@@ -24,6 +24,8 @@ pub enum CacheUse {
     On,
     /// Ignore cached digests: read and hash everything again, and write the result.
     Verify,
+    /// Read and write it, but run steps again, and write their layers.
+    RefreshSteps,
     /// Do not read or write it.
     Off,
 }

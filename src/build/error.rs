@@ -166,7 +166,7 @@ impl BuildError {
     /// Whether a step made other bytes when it ran again.
     pub fn is_not_reproducible(&self) -> bool {
         match self {
-            Self::Step(error) => matches!(error, StepError::NotReproducible { .. }),
+            Self::Step(error) => error.is_not_reproducible(),
             Self::Stage { source, .. } => source.is_not_reproducible(),
             _ => false,
         }

@@ -210,7 +210,7 @@ impl CheckInput {
         };
         let cache = match self.options.cache {
             CacheUse::Off => CacheUse::Off,
-            CacheUse::On | CacheUse::Verify => CacheUse::Verify,
+            CacheUse::On | CacheUse::RefreshSteps | CacheUse::Verify => CacheUse::Verify,
         };
         let options = RecipeOptions { cache, ..self.options.clone() };
         let second = Self::from_recipe(recipe, self.platform.clone(), &options, threads)?;

@@ -78,6 +78,19 @@ pub enum StepError {
         /// The paths that differ.
         paths: Vec<String>,
     },
+    /// Two runs of a step gave the same files, but others than the run whose layer is in the cache.
+    #[error(
+        "step \"{step}\" makes another layer now than the one in the cache, which differs in {}: \
+         something that is not among its inputs has changed, such as what it fetches; build with \
+         --refresh to replace that layer",
+        text::list(.paths)
+    )]
+    ChangedSince {
+        /// The command.
+        step: String,
+        /// The paths that differ.
+        paths: Vec<String>,
+    },
     /// A program that runs steps is not installed.
     #[error("{program} is not installed, which runs steps; install the package {package}")]
     Missing {
@@ -148,6 +161,11 @@ impl StepError {
             output.clear();
         }
         self
+    }
+
+    /// Whether a step makes another layer now than before.
+    pub(crate) fn is_not_reproducible(&self) -> bool {
+        matches!(self, Self::NotReproducible { .. } | Self::ChangedSince { .. })
     }
 
     /// Whether the host failed, not the input.

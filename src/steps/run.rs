@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Seek, Write};
-use std::iter;
 
 use serde_json::json;
 
@@ -18,9 +17,11 @@ use crate::archive::ArchiveError;
 use crate::image::Digest;
 use crate::image::digest::Hasher;
 
-/// The version of everything that decides which bytes a step makes. Other versions do not use each
-/// other's results.
-const VERSION: u32 = 1;
+/// The version of everything that decides which bytes a step makes, besides its key. Other versions
+/// do not use each other's results. Raise it with each change of what a command sees: mounts,
+/// devices and files of the sandbox (`namespace/options.rs`, `vm/steps/steps`), environment, users,
+/// capabilities, times and modes of inputs, and of how changes become a layer (`changes.rs`).
+const VERSION: u32 = 2;
 
 /// The digests of what `steps` see besides the layers below: commands, environment, inputs.
 ///
@@ -53,7 +54,7 @@ fn key_of_step(step: &Step) -> Result<Digest, StepError> {
 ///
 /// # Errors
 /// If a command fails, does not end in time, or cannot be run, if a layer or an input cannot be
-/// read, or, with [`Reuse::Verify`], if a step is not reproducible.
+/// read, or, with [`Reuse::Verify`], if a step is not reproducible or its result has changed.
 pub fn run(
     mut layers: Vec<LowerLayer<'_>>,
     steps: &[Step],
@@ -131,12 +132,15 @@ fn run_step(
     };
     let first = once()?;
     if context.reuse == Reuse::Verify {
+        let second = once()?;
+        if first.diff_id != second.diff_id {
+            let (step, paths) = (step.title(), compare::differing_paths(&first, &second)?);
+            return Err(StepError::NotReproducible { step, paths });
+        }
         // The result from before, if there is one, is what images with the same tag have.
-        for other in iter::once(once()?).chain(results.kept(key)) {
-            if first.diff_id != other.diff_id {
-                let (step, paths) = (step.title(), compare::differing_paths(&first, &other)?);
-                return Err(StepError::NotReproducible { step, paths });
-            }
+        if let Some(kept) = results.kept(key).filter(|kept| kept.diff_id != first.diff_id) {
+            let (step, paths) = (step.title(), compare::differing_paths(&first, &kept)?);
+            return Err(StepError::ChangedSince { step, paths });
         }
     }
     results.insert(key, &first);

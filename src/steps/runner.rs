@@ -73,6 +73,8 @@ pub type ChangesReader<'a> =
 pub enum Reuse {
     /// Steps whose inputs are unchanged do not run.
     Everything,
+    /// Every step runs, and replaces its result from before.
+    Refresh,
     /// Every step runs twice, and both runs must give the same bytes.
     Verify,
     /// Every step runs, and nothing is kept.

@@ -77,6 +77,7 @@ mod stages; // base images that are recipes
 mod step_cache; // when steps run again
 mod step_closure; // store paths that steps name
 mod step_failures; // steps that fail
+mod step_host_names; // names of hosts that steps find
 mod step_isolation; // secrets of the process that starts a build
 mod step_races; // files that change while owners are recorded
 mod step_users; // users of steps by name

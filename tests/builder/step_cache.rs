@@ -78,7 +78,7 @@ fn verify_compares_with_the_layer_of_an_earlier_build_too() {
     let port = server.local_addr().unwrap().port();
     // The first build gets another answer than the two runs of the second one.
     std::thread::spawn(move || {
-        for answer in ["1", "2", "2"] {
+        for answer in ["1", "2", "2", "2"] {
             server.accept().unwrap().0.write_all(answer.as_bytes()).unwrap();
         }
     });
@@ -88,7 +88,16 @@ fn verify_compares_with_the_layer_of_an_earlier_build_too() {
     let verified = build(&lab, &recipe, &["--verify"]);
     assert_eq!(verified.output.status.code(), Some(1), "{}", verified.stderr());
     let message = verified.stderr();
-    assert!(message.contains("differ in /answer;"), "{message}");
+    assert!(message.contains("than the one in the cache, which differs in /answer:"), "{message}");
+    assert!(message.contains("build with --refresh to replace that layer"), "{message}");
+    // That makes a layer which later builds use.
+    let answer = || read(&lab, "out.tar").member("answer").unwrap().content;
+    build(&lab, &recipe, &[]).ok();
+    assert_eq!(answer(), b"1");
+    build(&lab, &recipe, &["--refresh"]).ok();
+    assert_eq!(answer(), b"2");
+    build(&lab, &recipe, &[]).ok();
+    assert_eq!(answer(), b"2");
 }
 
 #[test]

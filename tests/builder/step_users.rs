@@ -5,8 +5,6 @@ use crate::steps::{build, lab, recipe};
 #[test]
 fn a_user_of_a_step_is_one_that_the_step_sees() {
     let lab = lab();
-    // Without this file, one is mounted, so that its folder cannot be removed.
-    lab.file("rootfs/etc/hosts", "");
     for (change, expected) in [
         ("echo app:x:7:8::/:/bin/sh >/etc/passwd", Ok("uid=7(app) gid=8")),
         (

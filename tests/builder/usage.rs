@@ -249,7 +249,7 @@ fn arguments_that_only_recipes_have_are_errors_for_images() {
         commands.push(["load", "image.tar", "--host=tcp://localhost:1"]);
     }
     for command in commands {
-        for argument in ["--verify", "--locked", "--tag=2", "--name=y"] {
+        for argument in ["--verify", "--refresh", "--locked", "--tag=2", "--name=y"] {
             let run = lab.seatrial(command.iter().chain(&[argument]));
             let (code, message) = (run.output.status.code(), run.stderr());
             assert_eq!(code, Some(2), "{command:?} {argument}: {message}");

@@ -102,6 +102,31 @@ busybox mknod /device c 1 3; chmod 600 /device'''\nwhere = 'vm'\n";
 }
 
 #[test]
+fn a_step_in_a_vm_finds_host_names_as_in_a_namespace_and_makes_the_same_layer() {
+    let folder = folder();
+    let link = folder.path().join("rootfs/etc/resolv.conf");
+    // As systemd-resolved makes it; the folder does not exist.
+    std::os::unix::fs::symlink("../run/systemd/resolve/stub-resolv.conf", link).unwrap();
+    let steps = |place: &str| {
+        [
+            "cat /etc/hosts /etc/resolv.conf; busybox wget http://localhost:1/ || true
+             echo more >> /etc/hosts'''\nnetwork = true\n",
+            "cat /etc/hosts > /seen'''\ninputs = [
+             { source = 'input.txt', target = '/etc/hosts' }]\n",
+        ]
+        .map(|step| format!("[[run]]\nwhere = '{place}'\ncommand = '''{step}"))
+        .concat()
+    };
+    let output = build(&folder, &steps("vm"));
+    let in_vm = layers(&output);
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    for expected in ["  127.0.0.1\tlocalhost build\n", "  nameserver ", "Connection refused"] {
+        assert!(printed.contains(expected), "{expected}: {printed}");
+    }
+    assert_eq!(in_vm, layers(&build(&folder, &steps("namespace"))));
+}
+
+#[test]
 fn a_step_in_a_vm_is_the_given_user_and_can_only_read_its_inputs() {
     let folder = folder();
     let passwd = "root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n";

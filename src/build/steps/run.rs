@@ -93,6 +93,7 @@ impl Plan {
             architecture,
             reuse: match cache.using() {
                 CacheUse::On => Reuse::Everything,
+                CacheUse::RefreshSteps => Reuse::Refresh,
                 CacheUse::Verify => Reuse::Verify,
                 CacheUse::Off => Reuse::Nothing,
             },

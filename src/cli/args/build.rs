@@ -40,10 +40,15 @@ pub(in crate::cli) struct BuildArgs {
     threads: Option<u16>,
 
     /// Do not read or write the cache of layers and of blobs of registries
-    #[arg(long, conflicts_with = "verify")]
+    #[arg(long, conflicts_with_all = ["verify", "refresh"])]
     no_cache: bool,
 
-    /// Ignore cached digests: read and hash everything again
+    /// Run steps again, and replace their layers in the cache
+    #[arg(long, conflicts_with = "verify")]
+    refresh: bool,
+
+    /// Ignore cached digests: read and hash everything again. Run steps twice, and fail with exit
+    /// code 1 if their layers differ
     #[arg(long)]
     verify: bool,
 
@@ -70,10 +75,11 @@ impl BuildArgs {
     }
 
     fn cache_use(&self) -> CacheUse {
-        match (self.no_cache, self.verify) {
-            (true, _) => CacheUse::Off,
-            (false, true) => CacheUse::Verify,
-            (false, false) => CacheUse::On,
+        match self {
+            Self { no_cache: true, .. } => CacheUse::Off,
+            Self { verify: true, .. } => CacheUse::Verify,
+            Self { refresh: true, .. } => CacheUse::RefreshSteps,
+            _ => CacheUse::On,
         }
     }
 
@@ -150,6 +156,9 @@ impl BuildArgs {
     pub(super) fn check_for_image(&self, naming: &'static str) -> Result<(), UsageError> {
         if self.verify {
             return Err(UsageError("--verify is only for recipes, whose digests are cached"));
+        }
+        if self.refresh {
+            return Err(UsageError("--refresh is only for recipes, whose steps run again"));
         }
         #[cfg(feature = "registry")]
         if self.locked {

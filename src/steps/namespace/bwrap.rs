@@ -22,14 +22,9 @@ impl Options {
         self.0.extend(options.map(OsStr::to_owned));
     }
 
-    /// Adds a mount of `source`, or a symlink to it, at `target`.
+    /// Adds a mount of `source` at `target`.
     pub(super) fn mount(&mut self, option: &str, source: &Path, target: &Path) {
         self.add_paths([option.as_ref(), source.as_os_str(), target.as_os_str()]);
-    }
-
-    /// Sets the permissions of the folder that the next option makes.
-    pub(super) fn permissions(&mut self, mode: u32) {
-        self.add(["--perms", &format!("{mode:04o}")]);
     }
 
     /// Mounts the host's programs.

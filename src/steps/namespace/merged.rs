@@ -1,5 +1,6 @@
 //! Files of unpacked layers, as overlayfs shows them on top of each other.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -8,98 +9,102 @@ use std::path::PathBuf;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fgetxattr, open, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use crate::linux::LINKS_MAX;
+use crate::archive::resolve::{PathNode, walk};
 use crate::steps::changes::OverlayFormat;
 
 /// The flags for folders. No link of the image is followed by Linux, so none leads to the host.
 const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// A folder of the image: those of the layers that have it, topmost first.
-type Folders = Vec<OwnedFd>;
+/// A folder of the image.
+struct Folders {
+    /// Those of the layers that have it, topmost first.
+    open: Vec<OwnedFd>,
+    /// Whether what further layers below have in it is hidden.
+    is_opaque: bool,
+}
 
 /// Something that the image has.
 enum Found {
     Folder(Folders),
     File(File),
     Symlink(Vec<u8>),
+    /// Anything else, such as the whiteout of a removed file.
+    Other,
 }
 
-/// A path of the image as a mount point of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MountPoint {
-    /// The image has nothing there.
-    Absent,
-    /// The image has a file there.
-    File,
-    /// The image has a folder there, or a symlink on the way: the file would be mounted elsewhere.
-    Unusable,
-}
-
-/// The file `name` in the top-level folder `folder` of the image as a mount point.
-pub(super) fn mount_point(folder: &str, name: &str, lower: &[PathBuf]) -> MountPoint {
-    let found = match find(&roots(lower), folder.as_bytes()) {
-        None => return MountPoint::Absent,
-        Some(Found::Folder(folders)) => find(&folders, name.as_bytes()),
-        Some(Found::File(_) | Found::Symlink(_)) => return MountPoint::Unusable,
+/// The path in the image, without a slash at the beginning, at which a file for `path` can be
+/// mounted, or made in a layer below all in `lower`, lowest first. Symlinks are followed within the
+/// image. `None` if there is something else than a file, or a layer hides what is below it.
+pub(super) fn place_of_file(path: &str, lower: &[PathBuf]) -> Option<String> {
+    let real = real_path(path, lower)?;
+    let (folders, name) = match real.rsplit_once('/') {
+        Some((folder, name)) => (folder.split('/').collect(), name),
+        None => (Vec::new(), real.as_str()),
     };
-    match found {
-        None => MountPoint::Absent,
-        Some(Found::File(_)) => MountPoint::File,
-        Some(Found::Folder(_) | Found::Symlink(_)) => MountPoint::Unusable,
+    let mut above = roots(lower);
+    let mut is_absent = false;
+    for part in folders {
+        match find(&above, part.as_bytes()) {
+            Some(Found::Folder(found)) => above = found,
+            None if !above.is_opaque => {
+                is_absent = true;
+                break;
+            }
+            _ => return None,
+        }
     }
-}
-
-/// The root folders of the layers in `lower`, topmost first.
-fn roots(lower: &[PathBuf]) -> Folders {
-    lower.iter().rev().filter_map(|folder| open(folder, FOLDER, Mode::empty()).ok()).collect()
+    let is_usable = is_absent
+        || match find(&above, name.as_bytes()) {
+            Some(found) => matches!(found, Found::File(_)),
+            None => !above.is_opaque,
+        };
+    is_usable.then_some(real)
 }
 
 /// Reads at most `max` bytes of the regular file at `path` in the image with the layers in `lower`,
 /// lowest first. Symlinks are followed within the image. `None` if there is no such file.
 pub(super) fn read(path: &str, lower: &[PathBuf], max: u64) -> Option<Vec<u8>> {
-    let parts = |path: &[u8]| -> Vec<Vec<u8>> {
-        path.split(|byte| *byte == b'/').rev().map(<[u8]>::to_vec).collect()
+    let real = real_path(path, lower)?;
+    let Found::File(file) = at(real.as_bytes(), lower)? else { return None };
+    let mut bytes = Vec::new();
+    file.take(max).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// `path` without symlinks, and without a slash at the beginning. Parts that do not exist stay as
+/// they are.
+fn real_path(path: &str, lower: &[PathBuf]) -> Option<String> {
+    let lookup = |path: &[u8]| -> Result<PathNode, Infallible> {
+        Ok(match at(path, lower) {
+            Some(Found::Symlink(target)) => PathNode::Symlink(target),
+            _ => PathNode::Other,
+        })
     };
-    let mut folders = vec![roots(lower)];
-    let mut remaining = parts(path.as_bytes());
-    let mut links = 0;
-    while let Some(part) = remaining.pop() {
-        match part.as_slice() {
-            b"" | b"." => continue,
-            b".." => {
-                folders.truncate((folders.len() - 1).max(1));
-                continue;
-            }
-            _ => {}
-        }
-        match find(folders.last()?, &part)? {
-            Found::Folder(found) => folders.push(found),
-            Found::Symlink(target) => {
-                links += 1;
-                if links > LINKS_MAX {
-                    return None;
-                }
-                if target.starts_with(b"/") {
-                    folders.truncate(1);
-                }
-                remaining.extend(parts(&target));
-            }
-            Found::File(file) if remaining.is_empty() => {
-                let mut bytes = Vec::new();
-                file.take(max).read_to_end(&mut bytes).ok()?;
-                return Some(bytes);
-            }
-            Found::File(_) => return None,
-        }
+    let Ok(real) = walk(path.as_bytes(), true, &mut 0, lookup);
+    String::from_utf8(real.ok()?.into()).ok()
+}
+
+/// The file at `path`, whose parents are no symlinks.
+fn at(path: &[u8], lower: &[PathBuf]) -> Option<Found> {
+    let mut found = Found::Folder(roots(lower));
+    for part in path.split(|byte| *byte == b'/') {
+        let Found::Folder(folders) = found else { return None };
+        found = find(&folders, part)?;
     }
-    None
+    Some(found)
+}
+
+/// The root folders of the layers in `lower`.
+fn roots(lower: &[PathBuf]) -> Folders {
+    let open = |folder| open(folder, FOLDER, Mode::empty()).ok();
+    Folders { open: lower.iter().rev().filter_map(open).collect(), is_opaque: false }
 }
 
 /// The file `name` in a folder of the image.
-fn find(folders: &Folders, name: &[u8]) -> Option<Found> {
-    let mut found = Folders::new();
-    for folder in folders {
+fn find(above: &Folders, name: &[u8]) -> Option<Found> {
+    let mut found = Folders { open: Vec::new(), is_opaque: above.is_opaque };
+    for folder in &above.open {
         let stat = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => continue,
             stat => stat.ok()?,
@@ -108,14 +113,16 @@ fn find(folders: &Folders, name: &[u8]) -> Option<Found> {
         if kind == FileType::Directory {
             let child = openat(folder, name, FOLDER, Mode::empty()).ok()?;
             let is_opaque = is_opaque(&child);
-            found.push(child);
+            found.open.push(child);
             if is_opaque {
+                found.is_opaque = true;
                 break;
             }
             continue;
         }
         // Anything but a folder hides what is below it, whiteouts too.
-        if !found.is_empty() {
+        if !found.open.is_empty() {
+            found.is_opaque = true;
             break;
         }
         return match kind {
@@ -128,10 +135,10 @@ fn find(folders: &Folders, name: &[u8]) -> Option<Found> {
                 let file = openat(folder, name, flags, Mode::empty()).ok()?;
                 Some(Found::File(File::from(file)))
             }
-            _ => None,
+            _ => Some(Found::Other),
         };
     }
-    (!found.is_empty()).then_some(Found::Folder(found))
+    (!found.open.is_empty()).then_some(Found::Folder(found))
 }
 
 /// Whether a folder of a layer hides those of the layers below it.

@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::bwrap::Options;
-use super::merged::{self, MountPoint};
 use super::user::User;
-use super::{inputs, work};
+use super::{inputs, merged, work};
 use crate::archive::ArchiveError;
 use crate::image::DEFAULT_PATH;
 use crate::steps::StepError;
@@ -42,8 +42,12 @@ const CAPABILITIES: [&str; 13] = [
 ];
 /// The name of the host that commands see.
 const HOSTNAME: &str = "build";
-/// The file in the working folder with the names that commands see in `/etc/hosts`.
-const HOSTS: &str = "hosts";
+/// The files about names of hosts, without a slash at the beginning.
+const HOSTS: &str = "etc/hosts";
+const RESOLVER: &str = "etc/resolv.conf";
+/// The note about an image without a place for [`RESOLVER`].
+const NO_RESOLVER: &str = "names of hosts are not resolved: the host's /etc/resolv.conf is not \
+     mounted, because that of the image is neither a file nor a symlink to a path for one";
 
 /// The sandbox of `step`.
 pub(super) struct Layout<'a> {
@@ -66,8 +70,8 @@ impl Layout<'_> {
         }
     }
 
-    /// The options of `bwrap`.
-    pub(super) fn options(&self) -> Result<Vec<OsString>, StepError> {
+    /// The options of `bwrap`. Calls `note` with restrictions that the user needs to know.
+    pub(super) fn options(&self, note: &mut dyn FnMut(&str)) -> Result<Vec<OsString>, StepError> {
         let mut options = Options::default();
         for option in ["--die-with-parent", "--new-session", "--clearenv"] {
             options.add([option]);
@@ -94,7 +98,7 @@ impl Layout<'_> {
         if self.step.view == View::TopLayer {
             options.add(["--tmpfs", "/tmp"]);
         }
-        self.inputs(system, &mut options)?;
+        self.inputs(system, &mut options, note)?;
         options.add(["--cap-drop", "ALL"]);
         for capability in CAPABILITIES {
             options.add(["--cap-add", capability]);
@@ -111,56 +115,81 @@ impl Layout<'_> {
     }
 
     /// Mounts the inputs, and makes the mount points of the sandbox.
-    fn inputs(&self, system: &str, options: &mut Options) -> Result<(), StepError> {
+    fn inputs(
+        &self,
+        system: &str,
+        options: &mut Options,
+        note: &mut dyn FnMut(&str),
+    ) -> Result<(), StepError> {
         let mount_points = self.work.join(MOUNT_POINTS);
-        let folder = |path: &Path| make_folders(self.work, path);
-        folder(&mount_points)?;
+        make_folders(self.work, &mount_points)?;
         if self.step.view == View::Image {
-            folder(&mount_points.join("dev"))?;
-            folder(&mount_points.join("proc"))?;
+            make_folders(self.work, &mount_points.join("dev"))?;
+            make_folders(self.work, &mount_points.join("proc"))?;
+            self.host_names(&mount_points)?;
         }
-        let network_files = self.network_files()?;
-        for input in self.step.inputs.iter().chain(&network_files) {
+        // First, so that an input at the same path hides it.
+        let resolver = self.resolver(note);
+        for (number, input) in resolver.iter().chain(&self.step.inputs).enumerate() {
             let Input { source, target, .. } = input;
             let resolved = fs::canonicalize(source).map_err(ArchiveError::read(source))?;
             if self.step.view == View::Image {
                 let point = mount_points.join(target);
-                folder(point.parent().unwrap_or(&mount_points))?;
                 match resolved.is_dir() {
-                    true => folder(&point)?,
-                    false => fs::write(&point, "").map_err(StepError::io("create", &point))?,
+                    true => make_folders(self.work, &point)?,
+                    false => self.file_in_lowest_layer(&point, "")?,
                 }
             }
             let target = format!("{system}/{target}");
-            inputs::mount(input, &resolved, Path::new(&target), options)?;
+            let target = Path::new(&target);
+            inputs::mount((number, input), &resolved, target, self.work, options)?;
         }
         Ok(())
     }
 
-    /// The files about names of hosts, which are mounted like inputs.
-    fn network_files(&self) -> Result<Vec<Input>, StepError> {
-        let mut files = Vec::new();
-        if self.step.view != View::Image {
-            return Ok(files);
+    /// Makes a file with the names that the command finds, if the image has none. Most images do
+    /// not, because engines mount one.
+    fn host_names(&self, mount_points: &Path) -> Result<(), StepError> {
+        let place = merged::place_of_file(HOSTS, self.lower);
+        let Some(place) = place.filter(|place| !self.is_input(HOSTS, place)) else { return Ok(()) };
+        let names = format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost\n");
+        self.file_in_lowest_layer(&mount_points.join(place), &names)
+    }
+
+    /// The host's file with the addresses of name servers, which is mounted like an input.
+    fn resolver(&self, note: &mut dyn FnMut(&str)) -> Option<Input> {
+        let source = Path::new("/").join(RESOLVER);
+        if self.step.view != View::Image || !self.step.network || !source.exists() {
+            return None;
         }
-        let file = |source: &Path, target: &str| Input {
-            source: source.to_owned(),
-            target: target.to_owned(),
-            left_out: Vec::new(),
+        let place = merged::place_of_file(RESOLVER, self.lower);
+        if self.is_input(RESOLVER, place.as_deref().unwrap_or(RESOLVER)) {
+            return None;
+        }
+        if place.is_none() {
+            note(NO_RESOLVER);
+        }
+        Some(Input { source, target: place?, left_out: Vec::new() })
+    }
+
+    /// Whether an input of the step is at `path`, which leads to `place` in the image, above it, or
+    /// below it.
+    fn is_input(&self, path: &str, place: &str) -> bool {
+        let overlaps = |target: &Path, path: &str| {
+            target.starts_with(path) || Path::new(path).starts_with(target)
         };
-        // Most images have no such file, because engines mount one.
-        if merged::mount_point("etc", "hosts", self.lower) == MountPoint::Absent {
-            let hosts = self.work.join(HOSTS);
-            let names = format!("127.0.0.1\tlocalhost {HOSTNAME}\n::1\tlocalhost\n");
-            fs::write(&hosts, names).map_err(StepError::io("create", &hosts))?;
-            files.push(file(&hosts, "etc/hosts"));
-        }
-        let resolver = Path::new("/etc/resolv.conf");
-        let usable = || merged::mount_point("etc", "resolv.conf", self.lower);
-        if self.step.network && resolver.exists() && usable() != MountPoint::Unusable {
-            files.push(file(resolver, "etc/resolv.conf"));
-        }
-        Ok(files)
+        let targets = self.step.inputs.iter().map(|input| Path::new(&input.target));
+        targets.into_iter().any(|target| overlaps(target, path) || overlaps(target, place))
+    }
+
+    /// Makes a file in the lowest layer, in the folder for mount points, which users of the image
+    /// can read whatever the umask is.
+    fn file_in_lowest_layer(&self, path: &Path, text: &str) -> Result<(), StepError> {
+        make_folders(self.work, path.parent().unwrap_or(self.work))?;
+        let permissions = PermissionsExt::from_mode(0o644);
+        fs::write(path, text)
+            .and_then(|()| fs::set_permissions(path, permissions))
+            .map_err(StepError::io("create", path))
     }
 
     fn environment(&self, home: &str, options: &mut Options) {

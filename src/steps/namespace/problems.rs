@@ -113,6 +113,15 @@ pub(super) fn no_overlay(error: &str, work: &Path) -> StepError {
     StepError::Sandbox(format!("failed to mount layers ({}); {hint}, {ELSEWHERE}", error.trim()))
 }
 
+/// An input cannot be mounted without the outputs in it; `error` is what `mount` printed.
+pub(super) fn no_input_overlay(error: &str) -> StepError {
+    StepError::Sandbox(format!(
+        "failed to mount an input without the outputs of builds that are in its folder ({}); write \
+         outputs to another folder, {ELSEWHERE}",
+        error.trim()
+    ))
+}
+
 /// The release of Linux, if only root can mount overlayfs with it.
 fn old_linux() -> Option<String> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
