@@ -93,7 +93,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let mut outputs = check.of_builds();
     let unfinished = file.iter().chain(bills.iter().filter_map(BillOutput::file));
     unfinished.for_each(|file| outputs.add_unfinished(file));
-    if let (true, Ok(metadata)) = (is_stream, path.metadata()) {
+    // Standard output, which `-` stands for, is among the outputs of every command.
+    if let (true, Ok(metadata)) = (is_stream && !to_stdout, path.metadata()) {
         outputs.add_stream(&path, &metadata);
     }
     let plans = args.recipe.plan_all(recipes, &outputs)?;

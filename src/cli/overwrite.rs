@@ -146,7 +146,7 @@ impl OutputCheck {
         }
         self.recipes.iter().find_map(|recipe| {
             let role = recipe.role_in_folders(target)?;
-            match (kind, is_replaceable(recipe, target)) {
+            match (kind, is_replaceable(target)) {
                 (Kind::Build, true) => None,
                 (Kind::Build, false) => {
                     Some(format!("is {role}, and not an output of an earlier build"))

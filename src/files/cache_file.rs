@@ -4,23 +4,18 @@
 //! process lives; see [`sweep`].
 
 use std::ffi::OsStr;
-use std::fs::{self, DirEntry, File, TryLockError};
+use std::fs::{self, DirEntry, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-
-use rustix::fs::OFlags;
+use std::time::SystemTime;
 
 use super::cache_dir;
-use super::unfinished::UnfinishedFile;
+use super::unfinished::{UnfinishedFile, remove_abandoned};
 
 /// The names of unfinished files begin with this.
 const UNFINISHED: &str = ".new-";
 /// The permissions of files in the cache: they are this user's alone.
 const MODE: u32 = 0o600;
-/// The age at which an unfinished file is certainly from a process that was killed, on filesystems
-/// without locks.
-const UNFINISHED_MAX_AGE: Duration = Duration::from_secs(3600);
 
 /// A file of a cache that is being written. If it is dropped without [`persist`](Self::persist),
 /// nothing is left of it.
@@ -33,13 +28,8 @@ pub(crate) struct NewFile {
 impl NewFile {
     /// Creates a file in `folder` that only this user can read.
     pub(crate) fn create(folder: &Path) -> io::Result<Self> {
-        Ok(Self::locked(folder, UnfinishedFile::create(folder, UNFINISHED, MODE)?))
-    }
-
-    fn locked(folder: &Path, unfinished: UnfinishedFile) -> Self {
-        // If another process took the file for an abandoned one, naming it fails.
-        let _ = unfinished.file().try_lock();
-        Self { unfinished, folder: folder.to_owned() }
+        let unfinished = UnfinishedFile::create(folder, UNFINISHED, MODE)?;
+        Ok(Self { unfinished, folder: folder.to_owned() })
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -73,9 +63,7 @@ pub(crate) fn sweep(folder: &Path) -> Vec<DirEntry> {
     let files: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().collect();
     let (unfinished, finished): (Vec<_>, Vec<_>) =
         files.into_iter().partition(|file| is_unfinished(&file.file_name()));
-    for file in unfinished.iter().map(DirEntry::path).filter(|path| is_abandoned(path)) {
-        let _ = fs::remove_file(file);
-    }
+    unfinished.iter().for_each(|file| remove_abandoned(&file.path()));
     finished
 }
 
@@ -127,27 +115,6 @@ pub(crate) fn open_used(path: &Path) -> Option<File> {
     Some(file)
 }
 
-/// Whether no process is writing the unfinished file at `path`.
-fn is_abandoned(path: &Path) -> bool {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    let flags = i32::try_from(flags).unwrap_or_default();
-    let opened = std::os::unix::fs::OpenOptionsExt::custom_flags(
-        File::options().read(true).write(true),
-        flags,
-    )
-    .open(path);
-    let Ok(file) = opened else { return false };
-    match file.try_lock() {
-        Ok(()) => true,
-        Err(TryLockError::WouldBlock) => false,
-        Err(TryLockError::Error(_)) => {
-            let modified = file.metadata().and_then(|metadata| metadata.modified());
-            let age = modified.ok().and_then(|modified| modified.elapsed().ok());
-            age.is_some_and(|age| age > UNFINISHED_MAX_AGE)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,7 +135,7 @@ mod tests {
         fs::write(folder.path().join(".new-killed"), "part").unwrap();
         fs::write(folder.path().join("entry"), "whole").unwrap();
         let alive = UnfinishedFile::with_name(folder.path(), UNFINISHED, MODE).unwrap();
-        let mut alive = NewFile::locked(folder.path(), alive);
+        let mut alive = NewFile { unfinished: alive, folder: folder.path().to_owned() };
         let listed = sweep(folder.path());
         assert_eq!(listed.len(), 1);
         assert_eq!(names(folder.path()).len(), 2);

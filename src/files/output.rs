@@ -1,14 +1,15 @@
 //! Output files that appear complete or not at all, and streams.
 
-use std::fs::File;
+use std::ffi::OsStr;
+use std::fs::{self, DirEntry, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::full_disk;
-use super::unfinished::UnfinishedFile;
+use super::unfinished::{self, UnfinishedFile};
+use super::{cache_dir, full_disk};
 use crate::linux::LINKS_MAX;
 use crate::text;
 
@@ -39,7 +40,7 @@ pub(crate) fn is_environment(error: &io::Error) -> bool {
 
 /// An output file that is being written. If it is dropped without [`persist`](Self::persist), it
 /// leaves nothing behind, and on file systems with unnamed files, not even if the process is
-/// killed.
+/// killed. On others, the next output file in the same folder removes what is left.
 #[derive(Debug)]
 pub(crate) struct OutputFile {
     unfinished: UnfinishedFile,
@@ -48,6 +49,8 @@ pub(crate) struct OutputFile {
 
 /// The names of unfinished output files begin with this.
 pub(crate) const UNFINISHED: &str = ".seatrial-";
+/// The number of letters and digits behind that.
+const RANDOM_LENGTH: usize = 6;
 /// The permissions of an output file, before the umask.
 const MODE: u32 = 0o666;
 /// The permissions of a file with secrets.
@@ -129,6 +132,7 @@ impl OutputFile {
             )));
         }
         let unfinished = UnfinishedFile::create(folder(&path), UNFINISHED, mode).map_err(failed)?;
+        remove_abandoned(folder(&path));
         Ok(Self { unfinished, target: path })
     }
 
@@ -155,6 +159,24 @@ impl OutputFile {
         // Not all file systems can do this for a folder.
         let _ = File::open(folder(&target)).and_then(|folder| folder.sync_all());
         Ok(())
+    }
+}
+
+/// Whether `name` is that of an unfinished output file.
+pub(crate) fn is_unfinished(name: &OsStr) -> bool {
+    let random = name.as_bytes().strip_prefix(UNFINISHED.as_bytes());
+    random.is_some_and(|random| {
+        random.len() == RANDOM_LENGTH && random.iter().all(u8::is_ascii_alphanumeric)
+    })
+}
+
+/// Removes unfinished output files in `folder` of processes that were killed.
+fn remove_abandoned(folder: &Path) {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_own =
+        |file: &DirEntry| file.metadata().is_ok_and(|metadata| cache_dir::is_own(&metadata));
+    for file in files.filter(|file| is_unfinished(&file.file_name())).filter(is_own) {
+        unfinished::remove_abandoned(&file.path());
     }
 }
 

@@ -1,13 +1,16 @@
-//! Files that appear complete or not at all, and of which a killed process leaves nothing.
+//! Files that appear complete or not at all.
 //!
-//! Until it is complete, such a file has no name (`O_TMPFILE`). On file systems without unnamed
-//! files, it has a temporary name from the start.
+//! Until it is complete, such a file has no name (`O_TMPFILE`), so that a killed process leaves
+//! nothing of it. On file systems without unnamed files, it has a temporary name from the start,
+//! and for a moment on others, too. It is locked for as long as its process lives: see
+//! [`remove_abandoned`].
 
-use std::fs::File;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -15,6 +18,10 @@ use tempfile::{NamedTempFile, TempPath};
 
 /// The descriptors of this process as files, through which an unnamed file gets its name.
 const DESCRIPTORS: &str = "/proc/self/fd";
+
+/// The age at which an unfinished file is certainly from a process that was killed, on filesystems
+/// without locks.
+const MAX_AGE: Duration = Duration::from_secs(3600);
 
 /// A file that is being written into a folder. If it is dropped without
 /// [`persist`](Self::persist), nothing is left of it.
@@ -31,7 +38,7 @@ impl UnfinishedFile {
     /// names begin with `prefix`.
     pub(super) fn create(folder: &Path, prefix: &'static str, mode: u32) -> io::Result<Self> {
         match unnamed(folder, mode)? {
-            Some(file) => Ok(Self { file, folder: folder.to_owned(), prefix, named: None }),
+            Some(file) => Ok(Self::locked(file, folder, prefix, None)),
             None => Self::with_name(folder, prefix, mode),
         }
     }
@@ -42,7 +49,13 @@ impl UnfinishedFile {
         let named =
             tempfile::Builder::new().prefix(prefix).permissions(permissions).tempfile_in(folder)?;
         let (file, named) = NamedTempFile::into_parts(named);
-        Ok(Self { file, folder: folder.to_owned(), prefix, named: Some(named) })
+        Ok(Self::locked(file, folder, prefix, Some(named)))
+    }
+
+    fn locked(file: File, folder: &Path, prefix: &'static str, named: Option<TempPath>) -> Self {
+        // If another process took the file for an abandoned one, naming it fails.
+        let _ = file.try_lock();
+        Self { file, folder: folder.to_owned(), prefix, named }
     }
 
     pub(super) fn file(&self) -> &File {
@@ -91,9 +104,37 @@ fn unnamed(folder: &Path, mode: u32) -> io::Result<Option<File>> {
     }
 }
 
+/// Removes the file at `path`, which has a temporary name, if no process is writing it.
+pub(super) fn remove_abandoned(path: &Path) {
+    if is_abandoned(path) {
+        // Another process may have removed it already.
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Whether no process is writing the unfinished file at `path`.
+fn is_abandoned(path: &Path) -> bool {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let flags = i32::try_from(flags).unwrap_or_default();
+    let opened = std::os::unix::fs::OpenOptionsExt::custom_flags(
+        File::options().read(true).write(true),
+        flags,
+    )
+    .open(path);
+    let Ok(file) = opened else { return false };
+    match file.try_lock() {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(_)) => {
+            let modified = file.metadata().and_then(|metadata| metadata.modified());
+            let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+            age.is_some_and(|age| age > MAX_AGE)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::io::Write;
 
     use super::*;

@@ -1,6 +1,7 @@
 //! Folders of contents with outputs of earlier builds in them: the image is the same as without.
 
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -146,7 +147,7 @@ fn only_what_seatrial_has_written_counts_as_an_output_of_an_earlier_build() {
     lab.seatrial(["build", "other/n.toml", "-o", "oci.tar", "--format", "oci"]).ok();
     let foreign_bill = r#"{"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT"}"#;
     for (content, is_output) in [
-        (Vec::new(), false),
+        (Vec::new(), true),
         (b"garbage".to_vec(), false),
         (fs::read(lab.path("saved.tar")).unwrap(), false),
         (foreign_bill.into(), false),
@@ -180,12 +181,17 @@ fn only_what_seatrial_has_written_counts_as_an_output_of_an_earlier_build() {
 #[test]
 fn an_output_is_no_input_of_a_step() {
     let lab = steps::lab();
-    let recipe = "name='s'\narchitecture='amd64'\ncontents=['rootfs']\n[[run]]\n\
-                  command='cd /in; ls -aR . > /list; ls -ld / /in/sub > /dev/null'\n\
-                  inputs=[{ source='project', target='/in' }]\n";
+    // Modes, owners, kinds, names, targets and contents.
+    let command = "cd /in; /bin/busybox find . -exec /bin/busybox stat -c '%A %u:%g %N' {} + |
+        /bin/busybox sort > /list; cat link sub/deep/file >> /list";
+    let recipe = format!(
+        "name='s'\narchitecture='amd64'\ncontents=['rootfs']\n[[run]]\ncommand='''{command}'''\n\
+         inputs=[{{ source='project', target='/in' }}]\n"
+    );
     lab.file("s.toml", recipe);
     lab.file("project/sub/deep/file", "x");
-    lab.file("project/other/file", "x");
+    lab.file("project/other/file", "other");
+    lab.mode("project/other/file", 0o640);
     lab.link("project/link", "other/file");
     fs::set_permissions(
         lab.path("project/sub"),
@@ -221,4 +227,133 @@ fn an_output_is_no_input_of_a_step() {
         "{}",
         run.stderr()
     );
+}
+
+#[test]
+fn an_input_with_thousands_of_files_and_an_output_is_seen_without_the_output() {
+    let lab = steps::lab();
+    (0..3200).for_each(|number| drop(lab.file(format!("in/{number}"), "")));
+    let command = "ls /in | /bin/busybox wc -l; ls /in/out.tar || true";
+    for user in ["root", "app"] {
+        let more = format!("user = '{user}'\ninputs = [{{ source = 'in', target = '/in' }}]");
+        lab.file("s.toml", steps::with_command(command, &more));
+        for _ in 0..2 {
+            let run = lab.seatrial(["build", "s.toml", "-o", "in/out.tar", "--no-cache"]);
+            assert!(run.stderr().contains("\n  3200\n"), "{}", run.stderr());
+            let missing = "ls: /in/out.tar: No such file or directory";
+            assert!(run.stderr().contains(missing), "{}", run.stderr());
+            run.ok();
+        }
+        fs::remove_file(lab.path("in/out.tar")).unwrap();
+    }
+}
+
+#[test]
+fn a_step_that_keeps_the_times_of_its_inputs_is_reproducible_with_an_output_among_them() {
+    let lab = steps::lab();
+    lab.file("in/sub/deep/file", "x");
+    lab.file("in/other/file", "x");
+    lab.link("in/sub/link", "deep/file");
+    let paths = ["in/sub/link", "in/sub/deep/file", "in/other/file", "in/other", "in/sub", "in"];
+    lab.tool("touch", ["-h", "-d", "2019-01-01T00:00:00Z"].into_iter().chain(paths));
+    // This program does not keep the times of symlinks.
+    let command = "/bin/busybox cp -a /in /copy; /bin/busybox stat -c %Y /in/sub/link > /time";
+    let recipe = steps::with_command(command, "inputs = [{ source = 'in', target = '/in' }]");
+    lab.file("s.toml", recipe.replace("tag='1'", "tag='1'\nmtime='2020-01-01'"));
+    let build = |arguments: &[&str]| {
+        let run = ["build", "s.toml", "-o", "in/sub/deep/out.tar"];
+        lab.seatrial(run.iter().chain(arguments)).ok();
+        fs::read(lab.path("in/sub/deep/out.tar")).unwrap()
+    };
+    let first = build(&[]);
+    assert!(build(&["--verify"]) == first);
+    assert!(build(&["--no-cache"]) == first);
+    let layer = steps::read(&lab, "in/sub/deep/out.tar").layers().pop().unwrap();
+    let time = |name: &str| {
+        let named = layer.iter().find(|member| member.name.trim_end_matches('/') == name);
+        named.unwrap().mtime
+    };
+    for name in ["copy", "copy/other", "copy/other/file", "copy/sub"] {
+        // `date -d 2019-01-01 +%s`
+        assert_eq!(time(name), 1_546_300_800, "{name}");
+    }
+    let link = layer.iter().find(|member| member.name == "time").unwrap();
+    assert_eq!(link.content, b"1546300800\n");
+}
+
+#[test]
+fn what_a_shell_leaves_of_a_stream_that_fails_does_not_change_the_image() {
+    let lab = Lab::new();
+    lab.file("app/x", "x");
+    let recipe = "name='a'\ncontents=['.']\n";
+    lab.file("a.toml", recipe);
+    let expected = reference(&lab, "a.toml");
+    lab.file("a.toml", format!("{recipe}from_image='missing.tar'\n"));
+    let mut command = lab.command(env!("CARGO_BIN_EXE_seatrial"));
+    command.args(["stream", "a.toml"]).stdout(File::create(lab.path("a.tar")).unwrap());
+    assert_eq!(command.status().unwrap().code(), Some(2));
+    assert_eq!(fs::metadata(lab.path("a.tar")).unwrap().len(), 0);
+    lab.file("a.toml", recipe);
+    assert_eq!(reference(&lab, "a.toml"), expected);
+    assert_eq!(built(&lab, &["a.toml"]).1, expected);
+}
+
+#[test]
+fn a_content_that_is_called_like_standard_output_is_in_the_image() {
+    let lab = Lab::new();
+    lab.file("-", "x");
+    lab.file("a.toml", "name='a'\ncontents=['.']\n");
+    let archive = lab.seatrial(["build", "a.toml", "-o", "-"]).output.stdout;
+    assert!(files(&archive).contains(&"-".to_owned()));
+    assert!(lab.seatrial(["stream", "a.toml"]).output.stdout == archive);
+}
+
+#[test]
+fn unfinished_outputs_of_killed_builds_are_not_in_the_image_and_are_removed() {
+    let lab = steps::lab();
+    let command = "ls -a /in /in/sub";
+    let step = "inputs=[{ source='project', target='/in' }]";
+    let recipe = steps::with_command(command, step);
+    lab.file("s.toml", recipe.replace("['rootfs']", "['rootfs', 'project']"));
+    lab.file("project/file", "x");
+    lab.file("project/sub/file", "x");
+    let build = |output: &str| {
+        let run = lab.seatrial(["build", "s.toml", "--no-cache", "-o", output]);
+        assert!(!run.stderr().contains("seatrial-"), "{}", run.stderr());
+        run.ok();
+        fs::read(lab.path(output)).unwrap()
+    };
+    let archive = build("out.tar");
+    // As a killed process leaves it, and as another process is writing it.
+    for name in ["project/.seatrial-aB3dE5", "project/sub/.seatrial-aB3dE5"] {
+        lab.file(name, "part");
+    }
+    let written = lab.file("project/.seatrial-xxxxxx", "part");
+    let mut lock = lab.command("flock");
+    lock.arg(&written).args(["-c", "echo locked; read end"]);
+    let mut lock = lock.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut locked = String::new();
+    BufReader::new(lock.stdout.take().unwrap()).read_line(&mut locked).unwrap();
+    assert!(build("out.tar") == archive);
+    assert!(build("project/s.tar") == archive);
+    assert!(!lab.exists("project/.seatrial-aB3dE5"));
+    assert!(lab.exists("project/sub/.seatrial-aB3dE5"), "only the folder of the output is swept");
+    assert!(written.exists(), "another process is writing it");
+    drop(lock.stdin.take());
+    lock.wait().unwrap();
+    // Other names are those of contents.
+    lab.file("project/.seatrial-settings", "x");
+    lab.seatrial(["build", "s.toml", "--no-cache", "-o", "project/s.tar"]).ok();
+    assert!(fs::read(lab.path("project/s.tar")).unwrap() != archive);
+}
+
+#[test]
+fn an_image_with_another_name_does_not_contain_the_default_output() {
+    let lab = Lab::new();
+    lab.file("app/x", "x");
+    lab.file("a.toml", "name='a'\ntag='1'\ncontents=['.']\n");
+    let stream = || lab.seatrial(["stream", "a.toml", "--name", "b"]).output.stdout;
+    let expected = stream();
+    lab.seatrial(["build", "a.toml"]).ok();
+    assert!(stream() == expected);
 }

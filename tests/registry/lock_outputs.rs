@@ -72,3 +72,27 @@ fn a_build_that_fails_writes_no_lock_file() {
         assert_eq!(listing(&lab), before, "{more}");
     }
 }
+
+#[test]
+fn the_lock_file_is_not_in_the_image_for_a_platform_whose_base_is_a_file() {
+    let registry = Registry::start();
+    let lab = lab(&registry, "tag='1'\n");
+    lab.file("local.toml", "name='base'\ntag='1'\narchitecture='arm64'\n");
+    seatrial(&lab, ["build", "local.toml", "-o", "local.tar"]).ok();
+    let text = fs::read_to_string(lab.path("app.toml")).unwrap();
+    let platforms = "platforms=['linux/amd64', 'linux/arm64']\n";
+    let local = "[per_platform.'linux/arm64']\nfrom_image='local.tar'\n";
+    lab.file("app.toml", format!("{platforms}{text}{local}"));
+    let build = || {
+        seatrial(&lab, ["build", "app.toml", "--format", "oci"]).ok();
+        fs::read(lab.path("app.tar")).unwrap()
+    };
+    let first = build();
+    assert!(lab.exists("seatrial.lock"));
+    assert!(build() == first);
+    // Nor in that of another recipe in the folder.
+    lab.file("other.toml", "name='other'\ncontents=[{source='.', include='*.lock'}]\n");
+    let stream = seatrial(&lab, ["stream", "other.toml"]).output.stdout;
+    fs::remove_file(lab.path("seatrial.lock")).unwrap();
+    assert!(seatrial(&lab, ["stream", "other.toml"]).output.stdout == stream);
+}

@@ -91,6 +91,11 @@ impl LockFile {
         Ok(Self { path, ..parsed })
     }
 
+    /// Whether there is a lock file beside `recipe`.
+    pub(crate) fn is_beside(recipe: &Path) -> bool {
+        path_beside(recipe).is_file() && Self::beside(recipe).is_ok()
+    }
+
     /// The image that `reference` is locked to for `platform`.
     fn find(&self, reference: &RemoteReference, platform: &Platform) -> Option<&LockedImage> {
         let (reference, platform) = (reference.to_string(), platform.to_string());

@@ -1,5 +1,5 @@
-//! Outputs among the inputs: files that a build writes, or that earlier builds have written. They
-//! are neither in the image nor among the inputs of its steps.
+//! Outputs among the inputs: files that a build writes, or that earlier builds have written,
+//! complete or not. They are neither in the image nor among the inputs of its steps.
 
 use std::fs::{File, Metadata};
 use std::os::unix::ffi::OsStrExt;
@@ -11,7 +11,7 @@ use super::walk::FileId;
 use crate::archive::is_own_image;
 use crate::build::BuildError;
 use crate::build::recipe::Recipe;
-use crate::files::output::{OutputFile, replaced_path};
+use crate::files::output::{OutputFile, is_unfinished, replaced_path};
 use crate::sbom::is_own_bill;
 
 /// The files that a command writes while it builds images. They are neither in these images nor
@@ -86,11 +86,12 @@ impl KnownOutputs {
     ) -> Self {
         let written = outputs.files.iter().map(|OutputPath { path, argument }| KnownOutput {
             path: path.clone(),
-            replaces: argument.clone().filter(|_| !is_replaceable(recipe, path)),
+            replaces: argument.clone().filter(|_| !is_replaceable(path)),
         });
         let is_content = |path: &Path| contents.iter().any(|content| content.source == path);
+        let is_earlier = |path: &PathBuf| is_empty(path) || is_build_output(path);
         let of_recipe = |recipe| {
-            let earlier = default_paths(recipe).into_iter().filter(|path| is_build_output(path));
+            let earlier = default_paths(recipe).into_iter().filter(is_earlier);
             earlier.chain(lock_file(recipe))
         };
         let earlier = std::iter::once(recipe).chain(others).flat_map(of_recipe);
@@ -124,19 +125,41 @@ impl KnownOutputs {
         Ok(output.is_some() || self.streams.contains(&file))
     }
 
-    /// The paths of all within `folder`, which is resolved.
+    /// The paths of all within `folder`, which is resolved, with those of unfinished ones.
     pub(in crate::build) fn within(&self, folder: &Path) -> Vec<PathBuf> {
         let paths = self.files.iter().map(|output| &output.path);
-        paths.filter(|path| path.starts_with(folder) && *path != folder).cloned().collect()
+        let within = paths.filter(|path| path.starts_with(folder) && *path != folder);
+        let mut found: Vec<PathBuf> = within.cloned().collect();
+        add_unfinished(folder, &mut found);
+        found
+    }
+}
+
+/// Adds the unfinished outputs in `folder` that are not in `found` yet. What cannot be read fails
+/// when it is used.
+fn add_unfinished(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_dir() {
+            add_unfinished(&entry.path(), found);
+        } else if kind.is_file() && is_unfinished(&entry.file_name()) {
+            let path = entry.path();
+            if !found.contains(&path) {
+                found.push(path);
+            }
+        }
     }
 }
 
 /// Whether an output may replace the file at the resolved `path`, if there is one: an output of an
-/// earlier build, or an empty file, unless builds of `recipe` write it by default.
-pub(crate) fn is_replaceable(recipe: &Recipe, path: &Path) -> bool {
-    let Some(file) = path.metadata().ok().filter(Metadata::is_file) else { return true };
-    let is_empty = || file.len() == 0 && !default_paths(recipe).iter().any(|own| own == path);
-    is_build_output(path) || is_empty()
+/// earlier build, or an empty file, such as a shell leaves if a command fails whose output it
+/// redirects.
+pub(crate) fn is_replaceable(path: &Path) -> bool {
+    !path.is_file() || is_empty(path) || is_build_output(path)
+}
+
+fn is_empty(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.is_file() && file.len() == 0)
 }
 
 /// The resolved paths of the files that builds of `recipe` write if the user names no others: in
@@ -154,11 +177,13 @@ fn is_build_output(path: &Path) -> bool {
     path.is_file() && (is_bill() || is_own_image(path).unwrap_or(false))
 }
 
-/// The resolved path of the recipe's lock file, if it may have one.
+/// The resolved path of the lock file beside the recipe, if there may be one: the base for another
+/// platform, or of another recipe in the folder, may be in a registry.
 #[cfg(feature = "registry")]
 fn lock_file(recipe: &Recipe) -> Option<PathBuf> {
+    let is_lock_file = || super::lock::LockFile::is_beside(&recipe.path);
     let path = super::lock::path_beside(&recipe.path);
-    recipe.has_remote_images().then(|| replaced_path(&path)).flatten()
+    (recipe.has_remote_images() || is_lock_file()).then(|| replaced_path(&path)).flatten()
 }
 
 #[cfg(not(feature = "registry"))]

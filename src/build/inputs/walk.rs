@@ -62,6 +62,10 @@ impl Metadata {
         self.file_type() == FileType::Directory
     }
 
+    pub(in crate::build) fn is_file(&self) -> bool {
+        self.file_type() == FileType::RegularFile
+    }
+
     pub(in crate::build) fn is_symlink(&self) -> bool {
         self.file_type() == FileType::Symlink
     }

@@ -14,6 +14,7 @@ use crate::archive::entry::{Entry, FileContent, Kind, join, name_of};
 use crate::archive::tree::Node;
 use crate::build::BuildError;
 use crate::build::inputs::walk::{self, Folder, Metadata};
+use crate::files::output::is_unfinished;
 
 /// A folder on the host that is placed, and the way to it.
 pub(super) struct Place<'p> {
@@ -130,7 +131,8 @@ impl Placer<'_> {
         metadata: &Metadata,
     ) -> Result<bool, BuildError> {
         let Rules { outputs, notices, .. } = &self.rules;
-        let is_output = outputs.contain(folder, name, metadata.id())?;
+        let is_output = outputs.contain(folder, name, metadata.id())?
+            || (metadata.is_file() && is_unfinished(OsStr::from_bytes(name)));
         if is_output {
             notices.left_out(&folder.join(OsStr::from_bytes(name)));
         }

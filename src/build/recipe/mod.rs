@@ -68,6 +68,8 @@ pub struct Recipe {
     pub path: PathBuf,
     /// The repository name.
     pub name: Name,
+    /// The repository name in the recipe's file, which another one may replace.
+    pub own_name: Name,
     /// The tags, the main one first; if there are none, one is derived from the inputs.
     pub tags: Vec<Tag>,
     /// How files are split into layers.

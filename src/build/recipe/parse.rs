@@ -19,7 +19,7 @@ use crate::archive::Limits;
 use crate::build::BuildError;
 use crate::document::{self, DocumentError, Problem, UnknownKey};
 use crate::image::fields::FIELDS;
-use crate::image::{ReferenceError, Timestamp};
+use crate::image::{Name, ReferenceError, Timestamp};
 use crate::layering::Strategy;
 
 /// The default of nixpkgs' dockerTools. It leaves room below Docker's limit for images that use
@@ -134,9 +134,11 @@ fn from_settings(path: &Path, mut settings: Settings, now: Timestamp) -> Result<
     let is_outside_nix = store_dir != NIX_STORE || (store.is_none() && package_layers);
     let layering_file = settings.layering.as_ref().and_then(|setting| setting.file(folder));
     let layers = files::named_layers(settings.layer.unwrap_or_default().into(), store_dir)?;
+    let name: Name = settings.name.parse().map_err(|error: ReferenceError| error.to_string())?;
     Ok(Recipe {
         path: path.to_owned(),
-        name: settings.name.parse().map_err(|error: ReferenceError| error.to_string())?,
+        own_name: name.clone(),
+        name,
         tags: tags(settings.tag, settings.tags)?,
         layering: match settings.layering {
             Some(setting) => setting.strategy(folder)?,
