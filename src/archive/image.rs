@@ -27,7 +27,7 @@ pub struct Image {
     pub manifest: Option<Digest>,
     /// The annotations of its manifest, as far as they can be read.
     pub annotations: BTreeMap<String, String>,
-    /// The annotations of the index in a registry that lists it, likewise.
+    /// The annotations of the index that lists it, likewise.
     pub index_annotations: BTreeMap<String, String>,
     /// The references that the archive has for it.
     pub references: Vec<String>,

@@ -74,7 +74,7 @@ struct Inspected<'a> {
     manifest: Option<Digest>,
     /// The annotations of the manifest.
     annotations: &'a BTreeMap<String, String>,
-    /// The annotations of the index in a registry.
+    /// The annotations of the index that lists it.
     index_annotations: &'a BTreeMap<String, String>,
     /// The artifacts that are attached to an image in a registry, if it lists them.
     #[cfg(feature = "registry")]

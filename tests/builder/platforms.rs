@@ -292,6 +292,9 @@ fn annotations_of_a_platform_are_merged_by_name() {
         lab.tool("skopeo", arguments.into_iter().chain([copy.as_str()]));
         let manifest = lab.tool("skopeo", ["inspect", "--raw", &copy]);
         assert_eq!(from_json(manifest.as_bytes()).unwrap()["annotations"], expected);
+        let seen = inspect(&lab, &["multi.tar", "--platform", architecture]);
+        assert_eq!(seen["annotations"], expected);
+        assert_eq!(seen["index_annotations"], serde_json::json!({ "a": "1" }));
     }
 }
 

@@ -326,8 +326,8 @@ fn a_terminal_is_asked_for_the_password_without_showing_it() {
     let lab = Lab::new();
     let registry = registry(&lab);
     let address = registry.address.to_string();
-    let typed = format!("wrong\u{15}hunter2é\u{7f}:x\n");
-    let (seen, code) = on_terminal(&lab, &address, &[&format!("{USER}\n"), &typed]);
+    let typed = "wrong\u{15}hunter2é\u{7f}:x\n";
+    let (seen, code) = on_terminal(&lab, &address, &[&format!("{USER}\n"), typed]);
     assert_eq!(code, Some(0), "{seen}");
     assert!(!seen.contains("hunter2") && !seen.contains("wrong"), "{seen}");
     assert!(seen.contains(&format!("Username: {USER}\r\nPassword: \r\nlogged in to")), "{seen}");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::artifact::is_artifact;
-use super::documents::{Documents, annotations};
+use super::documents::{Documents, annotations, is_index, parse_index};
 use super::index::ListedImages;
 use super::layout::{INDEX, blob_name};
 use super::platforms::Platforms;
@@ -21,6 +21,9 @@ use crate::archive::limits::Limits;
 use crate::image::Digest;
 use crate::image::manifest::{OciManifest, OciPlatform};
 use crate::image::schema;
+
+/// The most indexes in which the annotations of an image's index are looked for.
+const INDEXES_MAX: usize = 100;
 
 /// Reads the image in the layout `files` that `selector` selects.
 pub(crate) fn read(
@@ -39,7 +42,23 @@ pub(crate) fn read(
     let raw = documents.blob_if_present(&image.descriptor)?;
     let annotations = raw.map(|bytes| annotations(&bytes)).unwrap_or_default();
     let image = read_image(documents, digest, &manifest, references, selector.limits)?;
-    Ok(Image { annotations, other_platforms, ..image })
+    let index_annotations = of_index(documents, digest);
+    Ok(Image { annotations, index_annotations, other_platforms, ..image })
+}
+
+/// The annotations of the index in the layout that lists the manifest `digest`, as far as they can
+/// be read: a damaged index of other images does not matter.
+fn of_index(documents: Documents<'_>, digest: Digest) -> BTreeMap<String, String> {
+    let Ok(root) = documents.root_index() else { return BTreeMap::new() };
+    let indexes = root.manifests.iter().filter(|entry| is_index(&entry.media_type));
+    for entry in indexes.take(INDEXES_MAX) {
+        let Ok(Some(bytes)) = documents.blob_if_present(entry) else { continue };
+        let Ok(index) = parse_index(documents.path, INDEX, &bytes) else { continue };
+        if index.manifests.iter().any(|manifest| manifest.digest == digest) {
+            return annotations(&bytes);
+        }
+    }
+    BTreeMap::new()
 }
 
 /// Reads all images in the layout `files`, for all platforms that it has.
