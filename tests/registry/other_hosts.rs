@@ -33,11 +33,11 @@ fn certificate(lab: &Lab, name: &str) -> CertificateDer<'static> {
 }
 
 /// The authorities that a server names when it asks for a client certificate.
-type Names = Vec<DistinguishedName>;
+pub type Names = Vec<DistinguishedName>;
 
 /// A server with the certificate `name`. With `asks`, it asks for a certificate of the authority
 /// `client-ca`, which the client need not have, and names these authorities.
-fn server(
+pub fn server(
     lab: &Lab,
     name: &str,
     asks: Option<Names>,

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::lab::{Lab, Run};
-use crate::service::{command, recipe};
-use crate::tls::{certificates, with_tls};
+use crate::other_hosts::server;
+use crate::server::{Reply, forward};
+use crate::service::{Registry, command, recipe};
+use crate::tls::{certificates, certificates_for, with_tls};
 
 const HOST: &str = "registry.test:5000";
 
@@ -111,4 +113,31 @@ fn a_proxy_that_refuses_is_an_environment_failure_and_its_password_stays_secret(
         assert!(message.contains(&expected), "{message}");
         assert!(!message.contains("secret"), "{message}");
     }
+}
+
+#[test]
+fn only_a_reference_without_a_registry_is_named_with_the_default_one() {
+    let (lab, upstream) = (Lab::new(), Registry::start());
+    recipe(&lab, "");
+    certificates_for(&lab, "registry", "DNS:registry-1.docker.io");
+    let authority = std::fs::read(lab.path("registry-ca.crt")).unwrap();
+    lab.file("home/.config/containers/certs.d/docker.io/ca.crt", authority);
+    let storage = upstream.address;
+    // Docker Hub, of which one repository cannot be reached.
+    let hub = server(&lab, "registry", None, move |request| {
+        if request.target.starts_with("/v2/me/b/") {
+            return Reply::Close;
+        }
+        let mut request = request.clone();
+        request.headers.push(("X-Forwarded-Proto".to_owned(), "https".to_owned()));
+        forward(storage, &request)
+    });
+    let proxy = Proxy::start(hub.address, 200);
+    let address = format!("http://{}", proxy.address);
+    let run = through(&lab, &address, &["push", "app.toml", "me/a:1", "docker.io/me/b:1"]);
+    let message = run.stderr();
+    assert_eq!(run.output.status.code(), Some(3), "{message}");
+    assert!(message.contains("failed to reach the registry docker.io"), "{message}");
+    assert!(!message.contains("me/a"), "{message}");
+    assert!(hub.requests().iter().any(|request| request.target.starts_with("/v2/me/a/")));
 }
