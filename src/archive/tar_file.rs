@@ -86,6 +86,20 @@ impl TarFile {
         Ok(Self { path, bytes, limits, stored, identity, changed: None })
     }
 
+    /// A tar of files of an image, in the file `bytes`, which nothing else changes. Messages call
+    /// it `path`. Tars with the same `identity` have the same bytes.
+    pub(crate) fn of_image(path: &Path, bytes: FileSlice, identity: &str, limits: &Limits) -> Self {
+        let (stored, identity) = (bytes.len(), format!("{identity}\n").into());
+        Self {
+            path: path.into(),
+            bytes,
+            limits: *limits,
+            stored,
+            identity,
+            changed: Some(i64::MIN),
+        }
+    }
+
     /// Its path, for messages.
     pub fn path(&self) -> &Path {
         &self.path

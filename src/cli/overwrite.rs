@@ -8,6 +8,7 @@ use anyhow::bail;
 use super::args::is_recipe;
 use super::images::location;
 use super::output::{is_stdout, standard_streams};
+use crate::build::files::ContentEntry;
 use crate::build::{ImageSource, Outputs, Recipe, is_replaceable};
 use crate::files::output::replaced_path;
 use crate::image::Location;
@@ -69,6 +70,8 @@ impl OutputCheck {
         if let Some(path) = recipe.from_image.as_ref().and_then(ImageSource::path) {
             self.add(path, "the base image");
         }
+        let images = recipe.contents.iter().filter_map(ContentEntry::image);
+        images.filter_map(ImageSource::path).for_each(|path| self.add(path, OF_RECIPE));
         let paths = recipe.source_paths();
         let files = paths.iter().filter(|path| !path.is_dir());
         files.for_each(|path| self.add(path, OF_RECIPE));

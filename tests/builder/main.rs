@@ -33,6 +33,7 @@ mod golden; // digests of whole archives
 mod hard_links; // names of one file with different metadata
 mod hostile; // images that would take much time or memory
 mod hostile_contents; // contents that are not what they seem
+mod image_contents; // files out of other images
 mod image_files; // files in the place of images
 mod killed_steps; // builds with steps that are killed
 mod lab; // the fixture of all tests

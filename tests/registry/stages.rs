@@ -101,3 +101,31 @@ fn a_push_sends_the_layers_of_the_base_as_a_push_of_its_own_image() {
     assert_eq!(app.len(), 3);
     assert!(app.starts_with(&deps), "{app:?} {deps:?}");
 }
+
+#[test]
+fn images_of_contents_are_locked_for_the_platform_and_read_once() {
+    let (lab, registry) = (Lab::new(), Registry::start());
+    let base = stages(&lab, &registry);
+    let copy = format!("contents={{ image='docker://{base}', source='/version', target='/v' }}\n");
+    lab.file("copy.toml", format!("name='copy'\ntag='1'\narchitecture='amd64'\n{copy}"));
+    let build = |output: &str| seatrial(&lab, ["build", "copy.toml", "-o", output]);
+    let locked = ["build", "copy.toml", "--locked", "-o", "x.tar"];
+    let message = seatrial(&lab, locked).rejected(&lab, "x.tar");
+    assert!(message.contains(&format!("does not lock {base} for linux/amd64")), "{message}");
+    build("a.tar").ok();
+    let lock = fs::read_to_string(lab.path("seatrial.lock")).unwrap();
+    assert!(lock.contains(&base) && lock.contains("linux/amd64"), "{lock}");
+    lab.file("base/version", "2");
+    seatrial(&lab, ["push", "base.toml", &base]).ok();
+    build("b.tar").ok();
+    assert!(fs::read(lab.path("a.tar")).unwrap() == fs::read(lab.path("b.tar")).unwrap());
+    seatrial(&lab, ["lock", "copy.toml", "--update"]).ok();
+    build("c.tar").ok();
+    let archive = fs::read(lab.path("c.tar")).unwrap();
+    let layer = crate::lab::members(&archive).remove(0).content;
+    assert_eq!(crate::lab::members(&layer)[0].content, b"2");
+    // Everything that is needed is in the cache.
+    drop(registry);
+    seatrial(&lab, locked).ok();
+    assert!(fs::read(lab.path("x.tar")).unwrap() == archive);
+}

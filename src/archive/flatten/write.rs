@@ -37,8 +37,44 @@ impl FileSystem {
         output: &mut dyn Write,
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), ArchiveError> {
+        self.write_entries(self.paths.iter(), output, progress)
+    }
+
+    /// Writes the file at `path`, which has no slash at either end, as a tar with one entry that is
+    /// called `name`, or the directory at `path` as a tar with an entry of its root, and what is in
+    /// it. Everything else is as in [`write`](Self::write).
+    ///
+    /// # Errors
+    /// If a layer cannot be read or has changed, or `output` cannot be written.
+    pub(crate) fn write_part(
+        &self,
+        path: &[u8],
+        name: &[u8],
+        output: &mut dyn Write,
+    ) -> Result<(), ArchiveError> {
+        let root = self.root.map_or(Node::Implied, Node::Directory);
+        let top = if path.is_empty() { Some(&root) } else { self.paths.get(path) };
+        let name = if matches!(top, Some(Node::File(_))) { name } else { &[][..] };
+        let top = top.map(|node| (Box::from(name), node));
+        let below = self.paths.iter().filter_map(|(entry, node)| {
+            let rest = match path.is_empty() {
+                true => &*entry,
+                false => entry.strip_prefix(path)?.strip_prefix(b"/")?,
+            };
+            Some((Box::from(rest), node))
+        });
+        self.write_entries(top.into_iter().chain(below), output, &mut |_| ())
+    }
+
+    /// Writes entries, given by their names in the tar.
+    fn write_entries<'n>(
+        &self,
+        entries: impl Iterator<Item = (Box<[u8]>, &'n Node)>,
+        output: &mut dyn Write,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), ArchiveError> {
         let mut names: BTreeMap<Position, Box<[u8]>> = BTreeMap::new();
-        for (path, node) in self.paths.iter() {
+        for (path, node) in entries {
             let position = match node {
                 Node::Implied => {
                     let entry = Entry::new(path, DIRECTORY_MODE, Kind::Directory);
@@ -129,6 +165,16 @@ impl FileSystem {
     /// # Errors
     /// If a layer cannot be read.
     pub fn resolve_parents(&self, path: &[u8]) -> Result<Option<Box<[u8]>>, ArchiveError> {
+        self.resolve(path, false)
+    }
+
+    /// Like [`resolve_parents`](Self::resolve_parents), and the last component, too, if
+    /// `follow_last`.
+    pub(crate) fn resolve(
+        &self,
+        path: &[u8],
+        follow_last: bool,
+    ) -> Result<Option<Box<[u8]>>, ArchiveError> {
         let lookup = |path: &[u8]| {
             Ok::<_, ArchiveError>(match self.find(path)? {
                 Some(FoundPath::Entry(_, member)) if member.kind == MemberKind::Symlink => {
@@ -137,7 +183,7 @@ impl FileSystem {
                 _ => PathNode::Other,
             })
         };
-        Ok(walk(path, false, &mut 0, lookup)?.ok())
+        Ok(walk(path, follow_last, &mut 0, lookup)?.ok())
     }
 
     /// Whether there is a path `path`, which has no slash at either end.

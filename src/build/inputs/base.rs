@@ -1,4 +1,4 @@
-//! The base image: opens and verifies it, and lists its files.
+//! The base image: opens and verifies it, and lists its files. Also opens other images.
 //!
 //! Layers of a base in a registry are read only if the build needs their files, and only once: the
 //! cache keeps what they have. A base that is built from a recipe is not a file: its layers are
@@ -78,17 +78,7 @@ pub(in crate::build) fn open_base(
         platform: Some(given.clone().unwrap_or_else(Platform::host)),
         limits: recipe.limits,
     };
-    let base = match source {
-        ImageSource::Recipe(path) => build(path)?,
-        ImageSource::Image(Location::Registry(reference)) => {
-            Base::remote(recipe, reference, &selector, threads)?
-        }
-        ImageSource::Image(file) => {
-            let opened = open_location(file, &selector).map_err(BuildError::from);
-            let opened = opened.map_err(|error| error.of_key(&recipe.path, "from_image"));
-            Base::of_file(opened?, threads)
-        }
-    };
+    let base = Base::open(recipe, "from_image", source, &selector, threads, build)?;
     let image = &base.image;
     let os = &image.config.os;
     if !os.is_empty() && os != Platform::OS {
@@ -139,8 +129,27 @@ impl Base {
         }
     }
 
-    fn of_file(image: Image, threads: usize) -> Self {
-        Self::new(image, threads, Origin::File)
+    /// Opens the image `source`, which `recipe` names with `key`. The image of a recipe is made by
+    /// `build`.
+    pub(super) fn open(
+        recipe: &Recipe,
+        key: &str,
+        source: &ImageSource,
+        selector: &ImageSelector,
+        threads: usize,
+        build: impl FnOnce(&Path) -> Result<Self, BuildError>,
+    ) -> Result<Self, BuildError> {
+        match source {
+            ImageSource::Recipe(path) => build(path),
+            ImageSource::Image(Location::Registry(reference)) => {
+                Self::remote(recipe, key, reference, selector, threads)
+            }
+            ImageSource::Image(file) => {
+                let opened = open_location(file, selector).map_err(BuildError::from);
+                let opened = opened.map_err(|error| error.of_key(&recipe.path, key))?;
+                Ok(Self::new(opened, threads, Origin::File))
+            }
+        }
     }
 
     /// The image of a recipe, whose layers are `built`.
@@ -152,6 +161,7 @@ impl Base {
     #[cfg(feature = "registry")]
     fn remote(
         recipe: &Recipe,
+        _: &str,
         reference: &RemoteReference,
         selector: &ImageSelector,
         threads: usize,
@@ -170,12 +180,13 @@ impl Base {
     #[cfg(not(feature = "registry"))]
     fn remote(
         recipe: &Recipe,
+        key: &str,
         reference: &RemoteReference,
         _: &ImageSelector,
         _: usize,
     ) -> Result<Self, BuildError> {
         let problem = format!(
-            "from_image is in a registry ({reference}), but this program was compiled without \
+            "{key} is in a registry ({reference}), but this program was compiled without \
              feature registry"
         );
         Err(BuildError::recipe(&recipe.path, problem))

@@ -18,13 +18,13 @@ use crate::text;
 /// An entry of the recipe's `contents`.
 #[derive(Clone, Debug)]
 pub(in crate::build) struct Content {
-    /// The canonical path of the file or folder.
+    /// The canonical path of the file or folder; of files of an image, a name for messages.
     pub(in crate::build) source: PathBuf,
     /// The store path that it is in, if any.
     pub(in crate::build) store_path: Option<StorePath>,
     /// The entry in the recipe.
     pub(in crate::build) entry: ContentEntry,
-    /// The tar, if it is one.
+    /// The tar, if it is one, or if its files are from an image.
     pub(in crate::build) tar: Option<TarFile>,
     /// The owner of its files, if the entry gives one.
     pub(in crate::build) owner: Option<Owner>,
@@ -91,12 +91,19 @@ fn content(
     store: Option<HostStore<'_>>,
     entry: &ContentEntry,
 ) -> Result<Content, BuildError> {
-    let (path, entry) = (entry.path(), entry.clone());
-    if matches!(entry.source, ContentSource::Tar(_)) {
-        let tar = TarFile::open(path, &recipe.limits)?;
-        let source = path.to_owned();
-        return Ok(Content { source, store_path: None, entry, tar: Some(tar), owner: None });
-    }
+    let entry = entry.clone();
+    let path = match &entry.source {
+        ContentSource::Files(path) | ContentSource::Layer(path) => path,
+        ContentSource::Tar(path) => {
+            let (tar, source) = (Some(TarFile::open(path, &recipe.limits)?), path.clone());
+            return Ok(Content { source, store_path: None, entry, tar, owner: None });
+        }
+        // The image is opened later.
+        ContentSource::Image(files) => {
+            let source = PathBuf::from(files.to_string());
+            return Ok(Content { source, store_path: None, entry, tar: None, owner: None });
+        }
+    };
     let (source, store_path) = locate(store, path).map_err(ArchiveError::read(path))?;
     let is_link = !entry.follow_links && path.is_symlink();
     if store_path.is_none() && !source.is_dir() && is_link {

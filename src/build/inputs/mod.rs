@@ -12,6 +12,7 @@ mod base_layers;
 mod closure;
 mod contents;
 mod host_store;
+mod image_contents;
 #[cfg(feature = "registry")]
 pub(crate) mod lock;
 mod nar_size;
@@ -26,6 +27,7 @@ pub(super) use base::{Base, BuiltLayers, open_base};
 pub(super) use closure::{closure, graph, missing_in_base, resolved_store_dir, whole_graph};
 pub(super) use contents::{Content, FinishedLayer, PlannedPath, contents, finished_layers};
 pub(super) use host_store::HostStore;
+pub(super) use image_contents::{ImageReading, open_image_contents};
 pub(super) use nar_size::nar_size;
 pub(super) use notices::Notices;
 pub(super) use outputs::KnownOutputs;

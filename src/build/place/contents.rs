@@ -12,7 +12,7 @@ use crate::archive::entry::{Entry, Kind, join, name_of, parent_of};
 use crate::build::BuildError;
 use crate::build::inputs::Content;
 use crate::build::inputs::walk::{Folder, Metadata};
-use crate::build::recipe::files::XattrRule;
+use crate::build::recipe::files::{ContentSource, XattrRule};
 
 impl<'a> Placer<'a> {
     /// Places `content`: a folder's files at its target, another file as its target, or in it under
@@ -33,6 +33,7 @@ impl<'a> Placer<'a> {
             follow_dirlinks: self.rules.follow_dirlinks && in_store && !entry.follow_links,
             keep_xattrs: entry.xattrs == XattrRule::Keep,
             note_capabilities: entry.xattrs == XattrRule::Drop && !in_store,
+            has_root: matches!(entry.source, ContentSource::Image(_)),
             ..Current::default()
         };
         match &content.tar {

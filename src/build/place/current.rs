@@ -16,6 +16,8 @@ pub(super) struct Current<'a> {
     pub(super) keep_xattrs: bool,
     /// Whether dropped capabilities are noted.
     pub(super) note_capabilities: bool,
+    /// Whether the entry of the root of a tar describes the folder that it goes to.
+    pub(super) has_root: bool,
     /// The patterns that have matched.
     pub(super) used: Used,
     /// Directories that are placed when something in them is selected, outermost first.

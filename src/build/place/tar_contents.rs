@@ -80,7 +80,7 @@ impl Members<'_> {
         position: u64,
     ) -> Result<(), BuildError> {
         let added = self.tree.add(member).map_err(|error| self.invalid(error.to_string()))?;
-        let Some(path) = added else { return self.place_whiteout(placer, member) };
+        let Some(path) = added else { return self.place_other(placer, member, position) };
         let entry = match member.kind {
             MemberKind::HardLink => self.hard_link(placer, member, &path)?,
             _ => Some(self.entry(placer, member, &path, position)?),
@@ -145,6 +145,21 @@ impl Members<'_> {
         {
             parent = parent_of(parent);
         }
+    }
+
+    /// Places a member that is not a path in the tar: its root, or a whiteout.
+    fn place_other(
+        &mut self,
+        placer: &mut Placer<'_>,
+        member: &Member,
+        position: u64,
+    ) -> Result<(), BuildError> {
+        let is_root = normalize(&member.path).is_some_and(|path| path.is_empty());
+        if is_root && placer.current.has_root && member.kind == MemberKind::Directory {
+            let entry = self.entry(placer, member, b"", position)?;
+            return self.place_directory(placer, entry);
+        }
+        self.place_whiteout(placer, member)
     }
 
     /// Places a member that removes a path of a lower layer.

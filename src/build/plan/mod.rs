@@ -45,6 +45,10 @@ pub struct Plan {
     pub(super) base: Option<Base>,
     /// The plan of the base, if that is built from a recipe.
     pub(super) base_plan: Option<Arc<Plan>>,
+    /// The images that contents are from.
+    pub(super) images: Vec<Base>,
+    /// The plans of those that are built from recipes.
+    pub(super) image_plans: Vec<Arc<Plan>>,
     pub(super) platform: Platform,
     pub(super) created: Timestamp,
     /// The image's `config`, with what it inherits from the base.
@@ -90,10 +94,16 @@ impl Plan {
         base_config(&self.recipe, self.base.as_ref())
     }
 
-    /// Locks the base image, once the image is built, and those of recipes that it is built from.
-    pub(super) fn lock_base(&self) -> Result<(), BuildError> {
-        self.base_plan.as_ref().map_or(Ok(()), |below| below.lock_base())?;
-        self.base.as_ref().map_or(Ok(()), Base::lock)
+    /// The plans of the images of other recipes that it is built from.
+    pub(super) fn stages(&self) -> impl Iterator<Item = &Plan> {
+        self.base_plan.iter().chain(&self.image_plans).map(AsRef::as_ref)
+    }
+
+    /// Locks the images that the recipe names, once the image is built, and those of recipes that
+    /// it is built from.
+    pub(super) fn lock_images(&self) -> Result<(), BuildError> {
+        self.stages().try_for_each(Self::lock_images)?;
+        self.base.iter().chain(&self.images).try_for_each(Base::lock)
     }
 
     /// The annotations of the image's manifest.
@@ -128,11 +138,13 @@ impl Plan {
 
     /// The notices about the images of other recipes.
     fn notices_below(&self) -> Vec<String> {
-        let Some(below) = &self.base_plan else { return Vec::new() };
-        let recipe = text::path(&below.recipe.path);
-        let mut notices = below.notices_below();
-        notices.extend(below.notices.all().iter().map(|notice| format!("{recipe}: {notice}")));
-        notices
+        let of_stage = |stage: &Self| {
+            let recipe = text::path(&stage.recipe.path);
+            let own = stage.notices.all();
+            let own = own.into_iter().map(move |notice| format!("{recipe}: {notice}"));
+            stage.notices_below().into_iter().chain(own)
+        };
+        self.stages().flat_map(of_stage).collect()
     }
 
     /// The diff IDs of the base's layers, lowest first.

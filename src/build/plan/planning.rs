@@ -10,8 +10,9 @@ use crate::archive::ArchiveError;
 use crate::archive::entry::{join, name_of, parent_of};
 use crate::archive::resolve::resolve;
 use crate::build::BuildError;
-use crate::build::inputs::{self, Base, ImageAccounts, KnownOutputs, Notices};
+use crate::build::inputs::{self, Base, ImageAccounts, ImageReading, KnownOutputs, Notices};
 use crate::build::recipe::Recipe;
+use crate::build::recipe::files::IMAGE_KEY;
 use crate::image::manifest::OciPlatform;
 use crate::image::{ContainerConfig, Timestamp, inherit};
 use crate::layering::{LayeringError, Strategy};
@@ -47,6 +48,13 @@ pub(in crate::build) fn plan(
         base_plan = Some(plan);
         Ok(image)
     })?;
+    let reading = ImageReading { threads: options.threads, cache: options.cache };
+    let mut image_plans = Vec::new();
+    let images = inputs::open_image_contents(&recipe, &mut contents, &reading, |path| {
+        let Stage { image, plan } = stages.build(&recipe, IMAGE_KEY, path)?;
+        image_plans.push(plan);
+        Ok(image)
+    })?;
     match &base {
         Some(base) => {
             follow_links(&mut recipe.replace, base)?;
@@ -66,6 +74,8 @@ pub(in crate::build) fn plan(
         recipe,
         base,
         base_plan,
+        images,
+        image_plans,
         platform,
         created,
         config,

@@ -1,5 +1,6 @@
 //! Images that a recipe names: in files, folders and registries, and those of other recipes.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::image::location::looks_remote;
@@ -20,7 +21,7 @@ pub(in crate::build) const RECIPE: &str = "recipe:";
 
 impl ImageSource {
     /// Parses the value of `key`, and resolves a relative path in `folder`.
-    pub(super) fn parse(key: &str, text: &str, folder: &Path) -> Result<Self, String> {
+    pub(in crate::build) fn parse(key: &str, text: &str, folder: &Path) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix(RECIPE) {
             return match path.is_empty() {
                 true => Err(format!("{key}: {RECIPE} has no path; write {RECIPE}FILE")),
@@ -59,6 +60,15 @@ impl ImageSource {
         match self {
             Self::Image(Location::Registry(reference)) => Some(reference),
             _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ImageSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(location) => write!(f, "{location}"),
+            Self::Recipe(path) => write!(f, "{}", path.display()),
         }
     }
 }

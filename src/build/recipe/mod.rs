@@ -149,7 +149,8 @@ impl Recipe {
     /// The references of the images in registries that it names itself.
     #[cfg(feature = "registry")]
     pub(crate) fn remote_images(&self) -> impl Iterator<Item = &RemoteReference> {
-        self.from_image.iter().filter_map(ImageSource::remote)
+        let contents = self.contents.iter().filter_map(ContentEntry::image);
+        self.from_image.iter().chain(contents).filter_map(ImageSource::remote)
     }
 
     /// Whether its steps can name store paths that the image then needs.

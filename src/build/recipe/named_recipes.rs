@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::files::{ContentEntry, IMAGE_KEY};
 use super::{ImageSource, Recipe};
 use crate::build::BuildError;
 use crate::image::Platform;
@@ -107,8 +108,11 @@ impl Recipe {
 
     /// The paths of the recipes that it names, with their keys.
     pub(in crate::build) fn recipe_paths(&self) -> impl Iterator<Item = (&'static str, &Path)> {
-        self.from_image.iter().filter_map(|source| match source {
-            ImageSource::Recipe(path) => Some(("from_image", path.as_path())),
+        let base = self.from_image.iter().map(|image| ("from_image", image));
+        let contents = self.contents.iter().filter_map(ContentEntry::image);
+        let images = base.chain(contents.map(|image| (IMAGE_KEY, image)));
+        images.filter_map(|(key, image)| match image {
+            ImageSource::Recipe(path) => Some((key, path.as_path())),
             ImageSource::Image(_) => None,
         })
     }

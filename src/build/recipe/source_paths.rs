@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::{ContentSource, Creation, FileSource, Helper, PathAction, PathEntry};
+use super::files::{ContentEntry, Creation, FileSource, Helper, PathAction, PathEntry};
 use super::{ImageSource, NamedRecipes, Recipe};
 
 impl Recipe {
     /// Returns the files and folders of this host that the image depends on: the recipe itself,
-    /// contents, a base image in a file, the layering, the reference graph, inputs of steps,
+    /// contents, images in files, the layering, the reference graph, inputs of steps,
     /// sources of single paths, and certificates, and those of the recipes that it names, as far as
     /// these can be read. Store paths are not among them: they never change.
     pub fn source_paths(&self) -> Vec<PathBuf> {
@@ -18,11 +18,7 @@ impl Recipe {
     }
 
     fn own_source_paths(&self) -> Vec<PathBuf> {
-        let contents = self.contents.iter().map(|content| match &content.source {
-            ContentSource::Files(path) | ContentSource::Tar(path) | ContentSource::Layer(path) => {
-                path.as_path()
-            }
-        });
+        let contents = self.contents.iter().filter_map(ContentEntry::path);
         let base = self.from_image.as_ref().and_then(ImageSource::path);
         let bundle = self.helpers.iter().filter_map(|helper| match helper {
             Helper::CaCertificates(None) => Helper::host_bundle(),

@@ -39,7 +39,7 @@ pub fn assemble(
         (_, Output::File(file)) => oci(&[plan], options, file, progress)?.remove(0),
         (_, Output::Stream(stream)) => oci_to_stream(&[plan], options, stream, progress)?.remove(0),
     };
-    plan.lock_base()?;
+    plan.lock_images()?;
     Ok(summary)
 }
 
@@ -67,7 +67,7 @@ pub fn assemble_all(
         (plans, Output::File(file)) => oci(plans, options, file, progress)?,
         (plans, Output::Stream(stream)) => oci_to_stream(plans, options, stream, progress)?,
     };
-    plans.iter().try_for_each(|plan| plan.lock_base())?;
+    plans.iter().try_for_each(|plan| plan.lock_images())?;
     Ok(summaries)
 }
 

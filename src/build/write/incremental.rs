@@ -46,6 +46,6 @@ pub(crate) fn stream_missing_layers(
     let mut writer = DockerWriter::new(BufWriter::with_capacity(BUFFER_SIZE, stream));
     (0..present.count).for_each(|_| writer.add_absent_layer());
     let summary = write_image(plan, threads, &cache, present, &mut writer, &mut |_| ())?;
-    plan.lock_base()?;
+    plan.lock_images()?;
     Ok(summary)
 }

@@ -69,7 +69,7 @@ fn push_once(
         }
     }
     // Tags come last.
-    plans.iter().try_for_each(Plan::lock_base)?;
+    plans.iter().try_for_each(Plan::lock_images)?;
     Ok((summaries, pusher.close()?))
 }
 

@@ -20,8 +20,10 @@ const REPLACED_KEYS: [&str; 8] =
 const NOW: &str = "now";
 /// The beginning of a helper with a file of this host.
 const CERTIFICATES: &str = "ca-certificates=";
-/// Keys of entries of `contents` that are paths on the host.
+/// Keys of entries of `contents` that are paths on the host, unless the entry has an image.
 const CONTENT_PATHS: [&str; 3] = ["source", "tar", "layer"];
+/// The key of the image of an entry of `contents`.
+const IMAGE: &str = "image";
 
 /// Describes the image of `plan` as such a configuration. `document` is the text of its recipe, and
 /// `reference` the image's reference. Paths in it are absolute.
@@ -53,12 +55,9 @@ pub fn stream_conf(
     make_absolute(&mut conf, folder);
     insert_contents(&mut conf, &absolute_contents(contents, folder));
     let base = ["from_image", "fromImage"].into_iter().filter_map(|key| conf.remove(key)).next();
-    let base = match &recipe.from_image {
-        Some(ImageSource::Image(Location::Path(path))) => absolute(Path::new(""), path).into(),
-        Some(ImageSource::Recipe(path)) => {
-            format!("{RECIPE}{}", absolute(Path::new(""), path)).into()
-        }
-        _ => base.unwrap_or_default(),
+    let base = match base {
+        Some(Value::String(image)) => absolute_image(&image, folder).into(),
+        other => other.unwrap_or_default(),
     };
     conf.insert("from_image".to_owned(), base);
     insert_plan(&mut conf, plan, reference);
@@ -163,6 +162,12 @@ fn absolute_contents(contents: Value, folder: &Path) -> Vec<Value> {
     };
     let absolute_entry = |entry| match entry {
         Value::String(path) => absolute(folder, Path::new(&path)).into(),
+        Value::Object(mut table) if table.contains_key(IMAGE) => {
+            if let Some(Value::String(image)) = table.get_mut(IMAGE) {
+                *image = absolute_image(image, folder);
+            }
+            Value::Object(table)
+        }
         Value::Object(mut table) => {
             for key in CONTENT_PATHS {
                 table.get_mut(key).into_iter().for_each(|path| make_path_absolute(path, folder));
@@ -172,6 +177,19 @@ fn absolute_contents(contents: Value, folder: &Path) -> Vec<Value> {
         entry => entry,
     };
     entries.into_iter().map(absolute_entry).collect()
+}
+
+/// The image that `text`, a text of the recipe, names, with an absolute path.
+fn absolute_image(text: &str, folder: &Path) -> String {
+    match ImageSource::parse(IMAGE, text, folder) {
+        Ok(ImageSource::Recipe(path)) => format!("{RECIPE}{}", absolute(Path::new(""), &path)),
+        Ok(ImageSource::Image(Location::Path(path))) => absolute(Path::new(""), &path),
+        Ok(ImageSource::Image(Location::Registry(_))) | Err(_) => text.to_owned(),
+        Ok(ImageSource::Image(location)) => {
+            let current = std::env::current_dir().unwrap_or_default();
+            location.in_folder(&current).to_string()
+        }
+    }
 }
 
 fn absolute(folder: &Path, path: &Path) -> String {

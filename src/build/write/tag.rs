@@ -20,23 +20,23 @@ const LENGTH: usize = 32;
 
 /// Checks that a tag can be derived, if the recipe gives none: it must not change with every build.
 pub(super) fn check_derivable(plan: &Plan) -> Result<(), BuildError> {
-    if !plan.recipe.tags.is_empty() {
-        return Ok(());
+    match plan.recipe.tags.is_empty() {
+        true => check_times(plan),
+        false => Ok(()),
     }
-    let mut next = Some(plan);
-    while let Some(plan) = next {
-        let recipe = &plan.recipe;
-        let has_own_times = plan.layers.iter().any(|layer| !layer.only_store_paths);
-        if matches!(recipe.mtime, TimeSetting::Now(_))
-            && (has_own_times || !recipe.steps.is_empty())
-        {
-            let problem = "mtime = \"now\" changes the layers with every build, so no tag can be \
-                           derived; set a tag";
-            return Err(BuildError::recipe(&recipe.path, problem));
-        }
-        next = plan.base_plan.as_deref();
+}
+
+/// Checks that the layers of the image of `plan` are not dated with the time of the build.
+fn check_times(plan: &Plan) -> Result<(), BuildError> {
+    let recipe = &plan.recipe;
+    let changing = matches!(recipe.mtime, TimeSetting::Now(_))
+        && (plan.layers.iter().any(|layer| !layer.only_store_paths) || !recipe.steps.is_empty());
+    if changing {
+        let problem = "mtime = \"now\" changes the layers with every build, so no tag can be \
+                       derived; set a tag";
+        return Err(BuildError::recipe(&recipe.path, problem));
     }
-    Ok(())
+    plan.stages().try_for_each(check_times)
 }
 
 /// The tag that the digest of a tag input makes.

@@ -1,11 +1,14 @@
 //! An entry of `contents`.
 
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::rules::XattrRule;
 use super::settings::{ContentSettings, ContentTable};
 use super::{Globs, ModeRule, OwnerSpec, Used, host_path, image_path};
+use crate::archive::entry::display_path;
+use crate::build::recipe::ImageSource;
 
 /// An entry of the recipe's `contents`.
 #[derive(Clone, Debug)]
@@ -38,7 +41,27 @@ pub enum ContentSource {
     Tar(PathBuf),
     /// A tar that becomes a layer byte for byte.
     Layer(PathBuf),
+    /// Files of another image, with owners, modes and times of their own.
+    Image(ImageFiles),
 }
+
+/// Files of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageFiles {
+    /// The image.
+    pub image: ImageSource,
+    /// The path of the file or directory in it, without slashes at either end; empty for its root.
+    pub path: Box<[u8]>,
+}
+
+impl fmt::Display for ImageFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.image, display_path(&self.path))
+    }
+}
+
+/// The key of images in `contents`, for messages.
+pub(in crate::build) const IMAGE_KEY: &str = "contents: image";
 
 impl ContentEntry {
     /// The files at `path`, placed at `/`.
@@ -55,11 +78,22 @@ impl ContentEntry {
         }
     }
 
-    /// The path of its source.
-    pub fn path(&self) -> &Path {
-        let (ContentSource::Files(path) | ContentSource::Tar(path) | ContentSource::Layer(path)) =
-            &self.source;
-        path
+    /// The file or folder of this host that it is from.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.source {
+            ContentSource::Files(path) | ContentSource::Tar(path) | ContentSource::Layer(path) => {
+                Some(path)
+            }
+            ContentSource::Image(files) => files.image.path(),
+        }
+    }
+
+    /// The image that it is from.
+    pub(crate) fn image(&self) -> Option<&ImageSource> {
+        match &self.source {
+            ContentSource::Image(files) => Some(&files.image),
+            _ => None,
+        }
     }
 
     /// Whether the file at the resolved `path` is in its folder, and is taken.
@@ -94,12 +128,24 @@ impl ContentEntry {
             ContentSettings::Table(table) => *table,
         };
         table.check()?;
-        let ContentTable { source, tar, layer, target, include, exclude, .. } = table;
-        let source = match (source, tar, layer) {
-            (Some(path), None, None) => ContentSource::Files(host_path("source", folder, &path)?),
-            (None, Some(path), None) => ContentSource::Tar(host_path("tar", folder, &path)?),
-            (None, None, Some(path)) => ContentSource::Layer(host_path("layer", folder, &path)?),
-            _ => return Err("a table of contents has one of source, tar and layer".to_owned()),
+        let ContentTable { source, tar, layer, image, target, include, exclude, .. } = table;
+        let source = match (source, tar, layer, image) {
+            (Some(path), None, None, None) => {
+                ContentSource::Files(host_path("source", folder, &path)?)
+            }
+            (None, Some(path), None, None) => ContentSource::Tar(host_path("tar", folder, &path)?),
+            (None, None, Some(path), None) => {
+                ContentSource::Layer(host_path("layer", folder, &path)?)
+            }
+            (path, None, None, Some(image)) => ContentSource::Image(ImageFiles {
+                image: ImageSource::parse(IMAGE_KEY, &image, folder)?,
+                path: image_path("source", path.as_deref().unwrap_or("/"))?,
+            }),
+            _ => {
+                let problem = "a table of contents has one of source, tar, layer and image (image \
+                               may have a source, too: a path in the image)";
+                return Err(problem.to_owned());
+            }
         };
         let target = target.unwrap_or_else(|| "/".to_owned());
         let (include, exclude) = (include.unwrap_or_default(), exclude.unwrap_or_default());
@@ -120,9 +166,10 @@ impl ContentEntry {
 impl ContentTable {
     /// Checks that no key is given that has no meaning for the kind of source.
     fn check(&self) -> Result<(), String> {
-        let kind = match (&self.tar, &self.layer) {
-            (_, Some(_)) => "layer",
-            (Some(_), _) => "tar",
+        let kind = match (&self.tar, &self.layer, &self.image) {
+            (_, Some(_), _) => "layer",
+            (Some(_), ..) => "tar",
+            (.., Some(_)) => "image",
             _ => return Ok(()),
         };
         let of_layers = [
@@ -137,7 +184,10 @@ impl ContentTable {
         let excluded = of_layers.iter().filter(|_| kind == "layer").chain(&of_tars);
         match excluded.into_iter().find(|(_, is_given)| *is_given) {
             Some((key, _)) => {
-                Err(format!("contents: {key} does not apply to a {kind}, which has its own"))
+                let article = if kind == "image" { "an" } else { "a" };
+                Err(format!(
+                    "contents: {key} does not apply to {article} {kind}, which has its own"
+                ))
             }
             None => Ok(()),
         }

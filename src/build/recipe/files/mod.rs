@@ -13,7 +13,8 @@ mod rules;
 pub(super) mod settings;
 
 pub use accounts::{Accounts, Group, User};
-pub use content::{ContentEntry, ContentSource};
+pub(in crate::build) use content::IMAGE_KEY;
+pub use content::{ContentEntry, ContentSource, ImageFiles};
 pub use globs::Globs;
 pub(in crate::build) use globs::Used;
 pub use helpers::Helper;

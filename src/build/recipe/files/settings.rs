@@ -28,6 +28,7 @@ pub(in crate::build::recipe) struct ContentTable {
     pub(super) source: Option<String>,
     pub(super) tar: Option<String>,
     pub(super) layer: Option<String>,
+    pub(super) image: Option<String>,
     pub(super) target: Option<String>,
     pub(super) include: Option<StringOrList>,
     pub(super) exclude: Option<StringOrList>,
