@@ -32,11 +32,11 @@ pub fn plan(recipe: Recipe, outputs: &Outputs, threads: usize) -> Result<Plan, B
     plan_with(recipe, &PlanOptions { outputs, threads, ..PlanOptions::default() })
 }
 
-/// Like [`plan`], with more options. The images of other recipes that the image is built from are
+/// Like [`plan()`], with more options. The images of other recipes that the image is built from are
 /// built, which runs their steps.
 ///
 /// # Errors
-/// As [`plan`], and if one of these images cannot be built.
+/// As [`plan()`], and if one of these images cannot be built.
 pub fn plan_with(recipe: Recipe, options: &PlanOptions) -> Result<Plan, BuildError> {
     let named = NamedRecipes::of(&recipe)?;
     let mut builder = Builder { options, recipe: &recipe, named: &named, built: BTreeMap::new() };
