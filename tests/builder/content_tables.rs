@@ -154,8 +154,8 @@ fn keys_that_do_not_fit_the_kind_of_content_are_errors() {
     let lab = Lab::new();
     lab.file("tree/a", "");
     for (table, expected) in [
-        ("source='tree', tar='x.tar'", "has one of source, tar and layer"),
-        ("target='/x'", "has one of source, tar and layer"),
+        ("source='tree', tar='x.tar'", "has one of source, tar, layer and image"),
+        ("target='/x'", "has one of source, tar, layer and image"),
         ("layer='x.tar', owner='1'", "owner does not apply to a layer"),
         ("tar='x.tar', follow_links=true", "follow_links does not apply to a tar"),
         ("source='tree', ownr='1'", "unknown key \"ownr\"; did you mean \"owner\"?"),

@@ -85,7 +85,7 @@ fn errors_about_other_files_say_what_they_are() {
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n";
     lab.file("pointer.tar", pointer);
     lab.file("page.tar", "\n<!DOCTYPE html><html><body>not found</body></html>".repeat(30));
-    lab.file("manifest.json", "{}");
+    lab.file("manifest", "{}");
     lab.file("empty", "");
     lab.file("folder/manifest.json", "[]");
     for (name, expected) in [
@@ -93,7 +93,7 @@ fn errors_about_other_files_say_what_they_are() {
         ("root.tar", "not an image but a root file system, with bin, dev, etc"),
         ("pointer.tar", "this is a Git LFS pointer, not a tar archive"),
         ("page.tar", "this is a web page, not a tar archive"),
-        ("manifest.json", "this is a JSON document, not a tar archive"),
+        ("manifest", "this is a JSON document, not a tar archive"),
         ("empty", "the file is empty"),
         ("dir", "the folder has no file oci-layout"),
         ("folder", "pack its files into a tar"),
